@@ -1,0 +1,58 @@
+"""What can go wrong, in words for a tired person, each with a stable code.
+
+A refusal is an answer, not a crash: nothing was changed. Its class decides the exit code of the command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class Refusal(Exception):
+    """The console will not do this. `code` is stable; `message` says what and what it means; `hint` what to do.
+
+    `why` is the path that led here, outermost first: what the key `w` shows.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, code: str, message: str, hint: str = "", why: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+        self.why = tuple(why)
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip() + f" [{self.code}]"
+
+
+class Usage(Refusal):
+    """The request cannot be read: an unknown field, a malformed id, a value out of range."""
+
+    exit_code = 2
+
+
+class NotPermitted(Refusal):
+    exit_code = 3
+
+
+class NotFound(Refusal):
+    exit_code = 4
+
+
+class Conflict(Refusal):
+    """Someone else was first: a stale version, a name that is taken, a request id used for something else."""
+
+    exit_code = 5
+
+
+class HomeUnreachable(Refusal):
+    exit_code = 6
+
+
+class OutcomeUnknown(Refusal):
+    """The link died between the commit and its answer, and the home cannot be asked."""
+
+    exit_code = 7
