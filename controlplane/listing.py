@@ -1,0 +1,102 @@
+"""Lists that are read a page at a time, by key: the millionth row costs what the first does."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, Protocol, TypeVar
+
+from controlplane.errors import Usage
+from controlplane.filters import Term
+
+Scalar = str | float | int | None
+Position = tuple[Scalar, ...]
+"""Where a row stands in the order: the sort value, then the key. What a keyset page starts from."""
+
+
+class Row(Protocol):
+    @property
+    def key(self) -> str:
+        """The identity that cursor and marks hold on to."""
+        ...
+
+
+R = TypeVar("R", bound=Row)
+R_co = TypeVar("R_co", bound=Row, covariant=True)
+
+
+@dataclass(frozen=True)
+class Query:
+    """What a list shows: the parsed filter, and one column's order (ties are broken by key)."""
+
+    terms: tuple[Term, ...] = ()
+    sort: str = ""
+    descending: bool = False
+
+    def digest(self) -> str:
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Page(Generic[R_co]):
+    """Rows in display order, each with its position. `first`/`last`: nothing comes before / after."""
+
+    rows: tuple[R_co, ...]
+    positions: tuple[Position, ...]
+    first: bool
+    last: bool
+    as_of: datetime
+
+
+@dataclass(frozen=True)
+class Count:
+    """Exact up to a cap; `capped` means "more than `number`" (shown as 10,000+)."""
+
+    number: int
+    capped: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.number:,}" + ("+" if self.capped else "")
+
+
+class Listing(Protocol[R_co]):
+    """One capability of a context: a list that can be paged in any of its orders."""
+
+    async def page(
+        self,
+        query: Query,
+        *,
+        start: Position | None = None,
+        inclusive: bool = False,
+        backward: bool = False,
+        limit: int = 100,
+    ) -> Page[R_co]:
+        """Read up to `limit` rows after `start` (before it when `backward`), from an end when None."""
+        ...
+
+    async def count(self, query: Query, cap: int = 10_000) -> Count: ...
+
+
+def cursor(query: Query, position: Position) -> str:
+    """The text that `--after` takes: a position, bound to the list that it was read from."""
+    return base64.urlsafe_b64encode(json.dumps([query.digest(), *position]).encode()).decode().rstrip("=")
+
+
+def position_of(query: Query, text: str) -> Position:
+    """Read a cursor again; a cursor of another filter or order is refused."""
+    try:
+        digest, *position = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except ValueError:
+        raise Usage(
+            "cursor_unreadable", "The cursor after --after cannot be read.", "Start without it."
+        ) from None
+    if digest != query.digest():
+        raise Usage(
+            "cursor_of_another_list",
+            "The cursor after --after belongs to another filter or order.",
+            "Repeat the command that printed it, or start without it.",
+        )
+    return tuple(position)
