@@ -10,7 +10,7 @@ from typing import ClassVar
 
 
 class Refusal(Exception):
-    """The console will not do this. `code` is stable; `message` says what and what it means; `hint` what to do.
+    """The console will not do this: `code` is stable, `message` says what happened, `hint` what to do.
 
     `why` is the path that led here, outermost first: what the key `w` shows.
     """

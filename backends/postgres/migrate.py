@@ -1,0 +1,208 @@
+"""Bring a home to this program's schema: numbered SQL files, each in a transaction, checksummed.
+
+Two programs may start at once: the second waits for the first. The lock is tried in a loop, because a blocking
+wait holds a snapshot and can deadlock with CREATE INDEX CONCURRENTLY.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from dataclasses import dataclass
+from importlib.resources import files
+
+import psycopg
+
+from controlplane.errors import Conflict, NotPermitted, Refusal
+
+OLDEST_SERVER = 14
+LOCK = 0x7761_7463_6866  # "watchf", as the advisory lock's number
+LOCK_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Migration:
+    number: int
+    name: str
+    text: str
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class SchemaState:
+    """How a home stands to this program. `problem` is None when it can be used as it is."""
+
+    server: int
+    applied: int
+    known: int
+    problem: Refusal | None
+
+
+def known_migrations() -> list[Migration]:
+    """The program's own files, in order; a gap or a double number is a fault of the program."""
+    found = []
+    for entry in files("backends.postgres").joinpath("migrations").iterdir():
+        if match := re.fullmatch(r"(\d{4})_(\w+)\.sql", entry.name):
+            found.append(Migration(int(match[1]), match[2], entry.read_text(encoding="utf-8")))
+    found.sort(key=lambda migration: migration.number)
+    numbers = [migration.number for migration in found]
+    if numbers != list(range(1, len(found) + 1)):
+        raise Refusal("migrations_broken", f"The program's migration files are not numbered 1 to n: {numbers}.")
+    return found
+
+
+def schema_state(connection: psycopg.Connection) -> SchemaState:
+    """Look at a home without changing it: is it ours, of our age, writable?"""
+    known = known_migrations()
+    server = connection.info.server_version // 10_000
+    applied = _applied(connection)
+    problem = _problem(connection, server, applied, known)
+    return SchemaState(server, max(applied or {0: ("", "")}), len(known), problem)
+
+
+def _applied(connection: psycopg.Connection) -> dict[int, tuple[str, str]] | None:
+    """number → (name, checksum); None when the database is not a home."""
+    if connection.execute("SELECT to_regclass('wf.migrations')").fetchone() == (None,):
+        return None
+    try:
+        rows = connection.execute("SELECT number, name, checksum FROM wf.migrations").fetchall()
+    except psycopg.errors.InsufficientPrivilege:
+        raise NotPermitted(
+            "not_an_operator",
+            f"The login {connection.info.user} may not read this home.",
+            "Ask an admin: watchfloor operators add NAME --role viewer.",
+        ) from None
+    return {number: (name, checksum) for number, name, checksum in rows}
+
+
+def _problem(
+    connection: psycopg.Connection, server: int, applied: dict[int, tuple[str, str]] | None, known: list[Migration]
+) -> Refusal | None:
+    if server < OLDEST_SERVER:
+        return Refusal(
+            "home_server_too_old",
+            f"The home runs PostgreSQL {server}; Watchfloor needs {OLDEST_SERVER} or newer.",
+            "Upgrade the server, or choose another home with --home.",
+        )
+    if applied is None:
+        return Refusal(
+            "home_not_ours",
+            f"The database {connection.info.dbname} is not a Watchfloor home: it has no schema wf.",
+            "To make it one: watchfloor home migrate, with a login that owns the database and may create roles.",
+        )
+    if changed := _changed(applied, known):
+        return changed
+    if max(applied, default=0) > len(known):
+        return Conflict(
+            "home_newer",
+            f"The home is at migration {max(applied)}, this program knows {len(known)}: a newer one made it.",
+            "Update watchfloor.",
+        )
+    if len(applied) < len(known):
+        return Conflict(
+            "home_older",
+            f"The home is at migration {len(applied)} of {len(known)}.",
+            "An admin brings it up with: watchfloor home migrate",
+        )
+    row = connection.execute("SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool").fetchone()
+    if row == (True,):
+        return Refusal(
+            "home_read_only",
+            "The home is read-only: it is a standby, or its database only allows reading.",
+            "Use the primary's address; audit rows must be written even for looking closely.",
+        )
+    return None
+
+
+def _changed(applied: dict[int, tuple[str, str]], known: list[Migration]) -> Refusal | None:
+    for migration in known:
+        if migration.number not in applied:
+            if migration.number < max(applied, default=0):
+                return Conflict(
+                    "migration_missing",
+                    f"Migration {migration.number:04}_{migration.name} was never applied, though later ones were.",
+                    "The home was changed by hand; restore it from a backup or ask who did.",
+                )
+            continue
+        name, checksum = applied[migration.number]
+        if checksum != migration.checksum:
+            return Conflict(
+                "migration_changed",
+                f"Migration {migration.number:04}_{name} is not the file that was applied to this home.",
+                "Use the program's version that made the home, or an unmodified one.",
+            )
+    return None
+
+
+def migrate(conninfo: str, *, admin: str | None = None) -> list[str]:
+    """Apply what is missing, and say what was applied (names). `admin`: a login that shall be an admin.
+
+    Raises Refusal when the home cannot be brought up; then nothing of the failing file is left behind.
+    """
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        if connection.info.server_version // 10_000 < OLDEST_SERVER:
+            raise _problem(connection, connection.info.server_version // 10_000, {}, []) or AssertionError
+        _lock(connection)
+        done = _apply_missing(connection)
+        if admin is not None:
+            _make_admin(connection, admin)
+        return done
+
+
+def _lock(connection: psycopg.Connection) -> None:
+    deadline = time.monotonic() + LOCK_SECONDS
+    while connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone() != (True,):
+        if time.monotonic() > deadline:
+            raise Conflict(
+                "migration_locked",
+                f"Another program has been migrating this home for {LOCK_SECONDS:.0f} s.",
+                "Wait for it, or find it: SELECT * FROM pg_locks WHERE locktype = 'advisory'.",
+            )
+        time.sleep(0.1)
+
+
+def _apply_missing(connection: psycopg.Connection) -> list[str]:
+    try:
+        connection.execute("CREATE SCHEMA IF NOT EXISTS wf")
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS wf.migrations (number integer PRIMARY KEY, name text NOT NULL,"
+            " checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+        )
+        known, applied = known_migrations(), _applied(connection) or {}
+        problem = _changed(applied, known)
+        if problem is None and max(applied, default=0) > len(known):
+            problem = _problem(connection, OLDEST_SERVER, applied, known)
+        if problem is not None:
+            raise problem
+        missing = [migration for migration in known if migration.number not in applied]
+        for migration in missing:
+            with connection.transaction():
+                connection.execute(migration.text.encode())
+                connection.execute("REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA wf FROM PUBLIC")
+                connection.execute(
+                    "INSERT INTO wf.migrations (number, name, checksum) VALUES (%s, %s, %s)",
+                    [migration.number, migration.name, migration.checksum],
+                )
+        return [f"{migration.number:04}_{migration.name}" for migration in missing]
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise NotPermitted(
+            "home_migrate_privileges",
+            f"The login {connection.info.user} may not make the home: {error.diag.message_primary}.",
+            "Migrate with a login that owns the database and has CREATEROLE.",
+        ) from None
+    except psycopg.errors.ReadOnlySqlTransaction:
+        raise Refusal("home_read_only", "The home is read-only.", "Use the primary's address.") from None
+
+
+def _make_admin(connection: psycopg.Connection, login: str) -> None:
+    held = connection.execute("SELECT pg_has_role(%s, 'wf_admin', 'MEMBER')", [login]).fetchone()
+    if held != (True,):
+        with connection.transaction():
+            connection.execute(
+                "SELECT wf.begin_change('operators.add', 'the person who set up this home', gen_random_uuid()::text)"
+            )
+            connection.execute("SELECT wf.put_operator(%s, 'admin', NULL)", [login])
