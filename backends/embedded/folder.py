@@ -1,0 +1,258 @@
+"""The folder of an embedded home: what is in it, whose it is, and the locks on it.
+
+watchfloor-home        the mark that the folder is ours, and the lock of the programs that start or stop it
+data/                  PostgreSQL's own, owned by the account it runs as
+run/                   its socket, 0700 (elsewhere when the path is too long for a socket: see `socket-folder`)
+server.lock            held by the server's processes as long as one of them lives
+owner.password, login-NAME.password    readable only by the user who runs the program
+postgres.log
+scrap-*                unfinished work of a killed program
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from backends.embedded.binaries import Account
+from controlplane.errors import HomeUnreachable, NotPermitted, Refusal
+
+MARK = "watchfloor-home"
+OWNER_FILE = "owner.password"
+MARK_TEXT = "This folder is an embedded home of Watchfloor. Remove it with: watchfloor home destroy\n"
+SOCKET_NAME = ".s.PGSQL.5432"
+LONGEST_SOCKET = 103  # bytes; macOS allows the least
+LARGEST_LOG = 10 * 1024 * 1024  # bytes; a larger one is emptied when the server starts
+
+
+@contextmanager
+def explained(folder: Path) -> Iterator[None]:
+    """Turn what the system says about files into what it means for the home."""
+    try:
+        yield
+    except OSError as error:
+        raise unwritable(folder, error.strerror or str(error)) from error
+
+
+def unwritable(folder: Path, reason: str) -> Refusal:
+    return HomeUnreachable(
+        "home_folder_unwritable",
+        f"The home's folder {folder} cannot be written: {reason}.",
+        "Make room or give yourself access to it, or choose another folder with --home.",
+    )
+
+
+def make(folder: Path) -> None:
+    """Make the folder and the missing ones above it; refuse one that holds something else. Existing parents stay
+    as they are."""
+    root = os.geteuid() == 0
+    for missing in reversed([place for place in (folder, *folder.parents) if not os.path.lexists(place)]):
+        try:
+            missing.mkdir()
+        except FileExistsError:  # another program was faster
+            continue
+        missing.chmod(0o755 if root else 0o700)
+    check_ours(folder)
+    # Root's server runs as another account, which must pass through; only what is meant for it opens to it.
+    folder.chmod(0o711 if root else 0o700)
+
+
+def check_ours(folder: Path) -> None:
+    """Refuse a folder of another user (root too: its owner could lead root's writes astray) or of another purpose."""
+    if folder.stat().st_uid != os.geteuid():
+        raise _of_another(folder)
+    # Any other name came after the mark, so asking for the mark second cannot be too early.
+    if any(entry.name != MARK for entry in folder.iterdir()) and not _marked(folder):
+        raise Refusal(
+            "home_folder_foreign",
+            f"{folder} is not a home of Watchfloor, and it is not empty. It was left as it is.",
+            "Choose an empty or a new folder with --home.",
+        )
+
+
+def _marked(folder: Path) -> bool:
+    mark = folder / MARK
+    return mark.is_file() and not mark.is_symlink() and mark.read_text() in ("", MARK_TEXT)
+
+
+def _of_another(folder: Path) -> Refusal:
+    return NotPermitted(
+        "home_other_account",
+        f"The home in {folder} belongs to another user of this machine.",
+        "Use your own (without --home), or a PostgreSQL that both can reach by URL.",
+    )
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[int]:
+    """One program at a time. Yields the lock's descriptor, so that a program started under it can hold it too."""
+    import fcntl
+
+    while True:
+        lock = os.open(folder / MARK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not _still_there(lock, folder / MARK):
+                continue  # the home was destroyed while we waited
+            if os.fstat(lock).st_size == 0:
+                os.write(lock, MARK_TEXT.encode())
+            yield lock
+            return
+        finally:
+            os.close(lock)
+
+
+def _still_there(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def server_lock(folder: Path) -> Iterator[int | None]:
+    """The descriptor of the lock that a server inherits and holds as long as one of its processes lives; None when
+    one does. The kernel keeps it, so it is right where a pid is not: after a crash, a reboot, a reused number.
+    """
+    import fcntl
+
+    descriptor = os.open(folder / "server.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = True
+        except BlockingIOError:
+            free = False
+        yield descriptor if free else None
+    finally:
+        os.close(descriptor)
+
+
+def server_alive(folder: Path) -> bool:
+    with server_lock(folder) as free:
+        return free is None
+
+
+def read_secret(path: Path) -> str | None:
+    """None when there is none yet."""
+    try:
+        return path.read_text().strip() or None
+    except FileNotFoundError:
+        return None
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Readable only by us, and there as a whole or not at all, even when the power goes."""
+    scrap = path.with_name(f"scrap-{secrets.token_hex(4)}")
+    descriptor = os.open(scrap, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        os.write(descriptor, text.encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    scrap.rename(path)
+
+
+def data_version(folder: Path) -> str | None:
+    """PostgreSQL's major version of the data; None when there is no sound data."""
+    try:
+        return (folder / "data" / "PG_VERSION").read_text().strip() or None
+    except FileNotFoundError:
+        return None
+
+
+def socket_folder(folder: Path) -> Path | None:
+    """Where the server's socket belongs; None when there is no such place that only its account can enter."""
+    place = folder / "run"
+    if not _fits_a_socket(place):
+        try:
+            place = Path((folder / "socket-folder").read_text())
+        except FileNotFoundError:
+            return None
+    try:
+        found = place.lstat()
+    except FileNotFoundError:
+        return None
+    # Anyone can make folders in the temporary folder: it must belong to whoever owns the data.
+    private = stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == 0o700
+    try:
+        return place if private and found.st_uid == (folder / "data").stat().st_uid else None
+    except FileNotFoundError:
+        return None
+
+
+def _fits_a_socket(place: Path) -> bool:
+    # A comma separates folders for the server, and hosts for the client.
+    return len(os.fsencode(place / SOCKET_NAME)) <= LONGEST_SOCKET and not set(str(place)) & set(',"')
+
+
+def make_socket_folder(folder: Path, account: Account) -> Path:
+    if place := socket_folder(folder):
+        return place
+    place = folder / "run"
+    if _fits_a_socket(place):
+        place.mkdir(exist_ok=True)
+    else:
+        short = Path(tempfile.gettempdir()).resolve()
+        if not _fits_a_socket(short / "watchfloor-12345678"):
+            short = Path("/tmp")
+        place = Path(tempfile.mkdtemp(prefix="watchfloor-", dir=short))
+        write_secret(folder / "socket-folder", str(place))
+    give(place, account, 0o700)
+    return place
+
+
+def give(path: Path, account: Account, mode: int) -> None:
+    path.chmod(mode)
+    if not account.is_us:
+        os.chown(path, account.uid, account.gid)
+
+
+def open_log(folder: Path) -> int:
+    path = folder / "postgres.log"
+    large = path.exists() and path.stat().st_size > LARGEST_LOG
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | (os.O_TRUNC if large else 0)
+    return os.open(path, flags, 0o600)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed programs left unfinished. Under the lock only."""
+    for scrap in folder.glob("scrap-*"):
+        if scrap.is_dir():
+            shutil.rmtree(scrap)
+        else:
+            scrap.unlink()
+
+
+def remove(folder: Path) -> None:
+    """Remove a stopped home, under the lock. The data goes first and at once, so that a half of it is never used."""
+    place = socket_folder(folder)
+    if place and place.parent != folder:
+        shutil.rmtree(place)
+    if (folder / "data").exists():
+        (folder / "data").rename(folder / f"scrap-{secrets.token_hex(4)}")
+    for entry in folder.iterdir():
+        if entry.name != MARK:
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    (folder / MARK).unlink()
+    # What remains is an empty folder that we may not take away (its parent's rights), or another program's new home.
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def size_of(folder: Path) -> int:
+    """Bytes on the disk of the files below; files that go away meanwhile do not count."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += (Path(parent) / name).lstat().st_size
+            except FileNotFoundError:
+                continue
+    return total

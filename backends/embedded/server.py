@@ -1,0 +1,249 @@
+"""The embedded home: a PostgreSQL of the user's own, started when the first program needs it.
+
+It is shared by all programs of that user and survives any of them. Nothing here trusts a pid in a file: the server
+is alive when a connection succeeds, and gone when the lock that its processes inherited is free.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from backends.embedded import folder as disk
+from backends.embedded import process
+from backends.embedded.binaries import MAJOR, Account, account_for, person
+from controlplane.errors import HomeUnreachable, Refusal
+
+DATABASE = "watchfloor"
+START_SECONDS = 120.0  # long enough to replay a gigabyte of log after a crash
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """How to log in: as the owner of the database, or as the person who runs the program."""
+
+    socket_folder: Path
+    port: int
+    dbname: str
+    owner_user: str
+    owner_password: str = field(repr=False)
+    login_user: str
+    login_password: str = field(repr=False)
+
+    def owner_conninfo(self, dbname: str | None = None) -> str:
+        return self._conninfo(self.owner_user, self.owner_password, dbname or self.dbname)
+
+    def login_conninfo(self) -> str:
+        return self._conninfo(self.login_user, self.login_password, self.dbname)
+
+    def _conninfo(self, user: str, password: str, dbname: str) -> str:
+        from psycopg.conninfo import make_conninfo
+
+        return make_conninfo(host=str(self.socket_folder), port=self.port, dbname=dbname, user=user, password=password)
+
+
+@dataclass(frozen=True)
+class Status:
+    """`pid`, `socket_folder` only while running; `version` the server's while running, else that of the data."""
+
+    state: Literal["running", "stopped", "absent"]
+    version: str | None
+    pid: int | None
+    folder: Path
+    socket_folder: Path | None
+    size_bytes: int
+    account: str | None
+
+
+def default_folder() -> Path:
+    if os.name == "posix" and os.geteuid() == 0:
+        return Path("/var/lib/watchfloor/home")
+    from platformdirs import user_data_dir
+
+    return Path(user_data_dir("watchfloor")) / "home"
+
+
+@dataclass(frozen=True)
+class EmbeddedHome:
+    """A home in `folder`. All methods block (use a thread), and any number of processes may call them at once.
+
+    They raise Refusal: `home_folder_foreign`, `home_folder_unwritable`, `home_folder_unreachable`,
+    `home_folder_damaged`, `home_other_account`, `home_other_version`, `home_start_failed`, `home_stop_failed`,
+    `embedded_unavailable`.
+    """
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", Path(self.folder).resolve())
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    def ensure(self) -> Credentials:
+        """Make the home if there is none, start it if it is down. When it runs this costs one connection."""
+        with disk.explained(self.folder):
+            if self.folder.is_dir():
+                disk.check_ours(self.folder)
+                known = self._credentials()
+                if known and _answers(known.login_conninfo()):
+                    return known
+            disk.make(self.folder)
+            with disk.locked(self.folder) as lock:
+                return self._bring_up(lock)
+
+    def status(self) -> Status:
+        with disk.explained(self.folder):
+            if not self.folder.exists():
+                return Status("absent", None, None, self.folder, None, 0, None)
+            disk.check_ours(self.folder)
+            size = disk.size_of(self.folder)
+            if not self._data.is_dir():
+                return Status("absent", None, None, self.folder, None, size, None)
+            account, known = account_for(self._data).name, self._credentials()
+            version = _answers(known.owner_conninfo()) if known else None
+            if known is None or version is None:
+                return Status("stopped", disk.data_version(self.folder), None, self.folder, None, size, account)
+            return Status(
+                "running", version, process.postmaster(self.folder), self.folder, known.socket_folder, size, account
+            )
+
+    def stop(self) -> bool:
+        """True when it was running. Programs that are connected lose their connection, and no committed data."""
+        with disk.explained(self.folder):
+            if not self.folder.exists():
+                return False
+            disk.check_ours(self.folder)
+            with disk.locked(self.folder):
+                return process.stop(self.folder)
+
+    def destroy(self) -> None:
+        """Stop it and remove the folder with all data. Refuses a folder that is not a home."""
+        with disk.explained(self.folder):
+            if not self.folder.exists():
+                return
+            disk.check_ours(self.folder)
+            with disk.locked(self.folder):
+                process.stop(self.folder)
+                disk.remove(self.folder)
+
+    def _bring_up(self, lock: int) -> Credentials:
+        """Under the home's lock."""
+        disk.sweep(self.folder)
+        account = account_for(self._data)
+        if not account.is_us and not account.can_enter(self.folder):
+            raise HomeUnreachable(
+                "home_folder_unreachable",
+                f"PostgreSQL runs as {account.name}, because it refuses root, and {account.name} cannot reach"
+                f" {self.folder}: a folder above it is closed to others.",
+                "Choose a folder elsewhere with --home (root's default is /var/lib/watchfloor/home).",
+            )
+        if not self._data.exists():
+            process.initialise(self.folder, account, lock)
+        self._check_data()
+        if disk.read_secret(self._login_file) is None:
+            disk.write_secret(self._login_file, secrets.token_urlsafe(24))
+        credentials = self._run(account)
+        _furnish(credentials)
+        return credentials
+
+    def _check_data(self) -> None:
+        version = disk.data_version(self.folder)
+        if version is None or disk.read_secret(self.folder / disk.OWNER_FILE) is None:
+            missing = self._data / "PG_VERSION" if version is None else self.folder / disk.OWNER_FILE
+            raise Refusal(
+                "home_folder_damaged",
+                f"{missing} is missing: without it the home cannot be opened.",
+                "Put it back from a backup, or give the home up with: watchfloor home destroy",
+            )
+        if version != MAJOR:
+            raise Refusal(
+                "home_other_version",
+                f"The data in {self.folder} is of PostgreSQL {version}; this program brings {MAJOR}.",
+                f"Use the program's version that made it, or dump it with PostgreSQL {version} and load it anew.",
+            )
+
+    def _run(self, account: Account) -> Credentials:
+        """Wait for the server to answer; launch it when none is alive."""
+        if disk.server_alive(self.folder) and not self._has_socket():
+            process.stop(self.folder)  # nobody can reach it: something emptied the temporary folder
+        deadline, pause, log_start = time.monotonic() + START_SECONDS, 0.01, None
+        while True:
+            credentials = self._credentials()
+            if credentials and _answers(credentials.owner_conninfo("postgres")):
+                return credentials
+            with disk.server_lock(self.folder) as free:
+                if free is not None and log_start is not None:
+                    said = (self.folder / "postgres.log").read_bytes()[log_start:]
+                    raise process.failed(self.folder, "PostgreSQL did not start", said.decode(errors="replace"))
+                if free is not None:
+                    log_start = process.launch(self.folder, account, free)
+            if time.monotonic() > deadline:
+                raise HomeUnreachable(
+                    "home_start_failed",
+                    f"PostgreSQL has been starting for {START_SECONDS:.0f} s; after a crash it first replays its log.",
+                    f"Try again in a minute. What it does is in {self.folder / 'postgres.log'}.",
+                )
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.25)
+
+    def _has_socket(self) -> bool:
+        place = disk.socket_folder(self.folder)
+        return place is not None and (place / disk.SOCKET_NAME).exists()
+
+    @property
+    def _login_file(self) -> Path:
+        return self.folder / f"login-{login_name(person())}.password"
+
+    def _credentials(self) -> Credentials | None:
+        """None as long as the home is not complete."""
+        place = disk.socket_folder(self.folder)
+        owner, login = disk.read_secret(self.folder / disk.OWNER_FILE), disk.read_secret(self._login_file)
+        if place is None or owner is None or login is None:
+            return None
+        return Credentials(place, process.PORT, DATABASE, process.OWNER, owner, login_name(person()), login)
+
+
+def login_name(name: str) -> str:
+    """A PostgreSQL role's name for a system account's: what needs no quotes and is not reserved."""
+    role = re.sub("[^a-z0-9_]", "_", name.lower())
+    if not role[:1].isalpha() or role.startswith(("pg_", "wf_")) or role in ("public", "none"):
+        role = f"u_{role}"
+    return role[:63]
+
+
+def _answers(conninfo: str) -> str | None:
+    """The server's version, by a real connection; None when there is no server or it does not let us in."""
+    import psycopg
+
+    try:
+        with psycopg.connect(conninfo, connect_timeout=5) as connection:
+            return connection.info.parameter_status("server_version")
+    except psycopg.OperationalError:
+        return None
+
+
+def _furnish(credentials: Credentials) -> None:
+    """The database and the person's login, which has no rights of its own. Again after a kill half-way."""
+    import psycopg
+    from psycopg import sql
+
+    login, password = credentials.login_user, credentials.login_password
+    with psycopg.connect(credentials.owner_conninfo("postgres"), autocommit=True) as connection:
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+        known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [login]).fetchone()
+        if known and _answers(credentials.login_conninfo()):
+            return
+        verifier = connection.pgconn.encrypt_password(password.encode(), login.encode(), b"scram-sha-256")
+        connection.execute(
+            sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(
+                sql.SQL("ALTER" if known else "CREATE"), sql.Identifier(login), sql.Literal(verifier.decode())
+            )
+        )
