@@ -90,9 +90,7 @@ def position_of(query: Query, text: str) -> Position:
     try:
         digest, *position = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except ValueError:
-        raise Usage(
-            "cursor_unreadable", "The cursor after --after cannot be read.", "Start without it."
-        ) from None
+        raise Usage("cursor_unreadable", "The cursor after --after cannot be read.", "Start without it.") from None
     if digest != query.digest():
         raise Usage(
             "cursor_of_another_list",

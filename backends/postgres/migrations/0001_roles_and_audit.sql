@@ -122,9 +122,13 @@ SET search_path = wf, pg_temp AS $$
   WHERE c.id = nullif(current_setting('wf.change', true), '')::bigint AND c.xid = pg_current_xact_id_if_assigned()
 $$;
 
-CREATE FUNCTION wf.finish_change(result jsonb) RETURNS void LANGUAGE sql SECURITY DEFINER
+-- Keep the result for whoever repeats the request; personal fields in it are masked, for the same reason as above.
+CREATE FUNCTION wf.finish_change(result jsonb) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
-  UPDATE wf.changes SET result = finish_change.result WHERE id = (wf.current_change()).id
+BEGIN
+  UPDATE wf.changes SET result = wf.without_personal(finish_change.result, ARRAY['owner_email'])
+  WHERE id = (wf.current_change()).id;
+END
 $$;
 GRANT EXECUTE ON FUNCTION wf.finish_change TO wf_support, wf_worker;
 

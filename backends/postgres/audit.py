@@ -1,0 +1,84 @@
+"""The audit trail in PostgreSQL, read only: its rows come from triggers."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import TupleRow, dict_row
+
+from backends.postgres.filtering import Column
+from backends.postgres.paging import ListShape, Order, PagedList
+from controlplane.audit import AuditRow
+from controlplane.errors import NotFound
+
+COLUMNS = tuple(f.name for f in dataclasses.fields(AuditRow) if f.name != "personal")
+_NAMES = sql.SQL(", ").join(sql.Identifier(name) for name in COLUMNS)
+
+
+class AuditTrail(PagedList[AuditRow]):
+    """Newest last in its only order; a screen asks for it descending."""
+
+    shape = ListShape(
+        view="wf.audit",
+        row=AuditRow,
+        columns=COLUMNS,
+        orders={"at": Order("seq", "bigint")},
+        default_order="at",
+        tie=(),
+        filters={
+            "": Column(
+                sql.SQL("lower(thing || ' ' || operation || ' ' || actor || ' ' || coalesce(reason, ''))"), "text"
+            ),
+            "actor": Column(sql.SQL("actor"), "text"),
+            "operation": Column(sql.SQL("operation"), "text"),
+            "noun": Column(sql.SQL("noun"), "text"),
+            "thing": Column(sql.SQL("thing"), "text"),
+            "tenant": Column(sql.SQL("tenant_id"), "text"),
+            "request": Column(sql.SQL("request_id"), "text"),
+            "at": Column(sql.SQL("at"), "age"),
+            "outofband": Column(sql.SQL("out_of_band"), "flag"),
+        },
+    )
+
+    async def get(self, seq: int) -> AuditRow:
+        """One row, with its personal fields for those who may see them. Raises NotFound."""
+        async with self.home.connection() as connection:
+            rows = await _read(connection, "seq = %s", seq, personal=self.home.actor.role in ("operator", "admin"))
+        if not rows:
+            raise NotFound("no_audit_row", f"The trail has no row {seq}.", "watchfloor audit list")
+        return rows[0]
+
+    async def last_seq(self) -> int:
+        """The number of the newest row: what a console compares to know that something happened."""
+        async with self.home.connection() as connection:
+            row = await (await connection.execute("SELECT coalesce(max(seq), 0) FROM wf.audit")).fetchone()
+        return row[0] if row else 0
+
+
+async def change_rows(
+    connection: psycopg.AsyncConnection[TupleRow], change_id: int, *, personal: bool
+) -> tuple[AuditRow, ...]:
+    """What one change wrote, in order."""
+    return await _read(connection, "change_id = %s", change_id, personal=personal)
+
+
+async def _read(
+    connection: psycopg.AsyncConnection[TupleRow], condition: str, value: int, *, personal: bool
+) -> tuple[AuditRow, ...]:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        statement = sql.SQL("SELECT {} FROM wf.audit WHERE {} ORDER BY seq").format(_NAMES, sql.SQL(condition))
+        rows = await (await cursor.execute(statement, [value])).fetchall()
+        secret: list[dict[str, Any]] = []
+        if personal and rows:
+            await cursor.execute(
+                "SELECT seq, field, before, after FROM wf.audit_personal WHERE seq BETWEEN %s AND %s",
+                [rows[0]["seq"], rows[-1]["seq"]],
+            )
+            secret = await cursor.fetchall()
+    fields: dict[int, dict[str, tuple[str | None, str | None]]] = {}
+    for entry in secret:
+        fields.setdefault(entry["seq"], {})[entry["field"]] = (entry["before"], entry["after"])
+    return tuple(AuditRow(**row, personal=fields.get(row["seq"], {})) for row in rows)

@@ -1,0 +1,94 @@
+"""The filter grammar as SQL: the same rows as `controlplane.filters.matches`, found by the database.
+
+`~word` is the one exception: SQL finds what contains the word's first letters (by the index), a superset that
+`matches` (or a ranking by rapidfuzz) then narrows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg import sql
+
+from controlplane.errors import Usage
+from controlplane.filters import FUZZY_HEAD, Kind, Term, threshold
+from controlplane.patterns import fold, portable
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a field is in SQL: text, boolean, a number, or a timestamptz (age), as its kind says.
+
+    The column of field "" is what words search: `lower(id || E'\\n' || name)`, best with a GIN index on
+    `wf.trigrams(…)` of the same expression. No word holds a line break, so none matches across the two.
+    """
+
+    expression: sql.Composable
+    kind: Kind = "text"
+
+
+Condition = tuple[sql.Composable, list[object]]
+
+
+def where(terms: Iterable[Term], columns: Mapping[str, Column], now: datetime) -> Condition:
+    """A condition and its parameters; TRUE for no terms. Usage `filter_unreadable` for a field with no column."""
+    conditions: list[sql.Composable] = []
+    parameters: list[object] = []
+    for term in terms:
+        if term.field not in columns:
+            raise Usage(
+                "filter_unreadable",
+                f'This list cannot be filtered by "{term.field}".',
+                f"Fields: {', '.join(name for name in columns if name)}.",
+            )
+        condition, values = _condition(term, columns[term.field], now)
+        # What is unknown (NULL) meets no condition, so its negation holds.
+        conditions.append(sql.SQL("({}) IS NOT TRUE" if term.negated else "({})").format(condition))
+        parameters += values
+    return sql.SQL(" AND ").join(conditions) if conditions else sql.SQL("TRUE"), parameters
+
+
+def _condition(term: Term, column: Column, now: datetime) -> Condition:
+    expression = column.expression
+    if term.operator == "word":
+        return _contains(expression, str(term.values[0]))
+    if term.operator == "like":
+        return _contains(expression, fold(str(term.values[0]))[:FUZZY_HEAD])
+    if term.operator == "matches":
+        return sql.SQL("{} ~ %s").format(_folded(expression)), [portable(str(term.values[0]))]
+    if term.operator == "is":
+        return _is(term, column)
+    if column.kind == "age":  # an older thing has an earlier time
+        sign = "<" if term.operator == "above" else ">"
+        return sql.SQL(f"{{}} {sign} %s").format(expression), [threshold(term, now)]
+    sign = ">" if term.operator == "above" else "<"
+    return sql.SQL(f"{{}} {sign} %s::float8").format(expression), [float(term.values[0])]
+
+
+def _contains(expression: sql.Composable, word: str) -> Condition:
+    """Any part of a text that is already lower case; the database lowers the word by the same rule."""
+    pattern = "%" + re.sub(r"([%_\\])", r"\\\1", word) + "%"
+    like = sql.SQL("{} LIKE lower(%s::text)").format(expression)
+    if len(word) < 3:
+        return like, [pattern]
+    indexed = sql.SQL("wf.trigrams({}) @> wf.trigrams(lower(%s::text))").format(expression)
+    return sql.SQL("{} AND {}").format(indexed, like), [word, pattern]
+
+
+def _is(term: Term, column: Column) -> Condition:
+    if column.kind == "flag":
+        return sql.SQL("{} = ANY(%s::bool[])").format(column.expression), [[v == "yes" for v in term.values]]
+    if column.kind == "choice":
+        return sql.SQL("{} = ANY(%s::text[])").format(column.expression), [list(term.values)]
+    if column.kind == "text":
+        wanted = sql.SQL(", ").join([sql.SQL("lower(%s::text)")] * len(term.values))
+        return sql.SQL("{} IN ({})").format(_folded(column.expression), wanted), list(term.values)
+    return sql.SQL("{} = ANY(%s::float8[])").format(column.expression), [list(term.values)]
+
+
+def _folded(expression: sql.Composable) -> sql.Composable:
+    """Lower case by the database's own rule, also where the column sorts by "C" (which knows only ASCII)."""
+    return sql.SQL('lower({} COLLATE "default")').format(expression)

@@ -1,0 +1,226 @@
+"""Home over PostgreSQL: a few connections, read in short statements, changed in one transaction at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from backends.postgres.audit import AuditTrail, change_rows
+from backends.postgres.paging import as_json
+from backends.postgres.people import People, PeopleWriter
+from backends.postgres.refusals import refusal_of, unreachable
+from backends.postgres.tenants import Projects, ProjectWriter, Tenants, TenantWriter
+from controlplane.audit import AuditRow
+from controlplane.changes import Actor, Intent, Recorded, RequestRepeated
+from controlplane.errors import HomeUnreachable, NotPermitted, OutcomeUnknown
+
+Connection = psycopg.AsyncConnection[TupleRow]
+log = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 5
+STATEMENT_SECONDS = 15
+LOOK_UP_SECONDS = 5.0
+
+
+class Home:
+    """One home. `open` it before use; every method raises Refusal and nothing else of its own."""
+
+    def __init__(self, conninfo: str, *, connections: int = 3, conversation: str = "console") -> None:
+        limits = f"-c statement_timeout={STATEMENT_SECONDS}s -c idle_in_transaction_session_timeout=30s"
+        self._actor = Actor("", "viewer")
+        self._heard = 0.0
+        self.conninfo = conninfo
+        self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            conninfo,
+            connection_class=psycopg.AsyncConnection[TupleRow],
+            kwargs={
+                "autocommit": True,
+                "connect_timeout": CONNECT_SECONDS,
+                "application_name": f"watchfloor {conversation}",
+                "options": f"{limits} -c timezone=UTC",
+                "keepalives_idle": 10,
+                "keepalives_interval": 5,
+                "keepalives_count": 3,
+            },
+            min_size=1,
+            max_size=connections,
+            timeout=CONNECT_SECONDS,
+            reconnect_timeout=CONNECT_SECONDS,
+            check=self._check_if_idle,
+            open=False,
+        )
+        self.tenants = Tenants(self)
+        self.projects = Projects(self)
+        self.audit = AuditTrail(self)
+        self.people = People(self)
+
+    async def open(self) -> None:
+        """Connect and learn who we are here. Raises HomeUnreachable, NotPermitted."""
+        # One connection by hand first: its error says what is wrong, the pool's only that time is up.
+        try:
+            probe = await psycopg.AsyncConnection.connect(self.conninfo, connect_timeout=CONNECT_SECONDS)
+        except psycopg.Error as error:
+            raise unreachable(error) from None
+        async with probe:
+            try:
+                row = await (await probe.execute("SELECT session_user::text, wf.my_role()")).fetchone()
+            except psycopg.Error as error:
+                raise refusal_of(error) from None
+        if row is None or row[1] is None:
+            raise NotPermitted(
+                "not_an_operator",
+                f"The login {probe.info.user} has no role in this home.",
+                "Ask an admin: watchfloor operators add NAME --role viewer",
+            )
+        self._actor = Actor(*row)
+        await self.pool.open()
+
+    async def close(self) -> None:
+        await self.pool.close(timeout=1)
+
+    @property
+    def actor(self) -> Actor:
+        return self._actor
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the home last answered."""
+        return time.monotonic() - self._heard
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection for reading; its errors come out as refusals."""
+        try:
+            async with self.pool.connection() as connection:
+                yield connection
+                self._heard = time.monotonic()
+        except PoolTimeout as error:
+            raise unreachable(error) from None
+        except psycopg.Error as error:
+            raise refusal_of(error) from None
+
+    @asynccontextmanager
+    async def change(self, intent: Intent) -> AsyncIterator[OpenChange]:
+        async with self.connection() as connection:
+            opened = await self._begin(connection, intent)
+            try:
+                yield opened
+            except BaseException:
+                await _roll_back(connection)
+                raise
+            if intent.dry_run:
+                await _roll_back(connection)
+                return
+            await self._commit(connection, intent)
+
+    async def _begin(self, connection: Connection, intent: Intent) -> OpenChange:
+        await connection.execute("BEGIN")
+        # A preview must neither wait for nor take the id that the run will use.
+        request_id = f"{intent.request_id}-preview" if intent.dry_run else intent.request_id
+        try:
+            row = await (
+                await connection.execute(
+                    "SELECT wf.begin_change(%s, %s, %s, %s), now()",
+                    [intent.operation, intent.reason, request_id, intent.fingerprint],
+                )
+            ).fetchone()
+        except psycopg.errors.UniqueViolation:
+            await _roll_back(connection)
+            raise RequestRepeated from None
+        except BaseException:
+            await _roll_back(connection)
+            raise
+        assert row is not None
+        return OpenChange(connection, row[0], row[1], intent.reason)
+
+    async def _commit(self, connection: Connection, intent: Intent) -> None:
+        try:
+            await connection.execute("COMMIT")
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            log.warning("link lost during the commit of %s: %s", intent.request_id, type(error).__name__)
+            raise OutcomeUnknown(
+                "outcome_unknown", f"The link was lost while {intent.request_id} was being committed."
+            ) from None
+
+    async def recorded(self, request_id: str) -> Recorded | None:
+        """Asks again for some seconds: right after a lost link the next connection is still being made."""
+        deadline = time.monotonic() + LOOK_UP_SECONDS
+        while True:
+            try:
+                async with self.connection() as connection:
+                    cursor = await connection.execute(
+                        "SELECT id, operation, fingerprint, result FROM wf.changes WHERE request_id = %s", [request_id]
+                    )
+                    if (row := await cursor.fetchone()) is None:
+                        return None
+                    rows = await change_rows(connection, row[0], personal=self._actor.role in ("operator", "admin"))
+                    return Recorded(row[1], row[2], row[3], rows)
+            except HomeUnreachable:
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.2)
+
+    async def revealed(self, tenant_id: str, field: str) -> str | None:
+        async with self.connection() as connection:
+            row = await (await connection.execute("SELECT wf.revealed(%s, %s)", [tenant_id, field])).fetchone()
+            return None if row is None else row[0]
+
+    async def now(self) -> datetime:
+        async with self.connection() as connection:
+            row = await (await connection.execute("SELECT clock_timestamp()")).fetchone()
+            assert row is not None
+            return row[0].astimezone(UTC)  # type: ignore[no-any-return]
+
+    async def _check_if_idle(self, connection: Connection) -> None:
+        """A connection that rested may be dead by now; one used a moment ago is not asked again."""
+        if self.silence > 2:
+            await AsyncConnectionPool.check_connection(connection)
+
+
+async def _roll_back(connection: Connection) -> None:
+    try:
+        await connection.rollback()
+    except psycopg.Error:
+        await connection.close()  # the server rolls back what it has no client for
+
+
+@dataclass
+class OpenChange:
+    """The stores of one transaction."""
+
+    connection: Connection
+    id: int
+    now: datetime
+    reason: str | None
+
+    @property
+    def tenants(self) -> TenantWriter:
+        return TenantWriter(self.connection)
+
+    @property
+    def projects(self) -> ProjectWriter:
+        return ProjectWriter(self.connection)
+
+    @property
+    def people(self) -> PeopleWriter:
+        return PeopleWriter(self.connection)
+
+    async def rows(self) -> tuple[AuditRow, ...]:
+        return await change_rows(self.connection, self.id, personal=await self._sees_personal())
+
+    async def _sees_personal(self) -> bool:
+        row = await (await self.connection.execute("SELECT wf.sees_personal()")).fetchone()
+        return row == (True,)
+
+    async def finish(self, result: dict[str, Any]) -> None:
+        await self.connection.execute("SELECT wf.finish_change(%s)", [as_json(result)])

@@ -1,0 +1,146 @@
+"""Keyset pages of a view: the row comparison that makes the millionth row cost what the first does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, is_dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from psycopg import sql
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from backends.postgres.filtering import Column, where
+from controlplane.errors import Usage
+from controlplane.listing import Count, Page, Position, Query, Row
+
+if TYPE_CHECKING:
+    from backends.postgres.home import Home
+
+R = TypeVar("R", bound=Row)
+
+
+@dataclass(frozen=True)
+class Order:
+    """One order of a list: the expression that an index holds, and the type that a position's text is cast to."""
+
+    expression: str
+    type: str
+
+
+@dataclass(frozen=True)
+class ListShape(Generic[R]):
+    """What a list reads: the view, the row's class and columns, its orders, its filters, and what breaks ties.
+
+    `tie` are the columns that end every order, all of type text.
+    """
+
+    view: str
+    row: type[R]
+    columns: Sequence[str]
+    orders: Mapping[str, Order]
+    default_order: str
+    tie: Sequence[str]
+    filters: Mapping[str, Column]
+
+
+class PagedList(Generic[R]):
+    """A `Listing` over a `ListShape`."""
+
+    shape: ListShape[R]
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+
+    async def page(
+        self,
+        query: Query,
+        *,
+        start: Position | None = None,
+        inclusive: bool = False,
+        backward: bool = False,
+        limit: int = 100,
+    ) -> Page[R]:
+        order = self._order(query)
+        down = query.descending != backward
+        async with self.home.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            statement, parameters = self._statement(query, order, start, inclusive, down, limit + 1)
+            await cursor.execute(statement, parameters)
+            found = await cursor.fetchall()
+        more = len(found) > limit
+        found = found[:limit]
+        if backward:
+            found.reverse()
+        as_of = found[0]["_now"] if found else datetime.now(UTC)
+        bounded = start is not None
+        return Page(
+            rows=tuple(self.make(row) for row in found),
+            positions=tuple((row["_sort"], *(row[name] for name in self.shape.tie)) for row in found),
+            first=not more if backward else not bounded,
+            last=not bounded if backward else not more,
+            as_of=as_of.astimezone(UTC),
+        )
+
+    async def count(self, query: Query, cap: int = 10_000) -> Count:
+        condition, parameters = where(query.terms, self.shape.filters, datetime.now(UTC))
+        statement = sql.SQL("SELECT count(*) FROM (SELECT FROM {view} WHERE {condition} LIMIT %s) AS capped").format(
+            view=sql.SQL(self.shape.view), condition=condition
+        )
+        async with self.home.connection() as connection:
+            row = await (await connection.execute(statement, [*parameters, cap + 1])).fetchone()
+        number = row[0] if row else 0
+        return Count(min(number, cap), capped=number > cap)
+
+    def make(self, row: Mapping[str, Any]) -> R:
+        return self.shape.row(**{name: row[name] for name in self.shape.columns})
+
+    def _order(self, query: Query) -> Order:
+        name = query.sort or self.shape.default_order
+        if name not in self.shape.orders:
+            raise Usage(
+                "sort_unknown", f"This list cannot be sorted by {name}.", f"It can by: {', '.join(self.shape.orders)}."
+            )
+        return self.shape.orders[name]
+
+    def _statement(
+        self, query: Query, order: Order, start: Position | None, inclusive: bool, down: bool, limit: int
+    ) -> tuple[sql.Composed, list[Any]]:
+        condition, parameters = where(query.terms, self.shape.filters, datetime.now(UTC))
+        direction = sql.SQL(" DESC" if down else " ASC")
+        sort = sql.SQL(order.expression)
+        tie = [sql.Identifier(name) for name in self.shape.tie]
+        if start is not None:
+            compare = sql.SQL(("<" if down else ">") + ("=" if inclusive else ""))
+            condition = sql.SQL("({}) AND ({}) {} ({})").format(
+                condition,
+                sql.SQL(", ").join([sort, *tie]),
+                compare,
+                sql.SQL(", ").join([sql.SQL("%s::" + order.type), *[sql.SQL("%s") for _ in tie]]),
+            )
+            parameters = [*parameters, *start]
+        statement = sql.SQL(
+            "SELECT {columns}, {shown} AS _sort, clock_timestamp() AS _now FROM {view} WHERE {condition}"
+            " ORDER BY {order} LIMIT %s"
+        ).format(
+            columns=sql.SQL(", ").join(sql.Identifier(name) for name in self.shape.columns),
+            shown=sort + sql.SQL("::text" if order.type == "timestamptz" else ""),
+            view=sql.SQL(self.shape.view),
+            condition=condition,
+            order=sql.SQL(", ").join(part + direction for part in [sort, *tie]),
+        )
+        return statement, [*parameters, limit]
+
+
+def as_json(value: Any) -> Jsonb:
+    """A record as jsonb; times as ISO-8601."""
+    return Jsonb(value, dumps=lambda v: json.dumps(v, default=_plain, ensure_ascii=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if is_dataclass(value) and not isinstance(value, type):
+        return vars(value)
+    raise TypeError(type(value).__name__)

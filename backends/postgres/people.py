@@ -1,0 +1,52 @@
+"""Logins and their roles in PostgreSQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg.rows import TupleRow, class_row
+
+from controlplane.roles import LoginRole
+
+if TYPE_CHECKING:
+    from backends.postgres.home import Home
+
+
+@dataclass(frozen=True)
+class Person:
+    name: str
+    role: LoginRole
+    active: bool
+    added_at: datetime
+    changed_at: datetime
+
+
+class People:
+    """Who may log in. A team's list is short: it is read whole."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+
+    async def all(self) -> list[Person]:
+        async with self.home.connection() as connection, connection.cursor(row_factory=class_row(Person)) as cursor:
+            await cursor.execute("SELECT name, role, active, added_at, changed_at FROM wf.operators ORDER BY name")
+            return await cursor.fetchall()
+
+
+@dataclass(frozen=True)
+class PeopleWriter:
+    connection: psycopg.AsyncConnection[TupleRow]
+
+    async def put(self, name: str, role: LoginRole, password: str | None) -> None:
+        verifier = None
+        if password is not None:
+            encrypted = self.connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256")
+            verifier = encrypted.decode()
+        await self.connection.execute("SELECT wf.put_operator(%s, %s, %s)", [name, role, verifier])
+
+    async def remove(self, name: str) -> bool:
+        row = await (await self.connection.execute("SELECT wf.remove_operator(%s)", [name])).fetchone()
+        return row == (True,)

@@ -1,0 +1,87 @@
+"""What PostgreSQL refuses, in the console's words. The constraint's name is the code."""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg import errors
+
+from controlplane.errors import Conflict, HomeUnreachable, NotFound, NotPermitted, Refusal
+
+WORDS: dict[str, tuple[type[Refusal], str, str]] = {
+    "tenants_pkey": (Conflict, "A tenant with this id exists already.", "Choose another id, or edit that one."),
+    "projects_pkey": (Conflict, "The tenant has a project with this id already.", "Choose another id."),
+    "tenant_id_format": (Refusal, "The id is not one: letters, digits, '.', '_' and '-', at most 64.", ""),
+    "project_id_format": (Refusal, "The id is not one: letters, digits, '.', '_' and '-', at most 64.", ""),
+    "tenant_name_length": (Refusal, "A name has 1 to 200 characters.", ""),
+    "project_name_length": (Refusal, "A name has 1 to 200 characters.", ""),
+    "tenant_metadata_size": (
+        Refusal,
+        "Metadata is a JSON object of at most 65,536 bytes.",
+        "Keep a link instead.",
+    ),
+    "tenant_home_region_allowed": (Refusal, "The home region is not among the allowed regions.", "Allow it as well."),
+    "tenant_owner_length": (Refusal, "An e-mail address has 3 to 320 characters.", ""),
+    "tenant_erased": (NotFound, "The tenant was erased; only its certificate is left.", ""),
+    "tenant_protected": (Refusal, "The tenant is protected.", "An admin can lift that: tenants unprotect"),
+    "tenant_transition": (Refusal, "The tenant's status does not allow that.", "Press w on it to see why."),
+    "tenant_retention": (
+        Refusal,
+        "A deleted tenant is kept for at least one day.",
+        "Keep it longer.",
+    ),
+    "tenant_restore": (Refusal, "A restore brings back the status that was there before.", ""),
+    "tenant_not_due": (Refusal, "The tenant's retention is not over.", "Wait for the purge instant."),
+    "project_tenant_gone": (Refusal, "The tenant is being deleted.", "Restore it first."),
+    "reveal_reason": (Refusal, "A reveal needs a reason.", "Say it with --reason."),
+    "not_revealed": (NotPermitted, "Nothing is revealed to you, or its minute is over.", "Reveal it again."),
+    "operator_is_superuser": (NotPermitted, "That login has powers of its own on the server.", "Use another name."),
+    "operators_name_check": (Refusal, "The name is not one: a-z, 0-9, '_', '.', '-'; not pg_… or wf_….", ""),
+}
+
+
+def refusal_of(error: psycopg.Error) -> Refusal:
+    """The refusal that a database error means. What is not known keeps the server's words and its SQLSTATE."""
+    diag = error.diag
+    if diag.constraint_name in WORDS:
+        kind, message, hint = WORDS[diag.constraint_name]
+        code = {"tenants_pkey": "tenant_exists", "projects_pkey": "project_exists"}.get(
+            diag.constraint_name, diag.constraint_name
+        )
+        return kind(code, message, hint, why=[f"refused by the home: {diag.message_primary}"])
+    if isinstance(error, errors.InsufficientPrivilege):
+        return NotPermitted(
+            "not_permitted",
+            f"The home does not permit it: {diag.message_primary}.",
+            "It needs another role; watchfloor operators list shows who has it.",
+        )
+    if isinstance(error, errors.InvalidPassword | errors.InvalidAuthorizationSpecification):
+        return HomeUnreachable("home_login_refused", f"The home refused the login: {diag.message_primary or error}.")
+    if isinstance(error, errors.QueryCanceled):
+        return Refusal("too_slow", "The home took too long and was told to stop.", "Narrow the filter, or try again.")
+    if isinstance(error, errors.LockNotAvailable | errors.DeadlockDetected | errors.SerializationFailure):
+        return Conflict("busy", "Somebody else is changing the same thing.", "Try again.")
+    if isinstance(error, errors.ReadOnlySqlTransaction):
+        return Refusal("home_read_only", "The home is read-only.", "Use the primary's address.")
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return unreachable(error)
+    return Refusal(
+        "refused_by_home",
+        f"The home refused it: {diag.message_primary or type(error).__name__} (SQLSTATE {diag.sqlstate or 'none'}).",
+        diag.message_hint or "",
+    )
+
+
+def unreachable(error: BaseException) -> HomeUnreachable:
+    """The link is gone or never was; only the first line is told, a conninfo may follow."""
+    first = str(error).strip().partition("\n")[0]
+    if "password authentication failed" in first or "no password supplied" in first:
+        return HomeUnreachable(
+            "home_login_refused",
+            "The home refused the login: the name or the password is wrong.",
+            "watchfloor secrets doctor shows where the password comes from.",
+        )
+    return HomeUnreachable(
+        "home_unreachable",
+        f"The home cannot be reached: {first}.",
+        "Is it running, and the network up? watchfloor home status",
+    )

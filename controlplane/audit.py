@@ -1,0 +1,80 @@
+"""The audit trail: what was done, by whom, when, why, and what it changed."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from controlplane.filters import Field
+
+Record = dict[str, Any]
+
+FIELDS = (
+    Field("actor", what="the login that did it"),
+    Field("operation", what="tenants.suspend, sql.update …"),
+    Field("noun", what="tenants, projects, operators …"),
+    Field("thing", what="the id of what was changed"),
+    Field("tenant", what="the tenant that it belongs to"),
+    Field("request", what="the request id"),
+    Field("at", "age", what="how long ago"),
+    Field("outofband", "flag", what="written past the operations, with psql for instance"),
+)
+SORTS = ("at",)
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """One changed thing. `before`/`after` hold the whole row, personal fields masked; None: was not / is no more.
+
+    `personal` has the personal fields in clear for those who may see them.
+    """
+
+    seq: int
+    at: datetime
+    actor: str
+    operation: str
+    noun: str
+    thing: str
+    tenant_id: str | None
+    reason: str | None
+    request_id: str | None
+    out_of_band: bool
+    before: Record | None
+    after: Record | None
+    personal: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        return str(self.seq)
+
+
+@dataclass(frozen=True)
+class Difference:
+    field: str
+    before: Any
+    after: Any
+
+
+KEPT_BY_DATABASE = frozenset({"version", "updated_at", "created_at"})
+"""Fields that change with every write and say nothing in a preview."""
+
+
+def differences(row: AuditRow) -> list[Difference]:
+    """The fields that this row changed, in the row's own order; of a created thing only those that say something."""
+    before, after = row.before or {}, row.after or {}
+    found = []
+    for name in dict.fromkeys([*before, *after]):
+        old, new = row.personal.get(name, (before.get(name), after.get(name)))
+        empty = row.before is None and not new
+        if old != new and name not in KEPT_BY_DATABASE and not empty:
+            found.append(Difference(name, old, new))
+    return found
+
+
+def as_record(row: AuditRow) -> Record:
+    """The row for `--json` and export."""
+    record = {f.name: getattr(row, f.name) for f in dataclasses.fields(row) if f.name != "personal"}
+    record["changed"] = {d.field: [d.before, d.after] for d in differences(row)}
+    return record

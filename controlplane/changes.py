@@ -1,0 +1,109 @@
+"""What an operation needs from a control plane: an open change, and the stores that it writes through."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from controlplane.audit import AuditRow, Record
+from controlplane.listing import Listing
+from controlplane.tenants.model import ProjectDirectory, TenantDirectory
+from controlplane.tenants.ports import ProjectStore, TenantStore
+
+if TYPE_CHECKING:  # it brings pydantic, which is not wanted before the first paint
+    from controlplane.people import PeopleStore
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who is at the console: the login, and the role by which the home lets it in."""
+
+    name: str
+    role: str
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What a change is recorded as. The request id makes a repeat harmless."""
+
+    operation: str
+    request_id: str
+    fingerprint: str
+    reason: str | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A change that was committed: what its result was and what it wrote."""
+
+    operation: str
+    fingerprint: str
+    result: Record | None
+    rows: tuple[AuditRow, ...]
+
+
+class RequestRepeated(Exception):
+    """The request id was used before; nothing was done now."""
+
+
+class Change(Protocol):
+    """One open transaction. All that is written through its stores happens together or not at all."""
+
+    @property
+    def now(self) -> datetime:
+        """The transaction's time, from the home's clock, in UTC."""
+        ...
+
+    @property
+    def reason(self) -> str | None: ...
+
+    @property
+    def tenants(self) -> TenantStore: ...
+
+    @property
+    def projects(self) -> ProjectStore: ...
+
+    @property
+    def people(self) -> PeopleStore: ...
+
+    async def rows(self) -> tuple[AuditRow, ...]:
+        """The audit rows that this change has written so far."""
+        ...
+
+    async def finish(self, result: Record) -> None:
+        """Keep the result beside the change, for whoever repeats the request."""
+        ...
+
+
+class ControlPlane(Protocol):
+    """One context: what can be read of it, and how a change is made in it."""
+
+    @property
+    def actor(self) -> Actor: ...
+
+    @property
+    def tenants(self) -> TenantDirectory: ...
+
+    @property
+    def projects(self) -> ProjectDirectory: ...
+
+    @property
+    def audit(self) -> Listing[AuditRow]: ...
+
+    def change(self, intent: Intent) -> AbstractAsyncContextManager[Change]:
+        """Commits when the block ends; rolls back when it raises, and always for a dry run.
+
+        Raises RequestRepeated on entering; OutcomeUnknown when the link died during the commit.
+        """
+        ...
+
+    async def recorded(self, request_id: str) -> Recorded | None:
+        """The committed change of a request id. Raises HomeUnreachable when the home cannot be asked."""
+        ...
+
+    async def revealed(self, tenant_id: str, field: str) -> str | None:
+        """A personal field in clear, within the minute after it was granted. Raises NotPermitted."""
+        ...

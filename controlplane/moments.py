@@ -1,0 +1,128 @@
+"""Times, durations and numbers as a person reads and types them. The clock is always given, never asked.
+
+All datetimes are aware. What is not known (None, NaN) is shown as "–", never as 0.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
+from typing import Literal
+
+from controlplane.errors import Usage
+from controlplane.text import UNKNOWN, clean
+
+Form = Literal["age", "utc", "local", "zone"]
+
+_UNITS = {
+    "ms": Decimal("0.001"),
+    "s": Decimal(1),
+    "m": Decimal(60),
+    "h": Decimal(3600),
+    "d": Decimal(86_400),
+    "w": Decimal(604_800),
+    "y": Decimal(31_536_000),
+}
+_LONGEST = 1000 * _UNITS["y"]  # so that a time minus a duration stays a time
+_PART = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,12})?)(ms|[smhdwy])")
+_DURATION = re.compile(rf"(?:{_PART.pattern} ?)+")
+
+
+def exact_duration(text: str) -> Decimal:
+    """Seconds in "15m", "7d", "1.5h", "250ms", "1h 30m" (a year is 365 days). Usage `duration_unreadable`."""
+    shown = clean(text, 40)
+    if not _DURATION.fullmatch(text):
+        raise Usage("duration_unreadable", f'"{shown}" is not a duration.', "Write 250ms, 15m, 1.5h, 7d, 2w or 1y.")
+    seconds = sum((Decimal(number) * _UNITS[unit] for number, unit in _PART.findall(text)), Decimal(0))
+    if seconds > _LONGEST:
+        raise Usage("duration_unreadable", f'"{shown}" is too long.', "A duration is at most 1000y.")
+    return seconds
+
+
+def parse_duration(text: str) -> float:
+    """Seconds; see `exact_duration`."""
+    return float(exact_duration(text))
+
+
+def spell(seconds: float | None) -> str:
+    """A duration by its two largest units, cut rather than rounded: "14m 32s", "30d", "250ms"."""
+    if seconds is None or not math.isfinite(seconds):
+        return UNKNOWN
+    if abs(seconds) < 1:
+        return f"{int(seconds * 1000)}ms" if seconds else "0s"
+    sign, rest, parts = "-" if seconds < 0 else "", int(abs(seconds)), []
+    for unit in ("y", "d", "h", "m", "s"):
+        size = int(_UNITS[unit])
+        parts.append((rest // size, unit))
+        rest %= size
+    first = next(place for place, (number, _) in enumerate(parts) if number)
+    return sign + " ".join(f"{number}{unit}" for number, unit in parts[first : first + 2] if number)
+
+
+def age(at: datetime | None, now: datetime) -> str:
+    """Time since `at` by its largest unit: "42s", "12m", "3h", "5d", "9y"; still to come: "in 29d"."""
+    if at is None:
+        return UNKNOWN
+    number, unit = _largest(at, now)
+    return f"in {number}{unit}" if at > now and number else f"{number}{unit}"
+
+
+def relative(at: datetime | None, now: datetime) -> str:
+    """ "3 h ago", "in 29 d", "now"."""
+    if at is None:
+        return UNKNOWN
+    number, unit = _largest(at, now)
+    if not number:
+        return "now"
+    return f"in {number} {unit}" if at > now else f"{number} {unit} ago"
+
+
+def show(at: datetime | None, now: datetime, form: Form = "age", zone: tzinfo | None = None) -> str:
+    """`at` in one of the forms that the key `t` turns through.
+
+    utc: 2026-11-21 05:33:12Z. local (this machine's zone) and zone (the tenant's; UTC where it has none):
+    2026-11-21 06:33:12+01:00.
+    """
+    if at is None:
+        return UNKNOWN
+    if form == "age":
+        return age(at, now)
+    try:
+        here = at.astimezone(None if form == "local" else zone if form == "zone" and zone else UTC)
+    except OverflowError:  # 9999-12-31, which many write for "never", has no time further east
+        here = at.astimezone(UTC)
+    shown = here.isoformat(" ", "seconds")
+    return shown.removesuffix("+00:00") + "Z" if here.tzinfo is UTC else shown
+
+
+def count(number: float | None) -> str:
+    """ "1,204"."""
+    return UNKNOWN if number is None or not math.isfinite(number) else f"{number:,.0f}"
+
+
+def percent(share: float | None) -> str:
+    """A share as per cent, without the sign: 0.0041 is "0.41". 0.00 and 100.00 are said only of 0 and 1."""
+    if share is None or not math.isfinite(share):
+        return UNKNOWN
+    shown = f"{share * 100:.2f}"
+    if shown == "0.00" and share > 0:
+        return "<0.01"
+    return ">99.99" if shown == "100.00" and share < 1 else shown
+
+
+def milliseconds(number: float | None) -> str:
+    """ "3.2ms", "212ms", "1.2s", "75s"."""
+    if number is None or not math.isfinite(number):
+        return UNKNOWN
+    value, unit = (number, "ms") if number < 999.5 else (number / 1000, "s")
+    return f"{value:.1f}{unit}" if 0 < value < 9.95 else f"{value:.0f}{unit}"
+
+
+def _largest(at: datetime, now: datetime) -> tuple[int, str]:
+    seconds = int(abs((now - at).total_seconds()))
+    for unit in ("y", "d", "h", "m"):
+        if seconds >= _UNITS[unit]:
+            return seconds // int(_UNITS[unit]), unit
+    return seconds, "s"

@@ -1,0 +1,266 @@
+"""Everything that an operator can do, defined once: the key, the command and the runbook step come from here.
+
+An operation is an async function of an open change and a request. It is run by `execute`, always the same way:
+authorise, open a change, run, read back what the triggers wrote to the trail, commit. A preview is the same run,
+rolled back.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from controlplane.audit import AuditRow, Record
+from controlplane.errors import Conflict, HomeUnreachable, NotPermitted, OutcomeUnknown, Refusal, Usage
+from controlplane.roles import Role, allows
+
+if TYPE_CHECKING:
+    from controlplane.changes import Change, ControlPlane, Recorded
+
+
+class Request(BaseModel):
+    """What an operation asks for. `subject` names the fields that say which thing it is done to."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+    subject: ClassVar[tuple[str, ...]] = ("id",)
+
+    @property
+    def thing(self) -> str:
+        return "/".join(str(getattr(self, name)) for name in self.subject)
+
+
+class Risk(StrEnum):
+    """How much is asked before it runs: nothing; a yes; the name typed; another person."""
+
+    SAFE = "safe"
+    CONFIRM = "confirm"
+    TYPED = "typed"
+    TWO_PERSON = "two_person"
+
+
+Req = TypeVar("Req", bound=Request)
+Undo = Callable[[AuditRow], Record]
+
+
+@dataclass(frozen=True)
+class Operation(Generic[Req]):
+    """`undo` names the operation that takes it back, `undo_request` builds that one's request from an audit row.
+
+    `fits` raises the Refusal that a row would meet, so that menus can leave the operation out and `w` can say why.
+    `completes` reads, after the commit, what may only be read then.
+    """
+
+    name: str
+    summary: str
+    request: type[Req]
+    run: Callable[[Change, Req], Awaitable[Any]]
+    role: Role
+    risk: Risk
+    key: str
+    needs_reason: bool = False
+    undo: str | None = None
+    undo_request: Undo | None = None
+    fits: Callable[[Any, datetime], None] | None = None
+    completes: Callable[[ControlPlane, Req], Awaitable[Record]] | None = None
+
+    @property
+    def noun(self) -> str:
+        return self.name.partition(".")[0]
+
+    @property
+    def verb(self) -> str:
+        return self.name.partition(".")[2]
+
+    def parse(self, fields: Mapping[str, Any]) -> Req:
+        """Read a request. Raises Usage with every fault in words."""
+        try:
+            return self.request.model_validate(fields)
+        except ValidationError as error:
+            faults = [f"{'.'.join(map(str, e['loc'])) or 'request'}: {_words(e)}" for e in error.errors()]
+            raise Usage(
+                "request_invalid",
+                f"{self.name} cannot be asked like that: {'; '.join(faults)}.",
+                f"Fields: {', '.join(self.request.model_fields)}.",
+                why=faults,
+            ) from None
+
+
+def _words(error: Any) -> str:
+    if error["type"] == "string_pattern_mismatch":
+        return "letters, digits, '.', '_' and '-', at most 64, starting with a letter or digit"
+    return str(error["msg"]).removeprefix("Value error, ").rstrip(".")
+
+
+REGISTRY: dict[str, Operation[Any]] = {}
+"""Filled by importing the nouns' modules; read it through `controlplane.registry.operations()`."""
+
+
+def operation(
+    name: str, request: type[Req], *, role: Role, risk: Risk, key: str, **details: Any
+) -> Callable[[Callable[[Change, Req], Awaitable[Any]]], Operation[Req]]:
+    """Register the function as an operation; its docstring's first line is the summary."""
+
+    def register(run: Callable[[Change, Req], Awaitable[Any]]) -> Operation[Req]:
+        summary = (run.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+        made = Operation(name, summary, request, run, role, risk, key, **details)
+        assert name not in REGISTRY and summary
+        REGISTRY[name] = made
+        return made
+
+    return register
+
+
+@dataclass(frozen=True)
+class UndoStep:
+    """The operation that takes a change back, ready to run."""
+
+    operation: str
+    request: Record
+    reason: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an operation did, or would do when `dry_run`. `repeated`: it had been done by this request id before."""
+
+    operation: str
+    request_id: str
+    result: Record
+    rows: tuple[AuditRow, ...]
+    undo: UndoStep | None = None
+    dry_run: bool = False
+    repeated: bool = False
+
+    @property
+    def audit_ids(self) -> list[int]:
+        return [] if self.dry_run else [row.seq for row in self.rows]
+
+
+@dataclass(frozen=True)
+class Call:
+    """How an operation is asked for, apart from its request."""
+
+    reason: str | None = None
+    request_id: str = ""
+    dry_run: bool = False
+
+
+def new_request_id() -> str:
+    return f"wf-{uuid.uuid4().hex[:24]}"
+
+
+def fingerprint(operation: Operation[Any], request: Request) -> str:
+    text = json.dumps([operation.name, request.model_dump(mode="json", exclude_unset=True)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+async def execute(plane: ControlPlane, operation: Operation[Req], request: Req, call: Call) -> Outcome:
+    """Run an operation, or preview it. Raises Refusal; then nothing was changed (but for OutcomeUnknown)."""
+    from controlplane.changes import Intent, RequestRepeated
+
+    authorise(plane, operation)
+    if operation.needs_reason and not (call.reason or "").strip():
+        raise Usage("reason_needed", f"{operation.name} needs a reason.", 'Say it with --reason "…".')
+    intent = Intent(
+        operation.name,
+        call.request_id or new_request_id(),
+        fingerprint(operation, request),
+        (call.reason or "").strip() or None,
+        call.dry_run,
+    )
+    try:
+        async with plane.change(intent) as change:
+            result = as_result(await operation.run(change, request))
+            rows = await change.rows()
+            await change.finish(result)
+    except RequestRepeated:
+        found = await plane.recorded(intent.request_id)
+        if found is None:  # the one that held the id was rolled back meanwhile
+            raise Conflict("request_in_flight", "The same request is being made elsewhere.", "Repeat it.") from None
+        return _repeated(operation, intent.request_id, intent.fingerprint, found)
+    except OutcomeUnknown:
+        found = await _look_up(plane, intent.request_id)
+        return _repeated(operation, intent.request_id, intent.fingerprint, found)
+    if operation.completes is not None and not call.dry_run:
+        result |= await operation.completes(plane, request)
+    step = None if call.dry_run else undo_step(operation, rows)
+    return Outcome(operation.name, intent.request_id, result, rows, step, call.dry_run)
+
+
+def authorise(plane: ControlPlane, operation: Operation[Any]) -> None:
+    """Refuse early what the home would refuse anyway."""
+    if not allows(plane.actor.role, operation.role):
+        raise NotPermitted(
+            "role_too_low",
+            f"{operation.name} needs the role {operation.role}; {plane.actor.name} is {plane.actor.role}.",
+            "Ask somebody who has it, or an admin: watchfloor operators add NAME --role …",
+            why=[f"needs: {operation.role}", f"{plane.actor.name} is: {plane.actor.role}"],
+        )
+
+
+def as_result(value: Any) -> Record:
+    """A row or a record as JSON-able fields."""
+    if value is None:
+        return {}
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else dict(value)
+
+
+def undo_step(operation: Operation[Any], rows: tuple[AuditRow, ...]) -> UndoStep | None:
+    """What takes a change of one thing back, from the audit row that it wrote."""
+    mine = [row for row in rows if row.noun == operation.noun]
+    if operation.undo is None or operation.undo_request is None or len(mine) != 1:
+        return None
+    reason = f"undo of {operation.name} (audit {mine[0].seq})"
+    return UndoStep(operation.undo, operation.undo_request(mine[0]), reason)
+
+
+async def _look_up(plane: ControlPlane, request_id: str) -> Recorded:
+    """The link died during the commit: ask the home before anything is said."""
+    try:
+        found = await plane.recorded(request_id)
+    except HomeUnreachable:
+        raise OutcomeUnknown(
+            "outcome_unknown",
+            f"The link was lost while {request_id} was being committed, and the home cannot be reached.",
+            f"Look it up when it can: watchfloor audit list request:{request_id}. Repeating with "
+            f"--request-id {request_id} is safe.",
+        ) from None
+    if found is None:
+        raise HomeUnreachable(
+            "link_lost_nothing_done",
+            "The link was lost before the commit: nothing was changed.",
+            "Repeat it.",
+        )
+    return found
+
+
+def _repeated(operation: Operation[Any], request_id: str, asked: str, found: Recorded) -> Outcome:
+    if found.operation != operation.name or found.fingerprint != asked:
+        raise Conflict(
+            "request_id_reused",
+            f"The request id {request_id} was used for something else ({found.operation}).",
+            "Use a new one.",
+        )
+    step = undo_step(operation, found.rows)
+    return Outcome(operation.name, request_id, found.result or {}, found.rows, step, repeated=True)
+
+
+def confirmation(operation: Operation[Any], *, production: bool) -> Risk:
+    """What is asked before it runs here: in production nothing that changes runs on a bare yes."""
+    if operation.risk is Risk.CONFIRM and (production or operation.undo is None):
+        return Risk.TYPED
+    return operation.risk
+
+
+def words_of(refusal: Refusal) -> Record:
+    """A refusal for `--json`."""
+    return {"code": refusal.code, "message": refusal.message, "hint": refusal.hint, "why": list(refusal.why)}

@@ -1,0 +1,368 @@
+"""What an operator can do with tenants and projects."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, JsonValue, field_validator, model_validator
+
+from controlplane.audit import AuditRow, Record
+from controlplane.operations import Request, Risk, operation
+from controlplane.tenants import rules
+from controlplane.tenants.model import Certificate, Tenant
+from controlplane.text import clean
+
+if TYPE_CHECKING:
+    from controlplane.changes import Change, ControlPlane
+
+Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Name = Annotated[str, Field(min_length=1, max_length=200, description="the display name")]
+Word = Annotated[str, Field(min_length=1, max_length=64)]
+Email = Annotated[str, Field(max_length=320, description="the owner's e-mail; empty takes it away")]
+Version = Annotated[
+    int | None, Field(default=None, ge=1, description="refuse when it has changed since this version")
+]
+LARGEST_METADATA = 65_536
+
+
+def readable(value: str) -> str:
+    if clean(value, limit=len(value) + 1) != value:
+        raise ValueError("holds characters that cannot be shown")
+    return value
+
+
+class OneTenant(Request):
+    """A tenant, as it was seen."""
+
+    id: Id
+    version: Version
+
+
+class TenantFacts(Request):
+    """The fields that create, edit and apply share."""
+
+    plan: Word | None = None
+    region: Annotated[Word | None, Field(default=None, description="the home region")]
+    allowed_regions: Annotated[list[Word] | None, Field(default=None, description="empty: any")]
+    owner_email: Email | None = None
+    metadata: Annotated[dict[str, JsonValue] | None, Field(default=None, description="a JSON object")]
+
+    @field_validator("owner_email")
+    @classmethod
+    def _email(cls, value: str | None) -> str | None:
+        if value and (value.count("@") != 1 or value.startswith("@") or value.endswith("@") or " " in value):
+            raise ValueError("not an e-mail address")
+        return readable(value) if value else value
+
+    @field_validator("metadata")
+    @classmethod
+    def _size(cls, value: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
+        if (
+            value is not None
+            and (size := len(json.dumps(value, ensure_ascii=False).encode())) > LARGEST_METADATA
+        ):
+            raise ValueError(
+                f"{size:,} bytes; at most {LARGEST_METADATA:,} are kept. Store it elsewhere, keep a link"
+            )
+        return value
+
+    def columns(self) -> Record:
+        """What was given, as columns; an empty e-mail takes it away."""
+        given = self.model_dump(include=set(TenantFacts.model_fields), exclude_none=True)
+        if "owner_email" in given:
+            given["owner_email"] = given["owner_email"] or None
+        return given
+
+
+class TenantCreate(TenantFacts):
+    id: Id
+    name: Annotated[
+        str, Field(default="", max_length=200, description="the display name; the id when left out")
+    ]
+
+    _readable = field_validator("name")(readable)
+
+
+class TenantRename(OneTenant):
+    name: Name
+
+    _readable = field_validator("name")(readable)
+
+
+class TenantEdit(TenantFacts):
+    id: Id
+    version: Version
+    replace_metadata: Annotated[
+        bool,
+        Field(
+            default=False, description="take the metadata as a whole; else it is merged, null removes a field"
+        ),
+    ]
+
+    @model_validator(mode="after")
+    def _something(self) -> TenantEdit:
+        if not self.columns():
+            raise ValueError("nothing to change was given")
+        return self
+
+
+class TenantDelete(OneTenant):
+    retention_days: Annotated[
+        int,
+        Field(
+            default=rules.RETENTION_DAYS,
+            ge=1,
+            le=rules.LONGEST_RETENTION_DAYS,
+            description="days until the purge",
+        ),
+    ]
+
+
+class TenantReveal(Request):
+    id: Id
+    field: Annotated[Literal["owner_email"], Field(default="owner_email", description="the masked field")]
+
+
+def of_row(row: AuditRow) -> Record:
+    """The request that addresses what a change left behind, and refuses if it was changed since."""
+    return {"id": row.thing, "version": (row.after or {}).get("version")}
+
+
+def was_renamed(row: AuditRow) -> Record:
+    return of_row(row) | {"name": (row.before or {}).get("name")}
+
+
+def was_edited(row: AuditRow) -> Record:
+    before, after = row.before or {}, row.after or {}
+    fields = ("plan", "region", "allowed_regions", "metadata")
+    request = {name: before[name] for name in fields if before.get(name) != after.get(name)}
+    if "owner_email" in row.personal:
+        request["owner_email"] = row.personal["owner_email"][0] or ""
+    return of_row(row) | request | ({"replace_metadata": True} if "metadata" in request else {})
+
+
+def was_created(row: AuditRow) -> Record:
+    return of_row(row) | {"retention_days": 1}
+
+
+@operation(
+    "tenants.create",
+    TenantCreate,
+    role="operator",
+    risk=Risk.SAFE,
+    key="n",
+    undo="tenants.delete",
+    undo_request=was_created,
+)
+async def create(change: Change, request: TenantCreate) -> Tenant:
+    """Create a tenant."""
+    return await change.tenants.create(request.id, {"name": request.name or request.id} | request.columns())
+
+
+@operation(
+    "tenants.rename",
+    TenantRename,
+    role="operator",
+    risk=Risk.CONFIRM,
+    key="r",
+    undo="tenants.rename",
+    undo_request=was_renamed,
+    fits=lambda tenant, now: rules.check_open(tenant, "renamed"),
+)
+async def rename(change: Change, request: TenantRename) -> Tenant:
+    """Give a tenant another display name."""
+    tenant = await change.tenants.lock(request.id)
+    rules.check_open(tenant, "renamed")
+    rules.check_version(tenant, request.version)
+    return await change.tenants.update(request.id, {"name": request.name})
+
+
+@operation(
+    "tenants.edit",
+    TenantEdit,
+    role="operator",
+    risk=Risk.CONFIRM,
+    key="e",
+    undo="tenants.edit",
+    undo_request=was_edited,
+    fits=lambda tenant, now: rules.check_open(tenant, "edited"),
+)
+async def edit(change: Change, request: TenantEdit) -> Tenant:
+    """Change a tenant's metadata, owner, plan or regions."""
+    tenant = await change.tenants.lock(request.id)
+    rules.check_open(tenant, "edited")
+    rules.check_version(tenant, request.version)
+    columns = request.columns()
+    if "metadata" in columns and not request.replace_metadata:
+        merged = tenant.metadata | columns["metadata"]
+        columns["metadata"] = {name: value for name, value in merged.items() if value is not None}
+    return await change.tenants.update(request.id, columns)
+
+
+@operation(
+    "tenants.suspend",
+    OneTenant,
+    role="operator",
+    risk=Risk.CONFIRM,
+    key="s",
+    needs_reason=True,
+    undo="tenants.resume",
+    undo_request=of_row,
+    fits=lambda tenant, now: rules.check_suspend(tenant),
+)
+async def suspend(change: Change, request: OneTenant) -> Tenant:
+    """Suspend a tenant: its keys are refused until it is resumed."""
+    tenant = await change.tenants.lock(request.id)
+    rules.check_suspend(tenant)
+    rules.check_version(tenant, request.version)
+    return await change.tenants.update(
+        request.id, {"status": "suspended", "suspended_at": change.now, "suspension_reason": change.reason}
+    )
+
+
+@operation(
+    "tenants.resume",
+    OneTenant,
+    role="operator",
+    risk=Risk.CONFIRM,
+    key="u",
+    undo="tenants.suspend",
+    undo_request=of_row,
+    fits=lambda tenant, now: rules.check_resume(tenant),
+)
+async def resume(change: Change, request: OneTenant) -> Tenant:
+    """End a tenant's suspension."""
+    tenant = await change.tenants.lock(request.id)
+    rules.check_resume(tenant)
+    rules.check_version(tenant, request.version)
+    return await change.tenants.update(
+        request.id, {"status": "active", "suspended_at": None, "suspension_reason": None}
+    )
+
+
+@operation(
+    "tenants.delete",
+    TenantDelete,
+    role="admin",
+    risk=Risk.TYPED,
+    key="d",
+    needs_reason=True,
+    undo="tenants.restore",
+    undo_request=of_row,
+    fits=lambda tenant, now: rules.check_delete(tenant),
+)
+async def delete(change: Change, request: TenantDelete) -> Tenant:
+    """Delete a tenant softly: it can be restored until its data is purged."""
+    tenant = await change.tenants.lock(request.id)
+    rules.check_delete(tenant)
+    rules.check_version(tenant, request.version)
+    columns = {
+        "status": "pending_deletion",
+        "deleted_at": change.now,
+        "deleted_from": tenant.status,
+        "purge_after": rules.purge_instant(change.now, request.retention_days),
+    }
+    return await change.tenants.update(request.id, columns)
+
+
+def was_restored(row: AuditRow) -> Record:
+    """Delete it again for what was left of its retention, a day at least."""
+    due = datetime.fromisoformat(str((row.before or {})["purge_after"]))
+    return of_row(row) | {"retention_days": max(1, math.ceil((due - row.at) / timedelta(days=1)))}
+
+
+@operation(
+    "tenants.restore",
+    OneTenant,
+    role="admin",
+    risk=Risk.CONFIRM,
+    key="t",
+    undo="tenants.delete",
+    undo_request=was_restored,
+    fits=lambda tenant, now: rules.check_restore(tenant) and None,
+)
+async def restore(change: Change, request: OneTenant) -> Tenant:
+    """Undo a soft delete completely: the tenant is what it was before."""
+    tenant = await change.tenants.lock(request.id)
+    status = rules.check_restore(tenant)
+    rules.check_version(tenant, request.version)
+    marks = {"deleted_at": None, "deleted_from": None, "purge_after": None}
+    return await change.tenants.update(request.id, {"status": status} | marks)
+
+
+@operation(
+    "tenants.purge",
+    OneTenant,
+    role="admin",
+    risk=Risk.TYPED,
+    key="p",
+    needs_reason=True,
+    fits=rules.check_purge,
+)
+async def purge(change: Change, request: OneTenant) -> Certificate:
+    """Erase what a deleted tenant left, once its retention is over, and certify it."""
+    tenant = await change.tenants.lock(request.id)
+    rules.check_purge(tenant, change.now)
+    rules.check_version(tenant, request.version)
+    return await change.tenants.purge(request.id)
+
+
+@operation(
+    "tenants.protect",
+    OneTenant,
+    role="admin",
+    risk=Risk.CONFIRM,
+    key="l",
+    undo="tenants.unprotect",
+    undo_request=of_row,
+    fits=lambda tenant, now: rules.check_protect(tenant, True),
+)
+async def protect(change: Change, request: OneTenant) -> Tenant:
+    """Protect a tenant from being suspended or deleted."""
+    return await _set_protected(change, request, True)
+
+
+@operation(
+    "tenants.unprotect",
+    OneTenant,
+    role="admin",
+    risk=Risk.TYPED,
+    key="k",
+    undo="tenants.protect",
+    undo_request=of_row,
+    fits=lambda tenant, now: rules.check_protect(tenant, False),
+)
+async def unprotect(change: Change, request: OneTenant) -> Tenant:
+    """Lift a tenant's protection."""
+    return await _set_protected(change, request, False)
+
+
+async def _set_protected(change: Change, request: OneTenant, protected: bool) -> Tenant:
+    tenant = await change.tenants.lock(request.id)
+    rules.check_protect(tenant, protected)
+    rules.check_version(tenant, request.version)
+    return await change.tenants.update(request.id, {"protected": protected})
+
+
+async def read_revealed(plane: ControlPlane, request: TenantReveal) -> Record:
+    return {"value": await plane.revealed(request.id, request.field)}
+
+
+@operation(
+    "tenants.reveal",
+    TenantReveal,
+    role="support",
+    risk=Risk.SAFE,
+    key="v",
+    needs_reason=True,
+    fits=lambda tenant, now: rules.check_exists(tenant),
+    completes=read_revealed,
+)
+async def reveal(change: Change, request: TenantReveal) -> Record:
+    """Show one masked field in clear for 60 seconds, for a reason."""
+    rules.check_exists(await change.tenants.get(request.id))
+    until = await change.tenants.grant_reveal(request.id, request.field)
+    return {"id": request.id, "field": request.field, "until": until}
