@@ -16,6 +16,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from backends.postgres.audit import AuditTrail, change_rows
+from backends.postgres.live import PostgresFeed
 from backends.postgres.paging import as_json
 from backends.postgres.people import People, PeopleWriter
 from backends.postgres.refusals import refusal_of, unreachable
@@ -63,6 +64,7 @@ class Home:
         self.projects = Projects(self)
         self.audit = AuditTrail(self)
         self.people = People(self)
+        self.feed = PostgresFeed(conninfo)
 
     async def open(self) -> None:
         """Connect and learn who we are here. Raises HomeUnreachable, NotPermitted."""

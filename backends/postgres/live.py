@@ -1,0 +1,80 @@
+"""LISTEN on a connection of its own, with a heartbeat; polling where a pooler swallows notifications."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable
+
+import psycopg
+
+from backends.postgres.refusals import unreachable
+from controlplane.live import LinkState
+
+HEARTBEAT_SECONDS = 5.0
+ANSWER_SECONDS = 5.0
+POLL_SECONDS = 2.0
+LONGEST_PAUSE = 30.0
+
+
+class PostgresFeed:
+    """The hints of one home."""
+
+    def __init__(self, conninfo: str) -> None:
+        self.conninfo = conninfo
+        self._retry = asyncio.Event()
+
+    def retry_now(self) -> None:
+        self._retry.set()
+
+    async def watch(self, on_news: Callable[[], None], on_state: Callable[[LinkState], None]) -> None:
+        failures = 0
+        while True:
+            try:
+                async with await self._connect() as connection:
+                    polling = not await self._hears_itself(connection)
+                    failures = 0
+                    on_state(LinkState("live", polling=polling))
+                    on_news()  # whatever was missed while nobody listened
+                    await self._listen(connection, on_news, polling)
+            except (psycopg.Error, OSError, TimeoutError) as error:
+                failures += 1
+                # The first pause is short: most losses are a restart or a hiccup.
+                pause = min(LONGEST_PAUSE, 0.5 * 2**failures) * random.uniform(0.7, 1.0)
+                on_state(LinkState("offline", retry_in=pause, words=unreachable(error).message))
+                self._retry.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._retry.wait(), pause)
+                on_state(LinkState("connecting"))
+
+    async def _connect(self) -> psycopg.AsyncConnection[tuple[object, ...]]:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            connection = await psycopg.AsyncConnection.connect(
+                self.conninfo, autocommit=True, application_name="watchfloor feed"
+            )
+            await connection.execute("LISTEN wf")
+            return connection
+
+    async def _hears_itself(self, connection: psycopg.AsyncConnection[tuple[object, ...]]) -> bool:
+        """A pooler in transaction mode lets LISTEN pass and drops what comes: try it on a channel of our own."""
+        own = f"wf_{connection.info.backend_pid}"
+        await connection.execute(f'LISTEN "{own}"'.encode())
+        await connection.execute("SELECT pg_notify(%s, '')", [own])
+        async for heard in connection.notifies(timeout=1.0, stop_after=1):
+            return heard.channel in (own, "wf")
+        return False
+
+    async def _listen(
+        self, connection: psycopg.AsyncConnection[tuple[object, ...]], on_news: Callable[[], None], polling: bool
+    ) -> None:
+        seen: object = None
+        while True:
+            async for _ in connection.notifies(timeout=POLL_SECONDS if polling else HEARTBEAT_SECONDS):
+                on_news()
+            async with asyncio.timeout(ANSWER_SECONDS):
+                cursor = await connection.execute("SELECT max(seq) FROM wf.audit")
+                newest = await cursor.fetchone()
+            if polling and newest != seen:
+                on_news()
+            seen = newest
