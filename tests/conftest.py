@@ -1,0 +1,72 @@
+"""What every test stands on: an environment that is the same everywhere, and a real PostgreSQL when asked for.
+
+`database` is a fresh migrated database, `empty_database` one without our schema; both are gone after the test.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.postgres import Database, Server, running_server
+
+# Outside of the tests these change what the program draws, where it connects, and whose data it touches.
+UNSET = ("NO_COLOR", "FORCE_COLOR", "COLORTERM", "TEXTUAL", "TEXTUAL_THEME", "SSH_CONNECTION", "LC_ALL", "LC_TIME")
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def _homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("people")
+
+
+@pytest.fixture(autouse=True)
+def frozen_environment(_homes: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A person's own folder per test; nothing of the real person is read or written. Programs started inherit it."""
+    person = _homes / str(next(_numbers))
+    person.mkdir()
+    for name in [name for name in os.environ if name in UNSET or name.startswith(("PG", "WATCHFLOOR_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(person))
+    for name in ("CONFIG", "DATA", "STATE", "CACHE", "RUNTIME"):
+        monkeypatch.setenv(f"XDG_{name}_{'DIR' if name == 'RUNTIME' else 'HOME'}", str(person / name.lower()))
+    # Root's home is not below HOME, so the program's own variable points away from it too.
+    monkeypatch.setenv("WATCHFLOOR_HOME", str(person / "home"))
+    monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield person
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def template_database(postgres_server: Server) -> str:
+    """The name of a database with all migrations applied; nobody may connect to it while it is copied."""
+    return postgres_server.make_template()
+
+
+@pytest.fixture
+def empty_database(postgres_server: Server) -> Iterator[Database]:
+    database = postgres_server.create()
+    yield database
+    postgres_server.drop(database)
+
+
+@pytest.fixture
+def database(postgres_server: Server, template_database: str) -> Iterator[Database]:
+    database = postgres_server.create(template=template_database)
+    yield database
+    postgres_server.drop(database)

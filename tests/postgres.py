@@ -1,0 +1,147 @@
+"""The PostgreSQL of the tests: one server per test process, a fresh database per test.
+
+Roles belong to the whole server, so a server of its own keeps parallel test processes apart; roles that a test makes
+are dropped with its database.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from backends.embedded.server import Credentials, EmbeddedHome
+
+ROLES = ("viewer", "support", "operator", "admin", "worker")
+TEMPLATE = "template_watchfloor"
+LOGIN_PASSWORD = "for tests only"
+# Nothing in here outlives the tests, so nothing needs to reach a disk.
+CARELESS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_wal_size": "256MB"}
+SCRATCH = "watchfloor-test-"
+
+
+def scratch_folder() -> Path:
+    """A folder that the server's account can reach: in memory where there is room (a database in 13 ms, not 80)."""
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 << 30
+    parent = memory if roomy else Path(tempfile.gettempdir())
+    _sweep(parent)
+    folder = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-", dir=parent))
+    folder.chmod(0o711)  # PostgreSQL refuses root: then it runs as another account, which must pass through
+    return folder
+
+
+def _sweep(parent: Path) -> None:
+    """Take away what test processes left that were killed."""
+    for folder in parent.glob(f"{SCRATCH}*"):
+        owner = re.match(rf"{SCRATCH}(\d+)-", folder.name)
+        if owner and folder.stat().st_uid == os.geteuid() and not _lives(int(owner[1])):
+            with contextlib.suppress(FileNotFoundError):  # two test processes sweep at once
+                EmbeddedHome(folder / "home").destroy()
+                shutil.rmtree(folder)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+@dataclass(frozen=True)
+class Database:
+    """One test's database. `owner` is a conninfo with all rights."""
+
+    owner: str
+    name: str
+
+    def login(self, role: str) -> str:
+        """The conninfo of a login with the group role wf_`role`, if there is one: t_viewer … t_worker."""
+        assert role in ROLES
+        with psycopg.connect(self.owner) as connection:
+            _make_login(connection, role)
+        return make_conninfo(self.owner, user=f"t_{role}", password=LOGIN_PASSWORD)
+
+
+def _make_login(connection: psycopg.Connection, role: str) -> None:
+    login, group = sql.Identifier(f"t_{role}"), sql.Identifier(f"wf_{role}")
+    known = {row[0] for row in connection.execute("SELECT rolname FROM pg_roles").fetchall()}
+    if f"t_{role}" not in known:
+        connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(login, LOGIN_PASSWORD))
+    if f"wf_{role}" in known:
+        member = connection.execute("SELECT pg_has_role(%s, %s, 'MEMBER')", [f"t_{role}", f"wf_{role}"]).fetchone()
+        if member != (True,):
+            connection.execute(sql.SQL("GRANT {} TO {}").format(group, login))
+
+
+class Server:
+    """The server of this test process, and what the fixtures do with it."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self.credentials = credentials
+        self._numbers = itertools.count(1)
+        self._admin = psycopg.connect(credentials.owner_conninfo("postgres"), autocommit=True)
+        for name, value in CARELESS.items():
+            self._admin.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), value))
+        self._admin.execute("SELECT pg_reload_conf()")
+
+    def close(self) -> None:
+        self._admin.close()
+
+    def create(self, name: str | None = None, template: str = "template1") -> Database:
+        name = name or f"t{next(self._numbers)}"
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
+        self._admin.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
+        return Database(self.credentials.owner_conninfo(name), name)
+
+    def drop(self, database: Database) -> None:
+        """With the roles that its test made, so that the next test finds none of them."""
+        # Sessions that are just ending make DROP DATABASE sleep for 100 ms: wait for them ourselves.
+        sessions = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+        deadline = time.monotonic() + 5
+        while self._admin.execute(sessions, [database.name]).fetchone() and time.monotonic() < deadline:
+            time.sleep(0.001)
+        statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+        self._admin.execute(statement.format(sql.Identifier(database.name)))
+        made = self._admin.execute(
+            "SELECT rolname FROM pg_roles WHERE oid >= 16384 AND rolname !~ '^(wf|t)_' AND rolname <> %s",
+            [self.credentials.login_user],
+        ).fetchall()
+        for (role,) in made:
+            self._admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+
+    def make_template(self) -> str:
+        """The name of a database with all migrations applied."""
+        from backends.postgres.migrate import migrate
+
+        migrate(self.create(TEMPLATE).owner)
+        return TEMPLATE
+
+
+@contextlib.contextmanager
+def running_server() -> Iterator[Server]:
+    folder = scratch_folder()
+    home = EmbeddedHome(folder / "home")
+    try:
+        server = Server(home.ensure())
+        try:
+            yield server
+        finally:
+            server.close()
+    finally:
+        home.destroy()
+        shutil.rmtree(folder)
