@@ -1,0 +1,105 @@
+"""The database finds what `matches` says, for random and hostile rows and filters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from psycopg import sql
+
+from backends.postgres.filtering import Column, where
+from controlplane.errors import Usage
+from controlplane.filters import FUZZY_HEAD, Term, matches
+from controlplane.patterns import fold
+from tests.controlplane.filter_strategies import FIELDS, NOW, exact_terms, filters, fuzzy_terms, records
+from tests.postgres import Server
+
+COLUMNS = {field.name: Column(sql.Identifier(field.name), field.kind) for field in FIELDS}
+COLUMNS[""] = Column(sql.Identifier("search"))
+
+TABLE = """
+CREATE TEMPORARY TABLE things (
+  place int, id text, name text COLLATE "C", status text, plan text, requests bigint, p95 float8, err numeric,
+  age timestamptz, protected boolean,
+  search text GENERATED ALWAYS AS (lower((id || E'\\n' || name) COLLATE "default")) STORED
+);
+CREATE INDEX ON things USING gin (wf.trigrams(search));
+SET enable_seqscan = off;
+"""
+
+
+@pytest.fixture(scope="module")
+def connection(postgres_server: Server, template_database: str) -> Iterator[psycopg.Connection]:
+    database = postgres_server.create(template=template_database)
+    with psycopg.connect(database.owner, autocommit=True) as connection:
+        connection.execute(TABLE)
+        yield connection
+    postgres_server.drop(database)
+
+
+def found(connection: psycopg.Connection, rows: list[dict[str, object]], terms: tuple[Term, ...]) -> list[int]:
+    with connection.transaction(force_rollback=True):
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO things VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                [(place, row["id"], *(row[field.name] for field in FIELDS)) for place, row in enumerate(rows)],
+            )
+        condition, parameters = where(terms, COLUMNS, NOW)
+        query = sql.SQL("SELECT place FROM things WHERE {} ORDER BY place").format(condition)
+        return [place for (place,) in connection.execute(query, parameters)]
+
+
+def expected(rows: list[dict[str, object]], terms: tuple[Term, ...]) -> list[int]:
+    return [place for place, row in enumerate(rows) if matches(terms, searchable(row), NOW)]
+
+
+def searchable(row: dict[str, object]) -> dict[str, object]:
+    return {**row, "": None if row["name"] is None else [row["id"], row["name"]]}
+
+
+many = settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@many
+@given(st.lists(records(), min_size=1, max_size=12), st.lists(exact_terms, max_size=3).map(tuple))
+def test_the_database_finds_what_matches_says(connection, rows, terms) -> None:
+    assert found(connection, rows, terms) == expected(rows, terms)
+
+
+@settings(many, max_examples=60)
+@given(st.lists(records(), min_size=1, max_size=12), fuzzy_terms)
+def test_a_fuzzy_word_finds_its_first_letters_a_superset_of_what_matches(connection, rows, term) -> None:
+    head = Term("word", (fold(str(term.values[0]))[:FUZZY_HEAD],))
+    candidates = found(connection, rows, (term,))
+    assert candidates == expected(rows, (head,))
+    assert set(candidates) >= set(expected(rows, (term,)))
+
+
+@settings(many, max_examples=60)
+@given(filters())
+def test_values_never_become_part_of_the_sql(terms) -> None:
+    condition, parameters = where(terms, COLUMNS, NOW)
+    text = condition.as_string()
+    assert text.count("%s") == text.count("%") == len(parameters)
+    assert "'" not in text
+
+
+def test_no_terms_are_every_row() -> None:
+    assert where((), COLUMNS, NOW) == (sql.SQL("TRUE"), [])
+
+
+def test_a_field_without_a_column_is_refused_never_passed_over() -> None:
+    with pytest.raises(Usage) as refused:
+        where((Term("is", ("x",), "colour"),), COLUMNS, NOW)
+    assert refused.value.code == "filter_unreadable"
+
+
+def test_words_of_three_letters_use_the_index(connection) -> None:
+    for word, used in (("acme", True), ("ac", False)):
+        condition, parameters = where((Term("word", (word,)),), COLUMNS, NOW)
+        query = sql.SQL("EXPLAIN SELECT place FROM things WHERE {}").format(condition)
+        plan = "\n".join(line for (line,) in connection.execute(query, parameters))
+        assert ("Bitmap Index Scan" in plan) is used

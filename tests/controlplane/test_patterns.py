@@ -1,0 +1,93 @@
+"""Regular expressions that two engines read alike and that cannot run away."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from controlplane.patterns import Unreadable, compiled, fold, portable
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        ("^acme$", "ACME"),
+        ("a.c", "a\nc"),
+        (r"\d{2,3}-\w+", "x 42-Acme_1"),
+        ("[^a-c]", "d"),
+        ("[A-C]x", "bX"),
+        (r"[\]\-x]y", "-y"),
+        ("(foo|bar)?baz", "barbaz"),
+        (r"\.\*\\", r"a.*\b"),
+        ("a{2}", "baab"),
+        ("ÄRGER", "ärger"),
+        ("a+?b", "aab"),
+    ],
+)
+def test_it_finds(pattern: str, text: str) -> None:
+    assert compiled(pattern).search(fold(text))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [("^acme$", "acme\n"), (r"\d", "٣"), (r"\w", "ä"), ("[^a-c]", "B"), ("a.c", "ac"), ("a|b", "c"), (r"\s", "\u00a0")],
+)
+def test_it_does_not_find(pattern: str, text: str) -> None:
+    assert not compiled(pattern).search(fold(text))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "says"),
+    [
+        ("", "empty"),
+        ("a" * 201, "longer"),
+        ("(a", "not closed"),
+        ("a)", "closes nothing"),
+        ("[", "too early"),
+        ("[]", "empty"),
+        ("[[:alpha:]]", "must be written"),
+        ("[z-a]", "backwards"),
+        ("[Z-a]", "backwards"),
+        ("\\", "too early"),
+        ("*a", "nothing that it could repeat"),
+        ("***:a", "nothing that it could repeat"),
+        ("^*", "cannot repeat"),
+        ("a**", "another repeat"),
+        ("a*+", "another repeat"),
+        ("a{,3}", "must be"),
+        ("a{x", "must be"),
+        ("a{3,2}", "range"),
+        ("a{101}", "range"),
+        ("a||b", "alternative is empty"),
+        ("(?=a)", "look-around"),
+        ("(?<!a)b", "look-around"),
+        ("(?P<n>a)", "named groups"),
+        ("(?i)a", "flags"),
+        (r"(a)\1", "back references"),
+        (r"\bword", "not supported"),
+        (r"\Za", "not supported"),
+        (r"[\D]", "not supported"),
+        ("(a+)+", "must not itself"),
+        ("(a|a)*", "must not itself"),
+        ("((ab)*){2,}", "must not itself"),
+        ("a*b*c*d*", "open repeats"),
+        ("a?" * 17, "choices"),
+        ("(a|b)" * 17, "choices"),
+    ],
+)
+def test_what_is_outside_the_subset_is_refused_with_the_reason(pattern: str, says: str) -> None:
+    with pytest.raises(Unreadable, match=says):
+        portable(pattern)
+
+
+def test_what_is_allowed_cannot_run_away() -> None:
+    started = time.process_time()
+    compiled("a?" * 16 + "a" * 16 + "b").search("a" * 200)
+    compiled("a*a*a*b").search("a" * 300)
+    assert time.process_time() - started < 5
+
+
+def test_folding_goes_letter_by_letter() -> None:
+    assert fold("ÄSSΣ İI") == "ässσ ii"
+    assert fold("Acme") == "acme"
