@@ -1,0 +1,220 @@
+"""How the program lives in its terminal: title, ctrl+z, being ended from outside, crashing.
+
+Whatever happens, the terminal is left as it was found, and the exit code says what happened: 143 for SIGTERM,
+129 for a hang-up, 1 for a crash. `run()` returns normally after all of these: the caller exits with
+`sys.exit(app.return_code or 0)`.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import tempfile
+import termios
+import traceback
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+from textual.app import App
+from textual.binding import Binding
+from textual.driver import Driver
+from textual.drivers.linux_driver import LinuxDriver
+
+from screens.widgets.hangup import HUNG_UP, HangupWatch, hung_up
+from screens.widgets.inert import without_controls
+
+_PUSH_TITLE, _POP_TITLE = "\x1b[22;2t", "\x1b[23;2t"
+_RESTORE = (
+    "\x1b\\\x1b[?2026l\x1b[0m\x1b[?1000l\x1b[?1006l\x1b[?2004l\x1b[?2048l\x1b[?7h\x1b[<u\x1b[?1049l\x1b[?25h\x1b[?1004l"
+)
+_NO_TITLE = ("linux", "dumb", "vt100", "vt220")  # they would print it
+_TITLE_CHARACTERS = 200
+
+
+class TerminalDriver(LinuxDriver):
+    """Textual's driver with a title, a safe ctrl+z, and no mouse mode that reports mere movement."""
+
+    _watch: HangupWatch | None = None
+    _drawing = False
+    title = ""
+
+    def start_application_mode(self) -> None:
+        if self._watch is None and isinstance(self._app, TerminalLife):
+            self._watch = HangupWatch(self.fileno, self._app.leave_from_thread, self._app.end_now)
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        if self._writer_thread is not None and not self._drawing:
+            self._drawing = True
+            if self.title:
+                self.write(_PUSH_TITLE)
+                self._write_title()
+
+    def stop_application_mode(self) -> None:
+        if self._drawing:
+            self._drawing = False
+            if self.title:
+                self.write(_POP_TITLE)
+        super().stop_application_mode()
+
+    def show_title(self, title: str) -> None:
+        if title == self.title or os.environ.get("TERM") in _NO_TITLE:
+            return
+        if self._drawing and not self.title:
+            self.write(_PUSH_TITLE)
+        self.title = title
+        if self._drawing:
+            self._write_title()
+            self.flush()
+
+    def _write_title(self) -> None:
+        self.write(f"\x1b]2;{self.title}\x07")
+
+    def restore_now(self) -> None:
+        """From another thread, with the loop stuck: throw away what waits, and put the terminal right."""
+        if not self._drawing or self._file is None:
+            return
+        restore = (_RESTORE + (_POP_TITLE if self.title else "")).encode()
+        output = self._file.fileno()
+        writer = Thread(target=os.write, args=(output, restore), daemon=True)  # nobody may be reading
+        try:
+            termios.tcflush(output, termios.TCOFLUSH)
+            writer.start()
+            writer.join(0.1)
+            if self.attrs_before is not None:
+                termios.tcsetattr(self.fileno, termios.TCSANOW, self.attrs_before)
+        except (OSError, termios.error):
+            pass  # the terminal is gone
+
+    def _sigtstp_application(self, *_: object) -> None:
+        # Not inside the signal handler: it may have interrupted a write that holds the queue's lock.
+        self._loop.call_soon_threadsafe(super()._sigtstp_application)
+
+    def _enable_mouse_support(self) -> None:
+        if self._mouse:
+            self.write("\x1b[?1000h\x1b[?1006h")
+
+    def _enable_mouse_pixels(self) -> None:
+        """Cells are enough."""
+
+    def _disable_mouse_support(self) -> None:
+        if self._mouse:
+            self.write("\x1b[?1000l\x1b[?1006l")
+
+
+class TerminalLife(App[None]):
+    """An App that behaves in its terminal. Override `on_hangup` and `report_folder`."""
+
+    BINDINGS = [Binding("ctrl+z", "suspend_process", "Suspend", show=False, id="app.suspend")]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if "NO_COLOR" in os.environ:
+            # Before Textual chooses its filter: without this, NO_COLOR gives greys in true colour.
+            kwargs["ansi_color"] = True
+        super().__init__(*args, **kwargs)
+        if "NO_COLOR" in os.environ:
+            self.theme = "ansi-dark"
+        self._leaving: int | None = None
+        self._hangup_called = False
+        self._report: Path | None = None
+        self._last_line = ""
+
+    def get_driver_class(self) -> type[Driver]:
+        stock = super().get_driver_class()
+        return TerminalDriver if stock is LinuxDriver else stock
+
+    def on_mount(self) -> None:
+        # Coming back from the shell, Textual leaves the screen blank until something changes.
+        self.app_resume_signal.subscribe(self, lambda _: self.call_later(lambda: self.screen.refresh(layout=True)))
+
+    def show_title(self, title: str) -> None:
+        """The terminal's title, until the program leaves or is suspended. Sent only when it changed."""
+        if isinstance(self._driver, TerminalDriver):
+            self._driver.show_title(without_controls(title)[:_TITLE_CHARACTERS])
+
+    # Ended from outside
+
+    def on_hangup(self) -> None:
+        """The program is being ended by SIGTERM, SIGHUP or a lost terminal: save what must be kept.
+
+        Quick (0.2 s) and without waiting; called once, from another thread when the event loop is stuck.
+        """
+
+    def leave_from_thread(self, code: int) -> None:
+        self._leaving = code
+        loop = self._loop
+        if loop is not None:
+            loop.call_soon_threadsafe(self._leave, code)
+
+    def _leave(self, code: int) -> None:
+        try:
+            self._call_on_hangup()
+        finally:
+            self.exit(return_code=code)
+
+    def _call_on_hangup(self) -> None:
+        if not self._hangup_called:
+            self._hangup_called = True
+            self.on_hangup()
+
+    def end_now(self, code: int) -> None:
+        """The event loop did not leave in time: save, restore the terminal, and be gone."""
+        saver = Thread(target=self._call_on_hangup, daemon=True)
+        saver.start()
+        saver.join(0.2)
+        if isinstance(self._driver, TerminalDriver):
+            self._driver.restore_now()
+        os._exit(code)
+
+    # Crashing
+
+    def report_folder(self) -> Path:
+        """Where the report of a crash is written."""
+        return Path(tempfile.gettempdir())
+
+    def _fatal_error(self) -> None:
+        """Instead of Textual's traceback, which prints local variables: passwords, tokens."""
+        error = sys.exc_info()[1] or self._exception
+        report = "".join(traceback.format_exception(error)) if error else "no exception is known\n"
+        self._crash(type(error).__name__, report)
+
+    def panic(self, *renderables: RenderableType) -> None:
+        if self._leaving is not None or (isinstance(self._driver, TerminalDriver) and hung_up(self._driver.fileno)):
+            self._return_code = self._leaving or HUNG_UP
+            self._close_messages_no_wait()
+            return
+        output = io.StringIO()
+        console = Console(file=output, width=110, no_color=True, highlight=False)
+        for renderable in renderables:
+            if isinstance(renderable, BaseException):
+                output.write("".join(traceback.format_exception(renderable)))
+            console.print(renderable)
+        self._crash(type(renderables[0]).__name__ if renderables else "panic", output.getvalue())
+
+    def _crash(self, name: str, report: str) -> None:
+        self._return_code = 1
+        try:
+            if self._report is None:
+                descriptor, path = tempfile.mkstemp(".txt", "watchfloor-crash-", self.report_folder())  # 0600
+                os.close(descriptor)
+                self._report = Path(path)
+            with self._report.open("a", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(f"{report}\n")
+            where = f"the report is in {self._report}"
+        except OSError as problem:
+            where = f"no report could be written ({problem.strerror})"
+        self._last_line = self._last_line or without_controls(f"watchfloor stopped: {name}; {where}")
+        self._close_messages_no_wait()
+
+    def _print_error_renderables(self) -> None:
+        """The last lines on the person's own screen, which no filter guards."""
+        lines = [str(message) for message in self._exit_renderables if isinstance(message, str | Text)]
+        self._exit_renderables.clear()
+        for line in [*lines, self._last_line]:
+            if line and sys.__stderr__ is not None:
+                sys.__stderr__.write("\n".join(map(without_controls, line.splitlines())) + "\n")
+        if sys.__stderr__ is not None:
+            sys.__stderr__.flush()
+        self._last_line = ""

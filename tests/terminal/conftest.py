@@ -1,0 +1,34 @@
+"""The small program of this folder, started in a pty."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.terminal.driver import Terminal
+
+PROGRAM = [sys.executable, "-m", "tests.terminal.program"]
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Terminal]]:
+    """`start(columns=…, lines=…, env=…)`: the program, with its first screen painted."""
+    with ExitStack() as stack:
+
+        def run(**options: Any) -> Terminal:
+            terminal = stack.enter_context(Terminal(PROGRAM, **options))
+            terminal.see("filter")
+            sync(terminal, 1)
+            return terminal
+
+        yield run
+
+
+def sync(terminal: Terminal, number: int) -> None:
+    """Wait until the program has painted all that was asked of it before."""
+    terminal.press("ctrl+g")
+    terminal.receive(f"\x1b]777;sync {number}\x07".encode())
