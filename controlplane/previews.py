@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
+from collections.abc import Mapping
 from typing import Any
 
 from controlplane.audit import AuditRow, differences
-from controlplane.operations import Outcome
+from controlplane.operations import Operation, Outcome
 from controlplane.text import clean
 
 LONGEST_VALUE = 200
@@ -41,3 +43,20 @@ def outcome_lines(outcome: Outcome, limit: int = 200) -> list[str]:
     if not lines:
         return ["nothing changes"]
     return lines if len(lines) <= limit else [*lines[:limit], f"… and {len(lines) - limit:,} lines more"]
+
+
+def command_line(operation: Operation[Any], request: Mapping[str, Any], reason: str | None) -> str:
+    """The same action as a command: what a dialog shows, to be learnt, kept in a runbook, or pasted."""
+    words = ["watchfloor", operation.noun, operation.verb]
+    words += [str(request.get(name, "")) for name in operation.request.subject]
+    for name, value in request.items():
+        if name in operation.request.subject or value in (None, ""):
+            continue
+        if isinstance(value, bool):
+            words += [f"--{name.replace('_', '-')}"] if value else []
+            continue
+        text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+        words += [f"--{name.replace('_', '-')}", text]
+    if reason:
+        words += ["--reason", reason]
+    return clean(shlex.join(words))

@@ -1,0 +1,103 @@
+"""A list as a file: CSV, JSON, NDJSON, Markdown, with what it is on top."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from controlplane.text import clean
+
+Format = Literal["csv", "json", "ndjson", "markdown"]
+FORMATS: tuple[Format, ...] = ("csv", "json", "ndjson", "markdown")
+ENDINGS: Mapping[Format, str] = {"csv": "csv", "json": "json", "ndjson": "ndjson", "markdown": "md"}
+
+
+@dataclass(frozen=True)
+class Heading:
+    """Where an export comes from: the reader of the file has nothing else."""
+
+    context: str
+    noun: str
+    filter: str
+    sort: str
+    as_of: datetime
+
+    def facts(self) -> dict[str, str]:
+        return {
+            "context": self.context,
+            "noun": self.noun,
+            "filter": self.filter or "none",
+            "sort": self.sort,
+            "as_of": self.as_of.isoformat(),
+        }
+
+
+def chunks(
+    form: Format, heading: Heading, columns: Sequence[str], records: Iterable[Mapping[str, Any]]
+) -> Iterable[str]:
+    """The file's text, piece by piece, so that a list of any length takes no memory."""
+    return {"csv": _csv, "json": _json, "ndjson": _ndjson, "markdown": _markdown}[form](heading, columns, records)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: times as ISO-8601 in UTC."""
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _picked(record: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
+    return {name: plain(record.get(name)) for name in columns}
+
+
+def _csv(heading: Heading, columns: Sequence[str], records: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    yield "# " + "; ".join(f"{name}: {clean(value)}" for name, value in heading.facts().items()) + "\r\n"
+    yield _csv_line(columns)
+    for record in records:
+        yield _csv_line([_csv_cell(value) for value in _picked(record, columns).values()])
+
+
+def _csv_line(cells: Sequence[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line).writerow(cells)
+    return line.getvalue()
+
+
+def _csv_cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+    # A spreadsheet takes these for a formula; a quote in front keeps them text.
+    return "'" + value if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+def _json(heading: Heading, columns: Sequence[str], records: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    yield json.dumps(heading.facts())[:-1] + ', "items": ['
+    for number, record in enumerate(records):
+        yield (",\n" if number else "\n") + json.dumps(_picked(record, columns))
+    yield "\n]}\n"
+
+
+def _ndjson(heading: Heading, columns: Sequence[str], records: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    yield json.dumps({"export": heading.facts()}) + "\n"
+    for record in records:
+        yield json.dumps(_picked(record, columns)) + "\n"
+
+
+def _markdown(heading: Heading, columns: Sequence[str], records: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    yield ", ".join(f"{name}: {_markdown_cell(value)}" for name, value in heading.facts().items()) + "\n\n"
+    yield "| " + " | ".join(columns) + " |\n|" + "---|" * len(columns) + "\n"
+    for record in records:
+        yield "| " + " | ".join(_markdown_cell(value) for value in _picked(record, columns).values()) + " |\n"
+
+
+def _markdown_cell(value: Any) -> str:
+    if value is None:
+        return ""
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+    escaped = clean(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "\\`")
+    return escaped.replace("[", "\\[")

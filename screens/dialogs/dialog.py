@@ -1,0 +1,60 @@
+"""The frame of every dialog: a title that names the environment, at most 72×18, opaque, closed by esc."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Generic, TypeVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Label
+
+from controlplane.text import clean
+from screens.session import Session
+
+T = TypeVar("T")
+
+
+class Dialog(ModalScreen[T], Generic[T]):
+    """Put the parts into `parts`. `esc` closes with `nothing`."""
+
+    DEFAULT_CSS = """
+    Dialog { align: center middle; background: $background; }
+    Dialog > Vertical {
+        width: 72; max-width: 100%; height: auto; max-height: 100%; padding: 0 1;
+        border: round $primary; background: $surface;
+    }
+    Dialog Label { width: 100%; }
+    Dialog .title { text-style: bold; }
+    Dialog .hint { color: $text-muted; }
+    Dialog .fault { color: $text-error; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "close", show=False, id="dialog.close")]
+    nothing: Any = None
+
+    def __init__(self, session: Session, title: str) -> None:
+        super().__init__()
+        self.session = session
+        self.heading = " ".join(part for part in (session.environment_word(), session.context, "·", title) if part)
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            yield text(self.heading, classes="title")
+            yield from self.parts()
+
+    def parts(self) -> ComposeResult:
+        raise NotImplementedError
+
+    def action_close(self) -> None:
+        self.dismiss(self.nothing)
+
+
+def text(value: str, *, id: str | None = None, classes: str | None = None) -> Label:
+    """A label of foreign or own text: inert, and never markup."""
+    return Label(Content(clean(value)), id=id, classes=classes)
+
+
+def retext(label: Label, value: str) -> None:
+    label.update(Content(clean(value)))

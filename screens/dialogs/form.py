@@ -1,0 +1,106 @@
+"""The form that asks for an operation's fields, made from its request's model."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, get_args
+
+from pydantic.fields import FieldInfo
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.widgets import Input, Label
+
+from controlplane.errors import Usage
+from controlplane.operations import Operation
+from screens.dialogs.dialog import Dialog, retext, text
+from screens.session import Session
+
+Answers = tuple[dict[str, Any], str]
+"""The fields that were given, and the reason."""
+
+
+class RequestForm(Dialog[Answers | None]):
+    """`given` are fields that are known already (which thing, its version): they are not asked."""
+
+    DEFAULT_CSS = """
+    RequestForm Input { width: 100%; }
+    RequestForm Label.field { color: $text-muted; }
+    """
+    BINDINGS = [
+        Binding("down", "app.focus_next", show=False, id="form.next"),
+        Binding("up", "app.focus_previous", show=False, id="form.previous"),
+    ]
+
+    def __init__(self, session: Session, operation: Operation[Any], title: str, given: dict[str, Any]) -> None:
+        super().__init__(session, title)
+        self.operation = operation
+        self.given = given
+        self.fields = [
+            (name, info) for name, info in operation.request.model_fields.items() if name not in (*given, "version")
+        ]
+
+    def parts(self) -> ComposeResult:
+        yield text(self.operation.summary, classes="hint")
+        for name, info in self.fields:
+            words = f"{name.replace('_', ' ')}{'' if not info.is_required() else ' *'}"
+            yield text(f"{words}  {info.description or ''}", classes="field")
+            yield Input(value=_shown(info), compact=True, id=f"field-{name}")
+        if self.operation.needs_reason:
+            yield text("reason *  kept in the audit trail", classes="field")
+            yield Input(compact=True, id="reason")
+        yield Label("", id="fault", classes="fault")
+        yield text("enter goes on · esc closes", classes="hint")
+
+    def on_mount(self) -> None:
+        self.query(Input).first().focus()
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        inputs = list(self.query(Input))
+        position = inputs.index(event.input)
+        if position < len(inputs) - 1 and not all(entry.value or position >= i for i, entry in enumerate(inputs)):
+            inputs[position + 1].focus()
+            return
+        try:
+            self.dismiss(self._answers())
+        except Usage as fault:
+            retext(self.query_one("#fault", Label), fault.message)
+
+    def _answers(self) -> Answers:
+        fields = dict(self.given)
+        for name, info in self.fields:
+            value = self.query_one(f"#field-{name}", Input).value
+            if value.strip() or info.is_required():
+                fields[name] = _read(name, value.strip(), info)
+        self.operation.parse(fields)
+        reason = self.query_one("#reason", Input).value.strip() if self.operation.needs_reason else ""
+        if self.operation.needs_reason and not reason:
+            raise Usage("reason_needed", "A reason is needed: it is what the trail will say.")
+        return fields, reason
+
+
+def asks_nothing(operation: Operation[Any], given: dict[str, Any]) -> bool:
+    """Whether all that the operation needs is known already."""
+    return not operation.needs_reason and all(name in (*given, "version") for name in operation.request.model_fields)
+
+
+def _shown(info: FieldInfo) -> str:
+    default = info.default
+    if info.is_required() or default in (None, "", False):
+        return ""
+    return str(default)
+
+
+def _read(name: str, value: str, info: FieldInfo) -> Any:
+    """What was typed, as JSON would say it: objects and lists are read, the model judges the rest."""
+    kinds = str(get_args(info.annotation) or info.annotation)
+    if "dict" in kinds:
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise Usage("field_unreadable", f'{name}: not a JSON object. Write it as {{"key": "value"}}.') from None
+    if "list" in kinds:
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value

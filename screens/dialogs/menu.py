@@ -1,0 +1,49 @@
+"""`a`: what can be done here, each with its letter; and what cannot be done now, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from textual import events
+from textual.app import ComposeResult
+
+from controlplane.operations import Operation
+from screens.dialogs.dialog import Dialog, text
+from screens.session import Session
+from screens.widgets.lines import Line, Lines
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An operation, and why it does not fit now ("" when it does)."""
+
+    operation: Operation[Any]
+    why_not: str = ""
+
+
+class ActMenu(Dialog[Operation[Any] | None]):
+    """Answers with the operation whose letter was pressed."""
+
+    DEFAULT_CSS = "ActMenu Lines { height: auto; max-height: 16; }"
+
+    def __init__(self, session: Session, title: str, choices: Sequence[Choice]) -> None:
+        super().__init__(session, title)
+        self.choices = choices
+
+    def parts(self) -> ComposeResult:
+        fits = [choice for choice in self.choices if not choice.why_not]
+        lines: list[Line] = [f"{choice.operation.key}  {choice.operation.summary}" for choice in fits]
+        lines += [(f"   {c.operation.verb}: {c.why_not}", "muted") for c in self.choices if c.why_not]
+        menu = Lines(lines or ["Nothing can be done here."])
+        menu.styles.height = min(16, max(1, len(lines)))
+        yield menu
+        yield text("a letter chooses · esc closes", classes="hint")
+
+    def on_key(self, event: events.Key) -> None:
+        for choice in self.choices:
+            if event.character == choice.operation.key and not choice.why_not:
+                event.stop()
+                self.dismiss(choice.operation)
+                return

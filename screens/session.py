@@ -1,0 +1,83 @@
+"""What every screen knows of the program: the context that it drives, the link, and how things are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from controlplane.errors import HomeUnreachable, Refusal
+from controlplane.live import LinkState
+from controlplane.moments import age
+
+if TYPE_CHECKING:
+    from controlplane.changes import ControlPlane
+    from controlplane.operations import UndoStep
+
+TimeForm = Literal["age", "utc", "local"]
+TIME_FORMS: tuple[TimeForm, ...] = ("age", "utc", "local")
+PRODUCTION = "production"
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class Session:
+    """One context as this console sees it. `writable_until` is the end of a time of writing in a read-only context."""
+
+    context: str = "home"
+    environment: str = "development"
+    plane: ControlPlane | None = None
+    capabilities: Any = None
+    read_only: bool = False
+    writable_until: datetime | None = None
+    link: LinkState = field(default_factory=lambda: LinkState("connecting"))
+    heard_at: datetime | None = None
+    time_form: TimeForm = "age"
+    undo: UndoStep | None = None
+    clock: Callable[[], datetime] = utc_now
+
+    @property
+    def production(self) -> bool:
+        return self.environment == PRODUCTION
+
+    @property
+    def locked(self) -> bool:
+        """Read-only, and no time of writing is open."""
+        return self.read_only and (self.writable_until is None or self.clock() >= self.writable_until)
+
+    @property
+    def role(self) -> str:
+        return self.plane.actor.role if self.plane else ""
+
+    def require_plane(self) -> ControlPlane:
+        """The context, for reading. Raises HomeUnreachable before it was first reached."""
+        if self.plane is None:
+            raise HomeUnreachable("home_unreachable", "The home has not been reached yet.", "R tries again now.")
+        return self.plane
+
+    def require_writing(self) -> ControlPlane:
+        """The context, for changing it. Raises Refusal when that must not be tried now, with the reason."""
+        plane = self.require_plane()
+        if self.link.state != "live":
+            raise HomeUnreachable(
+                "link_stale", "The link is down, so nothing can be changed.", "R tries again now; data shown is old."
+            )
+        if self.locked:
+            raise Refusal("read_only", f"{self.context} is open read-only.", ":rw 15m REASON opens it for a while.")
+        return plane
+
+    def link_words(self) -> str:
+        """The header's right end. It stands still while all is well, so that an idle console sends nothing."""
+        if self.link.state == "live":
+            return "live (polling)" if self.link.polling else "live"
+        if self.link.state == "offline":
+            return f"offline {age(self.heard_at, self.clock())}, retry in {self.link.retry_in:.0f}s"
+        return "connecting" if self.heard_at is None else f"stale {age(self.heard_at, self.clock())}"
+
+    def environment_word(self) -> str:
+        short = {"production": "PROD", "development": "DEV"}
+        return short.get(self.environment, self.environment.upper())

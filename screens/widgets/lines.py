@@ -1,0 +1,78 @@
+"""Lines of text that are drawn only where they are seen: a description of any length opens at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.segment import Segment
+from textual.binding import Binding, BindingType
+from textual.strip import Strip
+from textual.widget import Widget
+
+from controlplane.text import clean, fit
+
+Line = str | tuple[str, str]
+"""A text, or a text and its tone (a component style of `Lines`: good, bad, warn, muted, title)."""
+
+
+class Lines(Widget, can_focus=True):
+    """Scrollable lines. Text is made inert here; its own line breaks have been split before."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"lines--{tone}" for tone in ("good", "bad", "warn", "muted", "title")}
+    DEFAULT_CSS = """
+    Lines { height: 1fr; }
+    Lines > .lines--good { color: $text-success; }
+    Lines > .lines--bad { color: $text-error; text-style: bold; }
+    Lines > .lines--warn { color: $text-warning; text-style: bold; }
+    Lines > .lines--muted { color: $text-muted; }
+    Lines > .lines--title { text-style: bold; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j,down", "scroll(1)", "down", show=False, id="lines.down"),
+        Binding("k,up", "scroll(-1)", "up", show=False, id="lines.up"),
+        Binding("pagedown", "page(1)", "page down", show=False, id="lines.page-down"),
+        Binding("pageup", "page(-1)", "page up", show=False, id="lines.page-up"),
+        Binding("g,home", "edge(-1)", "top", show=False, id="lines.top"),
+        Binding("G,end", "edge(1)", "end", show=False, id="lines.end"),
+    ]
+
+    def __init__(self, lines: Sequence[Line] = (), *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self.lines: list[Line] = list(lines)
+        self.top = 0
+
+    def show(self, lines: Sequence[Line]) -> None:
+        """Replace the lines; only those that differ are drawn again by what stands behind."""
+        if list(lines) != self.lines:
+            self.lines = list(lines)
+            self.top = min(self.top, self._last_top())
+            self.refresh()
+
+    def _last_top(self) -> int:
+        return max(0, len(self.lines) - max(1, self.size.height))
+
+    def _move_to(self, top: int) -> None:
+        top = max(0, min(top, self._last_top()))
+        if top != self.top:
+            self.top = top
+            self.refresh()
+
+    def action_scroll(self, by: int) -> None:
+        self._move_to(self.top + by)
+
+    def action_page(self, direction: int) -> None:
+        self._move_to(self.top + direction * max(1, self.size.height - 1))
+
+    def action_edge(self, direction: int) -> None:
+        self._move_to(0 if direction < 0 else self._last_top())
+
+    def render_line(self, y: int) -> Strip:
+        index, width = self.top + y, self.size.width
+        line = self.lines[index] if index < len(self.lines) else ""
+        text, tone = (line, "") if isinstance(line, str) else line
+        style = self.get_component_rich_style(f"lines--{tone}") if tone else self.rich_style
+        more = y == self.size.height - 1 and index < len(self.lines) - 1
+        if more:
+            text, style = f"… {len(self.lines) - index:,} more lines", self.get_component_rich_style("lines--muted")
+        return Strip([Segment(fit(clean(text), width), style)], width)
