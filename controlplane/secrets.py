@@ -99,8 +99,10 @@ class Secrets(Protocol):
     def store(self, profile: str, value: str) -> str:
         """Keeps the password in the system keyring, else in the encrypted file. Returns where, in words."""
 
-    def forget(self, profile: str) -> tuple[str, ...]:
-        """Removes the password from both. Returns the places where there was one."""
+    def forget(self, profile: str) -> list[Finding]:
+        """Removes the password from both: "good" where one was removed, "unknown" where it could not be asked;
+        empty when there was none.
+        """
 
     def doctor(self, profiles: Mapping[str, Reference | None]) -> list[Finding]:
         """What can be used here, and whether each profile's password is found. Never a value."""

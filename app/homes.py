@@ -1,0 +1,138 @@
+"""Which home the program works on, and why that one."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from controlplane.errors import Usage
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+
+VARIABLE = "WATCHFLOOR_HOME"
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+# As libpq reads it, which lets a password hold a "?"; and as people write it, who forget that "/" must be %2F.
+_PASSWORD = re.compile(r"(?<=://)([^@:/]*):[^@/]+@")
+_PASSWORD_WITH_SLASH = re.compile(r"(?<=://)([^@:/?]*):[^@?]+@")
+_PARAMETER = re.compile(r"(?<=[?&])([^=&]+)=[^&]+")
+_SECRET_PARAMETERS = ("password", "sslpassword", "oauth_client_secret")
+_CONNINFO = re.compile(r"\s*[a-z_]+\s*=")
+_NO_PASSWORD = (
+    "Leave it out of the URL (others can read settings and command lines): make a profile and keep the password "
+    "with `watchfloor secrets set PROFILE`, or set PGPASSWORD or ~/.pgpass."
+)
+
+
+@dataclass(frozen=True)
+class HomeChoice:
+    """`value`: a PostgreSQL URL without a password, or an absolute folder; None is the embedded home in the
+    user's data folder. `source` says where the choice comes from, in words.
+    """
+
+    kind: Literal["url", "folder"]
+    value: str | None
+    profile: str | None
+    source: str
+
+
+def resolve_home(option: str | None, env: Mapping[str, str], settings: Settings) -> HomeChoice:
+    """`--home`, else WATCHFLOOR_HOME, else the settings, else the embedded home. Raises Usage `home_invalid`."""
+    here = Path.cwd()
+    if option is not None:
+        return _choose(option, "--home", here, settings)
+    if env.get(VARIABLE):
+        return _choose(env[VARIABLE], f"the environment variable {VARIABLE}", here, settings)
+    if settings.home:
+        return _choose(settings.home, settings.source("home"), settings.path.parent, settings)
+    return HomeChoice("folder", None, None, "nothing names a home: the embedded one in your data folder")
+
+
+def _choose(text: str, source: str, base: Path, settings: Settings) -> HomeChoice:
+    try:
+        kind, value = classify(text, settings.profiles, base)
+    except Usage as fault:
+        raise Usage("home_invalid", f"{source}: {fault.message}", fault.hint) from None
+    if kind == "profile":
+        where = f"{source}, profile {value} ({settings.source('profiles', value, 'url')})"
+        return HomeChoice("url", settings.profiles[value].url, value, where)
+    return HomeChoice(kind, value, None, source)
+
+
+def classify(text: str, profiles: Iterable[str], base: Path) -> tuple[Literal["url", "folder", "profile"], str]:
+    """A home as someone wrote it: a URL starts with postgresql://, a folder with / . or ~, the rest are profiles.
+    `base` is what a relative folder is relative to.
+
+    Raises Usage `home_invalid`; what may hold a password is not repeated.
+    """
+    known = sorted(profiles)
+    if not text.strip():
+        raise Usage("home_invalid", "The home is empty.", "Write a PostgreSQL URL, a folder, or a profile's name.")
+    if not text.isprintable():
+        raise Usage("home_invalid", "The home holds characters that cannot be printed.")
+    if text in known:
+        return "profile", text
+    if _SCHEME.match(text):
+        check_url(text)
+        return "url", text
+    if text[0] in "/.~":
+        return "folder", str(_folder(text, base))
+    if _CONNINFO.match(text):
+        raise Usage(
+            "home_invalid",
+            'A home is not written as "host=… dbname=…".',
+            "Write it as a URL: postgresql://user@host:5432/database",
+        )
+    return _no_profile(text, known)
+
+
+def check_url(url: str) -> None:
+    """Raises Usage `home_invalid` unless this is a PostgreSQL URL without a password."""
+    scheme = _SCHEME.match(url)
+    if scheme is None or scheme[1] not in ("postgresql", "postgres"):
+        named = f"{scheme[1]}:// is not PostgreSQL" if scheme else "This is not a PostgreSQL URL"
+        raise Usage("home_invalid", f"{named}.", "Write postgresql://user@host:5432/database")
+    if not url.isprintable() or " " in url:
+        raise Usage("home_invalid", "The URL holds a space or a character that cannot be printed.", "Write %20.")
+    if redact(url) != url:
+        raise Usage("home_invalid", "The URL holds a password.", _NO_PASSWORD)
+
+
+def redact(url: str) -> str:
+    """The same URL with its passwords made unreadable: what messages show."""
+    for pattern in (_PASSWORD, _PASSWORD_WITH_SLASH):
+        url = pattern.sub(r"\1:•••@", url)
+    return _PARAMETER.sub(_redact_parameter, url)
+
+
+def _redact_parameter(match: re.Match[str]) -> str:
+    from urllib.parse import unquote  # libpq decodes names as well
+
+    return f"{match[1]}=•••" if unquote(match[1]).lower() in _SECRET_PARAMETERS else match[0]
+
+
+def _folder(text: str, base: Path) -> Path:
+    try:
+        folder = Path(os.path.abspath(base / Path(text).expanduser()))  # noqa: PTH100 - links stay as written
+    except RuntimeError:
+        raise Usage("home_invalid", f"{text!r}: there is no such user.") from None
+    if folder.exists() and not folder.is_dir():
+        raise Usage("home_invalid", f"{str(folder)!r} is a file.", "An embedded home is a folder.")
+    return folder
+
+
+def _no_profile(text: str, known: list[str]) -> tuple[Literal["profile"], str]:
+    import difflib
+
+    near = difflib.get_close_matches(text, known, 1)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    hint += f"Profiles: {', '.join(known)}. " if known else "There are no profiles yet. "
+    raise Usage(
+        "home_invalid",
+        f"{text[:80]!r} is neither a PostgreSQL URL nor a profile.",
+        f"{hint}A folder is written ./{text}" if len(text) <= 80 else hint.strip(),
+    )

@@ -1,0 +1,350 @@
+"""The settings file, read strictly: every fault of the file at once, each with its line and what was expected.
+
+Read before the first paint: dataclasses and tomllib only, and what faults need is imported when there is one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from app.homes import check_url, classify
+from controlplane.errors import NotFound, Refusal, Usage
+from controlplane.secrets import Reference, variable
+
+FILE = "WATCHFLOOR_SETTINGS"
+PRODUCTION = "production"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A PostgreSQL to connect to. `environment` is the word in the header."""
+
+    name: str
+    url: str
+    environment: str
+    read_only: bool
+    password: Reference | None = None
+
+
+@dataclass(frozen=True)
+class View:
+    name: str
+    noun: str
+    filter: str = ""
+    sort: str = ""
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`refresh` is in seconds; `keys` maps a binding's id to its keys. `text` is the file, "" without one."""
+
+    path: Path
+    home: str = ""
+    theme: str = "auto"
+    keymap: str = "default"
+    mouse: str = "auto"
+    refresh: float = 1.0
+    time: str = "age"
+    glyphs: str = "auto"
+    password_command: tuple[str, ...] = field(default=(), repr=False)
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+    views: Mapping[str, View] = field(default_factory=dict)
+    text: str = field(default="", repr=False, compare=False)
+
+    def source(self, *key: str) -> str:
+        """Where a value comes from, for `w`: `source("profiles", "acme", "url")` → `/…/settings.toml:12`."""
+        for length in range(len(key), 0, -1):
+            line = self._lines.get(key[:length])
+            if line and (length == len(key) or _given(self.text, key)):
+                return f"{self.path}:{line}"
+        if len(key) == 3 and key[0] == "profiles" and key[2] == "read_only" and key[1] in self.profiles:
+            return f"default, because the environment is {self.profiles[key[1]].environment}"
+        return "default"
+
+    @cached_property
+    def _lines(self) -> dict[tuple[str, ...], int]:
+        from app.settings_text import lines_of
+
+        return lines_of(self.text)
+
+
+def settings_path(env: Mapping[str, str] = os.environ) -> Path:
+    if env.get(FILE):
+        return Path(env[FILE]).expanduser().absolute()
+    return config_folder() / "settings.toml"
+
+
+def config_folder() -> Path:
+    """Where settings and the encrypted file belong on this system. Not created."""
+    from platformdirs import user_config_path
+
+    return user_config_path("watchfloor", appauthor=False)
+
+
+def load(env: Mapping[str, str] = os.environ, themes: Collection[str] = ()) -> Settings:
+    """Raises Usage `settings_invalid` with all faults; NotFound `settings_missing` when WATCHFLOOR_SETTINGS names
+    a file that is not there; Refusal `settings_unreadable`. Without a file all is default.
+    """
+    path = settings_path(env)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        if not env.get(FILE):
+            return Settings(path)
+        raise NotFound(
+            "settings_missing", f"{FILE} names {path}, which does not exist.", "Write one: watchfloor settings init"
+        ) from None
+    except OSError as error:
+        raise Refusal("settings_unreadable", f"{path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise _invalid([f"{path}:{line}: this is not UTF-8 text"]) from None
+    return read(text, path, themes)
+
+
+def read(text: str, path: Path, themes: Collection[str] = ()) -> Settings:
+    """`themes`: the names that exist, when the caller knows them. Raises Usage `settings_invalid`."""
+    try:
+        given = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # ValueError also for a number of thousands of digits
+        place = re.search(r"line (\d+)", str(error))
+        words = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "a value is too long or too deep"
+        raise _invalid([f"{path}:{place[1] if place else 1}: this cannot be read as TOML: {words}"]) from None
+    check = _Check(path)
+    settings = check.settings(given, text, themes)
+    if check.faults:
+        lines = settings._lines
+        faults = [(_line(lines, key), ".".join(key), words) for key, words in check.faults]
+        raise _invalid([f"{path}:{line}: {key}: {words}" for line, key, words in sorted(faults)])
+    return settings
+
+
+class _Option(NamedTuple):
+    """`read` turns a TOML value into ours, or raises ValueError or Usage with what was expected."""
+
+    read: Callable[[Any], Any]
+    needed: bool = False
+
+
+class _Check:
+    """Goes through a parsed file and gathers every fault with the path of its key."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.faults: list[tuple[tuple[str, ...], str]] = []
+
+    def settings(self, given: dict[str, Any], text: str, themes: Collection[str]) -> Settings:
+        tables = {name: given.pop(name, {}) for name in ("keys", "profiles", "views")}
+        options = {**_TOP, "theme": _Option(_one_of("auto", *themes) if themes else _name)}
+        values = self._table(given, (), options, known=tables)
+        keys = self._entries(tables["keys"], "keys", _keys)
+        profiles = self._entries(tables["profiles"], "profiles", self._profile)
+        views = self._entries(tables["views"], "views", self._view)
+        self._one_variable_each(profiles)
+        if values.get("home"):
+            self._try(("home",), partial(classify, values["home"], [*tables["profiles"]], self._path.parent))
+        return Settings(self._path, **values, keys=keys, profiles=profiles, views=views, text=text)
+
+    def _profile(self, name: str, value: Any) -> Profile | None:
+        at = ("profiles", name)
+        values = self._table(value, at, _PROFILE)
+        if not {"url", "environment"} <= values.keys():
+            return None
+        values.setdefault("read_only", values["environment"] == PRODUCTION)
+        return Profile(name, **values)
+
+    def _view(self, name: str, value: Any) -> View | None:
+        values = self._table(value, ("views", name), _VIEW)
+        return View(name, **values) if "noun" in values else None
+
+    def _entries(self, table: Any, name: str, make: Callable[[str, Any], Any]) -> dict[str, Any]:
+        if not isinstance(table, dict):
+            self.faults.append(((name,), f"expected a table, [{name}]"))
+            return {}
+        made = {}
+        for key, value in table.items():
+            if not _NAME.fullmatch(key):
+                self.faults.append(
+                    ((name, key), "expected a name of up to 64 letters, digits, dots, dashes and underscores")
+                )
+                continue
+            made[key] = self._try((name, key), partial(make, key, value))
+        return {key: value for key, value in made.items() if value is not None}
+
+    def _table(
+        self, table: Any, at: tuple[str, ...], options: Mapping[str, _Option], known: Iterable[str] = ()
+    ) -> dict[str, Any]:
+        if not isinstance(table, dict):
+            raise ValueError(f"expected a table, [{'.'.join(at)}]")
+        values = {}
+        for key, value in table.items():
+            if key not in options:
+                self.faults.append(((*at, key), "there is no such key" + _near(key, [*options, *known])))
+                continue
+            result = self._try((*at, key), partial(options[key].read, value))
+            if result is not None:
+                values[key] = result
+        for key, option in options.items():
+            if option.needed and key not in table:
+                self.faults.append(((*at, key), "is missing"))
+        return values
+
+    def _one_variable_each(self, profiles: Iterable[str]) -> None:
+        """Two profiles that share a variable would send one's password to the other's server."""
+        owners: dict[str, str] = {}
+        for name in profiles:
+            other = owners.setdefault(variable(name), name)
+            if other != name:
+                words = f"would take its password from {variable(name)}, like the profile {other!r}; rename one"
+                self.faults.append((("profiles", name), words))
+
+    def _try(self, key: tuple[str, ...], make: Callable[[], Any]) -> Any:
+        try:
+            return make()
+        except ValueError as fault:
+            self.faults.append((key, str(fault)))
+        except Usage as fault:
+            self.faults.append((key, f"{fault.message} {fault.hint}".strip()))
+        return None
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str) and value.isprintable():
+        return value
+    raise ValueError("expected a text of printable characters in quotes")
+
+
+def _name(value: Any) -> str:
+    if isinstance(value, str) and _NAME.fullmatch(value):
+        return value
+    raise ValueError("expected a name in quotes: letters, digits, dots, dashes and underscores")
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if isinstance(value, list) and all(isinstance(part, str) and part and part.isprintable() for part in value):
+        return tuple(value)
+    raise ValueError('expected a list of texts, ["like", "this"]')
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError("expected true or false, without quotes")
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0.2 <= value <= 3600:
+        return float(value)
+    raise ValueError("expected seconds, a number from 0.2 to 3600")
+
+
+def _one_of(*names: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if value in names:
+            return str(value)
+        raise ValueError(f"expected one of {', '.join(names)}{_near(value, names)}")
+
+    return read
+
+
+def _url(value: Any) -> str:
+    check_url(_text(value))
+    return str(value)
+
+
+def _environment(value: Any) -> str:
+    """The word decides whether a profile opens read-only, so one that only resembles "production" is refused."""
+    import difflib
+
+    word = _name(value).lower()
+    near = difflib.get_close_matches(word, [PRODUCTION], 1, 0.8)
+    if word != PRODUCTION and (near or word in ("prod", "prd", "live")):
+        raise ValueError('write "production" in full, so that the profile opens read-only')
+    return word
+
+
+def _reference(value: Any) -> Reference:
+    try:
+        return Reference.parse(_text(value))
+    except (Usage, ValueError):
+        scheme = value.partition(":")[0] if isinstance(value, str) and ":" in value else ""
+        hint = _near(scheme, ["env", "file", "cred", "keyring", "age", "cmd"]) if scheme else ""
+        raise ValueError(
+            "expected where the password is kept, never the password itself: env:NAME, file:/path, cred:name, "
+            f'keyring:service/user, age:/path#key or cmd:["program", "argument"]{hint}; '
+            "keep it with: watchfloor secrets set PROFILE, and remove this line"
+        ) from None
+
+
+def _keys(name: str, value: Any) -> tuple[str, ...]:
+    keys = tuple(key.strip() for key in value.split(",")) if isinstance(value, str) else ()
+    if keys and all(key and key.isprintable() for key in keys):
+        return keys
+    raise ValueError('expected keys in quotes with commas between, "j,down" (the comma itself is "comma")')
+
+
+_TOP = {
+    "home": _Option(_text),
+    "keymap": _Option(_one_of("default", "vim", "tmux-safe")),
+    "mouse": _Option(_one_of("auto", "on", "off")),
+    "refresh": _Option(_seconds),
+    "time": _Option(_one_of("age", "utc", "local")),
+    "glyphs": _Option(_one_of("auto", "unicode", "ascii")),
+    "password_command": _Option(_texts),
+}
+_PROFILE = {
+    "url": _Option(_url, needed=True),
+    "environment": _Option(_environment, needed=True),
+    "read_only": _Option(_flag),
+    "password": _Option(_reference),
+}
+_VIEW = {
+    "noun": _Option(_name, needed=True),
+    "filter": _Option(_text),
+    "sort": _Option(_text),
+    "columns": _Option(_texts),
+}
+
+
+def _near(word: object, known: Iterable[str]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(str(word), list(known), 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _line(lines: Mapping[tuple[str, ...], int], key: tuple[str, ...]) -> int:
+    """The line of a key, or of the table that should hold it."""
+    return next((lines[key[:length]] for length in range(len(key), 0, -1) if key[:length] in lines), 1)
+
+
+def _given(text: str, key: tuple[str, ...]) -> bool:
+    here: Any = tomllib.loads(text)
+    for part in key:
+        if not isinstance(here, dict) or part not in here:
+            return False
+        here = here[part]
+    return True
+
+
+def _invalid(faults: list[str]) -> Usage:
+    from controlplane.text import clean  # a key may hold anything that TOML can write
+
+    faults = [clean(fault) for fault in faults]
+    count = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
+    message = "\n  ".join([f"The settings file has {count}, so nothing was read from it:", *faults])
+    return Usage(
+        "settings_invalid", message, "`watchfloor settings init` writes a file with all options explained.", faults
+    )
