@@ -60,9 +60,10 @@ def initialise(folder: Path, account: Account, lock: int) -> None:
 
 def launch(folder: Path, account: Account, server_lock: int) -> int:
     """Start the server, which inherits the lock. Returns where in the log its words begin."""
-    # With the lock free no server lives, so the pid in there is dead or somebody else's by now.
-    (folder / "data" / "postmaster.pid").unlink(missing_ok=True)
     socket = disk.make_socket_folder(folder, account)
+    # With the lock free no server lives: the pids in these are dead, zombies, or somebody else's by now.
+    for stale in (folder / "data" / "postmaster.pid", socket / f"{disk.SOCKET_NAME}.lock", socket / disk.SOCKET_NAME):
+        stale.unlink(missing_ok=True)
     postgres = programs_for(account, folder) / "postgres"
     # Not by pg_ctl: it pastes the paths into a shell line, and a folder may be named anything. A shell that
     # ends at once leaves the server to init, in a session of its own: no terminal's ctrl+c or hang-up.
@@ -124,5 +125,8 @@ def failed(folder: Path, what: str, said: str) -> Refusal:
     for cause in ("No space left on device", "Disk quota exceeded", "Read-only file system"):
         if cause in said:
             return disk.unwritable(folder, cause)
-    last = next((line for line in reversed(said.splitlines()) if line.strip()), "it said nothing")
-    return HomeUnreachable("home_start_failed", f"{what}: {last}", f"More may be in {folder / 'postgres.log'}.")
+    lines = [line for line in said.splitlines() if line.strip()] or ["it said nothing"]
+    telling = [line for line in lines if "FATAL" in line or "error" in line.lower()]
+    return HomeUnreachable(
+        "home_start_failed", f"{what}: {(telling or lines)[-1]}", f"More may be in {folder / 'postgres.log'}."
+    )
