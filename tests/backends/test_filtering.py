@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import psycopg
 import pytest
@@ -12,7 +13,7 @@ from psycopg import sql
 
 from backends.postgres.filtering import Column, where
 from controlplane.errors import Usage
-from controlplane.filters import FUZZY_HEAD, Term, matches
+from controlplane.filters import FUZZY_HEAD, Term, matches, parse
 from controlplane.patterns import fold
 from tests.controlplane.filter_strategies import FIELDS, NOW, exact_terms, filters, fuzzy_terms, records
 from tests.postgres import Server
@@ -66,6 +67,73 @@ many = settings(max_examples=250, deadline=None, suppress_health_check=list(Heal
 @many
 @given(st.lists(records(), min_size=1, max_size=12), st.lists(exact_terms, max_size=3).map(tuple))
 def test_the_database_finds_what_matches_says(connection, rows, terms) -> None:
+    assert found(connection, rows, terms) == expected(rows, terms)
+
+
+NAMES = [
+    "acme",
+    "Acme\n",
+    "100%",
+    "1000",
+    "a_b",
+    "axb",
+    "a\\b",
+    "a\\\\b",
+    "it's",
+    'say "hi"',
+    "ÄRGER İÇ",
+    "ΣΑΣ",
+    "",
+    None,
+]
+FILTERS = [
+    *(
+        "acme",
+        "ACME",
+        "a_",
+        "0%",
+        "100%",
+        "a_b",
+        '"a\\\\b"',
+        '"\\\\"',
+        "'",
+        '"say \\"hi\\""',
+        "ärger",
+        "iç",
+        "σασ",
+        '"e t"',
+    ),
+    *("-acme", "-a_b", "-ärger", 'name:"",acme', "name:ärger", '-name:"ärger iç"', "name:a_b,ΣΑΣ", "-plan:x", "plan:x"),
+    *(
+        "name:/^acme$/",
+        "name:/acme./",
+        r"name:/a\\b/",
+        "name:/[^a]_/",
+        r"name:/\W/",
+        "name:/İÇ/",
+        "-name:/./",
+        "name:/%$/",
+    ),
+    *("age>7d", "age<7d", "-age>7d", "-age<7d", "requests>2", "requests<2", "requests:2", "-requests>2", "err:1%"),
+    *("protected:yes", "-protected:yes", "protected:no,yes", "status:active", "-status:active", "p95>2.5ms", "-p95<1s"),
+]
+
+
+@pytest.mark.parametrize("text", FILTERS)
+def test_hostile_rows_and_edges(connection, text) -> None:
+    rows: list[dict[str, object]] = []
+    for place, name in enumerate(NAMES):
+        step = place % 4 - 1  # below, on and above the edge, and unknown
+        known: dict[str, object] = {
+            "status": "active" if step else "erased",
+            "requests": 2 + step,
+            "p95": 2.5 + step,
+            "err": 0.01 * (1 + step),
+            "age": NOW - timedelta(days=7, microseconds=step),
+            "protected": step == 0,
+        }
+        rows.append({"id": f"t{place}", "name": name, "plan": name, **(dict.fromkeys(known) if step == 2 else known)})
+    terms = parse(text, FIELDS)
     assert found(connection, rows, terms) == expected(rows, terms)
 
 
