@@ -1,0 +1,223 @@
+"""What of which log is in home: the ledger of chunks, written in the transactions that store their rows."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+import psycopg
+from psycopg.rows import TupleRow, class_row
+from psycopg.types.json import Jsonb
+
+from backends.postgres.copying import copy_rows
+from controlplane.errors import Conflict
+
+OPERATION = "requests.import"
+LOCK_SECONDS = 10
+DAYS_AT_ONCE = 62
+
+
+@dataclass(frozen=True)
+class Known:
+    """A chunk that the ledger has."""
+
+    running: bytes
+    size: int
+    lines: int
+    rows: int
+    ends_open: bool
+    left_out: list[str]
+    finished: bool
+
+
+@dataclass
+class Chunk:
+    """Some lines of a log, read: their requests by tenant, encoded for COPY."""
+
+    size: int
+    lines: int
+    ends_open: bool
+    rows: dict[str, list[bytes]] = field(default_factory=dict)
+    days: set[int] = field(default_factory=set)  # ordinals
+    from_at: datetime | None = None
+    until_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What became of a chunk: rows stored, tenants made, and how many rows of which tenants were left out."""
+
+    rows: int
+    created: list[str]
+    left_out: dict[str, int]
+
+
+class Ledger:
+    """One connection's use of the ledger, in autocommit mode, by one thread at a time."""
+
+    def __init__(self, connection: psycopg.Connection[TupleRow], *, create: bool, reason: str, request_id: str) -> None:
+        self.connection = connection
+        self.create, self.reason, self.request_id = create, reason, request_id
+        self.tenants: set[str] = set()
+        self.touched: list[bytes] = []
+
+    def lock(self, source: bytes) -> None:
+        """Hold the log for this session: two imports of one log would both store it. Raises Conflict."""
+        key = int.from_bytes(source[:8], "big", signed=True)
+        try:
+            with self.connection.transaction():
+                self.connection.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+                self.connection.execute("SELECT pg_advisory_lock(%s)", [key])
+        except psycopg.errors.LockNotAvailable:
+            raise Conflict(
+                "import_running", "The same log is being imported by another program.", "Wait for it, then try again."
+            ) from None
+
+    def refuse_used_request(self) -> None:
+        found = self.connection.execute("SELECT 1 FROM wf.changes WHERE request_id = %s", [self.request_id]).fetchone()
+        if found:
+            raise Conflict(
+                "request_id_used",
+                f"The request id {self.request_id} was used before.",
+                "Leave it out, or take another.",
+            )
+
+    def after(self, previous: bytes) -> list[Known]:
+        """The chunks that were found to follow, shortest first: several, when logs differ from there on."""
+        with self.connection.cursor(row_factory=class_row(Known)) as cursor:
+            return cursor.execute(
+                "SELECT running, size, lines, rows, ends_open, left_out, change_id IS NOT NULL AS finished"
+                " FROM wf.import_chunks WHERE previous = %s ORDER BY size",
+                [previous],
+            ).fetchall()
+
+    def known_tenants(self, ids: Iterable[str]) -> set[str]:
+        """Those of the tenants that home has; an erased one gets no telemetry any more."""
+        if new := list(set(ids) - self.tenants):
+            found = self.connection.execute(
+                "SELECT id FROM wf.tenants WHERE id = ANY(%s) AND status <> 'erased'", [new]
+            ).fetchall()
+            self.tenants.update(row[0] for row in found)
+        return self.tenants
+
+    def store(self, running: bytes, previous: bytes, chunk: Chunk) -> Stored:
+        """Store a new chunk, all of it or nothing."""
+        self._ensure_days(chunk.days)
+        with self.connection.transaction():
+            created = self._create_tenants(chunk.rows)
+            left_out = {id: len(rows) for id, rows in chunk.rows.items() if id not in self.known_tenants(chunk.rows)}
+            rows = self._copy(chunk, left_out)
+            self.connection.execute(
+                "INSERT INTO wf.import_chunks"
+                " (running, previous, size, lines, rows, ends_open, left_out, from_at, until_at, days)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                [
+                    running,
+                    previous,
+                    chunk.size,
+                    chunk.lines,
+                    rows,
+                    chunk.ends_open,
+                    sorted(left_out),
+                    chunk.from_at,
+                    chunk.until_at,
+                    [date.fromordinal(day) for day in sorted(chunk.days)],
+                ],
+            )
+        self.touched.append(running)
+        return Stored(rows, created, left_out)
+
+    def store_left_out(self, known: Known, chunk: Chunk) -> Stored:
+        """Store the rows of a known chunk whose tenants were unknown then and are not now."""
+        wanted = {id: rows for id, rows in chunk.rows.items() if id in known.left_out}
+        self._ensure_days(chunk.days)
+        with self.connection.transaction():
+            created = self._create_tenants(wanted)
+            still = {id: len(rows) for id, rows in wanted.items() if id not in self.known_tenants(wanted)}
+            chunk.rows = wanted
+            rows = self._copy(chunk, still)
+            if rows:
+                self.connection.execute(
+                    "UPDATE wf.import_chunks SET rows = rows + %s, left_out = %s, change_id = NULL WHERE running = %s",
+                    [rows, sorted(still), known.running],
+                )
+                self.touched.append(known.running)
+        return Stored(rows, created, still)
+
+    def _ensure_days(self, days: set[int]) -> None:
+        for first, last in list(_ranges(days, DAYS_AT_ONCE))[:DAYS_AT_ONCE]:
+            try:
+                self.connection.execute("SELECT wf.ensure_request_days(%s, %s)", [first, last])
+            except psycopg.errors.LockNotAvailable:
+                return  # a long reader is in the way; the default partition takes the rows
+
+    def _create_tenants(self, ids: Iterable[str]) -> list[str]:
+        missing = set(ids) - self.known_tenants(ids) if self.create else set()
+        if not missing:
+            return []
+        self.connection.execute(
+            "SELECT wf.begin_change(%s, %s, %s)",
+            [OPERATION, self.reason, f"{self.request_id[:80]}/{uuid.uuid4().hex[:8]}"],
+        )
+        return ensure_tenants(self.connection.cursor(), missing)
+
+    def _copy(self, chunk: Chunk, left_out: dict[str, int]) -> int:
+        rows = [row for id, rows in chunk.rows.items() if id not in left_out for row in rows]
+        if rows:
+            copy_rows(self.connection.cursor(), rows)
+        return len(rows)
+
+    def finish(self, totals: dict[str, Any], thing: str, tenant_id: str | None) -> None:
+        """Roll up what was stored, and leave one row in the trail. Nothing stored: nothing done."""
+        unfinished = self.connection.execute(
+            "SELECT days, from_at, until_at FROM wf.import_chunks WHERE running = ANY(%s) AND change_id IS NULL",
+            [self.touched],
+        ).fetchall()
+        if not unfinished:
+            return
+        if times := [row for row in unfinished if row[1] is not None]:
+            self._roll_up({day.toordinal() for row in times for day in row[0]}, times)
+        self.connection.execute("SET synchronous_commit = on")  # whatever came before is on disk with this one
+        with self.connection.transaction():
+            row = self.connection.execute(
+                "SELECT wf.begin_change(%s, %s, %s)", [OPERATION, self.reason, self.request_id]
+            ).fetchone()
+            self.connection.execute("SELECT wf.note('requests', %s, %s, %s)", [thing, tenant_id, Jsonb(totals)])
+            self.connection.execute(
+                "UPDATE wf.import_chunks SET change_id = %s WHERE running = ANY(%s)", [row and row[0], self.touched]
+            )
+            self.connection.execute("SELECT wf.finish_change(%s)", [Jsonb(totals)])
+
+    def _roll_up(self, days: set[int], times: list[TupleRow]) -> None:
+        earliest, latest = min(row[1] for row in times), max(row[2] for row in times)
+        for first, last in _ranges(days, 7):
+            lower = datetime(first.year, first.month, first.day, tzinfo=UTC)
+            upper = datetime(last.year, last.month, last.day, 23, 59, 59, tzinfo=UTC)
+            self.connection.execute(
+                "SELECT wf.roll_up_hours(%s, %s)", [max(lower, earliest), min(upper, max(latest, lower))]
+            )
+        self.connection.execute("SELECT wf.refresh_activity()")
+
+
+def ensure_tenants(cursor: psycopg.Cursor[TupleRow], ids: Iterable[str]) -> list[str]:
+    """Create the tenants that do not exist, named after their ids, within the open change. Returns those made."""
+    cursor.execute(
+        "INSERT INTO wf.tenants (id, name) SELECT id, id FROM unnest(%s::text[]) AS id ON CONFLICT DO NOTHING"
+        " RETURNING id",
+        [sorted(ids)],
+    )
+    return sorted(row[0] for row in cursor.fetchall())
+
+
+def _ranges(days: set[int], longest: int) -> list[tuple[date, date]]:
+    """Days (ordinals) as first and last of runs without a gap, each at most so long."""
+    runs: list[list[int]] = []
+    for day in sorted(days):
+        if runs and day == runs[-1][1] + 1 and day - runs[-1][0] < longest:
+            runs[-1][1] = day
+        else:
+            runs.append([day, day])
+    return [(date.fromordinal(first), date.fromordinal(last)) for first, last in runs]

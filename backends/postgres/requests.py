@@ -1,0 +1,354 @@
+"""Importing request logs: streamed into home by COPY, so that a kill at any point loses and repeats nothing.
+
+A log is cut into chunks. Each is stored in one transaction together with its row in the ledger `wf.import_chunks`,
+which names the chunk by the hash of all that the log held up to its end. An import first follows the chunks that
+the ledger knows, as far as the log's content agrees, and stores what comes after them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from backends.postgres.copying import Encoder
+from backends.postgres.import_ledger import Chunk, Known, Ledger, Stored
+from backends.postgres.logfile import LogFile, look_at, opened
+from backends.postgres.refusals import refusal_of
+from controlplane.errors import NotFound, Refusal, Usage
+from controlplane.requestlogs import (
+    FIRST_LINES,
+    TENANT_ID,
+    Format,
+    ImportReport,
+    Progress,
+    RequestRow,
+    Skip,
+    is_whole,
+    parser,
+)
+from controlplane.text import clean
+
+SETTINGS = "-c statement_timeout=0 -c timezone=UTC -c idle_in_transaction_session_timeout=0"
+
+
+@dataclass(frozen=True)
+class LogImport:
+    """What to import, and how. `tenant_id` is needed for a combined log and only for that."""
+
+    path: Path
+    format: Format
+    tenant_id: str | None = None
+    create_tenants: bool = False
+    strict: bool = False
+    dry_run: bool = False
+    reason: str | None = None
+    request_id: str = field(default_factory=lambda: f"wf-{uuid.uuid4().hex[:24]}")
+
+
+ShowProgress = Callable[[Progress], None]
+
+
+async def import_requests(conninfo: str, job: LogImport, show: ShowProgress | None = None) -> ImportReport:
+    """`import_log` beside the event loop. Cancelling it ends the import cleanly after the chunk in hand."""
+    stop = threading.Event()
+    running = asyncio.ensure_future(asyncio.to_thread(import_log, conninfo, job, show, stop))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        stop.set()
+        await running
+        raise
+
+
+def import_log(
+    conninfo: str, job: LogImport, show: ShowProgress | None = None, stop: threading.Event | None = None
+) -> ImportReport:
+    """Import a log; what is in already is recognised by its content and not stored again.
+
+    `show` is called after every chunk, in this thread. Raises Refusal; what was stored up to there stays, and the
+    next import of the same log goes on after it.
+    """
+    _check(job)
+    started = time.monotonic()
+    with opened(job.path) as file:
+        first_line = look_at(file, job.format, job.tenant_id, job.path)
+        try:
+            with psycopg.connect(
+                conninfo,
+                autocommit=True,
+                connect_timeout=5,
+                application_name="watchfloor import",
+                options=SETTINGS,
+            ) as connection:
+                work = _Import(connection, job, file, show or (lambda progress: None), stop or threading.Event())
+                try:
+                    work.run(first_line)
+                finally:
+                    work.report.seconds = time.monotonic() - started
+                return work.report
+        except psycopg.Error as error:
+            refusal = refusal_of(error)
+            hint = "What was stored stays; import the log again, and it goes on from there."
+            raise type(refusal)(refusal.code, refusal.message, f"{refusal.hint} {hint}".strip(), refusal.why) from None
+
+
+def _check(job: LogImport) -> None:
+    if job.format is Format.COMBINED and job.tenant_id is None:
+        raise Usage("tenant_needed", "A combined log does not say whose requests it holds.", "Say it with --tenant ID.")
+    if job.format is not Format.COMBINED and job.tenant_id is not None:
+        raise Usage(
+            "tenant_not_needed", f"A log in {job.format.value} names its tenants itself.", "Leave --tenant out."
+        )
+    if job.tenant_id is not None and not TENANT_ID.fullmatch(job.tenant_id):
+        raise Usage("tenant_id_format", "That is not a tenant id: letters, digits, '.', '_' and '-', at most 64.")
+
+
+class _Import:
+    """One run. The main thread reads and parses; one more thread stores the chunk before, at the same time."""
+
+    def __init__(
+        self,
+        connection: psycopg.Connection[Any],
+        job: LogImport,
+        file: LogFile,
+        show: ShowProgress,
+        stop: threading.Event,
+    ) -> None:
+        self.job, self.file, self.show, self.stop = job, file, show, stop
+        self.name = clean(job.path.name, 200)
+        self.ledger = Ledger(
+            connection,
+            create=job.create_tenants,
+            reason=job.reason or f"import of {self.name}",
+            request_id=job.request_id,
+        )
+        self.report = ImportReport(dry_run=job.dry_run)
+        self.parse, self.encode = parser(job.format, job.tenant_id), Encoder()
+        self.line = 1  # of the next line that begins
+        self.open_line = False  # the bytes to come still belong to the line before
+        self.first_of: dict[str, int] = {}  # tenant → the line of its first request
+        self.started = time.monotonic()
+
+    def run(self, first_line: bytes) -> None:
+        seed = f"watchfloor requests 1\n{self.job.format.value}\n{self.job.tenant_id or ''}\n".encode()
+        running = hashlib.sha256(seed).digest()
+        if not self.job.dry_run:
+            self.ledger.refuse_used_request()
+            self.ledger.lock(hashlib.sha256(running + first_line).digest())
+        self._check_tenant()
+        fault: Refusal | None = None
+        try:
+            self._store_rest(self._follow(running))
+        except Refusal as refusal:
+            fault = refusal
+        self._say_what_is_odd()
+        if not self.job.dry_run:
+            self.ledger.finish(self._totals(), self.name, self.job.tenant_id)
+        if fault is not None:
+            raise fault
+        if self.job.strict and self.file.damage:
+            raise Refusal(
+                "log_damaged", self.report.notes[0], "Copy the log again and import it: it goes on from there."
+            )
+
+    def _check_tenant(self) -> None:
+        tenant_id = self.job.tenant_id
+        if tenant_id is None or self.job.create_tenants or tenant_id in self.ledger.known_tenants([tenant_id]):
+            return
+        raise NotFound("tenant_not_found", f"There is no tenant {tenant_id}.", "Add --create-tenants to make it.")
+
+    # What the ledger knows
+
+    def _follow(self, running: bytes) -> bytes:
+        """Pass over what is in already. Returns the running hash there."""
+        while not self.stop.is_set() and (known := self._recognised(running)):
+            data = self.file.take(known.size)
+            if not known.finished:
+                self.ledger.touched.append(known.running)
+                self.report.resumed_rows += known.rows
+            if known.left_out:
+                self._fill(known, data)
+            self.report.already_lines += known.lines
+            self._advance(known.lines, known.ends_open)
+            running = known.running
+        return running
+
+    def _recognised(self, running: bytes) -> Known | None:
+        for known in self.ledger.after(running):
+            if not self.file.fill(known.size):
+                return None
+            content = memoryview(self.file.buffer)[: known.size]
+            same = _hash(running, content) == known.running
+            content.release()
+            if same:
+                return known
+        return None
+
+    def _fill(self, known: Known, data: bytes) -> None:
+        """Store rows that an earlier import left out because their tenants were unknown."""
+        if not self.job.create_tenants and self.ledger.known_tenants(known.left_out).isdisjoint(known.left_out):
+            self._name_unknown(known.left_out)
+            return
+        chunk = self._read(data, ImportReport())
+        if not self.job.dry_run:
+            self._count(self.ledger.store_left_out(known, chunk), chunk)
+
+    # What is new
+
+    def _store_rest(self, running: bytes) -> None:
+        pending: tuple[Future[Stored], Chunk] | None = None
+        fault: Refusal | None = None
+        with ThreadPoolExecutor(1, thread_name_prefix="import") as storing:
+            while fault is None and not self.stop.is_set() and self.file.fill(1):
+                data = self._whole_lines(self.file.take(self.file.next_cut()))
+                if self.job.strict:
+                    data, fault = self._up_to_fault(data)
+                if not data:
+                    break
+                chunk = self._read(data, self.report)
+                self.report.lines += chunk.lines
+                self._advance(chunk.lines, chunk.ends_open)
+                if pending:
+                    self._count(pending[0].result(), pending[1])
+                previous, running = running, _hash(running, data)
+                pending = storing.submit(self._store, running, previous, chunk), chunk
+            if pending:
+                self._count(pending[0].result(), pending[1])
+        if fault is not None:
+            raise fault
+
+    def _store(self, running: bytes, previous: bytes, chunk: Chunk) -> Stored:
+        if not self.job.dry_run:
+            return self.ledger.store(running, previous, chunk)
+        unknown = set(chunk.rows) - self.ledger.known_tenants(chunk.rows)
+        left_out = {} if self.job.create_tenants else {id: len(chunk.rows[id]) for id in unknown}
+        rows = sum(map(len, chunk.rows.values())) - sum(left_out.values())
+        return Stored(rows, sorted(unknown - set(left_out)), left_out)
+
+    def _whole_lines(self, data: bytes) -> bytes:
+        """Hold back a last line that is still being written, or was cut off: a later import finds it whole."""
+        start = data.rfind(b"\n") + 1
+        begins_here = start > 0 or not self.open_line
+        if not self.file.fill(1) and begins_here and start < len(data) and not is_whole(self.job.format, data[start:]):
+            number = self.line + data.count(b"\n") - (1 if self.open_line else 0)
+            self.report.skip(Skip.UNFINISHED, number)
+            return data[:start]
+        return data
+
+    def _up_to_fault(self, data: bytes) -> tuple[bytes, Refusal | None]:
+        """What comes before the first line that cannot be read, and the refusal to go further."""
+        start = (data.find(b"\n") + 1 or len(data)) if self.open_line else 0
+        for number, line in enumerate(_lines(data[start:]), self.line):
+            found = self.parse(line)
+            if isinstance(found, Skip) and found.is_fault:
+                return data[:start], self._unreadable(found, number)
+            start += len(line) + 1
+        if lines := self.report.first_lines.get(Skip.UNFINISHED):
+            return data, self._unreadable(Skip.UNFINISHED, lines[0])
+        return data, None
+
+    def _unreadable(self, reason: Skip, line: int) -> Refusal:
+        return Refusal(
+            "log_line_unreadable",
+            f"Line {line:,} of {self.name} cannot be read: {reason.words}. The lines before it are stored.",
+            "Mend the line and import again, or leave --strict out to skip such lines.",
+            why=[f"--strict stops at {reason.value}"],
+        )
+
+    def _read(self, data: bytes, report: ImportReport) -> Chunk:
+        """Parse and encode a chunk; skipped lines are counted in the report."""
+        start = (data.find(b"\n") + 1 or len(data)) if self.open_line else 0
+        lines = _lines(data[start:] if start else data)
+        chunk = Chunk(len(data), len(lines), not data.endswith(b"\n"))
+        parse, encode, rows, days = self.parse, self.encode, chunk.rows, chunk.days
+        earliest, latest = datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)
+        for number, line in enumerate(lines, self.line):
+            row = parse(line)
+            if row.__class__ is not RequestRow:
+                report.skip(row, number)  # type: ignore[arg-type]
+                continue
+            tenant_id, at = row[0], row[9]
+            mine = rows.get(tenant_id)
+            if mine is None:
+                mine = rows[tenant_id] = []
+                self.first_of.setdefault(tenant_id, number)
+            mine.append(encode(row))
+            days.add(at.toordinal())
+            if at < earliest:
+                earliest = at
+            if at > latest:
+                latest = at
+        if days:
+            chunk.from_at, chunk.until_at = earliest, latest
+        return chunk
+
+    def _advance(self, lines: int, ends_open: bool) -> None:
+        self.line += lines
+        self.open_line = ends_open
+
+    # What is told
+
+    def _count(self, stored: Stored, chunk: Chunk) -> None:
+        report = self.report
+        report.rows += stored.rows
+        report.created_tenants += stored.created
+        for tenant_id, rows in stored.left_out.items():
+            report.skip(Skip.UNKNOWN_TENANT, self.first_of[tenant_id])
+            report.skipped[Skip.UNKNOWN_TENANT] += rows - 1
+        self._name_unknown(stored.left_out)
+        if chunk.from_at is not None and chunk.until_at is not None:
+            report.from_at = min(report.from_at or chunk.from_at, chunk.from_at)
+            report.until_at = max(report.until_at or chunk.until_at, chunk.until_at)
+        seconds = max(time.monotonic() - self.started, 1e-6)
+        self.show(Progress(self.file.bytes_done, self.file.size, report.rows, report.rows / seconds))
+
+    def _name_unknown(self, ids: Any) -> None:
+        known = self.report.unknown_tenants
+        known += [id for id in ids if id not in known][: FIRST_LINES - len(known)]
+
+    def _say_what_is_odd(self) -> None:
+        report = self.report
+        if self.file.damage:
+            report.notes.append(f"{self.name} is not whole: {self.file.damage}. What comes before that is stored.")
+        if self.stop.is_set():
+            report.notes.append(f"Stopped before line {self.line:,}; import the log again, and it goes on from there.")
+        if report.lines and not report.rows and all(reason.is_fault for reason in report.skipped):
+            report.notes.append(f"No line could be read as {self.job.format.value}. Is it the right format?")
+
+    def _totals(self) -> dict[str, Any]:
+        report = self.report
+        return {
+            "file": self.name,
+            "format": self.job.format.value,
+            "rows": report.rows,
+            "resumed_rows": report.resumed_rows,
+            "lines": report.lines,
+            "skipped": {reason.value: n for reason, n in report.skipped.items()},
+            "created_tenants": len(report.created_tenants),
+            "from_at": report.from_at and report.from_at.isoformat(),
+            "until_at": report.until_at and report.until_at.isoformat(),
+        }
+
+
+def _hash(running: bytes, data: bytes | memoryview) -> bytes:
+    hashed = hashlib.sha256(running)
+    hashed.update(data)
+    return hashed.digest()
+
+
+def _lines(data: bytes) -> list[bytes]:
+    lines = data.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    return lines

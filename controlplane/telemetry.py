@@ -1,0 +1,154 @@
+"""How requests went: latency histograms that add up, percentiles by rank, and series over time.
+
+The histogram's bucket b holds latencies in (0.1 · 1.04^(b-1), 0.1 · 1.04^b] ms, bucket 0 all up to 0.1 ms. A bucket
+is read as the value that is equally far, relatively, from both of its ends: at most 2 % from any latency in it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+SMALLEST_MS = 0.1
+GROWTH = 1.04
+FEWEST_FOR_P99 = 100
+"""Under so many requests the slowest of them would be called the p99."""
+
+
+def bucket_of(ms: float) -> int:
+    """The bucket of a latency in milliseconds (finite, not negative)."""
+    if ms <= SMALLEST_MS:
+        return 0
+    return max(0, math.ceil(math.log(ms / SMALLEST_MS) / math.log(GROWTH)))
+
+
+def value_of(bucket: int) -> float:
+    """The latency in milliseconds that a bucket stands for."""
+    if bucket <= 0:
+        return SMALLEST_MS
+    return SMALLEST_MS * GROWTH**bucket * 2 / (1 + GROWTH)
+
+
+def rank(share: float, n: int) -> int:
+    """Which of n sorted values, counted from 1, is the percentile: the first with at least that share up to it."""
+    return min(n, max(1, math.ceil(share * n)))
+
+
+def percentile(values: Iterable[float], share: float) -> float | None:
+    """The exact percentile by rank, a value that occurred; None of nothing."""
+    ordered = sorted(values)
+    return ordered[rank(share, len(ordered)) - 1] if ordered else None
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Sorted bucket numbers, and how many latencies are in each."""
+
+    buckets: tuple[int, ...] = ()
+    counts: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Histogram:
+        return merge(cls((bucket_of(ms),), (1,)) for ms in values)
+
+    @property
+    def n(self) -> int:
+        return sum(self.counts)
+
+    def percentile(self, share: float) -> float | None:
+        """By rank, at most 2 % off, in milliseconds; None when it is empty."""
+        left = rank(share, self.n) if self.counts else 0
+        for bucket, count in zip(self.buckets, self.counts, strict=True):
+            left -= count
+            if left <= 0:
+                return value_of(bucket)
+        return None
+
+
+def merge(histograms: Iterable[Histogram]) -> Histogram:
+    """The histogram of all their latencies together."""
+    total: dict[int, int] = {}
+    for histogram in histograms:
+        for bucket, count in zip(histogram.buckets, histogram.counts, strict=True):
+            total[bucket] = total.get(bucket, 0) + count
+    ordered = sorted(total.items())
+    return Histogram(tuple(bucket for bucket, _ in ordered), tuple(count for _, count in ordered))
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The requests of one step. Requests whose latency is unknown are in `n`, not in `latency`."""
+
+    n: int
+    errors_4xx: int
+    errors_5xx: int
+    latency: Histogram = Histogram()
+    latency_max: float | None = None
+
+    @property
+    def error_share(self) -> float:
+        """The share that the service failed (5xx), 0 to 1."""
+        return self.errors_5xx / self.n
+
+    @property
+    def p50(self) -> float | None:
+        return self.latency.percentile(0.5)
+
+    @property
+    def p95(self) -> float | None:
+        return self.latency.percentile(0.95)
+
+    @property
+    def p99(self) -> float | None:
+        """None under 100 known latencies."""
+        return self.latency.percentile(0.99) if self.latency.n >= FEWEST_FOR_P99 else None
+
+
+def add(points: Sequence[Point]) -> Point | None:
+    """Several points as one; None of nothing."""
+    if not points:
+        return None
+    highest = [point.latency_max for point in points if point.latency_max is not None]
+    return Point(
+        sum(point.n for point in points),
+        sum(point.errors_4xx for point in points),
+        sum(point.errors_5xx for point in points),
+        merge(point.latency for point in points),
+        max(highest, default=None),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Points at `start`, `start + step`, …; None where nothing is known of a step: a gap, never a zero."""
+
+    tenant_id: str
+    start: datetime
+    step: timedelta
+    points: tuple[Point | None, ...]
+    as_of: datetime
+
+    def times(self) -> list[datetime]:
+        return [self.start + i * self.step for i in range(len(self.points))]
+
+    @property
+    def whole(self) -> Point | None:
+        return add([point for point in self.points if point is not None])
+
+
+class RequestTelemetry(Protocol):
+    """Reading telemetry; a context that has none does not offer it."""
+
+    async def series(self, tenant_id: str, start: datetime, end: datetime, step: timedelta) -> Series:
+        """A tenant's requests from start to end (excluded), at most 2,000 steps of at least a second.
+
+        `start` and `end` are widened to whole steps. Raises Usage `window_unreadable`, HomeUnreachable.
+        """
+        ...
+
+    async def newest(self) -> datetime | None:
+        """The newest request of all tenants that is not in the future; None when there is none."""
+        ...
