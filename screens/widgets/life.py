@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 import tempfile
 import termios
@@ -77,12 +78,17 @@ class TerminalDriver(LinuxDriver):
         if not self._drawing or self._file is None:
             return
         restore = (_RESTORE + (_POP_TITLE if self.title else "")).encode()
-        output = self._file.fileno()
-        writer = Thread(target=os.write, args=(output, restore), daemon=True)  # nobody may be reading
+        terminal = os.dup(self._file.fileno())
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, self._file.fileno())  # what the screen still wants to write
+        last = Thread(target=os.write, args=(terminal, restore), daemon=True)
         try:
-            termios.tcflush(output, termios.TCOFLUSH)
-            writer.start()
-            writer.join(0.1)
+            termios.tcflush(terminal, termios.TCOFLUSH)
+            writer = self._writer_thread
+            if writer is not None and writer.ident is not None and writer.is_alive():
+                signal.pthread_kill(writer.ident, signal.SIGWINCH)  # ends a write that nobody reads
+            last.start()
+            last.join(0.1)
             if self.attrs_before is not None:
                 termios.tcsetattr(self.fileno, termios.TCSANOW, self.attrs_before)
         except (OSError, termios.error):
@@ -197,7 +203,9 @@ class TerminalLife(App[None]):
         self._return_code = 1
         try:
             if self._report is None:
-                descriptor, path = tempfile.mkstemp(".txt", "watchfloor-crash-", self.report_folder())  # 0600
+                folder = self.report_folder()
+                folder.mkdir(0o700, parents=True, exist_ok=True)
+                descriptor, path = tempfile.mkstemp(".txt", "watchfloor-crash-", folder)  # 0600
                 os.close(descriptor)
                 self._report = Path(path)
             with self._report.open("a", encoding="utf-8", errors="backslashreplace") as file:

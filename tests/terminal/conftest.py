@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,12 +16,13 @@ PROGRAM = [sys.executable, "-m", "tests.terminal.program"]
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[..., Terminal]]:
+def start(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
     """`start(columns=…, lines=…, env=…)`: the program, with its first screen painted."""
     with ExitStack() as stack:
 
-        def run(**options: Any) -> Terminal:
-            terminal = stack.enter_context(Terminal(PROGRAM, **options))
+        def run(env: Mapping[str, str | None] | None = None, **options: Any) -> Terminal:
+            env = {"PROGRAM_REPORTS": str(tmp_path), **(env or {})}
+            terminal = stack.enter_context(Terminal(PROGRAM, env=env, **options))
             terminal.see("filter")
             sync(terminal, 1)
             return terminal

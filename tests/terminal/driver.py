@@ -87,6 +87,7 @@ class Terminal:
         self._coming: deque[tuple[float, bytes]] = deque()  # on the link, towards the screen
         self._going: deque[tuple[float, bytes]] = deque()  # on the link, towards the program
         self._question = b""
+        self._reading = True
         self._status: int | None = None
         self._stopped = False
         self._open = True
@@ -138,8 +139,13 @@ class Terminal:
 
     def wait(self, timeout: float = 10.0) -> int:
         """The exit code; negative for a signal. All that the program wrote has been read."""
-        self._until(lambda: self._status is not None, timeout, "the program did not end")
+        code = self.ended(timeout)
         self._pump.join(timeout)
+        return code
+
+    def ended(self, timeout: float = 10.0) -> int:
+        """The exit code, whether or not what the program wrote has been read."""
+        self._until(lambda: self._status is not None, timeout, "the program did not end")
         assert self._status is not None
         return self._status
 
@@ -149,6 +155,11 @@ class Terminal:
 
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
+
+    def stall(self, stalled: bool = True) -> None:
+        """Stop reading what the program writes, as a hung SSH does; `stall(False)` goes on."""
+        self._reading = not stalled
+        os.write(self._wake, b"x")
 
     def hang_up(self) -> None:
         """Close the terminal, as a lost SSH connection does."""
@@ -162,17 +173,19 @@ class Terminal:
     # The terminal's end
 
     def _play(self) -> None:
-        ready_to_read = 0.0
+        ready_to_read, ended = 0.0, False
         while self._open:
             now = time.monotonic()
             while self._going and self._going[0][0] <= now:
                 os.write(self._master, self._going.popleft()[1])
             while self._coming and self._coming[0][0] <= now:
                 self._receive(self._coming.popleft()[1])
+            if ended and not self._coming:
+                return
             due = [queue[0][0] for queue in (self._coming, self._going) if queue]
             reading = [self._woken]
             if ready_to_read <= now:
-                reading.append(self._master)
+                reading += [self._master] * (self._reading and not ended)
             else:
                 due.append(ready_to_read)
             ready, _, _ = select.select(reading, [], [], max(0.0, min(due) - now) if due else None)
@@ -181,12 +194,11 @@ class Terminal:
             if self._master in ready:
                 data = self._read()
                 if not data:
-                    break
+                    ended = True
+                    continue
                 now = time.monotonic()
                 self._coming.append((now + self._delay, data))
                 ready_to_read = now + len(data) / self._slow if self._slow else 0.0
-        for _, data in self._coming:
-            self._receive(data)
 
     def _read(self) -> bytes:
         try:

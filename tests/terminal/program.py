@@ -25,6 +25,7 @@ from textual.content import Content
 from textual.geometry import Region
 from textual.screen import ModalScreen
 from textual.strip import Strip
+from textual.style import Style as ContentStyle
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Static
 
@@ -174,7 +175,7 @@ class Program(shadow.ShadowDisplay, LastWall, TerminalLife):
         box.border_title = Content(text)  # type: ignore[assignment]
         box.border_subtitle = Content(text)  # type: ignore[assignment]
         yield box
-        yield Static(Content.styled("link", Style(link=f"https://x/{text}")))  # type: ignore[arg-type]
+        yield Static(Content.styled("link", ContentStyle(link=f"https://x/{text}")))  # type: ignore[arg-type]
         self.call_after_refresh(self.notify, text, title=text, markup=False)
         self.call_after_refresh(self.show_title, text)
 
@@ -193,7 +194,7 @@ class Program(shadow.ShadowDisplay, LastWall, TerminalLife):
             Path(saved).write_text("saved")
 
     def report_folder(self) -> Path:
-        return Path(os.environ.get("PROGRAM_REPORTS", "/tmp"))
+        return Path(os.environ["PROGRAM_REPORTS"])
 
     def action_sync(self) -> None:
         self.syncs += 1
@@ -281,12 +282,11 @@ async def run(app: Any) -> None:
 
 
 def main() -> None:
-    if os.environ.get("PROGRAM_IGNORE_HUP"):
+    if os.environ.get("PROGRAM_DEAF"):  # no signal tells it that the terminal is gone
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal = lambda *_: None  # type: ignore[assignment, return-value]
     logging.basicConfig(filename=os.environ.get("PROGRAM_LOG", os.devnull))
     app = Program()
-    if os.environ.get("PROGRAM_NO_SIGNALS"):
-        signal.signal = lambda *_: None  # type: ignore[assignment, return-value]
     asyncio.run(run(app))
     sys.exit(app.return_code or 0)
 

@@ -1,0 +1,88 @@
+"""Nothing of a hostile text reaches the terminal as control, though no widget cleaned it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+
+import pytest
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual.color import Color
+
+from screens.widgets.inert import DROP_CONTROLS, without_controls
+from tests.terminal.driver import Terminal
+
+CLIPBOARD = "\x1b]52;c;aGFja2Vk\x07"
+HOSTILE = {
+    "clipboard": f"a{CLIPBOARD}b",
+    "clear": "a\x1b[2Jb\x1bcd",
+    "colour": "a\x1b[31;41mb",
+    "title": "a\x1b]2;owned\x1b\\b",
+    "C1": "a\x9b2Jb\x9d52;c;aGFja2Vk\x9cc\x90q\x85",
+    "bidi": "a\u202eb\u2066c\u200fd\u061ce",
+    "zero width": "a\u200bb\u2060c\ufeffd\u2028e\u2029f\U000e0041g",
+    "others": "a\x7fb\x08c\rd\x0be\x0ff\x05g",
+}
+_ALL = [chr(code) for code in range(0x110000)]
+_FORBIDDEN = [char for char in _ALL if unicodedata.category(char) in ("Cc", "Zl", "Zp", "Cs")]
+_FORBIDDEN += [char for char in _ALL if unicodedata.category(char) == "Cf" and not cell_len(char)]
+_FORBIDDEN.remove("\u200d")
+_FORBIDDEN_SET = frozenset(_FORBIDDEN)
+
+
+def test_no_character_that_commands_or_hides_gets_through() -> None:
+    text = "".join(f"a{char}" for char in _FORBIDDEN)
+    assert set(without_controls(text)) <= {"a", "\ufffd"}
+
+
+@pytest.mark.parametrize(
+    "text", [*HOSTILE.values(), "x\u200d\x1by", "\x1b\u200d", "\ud800ab\udfff", "a\u200db", "日\u202e本"]
+)
+def test_the_number_of_cells_stays(text: str) -> None:
+    assert cell_len(without_controls(text)) == cell_len(text)
+
+
+@pytest.mark.parametrize("text", ["👩‍👩‍👧 family", "✈️ flight", "soft\u00adhyphen", "日本語", "icon \ue0b0", "e\u0301"])
+def test_what_draws_something_stays(text: str) -> None:
+    assert without_controls(text) == text
+
+
+def test_letters_cannot_be_stacked_with_a_joiner() -> None:
+    assert without_controls("a\u200db\u200dc!") == "a!"
+
+
+def test_a_link_with_a_control_is_no_link() -> None:
+    safe, hostile = Style(link="https://x/y"), Style(link=f"https://x/{CLIPBOARD}")
+    result = DROP_CONTROLS.apply([Segment("a", safe), Segment("b", hostile)], Color(0, 0, 0))
+    assert [segment.style and segment.style.link for segment in result] == ["https://x/y", None]
+
+
+# What the program itself sends: modes, moves, pens, its title, its pointer, its links and the tests' own mark.
+_OWN = re.compile(
+    r"\x1b\[\?(?:1049|1000|1006|25|1004|2004|7|2026)[hl]|\x1b\[\?(?:2026|2048)\$p|\x1b\[>25u|\x1b\[22;2t"
+    r"|\x1b\[[\d;]*[HCm]|\x1b\]22;\w+\x07|\x1b\]2;[^\x00-\x1f\x7f-\x9f]*\x07|\x1b\]777;sync \d+\x07"
+    r"|\x1b\]8;[^\x00-\x1f\x7f-\x9f]*\x1b\\"
+)
+
+
+@pytest.mark.parametrize("shadow", ["on", "off"])
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_widget_lets_a_control_through(start: Callable[..., Terminal], name: str, shadow: str) -> None:
+    """Static, Label, Input, placeholder, Button, border titles, link, toast, terminal title: never cleaned here."""
+    foreign = HOSTILE[name].replace("\r", "")  # the driver's line discipline writes its own
+    terminal = start(
+        columns=100, lines=40, env={"PROGRAM_FOREIGN": foreign, "WATCHFLOOR_SHADOW": shadow, "LANG": "C.UTF-8"}
+    )
+    terminal.settle(0.1)
+    raw = terminal.raw.decode("utf-8")
+    rest = _OWN.sub("", raw).replace("\r\n", "")
+    left = {char for char in rest if char in _FORBIDDEN_SET}
+    assert not left, [re.findall(f".{{0,30}}{re.escape(char)}.{{0,30}}", rest) for char in left]
+    assert CLIPBOARD not in raw
+    assert "\x1b[2J" not in raw
+    assert terminal.title() == without_controls(foreign)
+    for visible in ("a", "b"):
+        assert any(visible in line for line in terminal.screen())
