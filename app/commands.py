@@ -1,0 +1,142 @@
+"""The command line inside the console: `:tenants /status:suspended`, `:theme day`, every operation."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import themes
+from controlplane.errors import Refusal, Usage
+from screens.actions import Done, Target
+from screens.nouns import NOUNS, noun_named
+
+if TYPE_CHECKING:
+    from app.console import Watchfloor
+
+Command = Callable[["Watchfloor", str], None]
+
+
+def run(app: Watchfloor, text: str) -> None:
+    """Carry out one line; what cannot be read is said, and nothing happens."""
+    text = text.strip().removeprefix("watchfloor ").strip("'\"")
+    word, _, rest = text.partition(" ")
+    try:
+        if word in COMMANDS:
+            COMMANDS[word][1](app, rest.strip())
+        elif noun_named(word):
+            app.go(word, rest.strip().removeprefix("/"))
+        elif "/" in word:
+            _open_link(app, text)
+        elif "." in word or (rest and _named(f"{word}.{rest.split()[0]}")):
+            _operation(app, word, rest)
+        else:
+            raise Usage("command_unknown", f"There is no command {word}.", "tab completes; ? lists the keys.")
+    except Refusal as refusal:
+        app.tell(Done(str(refusal), "bad"))
+
+
+def completions(text: str) -> list[str]:
+    """All lines that begin with what was typed."""
+    from controlplane.registry import operations
+
+    names = [*COMMANDS, *(noun.name for noun in NOUNS), *operations()]
+    found = [name for name in sorted(names) if name.startswith(text)]
+    if text.startswith("theme "):
+        found = [f"theme {name}" for name in themes.NAMES if name.startswith(text[6:])]
+    return found
+
+
+def palette() -> dict[str, str]:
+    """Every command with its words, for the palette."""
+    from controlplane.registry import operations
+
+    found = {noun.name: f"go to {noun.name}" for noun in NOUNS}
+    found |= {name: words for name, (words, _) in COMMANDS.items() if name != "quit"}
+    return found | {name: operation.summary for name, operation in operations().items()}
+
+
+def _named(name: str) -> Any:
+    from controlplane.registry import operations
+
+    return operations().get(name)
+
+
+def _open_link(app: Watchfloor, text: str) -> None:
+    """`context/noun?filter#key`, as `Y` copies it."""
+    address, _, key = text.partition("#")
+    address, _, filter_text = address.partition("?")
+    parts = address.split("/")
+    noun = parts[1] if len(parts) > 1 else parts[0]
+    if not noun_named(noun):
+        raise Usage("link_unknown", f"The link leads to {noun}, which is not a noun.", "")
+    app.go(noun, filter_text)
+    if len(parts) > 2:
+        app.open_thing(noun, "/".join(parts[2:]))
+    elif key and not filter_text:
+        app.open_thing(noun, key)
+
+
+def _operation(app: Watchfloor, word: str, rest: str) -> None:
+    """`tenants.suspend acme` or `tenants suspend acme`: opens its form on that thing."""
+    words = [word, *shlex.split(rest)]
+    name = words.pop(0) if "." in word else f"{words.pop(0)}.{words.pop(0)}"
+    operation = _named(name)
+    if operation is None:
+        raise Usage("operation_unknown", f"There is no operation {name}.", "tab completes.")
+    subject = dict(zip(operation.request.subject, words, strict=False))
+    targets = [Target(subject, None, "/".join(words))] if words else app.area.targets() if app.area else []
+    if app.area is not None:
+        app.run_worker(app.area.act(operation, targets), group="act", exclusive=True, exit_on_error=False)
+
+
+def _quit(app: Watchfloor, rest: str) -> None:
+    app.exit()
+
+
+def _theme(app: Watchfloor, rest: str) -> None:
+    if rest not in themes.NAMES:
+        raise Usage("theme_unknown", f"There is no theme {rest or '…'}.", f"Themes: {', '.join(themes.NAMES)}.")
+    if app.no_color:
+        raise Refusal("no_color", "NO_COLOR is set: there is only one theme without colour.", "")
+    app.theme = themes.NAMES[rest]
+
+
+def _write(app: Watchfloor, rest: str) -> None:
+    from controlplane.moments import parse_duration
+
+    duration, _, reason = rest.partition(" ")
+    if not reason.strip():
+        raise Usage("reason_needed", "Say for how long and why.", ":rw 15m REASON")
+    app.write_for(min(parse_duration(duration), 3600.0), reason.strip())
+
+
+def _read_only(app: Watchfloor, rest: str) -> None:
+    app.session.writable_until = None
+    app.session.read_only = True
+    app.tell(Done("read-only", "muted"))
+
+
+def _help(app: Watchfloor, rest: str) -> None:
+    if app.area is not None:
+        app.area.action_help()
+
+
+def _context(app: Watchfloor, rest: str) -> None:
+    app.choose_context(rest)
+
+
+def _redraw(app: Watchfloor, rest: str) -> None:
+    app.refresh(layout=True)
+
+
+COMMANDS: dict[str, tuple[str, Command]] = {
+    "q": ("leave", _quit),
+    "quit": ("leave", _quit),
+    "theme": ("night, day, contrast, sixteen", _theme),
+    "rw": ("open a read-only context for writing: rw 15m REASON", _write),
+    "ro": ("make this context read-only again", _read_only),
+    "help": ("this screen: what it means, its keys", _help),
+    "context": ("choose another home or profile", _context),
+    "redraw": ("draw the whole screen again", _redraw),
+}

@@ -1,0 +1,271 @@
+"""The console: the program around the screens. It opens the context, listens to it, and changes between screens."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import work
+from textual.binding import Binding, BindingType
+
+import themes
+from app.settings import Settings
+from controlplane.errors import HomeUnreachable, Refusal
+from controlplane.live import LinkState
+from controlplane.text import clean_lines
+from screens.actions import Done
+from screens.area import AreaScreen
+from screens.nouns import NOUNS, noun_named
+from screens.session import Session
+from screens.widgets.inert import LastWall
+from screens.widgets.life import TerminalLife
+from screens.widgets.shadow import ShadowDisplay
+
+if TYPE_CHECKING:
+    from app.__main__ import Start
+    from app.contexts import Context
+
+OpenContext = Callable[[Callable[[str], None]], Awaitable["Context"]]
+"""Connects, telling in words what takes long. Raises Refusal."""
+
+REFRESH_SECONDS = 2.0
+COALESCE_SECONDS = 0.1
+"""Hints that come in a burst are answered by one reading."""
+OPEN_PAUSES = (0.5, 1.0, 2.0, 5.0)
+
+
+class Watchfloor(ShadowDisplay, TerminalLife, LastWall):
+    """The program. `open_context` connects; it is called in the background, after the first paint."""
+
+    TITLE = "Watchfloor"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+c", "interrupt", "cancel; twice leaves", show=False, id="app.interrupt", priority=True),
+        Binding("ctrl+p", "palette", "palette", show=False, id="app.palette"),
+        Binding("ctrl+q", "", show=False, id="app.nothing"),
+    ]
+
+    def __init__(self, settings: Settings, open_context: OpenContext, link: str = "") -> None:
+        super().__init__()
+        self.settings = settings
+        self.open_context = open_context
+        self.link = link
+        self.session = Session()
+        self.context: Context | None = None
+        self._news = False
+        self._interrupted_at = float("-inf")
+        for theme in themes.OWN:
+            self.register_theme(theme)
+        self.theme = themes.choose(settings.theme, os.environ)
+
+    # Starting
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.go("tenants")
+        self.connect_context()
+        self.set_interval(REFRESH_SECONDS, self._tick)
+
+    @work(exit_on_error=False, group="link", exclusive=True)
+    async def connect_context(self) -> None:
+        """Open the context, however long it takes, then listen to it until the program ends."""
+        import asyncio
+
+        attempt = 0
+        while True:
+            try:
+                self.context = await self.open_context(self.report)
+                break
+            except Refusal as refusal:
+                pause = OPEN_PAUSES[min(attempt, len(OPEN_PAUSES) - 1)]
+                self.session.link = LinkState("offline", retry_in=pause, words=refusal.message)
+                self.tell(Done(str(refusal), "bad"))
+                if not isinstance(refusal, HomeUnreachable):
+                    return
+                await asyncio.sleep(pause)
+                attempt += 1
+        self._entered_context()
+        await self.context.home.feed.watch(self._hint, self._link_changed)
+
+    def report(self, words: str) -> None:
+        """What opening the context is doing; may be called from a thread."""
+        self.call_later(self.tell, Done(words, "muted"))
+
+    def _entered_context(self) -> None:
+        context, session = self.context, self.session
+        assert context is not None
+        session.plane, session.context = context.home, context.name
+        session.environment, session.read_only = context.environment, context.read_only
+        session.link, session.heard_at = LinkState("live"), session.clock()
+        self.tell(Done("", ""))
+        screen = self.area
+        if screen is not None:
+            screen.context_ready()
+        if self.link:
+            self.run_command(self.link)
+
+    # The link
+
+    def _link_changed(self, link: LinkState) -> None:
+        session = self.session
+        if link.state == "live":
+            session.heard_at = session.clock()
+            if session.link.state == "offline":
+                self._hint()
+        session.link = link
+        if self.area is not None:
+            self.area.draw_frame()
+
+    def _hint(self) -> None:
+        """Something happened: read again soon, once for however many hints come together."""
+        if not self._news:
+            self._news = True
+            self.set_timer(COALESCE_SECONDS, self._read_news)
+
+    def _read_news(self) -> None:
+        self._news = False
+        screen = self.area
+        if screen is not None and not screen.paused and screen.is_current:
+            screen.action_reload()
+
+    def _tick(self) -> None:
+        """Numbers that come without a hint (telemetry), and ages that grow."""
+        screen = self.area
+        if self.session.link.state == "live":
+            self.session.heard_at = self.session.clock()
+            self._read_news()
+        elif screen is not None:
+            screen.draw_frame()
+
+    def choose_context(self, name: str) -> None:
+        """Open another home or profile instead of this one."""
+        self.tell(Done("there is no other context: add [profiles.NAME] to the settings", "warn"))
+
+    def retry_link(self) -> None:
+        if self.context is None:
+            self.connect_context()
+        else:
+            self.context.home.feed.retry_now()
+
+    # Screens
+
+    @property
+    def area(self) -> AreaScreen | None:
+        """The screen that a person works in, also while a dialog is over it."""
+        return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, AreaScreen)), None)
+
+    def tell(self, done: Done) -> None:
+        if self.area is not None:
+            self.area.say(done)
+
+    def go(self, noun: str, text: str = "") -> None:
+        """Show a noun's list; a filter replaces the one that it had."""
+        found = noun_named(noun)
+        if found is None:
+            self.tell(Done(f"there is no {noun}; there are {', '.join(each.name for each in NOUNS)}", "bad"))
+            return
+        while len(self.screen_stack) > 2:
+            self.pop_screen()
+        installed = f"area-{noun}"
+        if not self.is_screen_installed(installed):
+            self.install_screen(found.make(text), installed)
+        elif text:
+            screen = self.get_screen(installed)
+            assert isinstance(screen, AreaScreen)
+            screen.filter_entered(text)
+        if len(self.screen_stack) == 1:
+            self.push_screen(installed)
+        elif self.screen is not self.get_screen(installed):
+            self.switch_screen(installed)
+        self._name_terminal(noun)
+
+    def open_thing(self, noun: str, key: str) -> None:
+        found = noun_named(noun)
+        if found is not None and found.open is not None:
+            self.push_screen(found.open(key))
+
+    def _name_terminal(self, noun: str) -> None:
+        word = self.session.environment_word() + (" RO" if self.session.locked else "")
+        self.show_title(f"[{word}] {self.session.context} {noun}")
+
+    # Commands and keys
+
+    def run_command(self, text: str) -> None:
+        from app.commands import run
+
+        run(self, text)
+
+    def complete_command(self, text: str) -> list[str]:
+        from app.commands import completions
+
+        return completions(text)
+
+    def action_palette(self) -> None:
+        from app.commands import palette
+        from screens.dialogs.palette import Palette
+
+        self.push_screen(Palette(self.session, palette()), self._palette_chose)
+
+    def _palette_chose(self, command: str | None) -> None:
+        if command:
+            self.run_command(command)
+
+    def action_interrupt(self) -> None:
+        """Cancel what runs; twice within a second leaves."""
+        import time
+
+        now = time.monotonic()
+        if now - self._interrupted_at < 1.0:
+            self.exit()
+            return
+        self._interrupted_at = now
+        self.workers.cancel_group(self.screen, "act")
+        self.tell(Done("cancelled; ctrl+c again leaves", "muted"))
+
+    def write_for(self, seconds: float, reason: str) -> None:
+        """Open a read-only context for writing for a while."""
+        self.session.writable_until = self.session.clock() + timedelta(seconds=seconds)
+        self.tell(Done(f"writing is open for {seconds / 60:.0f} min: {reason}", "warn"))
+
+    # Leaving
+
+    def report_folder(self) -> Path:
+        from platformdirs import user_log_path
+
+        folder = user_log_path("watchfloor")
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return folder
+
+
+def run(start: Start) -> int:
+    """Show the console on the home that was asked for; the exit code of the program."""
+    from app.homes import resolve_home
+    from app.settings import load
+
+    try:
+        settings = load(os.environ, themes.NAMES)
+        choice = resolve_home(start.home, os.environ, settings)
+    except Refusal as refusal:
+        print(clean_lines(str(refusal)), file=sys.stderr)
+        return refusal.exit_code
+
+    async def open_context(report: Callable[[str], None]) -> Context:
+        from app.contexts import connect
+
+        return await connect(choice, settings=settings, conversation="console")
+
+    return show(settings, open_context, start.link or "")
+
+
+def show(settings: Settings, open_context: OpenContext, link: str = "") -> int:
+    """Show the console on whatever context `open_context` opens, at the view that `link` names."""
+    os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+    os.environ.setdefault("ESCDELAY", "25")
+    app = Watchfloor(settings, open_context, link)
+    mouse = settings.mouse == "on" or (settings.mouse == "auto" and "SSH_CONNECTION" not in os.environ)
+    app.run(mouse=mouse)
+    return app.return_code or 0

@@ -1,0 +1,149 @@
+"""How an operation is carried out from a screen: form, preview, question, run, result with its way back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from controlplane.errors import Refusal
+from screens.session import Session
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+    from controlplane.operations import Operation, Outcome, UndoStep
+
+
+@dataclass(frozen=True)
+class Target:
+    """What an operation is done to: the subject fields, and the version that was seen."""
+
+    subject: Mapping[str, Any]
+    version: int | None
+    label: str
+
+
+@dataclass(frozen=True)
+class Done:
+    """What to say about it, and whether it went well."""
+
+    words: str
+    tone: str = "good"
+
+
+async def carry_out(app: App[None], session: Session, operation: Operation[Any], target: Target) -> Done | None:
+    """Ask what must be asked, run it, keep the way back in the session. None: the person chose not to.
+
+    Runs in a worker: it waits for dialogs.
+    """
+    from screens.dialogs.form import RequestForm, asks_nothing
+
+    try:
+        session.require_writing()
+        fields, reason = _given(operation, target), ""
+        if not asks_nothing(operation, fields):
+            answers = await app.push_screen_wait(RequestForm(session, operation, _title(operation, target), fields))
+            if answers is None:
+                return None
+            fields, reason = answers
+        return await _ask_and_run(app, session, operation, fields, reason, target.label)
+    except Refusal as refusal:
+        return Done(str(refusal), "bad")
+
+
+async def undo(app: App[None], session: Session, step: UndoStep) -> Done | None:
+    """Take the last change back, by the same way that it was made."""
+    from controlplane.registry import named
+
+    try:
+        session.require_writing()
+        label = "/".join(str(step.request.get(name, "")) for name in named(step.operation).request.subject)
+        return await _ask_and_run(app, session, named(step.operation), step.request, step.reason, label)
+    except Refusal as refusal:
+        return Done(str(refusal), "bad")
+
+
+async def _ask_and_run(
+    app: App[None], session: Session, operation: Operation[Any], fields: Mapping[str, Any], reason: str, label: str
+) -> Done | None:
+    from controlplane.operations import Call, Risk, execute, new_request_id
+
+    request = operation.parse(fields)
+    if operation.risk is not Risk.SAFE:
+        preview = await execute(session.require_writing(), operation, request, Call(reason, dry_run=True))
+        if not await app.push_screen_wait(_question(session, operation, fields, reason, label, preview)):
+            return None
+    call = Call(reason, new_request_id())
+    outcome = await execute(session.require_writing(), operation, request, call)
+    session.undo = outcome.undo
+    return Done(result_words(operation, label, outcome))
+
+
+def _given(operation: Operation[Any], target: Target) -> dict[str, Any]:
+    given = {name: value for name, value in target.subject.items() if name in operation.request.subject}
+    if "version" in operation.request.model_fields and target.version is not None:
+        given["version"] = target.version
+    return given
+
+
+def _title(operation: Operation[Any], target: Target) -> str:
+    return f"{operation.verb} {target.label}".strip()
+
+
+def _question(
+    session: Session,
+    operation: Operation[Any],
+    fields: Mapping[str, Any],
+    reason: str,
+    label: str,
+    preview: Outcome,
+) -> Any:
+    from controlplane.operations import confirmation
+    from controlplane.previews import command_line, outcome_lines
+    from screens.dialogs.confirm import Confirm, Question
+
+    plane = session.require_plane()
+    back = f"u takes it back ({operation.undo})" if operation.undo else "There is no way back."
+    return Confirm(
+        session,
+        Question(
+            title=f"{operation.verb} {label}",
+            who=f"as {plane.actor.name} ({plane.actor.role})",
+            preview=outcome_lines(preview),
+            way_back=back,
+            command=command_line(operation, fields, reason),
+            risk=confirmation(operation, production=session.production),
+            name=label or operation.verb,
+            how_many=f"{len(preview.rows)} rows" if len(preview.rows) != 1 else "",
+        ),
+    )
+
+
+def result_words(operation: Operation[Any], label: str, outcome: Outcome) -> str:
+    """One line: what was done, where it is in the trail, what takes it back."""
+    audit = ", ".join(map(str, outcome.audit_ids[:3])) + (" …" if len(outcome.audit_ids) > 3 else "")
+    value = outcome.result.get("value")
+    revealed = f": {value} (60 s)" if operation.completes is not None and value else ""
+    words = f"{operation.verb} {label}{revealed} · audit {audit}"
+    if outcome.repeated:
+        words += " · had been done before"
+    return words + (" · u undoes" if outcome.undo else "")
+
+
+def choices(operations: Sequence[Operation[Any]], session: Session, row: Any) -> list[tuple[Operation[Any], str]]:
+    """The operations of a noun that the role has, each with why it does not fit this row ("" when it does)."""
+    from controlplane.roles import allows
+
+    found = []
+    for operation in operations:
+        if not allows(session.role, operation.role):
+            continue
+        why_not = ""
+        if operation.fits is not None and row is not None:
+            try:
+                operation.fits(row, session.clock())
+            except Refusal as refusal:
+                why_not = refusal.message
+        found.append((operation, why_not))
+    return found

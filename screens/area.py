@@ -1,0 +1,290 @@
+"""What all screens have in common: the frame, the prompt, the keys that mean the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
+
+from textual import events, on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widget import Widget
+
+from controlplane.errors import Refusal
+from screens.actions import Done, Target, carry_out, choices, undo
+from screens.session import TIME_FORMS, Session
+from screens.widgets.bars import FooterBar, HeaderBar, TitleLine
+from screens.widgets.lines import Line
+from screens.widgets.prompt import Prompt
+
+if TYPE_CHECKING:
+    from controlplane.operations import Operation
+
+LEAST_COLUMNS, LEAST_LINES = 60, 15
+
+
+class Desk(Protocol):
+    """What a screen may ask of the program around it."""
+
+    session: Session
+
+    def go(self, noun: str, text: str = "") -> None: ...
+    def open_thing(self, noun: str, key: str) -> None: ...
+    def run_command(self, text: str) -> None: ...
+    def complete_command(self, text: str) -> list[str]: ...
+    def retry_link(self) -> None: ...
+
+
+class AreaScreen(Screen[None]):
+    """A screen with a header line, a title line, a body and a footer line. Subclasses give `body` and `noun`."""
+
+    noun: ClassVar[str] = ""
+    means: ClassVar[str] = ""
+    """What this screen shows, for its help."""
+    hints: ClassVar[Sequence[tuple[str, str]]] = ()
+
+    DEFAULT_CSS = """
+    AreaScreen { layout: vertical; }
+    AreaScreen.small TitleLine { display: none; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "back", show=False, id="area.back"),
+        Binding("colon", "command", "command", show=False, id="area.command"),
+        Binding("slash", "filter", "filter", show=False, id="area.filter"),
+        Binding("a", "act", "act", show=False, id="area.act"),
+        Binding("d", "describe", "describe", show=False, id="area.describe"),
+        Binding("w", "why", "why", show=False, id="area.why"),
+        Binding("u", "undo", "undo", show=False, id="area.undo"),
+        Binding("t", "time_form", "time form", show=False, id="area.time"),
+        Binding("r", "reload", "refresh now", show=False, id="area.refresh"),
+        Binding("R", "retry", "try the link again", show=False, id="area.retry"),
+        Binding("p", "pause", "pause", show=False, id="area.pause"),
+        Binding("e", "export", "export", show=False, id="area.export"),
+        Binding("Y", "link", "copy a link to this view", show=False, id="area.link"),
+        Binding("question_mark,f1", "help", "help", show=False, id="area.help"),
+        *(Binding(str(n), f"noun({n})", f"noun {n}", show=False, id=f"area.noun-{n}") for n in range(1, 10)),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.paused = False
+        self.said = Done("", "")
+
+    @property
+    def desk(self) -> Desk:
+        return cast(Desk, self.app)
+
+    @property
+    def session(self) -> Session:
+        return self.desk.session
+
+    # The frame
+
+    def compose(self) -> ComposeResult:
+        yield HeaderBar()
+        yield TitleLine()
+        yield self.body()
+        yield Prompt()
+        yield FooterBar()
+
+    def body(self) -> Widget:
+        raise NotImplementedError
+
+    def crumbs(self) -> list[str]:
+        return [self.noun]
+
+    def on_resize(self, event: events.Resize) -> None:
+        small = event.size.width < LEAST_COLUMNS or event.size.height < LEAST_LINES
+        self.set_class(small, "small")
+        if small:
+            size = f"{event.size.width}×{event.size.height}"
+            self.say(Done(f"small: {size}; best from {LEAST_COLUMNS}×{LEAST_LINES}", "warn"))
+        elif self.said.words.startswith("small: "):
+            self.say(Done("", ""))
+        self.draw_frame()
+
+    def draw_frame(self) -> None:
+        """Put what is known now into header, title and footer; each repaints only when its text changed."""
+        if not self.is_mounted:
+            return
+        session = self.session
+        self.query_one(HeaderBar).show(
+            environment=session.environment_word(),
+            read_only=session.locked,
+            crumbs=[session.context, *self.crumbs()],
+            link=session.link_words(),
+        )
+        self.draw_title(self.query_one(TitleLine))
+        self.query_one(FooterBar).show(hints=self.hints, role=session.role, said=self.said.words, tone=self.said.tone)
+
+    def draw_title(self, title: TitleLine) -> None:
+        title.show(noun=self.noun)
+
+    def say(self, done: Done | None) -> None:
+        """The line that says what happened, until something else is said."""
+        self.said = done or Done("", "")
+        self.draw_frame()
+
+    # What a subclass has under the cursor
+
+    def current(self) -> Any:
+        """The row that operations are about; None when there is none."""
+        return None
+
+    def targets(self) -> list[Target]:
+        """What an operation would be done to: the marked rows, else the current one."""
+        return []
+
+    def record(self) -> dict[str, Any] | None:
+        """Every field of the current thing, for `d`."""
+        return None
+
+    def why_lines(self) -> list[Line]:
+        """The path that led to what is shown under the cursor, for `w`."""
+        return []
+
+    def operations(self) -> list[Operation[Any]]:
+        from controlplane.registry import operations
+
+        return [operation for operation in operations().values() if operation.noun == self.noun]
+
+    def context_ready(self) -> None:
+        """The context was reached for the first time, or another one was chosen."""
+
+    async def refresh_data(self) -> None:
+        """Read again what is shown."""
+
+    # Keys
+
+    def action_back(self) -> None:
+        if len(self.app.screen_stack) > 1:
+            self.app.pop_screen()
+
+    def action_command(self) -> None:
+        self.query_one(Prompt).open("command", "", self.desk.complete_command)
+
+    def action_filter(self) -> None:
+        self.say(Done("nothing to filter here", "warn"))
+
+    def action_noun(self, number: int) -> None:
+        from screens.nouns import NOUNS
+
+        if number <= len(NOUNS):
+            self.desk.go(NOUNS[number - 1].name)
+
+    def action_time_form(self) -> None:
+        session = self.session
+        session.time_form = TIME_FORMS[(TIME_FORMS.index(session.time_form) + 1) % len(TIME_FORMS)]
+        self.action_reload()
+
+    def action_retry(self) -> None:
+        self.desk.retry_link()
+
+    def action_pause(self) -> None:
+        self.paused = not self.paused
+        self.say(Done("paused: p goes on" if self.paused else "", "warn"))
+
+    @work(exit_on_error=False, group="reload", exclusive=True)
+    async def action_reload(self) -> None:
+        await self.refresh_data()
+        self.draw_frame()
+
+    @work(exit_on_error=False, group="act", exclusive=True)
+    async def action_act(self) -> None:
+        from screens.dialogs.menu import ActMenu, Choice
+
+        targets = self.targets()
+        row = self.current() if len(targets) <= 1 else None
+        offered = [Choice(*pair) for pair in choices(self.operations(), self.session, row)]
+        title = targets[0].label if len(targets) == 1 else f"{len(targets)} marked" if targets else self.noun
+        try:
+            self.session.require_writing()
+        except Refusal as refusal:
+            self.say(Done(str(refusal), "bad"))
+            return
+        chosen = await self.app.push_screen_wait(ActMenu(self.session, title, offered))
+        if chosen is not None:
+            await self.act(chosen, targets)
+
+    async def act(self, operation: Operation[Any], targets: list[Target]) -> None:
+        """Carry an operation out on what is marked or under the cursor, and say how it went."""
+        target = targets[0] if targets else Target({}, None, "")
+        self.say(await carry_out(self.app, self.session, operation, target))
+        await self.refresh_data()
+        self.draw_frame()
+
+    @work(exit_on_error=False, group="act", exclusive=True)
+    async def action_undo(self) -> None:
+        step = self.session.undo
+        if step is None:
+            self.say(Done("nothing to undo: the last change of this console has no way back, or there is none", "warn"))
+            return
+        self.say(await undo(self.app, self.session, step))
+        await self.refresh_data()
+        self.draw_frame()
+
+    def action_describe(self) -> None:
+        from screens.dialogs.viewer import Viewer
+
+        record = self.record()
+        if record is not None:
+            self.app.push_screen(Viewer(self.session, f"describe {self.noun}", record=record))
+
+    def action_why(self) -> None:
+        from screens.dialogs.viewer import Viewer
+
+        lines = self.why_lines() or ["Nothing to explain here."]
+        self.app.push_screen(Viewer(self.session, "why", lines))
+
+    def action_help(self) -> None:
+        from screens.dialogs.help import help_lines
+        from screens.dialogs.viewer import Viewer
+
+        self.app.push_screen(Viewer(self.session, f"help: {self.noun}", help_lines(self)))
+
+    def action_export(self) -> None:
+        self.say(Done("nothing to export here", "warn"))
+
+    async def action_link(self) -> None:
+        from screens.widgets.clipboard import copy
+
+        self.say(Done(await copy(self.app, f"watchfloor '{self.view_link()}'")))
+
+    def view_link(self) -> str:
+        """The text that opens exactly this view, in `:` and as an argument of the program."""
+        return f"{self.session.context}/{self.noun}"
+
+    # The prompt
+
+    @on(Prompt.Entered)
+    def _entered(self, event: Prompt.Entered) -> None:
+        event.stop()
+        self.focus_body()
+        if event.mode == "command":
+            if event.text.strip():
+                self.desk.run_command(event.text)
+        else:
+            self.filter_entered(event.text)
+
+    @on(Prompt.Typed)
+    def _typed(self, event: Prompt.Typed) -> None:
+        event.stop()
+        self.filter_typed(event.text)
+
+    @on(Prompt.Cancelled)
+    def _cancelled(self, event: Prompt.Cancelled) -> None:
+        event.stop()
+        self.focus_body()
+        if event.mode == "filter":
+            self.filter_entered("")
+
+    def focus_body(self) -> None:
+        for child in self.query("AreaScreen > *"):
+            if child.focusable and not isinstance(child, Prompt):
+                child.focus()
+                return
+
+    def filter_typed(self, text: str) -> None: ...
+
+    def filter_entered(self, text: str) -> None: ...

@@ -1,0 +1,78 @@
+"""The audit trail: what was done, newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from textual import on
+
+from controlplane.audit import FIELDS, SORTS, AuditRow, as_record, differences
+from controlplane.listing import Listing
+from controlplane.moments import show
+from controlplane.previews import row_lines, value_words
+from screens.actions import Target
+from screens.lists import ListScreen
+from screens.session import Session
+from screens.widgets.columns import Cell, Column
+from screens.widgets.lines import Line
+from screens.widgets.table import WindowTable
+
+
+def what_changed(row: AuditRow) -> str:
+    """The row's change in a few words."""
+    if row.before is None:
+        return "created" if row.noun != "reveals" else f"revealed {value_words((row.after or {}).get('field'))}"
+    if row.after is None:
+        return "deleted"
+    return ", ".join(f"{d.field} {value_words(d.before)} → {value_words(d.after)}" for d in differences(row))
+
+
+def audit_columns(session: Session) -> Sequence[Column[AuditRow]]:
+    return (
+        Column("at", "WHEN", 8, 1, lambda r: Cell(show(r.at, session.clock(), session.time_form)), "right"),
+        Column("actor", "WHO", 10, 2, lambda r: Cell(r.actor)),
+        Column("operation", "WHAT", 17, 3, lambda r: Cell(r.operation, "warn") if r.out_of_band else Cell(r.operation)),
+        Column("thing", "THING", 16, 4, lambda r: Cell(r.thing)),
+        Column("reason", "WHY", 14, 5, lambda r: Cell(r.reason or ""), grow=True),
+        Column("changed", "CHANGED", 20, 6, lambda r: Cell(what_changed(r)), grow=True),
+        Column("seq", "AUDIT", 7, 7, lambda r: Cell(str(r.seq)), "right"),
+    )
+
+
+class AuditScreen(ListScreen[AuditRow]):
+    noun = "audit"
+    means = "Every change, with its actor, time and reason. Rows in warning colour were written past the operations."
+    fields, sorts, sort, descending = FIELDS, SORTS, "at", True
+    empty = "Nothing was done yet that matches."
+
+    def columns(self) -> Sequence[Column[AuditRow]]:
+        return audit_columns(self.session)
+
+    def listing(self) -> Listing[AuditRow]:
+        return self.session.require_plane().audit
+
+    def target_of(self, row: AuditRow) -> Target:
+        return Target({}, None, "")
+
+    def record(self) -> dict[str, Any] | None:
+        row = self.current()
+        return None if row is None else as_record(row)
+
+    @on(WindowTable.Opened)
+    def _opened(self) -> None:
+        self.action_describe()
+
+    def why_lines(self) -> list[Line]:
+        row = self.current()
+        if row is None:
+            return []
+        marked = "it was written past the operations (psql, a script)" if row.out_of_band else "through an operation"
+        return [
+            (f"audit {row.seq}", "title"),
+            f"{row.operation} by {row.actor} at {row.at:%Y-%m-%d %H:%M:%S} UTC, {marked}",
+            f"reason: {row.reason or 'none was given'}",
+            f"request id: {row.request_id or 'none'}",
+            "",
+            *row_lines(row),
+        ]

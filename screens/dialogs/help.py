@@ -1,0 +1,49 @@
+"""`?`: what this screen means and its keys, made from the bindings themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from controlplane.filters import describe
+from screens.widgets.lines import Line
+
+if TYPE_CHECKING:
+    from screens.area import AreaScreen
+
+SHOWN = {
+    "question_mark": "?",
+    "slash": "/",
+    "colon": ":",
+    "asterisk": "*",
+    "escape": "esc",
+    "greater_than_sign": ">",
+    "pagedown": "PgDn",
+    "pageup": "PgUp",
+}
+
+
+def help_lines(screen: AreaScreen) -> list[Line]:
+    """First what the screen shows, then the keys of what has the focus, of the screen, and of the program."""
+    from screens.nouns import NOUNS
+
+    lines: list[Line] = [screen.means, ""]
+    seen: set[str] = set()
+    for title, bindings in (
+        ("Keys here", getattr(screen.focused, "_bindings", None)),
+        ("Keys of every screen", screen._bindings),
+        ("Keys of the program", screen.app._bindings),
+    ):
+        found: dict[str, list[str]] = {}
+        for key, each in bindings.key_to_bindings.items() if bindings else ():
+            for binding in each:
+                if key not in seen and binding.id and "noun-" not in binding.id:
+                    found.setdefault(binding.description, []).append(SHOWN.get(key, key))
+                    seen.add(key)
+        if found:
+            lines += [(title, "title"), *(f"  {', '.join(keys):<20} {words}" for words, keys in found.items()), ""]
+    lines += [("Nouns", "title"), "  " + "  ".join(f"{n} {noun.name}" for n, noun in enumerate(NOUNS, 1)), ""]
+    fields = getattr(screen, "fields", ())
+    if fields:
+        lines += [("Filter: terms joined by AND", "title"), *(f"  {line}" for line in describe(fields))]
+        lines += ["  S and a letter sorts; again reverses"]
+    return lines

@@ -1,0 +1,226 @@
+"""A list of one noun: filter, order, marks, actions, export; the noun's file gives columns, fields and listing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, ClassVar, Generic, TypeVar
+
+from textual import events, on, work
+from textual.widget import Widget
+
+from controlplane.errors import Refusal, Usage
+from controlplane.filters import Field, Term, complete, parse
+from controlplane.listing import Count, Listing, Query, Row
+from screens.actions import Done, Target
+from screens.area import AreaScreen
+from screens.widgets.bars import TitleLine
+from screens.widgets.columns import Column
+from screens.widgets.prompt import Prompt
+from screens.widgets.table import WindowTable
+
+R = TypeVar("R", bound=Row)
+COUNT_EVERY = 5.0
+"""Seconds between two counts: they cost more than a page."""
+
+
+class ListScreen(AreaScreen, Generic[R]):
+    """Subclasses give `fields`, `sorts`, `columns`, `listing` and `empty`."""
+
+    fields: ClassVar[Sequence[Field]] = ()
+    sorts: ClassVar[Sequence[str]] = ()
+    sort: str = ""
+    descending: bool = False
+    fixed: tuple[Term, ...] = ()
+    """Terms that always hold, besides what is typed."""
+    empty: ClassVar[str] = "Nothing here."
+    hints = (("enter", "open"), ("a", "act"), ("/", "filter"), (":", "command"), ("w", "why"), ("?", "help"))
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__()
+        self.filter_text = text
+        self.terms: tuple[Term, ...] = ()
+        self.fault = ""
+        self.shown: Count | None = None
+        self.total: Count | None = None
+        self.choosing_sort = False
+        self._counted_at = float("-inf")
+
+    def columns(self) -> Sequence[Column[R]]:
+        raise NotImplementedError
+
+    def listing(self) -> Listing[R]:
+        raise NotImplementedError
+
+    def body(self) -> Widget:
+        return WindowTable(self.columns(), empty=self.empty)
+
+    @property
+    def table(self) -> WindowTable[R]:
+        return self.query_one(WindowTable)
+
+    @property
+    def query_shown(self) -> Query:
+        return Query((*self.fixed, *self.terms), self.sort, self.descending)
+
+    def on_mount(self) -> None:
+        self.filter_entered(self.filter_text)
+        self.table.focus()
+
+    def show_list(self) -> None:
+        """Read the list as it is asked for now. Before the home was reached there is nothing to read."""
+        if self.session.plane is not None and self.is_mounted:
+            self.table.show(self.listing(), self.query_shown)
+            self._counted_at = float("-inf")
+            self.count_rows()
+        self.draw_frame()
+
+    def context_ready(self) -> None:
+        self.show_list()
+
+    async def refresh_data(self) -> None:
+        if self.session.plane is not None and self.is_mounted:
+            await self.table.refresh_rows()
+            self.count_rows()
+
+    @work(exit_on_error=False, group="count", exclusive=True)
+    async def count_rows(self) -> None:
+        """How many are shown, of how many; a change of the filter ends a count that is under way."""
+        from asyncio import get_running_loop
+
+        now = get_running_loop().time()
+        if now - self._counted_at < COUNT_EVERY:
+            return
+        self._counted_at = now
+        listing, query = self.listing(), self.query_shown
+        try:
+            self.shown = await listing.count(query)
+            self.total = await listing.count(Query(self.fixed)) if self.terms else self.shown
+        except Refusal:
+            self.shown = self.total = None
+        if self.shown is not None and not self.shown.capped:
+            self.table.total = self.shown.number
+        self.draw_frame()
+
+    def draw_title(self, title: TitleLine) -> None:
+        count = "" if self.shown is None else f"{self.shown} of {self.total}" if self.terms else str(self.shown)
+        arrow = "▼" if self.descending else "▲"
+        marks = len(self.table.marks)
+        title.show(
+            noun=self.noun,
+            count=count + (f" · {marks} marked" if marks else ""),
+            filter="/" + self.filter_text if self.filter_text else "",
+            fault=self.fault or self._sort_choice(),
+            order=f"sort {self.sort or self.sorts[0]} {arrow}" if self.sorts else "",
+        )
+
+    # Filter
+
+    def action_filter(self) -> None:
+        self.query_one(Prompt).open("filter", self.filter_text, lambda text: complete(text, self.fields))
+
+    def filter_typed(self, text: str) -> None:
+        """While typing: a filter that cannot be read yet leaves the table as it was."""
+        try:
+            terms = parse(text, self.fields)
+        except Usage as fault:
+            self.fault = fault.message
+            self.draw_frame()
+            return
+        self.fault, self.filter_text = "", text
+        if terms != self.terms or self.shown is None:
+            self.terms = terms
+            self.show_list()
+        self.draw_frame()
+
+    def filter_entered(self, text: str) -> None:
+        try:
+            self.terms = parse(text, self.fields)
+            self.fault, self.filter_text = "", text.strip()
+        except Usage as fault:
+            self.fault = fault.message
+        self.show_list()
+
+    # Order: S, then a column's letter
+
+    def _sort_choice(self) -> str:
+        if not self.choosing_sort:
+            return ""
+        return "sort by: " + "  ".join(f"{letter} {name}" for letter, name in self.sort_letters().items())
+
+    def sort_letters(self) -> dict[str, str]:
+        """The first letter of each name that is still free."""
+        letters: dict[str, str] = {}
+        for name in self.sorts:
+            letter = next((character for character in name if character not in letters), None)
+            if letter:
+                letters[letter] = name
+        return letters
+
+    def on_key(self, event: events.Key) -> None:
+        if self.choosing_sort:
+            event.stop()
+            event.prevent_default()
+            self.choosing_sort = False
+            name = self.sort_letters().get(event.character or "")
+            if name:
+                self.descending = not self.descending if name == (self.sort or self.sorts[0]) else False
+                self.sort = name
+                self.show_list()
+            self.draw_frame()
+        elif event.character == "S" and self.sorts:
+            event.stop()
+            self.choosing_sort = True
+            self.draw_frame()
+
+    # The table's messages
+
+    @on(WindowTable.Failed)
+    def _failed(self, event: WindowTable.Failed) -> None:
+        self.say(Done(str(event.error) if isinstance(event.error, Refusal) else "The list could not be read.", "bad"))
+
+    @on(WindowTable.Marked)
+    def _marked(self) -> None:
+        self.draw_frame()
+
+    @on(WindowTable.MarkAll)
+    def _mark_all(self, event: WindowTable.MarkAll) -> None:
+        self.mark_all(event.query)
+
+    @work(exit_on_error=False, group="mark", exclusive=True)
+    async def mark_all(self, query: Query) -> None:
+        """Mark all that match, reading their keys page by page; more than a run may hold are refused."""
+        marks: set[str] = set()
+        start = None
+        while True:
+            page = await self.listing().page(query, start=start, limit=1000)
+            marks.update(row.key for row in page.rows)
+            if page.last or not page.rows or len(marks) >= 100_000:
+                break
+            start = page.positions[-1]
+        self.table.set_marks(marks)
+
+    # What is under the cursor
+
+    def current(self) -> Any:
+        return self.table.cursor_row
+
+    def target_of(self, row: R) -> Target:
+        raise NotImplementedError
+
+    def targets(self) -> list[Target]:
+        rows = self.table.rows_in_sight
+        marked = [row for row in rows if row.key in self.table.marks]
+        if marked:
+            return [self.target_of(row) for row in marked]
+        row = self.current()
+        return [] if row is None else [self.target_of(row)]
+
+    def record(self) -> dict[str, Any] | None:
+        row = self.current()
+        return None if row is None else dataclasses.asdict(row)
+
+    def view_link(self) -> str:
+        row = self.current()
+        query = f"?{self.filter_text}" if self.filter_text else ""
+        return f"{self.session.context}/{self.noun}{query}" + (f"#{row.key}" if row is not None else "")

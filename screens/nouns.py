@@ -1,0 +1,52 @@
+"""The nouns that have a screen, in the order of their digits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from screens.area import AreaScreen
+
+
+class Noun(NamedTuple):
+    """`make` builds the noun's list with a filter; `open` the screen of one thing, None when there is none."""
+
+    name: str
+    make: Callable[[str], AreaScreen]
+    open: Callable[[str], AreaScreen] | None = None
+
+
+def _tenants(text: str) -> AreaScreen:
+    from screens.tenants.list import TenantsScreen
+
+    return TenantsScreen(text)
+
+
+def _tenant(key: str) -> AreaScreen:
+    from screens.tenants.detail import TenantScreen
+
+    return TenantScreen(key)
+
+
+def _projects(text: str) -> AreaScreen:
+    from screens.tenants.list import ProjectsScreen
+
+    return ProjectsScreen(text)
+
+
+def _audit(text: str) -> AreaScreen:
+    from screens.audit import AuditScreen
+
+    return AuditScreen(text)
+
+
+NOUNS: tuple[Noun, ...] = (
+    Noun("tenants", _tenants, _tenant),
+    Noun("projects", _projects),
+    Noun("audit", _audit),
+)
+
+
+def noun_named(name: str) -> Noun | None:
+    return next((noun for noun in NOUNS if noun.name == name), None)

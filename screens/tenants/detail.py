@@ -1,0 +1,223 @@
+"""One tenant: facts, the timeline of all that happened to it, its traffic, its projects."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from textual import events, on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.widget import Widget
+
+from controlplane.audit import AuditRow, as_record
+from controlplane.errors import NotFound, Refusal
+from controlplane.filters import Term
+from controlplane.listing import Query
+from controlplane.moments import count, milliseconds, percent, relative
+from controlplane.previews import value_words
+from controlplane.tenants.model import Project, Tenant
+from controlplane.text import UNKNOWN
+from screens.actions import Done, Target
+from screens.area import AreaScreen
+from screens.audit import audit_columns
+from screens.session import Session
+from screens.tenants.columns import STATUS, project_columns
+from screens.tenants.list import why_tenant
+from screens.tenants.traffic import traffic_chart
+from screens.widgets.bars import TitleLine
+from screens.widgets.chart import Chart
+from screens.widgets.lines import Line, Lines
+from screens.widgets.table import WindowTable
+
+PANES = ("facts", "timeline", "traffic", "projects")
+WIDE = 110
+CHART_SPAN = timedelta(hours=24)
+
+
+class TenantScreen(AreaScreen):
+    """On a wide terminal all panes together, on a narrow one a pane at a time: `tab` goes on."""
+
+    noun = "tenants"
+    means = "One tenant: its facts, all that was done to it, its traffic of the last 24 hours of data, its projects."
+    hints = (("tab", "next pane"), ("a", "act"), ("d", "describe"), ("w", "why"), ("esc", "back"), ("?", "help"))
+
+    DEFAULT_CSS = """
+    TenantScreen #panes { layout: grid; grid-size: 2 2; grid-columns: 2fr 3fr; grid-rows: 1fr 1fr; grid-gutter: 0 1; }
+    TenantScreen.narrow #panes { layout: vertical; }
+    TenantScreen.narrow #panes > * { display: none; }
+    TenantScreen.narrow #panes > .chosen { display: block; height: 1fr; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "pane(1)", "next pane", show=False, id="tenant.next-pane"),
+        Binding("shift+tab", "pane(-1)", "pane before", show=False, id="tenant.previous-pane"),
+    ]
+
+    def __init__(self, tenant_id: str) -> None:
+        super().__init__()
+        self.tenant_id = tenant_id
+        self.tenant: Tenant | None = None
+        self.chosen = PANES[0]
+
+    def body(self) -> Widget:
+        return Panes(self.session)
+
+    def crumbs(self) -> list[str]:
+        return ["tenants", self.tenant_id]
+
+    def on_mount(self) -> None:
+        self._choose(self.chosen)
+        self.context_ready()
+
+    def context_ready(self) -> None:
+        plane = self.session.plane
+        if plane is None:
+            return
+        mine = Term("is", (self.tenant_id,), "tenant")
+        self.query_one("#timeline", WindowTable).show(plane.audit, Query((mine,), "at", True))
+        self.query_one("#projects", WindowTable).show(plane.projects, Query((mine,), "id"))
+        self.action_reload()
+
+    async def refresh_data(self) -> None:
+        plane = self.session.plane
+        if plane is None or not self.is_mounted:
+            return
+        try:
+            self.tenant = await plane.tenants.get(self.tenant_id)
+        except NotFound as missing:
+            self.tenant = None
+            self.query_one("#facts", Lines).show([(missing.message, "bad"), missing.hint])
+            return
+        except Refusal:
+            return  # the header says that the link is down; what was read stays
+        self.query_one("#facts", Lines).show(facts(self.tenant, self.session))
+        for name in ("#timeline", "#projects"):
+            await self.query_one(name, WindowTable).refresh_rows()
+        self._read_traffic()
+
+    @work(exit_on_error=False, group="traffic", exclusive=True)
+    async def _read_traffic(self) -> None:
+        plane = self.session.plane
+        telemetry = getattr(plane, "telemetry", None)
+        chart = self.query_one(Chart)
+        if telemetry is None:
+            return
+        end = self.tenant.until if self.tenant and self.tenant.until else await telemetry.newest()
+        if end is None:
+            chart.show(None)
+            return
+        step = timedelta(minutes=30)
+        chart.show(traffic_chart(await telemetry.series(self.tenant_id, end - CHART_SPAN, end, step)))
+
+    def draw_title(self, title: TitleLine) -> None:
+        narrow = self.has_class("narrow")
+        names = [f"[{name}]" if name == self.chosen else name for name in PANES] if narrow else []
+        title.show(noun=self.tenant_id, count="  ".join(names))
+
+    # Panes
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.set_class(event.size.width < WIDE, "narrow")
+        super().on_resize(event)
+
+    def action_pane(self, by: int) -> None:
+        self._choose(PANES[(PANES.index(self.chosen) + by) % len(PANES)])
+        self.draw_frame()
+
+    def _choose(self, name: str) -> None:
+        self.chosen = name
+        for pane in PANES:
+            self.query_one(f"#{pane}").set_class(pane == name, "chosen")
+        chosen = self.query_one(f"#{name}")
+        if chosen.focusable:
+            chosen.focus()
+
+    def focus_body(self) -> None:
+        self._choose(self.chosen)
+
+    # What is under the cursor
+
+    def current(self) -> Any:
+        if self.chosen == "projects":
+            return self.query_one("#projects", WindowTable).cursor_row
+        return self.tenant
+
+    def targets(self) -> list[Target]:
+        thing = self.current()
+        if isinstance(thing, Project):
+            return [Target({"tenant_id": thing.tenant_id, "id": thing.id}, thing.version, thing.key)]
+        if self.chosen == "projects":
+            return [Target({"tenant_id": self.tenant_id}, None, self.tenant_id)]
+        return [Target({"id": self.tenant_id}, self.tenant.version if self.tenant else None, self.tenant_id)]
+
+    def operations(self) -> list[Any]:
+        from controlplane.registry import operations
+
+        noun = "projects" if self.chosen == "projects" else "tenants"
+        unfit = ("tenants.create", "tenants.apply")
+        return [each for each in operations().values() if each.noun == noun and each.name not in unfit]
+
+    def record(self) -> dict[str, Any] | None:
+        if self.chosen == "timeline":
+            row: AuditRow | None = self.query_one("#timeline", WindowTable).cursor_row
+            return None if row is None else as_record(row)
+        thing = self.current()
+        return None if thing is None else dataclasses.asdict(thing)
+
+    @on(WindowTable.Opened)
+    def _opened(self) -> None:
+        self.action_describe()
+
+    @on(WindowTable.Failed)
+    def _failed(self, event: WindowTable.Failed) -> None:
+        self.say(Done(str(event.error) if isinstance(event.error, Refusal) else "It could not be read.", "bad"))
+
+    def why_lines(self) -> list[Line]:
+        return [] if self.tenant is None else why_tenant(self.tenant, self)
+
+    def view_link(self) -> str:
+        return f"{self.session.context}/tenants/{self.tenant_id}"
+
+
+class Panes(Container):
+    """The four parts of a tenant."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(id="panes")
+        self.session = session
+
+    def compose(self) -> ComposeResult:
+        yield Lines(["reading …"], id="facts")
+        yield WindowTable(audit_columns(self.session), empty="Nothing was done to it yet.", id="timeline")
+        yield Chart(id="traffic")
+        yield WindowTable(project_columns(self.session), empty="No projects. a n creates one.", id="projects")
+
+
+def facts(tenant: Tenant, session: Session) -> list[Line]:
+    """What there is to know of a tenant, in reading order; what is unknown is said so."""
+    now = session.clock()
+    glyph, word, tone = STATUS.get(tenant.status, ("?", "unknown", "warn"))
+    lines: list[Line] = [(tenant.name, "title"), (f"{glyph} {word}", tone)]
+    if tenant.suspended_at:
+        lines.append((f"  since {relative(tenant.suspended_at, now)}: {tenant.suspension_reason}", "warn"))
+    if tenant.purge_after:
+        lines.append((f"  purged after {tenant.purge_after:%Y-%m-%d %H:%M} UTC", "bad"))
+    rows = {
+        "plan": tenant.plan,
+        "region": tenant.region,
+        "allowed": ", ".join(tenant.allowed_regions) or "any region",
+        "owner": tenant.owner_email or UNKNOWN,
+        "protected": "yes" if tenant.protected else "no",
+        "created": relative(tenant.created_at, now),
+        "changed": f"{relative(tenant.updated_at, now)}, version {tenant.version}",
+        "requests": f"{count(tenant.per_minute)} per minute",
+        "errors": f"{percent(tenant.error_share)} %" if tenant.error_share is not None else UNKNOWN,
+        "p95": milliseconds(tenant.p95_ms),
+        "data until": relative(tenant.until, now) if tenant.until else "no data",
+    }
+    lines += ["", *(f"{name:<11}{value}" for name, value in rows.items())]
+    if tenant.metadata:
+        lines += ["", ("metadata", "title"), *(f"  {k}: {value_words(v)}" for k, v in tenant.metadata.items())]
+    return lines

@@ -1,0 +1,107 @@
+"""The lists of tenants and of projects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from textual import on
+
+from controlplane.listing import Listing
+from controlplane.moments import relative
+from controlplane.tenants.model import (
+    PROJECT_FIELDS,
+    PROJECT_SORTS,
+    TENANT_FIELDS,
+    TENANT_SORTS,
+    Project,
+    Tenant,
+)
+from controlplane.text import UNKNOWN
+from screens.actions import Target
+from screens.lists import ListScreen
+from screens.tenants.columns import project_columns, tenant_columns
+from screens.widgets.columns import Column
+from screens.widgets.lines import Line
+from screens.widgets.table import WindowTable
+
+if TYPE_CHECKING:
+    from controlplane.operations import Operation
+
+
+class TenantsScreen(ListScreen[Tenant]):
+    noun = "tenants"
+    means = "The tenants of this control plane, and how each is doing over the last hour of data."
+    fields, sorts, sort = TENANT_FIELDS, TENANT_SORTS, "name"
+    empty = "No tenant matches. esc clears the filter, a n creates a tenant."
+
+    def columns(self) -> Sequence[Column[Tenant]]:
+        return tenant_columns(self.session)
+
+    def listing(self) -> Listing[Tenant]:
+        return self.session.require_plane().tenants
+
+    def target_of(self, row: Tenant) -> Target:
+        return Target({"id": row.id}, row.version, row.id)
+
+    @on(WindowTable.Opened)
+    def _opened(self, event: WindowTable.Opened) -> None:
+        self.desk.open_thing("tenants", event.row.key)
+
+    def why_lines(self) -> list[Line]:
+        row = self.current()
+        return [] if row is None else why_tenant(row, self)
+
+
+class ProjectsScreen(ListScreen[Project]):
+    noun = "projects"
+    means = "The projects of all tenants. A project belongs to its tenant for ever."
+    fields, sorts, sort = PROJECT_FIELDS, PROJECT_SORTS, "id"
+    empty = "No project matches. esc clears the filter, a n creates a project."
+
+    def columns(self) -> Sequence[Column[Project]]:
+        tenant: Column[Project] = project_tenant_column()
+        return (tenant, *project_columns(self.session))
+
+    def listing(self) -> Listing[Project]:
+        return self.session.require_plane().projects
+
+    def target_of(self, row: Project) -> Target:
+        return Target({"tenant_id": row.tenant_id, "id": row.id}, row.version, row.key)
+
+    @on(WindowTable.Opened)
+    def _opened(self, event: WindowTable.Opened) -> None:
+        project: Project = event.row
+        self.desk.open_thing("tenants", project.tenant_id)
+
+
+def project_tenant_column() -> Column[Project]:
+    from screens.widgets.columns import Cell
+
+    return Column("tenant", "TENANT", 16, 2, lambda p: Cell(p.tenant_id), grow=True)
+
+
+def why_tenant(tenant: Tenant, screen: Any) -> list[Line]:
+    """Where each shown value comes from, and what can be done and cannot, with the reason."""
+    from screens.actions import choices
+
+    now = screen.session.clock()
+    lines: list[Line] = [(tenant.id, "title"), f"status {tenant.status}"]
+    if tenant.suspended_at is not None:
+        lines.append(f"  suspended {relative(tenant.suspended_at, now)}: {tenant.suspension_reason}")
+    if tenant.purge_after is not None:
+        lines.append(f"  deleted {relative(tenant.deleted_at, now)} from {tenant.deleted_from}")
+        lines.append(f"  its data is purged after {tenant.purge_after:%Y-%m-%d %H:%M} UTC")
+    if tenant.until is None:
+        lines.append("requests, errors, p95: unknown, no request of it was stored in the last hour of data")
+    else:
+        lines.append(f"requests, errors, p95: over the hour that ends {tenant.until:%Y-%m-%d %H:%M:%S} UTC")
+        lines.append(f"  that is {relative(tenant.until, now)}; errors are answers with 5xx; p95 by rank")
+        if tenant.p95_ms is None:
+            lines.append(f"  p95 {UNKNOWN}: none of these requests has a latency")
+    lines.append("")
+    lines.append(("what can be done", "title"))
+    offered: list[tuple[Operation[Any], str]] = choices(screen.operations(), screen.session, tenant)
+    for operation, why_not in offered:
+        lines.append((f"  {operation.verb}: {why_not or 'yes'}", "muted" if why_not else ""))
+    return lines
