@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 VARIABLE = "WATCHFLOOR_HOME"
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+# Patterns stay texts: compiled when a home is a URL, not at every start.
+_SCHEME = r"([A-Za-z][A-Za-z0-9+.-]*)://"
 # As libpq reads it, which lets a password hold a "?"; and as people write it, who forget that "/" must be %2F.
-_PASSWORD = re.compile(r"(?<=://)([^@:/]*):[^@/]+@")
-_PASSWORD_WITH_SLASH = re.compile(r"(?<=://)([^@:/?]*):[^@?]+@")
-_PARAMETER = re.compile(r"(?<=[?&])([^=&]+)=[^&]+")
+_PASSWORD = r"(?<=://)([^@:/]*):[^@/]+@"
+_PASSWORD_WITH_SLASH = r"(?<=://)([^@:/?]*):[^@?]+@"
+_PARAMETER = r"(?<=[?&])([^=&]+)=[^&]+"
 _SECRET_PARAMETERS = ("password", "sslpassword", "oauth_client_secret")
-_CONNINFO = re.compile(r"\s*[a-z_]+\s*=")
+_CONNINFO = r"\s*[a-z_]+\s*="
 _NO_PASSWORD = (
     "Leave it out of the URL (others can read settings and command lines): make a profile and keep the password "
     "with `watchfloor secrets set PROFILE`, or set PGPASSWORD or ~/.pgpass."
@@ -76,12 +77,12 @@ def classify(text: str, profiles: Iterable[str], base: Path) -> tuple[Literal["u
         raise Usage("home_invalid", "The home holds characters that cannot be printed.")
     if text in known:
         return "profile", text
-    if _SCHEME.match(text):
+    if re.match(_SCHEME, text):
         check_url(text)
         return "url", text
     if text[0] in "/.~":
         return "folder", str(_folder(text, base))
-    if _CONNINFO.match(text):
+    if re.match(_CONNINFO, text):
         raise Usage(
             "home_invalid",
             'A home is not written as "host=… dbname=…".',
@@ -92,7 +93,7 @@ def classify(text: str, profiles: Iterable[str], base: Path) -> tuple[Literal["u
 
 def check_url(url: str) -> None:
     """Raises Usage `home_invalid` unless this is a PostgreSQL URL without a password."""
-    scheme = _SCHEME.match(url)
+    scheme = re.match(_SCHEME, url)
     if scheme is None or scheme[1] not in ("postgresql", "postgres"):
         named = f"{scheme[1]}:// is not PostgreSQL" if scheme else "This is not a PostgreSQL URL"
         raise Usage("home_invalid", f"{named}.", "Write postgresql://user@host:5432/database")
@@ -105,8 +106,8 @@ def check_url(url: str) -> None:
 def redact(url: str) -> str:
     """The same URL with its passwords made unreadable: what messages show."""
     for pattern in (_PASSWORD, _PASSWORD_WITH_SLASH):
-        url = pattern.sub(r"\1:•••@", url)
-    return _PARAMETER.sub(_redact_parameter, url)
+        url = re.sub(pattern, r"\1:•••@", url)
+    return re.sub(_PARAMETER, _redact_parameter, url)
 
 
 def _redact_parameter(match: re.Match[str]) -> str:

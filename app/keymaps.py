@@ -34,6 +34,8 @@ MAPS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 _HELD_BACK = {f"ctrl+{key}" for key in (*"abcdhijkmqsuwz0123456789", "enter")} | {"f11"}
 """A terminal, tmux, screen or the line's discipline keeps these, or sends another key for them."""
 
+_MODIFIERS = {"ctrl", "alt", "shift", "super", "hyper", "meta"}
+
 
 def resolve(keymap: str, own: Mapping[str, Sequence[str]], known: Known) -> dict[str, tuple[str, ...]]:
     """Every known id with its keys, by Textual's names. `keymap` is one of `MAPS`; `own` is the settings' [keys].
@@ -100,22 +102,18 @@ def _named(id: str, keys: Iterable[str]) -> tuple[str, ...]:
     for key in keys:
         *modifiers, last = key.split("+") if len(key) > 1 else [key]
         name = _character_to_key(last) if len(last) == 1 else last
-        if not {*modifiers} <= {"ctrl", "alt", "shift", "super", "hyper", "meta"} or not _exists(name):
-            raise Usage("keymap_unknown", f"{id!r}: there is no key {key!r}{_near(key, _keys())}.")
+        if not {*modifiers} <= _MODIFIERS or not (len(last) == 1 or name in _names()):
+            raise Usage("keymap_unknown", f"{id!r}: there is no key {key!r}{_near(key, _names())}.")
         named.append("+".join([*modifiers, name]))
     return tuple(dict.fromkeys(named))
 
 
-def _exists(name: str) -> bool:
-    from textual.keys import key_to_character
+def _names() -> set[str]:
+    """Keys that have a name, and the signs, which have one too."""
+    from textual.keys import Keys, _character_to_key
 
-    return name in _keys() or key_to_character(name) is not None
-
-
-def _keys() -> list[str]:
-    from textual.keys import Keys
-
-    return [key.value for key in Keys if not key.value.startswith("<")]
+    signs = {_character_to_key(chr(code)) for code in range(32, 127)}
+    return signs | {key.value for key in Keys if not key.value.startswith("<")}
 
 
 def _near(word: str, known: Iterable[str]) -> str:

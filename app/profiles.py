@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
+from getpass import getpass
 
 from app.homes import HomeChoice
-from app.settings import Settings
+from app.settings import Settings, config_folder
 from controlplane.errors import NotFound, Usage
 from controlplane.secrets import Secrets
 
@@ -55,3 +57,13 @@ def _merge(url: str, password: str) -> str:
     except ProgrammingError as error:  # said before the password is in the text that libpq quotes
         raise Usage("home_invalid", f"The URL {url!r} cannot be read: {str(error).strip()}.") from None
     return make_conninfo("", **{**parts, "password": password})
+
+
+def open_vault(settings: Settings, *, before_the_screen: bool = False) -> Secrets:
+    """One for the whole program: it remembers a keyring that failed, so that none is asked twice, and a
+    passphrase. That is asked for only before the screen has started, and only on a terminal.
+    """
+    from backends.secrets.vault import Vault
+
+    ask = getpass if before_the_screen and sys.stdin is not None and sys.stdin.isatty() else None
+    return Vault(config_folder(), settings.password_command, ask=ask)

@@ -7,22 +7,24 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.homes import check_url, classify
 from controlplane.errors import NotFound, Refusal, Usage
-from controlplane.secrets import Reference, variable
+
+if TYPE_CHECKING:
+    from controlplane.secrets import Reference
 
 FILE = "WATCHFLOOR_SETTINGS"
 PRODUCTION = "production"
 
 
-@dataclass(frozen=True)
+# Nobody compares these; making `__eq__` and `__hash__` for three classes takes a millisecond of every start.
+@dataclass(frozen=True, eq=False)
 class Profile:
     """A PostgreSQL to connect to. `environment` is the word in the header."""
 
@@ -33,8 +35,10 @@ class Profile:
     password: Reference | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class View:
+    """A saved list: its noun, filter and order as text, and its columns; empty means the screen's own."""
+
     name: str
     noun: str
     filter: str = ""
@@ -42,7 +46,7 @@ class View:
     columns: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Settings:
     """`refresh` is in seconds; `keys` maps a binding's id to its keys. `text` is the file, "" without one."""
 
@@ -58,7 +62,7 @@ class Settings:
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     views: Mapping[str, View] = field(default_factory=dict)
-    text: str = field(default="", repr=False, compare=False)
+    text: str = field(default="", repr=False)
 
     def source(self, *key: str) -> str:
         """Where a value comes from, for `w`: `source("profiles", "acme", "url")` → `/…/settings.toml:12`."""
@@ -113,12 +117,15 @@ def load(env: Mapping[str, str] = os.environ, themes: Collection[str] = ()) -> S
 
 def read(text: str, path: Path, themes: Collection[str] = ()) -> Settings:
     """`themes`: the names that exist, when the caller knows them. Raises Usage `settings_invalid`."""
+    import tomllib
+
     try:
         given = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError also for a number of thousands of digits
         place = re.search(r"line (\d+)", str(error))
+        line = place[1] if place else text.count("\n") + 1 if "end of document" in str(error) else 1
         words = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "a value is too long or too deep"
-        raise _invalid([f"{path}:{place[1] if place else 1}: this cannot be read as TOML: {words}"]) from None
+        raise _invalid([f"{path}:{line}: this cannot be read as TOML: {words}"]) from None
     check = _Check(path)
     settings = check.settings(given, text, themes)
     if check.faults:
@@ -202,8 +209,10 @@ class _Check:
         """Two profiles that share a variable would send one's password to the other's server."""
         owners: dict[str, str] = {}
         for name in profiles:
-            other = owners.setdefault(variable(name), name)
+            other = owners.setdefault(name.lower().replace("-", "_").replace(".", "_"), name)
             if other != name:
+                from controlplane.secrets import variable
+
                 words = f"would take its password from {variable(name)}, like the profile {other!r}; rename one"
                 self.faults.append((("profiles", name), words))
 
@@ -276,6 +285,8 @@ def _environment(value: Any) -> str:
 
 
 def _reference(value: Any) -> Reference:
+    from controlplane.secrets import Reference
+
     try:
         return Reference.parse(_text(value))
     except (Usage, ValueError):
@@ -331,6 +342,8 @@ def _line(lines: Mapping[tuple[str, ...], int], key: tuple[str, ...]) -> int:
 
 
 def _given(text: str, key: tuple[str, ...]) -> bool:
+    import tomllib
+
     here: Any = tomllib.loads(text)
     for part in key:
         if not isinstance(here, dict) or part not in here:

@@ -73,19 +73,19 @@ def write_default(path: Path, *, overwrite: bool = False) -> None:
 
     Raises Conflict `settings_exist`; Refusal `settings_unwritable`.
     """
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if overwrite and path.exists():
-            path.replace(path.with_name(path.name + ".old"))
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(DEFAULT)
-    except FileExistsError:
+    if path.exists() and not overwrite:
         raise Conflict(
             "settings_exist",
             f"{path} is there already and was left as it is.",
             "--overwrite replaces it and keeps the old one beside it.",
-        ) from None
+        )
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.exists():
+            path.replace(path.with_name(path.name + ".old"))
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(DEFAULT)
     except OSError as error:
         raise Refusal("settings_unwritable", f"{path} cannot be written: {error.strerror}.") from None
 

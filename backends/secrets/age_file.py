@@ -36,6 +36,7 @@ class AgeFile:
         self._ask = ask
         self._passphrase = ""
         self._unusable = ""
+        self._last: tuple[bytes, dict[str, str]] | None = None
 
     def get(self, key: str) -> str:
         entries = self._read()
@@ -76,8 +77,10 @@ class AgeFile:
     def _read(self) -> dict[str, str]:
         # Others may read what is encrypted, but who can write it could put a password of theirs there.
         sealed = read_checked(self.path, 0o022)
-        inside = self._open_by_passphrase(sealed) if _by_passphrase(sealed) else self._open_by_identity(sealed)
-        return self._entries(inside)
+        if self._last is None or self._last[0] != sealed:  # a passphrase takes seconds to try, by design
+            opened = self._open_by_passphrase if _by_passphrase(sealed) else self._open_by_identity
+            self._last = sealed, self._entries(opened(sealed))
+        return dict(self._last[1])
 
     def _entries(self, inside: bytes) -> dict[str, str]:
         try:
