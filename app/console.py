@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -67,14 +69,13 @@ class Watchfloor(ShadowDisplay, TerminalLife, LastWall):
     def on_mount(self) -> None:
         super().on_mount()
         self.go("tenants")
-        self.connect_context()
+        # The database's library takes longer to load than the screen to paint: the screen goes first.
+        self.call_after_refresh(self.connect_context)
         self.set_interval(REFRESH_SECONDS, self._tick)
 
     @work(exit_on_error=False, group="link", exclusive=True)
     async def connect_context(self) -> None:
         """Open the context, however long it takes, then listen to it until the program ends."""
-        import asyncio
-
         attempt = 0
         while True:
             try:
@@ -254,9 +255,8 @@ def run(start: Start) -> int:
         return refusal.exit_code
 
     async def open_context(report: Callable[[str], None]) -> Context:
-        from app.contexts import connect
-
-        return await connect(choice, settings=settings, conversation="console")
+        contexts = await asyncio.to_thread(import_module, "app.contexts")
+        return await contexts.connect(choice, settings=settings, conversation="console")
 
     return show(settings, open_context, start.link or "")
 

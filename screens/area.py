@@ -106,7 +106,7 @@ class AreaScreen(Screen[None]):
 
     def draw_frame(self) -> None:
         """Put what is known now into header, title and footer; each repaints only when its text changed."""
-        if not self.is_mounted:
+        if not self.query(FooterBar):  # not composed yet
             return
         session = self.session
         self.query_one(HeaderBar).show(

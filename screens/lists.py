@@ -69,7 +69,7 @@ class ListScreen(AreaScreen, Generic[R]):
 
     def show_list(self) -> None:
         """Read the list as it is asked for now. Before the home was reached there is nothing to read."""
-        if self.session.plane is not None and self.is_mounted:
+        if self.session.plane is not None and self.is_attached:
             self.table.show(self.listing(), self.query_shown)
             self._counted_at = float("-inf")
             self.count_rows()
@@ -79,7 +79,7 @@ class ListScreen(AreaScreen, Generic[R]):
         self.show_list()
 
     async def refresh_data(self) -> None:
-        if self.session.plane is not None and self.is_mounted:
+        if self.session.plane is not None and self.is_attached:
             await self.table.refresh_rows()
             self.count_rows()
 
