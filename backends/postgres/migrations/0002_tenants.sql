@@ -67,9 +67,9 @@ CREATE INDEX tenants_due ON wf.tenants (purge_after) WHERE status = 'pending_del
 -- How each tenant is doing over the last hour of data. NULL: unknown, never zero.
 CREATE TABLE wf.tenant_activity (
   tenant_id   text COLLATE "C" PRIMARY KEY REFERENCES wf.tenants,
-  per_minute  real,
-  error_share real,
-  p95_ms      real,
+  per_minute  double precision,
+  error_share double precision,
+  p95_ms      double precision,
   until       timestamptz  -- the end of that hour
 ) WITH (fillfactor = 80);
 -- Unknown sorts below every number.

@@ -113,7 +113,7 @@ GRANT EXECUTE ON FUNCTION wf.ensure_request_days TO wf_operator, wf_worker;
 -- Make the hours from raw rows again, for every hour that the given time touches. Repeating changes nothing, and
 -- hours whose raw rows are gone stay. Returns the number of cells written.
 CREATE FUNCTION wf.roll_up_hours(from_at timestamptz, until_at timestamptz) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' SET work_mem = '64MB' AS $$
 DECLARE
   lower   timestamptz := date_trunc('hour', from_at);
   upper   timestamptz := date_trunc('hour', until_at) + interval '1 hour';
@@ -173,7 +173,7 @@ GRANT EXECUTE ON FUNCTION wf.newest_request TO wf_viewer, wf_worker;
 -- `as_of`. Requests per minute, share of 5xx, p95 by rank. A tenant without requests in it is unknown (NULL).
 -- One statement for all; only rows that differ are written. Returns how many.
 CREATE FUNCTION wf.refresh_activity(as_of timestamptz DEFAULT NULL) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET work_mem = '64MB' AS $$
 DECLARE
   newest  timestamptz := wf.newest_request(as_of);
   written bigint;
@@ -182,8 +182,8 @@ BEGIN
   UPDATE wf.tenant_activity AS a
   SET per_minute = s.per_minute, error_share = s.error_share, p95_ms = s.p95_ms, until = s.until
   FROM wf.tenant_activity AS t LEFT JOIN (
-    SELECT tenant_id, (count(*) / 60.0)::real AS per_minute,
-           ((count(*) FILTER (WHERE status >= 500)) / count(*)::float8)::real AS error_share,
+    SELECT tenant_id, count(*) / 60.0::float8 AS per_minute,
+           ((count(*) FILTER (WHERE status >= 500)) / count(*)::float8) AS error_share,
            percentile_disc(0.95) WITHIN GROUP (ORDER BY latency_ms) AS p95_ms, newest AS until
     FROM wf.requests WHERE at > newest - interval '1 hour' AND at <= newest
     GROUP BY tenant_id
