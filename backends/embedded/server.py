@@ -98,6 +98,14 @@ class EmbeddedHome:
             with disk.locked(self.folder) as lock:
                 return self._bring_up(lock)
 
+    def known(self) -> Credentials | None:
+        """How to log in to a home that is complete; whether it runs is not asked. None when there is none yet."""
+        with disk.explained(self.folder):
+            if not self.folder.is_dir():
+                return None
+            disk.check_ours(self.folder)
+            return self._credentials()
+
     def status(self) -> Status:
         with disk.explained(self.folder):
             if not self.folder.exists():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -66,25 +66,17 @@ class Home:
         self.people = People(self)
         self.feed = PostgresFeed(conninfo)
 
-    async def open(self) -> None:
-        """Connect and learn who we are here. Raises HomeUnreachable, NotPermitted."""
+    async def open(self, look: Callable[[psycopg.Connection], None] | None = None) -> None:
+        """Connect and learn who we are here. `look` may refuse the home first; it blocks, in a thread.
+
+        Raises HomeUnreachable, NotPermitted, and what `look` raises.
+        """
         # One connection by hand first: its error says what is wrong, the pool's only that time is up.
         try:
             probe = await psycopg.AsyncConnection.connect(self.conninfo, connect_timeout=CONNECT_SECONDS)
         except psycopg.Error as error:
             raise unreachable(error) from None
-        async with probe:
-            try:
-                row = await (await probe.execute("SELECT session_user::text, wf.my_role()")).fetchone()
-            except psycopg.Error as error:
-                raise refusal_of(error) from None
-        if row is None or row[1] is None:
-            raise NotPermitted(
-                "not_an_operator",
-                f"The login {probe.info.user} has no role in this home.",
-                "Ask an admin: watchfloor operators add NAME --role viewer",
-            )
-        self._actor = Actor(*row)
+        self._actor = await asyncio.to_thread(_meet, psycopg.Connection(probe.pgconn), look)  # which closes it
         await self.pool.open()
 
     async def close(self) -> None:
@@ -187,6 +179,25 @@ class Home:
         """A connection that rested may be dead by now; one used a moment ago is not asked again."""
         if self.silence > 2:
             await AsyncConnectionPool.check_connection(connection)
+
+
+def _meet(probe: psycopg.Connection, look: Callable[[psycopg.Connection], None] | None) -> Actor:
+    """Who we are in a home, once `look` has nothing against it."""
+    user = probe.info.user
+    with probe:
+        try:
+            if look is not None:
+                look(probe)
+            row = probe.execute("SELECT session_user::text, wf.my_role()").fetchone()
+        except psycopg.Error as error:
+            raise refusal_of(error) from None
+    if row is None or row[1] is None:
+        raise NotPermitted(
+            "not_an_operator",
+            f"The login {user} has no role in this home.",
+            "Ask an admin: watchfloor operators add NAME --role viewer",
+        )
+    return Actor(*row)
 
 
 async def _roll_back(connection: Connection) -> None:

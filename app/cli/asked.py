@@ -1,0 +1,68 @@
+"""The options that every command has. What a command is given beside them is its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from app.contexts import Context
+    from app.homes import HomeChoice
+    from app.settings import Settings
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """`request_id` names this call in messages and in the log."""
+
+    home: Annotated[
+        str | None, Parameter(help="A PostgreSQL URL, a folder for an embedded home, or a profile's name.")
+    ] = None
+    json: Annotated[bool, Parameter(help="Print exactly one JSON document.", negative="")] = False
+    request_id: Annotated[str, Parameter(parse=False)] = ""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Changing(Reading):
+    """`given_id`: the request id was chosen by the caller, who may be repeating a request."""
+
+    reason: Annotated[str | None, Parameter(help="Why, for the audit trail.", allow_leading_hyphen=True)] = None
+    dry_run: Annotated[bool, Parameter(help="Show what would change, and change nothing.", negative="")] = False
+    yes: Annotated[bool, Parameter(help="Answer yes to what would be asked.", negative="")] = False
+    request_id: Annotated[str, Parameter(help="A name for this request; repeating it does nothing twice.")] = ""
+    given_id: Annotated[bool, Parameter(parse=False)] = False
+
+
+READING = Reading()
+CHANGING = Changing()
+
+
+def chosen(asked: Reading) -> tuple[HomeChoice, Settings]:
+    """The home that a command works on, and the settings."""
+    from app.homes import resolve_home
+    from app.settings import load
+
+    settings = load()
+    return resolve_home(asked.home, os.environ, settings), settings
+
+
+@asynccontextmanager
+async def opened(asked: Reading) -> AsyncIterator[Context]:
+    """The context of a command, open as long as it runs."""
+    from app.contexts import connect
+    from app.profiles import open_vault
+
+    choice, settings = chosen(asked)
+    vault = open_vault(settings, before_the_screen=True) if choice.kind == "url" else None
+    context = await connect(choice, settings=settings, secrets=vault, conversation="command")
+    try:
+        yield context
+    finally:
+        await context.close()

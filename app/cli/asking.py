@@ -1,0 +1,58 @@
+"""Questions on the terminal. Where stdin is none, nothing is ever asked."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from app.cli.output import tell
+from controlplane.errors import Refusal
+from controlplane.operations import Risk
+from controlplane.text import clean
+
+
+def can_ask() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def confirm(risk: Risk, name: str) -> None:
+    """Ask what the risk asks for. Raises Refusal `not_confirmed`."""
+    if risk is Risk.TYPED:
+        agreed = line(f"Type {clean(name)} to do it: ") == name
+    else:
+        agreed = line("Do it? [y/N] ").lower() in ("y", "yes")
+    if not agreed:
+        raise Refusal("not_confirmed", "Not confirmed: nothing was changed.")
+
+
+def line(question: str) -> str:
+    """One line, stripped; "" at the end of the input."""
+    with _interruptible():
+        print(question, end="", file=sys.stderr, flush=True)
+        answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        tell("")
+    return answer.strip()
+
+
+def password(whose: str) -> str:
+    """Twice, unseen; "" when none is typed. Raises Refusal `passwords_differ`."""
+    from getpass import getpass
+
+    with _interruptible():
+        first = getpass(f"Password for {whose}: ", sys.stderr)
+        if first and getpass("The same again: ", sys.stderr) != first:
+            raise Refusal("passwords_differ", "The two passwords differ: nothing was changed.")
+    return first
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """asyncio turns ctrl+c into a cancellation, which a read of the terminal would not see."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,138 @@
+"""One operation from the command line: preview, question, run, and what came of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from app.cli import asking
+from app.cli.asked import Changing
+from app.cli.output import document, facts, say, tell
+from controlplane.audit import AuditRow, differences
+from controlplane.errors import Refusal
+from controlplane.operations import Call, Operation, Outcome, Request, Risk, confirmation, execute
+from controlplane.previews import outcome_lines, value_words
+from controlplane.text import clean
+
+if TYPE_CHECKING:
+    from app.contexts import Context
+
+
+async def carry_out(context: Context, operation: Operation[Any], request: Request, asked: Changing) -> Outcome:
+    """Run the operation as it was asked for. Raises Refusal; then nothing was changed (but for OutcomeUnknown)."""
+    if operation.needs_reason and not asked.reason and asking.can_ask() and not asked.yes:
+        asked = dataclasses.replace(asked, reason=asking.line("Reason: "))
+    call = Call(asked.reason, asked.request_id, asked.dry_run)
+    if not asked.dry_run:
+        refuse_read_only(context)
+        if not await _needs_no_question(context, operation, asked):
+            request = await _confirmed(context, operation, request, call)
+    return await execute(context.home, operation, request, call)
+
+
+def refuse_read_only(context: Context) -> None:
+    if context.read_only:
+        raise Refusal(
+            "read_only",
+            f"{context.name} is open read-only (environment {context.environment}): nothing was changed.",
+            "--dry-run works. To write from the command line, set read_only = false in the profile; the console "
+            "opens it for a while with :rw 15m REASON.",
+            why=[f"context: {context.name}", context.source, f"environment: {context.environment}", "read_only: true"],
+        )
+
+
+async def _needs_no_question(context: Context, operation: Operation[Any], asked: Changing) -> bool:
+    if asked.yes or confirmation(operation, production=context.production) is Risk.SAFE:
+        return True
+    # What was done under this id is only told again; and a preview would be refused, because it was done.
+    return asked.given_id and await context.home.recorded(asked.request_id) is not None
+
+
+async def _confirmed(context: Context, operation: Operation[Any], request: Request, call: Call) -> Request:
+    """Show the preview and ask. What is returned changes what was seen, or nothing."""
+    preview = await execute(context.home, operation, request, dataclasses.replace(call, dry_run=True))
+    for line in outcome_lines(preview):
+        tell(line)
+    risk = confirmation(operation, production=context.production)
+    if not asking.can_ask():
+        raise Refusal(
+            "confirmation_needed",
+            f"{operation.name} asks before it runs, and there is no terminal to ask on: nothing was changed.",
+            "Add --yes to run it, or --dry-run to see what it would change.",
+            why=[f"risk: {risk.value}", f"environment: {context.environment}"],
+        )
+    tell(_way_back(operation, context))
+    asking.confirm(risk, request.thing or operation.verb)
+    return _as_seen(request, preview.rows)
+
+
+def _way_back(operation: Operation[Any], context: Context) -> str:
+    back = f"It can be undone ({operation.undo})." if operation.undo else "It cannot be undone."
+    return f"{context.name} ({context.environment}), as {clean(context.home.actor.name)}. {back}"
+
+
+def _as_seen(request: Request, rows: tuple[AuditRow, ...]) -> Request:
+    """Between the preview and the answer somebody else may change the thing: then refuse rather than surprise."""
+    seen = rows[0].before if len(rows) == 1 else None
+    if "version" in type(request).model_fields and getattr(request, "version") is None and seen:  # noqa: B009
+        return request.model_copy(update={"version": seen.get("version")})
+    return request
+
+
+def print_outcome(outcome: Outcome, asked: Changing) -> None:
+    if asked.json:
+        document(as_document(outcome))
+    else:
+        print_lines(outcome)
+
+
+def as_document(outcome: Outcome) -> dict[str, Any]:
+    """A change as the command line's contract has it; an undo comes with the command that runs it."""
+    undo = None
+    if outcome.undo is not None:
+        step = outcome.undo
+        undo = {"operation": step.operation, "request": step.request, "reason": step.reason}
+        undo["command"] = undo_command(outcome)
+    return {
+        "result": outcome.result,
+        "changes": [_as_change(row, dry_run=outcome.dry_run) for row in outcome.rows],
+        "audit_ids": outcome.audit_ids,
+        "undo": undo,
+        "dry_run": outcome.dry_run,
+        "request_id": outcome.request_id,
+        "repeated": outcome.repeated,
+    }
+
+
+def _as_change(row: AuditRow, *, dry_run: bool) -> dict[str, Any]:
+    return {
+        "noun": row.noun,
+        "thing": row.thing,
+        "tenant_id": row.tenant_id,
+        "before": row.before,
+        "after": row.after,
+        "changed": {change.field: [change.before, change.after] for change in differences(row)},
+        "audit_id": None if dry_run else row.seq,
+    }
+
+
+def undo_command(outcome: Outcome) -> str:
+    return f"watchfloor undo {next(row.seq for row in outcome.rows if row.noun == outcome.operation.partition('.')[0])}"
+
+
+def print_lines(outcome: Outcome) -> None:
+    for line in outcome_lines(outcome):
+        say(line)
+    if not outcome.rows:
+        facts((name, value_words(value)) for name, value in outcome.result.items())
+    elif "value" in outcome.result:  # a revealed field: what was asked for, and in no audit row
+        say(f"{clean(outcome.result.get('field'))}: {clean(outcome.result['value'])}")
+    if outcome.dry_run:
+        tell("Nothing was changed: this is a preview.")
+        return
+    if outcome.repeated:
+        tell(f"It had been done before by this request id, {clean(outcome.request_id)}; nothing was done now.")
+    if outcome.audit_ids:
+        tell(f"audit: {' '.join(map(str, outcome.audit_ids))}")
+    if outcome.undo is not None:
+        tell(f"undo: {undo_command(outcome)}")

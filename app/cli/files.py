@@ -1,0 +1,118 @@
+"""A list in a YAML or JSON file (JSON is YAML), whose faults are told with their line."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from controlplane.errors import Usage
+from controlplane.text import clean
+
+if TYPE_CHECKING:
+    import yaml
+
+LARGEST = 20_000_000  # bytes
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file's text; "-" was stdin."""
+
+    name: str
+    text: str
+
+    def items(self, field: str) -> list[Any]:
+        """The list: the whole file, or what stands under `field`. Raises Usage `file_unreadable`."""
+        import yaml
+
+        try:
+            root = yaml.compose(self.text, Loader=yaml.SafeLoader)
+            if root is not None and (twice := _twice(root)):
+                raise self._fault(twice.start_mark.line + 1, f"{clean(twice.value, 60)} stands here twice")
+            value = yaml.safe_load(self.text)
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            words = clean(getattr(error, "problem", None) or str(error).partition("\n")[0], 200)
+            raise self._fault(mark.line + 1 if mark else 1, words) from None
+        except (ValueError, RecursionError) as error:  # a date that is none, a depth without end
+            raise self._fault(1, clean(error, 200)) from None
+        if isinstance(value, dict) and set(value) == {field}:
+            value = value[field]
+        if not isinstance(value, list):
+            raise self._fault(1, f"expected a list, or a table with one key, {field}")
+        return value
+
+    def located(self, fault: Usage) -> Usage:
+        """The same fault with the line of every item that it names (`tenants.3.name: …`)."""
+        import yaml
+
+        root = yaml.compose(self.text, Loader=yaml.SafeLoader)
+        if isinstance(root, yaml.MappingNode):
+            root = root.value[0][1]
+        faults = []
+        for words in fault.why:
+            place = re.match(r"\w+\.(\d+)(?:\.([\w.]+))?: ", words)
+            line = _line(root, int(place[1]), (place[2] or "").split(".")[0]) if place else 1
+            faults.append(f"{self.name}:{line}: {clean(words, 400)}")
+        return Usage(
+            fault.code,
+            "\n  ".join(["The file cannot be applied, so nothing was changed:", *faults]),
+            fault.hint,
+            faults,
+        )
+
+    def _fault(self, line: int, words: str) -> Usage:
+        return Usage("file_unreadable", f"{self.name}:{line}: {words}.", "Nothing was changed.")
+
+
+def read(path: str) -> Source:
+    """Raises Usage `file_unreadable`."""
+    name = "stdin" if path == "-" else clean(path, 400)
+    try:
+        if path == "-":
+            content = sys.stdin.buffer.read(LARGEST + 1)
+        else:
+            with Path(path).open("rb") as file:
+                content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise Usage("file_unreadable", f"{name} is larger than {LARGEST:,} bytes.", "Apply it in parts.")
+        return Source(name, content.decode("utf-8-sig"))
+    except OSError as error:
+        raise Usage("file_unreadable", f"{name} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise Usage("file_unreadable", f"{name}:{line}: this is not UTF-8 text.") from None
+
+
+def _twice(node: yaml.Node) -> yaml.ScalarNode | None:
+    """The first key that its table has already; YAML would silently take the last."""
+    import yaml
+
+    if isinstance(node, yaml.SequenceNode):
+        return next((found for part in node.value if (found := _twice(part))), None)
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    seen = set()
+    for key, value in node.value:
+        if isinstance(key, yaml.ScalarNode):
+            if key.value in seen:
+                return key
+            seen.add(key.value)
+        if found := _twice(value):
+            return found
+    return None
+
+
+def _line(root: Any, at: int, field: str) -> int:
+    """The line of an item of the list, or of one of its fields where it has it."""
+    try:
+        item = root.value[at]
+        for key, _ in item.value if field else ():
+            if getattr(key, "value", None) == field:
+                return int(key.start_mark.line) + 1
+        return int(item.start_mark.line) + 1
+    except (AttributeError, IndexError, TypeError, ValueError):
+        return 1

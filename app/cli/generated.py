@@ -1,0 +1,196 @@
+"""The command of an operation, made from its definition: none is written by hand.
+
+The words only become texts here; whether they are right is for the operation's request to say, in its words.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import types
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from cyclopts import Parameter
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from app.cli.asked import CHANGING, Changing, opened
+from app.cli.changing import carry_out, print_outcome
+from app.cli.files import Source, read
+from controlplane.errors import Usage
+from controlplane.operations import Operation
+from controlplane.text import clean
+
+Kind = Literal["text", "flag", "list", "table", "file", "secret"]
+FROM = "_from"
+"""A field that must not be seen is never an argument: its option names where it is kept."""
+
+
+def command(operation: Operation[Any]) -> Callable[..., Awaitable[None]]:
+    """What cyclopts registers: only what was given arrives, so that what was left out stays as it is."""
+
+    async def run(*subjects: Any, asked: Changing = CHANGING, **given: Any) -> None:
+        fields, source = fields_of(operation, subjects, given)
+        try:
+            request = operation.parse(fields)
+        except Usage as fault:
+            raise (source.located(fault) if source else fault) from None
+        async with opened(asked) as context:
+            secret = None
+            if operation.name == "operators.add":
+                from app.cli.passwords import password_of
+
+                secret = await password_of(context, operation, request, given.get("password_from"), asked)
+                request = operation.parse(fields | {"password": secret.value})
+            outcome = await carry_out(context, operation, request, asked)
+        print_outcome(secret.shown(outcome) if secret else outcome, asked)
+
+    run.__doc__ = operation.summary + "."
+    run.__name__ = operation.name
+    run.__signature__ = signature(operation)  # type: ignore[attr-defined]
+    return run
+
+
+def signature(operation: Operation[Any]) -> inspect.Signature:
+    """The subject's fields are positional; the others are options."""
+    model = operation.request
+    several = len(model.subject) == 1
+    positional, options = [], []
+    for name, field in model.model_fields.items():
+        kind = kind_of(field)
+        if kind == "file":
+            note = Parameter(help=f"A YAML or JSON file with the {name}; - is stdin.")
+            positional.append(_parameter(name, inspect.Parameter.POSITIONAL_ONLY, Annotated[str, note], field))
+        elif name in model.subject:
+            note = Parameter(help=field.description or f"The {name.replace('_', ' ')}.")
+            if several:
+                positional.append(_parameter(name, inspect.Parameter.VAR_POSITIONAL, Annotated[str, note], field))
+            else:
+                positional.append(_parameter(name, inspect.Parameter.POSITIONAL_ONLY, Annotated[str, note], field))
+        else:
+            options.append(_option(name, field, kind))
+    positional.sort(key=lambda p: model.subject.index(p.name) if p.name in model.subject else -1)
+    asked = inspect.Parameter("asked", inspect.Parameter.KEYWORD_ONLY, default=CHANGING, annotation=Changing)
+    return inspect.Signature([*positional, *options, asked])
+
+
+def _parameter(name: str, kind: Any, annotation: Any, field: FieldInfo) -> inspect.Parameter:
+    return inspect.Parameter(name, kind, annotation=annotation)
+
+
+def _option(name: str, field: FieldInfo, kind: Kind) -> inspect.Parameter:
+    default: Any = inspect.Parameter.empty if field.is_required() else None
+    annotation: Any = None
+    about = field.description or ""
+    if kind == "flag":
+        annotation = Annotated[bool, Parameter(help=about, negative="")]
+        default = False
+    elif kind == "list":
+        annotation = Annotated[list[str] | None, Parameter(help=f"{about} (repeat it for several)".strip())]
+        # cyclopts adds --empty-…, which says "none" where leaving it out says "as it is"
+    elif kind == "table":
+        about = f"{about}: KEY=VALUE, repeated, or one JSON object"
+        annotation = Annotated[list[str] | None, Parameter(help=about, negative="")]
+    elif kind == "secret":
+        name, default = name + FROM, None
+        about = f"Where the {name.removesuffix(FROM)} is kept (env:, file:, keyring:, …); - is stdin."
+        annotation = Annotated[str | None, Parameter(help=about, allow_leading_hyphen=True)]
+    else:
+        choices = _choices(field)
+        text: Any = Literal[choices] if choices else str
+        text = text if field.is_required() else text | None
+        annotation = Annotated[text, Parameter(help=about, allow_leading_hyphen=not choices)]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def kind_of(field: FieldInfo) -> Kind:
+    """How a field is written on the command line."""
+    if not field.repr:
+        return "secret"
+    types_ = _types(field.annotation)
+    if any(get_origin(t) is list and _is_model(get_args(t)[0]) for t in types_):
+        return "file"
+    if any(get_origin(t) is list for t in types_):
+        return "list"
+    if any(get_origin(t) is dict for t in types_):
+        return "table"
+    return "flag" if types_ == [bool] else "text"
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _types(annotation: Any) -> list[Any]:
+    """What a field may be, None and the marks of Annotated aside."""
+    if get_origin(annotation) is Annotated:
+        return _types(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, types.UnionType):
+        return [kind for part in get_args(annotation) for kind in _types(part) if kind is not type(None)]
+    return [annotation]
+
+
+def _choices(field: FieldInfo) -> tuple[str, ...]:
+    [kind, *more] = _types(field.annotation)
+    return get_args(kind) if not more and get_origin(kind) is Literal else ()
+
+
+def fields_of(
+    operation: Operation[Any], subjects: tuple[Any, ...], given: dict[str, Any]
+) -> tuple[dict[str, Any], Source | None]:
+    """What the request is read from, and the file that holds a part of it. Raises Usage."""
+    model = operation.request
+    fields: dict[str, Any] = {}
+    source = None
+    positional = [*model.subject] or [name for name, field in model.model_fields.items() if kind_of(field) == "file"]
+    if len(subjects) != len(positional):
+        wanted = " ".join(name.upper() for name in positional)
+        raise Usage("usage", f"{operation.name} takes {wanted}; {len(subjects)} were given.", _help(operation))
+    for name, text in [*zip(positional, subjects, strict=True), *given.items()]:
+        if name.endswith(FROM) and name.removesuffix(FROM) in model.model_fields:
+            continue
+        kind = kind_of(model.model_fields[name])
+        if kind == "table":
+            fields[name] = _table(name, text)
+        elif kind == "list" and len(text) == 1 and text[0].startswith("["):
+            fields[name] = _json(name, text[0], list)
+        elif kind == "file":
+            source = read(text)
+            fields[name] = source.items(name)
+        else:
+            fields[name] = text
+    return fields, source
+
+
+def _help(operation: Operation[Any]) -> str:
+    return f"watchfloor {operation.noun} {operation.verb} --help"
+
+
+def _table(name: str, words: list[str]) -> dict[str, Any]:
+    """`key=value` (a value that is JSON is taken as such, null too), or one JSON object."""
+    if len(words) == 1 and words[0].lstrip().startswith("{"):
+        found: dict[str, Any] = _json(name, words[0], dict)
+        return found
+    table: dict[str, Any] = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        if not key or not equals:
+            raise Usage(
+                f"{name}_unreadable", f'--{name} "{clean(word, 60)}" is not KEY=VALUE.', "Or give one JSON object."
+            )
+        try:
+            table[key] = json.loads(text, parse_constant=str)
+        except (ValueError, RecursionError):
+            table[key] = text
+    return table
+
+
+def _json(name: str, text: str, kind: type) -> Any:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Usage(f"{name}_unreadable", f"--{name} is not JSON: {clean(error, 200)}.") from None
+    if not isinstance(value, kind):
+        raise Usage(f"{name}_unreadable", f"--{name} is not a JSON {'object' if kind is dict else 'list'}.")
+    return value

@@ -1,0 +1,204 @@
+"""`watchfloor home …` and `watchfloor contexts list`: the PostgreSQL behind it all."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from app.cli import asking
+from app.cli.asked import CHANGING, READING, Changing, Reading, chosen
+from app.cli.output import Column, document, facts, say, table, tell
+from app.homes import HomeChoice
+from controlplane.errors import Refusal
+from controlplane.operations import Risk
+from controlplane.text import clean
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+    from backends.postgres.migrate import SchemaState
+
+
+def status(*, asked: Reading = READING) -> None:
+    """Show where the home is, whether it runs, and whether this program can use it."""
+    choice, settings = chosen(asked)
+    item: dict[str, Any] = {"kind": "embedded" if choice.kind == "folder" else "url", "source": choice.source}
+    item |= _embedded_status(choice) if choice.kind == "folder" else _url_status(choice, settings)
+    if asked.json:
+        document({"item": item})
+        return
+    problem = item.pop("problem")
+    facts((name, "–" if value is None else str(value)) for name, value in item.items())
+    if problem:
+        tell(clean(f"{problem['message']} {problem['hint']} [{problem['code']}]"))
+
+
+def _embedded_status(choice: HomeChoice) -> dict[str, Any]:
+    from app.contexts import folder_of
+    from backends.embedded.server import EmbeddedHome
+
+    embedded = EmbeddedHome(folder_of(choice))
+    found = embedded.status()
+    known = embedded.known() if found.state == "running" else None
+    item = dataclasses.asdict(found) | {"folder": str(found.folder), "socket_folder": None}
+    if found.socket_folder is not None:
+        item["socket_folder"] = str(found.socket_folder)
+    return item | (_schema(known.owner_conninfo()) if known else _no_schema(None))
+
+
+def _url_status(choice: HomeChoice, settings: Settings) -> dict[str, Any]:
+    from app.contexts import conninfo_of
+
+    try:
+        return {"url": choice.value, "state": "running"} | _schema(conninfo_of(choice, settings))
+    except Refusal as refusal:
+        return {"url": choice.value, "state": "unknown"} | _no_schema(refusal)
+
+
+def _schema(conninfo: str) -> dict[str, Any]:
+    """Raises HomeUnreachable."""
+    import psycopg
+
+    from backends.postgres.migrate import schema_state
+    from backends.postgres.refusals import refusal_of, unreachable
+
+    try:
+        with psycopg.connect(conninfo, connect_timeout=5) as connection:
+            try:
+                state: SchemaState = schema_state(connection)
+            except psycopg.Error as error:
+                raise refusal_of(error) from None
+    except psycopg.OperationalError as error:
+        raise unreachable(error) from None
+    usable = {"server": state.server, "migration": state.applied, "migrations_known": state.known}
+    return usable | {"usable": state.problem is None, "problem": _words(state.problem)}
+
+
+def _no_schema(problem: Refusal | None) -> dict[str, Any]:
+    return {"server": None, "migration": None, "migrations_known": None, "usable": None, "problem": _words(problem)}
+
+
+def _words(problem: Refusal | None) -> dict[str, Any] | None:
+    return {"code": problem.code, "message": problem.message, "hint": problem.hint} if problem else None
+
+
+def migrate(*, asked: Changing = CHANGING) -> None:
+    """Bring the home to this program's schema, and make one of an empty database."""
+    import psycopg
+
+    from app.contexts import conninfo_of, folder_of
+    from backends.embedded.server import EmbeddedHome
+    from backends.postgres import migrate as migrations
+    from backends.postgres.refusals import refusal_of
+
+    choice, settings = chosen(asked)
+    admin = None
+    if choice.kind == "folder":
+        credentials = EmbeddedHome(folder_of(choice)).ensure()
+        conninfo, admin = credentials.owner_conninfo(), credentials.login_user
+    else:
+        conninfo = conninfo_of(choice, settings)
+    if asked.dry_run:
+        state = _schema(conninfo)
+        names = [f"{m.number:04}_{m.name}" for m in migrations.known_migrations()[state["migration"] :]]
+    else:
+        try:
+            names = migrations.migrate(conninfo, admin=admin)
+        except psycopg.Error as error:
+            raise refusal_of(error) from None
+    _done(asked, {"applied": names}, [f"applied {name}" for name in names] or ["nothing to apply"])
+
+
+def stop(*, asked: Changing = CHANGING) -> None:
+    """Stop the embedded home's PostgreSQL. The next program starts it again."""
+    from app.contexts import folder_of
+    from backends.embedded.server import EmbeddedHome
+
+    embedded = EmbeddedHome(folder_of(chosen(asked)[0]))
+    _ask(asked, Risk.CONFIRM, "", lambda: [f"PostgreSQL in {embedded.folder} stops; connected programs lose it."])
+    stopped = not asked.dry_run and embedded.stop()
+    _done(asked, {"stopped": stopped}, ["stopped" if stopped else "it was not stopped"])
+
+
+def destroy(*, asked: Changing = CHANGING) -> None:
+    """Stop the embedded home and remove its folder with all data. There is no way back."""
+    from app.contexts import folder_of
+    from backends.embedded.server import EmbeddedHome
+
+    embedded = EmbeddedHome(folder_of(chosen(asked)[0]))
+    found = embedded.status()
+    size = f"{found.size_bytes / 1e6:,.0f} MB"
+    words = f"{embedded.folder} with all of its data ({size}) is removed. It cannot be undone."
+    _ask(asked, Risk.TYPED, str(embedded.folder), lambda: [words])
+    if not asked.dry_run:
+        embedded.destroy()
+    destroyed = not asked.dry_run and found.state != "absent"
+    _done(asked, {"destroyed": destroyed}, ["destroyed" if destroyed else "nothing was destroyed"])
+
+
+def _ask(asked: Changing, risk: Risk, name: str, preview: Callable[[], list[str]]) -> None:
+    if asked.yes or asked.dry_run:
+        return
+    for line in preview():
+        tell(clean(line))
+    if not asking.can_ask():
+        raise Refusal(
+            "confirmation_needed",
+            "This asks before it runs, and there is no terminal to ask on: nothing was changed.",
+            "Add --yes to run it, or --dry-run to see what it would do.",
+        )
+    asking.confirm(risk, name)
+
+
+def _done(asked: Changing, result: dict[str, Any], lines: list[str]) -> None:
+    """A change outside of the control plane: the same document, with nothing in the trail."""
+    if asked.json:
+        document(
+            {
+                "result": result,
+                "changes": [],
+                "audit_ids": [],
+                "undo": None,
+                "dry_run": asked.dry_run,
+                "request_id": asked.request_id,
+                "repeated": False,
+            }
+        )
+        return
+    for line in lines:
+        say(clean(line))
+    if asked.dry_run:
+        tell("Nothing was changed: this is a preview.")
+
+
+def contexts(*, asked: Reading = READING) -> None:
+    """List the control planes that can be opened, and which one is."""
+    choice, settings = chosen(asked)
+    items: list[dict[str, Any]] = []
+    if choice.profile is None:
+        from app.contexts import EMBEDDED, UNNAMED, home_name
+
+        where, environment = (choice.value, UNNAMED) if choice.kind == "url" else ("embedded", EMBEDDED)
+        items.append({"name": home_name(choice), "environment": environment, "read_only": False, "home": where})
+    for profile in settings.profiles.values():
+        fields = {"name": profile.name, "environment": profile.environment, "read_only": profile.read_only}
+        items.append(fields | {"home": profile.url})
+    current = choice.profile or items[0]["name"]
+    for item in items:
+        item["current"] = item["name"] == current
+    if asked.json:
+        document({"items": items, "next": None, "total": len(items), "as_of": datetime.now(UTC)})
+        return
+    columns = [Column(""), Column("CONTEXT"), Column("ENVIRONMENT"), Column("MODE"), Column("HOME")]
+    rows = [
+        [
+            "›" if item["current"] else "",
+            str(item["name"]),
+            str(item["environment"] or "–"),
+            "read-only" if item["read_only"] else "",
+            str(item["home"]),
+        ]
+        for item in items
+    ]
+    table(columns, rows)

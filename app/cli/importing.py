@@ -1,0 +1,113 @@
+"""`watchfloor requests import FILE`: a request log streamed into home, with its progress on stderr."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from app.cli.asked import CHANGING, Changing, opened
+from app.cli.changing import refuse_read_only
+from app.cli.output import document, say, tell
+from controlplane.text import clean
+
+if TYPE_CHECKING:
+    from controlplane.requestlogs import ImportReport, Progress
+
+FormatName = Literal["openstack-nova", "combined", "jsonl"]
+
+
+async def requests(
+    file: Annotated[Path, Parameter(help="The log, plain or gzip.")],
+    /,
+    *,
+    format: Annotated[FormatName, Parameter(help="What the log is.")],
+    tenant: Annotated[str | None, Parameter(help="Whose requests a combined log holds.")] = None,
+    create_tenants: Annotated[bool, Parameter(help="Create the tenants that are not known.", negative="")] = False,
+    strict: Annotated[bool, Parameter(help="Stop at the first line that cannot be read.", negative="")] = False,
+    asked: Changing = CHANGING,
+) -> None:
+    """Import a request log. The same file twice changes nothing."""
+    from backends.postgres.requests import LogImport, import_requests
+    from controlplane.requestlogs import Format
+
+    job = LogImport(file, Format(format), tenant, create_tenants, strict, asked.dry_run, asked.reason, asked.request_id)
+    async with opened(asked) as context:
+        if not asked.dry_run:
+            refuse_read_only(context)
+        bar = Bar() if sys.stderr.isatty() else None
+        try:
+            report = await import_requests(context.home.conninfo, job, bar.show if bar else None)
+        finally:
+            if bar:
+                bar.clear()
+        rows = [] if asked.dry_run else await _audit_ids(context.home, asked.request_id)
+    if asked.json:
+        document(
+            {
+                "result": as_record(report),
+                "changes": [],
+                "audit_ids": rows,
+                "undo": None,
+                "dry_run": asked.dry_run,
+                "request_id": asked.request_id,
+                "repeated": False,
+            }
+        )
+    else:
+        _say(report, rows)
+
+
+async def _audit_ids(home: Any, request_id: str) -> list[int]:
+    found = await home.recorded(request_id)
+    return [row.seq for row in found.rows] if found else []
+
+
+def as_record(report: ImportReport) -> dict[str, Any]:
+    record = {field.name: getattr(report, field.name) for field in dataclasses.fields(report)}
+    record["skipped"] = {reason.value: number for reason, number in report.skipped.items()}
+    record["first_lines"] = {reason.value: lines for reason, lines in report.first_lines.items()}
+    return record
+
+
+def _say(report: ImportReport, audit_ids: list[int]) -> None:
+    say(f"{report.rows:,} requests {'would be stored' if report.dry_run else 'stored'} of {report.lines:,} lines")
+    if report.already_lines:
+        say(f"{report.already_lines:,} lines had been stored before")
+    for reason, number in report.skipped.items():
+        lines = ", ".join(map(str, report.first_lines.get(reason, [])))
+        say(f"{number:,} skipped: {reason.words} (lines {lines}{' …' if number > lines.count(',') + 1 else ''})")
+    if report.unknown_tenants:
+        names = ", ".join(clean(name, 64) for name in report.unknown_tenants)
+        say(f"unknown tenants: {names}; --create-tenants creates them")
+    if report.created_tenants:
+        names = ", ".join(clean(name, 64) for name in report.created_tenants[:20])
+        say(f"{len(report.created_tenants):,} tenants created: {names}")
+    for note in report.notes:
+        tell(clean(note, 400))
+    if audit_ids:
+        tell(f"audit: {' '.join(map(str, audit_ids))}")
+
+
+class Bar:
+    """One line that is written over, with a rate and the time left. Called in the importer's thread."""
+
+    def show(self, progress: Progress) -> None:
+        rate = f"{progress.rows:,} rows, {progress.rows_per_second:,.0f}/s"
+        if progress.bytes_total:
+            share = min(1.0, progress.bytes_done / progress.bytes_total)
+            done = int(share * 20)
+            rate = f"[{'#' * done}{'.' * (20 - done)}] {share:4.0%}  {rate}{self._left(progress, share)}"
+        print(f"\r{rate:<78.78}", end="", file=sys.stderr, flush=True)
+
+    def _left(self, progress: Progress, share: float) -> str:
+        if not share or not progress.rows_per_second:
+            return ""
+        seconds = progress.rows / progress.rows_per_second * (1 - share) / share
+        return f", {seconds:,.0f} s left"
+
+    def clear(self) -> None:
+        print(f"\r{'':78}\r", end="", file=sys.stderr, flush=True)

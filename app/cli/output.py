@@ -1,0 +1,93 @@
+"""What a command prints: one JSON document, or lines for a person. Only the answer goes to stdout."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from controlplane.errors import Refusal
+from controlplane.text import cells, clean, clean_lines, fit, printable_ascii
+
+WIDEST = 48
+"""Cells of a table's column; what is longer is cut, and whole in --json."""
+
+
+def document(value: Mapping[str, Any]) -> None:
+    """The one JSON document. Everything but ASCII is escaped, so that no text in it can act on a terminal."""
+    print(json.dumps(jsonable(value), allow_nan=False))
+
+
+def jsonable(value: Any) -> Any:
+    """Times as ISO-8601, and what is not a number as null: unknown is never a value."""
+    if isinstance(value, Mapping):
+        return {str(name): jsonable(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(part) for part in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int):
+        return value
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def say(line: str = "") -> None:
+    """A line of the answer; `line` is clean."""
+    print(_encodable(line, sys.stdout.encoding))
+
+
+def tell(line: str) -> None:
+    """A line beside the answer; `line` is clean."""
+    print(_encodable(line, sys.stderr.encoding), file=sys.stderr, flush=True)
+
+
+def _encodable(line: str, encoding: str | None) -> str:
+    return line if (encoding or "").lower().startswith("utf") else printable_ascii(line)
+
+
+def refuse(refusal: Refusal, *, as_json: bool, request_id: str) -> int:
+    """Say a refusal, and return its exit code."""
+    if as_json:
+        document({"error": error_of(refusal, request_id)})
+    else:
+        tell(clean_lines(f"{refusal.message} {refusal.hint}".strip() + f" [{refusal.code}]"))
+    return refusal.exit_code
+
+
+def error_of(refusal: Refusal, request_id: str) -> dict[str, Any]:
+    return {
+        "code": refusal.code,
+        "message": refusal.message,
+        "hint": refusal.hint,
+        "request_id": request_id,
+        "why": list(refusal.why),
+    }
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table: its words for a row."""
+
+    title: str
+    align: Literal["left", "right"] = "left"
+
+
+def table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
+    """Aligned lines of clean text; a heading without rows too, so that nothing is not mistaken for a failure."""
+    lines = [[column.title for column in columns], *[[clean(cell, 400) for cell in row] for row in rows]]
+    widths = [min(WIDEST, max(cells(line[at]) for line in lines)) for at in range(len(columns))]
+    for line in lines:
+        parts = [fit(cell, size, c.align) for cell, size, c in zip(line, widths, columns, strict=True)]
+        say("  ".join(parts).rstrip())
+
+
+def facts(pairs: Iterable[tuple[str, str]]) -> None:
+    """Label and value, a line each."""
+    known = [(label, clean(value)) for label, value in pairs]
+    size = max((cells(label) for label, _ in known), default=0)
+    for label, value in known:
+        say(f"{fit(label, size)}  {value}".rstrip())

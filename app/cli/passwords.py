@@ -1,0 +1,65 @@
+"""The password of a login that is added. It is never an argument: others can read those."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from app.cli import asking
+from app.cli.asked import Changing
+from app.cli.changing import refuse_read_only
+from controlplane.errors import Usage
+from controlplane.operations import Operation, Outcome, authorise
+
+if TYPE_CHECKING:
+    from app.contexts import Context
+
+
+@dataclass(frozen=True)
+class Password:
+    """`value` None leaves a login's password as it is; one that was made here is shown once."""
+
+    value: str | None = field(repr=False, default=None)
+    made: bool = False
+
+    def shown(self, outcome: Outcome) -> Outcome:
+        if not self.made or outcome.repeated or outcome.dry_run:
+            return outcome
+        return dataclasses.replace(outcome, result=outcome.result | {"password": self.value})
+
+
+async def password_of(
+    context: Context, operation: Operation[Any], request: Any, reference: str | None, asked: Changing
+) -> Password:
+    """From where it is kept; else typed, for somebody new; else made."""
+    authorise(context.home, operation)
+    if asked.dry_run:
+        return Password()
+    refuse_read_only(context)
+    if reference is not None:
+        return Password(first_line() if reference == "-" else resolved(reference))
+    if any(person.active and person.name == request.name for person in await context.home.people.all()):
+        return Password()
+    if asking.can_ask() and not asked.yes and (typed := asking.password(f"{request.name} (empty: one is made)")):
+        return Password(typed)
+    return Password(secrets.token_urlsafe(18), made=True)
+
+
+def first_line() -> str:
+    """The first line of stdin. Raises Usage `password_missing`."""
+    value = sys.stdin.readline().rstrip("\r\n")
+    if not value:
+        raise Usage("password_missing", "The first line of stdin is empty: there is no password in it.")
+    return value
+
+
+def resolved(reference: str) -> str:
+    """What a reference like env:NAME leads to. Blocks; raises Usage, NotFound, Refusal."""
+    from app.profiles import open_vault
+    from app.settings import load
+    from controlplane.secrets import Reference
+
+    return open_vault(load(), before_the_screen=True).resolve("operators.add", Reference.parse(reference)).value

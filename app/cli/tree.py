@@ -1,0 +1,134 @@
+"""All commands: nouns with their verbs. Operations come from the registry; the few others are named here.
+
+Only what the words ask for is imported: a list needs neither the registry nor what changes things.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib import import_module
+from typing import Any
+
+from cyclopts import App
+
+from app.cli.asked import READING, Reading
+
+NOUNS = {
+    "tenants": "Tenants: list, show, and everything that can be done to them.",
+    "projects": "Projects of tenants.",
+    "audit": "The trail: what was done, by whom, when and why.",
+    "operators": "The people who may log in, and their roles.",
+    "requests": "Request logs.",
+    "home": "The PostgreSQL that everything is kept in.",
+    "settings": "The settings file.",
+    "secrets": "Passwords of profiles.",
+    "contexts": "The control planes that can be opened.",
+}
+
+READS: dict[tuple[str, str], str] = {
+    ("tenants", "list"): "app.cli.lists:tenants",
+    ("tenants", "show"): "app.cli.lists:show_tenant",
+    ("projects", "list"): "app.cli.lists:projects",
+    ("projects", "show"): "app.cli.lists:show_project",
+    ("audit", "list"): "app.cli.lists:audit_rows",
+    ("audit", "show"): "app.cli.lists:show_audit_row",
+    ("operators", "list"): "app.cli.lists:operators",
+    ("requests", "import"): "app.cli.importing:requests",
+    ("home", "status"): "app.cli.homes:status",
+    ("home", "migrate"): "app.cli.homes:migrate",
+    ("home", "stop"): "app.cli.homes:stop",
+    ("home", "destroy"): "app.cli.homes:destroy",
+    ("settings", "init"): "app.cli.upkeep:init",
+    ("settings", "check"): "app.cli.upkeep:check",
+    ("settings", "show"): "app.cli.upkeep:show",
+    ("secrets", "doctor"): "app.cli.upkeep:doctor",
+    ("secrets", "set"): "app.cli.upkeep:put",
+    ("secrets", "forget"): "app.cli.upkeep:forget",
+    ("contexts", "list"): "app.cli.homes:contexts",
+}
+"""The commands that are no operations, and where each is."""
+
+SINGLE: dict[str, str] = {
+    "undo": "app.cli.undoing:undo",
+    "operations": "app.cli.tree:list_operations",
+    "completion": "app.cli.completion:print_script",
+    "demo": "app.cli.tree:demo",
+}
+
+
+def tree(words: list[str]) -> App:
+    """The commands that `words` can mean; all of them when that is not plain from the first two."""
+    from controlplane.errors import Usage
+
+    app = App("watchfloor", help="The control plane of a multi-tenant SaaS.", version=version, help_format="plaintext")
+    asked = tuple(words[:2])
+    if asked in READS:
+        noun = App(asked[0], help=NOUNS[asked[0]])
+        noun.command(_load(READS[asked]), name=asked[1])
+        app.command(noun)
+    elif words and words[0] in SINGLE:
+        app.command(_load(SINGLE[words[0]]), name=words[0])
+    else:
+        nouns = whole(app)
+        verb = words[1] if len(words) > 1 else "-"
+        if words and words[0] in nouns and verb.startswith("-") and verb not in ("--help", "-h"):
+            verbs = ", ".join(sorted(name for name in nouns[words[0]] if not name.startswith("-")))
+            raise Usage("verb_missing", f"{words[0]}: what is to be done?", f"watchfloor {words[0]} {verbs}")
+    return app
+
+
+def whole(app: App) -> dict[str, App]:
+    """Put every command into `app`; the nouns among them."""
+    from app.cli.generated import command
+    from controlplane.registry import operations
+
+    nouns: dict[str, App] = {}
+
+    def noun(name: str) -> App:
+        if name not in nouns:
+            nouns[name] = App(name, help=NOUNS.get(name, name.capitalize() + "."))
+            app.command(nouns[name])
+        return nouns[name]
+
+    for (name, verb), place in READS.items():
+        noun(name).command(_load(place), name=verb)
+    for operation in operations().values():
+        noun(operation.noun).command(command(operation), name=operation.verb)
+    for name, place in SINGLE.items():
+        app.command(_load(place), name=name)
+    return nouns
+
+
+def _load(place: str) -> Callable[..., Any]:
+    module, _, name = place.partition(":")
+    function: Callable[..., Any] = getattr(import_module(module), name)
+    return function
+
+
+def version() -> str:
+    from importlib.metadata import version as installed
+
+    return installed("watchfloor")
+
+
+def list_operations(*, asked: Reading = READING) -> None:
+    """List everything that an operator can do: role, risk, undo, and the request's JSON Schema."""
+    from app.cli.output import Column, document, table
+    from controlplane.registry import describe, operations
+
+    found = operations().values()
+    if asked.json:
+        items = [describe(operation) for operation in found]
+        document({"items": items, "next": None, "total": len(items), "as_of": datetime.now(UTC)})
+        return
+    columns = [Column("OPERATION"), Column("ROLE"), Column("RISK"), Column("UNDO"), Column("WHAT IT DOES")]
+    table(columns, [[o.name, o.role, o.risk.value, o.undo or "–", o.summary] for o in found])
+
+
+def demo(*words: str) -> int:
+    """Open the console on a throw-away home with the demonstration estate."""
+    from app.demo import run
+
+    code: int = run(list(words))
+    return code

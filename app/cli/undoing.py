@@ -1,0 +1,30 @@
+"""`watchfloor undo AUDIT_ID`: the operation that takes one recorded change back."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from app.cli.asked import CHANGING, Changing, opened
+from app.cli.changing import carry_out, print_outcome
+from controlplane.errors import Refusal
+from controlplane.operations import undo_step
+from controlplane.registry import named, operations
+
+
+async def undo(audit_id: int, /, *, asked: Changing = CHANGING) -> None:
+    """Take back the change that wrote this audit row."""
+    async with opened(asked) as context:
+        row = await context.home.audit.get(audit_id)
+        done = operations().get(row.operation)
+        step = undo_step(done, (row,)) if done else None
+        if step is None:
+            what = "it was written past the operations" if row.out_of_band else f"{row.operation} cannot be taken back"
+            raise Refusal(
+                "no_undo", f"Audit row {audit_id} has no undo: {what}.", f"watchfloor audit show {audit_id} shows it."
+            )
+        operation = named(step.operation)
+        request = operation.parse(step.request)
+        outcome = await carry_out(
+            context, operation, request, dataclasses.replace(asked, reason=asked.reason or step.reason)
+        )
+    print_outcome(outcome, asked)

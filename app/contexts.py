@@ -1,0 +1,133 @@
+"""A context, opened: the home behind a choice, checked, and the embedded one brought up when it has to be.
+
+The console opens through here before its first data, so nothing heavy is imported that the way does not need.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.homes import HomeChoice, redact
+from backends.embedded.server import EmbeddedHome, default_folder
+from backends.postgres.home import Home
+from backends.postgres.migrate import migrate, schema_state
+from controlplane.errors import HomeUnreachable, Refusal, Usage
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from app.settings import Settings
+    from controlplane.secrets import Secrets
+
+EMBEDDED = "development"
+UNNAMED = "unknown"
+"""The environment of a URL that no profile names."""
+
+MENDED_BY_STARTING = frozenset(
+    {"home_unreachable", "home_login_refused", "home_not_ours", "home_older", "not_an_operator"}
+)
+"""What opening an embedded home can meet that starting it, or bringing its schema up, puts right."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """One control plane, opened. `source` says in words why this one; `environment` is the word in the header."""
+
+    home: Home
+    name: str
+    environment: str
+    read_only: bool
+    source: str
+    embedded: bool
+
+    @property
+    def production(self) -> bool:
+        return self.environment == "production"
+
+    async def close(self) -> None:
+        await self.home.close()
+
+
+async def connect(
+    choice: HomeChoice,
+    *,
+    settings: Settings,
+    secrets: Secrets | None = None,
+    conversation: str = "command",
+    start: bool = True,
+) -> Context:
+    """Open what was chosen. An embedded home is started and brought to this program's schema; any other never is.
+
+    `secrets` is the program's vault, when it has one already; only a home by URL needs it. Without `start` an
+    embedded home is only used when it runs.
+
+    Raises Refusal: HomeUnreachable, NotPermitted, and whatever `schema_state` or the embedded home find wrong.
+    """
+    if choice.kind == "folder":
+        home = await _open_embedded(EmbeddedHome(folder_of(choice)), conversation, start)
+        return Context(home, "home", EMBEDDED, False, choice.source, embedded=True)
+    home = await _opened(await asyncio.to_thread(conninfo_of, choice, settings, secrets), conversation)
+    profile = settings.profiles.get(choice.profile or "")
+    if profile is None:
+        return Context(home, home_name(choice), UNNAMED, False, choice.source, embedded=False)
+    return Context(home, profile.name, profile.environment, profile.read_only, choice.source, embedded=False)
+
+
+def folder_of(choice: HomeChoice) -> Path:
+    """Raises Usage when the choice is a PostgreSQL by URL."""
+    if choice.kind != "folder":
+        raise Usage(
+            "home_not_embedded",
+            f"{redact(choice.value or '')} is a PostgreSQL of its own: it is not started or stopped from here.",
+            "Embedded homes are named by a folder: --home ./folder",
+        )
+    return Path(choice.value) if choice.value else default_folder()
+
+
+def home_name(choice: HomeChoice) -> str:
+    """A short word for a home: the profile, the database of a URL, or "home" for an embedded one."""
+    if choice.profile:
+        return choice.profile
+    if choice.kind == "folder":
+        return "home"
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(choice.value or "")
+    return parts.path.strip("/") or parts.hostname or "home"
+
+
+def conninfo_of(choice: HomeChoice, settings: Settings, secrets: Secrets | None = None) -> str:
+    """How to reach a home by URL, with its password. Blocks while a keyring or a command is asked."""
+    from app.profiles import connect_info, open_vault
+
+    return connect_info(choice, settings, secrets or open_vault(settings)).conninfo
+
+
+async def _open_embedded(embedded: EmbeddedHome, conversation: str, start: bool) -> Home:
+    # When the server runs and knows us, one connection is all that it takes.
+    if (known := await asyncio.to_thread(embedded.known)) is not None:
+        try:
+            return await _opened(known.login_conninfo(), conversation)
+        except Refusal as problem:
+            if not start or problem.code not in MENDED_BY_STARTING:
+                raise
+    elif not start:
+        raise HomeUnreachable("home_absent", f"There is no home in {embedded.folder}.", "It is made when it is needed.")
+    credentials = await asyncio.to_thread(embedded.ensure)
+    await asyncio.to_thread(migrate, credentials.owner_conninfo(), admin=credentials.login_user)
+    return await _opened(credentials.login_conninfo(), conversation)
+
+
+async def _opened(conninfo: str, conversation: str) -> Home:
+    home = Home(conninfo, conversation=conversation)
+    await home.open(look=usable)
+    return home
+
+
+def usable(connection: psycopg.Connection) -> None:
+    """Raises what keeps this program from using the home as it is."""
+    if (problem := schema_state(connection).problem) is not None:
+        raise problem
