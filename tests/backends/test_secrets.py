@@ -159,9 +159,17 @@ def python(code: str) -> str:
     return "cmd:" + json.dumps([sys.executable, "-c", code])
 
 
-def test_a_command_gives_its_first_line_without_shell_or_input(vault: Vault) -> None:
+def test_a_command_gives_its_first_line_without_shell_or_input(vault: Vault, tmp_path: Path) -> None:
     code = f"import sys; print({VALUE!r} + str(len(sys.stdin.read()))); print('$HOME'); sys.stderr.write('noise')"
-    assert vault.resolve("acme", Reference.parse(python(code))).value == VALUE + "0"
+    before = os.dup(0)
+    typed = os.open(file_with(tmp_path / "typed", "keys meant for the console"), os.O_RDONLY)
+    try:
+        os.dup2(typed, 0)
+        assert vault.resolve("acme", Reference.parse(python(code))).value == VALUE + "0"
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
+        os.close(typed)
 
 
 def test_a_command_that_prints_too_much_ends(vault: Vault) -> None:
@@ -462,6 +470,14 @@ def test_the_doctor_tells_everything_but_values(tmp_path: Path) -> None:
     assert VALUE not in repr(findings)
     vault.store("acme", VALUE)
     assert {f.subject: f.state for f in vault.doctor({})}["encrypted file"] == "good"
+
+
+def test_the_doctor_tells_a_locked_keyring_from_an_open_one(tmp_path: Path, desktop: type[InMemory]) -> None:
+    open_one = Vault(tmp_path, env={}).doctor({})[0]
+    desktop.failing = keyring.errors.KeyringLocked()
+    locked = Vault(tmp_path, env={}).doctor({})[0]
+    assert (open_one.state, locked.state) == ("good", "bad")
+    assert "SecretService" in open_one.text and "KeyringLocked" in locked.text
 
 
 def test_nothing_is_logged_or_printed(
