@@ -64,4 +64,6 @@ class LogHandler(logging.Handler):
 
 
 def log_warnings() -> None:
-    logging.getLogger().addHandler(LogHandler(logging.WARNING))
+    root = logging.getLogger()
+    if not any(isinstance(handler, LogHandler) for handler in root.handlers):
+        root.addHandler(LogHandler(logging.WARNING))

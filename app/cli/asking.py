@@ -17,8 +17,17 @@ def can_ask() -> bool:
     return sys.stdin is not None and sys.stdin.isatty()
 
 
-def confirm(risk: Risk, name: str) -> None:
-    """Ask what the risk asks for. Raises Refusal `not_confirmed`."""
+def confirmed(what: str, risk: Risk, name: str, environment: str = "") -> None:
+    """Ask what the risk asks for: a yes, or the name. Raises Refusal `confirmation_needed`, `not_confirmed`."""
+    if not can_ask():
+        raise Refusal(
+            "confirmation_needed",
+            f"{what} asks before it runs, and there is no terminal to ask on: nothing was changed.",
+            "Add --yes to run it, or --dry-run to see what it would change.",
+            why=[f"risk: {risk.value}", *([f"environment: {environment}"] if environment else [])],
+        )
+    if risk is Risk.TWO_PERSON:
+        raise Refusal("second_person_needed", f"{what} needs another person's approval.", "Do it in the console.")
     if risk is Risk.TYPED:
         agreed = line(f"Type {clean(name)} to do it: ") == name
     else:

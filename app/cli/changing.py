@@ -53,16 +53,10 @@ async def _confirmed(context: Context, operation: Operation[Any], request: Reque
     preview = await execute(context.home, operation, request, dataclasses.replace(call, dry_run=True))
     for line in outcome_lines(preview):
         tell(line)
+    if asking.can_ask():
+        tell(_way_back(operation, context))
     risk = confirmation(operation, production=context.production)
-    if not asking.can_ask():
-        raise Refusal(
-            "confirmation_needed",
-            f"{operation.name} asks before it runs, and there is no terminal to ask on: nothing was changed.",
-            "Add --yes to run it, or --dry-run to see what it would change.",
-            why=[f"risk: {risk.value}", f"environment: {context.environment}"],
-        )
-    tell(_way_back(operation, context))
-    asking.confirm(risk, request.thing or operation.verb)
+    asking.confirmed(operation.name, risk, request.thing or operation.verb, context.environment)
     return _as_seen(request, preview.rows)
 
 
@@ -95,7 +89,7 @@ def as_document(outcome: Outcome) -> dict[str, Any]:
         undo["command"] = undo_command(outcome)
     return {
         "result": outcome.result,
-        "changes": [_as_change(row, dry_run=outcome.dry_run) for row in outcome.rows],
+        "changes": [as_change(row, dry_run=outcome.dry_run) for row in outcome.rows],
         "audit_ids": outcome.audit_ids,
         "undo": undo,
         "dry_run": outcome.dry_run,
@@ -104,7 +98,7 @@ def as_document(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _as_change(row: AuditRow, *, dry_run: bool) -> dict[str, Any]:
+def as_change(row: AuditRow, *, dry_run: bool) -> dict[str, Any]:
     return {
         "noun": row.noun,
         "thing": row.thing,

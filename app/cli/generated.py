@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from app.cli.asked import CHANGING, Changing, opened
+from app.cli.bulk import possible, to_many
 from app.cli.changing import carry_out, print_outcome
 from app.cli.files import Source, read
 from controlplane.errors import Usage
@@ -27,10 +28,20 @@ FROM = "_from"
 """A field that must not be seen is never an argument: its option names where it is kept."""
 
 
-def command(operation: Operation[Any]) -> Callable[..., Awaitable[None]]:
+def command(operation: Operation[Any]) -> Callable[..., Awaitable[int]]:
     """What cyclopts registers: only what was given arrives, so that what was left out stays as it is."""
 
-    async def run(*subjects: Any, asked: Changing = CHANGING, **given: Any) -> None:
+    bulk = possible(operation) and len(operation.request.subject) == 1
+
+    async def run(*subjects: Any, asked: Changing = CHANGING, **given: Any) -> int:
+        text = given.pop("filter", None) if bulk else None
+        if bulk and (len(subjects) > 1 or text is not None):
+            if subjects and text is not None:
+                raise Usage("usage", "Name the things, or give a --filter; not both.", _help(operation))
+            if given.get("version") is not None:
+                raise Usage("usage", "--version is of one thing; of many, each keeps the one it has.", _help(operation))
+            shared, _ = fields_of(operation, None, given)
+            return await to_many(operation, subjects or None, text, shared, asked)
         fields, source = fields_of(operation, subjects, given)
         try:
             request = operation.parse(fields)
@@ -45,6 +56,7 @@ def command(operation: Operation[Any]) -> Callable[..., Awaitable[None]]:
                 request = operation.parse(fields | {"password": secret.value})
             outcome = await carry_out(context, operation, request, asked)
         print_outcome(secret.shown(outcome) if secret else outcome, asked)
+        return 0
 
     run.__doc__ = operation.summary + "."
     run.__name__ = operation.name
@@ -71,6 +83,10 @@ def signature(operation: Operation[Any]) -> inspect.Signature:
         else:
             options.append(_option(name, field, kind))
     positional.sort(key=lambda p: model.subject.index(p.name) if p.name in model.subject else -1)
+    if several and possible(operation):
+        note = Parameter(help="Do it to all that match; the grammar is that of list.", allow_leading_hyphen=True)
+        text = Annotated[str | None, note]
+        options.append(inspect.Parameter("filter", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=text))
     asked = inspect.Parameter("asked", inspect.Parameter.KEYWORD_ONLY, default=CHANGING, annotation=Changing)
     return inspect.Signature([*positional, *options, asked])
 
@@ -137,13 +153,17 @@ def _choices(field: FieldInfo) -> tuple[str, ...]:
 
 
 def fields_of(
-    operation: Operation[Any], subjects: tuple[Any, ...], given: dict[str, Any]
+    operation: Operation[Any], subjects: tuple[Any, ...] | None, given: dict[str, Any]
 ) -> tuple[dict[str, Any], Source | None]:
-    """What the request is read from, and the file that holds a part of it. Raises Usage."""
+    """What the request is read from, and the file that holds a part of it. Without subjects only what many
+    requests share. Raises Usage.
+    """
     model = operation.request
     fields: dict[str, Any] = {}
     source = None
     positional = [*model.subject] or [name for name, field in model.model_fields.items() if kind_of(field) == "file"]
+    if subjects is None:
+        positional, subjects = [], ()
     if len(subjects) != len(positional):
         wanted = " ".join(name.upper() for name in positional)
         raise Usage("usage", f"{operation.name} takes {wanted}; {len(subjects)} were given.", _help(operation))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +115,7 @@ def stop(*, asked: Changing = CHANGING) -> None:
     from backends.embedded.server import EmbeddedHome
 
     embedded = EmbeddedHome(folder_of(chosen(asked)[0]))
-    _ask(asked, Risk.CONFIRM, "", lambda: [f"PostgreSQL in {embedded.folder} stops; connected programs lose it."])
+    _ask(asked, "home stop", Risk.CONFIRM, "", f"PostgreSQL in {embedded.folder} stops; connected programs lose it.")
     stopped = not asked.dry_run and embedded.stop()
     _done(asked, {"stopped": stopped}, ["stopped" if stopped else "it was not stopped"])
 
@@ -130,25 +129,18 @@ def destroy(*, asked: Changing = CHANGING) -> None:
     found = embedded.status()
     size = f"{found.size_bytes / 1e6:,.0f} MB"
     words = f"{embedded.folder} with all of its data ({size}) is removed. It cannot be undone."
-    _ask(asked, Risk.TYPED, str(embedded.folder), lambda: [words])
+    _ask(asked, "home destroy", Risk.TYPED, str(embedded.folder), words)
     if not asked.dry_run:
         embedded.destroy()
     destroyed = not asked.dry_run and found.state != "absent"
     _done(asked, {"destroyed": destroyed}, ["destroyed" if destroyed else "nothing was destroyed"])
 
 
-def _ask(asked: Changing, risk: Risk, name: str, preview: Callable[[], list[str]]) -> None:
+def _ask(asked: Changing, what: str, risk: Risk, name: str, preview: str) -> None:
     if asked.yes or asked.dry_run:
         return
-    for line in preview():
-        tell(clean(line))
-    if not asking.can_ask():
-        raise Refusal(
-            "confirmation_needed",
-            "This asks before it runs, and there is no terminal to ask on: nothing was changed.",
-            "Add --yes to run it, or --dry-run to see what it would do.",
-        )
-    asking.confirm(risk, name)
+    tell(clean(preview))
+    asking.confirmed(what, risk, name)
 
 
 def _done(asked: Changing, result: dict[str, Any], lines: list[str]) -> None:

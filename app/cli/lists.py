@@ -16,6 +16,7 @@ from controlplane.errors import Usage
 from controlplane.filters import Field, parse
 from controlplane.listing import Count, Listing, Query, cursor, position_of
 from controlplane.moments import count, milliseconds, percent, show
+from controlplane.runs import model as run_model
 from controlplane.tenants import model
 from controlplane.text import clean
 
@@ -92,6 +93,25 @@ AUDIT = Face(
 )
 
 
+RUNS = Face(
+    "runs",
+    lambda home: home.runs,
+    run_model.RUN_FIELDS,
+    run_model.RUN_SORTS,
+    {
+        Column("RUN", "right"): lambda row: str(row.id),
+        Column("OPERATION"): lambda row: row.operation,
+        Column("STATE"): lambda row: row.state,
+        Column("DONE", "right"): lambda row: count(row.done),
+        Column("REFUSED", "right"): lambda row: count(row.refused),
+        Column("OF", "right"): lambda row: count(row.total),
+        Column("ACTOR"): lambda row: row.actor,
+        Column("STARTED"): lambda row: show(row.created_at, row.created_at, "utc"),
+    },
+    newest_first=True,
+)
+
+
 async def tenants(
     *words: Words,
     sort: Sort = None,
@@ -126,6 +146,18 @@ async def audit_rows(
 ) -> None:
     """List what was done, newest first."""
     await _list(AUDIT, words, sort, desc, limit, after, asked)
+
+
+async def runs(
+    *words: Words,
+    sort: Sort = None,
+    desc: Desc = False,
+    limit: Limit = 100,
+    after: After = None,
+    asked: Reading = READING,
+) -> None:
+    """List what was done in bulk, newest first."""
+    await _list(RUNS, words, sort, desc, limit, after, asked)
 
 
 async def _list(

@@ -19,6 +19,7 @@ NOUNS = {
     "projects": "Projects of tenants.",
     "audit": "The trail: what was done, by whom, when and why.",
     "operators": "The people who may log in, and their roles.",
+    "runs": "What was done to many things at once.",
     "requests": "Request logs.",
     "home": "The PostgreSQL that everything is kept in.",
     "settings": "The settings file.",
@@ -34,6 +35,10 @@ READS: dict[tuple[str, str], str] = {
     ("audit", "list"): "app.cli.lists:audit_rows",
     ("audit", "show"): "app.cli.lists:show_audit_row",
     ("operators", "list"): "app.cli.lists:operators",
+    ("runs", "list"): "app.cli.lists:runs",
+    ("runs", "show"): "app.cli.bulk:show",
+    ("runs", "resume"): "app.cli.bulk:resume",
+    ("runs", "undo"): "app.cli.bulk:undo",
     ("requests", "import"): "app.cli.importing:requests",
     ("home", "status"): "app.cli.homes:status",
     ("home", "migrate"): "app.cli.homes:migrate",
@@ -47,7 +52,7 @@ READS: dict[tuple[str, str], str] = {
     ("secrets", "forget"): "app.cli.upkeep:forget",
     ("contexts", "list"): "app.cli.homes:contexts",
 }
-"""The commands that are no operations, and where each is."""
+"""The commands that are no operations, or do more than one, and where each is."""
 
 SINGLE: dict[str, str] = {
     "undo": "app.cli.undoing:undo",
@@ -94,7 +99,8 @@ def whole(app: App) -> dict[str, App]:
     for (name, verb), place in READS.items():
         noun(name).command(_load(place), name=verb)
     for operation in operations().values():
-        noun(operation.noun).command(command(operation), name=operation.verb)
+        if (operation.noun, operation.verb) not in READS:
+            noun(operation.noun).command(command(operation), name=operation.verb)
     for name, place in SINGLE.items():
         app.command(_load(place), name=name)
     return nouns

@@ -1,0 +1,218 @@
+"""Done to many: `watchfloor tenants suspend a b c`, `… --filter TEXT`, and the runs that come of it."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from app.cli import asking
+from app.cli.asked import CHANGING, READING, Changing, Reading, opened
+from app.cli.changing import as_change, carry_out, print_outcome, refuse_read_only
+from app.cli.output import document, facts, say, tell
+from controlplane.audit import AuditRow
+from controlplane.errors import Refusal
+from controlplane.filters import Term
+from controlplane.listing import Query
+from controlplane.operations import Call, Operation, Outcome, Risk, confirmation, execute
+from controlplane.previews import outcome_lines, value_words
+from controlplane.registry import named
+from controlplane.runs.engine import RunPreview, drive, preview_run, start_run, undo_run
+from controlplane.runs.model import Run
+from controlplane.runs.operations import START, UNDO, OneRun, target
+from controlplane.text import clean
+
+if TYPE_CHECKING:
+    from app.contexts import Context
+
+MOST_CHANGES = 1_000
+"""So many changes of a run are told one by one; all are in the trail."""
+MOST_REFUSALS = 100
+
+
+def possible(operation: Operation[Any]) -> bool:
+    """Whether it can be done to many things at once."""
+    try:
+        return target(operation.name) is operation
+    except Refusal:
+        return False
+
+
+async def to_many(
+    operation: Operation[Any], subjects: Sequence[str] | None, text: str | None, fields: dict[str, Any], asked: Changing
+) -> int:
+    """One operation on the things that are named, or on all that match. The exit code is 1 when any is refused."""
+    [subject] = operation.request.subject
+    named_things = None if subjects is None else [{subject: thing} for thing in subjects]
+    request = START.parse({"operation": operation.name, "fields": fields, "subjects": named_things, "filter": text})
+    async with opened(asked) as context:
+        if operation.needs_reason and not asked.reason and asking.can_ask() and not asked.yes:
+            asked = dataclasses.replace(asked, reason=asking.line("Reason: "))
+        if asked.dry_run:
+            _print_preview(await preview_run(context.home, request, asked.reason), asked)
+            return 0
+        refuse_read_only(context)
+        if not asked.yes and not (asked.given_id and await context.home.recorded(asked.request_id)):
+            preview = await preview_run(context.home, request, asked.reason)
+            for line in _preview_lines(preview):
+                tell(line)
+            _confirm(operation, context, preview.total)
+        run = await start_run(context.home, request, asked.reason, asked.request_id)
+        return await _driven(context, run, asked)
+
+
+def _confirm(operation: Operation[Any], context: Context, total: int) -> None:
+    risk = confirmation(operation, production=context.production)
+    if risk is Risk.SAFE:
+        risk = Risk.CONFIRM  # one is safe; many at once are worth a look
+    asking.confirmed(f"{operation.name} on {total:,} {operation.noun}", risk, str(total), context.environment)
+
+
+async def _driven(context: Context, run: Run, asked: Changing) -> int:
+    """Carry the run on as far as it goes, and tell what came of it."""
+    show = _progress if sys.stderr.isatty() else lambda run: None
+    try:
+        run = await drive(context.home, run.id, on_progress=show)
+    except asyncio.CancelledError:
+        tell(f"\nRun {run.id} is kept where it is. It goes on with: watchfloor runs resume {run.id}")
+        raise
+    if sys.stderr.isatty():
+        tell("")
+    refused = await _refused(context, run)
+    if asked.json:
+        rows = await _changes(context, run)
+        document(_as_document(run, refused, rows, asked))
+    else:
+        _print_run(run, refused)
+    return 0 if run.state == "done" and not run.refused else 1
+
+
+def _progress(run: Run) -> None:
+    words = f"run {run.id}: {run.settled:,} of {run.total:,}, {run.refused:,} refused"
+    print(f"\r{words:<78.78}", end="", file=sys.stderr, flush=True)
+
+
+async def _refused(context: Context, run: Run) -> list[dict[str, Any]]:
+    if not run.refused:
+        return []
+    query = Query((Term("is", ("refused",), "state"),))
+    page = await context.home.runs.items(run.id).page(query, limit=MOST_REFUSALS)
+    return [{"thing": item.thing, "code": item.code, "message": item.words} for item in page.rows]
+
+
+async def _changes(context: Context, run: Run) -> list[AuditRow]:
+    page = await context.home.runs.items(run.id).page(Query((Term("is", ("done",), "state"),)), limit=MOST_CHANGES)
+    found = [await context.home.recorded(item.request_id) for item in page.rows]
+    return [row for recorded in found if recorded for row in recorded.rows]
+
+
+def _as_document(
+    run: Run, refused: list[dict[str, Any]], rows: list[AuditRow], asked: Changing, *, dry_run: bool = False
+) -> dict[str, Any]:
+    undo = {"operation": "runs.undo", "request": {"id": run.id}, "reason": None}
+    undo["command"] = f"watchfloor runs undo {run.id}"
+    return {
+        "result": dataclasses.asdict(run) | {"refusals": refused},
+        "changes": [as_change(row, dry_run=dry_run) for row in rows],
+        "audit_ids": [row.seq for row in rows],
+        "undo": undo if run.done and named(run.operation).undo else None,
+        "dry_run": dry_run,
+        "request_id": asked.request_id,
+        "repeated": False,
+    }
+
+
+def _print_run(run: Run, refused: list[dict[str, Any]]) -> None:
+    say(f"run {run.id}, {run.operation}: {run.state}; {run.done:,} done, {run.refused:,} refused of {run.total:,}")
+    if run.why:
+        say(f"because: {clean(run.why)}")
+    for item in refused:
+        say(f"  {clean(item['thing'])}: {clean(item['message'])} [{clean(item['code'])}]")
+    if run.state == "paused":
+        tell(f"go on: watchfloor runs resume {run.id}; give up: watchfloor runs stop {run.id}")
+    if run.done and named(run.operation).undo:
+        tell(f"undo: watchfloor runs undo {run.id}")
+
+
+def _print_preview(preview: RunPreview, asked: Changing) -> None:
+    if not asked.json:
+        for line in _preview_lines(preview):
+            say(line)
+        tell("Nothing was changed: this is a preview.")
+        return
+    tried = [(thing, outcome) for thing, outcome in preview.sample if isinstance(outcome, Outcome)]
+    refused = [(thing, refusal) for thing, refusal in preview.sample if isinstance(refusal, Refusal)]
+    document(
+        {
+            "result": {
+                "total": preview.total,
+                "refusals": [{"thing": thing, "code": r.code, "message": r.message} for thing, r in refused],
+                "refused": dict(preview.refusals),
+            },
+            "changes": [as_change(row, dry_run=True) for _, outcome in tried for row in outcome.rows],
+            "audit_ids": [],
+            "undo": None,
+            "dry_run": True,
+            "request_id": asked.request_id,
+            "repeated": False,
+        }
+    )
+
+
+def _preview_lines(preview: RunPreview) -> list[str]:
+    lines = [f"{preview.total:,} things; the first {len(preview.sample)} were tried and rolled back:"]
+    for thing, outcome in preview.sample:
+        if isinstance(outcome, Outcome):
+            lines += outcome_lines(outcome)
+        else:
+            lines.append(f"{clean(thing)}: refused: {clean(outcome.message)} [{outcome.code}]")
+    for code, number in preview.refusals.items():
+        lines.append(f"{number:,} of all would be refused: {clean(preview.words.get(code, ''))} [{code}]")
+    return lines
+
+
+async def show(run_id: int, /, *, asked: Reading = READING) -> None:
+    """Show a run: how far it is, and what was refused."""
+    async with opened(asked) as context:
+        run = await context.home.runs.get(run_id)
+        refused = await _refused(context, run)
+    if asked.json:
+        document({"item": dataclasses.asdict(run) | {"refusals": refused}})
+        return
+    facts((name, value_words(value)) for name, value in dataclasses.asdict(run).items())
+    for item in refused:
+        say(f"  {clean(item['thing'])}: {clean(item['message'])} [{clean(item['code'])}]")
+
+
+async def resume(run_id: int, /, *, asked: Changing = CHANGING) -> int:
+    """Let a paused run go on, or carry on one whose program ended."""
+    async with opened(asked) as context:
+        run = await context.home.runs.get(run_id)
+        operation = named("runs.resume")
+        if run.state != "running" or asked.dry_run:
+            outcome = await carry_out(context, operation, operation.parse({"id": run_id}), asked)
+            if asked.dry_run:
+                print_outcome(outcome, asked)
+                return 0
+        refuse_read_only(context)
+        return await _driven(context, await context.home.runs.get(run_id), asked)
+
+
+async def undo(run_id: int, /, *, asked: Changing = CHANGING) -> int:
+    """Take back what a run did, last first; what was changed since is refused."""
+    async with opened(asked) as context:
+        run = await context.home.runs.get(run_id)
+        if asked.dry_run:
+            call = Call(asked.reason, asked.request_id, dry_run=True)
+            print_outcome(await execute(context.home, UNDO, OneRun(id=run_id), call), asked)
+            return 0
+        refuse_read_only(context)
+        if not asked.yes:
+            tell(f"{run.done:,} changes of run {run.id} ({run.operation}) are taken back.")
+            back = target(run.operation).undo
+            risk = confirmation(named(back), production=context.production) if back else Risk.CONFIRM
+            asking.confirmed(f"undo of run {run.id}", risk, str(run.done), context.environment)
+        started = await undo_run(context.home, run_id, asked.reason, asked.request_id)
+        return await _driven(context, started, asked)
