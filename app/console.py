@@ -30,6 +30,7 @@ from screens.widgets.shadow import ShadowDisplay
 if TYPE_CHECKING:
     from app.__main__ import Start
     from app.contexts import Context
+    from controlplane.runs.model import Run
 
 OpenContext = Callable[[Callable[[str], None]], Awaitable["Context"]]
 """Connects, telling in words what takes long. Raises Refusal."""
@@ -37,6 +38,7 @@ OpenContext = Callable[[Callable[[str], None]], Awaitable["Context"]]
 REFRESH_SECONDS = 2.0
 COALESCE_SECONDS = 0.1
 """Hints that come in a burst are answered by one reading."""
+TELL_SECONDS = 0.5
 OPEN_PAUSES = (0.5, 1.0, 2.0, 5.0)
 
 
@@ -83,9 +85,11 @@ class Watchfloor(ShadowDisplay, TerminalLife, LastWall):
                 break
             except Refusal as refusal:
                 pause = OPEN_PAUSES[min(attempt, len(OPEN_PAUSES) - 1)]
-                self.session.link = LinkState("offline", retry_in=pause, words=refusal.message)
+                again = isinstance(refusal, HomeUnreachable)
+                state = LinkState("offline" if again else "refused", retry_in=pause, words=str(refusal))
+                self.session.link = state
                 self.tell(Done(str(refusal), "bad"))
-                if not isinstance(refusal, HomeUnreachable):
+                if not again:
                     return
                 await asyncio.sleep(pause)
                 attempt += 1
@@ -193,6 +197,32 @@ class Watchfloor(ShadowDisplay, TerminalLife, LastWall):
         word = self.session.environment_word() + (" RO" if self.session.locked else "")
         self.show_title(f"[{word}] {self.session.context} {noun}")
 
+    # Runs
+
+    @work(exit_on_error=False, group="runs")
+    async def drive_run(self, run_id: int) -> None:
+        """Carry a run on while this console lives; another may take it over when it does not."""
+        from controlplane.runs.engine import drive
+        from screens.bulk import progress_words
+
+        began = told = self._loop_time()
+
+        def progress(run: Run) -> None:
+            nonlocal told
+            if self._loop_time() - told >= TELL_SECONDS:
+                told = self._loop_time()
+                self.tell(Done(progress_words(run, told - began), "muted"))
+
+        try:
+            run = await drive(self.session.require_writing(), run_id, on_progress=progress)
+            tone = "good" if run.state == "done" and not run.refused else "warn"
+            self.tell(Done(progress_words(run, self._loop_time() - began), tone))
+        except Refusal as refusal:
+            self.tell(Done(f"run {run_id}: {refusal} :runs, a r goes on with it", "bad"))
+
+    def _loop_time(self) -> float:
+        return asyncio.get_running_loop().time()
+
     # Commands and keys
 
     def run_command(self, text: str) -> None:
@@ -255,8 +285,10 @@ def run(start: Start) -> int:
         return refusal.exit_code
 
     async def open_context(report: Callable[[str], None]) -> Context:
-        contexts = await asyncio.to_thread(import_module, "app.contexts")
-        return await contexts.connect(choice, settings=settings, conversation="console")
+        await asyncio.to_thread(import_module, "app.contexts")
+        from app.contexts import connect
+
+        return await connect(choice, settings=settings, conversation="console")
 
     return show(settings, open_context, start.link or "")
 

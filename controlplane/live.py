@@ -9,9 +9,12 @@ from typing import Literal, Protocol
 
 @dataclass(frozen=True)
 class LinkState:
-    """`retry_in`: seconds until the next attempt, when offline. `polling`: hints do not come by themselves."""
+    """`retry_in`: seconds until the next attempt, when offline. `polling`: hints do not come by themselves.
 
-    state: Literal["connecting", "live", "offline"]
+    "refused": it was reached and cannot be used; nothing is tried again by itself. `words` say why.
+    """
+
+    state: Literal["connecting", "live", "offline", "refused"]
     retry_in: float = 0.0
     polling: bool = False
     words: str = ""

@@ -136,6 +136,13 @@ class AreaScreen(Screen[None]):
         """What an operation would be done to: the marked rows, else the current one."""
         return []
 
+    def clear_marks(self) -> None:
+        """What was marked was acted on."""
+
+    def hidden_marks(self) -> int:
+        """How many marked things a filter hides: they are not acted on."""
+        return 0
+
     def record(self) -> dict[str, Any] | None:
         """Every field of the current thing, for `d`."""
         return None
@@ -209,8 +216,16 @@ class AreaScreen(Screen[None]):
 
     async def act(self, operation: Operation[Any], targets: list[Target]) -> None:
         """Carry an operation out on what is marked or under the cursor, and say how it went."""
-        target = targets[0] if targets else Target({}, None, "")
-        self.say(await carry_out(self.app, self.session, operation, target))
+        if len(targets) > 1 and "version" in operation.request.model_fields:
+            from screens.bulk import carry_out_many
+
+            done = await carry_out_many(self.app, self.session, operation, targets, self.hidden_marks())
+            self.say(done)
+            if done is not None and done.tone == "good":
+                self.clear_marks()
+        else:
+            target = targets[0] if targets else Target({}, None, "")
+            self.say(await carry_out(self.app, self.session, operation, target))
         await self.refresh_data()
         self.draw_frame()
 

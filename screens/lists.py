@@ -20,6 +20,7 @@ from screens.widgets.prompt import Prompt
 from screens.widgets.table import WindowTable
 
 R = TypeVar("R", bound=Row)
+MOST_MARKS = 100_000
 COUNT_EVERY = 5.0
 """Seconds between two counts: they cost more than a page."""
 
@@ -34,7 +35,14 @@ class ListScreen(AreaScreen, Generic[R]):
     fixed: tuple[Term, ...] = ()
     """Terms that always hold, besides what is typed."""
     empty: ClassVar[str] = "Nothing here."
-    hints = (("enter", "open"), ("a", "act"), ("/", "filter"), (":", "command"), ("w", "why"), ("?", "help"))
+    hints: ClassVar[Sequence[tuple[str, str]]] = (
+        ("enter", "open"),
+        ("a", "act"),
+        ("/", "filter"),
+        (":", "command"),
+        ("w", "why"),
+        ("?", "help"),
+    )
 
     def __init__(self, text: str = "") -> None:
         super().__init__()
@@ -45,6 +53,10 @@ class ListScreen(AreaScreen, Generic[R]):
         self.total: Count | None = None
         self.choosing_sort = False
         self._counted_at = float("-inf")
+        self.seen: dict[str, Target] = {}
+        """What was marked, as it was seen then."""
+        self.marked_here: set[str] = set()
+        """The marks made under the filter of now."""
 
     def columns(self) -> Sequence[Column[R]]:
         raise NotImplementedError
@@ -129,13 +141,15 @@ class ListScreen(AreaScreen, Generic[R]):
             return
         self.fault, self.filter_text = "", text
         if terms != self.terms or self.shown is None:
-            self.terms = terms
+            self.terms, self.marked_here = terms, set()
             self.show_list()
         self.draw_frame()
 
     def filter_entered(self, text: str) -> None:
         try:
-            self.terms = parse(text, self.fields)
+            terms = parse(text, self.fields)
+            if terms != self.terms:
+                self.terms, self.marked_here = terms, set()
             self.fault, self.filter_text = "", text.strip()
         except Usage as fault:
             self.fault = fault.message
@@ -181,6 +195,11 @@ class ListScreen(AreaScreen, Generic[R]):
 
     @on(WindowTable.Marked)
     def _marked(self) -> None:
+        """Remember what was marked as it was seen: it may not be loaded any more when it is acted on."""
+        rows = {row.key: row for row in self.table.rows_held}
+        for key in self.table.visible_marks():
+            self.seen[key] = self.target_of(rows[key])
+        self.marked_here |= set(self.table.visible_marks())
         self.draw_frame()
 
     @on(WindowTable.MarkAll)
@@ -190,15 +209,20 @@ class ListScreen(AreaScreen, Generic[R]):
     @work(exit_on_error=False, group="mark", exclusive=True)
     async def mark_all(self, query: Query) -> None:
         """Mark all that match, reading their keys page by page; more than a run may hold are refused."""
-        marks: set[str] = set()
         start = None
+        found: dict[str, Target] = {}
         while True:
             page = await self.listing().page(query, start=start, limit=1000)
-            marks.update(row.key for row in page.rows)
-            if page.last or not page.rows or len(marks) >= 100_000:
+            found |= {row.key: self.target_of(row) for row in page.rows}
+            if len(found) > MOST_MARKS:
+                self.say(Done(f"more than {MOST_MARKS:,} match: narrow the filter", "warn"))
+                return
+            if page.last or not page.rows:
                 break
             start = page.positions[-1]
-        self.table.set_marks(marks)
+        self.seen |= found
+        self.marked_here |= found.keys()
+        self.table.set_marks(self.table.marks | found.keys())
 
     # What is under the cursor
 
@@ -209,12 +233,22 @@ class ListScreen(AreaScreen, Generic[R]):
         raise NotImplementedError
 
     def targets(self) -> list[Target]:
-        rows = self.table.rows_in_sight
-        marked = [row for row in rows if row.key in self.table.marks]
+        marked = [self.seen[key] for key in sorted(self.matching_marks()) if key in self.seen]
         if marked:
-            return [self.target_of(row) for row in marked]
+            return marked
         row = self.current()
         return [] if row is None else [self.target_of(row)]
+
+    def matching_marks(self) -> set[str]:
+        """The marks that the filter of now lets through: those made under it, and those that are loaded."""
+        return set(self.table.marks & self.marked_here) | set(self.table.visible_marks())
+
+    def clear_marks(self) -> None:
+        self.marked_here = set()
+        self.table.set_marks(())
+
+    def hidden_marks(self) -> int:
+        return len(self.table.marks) - len(self.matching_marks())
 
     def record(self) -> dict[str, Any] | None:
         row = self.current()

@@ -41,10 +41,23 @@ def _audit(text: str) -> AreaScreen:
     return AuditScreen(text)
 
 
+def _runs(text: str) -> AreaScreen:
+    from screens.runs import RunsScreen
+
+    return RunsScreen(text)
+
+
+def _run(key: str) -> AreaScreen:
+    from screens.runs import RunScreen
+
+    return RunScreen(key)
+
+
 NOUNS: tuple[Noun, ...] = (
     Noun("tenants", _tenants, _tenant),
     Noun("projects", _projects),
     Noun("audit", _audit),
+    Noun("runs", _runs, _run),
 )
 
 

@@ -56,7 +56,8 @@ class Session:
     def require_plane(self) -> ControlPlane:
         """The context, for reading. Raises HomeUnreachable before it was first reached."""
         if self.plane is None:
-            raise HomeUnreachable("home_unreachable", "The home has not been reached yet.", "R tries again now.")
+            words = self.link.words or "The home has not been reached yet."
+            raise HomeUnreachable("home_unreachable", words, "R tries again now.")
         return self.plane
 
     def require_writing(self) -> ControlPlane:
@@ -74,6 +75,8 @@ class Session:
         """The header's right end. It stands still while all is well, so that an idle console sends nothing."""
         if self.link.state == "live":
             return "live (polling)" if self.link.polling else "live"
+        if self.link.state == "refused":
+            return "offline: refused"
         if self.link.state == "offline":
             return f"offline {age(self.heard_at, self.clock())}, retry in {self.link.retry_in:.0f}s"
         return "connecting" if self.heard_at is None else f"stale {age(self.heard_at, self.clock())}"

@@ -71,8 +71,7 @@ class ProjectsScreen(ListScreen[Project]):
 
     @on(WindowTable.Opened)
     def _opened(self, event: WindowTable.Opened) -> None:
-        project: Project = event.row
-        self.desk.open_thing("tenants", project.tenant_id)
+        self.desk.open_thing("tenants", event.row.key.partition("/")[0])
 
 
 def project_tenant_column() -> Column[Project]:

@@ -117,6 +117,12 @@ class RowWindow(Painted, Generic[R]):
         return None if row is None or self._is_gone(row.key) else row
 
     @property
+    def rows_held(self) -> Sequence[R]:
+        """The rows that are loaded, in display order, without those that are gone."""
+        rows = self._window.rows if self._window is not None else []
+        return [row for row in rows if not self._is_gone(row.key)]
+
+    @property
     def rows_in_sight(self) -> Sequence[R]:
         """The rows that are on the screen now, without those that are gone."""
         rows = self._window.rows[self._top : self._top + self.room] if self._window is not None else []

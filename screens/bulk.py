@@ -1,0 +1,130 @@
+"""The same operation done to many things, from a screen: form, preview of the whole, question, a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from controlplane.errors import Refusal
+from controlplane.moments import spell
+from controlplane.text import clean
+from screens.actions import Done, Target
+from screens.session import Session
+from screens.widgets.lines import Line
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+    from controlplane.operations import Operation
+    from controlplane.runs.engine import RunPreview
+    from controlplane.runs.model import Run
+
+
+class Driver(Protocol):
+    def drive_run(self, run_id: int) -> None:
+        """Carry a run on in the background, also when its screen is left."""
+        ...
+
+
+async def carry_out_many(
+    app: App[None], session: Session, operation: Operation[Any], targets: Sequence[Target], hidden: int
+) -> Done | None:
+    """`hidden`: how many marked things are not among the targets because a filter hides them."""
+    from controlplane.runs.engine import preview_run, start_run
+    from controlplane.runs.operations import RunStart
+    from screens.dialogs.form import RequestForm, asks_nothing
+
+    title = _title(operation, targets)
+    given = dict(targets[0].subject)
+    try:
+        session.require_writing()
+        fields, reason = given, ""
+        if not asks_nothing(operation, given):
+            answers = await app.push_screen_wait(RequestForm(session, operation, title, given))
+            if answers is None:
+                return None
+            fields, reason = answers
+        shared = {name: value for name, value in fields.items() if name not in given}
+        subjects = [dict(target.subject) | _seen(target) for target in targets]
+        request = RunStart.model_validate({"operation": operation.name, "fields": shared, "subjects": subjects})
+        preview = await preview_run(session.require_writing(), request, reason)
+        if not await app.push_screen_wait(_question(session, operation, shared, reason, targets, preview, hidden)):
+            return None
+        run = await start_run(session.require_writing(), request, reason)
+    except Refusal as refusal:
+        return Done(str(refusal), "bad")
+    cast(Driver, app).drive_run(run.id)
+    return Done(f"run {run.id} started: {title} · :runs shows it")
+
+
+def _seen(target: Target) -> dict[str, Any]:
+    return {} if target.version is None else {"version": target.version}
+
+
+def _title(operation: Operation[Any], targets: Sequence[Target]) -> str:
+    return f"{operation.verb} {len(targets):,} {operation.noun}"
+
+
+def _question(
+    session: Session,
+    operation: Operation[Any],
+    fields: dict[str, Any],
+    reason: str,
+    targets: Sequence[Target],
+    preview: RunPreview,
+    hidden: int,
+) -> Any:
+    from controlplane.operations import confirmation
+    from screens.dialogs.confirm import Confirm, Question
+
+    plane = session.require_plane()
+    refused = sum(preview.refusals.values())
+    return Confirm(
+        session,
+        Question(
+            title=_title(operation, targets),
+            who=f"as {plane.actor.name} ({plane.actor.role})",
+            how_many=f"{preview.total:,} things, {refused:,} would be refused"
+            + (f"; {hidden} marked are hidden by the filter and left out" if hidden else ""),
+            preview=preview_lines(preview),
+            way_back="a run undoes the whole (:runs, a u)" if operation.undo else "There is no way back.",
+            command=_command(operation, fields, reason, targets),
+            risk=confirmation(operation, production=session.production),
+            name=str(preview.total),
+        ),
+    )
+
+
+def _command(operation: Operation[Any], fields: dict[str, Any], reason: str, targets: Sequence[Target]) -> str:
+    """The same as a command line, cut after the first few things."""
+    from controlplane.previews import command_line
+
+    line = command_line(operation, fields | dict(targets[0].subject), reason)
+    named = " ".join(target.label for target in targets[:3]) + (" …" if len(targets) > 3 else "")
+    return line.replace(targets[0].label, named, 1)
+
+
+def preview_lines(preview: RunPreview) -> list[Line]:
+    """Who would be refused and why, then what the first ones would become."""
+    from controlplane.previews import outcome_lines
+
+    lines: list[Line] = [
+        (f"{number:,} refused, {code}: {clean(preview.words[code])}", "warn")
+        for code, number in preview.refusals.items()
+    ]
+    for thing, tried in preview.sample:
+        if isinstance(tried, Refusal):
+            lines.append((f"{clean(thing)}: refused: {clean(tried.message)}", "warn"))
+        else:
+            lines += outcome_lines(tried, limit=4)
+    return lines
+
+
+def progress_words(run: Run, seconds: float) -> str:
+    """How far a run is, how fast, and how long it still takes; `seconds` since it was begun here."""
+    done = run.settled
+    rate = done / seconds if seconds > 0 else 0.0
+    left = f" · {spell(run.waiting / rate)} left" if rate > 0 and run.waiting else ""
+    refused = f", {run.refused} refused" if run.refused else ""
+    state = "" if run.state == "running" else f" · {run.state}{': ' + clean(run.why) if run.why else ''}"
+    return f"run {run.id}: {done:,} of {run.total:,}{refused} · {rate:.0f}/s{left}{state}"

@@ -1,0 +1,158 @@
+"""Runs: what is done in bulk, how far it is, and a verdict for every thing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from textual import on
+
+from controlplane.listing import Listing
+from controlplane.moments import show
+from controlplane.runs.model import ITEM_FIELDS, ITEM_SORTS, RUN_FIELDS, RUN_SORTS, Run, RunItem
+from screens.actions import Done, Target
+from screens.bulk import Driver
+from screens.lists import ListScreen
+from screens.session import Session
+from screens.widgets.columns import Cell, Column, Tone
+from screens.widgets.lines import Line
+from screens.widgets.table import WindowTable
+
+STATE: dict[str, tuple[str, Tone]] = {
+    "running": ("▶ running", "good"),
+    "paused": ("◐ paused", "warn"),
+    "stopped": ("■ stopped", "muted"),
+    "done": ("● done", "good"),
+    "refused": ("✕ refused", "bad"),
+    "waiting": ("… waiting", "muted"),
+    "skipped": ("– skipped", "muted"),
+}
+
+
+def state_cell(state: str) -> Cell:
+    return Cell(*STATE.get(state, ("? unknown", "unknown")))
+
+
+def run_columns(session: Session) -> Sequence[Column[Run]]:
+    return (
+        Column("id", "RUN", 5, 1, lambda r: Cell(str(r.id)), "right"),
+        Column("operation", "OPERATION", 17, 2, lambda r: Cell(r.operation)),
+        Column("state", "STATE", 10, 3, lambda r: state_cell(r.state)),
+        Column("done", "DONE", 13, 4, lambda r: Cell(f"{r.settled:,}/{r.total:,}"), "right"),
+        Column("refused", "REFUSED", 7, 5, lambda r: Cell(str(r.refused), "bad" if r.refused else ""), "right"),
+        Column("actor", "WHO", 10, 7, lambda r: Cell(r.actor)),
+        Column("why", "WHY", 16, 6, lambda r: Cell(r.why or r.reason or ""), grow=True),
+        Column(
+            "created", "STARTED", 8, 8, lambda r: Cell(show(r.created_at, session.clock(), session.time_form)), "right"
+        ),
+    )
+
+
+class RunsScreen(ListScreen[Run]):
+    noun = "runs"
+    means = "What was done to many things at once: one at a time, paced, paused by its breaker, each with a verdict."
+    fields, sorts, sort, descending = RUN_FIELDS, RUN_SORTS, "created", True
+    empty = "Nothing was done in bulk yet. Mark rows with space and press a."
+
+    def columns(self) -> Sequence[Column[Run]]:
+        return run_columns(self.session)
+
+    def listing(self) -> Listing[Run]:
+        return self.session.require_plane().runs
+
+    def target_of(self, row: Run) -> Target:
+        return Target({"id": row.id}, None, f"run {row.id}")
+
+    @on(WindowTable.Opened)
+    def _opened(self, event: WindowTable.Opened) -> None:
+        self.desk.open_thing("runs", event.row.key)
+
+    def operations(self) -> list[Any]:
+        from controlplane.runs.operations import UNDO
+
+        return [*super().operations(), UNDO]
+
+    async def act(self, operation: Any, targets: list[Target]) -> None:
+        """A run that goes on needs somebody who drives it: this console."""
+        if operation.name == "runs.undo":
+            await self._undo_run(targets)
+            return
+        await super().act(operation, targets)
+        if operation.name == "runs.resume" and targets:
+            _drive(self.app, int(targets[0].subject["id"]))
+
+    async def _undo_run(self, targets: list[Target]) -> None:
+        from controlplane.errors import Refusal
+        from controlplane.runs.engine import undo_run
+
+        try:
+            run = await undo_run(self.session.require_writing(), int(targets[0].subject["id"]))
+        except (Refusal, IndexError) as refusal:
+            self.say(Done(str(refusal) or "no run is chosen", "bad"))
+            return
+        _drive(self.app, run.id)
+        self.say(Done(f"run {run.id} started: it takes back run {run.undoes}"))
+
+    def why_lines(self) -> list[Line]:
+        run: Run | None = self.current()
+        if run is None:
+            return []
+        driver = f"driven by {run.driver}'s program" if run.driver else "nobody drives it"
+        return [
+            (f"run {run.id}: {run.operation}", "title"),
+            f"{run.state}{': ' + run.why if run.why else ''}; {driver}",
+            f"reason: {run.reason or 'none was given'}",
+            f"things: {'those that matched ' + run.filter if run.filter else 'named one by one'}, fixed at its start",
+            f"pace: {run.per_second:g} per second; it pauses above {run.breaker_share:.0%} refusals of the last ones",
+        ]
+
+
+def _drive(app: Any, run_id: int) -> None:
+    driver: Driver = app
+    driver.drive_run(run_id)
+
+
+class RunScreen(ListScreen[RunItem]):
+    """The things of one run."""
+
+    noun = "items"
+    means = "Every thing of this run with its verdict."
+    fields, sorts, sort = ITEM_FIELDS, ITEM_SORTS, "ordinal"
+    hints = (("d", "describe"), ("/", "filter"), ("esc", "back"), ("?", "help"))
+
+    def __init__(self, key: str) -> None:
+        super().__init__()
+        self.run_id = int(key)
+
+    def crumbs(self) -> list[str]:
+        return ["runs", str(self.run_id)]
+
+    def columns(self) -> Sequence[Column[RunItem]]:
+        return (
+            Column("ordinal", "#", 6, 2, lambda i: Cell(str(i.ordinal)), "right"),
+            Column("thing", "THING", 20, 1, lambda i: Cell(i.thing), grow=True),
+            Column("state", "VERDICT", 11, 1, lambda i: state_cell(i.state)),
+            Column("code", "CODE", 18, 3, lambda i: Cell(i.code or "")),
+            Column("words", "WHY", 24, 4, lambda i: Cell(i.words or ""), grow=True),
+        )
+
+    def listing(self) -> Listing[RunItem]:
+        return self.session.require_plane().runs.items(self.run_id)
+
+    def targets(self) -> list[Target]:
+        return []
+
+    def operations(self) -> list[Any]:
+        return []
+
+    def record(self) -> dict[str, Any] | None:
+        row = self.current()
+        return None if row is None else dataclasses.asdict(row) | {"request_id": row.request_id}
+
+    @on(WindowTable.Opened)
+    def _opened(self) -> None:
+        self.action_describe()
+
+    def view_link(self) -> str:
+        return f"{self.session.context}/runs/{self.run_id}"
