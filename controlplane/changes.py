@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from controlplane.audit import AuditRow, Record
 from controlplane.listing import Listing
+from controlplane.runs.model import RunDirectory, RunStore
 from controlplane.tenants.model import ProjectDirectory, TenantDirectory
 from controlplane.tenants.ports import ProjectStore, TenantStore
 
@@ -69,6 +70,9 @@ class Change(Protocol):
     @property
     def people(self) -> PeopleStore: ...
 
+    @property
+    def runs(self) -> RunStore: ...
+
     async def rows(self) -> tuple[AuditRow, ...]:
         """The audit rows that this change has written so far."""
         ...
@@ -92,6 +96,9 @@ class ControlPlane(Protocol):
 
     @property
     def audit(self) -> Listing[AuditRow]: ...
+
+    @property
+    def runs(self) -> RunDirectory: ...
 
     def change(self, intent: Intent) -> AbstractAsyncContextManager[Change]:
         """Commits when the block ends; rolls back when it raises, and always for a dry run.

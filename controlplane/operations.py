@@ -28,10 +28,14 @@ if TYPE_CHECKING:
 
 
 class Request(BaseModel):
-    """What an operation asks for. `subject` names the fields that say which thing it is done to."""
+    """What an operation asks for. `subject` names the fields that say which thing it is done to.
+
+    `personal` names those with personal data: they are not kept beyond the change and the guarded trail.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
     subject: ClassVar[tuple[str, ...]] = ("id",)
+    personal: ClassVar[tuple[str, ...]] = ()
 
     @property
     def thing(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import controlplane.people
+import controlplane.runs.operations
 import controlplane.tenants.apply
 import controlplane.tenants.operations
 import controlplane.tenants.projects  # noqa: F401

@@ -20,6 +20,7 @@ from backends.postgres.live import PostgresFeed
 from backends.postgres.paging import as_json
 from backends.postgres.people import People, PeopleWriter
 from backends.postgres.refusals import refusal_of, unreachable
+from backends.postgres.runs import Runs, RunWriter
 from backends.postgres.tenants import Projects, ProjectWriter, Tenants, TenantWriter
 from controlplane.audit import AuditRow
 from controlplane.changes import Actor, Intent, Recorded, RequestRepeated
@@ -64,6 +65,7 @@ class Home:
         self.projects = Projects(self)
         self.audit = AuditTrail(self)
         self.people = People(self)
+        self.runs = Runs(self)
         self.feed = PostgresFeed(conninfo)
 
     async def open(self, look: Callable[[psycopg.Connection], None] | None = None) -> None:
@@ -227,6 +229,10 @@ class OpenChange:
     @property
     def people(self) -> PeopleWriter:
         return PeopleWriter(self.connection)
+
+    @property
+    def runs(self) -> RunWriter:
+        return RunWriter(self.connection)
 
     async def rows(self) -> tuple[AuditRow, ...]:
         return await change_rows(self.connection, self.id, personal=await self._sees_personal())

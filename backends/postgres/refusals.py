@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 from psycopg import errors
 
-from controlplane.errors import Conflict, HomeUnreachable, NotFound, NotPermitted, Refusal
+from controlplane.errors import Conflict, HomeUnreachable, NotFound, NotPermitted, Refusal, Usage
 
 WORDS: dict[str, tuple[type[Refusal], str, str]] = {
     "tenants_pkey": (Conflict, "A tenant with this id exists already.", "Choose another id, or edit that one."),
@@ -34,6 +34,16 @@ WORDS: dict[str, tuple[type[Refusal], str, str]] = {
     "project_tenant_gone": (Refusal, "The tenant is being deleted.", "Restore it first."),
     "reveal_reason": (Refusal, "A reveal needs a reason.", "Say it with --reason."),
     "not_revealed": (NotPermitted, "Nothing is revealed to you, or its minute is over.", "Reveal it again."),
+    "run_too_large": (Usage, "A run has at most 100,000 things.", "Narrow the filter, and start several."),
+    "run_snapshot_over": (Refusal, "A run takes no more things after it was made.", "Start another."),
+    "run_transition": (Refusal, "The run's state does not allow that.", "Look at it: watchfloor runs show."),
+    "run_not_running": (Refusal, "The run was paused or stopped.", "Resume it, or start another."),
+    "run_item_settled": (Refusal, "The item of the run has its verdict already.", ""),
+    "run_item_unknown": (
+        Refusal,
+        "The request id looks like that of a run, and there is no such item.",
+        "Use another.",
+    ),
     "operator_is_superuser": (NotPermitted, "That login has powers of its own on the server.", "Use another name."),
     "operators_name_check": (Refusal, "The name is not one: a-z, 0-9, '_', '.', '-'; not pg_… or wf_….", ""),
 }

@@ -44,6 +44,7 @@ class OneTenant(Request):
 class TenantFacts(Request):
     """The fields that create, edit and apply share."""
 
+    personal = ("owner_email",)
     plan: Word | None = None
     region: Annotated[Word | None, Field(default=None, description="the home region")]
     allowed_regions: Annotated[list[Word] | None, Field(default=None, description="empty: any")]

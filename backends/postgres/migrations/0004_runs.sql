@@ -1,0 +1,187 @@
+-- Runs: one operation done to many things, each in a change of its own. The things are fixed when the run starts.
+--
+-- An item's change has the request id run-<run>-<ordinal>. Taking that id is what settles the item, in the same
+-- transaction: so an item is done exactly when its change was committed, whoever is killed, and nothing is done twice.
+
+CREATE TABLE wf.runs (
+  id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  operation      text NOT NULL CHECK (length(operation) BETWEEN 1 AND 100),
+  fields         jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(fields) = 'object'),  -- what all requests share
+  filter         text,                          -- what the things were found by; NULL: they were named
+  undoes         bigint REFERENCES wf.runs,     -- the run that this one takes back
+  reason         text CHECK (length(reason) <= 2000),
+  actor          text NOT NULL DEFAULT session_user,
+  state          text NOT NULL DEFAULT 'running' CHECK (state IN ('running', 'paused', 'stopped', 'done')),
+  why            text CHECK (length(why) <= 2000),  -- why it is in this state
+  per_second     real NOT NULL CHECK (per_second > 0),
+  breaker_share  real NOT NULL CHECK (breaker_share BETWEEN 0 AND 1),
+  settled_before integer NOT NULL DEFAULT 0,    -- verdicts when it was last resumed: the breaker looks at later ones
+  created_at     timestamptz NOT NULL DEFAULT now(),
+  changed_at     timestamptz NOT NULL DEFAULT now()
+);
+GRANT SELECT ON wf.runs TO wf_viewer;
+GRANT INSERT (operation, fields, filter, undoes, reason, per_second, breaker_share), UPDATE (state, why)
+  ON wf.runs TO wf_operator;
+SELECT wf.audited('wf.runs', 'runs', 'id', 'none');
+
+CREATE TABLE wf.run_items (
+  run_id     bigint NOT NULL REFERENCES wf.runs,
+  ordinal    integer NOT NULL CHECK (ordinal > 0),
+  thing      text COLLATE "C" NOT NULL,
+  subject    jsonb NOT NULL,  -- the request's fields that say which thing
+  version    integer,         -- as it was seen
+  undoes     text,            -- the request id of the change that is taken back
+  state      text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'done', 'refused', 'skipped')),
+  code       text,            -- of the refusal
+  words      text,
+  settled_at timestamptz,
+  PRIMARY KEY (run_id, ordinal),
+  CONSTRAINT run_thing_twice UNIQUE (run_id, thing)
+);
+CREATE INDEX run_items_waiting ON wf.run_items (run_id, ordinal) WHERE state = 'waiting';
+GRANT SELECT ON wf.run_items TO wf_viewer;
+GRANT INSERT (run_id, ordinal, thing, subject, version, undoes) ON wf.run_items TO wf_operator;
+
+-- How far a run is and which program drives it: what changes with every item, so not in the trail.
+CREATE TABLE wf.run_progress (
+  run_id     bigint PRIMARY KEY REFERENCES wf.runs,
+  waiting    integer NOT NULL DEFAULT 0,
+  done       integer NOT NULL DEFAULT 0,
+  refused    integer NOT NULL DEFAULT 0,
+  skipped    integer NOT NULL DEFAULT 0,
+  holder     text,         -- one program's own word
+  driver     text,         -- the login that it drives with
+  held_until timestamptz,  -- another program may take over from then on
+  xid        xid8 NOT NULL DEFAULT pg_current_xact_id(),
+  CONSTRAINT run_too_large CHECK (waiting + done + refused + skipped <= 100000)
+) WITH (fillfactor = 50);
+GRANT SELECT ON wf.run_progress TO wf_viewer;
+
+CREATE VIEW wf.run_list AS
+SELECT r.*, p.waiting, p.done, p.refused, p.skipped,
+       CASE WHEN p.held_until > clock_timestamp() THEN p.driver END AS driver,
+       lower(r.id || E'\n' || r.operation || E'\n' || coalesce(r.reason, '')) AS search
+FROM wf.runs r JOIN wf.run_progress p ON p.run_id = r.id;
+GRANT SELECT ON wf.run_list TO wf_viewer;
+
+CREATE FUNCTION wf.add_progress() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+BEGIN
+  INSERT INTO wf.run_progress (run_id) VALUES (NEW.id);
+  RETURN NULL;
+END
+$$;
+CREATE TRIGGER progress AFTER INSERT ON wf.runs FOR EACH ROW EXECUTE FUNCTION wf.add_progress();
+
+-- Things join a run only in the transaction that makes it.
+CREATE FUNCTION wf.count_items() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+BEGIN
+  IF EXISTS (SELECT FROM new_rows n JOIN wf.run_progress p USING (run_id)
+             WHERE p.xid IS DISTINCT FROM pg_current_xact_id()) THEN
+    RAISE EXCEPTION 'a run takes no more things after it was made'
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'run_snapshot_over';
+  END IF;
+  UPDATE wf.run_progress p SET waiting = waiting + counted.n
+  FROM (SELECT run_id, count(*) AS n FROM new_rows GROUP BY run_id) AS counted WHERE p.run_id = counted.run_id;
+  RETURN NULL;
+END
+$$;
+CREATE TRIGGER count_items AFTER INSERT ON wf.run_items REFERENCING NEW TABLE AS new_rows
+  FOR EACH STATEMENT EXECUTE FUNCTION wf.count_items();
+
+CREATE FUNCTION wf.guard_run() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  progress wf.run_progress := (SELECT p FROM wf.run_progress p WHERE p.run_id = OLD.id);
+BEGIN
+  IF NEW.state <> OLD.state AND (OLD.state, NEW.state) NOT IN (
+      ('running', 'paused'), ('paused', 'running'), ('running', 'stopped'), ('paused', 'stopped'), ('running', 'done'))
+    OR OLD.state <> 'done' AND NEW.state = 'done' AND progress.waiting > 0 THEN
+    RAISE EXCEPTION 'run %: % to % is refused', OLD.id, OLD.state, NEW.state
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'run_transition';
+  END IF;
+  IF NEW.state = 'running' AND OLD.state = 'paused' THEN
+    NEW.settled_before := progress.done + progress.refused;
+  END IF;
+  NEW.changed_at := now();
+  RETURN NEW;
+END
+$$;
+CREATE TRIGGER guard BEFORE UPDATE ON wf.runs FOR EACH ROW EXECUTE FUNCTION wf.guard_run();
+
+CREATE FUNCTION wf.skip_the_rest() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+BEGIN
+  UPDATE wf.run_items SET state = 'skipped', settled_at = clock_timestamp() WHERE run_id = NEW.id AND state = 'waiting';
+  UPDATE wf.run_progress SET skipped = skipped + waiting, waiting = 0 WHERE run_id = NEW.id;
+  RETURN NULL;
+END
+$$;
+CREATE TRIGGER skip_the_rest AFTER UPDATE ON wf.runs FOR EACH ROW
+  WHEN (NEW.state = 'stopped' AND OLD.state <> 'stopped') EXECUTE FUNCTION wf.skip_the_rest();
+
+-- A change that takes the id of an item settles it. The run's row is held until the change ends: a pause or a stop
+-- waits for the item that is under way, and none begins after it.
+CREATE FUNCTION wf.settle_item() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+DECLARE
+  run     wf.runs;
+  place   integer := split_part(NEW.request_id, '-', 3);
+  refused text;
+BEGIN
+  SELECT * INTO run FROM wf.runs WHERE id = split_part(NEW.request_id, '-', 2)::bigint FOR SHARE;
+  IF run.operation IS DISTINCT FROM NEW.operation OR NOT pg_has_role(session_user, 'wf_operator', 'MEMBER') THEN
+    refused := 'run_item_unknown';
+  ELSIF run.state <> 'running' THEN
+    refused := 'run_not_running';
+  ELSE
+    UPDATE wf.run_items SET state = 'done', settled_at = clock_timestamp()
+    WHERE run_id = run.id AND ordinal = place AND state = 'waiting';
+    IF NOT FOUND THEN
+      refused := 'run_item_settled';
+    END IF;
+  END IF;
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION 'the request id % is refused', NEW.request_id USING ERRCODE = 'check_violation', CONSTRAINT = refused;
+  END IF;
+  UPDATE wf.run_progress SET waiting = waiting - 1, done = done + 1 WHERE run_id = run.id;
+  RETURN NULL;
+END
+$$;
+CREATE TRIGGER settle_item AFTER INSERT ON wf.changes FOR EACH ROW
+  WHEN (NEW.request_id ~ '^run-[0-9]{1,18}-[0-9]{1,9}$') EXECUTE FUNCTION wf.settle_item();
+
+-- The verdict of an item that was refused: its change was rolled back, so this stands alone.
+CREATE FUNCTION wf.refuse_item(run bigint, place integer, code text, words text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+BEGIN
+  PERFORM FROM wf.runs WHERE id = run FOR SHARE;
+  UPDATE wf.run_items SET state = 'refused', code = left(refuse_item.code, 100), words = left(refuse_item.words, 1000),
+         settled_at = clock_timestamp()
+  WHERE run_id = run AND ordinal = place AND state = 'waiting';
+  IF NOT FOUND THEN
+    RETURN false;
+  END IF;
+  UPDATE wf.run_progress SET waiting = waiting - 1, refused = refused + 1 WHERE run_id = run;
+  PERFORM pg_notify('wf', 'runs ' || run);
+  RETURN true;
+END
+$$;
+
+-- Drive a run: for 15 s, unless another program does. Asked again by whoever holds it.
+CREATE FUNCTION wf.hold_run(run bigint, holder text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+BEGIN
+  UPDATE wf.run_progress p
+  SET holder = hold_run.holder, driver = session_user, held_until = clock_timestamp() + interval '15 seconds'
+  WHERE p.run_id = run
+    AND (p.holder IS NULL OR p.holder = hold_run.holder OR p.held_until < clock_timestamp());
+  RETURN FOUND;
+END
+$$;
+
+CREATE FUNCTION wf.release_run(run bigint, holder text) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+  UPDATE wf.run_progress p SET holder = NULL, held_until = NULL WHERE p.run_id = run AND p.holder = release_run.holder
+$$;
+GRANT EXECUTE ON FUNCTION wf.refuse_item, wf.hold_run, wf.release_run TO wf_operator;

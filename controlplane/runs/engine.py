@@ -1,0 +1,270 @@
+"""Done to many: one engine for everything that is done in bulk.
+
+`preview_run` shows what would happen, `start_run` fixes the things, `drive` does them one by one, `undo_run` makes
+the run that takes all back. Whoever drives may be killed at any point: `drive` again goes on where it was.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from controlplane.errors import HomeUnreachable, OutcomeUnknown, Refusal, Usage
+from controlplane.filters import Term
+from controlplane.listing import Listing, Query
+from controlplane.operations import Call, Operation, Outcome, Request, UndoStep, authorise, execute, undo_step
+from controlplane.registry import named
+from controlplane.runs import rules
+from controlplane.runs.model import Run, RunItem
+from controlplane.runs.operations import (
+    COMPLETE,
+    START,
+    UNDO,
+    OneRun,
+    RunStart,
+    item_fields,
+    target,
+    terms_of,
+)
+from controlplane.runs.operations import pause as pause_operation
+
+if TYPE_CHECKING:
+    from controlplane.changes import ControlPlane
+
+BATCH = 50
+HOLD_SECONDS = 3.0
+"""How often the driver says that it is alive; the home lets another take over after 15 s of silence."""
+CHUNK = 500
+
+
+@dataclass(frozen=True)
+class RunPreview:
+    """What a run would do: how many things, the first few really tried and rolled back, and who would be refused.
+
+    `refusals`: code → how many of all things would meet it, by what their rows say; `words`: one example of each.
+    """
+
+    total: int
+    sample: tuple[tuple[str, Outcome | Refusal], ...]
+    refusals: Mapping[str, int] = field(default_factory=dict)
+    words: Mapping[str, str] = field(default_factory=dict)
+
+
+async def preview_run(plane: ControlPlane, request: RunStart, reason: str | None) -> RunPreview:
+    """A dry run; nothing is kept. Raises what `start_run` raises."""
+    operation = target(request.operation)
+    authorise(plane, operation)
+    tried = (await execute(plane, START, request, _call(operation, reason, "", dry_run=True))).result
+    sample: list[tuple[str, Outcome | Refusal]] = []
+    for first in tried["first"]:
+        item = RunItem(**first)
+        asked = operation.parse(item_fields(operation, request.fields, item))
+        try:
+            sample.append((item.thing, await execute(plane, operation, asked, Call(reason, dry_run=True))))
+        except Refusal as refusal:
+            sample.append((item.thing, refusal))
+    counts, words = await _refusals(plane, operation, request)
+    return RunPreview(tried["waiting"], tuple(sample), counts, words)
+
+
+async def start_run(plane: ControlPlane, request: RunStart, reason: str | None, request_id: str = "") -> Run:
+    """Fix what will be done, to what, and why. Nothing is done yet: `drive` does it.
+
+    Raises Usage (`not_in_bulk`, `run_filter_…`, `run_thing_twice`, `run_too_large`), Refusal `run_empty`.
+    """
+    operation = target(request.operation)
+    authorise(plane, operation)
+    outcome = await execute(plane, START, request, _call(operation, reason, request_id))
+    return await plane.runs.get(outcome.result["id"])
+
+
+async def undo_run(plane: ControlPlane, run_id: int, reason: str | None = None, request_id: str = "") -> Run:
+    """Start the run that takes back every done item of another, last first. What was changed since is refused."""
+    undo = target((await plane.runs.get(run_id)).operation).undo
+    if undo is not None:
+        authorise(plane, named(undo))
+    outcome = await execute(plane, UNDO, OneRun(id=run_id), Call(reason, request_id))
+    return await plane.runs.get(outcome.result["id"])
+
+
+def _call(operation: Operation[Any], reason: str | None, request_id: str, *, dry_run: bool = False) -> Call:
+    if operation.needs_reason and not (reason or "").strip():
+        raise Usage("reason_needed", f"{operation.name} needs a reason.", 'Say it with --reason "…".')
+    return Call(reason, request_id, dry_run)
+
+
+async def drive(
+    plane: ControlPlane,
+    run_id: int,
+    *,
+    clock: rules.Clock | None = None,
+    on_progress: Callable[[Run], None] = lambda run: None,
+) -> Run:
+    """Carry a run on until it is done, paused or stopped, and return it as it is then.
+
+    A run that is not running is returned as it is. Raises Conflict `run_driven` when another program drives it,
+    HomeUnreachable and OutcomeUnknown when the link is lost: then `drive` again.
+    """
+    run = await plane.runs.get(run_id)
+    operation = named(run.operation)
+    authorise(plane, operation)
+    if run.state != "running":
+        return run
+    driver = _Driver(plane, operation, clock or rules.RealClock(), on_progress)
+    await driver.hold(run_id)
+    try:
+        await driver.to_the_end(run_id)
+    finally:
+        await plane.runs.release(run_id, driver.holder)
+    return await plane.runs.get(run_id)
+
+
+class _Driver:
+    """One program's turn at a run."""
+
+    def __init__(
+        self,
+        plane: ControlPlane,
+        operation: Operation[Any],
+        clock: rules.Clock,
+        on_progress: Callable[[Run], None],
+    ) -> None:
+        self.plane = plane
+        self.operation = operation
+        self.clock = clock
+        self.on_progress = on_progress
+        self.holder = uuid.uuid4().hex
+        self._held_at = clock.now()
+
+    async def hold(self, run_id: int) -> Run:
+        self._held_at = self.clock.now()
+        return await self.plane.runs.hold(run_id, self.holder)
+
+    async def to_the_end(self, run_id: int) -> None:
+        run = await self.hold(run_id)
+        pace = rules.Pace(run.per_second, self.clock)
+        while run.state == "running":
+            recent = list(await self.plane.runs.refusals(run_id, rules.WINDOW))
+            if why := self._tripped(run, recent):
+                return await self._pause(run, why)
+            items = await self.plane.runs.waiting(run_id, BATCH)
+            if not items:
+                return await self._complete(run)
+            await self._batch(run, items, recent, pace)
+            run = await self.hold(run_id)
+
+    async def _batch(self, run: Run, items: Sequence[RunItem], recent: list[bool], pace: rules.Pace) -> None:
+        """Ends early when there is something to look up: a breaker that trips, a run that was paused."""
+        for item in items:
+            if not await self._wait(run, pace):
+                return
+            pace.begin()
+            try:
+                refused = await self._settle(run, item)
+            except Refusal as refusal:
+                if refusal.code in ("run_not_running", "run_item_settled"):
+                    return
+                raise
+            recent.append(refused)
+            run = replace(run, waiting=run.waiting - 1, done=run.done + (not refused), refused=run.refused + refused)
+            self.on_progress(run)
+            if self._tripped(run, recent):
+                return
+
+    async def _wait(self, run: Run, pace: rules.Pace) -> bool:
+        """Keep the pace, and say now and then that this program lives; False when the run no longer runs."""
+        while True:
+            if self.clock.now() - self._held_at >= HOLD_SECONDS and (await self.hold(run.id)).state != "running":
+                return False
+            if (left := pace.left()) <= 0:
+                return True
+            await self.clock.sleep(min(left, HOLD_SECONDS))
+
+    async def _settle(self, run: Run, item: RunItem) -> bool:
+        """Do one item; whether it was refused. Its change settles it in the home, in the same transaction."""
+        try:
+            request, reason = await self._request(run, item)
+            await execute(self.plane, self.operation, request, Call(reason, item.request_id))
+        except (HomeUnreachable, OutcomeUnknown):
+            raise
+        except Refusal as refusal:
+            if refusal.code in ("run_not_running", "run_item_settled"):
+                raise
+            return await self.plane.runs.refuse(item, refusal.code, refusal.message)
+        return False
+
+    async def _request(self, run: Run, item: RunItem) -> tuple[Request, str | None]:
+        if item.undoes is None:
+            return self.operation.parse(item_fields(self.operation, run.fields, item)), run.reason
+        step = await _undo_of(self.plane, item.undoes)
+        return self.operation.parse(step.request), run.reason or step.reason
+
+    def _tripped(self, run: Run, recent: Sequence[bool]) -> str | None:
+        return rules.tripped(run.settled, recent, run.breaker_share, run.settled_before)
+
+    async def _pause(self, run: Run, why: str) -> None:
+        try:
+            await execute(self.plane, pause_operation, OneRun(id=run.id), Call(f"breaker: {why}"))
+        except Refusal as refusal:
+            if refusal.code != "run_transition":  # somebody else paused or stopped it meanwhile
+                raise
+
+    async def _complete(self, run: Run) -> None:
+        await execute(self.plane, COMPLETE, OneRun(id=run.id), Call(request_id=f"run-{run.id}-complete"))
+
+
+async def _undo_of(plane: ControlPlane, request_id: str) -> UndoStep:
+    """Built from the trail when it is needed: personal values stay where they are guarded and erased."""
+    recorded = await plane.recorded(request_id)
+    step = undo_step(named(recorded.operation), recorded.rows) if recorded else None
+    if step is None:
+        raise Refusal("no_undo", f"{request_id} changed nothing that can be taken back.")
+    return step
+
+
+async def _refusals(
+    plane: ControlPlane, operation: Operation[Any], request: RunStart
+) -> tuple[dict[str, int], dict[str, str]]:
+    counts: Counter[str] = Counter()
+    words: dict[str, str] = {}
+    if operation.fits is not None:
+        now = datetime.now(UTC)
+        async for row in _rows(plane, operation, request):
+            try:
+                operation.fits(row, now)
+            except Refusal as refusal:
+                counts[refusal.code] += 1
+                words.setdefault(refusal.code, refusal.message)
+    return dict(counts), words
+
+
+async def _rows(plane: ControlPlane, operation: Operation[Any], request: RunStart) -> AsyncIterator[Any]:
+    """The things of a run as they are listed, page by page."""
+    listings: dict[str, Listing[Any]] = {"tenants": plane.tenants, "projects": plane.projects}
+    listing = listings[operation.noun]
+    if request.subjects is None:
+        async for row in _pages(listing, Query(terms_of(operation, request.filter or ""), "id")):
+            yield row
+        return
+    wanted = {"/".join(str(subject[name]) for name in operation.request.subject) for subject in request.subjects}
+    ids = sorted({str(subject["id"]) for subject in request.subjects})
+    for at in range(0, len(ids), CHUNK):
+        # Filters know no case and an id may be in many tenants: this finds more, the keys decide.
+        async for row in _pages(listing, Query((Term("is", tuple(ids[at : at + CHUNK]), "id"),), "id")):
+            if row.key in wanted:
+                yield row
+
+
+async def _pages(listing: Listing[Any], query: Query) -> AsyncIterator[Any]:
+    start = None
+    while True:
+        page = await listing.page(query, start=start, limit=CHUNK)
+        for row in page.rows:
+            yield row
+        if page.last or not page.rows:
+            return
+        start = page.positions[-1]

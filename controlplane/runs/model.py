@@ -1,0 +1,159 @@
+"""Runs as they are read: one operation done to many things, with a verdict for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from controlplane.filters import Field
+from controlplane.listing import Listing
+
+if TYPE_CHECKING:
+    from controlplane.audit import Record
+    from controlplane.filters import Term
+
+RunState = Literal["running", "paused", "stopped", "done"]
+RUN_STATES: tuple[RunState, ...] = ("running", "paused", "stopped", "done")
+ItemState = Literal["waiting", "done", "refused", "skipped"]
+ITEM_STATES: tuple[ItemState, ...] = ("waiting", "done", "refused", "skipped")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """`fields`: what all its requests share. `why`: why it is in this state. `undoes`: the run that it takes back.
+
+    `driver`: the login whose program drives it now; None: none does. `settled_before`: how many items had their
+    verdict when it was last resumed.
+    """
+
+    id: int
+    operation: str
+    fields: dict[str, Any]
+    filter: str | None
+    undoes: int | None
+    reason: str | None
+    actor: str
+    state: RunState
+    why: str | None
+    per_second: float
+    breaker_share: float
+    settled_before: int
+    created_at: datetime
+    changed_at: datetime
+    waiting: int
+    done: int
+    refused: int
+    skipped: int
+    driver: str | None
+
+    @property
+    def key(self) -> str:
+        return str(self.id)
+
+    @property
+    def settled(self) -> int:
+        return self.done + self.refused
+
+    @property
+    def total(self) -> int:
+        return self.waiting + self.done + self.refused + self.skipped
+
+
+@dataclass(frozen=True, slots=True)
+class RunItem:
+    """One thing of a run. `version`: as it was seen when the run began. `code`/`words`: why it was refused.
+
+    `undoes` is the request id of the change that is taken back.
+    """
+
+    run_id: int
+    ordinal: int
+    thing: str
+    subject: dict[str, Any]
+    version: int | None
+    undoes: str | None
+    state: ItemState
+    code: str | None
+    words: str | None
+    settled_at: datetime | None
+
+    @property
+    def key(self) -> str:
+        return str(self.ordinal)
+
+    @property
+    def request_id(self) -> str:
+        """Of its change: what makes a repeat harmless, and what finds it in the trail."""
+        return f"run-{self.run_id}-{self.ordinal}"
+
+
+RUN_FIELDS = (
+    Field("operation"),
+    Field("state", "choice", RUN_STATES),
+    Field("actor", what="who started it"),
+    Field("refused", "number", what="how many items were refused"),
+    Field("created", "age"),
+)
+RUN_SORTS = ("created",)
+ITEM_FIELDS = (
+    Field("thing"),
+    Field("state", "choice", ITEM_STATES),
+    Field("code", what="the refusal's code"),
+)
+ITEM_SORTS = ("ordinal",)
+
+
+class RunDirectory(Listing[Run], Protocol):
+    """The capability of a context to carry out runs: what is read of them, and what their driver notes."""
+
+    async def get(self, run_id: int) -> Run:
+        """Raises NotFound."""
+        ...
+
+    def items(self, run_id: int) -> Listing[RunItem]: ...
+
+    async def waiting(self, run_id: int, limit: int) -> Sequence[RunItem]:
+        """The next items without a verdict, in order."""
+        ...
+
+    async def refusals(self, run_id: int, limit: int) -> Sequence[bool]:
+        """Of the last `limit` verdicts, oldest first: whether each was a refusal."""
+        ...
+
+    async def hold(self, run_id: int, holder: str) -> Run:
+        """Be the one program that drives it, for some seconds. Raises Conflict `run_driven`, NotFound."""
+        ...
+
+    async def release(self, run_id: int, holder: str) -> None: ...
+
+    async def refuse(self, item: RunItem, code: str, words: str) -> bool:
+        """Note that an item was refused; False when it has a verdict already."""
+        ...
+
+
+class RunStore(Protocol):
+    """What the operations on runs write through."""
+
+    async def lock(self, run_id: int) -> Run:
+        """Raises NotFound."""
+        ...
+
+    async def create(self, columns: Record) -> int: ...
+
+    async def add_named(self, run_id: int, noun: str, subjects: Sequence[Record]) -> None:
+        """The things with these subject fields (and `version`, else the version that each has now)."""
+        ...
+
+    async def add_matching(self, run_id: int, noun: str, terms: Sequence[Term]) -> None:
+        """All things of a noun that match, as they are now. Raises Refusal `run_too_large`."""
+        ...
+
+    async def add_undone(self, run_id: int, undone: int) -> None:
+        """The done items of another run, last first."""
+        ...
+
+    async def first(self, run_id: int, limit: int) -> Sequence[RunItem]: ...
+
+    async def set_state(self, run_id: int, state: RunState, why: str | None) -> Run: ...

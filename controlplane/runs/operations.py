@@ -1,0 +1,225 @@
+"""Starting, pausing, resuming and stopping a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field, JsonValue, model_validator
+
+from controlplane import filters
+from controlplane.audit import AuditRow, Record
+from controlplane.errors import Refusal, Usage
+from controlplane.operations import REGISTRY, Operation, Request, Risk, as_result, operation
+from controlplane.runs import rules
+from controlplane.runs.model import Run, RunItem, RunState
+from controlplane.tenants.model import PROJECT_FIELDS, TENANT_FIELDS
+
+if TYPE_CHECKING:
+    from controlplane.changes import Change
+
+NOUNS: Mapping[str, tuple[filters.Field, ...]] = {"tenants": TENANT_FIELDS, "projects": PROJECT_FIELDS}
+"""What things a run can be about, and what they are found by."""
+SAMPLE = 5
+
+
+class OneRun(Request):
+    id: Annotated[int, Field(ge=1, description="the run's number")]
+
+
+class RunStart(Request):
+    """Either `subjects`, each with the subject's fields and perhaps the version that was seen, or a `filter`."""
+
+    subject = ("operation",)
+    operation: str
+    fields: Annotated[dict[str, JsonValue], Field(default_factory=dict, description="what all requests share")]
+    subjects: Annotated[list[dict[str, JsonValue]] | None, Field(default=None, max_length=rules.LARGEST)]
+    filter: Annotated[str | None, Field(default=None, description="all things that match it now")]
+    per_second: Annotated[float, Field(default=rules.PER_SECOND, ge=0.01, le=1000)]
+    breaker_share: Annotated[
+        float, Field(default=rules.BREAKER_SHARE, ge=0, le=1, description="pause above this share of refusals")
+    ]
+
+    @model_validator(mode="after")
+    def _one_source(self) -> RunStart:
+        if (self.subjects is None) == (self.filter is None):
+            raise ValueError("give either subjects or a filter")
+        return self
+
+
+def in_bulk(operation: Operation[Any]) -> bool:
+    """Whether it can be done to many: it is done to one thing of a list, as it was seen."""
+    return operation.noun in NOUNS and "version" in operation.request.model_fields
+
+
+def target(name: str) -> Operation[Any]:
+    """An operation that can be done in bulk. Raises Usage `not_in_bulk`."""
+    found = REGISTRY.get(name)
+    if found is None or not in_bulk(found):
+        raise Usage(
+            "not_in_bulk",
+            f"{name} cannot be done to many things at once.",
+            f"Those that can: {', '.join(sorted(each.name for each in REGISTRY.values() if in_bulk(each)))}.",
+        )
+    return found
+
+
+def item_fields(operation: Operation[Any], fields: Record, item: RunItem) -> Record:
+    """The request of one item: what all share, the thing, and the version that was seen."""
+    seen = {} if item.version is None else {"version": item.version}
+    return fields | item.subject | seen
+
+
+async def start(change: Change, request: RunStart) -> Record:
+    """Start a run: fix what it will be done to."""
+    operation = target(request.operation)
+    _check_fields(operation, request.fields)
+    run_id = await change.runs.create(
+        {
+            "operation": operation.name,
+            "fields": request.fields,
+            "filter": request.filter,
+            "reason": change.reason,
+            "per_second": request.per_second,
+            "breaker_share": request.breaker_share,
+        }
+    )
+    if request.subjects is not None:
+        _check_subjects(operation, request.fields, request.subjects)
+        await change.runs.add_named(run_id, operation.noun, request.subjects)
+    else:
+        await change.runs.add_matching(run_id, operation.noun, terms_of(operation, request.filter or ""))
+    return await _started(change, run_id, operation, request.fields)
+
+
+def _check_fields(operation: Operation[Any], fields: Mapping[str, Any]) -> None:
+    own = {*operation.request.subject, "version"} & fields.keys()
+    if own:
+        raise Usage("run_fields", f"{', '.join(sorted(own))} differs from thing to thing.", "Leave it out.")
+    if personal := set(operation.request.personal) & fields.keys():
+        raise Usage(
+            "run_personal",
+            f"{', '.join(sorted(personal))} is personal: it is not kept with a run.",
+            "Change it one by one.",
+        )
+
+
+def _check_subjects(operation: Operation[Any], fields: Record, subjects: list[Record]) -> None:
+    known, seen = {*operation.request.subject, "version"}, set[str]()
+    for subject in subjects:
+        if other := subject.keys() - known:
+            raise Usage("run_fields", f"{', '.join(sorted(other))} does not say which thing.", "All share the fields.")
+        thing = operation.parse(fields | subject).thing
+        if thing in seen:
+            raise Usage("run_thing_twice", f"{thing} stands in the list twice.", "Name each thing once.")
+        seen.add(thing)
+
+
+def terms_of(operation: Operation[Any], text: str) -> tuple[filters.Term, ...]:
+    """Raises Usage for a filter that cannot be read, means everything, or finds more than it shows."""
+    terms = filters.parse(text, NOUNS[operation.noun])
+    if not terms:
+        raise Usage("run_filter_empty", "An empty filter would mean everything.", "Say it: -status:erased")
+    if any(term.operator == "like" for term in terms):
+        raise Usage("run_filter_fuzzy", "A fuzzy filter finds more than it shows.", "Mark the things, or narrow it.")
+    return terms
+
+
+async def _started(change: Change, run_id: int, operation: Operation[Any], fields: Record | None) -> Record:
+    run, first = await change.runs.lock(run_id), await change.runs.first(run_id, SAMPLE)
+    if not first:
+        raise Refusal("run_empty", "Nothing matches: there is nothing to do.", "Look at the list with that filter.")
+    if fields is not None:
+        operation.parse(item_fields(operation, fields, first[0]))  # a fault in what all share shows before it begins
+    return as_result(run) | {"first": [as_result(item) for item in first]}
+
+
+async def start_undo(change: Change, request: OneRun) -> Record:
+    """Start a run that takes back what another did, last first."""
+    undone = await change.runs.lock(request.id)
+    undo = target(undone.operation).undo
+    if undo is None:
+        raise Refusal("no_undo", f"{undone.operation} cannot be taken back.")
+    if undone.state == "running":
+        raise Refusal("run_running", f"Run {undone.id} is still running.", "Pause or stop it first.")
+    run_id = await change.runs.create(
+        {
+            "operation": undo,
+            "undoes": undone.id,
+            "reason": change.reason or f"undo of run {undone.id}",
+            "per_second": undone.per_second,
+            "breaker_share": undone.breaker_share,
+        }
+    )
+    await change.runs.add_undone(run_id, undone.id)
+    return await _started(change, run_id, target(undo), None)
+
+
+async def complete(change: Change, request: OneRun) -> Record:
+    """Note that every item of a run has its verdict."""
+    return as_result(await change.runs.set_state(request.id, "done", None))
+
+
+START: Operation[RunStart] = Operation(
+    "runs.start", "Start a run", RunStart, start, role="operator", risk=Risk.CONFIRM, key="n"
+)
+UNDO: Operation[OneRun] = Operation(
+    "runs.undo", "Take a run back", OneRun, start_undo, role="operator", risk=Risk.CONFIRM, key="u"
+)
+COMPLETE: Operation[OneRun] = Operation(
+    "runs.complete", "Complete a run", OneRun, complete, role="operator", risk=Risk.SAFE, key="c"
+)
+"""Not in the registry: the faces offer these as the operation that is done in bulk, see `engine`."""
+
+
+def of_row(row: AuditRow) -> Record:
+    return {"id": int(row.thing)}
+
+
+@operation(
+    "runs.pause",
+    OneRun,
+    role="operator",
+    risk=Risk.SAFE,
+    key="p",
+    undo="runs.resume",
+    undo_request=of_row,
+    fits=lambda run, now: rules.check_state(run, "paused", "paused"),
+)
+async def pause(change: Change, request: OneRun) -> Run:
+    """Pause a run: the item under way is finished, none begins."""
+    return await _set_state(change, request, "paused", "paused")
+
+
+@operation(
+    "runs.resume",
+    OneRun,
+    role="operator",
+    risk=Risk.SAFE,
+    key="r",
+    undo="runs.pause",
+    undo_request=of_row,
+    fits=lambda run, now: rules.check_resume(run),
+)
+async def resume(change: Change, request: OneRun) -> Run:
+    """Let a paused run go on; its breaker counts anew."""
+    rules.check_resume(await change.runs.lock(request.id))
+    return await change.runs.set_state(request.id, "running", change.reason)
+
+
+@operation(
+    "runs.stop",
+    OneRun,
+    role="operator",
+    risk=Risk.SAFE,
+    key="x",
+    fits=lambda run, now: rules.check_state(run, "stopped", "stopped"),
+)
+async def stop(change: Change, request: OneRun) -> Run:
+    """Stop a run for good: what was not done yet is left as it is."""
+    return await _set_state(change, request, "stopped", "stopped")
+
+
+async def _set_state(change: Change, request: OneRun, becomes: RunState, verb: str) -> Run:
+    rules.check_state(await change.runs.lock(request.id), becomes, verb)
+    return await change.runs.set_state(request.id, becomes, change.reason)

@@ -1,0 +1,103 @@
+"""How a run proceeds: the canary, the breaker, the pace. Pure functions, and a clock that is handed in."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from controlplane.errors import Refusal
+from controlplane.runs.model import Run, RunState
+
+CANARY = (1, 10)
+"""The first items stand for all: one, then ten more, each judged before it goes on."""
+WINDOW = 20
+"""The breaker looks at this many verdicts."""
+PER_SECOND = 10.0
+BREAKER_SHARE = 0.2
+LARGEST = 100_000
+
+FOLLOWS: dict[RunState, tuple[RunState, ...]] = {
+    "running": ("paused", "stopped", "done"),
+    "paused": ("running", "stopped"),
+    "stopped": (),
+    "done": (),
+}
+"""Which state may follow on which; the home guards the same."""
+
+
+def stage(settled: int) -> str:
+    """Where a run with so many verdicts is, in words."""
+    end = 0
+    for size in CANARY:
+        end += size
+        if settled < end:
+            return f"canary of {size}"
+    return "the rest"
+
+
+def tripped(settled: int, recent: Sequence[bool], share: float, settled_before: int = 0) -> str | None:
+    """Why the run must pause now, if it must. `recent`: of the last verdicts, oldest first, which were refusals.
+
+    At the end of each canary its own share counts; at any time the refusals among the last 20. What was settled
+    before the last resume was judged by a person and no longer counts.
+    """
+    fresh = list(recent)[-WINDOW:][-(settled - settled_before) :] if settled > settled_before else []
+    end = 0
+    for size in CANARY:
+        end += size
+        if settled == end and (judged := fresh[-size:]) and sum(judged) > share * len(judged):
+            return f"{sum(judged)} of the canary of {size} refused"
+    if sum(fresh) > share * WINDOW:
+        return f"{sum(fresh)} of the last {len(fresh)} refused"
+    return None
+
+
+def check_state(run: Run, becomes: RunState, verb: str) -> None:
+    """Raises Refusal `run_transition` when the run cannot be paused, resumed or stopped now."""
+    if becomes not in FOLLOWS[run.state]:
+        raise Refusal(
+            "run_transition",
+            f"Run {run.id} cannot be {verb}: it is {run.state}.",
+            f"watchfloor runs show {run.id} tells what became of it.",
+            why=[f"state: {run.state}", *([f"because: {run.why}"] if run.why else [])],
+        )
+
+
+def check_resume(run: Run) -> None:
+    if run.state == "running":
+        raise Refusal("run_transition", f"Run {run.id} is running already.", why=["state: running"])
+    check_state(run, "running", "resumed")
+
+
+class Clock(Protocol):
+    """Seconds that only go forward, and waiting by them."""
+
+    def now(self) -> float: ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class RealClock:
+    def now(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class Pace:
+    """At most so many a second, evenly: time that was lost is not caught up with."""
+
+    def __init__(self, per_second: float, clock: Clock) -> None:
+        self.interval = 1 / per_second
+        self.clock = clock
+        self._next = clock.now()
+
+    def left(self) -> float:
+        """Seconds until the next may begin; 0 when it may now."""
+        return max(0.0, self._next - self.clock.now())
+
+    def begin(self) -> None:
+        self._next = max(self._next, self.clock.now()) + self.interval

@@ -1,0 +1,79 @@
+"""Homes with tenants to do things to in bulk; and, run as a program, a driver that kills itself at a chosen point."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import psycopg
+
+from backends.postgres.home import Home, OpenChange
+from controlplane.runs.engine import drive
+from controlplane.runs.operations import RunStart
+from tests.controlplane.runs import Ticks
+
+
+@asynccontextmanager
+async def opened(conninfo: str) -> AsyncIterator[Home]:
+    home = Home(conninfo)
+    await home.open()
+    try:
+        yield home
+    finally:
+        await home.close()
+
+
+def make_tenants(owner: str, count: int) -> list[str]:
+    """t001, t002 …, all active."""
+    with psycopg.connect(owner) as connection:
+        connection.execute(
+            "INSERT INTO wf.tenants (id, name, plan) SELECT 't' || lpad(i::text, 3, '0'), 'Tenant ' || i, 'growth'"
+            " FROM generate_series(1, %s) i",
+            [count],
+        )
+    return [f"t{i:03}" for i in range(1, count + 1)]
+
+
+def suspending(tenants: list[str] | None = None, **more: object) -> RunStart:
+    """A request to suspend these, or all that make_tenants made; as fast as it goes."""
+    named = {"filter": "plan:growth"} if tenants is None else {"subjects": [{"id": name} for name in tenants]}
+    return RunStart.model_validate({"operation": "tenants.suspend", "per_second": 1000, **named, **more})
+
+
+def abandoned(owner: str) -> None:
+    """As if the seconds were over after which another program may take a run over."""
+    with psycopg.connect(owner) as connection:
+        connection.execute("UPDATE wf.run_progress SET held_until = now() - interval '1 second'")
+
+
+async def die_while_driving(conninfo: str, run_id: int, point: str, at: int) -> None:
+    """Killed at the `at`-th item: before its change is committed, after that, or once that is known."""
+    reached = 0
+
+    def passing(here: str) -> None:
+        nonlocal reached
+        reached += here == point
+        if here == point and reached == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    finish, commit = OpenChange.finish, Home._commit
+
+    async def watched_finish(change: OpenChange, result: dict[str, object]) -> None:
+        await finish(change, result)
+        passing("before commit")
+
+    async def watched_commit(home: Home, connection: object, intent: object) -> None:
+        await commit(home, connection, intent)
+        passing("after commit")
+
+    OpenChange.finish, Home._commit = watched_finish, watched_commit
+    async with opened(conninfo) as home:
+        await drive(home, run_id, clock=Ticks(), on_progress=lambda run: passing("known"))
+
+
+if __name__ == "__main__":
+    asyncio.run(die_while_driving(sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])))
