@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from controlplane.operations import Operation, Outcome, UndoStep
 
+REVEALED_SECONDS = 60.0
+"""As long as the home lets a revealed field be read."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -26,10 +29,11 @@ class Target:
 
 @dataclass(frozen=True)
 class Done:
-    """What to say about it, and whether it went well."""
+    """What to say about it, and whether it went well. `seconds`: after which it is not to be seen any more."""
 
     words: str
     tone: str = "good"
+    seconds: float = 0.0
 
 
 async def carry_out(app: App[None], session: Session, operation: Operation[Any], target: Target) -> Done | None:
@@ -77,7 +81,7 @@ async def _ask_and_run(
     call = Call(reason, new_request_id())
     outcome = await execute(session.require_writing(), operation, request, call)
     session.undo = outcome.undo
-    return Done(result_words(operation, label, outcome))
+    return Done(result_words(operation, label, outcome), seconds=REVEALED_SECONDS if "value" in outcome.result else 0.0)
 
 
 def _given(operation: Operation[Any], target: Target) -> dict[str, Any]:
@@ -124,7 +128,7 @@ def result_words(operation: Operation[Any], label: str, outcome: Outcome) -> str
     """One line: what was done, where it is in the trail, what takes it back."""
     audit = ", ".join(map(str, outcome.audit_ids[:3])) + (" …" if len(outcome.audit_ids) > 3 else "")
     value = outcome.result.get("value")
-    revealed = f": {value} (60 s)" if operation.completes is not None and value else ""
+    revealed = f": {value or 'nothing is there'} (for 60 s)" if "value" in outcome.result else ""
     words = f"{operation.verb} {label}{revealed} · audit {audit}"
     if outcome.repeated:
         words += " · had been done before"

@@ -70,6 +70,7 @@ class AreaScreen(Screen[None]):
         super().__init__()
         self.paused = False
         self.said = Done("", "")
+        self.small = Done("", "")
 
     @property
     def desk(self) -> Desk:
@@ -97,11 +98,10 @@ class AreaScreen(Screen[None]):
     def on_resize(self, event: events.Resize) -> None:
         small = event.size.width < LEAST_COLUMNS or event.size.height < LEAST_LINES
         self.set_class(small, "small")
+        self.small = Done("", "")
         if small:
             size = f"{event.size.width}×{event.size.height}"
-            self.say(Done(f"small: {size}; best from {LEAST_COLUMNS}×{LEAST_LINES}", "warn"))
-        elif self.said.words.startswith("small: "):
-            self.say(Done("", ""))
+            self.small = Done(f"small: {size}; made for {LEAST_COLUMNS}×{LEAST_LINES} or more", "warn")
         self.draw_frame()
 
     def draw_frame(self) -> None:
@@ -116,15 +116,18 @@ class AreaScreen(Screen[None]):
             link=session.link_words(),
         )
         self.draw_title(self.query_one(TitleLine))
-        self.query_one(FooterBar).show(hints=self.hints, role=session.role, said=self.said.words, tone=self.said.tone)
+        said = self.said if self.said.words else self.small
+        self.query_one(FooterBar).show(hints=self.hints, role=session.role, said=said.words, tone=said.tone)
 
     def draw_title(self, title: TitleLine) -> None:
         title.show(noun=self.noun)
 
     def say(self, done: Done | None) -> None:
-        """The line that says what happened, until something else is said."""
+        """The line that says what happened, until something else is said or its time is over."""
         self.said = done or Done("", "")
         self.draw_frame()
+        if done is not None and done.seconds:
+            self.set_timer(done.seconds, lambda: self.say(None) if self.said is done else None)
 
     # What a subclass has under the cursor
 
