@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 from textual import on
@@ -24,7 +24,7 @@ class RequestForm(Dialog[Answers | None]):
     """`given` are fields that are known already (which thing, its version): they are not asked."""
 
     DEFAULT_CSS = """
-    RequestForm Input { width: 100%; }
+    RequestForm Input { width: 100%; background: $panel; margin-bottom: 1; }
     RequestForm Label.field { color: $text-muted; }
     """
     BINDINGS = [
@@ -37,7 +37,9 @@ class RequestForm(Dialog[Answers | None]):
         self.operation = operation
         self.given = given
         self.fields = [
-            (name, info) for name, info in operation.request.model_fields.items() if name not in (*given, "version")
+            (name, info)
+            for name, info in operation.request.model_fields.items()
+            if name not in (*given, "version") and not _only_one(info)
         ]
 
     def parts(self) -> ComposeResult:
@@ -53,7 +55,8 @@ class RequestForm(Dialog[Answers | None]):
         yield text("enter goes on · esc closes", classes="hint")
 
     def on_mount(self) -> None:
-        self.query(Input).first().focus()
+        inputs = list(self.query(Input))
+        next((entry for entry in inputs if not entry.value), inputs[0]).focus()
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
@@ -83,7 +86,13 @@ class RequestForm(Dialog[Answers | None]):
 
 def asks_nothing(operation: Operation[Any], given: dict[str, Any]) -> bool:
     """Whether all that the operation needs is known already."""
-    return not operation.needs_reason and all(name in (*given, "version") for name in operation.request.model_fields)
+    fields = operation.request.model_fields.items()
+    return not operation.needs_reason and all(name in (*given, "version") or _only_one(info) for name, info in fields)
+
+
+def _only_one(info: FieldInfo) -> bool:
+    """Whether there is nothing to choose: one literal, which is the default."""
+    return get_origin(info.annotation) is Literal and len(get_args(info.annotation)) == 1 and not info.is_required()
 
 
 def _shown(info: FieldInfo) -> str:
