@@ -126,7 +126,8 @@ class TitleLine(Bar):
             if self._filter:
                 left.append((GAP + fit(self._filter, min(cells(self._filter), max(0, room // 3)), cut="middle"), "bad"))
             return [*left, (GAP + "! " + self._fault, "bad")], []
-        order = self._order if cells(self._order) + 1 <= room else ""
+        wanted = min(cells(self._filter), LEAST_CRUMBS)  # that much of the filter goes before the order
+        order = self._order if cells(self._order) + len(GAP) + 1 + wanted <= room else ""
         if self._filter:
             left.append((GAP + self._filter, "warn"))  # rows are hidden: not to be overlooked
         return left, [(GAP + order + " ", "muted")] if order else []

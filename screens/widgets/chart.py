@@ -1,0 +1,50 @@
+"""A chart on the screen: drawn again when its data or its size changed, painted only where it differs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import ClassVar
+
+from controlplane.charts import ChartSpec
+from controlplane.text import clean, fit
+from screens.widgets.painted import Line, Painted
+
+
+class Chart(Painted):
+    """Shows a `ChartSpec`; None: nothing was ever measured."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"chart--{name}" for name in ("text", "good", "bad", "warn", "muted")}
+    DEFAULT_CSS = """
+    Chart {
+        height: 1fr;
+        & > .chart--good { color: $text-success; }
+        & > .chart--bad { color: $text-error; text-style: bold; }
+        & > .chart--warn { color: $text-warning; }
+        & > .chart--muted { color: $text-muted; }
+    }
+    """
+
+    def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._ascii_only = ascii_only
+        self._spec: ChartSpec | None = None
+        self._words = ""
+        self._zone_offset = timedelta()
+
+    def show(self, spec: ChartSpec | None, zone_offset: timedelta = timedelta(), *, words: str = "no data") -> None:
+        """`zone_offset`: east of UTC, for the times. `words`: what to say instead of a chart when there is none."""
+        self._spec, self._zone_offset, self._words = spec, zone_offset, clean(words, 200)
+        self.repaint()
+
+    def lines(self) -> list[Line]:
+        width, height = self.size
+        if width < 1 or height < 1:
+            return []
+        if self._spec is None:
+            blank = (" " * width, self.look("chart--text"))
+            words = (fit(self._words, width, "centre"), self.look("chart--muted"))
+            return [(words,) if y == height // 2 else (blank,) for y in range(height)]
+        from screens.widgets.plot import draw  # plotext is imported when the first chart is drawn
+
+        drawn = draw(self._spec, width, height, self._zone_offset, ascii_only=self._ascii_only)
+        return [tuple((text, self.look(f"chart--{tone or 'text'}")) for text, tone in runs) for runs in drawn]

@@ -1,0 +1,171 @@
+"""The one place that knows plotext: a `ChartSpec` in, lines of text out.
+
+Its figure is one object for the whole process, so this runs on the event loop only; it is imported when first used.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from controlplane.charts import ChartSpec, Series, Threshold, Tone, decimate, known, sparkline
+from controlplane.text import cells, clean, fit, printable_ascii
+
+Run = tuple[str, Tone]
+"""Text of one tone."""
+
+LEAST_WIDTH, LEAST_HEIGHT = 24, 6
+COLOURS: dict[Tone, int] = {"": 7, "bad": 1, "good": 2, "warn": 3, "muted": 8}
+"""How a tone passes through plotext; every other colour is of its own frame, and plain."""
+TONES = {str(colour): tone for tone, colour in COLOURS.items()}
+MARKERS = ("braille", "•", "+", "x")
+ASCII_MARKERS = ("*", "o", "+", "x")
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+STEPS = (
+    *(MINUTE * n for n in (1, 2, 5, 10, 15, 30)),
+    *(HOUR * n for n in (1, 2, 3, 6, 12)),
+    *(DAY * n for n in (1, 2, 7, 14, 30, 90, 365)),
+)
+_CODES = re.compile("\x1b\\[([0-9;]*)m")
+
+
+def draw(
+    spec: ChartSpec, width: int, height: int, zone_offset: timedelta = timedelta(), *, ascii_only: bool = False
+) -> list[list[Run]]:
+    """`height` lines of `width` cells: the names, then the plot, with times in the zone `zone_offset` east of UTC.
+
+    Without any value it says so; where there is no room for a plot, a sparkline of each series stands for it.
+    """
+    if width < 1 or height < 1:
+        return []
+    values = [value for series in spec.series for value in series.ys if value is not None and known(value)]
+    if not values:
+        lines = _nothing(spec, width, height, zone_offset)
+    elif width < LEAST_WIDTH or height < LEAST_HEIGHT:
+        lines = [_small(series, width) for series in spec.series[:height]]
+    else:
+        markers = ASCII_MARKERS if ascii_only else MARKERS
+        lines = [_names(spec, markers, width), *_plot(spec, values, markers, width, height - 1, zone_offset)]
+    lines += [[(" " * width, "")] for _ in range(height - len(lines))]
+    return [[(_ascii(text), tone) for text, tone in line] for line in lines] if ascii_only else lines
+
+
+def _plot(
+    spec: ChartSpec, values: Sequence[float], markers: Sequence[str], width: int, height: int, offset: timedelta
+) -> list[list[Run]]:
+    import plotext
+
+    plotext.terminal.limit(False, False)
+    figure = plotext.figure
+    figure.clear.all()
+    figure.plot_size(width, height).canvas("default").legend(False)
+    levels = _levels(values, spec.thresholds, height)
+    figure.ruler("y").lim(levels[0], levels[-1]).ticks(levels, _numbers(levels, spec.unit))
+    times = _times(spec.x_from, spec.x_to, width, offset)
+    figure.ruler("x").lim(spec.x_from, spec.x_to).ticks(times, _clock_times(times, offset))
+    for line in spec.thresholds:
+        if levels[0] <= line.value <= levels[-1]:
+            figure.line(line.value, pixel=COLOURS[line.tone], style="dotted")
+    for number, series in enumerate(spec.series):
+        _add(figure, series, plotext.marker(markers[number % len(markers)], COLOURS[series.tone]), width)
+    return [_runs(line, width) for line in str(figure.build().string()).split("\n")[:height]]
+
+
+def _add(figure: Any, series: Series, marker: Any, width: int) -> None:
+    """Draw a line through the values, broken where one is not known."""
+    xs, ys = decimate(series.xs, series.ys, width)
+    there = [i for i, value in enumerate(ys) if known(value)]
+    signal = figure.signal([xs[i] for i in there], [ys[i] for i in there], marker=marker)
+    for place, i in enumerate(there):
+        signal.line(place, place > 0 and there[place - 1] == i - 1)
+    figure.draw(signal)
+
+
+def _runs(line: str, width: int) -> list[Run]:
+    """What plotext wrote, as text and tones; its own colours and backgrounds are dropped."""
+    runs: list[Run] = []
+    tone: Tone = ""
+    used = 0
+    for number, part in enumerate(_CODES.split(line)):
+        if number % 2 == 0:
+            text = part[: width - used]
+            used += len(text)
+            if text and runs and runs[-1][1] == tone:
+                runs[-1] = (runs[-1][0] + text, tone)
+            elif text:
+                runs.append((text, tone))
+        elif part.startswith("38;5;"):
+            tone = TONES.get(part.removeprefix("38;5;"), "")
+        elif part == "0":
+            tone = ""
+    return [*runs, (" " * (width - used), "")] if used < width else runs
+
+
+def _names(spec: ChartSpec, markers: Sequence[str], width: int) -> list[Run]:
+    """The series with what they are drawn in, and the lines that they are held against."""
+    named: list[Run] = []
+    for number, series in enumerate(spec.series):
+        mark = markers[number % len(markers)]
+        named.append((f"{'⠒' if mark == 'braille' else mark} {clean(series.name, 40)}  ", series.tone))
+    for line in spec.thresholds:
+        value = _numbers([line.value], spec.unit)[0]
+        named.append((f"┈ {clean(line.name, 40)} {value}  ", line.tone))
+    runs: list[Run] = []
+    for text, tone in named:
+        runs.append((text if cells(text) <= width else fit(text, width), tone))
+        width -= cells(runs[-1][0])
+    return [*runs, (" " * width, "")]
+
+
+def _nothing(spec: ChartSpec, width: int, height: int, offset: timedelta) -> list[list[Run]]:
+    begin, end = (f"{_moment(x, offset):%m-%d %H:%M}" for x in (spec.x_from, spec.x_to))
+    words: list[Run] = [(fit(f"no data from {begin} to {end}", width, "centre"), "muted")]
+    return [words if y == height // 2 else [(" " * width, "")] for y in range(height)]
+
+
+def _small(series: Series, width: int) -> list[Run]:
+    name = clean(series.name, 12)
+    return [(fit(f"{name} {sparkline(series.ys, width - cells(name) - 1)}", width), series.tone)]
+
+
+def _levels(values: Sequence[float], thresholds: Sequence[Threshold], height: int) -> list[float]:
+    """Round numbers from 0 (or below) to above all; a threshold counts only when the values come near it."""
+    top = max(values)
+    top = max([0.0, top, *(line.value for line in thresholds if line.value <= 2 * top)])
+    low = min(0.0, min(values))
+    rough = (top - low or 1.0) / max(1, min(5, (height - 3) // 2))
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * n for n in (1, 2, 5, 10) if power * n >= rough * 0.999)
+    return [step * n for n in range(math.floor(low / step), max(1, math.ceil(top / step - 0.001)) + 1)]
+
+
+def _numbers(levels: Sequence[float], unit: str) -> list[str]:
+    """As many decimals as it takes to tell them apart."""
+    step = levels[1] - levels[0] if len(levels) > 1 else abs(levels[0]) or 1.0
+    decimals = max(0, -math.floor(math.log10(step) + 0.001))
+    return [f"{level:,.{decimals}f}{clean(unit, 8)}" for level in levels]
+
+
+def _times(begin: float, end: float, width: int, offset: timedelta) -> list[float]:
+    """Round times of the zone, as many as have room."""
+    span, shift = max(end - begin, 1.0), offset.total_seconds()
+    step = next((step for step in STEPS if span / step <= max(1, width // 14)), STEPS[-1])
+    first = math.ceil((begin + shift) / step)
+    return [n * step - shift for n in range(first, math.floor((end + shift) / step) + 1)]
+
+
+def _clock_times(times: Sequence[float], offset: timedelta) -> list[str]:
+    """Hours and minutes; the date at midnight."""
+    moments = [_moment(time, offset) for time in times]
+    return [f"{at:%H:%M}" if (at.hour, at.minute) != (0, 0) else f"{at:%m-%d}" for at in moments]
+
+
+def _moment(seconds: float, offset: timedelta) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC) + offset
+
+
+def _ascii(text: str) -> str:
+    return printable_ascii(text.replace("┈", "."))

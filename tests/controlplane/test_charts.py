@@ -1,0 +1,70 @@
+"""Long series made small: no peak lost, no gap closed."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controlplane.charts import decimate, sparkline
+from controlplane.text import printable_ascii
+
+series = st.lists(st.none() | st.floats(-1e6, 1e6), min_size=1, max_size=300)
+
+
+@given(series, st.integers(1, 60))
+def test_peaks_stay_and_the_size_is_bounded(ys, columns):
+    xs, kept = decimate(range(len(ys)), ys, columns)
+    assert len(xs) == len(kept) <= 4 * columns
+    assert list(xs) == sorted(set(xs))
+    assert all(ys[int(x)] == y for x, y in zip(xs, kept, strict=True))
+    known = [y for y in ys if y is not None]
+    left = [y for y in kept if y is not None]
+    assert (min(left, default=None), max(left, default=None)) == (min(known, default=None), max(known, default=None))
+
+
+@given(st.integers(50, 300), st.data())
+def test_a_gap_of_two_columns_is_never_closed(size, data):
+    columns = 20
+    start = data.draw(st.integers(0, size - 1))
+    width = data.draw(st.integers(2 * size // columns + 1, size))
+    ys = [None if start <= i < start + width else 1.0 for i in range(size)]
+    xs, kept = decimate(range(size), ys, columns)
+    between = [i for i, y in enumerate(kept) if y is None]
+    assert between
+    assert all(start <= xs[i] < start + width for i in between)
+
+
+def test_a_short_series_is_left_alone():
+    assert decimate([1, 2, 3], [5, None, 7], 10) == ([1, 2, 3], [5, None, 7])
+
+
+def test_all_at_one_time_is_one_column():
+    xs, ys = decimate([7.0] * 100, [float(n) for n in range(100)], 4)
+    assert (min(ys), max(ys)) == (0.0, 99.0) and len(xs) <= 4
+
+
+def test_a_sparkline_shows_zero_as_the_least_and_the_unknown_as_a_blank():
+    assert sparkline([0, 7, None, 3.5, 7], 5) == "▁█ ▅█"
+    assert sparkline([5, 5], 4) == "  ██"
+    assert sparkline([0, 0], 2) == "▁▁"
+    assert sparkline([-1, 0, 1], 3) == "▁▅█"
+    assert sparkline([None, float("nan")], 2) == "  "
+    assert sparkline([], 3) == "   "
+    assert sparkline([1], 0) == ""
+
+
+def test_a_long_sparkline_keeps_its_peaks_and_its_newest_cell():
+    values = [1.0] * 100
+    values[37] = 9.0
+    assert sparkline(values, 10).count("█") == 1
+    assert len(sparkline(values, 10)) == 10
+    assert sparkline([*[0.0] * 99, 5.0], 10)[-1] == "█"
+
+
+def test_a_sparkline_without_utf8():
+    assert printable_ascii(sparkline([0, 7, None], 3)) == "_# "
+
+
+@given(series, st.integers(1, 40))
+def test_a_sparkline_has_its_width(values, width):
+    assert len(sparkline(values, width)) == width
