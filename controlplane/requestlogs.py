@@ -95,10 +95,10 @@ class RequestRow(NamedTuple):
 Parser = Callable[[bytes], RequestRow | Skip]
 
 TENANT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_ID = re.compile(
-    r"(?:[A-Za-z]{1,16}[-_])?(?:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|[0-9a-fA-F]{16,})"
-    r"|[0-9]+|(?=[a-fA-F]*[0-9])[0-9a-fA-F]{8,}"
-)
+_HEX = "[0-9a-fA-F]"
+_UUID = f"{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}"
+_ID = f"[0-9]+|(?:[A-Za-z]{{1,16}}[-_])?(?:{_UUID}|{_HEX}{{16,}})|(?=[a-fA-F]*[0-9]){_HEX}{{8,}}"
+_ID_PART = re.compile(rf"(?<=/)(?:{_ID})(?=/|$)")
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 
@@ -108,13 +108,14 @@ def route_of(path: str, tenant_id: str = "") -> str:
     An id is the tenant's own, a number, a UUID or a hexadecimal of at least 8 characters that is no word
     (a short prefix as in `srv_…` included).
     """
-    if origin := _ORIGIN.match(path):
-        path = path[origin.end() :] or "/"
-    path = path.partition("?")[0].partition("#")[0] or "/"
-    if len(path) > 4 * LONGEST_ROUTE:
-        path = path[: 4 * LONGEST_ROUTE]
-    parts = ["{id}" if part and (part == tenant_id or _ID.fullmatch(part)) else part for part in path.split("/")]
-    route = "/".join(parts)
+    if not path.startswith("/") and (origin := _ORIGIN.match(path)):
+        path = path[origin.end() :]
+    if "?" in path or "#" in path:
+        path = path.partition("?")[0].partition("#")[0]
+    path = path[: 4 * LONGEST_ROUTE] or "/"
+    route = _ID_PART.sub("{id}", path)
+    if tenant_id and tenant_id in route:
+        route = "/".join("{id}" if part == tenant_id else part for part in route.split("/"))
     return route if len(route) <= LONGEST_ROUTE else route[: LONGEST_ROUTE - 1] + "…"
 
 
@@ -135,23 +136,25 @@ class _Routes:
         return route
 
 
-def parser(log: Format, tenant_id: str | None = None) -> Parser:
-    """A parser for the lines of one log, without their line ends. `tenant_id`: whose requests a combined log holds."""
+def reader(log: Format, tenant_id: str | None = None) -> Callable[[str], RequestRow | Skip]:
+    """Reads lines that are known to be text without NUL and not too long: what `parser` makes sure of first."""
     if log is Format.OPENSTACK_NOVA:
-        return _guarded(_nova())
+        return _nova()
     if log is Format.COMBINED:
         assert tenant_id, "a combined log does not say whose requests it holds"
-        return _guarded(_combined(tenant_id))
-    return _guarded(_jsonl())
+        return _combined(tenant_id)
+    return _jsonl()
 
 
-def parse(log: Format, line: bytes | str, tenant_id: str | None = None) -> RequestRow | Skip:
-    """One line by itself; for many, keep a `parser`."""
-    return parser(log, tenant_id)(line.encode(errors="surrogateescape") if isinstance(line, str) else line)
+def parser(log: Format, tenant_id: str | None = None) -> Parser:
+    """A parser for the lines of one log, without their line ends. `tenant_id`: whose requests a combined log holds."""
+    return guarded(reader(log, tenant_id))
 
 
-def _guarded(read: Callable[[str], RequestRow | Skip]) -> Parser:
-    def guarded(line: bytes) -> RequestRow | Skip:
+def guarded(read: Callable[[str], RequestRow | Skip]) -> Parser:
+    """A reader that any bytes may be given to."""
+
+    def parse(line: bytes) -> RequestRow | Skip:
         if len(line) > LONGEST_LINE:
             return Skip.TOO_LONG
         if b"\0" in line:
@@ -161,7 +164,12 @@ def _guarded(read: Callable[[str], RequestRow | Skip]) -> Parser:
         except UnicodeDecodeError:
             return Skip.NOT_TEXT
 
-    return guarded
+    return parse
+
+
+def parse(log: Format, line: bytes | str, tenant_id: str | None = None) -> RequestRow | Skip:
+    """One line by itself; for many, keep a `parser`."""
+    return parser(log, tenant_id)(line.encode(errors="surrogateescape") if isinstance(line, str) else line)
 
 
 # The leading file name is there when several of nova's logs were merged into one.
@@ -175,7 +183,7 @@ _NOVA_MESSAGE = re.compile(_NOVA_START)
 
 def _nova() -> Callable[[str], RequestRow | Skip]:
     """nova's log has no zone: its times are taken as UTC, which is what OpenStack's services run in."""
-    routes, match, moment_of = _Routes(), _NOVA.fullmatch, datetime.fromisoformat
+    routes, match, moment_of, make = _Routes(), _NOVA.fullmatch, datetime.fromisoformat, tuple.__new__
 
     def read(line: str) -> RequestRow | Skip:
         found = match(line.rstrip())
@@ -193,8 +201,9 @@ def _nova() -> Callable[[str], RequestRow | Skip]:
         if request_id == "-" or len(request_id) > _TEXTS["request_id"]:
             request_id = None
         route, latency = routes(path, tenant_id), float(seconds) * 1000
-        return RequestRow(
-            tenant_id, None, route, method, int(status), latency, None, None, request_id, moment, int(size)
+        return make(
+            RequestRow,
+            (tenant_id, None, route, method, int(status), latency, None, None, request_id, moment, int(size)),
         )
 
     return read

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -56,7 +56,7 @@ class Stored:
 
 
 class Ledger:
-    """One connection's use of the ledger, in autocommit mode, by one thread at a time."""
+    """One connection's use of the ledger, in autocommit mode."""
 
     def __init__(self, connection: psycopg.Connection[TupleRow], *, create: bool, reason: str, request_id: str) -> None:
         self.connection = connection
@@ -103,13 +103,13 @@ class Ledger:
             self.tenants.update(row[0] for row in found)
         return self.tenants
 
-    def store(self, running: bytes, previous: bytes, chunk: Chunk) -> Stored:
-        """Store a new chunk, all of it or nothing."""
+    def store(self, running: bytes, previous: bytes, chunk: Chunk) -> Generator[None, None, Stored]:
+        """Store a new chunk, all of it or nothing. Pauses while the server works; it is done when it ends."""
         self._ensure_days(chunk.days)
         with self.connection.transaction():
             created = self._create_tenants(chunk.rows)
             left_out = {id: len(rows) for id, rows in chunk.rows.items() if id not in self.known_tenants(chunk.rows)}
-            rows = self._copy(chunk, left_out)
+            rows = yield from self._copy(chunk, left_out)
             self.connection.execute(
                 "INSERT INTO wf.import_chunks"
                 " (running, previous, size, lines, rows, ends_open, left_out, from_at, until_at, days)"
@@ -130,7 +130,7 @@ class Ledger:
         self.touched.append(running)
         return Stored(rows, created, left_out)
 
-    def store_left_out(self, known: Known, chunk: Chunk) -> Stored:
+    def store_left_out(self, known: Known, chunk: Chunk) -> Generator[None, None, Stored]:
         """Store the rows of a known chunk whose tenants were unknown then and are not now."""
         wanted = {id: rows for id, rows in chunk.rows.items() if id in known.left_out}
         self._ensure_days(chunk.days)
@@ -138,7 +138,7 @@ class Ledger:
             created = self._create_tenants(wanted)
             still = {id: len(rows) for id, rows in wanted.items() if id not in self.known_tenants(wanted)}
             chunk.rows = wanted
-            rows = self._copy(chunk, still)
+            rows = yield from self._copy(chunk, still)
             if rows:
                 self.connection.execute(
                     "UPDATE wf.import_chunks SET rows = rows + %s, left_out = %s, change_id = NULL WHERE running = %s",
@@ -164,10 +164,10 @@ class Ledger:
         )
         return ensure_tenants(self.connection.cursor(), missing)
 
-    def _copy(self, chunk: Chunk, left_out: dict[str, int]) -> int:
+    def _copy(self, chunk: Chunk, left_out: dict[str, int]) -> Generator[None, None, int]:
         rows = [row for id, rows in chunk.rows.items() if id not in left_out for row in rows]
         if rows:
-            copy_rows(self.connection.cursor(), rows)
+            yield from copy_rows(self.connection.cursor(), rows)
         return len(rows)
 
     def finish(self, totals: dict[str, Any], thing: str, tenant_id: str | None) -> None:

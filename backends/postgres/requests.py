@@ -12,12 +12,10 @@ import hashlib
 import threading
 import time
 import uuid
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, AnyStr
 
 import psycopg
 
@@ -28,18 +26,22 @@ from backends.postgres.refusals import refusal_of
 from controlplane.errors import NotFound, Refusal, Usage
 from controlplane.requestlogs import (
     FIRST_LINES,
+    LONGEST_LINE,
     TENANT_ID,
     Format,
     ImportReport,
     Progress,
     RequestRow,
     Skip,
+    guarded,
     is_whole,
-    parser,
+    reader,
 )
 from controlplane.text import clean
 
-SETTINGS = "-c statement_timeout=0 -c timezone=UTC -c idle_in_transaction_session_timeout=0"
+STRIDE = 400
+"""Lines that are parsed between two batches sent: fewer than a batch, so that sending keeps ahead."""
+SETTINGS = "-c statement_timeout=0 -c synchronous_commit=off -c timezone=UTC -c idle_in_transaction_session_timeout=0"
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def _check(job: LogImport) -> None:
 
 
 class _Import:
-    """One run. The main thread reads and parses; one more thread stores the chunk before, at the same time."""
+    """One run."""
 
     def __init__(
         self,
@@ -134,9 +136,11 @@ class _Import:
             request_id=job.request_id,
         )
         self.report = ImportReport(dry_run=job.dry_run)
-        self.parse, self.encode = parser(job.format, job.tenant_id), Encoder()
+        self.reads, self.encode = reader(job.format, job.tenant_id), Encoder()
+        self.parse = guarded(self.reads)
         self.line = 1  # of the next line that begins
         self.open_line = False  # the bytes to come still belong to the line before
+        self.storing: Iterator[None] = iter(())  # the chunk before: each step sends some of it
         self.first_of: dict[str, int] = {}  # tenant → the line of its first request
         self.started = time.monotonic()
 
@@ -202,39 +206,48 @@ class _Import:
             return
         chunk = self._read(data, ImportReport())
         if not self.job.dry_run:
-            self._count(self.ledger.store_left_out(known, chunk), chunk)
+            self.storing = self._stored_late(known, chunk)
+            self._end_storing()
+
+    def _stored_late(self, known: Known, chunk: Chunk) -> Iterator[None]:
+        self._count((yield from self.ledger.store_left_out(known, chunk)), chunk)
 
     # What is new
 
     def _store_rest(self, running: bytes) -> None:
-        pending: tuple[Future[Stored], Chunk] | None = None
+        """Read and parse a chunk while the server stores the one before."""
         fault: Refusal | None = None
-        with ThreadPoolExecutor(1, thread_name_prefix="import") as storing:
-            while fault is None and not self.stop.is_set() and self.file.fill(1):
-                data = self._whole_lines(self.file.take(self.file.next_cut()))
-                if self.job.strict:
-                    data, fault = self._up_to_fault(data)
-                if not data:
-                    break
-                chunk = self._read(data, self.report)
-                self.report.lines += chunk.lines
-                self._advance(chunk.lines, chunk.ends_open)
-                if pending:
-                    self._count(pending[0].result(), pending[1])
-                previous, running = running, _hash(running, data)
-                pending = storing.submit(self._store, running, previous, chunk), chunk
-            if pending:
-                self._count(pending[0].result(), pending[1])
+        while fault is None and not self.stop.is_set() and self.file.fill(1):
+            data = self._whole_lines(self.file.take(self.file.next_cut()))
+            if self.job.strict:
+                data, fault = self._up_to_fault(data)
+            if not data:
+                break
+            chunk = self._read(data, self.report)
+            self.report.lines += chunk.lines
+            self._advance(chunk.lines, chunk.ends_open)
+            self._end_storing()
+            previous, running = running, _hash(running, data)
+            self.storing = self._stored(running, previous, chunk)
+        self._end_storing()
         if fault is not None:
             raise fault
 
-    def _store(self, running: bytes, previous: bytes, chunk: Chunk) -> Stored:
-        if not self.job.dry_run:
-            return self.ledger.store(running, previous, chunk)
+    def _stored(self, running: bytes, previous: bytes, chunk: Chunk) -> Iterator[None]:
+        if self.job.dry_run:
+            self._count(self._would_store(chunk), chunk)
+        else:
+            self._count((yield from self.ledger.store(running, previous, chunk)), chunk)
+
+    def _end_storing(self) -> None:
+        for _ in self.storing:
+            pass
+
+    def _would_store(self, chunk: Chunk) -> Stored:
         unknown = set(chunk.rows) - self.ledger.known_tenants(chunk.rows)
         left_out = {} if self.job.create_tenants else {id: len(chunk.rows[id]) for id in unknown}
         rows = sum(map(len, chunk.rows.values())) - sum(left_out.values())
-        return Stored(rows, sorted(unknown - set(left_out)), left_out)
+        return Stored(rows, sorted(unknown - set(left_out) - set(self.report.created_tenants)), left_out)
 
     def _whole_lines(self, data: bytes) -> bytes:
         """Hold back a last line that is still being written, or was cut off: a later import finds it whole."""
@@ -249,7 +262,7 @@ class _Import:
     def _up_to_fault(self, data: bytes) -> tuple[bytes, Refusal | None]:
         """What comes before the first line that cannot be read, and the refusal to go further."""
         start = (data.find(b"\n") + 1 or len(data)) if self.open_line else 0
-        for number, line in enumerate(_lines(data[start:]), self.line):
+        for number, line in enumerate(_lines(data[start:], b"\n"), self.line):
             found = self.parse(line)
             if isinstance(found, Skip) and found.is_fault:
                 return data[:start], self._unreadable(found, number)
@@ -269,29 +282,37 @@ class _Import:
     def _read(self, data: bytes, report: ImportReport) -> Chunk:
         """Parse and encode a chunk; skipped lines are counted in the report."""
         start = (data.find(b"\n") + 1 or len(data)) if self.open_line else 0
-        lines = _lines(data[start:] if start else data)
+        parse, lines = self._parser_for(data[start:] if start else data)
         chunk = Chunk(len(data), len(lines), not data.endswith(b"\n"))
-        parse, encode, rows, days = self.parse, self.encode, chunk.rows, chunk.days
-        earliest, latest = datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)
+        encode, rows, times = self.encode, chunk.rows, []
         for number, line in enumerate(lines, self.line):
+            if not number % STRIDE:
+                next(self.storing, None)
             row = parse(line)
             if row.__class__ is not RequestRow:
-                report.skip(row, number)  # type: ignore[arg-type]
+                report.skip(row, number)
                 continue
-            tenant_id, at = row[0], row[9]
-            mine = rows.get(tenant_id)
+            mine = rows.get(row[0])
             if mine is None:
-                mine = rows[tenant_id] = []
-                self.first_of.setdefault(tenant_id, number)
+                mine = rows[row[0]] = []
+                self.first_of.setdefault(row[0], number)
             mine.append(encode(row))
-            days.add(at.toordinal())
-            if at < earliest:
-                earliest = at
-            if at > latest:
-                latest = at
-        if days:
-            chunk.from_at, chunk.until_at = earliest, latest
+            times.append(row[9])
+        if times:
+            chunk.from_at, chunk.until_at = min(times), max(times)
+            alone = chunk.from_at.date() == chunk.until_at.date()
+            chunk.days = {chunk.from_at.toordinal()} if alone else {time.toordinal() for time in times}
         return chunk
+
+    def _parser_for(self, data: bytes) -> tuple[Callable[[Any], Any], list[Any]]:
+        """The chunk's lines with their parser: as text at once where all of it is, else one by one."""
+        try:
+            lines = _lines(data.decode(), "\n")
+        except UnicodeDecodeError:
+            return self.parse, _lines(data, b"\n")
+        if b"\0" in data or max(map(len, lines), default=0) * 4 > LONGEST_LINE:
+            return self.parse, _lines(data, b"\n")
+        return self.reads, lines
 
     def _advance(self, lines: int, ends_open: bool) -> None:
         self.line += lines
@@ -347,8 +368,8 @@ def _hash(running: bytes, data: bytes | memoryview) -> bytes:
     return hashed.digest()
 
 
-def _lines(data: bytes) -> list[bytes]:
-    lines = data.split(b"\n")
+def _lines(data: AnyStr, end: AnyStr) -> list[AnyStr]:
+    lines = data.split(end)
     if not lines[-1]:
         lines.pop()
     return lines
