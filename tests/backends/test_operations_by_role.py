@@ -1,0 +1,123 @@
+"""Every operation as every role, past the registry's own check: the home must answer what the registry says."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from backends.postgres.home import Home
+from controlplane.audit import Record
+from controlplane.changes import Intent
+from controlplane.errors import NotPermitted
+from controlplane.operations import Call, execute
+from controlplane.registry import named, operations
+from controlplane.roles import ROLES, Role, allows
+from tests.backends.runs import opened
+from tests.postgres import Database, Server
+
+ESTATE = """
+SELECT wf.begin_change('test.estate', 'before the test', 'estate');
+INSERT INTO wf.tenants (id, name, owner_email) SELECT id, id, 'ada@lovelace.example'
+  FROM unnest(ARRAY['active', 'suspended', 'deleted', 'due', 'protected']) id;
+UPDATE wf.tenants SET protected = true WHERE id = 'protected';
+UPDATE wf.tenants SET status = 'suspended', suspended_at = now(), suspension_reason = 'unpaid' WHERE id = 'suspended';
+UPDATE wf.tenants SET status = 'pending_deletion', deleted_from = 'active', deleted_at = now(),
+  purge_after = now() + interval '2 days' WHERE id IN ('deleted', 'due');
+ALTER TABLE wf.tenants DISABLE TRIGGER guard;
+UPDATE wf.tenants SET purge_after = now() - interval '1 day' WHERE id = 'due';
+ALTER TABLE wf.tenants ENABLE TRIGGER guard;
+INSERT INTO wf.projects (tenant_id, id, name) VALUES ('active', 'web', 'Web'), ('active', 'old', 'Old');
+UPDATE wf.projects SET status = 'archived', archived_at = now() WHERE id = 'old';
+INSERT INTO wf.runs (operation, per_second, breaker_share) VALUES ('tenants.suspend', 1, 1), ('tenants.suspend', 1, 1);
+UPDATE wf.runs SET state = 'paused' WHERE id = 2;
+SELECT wf.put_operator('leaving', 'viewer', NULL);
+"""
+
+EXAMPLES: dict[str, Record] = {
+    "operators.add": {"name": "joining", "role": "viewer"},
+    "operators.remove": {"name": "leaving"},
+    "projects.archive": {"tenant_id": "active", "id": "web"},
+    "projects.create": {"tenant_id": "active", "id": "new"},
+    "projects.rename": {"tenant_id": "active", "id": "web", "name": "Renamed"},
+    "projects.restore": {"tenant_id": "active", "id": "old"},
+    "runs.pause": {"id": 1},
+    "runs.resume": {"id": 2},
+    "runs.stop": {"id": 1},
+    "tenants.apply": {"tenants": [{"id": "applied"}, {"id": "active", "plan": "growth"}]},
+    "tenants.create": {"id": "created"},
+    "tenants.delete": {"id": "active"},
+    "tenants.edit": {"id": "active", "owner_email": "", "metadata": {"a": 1}},
+    "tenants.protect": {"id": "active"},
+    "tenants.purge": {"id": "due"},
+    "tenants.rename": {"id": "active", "name": "Renamed"},
+    "tenants.restore": {"id": "deleted"},
+    "tenants.resume": {"id": "suspended"},
+    "tenants.reveal": {"id": "active"},
+    "tenants.suspend": {"id": "active"},
+    "tenants.unprotect": {"id": "protected"},
+}
+"""A request of each operation that fits the estate. A new operation needs one here."""
+
+
+@pytest.fixture(scope="module")
+def estate(postgres_server: Server, template_database: str):
+    database = postgres_server.create(template=template_database)
+    with psycopg.connect(database.owner) as connection:
+        connection.execute(ESTATE)
+    yield database
+    postgres_server.drop(database)
+
+
+def test_every_operation_has_an_example() -> None:
+    assert set(EXAMPLES) == set(operations())
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_the_home_permits_what_the_registry_says(estate: Database, role: Role) -> None:
+    async with opened(estate.login(role)) as home:
+        assert home.actor.role == role
+        answers = {name: await permitted(home, name) for name in operations()}
+    assert answers == {name: allows(role, operation.role) for name, operation in operations().items()}
+
+
+async def permitted(home: Home, name: str) -> bool:
+    """Whether the home lets the operation be run; what it does is rolled back. Any other refusal is a fault here."""
+    operation = named(name)
+    try:
+        async with home.change(Intent(name, f"try {name}", "", "as the test says", dry_run=True)) as change:
+            await operation.run(change, operation.parse(EXAMPLES[name]))
+            assert await change.rows(), f"{name} leaves no row in the trail"
+    except NotPermitted:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_the_registry_refuses_before_the_home_does(estate: Database, role: Role) -> None:
+    async with opened(estate.login(role)) as home:
+        for name, operation in operations().items():
+            call = Call("as the test says", dry_run=True)
+            if allows(role, operation.role):
+                await execute(home, operation, operation.parse(EXAMPLES[name]), call)
+                continue
+            with pytest.raises(NotPermitted) as refused:
+                await execute(home, operation, operation.parse(EXAMPLES[name]), call)
+            assert refused.value.code == "role_too_low"
+
+
+async def test_a_worker_may_do_nothing_that_a_person_does(estate: Database) -> None:
+    async with opened(estate.login("worker")) as home:
+        for name, operation in operations().items():
+            with pytest.raises(NotPermitted):
+                async with home.change(Intent(name, f"{name}-worker", "", "x", dry_run=True)) as change:
+                    await operation.run(change, operation.parse(EXAMPLES[name]))
+
+
+async def test_nobody_without_a_role_gets_in(estate: Database) -> None:
+    conninfo = estate.login("viewer")
+    with psycopg.connect(estate.owner) as connection:
+        connection.execute("CREATE ROLE stranger LOGIN PASSWORD 'for tests only'")
+    with pytest.raises(NotPermitted) as refused:
+        async with opened(conninfo.replace("user=t_viewer", "user=stranger")):
+            raise AssertionError
+    assert refused.value.code in ("not_permitted", "not_an_operator")
