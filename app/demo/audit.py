@@ -1,0 +1,143 @@
+"""What the people of the demonstration do: real operations with real reasons, so that the trail is real.
+
+A trail cannot be written into the past, not even here: all of it happens when it happens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
+
+from app.demo.estate import Estate, Firm
+from app.demo.site import WORKER, Site
+from backends.postgres.home import Home
+from controlplane.errors import Refusal
+from controlplane.operations import Call, execute
+from controlplane.registry import named
+
+TICKETS = (
+    "asked for by the owner, ticket SUP-{}",
+    "contract amendment, CRM note {}",
+    "found while looking into INC-{}",
+    "agreed with the account manager, mail of ticket SUP-{}",
+)
+SUSPENDING = (
+    "unpaid since 45 days, reminder {} unanswered",
+    "requests from a leaked key, INC-{}",
+    "load test without notice, SUP-{}",
+)
+AWAY_AT_MOST = 3
+"""So many tenants are suspended by live operations at a time."""
+
+Step = tuple[str, str, dict[str, Any], str]
+"""Who, the operation, its request, the reason."""
+
+
+def seed(estate: Estate, site: Site) -> None:
+    site.report("people: what ana, ben and chi did")
+    asyncio.run(_do_all(site, list(steps(estate))))
+
+
+async def _do_all(site: Site, todo: list[Step]) -> None:
+    async with people(site) as homes:
+        for step in todo:
+            await do(homes, step)
+
+
+def steps(estate: Estate) -> list[Step]:
+    """A shift's work: two tenants are being deleted at its end."""
+    rng = estate.random("audit")
+    firms = rng.sample(_open(estate), 16)
+    found: list[Step] = []
+    for who, firm in zip(["ana", "ben", "ana", "ben", "ana", "ben"], firms, strict=False):
+        found.append((who, "tenants.edit", {"id": firm.id, "metadata": _note(rng)}, _reason(rng, TICKETS)))
+    for firm in firms[6:9]:
+        found.append(("ben", "tenants.suspend", {"id": firm.id}, _reason(rng, SUSPENDING)))
+    found.append(("ana", "tenants.resume", {"id": firms[6].id}, "paid in full"))
+    found.append(
+        ("ana", "tenants.rename", {"id": firms[9].id, "name": f"{firms[9].name} Group"}, "merger, CRM note 812")
+    )
+    found.append(("chi", "tenants.protect", {"id": firms[10].id}, "reference customer"))
+    found.append(("ana", "tenants.reveal", {"id": firms[11].id}, "calling the owner about INC-41"))
+    found.append(("ana", "projects.create", {"tenant_id": firms[12].id, "id": "pilot", "name": "Pilot"}, ""))
+    found.append(("ben", "projects.archive", {"tenant_id": firms[13].id, "id": firms[13].projects[0].id}, "replaced"))
+    for firm, days in zip(firms[14:], (30, 7), strict=True):
+        reason = f"the owner asked for deletion, SUP-{rng.randrange(1000, 9999)}"
+        found.append(("chi", "tenants.delete", {"id": firm.id, "retention_days": days}, reason))
+    return found
+
+
+def _open(estate: Estate) -> list[Firm]:
+    """Tenants that nobody would mind to see changed: not the large ones, not those with a part to play."""
+    return [
+        firm
+        for firm in estate.firms
+        if firm.plan in ("trial", "starter", "growth")
+        and (firm.name.isascii() and firm.name.isprintable())
+        and not (firm.protected or firm.suspended_at or firm.id in (estate.noisy, estate.failing))
+    ]
+
+
+def _note(rng: random.Random) -> dict[str, Any]:
+    return {"crm": f"ACC-{rng.randrange(10_000, 99_999)}", "seats": rng.randint(1, 80)}
+
+
+def _reason(rng: random.Random, phrases: tuple[str, ...]) -> str:
+    return rng.choice(phrases).format(rng.randrange(1000, 9999))
+
+
+@asynccontextmanager
+async def people(site: Site) -> AsyncIterator[dict[str, Home]]:
+    """A home for each of the people, opened as themselves."""
+    async with AsyncExitStack() as stack:
+        homes = {}
+        for name, conninfo in site.logins.items():
+            if name != WORKER:
+                homes[name] = Home(conninfo, connections=1, conversation=f"demo {name}")
+                await homes[name].open()
+                stack.push_async_callback(homes[name].close)
+        yield homes
+
+
+async def do(homes: dict[str, Home], step: Step) -> None:
+    who, name, request, reason = step
+    operation = named(name)
+    await execute(homes[who], operation, operation.parse(request), Call(reason))
+
+
+class Shift:
+    """One operation now and then, as long as the demonstration runs."""
+
+    def __init__(self, estate: Estate) -> None:
+        self._rng = estate.random("shift")
+        self._firms = _open(estate)
+        self._away: list[str] = []
+
+    def pause(self) -> float:
+        """Seconds until the next operation."""
+        return self._rng.uniform(20, 40)
+
+    async def act(self, homes: dict[str, Home]) -> None:
+        """What somebody at a console did meanwhile may be in its way: then nothing happens."""
+        rng = self._rng
+        firm, who = rng.choice(self._firms), rng.choice(("ana", "ben"))
+        choices: list[Callable[[], Step]] = [
+            lambda: (who, "tenants.edit", {"id": firm.id, "metadata": _note(rng)}, _reason(rng, TICKETS)),
+            lambda: (who, "tenants.rename", {"id": firm.id, "name": _renamed(firm, rng)}, _reason(rng, TICKETS)),
+            lambda: self._suspend_or_resume(who, firm),
+        ]
+        with suppress(Refusal):
+            await do(homes, rng.choice(choices)())
+
+    def _suspend_or_resume(self, who: str, firm: Firm) -> Step:
+        if len(self._away) >= AWAY_AT_MOST or (self._away and self._rng.random() < 0.5):
+            return who, "tenants.resume", {"id": self._away.pop(0)}, "settled with the owner"
+        self._away.append(firm.id)
+        return who, "tenants.suspend", {"id": firm.id}, _reason(self._rng, SUSPENDING)
+
+
+def _renamed(firm: Firm, rng: random.Random) -> str:
+    return f"{firm.name}{rng.choice(('', ' Group', ' Europe', ' International'))}"

@@ -1,0 +1,144 @@
+"""The process behind a demonstration: `python -m app.demo.caretaker SEED [FOLDER]`.
+
+It brings the home up, fills it and keeps writing traffic, and ends when its stdin does: then whoever started it is
+gone, in whatever way. At its end it stops the server and, unless a FOLDER was named, takes the folder away. What it
+does is told on stdout, one JSON object per line: `say`; `ready` with the home's folder; or `refused`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from app.demo import folders
+from backends.embedded.server import Credentials, EmbeddedHome
+from controlplane.errors import Refusal
+
+# What a crash of the machine would lose is thrown away anyway.
+CARELESS = ("fsync = off", "full_page_writes = off", "synchronous_commit = off")
+
+
+def main(seed: int, kept: Path | None) -> None:
+    _end_with_parent()
+    try:
+        with _folder(kept) as folder:
+            perform(seed, folder, careless=kept is None)
+    except Refusal as refusal:
+        tell(refused={"code": refusal.code, "message": refusal.message, "hint": refusal.hint})
+    except Exception as error:
+        from app.faults import write
+
+        where = write(traceback.format_exc())
+        words = {"message": f"The demonstration stopped: {type(error).__name__}.", "hint": f"More is in {where}."}
+        tell(refused={"code": "demo_failed", **words})
+
+
+def tell(**what: Any) -> None:
+    with contextlib.suppress(OSError):  # nobody listens any more
+        print(json.dumps(what), flush=True)
+
+
+def report(words: str) -> None:
+    tell(say=f"preparing the demonstration: {words}")
+
+
+def _end_with_parent() -> None:
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # they are meant for the program on the screen
+    signal.signal(signal.SIGTERM, _end)
+
+    def wait() -> None:
+        while os.read(0, 4096):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    Thread(target=wait, daemon=True).start()
+
+
+def _end(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough; what follows must not be disturbed
+    raise SystemExit
+
+
+@contextmanager
+def _folder(kept: Path | None) -> Iterator[Path]:
+    """Where the home is. Afterwards the server is stopped, and the folder gone if it was ours."""
+    if kept is not None:
+        try:
+            yield kept
+        finally:
+            EmbeddedHome(kept).stop()
+        return
+    folders.sweep()
+    folder, held = folders.make()
+    try:
+        yield folders.home(folder)
+    finally:
+        folders.remove(folder)
+        os.close(held)
+
+
+def perform(seed: int, folder: Path, *, careless: bool) -> None:
+    report("a PostgreSQL of its own")
+    credentials = EmbeddedHome(folder).ensure()
+    owner = credentials.owner_conninfo()
+    site, estate = _set_up(seed, credentials, careless)
+    from app.demo import loading, traffic
+
+    if _is_loaded(owner):
+        tell(ready=str(folder))
+    else:
+        loading.check(owner)
+        loading.load(estate, site, first=lambda: tell(ready=str(folder)))
+    asyncio.run(_until_told(traffic.run(estate, site)))
+
+
+def _set_up(seed: int, credentials: Credentials, careless: bool) -> Any:
+    import psycopg
+
+    from app.demo.estate import make
+    from app.demo.site import open_site
+    from backends.postgres.migrate import migrate
+
+    owner = credentials.owner_conninfo()
+    if careless:
+        with psycopg.connect(owner, autocommit=True) as connection:
+            for setting in CARELESS:
+                connection.execute(f"ALTER SYSTEM SET {setting}".encode())
+            connection.execute("SELECT pg_reload_conf()")
+    report("its tables")
+    migrate(owner, admin=credentials.login_user)
+    return open_site(owner, report), make(seed, datetime.now(UTC))
+
+
+def _is_loaded(owner: str) -> bool:
+    import psycopg
+
+    with psycopg.connect(owner) as connection:
+        return connection.execute(
+            "SELECT EXISTS (SELECT FROM wf.changes WHERE operation = 'demo.load')"
+        ).fetchone() == (True,)
+
+
+async def _until_told(traffic: Any) -> None:
+    task = asyncio.ensure_future(traffic)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None)

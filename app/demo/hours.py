@@ -1,0 +1,199 @@
+"""Thirty days of requests by the hour, as the roll-up would have left them."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import cache, partial
+from statistics import fmean
+from struct import Struct, pack
+from typing import Any, LiteralString
+
+import psycopg
+
+from app.demo import shape
+from app.demo.estate import HISTORY, REGIONS, Estate, Firm
+from app.demo.site import Site
+from backends.postgres.copying import HEADER, TRAILER
+from controlplane.telemetry import GROWTH, bucket_of, value_of
+
+# What a histogram is made of is parsed once, not once for each of the hours that have it: that is most of the time.
+TABLES = """
+CREATE TEMP TABLE demo_shapes (
+  shape integer PRIMARY KEY, total float8, largest real, buckets smallint[], counts integer[]);
+CREATE TEMP TABLE demo_hours (
+  tenant_id text, route text, hour timestamptz, n integer, errors_4xx integer, errors_5xx integer, shape integer)
+"""
+FILL = """
+INSERT INTO wf.request_hours
+SELECT tenant_id, route, hour, n, errors_4xx, errors_5xx, total, largest, buckets, counts
+FROM demo_hours JOIN demo_shapes USING (shape);
+TRUNCATE demo_hours
+"""
+FIRMS_AT_ONCE = 20
+EPOCH = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp())
+MIDDLE_MS = 100.0
+MIDDLE = tuple(bucket_of(MIDDLE_MS * factor) for factor in shape.SPREAD)
+"""The buckets of a thousand requests with a median of 100 ms; other medians only move them."""
+MOST_POINTS = 80
+"""Of so many requests the latencies differ; more repeat them."""
+_int2, _int4 = 21, 23  # the types' numbers in PostgreSQL
+_numbers = Struct(">iqiiiiiiii").pack
+
+
+def seed(estate: Estate, site: Site) -> None:
+    shapes, weather = Shapes(), Weather(estate)
+    with psycopg.connect(site.owner, autocommit=True, options="-c timezone=UTC") as connection:
+        _make_months(connection, estate)
+        connection.execute(TABLES)
+        stored: Future[None] = Future()
+        stored.set_result(None)
+        with ThreadPoolExecutor(1) as storing:  # while the next ones are being made
+            for first in range(0, len(estate.firms), FIRMS_AT_ONCE):
+                site.report(f"history: thirty days of {first} of {len(estate.firms)} tenants")
+                firms = estate.firms[first : first + FIRMS_AT_ONCE]
+                cells = [cell for firm in firms for cell in cells_of(weather, firm, shapes)]
+                stored.result()
+                stored = storing.submit(_store, connection, shapes.take_new(), cells)
+            stored.result()
+        connection.execute("ANALYZE wf.request_hours")
+
+
+def _store(connection: psycopg.Connection, shapes: list[bytes], cells: list[bytes]) -> None:
+    with connection.transaction():
+        _copy(connection, "demo_shapes", shapes)
+        _copy(connection, "demo_hours", cells)
+        connection.execute(FILL)
+
+
+def _copy(connection: psycopg.Connection, table: LiteralString, rows: list[bytes]) -> None:
+    with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN (FORMAT binary)") as copy:
+        copy.write(HEADER)
+        copy.write(b"".join(rows))
+        copy.write(TRAILER)
+
+
+def _make_months(connection: psycopg.Connection, estate: Estate) -> None:
+    connection.execute(
+        "SELECT wf.make_partition('request_hours', 'hour', to_char(m, 'YYYYMM'), m, m + interval '1 month')"
+        " FROM generate_series(date_trunc('month', %s::timestamptz), %s, interval '1 month') m",
+        [estate.now - HISTORY, estate.now],
+    )
+
+
+class Weather:
+    """What the hours of history were like in each region. `slow`: how many buckets the latencies moved by."""
+
+    def __init__(self, estate: Estate) -> None:
+        self.estate = estate
+        end = int(estate.now.timestamp()) // 3600
+        self.hours = range(end - int(HISTORY.total_seconds()) // 3600, end)  # raw requests fill the hour of `now`
+        self.at = [shape.samples(hour) for hour in self.hours]
+        self.slow = {region: list(map(_moved, self.means(shape.slowness, region))) for region in REGIONS}
+        self.busy = {region: [fmean(map(partial(shape.daily, region), at)) for at in self.at] for region in REGIONS}
+
+    def means(self, of: Callable[[Estate, Any, float], float], what: Any) -> list[float]:
+        return [fmean([of(self.estate, what, moment) for moment in at]) for at in self.at]
+
+    def alive(self, firm: Firm) -> list[int]:
+        """The hours, counted from the first, in which a tenant was there and not suspended."""
+        born = math.ceil(firm.created_at.timestamp() / 3600)
+        gone = int(firm.suspended_at.timestamp() / 3600) if firm.suspended_at else self.hours.stop
+        return [n for n, hour in enumerate(self.hours) if born <= hour < gone]
+
+    def failing(self, firm: Firm) -> list[float]:
+        if firm.id != self.estate.failing and firm.region != shape.OUTAGE_REGION:
+            return [firm.server_errors] * len(self.hours)
+        return self.means(shape.failing, firm)
+
+    def demand(self, firm: Firm) -> list[float]:
+        if firm.id == self.estate.noisy:
+            return self.means(shape.demand, firm)
+        return [firm.rate * factor for factor in self.busy[firm.region]]
+
+
+def cells_of(weather: Weather, firm: Firm, shapes: Shapes) -> Iterator[bytes]:
+    """The rows of a tenant's routes, encoded."""
+    rng = weather.estate.random(f"hours of {firm.id}")
+    slow, wrong, rates = weather.slow[firm.region], weather.failing(firm), weather.demand(firm)
+    alive = weather.alive(firm)
+    for route in firm.routes:
+        start = pack(">h", 7) + _text(firm.id) + _text(route.path)
+        base = _moved(route.median_ms / MIDDLE_MS)
+        for n in alive:
+            expected = rates[n] * route.share * 3600
+            count = _rounded(expected + (expected**0.5 + 0.05 * expected) * (rng.random() - 0.5) * 3.4)
+            if count > 0:
+                chance = rng.random()
+                server = int(count * wrong[n] + chance)
+                client = min(count - server, int(count * firm.client_errors + 1 - chance))
+                shape_number = shapes.number(count, base + slow[n] + int(chance * 5) - 2)
+                moment = (3600 * weather.hours[n] - EPOCH) * 1_000_000
+                yield start + _numbers(8, moment, 4, count, 4, client, 4, server, 4, shape_number)
+
+
+def _rounded(count: float) -> int:
+    """To two digits and a half, so that few numbers occur often."""
+    whole = int(count + 0.5)
+    return whole if whole <= 64 else whole - whole % (1 << (whole.bit_length() - 6))
+
+
+def _moved(factor: float) -> int:
+    """By how many buckets latencies move that are multiplied."""
+    return round(math.log(factor) / math.log(GROWTH))
+
+
+class Shapes:
+    """Histograms, numbered as they are met."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[int, int], int] = {}
+        self._new: list[bytes] = []
+
+    def number(self, count: int, moved: int) -> int:
+        """Of `count` requests whose latencies are `moved` buckets from those with a median of 100 ms."""
+        found = self._numbers.get((count, moved))
+        if found is None:
+            found = self._numbers[count, moved] = len(self._numbers)
+            self._new.append(pack(">hii", 5, 4, found) + _latencies(count, moved))
+        return found
+
+    def take_new(self) -> list[bytes]:
+        """The rows of those that came since the last time."""
+        new, self._new = self._new, []
+        return new
+
+
+def _latencies(count: int, moved: int) -> bytes:
+    """Sum, largest, buckets, counts."""
+    buckets, counts, total = _unmoved(count)
+    largest = value_of(buckets[-1] + moved)
+    moved_buckets = _array("h", _int2, [bucket + moved for bucket in buckets])
+    return pack(">idif", 8, total * GROWTH**moved, 4, largest) + moved_buckets + counts
+
+
+@cache
+def _unmoved(count: int) -> tuple[list[int], bytes, float]:
+    """The buckets, the column of counts, and the sum of so many latencies with a median of 100 ms."""
+    points = min(count, MOST_POINTS)
+    found = Counter(MIDDLE[int((n + 0.5) * len(MIDDLE) / points)] for n in range(points))
+    buckets = sorted(found)
+    counts = [found[bucket] * count // points for bucket in buckets]
+    counts[counts.index(max(counts))] += count - sum(counts)
+    total = sum(value_of(bucket) * seen for bucket, seen in zip(buckets, counts, strict=True))
+    return buckets, _array("i", _int4, counts), total
+
+
+def _array(kind: str, oid: int, values: list[int]) -> bytes:
+    size = 2 if kind == "h" else 4
+    flat = [part for value in values for part in (size, value)]
+    body = pack(f">iiiii{f'i{kind}' * len(values)}", 1, 0, oid, len(values), 1, *flat)
+    return pack(">i", len(body)) + body
+
+
+def _text(value: str) -> bytes:
+    encoded = value.encode()
+    return pack(">i", len(encoded)) + encoded

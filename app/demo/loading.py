@@ -1,0 +1,59 @@
+"""Put the estate into an empty home: first what a person looks at first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import psycopg
+
+from app.demo import audit, hours, requests, tenants
+from app.demo.estate import Estate, make
+from app.demo.site import Site, open_site
+from controlplane.errors import Conflict, NotPermitted
+
+DEFAULT_SEED = 7
+FIRST = (tenants.seed,)
+"""What the console opens on. The rest comes while a person looks at it."""
+THEN = (requests.seed, audit.seed, hours.seed)
+
+
+def check(owner: str) -> None:
+    """Raises NotPermitted `demo_needs_owner`, Conflict `demo_home_not_empty`."""
+    with psycopg.connect(owner) as connection:
+        query = "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = 'wf.tenants'::regclass"
+        if connection.execute(query).fetchone() != (True,):
+            raise NotPermitted(
+                "demo_needs_owner",
+                "History is written past the operations, and that only the owner of the home may do.",
+                "See it in a home of its own: watchfloor demo",
+            )
+        if connection.execute("SELECT EXISTS (SELECT FROM wf.tenants WHERE id <> 'default')").fetchone() == (True,):
+            raise Conflict(
+                "demo_home_not_empty",
+                "The home has tenants already: the demonstration is only loaded into an empty one.",
+                "See it in a home of its own: watchfloor demo",
+            )
+
+
+def load(estate: Estate, site: Site, first: Callable[[], None] = lambda: None) -> None:
+    """Fill an empty home. `first` is called when the tenants are there."""
+    for seed in FIRST:
+        seed(estate, site)
+    first()
+    for seed in THEN:
+        seed(estate, site)
+
+
+async def load_demonstration(owner: str, report: Callable[[str], None], seed: int = DEFAULT_SEED) -> None:
+    """Load the estate into a home that has no tenant but `default`; it stands still, nothing writes on.
+
+    `owner` is the conninfo of the home's owner; `report` is called from a thread. Raises NotPermitted, Conflict.
+    """
+
+    def work() -> None:
+        check(owner)
+        load(make(seed, datetime.now(UTC)), open_site(owner, report))
+
+    await asyncio.to_thread(work)

@@ -1,0 +1,59 @@
+"""Where the demonstration is put: a home, reached as its owner and as the people of the estate."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from controlplane.errors import Conflict
+
+WORKER = "demo_traffic"
+PEOPLE = {"ana": "operator", "ben": "operator", "chi": "admin", WORKER: "worker"}
+
+
+@dataclass(frozen=True)
+class Site:
+    """`owner` and `logins` (by name) are conninfos. A noun's `seed(estate, site)` fills in what is its own."""
+
+    owner: str = field(repr=False)
+    logins: Mapping[str, str] = field(repr=False)
+    report: Callable[[str], None]
+
+    @contextmanager
+    def change(self, operation: str, reason: str) -> Iterator[psycopg.Connection]:
+        """A transaction as the owner whose rows in the trail say what it was."""
+        with change(self.owner, operation, reason) as connection:
+            yield connection
+
+
+@contextmanager
+def change(owner: str, operation: str, reason: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(owner, options="-c timezone=UTC") as connection:
+        connection.execute("SELECT wf.begin_change(%s, %s, %s)", [operation, reason, f"demo-{uuid.uuid4().hex}"])
+        yield connection
+
+
+def open_site(owner: str, report: Callable[[str], None]) -> Site:
+    """Make the people's logins, with passwords that only this program knows. Raises Conflict `demo_login_taken`."""
+    passwords = {name: secrets.token_urlsafe(18) for name in PEOPLE}
+    with change(owner, "operators.add", "the people of the demonstration") as connection:
+        taken = connection.execute(
+            "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s) AND rolname NOT IN (SELECT name FROM wf.operators)",
+            [list(PEOPLE)],
+        ).fetchone()
+        if taken:
+            raise Conflict(
+                "demo_login_taken",
+                f"The server has a login {taken[0]} already, and the demonstration brings its own.",
+                "See it in a home of its own: watchfloor demo",
+            )
+        for name, role in PEOPLE.items():
+            verifier = connection.pgconn.encrypt_password(passwords[name].encode(), name.encode(), b"scram-sha-256")
+            connection.execute("SELECT wf.put_operator(%s, %s, %s)", [name, role, verifier.decode()])
+    return Site(owner, {name: make_conninfo(owner, user=name, password=passwords[name]) for name in PEOPLE}, report)

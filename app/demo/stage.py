@@ -1,0 +1,113 @@
+"""`watchfloor demo`: the console on a demonstration that a process of its own prepares and keeps alive."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from controlplane.errors import Refusal
+
+if TYPE_CHECKING:
+    from app.contexts import Context
+
+DEFAULT_SEED = 7
+SECONDS_TO_END = 30.0
+NO_SCREEN = 2
+
+
+def run(words: Sequence[str] = ()) -> int:
+    """Show the demonstration until the person leaves; nothing of it runs or is on disk afterwards. The exit code."""
+    import themes
+    from app.console import show
+    from app.settings import load
+    from screens.widgets.plain import why_not_a_screen
+
+    asked = _arguments(words)
+    if why := why_not_a_screen():
+        print(f"The demonstration needs a terminal to draw on: {why}. Run it in one.", file=sys.stderr)
+        return NO_SCREEN
+    settings = load(themes=themes.NAMES)
+    with Stage(asked.seed, asked.keep) as stage:
+        return show(settings, stage.open_context)
+
+
+def _arguments(words: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("watchfloor demo", description="The console on a throw-away home that is alive.")
+    parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="another number is another estate")
+    parser.add_argument("--keep", type=_folder, metavar="FOLDER", help="keep the home in FOLDER, to open it later")
+    return parser.parse_args(list(words))
+
+
+def _folder(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+class Stage:
+    """The caretaker process, as long as the block runs: it ends when we do, because its stdin ends then."""
+
+    def __init__(self, seed: int, keep: Path | None) -> None:
+        self._command = [sys.executable, "-m", "app.demo.caretaker", str(seed), *([str(keep)] if keep else [])]
+
+    def __enter__(self) -> Stage:
+        self._caretaker = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # what is typed or sent to the screen's program is not for it
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._caretaker.stdin is not None
+        self._caretaker.stdin.close()
+        try:
+            self._caretaker.wait(SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            self._caretaker.kill()
+            self._caretaker.wait()
+        if self._caretaker.returncode:
+            from app.demo import folders
+
+            folders.sweep()  # it could not do it itself
+
+    async def open_context(self, report: Callable[[str], None]) -> Context:
+        """The home, as soon as its tenants are there. Raises Refusal."""
+        folder = await self._ready(report)
+        context = await asyncio.to_thread(_modules)
+        return await context(folder)  # type: ignore[no-any-return]
+
+    async def _ready(self, report: Callable[[str], None]) -> Path:
+        reader = asyncio.StreamReader()
+        pipe = self._caretaker.stdout
+        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+        while line := await reader.readline():
+            said: dict[str, Any] = json.loads(line)
+            if "ready" in said:
+                return Path(said["ready"])
+            if "refused" in said:
+                raise Refusal(**said["refused"])
+            report(said["say"])
+        raise Refusal("demo_failed", "The demonstration's process ended before its home was there.", "Try again.")
+
+
+def _modules() -> Any:
+    """What opening needs, imported beside the screen."""
+    from app.contexts import Context
+    from backends.embedded.server import EmbeddedHome
+    from backends.postgres.home import Home
+
+    async def opened(folder: Path) -> Context:
+        known = EmbeddedHome(folder).known()
+        assert known is not None
+        home = Home(known.login_conninfo(), conversation="demo console")
+        await home.open()
+        return Context(home, "demo", "demo", False, "watchfloor demo", embedded=True)
+
+    return opened
