@@ -36,7 +36,7 @@ def run(app: Watchfloor, text: str) -> None:
         app.tell(Done(str(refusal), "bad"))
 
 
-def completions(text: str) -> list[str]:
+def completions(app: Watchfloor, text: str) -> list[str]:
     """All lines that begin with what was typed."""
     from controlplane.registry import operations
 
@@ -44,6 +44,8 @@ def completions(text: str) -> list[str]:
     found = [name for name in sorted(names) if name.startswith(text)]
     if text.startswith("theme "):
         found = [f"theme {name}" for name in themes.NAMES if name.startswith(text[6:])]
+    if text.startswith("context "):
+        found = [f"context {row.name}" for row in app.contexts() if row.name.startswith(text[8:]) and not row.why_not]
     return found
 
 
@@ -126,6 +128,30 @@ def _context(app: Watchfloor, rest: str) -> None:
     app.choose_context(rest)
 
 
+def _import(app: Watchfloor, rest: str) -> None:
+    from app.work import ask_import
+
+    ask_import(app, rest)
+
+
+def _connect(app: Watchfloor, rest: str) -> None:
+    from app.connecting import ask_connection
+
+    ask_connection(app, rest)
+
+
+def _demonstration(app: Watchfloor, rest: str) -> None:
+    from app.work import load_demonstration
+
+    load_demonstration(app)
+
+
+def _work(app: Watchfloor, rest: str) -> None:
+    from app.work import show
+
+    show(app)
+
+
 def _redraw(app: Watchfloor, rest: str) -> None:
     app.refresh(layout=True)
 
@@ -138,5 +164,9 @@ COMMANDS: dict[str, tuple[str, Command]] = {
     "ro": ("make this context read-only again", _read_only),
     "help": ("this screen: what it means, its keys", _help),
     "context": ("choose another home or profile", _context),
+    "import": ("import a request log", _import),
+    "connect": ("connect to a PostgreSQL", _connect),
+    "demonstration": ("fill an empty embedded home with the demonstration", _demonstration),
+    "work": ("imports, exports and other long work of this console", _work),
     "redraw": ("draw the whole screen again", _redraw),
 }

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -15,7 +15,7 @@ from textual import work
 from textual.binding import Binding, BindingType
 
 import themes
-from app.settings import Settings
+from app.settings import Settings, load
 from controlplane.errors import HomeUnreachable, Refusal
 from controlplane.live import LinkState
 from controlplane.text import clean_lines
@@ -30,7 +30,11 @@ from screens.widgets.shadow import ShadowDisplay
 if TYPE_CHECKING:
     from app.__main__ import Start
     from app.contexts import Context
+    from app.homes import HomeChoice
+    from app.settings import Profile
     from controlplane.runs.model import Run
+    from controlplane.secrets import Secrets
+    from screens.contexts import ContextRow
 
 OpenContext = Callable[[Callable[[str], None]], Awaitable["Context"]]
 """Connects, telling in words what takes long. Raises Refusal."""
@@ -53,11 +57,18 @@ class Watchfloor(ShadowDisplay, TerminalLife, LastWall):
         Binding("ctrl+q", "", show=False, id="app.nothing"),
     ]
 
-    def __init__(self, settings: Settings, open_context: OpenContext, link: str = "") -> None:
+    def __init__(
+        self, settings: Settings, open_context: OpenContext, link: str = "", choice: HomeChoice | None = None
+    ) -> None:
+        """`choice`: what `open_context` opens, when it can be come back to from another context."""
         super().__init__()
         self.settings = settings
         self.open_context = open_context
         self.link = link
+        self.choice = choice
+        self.passing: dict[str, Profile] = {}
+        self.typed: dict[str, Secrets] = {}
+        """Profiles and passwords that were typed here and are kept nowhere else."""
         self.session = Session()
         self.context: Context | None = None
         self._news = False
@@ -112,6 +123,21 @@ class Watchfloor(ShadowDisplay, TerminalLife, LastWall):
             screen.context_ready()
         if self.link:
             self.run_command(self.link)
+        else:
+            self._welcome()
+
+    @work(exit_on_error=False, group="welcome", exclusive=True)
+    async def _welcome(self) -> None:
+        """In an empty home the list of tenants would say nothing: show how to begin instead."""
+        from screens.welcome import is_empty
+
+        try:
+            self.session.vacant = await is_empty(self.session.require_plane())
+        except Refusal:
+            return
+        area = self.area
+        if self.session.vacant and area is not None and area.noun == "tenants" and len(self.screen_stack) == 2:
+            self.go("tenants")
 
     # The link
 
@@ -146,9 +172,32 @@ class Watchfloor(ShadowDisplay, TerminalLife, LastWall):
         elif screen is not None:
             screen.draw_frame()
 
+    # Contexts
+
     def choose_context(self, name: str) -> None:
-        """Open another home or profile instead of this one."""
-        self.tell(Done("there is no other context: add [profiles.NAME] to the settings", "warn"))
+        """Open another home or profile instead of this one; without a name, show which there are."""
+        from app.switching import switch
+        from screens.contexts import ContextsScreen
+
+        if name:
+            switch(self, name)
+        elif not isinstance(self.screen, ContextsScreen):
+            self.push_screen(ContextsScreen())
+
+    def contexts(self) -> tuple[ContextRow, ...]:
+        from app.switching import rows
+
+        return rows(self)
+
+    async def password_places(self, name: str) -> list[str]:
+        from app.switching import password_places
+
+        return await password_places(self, name)
+
+    def read_settings(self) -> None:
+        """Again, after a profile or a view was written into them. Raises Refusal."""
+        read = load(os.environ, themes.NAMES)
+        self.settings = dataclasses.replace(read, profiles={**self.passing, **read.profiles})
 
     def retry_link(self) -> None:
         if self.context is None:
@@ -175,9 +224,10 @@ class Watchfloor(ShadowDisplay, TerminalLife, LastWall):
             return
         while len(self.screen_stack) > 2:
             self.pop_screen()
-        installed = f"area-{noun}"
+        welcome = noun == "tenants" and self.session.vacant and not text
+        installed = "area-welcome" if welcome else f"area-{noun}"
         if not self.is_screen_installed(installed):
-            self.install_screen(found.make(text), installed)
+            self.install_screen(_welcome_screen() if welcome else found.make(text), installed)
         elif text:
             screen = self.get_screen(installed)
             assert isinstance(screen, AreaScreen)
@@ -187,6 +237,18 @@ class Watchfloor(ShadowDisplay, TerminalLife, LastWall):
         elif self.screen is not self.get_screen(installed):
             self.switch_screen(installed)
         self._name_terminal(noun)
+
+    def forget_screens(self) -> None:
+        """Begin anew at the tenants: what the screens hold belongs to the context that is left."""
+        left = set()
+        while len(self.screen_stack) > 1:
+            left.add(self.screen)
+            self.pop_screen()
+        for name, screen in list(self._installed_screens.items()):
+            self.uninstall_screen(name)
+            if screen not in left and not callable(screen) and screen.is_attached:
+                screen.remove()  # those that were left remove themselves
+        self.go("tenants")
 
     def open_thing(self, noun: str, key: str) -> None:
         found = noun_named(noun)
@@ -233,7 +295,7 @@ class Watchfloor(ShadowDisplay, TerminalLife, LastWall):
     def complete_command(self, text: str) -> list[str]:
         from app.commands import completions
 
-        return completions(text)
+        return completions(self, text)
 
     def action_palette(self) -> None:
         from app.commands import palette
@@ -254,6 +316,8 @@ class Watchfloor(ShadowDisplay, TerminalLife, LastWall):
             self.exit()
             return
         self._interrupted_at = now
+        if self.area is not None and self.area.interrupt():
+            return
         self.workers.cancel_group(self.screen, "act")
         self.tell(Done("cancelled; ctrl+c again leaves", "muted"))
 
@@ -272,10 +336,16 @@ class Watchfloor(ShadowDisplay, TerminalLife, LastWall):
         return folder
 
 
+def _welcome_screen() -> AreaScreen:
+    from screens.welcome import WelcomeScreen
+
+    return WelcomeScreen()
+
+
 def run(start: Start) -> int:
     """Show the console on the home that was asked for; the exit code of the program."""
     from app.homes import resolve_home
-    from app.settings import load
+    from app.switching import opener
 
     try:
         settings = load(os.environ, themes.NAMES)
@@ -284,20 +354,14 @@ def run(start: Start) -> int:
         print(clean_lines(str(refusal)), file=sys.stderr)
         return refusal.exit_code
 
-    async def open_context(report: Callable[[str], None]) -> Context:
-        await asyncio.to_thread(import_module, "app.contexts")
-        from app.contexts import connect
-
-        return await connect(choice, settings=settings, conversation="console")
-
-    return show(settings, open_context, start.link or "")
+    return show(settings, opener(choice, settings), start.link or "", choice)
 
 
-def show(settings: Settings, open_context: OpenContext, link: str = "") -> int:
+def show(settings: Settings, open_context: OpenContext, link: str = "", choice: HomeChoice | None = None) -> int:
     """Show the console on whatever context `open_context` opens, at the view that `link` names."""
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     os.environ.setdefault("ESCDELAY", "25")
-    app = Watchfloor(settings, open_context, link)
+    app = Watchfloor(settings, open_context, link, choice)
     mouse = settings.mouse == "on" or (settings.mouse == "auto" and "SSH_CONNECTION" not in os.environ)
     app.run(mouse=mouse)
     return app.return_code or 0

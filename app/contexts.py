@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.homes import HomeChoice, redact
+from app.homes import EMBEDDED_NAME, HomeChoice, home_name, redact
 from backends.embedded.server import EmbeddedHome, default_folder
 from backends.postgres.home import Home
 from backends.postgres.migrate import migrate, schema_state
@@ -68,7 +68,7 @@ async def connect(
     """
     if choice.kind == "folder":
         home = await _open_embedded(EmbeddedHome(folder_of(choice)), conversation, start)
-        return Context(home, "home", EMBEDDED, False, choice.source, embedded=True)
+        return Context(home, EMBEDDED_NAME, EMBEDDED, False, choice.source, embedded=True)
     home = await _opened(await asyncio.to_thread(conninfo_of, choice, settings, secrets), conversation)
     profile = settings.profiles.get(choice.profile or "")
     if profile is None:
@@ -85,18 +85,6 @@ def folder_of(choice: HomeChoice) -> Path:
             "Embedded homes are named by a folder: --home ./folder",
         )
     return Path(choice.value) if choice.value else default_folder()
-
-
-def home_name(choice: HomeChoice) -> str:
-    """A short word for a home: the profile, the database of a URL, or "home" for an embedded one."""
-    if choice.profile:
-        return choice.profile
-    if choice.kind == "folder":
-        return "home"
-    from urllib.parse import urlsplit
-
-    parts = urlsplit(choice.value or "")
-    return parts.path.strip("/") or parts.hostname or "home"
 
 
 def conninfo_of(choice: HomeChoice, settings: Settings, secrets: Secrets | None = None) -> str:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 VARIABLE = "WATCHFLOOR_HOME"
+EMBEDDED_NAME = "home"
+"""What the context of an embedded home is called."""
 # Patterns stay texts: compiled when a home is a URL, not at every start.
 _SCHEME = r"([A-Za-z][A-Za-z0-9+.-]*)://"
 # As libpq reads it, which lets a password hold a "?"; and as people write it, who forget that "/" must be %2F.
@@ -51,6 +53,16 @@ def resolve_home(option: str | None, env: Mapping[str, str], settings: Settings)
     if settings.home:
         return _choose(settings.home, settings.source("home"), settings.path.parent, settings)
     return HomeChoice("folder", None, None, "nothing names a home: the embedded one in your data folder")
+
+
+def home_name(choice: HomeChoice) -> str:
+    """A short word for a home: the profile, the database of a URL, or "home" for an embedded one."""
+    if choice.profile or choice.kind == "folder":
+        return choice.profile or EMBEDDED_NAME
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(choice.value or "")
+    return parts.path.strip("/") or parts.hostname or EMBEDDED_NAME
 
 
 def _choose(text: str, source: str, base: Path, settings: Settings) -> HomeChoice:

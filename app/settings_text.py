@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import tempfile
 import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from controlplane.errors import Conflict, Refusal
 
@@ -63,8 +66,8 @@ DEFAULT = """\
 #   [views.noisy]
 #   noun = "tenants"
 #   filter = "err>1% -status:erased"
-#   sort = "-errors"
-#   columns = ["tenant", "plan", "errors", "p95"]
+#   sort = "-err"
+#   columns = ["id", "plan", "err", "p95"]
 """
 
 
@@ -95,6 +98,22 @@ def lines_of(text: str) -> dict[tuple[str, ...], int]:
     inline table is found under the table's own key. For messages and `w` only: tomllib tells no lines.
     """
     found: dict[tuple[str, ...], int] = {}
+    for statement in _statements(text):
+        for length in range(1, len(statement.path) + 1):
+            found.setdefault(statement.path[:length], statement.start + 1)
+    return found
+
+
+class _Statement(NamedTuple):
+    """Lines `start` to `end` (from 0, without the last) that say one thing. `heading`: they begin a table."""
+
+    start: int
+    end: int
+    path: tuple[str, ...]
+    heading: bool
+
+
+def _statements(text: str) -> Iterator[_Statement]:
     table: tuple[str, ...] = ()
     lines = text.replace("\r\n", "\n").split("\n")
     at = 0
@@ -106,10 +125,80 @@ def lines_of(text: str) -> dict[tuple[str, ...], int]:
             heading = lines[at].lstrip().startswith("[")
             path = _path(parsed) if heading else table + _key(lines[at])
             table = path if heading else table
-            for length in range(1, len(path) + 1):
-                found.setdefault(path[:length], at + 1)
+            yield _Statement(at, end, path, heading)
         at = end
-    return found
+
+
+def put_table(path: Path, name: tuple[str, str], values: Mapping[str, str | list[str]] | None) -> None:
+    """Write one table of the file, [profiles.acme] or [views.noisy], or take it away with None. All else, comments
+    too, stays as it is; a file that is not there begins as `DEFAULT`.
+
+    Raises Refusal `settings_unwritable`, `settings_by_hand` when the table is not written on its own.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig") if path.exists() else DEFAULT
+        changed = with_table(text, name, values)
+        _replace(path, changed)
+    except OSError as error:
+        raise Refusal("settings_unwritable", f"{path} cannot be written: {error.strerror}.") from None
+    except ValueError:  # not UTF-8, not TOML, or the change would touch something else
+        words = f"[{'.'.join(name)}] cannot be changed in {path} without touching something else."
+        raise Refusal("settings_by_hand", words, "Change it with an editor.") from None
+
+
+def with_table(text: str, name: tuple[str, str], values: Mapping[str, str | list[str]] | None) -> str:
+    """The text with that one table written, or without it. Raises ValueError when anything else would change."""
+    lines = text.replace("\r\n", "\n").split("\n")
+    statements = list(_statements(text))
+    headings = [at for at, each in enumerate(statements) if each.heading]
+    mine = next((at for at in headings if statements[at].path == name), None)
+    written = [] if values is None else [f"[{'.'.join(map(_toml, name))}]"]
+    written += [f"{key} = {_toml_value(value)}" for key, value in (values or {}).items()]
+    if mine is not None:
+        last = next((at for at in headings if at > mine), len(statements)) - 1
+        lines[statements[mine].start : statements[last].end] = written
+    elif written:
+        while lines and not lines[-1].strip():
+            lines.pop()
+        lines += [*([""] if lines else []), *written, ""]
+    changed = "\n".join(lines)
+    wanted = _without(tomllib.loads(text), name)
+    found = tomllib.loads(changed)
+    if _without(found, name) != wanted or found.get(name[0], {}).get(name[1]) != (None if values is None else values):
+        raise ValueError(name)
+    return changed.replace("\n", "\r\n") if "\r\n" in text else changed
+
+
+def _without(document: dict[str, Any], name: tuple[str, str]) -> dict[str, Any]:
+    group = {key: value for key, value in document.get(name[0], {}).items() if key != name[1]}
+    rest = {key: value for key, value in document.items() if key != name[0]}
+    return {**rest, name[0]: group} if group else rest
+
+
+def _toml(key: str) -> str:
+    bare = key.isascii() and key.replace("-", "").replace("_", "").isalnum()
+    return key if bare else json.dumps(key)
+
+
+def _toml_value(value: str | list[str]) -> str:
+    """Printable texts: JSON's strings are TOML's then."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml_value, value))}]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _replace(path: Path, text: str) -> None:
+    """The whole file or nothing, 0600; behind a symbolic link the file that it leads to."""
+    path = path.resolve()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, new = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # 0600
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+        Path(new).replace(path)
+    except OSError:
+        Path(new).unlink(missing_ok=True)
+        raise
 
 
 def _parse(text: str) -> dict[str, Any] | None:

@@ -114,6 +114,7 @@ class AreaScreen(Screen[None]):
             read_only=session.locked,
             crumbs=[session.context, *self.crumbs()],
             link=session.link_words(),
+            counts=session.attention(),
         )
         self.draw_title(self.query_one(TitleLine))
         said = self.said if self.said.words else self.small
@@ -164,6 +165,10 @@ class AreaScreen(Screen[None]):
 
     async def refresh_data(self) -> None:
         """Read again what is shown."""
+
+    def interrupt(self) -> bool:
+        """`ctrl+c`: end what this screen runs; whether there was something."""
+        return False
 
     # Keys
 

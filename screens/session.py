@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from controlplane.moments import age
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
     from controlplane.operations import UndoStep
+    from screens.work import Work
 
 TimeForm = Literal["age", "utc", "local"]
 TIME_FORMS: tuple[TimeForm, ...] = ("age", "utc", "local")
@@ -38,6 +40,9 @@ class Session:
     heard_at: datetime | None = None
     time_form: TimeForm = "age"
     undo: UndoStep | None = None
+    works: list[Work] = field(default_factory=list)
+    vacant: bool = False
+    """Nothing is in the home yet: the welcome stands in the tenants' place."""
     clock: Callable[[], datetime] = utc_now
 
     @property
@@ -80,6 +85,15 @@ class Session:
         if self.link.state == "offline":
             return f"offline {age(self.heard_at, self.clock())}, retry in {self.link.retry_in:.0f}s"
         return "connecting" if self.heard_at is None else f"stale {age(self.heard_at, self.clock())}"
+
+    def attention(self) -> list[str]:
+        """What the header says besides: how long writing stays open, and the long work that runs."""
+        words = []
+        if self.read_only and not self.locked and self.writable_until is not None:
+            minutes = math.ceil((self.writable_until - self.clock()).total_seconds() / 60)
+            words.append(f"writing {minutes}m")
+        running = [work.brief() for work in self.works if work.state == "running"]
+        return words + running
 
     def environment_word(self) -> str:
         short = {"production": "PROD", "development": "DEV"}

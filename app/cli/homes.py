@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from app.cli import asking
 from app.cli.asked import CHANGING, READING, Changing, Reading, chosen
 from app.cli.output import Column, document, facts, say, table, tell
-from app.homes import HomeChoice
+from app.homes import HomeChoice, home_name
 from controlplane.errors import Refusal
 from controlplane.operations import Risk
 from controlplane.text import clean
@@ -169,7 +169,7 @@ def contexts(*, asked: Reading = READING) -> None:
     choice, settings = chosen(asked)
     items: list[dict[str, Any]] = []
     if choice.profile is None:
-        from app.contexts import EMBEDDED, UNNAMED, home_name
+        from app.contexts import EMBEDDED, UNNAMED
 
         where, environment = (choice.value, UNNAMED) if choice.kind == "url" else ("embedded", EMBEDDED)
         items.append({"name": home_name(choice), "environment": environment, "read_only": False, "home": where})

@@ -1,0 +1,104 @@
+"""From one context to another: which there are, and how the console leaves one and enters the next."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from app.homes import EMBEDDED_NAME, HomeChoice, home_name, redact
+from controlplane.errors import NotFound
+from controlplane.live import LinkState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from app.console import OpenContext, Watchfloor
+    from app.contexts import Context
+    from app.settings import Settings
+    from controlplane.secrets import Secrets
+    from screens.contexts import ContextRow
+
+IN_ORDER = "keyring, file, environment or command"
+LATER = "later: a control plane behind an HTTP API is not driven yet"
+
+
+def opener(choice: HomeChoice, settings: Settings, secrets: Secrets | None = None) -> OpenContext:
+    """What opens this choice; the database's library is loaded in a thread when it is called."""
+
+    async def open_context(report: Callable[[str], None]) -> Context:
+        await asyncio.to_thread(import_module, "app.contexts")
+        from app.contexts import connect
+
+        return await connect(choice, settings=settings, secrets=secrets, conversation="console")
+
+    return open_context
+
+
+def choices(app: Watchfloor) -> dict[str, HomeChoice]:
+    """Every context that can be entered, by name: what the program was started with, home, the profiles."""
+    found = {EMBEDDED_NAME: HomeChoice("folder", None, None, "the embedded home in your data folder")}
+    if app.choice is not None:
+        found[home_name(app.choice)] = app.choice
+    for name, profile in app.settings.profiles.items():
+        found[name] = HomeChoice("url", profile.url, name, f"the profile {name}")
+    return found
+
+
+def rows(app: Watchfloor) -> tuple[ContextRow, ...]:
+    from screens.contexts import ContextRow
+
+    found = [_row(app, name, choice) for name, choice in choices(app).items()]
+    return (*found, ContextRow("remote", "HTTP API", "", False, "", "", why_not=LATER))
+
+
+def _row(app: Watchfloor, name: str, choice: HomeChoice) -> ContextRow:
+    from screens.contexts import ContextRow
+
+    here = name == app.session.context
+    profile = app.settings.profiles.get(choice.profile or "")
+    if choice.kind == "folder":
+        where = choice.value or "in your data folder"
+        return ContextRow(name, "embedded", "development", False, where, "its own, made by itself", here)
+    address = redact(choice.value or "")
+    if profile is None:
+        return ContextRow(name, "PostgreSQL", "unknown", False, address, "PGPASSWORD, ~/.pgpass or typed", here)
+    source = "typed" if name in app.typed else str(profile.password) if profile.password else IN_ORDER
+    return ContextRow(name, "PostgreSQL", profile.environment, profile.read_only, address, source, here)
+
+
+async def password_places(app: Watchfloor, name: str) -> list[str]:
+    """What each place for a profile's password says; asking them may take seconds."""
+    profile = app.settings.profiles.get(name)
+    if name in app.typed:
+        return ["It was typed in this console and is kept nowhere; without one, PGPASSWORD and ~/.pgpass."]
+    if profile is None:
+        return ["No place is asked: a home named by a folder or a URL has no stored password."]
+    from app.profiles import open_vault
+
+    findings = await asyncio.to_thread(lambda: open_vault(app.settings).doctor({name: profile.password}))
+    return [f"{finding.subject}: {finding.text}" for finding in findings]
+
+
+def switch(app: Watchfloor, name: str) -> None:
+    """Leave the context of now, also one that cannot be reached, and enter another. Raises NotFound.
+
+    Nothing of the old context stays: its rows, its marks, its undo, its time of writing.
+    """
+    known = choices(app)
+    if name not in known:
+        raise NotFound("no_context", f"There is no context {name}.", f"Contexts: {', '.join(known)}.")
+    profile = app.settings.profiles.get(known[name].profile or "")
+    old, session = app.context, app.session
+    app.context, app.link = None, ""
+    app.open_context = opener(known[name], app.settings, app.typed.get(name))
+    session.plane = session.undo = session.writable_until = session.heard_at = None
+    session.context, session.vacant = name, False
+    embedded = known[name].kind == "folder"
+    session.environment = profile.environment if profile else "development" if embedded else "unknown"
+    session.read_only = profile.read_only if profile else False
+    session.link = LinkState("connecting")
+    app.forget_screens()
+    app.connect_context()  # which ends listening to the old one
+    if old is not None:
+        app.run_worker(old.close(), group="closing", exit_on_error=False)

@@ -1,0 +1,159 @@
+"""Long work in the background of the console: it belongs to the program, so it goes on when its screen is left."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.switching import choices
+from controlplane.errors import NotPermitted, Refusal, Usage
+from controlplane.text import clean
+from screens.actions import Done
+from screens.dialogs.fields import Answers, Asked, FieldsForm
+from screens.work import Work, WorkScreen
+
+if TYPE_CHECKING:
+    from app.console import Watchfloor
+    from controlplane.requestlogs import ImportReport, Progress
+
+FORMATS = ("openstack-nova", "combined", "jsonl")
+
+
+def start(app: Watchfloor, work: Work, job: Coroutine[Any, Any, str]) -> None:
+    """Do the job and keep what it says; from now on `work` is in the list of long work."""
+    app.session.works.append(work)
+    worker = app.run_worker(_follow(app, work, job), group="work", exit_on_error=False)
+    work.stop = worker.cancel
+
+
+async def _follow(app: Watchfloor, work: Work, job: Coroutine[Any, Any, str]) -> None:
+    try:
+        work.end("done", await job)
+    except asyncio.CancelledError:
+        work.end("stopped", "Stopped. What was done up to there stays.")
+        raise
+    except Refusal as refusal:
+        work.end("failed", str(refusal))
+    except OSError as error:
+        work.end("failed", f"{error.filename or 'The file'}: {error.strerror}.")
+    finally:
+        if app.is_running:
+            tone = {"done": "good", "failed": "bad"}.get(work.state, "warn")
+            first = work.words.partition("\n")[0]
+            app.tell(Done(f"{work.title}: {first} · :work shows more", tone))
+
+
+def show(app: Watchfloor) -> None:
+    if not isinstance(app.screen, WorkScreen):
+        app.push_screen(WorkScreen())
+
+
+# A request log
+
+
+def ask_import(app: Watchfloor, path: str = "") -> None:
+    """Ask what to import, then import it. Raises Refusal when nothing can be changed here now."""
+    app.session.require_writing()
+    tenants = "default" if app.session.vacant else ""
+    asked = (
+        Asked("path", "file, plain or gzip", path),
+        Asked("format", "what the log is: ←→ or a first letter", choices=FORMATS),
+        Asked("tenant", "whose requests: for a combined log only, the others name their tenants", tenants),
+        Asked("create", "tenants that are not known", choices=("create", "skip")),
+    )
+
+    def entered(answers: Answers | None) -> None:
+        if answers is not None:
+            import_log(app, answers)
+
+    app.push_screen(FieldsForm(app.session, "import a request log", asked, check=_check_import), entered)
+
+
+def _check_import(answers: Answers) -> None:
+    if not answers["path"]:
+        raise Usage("path_needed", "Say which file.")
+    path = Path(answers["path"]).expanduser()
+    if not path.is_file():
+        raise Usage("log_not_found", f"{clean(path)} is not a file that can be read.", "Relative to where you started.")
+    if answers["format"] == "combined" and not answers["tenant"]:
+        raise Usage("tenant_needed", "A combined log does not say whose requests it holds: name a tenant.")
+
+
+def import_log(app: Watchfloor, answers: Answers) -> None:
+    path = Path(answers["path"]).expanduser()
+    work = Work(f"import {path.name}")
+    start(app, work, _import(app, work, path, answers))
+    show(app)
+
+
+async def _import(app: Watchfloor, work: Work, path: Path, answers: Answers) -> str:
+    from backends.postgres.requests import LogImport, import_requests
+    from controlplane.requestlogs import Format
+
+    if app.context is None:
+        raise Usage("home_unreachable", "The home has not been reached yet.")
+    form = Format(answers["format"])
+    tenant = answers["tenant"] if form is Format.COMBINED else None
+    job = LogImport(path, form, tenant, answers["create"] == "create", reason=f"import of {path.name}")
+
+    def progressed(progress: Progress) -> None:  # in the importer's thread
+        work.done = progress.rows
+        if progress.bytes_total:
+            work.share = min(1.0, progress.bytes_done / progress.bytes_total)
+
+    report = await import_requests(app.context.home.conninfo, job, progressed)
+    work.done, work.share = report.rows, 1.0
+    return report_words(report)
+
+
+def report_words(report: ImportReport) -> str:
+    """What an import did, a line for each thing worth knowing; the first line is the sum."""
+    lines = [f"{report.rows:,} requests stored of {report.lines:,} lines"]
+    if report.already_lines:
+        lines[0] += f", {report.already_lines:,} lines had been stored before"
+    if report.created_tenants:
+        lines.append(f"{len(report.created_tenants):,} tenants created: {', '.join(report.created_tenants[:5])}")
+    if report.unknown_tenants:
+        lines.append(f"unknown tenants, skipped: {', '.join(report.unknown_tenants[:5])}")
+    for reason, number in report.skipped.items():
+        where = ", ".join(map(str, report.first_lines.get(reason, [])[:5]))
+        lines.append(f"{number:,} skipped: {reason.words} (lines {where}{' …' if number > 5 else ''})")
+    return "\n".join([*lines, *report.notes])
+
+
+# The demonstration
+
+
+def load_demonstration(app: Watchfloor) -> None:
+    """Fill an embedded home with the demonstration. Raises Refusal."""
+    app.session.require_writing()
+    context = app.context
+    if context is None or not context.embedded:
+        raise Refusal(
+            "demonstration_elsewhere",
+            "The demonstration is loaded into an embedded home only: it makes logins of its own.",
+            "In a shell: watchfloor demo",
+        )
+    if app.session.role != "admin":
+        raise NotPermitted(
+            "role_too_low", f"Loading the demonstration needs the role admin; you are {app.session.role}."
+        )
+    work = Work("demonstration", "steps")
+    start(app, work, _demonstrate(work, choices(app)[context.name]))
+    show(app)
+
+
+async def _demonstrate(work: Work, choice: Any) -> str:
+    from app.contexts import folder_of
+    from app.demo.load import load_demonstration as load  # type: ignore[import-not-found]
+    from backends.embedded.server import EmbeddedHome
+
+    def report(words: str) -> None:  # in the loader's thread
+        work.done += 1
+        work.words = words
+
+    credentials = await asyncio.to_thread(EmbeddedHome(folder_of(choice)).ensure)
+    await asyncio.to_thread(load, credentials.owner_conninfo(), report)
+    return "The demonstration is loaded."

@@ -1,0 +1,87 @@
+"""What an empty home shows instead of an empty list: four ways to begin."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+
+from controlplane.changes import ControlPlane
+from controlplane.errors import Refusal
+from controlplane.listing import Query
+from screens.area import AreaScreen
+from screens.widgets.bars import TitleLine
+from screens.widgets.lines import Line, Lines
+
+BORN_WITH = "default"
+"""The tenant that every home has from its first migration on."""
+
+
+async def is_empty(plane: ControlPlane) -> bool:
+    """Nobody but the tenant `default`, and no request of it. Raises Refusal."""
+    page = await plane.tenants.page(Query(), limit=2)
+    return all(row.id == BORN_WITH and row.until is None for row in page.rows)
+
+
+class WelcomeScreen(AreaScreen):
+    noun = "welcome"
+    means = "This home is empty. The first tenant that comes, however it comes, opens the list of tenants."
+    hints = (
+        ("n", "create"),
+        ("i", "import"),
+        ("c", "connect"),
+        ("l", "load"),
+        (":", "command"),
+        ("?", "help"),
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "run('tenants.create')", "create a tenant", show=False, id="welcome.create"),
+        Binding("i", "run('import')", "import a request log", show=False, id="welcome.import"),
+        Binding("c", "run('connect')", "connect to a PostgreSQL", show=False, id="welcome.connect"),
+        Binding("l", "run('demonstration')", "load the demonstration", show=False, id="welcome.demonstration"),
+    ]
+
+    def body(self) -> Widget:
+        return Lines(self._lines())
+
+    def _lines(self) -> list[Line]:
+        session = self.session
+        who = f"You are {session.plane.actor.name}, {session.role}." if session.plane else ""
+        return [
+            "",
+            (f"   {session.context} is empty. Begin with one of these:", "title"),
+            "",
+            "   n   create a tenant              :tenants.create",
+            "   i   import a request log         :import",
+            "   c   connect to a PostgreSQL      :connect",
+            "   l   load the demonstration       :demonstration",
+            "",
+            (f"   {who} ? explains the keys, : takes commands, :q leaves.", "muted"),
+        ]
+
+    def on_mount(self) -> None:
+        self.focus_body()
+        self.draw_frame()
+
+    def draw_title(self, title: TitleLine) -> None:
+        title.show(noun="welcome", count="0 tenants but default, 0 requests")
+
+    def context_ready(self) -> None:
+        self.query_one(Lines).show(self._lines())
+        self.draw_frame()
+
+    async def refresh_data(self) -> None:
+        plane = self.session.plane
+        if plane is None or not self.is_mounted:
+            return
+        try:
+            empty = await is_empty(plane)
+        except Refusal:
+            return  # the header says that the link is down
+        if not empty and self.is_current:
+            self.session.vacant = False
+            self.desk.go("tenants")
+
+    def action_run(self, command: str) -> None:
+        self.desk.run_command(command)
