@@ -50,15 +50,13 @@ class Paging(Generic[R]):
         return page
 
     async def again(self) -> Page[R] | None:
-        """The rows of the window as they are now; from the start of the list when nothing of it is left."""
+        """The rows of the window as they are now. When none was left, the next time from the start of the list."""
         window, listing, asked = self.window, self.listing, self._slides
         if window is None or listing is None or not self.current:
             return None
         start = None if window.first else window.head()
         limit = max(PAGE, len(window))
         page = await listing.page(self.query, start=start, inclusive=True, limit=limit)
-        if not page.rows and start is not None:
-            page = await listing.page(self.query, limit=limit)
         return page if self.current and asked == self._slides else None
 
     def adopt(self, window: Window[R]) -> None:

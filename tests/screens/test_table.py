@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -182,6 +183,9 @@ async def test_a_row_that_went_away_is_shown_as_gone_once_and_cannot_be_opened()
         assert gone.startswith("›  t0000002") and "(gone)" in gone and "name of" not in gone
         assert "(gone)" in texts(stage.table)[6]
         assert stage.at is None
+        stage.table.mark_loaded()
+        stage.table.set_marks([*stage.table.marks, "t0000002"])
+        assert "t0000001" in stage.table.visible_marks() and "t0000002" not in stage.table.visible_marks()
         await stage.press("enter")
         assert not [said for said in stage.said if said[0] == "opened"]
         await stage.refresh()
@@ -210,6 +214,31 @@ async def test_the_rest_of_the_list_went_away_while_at_its_end():
         await stage.refresh()
         await stage.refresh()
         assert stage.at is not None and int(stage.at[1:]) < 500
+
+
+async def test_a_second_reading_that_was_overtaken_by_a_page_is_dropped():
+    asked, late = asyncio.Event(), asyncio.Event()
+
+    class Late(Million):
+        """Answers a second reading last."""
+
+        async def page(self, query, **options):
+            page = await super().page(query, **options)
+            if options.get("inclusive"):
+                asked.set()
+                await late.wait()
+            return page
+
+    async with staged(Late(1000)) as stage:
+        again = asyncio.create_task(stage.table.refresh_rows())
+        await asked.wait()
+        stage.table.action_move(60)  # a page more is read meanwhile
+        await settled(stage.pilot, stage.table)
+        stage.clock.now += 10
+        late.set()
+        await again
+        assert stage.at == "t0000060"
+        assert len(stage.table._paging.window) == 200
 
 
 @pytest.fixture
@@ -310,20 +339,24 @@ async def test_a_filter_keeps_the_cursor_on_its_row_and_the_old_rows_until_the_a
 
 
 async def test_an_answer_to_an_older_question_is_dropped():
-    class Slow(Million):
-        """Answers even a cancelled read, as a thread would."""
+    class Overtaken(Million):
+        """The next question comes before the first one is answered."""
 
         async def page(self, query, **options):
             page = await super().page(query, **options)
             if not query.terms:
+                self.gate.clear()
                 table.show(self, EVEN)
             return page
 
-    listing = Slow(50)
+    listing = Overtaken(50)
     table = WindowTable(COLUMNS, empty="")
     async with Desk(table).run_test() as pilot:
         table.show(listing, ALL)
-        await settled(pilot, table)
+        while len(listing.reads) < 2:
+            await pilot.pause()
+        assert table.rows_in_sight == []
+        listing.gate.set()
         await settled(pilot, table)
         assert [row.key for row in table.rows_in_sight][:3] == ["t0000000", "t0000002", "t0000004"]
 
