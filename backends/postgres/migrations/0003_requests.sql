@@ -163,12 +163,13 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf.roll_up_hours TO wf_operator, wf_worker;
 
--- The newest stored request up to a time. The hours tell where to look, so that only the last rows are read.
+-- The newest stored request up to a time. The newest whole hour before it tells where to look, so that only the
+-- last rows are read.
 CREATE FUNCTION wf.newest_request(as_of timestamptz DEFAULT NULL) RETURNS timestamptz
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
   bound timestamptz := coalesce(as_of, now());
-  rolled timestamptz := (SELECT max(hour) FROM wf.request_hours WHERE hour <= bound);
+  rolled timestamptz := (SELECT max(hour) FROM wf.request_hours WHERE hour <= bound - interval '1 hour');
 BEGIN
   RETURN (SELECT max(at) FROM wf.requests WHERE at >= coalesce(rolled, '-infinity') AND at <= bound);
 END
@@ -190,7 +191,7 @@ BEGIN
   FROM wf.tenant_activity AS t LEFT JOIN (
     SELECT tenant_id, count(*) / 60.0::float8 AS per_minute,
            ((count(*) FILTER (WHERE status >= 500)) / count(*)::float8) AS error_share,
-           percentile_disc(0.95) WITHIN GROUP (ORDER BY latency_ms) AS p95_ms, newest AS until
+           (percentile_disc(0.95) WITHIN GROUP (ORDER BY latency_ms))::float8 AS p95_ms, newest AS until
     FROM wf.requests WHERE at > newest - interval '1 hour' AND at <= newest
     GROUP BY tenant_id
   ) AS s ON s.tenant_id = t.tenant_id

@@ -1,0 +1,57 @@
+"""Histograms add up, and their percentiles are those by rank, within 2 %."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controlplane.telemetry import Histogram, Point, Series, add, bucket_of, merge, percentile, value_of
+
+latencies = st.lists(st.floats(0.1, 1e9), min_size=1, max_size=60)
+shares = st.floats(0.001, 1.0)
+
+
+@given(latencies, shares)
+def test_percentile_is_within_two_percent_of_the_exact_one(values: list[float], share: float) -> None:
+    exact, ours = percentile(values, share), Histogram.of(values).percentile(share)
+    assert exact is not None and ours is not None
+    assert abs(ours - exact) <= 0.02 * exact
+
+
+@given(latencies, latencies)
+def test_merging_is_concatenating(some: list[float], others: list[float]) -> None:
+    assert merge([Histogram.of(some), Histogram.of(others)]) == Histogram.of(some + others)
+
+
+@given(st.floats(0.0, 1e9))
+def test_a_latency_lies_in_its_bucket(ms: float) -> None:
+    bucket = bucket_of(ms)
+    assert 0 <= bucket < 32_768
+    if ms > 0.1:
+        assert abs(value_of(bucket) - ms) <= 0.02 * ms
+
+
+def test_percentile_is_a_value_that_occurred() -> None:
+    values = [1.0] * 95 + [1000.0] * 5
+    assert percentile(values, 0.95) == 1.0
+    assert percentile(values, 0.951) == 1000.0
+    assert percentile([], 0.5) is None
+    assert Histogram().percentile(0.5) is None
+
+
+def test_p99_needs_a_hundred_requests() -> None:
+    assert Point(99, 0, 0, Histogram.of([5.0] * 99)).p99 is None
+    assert Point(100, 0, 0, Histogram.of([5.0] * 100)).p99 is not None
+    assert Point(500, 0, 0).p50 is None, "no latency is known: unknown, not zero"
+
+
+def test_a_series_keeps_its_gaps() -> None:
+    start, hour = datetime(2026, 1, 1, tzinfo=UTC), timedelta(hours=1)
+    busy = Point(10, 1, 2, Histogram.of([3.0]), 3.0)
+    series = Series("acme", start, hour, (busy, None, busy), start)
+    assert series.times() == [start, start + hour, start + 2 * hour]
+    whole = series.whole
+    assert whole is not None
+    assert (whole.n, whole.errors_4xx, whole.errors_5xx, whole.latency_max) == (20, 2, 4, 3.0)
+    assert whole.error_share == 0.2
+    assert add([]) is None
