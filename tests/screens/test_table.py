@@ -234,9 +234,12 @@ async def test_a_second_reading_that_was_overtaken_by_a_page_is_dropped():
         await asked.wait()
         stage.table.action_move(60)  # a page more is read meanwhile
         await settled(stage.pilot, stage.table)
+        loaded = stage.said.count(("loaded", 2026))
         stage.clock.now += 10
         late.set()
         await again
+        await settled(stage.pilot, stage.table)
+        assert stage.said.count(("loaded", 2026)) == loaded
         assert stage.at == "t0000060"
         assert len(stage.table._paging.window) == 200
 
