@@ -110,7 +110,7 @@ def _write(app: Watchfloor, rest: str) -> None:
     duration, _, reason = rest.partition(" ")
     if not reason.strip():
         raise Usage("reason_needed", "Say for how long and why.", ":rw 15m REASON")
-    app.write_for(min(parse_duration(duration), 3600.0), reason.strip())
+    app.write_for(max(1, round(parse_duration(duration) / 60)), reason.strip())
 
 
 def _read_only(app: Watchfloor, rest: str) -> None:

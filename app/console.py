@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import work
+from textual import events, work
 from textual.binding import Binding, BindingType
 
 import themes
@@ -72,6 +72,7 @@ class Watchfloor(ShadowDisplay, TerminalLife, LastWall):
         self.session = Session()
         self.context: Context | None = None
         self._news = False
+        self._held_keys: list[events.Key] | None = None
         self._interrupted_at = float("-inf")
         for theme in themes.OWN:
             self.register_theme(theme)
@@ -297,6 +298,21 @@ class Watchfloor(ShadowDisplay, TerminalLife, LastWall):
 
         return completions(self, text)
 
+    def hold_keys(self) -> None:
+        """Keys that come now are for a dialog that is still on its way."""
+        self._held_keys = []
+
+    def release_keys(self, *, replay: bool) -> None:
+        held, self._held_keys = self._held_keys or [], None
+        for event in held if replay else ():
+            self.post_message(event)
+
+    async def on_event(self, event: events.Event) -> None:
+        if self._held_keys is not None and isinstance(event, events.Key) and event.key != "ctrl+c":
+            self._held_keys.append(event)
+        else:
+            await super().on_event(event)
+
     def action_palette(self) -> None:
         from app.commands import palette
         from screens.dialogs.palette import Palette
@@ -321,10 +337,27 @@ class Watchfloor(ShadowDisplay, TerminalLife, LastWall):
         self.workers.cancel_group(self.screen, "act")
         self.tell(Done("cancelled; ctrl+c again leaves", "muted"))
 
-    def write_for(self, seconds: float, reason: str) -> None:
-        """Open a read-only context for writing for a while."""
-        self.session.writable_until = self.session.clock() + timedelta(seconds=seconds)
-        self.tell(Done(f"writing is open for {seconds / 60:.0f} min: {reason}", "warn"))
+    @work(exit_on_error=False, group="act", exclusive=True)
+    async def write_for(self, minutes: int, reason: str) -> None:
+        """Open a read-only context for writing for a while, once that stands in its trail."""
+        from controlplane.contexts import write
+        from controlplane.operations import Call, execute, new_request_id
+
+        session = self.session
+        try:
+            if not session.read_only:
+                raise Refusal("not_read_only", f"{session.context} is open for writing already.", "")
+            request = write.parse({"context": session.context, "minutes": minutes})
+            outcome = await execute(session.require_plane(), write, request, Call(reason, new_request_id()))
+        except Refusal as refusal:
+            self.tell(Done(str(refusal), "bad"))
+            return
+        session.writable_until = session.clock() + timedelta(minutes=minutes)
+        audit = ", ".join(map(str, outcome.audit_ids))
+        self.tell(
+            Done(f"{session.context} is open for writing for {minutes} min · audit {audit} · :ro closes it", "warn")
+        )
+        self._name_terminal(self.area.noun if self.area else "")
 
     # Leaving
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from controlplane.secrets import Secrets
     from screens.contexts import ContextRow
 
-IN_ORDER = "keyring, file, environment or command"
+IN_ORDER = "the usual, see w"
 LATER = "later: a control plane behind an HTTP API is not driven yet"
 
 
@@ -59,10 +59,10 @@ def _row(app: Watchfloor, name: str, choice: HomeChoice) -> ContextRow:
     profile = app.settings.profiles.get(choice.profile or "")
     if choice.kind == "folder":
         where = choice.value or "in your data folder"
-        return ContextRow(name, "embedded", "development", False, where, "its own, made by itself", here)
+        return ContextRow(name, "embedded", "development", False, where, "none needed", here)
     address = redact(choice.value or "")
     if profile is None:
-        return ContextRow(name, "PostgreSQL", "unknown", False, address, "PGPASSWORD, ~/.pgpass or typed", here)
+        return ContextRow(name, "PostgreSQL", "unknown", False, address, "PGPASSWORD, pgpass", here)
     source = "typed" if name in app.typed else str(profile.password) if profile.password else IN_ORDER
     return ContextRow(name, "PostgreSQL", profile.environment, profile.read_only, address, source, here)
 

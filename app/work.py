@@ -147,7 +147,7 @@ def load_demonstration(app: Watchfloor) -> None:
 
 async def _demonstrate(work: Work, choice: Any) -> str:
     from app.contexts import folder_of
-    from app.demo.load import load_demonstration as load  # type: ignore[import-not-found]
+    from app.demo import load_demonstration as load
     from backends.embedded.server import EmbeddedHome
 
     def report(words: str) -> None:  # in the loader's thread
@@ -155,5 +155,5 @@ async def _demonstrate(work: Work, choice: Any) -> str:
         work.words = words
 
     credentials = await asyncio.to_thread(EmbeddedHome(folder_of(choice)).ensure)
-    await asyncio.to_thread(load, credentials.owner_conninfo(), report)
+    await load(credentials.owner_conninfo(), report)
     return "The demonstration is loaded."

@@ -73,6 +73,10 @@ class Change(Protocol):
     @property
     def runs(self) -> RunStore: ...
 
+    async def note_writing(self, context: str, minutes: int) -> None:
+        """Write to the trail that a read-only context is opened for writing."""
+        ...
+
     async def rows(self) -> tuple[AuditRow, ...]:
         """The audit rows that this change has written so far."""
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import controlplane.contexts
 import controlplane.people
 import controlplane.runs.operations
 import controlplane.tenants.apply

@@ -69,7 +69,7 @@ class Chooser(Protocol):
 
 
 COLUMNS: Sequence[Column[ContextRow]] = (
-    Column("name", "CONTEXT", 14, 1, lambda c: Cell(("• " if c.here else "  ") + c.name), grow=True),
+    Column("name", "CONTEXT", 14, 1, lambda c: Cell(("• " if c.here else "  ") + c.name)),
     Column(
         "environment",
         "ENVIRONMENT",
@@ -77,9 +77,9 @@ COLUMNS: Sequence[Column[ContextRow]] = (
         2,
         lambda c: Cell(c.environment, "bad" if c.environment == "production" else ""),
     ),
-    Column("mode", "OPENS", 10, 3, lambda c: Cell("" if c.why_not else "read-only" if c.read_only else "writable")),
-    Column("address", "WHERE", 24, 4, lambda c: Cell(c.why_not or c.address, "muted" if c.why_not else ""), grow=True),
-    Column("password", "PASSWORD FROM", 20, 5, lambda c: Cell(c.password), grow=True),
+    Column("mode", "MODE", 4, 3, lambda c: Cell("" if c.why_not else "RO" if c.read_only else "RW")),
+    Column("address", "WHERE", 20, 4, lambda c: Cell(c.why_not or c.address, "muted" if c.why_not else ""), grow=True),
+    Column("password", "PASSWORD FROM", 18, 5, lambda c: Cell(c.password)),
     Column("kind", "KIND", 10, 6, lambda c: Cell(c.kind)),
 )
 

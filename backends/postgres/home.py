@@ -234,6 +234,9 @@ class OpenChange:
     def runs(self) -> RunWriter:
         return RunWriter(self.connection)
 
+    async def note_writing(self, context: str, minutes: int) -> None:
+        await self.connection.execute("SELECT wf.note_writing(%s, %s)", [context, minutes])
+
     async def rows(self) -> tuple[AuditRow, ...]:
         return await change_rows(self.connection, self.id, personal=await self._sees_personal())
 

@@ -17,7 +17,7 @@ from tests.postgres import Database, Server
 
 ESTATE = """
 SELECT wf.begin_change('test.estate', 'before the test', 'estate');
-INSERT INTO wf.tenants (id, name, owner_email) SELECT id, id, 'ada@lovelace.example'
+INSERT INTO wf.tenants (id, name, owner_email) SELECT id, id, id || '@lovelace.example'
   FROM unnest(ARRAY['active', 'suspended', 'deleted', 'due', 'protected']) id;
 UPDATE wf.tenants SET protected = true WHERE id = 'protected';
 UPDATE wf.tenants SET status = 'suspended', suspended_at = now(), suspension_reason = 'unpaid' WHERE id = 'suspended';
@@ -34,6 +34,7 @@ SELECT wf.put_operator('leaving', 'viewer', NULL);
 """
 
 EXAMPLES: dict[str, Record] = {
+    "contexts.write": {"context": "acme-prod"},
     "operators.add": {"name": "joining", "role": "viewer"},
     "operators.remove": {"name": "leaving"},
     "projects.archive": {"tenant_id": "active", "id": "web"},
@@ -107,10 +108,7 @@ async def test_the_registry_refuses_before_the_home_does(estate: Database, role:
 
 async def test_a_worker_may_do_nothing_that_a_person_does(estate: Database) -> None:
     async with opened(estate.login("worker")) as home:
-        for name, operation in operations().items():
-            with pytest.raises(NotPermitted):
-                async with home.change(Intent(name, f"{name}-worker", "", "x", dry_run=True)) as change:
-                    await operation.run(change, operation.parse(EXAMPLES[name]))
+        assert {name for name in operations() if await permitted(home, name)} == set()
 
 
 async def test_nobody_without_a_role_gets_in(estate: Database) -> None:

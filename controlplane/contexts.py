@@ -1,0 +1,28 @@
+"""What is done to a context itself: opening one for writing that is read-only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from controlplane.audit import Record
+from controlplane.operations import Request, Risk, operation
+
+if TYPE_CHECKING:
+    from controlplane.changes import Change
+
+MOST_MINUTES = 60
+
+
+class ContextWrite(Request):
+    subject = ("context",)
+    context: Annotated[str, Field(min_length=1, max_length=64, description="the context's name on this machine")]
+    minutes: Annotated[int, Field(ge=1, le=MOST_MINUTES, description=f"for how long, at most {MOST_MINUTES}")] = 15
+
+
+@operation("contexts.write", ContextWrite, role="support", risk=Risk.SAFE, key="w", needs_reason=True)
+async def write(change: Change, request: ContextWrite) -> Record:
+    """Note that a read-only context is opened for writing, why and for how long."""
+    await change.note_writing(request.context, request.minutes)
+    return {"context": request.context, "minutes": request.minutes}

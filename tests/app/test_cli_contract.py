@@ -1,0 +1,282 @@
+"""What scripts hold on to: exit codes, one document on stdout, what is in it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from controlplane.registry import operations
+from tests.app.commands import Cli, program
+from tests.terminal.link import CutLink
+
+LIST = {"items", "next", "total", "as_of"}
+CHANGE = {"result", "changes", "audit_ids", "undo", "dry_run", "request_id", "repeated"}
+ERROR = {"code", "message", "hint", "request_id", "why"}
+
+# What each generated command is tried with, on the tenants that `estate` makes.
+TRIED = {
+    "operators.add": ["ana", "--role", "support"],
+    "contexts.write": ["acme-prod", "--minutes", "5"],
+    "operators.remove": ["gone_soon"],
+    "projects.archive": ["acme", "web"],
+    "projects.create": ["acme", "new"],
+    "projects.rename": ["acme", "web", "--name", "The web"],
+    "projects.restore": ["acme", "old"],
+    "runs.pause": ["RUN"],
+    "runs.resume": ["PAUSED"],
+    "runs.stop": ["RUN"],
+    "tenants.apply": ["FILE"],
+    "tenants.create": ["fresh", "--name", "Fresh", "--metadata", "a=1", "--allowed-regions", "default"],
+    "tenants.delete": ["acme", "--retention-days", "3"],
+    "tenants.edit": ["acme", "--owner-email", "ana@acme.example"],
+    "tenants.protect": ["acme"],
+    "tenants.purge": ["due"],
+    "tenants.rename": ["acme", "--name", "Acme & Co"],
+    "tenants.restore": ["due"],
+    "tenants.resume": ["held"],
+    "tenants.reveal": ["acme"],
+    "tenants.suspend": ["acme"],
+    "tenants.unprotect": ["default"],
+}
+
+
+@pytest.fixture
+def estate(cli: Cli, tmp_path: Path) -> dict[str, str]:
+    """Something for every operation to be done to; what stands for ids in TRIED."""
+    cli.sql(
+        """
+        INSERT INTO wf.tenants (id, name, owner_email) VALUES ('acme', 'Acme', 'owner@acme.example');
+        INSERT INTO wf.tenants (id, name) VALUES ('held', 'Held'), ('due', 'Due');
+        INSERT INTO wf.projects (tenant_id, id, name) VALUES ('acme', 'web', 'Web'), ('acme', 'old', 'Old');
+        ALTER TABLE wf.tenants DISABLE TRIGGER guard;
+        UPDATE wf.tenants SET status = 'suspended', suspended_at = now(), suspension_reason = 'x' WHERE id = 'held';
+        UPDATE wf.tenants SET status = 'pending_deletion', deleted_from = 'active', deleted_at = now() - interval '9 d',
+          purge_after = now() - interval '1 d' WHERE id = 'due';
+        ALTER TABLE wf.tenants ENABLE TRIGGER guard;
+        UPDATE wf.projects SET status = 'archived', archived_at = now() WHERE id = 'old';
+        """
+    )
+    cli.done("operators", "add", "gone_soon", "--role", "viewer", "--yes")
+    # A run whose breaker paused it, and one that nobody drives.
+    paused = cli("tenants", "suspend", "held", "acme", "--reason", "x", "--yes", "--json").document["result"]["id"]
+    other = cli("tenants", "suspend", "held", "due", "--reason", "x", "--yes", "--json").document["result"]["id"]
+    cli.sql("UPDATE wf.runs SET state = 'running' WHERE id = %s", other)
+    file = tmp_path / "tenants.yaml"
+    file.write_text("- {id: one, plan: growth}\n- {id: acme, name: ACME}\n")
+    return {"RUN": str(other), "PAUSED": str(paused), "FILE": str(file)}
+
+
+def test_every_operation_has_a_command_whose_dry_run_keeps_the_contract(cli: Cli, estate: dict[str, str]) -> None:
+    assert set(TRIED) == set(operations())
+    before = cli.sql("SELECT max(seq) FROM wf.audit")
+    for name, operation in operations().items():
+        words = [estate.get(word, word) for word in TRIED[name]]
+        answer = cli(operation.noun, operation.verb, *words, "--dry-run", "--json", "--reason", "to see")
+        document = answer.document
+        assert answer.code == 0, (name, answer)
+        assert set(document) == CHANGE and document["dry_run"] is True, name
+        assert document["audit_ids"] == [] and document["undo"] is None and document["repeated"] is False
+        assert document["changes"], name
+        for change in document["changes"]:
+            assert {"noun", "thing", "before", "after"} <= set(change)
+            assert change["audit_id"] is None
+        assert document["request_id"].startswith("wf-")
+    assert cli.sql("SELECT max(seq) FROM wf.audit") == before
+    assert cli.sql("SELECT count(*) FROM wf.tenants WHERE status = 'active'") == [(2,)]
+
+
+def test_every_list_has_the_same_four_keys(cli: Cli) -> None:
+    for words in ("tenants list", "projects list", "audit list", "operators list", "runs list", "contexts list"):
+        document = cli.done(*words.split())
+        assert set(document) == LIST, words
+        assert datetime.fromisoformat(document["as_of"]).utcoffset().total_seconds() == 0  # type: ignore[union-attr]
+        assert document["total"] == len(document["items"]), words
+    assert [o["name"] for o in cli.done("operations")["items"]] == list(operations())
+    assert cli.done("operations")["items"][0]["request"]["type"] == "object"
+
+
+def test_a_change_tells_before_after_its_audit_rows_and_the_way_back(cli: Cli) -> None:
+    made = cli.done("tenants", "create", "acme", "--name", "Acme GmbH", "--metadata", "tier=1")
+    [change] = made["changes"]
+    assert change["before"] is None and change["after"]["metadata"] == {"tier": 1}
+    held = cli.done("tenants", "suspend", "acme", "--reason", "unpaid", "--yes")
+    [change] = held["changes"]
+    assert (change["before"]["status"], change["after"]["status"]) == ("active", "suspended")
+    assert change["changed"]["suspension_reason"] == [None, "unpaid"]
+    [audit_id] = held["audit_ids"]
+    assert held["undo"]["command"] == f"watchfloor undo {audit_id}"
+    assert cli.done("audit", "show", str(audit_id))["item"]["reason"] == "unpaid"
+    cli.done("undo", str(audit_id), "--yes")
+    assert cli.done("tenants", "show", "acme")["item"]["status"] == "active"
+    trail = cli.done("audit", "list", "thing:acme")["items"]
+    assert [row["operation"] for row in trail] == ["tenants.resume", "tenants.suspend", "tenants.create"]
+
+
+def test_unknown_is_null(cli: Cli) -> None:
+    [tenant] = cli.done("tenants", "list")["items"]
+    assert tenant["p95_ms"] is None and tenant["per_minute"] is None and tenant["suspended_at"] is None
+
+
+REFUSED = [
+    (1, "already_suspended", "admin", ["tenants", "suspend", "held", "--reason", "x", "--yes"]),
+    (1, "confirmation_needed", "admin", ["tenants", "protect", "acme"]),
+    (1, "tenant_protected", "admin", ["tenants", "delete", "default", "--reason", "x", "--yes"]),
+    (2, "usage", "admin", ["tenants", "suspned", "acme"]),
+    (2, "usage", "admin", ["tenants", "list", "--limit", "many"]),
+    (2, "usage", "admin", ["tenants", "list", "--nope"]),
+    (2, "usage", "admin", ["tenants", "rename", "acme"]),
+    (2, "verb_missing", "admin", ["tenants"]),
+    (2, "request_invalid", "admin", ["tenants", "create", "no good"]),
+    (2, "request_invalid", "admin", ["tenants", "delete", "acme", "--retention-days", "0", "--yes"]),
+    (2, "metadata_unreadable", "admin", ["tenants", "create", "new", "--metadata", "nothing"]),
+    (2, "reason_needed", "admin", ["tenants", "suspend", "acme", "--yes"]),
+    (2, "filter_unreadable", "admin", ["tenants", "list", "nosuch:field"]),
+    (2, "sort_unknown", "admin", ["tenants", "list", "--sort", "colour"]),
+    (2, "limit_out_of_range", "admin", ["tenants", "list", "--limit", "0"]),
+    (2, "cursor_unreadable", "admin", ["tenants", "list", "--after", "???"]),
+    (2, "home_invalid", "admin", ["tenants", "list", "--home", "nosuch"]),
+    (2, "file_unreadable", "admin", ["tenants", "apply", "/nosuch"]),
+    (3, "role_too_low", "viewer", ["tenants", "create", "new"]),
+    (4, "no_tenant", "admin", ["tenants", "resume", "nosuch", "--yes"]),
+    (4, "no_tenant", "viewer", ["tenants", "show", "nosuch"]),
+    (4, "no_audit_row", "viewer", ["audit", "show", "99999"]),
+    (5, "tenant_exists", "admin", ["tenants", "create", "acme"]),
+    (5, "stale_version", "admin", ["tenants", "rename", "acme", "--name", "B", "--version", "7", "--yes"]),
+]
+
+
+def test_refusals_have_their_exit_code_and_leave_stdout_to_the_answer(cli: Cli, estate: dict[str, str]) -> None:
+    last = cli.sql("SELECT max(seq) FROM wf.audit")
+    for code, name, role, words in REFUSED:
+        cli.log_in(role)
+        said = cli(*words)
+        assert (said.code, said.out) == (code, ""), (words, said)
+        assert f"[{name}]" in said.err, (words, said)
+        asked = cli(*words, "--json")
+        assert asked.code == code
+        assert set(asked.document) == {"error"} and set(asked.document["error"]) == ERROR
+        assert asked.document["error"]["code"] == name, (words, asked)
+        assert asked.document["error"]["request_id"].startswith("wf-")
+    assert cli.sql("SELECT max(seq) FROM wf.audit") == last
+
+
+def test_a_home_that_cannot_be_reached_is_6(cli: Cli) -> None:
+    with socket.socket() as taken:  # bound, and nobody listens
+        taken.bind(("127.0.0.1", 0))
+        home = f"postgresql://somebody@127.0.0.1:{taken.getsockname()[1]}/nothing"
+        for words in (["tenants", "list"], ["tenants", "create", "x"]):
+            answer = cli(*words, "--home", home, "--json")
+            assert (answer.code, answer.document["error"]["code"]) == (6, "home_unreachable")
+
+
+def test_a_wrong_password_is_6_and_says_where_to_look(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPASSWORD", "wrong")
+    answer = cli("tenants", "list")
+    assert answer.code == 6 and "secrets doctor" in answer.err and "wrong." in answer.err
+
+
+SLOW_COMMIT = """
+CREATE FUNCTION wf.slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(1.5); RETURN NULL; END';
+CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON wf.tenants DEFERRABLE INITIALLY DEFERRED
+  FOR EACH ROW EXECUTE FUNCTION wf.slow();
+"""
+COMMITTING = (
+    "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND query = 'COMMIT' AND state = 'active'"
+)
+
+
+def test_a_link_that_dies_in_the_commit_is_7_and_repeating_is_safe(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backends.postgres.home.LOOK_UP_SECONDS", 0.2)
+    cli.sql(SLOW_COMMIT)
+    parts = psycopg.conninfo.conninfo_to_dict(cli.database.owner)
+    with CutLink(f"{parts['host']}/.s.PGSQL.{parts['port']}") as link:
+        cli.log_in("admin", host="127.0.0.1", port=link.port)
+
+        def cut_in_the_commit() -> None:
+            with psycopg.connect(cli.database.owner, autocommit=True) as connection:
+                while not (committing := connection.execute(COMMITTING).fetchone()) and not ended.is_set():
+                    pass
+            if committing:
+                link.cut()
+
+        ended = threading.Event()
+        cutter = threading.Thread(target=cut_in_the_commit)
+        cutter.start()
+        answer = cli("tenants", "create", "acme", "--request-id", "once", "--json")
+        ended.set()
+        cutter.join()
+    assert (answer.code, answer.document["error"]["code"]) == (7, "outcome_unknown")
+    assert answer.document["error"]["request_id"] == "once" and "once" in answer.document["error"]["hint"]
+    cli.log_in("admin")
+    again = cli.done("tenants", "create", "acme", "--request-id", "once")
+    assert again["repeated"] is True and again["result"]["id"] == "acme"
+
+
+def test_a_request_id_makes_a_repeat_harmless(cli: Cli) -> None:
+    cli.done("tenants", "create", "acme")
+    words = ["tenants", "suspend", "acme", "--reason", "x", "--request-id", "r-1"]
+    first = cli.done(*words, "--yes")
+    again = cli.done(*words)  # asks nothing: it was done
+    assert (first["repeated"], again["repeated"]) == (False, True)
+    assert again["audit_ids"] == first["audit_ids"] and again["changes"] == first["changes"]
+    other = cli("tenants", "protect", "acme", "--request-id", "r-1", "--yes", "--json")
+    assert (other.code, other.document["error"]["code"]) == (5, "request_id_reused")
+
+
+def test_nothing_asks_without_a_terminal(cli: Cli) -> None:
+    cli.done("tenants", "create", "acme")
+    answer = program("tenants", "protect", "acme")
+    assert (answer.code, answer.out) == (1, "")
+    assert "protected: no → yes" in answer.err and "[confirmation_needed]" in answer.err
+    assert cli.done("tenants", "show", "acme")["item"]["protected"] is False
+    assert program("tenants", "protect", "acme", "--dry-run").code == 0
+    assert program("tenants", "protect", "acme", "--yes").code == 0
+
+
+def test_a_terminal_is_asked_with_no_as_the_answer_of_enter(cli: Cli) -> None:
+    cli.done("tenants", "create", "acme")
+    no = program("tenants", "protect", "acme", typed=[("[y/N]", "\n")])
+    assert (no.code, no.out) == (1, "") and "Do it? [y/N]" in no.err and "[not_confirmed]" in no.err
+    yes = program("tenants", "protect", "acme", "--json", typed=[("[y/N]", "y\n")])
+    assert yes.code == 0 and yes.document["result"]["protected"] is True
+    assert "protected: no → yes" in yes.err
+    wrong = program("tenants", "unprotect", "acme", typed=[("Type acme", "y\n")])
+    assert wrong.code == 1 and "Type acme to do it:" in wrong.err
+    assert program("tenants", "unprotect", "acme", typed=[("Type acme", "acme\n")]).code == 0
+
+
+def test_what_was_seen_is_what_is_changed(cli: Cli) -> None:
+    """Somebody else changes the tenant between the preview and the yes."""
+    cli.done("tenants", "create", "acme")
+
+    def dialogue() -> Iterator[tuple[str, str]]:
+        yield "[y/N]", ""
+        cli.done("tenants", "rename", "acme", "--name", "Another", "--yes")
+        yield "", "y\n"
+
+    answer = program("tenants", "protect", "acme", typed=dialogue())
+    assert answer.code == 5 and "[stale_version]" in answer.err
+
+
+def test_nothing_unforeseen_reaches_the_screen(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a fault\x1b[2J of ours")
+
+    monkeypatch.setattr("app.cli.lists.position_of", fail)
+    answer = cli("tenants", "list", "--after", "x", "--json")
+    fault = answer.document["error"]
+    assert (answer.code, fault["code"], answer.err) == (1, "unexpected", "")
+    said = cli("tenants", "list", "--after", "x")
+    assert said.out == "" and len(said.err.splitlines()) == 1 and "Traceback" not in said.err
+    [log] = tmp_path.rglob("watchfloor.log")
+    text = log.read_text()
+    assert fault["request_id"] in text and "Traceback" in text
+    assert log.stat().st_mode & 0o777 == 0o600
