@@ -45,6 +45,11 @@ WORDS: dict[str, tuple[type[Refusal], str, str]] = {
         "Use another.",
     ),
     "operator_is_superuser": (NotPermitted, "That login has powers of its own on the server.", "Use another name."),
+    "operator_login_foreign": (
+        NotPermitted,
+        "The server has that login already, and it is not of this home.",
+        "Leave the password out to give it a role here, or use another name.",
+    ),
     "operators_name_check": (Refusal, "The name is not one: a-z, 0-9, '_', '.', '-'; not pg_… or wf_….", ""),
 }
 

@@ -214,13 +214,19 @@ BEGIN
 END
 $$;
 
--- Something that happened without a row of a control table changing: a reveal, an import.
--- Only within a change, so that it has an operation, a reason and a request id.
+-- Something that happened without a row of a control table changing: an import.
+-- Only within a change, so that it has an operation, a reason and a request id; and never under the noun of a
+-- control table, so that it cannot pass for a changed row.
 CREATE FUNCTION wf.note(noun text, thing text, tenant_id text, after jsonb) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 BEGIN
   IF (wf.current_change()).id IS NULL THEN
     RAISE EXCEPTION 'wf.note needs an open change' USING ERRCODE = 'invalid_transaction_state';
+  END IF;
+  IF EXISTS (SELECT FROM pg_trigger t WHERE t.tgfoid = 'wf.record_change'::regproc
+             AND split_part(encode(t.tgargs, 'escape'), '\000', 1) = note.noun) THEN
+    RAISE EXCEPTION 'the trail of % is written by its triggers alone', noun
+      USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'audit_noun_taken';
   END IF;
   RETURN wf.append_audit(noun, 'note', ARRAY[thing], ARRAY[tenant_id], ARRAY[NULL::jsonb], ARRAY[after], '{}');
 END
@@ -232,27 +238,40 @@ CREATE TABLE wf.operators (
   name       text PRIMARY KEY CHECK (name ~ '^[a-z_][a-z0-9_.-]{0,62}$' AND name !~ '^(pg_|wf_)'),
   role       text NOT NULL CHECK (role IN ('viewer', 'support', 'operator', 'admin', 'worker')),
   active     boolean NOT NULL DEFAULT true,
+  made_here  boolean NOT NULL DEFAULT false,  -- false: the login was there before, and its password is not ours
   added_at   timestamptz NOT NULL DEFAULT now(),
   changed_at timestamptz NOT NULL DEFAULT now()
 );
 GRANT SELECT ON wf.operators TO wf_viewer;
 SELECT wf.audited('wf.operators', 'operators', 'name', 'none');
 
+-- Roles belong to the whole server. A login that was there before gets its role here and nothing else: neither its
+-- password nor whether it may log in is this home's to change.
 CREATE FUNCTION wf.put_operator(name text, role text, verifier text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
-  held text;
+  held  text;
+  login pg_roles;
+  ours  boolean;
 BEGIN
-  INSERT INTO wf.operators AS o (name, role) VALUES (put_operator.name, put_operator.role)
+  SELECT * INTO login FROM pg_roles WHERE rolname = put_operator.name;
+  INSERT INTO wf.operators AS o (name, role, made_here)
+  VALUES (put_operator.name, put_operator.role, login.rolname IS NULL)
   ON CONFLICT ON CONSTRAINT operators_pkey
-    DO UPDATE SET role = excluded.role, active = true, changed_at = now();
-  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = put_operator.name) THEN
+    DO UPDATE SET role = excluded.role, active = true, made_here = o.made_here OR excluded.made_here, changed_at = now()
+  RETURNING made_here INTO ours;
+  IF login.rolname IS NULL THEN
     EXECUTE format('CREATE ROLE %I', put_operator.name);
-  ELSIF (SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = put_operator.name) THEN
+  ELSIF login.rolsuper OR login.rolcreaterole THEN
     RAISE EXCEPTION 'the login % exists and has powers of its own', put_operator.name
       USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'operator_is_superuser';
+  ELSIF NOT ours AND (verifier IS NOT NULL OR NOT login.rolcanlogin) THEN
+    RAISE EXCEPTION 'the login % is not of this home', put_operator.name
+      USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'operator_login_foreign';
   END IF;
-  EXECUTE format('ALTER ROLE %I LOGIN', put_operator.name);
+  IF ours THEN
+    EXECUTE format('ALTER ROLE %I LOGIN', put_operator.name);
+  END IF;
   IF verifier IS NOT NULL THEN
     IF verifier !~ '^SCRAM-SHA-256\$' THEN
       RAISE EXCEPTION 'a password is only taken as a SCRAM verifier' USING CONSTRAINT = 'operator_verifier';
@@ -271,14 +290,28 @@ GRANT EXECUTE ON FUNCTION wf.put_operator TO wf_admin;
 
 CREATE FUNCTION wf.remove_operator(name text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+DECLARE
+  ours boolean;
+  held text;
 BEGIN
-  UPDATE wf.operators o SET active = false, changed_at = now() WHERE o.name = remove_operator.name AND o.active;
+  UPDATE wf.operators o SET active = false, changed_at = now() WHERE o.name = remove_operator.name AND o.active
+  RETURNING made_here INTO ours;
   IF NOT FOUND THEN
     RETURN false;
   END IF;
-  EXECUTE format('ALTER ROLE %I NOLOGIN', remove_operator.name);
+  IF ours THEN
+    EXECUTE format('ALTER ROLE %I NOLOGIN', remove_operator.name);
+  END IF;
+  FOREACH held IN ARRAY ARRAY['wf_viewer', 'wf_support', 'wf_operator', 'wf_admin', 'wf_worker'] LOOP
+    IF pg_has_role(remove_operator.name, held, 'MEMBER') THEN
+      EXECUTE format('REVOKE %I FROM %I', held, remove_operator.name);
+    END IF;
+  END LOOP;
+  IF NOT pg_has_role(remove_operator.name, 'USAGE') THEN
+    EXECUTE format('GRANT %I TO CURRENT_USER', remove_operator.name);  -- an owner without all powers needs it to end its sessions
+  END IF;
   PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
-  WHERE usename = remove_operator.name AND pid <> pg_backend_pid();
+  WHERE usename = remove_operator.name AND pid <> pg_backend_pid() AND (ours OR datname = current_database());
   RETURN true;
 END
 $$;

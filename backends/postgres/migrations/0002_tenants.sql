@@ -115,6 +115,10 @@ BEGIN
   ELSIF NEW.status = 'pending_deletion' AND OLD.status <> 'pending_deletion' AND (
       NEW.deleted_from <> OLD.status OR NEW.purge_after < now() + interval '1 day') THEN
     refused := 'tenant_retention';
+  ELSIF OLD.status = 'pending_deletion' AND NEW.status = OLD.status
+      AND (NEW.deleted_at, NEW.deleted_from, NEW.purge_after)
+        IS DISTINCT FROM (OLD.deleted_at, OLD.deleted_from, OLD.purge_after) THEN
+    refused := 'tenant_retention';  -- what was promised is not shortened: restore it, then delete it anew
   ELSIF OLD.status = 'pending_deletion' AND NEW.status IN ('active', 'suspended') AND NEW.status <> OLD.deleted_from THEN
     refused := 'tenant_restore';
   ELSIF NEW.status = 'erased' AND (OLD.purge_after > now() OR OLD.protected) THEN
