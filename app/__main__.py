@@ -87,7 +87,7 @@ def read(argv: list[str]) -> Start:
     if not words and "--json" in flags:
         words = ["tenants", "list"]
     if words:  # what stood before the command is the command's
-        given = [*(["--home", home] if home is not None else []), *(["--json"] if "--json" in flags else [])]
+        given = [*(["--home", home] if home is not None else []), *(["--json"] if "--json" in flags - {*words} else [])]
         words = [*words[:2], *given, *words[2:]]
     return Start(tuple(words), None, home, plain, accessible)
 
