@@ -66,9 +66,9 @@ def schema_state(connection: psycopg.Connection) -> SchemaState:
 
 def _applied(connection: psycopg.Connection) -> dict[int, tuple[str, str]] | None:
     """number → (name, checksum); None when the database is not a home."""
-    if connection.execute("SELECT to_regclass('wf.migrations')").fetchone() == (None,):
-        return None
     try:
+        if connection.execute("SELECT to_regclass('wf.migrations')").fetchone() == (None,):
+            return None
         rows = connection.execute("SELECT number, name, checksum FROM wf.migrations").fetchall()
     except psycopg.errors.InsufficientPrivilege:
         raise NotPermitted(

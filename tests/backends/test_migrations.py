@@ -1,0 +1,220 @@
+"""Bringing a home to the program's schema: two at once, killed half-way, changed, foreign, old, new, read-only."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from types import SimpleNamespace
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from backends.postgres import migrate as module
+from backends.postgres.migrate import known_migrations, migrate, schema_state
+from controlplane.errors import Conflict, NotPermitted, Refusal
+from tests.postgres import Database, Server
+
+NAMES = [f"{migration.number:04}_{migration.name}" for migration in known_migrations()]
+
+
+def problem(conninfo: str) -> Refusal | None:
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        return schema_state(connection).problem
+
+
+def as_owner(database: Database, *statements: str) -> None:
+    with psycopg.connect(database.owner, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def refused(call: object, *arguments: str) -> Refusal:
+    with pytest.raises(Refusal) as found:
+        call(*arguments)  # type: ignore[operator]
+    return found.value
+
+
+def test_an_empty_database_becomes_a_home_once(empty_database: Database) -> None:
+    found = problem(empty_database.owner)
+    assert found is not None and found.code == "home_not_ours" and empty_database.name in found.message
+    assert migrate(empty_database.owner) == NAMES
+    assert migrate(empty_database.owner) == []
+    assert problem(empty_database.owner) is None
+
+
+def test_two_programs_at_once_make_it_once(empty_database: Database) -> None:
+    done: list[list[str]] = []
+    starters = [threading.Thread(target=lambda: done.append(migrate(empty_database.owner))) for _ in range(3)]
+    for starter in starters:
+        starter.start()
+    for starter in starters:
+        starter.join()
+    assert sorted(done, key=len) == [[], [], NAMES]
+
+
+DIE = """
+import os, signal, sys, psycopg
+from backends.postgres.migrate import migrate
+execute = psycopg.Connection.execute
+def watched(self, query, params=None, **more):
+    if str(query).startswith("INSERT INTO wf.migrations") and params[0] == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return execute(self, query, params, **more)
+psycopg.Connection.execute = watched
+migrate(sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("number", [1, len(NAMES)])
+def test_a_program_killed_in_a_migration_leaves_nothing_of_it(empty_database: Database, number: int) -> None:
+    killed = subprocess.run([sys.executable, "-c", DIE, empty_database.owner, str(number)])
+    assert killed.returncode == -signal.SIGKILL
+    with psycopg.connect(empty_database.owner) as connection:
+        state = schema_state(connection)
+        assert state.applied == number - 1
+        tables = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'wf'").fetchone()
+        assert number > 1 or tables == (1,), "nothing but the list of migrations"
+    assert state.problem is not None and state.problem.code == "home_older"
+    assert migrate(empty_database.owner) == NAMES[number - 1 :]
+
+
+def test_a_failing_file_leaves_nothing_and_the_next_try_finds_it(
+    empty_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = module.Migration(len(NAMES) + 1, "broken", "CREATE TABLE wf.half (); SELECT 1 / 0;")
+    files = known_migrations()
+    monkeypatch.setattr(module, "known_migrations", lambda: [*files, broken])
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        migrate(empty_database.owner)
+    with psycopg.connect(empty_database.owner) as connection:
+        assert connection.execute("SELECT to_regclass('wf.half')").fetchone() == (None,)
+    monkeypatch.undo()
+    assert migrate(empty_database.owner) == []
+
+
+def test_a_changed_file_is_named(database: Database) -> None:
+    as_owner(database, "UPDATE wf.migrations SET checksum = 'other' WHERE number = 2")
+    for found in (problem(database.owner), refused(migrate, database.owner)):
+        assert isinstance(found, Conflict) and found.code == "migration_changed"
+        assert "0002_tenants" in found.message and found.hint
+
+
+def test_a_missing_number_is_named(database: Database) -> None:
+    as_owner(database, "DELETE FROM wf.migrations WHERE number = 2")
+    for found in (problem(database.owner), refused(migrate, database.owner)):
+        assert isinstance(found, Conflict) and found.code == "migration_missing" and "0002_tenants" in found.message
+
+
+def test_a_newer_home_is_left_alone(database: Database) -> None:
+    newer = len(NAMES) + 1
+    as_owner(database, f"INSERT INTO wf.migrations (number, name, checksum) VALUES ({newer}, 'from_later', 'x')")
+    for found in (problem(database.owner), refused(migrate, database.owner)):
+        assert isinstance(found, Conflict) and found.code == "home_newer" and "Update watchfloor" in found.hint
+        assert f"migration {newer}" in found.message
+
+
+def test_an_older_home_waits_for_an_admin(database: Database) -> None:
+    as_owner(database, f"DELETE FROM wf.migrations WHERE number = {len(NAMES)}")
+    found = problem(database.owner)
+    assert found is not None and found.code == "home_older" and "home migrate" in found.hint
+
+
+class Older:
+    """A connection whose server says that it is PostgreSQL 13."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self.execute = connection.execute
+        self.info = SimpleNamespace(server_version=130_014, dbname="old", user="ana")
+
+
+def test_a_server_that_is_too_old_is_refused_first(database: Database, empty_database: Database) -> None:
+    for each in (database, empty_database):
+        with psycopg.connect(each.owner) as connection:
+            found = schema_state(Older(connection)).problem  # type: ignore[arg-type]
+        assert found is not None and found.code == "home_server_too_old"
+        assert "PostgreSQL 13" in found.message and "14" in found.message
+
+
+def test_a_too_old_server_is_not_migrated(empty_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "OLDEST_SERVER", 99)
+    assert refused(migrate, empty_database.owner).code == "home_server_too_old"
+    monkeypatch.undo()
+    found = problem(empty_database.owner)
+    assert found is not None and found.code == "home_not_ours"
+
+
+@pytest.mark.parametrize("made", [True, False], ids=["home", "empty"])
+def test_a_read_only_home_says_so(database: Database, empty_database: Database, made: bool) -> None:
+    one = database if made else empty_database
+    as_owner(one, f"ALTER DATABASE {one.name} SET default_transaction_read_only = on")
+    if made:
+        found = problem(one.owner)
+        assert found is not None and found.code == "home_read_only"
+    assert refused(migrate, one.owner).code == "home_read_only"
+
+
+def test_a_login_that_may_not_make_roles_is_told(postgres_server: Server, empty_database: Database) -> None:
+    as_owner(
+        empty_database, "CREATE ROLE plain LOGIN PASSWORD 'x'", f"GRANT ALL ON DATABASE {empty_database.name} TO plain"
+    )
+    plain = make_conninfo(empty_database.owner, user="plain", password="x")
+    found = refused(migrate, plain)
+    assert isinstance(found, NotPermitted) and found.code == "home_migrate_privileges"
+    assert "plain" in found.message and "CREATEROLE" in found.hint
+    with psycopg.connect(empty_database.owner) as connection:
+        assert connection.execute(
+            "SELECT count(*) FROM pg_proc WHERE pronamespace = 'wf'::regnamespace"
+        ).fetchone() == (0,)
+    as_owner(empty_database, f"DROP SCHEMA wf CASCADE; REVOKE ALL ON DATABASE {empty_database.name} FROM plain")
+
+
+def test_a_stranger_is_told_who_could_let_them_in(database: Database) -> None:
+    as_owner(database, "CREATE ROLE stranger LOGIN PASSWORD 'x'")
+    found = refused(problem, make_conninfo(database.owner, user="stranger", password="x"))
+    assert isinstance(found, NotPermitted) and found.code == "not_an_operator" and "stranger" in found.message
+
+
+def test_an_owner_without_all_powers_makes_a_home_and_its_people(empty_database: Database) -> None:
+    """As on a server that somebody else runs: CREATEROLE, and the database is theirs."""
+    groups = "wf_viewer, wf_support, wf_operator, wf_admin, wf_worker"
+    as_owner(
+        empty_database,
+        "CREATE ROLE landlord LOGIN CREATEROLE PASSWORD 'x'",
+        f"ALTER DATABASE {empty_database.name} OWNER TO landlord",
+        f"GRANT {groups} TO landlord WITH ADMIN OPTION",
+    )
+    landlord = make_conninfo(empty_database.owner, user="landlord", password="x")
+    try:
+        assert migrate(landlord) == NAMES
+        with psycopg.connect(landlord, autocommit=True) as connection:
+            verifier = connection.pgconn.encrypt_password(b"secret enough", b"ana", b"scram-sha-256").decode()
+            connection.execute("SELECT wf.put_operator('ana', 'operator', %s)", [verifier])
+            connection.execute("SELECT wf.put_operator('ana', 'support', NULL)")
+            ana = psycopg.connect(make_conninfo(landlord, user="ana", password="secret enough"), autocommit=True)
+            assert ana.execute("SELECT wf.my_role()").fetchone() == ("support",)
+            assert connection.execute("SELECT wf.remove_operator('ana')").fetchone() == (True,)
+            with pytest.raises(psycopg.OperationalError):
+                ana.execute("SELECT 1")
+    finally:
+        as_owner(
+            empty_database,
+            "DROP SCHEMA IF EXISTS wf CASCADE",
+            f"ALTER DATABASE {empty_database.name} OWNER TO CURRENT_USER",
+            "DROP ROLE IF EXISTS ana",
+            "DROP OWNED BY landlord CASCADE",
+        )
+
+
+def test_the_first_admin_is_made_with_the_home(empty_database: Database) -> None:
+    as_owner(empty_database, "CREATE ROLE ana LOGIN PASSWORD 'x'")
+    migrate(empty_database.owner, admin="ana")
+    migrate(empty_database.owner, admin="ana")
+    with psycopg.connect(make_conninfo(empty_database.owner, user="ana", password="x")) as connection:
+        assert connection.execute("SELECT wf.my_role()").fetchone() == ("admin",)
+        rows = connection.execute(
+            "SELECT operation, thing, out_of_band FROM wf.audit WHERE noun = 'operators'"
+        ).fetchall()
+    assert rows == [("operators.add", "ana", False)]
