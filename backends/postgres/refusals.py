@@ -75,6 +75,8 @@ def refusal_of(error: psycopg.Error) -> Refusal:
         return Refusal("too_slow", "The home took too long and was told to stop.", "Narrow the filter, or try again.")
     if isinstance(error, errors.LockNotAvailable | errors.DeadlockDetected | errors.SerializationFailure):
         return Conflict("busy", "Somebody else is changing the same thing.", "Try again.")
+    if isinstance(error, errors.DiskFull | errors.OutOfMemory):
+        return Refusal("home_out_of_room", f"The home has no room for it: {diag.message_primary}.", "Make room there.")
     if isinstance(error, errors.ReadOnlySqlTransaction):
         return Refusal("home_read_only", "The home is read-only.", "Use the primary's address.")
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
