@@ -196,8 +196,6 @@ class _Writer:
             if cell is None or cell == old[x]:
                 x += 1
                 continue
-            if not cell[0] and x:  # never half of a wide grapheme
-                x -= 1
             if uncertain:
                 # Terminals disagree about the width of joined graphemes: after the first difference the whole
                 # line is written, so that nothing which spilt over stays.
@@ -265,7 +263,7 @@ class ShadowDisplay(App[None]):
             self._shadow_off("this Textual has other display updates")
 
     def on_mount(self) -> None:
-        self.app_resume_signal.subscribe(self, lambda _: self.action_redraw(), immediate=True)
+        self.app_resume_signal.subscribe(self, lambda _: self._shadow.forget(), immediate=True)
 
     def on_resize(self, event: events.Resize) -> None:
         if self._size != event.size:

@@ -40,7 +40,9 @@ KEYS = {
     **{f"ctrl+{chr(code + 96)}": chr(code) for code in range(1, 27)},
 }
 
-_QUESTION = re.compile(rb"\x1b\[(?:0?c|\?2026\$p|\?2048\$p|6n|\?u|14t|16t|18t)|\x1b\](?:10|11);\?(?:\x07|\x1b\\)")
+_QUESTION = re.compile(
+    rb"\x1b\[(?:0?c|\?2026\$p|\?2048\$p|\?2048h|6n|\?u|14t|16t|18t)|\x1b\](?:10|11);\?(?:\x07|\x1b\\)"
+)
 _ANSWERS = {
     b"\x1b[c": b"\x1b[?62;22c",
     b"\x1b[0c": b"\x1b[?62;22c",
@@ -74,12 +76,17 @@ class Terminal:
         delay: float = 0.0,
         slow: int = 0,
         background: str = "0000/0000/0000",
+        in_band: bool = False,
     ) -> None:
-        """`env` is added to a small clean environment; None removes a variable. `background` answers OSC 11."""
-        self._argv, self._cwd, self._size = list(argv), cwd, (columns, lines)
+        """`env` is added to a small clean environment; None removes a variable. `background` answers OSC 11.
+
+        `in_band`: a terminal that reports its size in the stream (mode 2048), as some newer ones do.
+        """
+        self._argv, self._cwd = list(argv), cwd
+        self._size = self._told_size = (columns, lines)
         self._env = _environment(env or {})
         self._delay, self._slow = delay, slow
-        self._background = background
+        self._background, self._in_band = background, in_band
         self._changed = threading.Condition()
         self._records: list[Record] = []
         self._screen = Screen(columns, lines)
@@ -218,9 +225,17 @@ class Terminal:
             answer = _ANSWERS.get(question[0])
             if question[0].startswith(b"\x1b]"):
                 answer = question[0][:5] + f"rgb:{self._background}\x1b\\".encode()
+            if self._in_band and question[0] == b"\x1b[?2048$p":
+                answer = b"\x1b[?2048;2$y"
+            elif self._in_band and question[0] == b"\x1b[?2048h":
+                answer = self._size_report()
             if answer:
                 self._going.append((time.monotonic() + self._delay, answer))
         self._question = asked[end:][-_LONGEST_QUESTION:]
+
+    def _size_report(self) -> bytes:
+        columns, lines = self._told_size
+        return b"\x1b[48;%d;%d;0;0t" % (lines, columns)
 
     # Keys
 
@@ -242,7 +257,10 @@ class Terminal:
     def resize(self, columns: int, lines: int) -> None:
         with self._changed:
             self._records.append((time.monotonic() - self.started, (columns, lines)))
+        self._told_size = (columns, lines)
         _set_size(self._master, columns, lines)  # the kernel sends SIGWINCH
+        if self._in_band:
+            self.send(self._size_report())
 
     def intrude(self, data: bytes) -> None:
         """Another program writes to the same terminal."""

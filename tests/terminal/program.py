@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from rich.cells import set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import work
@@ -46,7 +47,7 @@ from screens.widgets.inert import LastWall
 from screens.widgets.life import TerminalLife
 
 NAMES = ["acme", "日本語テスト", "café", "müller", "🚀 rocket", "tab", "한국어", "x" * 30, "ok ✓", "плюс"]
-JOINED = "👩‍👩‍👧 family ✈️ flight"
+JOINED = "👩‍👩‍👧"
 
 
 class Table(Widget, can_focus=True):
@@ -72,8 +73,10 @@ class Table(Widget, can_focus=True):
         if row >= len(self.values):
             return Strip.blank(self.size.width, self.rich_style)
         base = self.rich_style + Style(reverse=row == self.cursor)
-        name = NAMES[row % len(NAMES)] + (JOINED if row % 50 == 49 else "")
         value = self.values[row]
+        name = NAMES[row % len(NAMES)]
+        if row == 9 and "PROGRAM_JOINED" in os.environ:
+            name = set_cell_size(JOINED if value % 2 else "plain", 12)
         segments = [
             Segment(f" {row:4} ", base + Style(dim=True)),
             Segment(f"{name} ", base + Style(bold=row % 3 == 0, italic=row % 4 == 0, color="green")),
@@ -128,7 +131,7 @@ class Unknown(CompositorUpdate):
 class Program(shadow.ShadowDisplay, LastWall, TerminalLife):
     CSS = """
     #status { height: 1; background: $primary; }
-    #foreign { height: auto; }
+    .foreign { height: auto; }
     Screen.-narrow #status { background: $error; }
     """
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (70, "-wide")]
@@ -158,9 +161,9 @@ class Program(shadow.ShadowDisplay, LastWall, TerminalLife):
 
     def compose(self) -> ComposeResult:
         yield Static("status", id="status")
-        foreign = os.environ.get("PROGRAM_FOREIGN")
-        if foreign is not None:
-            yield from self.foreign(foreign)
+        for foreign in os.environ.get("PROGRAM_FOREIGN", "").split("\n"):
+            if foreign:
+                yield from self.foreign(foreign)
         yield Table()
         yield Input(placeholder="filter", compact=True, id="filter")
 
@@ -170,7 +173,7 @@ class Program(shadow.ShadowDisplay, LastWall, TerminalLife):
         yield Label(Content(text))
         yield Input(text, placeholder=text, compact=True)
         yield Button(Content(text), compact=True)
-        box = Static(Content("box"), id="foreign")
+        box = Static(Content("box"), classes="foreign")
         box.styles.border = ("round", "red")
         box.border_title = Content(text)  # type: ignore[assignment]
         box.border_subtitle = Content(text)  # type: ignore[assignment]
@@ -180,7 +183,7 @@ class Program(shadow.ShadowDisplay, LastWall, TerminalLife):
         self.call_after_refresh(self.show_title, text)
 
     def _display(self, screen: Any, renderable: Any) -> None:
-        if renderable is not None and self.syncs == 1 and os.environ.get("PROGRAM_UNKNOWN_UPDATE"):
+        if renderable is not None and self.syncs and os.environ.get("PROGRAM_UNKNOWN_UPDATE"):
             renderable = Unknown(renderable)
         super()._display(screen, renderable)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import codecs
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 import pyte
+from pyte.screens import Char
 
 
 class Cell(NamedTuple):
@@ -107,11 +109,15 @@ class Screen:
         return self._now.cursor.x, self._now.cursor.y, not self._now.cursor.hidden
 
     def cell(self, x: int, y: int) -> Cell:
-        char = self._now.buffer[y][x]
-        return Cell(
-            *(char.data, char.fg, char.bg, char.bold, char.italics),
-            *(char.underscore, char.strikethrough, char.reverse, char.blink),
-        )
+        return _cell(self._now.buffer[y][x])
+
+
+@lru_cache(8192)
+def _cell(char: Char) -> Cell:
+    return Cell(
+        *(char.data, char.fg, char.bg, char.bold, char.italics),
+        *(char.underscore, char.strikethrough, char.reverse, char.blink),
+    )
 
 
 def _dim_as_blink(parameters: str) -> str:
