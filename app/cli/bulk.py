@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from app.cli import asking
 from app.cli.asked import CHANGING, READING, Changing, Reading, opened
-from app.cli.changing import as_change, carry_out, print_outcome, refuse_read_only
+from app.cli.changing import as_change, carry_out, print_outcome
 from app.cli.output import document, facts, say, tell
+from app.cli.writing import refuse_read_only
 from controlplane.audit import AuditRow
 from controlplane.errors import Refusal
 from controlplane.filters import Term
@@ -53,7 +54,7 @@ async def to_many(
         if asked.dry_run:
             _print_preview(await preview_run(context.home, request, asked.reason), asked)
             return 0
-        refuse_read_only(context)
+        await refuse_read_only(context)
         if not asked.yes and not (asked.given_id and await context.home.recorded(asked.request_id)):
             preview = await preview_run(context.home, request, asked.reason)
             for line in _preview_lines(preview):
@@ -196,7 +197,7 @@ async def resume(run_id: int, /, *, asked: Changing = CHANGING) -> int:
             if asked.dry_run:
                 print_outcome(outcome, asked)
                 return 0
-        refuse_read_only(context)
+        await refuse_read_only(context)
         return await _driven(context, await context.home.runs.get(run_id), asked)
 
 
@@ -208,7 +209,7 @@ async def undo(run_id: int, /, *, asked: Changing = CHANGING) -> int:
             call = Call(asked.reason, asked.request_id, dry_run=True)
             print_outcome(await execute(context.home, UNDO, OneRun(id=run_id), call), asked)
             return 0
-        refuse_read_only(context)
+        await refuse_read_only(context)
         if not asked.yes:
             tell(f"{run.done:,} changes of run {run.id} ({run.operation}) are taken back.")
             back = target(run.operation).undo

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from app.cli import asking
 from app.cli.asked import Changing
 from app.cli.output import document, facts, say, tell
+from app.cli.writing import refuse_read_only
 from controlplane.audit import AuditRow, differences
-from controlplane.errors import Refusal
 from controlplane.operations import Call, Operation, Outcome, Request, Risk, confirmation, execute
 from controlplane.previews import outcome_lines, value_words
 from controlplane.text import clean
@@ -24,21 +24,10 @@ async def carry_out(context: Context, operation: Operation[Any], request: Reques
         asked = dataclasses.replace(asked, reason=asking.line("Reason: "))
     call = Call(asked.reason, asked.request_id, asked.dry_run)
     if not asked.dry_run:
-        refuse_read_only(context)
+        await refuse_read_only(context, request)
         if not await _needs_no_question(context, operation, asked):
             request = await _confirmed(context, operation, request, call)
     return await execute(context.home, operation, request, call)
-
-
-def refuse_read_only(context: Context) -> None:
-    if context.read_only:
-        raise Refusal(
-            "read_only",
-            f"{context.name} is open read-only (environment {context.environment}): nothing was changed.",
-            "--dry-run works. To write from the command line, set read_only = false in the profile; the console "
-            "opens it for a while with :rw 15m REASON.",
-            why=[f"context: {context.name}", context.source, f"environment: {context.environment}", "read_only: true"],
-        )
 
 
 async def _needs_no_question(context: Context, operation: Operation[Any], asked: Changing) -> bool:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from app.cli.asked import CHANGING, Changing, opened
-from app.cli.changing import refuse_read_only
 from app.cli.output import document, say, tell
+from app.cli.writing import refuse_read_only
 from controlplane.text import clean
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ async def requests(
     job = LogImport(file, Format(format), tenant, create_tenants, strict, asked.dry_run, asked.reason, asked.request_id)
     async with opened(asked) as context:
         if not asked.dry_run:
-            refuse_read_only(context)
+            await refuse_read_only(context)
         bar = Bar() if sys.stderr.isatty() else None
         try:
             report = await import_requests(context.home.conninfo, job, bar.show if bar else None)

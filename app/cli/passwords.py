@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.cli import asking
 from app.cli.asked import Changing
-from app.cli.changing import refuse_read_only
+from app.cli.writing import refuse_read_only
 from controlplane.errors import Usage
 from controlplane.operations import Operation, Outcome, authorise
 
@@ -38,7 +38,7 @@ async def password_of(
     authorise(context.home, operation)
     if asked.dry_run:
         return Password()
-    refuse_read_only(context)
+    await refuse_read_only(context)
     if reference is not None:
         return Password(first_line() if reference == "-" else resolved(reference))
     if any(person.active and person.name == request.name for person in await context.home.people.all()):

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from app.cli.asked import READING, Reading
 
@@ -24,7 +24,7 @@ NOUNS = {
     "home": "The PostgreSQL that everything is kept in.",
     "settings": "The settings file.",
     "secrets": "Passwords of profiles.",
-    "contexts": "The control planes that can be opened.",
+    "contexts": "The control planes that can be opened, and opening one for writing.",
 }
 
 READS: dict[tuple[str, str], str] = {
@@ -132,7 +132,7 @@ def list_operations(*, asked: Reading = READING) -> None:
     table(columns, [[o.name, o.role, o.risk.value, o.undo or "–", o.summary] for o in found])
 
 
-def demo(*words: str) -> int:
+def demo(*words: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
     """Open the console on a throw-away home with the demonstration estate."""
     from app.demo import run
 

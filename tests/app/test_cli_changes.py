@@ -174,6 +174,14 @@ def test_a_read_only_context_is_only_looked_at(cli: Cli, monkeypatch: pytest.Mon
             assert (answer.code, answer.document["error"]["code"]) == (1, "read_only"), answer
         assert "environment: production" in answer.document["error"]["why"] or words[0] == "undo"
     assert cli("tenants", "create", "x", "--dry-run", "--home", "prod").code == 0
+    opening = ["contexts", "write", "prod", "--minutes", "5", "--home", "prod"]
+    assert cli(*opening).code == 2  # why?
+    assert cli("contexts", "write", "other", "--reason", "x", "--home", "prod").code == 2
+    opened = cli.done(*opening, "--reason", "INC-41")
+    assert cli("tenants", "create", "while-open", "--home", "prod").code == 0
+    cli.sql("ALTER TABLE wf.audit DISABLE TRIGGER append_only")
+    cli.sql("UPDATE wf.audit SET at = at - interval '5 minutes' WHERE seq = %s", opened["audit_ids"][0])
+    assert cli("tenants", "create", "x", "--home", "prod").code == 1
     settings.write_text(settings.read_text() + "read_only = false\n")
     assert cli("tenants", "create", "x", "--home", "prod").code == 0
     # In production a bare yes is not enough.
