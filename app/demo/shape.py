@@ -22,7 +22,7 @@ SAMPLES = 12
 def _spread() -> tuple[float, ...]:
     """A latency in relation to the median: log-normal, and one in fifty from a slow tail. Sorted."""
     rng = random.Random("latency")
-    return tuple(sorted(rng.lognormvariate(0, 0.45) * (1 if n % 50 else rng.uniform(3, 9)) for n in range(1000)))
+    return tuple(sorted(rng.lognormvariate(0, 0.45) * (1 if n % 50 else rng.uniform(3, 7)) for n in range(1000)))
 
 
 SPREAD = _spread()

@@ -1,0 +1,260 @@
+"""The demonstration: the same from the same seed, filled at once, alive, and gone without a trace when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from app.demo import audit, estate, folders, hours, loading, requests, shape, tenants, traffic
+from app.demo.site import WORKER, Site, open_site
+from backends.embedded.server import EmbeddedHome
+from controlplane.errors import Conflict, NotPermitted
+from controlplane.text import clean
+from tests.postgres import Database
+from tests.terminal.driver import Terminal
+
+NOW = datetime(2026, 3, 4, 10, 20, 30, tzinfo=UTC)
+DEMO = [sys.executable, "-m", "app", "demo"]
+PATIENCE = 60.0  # seconds; the machine may be busy
+
+
+def digest(seed: int) -> str:
+    made = estate.make(seed, NOW)
+    end = int(NOW.timestamp())
+    weather, shapes = hours.Weather(made), hours.Shapes()
+    parts: list[object] = [made, *requests.rows(made, end - 60, end), *audit.steps(made)]
+    parts += [cell for firm in made.firms[:10] for cell in hours.cells_of(weather, firm, shapes)]
+    return hashlib.sha256(repr([*parts, shapes.take_new()]).encode()).hexdigest()
+
+
+def test_a_seed_is_an_estate() -> None:
+    assert digest(7) == digest(7)
+    assert digest(7) != digest(8)
+
+
+def test_the_estate_is_believable() -> None:
+    made = estate.make(7, NOW)
+    assert len({firm.id for firm in made.firms}) == len(made.firms) == 300
+    assert all(re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", firm.id) for firm in made.firms)
+    plans = Counter(firm.plan for firm in made.firms)
+    assert set(plans) == {"trial", "starter", "growth", "pro", "enterprise"} and min(plans.values()) >= 20
+    assert set(Counter(firm.region for firm in made.firms)) == set(estate.REGIONS)
+    assert sum(firm.suspended_at is not None for firm in made.firms) == 5
+    assert sorted(firm.id for firm in made.firms if firm.protected)[0] == "default"
+    assert sum(firm.protected for firm in made.firms) == 2
+    assert all(re.search(r"@[^@]+\.example\.(com|org|net)$", firm.owner_email) for firm in made.firms)
+    assert all(1 <= len(firm.projects) <= 4 for firm in made.firms)
+    assert NOW - min(firm.created_at for firm in made.firms) > timedelta(days=600)
+    hostile = [firm.name for firm in made.firms if clean(firm.name) != firm.name]
+    assert any("\x1b" in name for name in hostile) and any("\u202e" in name for name in hostile)
+
+
+def test_regions_and_tenants_have_their_troubles() -> None:
+    made = estate.make(7, NOW)
+    month = [NOW.timestamp() - 300 * n for n in range(12 * 24 * 30)]
+    for region in estate.REGIONS:
+        assert {shape.slowness(made, region, at) for at in month} == {1.0, shape.SLOW_SPELL, shape.SLOW_DAY}
+        day = [shape.daily(region, NOW.timestamp() + 3600 * n) for n in range(24)]
+        assert max(day) > 3 * min(day)
+    noisy = next(firm for firm in made.firms if firm.id == made.noisy)
+    burst = [shape.demand(made, noisy, 60.0 * minute) for minute in (1_000_000, 1_000_010)]
+    assert burst[0] > 5 * burst[1]
+    failing = next(firm for firm in made.firms if firm.id == made.failing)
+    assert shape.failing(made, failing, 7199) > 0.15 > 0.01 > shape.failing(made, failing, 7201)
+
+
+@pytest.fixture
+def site(database: Database) -> Site:
+    return open_site(database.owner, lambda words: None)
+
+
+def test_loading_fills_an_empty_home(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    now, began, said = datetime.now(UTC), time.monotonic(), list[tuple[float, str]]()
+
+    def report(words: str) -> None:
+        said.append((time.monotonic() - began, words))
+
+    made = estate.make(7, now)
+    loading.check(database.owner)
+    loading.load(made, open_site(database.owner, report))
+    took = time.monotonic() - began
+    with capsys.disabled():
+        print(
+            f"\ndemonstration: tenants after {said[1][0]:.1f} s, last hour after {said[2][0]:.1f} s, all {took:.1f} s"
+        )
+    assert took < PATIENCE
+    with psycopg.connect(database.owner) as connection:
+
+        def one(query: str) -> tuple[object, ...]:
+            return connection.execute(query.encode()).fetchone() or ()
+
+        assert one("SELECT count(*), count(DISTINCT plan), count(DISTINCT region) FROM wf.tenants") == (300, 5, 4)
+        assert one("SELECT count(*) FROM wf.tenants WHERE status = 'pending_deletion'") == (2,)
+        assert one("SELECT count(*) FROM wf.tenants WHERE status = 'suspended'") == (7,)
+        fresh = "SELECT count(*) > 250, max(until) > now() - interval '2 min' FROM wf.tenant_list WHERE p95_ms > 0"
+        assert one(fresh) == (True, True)
+        first, last = connection.execute("SELECT min(hour), max(hour) FROM wf.request_hours").fetchone() or (now, now)
+        assert last == now.replace(minute=0, second=0, microsecond=0)
+        assert now - first > timedelta(days=30) - timedelta(hours=1)
+        sound = (
+            "SELECT bool_and(n = (SELECT sum(c) FROM unnest(counts) c) AND errors_4xx + errors_5xx <= n"
+            " AND cardinality(buckets) = cardinality(counts)) FROM wf.request_hours WHERE tenant_id < 'f'"
+        )
+        assert one(sound) == (True,)
+        assert one("SELECT count(*) FROM wf.requests_default") == (0,)
+        actors = connection.execute("SELECT actor, count(*) FROM wf.audit WHERE NOT out_of_band GROUP BY 1").fetchall()
+        assert {"ana", "ben", "chi"} < {actor for actor, _ in actors}
+        assert one("SELECT count(*) FROM wf.audit WHERE out_of_band AND thing <> 'default'") == (0,)
+    with pytest.raises(Conflict, match="has tenants already"):
+        loading.check(database.owner)
+
+
+async def test_only_the_owner_of_an_empty_home_may_load(database: Database) -> None:
+    with pytest.raises(NotPermitted):
+        await loading.load_demonstration(database.login("admin"), lambda words: None)
+
+
+async def test_traffic_goes_on_after_its_link_was_cut(database: Database, site: Site) -> None:
+    made = estate.make(7, datetime.now(UTC) - timedelta(seconds=60))
+    tenants.seed(made, site)
+    running = asyncio.create_task(traffic.run(made, site))
+    async with await psycopg.AsyncConnection.connect(database.owner, autocommit=True) as connection:
+
+        async def until_true(query: str) -> None:
+            async with asyncio.timeout(PATIENCE):
+                while await (await connection.execute(query.encode())).fetchone() != (True,):
+                    assert not running.done()
+                    await asyncio.sleep(0.05)
+
+        await until_true("SELECT count(*) > 200 FROM wf.requests")
+        await until_true("SELECT count(*) > 0 FROM wf.tenant_activity WHERE per_minute > 0")
+        await until_true("SELECT count(*) > 0 FROM wf.request_hours")
+        cut = "SELECT count(pg_terminate_backend(pid)) = 1 FROM pg_stat_activity WHERE usename = %s"
+        assert await (await connection.execute(cut, [WORKER])).fetchone() == (True,)
+        await connection.execute("CREATE TABLE cut AS SELECT max(at) AS at FROM wf.requests")
+        await until_true("SELECT max(r.at) > max(cut.at) FROM wf.requests r, cut")
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+async def test_people_work_and_refusals_disturb_nobody(database: Database, site: Site) -> None:
+    made = estate.make(7, datetime.now(UTC))
+    tenants.seed(made, site)
+    shift = audit.Shift(made)
+    async with audit.people(site) as homes:
+        for _ in range(30):
+            await shift.act(homes)
+    with psycopg.connect(database.owner) as connection:
+        done = connection.execute(
+            "SELECT operation, count(*) FROM wf.audit WHERE actor IN ('ana', 'ben') AND reason <> '' GROUP BY 1"
+        ).fetchall()
+        assert {"tenants.edit", "tenants.rename", "tenants.suspend", "tenants.resume"} == {name for name, _ in done}
+        away = connection.execute("SELECT count(*) FROM wf.tenants WHERE status = 'suspended'").fetchone()
+        assert away is not None and away[0] <= 5 + audit.AWAY_AT_MOST
+
+
+@pytest.fixture
+def demo() -> Iterator[Terminal]:
+    """The real program in a real terminal, its tenants on the screen. What a failure leaves is swept."""
+    with Terminal(DEMO) as terminal:
+        terminal.see(re.compile(r"tenants +300"), PATIENCE)
+        yield terminal
+    folders.sweep()
+
+
+def caretaker(pid: int) -> tuple[psutil.Process, Path]:
+    """The process behind the program, and the folder that it holds."""
+    (found,) = [child for child in psutil.Process(pid).children() if "app.demo.caretaker" in child.cmdline()]
+    (lock,) = [Path(file.path) for file in found.open_files() if Path(file.path).name == folders.LOCK]
+    return found, lock.parent
+
+
+def servers(folder: Path) -> list[psutil.Process]:
+    return [process for process in psutil.process_iter() if str(folder) in " ".join(_words(process))]
+
+
+def _words(process: psutil.Process) -> list[str]:
+    with suppress(psutil.Error):
+        return process.cmdline()
+    return []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -9)])
+def test_nothing_is_left_however_it_ends(demo: Terminal, number: int, code: int) -> None:
+    behind, folder = caretaker(demo.pid)
+    assert servers(folder)
+    demo.signal(number)
+    assert demo.wait(PATIENCE) == code
+    behind.wait(PATIENCE)
+    assert not folder.exists()
+    assert servers(folder) == []
+    if number != signal.SIGKILL:
+        assert demo.not_restored() == []
+
+
+def test_the_next_one_sweeps_what_was_killed() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app.demo.caretaker", "7"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdin is not None and process.stdout is not None
+    with process.stdin, process.stdout:
+        assert any("its tables" in line for line in process.stdout)
+        (lock,) = [Path(file.path) for file in psutil.Process(process.pid).open_files() if file.path.endswith("/lock")]
+        folders.sweep()
+        assert lock.exists()  # somebody lives in it
+        process.kill()
+        process.wait()
+    assert servers(lock.parent)
+    folders.sweep()
+    assert not lock.parent.exists()
+    assert servers(lock.parent) == []
+
+
+def test_a_kept_home_stays_and_is_taken_up_again() -> None:
+    folder = folders.make()[0] / "kept"  # where the server's account can come
+    try:
+        assert any("requests" in line for line in until_ready(folder, "people"))
+        assert EmbeddedHome(folder).status().state == "stopped"
+        assert not any("requests" in line for line in until_ready(folder, "ready"))
+        assert EmbeddedHome(folder).status().state == "stopped"
+    finally:
+        EmbeddedHome(folder).destroy()
+        shutil.rmtree(folder.parent)
+
+
+def until_ready(folder: Path, word: str) -> list[str]:
+    """What the caretaker of a kept home says until a word falls; then it is let go."""
+    command = [sys.executable, "-m", "app.demo.caretaker", "7", str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None and process.stdout is not None
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if word in line:
+                break
+        process.stdin.close()
+        assert process.wait(PATIENCE) == 0
+    return said
+
+
+def test_without_a_terminal_it_says_what_it_needs() -> None:
+    done = subprocess.run(DEMO, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "needs a terminal" in done.stderr
+    assert done.stdout == ""
