@@ -26,19 +26,11 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Self
 
+from tests.terminal.keys import KEYS
 from tests.terminal.screen import Cell, Screen
 
 Record = tuple[float, bytes | tuple[int, int]]
 """Seconds since the start, and what came: bytes of the program, or a resize to (columns, lines)."""
-
-KEYS = {
-    **{"enter": "\r", "esc": "\x1b", "tab": "\t", "space": " ", "backspace": "\x7f", "shift+tab": "\x1b[Z"},
-    **{"up": "\x1b[A", "down": "\x1b[B", "right": "\x1b[C", "left": "\x1b[D", "home": "\x1b[H", "end": "\x1b[F"},
-    **{"shift+up": "\x1b[1;2A", "shift+down": "\x1b[1;2B", "insert": "\x1b[2~", "delete": "\x1b[3~"},
-    **{"pageup": "\x1b[5~", "pagedown": "\x1b[6~", "f1": "\x1bOP", "f2": "\x1bOQ", "f3": "\x1bOR", "f4": "\x1bOS"},
-    **{f"f{n}": f"\x1b[{code}~" for n, code in zip(range(5, 11), (15, 17, 18, 19, 20, 21), strict=True)},
-    **{f"ctrl+{chr(code + 96)}": chr(code) for code in range(1, 27)},
-}
 
 _QUESTION = re.compile(
     rb"\x1b\[(?:0?c|\?2026\$p|\?2048\$p|\?2048h|6n|\?u|14t|16t|18t)|\x1b\](?:10|11);\?(?:\x07|\x1b\\)"
