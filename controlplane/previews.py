@@ -50,7 +50,7 @@ def command_line(operation: Operation[Any], request: Mapping[str, Any], reason: 
     words = ["watchfloor", operation.noun, operation.verb]
     words += [str(request.get(name, "")) for name in operation.request.subject]
     for name, value in request.items():
-        if name in operation.request.subject or value in (None, ""):
+        if name in operation.request.subject or value is None:
             continue
         if isinstance(value, bool):
             words += [f"--{name.replace('_', '-')}"] if value else []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import types
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -200,10 +201,15 @@ def _table(name: str, words: list[str]) -> dict[str, Any]:
                 f"{name}_unreadable", f'--{name} "{clean(word, 60)}" is not KEY=VALUE.', "Or give one JSON object."
             )
         try:
-            table[key] = json.loads(text, parse_constant=str)
+            table[key] = json.loads(text, parse_constant=str, parse_float=_finite)
         except (ValueError, RecursionError):
             table[key] = text
     return table
+
+
+def _finite(text: str) -> float | str:
+    """A number that a float can hold; JSON has no infinity."""
+    return value if math.isfinite(value := float(text)) else text
 
 
 def _json(name: str, text: str, kind: type) -> Any:
