@@ -78,8 +78,12 @@ class Home:
             probe = await psycopg.AsyncConnection.connect(self.conninfo, connect_timeout=CONNECT_SECONDS)
         except psycopg.Error as error:
             raise unreachable(error) from None
-        self._actor = await asyncio.to_thread(_meet, psycopg.Connection(probe.pgconn), look)  # which closes it
-        await self.pool.open()
+        await self.pool.open()  # it connects while we are being met
+        try:
+            self._actor = await asyncio.to_thread(_meet, psycopg.Connection(probe.pgconn), look)  # which closes it
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
         await self.pool.close(timeout=1)
