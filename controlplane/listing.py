@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,6 +36,8 @@ class Query:
     descending: bool = False
 
     def digest(self) -> str:
+        import hashlib  # loads OpenSSL: not before the first paint
+
         return hashlib.sha256(repr(self).encode()).hexdigest()[:12]
 
 
