@@ -58,6 +58,9 @@ def _run(argv: list[str]) -> int:
 
         home = ["--home", start.home] if start.home else []
         return run(["tenants", "list", *home])
+    import gc
+
+    gc.disable()  # what is loaded at a start stays; the console turns it on again
     from app import console
 
     return console.run(start)
