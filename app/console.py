@@ -7,10 +7,10 @@ import dataclasses
 import gc
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, work
 from textual.binding import Binding, BindingType
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from controlplane.runs.model import Run
     from controlplane.secrets import Secrets
     from screens.contexts import ContextRow
+    from screens.work import Work
 
 OpenContext = Callable[[Callable[[str], None]], Awaitable["Context"]]
 """Connects, telling in words what takes long. Raises Refusal."""
@@ -286,6 +287,12 @@ class Watchfloor(ShadowDisplay, TerminalLife, LastWall):
             self.tell(Done(progress_words(run, self._loop_time() - began), tone))
         except Refusal as refusal:
             self.tell(Done(f"run {run_id}: {refusal} :runs, a r goes on with it", "bad"))
+
+    def start_work(self, work: Work, job: Coroutine[Any, Any, str]) -> None:
+        """Do the job in the background of the program; it is in the list of long work from now on."""
+        from app.work import start
+
+        start(self, work, job)
 
     def _loop_time(self) -> float:
         return asyncio.get_running_loop().time()

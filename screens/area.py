@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from textual import events, on, work
@@ -20,6 +21,7 @@ from screens.widgets.prompt import Prompt
 
 if TYPE_CHECKING:
     from controlplane.operations import Operation
+    from screens.work import Work
 
 LEAST_COLUMNS, LEAST_LINES = 60, 15
 
@@ -34,6 +36,15 @@ class Desk(Protocol):
     def run_command(self, text: str) -> None: ...
     def complete_command(self, text: str) -> list[str]: ...
     def retry_link(self) -> None: ...
+    def start_work(self, work: Work, job: Coroutine[Any, Any, str]) -> None:
+        """Do the job in the background; what it returns is said when it is done."""
+        ...
+
+    def hold_keys(self) -> None:
+        """Keys that come now are for a dialog that is still on its way."""
+        ...
+
+    def release_keys(self, *, replay: bool) -> None: ...
 
 
 class AreaScreen(Screen[None]):
@@ -205,25 +216,34 @@ class AreaScreen(Screen[None]):
         await self.refresh_data()
         self.draw_frame()
 
-    @work(exit_on_error=False, group="act", exclusive=True)
-    async def action_act(self) -> None:
+    def action_act(self) -> None:
         from screens.dialogs.menu import ActMenu, Choice
 
         targets = self.targets()
-        row = self.current() if len(targets) <= 1 else None
-        offered = [Choice(*pair) for pair in choices(self.operations(), self.session, row)]
-        title = targets[0].label if len(targets) == 1 else f"{len(targets)} marked" if targets else self.noun
         try:
             self.session.require_writing()
         except Refusal as refusal:
             self.say(Done(str(refusal), "bad"))
             return
-        chosen = await self.app.push_screen_wait(ActMenu(self.session, title, offered))
-        if chosen is not None:
-            await self.act(chosen, targets)
+        row = self.current() if len(targets) <= 1 else None
+        offered = [Choice(*pair) for pair in choices(self.operations(), self.session, row)]
+        title = targets[0].label if len(targets) == 1 else f"{len(targets)} marked" if targets else self.noun
+
+        def chose(chosen: Operation[Any] | None) -> None:
+            if chosen is not None:
+                self.desk.hold_keys()
+                self.run_worker(self.act(chosen, targets), group="act", exclusive=True, exit_on_error=False)
+
+        self.app.push_screen(ActMenu(self.session, title, offered), chose)
 
     async def act(self, operation: Operation[Any], targets: list[Target]) -> None:
         """Carry an operation out on what is marked or under the cursor, and say how it went."""
+        try:
+            await self._act(operation, targets)
+        finally:
+            self.desk.release_keys(replay=True)
+
+    async def _act(self, operation: Operation[Any], targets: list[Target]) -> None:
         if len(targets) > 1 and "version" in operation.request.model_fields:
             from screens.bulk import carry_out_many
 
@@ -258,6 +278,8 @@ class AreaScreen(Screen[None]):
         from screens.dialogs.viewer import Viewer
 
         lines = self.why_lines() or ["Nothing to explain here."]
+        if self.said.words:  # the footer may have cut it
+            lines = [("last message", "title"), *wrap(self.said.words, 76), "", *lines]
         self.app.push_screen(Viewer(self.session, "why", lines))
 
     def action_help(self) -> None:

@@ -55,9 +55,8 @@ class AuditScreen(ListScreen[AuditRow]):
     def target_of(self, row: AuditRow) -> Target:
         return Target({}, None, "")
 
-    def record(self) -> dict[str, Any] | None:
-        row = self.current()
-        return None if row is None else as_record(row)
+    def record_of(self, row: AuditRow) -> dict[str, Any]:
+        return as_record(row)
 
     @on(WindowTable.Opened)
     def _opened(self) -> None:

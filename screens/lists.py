@@ -195,12 +195,15 @@ class ListScreen(AreaScreen, Generic[R]):
 
     @on(WindowTable.Marked)
     def _marked(self) -> None:
-        """Remember what was marked as it was seen: it may not be loaded any more when it is acted on."""
+        self._remember_marks()
+        self.draw_frame()
+
+    def _remember_marks(self) -> None:
+        """Keep what was marked as it was seen: it may not be loaded any more when it is acted on."""
         rows = {row.key: row for row in self.table.rows_held}
         for key in self.table.visible_marks():
             self.seen[key] = self.target_of(rows[key])
         self.marked_here |= set(self.table.visible_marks())
-        self.draw_frame()
 
     @on(WindowTable.MarkAll)
     def _mark_all(self, event: WindowTable.MarkAll) -> None:
@@ -233,6 +236,7 @@ class ListScreen(AreaScreen, Generic[R]):
         raise NotImplementedError
 
     def targets(self) -> list[Target]:
+        self._remember_marks()  # the table's message may still be on its way
         marked = [self.seen[key] for key in sorted(self.matching_marks()) if key in self.seen]
         if marked:
             return marked
@@ -252,7 +256,37 @@ class ListScreen(AreaScreen, Generic[R]):
 
     def record(self) -> dict[str, Any] | None:
         row = self.current()
-        return None if row is None else dataclasses.asdict(row)
+        return None if row is None else self.record_of(row)
+
+    def record_of(self, row: R) -> dict[str, Any]:
+        """Every field of a row, for `d` and for exports."""
+        return dataclasses.asdict(row)  # type: ignore[call-overload,no-any-return]
+
+    def shown_fields(self) -> list[str]:
+        """The fields of a record that are on the screen now, in their order."""
+        return [place.column.name for place in self.table._places()]
+
+    # Export
+
+    def action_export(self) -> None:
+        self._export()
+
+    @work(exit_on_error=False, group="act", exclusive=True)
+    async def _export(self) -> None:
+        from screens.exporting import export_of, form_of, replaced, write
+        from screens.work import Work
+
+        if self.session.plane is None:
+            self.say(Done("nothing was read yet", "warn"))
+            return
+        answers = await self.app.push_screen_wait(form_of(self))
+        if answers is None:
+            return
+        export = export_of(self, answers)
+        if export.replace and not await self.app.push_screen_wait(replaced(self.session, export.path)):
+            return
+        work = Work(f"export {export.path.name}")
+        self.desk.start_work(work, write(export, work))
 
     def view_link(self) -> str:
         row = self.current()

@@ -42,6 +42,7 @@ class Confirm(Dialog[bool]):
     Confirm Input { width: 100%; }
     """
     nothing = False
+    takes_typed_ahead = False
 
     def __init__(self, session: Session, question: Question) -> None:
         super().__init__(session, question.title)
@@ -52,12 +53,14 @@ class Confirm(Dialog[bool]):
     def parts(self) -> ComposeResult:
         question = self.question
         facts = (question.who, question.how_many, question.data_age)
-        yield text(" · ".join(fact for fact in facts if fact), classes="hint")
+        if any(facts):
+            yield text(" · ".join(fact for fact in facts if fact), classes="hint")
         preview = Lines(question.preview)
         preview.styles.height = min(9, max(1, len(question.preview)))
         yield preview
         yield text(question.way_back, classes="hint")
-        yield text(f"$ {question.command}", classes="hint")
+        if question.command:
+            yield text(f"$ {question.command}", classes="hint")
         if question.risk is Risk.TYPED:
             yield text(f"Type {question.name} and press enter. esc changes nothing.", id="ask")
             yield TypedInput(compact=True, id="typed")

@@ -33,6 +33,8 @@ class Dialog(ModalScreen[T], Generic[T]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "close", show=False, id="dialog.close")]
     nothing: Any = None
+    takes_typed_ahead = True
+    """Whether keys pressed while it was on its way are its own. What confirms takes none."""
 
     def __init__(self, session: Session, title: str) -> None:
         super().__init__()
@@ -43,6 +45,11 @@ class Dialog(ModalScreen[T], Generic[T]):
         with Vertical():
             yield text(self.heading, classes="title")
             yield from self.parts()
+
+    def on_screen_resume(self) -> None:
+        release = getattr(self.app, "release_keys", None)
+        if release is not None:
+            release(replay=self.takes_typed_ahead)
 
     def parts(self) -> ComposeResult:
         raise NotImplementedError

@@ -25,6 +25,7 @@ class RequestForm(Dialog[Answers | None]):
 
     DEFAULT_CSS = """
     RequestForm Input { width: 100%; background: $panel; margin-bottom: 1; }
+    RequestForm.tight Input { margin-bottom: 0; }
     RequestForm Label.field { color: $text-muted; }
     """
     BINDINGS = [
@@ -41,6 +42,7 @@ class RequestForm(Dialog[Answers | None]):
             for name, info in operation.request.model_fields.items()
             if name not in (*given, "version") and not _only_one(info)
         ]
+        self.fields.sort(key=lambda field: not field[1].is_required())  # what must be said is asked first
 
     def parts(self) -> ComposeResult:
         yield text(self.operation.summary, classes="hint")
@@ -56,6 +58,7 @@ class RequestForm(Dialog[Answers | None]):
 
     def on_mount(self) -> None:
         inputs = list(self.query(Input))
+        self.set_class(3 * len(inputs) + 6 > self.app.size.height, "tight")
         next((entry for entry in inputs if not entry.value), inputs[0]).focus()
 
     @on(Input.Submitted)

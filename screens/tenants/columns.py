@@ -44,13 +44,27 @@ def tenant_columns(session: Session) -> Sequence[Column[Tenant]]:
         Column("status", "STATUS", 11, 2, lambda t: status_cell(t.status)),
         Column("plan", "PLAN", 10, 7, lambda t: Cell(t.plan)),
         Column("region", "REGION", 10, 8, lambda t: Cell(t.region)),
-        Column("req", "REQ/m", 7, 4, lambda t: number_cell(count(t.per_minute)), "right"),
-        Column("err", "ERR%", 6, 5, lambda t: number_cell(percent(t.error_share), error_tone(t.error_share)), "right"),
-        Column("p95", "P95", 7, 6, lambda t: number_cell(milliseconds(t.p95_ms)), "right"),
-        Column("protected", "PROTECTED", 9, 11, lambda t: Cell("protected" if t.protected else "")),
-        Column("owner", "OWNER", 18, 10, lambda t: Cell(t.owner_email or UNKNOWN)),
+        Column("req", "REQ/m", 7, 4, lambda t: number_cell(count(t.per_minute)), "right", field="per_minute"),
         Column(
-            "created", "CREATED", 8, 9, lambda t: Cell(show(t.created_at, session.clock(), session.time_form)), "right"
+            "err",
+            "ERR%",
+            6,
+            5,
+            lambda t: number_cell(percent(t.error_share), error_tone(t.error_share)),
+            "right",
+            field="error_share",
+        ),
+        Column("p95", "P95", 7, 6, lambda t: number_cell(milliseconds(t.p95_ms)), "right", field="p95_ms"),
+        Column("protected", "PROTECTED", 9, 11, lambda t: Cell("protected" if t.protected else "")),
+        Column("owner", "OWNER", 18, 10, lambda t: Cell(t.owner_email or UNKNOWN), field="owner_email"),
+        Column(
+            "created",
+            "CREATED",
+            8,
+            9,
+            lambda t: Cell(show(t.created_at, session.clock(), session.time_form)),
+            "right",
+            field="created_at",
         ),
     )
 
@@ -61,6 +75,12 @@ def project_columns(session: Session) -> Sequence[Column[Project]]:
         Column("name", "NAME", 12, 3, lambda p: Cell(p.name), grow=True),
         Column("status", "STATUS", 11, 2, lambda p: status_cell(p.status)),
         Column(
-            "created", "CREATED", 8, 4, lambda p: Cell(show(p.created_at, session.clock(), session.time_form)), "right"
+            "created",
+            "CREATED",
+            8,
+            4,
+            lambda p: Cell(show(p.created_at, session.clock(), session.time_form)),
+            "right",
+            field="created_at",
         ),
     )

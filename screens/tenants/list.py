@@ -77,7 +77,7 @@ class ProjectsScreen(ListScreen[Project]):
 def project_tenant_column() -> Column[Project]:
     from screens.widgets.columns import Cell
 
-    return Column("tenant", "TENANT", 16, 2, lambda p: Cell(p.tenant_id), grow=True)
+    return Column("tenant", "TENANT", 16, 2, lambda p: Cell(p.tenant_id), grow=True, field="tenant_id")
 
 
 def why_tenant(tenant: Tenant, screen: Any) -> list[Line]:

@@ -33,6 +33,12 @@ class Column(Generic[R]):
     cell: Callable[[R], Cell]
     align: Literal["left", "right"] = "left"
     grow: bool = False
+    field: str = ""
+    """The field of a row's record that it shows; "" when it is called like the column."""
+
+    @property
+    def name(self) -> str:
+        return self.field or self.key
 
 
 class Place(NamedTuple, Generic[R]):

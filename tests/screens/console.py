@@ -1,0 +1,94 @@
+"""The whole console on a real database, in this process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from textual.pilot import Pilot
+from textual.worker import WorkerCancelled, WorkerFailed
+
+from app.console import Watchfloor
+from app.contexts import Context
+from app.settings import Settings
+from backends.postgres.home import Home
+from tests.postgres import Database
+
+LONG = ("link", "read", "work-follow")
+"""Groups of workers that run as long as the program."""
+
+
+@asynccontextmanager
+async def console(
+    database: Database,
+    *,
+    role: str = "admin",
+    environment: str = "development",
+    read_only: bool = False,
+    settings: Settings | None = None,
+    link: str = "",
+    size: tuple[int, int] = (80, 24),
+) -> AsyncIterator[tuple[Watchfloor, Pilot[None]]]:
+    """The program when it has read its first list."""
+
+    async def open_context(report: Callable[[str], None]) -> Context:
+        home = Home(database.login(role))
+        await home.open()
+        return Context(home, "test", environment, read_only, "the test", embedded=False)
+
+    app = Watchfloor(settings or Settings(Path("/nowhere/settings.toml")), open_context, link)
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: app.session.plane is not None)
+        await quiet(pilot)
+        yield app, pilot
+        context = app.context
+    if context is not None:
+        await context.close()
+
+
+async def quiet(pilot: Pilot[None]) -> None:
+    """Until everything that was asked for is done, but for listening and long work."""
+    await pilot.pause()
+    while waiting := [w for w in pilot.app.workers if w.group not in ("link", "work") and not w.is_finished]:
+        if any(worker.group == "act" for worker in waiting):
+            return  # it waits for an answer
+        for worker in waiting:
+            with suppress(WorkerCancelled, WorkerFailed):
+                await worker.wait()
+        await pilot.pause()
+    await pilot.pause()
+
+
+async def until(pilot: Pilot[None], holds: Callable[[], Any], seconds: float = 10) -> None:
+    """Until it holds; what never does fails with the screen's text."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "\n".join(shown(pilot))
+        await pilot.pause(0.01)
+    await pilot.pause()
+
+
+def shown(pilot: Pilot[None]) -> list[str]:
+    """The lines of the screen as they are now."""
+    app = pilot.app
+    width, height = app.size
+    lines = app.screen._compositor.render_strips()
+    return [strip.text[:width].rstrip() for strip in lines[:height]]
+
+
+def text(pilot: Pilot[None]) -> str:
+    return "\n".join(shown(pilot))
+
+
+async def type_in(pilot: Pilot[None], words: str) -> None:
+    names = {" ": "space", "/": "slash", ":": "colon", ".": "full_stop", "-": "minus", "_": "underscore"}
+    await pilot.press(*(names.get(letter, letter) for letter in words))
+
+
+async def command(pilot: Pilot[None], words: str) -> None:
+    """`:` and a command; it is typed in one go."""
+    pilot.app.run_command(words)  # type: ignore[attr-defined]
+    await quiet(pilot)

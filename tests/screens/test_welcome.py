@@ -1,0 +1,83 @@
+from pathlib import Path
+
+import psycopg
+
+from screens.welcome import WelcomeScreen
+from screens.work import WorkScreen
+from tests.postgres import Database
+from tests.screens.console import console, quiet, text, until
+
+LOG = "\n".join(
+    f'10.0.0.{n % 9} - - [21/Nov/2026:05:{n // 60 % 60:02}:{n % 60:02} +0000] "GET /v1/orders HTTP/1.1" 200 {n}'
+    for n in range(300)
+)
+
+
+def people(database: Database) -> list[tuple[str, ...]]:
+    with psycopg.connect(database.owner) as connection:
+        return connection.execute("SELECT id FROM wf.tenants ORDER BY id").fetchall()
+
+
+async def test_an_empty_home_says_how_to_begin_and_any_tenant_ends_that(database: Database) -> None:
+    async with console(database) as (app, pilot):
+        await until(pilot, lambda: isinstance(app.screen, WelcomeScreen))
+        for words in ("create a tenant", ":import", ":connect", "load the demonstration"):
+            assert words in text(pilot)
+        with psycopg.connect(database.owner) as connection:
+            connection.execute("INSERT INTO wf.tenants (id, name) VALUES ('acme', 'Acme')")
+        await until(pilot, lambda: "Acme" in text(pilot))
+        assert app.area is not None and app.area.noun == "tenants"
+
+
+async def test_a_home_with_tenants_shows_them_at_once(database: Database) -> None:
+    with psycopg.connect(database.owner) as connection:
+        connection.execute("INSERT INTO wf.tenants (id, name) VALUES ('acme', 'Acme')")
+    async with console(database) as (app, pilot):
+        await until(pilot, lambda: "Acme" in text(pilot))
+        assert not app.session.vacant and not isinstance(app.screen, WelcomeScreen)
+
+
+async def test_n_creates_a_tenant(database: Database) -> None:
+    async with console(database) as (app, pilot):
+        await until(pilot, lambda: isinstance(app.screen, WelcomeScreen))
+        await pilot.press("n")
+        await until(pilot, lambda: "create" in text(pilot) and app.screen.query("#field-id"))
+        await pilot.press(*"acme", "enter")
+        for _ in range(20):
+            if people(database) == [("acme",), ("default",)]:
+                break
+            await pilot.press("enter")
+            await pilot.pause(0.05)
+        await until(pilot, lambda: app.area is not None and app.area.noun == "tenants")
+        assert people(database) == [("acme",), ("default",)]
+
+
+async def test_an_import_runs_on_when_its_screen_is_left_and_is_found_again(database: Database, tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    log.write_text(LOG + "\nnot a line of a log\n")
+    async with console(database) as (app, pilot):
+        await until(pilot, lambda: isinstance(app.screen, WelcomeScreen))
+        await pilot.press("i")
+        await quiet(pilot)
+        app.screen.query_one("#ask-path").value = str(tmp_path / "nothing.log")  # type: ignore[attr-defined]
+        await pilot.press("enter", "c", "enter", "enter", "enter")
+        await until(pilot, lambda: "is not a file" in text(pilot))
+        app.screen.query_one("#ask-path").value = str(log)  # type: ignore[attr-defined]
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, WorkScreen))
+        await pilot.press("escape")
+        assert not isinstance(app.screen, WorkScreen)
+        await until(pilot, lambda: app.session.works[0].state == "done")
+        app.run_command("work")
+        await until(pilot, lambda: "300 requests stored of 301 lines" in text(pilot))
+        assert "1 skipped" in text(pilot)
+    with psycopg.connect(database.owner) as connection:
+        assert connection.execute("SELECT count(*) FROM wf.requests WHERE tenant_id = 'default'").fetchone() == (300,)
+
+
+async def test_the_demonstration_is_not_put_into_a_server_of_somebody(database: Database) -> None:
+    async with console(database) as (app, pilot):
+        await until(pilot, lambda: isinstance(app.screen, WelcomeScreen))
+        await pilot.press("l")
+        await until(pilot, lambda: "embedded home only" in text(pilot))
+        assert people(database) == [("default",)]
