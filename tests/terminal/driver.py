@@ -27,6 +27,7 @@ from collections.abc import Mapping, Sequence
 from typing import Self
 
 from tests.terminal.keys import KEYS
+from tests.terminal.leftovers import left_on
 from tests.terminal.screen import Cell, Screen
 
 Record = tuple[float, bytes | tuple[int, int]]
@@ -44,16 +45,6 @@ _ANSWERS = {
     b"\x1b[?u": b"\x1b[?0u",
 }
 _LONGEST_QUESTION = 16
-
-# What a program switches on, what switches it off again.
-_MODES = {
-    "the alternate screen": 1049,
-    **{f"mouse mode {mode}": mode for mode in (1000, 1002, 1003, 1005, 1006, 1015, 1016)},
-    "bracketed paste": 2004,
-    "focus events": 1004,
-    "synchronized output": 2026,
-    "in-band resizes": 2048,
-}
 
 
 class Terminal:
@@ -377,24 +368,10 @@ class Terminal:
 
     def not_restored(self) -> list[str]:
         """What the program left switched on, judged from its bytes and the line's settings."""
-        raw = self.raw
-        wrong = [name for name, mode in _MODES.items() if _last_is(raw, mode, b"h")]
-        if _last_is(raw, 25, b"l"):
-            wrong.append("the cursor is hidden")
-        if _last_is(raw, 7, b"l"):
-            wrong.append("no line wrap")
-        if len(re.findall(rb"\x1b\[>\d+u", raw)) != raw.count(b"\x1b[<u"):
-            wrong.append("the keyboard protocol")
-        if raw.count(b"\x1b[22;2t") != raw.count(b"\x1b[23;2t"):
-            wrong.append("the title")
+        wrong = left_on(self.raw)
         if self._open and termios.tcgetattr(self._master)[3] != self._attributes[3]:
             wrong.append("echo or line mode")
         return wrong
-
-
-def _last_is(raw: bytes, mode: int, switch: bytes) -> bool:
-    found = re.findall(rb"\x1b\[\?%d([hl])" % mode, raw)
-    return bool(found) and found[-1] == switch
 
 
 def _words(text: str | re.Pattern[str]) -> str:
