@@ -22,7 +22,7 @@ from threading import Thread
 from typing import Any
 
 from app.demo import folders
-from backends.embedded.server import Credentials, EmbeddedHome
+from backends.embedded.server import EmbeddedHome
 from controlplane.errors import Refusal
 
 # What a crash of the machine would lose is thrown away anyway.
@@ -75,10 +75,13 @@ def _end(*_: object) -> None:
 def _folder(kept: Path | None) -> Iterator[Path]:
     """Where the home is. Afterwards the server is stopped, and the folder gone if it was ours."""
     if kept is not None:
+        home = EmbeddedHome(kept)
+        was_running = home.status().state == "running"  # then others use it
         try:
             yield kept
         finally:
-            EmbeddedHome(kept).stop()
+            if not was_running:
+                home.stop()
         return
     folders.sweep()
     folder, held = folders.make()
@@ -93,42 +96,32 @@ def perform(seed: int, folder: Path, *, careless: bool) -> None:
     report("a PostgreSQL of its own")
     credentials = EmbeddedHome(folder).ensure()
     owner = credentials.owner_conninfo()
-    site, estate = _set_up(seed, credentials, careless)
     from app.demo import loading, traffic
-
-    if _is_loaded(owner):
-        tell(ready=str(folder))
-    else:
-        loading.check(owner)
-        loading.load(estate, site, first=lambda: tell(ready=str(folder)))
-    asyncio.run(_until_told(traffic.run(estate, site)))
-
-
-def _set_up(seed: int, credentials: Credentials, careless: bool) -> Any:
-    import psycopg
-
     from app.demo.estate import make
     from app.demo.site import open_site
     from backends.postgres.migrate import migrate
 
-    owner = credentials.owner_conninfo()
     if careless:
-        with psycopg.connect(owner, autocommit=True) as connection:
-            for setting in CARELESS:
-                connection.execute(f"ALTER SYSTEM SET {setting}".encode())
-            connection.execute("SELECT pg_reload_conf()")
+        _be_careless(owner)
     report("its tables")
     migrate(owner, admin=credentials.login_user)
-    return open_site(owner, report), make(seed, datetime.now(UTC))
+    if not (loaded := loading.is_loaded(owner)):
+        loading.check(owner)
+    site, estate = open_site(owner, report), make(seed, datetime.now(UTC))
+    if loaded:
+        tell(ready=str(folder))
+    else:
+        loading.load(estate, site, first=lambda: tell(ready=str(folder)))
+    asyncio.run(_until_told(traffic.run(estate, site)))
 
 
-def _is_loaded(owner: str) -> bool:
+def _be_careless(owner: str) -> None:
     import psycopg
 
-    with psycopg.connect(owner) as connection:
-        return connection.execute(
-            "SELECT EXISTS (SELECT FROM wf.changes WHERE operation = 'demo.load')"
-        ).fetchone() == (True,)
+    with psycopg.connect(owner, autocommit=True) as connection:
+        for setting in CARELESS:
+            connection.execute(f"ALTER SYSTEM SET {setting}".encode())
+        connection.execute("SELECT pg_reload_conf()")
 
 
 async def _until_told(traffic: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from app.demo import names
 
+DEFAULT_SEED = 7
 TENANTS = 300
 """`default`, which every home has, is one of them."""
 HISTORY = timedelta(days=30)

@@ -9,11 +9,10 @@ from datetime import UTC, datetime
 import psycopg
 
 from app.demo import audit, hours, requests, tenants
-from app.demo.estate import Estate, make
+from app.demo.estate import DEFAULT_SEED, Estate, make
 from app.demo.site import Site, open_site
 from controlplane.errors import Conflict, NotPermitted
 
-DEFAULT_SEED = 7
 FIRST = (tenants.seed,)
 """What the console opens on. The rest comes while a person looks at it."""
 THEN = (requests.seed, audit.seed, hours.seed)
@@ -35,6 +34,13 @@ def check(owner: str) -> None:
                 "The home has tenants already: the demonstration is only loaded into an empty one.",
                 "See it in a home of its own: watchfloor demo",
             )
+
+
+def is_loaded(owner: str) -> bool:
+    """Whether an estate is in the home already."""
+    with psycopg.connect(owner) as connection:
+        query = "SELECT EXISTS (SELECT FROM wf.changes WHERE operation = 'demo.load')"
+        return connection.execute(query).fetchone() == (True,)
 
 
 def load(estate: Estate, site: Site, first: Callable[[], None] = lambda: None) -> None:

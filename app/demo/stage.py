@@ -7,34 +7,33 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.demo.estate import DEFAULT_SEED
 from controlplane.errors import Refusal
+from screens.widgets.plain import why_not_a_screen
 
 if TYPE_CHECKING:
     from app.contexts import Context
 
-DEFAULT_SEED = 7
 SECONDS_TO_END = 30.0
 NO_SCREEN = 2
 
 
 def run(words: Sequence[str] = ()) -> int:
     """Show the demonstration until the person leaves; nothing of it runs or is on disk afterwards. The exit code."""
-    import themes
-    from app.console import show
-    from app.settings import load
-    from screens.widgets.plain import why_not_a_screen
-
     asked = _arguments(words)
     if why := why_not_a_screen():
         print(f"The demonstration needs a terminal to draw on: {why}. Run it in one.", file=sys.stderr)
         return NO_SCREEN
-    settings = load(themes=themes.NAMES)
-    with Stage(asked.seed, asked.keep) as stage:
-        return show(settings, stage.open_context)
+    with Stage(asked.seed, asked.keep) as stage:  # it prepares while the console is being imported
+        import themes
+        from app.console import show
+        from app.settings import load
+
+        return show(load(themes=themes.NAMES), stage.open_context)
 
 
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
@@ -80,8 +79,8 @@ class Stage:
     async def open_context(self, report: Callable[[str], None]) -> Context:
         """The home, as soon as its tenants are there. Raises Refusal."""
         folder = await self._ready(report)
-        context = await asyncio.to_thread(_modules)
-        return await context(folder)  # type: ignore[no-any-return]
+        open_home = await asyncio.to_thread(_opener)
+        return await open_home(folder)
 
     async def _ready(self, report: Callable[[str], None]) -> Path:
         reader = asyncio.StreamReader()
@@ -97,8 +96,8 @@ class Stage:
         raise Refusal("demo_failed", "The demonstration's process ended before its home was there.", "Try again.")
 
 
-def _modules() -> Any:
-    """What opening needs, imported beside the screen."""
+def _opener() -> Callable[[Path], Awaitable[Context]]:
+    """What opens the home; its imports take a while, so this is called in a thread."""
     from app.contexts import Context
     from backends.embedded.server import EmbeddedHome
     from backends.postgres.home import Home
