@@ -158,17 +158,23 @@ class Home:
         while True:
             try:
                 async with self.connection() as connection:
-                    cursor = await connection.execute(
-                        "SELECT id, operation, fingerprint, result FROM wf.changes WHERE request_id = %s", [request_id]
-                    )
-                    if (row := await cursor.fetchone()) is None:
-                        return None
-                    rows = await change_rows(connection, row[0], personal=self._actor.role in ("operator", "admin"))
-                    return Recorded(row[1], row[2], row[3], rows)
+                    if (found := await self._find(connection, request_id)) is not None:
+                        return found
+                    await _wait_for(connection, request_id)
+                    return await self._find(connection, request_id)
             except HomeUnreachable:
                 if time.monotonic() > deadline:
                     raise
                 await asyncio.sleep(0.2)
+
+    async def _find(self, connection: Connection, request_id: str) -> Recorded | None:
+        cursor = await connection.execute(
+            "SELECT id, operation, fingerprint, result FROM wf.changes WHERE request_id = %s", [request_id]
+        )
+        if (row := await cursor.fetchone()) is None:
+            return None
+        rows = await change_rows(connection, row[0], personal=self._actor.role in ("operator", "admin"))
+        return Recorded(row[1], row[2], row[3], rows)
 
     async def revealed(self, tenant_id: str, field: str) -> str | None:
         async with self.connection() as connection:
@@ -204,6 +210,21 @@ def _meet(probe: psycopg.Connection, look: Callable[[psycopg.Connection], None] 
             "Ask an admin: watchfloor operators add NAME --role viewer",
         )
     return Actor(*row)
+
+
+async def _wait_for(connection: Connection, request_id: str) -> None:
+    """A change that is being committed cannot be seen yet; taking its id, and giving it back, waits for its end."""
+    await connection.execute("BEGIN")
+    try:
+        await connection.execute(f"SET LOCAL lock_timeout = '{int(LOOK_UP_SECONDS * 1000)}ms'")
+        await connection.execute("SELECT wf.begin_change('look.up', NULL, %s)", [request_id])
+    except psycopg.errors.LockNotAvailable:
+        raise HomeUnreachable("request_in_flight", f"{request_id} is still being committed.", "Ask again.") from None
+    except psycopg.Error as error:
+        if error.sqlstate is None:  # the link, again
+            raise
+    finally:
+        await _roll_back(connection)
 
 
 async def _roll_back(connection: Connection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -187,35 +188,55 @@ CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON wf.tenants DEFERRABLE INITIALLY D
   FOR EACH ROW EXECUTE FUNCTION wf.slow();
 """
 COMMITTING = (
-    "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND query = 'COMMIT' AND state = 'active'"
+    "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND query = 'COMMIT' AND wait_event = 'PgSleep'"
 )
 
 
-def test_a_link_that_dies_in_the_commit_is_7_and_repeating_is_safe(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backends.postgres.home.LOOK_UP_SECONDS", 0.2)
+@contextlib.contextmanager
+def cut_in_the_commit(cli: Cli) -> Iterator[CutLink]:
+    """The admin's link, which is cut while the home commits a new tenant (and takes its time for it)."""
     cli.sql(SLOW_COMMIT)
     parts = psycopg.conninfo.conninfo_to_dict(cli.database.owner)
+    ended = threading.Event()
     with CutLink(f"{parts['host']}/.s.PGSQL.{parts['port']}") as link:
-        cli.log_in("admin", host="127.0.0.1", port=link.port)
 
-        def cut_in_the_commit() -> None:
+        def watch() -> None:
             with psycopg.connect(cli.database.owner, autocommit=True) as connection:
                 while not (committing := connection.execute(COMMITTING).fetchone()) and not ended.is_set():
                     pass
             if committing:
                 link.cut()
 
-        ended = threading.Event()
-        cutter = threading.Thread(target=cut_in_the_commit)
+        cutter = threading.Thread(target=watch)
         cutter.start()
+        try:
+            cli.log_in("admin", host="127.0.0.1", port=link.port)
+            yield link
+        finally:
+            ended.set()
+            cutter.join()
+            cli.log_in("admin")
+
+
+def test_a_link_that_dies_in_the_commit_is_7_and_repeating_is_safe(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backends.postgres.home.LOOK_UP_SECONDS", 0.2)
+    with cut_in_the_commit(cli):
         answer = cli("tenants", "create", "acme", "--request-id", "once", "--json")
-        ended.set()
-        cutter.join()
     assert (answer.code, answer.document["error"]["code"]) == (7, "outcome_unknown")
     assert answer.document["error"]["request_id"] == "once" and "once" in answer.document["error"]["hint"]
-    cli.log_in("admin")
     again = cli.done("tenants", "create", "acme", "--request-id", "once")
     assert again["repeated"] is True and again["result"]["id"] == "acme"
+
+
+def test_a_link_that_comes_back_before_the_commit_ends_tells_what_became_of_it(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with cut_in_the_commit(cli) as link:
+        cut = link.cut
+        monkeypatch.setattr(link, "cut", lambda: (cut(), link.restore()))
+        answer = cli("tenants", "create", "acme", "--json")
+    assert answer.code == 0 and answer.document["repeated"] is True
+    assert answer.document["result"]["id"] == "acme"
 
 
 def test_a_request_id_makes_a_repeat_harmless(cli: Cli) -> None:
