@@ -46,6 +46,10 @@ def completions(app: Watchfloor, text: str) -> list[str]:
         found = [f"theme {name}" for name in themes.NAMES if name.startswith(text[6:])]
     if text.startswith("context "):
         found = [f"context {row.name}" for row in app.contexts() if row.name.startswith(text[8:]) and not row.why_not]
+    if text.startswith("view "):
+        from app.views import completions as views
+
+        found = views(app, text[5:])
     return found
 
 
@@ -146,6 +150,20 @@ def _demonstration(app: Watchfloor, rest: str) -> None:
     load_demonstration(app)
 
 
+def _view(app: Watchfloor, rest: str) -> None:
+    from app.views import view
+
+    view(app, rest)
+
+
+def _keys(app: Watchfloor, rest: str) -> None:
+    from app.bindings import key_lines
+    from screens.dialogs.viewer import Viewer
+
+    lines = [f"{id:<22} {keys:<20} {words}" for id, keys, words in key_lines(app.settings)]
+    app.push_screen(Viewer(app.session, f"keys: {app.settings.keymap}", lines))
+
+
 def _work(app: Watchfloor, rest: str) -> None:
     from app.work import show
 
@@ -168,5 +186,7 @@ COMMANDS: dict[str, tuple[str, Command]] = {
     "connect": ("connect to a PostgreSQL", _connect),
     "demonstration": ("fill an empty embedded home with the demonstration", _demonstration),
     "work": ("imports, exports and other long work of this console", _work),
+    "view": ("a list as it was saved: view NAME, view save NAME, view delete NAME, view list", _view),
+    "keys": ("every key, with the id that the settings know it by", _keys),
     "redraw": ("draw the whole screen again", _redraw),
 }

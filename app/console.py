@@ -16,6 +16,7 @@ from textual import events, work
 from textual.binding import Binding, BindingType
 
 import themes
+from app.keymaps import keymap_of
 from app.settings import Settings, load
 from controlplane.errors import HomeUnreachable, Refusal
 from controlplane.live import LinkState
@@ -81,6 +82,8 @@ class Watchfloor(ShadowDisplay, TerminalLife, LastWall):
         for theme in themes.OWN:
             self.register_theme(theme)
         self.theme = themes.choose(settings.theme, os.environ)
+        if keymap := keymap_of(settings):
+            self.set_keymap(dict(keymap))
 
     # Starting
 
@@ -311,16 +314,22 @@ class Watchfloor(ShadowDisplay, TerminalLife, LastWall):
 
     def hold_keys(self) -> None:
         """Keys that come now are for a dialog that is still on its way."""
-        self._held_keys = []
+        self._held_keys = self._held_keys or []
+
+    def keep_key(self, event: events.Key) -> None:
+        if self._held_keys is not None:
+            self._held_keys.append(event)
+        else:  # what it was kept for is there already
+            self.post_message(events.Key(event.key, event.character))
 
     def release_keys(self, *, replay: bool) -> None:
         held, self._held_keys = self._held_keys or [], None
         for event in held if replay else ():
-            self.post_message(event)
+            self.post_message(events.Key(event.key, event.character))
 
     async def on_event(self, event: events.Event) -> None:
         if self._held_keys is not None and isinstance(event, events.Key) and event.key != "ctrl+c":
-            self._held_keys.append(event)
+            self.keep_key(event)
         else:
             await super().on_event(event)
 
@@ -400,6 +409,7 @@ def run(start: Start) -> int:
     try:
         settings = load(os.environ, themes.NAMES)
         choice = resolve_home(start.home, os.environ, settings)
+        keymap_of(settings)  # refused here, in words, before there is a screen
     except Refusal as refusal:
         print(clean_lines(str(refusal)), file=sys.stderr)
         return refusal.exit_code

@@ -7,8 +7,12 @@ two bindings may share a key only in different scopes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from controlplane.errors import Usage
+
+if TYPE_CHECKING:
+    from app.settings import Settings
 
 Known = Mapping[str, tuple[str, Sequence[str]]]
 """Binding id → its scope and its default keys."""
@@ -24,7 +28,7 @@ MAPS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     # Nothing that is a usual prefix of tmux or screen, that screen does not pass on, or that waits for the time
     # in which an escape sequence could still follow.
     "tmux-safe": {
-        "app.back": ("backspace", "escape"),
+        "area.back": ("backspace", "escape"),
         "app.palette": ("f2", "ctrl+p"),
         "table.mark_down": ("J", "shift+down"),
         "table.mark_up": ("K", "shift+up"),
@@ -35,6 +39,19 @@ _HELD_BACK = {f"ctrl+{key}" for key in (*"abcdhijkmqsuwz0123456789", "enter")} |
 """A terminal, tmux, screen or the line's discipline keeps these, or sends another key for them."""
 
 _MODIFIERS = {"ctrl", "alt", "shift", "super", "hyper", "meta"}
+
+
+def keymap_of(settings: Settings) -> Mapping[str, str]:
+    """What Textual's `App.set_keymap` takes. Raises Usage, see `resolve`.
+
+    Without a keymap or keys of one's own nothing is loaded for it: the start must not wait.
+    """
+    if settings.keymap == "default" and not settings.keys:
+        return {}
+    from app.bindings import known
+
+    ids = known()
+    return changed(resolve(settings.keymap, settings.keys, ids), ids)
 
 
 def resolve(keymap: str, own: Mapping[str, Sequence[str]], known: Known) -> dict[str, tuple[str, ...]]:

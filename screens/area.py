@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widget import Widget
+from textual.widgets import Input
 
 from controlplane.errors import Refusal
 from screens.actions import Done, Target, carry_out, choices, undo
@@ -44,6 +45,7 @@ class Desk(Protocol):
         """Keys that come now are for a dialog that is still on its way."""
         ...
 
+    def keep_key(self, event: events.Key) -> None: ...
     def release_keys(self, *, replay: bool) -> None: ...
 
 
@@ -61,9 +63,10 @@ class AreaScreen(Screen[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "back", show=False, id="area.back"),
-        Binding("colon", "command", "command", show=False, id="area.command"),
-        Binding("slash", "filter", "filter", show=False, id="area.filter"),
-        Binding("a", "act", "act", show=False, id="area.act"),
+        # Priority: done before the next key is looked at, which may be meant for what these open.
+        Binding("colon", "command", "command", show=False, id="area.command", priority=True),
+        Binding("slash", "filter", "filter", show=False, id="area.filter", priority=True),
+        Binding("a", "act", "act", show=False, id="area.act", priority=True),
         Binding("d", "describe", "describe", show=False, id="area.describe"),
         Binding("w", "why", "why", show=False, id="area.why"),
         Binding("u", "undo", "undo", show=False, id="area.undo"),
@@ -74,7 +77,7 @@ class AreaScreen(Screen[None]):
         Binding("e", "export", "export", show=False, id="area.export"),
         Binding("Y", "link", "copy a link to this view", show=False, id="area.link"),
         Binding("question_mark,f1", "help", "help", show=False, id="area.help"),
-        *(Binding(str(n), f"noun({n})", f"noun {n}", show=False, id=f"area.noun-{n}") for n in range(1, 10)),
+        *(Binding(str(n), f"noun({n})", f"noun {n}", show=False, id=f"area.noun_{n}") for n in range(1, 10)),
     ]
 
     def __init__(self) -> None:
@@ -183,6 +186,12 @@ class AreaScreen(Screen[None]):
 
     # Keys
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """While something is typed, the keys that open things are letters."""
+        if action in ("command", "filter", "act") and isinstance(self.focused, Input):
+            return False
+        return super().check_action(action, parameters)
+
     def action_back(self) -> None:
         if len(self.app.screen_stack) > 1:
             self.app.pop_screen()
@@ -231,7 +240,6 @@ class AreaScreen(Screen[None]):
 
         def chose(chosen: Operation[Any] | None) -> None:
             if chosen is not None:
-                self.desk.hold_keys()
                 self.run_worker(self.act(chosen, targets), group="act", exclusive=True, exit_on_error=False)
 
         self.app.push_screen(ActMenu(self.session, title, offered), chose)

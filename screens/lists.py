@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 from textual import events, on, work
+from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from controlplane.errors import Refusal, Usage
@@ -44,6 +45,10 @@ class ListScreen(AreaScreen, Generic[R]):
         ("?", "help"),
     )
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("S", "choose_sort", "sort by a column", show=False, id="list.sort"),
+    ]
+
     def __init__(self, text: str = "") -> None:
         super().__init__()
         self.filter_text = text
@@ -53,6 +58,8 @@ class ListScreen(AreaScreen, Generic[R]):
         self.total: Count | None = None
         self.choosing_sort = False
         self._counted_at = float("-inf")
+        self.only: tuple[str, ...] = ()
+        """The columns that a view has chosen; empty: all that fit."""
         self.seen: dict[str, Target] = {}
         """What was marked, as it was seen then."""
         self.marked_here: set[str] = set()
@@ -155,7 +162,29 @@ class ListScreen(AreaScreen, Generic[R]):
             self.fault = fault.message
         self.show_list()
 
+    def show_as(self, filter_text: str, sort: str, columns: Sequence[str]) -> None:
+        """Show the list as a view has it: "-err" sorts down. Raises Usage for what this list does not have."""
+        name = sort.removeprefix("-")
+        if name and name not in self.sorts:
+            raise Usage(
+                "sort_unknown", f"{self.noun} cannot be sorted by {name}.", f"They can by {', '.join(self.sorts)}."
+            )
+        every = {column.key: column for column in self.columns()}
+        strange = [key for key in columns if key not in every]
+        if strange:
+            raise Usage("column_unknown", f"{self.noun} have no column {strange[0]}.", f"Columns: {', '.join(every)}.")
+        if name:
+            self.sort, self.descending = name, sort.startswith("-")
+        self.only = tuple(columns)
+        self.table.columns = tuple(every[key] for key in columns or every)
+        self.table.refresh()
+        self.filter_entered(filter_text)
+
     # Order: S, then a column's letter
+
+    def action_choose_sort(self) -> None:
+        self.choosing_sort = bool(self.sorts)
+        self.draw_frame()
 
     def _sort_choice(self) -> str:
         if not self.choosing_sort:
@@ -181,10 +210,6 @@ class ListScreen(AreaScreen, Generic[R]):
                 self.descending = not self.descending if name == (self.sort or self.sorts[0]) else False
                 self.sort = name
                 self.show_list()
-            self.draw_frame()
-        elif event.character == "S" and self.sorts:
-            event.stop()
-            self.choosing_sort = True
             self.draw_frame()
 
     # The table's messages

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from textual.binding import Binding
 
 from controlplane.filters import describe
 from screens.widgets.lines import Line
@@ -22,6 +25,17 @@ SHOWN = {
 }
 
 
+def _pressed(screen: AreaScreen, bindings: Any) -> Iterator[tuple[str, Binding]]:
+    """Every key with its binding, as the settings' keymap has it now."""
+    keymap = screen.app._keymap
+    for key, each in bindings.key_to_bindings.items() if bindings else ():
+        for binding in each:
+            if binding.id not in keymap:
+                yield key, binding
+            elif key == next(k for k, all in bindings.key_to_bindings.items() if binding.id in {b.id for b in all}):
+                yield from ((own, binding) for own in keymap[binding.id].split(","))
+
+
 def help_lines(screen: AreaScreen) -> list[Line]:
     """First what the screen shows, then the keys of what has the focus, of the screen, and of the program."""
     from screens.nouns import NOUNS
@@ -34,11 +48,10 @@ def help_lines(screen: AreaScreen) -> list[Line]:
         ("Keys of the program", screen.app._bindings),
     ):
         found: dict[str, list[str]] = {}
-        for key, each in bindings.key_to_bindings.items() if bindings else ():
-            for binding in each:
-                if key not in seen and binding.id and "noun-" not in binding.id:
-                    found.setdefault(binding.description, []).append(SHOWN.get(key, key))
-                    seen.add(key)
+        for key, binding in _pressed(screen, bindings):
+            if key not in seen and binding.id and "noun_" not in binding.id:
+                found.setdefault(binding.description, []).append(SHOWN.get(key, key))
+                seen.add(key)
         if found:
             lines += [(title, "title"), *(f"  {', '.join(keys):<20} {words}" for words, keys in found.items()), ""]
     lines += [("Nouns", "title"), "  " + "  ".join(f"{n} {noun.name}" for n, noun in enumerate(NOUNS, 1)), ""]

@@ -51,8 +51,8 @@ class TenantScreen(AreaScreen):
     TenantScreen.narrow #panes > .chosen { display: block; height: 1fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "pane(1)", "next pane", show=False, id="tenant.next-pane"),
-        Binding("shift+tab", "pane(-1)", "pane before", show=False, id="tenant.previous-pane"),
+        Binding("tab", "pane(1)", "next pane", show=False, id="tenant.next_pane"),
+        Binding("shift+tab", "pane(-1)", "pane before", show=False, id="tenant.previous_pane"),
     ]
 
     def __init__(self, tenant_id: str) -> None:
@@ -120,7 +120,6 @@ class TenantScreen(AreaScreen):
 
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.width < WIDE, "narrow")
-        super().on_resize(event)
 
     def action_pane(self, by: int) -> None:
         self._choose(PANES[(PANES.index(self.chosen) + by) % len(PANES)])

@@ -31,8 +31,8 @@ class Lines(Widget, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j,down", "scroll(1)", "down", show=False, id="lines.down"),
         Binding("k,up", "scroll(-1)", "up", show=False, id="lines.up"),
-        Binding("pagedown", "page(1)", "page down", show=False, id="lines.page-down"),
-        Binding("pageup", "page(-1)", "page up", show=False, id="lines.page-up"),
+        Binding("pagedown", "page(1)", "page down", show=False, id="lines.page_down"),
+        Binding("pageup", "page(-1)", "page up", show=False, id="lines.page_up"),
         Binding("g,home", "edge(-1)", "top", show=False, id="lines.top"),
         Binding("G,end", "edge(1)", "end", show=False, id="lines.end"),
     ]

@@ -8,7 +8,7 @@ from controlplane.errors import Usage
 
 KNOWN: Known = {
     "app.cancel": ("app", ("ctrl+c",)),
-    "app.back": ("app", ("escape",)),
+    "area.back": ("app", ("escape",)),
     "app.palette": ("app", ("ctrl+p",)),
     "table.open": ("table", ("enter",)),
     "table.filter": ("table", ("/",)),
@@ -51,7 +51,7 @@ def test_own_keys_come_over_the_map() -> None:
 
 
 def test_an_id_of_a_map_that_no_screen_has_is_left_out() -> None:
-    assert resolve("vim", {}, {"app.back": ("app", ("escape",))}) == {"app.back": ("escape",)}
+    assert resolve("vim", {}, {"area.back": ("area", ("escape",))}) == {"area.back": ("escape",)}
 
 
 def test_one_key_for_two_bindings_of_a_scope_names_both() -> None:

@@ -1,6 +1,5 @@
 import csv
 import json
-import os
 from pathlib import Path
 
 import psycopg
@@ -19,6 +18,10 @@ def many(database: Database) -> Database:
         connection.execute(MANY.encode())
         connection.execute("INSERT INTO wf.tenants (id, name) VALUES ('sum', '=1+1')")
     return database
+
+
+def names(folder: Path) -> list[str]:
+    return [each.name for each in folder.iterdir()]
 
 
 async def export(app, pilot, path: Path, *keys: str) -> None:
@@ -73,7 +76,7 @@ async def test_a_file_is_replaced_only_after_a_yes(many: Database, tmp_path: Pat
         await pilot.pause(0.35)
         await pilot.press("y")
         await until(pilot, lambda: app.session.works and app.session.works[0].state == "done")
-        assert "sum" in path.read_text() and os.listdir(tmp_path) == ["out.csv"]
+        assert "sum" in path.read_text() and names(tmp_path) == ["out.csv"]
 
 
 async def test_a_folder_that_is_not_there_is_said_in_the_form(many: Database, tmp_path: Path) -> None:
