@@ -73,12 +73,12 @@ class RunsScreen(ListScreen[Run]):
 
         return [*super().operations(), UNDO]
 
-    async def act(self, operation: Any, targets: list[Target]) -> None:
+    async def _act(self, operation: Any, targets: list[Target]) -> None:
         """A run that goes on needs somebody who drives it: this console."""
         if operation.name == "runs.undo":
             await self._undo_run(targets)
             return
-        await super().act(operation, targets)
+        await super()._act(operation, targets)
         if operation.name == "runs.resume" and targets:
             _drive(self.app, int(targets[0].subject["id"]))
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -15,6 +16,14 @@ from controlplane.text import clean
 from screens.session import Session
 
 T = TypeVar("T")
+
+
+class KeyHolder(Protocol):
+    """The program, which keeps the keys that are pressed while a dialog is on its way."""
+
+    def hold_keys(self) -> None: ...
+    def keep_key(self, event: events.Key) -> None: ...
+    def release_keys(self, *, replay: bool) -> None: ...
 
 
 class Dialog(ModalScreen[T], Generic[T]):
@@ -46,10 +55,12 @@ class Dialog(ModalScreen[T], Generic[T]):
             yield text(self.heading, classes="title")
             yield from self.parts()
 
+    @property
+    def desk(self) -> KeyHolder:
+        return cast(KeyHolder, self.app)
+
     def on_screen_resume(self) -> None:
-        release = getattr(self.app, "release_keys", None)
-        if release is not None:
-            release(replay=self.takes_typed_ahead)
+        self.desk.release_keys(replay=self.takes_typed_ahead)
 
     def parts(self) -> ComposeResult:
         raise NotImplementedError

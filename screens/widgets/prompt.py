@@ -31,8 +31,7 @@ class Prompt(Input):
     """Hidden until it is opened. `tab` walks through the completions, `up` and `down` through the history."""
 
     DEFAULT_CSS = """
-    Prompt { dock: bottom; display: none; height: 1; border: none; padding: 0 1; }
-    Prompt.open { display: block; }
+    Prompt { dock: bottom; height: 1; border: none; padding: 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", show=False, id="prompt.cancel"),
@@ -61,6 +60,7 @@ class Prompt(Input):
 
     def __init__(self) -> None:
         super().__init__(compact=True, id="prompt")
+        self.display = False
         self.cursor_blink = False
         self.mode: Mode = "filter"
         self.histories: dict[Mode, list[str]] = {"filter": [], "command": []}
@@ -76,15 +76,15 @@ class Prompt(Input):
             self.value = text
         self.cursor_position = len(text)
         self._place = len(self.histories[mode])
-        self.add_class("open")
-        self.focus()
+        self.display = True
+        self.screen.set_focus(self)  # at once: the next key may be here already
 
     def close(self) -> None:
-        self.remove_class("open")
+        self.display = False
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
-        if self.mode == "filter" and self.has_class("open"):
+        if self.mode == "filter" and self.display:
             self.post_message(self.Typed(event.value))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
