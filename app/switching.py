@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from screens.contexts import ContextRow
 
 IN_ORDER = "the usual, see w"
-LATER = "later: a control plane behind an HTTP API is not driven yet"
+LATER = "later: HTTP APIs are not driven yet"
 
 
 def opener(choice: HomeChoice, settings: Settings, secrets: Secrets | None = None) -> OpenContext:
