@@ -45,6 +45,9 @@ class Pen(NamedTuple):
 
 
 PLAIN = Pen()
+_ERASING = ("xterm", "tmux", "linux", "alacritty", "foot", "rxvt", "st-", "wezterm", "konsole", "iterm")
+"""TERM of terminals that erase with the pen's background. Others (screen) leave holes in their own colour."""
+_WORTH_ERASING = 12
 _INVISIBLE_ON_BLANK = {"1", "2", "3"}  # bold, dim and italic do nothing to a space
 
 Cell = tuple[str, Pen]
@@ -113,8 +116,10 @@ def _change(old: Pen, new: Pen) -> str:
 class ShadowGrid:
     """What the terminal shows. `encode` gives what makes it show an update, and remembers it as sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, erases: bool = False) -> None:
+        """`erases`: the terminal erases cells with the pen's background, so that blanks need not be written."""
         self._rows: list[Row] = []
+        self._erases = erases
 
     def forget(self) -> None:
         """Somebody else may have written to the terminal: the next update of each cell is sent whole."""
@@ -134,7 +139,7 @@ class ShadowGrid:
         for y, x, strip in pieces:
             row = fresh.get(y) or fresh.setdefault(y, self._rows[y].copy())
             _lay(row, x, strip, system)
-        writer = _Writer()
+        writer = _Writer(self._erases)
         for y in sorted(fresh):
             if fresh[y] != self._rows[y]:
                 writer.row(y, fresh[y], self._rows[y])
@@ -177,8 +182,20 @@ def _lay(row: Row, x: int, strip: Strip, system: ColorSystem) -> None:
     row[x:end] = cells[: end - x]
 
 
+def _blanks(row: Row, start: int, end: int) -> int:
+    """How many cells from here on are the same space, of which only the background is seen."""
+    cell = row[start]
+    if cell is None or cell[0] != " " or cell[1] != Pen(background=cell[1].background):
+        return 0
+    x = start
+    while x < end and row[x] == cell:
+        x += 1
+    return x - start
+
+
 class _Writer:
-    def __init__(self) -> None:
+    def __init__(self, erases: bool) -> None:
+        self._erases = erases
         self._out: list[str] = []
         self._pen = PLAIN
         self._at: tuple[int, int] | None = None  # where the terminal's cursor is, when that is certain
@@ -209,22 +226,27 @@ class _Writer:
 
     def _run(self, y: int, start: int, end: int, row: Row) -> None:
         self._move(y, start, row)
+        erased = start
         for x in range(start, end):
             cell = row[x]
-            if cell is None or not cell[0]:
+            if cell is None or not cell[0] or x < erased:
                 continue
             if self._at != (y, x):
                 self._move(y, x, row)
-            self._put(*cell)
+            if self._erases and (blanks := _blanks(row, x, end)) >= _WORTH_ERASING:
+                self._put(f"\x1b[{blanks}X", cell[1], blank=True)
+                erased = x + blanks
+                continue
+            self._put(cell[0], cell[1], blank=cell[0] == " ")
             wide = x + 1 < len(row) and (right := row[x + 1]) is not None and not right[0]
             self._at = None if len(cell[0]) > 1 else (y, x + 1 + wide)
 
-    def _put(self, grapheme: str, pen: Pen) -> None:
-        shared = grapheme == " " and pen == _blank(self._pen)
+    def _put(self, text: str, pen: Pen, *, blank: bool) -> None:
+        shared = blank and pen == _blank(self._pen)
         if pen != self._pen and not shared:
             self._out.append(_change(self._pen, pen))
             self._pen = pen
-        self._out.append(grapheme)
+        self._out.append(text)
 
     def _move(self, y: int, x: int, row: Row) -> None:
         if self._at == (y, x):
@@ -258,7 +280,7 @@ class ShadowDisplay(App[None]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.shadow_enabled = os.environ.get("WATCHFLOOR_SHADOW", "").lower() != "off"
-        self._shadow = ShadowGrid()
+        self._shadow = ShadowGrid(erases=os.environ.get("TERM", "").startswith(_ERASING))
         if LayoutUpdate is None:
             self._shadow_off("this Textual has other display updates")
 
