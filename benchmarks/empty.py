@@ -1,0 +1,5 @@
+"""The empty Textual program that a start is held against: one screen with nothing on it."""
+
+from textual.app import App
+
+App[None]().run()
