@@ -242,6 +242,25 @@ def test_the_trail_has_neither_holes_nor_a_second_of_any_number(psql: Psql) -> N
     assert one(psql("owner"), "SELECT value = (SELECT max(seq) FROM wf.audit) FROM wf.counters") == (True,)
 
 
+def test_each_row_of_one_statement_keeps_its_own_before_and_after(psql: Psql) -> None:
+    owner = psql("owner")
+    owner.execute(
+        "INSERT INTO wf.tenants (id, name, owner_email)"
+        " SELECT 'n' || i, 'was ' || i, CASE WHEN i % 2 = 0 THEN i || '@was.example' END FROM generate_series(1, 300) i"
+    )
+    owner.execute(
+        "UPDATE wf.tenants SET name = 'is' || substr(name, 4), owner_email = id || '@is.example' WHERE id ~ '^n'"
+    )
+    rows = owner.execute(
+        "SELECT a.thing, a.before ->> 'name', a.after ->> 'name', p.before, p.after FROM wf.audit a"
+        " JOIN wf.audit_personal p USING (seq) WHERE a.operation = 'sql.update' AND a.thing ~ '^n'"
+    ).fetchall()
+    assert sorted(rows, key=lambda row: int(row[0][1:])) == [
+        (f"n{i}", f"was {i}", f"is {i}", None if i % 2 else f"{i}@was.example", f"n{i}@is.example")
+        for i in range(1, 301)
+    ]
+
+
 def test_a_note_cannot_pass_for_a_changed_row(psql: Psql) -> None:
     support = psql("support")
     with support.transaction():

@@ -144,15 +144,17 @@ BEGIN
   UPDATE wf.counters SET value = value + cardinality(things) WHERE name = 'audit' RETURNING value INTO last;
   INSERT INTO wf.audit (seq, change_id, out_of_band, actor, operation, noun, thing, tenant_id, reason, request_id,
                         before, after)
+  -- unnest, not befores[i]: to find one element of such an array costs as much as to read all before it.
   SELECT last - cardinality(things) + i, change.id, change.id IS NULL, session_user,
-         coalesce(change.operation, 'sql.' || verb), append_audit.noun, things[i], tenants[i],
+         coalesce(change.operation, 'sql.' || verb), append_audit.noun, u.thing, u.tenant,
          change.reason, change.request_id,
-         wf.without_personal(befores[i], personal), wf.without_personal(afters[i], personal)
-  FROM generate_subscripts(things, 1) AS i;
+         wf.without_personal(u.old, personal), wf.without_personal(u.new, personal)
+  FROM unnest(things, tenants, befores, afters) WITH ORDINALITY AS u(thing, tenant, old, new, i);
   INSERT INTO wf.audit_personal (seq, tenant_id, field, before, after)
-  SELECT last - cardinality(things) + i, tenants[i], field, befores[i] ->> field, afters[i] ->> field
-  FROM generate_subscripts(things, 1) AS i, unnest(personal) AS field
-  WHERE befores[i] ->> field IS DISTINCT FROM afters[i] ->> field;
+  SELECT last - cardinality(things) + i, u.tenant, field, u.old ->> field, u.new ->> field
+  FROM unnest(things, tenants, befores, afters) WITH ORDINALITY AS u(thing, tenant, old, new, i),
+       unnest(personal) AS field
+  WHERE u.old ->> field IS DISTINCT FROM u.new ->> field;
   PERFORM pg_notify('wf', noun || ' ' || last);
   RETURN last;
 END
