@@ -12,11 +12,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import events, work
+from textual import work
 from textual.binding import Binding, BindingType
 
 import themes
 from app.keymaps import keymap_of
+from app.looks import Looks
 from app.settings import Settings, load
 from controlplane.errors import HomeUnreachable, Refusal
 from controlplane.live import LinkState
@@ -25,9 +26,6 @@ from screens.actions import Done
 from screens.area import AreaScreen
 from screens.nouns import NOUNS, noun_named
 from screens.session import Session
-from screens.widgets.inert import LastWall
-from screens.widgets.life import TerminalLife
-from screens.widgets.shadow import ShadowDisplay
 
 if TYPE_CHECKING:
     from app.__main__ import Start
@@ -51,7 +49,7 @@ STARTED_SECONDS = 5.0
 OPEN_PAUSES = (0.5, 1.0, 2.0, 5.0)
 
 
-class Watchfloor(ShadowDisplay, TerminalLife, LastWall):
+class Watchfloor(Looks):
     """The program. `open_context` connects; it is called in the background, after the first paint."""
 
     TITLE = "Watchfloor"
@@ -63,10 +61,16 @@ class Watchfloor(ShadowDisplay, TerminalLife, LastWall):
     ]
 
     def __init__(
-        self, settings: Settings, open_context: OpenContext, link: str = "", choice: HomeChoice | None = None
+        self,
+        settings: Settings,
+        open_context: OpenContext,
+        link: str = "",
+        choice: HomeChoice | None = None,
+        *,
+        accessible: bool = False,
     ) -> None:
         """`choice`: what `open_context` opens, when it can be come back to from another context."""
-        super().__init__()
+        super().__init__(settings, accessible=accessible)
         self.settings = settings
         self.open_context = open_context
         self.link = link
@@ -77,11 +81,7 @@ class Watchfloor(ShadowDisplay, TerminalLife, LastWall):
         self.session = Session()
         self.context: Context | None = None
         self._news = False
-        self._held_keys: list[events.Key] | None = None
         self._interrupted_at = float("-inf")
-        for theme in themes.OWN:
-            self.register_theme(theme)
-        self.theme = themes.choose(settings.theme, os.environ)
         if keymap := keymap_of(settings):
             self.set_keymap(dict(keymap))
 
@@ -132,8 +132,13 @@ class Watchfloor(ShadowDisplay, TerminalLife, LastWall):
             screen.context_ready()
         if self.link:
             self.run_command(self.link)
-        else:
+        elif not self._shown_again():
             self._welcome()
+
+    def _shown_again(self) -> bool:
+        from app.viewstate import show_again
+
+        return show_again(self)
 
     @work(exit_on_error=False, group="welcome", exclusive=True)
     async def _welcome(self) -> None:
@@ -168,6 +173,9 @@ class Watchfloor(ShadowDisplay, TerminalLife, LastWall):
 
     def _read_news(self) -> None:
         self._news = False
+        if self.accessible:  # nothing moves by itself there
+            self.tell(Done("something changed here: r reads it", "muted"))
+            return
         screen = self.area
         if screen is not None and not screen.paused and screen.is_current:
             screen.action_reload()
@@ -177,7 +185,8 @@ class Watchfloor(ShadowDisplay, TerminalLife, LastWall):
         screen = self.area
         if self.session.link.state == "live":
             self.session.heard_at = self.session.clock()
-            self._read_news()
+            if not self.accessible:
+                self._read_news()
         elif screen is not None:
             screen.draw_frame()
 
@@ -312,27 +321,6 @@ class Watchfloor(ShadowDisplay, TerminalLife, LastWall):
 
         return completions(self, text)
 
-    def hold_keys(self) -> None:
-        """Keys that come now are for a dialog that is still on its way."""
-        self._held_keys = self._held_keys or []
-
-    def keep_key(self, event: events.Key) -> None:
-        if self._held_keys is not None:
-            self._held_keys.append(event)
-        else:  # what it was kept for is there already
-            self.post_message(events.Key(event.key, event.character))
-
-    def release_keys(self, *, replay: bool) -> None:
-        held, self._held_keys = self._held_keys or [], None
-        for event in held if replay else ():
-            self.post_message(events.Key(event.key, event.character))
-
-    async def on_event(self, event: events.Event) -> None:
-        if self._held_keys is not None and isinstance(event, events.Key) and event.key != "ctrl+c":
-            self.keep_key(event)
-        else:
-            await super().on_event(event)
-
     def action_palette(self) -> None:
         from app.commands import palette
         from screens.dialogs.palette import Palette
@@ -381,6 +369,11 @@ class Watchfloor(ShadowDisplay, TerminalLife, LastWall):
 
     # Leaving
 
+    def on_hangup(self) -> None:
+        from app.viewstate import keep
+
+        keep(self)
+
     def report_folder(self) -> Path:
         from platformdirs import user_log_path
 
@@ -414,14 +407,21 @@ def run(start: Start) -> int:
         print(clean_lines(str(refusal)), file=sys.stderr)
         return refusal.exit_code
 
-    return show(settings, opener(choice, settings), start.link or "", choice)
+    return show(settings, opener(choice, settings), start.link or "", choice, accessible=start.accessible)
 
 
-def show(settings: Settings, open_context: OpenContext, link: str = "", choice: HomeChoice | None = None) -> int:
+def show(
+    settings: Settings,
+    open_context: OpenContext,
+    link: str = "",
+    choice: HomeChoice | None = None,
+    *,
+    accessible: bool = False,
+) -> int:
     """Show the console on whatever context `open_context` opens, at the view that `link` names."""
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     os.environ.setdefault("ESCDELAY", "25")
-    app = Watchfloor(settings, open_context, link, choice)
+    app = Watchfloor(settings, open_context, link, choice, accessible=accessible)
     mouse = settings.mouse == "on" or (settings.mouse == "auto" and "SSH_CONNECTION" not in os.environ)
     app.run(mouse=mouse)
     return app.return_code or 0

@@ -176,7 +176,8 @@ def _width(char: str) -> int:
 _GLYPHS = {
     **dict(zip("●◐✕✓›‹→←▼▲·•…–—‘’“”", "*%xv><><v^.*~--''\"\"", strict=True)),
     **dict(zip("▁▂▃▄▅▆▇█", "_.:-=+*#", strict=True)),
-    **dict(zip("─│┌┐└┘├┤┬┴┼", "-|+++++++++", strict=True)),
+    **dict(zip("─│┌┐└┘├┤┬┴┼╭╮╰╯", "-|+++++++++++++", strict=True)),
+    **dict(zip("▐▌▎▶■◌∅×␛", "||I>#o0x^", strict=True)),
 }
 
 

@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Input
 
 from controlplane.errors import Refusal
 from screens.actions import Done, Target, carry_out, choices, undo
@@ -45,7 +44,6 @@ class Desk(Protocol):
         """Keys that come now are for a dialog that is still on its way."""
         ...
 
-    def keep_key(self, event: events.Key) -> None: ...
     def release_keys(self, *, replay: bool) -> None: ...
 
 
@@ -63,10 +61,9 @@ class AreaScreen(Screen[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "back", show=False, id="area.back"),
-        # Priority: done before the next key is looked at, which may be meant for what these open.
-        Binding("colon", "command", "command", show=False, id="area.command", priority=True),
-        Binding("slash", "filter", "filter", show=False, id="area.filter", priority=True),
-        Binding("a", "act", "act", show=False, id="area.act", priority=True),
+        Binding("colon", "command", "command", show=False, id="area.command"),
+        Binding("slash", "filter", "filter", show=False, id="area.filter"),
+        Binding("a", "act", "act", show=False, id="area.act"),
         Binding("d", "describe", "describe", show=False, id="area.describe"),
         Binding("w", "why", "why", show=False, id="area.why"),
         Binding("u", "undo", "undo", show=False, id="area.undo"),
@@ -185,12 +182,6 @@ class AreaScreen(Screen[None]):
         return False
 
     # Keys
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """While something is typed, the keys that open things are letters."""
-        if action in ("command", "filter", "act") and isinstance(self.focused, Input):
-            return False
-        return super().check_action(action, parameters)
 
     def action_back(self) -> None:
         if len(self.app.screen_stack) > 1:

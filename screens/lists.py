@@ -218,6 +218,14 @@ class ListScreen(AreaScreen, Generic[R]):
     def _failed(self, event: WindowTable.Failed) -> None:
         self.say(Done(str(event.error) if isinstance(event.error, Refusal) else "The list could not be read.", "bad"))
 
+    @on(WindowTable.Highlighted)
+    def _read_out(self) -> None:
+        """For a screen reader the row is one line of labels and values."""
+        row = self.table.cursor_row
+        if row is not None and self.app.has_class("accessible"):
+            cells = ((column.title.lower(), column.cell(row).text) for column in self.table.columns)
+            self.say(Done("; ".join(f"{title} {value}" for title, value in cells if value), ""))
+
     @on(WindowTable.Marked)
     def _marked(self) -> None:
         self._remember_marks()

@@ -55,6 +55,14 @@ SIXTEEN = "ansi-dark"
 NAMES = {"night": "night", "day": "day", "contrast": "contrast", "sixteen": SIXTEEN, "sixteen-light": "ansi-light"}
 
 
+LIGHT = {"night": "day", SIXTEEN: "ansi-light"}
+
+
+def for_light(name: str) -> str:
+    """Textual's name of the theme for a light terminal, of the one for a dark one."""
+    return LIGHT.get(name, name)
+
+
 def choose(asked: str, environ: Mapping[str, str]) -> str:
     """Textual's name of the theme to start with: what was asked for, unless the terminal cannot show it."""
     if "NO_COLOR" in environ:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
 
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -22,7 +21,6 @@ class KeyHolder(Protocol):
     """The program, which keeps the keys that are pressed while a dialog is on its way."""
 
     def hold_keys(self) -> None: ...
-    def keep_key(self, event: events.Key) -> None: ...
     def release_keys(self, *, replay: bool) -> None: ...
 
 

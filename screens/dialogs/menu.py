@@ -31,7 +31,6 @@ class ActMenu(Dialog[Operation[Any] | None]):
     def __init__(self, session: Session, title: str, choices: Sequence[Choice]) -> None:
         super().__init__(session, title)
         self.choices = choices
-        self.chosen = False
 
     def parts(self) -> ComposeResult:
         fits = [choice for choice in self.choices if not choice.why_not]
@@ -43,14 +42,9 @@ class ActMenu(Dialog[Operation[Any] | None]):
         yield text("a letter chooses · esc closes", classes="hint")
 
     def on_key(self, event: events.Key) -> None:
-        if self.chosen:  # typed ahead: for the dialog that follows
-            event.stop()
-            self.desk.keep_key(event)
-            return
         for choice in self.choices:
             if event.character == choice.operation.key and not choice.why_not:
                 event.stop()
-                self.chosen = True
                 self.desk.hold_keys()
                 self.dismiss(choice.operation)
                 return

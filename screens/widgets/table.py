@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeVar
 
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.geometry import Offset
 
 from controlplane.listing import Query, Row
 from screens.widgets.columns import Column, Place, furthest, layout
@@ -194,6 +195,13 @@ class WindowTable(RowWindow[R], can_focus=True):
         self.action_move(-3)
 
     # Drawing
+
+    def repaint(self) -> None:
+        super().repaint()
+        if self.has_focus and self.app.has_class("accessible"):
+            # For a screen reader, and for eyes that follow the terminal's own cursor.
+            line = self._header_height + self._cursor - self._top
+            self.app.cursor_position = self.region.offset + Offset(0, line)
 
     def lines(self) -> list[Line]:
         width, height = self.size

@@ -30,6 +30,7 @@ async def console(
     read_only: bool = False,
     settings: Settings | None = None,
     link: str = "",
+    accessible: bool = False,
     size: tuple[int, int] = (80, 24),
 ) -> AsyncIterator[tuple[Watchfloor, Pilot[None]]]:
     """The program when it has read its first list."""
@@ -39,7 +40,7 @@ async def console(
         await home.open()
         return Context(home, "test", environment, read_only, "the test", embedded=False)
 
-    app = Watchfloor(settings or Settings(Path("/nowhere/settings.toml")), open_context, link)
+    app = Watchfloor(settings or Settings(Path("/nowhere/settings.toml")), open_context, link, accessible=accessible)
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: app.session.plane is not None)
         await quiet(pilot)

@@ -1,0 +1,58 @@
+"""What a person looked at when the line was cut: kept at a hang-up, shown again at the next start, once."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from controlplane.errors import Refusal
+from screens.actions import Done
+from screens.lists import ListScreen
+
+if TYPE_CHECKING:
+    from app.console import Watchfloor
+
+
+def path() -> Path:
+    from platformdirs import user_state_path
+
+    return user_state_path("watchfloor", appauthor=False) / "view.json"
+
+
+def keep(app: Watchfloor) -> None:
+    """Write the view down. Quick and without waiting: the program is being ended."""
+    area = app.area
+    if area is None or app.session.plane is None:
+        return
+    kept: dict[str, Any] = {"context": app.session.context, "link": area.view_link().partition("#")[0]}
+    if isinstance(area, ListScreen):
+        kept |= {"filter": area.filter_text, "sort": f"{'-' if area.descending else ''}{area.sort}"}
+        kept["columns"] = list(area.only)
+    file = path()
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    new = file.with_name(f".{file.name}-{os.getpid()}")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as written:
+        json.dump(kept, written)
+    new.replace(file)
+
+
+def show_again(app: Watchfloor) -> bool:
+    """Show the view that was cut off in this context, if there is one; it is forgotten then."""
+    file = path()
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        if kept["context"] != app.session.context:
+            return False
+        file.unlink()
+        link, sort = str(kept["link"]), str(kept.get("sort", ""))
+        app.run_command(link.partition("?")[0])
+        area = app.area
+        if isinstance(area, ListScreen):
+            area.show_as(str(kept.get("filter", "")), sort, list(map(str, kept.get("columns", ()))))
+    except (OSError, ValueError, KeyError, TypeError, Refusal):
+        return False  # nothing was kept, or by another version
+    app.tell(Done("the line was cut here last time: this is what you looked at", "muted"))
+    return True

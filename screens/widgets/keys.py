@@ -1,0 +1,79 @@
+"""Keys in the order they were pressed, each done before the next one is looked at.
+
+Over a slow link keys come in bursts. Textual hands each to the widget that has the focus at that moment, and runs
+its binding later: `/acme` would open the filter only after `a`, `c` and `m` had gone to the table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from textual import events
+from textual.app import App
+from textual.dom import DOMNode
+from textual.message_pump import MessagePump
+
+PATIENCE = 0.25
+"""Seconds that a widget may take for a key before the next one is handed out all the same."""
+AT_ONCE = ("ctrl+c",)
+
+
+class OrderedKeys(App[None]):
+    """An App that hands out one key at a time. `hold_keys` keeps what is typed for a dialog that is on its way."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._waiting_keys: list[events.Key] = []
+        self._key_under_way = False
+        self._holding_keys = False
+        self._key_tasks: set[asyncio.Task[None]] = set()
+
+    def hold_keys(self) -> None:
+        """Keys that come now are for a dialog that is still on its way."""
+        self._holding_keys = True
+
+    def release_keys(self, *, replay: bool) -> None:
+        """The dialog is there (`replay`), or takes nothing that was typed before it could be read."""
+        self._holding_keys = False
+        if not replay:
+            self._waiting_keys.clear()
+        self.call_later(self._next_key)
+
+    async def on_event(self, event: events.Event) -> None:
+        if not isinstance(event, events.Key) or event.is_forwarded or event.key in AT_ONCE:
+            await super().on_event(event)
+        elif self._key_under_way or self._holding_keys:
+            self._waiting_keys.append(event)
+        else:
+            await self._hand_out(event)
+
+    async def _hand_out(self, event: events.Key) -> None:
+        self._key_under_way = True
+        way: list[DOMNode] = list((self.focused or self.screen).ancestors_with_self)[:-1]  # all but the App
+        await super().on_event(event)
+        task = asyncio.create_task(self._follow(way))
+        self._key_tasks.add(task)
+        task.add_done_callback(self._key_tasks.discard)
+
+    async def _follow(self, way: list[DOMNode]) -> None:
+        """A key bubbles from the focused widget to the App: behind it comes the word that it is done."""
+        for node in way:
+            await _drained(node)
+        self.call_later(self._key_done)
+
+    async def _key_done(self) -> None:
+        self._key_under_way = False
+        await self._next_key()
+
+    async def _next_key(self) -> None:
+        if self._waiting_keys and not self._key_under_way and not self._holding_keys:
+            await self._hand_out(self._waiting_keys.pop(0))
+
+
+async def _drained(node: MessagePump) -> None:
+    done = asyncio.Event()
+    if node.call_later(done.set):
+        with suppress(TimeoutError):
+            await asyncio.wait_for(done.wait(), PATIENCE)
