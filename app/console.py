@@ -78,7 +78,7 @@ class Watchfloor(Looks):
         self.passing: dict[str, Profile] = {}
         self.typed: dict[str, Secrets] = {}
         """Profiles and passwords that were typed here and are kept nowhere else."""
-        self.session = Session()
+        self.session = first_session(choice, settings)
         self.context: Context | None = None
         self._news = False
         self._interrupted_at = float("-inf")
@@ -380,6 +380,17 @@ class Watchfloor(Looks):
         folder = user_log_path("watchfloor")
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return folder
+
+
+def first_session(choice: HomeChoice | None, settings: Settings) -> Session:
+    """What the header says before the context was reached: production must be seen from the first paint on."""
+    if choice is None:
+        return Session()
+    from app.homes import home_name
+
+    profile = settings.profiles.get(choice.profile or "")
+    environment = profile.environment if profile else "development" if choice.kind == "folder" else "unknown"
+    return Session(home_name(choice), environment, read_only=profile is not None and profile.read_only)
 
 
 def _welcome_screen() -> AreaScreen:

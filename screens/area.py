@@ -184,7 +184,7 @@ class AreaScreen(Screen[None]):
     # Keys
 
     def action_back(self) -> None:
-        if len(self.app.screen_stack) > 1:
+        if len(self.app.screen_stack) > 2:  # below the first one there is only an empty screen
             self.app.pop_screen()
 
     def action_command(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from textual import events, on, work
 from textual.binding import Binding, BindingType
+from textual.timer import Timer
 from textual.widget import Widget
 
 from controlplane.errors import Refusal, Usage
@@ -21,6 +22,8 @@ from screens.widgets.prompt import Prompt
 from screens.widgets.table import WindowTable
 
 R = TypeVar("R", bound=Row)
+TYPING_RESTS = 0.12
+"""Seconds without a key after which a filter that is being typed is applied."""
 MOST_MARKS = 100_000
 COUNT_EVERY = 5.0
 """Seconds between two counts: they cost more than a page."""
@@ -62,6 +65,7 @@ class ListScreen(AreaScreen, Generic[R]):
         """The columns that a view has chosen; empty: all that fit."""
         self.seen: dict[str, Target] = {}
         """What was marked, as it was seen then."""
+        self._typing: Timer | None = None
         self.marked_here: set[str] = set()
         """The marks made under the filter of now."""
 
@@ -135,24 +139,43 @@ class ListScreen(AreaScreen, Generic[R]):
 
     # Filter
 
+    def action_back(self) -> None:
+        """First the filter goes, then the screen."""
+        if self.filter_text or self.fault:
+            self.filter_entered("")
+        else:
+            super().action_back()
+
     def action_filter(self) -> None:
         self.query_one(Prompt).open("filter", self.filter_text, lambda text: complete(text, self.fields))
 
     def filter_typed(self, text: str) -> None:
-        """While typing: a filter that cannot be read yet leaves the table as it was."""
+        """While typing: applied when the typing rests, so that half a word hides nothing.
+
+        A filter that cannot be read leaves the table as it was.
+        """
+        if self._typing is not None:
+            self._typing.stop()
         try:
             terms = parse(text, self.fields)
         except Usage as fault:
             self.fault = fault.message
             self.draw_frame()
             return
-        self.fault, self.filter_text = "", text
+        self.fault = ""
+        self._typing = self.set_timer(TYPING_RESTS, lambda: self._apply(text, terms))
+        self.draw_frame()
+
+    def _apply(self, text: str, terms: tuple[Term, ...]) -> None:
+        self.filter_text = text.strip()
         if terms != self.terms or self.shown is None:
             self.terms, self.marked_here = terms, set()
             self.show_list()
         self.draw_frame()
 
     def filter_entered(self, text: str) -> None:
+        if self._typing is not None:
+            self._typing.stop()
         try:
             terms = parse(text, self.fields)
             if terms != self.terms:
