@@ -115,9 +115,9 @@ async def drive(
     if run.state != "running":
         return run
     driver = _Driver(plane, operation, clock or rules.RealClock(), on_progress)
-    await driver.hold(run_id)
+    run = await driver.hold(run_id)
     try:
-        await driver.to_the_end(run_id)
+        await driver.to_the_end(run)
     finally:
         await plane.runs.release(run_id, driver.holder)
     return await plane.runs.get(run_id)
@@ -144,18 +144,17 @@ class _Driver:
         self._held_at = self.clock.now()
         return await self.plane.runs.hold(run_id, self.holder)
 
-    async def to_the_end(self, run_id: int) -> None:
-        run = await self.hold(run_id)
+    async def to_the_end(self, run: Run) -> None:
         pace = rules.Pace(run.per_second, self.clock)
         while run.state == "running":
-            recent = list(await self.plane.runs.refusals(run_id, rules.WINDOW))
+            recent = list(await self.plane.runs.refusals(run.id, rules.WINDOW))
             if why := self._tripped(run, recent):
                 return await self._pause(run, why)
-            items = await self.plane.runs.waiting(run_id, BATCH)
+            items = await self.plane.runs.waiting(run.id, BATCH)
             if not items:
                 return await self._complete(run)
             await self._batch(run, items, recent, pace)
-            run = await self.hold(run_id)
+            run = await self.hold(run.id)
 
     async def _batch(self, run: Run, items: Sequence[RunItem], recent: list[bool], pace: rules.Pace) -> None:
         """Ends early when there is something to look up: a breaker that trips, a run that was paused."""

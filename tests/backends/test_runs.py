@@ -83,8 +83,10 @@ async def test_a_change_and_its_verdict_are_one_transaction(database: Database, 
     assert found == [(3, 3)]
 
 
-@pytest.mark.parametrize("at", [1, 4])
-@pytest.mark.parametrize("point", ["before commit", "after commit", "known"])
+@pytest.mark.parametrize(
+    ("point", "at"),
+    [("before commit", 1), ("before commit", 4), ("after commit", 1), ("after commit", 4), ("known", 4)],
+)
 async def test_a_killed_run_is_taken_over_and_nothing_is_done_twice(
     database: Database, home: Home, point: str, at: int
 ) -> None:
