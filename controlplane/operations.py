@@ -163,8 +163,15 @@ def new_request_id() -> str:
 
 
 def fingerprint(operation: Operation[Any], request: Request) -> str:
-    text = json.dumps([operation.name, request.model_dump(mode="json", exclude_unset=True)], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    """What was asked, as SHA-256. Personal fields are left out: a hash of an address can be guessed."""
+    asked = _impersonal(request.model_dump(mode="json", exclude_unset=True), request.personal)
+    return hashlib.sha256(json.dumps([operation.name, asked], sort_keys=True).encode()).hexdigest()
+
+
+def _impersonal(value: Any, personal: tuple[str, ...]) -> Any:
+    if isinstance(value, dict):
+        return {name: _impersonal(each, personal) for name, each in value.items() if name not in personal}
+    return [_impersonal(each, personal) for each in value] if isinstance(value, list) else value
 
 
 async def execute(plane: ControlPlane, operation: Operation[Req], request: Req, call: Call) -> Outcome:

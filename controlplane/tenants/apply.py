@@ -34,6 +34,7 @@ class TenantSpec(TenantFacts):
 
 class TenantsApply(Request):
     subject = ()
+    personal = ("owner_email",)
     tenants: Annotated[list[TenantSpec], Field(min_length=1, max_length=MOST)]
 
     @model_validator(mode="after")
