@@ -7,18 +7,20 @@ import dataclasses
 import gc
 import os
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.binding import Binding, BindingType
 
 import themes
+from app.driving import Driving
 from app.keymaps import keymap_of
 from app.looks import Looks
 from app.settings import Settings, load
+from app.switching import opener, session_of
 from controlplane.errors import HomeUnreachable, Refusal
 from controlplane.live import LinkState
 from controlplane.text import clean_lines
@@ -32,10 +34,8 @@ if TYPE_CHECKING:
     from app.contexts import Context
     from app.homes import HomeChoice
     from app.settings import Profile
-    from controlplane.runs.model import Run
     from controlplane.secrets import Secrets
     from screens.contexts import ContextRow
-    from screens.work import Work
 
 OpenContext = Callable[[Callable[[str], None]], Awaitable["Context"]]
 """Connects, telling in words what takes long. Raises Refusal."""
@@ -43,13 +43,12 @@ OpenContext = Callable[[Callable[[str], None]], Awaitable["Context"]]
 REFRESH_SECONDS = 2.0
 COALESCE_SECONDS = 0.1
 """Hints that come in a burst are answered by one reading."""
-TELL_SECONDS = 0.5
 STARTED_SECONDS = 5.0
 """After this long, whether or not the home answers, the start is over."""
 OPEN_PAUSES = (0.5, 1.0, 2.0, 5.0)
 
 
-class Watchfloor(Looks):
+class Watchfloor(Driving, Looks):
     """The program. `open_context` connects; it is called in the background, after the first paint."""
 
     TITLE = "Watchfloor"
@@ -78,7 +77,7 @@ class Watchfloor(Looks):
         self.passing: dict[str, Profile] = {}
         self.typed: dict[str, Secrets] = {}
         """Profiles and passwords that were typed here and are kept nowhere else."""
-        self.session = first_session(choice, settings)
+        self.session = session_of(choice, settings) if choice else Session()
         self.context: Context | None = None
         self._news = False
         self._interrupted_at = float("-inf")
@@ -277,38 +276,6 @@ class Watchfloor(Looks):
         word = self.session.environment_word() + (" RO" if self.session.locked else "")
         self.show_title(f"[{word}] {self.session.context} {noun}")
 
-    # Runs
-
-    @work(exit_on_error=False, group="runs")
-    async def drive_run(self, run_id: int) -> None:
-        """Carry a run on while this console lives; another may take it over when it does not."""
-        from controlplane.runs.engine import drive
-        from screens.bulk import progress_words
-
-        began = told = self._loop_time()
-
-        def progress(run: Run) -> None:
-            nonlocal told
-            if self._loop_time() - told >= TELL_SECONDS:
-                told = self._loop_time()
-                self.tell(Done(progress_words(run, told - began), "muted"))
-
-        try:
-            run = await drive(self.session.require_writing(), run_id, on_progress=progress)
-            tone = "good" if run.state == "done" and not run.refused else "warn"
-            self.tell(Done(progress_words(run, self._loop_time() - began), tone))
-        except Refusal as refusal:
-            self.tell(Done(f"run {run_id}: {refusal} :runs, a r goes on with it", "bad"))
-
-    def start_work(self, work: Work, job: Coroutine[Any, Any, str]) -> None:
-        """Do the job in the background of the program; it is in the list of long work from now on."""
-        from app.work import start
-
-        start(self, work, job)
-
-    def _loop_time(self) -> float:
-        return asyncio.get_running_loop().time()
-
     # Commands and keys
 
     def run_command(self, text: str) -> None:
@@ -382,17 +349,6 @@ class Watchfloor(Looks):
         return folder
 
 
-def first_session(choice: HomeChoice | None, settings: Settings) -> Session:
-    """What the header says before the context was reached: production must be seen from the first paint on."""
-    if choice is None:
-        return Session()
-    from app.homes import home_name
-
-    profile = settings.profiles.get(choice.profile or "")
-    environment = profile.environment if profile else "development" if choice.kind == "folder" else "unknown"
-    return Session(home_name(choice), environment, read_only=profile is not None and profile.read_only)
-
-
 def _welcome_screen() -> AreaScreen:
     from screens.welcome import WelcomeScreen
 
@@ -408,7 +364,6 @@ def _started() -> None:
 def run(start: Start) -> int:
     """Show the console on the home that was asked for; the exit code of the program."""
     from app.homes import resolve_home
-    from app.switching import opener
 
     try:
         settings = load(os.environ, themes.NAMES)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from app.homes import EMBEDDED_NAME, HomeChoice, home_name, redact
 from controlplane.errors import NotFound
 from controlplane.live import LinkState
+from screens.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,13 @@ def opener(choice: HomeChoice, settings: Settings, secrets: Secrets | None = Non
         return await connect(choice, settings=settings, secrets=secrets, conversation="console")
 
     return open_context
+
+
+def session_of(choice: HomeChoice, settings: Settings) -> Session:
+    """What is known of a context before it was reached: production must be seen from the first paint on."""
+    profile = settings.profiles.get(choice.profile or "")
+    environment = profile.environment if profile else "development" if choice.kind == "folder" else "unknown"
+    return Session(home_name(choice), environment, read_only=profile is not None and profile.read_only)
 
 
 def choices(app: Watchfloor) -> dict[str, HomeChoice]:
@@ -88,15 +96,12 @@ def switch(app: Watchfloor, name: str) -> None:
     known = choices(app)
     if name not in known:
         raise NotFound("no_context", f"There is no context {name}.", f"Contexts: {', '.join(known)}.")
-    profile = app.settings.profiles.get(known[name].profile or "")
-    old, session = app.context, app.session
+    old, session, fresh = app.context, app.session, session_of(known[name], app.settings)
     app.context, app.link = None, ""
     app.open_context = opener(known[name], app.settings, app.typed.get(name))
     session.plane = session.undo = session.writable_until = session.heard_at = None
     session.context, session.vacant = name, False
-    embedded = known[name].kind == "folder"
-    session.environment = profile.environment if profile else "development" if embedded else "unknown"
-    session.read_only = profile.read_only if profile else False
+    session.environment, session.read_only = fresh.environment, fresh.read_only
     session.link = LinkState("connecting")
     app.forget_screens()
     app.connect_context()  # which ends listening to the old one

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from textual.binding import Binding
@@ -40,7 +41,7 @@ def help_lines(screen: AreaScreen) -> list[Line]:
     """First what the screen shows, then the keys of what has the focus, of the screen, and of the program."""
     from screens.nouns import NOUNS
 
-    lines: list[Line] = [screen.means, ""]
+    lines: list[Line] = [*wrap(screen.means, 76), ""]
     seen: set[str] = set()
     for title, bindings in (
         ("Keys here", getattr(screen.focused, "_bindings", None)),

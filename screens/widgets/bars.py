@@ -12,6 +12,8 @@ GAP = "  "
 SEPARATOR = " › "
 LEAST_NAME = 8
 """Cells that a breadcrumb keeps; when that is too much, those in the middle go."""
+MORE = " w: all"
+"""What leads to the rest of a message that had to be cut."""
 LEAST_CRUMBS = 20
 """Cells that the breadcrumbs keep before counts go."""
 
@@ -153,7 +155,11 @@ class FooterBar(Bar):
         right: list[Part] = [(GAP + self._role + " ", "muted")] if self._role else []
         room = width - sum(cells(text) for text, _ in right) - 1
         if self._said:
-            return [(" " + self._said, self._tone)], right if room >= 20 else []
+            right = right if room >= 20 else []
+            room = width - sum(cells(text) for text, _ in right) - 1
+            if cells(self._said) > room:
+                return [(" " + fit(self._said, room - len(MORE)), self._tone), (MORE, "strong")], right
+            return [(" " + self._said, self._tone)], right
         left: list[Part] = [(" ", "text")]
         for key, word in fitting(self._hints, room):
             left += [(key, "strong"), (" " + word + GAP, "text")]

@@ -1,0 +1,60 @@
+"""What the console does in the background, whatever screen is shown: runs that it drives, and other long work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, cast
+
+from textual import work
+from textual.app import App
+
+from controlplane.errors import Refusal
+from screens.actions import Done
+from screens.session import Session
+
+if TYPE_CHECKING:
+    from app.console import Watchfloor
+    from controlplane.runs.model import Run
+    from screens.work import Work
+
+TELL_SECONDS = 0.5
+
+
+class Driving(App[None]):
+    """The part of the program that carries work on."""
+
+    session: Session
+
+    def tell(self, done: Done) -> None:
+        raise NotImplementedError
+
+    @work(exit_on_error=False, group="runs")
+    async def drive_run(self, run_id: int) -> None:
+        """Carry a run on while this console lives; another may take it over when it does not."""
+        from controlplane.runs.engine import drive
+        from screens.bulk import progress_words
+
+        began = told = self._loop_time()
+
+        def progress(run: Run) -> None:
+            nonlocal told
+            if self._loop_time() - told >= TELL_SECONDS:
+                told = self._loop_time()
+                self.tell(Done(progress_words(run, told - began), "muted"))
+
+        try:
+            run = await drive(self.session.require_writing(), run_id, on_progress=progress)
+            tone = "good" if run.state == "done" and not run.refused else "warn"
+            self.tell(Done(progress_words(run, self._loop_time() - began), tone))
+        except Refusal as refusal:
+            self.tell(Done(f"run {run_id}: {refusal} :runs, a r goes on with it", "bad"))
+
+    def start_work(self, work: Work, job: Coroutine[Any, Any, str]) -> None:
+        """Do the job in the background of the program; it is in the list of long work from now on."""
+        from app.work import start
+
+        start(cast("Watchfloor", self), work, job)
+
+    def _loop_time(self) -> float:
+        return asyncio.get_running_loop().time()
