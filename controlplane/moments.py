@@ -102,6 +102,15 @@ def count(number: float | None) -> str:
     return UNKNOWN if number is None or not math.isfinite(number) else f"{number:,.0f}"
 
 
+def rate(number: float | None) -> str:
+    """A number per time: "1,204", "3.4", "<0.1". 0 is said only of 0."""
+    if number is None or not math.isfinite(number):
+        return UNKNOWN
+    if 0 < number < 0.1:
+        return "<0.1"
+    return f"{number:.1f}" if 0 < number < 10 else f"{number:,.0f}"
+
+
 def percent(share: float | None) -> str:
     """A share as per cent, without the sign: 0.0041 is "0.41". 0.00 and 100.00 are said only of 0 and 1."""
     if share is None or not math.isfinite(share):

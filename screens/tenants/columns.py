@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from controlplane.moments import count, milliseconds, percent, show
+from controlplane.moments import milliseconds, percent, rate, show
 from controlplane.tenants.model import Project, Tenant
 from controlplane.text import UNKNOWN
 from screens.session import Session
@@ -43,8 +43,8 @@ def tenant_columns(session: Session) -> Sequence[Column[Tenant]]:
         Column("name", "NAME", 12, 3, lambda t: Cell(t.name), grow=True),
         Column("status", "STATUS", 11, 2, lambda t: status_cell(t.status)),
         Column("plan", "PLAN", 10, 7, lambda t: Cell(t.plan)),
-        Column("region", "REGION", 10, 8, lambda t: Cell(t.region)),
-        Column("req", "REQ/m", 7, 4, lambda t: number_cell(count(t.per_minute)), "right", field="per_minute"),
+        Column("region", "REGION", 14, 9, lambda t: Cell(t.region)),
+        Column("req", "REQ/m", 7, 4, lambda t: number_cell(rate(t.per_minute)), "right", field="per_minute"),
         Column(
             "err",
             "ERR%",

@@ -16,7 +16,7 @@ from controlplane.audit import AuditRow, as_record
 from controlplane.errors import NotFound, Refusal
 from controlplane.filters import Term
 from controlplane.listing import Query
-from controlplane.moments import count, milliseconds, percent, relative
+from controlplane.moments import milliseconds, percent, rate, relative
 from controlplane.previews import value_words
 from controlplane.tenants.model import Project, Tenant
 from controlplane.text import UNKNOWN
@@ -211,7 +211,7 @@ def facts(tenant: Tenant, session: Session) -> list[Line]:
         "protected": "yes" if tenant.protected else "no",
         "created": relative(tenant.created_at, now),
         "changed": f"{relative(tenant.updated_at, now)}, version {tenant.version}",
-        "requests": f"{count(tenant.per_minute)} per minute",
+        "requests": f"{rate(tenant.per_minute)} per minute",
         "errors": f"{percent(tenant.error_share)} %" if tenant.error_share is not None else UNKNOWN,
         "p95": milliseconds(tenant.p95_ms),
         "data until": relative(tenant.until, now) if tenant.until else "no data",

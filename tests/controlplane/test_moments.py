@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.errors import Usage
-from controlplane.moments import age, count, milliseconds, parse_duration, percent, relative, show, spell
+from controlplane.moments import age, count, milliseconds, parse_duration, percent, rate, relative, show, spell
 
 NOW = datetime(2026, 11, 21, 5, 33, 12, tzinfo=UTC)
 
@@ -116,3 +116,8 @@ def test_numbers_with_their_units() -> None:
     assert [milliseconds(n) for n in (0, 3.21, 9.96, 212.3, 999.6, 1234, 9960, 75_000, None)] == [
         *("0ms", "3.2ms", "10ms", "212ms", "1.0s", "1.2s", "10s", "75s", "–")
     ]
+
+
+def test_a_rate_says_zero_only_of_zero() -> None:
+    said = [rate(number) for number in (None, 0, 0.03, 0.3, 3.44, 42.0, 1204.4)]
+    assert said == ["–", "0", "<0.1", "0.3", "3.4", "42", "1,204"]
