@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from controlplane.audit import AuditRow, Record
 from controlplane.listing import Listing
 from controlplane.runs.model import RunDirectory, RunStore
+from controlplane.telemetry import RequestTelemetry
 from controlplane.tenants.model import ProjectDirectory, TenantDirectory
 from controlplane.tenants.ports import ProjectStore, TenantStore
 
@@ -103,6 +104,9 @@ class ControlPlane(Protocol):
 
     @property
     def runs(self) -> RunDirectory: ...
+
+    @property
+    def telemetry(self) -> RequestTelemetry: ...
 
     def change(self, intent: Intent) -> AbstractAsyncContextManager[Change]:
         """Commits when the block ends; rolls back when it raises, and always for a dry run.

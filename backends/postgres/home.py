@@ -21,6 +21,7 @@ from backends.postgres.paging import as_json
 from backends.postgres.people import People, PeopleWriter
 from backends.postgres.refusals import refusal_of, unreachable
 from backends.postgres.runs import Runs, RunWriter
+from backends.postgres.telemetry import Telemetry
 from backends.postgres.tenants import Projects, ProjectWriter, Tenants, TenantWriter
 from controlplane.audit import AuditRow
 from controlplane.changes import Actor, Intent, Recorded, RequestRepeated
@@ -66,6 +67,7 @@ class Home:
         self.audit = AuditTrail(self)
         self.people = People(self)
         self.runs = Runs(self)
+        self.telemetry = Telemetry(self)
         self.feed = PostgresFeed(conninfo)
 
     async def open(self, look: Callable[[psycopg.Connection], None] | None = None) -> None:

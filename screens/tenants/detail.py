@@ -34,19 +34,21 @@ from screens.widgets.table import WindowTable
 
 PANES = ("facts", "timeline", "traffic", "projects")
 WIDE = 110
-CHART_SPAN = timedelta(hours=24)
+CHART_SPAN, CHART_STEP = timedelta(hours=48), timedelta(hours=1)
 
 
 class TenantScreen(AreaScreen):
     """On a wide terminal all panes together, on a narrow one a pane at a time: `tab` goes on."""
 
     noun = "tenants"
-    means = "One tenant: its facts, all that was done to it, its traffic of the last 24 hours of data, its projects."
+    means = "One tenant: its facts, all that was done to it, its traffic of the last 48 hours of data, its projects."
     hints = (("tab", "next pane"), ("a", "act"), ("d", "describe"), ("w", "why"), ("esc", "back"), ("?", "help"))
 
     DEFAULT_CSS = """
     TenantScreen #panes { layout: grid; grid-size: 2 2; grid-columns: 2fr 3fr; grid-rows: 1fr 1fr; grid-gutter: 0 1; }
+    TenantScreen #panes > * { border-top: solid $panel; border-title-color: $text-muted; }
     TenantScreen.narrow #panes { layout: vertical; }
+    TenantScreen.narrow #panes > * { border: none; }
     TenantScreen.narrow #panes > * { display: none; }
     TenantScreen.narrow #panes > .chosen { display: block; height: 1fr; }
     """
@@ -68,6 +70,8 @@ class TenantScreen(AreaScreen):
         return ["tenants", self.tenant_id]
 
     def on_mount(self) -> None:
+        for pane in PANES:
+            self.query_one(f"#{pane}").border_title = pane
         self._choose(self.chosen)
         self.context_ready()
 
@@ -99,17 +103,12 @@ class TenantScreen(AreaScreen):
 
     @work(exit_on_error=False, group="traffic", exclusive=True)
     async def _read_traffic(self) -> None:
-        plane = self.session.plane
-        telemetry = getattr(plane, "telemetry", None)
-        chart = self.query_one(Chart)
-        if telemetry is None:
-            return
+        telemetry, chart = self.session.require_plane().telemetry, self.query_one(Chart)
         end = self.tenant.until if self.tenant and self.tenant.until else await telemetry.newest()
         if end is None:
             chart.show(None)
             return
-        step = timedelta(minutes=30)
-        chart.show(traffic_chart(await telemetry.series(self.tenant_id, end - CHART_SPAN, end, step)))
+        chart.show(traffic_chart(await telemetry.series(self.tenant_id, end - CHART_SPAN, end, CHART_STEP)))
 
     def draw_title(self, title: TitleLine) -> None:
         narrow = self.has_class("narrow")
@@ -190,8 +189,8 @@ class Panes(Container):
     def compose(self) -> ComposeResult:
         yield Lines(["reading …"], id="facts")
         yield WindowTable(audit_columns(self.session), empty="Nothing was done to it yet.", id="timeline")
-        yield Chart(id="traffic")
         yield WindowTable(project_columns(self.session), empty="No projects. a n creates one.", id="projects")
+        yield Chart(id="traffic")
 
 
 def facts(tenant: Tenant, session: Session) -> list[Line]:
