@@ -16,6 +16,8 @@ Format = Literal["csv", "json", "ndjson", "markdown"]
 FORMATS: tuple[Format, ...] = ("csv", "json", "ndjson", "markdown")
 ENDINGS: Mapping[Format, str] = {"csv": "csv", "json": "json", "ndjson": "ndjson", "markdown": "md"}
 
+LONGEST_CELL = 100_000
+
 
 @dataclass(frozen=True)
 class Heading:
@@ -71,8 +73,8 @@ def _csv_cell(value: Any) -> str:
         return ""
     if not isinstance(value, str):
         return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
-    # A spreadsheet takes these for a formula; a quote in front keeps them text.
-    return "'" + value if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    # A spreadsheet takes these for a formula; a quote in front keeps them text. And a terminal obeys controls.
+    return ("'" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else "") + clean(value, LONGEST_CELL)
 
 
 def _json(heading: Heading, columns: Sequence[str], records: Iterable[Mapping[str, Any]]) -> Iterable[str]:

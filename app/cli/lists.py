@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -13,6 +14,7 @@ from app.cli.asked import READING, Reading, opened
 from app.cli.output import Column, document, facts, say, table, tell
 from controlplane import audit
 from controlplane.errors import Usage
+from controlplane.exports import Format, Heading, chunks
 from controlplane.filters import Field, parse
 from controlplane.listing import Count, Listing, Query, cursor, position_of
 from controlplane.moments import count, milliseconds, percent, show
@@ -30,6 +32,8 @@ Words = Annotated[str, Parameter(allow_leading_hyphen=True, help="A filter, as i
 Sort = Annotated[str | None, Parameter(help="The field to sort by; -FIELD turns it round.", allow_leading_hyphen=True)]
 Desc = Annotated[bool, Parameter(help="The other way round.", negative="")]
 Limit = Annotated[int, Parameter(help=f"Rows of a page, at most {MOST:,}.")]
+FormatName = Literal["table", "csv", "ndjson", "markdown"]
+Form = Annotated[FormatName, Parameter(help="How to print the page; all but table hold every field.", name="--format")]
 After = Annotated[str | None, Parameter(help="Go on after a page: the cursor that it printed.")]
 
 
@@ -118,10 +122,11 @@ async def tenants(
     desc: Desc = False,
     limit: Limit = 100,
     after: After = None,
+    form: Form = "table",
     asked: Reading = READING,
 ) -> None:
     """List tenants, filtered and sorted."""
-    await _list(TENANTS, words, sort, desc, limit, after, asked)
+    await _list(TENANTS, words, sort, desc, limit, after, form, asked)
 
 
 async def projects(
@@ -130,10 +135,11 @@ async def projects(
     desc: Desc = False,
     limit: Limit = 100,
     after: After = None,
+    form: Form = "table",
     asked: Reading = READING,
 ) -> None:
     """List projects: tenant:acme finds those of one tenant."""
-    await _list(PROJECTS, words, sort, desc, limit, after, asked)
+    await _list(PROJECTS, words, sort, desc, limit, after, form, asked)
 
 
 async def audit_rows(
@@ -142,10 +148,11 @@ async def audit_rows(
     desc: Desc = False,
     limit: Limit = 100,
     after: After = None,
+    form: Form = "table",
     asked: Reading = READING,
 ) -> None:
     """List what was done, newest first."""
-    await _list(AUDIT, words, sort, desc, limit, after, asked)
+    await _list(AUDIT, words, sort, desc, limit, after, form, asked)
 
 
 async def runs(
@@ -154,14 +161,22 @@ async def runs(
     desc: Desc = False,
     limit: Limit = 100,
     after: After = None,
+    form: Form = "table",
     asked: Reading = READING,
 ) -> None:
     """List what was done in bulk, newest first."""
-    await _list(RUNS, words, sort, desc, limit, after, asked)
+    await _list(RUNS, words, sort, desc, limit, after, form, asked)
 
 
 async def _list(
-    face: Face, words: Sequence[str], sort: str | None, desc: bool, limit: int, after: str | None, asked: Reading
+    face: Face,
+    words: Sequence[str],
+    sort: str | None,
+    desc: bool,
+    limit: int,
+    after: str | None,
+    form: FormatName,
+    asked: Reading,
 ) -> None:
     query = _query(face, words, sort, desc)
     start = position_of(query, after) if after else None
@@ -183,10 +198,21 @@ async def _list(
             }
         )
         return
-    table(list(face.columns), [[words_of(row) for words_of in face.columns.values()] for row in page.rows])
+    if form != "table":
+        order = ("-" if query.descending else "") + (query.sort or face.sorts[0])
+        heading = Heading(context.name, face.noun, " ".join(words), order, page.as_of)
+        _export(form, heading, [face.record(row) for row in page.rows])
+    else:
+        table(list(face.columns), [[words_of(row) for words_of in face.columns.values()] for row in page.rows])
     tell(_how_many(face.noun, len(page.rows), matching, everything, filtered=bool(query.terms)))
     if following:
         tell(f"next page: --after {following}")
+
+
+def _export(form: Format, heading: Heading, records: Sequence[dict[str, Any]]) -> None:
+    """The page as another program reads it, with what it is on top, as the console's `e` writes it."""
+    for piece in chunks(form, heading, list(records[0]) if records else [], records):
+        sys.stdout.write(piece.replace("\r\n", "\n"))
 
 
 def _query(face: Face, words: Sequence[str], sort: str | None, desc: bool) -> Query:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -134,3 +135,14 @@ def test_an_interrupt_is_130_without_a_word_of_python(cli: Cli) -> None:
         running.send_signal(signal.SIGINT)
         _, said = running.communicate(timeout=20)
     assert (running.returncode, said) == (130, "")
+
+
+def test_a_page_as_csv_ndjson_or_markdown_for_another_program(cli: Cli) -> None:
+    fill(cli)
+    words = ("tenants", "list", "plan:growth", "--sort", "-id", "--limit", "2", "--format")
+    comment, header, *rows = cli(*words, "csv").out.splitlines()
+    assert "filter: plan:growth" in comment and "sort: -id" in comment and header.startswith("id,name,")
+    assert [row.split(",")[0] for row in rows] == ["acme-8", "acme-6"]
+    lines = cli(*words, "ndjson").out.splitlines()
+    assert [json.loads(line)["id"] for line in lines[1:]] == ["acme-8", "acme-6"]
+    assert "| acme-8 |" in cli(*words, "markdown").out
