@@ -14,6 +14,7 @@ from screens.widgets.background import AnsweringParser, BackgroundTold, install
 from screens.widgets.inert import LastWall
 from screens.widgets.keys import OrderedKeys
 from screens.widgets.life import TerminalDriver, TerminalLife
+from screens.widgets.pasting import LARGEST, PastedTooMuch
 from screens.widgets.shadow import ShadowDisplay
 
 _ANSWERS_NOTHING = ("linux", "dumb", "vt100", "vt220")
@@ -61,3 +62,7 @@ class Looks(OrderedKeys, ShadowDisplay, TerminalLife, LastWall):
     def on_background_told(self, event: BackgroundTold) -> None:
         if not event.dark and self._asked_for == "auto":
             self.theme = themes.for_light(self.theme)
+
+    def on_pasted_too_much(self, event: PastedTooMuch) -> None:
+        words = f"Nothing was pasted: {event.length:,} characters, and at most {LARGEST:,} can be. A file takes more."
+        self.notify(words, severity="warning", markup=False)

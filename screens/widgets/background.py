@@ -10,9 +10,10 @@ import time
 from collections.abc import Iterable
 from typing import ClassVar
 
-from textual._xterm_parser import XTermParser
 from textual.drivers import linux_driver
 from textual.message import Message
+
+from screens.widgets.pasting import PastingParser
 
 QUESTION = "\x1b]11;?\x07"
 LIMIT_SECONDS = 0.15
@@ -44,7 +45,7 @@ def is_dark(colour: str) -> bool | None:
     return bool(0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.5)
 
 
-class AnsweringParser(XTermParser):
+class AnsweringParser(PastingParser):
     """Takes the answers out of what the terminal sends; all else goes on as it came."""
 
     asked_at: ClassVar[float] = float("-inf")

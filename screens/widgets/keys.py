@@ -1,14 +1,14 @@
 """Keys in the order they were pressed, each done before the next one is looked at.
 
 Over a slow link keys come in bursts. Textual hands each to the widget that has the focus at that moment, and runs
-its binding later: `/acme` would open the filter only after `a`, `c` and `m` had gone to the table.
+its binding later: `/acme` would open the filter only after `a`, `c` and `m` had gone to the table. A paste is one key.
 """
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from textual import events
 from textual.app import App
@@ -19,13 +19,15 @@ PATIENCE = 0.25
 """Seconds that a widget may take for a key before the next one is handed out all the same."""
 AT_ONCE = ("ctrl+c",)
 
+Pressed = events.Key | events.Paste
+
 
 class OrderedKeys(App[None]):
     """An App that hands out one key at a time. `hold_keys` keeps what is typed for a dialog that is on its way."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._waiting_keys: list[events.Key] = []
+        self._waiting_keys: list[Pressed] = []
         self._key_under_way = False
         self._holding_keys = False
         self._key_tasks: set[asyncio.Task[None]] = set()
@@ -42,14 +44,15 @@ class OrderedKeys(App[None]):
         self.call_later(self._next_key)
 
     async def on_event(self, event: events.Event) -> None:
-        if not isinstance(event, events.Key) or event.is_forwarded or event.key in AT_ONCE:
+        pressed = isinstance(event, events.Paste) or (isinstance(event, events.Key) and event.key not in AT_ONCE)
+        if not pressed or event.is_forwarded:
             await super().on_event(event)
         elif self._key_under_way or self._holding_keys:
-            self._waiting_keys.append(event)
+            self._waiting_keys.append(cast(Pressed, event))
         else:
-            await self._hand_out(event)
+            await self._hand_out(cast(Pressed, event))
 
-    async def _hand_out(self, event: events.Key) -> None:
+    async def _hand_out(self, event: Pressed) -> None:
         self._key_under_way = True
         way: list[DOMNode] = list((self.focused or self.screen).ancestors_with_self)[:-1]  # all but the App
         await super().on_event(event)
