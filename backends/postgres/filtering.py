@@ -24,10 +24,13 @@ class Column:
 
     The column of field "" is what words search: `lower(id || E'\\n' || name)`, best with a GIN index on
     `wf.trigrams(…)` of the same expression. No word holds a line break, so none matches across the two.
+
+    `indexed`: the same number as an index holds it, where that one says -1 for what is unknown.
     """
 
     expression: sql.Composable
     kind: Kind = "text"
+    indexed: sql.Composable | None = None
 
 
 Condition = tuple[sql.Composable, list[object]]
@@ -64,8 +67,10 @@ def _condition(term: Term, column: Column, now: datetime) -> Condition:
     if column.kind == "age":  # an older thing has an earlier time
         sign = "<" if term.operator == "above" else ">"
         return sql.SQL(f"{{}} {sign} %s").format(expression), [threshold(term, now)]
-    sign = ">" if term.operator == "above" else "<"
-    return sql.SQL(f"{{}} {sign} %s::float8").format(expression), [float(term.values[0])]
+    number = float(term.values[0])
+    if term.operator == "above" and number >= 0:
+        return sql.SQL("{} > %s::float8").format(column.indexed or expression), [number]
+    return sql.SQL("{} {} %s::float8").format(expression, sql.SQL(">" if term.operator == "above" else "<")), [number]
 
 
 def _contains(expression: sql.Composable, word: str) -> Condition:

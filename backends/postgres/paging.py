@@ -24,10 +24,17 @@ R = TypeVar("R", bound=Row)
 
 @dataclass(frozen=True)
 class Order:
-    """One order of a list: the expression that an index holds, and the type that a position's text is cast to."""
+    """One order of a list: the expression that an index holds, and the type that a position's text is cast to.
+
+    `tie`: the columns that end this index, where it holds the list's own under another name. `bound`: a column of
+    another table of the view that equals the expression: unless it is bounded too, a merge join reads that table
+    from its start.
+    """
 
     expression: str
     type: str
+    tie: Sequence[str] = ()
+    bound: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,14 +91,17 @@ class PagedList(Generic[R]):
         )
 
     async def count(self, query: Query, cap: int = 10_000) -> Count:
+        async with self.home.connection() as connection:
+            row = await (await connection.execute(*self._counting(query, cap))).fetchone()
+        number = row[0] if row else 0
+        return Count(min(number, cap), capped=number > cap)
+
+    def _counting(self, query: Query, cap: int) -> tuple[sql.Composed, list[Any]]:
         condition, parameters = where(query.terms, self.shape.filters, datetime.now(UTC))
         statement = sql.SQL("SELECT count(*) FROM (SELECT FROM {view} WHERE {condition} LIMIT %s) AS capped").format(
             view=sql.SQL(self.shape.view), condition=condition
         )
-        async with self.home.connection() as connection:
-            row = await (await connection.execute(statement, [*parameters, cap + 1])).fetchone()
-        number = row[0] if row else 0
-        return Count(min(number, cap), capped=number > cap)
+        return statement, [*parameters, cap + 1]
 
     def make(self, row: Mapping[str, Any]) -> R:
         return self.shape.row(**{name: row[name] for name in self.shape.columns})
@@ -110,7 +120,7 @@ class PagedList(Generic[R]):
         condition, parameters = where(query.terms, self.shape.filters, datetime.now(UTC))
         direction = sql.SQL(" DESC" if down else " ASC")
         sort = sql.SQL(order.expression)
-        tie = [sql.Identifier(name) for name in self.shape.tie]
+        tie = [sql.Identifier(name) for name in order.tie or self.shape.tie]
         if start is not None:
             compare = sql.SQL(("<" if down else ">") + ("=" if inclusive else ""))
             condition = sql.SQL("({}) AND ({}) {} ({})").format(
@@ -120,6 +130,9 @@ class PagedList(Generic[R]):
                 sql.SQL(", ").join([sql.SQL("%s::" + order.type), *[sql.SQL("%s") for _ in tie]]),
             )
             parameters = [*parameters, *start]
+            if order.bound:
+                bound = sql.SQL(" AND {} {} %s").format(sql.Identifier(order.bound), sql.SQL("<=" if down else ">="))
+                condition, parameters = condition + bound, [*parameters, start[0]]
         statement = sql.SQL(
             "SELECT {columns}, {shown} AS _sort, clock_timestamp() AS _now FROM {view} WHERE {condition}"
             " ORDER BY {order} LIMIT %s"

@@ -60,6 +60,7 @@ CREATE INDEX tenants_by_created ON wf.tenants (created_at, id);
 -- What the filters ask for: any part of id or name; equality without regard to case.
 CREATE INDEX tenants_search ON wf.tenants USING gin (wf.trigrams(search));
 CREATE INDEX tenants_id_folded ON wf.tenants (lower(id COLLATE "default"));
+CREATE INDEX tenants_name_folded ON wf.tenants (lower(name COLLATE "default"));
 CREATE INDEX tenants_plan_folded ON wf.tenants (lower(plan COLLATE "default"));
 CREATE INDEX tenants_region_folded ON wf.tenants (lower(region COLLATE "default"));
 CREATE INDEX tenants_due ON wf.tenants (purge_after) WHERE status = 'pending_deletion';
@@ -143,7 +144,8 @@ SELECT t.id, t.name, t.status, t.plan, t.region, t.allowed_regions,
        CASE WHEN (SELECT wf.sees_personal()) THEN t.owner_email ELSE wf.masked(t.owner_email) END AS owner_email,
        t.metadata, t.protected, t.version, t.created_at, t.updated_at, t.suspended_at, t.suspension_reason,
        t.deleted_at, t.purge_after, t.deleted_from, t.erased_at, t.search,
-       a.per_minute, a.error_share, a.p95_ms, a.until
+       a.per_minute, a.error_share, a.p95_ms, a.until,
+       a.tenant_id  -- always equal to id: the end of the activity's indexes, for pages in their order
 FROM wf.tenants t JOIN wf.tenant_activity a ON a.tenant_id = t.id;
 GRANT SELECT ON wf.tenant_list TO wf_viewer;
 
@@ -174,6 +176,8 @@ CREATE TABLE wf.projects (
   PRIMARY KEY (tenant_id, id),
   CONSTRAINT project_marks CHECK ((status = 'archived') = (archived_at IS NOT NULL))
 );
+CREATE INDEX projects_by_created ON wf.projects (created_at, tenant_id, id);
+CREATE INDEX projects_search ON wf.projects USING gin (wf.trigrams(lower(id || E'\n' || name)));
 
 CREATE FUNCTION wf.guard_project() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
