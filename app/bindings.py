@@ -36,13 +36,13 @@ def known() -> Known:
     return {b.id: (b.id.partition(".")[0], b.key.split(",")) for b in all_bindings() if b.id}
 
 
-def key_lines(settings: Settings) -> Iterator[tuple[str, str, str]]:
+def key_lines(settings: Settings) -> Iterator[tuple[str, tuple[str, ...], str]]:
     """Every binding for `:keys`: its id, its keys now, what it does."""
     ids = known()
     keys = resolve(settings.keymap, settings.keys, ids)
     for binding in all_bindings():
-        if binding.id and (binding.description or binding.action):
-            yield binding.id, ", ".join(keys[binding.id]), binding.description or binding.action
+        if binding.id and binding.action:
+            yield binding.id, keys[binding.id], binding.description or binding.action
 
 
 def _kinds(kind: type[Any]) -> Iterator[type[Any]]:

@@ -158,9 +158,12 @@ def _view(app: Watchfloor, rest: str) -> None:
 
 def _keys(app: Watchfloor, rest: str) -> None:
     from app.bindings import key_lines
+    from screens.dialogs.help import shown_key
     from screens.dialogs.viewer import Viewer
+    from screens.widgets.lines import Line
 
-    lines = [f"{id:<22} {keys:<20} {words}" for id, keys, words in key_lines(app.settings)]
+    lines: list[Line] = ["Change them in the settings under [keys].", ""]
+    lines += [f"{id:<22} {', '.join(map(shown_key, keys)):<20} {words}" for id, keys, words in key_lines(app.settings)]
     app.push_screen(Viewer(app.session, f"keys: {app.settings.keymap}", lines))
 
 

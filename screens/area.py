@@ -174,6 +174,9 @@ class AreaScreen(Screen[None]):
     def context_ready(self) -> None:
         """The context was reached for the first time, or another one was chosen."""
 
+    def retime(self) -> None:
+        """Times are shown in another form from now on."""
+
     async def refresh_data(self) -> None:
         """Read again what is shown."""
 
@@ -202,6 +205,7 @@ class AreaScreen(Screen[None]):
     def action_time_form(self) -> None:
         session = self.session
         session.time_form = TIME_FORMS[(TIME_FORMS.index(session.time_form) + 1) % len(TIME_FORMS)]
+        self.retime()
         self.action_reload()
 
     def action_retry(self) -> None:

@@ -30,12 +30,19 @@ def what_changed(row: AuditRow) -> str:
 
 def audit_columns(session: Session) -> Sequence[Column[AuditRow]]:
     return (
-        Column("at", "WHEN", 8, 1, lambda r: Cell(show(r.at, session.clock(), session.time_form)), "right"),
-        Column("actor", "WHO", 10, 2, lambda r: Cell(r.actor)),
-        Column("operation", "WHAT", 17, 3, lambda r: Cell(r.operation, "warn") if r.out_of_band else Cell(r.operation)),
-        Column("thing", "THING", 16, 4, lambda r: Cell(r.thing)),
-        Column("reason", "WHY", 14, 5, lambda r: Cell(r.reason or ""), grow=True),
-        Column("changed", "CHANGED", 20, 6, lambda r: Cell(what_changed(r)), grow=True),
+        Column(
+            "at",
+            "WHEN",
+            session.time_cells("WHEN"),
+            1,
+            lambda r: Cell(show(r.at, session.clock(), session.time_form)),
+            "right",
+        ),
+        Column("actor", "WHO", 8, 2, lambda r: Cell(r.actor)),
+        Column("operation", "WHAT", 15, 3, lambda r: Cell(r.operation, "warn") if r.out_of_band else Cell(r.operation)),
+        Column("thing", "THING", 12, 4, lambda r: Cell(r.thing), grow=True),
+        Column("reason", "WHY", 10, 5, lambda r: Cell(r.reason or ""), grow=True),
+        Column("changed", "CHANGED", 14, 6, lambda r: Cell(what_changed(r)), grow=True),
         Column("seq", "AUDIT", 7, 7, lambda r: Cell(str(r.seq)), "right"),
     )
 
@@ -44,7 +51,8 @@ class AuditScreen(ListScreen[AuditRow]):
     noun = "audit"
     means = "Every change, with its actor, time and reason. Rows in warning colour were written past the operations."
     fields, sorts, sort, descending = FIELDS, SORTS, "at", True
-    empty = "Nothing was done yet that matches."
+    empty = "Nothing that matches was done. esc clears the filter."
+    nothing = "Nothing was done yet."
 
     def columns(self) -> Sequence[Column[AuditRow]]:
         return audit_columns(self.session)

@@ -38,7 +38,9 @@ class ListScreen(AreaScreen, Generic[R]):
     descending: bool = False
     fixed: tuple[Term, ...] = ()
     """Terms that always hold, besides what is typed."""
-    empty: ClassVar[str] = "Nothing here."
+    empty: ClassVar[str] = "Nothing matches. esc clears the filter."
+    nothing: ClassVar[str] = "Nothing here yet."
+    """What an empty list says without a filter."""
     hints: ClassVar[Sequence[tuple[str, str]]] = (
         ("enter", "open"),
         ("a", "act"),
@@ -93,6 +95,7 @@ class ListScreen(AreaScreen, Generic[R]):
     def show_list(self) -> None:
         """Read the list as it is asked for now. Before the home was reached there is nothing to read."""
         if self.session.plane is not None and self.is_attached:
+            self.table.empty = self.empty if self.terms else self.nothing
             self.table.show(self.listing(), self.query_shown)
             self._counted_at = float("-inf")
             self.count_rows()
@@ -192,16 +195,21 @@ class ListScreen(AreaScreen, Generic[R]):
             raise Usage(
                 "sort_unknown", f"{self.noun} cannot be sorted by {name}.", f"They can by {', '.join(self.sorts)}."
             )
-        every = {column.key: column for column in self.columns()}
+        every = {column.key for column in self.columns()}
         strange = [key for key in columns if key not in every]
         if strange:
             raise Usage("column_unknown", f"{self.noun} have no column {strange[0]}.", f"Columns: {', '.join(every)}.")
         if name:
             self.sort, self.descending = name, sort.startswith("-")
         self.only = tuple(columns)
-        self.table.columns = tuple(every[key] for key in columns or every)
-        self.table.refresh()
+        self.retime()
         self.filter_entered(filter_text)
+
+    def retime(self) -> None:
+        """Times have another form, and so another width."""
+        every = {column.key: column for column in self.columns()}
+        self.table.columns = tuple(every[key] for key in self.only or every)
+        self.table.repaint()
 
     # Order: S, then a column's letter
 

@@ -44,7 +44,12 @@ def run_columns(session: Session) -> Sequence[Column[Run]]:
         Column("actor", "WHO", 10, 7, lambda r: Cell(r.actor)),
         Column("why", "WHY", 16, 6, lambda r: Cell(r.why or r.reason or ""), grow=True),
         Column(
-            "created", "STARTED", 8, 8, lambda r: Cell(show(r.created_at, session.clock(), session.time_form)), "right"
+            "created",
+            "STARTED",
+            session.time_cells("STARTED"),
+            8,
+            lambda r: Cell(show(r.created_at, session.clock(), session.time_form)),
+            "right",
         ),
     )
 
@@ -53,7 +58,7 @@ class RunsScreen(ListScreen[Run]):
     noun = "runs"
     means = "What was done to many things at once: one at a time, paced, paused by its breaker, each with a verdict."
     fields, sorts, sort, descending = RUN_FIELDS, RUN_SORTS, "created", True
-    empty = "Nothing was done in bulk yet. Mark rows with space and press a."
+    nothing = "Nothing was done in bulk yet. Mark rows with space and press a."
 
     def columns(self) -> Sequence[Column[Run]]:
         return run_columns(self.session)

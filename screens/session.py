@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 TimeForm = Literal["age", "utc", "local"]
 TIME_FORMS: tuple[TimeForm, ...] = ("age", "utc", "local")
+TIME_CELLS: dict[TimeForm, int] = {"age": 6, "utc": 20, "local": 25}
+"""How wide a time is in each form."""
 PRODUCTION = "production"
 
 
@@ -57,6 +59,10 @@ class Session:
     @property
     def role(self) -> str:
         return self.plane.actor.role if self.plane else ""
+
+    def time_cells(self, title: str) -> int:
+        """The width of a column of times with this title, its sort arrow included."""
+        return max(TIME_CELLS[self.time_form], len(title) + 1)
 
     def require_plane(self) -> ControlPlane:
         """The context, for reading. Raises HomeUnreachable before it was first reached."""

@@ -37,6 +37,10 @@ def _pressed(screen: AreaScreen, bindings: Any) -> Iterator[tuple[str, Binding]]
                 yield from ((own, binding) for own in keymap[binding.id].split(","))
 
 
+def shown_key(key: str) -> str:
+    return SHOWN.get(key, key)
+
+
 def help_lines(screen: AreaScreen) -> list[Line]:
     """First what the screen shows, then the keys of what has the focus, of the screen, and of the program."""
     from screens.nouns import NOUNS
@@ -50,8 +54,8 @@ def help_lines(screen: AreaScreen) -> list[Line]:
     ):
         found: dict[str, list[str]] = {}
         for key, binding in _pressed(screen, bindings):
-            if key not in seen and binding.id and "noun_" not in binding.id:
-                found.setdefault(binding.description, []).append(SHOWN.get(key, key))
+            if key not in seen and binding.description and binding.id and "noun_" not in binding.id:
+                found.setdefault(binding.description, []).append(shown_key(key))
                 seen.add(key)
         if found:
             lines += [(title, "title"), *(f"  {', '.join(keys):<20} {words}" for words, keys in found.items()), ""]

@@ -60,7 +60,7 @@ def tenant_columns(session: Session) -> Sequence[Column[Tenant]]:
         Column(
             "created",
             "CREATED",
-            8,
+            session.time_cells("CREATED"),
             9,
             lambda t: Cell(show(t.created_at, session.clock(), session.time_form)),
             "right",
@@ -77,7 +77,7 @@ def project_columns(session: Session) -> Sequence[Column[Project]]:
         Column(
             "created",
             "CREATED",
-            8,
+            session.time_cells("CREATED"),
             4,
             lambda p: Cell(show(p.created_at, session.clock(), session.time_form)),
             "right",

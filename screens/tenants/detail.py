@@ -45,6 +45,7 @@ class TenantScreen(AreaScreen):
     hints = (("tab", "next pane"), ("a", "act"), ("d", "describe"), ("w", "why"), ("esc", "back"), ("?", "help"))
 
     DEFAULT_CSS = """
+    TenantScreen #facts { padding: 0 1; }
     TenantScreen #panes { layout: grid; grid-size: 2 2; grid-columns: 2fr 3fr; grid-rows: 1fr 1fr; grid-gutter: 0 1; }
     TenantScreen #panes > * { border-top: solid $panel; border-title-color: $text-muted; }
     TenantScreen.narrow #panes { layout: vertical; }
@@ -116,6 +117,12 @@ class TenantScreen(AreaScreen):
         title.show(noun=self.tenant_id, count="  ".join(names))
 
     # Panes
+
+    def retime(self) -> None:
+        for name, columns in (("#timeline", audit_columns), ("#projects", project_columns)):
+            table = self.query_one(name, WindowTable)
+            table.columns = tuple(columns(self.session))
+            table.repaint()
 
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.width < WIDE, "narrow")

@@ -34,6 +34,7 @@ class TenantsScreen(ListScreen[Tenant]):
     means = "The tenants of this control plane, and how each is doing over the last hour of data."
     fields, sorts, sort = TENANT_FIELDS, TENANT_SORTS, "name"
     empty = "No tenant matches. esc clears the filter, a n creates a tenant."
+    nothing = "No tenants yet. a n creates one."
 
     def columns(self) -> Sequence[Column[Tenant]]:
         return tenant_columns(self.session)
@@ -58,6 +59,7 @@ class ProjectsScreen(ListScreen[Project]):
     means = "The projects of all tenants. A project belongs to its tenant for ever."
     fields, sorts, sort = PROJECT_FIELDS, PROJECT_SORTS, "id"
     empty = "No project matches. esc clears the filter, a n creates a project."
+    nothing = "No projects yet. a n creates one."
 
     def columns(self) -> Sequence[Column[Project]]:
         tenant: Column[Project] = project_tenant_column()

@@ -113,7 +113,7 @@ class TerminalDriver(LinuxDriver):
 class TerminalLife(App[None]):
     """An App that behaves in its terminal. Override `on_hangup` and `report_folder`."""
 
-    BINDINGS = [Binding("ctrl+z", "suspend_process", "Suspend", show=False, id="app.suspend")]
+    BINDINGS = [Binding("ctrl+z", "suspend_process", "suspend to the shell", show=False, id="app.suspend")]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if "NO_COLOR" in os.environ:

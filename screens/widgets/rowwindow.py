@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from textual.message import Message
@@ -187,7 +188,10 @@ class RowWindow(Painted, Generic[R]):
     def _read_whole(self, *, backward: bool, follow: bool) -> None:
         self._asked_at, self._failure = self._clock(), ""
         self._readers["whole"] = self.run_worker(
-            self._whole(backward=backward, follow=follow), group="table-whole", exclusive=True, exit_on_error=False
+            partial(self._whole, backward=backward, follow=follow),
+            group="table-whole",
+            exclusive=True,
+            exit_on_error=False,
         )
         self._wait(PATIENCE)
         self.repaint()

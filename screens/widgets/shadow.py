@@ -275,7 +275,7 @@ class _Writer:
 class ShadowDisplay(App[None]):
     """An App that sends only changed cells. `shadow_enabled` may be set to False at any time."""
 
-    BINDINGS = [Binding("ctrl+l", "redraw", "Redraw", show=False, id="app.redraw")]
+    BINDINGS = [Binding("ctrl+l", "redraw", "draw the screen again", show=False, id="app.redraw")]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -65,7 +65,7 @@ def test_a_conflict_is_said_before_the_screen_starts() -> None:
 
 def test_every_binding_is_listed_with_its_keys_of_now() -> None:
     lines = {id: keys for id, keys, _ in key_lines(settings(keymap="vim", keys={"area.act": ("x",)}))}
-    assert lines["area.act"] == "x" and lines["table.left"] == "left, h"
+    assert lines["area.act"] == ("x",) and lines["table.left"] == ("left", "h")
     assert all(words for *_, words in key_lines(settings()))
 
 

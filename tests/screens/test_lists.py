@@ -1,0 +1,54 @@
+import psycopg
+
+from tests.postgres import Database
+from tests.screens.console import console, quiet, text, until
+
+
+def fill(database: Database) -> None:
+    with psycopg.connect(database.owner) as connection:
+        connection.execute("INSERT INTO wf.tenants (id, name) VALUES ('acme', 'Acme'), ('zed', 'Zed')")
+
+
+async def test_t_shows_times_whole_in_every_form(database: Database) -> None:
+    fill(database)
+    async with console(database) as (app, pilot):
+        app.run_command("audit")
+        await until(pilot, lambda: "sql.insert" in text(pilot))
+        assert "CHANGED" in text(pilot) and "THING" in text(pilot)
+        await pilot.press("t")
+        await until(pilot, lambda: "Z  " in text(pilot))
+        first = text(pilot).splitlines()[3]
+        assert first.lstrip("› ")[:20].endswith("Z") and "…" not in first[:25]
+        await pilot.press("t")
+        await until(pilot, lambda: "+00:00" in text(pilot))
+
+
+async def test_escape_clears_the_filter_first_and_never_leaves_an_empty_screen(database: Database) -> None:
+    fill(database)
+    async with console(database) as (app, pilot):
+        app.run_command("tenants id:zed")
+        await quiet(pilot)
+        assert "Acme" not in text(pilot)
+        await pilot.press("escape")
+        await until(pilot, lambda: "Acme" in text(pilot))
+        await pilot.press("escape", "escape")
+        await quiet(pilot)
+        assert "Acme" in text(pilot) and app.area is not None
+
+
+async def test_an_empty_list_says_whether_a_filter_hides_something(database: Database) -> None:
+    fill(database)
+    async with console(database) as (app, pilot):
+        app.run_command("projects")
+        await until(pilot, lambda: "No projects yet" in text(pilot))
+        app.run_command("projects id:nothing")
+        await until(pilot, lambda: "esc clears the filter" in text(pilot))
+
+
+async def test_a_message_that_does_not_fit_is_read_with_w(database: Database) -> None:
+    fill(database)
+    async with console(database) as (app, pilot):
+        app.run_command("sort-of-a-command-that-does-not-exist-and-has-a-name-longer-than-the-line")
+        await until(pilot, lambda: "w: all" in text(pilot))
+        await pilot.press("w")
+        await until(pilot, lambda: "tab completes" in text(pilot))
