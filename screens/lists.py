@@ -92,6 +92,12 @@ class ListScreen(AreaScreen, Generic[R]):
         self.filter_entered(self.filter_text)
         self.table.focus()
 
+    def on_screen_resume(self) -> None:
+        """What was done elsewhere meanwhile is seen at once, not with the next tick."""
+        if self.shown is not None:
+            self._counted_at = float("-inf")
+            self.action_reload()
+
     def show_list(self) -> None:
         """Read the list as it is asked for now. Before the home was reached there is nothing to read."""
         if self.session.plane is not None and self.is_attached:

@@ -52,3 +52,16 @@ async def test_a_message_that_does_not_fit_is_read_with_w(database: Database) ->
         await until(pilot, lambda: "w: all" in text(pilot))
         await pilot.press("w")
         await until(pilot, lambda: "tab completes" in text(pilot))
+
+
+async def test_a_list_that_is_come_back_to_is_read_again_at_once(database: Database) -> None:
+    fill(database)
+    async with console(database) as (app, pilot):
+        await until(pilot, lambda: "tenants  3" in text(pilot))
+        app.run_command("projects")
+        await quiet(pilot)
+        with psycopg.connect(database.owner) as connection:
+            connection.execute("INSERT INTO wf.tenants (id, name) VALUES ('new', 'New')")
+        app._read_news = lambda: None  # type: ignore[method-assign] - neither hint nor tick
+        await pilot.press("1")
+        await until(pilot, lambda: "New" in text(pilot) and "tenants  4" in text(pilot), 1.5)
