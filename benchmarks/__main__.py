@@ -23,7 +23,7 @@ from benchmarks.estate import CHECKOUT, Estate, estate
 from benchmarks.figures import Figure, table
 
 LATEST = Path(__file__).parent / "results" / "latest.json"
-LINES_SMALL = 20_000
+LINES_SMALL = 10_000
 COPY_SHARE = 0.5
 
 # In this order: the home grows from a thousand tenants to a million.

@@ -25,7 +25,8 @@ _TENANTS = """
 INSERT INTO wf.tenants (id, name, status, plan, region, owner_email, created_at, updated_at,
                         suspended_at, suspension_reason)
 SELECT 'tenant-' || lpad(n::text, 7, '0'),
-       (ARRAY['Acme', 'Globex', 'Initech', 'Hooli', 'Wonka', 'Tyrell', 'Stark'])[1 + n %% 7] || ' ' || md5(n::text),
+       (ARRAY['Acme', 'Globex', 'Initech', 'Hooli', 'Wonka', 'Tyrell', 'Stark'])[1 + n %% 7]
+         || ' ' || substr(md5(n::text), 1, 8),
        CASE n %% 50 WHEN 0 THEN 'suspended' ELSE 'active' END,
        (ARRAY['trial', 'starter', 'growth', 'pro', 'enterprise'])[1 + n %% 5],
        (ARRAY['eu-west-1', 'eu-central-1', 'us-east-1', 'ap-southeast-1'])[1 + n %% 4],

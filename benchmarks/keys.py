@@ -9,11 +9,12 @@ from benchmarks.estate import FIRST, Estate
 from benchmarks.figures import Figure
 from tests.terminal.driver import Terminal
 
-FEW, MANY, MANY_SMALL = 1000, 1_000_000, 5000
+FEW, MANY, MANY_SMALL = 1000, 1_000_000, 3000
 AIM_MS = 30.0
 QUIET = 0.12
 KEYS = {"j": ["j"], "PgDn": ["pagedown"], "End and Home": ["end", "home"]}
 PRESSES = {"j": 60, "PgDn": 30, "End and Home": 30}
+SHARE_SMALL = 6
 
 
 def run(estate: Estate, small: bool) -> list[Figure]:
@@ -34,10 +35,10 @@ def run(estate: Estate, small: bool) -> list[Figure]:
 def _latencies(estate: Estate, small: bool) -> dict[str, list[float]]:
     with estate.console() as terminal:
         terminal.see(FIRST, 30)
-        terminal.settle(2.5)  # the first ticks are over
+        terminal.settle(1.0)
         found = {}
         for name, keys in KEYS.items():
-            presses = PRESSES[name] // (6 if small else 1)
+            presses = PRESSES[name] // (SHARE_SMALL if small else 1)
             found[name] = [took for n in range(presses) if (took := _press(terminal, keys[n % len(keys)])) is not None]
             assert len(found[name]) > presses * 0.8, f"{name}: most presses must paint something"
         return found

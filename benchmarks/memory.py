@@ -11,8 +11,8 @@ from benchmarks.figures import Figure
 from benchmarks.start import FRAME_ENDS
 from tests.terminal.driver import Terminal
 
-MANY, MANY_SMALL = 1_000_000, 5000
-PAGES, PAGES_SMALL = 60, 10
+MANY, MANY_SMALL = 1_000_000, 3000
+PAGES, PAGES_SMALL = 60, 5
 AIM_MB = 80.0
 
 

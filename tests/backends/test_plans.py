@@ -33,7 +33,7 @@ MIDDLE: dict[str, Position] = {
     "err": (0.01, "tenant-0020000"),
     "p95": (400.0, "tenant-0020000"),
 }
-RARE = ["0012345", "zzzz", "id:tenant-0020000", "name:nobody", "plan:nothing", "status:erased", "err>90%", "req>99999999"]
+RARE = ["0012345", "zzzz", "id:tenant-0020000", "name:nobody", "plan:nothing", "err>90%", "req>9999999"]
 WIDE = ["status:active", "plan:growth", "region:eu-west-1", "-plan:growth", "p95>100ms", "created>30d"]
 
 

@@ -1,0 +1,39 @@
+"""The benchmarks run, and say what they found. Only bytes are judged here: they are the same everywhere."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[1]
+MOST_BYTES = {
+    "bytes for a start": 10_240,
+    "bytes for an idle minute": 0,
+    "bytes for five changed cells": 512,
+    "bytes for ten changed rows": 1024,
+    "bytes for a dialog": 10_240,
+}
+KINDS = ("start to the first row", "key to last paint", "resident memory", "bytes for", "import against")
+
+
+def test_a_quick_pass_measures_every_claim(tmp_path: Path) -> None:
+    results = tmp_path / "results.json"
+    command = [sys.executable, "-m", "benchmarks", "--small", "--json", str(results)]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(results.read_text())
+    figures = {figure["claim"]: figure for figure in document["figures"]}
+    for kind in KINDS:
+        assert any(claim.startswith(kind) for claim in figures), f"nothing says {kind}"
+        assert kind in done.stdout
+    for figure in figures.values():
+        assert figure["ours"] >= 0 and figure["unit"] in ("ms", "MB", "B", "rows/s")
+        assert figure["other"] is None or figure["ratio"] is None or figure["ratio"] > 0
+        assert (figure["met"] is None) == (figure["aim"] == "")
+    for claim, most in MOST_BYTES.items():
+        assert figures[claim]["ours"] <= most, claim
+    assert document["small"] is True
+    assert {"cores", "load", "python", "textual", "psycopg"} <= document["machine"].keys()
+    assert document["date"].endswith("+00:00")
