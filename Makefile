@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.set-up
 
-.PHONY: setup demo test lint bench clean
+.PHONY: setup demo test lint bench picture clean
 
 setup: $(STAMP)
 
@@ -28,6 +28,9 @@ test: lint
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+picture: setup
+	$(BIN)/python -m docs.picture
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -32,7 +32,7 @@ class Skip(StrEnum):
     BLANK = "blank"
     NOT_A_REQUEST = "not_a_request"
     NO_TENANT = "no_tenant"
-    UNAUTHENTICATED = "unis_tenantated"
+    UNAUTHENTICATED = "unauthenticated"
     UNKNOWN_TENANT = "unknown_tenant"
     UNREADABLE = "unreadable"
     BAD_TENANT = "bad_tenant"

@@ -229,12 +229,13 @@ class ListScreen(AreaScreen, Generic[R]):
         return "sort by: " + "  ".join(f"{letter} {name}" for letter, name in self.sort_letters().items())
 
     def sort_letters(self) -> dict[str, str]:
-        """The first letter of each name that is still free."""
+        """Each name's first letter, to whom comes first; the others get a letter of theirs that is still free."""
         letters: dict[str, str] = {}
         for name in self.sorts:
-            letter = next((character for character in name if character not in letters), None)
-            if letter:
-                letters[letter] = name
+            letters.setdefault(name[0], name)
+        for name in self.sorts:
+            if name not in letters.values():
+                letters[next(letter for letter in name if letter not in letters)] = name
         return letters
 
     def on_key(self, event: events.Key) -> None:

@@ -65,3 +65,18 @@ async def test_a_list_that_is_come_back_to_is_read_again_at_once(database: Datab
         app._read_news = lambda: None  # type: ignore[method-assign] - neither hint nor tick
         await pilot.press("1")
         await until(pilot, lambda: "New" in text(pilot) and "tenants  4" in text(pilot), 1.5)
+
+
+async def test_every_order_has_a_letter_of_its_own(database: Database) -> None:
+    async with console(database) as (app, _):
+        assert app.area.sort_letters() == {
+            "n": "name",
+            "i": "id",
+            "s": "status",
+            "p": "plan",
+            "r": "region",
+            "c": "created",
+            "e": "err",
+            "q": "req",
+            "9": "p95",
+        }
