@@ -72,7 +72,7 @@ def _csv_cell(value: Any) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+        return json.dumps(value) if isinstance(value, dict | list) else str(value)
     # A spreadsheet takes these for a formula; a quote in front keeps them text. And a terminal obeys controls.
     return ("'" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else "") + clean(value, LONGEST_CELL)
 

@@ -43,7 +43,7 @@ def test_no_cell_of_a_csv_is_a_formula(name: str) -> None:
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_terminal_that_prints_the_file_obeys_nothing(form: Any) -> None:
-    text = written(form, {"id": "a", "name": HOSTILE})
+    text = written(form, {"id": "a", "name": HOSTILE, "more": {HOSTILE: ["\x7f\x9b", HOSTILE]}})
     assert all(line.isprintable() for line in text.splitlines()) and "\u202e" not in text
 
 
