@@ -68,6 +68,7 @@ async def test_a_list_that_is_come_back_to_is_read_again_at_once(database: Datab
 
 
 async def test_every_order_has_a_letter_of_its_own(database: Database) -> None:
+    fill(database)
     async with console(database) as (app, _):
         assert app.area.sort_letters() == {
             "n": "name",
