@@ -31,7 +31,7 @@ class Dialog(ModalScreen[T], Generic[T]):
     Dialog { align: center middle; background: $background; }
     Dialog > Vertical {
         width: 72; max-width: 100%; height: auto; max-height: 100%; padding: 0 1;
-        border: round $primary; background: $surface;
+        border: round $primary; background: $surface; overflow-y: auto; scrollbar-size-vertical: 1;
     }
     Dialog Label { width: 100%; }
     Dialog .title { text-style: bold; }

@@ -58,7 +58,7 @@ class RequestForm(Dialog[Answers | None]):
 
     def on_mount(self) -> None:
         inputs = list(self.query(Input))
-        self.set_class(3 * len(inputs) + 6 > self.app.size.height, "tight")
+        self.set_class(3 * len(inputs) + 8 > self.app.size.height, "tight")  # frame and heads, two long labels
         next((entry for entry in inputs if not entry.value), inputs[0]).focus()
 
     @on(Input.Submitted)

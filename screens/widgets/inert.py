@@ -26,14 +26,21 @@ _NO_CELL = re.compile(
     "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f]"
 )
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # takes a cell; the terminal's encoder would write it as six
+# Marks of all scripts are drawn upon the letter before; whoever piles up more than four paints over the lines above.
+_MARK = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
+_PILE = re.compile(f"([{_MARK}]{{4}})[{_MARK}]+")
+
+
+def _is_inert(text: str) -> bool:
+    return text.isprintable() and (text.isascii() or not _PILE.search(text))
 
 
 def without_controls(text: str) -> str:
     """`text` in as many cells as before, without anything that a terminal could obey or hide."""
-    if text.isprintable():
+    if _is_inert(text):
         return text
     width = cell_len(text)
-    plain = _LONE_SURROGATE.sub("\ufffd", _NO_CELL.sub("", text))
+    plain = _PILE.sub(r"\1", _LONE_SURROGATE.sub("\ufffd", _NO_CELL.sub("", text)))
     if _ZWJ in plain:
         plain = "".join(_joined(plain[start:end]) for start, end, _ in split_graphemes(plain)[0])
     # A joiner hides the character after it from the measure; when that one went, the next would be hidden.
@@ -56,7 +63,7 @@ class DropControls(LineFilter):
     """Strips cache what a filter made of them by the filter itself: always use the one `DROP_CONTROLS`."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        if all(text.isprintable() and not (style and style.link) for text, style, _ in segments):
+        if all(_is_inert(text) and not (style and style.link) for text, style, _ in segments):
             return segments
         return [
             Segment(without_controls(text), _without_controls_in_link(style), control)
