@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from textual import work
 from textual.app import App
+from textual.worker import Worker, WorkerState
 
 from controlplane.errors import Refusal
 from screens.actions import Done
@@ -28,6 +29,20 @@ class Driving(App[None]):
 
     def tell(self, done: Done) -> None:
         raise NotImplementedError
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        if event.state is WorkerState.ERROR and event.worker.error is not None:
+            self.unforeseen(event.worker.error)
+
+    def unforeseen(self, error: BaseException) -> None:
+        """Something in the background failed that nobody foresaw: say so, and where the details are."""
+        import traceback
+
+        from app.faults import write
+
+        where = write("".join(traceback.format_exception(error)))
+        details = f"the details are in {where}" if where else "the log could not be written either"
+        self.tell(Done(f"Something went wrong that nobody foresaw ({type(error).__name__}); {details}.", "bad"))
 
     @work(exit_on_error=False, group="runs")
     async def drive_run(self, run_id: int) -> None:

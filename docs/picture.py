@@ -32,7 +32,7 @@ async def draw(conninfo: str) -> str:
     app = Watchfloor(Settings(path=Path("none"), theme="night"), open_context)
     async with app.run_test(size=SIZE) as pilot:
         async with asyncio.timeout(30):
-            while app.session.plane is None or not app.area.table.rows_held:
+            while app.session.plane is None or not app.area.table.rows_held:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
             await pilot.press("S", "e", "S", "e", "j", "j")
             await asyncio.sleep(2.0)

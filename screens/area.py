@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widget import Widget
+from textual.worker import Worker, WorkerState
 
 from controlplane.errors import Refusal
 from screens.actions import Done, Target, carry_out, choices, undo
@@ -45,6 +46,7 @@ class Desk(Protocol):
         ...
 
     def release_keys(self, *, replay: bool) -> None: ...
+    def unforeseen(self, error: BaseException) -> None: ...
 
 
 class AreaScreen(Screen[None]):
@@ -140,6 +142,10 @@ class AreaScreen(Screen[None]):
         self.draw_frame()
         if done is not None and done.seconds:
             self.set_timer(done.seconds, lambda: self.say(None) if self.said is done else None)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        if event.state is WorkerState.ERROR and event.worker.error is not None:
+            self.desk.unforeseen(event.worker.error)
 
     # What a subclass has under the cursor
 

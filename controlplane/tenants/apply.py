@@ -51,9 +51,7 @@ class TenantsApply(Request):
 async def apply(change: Change, request: TenantsApply) -> Record:
     """Create and change tenants to match a list, all or nothing."""
     counts = {"created": 0, "changed": 0, "unchanged": 0}
-    for spec in sorted(
-        request.tenants, key=lambda spec: spec.id
-    ):  # in one order, so that two applies cannot deadlock
+    for spec in sorted(request.tenants, key=lambda spec: spec.id):  # in one order, so that two applies cannot deadlock
         found = await change.tenants.find(spec.id)
         if found is None:
             await change.tenants.create(spec.id, {"name": spec.id} | spec.wanted())

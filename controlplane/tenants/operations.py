@@ -22,9 +22,7 @@ Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Name = Annotated[str, Field(min_length=1, max_length=200, description="the display name")]
 Word = Annotated[str, Field(min_length=1, max_length=64)]
 Email = Annotated[str, Field(max_length=320, description="the owner's e-mail; empty takes it away")]
-Version = Annotated[
-    int | None, Field(default=None, ge=1, description="refuse when it has changed since this version")
-]
+Version = Annotated[int | None, Field(default=None, ge=1, description="refuse when it has changed since this version")]
 LARGEST_METADATA = 65_536
 
 
@@ -61,13 +59,8 @@ class TenantFacts(Request):
     @field_validator("metadata")
     @classmethod
     def _size(cls, value: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
-        if (
-            value is not None
-            and (size := len(json.dumps(value, ensure_ascii=False).encode())) > LARGEST_METADATA
-        ):
-            raise ValueError(
-                f"{size:,} bytes; at most {LARGEST_METADATA:,} are kept. Store it elsewhere, keep a link"
-            )
+        if value is not None and (size := len(json.dumps(value, ensure_ascii=False).encode())) > LARGEST_METADATA:
+            raise ValueError(f"{size:,} bytes; at most {LARGEST_METADATA:,} are kept. Store it elsewhere, keep a link")
         return value
 
     def columns(self) -> Record:
@@ -80,9 +73,7 @@ class TenantFacts(Request):
 
 class TenantCreate(TenantFacts):
     id: Id
-    name: Annotated[
-        str, Field(default="", max_length=200, description="the display name; the id when left out")
-    ]
+    name: Annotated[str, Field(default="", max_length=200, description="the display name; the id when left out")]
 
     _readable = field_validator("name")(readable)
 
@@ -98,9 +89,7 @@ class TenantEdit(TenantFacts):
     version: Version
     replace_metadata: Annotated[
         bool,
-        Field(
-            default=False, description="take the metadata as a whole; else it is merged, null removes a field"
-        ),
+        Field(default=False, description="take the metadata as a whole; else it is merged, null removes a field"),
     ]
 
     @model_validator(mode="after")

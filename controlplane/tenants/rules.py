@@ -109,9 +109,7 @@ def check_restore(tenant: Tenant) -> Status:
     """The status that comes back: the one that the tenant was deleted from."""
     check_exists(tenant)
     if tenant.status != "pending_deletion" or tenant.deleted_from is None:
-        raise Refusal(
-            "not_deleted", f"{tenant.id} is not pending deletion.", why=[f"status: {tenant.status}"]
-        )
+        raise Refusal("not_deleted", f"{tenant.id} is not pending deletion.", why=[f"status: {tenant.status}"])
     return tenant.deleted_from
 
 
