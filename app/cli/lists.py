@@ -6,6 +6,7 @@ import dataclasses
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
@@ -17,9 +18,10 @@ from controlplane.errors import Usage
 from controlplane.exports import Format, Heading, chunks
 from controlplane.filters import Field, parse
 from controlplane.listing import Count, Listing, Query, cursor, position_of
-from controlplane.moments import count, milliseconds, percent, show
+from controlplane.moments import count, show
 from controlplane.runs import model as run_model
 from controlplane.tenants import model
+from controlplane.tenants.activity import Activity, activity
 from controlplane.text import clean
 
 if TYPE_CHECKING:
@@ -50,6 +52,10 @@ class Face:
     newest_first: bool = False
 
 
+def _activity(row: model.Tenant) -> Activity:
+    return activity(row, datetime.now(UTC))
+
+
 TENANTS = Face(
     "tenants",
     lambda home: home.tenants,
@@ -61,9 +67,9 @@ TENANTS = Face(
         Column("STATUS"): lambda row: row.status,
         Column("PLAN"): lambda row: row.plan,
         Column("REGION"): lambda row: row.region,
-        Column("REQ/m", "right"): lambda row: count(row.per_minute),
-        Column("ERR%", "right"): lambda row: percent(row.error_share),
-        Column("P95", "right"): lambda row: milliseconds(row.p95_ms),
+        Column("REQ/m", "right"): lambda row: _activity(row).requests,
+        Column("ERR%", "right"): lambda row: _activity(row).errors,
+        Column("P95", "right"): lambda row: _activity(row).p95,
     },
 )
 PROJECTS = Face(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from controlplane.moments import milliseconds, percent, rate, show
+from controlplane.moments import show
+from controlplane.tenants.activity import activity
 from controlplane.tenants.model import Project, Tenant
 from controlplane.text import UNKNOWN
 from screens.session import Session
@@ -38,23 +39,22 @@ def error_tone(share: float | None) -> Tone:
 
 def tenant_columns(session: Session) -> Sequence[Column[Tenant]]:
     """In the order that they stand in; the priority says which go first on a narrow screen."""
+
+    def measured(tenant: Tenant, which: int) -> Cell:
+        told = activity(tenant, session.clock())
+        words = (told.requests, told.errors, told.p95)[which]
+        tone = error_tone(tenant.error_share) if which == 1 else ""
+        return number_cell(words, "muted" if told.stale else tone)
+
     return (
         Column("id", "TENANT", 16, 1, lambda t: Cell(t.id), grow=True),
         Column("name", "NAME", 12, 3, lambda t: Cell(t.name), grow=True),
         Column("status", "STATUS", 11, 2, lambda t: status_cell(t.status)),
         Column("plan", "PLAN", 10, 7, lambda t: Cell(t.plan)),
         Column("region", "REGION", 14, 9, lambda t: Cell(t.region)),
-        Column("req", "REQ/m", 7, 4, lambda t: number_cell(rate(t.per_minute)), "right", field="per_minute"),
-        Column(
-            "err",
-            "ERR%",
-            6,
-            5,
-            lambda t: number_cell(percent(t.error_share), error_tone(t.error_share)),
-            "right",
-            field="error_share",
-        ),
-        Column("p95", "P95", 7, 6, lambda t: number_cell(milliseconds(t.p95_ms)), "right", field="p95_ms"),
+        Column("req", "REQ/m", 7, 4, lambda t: measured(t, 0), "right", field="per_minute"),
+        Column("err", "ERR%", 6, 5, lambda t: measured(t, 1), "right", field="error_share"),
+        Column("p95", "P95", 7, 6, lambda t: measured(t, 2), "right", field="p95_ms"),
         Column("protected", "PROTECTED", 9, 11, lambda t: Cell("protected" if t.protected else "")),
         Column("owner", "OWNER", 18, 10, lambda t: Cell(t.owner_email or UNKNOWN), field="owner_email"),
         Column(

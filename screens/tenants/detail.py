@@ -16,8 +16,9 @@ from controlplane.audit import AuditRow, as_record
 from controlplane.errors import NotFound, Refusal
 from controlplane.filters import Term
 from controlplane.listing import Query
-from controlplane.moments import milliseconds, percent, rate, relative
+from controlplane.moments import relative
 from controlplane.previews import value_words
+from controlplane.tenants.activity import activity
 from controlplane.tenants.model import Project, Tenant
 from controlplane.text import UNKNOWN
 from screens.actions import Done, Target
@@ -203,6 +204,7 @@ class Panes(Container):
 def facts(tenant: Tenant, session: Session) -> list[Line]:
     """What there is to know of a tenant, in reading order; what is unknown is said so."""
     now = session.clock()
+    told = activity(tenant, now)
     glyph, word, tone = STATUS.get(tenant.status, ("?", "unknown", "warn"))
     lines: list[Line] = [(tenant.name, "title"), (f"{glyph} {word}", tone)]
     if tenant.suspended_at:
@@ -217,10 +219,11 @@ def facts(tenant: Tenant, session: Session) -> list[Line]:
         "protected": "yes" if tenant.protected else "no",
         "created": relative(tenant.created_at, now),
         "changed": f"{relative(tenant.updated_at, now)}, version {tenant.version}",
-        "requests": f"{rate(tenant.per_minute)} per minute",
-        "errors": f"{percent(tenant.error_share)} %" if tenant.error_share is not None else UNKNOWN,
-        "p95": milliseconds(tenant.p95_ms),
-        "data until": relative(tenant.until, now) if tenant.until else "no data",
+        "requests": f"{told.requests} per minute" if tenant.per_minute is not None else UNKNOWN,
+        "errors": f"{told.errors} %" if tenant.error_share is not None else UNKNOWN,
+        "p95": told.p95,
+        "data until": (relative(tenant.until, now) if tenant.until else "no data")
+        + (", not now" if told.stale else ""),
     }
     lines += ["", *(f"{name:<11}{value}" for name, value in rows.items())]
     if tenant.metadata:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 class TenantsScreen(ListScreen[Tenant]):
     noun = "tenants"
-    means = "The tenants of this control plane, and how each is doing over the last hour of data."
+    means = "The tenants of this control plane, and how each is doing over the last hour of data; ~ marks old numbers."
     fields, sorts, sort = TENANT_FIELDS, TENANT_SORTS, "name"
     empty = "No tenant matches. esc clears the filter, a n creates a tenant."
     nothing = "No tenants yet. a n creates one."
