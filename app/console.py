@@ -43,8 +43,10 @@ OpenContext = Callable[[Callable[[str], None]], Awaitable["Context"]]
 REFRESH_SECONDS = 2.0
 COALESCE_SECONDS = 0.1
 """Hints that come in a burst are answered by one reading."""
-STARTED_SECONDS = 5.0
+STARTED_SECONDS = 1.5
 """After this long, whether or not the home answers, the start is over."""
+OF_THE_LINK = ("[link_stale]", "[home_unreachable]")
+"""In what was said while the link was down."""
 OPEN_PAUSES = (0.5, 1.0, 2.0, 5.0)
 
 
@@ -97,6 +99,9 @@ class Watchfloor(Driving, Looks):
     @work(exit_on_error=False, group="link", exclusive=True)
     async def connect_context(self) -> None:
         """Open the context, however long it takes, then listen to it until the program ends."""
+        from app.faults import log_warnings
+
+        log_warnings()  # of the database's library: they would stand on the person's own screen at the end
         attempt = 0
         while True:
             try:
@@ -158,11 +163,14 @@ class Watchfloor(Driving, Looks):
         session = self.session
         if link.state == "live":
             session.heard_at = session.clock()
-            if session.link.state == "offline":
+            if session.link.state != "live":
                 self._hint()
         session.link = link
-        if self.area is not None:
-            self.area.draw_frame()
+        area = self.area
+        if area is not None:
+            if link.state == "live" and any(code in area.said.words for code in OF_THE_LINK):
+                area.said = Done("", "")  # it is no longer true
+            area.draw_frame()
 
     def _hint(self) -> None:
         """Something happened: read again soon, once for however many hints come together."""

@@ -80,7 +80,7 @@ def _blank(pen: Pen) -> Pen:
     return Pen(background=pen.background)
 
 
-@lru_cache(2048)
+@lru_cache(512)
 def _cells(text: str, style: Style | None, system: ColorSystem) -> tuple[Cell, ...]:
     pen = _pen(style, system)
     blank = _blank(pen)
