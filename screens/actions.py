@@ -41,10 +41,11 @@ async def carry_out(app: App[None], session: Session, operation: Operation[Any],
 
     Runs in a worker: it waits for dialogs.
     """
+    from controlplane.operations import authorise
     from screens.dialogs.form import RequestForm, asks_nothing
 
     try:
-        session.require_writing()
+        authorise(session.require_writing(), operation)  # before a form is filled in for nothing
         fields, reason = _given(operation, target), ""
         if not asks_nothing(operation, fields):
             answers = await app.push_screen_wait(RequestForm(session, operation, _title(operation, target), fields))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from textual import on
@@ -76,12 +77,17 @@ class RunsScreen(ListScreen[Run]):
     def operations(self) -> list[Any]:
         from controlplane.runs.operations import UNDO
 
-        return [*super().operations(), UNDO]
+        offered = [*super().operations(), UNDO]
+        return [dataclasses.replace(o, fits=_fits_resume) if o.name == "runs.resume" else o for o in offered]
 
     async def _act(self, operation: Any, targets: list[Target]) -> None:
         """A run that goes on needs somebody who drives it: this console."""
         if operation.name == "runs.undo":
             await self._undo_run(targets)
+            return
+        run: Run | None = self.current()
+        if operation.name == "runs.resume" and run is not None and targets == [self.target_of(run)] and _is_left(run):
+            _drive(self.app, run.id)  # its state is right already, as `watchfloor runs resume` has it
             return
         await super()._act(operation, targets)
         if operation.name == "runs.resume" and targets:
@@ -111,6 +117,18 @@ class RunsScreen(ListScreen[Run]):
             f"things: {'those that matched ' + run.filter if run.filter else 'named one by one'}, fixed at its start",
             f"pace: {run.per_second:g} per second; it pauses above {run.breaker_share:.0%} refusals of the last ones",
         ]
+
+
+def _is_left(run: Run) -> bool:
+    """The program that drove it ended."""
+    return run.state == "running" and run.driver is None
+
+
+def _fits_resume(run: Run, now: datetime) -> None:
+    from controlplane.runs.rules import check_resume
+
+    if not _is_left(run):
+        check_resume(run)
 
 
 def _drive(app: Any, run_id: int) -> None:

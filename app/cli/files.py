@@ -29,10 +29,10 @@ class Source:
         import yaml
 
         try:
-            root = yaml.compose(self.text, Loader=yaml.SafeLoader)
+            root = yaml.compose(self.text, Loader=_loader())
             if root is not None and (twice := _twice(root)):
                 raise self._fault(twice.start_mark.line + 1, f"{clean(twice.value, 60)} stands here twice")
-            value = yaml.safe_load(self.text)
+            value = yaml.load(self.text, Loader=_loader())
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             words = clean(getattr(error, "problem", None) or str(error).partition("\n")[0], 200)
@@ -49,7 +49,7 @@ class Source:
         """The same fault with the line of every item that it names (`tenants.3.name: …`)."""
         import yaml
 
-        root = yaml.compose(self.text, Loader=yaml.SafeLoader)
+        root = yaml.compose(self.text, Loader=_loader())
         if isinstance(root, yaml.MappingNode):
             root = root.value[0][1]
         faults = []
@@ -66,6 +66,13 @@ class Source:
 
     def _fault(self, line: int, words: str) -> Usage:
         return Usage("file_unreadable", f"{self.name}:{line}: {words}.", "Nothing was changed.")
+
+
+def _loader() -> Any:
+    """The one in C where it is built: it reads a large file in a twentieth of the time."""
+    import yaml
+
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read(path: str) -> Source:

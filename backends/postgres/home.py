@@ -16,7 +16,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from backends.postgres.audit import AuditTrail, change_rows
-from backends.postgres.live import PostgresFeed
+from backends.postgres.live import PostgresFeed, answered
 from backends.postgres.paging import as_json
 from backends.postgres.people import People, PeopleWriter
 from backends.postgres.refusals import refusal_of, unreachable
@@ -82,7 +82,12 @@ class Home:
             raise unreachable(error) from None
         await self.pool.open()  # it connects while we are being met
         try:
-            self._actor = await asyncio.to_thread(_meet, psycopg.Connection(probe.pgconn), look)  # which closes it
+            known = psycopg.Connection(probe.pgconn)
+            async with answered(known):
+                self._actor = await asyncio.to_thread(_meet, known, look)  # which closes it
+        except TimeoutError as error:
+            await self.close()
+            raise unreachable(error) from None
         except BaseException:
             await self.close()
             raise

@@ -4,18 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
-from collections.abc import Callable
+import socket
+from collections.abc import AsyncIterator, Callable
 
 import psycopg
 
 from backends.postgres.refusals import unreachable
+from controlplane.errors import Refusal
 from controlplane.live import LinkState
 
 HEARTBEAT_SECONDS = 5.0
 ANSWER_SECONDS = 5.0
 POLL_SECONDS = 2.0
 LONGEST_PAUSE = 30.0
+
+
+@contextlib.asynccontextmanager
+async def answered(connection: psycopg.AsyncConnection[tuple[object, ...]] | psycopg.Connection) -> AsyncIterator[None]:
+    """Hang up when what is asked inside is not answered in time. Raises TimeoutError then.
+
+    A frozen link gives no error, and to be cancelled takes psycopg another 10 seconds, in which it waits for the home.
+    """
+    late = False
+
+    def hang_up() -> None:
+        nonlocal late
+        late = True
+        with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as line:
+            line.shutdown(socket.SHUT_RDWR)
+
+    timer = asyncio.get_running_loop().call_later(ANSWER_SECONDS, hang_up)
+    try:
+        yield
+    except (psycopg.Error, Refusal):
+        if not late:
+            raise
+        raise TimeoutError(f"it does not answer within {ANSWER_SECONDS:g} s") from None
+    finally:
+        timer.cancel()
 
 
 class PostgresFeed:
@@ -53,14 +81,16 @@ class PostgresFeed:
             connection = await psycopg.AsyncConnection.connect(
                 self.conninfo, autocommit=True, application_name="watchfloor feed"
             )
+        async with answered(connection):
             await connection.execute("LISTEN wf")
-            return connection
+        return connection
 
     async def _hears_itself(self, connection: psycopg.AsyncConnection[tuple[object, ...]]) -> bool:
         """A pooler in transaction mode lets LISTEN pass and drops what comes: try it on a channel of our own."""
         own = f"wf_{connection.info.backend_pid}"
-        await connection.execute(f'LISTEN "{own}"'.encode())
-        await connection.execute("SELECT pg_notify(%s, '')", [own])
+        async with answered(connection):
+            await connection.execute(f'LISTEN "{own}"'.encode())
+            await connection.execute("SELECT pg_notify(%s, '')", [own])
         async for heard in connection.notifies(timeout=1.0, stop_after=1):
             return heard.channel in (own, "wf")
         return False
@@ -72,7 +102,7 @@ class PostgresFeed:
         while True:
             async for _ in connection.notifies(timeout=POLL_SECONDS if polling else HEARTBEAT_SECONDS):
                 on_news()
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with answered(connection):
                 cursor = await connection.execute("SELECT max(seq) FROM wf.audit")
                 newest = await cursor.fetchone()
             if polling and newest != seen:

@@ -72,7 +72,7 @@ class Confirm(Dialog[bool]):
             self.query_one("#typed", Input).focus()
 
     def on_key(self, event: events.Key) -> None:
-        if self.question.risk is Risk.TYPED:
+        if self.question.risk is Risk.TYPED or event.key == "escape":
             return
         now = time.monotonic()
         repeated = self.last_key[0] == event.key and now - self.last_key[1] < 0.1

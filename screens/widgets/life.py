@@ -15,7 +15,7 @@ import tempfile
 import termios
 import traceback
 from pathlib import Path
-from threading import Thread
+from threading import Thread, Timer
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -34,6 +34,8 @@ _RESTORE = (
 )
 _NO_TITLE = ("linux", "dumb", "vt100", "vt220")  # they would print it
 _TITLE_CHARACTERS = 200
+LEAVE_SECONDS = 2.0
+"""So long a program that is left may close its connections."""
 
 
 class TerminalDriver(LinuxDriver):
@@ -126,6 +128,31 @@ class TerminalLife(App[None]):
         self._hangup_called = False
         self._report: Path | None = None
         self._last_line = ""
+        self._running = False
+        self._last_call: Timer | None = None
+
+    def run(self, *args: Any, **kwargs: Any) -> None:
+        """Until the person leaves, and then at most `LEAVE_SECONDS`."""
+        self._running = True
+        try:
+            super().run(*args, **kwargs)
+        finally:
+            self._running = False
+            if self._last_call is not None:
+                self._last_call.cancel()
+
+    def exit(self, result: None = None, return_code: int = 0, message: Any = None) -> None:
+        super().exit(result, return_code, message)
+        if self._running and self._last_call is None:
+            self._last_call = Timer(LEAVE_SECONDS, self._be_gone, [return_code])
+            self._last_call.daemon = True
+            self._last_call.start()
+
+    def _be_gone(self, code: int) -> None:
+        """What runs in the background does not end: it waits for somebody who does not answer."""
+        if isinstance(self._driver, TerminalDriver):
+            self._driver.restore_now()
+        os._exit(code)
 
     def get_driver_class(self) -> type[Driver]:
         stock = super().get_driver_class()

@@ -1,0 +1,298 @@
+"""What goes wrong around the console: clear words, nothing lost or half done, the terminal restored."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.app.commands import Cli
+from tests.postgres import Database
+from tests.terminal.console import console, socket_of
+from tests.terminal.driver import Terminal
+from tests.terminal.link import CutLink
+
+DEAD_TIME = 0.4
+"""A dialog takes no confirming key in its first 300 ms."""
+NOTICED = 13.0
+"""Seconds in which a frozen link is noticed: a heartbeat, its answer's limit, and some."""
+
+
+@pytest.fixture
+def estate(database: Database) -> Database:
+    with psycopg.connect(database.owner) as connection:
+        connection.execute(
+            "INSERT INTO wf.tenants (id, name) SELECT 'acme-' || i, 'Acme ' || i FROM generate_series(10, 49) i"
+        )
+    return database
+
+
+@pytest.fixture
+def cli(estate: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    cli = Cli(estate, monkeypatch, capsys)
+    cli.log_in()
+    return cli
+
+
+def one(database: Database, query: str) -> object:
+    with psycopg.connect(database.owner) as connection:
+        row = connection.execute(query.encode()).fetchone()
+    return row[0] if row else None
+
+
+def leave(terminal: Terminal) -> None:
+    terminal.press("ctrl+c", "ctrl+c")
+    assert terminal.wait() == 0
+    assert terminal.restored()
+
+
+def suspend(terminal: Terminal, reason: str = "chargebacks") -> None:
+    """Up to the question."""
+    terminal.press("a", "s")
+    terminal.see("kept in the audit trail")
+    terminal.type(reason)
+    terminal.press("enter")
+    terminal.see("Do it? y/N")
+
+
+# The link
+
+
+def test_a_frozen_link_is_noticed_refuses_changes_and_recovers(estate: Database) -> None:
+    with CutLink(socket_of(estate)) as link, console(estate, port=link.port) as t:
+        t.see("Acme 10")
+        t.see("live")
+        link.freeze()
+        t.press("j")
+        t.see("›  acme-11", timeout=1)
+        t.see("offline", timeout=NOTICED)
+        t.see("Acme 10")
+        t.press("a")
+        t.see("nothing can be changed")
+        link.restore()
+        t.see("live", timeout=NOTICED)
+        t.gone("nothing can be changed")
+        with psycopg.connect(estate.owner) as connection:
+            connection.execute("UPDATE wf.tenants SET name = 'Acme 11 SE' WHERE id = 'acme-10'")
+        t.see("Acme 11 SE", timeout=NOTICED)
+
+
+def test_a_frozen_link_does_not_keep_the_console_from_leaving(estate: Database) -> None:
+    with CutLink(socket_of(estate)) as link, console(estate, port=link.port) as t:
+        t.see("Acme 10")
+        link.freeze()
+        t.press("r", "ctrl+c", "ctrl+c")
+        assert t.wait(5) == 0
+        assert t.restored()
+        assert not any(t.screen())  # no library's warning is left on the person's own screen
+
+
+# People
+
+
+def test_two_consoles_on_one_tenant_the_second_is_told(estate: Database) -> None:
+    with console(estate) as first, console(estate, "operator") as second:
+        for each in (first, second):
+            each.see("Acme 10")
+            each.press("a")
+            each.see("Give a tenant another")
+            each.press("r")
+            each.see("name *")
+        for each, name in ((first, "First"), (second, "Second")):
+            each.type(name)
+            each.press("enter")
+            if each is first:
+                each.see("Do it? y/N")
+                each.settle(DEAD_TIME)
+                each.press("y")
+                each.see("u undoes")
+        second.see("somebody changed it since you looked")
+        second.see("First")
+    assert one(estate, "SELECT name FROM wf.tenants WHERE id = 'acme-10'") == "First"
+    assert one(estate, "SELECT count(*) FROM wf.changes") == 1
+
+
+@pytest.mark.parametrize("role", ["viewer", "support"])
+def test_who_may_not_is_told_so_in_the_console(estate: Database, role: str) -> None:
+    with console(estate, role) as t:
+        t.see("Acme 10")
+        t.type(":tenants.suspend acme-10\r")
+        t.see(f"tenants.suspend needs the role operator; t_{role} is {role}")
+    assert one(estate, "SELECT status FROM wf.tenants WHERE id = 'acme-10'") == "active"
+
+
+# What is too large
+
+
+def test_ten_megabytes_are_neither_pasted_nor_stored(cli: Cli, estate: Database, tmp_path: Path) -> None:
+    ten = json.dumps({"x": "y" * 10_000_000})
+    with console(estate) as t:
+        t.see("Acme 10")
+        t.press("a", "e")
+        t.see("enter goes on")
+        t.paste(ten)
+        t.see("Nothing was pasted: 10,000,009 characters", timeout=20)
+        t.press("esc")
+        t.see("live")
+        leave(t)
+    file = tmp_path / "tenants.json"
+    file.write_text(json.dumps([{"id": "acme-10", "metadata": {"x": "y" * 10_000_000}}]))
+    answer = cli("tenants", "apply", str(file), "--yes", "--json")
+    assert answer.code == 2 and "metadata" in answer.document["error"]["message"]
+    assert one(estate, "SELECT metadata FROM wf.tenants WHERE id = 'acme-10'") == {}
+    assert len(answer.out) < 2000
+
+
+def test_a_name_of_ten_thousand_marks_is_refused_in_words(cli: Cli, estate: Database) -> None:
+    name = "e" + "\u0301" * 10_000
+    answer = cli("tenants", "rename", "acme-10", "--name", name, "--yes")
+    assert answer.code == 2 and "200" in answer.err and len(answer.err) < 1000
+    with console(estate) as t:
+        t.see("Acme 10")
+        t.press("a", "r")
+        t.see("name *")
+        t.paste(name)
+        t.press("enter")
+        t.see("200")
+        t.press("esc")
+        t.see("live")
+    assert one(estate, "SELECT name FROM wf.tenants WHERE id = 'acme-10'") == "Acme 10"
+
+
+def test_an_empty_table_says_how_to_go_on(estate: Database) -> None:
+    with console(estate) as t:
+        t.see("Acme 10")
+        t.type("/nobody\r")
+        t.see(re.compile("[Nn]o tenant"))
+        t.press("d", "w")
+        t.see("Nothing to explain here")
+        t.press("esc")
+        t.see("live")
+        t.press("2")
+        t.see("No projects yet")
+
+
+# Ends
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_with_a_question_open_does_nothing_and_restores(
+    estate: Database, number: signal.Signals, code: int
+) -> None:
+    with console(estate) as t:
+        t.see("Acme 10")
+        suspend(t)
+        t.signal(number)
+        assert t.wait(1.5) == code
+        assert t.restored()
+    assert one(estate, "SELECT count(*) FROM wf.changes") == 0
+
+
+def test_a_run_whose_console_is_ended_goes_on_in_the_next(estate: Database) -> None:
+    with console(estate, columns=120) as t:
+        t.see("Acme 10")
+        t.type("/acme\r")
+        t.see("40 of 41")
+        t.press("*")
+        t.see("40 marked")
+        suspend(t)
+        t.settle(DEAD_TIME)
+        t.press("y")
+        t.see(re.compile(r"run \d+: [1-9]\d? of 40"))
+        t.signal(signal.SIGHUP)
+        assert t.wait(2) == 129
+        assert t.restored()
+    done = one(estate, "SELECT done FROM wf.run_progress")
+    assert isinstance(done, int) and done < 40
+    with psycopg.connect(estate.owner) as connection:
+        connection.execute("UPDATE wf.run_progress SET held_until = now()")
+        connection.execute("UPDATE wf.runs SET per_second = 1000")
+    with console(estate, columns=120, words=("home/runs",)) as t:
+        t.see("tenants.suspend")
+        t.press("a")
+        t.see("Let a paused run go on")
+        t.press("r")
+        t.see("40/40", timeout=20)
+    assert one(estate, "SELECT count(*) FROM wf.audit WHERE operation = 'tenants.suspend' AND noun = 'tenants'") == 40
+    assert one(estate, "SELECT count(*) FROM wf.tenants WHERE status = 'suspended'") == 40
+
+
+def test_ctrl_c_stops_an_import_and_what_was_stored_stays_whole(estate: Database, tmp_path: Path) -> None:
+    log = tmp_path / "big.jsonl"
+    line = {"tenant": "acme-10", "route": "/a", "method": "GET", "status": 200, "at": "2026-11-20T10:00:00Z"}
+    with log.open("w") as file:
+        for number in range(300_000):
+            file.write(json.dumps(line | {"request_id": str(number)}) + "\n")
+    with console(estate, columns=120) as t:
+        t.see("Acme 10")
+        t.type(f":import {log}\r")
+        t.see("what the log is")
+        t.press("enter", "j", "enter", "enter", "enter")
+        t.see("rows,")
+        t.press("ctrl+c")
+        t.see("Stopped. What was done up to there stays.")
+        leave(t)
+    stored = one(estate, "SELECT count(*) FROM wf.requests")
+    assert stored == one(estate, "SELECT coalesce(sum(rows), 0) FROM wf.import_chunks")
+
+
+def test_a_slow_query_is_ended_by_the_home_and_said(estate: Database) -> None:
+    with console(estate) as t:
+        t.see("Acme 10")
+        with psycopg.connect(estate.owner) as blocker:
+            blocker.execute("LOCK TABLE wf.tenants IN ACCESS EXCLUSIVE MODE")
+            t.press("r", "j")
+            t.see("›  acme-11", timeout=1)
+            t.press("ctrl+c")
+            t.see("ctrl+c again leaves", timeout=2)
+            t.press("ctrl+c")
+            t.press("ctrl+c")
+            assert t.wait(5) == 0
+            assert t.restored()
+
+
+# Storms
+
+
+def test_a_storm_of_resizes_over_a_dialog_is_survived(estate: Database) -> None:
+    with console(estate) as t:
+        t.see("Acme 10")
+        suspend(t)
+        for number in range(40):
+            t.resize(20 + number * 3, 3 + number)
+        t.resize(100, 24)
+        t.see("Do it? y/N")
+        t.press("esc")
+        t.see("live")
+        t.see("Acme 10")
+        leave(t)
+
+
+# The disk
+
+
+def test_a_full_disk_is_said_and_leaves_no_half_export(estate: Database, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    full = small / "full"
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "none", small], capture_output=True).returncode:
+        pytest.skip("only root can make a small disk")
+    try:
+        full.write_bytes(b"x" * 4096)
+        with console(estate) as t:
+            t.see("Acme 10")
+            t.press("e")
+            t.see("export")
+            t.press("enter", "enter", "ctrl+u")
+            t.type(str(small / "out.csv"))
+            t.press("enter")
+            t.see("No space left on device")
+            leave(t)
+        assert list(small.iterdir()) == [full]
+    finally:
+        subprocess.run(["umount", small], check=True)
