@@ -335,7 +335,8 @@ class Watchfloor(Driving, Looks):
         except Refusal as refusal:
             self.tell(Done(str(refusal), "bad"))
             return
-        session.writable_until = session.clock() + timedelta(minutes=minutes)
+        session.writable_since = session.clock()
+        session.writable_until = session.writable_since + timedelta(minutes=minutes)
         audit = ", ".join(map(str, outcome.audit_ids))
         self.tell(
             Done(f"{session.context} is open for writing for {minutes} min · audit {audit} · :ro closes it", "warn")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from controlplane.errors import HomeUnreachable, Refusal
 from controlplane.live import LinkState
 from controlplane.moments import age
+from controlplane.text import UNKNOWN
 
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
@@ -38,6 +39,8 @@ class Session:
     capabilities: Any = None
     read_only: bool = False
     writable_until: datetime | None = None
+    writable_since: datetime | None = None
+    """A clock that was put back before this instant must not lengthen the time of writing."""
     link: LinkState = field(default_factory=lambda: LinkState("connecting"))
     heard_at: datetime | None = None
     time_form: TimeForm = "age"
@@ -54,7 +57,12 @@ class Session:
     @property
     def locked(self) -> bool:
         """Read-only, and no time of writing is open."""
-        return self.read_only and (self.writable_until is None or self.clock() >= self.writable_until)
+        if not self.read_only:
+            return False
+        if self.writable_until is None:
+            return True
+        now = self.clock()
+        return now >= self.writable_until or (self.writable_since is not None and now < self.writable_since)
 
     @property
     def role(self) -> str:
@@ -88,9 +96,11 @@ class Session:
             return "live (polling)" if self.link.polling else "live"
         if self.link.state == "refused":
             return "offline: refused"
+        now = self.clock()
+        silence = age(min(self.heard_at or now, now), now)  # also when the clock was put back
         if self.link.state == "offline":
-            return f"offline {age(self.heard_at, self.clock())}, retry in {self.link.retry_in:.0f}s"
-        return "connecting" if self.heard_at is None else f"stale {age(self.heard_at, self.clock())}"
+            return f"offline {silence if self.heard_at else UNKNOWN}, retry in {self.link.retry_in:.0f}s"
+        return "connecting" if self.heard_at is None else f"stale {silence}"
 
     def attention(self) -> list[str]:
         """What the header says besides: how long writing stays open, and the long work that runs."""

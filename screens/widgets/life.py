@@ -143,7 +143,7 @@ class TerminalLife(App[None]):
 
     def exit(self, result: None = None, return_code: int = 0, message: Any = None) -> None:
         super().exit(result, return_code, message)
-        if self._running and self._last_call is None:
+        if self._running and self._last_call is None and isinstance(self._driver, TerminalDriver):
             self._last_call = Timer(LEAVE_SECONDS, self._be_gone, [return_code])
             self._last_call.daemon = True
             self._last_call.start()

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from backends.embedded.server import EmbeddedHome
 from tests.app.commands import Cli
-from tests.postgres import Database
-from tests.terminal.console import console, socket_of
+from tests.postgres import Database, scratch_folder
+from tests.terminal.console import CHECKOUT, PROGRAM, console, socket_of
 from tests.terminal.driver import Terminal
 from tests.terminal.link import CutLink
 
@@ -21,6 +24,18 @@ DEAD_TIME = 0.4
 """A dialog takes no confirming key in its first 300 ms."""
 NOTICED = 13.0
 """Seconds in which a frozen link is noticed: a heartbeat, its answer's limit, and some."""
+
+KILLED_WHILE_MIGRATING = """
+import os, signal, sys, psycopg
+from backends.postgres.migrate import migrate
+execute = psycopg.Connection.execute
+def watched(self, query, params=None, **more):
+    if str(query).startswith("INSERT INTO wf.migrations") and params[0] == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return execute(self, query, params, **more)
+psycopg.Connection.execute = watched
+migrate(sys.argv[1])
+"""
 
 
 @pytest.fixture
@@ -296,3 +311,67 @@ def test_a_full_disk_is_said_and_leaves_no_half_export(estate: Database, tmp_pat
         assert list(small.iterdir()) == [full]
     finally:
         subprocess.run(["umount", small], check=True)
+
+
+# The home
+
+
+def test_a_query_that_takes_too_long_is_said_and_the_rows_stay(estate: Database) -> None:
+    with console(estate) as t:
+        t.see("Acme 10")
+        with psycopg.connect(estate.owner, autocommit=True) as owner, owner.transaction():
+            owner.execute("LOCK TABLE wf.tenants IN ACCESS EXCLUSIVE MODE")
+            t.type("/acme-1\r")
+            waiting = "SELECT pid FROM pg_locks WHERE NOT granted AND relation = 'wf.tenants'::regclass"
+            while not (blocked := owner.execute(waiting).fetchall()):
+                pass
+            for (pid,) in blocked:
+                owner.execute("SELECT pg_cancel_backend(%s)", [pid])  # as its time limit does
+            t.see("The home took too long")
+            t.see("Acme 10")
+        t.press("r")
+        t.see("10 of 41")
+
+
+def test_a_home_whose_migration_was_killed_is_finished_by_the_console(tmp_path: Path) -> None:
+    """Embedded, as the console starts it: no other is ever migrated without being told to."""
+    folder = scratch_folder()
+    home = EmbeddedHome(folder / "home")
+    try:
+        owner = home.ensure().owner_conninfo()
+        killed = subprocess.run([sys.executable, "-c", KILLED_WHILE_MIGRATING, owner, "3"], cwd=CHECKOUT)
+        assert killed.returncode == -signal.SIGKILL
+        environment = {"PYTHONPATH": str(CHECKOUT), "HOME": str(tmp_path)}
+        with Terminal([*PROGRAM, "--home", str(home.folder)], env=environment) as t:
+            t.see("live")
+            t.see("create a tenant")
+            home.stop()
+            t.see("offline", timeout=NOTICED)
+            home.destroy()
+            t.press("R", "j")
+            t.see("offline")
+            leave(t)
+    finally:
+        home.destroy()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is empty"),
+        (bytes(range(256)) * 300, "not a text"),
+        (b"\x1f\x8b not gzip at all", "damaged"),
+        (b'{"tenant": "acme-10", "route": "/a", "meth', "1 skipped"),
+    ],
+    ids=["empty", "binary", "damaged", "truncated"],
+)
+def test_a_log_that_cannot_be_read_is_said_with_its_name(
+    cli: Cli, estate: Database, tmp_path: Path, content: bytes, words: str
+) -> None:
+    log = tmp_path / "requests.jsonl"
+    log.write_bytes(content)
+    answer = cli("requests", "import", str(log), "--format", "jsonl")
+    print(answer)
+    assert words in answer.out + answer.err
+    assert one(estate, "SELECT count(*) FROM wf.requests") == 0
