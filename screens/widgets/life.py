@@ -131,17 +131,17 @@ class TerminalLife(App[None]):
         self._running = False
         self._last_call: Timer | None = None
 
-    def run(self, *args: Any, **kwargs: Any) -> None:
+    def run(self, *args: Any, **kwargs: Any) -> Any:
         """Until the person leaves, and then at most `LEAVE_SECONDS`."""
         self._running = True
         try:
-            super().run(*args, **kwargs)
+            return super().run(*args, **kwargs)
         finally:
             self._running = False
             if self._last_call is not None:
                 self._last_call.cancel()
 
-    def exit(self, result: None = None, return_code: int = 0, message: Any = None) -> None:
+    def exit(self, result: Any = None, return_code: int = 0, message: Any = None) -> None:
         super().exit(result, return_code, message)
         if self._running and self._last_call is None and isinstance(self._driver, TerminalDriver):
             self._last_call = Timer(LEAVE_SECONDS, self._be_gone, [return_code])
