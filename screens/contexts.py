@@ -78,7 +78,14 @@ COLUMNS: Sequence[Column[ContextRow]] = (
         lambda c: Cell(c.environment, "bad" if c.environment == "production" else ""),
     ),
     Column("mode", "MODE", 4, 3, lambda c: Cell("" if c.why_not else "RO" if c.read_only else "RW")),
-    Column("address", "WHERE", 20, 4, lambda c: Cell(c.why_not or c.address, "muted" if c.why_not else ""), grow=True),
+    Column(
+        "address",
+        "WHERE",
+        20,
+        4,
+        lambda c: Cell(c.why_not or c.address.removeprefix("postgresql://"), "muted" if c.why_not else ""),
+        grow=True,
+    ),
     Column("password", "PASSWORD FROM", 18, 5, lambda c: Cell(c.password)),
     Column("kind", "KIND", 10, 6, lambda c: Cell(c.kind)),
 )

@@ -68,6 +68,8 @@ class ListScreen(AreaScreen, Generic[R]):
         self.seen: dict[str, Target] = {}
         """What was marked, as it was seen then."""
         self._typing: Timer | None = None
+        self._before: tuple[str, tuple[Term, ...]] = ("", ())
+        """The filter that held when another was begun to be typed."""
         self.marked_here: set[str] = set()
         """The marks made under the filter of now."""
 
@@ -156,6 +158,7 @@ class ListScreen(AreaScreen, Generic[R]):
             super().action_back()
 
     def action_filter(self) -> None:
+        self._before = (self.filter_text, self.terms)
         self.query_one(Prompt).open("filter", self.filter_text, lambda text: complete(text, self.fields))
 
     def filter_typed(self, text: str) -> None:
@@ -169,7 +172,7 @@ class ListScreen(AreaScreen, Generic[R]):
             terms = parse(text, self.fields)
         except Usage as fault:
             self.fault = fault.message
-            self.draw_frame()
+            self._apply(*self._before)  # the half that could be read may have hidden all
             return
         self.fault = ""
         self._typing = self.set_timer(TYPING_RESTS, lambda: self._apply(text, terms))

@@ -43,7 +43,7 @@ def run_columns(session: Session) -> Sequence[Column[Run]]:
         Column("done", "DONE", 13, 4, lambda r: Cell(f"{r.settled:,}/{r.total:,}"), "right"),
         Column("refused", "REFUSED", 7, 5, lambda r: Cell(str(r.refused), "bad" if r.refused else ""), "right"),
         Column("actor", "WHO", 10, 7, lambda r: Cell(r.actor)),
-        Column("why", "WHY", 16, 6, lambda r: Cell(r.why or r.reason or ""), grow=True),
+        Column("why", "WHY", 12, 6, lambda r: Cell(r.why or r.reason or ""), grow=True),
         Column(
             "created",
             "STARTED",

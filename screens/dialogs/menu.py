@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 from textual import events
 from textual.app import ComposeResult
 
 from controlplane.operations import Operation
+from controlplane.text import clean
 from screens.dialogs.dialog import Dialog, text
 from screens.session import Session
 from screens.widgets.lines import Line, Lines
+
+WIDTH = 68
+"""Cells inside of a dialog's frame."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,11 @@ class Choice:
 
     operation: Operation[Any]
     why_not: str = ""
+
+
+def _folded(line: Line) -> list[Line]:
+    words, tone = (line, "") if isinstance(line, str) else line
+    return [(part, tone) for part in wrap(words, WIDTH, subsequent_indent="   ", drop_whitespace=False)]
 
 
 class ActMenu(Dialog[Operation[Any] | None]):
@@ -35,7 +45,8 @@ class ActMenu(Dialog[Operation[Any] | None]):
     def parts(self) -> ComposeResult:
         fits = [choice for choice in self.choices if not choice.why_not]
         lines: list[Line] = [f"{choice.operation.key}  {choice.operation.summary}" for choice in fits]
-        lines += [(f"   {c.operation.verb}: {c.why_not}", "muted") for c in self.choices if c.why_not]
+        lines += [(f"   {c.operation.verb}: {clean(c.why_not, 130)}", "muted") for c in self.choices if c.why_not]
+        lines = [part for line in lines for part in _folded(line)]
         menu = Lines(lines or ["Nothing can be done here."])
         menu.styles.height = min(16, max(1, len(lines)))
         yield menu
