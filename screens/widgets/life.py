@@ -24,6 +24,8 @@ from textual.app import App
 from textual.binding import Binding
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
+from textual.events import Resize
+from textual.geometry import Size
 
 from screens.widgets.hangup import HUNG_UP, HangupWatch, hung_up
 from screens.widgets.inert import without_controls
@@ -34,6 +36,7 @@ _RESTORE = (
 )
 _NO_TITLE = ("linux", "dumb", "vt100", "vt220")  # they would print it
 _TITLE_CHARACTERS = 200
+WAKEFUL_SECONDS = 0.05
 LEAVE_SECONDS = 2.0
 """So long a program that is left may close its connections."""
 
@@ -49,11 +52,18 @@ class TerminalDriver(LinuxDriver):
         if self._watch is None and isinstance(self._app, TerminalLife):
             self._watch = HangupWatch(self.fileno, self._app.leave_from_thread, self._app.end_now)
         super().start_application_mode()  # type: ignore[no-untyped-call]
+        signal.signal(signal.SIGWINCH, lambda *_: self._loop.call_soon_threadsafe(self._tell_size))
         if self._writer_thread is not None and not self._drawing:
             self._drawing = True
             if self.title:
                 self.write(_PUSH_TITLE)
                 self._write_title()
+
+    def _tell_size(self) -> None:
+        """The size as it is now. In Textual's handler one signal can overtake another, and the older size wins."""
+        if not self._in_band_window_resize:
+            size = Size(*self._get_terminal_size())
+            self._app.post_message(Resize(size, size))
 
     def stop_application_mode(self) -> None:
         if self._drawing:
@@ -98,7 +108,16 @@ class TerminalDriver(LinuxDriver):
 
     def _sigtstp_application(self, *_: object) -> None:
         # Not inside the signal handler: it may have interrupted a write that holds the queue's lock.
-        self._loop.call_soon_threadsafe(super()._sigtstp_application)
+        self._loop.call_soon_threadsafe(self._stop_until_continued)
+
+    def _stop_until_continued(self) -> None:
+        super()._sigtstp_application()
+        self._stay_awake()
+
+    def _stay_awake(self) -> None:
+        """Another thread may be given SIGCONT; a loop that sleeps would not notice, and the screen stay blank."""
+        if self._must_signal_resume:
+            self._loop.call_later(WAKEFUL_SECONDS, self._stay_awake)
 
     def _enable_mouse_support(self) -> None:
         if self._mouse:
