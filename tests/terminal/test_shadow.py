@@ -56,7 +56,7 @@ class Both:
             terminal.wait_stopped()
             terminal.signal(signal.SIGCONT)
 
-    def same(self, after: object, timeout: float = 3.0) -> None:
+    def same(self, after: object, timeout: float = 10.0) -> None:
         """Both screens become equal, character and style; fails with the first cells that stay different."""
         limit = time.monotonic() + timeout
         while different := self._differences():
