@@ -195,12 +195,12 @@ def test_a_small_terminal_says_what_it_needs_and_lives(estate: Database) -> None
 def test_a_storm_of_resizes_is_survived(estate: Database) -> None:
     with console(estate) as t:
         t.see("Acme GmbH")
-        for number in range(40):
-            t.resize(30 + number * 3, 8 + number)
-        t.resize(100, 24)
-        t.settle()
-        t.see("Acme GmbH")
-        t.see("sort name")
+        for _ in range(20):  # signals that overtake each other are rare
+            for number in range(40):
+                t.resize(30 + number * 3, 8 + number)
+            t.resize(100, 24)
+            t.see("Acme GmbH")
+            t.see("sort name")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
