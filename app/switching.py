@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from screens.contexts import ContextRow
 
 IN_ORDER = "the usual, see w"
-LATER = "HTTP APIs: not yet"
+LATER = "not driven yet"
 
 
 def opener(choice: HomeChoice, settings: Settings, secrets: Secrets | None = None) -> OpenContext:
