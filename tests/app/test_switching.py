@@ -46,7 +46,7 @@ async def test_the_contexts_are_listed_with_where_their_passwords_come_from(data
         assert "env:WATCHFLOOR_PA" in lines["acme-prod"]
         assert "not driven yet" in lines["remote"]
         await pilot.press("G", "enter")
-        await until(pilot, lambda: "remote: later" in text(pilot))
+        await until(pilot, lambda: "remote: not driven yet" in text(pilot))
         assert app.session.context == "test"
 
 
