@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 import tomllib
@@ -176,12 +175,16 @@ def _without(document: dict[str, Any], name: tuple[str, str]) -> dict[str, Any]:
 
 
 def _toml(key: str) -> str:
+    import json  # not before the first paint
+
     bare = key.isascii() and key.replace("-", "").replace("_", "").isalnum()
     return key if bare else json.dumps(key)
 
 
 def _toml_value(value: str | list[str]) -> str:
     """Printable texts: JSON's strings are TOML's then."""
+    import json
+
     if isinstance(value, list):
         return f"[{', '.join(map(_toml_value, value))}]"
     return json.dumps(value, ensure_ascii=False)
