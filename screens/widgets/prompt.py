@@ -13,7 +13,6 @@ from textual.widgets import Input
 
 Mode = Literal["filter", "command"]
 Complete = Callable[[str], list[str]]
-MARKS: dict[Mode, str] = {"filter": "/", "command": ":"}
 
 
 class Completion(Suggester):
