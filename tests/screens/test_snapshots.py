@@ -23,7 +23,7 @@ from controlplane.live import LinkState
 from tests.postgres import Database
 from tests.screens.console import quiet, until
 
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+NOW = datetime(2025, 11, 21, 12, tzinfo=UTC)  # long over: hours that may still change are read from other rows
 NARROW, WIDE = (80, 24), (120, 40)
 Steps = Callable[[Pilot[None]], Awaitable[None]]
 
@@ -31,28 +31,28 @@ ROWS = """
 INSERT INTO wf.tenants (id, name, plan, region, owner_email, metadata, created_at, updated_at)
 SELECT id, name, plan, region, owner, metadata::jsonb, created::timestamptz, created::timestamptz FROM (VALUES
   ('acme', 'Acme GmbH', 'growth', 'eu-west-1', 'ana@acme.example', '{"crm": "C-1042", "seats": 120}',
-   '2024-03-01T09:00Z'),
-  ('globex', 'Globex Corporation', 'pro', 'us-east-1', 'hank@globex.example', '{}', '2025-01-15T09:00Z'),
-  ('initech', 'Initech', 'trial', 'eu-west-1', NULL, '{}', '2026-11-20T09:00Z'),
+   '2023-03-01T09:00Z'),
+  ('globex', 'Globex Corporation', 'pro', 'us-east-1', 'hank@globex.example', '{}', '2024-01-15T09:00Z'),
+  ('initech', 'Initech', 'trial', 'eu-west-1', NULL, '{}', '2025-11-20T09:00Z'),
   ('umbrella', 'Umbrella', 'enterprise', 'ap-south-1', 'spencer@umbrella.example', '{}', '2023-06-30T09:00Z'),
-  ('soylent', 'Soylent Green 株式会社', 'growth', 'us-east-1', 'sol@soylent.example', '{}', '2026-05-01T09:00Z')
+  ('soylent', 'Soylent Green 株式会社', 'growth', 'us-east-1', 'sol@soylent.example', '{}', '2025-05-01T09:00Z')
 ) AS t(id, name, plan, region, owner, metadata, created);
 UPDATE wf.tenants SET created_at = '2023-01-01T00:00Z', updated_at = '2023-01-01T00:00Z' WHERE id = 'default';
-UPDATE wf.tenant_activity a SET per_minute = v.rate, error_share = v.errors, p95_ms = v.p95, until = '2026-11-21T11:59Z'
+UPDATE wf.tenant_activity a SET per_minute = v.rate, error_share = v.errors, p95_ms = v.p95, until = '2025-11-21T11:59Z'
 FROM (VALUES ('acme', 1204, 0.0041, 212), ('globex', 87.5, 0.031, 1240), ('umbrella', 4.2, 0.12, 88)
 ) AS v(id, rate, errors, p95) WHERE v.id = a.tenant_id;
 SELECT wf.begin_change('tenants.suspend', 'three chargebacks', 'r-1');
-UPDATE wf.tenants SET status = 'suspended', suspended_at = '2026-11-21T09:00Z', suspension_reason = 'three chargebacks'
+UPDATE wf.tenants SET status = 'suspended', suspended_at = '2025-11-21T09:00Z', suspension_reason = 'three chargebacks'
 WHERE id = 'globex';
 INSERT INTO wf.projects (tenant_id, id, name, created_at) VALUES
-  ('acme', 'web', 'Storefront', '2025-02-01T09:00Z'), ('acme', 'api', 'Partner API', '2026-10-01T09:00Z');
+  ('acme', 'web', 'Storefront', '2024-02-01T09:00Z'), ('acme', 'api', 'Partner API', '2025-10-01T09:00Z');
 INSERT INTO wf.request_hours (tenant_id, route, hour, n, errors_4xx, errors_5xx, buckets, counts)
 SELECT 'acme', '/orders', hour, 40000 + 30000 * abs(extract(hour FROM hour)::int - 12) / 12, 0,
        CASE WHEN extract(hour FROM hour) = 3 THEN 9000 ELSE 200 END, '{}', '{}'
-FROM generate_series('2026-11-19T12:00Z'::timestamptz, '2026-11-21T11:00Z', '1 hour') hour;
+FROM generate_series('2025-11-19T12:00Z'::timestamptz, '2025-11-21T11:00Z', '1 hour') hour;
 INSERT INTO wf.runs (operation, reason, actor, state, per_second, breaker_share, created_at) VALUES
-  ('tenants.suspend', 'spring clean', 'ana', 'done', 10, 0.2, '2026-11-20T12:00Z'),
-  ('tenants.edit', 'new plan names', 'ben', 'paused', 10, 0.2, '2026-11-21T11:00Z');
+  ('tenants.suspend', 'spring clean', 'ana', 'done', 10, 0.2, '2025-11-20T12:00Z'),
+  ('tenants.edit', 'new plan names', 'ben', 'paused', 10, 0.2, '2025-11-21T11:00Z');
 UPDATE wf.runs SET why = '3 of the canary of 10 refused' WHERE state = 'paused';
 INSERT INTO wf.run_items (run_id, ordinal, thing, subject, state, code, words)
 SELECT id, n, 'tenant-' || n, '{}', CASE WHEN n < 4 THEN 'refused' WHEN state = 'done' OR n < 9 THEN 'done'
@@ -62,7 +62,7 @@ UPDATE wf.run_progress p SET (done, refused, waiting) = (
          count(*) FILTER (WHERE state = 'waiting') FROM wf.run_items i WHERE i.run_id = p.run_id);
 ALTER TABLE wf.audit DISABLE TRIGGER append_only;
 UPDATE wf.audit SET actor = CASE WHEN out_of_band THEN 'wf_owner' ELSE 'ana' END,
-  at = timestamptz '2026-11-21T11:59:30Z' - make_interval(mins => (7 * (30 - seq))::int);
+  at = timestamptz '2025-11-21T11:59:30Z' - make_interval(mins => (7 * (30 - seq))::int);
 ALTER TABLE wf.audit ENABLE TRIGGER append_only;
 """
 
