@@ -24,7 +24,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.content import Content
 from textual.geometry import Region
-from textual.screen import ModalScreen
+from textual.screen import UPDATE_PERIOD, ModalScreen
 from textual.strip import Strip
 from textual.style import Style as ContentStyle
 from textual.widget import Widget
@@ -48,6 +48,8 @@ from screens.widgets.life import TerminalLife
 
 NAMES = ["acme", "日本語テスト", "café", "müller", "🚀 rocket", "tab", "한국어", "x" * 30, "ok ✓", "плюс"]
 JOINED = "👩‍👩‍👧"
+ROUNDS = 3
+"""So often, a frame apart, nothing waits to be painted before a test is told so."""
 
 
 class Table(Widget, can_focus=True):
@@ -201,16 +203,17 @@ class Program(shadow.ShadowDisplay, LastWall, TerminalLife):
 
     def action_sync(self) -> None:
         self.syncs += 1
-        number = self.syncs
+        self._answer(self.syncs, ROUNDS)
 
-        def answer(rounds: int) -> None:
-            if rounds:
-                self.call_after_refresh(answer, rounds - 1)
-            elif self._driver is not None:
-                self._driver.write(f"\x1b]777;sync {number}\x07")
-                self._driver.flush()
-
-        answer(3)
+    def _answer(self, number: int, rounds: int) -> None:
+        """Not by `call_after_refresh`: a dialog that comes just then pauses the screen that would call back."""
+        if rounds:
+            top = self.screen
+            waits = top._layout_required or top._scroll_required or top._repaint_required or top._dirty_widgets
+            self.set_timer(UPDATE_PERIOD, lambda: self._answer(number, ROUNDS if waits else rounds - 1))
+        elif self._driver is not None:
+            self._driver.write(f"\x1b]777;sync {number}\x07")
+            self._driver.flush()
 
     def action_dialog(self) -> None:
         self.push_screen(Dialog())
