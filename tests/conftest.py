@@ -12,12 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.postgres import Database, Server, running_server
 
 # Outside of the tests these change what the program draws, where it connects, and whose data it touches.
 UNSET = ("NO_COLOR", "FORCE_COLOR", "COLORTERM", "TEXTUAL", "TEXTUAL_THEME", "SSH_CONNECTION", "LC_ALL", "LC_TIME")
 _numbers = itertools.count(1)
+settings.register_profile("unhurried", deadline=None)  # how long an example takes depends on who else is at work
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")
