@@ -78,5 +78,6 @@ def sparkline(values: Sequence[float | None], width: int) -> str:
     tops = [max((v for v in group if v is not None and math.isfinite(v)), default=None) for group in groups]
     there = [top for top in tops if top is not None]
     low, high = min([0.0, *there]), max([0.0, *there])
-    scale = (len(BLOCKS) - 1) / (high - low) if high > low else 0
-    return "".join(" " if top is None else BLOCKS[round((top - low) * scale)] for top in tops).rjust(width)
+    span = high / 2 - low / 2  # halves: the difference of two floats may be none
+    steps = [None if top is None else (top / 2 - low / 2) / span if span else 0.0 for top in tops]
+    return "".join(" " if step is None else BLOCKS[round(step * (len(BLOCKS) - 1))] for step in steps).rjust(width)

@@ -53,6 +53,12 @@ def test_a_sparkline_shows_zero_as_the_least_and_the_unknown_as_a_blank():
     assert sparkline([1], 0) == ""
 
 
+def test_a_sparkline_of_the_least_and_the_greatest_floats():
+    assert sparkline([0.0, 2.2250738585e-313], 2) == "▁█"
+    assert sparkline([-1.7e308, 0.0, 1.7e308], 3) == "▁▅█"
+    assert sparkline([5e-324], 1) == "▁"
+
+
 def test_a_long_sparkline_keeps_its_peaks_and_its_newest_cell():
     values = [1.0] * 100
     values[37] = 9.0
