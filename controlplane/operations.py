@@ -28,13 +28,15 @@ if TYPE_CHECKING:
 
 
 class Request(BaseModel):
-    """What an operation asks for. `subject` names the fields that say which thing it is done to.
+    """What an operation asks for. `subject` names the fields that say which thing it is done to; `makes` those of
+    them that name a thing that is not there yet.
 
     `personal` names those with personal data: they are not kept beyond the change and the guarded trail.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
     subject: ClassVar[tuple[str, ...]] = ("id",)
+    makes: ClassVar[tuple[str, ...]] = ()
     personal: ClassVar[tuple[str, ...]] = ()
 
     @property

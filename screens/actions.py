@@ -52,7 +52,9 @@ async def carry_out(app: App[None], session: Session, operation: Operation[Any],
             if answers is None:
                 return None
             fields, reason = answers
-        return await _ask_and_run(app, session, operation, fields, reason, target.label)
+        made = "/".join(str(fields.get(name, "")) for name in operation.request.subject)
+        label = made if operation.request.makes else target.label
+        return await _ask_and_run(app, session, operation, fields, reason, label)
     except Refusal as refusal:
         return Done(str(refusal), "bad")
 
@@ -86,14 +88,16 @@ async def _ask_and_run(
 
 
 def _given(operation: Operation[Any], target: Target) -> dict[str, Any]:
-    given = {name: value for name, value in target.subject.items() if name in operation.request.subject}
+    """What the row under the cursor says; the name of what is still to be made is not among it."""
+    known = set(operation.request.subject) - set(operation.request.makes)
+    given = {name: value for name, value in target.subject.items() if name in known}
     if "version" in operation.request.model_fields and target.version is not None:
         given["version"] = target.version
     return given
 
 
 def _title(operation: Operation[Any], target: Target) -> str:
-    return f"{operation.verb} {target.label}".strip()
+    return operation.verb if operation.request.makes else f"{operation.verb} {target.label}".strip()
 
 
 def _question(

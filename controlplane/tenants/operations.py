@@ -72,6 +72,7 @@ class TenantFacts(Request):
 
 
 class TenantCreate(TenantFacts):
+    makes = ("id",)
     id: Id
     name: Annotated[str, Field(default="", max_length=200, description="the display name; the id when left out")]
 

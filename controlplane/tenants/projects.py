@@ -27,6 +27,7 @@ class OneProject(Request):
 
 class ProjectCreate(Request):
     subject = ("tenant_id", "id")
+    makes = ("id",)
     tenant_id: Id
     id: Id
     name: str = ""

@@ -1,7 +1,7 @@
 import psycopg
 
 from tests.postgres import Database
-from tests.screens.console import console, quiet, text, until
+from tests.screens.console import console, quiet, text, type_in, until
 
 
 def fill(database: Database) -> None:
@@ -81,3 +81,32 @@ async def test_every_order_has_a_letter_of_its_own(database: Database) -> None:
             "q": "req",
             "9": "p95",
         }
+
+
+async def test_a_n_creates_another_tenant_whatever_row_the_cursor_is_on(database: Database) -> None:
+    fill(database)
+    async with console(database) as (_, pilot):
+        await until(pilot, lambda: "Acme" in text(pilot))
+        await pilot.press("a")
+        await until(pilot, lambda: "suspend" in text(pilot))
+        await pilot.press("n")
+        await until(pilot, lambda: "id *" in text(pilot))
+        await type_in(pilot, "newone")
+        await pilot.press(*["enter"] * 7)  # through the fields that may stay empty
+        await until(pilot, lambda: "create newone · audit" in text(pilot))
+
+
+async def test_a_n_creates_another_project_of_the_tenant_under_the_cursor(database: Database) -> None:
+    fill(database)
+    with psycopg.connect(database.owner) as connection:
+        connection.execute("INSERT INTO wf.projects (tenant_id, id, name) VALUES ('acme', 'web', 'Web')")
+    async with console(database) as (app, pilot):
+        app.run_command("projects")
+        await until(pilot, lambda: "Web" in text(pilot))
+        await pilot.press("a")
+        await until(pilot, lambda: "archive" in text(pilot))
+        await pilot.press("n")
+        await until(pilot, lambda: "id *" in text(pilot))
+        await type_in(pilot, "api")
+        await pilot.press("enter", "enter")
+        await until(pilot, lambda: "create acme/api · audit" in text(pilot))
