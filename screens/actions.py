@@ -52,8 +52,7 @@ async def carry_out(app: App[None], session: Session, operation: Operation[Any],
             if answers is None:
                 return None
             fields, reason = answers
-        made = "/".join(str(fields.get(name, "")) for name in operation.request.subject)
-        label = made if operation.request.makes else target.label
+        label = operation.parse(fields).thing if operation.request.makes else target.label
         return await _ask_and_run(app, session, operation, fields, reason, label)
     except Refusal as refusal:
         return Done(str(refusal), "bad")

@@ -1,4 +1,5 @@
 import psycopg
+from textual.pilot import Pilot
 
 from tests.postgres import Database
 from tests.screens.console import console, quiet, text, type_in, until
@@ -83,15 +84,19 @@ async def test_every_order_has_a_letter_of_its_own(database: Database) -> None:
         }
 
 
+async def begin_to_create(pilot: Pilot[None], name: str) -> None:
+    await pilot.press("a")
+    await until(pilot, lambda: "another display name" in text(pilot))
+    await pilot.press("n")
+    await until(pilot, lambda: "id *" in text(pilot))
+    await type_in(pilot, name)
+
+
 async def test_a_n_creates_another_tenant_whatever_row_the_cursor_is_on(database: Database) -> None:
     fill(database)
     async with console(database) as (_, pilot):
         await until(pilot, lambda: "Acme" in text(pilot))
-        await pilot.press("a")
-        await until(pilot, lambda: "suspend" in text(pilot))
-        await pilot.press("n")
-        await until(pilot, lambda: "id *" in text(pilot))
-        await type_in(pilot, "newone")
+        await begin_to_create(pilot, "newone")
         await pilot.press(*["enter"] * 7)  # through the fields that may stay empty
         await until(pilot, lambda: "create newone · audit" in text(pilot))
 
@@ -103,10 +108,6 @@ async def test_a_n_creates_another_project_of_the_tenant_under_the_cursor(databa
     async with console(database) as (app, pilot):
         app.run_command("projects")
         await until(pilot, lambda: "Web" in text(pilot))
-        await pilot.press("a")
-        await until(pilot, lambda: "archive" in text(pilot))
-        await pilot.press("n")
-        await until(pilot, lambda: "id *" in text(pilot))
-        await type_in(pilot, "api")
+        await begin_to_create(pilot, "api")
         await pilot.press("enter", "enter")
         await until(pilot, lambda: "create acme/api · audit" in text(pilot))

@@ -123,7 +123,7 @@ async def test_accessible_reads_the_row_out_and_puts_the_terminals_cursor_on_it(
         say = area.say
         monkeypatch.setattr(area, "say", lambda done: (said.append(done.words), say(done)))
         await pilot.press("G")
-        await until(pilot, lambda: any(words.startswith("tenant zed; name Zed; status ") for words in said))
+        await until(pilot, lambda: any(words.startswith("tenant zed; name Zed; status ● active") for words in said))
         line = next(n for n, line in enumerate(text(pilot).splitlines()) if " zed " in line)
         assert app.cursor_position == (0, line)
         with psycopg.connect(database.owner) as connection:
