@@ -16,7 +16,7 @@ GRANT USAGE ON SCHEMA wf_data TO wf_service;
 
 CREATE TABLE wf.api_keys (
   id             text COLLATE "C" PRIMARY KEY CONSTRAINT key_id_format CHECK (id ~ '^key_[0-9A-HJKMNP-TV-Z]{26}$'),
-  tenant_id      text COLLATE "C" NOT NULL REFERENCES wf.tenants,
+  tenant_id      text COLLATE "C" NOT NULL CONSTRAINT key_tenant REFERENCES wf.tenants,
   project_id     text COLLATE "C",
   env            text NOT NULL CONSTRAINT key_env CHECK (env IN ('live', 'test')),
   display        text NOT NULL CONSTRAINT key_display_length CHECK (char_length(display) BETWEEN 1 AND 64),
@@ -43,7 +43,8 @@ CREATE TABLE wf.api_keys (
 );
 CREATE UNIQUE INDEX key_hash_taken ON wf.api_keys (hash);
 CREATE UNIQUE INDEX key_rotated_once ON wf.api_keys (rotated_from) WHERE rotated_from IS NOT NULL;
-CREATE INDEX api_keys_of_tenant ON wf.api_keys (tenant_id, id);
+CREATE UNIQUE INDEX api_keys_of_tenant ON wf.api_keys (tenant_id, id);  -- unique, so that a leak can refer to both
+CREATE INDEX api_keys_rotated ON wf.api_keys (tenant_id, rotated_at) WHERE rotated_at IS NOT NULL;
 CREATE INDEX api_keys_of_project ON wf.api_keys (tenant_id, project_id) WHERE project_id IS NOT NULL;
 CREATE INDEX api_keys_by_created ON wf.api_keys (created_at, id);
 CREATE INDEX api_keys_by_expiry ON wf.api_keys ((coalesce(expires_at, 'infinity')), id);
@@ -117,6 +118,12 @@ CREATE TABLE wf.key_uses (
   last_address inet
 ) WITH (fillfactor = 70);
 
+-- Where calls come from is for those who help a customer.
+CREATE FUNCTION wf.sees_addresses() RETURNS boolean LANGUAGE sql STABLE AS $$
+  SELECT pg_has_role(session_user, 'wf_support', 'MEMBER')
+$$;
+GRANT EXECUTE ON FUNCTION wf.sees_addresses TO wf_viewer;
+
 -- What people read: no hash, owners masked as those of tenants are.
 CREATE VIEW wf.key_list AS
 SELECT k.id, k.tenant_id, k.project_id, k.env, k.display, k.label,
@@ -126,7 +133,8 @@ SELECT k.id, k.tenant_id, k.project_id, k.env, k.display, k.label,
        k.version, k.created_at, k.updated_at, k.created_by, k.search,
        (SELECT s.id FROM wf.api_keys s WHERE s.rotated_from = k.id) AS rotated_to,
        wf.key_state(k.revoked_at, k.disabled_at, k.expires_at, k.grace_until, now()) AS state,
-       u.last_used_at, u.last_address::text AS last_address
+       u.last_used_at,
+       CASE WHEN (SELECT wf.sees_addresses()) THEN host(u.last_address) END AS last_address
 FROM wf.api_keys k LEFT JOIN wf.key_uses u ON u.key_id = k.id;
 GRANT SELECT ON wf.key_list TO wf_viewer;
 
@@ -155,6 +163,64 @@ GRANT SELECT (tenant_id, project_id, route, method, status, latency_ms, key_pref
 GRANT SELECT (address) ON wf.requests TO wf_support;
 GRANT USAGE ON SCHEMA wf TO wf_service;
 GRANT INSERT ON wf.requests TO wf_service;
+
+-- Who calls with a key: by address and route, the most first, at most 200 of these; `whole` says whether the newest
+-- 500,000 calls were all there are. Without support's rights the addresses are not told apart.
+CREATE FUNCTION wf.key_calls(key text, since timestamptz)
+RETURNS TABLE (address text, route text, calls bigint, first_at timestamptz, last_at timestamptz, whole boolean)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+  WITH newest AS MATERIALIZED (
+    SELECT CASE WHEN (SELECT wf.sees_addresses()) THEN host(r.address) END AS address, r.route, r.at
+    FROM wf.requests r WHERE r.key_id = key_calls.key AND r.at >= key_calls.since ORDER BY r.at DESC LIMIT 500001)
+  SELECT n.address, n.route, count(*), min(n.at), max(n.at), (SELECT count(*) <= 500000 FROM newest)
+  FROM newest n GROUP BY n.address, n.route ORDER BY count(*) DESC, n.address, n.route LIMIT 200
+$$;
+GRANT EXECUTE ON FUNCTION wf.key_calls TO wf_viewer;
+
+-- Keys in their grace, each with its successor, and who still uses which. A count is unknown (NULL) when no call of
+-- either key is stored since the rotation, or when the old key was used and none of its calls is stored: 0 is said
+-- only where calls name their keys.
+CREATE VIEW wf.key_rotations AS
+SELECT k.id, k.tenant_id, k.env, k.display, k.label, k.rotated_at, k.grace_until, s.id AS successor_id,
+       s.display AS successor_display,
+       CASE WHEN o.n > 0 OR (n.n > 0 AND (u.last_used_at < k.rotated_at) IS NOT FALSE) THEN o.n END AS old_calls,
+       CASE WHEN n.n > 0 OR (o.n > 0 AND (v.last_used_at < k.rotated_at) IS NOT FALSE) THEN n.n END AS new_calls,
+       greatest(l.at, CASE WHEN u.last_used_at >= k.rotated_at THEN u.last_used_at END) AS old_last_at,
+       CASE WHEN (SELECT wf.sees_addresses()) THEN
+         CASE WHEN u.last_used_at >= k.rotated_at AND (u.last_used_at >= l.at) IS NOT FALSE THEN host(u.last_address)
+              ELSE host(l.address) END END AS old_last_address,
+       k.version, k.search
+FROM wf.api_keys k
+LEFT JOIN wf.api_keys s ON s.rotated_from = k.id
+LEFT JOIN wf.key_uses u ON u.key_id = k.id
+LEFT JOIN wf.key_uses v ON v.key_id = s.id
+LEFT JOIN LATERAL (SELECT count(*) AS n FROM wf.requests r WHERE r.key_id = k.id AND r.at >= k.rotated_at) o ON true
+LEFT JOIN LATERAL (SELECT count(*) AS n FROM wf.requests r WHERE r.key_id = s.id AND r.at >= k.rotated_at) n ON true
+LEFT JOIN LATERAL (SELECT r.at, r.address FROM wf.requests r WHERE r.key_id = k.id AND r.at >= k.rotated_at
+                   ORDER BY r.at DESC LIMIT 1) l ON true
+WHERE k.grace_until > now()
+  AND wf.key_state(k.revoked_at, k.disabled_at, k.expires_at, k.grace_until, now()) = 'rotating';
+GRANT SELECT ON wf.key_rotations TO wf_viewer;
+
+-- Keys that leaked, with what an incident needs: who called with it in the 30 days before. The calls hold addresses,
+-- so they stand beside the trail as personal values do, and an erasure takes them away.
+CREATE TABLE wf.key_leaks (
+  id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  tenant_id    text COLLATE "C" NOT NULL,
+  key_id       text COLLATE "C" NOT NULL,
+  successor_id text COLLATE "C",
+  reason       text NOT NULL CONSTRAINT leak_reason CHECK (char_length(reason) BETWEEN 1 AND 2000),
+  calls        jsonb NOT NULL DEFAULT '{}' CONSTRAINT leak_calls CHECK (jsonb_typeof(calls) = 'object'),
+  at           timestamptz NOT NULL DEFAULT now(),
+  actor        text NOT NULL DEFAULT session_user,
+  CONSTRAINT leak_key FOREIGN KEY (tenant_id, key_id) REFERENCES wf.api_keys (tenant_id, id),
+  CONSTRAINT leak_successor FOREIGN KEY (tenant_id, successor_id) REFERENCES wf.api_keys (tenant_id, id)
+);
+CREATE INDEX key_leaks_of_key ON wf.key_leaks (tenant_id, key_id);
+GRANT SELECT (id, tenant_id, key_id, successor_id, reason, at, actor) ON wf.key_leaks TO wf_viewer;
+GRANT SELECT (calls) ON wf.key_leaks TO wf_support;
+GRANT INSERT (tenant_id, key_id, successor_id, reason, calls) ON wf.key_leaks TO wf_operator;
+SELECT wf.audited('wf.key_leaks', 'leaks', 'id', 'tenant_id', 'calls');
 
 -- News for the services' caches: what may not be answered from memory any more. The numbers come from a counter row
 -- of the writing transaction, so a reader that asks for all after 41 misses none. NOTIFY is only a hint.
@@ -194,4 +260,4 @@ CREATE TRIGGER tell_services AFTER UPDATE ON wf.tenants FOR EACH ROW
 CREATE TRIGGER tell_services AFTER UPDATE ON wf.projects FOR EACH ROW
   WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION wf.tell_services();
 
-INSERT INTO wf.tenant_tables VALUES ('wf.key_uses', 6), ('wf.key_news', 7), ('wf.api_keys', 8);
+INSERT INTO wf.tenant_tables VALUES ('wf.key_leaks', 4), ('wf.key_uses', 6), ('wf.key_news', 7), ('wf.api_keys', 8);
