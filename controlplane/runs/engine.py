@@ -118,7 +118,7 @@ async def drive(
     authorise(plane, operation)
     if run.state != "running":
         return run
-    check_kept(operation, keep)
+    check_kept(operation, keep is not None)
     driver = _Driver(plane, operation, clock or rules.RealClock(), on_progress, keep)
     run = await driver.hold(run_id)
     try:
@@ -128,9 +128,9 @@ async def drive(
     return await plane.runs.get(run_id)
 
 
-def check_kept(operation: Operation[Any], keep: Keep | None) -> None:
+def check_kept(operation: Operation[Any], kept: bool) -> None:
     """Many secrets are never shown: they need a place. Raises Usage `secrets_to_needed`."""
-    if operation.makes_secret and keep is None:
+    if operation.makes_secret and not kept:
         raise Usage(
             "secrets_to_needed",
             f"{operation.name} makes a secret for each of many keys: they go to a file for you alone.",
