@@ -67,7 +67,7 @@ async def create(change: Change, request: KeyCreate) -> Made:
     undo_request=of_row,
 )
 async def register(change: Change, request: KeyRegister) -> Key:
-    """Take a key of another system over by its hash: nobody needs to change it."""
+    """Take over a key of another system by its hash."""
     columns = _given(change, request) | {"display": request.display, "hash": bytes.fromhex(request.sha256)}
     return await change.keys.create({"id": secret.new_id(change.now)} | columns)
 
@@ -99,7 +99,7 @@ async def _made(change: Change, columns: Record) -> Made:
     fits=rules.check_not_revoked,
 )
 async def edit(change: Change, request: KeyEdit) -> Key:
-    """Change a key's label, owner, scopes, addresses, expiry or spend cap."""
+    """Change a key's label, owner, rights, expiry or spend cap."""
     key = await change.keys.lock(request.id)
     rules.check_not_revoked(key, change.now)
     check_version(key, request.version)
@@ -119,7 +119,7 @@ async def edit(change: Change, request: KeyEdit) -> Key:
     makes_secret=True,
 )
 async def rotate(change: Change, request: KeyRotate) -> Made:
-    """Give a key a successor with the same rights; the old one stays good for a grace."""
+    """Give a key a successor; the old one is good for a grace."""
     key = await change.keys.lock(request.id)
     rules.check_rotate(key, change.now)
     check_version(key, request.version)
@@ -222,7 +222,7 @@ async def revoke(change: Change, request: OneKey) -> Key:
     makes_secret=True,
 )
 async def leak(change: Change, request: OneKey) -> Made:
-    """Answer a leak: disable the key, give it a successor, keep who called with it for the incident."""
+    """Answer a leak: disable it, give it a successor, keep its calls."""
     key = await change.keys.lock(request.id)
     rules.check_leak(key, change.now)
     check_version(key, request.version)
