@@ -119,17 +119,17 @@ class Keys(PagedList[Key]):
             return await cursor.fetchall()
 
 
-# Every live key with its verdict. Whether a tenant rotated is asked of all tenants at once.
+# Every live key with its verdict. Whether a tenant rotated is asked of all tenants at once. What is live is state
+# active, said so that the planner can tell how many are: then it reads the oldest first, and stops at the page's end.
 _JUDGED = """(
-  WITH rotated AS MATERIALIZED (
-    SELECT DISTINCT tenant_id FROM wf.key_list WHERE rotated_at >= now() - interval '{window} seconds'
-  )
   SELECT k.id, k.tenant_id, k.env, k.display, k.label, k.created_at, k.last_used_at, k.expires_at, k.version, k.search,
          CASE WHEN k.created_at <= now() - interval '{max_age} seconds' THEN 'stale'
               WHEN k.created_at <= now() - interval '{warn} seconds' THEN 'warn' ELSE 'fresh' END AS level,
-         r.tenant_id IS NULL AND t.created_at <= now() - interval '{window} seconds' AS unrotated
-  FROM wf.key_list k JOIN wf.tenant_list t ON t.id = k.tenant_id LEFT JOIN rotated r ON r.tenant_id = k.tenant_id
-  WHERE k.state = 'active' AND t.status IN ('active', 'suspended')
+         t.created_at <= now() - interval '{window} seconds' AND k.tenant_id NOT IN
+           (SELECT tenant_id FROM wf.key_list WHERE rotated_at >= now() - interval '{window} seconds') AS unrotated
+  FROM wf.key_list k JOIN wf.tenant_list t ON t.id = k.tenant_id
+  WHERE (k.revoked_at IS NULL OR k.revoked_at > now()) AND (k.disabled_at IS NULL OR k.disabled_at > now())
+    AND (k.expires_at IS NULL OR k.expires_at > now()) AND k.grace_until IS NULL AND t.status IN ('active', 'suspended')
 ) AS judged"""
 
 

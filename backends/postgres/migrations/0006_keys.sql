@@ -50,6 +50,8 @@ CREATE INDEX api_keys_by_created ON wf.api_keys (created_at, id);
 CREATE INDEX api_keys_by_expiry ON wf.api_keys ((coalesce(expires_at, 'infinity')), id);
 CREATE INDEX api_keys_in_grace ON wf.api_keys (grace_until) WHERE grace_until IS NOT NULL;
 CREATE INDEX api_keys_search ON wf.api_keys USING gin (wf.trigrams(search));
+CREATE INDEX api_keys_id_folded ON wf.api_keys (lower(id COLLATE "default"));
+CREATE INDEX api_keys_tenant_folded ON wf.api_keys (lower(tenant_id COLLATE "default"));
 CREATE INDEX api_keys_display_folded ON wf.api_keys (lower(display COLLATE "default"));
 
 -- Revoked before disabled before expired: what is worst is said. A rotated key is good until its grace ends.
