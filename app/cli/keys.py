@@ -151,13 +151,16 @@ async def show_key(key_id: str, /, *, asked: Reading = READING) -> None:
         key = await home.keys.get(key_id)
         chain = await home.keys.chain(key_id)
         calls = await home.keys.calls(key_id, await home.now() - USES)
+        leaks = await home.keys.leaks(key_id)
     if asked.json:
-        more = {"chain": [each.id for each in chain], "calls": [dataclasses.asdict(each) for each in calls]}
-        document({"item": dataclasses.asdict(key) | more})
+        more = {"calls": [dataclasses.asdict(each) for each in calls], "leaks": [dataclasses.asdict(e) for e in leaks]}
+        document({"item": dataclasses.asdict(key) | {"chain": [each.id for each in chain]} | more})
         return
     from controlplane.previews import value_words
 
     facts((name, value_words(value)) for name, value in dataclasses.asdict(key).items())
+    for leak in leaks:
+        say(clean(f"leak {leak.id}: {leak.at:%Y-%m-%d %H:%M} UTC by {leak.actor}: {leak.reason}"))
     if len(chain) > 1:
         say("rotations, oldest first:")
         for each in chain:

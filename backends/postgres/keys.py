@@ -15,7 +15,8 @@ from psycopg.types.json import Jsonb
 from backends.postgres.filtering import Column
 from backends.postgres.paging import ListShape, Order, PagedList
 from controlplane.errors import NotFound
-from controlplane.keys.model import Key, KeyCalls, Rotation, StaleCounts, StaleKey, StalePolicy
+from controlplane.keys.model import Key, KeyCalls, KeyLeak, Rotation, StaleCounts, StaleKey, StalePolicy
+from controlplane.roles import allows
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home
@@ -116,6 +117,14 @@ class Keys(PagedList[Key]):
     async def calls(self, key_id: str, since: datetime) -> Sequence[KeyCalls]:
         async with self.home.connection() as connection, connection.cursor(row_factory=class_row(KeyCalls)) as cursor:
             await cursor.execute("SELECT * FROM wf.key_calls(%s, %s)", [key_id, since])
+            return await cursor.fetchall()
+
+    async def leaks(self, key_id: str) -> Sequence[KeyLeak]:
+        """The column of calls is named only for those who may read it: the home refuses the others the whole."""
+        calls = "calls" if allows(self.home.actor.role, "support") else "NULL::jsonb AS calls"
+        statement = f"SELECT id, key_id, successor_id, reason, at, actor, {calls} FROM wf.key_leaks WHERE key_id = %s"
+        async with self.home.connection() as connection, connection.cursor(row_factory=class_row(KeyLeak)) as cursor:
+            await cursor.execute((statement + " ORDER BY id").encode(), [key_id])
             return await cursor.fetchall()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from controlplane.errors import Usage
 from controlplane.filters import Field
@@ -149,6 +149,21 @@ class KeyCalls:
     whole: bool
 
 
+@dataclass(frozen=True, slots=True)
+class KeyLeak:
+    """What an incident needs of a key that leaked. `calls`: of the 30 days before, by address and route; None: not for
+    you to see.
+    """
+
+    id: int
+    key_id: str
+    successor_id: str | None
+    reason: str
+    at: datetime
+    actor: str
+    calls: dict[str, Any] | None
+
+
 KEY_FIELDS = (
     Field("id"),
     Field("tenant"),
@@ -216,3 +231,5 @@ class KeyDirectory(Listing[Key], Protocol):
     async def calls(self, key_id: str, since: datetime) -> Sequence[KeyCalls]:
         """Who called with it, the most first."""
         ...
+
+    async def leaks(self, key_id: str) -> Sequence[KeyLeak]: ...

@@ -16,7 +16,7 @@ from textual.widget import Widget
 from controlplane.audit import AuditRow, as_record
 from controlplane.errors import NotFound, Refusal
 from controlplane.filters import Term
-from controlplane.keys.model import Key, KeyCalls
+from controlplane.keys.model import Key, KeyCalls, KeyLeak
 from controlplane.listing import Query
 from controlplane.moments import count, relative
 from controlplane.text import UNKNOWN, fit
@@ -93,13 +93,14 @@ class KeyScreen(AreaScreen):
         try:
             self.key = await plane.keys.get(self.key_id)
             chain = await plane.keys.chain(self.key_id)
+            leaks = await plane.keys.leaks(self.key_id)
         except NotFound as missing:
             self.key = None
             self.query_one("#facts", Lines).show([(missing.message, "bad"), missing.hint])
             return
         except Refusal:
             return  # the header says that the link is down; what was read stays
-        self.query_one("#facts", Lines).show(facts(self.key, chain, self.session))
+        self.query_one("#facts", Lines).show(facts(self.key, chain, leaks, self.session))
         await self.query_one("#timeline", WindowTable).refresh_rows()
         self._read_calls()
 
@@ -193,13 +194,14 @@ class Panes(Container):
         yield WindowTable(audit_columns(self.session), empty="Nothing was done to it yet.", id="timeline")
 
 
-def facts(key: Key, chain: Sequence[Key], session: Session) -> list[Line]:
+def facts(key: Key, chain: Sequence[Key], leaks: Sequence[KeyLeak], session: Session) -> list[Line]:
     """What there is to know of a key, in reading order; what is unknown is said so."""
     now = session.clock()
     glyph, word, tone = STATE.get(key.state, ("?", "unknown", "warn"))
     lines: list[Line] = [(key.label or key.display, "title"), (f"{glyph} {word}", tone)]
     if key.revoked_at:
         lines.append((f"  {relative(key.revoked_at, now)}: {key.revoked_reason}", "bad"))
+    lines += [(f"  leaked {relative(leak.at, now)}: {leak.reason} ({leak.actor})", "bad") for leak in leaks]
     if key.grace_until:
         lines.append((f"  good until {key.grace_until:%Y-%m-%d %H:%M} UTC ({relative(key.grace_until, now)})", "warn"))
     used = relative(key.last_used_at, now)

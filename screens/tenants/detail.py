@@ -43,7 +43,15 @@ class TenantScreen(AreaScreen):
 
     noun = "tenants"
     means = "One tenant: its facts, all that was done to it, its traffic of the last 48 hours of data, its projects."
-    hints = (("tab", "next pane"), ("a", "act"), ("d", "describe"), ("w", "why"), ("esc", "back"), ("?", "help"))
+    hints = (
+        ("tab", "next pane"),
+        ("a", "act"),
+        ("K", "keys"),
+        ("d", "describe"),
+        ("w", "why"),
+        ("esc", "back"),
+        ("?", "help"),
+    )
 
     DEFAULT_CSS = """
     TenantScreen #facts { padding: 0 1; }
@@ -57,6 +65,7 @@ class TenantScreen(AreaScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "pane(1)", "next pane", show=False, id="tenant.next_pane"),
         Binding("shift+tab", "pane(-1)", "pane before", show=False, id="tenant.previous_pane"),
+        Binding("K", "api_keys", "its API keys", show=False, id="tenant.api_keys"),
     ]
 
     def __init__(self, tenant_id: str) -> None:
@@ -142,6 +151,9 @@ class TenantScreen(AreaScreen):
 
     def focus_body(self) -> None:
         self._choose(self.chosen)
+
+    def action_api_keys(self) -> None:
+        self.desk.go("keys", f"tenant:{self.tenant_id}")
 
     # What is under the cursor
 

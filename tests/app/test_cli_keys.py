@@ -56,6 +56,9 @@ def test_keys_are_listed_shown_and_found(acme: Cli) -> None:
     [rotation] = acme.done("keys", "rotations")["items"]
     assert rotation["successor_id"] == new and rotation["old_calls"] is None and rotation["late"] is False
     assert "–" in acme("keys", "rotations").out.splitlines()[1]
+    acme.done("keys", "leak", new, "--reason", "in a paste", "--yes")
+    assert [leak["reason"] for leak in acme.done("keys", "show", new)["item"]["leaks"]] == ["in a paste"]
+    assert "in a paste" in acme("keys", "show", new).out
     assert acme("keys", "show", "key_none").code == 4
 
 

@@ -272,6 +272,10 @@ async def test_a_leak_is_answered_in_one_change(database: Database, home: Home) 
         1, "in a public repository", "t_operator", 5, True,
     )  # fmt: skip
     assert [(use["address"], use["calls"]) for use in calls["by"]] == [("192.0.2.7", 3), ("198.51.100.4", 2)]
+    [leak] = await home.keys.leaks(key)
+    assert leak.id == leaked.result["leak"] and leak.calls == calls
+    async with opened(database.login("viewer")) as viewer:
+        assert [leak.calls for leak in await viewer.keys.leaks(key)] == [None]
     await do(home, "keys.enable", id=key)
     assert (await home.keys.get(key)).state == "expired", "enabling it by mistake brings it back no more"
     [(trail,)] = asked(database.owner, "SELECT string_agg(a::text, '') FROM wf.audit a")

@@ -218,7 +218,7 @@ CREATE TABLE wf.key_leaks (
   CONSTRAINT leak_key FOREIGN KEY (tenant_id, key_id) REFERENCES wf.api_keys (tenant_id, id),
   CONSTRAINT leak_successor FOREIGN KEY (tenant_id, successor_id) REFERENCES wf.api_keys (tenant_id, id)
 );
-CREATE INDEX key_leaks_of_key ON wf.key_leaks (tenant_id, key_id);
+CREATE INDEX key_leaks_of_key ON wf.key_leaks (key_id);
 GRANT SELECT (id, tenant_id, key_id, successor_id, reason, at, actor) ON wf.key_leaks TO wf_viewer;
 GRANT SELECT (calls) ON wf.key_leaks TO wf_support;
 GRANT INSERT (tenant_id, key_id, successor_id, reason, calls) ON wf.key_leaks TO wf_operator;
