@@ -43,15 +43,7 @@ class TenantScreen(AreaScreen):
 
     noun = "tenants"
     means = "One tenant: its facts, all that was done to it, its traffic of the last 48 hours of data, its projects."
-    hints = (
-        ("tab", "next pane"),
-        ("a", "act"),
-        ("K", "keys"),
-        ("d", "describe"),
-        ("w", "why"),
-        ("esc", "back"),
-        ("?", "help"),
-    )
+    hints = (("tab", "next pane"), ("a", "act"), ("d", "describe"), ("w", "why"), ("esc", "back"), ("?", "help"))
 
     DEFAULT_CSS = """
     TenantScreen #facts { padding: 0 1; }
@@ -65,7 +57,7 @@ class TenantScreen(AreaScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "pane(1)", "next pane", show=False, id="tenant.next_pane"),
         Binding("shift+tab", "pane(-1)", "pane before", show=False, id="tenant.previous_pane"),
-        Binding("K", "api_keys", "its API keys", show=False, id="tenant.api_keys"),
+        Binding("A", "api_keys", "its API keys", show=False, id="tenant.api_keys"),
     ]
 
     def __init__(self, tenant_id: str) -> None:

@@ -79,7 +79,7 @@ async def test_a_tenants_keys_are_listed_and_one_is_opened(database: Database) -
     async with console(database) as (_, pilot):
         await command(pilot, "test/tenants/acme")
         await until(pilot, lambda: "any region" in text(pilot))
-        await pilot.press("K")
+        await pilot.press("A")
         await until(pilot, lambda: "wf_live_1" in text(pilot))
         assert "wf_live_2" not in text(pilot) and "1 of 2" in text(pilot)
         await pilot.press("enter")
