@@ -23,6 +23,7 @@ class SecretsFile:
 
     def __init__(self, path: Path, *, append: bool = False) -> None:
         self.path = path
+        self._new = not append
         new = os.O_EXCL if not append else 0
         try:
             flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | new
@@ -46,6 +47,9 @@ class SecretsFile:
         self._append((json.dumps(line) + "\n").encode())
 
     def close(self) -> None:
+        """A new file that nothing was put into goes: the next try may have its name."""
+        if self._new and os.fstat(self._descriptor).st_size == 0:
+            self.path.unlink(missing_ok=True)
         os.close(self._descriptor)
 
     def _check(self) -> None:
