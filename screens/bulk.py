@@ -55,13 +55,20 @@ async def carry_out_many(
         subjects = [dict(target.subject) | _seen(target) for target in targets]
         request = RunStart.model_validate({"operation": operation.name, "fields": shared, "subjects": subjects})
         preview = await preview_run(session.require_writing(), request, reason)
-        if not await app.push_screen_wait(_question(session, operation, shared, reason, targets, preview, hidden)):
+        if not await app.push_screen_wait(
+            _question(session, operation, shared | _place(secrets_to), reason, targets, preview, hidden)
+        ):
             return None
         run = await start_run(session.require_writing(), request, reason)
     except Refusal as refusal:
         return Done(str(refusal), "bad")
     cast(Driver, app).drive_run(run.id, secrets_to)
     return Done(f"run {run.id} started: {title} · :runs shows it")
+
+
+def _place(secrets_to: str) -> dict[str, Any]:
+    """As the command line has it."""
+    return {"secrets_to": secrets_to} if secrets_to else {}
 
 
 async def ask_secrets_file(app: App[None], session: Session, title: str, *, new: bool) -> str | None:
@@ -126,8 +133,8 @@ def _command(operation: Operation[Any], fields: dict[str, Any], reason: str, tar
     from controlplane.previews import command_line
 
     line = command_line(operation, fields | dict(targets[0].subject), reason)
-    named = " ".join(target.label for target in targets[:3]) + (" …" if len(targets) > 3 else "")
-    return line.replace(targets[0].label, named, 1)
+    words = [" ".join(map(str, target.subject.values())) for target in targets[:3]]
+    return line.replace(words[0], " ".join(words) + (" …" if len(targets) > 3 else ""), 1)
 
 
 def preview_lines(preview: RunPreview) -> list[Line]:

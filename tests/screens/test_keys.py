@@ -166,6 +166,9 @@ async def test_many_are_rotated_into_a_file_that_is_asked_for(database: Database
         app.screen.query_one(Input).value = str(path)
         await pilot.press("enter")
         await until(pilot, lambda: "Type 2" in text(pilot))
+        words = " ".join(text(pilot).replace("│", " ").split())
+        assert "keys rotate key_00000000000000000000000001 key_00000000000000000000000002 --grace 24h" in words
+        assert "--secrets-to" in words
         await pilot.pause(0.35)
         await type_in(pilot, "2")
         await pilot.press("enter")
