@@ -89,6 +89,8 @@ def _secrets_file(path: str | None, *, append: bool) -> Iterator[Keep | None]:
         yield file.keep
     finally:
         file.close()
+        if file.path.exists():
+            tell(f"The secrets are in {clean(path)}, for you alone; of two for the same key the last is good.")
 
 
 def _confirm(operation: Operation[Any], context: Context, total: int) -> None:

@@ -47,12 +47,6 @@ def is_whole(secret: str) -> bool:
     return checksum(secret[:-CHECKSUM]) == secret[-CHECKSUM:]
 
 
-def env_of(secret: str) -> str:
-    """ "live" or "test", of a secret that is whole."""
-    found = _SHAPE.fullmatch(secret)
-    return found[2] if found else ""
-
-
 def display(secret: str) -> str:
     """What may be shown of a secret that is whole: enough to tell two keys apart, too little to use one."""
     prefix, env, letters = secret.split("_")

@@ -43,10 +43,10 @@ class Verdict:
 
 
 def check(pasted: str, prefix: str) -> None:
-    """Refuse, without asking anybody, what can be no key. What has another shape may be a registered one."""
+    """Refuse, without asking anybody, what can be no key. One of another system has no checksum of ours."""
     if not pasted or len(pasted) > LONGEST:
         raise Refusal("key_missing", "There is no key in what was given.", "Paste one key, on one line.")
-    if (pasted.startswith(f"{prefix}_") or secret.env_of(pasted)) and not secret.is_whole(pasted):
+    if pasted.startswith((f"{prefix}_live_", f"{prefix}_test_")) and not secret.is_whole(pasted):
         raise Refusal(
             "key_checksum",
             "Not a key: its checksum is wrong. A letter was lost, changed or added.",

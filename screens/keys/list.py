@@ -153,7 +153,7 @@ class StaleScreen(ListScreen[StaleKey]):
 
     def draw_title(self, title: TitleLine) -> None:
         super().draw_title(title)
-        if self.counts is not None and not (self.filter_text or self.fault or self.choosing_sort):
+        if self.counts is not None and not (self.filter_text or self.fault or self.choosing_sort or self.table.marks):
             found = self.counts
             words = f"{found.stale:,} stale, {found.warn:,} soon of {found.keys:,}"
             title.show(
