@@ -167,7 +167,11 @@ async def show_key(key_id: str, /, *, asked: Reading = READING) -> None:
             say(clean(f"  {each.id}  {each.display}  {each.state}"))
     say("calls in the last 30 days:" if calls else "no call of it is stored in the last 30 days")
     for use in calls:
-        say(clean(f"  {count(use.calls):>9}  {use.address or 'address not known'}  {use.route}  last {use.last_at:%c}"))
+        say(
+            clean(
+                f"  {count(use.calls):>9}  {use.address or 'address not known'}  {use.route}  last {_utc(use.last_at)}"
+            )
+        )
 
 
 async def verify_key(*given: str, asked: Reading = READING) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from controlplane.keys import secret
 from tests.app.commands import Cli, program
+from tests.backends.keys import make_calls, make_keys
 
 
 @pytest.fixture
@@ -60,6 +61,20 @@ def test_keys_are_listed_shown_and_found(acme: Cli) -> None:
     assert [leak["reason"] for leak in acme.done("keys", "show", new)["item"]["leaks"]] == ["in a paste"]
     assert "in a paste" in acme("keys", "show", new).out
     assert acme("keys", "show", "key_none").code == 4
+
+
+def test_who_calls_with_a_key_is_told_and_foreign_text_is_inert(acme: Cli) -> None:
+    [key] = make_keys(acme.database.owner, 1)
+    make_calls(acme.database.owner, key, 3)
+    acme.sql("UPDATE wf.api_keys SET label = %s", "\x1b]0;owned\x07[red]x")
+    for answer in (acme("keys", "show", key), acme("keys", "list")):
+        assert answer.code == 0 and all(line.isprintable() for line in answer.out.splitlines()), answer
+        assert "[red]x" in answer.out
+    assert "192.0.2.7  /v1/things" in acme("keys", "show", key).out
+    acme.log_in("viewer")
+    assert "address not known" in acme("keys", "show", key).out
+    refused = acme("keys", "rotate", key, "--yes")
+    assert refused.code == 3 and "[role_too_low]" in refused.err
 
 
 def test_stale_keys_are_counted_and_its_limits_checked(acme: Cli) -> None:
