@@ -37,7 +37,7 @@ def known() -> Known:
 
 
 def key_lines(settings: Settings) -> Iterator[tuple[str, tuple[str, ...], str]]:
-    """Every binding for `:keys`: its id, its keys now, what it does."""
+    """Every binding for `:bindings`: its id, its keys now, what it does."""
     ids = known()
     keys = resolve(settings.keymap, settings.keys, ids)
     for binding in all_bindings():

@@ -156,7 +156,7 @@ def _view(app: Watchfloor, rest: str) -> None:
     view(app, rest)
 
 
-def _keys(app: Watchfloor, rest: str) -> None:
+def _bindings(app: Watchfloor, rest: str) -> None:
     from app.bindings import key_lines
     from screens.dialogs.help import shown_key
     from screens.dialogs.viewer import Viewer
@@ -165,6 +165,13 @@ def _keys(app: Watchfloor, rest: str) -> None:
     lines: list[Line] = ["Change them in the settings under [keys].", ""]
     lines += [f"{id:<22} {', '.join(map(shown_key, keys)):<20} {words}" for id, keys, words in key_lines(app.settings)]
     app.push_screen(Viewer(app.session, f"keys: {app.settings.keymap}", lines))
+
+
+def _verify(app: Watchfloor, rest: str) -> None:
+    if rest:
+        raise Usage("key_in_arguments", "A key is never a part of a command.", ":verify asks for it, unseen.")
+    app.session.require_plane()
+    app.verify_key()
 
 
 def _work(app: Watchfloor, rest: str) -> None:
@@ -190,6 +197,7 @@ COMMANDS: dict[str, tuple[str, Command]] = {
     "demonstration": ("fill an empty embedded home with the demonstration", _demonstration),
     "work": ("imports, exports and other long work of this console", _work),
     "view": ("a list as it was saved: view NAME, view save NAME, view delete NAME, view list", _view),
-    "keys": ("every key, with the id that the settings know it by", _keys),
+    "bindings": ("every key, with the id that the settings know it by", _bindings),
+    "verify": ("whose API key is this? pasted, checked, kept nowhere", _verify),
     "redraw": ("draw the whole screen again", _redraw),
 }

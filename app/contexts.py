@@ -67,9 +67,10 @@ async def connect(
     Raises Refusal: HomeUnreachable, NotPermitted, and whatever `schema_state` or the embedded home find wrong.
     """
     if choice.kind == "folder":
-        home = await _open_embedded(EmbeddedHome(folder_of(choice)), conversation, start)
+        home = await _open_embedded(EmbeddedHome(folder_of(choice)), conversation, start, settings.key_prefix)
         return Context(home, EMBEDDED_NAME, EMBEDDED, False, choice.source, embedded=True)
-    home = await _opened(await asyncio.to_thread(conninfo_of, choice, settings, secrets), conversation)
+    conninfo = await asyncio.to_thread(conninfo_of, choice, settings, secrets)
+    home = await _opened(conninfo, conversation, settings.key_prefix)
     profile = settings.profiles.get(choice.profile or "")
     if profile is None:
         return Context(home, home_name(choice), UNNAMED, False, choice.source, embedded=False)
@@ -94,11 +95,11 @@ def conninfo_of(choice: HomeChoice, settings: Settings, secrets: Secrets | None 
     return connect_info(choice, settings, secrets or open_vault(settings)).conninfo
 
 
-async def _open_embedded(embedded: EmbeddedHome, conversation: str, start: bool) -> Home:
+async def _open_embedded(embedded: EmbeddedHome, conversation: str, start: bool, key_prefix: str) -> Home:
     # When the server runs and knows us, one connection is all that it takes.
     if (known := await asyncio.to_thread(embedded.known)) is not None:
         try:
-            return await _opened(known.login_conninfo(), conversation)
+            return await _opened(known.login_conninfo(), conversation, key_prefix)
         except Refusal as problem:
             if not start or problem.code not in MENDED_BY_STARTING:
                 raise
@@ -106,11 +107,11 @@ async def _open_embedded(embedded: EmbeddedHome, conversation: str, start: bool)
         raise HomeUnreachable("home_absent", f"There is no home in {embedded.folder}.", "It is made when it is needed.")
     credentials = await asyncio.to_thread(embedded.ensure)
     await asyncio.to_thread(migrate, credentials.owner_conninfo(), admin=credentials.login_user)
-    return await _opened(credentials.login_conninfo(), conversation)
+    return await _opened(credentials.login_conninfo(), conversation, key_prefix)
 
 
-async def _opened(conninfo: str, conversation: str) -> Home:
-    home = Home(conninfo, conversation=conversation)
+async def _opened(conninfo: str, conversation: str, key_prefix: str) -> Home:
+    home = Home(conninfo, conversation=conversation, key_prefix=key_prefix)
     await home.open(look=usable)
     return home
 

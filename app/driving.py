@@ -16,6 +16,7 @@ from screens.session import Session
 
 if TYPE_CHECKING:
     from app.console import Watchfloor
+    from backends.secrets.handed_out import SecretsFile
     from controlplane.runs.model import Run
     from screens.work import Work
 
@@ -44,9 +45,18 @@ class Driving(App[None]):
         details = f"the details are in {where}" if where else "the log could not be written either"
         self.tell(Done(f"Something went wrong that nobody foresaw ({type(error).__name__}); {details}.", "bad"))
 
+    @work(exit_on_error=False, group="act", exclusive=True)
+    async def verify_key(self) -> None:
+        from screens.keys.verify import ask_and_verify
+
+        self.tell(await ask_and_verify(self, self.session) or Done("", ""))
+
     @work(exit_on_error=False, group="runs")
-    async def drive_run(self, run_id: int) -> None:
-        """Carry a run on while this console lives; another may take it over when it does not."""
+    async def drive_run(self, run_id: int, secrets_to: str = "") -> None:
+        """Carry a run on while this console lives; another may take it over when it does not.
+
+        `secrets_to`: the file that secrets are added to, when the run makes some.
+        """
         from controlplane.runs.engine import drive
         from screens.bulk import progress_words
 
@@ -58,12 +68,19 @@ class Driving(App[None]):
                 told = self._loop_time()
                 self.tell(Done(progress_words(run, told - began), "muted"))
 
+        file = None
         try:
-            run = await drive(self.session.require_writing(), run_id, on_progress=progress)
+            if secrets_to:
+                file = await asyncio.to_thread(_secrets_file, secrets_to)
+            keep = file.keep if file is not None else None
+            run = await drive(self.session.require_writing(), run_id, on_progress=progress, keep=keep)
             tone = "good" if run.state == "done" and not run.refused else "warn"
             self.tell(Done(progress_words(run, self._loop_time() - began), tone))
         except Refusal as refusal:
             self.tell(Done(f"run {run_id}: {refusal} :runs, a r goes on with it", "bad"))
+        finally:
+            if file is not None:
+                file.close()
 
     def start_work(self, work: Work, job: Coroutine[Any, Any, str]) -> None:
         """Do the job in the background of the program; it is in the list of long work from now on."""
@@ -73,3 +90,11 @@ class Driving(App[None]):
 
     def _loop_time(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def _secrets_file(path: str) -> SecretsFile:
+    from pathlib import Path
+
+    from backends.secrets.handed_out import SecretsFile
+
+    return SecretsFile(Path(path).expanduser(), append=True)

@@ -58,6 +58,7 @@ class Settings:
     refresh: float = 1.0
     time: str = "age"
     glyphs: str = "auto"
+    key_prefix: str = "wf"
     password_command: tuple[str, ...] = field(default=(), repr=False)
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     profiles: Mapping[str, Profile] = field(default_factory=dict)
@@ -241,6 +242,12 @@ def _name(value: Any) -> str:
     raise ValueError("expected a name in quotes: letters, digits, dots, dashes and underscores")
 
 
+def _prefix(value: Any) -> str:
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9]{1,16}", value):
+        return value
+    raise ValueError("expected 1 to 16 letters and digits in quotes")
+
+
 def _texts(value: Any) -> tuple[str, ...]:
     if isinstance(value, list) and all(isinstance(part, str) and part and part.isprintable() for part in value):
         return tuple(value)
@@ -313,6 +320,7 @@ _TOP = {
     "refresh": _Option(_seconds),
     "time": _Option(_one_of("age", "utc", "local")),
     "glyphs": _Option(_one_of("auto", "unicode", "ascii")),
+    "key_prefix": _Option(_prefix),
     "password_command": _Option(_texts),
 }
 _PROFILE = {

@@ -37,6 +37,9 @@ DEFAULT = """\
 # Symbols: "auto" (by the locale), "unicode", "ascii".
 #glyphs = "auto"
 
+# What the API keys that are made here begin with: 1 to 16 letters and digits, as in wf_live_….
+#key_prefix = "wf"
+
 # The last place asked for a profile's password: a program and its arguments, {profile} is the profile's name, its
 # first line of output is the password. Before it: the system keyring, the encrypted file, the environment
 # variable WATCHFLOOR_PASSWORD_<PROFILE>. For example ["pass", "show", "watchfloor/{profile}"]

@@ -14,7 +14,9 @@ from controlplane.telemetry import RequestTelemetry
 from controlplane.tenants.model import ProjectDirectory, TenantDirectory
 from controlplane.tenants.ports import ProjectStore, TenantStore
 
-if TYPE_CHECKING:  # it brings pydantic, which is not wanted before the first paint
+if TYPE_CHECKING:  # people bring pydantic, which is not wanted before the first paint
+    from controlplane.keys.model import KeyDirectory
+    from controlplane.keys.ports import KeyStore
     from controlplane.people import PeopleStore
 
 
@@ -69,6 +71,9 @@ class Change(Protocol):
     def projects(self) -> ProjectStore: ...
 
     @property
+    def keys(self) -> KeyStore: ...
+
+    @property
     def people(self) -> PeopleStore: ...
 
     @property
@@ -98,6 +103,14 @@ class ControlPlane(Protocol):
 
     @property
     def projects(self) -> ProjectDirectory: ...
+
+    @property
+    def keys(self) -> KeyDirectory: ...
+
+    @property
+    def key_prefix(self) -> str:
+        """What the secrets that are made here begin with."""
+        ...
 
     @property
     def audit(self) -> Listing[AuditRow]: ...

@@ -285,8 +285,9 @@ def _plain(number: Decimal) -> str:
 def matches(terms: Iterable[Term], record: Mapping[str, object], now: datetime) -> bool:
     """Whether all terms hold for a record: field → value in its base unit (age: a datetime; unknown: None).
 
-    record[""] is the list of texts that words search (id, name). What is unknown meets no condition, so that the
-    negation of every condition holds for it. KeyError for a field that the record lacks.
+    record[""] is the list of texts that words search (id, name); of another list one value must meet the condition.
+    What is unknown meets no condition, so that the negation of every condition holds for it. KeyError for a field
+    that the record lacks.
     """
     return all(_holds(term, record[term.field], now) is not term.negated for term in terms)
 
@@ -309,6 +310,8 @@ def _holds(term: Term, value: object, now: datetime) -> bool:
         word = fold(str(term.values[0]))
         found = _fuzzy if term.operator == "like" else str.__contains__
         return any(found(fold(str(text)), word) for text in value if text is not None)
+    if isinstance(value, list | tuple):
+        return any(_holds(term, each, now) for each in value)
     if term.operator == "matches":
         return compiled(str(term.values[0])).search(fold(str(value))) is not None
     if term.operator == "is":

@@ -7,12 +7,13 @@ rolled back.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import hashlib
 import json
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -62,7 +63,7 @@ class Operation(Generic[Req]):
     """`undo` names the operation that takes it back, `undo_request` builds that one's request from an audit row.
 
     `fits` raises the Refusal that a row would meet, so that menus can leave the operation out and `w` can say why.
-    `completes` reads, after the commit, what may only be read then.
+    `completes` reads, after the commit, what may only be read then. `makes_secret`: its run returns `Made`.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Operation(Generic[Req]):
     undo_request: Undo | None = None
     fits: Callable[[Any, datetime], None] | None = None
     completes: Callable[[ControlPlane, Req], Awaitable[Record]] | None = None
+    makes_secret: bool = False
 
     @property
     def noun(self) -> str:
@@ -126,6 +128,17 @@ def operation(
 
 
 @dataclass(frozen=True)
+class Made:
+    """What an operation returns that made a secret: the result, and the secret beside it.
+
+    The secret never becomes a part of the result, so it is neither kept with the change nor told twice.
+    """
+
+    row: Any
+    secret: str | None = field(repr=False)
+
+
+@dataclass(frozen=True)
 class UndoStep:
     """The operation that takes a change back, ready to run."""
 
@@ -136,7 +149,10 @@ class UndoStep:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an operation did, or would do when `dry_run`. `repeated`: it had been done by this request id before."""
+    """What an operation did, or would do when `dry_run`. `repeated`: it had been done by this request id before.
+
+    `secret`: what was made, told this once: neither a preview nor a repeat has it.
+    """
 
     operation: str
     request_id: str
@@ -145,19 +161,28 @@ class Outcome:
     undo: UndoStep | None = None
     dry_run: bool = False
     repeated: bool = False
+    secret: str | None = field(default=None, repr=False)
 
     @property
     def audit_ids(self) -> list[int]:
         return [] if self.dry_run else [row.seq for row in self.rows]
 
 
+Keep = Callable[[Record, str], None]
+"""Puts a secret, with its result, where it outlives this program. It blocks, and raises Refusal when it cannot."""
+
+
 @dataclass(frozen=True)
 class Call:
-    """How an operation is asked for, apart from its request."""
+    """How an operation is asked for, apart from its request.
+
+    `keep` is called with what was made before it is committed: so no secret that is good can be lost by a kill.
+    """
 
     reason: str | None = None
     request_id: str = ""
     dry_run: bool = False
+    keep: Keep | None = field(default=None, repr=False)
 
 
 def new_request_id() -> str:
@@ -190,11 +215,14 @@ async def execute(plane: ControlPlane, operation: Operation[Req], request: Req, 
         (call.reason or "").strip() or None,
         call.dry_run,
     )
+    made = Made({}, None)
     try:
         async with plane.change(intent) as change:
-            result = as_result(await operation.run(change, request))
+            made = as_made(await operation.run(change, request))
             rows = await change.rows()
-            await change.finish(result)
+            await change.finish(made.row)
+            if made.secret is not None and call.keep is not None and not call.dry_run:
+                await asyncio.to_thread(call.keep, made.row, made.secret)
     except RequestRepeated:
         found = await plane.recorded(intent.request_id)
         if found is None:  # the one that held the id was rolled back meanwhile
@@ -202,11 +230,16 @@ async def execute(plane: ControlPlane, operation: Operation[Req], request: Req, 
         return _repeated(operation, intent.request_id, intent.fingerprint, found)
     except OutcomeUnknown:
         found = await _look_up(plane, intent.request_id)
-        return _repeated(operation, intent.request_id, intent.fingerprint, found)
+        outcome = _repeated(operation, intent.request_id, intent.fingerprint, found)
+        # What was committed is what was made here, unless another program was first with the same id.
+        ours = made.row.get("id") is not None and outcome.result.get("id") == made.row["id"]
+        return dataclasses.replace(outcome, secret=made.secret if ours else None)
+    result = made.row
     if operation.completes is not None and not call.dry_run:
         result |= await operation.completes(plane, request)
     step = None if call.dry_run else undo_step(operation, rows)
-    return Outcome(operation.name, intent.request_id, result, rows, step, call.dry_run)
+    secret = None if call.dry_run else made.secret
+    return Outcome(operation.name, intent.request_id, result, rows, step, call.dry_run, secret=secret)
 
 
 def authorise(plane: ControlPlane, operation: Operation[Any]) -> None:
@@ -225,6 +258,11 @@ def as_result(value: Any) -> Record:
     if value is None:
         return {}
     return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else dict(value)
+
+
+def as_made(value: Any) -> Made:
+    """The result as fields, with the secret that was made beside it if there was one."""
+    return Made(as_result(value.row), value.secret) if isinstance(value, Made) else Made(as_result(value), None)
 
 
 def undo_step(operation: Operation[Any], rows: tuple[AuditRow, ...]) -> UndoStep | None:

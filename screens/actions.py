@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -83,6 +84,13 @@ async def _ask_and_run(
     call = Call(reason, new_request_id())
     outcome = await execute(session.require_writing(), operation, request, call)
     session.undo = outcome.undo
+    if outcome.secret is not None:
+        from controlplane.keys.secret import display
+        from screens.dialogs.secret import ShowSecret
+
+        title = f"the secret of {display(outcome.secret)}"
+        await app.push_screen_wait(ShowSecret(session, title, outcome.secret))
+        outcome = dataclasses.replace(outcome, secret=None)  # forgotten
     return Done(result_words(operation, label, outcome), seconds=REVEALED_SECONDS if "value" in outcome.result else 0.0)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from controlplane.errors import Refusal
+from controlplane.errors import Refusal, Usage
 from controlplane.moments import spell
 from controlplane.text import clean
 from screens.actions import Done, Target
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
 
 class Driver(Protocol):
-    def drive_run(self, run_id: int) -> None:
-        """Carry a run on in the background, also when its screen is left."""
+    def drive_run(self, run_id: int, secrets_to: str = "") -> None:
+        """Carry a run on in the background, also when its screen is left. Secrets are added to that file."""
         ...
 
 
@@ -44,17 +45,49 @@ async def carry_out_many(
             if answers is None:
                 return None
             fields, reason = answers
+        secrets_to = ""
+        if operation.makes_secret:
+            place = await ask_secrets_file(app, session, title, new=True)
+            if place is None:
+                return None
+            secrets_to = place
         shared = {name: value for name, value in fields.items() if name not in given}
         subjects = [dict(target.subject) | _seen(target) for target in targets]
         request = RunStart.model_validate({"operation": operation.name, "fields": shared, "subjects": subjects})
         preview = await preview_run(session.require_writing(), request, reason)
-        if not await app.push_screen_wait(_question(session, operation, shared, reason, targets, preview, hidden)):
+        if not await app.push_screen_wait(
+            _question(session, operation, shared | _place(secrets_to), reason, targets, preview, hidden)
+        ):
             return None
         run = await start_run(session.require_writing(), request, reason)
     except Refusal as refusal:
         return Done(str(refusal), "bad")
-    cast(Driver, app).drive_run(run.id)
+    cast(Driver, app).drive_run(run.id, secrets_to)
     return Done(f"run {run.id} started: {title} · :runs shows it")
+
+
+def _place(secrets_to: str) -> dict[str, Any]:
+    """As the command line has it."""
+    return {"secrets_to": secrets_to} if secrets_to else {}
+
+
+async def ask_secrets_file(app: App[None], session: Session, title: str, *, new: bool) -> str | None:
+    """Where the secrets of many go: they are not shown. None: the person chose not to."""
+    from screens.dialogs.fields import Asked, FieldsForm
+
+    def check(answers: dict[str, str]) -> None:
+        path = Path(answers["file"]).expanduser()
+        if not answers["file"]:
+            raise Usage("secrets_to_needed", "Say which file.")
+        if new and path.exists():
+            raise Usage("secrets_file_exists", f"{clean(path)} is there already.", "Name a new file.")
+        if not path.parent.is_dir():
+            raise Usage("secrets_unwritable", f"There is no folder {clean(path.parent)}.")
+
+    words = "a new file" if new else "the run's own file, or a new one: secrets are added at its end"
+    asked = Asked("file", f"where the secrets go, for you alone: {words}")
+    answers = await app.push_screen_wait(FieldsForm(session, title, [asked], check=check))
+    return None if answers is None else answers["file"]
 
 
 def _seen(target: Target) -> dict[str, Any]:
@@ -100,8 +133,8 @@ def _command(operation: Operation[Any], fields: dict[str, Any], reason: str, tar
     from controlplane.previews import command_line
 
     line = command_line(operation, fields | dict(targets[0].subject), reason)
-    named = " ".join(target.label for target in targets[:3]) + (" …" if len(targets) > 3 else "")
-    return line.replace(targets[0].label, named, 1)
+    words = [" ".join(map(str, target.subject.values())) for target in targets[:3]]
+    return line.replace(words[0], " ".join(words) + (" …" if len(targets) > 3 else ""), 1)
 
 
 def preview_lines(preview: RunPreview) -> list[Line]:

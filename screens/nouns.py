@@ -53,11 +53,38 @@ def _run(key: str) -> AreaScreen:
     return RunScreen(key)
 
 
+def _keys(text: str) -> AreaScreen:
+    from screens.keys.list import KeysScreen
+
+    return KeysScreen(text)
+
+
+def _key(key: str) -> AreaScreen:
+    from screens.keys.detail import KeyScreen
+
+    return KeyScreen(key)
+
+
+def _rotations(text: str) -> AreaScreen:
+    from screens.keys.list import RotationsScreen
+
+    return RotationsScreen(text)
+
+
+def _stale(text: str) -> AreaScreen:
+    from screens.keys.list import StaleScreen
+
+    return StaleScreen(text)
+
+
 NOUNS: tuple[Noun, ...] = (
     Noun("tenants", _tenants, _tenant),
     Noun("projects", _projects),
     Noun("audit", _audit),
     Noun("runs", _runs, _run),
+    Noun("keys", _keys, _key),
+    Noun("rotations", _rotations, _key),
+    Noun("stale", _stale, _key),
 )
 
 

@@ -13,7 +13,7 @@ from controlplane.listing import Listing
 from controlplane.moments import show
 from controlplane.runs.model import ITEM_FIELDS, ITEM_SORTS, RUN_FIELDS, RUN_SORTS, Run, RunItem
 from screens.actions import Done, Target
-from screens.bulk import Driver
+from screens.bulk import Driver, ask_secrets_file
 from screens.lists import ListScreen
 from screens.session import Session
 from screens.widgets.columns import Cell, Column, Tone
@@ -85,13 +85,28 @@ class RunsScreen(ListScreen[Run]):
         if operation.name == "runs.undo":
             await self._undo_run(targets)
             return
-        run: Run | None = self.current()
-        if operation.name == "runs.resume" and run is not None and targets == [self.target_of(run)] and _is_left(run):
-            _drive(self.app, run.id)  # its state is right already, as `watchfloor runs resume` has it
+        if operation.name == "runs.resume" and targets:
+            await self._resume(operation, targets)
             return
         await super()._act(operation, targets)
-        if operation.name == "runs.resume" and targets:
-            _drive(self.app, int(targets[0].subject["id"]))
+
+    async def _resume(self, operation: Any, targets: list[Target]) -> None:
+        from controlplane.errors import Refusal
+        from controlplane.registry import named
+
+        try:
+            run = await self.session.require_plane().runs.get(int(targets[0].subject["id"]))
+        except Refusal as refusal:
+            self.say(Done(str(refusal), "bad"))
+            return
+        place: str | None = ""
+        if named(run.operation).makes_secret:
+            place = await ask_secrets_file(self.app, self.session, f"resume run {run.id}", new=False)
+        if place is None:
+            return
+        if not _is_left(run):  # else its state is right already, as `watchfloor runs resume` has it
+            await super()._act(operation, targets)
+        _drive(self.app, run.id, place)
 
     async def _undo_run(self, targets: list[Target]) -> None:
         from controlplane.errors import Refusal
@@ -131,9 +146,9 @@ def _fits_resume(run: Run, now: datetime) -> None:
         check_resume(run)
 
 
-def _drive(app: Any, run_id: int) -> None:
+def _drive(app: Any, run_id: int, secrets_to: str = "") -> None:
     driver: Driver = app
-    driver.drive_run(run_id)
+    driver.drive_run(run_id, secrets_to)
 
 
 class RunScreen(ListScreen[RunItem]):

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
 
 from app.cli import asking
 from app.cli.asked import CHANGING, READING, Changing, Reading, opened
@@ -17,10 +21,10 @@ from controlplane.audit import AuditRow
 from controlplane.errors import Refusal
 from controlplane.filters import Term
 from controlplane.listing import Query
-from controlplane.operations import Call, Operation, Outcome, Risk, confirmation, execute
+from controlplane.operations import Call, Keep, Operation, Outcome, Risk, confirmation, execute
 from controlplane.previews import outcome_lines, value_words
 from controlplane.registry import named
-from controlplane.runs.engine import RunPreview, drive, preview_run, start_run, undo_run
+from controlplane.runs.engine import RunPreview, check_kept, drive, preview_run, start_run, undo_run
 from controlplane.runs.model import Run
 from controlplane.runs.operations import START, UNDO, OneRun, target
 from controlplane.text import clean
@@ -42,9 +46,16 @@ def possible(operation: Operation[Any]) -> bool:
 
 
 async def to_many(
-    operation: Operation[Any], subjects: Sequence[str] | None, text: str | None, fields: dict[str, Any], asked: Changing
+    operation: Operation[Any],
+    subjects: Sequence[str] | None,
+    text: str | None,
+    fields: dict[str, Any],
+    secrets_to: str | None,
+    asked: Changing,
 ) -> int:
     """One operation on the things that are named, or on all that match. The exit code is 1 when any is refused."""
+    if not asked.dry_run:
+        check_kept(operation, secrets_to is not None)
     [subject] = operation.request.subject
     named_things = None if subjects is None else [{subject: thing} for thing in subjects]
     request = START.parse({"operation": operation.name, "fields": fields, "subjects": named_things, "filter": text})
@@ -60,8 +71,26 @@ async def to_many(
             for line in _preview_lines(preview):
                 tell(line)
             _confirm(operation, context, preview.total)
-        run = await start_run(context.home, request, asked.reason, asked.request_id)
-        return await _driven(context, run, asked)
+        with _secrets_file(secrets_to, append=False) as keep:
+            run = await start_run(context.home, request, asked.reason, asked.request_id)
+            return await _driven(context, run, asked, keep)
+
+
+@contextmanager
+def _secrets_file(path: str | None, *, append: bool) -> Iterator[Keep | None]:
+    """Where the secrets go that are made, if any are."""
+    if path is None:
+        yield None
+        return
+    from backends.secrets.handed_out import SecretsFile
+
+    file = SecretsFile(Path(path).expanduser(), append=append)
+    try:
+        yield file.keep
+    finally:
+        file.close()
+        if file.path.exists():
+            tell(f"The secrets are in {clean(path)}, for you alone; of two for the same key the last is good.")
 
 
 def _confirm(operation: Operation[Any], context: Context, total: int) -> None:
@@ -71,11 +100,11 @@ def _confirm(operation: Operation[Any], context: Context, total: int) -> None:
     asking.confirmed(f"{operation.name} on {total:,} {operation.noun}", risk, str(total), context.environment)
 
 
-async def _driven(context: Context, run: Run, asked: Changing) -> int:
+async def _driven(context: Context, run: Run, asked: Changing, keep: Keep | None = None) -> int:
     """Carry the run on as far as it goes, and tell what came of it."""
     show = _progress if sys.stderr.isatty() else lambda run: None
     try:
-        run = await drive(context.home, run.id, on_progress=show)
+        run = await drive(context.home, run.id, on_progress=show, keep=keep)
     except asyncio.CancelledError:
         tell(f"\nRun {run.id} is kept where it is. It goes on with: watchfloor runs resume {run.id}")
         raise
@@ -187,18 +216,26 @@ async def show(run_id: int, /, *, asked: Reading = READING) -> None:
         say(f"  {clean(item['thing'])}: {clean(item['message'])} [{clean(item['code'])}]")
 
 
-async def resume(run_id: int, /, *, asked: Changing = CHANGING) -> int:
+SecretsTo = Annotated[
+    str | None, Parameter(help="The file for the secrets that are made, for you alone; a run's own is appended to.")
+]
+
+
+async def resume(run_id: int, /, *, secrets_to: SecretsTo = None, asked: Changing = CHANGING) -> int:
     """Let a paused run go on, or carry on one whose program ended."""
     async with opened(asked) as context:
         run = await context.home.runs.get(run_id)
         operation = named("runs.resume")
+        if not asked.dry_run:
+            check_kept(named(run.operation), secrets_to is not None)
         if run.state != "running" or asked.dry_run:
             outcome = await carry_out(context, operation, operation.parse({"id": run_id}), asked)
             if asked.dry_run:
                 print_outcome(outcome, asked)
                 return 0
         await refuse_read_only(context)
-        return await _driven(context, await context.home.runs.get(run_id), asked)
+        with _secrets_file(secrets_to, append=True) as keep:
+            return await _driven(context, await context.home.runs.get(run_id), asked, keep)
 
 
 async def undo(run_id: int, /, *, asked: Changing = CHANGING) -> int:

@@ -12,6 +12,7 @@ from app.cli.writing import refuse_read_only
 from controlplane.audit import AuditRow, differences
 from controlplane.operations import Call, Operation, Outcome, Request, Risk, confirmation, execute
 from controlplane.previews import outcome_lines, value_words
+from controlplane.registry import named
 from controlplane.text import clean
 
 if TYPE_CHECKING:
@@ -76,8 +77,10 @@ def as_document(outcome: Outcome) -> dict[str, Any]:
         step = outcome.undo
         undo = {"operation": step.operation, "request": step.request, "reason": step.reason}
         undo["command"] = undo_command(outcome)
+    secret = {"secret": outcome.secret} if named(outcome.operation).makes_secret else {}
     return {
         "result": outcome.result,
+        **secret,
         "changes": [as_change(row, dry_run=outcome.dry_run) for row in outcome.rows],
         "audit_ids": outcome.audit_ids,
         "undo": undo,
@@ -113,6 +116,11 @@ def print_lines(outcome: Outcome) -> None:
     if outcome.dry_run:
         tell("Nothing was changed: this is a preview.")
         return
+    if outcome.secret is not None:
+        say(f"secret: {outcome.secret}")
+        tell("The secret is shown this once: keep it now.")
+    elif outcome.repeated and named(outcome.operation).makes_secret:
+        tell("The secret was shown once, when it was made; it cannot be shown again.")
     if outcome.repeated:
         tell(f"It had been done before by this request id, {clean(outcome.request_id)}; nothing was done now.")
     if outcome.audit_ids:

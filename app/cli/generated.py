@@ -36,13 +36,16 @@ def command(operation: Operation[Any]) -> Callable[..., Awaitable[int]]:
 
     async def run(*subjects: Any, asked: Changing = CHANGING, **given: Any) -> int:
         text = given.pop("filter", None) if bulk else None
+        secrets_to = given.pop("secrets_to", None)
         if bulk and (len(subjects) > 1 or text is not None):
             if subjects and text is not None:
                 raise Usage("usage", "Name the things, or give a --filter; not both.", _help(operation))
             if given.get("version") is not None:
                 raise Usage("usage", "--version is of one thing; of many, each keeps the one it has.", _help(operation))
             shared, _ = fields_of(operation, None, given)
-            return await to_many(operation, subjects or None, text, shared, asked)
+            return await to_many(operation, subjects or None, text, shared, secrets_to, asked)
+        if secrets_to is not None:
+            raise Usage("usage", "--secrets-to is for many; of one thing the secret is printed.", _help(operation))
         fields, source = fields_of(operation, subjects, given)
         try:
             request = operation.parse(fields)
@@ -88,6 +91,11 @@ def signature(operation: Operation[Any]) -> inspect.Signature:
         note = Parameter(help="Do it to all that match; the grammar is that of list.", allow_leading_hyphen=True)
         text = Annotated[str | None, note]
         options.append(inspect.Parameter("filter", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=text))
+        if operation.makes_secret:
+            place = Annotated[str | None, Parameter(help="A new file, for you alone, for the secrets of many.")]
+            options.append(
+                inspect.Parameter("secrets_to", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=place)
+            )
     asked = inspect.Parameter("asked", inspect.Parameter.KEYWORD_ONLY, default=CHANGING, annotation=Changing)
     return inspect.Signature([*positional, *options, asked])
 

@@ -183,7 +183,9 @@ async def _list(
     after: str | None,
     form: FormatName,
     asked: Reading,
+    sums: Mapping[str, int] | None = None,
 ) -> None:
+    """`sums`: what is counted of all rows, for `--json`."""
     query = _query(face, words, sort, desc)
     start = position_of(query, after) if after else None
     if not 1 <= limit <= MOST:
@@ -202,6 +204,7 @@ async def _list(
                 "total": None if matching.capped else matching.number,
                 "as_of": page.as_of,
             }
+            | ({} if sums is None else {"counts": sums})
         )
         return
     if form != "table":

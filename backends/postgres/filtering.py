@@ -25,12 +25,14 @@ class Column:
     The column of field "" is what words search: `lower(id || E'\\n' || name)`, best with a GIN index on
     `wf.trigrams(…)` of the same expression. No word holds a line break, so none matches across the two.
 
-    `indexed`: the same number as an index holds it, where that one says -1 for what is unknown.
+    `indexed`: the same number as an index holds it, where that one says -1 for what is unknown. `many`: an array of
+    texts, of which one must meet the condition.
     """
 
     expression: sql.Composable
     kind: Kind = "text"
     indexed: sql.Composable | None = None
+    many: bool = False
 
 
 Condition = tuple[sql.Composable, list[object]]
@@ -56,6 +58,9 @@ def where(terms: Iterable[Term], columns: Mapping[str, Column], now: datetime) -
 
 def _condition(term: Term, column: Column, now: datetime) -> Condition:
     expression = column.expression
+    if column.many:
+        condition, values = _condition(term, Column(sql.SQL("each"), column.kind), now)
+        return sql.SQL("EXISTS (SELECT FROM unnest({}) AS each WHERE {})").format(expression, condition), values
     if term.operator == "word":
         return _contains(expression, str(term.values[0]))
     if term.operator == "like":

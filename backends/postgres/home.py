@@ -16,6 +16,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from backends.postgres.audit import AuditTrail, change_rows
+from backends.postgres.keys import Keys, KeyWriter
 from backends.postgres.live import PostgresFeed, answered
 from backends.postgres.paging import as_json
 from backends.postgres.people import People, PeopleWriter
@@ -26,6 +27,7 @@ from backends.postgres.tenants import Projects, ProjectWriter, Tenants, TenantWr
 from controlplane.audit import AuditRow
 from controlplane.changes import Actor, Intent, Recorded, RequestRepeated
 from controlplane.errors import HomeUnreachable, NotPermitted, OutcomeUnknown
+from controlplane.keys.secret import DEFAULT_PREFIX
 
 Connection = psycopg.AsyncConnection[TupleRow]
 log = logging.getLogger(__name__)
@@ -38,11 +40,19 @@ LOOK_UP_SECONDS = 5.0
 class Home:
     """One home. `open` it before use; every method raises Refusal and nothing else of its own."""
 
-    def __init__(self, conninfo: str, *, connections: int = 3, conversation: str = "console") -> None:
+    def __init__(
+        self,
+        conninfo: str,
+        *,
+        connections: int = 3,
+        conversation: str = "console",
+        key_prefix: str = DEFAULT_PREFIX,
+    ) -> None:
         limits = f"-c statement_timeout={STATEMENT_SECONDS}s -c idle_in_transaction_session_timeout=30s"
         self._actor = Actor("", "viewer")
         self._heard = 0.0
         self.conninfo = conninfo
+        self.key_prefix = key_prefix
         self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             conninfo,
             connection_class=psycopg.AsyncConnection[TupleRow],
@@ -64,6 +74,7 @@ class Home:
         )
         self.tenants = Tenants(self)
         self.projects = Projects(self)
+        self.keys = Keys(self)
         self.audit = AuditTrail(self)
         self.people = People(self)
         self.runs = Runs(self)
@@ -148,7 +159,7 @@ class Home:
             await _roll_back(connection)
             raise
         assert row is not None
-        return OpenChange(connection, row[0], row[1], intent.reason)
+        return OpenChange(connection, row[0], row[1], intent.reason, self.key_prefix)
 
     async def _commit(self, connection: Connection, intent: Intent) -> None:
         try:
@@ -249,6 +260,7 @@ class OpenChange:
     id: int
     now: datetime
     reason: str | None
+    key_prefix: str
 
     @property
     def tenants(self) -> TenantWriter:
@@ -257,6 +269,10 @@ class OpenChange:
     @property
     def projects(self) -> ProjectWriter:
         return ProjectWriter(self.connection)
+
+    @property
+    def keys(self) -> KeyWriter:
+        return KeyWriter(self.connection, self.key_prefix)
 
     @property
     def people(self) -> PeopleWriter:

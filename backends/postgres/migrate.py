@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 import psycopg
+from psycopg import sql
 
 from controlplane.errors import Conflict, NotPermitted, Refusal
 
@@ -182,7 +183,12 @@ def _apply_missing(connection: psycopg.Connection) -> list[str]:
         for migration in missing:
             with connection.transaction():
                 connection.execute(migration.text.encode())
-                connection.execute("REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA wf FROM PUBLIC")
+                for (schema,) in connection.execute("SELECT nspname FROM pg_namespace WHERE nspname ~ '^wf(_|$)'"):
+                    connection.execute(
+                        sql.SQL("REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA {} FROM PUBLIC").format(
+                            sql.Identifier(schema)
+                        )
+                    )
                 connection.execute(
                     "INSERT INTO wf.migrations (number, name, checksum) VALUES (%s, %s, %s)",
                     [migration.number, migration.name, migration.checksum],

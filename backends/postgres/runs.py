@@ -13,6 +13,7 @@ from psycopg.rows import TupleRow, class_row
 from psycopg.types.json import Jsonb
 
 from backends.postgres.filtering import Column, where
+from backends.postgres.keys import Keys
 from backends.postgres.paging import ListShape, Order, PagedList
 from backends.postgres.tenants import Projects, Tenants
 from controlplane.errors import Conflict, NotFound
@@ -27,7 +28,11 @@ Connection = psycopg.AsyncConnection[TupleRow]
 COLUMNS = tuple(f.name for f in dataclasses.fields(Run))
 ITEM_COLUMNS = tuple(f.name for f in dataclasses.fields(RunItem))
 LARGEST = 100_000
-SHAPES: Mapping[str, ListShape[Any]] = {"tenants": Tenants.shape, "projects": Projects.shape}
+SHAPES: Mapping[str, ListShape[Any]] = {
+    "tenants": Tenants.shape,
+    "projects": Projects.shape,
+    "keys": Keys.shape,
+}
 
 ITEM_SHAPE = ListShape(
     view="",  # one run's items, see `RunItems`

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from controlplane.errors import HomeUnreachable, OutcomeUnknown, Refusal, Usage
 from controlplane.filters import Term
 from controlplane.listing import Listing, Query
-from controlplane.operations import Call, Operation, Outcome, Request, UndoStep, authorise, execute, undo_step
+from controlplane.operations import Call, Keep, Operation, Outcome, Request, UndoStep, authorise, execute, undo_step
 from controlplane.registry import named
 from controlplane.runs import rules
 from controlplane.runs.model import Run, RunItem
@@ -39,6 +39,8 @@ BATCH = 50
 HOLD_SECONDS = 3.0
 """How often the driver says that it is alive; the home lets another take over after 15 s of silence."""
 CHUNK = 500
+SECRETS_UNWRITABLE = "secrets_unwritable"
+"""The place for secrets is full or gone: that is no verdict on a key, and the run goes on when there is another."""
 
 
 @dataclass(frozen=True)
@@ -103,24 +105,37 @@ async def drive(
     *,
     clock: rules.Clock | None = None,
     on_progress: Callable[[Run], None] = lambda run: None,
+    keep: Keep | None = None,
 ) -> Run:
     """Carry a run on until it is done, paused or stopped, and return it as it is then.
 
-    A run that is not running is returned as it is. Raises Conflict `run_driven` when another program drives it,
-    HomeUnreachable and OutcomeUnknown when the link is lost: then `drive` again.
+    `keep` takes the secrets that are made, each before its change is committed; a run that makes some is not driven
+    without. A run that is not running is returned as it is. Raises Usage `secrets_to_needed`, Conflict `run_driven`
+    when another program drives it, HomeUnreachable and OutcomeUnknown when the link is lost: then `drive` again.
     """
     run = await plane.runs.get(run_id)
     operation = named(run.operation)
     authorise(plane, operation)
     if run.state != "running":
         return run
-    driver = _Driver(plane, operation, clock or rules.RealClock(), on_progress)
+    check_kept(operation, keep is not None)
+    driver = _Driver(plane, operation, clock or rules.RealClock(), on_progress, keep)
     run = await driver.hold(run_id)
     try:
         await driver.to_the_end(run)
     finally:
         await plane.runs.release(run_id, driver.holder)
     return await plane.runs.get(run_id)
+
+
+def check_kept(operation: Operation[Any], kept: bool) -> None:
+    """Many secrets are never shown: they need a place. Raises Usage `secrets_to_needed`."""
+    if operation.makes_secret and not kept:
+        raise Usage(
+            "secrets_to_needed",
+            f"{operation.name} makes a secret for each of many keys: they go to a file for you alone.",
+            "Say which: --secrets-to FILE",
+        )
 
 
 class _Driver:
@@ -132,11 +147,13 @@ class _Driver:
         operation: Operation[Any],
         clock: rules.Clock,
         on_progress: Callable[[Run], None],
+        keep: Keep | None,
     ) -> None:
         self.plane = plane
         self.operation = operation
         self.clock = clock
         self.on_progress = on_progress
+        self.keep = keep
         self.holder = uuid.uuid4().hex
         self._held_at = clock.now()
 
@@ -187,11 +204,11 @@ class _Driver:
         """Do one item; whether it was refused. Its change settles it in the home, in the same transaction."""
         try:
             request, reason = await self._request(run, item)
-            await execute(self.plane, self.operation, request, Call(reason, item.request_id))
+            await execute(self.plane, self.operation, request, Call(reason, item.request_id, keep=self.keep))
         except (HomeUnreachable, OutcomeUnknown):
             raise
         except Refusal as refusal:
-            if refusal.code in ("run_not_running", "run_item_settled"):
+            if refusal.code in ("run_not_running", "run_item_settled", SECRETS_UNWRITABLE):
                 raise
             return await self.plane.runs.refuse(item, refusal.code, refusal.message)
         return False
@@ -243,7 +260,11 @@ async def _refusals(
 
 async def _rows(plane: ControlPlane, operation: Operation[Any], request: RunStart) -> AsyncIterator[Any]:
     """The things of a run as they are listed, page by page."""
-    listings: dict[str, Listing[Any]] = {"tenants": plane.tenants, "projects": plane.projects}
+    listings: dict[str, Listing[Any]] = {
+        "tenants": plane.tenants,
+        "projects": plane.projects,
+        "keys": plane.keys,
+    }
     listing = listings[operation.noun]
     if request.subjects is None:
         async for row in _pages(listing, Query(terms_of(operation, request.filter or ""), "id")):

@@ -10,6 +10,7 @@ from pydantic import Field, JsonValue, model_validator
 from controlplane import filters
 from controlplane.audit import AuditRow, Record
 from controlplane.errors import Refusal, Usage
+from controlplane.keys.model import KEY_FIELDS
 from controlplane.operations import REGISTRY, Operation, Request, Risk, as_result, operation
 from controlplane.runs import rules
 from controlplane.runs.model import Run, RunItem, RunState
@@ -18,7 +19,11 @@ from controlplane.tenants.model import PROJECT_FIELDS, TENANT_FIELDS
 if TYPE_CHECKING:
     from controlplane.changes import Change
 
-NOUNS: Mapping[str, tuple[filters.Field, ...]] = {"tenants": TENANT_FIELDS, "projects": PROJECT_FIELDS}
+NOUNS: Mapping[str, tuple[filters.Field, ...]] = {
+    "tenants": TENANT_FIELDS,
+    "projects": PROJECT_FIELDS,
+    "keys": KEY_FIELDS,
+}
 """What things a run can be about, and what they are found by."""
 SAMPLE = 5
 

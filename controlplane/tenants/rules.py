@@ -6,6 +6,7 @@ The database guards the same rules (a test compares both); these say it in words
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from controlplane.errors import Conflict, NotFound, Refusal
 from controlplane.moments import relative
@@ -27,7 +28,15 @@ RETENTION_DAYS = 30
 LONGEST_RETENTION_DAYS = 3650
 
 
-def check_version(row: Tenant | Project, expected: int | None) -> None:
+class Versioned(Protocol):
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def version(self) -> int: ...
+
+
+def check_version(row: Versioned, expected: int | None) -> None:
     """Refuse to change what somebody else changed since it was looked at."""
     if expected is not None and row.version != expected:
         raise Conflict(

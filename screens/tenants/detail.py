@@ -57,6 +57,7 @@ class TenantScreen(AreaScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "pane(1)", "next pane", show=False, id="tenant.next_pane"),
         Binding("shift+tab", "pane(-1)", "pane before", show=False, id="tenant.previous_pane"),
+        Binding("A", "api_keys", "its API keys", show=False, id="tenant.api_keys"),
     ]
 
     def __init__(self, tenant_id: str) -> None:
@@ -142,6 +143,9 @@ class TenantScreen(AreaScreen):
 
     def focus_body(self) -> None:
         self._choose(self.chosen)
+
+    def action_api_keys(self) -> None:
+        self.desk.go("keys", f"tenant:{self.tenant_id}")
 
     # What is under the cursor
 

@@ -80,5 +80,5 @@ async def test_the_console_obeys_the_settings_keys_and_its_help_shows_them(datab
         lines = [str(line) for line in app.screen.query_one(Lines).lines]
         assert "  f2                   help" in lines and "  D                    describe" in lines
         await pilot.press("escape")
-        app.run_command("keys")
+        app.run_command("bindings")
         await until(pilot, lambda: "area.act" in text(pilot))

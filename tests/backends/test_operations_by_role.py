@@ -30,11 +30,26 @@ INSERT INTO wf.projects (tenant_id, id, name) VALUES ('active', 'web', 'Web'), (
 UPDATE wf.projects SET status = 'archived', archived_at = now() WHERE id = 'old';
 INSERT INTO wf.runs (operation, per_second, breaker_share) VALUES ('tenants.suspend', 1, 1), ('tenants.suspend', 1, 1);
 UPDATE wf.runs SET state = 'paused' WHERE id = 2;
+INSERT INTO wf.api_keys (id, tenant_id, project_id, env, display, hash, owner_email)
+  SELECT 'key_' || lpad(n::text, 26, '0'), 'active', 'web', 'live', 'wf_live_' || n, sha256(n::text::bytea),
+         'active@lovelace.example' FROM generate_series(1, 6) n;
+UPDATE wf.api_keys SET rotated_at = now(), grace_until = now() + interval '1 day' WHERE display = 'wf_live_2';
+UPDATE wf.api_keys SET disabled_at = now() WHERE display = 'wf_live_3';
 SELECT wf.put_operator('leaving', 'viewer', NULL);
 """
 
+KEY, ROTATING, DISABLED, LEAKED, REVOKED, ROTATED = (f"key_{n:026}" for n in range(1, 7))
 EXAMPLES: dict[str, Record] = {
     "contexts.write": {"context": "acme-prod"},
+    "keys.create": {"tenant_id": "active", "env": "live", "scopes": ["read"], "expires_in": "90d"},
+    "keys.disable": {"id": KEY},
+    "keys.edit": {"id": KEY, "owner_email": "", "addresses": ["10.0.0.0/8"], "expires": "7d"},
+    "keys.enable": {"id": DISABLED},
+    "keys.grace": {"id": ROTATING, "grace": "1h"},
+    "keys.leak": {"id": LEAKED},
+    "keys.register": {"tenant_id": "active", "display": "old_abc", "sha256": "ab" * 32},
+    "keys.revoke": {"id": REVOKED},
+    "keys.rotate": {"id": ROTATED, "grace": "1h"},
     "operators.add": {"name": "joining", "role": "viewer"},
     "operators.remove": {"name": "leaving"},
     "projects.archive": {"tenant_id": "active", "id": "web"},

@@ -163,6 +163,13 @@ def test_a_field_that_a_record_lacks_is_never_passed_over() -> None:
         matches(parse("plan:x", FIELDS), {"": []}, NOW)
 
 
+def test_of_a_list_one_value_must_meet_the_condition() -> None:
+    record = {"scopes": ["Read", "write"], "none": []}
+    fields = (Field("scopes"), Field("none"))
+    for text, found in {"scopes:read": True, "scopes:/^wr/": True, "scopes:rea": False, "-none:x": True}.items():
+        assert matches(parse(text, fields), record, NOW) is found, text
+
+
 def test_completion() -> None:
     assert complete("acme st", FIELDS) == ["status:"]
     assert complete("-P", FIELDS) == ["-plan:", "-p95>", "-protected:"]

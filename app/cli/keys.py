@@ -1,0 +1,201 @@
+"""What is read of keys: lists, one key, rotations under way, stale keys, and whose key a pasted secret is."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from app.cli import asking
+from app.cli.asked import READING, Reading, opened
+from app.cli.lists import After, Desc, Face, Form, Limit, Sort, Words, _list
+from app.cli.output import Column, document, facts, say, tell
+from controlplane.errors import Usage
+from controlplane.keys import model
+from controlplane.keys.rules import is_late
+from controlplane.keys.verify import LONGEST, verify, words
+from controlplane.moments import count, parse_duration, show, spell
+from controlplane.text import clean
+
+USES = timedelta(days=30)
+
+
+def _utc(at: datetime | None) -> str:
+    return show(at, datetime.now(UTC), "utc")
+
+
+KEYS = Face(
+    "keys",
+    lambda home: home.keys,
+    model.KEY_FIELDS,
+    model.KEY_SORTS,
+    {
+        Column("KEY"): lambda row: row.id,
+        Column("SHOWN"): lambda row: row.display,
+        Column("STATE"): lambda row: row.state,
+        Column("TENANT"): lambda row: row.tenant_id,
+        Column("LABEL"): lambda row: row.label,
+        Column("CREATED"): lambda row: _utc(row.created_at),
+        Column("USED"): lambda row: _utc(row.last_used_at),
+        Column("EXPIRES"): lambda row: "never" if row.expires_at is None else _utc(row.expires_at),
+    },
+    newest_first=True,
+)
+
+
+def _late(row: model.Rotation) -> bool:
+    return is_late(row, datetime.now(UTC))
+
+
+ROTATIONS = Face(
+    "rotations",
+    lambda home: home.keys.rotations,
+    model.ROTATION_FIELDS,
+    model.ROTATION_SORTS,
+    {
+        Column("KEY"): lambda row: row.id,
+        Column("TENANT"): lambda row: row.tenant_id,
+        Column("OLD KEY"): lambda row: row.display,
+        Column("NEW KEY"): lambda row: row.successor_display,
+        Column("OLD CALLS", "right"): lambda row: count(row.old_calls),
+        Column("NEW CALLS", "right"): lambda row: count(row.new_calls),
+        Column("OLD USED"): lambda row: _utc(row.old_last_at),
+        Column("FROM"): lambda row: row.old_last_address,
+        Column("LEFT", "right"): lambda row: spell(max(0, (row.grace_until - datetime.now(UTC)).total_seconds())),
+        Column("WARNING"): lambda row: "still used" if _late(row) else "",
+    },
+    record=lambda row: dataclasses.asdict(row) | {"late": _late(row)},
+)
+
+
+def _stale_face(policy: model.StalePolicy) -> Face:
+    return Face(
+        "stale keys",
+        lambda home: home.keys.stale(policy),
+        model.STALE_FIELDS,
+        model.STALE_SORTS,
+        {
+            Column("KEY"): lambda row: row.id,
+            Column("TENANT"): lambda row: row.tenant_id,
+            Column("SHOWN"): lambda row: row.display,
+            Column("LEVEL"): lambda row: row.level,
+            Column("AGE", "right"): lambda row: show(row.created_at, datetime.now(UTC)),
+            Column("USED", "right"): lambda row: show(row.last_used_at, datetime.now(UTC)),
+            Column("ROTATION"): lambda row: "none in the window" if row.unrotated else "",
+        },
+    )
+
+
+async def keys(
+    *words: Words,
+    sort: Sort = None,
+    desc: Desc = False,
+    limit: Limit = 100,
+    after: After = None,
+    form: Form = "table",
+    asked: Reading = READING,
+) -> None:
+    """List keys, newest first: tenant:acme state:active finds those that are good for acme."""
+    await _list(KEYS, words, sort, desc, limit, after, form, asked)
+
+
+async def rotations(
+    *words: Words,
+    sort: Sort = None,
+    desc: Desc = False,
+    limit: Limit = 100,
+    after: After = None,
+    form: Form = "table",
+    asked: Reading = READING,
+) -> None:
+    """List the keys that are being rotated: who still uses the old one, and how long it is good."""
+    await _list(ROTATIONS, words, sort, desc, limit, after, form, asked)
+
+
+async def stale(
+    *words: Words,
+    max_age: Annotated[str, Parameter(help="A key that is older is stale.")] = "30d",
+    warn: Annotated[str, Parameter(help="A key that is older is worth a warning; at most --max-age.")] = "21d",
+    window: Annotated[str, Parameter(help="A tenant should rotate a key this often.")] = "30d",
+    sort: Sort = None,
+    desc: Desc = False,
+    limit: Limit = 100,
+    after: After = None,
+    form: Form = "table",
+    asked: Reading = READING,
+) -> None:
+    """List live keys that are too old, or whose tenant rotated none in the window; the counts are of all keys."""
+    spans = [timedelta(seconds=parse_duration(text)) for text in (max_age, warn, window)]
+    policy = model.StalePolicy(*spans)
+    async with opened(asked) as context:
+        found = await context.home.keys.stale(policy).counts()
+    if not asked.json:
+        tell(stale_words(found))
+    await _list(_stale_face(policy), words, sort, desc, limit, after, form, asked, dataclasses.asdict(found))
+
+
+def stale_words(found: model.StaleCounts) -> str:
+    return (
+        f"{found.keys:,} live keys: {found.stale:,} stale, {found.warn:,} nearly; "
+        f"{found.tenants_unrotated:,} of {found.tenants:,} tenants rotated none in the window"
+    )
+
+
+async def show_key(key_id: str, /, *, asked: Reading = READING) -> None:
+    """Show a key: every field, the rotations that it is part of, and who called with it in the last 30 days."""
+    async with opened(asked) as context:
+        home = context.home
+        key = await home.keys.get(key_id)
+        chain = await home.keys.chain(key_id)
+        calls = await home.keys.calls(key_id, await home.now() - USES)
+        leaks = await home.keys.leaks(key_id)
+    if asked.json:
+        more = {"calls": [dataclasses.asdict(each) for each in calls], "leaks": [dataclasses.asdict(e) for e in leaks]}
+        document({"item": dataclasses.asdict(key) | {"chain": [each.id for each in chain]} | more})
+        return
+    from controlplane.previews import value_words
+
+    facts((name, value_words(value)) for name, value in dataclasses.asdict(key).items())
+    for leak in leaks:
+        say(clean(f"leak {leak.id}: {leak.at:%Y-%m-%d %H:%M} UTC by {leak.actor}: {leak.reason}"))
+    if len(chain) > 1:
+        say("rotations, oldest first:")
+        for each in chain:
+            say(clean(f"  {each.id}  {each.display}  {each.state}"))
+    say("calls in the last 30 days:" if calls else "no call of it is stored in the last 30 days")
+    for use in calls:
+        say(
+            clean(
+                f"  {count(use.calls):>9}  {use.address or 'address not known'}  {use.route}  last {_utc(use.last_at)}"
+            )
+        )
+
+
+async def verify_key(*given: str, asked: Reading = READING) -> None:
+    """Whose key is this? The secret comes from stdin or an unseen prompt, never as an argument; it is kept nowhere."""
+    if given:
+        raise Usage(
+            "key_in_arguments",
+            "A secret is never an argument: others on this machine can read those.",
+            "It is in your shell's history now: rotate it. Ask again without it, and paste it when asked.",
+        )
+    pasted = _pasted()
+    async with opened(asked) as context:
+        verdict = await verify(context.home, pasted)
+        now = await context.home.now()
+    if asked.json:
+        document({"item": verdict.record()})
+    else:
+        for line in words(verdict, now):
+            say(clean(line))
+
+
+def _pasted() -> str:
+    if not asking.can_ask():
+        return sys.stdin.readline(LONGEST + 2) if sys.stdin is not None else ""
+    from getpass import getpass
+
+    return getpass("Paste the key (it is not shown): ", sys.stderr)

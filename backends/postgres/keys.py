@@ -1,0 +1,241 @@
+"""API keys in PostgreSQL: read through views that hold no hash, written to the table that operators may write."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import TupleRow, class_row
+from psycopg.types.json import Jsonb
+
+from backends.postgres.filtering import Column
+from backends.postgres.paging import ListShape, Order, PagedList
+from controlplane.errors import NotFound
+from controlplane.keys.model import Key, KeyCalls, KeyLeak, Rotation, StaleCounts, StaleKey, StalePolicy
+from controlplane.roles import allows
+
+if TYPE_CHECKING:
+    from backends.postgres.home import Home
+
+Connection = psycopg.AsyncConnection[TupleRow]
+
+COLUMNS = tuple(f.name for f in dataclasses.fields(Key))
+LEAK_DAYS = timedelta(days=30)
+_AGES = {
+    "created": Column(sql.SQL("created_at"), "age"),
+    "used": Column(sql.SQL("last_used_at"), "age"),
+}
+_SAME = {
+    "": Column(sql.SQL("search")),
+    "id": Column(sql.SQL("id")),
+    "tenant": Column(sql.SQL("tenant_id")),
+    "env": Column(sql.SQL("env"), "choice"),
+    "label": Column(sql.SQL("label")),
+}
+
+
+class Rotations(PagedList[Rotation]):
+    """The keys in their grace, who is nearest to its end first; in one statement with who still uses which."""
+
+    shape = ListShape(
+        view="wf.key_rotations",
+        row=Rotation,
+        columns=tuple(f.name for f in dataclasses.fields(Rotation)),
+        orders={"left": Order("grace_until", "timestamptz")},
+        default_order="left",
+        tie=("id",),
+        filters={
+            **_SAME,
+            "old": Column(sql.SQL("old_calls"), "number"),
+            "rotated": Column(sql.SQL("rotated_at"), "age"),
+        },
+    )
+
+
+class Keys(PagedList[Key]):
+    """The keys of a home, as the login may see them."""
+
+    shape = ListShape(
+        view="wf.key_list",
+        row=Key,
+        columns=COLUMNS,
+        orders={
+            "created": Order("created_at", "timestamptz"),
+            "expires": Order("coalesce(expires_at, 'infinity')", "timestamptz"),
+            "id": Order("id", "text"),
+        },
+        default_order="created",
+        tie=("id",),
+        filters={
+            **_SAME,
+            **_AGES,
+            "project": Column(sql.SQL("project_id")),
+            "state": Column(sql.SQL("state"), "choice"),
+            "display": Column(sql.SQL("display")),
+            "owner": Column(sql.SQL("owner_email")),
+            "scope": Column(sql.SQL("scopes"), many=True),
+            "expired": Column(sql.SQL("CASE WHEN expires_at <= now() THEN expires_at END"), "age"),
+            "left": Column(sql.SQL("(extract(epoch FROM expires_at - now()) / 86400)::float8"), "number"),
+        },
+    )
+
+    def __init__(self, home: Home) -> None:
+        super().__init__(home)
+        self.rotations = Rotations(home)
+
+    def stale(self, policy: StalePolicy) -> StaleKeys:
+        return StaleKeys(self.home, policy)
+
+    async def get(self, key_id: str) -> Key:
+        async with self.home.connection() as connection:
+            return await read_key(connection, key_id)
+
+    async def of_hash(self, digest: bytes) -> Key | None:
+        async with self.home.connection() as connection:
+            row = await (await connection.execute("SELECT wf.key_of_hash(%s)", [digest])).fetchone()
+            return None if row is None or row[0] is None else await read_key(connection, row[0])
+
+    async def chain(self, key_id: str) -> Sequence[Key]:
+        statement = sql.SQL(
+            "WITH RECURSIVE older AS ("
+            "  SELECT id, rotated_from FROM wf.key_list WHERE id = %s"
+            "  UNION SELECT k.id, k.rotated_from FROM wf.key_list k JOIN older o ON k.id = o.rotated_from),"
+            " newer AS ("
+            "  SELECT id, rotated_to FROM wf.key_list WHERE id = %s"
+            "  UNION SELECT k.id, k.rotated_to FROM wf.key_list k JOIN newer n ON k.id = n.rotated_to)"
+            " SELECT {} FROM wf.key_list"
+            " WHERE id IN (SELECT id FROM older UNION SELECT id FROM newer) ORDER BY created_at, id"
+        ).format(_names(COLUMNS))
+        async with self.home.connection() as connection, connection.cursor(row_factory=class_row(Key)) as cursor:
+            await cursor.execute(statement, [key_id, key_id])
+            return await cursor.fetchall()
+
+    async def calls(self, key_id: str, since: datetime) -> Sequence[KeyCalls]:
+        async with self.home.connection() as connection, connection.cursor(row_factory=class_row(KeyCalls)) as cursor:
+            await cursor.execute("SELECT * FROM wf.key_calls(%s, %s)", [key_id, since])
+            return await cursor.fetchall()
+
+    async def leaks(self, key_id: str) -> Sequence[KeyLeak]:
+        """The column of calls is named only for those who may read it: the home refuses the others the whole."""
+        calls = "calls" if allows(self.home.actor.role, "support") else "NULL::jsonb AS calls"
+        statement = f"SELECT id, key_id, successor_id, reason, at, actor, {calls} FROM wf.key_leaks WHERE key_id = %s"
+        async with self.home.connection() as connection, connection.cursor(row_factory=class_row(KeyLeak)) as cursor:
+            await cursor.execute((statement + " ORDER BY id").encode(), [key_id])
+            return await cursor.fetchall()
+
+
+# Every live key with its verdict. Whether a tenant rotated is asked of all tenants at once. What is live is state
+# active, said so that the planner can tell how many are: then it reads the oldest first, and stops at the page's end.
+_JUDGED = """(
+  SELECT k.id, k.tenant_id, k.env, k.display, k.label, k.created_at, k.last_used_at, k.expires_at, k.version, k.search,
+         CASE WHEN k.created_at <= now() - interval '{max_age} seconds' THEN 'stale'
+              WHEN k.created_at <= now() - interval '{warn} seconds' THEN 'warn' ELSE 'fresh' END AS level,
+         t.created_at <= now() - interval '{window} seconds' AND k.tenant_id NOT IN
+           (SELECT tenant_id FROM wf.key_list WHERE rotated_at >= now() - interval '{window} seconds') AS unrotated
+  FROM wf.key_list k JOIN wf.tenant_list t ON t.id = k.tenant_id
+  WHERE (k.revoked_at IS NULL OR k.revoked_at > now()) AND (k.disabled_at IS NULL OR k.disabled_at > now())
+    AND (k.expires_at IS NULL OR k.expires_at > now()) AND k.grace_until IS NULL AND t.status IN ('active', 'suspended')
+) AS judged"""
+
+
+class StaleKeys(PagedList[StaleKey]):
+    """The live keys that a policy finds fault with, the oldest first: one statement over all tenants."""
+
+    def __init__(self, home: Home, policy: StalePolicy) -> None:
+        super().__init__(home)
+        seconds = {name: int(value.total_seconds()) for name, value in vars(policy).items()}
+        self.judged = _JUDGED.format(**seconds)
+        self.shape = ListShape(
+            view=f"(SELECT * FROM {self.judged} WHERE level <> 'fresh' OR unrotated) AS stale",
+            row=StaleKey,
+            columns=tuple(f.name for f in dataclasses.fields(StaleKey)),
+            orders={"created": Order("created_at", "timestamptz"), "tenant": Order("tenant_id", "text")},
+            default_order="created",
+            tie=("id",),
+            filters={
+                **_SAME,
+                **_AGES,
+                "level": Column(sql.SQL("level"), "choice"),
+                "unrotated": Column(sql.SQL("unrotated"), "flag"),
+            },
+        )
+
+    async def counts(self) -> StaleCounts:
+        """Exact, of all."""
+        statement = (
+            "SELECT count(*), count(*) FILTER (WHERE level = 'stale'), count(*) FILTER (WHERE level = 'warn'),"
+            " count(DISTINCT tenant_id), count(DISTINCT tenant_id) FILTER (WHERE unrotated) FROM "
+        ) + self.judged
+        async with self.home.connection() as connection:
+            row = await (await connection.execute(statement.encode())).fetchone()
+        assert row is not None
+        return StaleCounts(*row)
+
+
+async def read_key(connection: Connection, key_id: str) -> Key:
+    async with connection.cursor(row_factory=class_row(Key)) as cursor:
+        await cursor.execute(sql.SQL("SELECT {} FROM wf.key_list WHERE id = %s").format(_names(COLUMNS)), [key_id])
+        if (found := await cursor.fetchone()) is None:
+            raise NotFound("no_key", f"There is no key {key_id}.", "watchfloor keys list finds them.")
+        return found
+
+
+@dataclasses.dataclass(frozen=True)
+class KeyWriter:
+    """Writes within one transaction."""
+
+    connection: Connection
+    prefix: str
+
+    async def lock(self, key_id: str) -> Key:
+        await self.connection.execute("SELECT FROM wf.api_keys WHERE id = %s FOR NO KEY UPDATE", [key_id])
+        return await read_key(self.connection, key_id)
+
+    async def create(self, columns: dict[str, Any]) -> Key:
+        statement = sql.SQL("INSERT INTO wf.api_keys ({}) VALUES ({})").format(
+            _names(columns), sql.SQL(", ").join(_placeholder(name) for name in columns)
+        )
+        await self.connection.execute(statement, list(columns.values()))
+        return await read_key(self.connection, columns["id"])
+
+    async def update(self, key_id: str, columns: dict[str, Any]) -> Key:
+        assignments = [sql.SQL("{} = {}").format(sql.Identifier(name), _placeholder(name)) for name in columns]
+        statement = sql.SQL("UPDATE wf.api_keys SET {} WHERE id = %s").format(sql.SQL(", ").join(assignments))
+        await self.connection.execute(statement, [*columns.values(), key_id])
+        return await read_key(self.connection, key_id)
+
+    async def record_leak(self, key: Key, successor_id: str | None, reason: str) -> dict[str, Any]:
+        calls = await self._calls(key.id)
+        statement = (
+            "INSERT INTO wf.key_leaks (tenant_id, key_id, successor_id, reason, calls) VALUES (%s, %s, %s, %s, %s)"
+            " RETURNING id"
+        )
+        values = [key.tenant_id, key.id, successor_id, reason, Jsonb(calls)]
+        row = await (await self.connection.execute(statement, values)).fetchone()
+        assert row is not None
+        return {"leak": row[0], "calls": calls["total"]}
+
+    async def _calls(self, key_id: str) -> dict[str, Any]:
+        cursor = await self.connection.execute(
+            "SELECT jsonb_build_object('since', now() - %(days)s, 'until', now(),"
+            " 'total', sum(calls), 'whole', coalesce(bool_and(whole) AND count(*) < 200, true),"
+            " 'by', coalesce(jsonb_agg(jsonb_build_object('address', address, 'route', route, 'calls', calls,"
+            " 'first_at', first_at, 'last_at', last_at)), '[]')) FROM wf.key_calls(%(key)s, now() - %(days)s)",
+            {"key": key_id, "days": LEAK_DAYS},
+        )
+        row = await cursor.fetchone()
+        assert row is not None
+        found: dict[str, Any] = row[0]
+        return found
+
+
+def _names(names: Any) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(name) for name in names)
+
+
+def _placeholder(name: str) -> sql.Composable:
+    return sql.SQL("%s::cidr[]") if name == "addresses" else sql.Placeholder()

@@ -1,0 +1,88 @@
+"""A file of secrets that were just made, for its owner alone: one JSON document a line."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+from controlplane.errors import Conflict, Refusal
+
+UNWRITABLE = "secrets_unwritable"
+TOLD = ("id", "tenant_id", "env", "display", "rotated_from", "successor_id")
+
+
+class SecretsFile:
+    """What `keep` took is on the disk when it returns. It blocks.
+
+    A new file must not be there yet; one that is appended to must be its owner's alone. Raises Conflict
+    `secrets_file_exists`, Refusal `secrets_file_open_to_others`, `secrets_unwritable`.
+    """
+
+    def __init__(self, path: Path, *, append: bool = False) -> None:
+        self.path = path
+        self._new = not append
+        new = os.O_EXCL if not append else 0
+        try:
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | new
+            self._descriptor = os.open(path, flags, 0o600)
+        except FileExistsError:
+            raise Conflict(
+                "secrets_file_exists", f"{path} is there already and was left as it is.", "Name a new file."
+            ) from None
+        except OSError as error:
+            raise self._unwritable(error) from None
+        try:
+            self._check()
+            self._end_line()
+            self._sync_folder()
+        except BaseException:
+            self.close()
+            raise
+
+    def keep(self, made: dict[str, Any], secret: str) -> None:
+        line = {name: made[name] for name in TOLD if made.get(name) is not None} | {"secret": secret}
+        self._append((json.dumps(line) + "\n").encode())
+
+    def close(self) -> None:
+        """A new file that nothing was put into goes: the next try may have its name."""
+        if self._new and os.fstat(self._descriptor).st_size == 0:
+            self.path.unlink(missing_ok=True)
+        os.close(self._descriptor)
+
+    def _check(self) -> None:
+        state = os.fstat(self._descriptor)
+        if not stat.S_ISREG(state.st_mode) or state.st_uid != os.geteuid() or state.st_mode & 0o077:
+            raise Refusal(
+                "secrets_file_open_to_others",
+                f"{self.path} is not a file for you alone.",
+                f"chmod 600 {self.path}, or name another file.",
+            )
+
+    def _end_line(self) -> None:
+        """A program that was killed while it wrote left a part of a line: it was not committed either."""
+        size = os.fstat(self._descriptor).st_size
+        if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
+            self._append(b"\n")
+
+    def _append(self, data: bytes) -> None:
+        size = os.fstat(self._descriptor).st_size
+        try:
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+            os.fsync(self._descriptor)
+        except OSError as error:
+            os.ftruncate(self._descriptor, size)  # of a line that cannot be kept, no part is
+            raise self._unwritable(error) from None
+
+    def _sync_folder(self) -> None:
+        folder = os.open(self.path.absolute().parent, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _unwritable(self, error: OSError) -> Refusal:
+        return Refusal(UNWRITABLE, f"{self.path} cannot be written: {error.strerror}.", "Make room, or name another.")

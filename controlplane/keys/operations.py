@@ -1,0 +1,240 @@
+"""What an operator can do with keys. A secret leaves an operation once, beside its result: see `Made`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from controlplane.audit import AuditRow, Record
+from controlplane.errors import Refusal
+from controlplane.keys import rules, secret
+from controlplane.keys.model import Key
+from controlplane.keys.requests import KeyCreate, KeyEdit, KeyGrace, KeyRegister, KeyRotate, OneKey, instant
+from controlplane.operations import Made, Risk, operation
+from controlplane.tenants.rules import check_version
+
+if TYPE_CHECKING:
+    from controlplane.changes import Change
+
+COPIED = ("tenant_id", "project_id", "env", "label", "owner_email", "scopes", "addresses", "spend_cap")
+"""What a successor has of the key that it takes the place of."""
+MARKS = ("label", "scopes", "addresses", "spend_cap")
+
+
+def of_row(row: AuditRow) -> Record:
+    """The request that addresses what a change left behind, and refuses if it was changed since."""
+    return {"id": row.thing, "version": (row.after or {}).get("version")}
+
+
+def was_edited(row: AuditRow) -> Record:
+    before, after = row.before or {}, row.after or {}
+    request = {name: before[name] for name in MARKS if before.get(name) != after.get(name)}
+    if "spend_cap" in request and request["spend_cap"] is None:
+        request["spend_cap"] = "none"
+    if "owner_email" in row.personal:
+        request["owner_email"] = row.personal["owner_email"][0] or ""
+    if before.get("expires_at") != after.get("expires_at"):
+        request["expires"] = before["expires_at"] or "never"
+    return of_row(row) | request
+
+
+def had_grace(row: AuditRow) -> Record:
+    return of_row(row) | {"grace": (row.before or {}).get("grace_until")}
+
+
+@operation(
+    "keys.create",
+    KeyCreate,
+    role="operator",
+    risk=Risk.SAFE,
+    key="n",
+    undo="keys.revoke",
+    undo_request=of_row,
+    makes_secret=True,
+)
+async def create(change: Change, request: KeyCreate) -> Made:
+    """Make a key: its secret is shown once."""
+    return await _made(change, _given(change, request))
+
+
+@operation(
+    "keys.register",
+    KeyRegister,
+    role="operator",
+    risk=Risk.SAFE,
+    key="h",
+    undo="keys.revoke",
+    undo_request=of_row,
+)
+async def register(change: Change, request: KeyRegister) -> Key:
+    """Take over a key of another system by its hash."""
+    columns = _given(change, request) | {"display": request.display, "hash": bytes.fromhex(request.sha256)}
+    return await change.keys.create({"id": secret.new_id(change.now)} | columns)
+
+
+def _given(change: Change, request: KeyCreate) -> Record:
+    expires = None if request.expires_in is None else instant(request.expires_in, change.now)
+    if expires is not None and expires <= change.now:
+        raise Refusal("key_expiry_past", "The key would have expired before it is made.", "Choose a later time.")
+    fixed = {"tenant_id": request.tenant_id, "project_id": request.project_id, "env": request.env}
+    return fixed | {"expires_at": expires} | request.columns()
+
+
+async def _made(change: Change, columns: Record) -> Made:
+    value = secret.make(change.keys.prefix, columns["env"])
+    key = await change.keys.create(
+        {"id": secret.new_id(change.now), "display": secret.display(value), "hash": secret.digest(value)} | columns
+    )
+    return Made(key, value)
+
+
+@operation(
+    "keys.edit",
+    KeyEdit,
+    role="operator",
+    risk=Risk.CONFIRM,
+    key="e",
+    undo="keys.edit",
+    undo_request=was_edited,
+    fits=rules.check_not_revoked,
+)
+async def edit(change: Change, request: KeyEdit) -> Key:
+    """Change a key's label, owner, rights, expiry or spend cap."""
+    key = await change.keys.lock(request.id)
+    rules.check_not_revoked(key, change.now)
+    check_version(key, request.version)
+    columns = request.columns()
+    if request.expires is not None:
+        columns["expires_at"] = instant(request.expires, change.now)
+    return await change.keys.update(key.id, columns)
+
+
+@operation(
+    "keys.rotate",
+    KeyRotate,
+    role="operator",
+    risk=Risk.CONFIRM,
+    key="r",
+    fits=rules.check_rotate,
+    makes_secret=True,
+)
+async def rotate(change: Change, request: KeyRotate) -> Made:
+    """Give a key a successor; the old one is good for a grace."""
+    key = await change.keys.lock(request.id)
+    rules.check_rotate(key, change.now)
+    check_version(key, request.version)
+    until = rules.grace_end(key, change.now, _until(request, change.now))
+    return await _succeed(change, key, {"rotated_at": change.now, "grace_until": until})
+
+
+def _until(request: KeyRotate, now: datetime) -> datetime:
+    return instant(request.grace, now) or now
+
+
+async def _succeed(change: Change, key: Key, marks: Record) -> Made:
+    """The old key first: the home takes a successor only of a key that is marked as rotated."""
+    await change.keys.update(key.id, marks)
+    rights = {name: getattr(key, name) for name in COPIED}
+    expires = rules.successor_expiry(key, change.now)
+    return await _made(change, rights | {"rotated_from": key.id, "expires_at": expires})
+
+
+@operation(
+    "keys.grace",
+    KeyGrace,
+    role="operator",
+    risk=Risk.CONFIRM,
+    key="g",
+    undo="keys.grace",
+    undo_request=had_grace,
+    fits=rules.check_grace,
+)
+async def grace(change: Change, request: KeyGrace) -> Key:
+    """Shorten or extend the grace of a rotated key; 0 ends it now."""
+    key = await change.keys.lock(request.id)
+    rules.check_grace(key, change.now)
+    check_version(key, request.version)
+    until = rules.grace_end(key, change.now, _until(request, change.now))
+    return await change.keys.update(key.id, {"grace_until": until})
+
+
+@operation(
+    "keys.disable",
+    OneKey,
+    role="operator",
+    risk=Risk.CONFIRM,
+    key="d",
+    undo="keys.enable",
+    undo_request=of_row,
+    fits=rules.check_disable,
+)
+async def disable(change: Change, request: OneKey) -> Key:
+    """Refuse a key until it is enabled again."""
+    key = await change.keys.lock(request.id)
+    rules.check_disable(key, change.now)
+    check_version(key, request.version)
+    return await change.keys.update(key.id, {"disabled_at": change.now})
+
+
+@operation(
+    "keys.enable",
+    OneKey,
+    role="operator",
+    risk=Risk.CONFIRM,
+    key="u",
+    undo="keys.disable",
+    undo_request=of_row,
+    fits=rules.check_enable,
+)
+async def enable(change: Change, request: OneKey) -> Key:
+    """Let a disabled key be used again."""
+    key = await change.keys.lock(request.id)
+    rules.check_enable(key, change.now)
+    check_version(key, request.version)
+    return await change.keys.update(key.id, {"disabled_at": None})
+
+
+@operation(
+    "keys.revoke",
+    OneKey,
+    role="operator",
+    risk=Risk.TYPED,
+    key="x",
+    needs_reason=True,
+    fits=rules.check_not_revoked,
+)
+async def revoke(change: Change, request: OneKey) -> Key:
+    """Refuse a key for good."""
+    key = await change.keys.lock(request.id)
+    rules.check_not_revoked(key, change.now)
+    check_version(key, request.version)
+    return await change.keys.update(key.id, {"revoked_at": change.now, "revoked_reason": change.reason})
+
+
+@operation(
+    "keys.leak",
+    OneKey,
+    role="operator",
+    risk=Risk.TYPED,
+    key="l",
+    needs_reason=True,
+    fits=rules.check_leak,
+    makes_secret=True,
+)
+async def leak(change: Change, request: OneKey) -> Made:
+    """Answer a leak: disable it, give it a successor, keep its calls."""
+    key = await change.keys.lock(request.id)
+    rules.check_leak(key, change.now)
+    check_version(key, request.version)
+    # Its grace is over too: enabling it by mistake brings it back no more.
+    marks = {"disabled_at": change.now, "grace_until": change.now}
+    made: Made | None = None
+    if key.rotated_at is None:
+        made = await _succeed(change, key, marks | {"rotated_at": change.now})
+        successor = made.row.id
+    else:
+        await change.keys.update(key.id, marks)
+        successor = key.rotated_to
+    kept = await change.keys.record_leak(key, successor, change.reason or "")
+    result = {"id": key.id, "display": key.display, "tenant_id": key.tenant_id, "successor_id": successor} | kept
+    return Made(result, made.secret if made else None)

@@ -1,0 +1,29 @@
+"""What the keys' operations write through."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from controlplane.audit import Record
+from controlplane.keys.model import Key
+
+
+class KeyStore(Protocol):
+    @property
+    def prefix(self) -> str:
+        """What new secrets begin with."""
+        ...
+
+    async def lock(self, key_id: str) -> Key:
+        """Read a key and hold it until the change ends. Raises NotFound, NotPermitted."""
+        ...
+
+    async def create(self, columns: Record) -> Key:
+        """`hash` is among the columns, and comes out of here no more. Raises Conflict `key_hash_taken`."""
+        ...
+
+    async def update(self, key_id: str, columns: Record) -> Key: ...
+
+    async def record_leak(self, key: Key, successor_id: str | None, reason: str) -> Record:
+        """Keep what an incident needs: `leak` is its number, `calls` how many were made with the key in 30 days."""
+        ...

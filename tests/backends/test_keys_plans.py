@@ -1,0 +1,69 @@
+"""A page of keys costs what it shows, and stale keys are found without a look at each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from backends.postgres.home import Home
+from controlplane.filters import parse
+from controlplane.keys.model import KEY_FIELDS, KEY_SORTS, StalePolicy
+from controlplane.listing import Position, Query
+from tests.backends.test_plans import PAGE, explained, nodes, shown, touched
+from tests.postgres import Server
+
+KEYS = 20_000
+MIDDLE: dict[str, Position] = {
+    "created": ("2025-06-01", "key_" + "5".zfill(26)),
+    "expires": ("infinity", f"key_{KEYS // 2:026}"),
+    "id": (f"key_{KEYS // 2:026}", f"key_{KEYS // 2:026}"),
+}
+
+
+@pytest.fixture(scope="module")
+def many(postgres_server: Server, template_database: str) -> Iterator[tuple[psycopg.Connection, Home]]:
+    database = postgres_server.create(template=template_database)
+    with psycopg.connect(database.owner, autocommit=True) as owner:
+        owner.execute("ALTER TABLE wf.api_keys DISABLE TRIGGER USER")
+        owner.execute(
+            "INSERT INTO wf.tenants (id, name, created_at)"
+            " SELECT 't' || n, 't', '2025-01-01' FROM generate_series(1, 500) n"
+        )
+        owner.execute(
+            "INSERT INTO wf.api_keys (id, tenant_id, env, display, hash, created_at)"
+            " SELECT 'key_' || lpad(n::text, 26, '0'), 't' || mod(n, 500) + 1, 'live', 'wf_live_' || n,"
+            " sha256(n::text::bytea), '2025-01-01'::timestamptz + n * interval '1 hour'"
+            f" FROM generate_series(1, {KEYS}) n"
+        )
+        owner.execute("VACUUM ANALYZE")
+    with psycopg.connect(database.login("viewer"), autocommit=True) as viewer:
+        yield viewer, Home(database.login("viewer"))
+    postgres_server.drop(database)
+
+
+@pytest.mark.parametrize("start", [False, True])
+@pytest.mark.parametrize("order", KEY_SORTS)
+async def test_a_page_reads_what_it_shows(many: tuple[psycopg.Connection, Home], order: str, start: bool) -> None:
+    viewer, home = many
+    query = Query(sort=order)
+    position = MIDDLE[order] if start else None
+    plan = explained(viewer, *home.keys._statement(query, home.keys._order(query), position, False, False, PAGE))
+    assert shown(plan) == PAGE and not nodes(plan, "Sort")
+    assert touched(plan) <= 4 * PAGE, plan
+
+
+@pytest.mark.parametrize("text", ["tenant:t77", "id:key_00000000000000000000000077", "display:wf_live_77", "ve_19999"])
+async def test_what_few_match_is_found_by_its_own_index(many: tuple[psycopg.Connection, Home], text: str) -> None:
+    viewer, home = many
+    query = Query(parse(text, KEY_FIELDS), "created")
+    plan = explained(viewer, *home.keys._statement(query, home.keys._order(query), None, False, False, PAGE))
+    assert 0 < shown(plan) < PAGE and touched(plan) <= 300, plan
+
+
+async def test_the_oldest_stale_keys_are_read_first(many: tuple[psycopg.Connection, Home]) -> None:
+    viewer, home = many
+    stale, query = home.keys.stale(StalePolicy()), Query()
+    plan = explained(viewer, *stale._statement(query, stale._order(query), None, False, False, PAGE))
+    assert shown(plan) == PAGE and touched(plan) <= KEYS / 4, plan
