@@ -14,6 +14,7 @@ import sys
 import tempfile
 import termios
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread, Timer
 from typing import Any
@@ -36,7 +37,6 @@ _RESTORE = (
 )
 _NO_TITLE = ("linux", "dumb", "vt100", "vt220")  # they would print it
 _TITLE_CHARACTERS = 200
-WAKEFUL_SECONDS = 0.05
 LEAVE_SECONDS = 2.0
 """So long a program that is left may close its connections."""
 
@@ -50,7 +50,7 @@ class TerminalDriver(LinuxDriver):
 
     def start_application_mode(self) -> None:
         if self._watch is None and isinstance(self._app, TerminalLife):
-            self._watch = HangupWatch(self.fileno, self._app.leave_from_thread, self._app.end_now)
+            self._watch = HangupWatch(self.fileno, self._app.leave_from_thread, self._app.end_now, self._wake_loop)
         super().start_application_mode()  # type: ignore[no-untyped-call]
         signal.signal(signal.SIGWINCH, lambda *_: self._loop.call_soon_threadsafe(self._tell_size))
         if self._writer_thread is not None and not self._drawing:
@@ -108,16 +108,11 @@ class TerminalDriver(LinuxDriver):
 
     def _sigtstp_application(self, *_: object) -> None:
         # Not inside the signal handler: it may have interrupted a write that holds the queue's lock.
-        self._loop.call_soon_threadsafe(self._stop_until_continued)
+        self._loop.call_soon_threadsafe(super()._sigtstp_application)
 
-    def _stop_until_continued(self) -> None:
-        super()._sigtstp_application()
-        self._stay_awake()
-
-    def _stay_awake(self) -> None:
-        """Another thread may be given SIGCONT; a loop that sleeps would not notice, and the screen stay blank."""
-        if self._must_signal_resume:
-            self._loop.call_later(WAKEFUL_SECONDS, self._stay_awake)
+    def _wake_loop(self) -> None:
+        with suppress(RuntimeError):  # the loop is closed: the program is leaving
+            self._loop.call_soon_threadsafe(lambda: None)
 
     def _enable_mouse_support(self) -> None:
         if self._mouse:
