@@ -7,7 +7,7 @@ DO $$
 DECLARE
   role text;
 BEGIN
-  FOREACH role IN ARRAY ARRAY['wf_viewer', 'wf_support', 'wf_operator', 'wf_admin', 'wf_worker'] LOOP
+  FOREACH role IN ARRAY ARRAY['wf_viewer', 'wf_support', 'wf_operator', 'wf_admin', 'wf_worker', 'wf_service'] LOOP
     BEGIN
       EXECUTE format('CREATE ROLE %I NOLOGIN', role);
     EXCEPTION WHEN duplicate_object OR unique_violation THEN
@@ -17,7 +17,7 @@ BEGIN
 END
 $$;
 
--- Each role has what the one before it has.
+-- Each role has what the one before it has; workers and the product's own services stand outside.
 GRANT wf_viewer TO wf_support;
 GRANT wf_support TO wf_operator;
 GRANT wf_operator TO wf_admin;
@@ -238,7 +238,7 @@ GRANT EXECUTE ON FUNCTION wf.note TO wf_support, wf_worker;
 -- The people. A login is made with its group role; the password arrives as a SCRAM verifier, never in clear.
 CREATE TABLE wf.operators (
   name       text PRIMARY KEY CHECK (name ~ '^[a-z_][a-z0-9_.-]{0,62}$' AND name !~ '^(pg_|wf_)'),
-  role       text NOT NULL CHECK (role IN ('viewer', 'support', 'operator', 'admin', 'worker')),
+  role       text NOT NULL CHECK (role IN ('viewer', 'support', 'operator', 'admin', 'worker', 'service')),
   active     boolean NOT NULL DEFAULT true,
   made_here  boolean NOT NULL DEFAULT false,  -- false: the login was there before, and its password is not ours
   added_at   timestamptz NOT NULL DEFAULT now(),
@@ -280,7 +280,7 @@ BEGIN
     END IF;
     EXECUTE format('ALTER ROLE %I PASSWORD %L', put_operator.name, verifier);
   END IF;
-  FOREACH held IN ARRAY ARRAY['wf_viewer', 'wf_support', 'wf_operator', 'wf_admin', 'wf_worker'] LOOP
+  FOREACH held IN ARRAY ARRAY['wf_viewer', 'wf_support', 'wf_operator', 'wf_admin', 'wf_worker', 'wf_service'] LOOP
     IF held <> 'wf_' || put_operator.role AND pg_has_role(put_operator.name, held, 'MEMBER') THEN
       EXECUTE format('REVOKE %I FROM %I', held, put_operator.name);
     END IF;
@@ -304,7 +304,7 @@ BEGIN
   IF ours THEN
     EXECUTE format('ALTER ROLE %I NOLOGIN', remove_operator.name);
   END IF;
-  FOREACH held IN ARRAY ARRAY['wf_viewer', 'wf_support', 'wf_operator', 'wf_admin', 'wf_worker'] LOOP
+  FOREACH held IN ARRAY ARRAY['wf_viewer', 'wf_support', 'wf_operator', 'wf_admin', 'wf_worker', 'wf_service'] LOOP
     IF pg_has_role(remove_operator.name, held, 'MEMBER') THEN
       EXECUTE format('REVOKE %I FROM %I', held, remove_operator.name);
     END IF;

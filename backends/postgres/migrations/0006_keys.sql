@@ -3,13 +3,7 @@
 -- A secret is never in here: only its SHA-256, and the first characters that may be shown. The trail keeps neither
 -- (see wf.record_change).
 
-DO $$
-BEGIN
-  CREATE ROLE wf_service NOLOGIN;  -- the product's own services: wf_data and nothing else
-EXCEPTION WHEN duplicate_object OR unique_violation THEN
-  NULL;
-END
-$$;
+-- For the product's own services: functions with a stable signature, and nothing else. docs/data-plane.md
 CREATE SCHEMA wf_data;
 REVOKE ALL ON SCHEMA wf_data FROM PUBLIC;
 GRANT USAGE ON SCHEMA wf_data TO wf_service;
@@ -113,9 +107,21 @@ SELECT wf.audited('wf.api_keys', 'keys', 'id', 'tenant_id', 'owner_email');
 CREATE TABLE wf.key_uses (
   key_id       text COLLATE "C" PRIMARY KEY REFERENCES wf.api_keys,
   tenant_id    text COLLATE "C" NOT NULL,
-  last_used_at timestamptz NOT NULL,
+  last_used_at timestamptz,  -- NULL: never
   last_address inet
 ) WITH (fillfactor = 70);
+CREATE INDEX key_uses_of_tenant ON wf.key_uses (tenant_id);
+
+-- The row is there from the start: who first uses a key waits for nobody who does the same.
+CREATE FUNCTION wf.add_key_uses() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+BEGIN
+  INSERT INTO wf.key_uses (key_id, tenant_id) SELECT id, tenant_id FROM new_rows;
+  RETURN NULL;
+END
+$$;
+CREATE TRIGGER uses AFTER INSERT ON wf.api_keys REFERENCING NEW TABLE AS new_rows
+  FOR EACH STATEMENT EXECUTE FUNCTION wf.add_key_uses();
 
 -- What people read: no hash, owners masked as those of tenants are.
 CREATE VIEW wf.key_list AS
@@ -127,7 +133,7 @@ SELECT k.id, k.tenant_id, k.project_id, k.env, k.display, k.label,
        (SELECT s.id FROM wf.api_keys s WHERE s.rotated_from = k.id) AS rotated_to,
        wf.key_state(k.revoked_at, k.disabled_at, k.expires_at, k.grace_until, now()) AS state,
        u.last_used_at, u.last_address::text AS last_address
-FROM wf.api_keys k LEFT JOIN wf.key_uses u ON u.key_id = k.id;
+FROM wf.api_keys k JOIN wf.key_uses u ON u.key_id = k.id;
 GRANT SELECT ON wf.key_list TO wf_viewer;
 
 GRANT SELECT (id, tenant_id, project_id, env, display, label, owner_email, scopes, addresses, expires_at, spend_cap,
@@ -165,7 +171,7 @@ CREATE TABLE wf.key_news (
   tenant_id text COLLATE "C" NOT NULL,
   key_id    text COLLATE "C"  -- NULL: every key of the tenant
 );
-CREATE INDEX key_news_by_time ON wf.key_news (at);
+CREATE INDEX key_news_of_tenant ON wf.key_news (tenant_id);
 
 CREATE FUNCTION wf.tell_services() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
@@ -180,6 +186,7 @@ BEGIN
   ELSE
     INSERT INTO wf.key_news (version, tenant_id) VALUES (last, NEW.tenant_id);
   END IF;
+  DELETE FROM wf.key_news WHERE version = last - 2000;  -- who is that far behind forgets everything
   PERFORM pg_notify('wf_keys', last::text);
   RETURN NULL;
 END
