@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 Role = Literal["viewer", "support", "operator", "admin"]
-LoginRole = Literal["viewer", "support", "operator", "admin", "worker"]
+LoginRole = Literal["viewer", "support", "operator", "admin", "worker", "service"]
 
 ROLES: tuple[Role, ...] = get_args(Role)
 """From the least to the most; each has what the one before it has."""
 
 
 def allows(held: str, needed: Role) -> bool:
-    """Whether somebody with the role `held` may do what needs `needed`. A worker stands outside the ladder."""
+    """Whether somebody with the role `held` may do what needs `needed`. Workers and services stand outside the ladder."""
     return held in ROLES and ROLES.index(held) >= ROLES.index(needed)

@@ -23,7 +23,7 @@ from psycopg.conninfo import make_conninfo
 
 from backends.embedded.server import Credentials, EmbeddedHome
 
-ROLES = ("viewer", "support", "operator", "admin", "worker")
+ROLES = ("viewer", "support", "operator", "admin", "worker", "service")
 TEMPLATE = "template_watchfloor"
 LOGIN_PASSWORD = "for tests only"
 # Nothing in here outlives the tests, so nothing needs to reach a disk.
@@ -70,7 +70,7 @@ class Database:
     name: str
 
     def login(self, role: str) -> str:
-        """The conninfo of a login with the group role wf_`role`, if there is one: t_viewer … t_worker."""
+        """The conninfo of a login with the group role wf_`role`, if there is one: t_viewer … t_service."""
         assert role in ROLES
         with psycopg.connect(self.owner) as connection:
             _make_login(connection, role)

@@ -179,7 +179,7 @@ def test_a_stranger_is_told_who_could_let_them_in(database: Database) -> None:
 
 def test_an_owner_without_all_powers_makes_a_home_and_its_people(empty_database: Database) -> None:
     """As on a server that somebody else runs: CREATEROLE, and the database is theirs."""
-    groups = "wf_viewer, wf_support, wf_operator, wf_admin, wf_worker"
+    groups = "wf_viewer, wf_support, wf_operator, wf_admin, wf_worker, wf_service"
     as_owner(
         empty_database,
         "CREATE ROLE landlord LOGIN CREATEROLE PASSWORD 'x'",

@@ -176,14 +176,14 @@ DECLARE
   r        record;
 BEGIN
   IF TG_OP = 'INSERT' THEN
-    SELECT array_agg(NULL::jsonb) AS before, array_agg(to_jsonb(n) - ARRAY['search', 'hash']) AS after INTO r FROM new_rows n;
+    SELECT array_agg(NULL::jsonb) AS before, array_agg(to_jsonb(n) - 'search') AS after INTO r FROM new_rows n;
   ELSIF TG_OP = 'DELETE' THEN
-    SELECT array_agg(to_jsonb(o) - ARRAY['search', 'hash']) AS before, array_agg(NULL::jsonb) AS after INTO r FROM old_rows o;
+    SELECT array_agg(to_jsonb(o) - 'search') AS before, array_agg(NULL::jsonb) AS after INTO r FROM old_rows o;
   ELSE
     -- Key columns never change (each table's guard sees to it), so old and new rows meet by them.
     SELECT array_agg(o.row) AS before, array_agg(n.row) AS after INTO r
-    FROM (SELECT to_jsonb(o) - ARRAY['search', 'hash'] AS row FROM old_rows o) o
-    JOIN (SELECT to_jsonb(n) - ARRAY['search', 'hash'] AS row FROM new_rows n) n
+    FROM (SELECT to_jsonb(o) - 'search' AS row FROM old_rows o) o
+    JOIN (SELECT to_jsonb(n) - 'search' AS row FROM new_rows n) n
       ON wf.thing(o.row, keys) = wf.thing(n.row, keys)
     WHERE o.row IS DISTINCT FROM n.row;
   END IF;

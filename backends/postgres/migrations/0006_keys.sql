@@ -1,15 +1,38 @@
 -- Keys: what the product's callers authenticate with, and what its services ask on their hot path (schema wf_data).
 --
 -- A secret is never in here: only its SHA-256, and the first characters that may be shown. The trail keeps neither
--- (see wf.record_change).
+-- (see wf.record_change below).
 
+-- The product's own services stand outside the ladder of roles, as workers do: wf_data and nothing else. A login of
+-- theirs is made and taken away as an operator's is.
 DO $$
 BEGIN
-  CREATE ROLE wf_service NOLOGIN;  -- the product's own services: wf_data and nothing else
+  CREATE ROLE wf_service NOLOGIN;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN
   NULL;
 END
 $$;
+ALTER TABLE wf.operators DROP CONSTRAINT operators_role_check, ADD CONSTRAINT operators_role_check
+  CHECK (role IN ('viewer', 'support', 'operator', 'admin', 'worker', 'service'));
+
+-- Three functions of 0001 as they are, but for a word: one more role, and no hash in the trail.
+DO $$
+DECLARE
+  was text;
+  f   record;
+BEGIN
+  FOR f IN SELECT * FROM (VALUES
+      ('wf.put_operator', '''wf_worker'']', '''wf_worker'', ''wf_service'']'),
+      ('wf.remove_operator', '''wf_worker'']', '''wf_worker'', ''wf_service'']'),
+      ('wf.record_change', '- ''search''', '- ARRAY[''search'', ''hash'']')) AS f(name, old, new) LOOP
+    was := pg_get_functiondef(f.name::regproc);
+    ASSERT strpos(was, f.old) > 0, f.name;
+    EXECUTE replace(was, f.old, f.new);
+  END LOOP;
+END
+$$;
+
+-- For the product's own services: functions with a stable signature. docs/data-plane.md
 CREATE SCHEMA wf_data;
 REVOKE ALL ON SCHEMA wf_data FROM PUBLIC;
 GRANT USAGE ON SCHEMA wf_data TO wf_service;
@@ -116,9 +139,21 @@ SELECT wf.audited('wf.api_keys', 'keys', 'id', 'tenant_id', 'owner_email');
 CREATE TABLE wf.key_uses (
   key_id       text COLLATE "C" PRIMARY KEY REFERENCES wf.api_keys,
   tenant_id    text COLLATE "C" NOT NULL,
-  last_used_at timestamptz NOT NULL,
+  last_used_at timestamptz,  -- NULL: never
   last_address inet
 ) WITH (fillfactor = 70);
+CREATE INDEX key_uses_of_tenant ON wf.key_uses (tenant_id);
+
+-- The row is there from the start: who first uses a key waits for nobody who does the same.
+CREATE FUNCTION wf.add_key_uses() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+BEGIN
+  INSERT INTO wf.key_uses (key_id, tenant_id) SELECT id, tenant_id FROM new_rows;
+  RETURN NULL;
+END
+$$;
+CREATE TRIGGER uses AFTER INSERT ON wf.api_keys REFERENCING NEW TABLE AS new_rows
+  FOR EACH STATEMENT EXECUTE FUNCTION wf.add_key_uses();
 
 -- Where calls come from is for those who help a customer.
 CREATE FUNCTION wf.sees_addresses() RETURNS boolean LANGUAGE sql STABLE AS $$
@@ -233,7 +268,7 @@ CREATE TABLE wf.key_news (
   tenant_id text COLLATE "C" NOT NULL,
   key_id    text COLLATE "C"  -- NULL: every key of the tenant
 );
-CREATE INDEX key_news_by_time ON wf.key_news (at);
+CREATE INDEX key_news_of_tenant ON wf.key_news (tenant_id);
 
 CREATE FUNCTION wf.tell_services() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
@@ -248,6 +283,7 @@ BEGIN
   ELSE
     INSERT INTO wf.key_news (version, tenant_id) VALUES (last, NEW.tenant_id);
   END IF;
+  DELETE FROM wf.key_news WHERE version = last - 2000;  -- who is that far behind forgets everything
   PERFORM pg_notify('wf_keys', last::text);
   RETURN NULL;
 END
