@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from controlplane.audit import AuditRow, Record
 from controlplane.listing import Listing
+from controlplane.plans.model import PlanDirectory
+from controlplane.plans.ports import PlanStore
 from controlplane.runs.model import RunDirectory, RunStore
 from controlplane.telemetry import RequestTelemetry
 from controlplane.tenants.model import ProjectDirectory, TenantDirectory
@@ -69,6 +71,9 @@ class Change(Protocol):
     def projects(self) -> ProjectStore: ...
 
     @property
+    def plans(self) -> PlanStore: ...
+
+    @property
     def people(self) -> PeopleStore: ...
 
     @property
@@ -98,6 +103,9 @@ class ControlPlane(Protocol):
 
     @property
     def projects(self) -> ProjectDirectory: ...
+
+    @property
+    def plans(self) -> PlanDirectory: ...
 
     @property
     def audit(self) -> Listing[AuditRow]: ...

@@ -19,6 +19,7 @@ from backends.postgres.audit import AuditTrail, change_rows
 from backends.postgres.live import PostgresFeed, answered
 from backends.postgres.paging import as_json
 from backends.postgres.people import People, PeopleWriter
+from backends.postgres.plans import Plans, PlanWriter
 from backends.postgres.refusals import refusal_of, unreachable
 from backends.postgres.runs import Runs, RunWriter
 from backends.postgres.telemetry import Telemetry
@@ -64,6 +65,7 @@ class Home:
         )
         self.tenants = Tenants(self)
         self.projects = Projects(self)
+        self.plans = Plans(self)
         self.audit = AuditTrail(self)
         self.people = People(self)
         self.runs = Runs(self)
@@ -257,6 +259,10 @@ class OpenChange:
     @property
     def projects(self) -> ProjectWriter:
         return ProjectWriter(self.connection)
+
+    @property
+    def plans(self) -> PlanWriter:
+        return PlanWriter(self.connection)
 
     @property
     def people(self) -> PeopleWriter:
