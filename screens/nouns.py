@@ -53,11 +53,24 @@ def _run(key: str) -> AreaScreen:
     return RunScreen(key)
 
 
+def _plans(text: str) -> AreaScreen:
+    from screens.plans.list import PlansScreen
+
+    return PlansScreen(text)
+
+
+def _subscription(tenant_id: str) -> AreaScreen:
+    from screens.plans.subscription import SubscriptionScreen
+
+    return SubscriptionScreen(tenant_id)
+
+
 NOUNS: tuple[Noun, ...] = (
     Noun("tenants", _tenants, _tenant),
     Noun("projects", _projects),
     Noun("audit", _audit),
     Noun("runs", _runs, _run),
+    Noun("plans", _plans, _subscription),
 )
 
 

@@ -11,9 +11,9 @@ from pydantic import Field, field_validator
 
 from controlplane.audit import AuditRow, Record
 from controlplane.errors import Conflict, NotFound, Refusal
-from controlplane.operations import Request, Risk, as_result, operation
+from controlplane.operations import Request, Risk, operation
 from controlplane.plans import rules
-from controlplane.plans.model import Cycle, Facts, Grant, Plan, State, Subscription, Value
+from controlplane.plans.model import Cycle, Facts, Plan, State, Subscription, Value
 from controlplane.plans.proration import Proposal, propose
 from controlplane.tenants import rules as tenant_rules
 from controlplane.tenants.operations import Id, Version, Word, readable
@@ -270,8 +270,8 @@ def of_grant(row: AuditRow) -> Record:
     return {"tenant_id": tenant_id, "grant": int(grant)}
 
 
-async def _give(change: Change, request: GrantRequest | RaiseRequest, value: Value, source: str) -> Grant:
-    return await change.plans.grant(
+async def _give(change: Change, request: GrantRequest | RaiseRequest, value: Value, source: str) -> Record:
+    given = await change.plans.grant(
         {
             "tenant_id": request.tenant_id,
             "name": request.name,
@@ -282,6 +282,8 @@ async def _give(change: Change, request: GrantRequest | RaiseRequest, value: Val
             "reason": change.reason or "",
         }
     )
+    # Not "value": that is what a reveal answers with, to be shown for a minute.
+    return {"tenant_id": given.tenant_id, "grant": given.id, "name": given.name, "until": given.ends_at}
 
 
 @operation(
@@ -294,7 +296,7 @@ async def _give(change: Change, request: GrantRequest | RaiseRequest, value: Val
     undo="plans.end-grant",
     undo_request=of_grant,
 )
-async def grant(change: Change, request: GrantRequest) -> Grant:
+async def grant(change: Change, request: GrantRequest) -> Record:
     """Grant a tenant an entitlement beside its plan, for a while: as an override or for an incident."""
     await open_subscription(change, request)
     value = request.read()
@@ -314,7 +316,7 @@ async def grant(change: Change, request: GrantRequest) -> Grant:
     undo="plans.end-grant",
     undo_request=of_grant,
 )
-async def raise_limit(change: Change, request: RaiseRequest) -> Grant:
+async def raise_limit(change: Change, request: RaiseRequest) -> Record:
     """Raise a tenant's limit for a while, all else of it as it is."""
     await open_subscription(change, request)
     found = _found(await change.plans.facts(request.tenant_id), change.now, request.name)
@@ -329,7 +331,8 @@ def _found(facts: Facts, now: datetime, name: str) -> Any:
 async def end_grant(change: Change, request: OneGrant) -> Record:
     """End a grant before its time: what lost against it holds again."""
     await change.tenants.lock(request.tenant_id)
-    return as_result(await change.plans.end_grant(request.tenant_id, request.grant))
+    ended = await change.plans.end_grant(request.tenant_id, request.grant)
+    return {"tenant_id": ended.tenant_id, "grant": ended.id, "name": ended.name, "ended_at": ended.ended_at}
 
 
 class Nothing(Request):

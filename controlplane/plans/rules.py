@@ -236,7 +236,7 @@ def check_grant(found: Effective | None, name: str, value: Value) -> None:
     if found is not None and kind_of(found.holds.value) != kind:
         raise Refusal(
             "grant_kind",
-            f"{name} is a {kind_of(found.holds.value)}; what you give is a {kind}.",
+            f"{name} is of the kind {kind_of(found.holds.value)}; what you give is of the kind {kind}.",
             f"It is now: {value_words(found.holds.value)}",
         )
 
@@ -247,7 +247,8 @@ def raised(found: Effective | None, name: str, to: int) -> Value:
         raise Refusal("limit_unknown", f"The limit {name} is unknown, so it cannot be raised.", "Grant a whole value.")
     value, kind = found.holds.value, kind_of(found.holds.value)
     if kind not in ("integer", "quota"):
-        raise Refusal("not_a_limit", f"{name} is a {kind}; only an integer or a quota is raised.", "Grant a value.")
+        words = f"{name} is of the kind {kind}; only an integer or a quota is raised."
+        raise Refusal("not_a_limit", words, "Grant a whole value.")
     now = value if kind == "integer" else value["hard"]
     if now == UNLIMITED or 0 <= to <= now:
         raise Refusal("not_a_raise", f"{name} is {_limit(now)} already; {to:,} is no raise.", "Give more.")
