@@ -33,7 +33,10 @@ def trial_words(held: Subscription, now: datetime) -> list[str]:
     ends = f"{held.trial_end:%Y-%m-%d %H:%M} UTC ({relative(held.trial_end, now)})"
     extended = f"extended {held.extensions} of {MOST_EXTENSIONS} times"
     if state_at(held, now) == "trial":
-        return [f"trial of {held.trial_plan} v{held.trial_version}, ends {ends}; {extended}; then {held.trial_return}"]
+        return [
+            f"trial of {held.trial_plan} v{held.trial_version}, ends {ends}",
+            f"  {extended}; then {held.trial_return}",
+        ]
     if held.state == "suspended" and held.trial_end > now:
         return [f"trial of {held.trial_plan} v{held.trial_version}, not in force while suspended, ends {ends}"]
     return [f"had a trial of {held.trial_plan} v{held.trial_version}; its end: {ends}; {extended}"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import datetime
+from textwrap import wrap
 from typing import Any
 
 from textual.widget import Widget
@@ -121,7 +122,7 @@ def standing_lines(standing: Standing, now: datetime) -> list[Line]:
     lines.append(f"{price}; period {start} to {end}, days of {held.billing_zone}")
     lines += [(words, "warn" if state == "trial" else "muted") for words in trial_words(held, now)]
     if standing.pending:
-        lines.append((f"waits: {standing.pending.summary}", "warn"))
+        lines += [(part, "warn") for part in wrap(f"waits: {standing.pending.summary}", 76, subsequent_indent="  ")]
     lines += ["", ("usage", "title")]
     lines += [usage_line(each, now) for each in standing.usage] or ["  no quotas are known"]
     lines += ["", ("entitlements", "title")]
@@ -152,12 +153,10 @@ def bar_of(used: int, hard: int) -> str:
 
 
 def claim_line(name: str, claim: Claim, now: datetime, *, lost: int = 0) -> Line:
-    until = (
-        f"until {claim.expires_at:%Y-%m-%d %H:%M} UTC ({relative(claim.expires_at, now)})" if claim.expires_at else ""
-    )
+    ends = f"ends {relative(claim.expires_at, now)}" if claim.expires_at else ""
     source = claim.source + (f" {claim.grant}" if claim.grant else "")
     tone = "" if claim.source == "plan" else "warn"
-    return (f"  {name:<18} {value_words(claim.value):<26} {source:<11} {until}".rstrip(), tone)
+    return (f"  {name:<18} {value_words(claim.value):<31} {source:<11} {ends}".rstrip(), tone)
 
 
 def why_lines(standing: Standing) -> list[Line]:
@@ -177,5 +176,6 @@ def why_lines(standing: Standing) -> list[Line]:
             grant = f" {claim.grant}" if claim.grant else ""
             until = f", until {claim.expires_at:%Y-%m-%d %H:%M} UTC" if claim.expires_at else ""
             words = f"  {verb}  {claim.source}{grant}: {value_words(claim.value)}{until}  {claim.words}"
-            lines.append((words.rstrip(), "" if place == 0 else "muted"))
+            tone = "" if place == 0 else "muted"
+            lines += [(part, tone) for part in wrap(words, 74, subsequent_indent="         ")]
     return lines

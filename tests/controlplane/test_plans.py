@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -91,7 +92,7 @@ def test_any_split_of_a_month_sums_to_the_whole_within_one_unit_a_line(price: in
     start, end = period_of(JANUARY, "month", day)
     days = (end - start).days
     edges = [0, *sorted(cut for cut in cuts if cut < days), days]
-    parts = [share(price, until - since, days) for since, until in zip(edges, edges[1:], strict=False)]
+    parts = [share(price, until - since, days) for since, until in itertools.pairwise(edges)]
     assert abs(sum(parts) - price) <= len(parts)
     assert all(part >= 0 for part in parts)
 
