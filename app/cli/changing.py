@@ -11,7 +11,7 @@ from app.cli.asked import Changing
 from app.cli.output import document, facts, say, tell
 from app.cli.writing import refuse_read_only
 from controlplane.audit import AuditRow, differences
-from controlplane.operations import Call, Operation, Outcome, Request, Risk, confirmation, execute
+from controlplane.operations import Call, Operation, Outcome, Request, Risk, as_previewed, confirmation, execute
 from controlplane.previews import outcome_lines, value_words
 from controlplane.text import clean
 
@@ -47,7 +47,7 @@ async def _confirmed(context: Context, operation: Operation[Any], request: Reque
         tell(_way_back(operation, context))
     risk = confirmation(operation, production=context.production)
     asking.confirmed(operation.name, risk, request.thing or operation.verb, context.environment)
-    return _as_seen(request, [row for row in preview.rows if row.noun == operation.noun])
+    return _as_seen(as_previewed(request, preview), [row for row in preview.rows if row.noun == operation.noun])
 
 
 def _way_back(operation: Operation[Any], context: Context) -> str:

@@ -92,6 +92,11 @@ WORDS: dict[str, tuple[type[Refusal], str, str]] = {
         "Give an earlier expiry; watchfloor plans effective shows key_lifetime_days.",
     ),
     "usage_metric": (Refusal, "That is no name of a metric.", "Small letters, digits, '.', '_' and '-'."),
+    "usage_restored": (
+        Refusal,
+        "The home was restored on another server, so it cannot tell which usage is rolled up.",
+        "Ask its owner to set wf.usage_rolled_up, or a restore with the same server files.",
+    ),
     "usage_amount": (Refusal, "An amount that was used is more than 0.", ""),
     "operator_is_superuser": (NotPermitted, "That login has powers of its own on the server.", "Use another name."),
     "operator_login_foreign": (

@@ -40,6 +40,7 @@ class PlanChangeRequest(OneSubscription):
     on: Annotated[
         date | None, Field(default=None, description="the day; else today for more, the period's end for less")
     ]
+    at_once: Annotated[bool, Field(default=False, description="today, also when it costs less")]
     preview_hash: Annotated[
         str | None, Field(default=None, max_length=64, description="refuse when it would cost something else")
     ]
@@ -133,6 +134,7 @@ def was_changed(row: AuditRow) -> Record:
     """Back to the version and the cycle before; `previous_plan` tells whether it was another plan."""
     before, after = row.before or {}, row.after or {}
     back: Record = {"tenant_id": row.thing, "plan_version": before.get("plan_version"), "cycle": before.get("cycle")}
+    back["at_once"] = True
     if before.get("previous_plan") != after.get("previous_plan"):
         back["plan"] = after.get("previous_plan")
     return back
@@ -164,7 +166,8 @@ async def change_plan(change: Change, request: PlanChangeRequest) -> Record:
             raise Refusal("plan_same", f"{request.tenant_id} has {new.label} by the {cycle} already.")
         return {"tenant_id": request.tenant_id, "plan": new.code, "canceled": waits.summary}
     old = (await change.plans.facts(request.tenant_id)).plan
-    proposal = propose(subscription, old, new, cycle, request.on, today_of(subscription, change.now))
+    today = today_of(subscription, change.now)
+    proposal = propose(subscription, old, new, cycle, today if request.at_once else request.on, today)
     if request.preview_hash not in (None, proposal.preview_hash):
         raise Conflict(
             "preview_changed",

@@ -332,7 +332,9 @@ async def test_a_change_costs_what_its_preview_said_or_is_refused(admin: Home, p
     assert one(psql("viewer"), "SELECT plan FROM wf.tenant_list WHERE id = 'acme'") == ("growth",)
     assert one(psql("viewer"), "SELECT lines FROM wf.plan_changes")[0] == done.result["lines"]
     assert done.undo is not None and done.undo.request["plan"] == "starter"
-    assert (await do(admin, done.undo.operation, **done.undo.request)).result["direction"] == "downgrade"
+    back = await do(admin, done.undo.operation, **done.undo.request)
+    assert (back.result["direction"], back.result["applied"]) == ("downgrade", True), "taken back at once"
+    assert one(psql("viewer"), "SELECT plan FROM wf.tenant_list WHERE id = 'acme'") == ("starter",)
 
 
 async def test_a_downgrade_waits_the_newest_word_counts_and_its_day_comes_once(admin: Home, psql: Psql) -> None:
@@ -571,6 +573,8 @@ def test_usage_is_rolled_up_exactly_once_whoever_commits_late(psql: Psql, databa
     service.execute("SELECT wf_data.record_usage('acme', 'copied', 1, '2026-01-01T10:00Z')")  # late, into an old hour
     assert one(worker, "SELECT wf.roll_up_usage()") == (1,)
     assert worker.execute(hours).fetchall() == [("copied", 21, 11), ("early", 5, 1)]
+    psql("owner").execute("UPDATE wf.usage_rolled_up SET before = '9999999999'")
+    refused(psql("owner"), "usage_restored", "SELECT wf.roll_up_usage()")
 
 
 async def test_what_was_never_counted_is_unknown_and_what_was_is_told_before_it_is_rolled_up(

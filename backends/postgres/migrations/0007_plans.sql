@@ -521,6 +521,11 @@ DECLARE
 BEGIN
   SELECT before INTO from_xid FROM wf.usage_rolled_up FOR UPDATE;
   horizon := pg_snapshot_xmin(pg_current_snapshot());
+  IF from_xid > horizon AND from_xid > pg_snapshot_xmax(pg_current_snapshot()) THEN
+    -- A dump was read into another server, whose transactions have lower numbers: say so rather than skip its rows.
+    RAISE EXCEPTION 'usage was rolled up to transaction %, which this server has not reached', from_xid
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'usage_restored';
+  END IF;
   WITH fresh AS (
     SELECT tenant_id, metric, date_trunc('hour', at, 'UTC') AS hour, sum(amount) AS amount, count(*) AS n
     FROM wf.usage WHERE xid >= from_xid AND xid < horizon GROUP BY 1, 2, 3
