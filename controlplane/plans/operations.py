@@ -175,10 +175,11 @@ async def change_plan(change: Change, request: PlanChangeRequest) -> Record:
             "Look at the preview again (--dry-run), and repeat with its hash.",
             why=[f"hash given: {request.preview_hash}", f"hash now: {proposal.preview_hash}"],
         )
-    return await _carry_out(change, subscription, new, cycle, proposal)
+    return await carry_out(change, subscription, new, cycle, proposal)
 
 
-async def _carry_out(change: Change, subscription: Subscription, new: Plan, cycle: Cycle, proposal: Proposal) -> Record:
+async def carry_out(change: Change, subscription: Subscription, new: Plan, cycle: Cycle, proposal: Proposal) -> Record:
+    """Keep the change with its lines, and make it when its day is today."""
     tenant_id = subscription.tenant_id
     at_once = proposal.effective_on <= today_of(subscription, change.now)
     number = await change.plans.note_change(
@@ -269,8 +270,8 @@ async def set_zone(change: Change, request: ZoneRequest) -> Subscription:
 
 
 def of_grant(row: AuditRow) -> Record:
-    tenant_id, _, grant = row.thing.rpartition("/")
-    return {"tenant_id": tenant_id, "grant": int(grant)}
+    tenant_id, _, rest = row.thing.partition("/")
+    return {"tenant_id": tenant_id, "grant": int(rest.rpartition("/")[2])}
 
 
 async def _give(change: Change, request: GrantRequest | RaiseRequest, value: Value, source: str) -> Record:

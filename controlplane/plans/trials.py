@@ -15,11 +15,13 @@ from controlplane.plans.model import Cycle, Subscription
 from controlplane.plans.operations import (
     Nothing,
     OneSubscription,
+    carry_out,
     known_plan,
     open_subscription,
     today_of,
     was_in_state,
 )
+from controlplane.plans.proration import propose
 from controlplane.tenants.operations import Word
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ class TrialExtend(OneSubscription):
 
 class TrialConvert(OneSubscription):
     plan: Annotated[Word | None, Field(default=None, description="left out: what was tried")]
-    cycle: Annotated[Cycle, Field(default="month")]
+    cycle: Annotated[Cycle | None, Field(default=None, description="left out: as it is")]
 
 
 @operation(
@@ -99,7 +101,7 @@ async def extend_trial(change: Change, request: TrialExtend) -> Subscription:
     fits=lambda subscription, now: rules.check_convert(subscription),
 )
 async def convert_trial(change: Change, request: TrialConvert) -> Record:
-    """Make a trial a subscription: its first period begins today."""
+    """Make a trial a subscription: its first period begins today, or it goes on where a plan was paid meanwhile."""
     subscription = await open_subscription(change, request)
     rules.check_convert(subscription)
     plan = await known_plan(change, request.plan or subscription.trial_plan or subscription.plan)
@@ -110,16 +112,22 @@ async def convert_trial(change: Change, request: TrialConvert) -> Record:
             "Name the plan that is kept: --plan starter",
         )
     today = today_of(subscription, change.now)
-    await change.plans.update(request.tenant_id, {"state": "active", "cycle": request.cycle, "period_start": today})
+    cycle = request.cycle or subscription.cycle
+    if subscription.trial_return == "active":  # what it paid beside the trial is settled as with any change
+        old = (await change.plans.facts(request.tenant_id)).plan
+        await change.plans.update(request.tenant_id, {"state": "active"})
+        proposal = propose(subscription, old, plan, cycle, today, today)
+        return await carry_out(change, subscription, plan, cycle, proposal)
+    await change.plans.update(request.tenant_id, {"state": "active", "cycle": cycle, "period_start": today})
     if plan.code != subscription.plan:
         await change.tenants.update(request.tenant_id, {"plan": plan.code})
     return {
         "tenant_id": request.tenant_id,
         "plan": plan.code,
         "plan_version": plan.version,
-        "cycle": request.cycle,
+        "cycle": cycle,
         "period_start": today.isoformat(),
-        "price": plan.price(request.cycle),
+        "price": plan.price(cycle),
         "currency": plan.currency,
     }
 

@@ -435,6 +435,17 @@ async def test_a_trial_of_another_plan_falls_back_to_the_one_that_is_paid(admin:
     assert next(each for each in standing.effective if each.name == "seats").holds.value == 5
 
 
+async def test_converting_settles_what_was_paid_beside_the_trial(admin: Home, psql: Psql) -> None:
+    await do(admin, "plans.start-trial", tenant_id="acme", plan="pro", days=3)
+    unguarded(psql("owner"), "period_start = current_date - 10")
+    done = await do(admin, "plans.convert-trial", tenant_id="acme")
+    [used, rest] = done.result["lines"]
+    assert (used["plan"], used["days"], rest["plan"]) == ("starter v1", 10, "pro v1")
+    standing = await admin.plans.standing("acme")
+    assert (standing.subscription.state, standing.subscription.plan) == ("active", "pro")
+    assert {each.holds.source for each in standing.effective} == {"plan"}
+
+
 # What services are told
 
 

@@ -327,7 +327,7 @@ CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON wf.entitlement_grants FOR EACH R
 GRANT SELECT ON wf.entitlement_grants TO wf_viewer;
 GRANT INSERT (tenant_id, name, value, source, starts_at, ends_at, reason), UPDATE (ended_at)
   ON wf.entitlement_grants TO wf_operator;
-SELECT wf.audited('wf.entitlement_grants', 'plans', 'tenant_id/id', 'tenant_id');
+SELECT wf.audited('wf.entitlement_grants', 'plans', 'tenant_id/name/id', 'tenant_id');
 
 -- All that speaks for a tenant's entitlements at a time; place 1 of a name is what holds, the others lost.
 CREATE FUNCTION wf.entitlement_sources(tenant text, at timestamptz)
