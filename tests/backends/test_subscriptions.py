@@ -312,6 +312,12 @@ def test_the_heart_and_the_home_agree_what_holds(
                 for name, found in rules.effective(facts, at).items()
             }
             assert ours == theirs
+            for name in ("seats", "sso", "recall", "nothing"):  # as `admit` asks
+                alone = bench.execute(
+                    "SELECT value, source, expires_at, grant_id FROM wf.entitlement_claims('odd', %s, %s) ORDER BY place",
+                    [at, name],
+                )
+                assert alone.fetchall() == ours.get(name, [])
 
 
 # What operations do
@@ -484,11 +490,13 @@ def test_a_service_may_call_the_contract_and_nothing_else(psql: Psql) -> None:
 
 
 def test_who_is_not_let_in_is_told_why(psql: Psql) -> None:
+    give(psql, "support", "hard")
     for tenant, metric, reason in (
         ("nobody", "api_calls", "unknown_tenant"),
         ("odd", "api_calls", "limit_unknown"),
         ("acme", "nothing", "limit_unknown"),
         ("acme", "seats", "limit_unknown"),
+        ("acme", "support", "limit_unknown"),
     ):
         assert admitted(psql, tenant, metric)[:2] == (False, reason)
     assert admitted(psql, "acme", amount=0)[1] == "amount_invalid"

@@ -329,30 +329,41 @@ GRANT INSERT (tenant_id, name, value, source, starts_at, ends_at, reason), UPDAT
   ON wf.entitlement_grants TO wf_operator;
 SELECT wf.audited('wf.entitlement_grants', 'plans', 'tenant_id/name/id', 'tenant_id');
 
--- All that speaks for a tenant's entitlements at a time; place 1 of a name is what holds, the others lost.
+-- All that speaks for a tenant's entitlements at a time, or for `only` one of them; place 1 of a name is what holds, the
+-- others lost. With the caller's rights and without settings of its own, so that the planner puts it into the query.
+CREATE FUNCTION wf.entitlement_claims(tenant text, at timestamptz, only_name text)
+RETURNS TABLE (name text, value jsonb, source text, starts_at timestamptz, expires_at timestamptz, grant_id bigint,
+               place bigint)
+LANGUAGE sql STABLE AS $$
+  SELECT f.name, f.value, f.source, f.starts_at, f.expires_at, f.grant_id,
+         row_number() OVER (PARTITION BY f.name ORDER BY f.rank, f.starts_at DESC, f.grant_id DESC)
+  FROM (
+    SELECT g.name, g.value, g.source, g.starts_at, g.ends_at AS expires_at, g.id AS grant_id,
+           CASE g.source WHEN 'override' THEN 1 ELSE 2 END AS rank
+    FROM wf.entitlement_grants g
+    WHERE g.tenant_id = $1 AND g.starts_at <= $2 AND g.ends_at > $2 AND (g.ended_at IS NULL OR g.ended_at > $2)
+      AND ($3 IS NULL OR g.name = $3)
+    UNION ALL
+    SELECT e.key, e.value, 'trial', s.trial_start, s.trial_end, NULL, 3
+    FROM wf.subscriptions s JOIN wf.plans p ON p.code = s.trial_plan AND p.version = s.trial_version,
+         LATERAL (SELECT j.key, j.value FROM jsonb_each(p.entitlements) j WHERE $3 IS NULL
+                  UNION ALL SELECT $3, p.entitlements -> $3 WHERE p.entitlements ? $3) e
+    WHERE s.tenant_id = $1 AND s.state = 'trial' AND s.trial_start <= $2 AND s.trial_end > $2
+    UNION ALL
+    SELECT e.key, e.value, 'plan', NULL, NULL, NULL, 4
+    FROM wf.subscriptions s JOIN wf.tenants t ON t.id = s.tenant_id
+      JOIN wf.plans p ON p.code = t.plan AND p.version = s.plan_version,
+         LATERAL (SELECT j.key, j.value FROM jsonb_each(p.entitlements) j WHERE $3 IS NULL
+                  UNION ALL SELECT $3, p.entitlements -> $3 WHERE p.entitlements ? $3) e
+    WHERE s.tenant_id = $1
+  ) f
+$$;
+
 CREATE FUNCTION wf.entitlement_sources(tenant text, at timestamptz)
 RETURNS TABLE (name text, value jsonb, source text, starts_at timestamptz, expires_at timestamptz, grant_id bigint,
                place bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
-  WITH found AS (
-    SELECT g.name, g.value, g.source, g.starts_at, g.ends_at AS expires_at, g.id AS grant_id,
-           CASE g.source WHEN 'override' THEN 1 ELSE 2 END AS rank
-    FROM wf.entitlement_grants g
-    WHERE g.tenant_id = tenant AND g.starts_at <= at AND g.ends_at > at AND (g.ended_at IS NULL OR g.ended_at > at)
-    UNION ALL
-    SELECT e.key, e.value, 'trial', s.trial_start, s.trial_end, NULL, 3
-    FROM wf.subscriptions s JOIN wf.plans p ON (p.code, p.version) = (s.trial_plan, s.trial_version),
-         jsonb_each(p.entitlements) e
-    WHERE s.tenant_id = tenant AND s.state = 'trial' AND s.trial_start <= at AND s.trial_end > at
-    UNION ALL
-    SELECT e.key, e.value, 'plan', NULL, NULL, NULL, 4
-    FROM wf.subscriptions s JOIN wf.tenants t ON t.id = s.tenant_id
-      JOIN wf.plans p ON (p.code, p.version) = (t.plan, s.plan_version), jsonb_each(p.entitlements) e
-    WHERE s.tenant_id = tenant
-  )
-  SELECT f.name, f.value, f.source, f.starts_at, f.expires_at, f.grant_id,
-         row_number() OVER (PARTITION BY f.name ORDER BY f.rank, f.starts_at DESC, f.grant_id DESC)
-  FROM found f
+  SELECT * FROM wf.entitlement_claims($1, $2, NULL)
 $$;
 GRANT EXECUTE ON FUNCTION wf.entitlement_sources TO wf_viewer, wf_worker;
 
@@ -464,8 +475,8 @@ GRANT EXECUTE ON FUNCTION wf.apply_due_changes, wf.expire_trials TO wf_operator,
 CREATE FUNCTION wf.guard_key_lifetime() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 DECLARE
-  days jsonb := (SELECT e.value FROM wf.entitlement_sources(NEW.tenant_id, now()) e
-                 WHERE e.name = 'key_lifetime_days' AND e.place = 1);
+  days jsonb := (SELECT e.value FROM wf.entitlement_claims(NEW.tenant_id, now(), 'key_lifetime_days') e
+                 WHERE e.place = 1);
 BEGIN
   IF wf.entitlement_kind(days) = 'integer' AND days::text <> '-1'
      AND coalesce(NEW.expires_at, 'infinity') > NEW.created_at + least(days::bigint, 100000)::int * interval '24 hours' THEN
@@ -622,9 +633,11 @@ DECLARE
   rps    double precision;
 BEGIN
   SELECT t.status, wf.state_at(s.state, s.trial_end, s.trial_return, s.grace_until, this) AS state, s.billing_zone,
-         (SELECT e.value FROM wf.entitlement_sources(t.id, this) e WHERE e.name = admit.metric AND e.place = 1) AS value
+         (SELECT e.value FROM wf.entitlement_claims(admit.tenant, this, admit.metric) e WHERE e.place = 1) AS value
   INTO known FROM wf.tenants t LEFT JOIN wf.subscriptions s ON s.tenant_id = t.id WHERE t.id = admit.tenant;
-  kind := wf.entitlement_kind(known.value);
+  IF jsonb_typeof(known.value) = 'object' THEN  -- what is stored is of some kind, so a look tells which
+    kind := CASE WHEN known.value ? 'hard' THEN 'quota' ELSE 'rate' END;
+  END IF;
   admitted := false;
   reason := CASE WHEN coalesce(admit.amount, 0) < 1 THEN 'amount_invalid'
                  WHEN coalesce(known.status, 'erased') = 'erased' THEN 'unknown_tenant'
