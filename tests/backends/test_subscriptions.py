@@ -314,7 +314,8 @@ def test_the_heart_and_the_home_agree_what_holds(
             assert ours == theirs
             for name in ("seats", "sso", "recall", "nothing"):  # as `admit` asks
                 alone = bench.execute(
-                    "SELECT value, source, expires_at, grant_id FROM wf.entitlement_claims('odd', %s, %s) ORDER BY place",
+                    "SELECT value, source, expires_at, grant_id"
+                    " FROM wf.entitlement_claims('odd', %s, %s) ORDER BY place",
                     [at, name],
                 )
                 assert alone.fetchall() == ours.get(name, [])
