@@ -156,6 +156,12 @@ def _view(app: Watchfloor, rest: str) -> None:
     view(app, rest)
 
 
+def _plan(app: Watchfloor, rest: str) -> None:
+    if not rest:
+        raise Usage("tenant_missing", "Whose plan?", ":plan TENANT; :plans is the catalogue")
+    app.open_thing("plans", rest)
+
+
 def _bindings(app: Watchfloor, rest: str) -> None:
     from app.bindings import key_lines
     from screens.dialogs.help import shown_key
@@ -195,6 +201,7 @@ COMMANDS: dict[str, tuple[str, Command]] = {
     "import": ("import a request log", _import),
     "connect": ("connect to a PostgreSQL", _connect),
     "demonstration": ("fill an empty embedded home with the demonstration", _demonstration),
+    "plan": ("a tenant's subscription: plan TENANT", _plan),
     "work": ("imports, exports and other long work of this console", _work),
     "view": ("a list as it was saved: view NAME, view save NAME, view delete NAME, view list", _view),
     "bindings": ("every key, with the id that the settings know it by", _bindings),

@@ -1,4 +1,6 @@
-"""Run the benchmarks: `python -m benchmarks [start] [wire] [keys] [memory] [import_rows] [--small] [--json FILE]`.
+"""Run the benchmarks: `python -m benchmarks [start] [wire] [keys] [memory] [admit] [import_rows] …`.
+
+`--small` is a quick pass; `--json FILE` says where the figures go.
 
 Both sides of every comparison run from compiled files, on the same machine, in the same run.
 """
@@ -18,7 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import import_rows, keys, memory, start, wire
+from benchmarks import admit, import_rows, keys, memory, start, wire
 from benchmarks.estate import CHECKOUT, Estate, estate
 from benchmarks.figures import Figure, table
 
@@ -32,6 +34,7 @@ CLAIMS: dict[str, Callable[[Estate, bool], list[Figure]]] = {
     "wire": wire.run,
     "keys": keys.run,
     "memory": memory.run,
+    "admit": admit.run,
 }
 
 

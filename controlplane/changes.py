@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from controlplane.audit import AuditRow, Record
 from controlplane.listing import Listing
+from controlplane.plans.model import PlanDirectory
+from controlplane.plans.ports import PlanStore
 from controlplane.runs.model import RunDirectory, RunStore
 from controlplane.telemetry import RequestTelemetry
 from controlplane.tenants.model import ProjectDirectory, TenantDirectory
@@ -74,6 +76,9 @@ class Change(Protocol):
     def keys(self) -> KeyStore: ...
 
     @property
+    def plans(self) -> PlanStore: ...
+
+    @property
     def people(self) -> PeopleStore: ...
 
     @property
@@ -111,6 +116,9 @@ class ControlPlane(Protocol):
     def key_prefix(self) -> str:
         """What the secrets that are made here begin with."""
         ...
+
+    @property
+    def plans(self) -> PlanDirectory: ...
 
     @property
     def audit(self) -> Listing[AuditRow]: ...

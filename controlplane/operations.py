@@ -265,6 +265,14 @@ def as_made(value: Any) -> Made:
     return Made(as_result(value.row), value.secret) if isinstance(value, Made) else Made(as_result(value), None)
 
 
+def as_previewed(request: Req, preview: Outcome) -> Req:
+    """The request bound to what was shown, where its preview has a hash: what is then done is that, or nothing."""
+    shown = preview.result.get("preview_hash")
+    if shown is None or getattr(request, "preview_hash", shown) is not None:
+        return request
+    return request.model_copy(update={"preview_hash": shown})
+
+
 def undo_step(operation: Operation[Any], rows: tuple[AuditRow, ...]) -> UndoStep | None:
     """What takes a change of one thing back, from the audit row that it wrote."""
     mine = [row for row in rows if row.noun == operation.noun]

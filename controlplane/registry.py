@@ -8,6 +8,9 @@ from typing import Any
 import controlplane.contexts
 import controlplane.keys.operations
 import controlplane.people
+import controlplane.plans.apply
+import controlplane.plans.operations
+import controlplane.plans.trials
 import controlplane.runs.operations
 import controlplane.tenants.apply
 import controlplane.tenants.operations

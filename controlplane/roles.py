@@ -12,5 +12,8 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 
 def allows(held: str, needed: Role) -> bool:
-    """Whether somebody with the role `held` may do what needs `needed`. Workers and services stand outside the ladder."""
+    """Whether somebody with the role `held` may do what needs `needed`.
+
+    Workers and the product's own services stand outside the ladder.
+    """
     return held in ROLES and ROLES.index(held) >= ROLES.index(needed)

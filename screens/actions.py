@@ -74,13 +74,14 @@ async def undo(app: App[None], session: Session, step: UndoStep) -> Done | None:
 async def _ask_and_run(
     app: App[None], session: Session, operation: Operation[Any], fields: Mapping[str, Any], reason: str, label: str
 ) -> Done | None:
-    from controlplane.operations import Call, Risk, execute, new_request_id
+    from controlplane.operations import Call, Risk, as_previewed, execute, new_request_id
 
     request = operation.parse(fields)
     if operation.risk is not Risk.SAFE:
         preview = await execute(session.require_writing(), operation, request, Call(reason, dry_run=True))
         if not await app.push_screen_wait(_question(session, operation, fields, reason, label, preview)):
             return None
+        request = as_previewed(request, preview)
     call = Call(reason, new_request_id())
     outcome = await execute(session.require_writing(), operation, request, call)
     session.undo = outcome.undo

@@ -77,6 +77,18 @@ def _stale(text: str) -> AreaScreen:
     return StaleScreen(text)
 
 
+def _plans(text: str) -> AreaScreen:
+    from screens.plans.list import PlansScreen
+
+    return PlansScreen(text)
+
+
+def _subscription(tenant_id: str) -> AreaScreen:
+    from screens.plans.subscription import SubscriptionScreen
+
+    return SubscriptionScreen(tenant_id)
+
+
 NOUNS: tuple[Noun, ...] = (
     Noun("tenants", _tenants, _tenant),
     Noun("projects", _projects),
@@ -85,6 +97,7 @@ NOUNS: tuple[Noun, ...] = (
     Noun("keys", _keys, _key),
     Noun("rotations", _rotations, _key),
     Noun("stale", _stale, _key),
+    Noun("plans", _plans, _subscription),
 )
 
 

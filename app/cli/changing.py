@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from app.cli import asking
@@ -10,7 +11,7 @@ from app.cli.asked import Changing
 from app.cli.output import document, facts, say, tell
 from app.cli.writing import refuse_read_only
 from controlplane.audit import AuditRow, differences
-from controlplane.operations import Call, Operation, Outcome, Request, Risk, confirmation, execute
+from controlplane.operations import Call, Operation, Outcome, Request, Risk, as_previewed, confirmation, execute
 from controlplane.previews import outcome_lines, value_words
 from controlplane.registry import named
 from controlplane.text import clean
@@ -47,7 +48,7 @@ async def _confirmed(context: Context, operation: Operation[Any], request: Reque
         tell(_way_back(operation, context))
     risk = confirmation(operation, production=context.production)
     asking.confirmed(operation.name, risk, request.thing or operation.verb, context.environment)
-    return _as_seen(request, preview.rows)
+    return _as_seen(as_previewed(request, preview), [row for row in preview.rows if row.noun == operation.noun])
 
 
 def _way_back(operation: Operation[Any], context: Context) -> str:
@@ -55,7 +56,7 @@ def _way_back(operation: Operation[Any], context: Context) -> str:
     return f"{context.name} ({context.environment}), as {clean(context.home.actor.name)}. {back}"
 
 
-def _as_seen(request: Request, rows: tuple[AuditRow, ...]) -> Request:
+def _as_seen(request: Request, rows: Sequence[AuditRow]) -> Request:
     """Between the preview and the answer somebody else may change the thing: then refuse rather than surprise."""
     seen = rows[0].before if len(rows) == 1 else None
     if "version" in type(request).model_fields and getattr(request, "version") is None and seen:  # noqa: B009

@@ -20,6 +20,7 @@ from backends.postgres.keys import Keys, KeyWriter
 from backends.postgres.live import PostgresFeed, answered
 from backends.postgres.paging import as_json
 from backends.postgres.people import People, PeopleWriter
+from backends.postgres.plans import Plans, PlanWriter
 from backends.postgres.refusals import refusal_of, unreachable
 from backends.postgres.runs import Runs, RunWriter
 from backends.postgres.telemetry import Telemetry
@@ -75,6 +76,7 @@ class Home:
         self.tenants = Tenants(self)
         self.projects = Projects(self)
         self.keys = Keys(self)
+        self.plans = Plans(self)
         self.audit = AuditTrail(self)
         self.people = People(self)
         self.runs = Runs(self)
@@ -273,6 +275,10 @@ class OpenChange:
     @property
     def keys(self) -> KeyWriter:
         return KeyWriter(self.connection, self.key_prefix)
+
+    @property
+    def plans(self) -> PlanWriter:
+        return PlanWriter(self.connection)
 
     @property
     def people(self) -> PeopleWriter:

@@ -38,7 +38,11 @@ def test_apply_shows_the_difference_and_does_all_of_it(cli: Cli, file: Path) -> 
     assert cli("tenants", "apply", str(file)).code == 1  # asks
     done = cli.done("tenants", "apply", str(file), "--yes")
     assert done["result"] == {"created": 1, "changed": 1, "unchanged": 0}
-    assert [change["thing"] for change in done["changes"]] == ["acme", "beta"]
+    assert [(change["noun"], change["thing"]) for change in done["changes"]] == [
+        ("tenants", "acme"),
+        ("plans", "acme"),  # its subscription follows the plan
+        ("tenants", "beta"),
+    ]
     assert cli.done("tenants", "apply", str(file), "--yes")["result"]["unchanged"] == 2
     json_file = file.with_suffix(".json")
     json_file.write_text(json.dumps({"tenants": [{"id": "beta", "plan": "pro"}]}))

@@ -34,6 +34,18 @@ TRIED = {
     "keys.revoke": ["KEY"],
     "keys.rotate": ["KEY", "--grace", "7d"],
     "operators.remove": ["gone_soon"],
+    "plans.apply": ["PLANS"],
+    "plans.apply-due": [],
+    "plans.change": ["held", "--plan", "growth"],
+    "plans.convert-trial": ["acme", "--plan", "growth"],
+    "plans.end-grant": ["held", "1"],
+    "plans.expire-trials": [],
+    "plans.extend-trial": ["acme", "--days", "7"],
+    "plans.grant": ["held", "--name", "sso", "--value", "true", "--until", "24h"],
+    "plans.raise": ["held", "--name", "seats", "--to", "60", "--until", "7d"],
+    "plans.start-trial": ["held", "--plan", "pro"],
+    "plans.state": ["held", "--state", "suspended"],
+    "plans.zone": ["held", "--zone", "Europe/Berlin"],
     "projects.archive": ["acme", "web"],
     "projects.create": ["acme", "new"],
     "projects.rename": ["acme", "web", "--name", "The web"],
@@ -62,13 +74,23 @@ def estate(cli: Cli, tmp_path: Path) -> dict[str, str]:
     cli.sql(
         """
         INSERT INTO wf.tenants (id, name, owner_email) VALUES ('acme', 'Acme', 'owner@acme.example');
-        INSERT INTO wf.tenants (id, name) VALUES ('held', 'Held'), ('due', 'Due');
+        INSERT INTO wf.tenants (id, name, plan) VALUES ('held', 'Held', 'starter'), ('due', 'Due', 'trial');
         INSERT INTO wf.projects (tenant_id, id, name) VALUES ('acme', 'web', 'Web'), ('acme', 'old', 'Old');
         ALTER TABLE wf.tenants DISABLE TRIGGER guard;
         UPDATE wf.tenants SET status = 'suspended', suspended_at = now(), suspension_reason = 'x' WHERE id = 'held';
         UPDATE wf.tenants SET status = 'pending_deletion', deleted_from = 'active', deleted_at = now() - interval '9 d',
           purge_after = now() - interval '1 d' WHERE id = 'due';
         ALTER TABLE wf.tenants ENABLE TRIGGER guard;
+        ALTER TABLE wf.subscriptions DISABLE TRIGGER guard;
+        UPDATE wf.subscriptions SET trial_start = now() - interval '9 d', trial_end = now() - interval '1 d'
+          WHERE tenant_id = 'acme';
+        ALTER TABLE wf.subscriptions ENABLE TRIGGER guard;
+        INSERT INTO wf.entitlement_grants (tenant_id, name, value, source, ends_at, reason)
+          VALUES ('held', 'seats', '50', 'override', now() + interval '1 day', 'a fair');
+        INSERT INTO wf.plan_changes (tenant_id, from_plan, from_version, from_cycle, plan, version, cycle, direction,
+          effective_on, period_start, period_end, currency, lines, summary, preview_hash)
+          VALUES ('held', 'starter', 1, 'month', 'growth', 1, 'month', 'upgrade', current_date, current_date,
+          current_date + 30, 'EUR', '[]', 'as was said', 'x');
         UPDATE wf.projects SET status = 'archived', archived_at = now() WHERE id = 'old';
         INSERT INTO wf.api_keys (id, tenant_id, env, display, hash, spend_cap)
           SELECT 'key_' || lpad(n::text, 26, '0'), 'acme', 'live', 'wf_live_' || n, sha256(n::text::bytea), 5
@@ -85,7 +107,12 @@ def estate(cli: Cli, tmp_path: Path) -> dict[str, str]:
     file = tmp_path / "tenants.yaml"
     file.write_text("- {id: one, plan: growth}\n- {id: acme, name: ACME}\n")
     keys = {name: f"key_{n:026}" for n, name in enumerate(("KEY", "DISABLED", "ROTATING"), 1)}
-    return keys | {"RUN": str(other), "PAUSED": str(paused), "FILE": str(file)}
+    plans = tmp_path / "plans.yaml"
+    plans.write_text(
+        "- {code: basic, name: Basic, currency: EUR, month_price: 900, year_price: 9000, billing: arrears,\n"
+        "   entitlements: {seats: 2, api_calls: {soft: 80, hard: 100, period: day}}}\n"
+    )
+    return keys | {"PLANS": str(plans), "RUN": str(other), "PAUSED": str(paused), "FILE": str(file)}
 
 
 def test_every_operation_has_a_command_whose_dry_run_keeps_the_contract(cli: Cli, estate: dict[str, str]) -> None:

@@ -358,7 +358,8 @@ async def test_the_rotation_view_says_who_still_uses_the_old_key(database: Datab
     assert (rows[unknown].old_calls, rows[unknown].new_calls) == (None, None), "no call is stored: unknown, not 0"
     asked(
         database.owner,
-        "UPDATE wf.key_uses SET last_used_at = now() + interval '1 minute', last_address = '203.0.113.9' WHERE key_id = %s",
+        "UPDATE wf.key_uses SET last_used_at = now() + interval '1 minute', last_address = '203.0.113.9'"
+        " WHERE key_id = %s",
         silent,
     )
     async with opened(database.login("viewer")) as viewer:

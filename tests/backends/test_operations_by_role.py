@@ -35,6 +35,17 @@ INSERT INTO wf.api_keys (id, tenant_id, project_id, env, display, hash, owner_em
          'active@lovelace.example' FROM generate_series(1, 6) n;
 UPDATE wf.api_keys SET rotated_at = now(), grace_until = now() + interval '1 day' WHERE display = 'wf_live_2';
 UPDATE wf.api_keys SET disabled_at = now() WHERE display = 'wf_live_3';
+INSERT INTO wf.tenants (id, name, plan) VALUES ('paying', 'Paying', 'starter'), ('waiting', 'Waiting', 'starter');
+ALTER TABLE wf.subscriptions DISABLE TRIGGER guard;
+UPDATE wf.subscriptions SET trial_start = now() - interval '15 days', trial_end = now() - interval '1 day'
+  WHERE tenant_id = 'protected';
+ALTER TABLE wf.subscriptions ENABLE TRIGGER guard;
+INSERT INTO wf.entitlement_grants (tenant_id, name, value, source, ends_at, reason)
+  VALUES ('paying', 'seats', '50', 'override', now() + interval '1 day', 'a fair');
+INSERT INTO wf.plan_changes (tenant_id, from_plan, from_version, from_cycle, plan, version, cycle, direction,
+  effective_on, period_start, period_end, currency, lines, summary, preview_hash)
+  VALUES ('waiting', 'starter', 1, 'month', 'growth', 1, 'month', 'upgrade',
+  current_date, current_date, current_date + 30, 'EUR', '[]', 'as was said', 'x');
 SELECT wf.put_operator('leaving', 'viewer', NULL);
 """
 
@@ -52,6 +63,30 @@ EXAMPLES: dict[str, Record] = {
     "keys.rotate": {"id": ROTATED, "grace": "1h"},
     "operators.add": {"name": "joining", "role": "viewer"},
     "operators.remove": {"name": "leaving"},
+    "plans.apply": {
+        "plans": [
+            {
+                "code": "basic",
+                "name": "Basic",
+                "currency": "EUR",
+                "month_price": 900,
+                "year_price": 9000,
+                "billing": "arrears",
+                "entitlements": {"seats": 2},
+            }
+        ]
+    },
+    "plans.apply-due": {},
+    "plans.change": {"tenant_id": "paying", "plan": "growth"},
+    "plans.convert-trial": {"tenant_id": "active", "plan": "growth"},
+    "plans.end-grant": {"tenant_id": "paying", "grant": 1},
+    "plans.expire-trials": {},
+    "plans.extend-trial": {"tenant_id": "protected", "days": 7},
+    "plans.grant": {"tenant_id": "paying", "name": "sso", "value": "true", "until": "24h", "source": "incident"},
+    "plans.raise": {"tenant_id": "paying", "name": "seats", "to": 60, "until": "7d"},
+    "plans.start-trial": {"tenant_id": "paying", "plan": "pro"},
+    "plans.state": {"tenant_id": "paying", "state": "suspended"},
+    "plans.zone": {"tenant_id": "paying", "zone": "Europe/Berlin"},
     "projects.archive": {"tenant_id": "active", "id": "web"},
     "projects.create": {"tenant_id": "active", "id": "new"},
     "projects.rename": {"tenant_id": "active", "id": "web", "name": "Renamed"},

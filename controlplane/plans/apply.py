@@ -1,0 +1,83 @@
+"""Bring the catalogue to what a file says: a new version of each plan that differs, all or nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field, JsonValue, field_validator, model_validator
+
+from controlplane.audit import Record
+from controlplane.operations import Request, Risk, operation
+from controlplane.plans import rules
+from controlplane.plans.model import Billing
+from controlplane.tenants.operations import Name, Word, readable
+
+if TYPE_CHECKING:
+    from controlplane.changes import Change
+
+MOST = 1_000
+Price = Annotated[int, Field(ge=0, le=10**12, description="in minor units")]
+
+
+class PlanSpec(Request):
+    """What a plan shall be, as a whole."""
+
+    code: Word
+    name: Name
+    currency: Annotated[str, Field(min_length=3, max_length=3)]
+    month_price: Price
+    year_price: Price
+    billing: Billing
+    trial_days: Annotated[int, Field(default=0, ge=0, le=rules.LONGEST_TRIAL_DAYS)]
+    entitlements: dict[str, JsonValue]
+
+    _readable = field_validator("code", "name")(readable)
+
+    @field_validator("currency")
+    @classmethod
+    def _currency(cls, value: str) -> str:
+        if not (value.isascii() and value.isalpha() and value.isupper()):
+            raise ValueError("three capital letters, as EUR")
+        return value
+
+    @field_validator("entitlements")
+    @classmethod
+    def _kinds(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        for name, each in value.items():
+            if not rules.NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is no name: small letters, digits, '.', '_' and '-'")
+            if rules.kind_of(each) is None:
+                raise ValueError(
+                    f"{name} is neither a limit (-1 is unlimited, 0 is none), nor true or false, a text, "
+                    "{hard, soft, burst, period} or {rps, burst, max_wait_ms}"
+                )
+        return value
+
+
+class PlansApply(Request):
+    subject = ()
+    plans: Annotated[list[PlanSpec], Field(min_length=1, max_length=MOST)]
+
+    @model_validator(mode="after")
+    def _once(self) -> PlansApply:
+        seen: set[str] = set()
+        for spec in self.plans:
+            if spec.code in seen:
+                raise ValueError(f"{spec.code} stands in the list twice")
+            seen.add(spec.code)
+        return self
+
+
+@operation("plans.apply", PlansApply, role="admin", risk=Risk.CONFIRM, key="f")
+async def apply(change: Change, request: PlansApply) -> Record:
+    """Make a new version of every plan that differs from a list, all or nothing. Tenants keep the one they have."""
+    counts = {"created": 0, "new_versions": 0, "unchanged": 0}
+    for spec in sorted(request.plans, key=lambda spec: spec.code):
+        wanted = spec.model_dump()
+        latest = await change.plans.latest(spec.code)
+        if latest is not None and all(getattr(latest, name) == value for name, value in wanted.items()):
+            counts["unchanged"] += 1
+            continue
+        await change.plans.add(wanted | {"version": latest.version + 1 if latest else 1})
+        counts["new_versions" if latest else "created"] += 1
+    return counts

@@ -1,0 +1,139 @@
+"""Trials: started once, extended at most three times, converted or expired."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from controlplane.audit import Record
+from controlplane.errors import Refusal
+from controlplane.operations import Risk, operation
+from controlplane.plans import rules
+from controlplane.plans.model import Cycle, Subscription
+from controlplane.plans.operations import (
+    Nothing,
+    OneSubscription,
+    carry_out,
+    known_plan,
+    open_subscription,
+    today_of,
+    was_in_state,
+)
+from controlplane.plans.proration import propose
+from controlplane.tenants.operations import Word
+
+if TYPE_CHECKING:
+    from controlplane.changes import Change
+
+Days = Annotated[int, Field(ge=1, le=rules.LONGEST_TRIAL_DAYS)]
+
+
+class TrialStart(OneSubscription):
+    plan: Annotated[Word | None, Field(default=None, description="what is tried; left out: the tenant's own plan")]
+    days: Annotated[Days | None, Field(default=None, description="left out: as many as the plan says")]
+
+
+class TrialExtend(OneSubscription):
+    days: Annotated[int, Field(ge=1, le=rules.LONGEST_TRIAL_DAYS, description="from its end, or from now when over")]
+
+
+class TrialConvert(OneSubscription):
+    plan: Annotated[Word | None, Field(default=None, description="left out: what was tried")]
+    cycle: Annotated[Cycle | None, Field(default=None, description="left out: as it is")]
+
+
+@operation(
+    "plans.start-trial",
+    TrialStart,
+    role="operator",
+    risk=Risk.CONFIRM,
+    key="t",
+    undo="plans.state",
+    undo_request=was_in_state,
+    fits=lambda subscription, now: rules.check_start_trial(subscription),
+)
+async def start_trial(change: Change, request: TrialStart) -> Subscription:
+    """Let a tenant try a plan: its entitlements hold before those of the plan that it has."""
+    subscription = await open_subscription(change, request)
+    rules.check_start_trial(subscription)
+    plan = await known_plan(change, request.plan or subscription.plan)
+    days = request.days or plan.trial_days
+    if not days:
+        raise Refusal("trial_days", f"{plan.label} has no trial days of its own.", "Say how many: --days 14")
+    return await change.plans.update(
+        request.tenant_id,
+        {
+            "state": "trial",
+            "trial_plan": plan.code,
+            "trial_version": plan.version,
+            "trial_start": change.now,
+            "trial_end": change.now + timedelta(days=days),
+            "trial_return": "active" if subscription.state == "active" else "expired",
+        },
+    )
+
+
+@operation(
+    "plans.extend-trial",
+    TrialExtend,
+    role="operator",
+    risk=Risk.CONFIRM,
+    key="e",
+    needs_reason=True,
+    fits=lambda subscription, now: rules.check_extend(subscription),
+)
+async def extend_trial(change: Change, request: TrialExtend) -> Subscription:
+    """Extend a trial, at most three times; one that expired goes on."""
+    subscription = await open_subscription(change, request)
+    rules.check_extend(subscription)
+    end = rules.extended(subscription, request.days, change.now)
+    return await change.plans.update(request.tenant_id, {"state": "trial", "trial_end": end})
+
+
+@operation(
+    "plans.convert-trial",
+    TrialConvert,
+    role="operator",
+    risk=Risk.CONFIRM,
+    key="v",
+    fits=lambda subscription, now: rules.check_convert(subscription),
+)
+async def convert_trial(change: Change, request: TrialConvert) -> Record:
+    """Make a trial a subscription: its first period begins today, or it goes on where a plan was paid meanwhile."""
+    subscription = await open_subscription(change, request)
+    rules.check_convert(subscription)
+    plan = await known_plan(change, request.plan or subscription.trial_plan or subscription.plan)
+    if rules.is_trial_plan(plan):
+        raise Refusal(
+            "plan_is_trial",
+            f"{plan.label} costs nothing and is there to be tried.",
+            "Name the plan that is kept: --plan starter",
+        )
+    today = today_of(subscription, change.now)
+    cycle = request.cycle or subscription.cycle
+    if subscription.trial_return == "active":  # what it paid beside the trial is settled as with any change
+        old = (await change.plans.facts(request.tenant_id)).plan
+        await change.plans.update(request.tenant_id, {"state": "active"})
+        proposal = propose(subscription, old, plan, cycle, today, today)
+        return await carry_out(change, subscription, plan, cycle, proposal)
+    await change.plans.update(request.tenant_id, {"state": "active", "cycle": cycle, "period_start": today})
+    if plan.code != subscription.plan:
+        await change.tenants.update(request.tenant_id, {"plan": plan.code})
+    return {
+        "tenant_id": request.tenant_id,
+        "plan": plan.code,
+        "plan_version": plan.version,
+        "cycle": cycle,
+        "period_start": today.isoformat(),
+        "price": plan.price(cycle),
+        "currency": plan.currency,
+    }
+
+
+@operation("plans.expire-trials", Nothing, role="operator", risk=Risk.CONFIRM, key="o")
+async def expire_trials(change: Change, request: Nothing) -> Record:
+    """End the trials and graces whose time is over, of all tenants, and note whom to remind (7, 3 and 1 days)."""
+    ended, reminded = await change.plans.expire_trials()
+    return {"ended": ended, "reminded": reminded}

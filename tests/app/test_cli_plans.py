@@ -1,0 +1,86 @@
+"""Plans on the command line: the catalogue, what holds, what is used, and what a change costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.app.commands import Cli
+
+SPEC = """
+- code: basic
+  name: Basic
+  currency: EUR
+  month_price: 900
+  year_price: 9000
+  billing: arrears
+  entitlements:
+    seats: {seats}
+    api_calls: {{soft: 80, hard: 100, period: day}}
+"""
+
+
+def test_the_catalogue_with_its_tenants(cli: Cli) -> None:
+    cli.done("tenants", "create", "acme", "--plan", "starter")
+    listed = cli.done("plans", "list")
+    assert {item["code"]: item["tenants"] for item in listed["items"]}["starter"] == 1
+    assert [item["code"] for item in cli.done("plans", "list", "month>9000", "--sort", "-month")["items"]] == [
+        "enterprise",
+        "pro",
+        "growth",
+    ]
+    shown = cli("plans", "show", "growth")
+    assert "1,000,000 a month, soft 800,000" in shown.out and "99.00 EUR" in shown.out
+    assert cli.done("plans", "show", "growth")["item"]["versions"][0]["tenants"] == 0
+    assert cli("plans", "show", "nothing").code == 4
+
+
+def test_a_file_makes_new_versions_and_its_faults_have_a_line(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "plans.yaml"
+    file.write_text(SPEC.format(seats=2))
+    preview = cli("plans", "apply", str(file), "--dry-run")
+    assert "plans basic/1: new" in preview.out and cli("plans", "show", "basic").code == 4
+    assert cli.done("plans", "apply", str(file), "--yes")["result"]["created"] == 1
+    file.write_text(SPEC.format(seats=3))
+    assert cli.done("plans", "apply", str(file), "--yes")["result"]["new_versions"] == 1
+    file.write_text(SPEC.format(seats=0))
+    fault = cli("plans", "apply", str(file), "--yes")
+    assert fault.code == 2 and "plans.yaml:8: " in fault.err and "seats is neither a limit" in fault.err
+    assert cli.done("plans", "show", "basic")["item"]["version"] == 2
+
+
+def test_what_holds_with_what_lost_and_until_when(cli: Cli) -> None:
+    cli.done("tenants", "create", "acme", "--plan", "starter")
+    raised = ("plans", "raise", "acme", "--name", "seats", "--to", "9", "--until", "7d", "--yes")
+    assert cli(*raised).code == 2, "a reason is needed"
+    done = cli.done(*raised, "--reason", "launch")
+    item = next(each for each in cli.done("plans", "effective", "acme")["items"] if each["name"] == "seats")
+    assert (item["value"], item["source"], item["words"]) == (9, "override", "launch (t_admin)")
+    assert [(each["source"], each["value"]) for each in item["losers"]] == [("plan", 5)]
+    assert "lost" not in cli("plans", "effective", "acme").out
+    assert "lost" in cli("plans", "effective", "acme", "--why").out
+    cli.done("undo", str(done["audit_ids"][0]), "--yes")
+    item = next(each for each in cli.done("plans", "effective", "acme")["items"] if each["name"] == "seats")
+    assert (item["value"], item["losers"]) == (5, [])
+
+
+def test_unknown_is_neither_zero_nor_unlimited(cli: Cli) -> None:
+    cli.done("tenants", "create", "acme", "--plan", "starter")
+    cli.done("tenants", "create", "odd", "--plan", "mystery")
+    [usage] = cli.done("plans", "usage", "acme")["items"]
+    assert (usage["used"], usage["left"], usage["hard"]) == (None, None, 100_000)
+    assert "–" in cli("plans", "usage", "acme").out
+    odd = cli("plans", "effective", "odd")
+    assert "its limits are unknown" in odd.err and "unlimited" not in odd.out
+
+
+def test_a_change_shows_what_it_costs_and_keeps_to_it(cli: Cli) -> None:
+    cli.done("tenants", "create", "acme", "--plan", "starter")
+    change = ("plans", "change", "acme", "--plan", "growth", "--reason", "grows")
+    preview = cli.done(*change, "--dry-run")["result"]
+    assert preview["direction"] == "upgrade" and preview["lines"][0]["amount"] == 9900
+    assert "99.00 EUR" in cli(*change, "--dry-run").out
+    assert cli(*change, "--preview-hash", "other", "--yes").code == 5
+    done = cli.done(*change, "--preview-hash", preview["preview_hash"], "--yes")
+    assert done["undo"]["request"]["plan"] == "starter"
+    subscription = cli.done("plans", "subscription", "acme")["item"]
+    assert (subscription["plan"], subscription["state_now"], subscription["pending"]) == ("growth", "active", None)

@@ -1,0 +1,651 @@
+"""What the home guards of plans and subscriptions, past the console; and what it tells the product's services."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from psycopg import errors
+from psycopg.types.json import Jsonb
+
+from backends.postgres.home import Home
+from backends.postgres.refusals import WORDS
+from controlplane.errors import Conflict, Refusal
+from controlplane.operations import Call, execute
+from controlplane.plans import rules
+from controlplane.plans.model import STATES, Facts, Grant, Plan
+from controlplane.registry import named
+from tests.backends.runs import opened
+from tests.postgres import LOGIN_PASSWORD, Database, Server
+
+Psql = Callable[[str], psycopg.Connection]
+TENANTS = """
+INSERT INTO wf.tenants (id, name, plan) VALUES ('acme', 'Acme', 'starter'), ('trying', 'Trying', 'trial'),
+  ('odd', 'Odd', 'mystery');
+"""
+
+
+@pytest.fixture
+def psql(database: Database) -> Iterator[Psql]:
+    """psql(role): a connection of that login; "service" is one of the product's own, "owner" has all rights."""
+    connections: dict[str, psycopg.Connection] = {}
+
+    def connect(role: str) -> psycopg.Connection:
+        if role not in connections:
+            conninfo = database.owner
+            if role == "service":
+                connect("owner").execute(
+                    f"CREATE ROLE plan_service LOGIN PASSWORD '{LOGIN_PASSWORD}' IN ROLE wf_service"
+                )
+                conninfo = psycopg.conninfo.make_conninfo(conninfo, user="plan_service", password=LOGIN_PASSWORD)
+            elif role != "owner":
+                conninfo = database.login(role)
+            connections[role] = psycopg.connect(conninfo, autocommit=True)
+        return connections[role]
+
+    connect("owner").execute(TENANTS)
+    yield connect
+    for connection in connections.values():
+        connection.close()
+
+
+@pytest.fixture
+async def admin(database: Database, psql: Psql) -> Any:
+    async with opened(database.login("admin")) as home:
+        yield home
+
+
+async def do(home: Home, operation: str, reason: str = "as the test says", /, **fields: Any) -> Any:
+    return await execute(home, named(operation), named(operation).parse(fields), Call(reason))
+
+
+def one(connection: psycopg.Connection, statement: str, *values: object) -> tuple:
+    row = connection.execute(statement, values or None).fetchone()
+    assert row is not None
+    return row
+
+
+def refused(connection: psycopg.Connection, constraint: str, statement: str) -> None:
+    with pytest.raises(errors.IntegrityError) as found:
+        connection.execute(statement)
+        raise AssertionError(f"let through: {statement}")
+    assert found.value.diag.constraint_name == constraint
+    assert constraint in WORDS
+
+
+def denied(connection: psycopg.Connection, *statements: str) -> None:
+    for statement in statements:
+        with pytest.raises(errors.InsufficientPrivilege):
+            connection.execute(statement)
+            raise AssertionError(f"let through: {statement}")
+
+
+def unguarded(owner: psycopg.Connection, assignments: str, tenant: str = "acme") -> None:
+    owner.execute("ALTER TABLE wf.subscriptions DISABLE TRIGGER guard")
+    owner.execute(f"UPDATE wf.subscriptions SET {assignments} WHERE tenant_id = '{tenant}'")
+    owner.execute("ALTER TABLE wf.subscriptions ENABLE TRIGGER guard")
+
+
+# Plans and subscriptions
+
+
+def test_every_constraint_of_this_part_has_words(psql: Psql) -> None:
+    named_ = psql("owner").execute(
+        "SELECT conname FROM pg_constraint WHERE contype = 'c' AND conrelid::regclass::text IN ('wf.plans',"
+        " 'wf.subscriptions', 'wf.entitlement_grants', 'wf.plan_changes', 'wf.usage')"
+    )
+    assert {name for (name,) in named_} - set(WORDS) == set()
+
+
+def test_a_version_of_a_plan_never_changes_and_only_admins_make_one(psql: Psql) -> None:
+    make = (
+        "INSERT INTO wf.plans (code, version, name, currency, month_price, year_price, billing)"
+        " VALUES ('starter', {}, 'S', 'EUR', 1, 1, 'arrears')"
+    )
+    denied(psql("operator"), make.format(2))
+    denied(psql("admin"), "UPDATE wf.plans SET month_price = 1", "DELETE FROM wf.plans", "TRUNCATE wf.plans CASCADE")
+    refused(psql("owner"), "plan_version_fixed", "UPDATE wf.plans SET month_price = 1")
+    refused(psql("owner"), "plan_version_fixed", "DELETE FROM wf.plans")
+    refused(psql("admin"), "plan_version_next", make.format(3))
+    psql("admin").execute(make.format(2))
+    assert one(psql("viewer"), "SELECT plan_version FROM wf.subscriptions WHERE tenant_id = 'acme'") == (1,)
+
+
+def test_a_fresh_home_has_the_catalogue_and_every_tenant_a_subscription(psql: Psql) -> None:
+    shipped = psql("viewer").execute("SELECT code, version FROM wf.plans ORDER BY 1").fetchall()
+    assert shipped == [("enterprise", 1), ("growth", 1), ("pro", 1), ("starter", 1), ("trial", 1)]
+    rows = psql("viewer").execute("SELECT tenant_id, plan_version, state FROM wf.subscriptions").fetchall()
+    assert set(rows) == {
+        ("default", 1, "active"),
+        ("acme", 1, "active"),
+        ("trying", 1, "trial"),
+        ("odd", None, "active"),
+    }
+    denied(psql("admin"), "INSERT INTO wf.subscriptions (tenant_id) VALUES ('x')", "DELETE FROM wf.subscriptions")
+
+
+def test_a_subscription_follows_its_tenants_plan(psql: Psql) -> None:
+    operator = psql("operator")
+    held = "SELECT plan_version, previous_plan, state FROM wf.subscriptions WHERE tenant_id = '{}'"
+    operator.execute("UPDATE wf.tenants SET plan = 'nobody-knows' WHERE id = 'acme'")
+    assert one(operator, held.format("acme")) == (None, "starter", "active")
+    operator.execute("UPDATE wf.tenants SET plan = 'growth' WHERE id IN ('acme', 'trying')")
+    assert one(operator, held.format("acme")) == (1, "nobody-knows", "active")
+    assert one(operator, held.format("trying")) == (1, "trial", "active"), "who is given a plan does not try any more"
+    audit = "SELECT noun, thing FROM wf.audit WHERE out_of_band ORDER BY seq DESC LIMIT 4"
+    assert operator.execute(audit).fetchall()[::-1] == [
+        *(("tenants", name) for name in ("acme", "trying")),
+        *(("plans", name) for name in ("acme", "trying")),
+    ]
+
+
+def test_the_heart_and_the_home_hold_the_same_transitions(psql: Psql) -> None:
+    assert (
+        set(psql("viewer").execute("SELECT was, becomes FROM wf.subscription_transitions").fetchall())
+        == rules.TRANSITIONS
+    )
+
+
+def test_a_state_follows_on_another_only_as_the_table_says(psql: Psql) -> None:
+    owner, operator = psql("owner"), psql("operator")
+    ends = "now() + interval '1 day'"
+    unguarded(
+        owner,
+        f"trial_plan = 'pro', trial_version = 1, trial_start = now(), trial_end = {ends}, trial_return = 'active',"
+        f" grace_until = {ends}",
+    )
+    for was, becomes in itertools.permutations(STATES, 2):
+        unguarded(owner, f"state = '{was}'")
+        change = f"UPDATE wf.subscriptions SET state = '{becomes}' WHERE tenant_id = 'acme'"
+        if (was, becomes) in rules.TRANSITIONS:
+            operator.execute(change)
+        else:
+            refused(operator, "subscription_transition", change)
+
+
+def test_the_home_guards_trials_graces_zones_and_versions(psql: Psql) -> None:
+    operator = psql("operator")
+    change = "UPDATE wf.subscriptions SET {} WHERE tenant_id = '{}'"
+    refused(operator, "trial_once", change.format("trial_start = now()", "trying"))
+    refused(operator, "trial_shortened", change.format("trial_end = now()", "trying"))
+    refused(operator, "trial_length", change.format("trial_end = trial_end + interval '9 years'", "trying"))
+    for _ in range(3):
+        operator.execute(change.format("trial_end = trial_end + interval '1 day'", "trying"))
+    refused(operator, "trial_extensions", change.format("trial_end = trial_end + interval '1 day'", "trying"))
+    refused(operator, "subscription_trial", change.format("state = 'trial'", "acme"))
+    refused(operator, "subscription_grace", change.format("state = 'grace'", "acme"))
+    refused(operator, "grace_over", change.format("state = 'grace', grace_until = now()", "acme"))
+    refused(operator, "billing_zone", change.format("billing_zone = 'Mars/Olympus'", "acme"))
+    refused(operator, "plan_version_unknown", change.format("plan_version = 7", "acme"))
+    refused(operator, "plan_version_unknown", change.format("plan_version = NULL", "acme"))
+    denied(
+        operator,
+        change.format("extensions = 0", "trying"),
+        change.format("tenant_id = 'x'", "acme"),
+        "UPDATE wf.entitlement_grants SET ends_at = 'infinity'",
+        "DELETE FROM wf.entitlement_grants",
+        "UPDATE wf.plan_changes SET lines = '[]'",
+    )
+    denied(psql("support"), change.format("state = 'suspended'", "acme"))
+
+
+def test_a_grant_is_of_a_known_kind_and_is_ended_once(psql: Psql) -> None:
+    operator = psql("operator")
+    give = (
+        "INSERT INTO wf.entitlement_grants (tenant_id, name, value, source, ends_at, reason)"
+        " VALUES ('acme', 'seats', '{}', '{}', now() + interval '{}', '{}')"
+    )
+    for value in ("0", "null", '{"hard": 0, "period": "day"}', '{"rps": 0, "burst": 1}', '{"hard": 5}'):
+        refused(operator, "grant_value", give.format(value, "override", "1 day", "why"))
+    refused(operator, "grant_source", give.format("5", "plan", "1 day", "why"))
+    refused(operator, "grant_time", give.format("5", "override", "-1 day", "why"))
+    refused(operator, "grant_reason", give.format("5", "override", "1 day", " "))
+    operator.execute(give.format("5", "override", "1 day", "why"))
+    operator.execute("UPDATE wf.entitlement_grants SET ended_at = '2000-01-01'")
+    assert one(operator, "SELECT ended_at > now() - interval '1 minute', by FROM wf.entitlement_grants") == (
+        True,
+        "t_operator",
+    )
+    refused(operator, "grant_over", "UPDATE wf.entitlement_grants SET ended_at = NULL")
+
+
+VALUES = st.one_of(
+    st.booleans(),
+    st.integers(-2, 3),
+    st.integers(10**17, 10**18),
+    st.floats(0, 5),
+    st.text(st.characters(codec="ascii", categories=["L", "N"]), max_size=3),
+    st.fixed_dictionaries(
+        {"hard": st.integers(-1, 5)},
+        optional={"soft": st.integers(0, 9), "burst": st.integers(-1, 3), "period": st.sampled_from(["day", "year"])},
+    ),
+    st.fixed_dictionaries(
+        {"rps": st.one_of(st.floats(0, 5), st.integers(0, 2_000_000))},
+        optional={"burst": st.integers(0, 4), "max_wait_ms": st.integers(-1, 2), "x": st.just(1)},
+    ),
+    st.none(),
+    st.lists(st.integers(), max_size=1),
+)
+HOURS = st.integers(-3, 3)
+GRANTS = st.lists(
+    st.tuples(
+        st.sampled_from(["seats", "sso"]), st.integers(1, 99), st.sampled_from(["override", "incident"]), HOURS,
+        st.integers(1, 4), st.none() | st.integers(-2, 2),
+    ),
+    max_size=5,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bench(postgres_server: Server, template_database: str) -> Iterator[psycopg.Connection]:
+    database = postgres_server.create(template=template_database)
+    with psycopg.connect(database.owner, autocommit=True) as owner:
+        owner.execute(TENANTS)
+        yield owner
+    postgres_server.drop(database)
+
+
+@given(VALUES)
+@settings(max_examples=300)
+def test_the_heart_and_the_home_know_the_same_kinds(bench: psycopg.Connection, value: object) -> None:
+    assert one(bench, "SELECT wf.entitlement_kind(%s)", Jsonb(value)) == (rules.kind_of(value),)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["seats", "sso", "weight"]), st.integers(1, 9)) | st.none(), st.booleans(), GRANTS
+)
+@settings(max_examples=60)
+def test_the_heart_and_the_home_agree_what_holds(
+    bench: psycopg.Connection, entitlements: dict | None, tries: bool, grants: list
+) -> None:
+    now = datetime(2030, 1, 1, tzinfo=UTC)
+    hour = timedelta(hours=1)
+    with bench.transaction(force_rollback=True):
+        bench.execute("ALTER TABLE wf.subscriptions DISABLE TRIGGER guard")
+        bench.execute("ALTER TABLE wf.entitlement_grants DISABLE TRIGGER guard")
+        plan = trial = None
+        if entitlements is not None:
+            bench.execute(
+                "INSERT INTO wf.plans (code, version, name, currency, month_price, year_price, billing, entitlements)"
+                " VALUES ('mystery', 1, 'M', 'EUR', 1, 1, 'arrears', %s)",
+                [Jsonb(entitlements)],
+            )
+            plan = Plan("mystery", 1, "M", "EUR", 1, 1, "arrears", 0, entitlements, now, "x")
+        if tries:
+            bench.execute(
+                "UPDATE wf.subscriptions SET state = 'trial', trial_plan = 'starter', trial_version = 1,"
+                " trial_start = %s, trial_end = %s, trial_return = 'active' WHERE tenant_id = 'odd'",
+                [now - hour, now + hour],
+            )
+            (starter,) = one(bench, "SELECT entitlements FROM wf.plans WHERE code = 'starter'")
+            trial = Plan("starter", 1, "S", "EUR", 1, 1, "arrears", 0, starter, now, "x")
+        made = []
+        for name, value, source, start, length, ended in grants:
+            row = (name, value, source, now + start * hour, now + (start + length) * hour)
+            end = None if ended is None else now + ended * hour
+            (number,) = one(
+                bench,
+                "INSERT INTO wf.entitlement_grants"
+                " (tenant_id, name, value, source, starts_at, ends_at, reason, ended_at)"
+                " VALUES ('odd', %s, %s, %s, %s, %s, 'why', %s) RETURNING id",
+                *(row[0], Jsonb(row[1]), *row[2:], end),
+            )
+            made.append(Grant(number, "odd", *row, "why", "x", end))  # type: ignore[arg-type]
+        facts = Facts(plan, trial, "trial" if tries else "active", now - hour, now + hour, tuple(made))
+        for at in (now - 2 * hour, now - hour, now, now + hour):
+            theirs: dict[str, list] = {}
+            for row in bench.execute(
+                "SELECT name, value, source, expires_at, grant_id FROM wf.entitlement_sources('odd', %s)"
+                " ORDER BY place",
+                [at],
+            ):
+                theirs.setdefault(row[0], []).append(row[1:])
+            ours = {
+                name: [(c.value, c.source, c.expires_at, c.grant) for c in (found.holds, *found.losers)]
+                for name, found in rules.effective(facts, at).items()
+            }
+            assert ours == theirs
+            for name in ("seats", "sso", "recall", "nothing"):  # as `admit` asks
+                alone = bench.execute(
+                    "SELECT value, source, expires_at, grant_id"
+                    " FROM wf.entitlement_claims('odd', %s, %s) ORDER BY place",
+                    [at, name],
+                )
+                assert alone.fetchall() == ours.get(name, [])
+
+
+# What operations do
+
+
+async def test_a_change_costs_what_its_preview_said_or_is_refused(admin: Home, psql: Psql) -> None:
+    operation = named("plans.change")
+    asked = {"tenant_id": "acme", "plan": "growth"}
+    seen = await execute(admin, operation, operation.parse(asked), Call("grows", dry_run=True))
+    assert seen.result["lines"] and one(psql("viewer"), "SELECT count(*) FROM wf.plan_changes") == (0,)
+    await do(admin, "plans.zone", tenant_id="acme", zone="Europe/Berlin")
+    with pytest.raises(Conflict) as found:
+        await do(admin, "plans.change", **asked, preview_hash=seen.result["preview_hash"])
+    assert found.value.code == "preview_changed"
+    again = await execute(admin, operation, operation.parse(asked), Call("grows", dry_run=True))
+    done = await do(admin, "plans.change", **asked, preview_hash=again.result["preview_hash"])
+    assert {n: done.result[n] for n in ("lines", "summary")} == {n: again.result[n] for n in ("lines", "summary")}
+    assert one(psql("viewer"), "SELECT plan FROM wf.tenant_list WHERE id = 'acme'") == ("growth",)
+    assert one(psql("viewer"), "SELECT lines FROM wf.plan_changes")[0] == done.result["lines"]
+    assert done.undo is not None and done.undo.request["plan"] == "starter"
+    back = await do(admin, done.undo.operation, **done.undo.request)
+    assert (back.result["direction"], back.result["applied"]) == ("downgrade", True), "taken back at once"
+    assert one(psql("viewer"), "SELECT plan FROM wf.tenant_list WHERE id = 'acme'") == ("starter",)
+
+
+async def test_a_downgrade_waits_the_newest_word_counts_and_its_day_comes_once(admin: Home, psql: Psql) -> None:
+    owner = psql("owner")
+    done = await do(admin, "plans.change", tenant_id="acme", plan="trial")
+    assert done.result["direction"] == "downgrade" and done.result["applied"] is False
+    await do(admin, "plans.change", tenant_id="acme", plan="trial", cycle="year")
+    assert one(owner, "SELECT count(*) FILTER (WHERE canceled_at IS NULL), count(*) FROM wf.plan_changes") == (1, 2)
+    refused(
+        owner,
+        "plan_change_pending",
+        "INSERT INTO wf.plan_changes (tenant_id, from_plan, from_cycle, plan, version, cycle, direction, effective_on,"
+        " period_start, period_end, currency, lines, summary, preview_hash) SELECT tenant_id, from_plan, from_cycle,"
+        " plan, version, cycle, direction, effective_on, period_start, period_end, currency, lines, summary,"
+        " preview_hash"
+        " FROM wf.plan_changes WHERE canceled_at IS NULL",
+    )
+    assert (await do(admin, "plans.apply-due")).result == {"applied": 0}
+    owner.execute("ALTER TABLE wf.plan_changes DISABLE TRIGGER guard")
+    owner.execute("UPDATE wf.plan_changes SET effective_on = current_date - 1")
+    owner.execute("ALTER TABLE wf.plan_changes ENABLE TRIGGER guard")
+    assert (await do(admin, "plans.apply-due")).result == {"applied": 1}
+    assert (await do(admin, "plans.apply-due")).result == {"applied": 0}
+    standing = await admin.plans.standing("acme")
+    held = standing.subscription
+    assert (held.plan, held.plan_version, held.cycle, standing.pending) == ("trial", 1, "year", None)
+
+
+async def test_the_catalogue_changes_as_a_whole_and_tenants_keep_their_version(admin: Home, psql: Psql) -> None:
+    spec = {
+        "name": "S",
+        "currency": "EUR",
+        "month_price": 1,
+        "year_price": 10,
+        "billing": "arrears",
+        "entitlements": {},
+    }
+    plans = [spec | {"code": "starter"}, spec | {"code": "mystery", "entitlements": {"seats": 2}}]
+    assert (await do(admin, "plans.apply", plans=plans)).result == {"created": 1, "new_versions": 1, "unchanged": 0}
+    assert (await do(admin, "plans.apply", plans=plans)).result == {"created": 0, "new_versions": 0, "unchanged": 2}
+    assert (await admin.plans.standing("acme")).subscription.plan_version == 1
+    odd = await admin.plans.standing("odd")
+    assert odd.subscription.plan_version == 1 and odd.effective[0].holds.value == 2, "the catalogue learnt the code"
+    [(newest, none), (first, acme)] = await admin.plans.versions("starter")
+    assert (newest.version, none, first.version, acme) == (2, 0, 1, 1)
+    await do(admin, "plans.change", tenant_id="acme", on=str(datetime.now(UTC).date()))
+    assert (await admin.plans.standing("acme")).subscription.plan_version == 2
+
+
+async def test_suspending_and_resuming_loses_no_capability(admin: Home, psql: Psql) -> None:
+    await do(admin, "plans.raise", tenant_id="acme", name="seats", to=60, until="7d")
+    before = (await admin.plans.standing("acme")).effective
+    done = await do(admin, "plans.state", tenant_id="acme", state="suspended")
+    assert admitted(psql, "acme")[:2] == (False, "subscription_suspended")
+    assert done.undo is not None
+    await do(admin, done.undo.operation, **done.undo.request)
+    assert (await admin.plans.standing("acme")).effective == before
+    assert admitted(psql, "acme")[0] is True
+
+
+async def test_a_trial_is_extended_three_times_expires_once_and_converts(admin: Home, psql: Psql) -> None:
+    owner = psql("owner")
+    for _ in range(3):
+        await do(admin, "plans.extend-trial", "they asked", tenant_id="trying", days=5)
+    with pytest.raises(Refusal) as found:
+        await do(admin, "plans.extend-trial", tenant_id="trying", days=5)
+    assert found.value.code == "trial_extensions"
+    kept = "SELECT actor, reason FROM wf.audit WHERE operation = 'plans.extend-trial' AND tenant_id = 'trying'"
+    assert owner.execute(kept).fetchall() == [("t_admin", "they asked")] * 3
+    for left, reminded in (("6 days", 1), ("5 days", 0), ("2 days", 1), ("20 hours", 1), ("1 hour", 0)):
+        # The end is the same; the time to it is made shorter by moving both.
+        owner.execute("ALTER TABLE wf.subscriptions DISABLE TRIGGER guard")
+        owner.execute(f"UPDATE wf.subscriptions SET trial_end = now() + interval '{left}' WHERE state = 'trial'")
+        owner.execute("ALTER TABLE wf.subscriptions ENABLE TRIGGER guard")
+        owner.execute(
+            "UPDATE wf.trial_reminders SET trial_end = (SELECT trial_end FROM wf.subscriptions WHERE state = 'trial')"
+        )
+        result = (await do(admin, "plans.expire-trials")).result
+        assert result == {"ended": 0, "reminded": reminded}, left
+        assert (await do(admin, "plans.expire-trials")).result == {"ended": 0, "reminded": 0}
+    unguarded(owner, "trial_start = now() - interval '9 days', trial_end = now() - interval '1 s'", "trying")
+    assert admitted(psql, "trying")[:2] == (False, "subscription_expired"), "before it is written down"
+    assert (await do(admin, "plans.expire-trials")).result == {"ended": 1, "reminded": 0}
+    assert (await do(admin, "plans.expire-trials")).result == {"ended": 0, "reminded": 0}
+    await do(admin, "plans.convert-trial", tenant_id="trying", plan="growth", cycle="year")
+    held = (await admin.plans.standing("trying")).subscription
+    assert (held.state, held.plan, held.cycle, held.plan_version) == ("active", "growth", "year", 1)
+
+
+async def test_a_trial_of_another_plan_falls_back_to_the_one_that_is_paid(admin: Home, psql: Psql) -> None:
+    await do(admin, "plans.start-trial", tenant_id="acme", plan="pro", days=3)
+    tried = {each.name: each.holds for each in (await admin.plans.standing("acme")).effective}
+    assert (tried["seats"].value, tried["seats"].source) == (100, "trial")
+    unguarded(psql("owner"), "trial_start = now() - interval '9 days', trial_end = now() - interval '1 s'")
+    await do(admin, "plans.expire-trials")
+    standing = await admin.plans.standing("acme")
+    assert standing.subscription.state == "active"
+    assert next(each for each in standing.effective if each.name == "seats").holds.value == 5
+
+
+async def test_converting_settles_what_was_paid_beside_the_trial(admin: Home, psql: Psql) -> None:
+    await do(admin, "plans.start-trial", tenant_id="acme", plan="pro", days=3)
+    unguarded(psql("owner"), "period_start = current_date - 10")
+    done = await do(admin, "plans.convert-trial", tenant_id="acme")
+    [used, rest] = done.result["lines"]
+    assert (used["plan"], used["days"], rest["plan"]) == ("starter v1", 10, "pro v1")
+    standing = await admin.plans.standing("acme")
+    assert (standing.subscription.state, standing.subscription.plan) == ("active", "pro")
+    assert {each.holds.source for each in standing.effective} == {"plan"}
+
+
+# What services are told
+
+
+def admitted(psql: Psql, tenant: str, metric: str = "api_calls", amount: int = 1) -> tuple:
+    """admitted, reason, soft, hard, remaining, resets_at, retry_after_ms"""
+    return one(psql("service"), "SELECT * FROM wf_data.admit(%s, %s, %s)", tenant, metric, amount)
+
+
+def give(psql: Psql, name: str, value: object, tenant: str = "acme") -> None:
+    psql("owner").execute(
+        "INSERT INTO wf.entitlement_grants (tenant_id, name, value, source, ends_at, reason)"
+        " VALUES (%s, %s, %s, 'override', 'infinity', 'test')",
+        [tenant, name, Jsonb(value)],
+    )
+
+
+def test_a_service_may_call_the_contract_and_nothing_else(psql: Psql) -> None:
+    service = psql("service")
+    denied(
+        service,
+        "SELECT * FROM wf.plans",
+        "SELECT * FROM wf.usage",
+        "UPDATE wf.usage SET amount = 1",
+        "DELETE FROM wf.usage",
+        "INSERT INTO wf.usage (tenant_id, metric, amount, xid) VALUES ('acme', 'x', 1, '1')",
+        "UPDATE wf.quota_counters SET used = 0",
+        "SELECT wf.roll_up_usage()",
+    )
+    for role in ("viewer", "admin", "worker"):
+        denied(psql(role), "SELECT * FROM wf_data.admit('acme', 'api_calls', 1)", "SELECT wf_data.profile('acme')")
+    bare = psql("owner").execute(
+        "SELECT proname FROM pg_proc WHERE pronamespace = 'wf_data'::regnamespace AND prosecdef"
+        " AND NOT coalesce('search_path=wf, pg_temp' = ANY (proconfig), false)"
+    )
+    assert bare.fetchall() == []
+
+
+def test_who_is_not_let_in_is_told_why(psql: Psql) -> None:
+    give(psql, "support", "hard")
+    for tenant, metric, reason in (
+        ("nobody", "api_calls", "unknown_tenant"),
+        ("odd", "api_calls", "limit_unknown"),
+        ("acme", "nothing", "limit_unknown"),
+        ("acme", "seats", "limit_unknown"),
+        ("acme", "support", "limit_unknown"),
+    ):
+        assert admitted(psql, tenant, metric)[:2] == (False, reason)
+    assert admitted(psql, "acme", amount=0)[1] == "amount_invalid"
+    psql("owner").execute(
+        "UPDATE wf.tenants SET status = 'suspended', suspended_at = now(), suspension_reason = 'x' WHERE id = 'acme'"
+    )
+    assert admitted(psql, "acme")[1] == "tenant_suspended"
+    assert one(psql("service"), "SELECT wf_data.profile('nobody')") == (None,)
+    (profile,) = one(psql("service"), "SELECT wf_data.profile('acme')")
+    assert (profile["status"], profile["plan"], profile["state"]) == ("suspended", "starter", "active")
+    assert profile["entitlements"]["seats"] == {"value": 5, "source": "plan", "expires_at": None}
+
+
+def test_a_quota_is_let_in_to_its_last_unit_and_starts_anew(psql: Psql) -> None:
+    give(psql, "api_calls", {"soft": 3, "hard": 5, "period": "day"})
+    answers = [admitted(psql, "acme", amount=2) for _ in range(3)]
+    assert [a[:2] + a[3:5] for a in answers] == [
+        (True, "admitted", 5, 3),
+        (True, "soft_exceeded", 5, 1),
+        (False, "quota_exceeded", 5, 1),
+    ]
+    assert answers[2][6] > 0 and answers[2][5] > datetime.now(UTC)
+    assert admitted(psql, "acme")[:2] == (True, "soft_exceeded")
+    assert admitted(psql, "acme", amount=6)[6] is None, "more than the limit never fits"
+    psql("owner").execute("UPDATE wf.quota_counters SET period_start = period_start - interval '1 day'")
+    assert admitted(psql, "acme")[4] == 4
+
+
+def test_a_burst_is_the_most_of_one_minute_and_unlimited_has_no_end(psql: Psql) -> None:
+    give(psql, "api_calls", {"hard": -1, "burst": 2, "period": "month"})
+    psql("owner").execute(  # a minute that lasts as long as the test
+        "INSERT INTO wf.quota_counters VALUES ('acme', 'api_calls', 'month', '2000-01-01', 0, 'infinity', 1)"
+    )
+    assert admitted(psql, "acme")[:5] == (True, "admitted", None, -1, None)
+    assert admitted(psql, "acme")[:2] == (False, "rate_exceeded")
+
+
+def test_a_rate_refills_and_says_when_to_come_again(psql: Psql) -> None:
+    give(psql, "recall", {"rps": 0.001, "burst": 2})
+    assert [admitted(psql, "acme", "recall")[:2] for _ in range(3)] == [(True, "admitted")] * 2 + [
+        (False, "rate_exceeded")
+    ]
+    answer = admitted(psql, "acme", "recall")
+    assert (answer[4], answer[6]) == (0, pytest.approx(1_000_000, rel=0.01))
+    assert admitted(psql, "acme", "recall", 3)[6] is None
+    psql("owner").execute("UPDATE wf.rate_buckets SET at = at - interval '1000 s'")
+    assert admitted(psql, "acme", "recall")[0] is True
+
+
+@pytest.mark.parametrize("value", [{"soft": 90, "hard": 100, "period": "month"}, {"rps": 0.000001, "burst": 100}])
+def test_sixteen_at_once_never_get_more_than_the_limit(psql: Psql, database: Database, value: dict) -> None:
+    give(psql, "api_calls", value)
+    psql("service")
+    conninfo = psycopg.conninfo.make_conninfo(database.owner, user="plan_service", password=LOGIN_PASSWORD)
+    reasons: list[str] = []
+    start = threading.Barrier(16)
+
+    def client() -> None:
+        with psycopg.connect(conninfo, autocommit=True) as connection:
+            start.wait()
+            for _ in range(10):
+                row = one(connection, "SELECT reason, admitted FROM wf_data.admit('acme', 'api_calls', 1)")
+                reasons.append(row[0] if row[1] else "refused")
+
+    threads = [threading.Thread(target=client) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    let_in = {reason: reasons.count(reason) for reason in set(reasons)}
+    soft = {"admitted": 90, "soft_exceeded": 10} if "hard" in value else {"admitted": 100}
+    assert let_in == soft | {"refused": 60}
+
+
+def test_usage_is_rolled_up_exactly_once_whoever_commits_late(psql: Psql, database: Database) -> None:
+    service, worker = psql("service"), psql("worker")
+    hours = "SELECT metric, amount::int, n FROM wf.usage_hours ORDER BY 1"
+    with psycopg.connect(
+        psycopg.conninfo.make_conninfo(database.owner, user="plan_service", password=LOGIN_PASSWORD)
+    ) as late:
+        late.execute("SELECT wf_data.record_usage('acme', 'early', 5, '2026-01-01T10:20Z')")  # not committed yet
+        with service.cursor().copy("COPY wf.usage (tenant_id, metric, amount, at) FROM STDIN") as copy:
+            for _ in range(10):
+                copy.write_row(("acme", "copied", 2, "2026-01-01T10:59:59Z"))
+        # Nothing behind the one that still runs is folded in, and nothing is lost.
+        worker.execute("SELECT wf.roll_up_usage()")
+        late.commit()
+    worker.execute("SELECT wf.roll_up_usage()")
+    expected = [("copied", 20, 10), ("early", 5, 1)]
+    assert worker.execute(hours).fetchall() == expected
+    assert one(worker, "SELECT wf.roll_up_usage()") == (0,)
+    assert worker.execute(hours).fetchall() == expected
+    service.execute("SELECT wf_data.record_usage('acme', 'copied', 1, '2026-01-01T10:00Z')")  # late, into an old hour
+    assert one(worker, "SELECT wf.roll_up_usage()") == (1,)
+    assert worker.execute(hours).fetchall() == [("copied", 21, 11), ("early", 5, 1)]
+    psql("owner").execute("UPDATE wf.usage_rolled_up SET before = '9999999999'")
+    refused(psql("owner"), "usage_restored", "SELECT wf.roll_up_usage()")
+
+
+async def test_what_was_never_counted_is_unknown_and_what_was_is_told_before_it_is_rolled_up(
+    admin: Home, psql: Psql
+) -> None:
+    [usage] = (await admin.plans.standing("acme")).usage
+    assert (usage.used, usage.left, usage.admitted, usage.recorded) == (None, None, None, None)
+    admitted(psql, "acme", amount=7)
+    for rolled in (False, True):
+        psql("service").execute("SELECT wf_data.record_usage('acme', 'api_calls', 5)")
+        if rolled:
+            psql("worker").execute("SELECT wf.roll_up_usage()")
+        [usage] = (await admin.plans.standing("acme")).usage
+        assert (usage.admitted, usage.recorded) == (7, 10 if rolled else 5)
+    assert (usage.used, usage.left) == (10, 99_990)
+
+
+def test_a_key_lives_no_longer_than_its_plan_lets_it(psql: Psql) -> None:
+    make = (
+        "INSERT INTO wf.api_keys (id, tenant_id, env, display, hash, expires_at)"
+        " VALUES ('key_' || repeat('{}', 26), '{}', 'live', 'k', decode(repeat('0{}', 32), 'hex'), {})"
+    )
+    operator = psql("operator")
+    operator.execute(make.format(0, "acme", 0, "NULL"))
+    give(psql, "key_lifetime_days", 30)
+    refused(operator, "key_lifetime", make.format(1, "acme", 1, "NULL"))
+    refused(operator, "key_lifetime", make.format(1, "acme", 1, "now() + interval '31 days'"))
+    operator.execute(make.format(1, "acme", 1, "now() + interval '30 days'"))
+    refused(operator, "key_lifetime", "UPDATE wf.api_keys SET expires_at = NULL WHERE id LIKE 'key_1%'")
+    operator.execute("UPDATE wf.api_keys SET label = 'old ones stay' WHERE id LIKE 'key_0%'")
+    operator.execute(make.format(2, "odd", 2, "NULL"))  # an unknown plan is no limit
+
+
+def test_an_erasure_takes_all_of_it(psql: Psql) -> None:
+    owner = psql("owner")
+    give(psql, "api_calls", {"hard": 5, "period": "day"})
+    give(psql, "recall", {"rps": 1, "burst": 5})
+    admitted(psql, "acme"), admitted(psql, "acme", "recall")
+    psql("service").execute("SELECT wf_data.record_usage('acme', 'api_calls', 5)")
+    psql("worker").execute("SELECT wf.roll_up_usage()")
+    owner.execute(
+        "UPDATE wf.tenants SET status = 'pending_deletion', deleted_from = 'active', deleted_at = now(),"
+        " purge_after = now() + interval '2 days' WHERE id = 'acme'"
+    )
+    refused(owner, "subscription_tenant_gone", "UPDATE wf.subscriptions SET cycle = 'year' WHERE tenant_id = 'acme'")
+    owner.execute("ALTER TABLE wf.tenants DISABLE TRIGGER guard")
+    owner.execute("UPDATE wf.tenants SET purge_after = now() - interval '1 s' WHERE id = 'acme'")
+    owner.execute("ALTER TABLE wf.tenants ENABLE TRIGGER guard")
+    with owner.transaction():
+        owner.execute("SELECT wf.begin_change('tenants.purge', 'asked for', 'purge-1')")
+        (counts,) = one(owner, "SELECT (wf.purge_tenant('acme')).counts")
+    tables = ("subscriptions", "entitlement_grants", "usage", "usage_hours", "quota_counters", "rate_buckets")
+    assert {name: counts[f"wf.{name}"] for name in tables} == dict.fromkeys(tables, 1) | {"entitlement_grants": 2}
+    assert admitted(psql, "acme")[1] == "unknown_tenant"
