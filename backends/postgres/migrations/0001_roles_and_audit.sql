@@ -62,6 +62,7 @@ CREATE TABLE wf.audit (
   tenant_id   text,
   reason      text,
   request_id  text,
+  impersonation bigint,      -- which one the actor had open of this tenant: then the row has two identities
   before      jsonb,
   after       jsonb
 );
@@ -132,6 +133,11 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf.finish_change TO wf_support, wf_worker;
 
+-- The impersonation that the login has open: one at most. The migration that brings the table replaces this.
+CREATE FUNCTION wf.acting_as(OUT impersonation bigint, OUT tenant_id text) LANGUAGE sql STABLE AS $$
+  SELECT NULL::bigint, NULL::text
+$$;
+
 -- Append rows to the trail: one statement, one step of the counter, one NOTIFY (a hint: the reader selects).
 -- `before` and `after` arrive with their personal fields still in them; `personal` names those fields.
 CREATE FUNCTION wf.append_audit(
@@ -139,15 +145,17 @@ CREATE FUNCTION wf.append_audit(
 ) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
   change wf.changes := wf.current_change();
+  acting record;
   last   bigint;
 BEGIN
+  SELECT * INTO acting FROM wf.acting_as();
   UPDATE wf.counters SET value = value + cardinality(things) WHERE name = 'audit' RETURNING value INTO last;
   INSERT INTO wf.audit (seq, change_id, out_of_band, actor, operation, noun, thing, tenant_id, reason, request_id,
-                        before, after)
+                        impersonation, before, after)
   -- unnest, not befores[i]: to find one element of such an array costs as much as to read all before it.
   SELECT last - cardinality(things) + i, change.id, change.id IS NULL, session_user,
          coalesce(change.operation, 'sql.' || verb), append_audit.noun, u.thing, u.tenant,
-         change.reason, change.request_id,
+         change.reason, change.request_id, CASE WHEN u.tenant = acting.tenant_id THEN acting.impersonation END,
          wf.without_personal(u.old, personal), wf.without_personal(u.new, personal)
   FROM unnest(things, tenants, befores, afters) WITH ORDINALITY AS u(thing, tenant, old, new, i);
   INSERT INTO wf.audit_personal (seq, tenant_id, field, before, after)
