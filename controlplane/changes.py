@@ -15,7 +15,9 @@ from controlplane.tenants.model import ProjectDirectory, TenantDirectory
 from controlplane.tenants.ports import ProjectStore, TenantStore
 
 if TYPE_CHECKING:  # it brings pydantic, which is not wanted before the first paint
+    from controlplane.find import Finder
     from controlplane.people import PeopleStore
+    from controlplane.support.model import ImpersonationDirectory, ImpersonationStore
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,11 @@ class Change(Protocol):
     def reason(self) -> str | None: ...
 
     @property
+    def actor(self) -> str:
+        """The login that makes it."""
+        ...
+
+    @property
     def tenants(self) -> TenantStore: ...
 
     @property
@@ -73,6 +80,9 @@ class Change(Protocol):
 
     @property
     def runs(self) -> RunStore: ...
+
+    @property
+    def impersonations(self) -> ImpersonationStore: ...
 
     async def note_writing(self, context: str, minutes: int) -> None:
         """Write to the trail that a read-only context is opened for writing."""
@@ -107,6 +117,12 @@ class ControlPlane(Protocol):
 
     @property
     def telemetry(self) -> RequestTelemetry: ...
+
+    @property
+    def impersonations(self) -> ImpersonationDirectory: ...
+
+    @property
+    def finder(self) -> Finder: ...
 
     def change(self, intent: Intent) -> AbstractAsyncContextManager[Change]:
         """Commits when the block ends; rolls back when it raises, and always for a dry run.

@@ -8,6 +8,7 @@ from typing import Any
 import controlplane.contexts
 import controlplane.people
 import controlplane.runs.operations
+import controlplane.support.operations
 import controlplane.tenants.apply
 import controlplane.tenants.operations
 import controlplane.tenants.projects  # noqa: F401

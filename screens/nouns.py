@@ -47,6 +47,12 @@ def _runs(text: str) -> AreaScreen:
     return RunsScreen(text)
 
 
+def _impersonations(text: str) -> AreaScreen:
+    from screens.impersonations import ImpersonationsScreen
+
+    return ImpersonationsScreen(text)
+
+
 def _run(key: str) -> AreaScreen:
     from screens.runs import RunScreen
 
@@ -58,6 +64,7 @@ NOUNS: tuple[Noun, ...] = (
     Noun("projects", _projects),
     Noun("audit", _audit),
     Noun("runs", _runs, _run),
+    Noun("impersonations", _impersonations),
 )
 
 

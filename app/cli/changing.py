@@ -12,6 +12,7 @@ from app.cli.writing import refuse_read_only
 from controlplane.audit import AuditRow, differences
 from controlplane.operations import Call, Operation, Outcome, Request, Risk, confirmation, execute
 from controlplane.previews import outcome_lines, value_words
+from controlplane.registry import named
 from controlplane.text import clean
 
 if TYPE_CHECKING:
@@ -100,7 +101,9 @@ def as_change(row: AuditRow, *, dry_run: bool) -> dict[str, Any]:
 
 
 def undo_command(outcome: Outcome) -> str:
-    return f"watchfloor undo {next(row.seq for row in outcome.rows if row.noun == outcome.operation.partition('.')[0])}"
+    operation = named(outcome.operation)
+    noun = operation.writes or operation.noun
+    return f"watchfloor undo {next(row.seq for row in outcome.rows if row.noun == noun)}"
 
 
 def print_lines(outcome: Outcome) -> None:

@@ -34,6 +34,7 @@ READS: dict[tuple[str, str], str] = {
     ("projects", "show"): "app.cli.lists:show_project",
     ("audit", "list"): "app.cli.lists:audit_rows",
     ("audit", "show"): "app.cli.lists:show_audit_row",
+    ("tenants", "impersonations"): "app.cli.support:impersonations",
     ("operators", "list"): "app.cli.lists:operators",
     ("runs", "list"): "app.cli.lists:runs",
     ("runs", "show"): "app.cli.bulk:show",
@@ -56,6 +57,7 @@ READS: dict[tuple[str, str], str] = {
 
 SINGLE: dict[str, str] = {
     "undo": "app.cli.undoing:undo",
+    "find": "app.cli.support:find",
     "operations": "app.cli.tree:list_operations",
     "completion": "app.cli.completion:print_script",
     "demo": "app.cli.tree:demo",

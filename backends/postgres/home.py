@@ -16,6 +16,8 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from backends.postgres.audit import AuditTrail, change_rows
+from backends.postgres.find import Finder
+from backends.postgres.impersonations import Impersonations, ImpersonationWriter
 from backends.postgres.live import PostgresFeed, answered
 from backends.postgres.paging import as_json
 from backends.postgres.people import People, PeopleWriter
@@ -68,6 +70,8 @@ class Home:
         self.people = People(self)
         self.runs = Runs(self)
         self.telemetry = Telemetry(self)
+        self.impersonations = Impersonations(self)
+        self.finder = Finder(self)
         self.feed = PostgresFeed(conninfo)
 
     async def open(self, look: Callable[[psycopg.Connection], None] | None = None) -> None:
@@ -148,7 +152,7 @@ class Home:
             await _roll_back(connection)
             raise
         assert row is not None
-        return OpenChange(connection, row[0], row[1], intent.reason)
+        return OpenChange(connection, row[0], row[1], intent.reason, self._actor.name)
 
     async def _commit(self, connection: Connection, intent: Intent) -> None:
         try:
@@ -249,6 +253,7 @@ class OpenChange:
     id: int
     now: datetime
     reason: str | None
+    actor: str
 
     @property
     def tenants(self) -> TenantWriter:
@@ -265,6 +270,10 @@ class OpenChange:
     @property
     def runs(self) -> RunWriter:
         return RunWriter(self.connection)
+
+    @property
+    def impersonations(self) -> ImpersonationWriter:
+        return ImpersonationWriter(self.connection)
 
     async def note_writing(self, context: str, minutes: int) -> None:
         await self.connection.execute("SELECT wf.note_writing(%s, %s)", [context, minutes])

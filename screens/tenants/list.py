@@ -36,6 +36,9 @@ class TenantsScreen(ListScreen[Tenant]):
     empty = "No tenant matches. esc clears the filter, a n creates a tenant."
     nothing = "No tenants yet. a n creates one."
 
+    def operations(self) -> list[Any]:
+        return [each for each in super().operations() if "number" not in each.request.subject]
+
     def columns(self) -> Sequence[Column[Tenant]]:
         return tenant_columns(self.session)
 

@@ -88,8 +88,12 @@ class Prompt(Input):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
+        from controlplane.find import holds_secret
+
         history = self.histories[self.mode]
-        if event.value and history[-1:] != [event.value]:
+        if holds_secret(event.value):
+            self.value = ""
+        elif event.value and history[-1:] != [event.value]:
             history.append(event.value)
         self.close()
         self.post_message(self.Entered(self.mode, event.value))

@@ -31,6 +31,8 @@ UPDATE wf.projects SET status = 'archived', archived_at = now() WHERE id = 'old'
 INSERT INTO wf.runs (operation, per_second, breaker_share) VALUES ('tenants.suspend', 1, 1), ('tenants.suspend', 1, 1);
 UPDATE wf.runs SET state = 'paused' WHERE id = 2;
 SELECT wf.put_operator('leaving', 'viewer', NULL);
+INSERT INTO wf.impersonations (tenant_id, reason, ticket, ends_at)
+  VALUES ('active', 'cannot log in', 'T-1', now() + interval '1 hour');
 """
 
 EXAMPLES: dict[str, Record] = {
@@ -45,9 +47,18 @@ EXAMPLES: dict[str, Record] = {
     "runs.resume": {"id": 2},
     "runs.stop": {"id": 1},
     "tenants.apply": {"tenants": [{"id": "applied"}, {"id": "active", "plan": "growth"}]},
+    "tenants.approve-writing": {"number": 1},
     "tenants.create": {"id": "created"},
     "tenants.delete": {"id": "active"},
+    "tenants.end-impersonation": {"number": 1},
     "tenants.edit": {"id": "active", "owner_email": "", "metadata": {"a": 1}},
+    "tenants.impersonate": {"id": "active", "ticket": "T-2"},
+    "tenants.provision": {
+        "id": "signed-up",
+        "key_id": "key_01ARZ3NDEKTSV4RRFFQ69G5FAV",
+        "key_hash": "ab" * 32,
+        "key_display": "wf_live_abcd",
+    },
     "tenants.protect": {"id": "active"},
     "tenants.purge": {"id": "due"},
     "tenants.rename": {"id": "active", "name": "Renamed"},
