@@ -61,7 +61,7 @@ class Finder(Protocol):
 
 def looks_secret(word: str) -> bool:
     """Whether it could be a key's secret or another long token: then it is not kept, shown or sent anywhere."""
-    if re.fullmatch(_PLAIN, word, re.IGNORECASE):
+    if re.search(r"\s", word) or re.fullmatch(_PLAIN, word, re.IGNORECASE):
         return False
     if re.fullmatch(_KEY_SECRET, word):
         return True

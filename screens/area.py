@@ -201,7 +201,7 @@ class AreaScreen(Screen[None]):
         self.query_one(Prompt).open("command", "", self.desk.complete_command)
 
     def action_find(self) -> None:
-        self.query_one(Prompt).open("command", "find ", self.desk.complete_command)
+        self.query_one(Prompt).open("command", "find ", self.desk.complete_command, go_on=True)
 
     def action_filter(self) -> None:
         self.say(Done("nothing to filter here", "warn"))

@@ -67,7 +67,7 @@ class ImpersonationsScreen(ListScreen[Impersonation]):
         return self.session.require_plane().impersonations
 
     def target_of(self, row: Impersonation) -> Target:
-        return Target({"number": row.id}, None, str(row.id))
+        return Target({"number": row.id}, None, f"impersonation {row.id}")
 
     def operations(self) -> list[Operation[Any]]:
         from controlplane.registry import named
@@ -83,14 +83,12 @@ class ImpersonationsScreen(ListScreen[Impersonation]):
         row: Impersonation | None = self.current()
         if row is None:
             return []
-        approved = (
-            f"approved by {row.approved_by} at {row.approved_at:%H:%M:%S} UTC" if row.approved_at else "reading only"
-        )
+        approved = f"{row.approved_by} approved writing at {row.approved_at:%H:%M:%S} UTC" if row.approved_at else ""
         return [
             (f"impersonation {row.id} of {row.tenant_id}", "title"),
             f"{row.actor} since {row.started_at:%Y-%m-%d %H:%M:%S} UTC, for {row.ticket}: {row.reason}",
             f"{row.state}; hard stop at {row.ends_at:%H:%M:%S} UTC, whatever happens",
             *([f"ended at {row.ended_at:%H:%M:%S} UTC"] if row.ended_at else []),
-            f"{row.mode}: {approved}",
+            approved or "reading only: nobody approved writing",
             "What its actor changes of this tenant meanwhile carries its number in the trail.",
         ]

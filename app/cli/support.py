@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import sys
 from datetime import UTC, datetime
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from app.cli.asked import READING, Reading, opened
 from app.cli.lists import After, Desc, Face, Form, Limit, Sort, Words, list_page
@@ -33,6 +36,9 @@ IMPERSONATIONS = Face(
 )
 
 
+Sought = Annotated[str, Parameter(allow_leading_hyphen=True, help="What to look for; - or nothing: a line of stdin.")]
+
+
 async def impersonations(
     *words: Words,
     sort: Sort = None,
@@ -46,7 +52,7 @@ async def impersonations(
     await list_page(IMPERSONATIONS, words, sort, desc, limit, after, form, asked)
 
 
-async def find(text: str = "-", /, *, asked: Reading = READING) -> None:
+async def find(text: Sought = "-", /, *, asked: Reading = READING) -> None:
     """Find whom a text belongs to: a tenant, an owner's whole address, a key, a secret, a request id, an operator.
 
     Without a text, or with -, one line of stdin is read: so a secret need not be an argument. It is only hashed.
