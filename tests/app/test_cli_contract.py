@@ -33,9 +33,23 @@ TRIED = {
     "runs.resume": ["PAUSED"],
     "runs.stop": ["RUN"],
     "tenants.apply": ["FILE"],
+    "tenants.approve-writing": ["1"],
     "tenants.create": ["fresh", "--name", "Fresh", "--metadata", "a=1", "--allowed-regions", "default"],
     "tenants.delete": ["acme", "--retention-days", "3"],
+    "tenants.end-impersonation": ["1"],
     "tenants.edit": ["acme", "--owner-email", "ana@acme.example"],
+    "tenants.impersonate": ["acme", "--ticket", "T-2"],
+    "tenants.provision": [
+        *(
+            "new",
+            "--key-id",
+            "key_01ARZ3NDEKTSV4RRFFQ69G5FAV",
+            "--key-hash",
+            "ab" * 32,
+            "--key-display",
+            "wf_live_abcd",
+        ),
+    ],
     "tenants.protect": ["acme"],
     "tenants.purge": ["due"],
     "tenants.rename": ["acme", "--name", "Acme & Co"],
@@ -61,6 +75,8 @@ def estate(cli: Cli, tmp_path: Path) -> dict[str, str]:
           purge_after = now() - interval '1 d' WHERE id = 'due';
         ALTER TABLE wf.tenants ENABLE TRIGGER guard;
         UPDATE wf.projects SET status = 'archived', archived_at = now() WHERE id = 'old';
+        INSERT INTO wf.impersonations (tenant_id, reason, ticket, ends_at)
+          VALUES ('acme', 'x', 'T-1', now() + interval '1 hour');
         """
     )
     cli.done("operators", "add", "gone_soon", "--role", "viewer", "--yes")
@@ -93,7 +109,15 @@ def test_every_operation_has_a_command_whose_dry_run_keeps_the_contract(cli: Cli
 
 
 def test_every_list_has_the_same_four_keys(cli: Cli) -> None:
-    for words in ("tenants list", "projects list", "audit list", "operators list", "runs list", "contexts list"):
+    for words in (
+        "tenants list",
+        "projects list",
+        "audit list",
+        "operators list",
+        "runs list",
+        "contexts list",
+        "tenants impersonations",
+    ):
         document = cli.done(*words.split())
         assert set(document) == LIST, words
         assert datetime.fromisoformat(document["as_of"]).utcoffset().total_seconds() == 0  # type: ignore[union-attr]
