@@ -231,6 +231,12 @@ class AreaScreen(Screen[None]):
         await self.refresh_data()
         self.draw_frame()
 
+    @work(exit_on_error=False, group="acting", exclusive=True)
+    async def read_acting(self) -> None:
+        """Whom the person acts for stands in the header from the start, also where nothing is read again by itself."""
+        await self.session.read_acting()
+        self.draw_frame()
+
     def action_act(self) -> None:
         from screens.dialogs.menu import ActMenu, Choice
 

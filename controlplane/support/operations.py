@@ -106,7 +106,7 @@ class Provision(Request):
     key_display: Annotated[str, Field(min_length=1, max_length=64, description="the part of it that may be shown")]
     key_env: Literal["live", "test"] = "live"
     key_label: Annotated[str, Field(max_length=200)] = "first key"
-    key_scopes: Annotated[list[Word], Field(description="what is not named is denied")] = []
+    key_scopes: Annotated[list[Word] | None, Field(default=None, description="what is not named is denied")]
 
     _readable = field_validator("name", "key_label", "key_display")(readable)
     _email = field_validator("owner_email")(an_email)
@@ -139,7 +139,7 @@ async def provision(change: Change, request: Provision) -> Record:
         "display": request.key_display,
         "hash": bytes.fromhex(request.key_hash),
         "label": request.key_label,
-        "scopes": request.key_scopes,
+        "scopes": request.key_scopes or [],
     }
     await change.tenants.add_first_key(tenant.id, request.project, key)
     return {"tenant": tenant.id, "project": request.project, "key_id": request.key_id, "plan": tenant.plan}
