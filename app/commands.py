@@ -26,6 +26,8 @@ def run(app: Watchfloor, text: str) -> None:
             COMMANDS[word][1](app, rest.strip())
         elif noun_named(word):
             app.go(word, rest.strip().removeprefix("/"))
+        elif _secret(text):
+            _find(app, text)  # pasted in haste: never said again, not even as an unknown command
         elif "/" in word:
             _open_link(app, text)
         elif "." in word or (rest and _named(f"{word}.{rest.split()[0]}")):
@@ -62,6 +64,12 @@ def palette() -> dict[str, str]:
     return found | {name: operation.summary for name, operation in operations().items()}
 
 
+def _secret(text: str) -> bool:
+    from controlplane.find import looks_secret
+
+    return looks_secret(text)
+
+
 def _named(name: str) -> Any:
     from controlplane.registry import operations
 
@@ -74,6 +82,9 @@ def _open_link(app: Watchfloor, text: str) -> None:
     address, _, filter_text = address.partition("?")
     parts = address.split("/")
     noun = parts[1] if len(parts) > 1 else parts[0]
+    if noun == "find":
+        _find(app, filter_text)
+        return
     if not noun_named(noun):
         raise Usage("link_unknown", f"The link leads to {noun}, which is not a noun.", "")
     app.go(noun, filter_text)
@@ -180,6 +191,17 @@ def _verify(app: Watchfloor, rest: str) -> None:
     app.verify_key()
 
 
+def _find(app: Watchfloor, rest: str) -> None:
+    from controlplane.find import seek
+    from screens.find import FindScreen
+
+    screen = FindScreen(seek(rest))
+    if isinstance(app.screen, FindScreen):
+        app.switch_screen(screen)
+    else:
+        app.push_screen(screen)
+
+
 def _work(app: Watchfloor, rest: str) -> None:
     from app.work import show
 
@@ -206,5 +228,6 @@ COMMANDS: dict[str, tuple[str, Command]] = {
     "view": ("a list as it was saved: view NAME, view save NAME, view delete NAME, view list", _view),
     "bindings": ("every key, with the id that the settings know it by", _bindings),
     "verify": ("whose API key is this? pasted, checked, kept nowhere", _verify),
+    "find": ("what a text belongs to: find TEXT; a secret is only hashed", _find),
     "redraw": ("draw the whole screen again", _redraw),
 }

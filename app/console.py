@@ -134,6 +134,7 @@ class Watchfloor(Driving, Looks):
         screen = self.area
         if screen is not None:
             screen.context_ready()
+            screen.read_acting()
         if self.link:
             self.run_command(self.link)
         elif not self._shown_again():

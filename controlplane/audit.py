@@ -28,7 +28,8 @@ SORTS = ("at",)
 class AuditRow:
     """One changed thing. `before`/`after` hold the whole row, personal fields masked; None: was not / is no more.
 
-    `personal` has the personal fields in clear for those who may see them.
+    `personal` has the personal fields in clear for those who may see them. `impersonation`: the one that the actor
+    had open of this tenant.
     """
 
     seq: int
@@ -44,6 +45,7 @@ class AuditRow:
     before: Record | None
     after: Record | None
     personal: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    impersonation: int | None = None
 
     @property
     def key(self) -> str:

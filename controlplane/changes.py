@@ -16,10 +16,12 @@ from controlplane.telemetry import RequestTelemetry
 from controlplane.tenants.model import ProjectDirectory, TenantDirectory
 from controlplane.tenants.ports import ProjectStore, TenantStore
 
-if TYPE_CHECKING:  # people bring pydantic, which is not wanted before the first paint
+if TYPE_CHECKING:  # they bring pydantic, which is not wanted before the first paint
+    from controlplane.find import Finder
     from controlplane.keys.model import KeyDirectory
     from controlplane.keys.ports import KeyStore
     from controlplane.people import PeopleStore
+    from controlplane.support.model import ImpersonationDirectory, ImpersonationStore
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,11 @@ class Change(Protocol):
     def reason(self) -> str | None: ...
 
     @property
+    def actor(self) -> str:
+        """The login that makes it."""
+        ...
+
+    @property
     def tenants(self) -> TenantStore: ...
 
     @property
@@ -83,6 +90,9 @@ class Change(Protocol):
 
     @property
     def runs(self) -> RunStore: ...
+
+    @property
+    def impersonations(self) -> ImpersonationStore: ...
 
     async def note_writing(self, context: str, minutes: int) -> None:
         """Write to the trail that a read-only context is opened for writing."""
@@ -128,6 +138,12 @@ class ControlPlane(Protocol):
 
     @property
     def telemetry(self) -> RequestTelemetry: ...
+
+    @property
+    def impersonations(self) -> ImpersonationDirectory: ...
+
+    @property
+    def finder(self) -> Finder: ...
 
     def change(self, intent: Intent) -> AbstractAsyncContextManager[Change]:
         """Commits when the block ends; rolls back when it raises, and always for a dry run.

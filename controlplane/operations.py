@@ -64,6 +64,7 @@ class Operation(Generic[Req]):
 
     `fits` raises the Refusal that a row would meet, so that menus can leave the operation out and `w` can say why.
     `completes` reads, after the commit, what may only be read then. `makes_secret`: its run returns `Made`.
+    `writes`: the noun of the audit rows that it leaves, when that is another than its own.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Operation(Generic[Req]):
     fits: Callable[[Any, datetime], None] | None = None
     completes: Callable[[ControlPlane, Req], Awaitable[Record]] | None = None
     makes_secret: bool = False
+    writes: str = ""
 
     @property
     def noun(self) -> str:
@@ -275,7 +277,7 @@ def as_previewed(request: Req, preview: Outcome) -> Req:
 
 def undo_step(operation: Operation[Any], rows: tuple[AuditRow, ...]) -> UndoStep | None:
     """What takes a change of one thing back, from the audit row that it wrote."""
-    mine = [row for row in rows if row.noun == operation.noun]
+    mine = [row for row in rows if row.noun == (operation.writes or operation.noun)]
     if operation.undo is None or operation.undo_request is None or len(mine) != 1:
         return None
     reason = f"undo of {operation.name} (audit {mine[0].seq})"

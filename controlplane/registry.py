@@ -12,6 +12,7 @@ import controlplane.plans.apply
 import controlplane.plans.operations
 import controlplane.plans.trials
 import controlplane.runs.operations
+import controlplane.support.operations
 import controlplane.tenants.apply
 import controlplane.tenants.operations
 import controlplane.tenants.projects  # noqa: F401

@@ -64,6 +64,7 @@ class AreaScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "back", show=False, id="area.back"),
         Binding("colon", "command", "command", show=False, id="area.command"),
+        Binding("f", "find", "find what a text belongs to", show=False, id="area.find"),
         Binding("slash", "filter", "filter", show=False, id="area.filter"),
         Binding("a", "act", "act", show=False, id="area.act"),
         Binding("d", "describe", "describe", show=False, id="area.describe"),
@@ -199,6 +200,9 @@ class AreaScreen(Screen[None]):
     def action_command(self) -> None:
         self.query_one(Prompt).open("command", "", self.desk.complete_command)
 
+    def action_find(self) -> None:
+        self.query_one(Prompt).open("command", "find ", self.desk.complete_command, go_on=True)
+
     def action_filter(self) -> None:
         self.say(Done("nothing to filter here", "warn"))
 
@@ -223,7 +227,14 @@ class AreaScreen(Screen[None]):
 
     @work(exit_on_error=False, group="reload", exclusive=True)
     async def action_reload(self) -> None:
+        await self.session.read_acting()
         await self.refresh_data()
+        self.draw_frame()
+
+    @work(exit_on_error=False, group="acting", exclusive=True)
+    async def read_acting(self) -> None:
+        """Whom the person acts for stands in the header from the start, also where nothing is read again by itself."""
+        await self.session.read_acting()
         self.draw_frame()
 
     def action_act(self) -> None:
@@ -263,6 +274,7 @@ class AreaScreen(Screen[None]):
         else:
             target = targets[0] if targets else Target({}, None, "")
             self.say(await carry_out(self.app, self.session, operation, target))
+        await self.session.read_acting()
         await self.refresh_data()
         self.draw_frame()
 
@@ -273,6 +285,7 @@ class AreaScreen(Screen[None]):
             self.say(Done("nothing to undo: the last change of this console has no way back, or there is none", "warn"))
             return
         self.say(await undo(self.app, self.session, step))
+        await self.session.read_acting()
         await self.refresh_data()
         self.draw_frame()
 

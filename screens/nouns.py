@@ -47,6 +47,12 @@ def _runs(text: str) -> AreaScreen:
     return RunsScreen(text)
 
 
+def _impersonations(text: str) -> AreaScreen:
+    from screens.impersonations import ImpersonationsScreen
+
+    return ImpersonationsScreen(text)
+
+
 def _run(key: str) -> AreaScreen:
     from screens.runs import RunScreen
 
@@ -98,6 +104,7 @@ NOUNS: tuple[Noun, ...] = (
     Noun("rotations", _rotations, _key),
     Noun("stale", _stale, _key),
     Noun("plans", _plans, _subscription),
+    Noun("impersonations", _impersonations),
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from controlplane.errors import HomeUnreachable, Refusal
 from controlplane.live import LinkState
 from controlplane.moments import age
-from controlplane.text import UNKNOWN
+from controlplane.text import UNKNOWN, cells, fit
 
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
     from controlplane.operations import UndoStep
+    from controlplane.support.model import Impersonation
     from screens.work import Work
 
 TimeForm = Literal["age", "utc", "local"]
@@ -23,6 +25,8 @@ TIME_FORMS: tuple[TimeForm, ...] = ("age", "utc", "local")
 TIME_CELLS: dict[TimeForm, int] = {"age": 6, "utc": 20, "local": 25}
 """How wide a time is in each form."""
 PRODUCTION = "production"
+LONGEST_TENANT = 24
+"""Cells of a tenant's id in the header: whom one acts for must not be left out for want of room."""
 
 
 def utc_now() -> datetime:
@@ -45,6 +49,8 @@ class Session:
     heard_at: datetime | None = None
     time_form: TimeForm = "age"
     undo: UndoStep | None = None
+    acting: Impersonation | None = None
+    """The impersonation that the person has open here."""
     works: list[Work] = field(default_factory=list)
     vacant: bool = False
     """Nothing is in the home yet: the welcome stands in the tenants' place."""
@@ -90,6 +96,12 @@ class Session:
             raise Refusal("read_only", f"{self.context} is open read-only.", ":rw 15m REASON opens it for a while.")
         return plane
 
+    async def read_acting(self) -> None:
+        """Whom the person acts for now. While the link is down, what is known stays until its hard stop."""
+        if self.plane is not None and self.role != "viewer":
+            with suppress(Refusal):
+                self.acting = await self.plane.impersonations.mine()
+
     def link_words(self) -> str:
         """The header's right end. It stands still while all is well, so that an idle console sends nothing."""
         if self.link.state == "live":
@@ -103,8 +115,12 @@ class Session:
         return "connecting" if self.heard_at is None else f"stale {silence}"
 
     def attention(self) -> list[str]:
-        """What the header says besides: how long writing stays open, and the long work that runs."""
+        """What the header says besides: whom the person acts for, how long writing stays open, the work that runs."""
         words = []
+        if self.acting is not None and (left := (self.acting.ends_at - self.clock()).total_seconds()) > 0:
+            tenant = self.acting.tenant_id
+            named = fit(tenant, min(cells(tenant), LONGEST_TENANT), cut="middle")
+            words.append(f"as {named}{' writing' if self.acting.mode == 'write' else ''} {math.ceil(left / 60)}m")
         if self.read_only and not self.locked and self.writable_until is not None:
             minutes = math.ceil((self.writable_until - self.clock()).total_seconds() / 60)
             words.append(f"writing {minutes}m")

@@ -104,7 +104,9 @@ def as_change(row: AuditRow, *, dry_run: bool) -> dict[str, Any]:
 
 
 def undo_command(outcome: Outcome) -> str:
-    return f"watchfloor undo {next(row.seq for row in outcome.rows if row.noun == outcome.operation.partition('.')[0])}"
+    operation = named(outcome.operation)
+    noun = operation.writes or operation.noun
+    return f"watchfloor undo {next(row.seq for row in outcome.rows if row.noun == noun)}"
 
 
 def print_lines(outcome: Outcome) -> None:

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from app.cli import asking
 from app.cli.asked import READING, Reading, opened
-from app.cli.lists import After, Desc, Face, Form, Limit, Sort, Words, _list
+from app.cli.lists import After, Desc, Face, Form, Limit, Sort, Words, list_page
 from app.cli.output import Column, document, facts, say, tell
 from controlplane.errors import Usage
 from controlplane.keys import model
@@ -99,7 +99,7 @@ async def keys(
     asked: Reading = READING,
 ) -> None:
     """List keys, newest first: tenant:acme state:active finds those that are good for acme."""
-    await _list(KEYS, words, sort, desc, limit, after, form, asked)
+    await list_page(KEYS, words, sort, desc, limit, after, form, asked)
 
 
 async def rotations(
@@ -112,7 +112,7 @@ async def rotations(
     asked: Reading = READING,
 ) -> None:
     """List the keys that are being rotated: who still uses the old one, and how long it is good."""
-    await _list(ROTATIONS, words, sort, desc, limit, after, form, asked)
+    await list_page(ROTATIONS, words, sort, desc, limit, after, form, asked)
 
 
 async def stale(
@@ -134,7 +134,7 @@ async def stale(
         found = await context.home.keys.stale(policy).counts()
     if not asked.json:
         tell(stale_words(found))
-    await _list(_stale_face(policy), words, sort, desc, limit, after, form, asked, dataclasses.asdict(found))
+    await list_page(_stale_face(policy), words, sort, desc, limit, after, form, asked, dataclasses.asdict(found))
 
 
 def stale_words(found: model.StaleCounts) -> str:

@@ -132,7 +132,7 @@ async def tenants(
     asked: Reading = READING,
 ) -> None:
     """List tenants, filtered and sorted."""
-    await _list(TENANTS, words, sort, desc, limit, after, form, asked)
+    await list_page(TENANTS, words, sort, desc, limit, after, form, asked)
 
 
 async def projects(
@@ -145,7 +145,7 @@ async def projects(
     asked: Reading = READING,
 ) -> None:
     """List projects: tenant:acme finds those of one tenant."""
-    await _list(PROJECTS, words, sort, desc, limit, after, form, asked)
+    await list_page(PROJECTS, words, sort, desc, limit, after, form, asked)
 
 
 async def audit_rows(
@@ -158,7 +158,7 @@ async def audit_rows(
     asked: Reading = READING,
 ) -> None:
     """List what was done, newest first."""
-    await _list(AUDIT, words, sort, desc, limit, after, form, asked)
+    await list_page(AUDIT, words, sort, desc, limit, after, form, asked)
 
 
 async def runs(
@@ -171,10 +171,10 @@ async def runs(
     asked: Reading = READING,
 ) -> None:
     """List what was done in bulk, newest first."""
-    await _list(RUNS, words, sort, desc, limit, after, form, asked)
+    await list_page(RUNS, words, sort, desc, limit, after, form, asked)
 
 
-async def _list(
+async def list_page(
     face: Face,
     words: Sequence[str],
     sort: str | None,
@@ -274,7 +274,7 @@ async def show_audit_row(audit_id: int, /, *, asked: Reading = READING) -> None:
         return
     from controlplane.previews import row_lines
 
-    about = ("seq", "at", "actor", "operation", "reason", "request_id", "out_of_band")
+    about = ("seq", "at", "actor", "operation", "reason", "request_id", "out_of_band", "impersonation")
     facts((name, _value(getattr(row, name))) for name in about)
     for line in row_lines(row):
         say(line)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from app.cli.asked import READING, Reading, opened
-from app.cli.lists import After, Desc, Face, Form, Limit, Sort, Words, _list
+from app.cli.lists import After, Desc, Face, Form, Limit, Sort, Words, list_page
 from app.cli.output import Column, document, facts, say, table, tell
 from controlplane.moments import count, show
 from controlplane.plans.model import PLAN_FIELDS, PLAN_SORTS, Effective, Plan, Usage
@@ -45,7 +45,7 @@ async def plans(
     asked: Reading = READING,
 ) -> None:
     """List the plans, each in its latest version, and how many tenants have them."""
-    await _list(PLANS, words, sort, desc, limit, after, form, asked)
+    await list_page(PLANS, words, sort, desc, limit, after, form, asked)
 
 
 async def show_plan(code: str, /, *, asked: Reading = READING) -> None:

@@ -46,6 +46,7 @@ READS: dict[tuple[str, str], str] = {
     ("plans", "subscription"): "app.cli.plans:subscription",
     ("plans", "effective"): "app.cli.plans:effective",
     ("plans", "usage"): "app.cli.plans:usage",
+    ("tenants", "impersonations"): "app.cli.support:impersonations",
     ("operators", "list"): "app.cli.lists:operators",
     ("runs", "list"): "app.cli.lists:runs",
     ("runs", "show"): "app.cli.bulk:show",
@@ -68,6 +69,7 @@ READS: dict[tuple[str, str], str] = {
 
 SINGLE: dict[str, str] = {
     "undo": "app.cli.undoing:undo",
+    "find": "app.cli.support:find",
     "operations": "app.cli.tree:list_operations",
     "completion": "app.cli.completion:print_script",
     "demo": "app.cli.tree:demo",

@@ -16,6 +16,8 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from backends.postgres.audit import AuditTrail, change_rows
+from backends.postgres.find import Finder
+from backends.postgres.impersonations import Impersonations, ImpersonationWriter
 from backends.postgres.keys import Keys, KeyWriter
 from backends.postgres.live import PostgresFeed, answered
 from backends.postgres.paging import as_json
@@ -81,6 +83,8 @@ class Home:
         self.people = People(self)
         self.runs = Runs(self)
         self.telemetry = Telemetry(self)
+        self.impersonations = Impersonations(self)
+        self.finder = Finder(self)
         self.feed = PostgresFeed(conninfo)
 
     async def open(self, look: Callable[[psycopg.Connection], None] | None = None) -> None:
@@ -161,7 +165,7 @@ class Home:
             await _roll_back(connection)
             raise
         assert row is not None
-        return OpenChange(connection, row[0], row[1], intent.reason, self.key_prefix)
+        return OpenChange(connection, row[0], row[1], intent.reason, self._actor.name, self.key_prefix)
 
     async def _commit(self, connection: Connection, intent: Intent) -> None:
         try:
@@ -262,6 +266,7 @@ class OpenChange:
     id: int
     now: datetime
     reason: str | None
+    actor: str
     key_prefix: str
 
     @property
@@ -287,6 +292,10 @@ class OpenChange:
     @property
     def runs(self) -> RunWriter:
         return RunWriter(self.connection)
+
+    @property
+    def impersonations(self) -> ImpersonationWriter:
+        return ImpersonationWriter(self.connection)
 
     async def note_writing(self, context: str, minutes: int) -> None:
         await self.connection.execute("SELECT wf.note_writing(%s, %s)", [context, minutes])

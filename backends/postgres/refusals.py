@@ -34,6 +34,31 @@ WORDS: dict[str, tuple[type[Refusal], str, str]] = {
     "project_tenant_gone": (Refusal, "The tenant is being deleted.", "Restore it first."),
     "reveal_reason": (Refusal, "A reveal needs a reason.", "Say it with --reason."),
     "not_revealed": (NotPermitted, "Nothing is revealed to you, or its minute is over.", "Reveal it again."),
+    "impersonation_reason": (Refusal, "An impersonation needs a reason of at most 2,000 characters.", "Say it."),
+    "impersonation_ticket": (Refusal, "An impersonation needs a ticket of at most 100 characters.", "Name the case."),
+    "impersonation_length": (Refusal, "An impersonation lasts at most 60 minutes.", "Begin another when it is over."),
+    "impersonation_own": (
+        NotPermitted,
+        "Another person than the one who acts must approve writing.",
+        "Ask an operator.",
+    ),
+    "impersonation_marks": (Refusal, "Who approved an impersonation, and when, go together.", ""),
+    "impersonation_fixed": (Refusal, "An impersonation can be ended or approved, and nothing else.", "Begin another."),
+    "impersonation_open": (
+        Conflict,
+        "You have an impersonation open already.",
+        "End it first: watchfloor tenants impersonations state:open shows its number.",
+    ),
+    "impersonation_tenant_gone": (Refusal, "The tenant is being deleted: nobody acts for it.", "Restore it first."),
+    "impersonation_protected": (
+        Refusal,
+        "The tenant is protected: nobody acts for it.",
+        "An admin can lift that: tenants unprotect",
+    ),
+    "impersonation_over": (Refusal, "The impersonation is over.", "Begin another: watchfloor tenants impersonate"),
+    "api_keys_pkey": (Conflict, "A key with this id exists already.", "Make another."),
+    "key_hash_taken": (Conflict, "Another key has this secret already.", "Make another."),
+    "request_id_reused": (Conflict, "The request id was used for something else.", "Use a new one."),
     "run_too_large": (Usage, "A run has at most 100,000 things.", "Narrow the filter, and start several."),
     "run_snapshot_over": (Refusal, "A run takes no more things after it was made.", "Start another."),
     "run_transition": (Refusal, "The run's state does not allow that.", "Look at it: watchfloor runs show."),
@@ -51,7 +76,6 @@ WORDS: dict[str, tuple[type[Refusal], str, str]] = {
     "key_label_length": (Refusal, "A label has at most 200 characters.", ""),
     "key_owner_length": (Refusal, "An e-mail address has 3 to 320 characters.", ""),
     "key_spend_cap": (Refusal, "A spend cap is 0 or more.", ""),
-    "key_hash_taken": (Conflict, "There is a key with this secret already.", "Look it up: watchfloor keys verify"),
     "key_rotated_once": (Conflict, "The key has a successor already.", "Rotate that one."),
     "key_project": (NotFound, "The tenant has no such project.", "watchfloor projects list finds them."),
     "key_tenant": (NotFound, "There is no such tenant.", "watchfloor tenants list finds them."),
@@ -141,7 +165,7 @@ def refusal_of(error: psycopg.Error) -> Refusal:
     diag = error.diag
     if diag.constraint_name in WORDS:
         kind, message, hint = WORDS[diag.constraint_name]
-        code = {"tenants_pkey": "tenant_exists", "projects_pkey": "project_exists"}.get(
+        code = {"tenants_pkey": "tenant_exists", "projects_pkey": "project_exists", "api_keys_pkey": "key_exists"}.get(
             diag.constraint_name, diag.constraint_name
         )
         return kind(code, message, hint, why=[f"refused by the home: {diag.message_primary}"])

@@ -32,6 +32,12 @@ def readable(value: str) -> str:
     return value
 
 
+def an_email(value: str | None) -> str | None:
+    if value and (value.count("@") != 1 or value.startswith("@") or value.endswith("@") or " " in value):
+        raise ValueError("not an e-mail address")
+    return readable(value) if value else value
+
+
 class OneTenant(Request):
     """A tenant, as it was seen."""
 
@@ -49,12 +55,7 @@ class TenantFacts(Request):
     owner_email: Email | None = None
     metadata: Annotated[dict[str, JsonValue] | None, Field(default=None, description="a JSON object")]
 
-    @field_validator("owner_email")
-    @classmethod
-    def _email(cls, value: str | None) -> str | None:
-        if value and (value.count("@") != 1 or value.startswith("@") or value.endswith("@") or " " in value):
-            raise ValueError("not an e-mail address")
-        return readable(value) if value else value
+    _email = field_validator("owner_email")(an_email)
 
     @field_validator("metadata")
     @classmethod

@@ -160,14 +160,22 @@ class TenantScreen(AreaScreen):
             return [Target({"tenant_id": thing.tenant_id, "id": thing.id}, thing.version, thing.key)]
         if self.chosen == "projects":
             return [Target({"tenant_id": self.tenant_id}, None, self.tenant_id)]
-        return [Target({"id": self.tenant_id}, self.tenant.version if self.tenant else None, self.tenant_id)]
+        mine = {"number": self.session.acting.id} if self._acting() and self.session.acting else {}
+        return [Target({"id": self.tenant_id} | mine, self.tenant.version if self.tenant else None, self.tenant_id)]
 
     def operations(self) -> list[Any]:
         from controlplane.registry import operations
 
         noun = "projects" if self.chosen == "projects" else "tenants"
-        unfit = ("tenants.create", "tenants.apply")
-        return [each for each in operations().values() if each.noun == noun and each.name not in unfit]
+        unfit = ["tenants.create", "tenants.apply", "tenants.provision", "tenants.approve-writing"]
+        if not self._acting():
+            unfit.append("tenants.end-impersonation")
+        found = [each for each in operations().values() if each.noun == noun and each.name not in unfit]
+        return [dataclasses.replace(each, fits=None) if "number" in each.request.subject else each for each in found]
+
+    def _acting(self) -> bool:
+        """Whether the person acts for this tenant now."""
+        return self.session.acting is not None and self.session.acting.tenant_id == self.tenant_id
 
     def record(self) -> dict[str, Any] | None:
         if self.chosen == "timeline":

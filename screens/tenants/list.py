@@ -36,6 +36,11 @@ class TenantsScreen(ListScreen[Tenant]):
     empty = "No tenant matches. esc clears the filter, a n creates a tenant."
     nothing = "No tenants yet. a n creates one."
 
+    def operations(self) -> list[Any]:
+        """Without those that are not about the row: an impersonation's have its list, provisioning its command."""
+        own = (each for each in super().operations() if "number" not in each.request.subject)
+        return [each for each in own if each.name != "tenants.provision"]
+
     def columns(self) -> Sequence[Column[Tenant]]:
         return tenant_columns(self.session)
 

@@ -67,7 +67,9 @@ class Prompt(Input):
         self._place = 0
         self._offered: list[str] = []
 
-    def open(self, mode: Mode, text: str, complete: Complete) -> None:
+    def open(self, mode: Mode, text: str, complete: Complete, *, go_on: bool = False) -> None:
+        """What is typed takes the place of `text`; with `go_on` it comes after it."""
+        self.select_on_focus = not go_on
         self.mode, self.complete = mode, complete
         self.suggester = Completion(complete)
         self.placeholder = {"filter": "filter: word  field:value  -not  err>1%", "command": "command"}[mode]
@@ -88,8 +90,12 @@ class Prompt(Input):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
+        from controlplane.find import holds_secret
+
         history = self.histories[self.mode]
-        if event.value and history[-1:] != [event.value]:
+        if holds_secret(event.value):
+            self.value = ""
+        elif event.value and history[-1:] != [event.value]:
             history.append(event.value)
         self.close()
         self.post_message(self.Entered(self.mode, event.value))

@@ -54,9 +54,23 @@ TRIED = {
     "runs.resume": ["PAUSED"],
     "runs.stop": ["RUN"],
     "tenants.apply": ["FILE"],
+    "tenants.approve-writing": ["1"],
     "tenants.create": ["fresh", "--name", "Fresh", "--metadata", "a=1", "--allowed-regions", "default"],
     "tenants.delete": ["acme", "--retention-days", "3"],
+    "tenants.end-impersonation": ["1"],
     "tenants.edit": ["acme", "--owner-email", "ana@acme.example"],
+    "tenants.impersonate": ["acme", "--ticket", "T-2"],
+    "tenants.provision": [
+        *(
+            "new",
+            "--key-id",
+            "key_01ARZ3NDEKTSV4RRFFQ69G5FAV",
+            "--key-hash",
+            "ab" * 32,
+            "--key-display",
+            "wf_live_abcd",
+        ),
+    ],
     "tenants.protect": ["acme"],
     "tenants.purge": ["due"],
     "tenants.rename": ["acme", "--name", "Acme & Co"],
@@ -97,6 +111,8 @@ def estate(cli: Cli, tmp_path: Path) -> dict[str, str]:
           FROM generate_series(1, 3) n;
         UPDATE wf.api_keys SET disabled_at = now() WHERE display = 'wf_live_2';
         UPDATE wf.api_keys SET rotated_at = now(), grace_until = now() + interval '1 d' WHERE display = 'wf_live_3';
+        INSERT INTO wf.impersonations (tenant_id, reason, ticket, ends_at)
+          VALUES ('acme', 'x', 'T-1', now() + interval '1 hour');
         """
     )
     cli.done("operators", "add", "gone_soon", "--role", "viewer", "--yes")
@@ -138,8 +154,8 @@ def test_every_operation_has_a_command_whose_dry_run_keeps_the_contract(cli: Cli
 
 
 def test_every_list_has_the_same_four_keys(cli: Cli) -> None:
-    lists = ("tenants list", "projects list", "keys list", "keys rotations", "audit list", "operators list")
-    for words in (*lists, "runs list", "contexts list"):
+    lists = ("tenants list", "tenants impersonations", "projects list", "keys list", "keys rotations", "audit list")
+    for words in (*lists, "operators list", "runs list", "contexts list"):
         document = cli.done(*words.split())
         assert set(document) == LIST, words
         assert datetime.fromisoformat(document["as_of"]).utcoffset().total_seconds() == 0  # type: ignore[union-attr]

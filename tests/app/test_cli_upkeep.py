@@ -159,7 +159,7 @@ def test_bash_completes_nouns_verbs_options_and_ids(cli: Cli, tmp_path: Path) ->
     assert complete("watchfloor", "ten") == {"tenants"}
     assert complete("watchfloor", "tenants", "un") == {"unprotect"}
     verbs = {operation.verb for operation in operations().values() if operation.noun == "tenants"}
-    assert complete("watchfloor", "tenants", "") == verbs | {"list", "show"}
+    assert complete("watchfloor", "tenants", "") == verbs | {"list", "show", "impersonations"}
     assert complete("watchfloor", "tenants", "delete", "acme", "--ret") == {"--retention-days"}
     assert complete("watchfloor", "tenants", "suspend", "ac") == {"acme", "acorn"}
     assert complete("watchfloor", "tenants", "suspend", "$(") == set()

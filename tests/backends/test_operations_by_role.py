@@ -47,6 +47,8 @@ INSERT INTO wf.plan_changes (tenant_id, from_plan, from_version, from_cycle, pla
   VALUES ('waiting', 'starter', 1, 'month', 'growth', 1, 'month', 'upgrade',
   current_date, current_date, current_date + 30, 'EUR', '[]', 'as was said', 'x');
 SELECT wf.put_operator('leaving', 'viewer', NULL);
+INSERT INTO wf.impersonations (tenant_id, reason, ticket, ends_at)
+  VALUES ('active', 'cannot log in', 'T-1', now() + interval '1 hour');
 """
 
 KEY, ROTATING, DISABLED, LEAKED, REVOKED, ROTATED = (f"key_{n:026}" for n in range(1, 7))
@@ -95,9 +97,18 @@ EXAMPLES: dict[str, Record] = {
     "runs.resume": {"id": 2},
     "runs.stop": {"id": 1},
     "tenants.apply": {"tenants": [{"id": "applied"}, {"id": "active", "plan": "growth"}]},
+    "tenants.approve-writing": {"number": 1},
     "tenants.create": {"id": "created"},
     "tenants.delete": {"id": "active"},
+    "tenants.end-impersonation": {"number": 1},
     "tenants.edit": {"id": "active", "owner_email": "", "metadata": {"a": 1}},
+    "tenants.impersonate": {"id": "active", "ticket": "T-2"},
+    "tenants.provision": {
+        "id": "signed-up",
+        "key_id": "key_01ARZ3NDEKTSV4RRFFQ69G5FAV",
+        "key_hash": "ab" * 32,
+        "key_display": "wf_live_abcd",
+    },
     "tenants.protect": {"id": "active"},
     "tenants.purge": {"id": "due"},
     "tenants.rename": {"id": "active", "name": "Renamed"},

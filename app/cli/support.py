@@ -1,0 +1,69 @@
+"""What support asks: whom a text belongs to, and who acts for which tenant."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from datetime import UTC, datetime
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from app.cli.asked import READING, Reading, opened
+from app.cli.lists import After, Desc, Face, Form, Limit, Sort, Words, list_page
+from app.cli.output import Column, document, table, tell
+from controlplane.find import seek
+from controlplane.moments import show
+from controlplane.support import model
+
+IMPERSONATIONS = Face(
+    "impersonations",
+    lambda home: home.impersonations,
+    model.FIELDS,
+    model.SORTS,
+    {
+        Column("NO", "right"): lambda row: str(row.id),
+        Column("TENANT"): lambda row: row.tenant_id,
+        Column("WHO"): lambda row: row.actor,
+        Column("STATE"): lambda row: row.state,
+        Column("MODE"): lambda row: row.mode,
+        Column("TICKET"): lambda row: row.ticket,
+        Column("STARTED"): lambda row: show(row.started_at, row.started_at, "utc"),
+        Column("UNTIL"): lambda row: show(row.ended_at or row.ends_at, row.started_at, "utc"),
+        Column("REASON"): lambda row: row.reason,
+    },
+    newest_first=True,
+)
+
+
+Sought = Annotated[str, Parameter(allow_leading_hyphen=True, help="What to look for; - or nothing: a line of stdin.")]
+
+
+async def impersonations(
+    *words: Words,
+    sort: Sort = None,
+    desc: Desc = False,
+    limit: Limit = 100,
+    after: After = None,
+    form: Form = "table",
+    asked: Reading = READING,
+) -> None:
+    """List who acts for which tenant and who did, newest first: state:open finds those of now."""
+    await list_page(IMPERSONATIONS, words, sort, desc, limit, after, form, asked)
+
+
+async def find(text: Sought = "-", /, *, asked: Reading = READING) -> None:
+    """Find whom a text belongs to: a tenant, an owner's whole address, a key, a secret, a request id, an operator.
+
+    Without a text, or with -, one line of stdin is read: so a secret need not be an argument. It is only hashed.
+    """
+    sought = seek(sys.stdin.readline() if text == "-" else text)
+    async with opened(asked) as context:
+        rows = await context.home.finder.look(sought)
+    if asked.json:
+        items = [dataclasses.asdict(row) for row in rows]
+        document({"items": items, "next": None, "total": len(items), "as_of": datetime.now(UTC)})
+        return
+    columns = [Column("WHAT"), Column("ID"), Column("ABOUT"), Column("STATE"), Column("TENANT")]
+    table(columns, [[row.kind, row.id, row.words, row.state, row.tenant_id or ""] for row in rows])
+    tell(f"{len(rows):,} found")

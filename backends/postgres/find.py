@@ -1,0 +1,116 @@
+"""Whom a text belongs to: one statement, each part of it by an index, each with few rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from psycopg.rows import class_row
+
+from controlplane.find import MOST_OF_A_KIND, Found, Kind, Sought
+
+if TYPE_CHECKING:
+    from backends.postgres.home import Home
+
+_TENANT = "SELECT 'tenant' AS kind, id, id AS tenant_id, {words} AS words, status AS state FROM wf.tenant_list"
+_PROJECT = (
+    "SELECT 'project' AS kind, id, tenant_id, name || ' of ' || tenant_id AS words, status AS state FROM wf.projects"
+)
+_KEY = (
+    "SELECT 'key' AS kind, id, tenant_id, concat_ws(' ', display, nullif(label, ''), 'of', tenant_id) AS words, state"
+    " FROM wf.key_list"
+)
+_OPERATOR = (
+    "SELECT 'operator' AS kind, name AS id, NULL AS tenant_id, role AS words,"
+    " CASE WHEN active THEN 'active' ELSE 'removed' END AS state FROM wf.operators"
+)
+# Any part of a text of three letters or more, by the index of its parts; a shorter one only as a beginning.
+_PART = "wf.trigrams({0}) @> wf.trigrams(lower(%(text)s)) AND {0} LIKE lower(%(part)s)"
+_PROJECT_SEARCH = "lower(id || E'\\n' || name)"
+
+PARTS: dict[Kind, tuple[str, ...]] = {
+    "owner": (
+        _TENANT.format(words="'its owner, or that of a key: ' || name")
+        + " WHERE id = ANY (ARRAY(SELECT wf.tenants_of_email(%(text)s)))",
+    ),
+    "tenant": (
+        _TENANT.format(words="name") + ' WHERE lower(id COLLATE "default") = lower(%(text)s)',
+        _TENANT.format(words="name") + f" WHERE {_PART.format('search')} ORDER BY id",
+    ),
+    "project": (
+        _PROJECT + " WHERE (tenant_id, id) = (%(before)s, %(after)s)",
+        _PROJECT + f" WHERE {_PART.format(_PROJECT_SEARCH)} ORDER BY tenant_id, id",
+    ),
+    "key": (
+        _KEY + " WHERE id = %(key_id)s",
+        _KEY + f" WHERE {_PART.format('search')} ORDER BY id",
+    ),
+    "change": (
+        "SELECT 'change' AS kind, c.request_id AS id,"
+        " (SELECT min(tenant_id) FROM wf.audit a WHERE a.change_id = c.id) AS tenant_id,"
+        " c.operation || ' by ' || c.actor AS words, to_char(c.started_at, 'YYYY-MM-DD HH24:MI') AS state"
+        " FROM wf.changes c WHERE c.request_id = %(text)s",
+    ),
+    "request": (
+        "SELECT 'request' AS kind, request_id AS id, tenant_id,"
+        " concat_ws(' ', method, route, 'of', tenant_id) AS words, status::text AS state"
+        " FROM wf.requests WHERE request_id = %(text)s",
+    ),
+    "operator": (_OPERATOR + " WHERE name LIKE lower(%(part)s) ORDER BY name",),
+}
+"""What is asked for each kind, exact matches first."""
+
+SHORT: dict[Kind, tuple[str, ...]] = {
+    "tenant": (
+        _TENANT.format(words="name") + " WHERE id LIKE %(head)s ORDER BY id",
+        _TENANT.format(words="name")
+        + """ WHERE lower(name) COLLATE "C" LIKE lower(%(head)s) ORDER BY lower(name) COLLATE "C", id""",
+    ),
+    "project": (),
+    "key": (),
+}
+"""Of a text with less than three letters, which the index of parts does not know."""
+
+_OF_HASH = " WHERE id = (SELECT wf.key_of_hash(%(hash)s))"
+SECRET = (
+    _KEY + _OF_HASH,
+    _TENANT.format(words="name || ' has the key'") + f" WHERE id = (SELECT tenant_id FROM wf.key_list{_OF_HASH})",
+)
+
+
+def statement(sought: Sought) -> tuple[str, dict[str, Any]]:
+    """What is asked, and its parameters. A secret is not among them: only its hash."""
+    if sought.hash:
+        return _union(SECRET), {"hash": sought.hash}
+    kinds = PARTS | SHORT if len(sought.text) < 3 else PARTS
+    before, _, after = sought.text.partition("/")
+    escaped = re.sub(r"([%_\\])", r"\\\1", sought.text)
+    values = {
+        "text": sought.text,
+        "part": f"%{escaped}%",
+        "head": f"{escaped}%",
+        "before": before,
+        "after": after,
+        "key_id": "key_" + sought.text[4:].upper(),
+    }
+    return _union([part for kind in sought.kinds for part in kinds[kind]]), values
+
+
+def _union(parts: Sequence[str]) -> str:
+    each = (
+        f"(SELECT {place} AS place, p.* FROM ({part} LIMIT {MOST_OF_A_KIND}) p)" for place, part in enumerate(parts)
+    )
+    return f"SELECT kind, id, tenant_id, words, state FROM ({' UNION ALL '.join(each)}) found ORDER BY place, id"
+
+
+class Finder:
+    def __init__(self, home: Home) -> None:
+        self.home = home
+
+    async def look(self, sought: Sought) -> tuple[Found, ...]:
+        text, values = statement(sought)
+        async with self.home.connection() as connection, connection.cursor(row_factory=class_row(Found)) as cursor:
+            await cursor.execute(text.encode(), values)
+            rows = await cursor.fetchall()
+        return tuple({row.key: row for row in reversed(rows)}.values())[::-1]  # what is found twice: where it is exact

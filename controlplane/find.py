@@ -1,0 +1,112 @@
+"""What a text can be that somebody pasted: pure classification. A secret is only ever its hash from here on."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from controlplane.errors import Usage
+
+Kind = Literal["tenant", "owner", "project", "key", "secret", "change", "request", "operator"]
+LONGEST = 320
+MOST_OF_A_KIND = 20
+"""Of each kind that many are told; for more there are the lists with their filters."""
+
+# Patterns stay texts until something is looked for: this module is loaded when a line was typed.
+_KEY_SECRET = r"[A-Za-z0-9]{1,20}_(live|test)_\S{12,}"  # what may be shown of one is shorter
+_LONG_RUN = r"[A-Za-z0-9]{28,}"
+_LONGER_RUN = r"[A-Za-z0-9+_=-]{40,}"  # of small and capital letters and digits
+_KEY_ID = r"key_[0-9A-HJKMNP-TV-Z]{26}"
+_UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_TRACE_ID = r"[0-9a-f]{32}"  # without a dash; a key of somebody else's may look like it, and is not ours then
+_PLAIN = rf"{_KEY_ID}|{_UUID}|{_TRACE_ID}"
+_ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+
+
+@dataclass(frozen=True)
+class Sought:
+    """What is looked for. Of a secret only the SHA-256 is in here; `text` is empty then."""
+
+    kinds: tuple[Kind, ...]
+    text: str = ""
+    hash: bytes = field(default=b"", repr=False)
+
+    @property
+    def words(self) -> str:
+        """What may be shown of it."""
+        return "a secret, by its hash" if self.hash else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One thing that the text belongs to. `tenant_id`: whose it is, None when it is nobody's."""
+
+    kind: Kind
+    id: str
+    tenant_id: str | None
+    words: str
+    state: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}/{self.tenant_id or ''}/{self.id}"
+
+
+class Finder(Protocol):
+    async def look(self, sought: Sought) -> tuple[Found, ...]:
+        """All that the text can belong to, exact matches first, at most MOST_OF_A_KIND of each kind."""
+        ...
+
+
+def looks_secret(word: str) -> bool:
+    """Whether it could be a key's secret or another long token: then it is not kept, shown or sent anywhere."""
+    if re.search(r"\s", word) or re.fullmatch(_PLAIN, word, re.IGNORECASE):
+        return False
+    if re.fullmatch(_KEY_SECRET, word):
+        return True
+    return any(_mixed(run, "[0-9]", "[A-Za-z]") for run in re.findall(_LONG_RUN, word)) or any(
+        _mixed(run, "[0-9]", "[A-Z]", "[a-z]") for run in re.findall(_LONGER_RUN, word)
+    )
+
+
+def _mixed(run: str, *kinds: str) -> bool:
+    return all(re.search(kind, run) for kind in kinds)
+
+
+def holds_secret(line: str) -> bool:
+    return any(looks_secret(word.strip("'\"")) for word in line.split())
+
+
+def seek(text: str) -> Sought:
+    """Raises Usage `find_unreadable`; the message never repeats the text."""
+    text = text.strip().strip("'\"").strip()
+    if not text:
+        raise Usage("find_unreadable", "Say what to look for.", "Any part of a tenant, an e-mail, a key, an id.")
+    if looks_secret(text):
+        return Sought(("secret",), hash=_sha256(text))
+    if holds_secret(text):
+        raise Usage("find_unreadable", "There is a secret among other words.", "Give it alone, and it is only hashed.")
+    if len(text) > LONGEST or not text.isprintable():
+        raise Usage("find_unreadable", f"That is not one line of at most {LONGEST} printable characters.")
+    return Sought(_kinds(text), text)
+
+
+def _kinds(text: str) -> tuple[Kind, ...]:
+    if re.fullmatch(_KEY_ID, text, re.IGNORECASE):
+        return ("key",)
+    if re.fullmatch(rf"{_UUID}|{_TRACE_ID}", text, re.IGNORECASE):
+        return ("change", "request", "tenant")
+    if text.count("@") == 1 and not re.search(r"\s", text):
+        return ("owner", "tenant", "operator")
+    if re.fullmatch(rf"{_ID}/{_ID}", text):
+        return ("project", "change", "request", "tenant")
+    if re.search(r"\s", text):
+        return ("tenant", "project", "key")
+    return ("tenant", "project", "key", "change", "request", "operator")
+
+
+def _sha256(text: str) -> bytes:
+    import hashlib
+
+    return hashlib.sha256(text.encode()).digest()
