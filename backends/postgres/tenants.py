@@ -150,13 +150,6 @@ class TenantWriter:
         )
         return await self._one(statement, [*values.values(), tenant_id])
 
-    async def add_first_key(self, tenant_id: str, project_id: str, columns: dict[str, Any]) -> None:
-        values = {"tenant_id": tenant_id, "project_id": project_id} | columns
-        statement = sql.SQL("INSERT INTO wf.api_keys ({}) VALUES ({})").format(
-            _names(values), sql.SQL(", ").join(sql.Placeholder() for _ in values)
-        )
-        await self.connection.execute(statement, list(values.values()))
-
     async def purge(self, tenant_id: str) -> Certificate:
         async with self.connection.cursor(row_factory=class_row(Certificate)) as cursor:
             await cursor.execute("SELECT * FROM wf.purge_tenant(%s)", [tenant_id])

@@ -54,7 +54,7 @@ def had_grace(row: AuditRow) -> Record:
 )
 async def create(change: Change, request: KeyCreate) -> Made:
     """Make a key: its secret is shown once."""
-    return await _made(change, _given(change, request))
+    return Made(*await make_key(change, _given(change, request)))
 
 
 @operation(
@@ -80,12 +80,13 @@ def _given(change: Change, request: KeyCreate) -> Record:
     return fixed | {"expires_at": expires} | request.columns()
 
 
-async def _made(change: Change, columns: Record) -> Made:
+async def make_key(change: Change, columns: Record) -> tuple[Key, str]:
+    """A new key and its secret, which is nowhere else."""
     value = secret.make(change.keys.prefix, columns["env"])
     key = await change.keys.create(
         {"id": secret.new_id(change.now), "display": secret.display(value), "hash": secret.digest(value)} | columns
     )
-    return Made(key, value)
+    return key, value
 
 
 @operation(
@@ -136,7 +137,7 @@ async def _succeed(change: Change, key: Key, marks: Record) -> Made:
     await change.keys.update(key.id, marks)
     rights = {name: getattr(key, name) for name in COPIED}
     expires = rules.successor_expiry(key, change.now)
-    return await _made(change, rights | {"rotated_from": key.id, "expires_at": expires})
+    return Made(*await make_key(change, rights | {"rotated_from": key.id, "expires_at": expires}))
 
 
 @operation(

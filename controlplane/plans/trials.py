@@ -11,7 +11,7 @@ from controlplane.audit import Record
 from controlplane.errors import Refusal
 from controlplane.operations import Risk, operation
 from controlplane.plans import rules
-from controlplane.plans.model import Cycle, Subscription
+from controlplane.plans.model import Cycle, State, Subscription
 from controlplane.plans.operations import (
     Nothing,
     OneSubscription,
@@ -58,19 +58,27 @@ async def start_trial(change: Change, request: TrialStart) -> Subscription:
     """Let a tenant try a plan: its entitlements hold before those of the plan that it has."""
     subscription = await open_subscription(change, request)
     rules.check_start_trial(subscription)
-    plan = await known_plan(change, request.plan or subscription.plan)
-    days = request.days or plan.trial_days
+    returns: State = "active" if subscription.state == "active" else "expired"
+    return await begin_trial(change, subscription, request.plan or subscription.plan, request.days, returns)
+
+
+async def begin_trial(
+    change: Change, subscription: Subscription, code: str, days: int | None, returns: State
+) -> Subscription:
+    """`days` None: as many as the plan says. `returns`: what it becomes when the trial is over."""
+    plan = await known_plan(change, code)
+    days = days or plan.trial_days
     if not days:
         raise Refusal("trial_days", f"{plan.label} has no trial days of its own.", "Say how many: --days 14")
     return await change.plans.update(
-        request.tenant_id,
+        subscription.tenant_id,
         {
             "state": "trial",
             "trial_plan": plan.code,
             "trial_version": plan.version,
             "trial_start": change.now,
             "trial_end": change.now + timedelta(days=days),
-            "trial_return": "active" if subscription.state == "active" else "expired",
+            "trial_return": returns,
         },
     )
 

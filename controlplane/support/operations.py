@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, field_validator
 
 from controlplane.audit import AuditRow, Record
-from controlplane.find import looks_secret
-from controlplane.operations import Request, Risk, operation
+from controlplane.keys.model import Env
+from controlplane.keys.operations import make_key
+from controlplane.operations import Made, Request, Risk, operation
+from controlplane.plans.trials import Days, begin_trial
 from controlplane.support import rules
 from controlplane.support.model import Impersonation
 from controlplane.tenants.operations import Email, Id, Word, an_email, readable, was_created
@@ -92,31 +94,22 @@ async def approve_writing(change: Change, request: OneImpersonation) -> Imperson
 
 
 class Provision(Request):
-    """The key's secret stays with whoever asks: its SHA-256 and the part of it that may be shown come here."""
-
     personal = ("owner_email",)
     id: Id
     name: Annotated[str, Field(default="", max_length=200, description="the display name; the id when left out")]
     owner_email: Email | None = None
     plan: Word = "trial"
+    trial_days: Annotated[
+        Days | None,
+        Field(default=None, description="try a plan that has a price first; one without begins with its trial"),
+    ]
     region: Annotated[Word, Field(description="the home region")] = "default"
     project: Annotated[Id, Field(description="the id of its first project")] = "main"
-    key_id: Annotated[str, Field(pattern=r"^key_[0-9A-HJKMNP-TV-Z]{26}$", description="key_ and a ULID")]
-    key_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="the secret's SHA-256, in hex")]
-    key_display: Annotated[str, Field(min_length=1, max_length=64, description="the part of it that may be shown")]
-    key_env: Literal["live", "test"] = "live"
-    key_label: Annotated[str, Field(max_length=200)] = "first key"
-    key_scopes: Annotated[list[Word] | None, Field(default=None, description="what is not named is denied")]
+    env: Annotated[Env, Field(description="of its first key: live or test")] = "live"
+    scopes: Annotated[list[Word] | None, Field(default=None, description="of the key; what is not named is denied")]
 
-    _readable = field_validator("name", "key_label", "key_display")(readable)
+    _readable = field_validator("name")(readable)
     _email = field_validator("owner_email")(an_email)
-
-    @field_validator("key_display")
-    @classmethod
-    def _not_the_secret(cls, value: str) -> str:
-        if looks_secret(value):
-            raise ValueError("that is more of the secret than may be shown")
-        return value
 
 
 @operation(
@@ -127,19 +120,17 @@ class Provision(Request):
     key="o",
     undo="tenants.delete",
     undo_request=was_created,
+    makes_secret=True,
 )
-async def provision(change: Change, request: Provision) -> Record:
-    """Create a tenant with its plan, a project and its first key: all of it or nothing."""
+async def provision(change: Change, request: Provision) -> Made:
+    """Create a tenant with plan, trial, project and first key: all or nothing."""
     facts = {"plan": request.plan, "region": request.region, "owner_email": request.owner_email or None}
     tenant = await change.tenants.create(request.id, {"name": request.name or request.id} | facts)
     await change.projects.create(tenant.id, request.project, request.project)
-    key = {
-        "id": request.key_id,
-        "env": request.key_env,
-        "display": request.key_display,
-        "hash": bytes.fromhex(request.key_hash),
-        "label": request.key_label,
-        "scopes": request.key_scopes or [],
-    }
-    await change.tenants.add_first_key(tenant.id, request.project, key)
-    return {"tenant": tenant.id, "project": request.project, "key_id": request.key_id, "plan": tenant.plan}
+    subscription = await change.plans.lock(tenant.id)
+    if request.trial_days is not None and subscription.state != "trial":
+        subscription = await begin_trial(change, subscription, request.plan, request.trial_days, "expired")
+    of_key = {"tenant_id": tenant.id, "project_id": request.project, "env": request.env}
+    key, value = await make_key(change, of_key | {"label": "first key", "scopes": request.scopes or []})
+    ids = {"tenant": tenant.id, "project": request.project, "key_id": key.id, "display": key.display}
+    return Made(ids | {"plan": tenant.plan, "state": subscription.state, "trial_end": subscription.trial_end}, value)

@@ -27,10 +27,6 @@ class TenantStore(Protocol):
 
     async def update(self, tenant_id: str, columns: dict[str, Any]) -> Tenant: ...
 
-    async def add_first_key(self, tenant_id: str, project_id: str, columns: dict[str, Any]) -> None:
-        """The key that a provisioned tenant begins with. Raises Conflict `key_hash_taken`."""
-        ...
-
     async def purge(self, tenant_id: str) -> Certificate: ...
 
     async def grant_reveal(self, tenant_id: str, field: str) -> datetime:

@@ -60,17 +60,7 @@ TRIED = {
     "tenants.end-impersonation": ["1"],
     "tenants.edit": ["acme", "--owner-email", "ana@acme.example"],
     "tenants.impersonate": ["acme", "--ticket", "T-2"],
-    "tenants.provision": [
-        *(
-            "new",
-            "--key-id",
-            "key_01ARZ3NDEKTSV4RRFFQ69G5FAV",
-            "--key-hash",
-            "ab" * 32,
-            "--key-display",
-            "wf_live_abcd",
-        ),
-    ],
+    "tenants.provision": ["new", "--scopes", "read"],
     "tenants.protect": ["acme"],
     "tenants.purge": ["due"],
     "tenants.rename": ["acme", "--name", "Acme & Co"],

@@ -103,12 +103,7 @@ EXAMPLES: dict[str, Record] = {
     "tenants.end-impersonation": {"number": 1},
     "tenants.edit": {"id": "active", "owner_email": "", "metadata": {"a": 1}},
     "tenants.impersonate": {"id": "active", "ticket": "T-2"},
-    "tenants.provision": {
-        "id": "signed-up",
-        "key_id": "key_01ARZ3NDEKTSV4RRFFQ69G5FAV",
-        "key_hash": "ab" * 32,
-        "key_display": "wf_live_abcd",
-    },
+    "tenants.provision": {"id": "signed-up", "plan": "growth", "trial_days": 14, "scopes": ["read"]},
     "tenants.protect": {"id": "active"},
     "tenants.purge": {"id": "due"},
     "tenants.rename": {"id": "active", "name": "Renamed"},

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from psycopg import errors, sql
 
-from controlplane.errors import Conflict, Refusal
+from controlplane.errors import Refusal
 from controlplane.operations import Call, execute
 from controlplane.registry import named
 from controlplane.support.rules import ATTEMPTS_PER_HOUR, check_running, minutes_left, sign_up_fault
@@ -185,7 +186,8 @@ def test_what_is_done_meanwhile_carries_both_identities_and_the_tenant_can_see_i
         operator.execute(
             "UPDATE wf.tenants SET plan = 'growth', owner_email = 'eve@x.example' WHERE id IN ('acme', 'zed')"
         )
-    marks = "SELECT tenant_id, actor, impersonation FROM wf.audit WHERE operation = 'tenants.edit' ORDER BY tenant_id"
+    marks = "SELECT tenant_id, actor, impersonation FROM wf.audit WHERE operation = 'tenants.edit' AND noun = 'tenants'"
+    marks += " ORDER BY tenant_id"
     assert owner.execute(marks).fetchall() == [("acme", "t_operator", number), ("zed", "t_operator", None)]
     psql("admin").execute("UPDATE wf.tenants SET plan = 'pro' WHERE id = 'acme'")
     move(owner, "1 hour")
@@ -197,7 +199,8 @@ def test_what_is_done_meanwhile_carries_both_identities_and_the_tenant_can_see_i
         ("t_admin", "sql.update", None),
         ("t_operator", "sql.update", None),
     ]
-    assert "example" not in repr(feed) and "edit-1" not in repr(feed)
+    assert "example" not in repr(feed) and "edit-1" not in repr(feed) and "ticket T-1" not in repr(feed)
+    assert [row[6] for row in feed if row[4] == "impersonations"] == ["x"]
     assert (
         psql("service").execute("SELECT * FROM wf_data.audit_feed('acme', %s, 1)", [feed[0][0]]).fetchall() == feed[1:2]
     )
@@ -271,7 +274,9 @@ def test_a_service_makes_a_tenant_whole_and_once(psql: Psql) -> None:
     asked, owner = psql("service"), psql("owner")
     first = one(asked, PROVISION, "sign-up-1", "new", KEY, "secret")
     assert one(asked, PROVISION, "sign-up-1", "new", KEY, "secret") == first
-    assert first[0] == {"tenant": "new", "project": "main", "key_id": KEY, "plan": "trial"}
+    ends = first[0].pop("trial_end")
+    assert datetime.fromisoformat(ends) > datetime.now(UTC)
+    assert first[0] == {"tenant": "new", "project": "main", "key_id": KEY, "plan": "trial", "state": "trial"}
     rows = owner.execute(
         "SELECT actor, operation, noun, out_of_band FROM wf.audit WHERE tenant_id = 'new' ORDER BY seq"
     )
@@ -315,22 +320,22 @@ def test_the_same_request_at_once_is_one(psql: Psql, database: Database) -> None
 
 async def test_the_operation_provisions_and_rolls_back_whole(psql: Psql, database: Database) -> None:
     operation = named("tenants.provision")
-    fields = {"id": "new", "key_id": KEY, "key_hash": "ab" * 32, "key_display": "wf_live_abcd", "key_scopes": ["read"]}
+    fields = {"id": "new", "plan": "growth", "trial_days": 20, "scopes": ["read"]}
     async with opened(database.login("operator")) as home:
-        with pytest.raises(Refusal):
-            operation.parse(fields | {"key_display": "wf_live_8sKq2LmVx0TzR4bNc7Yd"})
         outcome = await execute(home, operation, operation.parse(fields), Call(None, "provision-1"))
-        assert outcome.result == {"tenant": "new", "project": "main", "key_id": KEY, "plan": "trial"}
-        assert [row.noun for row in outcome.rows] == ["tenants", "projects", "keys"]
-        assert (await execute(home, operation, operation.parse(fields), Call(None, "provision-1"))).repeated
-        for change, code in (
-            ({"id": "two"}, "key_exists"),
-            ({"id": "two", "key_id": KEY[:-1] + "W"}, "key_hash_taken"),
-        ):
-            with pytest.raises(Conflict) as taken:
-                await execute(home, operation, operation.parse(fields | change), Call(None))
-            assert taken.value.code == code
+        assert [row.noun for row in outcome.rows] == ["tenants", "projects", "plans", "keys"]
+        assert outcome.secret is not None
+        found = await home.keys.of_hash(hashlib.sha256(outcome.secret.encode()).digest())
+        assert found is not None and (found.id, found.scopes) == (outcome.result["key_id"], ["read"])
+        assert (outcome.result["state"], found.project_id) == ("trial", "main")
+        again = await execute(home, operation, operation.parse(fields), Call(None, "provision-1"))
+        assert again.repeated and again.secret is None
+        with pytest.raises(Refusal) as refused:
+            await execute(home, operation, operation.parse(fields | {"id": "two", "plan": "unheard-of"}), Call(None))
+        assert refused.value.code == "no_plan"
     assert one(psql("owner"), "SELECT count(*) FROM wf.tenants WHERE id = 'two'") == (0,)
+    trial = "SELECT state, trial_return, trial_end - trial_start FROM wf.subscriptions WHERE tenant_id = 'new'"
+    assert one(psql("owner"), trial) == ("trial", "expired", timedelta(days=20))
 
 
 # Signing up

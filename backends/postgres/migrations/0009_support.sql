@@ -151,12 +151,13 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   ) AS f
 $$;
 
--- What a tenant may read of its own trail: who did what and why, and whether they acted in its name. The rows
--- themselves, other people's addresses and request ids are left out.
+-- What a tenant may read of its own trail: who did what, and whether they acted in its name; then also why. Other
+-- reasons are words among colleagues; they, the rows themselves, addresses and request ids are left out.
 CREATE FUNCTION wf_data.audit_feed(tenant text, after bigint DEFAULT 0, max integer DEFAULT 100)
 RETURNS TABLE (seq bigint, at timestamptz, actor text, operation text, noun text, thing text, reason text, impersonation bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
-  SELECT a.seq, a.at, a.actor, a.operation, a.noun, a.thing, a.reason, a.impersonation
+  SELECT a.seq, a.at, a.actor, a.operation, a.noun, a.thing, CASE WHEN a.noun = 'impersonations' THEN a.reason END,
+         a.impersonation
   FROM wf.audit a WHERE a.tenant_id = audit_feed.tenant AND a.seq > coalesce(audit_feed.after, 0)
   ORDER BY a.seq LIMIT least(greatest(coalesce(audit_feed.max, 100), 0), 1000)
 $$;
@@ -173,7 +174,7 @@ DECLARE
   asked  text := encode(sha256(convert_to(jsonb_build_array('wf_data.provision', tenant, provision.name, plan, region,
                    project, key_id, encode(key_hash, 'hex'), key_display, key_scopes)::text, 'UTF8')), 'hex');
   found  wf.changes;
-  answer jsonb := jsonb_build_object('tenant', tenant, 'project', project, 'key_id', key_id, 'plan', plan);
+  answer jsonb;
 BEGIN
   BEGIN
     PERFORM wf.begin_change('tenants.provision', 'signed up', provision.request_id, asked);
@@ -191,6 +192,9 @@ BEGIN
   INSERT INTO wf.api_keys (id, tenant_id, project_id, env, display, hash, label, scopes)
   VALUES (key_id, tenant, project, CASE WHEN key_display ~ '_test_' THEN 'test' ELSE 'live' END, key_display, key_hash,
           'first key', key_scopes);
+  SELECT jsonb_build_object('tenant', tenant, 'project', project, 'key_id', key_id, 'plan', plan, 'state', s.state,
+                            'trial_end', s.trial_end)
+  INTO answer FROM wf.subscriptions s WHERE s.tenant_id = tenant;
   PERFORM wf.finish_change(answer);
   RETURN answer;
 END
