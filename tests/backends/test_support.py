@@ -200,7 +200,7 @@ def test_what_is_done_meanwhile_carries_both_identities_and_the_tenant_can_see_i
         ("t_operator", "sql.update", None),
     ]
     assert "example" not in repr(feed) and "edit-1" not in repr(feed) and "ticket T-1" not in repr(feed)
-    assert [row[6] for row in feed if row[4] == "impersonations"] == ["x"]
+    assert [row[6] for row in feed if row[4] == "impersonations"] == ["cannot log in"] * 2
     assert (
         psql("service").execute("SELECT * FROM wf_data.audit_feed('acme', %s, 1)", [feed[0][0]]).fetchall() == feed[1:2]
     )

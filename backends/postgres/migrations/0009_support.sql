@@ -156,8 +156,8 @@ $$;
 CREATE FUNCTION wf_data.audit_feed(tenant text, after bigint DEFAULT 0, max integer DEFAULT 100)
 RETURNS TABLE (seq bigint, at timestamptz, actor text, operation text, noun text, thing text, reason text, impersonation bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
-  SELECT a.seq, a.at, a.actor, a.operation, a.noun, a.thing, CASE WHEN a.noun = 'impersonations' THEN a.reason END,
-         a.impersonation
+  SELECT a.seq, a.at, a.actor, a.operation, a.noun, a.thing, CASE WHEN a.noun = 'impersonations' THEN
+           (SELECT i.reason FROM wf.impersonations i WHERE i.id = a.thing::bigint) END, a.impersonation
   FROM wf.audit a WHERE a.tenant_id = audit_feed.tenant AND a.seq > coalesce(audit_feed.after, 0)
   ORDER BY a.seq LIMIT least(greatest(coalesce(audit_feed.max, 100), 0), 1000)
 $$;
