@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from hypothesis import settings
 
+from tests import secrecy
 from tests.postgres import Database, Server, running_server
 
 # Outside of the tests these change what the program draws, where it connects, and whose data it touches.
@@ -49,10 +52,23 @@ def frozen_environment(_homes: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     time.tzset()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_secret_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Neither in a log nor in a file, once all tests are through. `database` looks at the home after each."""
+    watch = secrecy.LogWatch()
+    logging.getLogger().addHandler(watch)
+    yield
+    logging.getLogger().removeHandler(watch)
+    assert not watch.found
+    assert not secrecy.in_files(tmp_path_factory.getbasetemp().rglob("*"))
+    assert not secrecy.in_files(Path(__file__).parent.rglob("__snapshots__/**/*"))
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Server]:
     with running_server() as server:
         yield server
+        assert not secrecy.in_files([server.log])
 
 
 @pytest.fixture(scope="session")
@@ -72,4 +88,7 @@ def empty_database(postgres_server: Server) -> Iterator[Database]:
 def database(postgres_server: Server, template_database: str) -> Iterator[Database]:
     database = postgres_server.create(template=template_database)
     yield database
+    with psycopg.connect(database.owner) as connection:
+        left = secrecy.in_database(connection)
     postgres_server.drop(database)
+    assert not left

@@ -91,8 +91,9 @@ def _make_login(connection: psycopg.Connection, role: str) -> None:
 class Server:
     """The server of this test process, and what the fixtures do with it."""
 
-    def __init__(self, credentials: Credentials) -> None:
+    def __init__(self, credentials: Credentials, log: Path) -> None:
         self.credentials = credentials
+        self.log = log
         self._numbers = itertools.count(1)
         self._admin = psycopg.connect(credentials.owner_conninfo("postgres"), autocommit=True)
         for name, value in CARELESS.items():
@@ -137,7 +138,7 @@ def running_server() -> Iterator[Server]:
     folder = scratch_folder()
     home = EmbeddedHome(folder / "home")
     try:
-        server = Server(home.ensure())
+        server = Server(home.ensure(), home.folder / "postgres.log")
         try:
             yield server
         finally:
