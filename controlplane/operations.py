@@ -234,7 +234,7 @@ async def execute(plane: ControlPlane, operation: Operation[Req], request: Req, 
         found = await _look_up(plane, intent.request_id)
         outcome = _repeated(operation, intent.request_id, intent.fingerprint, found)
         # What was committed is what was made here, unless another program was first with the same id.
-        ours = made.row.get("id") is not None and outcome.result.get("id") == made.row["id"]
+        ours = all(made.row.get(name) == outcome.result.get(name) for name in ("id", "key_id", "successor_id"))
         return dataclasses.replace(outcome, secret=made.secret if ours else None)
     result = made.row
     if operation.completes is not None and not call.dry_run:

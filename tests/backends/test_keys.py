@@ -58,8 +58,10 @@ async def test_a_secret_is_told_when_only_the_answer_of_its_commit_was_lost(
         raise OutcomeUnknown("outcome_unknown", "the link died")
 
     monkeypatch.setattr(Home, "_commit", lost)
-    made = await do(home, "keys.create", tenant_id="acme")
+    made = await do(home, "keys.create", tenant_id="acme", owner_email="ada@lovelace.example")
     assert made.secret is not None and secret.display(made.secret) == made.result["display"]
+    provisioned = await do(home, "tenants.provision", id="new")
+    assert provisioned.secret is not None and (await verify(home, provisioned.secret)).key.tenant_id == "new"
 
 
 async def test_nothing_but_what_may_be_shown_is_anywhere(
