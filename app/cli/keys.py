@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from app.cli import asking
 from app.cli.asked import READING, Reading, opened
-from app.cli.lists import After, Desc, Face, Form, Limit, Sort, Words, list_page
+from app.cli.lists import After, Desc, Face, Form, Limit, Sort, Words, list_page, listing_command
 from app.cli.output import Column, document, facts, say, tell
 from controlplane.errors import Usage
 from controlplane.keys import model
@@ -89,30 +89,12 @@ def _stale_face(policy: model.StalePolicy) -> Face:
     )
 
 
-async def keys(
-    *words: Words,
-    sort: Sort = None,
-    desc: Desc = False,
-    limit: Limit = 100,
-    after: After = None,
-    form: Form = "table",
-    asked: Reading = READING,
-) -> None:
-    """List keys, newest first: tenant:acme state:active finds those that are good for acme."""
-    await list_page(KEYS, words, sort, desc, limit, after, form, asked)
+keys = listing_command(KEYS, "List keys, newest first: tenant:acme state:active finds those that are good for acme.")
 
 
-async def rotations(
-    *words: Words,
-    sort: Sort = None,
-    desc: Desc = False,
-    limit: Limit = 100,
-    after: After = None,
-    form: Form = "table",
-    asked: Reading = READING,
-) -> None:
-    """List the keys that are being rotated: who still uses the old one, and how long it is good."""
-    await list_page(ROTATIONS, words, sort, desc, limit, after, form, asked)
+rotations = listing_command(
+    ROTATIONS, "List the keys that are being rotated: who still uses the old one, and how long it is good."
+)
 
 
 async def stale(

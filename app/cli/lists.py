@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -122,56 +122,28 @@ RUNS = Face(
 )
 
 
-async def tenants(
-    *words: Words,
-    sort: Sort = None,
-    desc: Desc = False,
-    limit: Limit = 100,
-    after: After = None,
-    form: Form = "table",
-    asked: Reading = READING,
-) -> None:
-    """List tenants, filtered and sorted."""
-    await list_page(TENANTS, words, sort, desc, limit, after, form, asked)
+def listing_command(face: Face, words: str) -> Callable[..., Awaitable[None]]:
+    """The command that lists; `words` are its help."""
+
+    async def command(
+        *words: Words,
+        sort: Sort = None,
+        desc: Desc = False,
+        limit: Limit = 100,
+        after: After = None,
+        form: Form = "table",
+        asked: Reading = READING,
+    ) -> None:
+        await list_page(face, words, sort, desc, limit, after, form, asked)
+
+    command.__doc__ = words
+    return command
 
 
-async def projects(
-    *words: Words,
-    sort: Sort = None,
-    desc: Desc = False,
-    limit: Limit = 100,
-    after: After = None,
-    form: Form = "table",
-    asked: Reading = READING,
-) -> None:
-    """List projects: tenant:acme finds those of one tenant."""
-    await list_page(PROJECTS, words, sort, desc, limit, after, form, asked)
-
-
-async def audit_rows(
-    *words: Words,
-    sort: Sort = None,
-    desc: Desc = False,
-    limit: Limit = 100,
-    after: After = None,
-    form: Form = "table",
-    asked: Reading = READING,
-) -> None:
-    """List what was done, newest first."""
-    await list_page(AUDIT, words, sort, desc, limit, after, form, asked)
-
-
-async def runs(
-    *words: Words,
-    sort: Sort = None,
-    desc: Desc = False,
-    limit: Limit = 100,
-    after: After = None,
-    form: Form = "table",
-    asked: Reading = READING,
-) -> None:
-    """List what was done in bulk, newest first."""
-    await list_page(RUNS, words, sort, desc, limit, after, form, asked)
+tenants = listing_command(TENANTS, "List tenants, filtered and sorted.")
+projects = listing_command(PROJECTS, "List projects: tenant:acme finds those of one tenant.")
+audit_rows = listing_command(AUDIT, "List what was done, newest first.")
+runs = listing_command(RUNS, "List what was done in bulk, newest first.")
 
 
 async def list_page(

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from app.cli.asked import READING, Reading, opened
-from app.cli.lists import After, Desc, Face, Form, Limit, Sort, Words, list_page
+from app.cli.lists import Face, listing_command
 from app.cli.output import Column, document, facts, say, table, tell
 from controlplane.moments import count, show
 from controlplane.plans.model import PLAN_FIELDS, PLAN_SORTS, Effective, Plan, Usage
@@ -35,17 +35,7 @@ PLANS = Face(
 )
 
 
-async def plans(
-    *words: Words,
-    sort: Sort = None,
-    desc: Desc = False,
-    limit: Limit = 100,
-    after: After = None,
-    form: Form = "table",
-    asked: Reading = READING,
-) -> None:
-    """List the plans, each in its latest version, and how many tenants have them."""
-    await list_page(PLANS, words, sort, desc, limit, after, form, asked)
+plans = listing_command(PLANS, "List the plans, each in its latest version, and how many tenants have them.")
 
 
 async def show_plan(code: str, /, *, asked: Reading = READING) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from app.cli.asked import READING, Reading, opened
-from app.cli.lists import After, Desc, Face, Form, Limit, Sort, Words, list_page
+from app.cli.lists import Face, listing_command
 from app.cli.output import Column, document, table, tell
 from controlplane.find import seek
 from controlplane.moments import show
@@ -39,17 +39,9 @@ IMPERSONATIONS = Face(
 Sought = Annotated[str, Parameter(allow_leading_hyphen=True, help="What to look for; - or nothing: a line of stdin.")]
 
 
-async def impersonations(
-    *words: Words,
-    sort: Sort = None,
-    desc: Desc = False,
-    limit: Limit = 100,
-    after: After = None,
-    form: Form = "table",
-    asked: Reading = READING,
-) -> None:
-    """List who acts for which tenant and who did, newest first: state:open finds those of now."""
-    await list_page(IMPERSONATIONS, words, sort, desc, limit, after, form, asked)
+impersonations = listing_command(
+    IMPERSONATIONS, "List who acts for which tenant and who did, newest first: state:open finds those of now."
+)
 
 
 async def find(text: Sought = "-", /, *, asked: Reading = READING) -> None:

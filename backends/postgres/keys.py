@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 
 from backends.postgres.filtering import Column
 from backends.postgres.paging import ListShape, Order, PagedList
+from backends.postgres.statements import assignments, names, placeholders, values
 from controlplane.errors import NotFound
 from controlplane.keys.model import Key, KeyCalls, KeyLeak, Rotation, StaleCounts, StaleKey, StalePolicy
 from controlplane.roles import allows
@@ -25,6 +26,7 @@ Connection = psycopg.AsyncConnection[TupleRow]
 
 COLUMNS = tuple(f.name for f in dataclasses.fields(Key))
 LEAK_DAYS = timedelta(days=30)
+_CASTS = {"addresses": sql.SQL("%s::cidr[]")}
 _AGES = {
     "created": Column(sql.SQL("created_at"), "age"),
     "used": Column(sql.SQL("last_used_at"), "age"),
@@ -109,7 +111,7 @@ class Keys(PagedList[Key]):
             "  UNION SELECT k.id, k.rotated_to FROM wf.key_list k JOIN newer n ON k.id = n.rotated_to)"
             " SELECT {} FROM wf.key_list"
             " WHERE id IN (SELECT id FROM older UNION SELECT id FROM newer) ORDER BY created_at, id"
-        ).format(_names(COLUMNS))
+        ).format(names(COLUMNS))
         async with self.home.connection() as connection, connection.cursor(row_factory=class_row(Key)) as cursor:
             await cursor.execute(statement, [key_id, key_id])
             return await cursor.fetchall()
@@ -178,7 +180,7 @@ class StaleKeys(PagedList[StaleKey]):
 
 async def read_key(connection: Connection, key_id: str) -> Key:
     async with connection.cursor(row_factory=class_row(Key)) as cursor:
-        await cursor.execute(sql.SQL("SELECT {} FROM wf.key_list WHERE id = %s").format(_names(COLUMNS)), [key_id])
+        await cursor.execute(sql.SQL("SELECT {} FROM wf.key_list WHERE id = %s").format(names(COLUMNS)), [key_id])
         if (found := await cursor.fetchone()) is None:
             raise NotFound("no_key", f"There is no key {key_id}.", "watchfloor keys list finds them.")
         return found
@@ -197,15 +199,14 @@ class KeyWriter:
 
     async def create(self, columns: dict[str, Any]) -> Key:
         statement = sql.SQL("INSERT INTO wf.api_keys ({}) VALUES ({})").format(
-            _names(columns), sql.SQL(", ").join(_placeholder(name) for name in columns)
+            names(columns), placeholders(columns, _CASTS)
         )
-        await self.connection.execute(statement, list(columns.values()))
+        await self.connection.execute(statement, values(columns))
         return await read_key(self.connection, columns["id"])
 
     async def update(self, key_id: str, columns: dict[str, Any]) -> Key:
-        assignments = [sql.SQL("{} = {}").format(sql.Identifier(name), _placeholder(name)) for name in columns]
-        statement = sql.SQL("UPDATE wf.api_keys SET {} WHERE id = %s").format(sql.SQL(", ").join(assignments))
-        await self.connection.execute(statement, [*columns.values(), key_id])
+        statement = sql.SQL("UPDATE wf.api_keys SET {} WHERE id = %s").format(assignments(columns, _CASTS))
+        await self.connection.execute(statement, [*values(columns), key_id])
         return await read_key(self.connection, key_id)
 
     async def record_leak(self, key: Key, successor_id: str | None, reason: str) -> dict[str, Any]:
@@ -231,11 +232,3 @@ class KeyWriter:
         assert row is not None
         found: dict[str, Any] = row[0]
         return found
-
-
-def _names(names: Any) -> sql.Composed:
-    return sql.SQL(", ").join(sql.Identifier(name) for name in names)
-
-
-def _placeholder(name: str) -> sql.Composable:
-    return sql.SQL("%s::cidr[]") if name == "addresses" else sql.Placeholder()

@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 
 from backends.postgres.filtering import Column
 from backends.postgres.paging import ListShape, Order, PagedList
+from backends.postgres.statements import assignments, names, placeholders, values
 from controlplane.errors import NotFound
 from controlplane.plans.model import Facts, Grant, Plan, PlanChange, Standing, Subscription, Usage
 from controlplane.plans.rules import effective
@@ -58,7 +59,7 @@ class Plans(PagedList[Plan]):
                     "SELECT {}, (SELECT count(*) FROM wf.tenant_list t JOIN wf.subscriptions s ON s.tenant_id = t.id"
                     " WHERE t.plan = p.code AND s.plan_version = p.version AND t.status <> 'erased') AS tenants"
                     " FROM wf.plans p WHERE code = %s ORDER BY version DESC"
-                ).format(_names(PLAN_COLUMNS)),
+                ).format(names(PLAN_COLUMNS)),
                 [code],
             )
             found = [(Plan(**row), row["tenants"]) for row in await cursor.fetchall()]
@@ -107,7 +108,7 @@ class _Reader:
             return found
 
     async def plan(self, code: str | None, version: int | None) -> Plan | None:
-        statement = sql.SQL("SELECT {} FROM wf.plans WHERE code = %s AND version = %s").format(_names(PLAN_COLUMNS))
+        statement = sql.SQL("SELECT {} FROM wf.plans WHERE code = %s AND version = %s").format(names(PLAN_COLUMNS))
         async with self.connection.cursor(row_factory=class_row(Plan)) as cursor:
             await cursor.execute(statement, [code, version])
             return await cursor.fetchone()
@@ -116,7 +117,7 @@ class _Reader:
         statement = sql.SQL(
             "SELECT {} FROM wf.entitlement_grants"
             " WHERE tenant_id = %s AND ends_at > now() AND ended_at IS NULL ORDER BY id"
-        ).format(_names(GRANT_COLUMNS))
+        ).format(names(GRANT_COLUMNS))
         async with self.connection.cursor(row_factory=class_row(Grant)) as cursor:
             await cursor.execute(statement, [subscription.tenant_id])
             grants = tuple(await cursor.fetchall())
@@ -140,7 +141,7 @@ class _Reader:
     async def pending(self, tenant_id: str) -> PlanChange | None:
         statement = sql.SQL(
             "SELECT {} FROM wf.plan_changes WHERE tenant_id = %s AND applied_at IS NULL AND canceled_at IS NULL"
-        ).format(_names(CHANGE_COLUMNS))
+        ).format(names(CHANGE_COLUMNS))
         async with self.connection.cursor(row_factory=class_row(PlanChange)) as cursor:
             await cursor.execute(statement, [tenant_id])
             return await cursor.fetchone()
@@ -160,8 +161,7 @@ class PlanWriter:
         return await self._reader.subscription(tenant_id, lock=True)
 
     async def update(self, tenant_id: str, columns: dict[str, Any]) -> Subscription:
-        assignments = sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(name)) for name in columns)
-        statement = sql.SQL("UPDATE wf.subscriptions SET {} WHERE tenant_id = %s").format(assignments)
+        statement = sql.SQL("UPDATE wf.subscriptions SET {} WHERE tenant_id = %s").format(assignments(columns))
         await self.connection.execute(statement, [*columns.values(), tenant_id])
         return await self._reader.subscription(tenant_id)
 
@@ -169,7 +169,7 @@ class PlanWriter:
         return await self._reader.facts(await self._reader.subscription(tenant_id))
 
     async def latest(self, code: str) -> Plan | None:
-        statement = sql.SQL("SELECT {} FROM wf.latest_plans WHERE code = %s").format(_names(PLAN_COLUMNS))
+        statement = sql.SQL("SELECT {} FROM wf.latest_plans WHERE code = %s").format(names(PLAN_COLUMNS))
         async with self.connection.cursor(row_factory=class_row(Plan)) as cursor:
             await cursor.execute(statement, [code])
             return await cursor.fetchone()
@@ -196,7 +196,7 @@ class PlanWriter:
     async def end_grant(self, tenant_id: str, grant: int) -> Grant:
         statement = sql.SQL(
             "UPDATE wf.entitlement_grants SET ended_at = now() WHERE tenant_id = %s AND id = %s RETURNING {}"
-        ).format(_names(GRANT_COLUMNS))
+        ).format(names(GRANT_COLUMNS))
         async with self.connection.cursor(row_factory=class_row(Grant)) as cursor:
             await cursor.execute(statement, [tenant_id, grant])
             if (found := await cursor.fetchone()) is None:
@@ -237,13 +237,6 @@ class PlanWriter:
 
 def _insert(table: str, columns: dict[str, Any], returning: tuple[str, ...]) -> tuple[sql.Composed, list[Any]]:
     statement = sql.SQL("INSERT INTO {} ({}) VALUES ({}) RETURNING {}").format(
-        sql.Identifier("wf", table),
-        _names(columns),
-        sql.SQL(", ").join(sql.Placeholder() for _ in columns),
-        _names(returning),
+        sql.Identifier("wf", table), names(columns), placeholders(columns), names(returning)
     )
-    return statement, [Jsonb(value) if isinstance(value, dict) else value for value in columns.values()]
-
-
-def _names(names: Any) -> sql.Composed:
-    return sql.SQL(", ").join(sql.Identifier(name) for name in names)
+    return statement, values(columns)

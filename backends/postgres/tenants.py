@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow, class_row
-from psycopg.types.json import Jsonb
 
 from backends.postgres.filtering import Column
 from backends.postgres.paging import ListShape, Order, PagedList
+from backends.postgres.statements import assignments, names, placeholders, values
 from controlplane.errors import NotFound, NotPermitted
 from controlplane.tenants.model import Certificate, Project, Tenant
 
@@ -102,9 +101,7 @@ class Projects(PagedList[Project]):
 
 async def read_tenant(connection: Connection, tenant_id: str) -> Tenant:
     async with connection.cursor(row_factory=class_row(Tenant)) as cursor:
-        await cursor.execute(
-            sql.SQL("SELECT {} FROM wf.tenant_list WHERE id = %s").format(_names(COLUMNS)), [tenant_id]
-        )
+        await cursor.execute(sql.SQL("SELECT {} FROM wf.tenant_list WHERE id = %s").format(names(COLUMNS)), [tenant_id])
         if (found := await cursor.fetchone()) is None:
             raise NotFound("no_tenant", f"There is no tenant {tenant_id}.", "watchfloor tenants list finds them.")
         return found
@@ -118,7 +115,7 @@ class TenantWriter:
 
     async def find(self, tenant_id: str) -> Tenant | None:
         async with self.connection.cursor(row_factory=class_row(Tenant)) as cursor:
-            statement = sql.SQL("SELECT {} FROM wf.tenants WHERE id = %s FOR UPDATE").format(_names(STORED))
+            statement = sql.SQL("SELECT {} FROM wf.tenants WHERE id = %s FOR UPDATE").format(names(STORED))
             await cursor.execute(statement, [tenant_id])
             return await cursor.fetchone()
 
@@ -137,18 +134,17 @@ class TenantWriter:
         return await read_tenant(self.connection, tenant_id)
 
     async def create(self, tenant_id: str, columns: dict[str, Any]) -> Tenant:
-        values = {"id": tenant_id} | _adapted(columns)
+        columns = {"id": tenant_id} | columns
         statement = sql.SQL("INSERT INTO wf.tenants ({}) VALUES ({}) RETURNING {}").format(
-            _names(values), sql.SQL(", ").join(sql.Placeholder() for _ in values), _names(STORED)
+            names(columns), placeholders(columns), names(STORED)
         )
-        return await self._one(statement, list(values.values()))
+        return await self._one(statement, values(columns))
 
     async def update(self, tenant_id: str, columns: dict[str, Any]) -> Tenant:
-        values = _adapted(columns)
         statement = sql.SQL("UPDATE wf.tenants SET {} WHERE id = %s RETURNING {}").format(
-            _assignments(values), _names(STORED)
+            assignments(columns), names(STORED)
         )
-        return await self._one(statement, [*values.values(), tenant_id])
+        return await self._one(statement, [*values(columns), tenant_id])
 
     async def purge(self, tenant_id: str) -> Certificate:
         async with self.connection.cursor(row_factory=class_row(Certificate)) as cursor:
@@ -176,15 +172,15 @@ class ProjectWriter:
 
     async def lock(self, tenant_id: str, project_id: str) -> Project:
         statement = sql.SQL("SELECT {} FROM wf.projects WHERE tenant_id = %s AND id = %s FOR UPDATE")
-        return await self._one(statement.format(_names(PROJECT_COLUMNS)), [tenant_id, project_id])
+        return await self._one(statement.format(names(PROJECT_COLUMNS)), [tenant_id, project_id])
 
     async def create(self, tenant_id: str, project_id: str, name: str) -> Project:
         statement = sql.SQL("INSERT INTO wf.projects (tenant_id, id, name) VALUES (%s, %s, %s) RETURNING {}")
-        return await self._one(statement.format(_names(PROJECT_COLUMNS)), [tenant_id, project_id, name])
+        return await self._one(statement.format(names(PROJECT_COLUMNS)), [tenant_id, project_id, name])
 
     async def update(self, tenant_id: str, project_id: str, columns: dict[str, Any]) -> Project:
         statement = sql.SQL("UPDATE wf.projects SET {} WHERE tenant_id = %s AND id = %s RETURNING {}").format(
-            _assignments(columns), _names(PROJECT_COLUMNS)
+            assignments(columns), names(PROJECT_COLUMNS)
         )
         return await self._one(statement, [*columns.values(), tenant_id, project_id])
 
@@ -198,15 +194,3 @@ def missing_project(tenant_id: str, project_id: str) -> Project:
     raise NotFound(
         "no_project", f"Tenant {tenant_id} has no project {project_id}.", "watchfloor projects list finds them."
     )
-
-
-def _names(names: Any) -> sql.Composed:
-    return sql.SQL(", ").join(sql.Identifier(name) for name in names)
-
-
-def _assignments(columns: Mapping[str, Any]) -> sql.Composed:
-    return sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(name)) for name in columns)
-
-
-def _adapted(columns: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: Jsonb(value) if isinstance(value, dict) else value for name, value in columns.items()}
