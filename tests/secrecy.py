@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-SECRET = r"[A-Za-z0-9]+_(?:live|test)_[A-Za-z0-9]{20,}"
+SECRET = r"_(?:live|test)_[A-Za-z0-9]{20,}"
 _SECRET = re.compile(SECRET.encode())
 LARGEST = 32 << 20
 """Bytes of a table or file that is looked at: larger ones are rows by the million that a test made by SQL."""
