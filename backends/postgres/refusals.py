@@ -69,6 +69,8 @@ WORDS: dict[str, tuple[type[Refusal], str, str]] = {
         "The request id looks like that of a run, and there is no such item.",
         "Use another.",
     ),
+    "tenant_id_fixed": (Refusal, "A tenant keeps its id for ever.", "Rename it: tenants rename changes its name."),
+    "project_belongs_for_ever": (Refusal, "A project stays with its tenant, under its id.", "Create another."),
     "key_id_format": (Refusal, "A key's id is key_ and 26 letters and digits.", ""),
     "key_env": (Refusal, "A key is for live or for test.", ""),
     "key_display_length": (Refusal, "What is shown of a key has 1 to 64 characters.", ""),

@@ -94,6 +94,7 @@ async def approve_writing(change: Change, request: OneImpersonation) -> Imperson
 
 
 class Provision(Request):
+    makes = ("id",)
     personal = ("owner_email",)
     id: Id
     name: Annotated[str, Field(default="", max_length=200, description="the display name; the id when left out")]

@@ -13,7 +13,7 @@ from backends.postgres.find import statement
 from benchmarks.estate import fill
 from controlplane.find import Found, seek
 from tests.backends.runs import opened
-from tests.backends.test_plans import explained, nodes, touched
+from tests.backends.test_query_plans import explained, nodes, touched
 from tests.postgres import Database, Server
 
 MANY = 100_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Iterator
 from datetime import UTC
 
 import psycopg
@@ -15,12 +15,12 @@ from controlplane.operations import Call, execute
 from controlplane.registry import named, operations
 from controlplane.tenants.model import STATUSES
 from controlplane.tenants.rules import TRANSITIONS
+from tests.backends.psql import Psql, denied, logins, one, refused
 from tests.backends.runs import opened
 from tests.backends.test_operations_by_role import ESTATE, EXAMPLES
 from tests.postgres import ROLES, Database
 
 EMAIL = "active@lovelace.example"
-Psql = Callable[[str], psycopg.Connection]
 
 
 @pytest.fixture
@@ -31,39 +31,9 @@ def estate(database: Database) -> Database:
 
 
 @pytest.fixture
-def psql(estate: Database):
-    """psql(role): a connection of that login, each statement on its own; "owner" has all rights."""
-    opened_: dict[str, psycopg.Connection] = {}
-
-    def connect(role: str) -> psycopg.Connection:
-        if role not in opened_:
-            conninfo = estate.owner if role == "owner" else estate.login(role)
-            opened_[role] = psycopg.connect(conninfo, autocommit=True)
-        return opened_[role]
-
-    yield connect
-    for connection in opened_.values():
-        connection.close()
-
-
-def denied(connection: psycopg.Connection, *statements: str) -> None:
-    for statement in statements:
-        with pytest.raises(errors.InsufficientPrivilege):
-            connection.execute(statement)
-            raise AssertionError(f"let through: {statement}")
-
-
-def refused(connection: psycopg.Connection, constraint: str, statement: str) -> None:
-    with pytest.raises(errors.CheckViolation) as found:
-        connection.execute(statement)
-        raise AssertionError(f"let through: {statement}")
-    assert found.value.diag.constraint_name == constraint
-
-
-def one(connection: psycopg.Connection, statement: str, *values: object) -> tuple:
-    row = connection.execute(statement, values).fetchone()
-    assert row is not None
-    return row
+def psql(estate: Database) -> Iterator[Psql]:
+    with logins(estate) as connect:
+        yield connect
 
 
 def last_audit(connection: psycopg.Connection) -> tuple:

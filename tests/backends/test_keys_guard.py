@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import psycopg
 import pytest
 from psycopg import errors
 
 from tests.backends.keys import asked, make_keys, make_tenants
-from tests.backends.test_guard import denied, one, refused
+from tests.backends.psql import Psql, denied, logins, one, refused
 from tests.postgres import ROLES, Database
 
-Psql = Callable[[str], psycopg.Connection]
 KEY, OTHER = (f"key_{n:026}" for n in (1, 2))
 NEW = "INSERT INTO wf.api_keys (id, tenant_id, env, display, hash, rotated_from) VALUES ('key_' || lpad('9', 26, '0'), "
 
 
 @pytest.fixture
-def psql(database: Database):
+def psql(database: Database) -> Iterator[Psql]:
     make_tenants(database.owner, "acme", "zed")
     make_keys(database.owner, 2)
     asked(database.owner, "UPDATE wf.api_keys SET owner_email = 'ana@acme.example'")
-    opened: dict[str, psycopg.Connection] = {}
-
-    def connect(role: str) -> psycopg.Connection:
-        if role not in opened:
-            opened[role] = psycopg.connect(database.login(role), autocommit=True)
-        return opened[role]
-
-    yield connect
-    for connection in opened.values():
-        connection.close()
+    with logins(database) as connect:
+        yield connect
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +12,6 @@ import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from psycopg import errors
 from psycopg.types.json import Jsonb
 
 from backends.postgres.home import Home
@@ -22,10 +21,10 @@ from controlplane.operations import Call, execute
 from controlplane.plans import rules
 from controlplane.plans.model import STATES, Facts, Grant, Plan
 from controlplane.registry import named
+from tests.backends.psql import Psql, denied, logins, one, refused
 from tests.backends.runs import opened
-from tests.postgres import LOGIN_PASSWORD, Database, Server
+from tests.postgres import Database, Server
 
-Psql = Callable[[str], psycopg.Connection]
 TENANTS = """
 INSERT INTO wf.tenants (id, name, plan) VALUES ('acme', 'Acme', 'starter'), ('trying', 'Trying', 'trial'),
   ('odd', 'Odd', 'mystery');
@@ -34,26 +33,9 @@ INSERT INTO wf.tenants (id, name, plan) VALUES ('acme', 'Acme', 'starter'), ('tr
 
 @pytest.fixture
 def psql(database: Database) -> Iterator[Psql]:
-    """psql(role): a connection of that login; "service" is one of the product's own, "owner" has all rights."""
-    connections: dict[str, psycopg.Connection] = {}
-
-    def connect(role: str) -> psycopg.Connection:
-        if role not in connections:
-            conninfo = database.owner
-            if role == "service":
-                connect("owner").execute(
-                    f"CREATE ROLE plan_service LOGIN PASSWORD '{LOGIN_PASSWORD}' IN ROLE wf_service"
-                )
-                conninfo = psycopg.conninfo.make_conninfo(conninfo, user="plan_service", password=LOGIN_PASSWORD)
-            elif role != "owner":
-                conninfo = database.login(role)
-            connections[role] = psycopg.connect(conninfo, autocommit=True)
-        return connections[role]
-
-    connect("owner").execute(TENANTS)
-    yield connect
-    for connection in connections.values():
-        connection.close()
+    with logins(database) as connect:
+        connect("owner").execute(TENANTS)
+        yield connect
 
 
 @pytest.fixture
@@ -64,27 +46,6 @@ async def admin(database: Database, psql: Psql) -> Any:
 
 async def do(home: Home, operation: str, reason: str = "as the test says", /, **fields: Any) -> Any:
     return await execute(home, named(operation), named(operation).parse(fields), Call(reason))
-
-
-def one(connection: psycopg.Connection, statement: str, *values: object) -> tuple:
-    row = connection.execute(statement, values or None).fetchone()
-    assert row is not None
-    return row
-
-
-def refused(connection: psycopg.Connection, constraint: str, statement: str) -> None:
-    with pytest.raises(errors.IntegrityError) as found:
-        connection.execute(statement)
-        raise AssertionError(f"let through: {statement}")
-    assert found.value.diag.constraint_name == constraint
-    assert constraint in WORDS
-
-
-def denied(connection: psycopg.Connection, *statements: str) -> None:
-    for statement in statements:
-        with pytest.raises(errors.InsufficientPrivilege):
-            connection.execute(statement)
-            raise AssertionError(f"let through: {statement}")
 
 
 def unguarded(owner: psycopg.Connection, assignments: str, tenant: str = "acme") -> None:
@@ -549,8 +510,7 @@ def test_a_rate_refills_and_says_when_to_come_again(psql: Psql) -> None:
 @pytest.mark.parametrize("value", [{"soft": 90, "hard": 100, "period": "month"}, {"rps": 0.000001, "burst": 100}])
 def test_sixteen_at_once_never_get_more_than_the_limit(psql: Psql, database: Database, value: dict) -> None:
     give(psql, "api_calls", value)
-    psql("service")
-    conninfo = psycopg.conninfo.make_conninfo(database.owner, user="plan_service", password=LOGIN_PASSWORD)
+    conninfo = database.login("service")
     reasons: list[str] = []
     start = threading.Barrier(16)
 
@@ -574,9 +534,7 @@ def test_sixteen_at_once_never_get_more_than_the_limit(psql: Psql, database: Dat
 def test_usage_is_rolled_up_exactly_once_whoever_commits_late(psql: Psql, database: Database) -> None:
     service, worker = psql("service"), psql("worker")
     hours = "SELECT metric, amount::int, n FROM wf.usage_hours ORDER BY 1"
-    with psycopg.connect(
-        psycopg.conninfo.make_conninfo(database.owner, user="plan_service", password=LOGIN_PASSWORD)
-    ) as late:
+    with psycopg.connect(database.login("service")) as late:
         late.execute("SELECT wf_data.record_usage('acme', 'early', 5, '2026-01-01T10:20Z')")  # not committed yet
         with service.cursor().copy("COPY wf.usage (tenant_id, metric, amount, at) FROM STDIN") as copy:
             for _ in range(10):

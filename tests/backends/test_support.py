@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -17,9 +17,9 @@ from controlplane.errors import Refusal
 from controlplane.operations import Call, execute
 from controlplane.registry import named
 from controlplane.support.rules import ATTEMPTS_PER_HOUR, check_running, minutes_left, sign_up_fault
+from tests.backends.psql import Psql, denied, logins, one, refused
 from tests.backends.runs import opened
-from tests.backends.test_guard import denied, one, refused
-from tests.postgres import LOGIN_PASSWORD, Database, Server
+from tests.postgres import Database, Server
 
 TENANTS = """
 INSERT INTO wf.tenants (id, name, owner_email) VALUES ('acme', 'Acme', 'ada@lovelace.example'), ('zed', 'Zed', NULL);
@@ -30,32 +30,14 @@ BEGIN = (
     " VALUES ('{}', 'cannot log in', 'T-1', now() + interval '{}') RETURNING id"
 )
 ASK = "SELECT tenant, actor, mode, refusal FROM wf_data.impersonation(%s)"
-Psql = Callable[[str], psycopg.Connection]
 
 
 @pytest.fixture
 def psql(database: Database) -> Iterator[Psql]:
-    """psql(role): a connection of that login; "owner" has all rights, "service" is one of the product's services."""
-    held: dict[str, psycopg.Connection] = {}
     with psycopg.connect(database.owner) as owner:
         owner.execute(TENANTS)
-
-    def connect(role: str) -> psycopg.Connection:
-        if role not in held:
-            conninfo = database.owner if role == "owner" else service(database) if role == "service" else ""
-            held[role] = psycopg.connect(conninfo or database.login(role), autocommit=True)
-        return held[role]
-
-    yield connect
-    for connection in held.values():
-        connection.close()
-
-
-def service(database: Database) -> str:
-    with psycopg.connect(database.owner) as owner:
-        if not owner.execute("SELECT 1 FROM pg_roles WHERE rolname = 't_service'").fetchone():
-            owner.execute(sql.SQL("CREATE ROLE t_service LOGIN PASSWORD {} IN ROLE wf_service").format(LOGIN_PASSWORD))
-    return psycopg.conninfo.make_conninfo(database.owner, user="t_service", password=LOGIN_PASSWORD)
+    with logins(database) as connect:
+        yield connect
 
 
 def move(owner: psycopg.Connection, by: str) -> None:
@@ -307,7 +289,7 @@ def test_a_fault_leaves_nothing_behind(psql: Psql, tenant: str, key: str, constr
 def test_the_same_request_at_once_is_one(psql: Psql, database: Database) -> None:
     asked = psql("service")
     answers = []
-    with psycopg.connect(service(database), autocommit=True) as other:
+    with psycopg.connect(database.login("service"), autocommit=True) as other:
         with asked.transaction():
             first = one(asked, PROVISION, "sign-up-1", "new", KEY, "secret")
             waiting = threading.Thread(
@@ -363,7 +345,7 @@ def test_five_attempts_an_hour_from_one_address(psql: Psql) -> None:
 
 
 def test_sixteen_at_once_are_five(psql: Psql, database: Database) -> None:
-    conninfo, answers = service(database), []
+    conninfo, answers = database.login("service"), []
 
     def try_it() -> None:
         with psycopg.connect(conninfo, autocommit=True) as connection:

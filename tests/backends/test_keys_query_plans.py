@@ -11,7 +11,7 @@ from backends.postgres.home import Home
 from controlplane.filters import parse
 from controlplane.keys.model import KEY_FIELDS, KEY_SORTS, StalePolicy
 from controlplane.listing import Position, Query
-from tests.backends.test_plans import PAGE, explained, nodes, shown, touched
+from tests.backends.test_query_plans import PAGE, explained, nodes, shown, touched
 from tests.postgres import Server
 
 KEYS = 20_000
