@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from psycopg import sql
@@ -26,13 +26,15 @@ class Column:
     `wf.trigrams(…)` of the same expression. No word holds a line break, so none matches across the two.
 
     `indexed`: the same number as an index holds it, where that one says -1 for what is unknown. `many`: an array of
-    texts, of which one must meet the condition.
+    texts, of which one must meet the condition. `implied`: what must hold for a choice to be that value, in words
+    that an index answers, where the expression itself is computed.
     """
 
     expression: sql.Composable
     kind: Kind = "text"
     indexed: sql.Composable | None = None
     many: bool = False
+    implied: Mapping[str, sql.Composable] = field(default_factory=dict)
 
 
 Condition = tuple[sql.Composable, list[object]]
@@ -92,7 +94,11 @@ def _is(term: Term, column: Column) -> Condition:
     if column.kind == "flag":
         return sql.SQL("{} = ANY(%s::bool[])").format(column.expression), [[v == "yes" for v in term.values]]
     if column.kind == "choice":
-        return sql.SQL("{} = ANY(%s::text[])").format(column.expression), [list(term.values)]
+        condition = sql.SQL("{} = ANY(%s::text[])").format(column.expression)
+        implied = [column.implied.get(str(value), sql.SQL("TRUE")) for value in term.values]
+        if column.implied:
+            condition = sql.SQL("{} AND ({})").format(condition, sql.SQL(" OR ").join(implied))
+        return condition, [list(term.values)]
     if column.kind == "text":
         wanted = sql.SQL(", ").join([sql.SQL("lower(%s::text)")] * len(term.values))
         return sql.SQL("{} IN ({})").format(_folded(column.expression), wanted), list(term.values)

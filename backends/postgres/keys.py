@@ -26,6 +26,12 @@ Connection = psycopg.AsyncConnection[TupleRow]
 
 COLUMNS = tuple(f.name for f in dataclasses.fields(Key))
 LEAK_DAYS = timedelta(days=30)
+_OF_STATE = {
+    "rotating": sql.SQL("grace_until IS NOT NULL"),
+    "disabled": sql.SQL("disabled_at IS NOT NULL"),
+    "expired": sql.SQL("coalesce(expires_at, 'infinity') <= now() OR grace_until <= now()"),
+    "revoked": sql.SQL("revoked_at IS NOT NULL"),
+}
 _CASTS = {"addresses": sql.SQL("%s::cidr[]")}
 _AGES = {
     "created": Column(sql.SQL("created_at"), "age"),
@@ -76,7 +82,7 @@ class Keys(PagedList[Key]):
             **_SAME,
             **_AGES,
             "project": Column(sql.SQL("project_id")),
-            "state": Column(sql.SQL("state"), "choice"),
+            "state": Column(sql.SQL("state"), "choice", implied=_OF_STATE),
             "display": Column(sql.SQL("display")),
             "owner": Column(sql.SQL("owner_email")),
             "scope": Column(sql.SQL("scopes"), many=True),

@@ -15,6 +15,13 @@ from tests.backends.test_query_plans import PAGE, explained, nodes, shown, touch
 from tests.postgres import Server
 
 KEYS = 20_000
+MARKS = (
+    "disabled_at = now()",
+    "revoked_at = now(), revoked_reason = 'x'",
+    "rotated_at = now(), grace_until = now() + interval '1 day'",
+    "expires_at = now()",
+)
+STATES = ("state:disabled", "state:revoked", "state:rotating", "state:expired")
 MIDDLE: dict[str, Position] = {
     "created": ("2025-06-01", "key_" + "5".zfill(26)),
     "expires": ("infinity", f"key_{KEYS // 2:026}"),
@@ -37,6 +44,8 @@ def many(postgres_server: Server, template_database: str) -> Iterator[tuple[psyc
             " sha256(n::text::bytea), '2025-01-01'::timestamptz + n * interval '1 hour'"
             f" FROM generate_series(1, {KEYS}) n"
         )
+        for state, marks in enumerate(MARKS, 1):
+            owner.execute(f"UPDATE wf.api_keys SET {marks} WHERE id = %s", [f"key_{9_000 + state:026}"])
         owner.execute("VACUUM ANALYZE")
     with psycopg.connect(database.login("viewer"), autocommit=True) as viewer:
         yield viewer, Home(database.login("viewer"))
@@ -54,7 +63,9 @@ async def test_a_page_reads_what_it_shows(many: tuple[psycopg.Connection, Home],
     assert touched(plan) <= 4 * PAGE, plan
 
 
-@pytest.mark.parametrize("text", ["tenant:t77", "id:key_00000000000000000000000077", "display:wf_live_77", "ve_19999"])
+@pytest.mark.parametrize(
+    "text", ["tenant:t77", "id:key_00000000000000000000000077", "display:wf_live_77", "ve_19999", *STATES]
+)
 async def test_what_few_match_is_found_by_its_own_index(many: tuple[psycopg.Connection, Home], text: str) -> None:
     viewer, home = many
     query = Query(parse(text, KEY_FIELDS), "created")

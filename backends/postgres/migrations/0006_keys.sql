@@ -72,6 +72,8 @@ CREATE INDEX api_keys_of_project ON wf.api_keys (tenant_id, project_id) WHERE pr
 CREATE INDEX api_keys_by_created ON wf.api_keys (created_at, id);
 CREATE INDEX api_keys_by_expiry ON wf.api_keys ((coalesce(expires_at, 'infinity')), id);
 CREATE INDEX api_keys_in_grace ON wf.api_keys (grace_until) WHERE grace_until IS NOT NULL;
+CREATE INDEX api_keys_disabled ON wf.api_keys (created_at, id) WHERE disabled_at IS NOT NULL;
+CREATE INDEX api_keys_revoked ON wf.api_keys (created_at, id) WHERE revoked_at IS NOT NULL;
 CREATE INDEX api_keys_search ON wf.api_keys USING gin (wf.trigrams(search));
 CREATE INDEX api_keys_id_folded ON wf.api_keys (lower(id COLLATE "default"));
 CREATE INDEX api_keys_tenant_folded ON wf.api_keys (lower(tenant_id COLLATE "default"));
