@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from tests.backends.keys import do, make_keys, make_tenants
 from tests.backends.runs import opened
-from tests.dataplane.clients import KINDS, Away, Client, client, until, url
+from tests.dataplane.clients import KINDS, Away, Client, InPython, client, until, url
 from tests.postgres import Database
 from tests.terminal.link import CutLink
 
@@ -194,3 +194,21 @@ async def test_no_caller_is_refused_through_a_rotation(database: Database, owner
                 assert await asyncio.to_thread(last_let_in, each.service, ended, made.secret) <= PROMISED
                 assert each.service.refusal(made.secret) == "key_expired"
                 assert each.service.refusal(rotated.secret) is None
+
+
+def test_an_answer_that_is_older_than_the_news_is_not_kept(database: Database, owner: psycopg.Connection) -> None:
+    with client("python", url(database.login("service"))) as service:
+        assert isinstance(service, InPython)
+        begin(service, owner)
+        keys, ask = service.keys, service.keys._row
+
+        def late(asked: object) -> object:
+            row = ask(asked)
+            owner.execute(REVOKE)
+            until(lambda: keys._seen)
+            return row
+
+        keys._row = late
+        assert service.refusal("1", "192.0.2.1") is None, "it was good when it was asked"
+        keys._row = ask
+        assert service.refusal("1", "192.0.2.1") == "key_revoked"
