@@ -160,6 +160,14 @@ def test_a_key_is_used_only_from_its_addresses(psql: Psql, address: str | None, 
     assert refusal(psql("service"), address=address) == (None if allowed else "address_not_allowed")
 
 
+def test_a_range_in_the_other_form_is_kept_as_the_plain_one(psql: Psql) -> None:
+    owner, service = psql("owner"), psql("service")
+    owner.execute(KEY.format("addresses = '{::ffff:192.0.2.0/120,::/0}'").encode())
+    assert one(owner, "SELECT addresses::text[] FROM wf.api_keys") == (["192.0.2.0/24", "::/0"],)
+    allowed = {"192.0.2.7": None, "::ffff:192.0.2.7": None, "192.0.3.7": "address_not_allowed", "2001:db8::1": None}
+    assert {address: refusal(service, address=address) for address in allowed} == allowed
+
+
 def test_only_services_ask(psql: Psql) -> None:
     owner, service = psql("owner"), psql("service")
     asked = owner.execute(

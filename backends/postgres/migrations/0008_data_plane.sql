@@ -1,12 +1,5 @@
 -- What the product's services ask on their hot path. The signatures are a contract: docs/data-plane.md.
 
--- An IPv4 address as programs that listen on IPv6 write it (::ffff:192.0.2.1) is that IPv4 address.
-CREATE FUNCTION wf.plain_address(address inet) RETURNS inet LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT CASE WHEN address <<= '::ffff:0.0.0.0/96'
-              THEN set_masklen('0.0.0.0'::inet + (address - '::ffff:0.0.0.0'::inet), masklen(address) - 96)
-              ELSE address END
-$$;
-
 -- Whose key is this, and may it be used from there, now? Always one row; `refusal` says why not. Good for a cache
 -- until news of the key or its tenant with a higher version than `version` come.
 CREATE FUNCTION wf_data.authenticate(
