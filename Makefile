@@ -1,10 +1,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.set-up
+EXAMPLES := docs/examples
+PACKAGES := $(EXAMPLES)/node_modules/.set-up
 
 .PHONY: setup demo test lint bench picture clean
 
-setup: $(STAMP)
+setup: $(STAMP) $(PACKAGES)
 
 # The venv is made anew only when what goes into it changes.
 $(STAMP): pyproject.toml requirements-dev.txt
@@ -13,6 +15,11 @@ $(STAMP): pyproject.toml requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --config-settings editable_mode=compat --editable .
 	touch $(STAMP)
+
+# What the Node example of docs/data-plane.md needs, by the venv's own npm.
+$(PACKAGES): $(EXAMPLES)/package.json $(EXAMPLES)/package-lock.json $(STAMP)
+	cd $(EXAMPLES) && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund --loglevel=error >/dev/null
+	touch $(PACKAGES)
 
 demo: setup
 	$(BIN)/watchfloor demo
@@ -33,4 +40,4 @@ picture: setup
 	$(BIN)/python -m docs.picture
 
 clean:
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv $(EXAMPLES)/node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

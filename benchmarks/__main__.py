@@ -1,4 +1,4 @@
-"""Run the benchmarks: `python -m benchmarks [start] [wire] [keys] [memory] [admit] [import_rows] …`.
+"""Run the benchmarks: `python -m benchmarks [start] [wire] [keys] [memory] [admit] [import_rows] [dataplane] …`.
 
 `--small` is a quick pass; `--json FILE` says where the figures go.
 
@@ -20,7 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import admit, import_rows, keys, memory, start, wire
+from benchmarks import admit, dataplane, import_rows, keys, memory, start, wire
 from benchmarks.estate import CHECKOUT, Estate, estate
 from benchmarks.figures import Figure, table
 
@@ -36,16 +36,17 @@ CLAIMS: dict[str, Callable[[Estate, bool], list[Figure]]] = {
     "memory": memory.run,
     "admit": admit.run,
 }
+NAMES = [*CLAIMS, "import_rows", "dataplane"]  # the last two make a home of their own
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join([*CLAIMS, "import_rows"]))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--small", action="store_true", help="a quick pass: few runs, few tenants")
     parser.add_argument("--json", type=Path, default=LATEST, metavar="FILE", help="where the figures are written")
     asked = parser.parse_args()
-    names = asked.names or [*CLAIMS, "import_rows"]
-    if unknown := sorted({*names} - {*CLAIMS, "import_rows"}):
+    names = asked.names or NAMES
+    if unknown := sorted({*names} - {*NAMES}):
         parser.error(f"there is no {', '.join(unknown)}")
     _compile()
     figures = _measure(names, asked.small)
@@ -64,6 +65,9 @@ def _measure(names: list[str], small: bool) -> list[Figure]:
     if "import_rows" in names:
         print("import_rows …", file=sys.stderr, flush=True)
         figures += _imports(small)
+    if "dataplane" in names:
+        print("dataplane …", file=sys.stderr, flush=True)
+        figures += dataplane.run(small)
     return figures
 
 

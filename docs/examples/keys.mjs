@@ -9,6 +9,7 @@ import pg from 'pg'
 
 const POLL_MS = 400
 const TRUSTED_MS = 1000 // so long after the last answer of the home its answers are believed
+const GIVE_UP = { connectionTimeoutMillis: 2000, query_timeout: 2000 }
 const MOST_KEPT = 100_000
 
 export class Keys {
@@ -18,14 +19,15 @@ export class Keys {
   #seen = 0n
   #heardAt = -Infinity
   #closed = false
-  #listener = null
-  #timer = null
+  #hinted = false
+  #rested = () => {}
+  #listening
 
   constructor(settings) {
-    this.#settings = settings
-    this.#pool = new pg.Pool({ max: 4, ...settings })
+    this.#settings = { ...GIVE_UP, ...settings }
+    this.#pool = new pg.Pool({ max: 4, ...this.#settings })
     this.#pool.on('error', () => {}) // a resting connection died: the next question opens another
-    this.#listen()
+    this.#listening = this.#listen()
   }
 
   // Rejects when the home cannot be asked: refuse the call then.
@@ -45,8 +47,8 @@ export class Keys {
 
   async close() {
     this.#closed = true
-    clearTimeout(this.#timer)
-    await this.#listener?.end()
+    this.#wake()
+    await this.#listening
     await this.#pool.end()
   }
 
@@ -57,39 +59,54 @@ export class Keys {
   }
 
   async #listen() {
-    if (this.#closed) return
-    const listener = new pg.Client(this.#settings)
-    this.#listener = listener
-    listener.on('error', () => {})
-    listener.on('notification', () => this.#readNews().catch(() => {}))
-    try {
-      await listener.connect()
-      await listener.query('LISTEN wf_keys')
-      while (!this.#closed) {
-        await this.#readNews()
+    while (!this.#closed) {
+      const listener = new pg.Client(this.#settings)
+      listener.on('error', () => this.#wake())
+      listener.on('notification', () => this.#wake())
+      try {
+        await listener.connect()
+        await listener.query('LISTEN wf_keys')
+        this.#kept.clear() // this may be another server than before, or one that was restored
+        this.#seen = 0n
+        while (!this.#closed) {
+          await this.#readNews(listener)
+          await this.#rest()
+        }
+      } catch {
         await this.#rest()
       }
-    } catch {
       await listener.end().catch(() => {})
-      await this.#rest()
-      this.#listen()
     }
   }
 
-  #rest() {
-    return new Promise((done) => { this.#timer = setTimeout(done, POLL_MS) })
+  #wake() {
+    this.#hinted = true
+    this.#rested()
   }
 
-  async #readNews() {
+  async #rest() {
+    let timer
+    if (!this.#hinted) {
+      await new Promise((rested) => {
+        this.#rested = rested
+        timer = setTimeout(rested, POLL_MS)
+      })
+    }
+    clearTimeout(timer)
+    this.#hinted = false
+  }
+
+  async #readNews(listener) {
     const askedAt = performance.now()
-    const { rows } = await this.#listener.query('SELECT version, tenant, key_id FROM wf_data.news($1)', [this.#seen])
-    for (const { version, tenant, key_id } of rows) {
-      this.#seen = BigInt(version)
-      for (const [asked, caller] of this.#kept) {
-        if (tenant === null || (caller.tenant === tenant && (key_id === null || caller.key_id === key_id))) {
-          this.#kept.delete(asked)
-        }
+    const { rows } = await listener.query('SELECT version, tenant, key_id FROM wf_data.news($1)', [this.#seen])
+    if (rows.length) {
+      const told = new Set(rows.map(({ tenant, key_id }) => JSON.stringify([tenant, key_id])))
+      for (const [asked, { tenant, key_id }] of this.#kept) {
+        // News without a tenant are about everything, without a key about all keys of the tenant.
+        const about = [[null, null], [tenant, null], [tenant, key_id]]
+        if (about.some((one) => told.has(JSON.stringify(one)))) this.#kept.delete(asked)
       }
+      this.#seen = BigInt(rows.at(-1).version)
     }
     this.#heardAt = askedAt
   }

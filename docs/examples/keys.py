@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 import psycopg
 
 POLL_SECONDS = 0.4
+GIVE_UP = {"connect_timeout": 2, "tcp_user_timeout": 2000}  # a home that is away is noticed after two seconds
 TRUSTED_SECONDS = 1.0
 """So long after the last answer of the home its answers are believed."""
 MOST_KEPT = 100_000
@@ -80,12 +81,20 @@ class Keys:
 
     def _ask(self, asked: tuple[bytes, str | None]) -> Caller:
         with self._asking:
-            if self._connection is None or self._connection.closed:
-                self._connection = psycopg.connect(self._conninfo, autocommit=True)
-            row = self._connection.execute("SELECT * FROM wf_data.authenticate(%s, %s)", asked).fetchone()
-        assert row is not None
+            rested = self._connection is not None and not self._connection.closed
+            try:
+                row = self._row(asked)
+            except psycopg.OperationalError:
+                if not rested or not self._connection.closed:
+                    raise
+                row = self._row(asked)  # the connection died while it rested: once more, on a new one
         tenant, project, key_id, env, scopes, good_until, version, refusal = row
         return Caller(tenant, project, key_id, env, tuple(scopes or ()), good_until, version or 0, refusal)
+
+    def _row(self, asked: tuple[bytes, str | None]) -> tuple:
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(self._conninfo, autocommit=True, **GIVE_UP)
+        return self._connection.execute("SELECT * FROM wf_data.authenticate(%s, %s)", asked).fetchone()
 
     def _keep(self, asked: tuple[bytes, str | None], caller: Caller) -> None:
         """Only what is good, and only when no news came since it was asked: they may be about it."""
@@ -98,8 +107,10 @@ class Keys:
     def _listen(self) -> None:
         while not self._closed.is_set():
             try:
-                with psycopg.connect(self._conninfo, autocommit=True) as connection:
+                with psycopg.connect(self._conninfo, autocommit=True, **GIVE_UP) as connection:
                     connection.execute("LISTEN wf_keys")
+                    with self._keeping:  # this may be another server than before, or one that was restored
+                        self._kept, self._seen = {}, 0
                     while not self._closed.is_set():
                         self._read_news(connection)
                         for _ in connection.notifies(timeout=POLL_SECONDS, stop_after=1):
@@ -111,14 +122,13 @@ class Keys:
         asked_at = time.monotonic()
         news = connection.execute("SELECT version, tenant, key_id FROM wf_data.news(%s)", [self._seen]).fetchall()
         with self._keeping:
-            for version, tenant, key_id in news:
-                self._seen = version
-                gone = [asked for asked, caller in self._kept.items() if _is_about(caller, tenant, key_id)]
-                for asked in gone:
-                    del self._kept[asked]
+            if news:
+                told = {(tenant, key_id) for _, tenant, key_id in news}
+                self._kept = {asked: caller for asked, caller in self._kept.items() if not _is_about(caller, told)}
+                self._seen = news[-1][0]
             self._heard_at = asked_at
 
 
-def _is_about(caller: Caller, tenant: str | None, key_id: str | None) -> bool:
+def _is_about(caller: Caller, told: set[tuple[str | None, str | None]]) -> bool:
     """News without a tenant are about everything, without a key about all keys of the tenant."""
-    return tenant is None or (caller.tenant == tenant and key_id in (None, caller.key_id))
+    return not told.isdisjoint([(None, None), (caller.tenant, None), (caller.tenant, caller.key_id)])

@@ -91,6 +91,13 @@ CREATE FUNCTION wf.key_state(
 $$;
 GRANT EXECUTE ON FUNCTION wf.key_state TO wf_viewer, wf_worker;
 
+-- An IPv4 address as programs that listen on IPv6 write it (::ffff:192.0.2.1) is that IPv4 address.
+CREATE FUNCTION wf.plain_address(address inet) RETURNS inet LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT CASE WHEN address <<= '::ffff:0.0.0.0/96'
+              THEN set_masklen('0.0.0.0'::inet + (address - '::ffff:0.0.0.0'::inet), masklen(address) - 96)
+              ELSE address END
+$$;
+
 CREATE FUNCTION wf.guard_key() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -127,6 +134,7 @@ BEGIN
   IF refused IS NOT NULL THEN
     RAISE EXCEPTION 'key % is refused: %', NEW.id, refused USING ERRCODE = 'check_violation', CONSTRAINT = refused;
   END IF;
+  NEW.addresses := ARRAY(SELECT wf.plain_address(a)::cidr FROM unnest(NEW.addresses) AS a);
   IF TG_OP = 'UPDATE' AND NEW IS DISTINCT FROM OLD THEN
     NEW.version := OLD.version + 1;
     NEW.updated_at := now();

@@ -7,16 +7,19 @@ CREATE FUNCTION wf_data.authenticate(
   OUT tenant text, OUT project text, OUT key_id text, OUT env text, OUT scopes text[], OUT good_until timestamptz,
   OUT version bigint, OUT refusal text
 ) RETURNS record LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+DECLARE
+  this constant timestamptz := clock_timestamp();  -- a value, so that the planner puts wf.key_state into the query
 BEGIN
   SELECT k.tenant_id, k.project_id, k.id, k.env, k.scopes, least(k.expires_at, k.grace_until), c.value,
-         CASE wf.key_state(k.revoked_at, k.disabled_at, k.expires_at, k.grace_until, clock_timestamp())
+         CASE wf.key_state(k.revoked_at, k.disabled_at, k.expires_at, k.grace_until, this)
            WHEN 'revoked' THEN 'key_revoked'
            WHEN 'disabled' THEN 'key_disabled'
            WHEN 'expired' THEN 'key_expired'
            ELSE CASE WHEN t.status = 'suspended' THEN 'tenant_suspended'
                      WHEN t.status <> 'active' THEN 'tenant_deleted'
                      WHEN p.status = 'archived' THEN 'project_archived'
-                     WHEN k.addresses <> '{}' AND NOT coalesce(authenticate.address <<= ANY (k.addresses), false)
+                     WHEN k.addresses <> '{}'
+                       AND NOT coalesce(wf.plain_address(authenticate.address) <<= ANY (k.addresses), false)
                        THEN 'address_not_allowed' END END
   INTO tenant, project, key_id, env, scopes, good_until, version, refusal
   FROM wf.api_keys k
@@ -35,15 +38,17 @@ CREATE FUNCTION wf_data.version() RETURNS bigint LANGUAGE sql STABLE SECURITY DE
   SELECT value FROM wf.counters WHERE name = 'keys'
 $$;
 
--- What a cache must forget: one key, all keys of a tenant (key_id NULL), or everything (tenant NULL), as when it is
--- more than 1,000 news behind. Always all that is new.
+-- What a cache must forget: one key, all keys of a tenant (key_id NULL), or everything (tenant NULL): when it is more
+-- than 1,000 news behind, ahead of the home (which was restored), or when news are gone with an erased tenant. Always
+-- all that is new.
 CREATE FUNCTION wf_data.news(after bigint)
 RETURNS TABLE (version bigint, tenant text, key_id text) LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 DECLARE
   newest bigint := (SELECT value FROM wf.counters WHERE name = 'keys');
 BEGIN
-  IF after NOT BETWEEN newest - 1000 AND newest THEN
+  IF after IS NULL OR after NOT BETWEEN newest - 1000 AND newest
+     OR newest - after <> (SELECT count(*) FROM wf.key_news n WHERE n.version > after) THEN
     RETURN QUERY SELECT newest, NULL::text, NULL::text;
   ELSE
     RETURN QUERY SELECT n.version, n.tenant_id, n.key_id FROM wf.key_news n WHERE n.version > after ORDER BY n.version;
