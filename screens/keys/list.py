@@ -140,7 +140,7 @@ class StaleScreen(ListScreen[StaleKey]):
 
     def show_list(self) -> None:
         super().show_list()
-        if self.session.plane is not None and self.is_attached:
+        if self.is_readable:
             self._count_stale()
 
     @work(exit_on_error=False, group="stale", exclusive=True)
