@@ -122,15 +122,18 @@ class ListScreen(AreaScreen, Generic[R]):
             await self.table.refresh_rows()
             self.count_rows()
 
-    @work(exit_on_error=False, group="count", exclusive=True)
-    async def count_rows(self) -> None:
-        """How many are shown, of how many; a change of the filter ends a count that is under way."""
+    def count_rows(self) -> None:
+        """How many are shown, of how many: not asked anew each time, and one that is under way is let go on."""
         from asyncio import get_running_loop
 
         now = get_running_loop().time()
-        if now - self._counted_at < COUNT_EVERY:
-            return
-        self._counted_at = now
+        if now - self._counted_at >= COUNT_EVERY:
+            self._counted_at = now
+            self._count()
+
+    @work(exit_on_error=False, group="count", exclusive=True)
+    async def _count(self) -> None:
+        """A change of the filter ends a count that is under way."""
         listing, query = self.listing(), self.query_shown
         try:
             self.shown = await listing.count(query)

@@ -129,7 +129,9 @@ def facts(key: Key, chain: Sequence[Key], leaks: Sequence[KeyLeak], session: Ses
         lines.append((f"  {relative(key.revoked_at, now)}: {key.revoked_reason}", "bad"))
     lines += [(f"  leaked {relative(leak.at, now)}: {leak.reason} ({leak.actor})", "bad") for leak in leaks]
     if key.grace_until:
-        lines.append((f"  good until {key.grace_until:%Y-%m-%d %H:%M} UTC ({relative(key.grace_until, now)})", "warn"))
+        over = key.grace_until <= now
+        words = f"{'was good' if over else 'good'} until {key.grace_until:%Y-%m-%d %H:%M} UTC"
+        lines.append((f"  {words} ({relative(key.grace_until, now)})", "muted" if over else "warn"))
     used = relative(key.last_used_at, now)
     rows = {
         "shown": key.display,

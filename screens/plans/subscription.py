@@ -17,7 +17,7 @@ from controlplane.plans.proration import period_of
 from controlplane.plans.rules import TRANSITIONS, state_at, value_words
 from controlplane.plans.words import limit_words, price_words, trial_words
 from controlplane.text import UNKNOWN
-from screens.actions import Target, choices
+from screens.actions import Target, choice_lines
 from screens.audit import audit_columns
 from screens.detail import DetailScreen, Hints
 from screens.plans.list import OF_ALL_TENANTS
@@ -57,7 +57,7 @@ class SubscriptionScreen(DetailScreen[Standing]):
     )
 
     DEFAULT_CSS = """
-    SubscriptionScreen #panes { grid-columns: 3fr 2fr; }
+    SubscriptionScreen #panes { grid-columns: 2fr 1fr; }
     SubscriptionScreen #facts { column-span: 2; }
     """
 
@@ -102,11 +102,7 @@ class SubscriptionScreen(DetailScreen[Standing]):
     def why_lines(self) -> list[Line]:
         if self.thing is None:
             return []
-        lines = why_lines(self.thing)
-        lines += ["", ("what can be done", "title")]
-        for operation, why_not in choices(self.operations(), self.session, self.current()):
-            lines.append((f"  {operation.verb}: {why_not or 'yes'}", "muted" if why_not else ""))
-        return lines
+        return why_lines(self.thing) + choice_lines(self.operations(), self.session, self.current())
 
 
 def standing_lines(standing: Standing, now: datetime) -> list[Line]:
@@ -161,7 +157,7 @@ def entitlement_lines(standing: Standing, now: datetime) -> list[Line]:
 
 
 def claim_line(words: str, claim: Claim, now: datetime) -> Line:
-    ends = f", ends {relative(claim.expires_at, now)}" if claim.expires_at else ""
+    ends = f", {relative(claim.expires_at, now).removeprefix('in ')} left" if claim.expires_at else ""
     source = claim.source + (f" {claim.grant}" if claim.grant else "")
     return (f"{words}  {source}{ends}", "" if claim.source == "plan" else "warn")
 

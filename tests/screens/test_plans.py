@@ -36,7 +36,7 @@ async def test_a_subscription_with_its_usage_and_what_lost(database: Database) -
         assert "██████████▁▁  90% 90,000 of 100,000 a month, over soft" in shown
         assert "resets in" in shown
         await pilot.press("tab")
-        assert "seats" in text(pilot) and "incident 1, ends in" in text(pilot)
+        assert "seats" in text(pilot) and "incident 1, 1 d left" in text(pilot)
         await pilot.press("w")
         await until(pilot, lambda: "lost" in text(pilot) or "more lines" in text(pilot))
         await pilot.press("G")
