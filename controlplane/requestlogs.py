@@ -208,7 +208,21 @@ def _nova() -> Callable[[str], RequestRow | Skip]:
         route, latency = routes(path, tenant_id), float(seconds) * 1000
         return make(
             RequestRow,
-            (tenant_id, None, route, method, int(status), latency, None, None, request_id, moment, int(size)),
+            (
+                tenant_id,
+                None,
+                route,
+                method,
+                int(status),
+                latency,
+                None,
+                None,
+                request_id,
+                moment,
+                int(size),
+                None,
+                None,
+            ),
         )
 
     return read

@@ -57,7 +57,7 @@ class SubscriptionScreen(DetailScreen[Standing]):
     )
 
     DEFAULT_CSS = """
-    SubscriptionScreen #panes { grid-columns: 2fr 1fr; }
+    SubscriptionScreen #panes { grid-columns: 2fr 1fr; grid-rows: 13 1fr; }
     SubscriptionScreen #facts { column-span: 2; }
     """
 

@@ -50,6 +50,7 @@ def test_a_seed_is_an_estate() -> None:
 
 def test_the_estate_is_believable() -> None:
     made = estate.make(7, NOW)
+    assert made.noisy == "juniper-textiles"  # the README leads there
     assert len({firm.id for firm in made.firms}) == len(made.firms) == 300
     assert all(re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", firm.id) for firm in made.firms)
     plans = Counter(firm.plan for firm in made.firms)
