@@ -113,7 +113,7 @@ def standing_lines(standing: Standing, now: datetime) -> list[Line]:
     start, end = period_of(held.period_start, held.cycle, standing.as_of.date())
     label = plan.label if plan else f"{held.plan} (not in the catalogue: its limits are unknown)"
     price = f"{price_words(plan, held.cycle)} a {held.cycle} in {plan.billing}" if plan else f"price {UNKNOWN}"
-    lines: list[Line] = [(label, "title"), (f"{glyph} {state}", tone)]
+    lines: list[Line] = [(label, "title"), (f"{glyph} {state.replace('_', ' ')}", tone)]
     if held.tenant_status != "active":
         lines.append((f"the tenant itself is {held.tenant_status.replace('_', ' ')}", "bad"))
     if state == "grace":
