@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
 
 WIDE = 110
+LONGEST_TITLE = 60
+"""Characters of a name that somebody else chose: it must not push the state off the screen. `d` shows all of it."""
 T = TypeVar("T")
 Hints = Sequence[tuple[str, str]]
 

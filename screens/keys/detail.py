@@ -15,10 +15,10 @@ from controlplane.filters import Term
 from controlplane.keys.model import Key, KeyCalls, KeyLeak
 from controlplane.listing import Query
 from controlplane.moments import count, relative
-from controlplane.text import UNKNOWN, fit
+from controlplane.text import UNKNOWN, clean, fit
 from screens.actions import Target
 from screens.audit import audit_columns
-from screens.detail import DetailScreen, Hints
+from screens.detail import LONGEST_TITLE, DetailScreen, Hints
 from screens.keys.columns import STATE
 from screens.keys.list import NEW_KEYS, new_key_targets, why_key
 from screens.session import Session
@@ -124,7 +124,7 @@ def facts(key: Key, chain: Sequence[Key], leaks: Sequence[KeyLeak], session: Ses
     """What there is to know of a key, in reading order; what is unknown is said so."""
     now = session.clock()
     glyph, word, tone = STATE.get(key.state, ("?", "unknown", "warn"))
-    lines: list[Line] = [(key.label or key.display, "title"), (f"{glyph} {word}", tone)]
+    lines: list[Line] = [(clean(key.label or key.display, LONGEST_TITLE), "title"), (f"{glyph} {word}", tone)]
     if key.revoked_at:
         lines.append((f"  {relative(key.revoked_at, now)}: {key.revoked_reason}", "bad"))
     lines += [(f"  leaked {relative(leak.at, now)}: {leak.reason} ({leak.actor})", "bad") for leak in leaks]

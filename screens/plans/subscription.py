@@ -157,9 +157,11 @@ def entitlement_lines(standing: Standing, now: datetime) -> list[Line]:
 
 
 def claim_line(words: str, claim: Claim, now: datetime) -> Line:
+    """What is granted beside the plan stands out, with its end; that of a trial is said once, in the facts."""
+    if claim.grant is None:
+        return f"{words}  {claim.source}"
     ends = f", {relative(claim.expires_at, now).removeprefix('in ')} left" if claim.expires_at else ""
-    source = claim.source + (f" {claim.grant}" if claim.grant else "")
-    return (f"{words}  {source}{ends}", "" if claim.source == "plan" else "warn")
+    return (f"{words}  {claim.source} {claim.grant}{ends}", "warn")
 
 
 def why_lines(standing: Standing) -> list[Line]:

@@ -16,10 +16,10 @@ from controlplane.moments import relative
 from controlplane.previews import value_words
 from controlplane.tenants.activity import activity
 from controlplane.tenants.model import Project, Tenant
-from controlplane.text import UNKNOWN
+from controlplane.text import UNKNOWN, clean
 from screens.actions import Target
 from screens.audit import audit_columns
-from screens.detail import DetailScreen, Hints
+from screens.detail import LONGEST_TITLE, DetailScreen, Hints
 from screens.session import Session
 from screens.tenants.columns import STATUS, project_columns
 from screens.tenants.list import why_tenant
@@ -122,7 +122,7 @@ def facts(tenant: Tenant, session: Session) -> list[Line]:
     now = session.clock()
     told = activity(tenant, now)
     glyph, word, tone = STATUS.get(tenant.status, ("?", "unknown", "warn"))
-    lines: list[Line] = [(tenant.name, "title"), (f"{glyph} {word}", tone)]
+    lines: list[Line] = [(clean(tenant.name, LONGEST_TITLE), "title"), (f"{glyph} {word}", tone)]
     if tenant.suspended_at:
         lines.append((f"  since {relative(tenant.suspended_at, now)}: {tenant.suspension_reason}", "warn"))
     if tenant.purge_after:

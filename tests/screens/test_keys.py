@@ -103,14 +103,16 @@ async def test_a_viewer_is_told_what_it_takes_and_an_ended_grace_is_over(databas
     with psycopg.connect(database.owner) as connection:
         connection.execute("ALTER TABLE wf.api_keys DISABLE TRIGGER guard")
         connection.execute(
-            "UPDATE wf.api_keys SET rotated_at = now() - interval '3 days', grace_until = now() - interval '2 days'"
+            "UPDATE wf.api_keys SET rotated_at = now() - interval '3 days', grace_until = now() - interval '2 days',"
+            " label = repeat('株', 200)"
         )
-    async with console(database, role="viewer") as (_, pilot):
+    async with console(database, role="viewer", size=(80, 15)) as (_, pilot):
         await command(pilot, "keys")
         await pilot.press("a")
         await until(pilot, lambda: "Nothing can be done here as viewer: it takes operator" in text(pilot))
         await pilot.press("enter")
         await until(pilot, lambda: "◌ expired" in text(pilot) and "was good until" in text(pilot))
+        assert "owner" in text(pilot)  # the label left room
         await pilot.press("w")
         await until(pilot, lambda: text(pilot).count("it takes operator or more") == 1)
 

@@ -58,6 +58,8 @@ async def test_unknown_limits_and_a_trials_clock_are_said(database: Database) ->
         await command(pilot, "plan new")
         await until(pilot, lambda: "◔ trial" in text(pilot))
         assert "trial of trial v1, ends" in text(pilot) and "extended 0 of 3 times; then expired" in text(pilot)
+        await pilot.press("tab")
+        assert text(pilot).count(" trial\n") > 10 and "left" not in text(pilot)
         await command(pilot, "plan nobody")
         await until(pilot, lambda: "There is no subscription of nobody" in text(pilot))
 
