@@ -112,7 +112,7 @@ async def test_a_viewer_is_told_what_it_takes_and_an_ended_grace_is_over(databas
         await until(pilot, lambda: "Nothing can be done here as viewer: it takes operator" in text(pilot))
         await pilot.press("enter")
         await until(pilot, lambda: "◌ expired" in text(pilot) and "was good until" in text(pilot))
-        assert "owner" in text(pilot)  # the label left room
+        assert "tenant     acme" in text(pilot)  # the label left room
         await pilot.press("w")
         await until(pilot, lambda: text(pilot).count("it takes operator or more") == 1)
 
