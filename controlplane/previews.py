@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ from controlplane.operations import Operation, Outcome
 from controlplane.text import clean
 
 LONGEST_VALUE = 200
+_INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?\+00:00", re.ASCII)
+"""A time as the trail keeps it."""
 
 
 def value_words(value: Any) -> str:
@@ -25,6 +28,8 @@ def value_words(value: Any) -> str:
         return f"{value:,.6g}"
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    if isinstance(value, str) and (instant := _INSTANT.fullmatch(value)):
+        return f"{instant[1]} {instant[2]} UTC"
     if isinstance(value, dict | list):
         value = json.dumps(value, ensure_ascii=False)
     return clean(value, LONGEST_VALUE)

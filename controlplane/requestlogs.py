@@ -77,7 +77,10 @@ _FAULTS = frozenset(
 
 
 class RequestRow(NamedTuple):
-    """One request. `at` is in UTC; `latency_ms` and `bytes` are None when the log does not have them."""
+    """One request. `at` is in UTC; `latency_ms` and `bytes` are None when the log does not have them.
+
+    `key_id` and `address` (IPv4) are of the services that know their callers; logs have neither.
+    """
 
     tenant_id: str
     project_id: str | None
@@ -90,6 +93,8 @@ class RequestRow(NamedTuple):
     request_id: str | None
     at: datetime
     bytes: int | None
+    key_id: str | None = None
+    address: str | None = None
 
 
 Parser = Callable[[bytes], RequestRow | Skip]
@@ -203,7 +208,21 @@ def _nova() -> Callable[[str], RequestRow | Skip]:
         route, latency = routes(path, tenant_id), float(seconds) * 1000
         return make(
             RequestRow,
-            (tenant_id, None, route, method, int(status), latency, None, None, request_id, moment, int(size)),
+            (
+                tenant_id,
+                None,
+                route,
+                method,
+                int(status),
+                latency,
+                None,
+                None,
+                request_id,
+                moment,
+                int(size),
+                None,
+                None,
+            ),
         )
 
     return read

@@ -77,6 +77,25 @@ def fit(
     return " " * (missing // 2) + text + " " * (missing - missing // 2)
 
 
+def fold(text: str, size: int) -> list[str]:
+    """Cleaned text in rows of at most `size` (≥ 2) cells, broken at blanks where that leaves no row half empty.
+
+    What follows the first row is set in as far as that is, and two cells more.
+    """
+    rows, inset, room = [], "", size
+    while cells(text) > room:
+        head = _head(text, room)
+        if text[len(head)] != " " and (blank := head.rfind(" ")) >= room // 2:
+            head = head[:blank]
+        head = head or text[0]  # a wide character where there is only one cell
+        rows.append(inset + head)
+        if not inset:
+            inset = " " * min(len(text) - len(text.lstrip(" ")) + 2, size // 2)
+            room = size - len(inset)
+        text = text[len(head) :].lstrip(" ")
+    return [*rows, inset + text] if text or not rows else rows
+
+
 def printable_ascii(text: str) -> str:
     """Cleaned text for a terminal without UTF-8: as many ASCII characters as `text` takes cells."""
     return text if text.isascii() else "".join(map(_ascii, text))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from textual.app import App
 
     from controlplane.operations import Operation, Outcome, UndoStep
+    from screens.widgets.lines import Line
 
 REVEALED_SECONDS = 60.0
 """As long as the home lets a revealed field be read."""
@@ -164,3 +165,21 @@ def choices(operations: Sequence[Operation[Any]], session: Session, row: Any) ->
                 why_not = refusal.message
         found.append((operation, why_not))
     return found
+
+
+def nothing_to_do(operations: Sequence[Operation[Any]], session: Session) -> str:
+    """Why no operation is offered: there is none, or the role has none."""
+    from controlplane.roles import ROLES
+
+    if not operations:
+        return "Nothing can be done here."
+    least = min((operation.role for operation in operations), key=ROLES.index)
+    return f"Nothing can be done here as {session.role}: it takes {least} or more."
+
+
+def choice_lines(operations: Sequence[Operation[Any]], session: Session, row: Any) -> list[Line]:
+    """For `w`: what can be done with this row and what cannot, with the reason."""
+    offered = choices(operations, session, row)
+    lines: list[Line] = ["", ("what can be done", "title")]
+    lines += [(f"  {each.verb}: {why_not or 'yes'}", "muted" if why_not else "") for each, why_not in offered]
+    return lines if offered else [*lines, f"  {nothing_to_do(operations, session)}"]

@@ -14,7 +14,7 @@ from textual.widget import Widget
 from textual.worker import Worker, WorkerState
 
 from controlplane.errors import Refusal
-from screens.actions import Done, Target, carry_out, choices, undo
+from screens.actions import Done, Target, carry_out, choices, nothing_to_do, undo
 from screens.session import TIME_FORMS, Session
 from screens.widgets.bars import FooterBar, HeaderBar, TitleLine
 from screens.widgets.lines import Line
@@ -247,7 +247,11 @@ class AreaScreen(Screen[None]):
             self.say(Done(str(refusal), "bad"))
             return
         row = self.current() if len(targets) <= 1 else None
-        offered = [Choice(*pair) for pair in choices(self.operations(), self.session, row)]
+        operations = self.operations()
+        offered = [Choice(*pair) for pair in choices(operations, self.session, row)]
+        if not offered:
+            self.say(Done(nothing_to_do(operations, self.session), "warn"))
+            return
         title = targets[0].label if len(targets) == 1 else f"{len(targets)} marked" if targets else self.noun
 
         def chose(chosen: Operation[Any] | None) -> None:

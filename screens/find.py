@@ -28,6 +28,10 @@ class Results:
     plane: ControlPlane
     sought: Sought
     rows: tuple[Found, ...] = field(default=(), compare=False)
+    looked: bool = field(default=False, compare=False)
+
+    async def look(self) -> None:
+        self.rows, self.looked = await self.plane.finder.look(self.sought), True
 
     async def page(
         self,
@@ -39,7 +43,7 @@ class Results:
         limit: int = 100,
     ) -> Page[Found]:
         if start is None:
-            self.rows = await self.plane.finder.look(self.sought)
+            await self.look()
         low, high = 0, len(self.rows)
         if start is not None and backward:
             high = int(start[0] or 0) + inclusive
@@ -56,6 +60,8 @@ class Results:
         )
 
     async def count(self, query: Query, cap: int = 10_000) -> Count:
+        if not self.looked:
+            await self.look()
         return Count(len(self.rows))
 
 

@@ -80,7 +80,7 @@ class ListScreen(AreaScreen, Generic[R]):
         raise NotImplementedError
 
     def body(self) -> Widget:
-        return WindowTable(self.columns(), empty=self.empty)
+        return WindowTable(self._chosen_columns(), empty=self.empty)
 
     @property
     def table(self) -> WindowTable[R]:
@@ -100,9 +100,14 @@ class ListScreen(AreaScreen, Generic[R]):
             self._counted_at = float("-inf")
             self.action_reload()
 
+    @property
+    def is_readable(self) -> bool:
+        """The home was reached, and there is a table to read into: not yet while the screen is on its way."""
+        return self.session.plane is not None and self.is_attached and bool(self.query(WindowTable))
+
     def show_list(self) -> None:
-        """Read the list as it is asked for now. Before the home was reached there is nothing to read."""
-        if self.session.plane is not None and self.is_attached:
+        """Read the list as it is asked for now."""
+        if self.is_readable:
             self.table.empty = self.empty if self.terms else self.nothing
             self.table.show(self.listing(), self.query_shown)
             self._counted_at = float("-inf")
@@ -113,19 +118,22 @@ class ListScreen(AreaScreen, Generic[R]):
         self.show_list()
 
     async def refresh_data(self) -> None:
-        if self.session.plane is not None and self.is_attached:
+        if self.is_readable:
             await self.table.refresh_rows()
             self.count_rows()
 
-    @work(exit_on_error=False, group="count", exclusive=True)
-    async def count_rows(self) -> None:
-        """How many are shown, of how many; a change of the filter ends a count that is under way."""
+    def count_rows(self) -> None:
+        """How many are shown, of how many: not asked anew each time, and one that is under way is let go on."""
         from asyncio import get_running_loop
 
         now = get_running_loop().time()
-        if now - self._counted_at < COUNT_EVERY:
-            return
-        self._counted_at = now
+        if now - self._counted_at >= COUNT_EVERY:
+            self._counted_at = now
+            self._count()
+
+    @work(exit_on_error=False, group="count", exclusive=True)
+    async def _count(self) -> None:
+        """A change of the filter ends a count that is under way."""
         listing, query = self.listing(), self.query_shown
         try:
             self.shown = await listing.count(query)
@@ -216,9 +224,13 @@ class ListScreen(AreaScreen, Generic[R]):
 
     def retime(self) -> None:
         """Times have another form, and so another width."""
+        if self.query(WindowTable):
+            self.table.columns = self._chosen_columns()
+            self.table.repaint()
+
+    def _chosen_columns(self) -> tuple[Column[R], ...]:
         every = {column.key: column for column in self.columns()}
-        self.table.columns = tuple(every[key] for key in self.only or every)
-        self.table.repaint()
+        return tuple(every[key] for key in self.only or every)
 
     # Order: S, then a column's letter
 

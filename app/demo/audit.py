@@ -11,10 +11,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
+from app.demo import keys, plans
 from app.demo.estate import Estate, Firm
-from app.demo.site import WORKER, Site
+from app.demo.site import SERVICE, WORKER, Site
 from backends.postgres.home import Home
 from controlplane.errors import Refusal
+from controlplane.filters import Term
+from controlplane.listing import Query
 from controlplane.operations import Call, execute
 from controlplane.registry import named
 
@@ -30,7 +33,13 @@ SUSPENDING = (
     "load test without notice, SUP-{}",
 )
 AWAY_AT_MOST = 3
-"""So many tenants are suspended by live operations at a time."""
+"""So many tenants are suspended by live operations at a time, and so many keys disabled."""
+ROTATING = (
+    "the quarterly rotation",
+    "asked for by the owner, ticket SUP-{}",
+    "stale since weeks, mail of ticket SUP-{}",
+)
+DISABLING = ("the owner is not sure who has it, SUP-{}", "calls from an unknown network, INC-{}")
 
 Step = tuple[str, str, dict[str, Any], str]
 """Who, the operation, its request, the reason."""
@@ -67,7 +76,35 @@ def steps(estate: Estate) -> list[Step]:
     for firm, days in zip(firms[14:], (30, 7), strict=True):
         reason = f"the owner asked for deletion, SUP-{rng.randrange(1000, 9999)}"
         found.append(("chi", "tenants.delete", {"id": firm.id, "retention_days": days}, reason))
-    return found
+    return found + _key_steps(estate, rng, {firm.id for firm in firms}) + _plan_steps(estate, rng)
+
+
+def _key_steps(estate: Estate, rng: random.Random, taken: set[str]) -> list[Step]:
+    """A leak, a rotation, a key that is held back."""
+    theirs = {firm.id for firm in _open(estate)} - taken
+    good = [k for k in keys.make(estate) if k.tenant_id in theirs and k.is_good(estate.now) and not k.grace_until]
+    leaked, old, unsure = rng.sample([key for key in good if key.env == "live" and key.expires_at is None], 3)
+    return [
+        ("ben", "keys.leak", {"id": leaked.id}, "found in a public repository, INC-41"),
+        ("ana", "keys.rotate", {"id": old.id, "grace": "24h"}, _reason(rng, ROTATING)),
+        ("ben", "keys.disable", {"id": unsure.id}, _reason(rng, DISABLING)),
+    ]
+
+
+def _plan_steps(estate: Estate, rng: random.Random) -> list[Step]:
+    """Less from the next period on, and more at once."""
+    active = {each.tenant_id for each in plans.make(estate) if each.state == "active"}
+    growing = [firm.id for firm in _open(estate) if firm.plan == "growth" and firm.id in active]
+    less, more = rng.sample(growing, 2)
+    return [
+        (
+            "ana",
+            "plans.change",
+            {"tenant_id": less, "plan": "starter"},
+            "half of the seats from then on, CRM note 4517",
+        ),
+        ("chi", "plans.change", {"tenant_id": more, "plan": "pro"}, "signed today, CRM note 4523"),
+    ]
 
 
 def _open(estate: Estate) -> list[Firm]:
@@ -95,7 +132,7 @@ async def people(site: Site) -> AsyncIterator[dict[str, Home]]:
     async with AsyncExitStack() as stack:
         homes = {}
         for name, conninfo in site.logins.items():
-            if name != WORKER:
+            if name not in (WORKER, SERVICE):
                 homes[name] = Home(conninfo, connections=1, conversation=f"demo {name}")
                 await homes[name].open()
                 stack.push_async_callback(homes[name].close)
@@ -115,6 +152,7 @@ class Shift:
         self._rng = estate.random("shift")
         self._firms = _open(estate)
         self._away: list[str] = []
+        self._disabled: list[str] = []
 
     def pause(self) -> float:
         """Seconds until the next operation."""
@@ -130,13 +168,34 @@ class Shift:
             lambda: self._suspend_or_resume(who, firm),
         ]
         with suppress(Refusal):
-            await do(homes, rng.choice(choices)())
+            if rng.random() < 0.3:
+                step = await self._with_a_key(who, homes[who], firm)
+            else:
+                step = rng.choice(choices)()
+            if step is not None:
+                await do(homes, step)
 
     def _suspend_or_resume(self, who: str, firm: Firm) -> Step:
         if len(self._away) >= AWAY_AT_MOST or (self._away and self._rng.random() < 0.5):
             return who, "tenants.resume", {"id": self._away.pop(0)}, "settled with the owner"
         self._away.append(firm.id)
         return who, "tenants.suspend", {"id": firm.id}, _reason(self._rng, SUSPENDING)
+
+    async def _with_a_key(self, who: str, home: Home, firm: Firm) -> Step | None:
+        """Rotate a key of the tenant, or disable it, or enable one that was disabled before."""
+        rng = self._rng
+        if len(self._disabled) >= AWAY_AT_MOST or (self._disabled and rng.random() < 0.2):
+            return who, "keys.enable", {"id": self._disabled.pop(0)}, "the owner knows it, after all"
+        theirs = Query((Term("is", (firm.id,), "tenant"), Term("is", ("active",), "state")), "created")
+        found = (await home.keys.page(theirs, limit=10)).rows
+        if not found:
+            return None
+        key = rng.choice(found)
+        if rng.random() < 0.7:
+            grace = rng.choice(("1h", "24h", "7d"))
+            return who, "keys.rotate", {"id": key.id, "grace": grace}, _reason(rng, ROTATING)
+        self._disabled.append(key.id)
+        return who, "keys.disable", {"id": key.id}, _reason(rng, DISABLING)
 
 
 def _renamed(firm: Firm, rng: random.Random) -> str:

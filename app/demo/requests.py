@@ -8,7 +8,7 @@ from itertools import accumulate
 
 import psycopg
 
-from app.demo import shape
+from app.demo import keys, plans, shape
 from app.demo.estate import Estate, Firm
 from app.demo.site import WORKER, Site
 from backends.postgres.copying import COPY, HEADER, TRAILER, Encoder
@@ -21,7 +21,7 @@ SERVER_ERRORS = (500, 502, 503, 503, 504)
 def seed(estate: Estate, site: Site) -> None:
     site.report("requests: the last hour")
     end = int(estate.now.timestamp())
-    encode, quiet = Encoder(), suspended(estate)
+    encode, quiet, callers = Encoder(), suspended(estate), keys.callers(estate)
     with psycopg.connect(site.logins[WORKER], autocommit=True) as connection:
         connection.execute(
             "SELECT wf.ensure_request_days(%s, %s)",
@@ -30,17 +30,20 @@ def seed(estate: Estate, site: Site) -> None:
         with connection.transaction(), connection.cursor() as cursor, cursor.copy(COPY) as copy:
             copy.write(HEADER)
             for minute in range(end - 3600, end, 60):
-                copy.write(b"".join(map(encode, rows(estate, minute, minute + 60, quiet))))
+                copy.write(b"".join(map(encode, rows(estate, minute, minute + 60, callers, quiet))))
             copy.write(TRAILER)
         connection.execute("SELECT wf.roll_up_hours(%s, %s)", [estate.now.replace(minute=0, second=0), estate.now])
         connection.execute("SELECT wf.refresh_activity()")
 
 
 def suspended(estate: Estate) -> frozenset[str]:
-    return frozenset(firm.id for firm in estate.firms if firm.suspended_at)
+    """Who is not served, for whatever reason."""
+    return frozenset(firm.id for firm in estate.firms if firm.suspended_at).union(plans.refused(estate))
 
 
-def rows(estate: Estate, start: int, end: int, quiet: Collection[str] = ()) -> Iterator[RequestRow]:
+def rows(
+    estate: Estate, start: int, end: int, callers: keys.Callers, quiet: Collection[str] = ()
+) -> Iterator[RequestRow]:
     """The requests of the seconds from `start` up to and without `end`; those in `quiet` make none."""
     firms = [firm for firm in estate.firms if firm.id not in quiet]
     weights: list[float] = []
@@ -50,10 +53,12 @@ def rows(estate: Estate, start: int, end: int, quiet: Collection[str] = ()) -> I
         rng = estate.random(second)
         total = weights[-1]
         for firm in rng.choices(firms, cum_weights=weights, k=max(0, round(rng.gauss(total, total**0.5)))):
-            yield _row(estate, firm, second, rng.random(), rng.random(), rng.random())
+            yield _row(estate, callers, firm, second, rng.random(), rng.random(), rng.random())
 
 
-def _row(estate: Estate, firm: Firm, second: int, one: float, two: float, three: float) -> RequestRow:
+def _row(
+    estate: Estate, callers: keys.Callers, firm: Firm, second: int, one: float, two: float, three: float
+) -> RequestRow:
     """Three numbers from 0 to 1 are all the chance in it: parts of them decide different things."""
     share, route = one, firm.routes[0]
     for route in firm.routes:
@@ -69,6 +74,7 @@ def _row(estate: Estate, firm: Firm, second: int, one: float, two: float, three:
     else:
         status = 201 if route.method == "POST" else 200
     project = firm.projects[int(two * 9973) % len(firm.projects)]
+    key_prefix, key_id, address = callers.pick(firm.id, second, two * 7919 % 1)
     return RequestRow(
         tenant_id=firm.id,
         project_id=project.id,
@@ -76,9 +82,11 @@ def _row(estate: Estate, firm: Firm, second: int, one: float, two: float, three:
         method=route.method,
         status=status,
         latency_ms=latency,
-        key_prefix=None,
+        key_prefix=key_prefix,
         region=firm.region,
         request_id=None,
         at=datetime.fromtimestamp(second + three, UTC),
         bytes=200 + int(two * 99991) % 20_000,
+        key_id=key_id,
+        address=address,
     )

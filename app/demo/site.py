@@ -13,8 +13,9 @@ from psycopg.conninfo import make_conninfo
 
 from controlplane.errors import Conflict
 
-WORKER = "demo_traffic"
-PEOPLE = {"ana": "operator", "ben": "operator", "chi": "admin", WORKER: "worker"}
+WORKER, SERVICE = "demo_traffic", "demo_service"
+PEOPLE = {"ana": "operator", "ben": "operator", "chi": "admin", WORKER: "worker", SERVICE: "service"}
+"""All logins; the last two are programs."""
 
 
 @dataclass(frozen=True)

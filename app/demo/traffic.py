@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -11,14 +13,16 @@ import psycopg
 
 from app.demo.audit import Shift, people
 from app.demo.estate import Estate
+from app.demo.keys import Callers, read_callers
 from app.demo.requests import rows, suspended
-from app.demo.site import WORKER, Site
+from app.demo.site import SERVICE, WORKER, Site
 from backends.postgres.copying import COPY, HEADER, TRAILER, Encoder
 from backends.postgres.home import Home
 from controlplane.errors import Refusal
 
 SECONDS = 1
 REFRESH_SECONDS = 5
+SERVE_SECONDS = 5
 ROLL_SECONDS = 60
 DAYS_SECONDS = 3600
 LONGEST_GAP = 3600
@@ -32,32 +36,26 @@ async def run(estate: Estate, site: Site) -> None:
     """Never returns; a home that goes away is waited for."""
     async with people(site) as homes, asyncio.TaskGroup() as group:
         traffic = Traffic(estate)
-        group.create_task(traffic.write_on(site.logins[WORKER]))
-        group.create_task(_watch_suspensions(traffic, homes["ana"]))
+        await _look(traffic, homes["ana"])
+        group.create_task(_stay_linked(site.logins[WORKER], lambda link: traffic.step(link, int(time.time())), SECONDS))
+        group.create_task(_stay_linked(site.logins[SERVICE], traffic.serve, SERVE_SECONDS))
+        group.create_task(_watch(traffic, homes["ana"]))
         group.create_task(_work(estate, homes))
 
 
 class Traffic:
-    """`quiet` are the tenants that make no requests; `written` is the second up to which all is stored."""
+    """`quiet` are the tenants that make no requests, `callers` the keys of the others; `written` is the second up to
+    which all is stored.
+    """
 
     def __init__(self, estate: Estate) -> None:
         self.estate = estate
         self.quiet = suspended(estate)
+        self.callers = Callers("", ())
         self.written = int(estate.now.timestamp())
+        self._calls: Counter[str] = Counter()
+        self._uses: dict[str, tuple[datetime, str | None]] = {}
         self._due = dict.fromkeys((REFRESH_SECONDS, ROLL_SECONDS, DAYS_SECONDS), 0.0)
-
-    async def write_on(self, conninfo: str) -> None:
-        failures = 0
-        while True:
-            try:
-                async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True, connect_timeout=5) as link:
-                    while True:
-                        await self.step(link, int(time.time()))
-                        failures = 0
-                        await asyncio.sleep(SECONDS)
-            except psycopg.OperationalError:
-                await asyncio.sleep(RECONNECT_SECONDS[min(failures, len(RECONNECT_SECONDS) - 1)])
-                failures += 1
 
     async def step(self, link: Connection, now: int) -> None:
         """Store what came until `now`, and sum up what is due."""
@@ -66,14 +64,31 @@ class Traffic:
             await link.execute("SELECT wf.ensure_request_days(%s, %s)", [today, today + timedelta(days=1)])
         encode = Encoder()
         start = max(self.written, now - LONGEST_GAP)
+        made = list(rows(self.estate, start, now, self.callers, self.quiet))
         async with link.transaction(), link.cursor() as cursor, cursor.copy(COPY) as copy:
-            await copy.write(HEADER + b"".join(map(encode, rows(self.estate, start, now, self.quiet))) + TRAILER)
+            await copy.write(HEADER + b"".join(map(encode, made)) + TRAILER)
         self.written = now
+        for row in made:
+            self._calls[row.tenant_id] += 1
+            if row.key_id is not None:
+                self._uses[row.key_id] = row.at, row.address
         if self._is_due(REFRESH_SECONDS):
             await link.execute("SELECT wf.refresh_activity()")
         if self._is_due(ROLL_SECONDS):
             until = datetime.fromtimestamp(now, UTC)
             await link.execute("SELECT wf.roll_up_hours(%s, %s)", [until - timedelta(seconds=2 * ROLL_SECONDS), until])
+
+    async def serve(self, link: Connection) -> None:
+        """What the product's services do: they count what is used, and say which keys were."""
+        calls, uses = self._calls, self._uses
+        self._calls, self._uses = Counter(), {}
+        asked = "SELECT count(*) FROM unnest(%s::text[], %s::bigint[]) c(t, n), wf_data.admit(c.t, 'api_calls', c.n)"
+        await link.execute(asked, [list(calls), list(calls.values())])
+        used = [[key, *use] for key, use in uses.items()]
+        if used:
+            await link.execute(
+                "SELECT wf_data.touch_keys(%s, %s, %s::inet[])", [list(c) for c in zip(*used, strict=True)]
+            )
 
     def _is_due(self, every: int) -> bool:
         now = time.monotonic()
@@ -83,14 +98,39 @@ class Traffic:
         return True
 
 
-async def _watch_suspensions(traffic: Traffic, home: Home) -> None:
-    """Who is suspended, or being deleted, makes no requests: also when it was done at a console."""
+async def _stay_linked(conninfo: str, step: Callable[[Connection], Awaitable[None]], seconds: float) -> None:
+    failures = 0
     while True:
-        with suppress(Refusal):
-            async with home.connection() as connection:
-                cursor = await connection.execute("SELECT id FROM wf.tenant_list WHERE status <> 'active'")
-                traffic.quiet = frozenset(row[0] for row in await cursor.fetchall())
+        try:
+            async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True, connect_timeout=5) as link:
+                while True:
+                    await step(link)
+                    failures = 0
+                    await asyncio.sleep(seconds)
+        except psycopg.OperationalError:
+            await asyncio.sleep(RECONNECT_SECONDS[min(failures, len(RECONNECT_SECONDS) - 1)])
+            failures += 1
+
+
+QUIET = """
+SELECT t.id FROM wf.tenant_list t LEFT JOIN wf.subscriptions s ON s.tenant_id = t.id
+WHERE t.status <> 'active'
+  OR wf.state_at(s.state, s.trial_end, s.trial_return, s.grace_until, now()) IN ('suspended', 'expired', 'canceled')
+"""
+
+
+async def _look(traffic: Traffic, home: Home) -> None:
+    with suppress(Refusal):
+        async with home.connection() as connection:
+            traffic.quiet = frozenset(row[0] for row in await (await connection.execute(QUIET)).fetchall())
+            traffic.callers = await read_callers(connection, traffic.estate)
+
+
+async def _watch(traffic: Traffic, home: Home) -> None:
+    """Whom the product lets in, and with which key: also when that was changed at a console."""
+    while True:
         await asyncio.sleep(REFRESH_SECONDS)
+        await _look(traffic, home)
 
 
 async def _work(estate: Estate, homes: dict[str, Home]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from struct import Struct
 
 import psycopg
@@ -25,6 +26,8 @@ _real = Struct(">if").pack
 _big = Struct(">iq").pack
 _latency_alone = Struct(">ifii").pack  # a latency, then two NULLs
 _time_and_size = Struct(">iqiq").pack
+_NO_CALLER = _NULL * 2
+_INET = Struct(">iBBBB").pack(8, 2, 32, 0, 4)  # then the four bytes of one IPv4 address
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -36,11 +39,16 @@ def _text(value: str | None) -> bytes:
     return _length(len(encoded)) + encoded
 
 
+def _address(value: str | None) -> bytes:
+    return _NULL if value is None else _INET + IPv4Address(value).packed
+
+
 class Encoder:
-    """Makes one row's bytes; remembers how the columns begin that few values share."""
+    """Makes one row's bytes; remembers how the columns begin that few values share, and who calls."""
 
     def __init__(self) -> None:
         self.starts: dict[tuple[str, str | None, str, str, int], bytes] = {}
+        self.callers: dict[tuple[str | None, str | None], bytes] = {(None, None): _NO_CALLER}
 
     def __call__(self, row: RequestRow) -> bytes:
         start = self.starts.get(row[:5])
@@ -48,7 +56,7 @@ class Encoder:
             if len(self.starts) >= 10_000:
                 self.starts.clear()
             start = self.starts[row[:5]] = _COLUMNS + b"".join(map(_text, row[:4])) + _small(2, row.status)
-        _, _, _, _, _, latency, key_prefix, region, request_id, at, size = row
+        _, _, _, _, _, latency, key_prefix, region, request_id, at, size, key_id, address = row
         instant = (at - _EPOCH) // _MICROSECOND
         if (
             latency is not None
@@ -56,6 +64,8 @@ class Encoder:
             and region is None
             and request_id is not None
             and size is not None
+            and key_id is None
+            and address is None
         ):
             name = request_id.encode()  # as nova's rows are: in one step
             return b"".join(
@@ -65,6 +75,7 @@ class Encoder:
                     _length(len(name)),
                     name,
                     _time_and_size(8, instant, 8, size),
+                    _NO_CALLER,
                 )
             )
         return b"".join(
@@ -76,8 +87,15 @@ class Encoder:
                 _text(request_id),
                 _big(8, instant),
                 _NULL if size is None else _big(8, size),
+                self.callers.get((key_id, address)) or self._caller(key_id, address),
             )
         )
+
+    def _caller(self, key_id: str | None, address: str | None) -> bytes:
+        if len(self.callers) >= 10_000:
+            self.callers.clear()
+        made = self.callers[key_id, address] = _text(key_id) + _address(address)
+        return made
 
 
 def copy_rows(cursor: psycopg.Cursor[TupleRow], rows: list[bytes]) -> Iterator[None]:

@@ -38,7 +38,7 @@ class Confirm(Dialog[bool]):
     """Answers True only to a deliberate key: not to what was pasted, repeated, or pressed too soon."""
 
     DEFAULT_CSS = """
-    Confirm Lines { height: auto; margin: 1 0; }
+    Confirm Lines { height: auto; max-height: 9; margin: 1 0; }
     Confirm Input { width: 100%; }
     """
     nothing = False
@@ -55,9 +55,7 @@ class Confirm(Dialog[bool]):
         facts = (question.who, question.how_many, question.data_age)
         if any(facts):
             yield text(" · ".join(fact for fact in facts if fact), classes="hint")
-        preview = Lines(question.preview)
-        preview.styles.height = min(9, max(1, len(question.preview)))
-        yield preview
+        yield Lines(question.preview)
         yield text(question.way_back, classes="hint")
         if question.command:
             yield text(f"$ {question.command}", classes="hint")

@@ -59,7 +59,8 @@ def help_lines(screen: AreaScreen) -> list[Line]:
                 seen.add(key)
         if found:
             lines += [(title, "title"), *(f"  {', '.join(keys):<20} {words}" for words, keys in found.items()), ""]
-    lines += [("Nouns", "title"), "  " + "  ".join(f"{n} {noun.name}" for n, noun in enumerate(NOUNS, 1)), ""]
+    nouns = [f"{n} {noun.name}" for n, noun in enumerate(NOUNS, 1)]
+    lines += [("Nouns", "title"), "  " + "  ".join(nouns[:5]), "  " + "  ".join(nouns[5:]), ""]
     fields = getattr(screen, "fields", ())
     if fields:
         lines += [("Filter: terms joined by AND", "title"), *(f"  {line}" for line in describe(fields))]

@@ -47,7 +47,7 @@ class ActMenu(Dialog[Operation[Any] | None]):
         lines: list[Line] = [f"{choice.operation.key}  {choice.operation.summary}" for choice in fits]
         lines += [(f"   {c.operation.verb}: {clean(c.why_not, 130)}", "muted") for c in self.choices if c.why_not]
         lines = [part for line in lines for part in _folded(line)]
-        menu = Lines(lines or ["Nothing can be done here."])
+        menu = Lines(lines)
         menu.styles.height = min(16, max(1, len(lines)))
         yield menu
         yield text("a letter chooses · esc closes", classes="hint")

@@ -5,103 +5,81 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import events, on, work
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Container
+from textual import work
 from textual.widget import Widget
 
-from controlplane.audit import AuditRow, as_record
-from controlplane.errors import NotFound, Refusal
+from controlplane.errors import Refusal
 from controlplane.filters import Term
 from controlplane.keys.model import Key, KeyCalls, KeyLeak
 from controlplane.listing import Query
 from controlplane.moments import count, relative
-from controlplane.text import UNKNOWN, fit
-from screens.actions import Done, Target
-from screens.area import AreaScreen
+from controlplane.text import UNKNOWN, clean, fit
+from screens.actions import Target
 from screens.audit import audit_columns
+from screens.detail import LONGEST_TITLE, DetailScreen, Hints
 from screens.keys.columns import STATE
 from screens.keys.list import NEW_KEYS, new_key_targets, why_key
 from screens.session import Session
-from screens.widgets.bars import TitleLine
 from screens.widgets.lines import Line, Lines
 from screens.widgets.table import WindowTable
 
-PANES = ("facts", "uses", "timeline")
-WIDE = 110
+if TYPE_CHECKING:
+    from controlplane.changes import ControlPlane
+
 USES = timedelta(days=30)
 CALLS_EVERY = 30.0
 """Seconds between two readings of who calls: it counts a month of requests."""
 
 
-class KeyScreen(AreaScreen):
-    """On a wide terminal all panes together, on a narrow one a pane at a time: `tab` goes on."""
-
+class KeyScreen(DetailScreen[Key]):
     noun = "keys"
     means = "One key: its facts and rotations, who called with it in the last 30 days, all that was done to it."
-    hints = (("tab", "next pane"), ("a", "act"), ("d", "describe"), ("w", "why"), ("esc", "back"), ("?", "help"))
+    panes = ("facts", "uses", "timeline")
+    hints: ClassVar[Hints] = (
+        ("tab", "next pane"),
+        ("a", "act"),
+        ("O", "tenant"),
+        ("P", "plan"),
+        ("w", "why"),
+        ("?", "help"),
+    )
 
-    DEFAULT_CSS = """
-    KeyScreen #facts, KeyScreen #uses { padding: 0 1; }
-    KeyScreen #panes { layout: grid; grid-size: 2 2; grid-columns: 2fr 3fr; grid-rows: 1fr 1fr; grid-gutter: 0 1; }
-    KeyScreen #facts { row-span: 2; }
-    KeyScreen #panes > * { border-top: solid $panel; border-title-color: $text-muted; }
-    KeyScreen.narrow #panes { layout: vertical; }
-    KeyScreen.narrow #panes > * { border: none; }
-    KeyScreen.narrow #panes > * { display: none; }
-    KeyScreen.narrow #panes > .chosen { display: block; height: 1fr; }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "pane(1)", "next pane", show=False, id="key.next_pane"),
-        Binding("shift+tab", "pane(-1)", "pane before", show=False, id="key.previous_pane"),
-    ]
+    DEFAULT_CSS = "KeyScreen #facts { row-span: 2; }"
 
     def __init__(self, key_id: str) -> None:
-        super().__init__()
-        self.key_id = key_id
-        self.key: Key | None = None
-        self.chosen = PANES[0]
+        super().__init__(key_id)
+        self.chain: Sequence[Key] = ()
+        self.leaks: Sequence[KeyLeak] = ()
         self._called_at = float("-inf")
 
-    def body(self) -> Widget:
-        return Panes(self.session)
+    @property
+    def tenant_id(self) -> str | None:
+        return self.thing.tenant_id if self.thing else None
 
-    def crumbs(self) -> list[str]:
-        return ["keys", self.key.display if self.key else self.key_id]
+    @property
+    def label(self) -> str:
+        return self.thing.display if self.thing else self.thing_id
 
-    def on_mount(self) -> None:
-        for pane in PANES:
-            self.query_one(f"#{pane}").border_title = pane
-        self._choose(self.chosen)
-        self.context_ready()
+    def parts(self) -> Sequence[Widget]:
+        return (
+            Lines(["reading …"], id="facts"),
+            Lines(["reading …"], id="uses"),
+            WindowTable(audit_columns(self.session), empty="Nothing was done to it yet.", id="timeline"),
+        )
 
-    def context_ready(self) -> None:
-        plane = self.session.plane
-        if plane is None:
-            return
-        mine = (Term("is", (self.key_id,), "thing"), Term("is", ("keys",), "noun"))
+    def show_tables(self, plane: ControlPlane) -> None:
+        mine = (Term("is", (self.thing_id,), "thing"), Term("is", ("keys",), "noun"))
         self.query_one("#timeline", WindowTable).show(plane.audit, Query(mine, "at", True))
-        self.action_reload()
 
-    async def refresh_data(self) -> None:
-        plane = self.session.plane
-        if plane is None or not self.is_mounted:
-            return
-        try:
-            self.key = await plane.keys.get(self.key_id)
-            chain = await plane.keys.chain(self.key_id)
-            leaks = await plane.keys.leaks(self.key_id)
-        except NotFound as missing:
-            self.key = None
-            self.query_one("#facts", Lines).show([(missing.message, "bad"), missing.hint])
-            return
-        except Refusal:
-            return  # the header says that the link is down; what was read stays
-        self.query_one("#facts", Lines).show(facts(self.key, chain, leaks, self.session))
-        await self.query_one("#timeline", WindowTable).refresh_rows()
+    async def read(self, plane: ControlPlane) -> Key:
+        key = await plane.keys.get(self.thing_id)
+        self.chain, self.leaks = await plane.keys.chain(self.thing_id), await plane.keys.leaks(self.thing_id)
+        return key
+
+    def show_thing(self, thing: Key) -> None:
+        self.query_one("#facts", Lines).show(facts(thing, self.chain, self.leaks, self.session))
         self._read_calls()
 
     @work(exit_on_error=False, group="calls", exclusive=True)
@@ -113,97 +91,47 @@ class KeyScreen(AreaScreen):
             return
         self._called_at = now
         try:
-            calls = await self.session.require_plane().keys.calls(self.key_id, self.session.clock() - USES)
+            calls = await self.session.require_plane().keys.calls(self.thing_id, self.session.clock() - USES)
         except Refusal as refusal:
             self.query_one("#uses", Lines).show([(str(refusal), "bad")])
             return
         self.query_one("#uses", Lines).show(use_lines(calls, self.session))
 
-    def draw_title(self, title: TitleLine) -> None:
-        names = [f"[{name}]" if name == self.chosen else name for name in PANES] if self.has_class("narrow") else []
-        title.show(noun=self.key.display if self.key else self.key_id, count="  ".join(names))
-
-    # Panes
-
-    def retime(self) -> None:
-        table = self.query_one("#timeline", WindowTable)
-        table.columns = tuple(audit_columns(self.session))
-        table.repaint()
-
-    def on_resize(self, event: events.Resize) -> None:
-        self.set_class(event.size.width < WIDE, "narrow")
-
-    def action_pane(self, by: int) -> None:
-        self._choose(PANES[(PANES.index(self.chosen) + by) % len(PANES)])
-        self.draw_frame()
-
-    def _choose(self, name: str) -> None:
-        self.chosen = name
-        for pane in PANES:
-            self.query_one(f"#{pane}").set_class(pane == name, "chosen")
-        self.query_one(f"#{name}").focus()
-
-    def focus_body(self) -> None:
-        self._choose(self.chosen)
-
     # What is under the cursor
 
     def current(self) -> Key | None:
-        return self.key
+        return self.thing
 
     def targets(self) -> list[Target]:
-        key = self.key
+        key = self.thing
         return [] if key is None else [Target({"id": key.id}, key.version, key.display)]
 
     async def _act(self, operation: Any, targets: list[Target]) -> None:
         if operation.name in NEW_KEYS:
-            targets = new_key_targets(self.key, targets)
+            targets = new_key_targets(self.thing, targets)
         await super()._act(operation, targets)
 
     def record(self) -> dict[str, Any] | None:
         if self.chosen == "timeline":
-            row: AuditRow | None = self.query_one("#timeline", WindowTable).cursor_row
-            return None if row is None else as_record(row)
-        return None if self.key is None else dataclasses.asdict(self.key)
-
-    @on(WindowTable.Opened)
-    def _opened(self) -> None:
-        self.action_describe()
-
-    @on(WindowTable.Failed)
-    def _failed(self, event: WindowTable.Failed) -> None:
-        self.say(Done(str(event.error) if isinstance(event.error, Refusal) else "It could not be read.", "bad"))
+            return self.timeline_record()
+        return None if self.thing is None else dataclasses.asdict(self.thing)
 
     def why_lines(self) -> list[Line]:
-        return [] if self.key is None else why_key(self.key, self)
-
-    def view_link(self) -> str:
-        return f"{self.session.context}/keys/{self.key_id}"
-
-
-class Panes(Container):
-    """The three parts of a key."""
-
-    def __init__(self, session: Session) -> None:
-        super().__init__(id="panes")
-        self.session = session
-
-    def compose(self) -> ComposeResult:
-        yield Lines(["reading …"], id="facts")
-        yield Lines(["reading …"], id="uses")
-        yield WindowTable(audit_columns(self.session), empty="Nothing was done to it yet.", id="timeline")
+        return [] if self.thing is None else why_key(self.thing, self)
 
 
 def facts(key: Key, chain: Sequence[Key], leaks: Sequence[KeyLeak], session: Session) -> list[Line]:
     """What there is to know of a key, in reading order; what is unknown is said so."""
     now = session.clock()
     glyph, word, tone = STATE.get(key.state, ("?", "unknown", "warn"))
-    lines: list[Line] = [(key.label or key.display, "title"), (f"{glyph} {word}", tone)]
+    lines: list[Line] = [(clean(key.label or key.display, LONGEST_TITLE), "title"), (f"{glyph} {word}", tone)]
     if key.revoked_at:
         lines.append((f"  {relative(key.revoked_at, now)}: {key.revoked_reason}", "bad"))
     lines += [(f"  leaked {relative(leak.at, now)}: {leak.reason} ({leak.actor})", "bad") for leak in leaks]
     if key.grace_until:
-        lines.append((f"  good until {key.grace_until:%Y-%m-%d %H:%M} UTC ({relative(key.grace_until, now)})", "warn"))
+        over = key.grace_until <= now
+        words = f"{'was good' if over else 'good'} until {key.grace_until:%Y-%m-%d %H:%M} UTC"
+        lines.append((f"  {words} ({relative(key.grace_until, now)})", "muted" if over else "warn"))
     used = relative(key.last_used_at, now)
     rows = {
         "shown": key.display,

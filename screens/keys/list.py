@@ -25,7 +25,7 @@ from controlplane.keys.model import (
 from controlplane.keys.rules import is_late, why
 from controlplane.listing import Listing
 from controlplane.moments import relative, spell
-from screens.actions import Target
+from screens.actions import Target, choice_lines
 from screens.keys.columns import key_columns, rotation_columns, stale_columns
 from screens.lists import ListScreen
 from screens.widgets.bars import TitleLine
@@ -140,7 +140,7 @@ class StaleScreen(ListScreen[StaleKey]):
 
     def show_list(self) -> None:
         super().show_list()
-        if self.session.plane is not None and self.is_attached:
+        if self.is_readable:
             self._count_stale()
 
     @work(exit_on_error=False, group="stale", exclusive=True)
@@ -197,10 +197,5 @@ def _of_keys(*names: str) -> list[Any]:
 
 def why_key(key: Key, screen: Any) -> list[Line]:
     """How its state came to be, and what can be done and cannot, with the reason."""
-    from screens.actions import choices
-
-    lines: list[Line] = [(key.display, "title"), *why(key, screen.session.clock()), ""]
-    lines.append(("what can be done", "title"))
-    for operation, why_not in choices(screen.operations(), screen.session, key):
-        lines.append((f"  {operation.verb}: {why_not or 'yes'}", "muted" if why_not else ""))
-    return lines
+    session = screen.session
+    return [(key.display, "title"), *why(key, session.clock()), *choice_lines(screen.operations(), session, key)]

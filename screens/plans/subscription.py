@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from datetime import datetime
-from textwrap import wrap
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.widget import Widget
 
-from controlplane.errors import NotFound, Refusal
+from controlplane.filters import Term
+from controlplane.listing import Query
 from controlplane.moments import count, relative
 from controlplane.plans.model import Claim, Standing, State, Usage
 from controlplane.plans.proration import period_of
 from controlplane.plans.rules import TRANSITIONS, state_at, value_words
 from controlplane.plans.words import limit_words, price_words, trial_words
 from controlplane.text import UNKNOWN
-from screens.actions import Target, choices
-from screens.area import AreaScreen
+from screens.actions import Target, choice_lines
+from screens.audit import audit_columns
+from screens.detail import DetailScreen, Hints
 from screens.plans.list import OF_ALL_TENANTS
-from screens.widgets.bars import TitleLine
 from screens.widgets.lines import Line, Lines
+from screens.widgets.table import WindowTable
 
+if TYPE_CHECKING:
+    from controlplane.changes import ControlPlane
+
+NOUNS_OF_THE_TRAIL = ("plans", "plan_changes")
 BAR_CELLS = 12
 STATES: dict[State, tuple[str, str]] = {
     "trial": ("◔", "warn"),
@@ -34,76 +40,69 @@ STATES: dict[State, tuple[str, str]] = {
 }
 
 
-class SubscriptionScreen(AreaScreen):
+class SubscriptionScreen(DetailScreen[Standing]):
     noun = "plans"
-    means = "A tenant's subscription. w says where each entitlement comes from and what lost against it."
-    hints = (("a", "act"), ("w", "why"), ("d", "describe"), (":", "command"), ("esc", "back"), ("?", "help"))
+    means = (
+        "A tenant's subscription and what is used of it, what it may use, and how it came to it. "
+        "w says where each entitlement comes from and what lost against it."
+    )
+    panes = ("facts", "entitlements", "timeline")
+    hints: ClassVar[Hints] = (
+        ("tab", "next pane"),
+        ("a", "act"),
+        ("O", "tenant"),
+        ("A", "keys"),
+        ("w", "why"),
+        ("?", "help"),
+    )
 
-    DEFAULT_CSS = "SubscriptionScreen Lines { padding: 0 1; }"
+    DEFAULT_CSS = """
+    SubscriptionScreen #panes { grid-columns: 2fr 1fr; grid-rows: 13 1fr; }
+    SubscriptionScreen #facts { column-span: 2; }
+    """
 
-    def __init__(self, tenant_id: str) -> None:
-        super().__init__()
-        self.tenant_id = tenant_id
-        self.standing: Standing | None = None
+    def parts(self) -> Sequence[Widget]:
+        return (
+            Lines(["reading …"], id="facts"),
+            Lines(["reading …"], id="entitlements"),
+            WindowTable(audit_columns(self.session), empty="Nothing was done to it yet.", id="timeline"),
+        )
 
-    def body(self) -> Widget:
-        return Lines(["reading …"])
+    def show_tables(self, plane: ControlPlane) -> None:
+        mine = (Term("is", (self.thing_id,), "tenant"), Term("is", NOUNS_OF_THE_TRAIL, "noun"))
+        self.query_one("#timeline", WindowTable).show(plane.audit, Query(mine, "at", True))
 
-    def crumbs(self) -> list[str]:
-        return ["plans", self.tenant_id]
+    async def read(self, plane: ControlPlane) -> Standing:
+        return await plane.plans.standing(self.thing_id)
 
-    def on_mount(self) -> None:
-        self.focus_body()
-        self.context_ready()
-
-    def context_ready(self) -> None:
-        self.action_reload()
-
-    async def refresh_data(self) -> None:
-        plane = self.session.plane
-        if plane is None or not self.is_mounted:
-            return
-        try:
-            self.standing = await plane.plans.standing(self.tenant_id)
-        except NotFound as missing:
-            self.standing = None
-            self.query_one(Lines).show([(missing.message, "bad"), missing.hint])
-            return
-        except Refusal:
-            return  # the header says that the link is down; what was read stays
-        self.query_one(Lines).show(standing_lines(self.standing, self.session.clock()))
-
-    def draw_title(self, title: TitleLine) -> None:
-        title.show(noun=f"subscription of {self.tenant_id}")
+    def show_thing(self, thing: Standing) -> None:
+        now = self.session.clock()
+        self.query_one("#facts", Lines).show(standing_lines(thing, now))
+        self.query_one("#entitlements", Lines).show(entitlement_lines(thing, now))
 
     def current(self) -> Any:
-        return None if self.standing is None else self.standing.subscription
+        return None if self.thing is None else self.thing.subscription
 
     def targets(self) -> list[Target]:
-        version = self.standing.subscription.version if self.standing else None
-        return [Target({"tenant_id": self.tenant_id}, version, self.tenant_id)]
+        version = self.thing.subscription.version if self.thing else None
+        return [Target({"tenant_id": self.thing_id}, version, self.thing_id)]
 
     def operations(self) -> list[Any]:
         return [each for each in super().operations() if each.name not in (*OF_ALL_TENANTS, "plans.apply")]
 
     def record(self) -> dict[str, Any] | None:
-        if self.standing is None:
+        if self.chosen == "timeline":
+            return self.timeline_record()
+        if self.thing is None:
             return None
-        record = dataclasses.asdict(self.standing.subscription)
-        record["effective"] = {each.name: each.holds.value for each in self.standing.effective}
+        record = dataclasses.asdict(self.thing.subscription)
+        record["effective"] = {each.name: each.holds.value for each in self.thing.effective}
         return record
 
     def why_lines(self) -> list[Line]:
-        if self.standing is None:
+        if self.thing is None:
             return []
-        lines = why_lines(self.standing)
-        lines += ["", ("what can be done", "title")]
-        for operation, why_not in choices(self.operations(), self.session, self.current()):
-            lines.append((f"  {operation.verb}: {why_not or 'yes'}", "muted" if why_not else ""))
-        return lines
-
-    def view_link(self) -> str:
-        return f"{self.session.context}/plans/{self.tenant_id}"
+        return why_lines(self.thing) + choice_lines(self.operations(), self.session, self.current())
 
 
 def standing_lines(standing: Standing, now: datetime) -> list[Line]:
@@ -114,36 +113,30 @@ def standing_lines(standing: Standing, now: datetime) -> list[Line]:
     start, end = period_of(held.period_start, held.cycle, standing.as_of.date())
     label = plan.label if plan else f"{held.plan} (not in the catalogue: its limits are unknown)"
     price = f"{price_words(plan, held.cycle)} a {held.cycle} in {plan.billing}" if plan else f"price {UNKNOWN}"
-    lines: list[Line] = [(label, "title"), (f"{glyph} {state}", tone)]
+    lines: list[Line] = [(label, "title"), (f"{glyph} {state.replace('_', ' ')}", tone)]
     if held.tenant_status != "active":
         lines.append((f"the tenant itself is {held.tenant_status.replace('_', ' ')}", "bad"))
     if state == "grace":
         lines.append((f"grace until {held.grace_until:%Y-%m-%d %H:%M} UTC ({relative(held.grace_until, now)})", "warn"))
-    lines.append(f"{price}; period {start} to {end}, days of {held.billing_zone}")
+    lines += [price, f"period {start} to {end}, days of {held.billing_zone}"]
     lines += [(words, "warn" if state == "trial" else "muted") for words in trial_words(held, now)]
     if standing.pending:
-        lines += [(part, "warn") for part in wrap(f"waits: {standing.pending.summary}", 76, subsequent_indent="  ")]
+        lines.append((f"waits: {standing.pending.summary}", "warn"))
     lines += ["", ("usage", "title")]
     lines += [usage_line(each, now) for each in standing.usage] or ["  no quotas are known"]
-    lines += ["", ("entitlements", "title")]
-    for each in standing.effective:
-        lines.append(claim_line(each.name, each.holds, now, lost=len(each.losers)))
-    if not standing.effective:
-        lines.append((f"  {UNKNOWN}", "warn"))
     return lines
 
 
 def usage_line(usage: Usage, now: datetime) -> Line:
     hard, soft, used = usage.value["hard"], usage.value.get("soft"), usage.used
     resets = f"resets {relative(usage.resets_at, now)}"
+    of = f"of {limit_words(hard)} a {usage.value['period']}"
     if used is None:
-        words = f"{'? never counted':<{BAR_CELLS + 6}} {UNKNOWN} of {limit_words(hard)}"
-        return (f"  {usage.metric:<16} {words} a {usage.value['period']}  {resets}", "muted")
-    bar = " " * BAR_CELLS + "      " if hard == -1 else f"{bar_of(used, hard)} {min(used / hard, 9.99):>4.0%} "
+        return (f"  {usage.metric:<10} {'? never counted':<{BAR_CELLS + 5}} {UNKNOWN} {of}  {resets}", "muted")
+    bar = " " * (BAR_CELLS + 5) if hard == -1 else f"{bar_of(used, hard)} {min(used / hard, 9.99):>4.0%}"
     tone = "bad" if hard != -1 and used >= hard else "warn" if soft is not None and used > soft else ""
-    words = f"{count(used)} of {limit_words(hard)} a {usage.value['period']}"
-    over = " over soft" if tone == "warn" else " FULL" if tone == "bad" else ""
-    return (f"  {usage.metric:<16} {bar}{words}{over}  {resets}", tone)
+    over = ", over soft" if tone == "warn" else ", FULL" if tone == "bad" else ""
+    return (f"  {usage.metric:<10} {bar} {count(used)} {of}{over}  {resets}", tone)
 
 
 def bar_of(used: int, hard: int) -> str:
@@ -152,11 +145,23 @@ def bar_of(used: int, hard: int) -> str:
     return "█" * full + "▁" * (BAR_CELLS - full)
 
 
-def claim_line(name: str, claim: Claim, now: datetime, *, lost: int = 0) -> Line:
-    ends = f"ends {relative(claim.expires_at, now)}" if claim.expires_at else ""
-    source = claim.source + (f" {claim.grant}" if claim.grant else "")
-    tone = "" if claim.source == "plan" else "warn"
-    return (f"  {name:<18} {value_words(claim.value):<31} {source:<11} {ends}".rstrip(), tone)
+def entitlement_lines(standing: Standing, now: datetime) -> list[Line]:
+    """What holds, in columns as wide as they need to be."""
+    names = max((len(each.name) for each in standing.effective), default=0)
+    values = max((len(value_words(each.holds.value)) for each in standing.effective), default=0)
+    lines = []
+    for each in standing.effective:
+        value = value_words(each.holds.value)
+        lines.append(claim_line(f"{each.name:<{min(names, 20)}}  {value:<{min(values, 36)}}", each.holds, now))
+    return lines or [(f"{UNKNOWN}: the catalogue does not say what it may use", "warn")]
+
+
+def claim_line(words: str, claim: Claim, now: datetime) -> Line:
+    """What is granted beside the plan stands out, with its end; that of a trial is said once, in the facts."""
+    if claim.grant is None:
+        return f"{words}  {claim.source}"
+    ends = f", {relative(claim.expires_at, now).removeprefix('in ')} left" if claim.expires_at else ""
+    return (f"{words}  {claim.source} {claim.grant}{ends}", "warn")
 
 
 def why_lines(standing: Standing) -> list[Line]:
@@ -176,6 +181,5 @@ def why_lines(standing: Standing) -> list[Line]:
             grant = f" {claim.grant}" if claim.grant else ""
             until = f", until {claim.expires_at:%Y-%m-%d %H:%M} UTC" if claim.expires_at else ""
             words = f"  {verb}  {claim.source}{grant}: {value_words(claim.value)}{until}  {claim.words}"
-            tone = "" if place == 0 else "muted"
-            lines += [(part, tone) for part in wrap(words, 74, subsequent_indent="         ")]
+            lines.append((words, "" if place == 0 else "muted"))
     return lines

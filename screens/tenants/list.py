@@ -18,7 +18,7 @@ from controlplane.tenants.model import (
     Tenant,
 )
 from controlplane.text import UNKNOWN
-from screens.actions import Target
+from screens.actions import Target, choice_lines
 from screens.lists import ListScreen
 from screens.tenants.columns import project_columns, tenant_columns
 from screens.widgets.columns import Column
@@ -26,7 +26,7 @@ from screens.widgets.lines import Line
 from screens.widgets.table import WindowTable
 
 if TYPE_CHECKING:
-    from controlplane.operations import Operation
+    pass
 
 
 class TenantsScreen(ListScreen[Tenant]):
@@ -89,8 +89,6 @@ def project_tenant_column() -> Column[Project]:
 
 def why_tenant(tenant: Tenant, screen: Any) -> list[Line]:
     """Where each shown value comes from, and what can be done and cannot, with the reason."""
-    from screens.actions import choices
-
     now = screen.session.clock()
     lines: list[Line] = [(tenant.id, "title"), f"status {tenant.status}"]
     if tenant.suspended_at is not None:
@@ -105,9 +103,4 @@ def why_tenant(tenant: Tenant, screen: Any) -> list[Line]:
         lines.append(f"  that is {relative(tenant.until, now)}; errors are answers with 5xx; p95 by rank")
         if tenant.p95_ms is None:
             lines.append(f"  p95 {UNKNOWN}: none of these requests has a latency")
-    lines.append("")
-    lines.append(("what can be done", "title"))
-    offered: list[tuple[Operation[Any], str]] = choices(screen.operations(), screen.session, tenant)
-    for operation, why_not in offered:
-        lines.append((f"  {operation.verb}: {why_not or 'yes'}", "muted" if why_not else ""))
-    return lines
+    return lines + choice_lines(screen.operations(), screen.session, tenant)

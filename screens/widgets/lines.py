@@ -7,17 +7,22 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
+from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
 
-from controlplane.text import clean, fit
+from controlplane.text import clean, fit, fold
 
 Line = str | tuple[str, str]
 """A text, or a text and its tone (a component style of `Lines`: good, bad, warn, muted, title)."""
 
 
 class Lines(Widget, can_focus=True):
-    """Scrollable lines. Text is made inert here; its own line breaks have been split before."""
+    """Scrollable lines. Text is made inert here; its own line breaks have been split before.
+
+    What is wider than the widget goes on in the next row, so that nothing is cut off; unless it does not fold: then
+    each line is one row.
+    """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"lines--{tone}" for tone in ("good", "bad", "warn", "muted", "title")}
     DEFAULT_CSS = """
@@ -37,20 +42,40 @@ class Lines(Widget, can_focus=True):
         Binding("G,end", "edge(1)", "end", show=False, id="lines.end"),
     ]
 
-    def __init__(self, lines: Sequence[Line] = (), *, id: str | None = None, classes: str | None = None) -> None:
+    def __init__(
+        self, lines: Sequence[Line] = (), *, folds: bool = True, id: str | None = None, classes: str | None = None
+    ) -> None:
         super().__init__(id=id, classes=classes)
         self.lines: list[Line] = list(lines)
+        self.folds = folds
         self.top = 0
+        self._rows: list[tuple[str, str]] = []
+        self._rows_width = -1  # none were made yet
 
     def show(self, lines: Sequence[Line]) -> None:
         """Replace the lines; only those that differ are drawn again by what stands behind."""
         if list(lines) != self.lines:
             self.lines = list(lines)
+            self._rows_width = -1
             self.top = min(self.top, self._last_top())
             self.refresh()
 
+    def rows(self) -> list[tuple[str, str]]:
+        """What stands in each row, and its tone, at the width of now."""
+        width = self.size.width
+        if self._rows_width != width:
+            self._rows, self._rows_width = self._rows_in(width), width
+        return self._rows
+
+    def _rows_in(self, width: int) -> list[tuple[str, str]]:
+        pairs = [(clean(line), "") if isinstance(line, str) else (clean(line[0]), line[1]) for line in self.lines]
+        return [(row, tone) for text, tone in pairs for row in fold(text, max(2, width))] if self.folds else pairs
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self._rows_in(width))
+
     def _last_top(self) -> int:
-        return max(0, len(self.lines) - max(1, self.size.height))
+        return max(0, len(self.rows()) - max(1, self.size.height))
 
     def _move_to(self, top: int) -> None:
         top = max(0, min(top, self._last_top()))
@@ -68,11 +93,10 @@ class Lines(Widget, can_focus=True):
         self._move_to(0 if direction < 0 else self._last_top())
 
     def render_line(self, y: int) -> Strip:
-        index, width = self.top + y, self.size.width
-        line = self.lines[index] if index < len(self.lines) else ""
-        text, tone = (line, "") if isinstance(line, str) else line
+        rows, index, width = self.rows(), self.top + y, self.size.width
+        text, tone = rows[index] if index < len(rows) else ("", "")
         style = self.get_component_rich_style(f"lines--{tone}") if tone else self.rich_style
-        more = y == self.size.height - 1 and index < len(self.lines) - 1
+        more = y == self.size.height - 1 and index < len(rows) - 1
         if more:
-            text, style = f"… {len(self.lines) - index:,} more lines", self.get_component_rich_style("lines--muted")
-        return Strip([Segment(fit(clean(text), width), style)], width)
+            text, style = f"… {len(rows) - index:,} more lines", self.get_component_rich_style("lines--muted")
+        return Strip([Segment(fit(text, width), style)], width)

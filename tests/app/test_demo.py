@@ -20,7 +20,7 @@ import psutil
 import psycopg
 import pytest
 
-from app.demo import audit, estate, folders, hours, loading, requests, shape, tenants, traffic
+from app.demo import audit, estate, folders, hours, keys, loading, plans, requests, shape, tenants, traffic
 from app.demo.site import WORKER, Site, open_site
 from backends.embedded.server import EmbeddedHome
 from controlplane.errors import Conflict, NotPermitted
@@ -37,7 +37,8 @@ def digest(seed: int) -> str:
     made = estate.make(seed, NOW)
     end = int(NOW.timestamp())
     weather, shapes = hours.Weather(made), hours.Shapes()
-    parts: list[object] = [made, *requests.rows(made, end - 60, end), *audit.steps(made)]
+    calls = requests.rows(made, end - 60, end, keys.callers(made))
+    parts: list[object] = [made, *calls, *audit.steps(made), *keys.make(made), *plans.make(made)]
     parts += [cell for firm in made.firms[:10] for cell in hours.cells_of(weather, firm, shapes)]
     return hashlib.sha256(repr([*parts, shapes.take_new()]).encode()).hexdigest()
 
@@ -49,6 +50,7 @@ def test_a_seed_is_an_estate() -> None:
 
 def test_the_estate_is_believable() -> None:
     made = estate.make(7, NOW)
+    assert made.noisy == "juniper-textiles"  # the README leads there
     assert len({firm.id for firm in made.firms}) == len(made.firms) == 300
     assert all(re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", firm.id) for firm in made.firms)
     plans = Counter(firm.plan for firm in made.firms)
@@ -62,6 +64,25 @@ def test_the_estate_is_believable() -> None:
     assert NOW - min(firm.created_at for firm in made.firms) > timedelta(days=600)
     hostile = [firm.name for firm in made.firms if clean(firm.name) != firm.name]
     assert any("\x1b" in name for name in hostile) and any("\u202e" in name for name in hostile)
+
+
+def test_an_old_key_is_called_until_all_have_moved() -> None:
+    def caller(name: str, tenant: str, old: str | None, rotated: datetime | None) -> keys.Caller:
+        return keys.Caller(name, f"wf_live_{name}", tenant, [], old, rotated)
+
+    pairs = [(caller(f"{t}0", t, None, NOW), caller(f"{t}1", t, f"{t}0", None)) for t in ("calm", "loud")]
+    callers = keys.Callers("loud", [key for pair in pairs for key in pair])
+    chances = [n / 1000 for n in range(1000)]
+
+    def share(tenant: str, seconds: float) -> float:
+        at = NOW.timestamp() + seconds
+        return sum(callers.pick(tenant, at, chance)[1] == f"{tenant}0" for chance in chances) / 1000
+
+    assert share("calm", 0) == 1
+    assert 0.4 < share("calm", keys.MOVING / 2) < 0.6
+    assert share("calm", keys.MOVING) == 0
+    assert 0.3 < share("loud", 90_000) < 0.5
+    assert callers.pick("nobody", 0, 0.5) == (None, None, None)
 
 
 def test_regions_and_tenants_have_their_troubles() -> None:
@@ -117,6 +138,35 @@ def test_loading_fills_an_empty_home(database: Database, capsys: pytest.CaptureF
         )
         assert one(sound) == (True,)
         assert one("SELECT count(*) FROM wf.requests_default") == (0,)
+        states = {row[0] for row in connection.execute("SELECT DISTINCT state FROM wf.key_list").fetchall()}
+        assert states == {"active", "rotating", "disabled", "expired", "revoked"}
+        assert one(
+            "SELECT min(n), max(n) BETWEEN 4 AND 5 FROM (SELECT count(*) AS n FROM wf.key_list GROUP BY tenant_id) c"
+        ) == (1, True)
+        noisy = f"SELECT old_calls > 20, new_calls > 20 FROM wf.key_rotations WHERE tenant_id = '{made.noisy}'"
+        assert one(noisy) == (True, True)
+        quiet = f"SELECT old_calls, new_calls > 20 FROM wf.key_rotations WHERE tenant_id = '{made.failing}'"
+        assert one(quiet) == (0, True)
+        called = (
+            "SELECT count(*) > 60000, bool_and(k.id IS NOT NULL AND k.tenant_id = r.tenant_id"
+            " AND k.display = r.key_prefix AND (k.addresses = '{}' OR r.address <<= ANY (k.addresses::cidr[]))"
+            " AND r.address <<= ANY ('{192.0.2.0/24,198.51.100.0/24,203.0.113.0/24}'::cidr[]))"
+            " FROM wf.requests r LEFT JOIN wf.key_list k ON k.id = r.key_id WHERE r.key_id IS NOT NULL"
+        )
+        assert one(called) == (True, True)
+        used = "SELECT count(*) > 250 FROM wf.key_list WHERE last_used_at > now() - interval '1 hour'"
+        assert one(used) == (True,)
+        plans_now = {row[0] for row in connection.execute("SELECT DISTINCT state FROM wf.subscriptions").fetchall()}
+        assert plans_now == {"trial", "active", "past_due", "grace", "suspended", "expired", "canceled"}
+        assert one("SELECT count(*) FROM wf.plan_changes WHERE applied_at IS NULL AND canceled_at IS NULL") == (1,)
+        sources = f"SELECT string_agg(source, ' ' ORDER BY place) FROM wf.entitlement_sources('{made.noisy}', now())"
+        assert one(f"{sources} WHERE name = 'api_calls'") == ("override incident plan",)
+        usage = (
+            "SELECT count(*) FILTER (WHERE admitted > (value ->> 'soft')::bigint) > 10"
+            " AND count(*) FILTER (WHERE admitted IS NULL) > 2"
+            " FROM wf.tenants t, wf.usage_of(t.id, now()) WHERE t.plan <> 'enterprise'"
+        )
+        assert one(usage) == (True,)
         actors = connection.execute("SELECT actor, count(*) FROM wf.audit WHERE NOT out_of_band GROUP BY 1").fetchall()
         assert {"ana", "ben", "chi"} < {actor for actor, _ in actors}
         assert one("SELECT count(*) FROM wf.audit WHERE out_of_band AND thing <> 'default'") == (0,)
@@ -132,6 +182,7 @@ async def test_only_the_owner_of_an_empty_home_may_load(database: Database) -> N
 async def test_traffic_goes_on_after_its_link_was_cut(database: Database, site: Site) -> None:
     made = estate.make(7, datetime.now(UTC) - timedelta(seconds=60))
     tenants.seed(made, site)
+    keys.seed(made, site)
     running = asyncio.create_task(traffic.run(made, site))
     async with await psycopg.AsyncConnection.connect(database.owner, autocommit=True) as connection:
 
@@ -144,6 +195,8 @@ async def test_traffic_goes_on_after_its_link_was_cut(database: Database, site: 
         await until_true("SELECT count(*) > 200 FROM wf.requests")
         await until_true("SELECT count(*) > 0 FROM wf.tenant_activity WHERE per_minute > 0")
         await until_true("SELECT count(*) > 0 FROM wf.request_hours")
+        await until_true("SELECT count(*) > 20 FROM wf.key_uses WHERE last_used_at > now() - interval '5 min'")
+        await until_true("SELECT count(*) > 20 FROM wf.quota_counters")
         cut = "SELECT count(pg_terminate_backend(pid)) = 1 FROM pg_stat_activity WHERE usename = %s"
         assert await (await connection.execute(cut, [WORKER])).fetchone() == (True,)
         await connection.execute("CREATE TABLE cut AS SELECT max(at) AS at FROM wf.requests")
@@ -156,15 +209,17 @@ async def test_traffic_goes_on_after_its_link_was_cut(database: Database, site: 
 async def test_people_work_and_refusals_disturb_nobody(database: Database, site: Site) -> None:
     made = estate.make(7, datetime.now(UTC))
     tenants.seed(made, site)
+    keys.seed(made, site)
     shift = audit.Shift(made)
     async with audit.people(site) as homes:
-        for _ in range(30):
+        for _ in range(60):
             await shift.act(homes)
     with psycopg.connect(database.owner) as connection:
         done = connection.execute(
             "SELECT operation, count(*) FROM wf.audit WHERE actor IN ('ana', 'ben') AND reason <> '' GROUP BY 1"
         ).fetchall()
-        assert {"tenants.edit", "tenants.rename", "tenants.suspend", "tenants.resume"} == {name for name, _ in done}
+        worked = {f"tenants.{verb}" for verb in ("edit", "rename", "suspend", "resume")}
+        assert {name for name, _ in done} == worked | {"keys.rotate", "keys.disable", "keys.enable"}
         away = connection.execute("SELECT count(*) FROM wf.tenants WHERE status = 'suspended'").fetchone()
         assert away is not None and away[0] <= 5 + audit.AWAY_AT_MOST
 

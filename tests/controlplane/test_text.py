@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from controlplane.text import cells, clean, clean_lines, fit, printable_ascii
+from controlplane.text import cells, clean, clean_lines, fit, fold, printable_ascii
 
 HOSTILE = st.text(
     st.one_of(
@@ -113,6 +113,23 @@ def test_fit_in_words() -> None:
     assert fit("acme", 0) == ""
     assert fit("ae\u0301e\u0301", 2) == "a…"
     assert fit("abcde\u0301", 3, cut="middle") == "a…e\u0301"
+
+
+@given(HOSTILE, st.integers(2, 30))
+@example("a  wide 株式会社 name", 5)
+@example("      x" + "y" * 40, 6)
+def test_folding_loses_nothing_and_keeps_within_its_cells(text: str, size: int) -> None:
+    cleaned = clean(text)
+    rows = fold(cleaned, size)
+    assert rows and all(cells(row) <= size for row in rows)
+    assert "".join(rows).replace(" ", "") == cleaned.replace(" ", "")
+
+
+def test_folding_in_words() -> None:
+    assert fold("short", 8) == ["short"]
+    assert fold("one two three four", 9) == ["one two", "  three", "  four"]
+    assert fold("  lost  plan: 10,000 a month", 16) == ["  lost  plan:", "    10,000 a", "    month"]
+    assert fold("x" * 7, 4) == ["xxxx", "  xx", "  x"]
 
 
 @given(HOSTILE)

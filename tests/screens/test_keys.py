@@ -41,6 +41,7 @@ async def test_a_secret_is_seen_after_a_key_press_and_forgotten(database: Databa
         await until(pilot, lambda: "Nobody has seen it yet" in text(pilot))
         await pilot.press("space")
         await until(pilot, lambda: WHOLE.search(text(pilot)))
+        assert "Nobody has seen it yet" not in text(pilot)
         found = WHOLE.search(text(pilot))
         assert found and secret.is_whole(found[0])
         [(hashed,)] = asked(database.owner, "SELECT hash FROM wf.api_keys")
@@ -90,6 +91,30 @@ async def test_a_tenants_keys_are_listed_and_one_is_opened(database: Database) -
         await until(pilot, lambda: "sql.insert" in text(pilot))
         await pilot.press("w")
         await until(pilot, lambda: "rotate: yes" in text(pilot) and "enable: wf_live_1 is not disabled" in text(pilot))
+        await pilot.press("escape", "P")
+        await until(pilot, lambda: "the catalogue" in text(pilot) or "a month in" in text(pilot))
+        await pilot.press("O")
+        await until(pilot, lambda: "any region" in text(pilot))
+
+
+async def test_a_viewer_is_told_what_it_takes_and_an_ended_grace_is_over(database: Database) -> None:
+    make_tenants(database.owner, "acme")
+    make_keys(database.owner, 1)
+    with psycopg.connect(database.owner) as connection:
+        connection.execute("ALTER TABLE wf.api_keys DISABLE TRIGGER guard")
+        connection.execute(
+            "UPDATE wf.api_keys SET rotated_at = now() - interval '3 days', grace_until = now() - interval '2 days',"
+            " label = repeat('株', 200)"
+        )
+    async with console(database, role="viewer", size=(80, 15)) as (_, pilot):
+        await command(pilot, "keys")
+        await pilot.press("a")
+        await until(pilot, lambda: "Nothing can be done here as viewer: it takes operator" in text(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: "◌ expired" in text(pilot) and "was good until" in text(pilot))
+        assert "tenant     acme" in text(pilot)  # the label left room
+        await pilot.press("w")
+        await until(pilot, lambda: text(pilot).count("it takes operator or more") == 1)
 
 
 async def test_rotations_show_who_still_uses_the_old_key(database: Database) -> None:

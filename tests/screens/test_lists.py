@@ -1,6 +1,11 @@
+import asyncio
+
 import psycopg
+import pytest
 from textual.pilot import Pilot
 
+from controlplane.listing import Count, Query
+from screens.lists import COUNT_EVERY, ListScreen
 from tests.postgres import Database
 from tests.screens.console import console, quiet, text, type_in, until
 
@@ -66,6 +71,29 @@ async def test_a_list_that_is_come_back_to_is_read_again_at_once(database: Datab
         app._read_news = lambda: None  # type: ignore[method-assign] - neither hint nor tick
         await pilot.press("1")
         await until(pilot, lambda: "New" in text(pilot) and "tenants  4" in text(pilot), 1.5)
+
+
+async def test_a_count_that_is_under_way_is_not_ended_by_a_refresh(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(database)
+    async with console(database) as (app, pilot):
+        tenants, going, let_go = app.session.require_plane().tenants, asyncio.Event(), asyncio.Event()
+        count = tenants.count
+
+        async def slow(query: Query) -> Count:
+            going.set()
+            await let_go.wait()
+            return await count(query)
+
+        monkeypatch.setattr(tenants, "count", slow)
+        area = app.area
+        assert isinstance(area, ListScreen)
+        area.filter_entered("id:zed")
+        await asyncio.wait_for(going.wait(), 5)
+        await area.refresh_data()
+        let_go.set()
+        await until(pilot, lambda: "1 of 3" in text(pilot), COUNT_EVERY / 2)
 
 
 async def test_every_order_has_a_letter_of_its_own(database: Database) -> None:

@@ -156,6 +156,17 @@ async def test_after_a_hangup_the_view_is_shown_again_once(database: Database) -
         await until(pilot, lambda: "Acme" in text(pilot))
 
 
+async def test_the_view_that_is_shown_again_may_be_of_a_list_that_was_not_built_yet(database: Database) -> None:
+    async with console(database) as (app, pilot):
+        app.run_command("audit")
+        await quiet(pilot)
+        app.area.show_as("noun:tenants", "-at", ("at", "thing"))  # type: ignore[union-attr]
+        app.on_hangup()
+    async with console(database) as (_, pilot):
+        await until(pilot, lambda: "/noun:tenants" in text(pilot) and "was cut" in text(pilot))
+        assert "WHEN" in text(pilot) and "WHO" not in text(pilot)
+
+
 @pytest.mark.parametrize(
     "kept", ["", "[]", '{"context": "test"}', json.dumps({"context": "other", "link": "other/audit"})]
 )

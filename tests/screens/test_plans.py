@@ -33,8 +33,10 @@ async def test_a_subscription_with_its_usage_and_what_lost(database: Database) -
         await until(pilot, lambda: "starter v1" in text(pilot))
         shown = text(pilot)
         assert "● active" in shown and "29.00 EUR a month in arrears" in shown
-        assert "██████████▁▁  90% 90,000 of 100,000 a month over soft" in shown
-        assert "seats" in shown and "incident 1" in shown and "ends in" in shown
+        assert "██████████▁▁  90% 90,000 of 100,000 a month, over soft" in shown
+        assert "resets in" in shown
+        await pilot.press("tab")
+        assert "seats" in text(pilot) and "incident 1, 1 d left" in text(pilot)
         await pilot.press("w")
         await until(pilot, lambda: "lost" in text(pilot) or "more lines" in text(pilot))
         await pilot.press("G")
@@ -56,6 +58,8 @@ async def test_unknown_limits_and_a_trials_clock_are_said(database: Database) ->
         await command(pilot, "plan new")
         await until(pilot, lambda: "◔ trial" in text(pilot))
         assert "trial of trial v1, ends" in text(pilot) and "extended 0 of 3 times; then expired" in text(pilot)
+        await pilot.press("tab")
+        assert text(pilot).count(" trial\n") > 10 and "left" not in text(pilot)
         await command(pilot, "plan nobody")
         await until(pilot, lambda: "There is no subscription of nobody" in text(pilot))
 

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from app.contexts import Context
 from app.settings import Profile, Settings
 from backends.postgres.home import Home
 from controlplane.live import LinkState
+from controlplane.plans.model import Standing
+from screens.dialogs.secret import ShowSecret
 from tests.postgres import Database
 from tests.screens.console import quiet, until
 
@@ -66,6 +69,49 @@ UPDATE wf.audit SET actor = CASE WHEN out_of_band THEN 'wf_owner' ELSE 'ana' END
 ALTER TABLE wf.audit ENABLE TRIGGER append_only;
 """
 
+# States that do not change with the real clock: what must be in force still ends in 2099.
+KEYS = """
+INSERT INTO wf.api_keys (id, tenant_id, project_id, env, display, hash, label, owner_email, scopes, addresses,
+  expires_at, rotated_from, rotated_at, grace_until, disabled_at, revoked_at, revoked_reason, created_at, updated_at,
+  created_by)
+SELECT 'key_' || lpad(n::text, 26, '0'), tenant, project, env, display, sha256(display::bytea), label, owner,
+  string_to_array(scopes, ' '), networks::cidr[], expires::timestamptz, 'key_' || lpad(old::text, 26, '0'),
+  rotated::timestamptz, grace::timestamptz, disabled::timestamptz, revoked::timestamptz, why, made::timestamptz,
+  coalesce(rotated, disabled, revoked, made)::timestamptz, 'ana'
+FROM (VALUES
+  (1, 'acme', 'web', 'live', 'wf_live_8sKq', 'storefront', 'ana@acme.example', 'orders:read orders:write',
+   '{198.51.100.0/24}', NULL, NULL::int, '2025-11-18T12:00Z', '2099-01-01', NULL, NULL, NULL, '2025-08-01T09:00Z'),
+  (2, 'acme', 'web', 'live', 'wf_live_Zp3x', 'storefront', 'ana@acme.example', 'orders:read orders:write',
+   '{198.51.100.0/24}', NULL, 1, NULL, NULL, NULL, NULL, NULL, '2025-11-18T12:00Z'),
+  (3, 'globex', NULL, 'live', 'wf_live_T7vA', E'nightly \x1b[31mexport \u202egpj.exe', NULL, 'reports:read',
+   '{}', '2099-06-01', NULL, NULL, NULL, NULL, NULL, NULL, '2025-06-02T09:00Z'),
+  (4, 'umbrella', NULL, 'test', 'wf_test_kQ0m', 'ci', NULL, 'search:read', '{}', NULL, NULL, NULL, NULL,
+   '2025-11-20T16:00Z', NULL, NULL, '2025-11-02T09:00Z'),
+  (5, 'umbrella', NULL, 'live', 'wf_live_N4eB', 'partner webhook', NULL, 'events:write', '{}', '2025-11-01', NULL,
+   NULL, NULL, NULL, NULL, NULL, '2025-05-01T09:00Z'),
+  (6, 'soylent', NULL, 'live', 'wf_live_c9Ru', '株式会社 バックエンド', NULL, 'users:read', '{}', NULL, NULL, NULL,
+   NULL, NULL, '2025-11-19T08:00Z', 'the contractor left', '2025-03-01T09:00Z')
+) AS k(n, tenant, project, env, display, label, owner, scopes, networks, expires, old, rotated, grace, disabled,
+       revoked, why, made);
+INSERT INTO wf.requests (tenant_id, route, method, status, key_prefix, key_id, address, at)
+SELECT 'acme', CASE n % 3 WHEN 0 THEN '/orders' ELSE '/orders/:id' END, 'GET', 200, 'wf_live_8sKq',
+       'key_' || lpad((1 + n % 2)::text, 26, '0'), ('198.51.100.' || 7 + n % 2)::inet,
+       '2025-11-21T11:59Z'::timestamptz - make_interval(mins => n)
+FROM generate_series(1, 60) n;
+UPDATE wf.key_uses SET last_used_at = '2025-11-21T11:58Z', last_address = '198.51.100.7' WHERE tenant_id = 'acme';
+UPDATE wf.key_uses SET last_used_at = '2025-11-20T02:10Z', last_address = '203.0.113.9' WHERE tenant_id = 'globex';
+UPDATE wf.subscriptions SET period_start = '2023-03-01', billing_zone = 'Europe/Berlin' WHERE tenant_id = 'acme';
+INSERT INTO wf.entitlement_grants (tenant_id, name, value, source, starts_at, ends_at, reason, by) VALUES
+  ('acme', 'api_calls', '{"hard": 1500000, "soft": 1200000, "period": "month"}', 'override', '2025-11-20T09:00Z',
+   '2099-01-01', 'launch week, CRM note 4471', 'chi');
+INSERT INTO wf.quota_counters VALUES
+  ('acme', 'api_calls', 'month', '2099-01-01', 1260000, '2025-11-21T11:59Z', 12);
+ALTER TABLE wf.audit DISABLE TRIGGER append_only;
+UPDATE wf.audit SET actor = CASE WHEN out_of_band THEN 'wf_owner' ELSE 'ana' END,
+  at = timestamptz '2025-11-21T11:59:30Z' - make_interval(mins => (7 * ((SELECT max(seq) FROM wf.audit) - seq))::int);
+ALTER TABLE wf.audit ENABLE TRIGGER append_only;
+"""
+
 
 class Frozen(Watchfloor):
     """The console with its clock held and nothing read but what was asked for."""
@@ -89,6 +135,13 @@ def estate(database: Database) -> Database:
     return database
 
 
+@pytest.fixture
+def keys(estate: Database) -> Database:
+    with psycopg.connect(estate.owner) as connection:
+        connection.execute(KEYS)
+    return estate
+
+
 def frozen(
     database: Database,
     *,
@@ -100,6 +153,15 @@ def frozen(
     async def open_context(report: Callable[[str], None]) -> Context:
         home = Home(database.login("admin"))
         await home.open()
+        standing = home.plans.standing
+
+        async def stood(tenant_id: str) -> Standing:
+            """As of now, but for the days that the home knows better."""
+            found = await standing(tenant_id)
+            usage = tuple(dataclasses.replace(each, resets_at=NOW + timedelta(days=9)) for each in found.usage)
+            return dataclasses.replace(found, as_of=NOW, usage=usage)
+
+        home.plans.standing = stood  # type: ignore[method-assign]
         name = "acme-prod" if read_only else "acme-stage"
         return Context(home, name, environment, read_only, "the test", embedded=False)
 
@@ -156,6 +218,40 @@ def test_narrow(estate: Database, snap_compare: Any, name: str) -> None:
 @pytest.mark.parametrize("name", ["list", "facts", "audit", "confirm"])
 def test_wide(estate: Database, snap_compare: Any, name: str) -> None:
     assert snap_compare(frozen(estate), terminal_size=WIDE, run_before=steps(*SHOTS[name]))
+
+
+KEY_SHOTS: dict[str, tuple[str, ...]] = {
+    "keys": (":keys",),
+    "key": (":acme-stage/keys/key_00000000000000000000000001",),
+    "key_uses": (":acme-stage/keys/key_00000000000000000000000001", "tab"),
+    "rotations": (":rotations",),
+    "stale": (":stale tenant:globex",),
+    "plans": (":plans",),
+    "plan": (":plan acme",),
+    "entitlements": (":plan acme", "tab"),
+    "find": (":find acme",),
+    "impersonate": ("a", "i"),
+}
+
+
+@pytest.mark.parametrize("name", KEY_SHOTS)
+def test_keys_and_plans(keys: Database, snap_compare: Any, name: str) -> None:
+    assert snap_compare(frozen(keys), terminal_size=NARROW, run_before=steps(*KEY_SHOTS[name]))
+
+
+@pytest.mark.parametrize("name", ["keys", "key", "plan"])
+def test_keys_and_plans_wide(keys: Database, snap_compare: Any, name: str) -> None:
+    assert snap_compare(frozen(keys), terminal_size=WIDE, run_before=steps(*KEY_SHOTS[name]))
+
+
+def test_a_secret_that_nobody_has_asked_to_see(estate: Database, snap_compare: Any) -> None:
+    async def made(pilot: Pilot[None]) -> None:
+        await steps()(pilot)
+        assert isinstance(pilot.app, Watchfloor)
+        pilot.app.push_screen(ShowSecret(pilot.app.session, "the secret of wf_live_8sKq", "wf_live_8sKqNotToBeSeen"))
+        await steps("escape")(pilot)  # once: it asks again
+
+    assert snap_compare(frozen(estate), terminal_size=NARROW, run_before=made)
 
 
 @pytest.mark.parametrize("theme", ["day", "contrast", "sixteen"])

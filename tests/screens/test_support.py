@@ -12,7 +12,7 @@ from screens.impersonations import ImpersonationsScreen
 from screens.tenants.detail import TenantScreen
 from screens.widgets.prompt import Prompt
 from tests.postgres import Database
-from tests.screens.console import command, console, quiet, text, type_in, until
+from tests.screens.console import command, console, quiet, shown, text, type_in, until
 
 SECRET = "wf_live_8sKq2LmVx0TzR4bNc7Yd"
 ESTATE = """
@@ -36,6 +36,7 @@ async def test_f_finds_and_enter_opens(estate: Database) -> None:
         await type_in(pilot, "zed")
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, FindScreen) and "tenant    zed" in text(pilot))
+        await until(pilot, lambda: shown(pilot)[1].split() == ["find", "1"])
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, TenantScreen) and app.screen.tenant_id == "zed")
         await pilot.press("escape")
