@@ -69,7 +69,7 @@ class PostgresFeed:
             except (psycopg.Error, OSError, TimeoutError) as error:
                 failures += 1
                 # The first pause is short: most losses are a restart or a hiccup.
-                pause = min(LONGEST_PAUSE, 0.5 * 2**failures) * random.uniform(0.7, 1.0)
+                pause = min(LONGEST_PAUSE, 0.5 * 2 ** min(failures, 20)) * random.uniform(0.7, 1.0)
                 on_state(LinkState("offline", retry_in=pause, words=unreachable(error).message))
                 self._retry.clear()
                 with contextlib.suppress(TimeoutError):

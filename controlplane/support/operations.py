@@ -124,7 +124,7 @@ class Provision(Request):
     makes_secret=True,
 )
 async def provision(change: Change, request: Provision) -> Made:
-    """Create a tenant with plan, trial, project and first key: all or nothing."""
+    """Create a tenant with plan, trial, project and first key at once."""
     facts = {"plan": request.plan, "region": request.region, "owner_email": request.owner_email or None}
     tenant = await change.tenants.create(request.id, {"name": request.name or request.id} | facts)
     await change.projects.create(tenant.id, request.project, request.project)

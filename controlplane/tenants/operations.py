@@ -247,7 +247,7 @@ async def resume(change: Change, request: OneTenant) -> Tenant:
     fits=lambda tenant, now: rules.check_delete(tenant),
 )
 async def delete(change: Change, request: TenantDelete) -> Tenant:
-    """Delete a tenant softly: it can be restored until its data is purged."""
+    """Delete a tenant softly: it can be restored until it is purged."""
     tenant = await change.tenants.lock(request.id)
     rules.check_delete(tenant)
     rules.check_version(tenant, request.version)

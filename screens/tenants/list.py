@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from textual import on
 
@@ -25,9 +25,6 @@ from screens.widgets.columns import Column
 from screens.widgets.lines import Line
 from screens.widgets.table import WindowTable
 
-if TYPE_CHECKING:
-    pass
-
 
 class TenantsScreen(ListScreen[Tenant]):
     noun = "tenants"
@@ -37,9 +34,8 @@ class TenantsScreen(ListScreen[Tenant]):
     nothing = "No tenants yet. a n creates one."
 
     def operations(self) -> list[Any]:
-        """Without those that are not about the row: an impersonation's have its list, provisioning its command."""
-        own = (each for each in super().operations() if "number" not in each.request.subject)
-        return [each for each in own if each.name != "tenants.provision"]
+        """Without those of an impersonation: they have its list."""
+        return [each for each in super().operations() if "number" not in each.request.subject]
 
     def columns(self) -> Sequence[Column[Tenant]]:
         return tenant_columns(self.session)
