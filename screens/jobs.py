@@ -72,17 +72,17 @@ class JobsScreen(ListScreen[Job]):
             Column("kind", "KIND", 17, 2, lambda j: Cell(j.kind), grow=True),
             Column("state", "STATE", 10, 3, lambda j: state_cell(j.state)),
             Column("tries", "TRIES", 5, 4, tries_cell, "right"),
-            Column("tenant", "TENANT", 12, 5, lambda j: Cell(j.tenant_id or ""), grow=True, field="tenant_id"),
+            Column("tenant", "TENANT", 12, 7, lambda j: Cell(j.tenant_id or ""), grow=True, field="tenant_id"),
             Column(
                 "created",
                 "QUEUED",
                 session.time_cells("QUEUED"),
-                7,
+                6,
                 lambda j: time_cell(j.created_at, session),
                 "right",
                 field="created_at",
             ),
-            Column("error", "ERROR", 12, 6, lambda j: Cell(j.error or ""), grow=True),
+            Column("error", "ERROR", 12, 5, lambda j: Cell(j.error or ""), grow=True),
             Column("worker", "WORKER", 14, 8, lambda j: Cell(j.worker or ""), grow=True),
         )
 
@@ -206,7 +206,7 @@ class WorkersScreen(ListScreen[Worker]):
     noun = "workers"
     means = "The programs that do the jobs. One whose heart does not beat is given up, and its jobs go to others."
     fields, sorts, sort, descending = WORKER_FIELDS, WORKER_SORTS, "started", True
-    nothing = "No worker yet: nothing is rolled up and no trial ends. Start one: watchfloor work."
+    nothing = "No worker yet, so nothing is rolled up. Start one: watchfloor work."
     hints = (("enter", "its jobs"), ("/", "filter"), (":", "command"), ("w", "why"), ("?", "help"))
 
     def columns(self) -> Sequence[Column[Worker]]:
