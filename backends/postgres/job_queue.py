@@ -83,25 +83,17 @@ class PostgresQueue:
     async def tick(self) -> None:
         await self._ask("SELECT wf.tick_jobs()")
 
-    async def claim(self, most: int) -> Sequence[Claimed]:
-        # What the jobs are told is read apart: so much that a claim could wait for a slow reader, and all for it.
-        rows = await self._ask(
-            "SELECT id, kind, tenant_id, attempt, lease FROM wf.claim_jobs(%s, %s)", self.worker, most
-        )
-        if not rows:
-            return ()
-        told: dict[int, dict[str, Any]] = dict(
-            await self._ask("SELECT id, payload FROM wf.jobs WHERE id = ANY(%s)", [row[0] for row in rows])
-        )
+    async def claim(self, most: int, done: Sequence[Claimed] = ()) -> Sequence[Claimed]:
+        rows = await self._ask("SELECT * FROM wf.claim_jobs(%s, %s, %s, %s)", self.worker, most, *_held(done))
+        told: dict[int, dict[str, Any]] = {}
+        if with_payload := [row[0] for row in rows if row[5]]:
+            # Read apart: so much that a claim could wait for a slow reader, and all others for it.
+            told = dict(await self._ask("SELECT id, payload FROM wf.jobs WHERE id = ANY(%s)", with_payload))
         return [
-            Claimed(number, kind, tenant, attempt, lease, told[number])
-            for number, kind, tenant, attempt, lease in rows
-            if number in told  # else its tenant was erased just now
+            Claimed(number, kind, tenant, attempt, lease, told.get(number, {}))
+            for number, kind, tenant, attempt, lease, has_payload in rows
+            if number in told or not has_payload  # else its tenant was erased just now
         ]
-
-    async def finish(self, jobs: Sequence[Claimed]) -> int:
-        [(settled,)] = await self._ask("SELECT wf.finish_jobs(%s, %s, %s)", self.worker, *_held(jobs))
-        return len(settled)
 
     async def fail(self, job: Claimed, error: str, *, give_up: bool = False) -> bool:
         [(settled,)] = await self._ask(

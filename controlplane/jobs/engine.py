@@ -98,7 +98,7 @@ class Crew:
                 await self._round()
             if self._running:
                 await asyncio.wait(tuple(self._running), timeout=grace)
-            await self._settle()
+            await self._exchange(0)
             if left := list(self._running.values()):
                 await self._drop()
                 await self.queue.release(left, "its worker was stopped")
@@ -117,9 +117,7 @@ class Crew:
     async def _round(self) -> None:
         """Say what ended, take what there is room for, wait for something to do."""
         self._change.clear()
-        await self._settle()
-        room = AT_ONCE - len(self._running)
-        taken: Sequence[Claimed] = await self.queue.claim(room) if room else ()
+        taken = await self._exchange(room := AT_ONCE - len(self._running))
         for job in taken:
             self._begin(job)
         if taken and len(taken) < room:
@@ -161,12 +159,12 @@ class Crew:
             if not settled:
                 self._done.append(job)
 
-    async def _settle(self) -> None:
+    async def _exchange(self, room: int) -> Sequence[Claimed]:
+        """What was done, for what there is room for."""
         if self._broken is not None:
             raise self._broken
         done, self._done = self._done, []
-        if done:
-            await self.queue.finish(done)
+        return await self.queue.claim(room, done) if room or done else ()
 
     async def _drop(self) -> None:
         tasks = tuple(self._running)

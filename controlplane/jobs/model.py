@@ -21,7 +21,7 @@ WORKER_STATES: tuple[WorkerState, ...] = ("alive", "late", "gone", "stopped")
 class Job:
     """`attempts`: all there were; `tries`: those that count against `max_tries`. `schedule`: whose period it is of.
 
-    `run_at`: not before. `worker`: who has it now. `error`: of its last attempt.
+    `run_at`: not before. `worker`: who has it, or has done it. `error`: of its last attempt.
     """
 
     id: int
@@ -93,7 +93,7 @@ JOB_FIELDS = (
     Field("kind", what="what is done"),
     Field("tenant"),
     Field("state", "choice", JOB_STATES),
-    Field("worker", what="who has it now"),
+    Field("worker", what="who has it, or has done it"),
     Field("error", what="of its last attempt"),
     Field("periodic", "flag", what="whether it comes from a schedule"),
     Field("tries", "number"),
@@ -164,12 +164,11 @@ class JobQueue(Protocol):
         """Give up workers that are lost, and queue what is due: once a second, by any worker."""
         ...
 
-    async def claim(self, most: int) -> Sequence[Claimed]:
-        """Take jobs, in fair order. Raises Refusal `worker_gone` when this worker was given up."""
-        ...
+    async def claim(self, most: int, done: Sequence[Claimed] = ()) -> Sequence[Claimed]:
+        """Say which are done, and take jobs, in fair order: in one step, since that is what a busy worker does all day.
 
-    async def finish(self, jobs: Sequence[Claimed]) -> int:
-        """How many of them were still its own."""
+        Raises Refusal `worker_gone` when this worker was given up.
+        """
         ...
 
     async def fail(self, job: Claimed, error: str, *, give_up: bool = False) -> bool:

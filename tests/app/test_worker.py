@@ -59,8 +59,8 @@ def test_twenty_kills_lose_no_job_and_count_none_twice(database: Database, owner
         # What was in hand waits for its pause: not for the test.
         until(lambda: _hurried(owner) and one(owner, "SELECT count(*) FROM wf.jobs WHERE state <> 'done'") == 0)
     assert owner.execute("SELECT count(*), count(DISTINCT job) FROM public.counted").fetchone() == (jobs, jobs)
-    assert one(owner, "SELECT count(*) FROM wf.job_attempts WHERE outcome = 'done'") == jobs
-    assert one(owner, "SELECT count(*) FROM wf.job_attempts WHERE outcome = 'lost'") > 0  # type: ignore[operator]
+    assert one(owner, "SELECT count(*) FROM wf.job_attempt_list WHERE outcome = 'done'") == jobs
+    assert one(owner, "SELECT count(*) FROM wf.job_attempt_list WHERE outcome = 'lost'") > 0  # type: ignore[operator]
     assert one(owner, "SELECT count(*) FROM wf.workers WHERE ended = 'gone'") == KILLS
 
 
@@ -85,7 +85,7 @@ def test_a_job_that_kills_its_worker_ends_dead(database: Database, owner: psycop
         queue_jobs(database.owner, "nothing")
         until(lambda: one(owner, "SELECT state FROM wf.jobs WHERE kind = 'nothing'") == "done")
     assert "was lost" in str(one(owner, "SELECT error FROM wf.jobs WHERE kind = 'kill'"))
-    assert owner.execute("SELECT outcome FROM wf.job_attempts WHERE job_id = 1").fetchall() == [("lost",)] * 3
+    assert owner.execute("SELECT outcome FROM wf.job_attempt_list WHERE job_id = 1").fetchall() == [("lost",)] * 3
 
 
 def test_stopping_finishes_what_it_can_and_gives_back_the_rest(database: Database, owner: psycopg.Connection) -> None:
@@ -132,7 +132,10 @@ def test_a_worker_that_slept_through_its_lease_begins_anew(database: Database, o
         until(lambda: one(owner, "SELECT count(DISTINCT pid) = 2 AND count(*) = 3 FROM wf.workers"))
         until(lambda: _hurried(owner) and one(owner, "SELECT state FROM wf.jobs") == "done")
         assert other.poll() is None
-    assert owner.execute("SELECT outcome FROM wf.job_attempts ORDER BY attempt").fetchall() == [("lost",), ("done",)]
+    assert owner.execute("SELECT outcome FROM wf.job_attempt_list ORDER BY attempt").fetchall() == [
+        ("lost",),
+        ("done",),
+    ]
 
 
 def test_two_workers_do_each_period_once(database: Database, owner: psycopg.Connection) -> None:

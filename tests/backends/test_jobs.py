@@ -42,7 +42,7 @@ class Hand:
 
     def claim(self, most: int = 100) -> list[tuple[int, str | None, int]]:
         """(job, tenant, lease)"""
-        return self.ask("SELECT id, tenant_id, lease FROM wf.claim_jobs(%s, %s) ORDER BY id", self.id, most)
+        return self.ask("SELECT id, tenant_id, lease FROM wf.claim_jobs(%s, %s, '{}', '{}') ORDER BY id", self.id, most)
 
     def finish(self, *held: tuple[int, str | None, int]) -> list[int]:
         ids, leases = [job[0] for job in held], [job[2] for job in held]
@@ -154,7 +154,7 @@ def test_what_a_worker_does_not_hold_any_more_it_cannot_settle(database: Databas
     with pytest.raises(psycopg.errors.CheckViolation, match="was given up"):
         slow.claim()
     assert quick.finish(*taken) == [job[0] for job in taken] and quick.finish(*taken) == []
-    outcomes = owner.execute("SELECT outcome, count(*) FROM wf.job_attempts GROUP BY 1 ORDER BY 1").fetchall()
+    outcomes = owner.execute("SELECT outcome, count(*) FROM wf.job_attempt_list GROUP BY 1 ORDER BY 1").fetchall()
     assert outcomes == [("done", 3), ("lost", 3)]
     assert owner.execute("SELECT name, state, done, failed FROM wf.worker_list ORDER BY id").fetchall() == [
         ("hand", "gone", 0, 3),
@@ -298,8 +298,8 @@ async def run_until_idle(database: Database, kinds: Any = KINDS) -> None:
         await jobs.tick()
         claim = jobs.claim
 
-        async def claim_or_stop(most: int) -> Any:
-            taken = await claim(most)
+        async def claim_or_stop(most: int, done: Any) -> Any:
+            taken = await claim(most, done)
             if not taken and not crew._running:
                 crew.stop()
             return taken
@@ -414,7 +414,7 @@ def test_old_jobs_go_and_the_dead_stay(database: Database, owner: psycopg.Connec
     owner.execute("UPDATE wf.jobs SET ended_at = now() - interval '2 days' WHERE id IN (1, 2)")
     assert hand.ask("SELECT wf.prune_jobs()") == [(1,)]
     assert owner.execute("SELECT id FROM wf.jobs ORDER BY id").fetchall() == [(2,), (3,)]
-    assert owner.execute("SELECT job_id FROM wf.job_attempts ORDER BY 1").fetchall() == [(2,), (3,)]
+    assert owner.execute("SELECT job_id FROM wf.job_attempt_list ORDER BY 1").fetchall() == [(2,), (3,)]
 
 
 def test_old_news_go_and_services_still_hear_all_they_must(database: Database, owner: psycopg.Connection) -> None:

@@ -48,13 +48,14 @@ CREATE TABLE wf.jobs (
   attempts   integer NOT NULL DEFAULT 0,  -- all there were
   tries      integer NOT NULL DEFAULT 0,  -- those that count: since it was queued or replayed
   max_tries  integer NOT NULL DEFAULT 5 CONSTRAINT job_max_tries CHECK (max_tries BETWEEN 1 AND 100),
-  worker_id  bigint,  -- who has it now
+  worker_id  bigint,  -- who has it, or has done it
   lease      bigint,  -- and by which claim
   started_at timestamptz,
   ended_at   timestamptz,
   error      text CONSTRAINT job_error CHECK (char_length(error) <= 2000),  -- of the last attempt
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  CONSTRAINT job_marks CHECK ((state = 'running') = (worker_id IS NOT NULL) AND (worker_id IS NULL) = (lease IS NULL)
+  CONSTRAINT job_marks CHECK ((state IN ('running', 'done')) = (worker_id IS NOT NULL)
+                              AND (worker_id IS NULL) = (lease IS NULL)
                               AND (state IN ('done', 'dead', 'canceled')) = (ended_at IS NOT NULL))
 ) WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0,
         autovacuum_analyze_scale_factor = 0.05);
@@ -62,7 +63,6 @@ CREATE INDEX jobs_waiting ON wf.jobs (lane, run_at, id) WHERE state = 'waiting';
 CREATE INDEX jobs_running ON wf.jobs (worker_id) WHERE state = 'running';
 CREATE INDEX jobs_dead ON wf.jobs (id) WHERE state = 'dead';
 CREATE INDEX jobs_of_tenant ON wf.jobs (tenant_id, id) WHERE tenant_id IS NOT NULL;
-CREATE INDEX jobs_over ON wf.jobs (ended_at) WHERE state IN ('done', 'canceled');
 -- A schedule never has two at a time.
 CREATE UNIQUE INDEX job_of_schedule ON wf.jobs (schedule) WHERE state IN ('waiting', 'running');
 CREATE INDEX jobs_dead_of_schedule ON wf.jobs (schedule) WHERE state = 'dead' AND schedule IS NOT NULL;
@@ -72,7 +72,8 @@ GRANT SELECT (id, kind, tenant_id, lane, schedule, cost, state, run_at, attempts
 GRANT SELECT (payload) ON wf.jobs TO wf_operator;
 GRANT SELECT ON wf.jobs TO wf_worker;
 
--- Every attempt that ended. No foreign key: one is only written beside the job's own row.
+-- Every attempt that ended, but for the one by which a job was done: that one is in the job's own row
+-- (wf.job_attempt_list shows all). No foreign key: one is only written beside the job's row.
 CREATE TABLE wf.job_attempts (
   job_id     bigint NOT NULL,
   attempt    integer NOT NULL,
@@ -80,7 +81,7 @@ CREATE TABLE wf.job_attempts (
   worker_id  bigint NOT NULL,
   started_at timestamptz NOT NULL,
   ended_at   timestamptz NOT NULL,
-  outcome    text NOT NULL CHECK (outcome IN ('done', 'failed', 'lost', 'released')),
+  outcome    text NOT NULL CHECK (outcome IN ('failed', 'lost', 'released')),
   error      text,
   PRIMARY KEY (job_id, attempt)
 );
@@ -202,7 +203,8 @@ BEGIN
     FOR UPDATE OF j SKIP LOCKED
   ), written AS (
     UPDATE wf.jobs j
-    SET state = m.becomes, worker_id = NULL, lease = NULL, error = settle_jobs.error,
+    SET state = m.becomes, error = settle_jobs.error,
+        worker_id = CASE m.becomes WHEN 'done' THEN j.worker_id END, lease = CASE m.becomes WHEN 'done' THEN j.lease END,
         ended_at = CASE WHEN m.becomes <> 'waiting' THEN moment END,
         tries = CASE WHEN outcome = 'released' THEN greatest(j.tries - 1, 0) ELSE j.tries END,
         run_at = CASE WHEN m.becomes = 'waiting' THEN moment + coalesce(delay, wf.job_backoff(j.tries, random()))
@@ -211,7 +213,8 @@ BEGIN
     RETURNING j.id, j.attempts, j.tenant_id, j.lane, j.state, j.run_at, j.started_at, m.had_it
   ), kept AS (
     INSERT INTO wf.job_attempts (job_id, attempt, tenant_id, worker_id, started_at, ended_at, outcome, error)
-    SELECT w.id, w.attempts, w.tenant_id, w.had_it, w.started_at, moment, settle_jobs.outcome, settle_jobs.error FROM written w
+    SELECT w.id, w.attempts, w.tenant_id, w.had_it, w.started_at, moment, settle_jobs.outcome, settle_jobs.error
+    FROM written w WHERE outcome <> 'done'
   )
   SELECT array_agg(w.id), array_agg(w.lane) FILTER (WHERE w.state = 'waiting'),
          array_agg(w.run_at) FILTER (WHERE w.state = 'waiting')
@@ -296,10 +299,11 @@ SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   ON CONFLICT (name) DO UPDATE SET every = excluded.every WHERE s.every <> excluded.every
 $$;
 
--- Take up to `most` jobs, in fair order. One claim at a time, each some milliseconds, and none waits for a transaction
--- of anybody else. What is returned is small: a client that does not read it holds nobody up.
-CREATE FUNCTION wf.claim_jobs(worker bigint, most integer)
-RETURNS TABLE (id bigint, kind text, tenant_id text, attempt integer, lease bigint)
+-- Settle what was done, and take up to `most` jobs, in fair order. One claim at a time, each some milliseconds, and none
+-- waits for a transaction of anybody else. What is returned is small: a client that does not read it holds nobody up.
+-- `told`: whether there is a payload to be read.
+CREATE FUNCTION wf.claim_jobs(worker bigint, most integer, done bigint[], done_leases bigint[])
+RETURNS TABLE (id bigint, kind text, tenant_id text, attempt integer, lease bigint, told boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -309,11 +313,17 @@ DECLARE
   chosen record;
   empty  text[];
 BEGIN
-  PERFORM pg_advisory_xact_lock(hashtextextended('wf.claim_jobs', 0));
-  moment := clock_timestamp();
   IF NOT wf.is_mine(worker) THEN
     RAISE EXCEPTION 'worker % was given up', worker USING ERRCODE = 'check_violation', CONSTRAINT = 'worker_gone';
   END IF;
+  IF done <> '{}' THEN
+    PERFORM wf.settle_jobs(worker, done, done_leases, 'done', NULL, false, NULL);
+  END IF;
+  IF most < 1 THEN
+    RETURN;
+  END IF;
+  PERFORM pg_advisory_xact_lock(hashtextextended('wf.claim_jobs', 0));
+  moment := clock_timestamp();
   -- Who was idle comes back at the least virtual time of those who were not.
   least_v := coalesce((SELECT min(l.v) FROM wf.job_lanes l WHERE l.ready), (SELECT c.v FROM wf.job_clock c));
   WITH due AS (
@@ -351,7 +361,7 @@ BEGIN
   SET state = 'running', worker_id = claim_jobs.worker, lease = token, started_at = moment, attempts = j.attempts + 1,
       tries = j.tries + 1
   FROM picked p WHERE j.id = p.id
-  RETURNING j.id, j.kind, j.tenant_id, j.attempts, token;
+  RETURNING j.id, j.kind, j.tenant_id, j.attempts, token, j.payload <> '{}';
 
   -- Lanes without a job that is due fall asleep; but for those into which somebody is just putting one. To hold them
   -- and to look are two statements: only what was held before the look is sure to be seen. (A subquery that is no
@@ -427,7 +437,10 @@ FROM wf.jobs j LEFT JOIN wf.workers w ON w.id = j.worker_id;
 
 CREATE VIEW wf.job_attempt_list AS
 SELECT a.job_id, a.attempt, coalesce(w.name, 'worker ' || a.worker_id) AS worker, a.started_at, a.ended_at, a.outcome, a.error
-FROM wf.job_attempts a LEFT JOIN wf.workers w ON w.id = a.worker_id;
+FROM wf.job_attempts a LEFT JOIN wf.workers w ON w.id = a.worker_id
+UNION ALL
+SELECT j.id, j.attempts, coalesce(w.name, 'worker ' || j.worker_id), j.started_at, j.ended_at, 'done', NULL
+FROM wf.jobs j LEFT JOIN wf.workers w ON w.id = j.worker_id WHERE j.state = 'done';
 GRANT SELECT ON wf.worker_list, wf.job_list, wf.job_attempt_list TO wf_viewer;
 
 -- What the periodic jobs do that no function did yet. Each takes a bounded bite: what is left is for the next time.
@@ -443,7 +456,7 @@ CREATE FUNCTION wf.prune_jobs() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
 DECLARE
   old bigint[] := ARRAY(
     SELECT j.id FROM wf.jobs j WHERE j.state IN ('done', 'canceled') AND j.ended_at < now() - interval '1 day'
-    ORDER BY j.ended_at LIMIT 20000 FOR UPDATE SKIP LOCKED);
+    ORDER BY j.id LIMIT 20000 FOR UPDATE SKIP LOCKED);
 BEGIN
   DELETE FROM wf.job_attempts WHERE job_id = ANY (old);
   DELETE FROM wf.jobs WHERE id = ANY (old);
