@@ -18,8 +18,10 @@ from controlplane.errors import HomeUnreachable, Refusal
 from controlplane.jobs.model import Claimed, JobQueue
 from controlplane.runs.rules import Clock, RealClock
 
-AT_ONCE = 100
-"""Jobs that one worker has in hand."""
+AT_ONCE = 200
+"""Jobs that one worker has in hand, at most."""
+BATCH = 100
+"""Those that it takes at once: while it asks for more it does the ones before."""
 POLL_SECONDS = 1.0
 GRACE_SECONDS = 20.0
 """How long a worker that was told to stop lets its jobs go on."""
@@ -117,12 +119,11 @@ class Crew:
     async def _round(self) -> None:
         """Say what ended, take what there is room for, wait for something to do."""
         self._change.clear()
-        taken = await self._exchange(room := AT_ONCE - len(self._running))
+        taken = await self._exchange(room := min(BATCH, AT_ONCE - len(self._running)))
         for job in taken:
             self._begin(job)
-        if taken and len(taken) < room:
-            await asyncio.sleep(0)  # more may have come meanwhile
-            return
+        if taken and len(self._running) < AT_ONCE:
+            return  # there may be more
         waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._change.wait())]
         if room and not taken:
             waits.append(asyncio.ensure_future(self.queue.news(POLL_SECONDS)))

@@ -40,8 +40,7 @@ CREATE TABLE wf.jobs (
   tenant_id  text COLLATE "C" REFERENCES wf.tenants,  -- NULL: of no tenant
   lane       text COLLATE "C" NOT NULL GENERATED ALWAYS AS (coalesce(tenant_id, '')) STORED,
   schedule   text REFERENCES wf.job_schedules,        -- NULL: it was queued by itself
-  payload    jsonb NOT NULL DEFAULT '{}'
-             CONSTRAINT job_payload CHECK (jsonb_typeof(payload) = 'object' AND octet_length(payload::text) <= 65536),
+  payload    jsonb NOT NULL DEFAULT '{}',  -- looked at when it is queued: a CHECK would unpack it with every claim
   cost       real NOT NULL DEFAULT 1 CONSTRAINT job_cost CHECK (cost > 0 AND cost <= 1000),
   state      text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'running', 'done', 'dead', 'canceled')),
   run_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -141,6 +140,10 @@ SET search_path = wf, pg_temp AS $$
 DECLARE
   n record;
 BEGIN
+  IF EXISTS (SELECT FROM new_rows WHERE jsonb_typeof(payload) <> 'object' OR octet_length(payload::text) > 65536) THEN
+    RAISE EXCEPTION 'a payload is an object of at most 65536 bytes'
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'job_payload';
+  END IF;
   SELECT array_agg(lane) AS lanes, array_agg(at) AS at INTO n
   FROM (SELECT lane, min(run_at) AS at FROM new_rows WHERE state = 'waiting' GROUP BY lane) x;
   IF n.lanes IS NOT NULL THEN
@@ -184,10 +187,31 @@ BEGIN
 END
 $$;
 
--- Settle attempts: of those that are still held by this claim, and of no others. All that ends an attempt comes here.
+-- Of the jobs that a worker says are done, those that it still holds by these claims.
+CREATE FUNCTION wf.settle_done(worker bigint, ids bigint[], leases bigint[]) RETURNS bigint[] LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = wf, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+  settled bigint[];
+BEGIN
+  WITH written AS (
+    UPDATE wf.jobs j SET state = 'done', error = NULL, ended_at = clock_timestamp()
+    FROM unnest(ids, leases) AS u(id, lease)
+    -- What has a lease and no end is running. Said so, the planner takes no other index than the one of ids.
+    WHERE j.id = u.id AND j.lease = u.lease AND j.worker_id = settle_done.worker AND j.ended_at IS NULL
+    RETURNING j.id
+  )
+  SELECT coalesce(array_agg(w.id), '{}') INTO settled FROM written w;
+  UPDATE wf.workers w SET done = done + cardinality(settled) WHERE w.id = worker AND settled <> '{}';
+  RETURN settled;
+END
+$$;
+
+-- End attempts otherwise, of jobs that are still held by these claims and of no others. (One that somebody is just
+-- writing is left: a lost one is looked at again.)
 CREATE FUNCTION wf.settle_jobs(
   worker bigint, ids bigint[], leases bigint[], outcome text, error text, give_up boolean, delay interval
-) RETURNS bigint[] LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+) RETURNS bigint[] LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp
+SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   moment  timestamptz := clock_timestamp();
   settled bigint[];
@@ -196,16 +220,14 @@ DECLARE
 BEGIN
   WITH mine AS (
     SELECT j.id, j.worker_id AS had_it,
-           CASE WHEN outcome = 'done' THEN 'done'
-                WHEN outcome <> 'released' AND (give_up OR j.tries >= j.max_tries) THEN 'dead' ELSE 'waiting' END AS becomes
+           CASE WHEN outcome <> 'released' AND (give_up OR j.tries >= j.max_tries) THEN 'dead' ELSE 'waiting' END AS becomes
     FROM unnest(ids, leases) AS u(id, lease)
-    JOIN wf.jobs j ON j.id = u.id AND j.lease = u.lease AND j.worker_id = settle_jobs.worker AND j.state = 'running'
+    JOIN wf.jobs j ON j.id = u.id AND j.lease = u.lease AND j.worker_id = settle_jobs.worker AND j.ended_at IS NULL
     FOR UPDATE OF j SKIP LOCKED
   ), written AS (
     UPDATE wf.jobs j
-    SET state = m.becomes, error = settle_jobs.error,
-        worker_id = CASE m.becomes WHEN 'done' THEN j.worker_id END, lease = CASE m.becomes WHEN 'done' THEN j.lease END,
-        ended_at = CASE WHEN m.becomes <> 'waiting' THEN moment END,
+    SET state = m.becomes, worker_id = NULL, lease = NULL, error = settle_jobs.error,
+        ended_at = CASE m.becomes WHEN 'dead' THEN moment END,
         tries = CASE WHEN outcome = 'released' THEN greatest(j.tries - 1, 0) ELSE j.tries END,
         run_at = CASE WHEN m.becomes = 'waiting' THEN moment + coalesce(delay, wf.job_backoff(j.tries, random()))
                       ELSE j.run_at END
@@ -214,7 +236,7 @@ BEGIN
   ), kept AS (
     INSERT INTO wf.job_attempts (job_id, attempt, tenant_id, worker_id, started_at, ended_at, outcome, error)
     SELECT w.id, w.attempts, w.tenant_id, w.had_it, w.started_at, moment, settle_jobs.outcome, settle_jobs.error
-    FROM written w WHERE outcome <> 'done'
+    FROM written w
   )
   SELECT array_agg(w.id), array_agg(w.lane) FILTER (WHERE w.state = 'waiting'),
          array_agg(w.run_at) FILTER (WHERE w.state = 'waiting')
@@ -222,10 +244,7 @@ BEGIN
   IF lanes IS NOT NULL THEN
     PERFORM wf.wake_lanes(lanes, at);
   END IF;
-  UPDATE wf.workers w
-  SET done = done + CASE WHEN outcome = 'done' THEN coalesce(cardinality(settled), 0) ELSE 0 END,
-      failed = failed + CASE WHEN outcome IN ('failed', 'lost') THEN coalesce(cardinality(settled), 0) ELSE 0 END
-  WHERE w.id = worker AND outcome <> 'released' AND settled IS NOT NULL;
+  UPDATE wf.workers w SET failed = failed + cardinality(settled) WHERE w.id = worker AND outcome <> 'released' AND settled <> '{}';
   RETURN coalesce(settled, '{}');
 END
 $$;
@@ -237,7 +256,7 @@ SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 $$;
 CREATE FUNCTION wf.finish_jobs(worker bigint, ids bigint[], leases bigint[]) RETURNS bigint[] LANGUAGE sql
 SECURITY DEFINER SET search_path = wf, pg_temp AS $$
-  SELECT CASE WHEN wf.is_mine($1) THEN wf.settle_jobs($1, $2, $3, 'done', NULL, false, NULL) ELSE '{}' END
+  SELECT CASE WHEN wf.is_mine($1) THEN wf.settle_done($1, $2, $3) ELSE '{}' END
 $$;
 CREATE FUNCTION wf.fail_job(worker bigint, id bigint, lease bigint, error text, give_up boolean) RETURNS bigint[]
 LANGUAGE sql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
@@ -304,7 +323,9 @@ $$;
 -- `told`: whether there is a payload to be read.
 CREATE FUNCTION wf.claim_jobs(worker bigint, most integer, done bigint[], done_leases bigint[])
 RETURNS TABLE (id bigint, kind text, tenant_id text, attempt integer, lease bigint, told boolean)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp
+SET plan_cache_mode = force_generic_plan  -- to plan it anew takes as long as to run it
+AS $$
 #variable_conflict use_column
 DECLARE
   moment timestamptz;
@@ -317,7 +338,7 @@ BEGIN
     RAISE EXCEPTION 'worker % was given up', worker USING ERRCODE = 'check_violation', CONSTRAINT = 'worker_gone';
   END IF;
   IF done <> '{}' THEN
-    PERFORM wf.settle_jobs(worker, done, done_leases, 'done', NULL, false, NULL);
+    PERFORM wf.settle_done(worker, done, done_leases);
   END IF;
   IF most < 1 THEN
     RETURN;
@@ -360,7 +381,7 @@ BEGIN
   UPDATE wf.jobs j
   SET state = 'running', worker_id = claim_jobs.worker, lease = token, started_at = moment, attempts = j.attempts + 1,
       tries = j.tries + 1
-  FROM picked p WHERE j.id = p.id
+  WHERE j.id = ANY (ARRAY(SELECT p.id FROM picked p))
   RETURNING j.id, j.kind, j.tenant_id, j.attempts, token, j.payload <> '{}';
 
   -- Lanes without a job that is due fall asleep; but for those into which somebody is just putting one. To hold them
