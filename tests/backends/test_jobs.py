@@ -122,6 +122,31 @@ def test_a_flood_delays_nobody_else(database: Database, owner: psycopg.Connectio
     assert {tenant for _, tenant, _ in hand.claim(40)} == {"default"}
 
 
+def test_a_claim_reads_what_it_takes_however_many_wait(database: Database, owner: psycopg.Connection) -> None:
+    """Also by a plan that was made when hardly any did."""
+    owner.execute("ALTER TABLE wf.jobs SET (autovacuum_enabled = off)")
+    hand = Hand(database)
+    queue_jobs(database.owner, "x", 20)
+    owner.execute("ANALYZE wf.jobs")
+    hand.finish(*hand.claim())
+    queue_jobs(database.owner, "x", 20_000)
+    hand.link.autocommit = False
+    for _ in range(3):
+        taken = hand.claim(100)
+        assert len(taken) == 100 and len(hand.finish(*taken)) == 100
+    read = "SELECT seq_tup_read, idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relid = 'wf.jobs'::regclass"
+    [(by_reading_all, by_index)] = hand.ask(read)
+    assert by_reading_all == 0 and by_index < 3000
+    hand.link.commit()
+
+
+def test_what_a_job_is_told_is_an_object_of_some_size(database: Database, owner: psycopg.Connection) -> None:
+    for payload in ("[]", '{"a": "' + "x" * 70_000 + '"}'):
+        with pytest.raises(psycopg.errors.CheckViolation) as refused:
+            queue_jobs(database.owner, "x", payload=payload)
+        assert refused.value.diag.constraint_name == "job_payload"
+
+
 def test_a_plan_with_more_weight_gets_more(database: Database, owner: psycopg.Connection) -> None:
     owner.execute(
         "INSERT INTO wf.tenants (id, name, plan) VALUES ('heavy', 'H', 'enterprise'), ('light', 'L', 'trial')"

@@ -189,15 +189,15 @@ $$;
 
 -- Of the jobs that a worker says are done, those that it still holds by these claims.
 CREATE FUNCTION wf.settle_done(worker bigint, ids bigint[], leases bigint[]) RETURNS bigint[] LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = wf, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+SECURITY DEFINER SET search_path = wf, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
   settled bigint[];
 BEGIN
   WITH written AS (
     UPDATE wf.jobs j SET state = 'done', error = NULL, ended_at = clock_timestamp()
-    FROM unnest(ids, leases) AS u(id, lease)
-    -- What has a lease and no end is running. Said so, the planner takes no other index than the one of ids.
-    WHERE j.id = u.id AND j.lease = u.lease AND j.worker_id = settle_done.worker AND j.ended_at IS NULL
+    -- What has a lease and no end is running. Said so, and without a join, nothing is read but these rows.
+    WHERE j.id = ANY (ids) AND j.lease = leases[array_position(ids, j.id)] AND j.worker_id = settle_done.worker
+      AND j.ended_at IS NULL
     RETURNING j.id
   )
   SELECT coalesce(array_agg(w.id), '{}') INTO settled FROM written w;
@@ -211,7 +211,7 @@ $$;
 CREATE FUNCTION wf.settle_jobs(
   worker bigint, ids bigint[], leases bigint[], outcome text, error text, give_up boolean, delay interval
 ) RETURNS bigint[] LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp
-SET plan_cache_mode = force_generic_plan AS $$
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
   moment  timestamptz := clock_timestamp();
   settled bigint[];
@@ -221,8 +221,9 @@ BEGIN
   WITH mine AS (
     SELECT j.id, j.worker_id AS had_it,
            CASE WHEN outcome <> 'released' AND (give_up OR j.tries >= j.max_tries) THEN 'dead' ELSE 'waiting' END AS becomes
-    FROM unnest(ids, leases) AS u(id, lease)
-    JOIN wf.jobs j ON j.id = u.id AND j.lease = u.lease AND j.worker_id = settle_jobs.worker AND j.ended_at IS NULL
+    FROM wf.jobs j
+    WHERE j.id = ANY (ids) AND j.lease = leases[array_position(ids, j.id)] AND j.worker_id = settle_jobs.worker
+      AND j.ended_at IS NULL
     FOR UPDATE OF j SKIP LOCKED
   ), written AS (
     UPDATE wf.jobs j
@@ -231,7 +232,7 @@ BEGIN
         tries = CASE WHEN outcome = 'released' THEN greatest(j.tries - 1, 0) ELSE j.tries END,
         run_at = CASE WHEN m.becomes = 'waiting' THEN moment + coalesce(delay, wf.job_backoff(j.tries, random()))
                       ELSE j.run_at END
-    FROM mine m WHERE j.id = m.id
+    FROM mine m WHERE j.id = m.id AND j.id = ANY (ids)
     RETURNING j.id, j.attempts, j.tenant_id, j.lane, j.state, j.run_at, j.started_at, m.had_it
   ), kept AS (
     INSERT INTO wf.job_attempts (job_id, attempt, tenant_id, worker_id, started_at, ended_at, outcome, error)
@@ -324,8 +325,9 @@ $$;
 CREATE FUNCTION wf.claim_jobs(worker bigint, most integer, done bigint[], done_leases bigint[])
 RETURNS TABLE (id bigint, kind text, tenant_id text, attempt integer, lease bigint, told boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp
-SET plan_cache_mode = force_generic_plan  -- to plan it anew takes as long as to run it
-AS $$
+-- To plan it anew takes as long as to run it; and a plan that was made while the table was small must not read all of it
+-- when it is not.
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
 #variable_conflict use_column
 DECLARE
   moment timestamptz;
