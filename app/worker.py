@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 
 from backends.postgres.heartbeat import Heart
 from backends.postgres.job_queue import Self, queue
-from controlplane.errors import Conflict, HomeUnreachable, Refusal
+from controlplane.errors import Conflict, NotPermitted, Refusal
 from controlplane.jobs.engine import GRACE_SECONDS, Crew, Kind
 
 LONGEST_PAUSE = 30.0
@@ -50,23 +50,23 @@ class Work:
             self._crew.stop()
 
     async def run(self) -> None:
-        """Raises Refusal when the home will never let it work: not permitted, another schema."""
+        """Until it is stopped. Raises NotPermitted; whatever else goes wrong is tried again, as it may get right."""
         failures = 0
         while not self._stopping.is_set():
             began = time.monotonic()
             try:
                 await self._once()
-            except (HomeUnreachable, Conflict) as trouble:
+            except NotPermitted:
+                raise
+            except Refusal as trouble:
                 failures = 1 if time.monotonic() - began > LONGEST_PAUSE else failures + 1
-                pause = min(LONGEST_PAUSE, 0.5 * 2**failures) * random.uniform(0.5, 1.0)
-                self.report(f"{trouble.message} Again in {pause:.0f} s.")
+                pause = min(LONGEST_PAUSE, 0.5 * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0)
+                if not self._stopping.is_set():
+                    self.report(f"{trouble.message} Again in {pause:.0f} s.")
                 try:
                     await asyncio.wait_for(self._stopping.wait(), pause)
                 except TimeoutError:
                     continue
-            except Refusal as refusal:
-                if refusal.code != "worker_stopped":
-                    raise
 
     async def _once(self) -> None:
         async with queue(self.conninfo, _self(), self.kinds) as jobs:

@@ -15,7 +15,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
 from backends.postgres.refusals import refusal_of
-from controlplane.errors import HomeUnreachable
+from controlplane.errors import HomeUnreachable, Refusal
 from controlplane.jobs.engine import Kind
 from controlplane.jobs.model import Claimed
 
@@ -44,6 +44,7 @@ class PostgresQueue:
     def __init__(self, conninfo: str) -> None:
         self.conninfo = dressed(conninfo, "worker")
         self.worker = 0
+        self._main: Connection | None = None
         self._news = asyncio.Event()
         self._turn = asyncio.Lock()
         self._listener: asyncio.Task[None] | None = None
@@ -70,15 +71,16 @@ class PostgresQueue:
 
     async def close(self) -> None:
         """Give back what is still held, if the home can be reached."""
-        with suppress(HomeUnreachable):
-            if self.worker:
+        if self.worker:
+            with suppress(Refusal):
                 await self._ask("SELECT wf.stop_worker(%s)", self.worker)
         if self._listener is not None:
             self._listener.cancel()
             with suppress(asyncio.CancelledError):
                 await self._listener
         await self._pool.close(timeout=1)
-        await self._main.close()
+        if self._main is not None:
+            await self._main.close()
 
     async def tick(self) -> None:
         await self._ask("SELECT wf.tick_jobs()")
@@ -97,7 +99,7 @@ class PostgresQueue:
 
     async def fail(self, job: Claimed, error: str, *, give_up: bool = False) -> bool:
         [(settled,)] = await self._ask(
-            "SELECT wf.fail_job(%s, %s, %s, %s, %s)", self.worker, job.id, job.lease, error.replace("\0", ""), give_up
+            "SELECT wf.fail_job(%s, %s, %s, %s, %s)", self.worker, job.id, job.lease, error, give_up
         )
         return list(settled) == [job.id]
 
@@ -126,6 +128,7 @@ class PostgresQueue:
 
     async def _ask(self, statement: str, *parameters: object) -> Any:
         async with self._turn:
+            assert self._main is not None
             try:
                 async with asyncio.timeout(SECONDS):
                     cursor = await self._main.execute(statement.encode(), parameters)
@@ -177,8 +180,8 @@ async def connect(conninfo: str) -> Connection:
 async def queue(conninfo: str, who: Self, kinds: Mapping[str, Kind]) -> AsyncIterator[PostgresQueue]:
     """A worker of this name, as long as the block runs. Raises Refusal."""
     opened = PostgresQueue(conninfo)
-    await opened.start(who, kinds)
     try:
+        await opened.start(who, kinds)
         yield opened
     finally:
         await opened.close()

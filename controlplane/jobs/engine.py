@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from controlplane.errors import HomeUnreachable, Refusal
+from controlplane.errors import Conflict, HomeUnreachable, Refusal
 from controlplane.jobs.model import Claimed, JobQueue
 from controlplane.runs.rules import Clock, RealClock
+from controlplane.text import clean
 
 AT_ONCE = 200
 """Jobs that one worker has in hand, at most."""
@@ -26,6 +27,7 @@ POLL_SECONDS = 1.0
 GRACE_SECONDS = 20.0
 """How long a worker that was told to stop lets its jobs go on."""
 DROP_SECONDS = 5.0
+MOST_WORDS = 1000
 UNKNOWN_SECONDS = 300.0
 """A job of a kind that this program does not know is left to a newer one."""
 
@@ -73,6 +75,7 @@ class Crew:
         self._done: list[Claimed] = []
         self._change = asyncio.Event()
         self._broken: Exception | None = None
+        self._dropping = False
 
     @property
     def due(self) -> float:
@@ -113,8 +116,8 @@ class Crew:
             while True:
                 await self.queue.tick()
                 await self.clock.sleep(POLL_SECONDS)
-        except Refusal as refusal:
-            self.break_off(refusal)
+        except Exception as error:
+            self.break_off(error)
 
     async def _round(self) -> None:
         """Say what ended, take what there is room for, wait for something to do."""
@@ -142,8 +145,13 @@ class Crew:
         job = self._running.pop(task)
         self._due.pop(job.id, None)
         self._change.set()
-        if not task.cancelled() and isinstance(error := task.exception(), Exception):
-            self.break_off(error)  # what became of the job could not be said: it is taken back with all the others
+        if self._dropping:
+            return
+        # What became of the job could not be said, so it is taken back with all the others.
+        if task.cancelled():
+            self.break_off(Conflict("job_canceled_itself", f"Job {job.id} ({job.kind}) canceled its own task."))
+        elif isinstance(error := task.exception(), Exception):
+            self.break_off(error)
 
     async def _do(self, job: Claimed, kind: Kind | None) -> None:
         if kind is None:
@@ -168,6 +176,7 @@ class Crew:
         return await self.queue.claim(room, done) if room or done else ()
 
     async def _drop(self) -> None:
+        self._dropping = True
         tasks = tuple(self._running)
         for task in tasks:
             task.cancel()
@@ -178,9 +187,9 @@ class Crew:
 def words_of(error: Exception, kind: Kind) -> str:
     """What is kept of an error. The text of one that nobody foresaw may hold anything, so only its type is."""
     if isinstance(error, Refusal):
-        return f"{error.message} [{error.code}]"
+        return clean(f"{error.message} [{error.code}]", MOST_WORDS)
     if isinstance(error, GiveUp):
-        return str(error)
+        return clean(error, MOST_WORDS)
     if isinstance(error, TimeoutError):
         return f"it took longer than {kind.seconds:g} s"
     log.warning("a job of kind %s failed", kind.name, exc_info=error)

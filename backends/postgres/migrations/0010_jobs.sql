@@ -293,7 +293,9 @@ BEGIN
   END IF;
   -- A lease or a date that lies further ahead than any is given was given before the clock was put back.
   UPDATE wf.workers w SET ended = 'gone', ended_at = moment, per_minute = NULL
-  WHERE w.ended_at IS NULL AND (w.lease_until < moment OR w.lease_until > moment + 2 * wf.worker_lease());
+  WHERE w.id IN (SELECT g.id FROM wf.workers g WHERE g.ended_at IS NULL
+                   AND (g.lease_until < moment OR g.lease_until > moment + 2 * wf.worker_lease())
+                 FOR UPDATE SKIP LOCKED);
   PERFORM wf.settle_jobs(w.id, array_agg(j.id), array_agg(j.lease), 'lost',
                          'its worker ' || w.name || ' was lost: no heartbeat', false, NULL)
   FROM wf.jobs j JOIN wf.workers w ON w.id = j.worker_id AND w.ended_at IS NOT NULL
