@@ -1,17 +1,16 @@
-"""Jobs of the tests; and, run as a program with a conninfo, a real worker that can do them."""
+"""Jobs of the tests, and real workers that can do them."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
-from pathlib import Path
+from multiprocessing.context import ForkServerProcess
 
 import psycopg
 
@@ -19,7 +18,6 @@ from controlplane.errors import Refusal
 from controlplane.jobs.engine import GiveUp, Kind
 from controlplane.jobs.model import Claimed, JobQueue
 
-ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0  # seconds; the machine may be busy
 COUNTED = """
 CREATE TABLE IF NOT EXISTS public.counted (job bigint, at timestamptz DEFAULT clock_timestamp());
@@ -86,23 +84,27 @@ def queue_jobs(owner: str, kind: str, number: int = 1, *, tenant: str | None = N
         )
 
 
+_FORKS = multiprocessing.get_context("forkserver")
+"""Real processes, without each importing everything anew."""
+_FORKS.set_forkserver_preload(["tests.backends.jobs", "app.worker", "app.cli.tree"])
+
+
 class Workers:
     """Real worker processes on one database."""
 
     def __init__(self, conninfo: str, kinds: Sequence[str] = ()) -> None:
-        self.command = [sys.executable, "-m", "tests.backends.jobs", conninfo, *kinds]
-        self.running: list[subprocess.Popen[bytes]] = []
+        self.arguments = (conninfo, list(kinds))
+        self.running: list[ForkServerProcess] = []
 
-    def start(self) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            self.command, cwd=ROOT, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
-        )
+    def start(self) -> ForkServerProcess:
+        process = _FORKS.Process(target=work, args=self.arguments, daemon=True)
+        process.start()
         self.running.append(process)
         return process
 
-    def kill(self, process: subprocess.Popen[bytes]) -> None:
-        process.kill()
-        process.wait()
+    def send(self, process: ForkServerProcess, number: int) -> None:
+        assert process.pid is not None
+        os.kill(process.pid, number)
 
 
 @contextlib.contextmanager
@@ -115,7 +117,16 @@ def workers(conninfo: str, number: int = 1, kinds: Sequence[str] = ()) -> Iterat
     finally:
         for process in crowd.running:
             process.kill()
-            process.communicate()
+            process.join()
+
+
+def work(conninfo: str, kinds: Sequence[str]) -> None:
+    """What a worker of the tests does: its heart beats twice a second, and it lets jobs go on for two seconds."""
+    from app.worker import Work, until_told
+    from backends.postgres import heartbeat
+
+    heartbeat.BEAT_SECONDS = 0.5
+    asyncio.run(until_told(Work(conninfo, {name: KINDS[name] for name in kinds}, grace=2)))
 
 
 def until(holds: Callable[[], object], seconds: float = PATIENCE) -> None:
@@ -123,13 +134,3 @@ def until(holds: Callable[[], object], seconds: float = PATIENCE) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.01)
-
-
-if __name__ == "__main__":
-    from app.worker import Work, until_told
-    from backends.postgres import heartbeat
-
-    chosen = {name: KINDS[name] for name in sys.argv[2:]} if len(sys.argv) > 2 else KINDS
-    heartbeat.BEAT_SECONDS = 0.5
-    told = Work(sys.argv[1], chosen, lambda words: print(words, file=sys.stderr, flush=True), grace=2)
-    asyncio.run(until_told(told))
