@@ -13,7 +13,7 @@ from typing import Any
 
 from app.demo import keys, plans
 from app.demo.estate import Estate, Firm
-from app.demo.site import SERVICE, WORKER, Site
+from app.demo.site import PROGRAMS, Site
 from backends.postgres.home import Home
 from controlplane.errors import Refusal
 from controlplane.filters import Term
@@ -132,7 +132,7 @@ async def people(site: Site) -> AsyncIterator[dict[str, Home]]:
     async with AsyncExitStack() as stack:
         homes = {}
         for name, conninfo in site.logins.items():
-            if name not in (WORKER, SERVICE):
+            if name not in PROGRAMS:
                 homes[name] = Home(conninfo, connections=1, conversation=f"demo {name}")
                 await homes[name].open()
                 stack.push_async_callback(homes[name].close)

@@ -13,9 +13,21 @@ from psycopg.conninfo import make_conninfo
 
 from controlplane.errors import Conflict
 
-WORKER, SERVICE = "demo_traffic", "demo_service"
-PEOPLE = {"ana": "operator", "ben": "operator", "chi": "admin", WORKER: "worker", SERVICE: "service"}
-"""All logins; the last two are programs."""
+WORKER = "demo_traffic"
+"""The login that stores the requests."""
+SERVICE = "demo_service"
+"""The product's own service, which asks the data plane."""
+JOBS = "demo_worker"
+"""The worker that does the jobs."""
+PROGRAMS = (WORKER, SERVICE, JOBS)
+PEOPLE = {
+    "ana": "operator",
+    "ben": "operator",
+    "chi": "admin",
+    WORKER: "worker",
+    SERVICE: "service",
+    JOBS: "worker",
+}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,6 @@
-"""Traffic that goes on: requests each second, sums of them, and people at work. Until it is cancelled."""
+"""Traffic that goes on: requests each second, and people at work. Until it is cancelled. What sums it up is the worker
+of the demonstration (`worker`).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import psycopg
 
@@ -21,10 +23,8 @@ from backends.postgres.home import Home
 from controlplane.errors import Refusal
 
 SECONDS = 1
-REFRESH_SECONDS = 5
 SERVE_SECONDS = 5
-ROLL_SECONDS = 60
-DAYS_SECONDS = 3600
+LOOK_SECONDS = 5
 LONGEST_GAP = 3600
 """Seconds that are caught up on after the home was away."""
 RECONNECT_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -55,13 +55,9 @@ class Traffic:
         self.written = int(estate.now.timestamp())
         self._calls: Counter[str] = Counter()
         self._uses: dict[str, tuple[datetime, str | None]] = {}
-        self._due = dict.fromkeys((REFRESH_SECONDS, ROLL_SECONDS, DAYS_SECONDS), 0.0)
 
     async def step(self, link: Connection, now: int) -> None:
-        """Store what came until `now`, and sum up what is due."""
-        if self._is_due(DAYS_SECONDS):
-            today = datetime.fromtimestamp(now, UTC).date()
-            await link.execute("SELECT wf.ensure_request_days(%s, %s)", [today, today + timedelta(days=1)])
+        """Store what came until `now`."""
         encode = Encoder()
         start = max(self.written, now - LONGEST_GAP)
         made = list(rows(self.estate, start, now, self.callers, self.quiet))
@@ -72,11 +68,6 @@ class Traffic:
             self._calls[row.tenant_id] += 1
             if row.key_id is not None:
                 self._uses[row.key_id] = row.at, row.address
-        if self._is_due(REFRESH_SECONDS):
-            await link.execute("SELECT wf.refresh_activity()")
-        if self._is_due(ROLL_SECONDS):
-            until = datetime.fromtimestamp(now, UTC)
-            await link.execute("SELECT wf.roll_up_hours(%s, %s)", [until - timedelta(seconds=2 * ROLL_SECONDS), until])
 
     async def serve(self, link: Connection) -> None:
         """What the product's services do: they count what is used, and say which keys were."""
@@ -89,13 +80,6 @@ class Traffic:
             await link.execute(
                 "SELECT wf_data.touch_keys(%s, %s, %s::inet[])", [list(c) for c in zip(*used, strict=True)]
             )
-
-    def _is_due(self, every: int) -> bool:
-        now = time.monotonic()
-        if now < self._due[every]:
-            return False
-        self._due[every] = now + every
-        return True
 
 
 async def _stay_linked(conninfo: str, step: Callable[[Connection], Awaitable[None]], seconds: float) -> None:
@@ -129,7 +113,7 @@ async def _look(traffic: Traffic, home: Home) -> None:
 async def _watch(traffic: Traffic, home: Home) -> None:
     """Whom the product lets in, and with which key: also when that was changed at a console."""
     while True:
-        await asyncio.sleep(REFRESH_SECONDS)
+        await asyncio.sleep(LOOK_SECONDS)
         await _look(traffic, home)
 
 
