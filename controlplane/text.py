@@ -87,10 +87,10 @@ def fold(text: str, size: int) -> list[str]:
         head = _head(text, room)
         if text[len(head)] != " " and (blank := head.rfind(" ")) >= room // 2:
             head = head[:blank]
-        head = head or text[0]  # a wide character where there is only one cell
+        head = head or text[0]  # never stuck, whatever a cluster of characters is wide
         rows.append(inset + head)
         if not inset:
-            inset = " " * min(len(text) - len(text.lstrip(" ")) + 2, size // 2)
+            inset = " " * min(len(text) - len(text.lstrip(" ")) + 2, size // 2, size - 2)  # room for a wide one
             room = size - len(inset)
         text = text[len(head) :].lstrip(" ")
     return [*rows, inset + text] if text or not rows else rows

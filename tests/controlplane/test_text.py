@@ -118,6 +118,7 @@ def test_fit_in_words() -> None:
 @given(HOSTILE, st.integers(2, 30))
 @example("a  wide 株式会社 name", 5)
 @example("      x" + "y" * 40, 6)
+@example("0𠀀", 2)
 def test_folding_loses_nothing_and_keeps_within_its_cells(text: str, size: int) -> None:
     cleaned = clean(text)
     rows = fold(cleaned, size)
