@@ -334,6 +334,10 @@ async def run_until_idle(database: Database, kinds: Any = KINDS) -> None:
 
 
 async def test_errors_are_kept_without_what_they_may_hold(database: Database, owner: psycopg.Connection) -> None:
+    owner.execute(  # no second try within the test
+        "CREATE OR REPLACE FUNCTION wf.job_backoff(tries integer, jitter double precision) RETURNS interval"
+        " LANGUAGE sql AS $$ SELECT interval '1 hour' $$"
+    )
     for how in ("refusal", "give up", "bug"):
         queue_jobs(database.owner, "fail", payload=f'{{"how": "{how}"}}')
     queue_jobs(database.owner, "late")
