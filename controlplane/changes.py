@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from controlplane.audit import AuditRow, Record
+from controlplane.jobs.model import JobDirectory, JobStore, WorkerDirectory
 from controlplane.listing import Listing
 from controlplane.plans.model import PlanDirectory
 from controlplane.plans.ports import PlanStore
@@ -94,6 +95,9 @@ class Change(Protocol):
     @property
     def impersonations(self) -> ImpersonationStore: ...
 
+    @property
+    def jobs(self) -> JobStore: ...
+
     async def note_writing(self, context: str, minutes: int) -> None:
         """Write to the trail that a read-only context is opened for writing."""
         ...
@@ -141,6 +145,12 @@ class ControlPlane(Protocol):
 
     @property
     def impersonations(self) -> ImpersonationDirectory: ...
+
+    @property
+    def jobs(self) -> JobDirectory: ...
+
+    @property
+    def workers(self) -> WorkerDirectory: ...
 
     @property
     def finder(self) -> Finder: ...

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import controlplane.contexts
+import controlplane.jobs.operations
 import controlplane.keys.operations
 import controlplane.people
 import controlplane.plans.apply

@@ -95,6 +95,24 @@ def _subscription(tenant_id: str) -> AreaScreen:
     return SubscriptionScreen(tenant_id)
 
 
+def _jobs(text: str) -> AreaScreen:
+    from screens.jobs import JobsScreen
+
+    return JobsScreen(text)
+
+
+def _job(key: str) -> AreaScreen:
+    from screens.jobs import JobScreen
+
+    return JobScreen(key)
+
+
+def _workers(text: str) -> AreaScreen:
+    from screens.jobs import WorkersScreen
+
+    return WorkersScreen(text)
+
+
 NOUNS: tuple[Noun, ...] = (
     Noun("tenants", _tenants, _tenant),
     Noun("projects", _projects),
@@ -105,6 +123,8 @@ NOUNS: tuple[Noun, ...] = (
     Noun("stale", _stale, _key),
     Noun("plans", _plans, _subscription),
     Noun("impersonations", _impersonations),
+    Noun("jobs", _jobs, _job),
+    Noun("workers", _workers),
 )
 
 

@@ -22,6 +22,8 @@ NOUNS = {
     "audit": "The trail: what was done, by whom, when and why.",
     "operators": "The people who may log in, and their roles.",
     "runs": "What was done to many things at once.",
+    "jobs": "What is done in the background, and what became of it.",
+    "workers": "The programs that do the jobs: watchfloor work.",
     "requests": "Request logs.",
     "home": "The PostgreSQL that everything is kept in.",
     "settings": "The settings file.",
@@ -52,6 +54,9 @@ READS: dict[tuple[str, str], str] = {
     ("runs", "show"): "app.cli.bulk:show",
     ("runs", "resume"): "app.cli.bulk:resume",
     ("runs", "undo"): "app.cli.bulk:undo",
+    ("jobs", "list"): "app.cli.jobs:jobs",
+    ("jobs", "show"): "app.cli.jobs:show_job",
+    ("workers", "list"): "app.cli.jobs:workers",
     ("requests", "import"): "app.cli.importing:requests",
     ("home", "status"): "app.cli.homes:status",
     ("home", "migrate"): "app.cli.homes:migrate",
@@ -72,6 +77,7 @@ SINGLE: dict[str, str] = {
     "find": "app.cli.support:find",
     "operations": "app.cli.tree:list_operations",
     "completion": "app.cli.completion:print_script",
+    "work": "app.cli.work:work",
     "demo": "app.cli.tree:demo",
 }
 

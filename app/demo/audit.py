@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 from app.demo.estate import Estate, Firm
-from app.demo.site import WORKER, Site
+from app.demo.site import PROGRAMS, Site
 from backends.postgres.home import Home
 from controlplane.errors import Refusal
 from controlplane.operations import Call, execute
@@ -95,7 +95,7 @@ async def people(site: Site) -> AsyncIterator[dict[str, Home]]:
     async with AsyncExitStack() as stack:
         homes = {}
         for name, conninfo in site.logins.items():
-            if name != WORKER:
+            if name not in PROGRAMS:
                 homes[name] = Home(conninfo, connections=1, conversation=f"demo {name}")
                 await homes[name].open()
                 stack.push_async_callback(homes[name].close)

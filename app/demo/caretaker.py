@@ -98,7 +98,8 @@ def perform(seed: int, folder: Path, *, careless: bool) -> None:
     owner = credentials.owner_conninfo()
     from app.demo import loading, traffic
     from app.demo.estate import make
-    from app.demo.site import open_site
+    from app.demo.site import JOBS, open_site
+    from app.demo.worker import beside
     from backends.postgres.migrate import migrate
 
     if careless:
@@ -112,7 +113,8 @@ def perform(seed: int, folder: Path, *, careless: bool) -> None:
         tell(ready=str(folder))
     else:
         loading.load(estate, site, first=lambda: tell(ready=str(folder)))
-    asyncio.run(_until_told(traffic.run(estate, site)))
+    with beside(site.logins[JOBS]):
+        asyncio.run(_until_told(traffic.run(estate, site)))
 
 
 def _be_careless(owner: str) -> None:

@@ -14,7 +14,11 @@ from psycopg.conninfo import make_conninfo
 from controlplane.errors import Conflict
 
 WORKER = "demo_traffic"
-PEOPLE = {"ana": "operator", "ben": "operator", "chi": "admin", WORKER: "worker"}
+"""The product's own service, which stores the requests."""
+JOBS = "demo_worker"
+"""The worker that does the jobs."""
+PROGRAMS = (WORKER, JOBS)
+PEOPLE = {"ana": "operator", "ben": "operator", "chi": "admin", WORKER: "worker", JOBS: "worker"}
 
 
 @dataclass(frozen=True)

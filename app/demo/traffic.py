@@ -1,11 +1,12 @@
-"""Traffic that goes on: requests each second, sums of them, and people at work. Until it is cancelled."""
+"""Traffic that goes on: requests each second, and people at work. Until it is cancelled. What sums it up is the worker
+of the demonstration (`worker`).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 
 import psycopg
 
@@ -18,9 +19,7 @@ from backends.postgres.home import Home
 from controlplane.errors import Refusal
 
 SECONDS = 1
-REFRESH_SECONDS = 5
-ROLL_SECONDS = 60
-DAYS_SECONDS = 3600
+LOOK_SECONDS = 5
 LONGEST_GAP = 3600
 """Seconds that are caught up on after the home was away."""
 RECONNECT_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -44,7 +43,6 @@ class Traffic:
         self.estate = estate
         self.quiet = suspended(estate)
         self.written = int(estate.now.timestamp())
-        self._due = dict.fromkeys((REFRESH_SECONDS, ROLL_SECONDS, DAYS_SECONDS), 0.0)
 
     async def write_on(self, conninfo: str) -> None:
         failures = 0
@@ -60,27 +58,12 @@ class Traffic:
                 failures += 1
 
     async def step(self, link: Connection, now: int) -> None:
-        """Store what came until `now`, and sum up what is due."""
-        if self._is_due(DAYS_SECONDS):
-            today = datetime.fromtimestamp(now, UTC).date()
-            await link.execute("SELECT wf.ensure_request_days(%s, %s)", [today, today + timedelta(days=1)])
+        """Store what came until `now`."""
         encode = Encoder()
         start = max(self.written, now - LONGEST_GAP)
         async with link.transaction(), link.cursor() as cursor, cursor.copy(COPY) as copy:
             await copy.write(HEADER + b"".join(map(encode, rows(self.estate, start, now, self.quiet))) + TRAILER)
         self.written = now
-        if self._is_due(REFRESH_SECONDS):
-            await link.execute("SELECT wf.refresh_activity()")
-        if self._is_due(ROLL_SECONDS):
-            until = datetime.fromtimestamp(now, UTC)
-            await link.execute("SELECT wf.roll_up_hours(%s, %s)", [until - timedelta(seconds=2 * ROLL_SECONDS), until])
-
-    def _is_due(self, every: int) -> bool:
-        now = time.monotonic()
-        if now < self._due[every]:
-            return False
-        self._due[every] = now + every
-        return True
 
 
 async def _watch_suspensions(traffic: Traffic, home: Home) -> None:
@@ -90,7 +73,7 @@ async def _watch_suspensions(traffic: Traffic, home: Home) -> None:
             async with home.connection() as connection:
                 cursor = await connection.execute("SELECT id FROM wf.tenant_list WHERE status <> 'active'")
                 traffic.quiet = frozenset(row[0] for row in await cursor.fetchall())
-        await asyncio.sleep(REFRESH_SECONDS)
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _work(estate: Estate, homes: dict[str, Home]) -> None:

@@ -18,6 +18,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from backends.postgres.audit import AuditTrail, change_rows
 from backends.postgres.find import Finder
 from backends.postgres.impersonations import Impersonations, ImpersonationWriter
+from backends.postgres.jobs import Jobs, JobWriter, Workers
 from backends.postgres.keys import Keys, KeyWriter
 from backends.postgres.live import PostgresFeed, answered
 from backends.postgres.paging import as_json
@@ -84,6 +85,8 @@ class Home:
         self.runs = Runs(self)
         self.telemetry = Telemetry(self)
         self.impersonations = Impersonations(self)
+        self.jobs = Jobs(self)
+        self.workers = Workers(self)
         self.finder = Finder(self)
         self.feed = PostgresFeed(conninfo)
 
@@ -296,6 +299,10 @@ class OpenChange:
     @property
     def impersonations(self) -> ImpersonationWriter:
         return ImpersonationWriter(self.connection)
+
+    @property
+    def jobs(self) -> JobWriter:
+        return JobWriter(self.connection)
 
     async def note_writing(self, context: str, minutes: int) -> None:
         await self.connection.execute("SELECT wf.note_writing(%s, %s)", [context, minutes])

@@ -24,6 +24,8 @@ ERROR = {"code", "message", "hint", "request_id", "why"}
 TRIED = {
     "operators.add": ["ana", "--role", "support"],
     "contexts.write": ["acme-prod", "--minutes", "5"],
+    "jobs.cancel": ["1"],
+    "jobs.replay": ["2"],
     "keys.create": ["acme", "--label", "ci", "--scopes", "read", "--expires-in", "90d"],
     "keys.disable": ["KEY"],
     "keys.edit": ["KEY", "--owner-email", "ana@acme.example", "--spend-cap", "none", "--expires", "never"],
@@ -103,6 +105,8 @@ def estate(cli: Cli, tmp_path: Path) -> dict[str, str]:
         UPDATE wf.api_keys SET rotated_at = now(), grace_until = now() + interval '1 d' WHERE display = 'wf_live_3';
         INSERT INTO wf.impersonations (tenant_id, reason, ticket, ends_at)
           VALUES ('acme', 'x', 'T-1', now() + interval '1 hour');
+        INSERT INTO wf.jobs (kind, tenant_id, state, ended_at)
+          VALUES ('deliver', 'acme', 'waiting', NULL), ('deliver', 'acme', 'dead', now());
         """
     )
     cli.done("operators", "add", "gone_soon", "--role", "viewer", "--yes")
@@ -145,7 +149,7 @@ def test_every_operation_has_a_command_whose_dry_run_keeps_the_contract(cli: Cli
 
 def test_every_list_has_the_same_four_keys(cli: Cli) -> None:
     lists = ("tenants list", "tenants impersonations", "projects list", "keys list", "keys rotations", "audit list")
-    for words in (*lists, "operators list", "runs list", "contexts list"):
+    for words in (*lists, "operators list", "runs list", "contexts list", "jobs list", "workers list"):
         document = cli.done(*words.split())
         assert set(document) == LIST, words
         assert datetime.fromisoformat(document["as_of"]).utcoffset().total_seconds() == 0  # type: ignore[union-attr]

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,8 +20,8 @@ import psutil
 import psycopg
 import pytest
 
-from app.demo import audit, estate, folders, hours, loading, requests, shape, tenants, traffic
-from app.demo.site import WORKER, Site, open_site
+from app.demo import audit, estate, folders, hours, loading, requests, shape, tenants, traffic, worker
+from app.demo.site import JOBS, WORKER, Site, open_site
 from backends.embedded.server import EmbeddedHome
 from controlplane.errors import Conflict, NotPermitted
 from controlplane.text import clean
@@ -133,6 +133,14 @@ async def test_traffic_goes_on_after_its_link_was_cut(database: Database, site: 
     made = estate.make(7, datetime.now(UTC) - timedelta(seconds=60))
     tenants.seed(made, site)
     running = asyncio.create_task(traffic.run(made, site))
+    with worker.beside(site.logins[JOBS]):
+        await traffic_goes_on(database, running)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+async def traffic_goes_on(database: Database, running: asyncio.Task[None]) -> None:
     async with await psycopg.AsyncConnection.connect(database.owner, autocommit=True) as connection:
 
         async def until_true(query: str) -> None:
@@ -148,9 +156,6 @@ async def test_traffic_goes_on_after_its_link_was_cut(database: Database, site: 
         assert await (await connection.execute(cut, [WORKER])).fetchone() == (True,)
         await connection.execute("CREATE TABLE cut AS SELECT max(at) AS at FROM wf.requests")
         await until_true("SELECT max(r.at) > max(cut.at) FROM wf.requests r, cut")
-    running.cancel()
-    with suppress(asyncio.CancelledError):
-        await running
 
 
 async def test_people_work_and_refusals_disturb_nobody(database: Database, site: Site) -> None:
@@ -185,6 +190,15 @@ def caretaker(pid: int) -> tuple[psutil.Process, Path]:
     return found, lock.parent
 
 
+def until_there(look: Callable[[], list[psutil.Process]]) -> list[psutil.Process]:
+    """The worker comes when the estate is whole."""
+    deadline = time.monotonic() + PATIENCE
+    while not (found := look()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
+
+
 def servers(folder: Path) -> list[psutil.Process]:
     return [process for process in psutil.process_iter() if str(folder) in " ".join(_words(process))]
 
@@ -199,9 +213,11 @@ def _words(process: psutil.Process) -> list[str]:
 def test_nothing_is_left_however_it_ends(demo: Terminal, number: int, code: int) -> None:
     behind, folder = caretaker(demo.pid)
     assert servers(folder)
+    [jobs] = until_there(lambda: [child for child in behind.children() if "app.demo.worker" in child.cmdline()])
     demo.signal(number)
     assert demo.wait(PATIENCE) == code
     behind.wait(PATIENCE)
+    jobs.wait(PATIENCE)
     assert not folder.exists()
     assert servers(folder) == []
     if number != signal.SIGKILL:

@@ -49,11 +49,15 @@ INSERT INTO wf.plan_changes (tenant_id, from_plan, from_version, from_cycle, pla
 SELECT wf.put_operator('leaving', 'viewer', NULL);
 INSERT INTO wf.impersonations (tenant_id, reason, ticket, ends_at)
   VALUES ('active', 'cannot log in', 'T-1', now() + interval '1 hour');
+INSERT INTO wf.jobs (kind, tenant_id, state, ended_at)
+  VALUES ('deliver', 'active', 'waiting', NULL), ('deliver', 'active', 'dead', now());
 """
 
 KEY, ROTATING, DISABLED, LEAKED, REVOKED, ROTATED = (f"key_{n:026}" for n in range(1, 7))
 EXAMPLES: dict[str, Record] = {
     "contexts.write": {"context": "acme-prod"},
+    "jobs.cancel": {"id": 1},
+    "jobs.replay": {"id": 2},
     "keys.create": {"tenant_id": "active", "env": "live", "scopes": ["read"], "expires_in": "90d"},
     "keys.disable": {"id": KEY},
     "keys.edit": {"id": KEY, "owner_email": "", "addresses": ["10.0.0.0/8"], "expires": "7d"},

@@ -1,0 +1,95 @@
+"""`jobs list`, `jobs show` and `workers list`: what is done in the background, and by whom."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from app.cli.asked import READING, Reading, opened
+from app.cli.lists import After, Desc, Face, Form, Limit, Sort, Words, list_page
+from app.cli.output import Column, document, facts, say, table
+from controlplane.jobs import model
+from controlplane.listing import Query
+from controlplane.moments import count, show
+from controlplane.text import UNKNOWN
+
+JOBS = Face(
+    "jobs",
+    lambda home: home.jobs,
+    model.JOB_FIELDS,
+    model.JOB_SORTS,
+    {
+        Column("JOB", "right"): lambda row: str(row.id),
+        Column("KIND"): lambda row: row.kind,
+        Column("TENANT"): lambda row: row.tenant_id or "",
+        Column("STATE"): lambda row: row.state,
+        Column("TRIES", "right"): lambda row: f"{row.tries}/{row.max_tries}",
+        Column("QUEUED"): lambda row: show(row.created_at, row.created_at, "utc"),
+        Column("WORKER"): lambda row: row.worker or "",
+        Column("ERROR"): lambda row: row.error or "",
+    },
+    newest_first=True,
+)
+WORKERS = Face(
+    "workers",
+    lambda home: home.workers,
+    model.WORKER_FIELDS,
+    model.WORKER_SORTS,
+    {
+        Column("WORKER"): lambda row: row.name,
+        Column("STATE"): lambda row: row.state,
+        Column("RUNNING", "right"): lambda row: count(row.running),
+        Column("JOBS/m", "right"): lambda row: UNKNOWN if row.per_minute is None else count(round(row.per_minute)),
+        Column("DONE", "right"): lambda row: count(row.done),
+        Column("FAILED", "right"): lambda row: count(row.failed),
+        Column("SEEN"): lambda row: show(row.seen_at, row.seen_at, "utc"),
+        Column("STARTED"): lambda row: show(row.started_at, row.started_at, "utc"),
+        Column("VERSION"): lambda row: row.version,
+    },
+    newest_first=True,
+)
+
+
+async def jobs(
+    *words: Words,
+    sort: Sort = None,
+    desc: Desc = False,
+    limit: Limit = 100,
+    after: After = None,
+    form: Form = "table",
+    asked: Reading = READING,
+) -> None:
+    """List jobs, newest first: state:dead finds those that wait to be replayed. Done ones stay for a day."""
+    await list_page(JOBS, words, sort, desc, limit, after, form, asked)
+
+
+async def workers(
+    *words: Words,
+    sort: Sort = None,
+    desc: Desc = False,
+    limit: Limit = 100,
+    after: After = None,
+    form: Form = "table",
+    asked: Reading = READING,
+) -> None:
+    """List workers, newest first: state:alive finds those of now."""
+    await list_page(WORKERS, words, sort, desc, limit, after, form, asked)
+
+
+async def show_job(number: int, /, *, asked: Reading = READING) -> None:
+    """Show a job with what it was told, and the first hundred of its attempts."""
+    from controlplane.previews import value_words
+
+    async with opened(asked) as context:
+        listing = context.home.jobs
+        job = await listing.get(number)
+        record = dataclasses.asdict(job) | {"payload": await listing.payload(number)}
+        attempts = (await listing.attempts(number).page(Query())).rows
+    if asked.json:
+        document({"item": record | {"attempt_list": [dataclasses.asdict(attempt) for attempt in attempts]}})
+        return
+    facts((name, value_words(value)) for name, value in record.items())
+    if attempts:
+        say()
+        columns = [Column("#", "right"), Column("OUTCOME"), Column("ENDED"), Column("WORKER"), Column("ERROR")]
+        ended = [(a, show(a.ended_at, a.ended_at, "utc")) for a in attempts]
+        table(columns, [[str(a.attempt), a.outcome, at, a.worker, a.error or ""] for a, at in ended])

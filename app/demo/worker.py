@@ -1,0 +1,71 @@
+"""The worker beside the demonstration: `python -m app.demo.worker`, with its home's conninfo on stdin.
+
+It ends when stdin does: so it dies with the caretaker, in whatever way that goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+
+from app.worker import Work, until_told
+from backends.postgres.upkeep import KINDS
+from controlplane.errors import Refusal
+
+SECONDS_TO_END = 5.0
+"""Everything of a demonstration that is thrown away may end at once."""
+
+
+@contextmanager
+def beside(conninfo: str) -> Iterator[None]:
+    """A worker as long as the block runs."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app.demo.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdin is not None
+    try:
+        process.stdin.write(conninfo.encode() + b"\n")
+        process.stdin.flush()
+        yield
+    finally:
+        process.stdin.close()
+        try:
+            process.wait(SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _end_with_parent() -> None:
+    while os.read(0, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def main() -> None:
+    conninfo = os.read(0, 65536).decode().strip()
+    if conninfo:
+        Thread(target=_end_with_parent, daemon=True).start()
+        asyncio.run(_work(conninfo))
+
+
+async def _work(conninfo: str) -> None:
+    try:
+        await until_told(Work(conninfo, KINDS, grace=1.0))
+    except Refusal:
+        from app.faults import write
+
+        write("the worker of the demonstration was refused")
+
+
+if __name__ == "__main__":
+    main()

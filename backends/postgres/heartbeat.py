@@ -1,0 +1,63 @@
+"""A worker's heart: a thread with a connection of its own, which no job can starve."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Event, Thread
+
+import psycopg
+
+from backends.postgres.job_queue import dressed
+
+BEAT_SECONDS = 5.0
+LEASE_SECONDS = 15.0
+"""As the home has it (wf.worker_lease); a test compares both."""
+
+
+class Heart:
+    """Beats until it is stopped. `may` says whether it may beat now; `on_lost` is called once, in the thread, when the
+    home has given the worker up, or must have by now.
+    """
+
+    def __init__(self, conninfo: str, worker: int, may: Callable[[], bool], on_lost: Callable[[], None]) -> None:
+        # An answer that comes after the lease is over is none.
+        brisk = "-c statement_timeout=3s"
+        self.conninfo = dressed(conninfo, "heart", brisk, connect_timeout=3, tcp_user_timeout=4000)
+        self.worker, self.may, self.on_lost = worker, may, on_lost
+        self._stop = Event()
+        self._thread = Thread(target=self._beat_on, name="heart", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(BEAT_SECONDS)
+
+    def _beat_on(self) -> None:
+        beaten = time.monotonic()
+        link: psycopg.Connection | None = None
+        while not self._stop.wait(BEAT_SECONDS):
+            if self.may():
+                began = time.monotonic()
+                try:
+                    if link is None or link.closed:
+                        link = psycopg.connect(self.conninfo, autocommit=True)
+                    if link.execute("SELECT wf.beat(%s)", [self.worker]).fetchone() != (True,):
+                        break
+                    beaten = began
+                except psycopg.Error:
+                    _hang_up(link)
+            if time.monotonic() - beaten > LEASE_SECONDS:
+                break
+        _hang_up(link)
+        if not self._stop.is_set():
+            self.on_lost()
+
+
+def _hang_up(link: psycopg.Connection | None) -> None:
+    if link is not None:
+        with suppress(psycopg.Error):
+            link.close()

@@ -1,0 +1,192 @@
+"""A worker's side of the job table: a connection to claim by, one to listen on, some for jobs that are a statement."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool
+
+from backends.postgres.refusals import refusal_of
+from controlplane.errors import HomeUnreachable
+from controlplane.jobs.engine import Kind
+from controlplane.jobs.model import Claimed
+
+Connection = psycopg.AsyncConnection[TupleRow]
+
+CONNECTIONS = 4
+"""For jobs that are a statement: so many are done side by side."""
+LIMITS = "-c statement_timeout=10min -c idle_in_transaction_session_timeout=30s -c timezone=UTC"
+SECONDS = 10
+"""For what is asked of the home besides."""
+
+
+@dataclass(frozen=True)
+class Self:
+    """Who a worker says it is."""
+
+    name: str
+    host: str
+    pid: int
+    version: str
+
+
+class PostgresQueue:
+    """Implements `JobQueue` for one worker, from `start` to `close`."""
+
+    def __init__(self, conninfo: str) -> None:
+        self.conninfo = dressed(conninfo, "worker")
+        self.worker = 0
+        self._news = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._listener: asyncio.Task[None] | None = None
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            self.conninfo,
+            connection_class=psycopg.AsyncConnection[TupleRow],
+            kwargs={"autocommit": True},
+            min_size=0,
+            max_size=CONNECTIONS,
+            timeout=3600,  # a job's own time limit is shorter
+            open=False,
+        )
+
+    async def start(self, who: Self, kinds: Mapping[str, Kind]) -> None:
+        """Register, and the schedules of what it can do. Raises Refusal."""
+        self._main = await connect(self.conninfo)
+        await self._pool.open()
+        [(self.worker,)] = await self._ask(
+            "SELECT wf.start_worker(%s, %s, %s, %s, %s)", who.name, who.host, who.pid, who.version, sorted(kinds)
+        )
+        every = {name: kind.every for name, kind in kinds.items() if kind.every is not None}
+        await self._ask("SELECT wf.put_schedules(%s, %s::interval[])", list(every), list(every.values()))
+        self._listener = asyncio.create_task(self._listen())
+
+    async def close(self) -> None:
+        """Give back what is still held, if the home can be reached."""
+        with suppress(HomeUnreachable):
+            if self.worker:
+                await self._ask("SELECT wf.stop_worker(%s)", self.worker)
+        if self._listener is not None:
+            self._listener.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._listener
+        await self._pool.close(timeout=1)
+        await self._main.close()
+
+    async def tick(self) -> None:
+        await self._ask("SELECT wf.tick_jobs()")
+
+    async def claim(self, most: int) -> Sequence[Claimed]:
+        # What the jobs are told is read apart: so much that a claim could wait for a slow reader, and all for it.
+        rows = await self._ask(
+            "SELECT id, kind, tenant_id, attempt, lease FROM wf.claim_jobs(%s, %s)", self.worker, most
+        )
+        if not rows:
+            return ()
+        told: dict[int, dict[str, Any]] = dict(
+            await self._ask("SELECT id, payload FROM wf.jobs WHERE id = ANY(%s)", [row[0] for row in rows])
+        )
+        return [
+            Claimed(number, kind, tenant, attempt, lease, told[number])
+            for number, kind, tenant, attempt, lease in rows
+            if number in told  # else its tenant was erased just now
+        ]
+
+    async def finish(self, jobs: Sequence[Claimed]) -> int:
+        [(settled,)] = await self._ask("SELECT wf.finish_jobs(%s, %s, %s)", self.worker, *_held(jobs))
+        return len(settled)
+
+    async def fail(self, job: Claimed, error: str, *, give_up: bool = False) -> bool:
+        [(settled,)] = await self._ask(
+            "SELECT wf.fail_job(%s, %s, %s, %s, %s)", self.worker, job.id, job.lease, error.replace("\0", ""), give_up
+        )
+        return list(settled) == [job.id]
+
+    async def release(self, jobs: Sequence[Claimed], why: str, seconds: float = 0.0) -> int:
+        [(settled,)] = await self._ask(
+            "SELECT wf.release_jobs(%s, %s, %s, %s, %s)", self.worker, *_held(jobs), why, timedelta(seconds=seconds)
+        )
+        return len(settled)
+
+    async def settled(self, job: Claimed, statement: str) -> bool:
+        try:
+            async with self._pool.connection() as connection, connection.transaction() as transaction:
+                await connection.execute(statement.encode())
+                cursor = await connection.execute("SELECT wf.finish_jobs(%s, %s, %s)", [self.worker, *_held([job])])
+                if await cursor.fetchone() == ([job.id],):
+                    return True
+                raise psycopg.Rollback(transaction)
+        except psycopg.Error as error:
+            raise refusal_of(error) from None
+        return False
+
+    async def news(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), seconds)
+        self._news.clear()
+
+    async def _ask(self, statement: str, *parameters: object) -> Any:
+        async with self._turn:
+            try:
+                async with asyncio.timeout(SECONDS):
+                    cursor = await self._main.execute(statement.encode(), parameters)
+                    return await cursor.fetchall()
+            except psycopg.Error as error:
+                raise refusal_of(error) from None
+            except TimeoutError:
+                await self._main.close()
+                raise HomeUnreachable("home_unreachable", "The home does not answer.", "") from None
+
+    async def _listen(self) -> None:
+        """Hints only: when this cannot be, jobs are found a second later."""
+        while True:
+            with suppress(psycopg.Error, HomeUnreachable):
+                async with await connect(self.conninfo) as connection:
+                    await connection.execute("LISTEN wf_jobs")
+                    async for _ in connection.notifies():
+                        self._news.set()
+            await asyncio.sleep(SECONDS)
+
+
+def _held(jobs: Sequence[Claimed]) -> tuple[list[int], list[int]]:
+    return [job.id for job in jobs], [job.lease for job in jobs]
+
+
+def dressed(conninfo: str, conversation: str, limits: str = LIMITS, **more: str | int) -> str:
+    """The conninfo with what a worker's connections have in common; options that it has already stay."""
+    said = str(conninfo_to_dict(conninfo).get("options") or "")
+    lively: dict[str, str | int] = {
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "connect_timeout": 5,
+    }
+    return make_conninfo(
+        conninfo, application_name=f"watchfloor {conversation}", options=f"{said} {limits}".strip(), **lively | more
+    )
+
+
+async def connect(conninfo: str) -> Connection:
+    """Raises HomeUnreachable."""
+    try:
+        return await psycopg.AsyncConnection.connect(conninfo, autocommit=True)
+    except psycopg.Error as error:
+        raise refusal_of(error) from None
+
+
+@asynccontextmanager
+async def queue(conninfo: str, who: Self, kinds: Mapping[str, Kind]) -> AsyncIterator[PostgresQueue]:
+    """A worker of this name, as long as the block runs. Raises Refusal."""
+    opened = PostgresQueue(conninfo)
+    await opened.start(who, kinds)
+    try:
+        yield opened
+    finally:
+        await opened.close()

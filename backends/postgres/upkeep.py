@@ -1,0 +1,32 @@
+"""The jobs that every worker can do: the one place where they are named. A noun that brings one adds it here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from controlplane.jobs.engine import Kind, sql
+
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+
+_ALL = (
+    # Of requests: the next days' partitions before they are needed, the tenants' figures, the hours.
+    sql(
+        "ensure_request_days",
+        "SELECT wf.ensure_request_days((now() AT TIME ZONE 'UTC')::date, (now() AT TIME ZONE 'UTC')::date + 2)",
+        HOUR,
+    ),
+    sql("refresh_activity", "SELECT wf.refresh_activity()", timedelta(seconds=5)),
+    sql("roll_up_hours", "SELECT wf.roll_up_new_hours()", MINUTE, seconds=300),
+    # Of plans.
+    sql("roll_up_usage", "SELECT wf.roll_up_usage()", MINUTE),
+    sql("expire_trials", "SELECT wf.expire_trials()", MINUTE),
+    sql("apply_due_changes", "SELECT wf.apply_due_changes()", MINUTE),
+    # What has had its day.
+    sql("prune_key_news", "SELECT wf.prune_key_news()", 10 * MINUTE),
+    sql("prune_sign_up_attempts", "SELECT wf.prune_sign_up_attempts()", 10 * MINUTE),
+    sql("prune_jobs", "SELECT wf.prune_jobs()", 10 * MINUTE),
+    # Jobs themselves.
+    sql("refresh_job_weights", "SELECT wf.refresh_job_weights()", MINUTE),
+)
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ALL}
