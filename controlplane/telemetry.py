@@ -122,10 +122,35 @@ def add(points: Sequence[Point]) -> Point | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose requests: all of them (the fleet), or those of what is named.
+
+    What is kept in cells can be read: a tenant with a route, a key prefix, both, or a region; the fleet with a route or
+    a region. Any other raises Usage `scope_unreadable` when it is read.
+    """
+
+    tenant_id: str | None = None
+    route: str | None = None
+    key_prefix: str | None = None
+    region: str | None = None
+
+    @property
+    def label(self) -> str:
+        """What it is, in words."""
+        parts = (
+            self.tenant_id or "all tenants",
+            self.route,
+            self.key_prefix and f"key {self.key_prefix}",
+            self.region and f"region {self.region}",
+        )
+        return ", ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True, slots=True)
 class Series:
     """Points at `start`, `start + step`, …; None where nothing is known of a step: a gap, never a zero."""
 
-    tenant_id: str
+    scope: Scope
     start: datetime
     step: timedelta
     points: tuple[Point | None, ...]
@@ -142,10 +167,11 @@ class Series:
 class RequestTelemetry(Protocol):
     """Reading telemetry; a context that has none does not offer it."""
 
-    async def series(self, tenant_id: str, start: datetime, end: datetime, step: timedelta) -> Series:
-        """A tenant's requests from start to end (excluded), at most 2,000 steps of at least a second.
+    async def series(self, scope: Scope, start: datetime, end: datetime, step: timedelta) -> Series:
+        """The requests of a scope from start to end (excluded), at most 2,000 steps of at least a second.
 
-        `start` and `end` are widened to whole steps. Raises Usage `window_unreadable`, HomeUnreachable.
+        `start` and `end` are widened to whole steps, counted from the epoch in UTC. Raises Usage `window_unreadable`
+        and `scope_unreadable`, HomeUnreachable.
         """
         ...
 

@@ -18,6 +18,7 @@ from controlplane.filters import Term
 from controlplane.listing import Query
 from controlplane.moments import relative
 from controlplane.previews import value_words
+from controlplane.telemetry import Scope
 from controlplane.tenants.activity import activity
 from controlplane.tenants.model import Project, Tenant
 from controlplane.text import UNKNOWN
@@ -111,7 +112,7 @@ class TenantScreen(AreaScreen):
         if end is None:
             chart.show(None)
             return
-        chart.show(traffic_chart(await telemetry.series(self.tenant_id, end - CHART_SPAN, end, CHART_STEP)))
+        chart.show(traffic_chart(await telemetry.series(Scope(self.tenant_id), end - CHART_SPAN, end, CHART_STEP)))
 
     def draw_title(self, title: TitleLine) -> None:
         narrow = self.has_class("narrow")

@@ -1,0 +1,368 @@
+-- Rollups: minutes and hours of requests, per tenant's route, key and region and of the fleet; and how long each class
+-- of telemetry is kept.
+--
+-- Rolling up computes whole cells from the raw rows and writes them over the old ones, so repeating it is harmless.
+-- What is to be computed again is told by the transactions that were committed since (wf.requests.xid), so a row
+-- that comes late, whatever its time, is folded in by the next run.
+
+-- No BRIN of xid8 exists, and PostgreSQL before 13 knew no xid8: so its number as the older function gives it.
+-- NULL: stored before this migration; the hours of those rows are made again below.
+ALTER TABLE wf.requests ADD COLUMN xid bigint;
+ALTER TABLE wf.requests ALTER COLUMN xid SET DEFAULT txid_current();
+CREATE INDEX requests_by_transaction ON wf.requests USING brin (xid) WITH (pages_per_range = 32, autosummarize = on);
+
+-- A cell: dim 'route': one route of a tenant. 'key': one key prefix (`value`) on one route. 'region': one region
+-- (`value`), all routes. The fleet is the tenant '': 'route' with its routes, and '' for all of them; 'region'.
+ALTER TABLE wf.request_hours
+  ADD COLUMN dim   text COLLATE "C" NOT NULL DEFAULT 'route' CONSTRAINT request_dim CHECK (dim IN ('route', 'key', 'region')),
+  ADD COLUMN value text COLLATE "C" NOT NULL DEFAULT '',
+  DROP CONSTRAINT request_hours_pkey,
+  ADD PRIMARY KEY (tenant_id, dim, hour, value, route);
+DROP INDEX wf.request_hours_by_hour;
+CREATE INDEX request_hours_by_hour ON wf.request_hours (hour, dim);
+
+CREATE TABLE wf.request_minutes (
+  tenant_id   text COLLATE "C" NOT NULL,
+  route       text COLLATE "C" NOT NULL,
+  minute      timestamptz NOT NULL,
+  n           integer NOT NULL,
+  errors_4xx  integer NOT NULL,
+  errors_5xx  integer NOT NULL,
+  latency_sum double precision,
+  latency_max real,
+  buckets     smallint[] NOT NULL,
+  counts      integer[] NOT NULL,
+  dim         text COLLATE "C" NOT NULL DEFAULT 'route' CONSTRAINT request_dim CHECK (dim IN ('route', 'key', 'region')),
+  value       text COLLATE "C" NOT NULL DEFAULT '',
+  PRIMARY KEY (tenant_id, dim, minute, value, route)
+) PARTITION BY RANGE (minute);
+CREATE INDEX request_minutes_by_minute ON wf.request_minutes (minute, dim);
+CREATE TABLE wf.request_minutes_default PARTITION OF wf.request_minutes DEFAULT;
+GRANT SELECT ON wf.request_minutes TO wf_viewer, wf_worker;
+INSERT INTO wf.tenant_tables VALUES ('wf.request_minutes', 3);
+
+-- How far rolling up has come. Readers take minutes from minutes_from up to minutes_until, hours from hours_from up to
+-- hours_until, and raw rows, from raw_from on, for the rest.
+CREATE TABLE wf.request_marks (
+  one           boolean PRIMARY KEY DEFAULT true CHECK (one),
+  before        bigint NOT NULL,       -- the rows of every transaction before this one were seen
+  minutes_from  timestamptz NOT NULL,
+  minutes_until timestamptz NOT NULL,
+  hours_from    timestamptz NOT NULL DEFAULT '-infinity',
+  hours_until   timestamptz NOT NULL,
+  raw_from      timestamptz NOT NULL DEFAULT '-infinity',
+  rolled_at     timestamptz            -- the last run that ended; NULL: none yet
+) WITH (fillfactor = 50);
+-- Hours that are over were rolled up by whoever stored their rows.
+INSERT INTO wf.request_marks (before, minutes_from, minutes_until, hours_until)
+SELECT 0, date_trunc('minute', now()), date_trunc('minute', now()), date_bin('1 hour', now(), '2000-01-01') - interval '1 hour';
+GRANT SELECT ON wf.request_marks TO wf_viewer, wf_worker;
+
+-- Minutes and hours that hold rows which are in no cell yet.
+CREATE TABLE wf.request_due (
+  step text NOT NULL CHECK (step IN ('minute', 'hour')),
+  at   timestamptz NOT NULL,
+  PRIMARY KEY (step, at)
+);
+GRANT SELECT ON wf.request_due TO wf_viewer, wf_worker;
+INSERT INTO wf.request_due SELECT DISTINCT 'hour', hour FROM wf.request_hours;
+
+-- How long each class of telemetry is kept, in days.
+CREATE TABLE wf.telemetry_retention (
+  data       text PRIMARY KEY CONSTRAINT retention_data CHECK (data IN ('raw', 'minutes', 'hours')),
+  days       integer NOT NULL CONSTRAINT retention_days CHECK (days BETWEEN 2 AND 3660),
+  version    integer NOT NULL DEFAULT 1,
+  updated_at timestamptz NOT NULL DEFAULT now()
+);
+INSERT INTO wf.telemetry_retention VALUES ('raw', 14), ('minutes', 2), ('hours', 396);
+GRANT SELECT ON wf.telemetry_retention TO wf_viewer, wf_worker;
+GRANT UPDATE (days) ON wf.telemetry_retention TO wf_admin;
+SELECT wf.audited('wf.telemetry_retention', 'telemetry', 'data', 'none');
+
+CREATE FUNCTION wf.guard_retention() RETURNS trigger LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
+BEGIN
+  IF NEW.data <> OLD.data THEN
+    RAISE EXCEPTION 'a class of data keeps its name' USING ERRCODE = 'check_violation', CONSTRAINT = 'retention_fixed';
+  END IF;
+  NEW.version := OLD.version + 1;
+  NEW.updated_at := now();
+  RETURN NEW;
+END
+$$;
+CREATE TRIGGER guard BEFORE UPDATE ON wf.telemetry_retention FOR EACH ROW EXECUTE FUNCTION wf.guard_retention();
+
+-- What is older may be dropped: whole days, in UTC.
+CREATE FUNCTION wf.kept_from(class text, as_of timestamptz DEFAULT now()) RETURNS timestamptz LANGUAGE sql STABLE AS $$
+  SELECT date_trunc('day', as_of, 'UTC') - r.days * interval '24 hours' FROM wf.telemetry_retention r WHERE r.data = class
+$$;
+GRANT EXECUTE ON FUNCTION wf.kept_from TO wf_viewer, wf_worker;
+
+-- The tenants' cells of a time, computed from raw rows.
+CREATE FUNCTION wf.raw_cells(lower timestamptz, upper timestamptz, step interval)
+RETURNS TABLE (tenant_id text, route text, at timestamptz, n integer, errors_4xx integer, errors_5xx integer,
+               latency_sum double precision, latency_max real, buckets smallint[], counts integer[], dim text, value text)
+LANGUAGE sql STABLE AS $$
+  WITH fine AS MATERIALIZED (
+    SELECT r.tenant_id, r.route, r.key_prefix, r.region, date_bin(step, r.at, '2000-01-01') AS at,
+           wf.latency_bucket(r.latency_ms) AS bucket, count(*) AS n,
+           count(*) FILTER (WHERE r.status BETWEEN 400 AND 499) AS errors_4xx,
+           count(*) FILTER (WHERE r.status >= 500) AS errors_5xx,
+           sum(r.latency_ms::float8) AS latency_sum, max(r.latency_ms) AS latency_max
+    FROM wf.requests r WHERE r.at >= lower AND r.at < upper
+    GROUP BY 1, 2, 3, 4, 5, 6
+  ), cut AS (
+    SELECT 'route' AS dim, '' AS value, f.* FROM fine f
+    UNION ALL SELECT 'key', f.key_prefix, f.* FROM fine f WHERE f.key_prefix IS NOT NULL
+    UNION ALL SELECT 'region', f.region, f.* FROM fine f WHERE f.region IS NOT NULL
+  ), sums AS (
+    SELECT c.tenant_id, CASE WHEN c.dim = 'region' THEN '' ELSE c.route END AS route, c.at, c.dim, c.value, c.bucket,
+           sum(c.n) AS n, sum(c.errors_4xx) AS errors_4xx, sum(c.errors_5xx) AS errors_5xx,
+           sum(c.latency_sum) AS latency_sum, max(c.latency_max) AS latency_max
+    FROM cut c GROUP BY 1, 2, 3, 4, 5, 6
+  )
+  SELECT s.tenant_id, s.route, s.at, sum(s.n)::integer, sum(s.errors_4xx)::integer, sum(s.errors_5xx)::integer,
+         sum(s.latency_sum), max(s.latency_max),
+         coalesce(array_agg(s.bucket ORDER BY s.bucket) FILTER (WHERE s.bucket IS NOT NULL), '{}'),
+         coalesce(array_agg(s.n::integer ORDER BY s.bucket) FILTER (WHERE s.bucket IS NOT NULL), '{}'), s.dim, s.value
+  FROM sums s GROUP BY s.tenant_id, s.dim, s.at, s.value, s.route
+$$;
+
+-- Several cells as one, for each (tenant_id, dim, value, route, at) that the query gives: the text of a statement.
+CREATE FUNCTION wf.merging(cells text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT format('WITH cells AS MATERIALIZED (%s), sums AS (
+      SELECT tenant_id, dim, value, route, at, sum(n)::integer AS n, sum(errors_4xx)::integer AS errors_4xx,
+             sum(errors_5xx)::integer AS errors_5xx, sum(latency_sum) AS latency_sum, max(latency_max) AS latency_max
+      FROM cells GROUP BY 1, 2, 3, 4, 5
+    ), hist AS (
+      SELECT tenant_id, dim, value, route, at, array_agg(bucket ORDER BY bucket) AS buckets,
+             array_agg(n ORDER BY bucket) AS counts
+      FROM (SELECT c.tenant_id, c.dim, c.value, c.route, c.at, h.bucket, sum(h.n)::integer AS n
+            FROM cells c, unnest(c.buckets, c.counts) AS h(bucket, n) GROUP BY 1, 2, 3, 4, 5, 6) b
+      GROUP BY 1, 2, 3, 4, 5
+    )
+    SELECT s.tenant_id, s.route, s.at, s.n, s.errors_4xx, s.errors_5xx, s.latency_sum, s.latency_max,
+           coalesce(h.buckets, ''{}'') AS buckets, coalesce(h.counts, ''{}'') AS counts, s.dim, s.value
+    FROM sums s LEFT JOIN hist h USING (tenant_id, dim, value, route, at)', cells)
+$$;
+
+-- The fleet's cells of a time, from the tenants' cells: those outlive the raw rows.
+CREATE FUNCTION wf.fleet_cells(lower timestamptz, upper timestamptz, cells text, clock text) RETURNS text
+LANGUAGE sql STABLE AS $$
+  SELECT wf.merging(format('SELECT '''' AS tenant_id, dim, value, s.route, %1$I AS at, n, errors_4xx, errors_5xx,
+             latency_sum, latency_max, buckets, counts
+      FROM wf.%2$I c, LATERAL (SELECT c.route UNION SELECT '''') AS s
+      WHERE %1$I >= %3$L AND %1$I < %4$L AND dim <> ''key'' AND tenant_id <> ''''', clock, cells, lower, upper))
+$$;
+
+-- Write cells over those that are there; returns how many changed. Raw rows are only ever added, so a cell that would
+-- get fewer has lost raw rows to retention: it stays as it is.
+CREATE FUNCTION wf.put_cells(target text, clock text, cells text) RETURNS bigint
+LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
+DECLARE
+  written bigint;
+BEGIN
+  EXECUTE format('INSERT INTO wf.%1$I AS old (tenant_id, route, %2$I, n, errors_4xx, errors_5xx, latency_sum, latency_max,
+      buckets, counts, dim, value) %3$s
+    ON CONFLICT (tenant_id, dim, %2$I, value, route) DO UPDATE
+    SET n = excluded.n, errors_4xx = excluded.errors_4xx, errors_5xx = excluded.errors_5xx,
+        latency_sum = excluded.latency_sum, latency_max = excluded.latency_max,
+        buckets = excluded.buckets, counts = excluded.counts
+    WHERE excluded.n >= old.n
+      AND (old.n, old.errors_4xx, old.errors_5xx, old.latency_max, old.buckets, old.counts)
+      IS DISTINCT FROM (excluded.n, excluded.errors_4xx, excluded.errors_5xx, excluded.latency_max,
+                        excluded.buckets, excluded.counts)', target, clock, cells);
+  GET DIAGNOSTICS written = ROW_COUNT;
+  RETURN written;
+END
+$$;
+
+CREATE FUNCTION wf.hold_roller() RETURNS void LANGUAGE sql AS $$
+  SELECT pg_advisory_xact_lock(hashtextextended('wf.roll_up_hours', 0))  -- one roller at a time
+$$;
+
+CREATE FUNCTION wf.make_cell_partition(parent text, clock text, at timestamptz) RETURNS void
+LANGUAGE plpgsql SET search_path = wf, pg_temp SET timezone = 'UTC' AS $$
+DECLARE
+  unit  text := CASE parent WHEN 'request_hours' THEN 'month' ELSE 'day' END;
+  lower timestamptz := date_trunc(unit, at);
+  stamp text := to_char(lower, CASE unit WHEN 'month' THEN 'YYYYMM' ELSE 'YYYYMMDD' END);
+BEGIN
+  IF to_regclass('wf.' || parent || '_' || stamp) IS NULL
+     AND (SELECT count(*) FROM pg_inherits WHERE inhparent = ('wf.' || parent)::regclass) < 1000 THEN
+    PERFORM wf.make_partition(parent, clock, stamp, lower, lower + ('1 ' || unit)::interval);
+  END IF;
+END
+$$;
+
+-- Make the hours from raw rows again, for every hour that the given time touches. Repeating changes nothing, and
+-- hours whose raw rows are gone stay. Returns the number of cells written.
+CREATE OR REPLACE FUNCTION wf.roll_up_hours(from_at timestamptz, until_at timestamptz) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' SET work_mem = '64MB' AS $$
+DECLARE
+  lower timestamptz := date_trunc('hour', from_at);
+  upper timestamptz := date_trunc('hour', until_at) + interval '1 hour';
+  month timestamptz;
+BEGIN
+  PERFORM wf.hold_roller();
+  FOR month IN
+    SELECT m FROM generate_series(date_trunc('month', lower), upper - interval '1 second', interval '1 month') m
+    WHERE to_regclass('wf.request_hours_' || to_char(m, 'YYYYMM')) IS NULL
+      AND EXISTS (SELECT FROM wf.requests WHERE at >= greatest(m, lower) AND at < least(m + interval '1 month', upper))
+    LIMIT 240
+  LOOP
+    PERFORM wf.make_cell_partition('request_hours', 'hour', month);
+  END LOOP;
+  RETURN wf.put_cells('request_hours', 'hour', format('SELECT * FROM wf.raw_cells(%L, %L, ''1 hour'')', lower, upper))
+       + wf.put_cells('request_hours', 'hour', wf.fleet_cells(lower, upper, 'request_hours', 'hour'));
+END
+$$;
+
+-- One hour from its minutes, where they are all there; else from raw rows.
+CREATE FUNCTION wf.roll_up_hour(this timestamptz, from_minutes boolean) RETURNS bigint
+LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
+BEGIN
+  IF NOT from_minutes THEN
+    RETURN wf.roll_up_hours(this, this);
+  END IF;
+  PERFORM wf.make_cell_partition('request_hours', 'hour', this);
+  RETURN wf.put_cells('request_hours', 'hour', wf.merging(format('SELECT tenant_id, dim, value, route, %L::timestamptz AS at,
+      n, errors_4xx, errors_5xx, latency_sum, latency_max, buckets, counts FROM wf.request_minutes
+    WHERE minute >= %1$L AND minute < %2$L', this, this + interval '1 hour')));
+END
+$$;
+
+-- Fold in what was committed since the last run: minutes 90 s after they began, then hours that are over. Takes a
+-- bounded bite, the oldest first; what is left waits for the next run, and readers take its raw rows meanwhile.
+-- One transaction: killed at any point, it has done nothing.
+CREATE FUNCTION wf.roll_up_requests(
+  most_minutes integer DEFAULT 180, most_hours integer DEFAULT 24,
+  OUT minutes integer, OUT hours integer, OUT cells bigint, OUT minutes_left integer, OUT hours_left integer
+) LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' SET work_mem = '64MB' AS $$
+DECLARE
+  mark    wf.request_marks;
+  horizon bigint;  -- every transaction before it has ended, so what it stored is seen below
+  ready   timestamptz := date_trunc('minute', now() - interval '90 seconds') + interval '1 minute';  -- minutes before it
+  this    timestamptz;
+BEGIN
+  PERFORM wf.hold_roller();
+  horizon := txid_snapshot_xmin(txid_current_snapshot());
+  minutes := 0; hours := 0; cells := 0;
+  SELECT * INTO mark FROM wf.request_marks FOR UPDATE;
+  -- A dump that was read into another server, whose transactions have lower numbers: look at all rows once.
+  IF mark.before > txid_snapshot_xmax(txid_current_snapshot()) THEN
+    mark.before := 0;
+  END IF;
+  mark.minutes_from := greatest(mark.minutes_from, wf.kept_from('minutes'));
+  WITH fresh AS (SELECT DISTINCT date_trunc('minute', at) AS at FROM wf.requests WHERE xid >= mark.before)
+  INSERT INTO wf.request_due
+  SELECT DISTINCT CASE WHEN at >= mark.minutes_from THEN 'minute' ELSE 'hour' END,
+         CASE WHEN at >= mark.minutes_from THEN at ELSE date_trunc('hour', at) END FROM fresh ON CONFLICT DO NOTHING;
+  FOR this IN
+    DELETE FROM wf.request_due d WHERE d.step = 'minute' AND d.at IN (
+      SELECT at FROM wf.request_due WHERE step = 'minute' AND at < ready ORDER BY at LIMIT most_minutes) RETURNING d.at
+  LOOP
+    INSERT INTO wf.request_due VALUES ('hour', date_trunc('hour', this)) ON CONFLICT DO NOTHING;
+    CONTINUE WHEN this < mark.minutes_from;
+    PERFORM wf.make_cell_partition('request_minutes', 'minute', this);
+    cells := cells + wf.put_cells('request_minutes', 'minute',
+        format('SELECT * FROM wf.raw_cells(%L, %L, ''1 minute'')', this, this + interval '1 minute'))
+      + wf.put_cells('request_minutes', 'minute',
+        wf.fleet_cells(this, this + interval '1 minute', 'request_minutes', 'minute'));
+    minutes := minutes + 1;
+  END LOOP;
+  mark.minutes_until := least(ready, (SELECT min(at) FROM wf.request_due WHERE step = 'minute' AND at >= mark.minutes_until));
+  FOR this IN
+    DELETE FROM wf.request_due d WHERE d.step = 'hour' AND d.at IN (
+      SELECT at FROM wf.request_due WHERE step = 'hour' AND at + interval '1 hour' <= mark.minutes_until
+      ORDER BY at LIMIT most_hours) RETURNING d.at
+  LOOP
+    cells := cells + wf.roll_up_hour(this, this >= mark.minutes_from);
+    hours := hours + 1;
+  END LOOP;
+  mark.hours_until := least(date_trunc('hour', mark.minutes_until),
+                            (SELECT min(at) FROM wf.request_due WHERE step = 'hour' AND at >= mark.hours_until));
+  SELECT count(*) FILTER (WHERE step = 'minute' AND at < ready),
+         count(*) FILTER (WHERE step = 'hour' AND at + interval '1 hour' <= ready)
+  INTO minutes_left, hours_left FROM wf.request_due;
+  UPDATE wf.request_marks SET before = horizon, minutes_from = mark.minutes_from,
+    minutes_until = mark.minutes_until, hours_until = mark.hours_until, rolled_at = clock_timestamp();
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf.roll_up_requests TO wf_operator, wf_worker;
+
+-- The partitions of each class. `rows` is an estimate, NULL where there is none; of the default ones it is counted, up
+-- to 10,001: rows in those have no day of their own.
+CREATE FUNCTION wf.telemetry_partitions()
+RETURNS TABLE (data text, part text, lower timestamptz, upper timestamptz, rows bigint, bytes bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' AS $$
+  SELECT t.data, c.relname::text, b.lower, b.lower + CASE length(s.stamp) WHEN 6 THEN interval '1 month' ELSE interval '1 day' END,
+         CASE WHEN s.stamp IS NULL THEN
+                CASE t.data WHEN 'raw' THEN (SELECT count(*) FROM (SELECT FROM wf.requests_default LIMIT 10001) r)
+                            WHEN 'minutes' THEN (SELECT count(*) FROM (SELECT FROM wf.request_minutes_default LIMIT 10001) r)
+                            ELSE (SELECT count(*) FROM (SELECT FROM wf.request_hours_default LIMIT 10001) r) END
+              ELSE nullif(c.reltuples, -1)::bigint END,
+         pg_total_relation_size(c.oid)
+  FROM (VALUES ('raw', 'wf.requests'::regclass), ('minutes', 'wf.request_minutes'), ('hours', 'wf.request_hours')) t(data, parent)
+  JOIN pg_inherits i ON i.inhparent = t.parent JOIN pg_class c ON c.oid = i.inhrelid,
+  LATERAL (SELECT substring(c.relname::text FROM '_([0-9]{6}|[0-9]{8})$') AS stamp) s,
+  LATERAL (SELECT (CASE length(s.stamp) WHEN 6 THEN to_date(s.stamp, 'YYYYMM') ELSE to_date(s.stamp, 'YYYYMMDD') END)::timestamptz AS lower) b
+  ORDER BY 1, 3
+$$;
+GRANT EXECUTE ON FUNCTION wf.telemetry_partitions TO wf_viewer, wf_worker;
+
+-- Drop the partitions that are older than their class is kept, the oldest first; `dry_run` names them. `waits`: why one
+-- stays for now. A drop needs the whole table for a moment: behind a long reader it gives up after a second.
+CREATE FUNCTION wf.drop_old_requests(dry_run boolean DEFAULT false, as_of timestamptz DEFAULT now())
+RETURNS TABLE (data text, part text, lower timestamptz, upper timestamptz, rows bigint, bytes bigint, waits text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET lock_timeout = '1s' AS $$
+#variable_conflict use_column
+DECLARE
+  old    record;
+  unseen boolean;
+  failed text[] := '{}';
+BEGIN
+  FOR old IN SELECT * FROM wf.telemetry_partitions() p WHERE p.upper <= wf.kept_from(p.data, least(as_of, now()))
+             ORDER BY p.data, p.upper LOOP
+    SELECT old.data, old.part, old.lower, old.upper, old.rows, old.bytes, NULL
+    INTO data, part, lower, upper, rows, bytes, waits;
+    unseen := EXISTS (SELECT FROM wf.request_due d WHERE d.at >= old.lower AND d.at < old.upper AND old.data <> 'hours');
+    IF old.data = 'raw' AND NOT unseen THEN
+      EXECUTE format('SELECT EXISTS (SELECT FROM wf.%I WHERE xid >= (SELECT before FROM wf.request_marks))', old.part)
+      INTO unseen;
+    END IF;
+    waits := CASE WHEN unseen THEN 'not rolled up yet' WHEN old.data = ANY (failed) THEN 'an older one stays' END;
+    IF waits IS NULL AND NOT dry_run THEN
+      BEGIN
+        EXECUTE format('DROP TABLE wf.%I', old.part);
+        UPDATE wf.request_marks m SET
+          raw_from = CASE old.data WHEN 'raw' THEN greatest(m.raw_from, old.upper) ELSE m.raw_from END,
+          minutes_from = CASE old.data WHEN 'minutes' THEN greatest(m.minutes_from, old.upper) ELSE m.minutes_from END,
+          hours_from = CASE old.data WHEN 'hours' THEN greatest(m.hours_from, old.upper) ELSE m.hours_from END;
+      EXCEPTION WHEN lock_not_available THEN
+        waits := 'somebody is reading';
+      END;
+    END IF;
+    IF waits IS NOT NULL THEN
+      failed := failed || old.data;
+    END IF;
+    RETURN NEXT;
+  END LOOP;
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf.drop_old_requests TO wf_admin, wf_worker;
+
+-- Partitions for the days to come, so that no row meets none. Returns how many were made; fails after 2 s when a
+-- reader blocks it.
+CREATE FUNCTION wf.make_request_partitions(ahead integer DEFAULT 7) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' SET lock_timeout = '2s' AS $$
+DECLARE
+  before integer := (SELECT count(*) FROM wf.telemetry_partitions());
+BEGIN
+  PERFORM wf.ensure_request_days(current_date, current_date + least(ahead, 60));
+  PERFORM wf.make_cell_partition('request_minutes', 'minute', d) FROM generate_series(now(), now() + ahead * interval '1 day', '1 day') d;
+  PERFORM wf.make_cell_partition('request_hours', 'hour', d) FROM unnest(ARRAY[now(), now() + ahead * interval '1 day']) d;
+  RETURN (SELECT count(*) FROM wf.telemetry_partitions()) - before;
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf.make_request_partitions TO wf_operator, wf_worker;
+GRANT EXECUTE ON FUNCTION wf.raw_cells TO wf_viewer;
