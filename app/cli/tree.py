@@ -59,6 +59,7 @@ READS: dict[tuple[str, str], str] = {
     ("jobs", "show"): "app.cli.jobs:show_job",
     ("workers", "list"): "app.cli.jobs:workers",
     ("requests", "import"): "app.cli.importing:requests",
+    ("requests", "ingest"): "app.cli.ingesting:ingest",
     ("telemetry", "series"): "app.cli.telemetry:series",
     ("telemetry", "top"): "app.cli.telemetry:top",
     ("telemetry", "export"): "app.cli.telemetry:export",

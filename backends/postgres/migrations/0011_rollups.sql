@@ -391,3 +391,37 @@ LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   SELECT sha256(k.outer_key || sha256(k.inner_key || convert_to(body, 'UTF8'))) FROM wf.signing_keys k WHERE k.name = 'cursor'
 $$;
 GRANT EXECUTE ON FUNCTION wf.sign_cursor TO wf_viewer;
+
+-- Requests as a service saw them, at most 10,000 at once, all or none: an array of objects with key_id, route, status,
+-- and method, latency_ms, region, request_id, at, bytes, address where they are known. Whose request it was is what its
+-- key says; one without a key of ours (a 401 as often as not) is nobody's: it is counted in `uncredited` and not kept.
+-- Telemetry must not fail a service: values that cannot be are counted in `unreadable`.
+CREATE FUNCTION wf_data.record_requests(batch jsonb, OUT stored integer, OUT uncredited integer, OUT unreadable integer)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+BEGIN
+  IF jsonb_typeof(batch) IS DISTINCT FROM 'array' OR jsonb_array_length(batch) > 10000 THEN
+    RAISE EXCEPTION 'a batch is an array of at most 10,000 requests'
+      USING ERRCODE = 'invalid_parameter_value', CONSTRAINT = 'request_batch';
+  END IF;
+  WITH given AS MATERIALIZED (
+    SELECT r.key_id, left(r.route, 200) AS route, left(coalesce(r.method, '-'), 16) AS method, r.status,
+           r.latency_ms, left(r.region, 64) AS region, left(r.request_id, 128) AS request_id,
+           coalesce(r.at, clock_timestamp()) AS at, r.bytes, r.address,
+           coalesce(r.route <> '' AND r.status BETWEEN 100 AND 599, false)
+             AND coalesce(r.latency_ms BETWEEN 0 AND 1e9, r.latency_ms IS NULL) AND coalesce(r.bytes >= 0, true)
+             AND coalesce(r.at BETWEEN '1970-01-01' AND '2199-12-31', true) AS sound
+    FROM jsonb_to_recordset(batch) AS r(key_id text, route text, method text, status integer, latency_ms float8,
+      region text, request_id text, at timestamptz, bytes bigint, address inet)
+  ), kept AS (
+    INSERT INTO wf.requests (tenant_id, project_id, route, method, status, latency_ms, key_prefix, region, request_id, at,
+                             bytes, key_id, address)
+    SELECT k.tenant_id, k.project_id, g.route, g.method, g.status, g.latency_ms, k.display, g.region, g.request_id, g.at,
+           g.bytes, k.id, g.address
+    FROM given g JOIN wf.api_keys k ON k.id = g.key_id WHERE g.sound
+    RETURNING 1
+  )
+  SELECT (SELECT count(*) FROM kept), count(*) FILTER (WHERE g.sound AND k.id IS NULL), count(*) FILTER (WHERE NOT g.sound)
+  INTO stored, uncredited, unreadable FROM given g LEFT JOIN wf.api_keys k ON k.id = g.key_id;
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf_data.record_requests TO wf_service;
