@@ -78,6 +78,11 @@ class Stream(LogFile):
             return len(self.buffer)
         return (self.buffer.rfind(b"\n", 0, CHUNK) + 1) or (CHUNK if len(self.buffer) >= CHUNK else 0)
 
+    def more_waits(self) -> bool:
+        """Whether a whole chunk is about to come, as of a writer that waits for us."""
+        self._more(0)
+        return len(self.buffer) >= CHUNK // 64
+
     def _more(self, seconds: float) -> bool:
         """Read what is there; at most a chunk is ever held, so a writer that is faster waits."""
         if not select.select([self.descriptor], [], [], seconds)[0]:
@@ -229,10 +234,14 @@ class IngestRun(ImportRun):
             self.report.lines += chunk.lines
             self._advance(chunk.lines, chunk.ends_open)
             previous, running = running, running_hash(running, data)
-            self.storing = self._stored(running, previous, chunk)
             self._end_storing()
+            self.storing = self._stored(running, previous, chunk)
+            if not self.stream.more_waits():  # else the server works while the next chunk is read
+                self._end_storing()
             if time.monotonic() > self.finished + FINISH_SECONDS:
+                self._end_storing()
                 self._leave_trail()
+        self._end_storing()
 
     def _up_to_whole_line(self, data: bytes) -> bytes:
         """A last line that the stream's end cut off is left out; fed again, it is found whole."""
