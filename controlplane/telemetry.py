@@ -7,6 +7,7 @@ is read as the value that is equally far, relatively, from both of its ends: at 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -73,10 +74,13 @@ class Histogram:
 
 def merge(histograms: Iterable[Histogram]) -> Histogram:
     """The histogram of all their latencies together."""
-    total: dict[int, int] = {}
-    for histogram in histograms:
+    several = list(histograms)
+    if len(several) == 1:
+        return several[0]
+    total: dict[int, int] = defaultdict(int)
+    for histogram in several:
         for bucket, count in zip(histogram.buckets, histogram.counts, strict=True):
-            total[bucket] = total.get(bucket, 0) + count
+            total[bucket] += count
     ordered = sorted(total.items())
     return Histogram(tuple(bucket for bucket, _ in ordered), tuple(count for _, count in ordered))
 

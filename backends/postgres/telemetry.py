@@ -78,7 +78,8 @@ class Telemetry:
             rows: list[TupleRow] = []
             for source, lower, upper in sources(marks, start, start + steps * step, step):
                 statement = _raw(scope) if source == "raw" else CELLS[source] + _cells_where(scope)
-                cursor = await connection.execute(statement, values | {"lower": lower, "upper": upper})
+                cursor = connection.cursor(binary=True)  # arrays as text take three times as long to read
+                await cursor.execute(statement, values | {"lower": lower, "upper": upper})
                 rows += await cursor.fetchall()
         return Series(scope, start, step, placed(rows, start, step, steps), marks.now)
 
