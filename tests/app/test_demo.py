@@ -132,6 +132,8 @@ async def test_only_the_owner_of_an_empty_home_may_load(database: Database) -> N
 async def test_traffic_goes_on_after_its_link_was_cut(database: Database, site: Site) -> None:
     made = estate.make(7, datetime.now(UTC) - timedelta(seconds=60))
     tenants.seed(made, site)
+    with psycopg.connect(database.owner) as connection:  # as the demonstration's last hour does, before anybody writes
+        connection.execute("SELECT wf.make_request_partitions()")
     running = asyncio.create_task(traffic.run(made, site))
     with worker.beside(site.logins[JOBS]):
         await traffic_goes_on(database, running)
@@ -151,7 +153,7 @@ async def traffic_goes_on(database: Database, running: asyncio.Task[None]) -> No
 
         await until_true("SELECT count(*) > 200 FROM wf.requests")
         await until_true("SELECT count(*) > 0 FROM wf.tenant_activity WHERE per_minute > 0")
-        await until_true("SELECT count(*) > 0 FROM wf.request_hours")
+        await until_true("SELECT rolled_at IS NOT NULL FROM wf.request_marks")
         cut = "SELECT count(pg_terminate_backend(pid)) = 1 FROM pg_stat_activity WHERE usename = %s"
         assert await (await connection.execute(cut, [WORKER])).fetchone() == (True,)
         await connection.execute("CREATE TABLE cut AS SELECT max(at) AS at FROM wf.requests")
