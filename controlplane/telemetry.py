@@ -7,10 +7,15 @@ is read as the value that is equally far, relatively, from both of its ends: at 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from itertools import accumulate
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from controlplane.tops import By, Measure, Top
 
 SMALLEST_MS = 0.1
 GROWTH = 1.04
@@ -60,22 +65,24 @@ class Histogram:
 
     def percentile(self, share: float) -> float | None:
         """By rank, at most 2 % off, in milliseconds; None when it is empty."""
-        left = rank(share, self.n) if self.counts else 0
-        for bucket, count in zip(self.buckets, self.counts, strict=True):
-            left -= count
-            if left <= 0:
-                return value_of(bucket)
-        return None
+        if not self.counts:
+            return None
+        upto = list(accumulate(self.counts))
+        return value_of(self.buckets[bisect_left(upto, rank(share, upto[-1]))])
 
 
 def merge(histograms: Iterable[Histogram]) -> Histogram:
     """The histogram of all their latencies together."""
-    total: dict[int, int] = {}
-    for histogram in histograms:
+    several = list(histograms)
+    if len(several) <= 1:
+        return several[0] if several else Histogram()
+    total = dict(zip(several[0].buckets, several[0].counts, strict=True))
+    before = total.get
+    for histogram in several[1:]:
         for bucket, count in zip(histogram.buckets, histogram.counts, strict=True):
-            total[bucket] = total.get(bucket, 0) + count
-    ordered = sorted(total.items())
-    return Histogram(tuple(bucket for bucket, _ in ordered), tuple(count for _, count in ordered))
+            total[bucket] = before(bucket, 0) + count
+    ordered = sorted(total)
+    return Histogram(tuple(ordered), tuple(map(total.__getitem__, ordered)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +129,35 @@ def add(points: Sequence[Point]) -> Point | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose requests: all of them (the fleet), or those of what is named.
+
+    What is kept in cells can be read: a tenant with a route, a key prefix, both, or a region; the fleet with a route or
+    a region. Any other raises Usage `scope_unreadable` when it is read.
+    """
+
+    tenant_id: str | None = None
+    route: str | None = None
+    key_prefix: str | None = None
+    region: str | None = None
+
+    @property
+    def label(self) -> str:
+        """What it is, in words."""
+        parts = (
+            self.tenant_id or "all tenants",
+            self.route,
+            self.key_prefix and f"key {self.key_prefix}",
+            self.region and f"region {self.region}",
+        )
+        return ", ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True, slots=True)
 class Series:
     """Points at `start`, `start + step`, …; None where nothing is known of a step: a gap, never a zero."""
 
-    tenant_id: str
+    scope: Scope
     start: datetime
     step: timedelta
     points: tuple[Point | None, ...]
@@ -139,13 +171,57 @@ class Series:
         return add([point for point in self.points if point is not None])
 
 
+@dataclass(frozen=True, slots=True)
+class ManySeries:
+    """One series of each tenant, or of each route, key or region of a tenant; without one, of the fleet."""
+
+    by: Literal["tenant", "route", "key", "region"]
+    start: datetime
+    end: datetime
+    step: timedelta
+    tenant_id: str | None = None
+    limit: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesPage:
+    """Some of many series, in the order of their names; `next` is the next page's cursor; None: this is the last."""
+
+    items: tuple[Series, ...]
+    next: str | None
+    as_of: datetime
+
+
 class RequestTelemetry(Protocol):
     """Reading telemetry; a context that has none does not offer it."""
 
-    async def series(self, tenant_id: str, start: datetime, end: datetime, step: timedelta) -> Series:
-        """A tenant's requests from start to end (excluded), at most 2,000 steps of at least a second.
+    async def series(self, scope: Scope, start: datetime, end: datetime, step: timedelta) -> Series:
+        """The requests of a scope from start to end (excluded), at most 2,000 steps of at least a second.
 
-        `start` and `end` are widened to whole steps. Raises Usage `window_unreadable`, HomeUnreachable.
+        `start` and `end` are widened to whole steps, counted from the epoch in UTC. Raises Usage `window_unreadable`
+        and `scope_unreadable`, HomeUnreachable.
+        """
+        ...
+
+    async def page(self, asked: ManySeries, after: str | None = None) -> SeriesPage:
+        """Series of many things. `after` is a cursor of the same kind and tenant; what it holds goes before `asked`.
+
+        Raises Usage as `series` does, and `cursor_…`.
+        """
+        ...
+
+    async def top(
+        self,
+        by: By,
+        start: datetime,
+        end: datetime,
+        measure: Measure,
+        limit: int = 20,
+        tenant_id: str | None = None,
+    ) -> Top:
+        """The first tenants, routes or keys by a measure, of all tenants or of one; from what was rolled up.
+
+        Raises Usage `window_unreadable` and `limit_out_of_range`, HomeUnreachable.
         """
         ...
 

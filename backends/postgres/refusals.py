@@ -151,6 +151,9 @@ WORDS: dict[str, tuple[type[Refusal], str, str]] = {
         "The home was restored on another server, so it cannot tell which usage is rolled up.",
         "Ask its owner to set wf.usage_rolled_up, or a restore with the same server files.",
     ),
+    "retention_data": (Refusal, "There is no such class of telemetry.", "raw, minutes or hours."),
+    "retention_days": (Refusal, "Telemetry is kept for 2 to 3,660 days.", ""),
+    "retention_fixed": (Refusal, "A class of telemetry keeps its name.", ""),
     "usage_amount": (Refusal, "An amount that was used is more than 0.", ""),
     "job_transition": (Refusal, "The job's state does not allow that.", "Press w on it to see why."),
     "job_of_schedule": (

@@ -1,37 +1,61 @@
-"""Reading request telemetry: hour cells where there are any, raw rows for what is newer or finer."""
+"""Reading request telemetry: hours and minutes where they were rolled up, raw rows for what is newer or finer."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, LiteralString
 
-from psycopg.rows import TupleRow
+from psycopg.rows import TupleRow, class_row
 
 from controlplane.errors import Usage
-from controlplane.telemetry import Histogram, Point, Series, add
+from controlplane.telemetry import Histogram, ManySeries, Point, Scope, Series, SeriesPage, add
 
 if TYPE_CHECKING:
     from backends.postgres.home import Connection, Home
+    from controlplane.anomalies import Limits, UsageReport
+    from controlplane.tops import By, Measure, Top
 
-HOUR = timedelta(hours=1)
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 MOST_STEPS = 2000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-CELLS = """
-SELECT hour, n, errors_4xx, errors_5xx, latency_max, buckets, counts
-FROM wf.request_hours WHERE tenant_id = %s AND hour >= %s AND hour < %s
+# PostgreSQL's infinities are no times for Python: they become the ends of what a log may say.
+MARKS = """
+SELECT now(), greatest(minutes_from, '1970-01-01') AS minutes_from,
+       greatest(minutes_until, '1970-01-01') AS minutes_until,
+       greatest(hours_from, '1970-01-01') AS hours_from, greatest(hours_until, '1970-01-01') AS hours_until,
+       greatest(raw_from, '1970-01-01') AS raw_from
+FROM wf.request_marks
 """
-RAW = """
+CELLS: dict[str, LiteralString] = {
+    "hours": """SELECT hour, n, errors_4xx, errors_5xx, latency_max, buckets, counts FROM wf.request_hours
+        WHERE tenant_id = %(tenant)s AND dim = %(dim)s AND hour >= %(lower)s AND hour < %(upper)s""",
+    "minutes": """SELECT minute, n, errors_4xx, errors_5xx, latency_max, buckets, counts FROM wf.request_minutes
+        WHERE tenant_id = %(tenant)s AND dim = %(dim)s AND minute >= %(lower)s AND minute < %(upper)s""",
+}
+RAW: LiteralString = """
 SELECT step, sum(n), sum(errors_4xx), sum(errors_5xx), max(latency_max),
        coalesce(array_agg(bucket ORDER BY bucket) FILTER (WHERE bucket IS NOT NULL), '{}'),
        coalesce(array_agg(n ORDER BY bucket) FILTER (WHERE bucket IS NOT NULL), '{}')
-FROM (SELECT date_bin(%s, at, %s) AS step, wf.latency_bucket(latency_ms) AS bucket, count(*)::integer AS n,
+FROM (SELECT date_bin(%(step)s, at, %(start)s) AS step, wf.latency_bucket(latency_ms) AS bucket, count(*)::integer AS n,
              count(*) FILTER (WHERE status BETWEEN 400 AND 499) AS errors_4xx,
              count(*) FILTER (WHERE status >= 500) AS errors_5xx, max(latency_ms) AS latency_max
-      FROM wf.requests WHERE tenant_id = %s AND at >= %s AND at < %s GROUP BY 1, 2) AS buckets
-GROUP BY step
-"""
+      FROM wf.requests WHERE at >= %(lower)s AND at < %(upper)s"""
+RAW_END: LiteralString = """ GROUP BY 1, 2) AS buckets GROUP BY step"""
+
+
+@dataclass(frozen=True)
+class Marks:
+    """How far rolling up has come: see wf.request_marks."""
+
+    now: datetime
+    minutes_from: datetime
+    minutes_until: datetime
+    hours_from: datetime
+    hours_until: datetime
+    raw_from: datetime
 
 
 class Telemetry:
@@ -45,31 +69,128 @@ class Telemetry:
             row = await (await connection.execute("SELECT wf.newest_request()")).fetchone()
         return row[0].astimezone(UTC) if row and row[0] else None
 
-    async def series(self, tenant_id: str, start: datetime, end: datetime, step: timedelta) -> Series:
-        if step < timedelta(seconds=1) or end <= start:
-            raise Usage("window_unreadable", "A series needs a start before its end, and steps of at least a second.")
-        start = EPOCH + (start - EPOCH) // step * step
-        steps = -((start - end) // step)
-        if steps > MOST_STEPS:
-            raise Usage("window_unreadable", f"That would be {steps:,} steps; at most {MOST_STEPS:,} are read at once.")
-        end = start + steps * step
+    async def series(self, scope: Scope, start: datetime, end: datetime, step: timedelta) -> Series:
+        check_scope(scope)
+        start, steps = whole_steps(start, end, step)
+        values: dict[str, Any] = {"step": step, "start": start} | _values(scope)
         async with self.home.connection() as connection:
-            row = await (await connection.execute("SELECT now()")).fetchone()
-            now = row[0].astimezone(UTC) if row else end
-            # Hours that are over were rolled up; the last two may still change.
-            settled = now.replace(minute=0, second=0, microsecond=0) - HOUR if not step % HOUR else start
-            rows = await _read(connection, CELLS, [tenant_id, start, min(end, settled)])
-            rows += await _read(connection, RAW, [step, start, tenant_id, max(start, settled), end])
-        return Series(tenant_id, start, step, _placed(rows, start, step, steps), now)
+            marks = await read_marks(connection)
+            rows: list[TupleRow] = []
+            for source, lower, upper in sources(marks, start, start + steps * step, step):
+                statement = _raw(scope) if source == "raw" else CELLS[source] + _cells_where(scope)
+                cursor = connection.cursor(binary=True)  # arrays as text take three times as long to read
+                await cursor.execute(statement, values | {"lower": lower, "upper": upper})
+                rows += await cursor.fetchall()
+        return Series(scope, start, step, placed(rows, start, step, steps), marks.now)
+
+    async def page(self, asked: ManySeries, after: str | None = None) -> SeriesPage:
+        from backends.postgres.series_pages import read_page
+
+        return await read_page(self.home, asked, after)
+
+    async def key_usage(self, tenant_id: str, window: int, baseline: int, limits: Limits) -> UsageReport:
+        from backends.postgres.key_usage import read_key_usage
+
+        return await read_key_usage(self.home, tenant_id, window, baseline, limits)
+
+    async def top(
+        self,
+        by: By,
+        start: datetime,
+        end: datetime,
+        measure: Measure,
+        limit: int = 20,
+        tenant_id: str | None = None,
+    ) -> Top:
+        from backends.postgres.tops import read_top
+
+        return await read_top(self.home, by, start, end, measure, limit, tenant_id)
 
 
-async def _read(connection: Connection, statement: str, values: list[object]) -> list[TupleRow]:
-    if values[-2] >= values[-1]:  # type: ignore[operator]  # both are times
-        return []
-    return await (await connection.execute(statement, values)).fetchall()
+async def read_marks(connection: Connection) -> Marks:
+    cursor = connection.cursor(row_factory=class_row(Marks))
+    marks = await (await cursor.execute(MARKS)).fetchone()
+    assert marks is not None
+    return marks
 
 
-def _placed(rows: Iterable[TupleRow], start: datetime, step: timedelta, steps: int) -> tuple[Point | None, ...]:
+def check_scope(scope: Scope) -> None:
+    if scope.region is not None and (scope.route is not None or scope.key_prefix is not None):
+        raise Usage("scope_unreadable", "A region is not kept by route or key.", "Leave the route and the key out.")
+    if scope.key_prefix is not None and scope.tenant_id is None:
+        raise Usage("scope_unreadable", "A key is read of its tenant.", "Name the tenant as well.")
+    if scope.tenant_id == "":
+        raise Usage("scope_unreadable", "No tenant is named.", "Leave the tenant out for all of them.")
+
+
+def whole_steps(start: datetime, end: datetime, step: timedelta) -> tuple[datetime, int]:
+    """The start moved back to a whole step, in UTC, and how many steps there are to the end."""
+    if step < timedelta(seconds=1) or end <= start:
+        raise Usage("window_unreadable", "A series needs a start before its end, and steps of at least a second.")
+    start = EPOCH + (start - EPOCH) // step * step
+    steps = -((start - end) // step)
+    if steps > MOST_STEPS:
+        raise Usage("window_unreadable", f"That would be {steps:,} steps; at most {MOST_STEPS:,} are read at once.")
+    return start, steps
+
+
+def sources(marks: Marks, start: datetime, end: datetime, step: timedelta) -> Iterator[tuple[str, datetime, datetime]]:
+    """Where each part of a window is read: hours, minutes, or raw rows. A step that is only partly there is a gap."""
+    lower = start
+    if not step % HOUR and start < marks.hours_until:
+        upper = min(end, marks.hours_until)
+        yield "hours", max(start, _whole(marks.hours_from, start, step)), upper
+        lower = upper
+    elif step % MINUTE:
+        marks = Marks(marks.now, end, end, end, end, marks.raw_from)
+    parts = [
+        ("raw", max(lower, _whole(marks.raw_from, start, step) if lower == start else lower), marks.minutes_from),
+        ("minutes", max(lower, marks.minutes_from), marks.minutes_until),
+        ("raw", max(lower, marks.minutes_from, marks.minutes_until), end),
+    ]
+    for source, first, last in parts:
+        if first < min(last, end):
+            yield source, first, min(last, end)
+
+
+def _whole(at: datetime, start: datetime, step: timedelta) -> datetime:
+    """The first step that does not begin before that time."""
+    return start - (start - at) // step * step
+
+
+def _values(scope: Scope) -> dict[str, Any]:
+    dim = "region" if scope.region is not None else "key" if scope.key_prefix is not None else "route"
+    return {
+        "tenant": scope.tenant_id or "",
+        "dim": dim,
+        "route": scope.route if scope.route is not None else "",
+        "key": scope.key_prefix,
+        "region": scope.region,
+    }
+
+
+def _cells_where(scope: Scope) -> LiteralString:
+    if scope.region is not None:
+        return " AND value = %(region)s"
+    if scope.key_prefix is not None:
+        return " AND value = %(key)s" + (" AND route = %(route)s" if scope.route is not None else "")
+    return " AND route = %(route)s" if scope.route is not None or scope.tenant_id is None else ""
+
+
+def _raw(scope: Scope) -> LiteralString:
+    where: LiteralString = ""
+    if scope.tenant_id is not None:
+        where += " AND tenant_id = %(tenant)s"
+    if scope.route is not None:
+        where += " AND route = %(route)s"
+    if scope.key_prefix is not None:
+        where += " AND key_prefix = %(key)s"
+    if scope.region is not None:
+        where += " AND region = %(region)s"
+    return RAW + where + RAW_END
+
+
+def placed(rows: Iterable[TupleRow], start: datetime, step: timedelta, steps: int) -> tuple[Point | None, ...]:
     found: list[list[Point]] = [[] for _ in range(steps)]
     for at, n, errors_4xx, errors_5xx, highest, buckets, counts in rows:
         histogram = Histogram(tuple(buckets), tuple(counts))

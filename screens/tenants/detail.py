@@ -14,6 +14,7 @@ from controlplane.filters import Term
 from controlplane.listing import Query
 from controlplane.moments import relative
 from controlplane.previews import value_words
+from controlplane.telemetry import Scope
 from controlplane.tenants.activity import activity
 from controlplane.tenants.model import Project, Tenant
 from controlplane.text import UNKNOWN, clean
@@ -75,7 +76,7 @@ class TenantScreen(DetailScreen[Tenant]):
         if end is None:
             chart.show(None)
             return
-        chart.show(traffic_chart(await telemetry.series(self.thing_id, end - CHART_SPAN, end, CHART_STEP)))
+        chart.show(traffic_chart(await telemetry.series(Scope(self.thing_id), end - CHART_SPAN, end, CHART_STEP)))
 
     # What is under the cursor
 

@@ -183,6 +183,8 @@ async def test_traffic_goes_on_after_its_link_was_cut(database: Database, site: 
     made = estate.make(7, datetime.now(UTC) - timedelta(seconds=60))
     tenants.seed(made, site)
     keys.seed(made, site)
+    with psycopg.connect(database.owner) as connection:  # as the demonstration's last hour does, before anybody writes
+        connection.execute("SELECT wf.make_request_partitions()")
     running = asyncio.create_task(traffic.run(made, site))
     with worker.beside(site.logins[JOBS]):
         await traffic_goes_on(database, running)
@@ -202,7 +204,7 @@ async def traffic_goes_on(database: Database, running: asyncio.Task[None]) -> No
 
         await until_true("SELECT count(*) > 200 FROM wf.requests")
         await until_true("SELECT count(*) > 0 FROM wf.tenant_activity WHERE per_minute > 0")
-        await until_true("SELECT count(*) > 0 FROM wf.request_hours")
+        await until_true("SELECT rolled_at IS NOT NULL FROM wf.request_marks")
         await until_true("SELECT count(*) > 20 FROM wf.key_uses WHERE last_used_at > now() - interval '5 min'")
         await until_true("SELECT count(*) > 20 FROM wf.quota_counters")
         cut = "SELECT count(pg_terminate_backend(pid)) = 1 FROM pg_stat_activity WHERE usename = %s"

@@ -13,11 +13,12 @@ import pytest
 from backends.postgres.home import Home
 from backends.postgres.telemetry import Telemetry
 from controlplane.errors import Usage
-from controlplane.telemetry import Histogram, bucket_of, merge, percentile
+from controlplane.telemetry import Histogram, Scope, bucket_of, merge, percentile
 from tests.postgres import Database
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 START = datetime(2026, 3, 1, tzinfo=UTC)
+OF_TENANTS = "SELECT sum(n) FROM wf.request_hours WHERE dim = 'route' AND tenant_id <> ''"
 Rows = list[tuple[str, str, int, float | None, datetime]]
 
 
@@ -69,10 +70,10 @@ def roll_up(connection: psycopg.Connection, hours: int) -> int:
 
 def test_hours_hold_what_the_rows_hold(connection: psycopg.Connection) -> None:
     rows = store(connection, traffic(5))
-    assert roll_up(connection, 5) == 10
+    assert roll_up(connection, 5) == 10 + 15, "two routes; of the fleet, those and all of them"
     cells = connection.execute("SELECT * FROM wf.request_hours").fetchall()
-    for _, route, hour, n, errors_4xx, errors_5xx, latency_sum, latency_max, buckets, counts in cells:
-        mine = [row for row in rows if row[1] == route and hour <= row[4] < hour + HOUR]
+    for _, route, hour, n, errors_4xx, errors_5xx, latency_sum, latency_max, buckets, counts, _, _ in cells:
+        mine = [row for row in rows if row[1] == (route or row[1]) and hour <= row[4] < hour + HOUR]
         known = [row[3] for row in mine if row[3] is not None]
         assert n == len(mine)
         assert errors_4xx == sum(row[2] == 404 for row in mine)
@@ -89,8 +90,8 @@ def test_rolling_up_again_changes_nothing_and_late_rows_are_added(connection: ps
     assert roll_up(connection, 3) == 0
     assert connection.execute("SELECT xmin::text, t::text FROM wf.request_hours t ORDER BY 2").fetchall() == before
     store(connection, [("acme", "/a", 500, 9.0, START + timedelta(minutes=90))])
-    assert roll_up(connection, 3) == 1
-    assert one(connection, "SELECT sum(n) FROM wf.request_hours") == 151
+    assert roll_up(connection, 3) == 3, "its cell, and two of the fleet"
+    assert one(connection, OF_TENANTS) == 151
 
 
 def test_hours_outlive_their_raw_rows(connection: psycopg.Connection) -> None:
@@ -98,7 +99,7 @@ def test_hours_outlive_their_raw_rows(connection: psycopg.Connection) -> None:
     roll_up(connection, 2)
     connection.execute("DELETE FROM wf.requests")
     assert roll_up(connection, 2) == 0
-    assert one(connection, "SELECT sum(n) FROM wf.request_hours") == 100
+    assert one(connection, OF_TENANTS) == 100
 
 
 @pytest.mark.parametrize("ms", [0.0, 0.0999, 0.11, 1.0, 212.0, 86_400_000.0, None])
@@ -169,7 +170,9 @@ async def test_series_agree_with_the_rows(
     rows = [row for row in traffic(24, tenants=("acme", "beta")) if not START + 3 * HOUR <= row[4] < START + 12 * HOUR]
     store(connection, rows)
     roll_up(connection, 24)
-    series = await telemetry.series("acme", START + timedelta(seconds=5), START + DAY - timedelta(seconds=5), step)
+    series = await telemetry.series(
+        Scope("acme"), START + timedelta(seconds=5), START + DAY - timedelta(seconds=5), step
+    )
     assert series.start == START and series.start + len(series.points) * step == START + DAY
     assert None in series.points
     for at, point in zip(series.times(), series.points, strict=True):
@@ -186,7 +189,7 @@ async def test_hours_that_are_not_over_come_from_raw_rows(connection: psycopg.Co
     old = store(connection, [("acme", "/a", 200, 5.0, this_hour - 3 * HOUR)])
     connection.execute("SELECT wf.roll_up_hours(%s, %s)", [this_hour - 3 * HOUR, now])
     store(connection, [("acme", "/a", 200, 5.0, this_hour), ("acme", "/b", 500, None, this_hour - HOUR)])
-    series = await telemetry.series("acme", this_hour - 4 * HOUR, this_hour + HOUR, HOUR)
+    series = await telemetry.series(Scope("acme"), this_hour - 4 * HOUR, this_hour + HOUR, HOUR)
     assert [point and point.n for point in series.points] == [None, len(old), None, 1, 1]
     assert await telemetry.newest() == this_hour
 
@@ -199,4 +202,4 @@ async def test_windows_that_make_no_sense(telemetry: Telemetry) -> None:
         (START, START + 100 * DAY, HOUR),
     ):
         with pytest.raises(Usage, match="window_unreadable"):
-            await telemetry.series("acme", start, end, step)
+            await telemetry.series(Scope("acme"), start, end, step)

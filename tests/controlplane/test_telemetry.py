@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.telemetry import Histogram, Point, Series, add, bucket_of, merge, percentile, value_of
+from controlplane.telemetry import Histogram, Point, Scope, Series, add, bucket_of, merge, percentile, value_of
 
 latencies = st.lists(st.floats(0.1, 1e9), min_size=1, max_size=60)
 shares = st.floats(0.001, 1.0)
@@ -48,7 +48,7 @@ def test_p99_needs_a_hundred_requests() -> None:
 def test_a_series_keeps_its_gaps() -> None:
     start, hour = datetime(2026, 1, 1, tzinfo=UTC), timedelta(hours=1)
     busy = Point(10, 1, 2, Histogram.of([3.0]), 3.0)
-    series = Series("acme", start, hour, (busy, None, busy), start)
+    series = Series(Scope("acme"), start, hour, (busy, None, busy), start)
     assert series.times() == [start, start + hour, start + 2 * hour]
     whole = series.whole
     assert whole is not None
