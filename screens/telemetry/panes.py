@@ -1,0 +1,55 @@
+"""Which charts there are, and how they stand: one at a time on a narrow terminal, all together on a wide one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from textual.app import ComposeResult
+from textual.containers import Container
+
+from controlplane.charts import ChartSpec, HeatSpec
+from controlplane.measures import Measured, errors_chart, heat_map, latency_chart, requests_chart
+from screens.telemetry.top import top_columns
+from screens.widgets.chart import Chart
+from screens.widgets.table import WindowTable
+
+SPECS: Mapping[str, Callable[[Measured], ChartSpec | HeatSpec]] = {
+    "requests": requests_chart,
+    "errors": errors_chart,
+    "latency": latency_chart,
+    "heat": heat_map,
+}
+
+
+class ChartPanes(Container):
+    DEFAULT_CSS = """
+    ChartPanes { layout: grid; grid-size: 2 3; grid-columns: 3fr 2fr; grid-rows: 1fr 1fr 1fr; grid-gutter: 0 1; }
+    ChartPanes > * { border-top: solid $panel; border-title-color: $text-muted; }
+    ChartPanes > .chosen { border-title-color: $text; border-title-style: bold; }
+    ChartPanes #top { row-span: 2; }
+    .narrow ChartPanes { layout: vertical; }
+    .narrow ChartPanes > * { border: none; display: none; }
+    .narrow ChartPanes > .chosen { display: block; height: 1fr; }
+    """
+
+    def compose(self) -> ComposeResult:
+        yield Chart(id="requests")
+        yield Chart(id="heat")
+        yield Chart(id="errors")
+        yield WindowTable(top_columns("tenant", "requests"), empty="Nothing was rolled up in this window.", id="top")
+        yield Chart(id="latency")
+
+    def choose(self, name: str) -> None:
+        for pane in self.children:
+            pane.border_title = pane.id
+            pane.set_class(pane.id == name, "chosen")
+        chosen = self.query_one(f"#{name}")
+        if chosen.focusable:
+            chosen.focus()
+        else:
+            self.screen.set_focus(None)
+
+    def shown_charts(self) -> dict[str, Chart]:
+        """Those that are on the screen now, in their order."""
+        charts = {name: self.query_one(f"#{name}", Chart) for name in SPECS}
+        return {name: chart for name, chart in charts.items() if chart.display}
