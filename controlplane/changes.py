@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # they bring pydantic, which is not wanted before the first p
     from controlplane.keys.model import KeyDirectory
     from controlplane.keys.ports import KeyStore
     from controlplane.people import PeopleStore
+    from controlplane.retention import RetentionStore, Rollups
     from controlplane.support.model import ImpersonationDirectory, ImpersonationStore
 
 
@@ -96,6 +97,9 @@ class Change(Protocol):
     def impersonations(self) -> ImpersonationStore: ...
 
     @property
+    def retention(self) -> RetentionStore: ...
+
+    @property
     def jobs(self) -> JobStore: ...
 
     async def note_writing(self, context: str, minutes: int) -> None:
@@ -142,6 +146,9 @@ class ControlPlane(Protocol):
 
     @property
     def telemetry(self) -> RequestTelemetry: ...
+
+    @property
+    def rollups(self) -> Rollups: ...
 
     @property
     def impersonations(self) -> ImpersonationDirectory: ...

@@ -10,7 +10,10 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from controlplane.tops import By, Measure, Top
 
 SMALLEST_MS = 0.1
 GROWTH = 1.04
@@ -164,6 +167,27 @@ class Series:
         return add([point for point in self.points if point is not None])
 
 
+@dataclass(frozen=True, slots=True)
+class ManySeries:
+    """One series of each tenant, or of each route, key or region of a tenant; without one, of the fleet."""
+
+    by: Literal["tenant", "route", "key", "region"]
+    start: datetime
+    end: datetime
+    step: timedelta
+    tenant_id: str | None = None
+    limit: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesPage:
+    """Some of many series, in the order of their names; `next` is the next page's cursor; None: this is the last."""
+
+    items: tuple[Series, ...]
+    next: str | None
+    as_of: datetime
+
+
 class RequestTelemetry(Protocol):
     """Reading telemetry; a context that has none does not offer it."""
 
@@ -172,6 +196,28 @@ class RequestTelemetry(Protocol):
 
         `start` and `end` are widened to whole steps, counted from the epoch in UTC. Raises Usage `window_unreadable`
         and `scope_unreadable`, HomeUnreachable.
+        """
+        ...
+
+    async def page(self, asked: ManySeries, after: str | None = None) -> SeriesPage:
+        """Series of many things. `after` is a cursor of the same kind and tenant; what it holds goes before `asked`.
+
+        Raises Usage as `series` does, and `cursor_…`.
+        """
+        ...
+
+    async def top(
+        self,
+        by: By,
+        start: datetime,
+        end: datetime,
+        measure: Measure,
+        limit: int = 20,
+        tenant_id: str | None = None,
+    ) -> Top:
+        """The first tenants, routes or keys by a measure, of all tenants or of one; from what was rolled up.
+
+        Raises Usage `window_unreadable` and `limit_out_of_range`, HomeUnreachable.
         """
         ...
 

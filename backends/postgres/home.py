@@ -25,6 +25,7 @@ from backends.postgres.paging import as_json
 from backends.postgres.people import People, PeopleWriter
 from backends.postgres.plans import Plans, PlanWriter
 from backends.postgres.refusals import refusal_of, unreachable
+from backends.postgres.rollups import RetentionWriter, Rollups
 from backends.postgres.runs import Runs, RunWriter
 from backends.postgres.telemetry import Telemetry
 from backends.postgres.tenants import Projects, ProjectWriter, Tenants, TenantWriter
@@ -84,6 +85,7 @@ class Home:
         self.people = People(self)
         self.runs = Runs(self)
         self.telemetry = Telemetry(self)
+        self.rollups = Rollups(self)
         self.impersonations = Impersonations(self)
         self.jobs = Jobs(self)
         self.workers = Workers(self)
@@ -303,6 +305,10 @@ class OpenChange:
     @property
     def jobs(self) -> JobWriter:
         return JobWriter(self.connection)
+
+    @property
+    def retention(self) -> RetentionWriter:
+        return RetentionWriter(self.connection)
 
     async def note_writing(self, context: str, minutes: int) -> None:
         await self.connection.execute("SELECT wf.note_writing(%s, %s)", [context, minutes])

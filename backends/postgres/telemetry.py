@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, LiteralString
 from psycopg.rows import TupleRow, class_row
 
 from controlplane.errors import Usage
-from controlplane.telemetry import Histogram, Point, Scope, Series, add
+from controlplane.telemetry import Histogram, ManySeries, Point, Scope, Series, SeriesPage, add
 
 if TYPE_CHECKING:
     from backends.postgres.home import Connection, Home
+    from controlplane.tops import By, Measure, Top
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 MOST_STEPS = 2000
@@ -78,7 +79,25 @@ class Telemetry:
                 statement = _raw(scope) if source == "raw" else CELLS[source] + _cells_where(scope)
                 cursor = await connection.execute(statement, values | {"lower": lower, "upper": upper})
                 rows += await cursor.fetchall()
-        return Series(scope, start, step, _placed(rows, start, step, steps), marks.now)
+        return Series(scope, start, step, placed(rows, start, step, steps), marks.now)
+
+    async def page(self, asked: ManySeries, after: str | None = None) -> SeriesPage:
+        from backends.postgres.series_pages import read_page
+
+        return await read_page(self.home, asked, after)
+
+    async def top(
+        self,
+        by: By,
+        start: datetime,
+        end: datetime,
+        measure: Measure,
+        limit: int = 20,
+        tenant_id: str | None = None,
+    ) -> Top:
+        from backends.postgres.tops import read_top
+
+        return await read_top(self.home, by, start, end, measure, limit, tenant_id)
 
 
 async def read_marks(connection: Connection) -> Marks:
@@ -164,7 +183,7 @@ def _raw(scope: Scope) -> LiteralString:
     return RAW + where + RAW_END
 
 
-def _placed(rows: Iterable[TupleRow], start: datetime, step: timedelta, steps: int) -> tuple[Point | None, ...]:
+def placed(rows: Iterable[TupleRow], start: datetime, step: timedelta, steps: int) -> tuple[Point | None, ...]:
     found: list[list[Point]] = [[] for _ in range(steps)]
     for at, n, errors_4xx, errors_5xx, highest, buckets, counts in rows:
         histogram = Histogram(tuple(buckets), tuple(counts))

@@ -55,6 +55,8 @@ TRIED = {
     "runs.pause": ["RUN"],
     "runs.resume": ["PAUSED"],
     "runs.stop": ["RUN"],
+    "telemetry.drop-old": [],
+    "telemetry.retention": ["raw", "--days", "30"],
     "tenants.apply": ["FILE"],
     "tenants.approve-writing": ["1"],
     "tenants.create": ["fresh", "--name", "Fresh", "--metadata", "a=1", "--allowed-regions", "default"],

@@ -100,6 +100,8 @@ EXAMPLES: dict[str, Record] = {
     "runs.pause": {"id": 1},
     "runs.resume": {"id": 2},
     "runs.stop": {"id": 1},
+    "telemetry.drop-old": {},
+    "telemetry.retention": {"data": "raw", "days": 30},
     "tenants.apply": {"tenants": [{"id": "applied"}, {"id": "active", "plan": "growth"}]},
     "tenants.approve-writing": {"number": 1},
     "tenants.create": {"id": "created"},

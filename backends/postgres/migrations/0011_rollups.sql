@@ -366,3 +366,28 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf.make_request_partitions TO wf_operator, wf_worker;
 GRANT EXECUTE ON FUNCTION wf.raw_cells TO wf_viewer;
+
+-- What the home signs cursors with. Nobody reads it: HMAC-SHA-256 is made here, from the key's two paddings.
+CREATE TABLE wf.signing_keys (
+  name  text PRIMARY KEY,
+  inner_key bytea NOT NULL,
+  outer_key bytea NOT NULL
+);
+DO $$
+DECLARE
+  key   bytea := sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));
+  ipad  bytea := decode(repeat('36', 64), 'hex');
+  opad  bytea := decode(repeat('5c', 64), 'hex');
+BEGIN
+  FOR place IN 0 .. 31 LOOP
+    ipad := set_byte(ipad, place, get_byte(ipad, place) # get_byte(key, place));
+    opad := set_byte(opad, place, get_byte(opad, place) # get_byte(key, place));
+  END LOOP;
+  INSERT INTO wf.signing_keys VALUES ('cursor', ipad, opad);
+END
+$$;
+CREATE FUNCTION wf.sign_cursor(body text) RETURNS bytea
+LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+  SELECT sha256(k.outer_key || sha256(k.inner_key || convert_to(body, 'UTF8'))) FROM wf.signing_keys k WHERE k.name = 'cursor'
+$$;
+GRANT EXECUTE ON FUNCTION wf.sign_cursor TO wf_viewer;

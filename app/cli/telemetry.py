@@ -1,0 +1,301 @@
+"""`watchfloor telemetry …`: requests over time, who has most, and whether what is shown can be trusted."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from app.cli.asked import READING, Reading, opened
+from app.cli.output import Column, document, table, tell
+from app.cli.writing import refuse_read_only
+from controlplane.errors import Usage
+from controlplane.exports import Heading, chunks
+from controlplane.moments import count, milliseconds, parse_duration, percent, show, spell
+from controlplane.retention import Rolled
+from controlplane.telemetry import ManySeries, Point, Scope, Series
+from controlplane.text import UNKNOWN, clean
+from controlplane.tops import FEWEST, By, Measure, TopRow
+
+NICE = (1, 5, 15, 60, 300, 900, 3600, 6 * 3600, 86_400)
+"""Steps in seconds that are chosen from when none is asked for."""
+ROWS = 60
+"""Steps of a window that is shown as a table, at most."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """A window that ends at a time, or now: `--window` before it, or from `--start`."""
+
+    window: Annotated[str | None, Parameter(help="How long: 15m, 6h, 7d … 90d; 1h when nothing is said.")] = None
+    start: Annotated[str | None, Parameter(help="From when, as 2026-11-21T05:00Z.")] = None
+    end: Annotated[str | None, Parameter(help="Until when, excluded; else now.")] = None
+
+    def read(self, now: datetime) -> tuple[datetime, datetime]:
+        end = instant(self.end) if self.end else now
+        if self.start is None:
+            return end - timedelta(seconds=parse_duration(self.window or "1h")), end
+        if self.window is not None:
+            raise Usage("usage", "Give --window or --start, not both.")
+        return instant(self.start), end
+
+
+WINDOW = Window()
+StepText = Annotated[str | None, Parameter(help="How long each step is: 1m, 1h, 1d; chosen when nothing is said.")]
+Tenant = Annotated[str | None, Parameter(help="Of this tenant; else of all.")]
+Route = Annotated[str | None, Parameter(help="Of this route.")]
+Key = Annotated[str | None, Parameter(help="Of the key with this prefix; needs its tenant.")]
+Region = Annotated[str | None, Parameter(help="Of this region.")]
+Each = Annotated[
+    Literal["tenant", "route", "key", "region"] | None, Parameter(help="A series of each, a page at a time.")
+]
+After = Annotated[str | None, Parameter(help="Go on after a page: the cursor that it printed, which holds the window.")]
+
+
+def instant(text: str) -> datetime:
+    """A time with its zone; without one it is UTC."""
+    try:
+        found = datetime.fromisoformat(text)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Usage("time_unreadable", f'"{clean(text, 40)}" is not a time.', "Write 2026-11-21T05:00Z.") from None
+
+
+def step_of(text: str | None, start: datetime, end: datetime, rows: int = ROWS) -> timedelta:
+    if text is not None:
+        return timedelta(seconds=parse_duration(text))
+    seconds = (end - start).total_seconds()
+    return timedelta(seconds=next((step for step in NICE if seconds <= step * rows), NICE[-1]))
+
+
+async def series(
+    *,
+    tenant: Tenant = None,
+    route: Route = None,
+    key: Key = None,
+    region: Region = None,
+    by: Each = None,
+    limit: Annotated[int, Parameter(help="Series of a page.")] = 20,
+    after: After = None,
+    window: Window = WINDOW,
+    step: StepText = None,
+    asked: Reading = READING,
+) -> None:
+    """Show requests, errors and latencies over time. A step of which nothing is known is a gap."""
+    scope = Scope(tenant, route, key, region)
+    found, following, _ = await _read(scope, by, limit, after, window, step, asked)
+    if asked.json:
+        items = [record for each in found for record in records(each, every=True)]
+        document({"items": items, "next": following, "total": None, "as_of": found[0].as_of if found else None})
+        return
+    columns = [Column("AT"), *([Column(by.upper())] if by else [])]
+    columns += [Column(name, "right") for name in ("REQUESTS", "4XX", "5XX", "ERR%", "P50", "P95", "P99")]
+    rows = [
+        [show(at, at, "utc"), *([named(each.scope, by)] if by else []), *words(point)]
+        for each in found
+        for at, point in zip(each.times(), each.points, strict=True)
+        if point is not None or not by
+    ]
+    table(columns, rows)
+    if following:
+        tell(f"next page: --after {following}")
+
+
+async def export(
+    *,
+    tenant: Tenant = None,
+    route: Route = None,
+    key: Key = None,
+    region: Region = None,
+    by: Each = None,
+    limit: Annotated[int, Parameter(help="Series of a page.")] = 20,
+    after: After = None,
+    window: Window = WINDOW,
+    step: StepText = None,
+    form: Annotated[Literal["csv", "json", "ndjson"], Parameter(help="How it is written.", name="--format")] = "csv",
+    asked: Reading = READING,
+) -> None:
+    """Write series as CSV, JSON or NDJSON: a row for each step; one of which nothing is known has empty fields."""
+    scope = Scope(tenant, route, key, region)
+    found, following, context = await _read(scope, by, limit, after, window, step, asked)
+    as_of = found[0].as_of if found else datetime.now(UTC)
+    heading = Heading(context, "telemetry", f"each {by}" if by else scope.label, "at", as_of)
+    rows = [record for each in found for record in records(each)]
+    names = list(rows[0]) if rows else ["at"]
+    for piece in chunks("json" if asked.json else form, heading, names, rows):
+        sys.stdout.write(piece.replace("\r\n", "\n"))
+    if following:
+        tell(f"next page: --after {following}")
+
+
+async def _read(
+    scope: Scope, by: Any, limit: int, after: str | None, window: Window, step: str | None, asked: Reading
+) -> tuple[Sequence[Series], str | None, str]:
+    async with opened(asked) as context:
+        start, end = window.read(await context.home.now())
+        if by is None and after is None:
+            found = await context.home.telemetry.series(scope, start, end, step_of(step, start, end))
+            return [found], None, context.name
+        if scope != Scope(scope.tenant_id):
+            raise Usage("usage", "A page of series is of one tenant or of all.", "Leave route, key and region out.")
+        many = ManySeries(by or "tenant", start, end, step_of(step, start, end), scope.tenant_id, limit)
+        page = await context.home.telemetry.page(many, after)
+        return page.items, page.next, context.name
+
+
+def named(scope: Scope, by: str | None) -> str:
+    parts = {"tenant": scope.tenant_id, "route": scope.route, "key": scope.key_prefix, "region": scope.region}
+    return clean(parts.get(by or "") or scope.label)
+
+
+def words(point: Point | None) -> list[str]:
+    if point is None:
+        return [UNKNOWN] * 7
+    counts = [count(point.n), count(point.errors_4xx), count(point.errors_5xx), percent(point.error_share)]
+    return [*counts, *map(milliseconds, (point.p50, point.p95, point.p99))]
+
+
+def records(found: Series, *, every: bool = False) -> list[dict[str, Any]]:
+    """A row for each step, for another program. `every`: with the histogram."""
+    rows = []
+    for at, point in zip(found.times(), found.points, strict=True):
+        row: dict[str, Any] = {"at": at} | dataclasses.asdict(found.scope)
+        for name in ("n", "errors_4xx", "errors_5xx", "error_share", "p50", "p95", "p99", "latency_max"):
+            row[name] = None if point is None else getattr(point, name)
+        if every:
+            row["histogram"] = None if point is None else dataclasses.asdict(point.latency)
+        rows.append(row)
+    return rows
+
+
+async def top(
+    by: Annotated[By, Parameter(help="tenant, route or key.")] = "tenant",
+    /,
+    *,
+    measure: Annotated[Measure, Parameter(help="requests, errors, error_share, p95 or growth.")] = "requests",
+    tenant: Tenant = None,
+    limit: Annotated[int, Parameter(help="Rows.")] = 20,
+    window: Window = WINDOW,
+    asked: Reading = READING,
+) -> None:
+    """Show who has most of something, from what was rolled up; growth is against the same window a week before."""
+    async with opened(asked) as context:
+        start, end = window.read(await context.home.now())
+        found = await context.home.telemetry.top(by, start, end, measure, limit, tenant)
+    if asked.json:
+        items = [_top_record(row) for row in found.rows]
+        edges = {"start": found.start, "end": found.end, "by": by, "measure": measure}
+        document({"items": items, "next": None, "total": len(items), "as_of": found.as_of} | edges)
+        return
+    columns = [Column(by.upper()), *([Column("TENANT")] if by != "tenant" else [])]
+    columns += [Column(name, "right") for name in ("REQUESTS", "5XX", "ERR%", "P95", "P99", "× WEEK BEFORE")]
+    table(columns, [_top_words(by, row) for row in found.rows])
+    if found.end <= found.start:
+        tell("Nothing of this window is rolled up yet: watchfloor telemetry roll-up")
+        return
+    floor = f"; of at least {FEWEST} requests" if measure in ("error_share", "p95", "growth") else ""
+    tell(f"{show(found.start, found.start, 'utc')} to {show(found.end, found.end, 'utc')}{floor}")
+
+
+def _top_words(by: By, row: TopRow) -> list[str]:
+    name = {"tenant": row.tenant_id, "route": row.route, "key": row.key_prefix}[by]
+    grown = UNKNOWN if row.growth is None else f"{row.growth:.2f}"
+    who = [name or UNKNOWN, *([row.tenant_id or "all"] if by != "tenant" else [])]
+    counts = [count(row.n), count(row.errors_5xx), percent(row.error_share)]
+    return [*who, *counts, milliseconds(row.p95), milliseconds(row.p99), grown]
+
+
+def _top_record(row: TopRow) -> dict[str, Any]:
+    record = {name: value for name, value in dataclasses.asdict(row).items() if name != "latency"}
+    return record | {name: getattr(row, name) for name in ("error_share", "p95", "p99", "growth")}
+
+
+async def status(*, asked: Reading = READING) -> None:
+    """Show how far rolling up has come, what is kept, and rows that no day was made for."""
+    async with opened(asked) as context:
+        found = await context.home.rollups.status()
+    if asked.json:
+        document({"item": dataclasses.asdict(found)})
+        return
+    columns = [Column("DATA"), Column("DAYS", "right"), Column("PARTS", "right"), Column("SIZE", "right")]
+    columns += [Column("FROM"), Column("UNTIL"), Column("STRAYS", "right")]
+    rows = [
+        [
+            kept.data,
+            str(kept.days),
+            count(kept.parts),
+            f"{kept.bytes / 1e6:,.1f} MB",
+            show(kept.from_at, found.as_of, "utc"),
+            show(kept.until_at, found.as_of, "utc"),
+            count(kept.strays) if kept.strays <= 10_000 else "10,000+",
+        ]
+        for kept in found.kept
+    ]
+    table(columns, rows)
+    tell(_how_far(found.rolled_at, found.behind, found.minutes_due, found.hours_due))
+    for kept in found.kept:
+        if kept.strays:
+            tell(f"{kept.data}: rows lie in the default partition, as no day was made for their time.")
+    if found.ahead_until is None or found.ahead_until < found.as_of + timedelta(days=1):
+        tell("No partitions are made for the days to come: watchfloor telemetry roll-up makes them.")
+
+
+def _how_far(rolled_at: datetime | None, behind: float, minutes: int, hours: int) -> str:
+    if rolled_at is None:
+        return "Nothing was rolled up here yet: watchfloor telemetry roll-up, or a worker (watchfloor work)."
+    due = f"; {minutes:,} minutes and {hours:,} hours are due" if minutes or hours else ""
+    return f"rolled up {show(rolled_at, rolled_at, 'utc')}, {spell(behind)} behind now{due}"
+
+
+async def roll_up(*, asked: Reading = READING) -> None:
+    """Fold in what was stored since the last run, until nothing is left; a worker does this every minute."""
+    runs: list[Rolled] = []
+    async with opened(asked) as context:
+        await refuse_read_only(context)
+        await context.home.rollups.make_ahead()
+        while not runs or runs[-1].minutes_left or runs[-1].hours_left:
+            runs.append(await context.home.rollups.roll_up())
+            if not runs[-1].minutes and not runs[-1].hours:
+                break
+    minutes, hours, cells = (sum(getattr(run, name) for run in runs) for name in ("minutes", "hours", "cells"))
+    if asked.json:
+        last = dataclasses.asdict(runs[-1]) | {"minutes": minutes, "hours": hours, "cells": cells}
+        document({"item": last})
+        return
+    tell(f"{minutes:,} minutes and {hours:,} hours rolled up, {cells:,} cells changed")
+
+
+async def verify(*, window: Window = WINDOW, asked: Reading = READING) -> int:
+    """Compare what was rolled up with the raw rows; exit code 1 when they differ."""
+    async with opened(asked) as context:
+        start, end = window.read(await context.home.now())
+        found = await context.home.rollups.verify(start, end)
+    if asked.json:
+        document({"item": dataclasses.asdict(found)})
+        return 1 if found.differences else 0
+    columns = [Column("AT"), Column("STEP"), Column("TENANT"), Column("CELL"), Column("ROLLED", "right")]
+    columns += [Column("RAW", "right"), Column("DIFFERS IN")]
+    rows = [
+        [
+            show(each.at, each.at, "utc"),
+            each.step,
+            each.tenant_id or "all",
+            f"{each.dim} {each.value or each.route or '(all)'}",
+            count(each.rolled),
+            count(each.raw),
+            each.what,
+        ]
+        for each in found.differences
+    ]
+    if rows:
+        table(columns, rows)
+    tell(f"{found.cells:,} cells compared, {len(rows):,} differ" + (f"; {found.due:,} are due" if found.due else ""))
+    if not found.cells:
+        tell("Nothing could be compared: nothing of this window is rolled up, or its raw rows are gone.")
+    return 1 if rows else 0

@@ -1,0 +1,169 @@
+"""The upkeep of telemetry: rolling up, comparing with the raw rows, and dropping what is old."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.rows import TupleRow, class_row
+from psycopg.types.json import Jsonb
+
+from backends.postgres.telemetry import read_marks
+from controlplane.errors import Usage
+from controlplane.retention import Data, Difference, Kept, Partition, Rolled, RollupStatus, Verification
+
+if TYPE_CHECKING:
+    from backends.postgres.home import Home
+
+LONGEST = timedelta(days=7)
+MOST_DIFFERENCES = 200
+ROLL_SECONDS = 300
+
+STATUS = """
+SELECT m.rolled_at, greatest(0, extract(epoch FROM now() - m.minutes_until))::float8,
+       (SELECT count(*) FROM wf.request_due WHERE step = 'minute' AND at < now() - interval '90 seconds'),
+       (SELECT count(*) FROM wf.request_due WHERE step = 'hour' AND at < now() - interval '65 minutes'), now()
+FROM wf.request_marks m
+"""
+# The marks that say from when a class is whole are -infinity as long as nothing was dropped.
+KEPT = """
+SELECT r.data, r.days, count(p.part) FILTER (WHERE p.upper IS NOT NULL), coalesce(sum(p.bytes), 0)::bigint,
+       coalesce(sum(p.rows) FILTER (WHERE p.upper IS NULL), 0)::bigint,
+       nullif(CASE r.data WHEN 'raw' THEN m.raw_from WHEN 'minutes' THEN m.minutes_from ELSE m.hours_from END,
+              '-infinity'),
+       CASE r.data WHEN 'minutes' THEN m.minutes_until WHEN 'hours' THEN m.hours_until END, max(p.upper)
+FROM wf.telemetry_retention r LEFT JOIN wf.telemetry_partitions() p USING (data), wf.request_marks m
+GROUP BY r.data, r.days, m.raw_from, m.minutes_from, m.hours_from, m.minutes_until, m.hours_until
+ORDER BY r.days
+"""
+# Raw rows are summed anew; the fleet is compared with the sum of its tenants, whose cells outlive the raw rows.
+VERIFY = """
+WITH raw AS (
+  SELECT tenant_id, dim, value, route, at, n, errors_4xx, errors_5xx, buckets, counts
+  FROM wf.raw_cells(%(lower)s, %(upper)s, %(step)s::interval)
+), rolled AS (
+  SELECT tenant_id, dim, value, route, {clock} AS at, n, errors_4xx, errors_5xx, buckets, counts
+  FROM wf.request_{clock}s WHERE {clock} >= %(lower)s AND {clock} < %(upper)s
+), pairs AS (
+  SELECT tenant_id, dim, value, route, at, c.n AS rolled, r.n AS raw,
+         CASE WHEN c.n IS NULL THEN 'not rolled up' WHEN r.n IS NULL THEN 'no raw rows'
+              WHEN c.n <> r.n THEN 'requests'
+              WHEN (c.errors_4xx, c.errors_5xx) <> (r.errors_4xx, r.errors_5xx) THEN 'errors'
+              WHEN (c.buckets, c.counts) <> (r.buckets, r.counts) THEN 'latencies' END AS what
+  FROM (SELECT * FROM rolled WHERE tenant_id <> '') c
+  FULL JOIN raw r USING (tenant_id, dim, value, route, at)
+  UNION ALL
+  SELECT '', f.dim, f.value, f.route, f.at, f.n, s.n,
+         CASE WHEN f.n IS DISTINCT FROM s.n THEN 'not the sum of its tenants' END
+  FROM rolled f LEFT JOIN (
+    SELECT dim, value, CASE WHEN all_routes THEN '' ELSE route END AS route, at, sum(n)::integer AS n
+    FROM rolled, (VALUES (true), (false)) AS a(all_routes)
+    WHERE tenant_id <> '' AND dim <> 'key' AND (all_routes OR route <> '') GROUP BY 1, 2, 3, 4
+  ) s USING (dim, value, route, at)
+  WHERE f.tenant_id = ''
+)
+SELECT tenant_id, dim, value, route, at, rolled, raw, what, count(*) OVER () AS cells FROM pairs
+ORDER BY what IS NULL, at, tenant_id, dim, value, route LIMIT %(limit)s
+"""
+DUE = "SELECT count(*) FROM wf.request_due WHERE at >= %s AND at < %s"
+
+
+class Rollups:
+    """Implements `controlplane.retention.Rollups` over a home."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+
+    async def status(self) -> RollupStatus:
+        async with self.home.connection() as connection:
+            row = await (await connection.execute(STATUS)).fetchone()
+            kept = await (await connection.execute(KEPT.encode())).fetchall()
+        assert row is not None
+        ahead = [upper for data, *_, upper in kept if data != "hours"]
+        ready = min(ahead) if ahead and None not in ahead else None
+        rolled_at, behind, minutes, hours, now = row
+        classes = tuple(Kept(*each[:7]) for each in kept)
+        return RollupStatus(rolled_at, behind, minutes, hours, ready, classes, now)
+
+    async def make_ahead(self) -> int | None:
+        async with self.home.connection() as connection:
+            try:
+                row = await (await connection.execute("SELECT wf.make_request_partitions()")).fetchone()
+            except psycopg.errors.LockNotAvailable:
+                return None
+        return row[0] if row else None
+
+    async def roll_up(self) -> Rolled:
+        async with self.home.connection() as connection, connection.transaction():
+            await connection.execute(f"SET LOCAL statement_timeout = '{ROLL_SECONDS}s'")
+            row = await (await connection.execute("SELECT * FROM wf.roll_up_requests()")).fetchone()
+        assert row is not None
+        return Rolled(*row)
+
+    async def verify(self, start: datetime, end: datetime) -> Verification:
+        if end <= start or end - start > LONGEST:
+            raise Usage("window_unreadable", f"Verifying needs a start before its end, {LONGEST.days} days at most.")
+        async with self.home.connection() as connection, connection.transaction():
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")  # one state of all
+            await connection.execute(f"SET LOCAL statement_timeout = '{ROLL_SECONDS}s'")
+            marks = await read_marks(connection)
+            row = await (await connection.execute(DUE, [start, end])).fetchone()
+            cells = 0
+            found: list[Difference] = []
+            windows: list[tuple[Any, datetime, datetime]] = [
+                ("minute", max(start, marks.minutes_from, marks.raw_from), min(end, marks.minutes_until)),
+                ("hour", max(start, marks.hours_from, marks.raw_from), min(end, marks.hours_until)),
+            ]
+            for step, lower, upper in windows:
+                lower, upper = _whole(lower, up=True, step=step), _whole(upper, up=False, step=step)
+                if lower < upper:
+                    number, differing = await _compare(connection, step, lower, upper)
+                    cells, found = cells + number, found + differing
+        return Verification(start, end, cells, row[0] if row else 0, tuple(found[:MOST_DIFFERENCES]), marks.now)
+
+
+async def _compare(
+    connection: psycopg.AsyncConnection[TupleRow], step: Any, lower: datetime, upper: datetime
+) -> tuple[int, list[Difference]]:
+    values = {"lower": lower, "upper": upper, "step": f"1 {step}", "limit": MOST_DIFFERENCES}
+    rows = await (await connection.execute(VERIFY.format(clock=step).encode(), values)).fetchall()
+    found = [Difference(step, row[0] or None, *row[1:8]) for row in rows if row[7] is not None]
+    return (rows[0][8] if rows else 0), found
+
+
+def _whole(at: datetime, *, up: bool, step: str) -> datetime:
+    parts = {"second": 0, "microsecond": 0} | ({"minute": 0} if step == "hour" else {})
+    floor = at.replace(**parts)  # type: ignore[arg-type]
+    return floor + timedelta(**{f"{step}s": 1}) if up and floor < at else floor
+
+
+@dataclass(frozen=True)
+class RetentionWriter:
+    connection: psycopg.AsyncConnection[TupleRow]
+
+    async def keep(self, data: Data, days: int) -> int:
+        cursor = await self.connection.execute(
+            "SELECT days FROM wf.telemetry_retention WHERE data = %s FOR NO KEY UPDATE", [data]
+        )
+        row = await cursor.fetchone()
+        assert row is not None
+        await self.connection.execute("UPDATE wf.telemetry_retention SET days = %s WHERE data = %s", [days, data])
+        return int(row[0])
+
+    async def old(self) -> list[Partition]:
+        return await self._drop(dry_run=True)
+
+    async def drop_old(self) -> list[Partition]:
+        found = await self._drop(dry_run=False)
+        dropped = [part.part for part in found if part.waits is None]
+        await self.connection.execute(
+            "SELECT wf.note('telemetry-drops', 'partitions', NULL, %s)", [Jsonb({"dropped": dropped})]
+        )
+        return found
+
+    async def _drop(self, *, dry_run: bool) -> list[Partition]:
+        cursor = self.connection.cursor(row_factory=class_row(Partition))
+        await cursor.execute("SELECT * FROM wf.drop_old_requests(%s)", [dry_run])
+        return await cursor.fetchall()

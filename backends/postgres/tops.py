@@ -1,0 +1,119 @@
+"""Top lists from the cells, each in one statement: sums of all, then the latencies of those that are shown."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+
+from backends.postgres.telemetry import EPOCH, HOUR, MINUTE, Marks, read_marks
+from controlplane.errors import Usage
+from controlplane.telemetry import Histogram
+from controlplane.tops import FEWEST, WEEK, By, Measure, Top, TopRow
+
+if TYPE_CHECKING:
+    from backends.postgres.home import Home
+
+MOST = 1000
+LONGEST = timedelta(days=90)
+
+# `before` holds whole hours; of one that lies in the window only in part, that share counts.
+STATEMENT = """
+WITH sums AS (
+  SELECT {keys}, sum(n) AS n, sum(errors_4xx) AS errors_4xx, sum(errors_5xx) AS errors_5xx
+  FROM {cells} WHERE {clock} >= %(start)s AND {clock} < %(end)s AND {where} GROUP BY {keys}
+), before AS (
+  SELECT {keys}, sum(n * extract(epoch FROM least(hour + interval '1 hour', %(end)s - %(week)s)
+                                            - greatest(hour, %(start)s - %(week)s)) / 3600)::float8 AS before
+  FROM wf.request_hours
+  WHERE hour > %(start)s - %(week)s - interval '1 hour' AND hour < %(end)s - %(week)s AND {where} GROUP BY {keys}
+){slowest}, picked AS (
+  SELECT s.*, b.before, {measure} AS measured FROM sums s LEFT JOIN before b USING ({keys}){join_slowest}
+  WHERE s.n >= %(fewest)s ORDER BY measured DESC NULLS LAST, {keys} LIMIT %(limit)s
+)
+SELECT {tenant}, {route}, {key}, p.n::bigint, p.errors_4xx::bigint, p.errors_5xx::bigint, p.before, h.buckets, h.counts
+FROM picked p, LATERAL (
+  SELECT coalesce(array_agg(bucket ORDER BY bucket), '{{}}') AS buckets,
+         coalesce(array_agg(n ORDER BY bucket), '{{}}') AS counts
+  FROM (SELECT u.bucket, sum(u.n)::bigint AS n FROM {cells} c, unnest(c.buckets, c.counts) AS u(bucket, n)
+        WHERE c.{clock} >= %(start)s AND c.{clock} < %(end)s AND {where} AND {same} GROUP BY 1) b
+) h
+ORDER BY p.measured DESC NULLS LAST, {keys}
+"""
+SLOWEST = """, slowest AS (
+  SELECT {keys}, min(bucket) FILTER (WHERE upto >= ceil(0.95 * known)) AS p95 FROM (
+    SELECT {keys}, bucket, sum(n) OVER (PARTITION BY {keys} ORDER BY bucket) AS upto,
+           sum(n) OVER (PARTITION BY {keys}) AS known
+    FROM (SELECT {keys}, u.bucket, sum(u.n) AS n FROM {cells}, unnest(buckets, counts) AS u(bucket, n)
+          WHERE {clock} >= %(start)s AND {clock} < %(end)s AND {where} GROUP BY {keys}, u.bucket) f) g
+  GROUP BY {keys}
+)"""
+MEASURED = {
+    "requests": "n",
+    "errors": "errors_5xx",
+    "error_share": "errors_5xx::float8 / n",
+    "p95": "p95",
+    "growth": "n / nullif(before, 0)",
+}
+FILTERED = ("error_share", "p95", "growth")
+
+
+async def read_top(
+    home: Home, by: By, start: datetime, end: datetime, measure: Measure, limit: int, tenant_id: str | None
+) -> Top:
+    """See `RequestTelemetry.top`."""
+    if end <= start or end - start > LONGEST:
+        raise Usage("window_unreadable", f"A top list needs a start before its end, {LONGEST.days} days at most.")
+    if not 1 <= limit <= MOST:
+        raise Usage("limit_out_of_range", f"A top list has 1 to {MOST:,} rows, not {limit}.")
+    async with home.connection() as connection:
+        marks = await read_marks(connection)
+        cells, start, end = _window(marks, start, end)
+        statement = _statement(by, measure, cells, tenant_id)
+        values: dict[str, Any] = {"start": start, "end": end, "week": WEEK, "limit": limit, "tenant": tenant_id}
+        values["fewest"] = FEWEST if measure in FILTERED else 1
+        rows = await (await connection.execute(statement, values)).fetchall() if start < end else []
+    found = tuple(
+        TopRow(tenant, route, key, n, errors_4xx, errors_5xx, Histogram(tuple(buckets), tuple(counts)), before)
+        for tenant, route, key, n, errors_4xx, errors_5xx, before, buckets, counts in rows
+    )
+    return Top(by, measure, start, max(start, end), found, marks.now)
+
+
+def _window(marks: Marks, start: datetime, end: datetime) -> tuple[str, datetime, datetime]:
+    """Minutes where the whole window has them, else hours; and what of the window was rolled up."""
+    if start >= marks.minutes_from and marks.minutes_until > marks.minutes_from:
+        first, last, until = _cut(start, MINUTE), _cut(end, MINUTE), marks.minutes_until
+        return "minute", first, min(last, until)
+    first, last = _cut(start, HOUR), _cut(end + HOUR - timedelta.resolution, HOUR)
+    return "hour", max(first, marks.hours_from), min(last, marks.hours_until)
+
+
+def _cut(at: datetime, step: timedelta) -> datetime:
+    return at - (at - EPOCH) % step
+
+
+def _statement(by: By, measure: Measure, clock: str, tenant_id: str | None) -> sql.Composed:
+    """The fleet has cells of its own for routes; tenants and keys are always somebody's."""
+    keys = {"tenant": ["tenant_id"], "route": ["tenant_id", "route"], "key": ["tenant_id", "value"]}[by]
+    where = "dim = 'key'" if by == "key" else "dim = 'route'"
+    if tenant_id is not None:
+        where += " AND tenant_id = %(tenant)s"
+    else:
+        where += " AND tenant_id = '' AND route <> ''" if by == "route" else " AND tenant_id <> ''"
+    slow = measure == "p95"
+    parts = {
+        "keys": ", ".join(keys),
+        "cells": f"wf.request_{clock}s",
+        "clock": clock,
+        "where": where,
+        "measure": MEASURED[measure],
+        "same": " AND ".join(f"c.{key} = p.{key}" for key in keys),
+        "tenant": "nullif(p.tenant_id, '')",
+        "route": "p.route" if by == "route" else "NULL",
+        "key": "p.value" if by == "key" else "NULL",
+        "join_slowest": f" LEFT JOIN slowest USING ({', '.join(keys)})" if slow else "",
+    }
+    parts["slowest"] = SLOWEST.format(**parts) if slow else ""
+    return sql.Composed([sql.SQL(STATEMENT.format(**parts))])  # every part is from this file
