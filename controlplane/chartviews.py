@@ -121,6 +121,12 @@ def render(view: View) -> str:
     return " ".join([*words, f"window:{view.window.words.replace(' ', '')}"])
 
 
+def around(scope: Scope, at: datetime, now: datetime) -> View:
+    """The hours about a time, with the cursor on it."""
+    end = at + 3 * HOUR
+    return View(scope, Window(6 * HOUR, None if end >= now else end), at=at)
+
+
 def _with(view: View, name: str, sign: str, value: str) -> View:
     if sign == ">":
         if name not in LINES:

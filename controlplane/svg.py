@@ -21,7 +21,8 @@ COLUMNS, BANDS = 160, 24
 def svg(spec: ChartSpec | HeatSpec, title: str, zone: tzinfo = UTC) -> str:
     body = _heat(spec) if isinstance(spec, HeatSpec) else _lines(spec)
     shapes = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"',
+        ' font-family="sans-serif" font-size="12">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
         _text(LEFT, 24, title, anchor="start", more=' font-size="16" font-weight="bold"'),
         *body,
@@ -63,7 +64,9 @@ def _pieces(spec: ChartSpec, series: Series, top: float) -> list[str]:
             parts.append([])
         else:
             parts[-1].append(f"{_x(spec, x):.1f},{_y(y, top):.1f}")
-    lonely = (f"{part[0]} {float(part[0].split(',')[0]) + 2:.1f},{part[0].split(',')[1]}" for part in parts if len(part) == 1)
+    lonely = (
+        f"{part[0]} {float(part[0].split(',')[0]) + 2:.1f},{part[0].split(',')[1]}" for part in parts if len(part) == 1
+    )
     return [*(" ".join(part) for part in parts if len(part) > 1), *lonely]
 
 

@@ -14,11 +14,13 @@ from textual.containers import Container
 from textual.widget import Widget
 
 from controlplane.audit import AuditRow, as_record
+from controlplane.chartviews import View, render
 from controlplane.errors import NotFound, Refusal
 from controlplane.filters import Term
 from controlplane.keys.model import Key, KeyCalls, KeyLeak
 from controlplane.listing import Query
 from controlplane.moments import count, relative
+from controlplane.telemetry import Scope
 from controlplane.text import UNKNOWN, fit
 from screens.actions import Done, Target
 from screens.area import AreaScreen
@@ -145,6 +147,10 @@ class KeyScreen(AreaScreen):
 
     def focus_body(self) -> None:
         self._choose(self.chosen)
+
+    def charts_text(self) -> str:
+        key = self.key
+        return "" if key is None else render(View(Scope(key.tenant_id, key_prefix=key.display)))
 
     # What is under the cursor
 

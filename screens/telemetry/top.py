@@ -34,9 +34,12 @@ class Ranked:
 
 
 class Ranking:
-    """A top list that was read, as the list of a table: it has one page."""
+    """A top list as the list of a table: it has one page. Read again, its rows are replaced by `hold`."""
 
     def __init__(self, top: Top) -> None:
+        self.hold(top)
+
+    def hold(self, top: Top) -> None:
         self.top = top
         self.rows = tuple(Ranked(place, row) for place, row in enumerate(top.rows, 1))
 

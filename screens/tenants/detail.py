@@ -13,6 +13,7 @@ from textual.containers import Container
 from textual.widget import Widget
 
 from controlplane.audit import AuditRow, as_record
+from controlplane.chartviews import View, render
 from controlplane.errors import NotFound, Refusal
 from controlplane.filters import Term
 from controlplane.listing import Query
@@ -24,7 +25,7 @@ from controlplane.tenants.model import Project, Tenant
 from controlplane.text import UNKNOWN
 from screens.actions import Done, Target
 from screens.area import AreaScreen
-from screens.audit import audit_columns
+from screens.audit import audit_columns, charts_at
 from screens.session import Session
 from screens.tenants.columns import STATUS, project_columns
 from screens.tenants.list import why_tenant
@@ -147,6 +148,12 @@ class TenantScreen(AreaScreen):
 
     def action_api_keys(self) -> None:
         self.desk.go("keys", f"tenant:{self.tenant_id}")
+
+    def charts_text(self) -> str:
+        row = self.query_one("#timeline", WindowTable).cursor_row if self.chosen == "timeline" else None
+        if row is not None:
+            return charts_at(row, self.session.clock())
+        return render(View(Scope(self.tenant_id)))
 
     # What is under the cursor
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from textual import on
 
+from controlplane.chartviews import View, render
 from controlplane.listing import Listing
 from controlplane.moments import relative
+from controlplane.telemetry import Scope
 from controlplane.tenants.model import (
     PROJECT_FIELDS,
     PROJECT_SORTS,
@@ -47,6 +49,10 @@ class TenantsScreen(ListScreen[Tenant]):
     def listing(self) -> Listing[Tenant]:
         return self.session.require_plane().tenants
 
+    def charts_text(self) -> str:
+        row = self.current()
+        return "" if row is None else render(View(Scope(row.id)))
+
     def target_of(self, row: Tenant) -> Target:
         return Target({"id": row.id}, row.version, row.id)
 
@@ -72,6 +78,10 @@ class ProjectsScreen(ListScreen[Project]):
 
     def listing(self) -> Listing[Project]:
         return self.session.require_plane().projects
+
+    def charts_text(self) -> str:
+        row = self.current()
+        return "" if row is None else render(View(Scope(row.tenant_id)))
 
     def target_of(self, row: Project) -> Target:
         return Target({"tenant_id": row.tenant_id, "id": row.id}, row.version, row.key)

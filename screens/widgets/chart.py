@@ -24,15 +24,20 @@ class Chart(Painted):
     }
     """
 
-    def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
+    def __init__(self, *, ascii_only: bool | None = None, id: str | None = None) -> None:
+        """`ascii_only`: None is as the program has it; braille has no letters to be turned into."""
         super().__init__(id=id)
-        self._ascii_only = ascii_only
+        self._asked_ascii = ascii_only
         self._spec: ChartSpec | HeatSpec | None = None
         self._cursor: float | None = None
         self._plotted: tuple[object, list[list[tuple[str, Tone]]]] = (None, [])
         """What was plotted last, and of what: a cursor that moves plots nothing anew."""
         self._words = ""
         self._zone_offset = timedelta()
+
+    @property
+    def _ascii_only(self) -> bool:
+        return bool(getattr(self.app, "ascii_only", False)) if self._asked_ascii is None else self._asked_ascii
 
     def show(
         self,

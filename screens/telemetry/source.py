@@ -1,0 +1,67 @@
+"""Reading what a view asks for: the series, the week before, and what was done to the scope meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+from controlplane.chartviews import WEEK, View
+from controlplane.errors import NotFound
+from controlplane.filters import Term
+from controlplane.listing import Query
+from controlplane.measures import Happening, Measured, happenings
+from controlplane.telemetry import Scope
+
+if TYPE_CHECKING:
+    from controlplane.changes import ControlPlane
+    from screens.session import Session
+
+MOST_MARKS = 200
+OF_THE_FLEET = ("tenants", "plans", "telemetry")
+OF_A_TENANT = ("tenants", "projects", "keys", "leaks", "plans", "plan_changes")
+"""Nouns of the trail whose changes can be what a curve shows; a revealed field is none."""
+
+
+async def scope_of(plane: ControlPlane, scope: Scope) -> Scope:
+    """A key that is named alone, with its tenant. Raises NotFound."""
+    if scope.key_prefix is None or scope.tenant_id is not None:
+        return scope
+    page = await plane.keys.page(Query((Term("is", (scope.key_prefix,), "display"),)), limit=1)
+    if not page.rows:
+        raise NotFound("no_key", f"No key begins with {scope.key_prefix}.", "Or name its tenant: tenant:acme key:…")
+    return replace(scope, tenant_id=page.rows[0].tenant_id)
+
+
+async def measured_of(plane: ControlPlane, view: View, session: Session) -> Measured:
+    """Raises Refusal."""
+    now = session.clock()
+    start, end = view.window.bounds(now)
+    step = view.window.step(now)
+    before = None
+    if view.compare:  # the same steps for both: what is only kept by the hour is compared by the hour
+        step = max(step, replace(view.window, end=end - WEEK).step(now))
+        before = await plane.telemetry.series(view.scope, start - WEEK, end - WEEK, step)
+    series = await plane.telemetry.series(view.scope, start, end, step)
+    zone = end.astimezone().tzinfo if session.time_form == "local" else UTC
+    return Measured(view, series, before, await _happened(plane, view, session), zone or UTC)
+
+
+async def _happened(plane: ControlPlane, view: View, session: Session) -> tuple[Happening, ...]:
+    """The newest of the window, so many at most."""
+    now, scope = session.clock(), view.scope
+    start, end = view.window.bounds(now)
+    terms = [Term("below", ((now - start).total_seconds(),), "at")]
+    if view.window.end is not None:
+        terms.append(Term("above", ((now - end).total_seconds(),), "at"))
+    if scope.key_prefix is not None:
+        page = await plane.keys.page(Query((Term("is", (scope.key_prefix,), "display"),)), limit=1)
+        if not page.rows:
+            return ()
+        terms += [Term("is", ("keys",), "noun"), Term("is", (page.rows[0].id,), "thing")]
+    elif scope.tenant_id is not None:
+        terms += [Term("is", (scope.tenant_id,), "tenant"), Term("is", OF_A_TENANT, "noun")]
+    else:
+        terms.append(Term("is", OF_THE_FLEET, "noun"))
+    found = await plane.audit.page(Query(tuple(terms), "at", True), limit=MOST_MARKS)
+    return tuple(happenings(found.rows))
