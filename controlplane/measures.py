@@ -60,6 +60,8 @@ class Measured:
     series: Series
     before: Series | None = None
     happened: tuple[Happening, ...] = ()
+    more_happened: bool = False
+    """Before the first of `happened` there was more than is read at once."""
     zone: tzinfo = UTC
 
     @property

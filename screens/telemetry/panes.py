@@ -22,16 +22,6 @@ SPECS: Mapping[str, Callable[[Measured], ChartSpec | HeatSpec]] = {
 
 
 class ChartPanes(Container):
-    DEFAULT_CSS = """
-    ChartPanes { layout: grid; grid-size: 2 3; grid-columns: 3fr 2fr; grid-rows: 1fr 1fr 1fr; grid-gutter: 0 1; }
-    ChartPanes > * { border-top: solid $panel; border-title-color: $text-muted; }
-    ChartPanes > .chosen { border-title-color: $text; border-title-style: bold; }
-    ChartPanes #top { row-span: 2; }
-    .narrow ChartPanes { layout: vertical; }
-    .narrow ChartPanes > * { border: none; display: none; }
-    .narrow ChartPanes > .chosen { display: block; height: 1fr; }
-    """
-
     def compose(self) -> ComposeResult:
         yield Chart(id="requests")
         yield Chart(id="heat")

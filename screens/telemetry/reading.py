@@ -7,7 +7,7 @@ from screens.widgets.bars import Bar, Part
 
 
 class Reading(Bar):
-    _words = _tone = ""
+    _words, _tone = "", "text"
 
     def show(self, words: str, tone: str = "") -> None:
         self._words, self._tone = clean(words, 500), tone or "text"

@@ -15,6 +15,8 @@ from controlplane.charts import ChartSpec, HeatSpec
 from controlplane.chartviews import CHARTS, View, Window, parse_view, render
 from controlplane.errors import Refusal, Usage
 from controlplane.measures import Measured, next_happening, reading, reading_before, records
+from controlplane.moments import spell
+from controlplane.text import cells, clean, fit
 from controlplane.tops import MEASURES, By, Measure
 from screens.actions import Done
 from screens.area import AreaScreen
@@ -29,6 +31,7 @@ from screens.widgets.prompt import Prompt
 from screens.widgets.table import WindowTable
 
 WIDE = 110
+MOST_LABEL = 24
 LEAST_PAUSE, MOST_PAUSE = 2.0, 60.0
 """Seconds between two readings of a live window: a thirtieth of its step, within these."""
 
@@ -53,6 +56,17 @@ class TelemetryScreen(AreaScreen):
         ("?", "help"),
     )
 
+    DEFAULT_CSS = """
+    TelemetryScreen ChartPanes {
+        layout: grid; grid-size: 2 3; grid-columns: 3fr 2fr; grid-rows: 1fr 1fr 1fr; grid-gutter: 0 1; height: 1fr;
+    }
+    TelemetryScreen ChartPanes > * { border-top: solid $panel; border-title-color: $text-muted; }
+    TelemetryScreen ChartPanes > .chosen { border-title-color: $text; border-title-style: bold; }
+    TelemetryScreen ChartPanes > #top { row-span: 2; }
+    TelemetryScreen.narrow ChartPanes { layout: vertical; }
+    TelemetryScreen.narrow ChartPanes > * { border: none; display: none; }
+    TelemetryScreen.narrow ChartPanes > .chosen { display: block; height: 1fr; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "pane(1)", "next chart", show=False, id="telemetry.next_chart"),
         Binding("shift+tab", "pane(-1)", "chart before", show=False, id="telemetry.previous_chart"),
@@ -236,19 +250,23 @@ class TelemetryScreen(AreaScreen):
             return f"▲ {happened[-1].words}{more}", happened[-1].tone
         if measured.before is not None:
             return reading_before(measured, index), "muted"
-        marks = len(measured.happened)
-        return (f"▲ {marks} change{'s' * (marks != 1)} in this window: n goes there" if marks else ""), "muted"
+        marks = f"{len(measured.happened)}{'+' * measured.more_happened}"
+        return (
+            f"▲ {marks} change{'s' * (marks != '1')} in this window: n goes there" if measured.happened else ""
+        ), "muted"
 
     def draw_title(self, title: TitleLine) -> None:
-        narrow, window = self.has_class("narrow"), self.view.window
-        names = [f"[{name}]" if name == self.view.chart else name for name in CHARTS] if narrow else []
-        state = "live" if window.end is None else "fixed"
-        compared = " · week before" if self.view.compare else ""
+        window, place = self.view.window, CHARTS.index(self.view.chart) + 1
+        chart = f"{self.view.chart} {place}/{len(CHARTS)}" if self.has_class("narrow") else ""
         step = window.step(self.session.clock()) if self.measured is None else self.measured.series.step
-        minutes = int(step / timedelta(minutes=1))
-        each = f"{minutes}m" if minutes < 60 else f"{minutes // 60}h" if minutes < 1440 else f"{minutes // 1440}d"
-        span = window.words.replace("T00:00", "")
-        title.show(noun=self.view.scope.label, count="  ".join(names), order=f"{span} {state}, each {each}{compared}")
+        state = "live" if window.end is None else "fixed"
+        label = clean(self.view.scope.label)
+        title.show(
+            noun=fit(label, min(cells(label), MOST_LABEL), cut="middle"),  # the breadcrumbs have it whole
+            count=chart,
+            order=f"{window.words.replace('T00:00', '')} {state}, each {spell(step.total_seconds())}"
+            + (", week before" if self.view.compare else ""),
+        )
 
     def on_resize(self, event: events.Resize) -> None:
         super().on_resize(event)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
-from controlplane.chartviews import WEEK, View
+from controlplane.audit import AuditRow
+from controlplane.chartviews import HOUR, MOST_RAW, WEEK, View
 from controlplane.errors import NotFound
 from controlplane.filters import Term
 from controlplane.listing import Query
-from controlplane.measures import Happening, Measured, happenings
-from controlplane.telemetry import Scope
+from controlplane.measures import Measured, gaps, happenings
+from controlplane.telemetry import Scope, Series
 
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
@@ -38,16 +40,26 @@ async def measured_of(plane: ControlPlane, view: View, session: Session) -> Meas
     now = session.clock()
     start, end = view.window.bounds(now)
     step = view.window.step(now)
-    before = None
     if view.compare:  # the same steps for both: what is only kept by the hour is compared by the hour
         step = max(step, replace(view.window, end=end - WEEK).step(now))
-        before = await plane.telemetry.series(view.scope, start - WEEK, end - WEEK, step)
     series = await plane.telemetry.series(view.scope, start, end, step)
+    if step < HOUR and view.window.span > MOST_RAW and gaps(series):
+        # What was stored before there were minutes, or was brought over, is kept by the hour only.
+        hours = await plane.telemetry.series(view.scope, start, end, HOUR)
+        series = hours if _known(hours) > _known(series) + HOUR else series
+    before = None
+    if view.compare:
+        before = await plane.telemetry.series(view.scope, start - WEEK, end - WEEK, series.step)
     zone = end.astimezone().tzinfo if session.time_form == "local" else UTC
-    return Measured(view, series, before, await _happened(plane, view, session), zone or UTC)
+    rows = await _happened(plane, view, session)
+    return Measured(view, series, before, tuple(happenings(rows)), len(rows) == MOST_MARKS, zone or UTC)
 
 
-async def _happened(plane: ControlPlane, view: View, session: Session) -> tuple[Happening, ...]:
+def _known(series: Series) -> timedelta:
+    return series.step * sum(point is not None for point in series.points)
+
+
+async def _happened(plane: ControlPlane, view: View, session: Session) -> Sequence[AuditRow]:
     """The newest of the window, so many at most."""
     now, scope = session.clock(), view.scope
     start, end = view.window.bounds(now)
@@ -64,4 +76,4 @@ async def _happened(plane: ControlPlane, view: View, session: Session) -> tuple[
     else:
         terms.append(Term("is", OF_THE_FLEET, "noun"))
     found = await plane.audit.page(Query(tuple(terms), "at", True), limit=MOST_MARKS)
-    return tuple(happenings(found.rows))
+    return found.rows

@@ -58,7 +58,7 @@ def _joined(row: Sequence[Run]) -> list[Run]:
 
 
 def _legend(spec: HeatSpec, width: int, ascii_only: bool) -> list[Run]:
-    named: list[Run] = [("of a step's requests  ", "")]
+    named: list[Run] = [("share  ", "")]
     for least, block, letter, tone in reversed(SHADES):
         named.append((f"{letter if ascii_only else block} {f'≥{least:.0%}' if least else '>0'}  ", tone))
     named.append((f"{ASCII_GAP if ascii_only else GAP} no data  ", "muted"))
