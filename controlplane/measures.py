@@ -181,7 +181,7 @@ def gap_words(measured: Measured) -> list[str]:
         return []
     begin, end = max(found, key=lambda gap: gap[1] - gap[0])
     series = measured.series
-    last = end >= series.as_of - series.step or end == series.start + len(series.points) * series.step
+    last = all(point is None for point in series.points[(end - series.start) // series.step :])
     if last and measured.view.window.end is None:
         words = f"no data since {measured.clock(begin)}"
     else:

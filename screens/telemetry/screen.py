@@ -13,7 +13,8 @@ from textual.widget import Widget
 
 from controlplane.charts import ChartSpec, HeatSpec
 from controlplane.chartviews import CHARTS, View, Window, parse_view, render
-from controlplane.errors import Refusal, Usage
+from controlplane.errors import HomeUnreachable, Refusal, Usage
+from controlplane.listing import Query
 from controlplane.measures import Measured, next_happening, reading, reading_before, records
 from controlplane.moments import spell
 from controlplane.text import cells, clean, fit
@@ -176,20 +177,23 @@ class TelemetryScreen(AreaScreen):
             scope = await scope_of(plane, view.scope)
             measured = await measured_of(plane, replace(view, scope=scope), self.session)
             words = "" if measured.series.whole else await self._nothing(view)
-            top = await plane.telemetry.top(
-                self.by, *view.window.bounds(self.session.clock()), self.measure, MOST, scope.tenant_id
-            )
         except Refusal as refusal:
-            if view == self.view:
-                self.say(Done(str(refusal), "bad"))
-                self.measured, self.words, self._specs = None, refusal.message, {}
-                self.draw_charts()
+            self._refused(refusal, view)
             return
         if (view.scope, view.window, view.compare) != (self.view.scope, self.view.window, self.view.compare):
             return  # something else was asked for meanwhile
+        self.view = replace(self.view, scope=scope)
         self.measured, self.words, self._specs = replace(measured, view=self.view), words, {}
         self.draw_charts()
-        await self._rank(top)
+        await self._rank()
+
+    def _refused(self, refusal: Refusal, view: View) -> None:
+        """While the link is down the header says so, and what was read stays."""
+        self._read_at = float("-inf")
+        if view == self.view and not (isinstance(refusal, HomeUnreachable) and self.measured is not None):
+            self.say(Done(str(refusal), "bad"))
+            self.measured, self.words, self._specs = None, refusal.message, {}
+            self.draw_charts()
 
     async def _nothing(self, view: View) -> str:
         newest = await self.session.require_plane().telemetry.newest()
@@ -197,13 +201,20 @@ class TelemetryScreen(AreaScreen):
             return "no request was ever stored here: watchfloor requests import"
         return f"no data in this window; the newest request of all is of {newest:%Y-%m-%d %H:%M} UTC: N goes there"
 
-    async def _rank(self, top: Any) -> None:
-        table, asked = self.query_one("#top", WindowTable), (self.by, self.measure, self.view.scope, self.view.window)
+    async def _rank(self) -> None:
+        """Who has most: it takes longer than the charts, so it comes after them."""
+        view, asked = self.view, (self.by, self.measure, self.view.scope, self.view.window)
+        bounds = view.window.bounds(self.session.clock())
+        try:
+            telemetry = self.session.require_plane().telemetry
+            top = await telemetry.top(self.by, *bounds, self.measure, MOST, view.scope.tenant_id)
+        except Refusal as refusal:
+            self.say(Done(str(refusal), "bad"))
+            return
+        table = self.query_one("#top", WindowTable)
         if self.ranking is None or self._ranked_as != asked:
             self.ranking, self._ranked_as = Ranking(top), asked
             table.columns = tuple(top_columns(self.by, self.measure))
-            from controlplane.listing import Query
-
             table.show(self.ranking, Query((), f"{self.by} {self.measure}", True))
         else:
             self.ranking.hold(top)
@@ -387,8 +398,8 @@ class TelemetryScreen(AreaScreen):
 
         return [] if self.measured is None else why_measured(self.measured, self.view.at)
 
-    def charts_text(self) -> str:
-        return render(self.view)
+    def action_charts(self) -> None:
+        """They are here already."""
 
     def action_export(self) -> None:
         if self.measured is None:
