@@ -83,7 +83,7 @@ class Measured:
 
     def clock(self, at: datetime) -> str:
         here = at.astimezone(self.zone)
-        days = len(self.series.points) * self.series.step > DAY
+        days = len(self.series.points) * self.series.step >= DAY
         return f"{here:%m-%d %H:%M}" if days else f"{here:%H:%M}"
 
 

@@ -199,7 +199,7 @@ class TelemetryScreen(AreaScreen):
         newest = await self.session.require_plane().telemetry.newest()
         if newest is None:
             return "no request was ever stored here: watchfloor requests import"
-        return f"no data in this window; the newest request of all is of {newest:%Y-%m-%d %H:%M} UTC: N goes there"
+        return f"no data here; the newest of all is of {newest:%Y-%m-%d %H:%M} UTC: N goes there"
 
     async def _rank(self) -> None:
         """Who has most: it takes longer than the charts, so it comes after them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from textwrap import wrap
 
 from controlplane.measures import Measured, gaps, reading, reading_before
 from controlplane.moments import spell
@@ -40,7 +41,14 @@ def why_measured(measured: Measured, at: datetime | None) -> list[Line]:
         lines += [(f"  {_utc(each.at)}  audit {each.seq}  {each.words}", each.tone) for each in measured.happened]
     if view.lines:
         lines += ["", ("lines", "title"), *(f"  {name} {value:g}" for name, value in view.lines)]
-    return lines
+    return [piece for line in lines for piece in _wrapped(line)]
+
+
+def _wrapped(line: Line) -> list[Line]:
+    words, tone = (line, "") if isinstance(line, str) else line
+    indent = " " * (len(words) - len(words.lstrip()) + 2)
+    pieces = wrap(words, 76, subsequent_indent=indent, drop_whitespace=False) or [""]
+    return [(piece, tone) if tone else piece for piece in pieces]
 
 
 def _utc(at: datetime) -> str:

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from textual import on
 
-from controlplane.chartviews import View, render
 from controlplane.listing import Listing
 from controlplane.moments import relative
-from controlplane.telemetry import Scope
 from controlplane.tenants.model import (
     PROJECT_FIELDS,
     PROJECT_SORTS,
@@ -51,7 +49,7 @@ class TenantsScreen(ListScreen[Tenant]):
 
     def charts_text(self) -> str:
         row = self.current()
-        return "" if row is None else render(View(Scope(row.id)))
+        return "" if row is None else _charts_of(row.id)
 
     def target_of(self, row: Tenant) -> Target:
         return Target({"id": row.id}, row.version, row.id)
@@ -81,7 +79,7 @@ class ProjectsScreen(ListScreen[Project]):
 
     def charts_text(self) -> str:
         row = self.current()
-        return "" if row is None else render(View(Scope(row.tenant_id)))
+        return "" if row is None else _charts_of(row.tenant_id)
 
     def target_of(self, row: Project) -> Target:
         return Target({"tenant_id": row.tenant_id, "id": row.id}, row.version, row.key)
@@ -89,6 +87,13 @@ class ProjectsScreen(ListScreen[Project]):
     @on(WindowTable.Opened)
     def _opened(self, event: WindowTable.Opened) -> None:
         self.desk.open_thing("tenants", event.row.key.partition("/")[0])
+
+
+def _charts_of(tenant_id: str) -> str:
+    from controlplane.chartviews import View, render  # not before the first paint
+    from controlplane.telemetry import Scope
+
+    return render(View(Scope(tenant_id)))
 
 
 def project_tenant_column() -> Column[Project]:
