@@ -59,11 +59,15 @@ class ChartSpec:
 
 @dataclass(frozen=True)
 class HeatSpec:
-    """How latencies are spread, over time: a histogram for each equal step of time; None where nothing is known."""
+    """How latencies are spread, over time: a histogram for each equal step of time; None where nothing is known.
+
+    `limit`: the latency in ms that they are held against.
+    """
 
     steps: tuple[Histogram | None, ...]
     x_from: float
     x_to: float
+    limit: float | None = None
     notes: tuple[str, ...] = ()
     marks: tuple[Mark, ...] = ()
 

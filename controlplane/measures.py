@@ -128,7 +128,8 @@ def _each(series: Series, of: Callable[[Point], float | None]) -> list[float | N
 
 def heat_map(measured: Measured) -> HeatSpec:
     steps = tuple(None if point is None else point.latency for point in measured.series.points)
-    return HeatSpec(steps, *measured.bounds, tuple(gap_words(measured)), measured.marks)
+    limit = min((value for name, value in measured.view.lines if name.startswith("p")), default=None)
+    return HeatSpec(steps, *measured.bounds, limit, tuple(gap_words(measured)), measured.marks)
 
 
 Count = Callable[[Point], int]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from textual import events, on, work
@@ -198,7 +198,7 @@ class TelemetryScreen(AreaScreen):
     async def _nothing(self, view: View) -> str:
         newest = await self.session.require_plane().telemetry.newest()
         if newest is None:
-            return "no request was ever stored here: watchfloor requests import"
+            return "no data here, and no single request is stored: watchfloor requests import"
         return f"no data here; the newest of all is of {newest:%Y-%m-%d %H:%M} UTC: N goes there"
 
     async def _rank(self) -> None:
@@ -270,14 +270,21 @@ class TelemetryScreen(AreaScreen):
         window, place = self.view.window, CHARTS.index(self.view.chart) + 1
         chart = f"{self.view.chart} {place}/{len(CHARTS)}" if self.has_class("narrow") else ""
         step = window.step(self.session.clock()) if self.measured is None else self.measured.series.step
-        state = "live" if window.end is None else "fixed"
         label = clean(self.view.scope.label)
         title.show(
             noun=fit(label, min(cells(label), MOST_LABEL), cut="middle"),  # the breadcrumbs have it whole
             count=chart,
-            order=f"{window.words.replace('T00:00', '')} {state}, each {spell(step.total_seconds())}"
+            order=f"{self._window_words()}, each {spell(step.total_seconds())}"
             + (", week before" if self.view.compare else ""),
         )
+
+    def _window_words(self) -> str:
+        start, end = self.view.window.bounds(self.session.clock())
+        if self.view.window.end is None:
+            return f"{self.view.window.words} live"
+        zone = UTC if self.measured is None else self.measured.zone
+        first, last = start.astimezone(zone), end.astimezone(zone)
+        return f"{first:%Y-%m-%d %H:%M} – {last:{'%m-%d %H:%M' if first.year == last.year else '%Y-%m-%d %H:%M'}}"
 
     def on_resize(self, event: events.Resize) -> None:
         super().on_resize(event)

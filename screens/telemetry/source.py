@@ -14,10 +14,10 @@ from controlplane.filters import Term
 from controlplane.listing import Query
 from controlplane.measures import Measured, gaps, happenings
 from controlplane.telemetry import Scope, Series
+from screens.session import Session, utc_now
 
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
-    from screens.session import Session
 
 MOST_MARKS = 200
 OF_THE_FLEET = ("tenants", "plans", "telemetry")
@@ -61,10 +61,10 @@ def _known(series: Series) -> timedelta:
 
 async def _happened(plane: ControlPlane, view: View, session: Session) -> Sequence[AuditRow]:
     """The newest of the window, so many at most."""
-    now, scope = session.clock(), view.scope
-    start, end = view.window.bounds(now)
+    scope, (start, end) = view.scope, view.window.bounds(session.clock())
+    now = utc_now()  # a list counts ages from then
     terms = [Term("below", ((now - start).total_seconds(),), "at")]
-    if view.window.end is not None:
+    if end <= now:
         terms.append(Term("above", ((now - end).total_seconds(),), "at"))
     if scope.key_prefix is not None:
         page = await plane.keys.page(Query((Term("is", (scope.key_prefix,), "display"),)), limit=1)

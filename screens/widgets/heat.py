@@ -1,4 +1,4 @@
-"""A heat map of latencies: time to the right, latency upwards, and how dense a cell is by its shade and its tone."""
+"""A heat map of latencies: time to the right, latency upwards, and how dense a cell is by its shade."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from screens.widgets.plot import Run, clock_times, fitted, nothing, place, times
 
 LEAST_WIDTH, LEAST_HEIGHT = 24, 6
 SHADES: tuple[tuple[float, str, str, Tone], ...] = (
-    (0.40, "█", "#", "bad"),
-    (0.15, "▓", "*", "warn"),
+    (0.40, "█", "#", ""),
+    (0.15, "▓", "*", ""),
     (0.05, "▒", ":", ""),
     (0.0, "░", ".", "muted"),
 )
-"""From which share of its column's requests on a cell has a shade: fixed, so that two windows can be compared."""
+"""From which share of its column's requests on a cell has a shade: fixed, so that two windows can be compared. What
+lies over the line that latencies are held against has a tone of its own."""
 GAP, ASCII_GAP = "·", "-"
 """Nothing is known of that time: not the same as no request of that latency, which is a blank."""
 
@@ -38,19 +39,20 @@ def heated(spec: HeatSpec, width: int, height: int, offset: timedelta, ascii_onl
         for band in range(len(found.tops) - 1, -1, -1):
             named = (len(found.tops) - 1 - band) % 2 == 0
             name = f"{milliseconds(found.tops[band])}".rjust(label - 1) if named else " " * (label - 1)
-            row = [_shade(None if column is None else column[band], ascii_only) for column in found.shares]
+            over: Tone = "warn" if spec.limit is not None and found.tops[band] > spec.limit else ""
+            row = [_shade(None if column is None else column[band], over, ascii_only) for column in found.shares]
             lines.append([(f"{name} │", ""), *_joined(row), ("│", "")])
         lines += _axis(spec, label, inner, offset)
     return lines + [[(" " * width, "")] for _ in range(height - len(lines))]
 
 
-def _shade(share: float | None, ascii_only: bool) -> Run:
+def _shade(share: float | None, over: Tone, ascii_only: bool) -> Run:
     if share is None:
         return (ASCII_GAP if ascii_only else GAP, "muted")
     if share == 0:
         return (" ", "")
     _, block, letter, tone = next(shade for shade in SHADES if share >= shade[0])
-    return (letter if ascii_only else block, tone)
+    return (letter if ascii_only else block, over or tone)
 
 
 def _joined(row: Sequence[Run]) -> list[Run]:
@@ -62,6 +64,8 @@ def _legend(spec: HeatSpec, width: int, ascii_only: bool) -> list[Run]:
     for least, block, letter, tone in reversed(SHADES):
         named.append((f"{letter if ascii_only else block} {f'≥{least:.0%}' if least else '>0'}  ", tone))
     named.append((f"{ASCII_GAP if ascii_only else GAP} no data  ", "muted"))
+    if spec.limit is not None:
+        named.append((f"over {milliseconds(spec.limit)}  ", "warn"))
     return fitted([*named, *((f"{note}  ", "warn") for note in spec.notes)], width)
 
 

@@ -122,8 +122,8 @@ def _plot(
     for line in spec.thresholds:
         if levels[0] <= line.value <= levels[-1]:
             figure.line(line.value, pixel=COLOURS[line.tone], style="dotted")
-    order = sorted(range(len(spec.series)), key=lambda number: spec.series[number].tone != "muted")
-    for number in order:  # what is only compared with lies under the others
+    order = sorted(range(len(spec.series)), key=lambda number: (spec.series[number].tone != "muted", -number))
+    for number in order:  # the first lies over all, what is only compared with under all
         series = spec.series[number]
         _add(figure, series, plotext.marker(markers[number % len(markers)], COLOURS[series.tone]), width)
     return [_runs(line, width) for line in str(figure.build().string()).split("\n")[:height]]
