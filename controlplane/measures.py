@@ -186,7 +186,9 @@ def gap_words(measured: Measured) -> list[str]:
     if last and measured.view.window.end is None:
         words = f"no data since {measured.clock(begin)}"
     else:
-        words = f"no data {measured.clock(begin)}–{measured.clock(end)}"
+        first, until = measured.clock(begin), measured.clock(end)
+        day = first.rpartition(" ")[0]
+        words = f"no data {first}–{until.removeprefix(day).lstrip()}"  # the same day is not said twice
     more = len(found) - 1
     return [words + (f" and {more} more gap{'s' * (more > 1)}" if more else "")]
 
@@ -195,7 +197,7 @@ def reading(measured: Measured, index: int | None) -> str:
     """The values of a step, or of the whole window; what is not known is said so."""
     series = measured.series
     if index is None:
-        return f"whole window: {values_of(series.whole, None)}"
+        return f"in all {values_of(series.whole, None)}"
     begin = series.start + index * series.step
     return f"{measured.clock(begin)}  {values_of(series.points[index], _per_minute(series, index))}"
 
@@ -216,7 +218,7 @@ def values_of(point: Point | None, minutes: float | None) -> str:
     n, client, server = (value / (minutes or 1) for value in (point.n, point.errors_4xx, point.errors_5xx))
     failed = f"5xx {said(server)} {percent(point.error_share)}%"
     return (
-        f"{said(n)}{' requests' if minutes is None else '/m'}  4xx {said(client)}  {failed}"
+        f"{said(n)}{'' if minutes is None else '/m'}  4xx {said(client)}  {failed}"
         f"  p50 {milliseconds(point.p50)} p95 {milliseconds(point.p95)} p99 {milliseconds(point.p99)}"
     )
 
