@@ -22,6 +22,7 @@ KINDS = (
     "bytes for",
     "import against",
     "jobs that do nothing",
+    "latency of 168 steps drawn",
 )
 
 
