@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
@@ -131,6 +131,13 @@ def heat_map(measured: Measured) -> HeatSpec:
     limit = min((value for name, value in measured.view.lines if name.startswith("p")), default=None)
     return HeatSpec(steps, *measured.bounds, limit, tuple(gap_words(measured)), measured.marks)
 
+
+CHARTS_OF: Mapping[str, Callable[[Measured], ChartSpec | HeatSpec]] = {
+    "requests": requests_chart,
+    "errors": errors_chart,
+    "latency": latency_chart,
+    "heat": heat_map,
+}
 
 Count = Callable[[Point], int]
 

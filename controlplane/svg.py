@@ -7,6 +7,7 @@ from datetime import UTC, datetime, tzinfo
 from xml.sax.saxutils import escape
 
 from controlplane.charts import ChartSpec, HeatSpec, Series, Tone, bands, known
+from controlplane.measures import CHARTS_OF, Measured
 from controlplane.moments import milliseconds
 from controlplane.text import clean
 
@@ -117,6 +118,12 @@ def _y(y: float, top: float) -> float:
 
 def _text(x: float, y: float, words: str, anchor: str = "end", more: str = "") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{more}>{escape(clean(words, 300))}</text>'
+
+
+def drawing(measured: Measured, names: Sequence[str]) -> str:
+    """Charts of `CHARTS_OF` by their names, under each other."""
+    title = f"{measured.view.scope.label}, {measured.view.window.words}"
+    return together([svg(CHARTS_OF[name](measured), f"{name}: {title}", measured.zone) for name in names])
 
 
 def together(drawings: Sequence[str]) -> str:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, cast
 from controlplane.chartviews import render
 from controlplane.errors import Refusal
 from controlplane.exports import FORMATS, Format, Heading, chunks
-from controlplane.measures import Measured, records
+from controlplane.measures import records
+from controlplane.svg import drawing
 from controlplane.text import clean
 from screens.actions import Done
 from screens.dialogs.fields import Asked, FieldsForm
 from screens.exporting import check, path_of, replaced, store
-from screens.telemetry.panes import SPECS, ChartPanes
+from screens.telemetry.panes import ChartPanes
 from screens.telemetry.top import Ranking
 
 if TYPE_CHECKING:
@@ -53,14 +54,6 @@ async def export(screen: TelemetryScreen) -> Done | None:
     except Refusal as refusal:
         return Done(str(refusal), "bad")
     return Done(f"written: {clean(path.absolute())}", "good")
-
-
-def drawing(measured: Measured, names: list[str]) -> str:
-    """The charts that are seen, under each other."""
-    from controlplane.svg import svg, together
-
-    title = f"{measured.view.scope.label}, {measured.view.window.words}"
-    return together([svg(SPECS[name](measured), f"{name}: {title}", measured.zone) for name in names])
 
 
 def top_records(ranking: Ranking) -> list[dict[str, Any]]:

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 from textual.app import ComposeResult
 from textual.containers import Container
 
-from controlplane.charts import ChartSpec, HeatSpec
-from controlplane.measures import Measured, errors_chart, heat_map, latency_chart, requests_chart
+from controlplane.measures import CHARTS_OF
 from screens.telemetry.top import top_columns
 from screens.widgets.chart import Chart
 from screens.widgets.table import WindowTable
-
-SPECS: Mapping[str, Callable[[Measured], ChartSpec | HeatSpec]] = {
-    "requests": requests_chart,
-    "errors": errors_chart,
-    "latency": latency_chart,
-    "heat": heat_map,
-}
 
 
 class ChartPanes(Container):
@@ -41,5 +31,5 @@ class ChartPanes(Container):
 
     def shown_charts(self) -> dict[str, Chart]:
         """Those that are on the screen now, in their order."""
-        charts = {name: self.query_one(f"#{name}", Chart) for name in SPECS}
+        charts = {name: self.query_one(f"#{name}", Chart) for name in CHARTS_OF}
         return {name: chart for name, chart in charts.items() if chart.display}

@@ -15,13 +15,13 @@ from controlplane.charts import ChartSpec, HeatSpec
 from controlplane.chartviews import CHARTS, View, Window, parse_view, render
 from controlplane.errors import HomeUnreachable, Refusal, Usage
 from controlplane.listing import Query
-from controlplane.measures import Measured, next_happening, reading, reading_before, records
+from controlplane.measures import CHARTS_OF, Measured, next_happening, reading, reading_before, records
 from controlplane.moments import spell
 from controlplane.text import cells, clean, fit
 from controlplane.tops import MEASURES, By, Measure
 from screens.actions import Done
 from screens.area import AreaScreen
-from screens.telemetry.panes import SPECS, ChartPanes
+from screens.telemetry.panes import ChartPanes
 from screens.telemetry.reading import Reading
 from screens.telemetry.source import measured_of, scope_of
 from screens.telemetry.top import MOST, WORDS, Ranked, Ranking, top_columns
@@ -245,7 +245,7 @@ class TelemetryScreen(AreaScreen):
             return
         spec = self._specs.get(name)
         if spec is None:
-            spec = self._specs[name] = SPECS[name](measured)
+            spec = self._specs[name] = CHARTS_OF[name](measured)
         offset = measured.series.start.astimezone(measured.zone).utcoffset() or timedelta()
         chart.show(spec, offset, cursor=cursor)
 
@@ -369,6 +369,8 @@ class TelemetryScreen(AreaScreen):
         if self.measured is not None:
             self.measured = replace(self.measured, view=self.view)
         self.draw_charts()
+        if self.measured is not None and at is not None and self.app.has_class("accessible"):
+            self.say(Done(reading(self.measured, self.measured.index(at)), ""))
 
     def action_back(self) -> None:
         """First the cursor goes, then the screen."""

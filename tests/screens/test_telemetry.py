@@ -11,6 +11,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from app.settings import Settings
 from controlplane.chartviews import Window
 from controlplane.telemetry import Scope
 from screens.telemetry.screen import TelemetryScreen
@@ -233,3 +234,18 @@ async def test_a_hostile_scope_is_inert(estate: Database) -> None:
         await command(pilot, f'telemetry route:"\\u001b]52;c;eA==\\u0007[@click=app.quit]x" {WINDOW}')
         await until(pilot, lambda: "no data" in text(pilot))
         assert "\x1b" not in text(pilot) and "[@click" in text(pilot)
+
+
+async def test_a_terminal_of_letters_gets_charts_of_letters(estate: Database) -> None:
+    settings = Settings(Path("/nowhere/settings.toml"), glyphs="ascii")
+    async with console(estate, role="viewer", settings=settings) as (_, pilot):
+        screen = await charts(pilot, "tenant:acme")
+        shown = [strip.text for strip in (screen.query_one("#requests").render_line(y) for y in range(18))]
+        assert any("*" in line for line in shown) and all(line.isascii() for line in shown)
+
+
+async def test_without_eyes_the_cursor_is_read_out(estate: Database) -> None:
+    async with console(estate, role="viewer", accessible=True) as (_, pilot):
+        screen = await charts(pilot, "tenant:acme")
+        await pilot.press("h")
+        assert "03-02 23:00" in screen.said.words and "p95" in screen.said.words
