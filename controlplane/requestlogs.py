@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
@@ -289,10 +289,17 @@ def _jsonl() -> Callable[[str], RequestRow | Skip]:
         tenant_id, route = value["tenant_id"], value.get("route")
         if not isinstance(tenant_id, str) or not TENANT_ID.fullmatch(tenant_id):
             return Skip.BAD_TENANT
-        texts = {name: value.get(name) for name in _TEXTS}
-        if not isinstance(route, str) or not all(_is_text(texts[name], most) for name, most in _TEXTS.items()):
+        if not isinstance(route, str):
             return Skip.BAD_VALUE
-        if not _stores([route, *texts.values()]):
+        texts, whole = [], route
+        for name, most in _TEXTS.items():
+            text = value.get(name)
+            texts.append(text)
+            if text is not None:
+                if not isinstance(text, str) or len(text) > most:
+                    return Skip.BAD_VALUE
+                whole += text
+        if not _stores(whole):
             return Skip.NOT_TEXT
         status, latency, size = value.get("status"), value.get("latency_ms"), value.get("bytes")
         if type(status) is not int or type(latency) not in (int, float, type(None)):
@@ -300,7 +307,7 @@ def _jsonl() -> Callable[[str], RequestRow | Skip]:
         moment = _json_instant(value.get("at"))
         if moment is None or not (size is None or (type(size) is int and 0 <= size < 10**15)):
             return Skip.BAD_VALUE
-        project_id, method, key_prefix, region, request_id = texts.values()
+        project_id, method, key_prefix, region, request_id = texts
         at_route, at_method = routes(route, tenant_id), method or "-"
         row = RequestRow(
             tenant_id, project_id, at_route, at_method, status, latency, key_prefix, region, request_id, moment, size
@@ -310,14 +317,9 @@ def _jsonl() -> Callable[[str], RequestRow | Skip]:
     return read
 
 
-def _is_text(value: Any, most: int) -> bool:
-    return value is None or (isinstance(value, str) and len(value) <= most)
-
-
-def _stores(values: Iterable[str | None]) -> bool:
+def _stores(text: str) -> bool:
     r"""JSON can spell what no database text can hold: "\u0000" and half a surrogate pair."""
-    whole = "".join(value for value in values if value)
-    return "\0" not in whole and not any("\ud800" <= char <= "\udfff" for char in whole)
+    return "\0" not in text and (text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text))
 
 
 def _json_instant(value: Any) -> datetime | None:

@@ -7,9 +7,11 @@ is read as the value that is equally far, relatively, from both of its ends: at 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -63,22 +65,24 @@ class Histogram:
 
     def percentile(self, share: float) -> float | None:
         """By rank, at most 2 % off, in milliseconds; None when it is empty."""
-        left = rank(share, self.n) if self.counts else 0
-        for bucket, count in zip(self.buckets, self.counts, strict=True):
-            left -= count
-            if left <= 0:
-                return value_of(bucket)
-        return None
+        if not self.counts:
+            return None
+        upto = list(accumulate(self.counts))
+        return value_of(self.buckets[bisect_left(upto, rank(share, upto[-1]))])
 
 
 def merge(histograms: Iterable[Histogram]) -> Histogram:
     """The histogram of all their latencies together."""
-    total: dict[int, int] = {}
-    for histogram in histograms:
+    several = list(histograms)
+    if len(several) <= 1:
+        return several[0] if several else Histogram()
+    total = dict(zip(several[0].buckets, several[0].counts, strict=True))
+    before = total.get
+    for histogram in several[1:]:
         for bucket, count in zip(histogram.buckets, histogram.counts, strict=True):
-            total[bucket] = total.get(bucket, 0) + count
-    ordered = sorted(total.items())
-    return Histogram(tuple(bucket for bucket, _ in ordered), tuple(count for _, count in ordered))
+            total[bucket] = before(bucket, 0) + count
+    ordered = sorted(total)
+    return Histogram(tuple(ordered), tuple(map(total.__getitem__, ordered)))
 
 
 @dataclass(frozen=True, slots=True)

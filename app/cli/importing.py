@@ -44,7 +44,12 @@ async def requests(
         finally:
             if bar:
                 bar.clear()
-        rows = [] if asked.dry_run else await _audit_ids(context.home, asked.request_id)
+        await tell_report(context.home, report, asked)
+
+
+async def tell_report(home: Any, report: ImportReport, asked: Changing) -> None:
+    """What was stored, with the row that it left in the trail."""
+    rows = [] if asked.dry_run else await _audit_ids(home, asked.request_id)
     if asked.json:
         document(
             {

@@ -63,6 +63,7 @@ class Ledger:
         self.create, self.reason, self.request_id = create, reason, request_id
         self.tenants: set[str] = set()
         self.touched: list[bytes] = []
+        self.is_stream = False  # then workers roll it up minute by minute; readers take its raw rows until then
 
     def lock(self, source: bytes) -> None:
         """Hold the log for this session: two imports of one log would both store it. Raises Conflict."""
@@ -178,7 +179,9 @@ class Ledger:
         ).fetchall()
         if not unfinished:
             return
-        if times := [row for row in unfinished if row[1] is not None]:
+        if self.is_stream:
+            self.connection.execute("SELECT wf.refresh_activity()")
+        elif times := [row for row in unfinished if row[1] is not None]:
             self._roll_up({day.toordinal() for row in times for day in row[0]}, times)
         self.connection.execute("SET synchronous_commit = on")  # whatever came before is on disk with this one
         with self.connection.transaction():

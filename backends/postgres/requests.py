@@ -81,7 +81,7 @@ def import_log(
     `show` is called after every chunk, in this thread. Raises Refusal; what was stored up to there stays, and the
     next import of the same log goes on after it.
     """
-    _check(job)
+    check(job)
     started = time.monotonic()
     with opened(job.path) as file:
         first_line = look_at(file, job.format, job.tenant_id, job.path)
@@ -93,7 +93,7 @@ def import_log(
                 application_name="watchfloor import",
                 options=SETTINGS,
             ) as connection:
-                work = _Import(connection, job, file, show or (lambda progress: None), stop or threading.Event())
+                work = ImportRun(connection, job, file, show or (lambda progress: None), stop or threading.Event())
                 try:
                     work.run(first_line)
                 finally:
@@ -105,7 +105,7 @@ def import_log(
             raise type(refusal)(refusal.code, refusal.message, f"{refusal.hint} {hint}".strip(), refusal.why) from None
 
 
-def _check(job: LogImport) -> None:
+def check(job: LogImport) -> None:
     if job.format is Format.COMBINED and job.tenant_id is None:
         raise Usage("tenant_needed", "A combined log does not say whose requests it holds.", "Say it with --tenant ID.")
     if job.format is not Format.COMBINED and job.tenant_id is not None:
@@ -116,7 +116,7 @@ def _check(job: LogImport) -> None:
         raise Usage("tenant_id_format", "That is not a tenant id: letters, digits, '.', '_' and '-', at most 64.")
 
 
-class _Import:
+class ImportRun:
     """One run."""
 
     def __init__(
@@ -145,8 +145,7 @@ class _Import:
         self.started = time.monotonic()
 
     def run(self, first_line: bytes) -> None:
-        seed = f"watchfloor requests 1\n{self.job.format.value}\n{self.job.tenant_id or ''}\n".encode()
-        running = hashlib.sha256(seed).digest()
+        running = self.seed()
         if not self.job.dry_run:
             self.ledger.refuse_used_request()
             self.ledger.lock(hashlib.sha256(running + first_line).digest())
@@ -165,6 +164,11 @@ class _Import:
             raise Refusal(
                 "log_damaged", self.report.notes[0], "Copy the log again and import it: it goes on from there."
             )
+
+    def seed(self) -> bytes:
+        """The running hash before the first byte."""
+        seed = f"watchfloor requests 1\n{self.job.format.value}\n{self.job.tenant_id or ''}\n".encode()
+        return hashlib.sha256(seed).digest()
 
     def _check_tenant(self) -> None:
         tenant_id = self.job.tenant_id
@@ -189,13 +193,15 @@ class _Import:
         return running
 
     def _recognised(self, running: bytes) -> Known | None:
+        hashed, done = hashlib.sha256(running), 0
         for known in self.ledger.after(running):
             if not self.file.fill(known.size):
                 return None
-            content = memoryview(self.file.buffer)[: known.size]
-            same = _hash(running, content) == known.running
+            content = memoryview(self.file.buffer)[done : known.size]
+            hashed.update(content)
             content.release()
-            if same:
+            done = known.size
+            if hashed.copy().digest() == known.running:
                 return known
         return None
 
@@ -227,7 +233,7 @@ class _Import:
             self.report.lines += chunk.lines
             self._advance(chunk.lines, chunk.ends_open)
             self._end_storing()
-            previous, running = running, _hash(running, data)
+            previous, running = running, running_hash(running, data)
             self.storing = self._stored(running, previous, chunk)
         self._end_storing()
         if fault is not None:
@@ -362,7 +368,7 @@ class _Import:
         }
 
 
-def _hash(running: bytes, data: bytes | memoryview) -> bytes:
+def running_hash(running: bytes, data: bytes) -> bytes:
     hashed = hashlib.sha256(running)
     hashed.update(data)
     return hashed.digest()

@@ -62,7 +62,8 @@ async def read_page(home: Home, asked: ManySeries, after: str | None) -> SeriesP
         rows: dict[str, list[TupleRow]] = {thing: [] for thing in things}
         for source, lower, upper in parts if things else []:
             statement = sql.SQL(_statement(asked, source))
-            cursor = await connection.execute(statement, values | {"lower": lower, "upper": upper, "things": things})
+            cursor = connection.cursor(binary=True)
+            await cursor.execute(statement, values | {"lower": lower, "upper": upper, "things": things})
             for thing, *row in await cursor.fetchall():
                 rows[thing].append(tuple(row))
         following = None

@@ -14,6 +14,7 @@ from controlplane.telemetry import Histogram, ManySeries, Point, Scope, Series, 
 
 if TYPE_CHECKING:
     from backends.postgres.home import Connection, Home
+    from controlplane.anomalies import Limits, UsageReport
     from controlplane.tops import By, Measure, Top
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -77,7 +78,8 @@ class Telemetry:
             rows: list[TupleRow] = []
             for source, lower, upper in sources(marks, start, start + steps * step, step):
                 statement = _raw(scope) if source == "raw" else CELLS[source] + _cells_where(scope)
-                cursor = await connection.execute(statement, values | {"lower": lower, "upper": upper})
+                cursor = connection.cursor(binary=True)  # arrays as text take three times as long to read
+                await cursor.execute(statement, values | {"lower": lower, "upper": upper})
                 rows += await cursor.fetchall()
         return Series(scope, start, step, placed(rows, start, step, steps), marks.now)
 
@@ -85,6 +87,11 @@ class Telemetry:
         from backends.postgres.series_pages import read_page
 
         return await read_page(self.home, asked, after)
+
+    async def key_usage(self, tenant_id: str, window: int, baseline: int, limits: Limits) -> UsageReport:
+        from backends.postgres.key_usage import read_key_usage
+
+        return await read_key_usage(self.home, tenant_id, window, baseline, limits)
 
     async def top(
         self,

@@ -10,14 +10,11 @@ from controlplane.jobs.engine import Kind, sql
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 _ALL = (
-    # Of requests: the next days' partitions before they are needed, the tenants' figures, the hours.
-    sql(
-        "ensure_request_days",
-        "SELECT wf.ensure_request_days((now() AT TIME ZONE 'UTC')::date, (now() AT TIME ZONE 'UTC')::date + 2)",
-        HOUR,
-    ),
+    # Of requests: the next days' partitions before they are needed, the tenants' figures, minutes and hours; old days.
+    sql("make_request_partitions", "SELECT wf.make_request_partitions()", HOUR),
     sql("refresh_activity", "SELECT wf.refresh_activity()", timedelta(seconds=5)),
-    sql("roll_up_hours", "SELECT wf.roll_up_new_hours()", MINUTE, seconds=300),
+    sql("roll_up_requests", "SELECT wf.roll_up_requests()", MINUTE, seconds=300),
+    sql("drop_old_requests", "SELECT count(*) FROM wf.drop_old_requests() WHERE waits IS NULL", HOUR),
     # Of plans.
     sql("roll_up_usage", "SELECT wf.roll_up_usage()", MINUTE),
     sql("expire_trials", "SELECT wf.expire_trials()", MINUTE),

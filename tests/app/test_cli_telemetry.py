@@ -184,3 +184,38 @@ def test_keeping_less_names_what_goes_and_dropping_takes_it(cli: Cli, start: dat
     assert cli.sql("SELECT days FROM wf.telemetry_retention WHERE data = 'raw'") == [(14,)]
     with pytest.raises(psycopg.errors.CheckViolation, match="retention_days"):
         cli.sql("UPDATE wf.telemetry_retention SET days = 0")
+
+
+def test_strange_keys_are_named_with_why(cli: Cli) -> None:
+    cli.log_in("viewer")
+    cli.sql(
+        """WITH calls AS (
+          SELECT date_trunc('hour', now()) - h * interval '1 hour' AS hour, key, CASE
+            WHEN key = 'spiky' AND h <= 24 THEN 300 WHEN key = 'new' AND h > 24 THEN 0 ELSE 100 END AS n,
+            CASE WHEN key = 'scan' AND h <= 24 THEN 60 ELSE 1 END AS refused
+          FROM generate_series(2, 190) h, unnest(ARRAY['calm', 'spiky', 'new', 'scan']) key)
+        INSERT INTO wf.request_hours (tenant_id, dim, value, route, hour, n, errors_4xx, errors_5xx, latency_sum,
+                                      buckets, counts)
+        SELECT 'acme', 'key', key, '/a', hour, n, refused, 0, n * 50.0, ARRAY[158], ARRAY[n] FROM calls WHERE n > 0
+        UNION ALL
+        SELECT 'acme', 'route', '', '/a', hour, sum(n), 4, 0, 1, '{}', '{}' FROM calls GROUP BY hour""",
+    )
+    cli.sql(
+        "INSERT INTO wf.requests (tenant_id, route, method, status, key_prefix, at)"
+        " SELECT 'acme', '/a', 'GET', 403, 'scan', now() - interval '5 hours' FROM generate_series(1, 7)"
+    )
+    answer = cli.done("telemetry", "anomalies", "acme", "--all")
+    found = {item["key_prefix"]: item for item in answer["items"]}
+    assert {key: [signal["name"] for signal in found[key]["signals"]] for key in found} == {
+        "spiky": ["spike"],
+        "new": ["new_key"],
+        "scan": ["client_errors"],
+        "calm": [],
+    }
+    assert found["scan"]["denied"] == {"403": 7}
+    [spike] = found["spiky"]["signals"]
+    assert spike["inputs"]["ratio"] == pytest.approx(3, rel=0.1)
+    shown = cli("telemetry", "anomalies", "acme", "--why")
+    assert "calm" not in shown.out and "7 × 403" in shown.out and "standard errors" in shown.out
+    assert "3 of 4" in shown.err
+    assert "Nothing is known" in cli("telemetry", "anomalies", "nobody").err

@@ -249,3 +249,20 @@ def test_partitions_are_made_a_week_ahead(connection: psycopg.Connection) -> Non
         " FROM wf.telemetry_partitions() GROUP BY 1 ORDER BY 1"
     ).fetchall()
     assert ahead == [("hours", True, 0), ("minutes", True, 0), ("raw", True, 0)]
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe"])
+async def test_no_time_zone_moves_a_bucket(
+    connection: psycopg.Connection, database: Database, home: Home, zone: str
+) -> None:
+    """Over the nights in which clocks change: hours are those of UTC, whatever the roller's session thinks."""
+    rows: list[Row] = []
+    for night in (datetime(2025, 3, 9, 4, tzinfo=UTC), datetime(2025, 4, 5, 12, tzinfo=UTC)):
+        rows += traffic(night + 8 * HOUR, 960, 100, seed=night.day)
+    with psycopg.connect(database.owner, autocommit=True, options=f"-c timezone={zone}") as elsewhere:
+        store(elsewhere, rows)
+        roll_up(elsewhere)
+        crooked = "SELECT count(*) FROM wf.request_hours WHERE date_bin('1 hour', hour, 'epoch') <> hour"
+        assert one(elsewhere, crooked) == 0
+    for start in (datetime(2025, 3, 8, 20, tzinfo=UTC), datetime(2025, 4, 5, 4, tzinfo=UTC)):
+        await check(home, rows, start, start + 16 * HOUR, HOUR)

@@ -97,61 +97,70 @@ CREATE FUNCTION wf.kept_from(class text, as_of timestamptz DEFAULT now()) RETURN
 $$;
 GRANT EXECUTE ON FUNCTION wf.kept_from TO wf_viewer, wf_worker;
 
--- The tenants' cells of a time, computed from raw rows.
+-- Several cells as one, for each (tenant_id, dim, value, route, at) that the query gives: the text of a statement.
+-- Names are compared once, and then only their numbers: comparing them for each bucket is most of the time else.
+CREATE FUNCTION wf.merging(cells text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT format('numbered AS MATERIALIZED (
+      SELECT c.*, dense_rank() OVER names AS id, lag(1) OVER same IS NULL AND lead(1) OVER same IS NULL AS alone
+      FROM (%s) c
+      WINDOW names AS (ORDER BY tenant_id, dim, at, value, route), same AS (PARTITION BY tenant_id, dim, at, value, route)
+    ), sums AS (
+      SELECT id, min(tenant_id) AS tenant_id, min(dim) AS dim, min(value) AS value, min(route) AS route, min(at) AS at,
+             sum(n)::integer AS n, sum(errors_4xx)::integer AS errors_4xx, sum(errors_5xx)::integer AS errors_5xx,
+             sum(latency_sum) AS latency_sum, max(latency_max) AS latency_max
+      FROM numbered WHERE NOT alone GROUP BY id
+    ), hist AS (
+      SELECT id, array_agg(bucket ORDER BY bucket) AS buckets, array_agg(n ORDER BY bucket) AS counts
+      FROM (SELECT c.id, h.bucket, sum(h.n)::integer AS n
+            FROM numbered c, unnest(c.buckets, c.counts) AS h(bucket, n) WHERE NOT c.alone GROUP BY 1, 2) b
+      GROUP BY id
+    )
+    SELECT tenant_id, route, at, n, errors_4xx, errors_5xx, latency_sum, latency_max, buckets, counts, dim, value
+    FROM numbered WHERE alone
+    UNION ALL
+    SELECT s.tenant_id, s.route, s.at, s.n, s.errors_4xx, s.errors_5xx, s.latency_sum, s.latency_max,
+           coalesce(h.buckets, ''{}''), coalesce(h.counts, ''{}''), s.dim, s.value
+    FROM sums s LEFT JOIN hist h USING (id)', cells)
+$$;
+GRANT EXECUTE ON FUNCTION wf.merging TO wf_viewer;
+
+-- The tenants' cells of a time, computed from raw rows. No route is '': that is the fleet's name for all of them.
 CREATE FUNCTION wf.raw_cells(lower timestamptz, upper timestamptz, step interval)
 RETURNS TABLE (tenant_id text, route text, at timestamptz, n integer, errors_4xx integer, errors_5xx integer,
                latency_sum double precision, latency_max real, buckets smallint[], counts integer[], dim text, value text)
-LANGUAGE sql STABLE AS $$
-  WITH fine AS MATERIALIZED (
-    SELECT r.tenant_id, r.route, r.key_prefix, r.region, date_bin(step, r.at, '2000-01-01') AS at,
-           wf.latency_bucket(r.latency_ms) AS bucket, count(*) AS n,
-           count(*) FILTER (WHERE r.status BETWEEN 400 AND 499) AS errors_4xx,
-           count(*) FILTER (WHERE r.status >= 500) AS errors_5xx,
-           sum(r.latency_ms::float8) AS latency_sum, max(r.latency_ms) AS latency_max
-    FROM wf.requests r WHERE r.at >= lower AND r.at < upper
-    GROUP BY 1, 2, 3, 4, 5, 6
-  ), cut AS (
-    SELECT 'route' AS dim, '' AS value, f.* FROM fine f
-    UNION ALL SELECT 'key', f.key_prefix, f.* FROM fine f WHERE f.key_prefix IS NOT NULL
-    UNION ALL SELECT 'region', f.region, f.* FROM fine f WHERE f.region IS NOT NULL
-  ), sums AS (
-    SELECT c.tenant_id, CASE WHEN c.dim = 'region' THEN '' ELSE c.route END AS route, c.at, c.dim, c.value, c.bucket,
-           sum(c.n) AS n, sum(c.errors_4xx) AS errors_4xx, sum(c.errors_5xx) AS errors_5xx,
-           sum(c.latency_sum) AS latency_sum, max(c.latency_max) AS latency_max
-    FROM cut c GROUP BY 1, 2, 3, 4, 5, 6
-  )
-  SELECT s.tenant_id, s.route, s.at, sum(s.n)::integer, sum(s.errors_4xx)::integer, sum(s.errors_5xx)::integer,
-         sum(s.latency_sum), max(s.latency_max),
-         coalesce(array_agg(s.bucket ORDER BY s.bucket) FILTER (WHERE s.bucket IS NOT NULL), '{}'),
-         coalesce(array_agg(s.n::integer ORDER BY s.bucket) FILTER (WHERE s.bucket IS NOT NULL), '{}'), s.dim, s.value
-  FROM sums s GROUP BY s.tenant_id, s.dim, s.at, s.value, s.route
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN QUERY EXECUTE format('WITH fine AS (
+      SELECT r.tenant_id, coalesce(nullif(r.route, ''''), ''-'') AS route, r.key_prefix COLLATE "C" AS key,
+             r.region COLLATE "C" AS region, date_bin(%3$L, r.at, ''2000-01-01 00:00Z'') AS at,
+             wf.latency_bucket(r.latency_ms) AS bucket, count(*)::integer AS n,
+             (count(*) FILTER (WHERE r.status BETWEEN 400 AND 499))::integer AS errors_4xx,
+             (count(*) FILTER (WHERE r.status >= 500))::integer AS errors_5xx,
+             sum(r.latency_ms::float8) AS latency_sum, max(r.latency_ms) AS latency_max
+      FROM wf.requests r WHERE r.at >= %1$L AND r.at < %2$L GROUP BY 1, 2, 3, 4, 5, 6
+    ), whole AS MATERIALIZED (
+      SELECT tenant_id, route, key, region, at, sum(n)::integer AS n, sum(errors_4xx)::integer AS errors_4xx,
+             sum(errors_5xx)::integer AS errors_5xx, sum(latency_sum) AS latency_sum, max(latency_max) AS latency_max,
+             coalesce(array_agg(bucket ORDER BY bucket) FILTER (WHERE bucket IS NOT NULL), ''{}'') AS buckets,
+             coalesce(array_agg(n ORDER BY bucket) FILTER (WHERE bucket IS NOT NULL), ''{}'') AS counts
+      FROM fine GROUP BY 1, 2, 3, 4, 5
+    ), ', lower, upper, step) || wf.merging('
+      SELECT w.tenant_id, d.dim, d.value, d.route, w.at, w.n, w.errors_4xx, w.errors_5xx,
+             w.latency_sum, w.latency_max, w.buckets, w.counts
+      FROM whole w, LATERAL (VALUES (''route'', '''', w.route), (''key'', w.key, w.route), (''region'', w.region, '''')
+                            ) AS d(dim, value, route)
+      WHERE d.value IS NOT NULL');
+END
 $$;
 
--- Several cells as one, for each (tenant_id, dim, value, route, at) that the query gives: the text of a statement.
-CREATE FUNCTION wf.merging(cells text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-  SELECT format('WITH cells AS MATERIALIZED (%s), sums AS (
-      SELECT tenant_id, dim, value, route, at, sum(n)::integer AS n, sum(errors_4xx)::integer AS errors_4xx,
-             sum(errors_5xx)::integer AS errors_5xx, sum(latency_sum) AS latency_sum, max(latency_max) AS latency_max
-      FROM cells GROUP BY 1, 2, 3, 4, 5
-    ), hist AS (
-      SELECT tenant_id, dim, value, route, at, array_agg(bucket ORDER BY bucket) AS buckets,
-             array_agg(n ORDER BY bucket) AS counts
-      FROM (SELECT c.tenant_id, c.dim, c.value, c.route, c.at, h.bucket, sum(h.n)::integer AS n
-            FROM cells c, unnest(c.buckets, c.counts) AS h(bucket, n) GROUP BY 1, 2, 3, 4, 5, 6) b
-      GROUP BY 1, 2, 3, 4, 5
-    )
-    SELECT s.tenant_id, s.route, s.at, s.n, s.errors_4xx, s.errors_5xx, s.latency_sum, s.latency_max,
-           coalesce(h.buckets, ''{}'') AS buckets, coalesce(h.counts, ''{}'') AS counts, s.dim, s.value
-    FROM sums s LEFT JOIN hist h USING (tenant_id, dim, value, route, at)', cells)
-$$;
-
--- The fleet's cells of a time, from the tenants' cells: those outlive the raw rows.
-CREATE FUNCTION wf.fleet_cells(lower timestamptz, upper timestamptz, cells text, clock text) RETURNS text
+-- The fleet's cells of a time, from the tenants' cells: those outlive the raw rows. Then all its routes as one.
+CREATE FUNCTION wf.fleet_cells(lower timestamptz, upper timestamptz, cells text, clock text, whole boolean) RETURNS text
 LANGUAGE sql STABLE AS $$
-  SELECT wf.merging(format('SELECT '''' AS tenant_id, dim, value, s.route, %1$I AS at, n, errors_4xx, errors_5xx,
-             latency_sum, latency_max, buckets, counts
-      FROM wf.%2$I c, LATERAL (SELECT c.route UNION SELECT '''') AS s
-      WHERE %1$I >= %3$L AND %1$I < %4$L AND dim <> ''key'' AND tenant_id <> ''''', clock, cells, lower, upper))
+  SELECT 'WITH ' || wf.merging(format('SELECT '''' AS tenant_id, dim, value, %s AS route, %I AS at, n, errors_4xx,
+             errors_5xx, latency_sum, latency_max, buckets, counts
+      FROM wf.%I WHERE %2$I >= %4$L AND %2$I < %5$L AND %6$s', CASE WHEN whole THEN '''''' ELSE 'route' END, clock, cells,
+      lower, upper, CASE WHEN whole THEN 'dim = ''route'' AND tenant_id = '''' AND route <> '''''
+                         ELSE 'dim <> ''key'' AND tenant_id <> ''''' END))
 $$;
 
 -- Write cells over those that are there; returns how many changed. Raw rows are only ever added, so a cell that would
@@ -174,6 +183,12 @@ BEGIN
   GET DIAGNOSTICS written = ROW_COUNT;
   RETURN written;
 END
+$$;
+
+CREATE FUNCTION wf.put_fleet(target text, clock text, lower timestamptz, upper timestamptz) RETURNS bigint
+LANGUAGE sql SET search_path = wf, pg_temp AS $$
+  SELECT wf.put_cells(target, clock, wf.fleet_cells(lower, upper, target, clock, false))
+       + wf.put_cells(target, clock, wf.fleet_cells(lower, upper, target, clock, true))
 $$;
 
 CREATE FUNCTION wf.hold_roller() RETURNS void LANGUAGE sql AS $$
@@ -213,7 +228,7 @@ BEGIN
     PERFORM wf.make_cell_partition('request_hours', 'hour', month);
   END LOOP;
   RETURN wf.put_cells('request_hours', 'hour', format('SELECT * FROM wf.raw_cells(%L, %L, ''1 hour'')', lower, upper))
-       + wf.put_cells('request_hours', 'hour', wf.fleet_cells(lower, upper, 'request_hours', 'hour'));
+       + wf.put_fleet('request_hours', 'hour', lower, upper);
 END
 $$;
 
@@ -225,7 +240,7 @@ BEGIN
     RETURN wf.roll_up_hours(this, this);
   END IF;
   PERFORM wf.make_cell_partition('request_hours', 'hour', this);
-  RETURN wf.put_cells('request_hours', 'hour', wf.merging(format('SELECT tenant_id, dim, value, route, %L::timestamptz AS at,
+  RETURN wf.put_cells('request_hours', 'hour', 'WITH ' || wf.merging(format('SELECT tenant_id, dim, value, route, %L::timestamptz AS at,
       n, errors_4xx, errors_5xx, latency_sum, latency_max, buckets, counts FROM wf.request_minutes
     WHERE minute >= %1$L AND minute < %2$L', this, this + interval '1 hour')));
 END
@@ -266,8 +281,7 @@ BEGIN
     PERFORM wf.make_cell_partition('request_minutes', 'minute', this);
     cells := cells + wf.put_cells('request_minutes', 'minute',
         format('SELECT * FROM wf.raw_cells(%L, %L, ''1 minute'')', this, this + interval '1 minute'))
-      + wf.put_cells('request_minutes', 'minute',
-        wf.fleet_cells(this, this + interval '1 minute', 'request_minutes', 'minute'));
+      + wf.put_fleet('request_minutes', 'minute', this, this + interval '1 minute');
     minutes := minutes + 1;
   END LOOP;
   mark.minutes_until := least(ready, (SELECT min(at) FROM wf.request_due WHERE step = 'minute' AND at >= mark.minutes_until));
@@ -391,3 +405,37 @@ LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   SELECT sha256(k.outer_key || sha256(k.inner_key || convert_to(body, 'UTF8'))) FROM wf.signing_keys k WHERE k.name = 'cursor'
 $$;
 GRANT EXECUTE ON FUNCTION wf.sign_cursor TO wf_viewer;
+
+-- Requests as a service saw them, at most 10,000 at once, all or none: an array of objects with key_id, route, status,
+-- and method, latency_ms, region, request_id, at, bytes, address where they are known. Whose request it was is what its
+-- key says; one without a key of ours (a 401 as often as not) is nobody's: it is counted in `uncredited` and not kept.
+-- Telemetry must not fail a service: values that cannot be are counted in `unreadable`.
+CREATE FUNCTION wf_data.record_requests(batch jsonb, OUT stored integer, OUT uncredited integer, OUT unreadable integer)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+BEGIN
+  IF jsonb_typeof(batch) IS DISTINCT FROM 'array' OR jsonb_array_length(batch) > 10000 THEN
+    RAISE EXCEPTION 'a batch is an array of at most 10,000 requests'
+      USING ERRCODE = 'invalid_parameter_value', CONSTRAINT = 'request_batch';
+  END IF;
+  WITH given AS MATERIALIZED (
+    SELECT r.key_id, left(r.route, 200) AS route, left(coalesce(r.method, '-'), 16) AS method, r.status,
+           r.latency_ms, left(r.region, 64) AS region, left(r.request_id, 128) AS request_id,
+           coalesce(r.at, clock_timestamp()) AS at, r.bytes, r.address,
+           coalesce(r.route <> '' AND r.status BETWEEN 100 AND 599, false)
+             AND coalesce(r.latency_ms BETWEEN 0 AND 1e9, r.latency_ms IS NULL) AND coalesce(r.bytes >= 0, true)
+             AND coalesce(r.at BETWEEN '1970-01-01' AND '2199-12-31', true) AS sound
+    FROM jsonb_to_recordset(batch) AS r(key_id text, route text, method text, status integer, latency_ms float8,
+      region text, request_id text, at timestamptz, bytes bigint, address inet)
+  ), kept AS (
+    INSERT INTO wf.requests (tenant_id, project_id, route, method, status, latency_ms, key_prefix, region, request_id, at,
+                             bytes, key_id, address)
+    SELECT k.tenant_id, k.project_id, g.route, g.method, g.status, g.latency_ms, k.display, g.region, g.request_id, g.at,
+           g.bytes, k.id, g.address
+    FROM given g JOIN wf.api_keys k ON k.id = g.key_id WHERE g.sound
+    RETURNING 1
+  )
+  SELECT (SELECT count(*) FROM kept), count(*) FILTER (WHERE g.sound AND k.id IS NULL), count(*) FILTER (WHERE NOT g.sound)
+  INTO stored, uncredited, unreadable FROM given g LEFT JOIN wf.api_keys k ON k.id = g.key_id;
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf_data.record_requests TO wf_service;

@@ -1,0 +1,68 @@
+"""`watchfloor telemetry anomalies`: how a tenant's keys are used, and what is strange about it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from app.cli.asked import READING, Reading, opened
+from app.cli.output import Column, document, say, table, tell
+from controlplane.anomalies import KeyUsage, Limits
+from controlplane.errors import Usage
+from controlplane.moments import count, milliseconds, parse_duration, percent, rate, show
+from controlplane.text import clean
+
+
+async def anomalies(
+    tenant: str,
+    /,
+    *,
+    window: Annotated[str, Parameter(help="How long is looked at, in whole hours.")] = "24h",
+    baseline: Annotated[str, Parameter(help="How long before it is compared with.")] = "7d",
+    fewest: Annotated[int, Parameter(help="Fewer requests are chance.")] = Limits().fewest,
+    errors: Annotated[float, Parameter(help="How many standard errors are more than chance.")] = Limits().errors,
+    every: Annotated[bool, Parameter(name="--all", help="Also the keys with nothing strange.", negative="")] = False,
+    why: Annotated[bool, Parameter(help="With the numbers that each was found by.", negative="")] = False,
+    asked: Reading = READING,
+) -> None:
+    """Show what is strange of a tenant's keys, per route: spikes, drops, new keys, slowness, errors, refusals."""
+    limits = dataclasses.replace(Limits(), fewest=fewest, errors=errors)
+    async with opened(asked) as context:
+        found = await context.home.telemetry.key_usage(tenant, _hours(window), _hours(baseline), limits)
+    rows = [usage for usage in found.rows if usage.signals or every]
+    if asked.json:
+        edges = {"baseline": found.baseline, "start": found.start, "end": found.end}
+        items = [dataclasses.asdict(usage) for usage in rows]
+        document({"items": items, "next": None, "total": len(items), "as_of": found.as_of} | edges)
+        return
+    columns = [Column("KEY"), Column("ROUTE"), *(Column(c, "right") for c in ("REQUESTS", "/h", "/h BEFORE", "5XX%"))]
+    columns += [Column("4XX%", "right"), Column("MEAN", "right"), Column("STRANGE")]
+    table(columns, [_words(usage) for usage in rows])
+    for usage in rows if why else ():
+        say(clean(f"{usage.key_prefix} {usage.route}", 200))
+        for signal in usage.signals:
+            say(f"  {signal.name}: {clean(signal.words, 300)}")
+        if usage.denied:
+            say("  refused: " + ", ".join(f"{number:,} × {status}" for status, number in sorted(usage.denied.items())))
+    strange = sum(bool(usage.signals) for usage in found.rows)
+    said = f"{show(found.start, found.start, 'utc')} to {show(found.end, found.end, 'utc')}"
+    tell(f"{strange:,} of {len(found.rows):,} keys and routes are strange, {said}")
+    if not found.rows:
+        tell("Nothing is known of keys in these hours: no request named its key, or nothing is rolled up.")
+
+
+def _hours(text: str) -> int:
+    hours, rest = divmod(parse_duration(text), 3600)
+    if rest:
+        raise Usage("window_unreadable", "Keys are looked at by whole hours.", "Write 24h or 7d.")
+    return int(hours)
+
+
+def _words(usage: KeyUsage) -> list[str]:
+    recent, before = usage.recent, usage.baseline
+    shares = [percent(errors / recent.n if recent.n else None) for errors in (recent.errors_5xx, recent.errors_4xx)]
+    counts = [count(recent.n), rate(recent.per_hour), rate(before.per_hour)]
+    names = ", ".join(signal.name for signal in usage.signals)
+    return [usage.key_prefix, usage.route, *counts, *shares, milliseconds(recent.latency), names]

@@ -1,0 +1,265 @@
+"""Ingesting a stream of request lines: stored every second or so, in the import's chunks and under its ledger.
+
+While home is away nothing more is read, so that whoever writes the stream waits; what was read is kept and stored when
+home is back, once. A stream that is fed again from its beginning goes on where the ledger says it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import select
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable
+from io import BytesIO
+from itertools import chain, repeat
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from backends.postgres.import_ledger import Chunk, Known, Ledger, Stored
+from backends.postgres.logfile import BLOCK, CHUNK, LogFile
+from backends.postgres.refusals import refusal_of
+from backends.postgres.requests import SETTINGS, ImportRun, LogImport, ShowProgress, check, running_hash
+from controlplane.requestlogs import ImportReport, Skip, is_whole
+
+FLUSH_SECONDS = 1.0
+"""What was read is stored after that long, however little it is."""
+IDLE_SECONDS = 5.0
+"""A stream that pauses longer is no replay of what the ledger knows."""
+FINISH_SECONDS = 600.0
+"""How often a stream that goes on leaves its row in the trail."""
+RECONNECT_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
+LINK_SETTINGS: dict[str, Any] = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+
+Say = Callable[[str], None]
+T = TypeVar("T")
+
+
+class Stream(LogFile):
+    """A pipe as a log: its chunks end with a line, and come when they are old enough or large enough."""
+
+    def __init__(self, descriptor: int, stop: threading.Event) -> None:
+        super().__init__(BytesIO(), BytesIO(), 0)
+        self.descriptor, self.stop = descriptor, stop
+        self.read = 0
+
+    @property
+    def bytes_done(self) -> int:
+        return self.read
+
+    def fill(self, wanted: int) -> bool:
+        quiet = time.monotonic() + IDLE_SECONDS
+        while len(self.buffer) < wanted and not self.ended and not self.stop.is_set() and time.monotonic() < quiet:
+            if self._more(0.5):
+                quiet = time.monotonic() + IDLE_SECONDS
+        return len(self.buffer) >= wanted
+
+    def first_line(self) -> bytes:
+        """Waits for it."""
+        while b"\n" not in self.buffer and not self.ended and not self.stop.is_set() and len(self.buffer) < CHUNK:
+            self._more(0.5)
+        return bytes(self.buffer.partition(b"\n")[0])
+
+    def next_cut(self) -> int:
+        """Waits for a chunk; 0: the stream is over, or it was stopped."""
+        due: float | None = None
+        while not self.ended and not self.stop.is_set() and len(self.buffer) < CHUNK:
+            if due is None and b"\n" in self.buffer:
+                due = time.monotonic() + FLUSH_SECONDS
+            left = 0.5 if due is None else due - time.monotonic()
+            if left <= 0:
+                break
+            self._more(min(left, 0.5))
+        if self.ended and len(self.buffer) <= CHUNK:
+            return len(self.buffer)
+        return (self.buffer.rfind(b"\n", 0, CHUNK) + 1) or (CHUNK if len(self.buffer) >= CHUNK else 0)
+
+    def more_waits(self) -> bool:
+        """Whether a whole chunk is about to come, as of a writer that waits for us."""
+        self._more(0)
+        return len(self.buffer) >= CHUNK // 64
+
+    def _more(self, seconds: float) -> bool:
+        """Read what is there; at most a chunk is ever held, so a writer that is faster waits."""
+        if not select.select([self.descriptor], [], [], seconds)[0]:
+            return False
+        block = os.read(self.descriptor, BLOCK)
+        self.read += len(block)
+        self.buffer += block
+        self.ended = not block
+        return bool(block)
+
+
+async def ingest_requests(
+    conninfo: str, job: LogImport, descriptor: int, say: Say, show: ShowProgress | None = None
+) -> ImportReport:
+    """`ingest` beside the event loop. Cancelling it stores what was read in whole lines, and ends."""
+    stop = threading.Event()
+    running = asyncio.ensure_future(asyncio.to_thread(ingest, conninfo, job, descriptor, say, show, stop))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        stop.set()
+        return await running
+
+
+def ingest(
+    conninfo: str,
+    job: LogImport,
+    descriptor: int,
+    say: Say,
+    show: ShowProgress | None = None,
+    stop: threading.Event | None = None,
+) -> ImportReport:
+    """Store what comes until the stream ends. Raises Refusal; a home that goes away is waited for."""
+    check(job)
+    stop = stop or threading.Event()
+    stream = Stream(descriptor, stop)
+    first_line = stream.first_line()
+    try:
+        ledger = PatientLedger(
+            conninfo,
+            say,
+            stop,
+            create=job.create_tenants,
+            reason=job.reason or "ingest of a stream",
+            request_id=job.request_id,
+        )
+        run = IngestRun(ledger, job, stream, show or (lambda progress: None))
+        try:
+            run.run(first_line)
+        finally:
+            run.report.seconds = time.monotonic() - run.started
+            ledger.connection.close()
+        return run.report
+    except psycopg.Error as error:
+        raise refusal_of(error) from None
+
+
+class PatientLedger(Ledger):
+    """A ledger whose home may go away: what was being done is done again when it is back."""
+
+    def __init__(self, conninfo: str, say: Say, stop: threading.Event, *, create: bool, reason: str, request_id: str):
+        self.conninfo, self.say, self.stop = conninfo, say, stop
+        self.source: bytes | None = None
+        super().__init__(self._connect(), create=create, reason=reason, request_id=request_id)
+        self.is_stream = True
+
+    def lock(self, source: bytes) -> None:
+        self.source = source
+        self._patiently(lambda: super(PatientLedger, self).lock(source))
+
+    def refuse_used_request(self) -> None:
+        self._patiently(super().refuse_used_request)
+
+    def after(self, previous: bytes) -> list[Known]:
+        return self._patiently(lambda: super(PatientLedger, self).after(previous))
+
+    def known_tenants(self, ids: Iterable[str]) -> set[str]:
+        wanted = list(ids)
+        if self.connection.info.transaction_status is not TransactionStatus.IDLE:
+            return super().known_tenants(wanted)  # within what is done again as a whole
+        return self._patiently(lambda: super(PatientLedger, self).known_tenants(wanted))
+
+    def store(self, running: bytes, previous: bytes, chunk: Chunk) -> Generator[None, None, Stored]:
+        while True:
+            try:
+                return (yield from super().store(running, previous, chunk))
+            except psycopg.OperationalError as error:
+                self._reconnect(error)
+            if known := self._stored_already(running):  # only the answer of its commit was lost
+                return known
+
+    def _stored_already(self, running: bytes) -> Stored | None:
+        statement = "SELECT rows FROM wf.import_chunks WHERE running = %s"
+        found = self._patiently(lambda: self.connection.execute(statement, [running]).fetchone())
+        if found is None:
+            return None
+        self.touched.append(running)
+        return Stored(found[0], [], {})
+
+    def finish(self, totals: dict[str, Any], thing: str, tenant_id: str | None) -> None:
+        self._patiently(lambda: super(PatientLedger, self).finish(totals, thing, tenant_id))
+
+    def _patiently(self, act: Callable[[], T]) -> T:
+        while True:
+            try:
+                return act()
+            except psycopg.OperationalError as error:
+                self._reconnect(error)
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(
+            self.conninfo,
+            autocommit=True,
+            connect_timeout=5,
+            application_name="watchfloor ingest",
+            options=SETTINGS,
+            **LINK_SETTINGS,
+        )
+
+    def _reconnect(self, error: psycopg.OperationalError) -> None:
+        """Wait until home is back, and hold the stream again; when it was stopped meanwhile, the error stands."""
+        self.say("The home is away: waiting for it, nothing is lost.")
+        for pause in chain(RECONNECT_SECONDS, repeat(RECONNECT_SECONDS[-1])):
+            if self.stop.wait(pause):
+                raise error
+            with contextlib.suppress(psycopg.OperationalError):
+                self.connection.close()
+                self.connection = self._connect()
+                if self.source is not None:
+                    super().lock(self.source)
+                self.say("The home is back.")
+                return
+
+
+class IngestRun(ImportRun):
+    """An import whose log is still being written."""
+
+    def __init__(self, ledger: PatientLedger, job: LogImport, stream: Stream, show: ShowProgress) -> None:
+        super().__init__(ledger.connection, job, stream, show, ledger.stop)
+        self.ledger, self.stream = ledger, stream
+        self.finished, self.finishes = time.monotonic(), 0
+
+    def _store_rest(self, running: bytes) -> None:
+        while size := self.stream.next_cut():
+            data = self._up_to_whole_line(self.stream.take(size))
+            if not data:
+                break
+            chunk = self._read(data, self.report)
+            self.report.lines += chunk.lines
+            self._advance(chunk.lines, chunk.ends_open)
+            previous, running = running, running_hash(running, data)
+            self._end_storing()
+            self.storing = self._stored(running, previous, chunk)
+            if not self.stream.more_waits():  # else the server works while the next chunk is read
+                self._end_storing()
+            if time.monotonic() > self.finished + FINISH_SECONDS:
+                self._end_storing()
+                self._leave_trail()
+        self._end_storing()
+
+    def _up_to_whole_line(self, data: bytes) -> bytes:
+        """A last line that the stream's end cut off is left out; fed again, it is found whole."""
+        start = data.rfind(b"\n") + 1
+        over = self.stream.ended and not self.stream.buffer
+        if over and start < len(data) and not is_whole(self.job.format, data[start:]):
+            self.report.skip(Skip.UNFINISHED, self.line + data.count(b"\n"))
+            return data[:start]
+        return data
+
+    def _leave_trail(self) -> None:
+        """A row in the trail now and then, as a stream may never end."""
+        self.finishes += 1
+        request_id = self.ledger.request_id
+        self.ledger.request_id = f"{request_id[:90]}/{self.finishes}"
+        try:
+            self.ledger.finish(self._totals(), self.name, self.job.tenant_id)
+        finally:
+            self.ledger.request_id = request_id
+        self.ledger.touched.clear()
+        self.finished = time.monotonic()

@@ -1,0 +1,180 @@
+"""How each key is used, per route, against what it was used for before; and what is strange about it, with why.
+
+Every signal compares two slices of whole hours, the window and the baseline before it. A difference counts when it is
+large enough to matter and more than chance would make of so many requests: so many standard errors.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol
+
+Name = Literal["spike", "drop", "new_key", "latency", "server_errors", "client_errors"]
+DENIED = (401, 403, 404, 429)
+"""What a client's mistake, a leaked key that is being tried, and a scan look like."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a difference counts. `errors`: standard errors."""
+
+    fewest: int = 30
+    errors: float = 3.0
+    times: float = 2.0
+    slower: float = 1.2
+    server_share: float = 0.05
+    client_share: float = 0.10
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Whole hours of one key on one route. `hours`: those of which anything is known at all, of whatever key.
+
+    `squares` is the sum of the hourly counts' squares; `known` are requests whose latency is known, `latency_squares`
+    the sum of their squares as the histogram has them.
+    """
+
+    hours: int = 0
+    n: int = 0
+    squares: float = 0.0
+    errors_4xx: int = 0
+    errors_5xx: int = 0
+    known: int = 0
+    latency_sum: float = 0.0
+    latency_squares: float = 0.0
+
+    @property
+    def per_hour(self) -> float | None:
+        return self.n / self.hours if self.hours else None
+
+    @property
+    def spread(self) -> float:
+        """The variance of an hour's count; never less than chance alone makes."""
+        if not self.hours:
+            return 0.0
+        mean = self.n / self.hours
+        return max(self.squares / self.hours - mean * mean, mean)
+
+    @property
+    def latency(self) -> float | None:
+        """The mean in ms."""
+        return self.latency_sum / self.known if self.known else None
+
+    @property
+    def latency_variance(self) -> float:
+        if not self.known:
+            return 0.0
+        mean = self.latency_sum / self.known
+        return max(self.latency_squares / self.known - mean * mean, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Something strange, with the numbers that it was found by."""
+
+    name: Name
+    words: str
+    inputs: dict[str, float | int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUsage:
+    """`denied`: how often each status of those was answered in the window; None: its raw rows are gone."""
+
+    tenant_id: str
+    key_prefix: str
+    route: str
+    recent: Slice
+    baseline: Slice
+    signals: tuple[Signal, ...] = ()
+    denied: dict[int, int] | None = field(default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReport:
+    """Strange ones first, then the busiest. The slices are [baseline, start) and [start, end), as far as rolled up."""
+
+    baseline: datetime
+    start: datetime
+    end: datetime
+    rows: tuple[KeyUsage, ...]
+    as_of: datetime
+
+
+class KeyUsageTelemetry(Protocol):
+    async def key_usage(self, tenant_id: str, window: int, baseline: int, limits: Limits) -> UsageReport:
+        """A tenant's keys over the last `window` whole hours, against the `baseline` hours before. Raises Usage."""
+        ...
+
+
+def judge(recent: Slice, baseline: Slice, limits: Limits) -> tuple[Signal, ...]:
+    """What is strange of a key on a route."""
+    found = [
+        _volume(recent, baseline, limits),
+        _latency(recent, baseline, limits),
+        _share("server_errors", "5xx", recent, baseline, limits),
+        _share("client_errors", "4xx", recent, baseline, limits),
+    ]
+    return tuple(signal for signal in found if signal is not None)
+
+
+def _volume(recent: Slice, baseline: Slice, limits: Limits) -> Signal | None:
+    if not recent.hours or not baseline.hours:
+        return None  # nothing is known of one of them: neither more nor fewer
+    if not baseline.n:
+        if recent.n < limits.fewest:
+            return None
+        inputs: dict[str, float | int | None] = {"requests": recent.n, "baseline": 0, "baseline_hours": baseline.hours}
+        return Signal("new_key", f"{recent.n:,} requests, and none in {baseline.hours} h before", inputs)
+    expected = baseline.n / baseline.hours * recent.hours
+    error = math.sqrt(baseline.spread * recent.hours * (1 + recent.hours / baseline.hours))
+    ratio, off = recent.n / expected, (recent.n - expected) / error
+    inputs = {"requests": recent.n, "expected": expected, "ratio": ratio, "standard_errors": off}
+    words = f"{recent.n:,} requests, {expected:,.0f} expected: {ratio:.1f} ×, {off:+.1f} standard errors"
+    if recent.n >= limits.fewest and ratio >= limits.times and off >= limits.errors:
+        return Signal("spike", words, inputs)
+    if expected >= limits.fewest and ratio <= 1 / limits.times and off <= -limits.errors:
+        return Signal("drop", words, inputs)
+    return None
+
+
+def _latency(recent: Slice, baseline: Slice, limits: Limits) -> Signal | None:
+    now, before = recent.latency, baseline.latency
+    if now is None or before is None or min(recent.known, baseline.known) < limits.fewest:
+        return None
+    error = math.sqrt(recent.latency_variance / recent.known + baseline.latency_variance / baseline.known)
+    if now < before * limits.slower or now - before < limits.errors * error:
+        return None
+    off = (now - before) / error if error else None
+    return Signal(
+        "latency",
+        f"mean {now:,.1f} ms, {before:,.1f} before" + ("" if off is None else f": {off:.1f} standard errors"),
+        {"mean_ms": now, "baseline_ms": before, "standard_error_ms": error, "standard_errors": off},
+    )
+
+
+def _share(name: Name, words: str, recent: Slice, baseline: Slice, limits: Limits) -> Signal | None:
+    """More errors: by two proportions. A key that is new has none to compare with: then its share alone counts."""
+    bad, bad_before, floor = recent.errors_4xx, baseline.errors_4xx, limits.client_share
+    if name == "server_errors":
+        bad, bad_before, floor = recent.errors_5xx, baseline.errors_5xx, limits.server_share
+    if recent.n < limits.fewest or bad / recent.n < floor:
+        return None
+    share = bad / recent.n
+    inputs: dict[str, float | int | None] = {"errors": bad, "requests": recent.n, "share": share, "baseline": None}
+    if not baseline.n:
+        return Signal(name, f"{share:.1%} {words} of {recent.n:,}, nothing known of before", inputs)
+    before = bad_before / baseline.n
+    pooled = (bad + bad_before) / (recent.n + baseline.n)
+    error = math.sqrt(pooled * (1 - pooled) * (1 / recent.n + 1 / baseline.n))
+    if share < before * limits.times or share - before < limits.errors * error:
+        return None
+    off = (share - before) / error if error else None
+    said = f"{share:.1%} {words} of {recent.n:,}, {before:.1%} before"
+    return Signal(
+        name,
+        said + ("" if off is None else f": {off:.1f} standard errors"),
+        {**inputs, "baseline": before, "standard_error": error, "standard_errors": off},
+    )

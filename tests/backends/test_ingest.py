@@ -1,0 +1,181 @@
+"""A stream of request lines: stored once, whatever happens to the home, the stream or this program."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from backends.postgres import ingest as module
+from backends.postgres.ingest import ingest
+from backends.postgres.requests import LogImport, import_log
+from controlplane.requestlogs import Format, ImportReport, Skip
+from tests.postgres import Database
+
+JOB = LogImport(Path("stdin"), Format.JSONL, request_id="r-1")
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FLUSH_SECONDS", 0.02)
+    monkeypatch.setattr(module, "IDLE_SECONDS", 0.3)
+    monkeypatch.setattr(module, "RECONNECT_SECONDS", (0.02,))
+
+
+@pytest.fixture
+def connection(database: Database) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(database.owner, autocommit=True) as connection:
+        connection.execute("INSERT INTO wf.tenants (id, name) VALUES ('acme', 'Acme')")
+        yield connection
+
+
+def lines(first: int, last: int) -> bytes:
+    at = datetime(2026, 3, 1, 12, tzinfo=UTC).isoformat()
+    rows = [
+        {"tenant_id": "acme", "route": "/a", "status": 200, "at": at, "request_id": str(n)} for n in range(first, last)
+    ]
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+class Piped:
+    """An ingest in a thread, fed through a pipe."""
+
+    def __init__(self, database: Database, number: int = 1) -> None:
+        self.out, self.into = os.pipe()
+        self.said: list[str] = []
+        self.stop = threading.Event()
+        self.pool = ThreadPoolExecutor(1)
+        job = replace(JOB, request_id=f"r-{number}")
+        arguments = (database.login("operator"), job, self.out, self.said.append, None, self.stop)
+        self.running: Future[ImportReport] = self.pool.submit(ingest, *arguments)
+
+    def feed(self, data: bytes) -> None:
+        assert not self.running.done()
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self.into, view) :]
+
+    def end(self) -> ImportReport:
+        os.close(self.into)
+        try:
+            return self.running.result(20)
+        finally:
+            os.close(self.out)
+
+
+def until(connection: psycopg.Connection[Any], count: int) -> None:
+    for _ in range(1000):
+        if stored(connection) == count:
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError(f"{stored(connection)} of {count}")
+
+
+def stored(connection: psycopg.Connection[Any]) -> int:
+    row = connection.execute("SELECT count(*), count(DISTINCT request_id) FROM wf.requests").fetchone()
+    assert row is not None and row[0] == row[1], "nothing twice"
+    return int(row[0])
+
+
+def test_lines_are_stored_while_the_stream_goes_on(database: Database, connection: psycopg.Connection[Any]) -> None:
+    piped = Piped(database)
+    piped.feed(lines(0, 5))
+    until(connection, 5)
+    piped.feed(lines(5, 7) + lines(7, 8)[:30])
+    until(connection, 7)
+    piped.feed(lines(7, 8)[30:] + b'{"tenant_id": "acme", "route": "/a", "sta')
+    report = piped.end()
+    assert (report.rows, report.skipped) == (8, {Skip.UNFINISHED: 1})
+    trail = connection.execute("SELECT operation, after ->> 'rows' FROM wf.audit WHERE noun = 'requests'").fetchall()
+    assert trail == [("requests.import", "8")]
+
+
+def test_a_stream_from_its_beginning_goes_on(
+    database: Database, connection: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    first = Piped(database)
+    first.feed(lines(0, 5))
+    until(connection, 5)
+    first.feed(lines(5, 9))
+    first.end()
+    second = Piped(database, 2)
+    second.feed(lines(0, 12))
+    assert (second.end().rows, stored(connection)) == (3, 12)
+    other = Piped(database, 3)
+    other.feed(lines(100, 101))  # another stream: it does not begin as the first did
+    assert (other.end().rows, stored(connection)) == (1, 13)
+    file = tmp_path / "same.jsonl"
+    file.write_bytes(lines(0, 14))
+    report = import_log(database.login("operator"), replace(JOB, path=file, request_id="r-4"))
+    assert (report.rows, stored(connection)) == (2, 15)
+
+
+def test_a_home_that_goes_away_is_waited_for(database: Database, connection: psycopg.Connection[Any]) -> None:
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'watchfloor ingest'"
+    piped = Piped(database)
+    for round in range(6):
+        piped.feed(lines(round * 200, round * 200 + 100))
+        connection.execute(cut)
+        piped.feed(lines(round * 200 + 100, round * 200 + 200))
+    until(connection, 1200)
+    assert piped.end().rows == 1200
+    assert "The home is back." in piped.said
+
+
+def test_a_writer_that_is_faster_waits(
+    database: Database, connection: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHUNK", 1 << 16)
+    with psycopg.connect(database.owner) as blocker:
+        blocker.execute("LOCK TABLE wf.import_chunks IN EXCLUSIVE MODE")
+        piped = Piped(database)
+        feeding = threading.Thread(target=piped.feed, args=[lines(0, 20_000)])
+        feeding.start()
+        feeding.join(0.6)
+        assert feeding.is_alive(), "the pipe is full"
+    feeding.join(20)
+    assert (piped.end().rows, stored(connection)) == (20_000, 20_000)
+
+
+def test_stopping_stores_the_whole_lines(database: Database, connection: psycopg.Connection[Any]) -> None:
+    piped = Piped(database)
+    piped.feed(lines(0, 3) + b"{")
+    until(connection, 3)
+    piped.stop.set()
+    assert piped.running.result(20).rows == 3
+    piped.end()
+
+
+def test_services_record_what_their_keys_did(database: Database, connection: psycopg.Connection[Any]) -> None:
+    connection.execute(
+        "INSERT INTO wf.api_keys (id, tenant_id, env, display, hash)"
+        " VALUES ('key_' || repeat('0', 26), 'acme', 'live', 'wf_live_1', sha256('x'))"
+    )
+    key = "key_" + "0" * 26
+    batch = [
+        {"key_id": key, "route": "/a", "status": 200, "latency_ms": 12.5, "region": "eu", "bytes": 7},
+        {"key_id": key, "route": "/a", "status": 401, "at": "2026-03-01T12:00:00Z"},
+        {"tenant_id": "acme", "route": "/a", "status": 401},
+        {"key_id": "key_" + "1" * 26, "tenant_id": "acme", "route": "/a", "status": 200},
+        {"key_id": key, "route": "/a", "status": 20},
+        {"key_id": key, "status": 200},
+        {"key_id": key, "route": "/a", "status": 200, "latency_ms": -1},
+    ]
+    with psycopg.connect(database.login("service"), autocommit=True) as service:
+        row = service.execute("SELECT * FROM wf_data.record_requests(%s)", [Jsonb(batch)]).fetchone()
+        assert row == (2, 2, 3), "stored, credited to nobody, unreadable"
+        for wrong in ({}, None, [{}] * 10_001):
+            with pytest.raises(psycopg.errors.InvalidParameterValue):
+                service.execute("SELECT * FROM wf_data.record_requests(%s)", [Jsonb(wrong)])
+    found = connection.execute("SELECT tenant_id, key_prefix, status FROM wf.requests ORDER BY status").fetchall()
+    assert found == [("acme", "wf_live_1", 200), ("acme", "wf_live_1", 401)]
