@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from statistics import fmean
 from struct import Struct, pack
@@ -34,6 +34,7 @@ FROM demo_hours JOIN demo_shapes USING (shape);
 TRUNCATE demo_hours
 """
 FIRMS_AT_ONCE = 20
+LAST_DAY = timedelta(hours=25)
 EPOCH = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp())
 MIDDLE_MS = 100.0
 MIDDLE = tuple(bucket_of(MIDDLE_MS * factor) for factor in shape.SPREAD)
@@ -59,6 +60,7 @@ def seed(estate: Estate, site: Site) -> None:
                 stored.result()
                 stored = storing.submit(_store, connection, shapes.take_new(), cells)
             stored.result()
+        _fleet(connection, estate)
         connection.execute("ANALYZE wf.request_hours (tenant_id, route, hour)")  # arrays would take as long as all else
 
 
@@ -67,6 +69,17 @@ def _store(connection: psycopg.Connection, shapes: list[bytes], cells: list[byte
         _copy(connection, "demo_shapes", shapes)
         _copy(connection, "demo_hours", cells)
         connection.execute(FILL)
+
+
+def _fleet(connection: psycopg.Connection, estate: Estate) -> None:
+    """The cells of all tenants together: of the last day now, the others are the worker's to make."""
+    hour = estate.now.replace(minute=0, second=0, microsecond=0)
+    connection.execute("SELECT wf.put_fleet('request_hours', 'hour', %s, %s)", [hour - LAST_DAY, hour])
+    connection.execute(
+        "INSERT INTO wf.request_due SELECT 'hour', hour"
+        " FROM generate_series(%s, %s::timestamptz, interval '1 hour') AS hour ON CONFLICT DO NOTHING",
+        [(estate.now - HISTORY).replace(minute=0, second=0, microsecond=0), hour - LAST_DAY - timedelta(hours=1)],
+    )
 
 
 def _copy(connection: psycopg.Connection, table: LiteralString, rows: list[bytes]) -> None:
