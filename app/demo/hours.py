@@ -72,14 +72,9 @@ def _store(connection: psycopg.Connection, shapes: list[bytes], cells: list[byte
 
 
 def _fleet(connection: psycopg.Connection, estate: Estate) -> None:
-    """The cells of all tenants together: of the last day now, the others are the worker's to make."""
+    """The cells of all tenants together, of the last day only: those of a month would take longer than all else."""
     hour = estate.now.replace(minute=0, second=0, microsecond=0)
     connection.execute("SELECT wf.put_fleet('request_hours', 'hour', %s, %s)", [hour - LAST_DAY, hour])
-    connection.execute(
-        "INSERT INTO wf.request_due SELECT 'hour', hour"
-        " FROM generate_series(%s, %s::timestamptz, interval '1 hour') AS hour ON CONFLICT DO NOTHING",
-        [(estate.now - HISTORY).replace(minute=0, second=0, microsecond=0), hour - LAST_DAY - timedelta(hours=1)],
-    )
 
 
 def _copy(connection: psycopg.Connection, table: LiteralString, rows: list[bytes]) -> None:
