@@ -130,6 +130,10 @@ class RetentionStore(Protocol):
         """What is older than it is kept."""
         ...
 
+    async def note(self, what: Record) -> None:
+        """A row in the trail that names partitions; a preview shows it."""
+        ...
+
     async def drop_old(self) -> list[Partition]:
         """Drop that; what cannot go now is returned with what it waits for."""
         ...
@@ -167,6 +171,8 @@ async def retention(change: Change, request: RetentionRequest) -> Record:
     if before == request.days:
         raise Refusal("retention_as_it_is", f"{request.data} is kept for {before} days already.")
     old = [part for part in await change.retention.old() if part.data == request.data]
+    if old:
+        await change.retention.note({"would_go": [part.part for part in old]})
     return {"data": request.data, "days": request.days, "before": before, "would_go": _named(old)}
 
 

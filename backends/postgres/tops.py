@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MOST = 1000
 LONGEST = timedelta(days=90)
+SHORT = timedelta(hours=2)
 
 # `before` holds whole hours; of one that lies in the window only in part, that share counts.
 STATEMENT = """
@@ -82,10 +83,11 @@ async def read_top(
 
 
 def _window(marks: Marks, start: datetime, end: datetime) -> tuple[str, datetime, datetime]:
-    """Minutes where the whole window has them, else hours; and what of the window was rolled up."""
-    if start >= marks.minutes_from and marks.minutes_until > marks.minutes_from:
-        first, last, until = _cut(start, MINUTE), _cut(end, MINUTE), marks.minutes_until
-        return "minute", first, min(last, until)
+    """Minutes where the window has them, or is too short for hours; and what of the window was rolled up."""
+    if start >= marks.minutes_from or end - start < SHORT:
+        first, last = max(_cut(start, MINUTE), marks.minutes_from), min(_cut(end, MINUTE), marks.minutes_until)
+        if first < last:
+            return "minute", first, last
     first, last = _cut(start, HOUR), _cut(end + HOUR - timedelta.resolution, HOUR)
     return "hour", max(first, marks.hours_from), min(last, marks.hours_until)
 

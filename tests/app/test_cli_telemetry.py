@@ -173,6 +173,7 @@ def test_keeping_less_names_what_goes_and_dropping_takes_it(cli: Cli, start: dat
     preview = cli.done(*retention, "--dry-run")
     assert [part["part"] for part in preview["result"]["would_go"]] == [name]
     assert cli.sql("SELECT days FROM wf.telemetry_retention WHERE data = 'raw'") == [(14,)]
+    assert name in cli(*retention, "--dry-run").out, "a person sees it as well"
     done = cli.done(*retention, "--yes")
     assert cli("telemetry", "retention", "raw", "--days", "7", "--reason", "again", "--yes").code != 0
     drop = ["telemetry", "drop-old", "--reason", "disk"]
