@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from textual import events, on, work
@@ -15,16 +15,16 @@ from controlplane.charts import ChartSpec, HeatSpec
 from controlplane.chartviews import CHARTS, View, Window, parse_view, render
 from controlplane.errors import HomeUnreachable, Refusal, Usage
 from controlplane.listing import Query
-from controlplane.measures import CHARTS_OF, Measured, next_happening, reading, reading_before, records
+from controlplane.measures import CHARTS_OF, Measured, next_happening, reading, records
 from controlplane.moments import spell
 from controlplane.text import cells, clean, fit
 from controlplane.tops import MEASURES, By, Measure
 from screens.actions import Done
 from screens.area import AreaScreen
 from screens.telemetry.panes import ChartPanes
-from screens.telemetry.reading import Reading
+from screens.telemetry.reading import Reading, beside, window_words
 from screens.telemetry.source import measured_of, scope_of
-from screens.telemetry.top import MOST, WORDS, Ranked, Ranking, top_columns
+from screens.telemetry.top import MOST, Ranked, Ranking, top_columns, top_words
 from screens.widgets.bars import FooterBar, HeaderBar, TitleLine
 from screens.widgets.chart import Chart
 from screens.widgets.lines import Line
@@ -237,7 +237,8 @@ class TelemetryScreen(AreaScreen):
         index = None if measured is None or self.view.at is None else measured.index(self.view.at)
         values = self.words if measured is None or not measured.series.whole else reading(measured, index)
         self.query_one("#values", Reading).show(values)
-        self.query_one("#beside", Reading).show(*self._beside(index))
+        others = top_words(self.by, self.measure, self.view.scope) if self.view.chart == "top" else ""
+        self.query_one("#beside", Reading).show(*((others, "muted") if others else beside(measured, index)))
 
     def _draw(self, chart: Chart, name: str, measured: Measured | None, cursor: float | None) -> None:
         if measured is None:
@@ -249,23 +250,6 @@ class TelemetryScreen(AreaScreen):
         offset = measured.series.start.astimezone(measured.zone).utcoffset() or timedelta()
         chart.show(spec, offset, cursor=cursor)
 
-    def _beside(self, index: int | None) -> tuple[str, str]:
-        measured = self.measured
-        if measured is None:
-            return "", ""
-        if self.view.chart == "top":
-            more = f" of {measured.view.scope.tenant_id}" if measured.view.scope.tenant_id else ""
-            return f"{self.by}s{more} by {WORDS[self.measure]}: o by another number, O others", "muted"
-        if index is not None and (happened := measured.happened_in(index)):
-            more = f" and {len(happened) - 1} more: w" if len(happened) > 1 else ""
-            return f"▲ {happened[-1].words}{more}", happened[-1].tone
-        if measured.before is not None:
-            return reading_before(measured, index), "muted"
-        marks = f"{len(measured.happened)}{'+' * measured.more_happened}"
-        return (
-            f"▲ {marks} change{'s' * (marks != '1')} in this window: n goes there" if measured.happened else ""
-        ), "muted"
-
     def draw_title(self, title: TitleLine) -> None:
         window, place = self.view.window, CHARTS.index(self.view.chart) + 1
         chart = f"{self.view.chart} {place}/{len(CHARTS)}" if self.has_class("narrow") else ""
@@ -274,17 +258,9 @@ class TelemetryScreen(AreaScreen):
         title.show(
             noun=fit(label, min(cells(label), MOST_LABEL), cut="middle"),  # the breadcrumbs have it whole
             count=chart,
-            order=f"{self._window_words()}, each {spell(step.total_seconds())}"
+            order=f"{window_words(window, self.measured)}, each {spell(step.total_seconds())}"
             + (", week before" if self.view.compare else ""),
         )
-
-    def _window_words(self) -> str:
-        start, end = self.view.window.bounds(self.session.clock())
-        if self.view.window.end is None:
-            return f"{self.view.window.words} live"
-        zone = UTC if self.measured is None else self.measured.zone
-        first, last = start.astimezone(zone), end.astimezone(zone)
-        return f"{first:%Y-%m-%d %H:%M} – {last:{'%m-%d %H:%M' if first.year == last.year else '%Y-%m-%d %H:%M'}}"
 
     def on_resize(self, event: events.Resize) -> None:
         super().on_resize(event)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from controlplane.listing import Count, Page, Position, Query
 from controlplane.moments import count, milliseconds, percent
+from controlplane.telemetry import Scope
 from controlplane.text import UNKNOWN
 from controlplane.tops import By, Measure, Top, TopRow
 from screens.widgets.columns import Cell, Column
@@ -89,6 +90,12 @@ def top_columns(by: By, measure: Measure) -> Sequence[Column[Ranked]]:
     owner = [] if by == "tenant" else [Column("tenant_id", "TENANT", 10, 8, named["tenant"].cell)]
     kept = Column(first.key, first.title + "▼", first.width + 1, 2, first.cell, "right")
     return (named[by], kept, *numbers.values(), *owner)
+
+
+def top_words(by: By, measure: Measure, scope: Scope) -> str:
+    """What the list is of. Its rows are of all routes, keys and regions of the tenant, or of all."""
+    more = f" of {scope.tenant_id}" if scope.tenant_id else ""
+    return f"{by}s{more} by {WORDS[measure]}: o by another number, O others"
 
 
 def growth_words(growth: float | None) -> str:

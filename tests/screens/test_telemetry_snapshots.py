@@ -63,10 +63,7 @@ def estate(database: Database) -> Database:
         )
         for each in wanted:
             owner.cursor().executemany(CELL, cells(*each))
-        owner.execute(
-            "SELECT wf.put_cells('request_hours', 'hour',"
-            " wf.fleet_cells('2025-11-01Z', '2025-11-22Z', 'request_hours', 'hour'))"
-        )
+        owner.execute("SELECT wf.put_fleet('request_hours', 'hour', '2025-11-01Z', '2025-11-22Z')")
         owner.execute(ROWS)
     return database
 
