@@ -97,6 +97,11 @@ def parse_view(text: str) -> View:
     return view
 
 
+def same_numbers(one: View, other: View) -> bool:
+    """Whether both are drawn from the same series: chart, cursor and lines are nothing that is read."""
+    return (one.scope, one.window, one.compare) == (other.scope, other.window, other.compare)
+
+
 def parse_window(text: str) -> Window:
     """ "7d", or "2026-11-01..2026-11-07" (whole days, the last one as well), or with times: …T03:00..…T05:30, UTC."""
     begin, dots, end = text.partition("..")

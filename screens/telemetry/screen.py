@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from controlplane.charts import ChartSpec, HeatSpec
-from controlplane.chartviews import CHARTS, View, Window, parse_view, render
+from controlplane.chartviews import CHARTS, View, Window, parse_view, render, same_numbers
 from controlplane.errors import HomeUnreachable, Refusal, Usage
 from controlplane.listing import Query
 from controlplane.measures import CHARTS_OF, Measured, next_happening, reading, records
@@ -180,17 +180,23 @@ class TelemetryScreen(AreaScreen):
         except Refusal as refusal:
             self._refused(refusal, view)
             return
-        if (view.scope, view.window, view.compare) != (self.view.scope, self.view.window, self.view.compare):
+        if not same_numbers(view, self.view):
             return  # something else was asked for meanwhile
         self.view = replace(self.view, scope=scope)
         self.measured, self.words, self._specs = replace(measured, view=self.view), words, {}
         self.draw_charts()
         await self._rank()
 
+    @property
+    def current_reading(self) -> bool:
+        """Whether what is drawn is what is asked for."""
+        return self.measured is not None and same_numbers(self.measured.view, self.view)
+
     def _refused(self, refusal: Refusal, view: View) -> None:
         """While the link is down the header says so, and what was read stays."""
         self._read_at = float("-inf")
-        if view == self.view and not (isinstance(refusal, HomeUnreachable) and self.measured is not None):
+        kept = isinstance(refusal, HomeUnreachable) and self.current_reading
+        if view == self.view and not kept:
             self.say(Done(str(refusal), "bad"))
             self.measured, self.words, self._specs = None, refusal.message, {}
             self.draw_charts()
@@ -258,7 +264,8 @@ class TelemetryScreen(AreaScreen):
         title.show(
             noun=fit(label, min(cells(label), MOST_LABEL), cut="middle"),  # the breadcrumbs have it whole
             count=chart,
-            order=f"{window_words(window, self.measured)}, each {spell(step.total_seconds())}"
+            order=("" if self.measured is None or self.current_reading else "reading … ")
+            + f"{window_words(window, self.measured)}, each {spell(step.total_seconds())}"
             + (", week before" if self.view.compare else ""),
         )
 

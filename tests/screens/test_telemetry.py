@@ -13,6 +13,7 @@ from textual.widgets import Input
 
 from app.settings import Settings
 from controlplane.chartviews import Window
+from controlplane.errors import HomeUnreachable
 from controlplane.telemetry import Scope
 from screens.telemetry.screen import TelemetryScreen
 from screens.tenants.detail import TenantScreen
@@ -249,3 +250,19 @@ async def test_without_eyes_the_cursor_is_read_out(estate: Database) -> None:
         screen = await charts(pilot, "tenant:acme")
         await pilot.press("h")
         assert "03-02 23:00" in screen.said.words and "p95" in screen.said.words
+
+
+async def test_what_was_read_stays_while_the_link_is_down(estate: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def gone(*_: object, **__: object) -> None:
+        raise HomeUnreachable("home_unreachable", "The home does not answer.", "R tries again now.")
+
+    async with console(estate, role="viewer") as (app, pilot):
+        screen = await charts(pilot, "tenant:acme")
+        before = text(pilot)
+        assert app.session.plane is not None
+        monkeypatch.setattr(app.session.plane.telemetry, "series", gone)
+        await pilot.press("r")
+        await quiet(pilot)
+        assert screen.measured is not None and text(pilot) == before
+        await pilot.press("minus")  # of another window nothing is known: no old curve may stand for it
+        await until(pilot, lambda: "The home does not answer." in text(pilot))
