@@ -173,6 +173,19 @@ def _plan(app: Watchfloor, rest: str) -> None:
     app.open_thing("plans", rest)
 
 
+def _window(app: Watchfloor, rest: str) -> None:
+    from controlplane.chartviews import parse_window
+    from screens.telemetry.screen import TelemetryScreen
+
+    if not rest:
+        raise Usage("window_unreadable", "Which window?", ":window 7d, or :window 2026-11-01..2026-11-07")
+    window = parse_window(rest)
+    if not isinstance(app.area, TelemetryScreen):
+        app.go("telemetry")
+    if isinstance(app.area, TelemetryScreen):
+        app.area.show_window(window)
+
+
 def _bindings(app: Watchfloor, rest: str) -> None:
     from app.bindings import key_lines
     from screens.dialogs.help import shown_key
@@ -226,6 +239,7 @@ COMMANDS: dict[str, tuple[str, Command]] = {
     "plan": ("a tenant's subscription: plan TENANT", _plan),
     "work": ("imports, exports and other long work of this console", _work),
     "view": ("a list as it was saved: view NAME, view save NAME, view delete NAME, view list", _view),
+    "window": ("what the charts show: window 7d, window 2026-11-01..2026-11-07", _window),
     "bindings": ("every key, with the id that the settings know it by", _bindings),
     "verify": ("whose API key is this? pasted, checked, kept nowhere", _verify),
     "find": ("what a text belongs to: find TEXT; a secret is only hashed", _find),

@@ -48,7 +48,7 @@ def show_again(app: Watchfloor) -> bool:
             return False
         file.unlink()
         link, sort = str(kept["link"]), str(kept.get("sort", ""))
-        app.run_command(link.partition("?")[0])
+        app.run_command(link.partition("?")[0] if "filter" in kept else link)
         area = app.area
         if isinstance(area, ListScreen):
             area.show_as(str(kept.get("filter", "")), sort, list(map(str, kept.get("columns", ()))))

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
+from controlplane.telemetry import Histogram, merge, value_of
+
 Tone = Literal["", "good", "bad", "warn", "muted"]
 BLOCKS = "▁▂▃▄▅▆▇█"
 
@@ -32,14 +34,75 @@ class Threshold:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """Something that happened at a time; drawn on the axis."""
+
+    x: float
+    tone: Tone = "warn"
+
+
+@dataclass(frozen=True)
 class ChartSpec:
-    """`x_from` to `x_to`: the time shown, in POSIX seconds, whether there is data or not. `unit`: behind each value."""
+    """`x_from` to `x_to`: the time shown, in POSIX seconds, whether there is data or not. `unit`: behind each value.
+
+    `notes` stand behind the names: what the picture alone does not say.
+    """
 
     series: tuple[Series, ...]
     unit: str
     x_from: float
     x_to: float
     thresholds: tuple[Threshold, ...] = ()
+    notes: tuple[str, ...] = ()
+    marks: tuple[Mark, ...] = ()
+
+
+@dataclass(frozen=True)
+class HeatSpec:
+    """How latencies are spread, over time: a histogram for each equal step of time; None where nothing is known.
+
+    `limit`: the latency in ms that they are held against.
+    """
+
+    steps: tuple[Histogram | None, ...]
+    x_from: float
+    x_to: float
+    limit: float | None = None
+    notes: tuple[str, ...] = ()
+    marks: tuple[Mark, ...] = ()
+
+
+@dataclass(frozen=True)
+class Bands:
+    """`tops`: the upper latency of each band in ms, lowest band first. `shares[column][band]`: None: nothing known."""
+
+    tops: tuple[float, ...]
+    shares: tuple[tuple[float, ...] | None, ...]
+
+
+def bands(steps: Sequence[Histogram | None], columns: int, most: int) -> Bands | None:
+    """At most `most` bands of equal ratio over all latencies, and which share of each column's requests is in each.
+
+    A column with several steps has their requests together; with less than one, the step that it lies in.
+    """
+    known = [step for step in steps if step is not None and step.buckets]
+    if not known or columns < 1 or most < 1:
+        return None
+    low, high = min(step.buckets[0] for step in known), max(step.buckets[-1] for step in known)
+    size = -(-(high - low + 1) // most)
+    number = -(-(high - low + 1) // size)
+    shares: list[tuple[float, ...] | None] = []
+    for column in range(columns):
+        first, last = column * len(steps) // columns, (column + 1) * len(steps) // columns
+        whole = merge(step for step in steps[first : max(last, first + 1)] if step is not None)
+        if not whole.n:
+            shares.append(None)
+            continue
+        counts = [0] * number
+        for bucket, count in zip(whole.buckets, whole.counts, strict=True):
+            counts[(bucket - low) // size] += count
+        shares.append(tuple(count / whole.n for count in counts))
+    return Bands(tuple(value_of(low + size * (n + 1) - 1) for n in range(number)), tuple(shares))
 
 
 def known(value: float | None) -> bool:

@@ -69,6 +69,7 @@ class AreaScreen(Screen[None]):
         Binding("a", "act", "act", show=False, id="area.act"),
         Binding("d", "describe", "describe", show=False, id="area.describe"),
         Binding("w", "why", "why", show=False, id="area.why"),
+        Binding("m", "charts", "its charts", show=False, id="area.charts"),
         Binding("u", "undo", "undo", show=False, id="area.undo"),
         Binding("t", "time_form", "time form", show=False, id="area.time"),
         Binding("r", "reload", "refresh now", show=False, id="area.refresh"),
@@ -307,6 +308,13 @@ class AreaScreen(Screen[None]):
         if self.said.words:  # the footer may have cut it
             lines = [("last message", "title"), *wrap(self.said.words, 76), "", *lines]
         self.app.push_screen(Viewer(self.session, "why", lines))
+
+    def charts_text(self) -> str:
+        """What the charts of the thing under the cursor are asked for by; "" is all tenants."""
+        return ""
+
+    def action_charts(self) -> None:
+        self.desk.open_thing("telemetry", self.charts_text())
 
     def action_help(self) -> None:
         from screens.dialogs.help import help_lines

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from textual import on
 
 from controlplane.audit import FIELDS, SORTS, AuditRow, as_record, differences
+from controlplane.chartviews import around, render
 from controlplane.listing import Listing
 from controlplane.moments import show
 from controlplane.previews import row_lines, value_words
+from controlplane.telemetry import Scope
 from screens.actions import Target
 from screens.lists import ListScreen
 from screens.session import Session
@@ -47,6 +50,11 @@ def audit_columns(session: Session) -> Sequence[Column[AuditRow]]:
     )
 
 
+def charts_at(row: AuditRow, now: datetime) -> str:
+    """The charts of whom a change was about, with the cursor on its time."""
+    return render(around(Scope(row.tenant_id), row.at, now))
+
+
 class AuditScreen(ListScreen[AuditRow]):
     noun = "audit"
     means = "Every change, with its actor, time and reason. Rows in warning colour were written past the operations."
@@ -62,6 +70,10 @@ class AuditScreen(ListScreen[AuditRow]):
 
     def target_of(self, row: AuditRow) -> Target:
         return Target({}, None, "")
+
+    def charts_text(self) -> str:
+        row = self.current()
+        return "" if row is None else charts_at(row, self.session.clock())
 
     def record_of(self, row: AuditRow) -> dict[str, Any]:
         return as_record(row)

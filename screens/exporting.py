@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -54,8 +54,9 @@ def check(answers: Answers) -> None:
 def path_of(answers: Answers) -> Path:
     """The path as it was typed; a name with the ending of another format gets that of the chosen one."""
     path = Path(answers["path"] or "export").expanduser()
-    ending = ENDINGS[cast(Format, answers["format"])]
-    if path.suffix.removeprefix(".") in ("", *ENDINGS.values()):
+    endings = {str(form): ending for form, ending in ENDINGS.items()} | {"svg": "svg"}
+    ending = endings[answers["format"]]
+    if path.suffix.removeprefix(".") in ("", *endings.values()):
         path = path.with_suffix(f".{ending}")
     return path
 
@@ -149,19 +150,25 @@ def _write(
                 return
             page = read(page.positions[-1])
 
-    target = export.path.with_name(f".{export.path.name}.part") if export.replace else export.path
-    if export.replace:
+    heading = export.heading(first)
+    store(export.path, export.replace, chunks(export.form, heading, columns, records()), stopped)
+
+
+def store(path: Path, replace: bool, pieces: Iterable[str], stopped: Callable[[], bool] = lambda: False) -> None:
+    """Write a file for the person alone; whatever goes wrong leaves no half one behind. Raises OSError."""
+    target = path.with_name(f".{path.name}.part") if replace else path
+    if replace:
         target.unlink(missing_ok=True)  # left by a program that was killed
     # O_EXCL: what came into being since it was asked is not written over, and no link is followed.
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            for piece in chunks(export.form, export.heading(first), columns, records()):
+            for piece in pieces:
                 file.write(piece)
         if stopped():
             target.unlink()
-        elif export.replace:
-            target.replace(export.path)
+        elif replace:
+            target.replace(path)
     except BaseException:
         target.unlink(missing_ok=True)
         raise

@@ -113,6 +113,12 @@ def _workers(text: str) -> AreaScreen:
     return WorkersScreen(text)
 
 
+def _telemetry(text: str) -> AreaScreen:
+    from screens.telemetry.screen import TelemetryScreen
+
+    return TelemetryScreen(text)
+
+
 NOUNS: tuple[Noun, ...] = (
     Noun("tenants", _tenants, _tenant),
     Noun("projects", _projects),
@@ -125,6 +131,7 @@ NOUNS: tuple[Noun, ...] = (
     Noun("impersonations", _impersonations),
     Noun("jobs", _jobs, _job),
     Noun("workers", _workers),
+    Noun("telemetry", _telemetry, _telemetry),
 )
 
 

@@ -52,6 +52,7 @@ Tenant = Annotated[str | None, Parameter(help="Of this tenant; else of all.")]
 Route = Annotated[str | None, Parameter(help="Of this route.")]
 Key = Annotated[str | None, Parameter(help="Of the key with this prefix; needs its tenant.")]
 Region = Annotated[str | None, Parameter(help="Of this region.")]
+Form = Literal["csv", "json", "ndjson", "svg"]
 Each = Annotated[
     Literal["tenant", "route", "key", "region"] | None, Parameter(help="A series of each, a page at a time.")
 ]
@@ -118,12 +119,17 @@ async def export(
     after: After = None,
     window: Window = WINDOW,
     step: StepText = None,
-    form: Annotated[Literal["csv", "json", "ndjson"], Parameter(help="How it is written.", name="--format")] = "csv",
+    form: Annotated[Form, Parameter(help="How it is written; svg: charts of one scope.", name="--format")] = "csv",
     asked: Reading = READING,
 ) -> None:
     """Write series as CSV, JSON or NDJSON: a row for each step; one of which nothing is known has empty fields."""
+    if form == "svg" and (by or after or asked.json):
+        raise Usage("usage", "A drawing is of one series.", "Leave --by, --after and --json out.")
     scope = Scope(tenant, route, key, region)
     found, following, context = await _read(scope, by, limit, after, window, step, asked)
+    if form == "svg":
+        sys.stdout.write(_drawn(found[0]))
+        return
     as_of = found[0].as_of if found else datetime.now(UTC)
     heading = Heading(context, "telemetry", f"each {by}" if by else scope.label, "at", as_of)
     rows = [record for each in found for record in records(each)]
@@ -132,6 +138,17 @@ async def export(
         sys.stdout.write(piece.replace("\r\n", "\n"))
     if following:
         tell(f"next page: --after {following}")
+
+
+def _drawn(found: Series) -> str:
+    """The charts of the console's screen, under each other."""
+    from controlplane import chartviews
+    from controlplane.measures import CHARTS_OF, Measured
+    from controlplane.svg import drawing
+
+    span = len(found.points) * found.step
+    view = chartviews.View(found.scope, chartviews.Window(span, found.start + span))
+    return drawing(Measured(view, found), list(CHARTS_OF))
 
 
 async def _read(

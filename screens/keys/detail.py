@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import work
 from textual.widget import Widget
 
+from controlplane.chartviews import View, render
 from controlplane.errors import Refusal
 from controlplane.filters import Term
 from controlplane.keys.model import Key, KeyCalls, KeyLeak
 from controlplane.listing import Query
 from controlplane.moments import count, relative
+from controlplane.telemetry import Scope
 from controlplane.text import UNKNOWN, clean, fit
 from screens.actions import Target
 from screens.audit import audit_columns
@@ -80,22 +82,25 @@ class KeyScreen(DetailScreen[Key]):
 
     def show_thing(self, thing: Key) -> None:
         self.query_one("#facts", Lines).show(facts(thing, self.chain, self.leaks, self.session))
-        self._read_calls()
-
-    @work(exit_on_error=False, group="calls", exclusive=True)
-    async def _read_calls(self) -> None:
         from asyncio import get_running_loop
 
         now = get_running_loop().time()
-        if now - self._called_at < CALLS_EVERY:
-            return
-        self._called_at = now
+        if now - self._called_at >= CALLS_EVERY:  # before the worker is started: it ends one that still reads
+            self._called_at = now
+            self._read_calls()
+
+    @work(exit_on_error=False, group="calls", exclusive=True)
+    async def _read_calls(self) -> None:
         try:
             calls = await self.session.require_plane().keys.calls(self.thing_id, self.session.clock() - USES)
         except Refusal as refusal:
             self.query_one("#uses", Lines).show([(str(refusal), "bad")])
             return
         self.query_one("#uses", Lines).show(use_lines(calls, self.session))
+
+    def charts_text(self) -> str:
+        key = self.thing
+        return "" if key is None else render(View(Scope(key.tenant_id, key_prefix=key.display)))
 
     # What is under the cursor
 

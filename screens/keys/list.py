@@ -8,6 +8,7 @@ from typing import Any
 
 from textual import on, work
 
+from controlplane.chartviews import View, render
 from controlplane.errors import Refusal
 from controlplane.keys.model import (
     KEY_FIELDS,
@@ -25,6 +26,7 @@ from controlplane.keys.model import (
 from controlplane.keys.rules import is_late, why
 from controlplane.listing import Listing
 from controlplane.moments import relative, spell
+from controlplane.telemetry import Scope
 from screens.actions import Target, choice_lines
 from screens.keys.columns import key_columns, rotation_columns, stale_columns
 from screens.lists import ListScreen
@@ -48,6 +50,10 @@ class KeysScreen(ListScreen[Key]):
 
     def listing(self) -> Listing[Key]:
         return self.session.require_plane().keys
+
+    def charts_text(self) -> str:
+        row = self.current()
+        return "" if row is None else render(View(Scope(row.tenant_id, key_prefix=row.display)))
 
     def target_of(self, row: Key) -> Target:
         return Target({"id": row.id}, row.version, row.display)

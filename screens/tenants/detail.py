@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import work
 from textual.widget import Widget
 
+from controlplane.chartviews import View, render
 from controlplane.filters import Term
 from controlplane.listing import Query
 from controlplane.moments import relative
@@ -19,7 +20,7 @@ from controlplane.tenants.activity import activity
 from controlplane.tenants.model import Project, Tenant
 from controlplane.text import UNKNOWN, clean
 from screens.actions import Target
-from screens.audit import audit_columns
+from screens.audit import audit_columns, charts_at
 from screens.detail import LONGEST_TITLE, DetailScreen, Hints
 from screens.session import Session
 from screens.tenants.columns import STATUS, project_columns
@@ -77,6 +78,12 @@ class TenantScreen(DetailScreen[Tenant]):
             chart.show(None)
             return
         chart.show(traffic_chart(await telemetry.series(Scope(self.thing_id), end - CHART_SPAN, end, CHART_STEP)))
+
+    def charts_text(self) -> str:
+        row = self.query_one("#timeline", WindowTable).cursor_row if self.chosen == "timeline" else None
+        if row is not None:
+            return charts_at(row, self.session.clock())
+        return render(View(Scope(self.thing_id)))
 
     # What is under the cursor
 

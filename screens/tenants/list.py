@@ -43,6 +43,10 @@ class TenantsScreen(ListScreen[Tenant]):
     def listing(self) -> Listing[Tenant]:
         return self.session.require_plane().tenants
 
+    def charts_text(self) -> str:
+        row = self.current()
+        return "" if row is None else _charts_of(row.id)
+
     def target_of(self, row: Tenant) -> Target:
         return Target({"id": row.id}, row.version, row.id)
 
@@ -69,12 +73,23 @@ class ProjectsScreen(ListScreen[Project]):
     def listing(self) -> Listing[Project]:
         return self.session.require_plane().projects
 
+    def charts_text(self) -> str:
+        row = self.current()
+        return "" if row is None else _charts_of(row.tenant_id)
+
     def target_of(self, row: Project) -> Target:
         return Target({"tenant_id": row.tenant_id, "id": row.id}, row.version, row.key)
 
     @on(WindowTable.Opened)
     def _opened(self, event: WindowTable.Opened) -> None:
         self.desk.open_thing("tenants", event.row.key.partition("/")[0])
+
+
+def _charts_of(tenant_id: str) -> str:
+    from controlplane.chartviews import View, render  # not before the first paint
+    from controlplane.telemetry import Scope
+
+    return render(View(Scope(tenant_id)))
 
 
 def project_tenant_column() -> Column[Project]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import ClassVar
 
-from controlplane.charts import ChartSpec
+from controlplane.charts import ChartSpec, HeatSpec, Tone
 from controlplane.text import clean, fit
 from screens.widgets.painted import Line, Painted
 
@@ -24,16 +24,31 @@ class Chart(Painted):
     }
     """
 
-    def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
+    def __init__(self, *, ascii_only: bool | None = None, id: str | None = None) -> None:
+        """`ascii_only`: None is as the program has it; braille has no letters to be turned into."""
         super().__init__(id=id)
-        self._ascii_only = ascii_only
-        self._spec: ChartSpec | None = None
+        self._asked_ascii = ascii_only
+        self._spec: ChartSpec | HeatSpec | None = None
+        self._cursor: float | None = None
+        self._plotted: tuple[object, list[list[tuple[str, Tone]]]] = (None, [])
+        """What was plotted last, and of what: a cursor that moves plots nothing anew."""
         self._words = ""
         self._zone_offset = timedelta()
 
-    def show(self, spec: ChartSpec | None, zone_offset: timedelta = timedelta(), *, words: str = "no data") -> None:
+    @property
+    def _ascii_only(self) -> bool:
+        return bool(getattr(self.app, "ascii_only", False)) if self._asked_ascii is None else self._asked_ascii
+
+    def show(
+        self,
+        spec: ChartSpec | HeatSpec | None,
+        zone_offset: timedelta = timedelta(),
+        *,
+        words: str = "no data",
+        cursor: float | None = None,
+    ) -> None:
         """`zone_offset`: east of UTC, for the times. `words`: what to say instead of a chart when there is none."""
-        self._spec, self._zone_offset, self._words = spec, zone_offset, clean(words, 200)
+        self._spec, self._zone_offset, self._words, self._cursor = spec, zone_offset, clean(words, 200), cursor
         self.repaint()
 
     def lines(self) -> list[Line]:
@@ -44,7 +59,18 @@ class Chart(Painted):
             blank = (" " * width, self.look("chart--text"))
             words = (fit(self._words, width, "centre"), self.look("chart--muted"))
             return [(words,) if y == height // 2 else (blank,) for y in range(height)]
-        from screens.widgets.plot import draw  # plotext is imported when the first chart is drawn
+        from screens.widgets.plot import finish  # plotext is imported when the first chart is drawn
 
-        drawn = draw(self._spec, width, height, self._zone_offset, ascii_only=self._ascii_only)
+        drawn = finish(self._plot(self._spec, width, height), self._spec, self._cursor, self._ascii_only)
         return [tuple((text, self.look(f"chart--{tone or 'text'}")) for text, tone in runs) for runs in drawn]
+
+    def _plot(self, spec: ChartSpec | HeatSpec, width: int, height: int) -> list[list[tuple[str, Tone]]]:
+        from screens.widgets.heat import heated
+        from screens.widgets.plot import plotted
+
+        asked = (spec, width, height, self._zone_offset)
+        if self._plotted[0] != asked:
+            sizes = (width, height, self._zone_offset, self._ascii_only)
+            lines = heated(spec, *sizes) if isinstance(spec, HeatSpec) else plotted(spec, *sizes)
+            self._plotted = (asked, lines)
+        return self._plotted[1]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from controlplane.charts import ChartSpec, Series, Threshold, Tone, decimate, known, sparkline
+from controlplane.charts import ChartSpec, HeatSpec, Series, Threshold, Tone, decimate, known, sparkline
 from controlplane.text import cells, clean, fit, printable_ascii
 
 Run = tuple[str, Tone]
@@ -33,24 +33,77 @@ _CODES = re.compile("\x1b\\[([0-9;]*)m")
 
 
 def draw(
-    spec: ChartSpec, width: int, height: int, zone_offset: timedelta = timedelta(), *, ascii_only: bool = False
+    spec: ChartSpec,
+    width: int,
+    height: int,
+    zone_offset: timedelta = timedelta(),
+    *,
+    ascii_only: bool = False,
+    cursor: float | None = None,
 ) -> list[list[Run]]:
     """`height` lines of `width` cells: the names, then the plot, with times in the zone `zone_offset` east of UTC.
 
     Without any value it says so; where there is no room for a plot, a sparkline of each series stands for it.
+    `cursor`: a time, drawn as an upright line.
     """
+    return finish(plotted(spec, width, height, zone_offset, ascii_only), spec, cursor, ascii_only)
+
+
+def plotted(spec: ChartSpec, width: int, height: int, zone_offset: timedelta, ascii_only: bool) -> list[list[Run]]:
+    """The chart as `finish` takes it; what is drawn upon it changes more often than it does."""
     if width < 1 or height < 1:
         return []
     values = [value for series in spec.series for value in series.ys if value is not None and known(value)]
     if not values:
-        lines = _nothing(spec, width, height, zone_offset)
+        lines = nothing(spec.x_from, spec.x_to, width, height, zone_offset)
     elif width < LEAST_WIDTH or height < LEAST_HEIGHT:
         lines = [_small(series, width) for series in spec.series[:height]]
     else:
         markers = ASCII_MARKERS if ascii_only else MARKERS
         lines = [_names(spec, markers, width), *_plot(spec, values, markers, width, height - 1, zone_offset)]
-    lines += [[(" " * width, "")] for _ in range(height - len(lines))]
+    return lines + [[(" " * width, "")] for _ in range(height - len(lines))]
+
+
+def finish(
+    lines: list[list[Run]], spec: ChartSpec | HeatSpec, cursor: float | None, ascii_only: bool
+) -> list[list[Run]]:
+    """The marks on the axis, the cursor upon the blanks of its column, and all of it in ASCII where it must be."""
+    first = "".join(text for text, _ in lines[1]) if len(lines) > 1 else ""
+    if "┌" in first:  # else there is no plot to draw upon
+        left, right = first.index("┌") + 1, first.index("┐") - 1
+        axis = next(y for y, line in enumerate(lines) if "└" in "".join(text for text, _ in line))
+        lines = list(lines)
+        if cursor is not None and spec.x_from <= cursor <= spec.x_to:
+            at = place(spec, cursor, left, right)
+            for y in range(2, axis):
+                lines[y] = _put(lines[y], at, "│", "", (" ", "⠀"))
+            lines[axis] = _put(lines[axis], at, "┴", "")
+        for mark in spec.marks:
+            if spec.x_from <= mark.x <= spec.x_to:
+                lines[axis] = _put(lines[axis], place(spec, mark.x, left, right), "▲", mark.tone)
     return [[(_ascii(text), tone) for text, tone in line] for line in lines] if ascii_only else lines
+
+
+def place(spec: ChartSpec | HeatSpec, x: float, left: int, right: int) -> int:
+    """The column that a time is drawn in, between those of the plot's first and last."""
+    share, wide = (x - spec.x_from) / ((spec.x_to - spec.x_from) or 1.0), right - left
+    if isinstance(spec, HeatSpec):  # its columns are spans of time, not times
+        return left + min(wide, int(share * (wide + 1)))
+    return left + math.floor(share * wide + 0.5)
+
+
+def _put(line: list[Run], at: int, glyph: str, tone: Tone, over: Sequence[str] = ()) -> list[Run]:
+    """One cell of a line of single-width characters replaced; with `over` only when it is one of those."""
+    runs: list[Run] = []
+    x = 0
+    for text, old in line:
+        here = at - x
+        x += len(text)
+        if 0 <= here < len(text) and (not over or text[here] in over):
+            runs += [(text[:here], old), (glyph, tone), (text[here + 1 :], old)]
+        else:
+            runs.append((text, old))
+    return [run for run in runs if run[0]]
 
 
 def _plot(
@@ -64,12 +117,14 @@ def _plot(
     figure.plot_size(width, height).canvas("default").legend(False)
     levels = _levels(values, spec.thresholds, height)
     figure.ruler("y").lim(levels[0], levels[-1]).ticks(levels, _numbers(levels, spec.unit))
-    times = _times(spec.x_from, spec.x_to, width, offset)
-    figure.ruler("x").lim(spec.x_from, spec.x_to).ticks(times, _clock_times(times, offset))
+    moments = times(spec.x_from, spec.x_to, width, offset)
+    figure.ruler("x").lim(spec.x_from, spec.x_to).ticks(moments, clock_times(moments, offset))
     for line in spec.thresholds:
         if levels[0] <= line.value <= levels[-1]:
             figure.line(line.value, pixel=COLOURS[line.tone], style="dotted")
-    for number, series in enumerate(spec.series):
+    order = sorted(range(len(spec.series)), key=lambda number: (spec.series[number].tone != "muted", -number))
+    for number in order:  # the first lies over all, what is only compared with under all
+        series = spec.series[number]
         _add(figure, series, plotext.marker(markers[number % len(markers)], COLOURS[series.tone]), width)
     return [_runs(line, width) for line in str(figure.build().string()).split("\n")[:height]]
 
@@ -113,15 +168,21 @@ def _names(spec: ChartSpec, markers: Sequence[str], width: int) -> list[Run]:
     for line in spec.thresholds:
         value = _numbers([line.value], spec.unit)[0]
         named.append((f"┈ {clean(line.name, 40)} {value}  ", line.tone))
+    return fitted([*named, *((f"{clean(note, 120)}  ", "warn") for note in spec.notes)], width)
+
+
+def fitted(named: Sequence[Run], width: int) -> list[Run]:
+    """Runs in exactly `width` cells."""
     runs: list[Run] = []
     for text, tone in named:
-        runs.append((text if cells(text) <= width else fit(text, width), tone))
-        width -= cells(runs[-1][0])
-    return [*runs, (" " * width, "")]
+        if width > 0:
+            runs.append((text if cells(text) <= width else fit(text, width), tone))
+            width -= cells(runs[-1][0])
+    return [*runs, (" " * width, "")] if width else runs
 
 
-def _nothing(spec: ChartSpec, width: int, height: int, offset: timedelta) -> list[list[Run]]:
-    begin, end = (f"{_moment(x, offset):%m-%d %H:%M}" for x in (spec.x_from, spec.x_to))
+def nothing(x_from: float, x_to: float, width: int, height: int, offset: timedelta) -> list[list[Run]]:
+    begin, end = (f"{_moment(x, offset):%m-%d %H:%M}" for x in (x_from, x_to))
     words: list[Run] = [(fit(f"no data from {begin} to {end}", width, "centre"), "muted")]
     return [words if y == height // 2 else [(" " * width, "")] for y in range(height)]
 
@@ -149,7 +210,7 @@ def _numbers(levels: Sequence[float], unit: str) -> list[str]:
     return [f"{level:,.{decimals}f}{clean(unit, 8)}" for level in levels]
 
 
-def _times(begin: float, end: float, width: int, offset: timedelta) -> list[float]:
+def times(begin: float, end: float, width: int, offset: timedelta) -> list[float]:
     """Round times of the zone, as many as have room."""
     span, shift = max(end - begin, 1.0), offset.total_seconds()
     step = next((step for step in STEPS if span / step <= max(1, width // 14)), STEPS[-1])
@@ -157,7 +218,7 @@ def _times(begin: float, end: float, width: int, offset: timedelta) -> list[floa
     return [n * step - shift for n in range(first, math.floor((end + shift) / step) + 1)]
 
 
-def _clock_times(times: Sequence[float], offset: timedelta) -> list[str]:
+def clock_times(times: Sequence[float], offset: timedelta) -> list[str]:
     """Hours and minutes; the date at midnight."""
     moments = [_moment(time, offset) for time in times]
     return [f"{at:%H:%M}" if (at.hour, at.minute) != (0, 0) else f"{at:%m-%d}" for at in moments]

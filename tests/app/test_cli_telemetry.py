@@ -220,3 +220,9 @@ def test_strange_keys_are_named_with_why(cli: Cli) -> None:
     assert "calm" not in shown.out and "7 × 403" in shown.out and "standard errors" in shown.out
     assert "3 of 4" in shown.err
     assert "Nothing is known" in cli("telemetry", "anomalies", "nobody").err
+
+
+def test_a_series_is_drawn_as_svg(cli: Cli, start: datetime) -> None:
+    done = cli("telemetry", "export", "--tenant", "t3", "--step", "10m", "--format", "svg", *window(start))
+    assert done.out.startswith("<svg") and all(f"{name}: t3" in done.out for name in ("requests", "latency", "heat"))
+    assert cli("telemetry", "export", "--by", "tenant", "--format", "svg", *window(start)).code == 2

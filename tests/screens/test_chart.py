@@ -8,10 +8,12 @@ from datetime import timedelta
 
 import pytest
 
-from controlplane.charts import ChartSpec, Series, Threshold
+from controlplane.charts import ChartSpec, HeatSpec, Mark, Series, Threshold
+from controlplane.telemetry import Histogram
 from controlplane.text import cells
 from screens.widgets.chart import Chart
-from screens.widgets.plot import draw
+from screens.widgets.heat import heated
+from screens.widgets.plot import draw, finish
 from tests.screens.desk import Desk, strips, texts
 
 DAY = 86_400.0
@@ -104,6 +106,42 @@ def test_foreign_names_are_inert():
     lines = shown(draw(spec([1.0] * 9, name="\x1b]52;c;eA==\x07[@click=app.quit]\u202e\n"), 80, 12))
     assert all(line.isprintable() for line in lines) and len(lines) == 12
     assert "[@click=app.quit]" in lines[0]
+
+
+@pytest.mark.parametrize("width", [40, 61, 80, 120])
+def test_the_cursor_and_marks_stand_where_their_time_is_drawn(width):
+    for share in (0.0, 0.137, 0.5, 0.99, 1.0):
+        x = XS[0] + share * (XS[-1] - XS[0])
+        lone = ChartSpec((Series("p95", [x], [5.0]),), "ms", XS[0], XS[-1], marks=(Mark(x, "bad"),))
+        lines = draw(lone, width, 12, cursor=x)
+        plot = shown(lines)[2:-2]
+        (drawn,) = {column for line in plot for column, char in enumerate(line) if "\u2801" <= char <= "\u28ff"}
+        upright = [line[drawn] for line in plot]
+        assert upright.count("│") >= 7, "the value itself stays"
+        assert shown(lines)[-2][drawn] == "▲" and ("▲", "bad") in lines[-2]
+        assert [cells(line) for line in shown(lines)] == [width] * 12
+
+
+def test_a_cursor_outside_of_the_plot_and_without_a_plot_is_nothing():
+    for ys in ([100.0] * 1440, [None] * 9):
+        assert draw(spec(ys), 80, 12, cursor=XS[0] - 1) == draw(spec(ys), 80, 12)
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 18), (45, 8), (24, 6), (23, 5), (1, 1)])
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_a_heat_map_has_exactly_its_size_and_tells_a_gap_from_no_request(width, height, ascii_only):
+    steps = tuple(None if n in range(20, 40) else Histogram.of([10.0, 10.0, 400.0]) for n in range(60))
+    heat = HeatSpec(steps, XS[0], XS[-1], limit=250.0)
+    lines = finish(heated(heat, width, height, timedelta(), ascii_only), heat, XS[0], ascii_only)
+    assert len(lines) == height and [cells(line) for line in shown(lines)] == [width] * height
+    assert all(line.isascii() or not ascii_only for line in shown(lines))
+    if height > 5 and width > 23:
+        axis = max(y for y, line in enumerate(shown(lines)) if line[8] in "└+")
+        row = shown(lines)[axis - 1]
+        middle = row[9 : width - 1][(width - 10) // 2]
+        assert middle == ("-" if ascii_only else "·")
+        tones = {tone for runs in lines[2:4] for text, tone in runs if set(text) & set("░▒▓█.:*#")}
+        assert "warn" in tones, "400 ms are over the line"
 
 
 async def test_only_lines_that_changed_are_painted(monkeypatch):

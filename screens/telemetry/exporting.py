@@ -1,0 +1,74 @@
+"""`e` on the charts: the numbers as CSV, JSON, NDJSON or Markdown, what is seen as SVG."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, cast
+
+from controlplane.chartviews import render
+from controlplane.errors import Refusal
+from controlplane.exports import FORMATS, Format, Heading, chunks
+from controlplane.measures import records
+from controlplane.svg import drawing
+from controlplane.text import clean
+from screens.actions import Done
+from screens.dialogs.fields import Asked, FieldsForm
+from screens.exporting import check, path_of, replaced, store
+from screens.telemetry.panes import ChartPanes
+from screens.telemetry.top import Ranking
+
+if TYPE_CHECKING:
+    from screens.telemetry.screen import TelemetryScreen
+
+
+async def export(screen: TelemetryScreen) -> Done | None:
+    """Ask for format and file, and write what is shown now."""
+    measured, ranking = screen.measured, screen.ranking
+    assert measured is not None
+    top = screen.view.chart == "top"
+    asked = (
+        Asked("format", "format: ←→ or a first letter", choices=FORMATS if top else (*FORMATS, "svg")),
+        Asked("path", "file; readable for you alone; its ending follows the format", "telemetry.csv"),
+    )
+    what = f"the top {screen.by}s" if top else f"{len(measured.series.points)} steps"
+    intro = f"{what} of {measured.view.scope.label}, {measured.view.window.words}"
+    answers = await screen.app.push_screen_wait(FieldsForm(screen.session, "export", asked, intro=intro, check=check))
+    if answers is None:
+        return None
+    path = path_of(answers)
+    there = path.exists()
+    if there and not await screen.app.push_screen_wait(replaced(screen.session, path)):
+        return None
+    if answers["format"] == "svg":
+        names = screen.query_one(ChartPanes).shown_charts()
+        pieces: Iterable[str] = [drawing(measured, list(names))]
+    else:
+        rows = top_records(ranking) if top and ranking is not None else records(measured)
+        heading = Heading(screen.session.context, "telemetry", render(measured.view), "at", measured.series.as_of)
+        pieces = chunks(cast(Format, answers["format"]), heading, list(rows[0]) if rows else ["at"], rows)
+    try:
+        await asyncio.to_thread(store, path, there, pieces)
+    except OSError as error:
+        return Done(f"{clean(path.name)} could not be written: {error.strerror}", "bad")
+    except Refusal as refusal:
+        return Done(str(refusal), "bad")
+    return Done(f"written: {clean(path.absolute())}", "good")
+
+
+def top_records(ranking: Ranking) -> list[dict[str, Any]]:
+    return [
+        {
+            "place": row.place,
+            "tenant_id": row.top.tenant_id,
+            "route": row.top.route,
+            "key_prefix": row.top.key_prefix,
+            "requests": row.top.n,
+            "errors_4xx": row.top.errors_4xx,
+            "errors_5xx": row.top.errors_5xx,
+            "error_share": row.top.error_share,
+            "p95_ms": row.top.p95,
+            "requests_week_before": row.top.before,
+        }
+        for row in ranking.rows
+    ]

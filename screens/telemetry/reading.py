@@ -1,0 +1,45 @@
+"""The two lines under the charts: the values at the cursor, and what happened there."""
+
+from __future__ import annotations
+
+from datetime import UTC
+
+from controlplane.chartviews import Window
+from controlplane.measures import Measured, reading_before
+from controlplane.text import clean
+from screens.widgets.bars import Bar, Part
+
+
+class Reading(Bar):
+    _words, _tone = "", "text"
+
+    def show(self, words: str, tone: str = "") -> None:
+        self._words, self._tone = clean(words, 500), tone or "text"
+        self.repaint()
+
+    def parts(self, width: int) -> tuple[list[Part], list[Part]]:
+        return [(" " + self._words, self._tone)], []
+
+
+def beside(measured: Measured | None, index: int | None) -> tuple[str, str]:
+    """Words under the values, with their tone: what was done in that step, the week before, or how much was done."""
+    if measured is None:
+        return "", ""
+    if index is not None and (happened := measured.happened_in(index)):
+        more = f" and {len(happened) - 1} more: w" if len(happened) > 1 else ""
+        return f"▲ {happened[-1].words}{more}", happened[-1].tone
+    if measured.before is not None:
+        return reading_before(measured, index), "muted"
+    if not measured.happened:
+        return "", ""
+    marks = f"{len(measured.happened)}{'+' * measured.more_happened}"
+    return f"▲ {marks} change{'s' * (marks != '1')} in this window: n goes there", "muted"
+
+
+def window_words(window: Window, measured: Measured | None) -> str:
+    """The window for the title line, in the zone of the charts."""
+    if window.end is None:
+        return f"{window.words} live"
+    zone = UTC if measured is None else measured.zone
+    first, last = (window.end - window.span).astimezone(zone), window.end.astimezone(zone)
+    return f"{first:%Y-%m-%d %H:%M} – {last:{'%m-%d %H:%M' if first.year == last.year else '%Y-%m-%d %H:%M'}}"

@@ -1,0 +1,409 @@
+"""Requests, errors and latencies over time, of whatever is asked for, and who has most of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from textual import events, on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+
+from controlplane.charts import ChartSpec, HeatSpec
+from controlplane.chartviews import CHARTS, View, Window, parse_view, render, same_numbers
+from controlplane.errors import HomeUnreachable, Refusal, Usage
+from controlplane.listing import Query
+from controlplane.measures import CHARTS_OF, Measured, next_happening, reading, records
+from controlplane.moments import spell
+from controlplane.text import cells, clean, fit
+from controlplane.tops import MEASURES, By, Measure
+from screens.actions import Done
+from screens.area import AreaScreen
+from screens.telemetry.panes import ChartPanes
+from screens.telemetry.reading import Reading, beside, window_words
+from screens.telemetry.source import measured_of, scope_of
+from screens.telemetry.top import MOST, Ranked, Ranking, top_columns, top_words
+from screens.widgets.bars import FooterBar, HeaderBar, TitleLine
+from screens.widgets.chart import Chart
+from screens.widgets.lines import Line
+from screens.widgets.prompt import Prompt
+from screens.widgets.table import WindowTable
+
+WIDE = 110
+MOST_LABEL = 24
+LEAST_PAUSE, MOST_PAUSE = 2.0, 60.0
+"""Seconds between two readings of a live window: a thirtieth of its step, within these."""
+
+
+class TelemetryScreen(AreaScreen):
+    """One chart at a time on a narrow terminal, all together on a wide one."""
+
+    noun = "telemetry"
+    means = (
+        "Requests, errors, latencies and who has most, of all tenants or of what / asks for: tenant:acme "
+        "route:/v1/orders region:eu-west-1 key:wf_live_ab12 window:7d p95>250ms. What is not known is a gap. ▲ is "
+        "what was done then."
+    )
+    hints = (
+        ("tab", "chart"),
+        ("+-", "window"),
+        ("hl", "cursor"),
+        ("n", "next ▲"),
+        ("c", "compare"),
+        ("/", "scope"),
+        ("w", "why"),
+        ("?", "help"),
+    )
+
+    DEFAULT_CSS = """
+    TelemetryScreen ChartPanes {
+        layout: grid; grid-size: 2 3; grid-columns: 3fr 2fr; grid-rows: 1fr 1fr 1fr; grid-gutter: 0 1; height: 1fr;
+    }
+    TelemetryScreen ChartPanes > * { border-top: solid $panel; border-title-color: $text-muted; }
+    TelemetryScreen ChartPanes > .chosen { border-title-color: $text; border-title-style: bold; }
+    TelemetryScreen ChartPanes > #top { row-span: 2; }
+    TelemetryScreen.narrow ChartPanes { layout: vertical; }
+    TelemetryScreen.narrow ChartPanes > * { border: none; display: none; }
+    TelemetryScreen.narrow ChartPanes > .chosen { display: block; height: 1fr; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "pane(1)", "next chart", show=False, id="telemetry.next_chart"),
+        Binding("shift+tab", "pane(-1)", "chart before", show=False, id="telemetry.previous_chart"),
+        Binding("plus", "span(1)", "longer window", show=False, id="telemetry.longer"),
+        Binding("minus", "span(-1)", "shorter window", show=False, id="telemetry.shorter"),
+        Binding("left_square_bracket", "shift(-1)", "half a window earlier", show=False, id="telemetry.earlier"),
+        Binding("right_square_bracket", "shift(1)", "half a window later", show=False, id="telemetry.later"),
+        Binding("full_stop", "hold", "hold the window, or let it go with the time", show=False, id="telemetry.hold"),
+        Binding("N", "newest", "to the newest data", show=False, id="telemetry.newest"),
+        Binding("h,left", "cursor(-1)", "cursor back", show=False, id="telemetry.cursor_back"),
+        Binding("l,right", "cursor(1)", "cursor on", show=False, id="telemetry.cursor_on"),
+        Binding("n", "mark(1)", "to what happened next", show=False, id="telemetry.next_mark"),
+        Binding("b", "mark(-1)", "to what happened before", show=False, id="telemetry.previous_mark"),
+        Binding("c", "compare", "compare with the week before", show=False, id="telemetry.compare"),
+        Binding("o", "measure", "what the top list goes by", show=False, id="telemetry.measure"),
+        Binding("O", "by", "top tenants, routes or keys", show=False, id="telemetry.by"),
+        Binding("r", "reread", "refresh now", show=False, id="telemetry.refresh"),
+    ]
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__()
+        self.text = text
+        self.view = View()
+        self.measured: Measured | None = None
+        self.words = "reading …"
+        self.by: By = "tenant"
+        self.measure: Measure = "requests"
+        self.ranking: Ranking | None = None
+        self._ranked_as: tuple[Any, ...] = ()
+        self._read_at = float("-inf")
+        self._specs: dict[str, ChartSpec | HeatSpec] = {}
+
+    def compose(self) -> ComposeResult:
+        yield HeaderBar()
+        yield TitleLine()
+        yield self.body()
+        yield Reading(id="values")
+        yield Reading(id="beside")
+        yield Prompt()
+        yield FooterBar()
+
+    def body(self) -> Widget:
+        return ChartPanes()
+
+    def crumbs(self) -> list[str]:
+        return ["telemetry", self.view.scope.label]
+
+    def on_mount(self) -> None:
+        self.filter_entered(self.text)
+
+    def context_ready(self) -> None:
+        self.reread()
+
+    # What is asked for
+
+    def filter_entered(self, text: str) -> None:
+        try:
+            view = parse_view(text)
+        except Usage as fault:
+            self.say(Done(str(fault), "bad"))
+            return
+        self.say(None)
+        self.by = "tenant" if view.scope.tenant_id is None and view.scope.key_prefix is None else "route"
+        self.show_view(view)
+
+    def show_view(self, view: View) -> None:
+        """Read and draw it; what is drawn until then stays."""
+        chart, self.view = self.view.chart, view
+        if not self.is_attached:
+            return
+        if chart != view.chart or not self.query(".chosen"):
+            self.query_one(ChartPanes).choose(view.chart)
+        self.reread()
+
+    def show_window(self, window: Window) -> None:
+        self.show_view(replace(self.view, window=window, at=None))
+
+    def action_filter(self) -> None:
+        self.query_one(Prompt).open("filter", render(self.view), lambda text: [])
+
+    @on(Prompt.Cancelled)
+    def _left(self, event: Prompt.Cancelled) -> None:
+        event.prevent_default()  # no filter to clear: what was asked for before stays
+        event.stop()
+        self.focus_body()
+
+    # Reading
+
+    @work(exit_on_error=False, group="read", exclusive=True)
+    async def reread(self) -> None:
+        self._read_at = float("-inf")
+        await self.refresh_data()
+        self.draw_frame()
+
+    def action_reread(self) -> None:
+        self.reread()
+
+    async def refresh_data(self) -> None:
+        from asyncio import get_running_loop
+
+        plane, now = self.session.plane, get_running_loop().time()
+        if plane is None or not self.is_attached or now - self._read_at < self._pause():
+            return
+        self._read_at = now
+        view = self.view
+        try:
+            scope = await scope_of(plane, view.scope)
+            measured = await measured_of(plane, replace(view, scope=scope), self.session)
+            words = "" if measured.series.whole else await self._nothing(view)
+        except Refusal as refusal:
+            self._refused(refusal, view)
+            return
+        if not same_numbers(view, self.view):
+            return  # something else was asked for meanwhile
+        self.view = replace(self.view, scope=scope)
+        self.measured, self.words, self._specs = replace(measured, view=self.view), words, {}
+        self.draw_charts()
+        await self._rank()
+
+    @property
+    def current_reading(self) -> bool:
+        """Whether what is drawn is what is asked for."""
+        return self.measured is not None and same_numbers(self.measured.view, self.view)
+
+    def _refused(self, refusal: Refusal, view: View) -> None:
+        """While the link is down the header says so, and what was read stays."""
+        self._read_at = float("-inf")
+        kept = isinstance(refusal, HomeUnreachable) and self.current_reading
+        if view == self.view and not kept:
+            self.say(Done(str(refusal), "bad"))
+            self.measured, self.words, self._specs = None, refusal.message, {}
+            self.draw_charts()
+
+    async def _nothing(self, view: View) -> str:
+        newest = await self.session.require_plane().telemetry.newest()
+        if newest is None:
+            return "no data here, and no single request is stored: watchfloor requests import"
+        return f"no data here; the newest of all is of {newest:%Y-%m-%d %H:%M} UTC: N goes there"
+
+    async def _rank(self) -> None:
+        """Who has most: it takes longer than the charts, so it comes after them."""
+        view, asked = self.view, (self.by, self.measure, self.view.scope, self.view.window)
+        bounds = view.window.bounds(self.session.clock())
+        try:
+            telemetry = self.session.require_plane().telemetry
+            top = await telemetry.top(self.by, *bounds, self.measure, MOST, view.scope.tenant_id)
+        except Refusal as refusal:
+            self.say(Done(str(refusal), "bad"))
+            return
+        table = self.query_one("#top", WindowTable)
+        if self.ranking is None or self._ranked_as != asked:
+            self.ranking, self._ranked_as = Ranking(top), asked
+            table.columns = tuple(top_columns(self.by, self.measure))
+            table.show(self.ranking, Query((), f"{self.by} {self.measure}", True))
+        else:
+            self.ranking.hold(top)
+            await table.refresh_rows()
+
+    def _pause(self) -> float:
+        if self.view.window.end is not None and self.measured is not None:
+            return MOST_PAUSE
+        step = self.view.window.step(self.session.clock())
+        return min(MOST_PAUSE, max(LEAST_PAUSE, step / timedelta(seconds=30)))
+
+    # Drawing
+
+    def draw_charts(self) -> None:
+        """Those that are seen; only what differs is sent."""
+        measured, panes = self.measured, self.query_one(ChartPanes)
+        cursor = None if self.view.at is None else self.view.at.timestamp()
+        for name, chart in panes.shown_charts().items():
+            self._draw(chart, name, measured, cursor)
+        index = None if measured is None or self.view.at is None else measured.index(self.view.at)
+        values = self.words if measured is None or not measured.series.whole else reading(measured, index)
+        self.query_one("#values", Reading).show(values)
+        others = top_words(self.by, self.measure, self.view.scope) if self.view.chart == "top" else ""
+        self.query_one("#beside", Reading).show(*((others, "muted") if others else beside(measured, index)))
+
+    def _draw(self, chart: Chart, name: str, measured: Measured | None, cursor: float | None) -> None:
+        if measured is None:
+            chart.show(None, words=self.words)
+            return
+        spec = self._specs.get(name)
+        if spec is None:
+            spec = self._specs[name] = CHARTS_OF[name](measured)
+        offset = measured.series.start.astimezone(measured.zone).utcoffset() or timedelta()
+        chart.show(spec, offset, cursor=cursor)
+
+    def draw_title(self, title: TitleLine) -> None:
+        window, place = self.view.window, CHARTS.index(self.view.chart) + 1
+        chart = f"{self.view.chart} {place}/{len(CHARTS)}" if self.has_class("narrow") else ""
+        step = window.step(self.session.clock()) if self.measured is None else self.measured.series.step
+        label = clean(self.view.scope.label)
+        title.show(
+            noun=fit(label, min(cells(label), MOST_LABEL), cut="middle"),  # the breadcrumbs have it whole
+            count=chart,
+            order=("" if self.measured is None or self.current_reading else "reading … ")
+            + f"{window_words(window, self.measured)}, each {spell(step.total_seconds())}"
+            + (", week before" if self.view.compare else ""),
+        )
+
+    def on_resize(self, event: events.Resize) -> None:
+        super().on_resize(event)
+        self.set_class(event.size.width < WIDE, "narrow")
+        self.call_after_refresh(self.draw_charts)
+
+    def retime(self) -> None:
+        self.reread()
+
+    # Keys
+
+    def action_pane(self, by: int) -> None:
+        chart = CHARTS[(CHARTS.index(self.view.chart) + by) % len(CHARTS)]
+        self.view = replace(self.view, chart=chart)
+        self.query_one(ChartPanes).choose(chart)
+        self.draw_charts()
+        self.draw_frame()
+
+    def focus_body(self) -> None:
+        self.query_one(ChartPanes).choose(self.view.chart)
+
+    def action_span(self, by: int) -> None:
+        self.show_window(self.view.window.longer(by))
+
+    def action_shift(self, by: int) -> None:
+        self.show_window(self.view.window.moved(by, self.session.clock()))
+
+    def action_hold(self) -> None:
+        window = self.view.window
+        end = None if window.end is not None else self.session.clock().replace(second=0, microsecond=0)
+        self.show_window(replace(window, end=end))
+
+    @work(exit_on_error=False, group="newest", exclusive=True)
+    async def action_newest(self) -> None:
+        try:
+            newest = await self.session.require_plane().telemetry.newest()
+        except Refusal as refusal:
+            self.say(Done(str(refusal), "bad"))
+            return
+        if newest is None:
+            self.say(Done("no request was ever stored here", "warn"))
+            return
+        end = newest.replace(second=0, microsecond=0) + timedelta(minutes=1)
+        live = end >= self.session.clock() - timedelta(minutes=5)
+        self.show_window(replace(self.view.window, end=None if live else end))
+
+    def action_compare(self) -> None:
+        self.show_view(replace(self.view, compare=not self.view.compare))
+
+    def action_measure(self) -> None:
+        self.measure = MEASURES[(MEASURES.index(self.measure) + 1) % len(MEASURES)]
+        self.reread()
+
+    def action_by(self) -> None:
+        bys: tuple[By, ...] = ("tenant", "route", "key") if self.view.scope.tenant_id is None else ("route", "key")
+        self.by = bys[(bys.index(self.by) + 1) % len(bys)] if self.by in bys else bys[0]
+        self.reread()
+
+    def action_cursor(self, by: int) -> None:
+        measured = self.measured
+        if measured is None:
+            return
+        series = measured.series
+        if self.view.at is None:
+            known = [i for i, point in enumerate(series.points) if point is not None]
+            index = known[-1] if known else len(series.points) - 1
+        else:
+            index = max(0, min(len(series.points) - 1, measured.index(self.view.at) + by))
+        self._point_at(series.start + index * series.step)
+
+    def action_mark(self, by: int) -> None:
+        if self.measured is None:
+            return
+        found = next_happening(self.measured, self.view.at, by)
+        if found is None:
+            self.say(Done("nothing was done in this window", "warn"))
+        else:
+            self._point_at(found)
+
+    def _point_at(self, at: datetime | None) -> None:
+        self.view = replace(self.view, at=at)
+        if self.measured is not None:
+            self.measured = replace(self.measured, view=self.view)
+        self.draw_charts()
+        if self.measured is not None and at is not None and self.app.has_class("accessible"):
+            self.say(Done(reading(self.measured, self.measured.index(at)), ""))
+
+    def action_back(self) -> None:
+        """First the cursor goes, then the screen."""
+        if self.view.at is not None:
+            self._point_at(None)
+        else:
+            super().action_back()
+
+    @on(WindowTable.Opened)
+    def _opened(self, event: WindowTable.Opened) -> None:
+        """A tenant is opened; a route or a key becomes what the charts are of."""
+        row = event.row
+        assert isinstance(row, Ranked)
+        top = row.top
+        if self.by == "tenant" and top.tenant_id:
+            self.desk.open_thing("tenants", top.tenant_id)
+            return
+        scope = replace(
+            self.view.scope, tenant_id=top.tenant_id, route=top.route, key_prefix=top.key_prefix, region=None
+        )
+        self.show_view(replace(self.view, scope=scope, chart=CHARTS[0]))
+
+    # What is under the cursor
+
+    def record(self) -> dict[str, Any] | None:
+        measured = self.measured
+        if measured is None or self.view.at is None:
+            return None
+        index = measured.index(self.view.at)
+        return records(measured)[index] | {"happened": [each.words for each in measured.happened_in(index)]}
+
+    def why_lines(self) -> list[Line]:
+        from screens.telemetry.why import why_measured
+
+        return [] if self.measured is None else why_measured(self.measured, self.view.at)
+
+    def action_charts(self) -> None:
+        """They are here already."""
+
+    def action_export(self) -> None:
+        if self.measured is None:
+            self.say(Done("nothing was read yet", "warn"))
+        else:
+            self._export()
+
+    @work(exit_on_error=False, group="act", exclusive=True)
+    async def _export(self) -> None:
+        from screens.telemetry.exporting import export
+
+        self.say(await export(self))
+
+    def view_link(self) -> str:
+        return f"{self.session.context}/telemetry?{render(self.view)}"

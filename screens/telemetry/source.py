@@ -1,0 +1,79 @@
+"""Reading what a view asks for: the series, the week before, and what was done to the scope meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, timedelta
+from typing import TYPE_CHECKING
+
+from controlplane.audit import AuditRow
+from controlplane.chartviews import HOUR, MOST_RAW, WEEK, View
+from controlplane.errors import NotFound
+from controlplane.filters import Term
+from controlplane.listing import Query
+from controlplane.measures import Measured, gaps, happenings
+from controlplane.telemetry import Scope, Series
+from screens.session import Session, utc_now
+
+if TYPE_CHECKING:
+    from controlplane.changes import ControlPlane
+
+MOST_MARKS = 200
+OF_THE_FLEET = ("tenants", "plans", "telemetry")
+OF_A_TENANT = ("tenants", "projects", "keys", "leaks", "plans", "plan_changes")
+"""Nouns of the trail whose changes can be what a curve shows; a revealed field is none."""
+
+
+async def scope_of(plane: ControlPlane, scope: Scope) -> Scope:
+    """A key that is named alone, with its tenant. Raises NotFound."""
+    if scope.key_prefix is None or scope.tenant_id is not None:
+        return scope
+    page = await plane.keys.page(Query((Term("is", (scope.key_prefix,), "display"),)), limit=1)
+    if not page.rows:
+        raise NotFound("no_key", f"No key begins with {scope.key_prefix}.", "Or name its tenant: tenant:acme key:…")
+    return replace(scope, tenant_id=page.rows[0].tenant_id)
+
+
+async def measured_of(plane: ControlPlane, view: View, session: Session) -> Measured:
+    """Raises Refusal."""
+    now = session.clock()
+    start, end = view.window.bounds(now)
+    step = view.window.step(now)
+    if view.compare:  # the same steps for both: what is only kept by the hour is compared by the hour
+        step = max(step, replace(view.window, end=end - WEEK).step(now))
+    series = await plane.telemetry.series(view.scope, start, end, step)
+    if step < HOUR and view.window.span > MOST_RAW and gaps(series):
+        # What was stored before there were minutes, or was brought over, is kept by the hour only.
+        hours = await plane.telemetry.series(view.scope, start, end, HOUR)
+        series = hours if _known(hours) > _known(series) + HOUR else series
+    before = None
+    if view.compare:
+        before = await plane.telemetry.series(view.scope, start - WEEK, end - WEEK, series.step)
+    zone = end.astimezone().tzinfo if session.time_form == "local" else UTC
+    rows = await _happened(plane, view, session)
+    return Measured(view, series, before, tuple(happenings(rows)), len(rows) == MOST_MARKS, zone or UTC)
+
+
+def _known(series: Series) -> timedelta:
+    return series.step * sum(point is not None for point in series.points)
+
+
+async def _happened(plane: ControlPlane, view: View, session: Session) -> Sequence[AuditRow]:
+    """The newest of the window, so many at most."""
+    scope, (start, end) = view.scope, view.window.bounds(session.clock())
+    now = utc_now()  # a list counts ages from then
+    terms = [Term("below", ((now - start).total_seconds(),), "at")]
+    if end <= now:
+        terms.append(Term("above", ((now - end).total_seconds(),), "at"))
+    if scope.key_prefix is not None:
+        page = await plane.keys.page(Query((Term("is", (scope.key_prefix,), "display"),)), limit=1)
+        if not page.rows:
+            return ()
+        terms += [Term("is", ("keys",), "noun"), Term("is", (page.rows[0].id,), "thing")]
+    elif scope.tenant_id is not None:
+        terms += [Term("is", (scope.tenant_id,), "tenant"), Term("is", OF_A_TENANT, "noun")]
+    else:
+        terms.append(Term("is", OF_THE_FLEET, "noun"))
+    found = await plane.audit.page(Query(tuple(terms), "at", True), limit=MOST_MARKS)
+    return found.rows

@@ -1,0 +1,100 @@
+"""Views of charts as text: what a person types, a link holds and a screen shows is the same."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controlplane.chartviews import CHARTS, LINES, SPANS, View, Window, around, parse_view, parse_window, render
+from controlplane.errors import Usage
+from controlplane.telemetry import Scope
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+names = st.none() | st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
+moments = st.integers(0, 10**6).map(lambda n: NOW - timedelta(minutes=n))
+windows = st.builds(Window, st.sampled_from(SPANS), st.none() | moments)
+fixed = windows.filter(lambda window: window.end is not None or window.span in SPANS)
+lines = st.dictionaries(st.sampled_from(LINES), st.integers(0, 10_000).map(float), max_size=3).map(
+    lambda found: tuple(found.items())
+)
+views = st.builds(
+    View,
+    st.builds(Scope, names, names, names, names),
+    fixed,
+    st.booleans(),
+    lines,
+    st.sampled_from(CHARTS),
+    st.none() | moments,
+)
+
+
+@given(views)
+def test_a_view_is_what_its_text_says(view: View) -> None:
+    text = render(view)
+    assert parse_view(text) == view
+    assert "#" not in text  # a link's key begins there
+
+
+def test_what_a_person_types() -> None:
+    view = parse_view('/tenant:acme route:"/v1/or ders" p95>1.5s errors>3 compare:week window:7d')
+    assert view.scope == Scope("acme", "/v1/or ders")
+    assert view.lines == (("p95", 1500.0), ("errors", 3.0)) and view.compare
+    assert view.window == Window(timedelta(days=7))
+    assert parse_view("") == View()
+    assert parse_view('route:"/a b').scope.route == "/a b"  # the program's own command line takes off a last quote
+
+
+def test_a_window_of_days_holds_its_last_day() -> None:
+    window = parse_window("2026-11-01..2026-11-07")
+    assert window.bounds(NOW) == (datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 8, tzinfo=UTC))
+    hours = parse_window("2026-11-01T03:00..2026-11-01T05:30")
+    assert hours.bounds(NOW) == (datetime(2026, 11, 1, 3, tzinfo=UTC), datetime(2026, 11, 1, 5, 30, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["acme", "colour:red", "window:never", "window:2026-11-07..2026-11-01", "window:1s", "p95>fast", "p80>1ms",
+     "errors>-1", "errors>nan", "chart:pie", "tenant:a tenant:b", 'tenant:"a', "tenant:a;b window:", "at:noon"],
+)  # fmt: skip
+def test_what_no_view_says_is_refused_in_words(text: str) -> None:
+    if text == 'tenant:"a':
+        assert parse_view(text).scope.tenant_id == "a"
+        return
+    with pytest.raises(Usage) as caught:
+        parse_view(text)
+    assert caught.value.code in ("view_unreadable", "window_unreadable", "duration_unreadable")
+
+
+@given(windows)
+def test_steps_fit_a_chart_and_are_kept_of_that_time(window: Window) -> None:
+    step = window.step(NOW)
+    assert window.span / step <= 180
+    if window.bounds(NOW)[0] < NOW - timedelta(hours=48) and window.span > timedelta(hours=6):
+        assert step >= timedelta(hours=1)
+
+
+def test_longer_and_shorter_end_where_there_is_no_other() -> None:
+    window = Window(SPANS[0])
+    assert window.longer(-1) == window
+    for span in SPANS[1:]:
+        window = window.longer(1)
+        assert window.span == span
+    assert window.longer(1) == window
+    assert Window(timedelta(hours=2)).longer(1).span == timedelta(hours=6)
+
+
+def test_a_window_that_is_moved_into_the_future_is_live_again() -> None:
+    window = Window(timedelta(hours=6)).moved(-1, NOW)
+    assert window.end == NOW - timedelta(hours=3)
+    assert window.moved(1, NOW) == Window(timedelta(hours=6))
+
+
+def test_the_hours_about_a_change_have_the_cursor_on_it() -> None:
+    at = NOW - timedelta(days=2)
+    view = around(Scope("acme"), at, NOW)
+    start, end = view.window.bounds(NOW)
+    assert start < at < end <= NOW and view.at == at
+    assert around(Scope("acme"), NOW, NOW).window.end is None

@@ -1,0 +1,268 @@
+"""The charts in the console, by keys: scope, window, cursor, what happened, top lists, export, the ways in."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from app.settings import Settings
+from controlplane.chartviews import Window
+from controlplane.errors import HomeUnreachable
+from controlplane.telemetry import Scope
+from screens.telemetry.screen import TelemetryScreen
+from screens.tenants.detail import TenantScreen
+from tests.postgres import Database
+from tests.screens.console import command, console, quiet, text, until
+
+DAY = datetime(2025, 3, 2, tzinfo=UTC)
+"""Long over: the window of every test is in that day, so nothing depends on the clock."""
+KEY = "wf_live_ab12"
+ROWS = """
+INSERT INTO wf.tenants (id, name) VALUES ('acme', 'Acme'), ('globex', 'Globex');
+INSERT INTO wf.api_keys (id, tenant_id, env, display, hash, label) VALUES
+  ('key_01H455VB4PEX5VSKNK084SN02Q', 'acme', 'live', 'wf_live_ab12', sha256('x'), 'storefront');
+SELECT wf.ensure_request_days('2025-02-22', '2025-03-03');
+INSERT INTO wf.requests (tenant_id, route, method, status, latency_ms, key_prefix, region, at)
+SELECT CASE WHEN n % 4 = 0 THEN 'globex' ELSE 'acme' END, CASE WHEN n % 2 = 0 THEN '/v1/orders' ELSE '/v1/users' END,
+       'GET', CASE WHEN n % 10 = 0 THEN 503 WHEN n % 7 = 0 THEN 404 ELSE 200 END, 10 + n % 100,
+       CASE WHEN n % 4 = 1 THEN 'wf_live_ab12' END, 'eu-west-1', day + n * interval '10 seconds'
+FROM generate_series(0, 8639) n, (VALUES (timestamptz '2025-03-02Z'), ('2025-02-23Z')) d(day)
+WHERE n NOT BETWEEN 1140 AND 1320 AND (day > '2025-03-01Z' OR n % 2 = 0);
+SELECT wf.roll_up_hours('2025-02-23Z', '2025-02-24Z'), wf.roll_up_hours('2025-03-02Z', '2025-03-03Z');
+SELECT wf.begin_change('tenants.suspend', 'three chargebacks', 'r-1');
+UPDATE wf.tenants SET status = 'suspended', suspended_at = now(),
+  suspension_reason = 'three chargebacks' WHERE id = 'acme';
+ALTER TABLE wf.audit DISABLE TRIGGER append_only;
+UPDATE wf.audit SET at = '2025-03-02T09:20Z', actor = 'ana' WHERE operation = 'tenants.suspend';
+UPDATE wf.audit SET at = '2020-01-01Z' WHERE operation <> 'tenants.suspend';
+ALTER TABLE wf.audit ENABLE TRIGGER append_only;
+"""
+WINDOW = "window:2025-03-02..2025-03-02"
+
+
+@pytest.fixture
+def estate(database: Database) -> Database:
+    with psycopg.connect(database.owner) as owner:
+        owner.execute(ROWS)
+    return database
+
+
+async def charts(pilot: Pilot[None], view: str = "") -> TelemetryScreen:
+    await command(pilot, f"telemetry {view} {WINDOW}")
+    screen = pilot.app.screen
+    assert isinstance(screen, TelemetryScreen)
+    await until(pilot, lambda: screen.measured is not None and screen.ranking is not None)
+    return screen
+
+
+async def test_a_day_of_the_fleet_reads_as_its_rows_say(estate: Database) -> None:
+    async with console(estate, role="viewer") as (_, pilot):
+        screen = await charts(pilot)
+        assert screen.measured is not None and screen.measured.series.whole is not None
+        assert screen.measured.series.whole.n == 8640 - 181
+        shown = text(pilot)
+        assert "requests 1/5" in shown and "each 1h" in shown and "in all 8,459" in shown
+        await pilot.press("tab", "tab")
+        assert "latency 3/5" in text(pilot) and "p95" in text(pilot)
+
+
+async def test_a_gap_is_named_and_is_no_zero(estate: Database) -> None:
+    async with console(estate, role="viewer") as (app, pilot):
+        await command(pilot, "telemetry window:2025-03-02T01:00..2025-03-02T06:00")
+        screen = app.screen
+        assert isinstance(screen, TelemetryScreen)
+        await until(pilot, lambda: screen.measured is not None)
+        assert "no data 03:10–03:40" in text(pilot)
+        await command(pilot, "telemetry window:2025-03-02T03:00..2025-03-02T04:00 at:2025-03-02T03:20")
+        await until(pilot, lambda: "03:20  no data" in text(pilot))
+
+
+@pytest.mark.parametrize(
+    ("view", "requests", "label"),
+    [
+        ("tenant:acme", 8459 * 3 // 4, "acme"),
+        ("route:/v1/orders", 8459 // 2, "/v1/orders"),
+        ("region:eu-west-1", 8459, "region eu-west-1"),
+        (f"key:{KEY}", 8459 // 4, KEY),  # its tenant is found
+    ],
+)
+async def test_scopes(estate: Database, view: str, requests: int, label: str) -> None:
+    async with console(estate, role="viewer") as (_, pilot):
+        screen = await charts(pilot, view)
+        assert screen.measured is not None and screen.measured.series.whole is not None
+        assert abs(screen.measured.series.whole.n - requests) <= 2
+        assert label in text(pilot).splitlines()[0]
+
+
+async def test_the_cursor_reads_values_and_goes_to_what_happened(estate: Database) -> None:
+    async with console(estate, role="viewer") as (_, pilot):
+        await charts(pilot, "tenant:acme")
+        await until(pilot, lambda: "▲ 1 change in this window" in text(pilot))
+        await pilot.press("n")
+        assert "03-02 09:00  4.5/m" in text(pilot) and "▲ tenants.suspend acme by ana: three chargebacks" in text(pilot)
+        upright = {line.find("│", 12) for line in text(pilot).splitlines()[4:18]} - {-1}
+        assert min(upright) < 60, "the cursor's line stands in the plot"
+        await pilot.press("l")
+        assert "03-02 10:00" in text(pilot)
+        await pilot.press("h", "h")
+        assert "03-02 08:00" in text(pilot)
+        await pilot.press("w")
+        assert "tenants.suspend acme by ana" in text(pilot) and "chargebacks" in text(pilot)
+        await pilot.press("escape", "escape")
+        assert "in all" in text(pilot)
+
+
+async def test_comparing_reads_the_week_before(estate: Database) -> None:
+    async with console(estate, role="viewer") as (_, pilot):
+        screen = await charts(pilot)
+        await pilot.press("c")
+        await until(pilot, lambda: "week before: " in text(pilot))
+        assert screen.measured is not None and screen.measured.before is not None
+        assert screen.measured.before.whole is not None and screen.measured.before.whole.n == 4320 - 91
+        assert "requests a week before" in text(pilot) and "compare:week" in screen.view_link()
+
+
+async def test_windows_by_keys_and_by_command(estate: Database) -> None:
+    async with console(estate, role="viewer") as (_, pilot):
+        screen = await charts(pilot)
+        await pilot.press("minus")
+        await quiet(pilot)
+        assert screen.view.window == Window(timedelta(hours=6), DAY + timedelta(days=1))
+        await pilot.press("left_square_bracket")
+        await quiet(pilot)
+        assert screen.view.window.end == DAY + timedelta(hours=21)
+        await pilot.press("plus", "full_stop")
+        await quiet(pilot)
+        assert screen.view.window == Window(timedelta(days=1))
+        await until(pilot, lambda: "the newest of all is of 2025-03-02 23:59 UTC: N goes there" in text(pilot))
+        await pilot.press("N")
+        await until(pilot, lambda: screen.view.window.end == DAY + timedelta(days=1))
+        await command(pilot, "window 2025-03-01..2025-03-02")
+        assert screen.view.window == Window(timedelta(days=2), DAY + timedelta(days=1))
+        await command(pilot, "window soon")
+        assert '"soon" is not a duration' in text(pilot) and screen.view.window.span == timedelta(days=2)
+
+
+async def test_a_scope_that_cannot_be_read_leaves_the_charts(estate: Database) -> None:
+    async with console(estate, role="viewer") as (_, pilot):
+        screen = await charts(pilot, "tenant:acme")
+        await command(pilot, "telemetry colour:red")
+        assert "colour:red is nothing that a chart shows" in text(pilot) and screen.view.scope == Scope("acme")
+        await pilot.press("slash")
+        assert "tenant:acme" in text(pilot).splitlines()[-1] or "tenant:acme" in text(pilot)
+        await pilot.press("escape")
+        await quiet(pilot)
+        assert screen.view.scope == Scope("acme")
+        await command(pilot, "telemetry key:wf_live_nobody")
+        await until(pilot, lambda: "No key begins with wf_live_nobody." in text(pilot))
+
+
+async def test_the_top_list_goes_by_another_number_and_narrows(estate: Database) -> None:
+    async with console(estate, role="viewer") as (app, pilot):
+        screen = await charts(pilot, "chart:top")
+        await until(pilot, lambda: "acme" in text(pilot) and "REQUESTS▼" in text(pilot))
+        acme = next(line for line in text(pilot).splitlines() if line.startswith("› "))
+        assert "acme" in acme and "6,3" in acme
+        await pilot.press("o")
+        await until(pilot, lambda: "5XX▼" in text(pilot))
+        await pilot.press("O")
+        await until(pilot, lambda: "/v1/orders" in text(pilot) and "routes by errors" in text(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.view.scope == Scope(route="/v1/orders"))
+        await charts(pilot, "chart:top")
+        await until(pilot, lambda: screen.by == "tenant" and "TENANT" in text(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, TenantScreen))
+
+
+async def test_one_key_leads_from_a_tenant_and_from_its_trail_to_its_charts(estate: Database) -> None:
+    async with console(estate, role="viewer", link="test/tenants#acme") as (app, pilot):
+        await until(pilot, lambda: isinstance(app.screen, TenantScreen))
+        await pilot.press("m")
+        await until(pilot, lambda: isinstance(app.screen, TelemetryScreen) and app.screen.view.scope == Scope("acme"))
+        await pilot.press("escape")
+        assert isinstance(app.screen, TenantScreen)
+        await command(pilot, "audit operation:tenants.suspend")
+        await until(pilot, lambda: "1 of" in text(pilot))
+        await pilot.press("m")
+        await until(pilot, lambda: "three chargebacks" in text(pilot) and "2025-03-02" in text(pilot))
+        assert isinstance(app.screen, TelemetryScreen) and app.screen.view.at is not None
+        await command(pilot, "keys")
+        await until(pilot, lambda: "storefront" in text(pilot))
+        await pilot.press("m")
+        await until(
+            pilot, lambda: isinstance(app.screen, TelemetryScreen) and app.screen.view.scope == Scope("acme", None, KEY)
+        )
+
+
+async def test_a_link_opens_exactly_this_view(estate: Database) -> None:
+    link = f"test/telemetry?tenant:acme p95>250ms compare:week chart:latency {WINDOW}"
+    async with console(estate, role="viewer", link=link) as (app, pilot):
+        await until(pilot, lambda: "latency 3/5" in text(pilot) and "week before: " in text(pilot))
+        assert isinstance(app.screen, TelemetryScreen)
+        assert app.screen.view_link().replace("T00:00", "") == link.replace("..2025-03-02", "..2025-03-03")
+        assert "p95 250ms" in text(pilot)
+
+
+@pytest.mark.parametrize("form", ["json", "svg"])
+async def test_what_is_shown_is_exported(estate: Database, tmp_path: Path, form: str) -> None:
+    async with console(estate, role="viewer") as (app, pilot):
+        await charts(pilot, "tenant:acme")
+        await pilot.press("e")
+        await until(pilot, lambda: "24 steps of acme" in text(pilot))
+        await pilot.press(form[0], "enter")
+        app.screen.query_one("#ask-path", Input).value = str(tmp_path / "acme")
+        await pilot.press("enter")
+        path = tmp_path / f"acme.{form}"
+        await until(pilot, lambda: path.exists() and "written" in text(pilot))
+        written = path.read_text()
+        assert path.stat().st_mode & 0o777 == 0o600
+        if form == "svg":
+            assert written.startswith("<svg") and "requests: acme" in written and "<polyline" in written
+        else:
+            items = json.loads(written)["items"]
+            assert len(items) == 24 and abs(sum(item["requests"] for item in items) - 8459 * 3 / 4) < 2
+
+
+async def test_a_hostile_scope_is_inert(estate: Database) -> None:
+    async with console(estate, role="viewer") as (_, pilot):
+        await command(pilot, f'telemetry route:"\\u001b]52;c;eA==\\u0007[@click=app.quit]x" {WINDOW}')
+        await until(pilot, lambda: "no data" in text(pilot))
+        assert "\x1b" not in text(pilot) and "[@click" in text(pilot)
+
+
+async def test_a_terminal_of_letters_gets_charts_of_letters(estate: Database) -> None:
+    settings = Settings(Path("/nowhere/settings.toml"), glyphs="ascii")
+    async with console(estate, role="viewer", settings=settings) as (_, pilot):
+        screen = await charts(pilot, "tenant:acme")
+        shown = [strip.text for strip in (screen.query_one("#requests").render_line(y) for y in range(18))]
+        assert any("*" in line for line in shown) and all(line.isascii() for line in shown)
+
+
+async def test_without_eyes_the_cursor_is_read_out(estate: Database) -> None:
+    async with console(estate, role="viewer", accessible=True) as (_, pilot):
+        screen = await charts(pilot, "tenant:acme")
+        await pilot.press("h")
+        assert "03-02 23:00" in screen.said.words and "p95" in screen.said.words
+
+
+async def test_what_was_read_stays_while_the_link_is_down(estate: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def gone(*_: object, **__: object) -> None:
+        raise HomeUnreachable("home_unreachable", "The home does not answer.", "R tries again now.")
+
+    async with console(estate, role="viewer") as (app, pilot):
+        screen = await charts(pilot, "tenant:acme")
+        before = text(pilot)
+        assert app.session.plane is not None
+        monkeypatch.setattr(app.session.plane.telemetry, "series", gone)
+        await pilot.press("r")
+        await quiet(pilot)
+        assert screen.measured is not None and text(pilot) == before
+        await pilot.press("minus")  # of another window nothing is known: no old curve may stand for it
+        await until(pilot, lambda: "The home does not answer." in text(pilot))
