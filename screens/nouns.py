@@ -113,6 +113,12 @@ def _workers(text: str) -> AreaScreen:
     return WorkersScreen(text)
 
 
+def _overview(text: str) -> AreaScreen:
+    from screens.overview import OverviewScreen
+
+    return OverviewScreen()
+
+
 NOUNS: tuple[Noun, ...] = (
     Noun("tenants", _tenants, _tenant),
     Noun("projects", _projects),
@@ -125,7 +131,10 @@ NOUNS: tuple[Noun, ...] = (
     Noun("impersonations", _impersonations),
     Noun("jobs", _jobs, _job),
     Noun("workers", _workers),
+    Noun("overview", _overview),
 )
+FIRST = "overview"
+"""What the console shows first; the key 0 comes back to it."""
 
 
 def noun_named(name: str) -> Noun | None:
