@@ -265,7 +265,8 @@ class Glance(Painted, can_focus=True):
         size = HOURS * 2 if room >= LABEL + VALUE + HOURS * 2 + 36 else HOURS
         spread = [each for each in entry.trend for _ in range(size // HOURS)]
         rest = room - LABEL - VALUE - 2
-        if self.single or rest < size + 14:  # a trend says nothing to a screen reader
+        known = any(each is not None for each in entry.trend)
+        if self.single or not known or rest < size + 14:  # a trend says nothing to a screen reader
             return [label, shown, (fit(clean(entry.words), rest), "muted")]
         words = fit(clean(entry.words), rest - size - 2)
         return [label, shown, (sparkline(spread, size) + "  ", ""), (words, "muted")]

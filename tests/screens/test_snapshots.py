@@ -70,8 +70,8 @@ ALTER TABLE wf.audit ENABLE TRIGGER append_only;
 class Frozen(Watchfloor):
     """The console with its clock held and nothing read but what was asked for."""
 
-    def __init__(self, settings: Settings, open_context: Any) -> None:
-        super().__init__(settings, open_context)
+    def __init__(self, settings: Settings, open_context: Any, link: str) -> None:
+        super().__init__(settings, open_context, link)
         self.session.clock = lambda: NOW
 
     def _tick(self) -> None:
@@ -96,6 +96,7 @@ def frozen(
     role: str = "admin",
     environment: str = "staging",
     read_only: bool = False,
+    link: str = "here/tenants",
 ) -> Frozen:
     async def open_context(report: Callable[[str], None]) -> Context:
         home = Home(database.login("admin"))
@@ -107,7 +108,7 @@ def frozen(
         "acme-prod": Profile("acme-prod", "postgresql://ana@db.acme.example/watchfloor", "production", True),
         "acme-stage": Profile("acme-stage", "postgresql://ana@stage.acme.example:6432/watchfloor", "staging", False),
     }
-    return Frozen(Settings(Path("/nowhere/settings.toml"), theme=theme, profiles=profiles), open_context)
+    return Frozen(Settings(Path("/nowhere/settings.toml"), theme=theme, profiles=profiles), open_context, link)
 
 
 def steps(*words: str) -> Steps:
@@ -180,4 +181,4 @@ def test_offline(estate: Database, snap_compare: Any) -> None:
 
 
 def test_welcome(database: Database, snap_compare: Any) -> None:
-    assert snap_compare(frozen(database), terminal_size=NARROW, run_before=steps())
+    assert snap_compare(frozen(database, link=""), terminal_size=NARROW, run_before=steps())
