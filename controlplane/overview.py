@@ -228,7 +228,7 @@ def against(now: float | None, before: float | None, more: str = "more", less: s
         return "none a week ago"
     times = now / before
     if times >= 2:
-        return f"{rate(times)} × a week ago"
+        return f"{rate(times)} × that of a week ago"
     return f"{abs(times - 1) * 100:.0f} % {more if times > 1 else less} than a week ago"
 
 
@@ -336,17 +336,18 @@ def region_entries(regions: Sequence[Region], now: datetime) -> list[Entry]:
     for region in regions:
         word, tone = region_state(region, now)
         current = region.now
-        told = f"{rate(current.per_minute)}/m {percent(current.error_share)} % {milliseconds(current.p95_ms)}"
+        told = f"{rate(current.per_minute)}/m {percent(current.error_share)} %"
         words = "" if current.per_minute is None else told
-        entries.append(
-            Entry(region.name, region.name, word, tone, words, door=Door("tenants", f"region:{_quoted(region.name)}"))
-        )
+        entries.append(Entry(region.name, region.name, word, tone, words, door=_tenants_of(region.name)))
     return entries or [Entry("none", "no region is known", UNKNOWN, "unknown")]
 
 
-def _quoted(text: str) -> str:
-    """As a filter's value: quotation marks where the text is more than a plain word."""
-    return text if text.replace("-", "").replace("_", "").isalnum() and text.isascii() else '"' + text + '"'
+def _tenants_of(region: str) -> Door:
+    """Their list; where the region's name cannot stand in a filter, the list sorted by region."""
+    if '"' in region or not region.isprintable() or not region.strip():
+        return Door("tenants", sort="region")
+    plain = region.isascii() and region.replace("-", "").replace("_", "").isalnum()
+    return Door("tenants", f"region:{region}" if plain else f'region:"{region}"')
 
 
 def keys_entries(due: KeysDue, now: datetime) -> list[Entry]:

@@ -22,9 +22,9 @@ READ_EVERY = 10.0
 """Seconds between two readings by itself; what was changed meanwhile is in the trail, which is read at every news."""
 WIDE = Block("requests", ("traffic",))
 PAIRS = (
-    (Block("failing most", ("failing",)), Block("slowest p95", ("slowest",))),
+    (Block("failing most", ("failing",), True), Block("slowest p95", ("slowest",), True)),
     (Block("due", ("keys", "plans", "stray")), Block("work", ("work", "runs"))),
-    (Block("regions", ("regions",)), Block("changed", ("changes",))),
+    (Block("regions", ("regions",)), Block("changed", ("changes",), True)),
 )
 
 

@@ -62,7 +62,7 @@ def _print(answers: Mapping[str, Any]) -> None:
         if isinstance(answer, Refusal):
             say(clean(f"  not read: {answer.message}"))
         else:
-            facts((f"  {entry.label}", _words(entry)) for entry in part.entries(answer, now))
+            facts((f"  {clean(entry.label)}", _words(entry)) for entry in part.entries(answer, now))
 
 
 def _words(entry: Entry) -> str:

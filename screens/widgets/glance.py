@@ -28,6 +28,8 @@ class Block(NamedTuple):
 
     title: str
     parts: tuple[str, ...]
+    top: bool = False
+    """Its entries are the first of many anyhow: those without room are not missed."""
 
 
 class Fault(NamedTuple):
@@ -209,7 +211,9 @@ class Glance(Painted, can_focus=True):
                 lines.append(_Placed(x, 0, width, None, None, content.words, content.tone))
             else:
                 lines += [_Placed(x, 0, width, (part, entry.key), entry) for entry in content]
-        if len(lines) > most:
+        if len(lines) > most and block.top:
+            lines = lines[:most]
+        elif len(lines) > most:
             hidden = len(lines) - most + 1
             lines = [*lines[: most - 1], _Placed(x, 0, width, None, None, f"… {hidden} more", "muted")]
         return [line._replace(y=y + place) for place, line in enumerate(lines)]
@@ -221,17 +225,19 @@ class Glance(Painted, can_focus=True):
         if width < 1 or height < 1:
             return []
         here = self._here() if self.has_focus or self.cursor else None
-        rows: dict[int, list[tuple[_Placed, list[Piece]]]] = {}
         placed = self._placed()
         self._top = min(self._top, max(0, max((each.y for each in placed), default=0) + 1 - height))
+        rows: dict[int, list[_Placed]] = {}
         for each in placed:
-            rows.setdefault(each.y - self._top, []).append((each, self._pieces(each, each.spot == here)))
-        blank = (" " * width, self.look("glance--text"))
+            rows.setdefault(each.y - self._top, []).append(each)
         painted: list[Line] = []
         for y in range(height):
-            pieces = [piece for _, found in sorted(rows.get(y, ()), key=lambda row: row[0].x) for piece in found]
-            used = sum(cells(text) for text, _ in pieces)
-            painted.append((*pieces, (" " * (width - used), blank[1])) if used < width else tuple(pieces) or (blank,))
+            pieces: list[Piece] = []
+            x = 0
+            for each in sorted(rows.get(y, ()), key=lambda placed: placed.x):
+                pieces += [self._piece(" " * (each.x - x), ""), *self._pieces(each, each.spot == here)]
+                x = each.x + each.width
+            painted.append((*pieces, self._piece(" " * (width - x), "")))
         return painted
 
     def _pieces(self, each: _Placed, chosen: bool) -> list[Piece]:
@@ -256,7 +262,7 @@ class Glance(Painted, can_focus=True):
             else:
                 runs = [(fit(label, left) + " ", "")]
             runs.append((fit(value, size, "right"), entry.tone))
-        pieces = [(mark, "cursor" if chosen else ""), *runs]
+        pieces = _within([(mark, ""), *runs], each.width)
         return [self._piece(text, "cursor" if chosen else tone) for text, tone in pieces]
 
     def _trending(self, entry: Entry, value: str, room: int) -> list[tuple[str, str]]:
@@ -276,3 +282,12 @@ class Glance(Painted, can_focus=True):
 
     def on_focus(self) -> None:
         self.repaint()
+
+
+def _within(runs: Sequence[tuple[str, str]], width: int) -> list[tuple[str, str]]:
+    """On the narrowest of screens the last of a line goes."""
+    kept: list[tuple[str, str]] = []
+    for text, tone in runs:
+        kept.append((text if cells(text) <= width else fit(text, width), tone))
+        width -= cells(kept[-1][0])
+    return kept

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -13,27 +13,29 @@ from backends.postgres.overview import QUESTIONS, Overview
 from controlplane.errors import Refusal
 from controlplane.listing import Count
 from controlplane.overview import PARTS
-from tests import overview
 from tests.postgres import Database
 
 
 @pytest.fixture
-def connection(database: Database) -> psycopg.Connection:
-    with psycopg.connect(database.owner) as connection:
+def connection(fleet: Database) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(fleet.owner) as connection:
         yield connection
 
 
 @pytest.fixture
-async def glance(database: Database) -> AsyncIterator[Overview]:
+async def glance(fleet: Database) -> AsyncIterator[Overview]:
     """As the one who may least."""
-    home = Home(database.login("viewer"))
+    home = Home(fleet.login("viewer"))
     await home.open()
     yield home.overview
     await home.close()
 
 
-async def test_an_empty_home_says_of_nothing_that_it_is_well(glance: Overview) -> None:
-    answers = {part.name: await part.read(glance) for part in PARTS}
+async def test_an_empty_home_says_of_nothing_that_it_is_well(database: Database) -> None:
+    home = Home(database.login("viewer"))
+    await home.open()
+    answers = {part.name: await part.read(home.overview) for part in PARTS}
+    await home.close()
     assert answers["traffic"].until is None and answers["plans"].quotas is None
     assert answers["failing"] == answers["slowest"] == []
     assert [(region.name, region.until) for region in answers["regions"]] == [("default", None)]
@@ -45,7 +47,6 @@ async def test_an_empty_home_says_of_nothing_that_it_is_well(glance: Overview) -
 
 
 async def test_every_part_says_what_there_is(connection: psycopg.Connection, glance: Overview) -> None:
-    overview.fill(connection)
     traffic = await glance.traffic()
     assert traffic.until is not None and datetime.now(UTC) - traffic.until < timedelta(minutes=4)
     assert traffic.now.per_minute == pytest.approx(4, rel=0.02) and traffic.now.error_share == pytest.approx(0.25)
@@ -81,22 +82,20 @@ async def test_minutes_that_are_not_rolled_up_are_not_the_last_hour(
     connection: psycopg.Connection, glance: Overview
 ) -> None:
     """A home whose worker stopped: its last hour is that of then, and so is said to be old."""
-    overview.fill(connection)
     connection.execute("UPDATE wf.request_marks SET minutes_until = minutes_until - interval '2 hours',"
                        " hours_until = hours_until - interval '2 hours'")  # fmt: skip
     connection.commit()
     traffic = await glance.traffic()
-    assert traffic.until is not None and traffic.now.per_minute == pytest.approx(4, rel=0.02)
+    assert traffic.until is not None and traffic.now.per_minute == pytest.approx(4, rel=0.1)
     entries = {entry.key: entry for entry in PARTS[0].entries(traffic, datetime.now(UTC))}
     assert entries["requests"].value.startswith("~") and "ago: not now's" in entries["requests"].words
     assert entries["errors"].tone == "muted"
 
 
 async def test_quotas_follow_what_holds_for_each_tenant(connection: psycopg.Connection, glance: Overview) -> None:
-    overview.fill(connection, rolled=False)
     connection.execute(
         "INSERT INTO wf.entitlement_grants (tenant_id, name, value, source, ends_at, reason) VALUES ('acme', 'exports',"
-        ' \'{"period": "month", "soft": 800, "hard": 1000}\', \'override\', now() + interval \'1 day\', \'a while\')'
+        " '{\"period\": \"month\", \"soft\": 800, \"hard\": 1000}', 'override', now() + interval '1 day', 'a while')"
     )
     connection.execute("UPDATE wf.quota_counters SET period_start = '2020-01-01' WHERE tenant_id = 'globex'")
     connection.execute("UPDATE wf.quota_counters SET used = 99 WHERE tenant_id = 'umbrella'")
@@ -114,7 +113,7 @@ async def test_a_part_that_fails_takes_no_other_down(connection: psycopg.Connect
     try:
         with pytest.raises(Refusal):
             await glance.runs()
-        assert (await glance.work()).alive == 0
+        assert (await glance.work()).alive == 1
     finally:
         connection.execute("GRANT SELECT ON wf.runs TO wf_viewer")
         connection.commit()
@@ -125,24 +124,29 @@ INSERT INTO wf.request_hours (tenant_id, route, hour, n, errors_4xx, errors_5xx,
 SELECT CASE r WHEN 0 THEN '' ELSE 't' || r END, '', h, 1, 0, 0, '{1}', '{1}'
 FROM generate_series(now() - interval '9 days', now(), '1 hour') h, generate_series(0, 100) r;
 INSERT INTO wf.request_minutes (tenant_id, route, minute, n, errors_4xx, errors_5xx, buckets, counts, dim, value)
-SELECT CASE r WHEN 0 THEN '' ELSE 't' || r END, '', date_trunc('minute', m), 1, 0, 0, '{1}', '{1}', d, CASE d WHEN 'region' THEN 'eu' ELSE '' END
-FROM generate_series(now() - interval '6 hours', now(), '1 minute') m, generate_series(0, 30) r, (VALUES ('route'), ('region')) AS v(d);
+SELECT CASE r WHEN 0 THEN '' ELSE 't' || r END, '', date_trunc('minute', m), 1, 0, 0, '{1}', '{1}', d,
+       CASE d WHEN 'region' THEN 'eu' ELSE '' END
+FROM generate_series(now() - interval '6 hours', now(), '1 minute') m, generate_series(0, 30) r,
+     (VALUES ('route'), ('region')) AS v(d);
 INSERT INTO wf.jobs (kind, state, error, ended_at, run_at, tenant_id)
 SELECT 'deliver', CASE n % 50 WHEN 0 THEN 'dead' WHEN 1 THEN 'waiting' ELSE 'done' END, NULL,
        CASE n % 50 WHEN 1 THEN NULL ELSE now() END, now() + interval '1 day', NULL FROM generate_series(1, 20000) n;
 INSERT INTO wf.runs (operation, state, per_second, breaker_share, changed_at)
 SELECT 'tenants.edit', CASE n % 500 WHEN 0 THEN 'paused' ELSE 'done' END, 10, 0.2, now() - n * interval '1 hour'
 FROM generate_series(1, 5000) n;
-UPDATE wf.request_marks SET rolled_at = now(), minutes_from = now() - interval '2 days', minutes_until = date_trunc('minute', now()),
+UPDATE wf.request_marks SET rolled_at = now(), minutes_from = now() - interval '2 days',
+  minutes_until = date_trunc('minute', now()),
   hours_until = date_trunc('hour', now());
 INSERT INTO wf.api_keys (id, tenant_id, env, display, hash, created_at)
-SELECT 'key_' || lpad(n::text, 26, '0'), 'tenant-' || lpad((1 + n % 20000)::text, 7, '0'), 'live', 'wf_live_' || n, sha256(n::text::bytea),
+SELECT 'key_' || lpad(n::text, 26, '0'), 'tenant-' || lpad((1 + n % 20000)::text, 7, '0'), 'live',
+       'wf_live_' || n, sha256(n::text::bytea),
        now() - n * interval '2 minutes' FROM generate_series(1, 20000) n;
 INSERT INTO wf.subscriptions (tenant_id, state, trial_plan, trial_version, trial_start, trial_end, trial_return)
 SELECT 'tenant-' || lpad(n::text, 7, '0'), CASE n % 100 WHEN 0 THEN 'trial' ELSE 'active' END, 'pro', 1, now(),
        now() + n * interval '1 hour' * 0.01, 'expired' FROM generate_series(1, 20000) n;
 INSERT INTO wf.audit (seq, out_of_band, actor, operation, noun, thing, at)
-SELECT n, false, 'ana', 'tenants.edit', 'tenants', 'acme', now() - (20010 - n) * interval '1 s' FROM generate_series(10, 20000) n;
+SELECT n, false, 'ana', 'tenants.edit', 'tenants', 'acme', now() - (20010 - n) * interval '1 s'
+FROM generate_series(10, 20000) n;
 """
 SMALL = {"request_marks", "workers", "quotas_looked", "quotas_near", "run_progress", "job_schedules"}
 
