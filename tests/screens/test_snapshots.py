@@ -22,6 +22,7 @@ from backends.postgres.home import Home
 from controlplane.live import LinkState
 from tests.postgres import Database
 from tests.screens.console import quiet, until
+from tests.screens.glance import FrozenGlance
 
 NOW = datetime(2025, 11, 21, 12, tzinfo=UTC)  # long over: hours that may still change are read from other rows
 NARROW, WIDE = (80, 24), (120, 40)
@@ -101,6 +102,7 @@ def frozen(
     async def open_context(report: Callable[[str], None]) -> Context:
         home = Home(database.login("admin"))
         await home.open()
+        home.overview = FrozenGlance(NOW)  # type: ignore[assignment]
         name = "acme-prod" if read_only else "acme-stage"
         return Context(home, name, environment, read_only, "the test", embedded=False)
 
@@ -157,6 +159,11 @@ def test_narrow(estate: Database, snap_compare: Any, name: str) -> None:
 @pytest.mark.parametrize("name", ["list", "facts", "audit", "confirm"])
 def test_wide(estate: Database, snap_compare: Any, name: str) -> None:
     assert snap_compare(frozen(estate), terminal_size=WIDE, run_before=steps(*SHOTS[name]))
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE], ids=["narrow", "wide"])
+def test_overview(estate: Database, snap_compare: Any, size: tuple[int, int]) -> None:
+    assert snap_compare(frozen(estate, link=""), terminal_size=size, run_before=steps("j", "j", "j", "j"))
 
 
 @pytest.mark.parametrize("theme", ["day", "contrast", "sixteen"])
