@@ -29,7 +29,7 @@ UPDATE wf.request_marks SET rolled_at = now(), minutes_from = now() - interval '
   minutes_until = date_trunc('minute', now()), hours_until = date_trunc('hour', now());
 INSERT INTO wf.subscriptions (tenant_id, state, trial_plan, trial_version, trial_start, trial_end, trial_return)
 SELECT id, CASE hashtext(id) % 100 WHEN 0 THEN 'trial' ELSE 'active' END, 'pro', 1, now(),
-       now() + abs(hashtext(id) % 3000) * interval '10 minutes', 'expired' FROM wf.tenants ON CONFLICT DO NOTHING;
+       now() + (1 + abs(hashtext(id) % 3000)) * interval '10 minutes', 'expired' FROM wf.tenants ON CONFLICT DO NOTHING;
 INSERT INTO wf.api_keys (id, tenant_id, env, display, hash, created_at)
 SELECT 'key_' || lpad(row_number() OVER ()::text, 26, '0'), id, 'live', 'wf_live_' || id, sha256(id::bytea), created_at
 FROM wf.tenants;
