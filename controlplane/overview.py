@@ -280,8 +280,8 @@ def traffic_entries(traffic: Traffic, now: datetime) -> list[Entry]:
 
 def _why_unknown(until: datetime | None, old: bool, now: datetime) -> str:
     if until is None:
-        return "never rolled up: no worker has run"
-    return f"rolled up {age(until, now)} ago: no worker?" if old else "no requests in the last hour"
+        return "nothing was rolled up yet: see workers"
+    return f"rolled up {age(until, now)} ago: see workers" if old else "no requests in the last hour"
 
 
 def _tone(tone: str) -> Tone:

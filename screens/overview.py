@@ -67,8 +67,7 @@ class OverviewScreen(AreaScreen):
             self.action_reload()
 
     def context_ready(self) -> None:
-        if self.session.plane is not None:
-            self.action_reload()
+        self._read_all()
 
     # Reading: every part by itself, so that none waits for another and none takes another down.
 
@@ -80,6 +79,9 @@ class OverviewScreen(AreaScreen):
             self._read(next(part for part in PARTS if part.name == "changes"))
 
     async def refresh_data(self) -> None:
+        self._read_all()
+
+    def _read_all(self) -> None:
         if self.session.plane is not None and self.is_attached:
             self._read_at = time.monotonic()
             for part in PARTS:

@@ -109,7 +109,7 @@ class Glance(Painted, can_focus=True):
         self._top = 0
 
     def show(self, contents: Mapping[str, Content]) -> None:
-        """By part; what is not in it is still being read."""
+        """By part; what is not in it was not read yet."""
         self.contents = dict(contents)
         self.repaint()
 
@@ -206,7 +206,7 @@ class Glance(Painted, can_focus=True):
         """At most `most` lines; what does not fit is said to be there."""
         lines: list[_Placed] = []
         for part in block.parts:
-            content = self.contents.get(part, Fault("reading …"))
+            content = self.contents.get(part, Fault("not read yet"))
             if isinstance(content, Fault):
                 lines.append(_Placed(x, 0, width, None, None, content.words, content.tone))
             else:

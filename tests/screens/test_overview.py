@@ -28,7 +28,7 @@ from tests.screens.desk import Desk
 @asynccontextmanager
 async def looking(database: Database, **more: Any) -> AsyncIterator[tuple[Watchfloor, Pilot[None]]]:
     async with console(database, link="", **more) as (app, pilot):
-        await until(pilot, lambda: "reading …" not in text(pilot) and "FAILING MOST" in text(pilot))
+        await until(pilot, lambda: "not read yet" not in text(pilot) and "FAILING MOST" in text(pilot))
         yield app, pilot
 
 
