@@ -95,7 +95,9 @@ class OverviewScreen(AreaScreen):
         try:
             answer = await part.read(self.session.require_plane().overview)
         except HomeUnreachable as refusal:
-            if part.name not in self.answers:  # else the header says that the link is down, and what was read stays
+            if part.name in self.answers:  # what was read stays, as in every list
+                self.say(Done(str(refusal), "bad"))
+            else:
                 self.faults[part.name] = refusal
         except Refusal as refusal:
             self.answers.pop(part.name, None)
