@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import Any, ClassVar
 
 from textual import on, work
@@ -206,14 +207,14 @@ class OverviewScreen(AreaScreen):
         entry = self.current()
         if entry is not None:
             lines += [(f"{entry.label}: {entry.value}", "title"), *([entry.words] if entry.words else [])]
-        return [*lines, "", *MEANING]
+        return [*lines, "", *(line for paragraph in MEANING for line in wrap(paragraph, 76))]
 
 
 MEANING = (
-    "Requests, errors (5xx) and p95 are of the whole fleet, over the hour before the time on the title line, from what",
-    "is rolled up; the trends are of the 24 hours before it, and a gap is an hour of which nothing is known.",
-    "Tenants: over the last hour of data of each, as in their list; ~ means that this hour ended a while ago.",
+    "Requests, errors (5xx) and p95 are those of the whole fleet in the hour before the time on the title line, from"
+    " what is rolled up; the trends are of the 24 hours before it. A gap is an hour of which nothing is known.",
+    "Tenants: over the last hour of data, as in their list; ~ means that this hour ended a while ago.",
     "Late in rotation: half of the grace is over and the old key is still used. Stale: older than 30 days.",
-    "Quotas near their limit: 80 % or more used, of what is admitted here, as a worker looked last.",
-    "Late jobs should have begun a minute ago. Runs with refusals ended within a day. + means: or more.",
+    "Quotas near their limit: 80 % or more of what may be admitted is, as a worker saw it last.",
+    "Late jobs should have begun a minute ago. Runs with refusals ended within a day. 1,000+ is that or more.",
 )
