@@ -26,7 +26,7 @@ from controlplane.live import LinkState
 from controlplane.text import clean_lines
 from screens.actions import Done
 from screens.area import AreaScreen
-from screens.nouns import NOUNS, noun_named
+from screens.nouns import FIRST, NOUNS, noun_named
 from screens.session import Session
 
 if TYPE_CHECKING:
@@ -90,11 +90,16 @@ class Watchfloor(Driving, Looks):
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.go("tenants")
+        self.go(self._first())
         # The database's library takes longer to load than the screen to paint: the screen goes first.
         self.call_after_refresh(self.connect_context)
         self.set_interval(REFRESH_SECONDS, self._tick)
         self.set_timer(STARTED_SECONDS, _started)
+
+    def _first(self) -> str:
+        """The noun that is painted first: the one that a link leads to, so that it need not be painted twice."""
+        parts = self.link.partition("#")[0].partition("?")[0].split("/")
+        return parts[1] if len(parts) > 1 and noun_named(parts[1]) else FIRST
 
     @work(exit_on_error=False, group="link", exclusive=True)
     async def connect_context(self) -> None:
@@ -147,7 +152,7 @@ class Watchfloor(Driving, Looks):
 
     @work(exit_on_error=False, group="welcome", exclusive=True)
     async def _welcome(self) -> None:
-        """In an empty home the list of tenants would say nothing: show how to begin instead."""
+        """In an empty home there is nothing to look over: show how to begin instead."""
         from screens.welcome import is_empty
 
         try:
@@ -155,8 +160,8 @@ class Watchfloor(Driving, Looks):
         except Refusal:
             return
         area = self.area
-        if self.session.vacant and area is not None and area.noun == "tenants" and len(self.screen_stack) == 2:
-            self.go("tenants")
+        if self.session.vacant and area is not None and area.noun == FIRST and len(self.screen_stack) == 2:
+            self.go(FIRST)
 
     # The link
 
@@ -186,7 +191,7 @@ class Watchfloor(Driving, Looks):
             return
         screen = self.area
         if screen is not None and not screen.paused and screen.is_current:
-            screen.action_reload()
+            screen.news()
 
     def _tick(self) -> None:
         """Numbers that come without a hint (telemetry), and ages that grow."""
@@ -250,7 +255,7 @@ class Watchfloor(Driving, Looks):
             return
         while len(self.screen_stack) > 2:
             self.pop_screen()
-        welcome = noun == "tenants" and self.session.vacant and not text
+        welcome = noun in (FIRST, "tenants") and self.session.vacant and not text
         installed = "area-welcome" if welcome else f"area-{noun}"
         if not self.is_screen_installed(installed):
             self.install_screen(_welcome_screen() if welcome else found.make(text), installed)
@@ -265,7 +270,7 @@ class Watchfloor(Driving, Looks):
         self._name_terminal(noun)
 
     def forget_screens(self) -> None:
-        """Begin anew at the tenants: what the screens hold belongs to the context that is left."""
+        """Begin anew at the first screen: what the screens hold belongs to the context that is left."""
         left = set()
         while len(self.screen_stack) > 1:
             left.add(self.screen)
@@ -274,7 +279,7 @@ class Watchfloor(Driving, Looks):
             self.uninstall_screen(name)
             if screen not in left and not callable(screen) and screen.is_attached:
                 screen.remove()  # those that were left remove themselves
-        self.go("tenants")
+        self.go(FIRST)
 
     def open_thing(self, noun: str, key: str) -> None:
         found = noun_named(noun)

@@ -1,4 +1,4 @@
-"""Run the benchmarks: `python -m benchmarks [start] [wire] [keys] [memory] [admit] [jobs] [charts] [import_rows] …`.
+"""Run the benchmarks: `python -m benchmarks [start] [wire] [keys] [memory] [admit] [jobs] [charts] [overview] …`.
 
 `--small` is a quick pass; `--json FILE` says where the figures go.
 
@@ -20,7 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import admit, charts, dataplane, import_rows, jobs, keys, memory, start, wire
+from benchmarks import admit, charts, dataplane, import_rows, jobs, keys, memory, overview, start, wire
 from benchmarks.estate import CHECKOUT, Estate, estate
 from benchmarks.figures import Figure, table
 
@@ -37,6 +37,7 @@ CLAIMS: dict[str, Callable[[Estate, bool], list[Figure]]] = {
     "admit": admit.run,
     "jobs": jobs.run,
     "charts": charts.run,
+    "overview": overview.run,
 }
 NAMES = [*CLAIMS, "import_rows", "dataplane"]  # the last two make a home of their own
 

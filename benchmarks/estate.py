@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +19,7 @@ CHECKOUT = Path(__file__).parents[1]
 COLUMNS, LINES = 120, 40
 FIRST = "tenant-0"
 """How the ids of the tenants begin: the sign of a painted row."""
+LIST = "home/tenants"
 
 # None is so young that its age changes while the benchmarks run.
 _TENANTS = """
@@ -69,9 +70,9 @@ class Estate:
                 fill(connection, self.tenants + 1, tenants)
             self.tenants = tenants
 
-    def console(self, env: Mapping[str, str | None] | None = None) -> Terminal:
-        """The console in a terminal of its own; use it in a `with`."""
-        argv = [sys.executable, "-m", "app", "--home", str(self.home.folder)]
+    def console(self, env: Mapping[str, str | None] | None = None, words: Sequence[str] = (LIST,)) -> Terminal:
+        """The console in a terminal of its own; use it in a `with`. It shows the list, unless `words` say otherwise."""
+        argv = [sys.executable, "-m", "app", "--home", str(self.home.folder), *words]
         return Terminal(argv, COLUMNS, LINES, {"PYTHONPATH": str(CHECKOUT), **(env or {})}, str(CHECKOUT))
 
 

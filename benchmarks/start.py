@@ -1,4 +1,4 @@
-"""From the command to a painted row, against an empty Textual program, both in a pty and in turn."""
+"""From the command to a painted row of the overview, against an empty Textual program, both in a pty and in turn."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _figure(claim: str, values: list[float], other: float, other_is: str, aim: s
 
 def _start(estate: Estate) -> tuple[float, float]:
     """Milliseconds to the first frame and to the first row."""
-    with estate.console() as terminal:
+    with estate.console(words=()) as terminal:
         terminal.receive(FIRST.encode(), 30)
         return terminal.first_paint() * 1000, _seen(terminal, FIRST.encode())
 

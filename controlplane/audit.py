@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from controlplane.filters import Field
+from controlplane.listing import Listing
 
 Record = dict[str, Any]
 
@@ -50,6 +51,12 @@ class AuditRow:
     @property
     def key(self) -> str:
         return str(self.seq)
+
+
+class AuditDirectory(Listing[AuditRow], Protocol):
+    async def get(self, seq: int) -> AuditRow:
+        """Raises NotFound."""
+        ...
 
 
 @dataclass(frozen=True)

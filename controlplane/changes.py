@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from controlplane.audit import AuditRow, Record
+from controlplane.audit import AuditDirectory, AuditRow, Record
 from controlplane.jobs.model import JobDirectory, JobStore, WorkerDirectory
-from controlplane.listing import Listing
+from controlplane.overview import Glance
 from controlplane.plans.model import PlanDirectory
 from controlplane.plans.ports import PlanStore
 from controlplane.runs.model import RunDirectory, RunStore
@@ -139,7 +139,7 @@ class ControlPlane(Protocol):
     def plans(self) -> PlanDirectory: ...
 
     @property
-    def audit(self) -> Listing[AuditRow]: ...
+    def audit(self) -> AuditDirectory: ...
 
     @property
     def runs(self) -> RunDirectory: ...
@@ -161,6 +161,9 @@ class ControlPlane(Protocol):
 
     @property
     def finder(self) -> Finder: ...
+
+    @property
+    def overview(self) -> Glance: ...
 
     def change(self, intent: Intent) -> AbstractAsyncContextManager[Change]:
         """Commits when the block ends; rolls back when it raises, and always for a dry run.

@@ -29,7 +29,7 @@ async def draw(conninfo: str) -> str:
         await home.open()
         return Context(home, "acme-prod", "production", True, "the picture", embedded=True)
 
-    app = Watchfloor(Settings(path=Path("none"), theme="night"), open_context)
+    app = Watchfloor(Settings(path=Path("none"), theme="night"), open_context, "acme-prod/tenants")
     async with app.run_test(size=SIZE) as pilot:
         async with asyncio.timeout(30):
             while app.session.plane is None or not app.area.table.rows_held:  # noqa: ASYNC110

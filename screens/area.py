@@ -78,6 +78,7 @@ class AreaScreen(Screen[None]):
         Binding("e", "export", "export", show=False, id="area.export"),
         Binding("Y", "link", "copy a link to this view", show=False, id="area.link"),
         Binding("question_mark,f1", "help", "help", show=False, id="area.help"),
+        Binding("0", "overview", "the overview", show=False, id="area.overview"),
         *(Binding(str(n), f"noun({n})", f"noun {n}", show=False, id=f"area.noun_{n}") for n in range(1, 10)),
     ]
 
@@ -188,6 +189,10 @@ class AreaScreen(Screen[None]):
     async def refresh_data(self) -> None:
         """Read again what is shown."""
 
+    def news(self) -> None:
+        """Something may have changed: read again. A screen that costs more takes its time."""
+        self.action_reload()
+
     def interrupt(self) -> bool:
         """`ctrl+c`: end what this screen runs; whether there was something."""
         return False
@@ -212,6 +217,11 @@ class AreaScreen(Screen[None]):
 
         if number <= len(NOUNS):
             self.desk.go(NOUNS[number - 1].name)
+
+    def action_overview(self) -> None:
+        from screens.nouns import FIRST
+
+        self.desk.go(FIRST)
 
     def action_time_form(self) -> None:
         session = self.session

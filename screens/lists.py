@@ -91,6 +91,8 @@ class ListScreen(AreaScreen, Generic[R]):
         return Query((*self.fixed, *self.terms), self.sort, self.descending)
 
     def on_mount(self) -> None:
+        if self.only:
+            self.retime()
         self.filter_entered(self.filter_text)
         self.table.focus()
 
@@ -219,6 +221,9 @@ class ListScreen(AreaScreen, Generic[R]):
         if name:
             self.sort, self.descending = name, sort.startswith("-")
         self.only = tuple(columns)
+        if not self.query(WindowTable):  # it is still on its way to the screen: it begins like that
+            self.filter_text = filter_text
+            return
         self.retime()
         self.filter_entered(filter_text)
 

@@ -119,6 +119,12 @@ def _telemetry(text: str) -> AreaScreen:
     return TelemetryScreen(text)
 
 
+def _overview(text: str) -> AreaScreen:
+    from screens.overview import OverviewScreen
+
+    return OverviewScreen()
+
+
 NOUNS: tuple[Noun, ...] = (
     Noun("tenants", _tenants, _tenant),
     Noun("projects", _projects),
@@ -132,7 +138,10 @@ NOUNS: tuple[Noun, ...] = (
     Noun("jobs", _jobs, _job),
     Noun("workers", _workers),
     Noun("telemetry", _telemetry, _telemetry),
+    Noun("overview", _overview),
 )
+FIRST = "overview"
+"""What the console shows first; the key 0 comes back to it."""
 
 
 def noun_named(name: str) -> Noun | None:

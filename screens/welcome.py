@@ -11,6 +11,7 @@ from controlplane.changes import ControlPlane
 from controlplane.errors import Refusal
 from controlplane.listing import Query
 from screens.area import AreaScreen
+from screens.nouns import FIRST
 from screens.widgets.bars import TitleLine
 from screens.widgets.lines import Line, Lines
 
@@ -26,7 +27,7 @@ async def is_empty(plane: ControlPlane) -> bool:
 
 class WelcomeScreen(AreaScreen):
     noun = "welcome"
-    means = "This home is empty. The first tenant that comes, however it comes, opens the list of tenants."
+    means = "This home is empty. The first tenant that comes, however it comes, opens the overview."
     hints = (
         ("n", "create"),
         ("i", "import"),
@@ -81,7 +82,7 @@ class WelcomeScreen(AreaScreen):
             return  # the header says that the link is down
         if not empty and self.is_current:
             self.session.vacant = False
-            self.desk.go("tenants")
+            self.desk.go(FIRST)
 
     def action_run(self, command: str) -> None:
         self.desk.run_command(command)

@@ -84,6 +84,26 @@ def empty_database(postgres_server: Server) -> Iterator[Database]:
     postgres_server.drop(database)
 
 
+@pytest.fixture(scope="module")
+def _fleet(postgres_server: Server, template_database: str) -> Iterator[str]:
+    """Not older than a module's tests: what is some minutes old is said to be stale."""
+    from tests import overview
+
+    database = postgres_server.create(template=template_database)
+    with psycopg.connect(database.owner) as connection:
+        overview.fill(connection)
+    yield database.name
+    postgres_server.drop(database)
+
+
+@pytest.fixture
+def fleet(postgres_server: Server, _fleet: str) -> Iterator[Database]:
+    """A home of which every part of the overview has something to say."""
+    database = postgres_server.create(template=_fleet)
+    yield database
+    postgres_server.drop(database)
+
+
 @pytest.fixture
 def database(postgres_server: Server, template_database: str) -> Iterator[Database]:
     database = postgres_server.create(template=template_database)

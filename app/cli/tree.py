@@ -83,6 +83,7 @@ READS: dict[tuple[str, str], str] = {
 
 SINGLE: dict[str, str] = {
     "undo": "app.cli.undoing:undo",
+    "overview": "app.cli.overview:overview",
     "find": "app.cli.support:find",
     "operations": "app.cli.tree:list_operations",
     "completion": "app.cli.completion:print_script",

@@ -21,6 +21,7 @@ from backends.postgres.impersonations import Impersonations, ImpersonationWriter
 from backends.postgres.jobs import Jobs, JobWriter, Workers
 from backends.postgres.keys import Keys, KeyWriter
 from backends.postgres.live import PostgresFeed, answered
+from backends.postgres.overview import Overview
 from backends.postgres.paging import as_json
 from backends.postgres.people import People, PeopleWriter
 from backends.postgres.plans import Plans, PlanWriter
@@ -90,6 +91,7 @@ class Home:
         self.jobs = Jobs(self)
         self.workers = Workers(self)
         self.finder = Finder(self)
+        self.overview = Overview(self)
         self.feed = PostgresFeed(conninfo)
 
     async def open(self, look: Callable[[psycopg.Connection], None] | None = None) -> None:

@@ -19,6 +19,7 @@ _ALL = (
     sql("roll_up_usage", "SELECT wf.roll_up_usage()", MINUTE),
     sql("expire_trials", "SELECT wf.expire_trials()", MINUTE),
     sql("apply_due_changes", "SELECT wf.apply_due_changes()", MINUTE),
+    sql("look_at_quotas", "SELECT wf.look_at_quotas()", 5 * MINUTE, seconds=120),
     # What has had its day.
     sql("prune_key_news", "SELECT wf.prune_key_news()", 10 * MINUTE),
     sql("prune_sign_up_attempts", "SELECT wf.prune_sign_up_attempts()", 10 * MINUTE),

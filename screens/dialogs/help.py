@@ -43,8 +43,9 @@ def shown_key(key: str) -> str:
 
 def help_lines(screen: AreaScreen) -> list[Line]:
     """First what the screen shows, then the keys of what has the focus, of the screen, and of the program."""
-    from screens.nouns import NOUNS
+    from screens.nouns import FIRST, NOUNS
 
+    digits = {FIRST: "0 ", **{noun.name: f"{number} " for number, noun in enumerate(NOUNS[:9], 1)}}
     lines: list[Line] = [*wrap(screen.means, 76), ""]
     seen: set[str] = set()
     for title, bindings in (
@@ -59,8 +60,8 @@ def help_lines(screen: AreaScreen) -> list[Line]:
                 seen.add(key)
         if found:
             lines += [(title, "title"), *(f"  {', '.join(keys):<20} {words}" for words, keys in found.items()), ""]
-    nouns = [f"{n} {noun.name}" for n, noun in enumerate(NOUNS, 1)]
-    lines += [("Nouns", "title"), "  " + "  ".join(nouns[:5]), "  " + "  ".join(nouns[5:]), ""]
+    nouns = "  ".join(digits.get(noun.name, "") + noun.name for noun in NOUNS)
+    lines += [("Nouns", "title"), *(f"  {line}" for line in wrap(nouns, 76)), ""]
     fields = getattr(screen, "fields", ())
     if fields:
         lines += [("Filter: terms joined by AND", "title"), *(f"  {line}" for line in describe(fields))]

@@ -235,6 +235,8 @@ async def test_people_work_and_refusals_disturb_nobody(database: Database, site:
 def demo() -> Iterator[Terminal]:
     """The real program in a real terminal, its tenants on the screen. What a failure leaves is swept."""
     with Terminal(DEMO) as terminal:
+        terminal.see(re.compile(r"in the last hour +[1-9]"), PATIENCE)
+        terminal.press("1")
         terminal.see(re.compile(r"tenants +300"), PATIENCE)
         yield terminal
     folders.sweep()

@@ -61,6 +61,7 @@ async def test_a_production_profile_opens_read_only_and_nothing_of_the_old_conte
         await pilot.press("space")
         app.run_command("context acme-prod")
         assert "Acme" not in text(pilot)
+        app.run_command("tenants")  # it begins with the overview
         await until(pilot, lambda: "Zed" in text(pilot))
         header = text(pilot).splitlines()[0]
         assert "PROD" in header and "RO" in header and "acme-prod" in header
@@ -76,6 +77,7 @@ async def test_a_context_that_fails_can_be_left(database: Database, settings_of,
         await until(pilot, lambda: "offline" in text(pilot))
         assert "STAGING" in text(pilot)
         app.run_command("context acme-prod")
+        app.run_command("tenants")
         await until(pilot, lambda: "Zed" in text(pilot))
         app.run_command("context nowhere")
         await until(pilot, lambda: "There is no context nowhere" in text(pilot))
@@ -129,6 +131,8 @@ async def test_connecting_asks_for_the_password_hidden_and_keeps_a_profile(
         await quiet(pilot)
         assert password not in text(pilot)
         await pilot.press("enter")
+        await until(pilot, lambda: app.session.context == "mine")
+        app.run_command("tenants")
         await until(pilot, lambda: "Zed" in text(pilot))
         assert app.session.context == "mine" and app.session.environment == "development"
     written = load()
@@ -147,10 +151,13 @@ async def test_a_password_that_is_not_kept_serves_this_console_only(
         await until(pilot, lambda: app.screen.query("#ask-address"))
         app.screen.query_one("#ask-password").value = password  # type: ignore[attr-defined]
         await pilot.press("enter", "enter", "enter", "enter")
+        await until(pilot, lambda: app.session.context == other.name)
+        app.run_command("tenants")
         await until(pilot, lambda: "Zed" in text(pilot))
         name = app.session.context
         assert name == other.name and load().text == before
         app.run_command("context broken")
         await until(pilot, lambda: "offline" in text(pilot))
         app.run_command(f"context {name}")
+        app.run_command("tenants")
         await until(pilot, lambda: "Zed" in text(pilot))

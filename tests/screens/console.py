@@ -29,11 +29,11 @@ async def console(
     environment: str = "development",
     read_only: bool = False,
     settings: Settings | None = None,
-    link: str = "",
+    link: str = "test/tenants",
     accessible: bool = False,
     size: tuple[int, int] = (80, 24),
 ) -> AsyncIterator[tuple[Watchfloor, Pilot[None]]]:
-    """The program when it has read its first list."""
+    """The program when it has read what `link` leads to; without a link, the overview or the welcome."""
 
     async def open_context(report: Callable[[str], None]) -> Context:
         home = Home(database.login(role))

@@ -25,6 +25,7 @@ from controlplane.plans.model import Standing
 from screens.dialogs.secret import ShowSecret
 from tests.postgres import Database
 from tests.screens.console import quiet, until
+from tests.screens.glance import FrozenGlance
 
 NOW = datetime(2025, 11, 21, 12, tzinfo=UTC)  # long over: hours that may still change are read from other rows
 NARROW, WIDE = (80, 24), (120, 40)
@@ -116,8 +117,8 @@ ALTER TABLE wf.audit ENABLE TRIGGER append_only;
 class Frozen(Watchfloor):
     """The console with its clock held and nothing read but what was asked for."""
 
-    def __init__(self, settings: Settings, open_context: Any) -> None:
-        super().__init__(settings, open_context)
+    def __init__(self, settings: Settings, open_context: Any, link: str) -> None:
+        super().__init__(settings, open_context, link)
         self.session.clock = lambda: NOW
 
     def _tick(self) -> None:
@@ -149,6 +150,7 @@ def frozen(
     role: str = "admin",
     environment: str = "staging",
     read_only: bool = False,
+    link: str = "here/tenants",
 ) -> Frozen:
     async def open_context(report: Callable[[str], None]) -> Context:
         home = Home(database.login("admin"))
@@ -162,6 +164,7 @@ def frozen(
             return dataclasses.replace(found, as_of=NOW, usage=usage)
 
         home.plans.standing = stood  # type: ignore[method-assign]
+        home.overview = FrozenGlance(NOW)  # type: ignore[assignment]
         name = "acme-prod" if read_only else "acme-stage"
         return Context(home, name, environment, read_only, "the test", embedded=False)
 
@@ -169,7 +172,7 @@ def frozen(
         "acme-prod": Profile("acme-prod", "postgresql://ana@db.acme.example/watchfloor", "production", True),
         "acme-stage": Profile("acme-stage", "postgresql://ana@stage.acme.example:6432/watchfloor", "staging", False),
     }
-    return Frozen(Settings(Path("/nowhere/settings.toml"), theme=theme, profiles=profiles), open_context)
+    return Frozen(Settings(Path("/nowhere/settings.toml"), theme=theme, profiles=profiles), open_context, link)
 
 
 def steps(*words: str) -> Steps:
@@ -254,6 +257,11 @@ def test_a_secret_that_nobody_has_asked_to_see(estate: Database, snap_compare: A
     assert snap_compare(frozen(estate), terminal_size=NARROW, run_before=made)
 
 
+@pytest.mark.parametrize("size", [NARROW, WIDE], ids=["narrow", "wide"])
+def test_overview(estate: Database, snap_compare: Any, size: tuple[int, int]) -> None:
+    assert snap_compare(frozen(estate, link=""), terminal_size=size, run_before=steps("j", "j", "j", "j"))
+
+
 @pytest.mark.parametrize("theme", ["day", "contrast", "sixteen"])
 def test_themes(estate: Database, snap_compare: Any, theme: str) -> None:
     assert snap_compare(frozen(estate, theme=theme), terminal_size=NARROW, run_before=steps("space"))
@@ -276,4 +284,4 @@ def test_offline(estate: Database, snap_compare: Any) -> None:
 
 
 def test_welcome(database: Database, snap_compare: Any) -> None:
-    assert snap_compare(frozen(database), terminal_size=NARROW, run_before=steps())
+    assert snap_compare(frozen(database, link=""), terminal_size=NARROW, run_before=steps())

@@ -19,26 +19,26 @@ def people(database: Database) -> list[tuple[str, ...]]:
 
 
 async def test_an_empty_home_says_how_to_begin_and_any_tenant_ends_that(database: Database) -> None:
-    async with console(database) as (app, pilot):
+    async with console(database, link="") as (app, pilot):
         await until(pilot, lambda: isinstance(app.screen, WelcomeScreen))
         for words in ("create a tenant", ":import", ":connect", "load the demonstration"):
             assert words in text(pilot)
         with psycopg.connect(database.owner) as connection:
             connection.execute("INSERT INTO wf.tenants (id, name) VALUES ('acme', 'Acme')")
-        await until(pilot, lambda: "Acme" in text(pilot))
-        assert app.area is not None and app.area.noun == "tenants"
+        await until(pilot, lambda: "FAILING MOST" in text(pilot))
+        assert app.area is not None and app.area.noun == "overview"
 
 
-async def test_a_home_with_tenants_shows_them_at_once(database: Database) -> None:
+async def test_a_home_with_tenants_is_looked_over_at_once(database: Database) -> None:
     with psycopg.connect(database.owner) as connection:
         connection.execute("INSERT INTO wf.tenants (id, name) VALUES ('acme', 'Acme')")
-    async with console(database) as (app, pilot):
-        await until(pilot, lambda: "Acme" in text(pilot))
+    async with console(database, link="") as (app, pilot):
+        await until(pilot, lambda: "FAILING MOST" in text(pilot))
         assert not app.session.vacant and not isinstance(app.screen, WelcomeScreen)
 
 
 async def test_n_creates_a_tenant(database: Database) -> None:
-    async with console(database) as (app, pilot):
+    async with console(database, link="") as (app, pilot):
         await until(pilot, lambda: isinstance(app.screen, WelcomeScreen))
         await pilot.press("n")
         await until(pilot, lambda: "create" in text(pilot) and app.screen.query("#field-id"))
@@ -48,14 +48,14 @@ async def test_n_creates_a_tenant(database: Database) -> None:
                 break
             await pilot.press("enter")
             await pilot.pause(0.05)
-        await until(pilot, lambda: app.area is not None and app.area.noun == "tenants")
+        await until(pilot, lambda: app.area is not None and app.area.noun == "overview")
         assert people(database) == [("acme",), ("default",)]
 
 
 async def test_an_import_runs_on_when_its_screen_is_left_and_is_found_again(database: Database, tmp_path: Path) -> None:
     log = tmp_path / "access.log"
     log.write_text(LOG + "\nnot a line of a log\n")
-    async with console(database) as (app, pilot):
+    async with console(database, link="") as (app, pilot):
         await until(pilot, lambda: isinstance(app.screen, WelcomeScreen))
         await pilot.press("i")
         await quiet(pilot)
@@ -76,7 +76,7 @@ async def test_an_import_runs_on_when_its_screen_is_left_and_is_found_again(data
 
 
 async def test_the_demonstration_is_not_put_into_a_server_of_somebody(database: Database) -> None:
-    async with console(database) as (app, pilot):
+    async with console(database, link="") as (app, pilot):
         await until(pilot, lambda: isinstance(app.screen, WelcomeScreen))
         await pilot.press("l")
         await until(pilot, lambda: "embedded home only" in text(pilot))

@@ -31,11 +31,14 @@ def console(
     columns: int = 100,
     lines: int = 24,
     port: int | None = None,
-    words: tuple[str, ...] = (),
+    words: tuple[str, ...] = ("home/tenants",),
     environment: dict[str, str | None] | None = None,
     delay: float = 0.0,
 ) -> Terminal:
-    """Start the program; use it in a `with`. The login's password comes from the environment, as libpq reads it."""
+    """Start the program; use it in a `with`. The login's password comes from the environment, as libpq reads it.
+
+    `words`: what it is called with; the tests are about the list of tenants, unless they say something else.
+    """
     own: dict[str, str | None] = {
         name: value for name, value in os.environ.items() if name.startswith(("XDG_", "HOME", "TEXTUAL_"))
     }

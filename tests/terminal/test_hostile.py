@@ -78,6 +78,8 @@ def read(terminal: Terminal, key: str, title: str) -> None:
 @pytest.mark.parametrize(("columns", "lines", "shadow"), [(80, 24, "on"), (120, 40, "off")])
 def test_no_screen_lets_it_through(home: Database, columns: int, lines: int, shadow: str) -> None:
     with open_console(home, columns=columns, lines=lines, env={"WATCHFLOOR_SHADOW": shadow}) as t:
+        t.see("in the last hour")
+        t.press("1")
         t.see("click")
         click(t, "@click")
         type_and_paste(t)

@@ -1,0 +1,457 @@
+"""The fleet at a glance: what each part of the overview is made of, and what is said of it in words.
+
+A part is read by one question of its own: one that cannot be answered leaves the others standing. What is not known is
+said to be; it is never a zero and never good.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal, NamedTuple, Protocol
+
+from controlplane.listing import Count
+from controlplane.moments import age, milliseconds, percent, rate
+from controlplane.telemetry import Point, add
+from controlplane.text import UNKNOWN
+
+Tone = Literal["", "good", "bad", "warn", "muted", "unknown"]
+HOURS = 24
+STALE_AFTER = timedelta(minutes=10)
+ERRORS_WARN, ERRORS_BAD = 0.01, 0.05
+SLOWER_WARN = 2.0
+"""So many times the latency of a week ago is worth a word."""
+SAME = 0.05
+TRIAL_DAYS = 7
+JOB_LATE = timedelta(minutes=1)
+
+
+class Door(NamedTuple):
+    """What enter opens: one thing by its key, or a noun's list with a filter and an order."""
+
+    noun: str
+    text: str = ""
+    sort: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a part. `key` is unique within it; `trend`: a day of hours; `lines`: what enter shows, when there is
+    no list of it.
+    """
+
+    key: str
+    label: str
+    value: str
+    tone: Tone = ""
+    words: str = ""
+    trend: Sequence[float | None] | None = None
+    door: Door | None = None
+    lines: tuple[str, ...] = ()
+
+
+# What is read
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Requests per minute, the share of them that the service failed, p95. None: not known."""
+
+    per_minute: float | None = None
+    error_share: float | None = None
+    p95_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """The whole fleet in the hour before `until` (how far requests are rolled up; None: they never were), the hours of
+    the day before it, the oldest first, and the same hour of the week before.
+    """
+
+    until: datetime | None
+    now: Figures = Figures()
+    day: tuple[Figures, ...] = ()
+    before: Figures = Figures()
+
+
+@dataclass(frozen=True, slots=True)
+class TenantFigures:
+    """Over the hour of data that ended at `until`."""
+
+    id: str
+    per_minute: float | None
+    error_share: float | None
+    p95_ms: float | None
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """`now`: the hour before `until`. A region that only tenants name has no figures."""
+
+    name: str
+    until: datetime | None
+    now: Figures = Figures()
+
+
+@dataclass(frozen=True, slots=True)
+class KeysDue:
+    late: Count
+    stale: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    tenant_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaNear:
+    tenant_id: str
+    metric: str
+    used: int
+    hard: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlansDue:
+    """`trials`: ending within TRIAL_DAYS; `quotas`: used to 80 % or more, as a worker saw it at `quotas_at` (None: none
+    has looked, so they are not known). Of both the first few.
+    """
+
+    trials: Count
+    first_trials: tuple[Ending, ...]
+    quotas: Count | None
+    first_quotas: tuple[QuotaNear, ...]
+    quotas_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkDue:
+    """`gone`: workers that were given up within a day. `late`: jobs that should have begun JOB_LATE ago."""
+
+    alive: int
+    late_workers: int
+    gone: int
+    dead: Count
+    late: Count
+
+
+@dataclass(frozen=True, slots=True)
+class RunsDue:
+    """`refused`: runs that ended within a day and had refusals."""
+
+    paused: Count
+    running: Count
+    refused: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """Rows of telemetry that have no partition of their own time."""
+
+    raw: Count
+    minutes: Count
+    hours: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    seq: int
+    at: datetime
+    actor: str
+    operation: str
+    thing: str
+    out_of_band: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Of the last hour: how many, and the newest."""
+
+    number: Count
+    newest: tuple[Change, ...]
+
+
+class Glance(Protocol):
+    """The capability of a context to be looked at as a whole: each part is one question."""
+
+    async def traffic(self) -> Traffic: ...
+
+    async def failing(self) -> Sequence[TenantFigures]:
+        """The tenants with the greatest share of failed requests, the worst first."""
+        ...
+
+    async def slowest(self) -> Sequence[TenantFigures]: ...
+
+    async def regions(self) -> Sequence[Region]: ...
+
+    async def keys(self) -> KeysDue: ...
+
+    async def plans(self) -> PlansDue: ...
+
+    async def work(self) -> WorkDue: ...
+
+    async def runs(self) -> RunsDue: ...
+
+    async def stray(self) -> Stray: ...
+
+    async def changes(self) -> Changes: ...
+
+
+# What is said of it
+
+
+def figures(points: Iterable[tuple[Point, float]], minutes: float) -> Figures:
+    """Points, each with the share of it that counts, over so many minutes. Nothing, or no time, is not known."""
+    weighted = [(point, share) for point, share in points if share > 0]
+    requests = sum(point.n * share for point, share in weighted)
+    if minutes <= 0 or not requests:
+        return Figures()
+    whole = add([point for point, _ in weighted])
+    assert whole is not None
+    failed = sum(point.errors_5xx * share for point, share in weighted)
+    return Figures(requests / minutes, failed / requests, whole.p95)
+
+
+def against(now: float | None, before: float | None, more: str = "more", less: str = "less") -> str:
+    """A number beside that of the week before, in words."""
+    if now is None or before is None or not (math.isfinite(now) and math.isfinite(before)):
+        return "nothing of a week ago to hold it against"
+    if now == before or (before and abs(now / before - 1) <= SAME):
+        return "as a week ago"
+    if not before:
+        return "none a week ago"
+    times = now / before
+    if times >= 2:
+        return f"{rate(times)} × that of a week ago"
+    return f"{abs(times - 1) * 100:.0f} % {more if times > 1 else less} than a week ago"
+
+
+def stale(until: datetime | None, now: datetime) -> bool:
+    return until is None or now - until > STALE_AFTER
+
+
+def error_tone(share: float | None) -> Tone:
+    if share is None:
+        return "unknown"
+    return "bad" if share >= ERRORS_BAD else "warn" if share >= ERRORS_WARN else ""
+
+
+def traffic_entries(traffic: Traffic, now: datetime) -> list[Entry]:
+    current, before, old = traffic.now, traffic.before, stale(traffic.until, now)
+    slower = current.p95_ms is not None and before.p95_ms and current.p95_ms >= SLOWER_WARN * before.p95_ms
+    shown = (
+        ("requests", _known(rate(current.per_minute), "/m"), "", against(current.per_minute, before.per_minute)),
+        (
+            "errors",
+            _known(percent(current.error_share), " %"),
+            error_tone(current.error_share),
+            against(current.error_share, before.error_share),
+        ),
+        (
+            "p95",
+            milliseconds(current.p95_ms),
+            "warn" if slower else "",
+            against(current.p95_ms, before.p95_ms, "slower", "faster"),
+        ),
+    )
+    trends = (
+        [each.per_minute for each in traffic.day],
+        [each.error_share for each in traffic.day],
+        [each.p95_ms for each in traffic.day],
+    )
+    entries = []
+    for (name, value, tone, words), trend, sort in zip(shown, trends, ("-req", "-err", "-p95"), strict=True):
+        unknown = value == UNKNOWN
+        if unknown:
+            words = _why_unknown(traffic.until, old, now)
+        elif old:
+            value, tone, words = "~" + value, "muted", f"rolled up {age(traffic.until, now)} ago: not now's"
+        entries.append(
+            Entry(name, name, value, "unknown" if unknown else _tone(tone), words, trend, Door("tenants", sort=sort))
+        )
+    return entries
+
+
+def _why_unknown(until: datetime | None, old: bool, now: datetime) -> str:
+    if until is None:
+        return "nothing was rolled up yet: see workers"
+    return f"rolled up {age(until, now)} ago: see workers" if old else "no requests in the last hour"
+
+
+def _tone(tone: str) -> Tone:
+    return tone  # type: ignore[return-value]
+
+
+def _known(text: str, unit: str) -> str:
+    return text if text == UNKNOWN else text + unit
+
+
+def failing_entries(rows: Sequence[TenantFigures], now: datetime) -> list[Entry]:
+    if not rows:
+        return [_nothing_known()]
+    failing = [row for row in rows if row.error_share]
+    if not failing:
+        return [Entry("none", "no tenant with failed requests", "", "muted" if _all_old(rows, now) else "")]
+    return [_tenant(row, percent(row.error_share) + " %", error_tone(row.error_share), now) for row in failing]
+
+
+def slowest_entries(rows: Sequence[TenantFigures], now: datetime) -> list[Entry]:
+    return [_tenant(row, milliseconds(row.p95_ms), "", now) for row in rows] or [_nothing_known()]
+
+
+def _nothing_known() -> Entry:
+    return Entry("unknown", "of no tenant is anything known", UNKNOWN, "unknown", door=Door("tenants"))
+
+
+def _all_old(rows: Sequence[TenantFigures], now: datetime) -> bool:
+    return all(stale(row.until, now) for row in rows)
+
+
+def _tenant(row: TenantFigures, value: str, tone: Tone, now: datetime) -> Entry:
+    old = stale(row.until, now)
+    words = f"{rate(row.per_minute)}/m"
+    return Entry(
+        row.id, row.id, "~" + value if old else value, "muted" if old else tone, words, door=Door("tenants", key=row.id)
+    )
+
+
+def region_state(region: Region, now: datetime) -> tuple[str, Tone]:
+    """A word and its tone. Nothing heard is unknown, also where nothing is expected."""
+    share = region.now.error_share
+    if share is None:
+        return "unknown", "unknown"
+    if stale(region.until, now):
+        return "stale", "muted"
+    return ("failing", "bad") if share >= ERRORS_BAD else ("errors", "warn") if share >= ERRORS_WARN else ("up", "good")
+
+
+def region_entries(regions: Sequence[Region], now: datetime) -> list[Entry]:
+    entries = []
+    for region in regions:
+        word, tone = region_state(region, now)
+        current = region.now
+        told = f"{rate(current.per_minute)}/m {percent(current.error_share)} %"
+        words = "" if current.per_minute is None else told
+        entries.append(Entry(region.name, region.name, word, tone, words, door=_tenants_of(region.name)))
+    return entries or [Entry("none", "no region is known", UNKNOWN, "unknown")]
+
+
+def _tenants_of(region: str) -> Door:
+    """Their list; where the region's name cannot stand in a filter, the list sorted by region."""
+    if '"' in region or not region.isprintable() or not region.strip():
+        return Door("tenants", sort="region")
+    plain = region.isascii() and region.replace("-", "").replace("_", "").isalnum()
+    return Door("tenants", f"region:{region}" if plain else f'region:"{region}"')
+
+
+def keys_entries(due: KeysDue, now: datetime) -> list[Entry]:
+    return [
+        _counted("late", "keys late in rotation", due.late, "bad", Door("rotations")),
+        _counted("stale", "stale keys", due.stale, "warn", Door("stale", "level:stale")),
+    ]
+
+
+def plans_entries(due: PlansDue, now: datetime) -> list[Entry]:
+    trials = tuple(f"{each.tenant_id}  ends in {_left(each.at, now)}" for each in due.first_trials)
+    quotas = tuple(f"{each.tenant_id}  {each.metric} {each.used:,} of {each.hard:,}" for each in due.first_quotas)
+    if due.quotas is None or due.quotas_at is None:
+        near = Entry("quotas", "quotas near their limit", UNKNOWN, "unknown", lines=("No worker has looked yet.",))
+    else:
+        looked = f"A worker looked {age(due.quotas_at, now)} ago."
+        near = _counted("quotas", "quotas near their limit", due.quotas, "warn", None, (looked, "", *quotas))
+        if now - due.quotas_at > 2 * STALE_AFTER:
+            near = Entry("quotas", near.label, "~" + near.value, "muted", lines=near.lines)
+    heading = f"Trials that end within {TRIAL_DAYS} days, the nearest first; :plan TENANT opens one."
+    return [
+        _counted("trials", "trials ending", due.trials, "warn", None, (heading, "", *trials)),
+        near,
+    ]
+
+
+def _left(at: datetime, now: datetime) -> str:
+    return age(now - (at - now), now) if at > now else "now"
+
+
+def work_entries(due: WorkDue, now: datetime) -> list[Entry]:
+    none = not due.alive and not due.late_workers
+    words = [f"{due.alive} alive"] + [
+        f"{number} {word}" for number, word in ((due.late_workers, "late"), (due.gone, "gone")) if number
+    ]
+    tone: Tone = "bad" if none else "warn" if due.late_workers or due.gone else "good"
+    return [
+        Entry("workers", "workers", "none alive" if none else ", ".join(words), tone, door=Door("workers")),
+        _counted("dead", "jobs dead", due.dead, "bad", Door("jobs", "state:dead")),
+        _counted("late", "jobs late", due.late, "warn", Door("jobs", "state:waiting")),
+    ]
+
+
+def runs_entries(due: RunsDue, now: datetime) -> list[Entry]:
+    waiting = _counted("waiting", "runs that wait", due.paused, "warn", Door("runs", "state:paused"))
+    if due.running.number and not due.paused.number:
+        waiting = Entry(
+            "waiting", waiting.label, f"0, {due.running} running", "", door=Door("runs", "state:running,paused")
+        )
+    return [waiting, _counted("refused", "runs with refusals", due.refused, "bad", Door("runs", "refused>0"))]
+
+
+def stray_entries(due: Stray, now: datetime) -> list[Entry]:
+    counts = (due.raw, due.minutes, due.hours)
+    every = Count(sum(each.number for each in counts), any(each.capped for each in counts))
+    lines = (
+        "Rows of telemetry without a partition of their own time: they are kept, and retention passes them by.",
+        "",
+        *(f"{name:<9}{number}" for name, number in zip(("raw", "minutes", "hours"), counts, strict=True)),
+    )
+    return [_counted("stray", "rows without a partition", every, "warn", None, lines)]
+
+
+def changes_entries(changes: Changes, now: datetime) -> list[Entry]:
+    first = Entry("number", "in the last hour", str(changes.number), door=Door("audit", "at<1h"))
+    return [
+        first,
+        *(
+            Entry(
+                str(each.seq),
+                f"{each.operation} {each.thing}",
+                f"{each.actor} {each.at:%H:%M}Z",
+                "warn" if each.out_of_band else "",
+                door=Door("audit", key=str(each.seq)),
+            )
+            for each in changes.newest
+        ),
+    ]
+
+
+def _counted(key: str, label: str, number: Count, tone: Tone, door: Door | None, lines: tuple[str, ...] = ()) -> Entry:
+    return Entry(key, label, str(number), tone if number.number else "", door=door, lines=lines)
+
+
+@dataclass(frozen=True)
+class Part:
+    """`read` asks; `entries` says what was answered."""
+
+    name: str
+    title: str
+    read: Callable[[Glance], Awaitable[Any]]
+    entries: Callable[[Any, datetime], list[Entry]]
+
+
+PARTS: tuple[Part, ...] = (
+    Part("traffic", "requests", lambda glance: glance.traffic(), traffic_entries),
+    Part("failing", "failing most", lambda glance: glance.failing(), failing_entries),
+    Part("slowest", "slowest p95", lambda glance: glance.slowest(), slowest_entries),
+    Part("keys", "keys", lambda glance: glance.keys(), keys_entries),
+    Part("plans", "plans", lambda glance: glance.plans(), plans_entries),
+    Part("stray", "telemetry", lambda glance: glance.stray(), stray_entries),
+    Part("work", "work", lambda glance: glance.work(), work_entries),
+    Part("runs", "runs", lambda glance: glance.runs(), runs_entries),
+    Part("regions", "regions", lambda glance: glance.regions(), region_entries),
+    Part("changes", "changed", lambda glance: glance.changes(), changes_entries),
+)
+"""Each part with its question. A noun that brings one (the burners of error budgets) adds it here."""

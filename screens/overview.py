@@ -1,0 +1,220 @@
+"""The overview: the fleet at a glance, and the way to whatever needs a look."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from textwrap import wrap
+from typing import Any, ClassVar
+
+from textual import on, work
+from textual.widget import Widget
+from textual.worker import get_current_worker
+
+from controlplane.errors import HomeUnreachable, Refusal
+from controlplane.overview import PARTS, Door, Entry, Part
+from screens.actions import Done
+from screens.area import AreaScreen
+from screens.widgets.bars import TitleLine
+from screens.widgets.glance import Block, Content, Fault, Glance
+from screens.widgets.lines import Line
+
+READ_EVERY = 10.0
+"""Seconds between two readings by itself; what was changed meanwhile is in the trail, which is read at every news."""
+WIDE = Block("requests", ("traffic",))
+PAIRS = (
+    (Block("failing most", ("failing",), True), Block("slowest p95", ("slowest",), True)),
+    (Block("due", ("keys", "plans", "stray")), Block("work", ("work", "runs"))),
+    (Block("regions", ("regions",)), Block("changed", ("changes",), True)),
+)
+
+
+class OverviewScreen(AreaScreen):
+    noun = "overview"
+    means = "The fleet at a glance. Every line opens what is behind it. ~ is old, ? is not known: neither is good news."
+    hints: ClassVar[Sequence[tuple[str, str]]] = (
+        ("enter", "open"),
+        ("tab", "next part"),
+        ("1", "tenants"),
+        (":", "command"),
+        ("w", "why"),
+        ("?", "help"),
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: dict[str, Any] = {}
+        self.faults: dict[str, Refusal] = {}
+        self._read_at = float("-inf")
+        self._last_change: int | None = None
+
+    def body(self) -> Widget:
+        return Glance(WIDE, PAIRS, single=self.app.has_class("accessible"))
+
+    def crumbs(self) -> list[str]:
+        return ["overview"]
+
+    @property
+    def glance(self) -> Glance:
+        return self.query_one(Glance)
+
+    def on_mount(self) -> None:
+        self.glance.focus()
+        self.draw_frame()
+        self.context_ready()
+
+    def on_screen_resume(self) -> None:
+        if self.answers:
+            self.action_reload()
+
+    def context_ready(self) -> None:
+        self._read_all()
+
+    # Reading: every part by itself, so that none waits for another and none takes another down.
+
+    def news(self) -> None:
+        """The trail at once; all the rest when it says that something was done, and every few seconds."""
+        if time.monotonic() - self._read_at >= READ_EVERY:
+            self.action_reload()
+        else:
+            self._read(next(part for part in PARTS if part.name == "changes"))
+
+    async def refresh_data(self) -> None:
+        self._read_all()
+
+    def _read_all(self) -> None:
+        if self.session.plane is not None and self.is_attached:
+            self._read_at = time.monotonic()
+            for part in PARTS:
+                self._read(part)
+
+    def _read(self, part: Part) -> None:
+        if self.session.plane is not None:
+            self.run_worker(self._answer(part), group=f"part-{part.name}", exclusive=True, exit_on_error=False)
+
+    async def _answer(self, part: Part) -> None:
+        try:
+            answer = await part.read(self.session.require_plane().overview)
+        except HomeUnreachable as refusal:
+            if part.name in self.answers:  # what was read stays, as in every list
+                self.say(Done(str(refusal), "bad"))
+            else:
+                self.faults[part.name] = refusal
+        except Refusal as refusal:
+            self.answers.pop(part.name, None)
+            self.faults[part.name] = refusal
+        else:
+            self.faults.pop(part.name, None)
+            self.answers[part.name] = answer
+            if part.name == "changes":
+                self._look_at_trail(answer.newest[0].seq if answer.newest else 0)
+        if self.is_attached and not get_current_worker().is_cancelled:
+            self.draw()
+
+    def _look_at_trail(self, newest: int) -> None:
+        if self._last_change not in (None, newest):
+            self._read_at = time.monotonic()
+            for part in PARTS:
+                if part.name != "changes":
+                    self._read(part)
+        self._last_change = newest
+
+    def draw(self) -> None:
+        self.glance.show({part.name: self._content(part) for part in PARTS if self._known(part)})
+        self.draw_frame()
+
+    def _known(self, part: Part) -> bool:
+        return part.name in self.answers or part.name in self.faults
+
+    def _content(self, part: Part) -> Content:
+        if part.name in self.faults:
+            return Fault(f"✕ {part.title} not read: {self.faults[part.name].message}", "bad")
+        return part.entries(self.answers[part.name], self.session.clock())
+
+    def retime(self) -> None:
+        self.draw()
+
+    def draw_title(self, title: TitleLine) -> None:
+        traffic = self.answers.get("traffic")
+        until = traffic.until if traffic is not None else None
+        title.show(noun="overview", order=f"requests up to {until:%Y-%m-%d %H:%M}Z" if until else "")
+
+    # What is behind a line
+
+    def current(self) -> Entry | None:
+        return self.glance.current()
+
+    def operations(self) -> list[Any]:
+        return []
+
+    @on(Glance.Moved)
+    def _moved(self) -> None:
+        entry = self.current()
+        if entry is not None and self.app.has_class("accessible"):
+            self.say(Done(" ".join(filter(None, (entry.label, entry.value, entry.words)))))
+
+    @on(Glance.Opened)
+    def _opened(self, event: Glance.Opened) -> None:
+        entry = event.entry
+        if entry.door is None:
+            self._show_lines(entry)
+        elif entry.door.noun == "audit" and entry.door.key:
+            self._describe(int(entry.door.key))
+        else:
+            self._enter(entry.door)
+
+    def _enter(self, door: Door) -> None:
+        """On top of this screen: escape comes back here."""
+        from screens.lists import ListScreen
+        from screens.nouns import noun_named
+
+        noun = noun_named(door.noun)
+        assert noun is not None
+        if door.key:
+            self.desk.open_thing(door.noun, door.key)
+            return
+        screen = noun.make(door.text)
+        if isinstance(screen, ListScreen) and door.sort:
+            screen.sort, screen.descending = door.sort.removeprefix("-"), door.sort.startswith("-")
+        self.app.push_screen(screen)
+
+    def _show_lines(self, entry: Entry) -> None:
+        from screens.dialogs.viewer import Viewer
+
+        lines: list[Line] = [(f"{entry.label}: {entry.value}".rstrip(": "), "title"), "", *entry.lines]
+        self.app.push_screen(Viewer(self.session, "overview", lines))
+
+    @work(exit_on_error=False, group="describe", exclusive=True)
+    async def _describe(self, seq: int) -> None:
+        from controlplane.audit import as_record
+        from screens.dialogs.viewer import Viewer
+
+        try:
+            row = await self.session.require_plane().audit.get(seq)
+        except Refusal as refusal:
+            self.say(Done(str(refusal), "bad"))
+            return
+        self.app.push_screen(Viewer(self.session, "describe audit", record=as_record(row)))
+
+    def action_describe(self) -> None:
+        self.glance.action_open()
+
+    def why_lines(self) -> list[Line]:
+        lines: list[Line] = []
+        for part in PARTS:
+            if part.name in self.faults:
+                lines += [(f"{part.title}: not read", "bad"), f"  {self.faults[part.name]}"]
+        entry = self.current()
+        if entry is not None:
+            lines += [(f"{entry.label}: {entry.value}", "title"), *([entry.words] if entry.words else [])]
+        return [*lines, "", *(line for paragraph in MEANING for line in wrap(paragraph, 76))]
+
+
+MEANING = (
+    "Requests, errors (5xx) and p95 are those of the whole fleet in the hour before the time on the title line, from"
+    " what is rolled up; the trends are of the 24 hours before it. A gap is an hour of which nothing is known.",
+    "Tenants: over the last hour of data, as in their list; ~ means that this hour ended a while ago.",
+    "Late in rotation: half of the grace is over and the old key is still used. Stale: older than 30 days.",
+    "Quotas near their limit: 80 % or more of what may be admitted is, as a worker saw it last.",
+    "Late jobs should have begun a minute ago. Runs with refusals ended within a day. 1,000+ is that or more.",
+)

@@ -1,0 +1,122 @@
+"""The words of the overview: pure functions, so every number that can come is tried."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controlplane.filters import parse
+from controlplane.listing import Count
+from controlplane.overview import (
+    Door,
+    Entry,
+    Figures,
+    PlansDue,
+    Region,
+    TenantFigures,
+    Traffic,
+    WorkDue,
+    against,
+    failing_entries,
+    figures,
+    plans_entries,
+    region_entries,
+    region_state,
+    slowest_entries,
+    traffic_entries,
+    work_entries,
+)
+from controlplane.telemetry import Histogram, Point
+from controlplane.tenants.model import TENANT_FIELDS
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+OLD = NOW - timedelta(hours=3)
+numbers = st.none() | st.floats(0, 1e9)
+shares = st.none() | st.floats(0, 1)
+
+
+def by_key(entries: list[Entry]) -> dict[str, Entry]:
+    return {entry.key: entry for entry in entries}
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "words"),
+    [
+        (None, 4.0, "nothing of a week ago to hold it against"),
+        (4.0, None, "nothing of a week ago to hold it against"),
+        (0.0, 0.0, "as a week ago"),
+        (4.1, 4.0, "as a week ago"),
+        (4.0, 0.0, "none a week ago"),
+        (5.0, 4.0, "25 % more than a week ago"),
+        (3.0, 4.0, "25 % less than a week ago"),
+        (12.0, 4.0, "3.0 × that of a week ago"),
+    ],
+)
+def test_a_number_is_held_against_a_week_ago(now: float | None, before: float | None, words: str) -> None:
+    assert against(now, before) == words
+
+
+@given(numbers, shares, numbers, st.sampled_from([None, OLD, NOW]))
+def test_what_is_not_known_is_never_a_zero_and_never_good(
+    rate: float | None, share: float | None, p95: float | None, until: datetime | None
+) -> None:
+    entries = traffic_entries(Traffic(until, Figures(rate, share, p95)), NOW)
+    for entry, value in zip(entries, (rate, share, p95), strict=True):
+        assert (entry.value == "–") == (value is None) == (entry.tone == "unknown")
+        assert entry.tone != "good"
+        if value is not None and until is not NOW:
+            assert entry.value.startswith("~") and entry.tone == "muted", "what is old is marked"
+
+
+@given(shares, st.sampled_from([None, OLD, NOW]))
+def test_a_region_is_up_only_when_it_was_heard_of_lately(share: float | None, until: datetime | None) -> None:
+    word, tone = region_state(Region("eu", until, Figures(1.0 if share is not None else None, share)), NOW)
+    assert (tone == "good") == (until is NOW and share is not None and share < 0.01)
+    assert (word == "unknown") == (share is None)
+
+
+def test_figures_weigh_their_points_and_do_not_invent_any() -> None:
+    one, two = Point(60, 0, 6, Histogram.of([10.0] * 60)), Point(120, 0, 0, Histogram.of([20.0] * 120))
+    assert figures([(one, 1.0)], 60) == Figures(1.0, 0.1, pytest.approx(10, rel=0.02))
+    half = figures([(one, 0.5), (two, 0.5)], 60)
+    assert half.per_minute == pytest.approx(1.5) and half.error_share == pytest.approx(3 / 90)
+    assert figures([], 60) == figures([(one, 1.0)], 0) == figures([(one, 0.0)], 60) == Figures()
+    assert figures([(Point(3, 0, 0), 1.0)], 60).p95_ms is None
+
+
+def test_tenants_that_do_not_fail_are_not_shown_as_failing() -> None:
+    quiet = [TenantFigures("a", 1.0, 0.0, 5.0, NOW)]
+    assert [entry.label for entry in failing_entries(quiet, NOW)] == ["no tenant with failed requests"]
+    assert failing_entries([], NOW)[0].tone == slowest_entries([], NOW)[0].tone == "unknown"
+    bad = failing_entries([TenantFigures("a", 1.0, 0.2, 5.0, NOW), TenantFigures("b", 1.0, 0.1, 5.0, OLD)], NOW)
+    assert [(entry.value, entry.tone) for entry in bad] == [("20.00 %", "bad"), ("~10.00 %", "muted")]
+    assert bad[0].door == Door("tenants", key="a")
+
+
+def test_quotas_that_nobody_looked_at_are_not_known() -> None:
+    due = PlansDue(Count(0), (), None, (), None)
+    assert by_key(plans_entries(due, NOW))["quotas"].tone == "unknown"
+    looked = by_key(plans_entries(PlansDue(Count(0), (), Count(0), (), NOW), NOW))["quotas"]
+    assert (looked.value, looked.tone) == ("0", "")
+    assert by_key(plans_entries(PlansDue(Count(0), (), Count(0), (), OLD), NOW))["quotas"].value == "~0"
+
+
+def test_no_worker_is_worse_than_one_that_was_lost() -> None:
+    none = work_entries(WorkDue(0, 0, 2, Count(0), Count(0)), NOW)[0]
+    assert (none.value, none.tone) == ("none alive", "bad")
+    one = work_entries(WorkDue(1, 0, 2, Count(0), Count(0)), NOW)[0]
+    assert (one.value, one.tone) == ("1 alive, 2 gone", "warn")
+
+
+@given(st.text("ab -_:\"'é/0~*\x1b", min_size=1, max_size=12).filter(str.strip))
+def test_a_region_of_any_name_opens_its_tenants(name: str) -> None:
+    [entry] = region_entries([Region(name, None)], NOW)
+    assert entry.door is not None
+    if entry.door.text:
+        [term] = parse(entry.door.text, TENANT_FIELDS)
+        assert term.values == (name,)
+    else:
+        assert '"' in name or not name.isprintable(), "no filter can say it"
