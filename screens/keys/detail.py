@@ -80,16 +80,15 @@ class KeyScreen(DetailScreen[Key]):
 
     def show_thing(self, thing: Key) -> None:
         self.query_one("#facts", Lines).show(facts(thing, self.chain, self.leaks, self.session))
-        self._read_calls()
-
-    @work(exit_on_error=False, group="calls", exclusive=True)
-    async def _read_calls(self) -> None:
         from asyncio import get_running_loop
 
         now = get_running_loop().time()
-        if now - self._called_at < CALLS_EVERY:
-            return
-        self._called_at = now
+        if now - self._called_at >= CALLS_EVERY:  # before the worker is started: it ends one that still reads
+            self._called_at = now
+            self._read_calls()
+
+    @work(exit_on_error=False, group="calls", exclusive=True)
+    async def _read_calls(self) -> None:
         try:
             calls = await self.session.require_plane().keys.calls(self.thing_id, self.session.clock() - USES)
         except Refusal as refusal:
