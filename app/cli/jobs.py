@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from app.cli.asked import READING, Reading, opened
-from app.cli.lists import After, Desc, Face, Form, Limit, Sort, Words, list_page
+from app.cli.lists import Face, listing_command
 from app.cli.output import Column, document, facts, say, table
 from controlplane.jobs import model
 from controlplane.listing import Query
@@ -49,30 +49,10 @@ WORKERS = Face(
 )
 
 
-async def jobs(
-    *words: Words,
-    sort: Sort = None,
-    desc: Desc = False,
-    limit: Limit = 100,
-    after: After = None,
-    form: Form = "table",
-    asked: Reading = READING,
-) -> None:
-    """List jobs, newest first: state:dead finds those that wait to be replayed. Done ones stay for a day."""
-    await list_page(JOBS, words, sort, desc, limit, after, form, asked)
-
-
-async def workers(
-    *words: Words,
-    sort: Sort = None,
-    desc: Desc = False,
-    limit: Limit = 100,
-    after: After = None,
-    form: Form = "table",
-    asked: Reading = READING,
-) -> None:
-    """List workers, newest first: state:alive finds those of now."""
-    await list_page(WORKERS, words, sort, desc, limit, after, form, asked)
+jobs = listing_command(
+    JOBS, "List jobs, newest first: state:dead finds those that wait to be replayed. Done ones stay for a day."
+)
+workers = listing_command(WORKERS, "List workers, newest first: state:alive finds those of now.")
 
 
 async def show_job(number: int, /, *, asked: Reading = READING) -> None:
