@@ -17,6 +17,7 @@ from controlplane.errors import HomeUnreachable, Refusal, Usage
 from controlplane.listing import Query
 from controlplane.measures import CHARTS_OF, Measured, next_happening, reading, records
 from controlplane.moments import spell
+from controlplane.telemetry import SOURCES
 from controlplane.text import cells, clean, fit
 from controlplane.tops import MEASURES, By, Measure
 from screens.actions import Done
@@ -43,8 +44,8 @@ class TelemetryScreen(AreaScreen):
     noun = "telemetry"
     means = (
         "Requests, errors, latencies and who has most, of all tenants or of what / asks for: tenant:acme "
-        "route:/v1/orders region:eu-west-1 key:wf_live_ab12 window:7d p95>250ms. What is not known is a gap. ▲ is "
-        "what was done then."
+        "route:/v1/orders region:eu-west-1 key:wf_live_ab12 window:7d p95>250ms source:prometheus. What is not known "
+        "is a gap. ▲ is what was done then."
     )
     hints = (
         ("tab", "chart"),
@@ -82,6 +83,7 @@ class TelemetryScreen(AreaScreen):
         Binding("n", "mark(1)", "to what happened next", show=False, id="telemetry.next_mark"),
         Binding("b", "mark(-1)", "to what happened before", show=False, id="telemetry.previous_mark"),
         Binding("c", "compare", "compare with the week before", show=False, id="telemetry.compare"),
+        Binding("s", "source", "from Prometheus, or from the home", show=False, id="telemetry.source"),
         Binding("o", "measure", "what the top list goes by", show=False, id="telemetry.measure"),
         Binding("O", "by", "top tenants, routes or keys", show=False, id="telemetry.by"),
         Binding("r", "reread", "refresh now", show=False, id="telemetry.refresh"),
@@ -194,7 +196,8 @@ class TelemetryScreen(AreaScreen):
 
     def _refused(self, refusal: Refusal, view: View) -> None:
         """While the link is down the header says so, and what was read stays."""
-        self._read_at = float("-inf")
+        if view.source == "home":
+            self._read_at = float("-inf")
         kept = isinstance(refusal, HomeUnreachable) and self.current_reading
         if view == self.view and not kept:
             self.say(Done(str(refusal), "bad"))
@@ -202,6 +205,8 @@ class TelemetryScreen(AreaScreen):
             self.draw_charts()
 
     async def _nothing(self, view: View) -> str:
+        if view.source != "home":
+            return f"no data here: {view.source} knows of no such request in this window"
         newest = await self.session.require_plane().telemetry.newest()
         if newest is None:
             return "no data here, and no single request is stored: watchfloor requests import"
@@ -266,7 +271,8 @@ class TelemetryScreen(AreaScreen):
             count=chart,
             order=("" if self.measured is None or self.current_reading else "reading … ")
             + f"{window_words(window, self.measured)}, each {spell(step.total_seconds())}"
-            + (", week before" if self.view.compare else ""),
+            + (", week before" if self.view.compare else "")
+            + (f", {self.view.source}" if self.view.source != SOURCES[0] else ""),
         )
 
     def on_resize(self, event: events.Resize) -> None:
@@ -316,6 +322,10 @@ class TelemetryScreen(AreaScreen):
 
     def action_compare(self) -> None:
         self.show_view(replace(self.view, compare=not self.view.compare))
+
+    def action_source(self) -> None:
+        others = [source for source in SOURCES if source != self.view.source]
+        self.show_view(replace(self.view, source=others[0]))
 
     def action_measure(self) -> None:
         self.measure = MEASURES[(MEASURES.index(self.measure) + 1) % len(MEASURES)]

@@ -8,6 +8,7 @@ from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
 from controlplane.audit import AuditRow
+from controlplane.changes import series_source
 from controlplane.chartviews import HOUR, MOST_RAW, WEEK, View
 from controlplane.errors import NotFound
 from controlplane.filters import Term
@@ -42,14 +43,15 @@ async def measured_of(plane: ControlPlane, view: View, session: Session) -> Meas
     step = view.window.step(now)
     if view.compare:  # the same steps for both: what is only kept by the hour is compared by the hour
         step = max(step, replace(view.window, end=end - WEEK).step(now))
-    series = await plane.telemetry.series(view.scope, start, end, step)
-    if step < HOUR and view.window.span > MOST_RAW and gaps(series):
+    source = series_source(plane, view.source)
+    series = await source.series(view.scope, start, end, step)
+    if view.source == "home" and step < HOUR and view.window.span > MOST_RAW and gaps(series):
         # What was stored before there were minutes, or was brought over, is kept by the hour only.
         hours = await plane.telemetry.series(view.scope, start, end, HOUR)
         series = hours if _known(hours) > _known(series) + HOUR else series
     before = None
     if view.compare:
-        before = await plane.telemetry.series(view.scope, start - WEEK, end - WEEK, series.step)
+        before = await source.series(view.scope, start - WEEK, end - WEEK, series.step)
     zone = end.astimezone().tzinfo if session.time_form == "local" else UTC
     rows = await _happened(plane, view, session)
     return Measured(view, series, before, tuple(happenings(rows)), len(rows) == MOST_MARKS, zone or UTC)

@@ -6,10 +6,15 @@ from datetime import UTC, datetime
 
 from controlplane.measures import Measured, gaps, reading, reading_before
 from controlplane.moments import spell
-from controlplane.telemetry import FEWEST_FOR_P99
+from controlplane.telemetry import FEWEST_FOR_P99, Source
 from screens.widgets.lines import Line
 
 MOST_GAPS = 20
+SAID_OF: dict[Source, str] = {
+    "home": "hours and minutes as they were rolled up, raw rows for what is newer",
+    "prometheus": "Prometheus, which counts at its scrapes: increase() over each step is an estimate",
+}
+COARSE: dict[Source, str] = {"home": "2 % off", "prometheus": "one of its buckets off"}
 
 
 def why_measured(measured: Measured, at: datetime | None) -> list[Line]:
@@ -18,8 +23,9 @@ def why_measured(measured: Measured, at: datetime | None) -> list[Line]:
     lines: list[Line] = [
         (f"requests of {view.scope.label}", "title"),
         f"{_utc(series.start)} to {_utc(end)}, {len(series.points)} steps of {spell(series.step.total_seconds())}",
-        f"read at {_utc(series.as_of)}: hours and minutes as they were rolled up, raw rows for what is newer",
-        "latencies are by rank, at most 2 % off; rates are averages over a step",
+        f"read at {_utc(series.as_of)}: {SAID_OF[series.source]}",
+        f"latencies are by rank, at most {COARSE[series.source]}; rates are averages over a step",
+        *(f"it says: {note}" for note in series.notes),
         f"a p99 is not said under {FEWEST_FOR_P99} requests of a step",
         "",
         reading(measured, None),
