@@ -194,7 +194,7 @@ def overflow_words(measured: Measured) -> list[str]:
     over = 0 if whole is None else whole.latency.n - whole.latency.bounded.n
     if whole is None or not over:
         return []
-    return [f"{percent(over / whole.latency.n)}% above the highest bound: how long is not known"]
+    return [f"{percent(over / whole.latency.n)}% past the last bucket"]
 
 
 def _gap_words(measured: Measured) -> list[str]:

@@ -188,6 +188,11 @@ class Series:
         return [self.start + i * self.step for i in range(len(self.points))]
 
     @property
+    def label(self) -> str:
+        """Whose requests, and who counted them when it was not the home."""
+        return self.scope.label + ("" if self.source == SOURCES[0] else f", as {self.source} counted")
+
+    @property
     def whole(self) -> Point | None:
         return add([point for point in self.points if point is not None])
 

@@ -135,7 +135,7 @@ async def export(
         sys.stdout.write(_drawn(found[0]))
         return
     as_of = found[0].as_of if found else datetime.now(UTC)
-    heading = Heading(context, "telemetry", f"each {by}" if by else scope.label, "at", as_of)
+    heading = Heading(context, "telemetry", f"each {by}" if by else found[0].label, "at", as_of)
     rows = [record for each in found for record in records(each)]
     names = list(rows[0]) if rows else ["at"]
     for piece in chunks("json" if asked.json else form, heading, names, rows):

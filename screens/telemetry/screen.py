@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
+from controlplane.changes import series_source
 from controlplane.charts import ChartSpec, HeatSpec
 from controlplane.chartviews import CHARTS, View, Window, parse_view, render, same_numbers
 from controlplane.errors import HomeUnreachable, Refusal, Usage
@@ -249,6 +250,8 @@ class TelemetryScreen(AreaScreen):
         values = self.words if measured is None or not measured.series.whole else reading(measured, index)
         self.query_one("#values", Reading).show(values)
         others = top_words(self.by, self.measure, self.view.scope) if self.view.chart == "top" else ""
+        if others and self.view.source != SOURCES[0]:
+            others += "; these the home counted"
         self.query_one("#beside", Reading).show(*((others, "muted") if others else beside(measured, index)))
 
     def _draw(self, chart: Chart, name: str, measured: Measured | None, cursor: float | None) -> None:
@@ -324,8 +327,13 @@ class TelemetryScreen(AreaScreen):
         self.show_view(replace(self.view, compare=not self.view.compare))
 
     def action_source(self) -> None:
-        others = [source for source in SOURCES if source != self.view.source]
-        self.show_view(replace(self.view, source=others[0]))
+        other = next(source for source in SOURCES if source != self.view.source)
+        try:
+            series_source(self.session.require_plane(), other)
+        except Refusal as refusal:
+            self.say(Done(str(refusal), "bad"))
+            return
+        self.show_view(replace(self.view, source=other))
 
     def action_measure(self) -> None:
         self.measure = MEASURES[(MEASURES.index(self.measure) + 1) % len(MEASURES)]

@@ -21,56 +21,11 @@ from controlplane.errors import NotFound, Refusal, Usage
 from controlplane.secrets import Reference, Secret
 from controlplane.telemetry import OVERFLOW, Scope, Series, value_of
 from tests import prometheus
+from tests.prometheus import BEGIN, GAP, HOSTILE, HOURS, MAPPING, RESET, SCRAPE, history
 
-BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
-SCRAPE, HOURS = 15, 3
-GAP = range(3600, 4800)
-"""Seconds from the beginning in which nothing was scraped."""
-RESET = 7200
-"""Then the service was started anew, and counts from zero."""
-PER_SCRAPE = {"200": 30, "404": 10, "503": 2}
-ERRORS_FROM = 1800
-"""There was no 503 before, and no counter of any."""
-SHARES = {"0.1": 0.5, "0.5": 0.9, "1": 0.95, "+Inf": 1.0}
-HOSTILE = ('a"b', "a\\b", "a'b`c", "x\n} or vector(1e9) #", 'y"} or up{a="', "ü😀\u200f")
-MAPPING = """
-url = "{url}"
-scrape = {scrape}
-timeout = {timeout}
-[requests]
-query = 'sum by (code) (increase(http_requests_total{{$match}}[$step]))'
-[latency]
-query = 'sum by (le) (increase(http_request_seconds_bucket{{job="api",$match}}[$step]))'
-[labels]
-tenant = "tenant"
-route = "handler"
-"""
 needs_prometheus = pytest.mark.skipif(
     not all(map(prometheus.program, prometheus.NEEDED)), reason="no Prometheus is here: make setup"
 )
-
-
-def history() -> Iterator[str]:
-    yield "# TYPE http_requests counter"
-    for tenant in ("acme", *HOSTILE):
-        for code, each in PER_SCRAPE.items():
-            labels = f'{{tenant={json.dumps(tenant, ensure_ascii=False)},handler="/v1",code="{code}"}}'
-            yield from _counter(f"http_requests_total{labels}", each, ERRORS_FROM if code == "503" else 0)
-    yield "# TYPE http_request_seconds histogram"
-    for bound, share in SHARES.items():
-        labels = f'{{job="api",tenant="acme",handler="/v1",le="{bound}"}}'
-        yield from _counter(f"http_request_seconds_bucket{labels}", 40 * share)
-    yield "# TYPE wide counter"
-    for n in range(10_000):
-        for second in (0, 60, 120):
-            yield f'wide_total{{code="{n}"}} {second} {BEGIN.timestamp() + second:.0f}'
-
-
-def _counter(name: str, each: float, since: int = 0) -> Iterator[str]:
-    for second in range(since, HOURS * 3600 + 1, SCRAPE):
-        if second not in GAP:
-            scrapes = (second - (RESET if second >= RESET else since)) // SCRAPE
-            yield f"{name} {scrapes * each:g} {BEGIN.timestamp() + second:.0f}"
 
 
 @pytest.fixture(scope="module")
