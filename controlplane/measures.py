@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controlplane import charts
 from controlplane.audit import AuditRow
@@ -14,6 +14,9 @@ from controlplane.charts import ChartSpec, HeatSpec, Mark, Threshold, Tone
 from controlplane.chartviews import DAY, View
 from controlplane.moments import count, milliseconds, percent, rate
 from controlplane.telemetry import FEWEST_FOR_P99, Point, Series
+
+if TYPE_CHECKING:
+    from controlplane.saturation import Filled, Saturation
 
 LEAST_SHARE = 0.25
 """Of the step that runs now so much must be over before its rate says something."""
@@ -63,6 +66,8 @@ class Measured:
     more_happened: bool = False
     """Before the first of `happened` there was more than is read at once."""
     zone: tzinfo = UTC
+    saturation: Saturation | None = None
+    """None: it was not read."""
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -126,6 +131,52 @@ def _each(series: Series, of: Callable[[Point], float | None]) -> list[float | N
     return [None if point is None else of(point) for point in series.points]
 
 
+def saturation_chart(measured: Measured) -> ChartSpec:
+    """The share of each limit that is used, in %; a limit that is not known has no line."""
+    found, xs = measured.saturation, _xs(measured.series)
+    if found is None or not found.filled:
+        return ChartSpec((), "%", *measured.bounds, nothing=found.words if found else "reading …")
+    tones: tuple[Tone, ...] = ("good", "warn")
+    drawn = [
+        charts.Series(
+            f"{each.limit.name} of {each.limit.words}",
+            xs,
+            [None if share is None else share * 100 for share in each.shares],
+            tones[number % len(tones)],
+        )
+        for number, each in enumerate(found.filled)
+    ]
+    lines = [Threshold(100, "limit", "bad")]
+    for each in found.filled:
+        if each.limit.soft and each.limit.soft < each.limit.most:
+            lines.append(Threshold(each.limit.soft / each.limit.most * 100, "soft", "warn"))
+    notes = [hole_words(each) for each in found.filled if each.holes] or gap_words(measured)
+    return ChartSpec(tuple(drawn), "%", *measured.bounds, tuple(lines), tuple(notes), measured.marks)
+
+
+def hole_words(filled: Filled) -> str:
+    steps = f"{filled.holes:,} step{'s' * (filled.holes > 1)}"
+    return f"{filled.limit.name} at least: nothing is known of {steps} of its {filled.limit.period}"
+
+
+def reading_of_limits(measured: Measured, index: int | None) -> str:
+    """How full each limit is in a step, or in the last one that is known."""
+    found = measured.saturation
+    if found is None or not found.filled:
+        return "" if found is None else found.words
+    said = []
+    for each in found.filled:
+        known = [place for place, share in enumerate(each.shares) if share is not None]
+        place = index if index is not None else known[-1] if known else None
+        share = None if place is None else each.shares[place]
+        least = "at least " if each.holes else ""
+        used = "not known" if share is None else f"{least}{percent(share)}% of {each.limit.words}"
+        said.append(f"{each.limit.name} {used}")
+    if index is None:
+        return "last known: " + "  ".join(said)
+    return f"{measured.clock(measured.series.start + index * measured.series.step)}  {'  '.join(said)}"
+
+
 def heat_map(measured: Measured) -> HeatSpec:
     steps = tuple(None if point is None else point.latency for point in measured.series.points)
     limit = min((value for name, value in measured.view.lines if name.startswith("p")), default=None)
@@ -136,6 +187,7 @@ CHARTS_OF: Mapping[str, Callable[[Measured], ChartSpec | HeatSpec]] = {
     "requests": requests_chart,
     "errors": errors_chart,
     "latency": latency_chart,
+    "saturation": saturation_chart,
     "heat": heat_map,
 }
 
@@ -243,6 +295,8 @@ def records(measured: Measured) -> list[dict[str, Any]]:
         if measured.before is not None:
             point = measured.before.points[i] if i < len(measured.before.points) else None
             row |= {f"week_before_{name}": value for name, value in _record(point).items()}
+        for each in measured.saturation.filled if measured.saturation else ():
+            row[f"{each.limit.name}_share"] = each.shares[i]
         rows.append(row)
     return rows
 

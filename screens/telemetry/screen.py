@@ -15,7 +15,7 @@ from controlplane.charts import ChartSpec, HeatSpec
 from controlplane.chartviews import CHARTS, View, Window, parse_view, render, same_numbers
 from controlplane.errors import HomeUnreachable, Refusal, Usage
 from controlplane.listing import Query
-from controlplane.measures import CHARTS_OF, Measured, next_happening, reading, records
+from controlplane.measures import CHARTS_OF, Measured, next_happening, reading, reading_of_limits, records
 from controlplane.moments import spell
 from controlplane.text import cells, clean, fit
 from controlplane.tops import MEASURES, By, Measure
@@ -64,9 +64,14 @@ class TelemetryScreen(AreaScreen):
     TelemetryScreen ChartPanes > * { border-top: solid $panel; border-title-color: $text-muted; }
     TelemetryScreen ChartPanes > .chosen { border-title-color: $text; border-title-style: bold; }
     TelemetryScreen ChartPanes > #top { row-span: 2; }
+    TelemetryScreen ChartPanes > #saturation { display: none; }
+    TelemetryScreen ChartPanes.limited > #top { row-span: 1; }
+    TelemetryScreen ChartPanes.limited > #saturation { display: block; }
     TelemetryScreen.narrow ChartPanes { layout: vertical; }
     TelemetryScreen.narrow ChartPanes > * { border: none; display: none; }
-    TelemetryScreen.narrow ChartPanes > .chosen { display: block; height: 1fr; }
+    TelemetryScreen.narrow ChartPanes > #saturation { display: none; }
+    TelemetryScreen.narrow ChartPanes > .chosen,
+    TelemetryScreen.narrow ChartPanes > #saturation.chosen { display: block; height: 1fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "pane(1)", "next chart", show=False, id="telemetry.next_chart"),
@@ -140,7 +145,19 @@ class TelemetryScreen(AreaScreen):
             return
         if chart != view.chart or not self.query(".chosen"):
             self.query_one(ChartPanes).choose(view.chart)
+        self._lay_out()
         self.reread()
+
+    def _lay_out(self) -> None:
+        """A limit is a tenant's: only beside a tenant's charts there is room for it."""
+        panes = self.query_one(ChartPanes)
+        panes.set_class(self.view.scope.tenant_id is not None or self.view.chart == "saturation", "limited")
+
+    @property
+    def _shows_limits(self) -> bool:
+        return self.view.chart == "saturation" or (
+            not self.has_class("narrow") and self.view.scope.tenant_id is not None
+        )
 
     def show_window(self, window: Window) -> None:
         self.show_view(replace(self.view, window=window, at=None))
@@ -175,7 +192,7 @@ class TelemetryScreen(AreaScreen):
         view = self.view
         try:
             scope = await scope_of(plane, view.scope)
-            measured = await measured_of(plane, replace(view, scope=scope), self.session)
+            measured = await measured_of(plane, replace(view, scope=scope), self.session, limits=self._shows_limits)
             words = "" if measured.series.whole else await self._nothing(view)
         except Refusal as refusal:
             self._refused(refusal, view)
@@ -242,6 +259,8 @@ class TelemetryScreen(AreaScreen):
             self._draw(chart, name, measured, cursor)
         index = None if measured is None or self.view.at is None else measured.index(self.view.at)
         values = self.words if measured is None or not measured.series.whole else reading(measured, index)
+        if measured is not None and self.view.chart == "saturation":
+            values = reading_of_limits(measured, index) or values
         self.query_one("#values", Reading).show(values)
         others = top_words(self.by, self.measure, self.view.scope) if self.view.chart == "top" else ""
         self.query_one("#beside", Reading).show(*((others, "muted") if others else beside(measured, index)))
@@ -283,8 +302,11 @@ class TelemetryScreen(AreaScreen):
         chart = CHARTS[(CHARTS.index(self.view.chart) + by) % len(CHARTS)]
         self.view = replace(self.view, chart=chart)
         self.query_one(ChartPanes).choose(chart)
+        self._lay_out()
         self.draw_charts()
         self.draw_frame()
+        if self._shows_limits and self.measured is not None and self.measured.saturation is None:
+            self.reread()
 
     def focus_body(self) -> None:
         self.query_one(ChartPanes).choose(self.view.chart)

@@ -35,8 +35,8 @@ async def scope_of(plane: ControlPlane, scope: Scope) -> Scope:
     return replace(scope, tenant_id=page.rows[0].tenant_id)
 
 
-async def measured_of(plane: ControlPlane, view: View, session: Session) -> Measured:
-    """Raises Refusal."""
+async def measured_of(plane: ControlPlane, view: View, session: Session, *, limits: bool = False) -> Measured:
+    """`limits`: also how full they are. Raises Refusal."""
     now = session.clock()
     start, end = view.window.bounds(now)
     step = view.window.step(now)
@@ -52,7 +52,12 @@ async def measured_of(plane: ControlPlane, view: View, session: Session) -> Meas
         before = await plane.telemetry.series(view.scope, start - WEEK, end - WEEK, series.step)
     zone = end.astimezone().tzinfo if session.time_form == "local" else UTC
     rows = await _happened(plane, view, session)
-    return Measured(view, series, before, tuple(happenings(rows)), len(rows) == MOST_MARKS, zone or UTC)
+    saturation = None
+    if limits:
+        from controlplane.saturation import saturation_of
+
+        saturation = await saturation_of(plane, series)
+    return Measured(view, series, before, tuple(happenings(rows)), len(rows) == MOST_MARKS, zone or UTC, saturation)
 
 
 def _known(series: Series) -> timedelta:

@@ -31,6 +31,7 @@ def why_measured(measured: Measured, at: datetime | None) -> list[Line]:
         index = measured.index(at)
         lines += ["", ("at the cursor", "title"), reading(measured, index)]
         lines += [reading_before(measured, index)] if measured.before is not None else []
+    lines += _limits(measured)
     found = gaps(series)
     if found:
         lines += ["", (f"no data in {len(found)} gap{'s' * (len(found) > 1)}: not known, which is not zero", "title")]
@@ -42,6 +43,27 @@ def why_measured(measured: Measured, at: datetime | None) -> list[Line]:
     if view.lines:
         lines += ["", ("lines", "title"), *(f"  {name} {value:g}" for name, value in view.lines)]
     return [piece for line in lines for piece in _wrapped(line)]
+
+
+def _limits(measured: Measured) -> list[Line]:
+    """Each limit that requests are held against, as it holds now."""
+    found = measured.saturation
+    if found is None:
+        return []
+    lines: list[Line] = ["", ("limits, as they hold now", "title")]
+    for each in found.filled:
+        limit = each.limit
+        lines.append(f"  {limit.name}: {limit.words}, from {limit.source}")
+        if limit.period is None:
+            lines.append("    its use is the mean of a step: what came at once is not seen in it")
+            continue
+        lines.append(f"    its use is all requests since the {limit.period} began ({limit.zone})")
+        if each.holes:
+            lines.append(f"    at least: of {each.holes:,} steps of this {limit.period} nothing is known")
+        if limit.counted is not None:
+            share = limit.counted / limit.most
+            lines.append(f"    admitted or recorded of it until now: {limit.counted:,} ({share:.1%})")
+    return [*lines, *([f"  {found.words}"] if found.words else [])]
 
 
 def _wrapped(line: Line) -> list[Line]:

@@ -67,9 +67,9 @@ async def test_a_day_of_the_fleet_reads_as_its_rows_say(estate: Database) -> Non
         assert screen.measured is not None and screen.measured.series.whole is not None
         assert screen.measured.series.whole.n == 8640 - 181
         shown = text(pilot)
-        assert "requests 1/5" in shown and "each 1h" in shown and "in all 8,459" in shown
+        assert "requests 1/6" in shown and "each 1h" in shown and "in all 8,459" in shown
         await pilot.press("tab", "tab")
-        assert "latency 3/5" in text(pilot) and "p95" in text(pilot)
+        assert "latency 3/6" in text(pilot) and "p95" in text(pilot)
 
 
 async def test_a_gap_is_named_and_is_no_zero(estate: Database) -> None:
@@ -204,7 +204,7 @@ async def test_one_key_leads_from_a_tenant_and_from_its_trail_to_its_charts(esta
 async def test_a_link_opens_exactly_this_view(estate: Database) -> None:
     link = f"test/telemetry?tenant:acme p95>250ms compare:week chart:latency {WINDOW}"
     async with console(estate, role="viewer", link=link) as (app, pilot):
-        await until(pilot, lambda: "latency 3/5" in text(pilot) and "week before: " in text(pilot))
+        await until(pilot, lambda: "latency 3/6" in text(pilot) and "week before: " in text(pilot))
         assert isinstance(app.screen, TelemetryScreen)
         assert app.screen.view_link().replace("T00:00", "") == link.replace("..2025-03-02", "..2025-03-03")
         assert "p95 250ms" in text(pilot)
