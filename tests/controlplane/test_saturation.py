@@ -1,4 +1,4 @@
-"""How full limits are: quotas by their period in the tenant's zone, rates by the step, and what is not known is said."""
+"""How full limits are: quotas by their period in the tenant's zone, rates by the step; what is not known is said."""
 
 from __future__ import annotations
 
