@@ -12,6 +12,7 @@ from controlplane import charts
 from controlplane.audit import AuditRow
 from controlplane.charts import ChartSpec, HeatSpec, Mark, Threshold, Tone
 from controlplane.chartviews import DAY, View
+from controlplane.listing import Count
 from controlplane.moments import count, milliseconds, percent, rate
 from controlplane.telemetry import FEWEST_FOR_P99, Point, Series
 
@@ -63,8 +64,8 @@ class Measured:
     series: Series
     before: Series | None = None
     happened: tuple[Happening, ...] = ()
-    more_happened: bool = False
-    """Before the first of `happened` there was more than is read at once."""
+    changes: Count | None = None
+    """How many rows of the trail there are, when `happened` are only the newest; None: all of them are there."""
     zone: tzinfo = UTC
     saturation: Saturation | None = None
     """None: it was not read."""
@@ -93,12 +94,12 @@ class Measured:
 
 
 def requests_chart(measured: Measured) -> ChartSpec:
-    named: list[tuple[str, Tone, Count]] = [("requests", "good", lambda point: point.n)]
+    named: list[tuple[str, Tone, Counted]] = [("requests", "good", lambda point: point.n)]
     return _rates(measured, named, "requests", "requests")
 
 
 def errors_chart(measured: Measured) -> ChartSpec:
-    named: list[tuple[str, Tone, Count]] = [
+    named: list[tuple[str, Tone, Counted]] = [
         ("5xx", "bad", lambda point: point.errors_5xx),
         ("4xx", "warn", lambda point: point.errors_4xx),
     ]
@@ -172,6 +173,8 @@ def reading_of_limits(measured: Measured, index: int | None) -> str:
         least = "at least " if each.holes else ""
         used = "not known" if share is None else f"{least}{percent(share)}% of {each.limit.words}"
         said.append(f"{each.limit.name} {used}")
+        if index is None and each.limit.counted is not None and measured.view.window.end is None:
+            said[-1] += f", {percent(each.limit.counted / each.limit.most)}% admitted or recorded"
     if index is None:
         return "last known: " + "  ".join(said)
     return f"{measured.clock(measured.series.start + index * measured.series.step)}  {'  '.join(said)}"
@@ -191,10 +194,10 @@ CHARTS_OF: Mapping[str, Callable[[Measured], ChartSpec | HeatSpec]] = {
     "heat": heat_map,
 }
 
-Count = Callable[[Point], int]
+Counted = Callable[[Point], int]
 
 
-def _rates(measured: Measured, named: Sequence[tuple[str, Tone, Count]], compared: str, line: str) -> ChartSpec:
+def _rates(measured: Measured, named: Sequence[tuple[str, Tone, Counted]], compared: str, line: str) -> ChartSpec:
     series, xs = measured.series, _xs(measured.series)
     drawn = [charts.Series(name, xs, rates(series, of), tone) for name, tone, of in named]
     if measured.before is not None:
@@ -204,7 +207,7 @@ def _rates(measured: Measured, named: Sequence[tuple[str, Tone, Count]], compare
     return ChartSpec(tuple(drawn), "/m", *measured.bounds, held, tuple(gap_words(measured)), measured.marks)
 
 
-def rates(series: Series, of: Count) -> list[float | None]:
+def rates(series: Series, of: Counted) -> list[float | None]:
     """Per minute, averaged over each step; of the step that runs now over what is over of it."""
     return [None if point is None else _rate(series, i, of(point)) for i, point in enumerate(series.points)]
 

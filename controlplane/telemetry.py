@@ -153,6 +153,9 @@ class Scope:
         return ", ".join(part for part in parts if part)
 
 
+FLEET = Scope()
+
+
 @dataclass(frozen=True, slots=True)
 class Series:
     """Points at `start`, `start + step`, …; None where nothing is known of a step: a gap, never a zero."""
@@ -217,11 +220,11 @@ class RequestTelemetry(Protocol):
         end: datetime,
         measure: Measure,
         limit: int = 20,
-        tenant_id: str | None = None,
+        scope: Scope = FLEET,
     ) -> Top:
-        """The first tenants, routes or keys by a measure, of all tenants or of one; from what was rolled up.
+        """The first tenants, routes or keys by a measure, of what is in the scope; from what was rolled up.
 
-        Raises Usage `window_unreadable` and `limit_out_of_range`, HomeUnreachable.
+        Raises Usage `window_unreadable`, `scope_unreadable` and `limit_out_of_range`, HomeUnreachable.
         """
         ...
 

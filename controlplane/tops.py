@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from controlplane.telemetry import FEWEST_FOR_P99, Histogram
+from controlplane.telemetry import FEWEST_FOR_P99, Histogram, Scope
 
 By = Literal["tenant", "route", "key"]
 Measure = Literal["requests", "errors", "error_share", "p95", "growth"]
@@ -15,6 +15,17 @@ MEASURES: tuple[Measure, ...] = ("requests", "errors", "error_share", "p95", "gr
 FEWEST = 30
 """Shares, percentiles and growth of fewer requests are chance: they are in no top list."""
 WEEK = timedelta(days=7)
+
+
+def bys_of(scope: Scope) -> tuple[By, ...]:
+    """What can be ranked within a scope, so that it is not one row: a region is kept of tenants alone."""
+    if scope.region is not None:
+        return ("tenant",)
+    if scope.key_prefix is not None:
+        return ("route",)
+    if scope.tenant_id is not None:
+        return ("route", "key") if scope.route is None else ("key",)
+    return BYS if scope.route is None else ("tenant", "key")
 
 
 @dataclass(frozen=True, slots=True)

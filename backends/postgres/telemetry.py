@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, LiteralString
 from psycopg.rows import TupleRow, class_row
 
 from controlplane.errors import Usage
-from controlplane.telemetry import Histogram, ManySeries, Point, Scope, Series, SeriesPage, add
+from controlplane.telemetry import FLEET, Histogram, ManySeries, Point, Scope, Series, SeriesPage, add
 
 if TYPE_CHECKING:
     from backends.postgres.home import Connection, Home
@@ -100,11 +100,11 @@ class Telemetry:
         end: datetime,
         measure: Measure,
         limit: int = 20,
-        tenant_id: str | None = None,
+        scope: Scope = FLEET,
     ) -> Top:
         from backends.postgres.tops import read_top
 
-        return await read_top(self.home, by, start, end, measure, limit, tenant_id)
+        return await read_top(self.home, by, start, end, measure, limit, scope)
 
 
 async def read_marks(connection: Connection) -> Marks:

@@ -18,7 +18,7 @@ from controlplane.listing import Query
 from controlplane.measures import CHARTS_OF, Measured, next_happening, reading, reading_of_limits, records
 from controlplane.moments import spell
 from controlplane.text import cells, clean, fit
-from controlplane.tops import MEASURES, By, Measure
+from controlplane.tops import MEASURES, By, Measure, bys_of
 from screens.actions import Done
 from screens.area import AreaScreen
 from screens.telemetry.panes import ChartPanes
@@ -88,7 +88,8 @@ class TelemetryScreen(AreaScreen):
         Binding("b", "mark(-1)", "to what happened before", show=False, id="telemetry.previous_mark"),
         Binding("c", "compare", "compare with the week before", show=False, id="telemetry.compare"),
         Binding("o", "measure", "what the top list goes by", show=False, id="telemetry.measure"),
-        Binding("O", "by", "top tenants, routes or keys", show=False, id="telemetry.by"),
+        Binding("v", "by", "top tenants, routes or keys", show=False, id="telemetry.by"),
+        Binding("O", "tenant", "its tenant", show=False, id="telemetry.tenant"),
         Binding("r", "reread", "refresh now", show=False, id="telemetry.refresh"),
     ]
 
@@ -135,7 +136,7 @@ class TelemetryScreen(AreaScreen):
             self.say(Done(str(fault), "bad"))
             return
         self.say(None)
-        self.by = "tenant" if view.scope.tenant_id is None and view.scope.key_prefix is None else "route"
+        self.by = bys_of(view.scope)[0]
         self.show_view(view)
 
     def show_view(self, view: View) -> None:
@@ -230,7 +231,7 @@ class TelemetryScreen(AreaScreen):
         bounds = view.window.bounds(self.session.clock())
         try:
             telemetry = self.session.require_plane().telemetry
-            top = await telemetry.top(self.by, *bounds, self.measure, MOST, view.scope.tenant_id)
+            top = await telemetry.top(self.by, *bounds, self.measure, MOST, view.scope)
         except Refusal as refusal:
             self.say(Done(str(refusal), "bad"))
             return
@@ -344,9 +345,18 @@ class TelemetryScreen(AreaScreen):
         self.reread()
 
     def action_by(self) -> None:
-        bys: tuple[By, ...] = ("tenant", "route", "key") if self.view.scope.tenant_id is None else ("route", "key")
+        bys = bys_of(self.view.scope)
         self.by = bys[(bys.index(self.by) + 1) % len(bys)] if self.by in bys else bys[0]
         self.reread()
+
+    def action_tenant(self) -> None:
+        """Of the row in the top list, else of what the charts are of."""
+        row = self.query_one("#top", WindowTable).cursor_row if self.view.chart == "top" else None
+        tenant = row.top.tenant_id if isinstance(row, Ranked) else self.view.scope.tenant_id
+        if tenant is None:
+            self.say(Done("what is shown is of all tenants", "warn"))
+        else:
+            self.desk.open_thing("tenants", tenant)
 
     def action_cursor(self, by: int) -> None:
         measured = self.measured
@@ -393,9 +403,9 @@ class TelemetryScreen(AreaScreen):
         if self.by == "tenant" and top.tenant_id:
             self.desk.open_thing("tenants", top.tenant_id)
             return
-        scope = replace(
-            self.view.scope, tenant_id=top.tenant_id, route=top.route, key_prefix=top.key_prefix, region=None
-        )
+        scope, names = self.view.scope, ("tenant_id", "route", "key_prefix")
+        scope = replace(scope, **{name: getattr(top, name) or getattr(scope, name) for name in names})
+        self.by = bys_of(scope)[0]
         self.show_view(replace(self.view, scope=scope, chart=CHARTS[0]))
 
     # What is under the cursor

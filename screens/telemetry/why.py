@@ -38,7 +38,8 @@ def why_measured(measured: Measured, at: datetime | None) -> list[Line]:
         lines += [f"  {_utc(begin)} to {_utc(end)}" for begin, end in found[:MOST_GAPS]]
         lines += [f"  and {len(found) - MOST_GAPS} more"] if len(found) > MOST_GAPS else []
     if measured.happened:
-        lines += ["", ("▲ what was done meanwhile", "title")]
+        newest = "" if measured.changes is None else f": the newest of {measured.changes}; :audit has all of them"
+        lines += ["", (f"▲ what was done meanwhile{newest}", "title")]
         lines += [(f"  {_utc(each.at)}  audit {each.seq}  {each.words}", each.tone) for each in measured.happened]
     if view.lines:
         lines += ["", ("lines", "title"), *(f"  {name} {value:g}" for name, value in view.lines)]

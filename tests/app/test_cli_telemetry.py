@@ -104,6 +104,18 @@ def test_top_lists(cli: Cli, start: datetime) -> None:
     assert first("tenant", "--measure", "p95", "--limit", "2") == ["t6", "t5"]
     assert sorted(first("route")) == ["/r0", "/r1"]
     assert len(first("key", "--tenant", "t6")) == 3
+    assert first("tenant", "--route", "/r0", "--limit", "2") == ["t6", "t5"]
+    assert sorted(first("key", "--route", "/r1", "--tenant", "t6")) == ["wf_0", "wf_1", "wf_2"]
+    for words, n in (
+        (["tenant", "--region", "eu"], 350),
+        (["tenant", "--route", "/r0"], 175),
+        (["route", "--tenant", "t6", "--key", "wf_0"], 63),
+        (["key", "--tenant", "t6", "--route", "/r0"], 63),
+        (["tenant", "--region", "us"], None),
+    ):
+        rows = cli.done("telemetry", "top", *words, *window(start))["items"]
+        assert (rows[0]["n"] if rows else None) == n, words
+    assert "scope_unreadable" in cli("telemetry", "top", "route", "--region", "eu", *window(start)).err
     [busiest] = cli.done("telemetry", "top", "--limit", "1", *window(start))["items"]
     assert (busiest["n"], busiest["growth"], busiest["before"]) == (350, None, None)
     assert busiest["p95"] == pytest.approx(70, rel=0.02)

@@ -171,10 +171,17 @@ async def test_the_top_list_goes_by_another_number_and_narrows(estate: Database)
         assert "acme" in acme and "6,3" in acme
         await pilot.press("o")
         await until(pilot, lambda: "5XX▼" in text(pilot))
-        await pilot.press("O")
+        await pilot.press("v")
         await until(pilot, lambda: "/v1/orders" in text(pilot) and "routes by errors" in text(pilot))
         await pilot.press("enter")
         await until(pilot, lambda: screen.view.scope == Scope(route="/v1/orders"))
+        await charts(pilot, "route:/v1/orders chart:top")  # the list is of that route as well
+        await until(pilot, lambda: "tenants by errors of /v1/orders; o: by what" in text(pilot))
+        await until(
+            pilot, lambda: {r.top.tenant_id: r.top.n for r in screen.ranking.rows} == {"acme": 2115, "globex": 2114}
+        )
+        await pilot.press("v")
+        await until(pilot, lambda: KEY in text(pilot) or "Nothing was rolled up" in text(pilot))
         await charts(pilot, "chart:top")
         await until(pilot, lambda: screen.by == "tenant" and "TENANT" in text(pilot))
         await pilot.press("enter")
