@@ -15,6 +15,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
+    from controlplane.anomalies import Limits, UsageReport
     from controlplane.tops import By, Measure, Top
 
 SMALLEST_MS = 0.1
@@ -225,6 +226,15 @@ class RequestTelemetry(Protocol):
         """The first tenants, routes or keys by a measure, of what is in the scope; from what was rolled up.
 
         Raises Usage `window_unreadable`, `scope_unreadable` and `limit_out_of_range`, HomeUnreachable.
+        """
+        ...
+
+    async def key_usage(
+        self, tenant_id: str, window: int, baseline: int, limits: Limits, key_prefix: str | None = None
+    ) -> UsageReport:
+        """A tenant's keys (or that one) over the last `window` whole hours, against the `baseline` hours before.
+
+        Raises Usage `window_unreadable`, HomeUnreachable.
         """
         ...
 

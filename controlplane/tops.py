@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -57,6 +57,16 @@ class TopRow:
     def growth(self) -> float | None:
         """1.0: as many as a week before. None: nothing is known of then, so it is neither growth nor none."""
         return self.n / self.before if self.before else None
+
+
+def narrowed(scope: Scope, row: TopRow) -> Scope:
+    """What a row is of, within the scope that it was ranked in."""
+    return replace(
+        scope,
+        tenant_id=row.tenant_id or scope.tenant_id,
+        route=row.route or scope.route,
+        key_prefix=row.key_prefix or scope.key_prefix,
+    )
 
 
 @dataclass(frozen=True, slots=True)

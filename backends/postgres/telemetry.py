@@ -88,10 +88,12 @@ class Telemetry:
 
         return await read_page(self.home, asked, after)
 
-    async def key_usage(self, tenant_id: str, window: int, baseline: int, limits: Limits) -> UsageReport:
+    async def key_usage(
+        self, tenant_id: str, window: int, baseline: int, limits: Limits, key_prefix: str | None = None
+    ) -> UsageReport:
         from backends.postgres.key_usage import read_key_usage
 
-        return await read_key_usage(self.home, tenant_id, window, baseline, limits)
+        return await read_key_usage(self.home, tenant_id, window, baseline, limits, key_prefix)
 
     async def top(
         self,

@@ -12,19 +12,19 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from controlplane.charts import ChartSpec, HeatSpec
-from controlplane.chartviews import CHARTS, View, Window, parse_view, render, same_numbers
+from controlplane.chartviews import CHARTS, View, parse_view, render, same_numbers
 from controlplane.errors import HomeUnreachable, Refusal, Usage
 from controlplane.listing import Query
 from controlplane.measures import CHARTS_OF, Measured, next_happening, reading, reading_of_limits, records
 from controlplane.moments import spell
 from controlplane.text import cells, clean, fit
-from controlplane.tops import MEASURES, By, Measure, bys_of
+from controlplane.tops import MEASURES, By, Measure, bys_of, narrowed
 from screens.actions import Done
-from screens.area import AreaScreen
 from screens.telemetry.panes import ChartPanes
 from screens.telemetry.reading import Reading, beside, window_words
-from screens.telemetry.source import measured_of, scope_of
+from screens.telemetry.source import measured_of, nothing_words, scope_of
 from screens.telemetry.top import MOST, Ranked, Ranking, top_columns, top_words
+from screens.telemetry.windows import WindowedScreen
 from screens.widgets.bars import FooterBar, HeaderBar, TitleLine
 from screens.widgets.chart import Chart
 from screens.widgets.lines import Line
@@ -37,7 +37,7 @@ LEAST_PAUSE, MOST_PAUSE = 2.0, 60.0
 """Seconds between two readings of a live window: a thirtieth of its step, within these."""
 
 
-class TelemetryScreen(AreaScreen):
+class TelemetryScreen(WindowedScreen):
     """One chart at a time on a narrow terminal, all together on a wide one."""
 
     noun = "telemetry"
@@ -76,12 +76,6 @@ class TelemetryScreen(AreaScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "pane(1)", "next chart", show=False, id="telemetry.next_chart"),
         Binding("shift+tab", "pane(-1)", "chart before", show=False, id="telemetry.previous_chart"),
-        Binding("plus", "span(1)", "longer window", show=False, id="telemetry.longer"),
-        Binding("minus", "span(-1)", "shorter window", show=False, id="telemetry.shorter"),
-        Binding("left_square_bracket", "shift(-1)", "half a window earlier", show=False, id="telemetry.earlier"),
-        Binding("right_square_bracket", "shift(1)", "half a window later", show=False, id="telemetry.later"),
-        Binding("full_stop", "hold", "hold the window, or let it go with the time", show=False, id="telemetry.hold"),
-        Binding("N", "newest", "to the newest data", show=False, id="telemetry.newest"),
         Binding("h,left", "cursor(-1)", "cursor back", show=False, id="telemetry.cursor_back"),
         Binding("l,right", "cursor(1)", "cursor on", show=False, id="telemetry.cursor_on"),
         Binding("n", "mark(1)", "to what happened next", show=False, id="telemetry.next_mark"),
@@ -89,6 +83,7 @@ class TelemetryScreen(AreaScreen):
         Binding("c", "compare", "compare with the week before", show=False, id="telemetry.compare"),
         Binding("o", "measure", "what the top list goes by", show=False, id="telemetry.measure"),
         Binding("v", "by", "top tenants, routes or keys", show=False, id="telemetry.by"),
+        Binding("s", "strange", "what is strange of its keys", show=False, id="telemetry.strange"),
         Binding("O", "tenant", "its tenant", show=False, id="telemetry.tenant"),
         Binding("r", "reread", "refresh now", show=False, id="telemetry.refresh"),
     ]
@@ -96,7 +91,6 @@ class TelemetryScreen(AreaScreen):
     def __init__(self, text: str = "") -> None:
         super().__init__()
         self.text = text
-        self.view = View()
         self.measured: Measured | None = None
         self.words = "reading …"
         self.by: By = "tenant"
@@ -160,9 +154,6 @@ class TelemetryScreen(AreaScreen):
             not self.has_class("narrow") and self.view.scope.tenant_id is not None
         )
 
-    def show_window(self, window: Window) -> None:
-        self.show_view(replace(self.view, window=window, at=None))
-
     def action_filter(self) -> None:
         self.query_one(Prompt).open("filter", render(self.view), lambda text: [])
 
@@ -194,7 +185,7 @@ class TelemetryScreen(AreaScreen):
         try:
             scope = await scope_of(plane, view.scope)
             measured = await measured_of(plane, replace(view, scope=scope), self.session, limits=self._shows_limits)
-            words = "" if measured.series.whole else await self._nothing(view)
+            words = "" if measured.series.whole else await nothing_words(plane)
         except Refusal as refusal:
             self._refused(refusal, view)
             return
@@ -218,12 +209,6 @@ class TelemetryScreen(AreaScreen):
             self.say(Done(str(refusal), "bad"))
             self.measured, self.words, self._specs = None, refusal.message, {}
             self.draw_charts()
-
-    async def _nothing(self, view: View) -> str:
-        newest = await self.session.require_plane().telemetry.newest()
-        if newest is None:
-            return "no data here, and no single request is stored: watchfloor requests import"
-        return f"no data here; the newest of all is of {newest:%Y-%m-%d %H:%M} UTC: N goes there"
 
     async def _rank(self) -> None:
         """Who has most: it takes longer than the charts, so it comes after them."""
@@ -312,31 +297,6 @@ class TelemetryScreen(AreaScreen):
     def focus_body(self) -> None:
         self.query_one(ChartPanes).choose(self.view.chart)
 
-    def action_span(self, by: int) -> None:
-        self.show_window(self.view.window.longer(by))
-
-    def action_shift(self, by: int) -> None:
-        self.show_window(self.view.window.moved(by, self.session.clock()))
-
-    def action_hold(self) -> None:
-        window = self.view.window
-        end = None if window.end is not None else self.session.clock().replace(second=0, microsecond=0)
-        self.show_window(replace(window, end=end))
-
-    @work(exit_on_error=False, group="newest", exclusive=True)
-    async def action_newest(self) -> None:
-        try:
-            newest = await self.session.require_plane().telemetry.newest()
-        except Refusal as refusal:
-            self.say(Done(str(refusal), "bad"))
-            return
-        if newest is None:
-            self.say(Done("no request was ever stored here", "warn"))
-            return
-        end = newest.replace(second=0, microsecond=0) + timedelta(minutes=1)
-        live = end >= self.session.clock() - timedelta(minutes=5)
-        self.show_window(replace(self.view.window, end=None if live else end))
-
     def action_compare(self) -> None:
         self.show_view(replace(self.view, compare=not self.view.compare))
 
@@ -403,8 +363,7 @@ class TelemetryScreen(AreaScreen):
         if self.by == "tenant" and top.tenant_id:
             self.desk.open_thing("tenants", top.tenant_id)
             return
-        scope, names = self.view.scope, ("tenant_id", "route", "key_prefix")
-        scope = replace(scope, **{name: getattr(top, name) or getattr(scope, name) for name in names})
+        scope = narrowed(self.view.scope, top)
         self.by = bys_of(scope)[0]
         self.show_view(replace(self.view, scope=scope, chart=CHARTS[0]))
 
@@ -436,6 +395,17 @@ class TelemetryScreen(AreaScreen):
         from screens.telemetry.exporting import export
 
         self.say(await export(self))
+
+    @work(exit_on_error=False, group="strange", exclusive=True)
+    async def action_strange(self) -> None:
+        """Of the tenant's keys, or of the one that the charts are of."""
+        from screens.telemetry.strange import strange
+
+        found = await strange(self.session, self.view.scope)
+        if isinstance(found, Done):
+            self.say(found)
+        else:
+            self.app.push_screen(found)
 
     def view_link(self) -> str:
         return f"{self.session.context}/telemetry?{render(self.view)}"

@@ -83,3 +83,10 @@ async def _happened(plane: ControlPlane, view: View, session: Session) -> tuple[
     asked = Query(tuple(terms), "at", True)
     found = await plane.audit.page(asked, limit=MOST_MARKS)
     return found.rows, await plane.audit.count(asked) if len(found.rows) == MOST_MARKS else None
+
+
+async def nothing_words(plane: ControlPlane) -> str:
+    newest = await plane.telemetry.newest()
+    if newest is None:
+        return "no data here, and no single request is stored: watchfloor requests import"
+    return f"no data here; the newest of all is of {newest:%Y-%m-%d %H:%M} UTC: N goes there"

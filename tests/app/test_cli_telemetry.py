@@ -228,6 +228,8 @@ def test_strange_keys_are_named_with_why(cli: Cli) -> None:
     assert found["scan"]["denied"] == {"403": 7}
     [spike] = found["spiky"]["signals"]
     assert spike["inputs"]["ratio"] == pytest.approx(3, rel=0.1)
+    [only] = cli.done("telemetry", "anomalies", "acme", "--key", "scan", "--all")["items"]
+    assert only["key_prefix"] == "scan" and [signal["name"] for signal in only["signals"]] == ["client_errors"]
     shown = cli("telemetry", "anomalies", "acme", "--why")
     assert "calm" not in shown.out and "7 × 403" in shown.out and "standard errors" in shown.out
     assert "3 of 4" in shown.err
