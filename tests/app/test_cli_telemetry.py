@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import csv
 import json
+import re
+import shlex
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -240,3 +243,27 @@ def test_a_series_is_drawn_as_svg(cli: Cli, start: datetime) -> None:
     done = cli("telemetry", "export", "--tenant", "t3", "--step", "10m", "--format", "svg", *window(start))
     assert done.out.startswith("<svg") and all(f"{name}: t3" in done.out for name in ("requests", "latency", "heat"))
     assert cli("telemetry", "export", "--by", "tenant", "--format", "svg", *window(start)).code == 2
+
+
+def test_every_command_of_the_page_runs(cli: Cli, start: datetime) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "telemetry.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"^```sh\n(.*?)^```", page, re.S | re.M)
+    cli.sql("INSERT INTO wf.tenants (id, name) VALUES ('acme', 'Acme')")
+    for line in block.splitlines():
+        done = cli(*shlex.split(line)[1:])
+        assert done.code == 0, f"{line}\n{done.out}{done.err}"
+
+
+def test_saturation_says_how_full_the_limits_are(cli: Cli, start: datetime) -> None:
+    cli.sql("INSERT INTO wf.tenants (id, name) VALUES ('t6', 'Six')")
+    noon = f"Etc/GMT{start.hour - 12:+d}"  # where it is noon at the start, so that no day ends within the window
+    cli.sql("UPDATE wf.subscriptions SET billing_zone = %s WHERE tenant_id = 't6'", noon)
+    found = cli.done("telemetry", "saturation", "t6", "--step", "10m", *window(start))
+    [limit] = found["limits"]
+    assert (limit["name"], limit["most"], limit["period"]) == ("api_calls", 1000, "day")
+    shares = [item["share"] for item in found["items"] if item["share"] is not None]
+    assert shares == sorted(shares) and shares[-1] == pytest.approx(0.35)
+    shown = cli("telemetry", "saturation", "t6", "--step", "10m", *window(start))
+    assert "35.00" in shown.out and "api_calls: 1,000 a day" in shown.err and "at least" in shown.err
+    nobody = cli("telemetry", "saturation", "nobody", *window(start))
+    assert nobody.code == 0 and "There is no subscription of nobody." in nobody.err
