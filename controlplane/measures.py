@@ -140,7 +140,7 @@ def saturation_chart(measured: Measured) -> ChartSpec:
     tones: tuple[Tone, ...] = ("good", "warn")
     drawn = [
         charts.Series(
-            f"{each.limit.name} of {each.limit.words}",
+            f"{each.limit.name} {each.limit.words}",
             xs,
             [None if share is None else share * 100 for share in each.shares],
             tones[number % len(tones)],
@@ -156,8 +156,7 @@ def saturation_chart(measured: Measured) -> ChartSpec:
 
 
 def hole_words(filled: Filled) -> str:
-    steps = f"{filled.holes:,} step{'s' * (filled.holes > 1)}"
-    return f"{filled.limit.name} at least: nothing is known of {steps} of its {filled.limit.period}"
+    return f"{filled.holes:,} step{'s' * (filled.holes > 1)} unknown"
 
 
 def reading_of_limits(measured: Measured, index: int | None) -> str:

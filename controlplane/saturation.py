@@ -39,7 +39,7 @@ class Limit:
 
     @property
     def words(self) -> str:
-        return f"{self.most:,.12g} a {self.period or 'second'}"
+        return f"{self.most:,.12g}/{self.period or 'second'}"
 
     def began(self, at: datetime) -> datetime:
         """When the quota's period of that time began."""

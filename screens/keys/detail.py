@@ -104,7 +104,9 @@ class KeyScreen(DetailScreen[Key]):
         except Refusal as refusal:
             self.query_one("#uses", Lines).show([(str(refusal), "bad")])
             return
-        self.query_one("#uses", Lines).show([*usage_lines(self.usage), "", *use_lines(calls, self.session)])
+        parts = [usage_lines(self.usage), use_lines(calls, self.session)]
+        first, second = parts if self.usage.rows else reversed(parts)
+        self.query_one("#uses", Lines).show([*first, "", *second])
 
     def charts_text(self) -> str:
         key = self.thing

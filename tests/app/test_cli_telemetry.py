@@ -264,6 +264,6 @@ def test_saturation_says_how_full_the_limits_are(cli: Cli, start: datetime) -> N
     shares = [item["share"] for item in found["items"] if item["share"] is not None]
     assert shares == sorted(shares) and shares[-1] == pytest.approx(0.35)
     shown = cli("telemetry", "saturation", "t6", "--step", "10m", *window(start))
-    assert "35.00" in shown.out and "api_calls: 1,000 a day" in shown.err and "at least" in shown.err
+    assert "35.00" in shown.out and "api_calls: 1,000/day" in shown.err and "at least" in shown.err
     nobody = cli("telemetry", "saturation", "nobody", *window(start))
     assert nobody.code == 0 and "There is no subscription of nobody." in nobody.err

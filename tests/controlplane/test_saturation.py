@@ -64,10 +64,10 @@ def test_what_is_not_known_is_a_gap_and_makes_the_rest_at_least() -> None:
     measured = Measured(View(Scope("acme"), Window(3 * HOUR)), series([100, None, 100]))
     chart = saturation_chart(full := _with(measured, Saturation((filled,))))
     assert [None if y is None else round(y) for y in chart.series[0].ys] == [20, None, 30]
-    assert chart.notes == ("api_calls at least: nothing is known of 2 steps of its day",)
+    assert chart.notes == ("2 steps unknown",)
     assert [line.value for line in chart.thresholds] == [100]
     assert reading_of_limits(full, 1) == "01:00  api_calls not known"
-    assert reading_of_limits(full, None) == "last known: api_calls at least 30.00% of 1,000 a day"
+    assert reading_of_limits(full, None) == "last known: api_calls at least 30.00% of 1,000/day"
     assert [row["api_calls_share"] for row in records(full)] == [0.2, None, pytest.approx(0.3)]
 
 

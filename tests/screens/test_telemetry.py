@@ -252,10 +252,10 @@ async def test_the_tenant_of_what_is_shown_is_a_key_away(estate: Database) -> No
 async def test_limits_are_drawn_where_the_tenant_has_some(estate: Database) -> None:
     async with console(estate, role="viewer") as (_, pilot):
         screen = await charts(pilot, "tenant:acme chart:saturation")
-        await until(pilot, lambda: "api_calls of 1,000 a day" in text(pilot) and "soft 80%" in text(pilot))
+        await until(pilot, lambda: "api_calls 1,000/day" in text(pilot) and "soft 80%" in text(pilot))
         assert "saturation 4/6" in text(pilot) and "last known: api_calls 634.5" in text(pilot)
         await pilot.press("w")
-        assert "api_calls: 1,000 a day, from " in text(pilot) and "requests since the day began" in text(pilot)
+        assert "api_calls: 1,000/day, from " in text(pilot) and "requests since the day began" in text(pilot)
         await pilot.press("escape")
         await command(pilot, f"telemetry chart:saturation {WINDOW}")
         await until(pilot, lambda: "a limit is a tenant's: name one, as tenant:acme" in text(pilot))
