@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from controlplane.errors import Usage
 
 if TYPE_CHECKING:
+    from controlplane.anomalies import Limits, UsageReport
     from controlplane.tops import By, Measure, Top
 
 SMALLEST_MS = 0.1
@@ -167,6 +168,7 @@ class Scope:
         return ", ".join(part for part in parts if part)
 
 
+FLEET = Scope()
 Source = Literal["home", "prometheus"]
 SOURCES: tuple[Source, ...] = ("home", "prometheus")
 
@@ -258,11 +260,20 @@ class RequestTelemetry(SeriesSource, Protocol):
         end: datetime,
         measure: Measure,
         limit: int = 20,
-        tenant_id: str | None = None,
+        scope: Scope = FLEET,
     ) -> Top:
-        """The first tenants, routes or keys by a measure, of all tenants or of one; from what was rolled up.
+        """The first tenants, routes or keys by a measure, of what is in the scope; from what was rolled up.
 
-        Raises Usage `window_unreadable` and `limit_out_of_range`, HomeUnreachable.
+        Raises Usage `window_unreadable`, `scope_unreadable` and `limit_out_of_range`, HomeUnreachable.
+        """
+        ...
+
+    async def key_usage(
+        self, tenant_id: str, window: int, baseline: int, limits: Limits, key_prefix: str | None = None
+    ) -> UsageReport:
+        """A tenant's keys (or that one) over the last `window` whole hours, against the `baseline` hours before.
+
+        Raises Usage `window_unreadable`, HomeUnreachable.
         """
         ...
 

@@ -211,6 +211,9 @@ async def top(
     *,
     measure: Annotated[Measure, Parameter(help="requests, errors, error_share, p95 or growth.")] = "requests",
     tenant: Tenant = None,
+    route: Route = None,
+    key: Key = None,
+    region: Region = None,
     limit: Annotated[int, Parameter(help="Rows.")] = 20,
     window: Window = WINDOW,
     asked: Reading = READING,
@@ -218,7 +221,7 @@ async def top(
     """Show who has most of something, from what was rolled up; growth is against the same window a week before."""
     async with opened(asked) as context:
         start, end = window.read(await context.home.now())
-        found = await context.home.telemetry.top(by, start, end, measure, limit, tenant)
+        found = await context.home.telemetry.top(by, start, end, measure, limit, Scope(tenant, route, key, region))
     if asked.json:
         items = [_top_record(row) for row in found.rows]
         edges = {"start": found.start, "end": found.end, "by": by, "measure": measure}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, LiteralString
 from psycopg.rows import TupleRow, class_row
 
 from controlplane.errors import Usage
-from controlplane.telemetry import Histogram, ManySeries, Point, Scope, Series, SeriesPage, add, whole_steps
+from controlplane.telemetry import FLEET, Histogram, ManySeries, Point, Scope, Series, SeriesPage, add, whole_steps
 
 if TYPE_CHECKING:
     from backends.postgres.home import Connection, Home
@@ -86,10 +86,12 @@ class Telemetry:
 
         return await read_page(self.home, asked, after)
 
-    async def key_usage(self, tenant_id: str, window: int, baseline: int, limits: Limits) -> UsageReport:
+    async def key_usage(
+        self, tenant_id: str, window: int, baseline: int, limits: Limits, key_prefix: str | None = None
+    ) -> UsageReport:
         from backends.postgres.key_usage import read_key_usage
 
-        return await read_key_usage(self.home, tenant_id, window, baseline, limits)
+        return await read_key_usage(self.home, tenant_id, window, baseline, limits, key_prefix)
 
     async def top(
         self,
@@ -98,11 +100,11 @@ class Telemetry:
         end: datetime,
         measure: Measure,
         limit: int = 20,
-        tenant_id: str | None = None,
+        scope: Scope = FLEET,
     ) -> Top:
         from backends.postgres.tops import read_top
 
-        return await read_top(self.home, by, start, end, measure, limit, tenant_id)
+        return await read_top(self.home, by, start, end, measure, limit, scope)
 
 
 async def read_marks(connection: Connection) -> Marks:

@@ -36,17 +36,40 @@ def why_measured(measured: Measured, at: datetime | None) -> list[Line]:
         index = measured.index(at)
         lines += ["", ("at the cursor", "title"), reading(measured, index)]
         lines += [reading_before(measured, index)] if measured.before is not None else []
+    lines += _limits(measured)
     found = gaps(series)
     if found:
         lines += ["", (f"no data in {len(found)} gap{'s' * (len(found) > 1)}: not known, which is not zero", "title")]
         lines += [f"  {_utc(begin)} to {_utc(end)}" for begin, end in found[:MOST_GAPS]]
         lines += [f"  and {len(found) - MOST_GAPS} more"] if len(found) > MOST_GAPS else []
     if measured.happened:
-        lines += ["", ("▲ what was done meanwhile", "title")]
+        newest = "" if measured.changes is None else f": the newest of {measured.changes}; :audit has all of them"
+        lines += ["", (f"▲ what was done meanwhile{newest}", "title")]
         lines += [(f"  {_utc(each.at)}  audit {each.seq}  {each.words}", each.tone) for each in measured.happened]
     if view.lines:
         lines += ["", ("lines", "title"), *(f"  {name} {value:g}" for name, value in view.lines)]
     return lines
+
+
+def _limits(measured: Measured) -> list[Line]:
+    """Each limit that requests are held against, as it holds now."""
+    found = measured.saturation
+    if found is None:
+        return []
+    lines: list[Line] = ["", ("limits, as they hold now", "title")]
+    for each in found.filled:
+        limit = each.limit
+        lines.append(f"  {limit.name}: {limit.words}, from {limit.source}")
+        if limit.period is None:
+            lines.append("    its use is the mean of a step: what came at once is not seen in it")
+            continue
+        lines.append(f"    its use is all requests since the {limit.period} began ({limit.zone})")
+        if each.holes:
+            lines.append(f"    at least: of {each.holes:,} steps of this {limit.period} nothing is known")
+        if limit.counted is not None:
+            share = limit.counted / limit.most
+            lines.append(f"    admitted or recorded of it until now: {limit.counted:,} ({share:.1%})")
+    return [*lines, *([f"  {found.words}"] if found.words else [])]
 
 
 def _utc(at: datetime) -> str:
