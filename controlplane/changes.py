@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from controlplane.audit import AuditRow, Record
 from controlplane.listing import Listing
+from controlplane.objectives.model import ObjectiveDirectory
+from controlplane.objectives.ports import ObjectiveStore
 from controlplane.plans.model import PlanDirectory
 from controlplane.plans.ports import PlanStore
 from controlplane.runs.model import RunDirectory, RunStore
@@ -94,6 +96,9 @@ class Change(Protocol):
     @property
     def impersonations(self) -> ImpersonationStore: ...
 
+    @property
+    def objectives(self) -> ObjectiveStore: ...
+
     async def note_writing(self, context: str, minutes: int) -> None:
         """Write to the trail that a read-only context is opened for writing."""
         ...
@@ -141,6 +146,9 @@ class ControlPlane(Protocol):
 
     @property
     def impersonations(self) -> ImpersonationDirectory: ...
+
+    @property
+    def objectives(self) -> ObjectiveDirectory: ...
 
     @property
     def finder(self) -> Finder: ...

@@ -20,6 +20,7 @@ from backends.postgres.find import Finder
 from backends.postgres.impersonations import Impersonations, ImpersonationWriter
 from backends.postgres.keys import Keys, KeyWriter
 from backends.postgres.live import PostgresFeed, answered
+from backends.postgres.objectives import Objectives, ObjectiveWriter
 from backends.postgres.paging import as_json
 from backends.postgres.people import People, PeopleWriter
 from backends.postgres.plans import Plans, PlanWriter
@@ -84,6 +85,7 @@ class Home:
         self.runs = Runs(self)
         self.telemetry = Telemetry(self)
         self.impersonations = Impersonations(self)
+        self.objectives = Objectives(self)
         self.finder = Finder(self)
         self.feed = PostgresFeed(conninfo)
 
@@ -296,6 +298,10 @@ class OpenChange:
     @property
     def impersonations(self) -> ImpersonationWriter:
         return ImpersonationWriter(self.connection)
+
+    @property
+    def objectives(self) -> ObjectiveWriter:
+        return ObjectiveWriter(self.connection)
 
     async def note_writing(self, context: str, minutes: int) -> None:
         await self.connection.execute("SELECT wf.note_writing(%s, %s)", [context, minutes])
