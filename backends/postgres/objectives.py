@@ -103,7 +103,7 @@ class Objectives:
             keys = await slis.keys(since, now, *scope)
         by: tuple[list[Share], list[Share]] = ([], [])
         for kind, who, bad, total in rows:
-            by[0 if kind == 1 else 1].append(Share(who, int(bad), int(total)))
+            by[kind].append(Share(who, int(bad), int(total)))
         return Attribution(tuple(by[0]), tuple(by[1]), tuple(Share(*row) for row in keys), since)
 
     async def rivals(self, name: str) -> tuple[Objective, ...]:

@@ -79,7 +79,7 @@ FROM measured GROUP BY id, at, seconds HAVING sum(total) > 0 ORDER BY id, at
 
 SHARES: LiteralString = f"""
 WITH {CELLS}, {HELD}, {MEASURED}
-SELECT GROUPING(tenant_id), coalesce(tenant_id, route), sum(total - good), sum(total)
+SELECT GROUPING(tenant_id), coalesce(tenant_id, route) AS who, sum(total - good), sum(total)
 FROM measured WHERE NOT skipped GROUP BY GROUPING SETS ((tenant_id), (route)) HAVING sum(total - good) > 0
 ORDER BY 3 DESC, 2
 """
@@ -117,6 +117,7 @@ class Slis:
         found: dict[int, list[Slice]] = {}
         for id, at, seconds, *counts in await self._read(SLICES, start, fine_from, until, only, tenant_id, route):
             good, total, skipped_good, skipped_total = map(int, counts)
+            seconds = min(seconds, max(1, int((until - at).total_seconds())))  # the minute that is not over yet
             found.setdefault(id, []).append(Slice(at, seconds, good, total, Counts(skipped_good, skipped_total)))
         return {id: tuple(slices) for id, slices in found.items()}
 

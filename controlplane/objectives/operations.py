@@ -12,7 +12,7 @@ from controlplane.audit import AuditRow, Record
 from controlplane.errors import Usage
 from controlplane.moments import parse_duration
 from controlplane.objectives import rules
-from controlplane.objectives.model import Kind, Objective
+from controlplane.objectives.model import Kind, Objective, Standing
 from controlplane.operations import Request, Risk, operation
 from controlplane.tenants.operations import Id, Version, Word, readable
 from controlplane.tenants.rules import check_open, check_version
@@ -139,6 +139,11 @@ class OneMaintenance(Request):
     number: Number
 
 
+def objective_of(row: Objective | Standing) -> Objective:
+    """A list shows how an objective stands; what can be done is about the objective."""
+    return row.objective if isinstance(row, Standing) else row
+
+
 def of_row(row: AuditRow) -> Record:
     return {"id": int(row.thing), "version": (row.after or {}).get("version")}
 
@@ -196,7 +201,7 @@ async def create(change: Change, request: ObjectiveCreate) -> Record:
     needs_reason=True,
     undo="objectives.edit",
     undo_request=was_edited,
-    fits=lambda objective, now: rules.check_open(objective),
+    fits=lambda row, now: rules.check_open(objective_of(row)),
 )
 async def edit(change: Change, request: ObjectiveEdit) -> Record:
     """Change an objective's target, window or thresholds; the preview says what it would have fired."""
@@ -223,7 +228,7 @@ async def edit(change: Change, request: ObjectiveEdit) -> Record:
     needs_reason=True,
     undo="objectives.restore",
     undo_request=of_row,
-    fits=lambda objective, now: rules.check_open(objective),
+    fits=lambda row, now: rules.check_open(objective_of(row)),
 )
 async def retire(change: Change, request: OneObjective) -> Objective:
     """Retire an objective: what lost against it holds again."""
@@ -241,7 +246,7 @@ async def retire(change: Change, request: OneObjective) -> Objective:
     key="t",
     undo="objectives.retire",
     undo_request=of_row,
-    fits=lambda objective, now: rules.check_restore(objective),
+    fits=lambda row, now: rules.check_restore(objective_of(row)),
 )
 async def restore(change: Change, request: OneObjective) -> Objective:
     """Bring a retired objective back."""
