@@ -95,6 +95,18 @@ def _subscription(tenant_id: str) -> AreaScreen:
     return SubscriptionScreen(tenant_id)
 
 
+def _objectives(text: str) -> AreaScreen:
+    from screens.objectives.list import ObjectivesScreen
+
+    return ObjectivesScreen(text)
+
+
+def _objective(key: str) -> AreaScreen:
+    from screens.objectives.detail import ObjectiveScreen
+
+    return ObjectiveScreen(key)
+
+
 NOUNS: tuple[Noun, ...] = (
     Noun("tenants", _tenants, _tenant),
     Noun("projects", _projects),
@@ -105,6 +117,7 @@ NOUNS: tuple[Noun, ...] = (
     Noun("stale", _stale, _key),
     Noun("plans", _plans, _subscription),
     Noun("impersonations", _impersonations),
+    Noun("objectives", _objectives, _objective),
 )
 
 
