@@ -28,6 +28,7 @@ from controlplane.objectives.words import (
     scope_words,
     target_words,
     verdict_cells,
+    verdict_words,
 )
 from controlplane.text import clean
 
@@ -83,8 +84,9 @@ async def show_objective(number: int, /, *, asked: Reading = READING) -> None:
 
 
 def _windows(standing: model.Standing) -> None:
-    columns = [Column(title, "right" if title in ("ABOVE", "BURN", "SHORT") else "left") for title in VERDICT_TITLES]
-    table(columns, [verdict_cells(verdict, standing) for verdict in standing.verdicts])
+    columns = [Column(title, "left" if title in ("PAIR", "OVER") else "right") for title in VERDICT_TITLES]
+    rows = [[*verdict_cells(verdict, standing), verdict_words(verdict)] for verdict in standing.verdicts]
+    table([*columns, Column("NOW")], rows)
 
 
 def _standing_record(standing: model.Standing) -> dict[str, Any]:

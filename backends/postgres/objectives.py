@@ -26,7 +26,7 @@ from controlplane.objectives.model import (
     Slice,
     Standing,
 )
-from controlplane.objectives.rules import evaluate, period_of, resolve
+from controlplane.objectives.rules import applies, evaluate, period_of, resolve
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home
@@ -132,7 +132,10 @@ class Objectives:
             if row is None:
                 raise NotFound("no_tenant", f"There is no tenant {tenant_id}.", "watchfloor tenants list finds them.")
             live, now = await reader.live(), await reader.now()
-            held = resolve(live, tenant_id, row[0], route)
+            routes = {each.route for each in live if applies(each, tenant_id, row[0], each.route)}
+            wanted = [None, *sorted(filter(None, routes))] if route is None else [route]
+            found = [(each, asked) for asked in wanted for each in resolve(live, tenant_id, row[0], asked)]
+            held = [each for each, asked in found if asked == route or each.objective.route == asked]
             measured = await reader.standings([each.objective for each in held], now, tenant_id, route)
         by_id = {standing.objective.id: standing for standing in measured}
         return [(each, by_id[each.objective.id]) for each in held]

@@ -254,5 +254,7 @@ class ObjectiveDirectory(Listing[Standing], Protocol):
         ...
 
     async def of_tenant(self, tenant_id: str, route: str | None = None) -> list[tuple[Held, Standing]]:
-        """What holds for a tenant, measured by its own requests alone. Raises NotFound."""
+        """What holds for a tenant, measured by its own requests alone; without a route also those of its routes that
+        have one of their own. Raises NotFound.
+        """
         ...

@@ -85,7 +85,7 @@ class ObjectiveCreate(Scope):
     makes = ("name",)
     name: Name
     target: Target
-    kind: Kind = "availability"
+    kind: Annotated[Kind, Field(description="availability (no 5xx) or latency")] = "availability"
     threshold_ms: Threshold = None
     contractual: Contractual = None
     period: PeriodText = "30d"

@@ -41,7 +41,7 @@ LEAST_ABSENT = 10 * MINUTE
 """Minutes come up to two minutes late: silence is said to be one only after this."""
 ROLLING = re.compile(r"([7-9]|[1-8]\d|90)d")
 CALENDAR = ("week", "month", "quarter")
-LADDER = (0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999, 0.99995, 0.99999)
+LADDER = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999, 0.99995, 0.99999)
 """Targets as they are agreed: the steps of `+` and `-`."""
 PERIODS = ("7d", "14d", "28d", "30d", "90d", "week", "month", "quarter")
 ALMOST = 1e-9

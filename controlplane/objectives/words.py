@@ -53,7 +53,7 @@ def promise_words(objective: Objective) -> str:
 
 
 def verdict_cells(verdict: Verdict, standing: Standing) -> list[str]:
-    """A pair of windows as a row: severity, windows, factor, both burns, when it would be empty, what it says."""
+    """A pair of windows as a row: severity, windows, factor, both burns, when the budget is empty at the long one."""
     pair = verdict.pair
     period = standing.end - standing.start
     rate, left = verdict.long_burn, standing.remaining
@@ -62,14 +62,6 @@ def verdict_cells(verdict: Verdict, standing: Standing) -> list[str]:
         empty = "empty"
     elif left is not None and rate is not None:
         empty = spell(left * period.total_seconds() / rate) if rate > 0 else "never"
-    if not verdict.reachable:
-        says = "can never fire"
-    elif verdict.fires:
-        says = f"FIRES ({pair.severity})"
-    elif verdict.held:
-        says = f"held back: {verdict.held}"
-    else:
-        says = "no requests" if rate is None else "quiet"
     return [
         pair.severity,
         f"{span(pair.long)}/{span(pair.short)}",
@@ -77,11 +69,30 @@ def verdict_cells(verdict: Verdict, standing: Standing) -> list[str]:
         burn_words(rate),
         burn_words(verdict.short_burn),
         empty,
-        says,
     ]
 
 
-VERDICT_TITLES = ("FIRES", "WINDOWS", "ABOVE", "BURN", "SHORT", "EMPTY IN", "NOW")
+VERDICT_TITLES = ("PAIR", "OVER", "ABOVE", "LONG", "SHORT", "EMPTY IN")
+
+
+def verdict_word(verdict: Verdict) -> str:
+    """What a pair says now, in a word."""
+    if verdict.fires:
+        return "FIRES"
+    if not verdict.reachable:
+        return "cannot"
+    return "held" if verdict.held else "no data" if verdict.long_burn is None else "quiet"
+
+
+def verdict_words(verdict: Verdict) -> str:
+    """The same with its reason."""
+    word = verdict_word(verdict)
+    reasons = {
+        "held": verdict.held,
+        "cannot": "not even nothing but errors burns so fast",
+        "FIRES": verdict.pair.severity,
+    }
+    return f"{word}: {reasons[word]}" if word in reasons else word
 
 
 def budget_words(standing: Standing) -> list[str]:

@@ -33,6 +33,7 @@ from controlplane.objectives.words import (
     promise_words,
     target_words,
     verdict_cells,
+    verdict_word,
 )
 from controlplane.text import UNKNOWN, fit
 from screens.actions import Done, Target
@@ -51,7 +52,7 @@ PANES = ("budget", "burned", "burndown", "timeline")
 WIDE = 110
 READ_EVERY = 30.0
 """Seconds between two readings of the history and of who burned it: they cost more than how it stands."""
-VERDICT_WIDTHS = (6, 8, 6, 6, 6, 8, 26)
+VERDICT_WIDTHS = (6, 6, 5, 6, 6, 9, 7)
 
 
 class ObjectiveScreen(AreaScreen):
@@ -92,7 +93,8 @@ class ObjectiveScreen(AreaScreen):
         self.other: Objective | None = None
         """What is asked about; None: nothing is."""
         self.moves_window = False
-        self.slices: tuple[Slice, ...] = ()
+        self.slices: tuple[Slice, ...] | None = None
+        """None: not read yet."""
         self.spent: Attribution | None = None
         self.planned: tuple[Maintenance, ...] = ()
         self.rivals: tuple[Objective, ...] = ()
@@ -134,16 +136,15 @@ class ObjectiveScreen(AreaScreen):
             return  # the header says that the link is down; what was read stays
         self._show()
         await self.query_one("#timeline", WindowTable).refresh_rows()
-        self._read_more()
-
-    @work(exit_on_error=False, group="history", exclusive=True)
-    async def _read_more(self) -> None:
         from asyncio import get_running_loop
 
-        standing, now = self.standing, get_running_loop().time()
-        if standing is None or (now - self._read_at < READ_EVERY and standing.objective.version == self._version):
-            return
-        self._read_at, self._version = now, standing.objective.version
+        now, version = get_running_loop().time(), self.standing.objective.version
+        if now - self._read_at >= READ_EVERY or version != self._version:
+            self._read_at, self._version = now, version
+            self._read_more(self.standing)  # never again while it runs: it would be cut off
+
+    @work(exit_on_error=False, group="history", exclusive=True)
+    async def _read_more(self, standing: Standing) -> None:
         directory = self.session.require_plane().objectives
         longest = standing.as_of - timedelta(days=90)  # as far as + can move the window
         try:
@@ -152,6 +153,7 @@ class ObjectiveScreen(AreaScreen):
             self.rivals = await directory.rivals(standing.objective.name)
             self.spent = await directory.attribution(standing)
         except Refusal as refusal:
+            self._read_at = float("-inf")
             self.query_one("#burned", Lines).show([(str(refusal), "bad")])
             return
         self._show()
@@ -161,18 +163,20 @@ class ObjectiveScreen(AreaScreen):
         standing = self.standing
         if standing is None:
             return
-        asked = None
-        if self.other is not None:
+        pane, asked = self.query_one("#budget", Lines), None
+        lines = budget_lines(standing, _width(pane))
+        if self.other is not None and self.slices is None:
+            lines = [("what if: reading what is stored …", "muted"), "", *lines]
+        elif self.other is not None and self.slices is not None:
             asked = rules.evaluate(self.other, self.slices, standing.as_of)
-        lines = budget_lines(standing)
-        if asked is not None:
-            lines = [*what_if_lines(standing, asked, self.slices), *lines]
-        self.query_one("#budget", Lines).show(lines)
+            lines = [*what_if_lines(standing, asked, self.slices, _width(pane)), *lines]
+        pane.show(lines)
         if self.spent is not None:
-            self.query_one("#burned", Lines).show(burned_lines(self.spent, self.planned, standing))
-        self.query_one(Chart).show(
-            burn_down_chart(standing, self.slices, asked), words="no data: nothing is known of it"
-        )
+            burned = self.query_one("#burned", Lines)
+            burned.show(burned_lines(self.spent, self.planned, _width(burned)))
+        chart = None if self.slices is None else burn_down_chart(standing, self.slices, asked)
+        words = "reading …" if self.slices is None else "no data: nothing is known of it"
+        self.query_one(Chart).show(chart, words=words)
         self.draw_frame()
 
     def draw_title(self, title: TitleLine) -> None:
@@ -217,6 +221,7 @@ class ObjectiveScreen(AreaScreen):
 
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.width < WIDE, "narrow")
+        self.call_after_refresh(self._show)
 
     def action_pane(self, by: int) -> None:
         self._choose(PANES[(PANES.index(self.chosen) + by) % len(PANES)])
@@ -279,20 +284,25 @@ class Panes(Container):
         yield WindowTable(audit_columns(self.session), empty="Nothing was done to it yet.", id="timeline")
 
 
-def budget_lines(standing: Standing) -> list[Line]:
+def _width(pane: Lines) -> int:
+    """The cells of a line; what is longer goes on in the next one."""
+    return max(30, pane.size.width or 76)
+
+
+def budget_lines(standing: Standing, width: int = 76) -> list[Line]:
     """How it stands, in reading order; what is unknown is said so."""
     objective = standing.objective
     glyph, word, tone = STATE[standing.state]
     lines: list[Line] = [(f"{glyph} {word}", "warn" if tone == "unknown" else tone)]
-    lines += [(part, "muted") for words in standing.why for part in wrap(words, 76, subsequent_indent="  ")]
-    lines += ["", promise_words(objective)]
-    for words in budget_words(standing):
-        lines += wrap(words, 76, subsequent_indent="  ")
-    lines += [f"empty in: {empties_words(standing)}, at the burn of the last hour", ""]
-    lines.append((_row(VERDICT_TITLES), "title"))
+    lines += [(part, "muted") for words in standing.why for part in wrap(words, width, subsequent_indent="  ")]
+    lines.append("")
+    for words in (promise_words(objective), *budget_words(standing)):
+        lines += wrap(words, width, subsequent_indent="  ")
+    lines += [f"empty in (at the burn of the last hour): {empties_words(standing)}", ""]
+    lines.append((_row([*VERDICT_TITLES, "NOW"]), "title"))
     for verdict in standing.verdicts:
         urgent = "bad" if verdict.fires and verdict.pair.severity == "page" else "warn" if verdict.fires else ""
-        lines.append((_row(verdict_cells(verdict, standing)), urgent))
+        lines.append((_row([*verdict_cells(verdict, standing), verdict_word(verdict)]), urgent))
     return lines
 
 
@@ -304,22 +314,24 @@ def _row(cells: Sequence[str]) -> str:
     return "  ".join(parts).rstrip()
 
 
-def what_if_lines(standing: Standing, asked: Standing, slices: Sequence[Slice]) -> list[Line]:
+def what_if_lines(standing: Standing, asked: Standing, slices: Sequence[Slice], width: int = 76) -> list[Line]:
     """What one would have had, beside what one had."""
     lines: list[Line] = [("what if", "title")]
     last: tuple[Episode, ...] = ()
     for name, each in (("as it is", standing), ("what if", asked)):
         last = rules.replay(each.objective, slices, each.end - each.start)
         fired = fired_words(last) if slices else UNKNOWN
-        target = f"{target_words(each.objective.target)} of {each.objective.period}"
-        lines.append(f"  {name:<9} {target:<18} {left_words(each.remaining):>9} left   {fired}")
+        target = f"{target_words(each.objective.target)} {each.objective.period}"
+        lines.append(f"  {name:<8} {target:<14} {left_words(each.remaining):>8}  {fired}")
     lines += [(f"  {episode_words(each)}", "muted") for each in last[-3:]]
-    lines += [(f"  {words}", "warn") for words in rules.warnings(asked.objective, standing.as_of)]
-    lines += [(f"  {history_words(slices)}", "muted"), ("  esc ends it; a e edits the objective", "muted"), ""]
-    return lines
+    for words in rules.warnings(asked.objective, standing.as_of):
+        lines += [(part, "warn") for part in wrap(words, width, initial_indent="  ", subsequent_indent="    ")]
+    for words in (history_words(slices), "esc ends it; a e edits the objective"):
+        lines += [(part, "muted") for part in wrap(words, width, initial_indent="  ", subsequent_indent="    ")]
+    return [*lines, ""]
 
 
-def burned_lines(spent: Attribution, planned: Sequence[Maintenance], standing: Standing) -> list[Line]:
+def burned_lines(spent: Attribution, planned: Sequence[Maintenance], width: int = 76) -> list[Line]:
     """Who burned the budget: each with its share of what was burned."""
     since = f"keys, since {spent.keys_since:%Y-%m-%d %H:%M} UTC"
     lines: list[Line] = []
@@ -329,7 +341,7 @@ def burned_lines(spent: Attribution, planned: Sequence[Maintenance], standing: S
     lines += [("releases", "title"), ("  not known: no release is stored with a request", "muted")]
     lines.append(("planned maintenance", "title"))
     for each in planned:
-        lines += wrap(maintenance_words(each), 74, initial_indent="  ", subsequent_indent="    ")
+        lines += wrap(maintenance_words(each), width, initial_indent="  ", subsequent_indent="    ")
     if not planned:
         lines.append(("  none in this window", "muted"))
     return lines

@@ -39,7 +39,7 @@ def test_one_objective_with_its_windows_and_who_burned_it(busy: Cli) -> None:
     number = str(busy.done(*CREATE, "--contractual", "99%")["result"]["id"])
     shown = busy("objectives", "show", number).out
     assert "99.9% answered without 5xx, of any 30d; promised: 99%" in shown
-    assert "FIRES (page)" in shown and "1h/5m" in shown and "14.4" in shown
+    assert "FIRES: page" in shown and "1h/5m" in shown and "14.4" in shown
     assert "left of what was promised" in shown and "acme" in shown and "/orders" in shown and "k_1" in shown
     assert "burned by release: not known" in shown
     item = busy.done("objectives", "show", number)["item"]
@@ -73,7 +73,7 @@ def test_what_another_target_would_have_fired(busy: Cli) -> None:
 
 def test_a_preview_says_it_before_it_is_saved(busy: Cli) -> None:
     preview = busy("objectives", "create", "api", "--target", "90%", "--dry-run")
-    assert "note: page over 1h/5m can never fire" in preview.out and "would have fired" in preview.out
+    assert "page over 1h/5m can never fire" in preview.out and "would have fired" in preview.out
     assert busy.done("objectives", "list")["items"] == []
 
 
