@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,19 @@ FINE_ONE = timedelta(hours=48)
 LONGEST = timedelta(days=93)
 """No window is longer: a quarter and a day."""
 FRESH = timedelta(seconds=10)
-"""A list that was measured so short ago is not measured again: its pages and counts are of one moment."""
+"""What was measured so short ago is not measured again: a list's pages and counts are of one moment."""
+IDLE = 20
+"""A measure stays fresh at least so many times as long as it took: a large home is not kept busy by who looks on."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Measure:
+    """`of` says of what it is, and what would change it."""
+
+    of: tuple[object, ...]
+    standings: tuple[Standing, ...]
+    as_of: datetime
+    fresh_until: datetime
 
 
 class Objectives:
@@ -50,9 +63,8 @@ class Objectives:
 
     def __init__(self, home: Home) -> None:
         self.home = home
-        self._measured: tuple[Standing, ...] = ()
-        self._seen: tuple[object, ...] = ()
-        self._as_of = datetime.min.replace(tzinfo=UTC)
+        self._list: _Measure | None = None
+        self._one: _Measure | None = None
 
     async def page(
         self,
@@ -63,29 +75,30 @@ class Objectives:
         backward: bool = False,
         limit: int = 100,
     ) -> Page[Standing]:
-        rows = [row for row in await self._all() if matches(query.terms, placed(row).record, self._as_of)]
-        return placed_page(rows, query, self._as_of, start, inclusive, backward, limit)
+        measure = await self._all()
+        rows = [row for row in measure.standings if matches(query.terms, placed(row).record, measure.as_of)]
+        return placed_page(rows, query, measure.as_of, start, inclusive, backward, limit)
 
     async def count(self, query: Query, cap: int = 10_000) -> Count:
-        number = sum(matches(query.terms, placed(row).record, self._as_of) for row in await self._all())
+        measure = await self._all()
+        number = sum(matches(query.terms, placed(row).record, measure.as_of) for row in measure.standings)
         return Count(min(number, cap), number > cap)
 
-    async def _all(self) -> tuple[Standing, ...]:
-        """All that are not retired; measured again when one changed or the measure is not fresh."""
+    async def _all(self) -> _Measure:
+        """All that are not retired."""
         async with self.home.connection() as connection:
             reader = _Reader(connection)
-            now = await reader.now()
-            seen = await reader.changed()
-            if seen != self._seen or not timedelta() <= now - self._as_of < FRESH:
-                self._measured = await reader.standings(await reader.live(), now)
-                self._seen, self._as_of = seen, now
-        return self._measured
+            now, of = await reader.now(), await reader.changed()
+            self._list = await _measured(self._list, of, now, lambda: _standings(reader, now))
+            return self._list
 
     async def standing(self, objective_id: int) -> Standing:
         async with self.home.connection() as connection:
             reader = _Reader(connection)
             objective, now = await reader.one(objective_id), await reader.now()
-            return evaluate(objective, await reader.slices(objective, *_window(objective, now)), now)
+            of = (*await reader.changed(), objective_id)
+            self._one = await _measured(self._one, of, now, lambda: _standing(reader, objective, now))
+            return self._one.standings[0]
 
     async def history(self, objective_id: int, start: datetime) -> tuple[Slice, ...]:
         async with self.home.connection() as connection:
@@ -139,6 +152,26 @@ class Objectives:
             measured = await reader.standings([each.objective for each in held], now, tenant_id, route)
         by_id = {standing.objective.id: standing for standing in measured}
         return [(each, by_id[each.objective.id]) for each in held]
+
+
+async def _standings(reader: _Reader, now: datetime) -> tuple[Standing, ...]:
+    return await reader.standings(await reader.live(), now)
+
+
+async def _standing(reader: _Reader, objective: Objective, now: datetime) -> tuple[Standing, ...]:
+    return (evaluate(objective, await reader.slices(objective, *_window(objective, now)), now),)
+
+
+async def _measured(
+    held: _Measure | None, of: tuple[object, ...], now: datetime, read: Callable[[], Awaitable[tuple[Standing, ...]]]
+) -> _Measure:
+    """What is held while it is fresh; else measured again."""
+    if held is not None and held.of == of and held.as_of <= now < held.fresh_until:
+        return held
+    begun = time.monotonic()
+    standings = await read()
+    rest = max(FRESH, IDLE * timedelta(seconds=time.monotonic() - begun))
+    return _Measure(of, standings, now, now + rest)
 
 
 def placed_page(

@@ -1,6 +1,6 @@
 """Good and total of objectives out of request cells: one statement for all objectives of all tenants.
 
-`CELLS` is the only place that knows which tables the cells are in.
+`CELLS` and `parties` are the only places that know which tables the cells are in.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from psycopg.rows import TupleRow
 
 from controlplane.objectives.model import Counts, Slice
 
-# Hours up to `fine`, then minutes. A cell: n, errors_5xx, and the histogram of the latencies that are known.
-CELLS: LiteralString = """
-cells AS MATERIALIZED (
+# Hours up to `fine`, then minutes. A cell: n, errors_5xx, and the histogram of the latencies that are known. It is no
+# CTE: with its arrays it would be written to disk.
+CELLS: LiteralString = """(
   SELECT tenant_id, route, hour AS at, 3600 AS seconds, n, errors_5xx, buckets, counts
   FROM wf.request_hours
   WHERE hour >= %(start)s AND hour < %(fine)s
@@ -35,50 +35,60 @@ cells AS MATERIALIZED (
   GROUP BY 1, 2, 3
 )"""
 
-# Who has requests, and which objective of each name holds for them: the most specific.
+# Who has requests (read from the same tables, without what is in them), which objective of each name holds for them:
+# the most specific, and when maintenance was planned for them.
 HELD: LiteralString = """
 parties AS (
-  SELECT c.tenant_id, c.route, t.plan
-  FROM (SELECT DISTINCT tenant_id, route FROM cells) c LEFT JOIN wf.tenant_list t ON t.id = c.tenant_id
+  SELECT DISTINCT tenant_id, route FROM wf.request_hours
+  WHERE hour >= %(start)s AND hour < %(fine)s
+    AND (%(tenant)s::text IS NULL OR tenant_id = %(tenant)s) AND (%(route)s::text IS NULL OR route = %(route)s)
+  UNION
+  SELECT DISTINCT tenant_id, route FROM wf.requests
+  WHERE at >= %(fine)s AND at < %(until)s
+    AND (%(tenant)s::text IS NULL OR tenant_id = %(tenant)s) AND (%(route)s::text IS NULL OR route = %(route)s)
 ), held AS MATERIALIZED (
   SELECT DISTINCT ON (p.tenant_id, p.route, o.name)
-         p.tenant_id, p.route, p.plan, o.id, o.kind, wf.latency_bucket(o.threshold_ms::real) AS bucket
-  FROM parties p JOIN wf.objectives o
+         p.tenant_id, p.route, o.id, o.kind, wf.latency_bucket(o.threshold_ms::real) AS bucket,
+         (SELECT range_agg(tstzrange(m.starts_at, least(m.ends_at, m.ended_at)))
+          FROM wf.maintenance m
+          WHERE (m.tenant_id IS NULL OR m.tenant_id = p.tenant_id) AND (m.plan IS NULL OR m.plan = t.plan)
+            AND (m.route IS NULL OR m.route = p.route) AND m.ends_at > %(start)s AND m.starts_at < %(until)s
+            AND coalesce(m.ended_at, m.ends_at) > m.starts_at) AS planned
+  FROM parties p LEFT JOIN wf.tenant_list t ON t.id = p.tenant_id JOIN wf.objectives o
     ON o.retired_at IS NULL AND (o.tenant_id IS NULL OR o.tenant_id = p.tenant_id)
-      AND (o.plan IS NULL OR o.plan = p.plan) AND (o.route IS NULL OR o.route = p.route)
+      AND (o.plan IS NULL OR o.plan = t.plan) AND (o.route IS NULL OR o.route = p.route)
   ORDER BY p.tenant_id, p.route, o.name, wf.objective_rank(o.tenant_id, o.plan, o.route) DESC
 )"""
 
 # A latency objective counts the requests whose latency is known; good are those in buckets up to its threshold's.
-MEASURED: LiteralString = """
-measured AS (
+MEASURED: LiteralString = f"""
+measured AS NOT MATERIALIZED (
+  SELECT h.id, c.tenant_id, c.route, c.at, c.seconds, c.n - c.errors_5xx AS good, c.n AS total,
+         h.planned IS NOT NULL AND c.at + make_interval(secs => c.seconds / 2.0) <@ h.planned AS skipped
+  FROM held h JOIN {CELLS} c USING (tenant_id, route)
+  WHERE h.kind = 'availability' AND (%(only)s::bigint IS NULL OR h.id = %(only)s)
+  UNION ALL
   SELECT h.id, c.tenant_id, c.route, c.at, c.seconds, g.good, g.total,
-         EXISTS (SELECT FROM wf.maintenance m
-                 WHERE (m.tenant_id IS NULL OR m.tenant_id = h.tenant_id) AND (m.plan IS NULL OR m.plan = h.plan)
-                   AND (m.route IS NULL OR m.route = h.route)
-                   AND m.ends_at > %(start)s AND m.starts_at < %(until)s
-                   AND c.at + make_interval(secs => c.seconds / 2.0) >= m.starts_at
-                   AND c.at + make_interval(secs => c.seconds / 2.0) < least(m.ends_at, m.ended_at)) AS skipped
-  FROM held h JOIN cells c USING (tenant_id, route)
+         h.planned IS NOT NULL AND c.at + make_interval(secs => c.seconds / 2.0) <@ h.planned
+  FROM held h JOIN {CELLS} c USING (tenant_id, route)
   CROSS JOIN LATERAL (
-    SELECT CASE WHEN h.kind = 'availability' THEN c.n - c.errors_5xx
-                ELSE (SELECT coalesce(sum(u.n), 0) FROM unnest(c.buckets, c.counts) AS u(b, n) WHERE u.b <= h.bucket)
-           END AS good,
-           CASE WHEN h.kind = 'availability' THEN c.n
-                ELSE (SELECT coalesce(sum(u.n), 0) FROM unnest(c.counts) AS u(n)) END AS total
+    SELECT coalesce(sum(u.n) FILTER (WHERE u.b <= h.bucket), 0)::integer AS good,
+           coalesce(sum(u.n), 0)::integer AS total
+    FROM unnest(c.buckets, c.counts) AS u(b, n)
   ) AS g
-  WHERE %(only)s::bigint IS NULL OR h.id = %(only)s
+  WHERE h.kind = 'latency' AND (%(only)s::bigint IS NULL OR h.id = %(only)s)
+    AND EXISTS (SELECT FROM held WHERE kind = 'latency' AND (%(only)s::bigint IS NULL OR id = %(only)s))
 )"""
 
 SLICES: LiteralString = f"""
-WITH {CELLS}, {HELD}, {MEASURED}
+WITH {HELD}, {MEASURED}
 SELECT id, at, seconds, sum(good), sum(total),
        coalesce(sum(good) FILTER (WHERE skipped), 0), coalesce(sum(total) FILTER (WHERE skipped), 0)
 FROM measured GROUP BY id, at, seconds HAVING sum(total) > 0 ORDER BY id, at
 """
 
 SHARES: LiteralString = f"""
-WITH {CELLS}, {HELD}, {MEASURED}
+WITH {HELD}, {MEASURED}
 SELECT GROUPING(tenant_id), coalesce(tenant_id, route) AS who, sum(total - good), sum(total)
 FROM measured WHERE NOT skipped GROUP BY GROUPING SETS ((tenant_id), (route)) HAVING sum(total - good) > 0
 ORDER BY 3 DESC, 2
@@ -86,7 +96,7 @@ ORDER BY 3 DESC, 2
 
 # Keys are only in raw rows.
 KEYS: LiteralString = f"""
-WITH {CELLS}, {HELD}
+WITH {HELD}
 SELECT coalesce(r.key_prefix, ''), count(*) FILTER (WHERE bad), count(*)
 FROM held h JOIN wf.requests r USING (tenant_id, route)
 CROSS JOIN LATERAL (
