@@ -23,8 +23,8 @@ CELLS: LiteralString = """(
     AND (%(tenant)s::text IS NULL OR tenant_id = %(tenant)s) AND (%(route)s::text IS NULL OR route = %(route)s)
   UNION ALL
   SELECT tenant_id, route, at, 60, sum(n)::integer, sum(errors_5xx)::integer,
-         coalesce(array_agg(bucket) FILTER (WHERE bucket IS NOT NULL), '{}'),
-         coalesce(array_agg(n) FILTER (WHERE bucket IS NOT NULL), '{}')
+         coalesce(array_agg(bucket ORDER BY bucket) FILTER (WHERE bucket IS NOT NULL), '{}'),
+         coalesce(array_agg(n ORDER BY bucket) FILTER (WHERE bucket IS NOT NULL), '{}')
   FROM (SELECT tenant_id, route, date_bin('1 minute', at, '2000-01-01 UTC') AS at,
                wf.latency_bucket(latency_ms) AS bucket, count(*)::integer AS n,
                (count(*) FILTER (WHERE status >= 500))::integer AS errors_5xx
@@ -60,7 +60,8 @@ parties AS (
   ORDER BY p.tenant_id, p.route, o.name, wf.objective_rank(o.tenant_id, o.plan, o.route) DESC
 )"""
 
-# A latency objective counts the requests whose latency is known; good are those in buckets up to its threshold's.
+# A latency objective counts the requests whose latency is known; good are those in buckets up to its threshold's
+# (the buckets are sorted, so what is bad is the arrays' end).
 MEASURED: LiteralString = f"""
 measured AS NOT MATERIALIZED (
   SELECT h.id, c.tenant_id, c.route, c.at, c.seconds, c.n - c.errors_5xx AS good, c.n AS total,
@@ -68,13 +69,14 @@ measured AS NOT MATERIALIZED (
   FROM held h JOIN {CELLS} c USING (tenant_id, route)
   WHERE h.kind = 'availability' AND (%(only)s::bigint IS NULL OR h.id = %(only)s)
   UNION ALL
-  SELECT h.id, c.tenant_id, c.route, c.at, c.seconds, g.good, g.total,
+  SELECT h.id, c.tenant_id, c.route, c.at, c.seconds, g.total - g.bad, g.total,
          h.planned IS NOT NULL AND c.at + make_interval(secs => c.seconds / 2.0) <@ h.planned
   FROM held h JOIN {CELLS} c USING (tenant_id, route)
   CROSS JOIN LATERAL (
-    SELECT coalesce(sum(u.n) FILTER (WHERE u.b <= h.bucket), 0)::integer AS good,
-           coalesce(sum(u.n), 0)::integer AS total
-    FROM unnest(c.buckets, c.counts) AS u(b, n)
+    SELECT coalesce((SELECT sum(u.n) FROM unnest(c.counts) AS u(n)), 0)::integer AS total,
+           coalesce((SELECT sum(u.n) FROM unnest(c.counts[width_bucket(h.bucket, c.buckets) + 1:]) AS u(n)), 0)::integer
+             AS bad
+    OFFSET 0  -- computed once for each cell
   ) AS g
   WHERE h.kind = 'latency' AND (%(only)s::bigint IS NULL OR h.id = %(only)s)
     AND EXISTS (SELECT FROM held WHERE kind = 'latency' AND (%(only)s::bigint IS NULL OR id = %(only)s))
