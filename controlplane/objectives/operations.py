@@ -184,7 +184,7 @@ async def with_notes(change: Change, objective: Objective) -> Record:
     undo_request=of_row,
 )
 async def create(change: Change, request: ObjectiveCreate) -> Record:
-    """Set an objective for a tenant, a plan, a route or all; the preview says what it would have fired."""
+    """Set an objective; the preview says what it would have fired."""
     rules.check_fields(request.kind, request.threshold_ms, request.target, request.contractual)
     if request.tenant_id is not None:
         check_open(await change.tenants.get(request.tenant_id), "given objectives")
@@ -204,7 +204,7 @@ async def create(change: Change, request: ObjectiveCreate) -> Record:
     fits=lambda row, now: rules.check_open(objective_of(row)),
 )
 async def edit(change: Change, request: ObjectiveEdit) -> Record:
-    """Change an objective's target, window or thresholds; the preview says what it would have fired."""
+    """Change an objective; the preview says what it would have fired."""
     objective = await change.objectives.lock(request.id)
     rules.check_open(objective)
     check_version(objective, request.version)
@@ -281,7 +281,7 @@ def interval(request: MaintenancePlan, now: datetime) -> tuple[datetime, datetim
     writes="maintenance",
 )
 async def plan_maintenance(change: Change, request: MaintenancePlan) -> Record:
-    """Plan maintenance: what falls into it does not burn the adjusted budget; the raw one stays beside it."""
+    """Plan maintenance: what falls into it burns the raw budget alone."""
     if request.tenant_id is not None:
         check_open(await change.tenants.get(request.tenant_id), "maintained")
     starts, ends = interval(request, change.now)
@@ -300,6 +300,6 @@ async def plan_maintenance(change: Change, request: MaintenancePlan) -> Record:
     writes="maintenance",
 )
 async def end_maintenance(change: Change, request: OneMaintenance) -> Record:
-    """End a planned maintenance before its time: from now on requests count again."""
+    """End a planned maintenance: requests count again."""
     ended = await change.objectives.end_maintenance(request.number)
     return {"number": ended.id, "ended_at": ended.ended_at}

@@ -21,6 +21,8 @@ def left_words(share: float | None) -> str:
     """What remains of a budget, with its sign: "62.4%", "-37.0%". 0.0 and 100.0 are said only of 0 and 1."""
     if share is None or not math.isfinite(share):
         return UNKNOWN
+    if abs(share) >= 10:
+        return f"{share * 100:,.0f}%"
     shown = f"{share * 100:,.1f}%"
     if shown in ("0.0%", "-0.0%") and share:
         return "<0.1%" if share > 0 else ">-0.1%"

@@ -38,7 +38,7 @@ def objective_columns() -> Sequence[Column[Standing]]:
         Column("name", "OBJECTIVE", 12, 1, lambda s: Cell(s.objective.name), grow=True),
         Column("scope", "OF", 12, 2, lambda s: Cell(s.objective.scope), grow=True),
         Column("state", "STATE", 17, 3, lambda s: state_cell(s.state)),
-        Column("budget", "LEFT", 8, 4, left_cell, "right", field="remaining"),
+        Column("budget", "LEFT", 9, 4, left_cell, "right", field="remaining"),
         Column("burn", "BURN", 6, 5, burn_cell, "right"),
         Column("empty", "EMPTY IN", 9, 6, lambda s: Cell(empties_words(s)), "right", field="empties_in_seconds"),
         Column("target", "TARGET", 8, 7, lambda s: Cell(target_words(s.objective.target)), "right"),
