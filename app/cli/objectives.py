@@ -12,7 +12,7 @@ from app.cli.asked import READING, Reading, opened
 from app.cli.lists import Face, listing_command
 from app.cli.output import Column, document, say, table, tell
 from controlplane.errors import Usage
-from controlplane.objectives import model, rules
+from controlplane.objectives import checks, model, rules
 from controlplane.objectives.lists import as_record
 from controlplane.objectives.words import (
     VERDICT_TITLES,
@@ -158,7 +158,7 @@ async def what_if(
         other = dataclasses.replace(
             objective,
             target=_target(target, objective.target),
-            period=rules.check_period(period or objective.period),
+            period=checks.check_period(period or objective.period),
         )
         start, _ = rules.period_of(other.period, other.zone, now)
         slices = await directory.history(number, min(start, standing.start, now - timedelta(days=30)))
@@ -194,7 +194,7 @@ async def what_if(
     episodes = sides[1][3]
     for episode in episodes[-MOST_EPISODES:]:
         say(clean(f"  {episode_words(episode)}"))
-    for warning in rules.warnings(other, now):
+    for warning in checks.warnings(other, now):
         tell(clean(warning))
     tell(clean(history_words(slices)))
 

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from controlplane.audit import AuditRow, Record
 from controlplane.errors import Usage
 from controlplane.moments import parse_duration
-from controlplane.objectives import rules
+from controlplane.objectives import checks, rules
 from controlplane.objectives.model import Kind, Objective, Standing
 from controlplane.operations import Request, Risk, operation
 from controlplane.tenants.operations import Id, Version, Word, readable
@@ -56,7 +56,7 @@ def a_zone(value: str | None) -> str | None:
 
 def a_period(value: str | None) -> str | None:
     try:
-        return value and rules.check_period(value)
+        return value and checks.check_period(value)
     except Usage as fault:
         raise ValueError(fault.message.rstrip(".") + ": 7d to 90d, week, month or quarter") from None
 
@@ -166,7 +166,7 @@ async def with_notes(change: Change, objective: Objective) -> Record:
     start, end = rules.period_of(objective.period, objective.zone, change.now)
     slices = await change.objectives.history(objective, min(start, change.now - timedelta(days=30)))
     episodes = rules.replay(objective, slices, end - start)
-    notes = [*rules.warnings(objective, change.now), rules.replay_words(episodes, slices)]
+    notes = [*checks.warnings(objective, change.now), rules.replay_words(episodes, slices)]
     return {"id": objective.id, "name": objective.name, "scope": objective.scope, "notes": notes} | {
         "target": objective.target,
         "period": objective.period,
@@ -185,7 +185,7 @@ async def with_notes(change: Change, objective: Objective) -> Record:
 )
 async def create(change: Change, request: ObjectiveCreate) -> Record:
     """Set an objective; the preview says what it would have fired."""
-    rules.check_fields(request.kind, request.threshold_ms, request.target, request.contractual)
+    checks.check_fields(request.kind, request.threshold_ms, request.target, request.contractual)
     if request.tenant_id is not None:
         check_open(await change.tenants.get(request.tenant_id), "given objectives")
     fields = request.model_dump(exclude={"tenant_id", "plan", "route"})
@@ -201,16 +201,16 @@ async def create(change: Change, request: ObjectiveCreate) -> Record:
     needs_reason=True,
     undo="objectives.edit",
     undo_request=was_edited,
-    fits=lambda row, now: rules.check_open(objective_of(row)),
+    fits=lambda row, now: checks.check_open(objective_of(row)),
 )
 async def edit(change: Change, request: ObjectiveEdit) -> Record:
     """Change an objective; the preview says what it would have fired."""
     objective = await change.objectives.lock(request.id)
-    rules.check_open(objective)
+    checks.check_open(objective)
     check_version(objective, request.version)
     columns = request.columns()
     target = columns.get("target", objective.target)
-    rules.check_fields(
+    checks.check_fields(
         objective.kind,
         columns.get("threshold_ms", objective.threshold_ms),
         target,
@@ -228,12 +228,12 @@ async def edit(change: Change, request: ObjectiveEdit) -> Record:
     needs_reason=True,
     undo="objectives.restore",
     undo_request=of_row,
-    fits=lambda row, now: rules.check_open(objective_of(row)),
+    fits=lambda row, now: checks.check_open(objective_of(row)),
 )
 async def retire(change: Change, request: OneObjective) -> Objective:
     """Retire an objective: what lost against it holds again."""
     objective = await change.objectives.lock(request.id)
-    rules.check_open(objective)
+    checks.check_open(objective)
     check_version(objective, request.version)
     return await change.objectives.update(request.id, {"retired_at": change.now})
 
@@ -246,12 +246,12 @@ async def retire(change: Change, request: OneObjective) -> Objective:
     key="t",
     undo="objectives.retire",
     undo_request=of_row,
-    fits=lambda row, now: rules.check_restore(objective_of(row)),
+    fits=lambda row, now: checks.check_restore(objective_of(row)),
 )
 async def restore(change: Change, request: OneObjective) -> Objective:
     """Bring a retired objective back."""
     objective = await change.objectives.lock(request.id)
-    rules.check_restore(objective)
+    checks.check_restore(objective)
     check_version(objective, request.version)
     return await change.objectives.update(request.id, {"retired_at": None})
 

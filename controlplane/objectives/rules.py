@@ -12,13 +12,11 @@ from datetime import datetime, time, timedelta
 from itertools import accumulate
 from zoneinfo import ZoneInfo
 
-from controlplane.errors import Refusal, Usage
 from controlplane.moments import spell
 from controlplane.objectives.model import (
     Counts,
     Episode,
     Held,
-    Kind,
     Objective,
     Pair,
     Severity,
@@ -41,9 +39,6 @@ LEAST_ABSENT = 10 * MINUTE
 """Minutes come up to two minutes late: silence is said to be one only after this."""
 ROLLING = re.compile(r"([7-9]|[1-8]\d|90)d")
 CALENDAR = ("week", "month", "quarter")
-LADDER = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999, 0.99995, 0.99999)
-"""Targets as they are agreed: the steps of `+` and `-`."""
-PERIODS = ("7d", "14d", "28d", "30d", "90d", "week", "month", "quarter")
 ALMOST = 1e-9
 
 
@@ -333,59 +328,6 @@ def resolve(objectives: Iterable[Objective], tenant_id: str, plan: str | None, r
     return [Held(found[0], tuple(found[1:])) for found in ranked]
 
 
-# What may be saved
-
-
-def check_period(period: str) -> str:
-    if period not in CALENDAR and not is_rolling(period):
-        raise Usage(
-            "objective_period", f'"{period}" is no window of an objective.', "7d to 90d, or week, month, quarter."
-        )
-    return period
-
-
-def check_open(objective: Objective) -> None:
-    if objective.retired_at is not None:
-        raise Refusal(
-            "objective_retired",
-            f"{objective.label} is retired.",
-            f"To bring it back: watchfloor objectives restore {objective.id}",
-            why=[f"retired: {objective.retired_at:%Y-%m-%d %H:%M} UTC"],
-        )
-
-
-def check_restore(objective: Objective) -> None:
-    if objective.retired_at is None:
-        raise Refusal("objective_not_retired", f"{objective.label} is not retired.")
-
-
-def check_fields(kind: Kind, threshold_ms: float | None, target: float, contractual: float | None) -> None:
-    if (kind == "latency") != (threshold_ms is not None):
-        needs = "needs its threshold in milliseconds" if kind == "latency" else "has no threshold"
-        raise Usage("objective_threshold", f"An objective of {kind} {needs}.", "--kind latency --threshold-ms 300")
-    if contractual is not None and contractual > target:
-        raise Usage(
-            "objective_contractual",
-            "The contractual target is above the internal one: the alarm would come after the breach.",
-            "Give a lower contractual target, or a higher target.",
-        )
-
-
-def warnings(objective: Objective, now: datetime) -> list[str]:
-    """What a person should know before it is saved."""
-    start, end = period_of(objective.period, objective.zone, now)
-    found = []
-    for pair in PAIRS:
-        threshold = factor(pair, end - start)
-        words = f"{pair.severity} over {span(pair.long)}/{span(pair.short)}"
-        if not reachable(objective.target, threshold):
-            share = threshold * (1 - objective.target)
-            found.append(f"{words} can never fire: burn {threshold:.4g} would need {share:.0%} errors")
-        elif threshold < 0.5:
-            found.append(f"{words} fires at burn {threshold:.3g}, when the budget would outlast its window")
-    return found
-
-
 def replay_words(episodes: Sequence[Episode], slices: Sequence[Slice]) -> str:
     """What one would have had, and over which time that is known."""
     if not slices:
@@ -400,16 +342,3 @@ def replay_words(episodes: Sequence[Episode], slices: Sequence[Slice]) -> str:
 
 def count_words(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def step_target(target: float, by: int) -> float:
-    """The next agreed target: up (stricter) or down; at the ladder's ends it stays."""
-    if by > 0:
-        return next((each for each in LADDER if each > target + ALMOST), target)
-    return next((each for each in reversed(LADDER) if each < target - ALMOST), target)
-
-
-def step_period(period: str, by: int) -> str:
-    if period in PERIODS:
-        return PERIODS[max(0, min(len(PERIODS) - 1, PERIODS.index(period) + by))]
-    return PERIODS[3]

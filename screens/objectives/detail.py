@@ -19,7 +19,7 @@ from controlplane.errors import NotFound, Refusal
 from controlplane.filters import Term
 from controlplane.listing import Query
 from controlplane.moments import count
-from controlplane.objectives import lists, rules
+from controlplane.objectives import checks, lists, rules
 from controlplane.objectives.model import Attribution, Episode, Maintenance, Objective, Share, Slice, Standing
 from controlplane.objectives.words import (
     VERDICT_TITLES,
@@ -50,8 +50,10 @@ from screens.widgets.table import WindowTable
 
 PANES = ("budget", "burned", "burndown", "timeline")
 WIDE = 110
-READ_EVERY = 30.0
-"""Seconds between two readings of the history and of who burned it: they cost more than how it stands."""
+READ_EVERY, IDLE = 30.0, 20
+"""Seconds between two readings of the history and of who burned it, and so many times as long as one took at least:
+they cost more than how it stands.
+"""
 VERDICT_WIDTHS = (6, 6, 5, 6, 6, 9, 7)
 
 
@@ -99,7 +101,7 @@ class ObjectiveScreen(AreaScreen):
         self.planned: tuple[Maintenance, ...] = ()
         self.rivals: tuple[Objective, ...] = ()
         self.chosen = PANES[0]
-        self._read_at = float("-inf")
+        self._read_again = float("-inf")
         self._version = 0
 
     def body(self) -> Widget:
@@ -139,12 +141,15 @@ class ObjectiveScreen(AreaScreen):
         from asyncio import get_running_loop
 
         now, version = get_running_loop().time(), self.standing.objective.version
-        if now - self._read_at >= READ_EVERY or version != self._version:
-            self._read_at, self._version = now, version
+        if now >= self._read_again or version != self._version:
+            self._read_again, self._version = now + READ_EVERY, version
             self._read_more(self.standing)  # never again while it runs: it would be cut off
 
     @work(exit_on_error=False, group="history", exclusive=True)
     async def _read_more(self, standing: Standing) -> None:
+        from asyncio import get_running_loop
+
+        begun = get_running_loop().time()
         directory = self.session.require_plane().objectives
         longest = standing.as_of - timedelta(days=90)  # as far as + can move the window
         try:
@@ -153,9 +158,10 @@ class ObjectiveScreen(AreaScreen):
             self.rivals = await directory.rivals(standing.objective.name)
             self.spent = await directory.attribution(standing)
         except Refusal as refusal:
-            self._read_at = float("-inf")
             self.query_one("#burned", Lines).show([(str(refusal), "bad")])
             return
+        took = get_running_loop().time() - begun
+        self._read_again = begun + max(READ_EVERY, IDLE * took)
         self._show()
 
     def _show(self) -> None:
@@ -192,9 +198,9 @@ class ObjectiveScreen(AreaScreen):
             return
         held = self.other or self.standing.objective
         if self.moves_window:
-            held = dataclasses.replace(held, period=rules.step_period(held.period, by))
+            held = dataclasses.replace(held, period=checks.step_period(held.period, by))
         else:
-            held = dataclasses.replace(held, target=rules.step_target(held.target, by))
+            held = dataclasses.replace(held, target=checks.step_target(held.target, by))
         same = (held.target, held.period) == (self.standing.objective.target, self.standing.objective.period)
         self.other = None if same else held
         self.query_one("#budget", Lines).action_edge(-1)
@@ -324,7 +330,7 @@ def what_if_lines(standing: Standing, asked: Standing, slices: Sequence[Slice], 
         target = f"{target_words(each.objective.target)} {each.objective.period}"
         lines.append(f"  {name:<8} {target:<14} {left_words(each.remaining):>8}  {fired}")
     lines += [(f"  {episode_words(each)}", "muted") for each in last[-3:]]
-    for words in rules.warnings(asked.objective, standing.as_of):
+    for words in checks.warnings(asked.objective, standing.as_of):
         lines += [(part, "warn") for part in wrap(words, width, initial_indent="  ", subsequent_indent="    ")]
     for words in (history_words(slices), "esc ends it; a e edits the objective"):
         lines += [(part, "muted") for part in wrap(words, width, initial_indent="  ", subsequent_indent="    ")]

@@ -11,20 +11,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.errors import Usage
+from controlplane.objectives.checks import (
+    LADDER,
+    PERIODS,
+    check_fields,
+    check_period,
+    step_period,
+    step_target,
+    warnings,
+)
 from controlplane.objectives.model import Counts, Slice
 from controlplane.objectives.rules import (
     DAY,
     HOUR,
-    LADDER,
     PAIRS,
-    PERIODS,
     History,
     absent_after,
     allowed_bad,
     burn,
     burn_down,
-    check_fields,
-    check_period,
     detect_seconds,
     evaluate,
     factor,
@@ -35,10 +40,7 @@ from controlplane.objectives.rules import (
     replay,
     resolve,
     sli,
-    step_period,
-    step_target,
     time_to_empty,
-    warnings,
 )
 from tests.controlplane.objectives import NOW, objective, slices
 
