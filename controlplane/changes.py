@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # they bring pydantic, which is not wanted before the first p
     from controlplane.keys.model import KeyDirectory
     from controlplane.keys.ports import KeyStore
     from controlplane.people import PeopleStore
-    from controlplane.retention import RetentionStore, Rollups
+    from controlplane.retention.ports import RetentionStore, Rollups
     from controlplane.support.model import ImpersonationDirectory, ImpersonationStore
 
 

@@ -13,7 +13,7 @@ import controlplane.people
 import controlplane.plans.apply
 import controlplane.plans.operations
 import controlplane.plans.trials
-import controlplane.retention
+import controlplane.retention.operations
 import controlplane.runs.operations
 import controlplane.support.operations
 import controlplane.tenants.apply

@@ -17,7 +17,7 @@ from app.cli.writing import refuse_read_only
 from controlplane.errors import Usage
 from controlplane.exports import Heading, chunks
 from controlplane.moments import count, milliseconds, parse_duration, percent, show, spell
-from controlplane.retention import Rolled
+from controlplane.retention.model import Rolled
 from controlplane.telemetry import ManySeries, Point, Scope, Series
 from controlplane.text import UNKNOWN, clean
 from controlplane.tops import FEWEST, By, Measure, TopRow

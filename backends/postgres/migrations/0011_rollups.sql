@@ -365,10 +365,10 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf.drop_old_requests TO wf_admin, wf_worker;
 
--- Partitions for the days to come, so that no row meets none. Returns how many were made; fails after 2 s when a
--- reader blocks it.
+-- Partitions for the days to come, so that no row meets none. Returns how many were made; gives up when a reader
+-- blocks it, before the second after which PostgreSQL would look for a deadlock and fail the reader.
 CREATE FUNCTION wf.make_request_partitions(ahead integer DEFAULT 7) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' SET lock_timeout = '2s' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' SET lock_timeout = '500ms' AS $$
 DECLARE
   before integer := (SELECT count(*) FROM wf.telemetry_partitions());
 BEGIN
@@ -379,6 +379,8 @@ BEGIN
 END
 $$;
 GRANT EXECUTE ON FUNCTION wf.make_request_partitions TO wf_operator, wf_worker;
+ALTER FUNCTION wf.ensure_request_days SET lock_timeout = '500ms';
+SELECT wf.make_request_partitions();
 GRANT EXECUTE ON FUNCTION wf.raw_cells TO wf_viewer;
 
 -- What the home signs cursors with. Nobody reads it: HMAC-SHA-256 is made here, from the key's two paddings.
