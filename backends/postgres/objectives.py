@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow, dict_row
 
-from backends.postgres.slis import Slis
+from backends.postgres.slis import Slis, Span
 from backends.postgres.statements import assignments, names, placeholders
 from controlplane.errors import NotFound
 from controlplane.filters import matches
@@ -27,7 +27,7 @@ from controlplane.objectives.model import (
     Slice,
     Standing,
 )
-from controlplane.objectives.rules import applies, evaluate, period_of, resolve
+from controlplane.objectives.rules import LONGEST_PAIR, applies, evaluate, period_of, resolve
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home
@@ -40,8 +40,6 @@ HOUR = timedelta(hours=1)
 FINE_LIST = 7 * HOUR
 """As far back as the list reads minutes: to the longest window whose edge an hour would blur, and the hour it is in."""
 FINE_ONE = timedelta(hours=48)
-LONGEST = timedelta(days=93)
-"""No window is longer: a quarter and a day."""
 FRESH = timedelta(seconds=10)
 """What was measured so short ago is not measured again: a list's pages and counts are of one moment."""
 IDLE = 20
@@ -97,23 +95,25 @@ class Objectives:
             reader = _Reader(connection)
             objective, now = await reader.one(objective_id), await reader.now()
             of = (*await reader.changed(), objective_id)
-            self._one = await _measured(self._one, of, now, lambda: _standing(reader, objective, now))
+            self._one = await _measured(self._one, of, now, lambda: reader.standings([objective], now))
             return self._one.standings[0]
 
     async def history(self, objective_id: int, start: datetime) -> tuple[Slice, ...]:
         async with self.home.connection() as connection:
             reader = _Reader(connection)
             objective, now = await reader.one(objective_id), await reader.now()
-            return await reader.slices(objective, _hour(start), _hour(now - FINE_ONE), now)
+            return await reader.slices(objective, start, now)
 
     async def attribution(self, standing: Standing) -> Attribution:
         objective, now = standing.objective, standing.as_of
-        scope = (objective.id, objective.tenant_id, objective.route)
+        span = Span(
+            _hour(standing.start), _hour(now - FINE_LIST), now, objective.tenant_id, objective.route, kept=False
+        )
         since = max(standing.start, _hour(now - FINE_ONE))
         async with self.home.connection() as connection:
             slis = Slis(connection)
-            rows = await slis.shares(_hour(standing.start), _hour(now - FINE_LIST), now, *scope)
-            keys = await slis.keys(since, now, *scope)
+            rows = await slis.shares(span, objective.id)
+            keys = await slis.keys(dataclasses.replace(span, start=since, fine=since), objective.id)
         by: tuple[list[Share], list[Share]] = ([], [])
         for kind, who, bad, total in rows:
             by[kind].append(Share(who, int(bad), int(total)))
@@ -149,17 +149,13 @@ class Objectives:
             wanted = [None, *sorted(filter(None, routes))] if route is None else [route]
             found = [(each, asked) for asked in wanted for each in resolve(live, tenant_id, row[0], asked)]
             held = [each for each, asked in found if asked == route or each.objective.route == asked]
-            measured = await reader.standings([each.objective for each in held], now, tenant_id, route)
+            measured = await reader.standings([each.objective for each in held], now, (tenant_id, route))
         by_id = {standing.objective.id: standing for standing in measured}
         return [(each, by_id[each.objective.id]) for each in held]
 
 
 async def _standings(reader: _Reader, now: datetime) -> tuple[Standing, ...]:
     return await reader.standings(await reader.live(), now)
-
-
-async def _standing(reader: _Reader, objective: Objective, now: datetime) -> tuple[Standing, ...]:
-    return (evaluate(objective, await reader.slices(objective, *_window(objective, now)), now),)
 
 
 async def _measured(
@@ -212,12 +208,6 @@ def _hour(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
-def _window(objective: Objective, now: datetime) -> tuple[datetime, datetime, datetime]:
-    """From when hours are needed, from when minutes, and until when. Three days at least: the longest pair."""
-    start, _ = period_of(objective.period, objective.zone, now)
-    return _hour(min(start, now - timedelta(days=3))), _hour(now - FINE_LIST), now
-
-
 @dataclasses.dataclass(frozen=True)
 class _Reader:
     connection: Connection
@@ -252,24 +242,25 @@ class _Reader:
             await cursor.execute(statement, parameters)
             return [objective_of(row) for row in await cursor.fetchall()]
 
-    async def slices(
-        self, objective: Objective, start: datetime, fine_from: datetime, until: datetime
-    ) -> tuple[Slice, ...]:
-        found = await Slis(self.connection).slices(
-            start, fine_from, until, only=objective.id, tenant_id=objective.tenant_id, route=objective.route
-        )
-        return found.get(objective.id, ())
+    async def slices(self, objective: Objective, start: datetime, now: datetime) -> tuple[Slice, ...]:
+        span = Span(_hour(start), _hour(now - FINE_ONE), now, objective.tenant_id, objective.route)
+        return await Slis(self.connection).slices(span, objective.id)
 
     async def standings(
-        self, objectives: list[Objective], now: datetime, tenant_id: str | None = None, route: str | None = None
+        self, objectives: list[Objective], now: datetime, party: tuple[str, str | None] | None = None
     ) -> tuple[Standing, ...]:
-        """All in one statement, each by the part that its window needs."""
+        """All in one statement. `party`: by the requests of one tenant alone, or of one route of it."""
         if not objectives:
             return ()
-        start = min(_window(each, now)[0] for each in objectives)
-        found = await Slis(self.connection).slices(
-            max(start, now - LONGEST), _hour(now - FINE_LIST), now, tenant_id=tenant_id, route=route
-        )
+        since = {each.id: period_of(each.period, each.zone, now)[0] for each in objectives}
+        start = _hour(min(now - LONGEST_PAIR, *since.values()))
+        span = Span(start, _hour(now - FINE_LIST), now)
+        only = objectives[0] if len(objectives) == 1 else None
+        if party is not None:
+            span = dataclasses.replace(span, tenant_id=party[0], route=party[1], kept=False)
+        elif only is not None:
+            span = dataclasses.replace(span, tenant_id=only.tenant_id, route=only.route)
+        found = await Slis(self.connection).sums(span, since, only.id if only else None)
         return tuple(evaluate(each, found.get(each.id, ()), now) for each in objectives)
 
 
@@ -303,7 +294,7 @@ class ObjectiveWriter:
     async def history(self, objective: Objective, start: datetime) -> tuple[Slice, ...]:
         reader = _Reader(self.connection)
         now = await reader.now()
-        return await reader.slices(objective, _hour(start), _hour(now - FINE_ONE), now)
+        return await reader.slices(objective, start, now)
 
     async def plan_maintenance(self, columns: dict[str, Any]) -> Maintenance:
         statement = sql.SQL("INSERT INTO wf.maintenance ({}) VALUES ({}) RETURNING {}").format(

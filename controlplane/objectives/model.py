@@ -213,25 +213,6 @@ OBJECTIVE_FIELDS = (
 OBJECTIVE_SORTS = ("budget", "state", "name", "burn", "target")
 
 
-class SliSource(Protocol):
-    """Where good and total come from: minutes from `fine_from` on, hours before it."""
-
-    async def slices(
-        self,
-        start: datetime,
-        fine_from: datetime,
-        until: datetime,
-        *,
-        only: int | None = None,
-        tenant_id: str | None = None,
-        route: str | None = None,
-    ) -> dict[int, tuple[Slice, ...]]:
-        """By objective, ascending: all that hold for somebody, or one of them; of all requests, or of a tenant's or a
-        route's alone.
-        """
-        ...
-
-
 class ObjectiveDirectory(Listing[Standing], Protocol):
     """The capability of a context to show objectives."""
 

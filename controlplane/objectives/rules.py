@@ -33,6 +33,7 @@ PAIRS = (
     Pair("ticket", DAY, 2 * HOUR, 10),
     Pair("ticket", 3 * DAY, 6 * HOUR, 10),
 )
+LONGEST_PAIR = max(pair.long for pair in PAIRS)
 LEAST_BAD = 2
 """A single error never pages, however few requests there are."""
 LEAST_ABSENT = 10 * MINUTE

@@ -1,5 +1,5 @@
--- Objectives (SLOs) and planned maintenance. What is measured of them is derived from the request cells: nothing of it
--- is stored here, so that it cannot disagree with them.
+-- Objectives (SLOs), planned maintenance, and what is measured of both: derived from the request cells by one function.
+-- A worker keeps its answers, and whatever makes one wrong notes its time as due, so that kept and derived agree.
 
 CREATE TABLE wf.objectives (
   id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -124,3 +124,236 @@ GRANT INSERT (tenant_id, plan, route, starts_at, ends_at, reason), UPDATE (ended
 SELECT wf.audited('wf.maintenance', 'maintenance', 'id', 'tenant_id');
 
 INSERT INTO wf.tenant_tables VALUES ('wf.objectives', 21), ('wf.maintenance', 22);
+
+-- Which objective of each name holds for whoever has requests in those times (the most specific), and when maintenance
+-- was planned for them.
+CREATE FUNCTION wf.objectives_held(
+  hours tstzmultirange, minutes tstzmultirange, raw tstzmultirange, only_tenant text, only_route text
+) RETURNS TABLE (tenant_id text, route text, id bigint, kind text, bucket smallint, planned tstzmultirange)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  WITH parties AS (
+    SELECT c.tenant_id, c.route FROM unnest(hours) AS r(span)
+      JOIN wf.request_hours c ON c.hour >= lower(r.span) AND c.hour < upper(r.span) AND c.dim = 'route' AND c.tenant_id <> ''
+        AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
+    UNION
+    SELECT c.tenant_id, c.route FROM unnest(minutes) AS r(span)
+      JOIN wf.request_minutes c ON c.minute >= lower(r.span) AND c.minute < upper(r.span) AND c.dim = 'route'
+        AND c.tenant_id <> ''
+        AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
+    UNION
+    SELECT c.tenant_id, c.route FROM unnest(raw) AS r(span)
+      JOIN wf.requests c ON c.at >= lower(r.span) AND c.at < upper(r.span)
+        AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
+  )
+  SELECT DISTINCT ON (p.tenant_id, p.route, o.name)
+         p.tenant_id, p.route, o.id, o.kind, wf.latency_bucket(o.threshold_ms::real),
+         (SELECT range_agg(tstzrange(m.starts_at, least(m.ends_at, m.ended_at)))
+          FROM wf.maintenance m
+          WHERE (m.tenant_id IS NULL OR m.tenant_id = p.tenant_id) AND (m.plan IS NULL OR m.plan = t.plan)
+            AND (m.route IS NULL OR m.route = p.route) AND m.ends_at > now() - interval '100 days'
+            AND coalesce(m.ended_at, m.ends_at) > m.starts_at)
+  FROM parties p LEFT JOIN wf.tenant_list t ON t.id = p.tenant_id JOIN wf.objectives o
+    ON o.retired_at IS NULL AND (o.tenant_id IS NULL OR o.tenant_id = p.tenant_id)
+      AND (o.plan IS NULL OR o.plan = t.plan) AND (o.route IS NULL OR o.route = p.route)
+  ORDER BY p.tenant_id, p.route, o.name, wf.objective_rank(o.tenant_id, o.plan, o.route) DESC
+$$;
+
+-- Good and total of each objective, tenant and route in hours, in minutes and, by the minute, in raw rows. A latency
+-- objective counts the requests whose latency is known; good are those in buckets up to its threshold's (buckets are
+-- sorted, so what is bad is the arrays' end). The cells are no CTE: with their arrays it would be written to disk.
+CREATE FUNCTION wf.objectives_measured(
+  hours tstzmultirange, minutes tstzmultirange, raw tstzmultirange, only_id bigint, only_tenant text, only_route text
+) RETURNS TABLE (id bigint, tenant_id text, route text, at timestamptz, seconds integer, good integer, total integer,
+                 skipped boolean)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  WITH held AS MATERIALIZED (
+    SELECT * FROM wf.objectives_held(hours, minutes, raw, only_tenant, only_route) h
+    WHERE only_id IS NULL OR h.id = only_id
+  )
+  SELECT h.id, c.tenant_id, c.route, c.at, c.seconds, c.n - c.errors_5xx, c.n,
+         h.planned IS NOT NULL AND c.at + make_interval(secs => c.seconds / 2.0) <@ h.planned
+  FROM held h JOIN (
+    SELECT c.tenant_id, c.route, c.hour AS at, 3600 AS seconds, c.n, c.errors_5xx, c.buckets, c.counts
+    FROM unnest(hours) AS r(span)
+      JOIN wf.request_hours c ON c.hour >= lower(r.span) AND c.hour < upper(r.span) AND c.dim = 'route' AND c.tenant_id <> ''
+        AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
+    UNION ALL
+    SELECT c.tenant_id, c.route, c.minute, 60, c.n, c.errors_5xx, c.buckets, c.counts
+    FROM unnest(minutes) AS r(span)
+      JOIN wf.request_minutes c ON c.minute >= lower(r.span) AND c.minute < upper(r.span) AND c.dim = 'route'
+        AND c.tenant_id <> ''
+        AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
+    UNION ALL
+    SELECT f.tenant_id, f.route, f.at, least(60, greatest(1, floor(extract(epoch FROM upper(raw) - f.at))))::integer,
+           sum(f.n)::integer, sum(f.errors_5xx)::integer,
+           coalesce(array_agg(f.bucket ORDER BY f.bucket) FILTER (WHERE f.bucket IS NOT NULL), '{}'),
+           coalesce(array_agg(f.n ORDER BY f.bucket) FILTER (WHERE f.bucket IS NOT NULL), '{}')
+    FROM (SELECT c.tenant_id, c.route, date_bin('1 minute', c.at, '2000-01-01 UTC') AS at,
+                 wf.latency_bucket(c.latency_ms) AS bucket, count(*)::integer AS n,
+                 (count(*) FILTER (WHERE c.status >= 500))::integer AS errors_5xx
+          FROM unnest(raw) AS r(span)
+            JOIN wf.requests c ON c.at >= lower(r.span) AND c.at < upper(r.span)
+              AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
+          GROUP BY 1, 2, 3, 4) AS f
+    GROUP BY 1, 2, 3
+  ) c USING (tenant_id, route)
+  WHERE h.kind = 'availability'
+  UNION ALL
+  SELECT h.id, c.tenant_id, c.route, c.at, c.seconds, g.total - g.bad, g.total,
+         h.planned IS NOT NULL AND c.at + make_interval(secs => c.seconds / 2.0) <@ h.planned
+  FROM held h JOIN (
+    SELECT c.tenant_id, c.route, c.hour AS at, 3600 AS seconds, c.n, c.errors_5xx, c.buckets, c.counts
+    FROM unnest(hours) AS r(span)
+      JOIN wf.request_hours c ON c.hour >= lower(r.span) AND c.hour < upper(r.span) AND c.dim = 'route' AND c.tenant_id <> ''
+        AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
+    UNION ALL
+    SELECT c.tenant_id, c.route, c.minute, 60, c.n, c.errors_5xx, c.buckets, c.counts
+    FROM unnest(minutes) AS r(span)
+      JOIN wf.request_minutes c ON c.minute >= lower(r.span) AND c.minute < upper(r.span) AND c.dim = 'route'
+        AND c.tenant_id <> ''
+        AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
+    UNION ALL
+    SELECT f.tenant_id, f.route, f.at, least(60, greatest(1, floor(extract(epoch FROM upper(raw) - f.at))))::integer,
+           sum(f.n)::integer, sum(f.errors_5xx)::integer,
+           coalesce(array_agg(f.bucket ORDER BY f.bucket) FILTER (WHERE f.bucket IS NOT NULL), '{}'),
+           coalesce(array_agg(f.n ORDER BY f.bucket) FILTER (WHERE f.bucket IS NOT NULL), '{}')
+    FROM (SELECT c.tenant_id, c.route, date_bin('1 minute', c.at, '2000-01-01 UTC') AS at,
+                 wf.latency_bucket(c.latency_ms) AS bucket, count(*)::integer AS n,
+                 (count(*) FILTER (WHERE c.status >= 500))::integer AS errors_5xx
+          FROM unnest(raw) AS r(span)
+            JOIN wf.requests c ON c.at >= lower(r.span) AND c.at < upper(r.span)
+              AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
+          GROUP BY 1, 2, 3, 4) AS f
+    GROUP BY 1, 2, 3
+  ) c USING (tenant_id, route)
+  CROSS JOIN LATERAL (
+    SELECT coalesce((SELECT sum(u.n) FROM unnest(c.counts) AS u(n)), 0)::integer AS total,
+           coalesce((SELECT sum(u.n) FROM unnest(c.counts[width_bucket(h.bucket, c.buckets) + 1:]) AS u(n)), 0)::integer
+             AS bad
+    OFFSET 0  -- computed once for each cell
+  ) AS g
+  WHERE h.kind = 'latency' AND EXISTS (SELECT FROM held WHERE kind = 'latency')
+$$;
+GRANT EXECUTE ON FUNCTION wf.objectives_held, wf.objectives_measured TO wf_viewer, wf_worker;
+
+-- What was measured of whole hours and minutes (`seconds`), of all tenants together.
+CREATE TABLE wf.objective_cells (
+  objective_id  bigint NOT NULL REFERENCES wf.objectives ON DELETE CASCADE,
+  seconds       integer NOT NULL CHECK (seconds IN (60, 3600)),
+  at            timestamptz NOT NULL,
+  good          bigint NOT NULL,
+  total         bigint NOT NULL,
+  skipped_good  bigint NOT NULL,
+  skipped_total bigint NOT NULL,
+  PRIMARY KEY (objective_id, seconds, at)
+);
+CREATE INDEX objective_cells_by_time ON wf.objective_cells (seconds, at);
+GRANT SELECT ON wf.objective_cells TO wf_viewer, wf_worker;
+
+-- Times of which nothing that is kept holds: of hours, of minutes, of both (NULL). Readers derive them until a worker
+-- has. Only ever added to, and in no order, so that nobody waits for another here.
+CREATE TABLE wf.objective_due (
+  seconds integer CHECK (seconds IN (60, 3600)),
+  span    tstzrange NOT NULL
+);
+GRANT SELECT ON wf.objective_due TO wf_viewer, wf_worker;
+INSERT INTO wf.objective_due VALUES (NULL, '(,)');
+
+-- Cells that were written or erased: their times are due, in the transaction that did it.
+CREATE FUNCTION wf.due_by_hours() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+BEGIN
+  INSERT INTO wf.objective_due
+  SELECT DISTINCT 3600, tstzrange(hour, hour + interval '1 hour') FROM touched WHERE dim = 'route' AND tenant_id <> '';
+  RETURN NULL;
+END
+$$;
+CREATE FUNCTION wf.due_by_minutes() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+BEGIN
+  INSERT INTO wf.objective_due
+  SELECT DISTINCT 60, tstzrange(minute, minute + interval '1 minute') FROM touched WHERE dim = 'route' AND tenant_id <> '';
+  RETURN NULL;
+END
+$$;
+CREATE TRIGGER due_insert AFTER INSERT ON wf.request_hours REFERENCING NEW TABLE AS touched
+  FOR EACH STATEMENT EXECUTE FUNCTION wf.due_by_hours();
+CREATE TRIGGER due_update AFTER UPDATE ON wf.request_hours REFERENCING NEW TABLE AS touched
+  FOR EACH STATEMENT EXECUTE FUNCTION wf.due_by_hours();
+CREATE TRIGGER due_delete AFTER DELETE ON wf.request_hours REFERENCING OLD TABLE AS touched
+  FOR EACH STATEMENT EXECUTE FUNCTION wf.due_by_hours();
+CREATE TRIGGER due_insert AFTER INSERT ON wf.request_minutes REFERENCING NEW TABLE AS touched
+  FOR EACH STATEMENT EXECUTE FUNCTION wf.due_by_minutes();
+CREATE TRIGGER due_update AFTER UPDATE ON wf.request_minutes REFERENCING NEW TABLE AS touched
+  FOR EACH STATEMENT EXECUTE FUNCTION wf.due_by_minutes();
+CREATE TRIGGER due_delete AFTER DELETE ON wf.request_minutes REFERENCING OLD TABLE AS touched
+  FOR EACH STATEMENT EXECUTE FUNCTION wf.due_by_minutes();
+
+-- A definition or a tenant's plan says whose requests count: all is due. Targets and windows are of the reader.
+CREATE FUNCTION wf.due_by_definition() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+BEGIN
+  IF TG_TABLE_NAME = 'objectives' OR EXISTS (SELECT FROM wf.objectives WHERE plan IS NOT NULL)
+     OR EXISTS (SELECT FROM wf.maintenance WHERE plan IS NOT NULL) THEN
+    INSERT INTO wf.objective_due VALUES (NULL, '(,)');
+  END IF;
+  RETURN NULL;
+END
+$$;
+CREATE TRIGGER due_when_made AFTER INSERT ON wf.objectives FOR EACH ROW EXECUTE FUNCTION wf.due_by_definition();
+CREATE TRIGGER due_when_changed AFTER UPDATE ON wf.objectives FOR EACH ROW
+  WHEN ((OLD.threshold_ms, OLD.retired_at) IS DISTINCT FROM (NEW.threshold_ms, NEW.retired_at))
+  EXECUTE FUNCTION wf.due_by_definition();
+CREATE TRIGGER due_when_gone AFTER DELETE ON wf.objectives FOR EACH ROW EXECUTE FUNCTION wf.due_by_definition();
+CREATE TRIGGER due_for_objectives AFTER UPDATE ON wf.tenants FOR EACH ROW
+  WHEN (OLD.plan IS DISTINCT FROM NEW.plan) EXECUTE FUNCTION wf.due_by_definition();
+
+CREATE FUNCTION wf.due_by_maintenance() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+DECLARE
+  this wf.maintenance := CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
+BEGIN
+  INSERT INTO wf.objective_due VALUES (NULL, tstzrange(this.starts_at - interval '1 hour', this.ends_at));
+  RETURN NULL;
+END
+$$;
+CREATE TRIGGER due AFTER INSERT OR UPDATE OR DELETE ON wf.maintenance FOR EACH ROW EXECUTE FUNCTION wf.due_by_maintenance();
+
+-- Measure again what is due and rolled up, the newest first, at most so many hours at once. One transaction: killed at
+-- any point, it has done nothing. Returns how many cells were kept.
+CREATE FUNCTION wf.keep_objectives(most_hours integer DEFAULT 720) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' SET work_mem = '64MB' AS $$
+DECLARE
+  mark    wf.request_marks;
+  hours   tstzmultirange;
+  minutes tstzmultirange;
+  cut     timestamptz;
+  kept    bigint;
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtextextended('wf.keep_objectives', 0));
+  WITH taken AS (DELETE FROM wf.objective_due RETURNING seconds, span)
+  SELECT coalesce(range_agg(span) FILTER (WHERE seconds IS DISTINCT FROM 60), '{}'),
+         coalesce(range_agg(span) FILTER (WHERE seconds IS DISTINCT FROM 3600), '{}')
+  INTO hours, minutes FROM taken;
+  SELECT * INTO mark FROM wf.request_marks;
+  -- No window is longer than a quarter and a day.
+  hours := hours * tstzmultirange(tstzrange(greatest(mark.hours_from, date_trunc('day', now()) - interval '100 days'), 'infinity'));
+  minutes := minutes * tstzmultirange(tstzrange(mark.minutes_from, 'infinity'));
+  cut := least(coalesce(upper(hours), 'infinity'), now()) - make_interval(hours => most_hours);
+  IF lower(hours) < cut THEN
+    INSERT INTO wf.objective_due SELECT 3600, r FROM unnest(hours * tstzmultirange(tstzrange(NULL, cut))) r;
+    hours := hours * tstzmultirange(tstzrange(cut, NULL));
+  END IF;
+  DELETE FROM wf.objective_cells c USING unnest(hours) r
+  WHERE c.seconds = 3600 AND c.at >= lower(r) AND c.at < upper(r);
+  DELETE FROM wf.objective_cells c USING unnest(minutes) r
+  WHERE c.seconds = 60 AND c.at >= lower(r) AND c.at < upper(r);
+  DELETE FROM wf.objective_cells WHERE seconds = 60 AND at < mark.minutes_from;
+  DELETE FROM wf.objective_cells WHERE seconds = 3600 AND at < greatest(mark.hours_from, now() - interval '101 days');
+  INSERT INTO wf.objective_cells
+  SELECT id, seconds, at, sum(good), sum(total), coalesce(sum(good) FILTER (WHERE skipped), 0),
+         coalesce(sum(total) FILTER (WHERE skipped), 0)
+  FROM wf.objectives_measured(hours, minutes, '{}', NULL, NULL, NULL) GROUP BY 1, 2, 3 HAVING sum(total) > 0;
+  GET DIAGNOSTICS kept = ROW_COUNT;
+  RETURN kept;
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf.keep_objectives TO wf_worker;
