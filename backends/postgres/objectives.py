@@ -112,8 +112,8 @@ class Objectives:
         since = max(standing.start, _hour(now - FINE_ONE))
         async with self.home.connection() as connection:
             slis = Slis(connection)
-            rows = await slis.shares(span, objective.id)
-            keys = await slis.keys(dataclasses.replace(span, start=since, fine=since), objective.id)
+            rows = await slis.shares(span, objective)
+            keys = await slis.keys(dataclasses.replace(span, start=since, fine=since), objective)
         by: tuple[list[Share], list[Share]] = ([], [])
         for kind, who, bad, total in rows:
             by[kind].append(Share(who, int(bad), int(total)))
@@ -244,7 +244,7 @@ class _Reader:
 
     async def slices(self, objective: Objective, start: datetime, now: datetime) -> tuple[Slice, ...]:
         span = Span(_hour(start), _hour(now - FINE_ONE), now, objective.tenant_id, objective.route)
-        return await Slis(self.connection).slices(span, objective.id)
+        return await Slis(self.connection).slices(span, objective)
 
     async def standings(
         self, objectives: list[Objective], now: datetime, party: tuple[str, str | None] | None = None
@@ -252,7 +252,7 @@ class _Reader:
         """All in one statement. `party`: by the requests of one tenant alone, or of one route of it."""
         if not objectives:
             return ()
-        since = {each.id: period_of(each.period, each.zone, now)[0] for each in objectives}
+        since = {each: period_of(each.period, each.zone, now)[0] for each in objectives}
         start = _hour(min(now - LONGEST_PAIR, *since.values()))
         span = Span(start, _hour(now - FINE_LIST), now)
         only = objectives[0] if len(objectives) == 1 else None
@@ -260,7 +260,7 @@ class _Reader:
             span = dataclasses.replace(span, tenant_id=party[0], route=party[1], kept=False)
         elif only is not None:
             span = dataclasses.replace(span, tenant_id=only.tenant_id, route=only.route)
-        found = await Slis(self.connection).sums(span, since, only.id if only else None)
+        found = await Slis(self.connection).sums(span, since)
         return tuple(evaluate(each, found.get(each.id, ()), now) for each in objectives)
 
 

@@ -13,7 +13,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.rows import TupleRow
 
-from controlplane.objectives.model import Counts, Slice
+from controlplane.objectives.model import Counts, Objective, Slice
 from controlplane.objectives.rules import LONGEST_PAIR, PAIRS
 
 # Hours up to `coarse`, minutes up to `upper`, then raw rows of what is not rolled up; and what of them is due.
@@ -33,7 +33,7 @@ WITH hours AS (
 ), due AS (
   SELECT coalesce(range_agg(span) FILTER (WHERE seconds IS DISTINCT FROM 60), '{}') AS hours,
          coalesce(range_agg(span) FILTER (WHERE seconds IS DISTINCT FROM 3600), '{}') AS minutes
-  FROM wf.objective_due
+  FROM wf.objective_due WHERE name IS NULL OR name = ANY (%(names)s)
 )
 SELECT s.hours::text, s.minutes::text, s.raw::text,
        (s.hours - d.hours)::text, (s.minutes - d.minutes)::text,
@@ -55,7 +55,7 @@ UNION ALL
 SELECT m.id, m.at, m.seconds, sum(m.good), sum(m.total), coalesce(sum(m.good) FILTER (WHERE m.skipped), 0),
        coalesce(sum(m.total) FILTER (WHERE m.skipped), 0)
 FROM wf.objectives_measured(%(hours)s::tstzmultirange, %(minutes)s::tstzmultirange, %(raw)s::tstzmultirange,
-                            %(only)s::bigint, %(tenant)s::text, %(route)s::text) m
+                            %(names)s::text[], %(only)s::bigint, %(tenant)s::text, %(route)s::text) m
 GROUP BY 1, 2, 3 HAVING sum(m.total) > 0
 """
 SLICES: LiteralString = f"""
@@ -80,7 +80,7 @@ WINDOWS = sorted({length.total_seconds() for pair in PAIRS for length in (pair.l
 SHARES: LiteralString = """
 SELECT GROUPING(tenant_id), coalesce(tenant_id, route) AS who, sum(total - good), sum(total)
 FROM wf.objectives_measured(%(hours)s::tstzmultirange, %(minutes)s::tstzmultirange, %(raw)s::tstzmultirange,
-                            %(only)s::bigint, %(tenant)s::text, %(route)s::text)
+                            %(names)s::text[], %(only)s::bigint, %(tenant)s::text, %(route)s::text)
 WHERE NOT skipped GROUP BY GROUPING SETS ((tenant_id), (route)) HAVING sum(total - good) > 0
 ORDER BY 3 DESC, 2
 """
@@ -88,7 +88,8 @@ ORDER BY 3 DESC, 2
 # Keys are only in raw rows.
 KEYS: LiteralString = """
 SELECT coalesce(r.key_prefix, ''), count(*) FILTER (WHERE bad), count(*)
-FROM wf.objectives_held('{}', '{}', tstzmultirange(tstzrange(%(fine)s, %(until)s)), %(tenant)s::text, %(route)s::text) h
+FROM wf.objectives_held('{}', '{}', tstzmultirange(tstzrange(%(fine)s, %(until)s)), %(names)s::text[],
+                        %(tenant)s::text, %(route)s::text) h
 JOIN wf.requests r USING (tenant_id, route)
 CROSS JOIN LATERAL (
   SELECT CASE WHEN h.kind = 'availability' THEN r.status >= 500
@@ -119,21 +120,26 @@ class Slis:
 
     connection: psycopg.AsyncConnection[TupleRow]
 
-    async def sums(
-        self, span: Span, since: dict[int, datetime], only: int | None = None
-    ) -> dict[int, tuple[Slice, ...]]:
-        """Enough of each objective to say how it stands, `since` its window's start."""
-        return await self._slices(SUMS, span, since, only)
+    async def sums(self, span: Span, asked: dict[Objective, datetime]) -> dict[int, tuple[Slice, ...]]:
+        """Enough of each objective to say how it stands, since its window's start. Names of which much is due are
+        read by themselves: they hold up no other.
+        """
+        found: dict[int, tuple[Slice, ...]] = {}
+        due = {name for (name,) in await self._read("SELECT DISTINCT name FROM wf.objective_due", {})}
+        for is_due in (False, True):
+            if group := {each: start for each, start in asked.items() if (each.name in due) == is_due}:
+                found |= await self._slices(SUMS, span, group)
+        return found
 
-    async def slices(self, span: Span, id: int) -> tuple[Slice, ...]:
+    async def slices(self, span: Span, objective: Objective) -> tuple[Slice, ...]:
         """Every minute and hour of an objective, ascending."""
-        return (await self._slices(SLICES, span, {id: span.start}, id)).get(id, ())
+        return (await self._slices(SLICES, span, {objective: span.start})).get(objective.id, ())
 
     async def _slices(
-        self, statement: LiteralString, span: Span, since: dict[int, datetime], only: int | None
+        self, statement: LiteralString, span: Span, asked: dict[Objective, datetime]
     ) -> dict[int, tuple[Slice, ...]]:
-        values = await self._values(span, only)
-        values |= {"ids": list(since), "since": list(since.values()), "edges": WINDOWS}
+        values = await self._values(span, *asked)
+        values |= {"ids": [each.id for each in asked], "since": list(asked.values()), "edges": WINDOWS}
         values["paired"] = span.until - LONGEST_PAIR
         found: dict[int, list[Slice]] = {}
         for id, at, seconds, *counts in await self._read(statement, values):
@@ -141,15 +147,15 @@ class Slis:
             found.setdefault(id, []).append(Slice(at, seconds, good, total, Counts(skipped_good, skipped_total)))
         return {id: tuple(slices) for id, slices in found.items()}
 
-    async def shares(self, span: Span, id: int) -> list[TupleRow]:
+    async def shares(self, span: Span, objective: Objective) -> list[TupleRow]:
         """Bad of total, by tenant (0) and by route (1), without what was planned."""
-        return await self._read(SHARES, await self._values(span, id))
+        return await self._read(SHARES, await self._values(span, objective))
 
-    async def keys(self, span: Span, id: int) -> list[TupleRow]:
-        return await self._read(KEYS, _plain(span, id))
+    async def keys(self, span: Span, objective: Objective) -> list[TupleRow]:
+        return await self._read(KEYS, _plain(span, objective))
 
-    async def _values(self, span: Span, only: int | None) -> dict[str, Any]:
-        values = _plain(span, only)
+    async def _values(self, span: Span, *asked: Objective) -> dict[str, Any]:
+        values = _plain(span, *asked)
         [(hours, minutes, raw, *parts)] = await self._read(EDGES, values)
         if not span.kept:
             parts = [NOTHING, NOTHING, hours, minutes]
@@ -159,12 +165,13 @@ class Slis:
         return await (await self.connection.execute(statement, values)).fetchall()
 
 
-def _plain(span: Span, only: int | None) -> dict[str, Any]:
+def _plain(span: Span, *asked: Objective) -> dict[str, Any]:
     return {
         "start": span.start,
         "fine": span.fine,
         "until": span.until,
-        "only": only,
+        "names": sorted({each.name for each in asked}),
+        "only": asked[0].id if len(asked) == 1 else None,
         "tenant": span.tenant_id,
         "route": span.route,
     }

@@ -128,7 +128,7 @@ INSERT INTO wf.tenant_tables VALUES ('wf.objectives', 21), ('wf.maintenance', 22
 -- Which objective of each name holds for whoever has requests in those times (the most specific), and when maintenance
 -- was planned for them.
 CREATE FUNCTION wf.objectives_held(
-  hours tstzmultirange, minutes tstzmultirange, raw tstzmultirange, only_tenant text, only_route text
+  hours tstzmultirange, minutes tstzmultirange, raw tstzmultirange, names text[], only_tenant text, only_route text
 ) RETURNS TABLE (tenant_id text, route text, id bigint, kind text, bucket smallint, planned tstzmultirange)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
   WITH parties AS (
@@ -153,7 +153,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
             AND (m.route IS NULL OR m.route = p.route) AND m.ends_at > now() - interval '100 days'
             AND coalesce(m.ended_at, m.ends_at) > m.starts_at)
   FROM parties p LEFT JOIN wf.tenant_list t ON t.id = p.tenant_id JOIN wf.objectives o
-    ON o.retired_at IS NULL AND (o.tenant_id IS NULL OR o.tenant_id = p.tenant_id)
+    ON o.retired_at IS NULL AND (names IS NULL OR o.name = ANY (names)) AND (o.tenant_id IS NULL OR o.tenant_id = p.tenant_id)
       AND (o.plan IS NULL OR o.plan = t.plan) AND (o.route IS NULL OR o.route = p.route)
   ORDER BY p.tenant_id, p.route, o.name, wf.objective_rank(o.tenant_id, o.plan, o.route) DESC
 $$;
@@ -162,12 +162,13 @@ $$;
 -- objective counts the requests whose latency is known; good are those in buckets up to its threshold's (buckets are
 -- sorted, so what is bad is the arrays' end). The cells are no CTE: with their arrays it would be written to disk.
 CREATE FUNCTION wf.objectives_measured(
-  hours tstzmultirange, minutes tstzmultirange, raw tstzmultirange, only_id bigint, only_tenant text, only_route text
+  hours tstzmultirange, minutes tstzmultirange, raw tstzmultirange, names text[], only_id bigint, only_tenant text,
+  only_route text
 ) RETURNS TABLE (id bigint, tenant_id text, route text, at timestamptz, seconds integer, good integer, total integer,
                  skipped boolean)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
   WITH held AS MATERIALIZED (
-    SELECT * FROM wf.objectives_held(hours, minutes, raw, only_tenant, only_route) h
+    SELECT * FROM wf.objectives_held(hours, minutes, raw, names, only_tenant, only_route) h
     WHERE only_id IS NULL OR h.id = only_id
   )
   SELECT h.id, c.tenant_id, c.route, c.at, c.seconds, c.n - c.errors_5xx, c.n,
@@ -250,11 +251,12 @@ CREATE TABLE wf.objective_cells (
 CREATE INDEX objective_cells_by_time ON wf.objective_cells (seconds, at);
 GRANT SELECT ON wf.objective_cells TO wf_viewer, wf_worker;
 
--- Times of which nothing that is kept holds: of hours, of minutes, of both (NULL). Readers derive them until a worker
--- has. Only ever added to, and in no order, so that nobody waits for another here.
+-- Times of which nothing that is kept holds: of hours, of minutes, of both (NULL); of the objectives of a name, of all
+-- (NULL). Readers derive them until a worker has. Only ever added to, so that nobody waits for another here.
 CREATE TABLE wf.objective_due (
   seconds integer CHECK (seconds IN (60, 3600)),
-  span    tstzrange NOT NULL
+  span    tstzrange NOT NULL,
+  name    text
 );
 GRANT SELECT ON wf.objective_due TO wf_viewer, wf_worker;
 INSERT INTO wf.objective_due VALUES (NULL, '(,)');
@@ -287,14 +289,11 @@ CREATE TRIGGER due_update AFTER UPDATE ON wf.request_minutes REFERENCING NEW TAB
 CREATE TRIGGER due_delete AFTER DELETE ON wf.request_minutes REFERENCING OLD TABLE AS touched
   FOR EACH STATEMENT EXECUTE FUNCTION wf.due_by_minutes();
 
--- A definition or a tenant's plan says whose requests count: all is due. Targets and windows are of the reader.
+-- A definition says whose requests count for which objective of its name. Targets and windows are the reader's.
 CREATE FUNCTION wf.due_by_definition() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 BEGIN
-  IF TG_TABLE_NAME = 'objectives' OR EXISTS (SELECT FROM wf.objectives WHERE plan IS NOT NULL)
-     OR EXISTS (SELECT FROM wf.maintenance WHERE plan IS NOT NULL) THEN
-    INSERT INTO wf.objective_due VALUES (NULL, '(,)');
-  END IF;
+  INSERT INTO wf.objective_due VALUES (NULL, '(,)', CASE WHEN TG_OP = 'DELETE' THEN OLD.name ELSE NEW.name END);
   RETURN NULL;
 END
 $$;
@@ -303,8 +302,21 @@ CREATE TRIGGER due_when_changed AFTER UPDATE ON wf.objectives FOR EACH ROW
   WHEN ((OLD.threshold_ms, OLD.retired_at) IS DISTINCT FROM (NEW.threshold_ms, NEW.retired_at))
   EXECUTE FUNCTION wf.due_by_definition();
 CREATE TRIGGER due_when_gone AFTER DELETE ON wf.objectives FOR EACH ROW EXECUTE FUNCTION wf.due_by_definition();
+
+-- So does a tenant's plan.
+CREATE FUNCTION wf.due_by_plan() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+BEGIN
+  INSERT INTO wf.objective_due
+  SELECT DISTINCT NULL::integer, '(,)'::tstzrange, o.name FROM wf.objectives o
+  WHERE o.plan IN (OLD.plan, NEW.plan) AND o.retired_at IS NULL
+  UNION ALL
+  SELECT NULL, tstzrange(m.starts_at - interval '1 hour', m.ends_at), NULL FROM wf.maintenance m
+  WHERE m.plan IN (OLD.plan, NEW.plan) AND m.ends_at > now() - interval '100 days';
+  RETURN NULL;
+END
+$$;
 CREATE TRIGGER due_for_objectives AFTER UPDATE ON wf.tenants FOR EACH ROW
-  WHEN (OLD.plan IS DISTINCT FROM NEW.plan) EXECUTE FUNCTION wf.due_by_definition();
+  WHEN (OLD.plan IS DISTINCT FROM NEW.plan) EXECUTE FUNCTION wf.due_by_plan();
 
 CREATE FUNCTION wf.due_by_maintenance() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
@@ -317,42 +329,55 @@ END
 $$;
 CREATE TRIGGER due AFTER INSERT OR UPDATE OR DELETE ON wf.maintenance FOR EACH ROW EXECUTE FUNCTION wf.due_by_maintenance();
 
--- Measure again what is due and rolled up, the newest first, at most so many hours at once. One transaction: killed at
--- any point, it has done nothing. Returns how many cells were kept.
+-- Measure again what is due and rolled up; of each name at most so many hours at once, the newest first. One transaction:
+-- killed at any point, it has done nothing. Returns how many cells were kept.
 CREATE FUNCTION wf.keep_objectives(most_hours integer DEFAULT 720) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' SET work_mem = '64MB' AS $$
+#variable_conflict use_column
 DECLARE
-  mark    wf.request_marks;
-  hours   tstzmultirange;
-  minutes tstzmultirange;
-  cut     timestamptz;
-  kept    bigint;
+  mark  wf.request_marks;
+  dues  wf.objective_due[];
+  due   record;
+  cut   timestamptz;
+  found bigint;
+  kept  bigint := 0;
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtextextended('wf.keep_objectives', 0));
-  WITH taken AS (DELETE FROM wf.objective_due RETURNING seconds, span)
-  SELECT coalesce(range_agg(span) FILTER (WHERE seconds IS DISTINCT FROM 60), '{}'),
-         coalesce(range_agg(span) FILTER (WHERE seconds IS DISTINCT FROM 3600), '{}')
-  INTO hours, minutes FROM taken;
+  WITH taken AS (DELETE FROM wf.objective_due d RETURNING d) SELECT array_agg(d) INTO dues FROM taken;
   SELECT * INTO mark FROM wf.request_marks;
-  -- No window is longer than a quarter and a day.
-  hours := hours * tstzmultirange(tstzrange(greatest(mark.hours_from, date_trunc('day', now()) - interval '100 days'), 'infinity'));
-  minutes := minutes * tstzmultirange(tstzrange(mark.minutes_from, 'infinity'));
-  cut := least(coalesce(upper(hours), 'infinity'), now()) - make_interval(hours => most_hours);
-  IF lower(hours) < cut THEN
-    INSERT INTO wf.objective_due SELECT 3600, r FROM unnest(hours * tstzmultirange(tstzrange(NULL, cut))) r;
-    hours := hours * tstzmultirange(tstzrange(cut, NULL));
-  END IF;
-  DELETE FROM wf.objective_cells c USING unnest(hours) r
-  WHERE c.seconds = 3600 AND c.at >= lower(r) AND c.at < upper(r);
-  DELETE FROM wf.objective_cells c USING unnest(minutes) r
-  WHERE c.seconds = 60 AND c.at >= lower(r) AND c.at < upper(r);
-  DELETE FROM wf.objective_cells WHERE seconds = 60 AND at < mark.minutes_from;
-  DELETE FROM wf.objective_cells WHERE seconds = 3600 AND at < greatest(mark.hours_from, now() - interval '101 days');
-  INSERT INTO wf.objective_cells
-  SELECT id, seconds, at, sum(good), sum(total), coalesce(sum(good) FILTER (WHERE skipped), 0),
-         coalesce(sum(total) FILTER (WHERE skipped), 0)
-  FROM wf.objectives_measured(hours, minutes, '{}', NULL, NULL, NULL) GROUP BY 1, 2, 3 HAVING sum(total) > 0;
-  GET DIAGNOSTICS kept = ROW_COUNT;
+  FOR due IN
+    SELECT d.name, coalesce(range_agg(d.span) FILTER (WHERE d.seconds IS DISTINCT FROM 60), '{}') AS hours,
+           coalesce(range_agg(d.span) FILTER (WHERE d.seconds IS DISTINCT FROM 3600), '{}') AS minutes
+    FROM unnest(dues) d GROUP BY d.name
+  LOOP
+    -- No window is longer than a quarter and a day.
+    due.hours := due.hours * tstzmultirange(
+      tstzrange(greatest(mark.hours_from, date_trunc('day', now()) - interval '100 days'), 'infinity'));
+    due.minutes := due.minutes * tstzmultirange(tstzrange(mark.minutes_from, 'infinity'));
+    cut := least(upper(due.hours), now()) - make_interval(hours => most_hours);
+    IF lower(due.hours) < cut THEN
+      INSERT INTO wf.objective_due
+      SELECT 3600, r, due.name FROM unnest(due.hours * tstzmultirange(tstzrange(NULL, cut))) r;
+      due.hours := due.hours * tstzmultirange(tstzrange(cut, NULL));
+    END IF;
+    DELETE FROM wf.objective_cells c USING unnest(due.hours) r
+    WHERE c.seconds = 3600 AND c.at >= lower(r) AND c.at < upper(r)
+      AND (due.name IS NULL OR c.objective_id IN (SELECT o.id FROM wf.objectives o WHERE o.name = due.name));
+    DELETE FROM wf.objective_cells c USING unnest(due.minutes) r
+    WHERE c.seconds = 60 AND c.at >= lower(r) AND c.at < upper(r)
+      AND (due.name IS NULL OR c.objective_id IN (SELECT o.id FROM wf.objectives o WHERE o.name = due.name));
+    -- What two dues name is measured twice, the same.
+    INSERT INTO wf.objective_cells
+    SELECT m.id, m.seconds, m.at, sum(m.good), sum(m.total), coalesce(sum(m.good) FILTER (WHERE m.skipped), 0),
+           coalesce(sum(m.total) FILTER (WHERE m.skipped), 0)
+    FROM wf.objectives_measured(due.hours, due.minutes, '{}', CASE WHEN due.name IS NOT NULL THEN ARRAY[due.name] END,
+                                NULL, NULL, NULL) m
+    GROUP BY 1, 2, 3 HAVING sum(m.total) > 0;
+    GET DIAGNOSTICS found = ROW_COUNT;
+    kept := kept + found;
+  END LOOP;
+  DELETE FROM wf.objective_cells c WHERE c.seconds = 60 AND c.at < mark.minutes_from;
+  DELETE FROM wf.objective_cells c WHERE c.seconds = 3600 AND c.at < greatest(mark.hours_from, now() - interval '101 days');
   RETURN kept;
 END
 $$;
