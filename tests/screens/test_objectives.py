@@ -9,6 +9,8 @@ from controlplane.objectives.model import STATES
 from controlplane.objectives.rules import evaluate
 from screens.objectives.chart import burn_down_chart
 from screens.objectives.columns import STATE, left_cell, objective_columns
+from screens.objectives.detail import ObjectiveScreen
+from screens.widgets.glance import Glance
 from tests.backends.traffic import ESTATE, roll_up, send
 from tests.controlplane.objectives import NOW, objective, slices
 from tests.postgres import Database
@@ -98,6 +100,16 @@ async def test_an_objective_is_set_with_a_preview_and_taken_back(busy: Database)
         await until(pilot, lambda: "create checkout" in text(pilot) and "u undoes" in text(pilot))
         await quiet(pilot)
         assert "checkout" in text(pilot)
+
+
+async def test_the_overview_shows_what_burns_and_opens_it(busy: Database) -> None:
+    async with console(busy, role="viewer", link="") as (app, pilot):
+        await until(pilot, lambda: "api (acme)" in text(pilot))
+        burner = next(line for line in shown(pilot) if "api (acme)" in line)
+        assert "✕ " in burner and " ×" in burner and "left" in burner and "? 1" in text(pilot)
+        app.screen.query_one(Glance).cursor = ("burning", "1")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ObjectiveScreen) and "FIRES" in text(pilot))
 
 
 async def test_what_is_not_there_is_said(busy: Database) -> None:
