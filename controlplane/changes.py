@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 from controlplane.audit import AuditDirectory, AuditRow, Record
 from controlplane.errors import Usage
 from controlplane.jobs.model import JobDirectory, JobStore, WorkerDirectory
+from controlplane.objectives.model import ObjectiveDirectory
+from controlplane.objectives.ports import ObjectiveStore
 from controlplane.overview import Glance
 from controlplane.plans.model import PlanDirectory
 from controlplane.plans.ports import PlanStore
@@ -103,6 +105,9 @@ class Change(Protocol):
     @property
     def jobs(self) -> JobStore: ...
 
+    @property
+    def objectives(self) -> ObjectiveStore: ...
+
     async def note_writing(self, context: str, minutes: int) -> None:
         """Write to the trail that a read-only context is opened for writing."""
         ...
@@ -177,6 +182,9 @@ class ControlPlane(Protocol):
 
     @property
     def workers(self) -> WorkerDirectory: ...
+
+    @property
+    def objectives(self) -> ObjectiveDirectory: ...
 
     @property
     def finder(self) -> Finder: ...
