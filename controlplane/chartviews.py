@@ -72,13 +72,13 @@ class Window:
 class View:
     scope: Scope = field(default_factory=Scope)
     window: Window = field(default_factory=Window)
-    source: Source = "home"
     compare: bool = False
     lines: tuple[tuple[str, float], ...] = ()
     """A measure (of `LINES`) and the value that it is held against."""
     chart: str = CHARTS[0]
     at: datetime | None = None
     """Where the cursor stands."""
+    source: Source = "home"
 
 
 def parse_view(text: str) -> View:

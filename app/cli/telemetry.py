@@ -151,7 +151,7 @@ def _drawn(found: Series) -> str:
     from controlplane.svg import drawing
 
     span = len(found.points) * found.step
-    view = chartviews.View(found.scope, chartviews.Window(span, found.start + span), found.source)
+    view = chartviews.View(found.scope, chartviews.Window(span, found.start + span), source=found.source)
     return drawing(Measured(view, found), list(CHARTS_OF))
 
 
