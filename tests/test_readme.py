@@ -72,6 +72,9 @@ def test_the_readme_leads_nowhere_that_is_not_there() -> None:
     for page in (CHECKOUT / "README.md", *(CHECKOUT / "docs").glob("*.md")):
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_jobs_of_the_page_are_those_that_workers_do() -> None:
     """Each with its period."""
     page = (CHECKOUT / "docs" / "jobs.md").read_text(encoding="utf-8")
     shown = {
