@@ -23,6 +23,8 @@ SPANS = (15 * MINUTE, HOUR, 6 * HOUR, 24 * HOUR, 7 * DAY, 30 * DAY, 90 * DAY)
 SHORTEST, LONGEST = 5 * MINUTE, 400 * DAY
 STEPS = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, WEEK)
 MOST_POINTS = 180
+MOST_TENANTS = 4
+"""As many as there are marks that tell curves apart without colour."""
 MINUTES_KEPT = timedelta(hours=47)
 """Minutes are rolled up for two days; older windows have hours, or raw rows, of which only so much is read at once:"""
 MOST_RAW = 6 * HOUR
@@ -79,6 +81,14 @@ class View:
     at: datetime | None = None
     """Where the cursor stands."""
     source: Source = "home"
+    tenants: tuple[str, ...] = ()
+    """Several, drawn beside each other; `scope` then names none."""
+
+    @property
+    def label(self) -> str:
+        """Whose requests, in words."""
+        among = Scope(" + ".join(self.tenants) or self.scope.tenant_id, self.scope.route, self.scope.key_prefix)
+        return replace(among, region=self.scope.region).label
 
 
 def parse_view(text: str) -> View:
@@ -95,12 +105,16 @@ def parse_view(text: str) -> View:
         seen.add((name, sign))
         view = _with(view, name, sign, _value(raw))
         place = found.end()
+    if view.tenants and view.scope.key_prefix is not None:
+        _refuse("A key is one tenant's.")
     return view
 
 
 def same_numbers(one: View, other: View) -> bool:
     """Whether both are drawn from the same series: chart, cursor and lines are nothing that is read."""
-    return (one.scope, one.window, one.source, one.compare) == (other.scope, other.window, other.source, other.compare)
+    return (one.scope, one.tenants, one.window, one.source, one.compare) == (
+        *(other.scope, other.tenants, other.window, other.source, other.compare),
+    )
 
 
 def parse_window(text: str) -> Window:
@@ -118,7 +132,8 @@ def parse_window(text: str) -> Window:
 def render(view: View) -> str:
     """The canonical text. The window comes last and needs no quotes: what reads a command takes off quotes there."""
     scope = view.scope
-    named = {"tenant": scope.tenant_id, "route": scope.route, "key": scope.key_prefix, "region": scope.region}
+    tenant = ",".join(view.tenants) or scope.tenant_id
+    named = {"tenant": tenant, "route": scope.route, "key": scope.key_prefix, "region": scope.region}
     words = [f"{name}:{_quoted(value)}" for name, value in named.items() if value is not None]
     words += [f"source:{view.source}"] if view.source != SOURCES[0] else []
     words += [f"{name}>{value:.12g}{'ms' if name.startswith('p') else ''}" for name, value in view.lines]
@@ -141,7 +156,12 @@ def _with(view: View, name: str, sign: str, value: str) -> View:
         return replace(view, lines=(*view.lines, (name, _line(name, value))))
     match name:
         case "tenant":
-            return replace(view, scope=replace(view.scope, tenant_id=value))
+            among = tuple(dict.fromkeys(name for name in value.split(",") if name))
+            if len(among) > MOST_TENANTS:
+                _refuse(f"A chart has room for {MOST_TENANTS} tenants, not for {len(among)}.")
+            if len(among) > 1:
+                return replace(view, tenants=among)
+            return replace(view, scope=replace(view.scope, tenant_id="".join(among) or value))
         case "route":
             return replace(view, scope=replace(view.scope, route=value))
         case "key":

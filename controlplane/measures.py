@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +14,15 @@ from controlplane.charts import ChartSpec, HeatSpec, Mark, Threshold, Tone
 from controlplane.chartviews import DAY, View
 from controlplane.listing import Count
 from controlplane.moments import count, milliseconds, percent, rate
-from controlplane.telemetry import FEWEST_FOR_P99, Point, Series
+from controlplane.telemetry import FEWEST_FOR_P99, SOURCES, Point, Scope, Series, add
 
 if TYPE_CHECKING:
     from controlplane.saturation import Filled, Saturation
 
 LEAST_SHARE = 0.25
 """Of the step that runs now so much must be over before its rate says something."""
+BESIDE: tuple[Tone, ...] = ("good", "warn", "", "muted")
+"""Of tenants beside each other: none of them is bad for being drawn."""
 BAD = ("suspend", "revoke", "purge", "erase", "expire", "cancel", "leak")
 GOOD = ("resume", "reactivate", "restore", "provision", "create")
 
@@ -69,6 +71,13 @@ class Measured:
     zone: tzinfo = UTC
     saturation: Saturation | None = None
     """None: it was not read."""
+    many: tuple[Series, ...] = ()
+    """Those of each tenant, where the view names several: `series` is all of them together."""
+
+    @property
+    def label(self) -> str:
+        """Whose requests, and who counted them when it was not the home."""
+        return self.view.label + ("" if self.view.source == SOURCES[0] else f", as {self.view.source} counted")
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -93,6 +102,16 @@ class Measured:
         return f"{here:%m-%d %H:%M}" if days else f"{here:%H:%M}"
 
 
+def together(many: Sequence[Series], scope: Scope) -> Series:
+    """Several series of the same steps as one; a step of which one of them knows nothing holds what the others know."""
+    points = tuple(
+        add([point for point in same if point is not None])
+        for same in zip(*(series.points for series in many), strict=True)
+    )
+    notes = tuple(dict.fromkeys(note for series in many for note in series.notes))
+    return replace(many[0], scope=scope, points=points, notes=notes)
+
+
 def requests_chart(measured: Measured) -> ChartSpec:
     named: list[tuple[str, Tone, Counted]] = [("requests", "good", lambda point: point.n)]
     return _rates(measured, named, "requests", "requests")
@@ -108,6 +127,8 @@ def errors_chart(measured: Measured) -> ChartSpec:
 
 def latency_chart(measured: Measured) -> ChartSpec:
     series = measured.series
+    if measured.many:
+        return _beside(measured, "p95", "ms", lambda each: _each(each, lambda point: point.p95))
     values: list[tuple[str, Tone, Callable[[Point], float | None]]] = [
         ("p95", "warn", lambda point: point.p95),
         ("p50", "good", lambda point: point.p50),
@@ -200,12 +221,26 @@ Counted = Callable[[Point], int]
 
 def _rates(measured: Measured, named: Sequence[tuple[str, Tone, Counted]], compared: str, line: str) -> ChartSpec:
     series, xs = measured.series, _xs(measured.series)
+    if measured.many:
+        first = next(of for name, _, of in named if name == compared)
+        return _beside(measured, line, "/m", lambda each: rates(each, first))
     drawn = [charts.Series(name, xs, rates(series, of), tone) for name, tone, of in named]
     if measured.before is not None:
         of = next(of for name, _, of in named if name == compared)
         drawn.append(charts.Series(f"{compared} a week before", xs, rates(measured.before, of)[: len(xs)], "muted"))
     held = tuple(Threshold(value, name, "muted") for name, value in measured.view.lines if name == line)
     return ChartSpec(tuple(drawn), "/m", *measured.bounds, held, tuple(gap_words(measured)), measured.marks)
+
+
+def _beside(measured: Measured, line: str, unit: str, values: Callable[[Series], list[float | None]]) -> ChartSpec:
+    """A curve of each tenant, in the order in which they were named."""
+    xs = _xs(measured.series)
+    drawn = tuple(
+        charts.Series(each.scope.tenant_id or "", xs, values(each), tone)
+        for each, tone in zip(measured.many, BESIDE, strict=False)
+    )
+    held = tuple(Threshold(value, name, "muted") for name, value in measured.view.lines if name.startswith(line))
+    return ChartSpec(drawn, unit, *measured.bounds, held, tuple(gap_words(measured)), measured.marks)
 
 
 def rates(series: Series, of: Counted) -> list[float | None]:
@@ -271,10 +306,22 @@ def _gap_words(measured: Measured) -> list[str]:
 def reading(measured: Measured, index: int | None) -> str:
     """The values of a step, or of the whole window; what is not known is said so."""
     series = measured.series
+    if measured.many:
+        over = "in all" if index is None else measured.clock(series.start + index * series.step)
+        return f"{over}  " + " · ".join(_brief(each, index) for each in measured.many)
     if index is None:
         return f"in all {values_of(series.whole, None)}"
     begin = series.start + index * series.step
     return f"{measured.clock(begin)}  {values_of(series.points[index], _per_minute(series, index))}"
+
+
+def _brief(series: Series, index: int | None) -> str:
+    """The least that tells tenants apart, for a line that has several."""
+    point, minutes = (series.whole, None) if index is None else (series.points[index], _per_minute(series, index))
+    if point is None:
+        return f"{series.scope.label} no data"
+    said = count(point.n) if minutes is None else f"{rate(point.n / minutes)}/m"
+    return f"{series.scope.label} {said} {percent(point.error_share)}% p95 {milliseconds(point.p95)}"
 
 
 def reading_before(measured: Measured, index: int | None) -> str:

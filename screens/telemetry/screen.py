@@ -44,7 +44,7 @@ class TelemetryScreen(WindowedScreen):
 
     noun = "telemetry"
     means = (
-        "Requests, errors, latencies and who has most, of all tenants or of what / asks for: tenant:acme "
+        "Requests, errors, latencies and who has most, of all tenants or of what / asks for: tenant:acme,globex "
         "route:/v1/orders region:eu-west-1 key:wf_live_ab12 window:7d p95>250ms source:prometheus. What is not known "
         "is a gap. ▲ is what was done then."
     )
@@ -116,7 +116,7 @@ class TelemetryScreen(WindowedScreen):
         return ChartPanes()
 
     def crumbs(self) -> list[str]:
-        return ["telemetry", self.view.scope.label]
+        return ["telemetry", self.view.label]
 
     def on_mount(self) -> None:
         self.filter_entered(self.text)
@@ -271,7 +271,7 @@ class TelemetryScreen(WindowedScreen):
         window, place = self.view.window, CHARTS.index(self.view.chart) + 1
         chart = f"{self.view.chart} {place}/{len(CHARTS)}" if self.has_class("narrow") else ""
         step = window.step(self.session.clock()) if self.measured is None else self.measured.series.step
-        label = clean(self.view.scope.label)
+        label = clean(self.view.label)
         title.show(
             noun=fit(label, min(cells(label), MOST_LABEL), cut="middle"),  # the breadcrumbs have it whole
             count=chart,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from controlplane.audit import AuditRow
@@ -13,7 +13,7 @@ from controlplane.chartviews import HOUR, MOST_RAW, WEEK, View
 from controlplane.errors import NotFound
 from controlplane.filters import Term
 from controlplane.listing import Count, Query
-from controlplane.measures import Measured, gaps, happenings
+from controlplane.measures import Measured, gaps, happenings, together
 from controlplane.telemetry import Scope, Series, Source
 from screens.session import Session, utc_now
 
@@ -44,14 +44,21 @@ async def measured_of(plane: ControlPlane, view: View, session: Session, *, limi
     if view.compare:  # the same steps for both: what is only kept by the hour is compared by the hour
         step = max(step, replace(view.window, end=end - WEEK).step(now))
     source = series_source(plane, view.source)
-    series = await source.series(view.scope, start, end, step)
+    scopes = [replace(view.scope, tenant_id=tenant) for tenant in view.tenants]
+
+    async def read(start: datetime, end: datetime, step: timedelta) -> tuple[Series, tuple[Series, ...]]:
+        many = tuple([await source.series(scope, start, end, step) for scope in scopes])
+        return (together(many, view.scope) if many else await source.series(view.scope, start, end, step)), many
+
+    series, many = await read(start, end, step)
     if view.source == "home" and step < HOUR and view.window.span > MOST_RAW and gaps(series):
         # What was stored before there were minutes, or was brought over, is kept by the hour only.
-        hours = await plane.telemetry.series(view.scope, start, end, HOUR)
-        series = hours if _known(hours) > _known(series) + HOUR else series
+        hours, many_hours = await read(start, end, HOUR)
+        if _known(hours) > _known(series) + HOUR:
+            series, many = hours, many_hours
     before = None
     if view.compare:
-        before = await source.series(view.scope, start - WEEK, end - WEEK, series.step)
+        before, _ = await read(start - WEEK, end - WEEK, series.step)
     zone = end.astimezone().tzinfo if session.time_form == "local" else UTC
     rows, changes = await _happened(plane, view, session)
     saturation = None
@@ -59,7 +66,7 @@ async def measured_of(plane: ControlPlane, view: View, session: Session, *, limi
         from controlplane.saturation import saturation_of
 
         saturation = await saturation_of(plane, series)
-    return Measured(view, series, before, tuple(happenings(rows)), changes, zone or UTC, saturation)
+    return Measured(view, series, before, tuple(happenings(rows)), changes, zone or UTC, saturation, many)
 
 
 def _known(series: Series) -> timedelta:
@@ -78,8 +85,8 @@ async def _happened(plane: ControlPlane, view: View, session: Session) -> tuple[
         if not page.rows:
             return (), None
         terms += [Term("is", ("keys",), "noun"), Term("is", (page.rows[0].id,), "thing")]
-    elif scope.tenant_id is not None:
-        terms += [Term("is", (scope.tenant_id,), "tenant"), Term("is", OF_A_TENANT, "noun")]
+    elif tenants := view.tenants or (scope.tenant_id and (scope.tenant_id,)):
+        terms += [Term("is", tenants, "tenant"), Term("is", OF_A_TENANT, "noun")]
     else:
         terms.append(Term("is", OF_THE_FLEET, "noun"))
     asked = Query(tuple(terms), "at", True)

@@ -21,7 +21,7 @@ def why_measured(measured: Measured, at: datetime | None) -> list[Line]:
     series, view = measured.series, measured.view
     end = series.start + len(series.points) * series.step
     lines: list[Line] = [
-        (f"requests of {series.label}", "title"),
+        (f"requests of {measured.label}", "title"),
         f"{_utc(series.start)} to {_utc(end)}, {len(series.points)} steps of {spell(series.step.total_seconds())}",
         f"read at {_utc(series.as_of)}: {SAID_OF[series.source]}",
         f"latencies are by rank, at most {COARSE[series.source]}; rates are averages over a step",

@@ -44,8 +44,10 @@ class TenantsScreen(ListScreen[Tenant]):
         return self.session.require_plane().tenants
 
     def charts_text(self) -> str:
+        """Of those that are marked, beside each other; else of the one under the cursor."""
+        marked = sorted(self.matching_marks())
         row = self.current()
-        return "" if row is None else _charts_of(row.id)
+        return _charts_of(*marked) if len(marked) > 1 else "" if row is None else _charts_of(row.id)
 
     def target_of(self, row: Tenant) -> Target:
         return Target({"id": row.id}, row.version, row.id)
@@ -85,11 +87,11 @@ class ProjectsScreen(ListScreen[Project]):
         self.desk.open_thing("tenants", event.row.key.partition("/")[0])
 
 
-def _charts_of(tenant_id: str) -> str:
+def _charts_of(*tenants: str) -> str:
     from controlplane.chartviews import View, render  # not before the first paint
     from controlplane.telemetry import Scope
 
-    return render(View(Scope(tenant_id)))
+    return render(View(tenants=tenants) if len(tenants) > 1 else View(Scope(*tenants)))
 
 
 def project_tenant_column() -> Column[Project]:

@@ -8,9 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.chartviews import CHARTS, LINES, SPANS, View, Window, around, parse_view, parse_window, render
+from controlplane.chartviews import (
+    CHARTS,
+    LINES,
+    MOST_TENANTS,
+    SPANS,
+    View,
+    Window,
+    around,
+    parse_view,
+    parse_window,
+    render,
+)
 from controlplane.errors import Usage
-from controlplane.telemetry import Scope
+from controlplane.telemetry import SOURCES, Scope
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 names = st.none() | st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
@@ -20,18 +31,27 @@ fixed = windows.filter(lambda window: window.end is not None or window.span in S
 lines = st.dictionaries(st.sampled_from(LINES), st.integers(0, 10_000).map(float), max_size=3).map(
     lambda found: tuple(found.items())
 )
+tenant = st.text(st.characters(codec="utf-8", exclude_characters=","), min_size=1, max_size=12)
 views = st.builds(
     View,
-    st.builds(Scope, names, names, names, names),
+    st.builds(Scope, st.none() | tenant, names, names, names),
     fixed,
     st.booleans(),
     lines,
     st.sampled_from(CHARTS),
     st.none() | moments,
+    st.sampled_from(SOURCES),
+)
+several = st.builds(
+    View,
+    st.builds(Scope, st.none(), names, st.none(), names),
+    fixed,
+    source=st.sampled_from(SOURCES),
+    tenants=st.lists(tenant, min_size=2, max_size=MOST_TENANTS, unique=True).map(tuple),
 )
 
 
-@given(views)
+@given(views | several)
 def test_a_view_is_what_its_text_says(view: View) -> None:
     text = render(view)
     assert parse_view(text) == view
@@ -56,7 +76,8 @@ def test_a_window_of_days_holds_its_last_day() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["acme", "colour:red", "window:never", "window:2026-11-07..2026-11-01", "window:1s", "p95>fast", "p80>1ms",
+    ["tenant:a,b,c,d,e", "tenant:a,b key:x",
+     "acme", "colour:red", "window:never", "window:2026-11-07..2026-11-01", "window:1s", "p95>fast", "p80>1ms",
      "errors>-1", "errors>nan", "chart:pie", "tenant:a tenant:b", 'tenant:"a', "tenant:a;b window:", "at:noon"],
 )  # fmt: skip
 def test_what_no_view_says_is_refused_in_words(text: str) -> None:

@@ -100,6 +100,28 @@ async def test_scopes(estate: Database, view: str, requests: int, label: str) ->
         assert label in text(pilot).splitlines()[0]
 
 
+async def test_tenants_are_drawn_beside_each_other(estate: Database) -> None:
+    async with console(estate, role="viewer") as (app, pilot):
+        await command(pilot, f"telemetry tenant:acme,globex compare:week chart:latency {WINDOW}")
+        screen = app.screen
+        assert isinstance(screen, TelemetryScreen)
+        await until(pilot, lambda: screen.measured is not None and screen.ranking is not None)
+        assert screen.measured is not None and screen.measured.series.whole is not None
+        assert screen.measured.series.whole.n == 8640 - 181
+        shown = text(pilot)
+        assert "acme + globex" in shown and "acme 6,345" in shown and "· globex 2,114" in shown
+        await pilot.press("n")
+        assert "03-02 09:00  acme 4.5/m" in text(pilot) and "tenants.suspend acme" in text(pilot)
+
+
+async def test_m_on_marks_asks_for_those(estate: Database) -> None:
+    async with console(estate, role="viewer") as (app, pilot):
+        await pilot.press("*", "m")
+        screen = app.screen
+        assert isinstance(screen, TelemetryScreen) and screen.view.tenants == ("acme", "default", "globex")
+        assert screen.view_link().endswith("telemetry?tenant:acme,default,globex window:1d")
+
+
 async def test_the_cursor_reads_values_and_goes_to_what_happened(estate: Database) -> None:
     async with console(estate, role="viewer") as (_, pilot):
         await charts(pilot, "tenant:acme")

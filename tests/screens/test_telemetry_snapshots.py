@@ -82,6 +82,7 @@ SHOTS: dict[str, tuple[str, ...]] = {
     "top": (FLEET, "shift+tab", "o"),
     "mark": (WEEK, "n"),
     "gap": (GAPPED,),
+    "many": (":telemetry tenant:acme,globex window:2025-11-14T12:00..2025-11-21T12:00", "tab", "tab", "b"),
     "no_data": (":telemetry window:2025-06-01..2025-06-02",),
 }
 
