@@ -235,11 +235,12 @@ def _rates(measured: Measured, named: Sequence[tuple[str, Tone, Counted]], compa
 def _beside(measured: Measured, line: str, unit: str, values: Callable[[Series], list[float | None]]) -> ChartSpec:
     """A curve of each tenant, in the order in which they were named."""
     xs = _xs(measured.series)
+    what = "" if line == "requests" else f" {'5xx' if line == 'errors' else line}"
     drawn = tuple(
-        charts.Series(each.scope.tenant_id or "", xs, values(each), tone)
+        charts.Series(f"{each.scope.tenant_id}{what}", xs, values(each), tone)
         for each, tone in zip(measured.many, BESIDE, strict=False)
     )
-    held = tuple(Threshold(value, name, "muted") for name, value in measured.view.lines if name.startswith(line))
+    held = tuple(Threshold(value, name, "muted") for name, value in measured.view.lines if name == line)
     return ChartSpec(drawn, unit, *measured.bounds, held, tuple(gap_words(measured)), measured.marks)
 
 
