@@ -337,13 +337,18 @@ def values_of(point: Point | None, minutes: float | None) -> str:
     """`minutes`: over how many its numbers are rates; None: they are counts."""
     if point is None:
         return "no data"
-    said = count if minutes is None else rate
+    said = _short if minutes is None else rate
     n, client, server = (value / (minutes or 1) for value in (point.n, point.errors_4xx, point.errors_5xx))
     failed = f"5xx {said(server)} {percent(point.error_share)}%"
     return (
         f"{said(n)}{'' if minutes is None else '/m'}  4xx {said(client)}  {failed}"
         f"  p50 {milliseconds(point.p50)} p95 {milliseconds(point.p95)} p99 {milliseconds(point.p99)}"
     )
+
+
+def _short(number: float) -> str:
+    """Exact, but for so many that the line would not fit."""
+    return count(number) if number < 10_000_000 else f"{number / 1e6:,.1f}M"
 
 
 def _per_minute(series: Series, index: int) -> float | None:

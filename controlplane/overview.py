@@ -289,14 +289,22 @@ def traffic_entries(traffic: Traffic, now: datetime) -> list[Entry]:
         [each.p95_ms for each in traffic.day],
     )
     entries = []
-    for (name, value, tone, words), trend, sort in zip(shown, trends, ("-req", "-err", "-p95"), strict=True):
+    for (name, value, tone, words), trend, chart in zip(shown, trends, ("requests", "errors", "latency"), strict=True):
         unknown = value == UNKNOWN
         if unknown:
             words = _why_unknown(traffic.until, old, now)
         elif old:
             value, tone, words = "~" + value, "muted", f"rolled up {age(traffic.until, now)} ago: not now's"
         entries.append(
-            Entry(name, name, value, "unknown" if unknown else _tone(tone), words, trend, Door("tenants", sort=sort))
+            Entry(
+                name,
+                name,
+                value,
+                "unknown" if unknown else _tone(tone),
+                words,
+                trend,
+                Door("telemetry", f"chart:{chart}"),
+            )
         )
     return entries
 

@@ -27,11 +27,13 @@ WHERE tenant_id = %(tenant)s AND dim = 'key' AND hour >= %(baseline)s AND hour <
   AND (%(key)s::text IS NULL OR value = %(key)s)
 GROUP BY 1, 2, 3
 """
-# Hours of which nothing at all is known are no hours without requests.
+# Hours of which nothing at all is known are no hours without requests; nor are those before the first that any key of
+# the tenant was named in: else every key would be new when services begin to name them.
 HOURS = """
+WITH first AS (SELECT min(hour) AS at FROM wf.request_hours WHERE tenant_id = %(tenant)s AND dim = 'key')
 SELECT count(DISTINCT hour) FILTER (WHERE hour < %(start)s), count(DISTINCT hour) FILTER (WHERE hour >= %(start)s)
-FROM wf.request_hours
-WHERE tenant_id IN ('', %(tenant)s) AND dim = 'route' AND hour >= %(baseline)s AND hour < %(end)s
+FROM wf.request_hours, first
+WHERE tenant_id IN ('', %(tenant)s) AND dim = 'route' AND hour >= %(baseline)s AND hour < %(end)s AND hour >= first.at
 """
 STATUSES = """
 SELECT key_prefix, route, status, count(*) FROM wf.requests

@@ -26,6 +26,8 @@ def usage_lines(report: UsageReport, *, named: bool = False) -> list[Line]:
         (f"{begin} to {end} UTC, against the {BASELINE // 24} days before", "title"),
         (fit("  route", ROUTE + 2) + "   calls      /h  before  5xx%  4xx%   mean", "muted"),
     ]
+    if not any(usage.baseline.hours for usage in report.rows):
+        lines.append(("of the days before nothing is known: there is nothing to hold it against", "muted"))
     for usage in report.rows[:MOST]:
         lines += [(usage.key_prefix, "title")] if named else []
         lines.append((_row(usage), "warn" if usage.signals else ""))

@@ -35,8 +35,8 @@ from screens.widgets.table import WindowTable
 
 WIDE = 110
 MOST_LABEL = 24
-LEAST_PAUSE, MOST_PAUSE = 2.0, 60.0
-"""Seconds between two readings of a live window: a thirtieth of its step, within these."""
+LEAST_PAUSE, MOST_PAUSE, EMPTY_PAUSE = 2.0, 60.0, 10.0
+"""Seconds between two readings of a live window: a thirtieth of its step, within these; of one without any data yet."""
 
 
 class TelemetryScreen(WindowedScreen):
@@ -236,6 +236,8 @@ class TelemetryScreen(WindowedScreen):
     def _pause(self) -> float:
         if self.view.window.end is not None and self.measured is not None:
             return MOST_PAUSE
+        if self.measured is not None and not self.measured.series.whole:
+            return EMPTY_PAUSE
         step = self.view.window.step(self.session.clock())
         return min(MOST_PAUSE, max(LEAST_PAUSE, step / timedelta(seconds=30)))
 

@@ -237,6 +237,10 @@ def test_strange_keys_are_named_with_why(cli: Cli) -> None:
     assert "calm" not in shown.out and "7 × 403" in shown.out and "standard errors" in shown.out
     assert "3 of 4" in shown.err
     assert "Nothing is known" in cli("telemetry", "anomalies", "nobody").err
+    cli.sql("DELETE FROM wf.request_hours WHERE dim = 'key' AND hour < now() - interval '20 hours'")
+    known = cli.done("telemetry", "anomalies", "acme", "--all")["items"]
+    assert {item["baseline"]["hours"] for item in known} == {0}, "when no key was named before, none of them is new"
+    assert not any(signal["name"] in ("new_key", "spike") for item in known for signal in item["signals"])
 
 
 def test_a_series_is_drawn_as_svg(cli: Cli, start: datetime) -> None:

@@ -17,6 +17,7 @@ from controlplane.text import cells
 from screens.dialogs.viewer import Viewer
 from screens.jobs import JobsScreen, WorkersScreen
 from screens.overview import OverviewScreen
+from screens.telemetry.screen import TelemetryScreen
 from screens.tenants.detail import TenantScreen
 from screens.tenants.list import TenantsScreen
 from screens.widgets.glance import Block, Fault, Glance
@@ -54,7 +55,7 @@ async def test_every_line_opens_what_is_behind_it_and_escape_comes_back(fleet: D
     async with looking(fleet) as (app, pilot):
         glance = app.screen.query_one(Glance)
         expected = {
-            ("traffic", "errors"): (TenantsScreen, "sort err ▼"),
+            ("traffic", "errors"): (TelemetryScreen, "errors 2/6"),
             ("failing", "umbrella"): (TenantScreen, "umbrella"),
             ("keys", "late"): (None, "rotations"),
             ("keys", "stale"): (None, "/level:stale"),
