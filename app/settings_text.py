@@ -40,6 +40,10 @@ DEFAULT = """\
 # What the API keys that are made here begin with: 1 to 16 letters and digits, as in wf_live_….
 #key_prefix = "wf"
 
+# The folder that a worker writes signed checkpoints of the audit trail to; relative to this file. "": checkpoints in
+# an embedded home's own folder, or in your data folder. Copies belong where the home's administrators cannot write.
+#checkpoints = ""
+
 # The last place asked for a profile's password: a program and its arguments, {profile} is the profile's name, its
 # first line of output is the password. Before it: the system keyring, the encrypted file, the environment
 # variable WATCHFLOOR_PASSWORD_<PROFILE>. For example ["pass", "show", "watchfloor/{profile}"]
