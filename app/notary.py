@@ -8,15 +8,17 @@ from app.contexts import folder_of
 from app.homes import HomeChoice
 from app.settings import Settings, config_folder
 from backends.checkpoint_folder import CheckpointFolder, signing_key
-from backends.embedded.server import default_folder
 from backends.postgres.notary import Notary
 
 
 def checkpoint_folder(choice: HomeChoice, settings: Settings) -> CheckpointFolder:
     if settings.checkpoints:
         return CheckpointFolder(settings.path.parent / Path(settings.checkpoints).expanduser())
-    home = folder_of(choice) if choice.kind == "folder" else default_folder().parent
-    return CheckpointFolder(home / "checkpoints")
+    if choice.kind == "folder":
+        return CheckpointFolder(folder_of(choice) / "checkpoints")
+    from platformdirs import user_data_path
+
+    return CheckpointFolder(user_data_path("watchfloor", appauthor=False) / "checkpoints")
 
 
 def notary_of(conninfo: str, choice: HomeChoice, settings: Settings) -> Notary:

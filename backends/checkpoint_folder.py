@@ -60,8 +60,11 @@ class CheckpointFolder:
             ) from None
         return path
 
-    def read_all(self, keys: Sequence[PublicKey]) -> Iterator[Checkpoint]:
-        """Every one in the folder and those in it, of the origins of these keys. Raises Refusal for a spoiled one."""
+    def read_all(self, keys: Sequence[PublicKey]) -> Iterator[Checkpoint | None]:
+        """Every one in the folder and those in it, of the origins of these keys; None for one by another key.
+
+        Raises Refusal for a spoiled one.
+        """
         if not self.path.is_dir():
             raise Refusal("checkpoints_missing", f"{self.path} is not a folder.", "--checkpoints FOLDER")
         origins = {key.origin for key in keys}
@@ -72,7 +75,9 @@ class CheckpointFolder:
             try:
                 yield read(note, keys)
             except Refusal as refusal:
-                raise _spoiled(path, refusal) from None
+                if refusal.code != "checkpoint_unsigned":
+                    raise _spoiled(path, refusal) from None
+                yield None
 
     def _of(self, origin: str) -> Path:
         return self.path / origin.rpartition("/")[2]

@@ -69,7 +69,8 @@ class Walk:
 class Verdict:
     """What was found. `waiting`: rows that are not chained yet, so nothing is said of them; None: not known.
 
-    `signed`: how far the checkpoints go that were held against it, of which there are `checkpoints`.
+    `signed`: how far the checkpoints go that were held against it, of which there are `checkpoints`. `others`: those
+    that are signed by nobody who is trusted.
     """
 
     origin: str
@@ -78,16 +79,19 @@ class Verdict:
     waiting: int | None = None
     checkpoints: int = 0
     signed: int = 0
+    others: int = 0
     faults: list[Fault] = field(default_factory=list)
 
 
 class Verification:
     """The chain held against itself and against what was signed; the first fault ends the walk."""
 
-    def __init__(self, origin: str, checkpoints: Sequence[Checkpoint]) -> None:
-        self.verdict = Verdict(origin)
+    def __init__(self, origin: str, checkpoints: Sequence[Checkpoint | None]) -> None:
+        """A checkpoint that nobody signed who is trusted comes as None."""
+        self.verdict = Verdict(origin, others=checkpoints.count(None))
         self._walk = Walk()
-        self._left = sorted((c for c in checkpoints if c.origin == origin), key=lambda c: c.size, reverse=True)
+        ours = [each for each in checkpoints if each is not None and each.origin == origin]
+        self._left = sorted(ours, key=lambda each: each.size, reverse=True)
         self._same(self._walk)
 
     def step(self, link: Link) -> bool:

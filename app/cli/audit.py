@@ -114,8 +114,8 @@ async def _links(home: Home) -> AsyncIterator[Link]:
         after = page[-1].seq
 
 
-def _signed(origin: str, folder: Path | None, texts: Sequence[str], asked: Reading) -> list[Checkpoint]:
-    """The checkpoints of a trail that a trusted key has signed. Blocks. Raises Refusal."""
+def _signed(origin: str, folder: Path | None, texts: Sequence[str], asked: Reading) -> list[Checkpoint | None]:
+    """The checkpoints of a trail; None for one that no trusted key has signed. Blocks. Raises Refusal."""
     from app.notary import checkpoint_folder
     from app.settings import config_folder
     from backends.checkpoint_folder import CheckpointFolder, signing_key
@@ -169,6 +169,8 @@ def _say(verdict: Verdict, asked: Reading) -> int:
         say(f"● up to row {count(verdict.signed)} as {count(verdict.checkpoints)} checkpoints have signed it")
     else:
         say("? no checkpoint was held against it: a cut tail or a trail written anew would not be found [unsigned]")
+    if verdict.others:
+        say(f"? {count(verdict.others)} checkpoints are signed by none of the trusted keys: not counted")
     if verdict.waiting:
         say(f"? {count(verdict.waiting)} newer rows are not chained yet: nothing is said of them")
     return 0 if held else 1
