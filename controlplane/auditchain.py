@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from controlplane.moments import count, spell
+from controlplane.moments import count, relative
 
 if TYPE_CHECKING:
     from controlplane.checkpoints import Checkpoint
@@ -160,5 +160,5 @@ def status_words(status: ChainStatus | None, now: datetime) -> str:
     if status.signed is None or status.signed_at is None:
         signed = "no checkpoint yet"
     else:
-        signed = f"checkpoint {spell(max(0.0, (now - status.signed_at).total_seconds()))} ago"
+        signed = f"checkpoint {relative(status.signed_at, now)}"
     return f"{'! ' if status.late(now) else ''}chained to {count(status.chained)}, {signed}"

@@ -76,7 +76,7 @@ def test_what_is_not_known_of_the_chain_is_said() -> None:
     none = ChainStatus(5, 0, None, None, AT, AT)
     assert status_words(none, now) == "! chained to 0, no checkpoint yet"
     well = ChainStatus(1204, 1204, 1204, AT, None, None)
-    assert status_words(well, now) == "chained to 1,204, checkpoint 3m ago"
+    assert status_words(well, now) == "chained to 1,204, checkpoint 3 m ago"
     assert status_words(ChainStatus(1205, 1204, 1204, AT, AT, AT), now).startswith("! ")
     assert not status_words(ChainStatus(1205, 1205, 1204, AT, None, AT), now).startswith("! ")
     assert status_words(ChainStatus(1205, 1205, 1204, AT, None, AT), AT + timedelta(minutes=16)).startswith("! ")
