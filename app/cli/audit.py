@@ -164,13 +164,13 @@ def _say(verdict: Verdict, asked: Reading) -> int:
         return 0 if held else 1
     for fault in verdict.faults:
         say(clean(f"✕ row {fault.seq}: {fault.words} [{fault.code}]", 400))
-    say(f"{'✕' if verdict.faults else '●'} {count(verdict.size)} rows are chained as they are")
+    say(f"{'✕' if verdict.faults else '●'} rows that are what was chained: {count(verdict.size)}")
     if verdict.checkpoints:
-        say(f"● up to row {count(verdict.signed)} as {count(verdict.checkpoints)} checkpoints have signed it")
+        say(f"● checkpoints held against it: {count(verdict.checkpoints)}, the last of row {count(verdict.signed)}")
     else:
         say("? no checkpoint was held against it: a cut tail or a trail written anew would not be found [unsigned]")
     if verdict.others:
-        say(f"? {count(verdict.others)} checkpoints are signed by none of the trusted keys: not counted")
+        say(f"? checkpoints that none of the trusted keys has signed, not counted: {count(verdict.others)}")
     if verdict.waiting:
-        say(f"? {count(verdict.waiting)} newer rows are not chained yet: nothing is said of them")
+        say(f"? newer rows that are not chained yet, of which nothing is said: {count(verdict.waiting)}")
     return 0 if held else 1
