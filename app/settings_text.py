@@ -44,6 +44,10 @@ DEFAULT = """\
 # an embedded home's own folder, or in your data folder. Copies belong where the home's administrators cannot write.
 #checkpoints = ""
 
+# A mapping file (docs/prometheus.md), beside this file or by its whole path: the Prometheus that has the requests of
+# the embedded home as well, for example "prometheus.toml". A profile names its own.
+#prometheus = ""
+
 # The last place asked for a profile's password: a program and its arguments, {profile} is the profile's name, its
 # first line of output is the password. Before it: the system keyring, the encrypted file, the environment
 # variable WATCHFLOOR_PASSWORD_<PROFILE>. For example ["pass", "show", "watchfloor/{profile}"]

@@ -8,11 +8,12 @@ from typing import Any
 import controlplane.contexts
 import controlplane.jobs.operations
 import controlplane.keys.operations
+import controlplane.objectives.operations
 import controlplane.people
 import controlplane.plans.apply
 import controlplane.plans.operations
 import controlplane.plans.trials
-import controlplane.retention
+import controlplane.retention.operations
 import controlplane.runs.operations
 import controlplane.support.operations
 import controlplane.tenants.apply

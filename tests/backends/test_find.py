@@ -120,7 +120,8 @@ def test_no_large_table_is_read_through(many: Database, text: str) -> None:
     with psycopg.connect(many.login("viewer"), autocommit=True) as viewer:
         words, values = statement(seek(text))
         plan = explained(viewer, sql.SQL(words), values)  # type: ignore[arg-type]
-    assert {node["Relation Name"] for node in nodes(plan, "Seq Scan")} <= {"operators"}, plan
+    read = {node["Relation Name"] for node in nodes(plan, "Seq Scan") if touched(node)}  # days without a row are cheap
+    assert read <= {"operators"}, plan
     many_match = 3 * MANY / 7 if text == "acme" else 0  # the name of every seventh
     assert touched(plan) <= 2_000 + many_match, plan
 

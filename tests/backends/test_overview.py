@@ -129,7 +129,7 @@ SELECT CASE r WHEN 0 THEN '' ELSE 't' || r END, '', date_trunc('minute', m), 1, 
 FROM generate_series(now() - interval '6 hours', now(), '1 minute') m, generate_series(0, 30) r,
      (VALUES ('route'), ('region')) AS v(d);
 INSERT INTO wf.jobs (kind, state, error, ended_at, run_at, tenant_id)
-SELECT 'deliver', CASE n % 50 WHEN 0 THEN 'dead' WHEN 1 THEN 'waiting' ELSE 'done' END, NULL,
+SELECT 'deliver', CASE n % 50 WHEN 0 THEN 'dead' WHEN 1 THEN 'waiting' ELSE 'canceled' END, NULL,
        CASE n % 50 WHEN 1 THEN NULL ELSE now() END, now() + interval '1 day', NULL FROM generate_series(1, 20000) n;
 INSERT INTO wf.runs (operation, state, per_second, breaker_share, changed_at)
 SELECT 'tenants.edit', CASE n % 500 WHEN 0 THEN 'paused' ELSE 'done' END, 10, 0.2, now() - n * interval '1 hour'

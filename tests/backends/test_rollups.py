@@ -241,9 +241,10 @@ def test_late_rows_of_a_day_that_is_gone_take_nothing_away(connection: psycopg.C
     assert one(connection, "SELECT max(n) FROM wf.request_hours") == 3
 
 
-def test_partitions_are_made_a_week_ahead(connection: psycopg.Connection) -> None:
-    assert one(connection, "SELECT wf.make_request_partitions()") >= 17
+def test_partitions_are_made_a_week_ahead_by_the_home_and_by_the_worker(connection: psycopg.Connection) -> None:
     assert one(connection, "SELECT wf.make_request_partitions()") == 0
+    assert one(connection, "SELECT wf.make_request_partitions(9)") >= 4
+    assert one(connection, "SELECT wf.make_request_partitions(9)") == 0
     ahead = connection.execute(
         "SELECT data, max(upper) > now() + interval '7 days', sum(rows) FILTER (WHERE part ~ 'default')"
         " FROM wf.telemetry_partitions() GROUP BY 1 ORDER BY 1"

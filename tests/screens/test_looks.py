@@ -162,7 +162,7 @@ async def test_the_view_that_is_shown_again_may_be_of_a_list_that_was_not_built_
         await quiet(pilot)
         app.area.show_as("noun:tenants", "-at", ("at", "thing"))  # type: ignore[union-attr]
         app.on_hangup()
-    async with console(database) as (_, pilot):
+    async with console(database, link="") as (_, pilot):
         await until(pilot, lambda: "/noun:tenants" in text(pilot) and "was cut" in text(pilot))
         assert "WHEN" in text(pilot) and "WHO" not in text(pilot)
 

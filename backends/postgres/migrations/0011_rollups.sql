@@ -53,9 +53,10 @@ CREATE TABLE wf.request_marks (
   raw_from      timestamptz NOT NULL DEFAULT '-infinity',
   rolled_at     timestamptz            -- the last run that ended; NULL: none yet
 ) WITH (fillfactor = 50);
--- Hours that are over were rolled up by whoever stored their rows.
+-- Hours that are over were rolled up by whoever stored their rows; minutes are made of what comes from now on.
 INSERT INTO wf.request_marks (before, minutes_from, minutes_until, hours_until)
-SELECT 0, date_trunc('minute', now()), date_trunc('minute', now()), date_bin('1 hour', now(), '2000-01-01') - interval '1 hour';
+SELECT 0, mark, mark, date_bin('1 hour', now(), '2000-01-01') - interval '1 hour'
+FROM (SELECT CASE WHEN EXISTS (SELECT FROM wf.requests) THEN date_trunc('minute', now()) ELSE '-infinity' END) m(mark);
 GRANT SELECT ON wf.request_marks TO wf_viewer, wf_worker;
 
 -- Minutes and hours that hold rows which are in no cell yet.
@@ -365,10 +366,10 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf.drop_old_requests TO wf_admin, wf_worker;
 
--- Partitions for the days to come, so that no row meets none. Returns how many were made; fails after 2 s when a
--- reader blocks it.
+-- Partitions for the days to come, so that no row meets none. Returns how many were made; gives up when a reader
+-- blocks it, before the second after which PostgreSQL would look for a deadlock and fail the reader.
 CREATE FUNCTION wf.make_request_partitions(ahead integer DEFAULT 7) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' SET lock_timeout = '2s' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' SET lock_timeout = '500ms' AS $$
 DECLARE
   before integer := (SELECT count(*) FROM wf.telemetry_partitions());
 BEGIN
@@ -379,6 +380,8 @@ BEGIN
 END
 $$;
 GRANT EXECUTE ON FUNCTION wf.make_request_partitions TO wf_operator, wf_worker;
+ALTER FUNCTION wf.ensure_request_days SET lock_timeout = '500ms';
+SELECT wf.make_request_partitions();
 GRANT EXECUTE ON FUNCTION wf.raw_cells TO wf_viewer;
 
 -- What the home signs cursors with. Nobody reads it: HMAC-SHA-256 is made here, from the key's two paddings.
