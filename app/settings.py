@@ -60,6 +60,7 @@ class Settings:
     time: str = "age"
     glyphs: str = "auto"
     key_prefix: str = "wf"
+    checkpoints: str = ""
     prometheus: str = ""
     password_command: tuple[str, ...] = field(default=(), repr=False)
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -323,6 +324,7 @@ _TOP = {
     "time": _Option(_one_of("age", "utc", "local")),
     "glyphs": _Option(_one_of("auto", "unicode", "ascii")),
     "key_prefix": _Option(_prefix),
+    "checkpoints": _Option(_text),
     "prometheus": _Option(_text),
     "password_command": _Option(_texts),
 }

@@ -40,6 +40,10 @@ DEFAULT = """\
 # What the API keys that are made here begin with: 1 to 16 letters and digits, as in wf_live_….
 #key_prefix = "wf"
 
+# The folder that a worker writes signed checkpoints of the audit trail to; relative to this file. "": checkpoints in
+# an embedded home's own folder, or in your data folder. Copies belong where the home's administrators cannot write.
+#checkpoints = ""
+
 # A mapping file (docs/prometheus.md), beside this file or by its whole path: the Prometheus that has the requests of
 # the embedded home as well, for example "prometheus.toml". A profile names its own.
 #prometheus = ""

@@ -1,4 +1,4 @@
-"""Run the benchmarks: `python -m benchmarks [start] [wire] [keys] [memory] [admit] [jobs] [charts] [overview] …`.
+"""Run the benchmarks: `python -m benchmarks [start] [wire] [keys] [memory] [admit] [jobs] [audit_chain] …`.
 
 `--small` is a quick pass; `--json FILE` says where the figures go.
 
@@ -20,7 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import admit, charts, dataplane, import_rows, jobs, keys, memory, overview, start, wire
+from benchmarks import admit, audit_chain, charts, dataplane, import_rows, jobs, keys, memory, overview, start, wire
 from benchmarks.estate import CHECKOUT, Estate, estate
 from benchmarks.figures import Figure, table
 
@@ -36,6 +36,7 @@ CLAIMS: dict[str, Callable[[Estate, bool], list[Figure]]] = {
     "memory": memory.run,
     "admit": admit.run,
     "jobs": jobs.run,
+    "audit_chain": audit_chain.run,
     "charts": charts.run,
     "overview": overview.run,
 }

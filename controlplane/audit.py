@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from controlplane.filters import Field
 from controlplane.listing import Listing
+
+if TYPE_CHECKING:
+    from controlplane.auditchain import ChainStatus
 
 Record = dict[str, Any]
 
@@ -57,6 +60,8 @@ class AuditDirectory(Listing[AuditRow], Protocol):
     async def get(self, seq: int) -> AuditRow:
         """Raises NotFound."""
         ...
+
+    async def chain_status(self) -> ChainStatus: ...
 
 
 @dataclass(frozen=True)

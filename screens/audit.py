@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from textual import on
+from textual import on, work
 
 from controlplane.audit import FIELDS, SORTS, AuditRow, as_record, differences
+from controlplane.auditchain import ChainStatus, status_words
 from controlplane.chartviews import around, render
+from controlplane.errors import Refusal
 from controlplane.listing import Listing
 from controlplane.moments import show
 from controlplane.previews import row_lines, value_words
@@ -31,7 +33,16 @@ def what_changed(row: AuditRow) -> str:
     return ", ".join(f"{d.field} {value_words(d.before)} → {value_words(d.after)}" for d in differences(row))
 
 
-def audit_columns(session: Session) -> Sequence[Column[AuditRow]]:
+def number_cell(row: AuditRow, chained: int | None) -> Cell:
+    """The number that it has in the chain; one that is not there yet, or of which that is not known, is marked."""
+    if chained is None:
+        return Cell(f"?{row.seq}", "unknown")
+    return Cell(str(row.seq)) if row.seq <= chained else Cell(f"…{row.seq}", "muted")
+
+
+def audit_columns(
+    session: Session, number: Callable[[AuditRow], Cell] = lambda r: Cell(str(r.seq))
+) -> Sequence[Column[AuditRow]]:
     return (
         Column(
             "at",
@@ -46,7 +57,7 @@ def audit_columns(session: Session) -> Sequence[Column[AuditRow]]:
         Column("thing", "THING", 12, 4, lambda r: Cell(r.thing), grow=True),
         Column("reason", "WHY", 10, 5, lambda r: Cell(r.reason or ""), grow=True),
         Column("changed", "CHANGED", 14, 6, lambda r: Cell(what_changed(r)), grow=True),
-        Column("seq", "AUDIT", 7, 7, lambda r: Cell(str(r.seq)), "right"),
+        Column("seq", "AUDIT", 7, 7, number, "right"),
     )
 
 
@@ -62,8 +73,38 @@ class AuditScreen(ListScreen[AuditRow]):
     empty = "Nothing that matches was done. esc clears the filter."
     nothing = "Nothing was done yet."
 
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text)
+        self.chain: ChainStatus | None = None
+        """None: not known."""
+
     def columns(self) -> Sequence[Column[AuditRow]]:
-        return audit_columns(self.session)
+        def number(row: AuditRow) -> Cell:
+            return number_cell(row, None if self.chain is None else self.chain.chained)
+
+        return audit_columns(self.session, number)
+
+    def order_words(self) -> str:
+        return f"{status_words(self.chain, self.session.clock())} · {super().order_words()}"
+
+    def show_list(self) -> None:
+        super().show_list()
+        if self.is_readable:
+            self.read_chain()
+
+    async def refresh_data(self) -> None:
+        await super().refresh_data()
+        if self.is_readable:
+            self.read_chain()
+
+    @work(exit_on_error=False, group="chain", exclusive=True)
+    async def read_chain(self) -> None:
+        try:
+            self.chain = await self.session.require_plane().audit.chain_status()
+        except Refusal:
+            self.chain = None
+        self.table.repaint()
+        self.draw_frame()
 
     def listing(self) -> Listing[AuditRow]:
         return self.session.require_plane().audit
@@ -92,7 +133,17 @@ class AuditScreen(ListScreen[AuditRow]):
             f"{row.operation} by {row.actor} at {row.at:%Y-%m-%d %H:%M:%S} UTC, {marked}",
             f"reason: {row.reason or 'none was given'}",
             f"request id: {row.request_id or 'none'}",
+            self.chain_words(row),
             *([f"acting for {row.tenant_id}: impersonation {row.impersonation}"] if row.impersonation else []),
             "",
             *row_lines(row),
         ]
+
+    def chain_words(self, row: AuditRow) -> str:
+        if self.chain is None:
+            return "whether it is chained is not known"
+        if row.seq > self.chain.chained:
+            return "not chained yet: a worker does that every 5 seconds"
+        signed = self.chain.signed
+        held = "signed by a checkpoint" if signed is not None and row.seq <= signed else "no checkpoint holds it yet"
+        return f"number {row.seq} of the chain, {held}; watchfloor audit verify computes it anew"

@@ -148,15 +148,18 @@ class ListScreen(AreaScreen, Generic[R]):
 
     def draw_title(self, title: TitleLine) -> None:
         count = "" if self.shown is None else f"{self.shown} of {self.total}" if self.terms else str(self.shown)
-        arrow = "▼" if self.descending else "▲"
         marks = len(self.table.marks)
         title.show(
             noun=self.noun,
             count=count + (f" · {marks} marked" if marks else ""),
             filter="/" + self.filter_text if self.filter_text else "",
             fault=self.fault or self._sort_choice(),
-            order=f"sort {self.sort or self.sorts[0]} {arrow}" if self.sorts else "",
+            order=self.order_words(),
         )
+
+    def order_words(self) -> str:
+        arrow = "▼" if self.descending else "▲"
+        return f"sort {self.sort or self.sorts[0]} {arrow}" if self.sorts else ""
 
     # Filter
 

@@ -17,7 +17,7 @@ MOST_BYTES = {
 }
 KINDS = ("start to the first row", "key to last paint", "resident memory", "bytes for", "import against")
 KINDS += ("authenticate, ", "admit, ", "a page of the stale keys", "from a revocation to the first refusal")
-KINDS += ("jobs that do nothing", "latency of 168 steps drawn")
+KINDS += ("jobs that do nothing", "audit rows chained", "latency of 168 steps drawn")
 
 
 def test_a_quick_pass_measures_every_claim(tmp_path: Path) -> None:

@@ -22,16 +22,19 @@ async def work(*, asked: Reading = READING) -> None:
 
     A home by URL needs a login with the role worker: watchfloor operators add NAME --role worker.
     """
+    from app.notary import notary_of
     from app.worker import Work, until_told
+    from backends.postgres.notary import signing
     from backends.postgres.upkeep import KINDS
 
     choice, settings = chosen(asked)
-    conninfo = await asyncio.to_thread(_reached, choice, settings)
-    await until_told(Work(conninfo, KINDS, lambda words: tell(clean(words))))
+    conninfo = await asyncio.to_thread(reached, choice, settings)
+    sign = signing(await asyncio.to_thread(notary_of, conninfo, choice, settings))
+    await until_told(Work(conninfo, {**KINDS, sign.name: sign}, lambda words: tell(clean(words))))
     tell("stopped")
 
 
-def _reached(choice: HomeChoice, settings: Settings) -> str:
+def reached(choice: HomeChoice, settings: Settings) -> str:
     """How a worker reaches the home, once that is sure to work. Blocks. Raises Refusal."""
     import psycopg
 

@@ -113,7 +113,7 @@ def perform(seed: int, folder: Path, *, careless: bool) -> None:
         tell(ready=str(folder))
     else:
         loading.load(estate, site, first=lambda: tell(ready=str(folder)))
-    with beside(site.logins[JOBS]):
+    with beside(site.logins[JOBS], folder):
         asyncio.run(_until_told(traffic.run(estate, site)))
 
 

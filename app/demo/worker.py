@@ -1,4 +1,4 @@
-"""The worker beside the demonstration: `python -m app.demo.worker`, with its home's conninfo on stdin.
+"""The worker beside the demonstration: `python -m app.demo.worker`, with its home's conninfo and folder on stdin.
 
 It ends when stdin does: so it dies with the caretaker, in whatever way that goes.
 """
@@ -12,9 +12,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Thread
 
 from app.worker import Work, until_told
+from backends.checkpoint_folder import CheckpointFolder, signing_key
+from backends.postgres.notary import Notary, signing
 from backends.postgres.upkeep import KINDS
 from controlplane.errors import Refusal
 
@@ -23,8 +26,8 @@ SECONDS_TO_END = 5.0
 
 
 @contextmanager
-def beside(conninfo: str) -> Iterator[None]:
-    """A worker as long as the block runs."""
+def beside(conninfo: str, folder: Path) -> Iterator[None]:
+    """A worker as long as the block runs. Its key and its checkpoints are in the folder, and go with it."""
     process = subprocess.Popen(
         [sys.executable, "-m", "app.demo.worker"],
         stdin=subprocess.PIPE,
@@ -33,7 +36,7 @@ def beside(conninfo: str) -> Iterator[None]:
     )
     assert process.stdin is not None
     try:
-        process.stdin.write(conninfo.encode() + b"\n")
+        process.stdin.write(f"{conninfo}\n{folder}\n".encode())
         process.stdin.flush()
         yield
     finally:
@@ -52,15 +55,18 @@ def _end_with_parent() -> None:
 
 
 def main() -> None:
-    conninfo = os.read(0, 65536).decode().strip()
-    if conninfo:
+    conninfo, _, folder = os.read(0, 65536).decode().strip().partition("\n")
+    if folder:
         Thread(target=_end_with_parent, daemon=True).start()
-        asyncio.run(_work(conninfo))
+        asyncio.run(_work(conninfo, Path(folder)))
 
 
-async def _work(conninfo: str) -> None:
+async def _work(conninfo: str, folder: Path) -> None:
     try:
-        await until_told(Work(conninfo, KINDS, grace=1.0))
+        key = signing_key(folder, make=True)
+        assert key is not None
+        sign = signing(Notary(conninfo, CheckpointFolder(folder / "checkpoints"), key))
+        await until_told(Work(conninfo, {**KINDS, sign.name: sign}, grace=1.0))
     except Refusal:
         from app.faults import write
 

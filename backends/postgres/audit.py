@@ -7,11 +7,13 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import TupleRow, dict_row
+from psycopg.rows import TupleRow, class_row, dict_row
 
+from backends.postgres.audit_chain import origin_of, page_of_links
 from backends.postgres.filtering import Column
 from backends.postgres.paging import ListShape, Order, PagedList
 from controlplane.audit import AuditRow
+from controlplane.auditchain import ChainStatus, Link
 from controlplane.errors import NotFound
 
 COLUMNS = tuple(f.name for f in dataclasses.fields(AuditRow) if f.name != "personal")
@@ -56,6 +58,33 @@ class AuditTrail(PagedList[AuditRow]):
         async with self.home.connection() as connection:
             row = await (await connection.execute("SELECT coalesce(max(seq), 0) FROM wf.audit")).fetchone()
         return row[0] if row else 0
+
+    async def chain_status(self) -> ChainStatus:
+        async with (
+            self.home.connection() as connection,
+            connection.cursor(row_factory=class_row(ChainStatus)) as cursor,
+        ):
+            found = await (await cursor.execute("SELECT * FROM wf.audit_chain_status")).fetchone()
+            assert found is not None
+            return found
+
+    async def origin(self) -> str:
+        """Which trail this is, in its checkpoints."""
+        async with self.home.connection() as connection:
+            return await origin_of(connection)
+
+    async def links(self, after: int) -> list[Link]:
+        """A page of the chain behind a row; empty at its end."""
+        async with self.home.connection() as connection:
+            return await page_of_links(connection, after)
+
+    async def behind(self, seq: int) -> tuple[int, int]:
+        """The rows behind one: how many there are, and how many there should be."""
+        async with self.home.connection() as connection:
+            statement = "SELECT count(*), coalesce(max(seq), %s) - %s FROM wf.audit WHERE seq > %s"
+            row = await (await connection.execute(statement, [seq, seq, seq])).fetchone()
+            assert row is not None
+            return row[0], row[1]
 
 
 async def change_rows(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -18,6 +18,8 @@ from controlplane.errors import Conflict
 OPERATION = "requests.import"
 LOCK_SECONDS = 10
 DAYS_AT_ONCE = 62
+DAYS_MADE = 5
+"""How often a day of one chunk may be made while it is on its way."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,22 @@ class Ledger:
 
     def store(self, running: bytes, previous: bytes, chunk: Chunk) -> Generator[None, None, Stored]:
         """Store a new chunk, all of it or nothing. Pauses while the server works; it is done when it ends."""
+        return (yield from self._in_its_day(lambda: self._store(running, previous, chunk)))
+
+    def _in_its_day(self, write: Callable[[], Generator[None, None, Stored]]) -> Generator[None, None, Stored]:
+        """Write again when a day was made while its rows were on their way to the default partition: it takes them."""
+        left = DAYS_MADE
+        while True:
+            tenants = set(self.tenants)
+            try:
+                return (yield from write())
+            except psycopg.Error as error:
+                self.tenants = tenants  # those that were made are gone again
+                left -= 1
+                if not is_made_meanwhile(error) or not left:
+                    raise
+
+    def _store(self, running: bytes, previous: bytes, chunk: Chunk) -> Generator[None, None, Stored]:
         self._ensure_days(chunk.days)
         with self.connection.transaction():
             created = self._create_tenants(chunk.rows)
@@ -133,6 +151,9 @@ class Ledger:
 
     def store_left_out(self, known: Known, chunk: Chunk) -> Generator[None, None, Stored]:
         """Store the rows of a known chunk whose tenants were unknown then and are not now."""
+        return (yield from self._in_its_day(lambda: self._store_left_out(known, chunk)))
+
+    def _store_left_out(self, known: Known, chunk: Chunk) -> Generator[None, None, Stored]:
         wanted = {id: rows for id, rows in chunk.rows.items() if id in known.left_out}
         self._ensure_days(chunk.days)
         with self.connection.transaction():
@@ -203,6 +224,11 @@ class Ledger:
                 "SELECT wf.roll_up_hours(%s, %s)", [max(lower, earliest), min(upper, max(latest, lower))]
             )
         self.connection.execute("SELECT wf.refresh_activity()")
+
+
+def is_made_meanwhile(error: psycopg.Error) -> bool:
+    """The default partition refuses rows whose day has a partition of its own since a moment ago."""
+    return isinstance(error, psycopg.errors.CheckViolation) and not error.diag.constraint_name
 
 
 def ensure_tenants(cursor: psycopg.Cursor[TupleRow], ids: Iterable[str]) -> list[str]:

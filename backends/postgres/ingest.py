@@ -166,15 +166,9 @@ class PatientLedger(Ledger):
         return self._patiently(lambda: super(PatientLedger, self).known_tenants(wanted))
 
     def store(self, running: bytes, previous: bytes, chunk: Chunk) -> Generator[None, None, Stored]:
-        closed = 0
         while True:
             try:
                 return (yield from super().store(running, previous, chunk))
-            except psycopg.errors.CheckViolation as error:
-                # Its day was made while the rows were on their way to the default partition: they go there now.
-                closed += 1
-                if error.diag.constraint_name or closed > 5:
-                    raise
             except psycopg.OperationalError as error:
                 self._reconnect(error)
             if known := self._stored_already(running):  # only the answer of its commit was lost

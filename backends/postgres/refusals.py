@@ -176,6 +176,18 @@ WORDS: dict[str, tuple[type[Refusal], str, str]] = {
         "This worker was given up: its heart had not beaten, and others have its jobs.",
         "It begins anew by itself.",
     ),
+    "audit_gap": (
+        Refusal,
+        "A row of the audit trail is missing, or one was written past its counter: somebody with the owner's powers"
+        " took it away or put it there.",
+        "watchfloor audit verify names the first; nothing is chained until it is put right from a backup.",
+    ),
+    "audit_inconsistent": (
+        Refusal,
+        "The audit trail is not the one that was signed before: nothing is signed.",
+        "watchfloor audit verify names the first row; keep the checkpoints that lie outside.",
+    ),
+    "checkpoint_note": (Refusal, "A checkpoint has 1 to 2,000 characters.", ""),
     "objective_name": (Refusal, "That is no name of an objective.", "Small letters, digits, '.', '_' and '-'."),
     "objective_plan": (Refusal, "A plan's code has 1 to 64 characters.", ""),
     "objective_route": (Refusal, "A route has 1 to 400 characters.", ""),

@@ -185,15 +185,16 @@ async def test_only_the_owner_of_an_empty_home_may_load(database: Database) -> N
         await loading.load_demonstration(database.login("admin"), lambda words: None)
 
 
-async def test_traffic_goes_on_after_its_link_was_cut(database: Database, site: Site) -> None:
+async def test_traffic_goes_on_after_its_link_was_cut(database: Database, site: Site, tmp_path: Path) -> None:
     made = estate.make(7, datetime.now(UTC) - timedelta(seconds=60))
     tenants.seed(made, site)
     keys.seed(made, site)
     with psycopg.connect(database.owner) as connection:  # as the demonstration's last hour does, before anybody writes
         connection.execute("SELECT wf.make_request_partitions()")
     running = asyncio.create_task(traffic.run(made, site))
-    with worker.beside(site.logins[JOBS]):
+    with worker.beside(site.logins[JOBS], tmp_path):
         await traffic_goes_on(database, running)
+        assert await asyncio.to_thread(lambda: list(tmp_path.rglob("*.checkpoint"))), "it is signed as well"
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running

@@ -11,7 +11,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import psycopg
 import pytest
 
 from backends.postgres import logfile
+from backends.postgres.import_ledger import Ledger
 from backends.postgres.requests import LogImport, import_log, import_requests
 from controlplane.errors import Conflict, NotFound, NotPermitted, Refusal, Usage
 from controlplane.requestlogs import Format, ImportReport, Progress, Skip
@@ -529,3 +532,25 @@ def test_jsonl_keeps_every_field_and_days_far_apart(database: Database, run: Imp
     assert ask(
         database, "SELECT sum(n), sum(errors_5xx) FROM wf.request_hours WHERE dim = 'route' AND tenant_id <> ''"
     ) == [(len(days), len(days))]
+
+
+def test_a_day_that_is_made_meanwhile_takes_its_rows(
+    database: Database, run: Import, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that are on their way to the default partition are refused by it once their day has one of its own."""
+    monkeypatch.setattr(Ledger, "_ensure_days", lambda self, days: None)  # as when a long reader is in the way
+    path = tmp_path / "a.jsonl"
+    line = {"tenant_id": "new", "route": "/", "status": 200, "at": "1990-01-01T00:00:00Z"}
+    path.write_text("".join(json.dumps(line | {"request_id": str(n)}) + "\n" for n in range(50)))
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(database.owner) as other:
+        other.execute("SELECT wf.ensure_request_days('1990-01-01', '1990-01-01')")
+        importing = pool.submit(run, path, Format.JSONL)
+        waits = "SELECT FROM pg_stat_activity WHERE application_name = 'watchfloor import' AND wait_event_type = 'Lock'"
+        while not ask(database, waits) and not importing.done():
+            time.sleep(0.01)
+        other.commit()
+        report = importing.result(20)
+    assert (report.rows, report.created_tenants) == (50, ["new"])
+    assert stored(database) == (50, 50)
+    assert ask(database, "SELECT count(*) FROM wf.requests_default") == [(0,)]
+    assert ask(database, "SELECT count(*) FROM wf.tenants WHERE id = 'new'") == [(1,)]

@@ -1,0 +1,140 @@
+"""The folder that signed checkpoints are written to, one file each, and the key that signs them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from backends.secrets.sources import first_line, read_checked
+from controlplane.checkpoints import LONGEST, Checkpoint, PublicKey, SigningKey, read
+from controlplane.errors import Refusal
+
+SUFFIX = ".checkpoint"
+KEY_FILE = "audit-signing.key"
+
+
+@dataclass(frozen=True)
+class CheckpointFolder:
+    """A folder for each home, named by its origin. Files are added and never touched again."""
+
+    path: Path
+
+    def last(self, key: PublicKey) -> tuple[Checkpoint, str] | None:
+        """The one of most rows that this key has signed. Raises Refusal: one that was spoiled is not passed over."""
+        ours = self._of(key.origin)
+        if not ours.is_dir():
+            return None
+        for path in sorted(ours.glob(f"*-{key.id.hex()}{SUFFIX}"), reverse=True):
+            note = _note(path)
+            try:
+                return read(note, [key]), note
+            except Refusal as refusal:
+                raise _spoiled(path, refusal) from None
+        return None
+
+    def add(self, key: PublicKey, checkpoint: Checkpoint, note: str) -> Path:
+        """Whole or not at all, and on the disk when this returns."""
+        ours = self._of(key.origin)
+        path = ours / f"{checkpoint.size:019}-{key.id.hex()}{SUFFIX}"
+        try:
+            ours.mkdir(parents=True, exist_ok=True)
+            scratch = ours / f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}"
+            with scratch.open("x", encoding="utf-8") as file:
+                file.write(note)
+                file.flush()
+                os.fsync(file.fileno())
+            try:
+                os.link(scratch, path)  # unlike a rename it replaces nothing
+            finally:
+                scratch.unlink()
+            _settle(ours)
+        except OSError as error:
+            raise Refusal(
+                "checkpoint_unwritable",
+                f"{path} cannot be written: {error.strerror}.",
+                "The setting checkpoints names the folder.",
+            ) from None
+        return path
+
+    def read_all(self, keys: Sequence[PublicKey]) -> Iterator[Checkpoint | None]:
+        """Every one in the folder and those in it, of the origins of these keys; None for one by another key.
+
+        Raises Refusal for a spoiled one.
+        """
+        if not self.path.is_dir():
+            raise Refusal("checkpoints_missing", f"{self.path} is not a folder.", "--checkpoints FOLDER")
+        origins = {key.origin for key in keys}
+        for path in sorted(self.path.rglob(f"*{SUFFIX}")):
+            note = _note(path)
+            if note.partition("\n")[0] not in origins:
+                continue  # another home's
+            try:
+                yield read(note, keys)
+            except Refusal as refusal:
+                if refusal.code != "checkpoint_unsigned":
+                    raise _spoiled(path, refusal) from None
+                yield None
+
+    def _of(self, origin: str) -> Path:
+        return self.path / origin.rpartition("/")[2]
+
+
+def _note(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.read(LONGEST + 1)
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refusal("checkpoint_unreadable", f"{path} cannot be read: {type(error).__name__}.") from None
+
+
+def _spoiled(path: Path, refusal: Refusal) -> Refusal:
+    return Refusal(refusal.code, f"{path}: {refusal.message}", "Compare it with the copies that lie elsewhere.")
+
+
+def _settle(folder: Path) -> None:
+    """The name of a new file is on the disk when its folder is."""
+    with contextlib.suppress(OSError):  # not every system opens folders
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def signing_key(folder: Path, *, make: bool) -> SigningKey | None:
+    """This account's key, beside the settings with the mode 0600; made when it is first needed. Raises Refusal."""
+    path = folder / KEY_FILE
+    if not path.exists():
+        if not make:
+            return None
+        _make(path)
+    line = first_line(read_checked(path, 0o077), str(path))
+    try:
+        seed = bytes.fromhex(line)
+    except ValueError:
+        seed = b""
+    if len(seed) != 32:
+        raise Refusal("secret_unusable", f"{path} holds no signing key.", "Move it away: a new one is made.")
+    return SigningKey(seed)
+
+
+def _make(path: Path) -> None:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        scratch = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(32) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            with contextlib.suppress(FileExistsError):  # another worker was first: its key is taken
+                os.link(scratch, path)
+        finally:
+            scratch.unlink()
+    except OSError as error:
+        raise Refusal("secret_unusable", f"{path} cannot be written: {error.strerror}.") from None
