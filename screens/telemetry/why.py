@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from textwrap import wrap
 
 from controlplane.measures import Measured, gaps, reading, reading_before
 from controlplane.moments import spell
@@ -41,14 +40,7 @@ def why_measured(measured: Measured, at: datetime | None) -> list[Line]:
         lines += [(f"  {_utc(each.at)}  audit {each.seq}  {each.words}", each.tone) for each in measured.happened]
     if view.lines:
         lines += ["", ("lines", "title"), *(f"  {name} {value:g}" for name, value in view.lines)]
-    return [piece for line in lines for piece in _wrapped(line)]
-
-
-def _wrapped(line: Line) -> list[Line]:
-    words, tone = (line, "") if isinstance(line, str) else line
-    indent = " " * (len(words) - len(words.lstrip()) + 2)
-    pieces = wrap(words, 76, subsequent_indent=indent, drop_whitespace=False) or [""]
-    return [(piece, tone) if tone else piece for piece in pieces]
+    return lines
 
 
 def _utc(at: datetime) -> str:
