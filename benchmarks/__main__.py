@@ -1,4 +1,4 @@
-"""Run the benchmarks: `python -m benchmarks [start] [wire] [keys] [memory] [admit] [jobs] [audit_chain] …`.
+"""Run the benchmarks: `python -m benchmarks [start] [wire] [keys] [memory] [admit] [jobs] [audit_chain] [telemetry] …`.
 
 `--small` is a quick pass; `--json FILE` says where the figures go.
 
@@ -20,7 +20,20 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import admit, audit_chain, charts, dataplane, import_rows, jobs, keys, memory, overview, start, wire
+from benchmarks import (
+    admit,
+    audit_chain,
+    charts,
+    dataplane,
+    import_rows,
+    jobs,
+    keys,
+    memory,
+    overview,
+    start,
+    telemetry,
+    wire,
+)
 from benchmarks.estate import CHECKOUT, Estate, estate
 from benchmarks.figures import Figure, table
 
@@ -40,7 +53,7 @@ CLAIMS: dict[str, Callable[[Estate, bool], list[Figure]]] = {
     "charts": charts.run,
     "overview": overview.run,
 }
-NAMES = [*CLAIMS, "import_rows", "dataplane"]  # the last two make a home of their own
+NAMES = [*CLAIMS, "import_rows", "telemetry", "dataplane"]  # the last three make homes of their own
 
 
 def main() -> None:
@@ -69,6 +82,9 @@ def _measure(names: list[str], small: bool) -> list[Figure]:
     if "import_rows" in names:
         print("import_rows …", file=sys.stderr, flush=True)
         figures += _imports(small)
+    if "telemetry" in names:
+        print("telemetry …", file=sys.stderr, flush=True)
+        figures += telemetry.run(small)
     if "dataplane" in names:
         print("dataplane …", file=sys.stderr, flush=True)
         figures += dataplane.run(small)

@@ -17,7 +17,8 @@ MOST_BYTES = {
 }
 KINDS = ("start to the first row", "key to last paint", "resident memory", "bytes for", "import against")
 KINDS += ("authenticate, ", "admit, ", "a page of the stale keys", "from a revocation to the first refusal")
-KINDS += ("jobs that do nothing", "audit rows chained", "latency of 168 steps drawn")
+KINDS += ("jobs that do nothing", "audit rows chained", "latency of 168 steps drawn", "ingest of JSON lines")
+KINDS += ("one minute of", "a day of 10,000 rows taken away")
 
 
 def test_a_quick_pass_measures_every_claim(tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ class Encoder:
 
     def __init__(self) -> None:
         self.starts: dict[tuple[str, str | None, str, str, int], bytes] = {}
+        self.middles: dict[tuple[str | None, str | None], bytes] = {}
         self.callers: dict[tuple[str | None, str | None], bytes] = {(None, None): _NO_CALLER}
 
     def __call__(self, row: RequestRow) -> bytes:
@@ -82,14 +83,18 @@ class Encoder:
             (
                 start,
                 _NULL if latency is None else _real(4, latency),
-                _text(key_prefix),
-                _text(region),
+                self.middles.get((key_prefix, region)) or self._middle(key_prefix, region),
                 _text(request_id),
-                _big(8, instant),
-                _NULL if size is None else _big(8, size),
+                _big(8, instant) + _NULL if size is None else _time_and_size(8, instant, 8, size),
                 self.callers.get((key_id, address)) or self._caller(key_id, address),
             )
         )
+
+    def _middle(self, key_prefix: str | None, region: str | None) -> bytes:
+        if len(self.middles) >= 10_000:
+            self.middles.clear()
+        made = self.middles[key_prefix, region] = _text(key_prefix) + _text(region)
+        return made
 
     def _caller(self, key_id: str | None, address: str | None) -> bytes:
         if len(self.callers) >= 10_000:

@@ -154,6 +154,7 @@ WORDS: dict[str, tuple[type[Refusal], str, str]] = {
     "retention_data": (Refusal, "There is no such class of telemetry.", "raw, minutes or hours."),
     "retention_days": (Refusal, "Telemetry is kept for 2 to 3,660 days.", ""),
     "retention_fixed": (Refusal, "A class of telemetry keeps its name.", ""),
+    "request_batch_id": (Refusal, "The id of a batch of requests has 1 to 128 characters.", ""),
     "usage_amount": (Refusal, "An amount that was used is more than 0.", ""),
     "job_transition": (Refusal, "The job's state does not allow that.", "Press w on it to see why."),
     "job_of_schedule": (

@@ -60,7 +60,7 @@ WITH raw AS (
   FROM rolled f LEFT JOIN (
     SELECT dim, value, CASE WHEN all_routes THEN '' ELSE route END AS route, at, sum(n)::integer AS n
     FROM rolled, (VALUES (true), (false)) AS a(all_routes)
-    WHERE tenant_id <> '' AND dim <> 'key' AND (all_routes OR route <> '') GROUP BY 1, 2, 3, 4
+    WHERE tenant_id <> '' AND dim IN ('route', 'region') AND (all_routes OR route <> '') GROUP BY 1, 2, 3, 4
   ) s USING (dim, value, route, at)
   WHERE f.tenant_id = ''
 )

@@ -28,10 +28,17 @@ SELECT now(), greatest(minutes_from, '1970-01-01') AS minutes_from,
 FROM wf.request_marks
 """
 CELLS: dict[str, LiteralString] = {
-    "hours": """SELECT hour, n, errors_4xx, errors_5xx, latency_max, buckets, counts FROM wf.request_hours
+    "hours": """SELECT hour, n, errors_4xx, errors_5xx, latency_max, buckets, counts FROM wf.request_hours c
         WHERE tenant_id = %(tenant)s AND dim = %(dim)s AND hour >= %(lower)s AND hour < %(upper)s""",
-    "minutes": """SELECT minute, n, errors_4xx, errors_5xx, latency_max, buckets, counts FROM wf.request_minutes
+    "minutes": """SELECT minute, n, errors_4xx, errors_5xx, latency_max, buckets, counts FROM wf.request_minutes c
         WHERE tenant_id = %(tenant)s AND dim = %(dim)s AND minute >= %(lower)s AND minute < %(upper)s""",
+}
+# The routes of a tenant at times of which there is no cell of all of it: from before 0011, or put there by hand.
+ROUTES_ALONE: dict[str, LiteralString] = {
+    "hours": """ AND NOT EXISTS (SELECT FROM wf.request_hours t WHERE t.tenant_id = c.tenant_id AND t.dim = 'tenant'
+                                 AND t.hour = c.hour)""",
+    "minutes": """ AND NOT EXISTS (SELECT FROM wf.request_minutes t WHERE t.tenant_id = c.tenant_id
+                                   AND t.dim = 'tenant' AND t.minute = c.minute)""",
 }
 RAW: LiteralString = """
 SELECT step, sum(n), sum(errors_4xx), sum(errors_5xx), max(latency_max),
@@ -75,10 +82,15 @@ class Telemetry:
             marks = await read_marks(connection)
             rows: list[TupleRow] = []
             for source, lower, upper in sources(marks, start, start + steps * step, step):
-                statement = _raw(scope) if source == "raw" else CELLS[source] + _cells_where(scope)
-                cursor = connection.cursor(binary=True)  # arrays as text take three times as long to read
-                await cursor.execute(statement, values | {"lower": lower, "upper": upper})
-                rows += await cursor.fetchall()
+                part = values | {"lower": lower, "upper": upper}
+                if source == "raw":
+                    rows += await _read(connection, _raw(scope), part)
+                    continue
+                cells = await _read(connection, CELLS[source] + _cells_where(scope), part)
+                wanted = (upper - lower) // (HOUR if source == "hours" else MINUTE)
+                if values["dim"] == "tenant" and len(cells) < wanted:
+                    cells += await _read(connection, CELLS[source] + ROUTES_ALONE[source], part | {"dim": "route"})
+                rows += cells
         return Series(scope, start, step, placed(rows, start, step, steps), marks.now)
 
     async def page(self, asked: ManySeries, after: str | None = None) -> SeriesPage:
@@ -105,6 +117,12 @@ class Telemetry:
         from backends.postgres.tops import read_top
 
         return await read_top(self.home, by, start, end, measure, limit, scope)
+
+
+async def _read(connection: Connection, statement: LiteralString, values: dict[str, Any]) -> list[TupleRow]:
+    cursor = connection.cursor(binary=True)  # arrays as text take three times as long to read
+    await cursor.execute(statement, values)
+    return await cursor.fetchall()
 
 
 async def read_marks(connection: Connection) -> Marks:
@@ -148,7 +166,12 @@ def _whole(at: datetime, start: datetime, step: timedelta) -> datetime:
 
 
 def _values(scope: Scope) -> dict[str, Any]:
-    dim = "region" if scope.region is not None else "key" if scope.key_prefix is not None else "route"
+    if scope.region is not None:
+        dim = "region"
+    elif scope.key_prefix is not None:
+        dim = "key"
+    else:
+        dim = "route" if scope.tenant_id is None or scope.route is not None else "tenant"
     return {
         "tenant": scope.tenant_id or "",
         "dim": dim,

@@ -25,6 +25,7 @@ _ALL = (
     sql("chain_audit", "SELECT wf.chain_audit()", timedelta(seconds=5)),
     # What has had its day.
     sql("prune_key_news", "SELECT wf.prune_key_news()", 10 * MINUTE),
+    sql("prune_request_batches", "SELECT wf.prune_request_batches()", 10 * MINUTE),
     sql("prune_sign_up_attempts", "SELECT wf.prune_sign_up_attempts()", 10 * MINUTE),
     sql("prune_jobs", "SELECT wf.prune_jobs()", 10 * MINUTE),
     # Jobs themselves.

@@ -179,3 +179,34 @@ def test_services_record_what_their_keys_did(database: Database, connection: psy
                 service.execute("SELECT * FROM wf_data.record_requests(%s)", [Jsonb(wrong)])
     found = connection.execute("SELECT tenant_id, key_prefix, status FROM wf.requests ORDER BY status").fetchall()
     assert found == [("acme", "wf_live_1", 200), ("acme", "wf_live_1", 401)]
+
+
+RECORD = "SELECT * FROM wf_data.record_requests(%s, %s)"
+
+
+def test_a_batch_that_is_sent_again_is_stored_once(database: Database, connection: psycopg.Connection[Any]) -> None:
+    key = "key_" + "0" * 26
+    connection.execute(
+        "INSERT INTO wf.api_keys (id, tenant_id, env, display, hash) VALUES (%s, 'acme', 'live', 'wf_1', sha256('x'))",
+        [key],
+    )
+    batch = Jsonb([{"key_id": key, "route": "/a", "status": 200}, {"route": "/a", "status": 401}, {"status": 200}])
+    with (
+        psycopg.connect(database.login("service")) as first,
+        psycopg.connect(database.login("service"), autocommit=True) as second,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        assert first.execute(RECORD, [batch, "b-1"]).fetchone() == (1, 1, 1)
+        answer = pool.submit(lambda: second.execute(RECORD, [batch, "b-1"]).fetchone())  # waits for the other
+        first.commit()
+        assert answer.result(10) == (1, 1, 1)
+        first.execute(RECORD, [batch, "b-2"])
+        first.rollback()  # nothing was stored, so nothing is known of it
+        assert second.execute(RECORD, [batch, "b-2"]).fetchone() == (1, 1, 1)
+        for wrong in ("", "b" * 129):
+            with pytest.raises(psycopg.errors.CheckViolation) as refused:
+                second.execute(RECORD, [batch, wrong])
+            assert refused.value.diag.constraint_name == "request_batch_id"
+    assert connection.execute("SELECT count(*) FROM wf.requests").fetchone() == (2,)
+    connection.execute("UPDATE wf.request_batches SET at = now() - interval '25 hours' WHERE id = 'b-1'")
+    assert connection.execute("SELECT wf.prune_request_batches()").fetchone() == (1,)

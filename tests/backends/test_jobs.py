@@ -147,6 +147,22 @@ def test_what_a_job_is_told_is_an_object_of_some_size(database: Database, owner:
         assert refused.value.diag.constraint_name == "job_payload"
 
 
+def test_a_kind_is_a_name_and_stays(database: Database, owner: psycopg.Connection) -> None:
+    queue_jobs(database.owner, "x.1-a_b")
+    told = "INSERT INTO wf.jobs (kind) VALUES ('fine'), (%s)"
+    for statement, kind in [
+        (told, ""),
+        (told, "X"),
+        (told, "x" * 65),
+        (told, "x y"),
+        ("UPDATE wf.jobs SET kind = %s", "y"),
+    ]:
+        with pytest.raises(psycopg.errors.CheckViolation) as refused:
+            owner.execute(statement.encode(), [kind])
+        assert refused.value.diag.constraint_name == "job_kind"
+    assert owner.execute("SELECT kind FROM wf.jobs").fetchall() == [("x.1-a_b",)]
+
+
 def test_a_plan_with_more_weight_gets_more(database: Database, owner: psycopg.Connection) -> None:
     owner.execute(
         "INSERT INTO wf.tenants (id, name, plan) VALUES ('heavy', 'H', 'enterprise'), ('light', 'L', 'trial')"
@@ -480,7 +496,7 @@ def test_hours_that_were_missed_are_rolled_up(database: Database, owner: psycopg
     owner.execute("SELECT wf.roll_up_hours(now() - interval '9 hours', now() - interval '9 hours')")
     owner.execute(add, [[7, 4, 0]])
     hand.ask("SELECT wf.roll_up_requests()")
-    found = owner.execute("SELECT count(*), sum(n) FROM wf.request_hours WHERE tenant_id = 'default'").fetchone()
+    found = owner.execute("SELECT count(*), sum(n) FROM wf.request_hours WHERE dim = 'tenant'").fetchone()
     assert found == (3, 3), "an hour that is not over comes later"
 
 

@@ -110,6 +110,7 @@ def holds(connection: psycopg.Connection, table: str, rows: list[Row]) -> None:
     """The table has what the rows have, no more and no less."""
     found = one(connection, f"SELECT coalesce(sum(n), 0) FROM wf.{table} WHERE dim = 'route' AND tenant_id <> ''")
     assert found == len(rows)
+    assert one(connection, f"SELECT coalesce(sum(n), 0) FROM wf.{table} WHERE dim = 'tenant'") == len(rows)
     of_fleet = f"SELECT coalesce(sum(n), 0) FROM wf.{table} WHERE tenant_id = '' AND dim = 'route' AND route = ''"
     assert one(connection, of_fleet) == len(rows)
 
@@ -124,6 +125,20 @@ async def test_every_scope_reads_what_the_rows_hold(
         rows += store(connection, traffic(now + MINUTE, 1, 20, seed=2))  # newer than the last run
     await check(home, rows, now - 5 * HOUR, now + 2 * MINUTE, 7 * MINUTE)
     await check(home, rows, now - 6 * HOUR, now + HOUR, 2 * HOUR)
+
+
+@pytest.mark.parametrize("table", ["minute", "hour"])
+async def test_a_tenant_without_cells_of_its_own_is_read_by_its_routes(
+    connection: psycopg.Connection, home: Home, now: datetime, table: str
+) -> None:
+    """As the hours are that were rolled up before there were such cells."""
+    start = (now - 4 * HOUR).replace(minute=0)
+    rows = store(connection, traffic(start + 2 * HOUR, 120, 600))
+    roll_up(connection)
+    connection.execute(
+        f"DELETE FROM wf.request_{table}s WHERE dim = 'tenant' AND {table} < %s".encode(), [start + HOUR]
+    )
+    await check(home, rows, start, start + 2 * HOUR, HOUR if table == "hour" else 30 * MINUTE)
 
 
 def test_rolling_up_again_writes_nothing(connection: psycopg.Connection, now: datetime) -> None:

@@ -70,7 +70,7 @@ def roll_up(connection: psycopg.Connection, hours: int) -> int:
 
 def test_hours_hold_what_the_rows_hold(connection: psycopg.Connection) -> None:
     rows = store(connection, traffic(5))
-    assert roll_up(connection, 5) == 10 + 15, "two routes; of the fleet, those and all of them"
+    assert roll_up(connection, 5) == 15 + 15, "two routes and all of them; the same of the fleet"
     cells = connection.execute("SELECT * FROM wf.request_hours").fetchall()
     for _, route, hour, n, errors_4xx, errors_5xx, latency_sum, latency_max, buckets, counts, _, _ in cells:
         mine = [row for row in rows if row[1] == (route or row[1]) and hour <= row[4] < hour + HOUR]
@@ -90,7 +90,7 @@ def test_rolling_up_again_changes_nothing_and_late_rows_are_added(connection: ps
     assert roll_up(connection, 3) == 0
     assert connection.execute("SELECT xmin::text, t::text FROM wf.request_hours t ORDER BY 2").fetchall() == before
     store(connection, [("acme", "/a", 500, 9.0, START + timedelta(minutes=90))])
-    assert roll_up(connection, 3) == 3, "its cell, and two of the fleet"
+    assert roll_up(connection, 3) == 4, "its cell, its tenant's, and two of the fleet"
     assert one(connection, OF_TENANTS) == 151
 
 

@@ -11,10 +11,11 @@ ALTER TABLE wf.requests ADD COLUMN xid bigint;
 ALTER TABLE wf.requests ALTER COLUMN xid SET DEFAULT txid_current();
 CREATE INDEX requests_by_transaction ON wf.requests USING brin (xid) WITH (pages_per_range = 32, autosummarize = on);
 
--- A cell: dim 'route': one route of a tenant. 'key': one key prefix (`value`) on one route. 'region': one region
--- (`value`), all routes. The fleet is the tenant '': 'route' with its routes, and '' for all of them; 'region'.
+-- A cell: dim 'tenant': all of a tenant. 'route': one route of it. 'key': one key prefix (`value`) on one route.
+-- 'region': one region (`value`), all routes. The fleet is the tenant '': 'route' with its routes, and '' for all of them;
+-- 'region'. Hours from before this migration have no 'tenant': readers add up their routes.
 ALTER TABLE wf.request_hours
-  ADD COLUMN dim   text COLLATE "C" NOT NULL DEFAULT 'route' CONSTRAINT request_dim CHECK (dim IN ('route', 'key', 'region')),
+  ADD COLUMN dim   text COLLATE "C" NOT NULL DEFAULT 'route' CONSTRAINT request_dim CHECK (dim IN ('tenant', 'route', 'key', 'region')),
   ADD COLUMN value text COLLATE "C" NOT NULL DEFAULT '',
   DROP CONSTRAINT request_hours_pkey,
   ADD PRIMARY KEY (tenant_id, dim, hour, value, route);
@@ -32,7 +33,7 @@ CREATE TABLE wf.request_minutes (
   latency_max real,
   buckets     smallint[] NOT NULL,
   counts      integer[] NOT NULL,
-  dim         text COLLATE "C" NOT NULL DEFAULT 'route' CONSTRAINT request_dim CHECK (dim IN ('route', 'key', 'region')),
+  dim         text COLLATE "C" NOT NULL DEFAULT 'route' CONSTRAINT request_dim CHECK (dim IN ('tenant', 'route', 'key', 'region')),
   value       text COLLATE "C" NOT NULL DEFAULT '',
   PRIMARY KEY (tenant_id, dim, minute, value, route)
 ) PARTITION BY RANGE (minute);
@@ -148,8 +149,8 @@ BEGIN
     ), ', lower, upper, step) || wf.merging('
       SELECT w.tenant_id, d.dim, d.value, d.route, w.at, w.n, w.errors_4xx, w.errors_5xx,
              w.latency_sum, w.latency_max, w.buckets, w.counts
-      FROM whole w, LATERAL (VALUES (''route'', '''', w.route), (''key'', w.key, w.route), (''region'', w.region, '''')
-                            ) AS d(dim, value, route)
+      FROM whole w, LATERAL (VALUES (''tenant'', '''', ''''), (''route'', '''', w.route), (''key'', w.key, w.route),
+                                    (''region'', w.region, '''')) AS d(dim, value, route)
       WHERE d.value IS NOT NULL');
 END
 $$;
@@ -161,7 +162,7 @@ LANGUAGE sql STABLE AS $$
              errors_5xx, latency_sum, latency_max, buckets, counts
       FROM wf.%I WHERE %2$I >= %4$L AND %2$I < %5$L AND %6$s', CASE WHEN whole THEN '''''' ELSE 'route' END, clock, cells,
       lower, upper, CASE WHEN whole THEN 'dim = ''route'' AND tenant_id = '''' AND route <> '''''
-                         ELSE 'dim <> ''key'' AND tenant_id <> ''''' END))
+                         ELSE 'dim IN (''route'', ''region'') AND tenant_id <> ''''' END))
 $$;
 
 -- Write cells over those that are there; returns how many changed. Raw rows are only ever added, so a cell that would
@@ -209,6 +210,8 @@ BEGIN
   END IF;
 END
 $$;
+
+DROP FUNCTION wf.roll_up_new_hours;  -- the run below does what it did
 
 -- Make the hours from raw rows again, for every hour that the given time touches. Repeating changes nothing, and
 -- hours whose raw rows are gone stay. Returns the number of cells written.
@@ -409,16 +412,54 @@ LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 $$;
 GRANT EXECUTE ON FUNCTION wf.sign_cursor TO wf_viewer;
 
+-- Batches that were stored: who did not hear the answer says the same again, and gets it.
+CREATE TABLE wf.request_batches (
+  login      text NOT NULL,  -- ids of one service mean nothing to another
+  id         text NOT NULL CONSTRAINT request_batch_id CHECK (char_length(id) BETWEEN 1 AND 128),
+  stored     integer NOT NULL DEFAULT 0,
+  uncredited integer NOT NULL DEFAULT 0,
+  unreadable integer NOT NULL DEFAULT 0,
+  at         timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (login, id)
+);
+CREATE INDEX request_batches_by_time ON wf.request_batches (at);
+
+-- Those of more than a day ago: nobody waits that long for an answer.
+CREATE FUNCTION wf.prune_request_batches() RETURNS bigint LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+DECLARE
+  pruned bigint;
+BEGIN
+  DELETE FROM wf.request_batches b USING (
+    SELECT o.login, o.id FROM wf.request_batches o WHERE o.at < now() - interval '1 day' ORDER BY o.at LIMIT 20000
+    FOR UPDATE SKIP LOCKED) old
+  WHERE b.login = old.login AND b.id = old.id;
+  GET DIAGNOSTICS pruned = ROW_COUNT;
+  RETURN pruned;
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf.prune_request_batches TO wf_worker;
+
 -- Requests as a service saw them, at most 10,000 at once, all or none: an array of objects with key_id, route, status,
 -- and method, latency_ms, region, request_id, at, bytes, address where they are known. Whose request it was is what its
 -- key says; one without a key of ours (a 401 as often as not) is nobody's: it is counted in `uncredited` and not kept.
--- Telemetry must not fail a service: values that cannot be are counted in `unreadable`.
-CREATE FUNCTION wf_data.record_requests(batch jsonb, OUT stored integer, OUT uncredited integer, OUT unreadable integer)
+-- Telemetry must not fail a service: values that cannot be are counted in `unreadable`. With an id a batch is stored
+-- once, however often it is sent within a day; each time the answer is that of the first.
+CREATE FUNCTION wf_data.record_requests(batch jsonb, batch_id text DEFAULT NULL, OUT stored integer, OUT uncredited integer, OUT unreadable integer)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 BEGIN
   IF jsonb_typeof(batch) IS DISTINCT FROM 'array' OR jsonb_array_length(batch) > 10000 THEN
     RAISE EXCEPTION 'a batch is an array of at most 10,000 requests'
       USING ERRCODE = 'invalid_parameter_value', CONSTRAINT = 'request_batch';
+  END IF;
+  IF batch_id IS NOT NULL THEN
+    -- Whoever sends it at the same time waits here for the other one.
+    INSERT INTO wf.request_batches (login, id) VALUES (session_user, batch_id) ON CONFLICT DO NOTHING;
+    IF NOT FOUND THEN
+      SELECT b.stored, b.uncredited, b.unreadable INTO STRICT record_requests.stored, record_requests.uncredited, record_requests.unreadable
+      FROM wf.request_batches b WHERE b.login = session_user AND b.id = batch_id;
+      RETURN;
+    END IF;
   END IF;
   WITH given AS MATERIALIZED (
     SELECT r.key_id, left(r.route, 200) AS route, left(coalesce(r.method, '-'), 16) AS method, r.status,
@@ -439,6 +480,11 @@ BEGIN
   )
   SELECT (SELECT count(*) FROM kept), count(*) FILTER (WHERE g.sound AND k.id IS NULL), count(*) FILTER (WHERE NOT g.sound)
   INTO stored, uncredited, unreadable FROM given g LEFT JOIN wf.api_keys k ON k.id = g.key_id;
+  IF batch_id IS NOT NULL THEN
+    UPDATE wf.request_batches b
+    SET stored = record_requests.stored, uncredited = record_requests.uncredited, unreadable = record_requests.unreadable
+    WHERE b.login = session_user AND b.id = batch_id;
+  END IF;
 END
 $$;
 GRANT EXECUTE ON FUNCTION wf_data.record_requests TO wf_service;
