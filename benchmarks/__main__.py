@@ -20,7 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import admit, charts, dataplane, import_rows, jobs, keys, memory, overview, start, wire
+from benchmarks import admit, charts, dataplane, import_rows, jobs, keys, memory, objectives, overview, start, wire
 from benchmarks.estate import CHECKOUT, Estate, estate
 from benchmarks.figures import Figure, table
 
@@ -38,6 +38,7 @@ CLAIMS: dict[str, Callable[[Estate, bool], list[Figure]]] = {
     "jobs": jobs.run,
     "charts": charts.run,
     "overview": overview.run,
+    "objectives": objectives.run,
 }
 NAMES = [*CLAIMS, "import_rows", "dataplane"]  # the last two make a home of their own
 

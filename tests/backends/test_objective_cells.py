@@ -152,7 +152,7 @@ def test_a_worker_that_keeps_up_leaves_little_to_derive(database: Database, owne
         requests(owner, chance)
     owner.execute("SELECT wf.roll_up_requests(3000, 3000)")
     owner.execute("SELECT wf.keep_objectives()")
-    for _ in range(3):  # older hours by bites
+    for _ in range(15):  # older hours by bites
         owner.execute("SELECT wf.keep_objectives()")
     assert owner.execute("SELECT count(*) FROM wf.objective_due").fetchone() == (0,)
     assert asyncio.run(compare(database.owner)) > 20

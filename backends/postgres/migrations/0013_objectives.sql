@@ -331,7 +331,7 @@ CREATE TRIGGER due AFTER INSERT OR UPDATE OR DELETE ON wf.maintenance FOR EACH R
 
 -- Measure again what is due and rolled up; of each name at most so many hours at once, the newest first. One transaction:
 -- killed at any point, it has done nothing. Returns how many cells were kept.
-CREATE FUNCTION wf.keep_objectives(most_hours integer DEFAULT 720) RETURNS bigint
+CREATE FUNCTION wf.keep_objectives(most_hours integer DEFAULT 168) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' SET work_mem = '64MB' AS $$
 #variable_conflict use_column
 DECLARE
