@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import psycopg
 import pytest
 
-from controlplane.objectives.model import STATES
+from controlplane.objectives.model import STATES, Maintenance
 from controlplane.objectives.rules import evaluate
 from screens.dialogs.confirm import Confirm
 from screens.dialogs.dialog import Dialog
@@ -147,3 +149,12 @@ def test_the_burn_down_has_an_even_line_in_a_calendar_and_none_without_data() ->
     assert month is not None and [each.name for each in month.series] == ["left", "even burn"]
     assert rolling is not None and [each.name for each in rolling.series] == ["left"]
     assert burn_down_chart(evaluate(objective(), [], NOW), []) is None
+
+
+def test_planned_maintenance_is_marked_on_the_burn_down() -> None:
+    hours = slices([(1000, 1000)] * 20, seconds=3600)
+    begins, ends = NOW - timedelta(hours=9), NOW - timedelta(hours=7)
+    planned = Maintenance(1, None, None, None, begins, ends, "new disks", "ada", begins, NOW - timedelta(hours=8))
+    chart = burn_down_chart(evaluate(objective(), hours, NOW), hours, planned=[planned])
+    assert chart is not None and chart.notes == ("▲ maintenance",)
+    assert [each.x for each in chart.marks] == [begins.timestamp(), (NOW - timedelta(hours=8)).timestamp()]
