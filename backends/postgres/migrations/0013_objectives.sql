@@ -126,11 +126,11 @@ SELECT wf.audited('wf.maintenance', 'maintenance', 'id', 'tenant_id');
 INSERT INTO wf.tenant_tables VALUES ('wf.objectives', 21), ('wf.maintenance', 22);
 
 -- Which objective of each name holds for whoever has requests in those times (the most specific), and when maintenance
--- was planned for them.
+-- was planned for them. Never inlined: guessed to be few, each cell would be looked for once for each of them.
 CREATE FUNCTION wf.objectives_held(
   hours tstzmultirange, minutes tstzmultirange, raw tstzmultirange, names text[], only_tenant text, only_route text
 ) RETURNS TABLE (tenant_id text, route text, id bigint, kind text, bucket smallint, planned tstzmultirange)
-LANGUAGE sql STABLE PARALLEL SAFE AS $$
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000 SET search_path = wf, pg_temp AS $$
   WITH parties AS (
     SELECT c.tenant_id, c.route FROM unnest(hours) AS r(span)
       JOIN wf.request_hours c ON c.hour >= lower(r.span) AND c.hour < upper(r.span) AND c.dim = 'route' AND c.tenant_id <> ''
@@ -329,17 +329,38 @@ END
 $$;
 CREATE TRIGGER due AFTER INSERT OR UPDATE OR DELETE ON wf.maintenance FOR EACH ROW EXECUTE FUNCTION wf.due_by_maintenance();
 
--- Measure again what is due and rolled up; of each name at most so many hours at once, the newest first. One transaction:
--- killed at any point, it has done nothing. Returns how many cells were kept.
-CREATE FUNCTION wf.keep_objectives(most_hours integer DEFAULT 168) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' SET work_mem = '64MB' AS $$
-#variable_conflict use_column
+-- Measure these times of one name's objectives, or of all (NULL), and keep that instead of what was kept.
+CREATE FUNCTION wf.keep_objective_cells(this text, hours tstzmultirange, minutes tstzmultirange) RETURNS bigint
+LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
 DECLARE
+  kept bigint;
+BEGIN
+  DELETE FROM wf.objective_cells c USING unnest(hours) r
+  WHERE c.seconds = 3600 AND c.at >= lower(r) AND c.at < upper(r)
+    AND (this IS NULL OR c.objective_id IN (SELECT o.id FROM wf.objectives o WHERE o.name = this));
+  DELETE FROM wf.objective_cells c USING unnest(minutes) r
+  WHERE c.seconds = 60 AND c.at >= lower(r) AND c.at < upper(r)
+    AND (this IS NULL OR c.objective_id IN (SELECT o.id FROM wf.objectives o WHERE o.name = this));
+  INSERT INTO wf.objective_cells
+  SELECT m.id, m.seconds, m.at, sum(m.good), sum(m.total), coalesce(sum(m.good) FILTER (WHERE m.skipped), 0),
+         coalesce(sum(m.total) FILTER (WHERE m.skipped), 0)
+  FROM wf.objectives_measured(hours, minutes, '{}', CASE WHEN this IS NOT NULL THEN ARRAY[this] END, NULL, NULL, NULL) m
+  GROUP BY 1, 2, 3 HAVING sum(m.total) > 0;
+  GET DIAGNOSTICS kept = ROW_COUNT;
+  RETURN kept;
+END
+$$;
+
+-- Measure again what is due and rolled up, by bites of so many hours, the newest first; when the time is up the rest
+-- stays due. One transaction: killed at any point, it has done nothing. Returns how many cells were kept.
+CREATE FUNCTION wf.keep_objectives(most_hours integer DEFAULT 168, most interval DEFAULT '1 minute') RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' SET work_mem = '64MB' AS $$
+DECLARE
+  begun timestamptz := clock_timestamp();
   mark  wf.request_marks;
   dues  wf.objective_due[];
   due   record;
-  cut   timestamptz;
-  found bigint;
+  bite  tstzmultirange;
   kept  bigint := 0;
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtextextended('wf.keep_objectives', 0));
@@ -354,27 +375,15 @@ BEGIN
     due.hours := due.hours * tstzmultirange(
       tstzrange(greatest(mark.hours_from, date_trunc('day', now()) - interval '100 days'), 'infinity'));
     due.minutes := due.minutes * tstzmultirange(tstzrange(mark.minutes_from, 'infinity'));
-    cut := least(upper(due.hours), now()) - make_interval(hours => most_hours);
-    IF lower(due.hours) < cut THEN
-      INSERT INTO wf.objective_due
-      SELECT 3600, r, due.name FROM unnest(due.hours * tstzmultirange(tstzrange(NULL, cut))) r;
-      due.hours := due.hours * tstzmultirange(tstzrange(cut, NULL));
-    END IF;
-    DELETE FROM wf.objective_cells c USING unnest(due.hours) r
-    WHERE c.seconds = 3600 AND c.at >= lower(r) AND c.at < upper(r)
-      AND (due.name IS NULL OR c.objective_id IN (SELECT o.id FROM wf.objectives o WHERE o.name = due.name));
-    DELETE FROM wf.objective_cells c USING unnest(due.minutes) r
-    WHERE c.seconds = 60 AND c.at >= lower(r) AND c.at < upper(r)
-      AND (due.name IS NULL OR c.objective_id IN (SELECT o.id FROM wf.objectives o WHERE o.name = due.name));
-    -- What two dues name is measured twice, the same.
-    INSERT INTO wf.objective_cells
-    SELECT m.id, m.seconds, m.at, sum(m.good), sum(m.total), coalesce(sum(m.good) FILTER (WHERE m.skipped), 0),
-           coalesce(sum(m.total) FILTER (WHERE m.skipped), 0)
-    FROM wf.objectives_measured(due.hours, due.minutes, '{}', CASE WHEN due.name IS NOT NULL THEN ARRAY[due.name] END,
-                                NULL, NULL, NULL) m
-    GROUP BY 1, 2, 3 HAVING sum(m.total) > 0;
-    GET DIAGNOSTICS found = ROW_COUNT;
-    kept := kept + found;
+    LOOP
+      bite := due.hours * tstzmultirange(
+        tstzrange(least(upper(due.hours), now()) - make_interval(hours => most_hours), 'infinity'));
+      kept := kept + wf.keep_objective_cells(due.name, bite, due.minutes);
+      due.hours := due.hours - bite;
+      due.minutes := '{}';
+      EXIT WHEN isempty(due.hours) OR clock_timestamp() > begun + most;
+    END LOOP;
+    INSERT INTO wf.objective_due SELECT 3600, r, due.name FROM unnest(due.hours) r;
   END LOOP;
   DELETE FROM wf.objective_cells c WHERE c.seconds = 60 AND c.at < mark.minutes_from;
   DELETE FROM wf.objective_cells c WHERE c.seconds = 3600 AND c.at < greatest(mark.hours_from, now() - interval '101 days');
