@@ -188,7 +188,8 @@ class Slis:
         return values | {"raw": raw} | dict(zip(("kept_hours", "kept_minutes", "hours", "minutes"), parts, strict=True))
 
     async def _read(self, statement: LiteralString, values: dict[str, Any]) -> list[TupleRow]:
-        return await (await self.connection.execute(statement, values)).fetchall()
+        """Never prepared: a plan for any tenant and any time is a bad one for each."""
+        return await (await self.connection.execute(statement, values, prepare=False)).fetchall()
 
 
 def _plain(span: Span, *asked: Objective) -> dict[str, Any]:

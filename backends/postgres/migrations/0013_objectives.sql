@@ -126,36 +126,41 @@ SELECT wf.audited('wf.maintenance', 'maintenance', 'id', 'tenant_id');
 INSERT INTO wf.tenant_tables VALUES ('wf.objectives', 21), ('wf.maintenance', 22);
 
 -- Which objective of each name holds for whoever has requests in those times (the most specific), and when maintenance
--- was planned for them. Never inlined: guessed to be few, each cell would be looked for once for each of them.
+-- was planned for them. A function of its own, planned for what it is asked: were they guessed to be few, each cell would
+-- be looked for once for each of them.
 CREATE FUNCTION wf.objectives_held(
   hours tstzmultirange, minutes tstzmultirange, raw tstzmultirange, names text[], only_tenant text, only_route text
 ) RETURNS TABLE (tenant_id text, route text, id bigint, kind text, bucket smallint, planned tstzmultirange)
-LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000 SET search_path = wf, pg_temp AS $$
-  WITH parties AS (
-    SELECT c.tenant_id, c.route FROM unnest(hours) AS r(span)
-      JOIN wf.request_hours c ON c.hour >= lower(r.span) AND c.hour < upper(r.span) AND c.dim = 'route' AND c.tenant_id <> ''
-        AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
-    UNION
-    SELECT c.tenant_id, c.route FROM unnest(minutes) AS r(span)
-      JOIN wf.request_minutes c ON c.minute >= lower(r.span) AND c.minute < upper(r.span) AND c.dim = 'route'
-        AND c.tenant_id <> ''
-        AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
-    UNION
-    SELECT c.tenant_id, c.route FROM unnest(raw) AS r(span)
-      JOIN wf.requests c ON c.at >= lower(r.span) AND c.at < upper(r.span)
-        AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
-  )
-  SELECT DISTINCT ON (p.tenant_id, p.route, o.name)
-         p.tenant_id, p.route, o.id, o.kind, wf.latency_bucket(o.threshold_ms::real),
-         (SELECT range_agg(tstzrange(m.starts_at, least(m.ends_at, m.ended_at)))
-          FROM wf.maintenance m
-          WHERE (m.tenant_id IS NULL OR m.tenant_id = p.tenant_id) AND (m.plan IS NULL OR m.plan = t.plan)
-            AND (m.route IS NULL OR m.route = p.route) AND m.ends_at > now() - interval '100 days'
-            AND coalesce(m.ended_at, m.ends_at) > m.starts_at)
-  FROM parties p LEFT JOIN wf.tenant_list t ON t.id = p.tenant_id JOIN wf.objectives o
-    ON o.retired_at IS NULL AND (names IS NULL OR o.name = ANY (names)) AND (o.tenant_id IS NULL OR o.tenant_id = p.tenant_id)
-      AND (o.plan IS NULL OR o.plan = t.plan) AND (o.route IS NULL OR o.route = p.route)
-  ORDER BY p.tenant_id, p.route, o.name, wf.objective_rank(o.tenant_id, o.plan, o.route) DESC
+LANGUAGE plpgsql STABLE ROWS 10000 AS $$
+BEGIN
+  RETURN QUERY EXECUTE $query$
+    WITH parties AS (
+      SELECT c.tenant_id, c.route FROM unnest($1) AS r(span)
+        JOIN wf.request_hours c ON c.hour >= lower(r.span) AND c.hour < upper(r.span) AND c.dim = 'route' AND c.tenant_id <> ''
+          AND ($5 IS NULL OR c.tenant_id = $5) AND ($6 IS NULL OR c.route = $6)
+      UNION
+      SELECT c.tenant_id, c.route FROM unnest($2) AS r(span)
+        JOIN wf.request_minutes c ON c.minute >= lower(r.span) AND c.minute < upper(r.span) AND c.dim = 'route'
+          AND c.tenant_id <> ''
+          AND ($5 IS NULL OR c.tenant_id = $5) AND ($6 IS NULL OR c.route = $6)
+      UNION
+      SELECT c.tenant_id, c.route FROM unnest($3) AS r(span)
+        JOIN wf.requests c ON c.at >= lower(r.span) AND c.at < upper(r.span)
+          AND ($5 IS NULL OR c.tenant_id = $5) AND ($6 IS NULL OR c.route = $6)
+    )
+    SELECT DISTINCT ON (p.tenant_id, p.route, o.name)
+           p.tenant_id, p.route, o.id, o.kind, wf.latency_bucket(o.threshold_ms::real),
+           (SELECT range_agg(tstzrange(m.starts_at, least(m.ends_at, m.ended_at)))
+            FROM wf.maintenance m
+            WHERE (m.tenant_id IS NULL OR m.tenant_id = p.tenant_id) AND (m.plan IS NULL OR m.plan = t.plan)
+              AND (m.route IS NULL OR m.route = p.route) AND m.ends_at > now() - interval '100 days'
+              AND coalesce(m.ended_at, m.ends_at) > m.starts_at)
+    FROM parties p LEFT JOIN wf.tenant_list t ON t.id = p.tenant_id JOIN wf.objectives o
+      ON o.retired_at IS NULL AND ($4 IS NULL OR o.name = ANY ($4)) AND (o.tenant_id IS NULL OR o.tenant_id = p.tenant_id)
+        AND (o.plan IS NULL OR o.plan = t.plan) AND (o.route IS NULL OR o.route = p.route)
+    ORDER BY p.tenant_id, p.route, o.name, wf.objective_rank(o.tenant_id, o.plan, o.route) DESC
+  $query$ USING hours, minutes, raw, names, only_tenant, only_route;
+END
 $$;
 
 -- Good and total of each objective, tenant and route in hours, in minutes and, by the minute, in raw rows. A latency
@@ -166,7 +171,7 @@ CREATE FUNCTION wf.objectives_measured(
   only_route text
 ) RETURNS TABLE (id bigint, tenant_id text, route text, at timestamptz, seconds integer, good integer, total integer,
                  skipped boolean)
-LANGUAGE sql STABLE PARALLEL SAFE AS $$
+LANGUAGE sql STABLE AS $$
   WITH held AS MATERIALIZED (
     SELECT * FROM wf.objectives_held(hours, minutes, raw, names, only_tenant, only_route) h
     WHERE only_id IS NULL OR h.id = only_id
