@@ -9,11 +9,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal
 
 Name = Literal["spike", "drop", "new_key", "latency", "server_errors", "client_errors"]
 DENIED = (401, 403, 404, 429)
 """What a client's mistake, a leaked key that is being tried, and a scan look like."""
+
+
+WINDOW, BASELINE = 24, 7 * 24
+"""Hours that are looked at, and before them those that they are held against, when nothing else is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,20 @@ class KeyUsage:
     signals: tuple[Signal, ...] = ()
     denied: dict[int, int] | None = field(default=None)
 
+    def reasons(self) -> list[str]:
+        """Each signal in words with the numbers that it was found by, and what was refused."""
+        lines = []
+        for signal in self.signals:
+            lines.append(f"{signal.name}: {signal.words}")
+            known = {name: value for name, value in signal.inputs.items() if value is not None}
+            lines.append("  " + ", ".join(f"{name} {value:,.5g}" if isinstance(value, float) else f"{name} {value:,}"
+                                          for name, value in known.items()))  # fmt: skip
+        if self.denied:
+            lines.append("refused: " + ", ".join(f"{n:,} × {status}" for status, n in sorted(self.denied.items())))
+        elif self.denied is None and self.signals:
+            lines.append("refused: not known by status, the raw rows are gone")
+        return lines
+
 
 @dataclass(frozen=True, slots=True)
 class UsageReport:
@@ -101,12 +119,6 @@ class UsageReport:
     end: datetime
     rows: tuple[KeyUsage, ...]
     as_of: datetime
-
-
-class KeyUsageTelemetry(Protocol):
-    async def key_usage(self, tenant_id: str, window: int, baseline: int, limits: Limits) -> UsageReport:
-        """A tenant's keys over the last `window` whole hours, against the `baseline` hours before. Raises Usage."""
-        ...
 
 
 def judge(recent: Slice, baseline: Slice, limits: Limits) -> tuple[Signal, ...]:

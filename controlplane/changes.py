@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from controlplane.audit import AuditDirectory, AuditRow, Record
+from controlplane.errors import Usage
 from controlplane.jobs.model import JobDirectory, JobStore, WorkerDirectory
 from controlplane.objectives.model import ObjectiveDirectory
 from controlplane.objectives.ports import ObjectiveStore
@@ -15,7 +16,7 @@ from controlplane.overview import Glance
 from controlplane.plans.model import PlanDirectory
 from controlplane.plans.ports import PlanStore
 from controlplane.runs.model import RunDirectory, RunStore
-from controlplane.telemetry import RequestTelemetry
+from controlplane.telemetry import RequestTelemetry, SeriesSource, Source
 from controlplane.tenants.model import ProjectDirectory, TenantDirectory
 from controlplane.tenants.ports import ProjectStore, TenantStore
 
@@ -120,6 +121,19 @@ class Change(Protocol):
         ...
 
 
+def series_source(plane: ControlPlane, name: Source) -> SeriesSource:
+    """Raises Usage `no_prometheus`."""
+    if name == "home":
+        return plane.telemetry
+    if plane.prometheus is None:
+        raise Usage(
+            "no_prometheus",
+            "No Prometheus is named for this context.",
+            'Put prometheus = "FILE" into its profile in the settings file: docs/prometheus.md.',
+        )
+    return plane.prometheus
+
+
 class ControlPlane(Protocol):
     """One context: what can be read of it, and how a change is made in it."""
 
@@ -151,6 +165,11 @@ class ControlPlane(Protocol):
 
     @property
     def telemetry(self) -> RequestTelemetry: ...
+
+    @property
+    def prometheus(self) -> SeriesSource | None:
+        """The same requests as a Prometheus counted them; None: this context names none."""
+        ...
 
     @property
     def rollups(self) -> Rollups: ...

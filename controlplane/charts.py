@@ -45,7 +45,7 @@ class Mark:
 class ChartSpec:
     """`x_from` to `x_to`: the time shown, in POSIX seconds, whether there is data or not. `unit`: behind each value.
 
-    `notes` stand behind the names: what the picture alone does not say.
+    `notes` stand behind the names: what the picture alone does not say. `nothing`: said where no value is.
     """
 
     series: tuple[Series, ...]
@@ -55,6 +55,7 @@ class ChartSpec:
     thresholds: tuple[Threshold, ...] = ()
     notes: tuple[str, ...] = ()
     marks: tuple[Mark, ...] = ()
+    nothing: str = ""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from controlplane.errors import Usage
 from controlplane.moments import exact_duration, spell
-from controlplane.telemetry import Scope
+from controlplane.telemetry import SOURCES, Scope, Source
 from controlplane.text import clean
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -26,7 +26,7 @@ MOST_POINTS = 180
 MINUTES_KEPT = timedelta(hours=47)
 """Minutes are rolled up for two days; older windows have hours, or raw rows, of which only so much is read at once:"""
 MOST_RAW = 6 * HOUR
-CHARTS = ("requests", "errors", "latency", "heat", "top")
+CHARTS = ("requests", "errors", "latency", "saturation", "heat", "top")
 LINES = ("requests", "errors", "p50", "p95", "p99")
 """What a line can be drawn for: requests and 5xx per minute, latencies."""
 _TOKEN = re.compile(r'\s*([a-z0-9]+)([:>])("(?:[^"\\]|\\.)*(?:"|$)|[^\s"]+)(?=\s|$)')
@@ -78,6 +78,7 @@ class View:
     chart: str = CHARTS[0]
     at: datetime | None = None
     """Where the cursor stands."""
+    source: Source = "home"
 
 
 def parse_view(text: str) -> View:
@@ -99,7 +100,7 @@ def parse_view(text: str) -> View:
 
 def same_numbers(one: View, other: View) -> bool:
     """Whether both are drawn from the same series: chart, cursor and lines are nothing that is read."""
-    return (one.scope, one.window, one.compare) == (other.scope, other.window, other.compare)
+    return (one.scope, one.window, one.source, one.compare) == (other.scope, other.window, other.source, other.compare)
 
 
 def parse_window(text: str) -> Window:
@@ -119,6 +120,7 @@ def render(view: View) -> str:
     scope = view.scope
     named = {"tenant": scope.tenant_id, "route": scope.route, "key": scope.key_prefix, "region": scope.region}
     words = [f"{name}:{_quoted(value)}" for name, value in named.items() if value is not None]
+    words += [f"source:{view.source}"] if view.source != SOURCES[0] else []
     words += [f"{name}>{value:.12g}{'ms' if name.startswith('p') else ''}" for name, value in view.lines]
     words += ["compare:week"] if view.compare else []
     words += [f"chart:{view.chart}"] if view.chart != CHARTS[0] else []
@@ -150,6 +152,8 @@ def _with(view: View, name: str, sign: str, value: str) -> View:
             return replace(view, window=parse_window(value))
         case "at":
             return replace(view, at=_moment(value))
+        case "source" if value in SOURCES:
+            return replace(view, source=value)
         case "compare" if value == "week":
             return replace(view, compare=True)
         case "chart" if value in CHARTS:

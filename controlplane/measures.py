@@ -6,14 +6,18 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controlplane import charts
 from controlplane.audit import AuditRow
 from controlplane.charts import ChartSpec, HeatSpec, Mark, Threshold, Tone
 from controlplane.chartviews import DAY, View
+from controlplane.listing import Count
 from controlplane.moments import count, milliseconds, percent, rate
 from controlplane.telemetry import FEWEST_FOR_P99, Point, Series
+
+if TYPE_CHECKING:
+    from controlplane.saturation import Filled, Saturation
 
 LEAST_SHARE = 0.25
 """Of the step that runs now so much must be over before its rate says something."""
@@ -60,9 +64,11 @@ class Measured:
     series: Series
     before: Series | None = None
     happened: tuple[Happening, ...] = ()
-    more_happened: bool = False
-    """Before the first of `happened` there was more than is read at once."""
+    changes: Count | None = None
+    """How many rows of the trail there are, when `happened` are only the newest; None: all of them are there."""
     zone: tzinfo = UTC
+    saturation: Saturation | None = None
+    """None: it was not read."""
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -88,12 +94,12 @@ class Measured:
 
 
 def requests_chart(measured: Measured) -> ChartSpec:
-    named: list[tuple[str, Tone, Count]] = [("requests", "good", lambda point: point.n)]
+    named: list[tuple[str, Tone, Counted]] = [("requests", "good", lambda point: point.n)]
     return _rates(measured, named, "requests", "requests")
 
 
 def errors_chart(measured: Measured) -> ChartSpec:
-    named: list[tuple[str, Tone, Count]] = [
+    named: list[tuple[str, Tone, Counted]] = [
         ("5xx", "bad", lambda point: point.errors_5xx),
         ("4xx", "warn", lambda point: point.errors_4xx),
     ]
@@ -112,7 +118,7 @@ def latency_chart(measured: Measured) -> ChartSpec:
     if measured.before is not None:
         before = _each(measured.before, lambda point: point.p95)[: len(xs)]
         drawn.append(charts.Series("p95 a week before", xs, before, "muted"))
-    notes = gap_words(measured)
+    notes = gap_words(measured) + overflow_words(measured)
     there = [point for point in series.points if point is not None and point.latency.n]
     few = sum(point.latency.n < FEWEST_FOR_P99 for point in there)
     if few:
@@ -126,23 +132,73 @@ def _each(series: Series, of: Callable[[Point], float | None]) -> list[float | N
     return [None if point is None else of(point) for point in series.points]
 
 
+def saturation_chart(measured: Measured) -> ChartSpec:
+    """The share of each limit that is used, in %; a limit that is not known has no line."""
+    found, xs = measured.saturation, _xs(measured.series)
+    if found is None or not found.filled:
+        return ChartSpec((), "%", *measured.bounds, nothing=found.words if found else "reading …")
+    tones: tuple[Tone, ...] = ("good", "warn")
+    drawn = [
+        charts.Series(
+            f"{each.limit.name} {each.limit.words}",
+            xs,
+            [None if share is None else share * 100 for share in each.shares],
+            tones[number % len(tones)],
+        )
+        for number, each in enumerate(found.filled)
+    ]
+    lines = [Threshold(100, "limit", "bad")]
+    for each in found.filled:
+        if each.limit.soft and each.limit.soft < each.limit.most:
+            lines.append(Threshold(each.limit.soft / each.limit.most * 100, "soft", "warn"))
+    notes = [hole_words(each) for each in found.filled if each.holes] or gap_words(measured)
+    return ChartSpec(tuple(drawn), "%", *measured.bounds, tuple(lines), tuple(notes), measured.marks)
+
+
+def hole_words(filled: Filled) -> str:
+    return f"{filled.holes:,} step{'s' * (filled.holes > 1)} unknown"
+
+
+def reading_of_limits(measured: Measured, index: int | None) -> str:
+    """How full each limit is in a step, or in the last one that is known."""
+    found = measured.saturation
+    if found is None or not found.filled:
+        return "" if found is None else found.words
+    said = []
+    for each in found.filled:
+        known = [place for place, share in enumerate(each.shares) if share is not None]
+        place = index if index is not None else known[-1] if known else None
+        share = None if place is None else each.shares[place]
+        least = "at least " if each.holes else ""
+        used = "not known" if share is None else f"{least}{percent(share)}% of {each.limit.words}"
+        said.append(f"{each.limit.name} {used}")
+        if index is None and each.limit.counted is not None and measured.view.window.end is None:
+            said[-1] += f", {percent(each.limit.counted / each.limit.most)}% admitted or recorded"
+    if index is None:
+        return "last known: " + "  ".join(said)
+    return f"{measured.clock(measured.series.start + index * measured.series.step)}  {'  '.join(said)}"
+
+
 def heat_map(measured: Measured) -> HeatSpec:
-    steps = tuple(None if point is None else point.latency for point in measured.series.points)
+    steps = tuple(None if point is None else point.latency.bounded for point in measured.series.points)
     limit = min((value for name, value in measured.view.lines if name.startswith("p")), default=None)
-    return HeatSpec(steps, *measured.bounds, limit, tuple(gap_words(measured)), measured.marks)
+    return HeatSpec(
+        steps, *measured.bounds, limit, tuple(gap_words(measured) + overflow_words(measured)), measured.marks
+    )
 
 
 CHARTS_OF: Mapping[str, Callable[[Measured], ChartSpec | HeatSpec]] = {
     "requests": requests_chart,
     "errors": errors_chart,
     "latency": latency_chart,
+    "saturation": saturation_chart,
     "heat": heat_map,
 }
 
-Count = Callable[[Point], int]
+Counted = Callable[[Point], int]
 
 
-def _rates(measured: Measured, named: Sequence[tuple[str, Tone, Count]], compared: str, line: str) -> ChartSpec:
+def _rates(measured: Measured, named: Sequence[tuple[str, Tone, Counted]], compared: str, line: str) -> ChartSpec:
     series, xs = measured.series, _xs(measured.series)
     drawn = [charts.Series(name, xs, rates(series, of), tone) for name, tone, of in named]
     if measured.before is not None:
@@ -152,7 +208,7 @@ def _rates(measured: Measured, named: Sequence[tuple[str, Tone, Count]], compare
     return ChartSpec(tuple(drawn), "/m", *measured.bounds, held, tuple(gap_words(measured)), measured.marks)
 
 
-def rates(series: Series, of: Count) -> list[float | None]:
+def rates(series: Series, of: Counted) -> list[float | None]:
     """Per minute, averaged over each step; of the step that runs now over what is over of it."""
     return [None if point is None else _rate(series, i, of(point)) for i, point in enumerate(series.points)]
 
@@ -183,7 +239,19 @@ def gaps(series: Series) -> list[tuple[datetime, datetime]]:
 
 
 def gap_words(measured: Measured) -> list[str]:
-    """ "no data 03:10–03:40" for the longest gap, and how many others there are."""
+    """ "no data 03:10–03:40" for the longest gap, how many others there are, and what the source says is missing."""
+    return [*_gap_words(measured), *measured.series.notes]
+
+
+def overflow_words(measured: Measured) -> list[str]:
+    whole = measured.series.whole
+    over = 0 if whole is None else whole.latency.n - whole.latency.bounded.n
+    if whole is None or not over:
+        return []
+    return [f"{percent(over / whole.latency.n)}% past the last bucket"]
+
+
+def _gap_words(measured: Measured) -> list[str]:
     found = gaps(measured.series)
     if not found:
         return []
@@ -243,6 +311,8 @@ def records(measured: Measured) -> list[dict[str, Any]]:
         if measured.before is not None:
             point = measured.before.points[i] if i < len(measured.before.points) else None
             row |= {f"week_before_{name}": value for name, value in _record(point).items()}
+        for each in measured.saturation.filled if measured.saturation else ():
+            row[f"{each.limit.name}_share"] = each.shares[i]
         rows.append(row)
     return rows
 

@@ -304,7 +304,7 @@ def traffic_entries(traffic: Traffic, now: datetime) -> list[Entry]:
 def _why_unknown(until: datetime | None, old: bool, now: datetime) -> str:
     if until is None:
         return "nothing was rolled up yet: see workers"
-    return f"rolled up {age(until, now)} ago: see workers" if old else "no requests in the last hour"
+    return f"rolled up {age(until, now)} ago: see workers" if old else "nothing is known of its last hour"
 
 
 def _tone(tone: str) -> Tone:

@@ -53,7 +53,7 @@ def _lines(spec: ChartSpec) -> list[str]:
         shapes.append(f'<line x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" stroke="#777777" '
                       'stroke-dasharray="1 4"/>')  # fmt: skip
         shapes.append(_text(WIDTH - RIGHT - 4, y - 4, f"{line.name} {line.value:g}{spec.unit}"))
-    words = "; ".join(spec.notes) if values else "no data"
+    words = "; ".join(spec.notes) if values else spec.nothing or "no data"
     return [*shapes, _text(LEFT, 62, words, anchor="start", more=f' fill="{COLOURS["warn"]}"')]
 
 
@@ -122,7 +122,7 @@ def _text(x: float, y: float, words: str, anchor: str = "end", more: str = "") -
 
 def drawing(measured: Measured, names: Sequence[str]) -> str:
     """Charts of `CHARTS_OF` by their names, under each other."""
-    title = f"{measured.view.scope.label}, {measured.view.window.words}"
+    title = f"{measured.series.label}, {measured.view.window.words}"
     return together([svg(CHARTS_OF[name](measured), f"{name}: {title}", measured.zone) for name in names])
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from controlplane.telemetry import FEWEST_FOR_P99, Histogram
+from controlplane.telemetry import FEWEST_FOR_P99, Histogram, Scope
 
 By = Literal["tenant", "route", "key"]
 Measure = Literal["requests", "errors", "error_share", "p95", "growth"]
@@ -15,6 +15,17 @@ MEASURES: tuple[Measure, ...] = ("requests", "errors", "error_share", "p95", "gr
 FEWEST = 30
 """Shares, percentiles and growth of fewer requests are chance: they are in no top list."""
 WEEK = timedelta(days=7)
+
+
+def bys_of(scope: Scope) -> tuple[By, ...]:
+    """What can be ranked within a scope, so that it is not one row: a region is kept of tenants alone."""
+    if scope.region is not None:
+        return ("tenant",)
+    if scope.key_prefix is not None:
+        return ("route",)
+    if scope.tenant_id is not None:
+        return ("route", "key") if scope.route is None else ("key",)
+    return BYS if scope.route is None else ("tenant", "key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +57,16 @@ class TopRow:
     def growth(self) -> float | None:
         """1.0: as many as a week before. None: nothing is known of then, so it is neither growth nor none."""
         return self.n / self.before if self.before else None
+
+
+def narrowed(scope: Scope, row: TopRow) -> Scope:
+    """What a row is of, within the scope that it was ranked in."""
+    return replace(
+        scope,
+        tenant_id=row.tenant_id or scope.tenant_id,
+        route=row.route or scope.route,
+        key_prefix=row.key_prefix or scope.key_prefix,
+    )
 
 
 @dataclass(frozen=True, slots=True)

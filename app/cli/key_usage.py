@@ -19,6 +19,7 @@ async def anomalies(
     tenant: str,
     /,
     *,
+    key: Annotated[str | None, Parameter(help="Only of the key with this prefix.")] = None,
     window: Annotated[str, Parameter(help="How long is looked at, in whole hours.")] = "24h",
     baseline: Annotated[str, Parameter(help="How long before it is compared with.")] = "7d",
     fewest: Annotated[int, Parameter(help="Fewer requests are chance.")] = Limits().fewest,
@@ -30,7 +31,7 @@ async def anomalies(
     """Show what is strange of a tenant's keys, per route: spikes, drops, new keys, slowness, errors, refusals."""
     limits = dataclasses.replace(Limits(), fewest=fewest, errors=errors)
     async with opened(asked) as context:
-        found = await context.home.telemetry.key_usage(tenant, _hours(window), _hours(baseline), limits)
+        found = await context.home.telemetry.key_usage(tenant, _hours(window), _hours(baseline), limits, key)
     rows = [usage for usage in found.rows if usage.signals or every]
     if asked.json:
         edges = {"baseline": found.baseline, "start": found.start, "end": found.end}
@@ -42,10 +43,8 @@ async def anomalies(
     table(columns, [_words(usage) for usage in rows])
     for usage in rows if why else ():
         say(clean(f"{usage.key_prefix} {usage.route}", 200))
-        for signal in usage.signals:
-            say(f"  {signal.name}: {clean(signal.words, 300)}")
-        if usage.denied:
-            say("  refused: " + ", ".join(f"{number:,} × {status}" for status, number in sorted(usage.denied.items())))
+        for line in usage.reasons():
+            say(f"  {clean(line, 300)}")
     strange = sum(bool(usage.signals) for usage in found.rows)
     said = f"{show(found.start, found.start, 'utc')} to {show(found.end, found.end, 'utc')}"
     tell(f"{strange:,} of {len(found.rows):,} keys and routes are strange, {said}")

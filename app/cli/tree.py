@@ -68,6 +68,7 @@ READS: dict[tuple[str, str], str] = {
     ("telemetry", "series"): "app.cli.telemetry:series",
     ("telemetry", "top"): "app.cli.telemetry:top",
     ("telemetry", "export"): "app.cli.telemetry:export",
+    ("telemetry", "saturation"): "app.cli.saturation:saturation",
     ("telemetry", "anomalies"): "app.cli.key_usage:anomalies",
     ("telemetry", "status"): "app.cli.telemetry:status",
     ("telemetry", "roll-up"): "app.cli.telemetry:roll_up",

@@ -39,6 +39,9 @@ EPOCH = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp())
 MIDDLE_MS = 100.0
 MIDDLE = tuple(bucket_of(MIDDLE_MS * factor) for factor in shape.SPREAD)
 """The buckets of a thousand requests with a median of 100 ms; other medians only move them."""
+SHARES = sorted(Counter(MIDDLE).items(), key=lambda each: -each[1])
+MOST_BUCKETS = 500
+VALUES = tuple(map(value_of, range(MOST_BUCKETS)))
 MOST_POINTS = 80
 """Of so many requests the latencies differ; more repeat them."""
 _int2, _int4 = 21, 23  # the types' numbers in PostgreSQL
@@ -46,7 +49,7 @@ _numbers = Struct(">iqiiiiiiii").pack
 
 
 def seed(estate: Estate, site: Site) -> None:
-    shapes, weather = Shapes(), Weather(estate)
+    shapes, weather, fleet = Shapes(), Weather(estate), Fleet()
     with psycopg.connect(site.owner, autocommit=True, options="-c timezone=UTC") as connection:
         _make_months(connection, estate)
         connection.execute(TABLES)
@@ -56,11 +59,13 @@ def seed(estate: Estate, site: Site) -> None:
             for first in range(0, len(estate.firms), FIRMS_AT_ONCE):
                 site.report(f"history: thirty days of {first} of {len(estate.firms)} tenants")
                 firms = estate.firms[first : first + FIRMS_AT_ONCE]
-                cells = [cell for firm in firms for cell in cells_of(weather, firm, shapes)]
+                cells = [cell for firm in firms for cell in cells_of(weather, firm, shapes, fleet)]
                 stored.result()
                 stored = storing.submit(_store, connection, shapes.take_new(), cells)
             stored.result()
-        _fleet(connection, estate)
+            cells = list(fleet.cells(weather, shapes))
+            _store(connection, shapes.take_new(), cells)
+        _last_day(connection, estate)
         connection.execute("ANALYZE wf.request_hours (tenant_id, route, hour)")  # arrays would take as long as all else
 
 
@@ -71,8 +76,8 @@ def _store(connection: psycopg.Connection, shapes: list[bytes], cells: list[byte
         connection.execute(FILL)
 
 
-def _fleet(connection: psycopg.Connection, estate: Estate) -> None:
-    """The cells of all tenants together, of the last day only: those of a month would take longer than all else."""
+def _last_day(connection: psycopg.Connection, estate: Estate) -> None:
+    """The cells of all tenants together once more, to the bucket: those of a month would take longer than all else."""
     hour = estate.now.replace(minute=0, second=0, microsecond=0)
     connection.execute("SELECT wf.put_fleet('request_hours', 'hour', %s, %s)", [hour - LAST_DAY, hour])
 
@@ -123,7 +128,7 @@ class Weather:
         return [firm.rate * factor for factor in self.busy[firm.region]]
 
 
-def cells_of(weather: Weather, firm: Firm, shapes: Shapes) -> Iterator[bytes]:
+def cells_of(weather: Weather, firm: Firm, shapes: Shapes, fleet: Fleet) -> Iterator[bytes]:
     """The rows of a tenant's routes, encoded."""
     rng = weather.estate.random(f"hours of {firm.id}")
     slow, wrong, rates = weather.slow[firm.region], weather.failing(firm), weather.demand(firm)
@@ -138,9 +143,39 @@ def cells_of(weather: Weather, firm: Firm, shapes: Shapes) -> Iterator[bytes]:
                 chance = rng.random()
                 server = int(count * wrong[n] + chance)
                 client = min(count - server, int(count * firm.client_errors + 1 - chance))
-                shape_number = shapes.number(count, base + slow[n] + int(chance * 5) - 2)
+                moved = base + slow[n] + int(chance * 5) - 2
+                shape_number = shapes.number(count, moved)
+                fleet.add(route.path, n, count, client, server, moved)
                 moment = (3600 * weather.hours[n] - EPOCH) * 1_000_000
                 yield start + _numbers(8, moment, 4, count, 4, client, 4, server, 4, shape_number)
+
+
+class Fleet:
+    """The hours of all tenants together, by their routes: counts as they are, latencies as many as there are of each
+    median.
+    """
+
+    def __init__(self) -> None:
+        self._hours: dict[tuple[str, int], tuple[list[int], dict[int, int]]] = {}
+
+    def add(self, route: str, hour: int, count: int, client: int, server: int, moved: int) -> None:
+        for name in (route, ""):
+            found = self._hours.get((name, hour))
+            if found is None:
+                found = self._hours[name, hour] = ([0, 0, 0], {})
+            sums, medians = found
+            sums[0] += count
+            sums[1] += client
+            sums[2] += server
+            medians[moved] = medians.get(moved, 0) + count
+
+    def cells(self, weather: Weather, shapes: Shapes) -> Iterator[bytes]:
+        last = len(weather.hours) - LAST_DAY // timedelta(hours=1)
+        for (route, hour), (sums, medians) in self._hours.items():
+            if hour < last:
+                moment = (3600 * weather.hours[hour] - EPOCH) * 1_000_000
+                numbers = _numbers(8, moment, 4, sums[0], 4, sums[1], 4, sums[2], 4, shapes.put(medians))
+                yield pack(">h", 7) + _text("") + _text(route) + numbers
 
 
 def _rounded(count: float) -> int:
@@ -168,6 +203,25 @@ class Shapes:
             found = self._numbers[count, moved] = len(self._numbers)
             self._new.append(pack(">hii", 5, 4, found) + _latencies(count, moved))
         return found
+
+    def put(self, medians: dict[int, int]) -> int:
+        """Of requests of several medians: how many are moved by how many buckets."""
+        found = [0] * MOST_BUCKETS
+        for moved, count in medians.items():
+            left = count
+            for bucket, share in SHARES:
+                part = count * share // len(MIDDLE)
+                if not part:
+                    break  # the others are rarer still
+                found[bucket + moved] += part
+                left -= part
+            found[SHARES[0][0] + moved] += left
+        buckets = [bucket for bucket, count in enumerate(found) if count]
+        total = sum(VALUES[bucket] * found[bucket] for bucket in buckets)
+        arrays = _array("h", _int2, buckets) + _array("i", _int4, [found[bucket] for bucket in buckets])
+        number = self._numbers[0, len(self._numbers)] = len(self._numbers)
+        self._new.append(pack(">hiiidif", 5, 4, number, 8, total, 4, value_of(buckets[-1])) + arrays)
+        return number
 
     def take_new(self) -> list[bytes]:
         """The rows of those that came since the last time."""

@@ -15,7 +15,7 @@ from controlplane.errors import Conflict, NotPermitted
 
 FIRST = (tenants.seed,)
 """What the console opens on. The rest comes while a person looks at it."""
-THEN = (requests.seed, keys.seed, plans.seed, audit.seed, hours.seed, objectives.seed)
+THEN = (requests.seed, keys.seed, plans.seed, audit.seed, hours.seed, requests.roll_up, objectives.seed)
 
 
 def check(owner: str) -> None:

@@ -36,6 +36,15 @@ def seed(estate: Estate, site: Site) -> None:
         connection.execute("SELECT wf.refresh_activity()")
 
 
+def roll_up(estate: Estate, site: Site) -> None:
+    """The last hour by the minute: else the first screen would not know it until as much has gone by."""
+    site.report("telemetry: the last hour by the minute")
+    since = (estate.now - timedelta(hours=1)).replace(second=0, microsecond=0)
+    with psycopg.connect(site.owner) as connection:
+        connection.execute("UPDATE wf.request_marks SET minutes_from = %s, minutes_until = %s", [since, since])
+        connection.execute("SELECT wf.roll_up_requests(most_hours => 0)")  # those are the history's
+
+
 def suspended(estate: Estate) -> frozenset[str]:
     """Who is not served, for whatever reason."""
     return frozenset(firm.id for firm in estate.firms if firm.suspended_at).union(plans.refused(estate))

@@ -35,6 +35,7 @@ from controlplane.audit import AuditRow
 from controlplane.changes import Actor, Intent, Recorded, RequestRepeated
 from controlplane.errors import HomeUnreachable, NotPermitted, OutcomeUnknown
 from controlplane.keys.secret import DEFAULT_PREFIX
+from controlplane.telemetry import SeriesSource
 
 Connection = psycopg.AsyncConnection[TupleRow]
 log = logging.getLogger(__name__)
@@ -87,6 +88,7 @@ class Home:
         self.people = People(self)
         self.runs = Runs(self)
         self.telemetry = Telemetry(self)
+        self.prometheus: SeriesSource | None = None
         self.rollups = Rollups(self)
         self.impersonations = Impersonations(self)
         self.jobs = Jobs(self)

@@ -24,6 +24,7 @@ FROM wf.request_hours c, LATERAL (
   SELECT sum(u.n) AS known, sum(u.n * power(0.1 * power(1.04::float8, u.bucket) * 2 / 2.04, 2)) AS squares
   FROM unnest(c.buckets, c.counts) AS u(bucket, n)) l
 WHERE tenant_id = %(tenant)s AND dim = 'key' AND hour >= %(baseline)s AND hour < %(end)s
+  AND (%(key)s::text IS NULL OR value = %(key)s)
 GROUP BY 1, 2, 3
 """
 # Hours of which nothing at all is known are no hours without requests.
@@ -39,15 +40,17 @@ WHERE tenant_id = %(tenant)s AND at >= %(start)s AND at < %(end)s AND status = A
 """
 
 
-async def read_key_usage(home: Home, tenant_id: str, window: int, baseline: int, limits: Limits) -> UsageReport:
-    """See `KeyUsageTelemetry.key_usage`."""
+async def read_key_usage(
+    home: Home, tenant_id: str, window: int, baseline: int, limits: Limits, key_prefix: str | None
+) -> UsageReport:
+    """See `RequestTelemetry.key_usage`."""
     if not 1 <= window <= LONGEST or not 1 <= baseline <= LONGEST:
         raise Usage("window_unreadable", f"Window and baseline are 1 to {LONGEST:,} whole hours.")
     async with home.connection() as connection:
         marks = await read_marks(connection)
         end = marks.hours_until
         start, first = end - window * HOUR, end - (window + baseline) * HOUR
-        values: dict[str, Any] = {"tenant": tenant_id, "start": start, "baseline": first, "end": end}
+        values: dict[str, Any] = {"tenant": tenant_id, "start": start, "baseline": first, "end": end, "key": key_prefix}
         row = await (await connection.execute(HOURS, values)).fetchone()
         rows = await (await connection.execute(SLICES, values)).fetchall()
         assert row is not None

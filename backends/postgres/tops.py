@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
-from backends.postgres.telemetry import EPOCH, HOUR, MINUTE, Marks, read_marks
+from backends.postgres.telemetry import HOUR, MINUTE, Marks, check_scope, read_marks
 from controlplane.errors import Usage
-from controlplane.telemetry import Histogram
+from controlplane.telemetry import EPOCH, Histogram, Scope
 from controlplane.tops import FEWEST, WEEK, By, Measure, Top, TopRow
 
 if TYPE_CHECKING:
@@ -61,18 +61,22 @@ FILTERED = ("error_share", "p95", "growth")
 
 
 async def read_top(
-    home: Home, by: By, start: datetime, end: datetime, measure: Measure, limit: int, tenant_id: str | None
+    home: Home, by: By, start: datetime, end: datetime, measure: Measure, limit: int, scope: Scope
 ) -> Top:
     """See `RequestTelemetry.top`."""
     if end <= start or end - start > LONGEST:
         raise Usage("window_unreadable", f"A top list needs a start before its end, {LONGEST.days} days at most.")
     if not 1 <= limit <= MOST:
         raise Usage("limit_out_of_range", f"A top list has 1 to {MOST:,} rows, not {limit}.")
+    check_scope(scope)
+    if scope.region is not None and by != "tenant":
+        raise Usage("scope_unreadable", "A region is not kept by route or key.", "Rank its tenants.")
     async with home.connection() as connection:
         marks = await read_marks(connection)
         cells, start, end = _window(marks, start, end)
-        statement = _statement(by, measure, cells, tenant_id)
-        values: dict[str, Any] = {"start": start, "end": end, "week": WEEK, "limit": limit, "tenant": tenant_id}
+        statement = _statement(by, measure, cells, scope)
+        values: dict[str, Any] = {"start": start, "end": end, "week": WEEK, "limit": limit}
+        values |= {"tenant": scope.tenant_id, "route": scope.route, "key": scope.key_prefix, "region": scope.region}
         values["fewest"] = FEWEST if measure in FILTERED else 1
         rows = await (await connection.execute(statement, values)).fetchall() if start < end else []
     found = tuple(
@@ -96,14 +100,9 @@ def _cut(at: datetime, step: timedelta) -> datetime:
     return at - (at - EPOCH) % step
 
 
-def _statement(by: By, measure: Measure, clock: str, tenant_id: str | None) -> sql.Composed:
-    """The fleet has cells of its own for routes; tenants and keys are always somebody's."""
+def _statement(by: By, measure: Measure, clock: str, scope: Scope) -> sql.Composed:
     keys = {"tenant": ["tenant_id"], "route": ["tenant_id", "route"], "key": ["tenant_id", "value"]}[by]
-    where = "dim = 'key'" if by == "key" else "dim = 'route'"
-    if tenant_id is not None:
-        where += " AND tenant_id = %(tenant)s"
-    else:
-        where += " AND tenant_id = '' AND route <> ''" if by == "route" else " AND tenant_id <> ''"
+    where = _where(by, scope)
     slow = measure == "p95"
     parts = {
         "keys": ", ".join(keys),
@@ -119,3 +118,20 @@ def _statement(by: By, measure: Measure, clock: str, tenant_id: str | None) -> s
     }
     parts["slowest"] = SLOWEST.format(**parts) if slow else ""
     return sql.Composed([sql.SQL(STATEMENT.format(**parts))])  # every part is from this file
+
+
+def _where(by: By, scope: Scope) -> str:
+    """Which cells. The fleet has some of its own for routes; tenants and keys are always somebody's."""
+    if scope.region is not None:
+        where = "dim = 'region' AND value = %(region)s"
+    elif scope.key_prefix is not None:
+        where = "dim = 'key' AND value = %(key)s"
+    else:
+        where = "dim = 'key'" if by == "key" else "dim = 'route'"
+    if scope.tenant_id is not None:
+        where += " AND tenant_id = %(tenant)s"
+    elif by == "route" and scope.key_prefix is None:
+        where += " AND tenant_id = '' AND route <> ''"
+    else:
+        where += " AND tenant_id <> ''"
+    return where + (" AND route = %(route)s" if scope.route is not None else "")

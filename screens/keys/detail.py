@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import work
 from textual.widget import Widget
 
+from controlplane.anomalies import BASELINE, WINDOW, Limits, UsageReport
 from controlplane.chartviews import View, render
 from controlplane.errors import Refusal
 from controlplane.filters import Term
@@ -23,6 +24,7 @@ from screens.audit import audit_columns
 from screens.detail import LONGEST_TITLE, DetailScreen, Hints
 from screens.keys.columns import STATE
 from screens.keys.list import NEW_KEYS, new_key_targets, why_key
+from screens.keys.usage import usage_lines, usage_why
 from screens.session import Session
 from screens.widgets.lines import Line, Lines
 from screens.widgets.table import WindowTable
@@ -37,7 +39,10 @@ CALLS_EVERY = 30.0
 
 class KeyScreen(DetailScreen[Key]):
     noun = "keys"
-    means = "One key: its facts and rotations, who called with it in the last 30 days, all that was done to it."
+    means = (
+        "One key: its facts and rotations; how it is used against the week before and who called with it; all that was "
+        "done to it. w says by which numbers something is strange."
+    )
     panes = ("facts", "uses", "timeline")
     hints: ClassVar[Hints] = (
         ("tab", "next pane"),
@@ -54,6 +59,7 @@ class KeyScreen(DetailScreen[Key]):
         super().__init__(key_id)
         self.chain: Sequence[Key] = ()
         self.leaks: Sequence[KeyLeak] = ()
+        self.usage: UsageReport | None = None
         self._called_at = float("-inf")
 
     @property
@@ -87,16 +93,20 @@ class KeyScreen(DetailScreen[Key]):
         now = get_running_loop().time()
         if now - self._called_at >= CALLS_EVERY:  # before the worker is started: it ends one that still reads
             self._called_at = now
-            self._read_calls()
+            self._read_calls(thing)
 
     @work(exit_on_error=False, group="calls", exclusive=True)
-    async def _read_calls(self) -> None:
+    async def _read_calls(self, key: Key) -> None:
+        plane = self.session.require_plane()
         try:
-            calls = await self.session.require_plane().keys.calls(self.thing_id, self.session.clock() - USES)
+            self.usage = await plane.telemetry.key_usage(key.tenant_id, WINDOW, BASELINE, Limits(), key.display)
+            calls = await plane.keys.calls(self.thing_id, self.session.clock() - USES)
         except Refusal as refusal:
             self.query_one("#uses", Lines).show([(str(refusal), "bad")])
             return
-        self.query_one("#uses", Lines).show(use_lines(calls, self.session))
+        parts = [usage_lines(self.usage), use_lines(calls, self.session)]
+        first, second = parts if self.usage.rows else reversed(parts)
+        self.query_one("#uses", Lines).show([*first, "", *second])
 
     def charts_text(self) -> str:
         key = self.thing
@@ -122,7 +132,9 @@ class KeyScreen(DetailScreen[Key]):
         return None if self.thing is None else dataclasses.asdict(self.thing)
 
     def why_lines(self) -> list[Line]:
-        return [] if self.thing is None else why_key(self.thing, self)
+        if self.thing is None:
+            return []
+        return why_key(self.thing, self) + ([] if self.usage is None else ["", *usage_why(self.usage)])
 
 
 def facts(key: Key, chain: Sequence[Key], leaks: Sequence[KeyLeak], session: Session) -> list[Line]:

@@ -18,6 +18,7 @@ class ChartPanes(Container):
         yield Chart(id="errors")
         yield WindowTable(top_columns("tenant", "requests"), empty="Nothing was rolled up in this window.", id="top")
         yield Chart(id="latency")
+        yield Chart(id="saturation")
 
     def choose(self, name: str) -> None:
         for pane in self.children:

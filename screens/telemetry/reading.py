@@ -32,8 +32,10 @@ def beside(measured: Measured | None, index: int | None) -> tuple[str, str]:
         return reading_before(measured, index), "muted"
     if not measured.happened:
         return "", ""
-    marks = f"{len(measured.happened)}{'+' * measured.more_happened}"
-    return f"▲ {marks} change{'s' * (marks != '1')} in this window: n goes there", "muted"
+    if measured.changes is not None:
+        return f"▲ the newest of {measured.changes} changes in this window, others are left off: n goes there", "muted"
+    marks = len(measured.happened)
+    return f"▲ {marks} change{'s' * (marks != 1)} in this window: n goes there", "muted"
 
 
 def window_words(window: Window, measured: Measured | None) -> str:

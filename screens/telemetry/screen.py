@@ -11,20 +11,22 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
+from controlplane.changes import series_source
 from controlplane.charts import ChartSpec, HeatSpec
-from controlplane.chartviews import CHARTS, View, Window, parse_view, render, same_numbers
+from controlplane.chartviews import CHARTS, View, parse_view, render, same_numbers
 from controlplane.errors import HomeUnreachable, Refusal, Usage
 from controlplane.listing import Query
-from controlplane.measures import CHARTS_OF, Measured, next_happening, reading, records
+from controlplane.measures import CHARTS_OF, Measured, next_happening, reading, reading_of_limits, records
 from controlplane.moments import spell
+from controlplane.telemetry import SOURCES
 from controlplane.text import cells, clean, fit
-from controlplane.tops import MEASURES, By, Measure
+from controlplane.tops import MEASURES, By, Measure, bys_of, narrowed
 from screens.actions import Done
-from screens.area import AreaScreen
 from screens.telemetry.panes import ChartPanes
 from screens.telemetry.reading import Reading, beside, window_words
-from screens.telemetry.source import measured_of, scope_of
+from screens.telemetry.source import measured_of, nothing_words, scope_of
 from screens.telemetry.top import MOST, Ranked, Ranking, top_columns, top_words
+from screens.telemetry.windows import WindowedScreen
 from screens.widgets.bars import FooterBar, HeaderBar, TitleLine
 from screens.widgets.chart import Chart
 from screens.widgets.lines import Line
@@ -37,14 +39,14 @@ LEAST_PAUSE, MOST_PAUSE = 2.0, 60.0
 """Seconds between two readings of a live window: a thirtieth of its step, within these."""
 
 
-class TelemetryScreen(AreaScreen):
+class TelemetryScreen(WindowedScreen):
     """One chart at a time on a narrow terminal, all together on a wide one."""
 
     noun = "telemetry"
     means = (
         "Requests, errors, latencies and who has most, of all tenants or of what / asks for: tenant:acme "
-        "route:/v1/orders region:eu-west-1 key:wf_live_ab12 window:7d p95>250ms. What is not known is a gap. ▲ is "
-        "what was done then."
+        "route:/v1/orders region:eu-west-1 key:wf_live_ab12 window:7d p95>250ms source:prometheus. What is not known "
+        "is a gap. ▲ is what was done then."
     )
     hints = (
         ("tab", "chart"),
@@ -64,33 +66,34 @@ class TelemetryScreen(AreaScreen):
     TelemetryScreen ChartPanes > * { border-top: solid $panel; border-title-color: $text-muted; }
     TelemetryScreen ChartPanes > .chosen { border-title-color: $text; border-title-style: bold; }
     TelemetryScreen ChartPanes > #top { row-span: 2; }
+    TelemetryScreen ChartPanes > #saturation { display: none; }
+    TelemetryScreen ChartPanes.limited > #top { row-span: 1; }
+    TelemetryScreen ChartPanes.limited > #saturation { display: block; }
     TelemetryScreen.narrow ChartPanes { layout: vertical; }
     TelemetryScreen.narrow ChartPanes > * { border: none; display: none; }
-    TelemetryScreen.narrow ChartPanes > .chosen { display: block; height: 1fr; }
+    TelemetryScreen.narrow ChartPanes > #saturation { display: none; }
+    TelemetryScreen.narrow ChartPanes > .chosen,
+    TelemetryScreen.narrow ChartPanes > #saturation.chosen { display: block; height: 1fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "pane(1)", "next chart", show=False, id="telemetry.next_chart"),
         Binding("shift+tab", "pane(-1)", "chart before", show=False, id="telemetry.previous_chart"),
-        Binding("plus", "span(1)", "longer window", show=False, id="telemetry.longer"),
-        Binding("minus", "span(-1)", "shorter window", show=False, id="telemetry.shorter"),
-        Binding("left_square_bracket", "shift(-1)", "half a window earlier", show=False, id="telemetry.earlier"),
-        Binding("right_square_bracket", "shift(1)", "half a window later", show=False, id="telemetry.later"),
-        Binding("full_stop", "hold", "hold the window, or let it go with the time", show=False, id="telemetry.hold"),
-        Binding("N", "newest", "to the newest data", show=False, id="telemetry.newest"),
         Binding("h,left", "cursor(-1)", "cursor back", show=False, id="telemetry.cursor_back"),
         Binding("l,right", "cursor(1)", "cursor on", show=False, id="telemetry.cursor_on"),
         Binding("n", "mark(1)", "to what happened next", show=False, id="telemetry.next_mark"),
         Binding("b", "mark(-1)", "to what happened before", show=False, id="telemetry.previous_mark"),
         Binding("c", "compare", "compare with the week before", show=False, id="telemetry.compare"),
+        Binding("S", "source", "from Prometheus, or from the home", show=False, id="telemetry.source"),
         Binding("o", "measure", "what the top list goes by", show=False, id="telemetry.measure"),
-        Binding("O", "by", "top tenants, routes or keys", show=False, id="telemetry.by"),
+        Binding("v", "by", "top tenants, routes or keys", show=False, id="telemetry.by"),
+        Binding("s", "strange", "what is strange of its keys", show=False, id="telemetry.strange"),
+        Binding("O", "tenant", "its tenant", show=False, id="telemetry.tenant"),
         Binding("r", "reread", "refresh now", show=False, id="telemetry.refresh"),
     ]
 
     def __init__(self, text: str = "") -> None:
         super().__init__()
         self.text = text
-        self.view = View()
         self.measured: Measured | None = None
         self.words = "reading …"
         self.by: By = "tenant"
@@ -130,7 +133,7 @@ class TelemetryScreen(AreaScreen):
             self.say(Done(str(fault), "bad"))
             return
         self.say(None)
-        self.by = "tenant" if view.scope.tenant_id is None and view.scope.key_prefix is None else "route"
+        self.by = bys_of(view.scope)[0]
         self.show_view(view)
 
     def show_view(self, view: View) -> None:
@@ -140,10 +143,19 @@ class TelemetryScreen(AreaScreen):
             return
         if chart != view.chart or not self.query(".chosen"):
             self.query_one(ChartPanes).choose(view.chart)
+        self._lay_out()
         self.reread()
 
-    def show_window(self, window: Window) -> None:
-        self.show_view(replace(self.view, window=window, at=None))
+    def _lay_out(self) -> None:
+        """A limit is a tenant's: only beside a tenant's charts there is room for it."""
+        panes = self.query_one(ChartPanes)
+        panes.set_class(self.view.scope.tenant_id is not None or self.view.chart == "saturation", "limited")
+
+    @property
+    def _shows_limits(self) -> bool:
+        return self.view.chart == "saturation" or (
+            not self.has_class("narrow") and self.view.scope.tenant_id is not None
+        )
 
     def action_filter(self) -> None:
         self.query_one(Prompt).open("filter", render(self.view), lambda text: [])
@@ -175,8 +187,8 @@ class TelemetryScreen(AreaScreen):
         view = self.view
         try:
             scope = await scope_of(plane, view.scope)
-            measured = await measured_of(plane, replace(view, scope=scope), self.session)
-            words = "" if measured.series.whole else await self._nothing(view)
+            measured = await measured_of(plane, replace(view, scope=scope), self.session, limits=self._shows_limits)
+            words = "" if measured.series.whole else await nothing_words(plane, view.source)
         except Refusal as refusal:
             self._refused(refusal, view)
             return
@@ -194,18 +206,13 @@ class TelemetryScreen(AreaScreen):
 
     def _refused(self, refusal: Refusal, view: View) -> None:
         """While the link is down the header says so, and what was read stays."""
-        self._read_at = float("-inf")
+        if view.source == "home":
+            self._read_at = float("-inf")
         kept = isinstance(refusal, HomeUnreachable) and self.current_reading
         if view == self.view and not kept:
             self.say(Done(str(refusal), "bad"))
             self.measured, self.words, self._specs = None, refusal.message, {}
             self.draw_charts()
-
-    async def _nothing(self, view: View) -> str:
-        newest = await self.session.require_plane().telemetry.newest()
-        if newest is None:
-            return "no data here, and no single request is stored: watchfloor requests import"
-        return f"no data here; the newest of all is of {newest:%Y-%m-%d %H:%M} UTC: N goes there"
 
     async def _rank(self) -> None:
         """Who has most: it takes longer than the charts, so it comes after them."""
@@ -213,7 +220,7 @@ class TelemetryScreen(AreaScreen):
         bounds = view.window.bounds(self.session.clock())
         try:
             telemetry = self.session.require_plane().telemetry
-            top = await telemetry.top(self.by, *bounds, self.measure, MOST, view.scope.tenant_id)
+            top = await telemetry.top(self.by, *bounds, self.measure, MOST, view.scope)
         except Refusal as refusal:
             self.say(Done(str(refusal), "bad"))
             return
@@ -242,8 +249,12 @@ class TelemetryScreen(AreaScreen):
             self._draw(chart, name, measured, cursor)
         index = None if measured is None or self.view.at is None else measured.index(self.view.at)
         values = self.words if measured is None or not measured.series.whole else reading(measured, index)
+        if measured is not None and self.view.chart == "saturation":
+            values = reading_of_limits(measured, index) or values
         self.query_one("#values", Reading).show(values)
         others = top_words(self.by, self.measure, self.view.scope) if self.view.chart == "top" else ""
+        if others and self.view.source != SOURCES[0]:
+            others += "; these the home counted"
         self.query_one("#beside", Reading).show(*((others, "muted") if others else beside(measured, index)))
 
     def _draw(self, chart: Chart, name: str, measured: Measured | None, cursor: float | None) -> None:
@@ -266,7 +277,8 @@ class TelemetryScreen(AreaScreen):
             count=chart,
             order=("" if self.measured is None or self.current_reading else "reading … ")
             + f"{window_words(window, self.measured)}, each {spell(step.total_seconds())}"
-            + (", week before" if self.view.compare else ""),
+            + (", week before" if self.view.compare else "")
+            + (f", {self.view.source}" if self.view.source != SOURCES[0] else ""),
         )
 
     def on_resize(self, event: events.Resize) -> None:
@@ -283,48 +295,44 @@ class TelemetryScreen(AreaScreen):
         chart = CHARTS[(CHARTS.index(self.view.chart) + by) % len(CHARTS)]
         self.view = replace(self.view, chart=chart)
         self.query_one(ChartPanes).choose(chart)
+        self._lay_out()
         self.draw_charts()
         self.draw_frame()
+        if self._shows_limits and self.measured is not None and self.measured.saturation is None:
+            self.reread()
 
     def focus_body(self) -> None:
         self.query_one(ChartPanes).choose(self.view.chart)
 
-    def action_span(self, by: int) -> None:
-        self.show_window(self.view.window.longer(by))
+    def action_compare(self) -> None:
+        self.show_view(replace(self.view, compare=not self.view.compare))
 
-    def action_shift(self, by: int) -> None:
-        self.show_window(self.view.window.moved(by, self.session.clock()))
-
-    def action_hold(self) -> None:
-        window = self.view.window
-        end = None if window.end is not None else self.session.clock().replace(second=0, microsecond=0)
-        self.show_window(replace(window, end=end))
-
-    @work(exit_on_error=False, group="newest", exclusive=True)
-    async def action_newest(self) -> None:
+    def action_source(self) -> None:
+        other = next(source for source in SOURCES if source != self.view.source)
         try:
-            newest = await self.session.require_plane().telemetry.newest()
+            series_source(self.session.require_plane(), other)
         except Refusal as refusal:
             self.say(Done(str(refusal), "bad"))
             return
-        if newest is None:
-            self.say(Done("no request was ever stored here", "warn"))
-            return
-        end = newest.replace(second=0, microsecond=0) + timedelta(minutes=1)
-        live = end >= self.session.clock() - timedelta(minutes=5)
-        self.show_window(replace(self.view.window, end=None if live else end))
-
-    def action_compare(self) -> None:
-        self.show_view(replace(self.view, compare=not self.view.compare))
+        self.show_view(replace(self.view, source=other))
 
     def action_measure(self) -> None:
         self.measure = MEASURES[(MEASURES.index(self.measure) + 1) % len(MEASURES)]
         self.reread()
 
     def action_by(self) -> None:
-        bys: tuple[By, ...] = ("tenant", "route", "key") if self.view.scope.tenant_id is None else ("route", "key")
+        bys = bys_of(self.view.scope)
         self.by = bys[(bys.index(self.by) + 1) % len(bys)] if self.by in bys else bys[0]
         self.reread()
+
+    def action_tenant(self) -> None:
+        """Of the row in the top list, else of what the charts are of."""
+        row = self.query_one("#top", WindowTable).cursor_row if self.view.chart == "top" else None
+        tenant = row.top.tenant_id if isinstance(row, Ranked) else self.view.scope.tenant_id
+        if tenant is None:
+            self.say(Done("what is shown is of all tenants", "warn"))
+        else:
+            self.desk.open_thing("tenants", tenant)
 
     def action_cursor(self, by: int) -> None:
         measured = self.measured
@@ -371,9 +379,8 @@ class TelemetryScreen(AreaScreen):
         if self.by == "tenant" and top.tenant_id:
             self.desk.open_thing("tenants", top.tenant_id)
             return
-        scope = replace(
-            self.view.scope, tenant_id=top.tenant_id, route=top.route, key_prefix=top.key_prefix, region=None
-        )
+        scope = narrowed(self.view.scope, top)
+        self.by = bys_of(scope)[0]
         self.show_view(replace(self.view, scope=scope, chart=CHARTS[0]))
 
     # What is under the cursor
@@ -404,6 +411,17 @@ class TelemetryScreen(AreaScreen):
         from screens.telemetry.exporting import export
 
         self.say(await export(self))
+
+    @work(exit_on_error=False, group="strange", exclusive=True)
+    async def action_strange(self) -> None:
+        """Of the tenant's keys, or of the one that the charts are of."""
+        from screens.telemetry.strange import strange
+
+        found = await strange(self.session, self.view.scope)
+        if isinstance(found, Done):
+            self.say(found)
+        else:
+            self.app.push_screen(found)
 
     def view_link(self) -> str:
         return f"{self.session.context}/telemetry?{render(self.view)}"

@@ -8,12 +8,13 @@ from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
 from controlplane.audit import AuditRow
+from controlplane.changes import series_source
 from controlplane.chartviews import HOUR, MOST_RAW, WEEK, View
 from controlplane.errors import NotFound
 from controlplane.filters import Term
-from controlplane.listing import Query
+from controlplane.listing import Count, Query
 from controlplane.measures import Measured, gaps, happenings
-from controlplane.telemetry import Scope, Series
+from controlplane.telemetry import Scope, Series, Source
 from screens.session import Session, utc_now
 
 if TYPE_CHECKING:
@@ -35,32 +36,38 @@ async def scope_of(plane: ControlPlane, scope: Scope) -> Scope:
     return replace(scope, tenant_id=page.rows[0].tenant_id)
 
 
-async def measured_of(plane: ControlPlane, view: View, session: Session) -> Measured:
-    """Raises Refusal."""
+async def measured_of(plane: ControlPlane, view: View, session: Session, *, limits: bool = False) -> Measured:
+    """`limits`: also how full they are. Raises Refusal."""
     now = session.clock()
     start, end = view.window.bounds(now)
     step = view.window.step(now)
     if view.compare:  # the same steps for both: what is only kept by the hour is compared by the hour
         step = max(step, replace(view.window, end=end - WEEK).step(now))
-    series = await plane.telemetry.series(view.scope, start, end, step)
-    if step < HOUR and view.window.span > MOST_RAW and gaps(series):
+    source = series_source(plane, view.source)
+    series = await source.series(view.scope, start, end, step)
+    if view.source == "home" and step < HOUR and view.window.span > MOST_RAW and gaps(series):
         # What was stored before there were minutes, or was brought over, is kept by the hour only.
         hours = await plane.telemetry.series(view.scope, start, end, HOUR)
         series = hours if _known(hours) > _known(series) + HOUR else series
     before = None
     if view.compare:
-        before = await plane.telemetry.series(view.scope, start - WEEK, end - WEEK, series.step)
+        before = await source.series(view.scope, start - WEEK, end - WEEK, series.step)
     zone = end.astimezone().tzinfo if session.time_form == "local" else UTC
-    rows = await _happened(plane, view, session)
-    return Measured(view, series, before, tuple(happenings(rows)), len(rows) == MOST_MARKS, zone or UTC)
+    rows, changes = await _happened(plane, view, session)
+    saturation = None
+    if limits:
+        from controlplane.saturation import saturation_of
+
+        saturation = await saturation_of(plane, series)
+    return Measured(view, series, before, tuple(happenings(rows)), changes, zone or UTC, saturation)
 
 
 def _known(series: Series) -> timedelta:
     return series.step * sum(point is not None for point in series.points)
 
 
-async def _happened(plane: ControlPlane, view: View, session: Session) -> Sequence[AuditRow]:
-    """The newest of the window, so many at most."""
+async def _happened(plane: ControlPlane, view: View, session: Session) -> tuple[Sequence[AuditRow], Count | None]:
+    """The newest of the window, so many at most; and how many there are when those are not all."""
     scope, (start, end) = view.scope, view.window.bounds(session.clock())
     now = utc_now()  # a list counts ages from then
     terms = [Term("below", ((now - start).total_seconds(),), "at")]
@@ -69,11 +76,21 @@ async def _happened(plane: ControlPlane, view: View, session: Session) -> Sequen
     if scope.key_prefix is not None:
         page = await plane.keys.page(Query((Term("is", (scope.key_prefix,), "display"),)), limit=1)
         if not page.rows:
-            return ()
+            return (), None
         terms += [Term("is", ("keys",), "noun"), Term("is", (page.rows[0].id,), "thing")]
     elif scope.tenant_id is not None:
         terms += [Term("is", (scope.tenant_id,), "tenant"), Term("is", OF_A_TENANT, "noun")]
     else:
         terms.append(Term("is", OF_THE_FLEET, "noun"))
-    found = await plane.audit.page(Query(tuple(terms), "at", True), limit=MOST_MARKS)
-    return found.rows
+    asked = Query(tuple(terms), "at", True)
+    found = await plane.audit.page(asked, limit=MOST_MARKS)
+    return found.rows, await plane.audit.count(asked) if len(found.rows) == MOST_MARKS else None
+
+
+async def nothing_words(plane: ControlPlane, source: Source) -> str:
+    if source != "home":
+        return f"no data here: {source} knows of no such request in this window"
+    newest = await plane.telemetry.newest()
+    if newest is None:
+        return "no data here, and no single request is stored: watchfloor requests import"
+    return f"no data here; the newest of all is of {newest:%Y-%m-%d %H:%M} UTC: N goes there"

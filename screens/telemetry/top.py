@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from controlplane.listing import Count, Page, Position, Query
 from controlplane.moments import count, milliseconds, percent
-from controlplane.telemetry import Scope
+from controlplane.telemetry import FLEET, Scope
 from controlplane.text import UNKNOWN
 from controlplane.tops import By, Measure, Top, TopRow
 from screens.widgets.columns import Cell, Column
@@ -93,9 +93,8 @@ def top_columns(by: By, measure: Measure) -> Sequence[Column[Ranked]]:
 
 
 def top_words(by: By, measure: Measure, scope: Scope) -> str:
-    """What the list is of. Its rows are of all routes, keys and regions of the tenant, or of all."""
-    more = f" of {scope.tenant_id}" if scope.tenant_id else ""
-    return f"{by}s{more} by {WORDS[measure]}: o by another number, O others"
+    more = f" of {scope.label.removeprefix('all tenants, ')}" if scope != FLEET else ""
+    return f"{by}s by {WORDS[measure]}{more}; o: by what, v: of what, O: its tenant"
 
 
 def growth_words(growth: float | None) -> str:

@@ -55,7 +55,7 @@ def plotted(spec: ChartSpec, width: int, height: int, zone_offset: timedelta, as
         return []
     values = [value for series in spec.series for value in series.ys if value is not None and known(value)]
     if not values:
-        lines = nothing(spec.x_from, spec.x_to, width, height, zone_offset)
+        lines = nothing(spec.x_from, spec.x_to, width, height, zone_offset, spec.nothing)
     elif width < LEAST_WIDTH or height < LEAST_HEIGHT:
         lines = [_small(series, width) for series in spec.series[:height]]
     else:
@@ -181,10 +181,10 @@ def fitted(named: Sequence[Run], width: int) -> list[Run]:
     return [*runs, (" " * width, "")] if width else runs
 
 
-def nothing(x_from: float, x_to: float, width: int, height: int, offset: timedelta) -> list[list[Run]]:
+def nothing(x_from: float, x_to: float, width: int, height: int, offset: timedelta, words: str = "") -> list[list[Run]]:
     begin, end = (f"{_moment(x, offset):%m-%d %H:%M}" for x in (x_from, x_to))
-    words: list[Run] = [(fit(f"no data from {begin} to {end}", width, "centre"), "muted")]
-    return [words if y == height // 2 else [(" " * width, "")] for y in range(height)]
+    said: list[Run] = [(fit(clean(words, 200) or f"no data from {begin} to {end}", width, "centre"), "muted")]
+    return [said if y == height // 2 else [(" " * width, "")] for y in range(height)]
 
 
 def _small(series: Series, width: int) -> list[Run]:

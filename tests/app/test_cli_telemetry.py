@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import csv
 import json
+import re
+import shlex
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -104,6 +107,18 @@ def test_top_lists(cli: Cli, start: datetime) -> None:
     assert first("tenant", "--measure", "p95", "--limit", "2") == ["t6", "t5"]
     assert sorted(first("route")) == ["/r0", "/r1"]
     assert len(first("key", "--tenant", "t6")) == 3
+    assert first("tenant", "--route", "/r0", "--limit", "2") == ["t6", "t5"]
+    assert sorted(first("key", "--route", "/r1", "--tenant", "t6")) == ["wf_0", "wf_1", "wf_2"]
+    for words, n in (
+        (["tenant", "--region", "eu"], 350),
+        (["tenant", "--route", "/r0"], 175),
+        (["route", "--tenant", "t6", "--key", "wf_0"], 63),
+        (["key", "--tenant", "t6", "--route", "/r0"], 63),
+        (["tenant", "--region", "us"], None),
+    ):
+        rows = cli.done("telemetry", "top", *words, *window(start))["items"]
+        assert (rows[0]["n"] if rows else None) == n, words
+    assert "scope_unreadable" in cli("telemetry", "top", "route", "--region", "eu", *window(start)).err
     [busiest] = cli.done("telemetry", "top", "--limit", "1", *window(start))["items"]
     assert (busiest["n"], busiest["growth"], busiest["before"]) == (350, None, None)
     assert busiest["p95"] == pytest.approx(70, rel=0.02)
@@ -216,6 +231,8 @@ def test_strange_keys_are_named_with_why(cli: Cli) -> None:
     assert found["scan"]["denied"] == {"403": 7}
     [spike] = found["spiky"]["signals"]
     assert spike["inputs"]["ratio"] == pytest.approx(3, rel=0.1)
+    [only] = cli.done("telemetry", "anomalies", "acme", "--key", "scan", "--all")["items"]
+    assert only["key_prefix"] == "scan" and [signal["name"] for signal in only["signals"]] == ["client_errors"]
     shown = cli("telemetry", "anomalies", "acme", "--why")
     assert "calm" not in shown.out and "7 × 403" in shown.out and "standard errors" in shown.out
     assert "3 of 4" in shown.err
@@ -226,3 +243,27 @@ def test_a_series_is_drawn_as_svg(cli: Cli, start: datetime) -> None:
     done = cli("telemetry", "export", "--tenant", "t3", "--step", "10m", "--format", "svg", *window(start))
     assert done.out.startswith("<svg") and all(f"{name}: t3" in done.out for name in ("requests", "latency", "heat"))
     assert cli("telemetry", "export", "--by", "tenant", "--format", "svg", *window(start)).code == 2
+
+
+def test_every_command_of_the_page_runs(cli: Cli, start: datetime) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "telemetry.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"^```sh\n(.*?)^```", page, re.S | re.M)
+    cli.sql("INSERT INTO wf.tenants (id, name) VALUES ('acme', 'Acme')")
+    for line in block.splitlines():
+        done = cli(*shlex.split(line)[1:])
+        assert done.code == 0, f"{line}\n{done.out}{done.err}"
+
+
+def test_saturation_says_how_full_the_limits_are(cli: Cli, start: datetime) -> None:
+    cli.sql("INSERT INTO wf.tenants (id, name) VALUES ('t6', 'Six')")
+    noon = f"Etc/GMT{start.hour - 12:+d}"  # where it is noon at the start, so that no day ends within the window
+    cli.sql("UPDATE wf.subscriptions SET billing_zone = %s WHERE tenant_id = 't6'", noon)
+    found = cli.done("telemetry", "saturation", "t6", "--step", "10m", *window(start))
+    [limit] = found["limits"]
+    assert (limit["name"], limit["most"], limit["period"]) == ("api_calls", 1000, "day")
+    shares = [item["share"] for item in found["items"] if item["share"] is not None]
+    assert shares == sorted(shares) and shares[-1] == pytest.approx(0.35)
+    shown = cli("telemetry", "saturation", "t6", "--step", "10m", *window(start))
+    assert "35.00" in shown.out and "api_calls: 1,000/day" in shown.err and "at least" in shown.err
+    nobody = cli("telemetry", "saturation", "nobody", *window(start))
+    assert nobody.code == 0 and "There is no subscription of nobody." in nobody.err

@@ -36,10 +36,11 @@ PATIENCE = 60.0  # seconds; the machine may be busy
 def digest(seed: int) -> str:
     made = estate.make(seed, NOW)
     end = int(NOW.timestamp())
-    weather, shapes = hours.Weather(made), hours.Shapes()
+    weather, shapes, fleet = hours.Weather(made), hours.Shapes(), hours.Fleet()
     calls = requests.rows(made, end - 60, end, keys.callers(made))
     parts: list[object] = [made, *calls, *audit.steps(made), *keys.make(made), *plans.make(made)]
-    parts += [cell for firm in made.firms[:10] for cell in hours.cells_of(weather, firm, shapes)]
+    parts += [cell for firm in made.firms[:10] for cell in hours.cells_of(weather, firm, shapes, fleet)]
+    parts += fleet.cells(weather, shapes)
     return hashlib.sha256(repr([*parts, shapes.take_new()]).encode()).hexdigest()
 
 
@@ -137,6 +138,11 @@ def test_loading_fills_an_empty_home(database: Database, capsys: pytest.CaptureF
             " AND cardinality(buckets) = cardinality(counts)) FROM wf.request_hours WHERE tenant_id < 'f'"
         )
         assert one(sound) == (True,)
+        of_all = "SELECT count(*) FILTER (WHERE tenant_id = ''), sum(n) FILTER (WHERE tenant_id = '' AND route = '')"
+        whole = f"{of_all} = sum(n) FILTER (WHERE tenant_id <> '') FROM wf.request_hours WHERE dim = 'route'"
+        cells, adds_up = one(whole)
+        assert isinstance(cells, int) and cells > 24 * 30 and adds_up, "the fleet has its month, and it is its tenants'"
+        assert one("SELECT count(DISTINCT minute) BETWEEN 58 AND 60 FROM wf.request_minutes") == (True,)
         assert one("SELECT count(*) FROM wf.requests_default") == (0,)
         states = {row[0] for row in connection.execute("SELECT DISTINCT state FROM wf.key_list").fetchall()}
         assert states == {"active", "rotating", "disabled", "expired", "revoked"}

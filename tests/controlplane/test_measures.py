@@ -6,10 +6,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from xml.etree import ElementTree
+from zoneinfo import ZoneInfo
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backends.postgres.telemetry import placed, whole_steps
 from controlplane.audit import AuditRow
 from controlplane.charts import bands
 from controlplane.chartviews import View, Window
@@ -162,3 +164,36 @@ def test_an_svg_is_whole_and_inert_and_breaks_its_lines_at_gaps() -> None:
     lines = [each for each in root.iter() if each.tag.endswith("polyline")]
     assert len(lines) == 2 and "http" not in drawn.replace("http://www.w3.org/2000/svg", "")
     assert "no data 00:02–00:03" in "".join(root.itertext()) and "\x1b" not in drawn
+
+
+ZONES = st.sampled_from(
+    ["Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "Africa/Casablanca"]
+)
+
+
+@given(
+    st.datetimes(datetime(2019, 1, 1), datetime(2027, 1, 1)),
+    st.sampled_from([MINUTE, 5 * MINUTE, HOUR, 6 * HOUR, DAY, 7 * DAY]),
+    st.integers(1, 40),
+    ZONES,
+    ZONES,
+)
+def test_no_zone_and_no_change_of_the_clocks_moves_a_step(
+    at: datetime, step: timedelta, number: int, here: str, there: str
+) -> None:
+    """Whoever asks, from wherever: the steps are the same moments, all of one length, and each holds its own."""
+    at = at.replace(tzinfo=UTC)
+    zones = [UTC, ZoneInfo(here), ZoneInfo(there)]
+    asked = {whole_steps(at.astimezone(zone), (at + number * step).astimezone(zone), step) for zone in zones}
+    assert len(asked) == 1
+    start, steps = asked.pop()
+    assert start <= at < start + step and not (start - datetime(1970, 1, 1, tzinfo=UTC)) % step
+    rows = [((start + n * step).astimezone(ZoneInfo(there)), n + 1, 0, 0, None, (), ()) for n in range(steps)]
+    placed_rows = placed(rows, start, step, steps)
+    assert [each and each.n for each in placed_rows] == [n + 1 for n in range(steps)]
+    series = Series(Scope("acme"), start, step, placed_rows, start + steps * step)
+    shown = Measured(View(Scope("acme")), series, zone=ZoneInfo(here))
+    xs = requests_chart(shown).series[0].xs
+    assert {round(later - sooner) for sooner, later in pairwise(xs)} <= {step.total_seconds()}
+    for n, moment in enumerate(series.times()):
+        assert shown.index(moment.astimezone(ZoneInfo(there))) == n == shown.index(moment + step - MINUTE / 2)

@@ -1,6 +1,7 @@
 """Histograms add up, and their percentiles are those by rank, within 2 %."""
 
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +22,20 @@ def test_percentile_is_within_two_percent_of_the_exact_one(values: list[float], 
 @given(latencies, latencies)
 def test_merging_is_concatenating(some: list[float], others: list[float]) -> None:
     assert merge([Histogram.of(some), Histogram.of(others)]) == Histogram.of(some + others)
+
+
+@given(st.lists(latencies, min_size=1, max_size=8), shares, st.randoms(use_true_random=False))
+def test_merging_in_any_order_and_grouping_says_the_same(
+    parts: list[list[float]], share: float, chance: Random
+) -> None:
+    histograms = [Histogram.of(part) for part in parts]
+    at_once, heap = merge(histograms), list(histograms)
+    while len(heap) > 1:  # any two of them, until one is left: as minutes, hours and fleets are merged
+        chance.shuffle(heap)
+        heap.append(merge([heap.pop(), heap.pop()]))
+    assert heap[0] == at_once
+    exact, ours = percentile([ms for part in parts for ms in part], share), heap[0].percentile(share)
+    assert exact is not None and ours is not None and abs(ours - exact) <= 0.02 * exact
 
 
 @given(st.floats(0.0, 1e9))

@@ -262,6 +262,12 @@ def test_overview(estate: Database, snap_compare: Any, size: tuple[int, int]) ->
     assert snap_compare(frozen(estate, link=""), terminal_size=size, run_before=steps("j", "j", "j", "j"))
 
 
+@pytest.mark.parametrize("size", [NARROW, WIDE], ids=["narrow", "wide"])
+def test_overview_in_sixteen_colours(estate: Database, snap_compare: Any, size: tuple[int, int]) -> None:
+    app = frozen(estate, theme="sixteen", link="")
+    assert snap_compare(app, terminal_size=size, run_before=steps("j", "j", "j", "j"))
+
+
 @pytest.mark.parametrize("theme", ["day", "contrast", "sixteen"])
 def test_themes(estate: Database, snap_compare: Any, theme: str) -> None:
     assert snap_compare(frozen(estate, theme=theme), terminal_size=NARROW, run_before=steps("space"))

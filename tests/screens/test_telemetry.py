@@ -67,9 +67,9 @@ async def test_a_day_of_the_fleet_reads_as_its_rows_say(estate: Database) -> Non
         assert screen.measured is not None and screen.measured.series.whole is not None
         assert screen.measured.series.whole.n == 8640 - 181
         shown = text(pilot)
-        assert "requests 1/5" in shown and "each 1h" in shown and "in all 8,459" in shown
+        assert "requests 1/6" in shown and "each 1h" in shown and "in all 8,459" in shown
         await pilot.press("tab", "tab")
-        assert "latency 3/5" in text(pilot) and "p95" in text(pilot)
+        assert "latency 3/6" in text(pilot) and "p95" in text(pilot)
 
 
 async def test_a_gap_is_named_and_is_no_zero(estate: Database) -> None:
@@ -171,10 +171,17 @@ async def test_the_top_list_goes_by_another_number_and_narrows(estate: Database)
         assert "acme" in acme and "6,3" in acme
         await pilot.press("o")
         await until(pilot, lambda: "5XX▼" in text(pilot))
-        await pilot.press("O")
+        await pilot.press("v")
         await until(pilot, lambda: "/v1/orders" in text(pilot) and "routes by errors" in text(pilot))
         await pilot.press("enter")
         await until(pilot, lambda: screen.view.scope == Scope(route="/v1/orders"))
+        await charts(pilot, "route:/v1/orders chart:top")  # the list is of that route as well
+        await until(pilot, lambda: "tenants by errors of /v1/orders; o: by what" in text(pilot))
+        await until(
+            pilot, lambda: {r.top.tenant_id: r.top.n for r in screen.ranking.rows} == {"acme": 2115, "globex": 2114}
+        )
+        await pilot.press("v")
+        await until(pilot, lambda: KEY in text(pilot) or "Nothing was rolled up" in text(pilot))
         await charts(pilot, "chart:top")
         await until(pilot, lambda: screen.by == "tenant" and "TENANT" in text(pilot))
         await pilot.press("enter")
@@ -201,10 +208,76 @@ async def test_one_key_leads_from_a_tenant_and_from_its_trail_to_its_charts(esta
         )
 
 
+STRANGE = """
+INSERT INTO wf.request_hours
+  (tenant_id, dim, value, route, hour, n, errors_4xx, errors_5xx, latency_sum, buckets, counts)
+SELECT 'acme', dim, CASE dim WHEN 'key' THEN 'wf_live_ab12' ELSE '' END, '/v1/orders', date_trunc('hour', now())
+       - h * interval '1 hour', CASE WHEN h <= 20 THEN 300 ELSE 100 END, 1, 0, 5000, ARRAY[158], ARRAY[100]
+FROM generate_series(1, 190) h, (VALUES ('key'), ('route')) d(dim)
+"""
+
+
+async def test_what_is_strange_of_a_key_is_said_with_its_numbers(estate: Database) -> None:
+    with psycopg.connect(estate.owner) as owner:
+        owner.execute(STRANGE)
+        owner.execute("UPDATE wf.request_marks SET hours_until = date_trunc('hour', now())")
+    async with console(estate, role="viewer") as (_, pilot):
+        await command(pilot, "telemetry tenant:acme")
+        await pilot.press("s")
+        await until(pilot, lambda: "keys of acme" in text(pilot) and "spike: " in text(pilot))
+        assert "standard_errors" in text(pilot) and KEY in text(pilot)
+        await pilot.press("escape")
+        await command(pilot, "telemetry region:eu-west-1")
+        await until(pilot, lambda: "region eu-west-1" in text(pilot))
+        await pilot.press("s")
+        await until(pilot, lambda: "keys are a tenant's" in text(pilot))
+        await command(pilot, f"keys {KEY}")
+        await until(pilot, lambda: "storefront" in text(pilot))
+        await pilot.press("enter", "tab")
+        await until(pilot, lambda: "spike: " in text(pilot) and "against the 7 days before" in text(pilot))
+        await pilot.press("w", "G")
+        await until(pilot, lambda: "ratio" in text(pilot))
+
+
+async def test_the_tenant_of_what_is_shown_is_a_key_away(estate: Database) -> None:
+    async with console(estate, role="viewer") as (app, pilot):
+        await charts(pilot, "tenant:globex chart:top")
+        await pilot.press("O")
+        await until(pilot, lambda: isinstance(app.screen, TenantScreen) and app.screen.thing_id == "globex")
+        await charts(pilot)
+        await pilot.press("O")
+        await until(pilot, lambda: "what is shown is of all tenants" in text(pilot))
+
+
+async def test_limits_are_drawn_where_the_tenant_has_some(estate: Database) -> None:
+    async with console(estate, role="viewer") as (_, pilot):
+        screen = await charts(pilot, "tenant:acme chart:saturation")
+        await until(pilot, lambda: "api_calls 1,000/day" in text(pilot) and "soft 80%" in text(pilot))
+        assert "saturation 4/6" in text(pilot) and "last known: api_calls 634.5" in text(pilot)
+        await pilot.press("w")
+        assert "api_calls: 1,000/day, from " in text(pilot) and "requests since the day began" in text(pilot)
+        await pilot.press("escape")
+        await command(pilot, f"telemetry chart:saturation {WINDOW}")
+        await until(pilot, lambda: "a limit is a tenant's: name one, as tenant:acme" in text(pilot))
+        assert screen.measured is not None
+
+
+async def test_many_changes_are_counted_though_only_the_newest_are_marked(estate: Database) -> None:
+    with psycopg.connect(estate.owner) as owner:
+        owner.execute(
+            "INSERT INTO wf.audit (seq, out_of_band, actor, operation, noun, thing, tenant_id, at)"
+            " SELECT 10000 + n, false, 'ana', 'tenants.edit', 'tenants', 'acme', 'acme',"
+            " timestamptz '2025-03-02T04:00Z' + n * interval '1 minute' FROM generate_series(1, 250) n"
+        )
+    async with console(estate, role="viewer") as (_, pilot):
+        await charts(pilot, "tenant:acme")
+        await until(pilot, lambda: "▲ the newest of 251 changes in this window, others are left off" in text(pilot))
+
+
 async def test_a_link_opens_exactly_this_view(estate: Database) -> None:
     link = f"test/telemetry?tenant:acme p95>250ms compare:week chart:latency {WINDOW}"
     async with console(estate, role="viewer", link=link) as (app, pilot):
-        await until(pilot, lambda: "latency 3/5" in text(pilot) and "week before: " in text(pilot))
+        await until(pilot, lambda: "latency 3/6" in text(pilot) and "week before: " in text(pilot))
         assert isinstance(app.screen, TelemetryScreen)
         assert app.screen.view_link().replace("T00:00", "") == link.replace("..2025-03-02", "..2025-03-03")
         assert "p95 250ms" in text(pilot)

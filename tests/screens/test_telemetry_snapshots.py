@@ -55,7 +55,9 @@ SPREAD = {0.3: 0.05, 0.6: 0.2, 1.0: 0.4, 1.6: 0.2, 2.6: 0.1, 5.0: 0.04, 11.0: 0.
 @pytest.fixture
 def estate(database: Database) -> Database:
     with psycopg.connect(database.owner) as owner:
-        owner.execute("INSERT INTO wf.tenants (id, name) VALUES ('acme', 'Acme'), ('globex', 'Globex')")
+        owner.execute(
+            "INSERT INTO wf.tenants (id, name, plan) VALUES ('acme', 'Acme', 'growth'), ('globex', 'Globex', 'pro')"
+        )
         wanted = (
             ("acme", "/v1/orders", 900, 40.0),
             ("acme", "/v1/users", 300, 25.0),
@@ -70,12 +72,16 @@ def estate(database: Database) -> Database:
 
 WEEK = ":telemetry tenant:acme p95>250ms errors>3 compare:week window:2025-11-14T12:00..2025-11-21T12:00"
 FLEET = ":telemetry window:2025-11-14T12:00..2025-11-21T12:00"
+GAPPED = ":telemetry tenant:acme at:2025-11-19T03:00 window:2025-11-18T12:00..2025-11-20T12:00"
 SHOTS: dict[str, tuple[str, ...]] = {
     "requests": (WEEK,),
     "errors": (WEEK, "tab"),
     "latency": (WEEK, "tab", "tab", "b"),
-    "heat": (WEEK, "tab", "tab", "tab"),
+    "saturation": (WEEK, "tab", "tab", "tab"),
+    "heat": (WEEK, "tab", "tab", "tab", "tab"),
     "top": (FLEET, "shift+tab", "o"),
+    "mark": (WEEK, "n"),
+    "gap": (GAPPED,),
     "no_data": (":telemetry window:2025-06-01..2025-06-02",),
 }
 
@@ -85,18 +91,19 @@ def test_narrow(estate: Database, snap_compare: Any, name: str) -> None:
     assert snap_compare(frozen(estate), terminal_size=NARROW, run_before=steps(*SHOTS[name]))
 
 
-@pytest.mark.parametrize("name", ["latency", "top"])
+@pytest.mark.parametrize("name", ["latency", "top", "gap", "no_data"])
 def test_wide(estate: Database, snap_compare: Any, name: str) -> None:
     """All of them are seen together there."""
     assert snap_compare(frozen(estate), terminal_size=WIDE, run_before=steps(*SHOTS[name]))
 
 
-@pytest.mark.parametrize("name", [name for name in SHOTS if name != "no_data"])
+@pytest.mark.parametrize("name", [name for name in SHOTS if name not in ("no_data", "mark", "gap")])
 def test_sixteen_colours(estate: Database, snap_compare: Any, name: str) -> None:
     app = frozen(estate, theme="sixteen")
     assert snap_compare(app, terminal_size=NARROW, run_before=steps(*SHOTS[name]))
 
 
-def test_sixteen_colours_wide(estate: Database, snap_compare: Any) -> None:
+@pytest.mark.parametrize("name", ["latency", "top"])
+def test_sixteen_colours_wide(estate: Database, snap_compare: Any, name: str) -> None:
     app = frozen(estate, theme="sixteen")
-    assert snap_compare(app, terminal_size=WIDE, run_before=steps(*SHOTS["latency"]))
+    assert snap_compare(app, terminal_size=WIDE, run_before=steps(*SHOTS[name]))
