@@ -29,6 +29,7 @@ from benchmarks import (
     jobs,
     keys,
     memory,
+    objectives,
     overview,
     start,
     telemetry,
@@ -52,6 +53,7 @@ CLAIMS: dict[str, Callable[[Estate, bool], list[Figure]]] = {
     "audit_chain": audit_chain.run,
     "charts": charts.run,
     "overview": overview.run,
+    "objectives": objectives.run,
 }
 NAMES = [*CLAIMS, "import_rows", "telemetry", "dataplane"]  # the last three make homes of their own
 

@@ -15,9 +15,8 @@ from psycopg.rows import TupleRow, dict_row
 from backends.postgres.slis import Slis, Span
 from backends.postgres.statements import assignments, names, placeholders
 from controlplane.errors import NotFound
-from controlplane.filters import matches
 from controlplane.listing import Count, Page, Position, Query
-from controlplane.objectives.lists import placed
+from controlplane.objectives.lists import placed, shown
 from controlplane.objectives.model import (
     Attribution,
     Held,
@@ -74,16 +73,16 @@ class Objectives:
         limit: int = 100,
     ) -> Page[Standing]:
         measure = await self._all()
-        rows = [row for row in measure.standings if matches(query.terms, placed(row).record, measure.as_of)]
+        rows = shown(measure.standings, query.terms, measure.as_of)
         return placed_page(rows, query, measure.as_of, start, inclusive, backward, limit)
 
     async def count(self, query: Query, cap: int = 10_000) -> Count:
         measure = await self._all()
-        number = sum(matches(query.terms, placed(row).record, measure.as_of) for row in measure.standings)
+        number = len(shown(measure.standings, query.terms, measure.as_of))
         return Count(min(number, cap), number > cap)
 
     async def _all(self) -> _Measure:
-        """All that are not retired."""
+        """All, the retired ones as well."""
         async with self.home.connection() as connection:
             reader = _Reader(connection)
             now, of = await reader.now(), await reader.changed()
@@ -155,7 +154,8 @@ class Objectives:
 
 
 async def _standings(reader: _Reader, now: datetime) -> tuple[Standing, ...]:
-    return await reader.standings(await reader.live(), now)
+    retired = tuple(evaluate(each, (), now) for each in await reader.retired())
+    return await reader.standings(await reader.live(), now) + retired
 
 
 async def _measured(
@@ -227,6 +227,9 @@ class _Reader:
 
     async def live(self) -> list[Objective]:
         return await self._objectives("WHERE retired_at IS NULL ORDER BY id", [])
+
+    async def retired(self) -> list[Objective]:
+        return await self._objectives("WHERE retired_at IS NOT NULL ORDER BY id", [])
 
     async def one(self, objective_id: int, *, lock: bool = False) -> Objective:
         found = await self._objectives("WHERE id = %s" + (" FOR UPDATE" if lock else ""), [objective_id])

@@ -7,7 +7,7 @@ request cells and raw rows by the same function that it keeps the answers of.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, LiteralString
 
 import psycopg
@@ -41,41 +41,62 @@ SELECT s.hours::text, s.minutes::text, s.raw::text,
 FROM spans s, due d
 """
 
-# What is kept of those that are asked for, and what is derived.
-FOUND: LiteralString = """
-SELECT k.objective_id AS id, k.at, k.seconds, k.good, k.total, k.skipped_good, k.skipped_total
-FROM asked a JOIN wf.objective_cells k ON k.objective_id = a.id AND k.seconds = 3600
-  JOIN unnest(%(kept_hours)s::tstzmultirange) AS r(span)
-    ON k.at >= greatest(lower(r.span), least(a.since, %(paired)s) - interval '1 hour') AND k.at < upper(r.span)
-UNION ALL
-SELECT k.objective_id, k.at, k.seconds, k.good, k.total, k.skipped_good, k.skipped_total
-FROM asked a JOIN wf.objective_cells k ON k.objective_id = a.id AND k.seconds = 60
-  JOIN unnest(%(kept_minutes)s::tstzmultirange) AS r(span) ON k.at >= lower(r.span) AND k.at < upper(r.span)
-UNION ALL
-SELECT m.id, m.at, m.seconds, sum(m.good), sum(m.total), coalesce(sum(m.good) FILTER (WHERE m.skipped), 0),
-       coalesce(sum(m.total) FILTER (WHERE m.skipped), 0)
-FROM wf.objectives_measured(%(hours)s::tstzmultirange, %(minutes)s::tstzmultirange, %(raw)s::tstzmultirange,
-                            %(names)s::text[], %(only)s::bigint, %(tenant)s::text, %(route)s::text) m
-GROUP BY 1, 2, 3 HAVING sum(m.total) > 0
-"""
+ASKED: LiteralString = """
+asked AS (SELECT * FROM unnest(%(ids)s::bigint[], %(since)s::timestamptz[]) AS a(id, since)),
+derived AS MATERIALIZED (
+  SELECT m.id, m.at, m.seconds, sum(m.good) AS good, sum(m.total) AS total,
+         coalesce(sum(m.good) FILTER (WHERE m.skipped), 0) AS skipped_good,
+         coalesce(sum(m.total) FILTER (WHERE m.skipped), 0) AS skipped_total
+  FROM wf.objectives_measured(%(hours)s::tstzmultirange, %(minutes)s::tstzmultirange, %(raw)s::tstzmultirange,
+                              %(names)s::text[], %(only)s::bigint, %(tenant)s::text, %(route)s::text) m
+  GROUP BY 1, 2, 3 HAVING sum(m.total) > 0
+)"""
 SLICES: LiteralString = f"""
-WITH asked AS (SELECT * FROM unnest(%(ids)s::bigint[], %(since)s::timestamptz[]) AS a(id, since))
-SELECT f.id, f.at, f.seconds, f.good, f.total, f.skipped_good, f.skipped_total
-FROM ({FOUND}) f JOIN asked a ON a.id = f.id ORDER BY 1, 2
+WITH {ASKED}
+SELECT k.objective_id, k.at, k.seconds, k.good, k.total, k.skipped_good, k.skipped_total
+FROM (SELECT 3600, unnest(%(kept_hours)s::tstzmultirange)
+      UNION ALL SELECT 60, unnest(%(kept_minutes)s::tstzmultirange)) AS r(seconds, span)
+CROSS JOIN asked a JOIN wf.objective_cells k
+  ON k.objective_id = a.id AND k.seconds = r.seconds AND k.at >= lower(r.span) AND k.at < upper(r.span)
+UNION ALL
+SELECT d.id, d.at, d.seconds, d.good, d.total, d.skipped_good, d.skipped_total FROM derived d JOIN asked USING (id)
+ORDER BY 1, 2
 """
 
 # One slice of each stretch between two edges of windows: as good as all of its own, since no window ends within it.
-# It is placed where its newest is; one that cannot be stays by itself.
+# It is placed where its newest is. What cannot be is only said to be there: whoever reads it looks at every slice.
+SUMMED: LiteralString = """max(at) AS at, max(at + make_interval(secs => seconds)) AS until, sum(good) AS good,
+         sum(total) AS total, sum(skipped_good) AS skipped_good, sum(skipped_total) AS skipped_total,
+         bool_or(good > total OR good < 0) AS impossible"""
 SUMS: LiteralString = f"""
-WITH asked AS (SELECT * FROM unnest(%(ids)s::bigint[], %(since)s::timestamptz[]) AS a(id, since))
-SELECT f.id, max(f.at), extract(epoch FROM max(f.at + make_interval(secs => f.seconds)) - max(f.at))::integer,
-       sum(f.good), sum(f.total), sum(f.skipped_good), sum(f.skipped_total)
-FROM (SELECT *, at + make_interval(secs => seconds / 2.0) AS middle FROM ({FOUND}) g) f JOIN asked a ON a.id = f.id
-GROUP BY f.id, f.middle > a.since, f.good > f.total OR f.good < 0 OR f.total < 0,
-         width_bucket(extract(epoch FROM %(until)s - f.middle)::float8, %(edges)s::float8[])
-ORDER BY 1, 2
+WITH {ASKED}, stretches AS MATERIALIZED (
+  SELECT a.id, e.lo, e.hi
+  FROM asked a CROSS JOIN LATERAL (
+    SELECT x AS lo, lead(x) OVER (ORDER BY x) AS hi FROM unnest(%(edges)s::timestamptz[] || a.since) AS u(x)
+    WHERE x >= least(a.since, %(paired)s)
+  ) e WHERE e.lo < e.hi
+), parts AS (
+  SELECT s.id, s.lo, k.*
+  FROM stretches s JOIN (SELECT 3600, unnest(%(kept_hours)s::tstzmultirange)
+                         UNION ALL SELECT 60, unnest(%(kept_minutes)s::tstzmultirange)) AS r(seconds, span)
+    ON s.hi >= lower(r.span) AND s.lo < upper(r.span)
+  CROSS JOIN LATERAL (
+    SELECT {SUMMED} FROM wf.objective_cells k
+    WHERE k.objective_id = s.id AND k.seconds = r.seconds AND k.at >= lower(r.span) AND k.at < upper(r.span)
+      AND k.at > s.lo - make_interval(secs => r.seconds / 2) AND k.at <= s.hi - make_interval(secs => r.seconds / 2)
+  ) k WHERE k.at IS NOT NULL
+  UNION ALL
+  SELECT s.id, s.lo, {SUMMED}
+  FROM stretches s JOIN derived d ON d.id = s.id AND d.at + make_interval(secs => d.seconds / 2.0) > s.lo
+    AND d.at + make_interval(secs => d.seconds / 2.0) <= s.hi
+  GROUP BY s.id, s.lo
+)
+SELECT id, max(at), extract(epoch FROM max(until) - max(at))::integer, sum(good), sum(total), sum(skipped_good),
+       sum(skipped_total), bool_or(impossible)
+FROM parts GROUP BY id, lo ORDER BY 1, 2
 """
-WINDOWS = sorted({length.total_seconds() for pair in PAIRS for length in (pair.long, pair.short)})
+WINDOWS = sorted({length for pair in PAIRS for length in (pair.long, pair.short)})
+NONE = timedelta()
 
 SHARES: LiteralString = """
 SELECT GROUPING(tenant_id), coalesce(tenant_id, route) AS who, sum(total - good), sum(total)
@@ -129,6 +150,9 @@ class Slis:
         for is_due in (False, True):
             if group := {each: start for each, start in asked.items() if (each.name in due) == is_due}:
                 found |= await self._slices(SUMS, span, group)
+                for each in group:
+                    if any(part.good > part.total for part in found.get(each.id, ())):
+                        found[each.id] = await self.slices(span, each)
         return found
 
     async def slices(self, span: Span, objective: Objective) -> tuple[Slice, ...]:
@@ -139,11 +163,13 @@ class Slis:
         self, statement: LiteralString, span: Span, asked: dict[Objective, datetime]
     ) -> dict[int, tuple[Slice, ...]]:
         values = await self._values(span, *asked)
-        values |= {"ids": [each.id for each in asked], "since": list(asked.values()), "edges": WINDOWS}
-        values["paired"] = span.until - LONGEST_PAIR
+        values |= {"ids": [each.id for each in asked], "since": list(asked.values())}
+        values |= {"paired": span.until - LONGEST_PAIR, "edges": [span.until - length for length in (*WINDOWS, NONE)]}
         found: dict[int, list[Slice]] = {}
         for id, at, seconds, *counts in await self._read(statement, values):
-            good, total, skipped_good, skipped_total = map(int, counts)
+            good, total, skipped_good, skipped_total = map(int, counts[:4])
+            if counts[4:] == [True]:
+                good = total + 1  # they are looked at one by one
             found.setdefault(id, []).append(Slice(at, seconds, good, total, Counts(skipped_good, skipped_total)))
         return {id: tuple(slices) for id, slices in found.items()}
 
@@ -162,7 +188,8 @@ class Slis:
         return values | {"raw": raw} | dict(zip(("kept_hours", "kept_minutes", "hours", "minutes"), parts, strict=True))
 
     async def _read(self, statement: LiteralString, values: dict[str, Any]) -> list[TupleRow]:
-        return await (await self.connection.execute(statement, values)).fetchall()
+        """Never prepared: a plan for any tenant and any time is a bad one for each."""
+        return await (await self.connection.execute(statement, values, prepare=False)).fetchall()
 
 
 def _plain(span: Span, *asked: Objective) -> dict[str, Any]:

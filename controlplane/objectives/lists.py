@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from controlplane.filters import Term, matches
 from controlplane.listing import Position
 from controlplane.objectives.model import STATES, Standing
 
@@ -42,6 +45,13 @@ class Placed:
             "name": standing.objective.name,
         }[sort]
         return (BELOW_ALL if value is None else value, standing.objective.id)
+
+
+def shown(standings: Iterable[Standing], terms: Sequence[Term], now: datetime) -> list[Standing]:
+    """What a filter leaves. Retired ones are only there when it names them."""
+    retired = any(t.field == "state" and "retired" in t.values and not t.negated for t in terms)
+    among = [each for each in standings if retired or each.state != "retired"]
+    return [each for each in among if matches(terms, placed(each).record, now)]
 
 
 def placed(standing: Standing) -> Placed:

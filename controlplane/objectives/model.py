@@ -12,9 +12,9 @@ from controlplane.listing import Listing
 Kind = Literal["availability", "latency"]
 KINDS: tuple[Kind, ...] = ("availability", "latency")
 Severity = Literal["page", "ticket"]
-State = Literal["page", "ticket", "unknown", "insufficient data", "ok"]
-STATES: tuple[State, ...] = ("page", "ticket", "unknown", "insufficient data", "ok")
-"""The most urgent first."""
+State = Literal["page", "ticket", "unknown", "insufficient data", "ok", "retired"]
+STATES: tuple[State, ...] = ("page", "ticket", "unknown", "insufficient data", "ok", "retired")
+"""The most urgent first. Nothing counts for a retired one: lists leave it out, unless they are asked for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +205,7 @@ OBJECTIVE_FIELDS = (
     Field("plan"),
     Field("route"),
     Field("kind", "choice", KINDS),
-    Field("state", "choice", ("page", "ticket", "unknown", "insufficient", "ok")),
+    Field("state", "choice", ("page", "ticket", "unknown", "insufficient", "ok", "retired")),
     Field("target", "share"),
     Field("budget", "share", what="what remains of the budget; may be below 0"),
     Field("burn", "number", what="how fast it burns over the last hour; 1 empties it with the window"),

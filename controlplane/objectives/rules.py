@@ -204,6 +204,8 @@ def _state(
     now: datetime,
 ) -> tuple[State, tuple[str, ...]]:
     """Bad news first; then what is not known; ok only when it is known to be."""
+    if objective.retired_at is not None:
+        return "retired", (f"retired since {objective.retired_at:%Y-%m-%d %H:%M} UTC: nothing counts for it",)
     if fault:
         return "unknown", (fault,)
     delay = absent_after(objective.target, period)

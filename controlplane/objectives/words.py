@@ -83,7 +83,7 @@ def verdict_word(verdict: Verdict) -> str:
         return "FIRES"
     if not verdict.reachable:
         return "cannot"
-    return "held" if verdict.held else "no data" if verdict.long_burn is None else "quiet"
+    return "held" if verdict.held else "no data" if None in (verdict.long_burn, verdict.short_burn) else "quiet"
 
 
 def verdict_words(verdict: Verdict) -> str:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from controlplane.charts import ChartSpec, Series, Threshold, Tone
-from controlplane.objectives.model import Objective, Slice, Standing
+from controlplane.charts import ChartSpec, Mark, Series, Threshold, Tone
+from controlplane.objectives.model import Maintenance, Objective, Slice, Standing
 from controlplane.objectives.rules import DAY, burn_down, is_rolling
 
 
-def burn_down_chart(standing: Standing, slices: Sequence[Slice], other: Standing | None = None) -> ChartSpec | None:
+def burn_down_chart(
+    standing: Standing, slices: Sequence[Slice], other: Standing | None = None, planned: Sequence[Maintenance] = ()
+) -> ChartSpec | None:
     """What was left of the budget over its window, in per cent; None when nothing is known of it.
 
     Beside a calendar window stands what an even burn would leave; of a rolling one the level at which today's burn
-    empties it within a day. `other`: what-if.
+    empties it within a day. `other`: what-if. `planned`: maintenance, marked where it begins and ends.
     """
     line = _line("left", standing, slices)
     if line is None:
@@ -29,7 +31,10 @@ def burn_down_chart(standing: Standing, slices: Sequence[Slice], other: Standing
     else:
         series.append(Series("even burn", [begin, end], [100.0, 0.0], "muted"))
     begin = min([begin, *(each.xs[0] for each in series)])
-    return ChartSpec(tuple(series), "%", begin, end, tuple(thresholds))
+    edges = [at.timestamp() for each in planned for at in (each.starts_at, each.until)]
+    marks = tuple(Mark(at, "muted") for at in edges if begin <= at <= end)
+    notes = ("▲ maintenance",) if marks else ()
+    return ChartSpec(tuple(series), "%", begin, end, tuple(thresholds), notes, marks)
 
 
 def _line(name: str, standing: Standing, slices: Sequence[Slice]) -> Series | None:

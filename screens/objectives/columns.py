@@ -14,6 +14,7 @@ STATE: dict[State, tuple[str, str, Tone]] = {
     "unknown": ("?", "unknown", "unknown"),
     "insufficient data": ("?", "too little data", "unknown"),
     "ok": ("●", "ok", "good"),
+    "retired": ("○", "retired", "muted"),
 }
 
 

@@ -180,7 +180,7 @@ class ObjectiveScreen(AreaScreen):
         if self.spent is not None:
             burned = self.query_one("#burned", Lines)
             burned.show(burned_lines(self.spent, self.planned, _width(burned)))
-        chart = None if self.slices is None else burn_down_chart(standing, self.slices, asked)
+        chart = None if self.slices is None else burn_down_chart(standing, self.slices, asked, self.planned)
         words = "reading …" if self.slices is None else "no data: nothing is known of it"
         self.query_one(Chart).show(chart, words=words)
         self.draw_frame()

@@ -24,7 +24,9 @@ from screens.widgets.table import WindowTable
 
 class ObjectivesScreen(ListScreen[Standing]):
     noun = "objectives"
-    means = "What was promised, how much of each error budget is left and how fast it burns. Unknown is never ok."
+    means = (
+        "What was promised, what is left of each error budget, how fast it burns. /state:retired shows those that are."
+    )
     fields, sorts, sort = OBJECTIVE_FIELDS, OBJECTIVE_SORTS, "budget"
     empty = "No objective matches. esc clears the filter, a n sets one."
     nothing = "No objectives yet. a n sets one."

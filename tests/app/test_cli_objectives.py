@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+from pathlib import Path
+
 import psycopg
 import pytest
 
@@ -88,3 +92,26 @@ def test_maintenance_is_planned_and_ended(busy: Cli) -> None:
         "objectives", "maintenance", "--starts", "2020-01-01T00:00:00Z", "--lasts", "1h", "--yes", "--reason", "x"
     )
     assert past.code == 1 and "maintenance_past" in past.err
+
+
+READS = ("list", "show", "budget", "what-if")
+
+
+def test_every_command_of_the_page_runs(busy: Cli) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "objectives.md").read_text(encoding="utf-8")
+    lines = "".join(re.findall(r"^```sh\n(.*?)^```", page, re.S | re.M)).splitlines()
+    assert len(lines) > 10
+    for line in lines:
+        words = shlex.split(line)[1:]
+        done = busy(*words, *([] if words[1] in READS else ["--yes"]))
+        assert done.code == 0, f"{line}\n{done.out}{done.err}"
+
+
+def test_retired_objectives_are_listed_when_they_are_asked_for(busy: Cli) -> None:
+    number = str(busy.done(*CREATE)["result"]["id"])
+    busy.done("objectives", "retire", number, "--reason", "replaced", "--yes")
+    assert busy.done("objectives", "list")["items"] == []
+    [item] = busy.done("objectives", "list", "state:retired")["items"]
+    assert (item["state"], item["remaining"], item["raw_total"]) == ("retired", None, 0)
+    busy.done("objectives", "restore", number, "--yes")
+    assert [each["state"] for each in busy.done("objectives", "list")["items"]] == ["page"]

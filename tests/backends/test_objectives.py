@@ -12,7 +12,7 @@ from backends.postgres.home import Home
 from controlplane.audit import Record
 from controlplane.errors import Conflict, NotFound, Refusal, Usage
 from controlplane.filters import parse
-from controlplane.listing import Query
+from controlplane.listing import Count, Query
 from controlplane.objectives.model import OBJECTIVE_FIELDS, Standing
 from controlplane.objectives.rules import rank
 from controlplane.operations import Call, Outcome, execute
@@ -178,6 +178,9 @@ async def test_every_change_has_its_way_back(home: Home, owner: psycopg.Connecti
     assert again.result["period"] == "month"
     retired = await do(home, "objectives.retire", id=number)
     assert retired.undo is not None and await listed(home) == []
+    assert [each.state for each in await listed(home, "state:retired,ok")] == ["retired"]
+    assert await listed(home, "-state:ok") == [] and (await home.objectives.standing(number)).state == "retired"
+    assert await home.objectives.count(Query(())) == Count(0)
     restored = await do(home, "objectives.restore", **retired.undo.request)
     assert restored.undo is not None and len(await listed(home)) == 1
     planned = await do(home, "objectives.maintenance", lasts="2h")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import psycopg
 import pytest
 
-from controlplane.objectives.model import STATES
+from controlplane.objectives.model import STATES, Maintenance
 from controlplane.objectives.rules import evaluate
+from screens.dialogs.confirm import Confirm
+from screens.dialogs.dialog import Dialog
 from screens.objectives.chart import burn_down_chart
 from screens.objectives.columns import STATE, left_cell, objective_columns
 from screens.objectives.detail import ObjectiveScreen
@@ -84,7 +88,7 @@ async def test_plus_and_minus_ask_what_it_would_have_fired(busy: Database) -> No
 
 
 async def test_an_objective_is_set_with_a_preview_and_taken_back(busy: Database) -> None:
-    async with console(busy, size=(120, 40)) as (_, pilot):
+    async with console(busy, size=(120, 40)) as (app, pilot):
         await command(pilot, "objectives")
         await pilot.press("a", "n")
         await until(pilot, lambda: "99.9% or 0.999" in text(pilot))
@@ -93,7 +97,8 @@ async def test_an_objective_is_set_with_a_preview_and_taken_back(busy: Database)
             if "%" in words:
                 await pilot.press("percent_sign")
             await pilot.press("enter")
-        await pilot.press(*["enter"] * 9)
+        while isinstance(app.screen, Dialog) and not isinstance(app.screen, Confirm):
+            await pilot.press("enter")  # what is asked for besides has its defaults
         await until(pilot, lambda: "can never fire" in text(pilot))
         await pilot.pause(0.35)  # the dialog's dead time
         await pilot.press("y")
@@ -144,3 +149,12 @@ def test_the_burn_down_has_an_even_line_in_a_calendar_and_none_without_data() ->
     assert month is not None and [each.name for each in month.series] == ["left", "even burn"]
     assert rolling is not None and [each.name for each in rolling.series] == ["left"]
     assert burn_down_chart(evaluate(objective(), [], NOW), []) is None
+
+
+def test_planned_maintenance_is_marked_on_the_burn_down() -> None:
+    hours = slices([(1000, 1000)] * 20, seconds=3600)
+    begins, ends = NOW - timedelta(hours=9), NOW - timedelta(hours=7)
+    planned = Maintenance(1, None, None, None, begins, ends, "new disks", "ada", begins, NOW - timedelta(hours=8))
+    chart = burn_down_chart(evaluate(objective(), hours, NOW), hours, planned=[planned])
+    assert chart is not None and chart.notes == ("▲ maintenance",)
+    assert [each.x for each in chart.marks] == [begins.timestamp(), (NOW - timedelta(hours=8)).timestamp()]

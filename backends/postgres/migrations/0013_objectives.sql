@@ -126,36 +126,41 @@ SELECT wf.audited('wf.maintenance', 'maintenance', 'id', 'tenant_id');
 INSERT INTO wf.tenant_tables VALUES ('wf.objectives', 21), ('wf.maintenance', 22);
 
 -- Which objective of each name holds for whoever has requests in those times (the most specific), and when maintenance
--- was planned for them.
+-- was planned for them. A function of its own, planned for what it is asked: were they guessed to be few, each cell would
+-- be looked for once for each of them.
 CREATE FUNCTION wf.objectives_held(
   hours tstzmultirange, minutes tstzmultirange, raw tstzmultirange, names text[], only_tenant text, only_route text
 ) RETURNS TABLE (tenant_id text, route text, id bigint, kind text, bucket smallint, planned tstzmultirange)
-LANGUAGE sql STABLE PARALLEL SAFE AS $$
-  WITH parties AS (
-    SELECT c.tenant_id, c.route FROM unnest(hours) AS r(span)
-      JOIN wf.request_hours c ON c.hour >= lower(r.span) AND c.hour < upper(r.span) AND c.dim = 'route' AND c.tenant_id <> ''
-        AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
-    UNION
-    SELECT c.tenant_id, c.route FROM unnest(minutes) AS r(span)
-      JOIN wf.request_minutes c ON c.minute >= lower(r.span) AND c.minute < upper(r.span) AND c.dim = 'route'
-        AND c.tenant_id <> ''
-        AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
-    UNION
-    SELECT c.tenant_id, c.route FROM unnest(raw) AS r(span)
-      JOIN wf.requests c ON c.at >= lower(r.span) AND c.at < upper(r.span)
-        AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
-  )
-  SELECT DISTINCT ON (p.tenant_id, p.route, o.name)
-         p.tenant_id, p.route, o.id, o.kind, wf.latency_bucket(o.threshold_ms::real),
-         (SELECT range_agg(tstzrange(m.starts_at, least(m.ends_at, m.ended_at)))
-          FROM wf.maintenance m
-          WHERE (m.tenant_id IS NULL OR m.tenant_id = p.tenant_id) AND (m.plan IS NULL OR m.plan = t.plan)
-            AND (m.route IS NULL OR m.route = p.route) AND m.ends_at > now() - interval '100 days'
-            AND coalesce(m.ended_at, m.ends_at) > m.starts_at)
-  FROM parties p LEFT JOIN wf.tenant_list t ON t.id = p.tenant_id JOIN wf.objectives o
-    ON o.retired_at IS NULL AND (names IS NULL OR o.name = ANY (names)) AND (o.tenant_id IS NULL OR o.tenant_id = p.tenant_id)
-      AND (o.plan IS NULL OR o.plan = t.plan) AND (o.route IS NULL OR o.route = p.route)
-  ORDER BY p.tenant_id, p.route, o.name, wf.objective_rank(o.tenant_id, o.plan, o.route) DESC
+LANGUAGE plpgsql STABLE ROWS 10000 AS $$
+BEGIN
+  RETURN QUERY EXECUTE $query$
+    WITH parties AS (
+      SELECT c.tenant_id, c.route FROM unnest($1) AS r(span)
+        JOIN wf.request_hours c ON c.hour >= lower(r.span) AND c.hour < upper(r.span) AND c.dim = 'route' AND c.tenant_id <> ''
+          AND ($5 IS NULL OR c.tenant_id = $5) AND ($6 IS NULL OR c.route = $6)
+      UNION
+      SELECT c.tenant_id, c.route FROM unnest($2) AS r(span)
+        JOIN wf.request_minutes c ON c.minute >= lower(r.span) AND c.minute < upper(r.span) AND c.dim = 'route'
+          AND c.tenant_id <> ''
+          AND ($5 IS NULL OR c.tenant_id = $5) AND ($6 IS NULL OR c.route = $6)
+      UNION
+      SELECT c.tenant_id, c.route FROM unnest($3) AS r(span)
+        JOIN wf.requests c ON c.at >= lower(r.span) AND c.at < upper(r.span)
+          AND ($5 IS NULL OR c.tenant_id = $5) AND ($6 IS NULL OR c.route = $6)
+    )
+    SELECT DISTINCT ON (p.tenant_id, p.route, o.name)
+           p.tenant_id, p.route, o.id, o.kind, wf.latency_bucket(o.threshold_ms::real),
+           (SELECT range_agg(tstzrange(m.starts_at, least(m.ends_at, m.ended_at)))
+            FROM wf.maintenance m
+            WHERE (m.tenant_id IS NULL OR m.tenant_id = p.tenant_id) AND (m.plan IS NULL OR m.plan = t.plan)
+              AND (m.route IS NULL OR m.route = p.route) AND m.ends_at > now() - interval '100 days'
+              AND coalesce(m.ended_at, m.ends_at) > m.starts_at)
+    FROM parties p LEFT JOIN wf.tenant_list t ON t.id = p.tenant_id JOIN wf.objectives o
+      ON o.retired_at IS NULL AND ($4 IS NULL OR o.name = ANY ($4)) AND (o.tenant_id IS NULL OR o.tenant_id = p.tenant_id)
+        AND (o.plan IS NULL OR o.plan = t.plan) AND (o.route IS NULL OR o.route = p.route)
+    ORDER BY p.tenant_id, p.route, o.name, wf.objective_rank(o.tenant_id, o.plan, o.route) DESC
+  $query$ USING hours, minutes, raw, names, only_tenant, only_route;
+END
 $$;
 
 -- Good and total of each objective, tenant and route in hours, in minutes and, by the minute, in raw rows. A latency
@@ -166,7 +171,7 @@ CREATE FUNCTION wf.objectives_measured(
   only_route text
 ) RETURNS TABLE (id bigint, tenant_id text, route text, at timestamptz, seconds integer, good integer, total integer,
                  skipped boolean)
-LANGUAGE sql STABLE PARALLEL SAFE AS $$
+LANGUAGE sql STABLE AS $$
   WITH held AS MATERIALIZED (
     SELECT * FROM wf.objectives_held(hours, minutes, raw, names, only_tenant, only_route) h
     WHERE only_id IS NULL OR h.id = only_id
@@ -329,17 +334,38 @@ END
 $$;
 CREATE TRIGGER due AFTER INSERT OR UPDATE OR DELETE ON wf.maintenance FOR EACH ROW EXECUTE FUNCTION wf.due_by_maintenance();
 
--- Measure again what is due and rolled up; of each name at most so many hours at once, the newest first. One transaction:
--- killed at any point, it has done nothing. Returns how many cells were kept.
-CREATE FUNCTION wf.keep_objectives(most_hours integer DEFAULT 720) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' SET work_mem = '64MB' AS $$
-#variable_conflict use_column
+-- Measure these times of one name's objectives, or of all (NULL), and keep that instead of what was kept.
+CREATE FUNCTION wf.keep_objective_cells(this text, hours tstzmultirange, minutes tstzmultirange) RETURNS bigint
+LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
 DECLARE
+  kept bigint;
+BEGIN
+  DELETE FROM wf.objective_cells c USING unnest(hours) r
+  WHERE c.seconds = 3600 AND c.at >= lower(r) AND c.at < upper(r)
+    AND (this IS NULL OR c.objective_id IN (SELECT o.id FROM wf.objectives o WHERE o.name = this));
+  DELETE FROM wf.objective_cells c USING unnest(minutes) r
+  WHERE c.seconds = 60 AND c.at >= lower(r) AND c.at < upper(r)
+    AND (this IS NULL OR c.objective_id IN (SELECT o.id FROM wf.objectives o WHERE o.name = this));
+  INSERT INTO wf.objective_cells
+  SELECT m.id, m.seconds, m.at, sum(m.good), sum(m.total), coalesce(sum(m.good) FILTER (WHERE m.skipped), 0),
+         coalesce(sum(m.total) FILTER (WHERE m.skipped), 0)
+  FROM wf.objectives_measured(hours, minutes, '{}', CASE WHEN this IS NOT NULL THEN ARRAY[this] END, NULL, NULL, NULL) m
+  GROUP BY 1, 2, 3 HAVING sum(m.total) > 0;
+  GET DIAGNOSTICS kept = ROW_COUNT;
+  RETURN kept;
+END
+$$;
+
+-- Measure again what is due and rolled up, by bites of so many hours, the newest first; when the time is up the rest
+-- stays due. One transaction: killed at any point, it has done nothing. Returns how many cells were kept.
+CREATE FUNCTION wf.keep_objectives(most_hours integer DEFAULT 168, most interval DEFAULT '1 minute') RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' SET work_mem = '64MB' AS $$
+DECLARE
+  begun timestamptz := clock_timestamp();
   mark  wf.request_marks;
   dues  wf.objective_due[];
   due   record;
-  cut   timestamptz;
-  found bigint;
+  bite  tstzmultirange;
   kept  bigint := 0;
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtextextended('wf.keep_objectives', 0));
@@ -354,27 +380,15 @@ BEGIN
     due.hours := due.hours * tstzmultirange(
       tstzrange(greatest(mark.hours_from, date_trunc('day', now()) - interval '100 days'), 'infinity'));
     due.minutes := due.minutes * tstzmultirange(tstzrange(mark.minutes_from, 'infinity'));
-    cut := least(upper(due.hours), now()) - make_interval(hours => most_hours);
-    IF lower(due.hours) < cut THEN
-      INSERT INTO wf.objective_due
-      SELECT 3600, r, due.name FROM unnest(due.hours * tstzmultirange(tstzrange(NULL, cut))) r;
-      due.hours := due.hours * tstzmultirange(tstzrange(cut, NULL));
-    END IF;
-    DELETE FROM wf.objective_cells c USING unnest(due.hours) r
-    WHERE c.seconds = 3600 AND c.at >= lower(r) AND c.at < upper(r)
-      AND (due.name IS NULL OR c.objective_id IN (SELECT o.id FROM wf.objectives o WHERE o.name = due.name));
-    DELETE FROM wf.objective_cells c USING unnest(due.minutes) r
-    WHERE c.seconds = 60 AND c.at >= lower(r) AND c.at < upper(r)
-      AND (due.name IS NULL OR c.objective_id IN (SELECT o.id FROM wf.objectives o WHERE o.name = due.name));
-    -- What two dues name is measured twice, the same.
-    INSERT INTO wf.objective_cells
-    SELECT m.id, m.seconds, m.at, sum(m.good), sum(m.total), coalesce(sum(m.good) FILTER (WHERE m.skipped), 0),
-           coalesce(sum(m.total) FILTER (WHERE m.skipped), 0)
-    FROM wf.objectives_measured(due.hours, due.minutes, '{}', CASE WHEN due.name IS NOT NULL THEN ARRAY[due.name] END,
-                                NULL, NULL, NULL) m
-    GROUP BY 1, 2, 3 HAVING sum(m.total) > 0;
-    GET DIAGNOSTICS found = ROW_COUNT;
-    kept := kept + found;
+    LOOP
+      bite := due.hours * tstzmultirange(
+        tstzrange(least(upper(due.hours), now()) - make_interval(hours => most_hours), 'infinity'));
+      kept := kept + wf.keep_objective_cells(due.name, bite, due.minutes);
+      due.hours := due.hours - bite;
+      due.minutes := '{}';
+      EXIT WHEN isempty(due.hours) OR clock_timestamp() > begun + most;
+    END LOOP;
+    INSERT INTO wf.objective_due SELECT 3600, r, due.name FROM unnest(due.hours) r;
   END LOOP;
   DELETE FROM wf.objective_cells c WHERE c.seconds = 60 AND c.at < mark.minutes_from;
   DELETE FROM wf.objective_cells c WHERE c.seconds = 3600 AND c.at < greatest(mark.hours_from, now() - interval '101 days');
