@@ -37,7 +37,8 @@ INSERT INTO wf.jobs (kind, state, ended_at, run_at)
 SELECT 'deliver', CASE n % 50 WHEN 0 THEN 'dead' WHEN 1 THEN 'waiting' ELSE 'canceled' END,
        CASE n % 50 WHEN 1 THEN NULL ELSE now() END, now() + interval '1 day' FROM generate_series(1, {jobs}) n;
 INSERT INTO wf.audit (seq, out_of_band, actor, operation, noun, thing, at)
-SELECT 1000 + n, false, 'ana', 'tenants.edit', 'tenants', 'acme', now() - ({jobs} - n) * interval '1 s'
+SELECT (SELECT coalesce(max(seq), 0) FROM wf.audit) + n,
+       false, 'ana', 'tenants.edit', 'tenants', 'acme', now() - ({jobs} - n) * interval '1 s'
 FROM generate_series(1, {jobs}) n
 """
 

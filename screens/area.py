@@ -87,6 +87,8 @@ class AreaScreen(Screen[None]):
         self.paused = False
         self.said = Done("", "")
         self.small = Done("", "")
+        self._readings = 0
+        self._again = False
 
     @property
     def desk(self) -> Desk:
@@ -190,8 +192,15 @@ class AreaScreen(Screen[None]):
         """Read again what is shown."""
 
     def news(self) -> None:
-        """Something may have changed: read again. A screen that costs more takes its time."""
-        self.action_reload()
+        """Something may have changed: read again. A screen that costs more takes its time.
+
+        A reading under way is let finish, and followed by another: begun anew with every hint, one that takes longer
+        than the next hint would never end.
+        """
+        if self._readings:
+            self._again = True
+        else:
+            self.action_reload()
 
     def interrupt(self) -> bool:
         """`ctrl+c`: end what this screen runs; whether there was something."""
@@ -238,9 +247,16 @@ class AreaScreen(Screen[None]):
 
     @work(exit_on_error=False, group="reload", exclusive=True)
     async def action_reload(self) -> None:
-        await self.session.read_acting()
-        await self.refresh_data()
-        self.draw_frame()
+        self._readings += 1
+        try:
+            await self.session.read_acting()
+            await self.refresh_data()
+            self.draw_frame()
+        finally:
+            self._readings -= 1
+        if self._again:
+            self._again = False
+            self.action_reload()
 
     @work(exit_on_error=False, group="acting", exclusive=True)
     async def read_acting(self) -> None:

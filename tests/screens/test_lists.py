@@ -5,6 +5,7 @@ import pytest
 from textual.pilot import Pilot
 
 from controlplane.listing import Count, Query
+from screens.area import AreaScreen
 from screens.lists import COUNT_EVERY, ListScreen
 from tests.postgres import Database
 from tests.screens.console import console, quiet, text, type_in, until
@@ -139,3 +140,24 @@ async def test_a_n_creates_another_project_of_the_tenant_under_the_cursor(databa
         await begin_to_create(pilot, "api")
         await pilot.press("enter", "enter")
         await until(pilot, lambda: "create acme/api · audit" in text(pilot))
+
+
+async def test_a_slow_reading_is_let_finish_and_followed_by_one(database: Database) -> None:
+    """Hints come every few seconds, and faster in a war room."""
+    async with console(database) as (app, pilot):
+        screen, gate, readings = app.screen, asyncio.Event(), []
+        assert isinstance(screen, AreaScreen)
+
+        async def slow() -> None:
+            readings.append("begun")
+            await gate.wait()
+            readings.append("done")
+
+        screen.refresh_data = slow  # type: ignore[method-assign]
+        for _ in range(3):
+            screen.news()
+            await pilot.pause()
+        assert readings == ["begun"]
+        gate.set()
+        await quiet(pilot)
+        assert readings == ["begun", "done"] * 2
