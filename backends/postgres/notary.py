@@ -22,6 +22,9 @@ from controlplane.jobs.model import Claimed, JobQueue
 
 Connection = psycopg.AsyncConnection[TupleRow]
 SIGN_EVERY = timedelta(minutes=5)
+BITE = 50_000
+MOST = 2_000_000
+"""Rows of one checkpoint more than of the one before: some minute's work; a longer trail is signed in several."""
 
 
 async def links(connection: Connection, after: int) -> AsyncIterator[Link]:
@@ -64,17 +67,21 @@ class Notary:
             raise refusal_of(error) from None
 
     async def _sign(self, connection: Connection) -> Signed | None:
-        while await (await connection.execute("SELECT wf.chain_audit()")).fetchone() != (0,):
-            pass
+        for _ in range(MOST // BITE):
+            if await (await connection.execute("SELECT wf.chain_audit(%s)", [BITE])).fetchone() == (0,):
+                break
         origin = await origin_of(connection)
         public = self.key.public(origin)
         before = await asyncio.to_thread(self.folder.last, public)
         await self._compare_copies(connection)
         walk = Walk() if before is None else Walk(before[0].size, before[0].head)
+        start = walk.size
         await self._compare_place(connection, walk)
         async for link in links(connection, walk.size):
             if (fault := walk.step(link)) is not None:
                 raise _inconsistent(fault.words)
+            if walk.size - start >= MOST:
+                break
         if before is not None and walk.size == before[0].size:
             return Signed(*before, new=False)
         if walk.size == 0:

@@ -13,6 +13,7 @@ import pytest
 from psycopg import errors
 
 from backends.checkpoint_folder import KEY_FILE, CheckpointFolder, signing_key
+from backends.postgres import notary as module
 from backends.postgres.audit_chain import page_of_links
 from backends.postgres.job_queue import Self, queue
 from backends.postgres.notary import Notary, Signed, signing
@@ -239,6 +240,14 @@ def test_an_unchanged_trail_is_not_signed_twice_and_an_empty_one_not_at_all(psql
     files = sorted(path.name[:19] for path in notary.folder.path.rglob("*.checkpoint"))
     assert [int(name) for name in files] == [1, 2]
     assert [c.size for c in notary.folder.read_all([notary.key.public(first.checkpoint.origin)])] == [1, 2]
+
+
+def test_a_long_trail_is_signed_in_several(psql: Psql, notary: Notary, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST", 2)
+    monkeypatch.setattr(module, "BITE", 2)
+    add(psql, 5)
+    chain(psql)
+    assert [sign(notary).checkpoint.size for _ in range(4)] == [2, 4, 5, 5]
 
 
 def test_a_spoiled_checkpoint_is_not_passed_over(psql: Psql, notary: Notary) -> None:
