@@ -347,6 +347,7 @@ def _dropped(connection: psycopg.Connection[Any], count: int) -> list[Figure]:
     deleted = (time.perf_counter() - began) * 1000
     while (row := connection.execute("SELECT hours FROM wf.roll_up_requests()").fetchone()) and row[0]:
         pass
+    connection.execute("VACUUM wf.requests")  # a day that is old was vacuumed long ago
     began = time.perf_counter()
     dropped = connection.execute("SELECT waits FROM wf.drop_old_requests()").fetchall()
     took = (time.perf_counter() - began) * 1000
