@@ -3,10 +3,11 @@ BIN := .venv/bin
 STAMP := .venv/.set-up
 EXAMPLES := docs/examples
 PACKAGES := $(EXAMPLES)/node_modules/.set-up
+PROMETHEUS := .venv/.prometheus
 
 .PHONY: setup demo test lint bench picture clean
 
-setup: $(STAMP) $(PACKAGES)
+setup: $(STAMP) $(PACKAGES) $(PROMETHEUS)
 
 # The venv is made anew only when what goes into it changes.
 $(STAMP): pyproject.toml requirements-dev.txt
@@ -20,6 +21,11 @@ $(STAMP): pyproject.toml requirements-dev.txt
 $(PACKAGES): $(EXAMPLES)/package.json $(EXAMPLES)/package-lock.json $(STAMP)
 	cd $(EXAMPLES) && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund --loglevel=error >/dev/null
 	touch $(PACKAGES)
+
+# What the tests of docs/prometheus.md need.
+$(PROMETHEUS): $(STAMP)
+	$(BIN)/python -m tests.prometheus
+	touch $(PROMETHEUS)
 
 demo: setup
 	$(BIN)/watchfloor demo

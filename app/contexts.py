@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import psycopg
 
     from app.settings import Settings
-    from controlplane.secrets import Secrets
+    from backends.prometheus.telemetry import PrometheusSeries
+    from controlplane.secrets import Reference, Secret, Secrets
 
 EMBEDDED = "development"
 UNNAMED = "unknown"
@@ -42,6 +43,7 @@ class Context:
     read_only: bool
     source: str
     embedded: bool
+    prometheus: PrometheusSeries | None = None
 
     @property
     def production(self) -> bool:
@@ -49,6 +51,8 @@ class Context:
 
     async def close(self) -> None:
         await self.home.close()
+        if self.prometheus is not None:
+            await self.prometheus.close()
 
 
 async def connect(
@@ -68,13 +72,28 @@ async def connect(
     """
     if choice.kind == "folder":
         home = await _open_embedded(EmbeddedHome(folder_of(choice)), conversation, start, settings.key_prefix)
-        return Context(home, EMBEDDED_NAME, EMBEDDED, False, choice.source, embedded=True)
+        prometheus = home.prometheus = prometheus_of(settings.prometheus, EMBEDDED_NAME, settings, secrets)
+        return Context(home, EMBEDDED_NAME, EMBEDDED, False, choice.source, True, prometheus)
     conninfo = await asyncio.to_thread(conninfo_of, choice, settings, secrets)
     home = await _opened(conninfo, conversation, settings.key_prefix)
     profile = settings.profiles.get(choice.profile or "")
     if profile is None:
         return Context(home, home_name(choice), UNNAMED, False, choice.source, embedded=False)
-    return Context(home, profile.name, profile.environment, profile.read_only, choice.source, embedded=False)
+    prometheus = home.prometheus = prometheus_of(profile.prometheus, profile.name, settings, secrets)
+    return Context(home, profile.name, profile.environment, profile.read_only, choice.source, False, prometheus)
+
+
+def prometheus_of(file: str, profile: str, settings: Settings, secrets: Secrets | None) -> PrometheusSeries | None:
+    """The Prometheus of a mapping file, which is read when it is first asked; None without one."""
+    if not file:
+        return None
+    from app.profiles import open_vault
+    from backends.prometheus.telemetry import PrometheusSeries
+
+    def secret(reference: Reference) -> Secret:
+        return (secrets or open_vault(settings)).resolve(profile, reference)
+
+    return PrometheusSeries(settings.path.parent / Path(file).expanduser(), secret)
 
 
 def folder_of(choice: HomeChoice) -> Path:

@@ -26,13 +26,14 @@ PRODUCTION = "production"
 # Nobody compares these; making `__eq__` and `__hash__` for three classes takes a millisecond of every start.
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """A PostgreSQL to connect to. `environment` is the word in the header."""
+    """A PostgreSQL to connect to. `environment` is the word in the header; `prometheus` a mapping file."""
 
     name: str
     url: str
     environment: str
     read_only: bool
     password: Reference | None = None
+    prometheus: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +60,7 @@ class Settings:
     time: str = "age"
     glyphs: str = "auto"
     key_prefix: str = "wf"
+    prometheus: str = ""
     password_command: tuple[str, ...] = field(default=(), repr=False)
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     profiles: Mapping[str, Profile] = field(default_factory=dict)
@@ -321,6 +323,7 @@ _TOP = {
     "time": _Option(_one_of("age", "utc", "local")),
     "glyphs": _Option(_one_of("auto", "unicode", "ascii")),
     "key_prefix": _Option(_prefix),
+    "prometheus": _Option(_text),
     "password_command": _Option(_texts),
 }
 _PROFILE = {
@@ -328,6 +331,7 @@ _PROFILE = {
     "environment": _Option(_environment, needed=True),
     "read_only": _Option(_flag),
     "password": _Option(_reference),
+    "prometheus": _Option(_text),
 }
 _VIEW = {
     "noun": _Option(_name, needed=True),

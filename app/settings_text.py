@@ -40,6 +40,10 @@ DEFAULT = """\
 # What the API keys that are made here begin with: 1 to 16 letters and digits, as in wf_live_….
 #key_prefix = "wf"
 
+# A mapping file (docs/prometheus.md), beside this file or by its whole path: the Prometheus that has the requests of
+# the embedded home as well, for example "prometheus.toml". A profile names its own.
+#prometheus = ""
+
 # The last place asked for a profile's password: a program and its arguments, {profile} is the profile's name, its
 # first line of output is the password. Before it: the system keyring, the encrypted file, the environment
 # variable WATCHFLOOR_PASSWORD_<PROFILE>. For example ["pass", "show", "watchfloor/{profile}"]

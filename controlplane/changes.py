@@ -8,12 +8,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from controlplane.audit import AuditDirectory, AuditRow, Record
+from controlplane.errors import Usage
 from controlplane.jobs.model import JobDirectory, JobStore, WorkerDirectory
+from controlplane.objectives.model import ObjectiveDirectory
+from controlplane.objectives.ports import ObjectiveStore
 from controlplane.overview import Glance
 from controlplane.plans.model import PlanDirectory
 from controlplane.plans.ports import PlanStore
 from controlplane.runs.model import RunDirectory, RunStore
-from controlplane.telemetry import RequestTelemetry
+from controlplane.telemetry import RequestTelemetry, SeriesSource, Source
 from controlplane.tenants.model import ProjectDirectory, TenantDirectory
 from controlplane.tenants.ports import ProjectStore, TenantStore
 
@@ -102,6 +105,9 @@ class Change(Protocol):
     @property
     def jobs(self) -> JobStore: ...
 
+    @property
+    def objectives(self) -> ObjectiveStore: ...
+
     async def note_writing(self, context: str, minutes: int) -> None:
         """Write to the trail that a read-only context is opened for writing."""
         ...
@@ -113,6 +119,19 @@ class Change(Protocol):
     async def finish(self, result: Record) -> None:
         """Keep the result beside the change, for whoever repeats the request."""
         ...
+
+
+def series_source(plane: ControlPlane, name: Source) -> SeriesSource:
+    """Raises Usage `no_prometheus`."""
+    if name == "home":
+        return plane.telemetry
+    if plane.prometheus is None:
+        raise Usage(
+            "no_prometheus",
+            "No Prometheus is named for this context.",
+            'Put prometheus = "FILE" into its profile in the settings file: docs/prometheus.md.',
+        )
+    return plane.prometheus
 
 
 class ControlPlane(Protocol):
@@ -148,6 +167,11 @@ class ControlPlane(Protocol):
     def telemetry(self) -> RequestTelemetry: ...
 
     @property
+    def prometheus(self) -> SeriesSource | None:
+        """The same requests as a Prometheus counted them; None: this context names none."""
+        ...
+
+    @property
     def rollups(self) -> Rollups: ...
 
     @property
@@ -158,6 +182,9 @@ class ControlPlane(Protocol):
 
     @property
     def workers(self) -> WorkerDirectory: ...
+
+    @property
+    def objectives(self) -> ObjectiveDirectory: ...
 
     @property
     def finder(self) -> Finder: ...

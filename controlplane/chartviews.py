@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from controlplane.errors import Usage
 from controlplane.moments import exact_duration, spell
-from controlplane.telemetry import Scope
+from controlplane.telemetry import SOURCES, Scope, Source
 from controlplane.text import clean
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -78,6 +78,7 @@ class View:
     chart: str = CHARTS[0]
     at: datetime | None = None
     """Where the cursor stands."""
+    source: Source = "home"
 
 
 def parse_view(text: str) -> View:
@@ -99,7 +100,7 @@ def parse_view(text: str) -> View:
 
 def same_numbers(one: View, other: View) -> bool:
     """Whether both are drawn from the same series: chart, cursor and lines are nothing that is read."""
-    return (one.scope, one.window, one.compare) == (other.scope, other.window, other.compare)
+    return (one.scope, one.window, one.source, one.compare) == (other.scope, other.window, other.source, other.compare)
 
 
 def parse_window(text: str) -> Window:
@@ -119,6 +120,7 @@ def render(view: View) -> str:
     scope = view.scope
     named = {"tenant": scope.tenant_id, "route": scope.route, "key": scope.key_prefix, "region": scope.region}
     words = [f"{name}:{_quoted(value)}" for name, value in named.items() if value is not None]
+    words += [f"source:{view.source}"] if view.source != SOURCES[0] else []
     words += [f"{name}>{value:.12g}{'ms' if name.startswith('p') else ''}" for name, value in view.lines]
     words += ["compare:week"] if view.compare else []
     words += [f"chart:{view.chart}"] if view.chart != CHARTS[0] else []
@@ -150,6 +152,8 @@ def _with(view: View, name: str, sign: str, value: str) -> View:
             return replace(view, window=parse_window(value))
         case "at":
             return replace(view, at=_moment(value))
+        case "source" if value in SOURCES:
+            return replace(view, source=value)
         case "compare" if value == "week":
             return replace(view, compare=True)
         case "chart" if value in CHARTS:

@@ -118,7 +118,7 @@ def latency_chart(measured: Measured) -> ChartSpec:
     if measured.before is not None:
         before = _each(measured.before, lambda point: point.p95)[: len(xs)]
         drawn.append(charts.Series("p95 a week before", xs, before, "muted"))
-    notes = gap_words(measured)
+    notes = gap_words(measured) + overflow_words(measured)
     there = [point for point in series.points if point is not None and point.latency.n]
     few = sum(point.latency.n < FEWEST_FOR_P99 for point in there)
     if few:
@@ -180,9 +180,11 @@ def reading_of_limits(measured: Measured, index: int | None) -> str:
 
 
 def heat_map(measured: Measured) -> HeatSpec:
-    steps = tuple(None if point is None else point.latency for point in measured.series.points)
+    steps = tuple(None if point is None else point.latency.bounded for point in measured.series.points)
     limit = min((value for name, value in measured.view.lines if name.startswith("p")), default=None)
-    return HeatSpec(steps, *measured.bounds, limit, tuple(gap_words(measured)), measured.marks)
+    return HeatSpec(
+        steps, *measured.bounds, limit, tuple(gap_words(measured) + overflow_words(measured)), measured.marks
+    )
 
 
 CHARTS_OF: Mapping[str, Callable[[Measured], ChartSpec | HeatSpec]] = {
@@ -237,7 +239,19 @@ def gaps(series: Series) -> list[tuple[datetime, datetime]]:
 
 
 def gap_words(measured: Measured) -> list[str]:
-    """ "no data 03:10–03:40" for the longest gap, and how many others there are."""
+    """ "no data 03:10–03:40" for the longest gap, how many others there are, and what the source says is missing."""
+    return [*_gap_words(measured), *measured.series.notes]
+
+
+def overflow_words(measured: Measured) -> list[str]:
+    whole = measured.series.whole
+    over = 0 if whole is None else whole.latency.n - whole.latency.bounded.n
+    if whole is None or not over:
+        return []
+    return [f"{percent(over / whole.latency.n)}% past the last bucket"]
+
+
+def _gap_words(measured: Measured) -> list[str]:
     found = gaps(measured.series)
     if not found:
         return []

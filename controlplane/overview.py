@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from controlplane.listing import Count
 from controlplane.moments import age, milliseconds, percent, rate
+from controlplane.objectives.words import burn_words, left_words
 from controlplane.telemetry import Point, add
 from controlplane.text import UNKNOWN
 
@@ -177,6 +178,26 @@ class Changes:
     newest: tuple[Change, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Burner:
+    """An objective that burns its budget, as its list shows it."""
+
+    id: int
+    label: str
+    state: str
+    burn: float
+    remaining: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Burning:
+    """Of all objectives: how many there are, of how many the state is not known, and those that burn fastest."""
+
+    objectives: Count
+    unknown: Count
+    fastest: tuple[Burner, ...]
+
+
 class Glance(Protocol):
     """The capability of a context to be looked at as a whole: each part is one question."""
 
@@ -199,6 +220,8 @@ class Glance(Protocol):
     async def runs(self) -> RunsDue: ...
 
     async def stray(self) -> Stray: ...
+
+    async def burning(self) -> Burning: ...
 
     async def changes(self) -> Changes: ...
 
@@ -329,6 +352,9 @@ def _tenant(row: TenantFigures, value: str, tone: Tone, now: datetime) -> Entry:
     )
 
 
+URGENT: tuple[Tone, ...] = ("bad", "warn", "unknown", "muted", "good")
+
+
 def region_state(region: Region, now: datetime) -> tuple[str, Tone]:
     """A word and its tone. Nothing heard is unknown, also where nothing is expected."""
     share = region.now.error_share
@@ -340,8 +366,9 @@ def region_state(region: Region, now: datetime) -> tuple[str, Tone]:
 
 
 def region_entries(regions: Sequence[Region], now: datetime) -> list[Entry]:
+    """The worst first: on a small screen the last are cut off."""
     entries = []
-    for region in regions:
+    for region in sorted(regions, key=lambda each: (URGENT.index(region_state(each, now)[1]), each.name)):
         word, tone = region_state(region, now)
         current = region.now
         told = f"{rate(current.per_minute)}/m {percent(current.error_share)} %"
@@ -419,6 +446,33 @@ def stray_entries(due: Stray, now: datetime) -> list[Entry]:
     return [_counted("stray", "rows without a partition", every, "warn", None, lines)]
 
 
+BURNING: dict[str, Tone] = {"page": "bad", "ticket": "warn"}
+"""What would wake somebody; the states that fire, the most urgent first."""
+
+
+def burning_entries(burning: Burning, now: datetime) -> list[Entry]:
+    """Those that fire, then how many are not known, then the others by how fast they burn."""
+    if not burning.objectives.number:
+        return [Entry("none", "no objectives are set", "", "muted", door=Door("objectives"))]
+    places = list(BURNING)
+    fastest = sorted(burning.fastest, key=lambda each: -each.burn)
+    firing = sorted((each for each in fastest if each.state in BURNING), key=lambda each: places.index(each.state))
+    unknown = Door("objectives", "state:unknown,insufficient")
+    entries = [_burner(each) for each in firing]
+    if burning.unknown.number:
+        entries.append(Entry("unknown", "objectives not known", str(burning.unknown), "unknown", door=unknown))
+    entries += [_burner(each) for each in fastest if each.state not in BURNING]
+    return entries or [Entry("quiet", "no budget burns", "", door=Door("objectives"))]
+
+
+def _burner(each: Burner) -> Entry:
+    tone = BURNING.get(each.state, "")
+    words = "" if each.remaining is None else f"{left_words(each.remaining)} left"
+    return Entry(
+        str(each.id), each.label, f"{burn_words(each.burn)} ×", tone, words, door=Door("objectives", key=str(each.id))
+    )
+
+
 def changes_entries(changes: Changes, now: datetime) -> list[Entry]:
     first = Entry("number", "in the last hour", str(changes.number), door=Door("audit", "at<1h"))
     return [
@@ -460,6 +514,7 @@ PARTS: tuple[Part, ...] = (
     Part("work", "work", lambda glance: glance.work(), work_entries),
     Part("runs", "runs", lambda glance: glance.runs(), runs_entries),
     Part("regions", "regions", lambda glance: glance.regions(), region_entries),
+    Part("burning", "budgets", lambda glance: glance.burning(), burning_entries),
     Part("changes", "changed", lambda glance: glance.changes(), changes_entries),
 )
-"""Each part with its question. A noun that brings one (the burners of error budgets) adds it here."""
+"""Each part with its question. A noun that brings one adds it here."""

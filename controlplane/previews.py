@@ -48,8 +48,9 @@ def row_lines(row: AuditRow) -> list[str]:
 
 
 def outcome_lines(outcome: Outcome, limit: int = 200) -> list[str]:
-    """Every thing that changed; beyond `limit` lines only how many more there are."""
-    lines = [line for row in outcome.rows for line in row_lines(row)]
+    """What the operation notes of it, then every thing that changed; beyond `limit` only how many more there are."""
+    lines = [clean(note) for note in outcome.result.get("notes", ())]
+    lines += [line for row in outcome.rows for line in row_lines(row)]
     if not lines:
         return ["nothing changes"]
     return lines if len(lines) <= limit else [*lines[:limit], f"… and {len(lines) - limit:,} lines more"]

@@ -8,6 +8,7 @@ from typing import Any
 import controlplane.contexts
 import controlplane.jobs.operations
 import controlplane.keys.operations
+import controlplane.objectives.operations
 import controlplane.people
 import controlplane.plans.apply
 import controlplane.plans.operations

@@ -122,7 +122,7 @@ def _text(x: float, y: float, words: str, anchor: str = "end", more: str = "") -
 
 def drawing(measured: Measured, names: Sequence[str]) -> str:
     """Charts of `CHARTS_OF` by their names, under each other."""
-    title = f"{measured.view.scope.label}, {measured.view.window.words}"
+    title = f"{measured.series.label}, {measured.view.window.words}"
     return together([svg(CHARTS_OF[name](measured), f"{name}: {title}", measured.zone) for name in names])
 
 

@@ -10,9 +10,11 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from typing import TYPE_CHECKING, Literal, Protocol
+
+from controlplane.errors import Usage
 
 if TYPE_CHECKING:
     from controlplane.anomalies import Limits, UsageReport
@@ -20,8 +22,12 @@ if TYPE_CHECKING:
 
 SMALLEST_MS = 0.1
 GROWTH = 1.04
+OVERFLOW = 32_767
+"""The bucket of latencies that are only known to be above the highest bound which their source has."""
 FEWEST_FOR_P99 = 100
 """Under so many requests the slowest of them would be called the p99."""
+MOST_STEPS = 2000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def bucket_of(ms: float) -> int:
@@ -64,12 +70,20 @@ class Histogram:
     def n(self) -> int:
         return sum(self.counts)
 
+    @property
+    def bounded(self) -> Histogram:
+        """Without the overflow."""
+        if not self.buckets or self.buckets[-1] != OVERFLOW:
+            return self
+        return Histogram(self.buckets[:-1], self.counts[:-1])
+
     def percentile(self, share: float) -> float | None:
-        """By rank, at most 2 % off, in milliseconds; None when it is empty."""
+        """By rank, at most 2 % off, in milliseconds; None when it is empty, or that rank is in the overflow."""
         if not self.counts:
             return None
         upto = list(accumulate(self.counts))
-        return value_of(self.buckets[bisect_left(upto, rank(share, upto[-1]))])
+        bucket = self.buckets[bisect_left(upto, rank(share, upto[-1]))]
+        return None if bucket == OVERFLOW else value_of(bucket)
 
 
 def merge(histograms: Iterable[Histogram]) -> Histogram:
@@ -97,9 +111,9 @@ class Point:
     latency_max: float | None = None
 
     @property
-    def error_share(self) -> float:
-        """The share that the service failed (5xx), 0 to 1."""
-        return self.errors_5xx / self.n
+    def error_share(self) -> float | None:
+        """The share that the service failed (5xx), 0 to 1; None of no requests."""
+        return self.errors_5xx / self.n if self.n else None
 
     @property
     def p50(self) -> float | None:
@@ -155,6 +169,8 @@ class Scope:
 
 
 FLEET = Scope()
+Source = Literal["home", "prometheus"]
+SOURCES: tuple[Source, ...] = ("home", "prometheus")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,13 +182,32 @@ class Series:
     step: timedelta
     points: tuple[Point | None, ...]
     as_of: datetime
+    source: Source = "home"
+    notes: tuple[str, ...] = ()
+    """What its source says may be missing, in words."""
 
     def times(self) -> list[datetime]:
         return [self.start + i * self.step for i in range(len(self.points))]
 
     @property
+    def label(self) -> str:
+        """Whose requests, and who counted them when it was not the home."""
+        return self.scope.label + ("" if self.source == SOURCES[0] else f", as {self.source} counted")
+
+    @property
     def whole(self) -> Point | None:
         return add([point for point in self.points if point is not None])
+
+
+def whole_steps(start: datetime, end: datetime, step: timedelta) -> tuple[datetime, int]:
+    """The start moved back to a whole step, in UTC, and how many steps there are to the end."""
+    if step < timedelta(seconds=1) or end <= start:
+        raise Usage("window_unreadable", "A series needs a start before its end, and steps of at least a second.")
+    start = EPOCH + (start - EPOCH) // step * step
+    steps = -((start - end) // step)
+    if steps > MOST_STEPS:
+        raise Usage("window_unreadable", f"That would be {steps:,} steps; at most {MOST_STEPS:,} are read at once.")
+    return start, steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,16 +231,20 @@ class SeriesPage:
     as_of: datetime
 
 
-class RequestTelemetry(Protocol):
-    """Reading telemetry; a context that has none does not offer it."""
+class SeriesSource(Protocol):
+    """Where the requests of a scope over time can be read."""
 
     async def series(self, scope: Scope, start: datetime, end: datetime, step: timedelta) -> Series:
         """The requests of a scope from start to end (excluded), at most 2,000 steps of at least a second.
 
         `start` and `end` are widened to whole steps, counted from the epoch in UTC. Raises Usage `window_unreadable`
-        and `scope_unreadable`, HomeUnreachable.
+        and `scope_unreadable`, HomeUnreachable; a source that is not the home, the Refusals that it has.
         """
         ...
+
+
+class RequestTelemetry(SeriesSource, Protocol):
+    """Reading telemetry; a context that has none does not offer it."""
 
     async def page(self, asked: ManySeries, after: str | None = None) -> SeriesPage:
         """Series of many things. `after` is a cursor of the same kind and tenant; what it holds goes before `asked`.

@@ -125,6 +125,18 @@ def _overview(text: str) -> AreaScreen:
     return OverviewScreen()
 
 
+def _objectives(text: str) -> AreaScreen:
+    from screens.objectives.list import ObjectivesScreen
+
+    return ObjectivesScreen(text)
+
+
+def _objective(key: str) -> AreaScreen:
+    from screens.objectives.detail import ObjectiveScreen
+
+    return ObjectiveScreen(key)
+
+
 NOUNS: tuple[Noun, ...] = (
     Noun("tenants", _tenants, _tenant),
     Noun("projects", _projects),
@@ -139,6 +151,7 @@ NOUNS: tuple[Noun, ...] = (
     Noun("workers", _workers),
     Noun("telemetry", _telemetry, _telemetry),
     Noun("overview", _overview),
+    Noun("objectives", _objectives, _objective),
 )
 FIRST = "overview"
 """What the console shows first; the key 0 comes back to it."""

@@ -23,9 +23,10 @@ READ_EVERY = 10.0
 """Seconds between two readings by itself; what was changed meanwhile is in the trail, which is read at every news."""
 WIDE = Block("requests", ("traffic",))
 PAIRS = (
-    (Block("failing most", ("failing",), True), Block("slowest p95", ("slowest",), True)),
-    (Block("due", ("keys", "plans", "stray")), Block("work", ("work", "runs"))),
-    (Block("regions", ("regions",)), Block("changed", ("changes",), True)),
+    (Block("failing most", ("failing",), True, 3), Block("slowest p95", ("slowest",), True, 3)),
+    (Block("due", ("keys", "plans", "stray"), False, 6), Block("work", ("work", "runs"), False, 6)),
+    (Block("budgets burning", ("burning",), True, 5), Block("regions", ("regions",), False, 5)),
+    (Block("changed", ("changes",), True),),
 )
 
 
@@ -214,6 +215,7 @@ MEANING = (
     "Requests, errors (5xx) and p95 are those of the whole fleet in the hour before the time on the title line, from"
     " what is rolled up; the trends are of the 24 hours before it. A gap is an hour of which nothing is known.",
     "Tenants: over the last hour of data, as in their list; ~ means that this hour ended a while ago.",
+    "Budgets: how many times faster than allowed the last hour burned them, those that page or open a ticket first.",
     "Late in rotation: half of the grace is over and the old key is still used. Stale: older than 30 days.",
     "Quotas near their limit: 80 % or more of what may be admitted is, as a worker saw it last.",
     "Late jobs should have begun a minute ago. Runs with refusals ended within a day. 1,000+ is that or more.",

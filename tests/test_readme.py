@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from app.settings import read
+from backends.postgres.upkeep import KINDS
 from tests.postgres import scratch_folder
 
 CHECKOUT = Path(__file__).parents[1]
@@ -71,3 +72,16 @@ def test_the_readme_leads_nowhere_that_is_not_there() -> None:
     for page in (CHECKOUT / "README.md", *(CHECKOUT / "docs").glob("*.md")):
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_jobs_of_the_page_are_those_that_workers_do() -> None:
+    """Each with its period."""
+    page = (CHECKOUT / "docs" / "jobs.md").read_text(encoding="utf-8")
+    shown = {
+        name: period
+        for names, period in re.findall(r"^\| (`[^|]*`) \| (\d+ \w+) \|", page, re.M)
+        for name in re.findall(r"`(\w+)`", names)
+    }
+    units = {"s": 1, "min": 60, "h": 3600}
+    seconds = {name: int(period.split()[0]) * units[period.split()[1]] for name, period in shown.items()}
+    assert seconds == {name: kind.every.total_seconds() for name, kind in KINDS.items() if kind.every}

@@ -14,11 +14,12 @@ from cyclopts import Parameter
 from app.cli.asked import READING, Reading, opened
 from app.cli.output import Column, document, table, tell
 from app.cli.writing import refuse_read_only
+from controlplane.changes import series_source
 from controlplane.errors import Usage
 from controlplane.exports import Heading, chunks
 from controlplane.moments import count, milliseconds, parse_duration, percent, show, spell
 from controlplane.retention.model import Rolled
-from controlplane.telemetry import ManySeries, Point, Scope, Series
+from controlplane.telemetry import ManySeries, Point, Scope, Series, Source
 from controlplane.text import UNKNOWN, clean
 from controlplane.tops import FEWEST, By, Measure, TopRow
 
@@ -52,6 +53,7 @@ Tenant = Annotated[str | None, Parameter(help="Of this tenant; else of all.")]
 Route = Annotated[str | None, Parameter(help="Of this route.")]
 Key = Annotated[str | None, Parameter(help="Of the key with this prefix; needs its tenant.")]
 Region = Annotated[str | None, Parameter(help="Of this region.")]
+From = Annotated[Source, Parameter(help="Who counted: the home, or the Prometheus that its settings name.")]
 Form = Literal["csv", "json", "ndjson", "svg"]
 Each = Annotated[
     Literal["tenant", "route", "key", "region"] | None, Parameter(help="A series of each, a page at a time.")
@@ -86,11 +88,12 @@ async def series(
     after: After = None,
     window: Window = WINDOW,
     step: StepText = None,
+    source: From = "home",
     asked: Reading = READING,
 ) -> None:
     """Show requests, errors and latencies over time. A step of which nothing is known is a gap."""
     scope = Scope(tenant, route, key, region)
-    found, following, _ = await _read(scope, by, limit, after, window, step, asked)
+    found, following, _ = await _read(scope, by, limit, after, window, step, source, asked)
     if asked.json:
         items = [record for each in found for record in records(each, every=True)]
         document({"items": items, "next": following, "total": None, "as_of": found[0].as_of if found else None})
@@ -119,6 +122,7 @@ async def export(
     after: After = None,
     window: Window = WINDOW,
     step: StepText = None,
+    source: From = "home",
     form: Annotated[Form, Parameter(help="How it is written; svg: charts of one scope.", name="--format")] = "csv",
     asked: Reading = READING,
 ) -> None:
@@ -126,12 +130,12 @@ async def export(
     if form == "svg" and (by or after or asked.json):
         raise Usage("usage", "A drawing is of one series.", "Leave --by, --after and --json out.")
     scope = Scope(tenant, route, key, region)
-    found, following, context = await _read(scope, by, limit, after, window, step, asked)
+    found, following, context = await _read(scope, by, limit, after, window, step, source, asked)
     if form == "svg":
         sys.stdout.write(_drawn(found[0]))
         return
     as_of = found[0].as_of if found else datetime.now(UTC)
-    heading = Heading(context, "telemetry", f"each {by}" if by else scope.label, "at", as_of)
+    heading = Heading(context, "telemetry", f"each {by}" if by else found[0].label, "at", as_of)
     rows = [record for each in found for record in records(each)]
     names = list(rows[0]) if rows else ["at"]
     for piece in chunks("json" if asked.json else form, heading, names, rows):
@@ -147,18 +151,28 @@ def _drawn(found: Series) -> str:
     from controlplane.svg import drawing
 
     span = len(found.points) * found.step
-    view = chartviews.View(found.scope, chartviews.Window(span, found.start + span))
+    view = chartviews.View(found.scope, chartviews.Window(span, found.start + span), source=found.source)
     return drawing(Measured(view, found), list(CHARTS_OF))
 
 
 async def _read(
-    scope: Scope, by: Any, limit: int, after: str | None, window: Window, step: str | None, asked: Reading
+    scope: Scope,
+    by: Any,
+    limit: int,
+    after: str | None,
+    window: Window,
+    step: str | None,
+    source: Source,
+    asked: Reading,
 ) -> tuple[Sequence[Series], str | None, str]:
     async with opened(asked) as context:
         start, end = window.read(await context.home.now())
         if by is None and after is None:
-            found = await context.home.telemetry.series(scope, start, end, step_of(step, start, end))
+            reader = series_source(context.home, source)
+            found = await reader.series(scope, start, end, step_of(step, start, end))
             return [found], None, context.name
+        if source != "home":
+            raise Usage("usage", "Prometheus is asked for one scope at a time.", "Leave --by and --after out.")
         if scope != Scope(scope.tenant_id):
             raise Usage("usage", "A page of series is of one tenant or of all.", "Leave route, key and region out.")
         many = ManySeries(by or "tenant", start, end, step_of(step, start, end), scope.tenant_id, limit)

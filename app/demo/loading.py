@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 
 import psycopg
 
-from app.demo import audit, hours, keys, plans, requests, tenants
+from app.demo import audit, hours, keys, objectives, plans, requests, tenants
 from app.demo.estate import DEFAULT_SEED, Estate, make
 from app.demo.site import Site, open_site
 from controlplane.errors import Conflict, NotPermitted
 
 FIRST = (tenants.seed,)
 """What the console opens on. The rest comes while a person looks at it."""
-THEN = (requests.seed, keys.seed, plans.seed, audit.seed, hours.seed, requests.roll_up)
+THEN = (requests.seed, keys.seed, plans.seed, audit.seed, hours.seed, requests.roll_up, objectives.seed)
 
 
 def check(owner: str) -> None:

@@ -21,6 +21,7 @@ from backends.postgres.impersonations import Impersonations, ImpersonationWriter
 from backends.postgres.jobs import Jobs, JobWriter, Workers
 from backends.postgres.keys import Keys, KeyWriter
 from backends.postgres.live import PostgresFeed, answered
+from backends.postgres.objectives import Objectives, ObjectiveWriter
 from backends.postgres.overview import Overview
 from backends.postgres.paging import as_json
 from backends.postgres.people import People, PeopleWriter
@@ -34,6 +35,7 @@ from controlplane.audit import AuditRow
 from controlplane.changes import Actor, Intent, Recorded, RequestRepeated
 from controlplane.errors import HomeUnreachable, NotPermitted, OutcomeUnknown
 from controlplane.keys.secret import DEFAULT_PREFIX
+from controlplane.telemetry import SeriesSource
 
 Connection = psycopg.AsyncConnection[TupleRow]
 log = logging.getLogger(__name__)
@@ -86,10 +88,12 @@ class Home:
         self.people = People(self)
         self.runs = Runs(self)
         self.telemetry = Telemetry(self)
+        self.prometheus: SeriesSource | None = None
         self.rollups = Rollups(self)
         self.impersonations = Impersonations(self)
         self.jobs = Jobs(self)
         self.workers = Workers(self)
+        self.objectives = Objectives(self)
         self.finder = Finder(self)
         self.overview = Overview(self)
         self.feed = PostgresFeed(conninfo)
@@ -311,6 +315,10 @@ class OpenChange:
     @property
     def retention(self) -> RetentionWriter:
         return RetentionWriter(self.connection)
+
+    @property
+    def objectives(self) -> ObjectiveWriter:
+        return ObjectiveWriter(self.connection)
 
     async def note_writing(self, context: str, minutes: int) -> None:
         await self.connection.execute("SELECT wf.note_writing(%s, %s)", [context, minutes])

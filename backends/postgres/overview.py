@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import class_row, dict_row
 
+from controlplane.filters import parse
 from controlplane.keys.model import StalePolicy
-from controlplane.listing import Count
+from controlplane.listing import Count, Query
+from controlplane.objectives.model import OBJECTIVE_FIELDS
 from controlplane.overview import (
     HOURS,
     JOB_LATE,
     TRIAL_DAYS,
+    Burner,
+    Burning,
     Change,
     Changes,
     Ending,
@@ -245,6 +249,18 @@ class Overview:
     async def stray(self) -> Stray:
         [row] = await self._rows("stray")
         return Stray(_capped(row["raw"]), _capped(row["minutes"]), _capped(row["hours"]))
+
+    async def burning(self) -> Burning:
+        """From the list of objectives: what it measured is measured once for both."""
+        objectives = self.home.objectives
+        page = await objectives.page(Query((), "burn", True), limit=TOP)
+        unknown = parse("state:unknown,insufficient", OBJECTIVE_FIELDS)
+        fastest = tuple(
+            Burner(each.objective.id, each.objective.label, each.state, each.burn, each.remaining)
+            for each in page.rows
+            if each.burn
+        )
+        return Burning(await objectives.count(Query(())), await objectives.count(Query(unknown)), fastest)
 
     async def changes(self) -> Changes:
         rows = await self._rows("changes")

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from backends.postgres.telemetry import placed, read_marks, sources, whole_steps
+from backends.postgres.telemetry import placed, read_marks, sources
 from controlplane import cursors
 from controlplane.errors import Usage
-from controlplane.telemetry import ManySeries, Scope, Series, SeriesPage
+from controlplane.telemetry import ManySeries, Scope, Series, SeriesPage, whole_steps
 
 if TYPE_CHECKING:
     from backends.postgres.home import Connection, Home

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, LiteralString
 from psycopg.rows import TupleRow, class_row
 
 from controlplane.errors import Usage
-from controlplane.telemetry import FLEET, Histogram, ManySeries, Point, Scope, Series, SeriesPage, add
+from controlplane.telemetry import FLEET, Histogram, ManySeries, Point, Scope, Series, SeriesPage, add, whole_steps
 
 if TYPE_CHECKING:
     from backends.postgres.home import Connection, Home
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from controlplane.tops import By, Measure, Top
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
-MOST_STEPS = 2000
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # PostgreSQL's infinities are no times for Python: they become the ends of what a log may say.
 MARKS = """
@@ -123,17 +121,6 @@ def check_scope(scope: Scope) -> None:
         raise Usage("scope_unreadable", "A key is read of its tenant.", "Name the tenant as well.")
     if scope.tenant_id == "":
         raise Usage("scope_unreadable", "No tenant is named.", "Leave the tenant out for all of them.")
-
-
-def whole_steps(start: datetime, end: datetime, step: timedelta) -> tuple[datetime, int]:
-    """The start moved back to a whole step, in UTC, and how many steps there are to the end."""
-    if step < timedelta(seconds=1) or end <= start:
-        raise Usage("window_unreadable", "A series needs a start before its end, and steps of at least a second.")
-    start = EPOCH + (start - EPOCH) // step * step
-    steps = -((start - end) // step)
-    if steps > MOST_STEPS:
-        raise Usage("window_unreadable", f"That would be {steps:,} steps; at most {MOST_STEPS:,} are read at once.")
-    return start, steps
 
 
 def sources(marks: Marks, start: datetime, end: datetime, step: timedelta) -> Iterator[tuple[str, datetime, datetime]]:

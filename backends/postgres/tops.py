@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
-from backends.postgres.telemetry import EPOCH, HOUR, MINUTE, Marks, check_scope, read_marks
+from backends.postgres.telemetry import HOUR, MINUTE, Marks, check_scope, read_marks
 from controlplane.errors import Usage
-from controlplane.telemetry import Histogram, Scope
+from controlplane.telemetry import EPOCH, Histogram, Scope
 from controlplane.tops import FEWEST, WEEK, By, Measure, Top, TopRow
 
 if TYPE_CHECKING:

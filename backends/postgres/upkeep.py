@@ -15,6 +15,7 @@ _ALL = (
     sql("refresh_activity", "SELECT wf.refresh_activity()", timedelta(seconds=5)),
     sql("roll_up_requests", "SELECT wf.roll_up_requests()", MINUTE, seconds=300),
     sql("drop_old_requests", "SELECT count(*) FROM wf.drop_old_requests() WHERE waits IS NULL", HOUR),
+    sql("keep_objectives", "SELECT wf.keep_objectives()", MINUTE, seconds=300),
     # Of plans.
     sql("roll_up_usage", "SELECT wf.roll_up_usage()", MINUTE),
     sql("expire_trials", "SELECT wf.expire_trials()", MINUTE),

@@ -32,7 +32,7 @@ async def export(screen: TelemetryScreen) -> Done | None:
         Asked("path", "file; readable for you alone; its ending follows the format", "telemetry.csv"),
     )
     what = f"the top {screen.by}s" if top else f"{len(measured.series.points)} steps"
-    intro = f"{what} of {measured.view.scope.label}, {measured.view.window.words}"
+    intro = f"{what} of {measured.series.label}, {measured.view.window.words}"
     answers = await screen.app.push_screen_wait(FieldsForm(screen.session, "export", asked, intro=intro, check=check))
     if answers is None:
         return None

@@ -11,12 +11,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
+from controlplane.changes import series_source
 from controlplane.charts import ChartSpec, HeatSpec
 from controlplane.chartviews import CHARTS, View, parse_view, render, same_numbers
 from controlplane.errors import HomeUnreachable, Refusal, Usage
 from controlplane.listing import Query
 from controlplane.measures import CHARTS_OF, Measured, next_happening, reading, reading_of_limits, records
 from controlplane.moments import spell
+from controlplane.telemetry import SOURCES
 from controlplane.text import cells, clean, fit
 from controlplane.tops import MEASURES, By, Measure, bys_of, narrowed
 from screens.actions import Done
@@ -43,8 +45,8 @@ class TelemetryScreen(WindowedScreen):
     noun = "telemetry"
     means = (
         "Requests, errors, latencies and who has most, of all tenants or of what / asks for: tenant:acme "
-        "route:/v1/orders region:eu-west-1 key:wf_live_ab12 window:7d p95>250ms. What is not known is a gap. ▲ is "
-        "what was done then."
+        "route:/v1/orders region:eu-west-1 key:wf_live_ab12 window:7d p95>250ms source:prometheus. What is not known "
+        "is a gap. ▲ is what was done then."
     )
     hints = (
         ("tab", "chart"),
@@ -81,6 +83,7 @@ class TelemetryScreen(WindowedScreen):
         Binding("n", "mark(1)", "to what happened next", show=False, id="telemetry.next_mark"),
         Binding("b", "mark(-1)", "to what happened before", show=False, id="telemetry.previous_mark"),
         Binding("c", "compare", "compare with the week before", show=False, id="telemetry.compare"),
+        Binding("S", "source", "from Prometheus, or from the home", show=False, id="telemetry.source"),
         Binding("o", "measure", "what the top list goes by", show=False, id="telemetry.measure"),
         Binding("v", "by", "top tenants, routes or keys", show=False, id="telemetry.by"),
         Binding("i", "strange", "what is strange of its keys", show=False, id="telemetry.strange"),
@@ -185,7 +188,7 @@ class TelemetryScreen(WindowedScreen):
         try:
             scope = await scope_of(plane, view.scope)
             measured = await measured_of(plane, replace(view, scope=scope), self.session, limits=self._shows_limits)
-            words = "" if measured.series.whole else await nothing_words(plane)
+            words = "" if measured.series.whole else await nothing_words(plane, view.source)
         except Refusal as refusal:
             self._refused(refusal, view)
             return
@@ -203,7 +206,8 @@ class TelemetryScreen(WindowedScreen):
 
     def _refused(self, refusal: Refusal, view: View) -> None:
         """While the link is down the header says so, and what was read stays."""
-        self._read_at = float("-inf")
+        if view.source == "home":
+            self._read_at = float("-inf")
         kept = isinstance(refusal, HomeUnreachable) and self.current_reading
         if view == self.view and not kept:
             self.say(Done(str(refusal), "bad"))
@@ -251,6 +255,8 @@ class TelemetryScreen(WindowedScreen):
             values = reading_of_limits(measured, index) or values
         self.query_one("#values", Reading).show(values)
         others = top_words(self.by, self.measure, self.view.scope) if self.view.chart == "top" else ""
+        if others and self.view.source != SOURCES[0]:
+            others += "; these the home counted"
         self.query_one("#beside", Reading).show(*((others, "muted") if others else beside(measured, index)))
 
     def _draw(self, chart: Chart, name: str, measured: Measured | None, cursor: float | None) -> None:
@@ -273,7 +279,8 @@ class TelemetryScreen(WindowedScreen):
             count=chart,
             order=("" if self.measured is None or self.current_reading else "reading … ")
             + f"{window_words(window, self.measured)}, each {spell(step.total_seconds())}"
-            + (", week before" if self.view.compare else ""),
+            + (", week before" if self.view.compare else "")
+            + (f", {self.view.source}" if self.view.source != SOURCES[0] else ""),
         )
 
     def on_resize(self, event: events.Resize) -> None:
@@ -301,6 +308,15 @@ class TelemetryScreen(WindowedScreen):
 
     def action_compare(self) -> None:
         self.show_view(replace(self.view, compare=not self.view.compare))
+
+    def action_source(self) -> None:
+        other = next(source for source in SOURCES if source != self.view.source)
+        try:
+            series_source(self.session.require_plane(), other)
+        except Refusal as refusal:
+            self.say(Done(str(refusal), "bad"))
+            return
+        self.show_view(replace(self.view, source=other))
 
     def action_measure(self) -> None:
         self.measure = MEASURES[(MEASURES.index(self.measure) + 1) % len(MEASURES)]

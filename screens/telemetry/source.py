@@ -8,12 +8,13 @@ from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
 from controlplane.audit import AuditRow
+from controlplane.changes import series_source
 from controlplane.chartviews import HOUR, MOST_RAW, WEEK, View
 from controlplane.errors import NotFound
 from controlplane.filters import Term
 from controlplane.listing import Count, Query
 from controlplane.measures import Measured, gaps, happenings
-from controlplane.telemetry import Scope, Series
+from controlplane.telemetry import Scope, Series, Source
 from screens.session import Session, utc_now
 
 if TYPE_CHECKING:
@@ -42,14 +43,15 @@ async def measured_of(plane: ControlPlane, view: View, session: Session, *, limi
     step = view.window.step(now)
     if view.compare:  # the same steps for both: what is only kept by the hour is compared by the hour
         step = max(step, replace(view.window, end=end - WEEK).step(now))
-    series = await plane.telemetry.series(view.scope, start, end, step)
-    if step < HOUR and view.window.span > MOST_RAW and gaps(series):
+    source = series_source(plane, view.source)
+    series = await source.series(view.scope, start, end, step)
+    if view.source == "home" and step < HOUR and view.window.span > MOST_RAW and gaps(series):
         # What was stored before there were minutes, or was brought over, is kept by the hour only.
         hours = await plane.telemetry.series(view.scope, start, end, HOUR)
         series = hours if _known(hours) > _known(series) + HOUR else series
     before = None
     if view.compare:
-        before = await plane.telemetry.series(view.scope, start - WEEK, end - WEEK, series.step)
+        before = await source.series(view.scope, start - WEEK, end - WEEK, series.step)
     zone = end.astimezone().tzinfo if session.time_form == "local" else UTC
     rows, changes = await _happened(plane, view, session)
     saturation = None
@@ -85,7 +87,9 @@ async def _happened(plane: ControlPlane, view: View, session: Session) -> tuple[
     return found.rows, await plane.audit.count(asked) if len(found.rows) == MOST_MARKS else None
 
 
-async def nothing_words(plane: ControlPlane) -> str:
+async def nothing_words(plane: ControlPlane, source: Source) -> str:
+    if source != "home":
+        return f"no data here: {source} knows of no such request in this window"
     newest = await plane.telemetry.newest()
     if newest is None:
         return "no data here, and no single request is stored: watchfloor requests import"

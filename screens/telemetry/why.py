@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from textwrap import wrap
 
 from controlplane.measures import Measured, gaps, reading, reading_before
 from controlplane.moments import spell
-from controlplane.telemetry import FEWEST_FOR_P99
+from controlplane.telemetry import FEWEST_FOR_P99, Source
 from screens.widgets.lines import Line
 
 MOST_GAPS = 20
+SAID_OF: dict[Source, str] = {
+    "home": "hours and minutes as they were rolled up, raw rows for what is newer",
+    "prometheus": "Prometheus, which counts at its scrapes: increase() over each step is an estimate",
+}
+COARSE: dict[Source, str] = {"home": "2 % off", "prometheus": "one of its buckets off"}
 
 
 def why_measured(measured: Measured, at: datetime | None) -> list[Line]:
     series, view = measured.series, measured.view
     end = series.start + len(series.points) * series.step
     lines: list[Line] = [
-        (f"requests of {view.scope.label}", "title"),
+        (f"requests of {series.label}", "title"),
         f"{_utc(series.start)} to {_utc(end)}, {len(series.points)} steps of {spell(series.step.total_seconds())}",
-        f"read at {_utc(series.as_of)}: hours and minutes as they were rolled up, raw rows for what is newer",
-        "latencies are by rank, at most 2 % off; rates are averages over a step",
+        f"read at {_utc(series.as_of)}: {SAID_OF[series.source]}",
+        f"latencies are by rank, at most {COARSE[series.source]}; rates are averages over a step",
+        *(f"it says: {note}" for note in series.notes),
         f"a p99 is not said under {FEWEST_FOR_P99} requests of a step",
         "",
         reading(measured, None),
@@ -43,7 +48,7 @@ def why_measured(measured: Measured, at: datetime | None) -> list[Line]:
         lines += [(f"  {_utc(each.at)}  audit {each.seq}  {each.words}", each.tone) for each in measured.happened]
     if view.lines:
         lines += ["", ("lines", "title"), *(f"  {name} {value:g}" for name, value in view.lines)]
-    return [piece for line in lines for piece in _wrapped(line)]
+    return lines
 
 
 def _limits(measured: Measured) -> list[Line]:
@@ -65,13 +70,6 @@ def _limits(measured: Measured) -> list[Line]:
             share = limit.counted / limit.most
             lines.append(f"    admitted or recorded of it until now: {limit.counted:,} ({share:.1%})")
     return [*lines, *([f"  {found.words}"] if found.words else [])]
-
-
-def _wrapped(line: Line) -> list[Line]:
-    words, tone = (line, "") if isinstance(line, str) else line
-    indent = " " * (len(words) - len(words.lstrip()) + 2)
-    pieces = wrap(words, 76, subsequent_indent=indent, drop_whitespace=False) or [""]
-    return [(piece, tone) if tone else piece for piece in pieces]
 
 
 def _utc(at: datetime) -> str:

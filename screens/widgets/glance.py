@@ -16,8 +16,8 @@ from screens.widgets.painted import Line, Painted, Piece
 GUTTER = 2
 LEAST_PAIR = 72
 """Under so many cells the parts stand below each other."""
-LEAST_LINES, MOST_ALONE = 6, 5
-"""Lines that a block has at least, its title among them; and entries that it has where blocks stand alone."""
+MOST_ALONE = 5
+"""Entries that a block has where blocks stand alone."""
 LABEL, VALUE = 10, 11
 GLYPHS = {"good": "● ", "bad": "✕ ", "warn": "◐ ", "unknown": "? ", "muted": "", "": ""}
 """A tone is never told by its colour alone."""
@@ -30,6 +30,8 @@ class Block(NamedTuple):
     parts: tuple[str, ...]
     top: bool = False
     """Its entries are the first of many anyhow: those without room are not missed."""
+    least: int = 4
+    """Lines that it has in any case, its title among them."""
 
 
 class Fault(NamedTuple):
@@ -55,7 +57,7 @@ class _Placed(NamedTuple):
 
 
 class Glance(Painted, can_focus=True):
-    """`wide`: a part whose entries take a whole line each; `pairs`: blocks that stand beside each other."""
+    """`wide`: a part whose entries take a whole line each; `pairs`: one block, or two that stand beside each other."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"glance--{name}" for name in ("text", "title", "cursor", "good", "bad", "warn", "muted", "unknown")
@@ -96,7 +98,7 @@ class Glance(Painted, can_focus=True):
     def __init__(
         self,
         wide: Block,
-        pairs: Sequence[tuple[Block, Block]],
+        pairs: Sequence[tuple[Block, ...]],
         *,
         single: bool = False,
         id: str | None = None,
@@ -182,13 +184,15 @@ class Glance(Painted, can_focus=True):
             return self._alone(width)
         top = self._lines_of(self.wide, 0, 0, width, 99)
         y = len(top)
-        room = max(LEAST_LINES * len(self.pairs), height - y)
-        placed, half = top, width // 2
-        for place, (left, right) in enumerate(self.pairs):
-            lines = room // len(self.pairs) + (place < room % len(self.pairs))
-            for x, block in ((0, left), (half, right)):
+        least = [max(block.least for block in pair) for pair in self.pairs]
+        more = max(0, height - y - sum(least))
+        placed = top
+        for place, pair in enumerate(self.pairs):
+            lines = least[place] + more // len(least) + (place < more % len(least))
+            half = width // len(pair)
+            for x, block in zip((0, half), pair, strict=False):
                 placed.append(_Placed(x, y, half, None, None, block.title, "title"))
-                placed += self._lines_of(block, x, y + 1, half if x == 0 else width - half, lines - 1)
+                placed += self._lines_of(block, x, y + 1, width - half if x else half, lines - 1)
             y += lines
         return placed
 

@@ -35,6 +35,12 @@ TRIED = {
     "keys.register": ["acme", "--display", "old_abc", "--sha256", "ab" * 32],
     "keys.revoke": ["KEY"],
     "keys.rotate": ["KEY", "--grace", "7d"],
+    "objectives.create": ["api", "--target", "99.9%", "--tenant-id", "acme", "--route", "/orders"],
+    "objectives.edit": ["1", "--target", "0.9995", "--period", "month"],
+    "objectives.end-maintenance": ["1"],
+    "objectives.maintenance": ["--starts", "2h", "--lasts", "30m"],
+    "objectives.restore": ["2"],
+    "objectives.retire": ["1"],
     "operators.remove": ["gone_soon"],
     "plans.apply": ["PLANS"],
     "plans.apply-due": [],
@@ -109,6 +115,9 @@ def estate(cli: Cli, tmp_path: Path) -> dict[str, str]:
           VALUES ('acme', 'x', 'T-1', now() + interval '1 hour');
         INSERT INTO wf.jobs (kind, tenant_id, state, ended_at)
           VALUES ('deliver', 'acme', 'waiting', NULL), ('deliver', 'acme', 'dead', now());
+        INSERT INTO wf.objectives (name, target) VALUES ('api', 0.999), ('old', 0.99);
+        UPDATE wf.objectives SET retired_at = now() WHERE name = 'old';
+        INSERT INTO wf.maintenance (starts_at, ends_at, reason) VALUES (now(), now() + interval '1 hour', 'new disks');
         """
     )
     cli.done("operators", "add", "gone_soon", "--role", "viewer", "--yes")
@@ -151,7 +160,8 @@ def test_every_operation_has_a_command_whose_dry_run_keeps_the_contract(cli: Cli
 
 def test_every_list_has_the_same_four_keys(cli: Cli) -> None:
     lists = ("tenants list", "tenants impersonations", "projects list", "keys list", "keys rotations", "audit list")
-    for words in (*lists, "operators list", "runs list", "contexts list", "jobs list", "workers list"):
+    lists = (*lists, "operators list", "runs list", "contexts list", "jobs list", "workers list", "objectives list")
+    for words in lists:
         document = cli.done(*words.split())
         assert set(document) == LIST, words
         assert datetime.fromisoformat(document["as_of"]).utcoffset().total_seconds() == 0  # type: ignore[union-attr]

@@ -51,6 +51,9 @@ INSERT INTO wf.impersonations (tenant_id, reason, ticket, ends_at)
   VALUES ('active', 'cannot log in', 'T-1', now() + interval '1 hour');
 INSERT INTO wf.jobs (kind, tenant_id, state, ended_at)
   VALUES ('deliver', 'active', 'waiting', NULL), ('deliver', 'active', 'dead', now());
+INSERT INTO wf.objectives (name, target) VALUES ('api', 0.999), ('old', 0.99);
+UPDATE wf.objectives SET retired_at = now() WHERE name = 'old';
+INSERT INTO wf.maintenance (starts_at, ends_at, reason) VALUES (now(), now() + interval '1 hour', 'new disks');
 """
 
 KEY, ROTATING, DISABLED, LEAKED, REVOKED, ROTATED = (f"key_{n:026}" for n in range(1, 7))
@@ -67,6 +70,12 @@ EXAMPLES: dict[str, Record] = {
     "keys.register": {"tenant_id": "active", "display": "old_abc", "sha256": "ab" * 32},
     "keys.revoke": {"id": REVOKED},
     "keys.rotate": {"id": ROTATED, "grace": "1h"},
+    "objectives.create": {"name": "api", "target": "99.9%", "tenant_id": "active", "route": "/orders"},
+    "objectives.edit": {"id": 1, "target": 0.9995, "contractual": 0.99},
+    "objectives.end-maintenance": {"number": 1},
+    "objectives.maintenance": {"tenant_id": "active", "starts": "2h", "lasts": "30m"},
+    "objectives.restore": {"id": 2},
+    "objectives.retire": {"id": 1},
     "operators.add": {"name": "joining", "role": "viewer"},
     "operators.remove": {"name": "leaving"},
     "plans.apply": {

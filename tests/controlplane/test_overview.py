@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 
 from controlplane.filters import parse
 from controlplane.listing import Count
+from controlplane.objectives.model import OBJECTIVE_FIELDS
 from controlplane.overview import (
+    Burner,
+    Burning,
     Door,
     Entry,
     Figures,
@@ -20,6 +23,7 @@ from controlplane.overview import (
     Traffic,
     WorkDue,
     against,
+    burning_entries,
     failing_entries,
     figures,
     plans_entries,
@@ -120,3 +124,30 @@ def test_a_region_of_any_name_opens_its_tenants(name: str) -> None:
         assert term.values == (name,)
     else:
         assert '"' in name or not name.isprintable(), "no filter can say it"
+
+
+def test_budgets_that_fire_go_before_what_is_unknown_and_that_before_what_only_burns() -> None:
+    fastest = (
+        Burner(1, "quick", "ok", 9.0, 0.5),
+        Burner(2, "api", "ticket", 3.2, -0.37),
+        Burner(3, "web", "page", 2.0, None),
+    )
+    entries = burning_entries(Burning(Count(9), Count(2), fastest), NOW)
+    assert [(each.label, each.value, each.tone) for each in entries] == [
+        ("web", "2.00 ×", "bad"),
+        ("api", "3.20 ×", "warn"),
+        ("objectives not known", "2", "unknown"),
+        ("quick", "9.00 ×", ""),
+    ]
+    assert (entries[0].words, entries[1].words) == ("", "-37.0% left")
+    assert entries[0].door == Door("objectives", key="3")
+    assert entries[2].door is not None and parse(entries[2].door.text, OBJECTIVE_FIELDS)
+    [none] = burning_entries(Burning(Count(0), Count(0), ()), NOW)
+    assert none.tone == "muted" and "no objectives" in none.label
+    [quiet] = burning_entries(Burning(Count(3), Count(0), ()), NOW)
+    assert quiet.label == "no budget burns"
+
+
+def test_the_worst_regions_are_not_the_ones_that_are_cut_off() -> None:
+    regions = [Region("a", NOW, Figures(1, 0.0, 1)), Region("b", None), Region("c", NOW, Figures(1, 0.5, 1))]
+    assert [each.key for each in region_entries(regions, NOW)] == ["c", "b", "a"]

@@ -9,6 +9,8 @@ from typing import Any
 from controlplane.errors import Refusal
 from controlplane.listing import Count
 from controlplane.overview import (
+    Burner,
+    Burning,
     Change,
     Changes,
     Ending,
@@ -76,6 +78,14 @@ class FrozenGlance:
 
     async def stray(self) -> Stray:
         return Stray(Count(0), Count(0), Count(0))
+
+    async def burning(self) -> Burning:
+        fastest = (
+            Burner(3, "api (all)", "ok", 0.41, 0.62),
+            Burner(1, "api (umbrella)", "page", 17.3, -0.37),
+            Burner(2, "checkout (plan enterprise)", "ticket", 3.2, 0.18),
+        )
+        return Burning(Count(7), Count(1), fastest)
 
     async def changes(self) -> Changes:
         at = self.now - timedelta(minutes=7)

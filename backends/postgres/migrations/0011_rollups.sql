@@ -53,9 +53,10 @@ CREATE TABLE wf.request_marks (
   raw_from      timestamptz NOT NULL DEFAULT '-infinity',
   rolled_at     timestamptz            -- the last run that ended; NULL: none yet
 ) WITH (fillfactor = 50);
--- Hours that are over were rolled up by whoever stored their rows.
+-- Hours that are over were rolled up by whoever stored their rows; minutes are made of what comes from now on.
 INSERT INTO wf.request_marks (before, minutes_from, minutes_until, hours_until)
-SELECT 0, date_trunc('minute', now()), date_trunc('minute', now()), date_bin('1 hour', now(), '2000-01-01') - interval '1 hour';
+SELECT 0, mark, mark, date_bin('1 hour', now(), '2000-01-01') - interval '1 hour'
+FROM (SELECT CASE WHEN EXISTS (SELECT FROM wf.requests) THEN date_trunc('minute', now()) ELSE '-infinity' END) m(mark);
 GRANT SELECT ON wf.request_marks TO wf_viewer, wf_worker;
 
 -- Minutes and hours that hold rows which are in no cell yet.

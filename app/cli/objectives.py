@@ -1,0 +1,218 @@
+"""Objectives on the command line: the list, one with its windows, what holds for a tenant, and what-if."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from app.cli.asked import READING, Reading, opened
+from app.cli.lists import Face, listing_command
+from app.cli.output import Column, document, say, table, tell
+from controlplane.errors import Usage
+from controlplane.objectives import checks, model, rules
+from controlplane.objectives.lists import as_record
+from controlplane.objectives.words import (
+    VERDICT_TITLES,
+    budget_words,
+    burn_words,
+    empties_words,
+    episode_words,
+    fired_words,
+    history_words,
+    left_words,
+    maintenance_words,
+    promise_words,
+    scope_words,
+    target_words,
+    verdict_cells,
+    verdict_words,
+)
+from controlplane.text import clean
+
+MOST_EPISODES = 20
+
+OBJECTIVES = Face(
+    "objectives",
+    lambda home: home.objectives,
+    model.OBJECTIVE_FIELDS,
+    model.OBJECTIVE_SORTS,
+    {
+        Column("NO", "right"): lambda row: row.key,
+        Column("NAME"): lambda row: row.objective.name,
+        Column("SCOPE"): lambda row: row.objective.scope,
+        Column("STATE"): lambda row: row.state,
+        Column("LEFT", "right"): lambda row: left_words(row.remaining),
+        Column("BURN", "right"): lambda row: burn_words(row.burn),
+        Column("EMPTY IN", "right"): empties_words,
+        Column("TARGET", "right"): lambda row: target_words(row.objective.target),
+        Column("WINDOW"): lambda row: row.objective.period,
+        Column("KIND"): lambda row: row.objective.kind,
+    },
+    record=as_record,
+)
+
+objectives = listing_command(OBJECTIVES, "List objectives, the least budget first; unknown before all.")
+
+
+async def show_objective(number: int, /, *, asked: Reading = READING) -> None:
+    """Show an objective: its budget, raw and adjusted, its windows, who burned it, and planned maintenance."""
+    async with opened(asked) as context:
+        home = context.home
+        standing = await home.objectives.standing(number)
+        spent = await home.objectives.attribution(standing)
+        planned = await home.objectives.maintenance(standing)
+    if asked.json:
+        item = _standing_record(standing) | {"attribution": _attribution_record(spent)}
+        document({"item": item | {"maintenance": [dataclasses.asdict(each) for each in planned]}})
+        return
+    say(clean(f"{standing.objective.label}: {standing.state}"))
+    for line in [promise_words(standing.objective), *standing.why, *budget_words(standing)]:
+        say(clean(f"  {line}"))
+    say()
+    _windows(standing)
+    for title, shares in (("tenant", spent.tenants), ("route", spent.routes), ("key", spent.keys)):
+        since = f" since {spent.keys_since:%Y-%m-%d %H:%M} UTC" if title == "key" else ""
+        say(f"burned by {title}{since}:" + ("" if shares else " nobody"))
+        for share in shares[:10]:
+            say(clean(f"  {share.bad:>9,} bad of {share.total:>11,}  {share.who or 'without one'}"))
+    say("burned by release: not known, no release is stored with a request")
+    for each in planned:
+        say(clean(f"maintenance {maintenance_words(each)}"))
+
+
+def _windows(standing: model.Standing) -> None:
+    columns = [Column(title, "left" if title in ("PAIR", "OVER") else "right") for title in VERDICT_TITLES]
+    rows = [[*verdict_cells(verdict, standing), verdict_words(verdict)] for verdict in standing.verdicts]
+    table([*columns, Column("NOW")], rows)
+
+
+def _standing_record(standing: model.Standing) -> dict[str, Any]:
+    pairs = [
+        {
+            "severity": each.pair.severity,
+            "long_seconds": each.pair.long.total_seconds(),
+            "short_seconds": each.pair.short.total_seconds(),
+            "budget_percent": each.pair.budget_percent,
+            "factor": each.factor,
+            "long_burn": each.long_burn,
+            "short_burn": each.short_burn,
+            "reachable": each.reachable,
+            "fires": each.fires,
+            "held": each.held,
+        }
+        for each in standing.verdicts
+    ]
+    return as_record(standing) | {"windows": pairs}
+
+
+def _attribution_record(spent: model.Attribution) -> dict[str, Any]:
+    return dataclasses.asdict(spent) | {"releases": None}
+
+
+async def budget(
+    tenant_id: str,
+    /,
+    *,
+    route: Annotated[str | None, Parameter(help="What holds for its requests to this route.")] = None,
+    why: Annotated[bool, Parameter(help="Also what lost, and against what.", negative="")] = False,
+    asked: Reading = READING,
+) -> None:
+    """Show which objectives hold for a tenant, and its own budget under each; --why: also what lost."""
+    async with opened(asked) as context:
+        found = await context.home.objectives.of_tenant(tenant_id, route)
+        now = await context.home.now()
+    if asked.json:
+        items = [
+            _standing_record(standing) | {"losers": [dataclasses.asdict(each) for each in held.losers]}
+            for held, standing in found
+        ]
+        document({"items": items, "next": None, "total": len(items), "as_of": now})
+        return
+    rows = []
+    for held, standing in found:
+        objective = held.objective
+        first = [objective.name, scope_words(objective), standing.state, left_words(standing.remaining)]
+        rows.append([*first, burn_words(standing.burn), empties_words(standing)])
+        rows += [["  lost", scope_words(each), "", "", "", ""] for each in (held.losers if why else ())]
+    heads = [Column("OBJECTIVE"), Column("FROM"), Column("STATE")]
+    table([*heads, *(Column(title, "right") for title in ("LEFT", "BURN", "EMPTY IN"))], rows)
+    tell(f"{len(found):,} objectives hold for {clean(tenant_id)}; the budgets are of its own requests")
+
+
+async def what_if(
+    number: int,
+    /,
+    *,
+    target: Annotated[str | None, Parameter(help="Another target: 99.95% or 0.9995.")] = None,
+    period: Annotated[str | None, Parameter(help="Another window: 7d to 90d, week, month or quarter.")] = None,
+    asked: Reading = READING,
+) -> None:
+    """Show what an objective would have fired over the stored history with another target or window."""
+    async with opened(asked) as context:
+        directory = context.home.objectives
+        standing = await directory.standing(number)
+        now, objective = standing.as_of, standing.objective
+        other = dataclasses.replace(
+            objective,
+            target=_target(target, objective.target),
+            period=checks.check_period(period or objective.period),
+        )
+        start, _ = rules.period_of(other.period, other.zone, now)
+        slices = await directory.history(number, min(start, standing.start, now - timedelta(days=30)))
+    sides = [
+        (name, each, *_replayed(each, slices, now)) for name, each in (("as it is", objective), ("what if", other))
+    ]
+    if asked.json:
+        items = [
+            {"target": each.target, "period": each.period, "remaining": found.remaining, "state": found.state}
+            | {"episodes": [dataclasses.asdict(episode) for episode in episodes]}
+            for _, each, found, episodes in sides
+        ]
+        document({"item": {"now": items[0], "what_if": items[1], "known": history_words(slices)}})
+        return
+    heads = [
+        Column(""),
+        Column("TARGET", "right"),
+        Column("WINDOW"),
+        Column("LEFT", "right"),
+        Column("WOULD HAVE FIRED"),
+    ]
+    rows = [
+        [
+            name,
+            target_words(each.target),
+            each.period,
+            left_words(found.remaining),
+            fired_words(episodes) if slices else "–",
+        ]
+        for name, each, found, episodes in sides
+    ]
+    table(heads, rows)
+    episodes = sides[1][3]
+    for episode in episodes[-MOST_EPISODES:]:
+        say(clean(f"  {episode_words(episode)}"))
+    for warning in checks.warnings(other, now):
+        tell(clean(warning))
+    tell(clean(history_words(slices)))
+
+
+def _replayed(
+    objective: model.Objective, slices: tuple[model.Slice, ...], now: Any
+) -> tuple[model.Standing, tuple[model.Episode, ...]]:
+    found = rules.evaluate(objective, slices, now)
+    return found, rules.replay(objective, slices, found.end - found.start)
+
+
+def _target(text: str | None, held: float) -> float:
+    if text is None:
+        return held
+    try:
+        value = round(float(text[:-1]) / 100, 8) if text.endswith("%") else float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1:
+        raise Usage("objective_target", f"{clean(text, 40)} is no target: at least 0, below 1.", "99.9% or 0.999.")
+    return value

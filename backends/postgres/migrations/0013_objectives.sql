@@ -1,0 +1,384 @@
+-- Objectives (SLOs), planned maintenance, and what is measured of both: derived from the request cells by one function.
+-- A worker keeps its answers, and whatever makes one wrong notes its time as due, so that kept and derived agree.
+
+CREATE TABLE wf.objectives (
+  id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name         text NOT NULL CONSTRAINT objective_name CHECK (name ~ '^[a-z][a-z0-9_.-]{0,63}$'),
+  tenant_id    text COLLATE "C" REFERENCES wf.tenants,
+  plan         text CONSTRAINT objective_plan CHECK (char_length(plan) BETWEEN 1 AND 64),
+  route        text COLLATE "C" CONSTRAINT objective_route CHECK (char_length(route) BETWEEN 1 AND 400),
+  kind         text NOT NULL DEFAULT 'availability' CONSTRAINT objective_kind CHECK (kind IN ('availability', 'latency')),
+  threshold_ms double precision,
+  target       numeric(9, 8) NOT NULL CONSTRAINT objective_target CHECK (target >= 0 AND target < 1),  -- 1 has no budget
+  contractual  numeric(9, 8),
+  period       text NOT NULL DEFAULT '30d' CONSTRAINT objective_period
+               CHECK (period ~ '^([7-9]|[1-8][0-9]|90)d$' OR period IN ('week', 'month', 'quarter')),
+  zone         text NOT NULL DEFAULT 'UTC',  -- of a calendar window
+  min_events   integer NOT NULL DEFAULT 100 CONSTRAINT objective_min_events CHECK (min_events BETWEEN 1 AND 1000000000),
+  version      integer NOT NULL DEFAULT 1,
+  created_at   timestamptz NOT NULL DEFAULT now(),
+  created_by   text NOT NULL DEFAULT session_user,
+  updated_at   timestamptz NOT NULL DEFAULT now(),
+  retired_at   timestamptz,
+  CONSTRAINT objective_scope CHECK (plan IS NULL OR (tenant_id IS NULL AND route IS NULL)),
+  CONSTRAINT objective_threshold
+    CHECK ((kind = 'latency') = (threshold_ms IS NOT NULL) AND (threshold_ms > 0 AND threshold_ms <= 86400000) IS NOT FALSE),
+  CONSTRAINT objective_contractual CHECK (contractual >= 0 AND contractual <= target)
+);
+-- One of a name per scope; a retired one frees its place. Both texts are never '' (see above).
+CREATE UNIQUE INDEX objective_taken ON wf.objectives
+  (name, coalesce(tenant_id, ''), coalesce(plan, ''), coalesce(route, '')) WHERE retired_at IS NULL;
+CREATE INDEX objectives_of_tenant ON wf.objectives (tenant_id) WHERE tenant_id IS NOT NULL;
+
+-- The more specific goes before: tenant and route, tenant, plan, route, all. The heart ranks by the same numbers.
+CREATE FUNCTION wf.objective_rank(tenant_id text, plan text, route text) RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT CASE WHEN tenant_id IS NOT NULL THEN CASE WHEN route IS NOT NULL THEN 4 ELSE 3 END
+              WHEN plan IS NOT NULL THEN 2 WHEN route IS NOT NULL THEN 1 ELSE 0 END
+$$;
+GRANT EXECUTE ON FUNCTION wf.objective_rank TO wf_viewer, wf_worker;
+
+CREATE FUNCTION wf.guard_objective() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+DECLARE
+  refused text;
+BEGIN
+  IF TG_OP = 'UPDATE' AND (NEW.id, NEW.name, NEW.tenant_id, NEW.plan, NEW.route, NEW.kind, NEW.created_at, NEW.created_by)
+      IS DISTINCT FROM (OLD.id, OLD.name, OLD.tenant_id, OLD.plan, OLD.route, OLD.kind, OLD.created_at, OLD.created_by) THEN
+    refused := 'objective_fixed';  -- another thing under the same number would have another's history
+  ELSIF TG_OP = 'UPDATE' AND OLD.retired_at IS NOT NULL AND NEW.retired_at IS NOT NULL AND NEW IS DISTINCT FROM OLD THEN
+    refused := 'objective_retired';
+  ELSIF NEW.tenant_id IS NOT NULL AND NEW.retired_at IS NULL AND (
+      SELECT status FROM wf.tenants WHERE id = NEW.tenant_id FOR SHARE) NOT IN ('active', 'suspended') THEN
+    refused := 'objective_tenant_gone';
+  END IF;
+  IF refused IS NULL THEN
+    BEGIN
+      PERFORM now() AT TIME ZONE NEW.zone;
+    EXCEPTION WHEN invalid_parameter_value THEN
+      refused := 'objective_zone';
+    END;
+  END IF;
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION 'objective % is refused', NEW.name USING ERRCODE = 'check_violation', CONSTRAINT = refused;
+  END IF;
+  IF TG_OP = 'UPDATE' AND NEW IS DISTINCT FROM OLD THEN
+    NEW.version := OLD.version + 1;
+    NEW.updated_at := now();
+  END IF;
+  RETURN NEW;
+END
+$$;
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON wf.objectives FOR EACH ROW EXECUTE FUNCTION wf.guard_objective();
+GRANT SELECT ON wf.objectives TO wf_viewer, wf_worker;
+GRANT INSERT (name, tenant_id, plan, route, kind, threshold_ms, target, contractual, period, zone, min_events),
+      UPDATE (threshold_ms, target, contractual, period, zone, min_events, retired_at) ON wf.objectives TO wf_operator;
+SELECT wf.audited('wf.objectives', 'objectives', 'id', 'tenant_id');
+
+-- Planned maintenance: what falls into it does not burn the adjusted budget. The raw one is always shown beside it.
+CREATE TABLE wf.maintenance (
+  id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  tenant_id  text COLLATE "C" REFERENCES wf.tenants,
+  plan       text CONSTRAINT maintenance_plan CHECK (char_length(plan) BETWEEN 1 AND 64),
+  route      text COLLATE "C" CONSTRAINT maintenance_route CHECK (char_length(route) BETWEEN 1 AND 400),
+  starts_at  timestamptz NOT NULL,
+  ends_at    timestamptz NOT NULL,
+  ended_at   timestamptz,
+  reason     text NOT NULL CONSTRAINT maintenance_reason CHECK (char_length(btrim(reason)) BETWEEN 1 AND 2000),
+  created_by text NOT NULL DEFAULT session_user,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  CONSTRAINT maintenance_scope CHECK (plan IS NULL OR (tenant_id IS NULL AND route IS NULL)),
+  CONSTRAINT maintenance_length CHECK (ends_at > starts_at AND ends_at - starts_at <= interval '7 days')
+);
+CREATE INDEX maintenance_by_end ON wf.maintenance (ends_at);
+CREATE INDEX maintenance_of_tenant ON wf.maintenance (tenant_id) WHERE tenant_id IS NOT NULL;
+
+CREATE FUNCTION wf.guard_maintenance() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+DECLARE
+  refused text;
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    IF NEW.starts_at < now() - interval '5 minutes' THEN
+      refused := 'maintenance_past';  -- it is planned, or it is an outage
+    ELSIF NEW.tenant_id IS NOT NULL AND (
+        SELECT status FROM wf.tenants WHERE id = NEW.tenant_id FOR SHARE) NOT IN ('active', 'suspended') THEN
+      refused := 'maintenance_tenant_gone';
+    END IF;
+  ELSIF OLD.ended_at IS NOT NULL OR OLD.ends_at <= now() THEN
+    refused := 'maintenance_over';
+  ELSIF to_jsonb(NEW) - 'ended_at' <> to_jsonb(OLD) - 'ended_at' THEN
+    refused := 'maintenance_fixed';
+  ELSE
+    NEW.ended_at := now();
+  END IF;
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION 'maintenance is refused: %', refused USING ERRCODE = 'check_violation', CONSTRAINT = refused;
+  END IF;
+  RETURN NEW;
+END
+$$;
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON wf.maintenance FOR EACH ROW EXECUTE FUNCTION wf.guard_maintenance();
+GRANT SELECT ON wf.maintenance TO wf_viewer, wf_worker;
+GRANT INSERT (tenant_id, plan, route, starts_at, ends_at, reason), UPDATE (ended_at) ON wf.maintenance TO wf_operator;
+SELECT wf.audited('wf.maintenance', 'maintenance', 'id', 'tenant_id');
+
+INSERT INTO wf.tenant_tables VALUES ('wf.objectives', 21), ('wf.maintenance', 22);
+
+-- Which objective of each name holds for whoever has requests in those times (the most specific), and when maintenance
+-- was planned for them.
+CREATE FUNCTION wf.objectives_held(
+  hours tstzmultirange, minutes tstzmultirange, raw tstzmultirange, names text[], only_tenant text, only_route text
+) RETURNS TABLE (tenant_id text, route text, id bigint, kind text, bucket smallint, planned tstzmultirange)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  WITH parties AS (
+    SELECT c.tenant_id, c.route FROM unnest(hours) AS r(span)
+      JOIN wf.request_hours c ON c.hour >= lower(r.span) AND c.hour < upper(r.span) AND c.dim = 'route' AND c.tenant_id <> ''
+        AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
+    UNION
+    SELECT c.tenant_id, c.route FROM unnest(minutes) AS r(span)
+      JOIN wf.request_minutes c ON c.minute >= lower(r.span) AND c.minute < upper(r.span) AND c.dim = 'route'
+        AND c.tenant_id <> ''
+        AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
+    UNION
+    SELECT c.tenant_id, c.route FROM unnest(raw) AS r(span)
+      JOIN wf.requests c ON c.at >= lower(r.span) AND c.at < upper(r.span)
+        AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
+  )
+  SELECT DISTINCT ON (p.tenant_id, p.route, o.name)
+         p.tenant_id, p.route, o.id, o.kind, wf.latency_bucket(o.threshold_ms::real),
+         (SELECT range_agg(tstzrange(m.starts_at, least(m.ends_at, m.ended_at)))
+          FROM wf.maintenance m
+          WHERE (m.tenant_id IS NULL OR m.tenant_id = p.tenant_id) AND (m.plan IS NULL OR m.plan = t.plan)
+            AND (m.route IS NULL OR m.route = p.route) AND m.ends_at > now() - interval '100 days'
+            AND coalesce(m.ended_at, m.ends_at) > m.starts_at)
+  FROM parties p LEFT JOIN wf.tenant_list t ON t.id = p.tenant_id JOIN wf.objectives o
+    ON o.retired_at IS NULL AND (names IS NULL OR o.name = ANY (names)) AND (o.tenant_id IS NULL OR o.tenant_id = p.tenant_id)
+      AND (o.plan IS NULL OR o.plan = t.plan) AND (o.route IS NULL OR o.route = p.route)
+  ORDER BY p.tenant_id, p.route, o.name, wf.objective_rank(o.tenant_id, o.plan, o.route) DESC
+$$;
+
+-- Good and total of each objective, tenant and route in hours, in minutes and, by the minute, in raw rows. A latency
+-- objective counts the requests whose latency is known; good are those in buckets up to its threshold's (buckets are
+-- sorted, so what is bad is the arrays' end). The cells are no CTE: with their arrays it would be written to disk.
+CREATE FUNCTION wf.objectives_measured(
+  hours tstzmultirange, minutes tstzmultirange, raw tstzmultirange, names text[], only_id bigint, only_tenant text,
+  only_route text
+) RETURNS TABLE (id bigint, tenant_id text, route text, at timestamptz, seconds integer, good integer, total integer,
+                 skipped boolean)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  WITH held AS MATERIALIZED (
+    SELECT * FROM wf.objectives_held(hours, minutes, raw, names, only_tenant, only_route) h
+    WHERE only_id IS NULL OR h.id = only_id
+  )
+  SELECT h.id, c.tenant_id, c.route, c.at, c.seconds, c.n - c.errors_5xx, c.n,
+         h.planned IS NOT NULL AND c.at + make_interval(secs => c.seconds / 2.0) <@ h.planned
+  FROM held h JOIN (
+    SELECT c.tenant_id, c.route, c.hour AS at, 3600 AS seconds, c.n, c.errors_5xx, c.buckets, c.counts
+    FROM unnest(hours) AS r(span)
+      JOIN wf.request_hours c ON c.hour >= lower(r.span) AND c.hour < upper(r.span) AND c.dim = 'route' AND c.tenant_id <> ''
+        AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
+    UNION ALL
+    SELECT c.tenant_id, c.route, c.minute, 60, c.n, c.errors_5xx, c.buckets, c.counts
+    FROM unnest(minutes) AS r(span)
+      JOIN wf.request_minutes c ON c.minute >= lower(r.span) AND c.minute < upper(r.span) AND c.dim = 'route'
+        AND c.tenant_id <> ''
+        AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
+    UNION ALL
+    SELECT f.tenant_id, f.route, f.at, least(60, greatest(1, floor(extract(epoch FROM upper(raw) - f.at))))::integer,
+           sum(f.n)::integer, sum(f.errors_5xx)::integer,
+           coalesce(array_agg(f.bucket ORDER BY f.bucket) FILTER (WHERE f.bucket IS NOT NULL), '{}'),
+           coalesce(array_agg(f.n ORDER BY f.bucket) FILTER (WHERE f.bucket IS NOT NULL), '{}')
+    FROM (SELECT c.tenant_id, c.route, date_bin('1 minute', c.at, '2000-01-01 UTC') AS at,
+                 wf.latency_bucket(c.latency_ms) AS bucket, count(*)::integer AS n,
+                 (count(*) FILTER (WHERE c.status >= 500))::integer AS errors_5xx
+          FROM unnest(raw) AS r(span)
+            JOIN wf.requests c ON c.at >= lower(r.span) AND c.at < upper(r.span)
+              AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
+          GROUP BY 1, 2, 3, 4) AS f
+    GROUP BY 1, 2, 3
+  ) c USING (tenant_id, route)
+  WHERE h.kind = 'availability'
+  UNION ALL
+  SELECT h.id, c.tenant_id, c.route, c.at, c.seconds, g.total - g.bad, g.total,
+         h.planned IS NOT NULL AND c.at + make_interval(secs => c.seconds / 2.0) <@ h.planned
+  FROM held h JOIN (
+    SELECT c.tenant_id, c.route, c.hour AS at, 3600 AS seconds, c.n, c.errors_5xx, c.buckets, c.counts
+    FROM unnest(hours) AS r(span)
+      JOIN wf.request_hours c ON c.hour >= lower(r.span) AND c.hour < upper(r.span) AND c.dim = 'route' AND c.tenant_id <> ''
+        AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
+    UNION ALL
+    SELECT c.tenant_id, c.route, c.minute, 60, c.n, c.errors_5xx, c.buckets, c.counts
+    FROM unnest(minutes) AS r(span)
+      JOIN wf.request_minutes c ON c.minute >= lower(r.span) AND c.minute < upper(r.span) AND c.dim = 'route'
+        AND c.tenant_id <> ''
+        AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
+    UNION ALL
+    SELECT f.tenant_id, f.route, f.at, least(60, greatest(1, floor(extract(epoch FROM upper(raw) - f.at))))::integer,
+           sum(f.n)::integer, sum(f.errors_5xx)::integer,
+           coalesce(array_agg(f.bucket ORDER BY f.bucket) FILTER (WHERE f.bucket IS NOT NULL), '{}'),
+           coalesce(array_agg(f.n ORDER BY f.bucket) FILTER (WHERE f.bucket IS NOT NULL), '{}')
+    FROM (SELECT c.tenant_id, c.route, date_bin('1 minute', c.at, '2000-01-01 UTC') AS at,
+                 wf.latency_bucket(c.latency_ms) AS bucket, count(*)::integer AS n,
+                 (count(*) FILTER (WHERE c.status >= 500))::integer AS errors_5xx
+          FROM unnest(raw) AS r(span)
+            JOIN wf.requests c ON c.at >= lower(r.span) AND c.at < upper(r.span)
+              AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
+          GROUP BY 1, 2, 3, 4) AS f
+    GROUP BY 1, 2, 3
+  ) c USING (tenant_id, route)
+  CROSS JOIN LATERAL (
+    SELECT coalesce((SELECT sum(u.n) FROM unnest(c.counts) AS u(n)), 0)::integer AS total,
+           coalesce((SELECT sum(u.n) FROM unnest(c.counts[width_bucket(h.bucket, c.buckets) + 1:]) AS u(n)), 0)::integer
+             AS bad
+    OFFSET 0  -- computed once for each cell
+  ) AS g
+  WHERE h.kind = 'latency' AND EXISTS (SELECT FROM held WHERE kind = 'latency')
+$$;
+GRANT EXECUTE ON FUNCTION wf.objectives_held, wf.objectives_measured TO wf_viewer, wf_worker;
+
+-- What was measured of whole hours and minutes (`seconds`), of all tenants together.
+CREATE TABLE wf.objective_cells (
+  objective_id  bigint NOT NULL REFERENCES wf.objectives ON DELETE CASCADE,
+  seconds       integer NOT NULL CHECK (seconds IN (60, 3600)),
+  at            timestamptz NOT NULL,
+  good          bigint NOT NULL,
+  total         bigint NOT NULL,
+  skipped_good  bigint NOT NULL,
+  skipped_total bigint NOT NULL,
+  PRIMARY KEY (objective_id, seconds, at)
+);
+CREATE INDEX objective_cells_by_time ON wf.objective_cells (seconds, at);
+GRANT SELECT ON wf.objective_cells TO wf_viewer, wf_worker;
+
+-- Times of which nothing that is kept holds: of hours, of minutes, of both (NULL); of the objectives of a name, of all
+-- (NULL). Readers derive them until a worker has. Only ever added to, so that nobody waits for another here.
+CREATE TABLE wf.objective_due (
+  seconds integer CHECK (seconds IN (60, 3600)),
+  span    tstzrange NOT NULL,
+  name    text
+);
+GRANT SELECT ON wf.objective_due TO wf_viewer, wf_worker;
+INSERT INTO wf.objective_due VALUES (NULL, '(,)');
+
+-- Cells that were written or erased: their times are due, in the transaction that did it.
+CREATE FUNCTION wf.due_by_hours() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+BEGIN
+  INSERT INTO wf.objective_due
+  SELECT DISTINCT 3600, tstzrange(hour, hour + interval '1 hour') FROM touched WHERE dim = 'route' AND tenant_id <> '';
+  RETURN NULL;
+END
+$$;
+CREATE FUNCTION wf.due_by_minutes() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+BEGIN
+  INSERT INTO wf.objective_due
+  SELECT DISTINCT 60, tstzrange(minute, minute + interval '1 minute') FROM touched WHERE dim = 'route' AND tenant_id <> '';
+  RETURN NULL;
+END
+$$;
+CREATE TRIGGER due_insert AFTER INSERT ON wf.request_hours REFERENCING NEW TABLE AS touched
+  FOR EACH STATEMENT EXECUTE FUNCTION wf.due_by_hours();
+CREATE TRIGGER due_update AFTER UPDATE ON wf.request_hours REFERENCING NEW TABLE AS touched
+  FOR EACH STATEMENT EXECUTE FUNCTION wf.due_by_hours();
+CREATE TRIGGER due_delete AFTER DELETE ON wf.request_hours REFERENCING OLD TABLE AS touched
+  FOR EACH STATEMENT EXECUTE FUNCTION wf.due_by_hours();
+CREATE TRIGGER due_insert AFTER INSERT ON wf.request_minutes REFERENCING NEW TABLE AS touched
+  FOR EACH STATEMENT EXECUTE FUNCTION wf.due_by_minutes();
+CREATE TRIGGER due_update AFTER UPDATE ON wf.request_minutes REFERENCING NEW TABLE AS touched
+  FOR EACH STATEMENT EXECUTE FUNCTION wf.due_by_minutes();
+CREATE TRIGGER due_delete AFTER DELETE ON wf.request_minutes REFERENCING OLD TABLE AS touched
+  FOR EACH STATEMENT EXECUTE FUNCTION wf.due_by_minutes();
+
+-- A definition says whose requests count for which objective of its name. Targets and windows are the reader's.
+CREATE FUNCTION wf.due_by_definition() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+BEGIN
+  INSERT INTO wf.objective_due VALUES (NULL, '(,)', CASE WHEN TG_OP = 'DELETE' THEN OLD.name ELSE NEW.name END);
+  RETURN NULL;
+END
+$$;
+CREATE TRIGGER due_when_made AFTER INSERT ON wf.objectives FOR EACH ROW EXECUTE FUNCTION wf.due_by_definition();
+CREATE TRIGGER due_when_changed AFTER UPDATE ON wf.objectives FOR EACH ROW
+  WHEN ((OLD.threshold_ms, OLD.retired_at) IS DISTINCT FROM (NEW.threshold_ms, NEW.retired_at))
+  EXECUTE FUNCTION wf.due_by_definition();
+CREATE TRIGGER due_when_gone AFTER DELETE ON wf.objectives FOR EACH ROW EXECUTE FUNCTION wf.due_by_definition();
+
+-- So does a tenant's plan.
+CREATE FUNCTION wf.due_by_plan() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+BEGIN
+  INSERT INTO wf.objective_due
+  SELECT DISTINCT NULL::integer, '(,)'::tstzrange, o.name FROM wf.objectives o
+  WHERE o.plan IN (OLD.plan, NEW.plan) AND o.retired_at IS NULL
+  UNION ALL
+  SELECT NULL, tstzrange(m.starts_at - interval '1 hour', m.ends_at), NULL FROM wf.maintenance m
+  WHERE m.plan IN (OLD.plan, NEW.plan) AND m.ends_at > now() - interval '100 days';
+  RETURN NULL;
+END
+$$;
+CREATE TRIGGER due_for_objectives AFTER UPDATE ON wf.tenants FOR EACH ROW
+  WHEN (OLD.plan IS DISTINCT FROM NEW.plan) EXECUTE FUNCTION wf.due_by_plan();
+
+CREATE FUNCTION wf.due_by_maintenance() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+DECLARE
+  this wf.maintenance := CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
+BEGIN
+  INSERT INTO wf.objective_due VALUES (NULL, tstzrange(this.starts_at - interval '1 hour', this.ends_at));
+  RETURN NULL;
+END
+$$;
+CREATE TRIGGER due AFTER INSERT OR UPDATE OR DELETE ON wf.maintenance FOR EACH ROW EXECUTE FUNCTION wf.due_by_maintenance();
+
+-- Measure again what is due and rolled up; of each name at most so many hours at once, the newest first. One transaction:
+-- killed at any point, it has done nothing. Returns how many cells were kept.
+CREATE FUNCTION wf.keep_objectives(most_hours integer DEFAULT 720) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' SET work_mem = '64MB' AS $$
+#variable_conflict use_column
+DECLARE
+  mark  wf.request_marks;
+  dues  wf.objective_due[];
+  due   record;
+  cut   timestamptz;
+  found bigint;
+  kept  bigint := 0;
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtextextended('wf.keep_objectives', 0));
+  WITH taken AS (DELETE FROM wf.objective_due d RETURNING d) SELECT array_agg(d) INTO dues FROM taken;
+  SELECT * INTO mark FROM wf.request_marks;
+  FOR due IN
+    SELECT d.name, coalesce(range_agg(d.span) FILTER (WHERE d.seconds IS DISTINCT FROM 60), '{}') AS hours,
+           coalesce(range_agg(d.span) FILTER (WHERE d.seconds IS DISTINCT FROM 3600), '{}') AS minutes
+    FROM unnest(dues) d GROUP BY d.name
+  LOOP
+    -- No window is longer than a quarter and a day.
+    due.hours := due.hours * tstzmultirange(
+      tstzrange(greatest(mark.hours_from, date_trunc('day', now()) - interval '100 days'), 'infinity'));
+    due.minutes := due.minutes * tstzmultirange(tstzrange(mark.minutes_from, 'infinity'));
+    cut := least(upper(due.hours), now()) - make_interval(hours => most_hours);
+    IF lower(due.hours) < cut THEN
+      INSERT INTO wf.objective_due
+      SELECT 3600, r, due.name FROM unnest(due.hours * tstzmultirange(tstzrange(NULL, cut))) r;
+      due.hours := due.hours * tstzmultirange(tstzrange(cut, NULL));
+    END IF;
+    DELETE FROM wf.objective_cells c USING unnest(due.hours) r
+    WHERE c.seconds = 3600 AND c.at >= lower(r) AND c.at < upper(r)
+      AND (due.name IS NULL OR c.objective_id IN (SELECT o.id FROM wf.objectives o WHERE o.name = due.name));
+    DELETE FROM wf.objective_cells c USING unnest(due.minutes) r
+    WHERE c.seconds = 60 AND c.at >= lower(r) AND c.at < upper(r)
+      AND (due.name IS NULL OR c.objective_id IN (SELECT o.id FROM wf.objectives o WHERE o.name = due.name));
+    -- What two dues name is measured twice, the same.
+    INSERT INTO wf.objective_cells
+    SELECT m.id, m.seconds, m.at, sum(m.good), sum(m.total), coalesce(sum(m.good) FILTER (WHERE m.skipped), 0),
+           coalesce(sum(m.total) FILTER (WHERE m.skipped), 0)
+    FROM wf.objectives_measured(due.hours, due.minutes, '{}', CASE WHEN due.name IS NOT NULL THEN ARRAY[due.name] END,
+                                NULL, NULL, NULL) m
+    GROUP BY 1, 2, 3 HAVING sum(m.total) > 0;
+    GET DIAGNOSTICS found = ROW_COUNT;
+    kept := kept + found;
+  END LOOP;
+  DELETE FROM wf.objective_cells c WHERE c.seconds = 60 AND c.at < mark.minutes_from;
+  DELETE FROM wf.objective_cells c WHERE c.seconds = 3600 AND c.at < greatest(mark.hours_from, now() - interval '101 days');
+  RETURN kept;
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf.keep_objectives TO wf_worker;

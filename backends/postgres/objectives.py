@@ -1,0 +1,322 @@
+"""Objectives in PostgreSQL: their definitions are few and read whole, what is measured of them comes from the cells."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import TupleRow, dict_row
+
+from backends.postgres.slis import Slis, Span
+from backends.postgres.statements import assignments, names, placeholders
+from controlplane.errors import NotFound
+from controlplane.filters import matches
+from controlplane.listing import Count, Page, Position, Query
+from controlplane.objectives.lists import placed
+from controlplane.objectives.model import (
+    Attribution,
+    Held,
+    Maintenance,
+    Objective,
+    Share,
+    Slice,
+    Standing,
+)
+from controlplane.objectives.rules import LONGEST_PAIR, applies, evaluate, period_of, resolve
+
+if TYPE_CHECKING:
+    from backends.postgres.home import Home
+
+Connection = psycopg.AsyncConnection[TupleRow]
+
+COLUMNS = tuple(f.name for f in dataclasses.fields(Objective))
+MAINTENANCE = tuple(f.name for f in dataclasses.fields(Maintenance))
+HOUR = timedelta(hours=1)
+FINE_LIST = 7 * HOUR
+"""As far back as the list reads minutes: to the longest window whose edge an hour would blur, and the hour it is in."""
+FINE_ONE = timedelta(hours=48)
+FRESH = timedelta(seconds=10)
+"""What was measured so short ago is not measured again: a list's pages and counts are of one moment."""
+IDLE = 20
+"""A measure stays fresh at least so many times as long as it took: a large home is not kept busy by who looks on."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Measure:
+    """`of` says of what it is, and what would change it."""
+
+    of: tuple[object, ...]
+    standings: tuple[Standing, ...]
+    as_of: datetime
+    fresh_until: datetime
+
+
+class Objectives:
+    """Implements `ObjectiveDirectory` over a home. A list is short (definitions), so it is sorted and cut here."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self._list: _Measure | None = None
+        self._one: _Measure | None = None
+
+    async def page(
+        self,
+        query: Query,
+        *,
+        start: Position | None = None,
+        inclusive: bool = False,
+        backward: bool = False,
+        limit: int = 100,
+    ) -> Page[Standing]:
+        measure = await self._all()
+        rows = [row for row in measure.standings if matches(query.terms, placed(row).record, measure.as_of)]
+        return placed_page(rows, query, measure.as_of, start, inclusive, backward, limit)
+
+    async def count(self, query: Query, cap: int = 10_000) -> Count:
+        measure = await self._all()
+        number = sum(matches(query.terms, placed(row).record, measure.as_of) for row in measure.standings)
+        return Count(min(number, cap), number > cap)
+
+    async def _all(self) -> _Measure:
+        """All that are not retired."""
+        async with self.home.connection() as connection:
+            reader = _Reader(connection)
+            now, of = await reader.now(), await reader.changed()
+            self._list = await _measured(self._list, of, now, lambda: _standings(reader, now))
+            return self._list
+
+    async def standing(self, objective_id: int) -> Standing:
+        async with self.home.connection() as connection:
+            reader = _Reader(connection)
+            objective, now = await reader.one(objective_id), await reader.now()
+            of = (*await reader.changed(), objective_id)
+            self._one = await _measured(self._one, of, now, lambda: reader.standings([objective], now))
+            return self._one.standings[0]
+
+    async def history(self, objective_id: int, start: datetime) -> tuple[Slice, ...]:
+        async with self.home.connection() as connection:
+            reader = _Reader(connection)
+            objective, now = await reader.one(objective_id), await reader.now()
+            return await reader.slices(objective, start, now)
+
+    async def attribution(self, standing: Standing) -> Attribution:
+        objective, now = standing.objective, standing.as_of
+        span = Span(
+            _hour(standing.start), _hour(now - FINE_LIST), now, objective.tenant_id, objective.route, kept=False
+        )
+        since = max(standing.start, _hour(now - FINE_ONE))
+        async with self.home.connection() as connection:
+            slis = Slis(connection)
+            rows = await slis.shares(span, objective)
+            keys = await slis.keys(dataclasses.replace(span, start=since, fine=since), objective)
+        by: tuple[list[Share], list[Share]] = ([], [])
+        for kind, who, bad, total in rows:
+            by[kind].append(Share(who, int(bad), int(total)))
+        return Attribution(tuple(by[0]), tuple(by[1]), tuple(Share(*row) for row in keys), since)
+
+    async def rivals(self, name: str) -> tuple[Objective, ...]:
+        async with self.home.connection() as connection:
+            return tuple(each for each in await _Reader(connection).live() if each.name == name)
+
+    async def maintenance(self, standing: Standing) -> tuple[Maintenance, ...]:
+        objective = standing.objective
+        statement = sql.SQL(
+            "SELECT {} FROM wf.maintenance m WHERE ends_at > %s"
+            " AND (%s::text IS NULL OR tenant_id IS NULL OR tenant_id = %s)"
+            " AND (%s::text IS NULL OR route IS NULL OR route = %s) AND (%s::text IS NULL OR plan IS NULL OR plan = %s)"
+            " ORDER BY starts_at DESC, id DESC LIMIT 100"
+        ).format(names(MAINTENANCE))
+        scope = [value for value in (objective.tenant_id, objective.route, objective.plan) for value in (value, value)]
+        async with self.home.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(statement, [standing.start, *scope])
+            return tuple(Maintenance(**row) for row in await cursor.fetchall())
+
+    async def of_tenant(self, tenant_id: str, route: str | None = None) -> list[tuple[Held, Standing]]:
+        async with self.home.connection() as connection:
+            reader = _Reader(connection)
+            row = await (
+                await connection.execute("SELECT plan FROM wf.tenant_list WHERE id = %s", [tenant_id])
+            ).fetchone()
+            if row is None:
+                raise NotFound("no_tenant", f"There is no tenant {tenant_id}.", "watchfloor tenants list finds them.")
+            live, now = await reader.live(), await reader.now()
+            routes = {each.route for each in live if applies(each, tenant_id, row[0], each.route)}
+            wanted = [None, *sorted(filter(None, routes))] if route is None else [route]
+            found = [(each, asked) for asked in wanted for each in resolve(live, tenant_id, row[0], asked)]
+            held = [each for each, asked in found if asked == route or each.objective.route == asked]
+            measured = await reader.standings([each.objective for each in held], now, (tenant_id, route))
+        by_id = {standing.objective.id: standing for standing in measured}
+        return [(each, by_id[each.objective.id]) for each in held]
+
+
+async def _standings(reader: _Reader, now: datetime) -> tuple[Standing, ...]:
+    return await reader.standings(await reader.live(), now)
+
+
+async def _measured(
+    held: _Measure | None, of: tuple[object, ...], now: datetime, read: Callable[[], Awaitable[tuple[Standing, ...]]]
+) -> _Measure:
+    """What is held while it is fresh; else measured again."""
+    if held is not None and held.of == of and held.as_of <= now < held.fresh_until:
+        return held
+    begun = time.monotonic()
+    standings = await read()
+    rest = max(FRESH, IDLE * timedelta(seconds=time.monotonic() - begun))
+    return _Measure(of, standings, now, now + rest)
+
+
+def placed_page(
+    rows: list[Standing],
+    query: Query,
+    as_of: datetime,
+    start: Position | None,
+    inclusive: bool,
+    backward: bool,
+    limit: int,
+) -> Page[Standing]:
+    """A keyset page of rows in memory, as the database would give it."""
+    sort = query.sort or "budget"
+    ordered = sorted(((placed(row).position(sort), row) for row in rows), key=lambda pair: pair[0])
+    if query.descending:
+        ordered.reverse()
+    if start is not None:
+        sign = -1 if query.descending != backward else 1
+        begin = tuple(start)
+        ordered = [
+            (at, row)
+            for at, row in ordered
+            if (inclusive and at == begin) or (at != begin and (at > begin) == (sign > 0))
+        ]
+    more = len(ordered) > limit
+    ordered = ordered[-limit:] if backward else ordered[:limit]
+    bounded = start is not None
+    return Page(
+        rows=tuple(row for _, row in ordered),
+        positions=tuple(at for at, _ in ordered),
+        first=not more if backward else not bounded,
+        last=not bounded if backward else not more,
+        as_of=as_of,
+    )
+
+
+def _hour(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Reader:
+    connection: Connection
+
+    async def now(self) -> datetime:
+        row = await (await self.connection.execute("SELECT now()")).fetchone()
+        assert row is not None
+        return row[0].astimezone(UTC)  # type: ignore[no-any-return]
+
+    async def changed(self) -> tuple[object, ...]:
+        """What differs when a definition or a maintenance does."""
+        statement = (
+            "SELECT (SELECT count(*) FROM wf.objectives), (SELECT sum(version) FROM wf.objectives),"
+            " (SELECT count(*) FROM wf.maintenance), (SELECT count(ended_at) FROM wf.maintenance)"
+        )
+        return await (await self.connection.execute(statement)).fetchone() or ()
+
+    async def live(self) -> list[Objective]:
+        return await self._objectives("WHERE retired_at IS NULL ORDER BY id", [])
+
+    async def one(self, objective_id: int, *, lock: bool = False) -> Objective:
+        found = await self._objectives("WHERE id = %s" + (" FOR UPDATE" if lock else ""), [objective_id])
+        if not found:
+            raise NotFound(
+                "no_objective", f"There is no objective {objective_id}.", "watchfloor objectives list finds them."
+            )
+        return found[0]
+
+    async def _objectives(self, rest: str, parameters: list[Any]) -> list[Objective]:
+        statement = sql.SQL("SELECT {} FROM wf.objectives {}").format(names(COLUMNS), sql.SQL(rest))
+        async with self.connection.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(statement, parameters)
+            return [objective_of(row) for row in await cursor.fetchall()]
+
+    async def slices(self, objective: Objective, start: datetime, now: datetime) -> tuple[Slice, ...]:
+        span = Span(_hour(start), _hour(now - FINE_ONE), now, objective.tenant_id, objective.route)
+        return await Slis(self.connection).slices(span, objective)
+
+    async def standings(
+        self, objectives: list[Objective], now: datetime, party: tuple[str, str | None] | None = None
+    ) -> tuple[Standing, ...]:
+        """All in one statement. `party`: by the requests of one tenant alone, or of one route of it."""
+        if not objectives:
+            return ()
+        since = {each: period_of(each.period, each.zone, now)[0] for each in objectives}
+        start = _hour(min(now - LONGEST_PAIR, *since.values()))
+        span = Span(start, _hour(now - FINE_LIST), now)
+        only = objectives[0] if len(objectives) == 1 else None
+        if party is not None:
+            span = dataclasses.replace(span, tenant_id=party[0], route=party[1], kept=False)
+        elif only is not None:
+            span = dataclasses.replace(span, tenant_id=only.tenant_id, route=only.route)
+        found = await Slis(self.connection).sums(span, since)
+        return tuple(evaluate(each, found.get(each.id, ()), now) for each in objectives)
+
+
+def objective_of(row: Mapping[str, Any]) -> Objective:
+    """Shares are kept as decimals; here they are floats like every other."""
+    shares = {name: None if row[name] is None else float(row[name]) for name in ("target", "contractual")}
+    return Objective(**{**row, **shares})
+
+
+@dataclasses.dataclass(frozen=True)
+class ObjectiveWriter:
+    """Writes within one transaction."""
+
+    connection: Connection
+
+    async def lock(self, objective_id: int) -> Objective:
+        return await _Reader(self.connection).one(objective_id, lock=True)
+
+    async def create(self, columns: dict[str, Any]) -> Objective:
+        statement = sql.SQL("INSERT INTO wf.objectives ({}) VALUES ({}) RETURNING {}").format(
+            names(columns), placeholders(columns), names(COLUMNS)
+        )
+        return objective_of(await self._one(statement, list(columns.values())))
+
+    async def update(self, objective_id: int, columns: dict[str, Any]) -> Objective:
+        statement = sql.SQL("UPDATE wf.objectives SET {} WHERE id = %s RETURNING {}").format(
+            assignments(columns), names(COLUMNS)
+        )
+        return objective_of(await self._one(statement, [*columns.values(), objective_id]))
+
+    async def history(self, objective: Objective, start: datetime) -> tuple[Slice, ...]:
+        reader = _Reader(self.connection)
+        now = await reader.now()
+        return await reader.slices(objective, start, now)
+
+    async def plan_maintenance(self, columns: dict[str, Any]) -> Maintenance:
+        statement = sql.SQL("INSERT INTO wf.maintenance ({}) VALUES ({}) RETURNING {}").format(
+            names(columns), placeholders(columns), names(MAINTENANCE)
+        )
+        return Maintenance(**await self._one(statement, list(columns.values())))
+
+    async def end_maintenance(self, number: int) -> Maintenance:
+        statement = sql.SQL("UPDATE wf.maintenance SET ended_at = now() WHERE id = %s RETURNING {}").format(
+            names(MAINTENANCE)
+        )
+        async with self.connection.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(statement, [number])
+            if (found := await cursor.fetchone()) is None:
+                raise NotFound(
+                    "no_maintenance", f"There is no maintenance {number}.", "watchfloor objectives show lists them."
+                )
+            return Maintenance(**found)
+
+    async def _one(self, statement: sql.Composed, parameters: list[Any]) -> dict[str, Any]:
+        async with self.connection.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(statement, parameters)
+            found = await cursor.fetchone()
+        assert found is not None
+        return found

@@ -1,0 +1,149 @@
+"""Asking a Prometheus over HTTP, without believing that it is quick, small, or a Prometheus."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+from backends.prometheus import mapping
+from controlplane.errors import Refusal
+from controlplane.secrets import Secret
+from controlplane.text import clean
+
+MOST_BYTES = 8 << 20
+MOST_SERIES = 1000
+NARROWER = "Its query in the mapping file must sum by one label: sum by (code) (…)."
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One series of an answer: its labels, and its finite values by their time in seconds."""
+
+    labels: Mapping[str, str]
+    values: Mapping[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`warnings`: what Prometheus says that may be missing."""
+
+    curves: tuple[Curve, ...]
+    warnings: tuple[str, ...]
+
+
+class Client:
+    """One connection pool to one Prometheus, made when it is first asked; its secret is looked up then as well.
+
+    `secret` may block; None: none is needed.
+    """
+
+    def __init__(self, source: mapping.Mapping, secret: Callable[[], Secret] | None = None) -> None:
+        self.source = source
+        self._secret = secret
+        self._http: httpx.AsyncClient | None = None
+
+    async def close(self) -> None:
+        if self._http is not None:
+            await self._http.aclose()
+            self._http = None
+
+    async def range(self, query: str, start: datetime, end: datetime, seconds: int) -> Answer:
+        """The values at start, start + seconds, … end.
+
+        Raises Refusal: `prometheus_unreachable`, `prometheus_slow`, `prometheus_refused`, `prometheus_too_wide`,
+        `prometheus_unreadable`, and what looking up its secret raises.
+        """
+        form = {
+            "query": query,
+            "start": f"{start.timestamp():.3f}",
+            "end": f"{end.timestamp():.3f}",
+            "step": str(seconds),
+            "timeout": f"{self.source.timeout:g}s",
+        }
+        try:
+            async with asyncio.timeout(self.source.timeout):
+                status, body = await self._post("/api/v1/query_range", form)
+        except TimeoutError:
+            raise Refusal(
+                "prometheus_slow",
+                f"Prometheus at {self.source.host} gave no answer within {self.source.timeout:g} s.",
+                "Ask for a shorter window or less at once; the mapping file's timeout is how long is waited.",
+            ) from None
+        except httpx.HTTPError as error:
+            raise Refusal(
+                "prometheus_unreachable",
+                f"Prometheus at {self.source.host} cannot be asked: {clean(str(error) or type(error).__name__, 120)}.",
+                "What the home itself has is shown without source:prometheus.",
+            ) from None
+        return await asyncio.to_thread(self._read, status, body)
+
+    async def _post(self, path: str, form: dict[str, str]) -> tuple[int, bytes]:
+        http = self._http or await self._open()
+        body = bytearray()
+        async with http.stream("POST", self.source.url.rstrip("/") + path, data=form) as response:
+            async for piece in response.aiter_bytes():
+                body += piece
+                if len(body) > MOST_BYTES:
+                    raise self._too_wide(f"more than {MOST_BYTES >> 20} MB")
+        return response.status_code, bytes(body)
+
+    async def _open(self) -> httpx.AsyncClient:
+        secret = None if self._secret is None else (await asyncio.to_thread(self._secret)).value
+        auth = httpx.BasicAuth(self.source.user, secret) if secret and self.source.user else None
+        headers = {"Authorization": f"Bearer {secret}"} if secret and not self.source.user else {}
+        self._http = httpx.AsyncClient(auth=auth, headers=headers, timeout=None)
+        return self._http
+
+    def _read(self, status: int, body: bytes) -> Answer:
+        try:
+            said = json.loads(body)
+        except (ValueError, RecursionError):
+            said = None
+        if status in (401, 403):
+            raise Refusal(
+                "prometheus_refused",
+                f"Prometheus at {self.source.host} does not let us in ({status}).",
+                "Look at user, password or token in the mapping file.",
+            )
+        if isinstance(said, dict) and said.get("status") == "error":
+            words = clean(str(said.get("error", "")), 300)
+            raise Refusal("prometheus_refused", f"Prometheus at {self.source.host} refused the query: {words}")
+        if status != 200 or not isinstance(said, dict) or said.get("status") != "success":
+            raise self._unreadable(f"HTTP {status}, " + ("not an answer" if said is None else "an unknown answer"))
+        try:
+            return self._answer(said)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise self._unreadable("an answer that cannot be read") from None
+
+    def _answer(self, said: dict[str, Any]) -> Answer:
+        if said["data"]["resultType"] != "matrix":
+            raise self._unreadable(f"a {clean(str(said['data']['resultType']), 20)} instead of curves")
+        found = said["data"]["result"]
+        if not isinstance(found, list):
+            raise TypeError
+        if len(found) > MOST_SERIES:
+            raise self._too_wide(f"{len(found):,} series")
+        curves = []
+        for each in found:
+            labels = {str(name): str(value) for name, value in each["metric"].items()}
+            numbers = {float(at): float(value) for at, value in each.get("values", ())}
+            curves.append(Curve(labels, {at: value for at, value in numbers.items() if math.isfinite(value)}))
+        warnings = [clean(str(words), 200) for words in said.get("warnings") or ()]
+        return Answer(tuple(curves), tuple(warnings[:5]))
+
+    def _too_wide(self, what: str) -> Refusal:
+        return Refusal("prometheus_too_wide", f"Prometheus at {self.source.host} answered with {what}.", NARROWER)
+
+    def _unreadable(self, what: str) -> Refusal:
+        return Refusal(
+            "prometheus_unreadable",
+            f"What is at {self.source.host} gave {what}: that is no Prometheus.",
+            "Look at url in the mapping file: it is the address before /api/v1.",
+        )

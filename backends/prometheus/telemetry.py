@@ -1,0 +1,162 @@
+"""Requests as a Prometheus counted them: implements `SeriesSource`.
+
+A step's numbers are increase() over it: an estimate, for Prometheus sees counters only at its scrapes. A step in which
+it saw none is not known. Its histograms are coarser than ours; within one of its buckets latencies are taken to be
+evenly spread, as its own histogram_quantile() does.
+"""
+
+from __future__ import annotations
+
+import math
+from asyncio import to_thread
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from backends.prometheus.mapping import LEAST_SCRAPES, read_mapping
+from controlplane.telemetry import (
+    GROWTH,
+    OVERFLOW,
+    SMALLEST_MS,
+    Histogram,
+    Point,
+    Scope,
+    Series,
+    bucket_of,
+    whole_steps,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from backends.prometheus.client import Answer, Client
+    from controlplane.secrets import Reference, Secret
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class PrometheusSeries:
+    """`path` is the mapping file, read when it is first asked; `secret` resolves a reference of it, and may block."""
+
+    def __init__(
+        self, path: Path, secret: Callable[[Reference], Secret], clock: Callable[[], datetime] = utc_now
+    ) -> None:
+        self.path = path
+        self._secret = secret
+        self._clock = clock
+        self._client: Client | None = None
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.close()
+
+    async def series(self, scope: Scope, start: datetime, end: datetime, step: timedelta) -> Series:
+        client = self._opened()
+        source, as_of = client.source, self._clock()
+        seconds = math.ceil(max(step.total_seconds(), LEAST_SCRAPES * source.scrape))
+        step = timedelta(seconds=seconds)
+        start, steps = whole_steps(start, end, step)
+        ends = [start + (n + 1) * step for n in range(steps)]  # increase() looks back from each
+
+        async def asked(template: str) -> Answer:
+            return await client.range(source.asking(template, scope, seconds), ends[0], ends[-1], seconds)
+
+        counted = await asked(source.requests.query)
+        timed = await asked(source.latency.query) if source.latency else None
+        unit = 1.0 if source.latency and source.latency.unit == "ms" else 1000.0
+        points = await to_thread(points_of, counted, source.requests.status, timed, unit, ends)
+        notes = (*counted.warnings, *(timed.warnings if timed else ()))
+        return Series(scope, start, step, points, as_of, "prometheus", tuple(dict.fromkeys(notes)))
+
+    def _opened(self) -> Client:
+        if self._client is None:
+            from backends.prometheus.client import Client
+
+            source = read_mapping(self.path)
+            kept = source.token or source.password
+            self._client = Client(source, None if kept is None else lambda: self._secret(kept))
+        return self._client
+
+
+def points_of(
+    counted: Answer, status: str, timed: Answer | None, unit: float, ends: Sequence[datetime]
+) -> tuple[Point | None, ...]:
+    """A point for each step that ends then; `unit`: how many ms the histogram's bounds are in."""
+    requests = _by_status(counted, status)
+    latencies = _cumulative(timed, unit) if timed else {}
+    given = [0, 0, 0]
+    upto = [0.0, 0.0, 0.0]
+    points: list[Point | None] = []
+    for end in ends:
+        found = requests.get(end.timestamp())
+        if found is None:
+            points.append(None)
+            continue
+        # What is rounded away in one step is not lost: it is in a later one.
+        upto = [before + more for before, more in zip(upto, found, strict=True)]
+        whole = [round(sum_) - before for sum_, before in zip(upto, given, strict=True)]
+        given = [before + more for before, more in zip(given, whole, strict=True)]
+        other, client, server = whole
+        histogram = histogram_of(latencies.get(end.timestamp(), {}))
+        points.append(Point(other + client + server, client, server, histogram))
+    return tuple(points)
+
+
+def _by_status(answer: Answer, label: str) -> dict[float, list[float]]:
+    """Requests that are neither 4xx nor 5xx, 4xx, and 5xx, by time."""
+    found: dict[float, list[float]] = {}
+    for curve in answer.curves:
+        place = {"4": 1, "5": 2}.get(curve.labels.get(label, "")[:1], 0)
+        for at, value in curve.values.items():
+            if value >= 0:
+                found.setdefault(at, [0.0, 0.0, 0.0])[place] += value
+    return found
+
+
+def _cumulative(answer: Answer, unit: float) -> dict[float, dict[float, float]]:
+    """How many latencies were up to each bound (in ms), by time."""
+    found: dict[float, dict[float, float]] = {}
+    for curve in answer.curves:
+        try:
+            bound = float(curve.labels.get("le", "")) * unit
+        except ValueError:
+            continue
+        for at, value in curve.values.items():
+            below = found.setdefault(at, {})
+            below[bound] = below.get(bound, 0.0) + value
+    return found
+
+
+def histogram_of(cumulative: Mapping[float, float]) -> Histogram:
+    """Our buckets from counts up to bounds in ms; those above the last finite bound are the overflow."""
+    counts: dict[int, int] = {}
+    lower = upto = 0.0
+    given = 0
+    for bound in sorted(cumulative):
+        inside = cumulative[bound] - upto
+        if inside > 0:  # counters that were scraped apart from each other can seem to go down
+            for bucket, share in _spread(lower, bound):
+                more = round(upto + inside * share) - given
+                if more > 0:
+                    counts[bucket] = counts.get(bucket, 0) + more
+                    given += more
+            upto += inside
+        lower = bound
+    ordered = sorted(counts)
+    return Histogram(tuple(ordered), tuple(counts[bucket] for bucket in ordered))
+
+
+def _spread(lower: float, bound: float) -> Iterator[tuple[int, float]]:
+    """Our buckets between two bounds, and which share of what is between them is up to the end of each."""
+    if math.isinf(bound):
+        yield OVERFLOW, 1.0
+        return
+    last = bucket_of(max(bound, 0.0))
+    for bucket in range(bucket_of(max(lower, 0.0)), last):
+        end = SMALLEST_MS * GROWTH**bucket
+        if end > lower:
+            yield bucket, (end - lower) / (bound - lower)
+    yield last, 1.0

@@ -1,0 +1,241 @@
+"""Objectives (SLOs), what is measured of them, and planned maintenance, as they are read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal, Protocol
+
+from controlplane.filters import Field
+from controlplane.listing import Listing
+
+Kind = Literal["availability", "latency"]
+KINDS: tuple[Kind, ...] = ("availability", "latency")
+Severity = Literal["page", "ticket"]
+State = Literal["page", "ticket", "unknown", "insufficient data", "ok"]
+STATES: tuple[State, ...] = ("page", "ticket", "unknown", "insufficient data", "ok")
+"""The most urgent first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """`period` is "30d" (rolling) or "week", "month", "quarter" (calendar, in `zone`).
+
+    Of several with one name the most specific holds for a request: each counts for one objective of a name.
+    """
+
+    id: int
+    name: str
+    tenant_id: str | None
+    plan: str | None
+    route: str | None
+    kind: Kind
+    threshold_ms: float | None
+    target: float
+    contractual: float | None
+    period: str
+    zone: str
+    min_events: int
+    version: int
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    retired_at: datetime | None = None
+
+    @property
+    def key(self) -> str:
+        return str(self.id)
+
+    @property
+    def scope(self) -> str:
+        if self.tenant_id is not None:
+            return f"{self.tenant_id} {self.route}" if self.route is not None else self.tenant_id
+        if self.plan is not None:
+            return f"plan {self.plan}"
+        return f"route {self.route}" if self.route is not None else "all"
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} ({self.scope})"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    good: int = 0
+    total: int = 0
+
+    @property
+    def bad(self) -> int:
+        return self.total - self.good
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The requests of a minute or an hour. `skipped` of them fell into planned maintenance. Ratios are never kept."""
+
+    start: datetime
+    seconds: int
+    good: int
+    total: int
+    skipped: Counts = Counts()
+
+    @property
+    def end(self) -> datetime:
+        return self.start + timedelta(seconds=self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Maintenance:
+    """A planned interval. What has no scope is of all; `ended_at` is when it was ended before its time."""
+
+    id: int
+    tenant_id: str | None
+    plan: str | None
+    route: str | None
+    starts_at: datetime
+    ends_at: datetime
+    reason: str
+    created_by: str
+    created_at: datetime
+    ended_at: datetime | None = None
+
+    @property
+    def until(self) -> datetime:
+        return self.ends_at if self.ended_at is None else min(self.ends_at, self.ended_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A long and a short window: when both burn faster than the factor, that much of the budget goes in the long."""
+
+    severity: Severity
+    long: timedelta
+    short: timedelta
+    budget_percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One pair now. A burn of None: no request in the window. `held`: why it does not fire although both burn."""
+
+    pair: Pair
+    factor: float
+    long: Counts
+    long_burn: float | None
+    short_burn: float | None
+    reachable: bool
+    over: bool
+    held: str = ""
+
+    @property
+    def fires(self) -> bool:
+        return self.over and not self.held
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An objective as it stands. `raw` counts all requests, `adjusted` those outside of planned maintenance.
+
+    The state goes by the adjusted ones. What is None is unknown; `remaining` may be below 0.
+    """
+
+    objective: Objective
+    state: State
+    why: tuple[str, ...]
+    start: datetime
+    end: datetime
+    raw: Counts
+    adjusted: Counts
+    remaining: float | None
+    remaining_raw: float | None
+    remaining_contractual: float | None
+    burn: float | None
+    empties_in: float | None
+    verdicts: tuple[Verdict, ...]
+    newest: datetime | None
+    as_of: datetime
+
+    @property
+    def key(self) -> str:
+        return self.objective.key
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """A time in which a pair of that severity would have fired."""
+
+    severity: Severity
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Who burned how much: bad requests, of how many. `who` "" is what has no name of that kind."""
+
+    who: str
+    bad: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """The burned budget by tenant, route and key, each the greatest first. `keys_since`: keys are only known since
+    then. No release is stored with a request, so what a release burned is unknown.
+    """
+
+    tenants: tuple[Share, ...]
+    routes: tuple[Share, ...]
+    keys: tuple[Share, ...]
+    keys_since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What holds of a name for somebody, and what lost against it, the best first."""
+
+    objective: Objective
+    losers: tuple[Objective, ...] = ()
+
+
+OBJECTIVE_FIELDS = (
+    Field("id"),
+    Field("name"),
+    Field("tenant"),
+    Field("plan"),
+    Field("route"),
+    Field("kind", "choice", KINDS),
+    Field("state", "choice", ("page", "ticket", "unknown", "insufficient", "ok")),
+    Field("target", "share"),
+    Field("budget", "share", what="what remains of the budget; may be below 0"),
+    Field("burn", "number", what="how fast it burns over the last hour; 1 empties it with the window"),
+)
+OBJECTIVE_SORTS = ("budget", "state", "name", "burn", "target")
+
+
+class ObjectiveDirectory(Listing[Standing], Protocol):
+    """The capability of a context to show objectives."""
+
+    async def standing(self, objective_id: int) -> Standing:
+        """Raises NotFound."""
+        ...
+
+    async def history(self, objective_id: int, start: datetime) -> tuple[Slice, ...]:
+        """Minutes for the last two days, hours before."""
+        ...
+
+    async def attribution(self, standing: Standing) -> Attribution: ...
+
+    async def rivals(self, name: str) -> tuple[Objective, ...]:
+        """Every objective of that name that is not retired."""
+        ...
+
+    async def maintenance(self, standing: Standing) -> tuple[Maintenance, ...]:
+        """What of its window was planned and may touch it, the newest first."""
+        ...
+
+    async def of_tenant(self, tenant_id: str, route: str | None = None) -> list[tuple[Held, Standing]]:
+        """What holds for a tenant, measured by its own requests alone; without a route also those of its routes that
+        have one of their own. Raises NotFound.
+        """
+        ...

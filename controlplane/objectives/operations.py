@@ -1,0 +1,305 @@
+"""What an operator can do with objectives, and with the maintenance that their budgets do not count."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from controlplane.audit import AuditRow, Record
+from controlplane.errors import Usage
+from controlplane.moments import parse_duration
+from controlplane.objectives import checks, rules
+from controlplane.objectives.model import Kind, Objective, Standing
+from controlplane.operations import Request, Risk, operation
+from controlplane.tenants.operations import Id, Version, Word, readable
+from controlplane.tenants.rules import check_open, check_version
+
+if TYPE_CHECKING:
+    from controlplane.changes import Change
+
+
+def a_share(value: Any) -> Any:
+    """ "99.9%" is 0.999."""
+    text = value.strip() if isinstance(value, str) else ""
+    if not text.endswith("%"):
+        return value
+    try:
+        return round(float(text[:-1]) / 100, 8)
+    except ValueError:
+        raise ValueError("not a share: write 99.9% or 0.999") from None
+
+
+Share = Annotated[float, BeforeValidator(a_share), Field(ge=0, lt=1)]
+Target = Annotated[Share, Field(description="99.9% or 0.999; below 1, which would leave no budget")]
+Contractual = Annotated[Share | None, Field(description="what was promised: at most the target")]
+Threshold = Annotated[float | None, Field(gt=0, le=86_400_000, description="of a latency objective, in milliseconds")]
+PeriodText = Annotated[str, Field(description="7d to 90d, rolling; or week, month, quarter of a calendar")]
+Zone = Annotated[str, Field(min_length=1, max_length=64, description="of a calendar window: Europe/Berlin …")]
+Events = Annotated[int, Field(ge=1, le=1_000_000_000, description="requests that a window needs before it can fire")]
+Route = Annotated[str | None, Field(default=None, min_length=1, max_length=400, description="as it is stored: /orders")]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,63}$", description="what is promised: api, checkout …")]
+Number = Annotated[int, Field(ge=1, description="its number")]
+Tenant = Annotated[Id | None, Field(default=None, description="of one tenant; left out: of all")]
+PlanCode = Annotated[Word | None, Field(default=None, description="of every tenant on a plan")]
+
+
+def a_zone(value: str | None) -> str | None:
+    try:
+        ZoneInfo(value or "UTC")
+    except (ValueError, OSError, LookupError):
+        raise ValueError("not a time zone") from None
+    return value
+
+
+def a_period(value: str | None) -> str | None:
+    try:
+        return value and checks.check_period(value)
+    except Usage as fault:
+        raise ValueError(fault.message.rstrip(".") + ": 7d to 90d, week, month or quarter") from None
+
+
+class Scope(Request):
+    """Whose requests it is about. Without any: those of all."""
+
+    tenant_id: Tenant
+    plan: PlanCode
+    route: Route
+
+    _readable = field_validator("route")(lambda value: value and readable(value))
+
+    @model_validator(mode="after")
+    def _one_scope(self) -> Scope:
+        if self.plan is not None and (self.tenant_id is not None or self.route is not None):
+            raise ValueError("a plan stands alone: it goes with neither a tenant nor a route")
+        return self
+
+    def scope(self) -> Record:
+        return {"tenant_id": self.tenant_id, "plan": self.plan, "route": self.route}
+
+
+class ObjectiveCreate(Scope):
+    subject = ("name",)
+    makes = ("name",)
+    name: Name
+    target: Target
+    kind: Annotated[Kind, Field(description="availability (no 5xx) or latency")] = "availability"
+    threshold_ms: Threshold = None
+    contractual: Contractual = None
+    period: PeriodText = "30d"
+    zone: Zone = "UTC"
+    min_events: Events = 100
+
+    _zone = field_validator("zone")(a_zone)
+    _period = field_validator("period")(a_period)
+
+
+class OneObjective(Request):
+    """An objective, as it was seen."""
+
+    id: Number
+    version: Version
+
+
+class ObjectiveEdit(OneObjective):
+    target: Annotated[Target | None, Field(default=None)]
+    threshold_ms: Threshold = None
+    contractual: Contractual = None
+    no_contractual: Annotated[bool, Field(default=False, description="take the contractual target away")]
+    period: Annotated[PeriodText | None, Field(default=None)]
+    zone: Annotated[Zone | None, Field(default=None)]
+    min_events: Annotated[Events | None, Field(default=None)]
+
+    _zone = field_validator("zone")(a_zone)
+    _period = field_validator("period")(a_period)
+
+    def columns(self) -> Record:
+        given = self.model_dump(exclude={"id", "version", "no_contractual"}, exclude_none=True)
+        return given | ({"contractual": None} if self.no_contractual else {})
+
+    @model_validator(mode="after")
+    def _something(self) -> ObjectiveEdit:
+        if not self.columns():
+            raise ValueError("nothing to change was given")
+        return self
+
+
+class MaintenancePlan(Scope):
+    subject = ()
+    starts: Annotated[
+        str, Field(default="now", max_length=60, description="now, 2h (from now), or a time with its zone")
+    ]
+    lasts: Annotated[str, Field(min_length=1, max_length=60, description="how long: 30m, 4h; at most 7d")]
+
+
+class OneMaintenance(Request):
+    subject = ("number",)
+    number: Number
+
+
+def objective_of(row: Objective | Standing) -> Objective:
+    """A list shows how an objective stands; what can be done is about the objective."""
+    return row.objective if isinstance(row, Standing) else row
+
+
+def of_row(row: AuditRow) -> Record:
+    return {"id": int(row.thing), "version": (row.after or {}).get("version")}
+
+
+def was_edited(row: AuditRow) -> Record:
+    before, after = row.before or {}, row.after or {}
+    fields = ("target", "threshold_ms", "contractual", "period", "zone", "min_events")
+    back = {name: before[name] for name in fields if before.get(name) != after.get(name)}
+    if "contractual" in back and back["contractual"] is None:
+        back["no_contractual"] = True
+    return of_row(row) | back
+
+
+def of_maintenance(row: AuditRow) -> Record:
+    return {"number": int(row.thing)}
+
+
+async def with_notes(change: Change, objective: Objective) -> Record:
+    """The objective, with what cannot fire and what it would have fired: what a preview says."""
+    start, end = rules.period_of(objective.period, objective.zone, change.now)
+    slices = await change.objectives.history(objective, min(start, change.now - timedelta(days=30)))
+    episodes = rules.replay(objective, slices, end - start)
+    notes = [*checks.warnings(objective, change.now), rules.replay_words(episodes, slices)]
+    return {"id": objective.id, "name": objective.name, "scope": objective.scope, "notes": notes} | {
+        "target": objective.target,
+        "period": objective.period,
+        "version": objective.version,
+    }
+
+
+@operation(
+    "objectives.create",
+    ObjectiveCreate,
+    role="operator",
+    risk=Risk.CONFIRM,
+    key="n",
+    undo="objectives.retire",
+    undo_request=of_row,
+)
+async def create(change: Change, request: ObjectiveCreate) -> Record:
+    """Set an objective; the preview says what it would have fired."""
+    checks.check_fields(request.kind, request.threshold_ms, request.target, request.contractual)
+    if request.tenant_id is not None:
+        check_open(await change.tenants.get(request.tenant_id), "given objectives")
+    fields = request.model_dump(exclude={"tenant_id", "plan", "route"})
+    return await with_notes(change, await change.objectives.create(fields | request.scope()))
+
+
+@operation(
+    "objectives.edit",
+    ObjectiveEdit,
+    role="operator",
+    risk=Risk.CONFIRM,
+    key="e",
+    needs_reason=True,
+    undo="objectives.edit",
+    undo_request=was_edited,
+    fits=lambda row, now: checks.check_open(objective_of(row)),
+)
+async def edit(change: Change, request: ObjectiveEdit) -> Record:
+    """Change an objective; the preview says what it would have fired."""
+    objective = await change.objectives.lock(request.id)
+    checks.check_open(objective)
+    check_version(objective, request.version)
+    columns = request.columns()
+    target = columns.get("target", objective.target)
+    checks.check_fields(
+        objective.kind,
+        columns.get("threshold_ms", objective.threshold_ms),
+        target,
+        columns.get("contractual", objective.contractual),
+    )
+    return await with_notes(change, await change.objectives.update(request.id, columns))
+
+
+@operation(
+    "objectives.retire",
+    OneObjective,
+    role="operator",
+    risk=Risk.CONFIRM,
+    key="x",
+    needs_reason=True,
+    undo="objectives.restore",
+    undo_request=of_row,
+    fits=lambda row, now: checks.check_open(objective_of(row)),
+)
+async def retire(change: Change, request: OneObjective) -> Objective:
+    """Retire an objective: what lost against it holds again."""
+    objective = await change.objectives.lock(request.id)
+    checks.check_open(objective)
+    check_version(objective, request.version)
+    return await change.objectives.update(request.id, {"retired_at": change.now})
+
+
+@operation(
+    "objectives.restore",
+    OneObjective,
+    role="operator",
+    risk=Risk.CONFIRM,
+    key="t",
+    undo="objectives.retire",
+    undo_request=of_row,
+    fits=lambda row, now: checks.check_restore(objective_of(row)),
+)
+async def restore(change: Change, request: OneObjective) -> Objective:
+    """Bring a retired objective back."""
+    objective = await change.objectives.lock(request.id)
+    checks.check_restore(objective)
+    check_version(objective, request.version)
+    return await change.objectives.update(request.id, {"retired_at": None})
+
+
+def interval(request: MaintenancePlan, now: datetime) -> tuple[datetime, datetime]:
+    """Raises Usage."""
+    starts = now
+    if request.starts != "now":
+        try:
+            starts = datetime.fromisoformat(request.starts)
+        except ValueError:
+            starts = now + timedelta(seconds=parse_duration(request.starts))
+        if starts.tzinfo is None:
+            raise Usage("time_without_zone", f"starts: {request.starts} has no zone.", "Write 2026-12-01T12:00:00Z.")
+    return starts, starts + timedelta(seconds=parse_duration(request.lasts))
+
+
+@operation(
+    "objectives.maintenance",
+    MaintenancePlan,
+    role="operator",
+    risk=Risk.CONFIRM,
+    key="m",
+    needs_reason=True,
+    undo="objectives.end-maintenance",
+    undo_request=of_maintenance,
+    writes="maintenance",
+)
+async def plan_maintenance(change: Change, request: MaintenancePlan) -> Record:
+    """Plan maintenance: what falls into it burns the raw budget alone."""
+    if request.tenant_id is not None:
+        check_open(await change.tenants.get(request.tenant_id), "maintained")
+    starts, ends = interval(request, change.now)
+    planned = await change.objectives.plan_maintenance(
+        request.scope() | {"starts_at": starts, "ends_at": ends, "reason": change.reason or ""}
+    )
+    return {"number": planned.id, "starts_at": planned.starts_at, "ends_at": planned.ends_at}
+
+
+@operation(
+    "objectives.end-maintenance",
+    OneMaintenance,
+    role="operator",
+    risk=Risk.CONFIRM,
+    key="z",
+    writes="maintenance",
+)
+async def end_maintenance(change: Change, request: OneMaintenance) -> Record:
+    """End a planned maintenance: requests count again."""
+    ended = await change.objectives.end_maintenance(request.number)
+    return {"number": ended.id, "ended_at": ended.ended_at}

@@ -1,0 +1,345 @@
+"""Error budgets and burn rates: pure functions of counts, windows and the time.
+
+The same functions say how an objective stands, explain it, and replay what it would have said over stored history.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from datetime import datetime, time, timedelta
+from itertools import accumulate
+from zoneinfo import ZoneInfo
+
+from controlplane.moments import spell
+from controlplane.objectives.model import (
+    Counts,
+    Episode,
+    Held,
+    Objective,
+    Pair,
+    Severity,
+    Slice,
+    Standing,
+    State,
+    Verdict,
+)
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+PAIRS = (
+    Pair("page", HOUR, 5 * MINUTE, 2),
+    Pair("page", 6 * HOUR, 30 * MINUTE, 5),
+    Pair("ticket", DAY, 2 * HOUR, 10),
+    Pair("ticket", 3 * DAY, 6 * HOUR, 10),
+)
+LONGEST_PAIR = max(pair.long for pair in PAIRS)
+LEAST_BAD = 2
+"""A single error never pages, however few requests there are."""
+LEAST_ABSENT = 10 * MINUTE
+"""Minutes come up to two minutes late: silence is said to be one only after this."""
+ROLLING = re.compile(r"([7-9]|[1-8]\d|90)d")
+CALENDAR = ("week", "month", "quarter")
+ALMOST = 1e-9
+
+
+# Formulas
+
+
+def sli(counts: Counts) -> float | None:
+    return counts.good / counts.total if counts.total else None
+
+
+def burn(counts: Counts, target: float) -> float | None:
+    """How many times faster than allowed the budget goes; None of nothing."""
+    return (counts.bad / counts.total) / (1 - target) if counts.total else None
+
+
+def remaining(counts: Counts, target: float) -> float | None:
+    """The share of the budget that is left. Below 0 it is overdrawn: never cut off there."""
+    burned = burn(counts, target)
+    return None if burned is None else 1 - burned
+
+
+def allowed_bad(total: int, target: float) -> float:
+    return (1 - target) * total
+
+
+def time_to_empty(left: float | None, period: timedelta, rate: float | None) -> float | None:
+    """Seconds until nothing is left at this burn; None when that never comes, has come, or is unknown."""
+    if left is None or rate is None or rate <= 0 or left <= 0:
+        return None
+    return left * period.total_seconds() / rate
+
+
+def factor(pair: Pair, period: timedelta) -> float:
+    """The burn that uses the pair's share of the budget within its long window."""
+    return pair.budget_percent * (period / pair.long) / 100
+
+
+def reachable(target: float, threshold: float) -> bool:
+    """Whether even nothing but errors would burn that fast."""
+    return threshold * (1 - target) < 1 - ALMOST
+
+
+def detect_seconds(pair: Pair, period: timedelta, target: float, error_share: float) -> float | None:
+    """How long errors at this constant share go on before the long window burns too fast, clean before."""
+    seconds = factor(pair, period) * (1 - target) * pair.long.total_seconds() / error_share if error_share else None
+    return seconds if seconds is not None and seconds <= pair.long.total_seconds() else None
+
+
+def absent_after(target: float, period: timedelta) -> timedelta:
+    """After how long a silence is unknown: when an outage would have fired, but never within what is only late."""
+    pair = PAIRS[0]
+    return max(LEAST_ABSENT, min(pair.long, factor(pair, period) * (1 - target) * pair.long))
+
+
+# Windows
+
+
+def period_of(period: str, zone: str, now: datetime) -> tuple[datetime, datetime]:
+    """The window that `now` is in: the days before it, or the calendar's in that zone. UTC offsets may differ."""
+    if (rolling := ROLLING.fullmatch(period)) is not None:
+        return now - timedelta(days=int(rolling[1])), now
+    local = now.astimezone(ZoneInfo(zone))
+    today = local.date()
+    if period == "week":
+        first = today - timedelta(days=today.weekday())
+        after = first + timedelta(days=7)
+    else:
+        months = 3 if period == "quarter" else 1
+        first = today.replace(month=(today.month - 1) // months * months + 1, day=1)
+        later = first.month - 1 + months
+        after = first.replace(year=first.year + later // 12, month=later % 12 + 1)
+    start, end = (datetime.combine(day, time(), ZoneInfo(zone)).astimezone(now.tzinfo) for day in (first, after))
+    return start, end
+
+
+def is_rolling(period: str) -> bool:
+    return ROLLING.fullmatch(period) is not None
+
+
+class History:
+    """Slices that can be summed over any time. A slice belongs to a time when its middle does."""
+
+    def __init__(self, slices: Sequence[Slice], *, adjusted: bool) -> None:
+        self.slices = slices
+        self._middles = [each.start.timestamp() + each.seconds / 2 for each in slices]
+        cut = [each.skipped if adjusted else Counts() for each in slices]
+        self._good = [0, *accumulate(s.good - c.good for s, c in zip(slices, cut, strict=True))]
+        self._total = [0, *accumulate(s.total - c.total for s, c in zip(slices, cut, strict=True))]
+
+    def counts(self, start: datetime, end: datetime) -> Counts:
+        """After `start`, up to `end`."""
+        first, last = (bisect_right(self._middles, at.timestamp()) for at in (start, end))
+        return Counts(self._good[last] - self._good[first], self._total[last] - self._total[first])
+
+
+def impossible(slices: Iterable[Slice]) -> str:
+    """What cannot be, in words; "" when all can."""
+    for each in slices:
+        if each.good > each.total or each.good < 0 or each.total < 0:
+            return f"{each.good:,} good of {each.total:,} at {each.start:%Y-%m-%d %H:%M} UTC: the data cannot be right"
+    return ""
+
+
+# How an objective stands
+
+
+def verdict(objective: Objective, pair: Pair, period: timedelta, history: History, now: datetime) -> Verdict:
+    target, threshold = objective.target, factor(pair, period)
+    long = history.counts(now - pair.long, now)
+    long_burn = burn(long, target)
+    short_burn = burn(history.counts(now - pair.short, now), target)
+    over = long_burn is not None and short_burn is not None and long_burn > threshold and short_burn > threshold
+    held = _held(long, objective.min_events) if over else ""
+    return Verdict(pair, threshold, long, long_burn, short_burn, reachable(target, threshold), over, held)
+
+
+def _held(long: Counts, min_events: int) -> str:
+    if long.total < min_events:
+        return f"{long.total:,} requests, at least {min_events:,} are needed"
+    return f"{long.bad:,} bad, at least {LEAST_BAD} are needed" if long.bad < LEAST_BAD else ""
+
+
+def evaluate(objective: Objective, slices: Sequence[Slice], now: datetime) -> Standing:
+    """How an objective stands now, by slices that reach back to its window's start."""
+    start, end = period_of(objective.period, objective.zone, now)
+    adjusted, whole = History(slices, adjusted=True), History(slices, adjusted=False)
+    counted, raw = adjusted.counts(start, now), whole.counts(start, now)
+    fault = impossible(slices)
+    verdicts = tuple(verdict(objective, pair, end - start, adjusted, now) for pair in PAIRS)
+    newest = max((each.end for each in slices if each.total > 0), default=None)
+    state, why = _state(objective, verdicts, counted, raw, newest, end - start, fault, now)
+    left = None if fault else remaining(counted, objective.target)
+    rate = None if fault else verdicts[0].long_burn
+    contractual = objective.contractual
+    return Standing(
+        objective,
+        state,
+        why,
+        start,
+        end,
+        raw,
+        counted,
+        left,
+        None if fault else remaining(raw, objective.target),
+        None if fault or contractual is None else remaining(counted, contractual),
+        rate,
+        time_to_empty(left, end - start, rate),
+        verdicts,
+        None if newest is None else min(newest, now),
+        now,
+    )
+
+
+def _state(
+    objective: Objective,
+    verdicts: Sequence[Verdict],
+    counted: Counts,
+    raw: Counts,
+    newest: datetime | None,
+    period: timedelta,
+    fault: str,
+    now: datetime,
+) -> tuple[State, tuple[str, ...]]:
+    """Bad news first; then what is not known; ok only when it is known to be."""
+    if fault:
+        return "unknown", (fault,)
+    delay = absent_after(objective.target, period)
+    silent = newest is None or now - newest > delay
+    silence = f"no data since {newest:%Y-%m-%d %H:%M} UTC" if newest else "no data in the window"
+    if fired := [each for each in verdicts if each.fires]:
+        reasons = [firing_words(each) for each in fired]
+        return fired[0].pair.severity, (*reasons, *([silence] if silent else []))
+    if silent:
+        after = f"; a silence is unknown after {spell(delay.total_seconds())}" if newest else ""
+        return "unknown", (silence + after,)
+    if waiting := [each for each in verdicts if each.held]:
+        return "insufficient data", tuple(f"{firing_words(each)}, but {each.held}" for each in waiting)
+    if counted.total < objective.min_events:
+        words = f"{counted.total:,} requests in the window, at least {objective.min_events:,} are needed"
+        skipped = raw.total - counted.total
+        more = f"{skipped:,} in planned maintenance are not counted"
+        return "insufficient data", (words, *([more] if skipped else []))
+    return "ok", ("no pair of windows burns faster than its factor",)
+
+
+def firing_words(each: Verdict) -> str:
+    pair = each.pair
+    return (
+        f"{pair.severity}: burn {each.long_burn:.1f} over {span(pair.long)} and {each.short_burn:.1f} over "
+        f"{span(pair.short)}, both above {each.factor:.4g}"
+    )
+
+
+def span(length: timedelta) -> str:
+    return spell(length.total_seconds())
+
+
+# Over history
+
+
+def replay(objective: Objective, slices: Sequence[Slice], period: timedelta) -> tuple[Episode, ...]:
+    """When it would have paged or opened a ticket, judged at each slice's end, ascending by start.
+
+    Where only hours are known, a shorter window is the hour itself.
+    """
+    history = History(slices, adjusted=True)
+    thresholds = [(pair, factor(pair, period)) for pair in PAIRS]
+    found: list[Episode] = []
+    opened: dict[Severity, Episode] = {}
+    for each in slices:
+        least = timedelta(seconds=each.seconds)
+        burning = {
+            pair.severity: max(least, pair.short)
+            for pair, threshold in thresholds
+            if _burning(history, objective, pair, threshold, each.end, least)
+        }
+        for severity in ("page", "ticket"):
+            running = opened.get(severity)
+            if running is not None and (severity not in burning or each.start > running.end):
+                del opened[severity]
+                found.append(Episode(severity, running.start, min(running.end, each.end)))
+            if severity in burning:
+                started = opened[severity].start if severity in opened else each.end
+                opened[severity] = Episode(severity, started, each.end + burning[severity])
+    found += [Episode(e.severity, e.start, min(e.end, slices[-1].end)) for e in opened.values()]
+    return tuple(sorted(found, key=lambda episode: episode.start))
+
+
+def _burning(
+    history: History, objective: Objective, pair: Pair, threshold: float, at: datetime, least: timedelta
+) -> bool:
+    short = burn(history.counts(at - max(pair.short, least), at), objective.target)
+    if short is None or short <= threshold:
+        return False
+    counts = history.counts(at - max(pair.long, least), at)
+    rate = burn(counts, objective.target)
+    return rate is not None and rate > threshold and not _held(counts, objective.min_events)
+
+
+def burn_down(objective: Objective, slices: Sequence[Slice], start: datetime) -> list[tuple[datetime, float | None]]:
+    """What was left of the window's budget after each hour of it; None for an hour of which nothing is known.
+
+    The budget is that of the requests so far counted in the window, so the line ends at what remains.
+    """
+    inside = [each for each in slices if each.start.timestamp() + each.seconds / 2 > start.timestamp()]
+    allowed = allowed_bad(sum(s.total - s.skipped.total for s in inside), objective.target)
+    if allowed <= 0:
+        return []
+    bad, points = 0, {}
+    for each in inside:
+        bad += (each.total - each.good) - each.skipped.bad
+        points[each.start.replace(minute=0, second=0, microsecond=0)] = 1 - bad / allowed
+    hour, last = min(points), max(points)
+    line: list[tuple[datetime, float | None]] = []
+    while hour <= last:
+        line.append((hour + HOUR, points.get(hour)))
+        hour += HOUR
+    return line
+
+
+# Inheritance
+
+
+def rank(objective: Objective) -> int:
+    """tenant and route, then tenant, plan, route, all: the greatest holds. The home ranks by the same numbers."""
+    if objective.tenant_id is not None:
+        return 4 if objective.route is not None else 3
+    return 2 if objective.plan is not None else 1 if objective.route is not None else 0
+
+
+def applies(objective: Objective, tenant_id: str, plan: str | None, route: str | None) -> bool:
+    return (
+        objective.tenant_id in (None, tenant_id)
+        and objective.plan in (None, plan)
+        and objective.route in (None, route)
+        and objective.retired_at is None
+    )
+
+
+def resolve(objectives: Iterable[Objective], tenant_id: str, plan: str | None, route: str | None) -> list[Held]:
+    """What holds for a tenant's requests to a route, by name; without a route: to those that have none of their own."""
+    named: dict[str, list[Objective]] = {}
+    for each in objectives:
+        if applies(each, tenant_id, plan, route):
+            named.setdefault(each.name, []).append(each)
+    ranked = [sorted(found, key=rank, reverse=True) for _, found in sorted(named.items())]
+    return [Held(found[0], tuple(found[1:])) for found in ranked]
+
+
+def replay_words(episodes: Sequence[Episode], slices: Sequence[Slice]) -> str:
+    """What one would have had, and over which time that is known."""
+    if not slices:
+        return "what it would have fired is unknown: no requests are stored for it"
+    pages = sum(each.severity == "page" for each in episodes)
+    since = slices[0].start
+    return (
+        f"since {since:%Y-%m-%d %H:%M} UTC it would have fired {count_words(pages, 'page')} and "
+        f"{count_words(len(episodes) - pages, 'ticket')}"
+    )
+
+
+def count_words(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

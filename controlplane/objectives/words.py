@@ -1,0 +1,157 @@
+"""Objectives in words, the same on every face. What is unknown is never 0 and never good."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import timedelta
+
+from controlplane.moments import count, spell
+from controlplane.objectives.model import Episode, Maintenance, Objective, Slice, Standing, Verdict
+from controlplane.objectives.rules import count_words, is_rolling, span
+from controlplane.text import UNKNOWN
+
+
+def target_words(target: float | None) -> str:
+    """ "99.9%": as many digits as were agreed."""
+    return UNKNOWN if target is None else f"{round(target * 100, 6):g}%"
+
+
+def left_words(share: float | None) -> str:
+    """What remains of a budget, with its sign: "62.4%", "-37.0%". 0.0 and 100.0 are said only of 0 and 1."""
+    if share is None or not math.isfinite(share):
+        return UNKNOWN
+    if abs(share) >= 10:
+        return f"{share * 100:,.0f}%"
+    shown = f"{share * 100:,.1f}%"
+    if shown in ("0.0%", "-0.0%") and share:
+        return "<0.1%" if share > 0 else ">-0.1%"
+    return ">99.9%" if shown == "100.0%" and share < 1 else shown
+
+
+def burn_words(rate: float | None) -> str:
+    if rate is None or not math.isfinite(rate):
+        return UNKNOWN
+    if 0 < rate < 0.01:
+        return "<0.01"
+    return f"{rate:.2f}" if rate < 10 else f"{rate:,.1f}"
+
+
+def empties_words(standing: Standing) -> str:
+    """When the budget is empty at the burn of the last hour."""
+    if standing.remaining is not None and standing.remaining <= 0:
+        return "empty"
+    if standing.empties_in is not None:
+        return spell(standing.empties_in)
+    return "never" if standing.burn == 0 and standing.remaining is not None else UNKNOWN
+
+
+def promise_words(objective: Objective) -> str:
+    """ "99.9% of requests under 300 ms, of any 30d"."""
+    what = "answered without 5xx" if objective.kind == "availability" else f"within {objective.threshold_ms:g} ms"
+    window = f"any {objective.period}" if is_rolling(objective.period) else f"a {objective.period} in {objective.zone}"
+    promised = f"; promised: {target_words(objective.contractual)}" if objective.contractual is not None else ""
+    return f"{target_words(objective.target)} {what}, of {window}{promised}"
+
+
+def verdict_cells(verdict: Verdict, standing: Standing) -> list[str]:
+    """A pair of windows as a row: severity, windows, factor, both burns, when the budget is empty at the long one."""
+    pair = verdict.pair
+    period = standing.end - standing.start
+    rate, left = verdict.long_burn, standing.remaining
+    empty = UNKNOWN
+    if left is not None and left <= 0:
+        empty = "empty"
+    elif left is not None and rate is not None:
+        empty = spell(left * period.total_seconds() / rate) if rate > 0 else "never"
+    return [
+        pair.severity,
+        f"{span(pair.long)}/{span(pair.short)}",
+        f"{verdict.factor:.4g}",
+        burn_words(rate),
+        burn_words(verdict.short_burn),
+        empty,
+    ]
+
+
+VERDICT_TITLES = ("PAIR", "OVER", "ABOVE", "LONG", "SHORT", "EMPTY IN")
+
+
+def verdict_word(verdict: Verdict) -> str:
+    """What a pair says now, in a word."""
+    if verdict.fires:
+        return "FIRES"
+    if not verdict.reachable:
+        return "cannot"
+    return "held" if verdict.held else "no data" if verdict.long_burn is None else "quiet"
+
+
+def verdict_words(verdict: Verdict) -> str:
+    """The same with its reason."""
+    word = verdict_word(verdict)
+    reasons = {
+        "held": verdict.held,
+        "cannot": "not even nothing but errors burns so fast",
+        "FIRES": verdict.pair.severity,
+    }
+    return f"{word}: {reasons[word]}" if word in reasons else word
+
+
+def budget_words(standing: Standing) -> list[str]:
+    """The budget in numbers, raw and adjusted both."""
+    objective, counted, raw = standing.objective, standing.adjusted, standing.raw
+    allowed = (1 - objective.target) * counted.total
+    lines = [
+        f"{left_words(standing.remaining)} left: {count(counted.bad)} bad of {count(counted.total)} requests, "
+        f"{count(math.floor(allowed + 1e-9))} are allowed",
+    ]
+    if raw != counted:
+        lines.append(
+            f"{left_words(standing.remaining_raw)} left raw: {count(raw.bad)} bad of {count(raw.total)}, "
+            "planned maintenance counted too"
+        )
+    if objective.contractual is not None:
+        left = left_words(standing.remaining_contractual)
+        lines.append(f"{left} left of what was promised ({target_words(objective.contractual)})")
+    return lines
+
+
+def maintenance_words(each: Maintenance) -> str:
+    scope = (
+        f"plan {each.plan}" if each.plan else " ".join(part for part in (each.tenant_id, each.route) if part) or "all"
+    )
+    return (
+        f"{each.starts_at:%Y-%m-%d %H:%M} to {each.until:%m-%d %H:%M} UTC, {scope}: {each.reason} "
+        f"({each.created_by}, number {each.id})"
+    )
+
+
+def scope_words(objective: Objective) -> str:
+    """Why this one goes before another of its name."""
+    rank = ("all", "a route", "a plan", "a tenant", "a route of a tenant")
+    from controlplane.objectives.rules import rank as ranked
+
+    return f"{objective.scope} ({rank[ranked(objective)]}), {target_words(objective.target)}, number {objective.id}"
+
+
+def history_words(slices: Sequence[Slice]) -> str:
+    """What a replay could see."""
+    if not slices:
+        return "no requests are stored for it: what it would have fired is unknown"
+    minutes = [each for each in slices if each.seconds < 3600]
+    first = f"{slices[0].start:%Y-%m-%d %H:%M} UTC"
+    if not minutes:
+        return f"over stored hours since {first}; windows under an hour saw whole hours"
+    if minutes[0] is slices[0]:
+        return f"over stored minutes since {first}"
+    return f"since {first}; before {minutes[0].start:%m-%d %H:%M} by the hour: shorter windows saw whole hours"
+
+
+def episode_words(each: Episode) -> str:
+    lasted = spell((each.end - each.start) / timedelta(seconds=1))
+    return f"{each.severity:<7} {each.start:%Y-%m-%d %H:%M} UTC, for {lasted}"
+
+
+def fired_words(episodes: Sequence[Episode]) -> str:
+    pages = sum(each.severity == "page" for each in episodes)
+    return f"{count_words(pages, 'page')}, {count_words(len(episodes) - pages, 'ticket')}"

@@ -1,0 +1,146 @@
+"""Objectives in the console: the list, one with its burn-down, what-if, and that unknown is never green."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from controlplane.objectives.model import STATES
+from controlplane.objectives.rules import evaluate
+from screens.objectives.chart import burn_down_chart
+from screens.objectives.columns import STATE, left_cell, objective_columns
+from screens.objectives.detail import ObjectiveScreen
+from screens.widgets.glance import Glance
+from tests.backends.traffic import ESTATE, roll_up, send
+from tests.controlplane.objectives import NOW, objective, slices
+from tests.postgres import Database
+from tests.screens.console import command, console, quiet, shown, text, type_in, until
+
+
+@pytest.fixture
+def busy(database: Database) -> Database:
+    with psycopg.connect(database.owner, autocommit=True) as owner:
+        owner.execute(ESTATE)
+        send(owner, "acme", "/orders", "3 days", "1 hour", step="1 minute", key="k_1")
+        roll_up(owner)
+        send(owner, "acme", "/orders", "1 hour", "0", every=50, key="k_1")
+        send(owner, "beta", "/x[red]", "1 hour", "0", key="k_2")
+        owner.execute(
+            "INSERT INTO wf.objectives (name, tenant_id, target, contractual) VALUES"
+            " ('api', 'acme', 0.999, 0.99), ('api', 'beta', 0.99, NULL), ('api', 'gone', 0.999, NULL)"
+        )
+    return database
+
+
+async def test_the_list_begins_with_what_is_unknown_and_then_the_least_budget(busy: Database) -> None:
+    async with console(busy, role="viewer") as (_, pilot):
+        await command(pilot, "objectives")
+        await until(pilot, lambda: "beta" in text(pilot))
+        rows = [line for line in shown(pilot) if "api" in line]
+        assert ["gone" in rows[0], "acme" in rows[1], "beta" in rows[2]] == [True] * 3
+        assert "? unknown" in rows[0] and "–" in rows[0] and "%" not in rows[0]
+        assert "✕ page" in rows[1] and "-" in rows[1] and "empty" in rows[1]
+        assert "● ok" in rows[2] and "100.0%" in rows[2] and "never" in rows[2]
+        await type_in(pilot, "/state:page")
+        await pilot.press("enter")
+        await until(pilot, lambda: "1 of 3" in text(pilot))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_one_objective_shows_windows_attribution_and_burn_down(busy: Database, size: tuple[int, int]) -> None:
+    async with console(busy, size=size) as (_, pilot):
+        await command(pilot, "test/objectives/1")
+        await until(pilot, lambda: "FIRES" in text(pilot))
+        shows = text(pilot)
+        assert "✕ page" in shows and "1h/5m" in shows and "left of what was promised (99%)" in " ".join(shows.split())
+        for pane, words in (("burned", "no release is stored"), ("burndown", "┈ empty 0%"), ("timeline", "sql.insert")):
+            if size[0] < 110:
+                await pilot.press("tab")
+            await until(pilot, lambda words=words: words in text(pilot))
+            assert pane in text(pilot)
+        await pilot.press("w")
+        await until(pilot, lambda: "which requests it counts" in text(pilot))
+        assert "› acme (a tenant), 99.9%, number 1" in text(pilot)
+
+
+async def test_plus_and_minus_ask_what_it_would_have_fired(busy: Database) -> None:
+    async with console(busy, size=(120, 40)) as (app, pilot):
+        await command(pilot, "test/objectives/1")
+        await until(pilot, lambda: "┈ empty 0%" in text(pilot))
+        assert "what if" not in "\n".join(shown(pilot)[:-1])
+        await pilot.press(*["minus"] * 6)
+        await until(pilot, lambda: "90% 30d" in text(pilot))
+        assert "1 page" in next(line for line in shown(pilot) if "as it is" in line)
+        assert "0 pages, 0 tickets" in next(line for line in shown(pilot) if "what if  90% 30d" in line)
+        assert "can never fire" in text(pilot)
+        await pilot.press("escape")
+        await until(pilot, lambda: "90% 30d" not in text(pilot))
+        await pilot.press("m", "minus")
+        await until(pilot, lambda: "99.9% 28d" in text(pilot))
+        await pilot.press("plus")
+        await until(pilot, lambda: "99.9% 28d" not in text(pilot))
+        assert app.session.plane is not None
+        assert (await app.session.plane.objectives.standing(1)).objective.target == 0.999  # nothing was changed
+
+
+async def test_an_objective_is_set_with_a_preview_and_taken_back(busy: Database) -> None:
+    async with console(busy, size=(120, 40)) as (_, pilot):
+        await command(pilot, "objectives")
+        await pilot.press("a", "n")
+        await until(pilot, lambda: "99.9% or 0.999" in text(pilot))
+        for words in ("checkout", "90%"):
+            await type_in(pilot, words.replace("%", ""))
+            if "%" in words:
+                await pilot.press("percent_sign")
+            await pilot.press("enter")
+        await pilot.press(*["enter"] * 9)
+        await until(pilot, lambda: "can never fire" in text(pilot))
+        await pilot.pause(0.35)  # the dialog's dead time
+        await pilot.press("y")
+        await until(pilot, lambda: "create checkout" in text(pilot) and "u undoes" in text(pilot))
+        await quiet(pilot)
+        assert "checkout" in text(pilot)
+
+
+async def test_the_overview_shows_what_burns_and_opens_it(busy: Database) -> None:
+    async with console(busy, role="viewer", link="") as (app, pilot):
+        await until(pilot, lambda: "api (acme)" in text(pilot))
+        burner = next(line for line in shown(pilot) if "api (acme)" in line)
+        assert "✕ " in burner and " ×" in burner and "left" in burner and "? 1" in text(pilot)
+        app.screen.query_one(Glance).cursor = ("burning", "1")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ObjectiveScreen) and "FIRES" in text(pilot))
+
+
+async def test_what_is_not_there_is_said(busy: Database) -> None:
+    async with console(busy, role="viewer") as (_, pilot):
+        await command(pilot, "test/objectives/99")
+        await until(pilot, lambda: "There is no objective 99" in text(pilot))
+        await command(pilot, "test/objectives/nonsense")
+        await until(pilot, lambda: "There is no objective 0" in text(pilot))
+        await command(pilot, "test/objectives/3")
+        await until(pilot, lambda: "? unknown" in text(pilot) and "no data in the window" in text(pilot))
+        await pilot.press("shift+tab", "shift+tab")
+        await until(pilot, lambda: "no data: nothing is known of it" in text(pilot))
+
+
+def test_only_ok_is_green() -> None:
+    assert set(STATE) == set(STATES)
+    assert [state for state, (_, _, tone) in STATE.items() if tone == "good"] == ["ok"]
+    unknown = evaluate(objective(), [], NOW)
+    cells = [column.cell(unknown) for column in objective_columns()]
+    assert not [cell for cell in cells if cell.tone == "good" or cell.text in ("0", "0%", "0.0%", "100.0%")]
+
+
+def test_an_overdrawn_budget_keeps_its_sign() -> None:
+    burned = evaluate(objective(target=0.99), slices([(9863, 10000)]), NOW)
+    assert left_cell(burned) == ("-37.0%", "bad")
+
+
+def test_the_burn_down_has_an_even_line_in_a_calendar_and_none_without_data() -> None:
+    hours = slices([(1000, 1000)] * 20, seconds=3600)
+    month = burn_down_chart(evaluate(objective(period="month"), hours, NOW), hours)
+    rolling = burn_down_chart(evaluate(objective(), hours, NOW), hours)
+    assert month is not None and [each.name for each in month.series] == ["left", "even burn"]
+    assert rolling is not None and [each.name for each in rolling.series] == ["left"]
+    assert burn_down_chart(evaluate(objective(), [], NOW), []) is None

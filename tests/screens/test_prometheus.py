@@ -1,0 +1,113 @@
+"""Charts and commands on a real Prometheus, as a settings file names it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.contexts import prometheus_of
+from app.settings import Settings, read
+from backends.prometheus.mapping import read_mapping
+from screens.telemetry.screen import TelemetryScreen
+from tests import prometheus
+from tests.app.commands import Cli, url_of
+from tests.postgres import Database
+from tests.screens.console import command, console, quiet, text, until
+from tests.screens.test_snapshots import NARROW, WIDE, frozen, steps
+
+PAGE = Path(__file__).parents[2] / "docs" / "prometheus.md"
+WINDOW = "window:2026-01-05T00:30..2026-01-05T02:00"
+pytestmark = pytest.mark.skipif(
+    not all(map(prometheus.program, prometheus.NEEDED)), reason="no Prometheus is here: make setup"
+)
+
+
+@pytest.fixture(scope="module")
+def mapping(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("prometheus")
+    with prometheus.running(folder, prometheus.history()) as url:
+        path = folder / "prometheus.toml"
+        path.write_text(prometheus.MAPPING.format(url=url, scrape=prometheus.SCRAPE, timeout=10))
+        yield path
+
+
+def test_the_files_of_the_page_are_read(tmp_path: Path) -> None:
+    profile, mapping = re.findall(r"^```toml\n(.*?)^```", PAGE.read_text("utf-8"), re.S | re.M)
+    assert read(profile, Path("settings.toml")).profiles["acme-prod"].prometheus == "prometheus.toml"
+    (tmp_path / "prometheus.toml").write_text(mapping)
+    assert read_mapping(tmp_path / "prometheus.toml").labels["route"] == "handler"
+
+
+def test_the_codes_of_the_page_are_those_of_the_program() -> None:
+    folder = Path(__file__).parents[2]
+    sources = [*(folder / "backends" / "prometheus").glob("*.py"), folder / "controlplane" / "changes.py"]
+    raised = set(re.findall(r'"((?:no_prometheus|prometheus_|mapping_)\w*)"', "".join(p.read_text() for p in sources)))
+    assert raised == set(re.findall(r"`((?:no_prometheus|prometheus_|mapping_)\w*)`", PAGE.read_text("utf-8")))
+
+
+async def test_a_chart_by_key_and_by_word(database: Database, mapping: Path) -> None:
+    settings = Settings(mapping.parent / "settings.toml")
+    _elsewhere(mapping)
+    async with console(database, link="test/telemetry", settings=settings) as (app, pilot):
+        assert app.session.plane is not None
+        await command(pilot, f"telemetry tenant:acme {WINDOW}")
+        await pilot.press("S")
+        await until(pilot, lambda: "No Prometheus is named" in text(pilot))
+        app.session.plane.prometheus = prometheus_of(str(mapping), "test", settings, None)  # type: ignore[misc]
+        await command(pilot, f"telemetry tenant:acme source:prometheus {WINDOW}")
+        screen = app.screen
+        assert isinstance(screen, TelemetryScreen)
+        await until(pilot, lambda: "prometheus" in text(pilot) and "no data 01:00–01:20" in text(pilot))
+        assert "source:prometheus" in screen.view_link()
+        await pilot.press("w")
+        await until(pilot, lambda: "increase() over each step is an estimate" in text(pilot))
+        await pilot.press("escape", "S")
+        await until(pilot, lambda: screen.view.source == "home" and "prometheus" not in text(pilot))
+        app.session.plane.prometheus = prometheus_of("other.toml", "test", settings, None)  # type: ignore[misc]
+        await pilot.press("S")
+        await until(pilot, lambda: "cannot be asked" in text(pilot))
+        await quiet(pilot)
+
+
+def test_a_profile_names_its_prometheus(cli: Cli, mapping: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url, password = url_of(cli.database.login("viewer"))
+    settings = mapping.with_name("settings.toml")
+    settings.write_text(f'[profiles.here]\nurl = "{url}"\nenvironment = "staging"\nprometheus = "{mapping.name}"\n')
+    monkeypatch.setenv("WATCHFLOOR_SETTINGS", str(settings))
+    monkeypatch.setenv("PGPASSWORD", password)
+    words = ["--tenant", "acme", "--start", "2026-01-05T00:30Z", "--end", "2026-01-05T02:00Z", "--home", "here"]
+    found = cli.done("telemetry", "series", *words, "--source", "prometheus", "--step", "10m")["items"]
+    assert [item["n"] for item in found][1:3] == [1680, 1680] and found[4]["n"] is None
+    assert all(item["n"] is None for item in cli.done("telemetry", "series", *words)["items"])
+    drawn = cli("telemetry", "export", *words, "--source", "prometheus", "--format", "svg").out
+    assert drawn.startswith("<svg") and "as prometheus counted" in drawn
+    assert cli("telemetry", "series", *words, "--source", "prometheus", "--by", "tenant").code == 2
+    monkeypatch.setenv("WATCHFLOOR_HOME", url)
+    refused = cli("telemetry", "series", "--source", "prometheus")
+    assert refused.code == 2 and "no_prometheus" in refused.err
+
+
+@pytest.fixture
+def cli(database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    return Cli(database, monkeypatch, capsys)
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE], ids=["narrow", "wide"])
+def test_how_it_looks(database: Database, mapping: Path, snap_compare: Any, size: tuple[int, int]) -> None:
+    async def prepared(pilot: Any) -> None:
+        await until(pilot, lambda: pilot.app.session.plane is not None)
+        pilot.app.session.plane.prometheus = prometheus_of(
+            str(mapping), "test", Settings(mapping.with_name("settings.toml")), None
+        )
+        await steps(f":telemetry tenant:acme source:prometheus {WINDOW}", "tab", "tab")(pilot)
+
+    assert snap_compare(frozen(database), terminal_size=size, run_before=prepared)
+
+
+def _elsewhere(mapping: Path) -> None:
+    """A mapping file to where nobody listens."""
+    mapping.with_name("other.toml").write_text(mapping.read_text().replace("http://127", "http://localhost:1/127"))
