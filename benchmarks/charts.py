@@ -100,7 +100,7 @@ def _in_a_terminal(estate: Estate, small: bool) -> list[Figure]:
 
 def _walk(estate: Estate, columns: int, lines: int, shadow: str, presses: int, ticks: int) -> dict[str, list[float]]:
     argv = [sys.executable, "-m", "app", "--home", str(estate.home.folder)]
-    env = {"PYTHONPATH": str(CHECKOUT), "WATCHFLOOR_SHADOW": shadow}
+    env = {**estate.env, "WATCHFLOOR_SHADOW": shadow}
     with Terminal(argv, columns, lines, env, str(CHECKOUT)) as terminal:
         terminal.see(FIRST, 30)
         terminal.type(f":telemetry tenant:{TENANT} window:15m")

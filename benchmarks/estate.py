@@ -73,7 +73,13 @@ class Estate:
     def console(self, env: Mapping[str, str | None] | None = None, words: Sequence[str] = (LIST,)) -> Terminal:
         """The console in a terminal of its own; use it in a `with`. It shows the list, unless `words` say otherwise."""
         argv = [sys.executable, "-m", "app", "--home", str(self.home.folder), *words]
-        return Terminal(argv, COLUMNS, LINES, {"PYTHONPATH": str(CHECKOUT), **(env or {})}, str(CHECKOUT))
+        return Terminal(argv, COLUMNS, LINES, {**self.env, **(env or {})}, str(CHECKOUT))
+
+    @property
+    def env(self) -> dict[str, str]:
+        """A console of nobody: whoever measures has settings, and a view that would be shown again."""
+        person = str(self.home.folder.parent / "person")
+        return {"PYTHONPATH": str(CHECKOUT), "XDG_STATE_HOME": person, "XDG_CONFIG_HOME": person}
 
 
 def fill(connection: psycopg.Connection, first: int, last: int) -> None:

@@ -86,7 +86,7 @@ class TelemetryScreen(WindowedScreen):
         Binding("S", "source", "from Prometheus, or from the home", show=False, id="telemetry.source"),
         Binding("o", "measure", "what the top list goes by", show=False, id="telemetry.measure"),
         Binding("v", "by", "top tenants, routes or keys", show=False, id="telemetry.by"),
-        Binding("s", "strange", "what is strange of its keys", show=False, id="telemetry.strange"),
+        Binding("i", "strange", "what is strange of its keys", show=False, id="telemetry.strange"),
         Binding("O", "tenant", "its tenant", show=False, id="telemetry.tenant"),
         Binding("r", "reread", "refresh now", show=False, id="telemetry.refresh"),
     ]
