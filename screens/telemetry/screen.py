@@ -83,7 +83,7 @@ class TelemetryScreen(WindowedScreen):
         Binding("n", "mark(1)", "to what happened next", show=False, id="telemetry.next_mark"),
         Binding("b", "mark(-1)", "to what happened before", show=False, id="telemetry.previous_mark"),
         Binding("c", "compare", "compare with the week before", show=False, id="telemetry.compare"),
-        Binding("S", "source", "from Prometheus, or from the home", show=False, id="telemetry.source"),
+        Binding("s", "source", "from Prometheus, or from the home", show=False, id="telemetry.source"),
         Binding("o", "measure", "what the top list goes by", show=False, id="telemetry.measure"),
         Binding("v", "by", "top tenants, routes or keys", show=False, id="telemetry.by"),
         Binding("i", "strange", "what is strange of its keys", show=False, id="telemetry.strange"),

@@ -55,7 +55,7 @@ async def test_a_chart_by_key_and_by_word(database: Database, mapping: Path) -> 
     async with console(database, link="test/telemetry", settings=settings) as (app, pilot):
         assert app.session.plane is not None
         await command(pilot, f"telemetry tenant:acme {WINDOW}")
-        await pilot.press("S")
+        await pilot.press("s")
         await until(pilot, lambda: "No Prometheus is named" in text(pilot))
         app.session.plane.prometheus = prometheus_of(str(mapping), "test", settings, None)  # type: ignore[misc]
         await command(pilot, f"telemetry tenant:acme source:prometheus {WINDOW}")
@@ -65,10 +65,10 @@ async def test_a_chart_by_key_and_by_word(database: Database, mapping: Path) -> 
         assert "source:prometheus" in screen.view_link()
         await pilot.press("w")
         await until(pilot, lambda: "increase() over each step is an estimate" in text(pilot))
-        await pilot.press("escape", "S")
+        await pilot.press("escape", "s")
         await until(pilot, lambda: screen.view.source == "home" and "prometheus" not in text(pilot))
         app.session.plane.prometheus = prometheus_of("other.toml", "test", settings, None)  # type: ignore[misc]
-        await pilot.press("S")
+        await pilot.press("s")
         await until(pilot, lambda: "cannot be asked" in text(pilot))
         await quiet(pilot)
 
