@@ -153,11 +153,13 @@ def test_verifying_finds_what_was_changed(cli: Cli, start: datetime) -> None:
         "UPDATE wf.request_minutes SET counts[1] = 9 WHERE tenant_id = 't5' AND minute = %s AND dim = 'route'", start
     )
     cli.sql("DELETE FROM wf.request_minutes WHERE tenant_id = 't6' AND minute = %s AND dim = 'region'", start)
+    cli.sql("UPDATE wf.request_minutes SET n = n + 1 WHERE tenant_id = 't3' AND minute = %s AND dim = 'tenant'", start)
     cli.sql("UPDATE wf.request_minutes SET n = 1 WHERE tenant_id = '' AND minute = %s AND route = ''", start)
     answer = cli("telemetry", "verify", *window(start), "--json")
     assert answer.code == 1
     found = {(each["tenant_id"], each["dim"], each["what"]) for each in answer.document["item"]["differences"]}
     assert found == {
+        ("t3", "tenant", "requests"),
         ("t4", "key", "requests"),
         ("t5", "route", "latencies"),
         ("t6", "region", "not rolled up"),
