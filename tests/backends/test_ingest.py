@@ -123,12 +123,14 @@ def test_a_stream_from_its_beginning_goes_on(
 def test_a_home_that_goes_away_is_waited_for(database: Database, connection: psycopg.Connection[Any]) -> None:
     cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'watchfloor ingest'"
     piped = Piped(database)
+    piped.feed(lines(1200, 1201))
+    until(connection, 1)  # a home that was never there is refused, not waited for
     for round in range(6):
         piped.feed(lines(round * 200, round * 200 + 100))
         connection.execute(cut)
         piped.feed(lines(round * 200 + 100, round * 200 + 200))
-    until(connection, 1200)
-    assert piped.end().rows == 1200
+    until(connection, 1201)
+    assert piped.end().rows == 1201
     assert "The home is back." in piped.said
 
 
