@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -181,6 +182,32 @@ def test_services_record_what_their_keys_did(database: Database, connection: psy
                 service.execute("SELECT * FROM wf_data.record_requests(%s)", [Jsonb(wrong)])
     found = connection.execute("SELECT tenant_id, key_prefix, status FROM wf.requests ORDER BY status").fetchall()
     assert found == [("acme", "wf_live_1", 200), ("acme", "wf_live_1", 401)]
+
+
+def test_a_day_that_is_made_meanwhile_takes_what_a_service_records(
+    database: Database, connection: psycopg.Connection[Any]
+) -> None:
+    key = "key_" + "0" * 26
+    connection.execute(
+        "INSERT INTO wf.api_keys (id, tenant_id, env, display, hash) VALUES (%s, 'acme', 'live', 'wf_1', sha256('x'))",
+        [key],
+    )
+    batch = Jsonb([{"key_id": key, "route": "/a", "status": 200, "at": "1990-01-01T00:00:00Z"}])
+    waits = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
+    with (
+        psycopg.connect(database.login("service"), autocommit=True) as service,
+        psycopg.connect(database.owner) as other,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        other.execute("SELECT wf.ensure_request_days('1990-01-01', '1990-01-01')")
+        answer = pool.submit(lambda: service.execute(RECORD, [batch, "b-1"]).fetchone())
+        while not connection.execute(waits, [service.info.backend_pid]).fetchone() and not answer.done():
+            time.sleep(0.01)
+        other.commit()
+        assert answer.result(20) == (1, 0, 0)
+    assert connection.execute("SELECT tableoid::regclass::text FROM wf.requests").fetchone() == (
+        "wf.requests_19900101",
+    )
 
 
 RECORD = "SELECT * FROM wf_data.record_requests(%s, %s)"
