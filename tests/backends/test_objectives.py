@@ -236,6 +236,7 @@ async def test_what_is_no_objective_is_refused(home: Home, code: str, fields: Re
             "INSERT INTO wf.maintenance (starts_at, ends_at, reason) VALUES (now(), now() + interval '8 days', 'x')",
         ),
         ("maintenance_fixed", "UPDATE wf.maintenance SET reason = 'another'"),
+        ("objective_zone", "UPDATE wf.objectives SET period = 'week', zone = 'UTC+3'"),
     ],
 )
 def test_the_home_refuses_it_to_psql_as_well(
