@@ -24,8 +24,8 @@ def path() -> Path:
 def keep(app: Watchfloor) -> None:
     """Write the view down. Quick and without waiting: the program is being ended."""
     area = app.area
-    if area is None or app.session.plane is None:
-        return
+    if area is None or app.session.plane is None or app.session.environment == "demo":
+        return  # the next demonstration is another home
     kept: dict[str, Any] = {"context": app.session.context, "link": area.view_link().partition("#")[0]}
     if isinstance(area, ListScreen):
         kept |= {"filter": area.filter_text, "sort": f"{'-' if area.descending else ''}{area.sort}"}

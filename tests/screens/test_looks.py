@@ -156,6 +156,12 @@ async def test_after_a_hangup_the_view_is_shown_again_once(database: Database) -
         await until(pilot, lambda: "FAILING MOST" in text(pilot))
 
 
+async def test_a_demonstration_that_is_cut_off_leaves_no_view_to_the_next(database: Database) -> None:
+    async with console(database, environment="demo") as (app, _):
+        app.on_hangup()
+    assert not viewstate.path().exists()
+
+
 async def test_the_view_that_is_shown_again_may_be_of_a_list_that_was_not_built_yet(database: Database) -> None:
     async with console(database) as (app, pilot):
         app.run_command("audit")
