@@ -12,7 +12,7 @@ from controlplane.errors import Usage
 from controlplane.jobs.model import JobDirectory, JobStore, WorkerDirectory
 from controlplane.objectives.model import ObjectiveDirectory
 from controlplane.objectives.ports import ObjectiveStore
-from controlplane.overview import Glance
+from controlplane.overview.model import Glance
 from controlplane.plans.model import PlanDirectory
 from controlplane.plans.ports import PlanStore
 from controlplane.runs.model import RunDirectory, RunStore

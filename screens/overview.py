@@ -12,7 +12,7 @@ from textual.widget import Widget
 from textual.worker import get_current_worker
 
 from controlplane.errors import HomeUnreachable, Refusal
-from controlplane.overview import PARTS, Door, Entry, Part
+from controlplane.overview.entries import PARTS, Door, Entry, Part
 from screens.actions import Done
 from screens.area import AreaScreen
 from screens.widgets.bars import TitleLine

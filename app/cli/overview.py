@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from app.cli.asked import READING, Reading, opened
 from app.cli.output import error_of, facts, say
 from controlplane.errors import Refusal
-from controlplane.overview import PARTS, Entry, Glance
+from controlplane.overview.entries import PARTS, Entry
+from controlplane.overview.model import Glance
 from controlplane.text import clean
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from controlplane.filters import parse
 from controlplane.keys.model import StalePolicy
 from controlplane.listing import Count, Query
 from controlplane.objectives.model import OBJECTIVE_FIELDS
-from controlplane.overview import (
+from controlplane.overview.model import (
     HOURS,
     JOB_LATE,
     TRIAL_DAYS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controlplane.overview import PARTS
+from controlplane.overview.entries import PARTS
 from tests.app.commands import Cli
 from tests.postgres import Database
 

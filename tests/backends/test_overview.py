@@ -12,7 +12,7 @@ from backends.postgres.home import Home
 from backends.postgres.overview import QUESTIONS, Overview
 from controlplane.errors import Refusal
 from controlplane.listing import Count
-from controlplane.overview import PARTS
+from controlplane.overview.entries import PARTS
 from tests.postgres import Database
 
 

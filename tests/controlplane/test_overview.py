@@ -11,27 +11,29 @@ from hypothesis import strategies as st
 from controlplane.filters import parse
 from controlplane.listing import Count
 from controlplane.objectives.model import OBJECTIVE_FIELDS
-from controlplane.overview import (
-    Burner,
-    Burning,
+from controlplane.overview.entries import (
     Door,
     Entry,
-    Figures,
-    PlansDue,
-    Region,
-    TenantFigures,
-    Traffic,
-    WorkDue,
     against,
     burning_entries,
     failing_entries,
-    figures,
     plans_entries,
     region_entries,
     region_state,
     slowest_entries,
     traffic_entries,
     work_entries,
+)
+from controlplane.overview.model import (
+    Burner,
+    Burning,
+    Figures,
+    PlansDue,
+    Region,
+    TenantFigures,
+    Traffic,
+    WorkDue,
+    figures,
 )
 from controlplane.telemetry import Histogram, Point
 from controlplane.tenants.model import TENANT_FIELDS

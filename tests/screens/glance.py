@@ -8,7 +8,7 @@ from typing import Any
 
 from controlplane.errors import Refusal
 from controlplane.listing import Count
-from controlplane.overview import (
+from controlplane.overview.model import (
     Burner,
     Burning,
     Change,

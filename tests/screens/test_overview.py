@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 
 from app.console import Watchfloor
 from controlplane.live import LinkState
-from controlplane.overview import PARTS, Entry
+from controlplane.overview.entries import PARTS, Entry
 from controlplane.text import cells
 from screens.dialogs.viewer import Viewer
 from screens.jobs import JobsScreen, WorkersScreen
