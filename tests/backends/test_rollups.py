@@ -186,6 +186,21 @@ def test_a_killed_run_neither_loses_nor_counts_twice(
     holds(connection, "request_minutes", rows)
 
 
+async def test_a_clock_that_was_ahead_hides_nothing(
+    connection: psycopg.Connection, home: Home, now: datetime
+) -> None:
+    rows = store(connection, traffic(now + HOUR, 20, 60))  # as they were stamped then
+    connection.execute(
+        "UPDATE wf.request_marks SET minutes_until = %s, hours_until = date_trunc('hour', %s::timestamptz)",
+        [now + HOUR] * 2,
+    )
+    rows += store(connection, traffic(now, 30, 60, seed=2))
+    roll_up(connection)
+    assert one(connection, "SELECT minutes_until <= now() AND hours_until <= now() FROM wf.request_marks")
+    await check(home, rows, now - HOUR, now + 2 * HOUR, 10 * MINUTE)
+    await check(home, rows, now - 2 * HOUR, now + 2 * HOUR, HOUR)
+
+
 def _kill(conninfo: str, pid: int) -> None:
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute("SELECT pg_terminate_backend(%s)", [pid])
