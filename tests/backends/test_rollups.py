@@ -186,9 +186,7 @@ def test_a_killed_run_neither_loses_nor_counts_twice(
     holds(connection, "request_minutes", rows)
 
 
-async def test_a_clock_that_was_ahead_hides_nothing(
-    connection: psycopg.Connection, home: Home, now: datetime
-) -> None:
+async def test_a_clock_that_was_ahead_hides_nothing(connection: psycopg.Connection, home: Home, now: datetime) -> None:
     rows = store(connection, traffic(now + HOUR, 20, 60))  # as they were stamped then
     connection.execute(
         "UPDATE wf.request_marks SET minutes_until = %s, hours_until = date_trunc('hour', %s::timestamptz)",
