@@ -100,11 +100,12 @@ def verdict_words(verdict: Verdict) -> str:
 def budget_words(standing: Standing) -> list[str]:
     """The budget in numbers, raw and adjusted both."""
     objective, counted, raw = standing.objective, standing.adjusted, standing.raw
-    allowed = (1 - objective.target) * counted.total
-    lines = [
-        f"{left_words(standing.remaining)} left: {count(counted.bad)} bad of {count(counted.total)} requests, "
-        f"{count(math.floor(allowed + 1e-9))} are allowed",
-    ]
+    if counted.total:
+        allowed = count(math.floor((1 - objective.target) * counted.total + 1e-9))
+        numbers = f"{count(counted.bad)} bad of {count(counted.total)} requests, {allowed} are allowed"
+    else:
+        numbers = "no request is known" + (" outside of planned maintenance" if raw.total else "")
+    lines = [f"{left_words(standing.remaining)} left: {numbers}"]
     if raw != counted:
         lines.append(
             f"{left_words(standing.remaining_raw)} left raw: {count(raw.bad)} bad of {count(raw.total)}, "

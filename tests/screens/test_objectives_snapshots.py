@@ -32,11 +32,12 @@ def test_narrow(database: Database, snap_compare: Any, name: str) -> None:
     assert snap_compare(frozen(database), terminal_size=NARROW, run_before=steps(*SHOTS[name]))
 
 
-@pytest.mark.parametrize("name", ["list", "budget", "what_if"])
+@pytest.mark.parametrize("name", ["list", "budget", "burndown", "what_if"])
 def test_wide(database: Database, snap_compare: Any, name: str) -> None:
     assert snap_compare(frozen(database), terminal_size=WIDE, run_before=steps(*SHOTS[name]))
 
 
-def test_sixteen_colours(database: Database, snap_compare: Any) -> None:
+@pytest.mark.parametrize("size", [NARROW, WIDE], ids=["narrow", "wide"])
+def test_sixteen_colours(database: Database, snap_compare: Any, size: tuple[int, int]) -> None:
     app = frozen(database, theme="sixteen")
-    assert snap_compare(app, terminal_size=NARROW, run_before=steps(*SHOTS["burndown"]))
+    assert snap_compare(app, terminal_size=size, run_before=steps(*SHOTS["burndown"]))

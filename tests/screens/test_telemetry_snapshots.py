@@ -92,7 +92,7 @@ def test_narrow(estate: Database, snap_compare: Any, name: str) -> None:
     assert snap_compare(frozen(estate), terminal_size=NARROW, run_before=steps(*SHOTS[name]))
 
 
-@pytest.mark.parametrize("name", ["latency", "top", "gap", "no_data"])
+@pytest.mark.parametrize("name", ["latency", "saturation", "many", "top", "gap", "no_data"])
 def test_wide(estate: Database, snap_compare: Any, name: str) -> None:
     """All of them are seen together there."""
     assert snap_compare(frozen(estate), terminal_size=WIDE, run_before=steps(*SHOTS[name]))
@@ -104,7 +104,7 @@ def test_sixteen_colours(estate: Database, snap_compare: Any, name: str) -> None
     assert snap_compare(app, terminal_size=NARROW, run_before=steps(*SHOTS[name]))
 
 
-@pytest.mark.parametrize("name", ["latency", "top"])
+@pytest.mark.parametrize("name", ["latency", "saturation", "top"])
 def test_sixteen_colours_wide(estate: Database, snap_compare: Any, name: str) -> None:
     app = frozen(estate, theme="sixteen")
     assert snap_compare(app, terminal_size=WIDE, run_before=steps(*SHOTS[name]))
