@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,9 @@ UNSET = ("NO_COLOR", "FORCE_COLOR", "COLORTERM", "TEXTUAL", "TEXTUAL_THEME", "SS
 _numbers = itertools.count(1)
 settings.register_profile("unhurried", deadline=None)  # how long an example takes depends on who else is at work
 settings.load_profile("unhurried")
+# Who starts the tests behind their terminal may ignore these, and what they start would inherit it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
