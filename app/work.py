@@ -16,7 +16,7 @@ from screens.work import Work, WorkScreen
 
 if TYPE_CHECKING:
     from app.console import Watchfloor
-    from controlplane.requestlogs import ImportReport, Progress
+    from controlplane.requestlogs.model import ImportReport, Progress
 
 FORMATS = ("openstack-nova", "combined", "jsonl")
 
@@ -90,7 +90,7 @@ def import_log(app: Watchfloor, answers: Answers) -> None:
 
 async def _import(app: Watchfloor, work: Work, path: Path, answers: Answers) -> str:
     from backends.postgres.requests import LogImport, import_requests
-    from controlplane.requestlogs import Format
+    from controlplane.requestlogs.model import Format
 
     if app.context is None:
         raise Usage("home_unreachable", "The home has not been reached yet.")

@@ -21,7 +21,8 @@ from backends.embedded.server import EmbeddedHome
 from backends.postgres.copying import Encoder, copy_rows
 from backends.postgres.migrate import migrate
 from backends.postgres.requests import LogImport, import_log
-from controlplane.requestlogs import Format, RequestRow, parser
+from controlplane.requestlogs.model import Format, RequestRow
+from controlplane.requestlogs.parsing import parser
 
 LINES = 300_000
 INSERTED = 10_000

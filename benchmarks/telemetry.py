@@ -33,7 +33,8 @@ from backends.postgres.ingest import ingest
 from backends.postgres.migrate import known_migrations, migrate
 from backends.postgres.requests import LogImport
 from benchmarks.figures import Figure
-from controlplane.requestlogs import Format, Skip, parser
+from controlplane.requestlogs.model import Format, Skip
+from controlplane.requestlogs.parsing import parser
 from controlplane.telemetry import Scope, percentile
 from controlplane.tops import MEASURES
 

@@ -15,7 +15,7 @@ from app.cli.writing import refuse_read_only
 from controlplane.text import clean
 
 if TYPE_CHECKING:
-    from controlplane.requestlogs import ImportReport, Progress
+    from controlplane.requestlogs.model import ImportReport, Progress
 
 FormatName = Literal["openstack-nova", "combined", "jsonl"]
 
@@ -32,7 +32,7 @@ async def requests(
 ) -> None:
     """Import a request log. The same file twice changes nothing."""
     from backends.postgres.requests import LogImport, import_requests
-    from controlplane.requestlogs import Format
+    from controlplane.requestlogs.model import Format
 
     job = LogImport(file, Format(format), tenant, create_tenants, strict, asked.dry_run, asked.reason, asked.request_id)
     async with opened(asked) as context:

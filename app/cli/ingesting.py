@@ -28,7 +28,7 @@ async def ingest(
     """
     from backends.postgres.ingest import ingest_requests
     from backends.postgres.requests import LogImport
-    from controlplane.requestlogs import Format
+    from controlplane.requestlogs.model import Format
 
     if asked.dry_run:
         raise Usage(

@@ -12,7 +12,7 @@ from app.demo import keys, plans, shape
 from app.demo.estate import Estate, Firm
 from app.demo.site import WORKER, Site
 from backends.postgres.copying import COPY, HEADER, TRAILER, Encoder
-from controlplane.requestlogs import RequestRow
+from controlplane.requestlogs.model import RequestRow
 
 CLIENT_ERRORS = (400, 401, 403, 404, 404, 409, 422, 429)
 SERVER_ERRORS = (500, 502, 503, 503, 504)

@@ -10,7 +10,7 @@ from struct import Struct
 import psycopg
 from psycopg.rows import TupleRow
 
-from controlplane.requestlogs import RequestRow
+from controlplane.requestlogs.model import RequestRow
 
 COPY = f"COPY wf.requests ({', '.join(RequestRow._fields)}) FROM STDIN (FORMAT binary)"
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)

@@ -24,7 +24,8 @@ from backends.postgres.import_ledger import Chunk, Known, Ledger, Stored
 from backends.postgres.logfile import BLOCK, CHUNK, LogFile
 from backends.postgres.refusals import refusal_of
 from backends.postgres.requests import SETTINGS, ImportRun, LogImport, ShowProgress, check, running_hash
-from controlplane.requestlogs import ImportReport, Skip, is_whole
+from controlplane.requestlogs.model import ImportReport, Skip
+from controlplane.requestlogs.parsing import is_whole
 
 FLUSH_SECONDS = 1.0
 """What was read is stored after that long, however little it is."""

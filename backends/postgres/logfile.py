@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from controlplane.errors import NotFound, NotPermitted, Refusal, Usage
-from controlplane.requestlogs import Format, Skip, parser
+from controlplane.requestlogs.model import Format, Skip
+from controlplane.requestlogs.parsing import parser
 from controlplane.text import clean
 
 CHUNK = 4 << 20

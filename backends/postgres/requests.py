@@ -24,7 +24,7 @@ from backends.postgres.import_ledger import Chunk, Known, Ledger, Stored
 from backends.postgres.logfile import LogFile, look_at, opened
 from backends.postgres.refusals import refusal_of
 from controlplane.errors import NotFound, Refusal, Usage
-from controlplane.requestlogs import (
+from controlplane.requestlogs.model import (
     FIRST_LINES,
     LONGEST_LINE,
     TENANT_ID,
@@ -33,10 +33,8 @@ from controlplane.requestlogs import (
     Progress,
     RequestRow,
     Skip,
-    guarded,
-    is_whole,
-    reader,
 )
+from controlplane.requestlogs.parsing import guarded, is_whole, reader
 from controlplane.text import clean
 
 STRIDE = 400

@@ -20,7 +20,7 @@ from psycopg.types.json import Jsonb
 from backends.postgres import ingest as module
 from backends.postgres.ingest import ingest
 from backends.postgres.requests import LogImport, import_log
-from controlplane.requestlogs import Format, ImportReport, Skip
+from controlplane.requestlogs.model import Format, ImportReport, Skip
 from tests.postgres import Database
 
 JOB = LogImport(Path("stdin"), Format.JSONL, request_id="r-1")

@@ -24,7 +24,7 @@ from backends.postgres import logfile
 from backends.postgres.import_ledger import Ledger
 from backends.postgres.requests import LogImport, import_log, import_requests
 from controlplane.errors import Conflict, NotFound, NotPermitted, Refusal, Usage
-from controlplane.requestlogs import Format, ImportReport, Progress, Skip
+from controlplane.requestlogs.model import Format, ImportReport, Progress, Skip
 from controlplane.telemetry import percentile
 from tests.backends.request_logs import nova_line, nova_log, real_log
 from tests.postgres import Database
@@ -331,7 +331,7 @@ import sys
 from pathlib import Path
 from backends.postgres import logfile
 from backends.postgres.requests import LogImport, import_log
-from controlplane.requestlogs import Format
+from controlplane.requestlogs.model import Format
 
 def show(progress):
     print(progress.rows, flush=True)

@@ -7,19 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.requestlogs import (
-    LONGEST_ROUTE,
-    Format,
-    ImportReport,
-    RequestRow,
-    Skip,
-    guarded,
-    is_whole,
-    parse,
-    parser,
-    reader,
-    route_of,
-)
+from controlplane.requestlogs.model import Format, ImportReport, RequestRow, Skip
+from controlplane.requestlogs.parsing import guarded, is_whole, parse, parser, reader
+from controlplane.requestlogs.routes import LONGEST_ROUTE, route_of
 
 TENANT = "54fadb412c4e40cdbaed9335e4c35a9e"
 NOVA = (

@@ -1,0 +1,142 @@
+"""Requests as logs hold them, why a line is no request, and what an import says of both."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+LONGEST_LINE = 65_536
+"""Bytes, without the line's end."""
+FIRST_LINES = 20
+"""How many line numbers, and tenants, a report names."""
+
+
+LONGEST_TEXTS = {"project_id": 64, "method": 16, "key_prefix": 64, "region": 64, "request_id": 128}
+"""Characters of fields that are text."""
+TENANT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class Format(StrEnum):
+    OPENSTACK_NOVA = "openstack-nova"
+    COMBINED = "combined"
+    JSONL = "jsonl"
+
+
+class Skip(StrEnum):
+    """Why a line is not stored. The value is the stable code; `words` says it."""
+
+    BLANK = "blank"
+    NOT_A_REQUEST = "not_a_request"
+    NO_TENANT = "no_tenant"
+    UNAUTHENTICATED = "unauthenticated"
+    UNKNOWN_TENANT = "unknown_tenant"
+    UNREADABLE = "unreadable"
+    BAD_TENANT = "bad_tenant"
+    BAD_VALUE = "bad_value"
+    NOT_TEXT = "not_text"
+    TOO_LONG = "too_long"
+    UNFINISHED = "unfinished"
+
+    @property
+    def words(self) -> str:
+        return _WORDS[self]
+
+    @property
+    def is_fault(self) -> bool:
+        """The line should have been readable: what `--strict` stops at."""
+        return self in _FAULTS
+
+
+_WORDS = {
+    Skip.BLANK: "empty line",
+    Skip.NOT_A_REQUEST: "another message of the program, not a request",
+    Skip.NO_TENANT: "a request without a tenant",
+    Skip.UNAUTHENTICATED: "a 401: the tenant is only what the caller claimed, so nobody is credited",
+    Skip.UNKNOWN_TENANT: "a tenant that this home does not have, or has erased",
+    Skip.UNREADABLE: "not a line of this format",
+    Skip.BAD_TENANT: "not a tenant id",
+    Skip.BAD_VALUE: "a value that cannot be: status, time, latency or size out of range, or a text too long",
+    Skip.NOT_TEXT: "bytes that are no text (not UTF-8, or NUL)",
+    Skip.TOO_LONG: f"longer than {LONGEST_LINE:,} bytes",
+    Skip.UNFINISHED: "the last line stops in the middle",
+}
+_FAULTS = frozenset(
+    {
+        Skip.UNREADABLE,
+        Skip.BAD_TENANT,
+        Skip.BAD_VALUE,
+        Skip.NOT_TEXT,
+        Skip.TOO_LONG,
+        Skip.UNFINISHED,
+    }
+)
+
+
+class RequestRow(NamedTuple):
+    """One request. `at` is in UTC; `latency_ms` and `bytes` are None when the log does not have them.
+
+    `key_id` and `address` (IPv4) are of the services that know their callers; logs have neither.
+    """
+
+    tenant_id: str
+    project_id: str | None
+    route: str
+    method: str
+    status: int
+    latency_ms: float | None
+    key_prefix: str | None
+    region: str | None
+    request_id: str | None
+    at: datetime
+    bytes: int | None
+    key_id: str | None = None
+    address: str | None = None
+
+
+def checked(row: RequestRow, *, claimed: bool) -> RequestRow | Skip:
+    """The checks that all formats share. `claimed`: the log's tenant is what the request itself said."""
+    if not 100 <= row.status <= 599 or not 1970 <= row.at.year <= 2199:
+        return Skip.BAD_VALUE
+    if row.latency_ms is not None and not 0 <= row.latency_ms <= 1e9:
+        return Skip.BAD_VALUE
+    if row.status == 401 and claimed:
+        return Skip.UNAUTHENTICATED
+    return row
+
+
+@dataclass
+class ImportReport:
+    """What an import did. Times in UTC; `first_lines` are line numbers, from 1, at most 20 for each reason."""
+
+    rows: int = 0
+    lines: int = 0
+    skipped: dict[Skip, int] = field(default_factory=dict)
+    first_lines: dict[Skip, list[int]] = field(default_factory=dict)
+    unknown_tenants: list[str] = field(default_factory=list)  # the first 20
+    created_tenants: list[str] = field(default_factory=list)
+    already_lines: int = 0  # lines that an earlier import had stored
+    resumed_rows: int = 0  # rows that an import that was killed had stored, brought into the trail by this one
+    seconds: float = 0.0
+    from_at: datetime | None = None
+    until_at: datetime | None = None
+    notes: list[str] = field(default_factory=list)  # what a person should know, in words
+    dry_run: bool = False
+
+    def skip(self, reason: Skip, line: int) -> None:
+        self.skipped[reason] = self.skipped.get(reason, 0) + 1
+        lines = self.first_lines.setdefault(reason, [])
+        if len(lines) < FIRST_LINES:
+            lines.append(line)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where an import stands. `bytes_total` is 0 when the size is not known (a pipe)."""
+
+    bytes_done: int
+    bytes_total: int
+    rows: int
+    rows_per_second: float

@@ -1,0 +1,46 @@
+"""Routes: what the paths of requests are counted under."""
+
+from __future__ import annotations
+
+import re
+
+LONGEST_ROUTE = 200
+_HEX = "[0-9a-fA-F]"
+_UUID = f"{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}"
+_ID = f"[0-9]+|(?:[A-Za-z]{{1,16}}[-_])?(?:{_UUID}|{_HEX}{{16,}})|(?=[a-fA-F]*[0-9]){_HEX}{{8,}}"
+_ID_PART = re.compile(rf"(?<=/)(?:{_ID})(?=/|$)")
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+
+
+def route_of(path: str, tenant_id: str = "") -> str:
+    """What a request's path is counted under: no origin, no query string, ids as {id}, at most 200 characters.
+
+    An id is the tenant's own, a number, a UUID or a hexadecimal of at least 8 characters that is no word
+    (a short prefix as in `srv_…` included).
+    """
+    if not path.startswith("/") and (origin := _ORIGIN.match(path)):
+        path = path[origin.end() :]
+    if "?" in path or "#" in path:
+        path = path.partition("?")[0].partition("#")[0]
+    path = path[: 4 * LONGEST_ROUTE] or "/"
+    route = _ID_PART.sub("{id}", path)
+    if tenant_id and tenant_id in route:
+        route = "/".join("{id}" if part == tenant_id else part for part in route.split("/"))
+    return route if len(route) <= LONGEST_ROUTE else route[: LONGEST_ROUTE - 1] + "…"
+
+
+class Routes:
+    """`route_of`, remembered: a log asks for few paths, very often. Forgets all when it has learned too many."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[str, str], str] = {}
+
+    def __call__(self, path: str, tenant_id: str) -> str:
+        route = self.known.get((path, tenant_id))
+        if route is None:
+            if len(self.known) >= 10_000:
+                self.known.clear()
+            route = route_of(path, tenant_id)
+            if len(path) <= 1000:
+                self.known[path, tenant_id] = route
+        return route
