@@ -148,6 +148,16 @@ def test_rolling_up_again_writes_nothing(connection: psycopg.Connection, now: da
     assert roll_up(connection)[2] == 0
 
 
+async def test_a_fresh_home_has_minutes_of_what_was_before_it(connection: psycopg.Connection, home: Home) -> None:
+    """As of a log that is imported first of all; until the first run its raw rows are read."""
+    end = one(connection, "SELECT date_trunc('minute', now()) - interval '3 minutes'").astimezone(UTC)
+    rows = store(connection, traffic(end, 60, 200))
+    await check(home, rows, end - HOUR, end, 10 * MINUTE)
+    roll_up(connection)
+    holds(connection, "request_minutes", rows)
+    await check(home, rows, end - HOUR, end, 10 * MINUTE)
+
+
 async def test_late_rows_are_folded_in(connection: psycopg.Connection, home: Home, now: datetime) -> None:
     rows = store(connection, traffic(now, 200, 400))
     roll_up(connection)
