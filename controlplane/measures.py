@@ -14,7 +14,7 @@ from controlplane.charts import ChartSpec, HeatSpec, Mark, Threshold, Tone
 from controlplane.chartviews import DAY, View
 from controlplane.listing import Count
 from controlplane.moments import count, milliseconds, percent, rate
-from controlplane.telemetry import FEWEST_FOR_P99, SOURCES, Point, Scope, Series, add
+from controlplane.telemetry import FEWEST_FOR_P99, Point, Scope, Series, add, counted_by
 
 if TYPE_CHECKING:
     from controlplane.saturation import Filled, Saturation
@@ -77,7 +77,7 @@ class Measured:
     @property
     def label(self) -> str:
         """Whose requests, and who counted them when it was not the home."""
-        return self.view.label + ("" if self.view.source == SOURCES[0] else f", as {self.view.source} counted")
+        return counted_by(self.view.label, self.view.source)
 
     @property
     def bounds(self) -> tuple[float, float]:

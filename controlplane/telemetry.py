@@ -173,6 +173,11 @@ Source = Literal["home", "prometheus"]
 SOURCES: tuple[Source, ...] = ("home", "prometheus")
 
 
+def counted_by(label: str, source: Source) -> str:
+    """Whose requests, with who counted them when it was not the home."""
+    return label if source == SOURCES[0] else f"{label}, as {source} counted"
+
+
 @dataclass(frozen=True, slots=True)
 class Series:
     """Points at `start`, `start + step`, …; None where nothing is known of a step: a gap, never a zero."""
@@ -192,7 +197,7 @@ class Series:
     @property
     def label(self) -> str:
         """Whose requests, and who counted them when it was not the home."""
-        return self.scope.label + ("" if self.source == SOURCES[0] else f", as {self.source} counted")
+        return counted_by(self.scope.label, self.source)
 
     @property
     def whole(self) -> Point | None:

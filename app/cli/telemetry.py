@@ -61,6 +61,29 @@ Each = Annotated[
 After = Annotated[str | None, Parameter(help="Go on after a page: the cursor that it printed, which holds the window.")]
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Which:
+    """The series that are asked for."""
+
+    tenant: Tenant = None
+    route: Route = None
+    key: Key = None
+    region: Region = None
+    by: Each = None
+    limit: Annotated[int, Parameter(help="Series of a page.")] = 20
+    after: After = None
+    step: StepText = None
+    source: From = "home"
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.tenant, self.route, self.key, self.region)
+
+
+WHICH = Which()
+
+
 def instant(text: str) -> datetime:
     """A time with its zone; without one it is UTC."""
     try:
@@ -79,21 +102,13 @@ def step_of(text: str | None, start: datetime, end: datetime, rows: int = ROWS) 
 
 async def series(
     *,
-    tenant: Tenant = None,
-    route: Route = None,
-    key: Key = None,
-    region: Region = None,
-    by: Each = None,
-    limit: Annotated[int, Parameter(help="Series of a page.")] = 20,
-    after: After = None,
+    which: Which = WHICH,
     window: Window = WINDOW,
-    step: StepText = None,
-    source: From = "home",
     asked: Reading = READING,
 ) -> None:
     """Show requests, errors and latencies over time. A step of which nothing is known is a gap."""
-    scope = Scope(tenant, route, key, region)
-    found, following, _ = await _read(scope, by, limit, after, window, step, source, asked)
+    found, following, _ = await _read(which, window, asked)
+    by = which.by
     if asked.json:
         items = [record for each in found for record in records(each, every=True)]
         document({"items": items, "next": following, "total": None, "as_of": found[0].as_of if found else None})
@@ -113,29 +128,21 @@ async def series(
 
 async def export(
     *,
-    tenant: Tenant = None,
-    route: Route = None,
-    key: Key = None,
-    region: Region = None,
-    by: Each = None,
-    limit: Annotated[int, Parameter(help="Series of a page.")] = 20,
-    after: After = None,
+    which: Which = WHICH,
     window: Window = WINDOW,
-    step: StepText = None,
-    source: From = "home",
     form: Annotated[Form, Parameter(help="How it is written; svg: charts of one scope.", name="--format")] = "csv",
     asked: Reading = READING,
 ) -> None:
     """Write series as CSV, JSON or NDJSON: a row for each step; one of which nothing is known has empty fields."""
-    if form == "svg" and (by or after or asked.json):
+    if form == "svg" and (which.by or which.after or asked.json):
         raise Usage("usage", "A drawing is of one series.", "Leave --by, --after and --json out.")
-    scope = Scope(tenant, route, key, region)
-    found, following, context = await _read(scope, by, limit, after, window, step, source, asked)
+    found, following, context = await _read(which, window, asked)
     if form == "svg":
         sys.stdout.write(_drawn(found[0]))
         return
     as_of = found[0].as_of if found else datetime.now(UTC)
-    heading = Heading(context, "telemetry", f"each {by}" if by else found[0].label, "at", as_of)
+    label = f"each {which.by}" if which.by else which.scope.label if which.after else found[0].label
+    heading = Heading(context, "telemetry", label, "at", as_of)
     rows = [record for each in found for record in records(each)]
     names = list(rows[0]) if rows else ["at"]
     for piece in chunks("json" if asked.json else form, heading, names, rows):
@@ -155,28 +162,20 @@ def _drawn(found: Series) -> str:
     return drawing(Measured(view, found), list(CHARTS_OF))
 
 
-async def _read(
-    scope: Scope,
-    by: Any,
-    limit: int,
-    after: str | None,
-    window: Window,
-    step: str | None,
-    source: Source,
-    asked: Reading,
-) -> tuple[Sequence[Series], str | None, str]:
+async def _read(which: Which, window: Window, asked: Reading) -> tuple[Sequence[Series], str | None, str]:
+    scope = which.scope
     async with opened(asked) as context:
         start, end = window.read(await context.home.now())
-        if by is None and after is None:
-            reader = series_source(context.home, source)
-            found = await reader.series(scope, start, end, step_of(step, start, end))
+        step = step_of(which.step, start, end)
+        if which.by is None and which.after is None:
+            found = await series_source(context.home, which.source).series(scope, start, end, step)
             return [found], None, context.name
-        if source != "home":
+        if which.source != "home":
             raise Usage("usage", "Prometheus is asked for one scope at a time.", "Leave --by and --after out.")
         if scope != Scope(scope.tenant_id):
             raise Usage("usage", "A page of series is of one tenant or of all.", "Leave route, key and region out.")
-        many = ManySeries(by or "tenant", start, end, step_of(step, start, end), scope.tenant_id, limit)
-        page = await context.home.telemetry.page(many, after)
+        many = ManySeries(which.by or "tenant", start, end, step, scope.tenant_id, which.limit)
+        page = await context.home.telemetry.page(many, which.after)
         return page.items, page.next, context.name
 
 

@@ -161,9 +161,41 @@ BEGIN
 END
 $$;
 
+-- The request cells of those times: hours, minutes and, by the minute, raw rows. The planner puts it into what asks; a
+-- CTE, with its arrays, would be written to disk.
+CREATE FUNCTION wf.objectives_cells(
+  hours tstzmultirange, minutes tstzmultirange, raw tstzmultirange, only_tenant text, only_route text
+) RETURNS TABLE (tenant_id text, route text, at timestamptz, seconds integer, n integer, errors_5xx integer,
+                 buckets smallint[], counts integer[])
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT c.tenant_id, c.route, c.hour AS at, 3600 AS seconds, c.n, c.errors_5xx, c.buckets, c.counts
+  FROM unnest(hours) AS r(span)
+    JOIN wf.request_hours c ON c.hour >= lower(r.span) AND c.hour < upper(r.span) AND c.dim = 'route' AND c.tenant_id <> ''
+      AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
+  UNION ALL
+  SELECT c.tenant_id, c.route, c.minute, 60, c.n, c.errors_5xx, c.buckets, c.counts
+  FROM unnest(minutes) AS r(span)
+    JOIN wf.request_minutes c ON c.minute >= lower(r.span) AND c.minute < upper(r.span) AND c.dim = 'route'
+      AND c.tenant_id <> ''
+      AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
+  UNION ALL
+  SELECT f.tenant_id, f.route, f.at, least(60, greatest(1, floor(extract(epoch FROM upper(raw) - f.at))))::integer,
+         sum(f.n)::integer, sum(f.errors_5xx)::integer,
+         coalesce(array_agg(f.bucket ORDER BY f.bucket) FILTER (WHERE f.bucket IS NOT NULL), '{}'),
+         coalesce(array_agg(f.n ORDER BY f.bucket) FILTER (WHERE f.bucket IS NOT NULL), '{}')
+  FROM (SELECT c.tenant_id, c.route, date_bin('1 minute', c.at, '2000-01-01 UTC') AS at,
+               wf.latency_bucket(c.latency_ms) AS bucket, count(*)::integer AS n,
+               (count(*) FILTER (WHERE c.status >= 500))::integer AS errors_5xx
+        FROM unnest(raw) AS r(span)
+          JOIN wf.requests c ON c.at >= lower(r.span) AND c.at < upper(r.span)
+            AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
+        GROUP BY 1, 2, 3, 4) AS f
+  GROUP BY 1, 2, 3
+$$;
+
 -- Good and total of each objective, tenant and route in hours, in minutes and, by the minute, in raw rows. A latency
 -- objective counts the requests whose latency is known; good are those in buckets up to its threshold's (buckets are
--- sorted, so what is bad is the arrays' end). The cells are no CTE: with their arrays it would be written to disk.
+-- sorted, so what is bad is the arrays' end).
 CREATE FUNCTION wf.objectives_measured(
   hours tstzmultirange, minutes tstzmultirange, raw tstzmultirange, names text[], only_id bigint, only_tenant text,
   only_route text
@@ -176,60 +208,12 @@ LANGUAGE sql STABLE AS $$
   )
   SELECT h.id, c.tenant_id, c.route, c.at, c.seconds, c.n - c.errors_5xx, c.n,
          h.planned IS NOT NULL AND c.at + make_interval(secs => c.seconds / 2.0) <@ h.planned
-  FROM held h JOIN (
-    SELECT c.tenant_id, c.route, c.hour AS at, 3600 AS seconds, c.n, c.errors_5xx, c.buckets, c.counts
-    FROM unnest(hours) AS r(span)
-      JOIN wf.request_hours c ON c.hour >= lower(r.span) AND c.hour < upper(r.span) AND c.dim = 'route' AND c.tenant_id <> ''
-        AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
-    UNION ALL
-    SELECT c.tenant_id, c.route, c.minute, 60, c.n, c.errors_5xx, c.buckets, c.counts
-    FROM unnest(minutes) AS r(span)
-      JOIN wf.request_minutes c ON c.minute >= lower(r.span) AND c.minute < upper(r.span) AND c.dim = 'route'
-        AND c.tenant_id <> ''
-        AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
-    UNION ALL
-    SELECT f.tenant_id, f.route, f.at, least(60, greatest(1, floor(extract(epoch FROM upper(raw) - f.at))))::integer,
-           sum(f.n)::integer, sum(f.errors_5xx)::integer,
-           coalesce(array_agg(f.bucket ORDER BY f.bucket) FILTER (WHERE f.bucket IS NOT NULL), '{}'),
-           coalesce(array_agg(f.n ORDER BY f.bucket) FILTER (WHERE f.bucket IS NOT NULL), '{}')
-    FROM (SELECT c.tenant_id, c.route, date_bin('1 minute', c.at, '2000-01-01 UTC') AS at,
-                 wf.latency_bucket(c.latency_ms) AS bucket, count(*)::integer AS n,
-                 (count(*) FILTER (WHERE c.status >= 500))::integer AS errors_5xx
-          FROM unnest(raw) AS r(span)
-            JOIN wf.requests c ON c.at >= lower(r.span) AND c.at < upper(r.span)
-              AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
-          GROUP BY 1, 2, 3, 4) AS f
-    GROUP BY 1, 2, 3
-  ) c USING (tenant_id, route)
+  FROM held h JOIN wf.objectives_cells(hours, minutes, raw, only_tenant, only_route) c USING (tenant_id, route)
   WHERE h.kind = 'availability'
   UNION ALL
   SELECT h.id, c.tenant_id, c.route, c.at, c.seconds, g.total - g.bad, g.total,
          h.planned IS NOT NULL AND c.at + make_interval(secs => c.seconds / 2.0) <@ h.planned
-  FROM held h JOIN (
-    SELECT c.tenant_id, c.route, c.hour AS at, 3600 AS seconds, c.n, c.errors_5xx, c.buckets, c.counts
-    FROM unnest(hours) AS r(span)
-      JOIN wf.request_hours c ON c.hour >= lower(r.span) AND c.hour < upper(r.span) AND c.dim = 'route' AND c.tenant_id <> ''
-        AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
-    UNION ALL
-    SELECT c.tenant_id, c.route, c.minute, 60, c.n, c.errors_5xx, c.buckets, c.counts
-    FROM unnest(minutes) AS r(span)
-      JOIN wf.request_minutes c ON c.minute >= lower(r.span) AND c.minute < upper(r.span) AND c.dim = 'route'
-        AND c.tenant_id <> ''
-        AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
-    UNION ALL
-    SELECT f.tenant_id, f.route, f.at, least(60, greatest(1, floor(extract(epoch FROM upper(raw) - f.at))))::integer,
-           sum(f.n)::integer, sum(f.errors_5xx)::integer,
-           coalesce(array_agg(f.bucket ORDER BY f.bucket) FILTER (WHERE f.bucket IS NOT NULL), '{}'),
-           coalesce(array_agg(f.n ORDER BY f.bucket) FILTER (WHERE f.bucket IS NOT NULL), '{}')
-    FROM (SELECT c.tenant_id, c.route, date_bin('1 minute', c.at, '2000-01-01 UTC') AS at,
-                 wf.latency_bucket(c.latency_ms) AS bucket, count(*)::integer AS n,
-                 (count(*) FILTER (WHERE c.status >= 500))::integer AS errors_5xx
-          FROM unnest(raw) AS r(span)
-            JOIN wf.requests c ON c.at >= lower(r.span) AND c.at < upper(r.span)
-              AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
-          GROUP BY 1, 2, 3, 4) AS f
-    GROUP BY 1, 2, 3
-  ) c USING (tenant_id, route)
+  FROM held h JOIN wf.objectives_cells(hours, minutes, raw, only_tenant, only_route) c USING (tenant_id, route)
   CROSS JOIN LATERAL (
     SELECT coalesce((SELECT sum(u.n) FROM unnest(c.counts) AS u(n)), 0)::integer AS total,
            coalesce((SELECT sum(u.n) FROM unnest(c.counts[width_bucket(h.bucket, c.buckets) + 1:]) AS u(n)), 0)::integer
@@ -238,7 +222,7 @@ LANGUAGE sql STABLE AS $$
   ) AS g
   WHERE h.kind = 'latency' AND EXISTS (SELECT FROM held WHERE kind = 'latency')
 $$;
-GRANT EXECUTE ON FUNCTION wf.objectives_held, wf.objectives_measured TO wf_viewer, wf_worker;
+GRANT EXECUTE ON FUNCTION wf.objectives_held, wf.objectives_cells, wf.objectives_measured TO wf_viewer, wf_worker;
 
 -- What was measured of whole hours and minutes (`seconds`), of all tenants together.
 CREATE TABLE wf.objective_cells (
