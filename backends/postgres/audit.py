@@ -53,12 +53,6 @@ class AuditTrail(PagedList[AuditRow]):
             raise NotFound("no_audit_row", f"The trail has no row {seq}.", "watchfloor audit list")
         return rows[0]
 
-    async def last_seq(self) -> int:
-        """The number of the newest row: what a console compares to know that something happened."""
-        async with self.home.connection() as connection:
-            row = await (await connection.execute("SELECT coalesce(max(seq), 0) FROM wf.audit")).fetchone()
-        return row[0] if row else 0
-
     async def chain_status(self) -> ChainStatus:
         async with (
             self.home.connection() as connection,
