@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from app.settings import Settings
     from backends.prometheus.telemetry import PrometheusSeries
+    from controlplane.clock import HomeClock
     from controlplane.secrets import Reference, Secret, Secrets
 
 EMBEDDED = "development"
@@ -72,18 +73,20 @@ async def connect(
     """
     if choice.kind == "folder":
         home = await _open_embedded(EmbeddedHome(folder_of(choice)), conversation, start, settings.key_prefix)
-        prometheus = home.prometheus = prometheus_of(settings.prometheus, EMBEDDED_NAME, settings, secrets)
+        prometheus = home.prometheus = prometheus_of(settings.prometheus, EMBEDDED_NAME, settings, secrets, home.clock)
         return Context(home, EMBEDDED_NAME, EMBEDDED, False, choice.source, True, prometheus)
     conninfo = await asyncio.to_thread(conninfo_of, choice, settings, secrets)
     home = await _opened(conninfo, conversation, settings.key_prefix)
     profile = settings.profiles.get(choice.profile or "")
     if profile is None:
         return Context(home, home_name(choice), UNNAMED, False, choice.source, embedded=False)
-    prometheus = home.prometheus = prometheus_of(profile.prometheus, profile.name, settings, secrets)
+    prometheus = home.prometheus = prometheus_of(profile.prometheus, profile.name, settings, secrets, home.clock)
     return Context(home, profile.name, profile.environment, profile.read_only, choice.source, False, prometheus)
 
 
-def prometheus_of(file: str, profile: str, settings: Settings, secrets: Secrets | None) -> PrometheusSeries | None:
+def prometheus_of(
+    file: str, profile: str, settings: Settings, secrets: Secrets | None, clock: HomeClock
+) -> PrometheusSeries | None:
     """The Prometheus of a mapping file, which is read when it is first asked; None without one."""
     if not file:
         return None
@@ -93,7 +96,7 @@ def prometheus_of(file: str, profile: str, settings: Settings, secrets: Secrets 
     def secret(reference: Reference) -> Secret:
         return (secrets or open_vault(settings)).resolve(profile, reference)
 
-    return PrometheusSeries(settings.path.parent / Path(file).expanduser(), secret)
+    return PrometheusSeries(settings.path.parent / Path(file).expanduser(), secret, clock.now)
 
 
 def folder_of(choice: HomeChoice) -> Path:

@@ -5,7 +5,6 @@ of the demonstration (`worker`).
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -21,6 +20,7 @@ from app.demo.site import SERVICE, WORKER, Site
 from backends.postgres.copying import COPY, HEADER, TRAILER, Encoder
 from backends.postgres.home import Home
 from backends.postgres.import_ledger import is_made_meanwhile
+from controlplane.clock import machine_now
 from controlplane.errors import Refusal
 
 SECONDS = 1
@@ -38,7 +38,9 @@ async def run(estate: Estate, site: Site) -> None:
     async with people(site) as homes, asyncio.TaskGroup() as group:
         traffic = Traffic(estate)
         await _look(traffic, homes["ana"])
-        group.create_task(_stay_linked(site.logins[WORKER], lambda link: traffic.step(link, int(time.time())), SECONDS))
+        group.create_task(
+            _stay_linked(site.logins[WORKER], lambda link: traffic.step(link, int(machine_now().timestamp())), SECONDS)
+        )
         group.create_task(_stay_linked(site.logins[SERVICE], traffic.serve, SERVE_SECONDS))
         group.create_task(_watch(traffic, homes["ana"]))
         group.create_task(_work(estate, homes))

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -33,6 +33,7 @@ from backends.postgres.telemetry import Telemetry
 from backends.postgres.tenants import Projects, ProjectWriter, Tenants, TenantWriter
 from controlplane.audit import AuditRow
 from controlplane.changes import Actor, Intent, Recorded, RequestRepeated
+from controlplane.clock import HomeClock
 from controlplane.errors import HomeUnreachable, NotPermitted, OutcomeUnknown
 from controlplane.keys.secret import DEFAULT_PREFIX
 from controlplane.telemetry import SeriesSource
@@ -59,6 +60,7 @@ class Home:
         limits = f"-c statement_timeout={STATEMENT_SECONDS}s -c idle_in_transaction_session_timeout=30s"
         self._actor = Actor("", "viewer")
         self._heard = 0.0
+        self.clock = HomeClock()
         self.conninfo = conninfo
         self.key_prefix = key_prefix
         self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
@@ -96,7 +98,7 @@ class Home:
         self.objectives = Objectives(self)
         self.finder = Finder(self)
         self.overview = Overview(self)
-        self.feed = PostgresFeed(conninfo)
+        self.feed = PostgresFeed(conninfo, self.clock)
 
     async def open(self, look: Callable[[psycopg.Connection], None] | None = None) -> None:
         """Connect and learn who we are here. `look` may refuse the home first; it blocks, in a thread.
@@ -112,7 +114,7 @@ class Home:
         try:
             known = psycopg.Connection(probe.pgconn)
             async with answered(known):
-                self._actor = await asyncio.to_thread(_meet, known, look)  # which closes it
+                self._actor = await asyncio.to_thread(_meet, known, look, self.clock)  # which closes it
         except TimeoutError as error:
             await self.close()
             raise unreachable(error) from None
@@ -216,26 +218,23 @@ class Home:
             row = await (await connection.execute("SELECT wf.revealed(%s, %s)", [tenant_id, field])).fetchone()
             return None if row is None else row[0]
 
-    async def now(self) -> datetime:
-        async with self.connection() as connection:
-            row = await (await connection.execute("SELECT clock_timestamp()")).fetchone()
-            assert row is not None
-            return row[0].astimezone(UTC)  # type: ignore[no-any-return]
-
     async def _check_if_idle(self, connection: Connection) -> None:
         """A connection that rested may be dead by now; one used a moment ago is not asked again."""
         if self.silence > 2:
             await AsyncConnectionPool.check_connection(connection)
 
 
-def _meet(probe: psycopg.Connection, look: Callable[[psycopg.Connection], None] | None) -> Actor:
-    """Who we are in a home, once `look` has nothing against it."""
+def _meet(probe: psycopg.Connection, look: Callable[[psycopg.Connection], None] | None, clock: HomeClock) -> Actor:
+    """Who we are in a home, and what time it is there, once `look` has nothing against it."""
     user = probe.info.user
     with probe:
         try:
             if look is not None:
                 look(probe)
-            row = probe.execute("SELECT session_user::text, wf.my_role()").fetchone()
+            asked = clock.seconds()
+            row = probe.execute("SELECT session_user::text, wf.my_role(), clock_timestamp()").fetchone()
+            if row is not None:
+                clock.hear(row[2], asked)
         except psycopg.Error as error:
             raise refusal_of(error) from None
     if row is None or row[1] is None:
@@ -244,7 +243,7 @@ def _meet(probe: psycopg.Connection, look: Callable[[psycopg.Connection], None] 
             f"The login {user} has no role in this home.",
             "Ask an admin: watchfloor operators add NAME --role viewer",
         )
-    return Actor(*row)
+    return Actor(row[0], row[1])
 
 
 async def _wait_for(connection: Connection, request_id: str) -> None:

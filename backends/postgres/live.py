@@ -8,10 +8,12 @@ import os
 import random
 import socket
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 
 import psycopg
 
 from backends.postgres.refusals import unreachable
+from controlplane.clock import HomeClock
 from controlplane.errors import Refusal
 from controlplane.live import LinkState
 
@@ -49,8 +51,9 @@ async def answered(connection: psycopg.AsyncConnection[tuple[object, ...]] | psy
 class PostgresFeed:
     """The hints of one home."""
 
-    def __init__(self, conninfo: str) -> None:
+    def __init__(self, conninfo: str, clock: HomeClock) -> None:
         self.conninfo = conninfo
+        self.clock = clock
         self._retry = asyncio.Event()
 
     def retry_now(self) -> None:
@@ -103,8 +106,12 @@ class PostgresFeed:
             async for _ in connection.notifies(timeout=POLL_SECONDS if polling else HEARTBEAT_SECONDS):
                 on_news()
             async with answered(connection):
-                cursor = await connection.execute("SELECT max(seq) FROM wf.audit")
-                newest = await cursor.fetchone()
+                asked = self.clock.seconds()
+                cursor = await connection.execute("SELECT clock_timestamp(), max(seq) FROM wf.audit")
+                row = await cursor.fetchone()
+            assert row is not None and isinstance(row[0], datetime)
+            now, newest = row
+            self.clock.hear(now, asked)
             if polling and newest != seen:
                 on_news()
             seen = newest

@@ -86,7 +86,7 @@ class Notary:
             return Signed(*before, new=False)
         if walk.size == 0:
             return None
-        checkpoint = Checkpoint(origin, walk.size, walk.head, datetime.now(UTC).replace(microsecond=0))
+        checkpoint = Checkpoint(origin, walk.size, walk.head, await _now(connection))
         note = self.key.sign(checkpoint)
         await asyncio.to_thread(self.folder.add, public, checkpoint, note)
         await connection.execute("SELECT wf.keep_checkpoint(%s, %s, %s)", [walk.size, walk.head, note])
@@ -113,6 +113,13 @@ class Notary:
         copy = await cursor.fetchone()
         if copy is not None and copy[0] > 0 and copy[1] is not True:
             raise _inconsistent(f"the home's copy of a checkpoint of {copy[0]} rows is not of this chain")
+
+
+async def _now(connection: Connection) -> datetime:
+    """By the home's clock, as the trail's own rows are."""
+    row = await (await connection.execute("SELECT date_trunc('second', clock_timestamp())")).fetchone()
+    assert row is not None
+    return row[0].astimezone(UTC)  # type: ignore[no-any-return]
 
 
 def _inconsistent(words: str) -> Refusal:

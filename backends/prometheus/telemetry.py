@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from asyncio import to_thread
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from backends.prometheus.mapping import LEAST_SCRAPES, read_mapping
@@ -34,16 +34,11 @@ if TYPE_CHECKING:
     from controlplane.secrets import Reference, Secret
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class PrometheusSeries:
-    """`path` is the mapping file, read when it is first asked; `secret` resolves a reference of it, and may block."""
+    """`path` is the mapping file, read when it is first asked; `secret` resolves a reference of it, and may block;
+    `clock` tells the home's time."""
 
-    def __init__(
-        self, path: Path, secret: Callable[[Reference], Secret], clock: Callable[[], datetime] = utc_now
-    ) -> None:
+    def __init__(self, path: Path, secret: Callable[[Reference], Secret], clock: Callable[[], datetime]) -> None:
         self.path = path
         self._secret = secret
         self._clock = clock

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from backends.prometheus.mapping import Mapping, quoted, read_mapping
 from backends.prometheus.telemetry import PrometheusSeries, histogram_of
+from controlplane.clock import machine_now
 from controlplane.errors import NotFound, Refusal, Usage
 from controlplane.secrets import Reference, Secret
 from controlplane.telemetry import OVERFLOW, Scope, Series, value_of
@@ -45,7 +46,9 @@ def asked(tmp_path: Path) -> Iterator[Callable[..., PrometheusSeries]]:
             text = text.replace(old, new)
         path = tmp_path / "prometheus.toml"
         path.write_text(text)
-        made.append(PrometheusSeries(path, lambda reference: Secret("s3cret-token-of-the-test", str(reference))))
+        made.append(
+            PrometheusSeries(path, lambda reference: Secret("s3cret-token-of-the-test", str(reference)), machine_now)
+        )
         return made[-1]
 
     yield ask
