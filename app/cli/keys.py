@@ -18,6 +18,7 @@ from controlplane.keys import model
 from controlplane.keys.rules import is_late
 from controlplane.keys.verify import LONGEST, verify, words
 from controlplane.moments import count, parse_duration, show, spell
+from controlplane.plans.currencies import money
 from controlplane.text import UNKNOWN, clean
 
 USES = timedelta(days=30)
@@ -130,13 +131,17 @@ async def show_key(key_id: str, /, *, asked: Reading = READING) -> None:
         chain = await home.keys.chain(key_id)
         calls = await home.keys.calls(key_id, home.clock.now() - USES)
         leaks = await home.keys.leaks(key_id)
+        currency = None if key.spend_cap is None else await home.plans.currency(key.tenant_id)
     if asked.json:
         more = {"calls": [dataclasses.asdict(each) for each in calls], "leaks": [dataclasses.asdict(e) for e in leaks]}
         document({"item": dataclasses.asdict(key) | {"chain": [each.id for each in chain]} | more})
         return
     from controlplane.previews import value_words
 
-    facts((name, value_words(value)) for name, value in dataclasses.asdict(key).items())
+    shown = dataclasses.asdict(key)
+    if key.spend_cap is not None:
+        shown["spend_cap"] = f"{money(key.spend_cap, currency)} a month"
+    facts((name, value_words(value)) for name, value in shown.items())
     for leak in leaks:
         say(clean(f"leak {leak.id}: {leak.at:%Y-%m-%d %H:%M} UTC by {leak.actor}: {leak.reason}"))
     if len(chain) > 1:

@@ -110,8 +110,8 @@ class PostgresFeed:
                 cursor = await connection.execute("SELECT clock_timestamp(), max(seq) FROM wf.audit")
                 row = await cursor.fetchone()
             assert row is not None and isinstance(row[0], datetime)
-            now, newest = row
-            self.clock.hear(now, asked)
+            self.clock.hear(row[0], asked)
+            newest = row[1]
             if polling and newest != seen:
                 on_news()
             seen = newest

@@ -67,6 +67,10 @@ class Plans(PagedList[Plan]):
             raise NotFound("no_plan", f"The catalogue has no plan {code}.", "watchfloor plans list")
         return found
 
+    async def currency(self, tenant_id: str) -> str | None:
+        async with self.home.connection() as connection:
+            return await _Reader(connection, "wf.tenant_list").currency(tenant_id)
+
     async def standing(self, tenant_id: str) -> Standing:
         """In one transaction, so that all of it is of one moment."""
         async with self.home.connection() as connection, connection.transaction():
@@ -106,6 +110,14 @@ class _Reader:
                     "no_subscription", f"There is no subscription of {tenant_id}.", "watchfloor tenants list finds it."
                 )
             return found
+
+    async def currency(self, tenant_id: str) -> str | None:
+        statement = sql.SQL(
+            "SELECT p.currency FROM wf.subscriptions s JOIN {} t ON t.id = s.tenant_id"
+            " JOIN wf.plans p ON p.code = t.plan AND p.version = s.plan_version WHERE s.tenant_id = %s"
+        ).format(sql.SQL(self.tenants))
+        row = await (await self.connection.execute(statement, [tenant_id])).fetchone()
+        return None if row is None else row[0]
 
     async def plan(self, code: str | None, version: int | None) -> Plan | None:
         statement = sql.SQL("SELECT {} FROM wf.plans WHERE code = %s AND version = %s").format(names(PLAN_COLUMNS))
@@ -167,6 +179,9 @@ class PlanWriter:
 
     async def facts(self, tenant_id: str) -> Facts:
         return await self._reader.facts(await self._reader.subscription(tenant_id))
+
+    async def currency(self, tenant_id: str) -> str | None:
+        return await self._reader.currency(tenant_id)
 
     async def latest(self, code: str) -> Plan | None:
         statement = sql.SQL("SELECT {} FROM wf.latest_plans WHERE code = %s").format(names(PLAN_COLUMNS))

@@ -10,6 +10,7 @@ from tests.app.commands import Cli
 from tests.clocks import OFF, put_off
 from tests.postgres import Database
 
+
 @pytest.fixture(params=OFF.values(), ids=OFF)
 def words(request: pytest.FixtureRequest, cli: Cli, fleet: Database, monkeypatch: pytest.MonkeyPatch) -> str:
     """How far this machine's clock is off; of the fleet's home the command line is an admin."""
@@ -30,7 +31,9 @@ def test_ages_in_lists_are_the_homes(cli: Cli, words: str) -> None:
         "umbrella",
     ]
     assert cli.done("tenants", "list", "created>1h")["total"] == 4
-    assert {row["thing"] for row in cli.done("audit", "list", "at<1h", "operation:tenants.create")["items"]} == {"fresh"}
+    assert {row["thing"] for row in cli.done("audit", "list", "at<1h", "operation:tenants.create")["items"]} == {
+        "fresh"
+    }
     assert cli.done("audit", "list", "at>1h", "operation:tenants.create")["items"] == []
     line = next(line for line in cli("tenants", "list", "globex").out.splitlines() if "globex" in line)
     assert "88" in line and "~" not in line, "it is of now"

@@ -30,7 +30,7 @@ def line_of(pilot: Pilot[None], words: str) -> str:
 async def test_the_overview_is_of_now_and_the_header_says_once_that_the_clock_is_off(
     fleet: Database, words: str
 ) -> None:
-    async with console(fleet, link="") as (app, pilot):
+    async with console(fleet, link="") as (_, pilot):
         await until(pilot, lambda: "not read yet" not in text(pilot) and "FAILING MOST" in text(pilot))
         assert f"local clock {words}" in shown(pilot)[0] and text(pilot).count(words) == 1
         assert "rolled up" not in text(pilot) and "25.00 %" in line_of(pilot, "errors")
@@ -42,13 +42,13 @@ async def test_a_list_shows_the_homes_ages(database: Database, words: str) -> No
         connection.execute(
             "INSERT INTO wf.tenants (id, name, created_at) VALUES ('acme', 'Acme', now() - interval '90 minutes')"
         )
-    async with console(database, link="test/tenants?acme", size=(160, 24)) as (app, pilot):
+    async with console(database, link="test/tenants?acme", size=(160, 24)) as (_, pilot):
         await until(pilot, lambda: "Acme" in text(pilot))
         assert line_of(pilot, "Acme").split()[-1] == "1h"
 
 
 async def test_a_chart_ends_at_the_homes_now(fleet: Database, words: str) -> None:
-    async with console(fleet, link="test/telemetry") as (app, pilot):
+    async with console(fleet, link="test/telemetry") as (_, pilot):
         await until(pilot, lambda: "in all 5,7" in text(pilot))
         assert "▲ 7 changes in this window" in text(pilot) and "no data" not in text(pilot)
 
@@ -60,12 +60,12 @@ async def test_a_fresh_checkpoint_is_no_alarm(database: Database, words: str, tm
         [now] = owner.execute("SELECT clock_timestamp()").fetchone() or ()
     signed = await notary.sign()
     assert signed is not None and abs((signed.checkpoint.at - now).total_seconds()) < 60, "it names the home's time"
-    async with console(database, link="test/audit", size=(120, 40)) as (app, pilot):
+    async with console(database, link="test/audit", size=(120, 40)) as (_, pilot):
         await until(pilot, lambda: "chained to 2, checkpoint " in shown(pilot)[1])
         title = shown(pilot)[1]
         assert "!" not in title and ("s ago" in title or "now" in title)
 
 
 async def test_a_clock_that_is_right_is_not_spoken_of(database: Database) -> None:
-    async with console(database) as (app, pilot):
+    async with console(database) as (_, pilot):
         assert "clock" not in shown(pilot)[0]
