@@ -57,7 +57,7 @@ async def test_a_chart_by_key_and_by_word(database: Database, mapping: Path) -> 
         await command(pilot, f"telemetry tenant:acme {WINDOW}")
         await pilot.press("s")
         await until(pilot, lambda: "No Prometheus is named" in text(pilot))
-        app.session.plane.prometheus = prometheus_of(str(mapping), "test", settings, None)  # type: ignore[misc]
+        app.session.plane.prometheus = _prometheus(app, str(mapping), settings)  # type: ignore[misc]
         await command(pilot, f"telemetry tenant:acme source:prometheus {WINDOW}")
         screen = app.screen
         assert isinstance(screen, TelemetryScreen)
@@ -67,7 +67,7 @@ async def test_a_chart_by_key_and_by_word(database: Database, mapping: Path) -> 
         await until(pilot, lambda: "increase() over each step is an estimate" in text(pilot))
         await pilot.press("escape", "s")
         await until(pilot, lambda: screen.view.source == "home" and "prometheus" not in text(pilot))
-        app.session.plane.prometheus = prometheus_of("other.toml", "test", settings, None)  # type: ignore[misc]
+        app.session.plane.prometheus = _prometheus(app, "other.toml", settings)  # type: ignore[misc]
         await pilot.press("s")
         await until(pilot, lambda: "cannot be asked" in text(pilot))
         await quiet(pilot)
@@ -100,12 +100,15 @@ def cli(database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 def test_how_it_looks(database: Database, mapping: Path, snap_compare: Any, size: tuple[int, int]) -> None:
     async def prepared(pilot: Any) -> None:
         await until(pilot, lambda: pilot.app.session.plane is not None)
-        pilot.app.session.plane.prometheus = prometheus_of(
-            str(mapping), "test", Settings(mapping.with_name("settings.toml")), None
-        )
+        settings = Settings(mapping.with_name("settings.toml"))
+        pilot.app.session.plane.prometheus = _prometheus(pilot.app, str(mapping), settings)
         await steps(f":telemetry tenant:acme source:prometheus {WINDOW}", "tab", "tab")(pilot)
 
     assert snap_compare(frozen(database), terminal_size=size, run_before=prepared)
+
+
+def _prometheus(app: Any, path: str, settings: Settings) -> Any:
+    return prometheus_of(path, "test", settings, None, app.session.plane.clock)
 
 
 def _elsewhere(mapping: Path) -> None:
