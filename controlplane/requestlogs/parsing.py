@@ -54,15 +54,25 @@ def parse(log: Format, line: bytes | str, tenant_id: str | None = None) -> Reque
 
 # The leading file name is there when several of nova's logs were merged into one.
 _NOVA_START = r"(?:[^ ]+ )?((?:19[7-9]|2[01][0-9])[0-9]-[0-9]{2}-[0-9]{2} [0-9:]{8}\.[0-9]{1,6}) [0-9]+ [A-Z]+ [^ ]+ "
+# What oslo.log writes of the context: the global request id (since Pike), the request's own, user, project, and three
+# or four words of domains and scope. A form of fewer words (DevStack's) may hold names in another order: it is unread.
+_OSLO_CONTEXT = (
+    r"(?:None |req-[^ ]+ (?=req-))?+"
+    r"([^ ]+) [^ ]+ ([A-Za-z0-9][A-Za-z0-9._-]{0,63}|-)(?: [^ \]]+){1,4}"
+)
+_METHOD = "[A-Z](?:[A-Z-]{0,14}[A-Z])?"
+_PATH = "[^ ]+(?: [^ ]*)*?"
+"""A client may ask for a path with spaces in it."""
 _NOVA = re.compile(
-    _NOVA_START + r'\[(?:([^ ]+) [^ ]+ ([A-Za-z0-9][A-Za-z0-9._-]{0,63}|-) [^\]]*|-)\] [^ ]+ "([A-Z]{1,16}) ([^ ]+)'
-    r' HTTP/[0-9.]+" status: ([1-5][0-9]{2}) len: ([0-9]{1,15}) time: ([0-9]{1,6}(?:\.[0-9]{1,9})?)'
+    _NOVA_START + rf'\[(?:{_OSLO_CONTEXT}|-)\] [^ ]+ "({_METHOD}) ({_PATH})(?: HTTP/[0-9.]+)?"'
+    r" status: ([1-5][0-9]{2}) +len: ([0-9]{1,15}|-)(?= microversion: | time: )"
+    r"(?: microversion: [^ ]+)?(?: time: ([0-9]{1,6}(?:\.[0-9]{1,9})?))?"
 )
 _NOVA_MESSAGE = re.compile(_NOVA_START)
 
 
 def _nova() -> Callable[[str], RequestRow | Skip]:
-    """nova's log has no zone: its times are taken as UTC, which is what OpenStack's services run in."""
+    """nova's log, and those of services that log like it. Its times have no zone: UTC is what OpenStack runs in."""
     routes, match, moment_of, make = Routes(), _NOVA.fullmatch, datetime.fromisoformat, tuple.__new__
 
     def read(line: str) -> RequestRow | Skip:
@@ -70,7 +80,7 @@ def _nova() -> Callable[[str], RequestRow | Skip]:
         if found is None:
             return _other_nova_line(line)
         at, request_id, tenant_id, method, path, status, size, seconds = found.groups()
-        if tenant_id is None or tenant_id == "-":
+        if tenant_id in (None, "-", "None"):
             return Skip.NO_TENANT
         if status == "401":
             return Skip.UNAUTHENTICATED
@@ -80,7 +90,7 @@ def _nova() -> Callable[[str], RequestRow | Skip]:
             return Skip.BAD_VALUE
         if request_id == "-" or len(request_id) > LONGEST_TEXTS["request_id"]:
             request_id = None
-        route, latency = routes(path, tenant_id), float(seconds) * 1000
+        route, latency = routes(path, tenant_id), None if seconds is None else float(seconds) * 1000
         return make(
             RequestRow,
             (
@@ -94,7 +104,7 @@ def _nova() -> Callable[[str], RequestRow | Skip]:
                 None,
                 request_id,
                 moment,
-                int(size),
+                None if size == "-" else int(size),
                 None,
                 None,
             ),

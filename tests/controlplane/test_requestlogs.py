@@ -1,6 +1,7 @@
 """Every line becomes a request or the reason why not; no line breaks the parser."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -74,6 +75,59 @@ def test_other_messages_of_nova_are_told_from_what_cannot_be_read() -> None:
 def test_nova_metadata_requests_have_no_tenant() -> None:
     start, _, end = NOVA.partition("[")
     assert parse(Format.OPENSTACK_NOVA, start + "[-" + end[end.index("]") :]) is Skip.NO_TENANT
+
+
+PROJECT = "6f70656e737461636b20342065766572"
+
+
+@pytest.mark.parametrize(
+    ("context", "tenant"),
+    [
+        # oslo.log's formats: with the global request id since Pike, with the system scope since Stein.
+        ("None req-1 user {} - - default default", PROJECT),
+        ("req-9 req-1 user {} - - default default", PROJECT),
+        ("None req-1 user {} - default default", PROJECT),
+        ("req-1 user {} - - default default", PROJECT),
+        ("req-1 user {} - default default", PROJECT),
+        ("req-1 user {} - - -", PROJECT),
+        ("None req-1 - - - - - -", Skip.NO_TENANT),
+        ("None - - - - - - -", Skip.NO_TENANT),
+        ("req-1 None None - - -", Skip.NO_TENANT),
+        # DevStack puts the project's name before the user's: who is meant cannot be told.
+        ("None req-1 {} user", Skip.UNREADABLE),
+        ("req-1 {} user", Skip.UNREADABLE),
+    ],
+)
+def test_the_project_of_each_form_of_oslo_log_is_the_tenant(context: str, tenant: str | Skip) -> None:
+    line = re.sub(r"\[.*?\]", f"[{context.format(PROJECT)}]", NOVA, count=1)
+    row = parse(Format.OPENSTACK_NOVA, line)
+    assert (row if isinstance(row, Skip) else row.tenant_id) == tenant
+    assert isinstance(row, Skip) or row.request_id == "req-1"
+
+
+@pytest.mark.parametrize(
+    ("end", "method", "route", "size", "latency"),
+    [
+        ('"GET /v2.1/servers" status: 200 len: 405 microversion: 2.1 time: 0.001', "GET", "/v2.1/servers", 405, 1.0),
+        ('"GET /v2.1/servers" status: 200 len: - microversion: - time: 0.001000', "GET", "/v2.1/servers", None, 1.0),
+        ('"GET /v2.1/servers HTTP/1.1" status: 200  len: 405 time: 0.0010000', "GET", "/v2.1/servers", 405, 1.0),
+        ('"GET /usages/a b HTTP/1.1" status: 200 len: 405 time: 0.0010000', "GET", "/usages/a b", 405, 1.0),
+        ('"GET /usages/a b" status: 200 len: 405 microversion: 1.36', "GET", "/usages/a b", 405, None),
+        ('"VERSION-CONTROL /x HTTP/1.1" status: 200 len: 405 time: 0.0010000', "VERSION-CONTROL", "/x", 405, 1.0),
+    ],
+)
+def test_request_lines_of_nova_and_its_neighbours(
+    end: str, method: str, route: str, size: int | None, latency: float | None
+) -> None:
+    row = parse(Format.OPENSTACK_NOVA, NOVA[: NOVA.index('"')] + end)
+    assert isinstance(row, RequestRow)
+    assert (row.method, row.route, row.status, row.bytes) == (method, route, 200, size)
+    assert row.latency_ms == (None if latency is None else pytest.approx(latency))
+
+
+@pytest.mark.parametrize("client", ["2001:db8::1", "10.0.0.1,2001:db8::1", "-"])
+def test_nova_clients_of_any_kind(client: str) -> None:
+    assert isinstance(parse(Format.OPENSTACK_NOVA, NOVA.replace("10.11.10.1", client)), RequestRow)
 
 
 def test_combined_request() -> None:
