@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from controlplane.requestlogs.model import LONGEST_TEXTS, TENANT_ID, RequestRow, Skip, checked
+from controlplane.requestlogs.model import BOM, LONGEST_TEXTS, TENANT_ID, RequestRow, Skip, checked
 from controlplane.requestlogs.routes import Routes
 
 Names = tuple[str, str | None, str, str, str | None, str | None]
@@ -88,7 +88,8 @@ _NUMBERS = (float, int, type(None))
 
 
 def _spaced(line: str) -> Any:
-    """A line that does not begin with its value: that after spaces, or why there is none."""
+    """A line that does not begin with its value: that after a BOM or spaces, or why there is none."""
+    line = line.lstrip(BOM)
     if not line.strip():
         return Skip.BLANK
     try:

@@ -12,8 +12,8 @@ LONGEST_LINE = 65_536
 """Bytes, without the line's end."""
 FIRST_LINES = 20
 """How many line numbers, and tenants, a report names."""
-
-
+BOM = "\ufeff"
+"""What some programs begin a file with; where files were joined, it begins a line."""
 LONGEST_TEXTS = {"project_id": 64, "method": 16, "key_prefix": 64, "region": 64, "request_id": 128}
 """Characters of fields that are text."""
 TENANT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

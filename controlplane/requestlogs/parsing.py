@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
 from controlplane.requestlogs.jsonlines import json_lines
-from controlplane.requestlogs.model import LONGEST_LINE, LONGEST_TEXTS, Format, RequestRow, Skip, checked
+from controlplane.requestlogs.model import BOM, LONGEST_LINE, LONGEST_TEXTS, Format, RequestRow, Skip, checked
 from controlplane.requestlogs.routes import Routes
 
 Parser = Callable[[bytes], RequestRow | Skip]
@@ -32,9 +32,11 @@ def parser(log: Format, tenant_id: str | None = None) -> Parser:
 
 
 def guarded(read: Callable[[str], RequestRow | Skip]) -> Parser:
-    """A reader that any bytes may be given to."""
+    """A reader that any bytes may be given to. NULs before a line are what a crash, or a log that was cut, leaves."""
 
     def parse(line: bytes) -> RequestRow | Skip:
+        if line[:1] == b"\0":
+            line = line.lstrip(b"\0")
         if len(line) > LONGEST_LINE:
             return Skip.TOO_LONG
         if b"\0" in line:
@@ -42,7 +44,8 @@ def guarded(read: Callable[[str], RequestRow | Skip]) -> Parser:
         try:
             return read(line.decode())
         except UnicodeDecodeError:
-            return Skip.NOT_TEXT
+            found = read(line.decode(errors="replace"))  # most often only a name is of another encoding
+            return Skip.NOT_TEXT if found is Skip.UNREADABLE else found
 
     return parse
 
@@ -78,6 +81,8 @@ def _nova() -> Callable[[str], RequestRow | Skip]:
     def read(line: str) -> RequestRow | Skip:
         found = match(line.rstrip())
         if found is None:
+            if line.startswith(BOM):
+                return read(line.lstrip(BOM))
             return _other_nova_line(line)
         at, request_id, tenant_id, method, path, status, size, seconds = found.groups()
         if tenant_id in (None, "-", "None"):
@@ -126,7 +131,7 @@ _COMBINED = re.compile(
     r' "([^"\\]*(?:\\.[^"\\]*)*)" ([1-5][0-9]{2}) ([0-9]{1,15}|-)(?: .*)?'
 )
 _STAMP = re.compile(r"[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9]{2}:[0-9]{2}:[0-9]{2} [+-][0-9]{4}")
-_ASKED = re.compile(r"([A-Z]{1,16}) ([^ ]+)(?: HTTP/[0-9.]+)?")
+_ASKED = re.compile(rf"({_METHOD}) ({_PATH})(?: HTTP/[0-9.]+)?")
 _MONTHS = {
     name: n
     for n, name in enumerate(["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], 1)
@@ -140,7 +145,7 @@ def _combined(tenant_id: str) -> Callable[[str], RequestRow | Skip]:
     def read(line: str) -> RequestRow | Skip:
         found = match(line.rstrip())
         if found is None:
-            return Skip.UNREADABLE if line.strip() else Skip.BLANK
+            return Skip.UNREADABLE if line.lstrip(BOM).strip() else Skip.BLANK
         stamp, asked, status, size = found.groups()
         moment = instants.get(stamp)
         if moment is None:
@@ -175,7 +180,8 @@ def is_whole(log: Format, line: bytes) -> bool:
     """Whether a last line without its line end is nevertheless complete; else it may still be being written."""
     line = line.rstrip()
     if log is Format.OPENSTACK_NOVA:
-        return re.search(rb" time: \d+\.\d{7}$", line) is not None
-    if log is Format.COMBINED:
-        return line.endswith(b'"')
-    return line.endswith(b"}") and parse(log, line) is not Skip.UNREADABLE
+        return _NOVA_END.search(line) is not None
+    return line.endswith(b'"' if log is Format.COMBINED else b"}") and parse(log, line, "any") is not Skip.UNREADABLE
+
+
+_NOVA_END = re.compile(rb" time: \d+\.\d{7}$| microversion: [^ ]+ time: \d+\.\d{6}$")

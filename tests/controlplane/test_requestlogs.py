@@ -155,12 +155,39 @@ def test_combined_request() -> None:
         (COMBINED.removesuffix(' "-" "curl"'), "GET", 17),
         (COMBINED[:-2], "GET", 17),
         (COMBINED.replace(" 404 ", " 401 "), "GET", 17),
+        (COMBINED.replace("83.149.9.216", "2001:db8::1"), "GET", 17),
+        (COMBINED.replace("83.149.9.216", "shop.example:443 ::1"), "GET", 17),
+        (COMBINED.replace('"curl"', r'"a \"quoted\" [agent] 200 5"'), "GET", 17),
+        (COMBINED.replace("GET /images/42/logo.png?v=3 HTTP/1.1", "-").replace(" 404 17", " 408 -"), "-", None),
+        (COMBINED.replace("GET ", "M-SEARCH "), "M-SEARCH", 17),
+        ("\ufeff" + COMBINED, "GET", 17),
+        (COMBINED + "\r", "GET", 17),
     ],
 )
 def test_combined_requests_that_look_odd_count(line: str, method: str, size: int | None) -> None:
     row = parse(Format.COMBINED, line, "web")
     assert isinstance(row, RequestRow)
     assert (row.method, row.bytes) == (method, size)
+
+
+@pytest.mark.parametrize(
+    ("asked", "method", "route"),
+    [
+        ("GET /a b.pdf HTTP/1.1", "GET", "/a b.pdf"),
+        ("GET /a  b.pdf HTTP/1.1", "GET", "/a  b.pdf"),
+        ("GET /a b HTTP/1.1 c HTTP/1.0", "GET", "/a b HTTP/1.1 c"),
+        ("GET /a b", "GET", "/a b"),
+        (r"GET /say/\"hi there\" HTTP/1.1", "GET", r"/say/\"hi there\""),
+        ("GET https://shop.example/orders/17?x=1 2 HTTP/1.1", "GET", "/orders/{id}"),
+        ("GET", "-", "-"),
+        ("get / HTTP/1.1", "-", "-"),
+        (r"\x16\x03\x01 \xEE", "-", "-"),
+    ],
+)
+def test_request_lines_with_spaces_in_their_paths(asked: str, method: str, route: str) -> None:
+    row = parse(Format.COMBINED, COMBINED.replace("GET /images/42/logo.png?v=3 HTTP/1.1", asked), "web")
+    assert isinstance(row, RequestRow)
+    assert (row.method, row.route) == (method, route)
 
 
 @pytest.mark.parametrize(
@@ -244,6 +271,32 @@ def test_bytes_and_text_are_read_alike() -> None:
     assert parse(Format.OPENSTACK_NOVA, NOVA.encode() + b"\xff") is Skip.NOT_TEXT
 
 
+WHOLE = [(Format.OPENSTACK_NOVA, NOVA), (Format.COMBINED, COMBINED), (Format.JSONL, json.dumps(JSON))]
+
+
+@pytest.mark.parametrize(("log", "line"), WHOLE)
+def test_what_stands_before_a_line_does_not_hide_it(log: Format, line: str) -> None:
+    """A BOM begins a file, and each one that was joined to it; NULs are what a crash or a cut log leaves."""
+    row = parse(log, line, "web")
+    assert isinstance(row, RequestRow)
+    assert parse(log, "\ufeff" + line + "\r", "web") == row
+    assert parse(log, b"\0" * 4096 + line.encode(), "web") == row
+    assert parse(log, b"\0" * 100_000 + line.encode(), "web") == row
+    for nothing in ("\ufeff", "\ufeff\r", "\0\0"):
+        assert parse(log, nothing, "web") is Skip.BLANK
+
+
+def test_a_wrong_encoding_hides_only_what_it_is_in() -> None:
+    row = parse(Format.COMBINED, COMBINED.encode().replace(b"curl", b"caf\xe9"), "web")
+    assert row == parse(Format.COMBINED, COMBINED, "web")
+    row = parse(Format.COMBINED, COMBINED.encode().replace(b"/images/42/logo.png", b"/caf\xe9"), "web")
+    assert isinstance(row, RequestRow) and row.route == "/caf\ufffd"
+    row = parse(Format.JSONL, json.dumps(JSON | {"agent": "caf?"}).encode().replace(b"?", b"\xe9"))
+    assert row == jsonl()
+    assert parse(Format.JSONL, json.dumps(JSON).encode().replace(b"acme", b"acm\xe9")) is Skip.BAD_TENANT
+    assert parse(Format.COMBINED, b"\xff\xfe what", "web") is Skip.NOT_TEXT
+
+
 @pytest.mark.parametrize(
     ("path", "route"),
     [
@@ -282,6 +335,11 @@ def test_a_last_line_without_its_end_is_only_taken_when_it_is_whole() -> None:
     assert not is_whole(Format.OPENSTACK_NOVA, NOVA.encode()[:-1])
     assert is_whole(Format.COMBINED, COMBINED.encode())
     assert not is_whole(Format.COMBINED, COMBINED.encode()[:-1])
+    for end in ("GET /images/42/logo.png?v=3 HTTP/1.1", "404 17"):
+        assert not is_whole(Format.COMBINED, COMBINED[: COMBINED.index(end) + len(end) + 1].encode()), "more is to come"
+    new = NOVA.replace(" time: 0.2477829", " microversion: 2.1 time: 0.247782")
+    assert is_whole(Format.OPENSTACK_NOVA, new.encode()) and not is_whole(Format.OPENSTACK_NOVA, new[:-1].encode())
+    assert is_whole(Format.JSONL, b"\xef\xbb\xbf" + json.dumps(JSON).encode() + b"\r")
     assert is_whole(Format.JSONL, json.dumps(JSON).encode())
     assert not is_whole(Format.JSONL, json.dumps(JSON).encode()[:-1])
 
