@@ -30,6 +30,7 @@ class Skip(StrEnum):
 
     BLANK = "blank"
     NOT_A_REQUEST = "not_a_request"
+    FIELD_MISSING = "field_missing"
     NO_TENANT = "no_tenant"
     UNAUTHENTICATED = "unauthenticated"
     UNKNOWN_TENANT = "unknown_tenant"
@@ -53,6 +54,7 @@ class Skip(StrEnum):
 _WORDS = {
     Skip.BLANK: "empty line",
     Skip.NOT_A_REQUEST: "another message of the program, not a request",
+    Skip.FIELD_MISSING: "time, status or path is missing: another message, or a request that got no answer",
     Skip.NO_TENANT: "a request without a tenant",
     Skip.UNAUTHENTICATED: "a 401: the tenant is only what the caller claimed, so nobody is credited",
     Skip.UNKNOWN_TENANT: "a tenant that this home does not have, or has erased",
