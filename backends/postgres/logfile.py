@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from controlplane.errors import NotFound, NotPermitted, Refusal, Usage
+from controlplane.requestlogs.mappings import SHIPPED
 from controlplane.requestlogs.model import Format, Skip
-from controlplane.requestlogs.parsing import parser
+from controlplane.requestlogs.parsing import Log, Whose, parser
 from controlplane.text import clean
 
 CHUNK = 4 << 20
@@ -28,6 +29,8 @@ PACKED = {
     b"PK\x03\x04": "zip",
     b"7z\xbc\xaf": "7z",
 }
+PLAIN = [mapping for name, mapping in SHIPPED.items() if name != "nginx-json"]
+"""Formats that a log can be told by; anybody's JSON may have nginx's names."""
 WIDE = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -152,7 +155,7 @@ def opened(path: Path) -> Iterator[LogFile]:
             yield LogFile(raw, raw, size)
 
 
-def look_at(file: LogFile, log: Format, tenant_id: str | None, path: Path) -> bytes:
+def look_at(file: LogFile, log: Log, whose: Whose, path: Path) -> bytes:
     """The first line. Refuses what is empty, binary, or plainly a log of another format."""
     shown = clean(path.name, 100)
     file.fill(HEAD)
@@ -162,23 +165,17 @@ def look_at(file: LogFile, log: Format, tenant_id: str | None, path: Path) -> by
             raise Refusal("log_damaged", f"{shown} cannot be unpacked: {file.damage}.", "Copy it again.")
         raise Refusal("log_empty", f"{shown} is empty: there is nothing to import.", "Is it the right file?")
     lines = [line for line in head.split(b"\n")[:1000] if line.strip()]
-    if head.startswith(WIDE) or (not _fits(lines, log, tenant_id) and _is_binary(head)):
+    found = list(map(parser(log, whose), lines))
+    readable = any(not isinstance(one, Skip) or not one.is_fault for one in found)
+    if head.startswith(WIDE) or (not readable and _is_binary(head)):
         raise Refusal(
             "log_binary", f"{shown} is not a text in UTF-8.", "Is it the right file? UTF-16: convert it first."
         )
-    if not _fits(lines, log, tenant_id):
-        for other in Format:
-            if other is not log and _fits(lines, other, tenant_id or "any"):
-                raise Usage(
-                    "log_other_format", f"{shown} is not {log.value}: it reads as {other.value}.",
-                    f"Say --format {other.value}."
-                )  # fmt: skip
+    if all(isinstance(one, Skip) for one in found):
+        for other in (*Format, *PLAIN):
+            if other is not log and any(not isinstance(one, Skip) for one in map(parser(other, "any"), lines)):
+                raise Usage("log_other_format", f"{shown} is not {log}: it reads as {other}.", f"Say --format {other}.")
     return lines[0]
-
-
-def _fits(lines: list[bytes], log: Format, tenant_id: str | None) -> bool:
-    parse = parser(log, tenant_id)
-    return any(not isinstance(found, Skip) or not found.is_fault for found in map(parse, lines))
 
 
 def _is_binary(head: bytes) -> bool:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 LONGEST_LINE = 65_536
 """Bytes, without the line's end."""
@@ -120,12 +120,19 @@ class ImportReport:
     unknown_tenants: list[str] = field(default_factory=list)  # the first 20
     created_tenants: list[str] = field(default_factory=list)
     already_lines: int = 0  # lines that an earlier import had stored
+    already_rows: int = 0  # requests in them
     resumed_rows: int = 0  # rows that an import that was killed had stored, brought into the trail by this one
     seconds: float = 0.0
     from_at: datetime | None = None
     until_at: datetime | None = None
     notes: list[str] = field(default_factory=list)  # what a person should know, in words
     dry_run: bool = False
+    first: list[Any] = field(default_factory=list)  # of a dry run: how the first lines are read (LineRead)
+
+    @property
+    def only_unknown(self) -> bool:
+        """No request was stored, now or before, since their tenants are not known."""
+        return bool(self.unknown_tenants) and not self.rows and not self.already_rows
 
     def skip(self, reason: Skip, line: int) -> None:
         self.skipped[reason] = self.skipped.get(reason, 0) + 1

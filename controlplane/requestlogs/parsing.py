@@ -7,17 +7,39 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from controlplane.errors import Usage
 from controlplane.requestlogs.combined import combined_lines
 from controlplane.requestlogs.jsonlines import json_lines
 from controlplane.requestlogs.mapped import mapped
 from controlplane.requestlogs.mappings import LogMapping, TenantSource
-from controlplane.requestlogs.model import LONGEST_LINE, Format, RequestRow, Skip
+from controlplane.requestlogs.model import LONGEST_LINE, TENANT_ID, Format, RequestRow, Skip
 from controlplane.requestlogs.nova import ends, nova_lines
 
 Log = Format | LogMapping
 Whose = str | TenantSource | None
 """The tenant of all lines, or where each says it; None when the format itself knows."""
 Parser = Callable[[bytes], RequestRow | Skip]
+
+
+def check_whose(log: Log, tenant_id: str | None, source: TenantSource | None) -> None:
+    """Whether it is said once whose requests a log holds: by the log, or its caller. Raises Usage."""
+    if isinstance(log, LogMapping):
+        if tenant_id is not None and source is not None:
+            raise Usage("tenant_twice", "--tenant and --tenant-from both say whose requests these are.", "Take one.")
+        if tenant_id is None and source is None and log.tenant is None:
+            hint = "Say it with --tenant ID, or --tenant-from host, host:N, path:N, header:NAME or field:PATH."
+            raise Usage("tenant_needed", f"A log from {log} does not say whose requests it holds.", hint)
+        if fault := log.fault(source):
+            raise Usage("tenant_from_unknown", f"The format {log} {fault}.", "Take another place of the tenant.")
+    elif source is not None:
+        raise Usage("tenant_not_needed", f"--tenant-from is for mapped formats; {log} is none.", "Leave it out.")
+    elif log is Format.COMBINED and tenant_id is None:
+        message = "A combined log does not say whose requests it holds."
+        raise Usage("tenant_needed", message, "Say it with --tenant ID.")
+    elif log is not Format.COMBINED and tenant_id is not None:
+        raise Usage("tenant_not_needed", f"A log in {log} names its tenants itself.", "Leave --tenant out.")
+    if tenant_id is not None and not TENANT_ID.fullmatch(tenant_id):
+        raise Usage("tenant_id_format", "That is not a tenant id: letters, digits, '.', '_' and '-', at most 64.")
 
 
 def reader(log: Log, whose: Whose = None) -> Callable[[str], RequestRow | Skip]:
