@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -12,6 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from backends.postgres.ingest import ingest
 from backends.postgres.requests import LogImport, import_log
 from controlplane.errors import Usage
 from controlplane.requestlogs.mappings import SHIPPED, TenantSource
@@ -146,3 +148,24 @@ def test_a_dry_run_shows_how_the_first_lines_are_read(run: Import, tmp_path: Pat
     assert [line.line for line in first] == list(range(1, 11))
     assert first[0].found is Skip.UNREADABLE and first[0].start == "what?"
     assert first[1].record()["request"]["tenant_id"] == "acme"
+
+
+def test_a_stream_of_which_nothing_can_be_taken_is_no_success(database: Database, tmp_path: Path) -> None:
+    caddy = (json.dumps(json.loads(CADDY)) + "\n").encode()
+    with pytest.raises(NothingTaken, match="fields that its lines have: tenant, path"):
+        fed(database, json.dumps(THEIRS).encode() + b"\n", Format.JSONL)
+    with pytest.raises(NothingTaken):
+        fed(database, caddy, SHIPPED["traefik"], tenant_id="web")
+    report = fed(database, caddy + b"what?\n", SHIPPED["caddy"], tenant_from=TenantSource.parse("header:X-Tenant"))
+    assert (report.rows, report.skipped) == (1, {Skip.UNREADABLE: 1})
+
+
+def fed(database: Database, data: bytes, log: Log, **details: Any) -> ImportReport:
+    out, into = os.pipe()
+    os.write(into, data)
+    os.close(into)
+    try:
+        job = LogImport(Path("stdin"), log, create_tenants=True, **details)
+        return ingest(database.login("operator"), job, out, lambda words: None)
+    finally:
+        os.close(out)
