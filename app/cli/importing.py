@@ -45,9 +45,11 @@ async def requests(
     strict: Annotated[bool, Parameter(help="Stop at the first line that cannot be read.", negative="")] = False,
     asked: Changing = CHANGING,
 ) -> int:
-    """Import a request log: docs/requests.md has the formats. The same file twice changes nothing.
+    """Import a request log. The same file twice changes nothing.
 
-    --dry-run shows how the first ten lines are read, and what would be stored.
+    --dry-run shows how the first ten lines are read, and what would be stored. A line of jsonl is an object with
+    tenant_id, route, status and at (ISO 8601), and may have method, latency_ms, bytes, request_id, project_id,
+    key_prefix and region. docs/requests.md has all formats, and how a mapping of your own is written.
     """
     from app.logformats import log_format, tenant_source
     from app.settings import load

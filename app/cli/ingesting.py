@@ -35,7 +35,7 @@ async def ingest(
     """Store request lines from stdin until it ends: tail -F access.log | watchfloor requests ingest.
 
     Fed again from its beginning (tail -n +1 -F), a stream goes on where it was; while the home is away nothing is read.
-    --dry-run shows how the first ten lines are read, and stores nothing.
+    --dry-run shows how the first ten lines are read, and stores nothing. The formats are those of requests import.
     """
     from app.logformats import log_format, tenant_source
     from app.settings import load

@@ -62,19 +62,25 @@ def first_lines(lines: Iterable[bytes], parse: Parser) -> list[LineRead]:
 def nothing_taken(name: str, log: Log, whose: Whose, report: ImportReport, lines: Iterable[bytes]) -> NothingTaken:
     reasons = [f"{number:,} × {reason.words}" for reason, number in report.skipped.items()]
     told = [f"{name} holds nothing that could be taken as a request from {log}.", *reasons]
+    told += example(log)
     if found := found_fields(lines):
         told.append(f"fields that its lines have: {', '.join(found)}")
     told += wanted(log, whose)
-    hint = "docs/requests.md says how own fields are named in the settings file; --dry-run shows how lines are read."
-    return NothingTaken("\n  ".join(told), f"\n{hint}", told[1:], report)
+    hint = (
+        "Fields of other names are mapped in the settings file (docs/requests.md); --dry-run shows how lines are read."
+    )
+    return NothingTaken("\n  ".join(told) + ".", hint, told[1:], report)
+
+
+def example(log: Log) -> list[str]:
+    return [] if isinstance(log, LogMapping) else [f"a line of {log}: {EXAMPLES[log]}"]
 
 
 def wanted(log: Log, whose: Whose) -> list[str]:
-    if isinstance(log, LogMapping):
+    if isinstance(log, LogMapping) and log.is_json:
         source = None if isinstance(whose, str) else whose or log.tenant
-        return [f"fields that {log} wants: {', '.join(log.wanted(source))}"] if log.is_json else []
-    words = ["fields that jsonl wants: tenant_id, route, status, at"] if log is Format.JSONL else []
-    return [*words, f"a line of {log}: {EXAMPLES[log]}"]
+        return [f"fields that {log} wants: {', '.join(log.wanted(source))}"]
+    return ["fields that jsonl wants: tenant_id, route, status, at"] if log is Format.JSONL else []
 
 
 def found_fields(lines: Iterable[bytes]) -> list[str]:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from controlplane.requestlogs.mappings import SHIPPED
+from controlplane.requestlogs.model import Format, RequestRow
 from tests.app.commands import Cli
 
 
@@ -95,3 +97,10 @@ def fed(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     os.write(into, text.encode())
     os.close(into)
     monkeypatch.setattr("sys.stdin", os.fdopen(out))
+
+
+def test_help_names_the_fields_of_json_lines(cli: Cli) -> None:
+    told = cli("requests", "import", "--help").out
+    row = set(RequestRow._fields) - {"key_id", "address"}
+    assert all(name in told for name in row)
+    assert all(name in told for name in (*Format, *SHIPPED))
