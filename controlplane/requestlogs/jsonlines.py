@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from controlplane.keys import secret
 from controlplane.requestlogs.model import BOM, LONGEST_TEXTS, TENANT_ID, RequestRow, Skip, checked
 from controlplane.requestlogs.routes import Routes
 
@@ -115,7 +116,12 @@ def _names(
             whole += text
     if not stores(whole):
         return Skip.NOT_TEXT
-    return tenant_id, project_id, routes(route, tenant_id), method or "-", key_prefix, region
+    return tenant_id, project_id, routes(route, tenant_id), method or "-", shown_of_key(key_prefix), region
+
+
+def shown_of_key(text: str | None) -> str | None:
+    """A log may hold whole keys: only what may be shown of one is kept, and that is what keys are known by."""
+    return secret.display(text) if text and secret.is_whole(text) else text
 
 
 def stores(text: str) -> bool:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from controlplane.requestlogs.combined import METHOD, STAMP, asked_for, combined_instant
-from controlplane.requestlogs.jsonlines import json_instant, stores
+from controlplane.requestlogs.jsonlines import json_instant, shown_of_key, stores
 from controlplane.requestlogs.mappings import UNITS, Fields, LogMapping, TenantSource, look_for, look_for_header
 from controlplane.requestlogs.model import BOM, LONGEST_TEXTS, TENANT_ID, RequestRow, Skip, checked
 from controlplane.requestlogs.routes import Routes, origin_of
@@ -35,11 +35,11 @@ def mapped(mapping: LogMapping, whose: str | TenantSource) -> Callable[[str], Re
         if only and not str(fields.get(only[0], only[1])).startswith(only[1]):
             return Skip.NOT_A_REQUEST
         try:
-            return _row(fields)
+            return row_of(fields)
         except _BadValue:
             return Skip.BAD_VALUE
 
-    def _row(fields: dict[str, Any]) -> RequestRow | Skip:
+    def row_of(fields: dict[str, Any]) -> RequestRow | Skip:
         at, status, url = look["at"](fields), _whole(look["status"](fields)), look["route"](fields)
         method, request = look["method"](fields), look["request"](fields)
         if at is None or not status or (url is None and request is None):
@@ -72,7 +72,7 @@ def mapped(mapping: LogMapping, whose: str | TenantSource) -> Callable[[str], Re
             method if isinstance(method, str) and METHOD.fullmatch(method) else "-",
             status,
             _milliseconds(look["latency"](fields), UNITS[mapping.latency_unit]),
-            key_prefix,
+            shown_of_key(key_prefix),
             region,
             request_id,
             _instant(at, UNITS[mapping.at_unit]),

@@ -2,12 +2,15 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controlplane.keys import secret
+from controlplane.requestlogs.mappings import SHIPPED
 from controlplane.requestlogs.model import Format, ImportReport, RequestRow, Skip
 from controlplane.requestlogs.parsing import guarded, is_whole, parse, parser, reader
 from controlplane.requestlogs.routes import LONGEST_ROUTE, route_of
@@ -269,6 +272,16 @@ def test_bytes_and_text_are_read_alike() -> None:
     read = reader(Format.OPENSTACK_NOVA)
     assert read(NOVA) == guarded(read)(NOVA.encode()) == parser(Format.OPENSTACK_NOVA)(NOVA.encode())
     assert parse(Format.OPENSTACK_NOVA, NOVA.encode() + b"\xff") is Skip.NOT_TEXT
+
+
+def test_of_a_whole_key_only_what_may_be_shown_is_kept() -> None:
+    key = secret.make("wf", "live")
+    row = jsonl(key_prefix=key)
+    assert isinstance(row, RequestRow) and row.key_prefix == secret.display(key) == key[:12]
+    mapping = replace(SHIPPED["nginx-json"], key_prefix=("http_x_api_key",))
+    line = {"status": 200, "request": "GET / HTTP/1.1", "time_iso8601": "2026-11-21T10:00:00Z", "http_x_api_key": key}
+    row = parse(mapping, json.dumps(line), "web")
+    assert isinstance(row, RequestRow) and row.key_prefix == key[:12]
 
 
 WHOLE = [(Format.OPENSTACK_NOVA, NOVA), (Format.COMBINED, COMBINED), (Format.JSONL, json.dumps(JSON))]
