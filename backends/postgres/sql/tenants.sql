@@ -20,7 +20,7 @@ CREATE OR REPLACE TRIGGER activity AFTER INSERT ON wf.tenants REFERENCING NEW TA
 
 GRANT SELECT ON wf.tenant_transitions TO wf_viewer;
 
-CREATE OR REPLACE FUNCTION wf.guard_tenant() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION wf.guard_tenant() RETURNS trigger LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
 DECLARE
   refused text;
 BEGIN
