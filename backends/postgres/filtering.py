@@ -22,7 +22,7 @@ from controlplane.patterns import fold, portable
 class Column:
     """What a field is in SQL: text, boolean, a number, or a timestamptz (age), as its kind says.
 
-    The column of field "" is what words search: `lower(id || E'\\n' || name)`, best with a GIN index on
+    The column of field "" is what words search: `wf.folded(id || E'\\n' || name)`, best with a GIN index on
     `wf.trigrams(…)` of the same expression. No word holds a line break, so none matches across the two.
 
     `indexed`: the same number as an index holds it, where that one says -1 for what is unknown. `many`: an array of
@@ -81,12 +81,12 @@ def _condition(term: Term, column: Column, now: datetime) -> Condition:
 
 
 def _contains(expression: sql.Composable, word: str) -> Condition:
-    """Any part of a text that is already lower case; the database lowers the word by the same rule."""
+    """Any part of a text that is already folded; the database folds the word by the same rule."""
     pattern = "%" + re.sub(r"([%_\\])", r"\\\1", word) + "%"
-    like = sql.SQL("{} LIKE lower(%s::text)").format(expression)
-    if len(word) < 3:
+    like = sql.SQL("{} LIKE wf.folded(%s::text)").format(expression)
+    if len(fold(word)) < 3:
         return like, [pattern]
-    indexed = sql.SQL("wf.trigrams({}) @> wf.trigrams(lower(%s::text))").format(expression)
+    indexed = sql.SQL("wf.trigrams({}) @> wf.trigrams(wf.folded(%s::text))").format(expression)
     return sql.SQL("{} AND {}").format(indexed, like), [word, pattern]
 
 
@@ -100,11 +100,10 @@ def _is(term: Term, column: Column) -> Condition:
             condition = sql.SQL("{} AND ({})").format(condition, sql.SQL(" OR ").join(implied))
         return condition, [list(term.values)]
     if column.kind == "text":
-        wanted = sql.SQL(", ").join([sql.SQL("lower(%s::text)")] * len(term.values))
+        wanted = sql.SQL(", ").join([sql.SQL("wf.folded(%s::text)")] * len(term.values))
         return sql.SQL("{} IN ({})").format(_folded(column.expression), wanted), list(term.values)
     return sql.SQL("{} = ANY(%s::float8[])").format(column.expression), [list(term.values)]
 
 
 def _folded(expression: sql.Composable) -> sql.Composable:
-    """Lower case by the database's own rule, also where the column sorts by "C" (which knows only ASCII)."""
-    return sql.SQL('lower({} COLLATE "default")').format(expression)
+    return sql.SQL("wf.folded({})").format(expression)

@@ -42,7 +42,7 @@ class Plans(PagedList[Plan]):
         default_order="code",
         tie=("code",),
         filters={
-            "": Column(sql.SQL("lower(code || E'\\n' || name)"), "text"),
+            "": Column(sql.SQL("wf.folded(code || E'\\n' || name)"), "text"),
             "code": Column(sql.SQL("code"), "text"),
             "name": Column(sql.SQL("name"), "text"),
             "currency": Column(sql.SQL("currency"), "text"),

@@ -42,7 +42,7 @@ ITEM_SHAPE = ListShape(
     default_order="ordinal",
     tie=(),
     filters={
-        "": Column(sql.SQL("lower(thing)")),
+        "": Column(sql.SQL("wf.folded(thing)")),
         "thing": Column(sql.SQL("thing")),
         "state": Column(sql.SQL("state"), "choice"),
         "code": Column(sql.SQL("code")),
