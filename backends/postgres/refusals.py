@@ -235,7 +235,7 @@ WORDS: dict[str, tuple[type[Refusal], str, str]] = {
         "The server has that login already, and it is not of this home.",
         "Leave the password out to give it a role here, or use another name.",
     ),
-    "run_not_held": (Conflict, "You do not drive this run, or no longer.", "Resume it, then its items are yours to do."),
+    "run_not_held": (Conflict, "You do not drive this run, or no longer.", "Resume it first."),
     "run_item_not_done": (Refusal, "The change did nothing to the thing that it was to settle.", ""),
     "plan_change_not_made": (Refusal, "The tenant does not have the plan that the change says.", ""),
     "moment_range": (Refusal, "A time lies between the years 1970 and 2199.", "Leave it out where none is meant."),
@@ -250,8 +250,8 @@ WORDS: dict[str, tuple[type[Refusal], str, str]] = {
     "lock_held": (
         Conflict,
         "Somebody else has been at the same work for 30 s.",
-        "Try again; if it stays so, find who: SELECT pid, usename, state FROM pg_stat_activity WHERE xact_start IS NOT"
-        " NULL.",
+        "Try again; if it stays so, find who: SELECT pid, usename, state FROM pg_stat_activity"
+        " WHERE xact_start IS NOT NULL.",
     ),
     "operators_name_check": (Refusal, "The name is not one: a-z, 0-9, '_', '.', '-'; not pg_… or wf_….", ""),
 }

@@ -44,7 +44,8 @@ $$;
 CREATE OR REPLACE TRIGGER count_items AFTER INSERT ON wf.run_items REFERENCING NEW TABLE AS new_rows
   FOR EACH STATEMENT EXECUTE FUNCTION wf.count_items();
 
-CREATE OR REPLACE FUNCTION wf.guard_run() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION wf.guard_run() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
 DECLARE
   progress wf.run_progress := (SELECT p FROM wf.run_progress p WHERE p.run_id = OLD.id);
 BEGIN
