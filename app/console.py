@@ -172,6 +172,8 @@ class Watchfloor(Driving, Looks):
             if session.link.state != "live":
                 self._hint()
         session.link = link
+        if link.state == "live" and link.words:
+            self.tell(Done(link.words, "warn"))
         area = self.area
         if area is not None:
             if link.state == "live" and any(code in area.said.words for code in OF_THE_LINK):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 
 from backends.postgres.heartbeat import Heart
 from backends.postgres.job_queue import Self, queue
-from controlplane.errors import Conflict, NotPermitted, Refusal
+from controlplane.errors import Conflict, HomeUnreachable, NotPermitted, Refusal
 from controlplane.jobs.engine import GRACE_SECONDS, Crew, Kind
 
 LONGEST_PAUSE = 30.0
@@ -34,8 +34,11 @@ class Work:
         report: Callable[[str], None] = lambda words: None,
         *,
         grace: float = GRACE_SECONDS,
+        revive: Callable[[], bool] | None = None,
     ) -> None:
+        """`revive` starts an embedded home that died; True when it did. It blocks."""
         self.conninfo, self.kinds, self.report, self.grace = conninfo, kinds, report, grace
+        self.revive = revive
         self._stopping = asyncio.Event()
         self._crew: Crew | None = None
 
@@ -59,6 +62,8 @@ class Work:
             except NotPermitted:
                 raise
             except Refusal as trouble:
+                if await self._brought_back(trouble):
+                    continue
                 failures = 1 if time.monotonic() - began > LONGEST_PAUSE else failures + 1
                 pause = min(LONGEST_PAUSE, 0.5 * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0)
                 if not self._stopping.is_set():
@@ -67,6 +72,21 @@ class Work:
                     await asyncio.wait_for(self._stopping.wait(), pause)
                 except TimeoutError:
                     continue
+
+    async def _brought_back(self, trouble: Refusal) -> bool:
+        """Whether there is no need to wait: the home had died, and was started again."""
+        if self.revive is None or not isinstance(trouble, HomeUnreachable) or self._stopping.is_set():
+            return False
+        try:
+            if not await asyncio.to_thread(self.revive):
+                return False
+        except Refusal as refusal:
+            self.report(refusal.message)
+            if refusal.code in ("home_stopped", "home_absent"):
+                self.stop()  # there is nothing to work on any more
+            return False
+        self.report("PostgreSQL had died: it was started again.")
+        return True
 
     async def _once(self) -> None:
         async with queue(self.conninfo, _self(), self.kinds) as jobs:

@@ -112,7 +112,8 @@ class Session:
         silence = age(min(self.heard_at or now, now), now)  # also when the clock was put back
         if self.link.state == "offline":
             return f"offline {silence if self.heard_at else UNKNOWN}, retry in {self.link.retry_in:.0f}s"
-        return "connecting" if self.heard_at is None else f"stale {silence}"
+        doing = f"{self.link.words} " if self.link.words else ""
+        return doing + ("connecting" if self.heard_at is None else f"stale {silence}")
 
     def attention(self) -> list[str]:
         """What the header says besides: whom the person acts for, how long writing stays open, the work that runs."""

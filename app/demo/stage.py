@@ -99,13 +99,14 @@ class Stage:
 def _opener() -> Callable[[Path], Awaitable[Context]]:
     """What opens the home; its imports take a while, so this is called in a thread."""
     from app.contexts import Context
-    from backends.embedded.server import EmbeddedHome
+    from app.embedded import bring_back, embedded_at
     from backends.postgres.home import Home
 
     async def opened(folder: Path) -> Context:
-        known = EmbeddedHome(folder).known()
+        embedded = embedded_at(folder)
+        known = embedded.known()
         assert known is not None
-        home = Home(known.login_conninfo(), conversation="demo console")
+        home = Home(known.login_conninfo(), conversation="demo console", revive=lambda: bring_back(embedded))
         await home.open()
         return Context(home, "demo", "demo", False, "watchfloor demo", embedded=True)
 

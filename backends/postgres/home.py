@@ -20,7 +20,7 @@ from backends.postgres.find import Finder
 from backends.postgres.impersonations import Impersonations, ImpersonationWriter
 from backends.postgres.jobs import Jobs, JobWriter, Workers
 from backends.postgres.keys import Keys, KeyWriter
-from backends.postgres.live import PostgresFeed, answered
+from backends.postgres.live import PostgresFeed, Revive, answered
 from backends.postgres.objectives import Objectives, ObjectiveWriter
 from backends.postgres.overview import Overview
 from backends.postgres.paging import as_json
@@ -55,7 +55,9 @@ class Home:
         connections: int = 3,
         conversation: str = "console",
         key_prefix: str = DEFAULT_PREFIX,
+        revive: Revive | None = None,
     ) -> None:
+        """`revive` starts the server again when it died, where that is in this program's hands."""
         limits = f"-c statement_timeout={STATEMENT_SECONDS}s -c idle_in_transaction_session_timeout=30s"
         self._actor = Actor("", "viewer")
         self._heard = 0.0
@@ -96,7 +98,8 @@ class Home:
         self.objectives = Objectives(self)
         self.finder = Finder(self)
         self.overview = Overview(self)
-        self.feed = PostgresFeed(conninfo)
+        self.revive = revive
+        self.feed = PostgresFeed(conninfo, revive)
 
     async def open(self, look: Callable[[psycopg.Connection], None] | None = None) -> None:
         """Connect and learn who we are here. `look` may refuse the home first; it blocks, in a thread.
@@ -200,6 +203,8 @@ class Home:
             except HomeUnreachable:
                 if time.monotonic() > deadline:
                     raise
+                if self.revive is not None:
+                    await asyncio.to_thread(self.revive)
                 await asyncio.sleep(0.2)
 
     async def _find(self, connection: Connection, request_id: str) -> Recorded | None:

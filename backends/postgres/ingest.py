@@ -21,9 +21,11 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from backends.postgres.import_ledger import Chunk, Known, Ledger, Stored
+from backends.postgres.live import Revive
 from backends.postgres.logfile import BLOCK, CHUNK, LogFile
 from backends.postgres.refusals import refusal_of
 from backends.postgres.requests import SETTINGS, ImportRun, LogImport, ShowProgress, check, running_hash
+from controlplane.errors import Refusal
 from controlplane.requestlogs.model import ImportReport, Skip
 from controlplane.requestlogs.parsing import is_whole
 
@@ -96,11 +98,16 @@ class Stream(LogFile):
 
 
 async def ingest_requests(
-    conninfo: str, job: LogImport, descriptor: int, say: Say, show: ShowProgress | None = None
+    conninfo: str,
+    job: LogImport,
+    descriptor: int,
+    say: Say,
+    show: ShowProgress | None = None,
+    revive: Revive | None = None,
 ) -> ImportReport:
     """`ingest` beside the event loop. Cancelling it stores what was read in whole lines, and ends."""
     stop = threading.Event()
-    running = asyncio.ensure_future(asyncio.to_thread(ingest, conninfo, job, descriptor, say, show, stop))
+    running = asyncio.ensure_future(asyncio.to_thread(ingest, conninfo, job, descriptor, say, show, stop, revive))
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
@@ -115,8 +122,11 @@ def ingest(
     say: Say,
     show: ShowProgress | None = None,
     stop: threading.Event | None = None,
+    revive: Revive | None = None,
 ) -> ImportReport:
-    """Store what comes until the stream ends. Raises Refusal; a home that goes away is waited for."""
+    """Store what comes until the stream ends. Raises Refusal; a home that goes away is waited for, and started again
+    where that is in this program's hands (`revive`).
+    """
     check(job)
     stop = stop or threading.Event()
     stream = Stream(descriptor, stop)
@@ -129,6 +139,7 @@ def ingest(
             create=job.create_tenants,
             reason=job.reason or "ingest of a stream",
             request_id=job.request_id,
+            revive=revive,
         )
         run = IngestRun(ledger, job, stream, show or (lambda progress: None))
         try:
@@ -144,9 +155,20 @@ def ingest(
 class PatientLedger(Ledger):
     """A ledger whose home may go away: what was being done is done again when it is back."""
 
-    def __init__(self, conninfo: str, say: Say, stop: threading.Event, *, create: bool, reason: str, request_id: str):
-        self.conninfo, self.say, self.stop = conninfo, say, stop
+    def __init__(
+        self,
+        conninfo: str,
+        say: Say,
+        stop: threading.Event,
+        *,
+        create: bool,
+        reason: str,
+        request_id: str,
+        revive: Revive | None = None,
+    ) -> None:
+        self.conninfo, self.say, self.stop, self.revive = conninfo, say, stop, revive
         self.source: bytes | None = None
+        self.trouble = ""
         super().__init__(self._connect(), create=create, reason=reason, request_id=request_id)
         self.is_stream = True
 
@@ -209,6 +231,7 @@ class PatientLedger(Ledger):
         for pause in chain(RECONNECT_SECONDS, repeat(RECONNECT_SECONDS[-1])):
             if self.stop.wait(pause):
                 raise error
+            self._revive()
             with contextlib.suppress(psycopg.OperationalError):
                 self.connection.close()
                 self.connection = self._connect()
@@ -216,6 +239,15 @@ class PatientLedger(Ledger):
                     super().lock(self.source)
                 self.say("The home is back.")
                 return
+
+    def _revive(self) -> None:
+        try:
+            if self.revive is not None and self.revive():
+                self.say("PostgreSQL had died: it was started again.")
+        except Refusal as refusal:
+            if refusal.message != self.trouble:
+                self.say(refusal.message)
+            self.trouble = refusal.message
 
 
 class IngestRun(ImportRun):

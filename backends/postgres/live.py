@@ -19,6 +19,10 @@ HEARTBEAT_SECONDS = 5.0
 ANSWER_SECONDS = 5.0
 POLL_SECONDS = 2.0
 LONGEST_PAUSE = 30.0
+SLOW_SECONDS = 0.2
+"""To look whether the server died takes less, to start it takes more."""
+REVIVING = "starting PostgreSQL"
+REVIVED = "PostgreSQL had died; it was started again, and nothing that was committed is lost."
 
 
 @contextlib.asynccontextmanager
@@ -46,35 +50,58 @@ async def answered(connection: psycopg.AsyncConnection[tuple[object, ...]] | psy
         timer.cancel()
 
 
-class PostgresFeed:
-    """The hints of one home."""
+Revive = Callable[[], bool]
+"""Starts a server that died; True when it had, and runs again. It blocks, and raises Refusal."""
 
-    def __init__(self, conninfo: str) -> None:
+
+class PostgresFeed:
+    """The hints of one home. `revive`: where starting the server is in this program's hands."""
+
+    def __init__(self, conninfo: str, revive: Revive | None = None) -> None:
         self.conninfo = conninfo
+        self.revive = revive
         self._retry = asyncio.Event()
 
     def retry_now(self) -> None:
         self._retry.set()
 
     async def watch(self, on_news: Callable[[], None], on_state: Callable[[LinkState], None]) -> None:
-        failures = 0
+        failures, revived = 0, ""
         while True:
             try:
                 async with await self._connect() as connection:
                     polling = not await self._hears_itself(connection)
                     failures = 0
-                    on_state(LinkState("live", polling=polling))
+                    on_state(LinkState("live", polling=polling, words=revived))
+                    revived = ""
                     on_news()  # whatever was missed while nobody listened
                     await self._listen(connection, on_news, polling)
             except (psycopg.Error, OSError, TimeoutError) as error:
                 failures += 1
+                words = unreachable(error).message
+                try:
+                    if await self._revived(on_state):
+                        revived = REVIVED
+                        continue
+                except Refusal as refusal:
+                    words = refusal.message
                 # The first pause is short: most losses are a restart or a hiccup.
                 pause = min(LONGEST_PAUSE, 0.5 * 2 ** min(failures, 20)) * random.uniform(0.7, 1.0)
-                on_state(LinkState("offline", retry_in=pause, words=unreachable(error).message))
+                on_state(LinkState("offline", retry_in=pause, words=words))
                 self._retry.clear()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._retry.wait(), pause)
                 on_state(LinkState("connecting"))
+
+    async def _revived(self, on_state: Callable[[LinkState], None]) -> bool:
+        """Whether the server had died and was started again. Raises Refusal."""
+        if self.revive is None:
+            return False
+        saying = asyncio.get_running_loop().call_later(SLOW_SECONDS, on_state, LinkState("connecting", words=REVIVING))
+        try:
+            return await asyncio.to_thread(self.revive)
+        finally:
+            saying.cancel()
 
     async def _connect(self) -> psycopg.AsyncConnection[tuple[object, ...]]:
         async with asyncio.timeout(ANSWER_SECONDS):

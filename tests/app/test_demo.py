@@ -20,9 +20,11 @@ import psutil
 import psycopg
 import pytest
 
-from app.demo import audit, estate, folders, hours, keys, loading, plans, requests, shape, tenants, traffic, worker
-from app.demo.site import JOBS, WORKER, Site, open_site
+from app.demo import audit, estate, folders, hours, keys, loading, plans, requests, shape, tenants, traffic
+from app.demo.site import WORKER, Site, open_site
+from app.worker import Work
 from backends.embedded.server import EmbeddedHome
+from backends.postgres.upkeep import KINDS
 from controlplane.errors import Conflict, NotPermitted
 from controlplane.text import clean
 from tests.postgres import Database
@@ -185,16 +187,18 @@ async def test_only_the_owner_of_an_empty_home_may_load(database: Database) -> N
         await loading.load_demonstration(database.login("admin"), lambda words: None)
 
 
-async def test_traffic_goes_on_after_its_link_was_cut(database: Database, site: Site, tmp_path: Path) -> None:
+async def test_traffic_goes_on_after_its_link_was_cut(database: Database, site: Site) -> None:
     made = estate.make(7, datetime.now(UTC) - timedelta(seconds=60))
     tenants.seed(made, site)
     keys.seed(made, site)
     with psycopg.connect(database.owner) as connection:  # as the demonstration's last hour does, before anybody writes
         connection.execute("SELECT wf.make_request_partitions()")
-    running = asyncio.create_task(traffic.run(made, site))
-    with worker.beside(site.logins[JOBS], tmp_path):
-        await traffic_goes_on(database, running)
-        assert await asyncio.to_thread(lambda: list(tmp_path.rglob("*.checkpoint"))), "it is signed as well"
+    running = asyncio.create_task(traffic.run(made, site, lambda: False))
+    work = Work(database.login("worker"), KINDS)
+    working = asyncio.create_task(work.run())
+    await traffic_goes_on(database, running)
+    work.stop()
+    await working
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
@@ -279,11 +283,11 @@ def _words(process: psutil.Process) -> list[str]:
 def test_nothing_is_left_however_it_ends(demo: Terminal, number: int, code: int) -> None:
     behind, folder = caretaker(demo.pid)
     assert servers(folder)
-    [jobs] = until_there(lambda: [child for child in behind.children() if "app.demo.worker" in child.cmdline()])
+    at_work = until_there(lambda: [each for each in servers(folder) if "app.home_worker" in each.cmdline()])
     demo.signal(number)
     assert demo.wait(PATIENCE) == code
     behind.wait(PATIENCE)
-    jobs.wait(PATIENCE)
+    psutil.wait_procs(at_work, PATIENCE)
     assert not folder.exists()
     assert servers(folder) == []
     if number != signal.SIGKILL:
