@@ -49,7 +49,18 @@ class Conflict(Refusal):
 
 
 class HomeUnreachable(Refusal):
+    """The home cannot be used now. `brief`: why, for the header, when it is more than away. `slow`: it takes a person
+    to put it right, so it is not asked again at once.
+    """
+
     exit_code = 6
+
+    def __init__(
+        self, code: str, message: str, hint: str = "", why: Sequence[str] = (), *, brief: str = "", slow: bool = False
+    ) -> None:
+        super().__init__(code, message, hint, why)
+        self.brief = brief
+        self.slow = slow
 
 
 class OutcomeUnknown(Refusal):

@@ -33,6 +33,14 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True)
+class Pending:
+    """A change that the home has not answered yet."""
+
+    what: str
+    request_id: str
+
+
 @dataclass
 class Session:
     """One context as this console sees it. `writable_until` is the end of a time of writing in a read-only context."""
@@ -49,6 +57,7 @@ class Session:
     heard_at: datetime | None = None
     time_form: TimeForm = "age"
     undo: UndoStep | None = None
+    pending: Pending | None = None
     acting: Impersonation | None = None
     """The impersonation that the person has open here."""
     works: list[Work] = field(default_factory=list)
@@ -111,8 +120,11 @@ class Session:
         now = self.clock()
         silence = age(min(self.heard_at or now, now), now)  # also when the clock was put back
         if self.link.state == "offline":
-            return f"offline {silence if self.heard_at else UNKNOWN}, retry in {self.link.retry_in:.0f}s"
-        doing = f"{self.link.words} " if self.link.words else ""
+            why = (
+                f"offline: {self.link.brief}" if self.link.brief else f"offline {silence if self.heard_at else UNKNOWN}"
+            )
+            return f"{why}, retry in {self.link.retry_in:.0f}s"
+        doing = f"{self.link.words} " if self.link.state == "connecting" and self.link.words else ""
         return doing + ("connecting" if self.heard_at is None else f"stale {silence}")
 
     def attention(self) -> list[str]:

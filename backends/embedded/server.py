@@ -126,7 +126,8 @@ class EmbeddedHome:
                     raise HomeUnreachable(
                         "home_stopped",
                         f"The home in {self.folder} was stopped with `watchfloor home stop`.",
-                        "The next command that needs it starts it again: watchfloor overview",
+                        "R in the console starts it again, and so does every command that needs it.",
+                        brief="stopped",
                     )
                 self._bring_up(lock)
                 return True
