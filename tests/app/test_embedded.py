@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -10,12 +11,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 
 from app.embedded import bring_up
+from app.environment import hide_libpq, show_libpq
 from backends.embedded.server import EmbeddedHome
 from controlplane.errors import HomeUnreachable
 from tests.postgres import scratch_folder
@@ -205,3 +209,136 @@ def command_stop(home: EmbeddedHome) -> None:
 
     disk.touch(home.folder / disk.STOPPED)
     process.stop(home.folder)
+
+
+# Nothing of the environment
+
+
+def nonsense() -> dict[str, str]:
+    """Every variable that libpq or a server reads."""
+    known = [option.envvar.decode() for option in psycopg.pq.Conninfo.get_defaults() if option.envvar]
+    beside = ["PGHOST", "PGSERVICEFILE", "PGSYSCONFDIR", "PGLOCALEDIR", "PGTZ", "PGDATESTYLE", "PGGEQO", "PGREQUIRESSL"]
+    return dict.fromkeys([*known, *beside, "PGDATA", "PGUSER", "LC_ALL", "LC_MESSAGES"], "nonsense")
+
+
+def test_an_embedded_home_takes_nothing_from_the_environment() -> None:
+    folder = scratch_folder()
+    home = EmbeddedHome(folder / "home")
+    try:
+        made = command("tenants", "create", "acme", "--json", "--home", str(home.folder), **nonsense())
+        assert json.loads(made)["result"]["id"] == "acme"
+        status = json.loads(command("home", "status", "--json", "--home", str(home.folder), **nonsense()))["item"]
+        assert status["state"] == "running" and status["usable"] is True
+        until(lambda: sql(home, "SELECT count(*) FROM wf.worker_list WHERE state = 'alive'") == 1)
+        with console(home, env=nonsense()) as t:
+            t.see("acme", PATIENCE)
+            t.type(":q\r")
+            t.wait()
+        command("home", "stop", "--yes", "--home", str(home.folder), **nonsense())
+        command("tenants", "list", "--home", str(home.folder), **nonsense())
+    finally:
+        home.destroy()
+        shutil.rmtree(folder)
+
+
+def test_a_demonstration_takes_nothing_from_the_environment() -> None:
+    words = [sys.executable, "-m", "app.demo.caretaker", "7"]
+    with subprocess.Popen(
+        words, env={**os.environ, **nonsense()}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as caretaker:
+        assert caretaker.stdin is not None and caretaker.stdout is not None
+        said = [next(line for line in caretaker.stdout if "ready" in line or "refused" in line)]
+        caretaker.stdin.close()
+        caretaker.wait(PATIENCE)
+    assert "ready" in said[0]
+
+
+def test_a_home_by_url_finds_the_environment_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGAPPNAME", "mine")
+    hide_libpq()
+    assert "PGAPPNAME" not in os.environ
+    show_libpq()
+    assert os.environ["PGAPPNAME"] == "mine"
+
+
+# Its worker
+
+
+def workers_of(home: EmbeddedHome) -> list[psutil.Process]:
+    """The processes: the one that works and the one that waits."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.cmdline()[1:] == ["-m", "app.home_worker", str(home.folder)]:
+                found.append(process)
+    return found
+
+
+def alive(home: EmbeddedHome) -> list[int]:
+    """The pids of the workers that the home knows to live."""
+    known = home.known()
+    assert known is not None
+    with psycopg.connect(known.owner_conninfo()) as connection:
+        return [row[0] for row in connection.execute("SELECT pid FROM wf.worker_list WHERE state = 'alive'").fetchall()]
+
+
+def test_a_home_has_one_worker_that_outlives_who_began_it_and_ends_with_it(home: EmbeddedHome) -> None:
+    with console(home) as one, console(home) as two:
+        one.see("create a tenant", PATIENCE)
+        two.see("create a tenant", PATIENCE)
+        until(lambda: alive(home))
+        one.signal(signal.SIGKILL)
+        two.type(":q\r")
+        two.wait()
+    command("tenants", "list", "--home", str(home.folder))
+    [pid] = alive(home)
+    status = json.loads(command("home", "status", "--json", "--home", str(home.folder)))["item"]
+    assert (status["worker"], status["worker_pid"]) == ("running", pid)
+    assert pid in [process.pid for process in until(lambda: two_of(workers_of(home)))]
+    command("home", "stop", "--yes", "--home", str(home.folder))
+    assert workers_of(home) == []
+    assert json.loads(command("home", "status", "--json", "--home", str(home.folder)))["item"]["worker"] is None
+    home.ensure()
+    assert sql(home, "SELECT string_agg(ended, ' ') FROM wf.workers") == "stopped"
+
+
+def two_of(processes: list[psutil.Process]) -> list[psutil.Process]:
+    return processes if len(processes) == 2 else []
+
+
+def test_a_worker_that_died_is_begun_anew(home: EmbeddedHome) -> None:
+    command("tenants", "list", "--home", str(home.folder))
+    [first] = until(lambda: alive(home))
+    os.kill(first, signal.SIGKILL)
+    second = until(lambda: [pid for pid in alive(home) if pid != first])[0]
+    assert home.status().worker_pid == second
+    assert "the worker died (signal 9)" in (home.folder / "worker.log").read_text()
+    # Both at once: then the next command does it.
+    for process in workers_of(home):
+        process.kill()
+    until(lambda: not workers_of(home))
+    command("tenants", "list", "--home", str(home.folder))
+    assert until(lambda: home.status().worker_pid) not in (first, second)
+
+
+def test_the_homes_worker_brings_it_back(home: EmbeddedHome) -> None:
+    command("tenants", "list", "--home", str(home.folder))
+    until(lambda: alive(home))
+    until(runs_again(home, kill_postgres(home)))
+    until(lambda: (home.folder / "worker.log").read_text().count("takes jobs") == 2)
+    assert "PostgreSQL had died: it was started again." in (home.folder / "worker.log").read_text()
+
+
+def test_a_second_worker_by_hand_is_refused_with_the_reason(home: EmbeddedHome) -> None:
+    command("tenants", "list", "--home", str(home.folder))
+    until(lambda: alive(home))
+    with program("work", "--home", str(home.folder)) as second:
+        said = second.communicate(timeout=PATIENCE)[0]
+    assert second.returncode == 5 and "has its worker already" in said and "home_has_worker" in said
+
+
+def test_destroying_a_home_ends_its_worker(home: EmbeddedHome) -> None:
+    command("tenants", "list", "--home", str(home.folder))
+    until(lambda: two_of(workers_of(home)))
+    home.destroy()
+    assert workers_of(home) == [] and not home.folder.exists()
