@@ -6,6 +6,7 @@ The console opens through here before its first data, so nothing heavy is import
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,16 +66,17 @@ async def connect(
     secrets: Secrets | None = None,
     conversation: str = "command",
     start: bool = True,
+    report: Callable[[str], None] = lambda words: None,
 ) -> Context:
     """Open what was chosen. An embedded home is started and brought to this program's schema; any other never is.
 
     `secrets` is the program's vault, when it has one already; only a home by URL needs it. Without `start` an
-    embedded home is only used when it runs.
+    embedded home is only used when it runs. `report` hears what takes long, from a thread.
 
     Raises Refusal: HomeUnreachable, NotPermitted, and whatever `schema_state` or the embedded home find wrong.
     """
     if choice.kind == "folder":
-        home = await _open_embedded(embedded_of(choice), conversation, start, settings.key_prefix)
+        home = await _open_embedded(embedded_of(choice), conversation, start, settings.key_prefix, report)
         prometheus = home.prometheus = prometheus_of(settings.prometheus, EMBEDDED_NAME, settings, secrets)
         return Context(home, EMBEDDED_NAME, EMBEDDED, False, choice.source, True, prometheus)
     conninfo = await asyncio.to_thread(conninfo_of, choice, settings, secrets)
@@ -107,7 +109,9 @@ def conninfo_of(choice: HomeChoice, settings: Settings, secrets: Secrets | None 
     return connect_info(choice, settings, secrets or open_vault(settings)).conninfo
 
 
-async def _open_embedded(embedded: EmbeddedHome, conversation: str, start: bool, key_prefix: str) -> Home:
+async def _open_embedded(
+    embedded: EmbeddedHome, conversation: str, start: bool, key_prefix: str, report: Callable[[str], None]
+) -> Home:
     def revive() -> bool:
         return bring_back(embedded)
 
@@ -127,7 +131,7 @@ async def _open_embedded(embedded: EmbeddedHome, conversation: str, start: bool,
             return home
     elif not start:
         raise HomeUnreachable("home_absent", f"There is no home in {embedded.folder}.", "It is made when it is needed.")
-    home = await opened(await asyncio.to_thread(bring_up, embedded))
+    home = await opened(await asyncio.to_thread(bring_up, embedded, report))
     await asyncio.to_thread(start_worker, embedded)
     return home
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from app.environment import hide_libpq
@@ -37,11 +37,15 @@ def embedded_of(choice: HomeChoice) -> EmbeddedHome:
     return embedded_at(folder_of(choice))
 
 
-def bring_up(home: EmbeddedHome) -> Credentials:
-    """Make it if there is none; start it, with this program's schema. Its worker: see `start_worker`."""
+def bring_up(home: EmbeddedHome, report: Callable[[str], None] = lambda words: None) -> Credentials:
+    """Make it if there is none; start it, with this program's schema. Its worker: see `start_worker`. `report` hears
+    what takes long.
+    """
     from backends.postgres.migrate import migrate
 
+    report("starting a PostgreSQL of your own" if home.known() else "making a PostgreSQL of your own")
     credentials = home.ensure()
+    report("making its tables, or bringing them up to date")
     renew_worker(home, migrate(credentials.owner_conninfo(), admin=credentials.login_user))
     return credentials
 

@@ -31,7 +31,7 @@ def opener(choice: HomeChoice, settings: Settings, secrets: Secrets | None = Non
         await asyncio.to_thread(import_module, "app.contexts")
         from app.contexts import connect
 
-        return await connect(choice, settings=settings, secrets=secrets, conversation="console")
+        return await connect(choice, settings=settings, secrets=secrets, conversation="console", report=report)
 
     return open_context
 
