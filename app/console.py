@@ -18,6 +18,7 @@ from textual.binding import Binding, BindingType
 import themes
 from app.driving import Driving
 from app.keymaps import keymap_of
+from app.links import read as read_link
 from app.looks import Looks
 from app.settings import Settings, load
 from app.switching import opener, session_of
@@ -102,8 +103,8 @@ class Watchfloor(Driving, Looks):
 
     def _first(self) -> str:
         """The noun that is painted first: the one that a link leads to, so that it need not be painted twice."""
-        parts = self.link.partition("#")[0].partition("?")[0].split("/")
-        return parts[1] if len(parts) > 1 and noun_named(parts[1]) else FIRST
+        noun = read_link(self.link).noun
+        return noun if noun_named(noun) else FIRST
 
     @work(exit_on_error=False, group="link", exclusive=True)
     async def connect_context(self) -> None:
@@ -420,15 +421,25 @@ def _started() -> None:
 def run(start: Start) -> int:
     """Show the console on the home that was asked for; the exit code of the program."""
     from app.homes import resolve_home
+    from app.links import chosen_by, demonstration
 
     try:
         settings = load(os.environ, themes.NAMES)
-        choice = resolve_home(start.home, os.environ, settings)
+        choice: HomeChoice | None = resolve_home(start.home, os.environ, settings)
+        assert choice is not None
         keymap_of(settings)  # refused here, in words, before there is a screen
+        if start.link:
+            choice = chosen_by(read_link(start.link), settings, choice, named=start.home is not None)
+        place = None if choice else demonstration(read_link(start.link or ""))
     except Refusal as refusal:
         print(clean_lines(str(refusal)), file=sys.stderr)
         return refusal.exit_code
 
+    if choice is None:
+        from app.demo.stage import visitor
+
+        assert place is not None
+        return show(settings, visitor(place), start.link or "", accessible=start.accessible)
     return show(settings, opener(choice, settings), start.link or "", choice, accessible=start.accessible)
 
 

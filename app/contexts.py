@@ -78,7 +78,7 @@ async def connect(
     if choice.kind == "folder":
         home = await _open_embedded(embedded_of(choice), conversation, start, settings.key_prefix, report)
         prometheus = home.prometheus = prometheus_of(settings.prometheus, EMBEDDED_NAME, settings, secrets)
-        return Context(home, EMBEDDED_NAME, EMBEDDED, False, choice.source, True, prometheus)
+        return Context(home, home_name(choice), EMBEDDED, False, choice.source, True, prometheus)
     conninfo = await asyncio.to_thread(conninfo_of, choice, settings, secrets)
     home = await _opened(conninfo, conversation, settings.key_prefix)
     profile = settings.profiles.get(choice.profile or "")
