@@ -4,10 +4,11 @@ STAMP := .venv/.set-up
 EXAMPLES := docs/examples
 PACKAGES := $(EXAMPLES)/node_modules/.set-up
 PROMETHEUS := .venv/.prometheus
+PGBOUNCER := .venv/.pgbouncer
 
 .PHONY: setup demo test lint bench picture clean
 
-setup: $(STAMP) $(PACKAGES) $(PROMETHEUS)
+setup: $(STAMP) $(PACKAGES) $(PROMETHEUS) $(PGBOUNCER)
 
 # The venv is made anew only when what goes into it changes.
 $(STAMP): pyproject.toml requirements-dev.txt
@@ -26,6 +27,11 @@ $(PACKAGES): $(EXAMPLES)/package.json $(EXAMPLES)/package-lock.json $(STAMP)
 $(PROMETHEUS): $(STAMP)
 	$(BIN)/python -m tests.prometheus
 	touch $(PROMETHEUS)
+
+# What the tests of a pooler before the home need.
+$(PGBOUNCER): $(STAMP)
+	$(BIN)/python -m tests.pgbouncer
+	touch $(PGBOUNCER)
 
 demo: setup
 	$(BIN)/watchfloor demo

@@ -119,11 +119,9 @@ class Watchfloor(Driving, Looks):
             except Refusal as refusal:
                 pause = OPEN_PAUSES[min(attempt, len(OPEN_PAUSES) - 1)]
                 again = isinstance(refusal, HomeUnreachable)
-                state = LinkState("offline" if again else "refused", words=str(refusal))
-                if isinstance(refusal, HomeUnreachable):
-                    pause = SLOW_PAUSE if refusal.slow else pause
-                    state = dataclasses.replace(state, retry_in=pause, brief=refusal.brief)
-                self.session.link = state
+                pause = SLOW_PAUSE if refusal.slow else pause
+                state: Any = "offline" if again else "refused"
+                self.session.link = LinkState(state, pause, words=str(refusal), brief=refusal.brief)
                 self._tell_of_link(str(refusal))
                 if not again:
                     return

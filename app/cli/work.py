@@ -37,11 +37,12 @@ async def work(*, asked: Reading = READING) -> None:
 def reached(choice: HomeChoice, settings: Settings) -> str:
     """How a worker reaches the home, once that is sure to work. Blocks. Raises Refusal."""
     import psycopg
+    from psycopg.conninfo import make_conninfo
 
     from app.contexts import conninfo_of, folder_of
     from app.profiles import open_vault
     from backends.embedded.server import EmbeddedHome
-    from backends.postgres.job_queue import dressed
+    from backends.postgres.link import connect
     from backends.postgres.migrate import migrate
     from backends.postgres.refusals import refusal_of
 
@@ -49,10 +50,10 @@ def reached(choice: HomeChoice, settings: Settings) -> str:
         credentials = EmbeddedHome(folder_of(choice)).ensure()
         migrate(credentials.owner_conninfo(), admin=credentials.login_user)
         # The home is this account's own: no login is needed, but no more rights than a worker's are taken along.
-        return dressed(credentials.owner_conninfo(), "worker", "-c role=wf_worker")
+        return make_conninfo(credentials.owner_conninfo(), options="-c role=wf_worker")
     conninfo = conninfo_of(choice, settings, open_vault(settings, before_the_screen=True))
     try:
-        with psycopg.connect(conninfo, connect_timeout=5) as connection:
+        with connect(conninfo, "worker") as connection:
             _check(connection)
     except psycopg.Error as error:
         raise refusal_of(error) from None

@@ -27,7 +27,6 @@ from backends.postgres.link import (
     AsyncLink,
     Link,
     NoAnswer,
-    check_encoding,
     dressed,
     hang_up,
     pooled,
@@ -333,7 +332,6 @@ def _meet(probe: Link, conninfo: str, look: Callable[[psycopg.Connection], None]
     with probe:
         probe.autocommit, probe.limit = True, ANSWER_SECONDS
         try:
-            check_encoding(probe)
             pooler = pooled(probe) and shared(probe, conninfo)
             if look is not None:
                 look(probe)
