@@ -59,10 +59,12 @@ def home_name(choice: HomeChoice) -> str:
     """A short word for a home: the profile, the database of a URL, or "home" for an embedded one."""
     if choice.profile or choice.kind == "folder":
         return choice.profile or EMBEDDED_NAME
-    from urllib.parse import urlsplit
+    from urllib.parse import parse_qs, urlsplit
 
     parts = urlsplit(choice.value or "")
-    return parts.path.strip("/") or parts.hostname or EMBEDDED_NAME
+    asked = parse_qs(parts.query)
+    named = next((asked[name][0] for name in ("dbname", "service", "host") if name in asked), "")
+    return parts.path.strip("/") or named or parts.hostname or "postgresql"
 
 
 def _choose(text: str, source: str, base: Path, settings: Settings) -> HomeChoice:

@@ -65,6 +65,9 @@ class Patience:
     look_up: float = 5.0
 
 
+PATIENCE = Patience()
+
+
 class _Noted(AsyncLink):
     """The pool's connections: why one could not be made is noted, as the pool says only that time was up."""
 
@@ -91,7 +94,7 @@ class Home:
         connections: int = 3,
         conversation: str = "console",
         key_prefix: str = DEFAULT_PREFIX,
-        patience: Patience = Patience(),
+        patience: Patience | None = None,
     ) -> None:
         self._actor = Actor("", "viewer")
         self._heard = 0.0
@@ -99,7 +102,7 @@ class Home:
         self._trouble: psycopg.Error | None = None
         self.conninfo = conninfo
         self.key_prefix = key_prefix
-        self.patience = patience
+        self.patience = patience or PATIENCE
         self.shared = False
         """A pooler hands its connections around: nothing that is set or prepared outlives a transaction."""
         self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
@@ -147,6 +150,7 @@ class Home:
             # In a thread, as it blocks; which closes the probe.
             self._actor, self.shared = await asyncio.to_thread(_meet, Link(probe.pgconn), self.conninfo, look)
         except BaseException:
+            self._met.set()
             await self.close()
             raise
         self._met.set()
@@ -332,10 +336,13 @@ def _meet(probe: Link, conninfo: str, look: Callable[[psycopg.Connection], None]
     with probe:
         probe.autocommit, probe.limit = True, ANSWER_SECONDS
         try:
-            pooler = pooled(probe) and shared(probe, conninfo)
-            if look is not None:
-                look(probe)
-            row = probe.execute("SELECT session_user::text, wf.my_role()").fetchone()
+            with probe.transaction():
+                probe.execute(settings(STATEMENT_SECONDS, local=True))
+                between = pooled(probe)
+                if look is not None:
+                    look(probe)
+                row = probe.execute("SELECT session_user::text, wf.my_role()").fetchone()
+            pooler = between and shared(probe, conninfo)
         except psycopg.Error as error:
             raise refusal_of(error) from None
     if row is None or row[1] is None:

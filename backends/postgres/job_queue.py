@@ -15,7 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from backends.postgres.link import ANSWER_SECONDS, AsyncLink, dressed, session, settings
 from backends.postgres.refusals import refusal_of
-from controlplane.errors import HomeUnreachable, Refusal
+from controlplane.errors import Refusal
 from controlplane.jobs.engine import Kind
 from controlplane.jobs.model import Claimed
 
@@ -44,7 +44,7 @@ class PostgresQueue:
     def __init__(self, conninfo: str) -> None:
         self.conninfo = conninfo
         self.worker = 0
-        self._main: Connection | None = None
+        self._main: AsyncLink | None = None
         self._news = asyncio.Event()
         self._turn = asyncio.Lock()
         self._listener: asyncio.Task[None] | None = None
@@ -62,6 +62,7 @@ class PostgresQueue:
     async def start(self, who: Self, kinds: Mapping[str, Kind]) -> None:
         """Register, and the schedules of what it can do. Raises Refusal."""
         self._main = await connect(self.conninfo, "worker")
+        self._main.limit = SECONDS
         await self._pool.open()
         [(self.worker,)] = await self._ask(
             "SELECT wf.start_worker(%s, %s, %s, %s, %s)", who.name, who.host, who.pid, who.version, sorted(kinds)
@@ -131,14 +132,10 @@ class PostgresQueue:
         async with self._turn:
             assert self._main is not None
             try:
-                async with asyncio.timeout(SECONDS):
-                    cursor = await self._main.execute(statement.encode(), parameters)
-                    return await cursor.fetchall()
+                cursor = await self._main.execute(statement.encode(), parameters)
+                return await cursor.fetchall()
             except psycopg.Error as error:
                 raise refusal_of(error) from None
-            except TimeoutError:
-                await self._main.close()
-                raise HomeUnreachable("home_unreachable", "The home does not answer.", "") from None
 
     async def _listen(self) -> None:
         """Hints only: when this cannot be, jobs are found a second later."""

@@ -91,9 +91,9 @@ class AsyncLink(psycopg.AsyncConnection[TupleRow]):
 
 def dressed(conninfo: str, conversation: str) -> str:
     """The conninfo with what all connections have in common."""
-    given = conninfo_to_dict(conninfo)
+    given = set(conninfo_to_dict(conninfo))
     if "PGCONNECT_TIMEOUT" in os.environ:
-        given.setdefault("connect_timeout", os.environ["PGCONNECT_TIMEOUT"])
+        given.add("connect_timeout")
     lively = {name: value for name, value in LIVELY.items() if name not in given}
     return make_conninfo(conninfo, application_name=f"watchfloor {conversation}", client_encoding="UTF8", **lively)
 
