@@ -336,7 +336,7 @@ def _meet(probe: Link, conninfo: str, look: Callable[[psycopg.Connection], None]
     with probe:
         probe.autocommit, probe.limit = True, ANSWER_SECONDS
         try:
-            with probe.transaction():
+            with probe.transaction(force_rollback=True):  # it only reads
                 probe.execute(settings(STATEMENT_SECONDS, local=True))
                 between = pooled(probe)
                 if look is not None:
