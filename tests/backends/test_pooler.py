@@ -26,6 +26,7 @@ from controlplane.requestlogs.model import Format
 from tests import pgbouncer
 from tests.app.commands import Cli
 from tests.backends.runs import make_tenants, opened
+from tests.dataplane.clients import keys_module
 from tests.pgbouncer import through
 from tests.postgres import LOGIN_PASSWORD, Database
 
@@ -125,6 +126,18 @@ async def test_news_come_and_polling_is_said(database: Database, port: int, mode
                     await news.wait()
         finally:
             watching.cancel()
+
+
+def test_the_reference_client_of_a_service_asks_through_it(database: Database, port: int) -> None:
+    service = through(database.login("service"), port)
+    one, other = keys_module().Keys(service), keys_module().Keys(service)
+    try:
+        for n in range(24):
+            for client in (one, other):
+                assert client.authenticate(f"wf_test_{n}").refusal == "key_unknown"
+    finally:
+        one.close()
+        other.close()
 
 
 def test_what_needs_a_session_is_refused_where_there_is_none(

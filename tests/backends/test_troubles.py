@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -11,11 +13,14 @@ import psycopg
 import pytest
 
 from app import worker as worker_module
+from app.contexts import usable
 from app.worker import Work
+from backends.embedded.server import EmbeddedHome
 from backends.postgres import ingest as ingest_module
 from backends.postgres import live as live_module
 from backends.postgres.home import Home
 from backends.postgres.job_queue import queue
+from backends.postgres.migrate import migrate
 from backends.postgres.refusals import refusal_of
 from backends.postgres.troubles import TROUBLES, trouble_of
 from controlplane.changes import Intent
@@ -24,7 +29,7 @@ from controlplane.live import LinkState
 from tests.app.commands import Cli
 from tests.backends.runs import opened
 from tests.backends.test_ingest import Piped, lines, until
-from tests.postgres import Database, Server
+from tests.postgres import Database, Server, scratch_folder
 
 AT = 'connection failed: connection to server at "10.0.0.1", port 5432 failed: '
 SAID = [
@@ -255,3 +260,39 @@ async def test_a_worker_says_once_that_the_disk_is_full_and_goes_on_by_itself(
 
 def test_an_error_of_the_adapter_itself_is_not_the_link() -> None:
     assert refusal_of(psycopg.DataError("year is too large")).code == "refused_by_home"
+
+
+async def test_a_standby_says_so_and_goes_on_when_it_is_promoted(monkeypatch: pytest.MonkeyPatch, brisk: None) -> None:
+    folder = scratch_folder()
+    embedded = EmbeddedHome(folder / "home")
+    try:
+        migrate(embedded.ensure().owner_conninfo(), admin=embedded.ensure().login_user)
+        embedded.stop()
+        signal, data = folder / "home/data/standby.signal", (folder / "home/data").stat()
+        signal.touch()
+        os.chown(signal, data.st_uid, data.st_gid)
+        credentials = embedded.ensure()
+        with pytest.raises(HomeUnreachable) as refused:
+            await Home(credentials.login_conninfo()).open(look=usable)
+        assert (refused.value.code, refused.value.brief) == ("home_read_only", "standby")
+        states = asyncio.Queue[LinkState]()
+        async with opened(credentials.login_conninfo()) as home, asyncio.timeout(60):
+            watching = asyncio.create_task(home.feed.watch(lambda: None, states.put_nowait))
+            try:
+                while (await states.get()).brief != "standby":
+                    pass
+                with pytest.raises(HomeUnreachable) as refused:
+                    async with home.change(Intent("tenants.look", "r-1", "f")):
+                        pass
+                assert refused.value.code == "home_read_only" and "promoted" in refused.value.hint
+                with psycopg.connect(credentials.owner_conninfo(), autocommit=True) as owner:
+                    assert owner.execute("SELECT pg_promote(true, 30)").fetchone() == (True,)
+                while (await states.get()).state != "live":
+                    pass
+                async with home.change(Intent("tenants.look", "r-1", "f")):
+                    pass
+            finally:
+                watching.cancel()
+    finally:
+        embedded.destroy()
+        shutil.rmtree(folder)
