@@ -7,10 +7,11 @@ STAMP := .venv/.set-up
 EXAMPLES := docs/examples
 PACKAGES := $(EXAMPLES)/node_modules/.set-up
 PROMETHEUS := .venv/.prometheus
+PGBOUNCER := .venv/.pgbouncer
 
 .PHONY: setup demo test lint bench picture clean
 
-setup: $(STAMP) $(PACKAGES) $(PROMETHEUS)
+setup: $(STAMP) $(PACKAGES) $(PROMETHEUS) $(PGBOUNCER)
 
 # The program and what it runs on: all that `make demo` needs. The venv is made anew only when what goes into it changes.
 $(INSTALLED): pyproject.toml requirements.txt requirements-build.txt
@@ -37,6 +38,12 @@ $(PROMETHEUS): $(STAMP)
 	@echo "Fetching a Prometheus for the tests."
 	$(BIN)/python -m tests.prometheus
 	@touch $(PROMETHEUS)
+
+# What the tests of a pooler before the home need.
+$(PGBOUNCER): $(STAMP)
+	@echo "Fetching a PgBouncer for the tests."
+	$(BIN)/python -m tests.pgbouncer
+	@touch $(PGBOUNCER)
 
 demo: $(INSTALLED)
 	$(BIN)/watchfloor demo

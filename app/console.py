@@ -22,7 +22,7 @@ from app.links import read as read_link
 from app.looks import Looks
 from app.settings import Settings, load
 from app.switching import opener, session_of
-from controlplane.errors import HomeUnreachable, OutcomeUnknown, Refusal
+from controlplane.errors import HomeUnreachable, Refusal
 from controlplane.live import LinkState
 from controlplane.text import clean_lines
 from screens.actions import Done, pending
@@ -120,11 +120,9 @@ class Watchfloor(Driving, Looks):
             except Refusal as refusal:
                 pause = OPEN_PAUSES[min(attempt, len(OPEN_PAUSES) - 1)]
                 again = isinstance(refusal, HomeUnreachable)
-                state = LinkState("offline" if again else "refused", words=str(refusal))
-                if isinstance(refusal, HomeUnreachable):
-                    pause = SLOW_PAUSE if refusal.slow else pause
-                    state = dataclasses.replace(state, retry_in=pause, brief=refusal.brief)
-                self.session.link = state
+                pause = SLOW_PAUSE if refusal.slow else pause
+                state: Any = "offline" if again else "refused"
+                self.session.link = LinkState(state, pause, words=str(refusal), brief=refusal.brief)
                 self._tell_of_link(str(refusal))
                 if not again:
                     return
@@ -382,16 +380,6 @@ class Watchfloor(Driving, Looks):
         self._name_terminal(self.area.noun if self.area else "")
 
     # Leaving
-
-    def exit(self, result: None = None, return_code: int = 0, message: Any = None) -> None:
-        """Whoever leaves while a change waits for its answer takes along how to look it up."""
-        if (pending := self.session.pending) is not None:
-            return_code = return_code or OutcomeUnknown.exit_code
-            message = (
-                f"{pending.what}: the outcome is unknown, the home has not answered. "
-                f"Look it up: watchfloor audit list request:{pending.request_id}"
-            )
-        super().exit(result, return_code, message)
 
     def on_hangup(self) -> None:
         from app.viewstate import keep

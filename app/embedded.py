@@ -61,11 +61,11 @@ def worker_conninfo(home: EmbeddedHome) -> str:
     """How a worker reaches it. The home is this account's own: no login is needed, but no more rights than a worker's
     are taken along.
     """
-    from backends.postgres.job_queue import dressed
+    from psycopg.conninfo import make_conninfo
 
     if (known := home.known()) is None:
         raise HomeUnreachable("home_absent", f"There is no home in {home.folder}.")
-    return dressed(known.owner_conninfo(), "worker", "-c role=wf_worker")
+    return make_conninfo(known.owner_conninfo(), options="-c role=wf_worker")
 
 
 def start_worker(home: EmbeddedHome) -> None:

@@ -64,10 +64,12 @@ def home_name(choice: HomeChoice) -> str:
     if choice.kind == "folder":
         name = Path(choice.value).name if choice.value else EMBEDDED_NAME
         return name if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) else EMBEDDED_NAME
-    from urllib.parse import urlsplit
+    from urllib.parse import parse_qs, urlsplit
 
     parts = urlsplit(choice.value or "")
-    return parts.path.strip("/") or parts.hostname or EMBEDDED_NAME
+    asked = parse_qs(parts.query)
+    named = next((asked[name][0] for name in ("dbname", "service", "host") if name in asked), "")
+    return parts.path.strip("/") or named or parts.hostname or "postgresql"
 
 
 def _choose(text: str, source: str, base: Path, settings: Settings) -> HomeChoice:

@@ -59,23 +59,29 @@ def _schema(conninfo: str) -> dict[str, Any]:
     """Raises HomeUnreachable."""
     import psycopg
 
+    from backends.postgres.link import Link, dressed, pooler_of
     from backends.postgres.migrate import schema_state
-    from backends.postgres.refusals import refusal_of, unreachable
+    from backends.postgres.refusals import refusal_of
 
     try:
-        with psycopg.connect(conninfo, connect_timeout=5) as connection:
-            try:
-                state: SchemaState = schema_state(connection)
-            except psycopg.Error as error:
-                raise refusal_of(error) from None
-    except psycopg.OperationalError as error:
-        raise unreachable(error) from None
-    usable = {"server": state.server, "migration": state.applied, "migrations_known": state.known}
+        with Link.connect(dressed(conninfo, "command"), autocommit=True) as connection:
+            pooler = pooler_of(connection, conninfo)
+            state: SchemaState = schema_state(connection)
+    except psycopg.Error as error:
+        raise refusal_of(error) from None
+    usable = {"server": state.server, "pooler": pooler, "migration": state.applied, "migrations_known": state.known}
     return usable | {"usable": state.problem is None, "problem": _words(state.problem)}
 
 
 def _no_schema(problem: Refusal | None) -> dict[str, Any]:
-    return {"server": None, "migration": None, "migrations_known": None, "usable": None, "problem": _words(problem)}
+    return {
+        "server": None,
+        "pooler": None,
+        "migration": None,
+        "migrations_known": None,
+        "usable": None,
+        "problem": _words(problem),
+    }
 
 
 def _words(problem: Refusal | None) -> dict[str, Any] | None:

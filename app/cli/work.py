@@ -78,11 +78,12 @@ def reached(choice: HomeChoice, settings: Settings) -> str:
 
     from app.contexts import conninfo_of
     from app.profiles import open_vault
+    from backends.postgres.link import connect
     from backends.postgres.refusals import refusal_of
 
     conninfo = conninfo_of(choice, settings, open_vault(settings, before_the_screen=True))
     try:
-        with psycopg.connect(conninfo, connect_timeout=5) as connection:
+        with connect(conninfo, "worker") as connection:
             _check(connection)
     except psycopg.Error as error:
         raise refusal_of(error) from None

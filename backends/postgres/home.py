@@ -16,10 +16,11 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from backends.postgres.audit import AuditTrail, change_rows
+from backends.postgres.change import OpenChange
 from backends.postgres.find import Finder
-from backends.postgres.impersonations import Impersonations, ImpersonationWriter
-from backends.postgres.jobs import Jobs, JobWriter, Workers
-from backends.postgres.keys import Keys, KeyWriter
+from backends.postgres.impersonations import Impersonations
+from backends.postgres.jobs import Jobs, Workers
+from backends.postgres.keys import Keys
 from backends.postgres.link import (
     ANSWER_SECONDS,
     CONNECT_SECONDS,
@@ -27,7 +28,6 @@ from backends.postgres.link import (
     AsyncLink,
     Link,
     NoAnswer,
-    check_encoding,
     dressed,
     hang_up,
     pooled,
@@ -35,17 +35,15 @@ from backends.postgres.link import (
     shared,
 )
 from backends.postgres.live import PostgresFeed, Revive
-from backends.postgres.objectives import Objectives, ObjectiveWriter
+from backends.postgres.objectives import Objectives
 from backends.postgres.overview import Overview
-from backends.postgres.paging import as_json
-from backends.postgres.people import People, PeopleWriter
-from backends.postgres.plans import Plans, PlanWriter
+from backends.postgres.people import People
+from backends.postgres.plans import Plans
 from backends.postgres.refusals import refusal_of
-from backends.postgres.rollups import RetentionWriter, Rollups
-from backends.postgres.runs import Runs, RunWriter
+from backends.postgres.rollups import Rollups
+from backends.postgres.runs import Runs
 from backends.postgres.telemetry import Telemetry
-from backends.postgres.tenants import Projects, ProjectWriter, Tenants, TenantWriter
-from controlplane.audit import AuditRow
+from backends.postgres.tenants import Projects, Tenants
 from controlplane.changes import Actor, Intent, Recorded, RequestRepeated
 from controlplane.errors import HomeUnreachable, NotPermitted, OutcomeUnknown
 from controlplane.keys.secret import DEFAULT_PREFIX
@@ -64,6 +62,9 @@ class Patience:
     check: float = 3.0
     commit: float = 10.0
     look_up: float = 5.0
+
+
+PATIENCE = Patience()
 
 
 class _Noted(AsyncLink):
@@ -92,7 +93,7 @@ class Home:
         connections: int = 3,
         conversation: str = "console",
         key_prefix: str = DEFAULT_PREFIX,
-        patience: Patience = Patience(),
+        patience: Patience | None = None,
         revive: Revive | None = None,
     ) -> None:
         """`revive` starts the server again when it died, where that is in this program's hands."""
@@ -102,7 +103,7 @@ class Home:
         self._trouble: psycopg.Error | None = None
         self.conninfo = conninfo
         self.key_prefix = key_prefix
-        self.patience = patience
+        self.patience = patience or PATIENCE
         self.shared = False
         """A pooler hands its connections around: nothing that is set or prepared outlives a transaction."""
         self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
@@ -151,6 +152,7 @@ class Home:
             # In a thread, as it blocks; which closes the probe.
             self._actor, self.shared = await asyncio.to_thread(_meet, Link(probe.pgconn), self.conninfo, look)
         except BaseException:
+            self._met.set()
             await self.close()
             raise
         self._met.set()
@@ -338,11 +340,13 @@ def _meet(probe: Link, conninfo: str, look: Callable[[psycopg.Connection], None]
     with probe:
         probe.autocommit, probe.limit = True, ANSWER_SECONDS
         try:
-            check_encoding(probe)
-            pooler = pooled(probe) and shared(probe, conninfo)
-            if look is not None:
-                look(probe)
-            row = probe.execute("SELECT session_user::text, wf.my_role()").fetchone()
+            with probe.transaction(force_rollback=True):  # it only reads
+                probe.execute(settings(STATEMENT_SECONDS, local=True))
+                between = pooled(probe)
+                if look is not None:
+                    look(probe)
+                row = probe.execute("SELECT session_user::text, wf.my_role()").fetchone()
+            pooler = between and shared(probe, conninfo)
         except psycopg.Error as error:
             raise refusal_of(error) from None
     if row is None or row[1] is None:
@@ -359,68 +363,3 @@ async def _roll_back(connection: Connection) -> None:
         await connection.rollback()
     except psycopg.Error:
         await connection.close()  # the server rolls back what it has no client for
-
-
-@dataclass
-class OpenChange:
-    """The stores of one transaction."""
-
-    connection: Connection
-    id: int
-    now: datetime
-    reason: str | None
-    actor: str
-    key_prefix: str
-
-    @property
-    def tenants(self) -> TenantWriter:
-        return TenantWriter(self.connection)
-
-    @property
-    def projects(self) -> ProjectWriter:
-        return ProjectWriter(self.connection)
-
-    @property
-    def keys(self) -> KeyWriter:
-        return KeyWriter(self.connection, self.key_prefix)
-
-    @property
-    def plans(self) -> PlanWriter:
-        return PlanWriter(self.connection)
-
-    @property
-    def people(self) -> PeopleWriter:
-        return PeopleWriter(self.connection)
-
-    @property
-    def runs(self) -> RunWriter:
-        return RunWriter(self.connection)
-
-    @property
-    def impersonations(self) -> ImpersonationWriter:
-        return ImpersonationWriter(self.connection)
-
-    @property
-    def jobs(self) -> JobWriter:
-        return JobWriter(self.connection)
-
-    @property
-    def retention(self) -> RetentionWriter:
-        return RetentionWriter(self.connection)
-
-    @property
-    def objectives(self) -> ObjectiveWriter:
-        return ObjectiveWriter(self.connection)
-
-    async def note_writing(self, context: str, minutes: int) -> None:
-        await self.connection.execute("SELECT wf.note_writing(%s, %s)", [context, minutes])
-
-    async def rows(self) -> tuple[AuditRow, ...]:
-        return await change_rows(self.connection, self.id, personal=await self._sees_personal())
-
-    async def _sees_personal(self) -> bool:
-        row = await (await self.connection.execute("SELECT wf.sees_personal()")).fetchone()
-        return row == (True,)
-
-    async def finish(self, result: dict[str, Any]) -> None:
-        await self.connection.execute("SELECT wf.finish_change(%s)", [as_json(result)])

@@ -6,6 +6,7 @@ variables say about the way there stands; what a session must be like is ours.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import secrets
@@ -73,7 +74,12 @@ class AsyncLink(psycopg.AsyncConnection[TupleRow]):
 
     limit = STATEMENT_SECONDS + ANSWER_SECONDS
 
-    async def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+    async def wait(
+        self,
+        gen: PQGen[RV],
+        interval: float = 0.1,
+        timeout: float | None = None,  # noqa: ASYNC109 - as psycopg has it
+    ) -> RV:
         if timeout is not None:
             return await super().wait(gen, interval, timeout)
         try:
@@ -85,9 +91,9 @@ class AsyncLink(psycopg.AsyncConnection[TupleRow]):
 
 def dressed(conninfo: str, conversation: str) -> str:
     """The conninfo with what all connections have in common."""
-    given = conninfo_to_dict(conninfo)
+    given = set(conninfo_to_dict(conninfo))
     if "PGCONNECT_TIMEOUT" in os.environ:
-        given.setdefault("connect_timeout", os.environ["PGCONNECT_TIMEOUT"])
+        given.add("connect_timeout")
     lively = {name: value for name, value in LIVELY.items() if name not in given}
     return make_conninfo(conninfo, application_name=f"watchfloor {conversation}", client_encoding="UTF8", **lively)
 
@@ -112,24 +118,41 @@ def connect(
 ) -> Link:
     """A session of its own, in autocommit mode. `statement` 0 is no limit at the server, and an hour for an answer.
 
-    Raises psycopg.Error; Refusal `home_encoding`, and `home_pooled` where a pooler gives no session.
+    Raises psycopg.Error; Refusal `home_pooled` where a pooler gives no session.
     """
     link = Link.connect(dressed(conninfo, conversation), autocommit=True)
     try:
-        check_encoding(link)
         if pooled(link) and shared(link, conninfo):
-            raise Refusal(
-                "home_pooled",
-                "A pooler stands before the home and hands its connections around (transaction mode): this needs a"
-                " session of its own.",
-                "Name the PostgreSQL itself, or a pool in session mode (pool_mode = session in pgbouncer.ini).",
-            )
+            raise _no_session()
         link.execute(settings(statement, idle=idle, more=more))
     except BaseException:
         link.close()
         raise
     link.limit = (statement or 3600) + ANSWER_SECONDS
     return link
+
+
+async def session(conninfo: str, conversation: str, *, statement: float = STATEMENT_SECONDS) -> AsyncLink:
+    """As `connect`."""
+    link = await AsyncLink.connect(dressed(conninfo, conversation), autocommit=True)
+    try:
+        if await hands_around(link, conninfo):
+            raise _no_session()
+        await link.execute(settings(statement))
+    except BaseException:
+        await link.close()
+        raise
+    link.limit = statement + ANSWER_SECONDS
+    return link
+
+
+def _no_session() -> Refusal:
+    return Refusal(
+        "home_pooled",
+        "A pooler stands before the home and hands its connections around (transaction mode): this needs a session of"
+        " its own.",
+        "Name the PostgreSQL itself, or a pool in session mode (pool_mode = session in pgbouncer.ini).",
+    )
 
 
 def pooled(link: psycopg.Connection[Any]) -> bool:
@@ -151,8 +174,22 @@ def shared(link: psycopg.Connection[Any], conninfo: str) -> bool:
     return not heard
 
 
-def shares(conninfo: str) -> bool:
-    """`shared`, asked by connections of its own. Blocks."""
+def pooler_of(link: psycopg.Connection[Any], conninfo: str) -> str:
+    """In words."""
+    if not pooled(link):
+        return "none"
+    return "in transaction mode: polled, nothing prepared" if shared(link, conninfo) else "in session mode"
+
+
+async def hands_around(link: AsyncLink, conninfo: str) -> bool:
+    """`pooled` and `shared`."""
+    cursor = await link.execute("SELECT pg_catalog.pg_backend_pid()")
+    if await cursor.fetchone() == (link.info.backend_pid,):
+        return False
+    return await asyncio.to_thread(_shared, conninfo)
+
+
+def _shared(conninfo: str) -> bool:
     with Link.connect(dressed(conninfo, "probe"), autocommit=True) as link:
         return shared(link, conninfo)
 
@@ -161,14 +198,3 @@ def hang_up(link: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> Non
     """Whoever waits for an answer of this link gets an error now."""
     with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(link.fileno())) as line:
         line.shutdown(socket.SHUT_RDWR)
-
-
-def check_encoding(link: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
-    """Raises Refusal: in another encoding the home cannot hold every text, in SQL_ASCII nobody knows what a text is."""
-    encoding = link.info.parameter_status("server_encoding")
-    if encoding != "UTF8":
-        raise Refusal(
-            "home_encoding",
-            f"The database is in {encoding}, which cannot hold all text: Watchfloor needs UTF8.",
-            "Make it with: createdb --encoding UTF8 --template template0 NAME",
-        )

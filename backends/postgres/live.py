@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import psycopg
 
-from backends.postgres.link import AsyncLink, NoAnswer, dressed, shares
+from backends.postgres.link import AsyncLink, NoAnswer, dressed, hands_around
 from backends.postgres.refusals import refusal_of, unreachable
-from controlplane.errors import HomeUnreachable, Refusal
+from controlplane.errors import HomeUnreachable
 from controlplane.live import LinkState
 
 BEAT_SECONDS = 1.5
@@ -96,8 +96,7 @@ class PostgresFeed:
 
     async def _is_deaf(self, link: AsyncLink) -> bool:
         """A pooler in transaction mode lets LISTEN pass and drops what comes: then it is not even tried."""
-        cursor = await link.execute("SELECT pg_catalog.pg_backend_pid()")
-        if await cursor.fetchone() != (link.info.backend_pid,) and await asyncio.to_thread(shares, self.conninfo):
+        if await hands_around(link, self.conninfo):
             return True
         await link.execute("LISTEN wf")
         return False
@@ -139,7 +138,7 @@ async def _newest(link: AsyncLink) -> object:
 
 def _trouble(error: BaseException) -> HomeUnreachable:
     """What is not the link's (a right that was taken away) keeps it from being used as well."""
-    refusal: Refusal = refusal_of(error) if isinstance(error, psycopg.Error) else unreachable(error)
+    refusal = refusal_of(error) if isinstance(error, psycopg.Error) else unreachable(error)
     if isinstance(refusal, HomeUnreachable):
         return refusal
     return HomeUnreachable(refusal.code, refusal.message, refusal.hint, brief="refused", slow=True)

@@ -90,7 +90,7 @@ TROUBLES = (
     Trouble(
         "home_login_refused",
         "login refused",
-        "The home refused the login: the name or the password is wrong, or was changed ({said}).",
+        "The home refused the login ({said}): the name or the password is wrong.",
         "watchfloor secrets doctor shows where the password comes from.",
         ("28P01",),
         "password authentication failed|no password supplied|SASL authentication failed|wrong password"
@@ -161,7 +161,7 @@ def trouble_of(sqlstate: str | None, words: str) -> HomeUnreachable | None:
     """What an error of a link means; None when its SQLSTATE says that it is no trouble of the home's."""
     for trouble in TROUBLES:
         if sqlstate is not None and sqlstate[:2] != "08":
-            if sqlstate.startswith(trouble.states or ("-",)):
+            if sqlstate.startswith(trouble.states):
                 return _told(trouble, words, "")
         elif trouble.words and (found := re.search(trouble.words, words)):
             return _told(trouble, words, found[1] if found.re.groups else "")
