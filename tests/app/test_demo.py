@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import re
 import shutil
 import signal
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -260,15 +261,6 @@ def caretaker(pid: int) -> tuple[psutil.Process, Path]:
     return found, lock.parent
 
 
-def until_there(look: Callable[[], list[psutil.Process]]) -> list[psutil.Process]:
-    """The worker comes when the estate is whole."""
-    deadline = time.monotonic() + PATIENCE
-    while not (found := look()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
-
-
 def servers(folder: Path) -> list[psutil.Process]:
     return [process for process in psutil.process_iter() if str(folder) in " ".join(_words(process))]
 
@@ -283,15 +275,29 @@ def _words(process: psutil.Process) -> list[str]:
 def test_nothing_is_left_however_it_ends(demo: Terminal, number: int, code: int) -> None:
     behind, folder = caretaker(demo.pid)
     assert servers(folder)
-    at_work = until_there(lambda: [each for each in servers(folder) if "app.home_worker" in each.cmdline()])
     demo.signal(number)
     assert demo.wait(PATIENCE) == code
     behind.wait(PATIENCE)
-    psutil.wait_procs(at_work, PATIENCE)
     assert not folder.exists()
     assert servers(folder) == []
     if number != signal.SIGKILL:
         assert demo.not_restored() == []
+
+
+@pytest.mark.timeout(600)
+def test_its_worker_comes_when_the_estate_is_whole_and_goes_with_it() -> None:
+    words = [sys.executable, "-m", "app.demo.caretaker", "7"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None and process.stdout is not None
+        ready = next(json.loads(line)["ready"] for line in process.stdout if "ready" in line)
+        home, deadline = EmbeddedHome(Path(ready)), time.monotonic() + 500  # all is written meanwhile
+        while home.status().worker_pid is None:
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.1)
+        assert len([each for each in servers(home.folder) if "app.home_worker" in each.cmdline()]) == 2
+        process.stdin.close()
+        assert process.wait(PATIENCE) == 0
+    assert servers(home.folder.parent) == [] and not home.folder.parent.exists()
 
 
 def test_the_next_one_sweeps_what_was_killed() -> None:
