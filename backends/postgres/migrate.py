@@ -207,7 +207,7 @@ def _patiently(connection: psycopg.Connection) -> list[str]:
         try:
             with connection.transaction():
                 return _apply_missing(connection, anew=anew)
-        except psycopg.errors.InvalidFunctionDefinition:
+        except sql_files.NOT_IN_PLACE:
             if anew:
                 raise
             anew = True

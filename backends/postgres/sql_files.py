@@ -21,6 +21,7 @@ NOUNS = (
 )  # fmt: skip
 SCHEMAS = ["wf", "wf_data"]
 LOCK_WAIT = "100ms"
+NOT_IN_PLACE = (psycopg.errors.InvalidFunctionDefinition, psycopg.errors.AmbiguousFunction)
 
 
 def texts() -> dict[str, str]:
@@ -41,12 +42,12 @@ def apply(connection: psycopg.Connection, *, anew: bool) -> None:
     """Within a transaction. `anew`: drop every function first, for those whose arguments or result changed in kind.
 
     Raises psycopg's LockNotAvailable, QueryCanceled or DeadlockDetected when somebody holds what is needed, and
-    InvalidFunctionDefinition when a function cannot be replaced in place: then `anew` does it.
+    one of NOT_IN_PLACE when a function cannot be replaced in place: then `anew` does it.
     """
     with connection.transaction():
         connection.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'")
-        _drop_views(connection)
         _lock_tables(connection)
+        _drop_views(connection)  # after them: who is about to write may read a view on the way
         if anew:
             _drop(connection, _triggers(connection), "TRIGGER")
             _drop(connection, _policies(connection), "POLICY")
@@ -74,10 +75,14 @@ def _drop_views(connection: psycopg.Connection) -> None:
 
 
 def _lock_tables(connection: psycopg.Connection) -> None:
-    """Against writers, as CREATE TRIGGER needs it: readers go on. Not their partitions: they have no triggers."""
+    """Against writers, as CREATE TRIGGER needs it: readers go on. Not their partitions: they have no triggers.
+
+    In the order in which a change comes to them, or it would wait for what this holds, and this for it: the trail last.
+    """
     tables = connection.execute(
         "SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition"
-        " AND relnamespace::regnamespace::text = ANY (%s) ORDER BY oid",
+        " AND relnamespace::regnamespace::text = ANY (%s)"
+        " ORDER BY relname IN ('counters', 'audit', 'audit_personal'), oid",
         [SCHEMAS],
     ).fetchall()
     _briefly(connection, f"LOCK TABLE {', '.join(f'ONLY {name}' for (name,) in tables)} IN SHARE ROW EXCLUSIVE MODE")
