@@ -32,7 +32,15 @@ UNNAMED = "unknown"
 """The environment of a URL that no profile names."""
 
 MENDED_BY_STARTING = frozenset(
-    {"home_unreachable", "home_stopping", "home_login_refused", "home_database_missing", "home_not_ours", "home_older"}
+    {
+        "home_unreachable",
+        "home_starting",
+        "home_stopping",
+        "home_login_refused",
+        "home_database_missing",
+        "home_not_ours",
+        "home_older",
+    }
     | {"not_an_operator"}
 )
 """What opening an embedded home can meet that starting it, or bringing its schema up, puts right."""

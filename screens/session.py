@@ -98,8 +98,11 @@ class Session:
         """The context, for changing it. Raises Refusal when that must not be tried now, with the reason."""
         plane = self.require_plane()
         if self.link.state != "live":
+            why = f" ({self.link.brief})" if self.link.brief else ""
             raise HomeUnreachable(
-                "link_stale", "The link is down, so nothing can be changed.", "R tries again now; data shown is old."
+                "link_stale",
+                f"The link is down{why}, so nothing can be changed.",
+                "R tries again now; data shown is old.",
             )
         if self.locked:
             raise Refusal("read_only", f"{self.context} is open read-only.", ":rw 15m REASON opens it for a while.")

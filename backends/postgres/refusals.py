@@ -259,6 +259,12 @@ def refusal_of(error: psycopg.Error) -> Refusal:
         return Refusal("too_slow", "The home took too long and was told to stop.", "Narrow the filter, or try again.")
     if isinstance(error, errors.LockNotAvailable | errors.DeadlockDetected | errors.SerializationFailure):
         return Conflict("busy", "Somebody else is changing the same thing.", "Try again.")
+    if isinstance(error, errors.OutOfMemory):  # of what was asked, as a rule: the home lives
+        return Refusal(
+            "home_out_of_memory",
+            f"The home's server had not the memory for it: {diag.message_primary}.",
+            "Narrow the filter, or try again.",
+        )
     if isinstance(error, errors.ConfigurationLimitExceeded):
         return Refusal(
             "home_limit",

@@ -42,14 +42,6 @@ TROUBLES = (
         slow=True,
     ),
     Trouble(
-        "home_out_of_memory",
-        "out of memory",
-        "The home's server is out of memory ({said}).",
-        "Try again; if it stays, the server needs more memory or fewer connections.",
-        ("53200",),
-        slow=True,
-    ),
-    Trouble(
         "home_connections_used_up",
         "no connection free",
         "The home is up, and takes no more connections ({said}).",
@@ -65,7 +57,7 @@ TROUBLES = (
         "out of resources",
         "The home's server has run out of something ({said}).",
         "Its log says of what.",
-        ("530",),
+        ("53000",),
         slow=True,
     ),
     Trouble(
