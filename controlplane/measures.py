@@ -80,6 +80,12 @@ class Measured:
         return counted_by(self.view.label, self.view.source)
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What the source says may be missing, of the week before too."""
+        before = () if self.before is None else self.before.notes
+        return tuple(dict.fromkeys((*self.series.notes, *before)))
+
+    @property
     def bounds(self) -> tuple[float, float]:
         series = self.series
         return series.start.timestamp(), (series.start + len(series.points) * series.step).timestamp()
@@ -276,7 +282,7 @@ def gaps(series: Series) -> list[tuple[datetime, datetime]]:
 
 def gap_words(measured: Measured) -> list[str]:
     """ "no data 03:10–03:40" for the longest gap, how many others there are, and what the source says is missing."""
-    return [*_gap_words(measured), *measured.series.notes]
+    return [*_gap_words(measured), *measured.notes]
 
 
 def overflow_words(measured: Measured) -> list[str]:

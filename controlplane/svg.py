@@ -53,7 +53,7 @@ def _lines(spec: ChartSpec) -> list[str]:
         shapes.append(f'<line x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" stroke="#777777" '
                       'stroke-dasharray="1 4"/>')  # fmt: skip
         shapes.append(_text(WIDTH - RIGHT - 4, y - 4, f"{line.name} {line.value:g}{spec.unit}"))
-    words = "; ".join(spec.notes) if values else spec.nothing or "no data"
+    words = "; ".join(spec.notes if values else [spec.nothing or "no data", *spec.notes])
     return [*shapes, _text(LEFT, 62, words, anchor="start", more=f' fill="{COLOURS["warn"]}"')]
 
 
@@ -74,7 +74,7 @@ def _pieces(spec: ChartSpec, series: Series, top: float) -> list[str]:
 def _heat(spec: HeatSpec) -> list[str]:
     found = bands(spec.steps, COLUMNS, BANDS)
     if found is None:
-        return [_text(LEFT, 62, "no data", anchor="start")]
+        return [_text(LEFT, 62, "; ".join(["no data", *spec.notes]), anchor="start")]
     wide, high = (WIDTH - LEFT - RIGHT) / COLUMNS, (HEIGHT - TOP - BOTTOM) / len(found.tops)
     shapes = []
     for column, shares in enumerate(found.shares):

@@ -108,10 +108,11 @@ async def series(
 ) -> None:
     """Show requests, errors and latencies over time. A step of which nothing is known is a gap."""
     found, following, _ = await _read(which, window, asked)
-    by = which.by
+    by, notes = which.by, notes_of(found)
     if asked.json:
         items = [record for each in found for record in records(each, every=True)]
-        document({"items": items, "next": following, "total": None, "as_of": found[0].as_of if found else None})
+        as_of = found[0].as_of if found else None
+        document({"items": items, "next": following, "total": None, "as_of": as_of, "notes": notes})
         return
     columns = [Column("AT"), *([Column(by.upper())] if by else [])]
     columns += [Column(name, "right") for name in ("REQUESTS", "4XX", "5XX", "ERR%", "P50", "P95", "P99")]
@@ -122,6 +123,8 @@ async def series(
         if point is not None or not by
     ]
     table(columns, rows)
+    for note in notes:
+        tell(f"{which.source} says: {clean(note)}")
     if following:
         tell(f"next page: --after {following}")
 
@@ -142,13 +145,18 @@ async def export(
         return
     as_of = found[0].as_of if found else datetime.now(UTC)
     label = f"each {which.by}" if which.by else which.scope.label if which.after else found[0].label
-    heading = Heading(context, "telemetry", label, "at", as_of)
+    heading = Heading(context, "telemetry", label, "at", as_of, notes_of(found))
     rows = [record for each in found for record in records(each)]
     names = list(rows[0]) if rows else ["at"]
     for piece in chunks("json" if asked.json else form, heading, names, rows):
         sys.stdout.write(piece.replace("\r\n", "\n"))
     if following:
         tell(f"next page: --after {following}")
+
+
+def notes_of(found: Sequence[Series]) -> list[str]:
+    """What their source says may be missing, each once."""
+    return list(dict.fromkeys(note for each in found for note in each.notes))
 
 
 def _drawn(found: Series) -> str:

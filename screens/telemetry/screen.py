@@ -188,7 +188,7 @@ class TelemetryScreen(WindowedScreen):
         try:
             scope = await scope_of(plane, view.scope)
             measured = await measured_of(plane, replace(view, scope=scope), self.session, limits=self._shows_limits)
-            words = "" if measured.series.whole else await nothing_words(plane, view.source)
+            words = "" if measured.series.whole else await nothing_words(plane, measured)
         except Refusal as refusal:
             self._refused(refusal, view)
             return

@@ -14,7 +14,7 @@ from controlplane.errors import NotFound
 from controlplane.filters import Term
 from controlplane.listing import Count, Query
 from controlplane.measures import Measured, gaps, happenings, together
-from controlplane.telemetry import Scope, Series, Source
+from controlplane.telemetry import Scope, Series
 from screens.session import Session, utc_now
 
 if TYPE_CHECKING:
@@ -94,7 +94,10 @@ async def _happened(plane: ControlPlane, view: View, session: Session) -> tuple[
     return found.rows, await plane.audit.count(asked) if len(found.rows) == MOST_MARKS else None
 
 
-async def nothing_words(plane: ControlPlane, source: Source) -> str:
+async def nothing_words(plane: ControlPlane, measured: Measured) -> str:
+    source = measured.view.source
+    if measured.notes:
+        return f"no data here, and {source} says: {'; '.join(measured.notes)}"
     if source != "home":
         return f"no data here: {source} knows of no such request in this window"
     newest = await plane.telemetry.newest()

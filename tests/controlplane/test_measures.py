@@ -51,6 +51,14 @@ def row(at: datetime, operation: str = "tenants.suspend", seq: int = 1, thing: s
     return AuditRow(seq, at, "ana", operation, "tenants", thing, "acme", "three chargebacks", None, False, {}, {})
 
 
+def test_what_may_be_missing_of_the_week_before_is_said_too() -> None:
+    now, before = (measured([point()]).series for _ in range(2))
+    series, before = replace(now, notes=("partial", "slow")), replace(before, notes=("slow", "older: partial"))
+    found = replace(measured([point()]), series=series, before=before)
+    for spec in (requests_chart(found), errors_chart(found), latency_chart(found), heat_map(found)):
+        assert [note for note in spec.notes if "not said" not in note] == ["partial", "slow", "older: partial"]
+
+
 def test_rates_are_per_minute_and_gaps_stay_open() -> None:
     found = measured([point(), None, point(0 + 60)], step=5 * MINUTE)
     assert requests_chart(found).series[0].ys == [24.0, None, 12.0]
