@@ -282,6 +282,13 @@ class RequestTelemetry(SeriesSource, Protocol):
         """
         ...
 
+    async def require(self, scope: Scope) -> None:
+        """Raises NotFound `no_tenant`, `no_key`, `no_route`, `no_region` for the first that neither a list nor any
+        stored request names. What is empty is asked this, so that a name that was mistyped is no tenant without
+        requests.
+        """
+        ...
+
     async def newest(self) -> datetime | None:
         """The newest request of all tenants that is not in the future; None when there is none."""
         ...

@@ -12,6 +12,7 @@ from app.cli.output import Column, document, say, table, tell
 from controlplane.anomalies import KeyUsage, Limits
 from controlplane.errors import Usage
 from controlplane.moments import count, milliseconds, parse_duration, percent, rate, show
+from controlplane.telemetry import Scope
 from controlplane.text import clean
 
 
@@ -31,7 +32,10 @@ async def anomalies(
     """Show what is strange of a tenant's keys, per route: spikes, drops, new keys, slowness, errors, refusals."""
     limits = dataclasses.replace(Limits(), fewest=fewest, errors=errors)
     async with opened(asked) as context:
-        found = await context.home.telemetry.key_usage(tenant, _hours(window), _hours(baseline), limits, key)
+        telemetry = context.home.telemetry
+        found = await telemetry.key_usage(tenant, _hours(window), _hours(baseline), limits, key)
+        if not found.rows:
+            await telemetry.require(Scope(tenant, key_prefix=key))
     rows = [usage for usage in found.rows if usage.signals or every]
     if asked.json:
         edges = {"baseline": found.baseline, "start": found.start, "end": found.end}

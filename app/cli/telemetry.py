@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from app.cli.asked import READING, Reading, opened
 from app.cli.output import Column, document, table, tell
 from app.cli.writing import refuse_read_only
-from controlplane.changes import series_source
+from controlplane.changes import series_of
 from controlplane.errors import Usage
 from controlplane.exports import Heading, chunks
 from controlplane.moments import count, milliseconds, parse_duration, percent, show, spell
@@ -176,7 +176,7 @@ async def _read(which: Which, window: Window, asked: Reading) -> tuple[Sequence[
         start, end = window.read(await context.home.now())
         step = step_of(which.step, start, end)
         if which.by is None and which.after is None:
-            found = await series_source(context.home, which.source).series(scope, start, end, step)
+            found = await series_of(context.home, which.source, scope, start, end, step)
             return [found], None, context.name
         if which.source != "home":
             raise Usage("usage", "Prometheus is asked for one scope at a time.", "Leave --by and --after out.")
@@ -184,6 +184,8 @@ async def _read(which: Which, window: Window, asked: Reading) -> tuple[Sequence[
             raise Usage("usage", "A page of series is of one tenant or of all.", "Leave route, key and region out.")
         many = ManySeries(which.by or "tenant", start, end, step, scope.tenant_id, which.limit)
         page = await context.home.telemetry.page(many, which.after)
+        if not page.items:
+            await context.home.telemetry.require(scope)
         return page.items, page.next, context.name
 
 
@@ -228,7 +230,10 @@ async def top(
     """Show who has most of something, from what was rolled up; growth is against the same window a week before."""
     async with opened(asked) as context:
         start, end = window.read(await context.home.now())
-        found = await context.home.telemetry.top(by, start, end, measure, limit, Scope(tenant, route, key, region))
+        scope = Scope(tenant, route, key, region)
+        found = await context.home.telemetry.top(by, start, end, measure, limit, scope)
+        if not found.rows:
+            await context.home.telemetry.require(scope)
     if asked.json:
         items = [_top_record(row) for row in found.rows]
         edges = {"start": found.start, "end": found.end, "by": by, "measure": measure}

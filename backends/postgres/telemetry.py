@@ -74,6 +74,11 @@ class Telemetry:
             row = await (await connection.execute("SELECT wf.newest_request()")).fetchone()
         return row[0].astimezone(UTC) if row and row[0] else None
 
+    async def require(self, scope: Scope) -> None:
+        from backends.postgres.seen import require_seen
+
+        await require_seen(self.home, scope)
+
     async def series(self, scope: Scope, start: datetime, end: datetime, step: timedelta) -> Series:
         check_scope(scope)
         start, steps = whole_steps(start, end, step)

@@ -206,9 +206,10 @@ class TelemetryScreen(WindowedScreen):
 
     def _refused(self, refusal: Refusal, view: View) -> None:
         """While the link is down the header says so, and what was read stays."""
-        if view.source == "home":
+        away = isinstance(refusal, HomeUnreachable)
+        if away:
             self._read_at = float("-inf")
-        kept = isinstance(refusal, HomeUnreachable) and self.current_reading
+        kept = away and self.current_reading
         if view == self.view and not kept:
             self.say(Done(str(refusal), "bad"))
             self.measured, self.words, self._specs = None, refusal.message, {}
@@ -236,7 +237,7 @@ class TelemetryScreen(WindowedScreen):
     def _pause(self) -> float:
         if self.view.window.end is not None and self.measured is not None:
             return MOST_PAUSE
-        if self.measured is not None and not self.measured.series.whole:
+        if self.measured is None or not self.measured.series.whole:
             return EMPTY_PAUSE
         step = self.view.window.step(self.session.clock())
         return min(MOST_PAUSE, max(LEAST_PAUSE, step / timedelta(seconds=30)))

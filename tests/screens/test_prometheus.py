@@ -87,6 +87,8 @@ def test_a_profile_names_its_prometheus(cli: Cli, mapping: Path, monkeypatch: py
     words = ["--tenant", "acme", "--start", "2026-01-05T00:30Z", "--end", "2026-01-05T02:00Z", "--home", "here"]
     found = cli.done("telemetry", "series", *words, "--source", "prometheus", "--step", "10m")["items"]
     assert [item["n"] for item in found][1:3] == [1680, 1680] and found[4]["n"] is None
+    assert cli("telemetry", "series", *words).code == 4, "the home knows no acme"
+    cli.sql("INSERT INTO wf.tenants (id, name) VALUES ('acme', 'Acme')")
     assert all(item["n"] is None for item in cli.done("telemetry", "series", *words)["items"])
     drawn = cli("telemetry", "export", *words, "--source", "prometheus", "--format", "svg").out
     assert drawn.startswith("<svg") and "as prometheus counted" in drawn

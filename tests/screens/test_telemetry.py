@@ -181,6 +181,11 @@ async def test_a_scope_that_cannot_be_read_leaves_the_charts(estate: Database) -
         await pilot.press("escape")
         await quiet(pilot)
         assert screen.view.scope == Scope("acme")
+        await command(pilot, "telemetry tenant:nosuch")
+        await until(pilot, lambda: "There is no tenant nosuch." in text(pilot))
+        assert "no data" not in text(pilot) and screen.measured is None
+        await command(pilot, "telemetry tenant:acme,nosuch")
+        await until(pilot, lambda: "There is no tenant nosuch." in text(pilot) and "acme + nosuch" in text(pilot))
         await command(pilot, "telemetry key:wf_live_nobody")
         await until(pilot, lambda: "No key begins with wf_live_nobody." in text(pilot))
 
@@ -328,7 +333,7 @@ async def test_what_is_shown_is_exported(estate: Database, tmp_path: Path, form:
 async def test_a_hostile_scope_is_inert(estate: Database) -> None:
     async with console(estate, role="viewer") as (_, pilot):
         await command(pilot, f'telemetry route:"\\u001b]52;c;eA==\\u0007[@click=app.quit]x" {WINDOW}')
-        await until(pilot, lambda: "no data" in text(pilot))
+        await until(pilot, lambda: "is stored" in text(pilot))
         assert "\x1b" not in text(pilot) and "[@click" in text(pilot)
 
 
