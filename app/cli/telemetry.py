@@ -292,7 +292,7 @@ async def status(*, asked: Reading = READING) -> None:
         tell("No partitions are made for the days to come: watchfloor telemetry roll-up makes them.")
 
 
-def _how_far(rolled_at: datetime | None, behind: float, minutes: int, hours: int) -> str:
+def _how_far(rolled_at: datetime | None, behind: float | None, minutes: int, hours: int) -> str:
     if rolled_at is None:
         return "Nothing was rolled up here yet: watchfloor telemetry roll-up, or a worker (watchfloor work)."
     due = f"; {minutes:,} minutes and {hours:,} hours are due" if minutes or hours else ""

@@ -239,6 +239,16 @@ def test_status_names_rows_without_a_day_and_what_is_due(cli: Cli, start: dateti
     assert answer.code == 0 and "raw: rows lie in the default partition" in answer.err
 
 
+def test_a_fresh_home_has_a_status(cli: Cli) -> None:
+    found = cli.done("telemetry", "status")["item"]
+    assert (found["rolled_at"], found["behind"], found["minutes_due"], found["hours_due"]) == (None, None, 0, 0)
+    kept = {each["data"]: each for each in found["kept"]}
+    assert [each["from_at"] for each in kept.values()] == [None, None, None]
+    assert kept["minutes"]["until_at"] is kept["raw"]["until_at"] is None and kept["raw"]["strays"] == 0
+    shown = cli("telemetry", "status")
+    assert shown.code == 0 and "Nothing was rolled up here yet" in shown.err and "inf" not in shown.out
+
+
 def test_keeping_less_names_what_goes_and_dropping_takes_it(cli: Cli, start: datetime) -> None:
     [(day, name)] = cli.sql("SELECT current_date - 9, 'requests_' || to_char(current_date - 9, 'YYYYMMDD')")
     cli.sql("SELECT wf.ensure_request_days(%s, %s)", day, day)
