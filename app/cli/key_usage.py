@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -30,6 +31,8 @@ async def anomalies(
     asked: Reading = READING,
 ) -> None:
     """Show what is strange of a tenant's keys, per route: spikes, drops, new keys, slowness, errors, refusals."""
+    if fewest < 1 or not 0 < errors < math.inf:
+        raise Usage("limits_unreadable", "--fewest is at least 1, and --errors a number above 0.", "--errors 6")
     limits = dataclasses.replace(Limits(), fewest=fewest, errors=errors)
     async with opened(asked) as context:
         telemetry = context.home.telemetry

@@ -17,7 +17,7 @@ from app.cli.writing import refuse_read_only
 from controlplane.changes import series_of
 from controlplane.errors import Usage
 from controlplane.exports import Heading, chunks
-from controlplane.moments import count, milliseconds, parse_duration, percent, show, spell
+from controlplane.moments import count, milliseconds, parse_duration, parse_time, percent, show, spell
 from controlplane.retention.model import Rolled
 from controlplane.telemetry import ManySeries, Point, Scope, Series, Source
 from controlplane.text import UNKNOWN, clean
@@ -39,12 +39,12 @@ class Window:
     end: Annotated[str | None, Parameter(help="Until when, excluded; else now.")] = None
 
     def read(self, now: datetime) -> tuple[datetime, datetime]:
-        end = instant(self.end) if self.end else now
+        end = parse_time(self.end) if self.end else now
         if self.start is None:
             return end - timedelta(seconds=parse_duration(self.window or "1h")), end
         if self.window is not None:
             raise Usage("usage", "Give --window or --start, not both.")
-        return instant(self.start), end
+        return parse_time(self.start), end
 
 
 WINDOW = Window()
@@ -82,15 +82,6 @@ class Which:
 
 
 WHICH = Which()
-
-
-def instant(text: str) -> datetime:
-    """A time with its zone; without one it is UTC."""
-    try:
-        found = datetime.fromisoformat(text)
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise Usage("time_unreadable", f'"{clean(text, 40)}" is not a time.', "Write 2026-11-21T05:00Z.") from None
 
 
 def step_of(text: str | None, start: datetime, end: datetime, rows: int = ROWS) -> timedelta:

@@ -112,6 +112,26 @@ def test_what_exists_and_is_idle_is_a_gap(cli: Cli, start: datetime) -> None:
         assert cli.done("telemetry", "top", "key" if "--key" in words else "tenant", *words, *earlier)["items"] == []
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("series --end 0001-01-01", "series --start 9999-12-31 --end 9999-12-31T23:59:59Z", "series --end 3000-01-01"),
+        *(
+            "series --start 1969-12-31",
+            "export --format svg --start 9999-12-31",
+            "series --start 0001-01-01T00:00+23:59",
+        ),
+        *("top --end 0001-01-01T00:00Z", "verify --start 9999-12-31", "saturation default --end 9999-12-31"),
+        *("series --start 1e400", "series --start nan", "series --window nan", "series --step 1e3s"),
+        *("anomalies default --errors nan", "anomalies default --errors inf", "anomalies default --fewest 0"),
+    ],
+)
+def test_a_time_or_number_of_any_form_is_read_or_refused(cli: Cli, words: str) -> None:
+    answer = cli("telemetry", *words.split())
+    assert (answer.code, answer.out) == (2, ""), answer
+    assert re.search(r"\[(time|duration|limits)_unreadable\]", answer.err)
+
+
 def test_pages_of_series_keep_their_window_and_their_question(cli: Cli, start: datetime) -> None:
     seen: list[str] = []
     words = ["--by", "tenant", "--limit", "3", "--step", "10m", *window(start)]
