@@ -152,7 +152,7 @@ def latency_chart(measured: Measured) -> ChartSpec:
         whole = "p99" if few == len(there) else f"p99 of {few} of {len(there)} steps"
         notes.append(f"{whole} not said: under {FEWEST_FOR_P99} requests")
     lines = tuple(Threshold(value, name, "muted") for name, value in measured.view.lines if name.startswith("p"))
-    return ChartSpec(tuple(drawn), "ms", *measured.bounds, lines, tuple(notes), measured.marks)
+    return ChartSpec(tuple(drawn), "ms", *measured.bounds, lines, tuple(notes), measured.marks, ratios=True)
 
 
 def _each(series: Series, of: Callable[[Point], float | None]) -> list[float | None]:
@@ -247,7 +247,8 @@ def _beside(measured: Measured, line: str, unit: str, values: Callable[[Series],
         for each, tone in zip(measured.many, BESIDE, strict=False)
     )
     held = tuple(Threshold(value, name, "muted") for name, value in measured.view.lines if name == line)
-    return ChartSpec(drawn, unit, *measured.bounds, held, tuple(gap_words(measured)), measured.marks)
+    notes = tuple(gap_words(measured))
+    return ChartSpec(drawn, unit, *measured.bounds, held, notes, measured.marks, ratios=unit == "ms")
 
 
 def rates(series: Series, of: Counted) -> list[float | None]:
