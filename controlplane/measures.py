@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from controlplane.saturation import Filled, Saturation
 
 LEAST_SHARE = 0.25
-"""Of the step that runs now so much must be over before its rate says something."""
+"""Of a step so much must be over, and counted, before its rate says something."""
 BESIDE: tuple[Tone, ...] = ("good", "warn", "", "muted")
 """Of tenants beside each other: none of them is bad for being drawn."""
 BAD = ("suspend", "revoke", "purge", "erase", "expire", "cancel", "leak")
@@ -115,7 +115,8 @@ def together(many: Sequence[Series], scope: Scope) -> Series:
         for same in zip(*(series.points for series in many), strict=True)
     )
     notes = tuple(dict.fromkeys(note for series in many for note in series.notes))
-    return replace(many[0], scope=scope, points=points, notes=notes)
+    since = min((series.since for series in many if series.since is not None), default=None)
+    return replace(many[0], scope=scope, points=points, notes=notes, since=since)
 
 
 def requests_chart(measured: Measured) -> ChartSpec:
@@ -252,12 +253,12 @@ def _beside(measured: Measured, line: str, unit: str, values: Callable[[Series],
 
 
 def rates(series: Series, of: Counted) -> list[float | None]:
-    """Per minute, averaged over each step; of the step that runs now over what is over of it."""
+    """Per minute, averaged over each step; of the one that runs now, or that counting began in, over what is known."""
     return [None if point is None else _rate(series, i, of(point)) for i, point in enumerate(series.points)]
 
 
 def _rate(series: Series, index: int, number: int) -> float | None:
-    over = min(series.step, series.as_of - (series.start + index * series.step))
+    over = series.known_for(index)
     return number / (over / timedelta(minutes=1)) if over >= LEAST_SHARE * series.step else None
 
 
@@ -359,7 +360,7 @@ def _short(number: float) -> str:
 
 
 def _per_minute(series: Series, index: int) -> float | None:
-    over = min(series.step, series.as_of - (series.start + index * series.step)) / timedelta(minutes=1)
+    over = series.known_for(index) / timedelta(minutes=1)
     return over if over > 0 else None
 
 

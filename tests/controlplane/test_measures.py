@@ -31,6 +31,7 @@ from controlplane.measures import (
 )
 from controlplane.svg import svg, together
 from controlplane.telemetry import Histogram, Point, Scope, Series
+from screens.tenants.traffic import traffic_chart
 
 START = datetime(2026, 11, 21, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -49,6 +50,19 @@ def measured(
 
 def row(at: datetime, operation: str = "tenants.suspend", seq: int = 1, thing: str = "acme") -> AuditRow:
     return AuditRow(seq, at, "ana", operation, "tenants", thing, "acme", "three chargebacks", None, False, {}, {})
+
+
+def test_the_step_that_counting_began_in_is_no_fall_to_zero() -> None:
+    """Where it holds little of its length it is a gap in the curve; its numbers are kept."""
+    for late, expected in ((4, None), (2, 120 / 3), (0, 120 / 5)):
+        series = measured([None, point(), point()], step=5 * MINUTE).series
+        begun = replace(series, since=series.start + (5 + late) * MINUTE)
+        found = replace(measured([point()]), series=begun)
+        assert requests_chart(found).series[0].ys == [None, expected, 24.0]
+        assert errors_chart(found).series[0].ys[1] == (None if expected is None else expected / 20)
+        assert records(found)[1]["requests"] == 120
+        assert traffic_chart(begun).series[0].ys == [None, expected, 24.0]
+        assert reading(found, 1).startswith(f"00:05  {120 / (5 - late):.0f}/m")
 
 
 def test_what_may_be_missing_of_the_week_before_is_said_too() -> None:
