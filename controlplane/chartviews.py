@@ -28,7 +28,7 @@ MOST_TENANTS = 4
 MINUTES_KEPT = timedelta(hours=47)
 """Minutes are rolled up for two days; older windows have hours, or raw rows, of which only so much is read at once:"""
 MOST_RAW = 6 * HOUR
-CHARTS = ("requests", "errors", "latency", "saturation", "heat", "top")
+CHARTS = ("requests", "errors", "error_share", "latency", "saturation", "heat", "top")
 LINES = ("requests", "errors", "p50", "p95", "p99")
 """What a line can be drawn for: requests and 5xx per minute, latencies."""
 _TOKEN = re.compile(r'\s*([a-z0-9]+)([:>])("(?:[^"\\]|\\.)*(?:"|$)|[^\s"]+)(?=\s|$)')

@@ -132,6 +132,27 @@ def errors_chart(measured: Measured) -> ChartSpec:
     return _rates(measured, named, "5xx", "errors")
 
 
+def error_share_chart(measured: Measured) -> ChartSpec:
+    """Of a step's requests, in %: since when more of them fail, whatever their number does."""
+    if measured.many:
+        return _beside(measured, "5xx", "%", lambda each: _each(each, _failed))
+    xs = _xs(measured.series)
+    drawn = [charts.Series("5xx", xs, _each(measured.series, _failed), "bad")]
+    drawn.append(charts.Series("4xx", xs, _each(measured.series, _refused), "warn"))
+    if measured.before is not None:
+        before = _each(measured.before, _failed)[: len(xs)]
+        drawn.append(charts.Series("5xx a week before", xs, before, "muted"))
+    return ChartSpec(tuple(drawn), "%", *measured.bounds, (), tuple(gap_words(measured)), measured.marks)
+
+
+def _failed(point: Point) -> float | None:
+    return point.errors_5xx / point.n * 100 if point.n else None
+
+
+def _refused(point: Point) -> float | None:
+    return point.errors_4xx / point.n * 100 if point.n else None
+
+
 def latency_chart(measured: Measured) -> ChartSpec:
     series = measured.series
     if measured.many:
@@ -218,6 +239,7 @@ def heat_map(measured: Measured) -> HeatSpec:
 CHARTS_OF: Mapping[str, Callable[[Measured], ChartSpec | HeatSpec]] = {
     "requests": requests_chart,
     "errors": errors_chart,
+    "error_share": error_share_chart,
     "latency": latency_chart,
     "saturation": saturation_chart,
     "heat": heat_map,

@@ -22,7 +22,7 @@ from controlplane.telemetry import SOURCES
 from controlplane.text import cells, clean, fit
 from controlplane.tops import MEASURES, By, Measure, bys_of, narrowed
 from screens.actions import Done
-from screens.telemetry.panes import ChartPanes
+from screens.telemetry.panes import ChartPanes, title_of
 from screens.telemetry.reading import Reading, beside, window_words
 from screens.telemetry.source import measured_of, nothing_words, scope_of
 from screens.telemetry.top import MOST, Ranked, Ranking, top_columns, top_words
@@ -67,13 +67,18 @@ class TelemetryScreen(WindowedScreen):
     TelemetryScreen ChartPanes > .chosen { border-title-color: $text; border-title-style: bold; }
     TelemetryScreen ChartPanes > #top { row-span: 2; }
     TelemetryScreen ChartPanes > #saturation { display: none; }
+    TelemetryScreen ChartPanes > #errors { display: none; }
+    TelemetryScreen ChartPanes.counts > #errors { display: block; }
+    TelemetryScreen ChartPanes.counts > #error_share { display: none; }
     TelemetryScreen ChartPanes.limited > #top { row-span: 1; }
     TelemetryScreen ChartPanes.limited > #saturation { display: block; }
     TelemetryScreen.narrow ChartPanes { layout: vertical; }
     TelemetryScreen.narrow ChartPanes > * { border: none; display: none; }
-    TelemetryScreen.narrow ChartPanes > #saturation { display: none; }
-    TelemetryScreen.narrow ChartPanes > .chosen,
-    TelemetryScreen.narrow ChartPanes > #saturation.chosen { display: block; height: 1fr; }
+    TelemetryScreen.narrow ChartPanes > #saturation, TelemetryScreen.narrow ChartPanes > #errors,
+    TelemetryScreen.narrow ChartPanes > #error_share { display: none; }
+    TelemetryScreen.narrow ChartPanes > .chosen, TelemetryScreen.narrow ChartPanes > #saturation.chosen,
+    TelemetryScreen.narrow ChartPanes > #errors.chosen,
+    TelemetryScreen.narrow ChartPanes > #error_share.chosen { display: block; height: 1fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "pane(1)", "next chart", show=False, id="telemetry.next_chart"),
@@ -147,9 +152,12 @@ class TelemetryScreen(WindowedScreen):
         self.reread()
 
     def _lay_out(self) -> None:
-        """A limit is a tenant's: only beside a tenant's charts there is room for it."""
+        """A limit is a tenant's: only beside a tenant's charts there is room for it. How many failed stands where their
+        share does, when it is asked for.
+        """
         panes = self.query_one(ChartPanes)
         panes.set_class(self.view.scope.tenant_id is not None or self.view.chart == "saturation", "limited")
+        panes.set_class(self.view.chart == "errors", "counts")
 
     @property
     def _shows_limits(self) -> bool:
@@ -272,7 +280,7 @@ class TelemetryScreen(WindowedScreen):
 
     def draw_title(self, title: TitleLine) -> None:
         window, place = self.view.window, CHARTS.index(self.view.chart) + 1
-        chart = f"{self.view.chart} {place}/{len(CHARTS)}" if self.has_class("narrow") else ""
+        chart = f"{title_of(self.view.chart)} {place}/{len(CHARTS)}" if self.has_class("narrow") else ""
         step = window.step(self.session.clock()) if self.measured is None else self.measured.series.step
         label = clean(self.view.label)
         title.show(
@@ -300,6 +308,7 @@ class TelemetryScreen(WindowedScreen):
         self.query_one(ChartPanes).choose(chart)
         self._lay_out()
         self.draw_charts()
+        self.call_after_refresh(self.draw_charts)  # those that are seen only now
         self.draw_frame()
         if self._shows_limits and self.measured is not None and self.measured.saturation is None:
             self.reread()

@@ -17,6 +17,7 @@ from controlplane.charts import bands
 from controlplane.chartviews import View, Window
 from controlplane.measures import (
     Measured,
+    error_share_chart,
     errors_chart,
     gap_words,
     gaps,
@@ -50,6 +51,15 @@ def measured(
 
 def row(at: datetime, operation: str = "tenants.suspend", seq: int = 1, thing: str = "acme") -> AuditRow:
     return AuditRow(seq, at, "ana", operation, "tenants", thing, "acme", "three chargebacks", None, False, {}, {})
+
+
+def test_the_share_of_errors_shows_since_when_however_many_there_are() -> None:
+    found = measured([point(1000, 2), point(10, 5), None, point(0, 0), point(1000, 500)])
+    failed, refused = error_share_chart(found).series
+    assert failed.ys == [0.2, 50.0, None, None, 50.0] and refused.ys == [0.4, 100.0, None, None, 100.0]
+    assert error_share_chart(replace(found, before=found.series)).series[2].ys == failed.ys
+    beside = error_share_chart(replace(found, many=(found.series, replace(found.series, scope=Scope("globex")))))
+    assert [(each.name, each.ys) for each in beside.series] == [("acme 5xx", failed.ys), ("globex 5xx", failed.ys)]
 
 
 def test_the_step_that_counting_began_in_is_no_fall_to_zero() -> None:

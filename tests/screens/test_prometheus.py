@@ -160,7 +160,7 @@ def test_how_it_looks(database: Database, mapping: Path, snap_compare: Any, size
         pilot.app.session.plane.prometheus = prometheus_of(
             str(mapping), "test", Settings(mapping.with_name("settings.toml")), None
         )
-        await steps(f":telemetry tenant:acme source:prometheus {WINDOW}", "tab", "tab")(pilot)
+        await steps(f":telemetry tenant:acme source:prometheus {WINDOW}", "tab", "tab", "tab")(pilot)
 
     assert snap_compare(frozen(database), terminal_size=size, run_before=prepared)
 

@@ -67,9 +67,11 @@ async def test_a_day_of_the_fleet_reads_as_its_rows_say(estate: Database) -> Non
         assert screen.measured is not None and screen.measured.series.whole is not None
         assert screen.measured.series.whole.n == 8640 - 181
         shown = text(pilot)
-        assert "requests 1/6" in shown and "each 1h" in shown and "in all 8,459" in shown
+        assert "requests 1/7" in shown and "each 1h" in shown and "in all 8,459" in shown
         await pilot.press("tab", "tab")
-        assert "latency 3/6" in text(pilot) and "p95" in text(pilot)
+        assert "error share 3/7" in text(pilot) and "5xx" in text(pilot) and "%┤" in text(pilot)
+        await pilot.press("tab")
+        assert "latency 4/7" in text(pilot) and "p95" in text(pilot)
 
 
 async def test_a_gap_is_named_and_is_no_zero(estate: Database) -> None:
@@ -280,7 +282,7 @@ async def test_limits_are_drawn_where_the_tenant_has_some(estate: Database) -> N
     async with console(estate, role="viewer") as (_, pilot):
         screen = await charts(pilot, "tenant:acme chart:saturation")
         await until(pilot, lambda: "api_calls 1,000/day" in text(pilot) and "soft 80%" in text(pilot))
-        assert "saturation 4/6" in text(pilot) and "last known: api_calls 634.5" in text(pilot)
+        assert "saturation 5/7" in text(pilot) and "last known: api_calls 634.5" in text(pilot)
         await pilot.press("w")
         assert "api_calls: 1,000/day, from " in text(pilot) and "requests since the day began" in text(pilot)
         await pilot.press("escape")
@@ -304,7 +306,7 @@ async def test_many_changes_are_counted_though_only_the_newest_are_marked(estate
 async def test_a_link_opens_exactly_this_view(estate: Database) -> None:
     link = f"test/telemetry?tenant:acme p95>250ms compare:week chart:latency {WINDOW}"
     async with console(estate, role="viewer", link=link) as (app, pilot):
-        await until(pilot, lambda: "latency 3/6" in text(pilot) and "week before: " in text(pilot))
+        await until(pilot, lambda: "latency 4/7" in text(pilot) and "week before: " in text(pilot))
         assert isinstance(app.screen, TelemetryScreen)
         assert app.screen.view_link().replace("T00:00", "") == link.replace("..2025-03-02", "..2025-03-03")
         assert "p95 250ms" in text(pilot)
