@@ -390,6 +390,12 @@ class AreaScreen(Screen[None]):
                 child.focus()
                 return
 
+    def focus_pane(self, chosen: Widget) -> None:
+        """Keys go to the pane that is chosen; when it takes none, to no other. A screen of panes has no AUTO_FOCUS:
+        that would give them to a pane that is not seen when a dialog closes.
+        """
+        self.set_focus(chosen if chosen.focusable else None)
+
     def filter_typed(self, text: str) -> None: ...
 
     def filter_entered(self, text: str) -> None: ...

@@ -29,11 +29,6 @@ class ChartPanes(Container):
         for pane in self.children:
             pane.border_title = title_of(pane.id or "")
             pane.set_class(pane.id == name, "chosen")
-        chosen = self.query_one(f"#{name}")
-        if chosen.focusable:
-            chosen.focus()
-        else:
-            self.screen.set_focus(None)
 
     def shown_charts(self) -> dict[str, Chart]:
         """Those that are on the screen now, in their order."""

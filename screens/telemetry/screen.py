@@ -80,6 +80,7 @@ class TelemetryScreen(WindowedScreen):
     TelemetryScreen.narrow ChartPanes > #errors.chosen,
     TelemetryScreen.narrow ChartPanes > #error_share.chosen { display: block; height: 1fr; }
     """
+    AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "pane(1)", "next chart", show=False, id="telemetry.next_chart"),
         Binding("shift+tab", "pane(-1)", "chart before", show=False, id="telemetry.previous_chart"),
@@ -147,7 +148,7 @@ class TelemetryScreen(WindowedScreen):
         if not self.is_attached:
             return
         if chart != view.chart or not self.query(".chosen"):
-            self.query_one(ChartPanes).choose(view.chart)
+            self._choose(view.chart)
         self._lay_out()
         self.reread()
 
@@ -305,7 +306,7 @@ class TelemetryScreen(WindowedScreen):
     def action_pane(self, by: int) -> None:
         chart = CHARTS[(CHARTS.index(self.view.chart) + by) % len(CHARTS)]
         self.view = replace(self.view, chart=chart)
-        self.query_one(ChartPanes).choose(chart)
+        self._choose(chart)
         self._lay_out()
         self.draw_charts()
         self.call_after_refresh(self.draw_charts)  # those that are seen only now
@@ -313,8 +314,12 @@ class TelemetryScreen(WindowedScreen):
         if self._shows_limits and self.measured is not None and self.measured.saturation is None:
             self.reread()
 
+    def _choose(self, chart: str) -> None:
+        self.query_one(ChartPanes).choose(chart)
+        self.focus_pane(self.query_one(f"#{chart}"))
+
     def focus_body(self) -> None:
-        self.query_one(ChartPanes).choose(self.view.chart)
+        self._choose(self.view.chart)
 
     def action_compare(self) -> None:
         self.show_view(replace(self.view, compare=not self.view.compare))

@@ -217,6 +217,31 @@ async def test_the_top_list_goes_by_another_number_and_narrows(estate: Database)
         await until(pilot, lambda: isinstance(app.screen, TenantScreen))
 
 
+async def test_enter_opens_nothing_from_a_pane_that_is_not_seen(estate: Database) -> None:
+    async with console(estate, role="viewer") as (app, pilot):
+        await charts(pilot, "tenant:acme chart:top")
+        await until(pilot, lambda: "/v1/orders" in text(pilot))
+        link = f"test/telemetry?tenant:acme {WINDOW}"
+        await command(pilot, link)
+        for keys in (("tab",), ("tab",), ("shift+tab", "shift+tab")):
+            await pilot.press(*keys, "question_mark")
+            await until(pilot, lambda: "help: telemetry" in text(pilot))
+            await pilot.press("escape", "enter")
+            await quiet(pilot)
+            screen = app.screen
+            assert isinstance(screen, TelemetryScreen) and screen.view.scope == Scope("acme")
+        await command(pilot, "test/tenants/acme")
+        tenant = app.screen
+        assert isinstance(tenant, TenantScreen)
+        while tenant.chosen != "timeline":
+            await pilot.press("tab")
+        while tenant.query_one(f"#{tenant.chosen}").focusable:
+            await pilot.press("tab")
+        await pilot.press("question_mark", "escape", "enter")
+        await quiet(pilot)
+        assert app.screen is tenant
+
+
 async def test_one_key_leads_from_a_tenant_and_from_its_trail_to_its_charts(estate: Database) -> None:
     async with console(estate, role="viewer", link="test/tenants#acme") as (app, pilot):
         await until(pilot, lambda: isinstance(app.screen, TenantScreen))
