@@ -33,6 +33,7 @@ class Desk(Protocol):
     session: Session
 
     def go(self, noun: str, text: str = "") -> None: ...
+    def back(self) -> None: ...
     def open_thing(self, noun: str, key: str) -> None: ...
     def run_command(self, text: str) -> None: ...
     def complete_command(self, text: str) -> list[str]: ...
@@ -211,6 +212,8 @@ class AreaScreen(Screen[None]):
     def action_back(self) -> None:
         if len(self.app.screen_stack) > 2:  # below the first one there is only an empty screen
             self.app.pop_screen()
+        else:
+            self.desk.back()
 
     def action_command(self) -> None:
         self.query_one(Prompt).open("command", "", self.desk.complete_command)
@@ -359,6 +362,11 @@ class AreaScreen(Screen[None]):
     def view_link(self) -> str:
         """The text that opens exactly this view, in `:` and as an argument of the program."""
         return f"{self.session.context}/{self.noun}"
+
+    def opened_as(self) -> tuple[str, str]:
+        """The noun and the key that open this view again, as its link has them."""
+        address, _, text = self.view_link().partition("#")[0].partition("?")
+        return self.noun, address.removeprefix(f"{self.session.context}/{self.noun}").removeprefix("/") or text
 
     # The prompt
 

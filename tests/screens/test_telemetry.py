@@ -242,6 +242,31 @@ async def test_enter_opens_nothing_from_a_pane_that_is_not_seen(estate: Database
         assert app.screen is tenant
 
 
+async def test_esc_after_a_number_goes_back_to_where_one_was(estate: Database) -> None:
+    async with console(estate, role="viewer", link="test/tenants/acme") as (app, pilot):
+        await until(pilot, lambda: isinstance(app.screen, TenantScreen))
+        await command(pilot, f"telemetry route:/v1/orders {WINDOW}")
+        await until(pilot, lambda: "/v1/orders" in text(pilot).splitlines()[0])
+        await command(pilot, "test/tenants/globex")
+        await pilot.press("m")
+        await until(pilot, lambda: isinstance(app.screen, TelemetryScreen) and app.screen.view.scope == Scope("globex"))
+        await pilot.press("minus", "tab", "3")
+        await until(pilot, lambda: "audit" in text(pilot).splitlines()[0])
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, TelemetryScreen) and app.screen.view.scope == Scope("globex"))
+        assert app.screen.view.chart == "errors" and app.screen.view.window.span == timedelta(hours=6)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, TenantScreen) and app.screen.thing_id == "globex")
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: "/v1/orders" in text(pilot).splitlines()[0])
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, TenantScreen) and app.screen.thing_id == "acme")
+        await pilot.press("1", "1", "0", "escape")
+        await until(pilot, lambda: text(pilot).splitlines()[1].startswith(" tenants"))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, TenantScreen) and app.screen.thing_id == "acme")
+
+
 async def test_one_key_leads_from_a_tenant_and_from_its_trail_to_its_charts(estate: Database) -> None:
     async with console(estate, role="viewer", link="test/tenants#acme") as (app, pilot):
         await until(pilot, lambda: isinstance(app.screen, TenantScreen))
