@@ -183,7 +183,7 @@ def axis(spec: ChartSpec, rows: int) -> Axis:
 
 
 def _linear(low: float, top: float, gaps: int, unit: str) -> Axis:
-    """Round numbers from 0 (or below) to above all, with as little room above as can be."""
+    """Round numbers from 0 (or below) to above all: three at least where they have room, little room above them."""
     low, top = min(0.0, low), max(0.0, top)
     high = top - low if top - low >= LEAST / 1e6 else 1.0
     fits = []
@@ -193,10 +193,10 @@ def _linear(low: float, top: float, gaps: int, unit: str) -> Axis:
         step = _round_up(high * apart / gaps)
         while (foot := math.floor(low / step) * step) + step * gaps / apart < top:
             step = _round_up(step * 1.5)
-        fits.append((step * gaps / apart, abs(apart - 4), foot, step, apart))
+        fits.append((gaps // apart < 2, step * gaps / apart, abs(apart - 4), foot, step, apart))
     if not fits:
         return Axis(low, top, tuple((value, number_words(value, unit, value)) for value in (low, top)))
-    span, _, foot, step, apart = min(fits)
+    _, span, _, foot, step, apart = min(fits)
     values = [foot + n * step for n in range(gaps // apart + 1)]
     return Axis(foot, foot + span, tuple((value, number_words(value, unit, step)) for value in values))
 

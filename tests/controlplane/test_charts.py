@@ -103,6 +103,7 @@ def test_labels_are_round_and_as_many_as_there_is_room_for():
     assert [words for _, words in upright([0.03], 15).labels][:2] == ["0.00/m", "0.01/m"]
     assert [words for _, words in upright([0.0], 9).labels] == ["0.0/m", "0.5/m", "1.0/m"]
     assert [words for _, words in upright([-20.0, 100.0], 11, unit="%").labels] == ["-50%", "0%", "50%", "100%"]
+    assert [words for _, words in upright([46.0], 6).labels] == ["0/m", "20/m", "40/m"]
     near = upright([90.0], 15, lines=[Threshold(150, "SLO")])
     assert near.high >= 150 > upright([90.0], 15).high
 
