@@ -50,7 +50,7 @@ async def test_a_list_shows_the_homes_ages(database: Database, words: str) -> No
 async def test_a_chart_ends_at_the_homes_now(fleet: Database, words: str) -> None:
     async with console(fleet, link="test/telemetry") as (_, pilot):
         await until(pilot, lambda: "in all 5," in text(pilot))
-        assert "▲ 7 changes in this window" in text(pilot) and "no data" not in text(pilot)
+        assert "changes in this window" in text(pilot) and "no data" not in text(pilot)
 
 
 async def test_a_fresh_checkpoint_is_no_alarm(database: Database, words: str, tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ async def test_a_fresh_checkpoint_is_no_alarm(database: Database, words: str, tm
     signed = await notary.sign()
     assert signed is not None and abs((signed.checkpoint.at - now).total_seconds()) < 60, "it names the home's time"
     async with console(database, link="test/audit", size=(120, 40)) as (_, pilot):
-        await until(pilot, lambda: "chained to 2, checkpoint " in shown(pilot)[1])
+        await until(pilot, lambda: ", checkpoint " in shown(pilot)[1])
         title = shown(pilot)[1]
         assert "!" not in title and ("s ago" in title or "now" in title)
 
