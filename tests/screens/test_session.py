@@ -37,7 +37,8 @@ def test_silence_is_never_still_to_come(jump: timedelta, words: str) -> None:
     ],
 )
 def test_the_header_says_what_is_the_matter_with_the_link(link: LinkState, words: str) -> None:
-    session = Session(link=link, heard_at=NOON - timedelta(seconds=2.5), clock=lambda: NOON)
+    session = Session(link=link, heard_at=NOON - timedelta(seconds=2.5))
+    session.clock = lambda: NOON  # type: ignore[method-assign]
     assert session.link_words() == words
 
 
