@@ -44,6 +44,9 @@ CREATE INDEX tenants_name_folded ON wf.tenants (wf.folded(name));
 CREATE INDEX tenants_plan_folded ON wf.tenants (wf.folded(plan));
 CREATE INDEX tenants_region_folded ON wf.tenants (wf.folded(region));
 CREATE INDEX tenants_owner_folded ON wf.tenants (wf.folded(owner_email));
+CREATE INDEX tenants_of_plan ON wf.tenants (plan) WHERE status <> 'erased';
+CREATE INDEX tenants_by_change ON wf.tenants (updated_at, id);
+CREATE INDEX tenants_protected ON wf.tenants (id) WHERE protected;
 CREATE INDEX tenants_due ON wf.tenants (purge_after) WHERE status = 'pending_deletion';
 
 ALTER TABLE wf.tenants ENABLE ROW LEVEL SECURITY;
@@ -84,6 +87,10 @@ CREATE TABLE wf.projects (
   CONSTRAINT project_marks CHECK ((status = 'archived') = (archived_at IS NOT NULL))
 );
 CREATE INDEX projects_by_created ON wf.projects (created_at, tenant_id, id);
+CREATE INDEX projects_id_folded ON wf.projects (wf.folded(id));
+CREATE INDEX projects_name_folded ON wf.projects (wf.folded(name));
+CREATE INDEX projects_tenant_folded ON wf.projects (wf.folded(tenant_id));
+CREATE INDEX projects_archived ON wf.projects (created_at, tenant_id, id) WHERE status = 'archived';
 CREATE INDEX projects_search ON wf.projects USING gin (wf.trigrams(wf.folded(id || E'\n' || name)));
 
 -- Every table that holds rows of a tenant, so that an erasure finds them all. Later tables add themselves;

@@ -44,6 +44,10 @@ CREATE INDEX api_keys_search ON wf.api_keys USING gin (wf.trigrams(search));
 CREATE INDEX api_keys_id_folded ON wf.api_keys (wf.folded(id));
 CREATE INDEX api_keys_tenant_folded ON wf.api_keys (wf.folded(tenant_id));
 CREATE INDEX api_keys_owner_folded ON wf.api_keys (wf.folded(owner_email));
+CREATE INDEX api_keys_label_folded ON wf.api_keys (wf.folded(label));
+CREATE INDEX api_keys_project_folded ON wf.api_keys (wf.folded(project_id));
+CREATE INDEX api_keys_by_env ON wf.api_keys (env, created_at, id);
+CREATE INDEX api_keys_of_scope ON wf.api_keys USING gin (wf.folded_all(scopes));
 CREATE INDEX api_keys_display_folded ON wf.api_keys (wf.folded(display));
 
 -- When a key was last used, kept apart: it changes all the time, and is no change that anybody made.
@@ -53,6 +57,7 @@ CREATE TABLE wf.key_uses (
   last_used_at wf.moment,  -- NULL: never
   last_address inet
 ) WITH (fillfactor = 70);
+CREATE INDEX key_uses_by_time ON wf.key_uses (last_used_at);
 CREATE INDEX key_uses_of_tenant ON wf.key_uses (tenant_id);
 
 -- Keys that leaked, with what an incident needs: who called with it in the 30 days before. The calls hold addresses,

@@ -1,4 +1,4 @@
-GRANT EXECUTE ON FUNCTION wf.trigrams, wf.folded TO wf_viewer, wf_worker;
+GRANT EXECUTE ON FUNCTION wf.trigrams, wf.folded, wf.folded_all TO wf_viewer, wf_worker;
 
 -- Tenants and their projects. What may follow on what is guarded here, so that psql is bound by it as well.
 CREATE OR REPLACE FUNCTION wf.sees_personal() RETURNS boolean LANGUAGE sql STABLE AS $$

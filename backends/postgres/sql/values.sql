@@ -5,6 +5,10 @@ CREATE OR REPLACE FUNCTION wf.folded(body text) RETURNS text LANGUAGE sql IMMUTA
 RETURN CASE WHEN octet_length(body) = char_length(body) THEN lower(body COLLATE "default")
             ELSE lower(normalize(translate(body, E'\u200c\u200d', ''), NFC) COLLATE "default") END;
 
+-- The same of each of a list.
+CREATE OR REPLACE FUNCTION wf.folded_all(texts text[]) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN ARRAY(SELECT wf.folded(t) FROM unnest(texts) t);
+
 -- Substring search without an extension: every part of three letters of a text, for a GIN index.
 -- The text must already be folded. PL/pgSQL because it is three times as fast here as SQL's ARRAY(SELECT …);
 -- the cost makes the planner try a plain LIKE first wherever it does not use the index.
