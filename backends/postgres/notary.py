@@ -59,17 +59,17 @@ class Notary:
         """
         try:
             async with await connect(dressed(self.conninfo, "notary")) as connection:
-                turn = "SELECT pg_try_advisory_lock(hashtextextended('wf.audit_checkpoint', 0))"
-                if await (await connection.execute(turn)).fetchone() != (True,):
-                    raise Conflict("checkpoint_under_way", "Another worker is just signing.", "Ask again.")
-                return await self._sign(connection)
+                for _ in range(MOST // BITE):
+                    if await (await connection.execute("SELECT wf.chain_audit(%s)", [BITE])).fetchone() == (0,):
+                        break
+                async with connection.transaction():
+                    if await (await connection.execute("SELECT wf.checkpoint_turn()")).fetchone() != (True,):
+                        raise Conflict("checkpoint_under_way", "Another worker is just signing.", "Ask again.")
+                    return await self._sign(connection)
         except psycopg.Error as error:
             raise refusal_of(error) from None
 
     async def _sign(self, connection: Connection) -> Signed | None:
-        for _ in range(MOST // BITE):
-            if await (await connection.execute("SELECT wf.chain_audit(%s)", [BITE])).fetchone() == (0,):
-                break
         origin = await origin_of(connection)
         public = self.key.public(origin)
         before = await asyncio.to_thread(self.folder.last, public)

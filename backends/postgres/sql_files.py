@@ -16,8 +16,8 @@ from psycopg import sql
 
 # In the order of what builds on what. `values` holds the pure functions that tables' checks and indexes are made of.
 NOUNS = (
-    "values", "audit", "operators", "contexts", "tenants", "signup", "requests", "telemetry", "runs", "keys", "plans",
-    "subscriptions", "usage", "impersonations", "jobs", "objectives",
+    "values", "audit", "operations", "operators", "contexts", "tenants", "signup", "requests", "telemetry", "runs",
+    "keys", "plans", "subscriptions", "usage", "impersonations", "jobs", "objectives",
 )  # fmt: skip
 SCHEMAS = ["wf", "wf_data"]
 LOCK_WAIT = "100ms"

@@ -34,8 +34,9 @@ def psql(database: Database) -> Iterator[Psql]:
     """The trail is empty: what migrations wrote there would move every number of these tests."""
     with logins(database) as connect:
         connect("owner").execute(
-            "ALTER TABLE wf.audit DISABLE TRIGGER USER; TRUNCATE wf.audit, wf.audit_personal;"
-            "ALTER TABLE wf.audit ENABLE TRIGGER USER; UPDATE wf.counters SET value = 0 WHERE name = 'audit'"
+            "ALTER TABLE wf.audit DISABLE TRIGGER USER; ALTER TABLE wf.audit_personal DISABLE TRIGGER USER;"
+            "TRUNCATE wf.audit, wf.audit_personal; ALTER TABLE wf.audit ENABLE TRIGGER USER;"
+            "ALTER TABLE wf.audit_personal ENABLE TRIGGER USER; UPDATE wf.counters SET value = 0 WHERE name = 'audit'"
         )
         yield connect
 
