@@ -416,11 +416,17 @@ $$;
 GRANT EXECUTE ON FUNCTION wf.chain_audit, wf.checkpoint_turn, wf.keep_checkpoint TO wf_worker;
 
 -- How far both have come. `waits_since`: when the first row was written that is not chained; NULL: there is none.
--- `unsigned_since`: the same of checkpoints. `signed` and its time are NULL when none was made yet.
+-- `unsigned_since`: the same of checkpoints. `signed` and its time are NULL when none was made yet. `trouble`: what was
+-- said when chaining or signing failed last, until it went well again.
 CREATE VIEW wf.audit_chain_status AS
 SELECT n.written, n.chained, s.size AS signed, s.made_at AS signed_at,
        (SELECT a.at FROM wf.audit a WHERE a.seq = n.chained + 1) AS waits_since,
-       (SELECT a.at FROM wf.audit a WHERE a.seq = coalesce(s.size, 0) + 1) AS unsigned_since
+       (SELECT a.at FROM wf.audit a WHERE a.seq = coalesce(s.size, 0) + 1) AS unsigned_since,
+       (SELECT j.error FROM wf.jobs j JOIN (VALUES ('sign_audit_checkpoint', s.made_at), ('chain_audit',
+               (SELECT c.chained_at FROM wf.audit_chain c WHERE c.seq = n.chained))) AS went_well(schedule, at) USING (schedule)
+        WHERE j.error IS NOT NULL AND (j.state IN ('waiting', 'running')
+          OR j.state = 'dead' AND j.ended_at > coalesce(went_well.at, '-infinity') AND n.written > coalesce(s.size, 0))
+        ORDER BY j.id DESC LIMIT 1) AS trouble
 FROM (SELECT coalesce((SELECT max(seq) FROM wf.audit), 0) AS written,
              coalesce((SELECT max(seq) FROM wf.audit_chain), 0) AS chained) n
 LEFT JOIN LATERAL (SELECT c.size, c.made_at FROM wf.audit_checkpoints c ORDER BY c.size DESC, c.id DESC LIMIT 1) s ON true;
