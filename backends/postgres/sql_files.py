@@ -63,6 +63,7 @@ def apply(connection: psycopg.Connection, *, anew: bool) -> None:
             connection.execute(
                 sql.SQL("REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA {} FROM PUBLIC").format(sql.Identifier(schema))
             )
+        connection.execute("SELECT wf.see_triggers()")
 
 
 def _drop_views(connection: psycopg.Connection) -> None:

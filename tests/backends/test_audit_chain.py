@@ -36,7 +36,8 @@ def psql(database: Database) -> Iterator[Psql]:
         connect("owner").execute(
             "ALTER TABLE wf.audit DISABLE TRIGGER USER; ALTER TABLE wf.audit_personal DISABLE TRIGGER USER;"
             "TRUNCATE wf.audit, wf.audit_personal; ALTER TABLE wf.audit ENABLE TRIGGER USER;"
-            "ALTER TABLE wf.audit_personal ENABLE TRIGGER USER; UPDATE wf.counters SET value = 0 WHERE name = 'audit'"
+            "ALTER TABLE wf.audit_personal ENABLE TRIGGER USER; UPDATE wf.counters SET value = 0 WHERE name = 'audit';"
+            "SELECT wf.see_triggers()"
         )
         yield connect
 

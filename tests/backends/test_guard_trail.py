@@ -445,3 +445,66 @@ def test_nobody_but_functions_writes_what_the_trail_is_made_of(psql: Psql, role:
         "wf.acting_as()",
     ):
         denied(psql(role), f"SELECT {call}")
+
+
+def noted(connection: psycopg.Connection, before: int) -> list[tuple]:
+    rows = (
+        "SELECT actor, operation, out_of_band, thing, before, after FROM wf.audit WHERE noun = 'triggers' AND seq > %s"
+    )
+    return connection.execute(rows + " ORDER BY seq", [before]).fetchall()
+
+
+def test_a_trigger_that_was_off_leaves_a_row_even_when_it_is_on_again(psql: Psql) -> None:
+    """By an owner who is no superuser as well: it is in the catalogue, whoever wrote it."""
+    owner, worker = psql("owner"), psql("worker")
+    owner.execute("SELECT wf.see_triggers()")  # the estate above was made with some off
+    before = count(owner)
+    assert one(worker, "SELECT wf.note_triggers()") == (0,)
+    with owner.transaction():
+        owner.execute("ALTER TABLE wf.tenants DISABLE TRIGGER audit_update")
+        owner.execute(RENAME)
+        owner.execute("ALTER TABLE wf.tenants ENABLE TRIGGER audit_update")
+    owner.execute("ALTER TABLE wf.audit DISABLE TRIGGER USER")
+    owner.execute("DROP TRIGGER no_truncate ON wf.projects")
+    assert one(worker, "SELECT wf.note_triggers()") == (3,)
+    assert noted(owner, before) == [
+        ("t_worker", "sql.update", True, "wf.audit", {"append_only": "O"}, {"append_only": "D"}),
+        ("t_worker", "sql.update", True, "wf.projects", {"no_truncate": "O"}, {"no_truncate": "none"}),
+        ("t_worker", "sql.update", True, "wf.tenants", {"audit_update": "O"}, {"audit_update": "O"}),
+    ]
+    assert one(worker, "SELECT wf.note_triggers()") == (0,)
+    for role in ROLES:
+        denied(psql(role), "SELECT wf.see_triggers()")
+        if role != "worker":
+            denied(psql(role), "SELECT wf.note_triggers()")
+
+
+def test_a_new_home_has_seen_its_own_triggers(database: Database) -> None:
+    with psycopg.connect(database.login("worker"), autocommit=True) as worker:
+        assert one(worker, "SELECT wf.note_triggers()") == (0,)
+
+
+PART = """
+DO $$ DECLARE day date := current_date - 4000; BEGIN
+  PERFORM wf.make_partition('requests', 'at', to_char(day, 'YYYYMMDD'), day::timestamp AT TIME ZONE 'UTC',
+                            (day + 1)::timestamp AT TIME ZONE 'UTC');
+END $$
+"""
+
+
+@pytest.mark.parametrize("how", ["admin", "worker", "another change"])
+def test_a_partition_that_is_dropped_leaves_a_row_whoever_drops_it(psql: Psql, how: str) -> None:
+    psql("owner").execute(PART)
+    person = psql("worker" if how == "worker" else "admin")
+    before = count(psql("owner"))
+    with person.transaction():
+        if how == "another change":
+            begin(person, "tenants.rename")
+        ((part,),) = person.execute("SELECT part FROM wf.drop_old_requests() WHERE waits IS NULL").fetchall()
+    rows = "SELECT out_of_band, operation, after FROM wf.audit WHERE seq > %s"
+    assert psql("owner").execute(rows, [before]).fetchall() == [(True, "sql.note", {"dropped": [part]})]
+    for role in (*ROLES, "worker"):
+        denied(
+            psql(role), "DROP TABLE wf.requests_default", "ALTER TABLE wf.requests DETACH PARTITION wf.requests_default"
+        )
+        denied(psql(role), "TRUNCATE wf.requests", "TRUNCATE wf.requests_default", "DELETE FROM wf.requests")

@@ -415,6 +415,46 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf.chain_audit, wf.checkpoint_turn, wf.keep_checkpoint TO wf_worker;
 
+-- The triggers that guard and record, as the catalogue has them. Whoever owns a table may disable or drop one; to do so,
+-- and to undo it, writes its row there anew, which its xmin shows. So it is seen later too.
+CREATE VIEW wf.triggers_now AS
+SELECT 'wf.' || c.relname AS control, t.tgname::text AS name, t.tgenabled::text AS enabled, t.xmin::text AS written
+FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND c.relnamespace = 'wf'::regnamespace;
+
+-- A row in the trail for each table whose triggers are not those that were seen last; how many. Asked by whoever chains.
+CREATE OR REPLACE FUNCTION wf.note_triggers() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+DECLARE
+  r       record;
+  changed bigint := 0;
+BEGIN
+  IF NOT wf.audit_turn('triggers') THEN
+    RETURN 0;
+  END IF;
+  FOR r IN
+    SELECT coalesce(o.control, n.control) AS control, jsonb_object_agg(coalesce(o.name, n.name), coalesce(o.enabled, 'none')) AS old,
+           jsonb_object_agg(coalesce(o.name, n.name), coalesce(n.enabled, 'none')) AS new
+    FROM wf.triggers_seen o FULL JOIN wf.triggers_now n USING (control, name)
+    WHERE (o.enabled, o.written) IS DISTINCT FROM (n.enabled, n.written) GROUP BY 1 ORDER BY 1
+  LOOP
+    PERFORM wf.append_audit('triggers', 'triggers', 'update', ARRAY[r.control], ARRAY[NULL], ARRAY[r.old], ARRAY[r.new], '{}');
+    changed := changed + 1;
+  END LOOP;
+  IF changed > 0 THEN
+    PERFORM wf.see_triggers();
+  END IF;
+  RETURN changed;
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf.note_triggers TO wf_worker;
+
+-- These are the ones that are meant: said by who has just made them (backends/postgres/sql_files.py).
+CREATE OR REPLACE FUNCTION wf.see_triggers() RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+  DELETE FROM wf.triggers_seen;
+  INSERT INTO wf.triggers_seen SELECT * FROM wf.triggers_now;
+$$;
+
 -- How far both have come. `waits_since`: when the first row was written that is not chained; NULL: there is none.
 -- `unsigned_since`: the same of checkpoints. `signed` and its time are NULL when none was made yet. `trouble`: what was
 -- said when chaining or signing failed last, until it went well again.
