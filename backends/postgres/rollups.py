@@ -158,9 +158,11 @@ class RetentionWriter:
     async def drop_old(self) -> list[Partition]:
         found = await self._drop(dry_run=False)
         if all(part.waits is not None for part in found):  # what was dropped, the home notes itself
-            nothing = Jsonb({"dropped": []})
-            await self.connection.execute("SELECT wf.note('telemetry-drops', 'partitions', NULL, %s)", [nothing])
+            await self.note({"dropped": []})
         return found
+
+    async def note(self, what: dict[str, Any]) -> None:
+        await self.connection.execute("SELECT wf.note('telemetry-drops', 'partitions', NULL, %s)", [Jsonb(what)])
 
     async def _drop(self, *, dry_run: bool) -> list[Partition]:
         cursor = self.connection.cursor(row_factory=class_row(Partition))

@@ -237,7 +237,7 @@ def test_a_note_has_the_fields_of_its_noun_and_is_small(psql: Psql) -> None:
         "'1'",
         "NULL",
         """'{"owner_email": "ada@lovelace.example"}'""",
-        "jsonb_build_object('file', repeat('x', 40000))",
+        "jsonb_build_object('file', repeat('x', 140000))",
         "jsonb_build_object('file', repeat(E'\\x01', 10000000))",
     ):
         with pytest.raises(errors.CheckViolation) as found, operator.transaction():
@@ -407,10 +407,10 @@ def test_no_control_table_can_be_emptied_without_a_row(psql: Psql) -> None:
 def test_nobody_can_stop_the_chain_by_a_lock(psql: Psql, estate: Database) -> None:
     for role in (*ROLES, "worker"):
         with pytest.raises(errors.InsufficientPrivilege):
-            psql(role).execute("SELECT FROM wf.audit_turns FOR UPDATE")
+            psql(role).execute("SELECT FROM wf.locks FOR UPDATE")
         with pytest.raises(errors.InsufficientPrivilege), psql(role).transaction():
-            psql(role).execute("LOCK TABLE wf.audit_turns IN ACCESS SHARE MODE")
-        denied(psql(role), "SELECT wf.audit_turn('chain')")
+            psql(role).execute("LOCK TABLE wf.locks IN ACCESS SHARE MODE")
+        denied(psql(role), "SELECT wf.try_lock('chain_audit')")
     viewer = psql("viewer")
     for name in ("wf.chain_audit", "wf.audit_checkpoint"):
         viewer.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [name])
@@ -432,7 +432,7 @@ def test_one_chains_at_a_time_and_the_other_does_not_wait(psql: Psql, estate: Da
 
 @pytest.mark.parametrize("role", [*ROLES])
 def test_nobody_but_functions_writes_what_the_trail_is_made_of(psql: Psql, role: str) -> None:
-    for table in ("wf.audit_turns", "wf.audit_origin", "wf.audit_chain", "wf.audit_checkpoints"):
+    for table in ("wf.locks", "wf.audit_origin", "wf.audit_chain", "wf.audit_checkpoints"):
         denied(psql(role), f"DELETE FROM {table}", f"INSERT INTO {table} DEFAULT VALUES")
     for view in ("wf.operations", "wf.operation_writes", "wf.audit_list"):
         with pytest.raises((errors.ObjectNotInPrerequisiteState, errors.InsufficientPrivilege)):

@@ -89,10 +89,5 @@ CREATE TABLE wf.audit_checkpoints (
 );
 CREATE INDEX audit_checkpoints_of_size ON wf.audit_checkpoints (size);
 
--- Whose turn it is to chain, to sign, to look at the triggers: wf.audit_turn. No login has a right to it, so none can
--- hold a row of it.
-CREATE TABLE wf.audit_turns (work text PRIMARY KEY CHECK (work IN ('chain', 'checkpoint', 'triggers')));
-INSERT INTO wf.audit_turns VALUES ('chain'), ('checkpoint'), ('triggers');
-
 -- The triggers as they were made or last seen: wf.note_triggers.
 CREATE TABLE wf.triggers_seen (control text, name text, enabled text NOT NULL, written text NOT NULL, PRIMARY KEY (control, name));

@@ -227,9 +227,9 @@ BEGIN
   ELSIF fields IS NULL THEN
     RAISE EXCEPTION '% writes no notes of %', change.operation, left(noun, 100)
       USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'audit_note_unknown';
-  ELSIF (jsonb_typeof(after) = 'object' AND wf.size_of(after) <= 32768) IS NOT TRUE
+  ELSIF (jsonb_typeof(after) = 'object' AND wf.size_of(after) <= 131072) IS NOT TRUE
       OR EXISTS (SELECT FROM jsonb_object_keys(after) field WHERE field <> ALL (fields)) THEN
-    RAISE EXCEPTION 'a note of % holds %, and takes 32768 bytes at most', noun, array_to_string(fields, ', ')
+    RAISE EXCEPTION 'a note of % holds %, and takes 131072 bytes at most', noun, array_to_string(fields, ', ')
       USING ERRCODE = 'check_violation', CONSTRAINT = 'audit_note';
   END IF;
   RETURN wf.append_audit(noun, noun, 'note', ARRAY[thing], ARRAY[tenant_id], ARRAY[NULL::jsonb],
@@ -339,18 +339,9 @@ BEGIN
 END
 $$;
 
--- One at a time. A row that only these functions lock: an advisory lock is anybody's who can log in.
-CREATE OR REPLACE FUNCTION wf.audit_turn(work text) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = wf, pg_temp AS $$
-BEGIN
-  PERFORM FROM wf.audit_turns t WHERE t.work = audit_turn.work FOR UPDATE SKIP LOCKED;
-  RETURN FOUND;
-END
-$$;
-
 -- Whoever signs holds its turn until its transaction ends.
 CREATE OR REPLACE FUNCTION wf.checkpoint_turn() RETURNS boolean LANGUAGE sql SECURITY DEFINER
-SET search_path = wf, pg_temp AS $$ SELECT wf.audit_turn('checkpoint') $$;
+SET search_path = wf, pg_temp AS $$ SELECT wf.try_lock('audit_checkpoint') $$;
 
 -- Chain what was committed and is not chained yet, at most `most` rows; how many. One at a time: a second gets 0.
 --   leaf = SHA-256(0x00 ‖ text)   head = SHA-256(head before ‖ leaf)   the head before row 1: 32 zero bytes
@@ -364,7 +355,7 @@ DECLARE
   newest  record;
   r       record;
 BEGIN
-  IF NOT wf.audit_turn('chain') THEN
+  IF NOT wf.try_lock('chain_audit') THEN
     RETURN 0;
   END IF;
   SELECT c.seq, c.head INTO newest FROM wf.audit_chain c ORDER BY c.seq DESC LIMIT 1;
@@ -429,7 +420,7 @@ DECLARE
   r       record;
   changed bigint := 0;
 BEGIN
-  IF NOT wf.audit_turn('triggers') THEN
+  IF NOT wf.try_lock('note_triggers') THEN
     RETURN 0;
   END IF;
   FOR r IN

@@ -40,6 +40,7 @@ FROM (VALUES
    '{file,format,rows,resumed_rows,lines,skipped,created_tenants,from_at,until_at}', NULL, NULL, false),
   ('requests.import', 'wf.tenants', 'insert', NULL, NULL, NULL, true),
   ('telemetry.drop-old', 'telemetry-drops', 'note', '{dropped}', NULL, NULL, false),
+  ('telemetry.retention', 'telemetry-drops', 'note', '{would_go}', NULL, NULL, false),
   ('telemetry.retention', 'wf.telemetry_retention', 'update', '{days}', NULL, NULL, false),
 
   ('jobs.cancel', 'wf.jobs', 'update', '{state,ended_at}', NULL, '{"state": "canceled"}', false),
