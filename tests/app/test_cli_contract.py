@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from backends.postgres.home import Patience
 from controlplane.registry import operations
 from tests.app.commands import Cli, program
 from tests.terminal.link import CutLink
@@ -170,6 +171,23 @@ def test_every_list_has_the_same_four_keys(cli: Cli) -> None:
     assert cli.done("operations")["items"][0]["request"]["type"] == "object"
 
 
+ON_A_FRESH_HOME = (
+    *("tenants list", "projects list", "keys list", "keys rotations", "keys stale", "audit list", "plans list"),
+    *("objectives list", "tenants impersonations", "operators list", "runs list", "jobs list", "workers list"),
+    *("telemetry series", "telemetry series --by tenant", "telemetry export", "telemetry export --by region"),
+    *("telemetry top", "telemetry top route", "telemetry top key", "telemetry status", "telemetry verify"),
+    *("telemetry saturation default", "telemetry anomalies default", "plans usage default", "plans effective default"),
+    *("overview", "find nothing", "home status", "objectives budget default", "plans subscription default"),
+)
+
+
+@pytest.mark.parametrize("words", ON_A_FRESH_HOME)
+def test_a_home_without_anything_is_no_fault(cli: Cli, words: str) -> None:
+    for more in ((), ("--json",)):
+        answer = cli(*words.split(), *more)
+        assert answer.code == 0 and "refused" not in answer.err, answer
+
+
 def test_a_change_tells_before_after_its_audit_rows_and_the_way_back(cli: Cli) -> None:
     made = cli.done("tenants", "create", "acme", "--name", "Acme GmbH", "--metadata", "tier=1")
     [change] = made["changes"]
@@ -287,7 +305,7 @@ def cut_in_the_commit(cli: Cli) -> Iterator[CutLink]:
 
 
 def test_a_link_that_dies_in_the_commit_is_7_and_repeating_is_safe(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backends.postgres.home.LOOK_UP_SECONDS", 0.2)
+    monkeypatch.setattr("backends.postgres.home.PATIENCE", Patience(look_up=0.2))
     with cut_in_the_commit(cli):
         answer = cli("tenants", "create", "acme", "--request-id", "once", "--json")
     assert (answer.code, answer.document["error"]["code"]) == (7, "outcome_unknown")
