@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from controlplane.audit import AuditDirectory, AuditRow, Record
+from controlplane.clock import HomeClock
 from controlplane.errors import Usage
 from controlplane.jobs.model import JobDirectory, JobStore, WorkerDirectory
 from controlplane.objectives.model import ObjectiveDirectory
@@ -149,6 +150,11 @@ class ControlPlane(Protocol):
 
     @property
     def actor(self) -> Actor: ...
+
+    @property
+    def clock(self) -> HomeClock:
+        """The time there."""
+        ...
 
     @property
     def tenants(self) -> TenantDirectory: ...

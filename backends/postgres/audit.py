@@ -32,7 +32,7 @@ class AuditTrail(PagedList[AuditRow]):
         tie=(),
         filters={
             "": Column(
-                sql.SQL("lower(thing || ' ' || operation || ' ' || actor || ' ' || coalesce(reason, ''))"), "text"
+                sql.SQL("wf.folded(thing || ' ' || operation || ' ' || actor || ' ' || coalesce(reason, ''))"), "text"
             ),
             "actor": Column(sql.SQL("actor"), "text"),
             "operation": Column(sql.SQL("operation"), "text"),

@@ -88,8 +88,8 @@ class Notary:
             return Signed(own, self.key.sign(own), new=False)
         if walk.size == 0:
             return None
-        at = datetime.now(UTC).replace(microsecond=0)
-        checkpoint = Checkpoint(origin, walk.size, walk.head, at, own.number + 1 if own else 1)
+        at, number = await _now(connection), own.number + 1 if own else 1
+        checkpoint = Checkpoint(origin, walk.size, walk.head, at, number)
         note = self.key.sign(checkpoint)
         if not before:
             await asyncio.to_thread(self._trust, public)
@@ -142,6 +142,13 @@ class Notary:
         copy = await cursor.fetchone()
         if copy is not None and copy[0] > 0 and copy[1] is not True:
             raise _inconsistent(f"the home's copy of a checkpoint of {copy[0]} rows is not of this chain")
+
+
+async def _now(connection: Connection) -> datetime:
+    """By the home's clock, as the trail's own rows are."""
+    row = await (await connection.execute("SELECT date_trunc('second', clock_timestamp())")).fetchone()
+    assert row is not None
+    return row[0].astimezone(UTC)  # type: ignore[no-any-return]
 
 
 def _inconsistent(words: str) -> Refusal:

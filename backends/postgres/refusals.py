@@ -104,7 +104,7 @@ WORDS: dict[str, tuple[type[Refusal], str, str]] = {
     "plan_version_unknown": (Refusal, "The catalogue has no such version of the tenant's plan.", "plans list"),
     "plan_code_length": (Refusal, "A plan's code has 1 to 64 characters.", ""),
     "plan_name_length": (Refusal, "A plan's name has 1 to 200 characters.", ""),
-    "plan_currency": (Refusal, "A currency is three capital letters.", "Write EUR."),
+    "plan_currency": (Refusal, "That is no currency of ISO 4217.", "Write EUR, USD, JPY …"),
     "plan_price": (Refusal, "A price is 0 or more, in minor units.", "29.00 is 2900."),
     "plan_year_price": (Refusal, "A price is 0 or more, in minor units.", "29.00 is 2900."),
     "plan_billing": (Refusal, "A plan is billed in arrears or in advance.", ""),

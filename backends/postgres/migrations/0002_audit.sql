@@ -44,8 +44,17 @@ CREATE TABLE wf.audit (
 CREATE INDEX audit_of_thing ON wf.audit (noun, thing, seq);
 CREATE INDEX audit_of_tenant ON wf.audit (tenant_id, seq);
 CREATE INDEX audit_of_change ON wf.audit (change_id);
-CREATE INDEX audit_of_operation ON wf.audit (operation, seq);
-CREATE INDEX audit_of_actor ON wf.audit (actor, seq);
+-- What the list's filters ask for, the newest first.
+CREATE INDEX audit_by_operation ON wf.audit (wf.folded(operation), seq);
+CREATE INDEX audit_by_actor ON wf.audit (wf.folded(actor), seq);
+CREATE INDEX audit_by_noun ON wf.audit (wf.folded(noun), seq);
+CREATE INDEX audit_by_thing ON wf.audit (wf.folded(thing), seq);
+CREATE INDEX audit_by_tenant ON wf.audit (wf.folded(tenant_id), seq);
+CREATE INDEX audit_by_request ON wf.audit (wf.folded(request_id));
+CREATE INDEX audit_by_time ON wf.audit (at);
+CREATE INDEX audit_out_of_band ON wf.audit (seq) WHERE out_of_band;
+CREATE INDEX audit_search ON wf.audit USING gin (wf.trigrams(wf.folded(
+  thing || ' ' || operation || ' ' || actor || ' ' || coalesce(reason, ''))));
 
 -- Personal values are kept beside the trail, not in it: an erasure deletes them and leaves the trail whole.
 CREATE TABLE wf.audit_personal (
