@@ -45,6 +45,7 @@ READS: dict[tuple[str, str], str] = {
     ("audit", "list"): "app.cli.lists:audit_rows",
     ("audit", "show"): "app.cli.lists:show_audit_row",
     ("audit", "checkpoint"): "app.cli.audit:checkpoint",
+    ("audit", "status"): "app.cli.audit:status",
     ("audit", "verify"): "app.cli.audit:verify",
     ("audit", "export"): "app.cli.audit:export",
     ("plans", "list"): "app.cli.plans:plans",

@@ -24,7 +24,8 @@ WRITTEN_BY_THE_HOME = {
     "audit.actor", "audit.operation", "audit.noun", "audit.thing", "audit.tenant_id", "audit.reason",
     "audit.request_id", "audit.before", "audit.after", "audit_personal.tenant_id", "audit_personal.field",
     "audit_personal.before", "audit_personal.after", "changes.fingerprint", "changes.actor", "changes.result",
-    "audit_checkpoints.head", "audit_checkpoints.made_by", "jobs.lane", "jobs.payload",
+    "audit_checkpoints.head", "audit_checkpoints.made_by", "triggers_seen.control", "triggers_seen.name",
+    "triggers_seen.enabled", "triggers_seen.written", "jobs.lane", "jobs.payload",
 }  # fmt: skip
 # Times that only the home writes, and marks that mean "ever since".
 HOMES_OWN_TIMES = {

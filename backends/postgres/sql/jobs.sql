@@ -339,7 +339,7 @@ BEGIN
     PERFORM wf.wake_lanes(ARRAY[made.lane], ARRAY[made.run_at]);
     PERFORM pg_notify('wf_jobs', '');
   END IF;
-  RETURN wf.append_audit('jobs', 'update', ARRAY[job::text], ARRAY[was.tenant_id],
+  RETURN wf.append_audit('wf.jobs', 'jobs', 'update', ARRAY[job::text], ARRAY[was.tenant_id],
                          ARRAY[to_jsonb(was) - ARRAY['payload', 'lane']], ARRAY[to_jsonb(made) - ARRAY['payload', 'lane']], '{}');
 END
 $$;

@@ -141,6 +141,7 @@ DECLARE
   old    record;
   unseen boolean;
   failed text[] := '{}';
+  gone   text[] := '{}';
 BEGIN
   FOR old IN SELECT * FROM wf.telemetry_partitions() p WHERE p.upper <= wf.kept_from(p.data, least(as_of, now()))
              ORDER BY p.data, p.upper LIMIT CASE WHEN dry_run THEN NULL ELSE most END LOOP
@@ -159,6 +160,7 @@ BEGIN
           raw_from = CASE old.data WHEN 'raw' THEN greatest(m.raw_from, old.upper) ELSE m.raw_from END,
           minutes_from = CASE old.data WHEN 'minutes' THEN greatest(m.minutes_from, old.upper) ELSE m.minutes_from END,
           hours_from = CASE old.data WHEN 'hours' THEN greatest(m.hours_from, old.upper) ELSE m.hours_from END;
+        gone := gone || old.part;
       EXCEPTION WHEN lock_not_available THEN
         waits := 'somebody is reading';
       END;
@@ -168,6 +170,10 @@ BEGIN
     END IF;
     RETURN NEXT;
   END LOOP;
+  IF gone <> '{}' THEN  -- whoever called it, and however
+    PERFORM wf.append_audit('telemetry-drops', 'telemetry-drops', 'note', ARRAY['partitions'], ARRAY[NULL], ARRAY[NULL::jsonb],
+                            ARRAY[jsonb_build_object('dropped', gone)], '{}');
+  END IF;
 END
 $$;
 GRANT EXECUTE ON FUNCTION wf.drop_old_requests TO wf_admin, wf_worker;

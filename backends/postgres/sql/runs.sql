@@ -122,7 +122,7 @@ CREATE OR REPLACE TRIGGER settle_item AFTER INSERT ON wf.changes FOR EACH ROW
 CREATE OR REPLACE FUNCTION wf.check_item() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 BEGIN
-  IF NOT EXISTS (SELECT FROM wf.run_items i JOIN wf.audit a ON a.change_id = NEW.id AND a.thing = i.thing
+  IF NOT EXISTS (SELECT FROM wf.run_items i JOIN wf.audit a ON a.change_id = NEW.id AND a.thing = i.thing AND NOT a.out_of_band
                  WHERE i.run_id = split_part(NEW.request_id, '-', 2)::bigint
                    AND i.ordinal = split_part(NEW.request_id, '-', 3)::integer) THEN
     RAISE EXCEPTION 'the change % did nothing to its item', NEW.request_id

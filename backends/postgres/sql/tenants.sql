@@ -247,7 +247,7 @@ DECLARE
   answer jsonb;
 BEGIN
   BEGIN
-    PERFORM wf.begin_change('tenants.provision', 'signed up', provision.request_id, asked);
+    PERFORM wf.open_change('tenants.provision', 'signed up', provision.request_id, asked);
   EXCEPTION WHEN unique_violation THEN  -- committed before, or by somebody else a moment ago: this waited for it
     SELECT * INTO found FROM wf.changes c WHERE c.request_id = provision.request_id;
     IF found.operation <> 'tenants.provision' OR found.fingerprint <> asked OR found.actor <> session_user THEN
