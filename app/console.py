@@ -117,7 +117,7 @@ class Watchfloor(Driving, Looks):
                 again = isinstance(refusal, HomeUnreachable)
                 state = LinkState("offline" if again else "refused", retry_in=pause, words=str(refusal))
                 self.session.link = state
-                self.tell(Done(str(refusal), "bad"))
+                self._draw_frame()
                 if not again:
                     return
                 await asyncio.sleep(pause)
@@ -127,7 +127,12 @@ class Watchfloor(Driving, Looks):
 
     def report(self, words: str) -> None:
         """What opening the context is doing; may be called from a thread."""
-        self.call_later(self.tell, Done(words, "muted"))
+        self.call_later(self._reported, words)
+
+    def _reported(self, words: str) -> None:
+        if self.session.plane is None:
+            self.session.link = dataclasses.replace(self.session.link, words=words)
+            self._draw_frame()
 
     def _entered_context(self) -> None:
         context, session = self.context, self.session
@@ -196,6 +201,8 @@ class Watchfloor(Driving, Looks):
     def _tick(self) -> None:
         """Numbers that come without a hint (telemetry), and ages that grow."""
         screen = self.area
+        if screen is not None:
+            screen.settle_words()
         if self.session.link.state == "live":
             self.session.heard_at = self.session.clock()
             if not self.accessible:
@@ -246,6 +253,14 @@ class Watchfloor(Driving, Looks):
     def tell(self, done: Done) -> None:
         if self.area is not None:
             self.area.say(done)
+
+    def key_pressed(self) -> None:
+        if self.area is not None:
+            self.area.key_pressed()
+
+    def _draw_frame(self) -> None:
+        if self.area is not None:
+            self.area.draw_frame()
 
     def go(self, noun: str, text: str = "") -> None:
         """Show a noun's list; a filter replaces the one that it had."""
@@ -329,15 +344,16 @@ class Watchfloor(Driving, Looks):
     @work(exit_on_error=False, group="act", exclusive=True)
     async def write_for(self, minutes: int, reason: str) -> None:
         """Open a read-only context for writing for a while, once that stands in its trail."""
+        from controlplane.carrying import carry_out
         from controlplane.contexts import write
-        from controlplane.operations import Call, execute, new_request_id
+        from controlplane.operations import Call
 
         session = self.session
         try:
             if not session.read_only:
                 raise Refusal("not_read_only", f"{session.context} is open for writing already.", "")
             request = write.parse({"context": session.context, "minutes": minutes})
-            outcome = await execute(session.require_plane(), write, request, Call(reason, new_request_id()))
+            outcome = await carry_out(session.require_plane(), write, request, Call(reason))
         except Refusal as refusal:
             self.tell(Done(str(refusal), "bad"))
             return

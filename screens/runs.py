@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -12,8 +13,8 @@ from textual import on
 from controlplane.listing import Listing
 from controlplane.moments import show
 from controlplane.runs.model import ITEM_FIELDS, ITEM_SORTS, RUN_FIELDS, RUN_SORTS, Run, RunItem
-from screens.actions import Done, Target
-from screens.bulk import Driver, ask_secrets_file
+from screens.actions import Done, Target, not_done
+from screens.bulk import Driver, ask_secrets_file, confirmed
 from screens.lists import ListScreen
 from screens.session import Session
 from screens.widgets.columns import Cell, Column, Tone
@@ -110,12 +111,27 @@ class RunsScreen(ListScreen[Run]):
 
     async def _undo_run(self, targets: list[Target]) -> None:
         from controlplane.errors import Refusal
-        from controlplane.runs.engine import undo_run
+        from controlplane.runs.engine import RunQuestion, undo_run
+        from screens.dialogs.form import ReasonForm
 
+        if not targets:
+            self.say(Done("no run is chosen", "bad"))
+            return
+        session, number = self.session, int(targets[0].subject["id"])
+        title = f"undo of run {number}"
         try:
-            run = await undo_run(self.session.require_writing(), int(targets[0].subject["id"]))
-        except (Refusal, IndexError) as refusal:
-            self.say(Done(str(refusal) or "no run is chosen", "bad"))
+            reason = await self.app.push_screen_wait(ReasonForm(session, title, title))
+            if reason is None:
+                return
+
+            async def ask(question: RunQuestion) -> bool:
+                command = f"watchfloor runs undo {number} --reason {shlex.quote(reason or title)}"
+                return await confirmed(self.app, session, question, title, command)
+
+            plane = session.require_writing()
+            run = await undo_run(plane, number, reason, ask=ask, production=session.production)
+        except Refusal as refusal:
+            self.say(not_done(refusal))
             return
         _drive(self.app, run.id)
         self.say(Done(f"run {run.id} started: it takes back run {run.undoes}"))

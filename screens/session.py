@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -55,6 +56,8 @@ class Session:
     vacant: bool = False
     """Nothing is in the home yet: the welcome stands in the tenants' place."""
     clock: Callable[[], datetime] = utc_now
+    ticks: Callable[[], float] = time.monotonic
+    """Seconds that only go forward."""
 
     @property
     def production(self) -> bool:

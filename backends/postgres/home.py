@@ -35,6 +35,7 @@ from controlplane.audit import AuditRow
 from controlplane.changes import Actor, Intent, Recorded, RequestRepeated
 from controlplane.errors import HomeUnreachable, NotPermitted, OutcomeUnknown
 from controlplane.keys.secret import DEFAULT_PREFIX
+from controlplane.previewed import Drawn
 from controlplane.telemetry import SeriesSource
 
 Connection = psycopg.AsyncConnection[TupleRow]
@@ -176,7 +177,7 @@ class Home:
             await _roll_back(connection)
             raise
         assert row is not None
-        return OpenChange(connection, row[0], row[1], intent.reason, self._actor.name, self.key_prefix)
+        return OpenChange(connection, row[0], row[1], intent.reason, self._actor.name, self.key_prefix, intent.drawn)
 
     async def _commit(self, connection: Connection, intent: Intent) -> None:
         try:
@@ -279,6 +280,7 @@ class OpenChange:
     reason: str | None
     actor: str
     key_prefix: str
+    drawn: Drawn
 
     @property
     def tenants(self) -> TenantWriter:

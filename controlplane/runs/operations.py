@@ -136,7 +136,8 @@ async def _started(change: Change, run_id: int, operation: Operation[Any], field
         raise Refusal("run_empty", "Nothing matches: there is nothing to do.", "Look at the list with that filter.")
     if fields is not None:
         operation.parse(item_fields(operation, fields, first[0]))  # a fault in what all share shows before it begins
-    return as_result(run) | {"first": [as_result(item) for item in first]}
+    items = {"first": [as_result(item) for item in first], "preview_hash": await change.runs.items_hash(run_id)}
+    return as_result(run) | items
 
 
 async def start_undo(change: Change, request: OneRun) -> Record:

@@ -15,6 +15,7 @@ from app.console import Watchfloor
 from app.contexts import Context
 from app.settings import Settings
 from backends.postgres.home import Home
+from screens.dialogs.confirm import Confirm
 from tests.postgres import Database
 
 LONG = ("link", "read", "work-follow")
@@ -93,3 +94,15 @@ async def command(pilot: Pilot[None], words: str) -> None:
     """`:` and a command; it is typed in one go."""
     pilot.app.run_command(words)  # type: ignore[attr-defined]
     await quiet(pilot)
+
+
+async def confirm(pilot: Pilot[None], word: str = "y") -> None:
+    """Answer the question on the screen, once its dead time is over."""
+    await until(pilot, lambda: isinstance(pilot.app.screen, Confirm))
+    dialog = pilot.app.screen
+    assert isinstance(dialog, Confirm)
+    dialog.opened = float("-inf")
+    await type_in(pilot, word)
+    if word != "y":
+        await pilot.press("enter")
+    await until(pilot, lambda: pilot.app.screen is not dialog)
