@@ -141,6 +141,7 @@ class Watchfloor(Driving, Looks):
         session.environment, session.read_only = context.environment, context.read_only
         session.link, session.heard_at = LinkState("live"), session.clock()
         self.tell(Done("", ""))
+        self.tell_interrupted()
         screen = self.area
         if screen is not None:
             screen.context_ready()

@@ -13,6 +13,7 @@ from textual import on
 from controlplane.listing import Listing
 from controlplane.moments import show
 from controlplane.runs.model import ITEM_FIELDS, ITEM_SORTS, RUN_FIELDS, RUN_SORTS, Run, RunItem
+from controlplane.runs.rules import check_resume, is_left
 from screens.actions import Done, Target, not_done
 from screens.bulk import Driver, ask_secrets_file, confirmed
 from screens.lists import ListScreen
@@ -23,12 +24,20 @@ from screens.widgets.table import WindowTable
 
 STATE: dict[str, tuple[str, Tone]] = {
     "running": ("▶ running", "good"),
+    "interrupted": ("◌ interrupted", "warn"),
     "paused": ("◐ paused", "warn"),
     "stopped": ("■ stopped", "muted"),
     "done": ("● done", "good"),
     "refused": ("✕ refused", "bad"),
     "waiting": ("… waiting", "muted"),
     "skipped": ("– skipped", "muted"),
+}
+
+
+DRIVEN = {
+    "running": "a program does one item after another",
+    "waiting": "a worker, or a r, begins with it",
+    "interrupted": "the program that drove it is gone. a r goes on with it, a u takes back what was done",
 }
 
 
@@ -39,9 +48,9 @@ def state_cell(state: str) -> Cell:
 def run_columns(session: Session) -> Sequence[Column[Run]]:
     return (
         Column("id", "RUN", 5, 1, lambda r: Cell(str(r.id)), "right"),
-        Column("operation", "OPERATION", 17, 2, lambda r: Cell(r.operation)),
-        Column("state", "STATE", 10, 3, lambda r: state_cell(r.state)),
-        Column("done", "DONE", 13, 4, lambda r: Cell(f"{r.settled:,}/{r.total:,}"), "right"),
+        Column("operation", "OPERATION", 16, 2, lambda r: Cell(r.operation)),
+        Column("state", "STATE", 13, 3, lambda r: state_cell(r.standing)),
+        Column("done", "DONE", 11, 4, lambda r: Cell(f"{r.settled:,}/{r.total:,}"), "right"),
         Column("refused", "REFUSED", 7, 5, lambda r: Cell(str(r.refused), "bad" if r.refused else ""), "right"),
         Column("actor", "WHO", 10, 7, lambda r: Cell(r.actor)),
         Column("why", "WHY", 12, 6, lambda r: Cell(r.why or r.reason or ""), grow=True),
@@ -105,7 +114,7 @@ class RunsScreen(ListScreen[Run]):
             place = await ask_secrets_file(self.app, self.session, f"resume run {run.id}", new=False)
         if place is None:
             return
-        if not _is_left(run):  # else its state is right already, as `watchfloor runs resume` has it
+        if not is_left(run):  # else its state is right already, as `watchfloor runs resume` has it
             await super()._act(operation, targets)
         _drive(self.app, run.id, place)
 
@@ -140,25 +149,18 @@ class RunsScreen(ListScreen[Run]):
         run: Run | None = self.current()
         if run is None:
             return []
-        driver = f"driven by {run.driver}'s program" if run.driver else "nobody drives it"
         return [
             (f"run {run.id}: {run.operation}", "title"),
-            f"{run.state}{': ' + run.why if run.why else ''}; {driver}",
+            f"{run.standing}{': ' + run.why if run.why else ''}; {DRIVEN.get(run.standing, 'nobody drives it')}",
+            *([f"driven by a program of {run.driver}"] if run.driver else []),
             f"reason: {run.reason or 'none was given'}",
             f"things: {'those that matched ' + run.filter if run.filter else 'named one by one'}, fixed at its start",
             f"pace: {run.per_second:g} per second; it pauses above {run.breaker_share:.0%} refusals of the last ones",
         ]
 
 
-def _is_left(run: Run) -> bool:
-    """The program that drove it ended."""
-    return run.state == "running" and run.driver is None
-
-
 def _fits_resume(run: Run, now: datetime) -> None:
-    from controlplane.runs.rules import check_resume
-
-    if not _is_left(run):
+    if not is_left(run):
         check_resume(run)
 
 

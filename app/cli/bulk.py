@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +19,7 @@ from app.cli.output import document, facts, say, tell
 from app.cli.writing import refuse_read_only
 from controlplane import carrying
 from controlplane.audit import AuditRow
-from controlplane.errors import Refusal
+from controlplane.errors import Conflict, Refusal
 from controlplane.filters import Term
 from controlplane.listing import Query
 from controlplane.operations import Call, Keep, Operation, Outcome
@@ -31,6 +31,7 @@ from controlplane.runs.engine import (
     RunQuestion,
     check_kept,
     drive,
+    follow,
     preview_run,
     start_run,
     undo_run,
@@ -124,8 +125,17 @@ async def _driven(context: Context, run: Run, asked: Changing, keep: Keep | None
     """Carry the run on as far as it goes, and tell what came of it."""
     show = _progress if sys.stderr.isatty() else lambda run: None
     try:
-        run = await drive(context.home, run.id, on_progress=show, keep=keep)
+        try:
+            run = await drive(context.home, run.id, on_progress=show, keep=keep)
+        except Conflict:
+            if keep is not None or run.driver is not None:
+                raise
+            run = await follow(context.home, run.id, on_progress=show)  # a worker was first with what was just begun
     except asyncio.CancelledError:
+        with suppress(Refusal):  # paused, so that no worker goes on with what was interrupted on purpose
+            await carrying.carry_out(
+                context.home, named("runs.pause"), OneRun(id=run.id), Call("interrupted by ctrl+c")
+            )
         tell(f"\nRun {run.id} is kept where it is. It goes on with: watchfloor runs resume {run.id}")
         raise
     if sys.stderr.isatty():

@@ -111,7 +111,7 @@ RUNS = Face(
     {
         Column("RUN", "right"): lambda row: str(row.id),
         Column("OPERATION"): lambda row: row.operation,
-        Column("STATE"): lambda row: row.state,
+        Column("STATE"): lambda row: row.standing,
         Column("DONE", "right"): lambda row: count(row.done),
         Column("REFUSED", "right"): lambda row: count(row.refused),
         Column("OF", "right"): lambda row: count(row.total),

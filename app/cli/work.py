@@ -13,6 +13,7 @@ from controlplane.text import clean
 if TYPE_CHECKING:
     import psycopg
 
+    from app.carrier import Carrier
     from app.homes import HomeChoice
     from app.settings import Settings
 
@@ -30,8 +31,24 @@ async def work(*, asked: Reading = READING) -> None:
     choice, settings = chosen(asked)
     conninfo = await asyncio.to_thread(reached, choice, settings)
     sign = signing(await asyncio.to_thread(notary_of, conninfo, choice, settings))
-    await until_told(Work(conninfo, {**KINDS, sign.name: sign}, lambda words: tell(clean(words))))
+    work = Work(conninfo, {**KINDS, sign.name: sign}, _tell)
+    await until_told(work, await asyncio.to_thread(carrier_of, choice))
     tell("stopped")
+
+
+def _tell(words: str) -> None:
+    tell(clean(words))
+
+
+def carrier_of(choice: HomeChoice) -> Carrier | None:
+    """Carries the runs of the account that an embedded home belongs to; nobody's login can be lent elsewhere."""
+    from app.carrier import Carrier
+    from app.contexts import folder_of
+    from backends.embedded.server import EmbeddedHome
+
+    if choice.kind != "folder" or (known := EmbeddedHome(folder_of(choice)).known()) is None:
+        return None
+    return Carrier(known.login_conninfo(), _tell)
 
 
 def reached(choice: HomeChoice, settings: Settings) -> str:

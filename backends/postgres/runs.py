@@ -70,7 +70,7 @@ class Runs(PagedList[Run]):
         filters={
             "": Column(sql.SQL("search")),
             "operation": Column(sql.SQL("operation")),
-            "state": Column(sql.SQL("state"), "choice"),
+            "state": Column(sql.SQL("standing"), "choice"),
             "actor": Column(sql.SQL("actor")),
             "refused": Column(sql.SQL("refused"), "number"),
             "created": Column(sql.SQL("created_at"), "age"),

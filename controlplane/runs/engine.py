@@ -52,7 +52,10 @@ if TYPE_CHECKING:
 BATCH = 50
 HOLD_SECONDS = 3.0
 """How often the driver says that it is alive; the home lets another take over after 15 s of silence."""
+FOLLOW_SECONDS = 0.5
 CHUNK = 500
+LEFT = 100
+"""So many runs without a driver are looked at together."""
 SECRETS_UNWRITABLE = "secrets_unwritable"
 """The place for secrets is full or gone: that is no verdict on a key, and the run goes on when there is another."""
 
@@ -209,6 +212,23 @@ async def drive(
     finally:
         await plane.runs.release(run_id, driver.holder)
     return await plane.runs.get(run_id)
+
+
+async def follow(
+    plane: ControlPlane, run_id: int, *, clock: rules.Clock | None = None, on_progress: Callable[[Run], None]
+) -> Run:
+    """Watch a run that another program drives, until it ends or that program is gone."""
+    while (run := await plane.runs.get(run_id)).standing == "running":
+        on_progress(run)
+        await (clock or rules.RealClock()).sleep(FOLLOW_SECONDS)
+    return run
+
+
+async def left_runs(plane: ControlPlane) -> list[Run]:
+    """The runs of this login that are to go on and that nobody drives, the oldest first."""
+    query = Query((Term("is", ("waiting", "interrupted"), "state"), Term("is", (plane.actor.name,), "actor")))
+    page = await plane.runs.page(query, limit=LEFT)
+    return [run for run in page.rows if run.actor == plane.actor.name]
 
 
 def check_kept(operation: Operation[Any], kept: bool) -> None:

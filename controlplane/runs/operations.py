@@ -146,8 +146,10 @@ async def start_undo(change: Change, request: OneRun) -> Record:
     undo = target(undone.operation).undo
     if undo is None:
         raise Refusal("no_undo", f"{undone.operation} cannot be taken back.")
-    if undone.state == "running":
+    if undone.standing == "running":
         raise Refusal("run_running", f"Run {undone.id} is still running.", "Pause or stop it first.")
+    if undone.state == "running":  # who drove it is gone: nobody goes on with what is taken back
+        await change.runs.set_state(undone.id, "stopped", "it is taken back")
     run_id = await change.runs.create(
         {
             "operation": undo,

@@ -32,6 +32,7 @@ async def console(
     settings: Settings | None = None,
     link: str = "test/tenants",
     accessible: bool = False,
+    embedded: bool = False,
     size: tuple[int, int] = (80, 24),
 ) -> AsyncIterator[tuple[Watchfloor, Pilot[None]]]:
     """The program when it has read what `link` leads to; without a link, the overview or the welcome."""
@@ -39,7 +40,7 @@ async def console(
     async def open_context(report: Callable[[str], None]) -> Context:
         home = Home(database.login(role))
         await home.open()
-        return Context(home, "test", environment, read_only, "the test", embedded=False)
+        return Context(home, "test", environment, read_only, "the test", embedded)
 
     app = Watchfloor(settings or Settings(Path("/nowhere/settings.toml")), open_context, link, accessible=accessible)
     async with app.run_test(size=size) as pilot:
