@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from backends.embedded.server import EmbeddedHome
 from backends.postgres.home import Home
 from controlplane.errors import Conflict, HomeUnreachable, OutcomeUnknown, Refusal
 from controlplane.registry import named
@@ -18,6 +19,12 @@ from controlplane.runs.model import Run
 LOOK_SECONDS = 1.0
 AGAIN_SECONDS = 5.0
 CONNECTIONS = 4
+
+
+def carrier_of(home: EmbeddedHome, report: Callable[[str], None]) -> Carrier | None:
+    """For the worker of an embedded home, whose login is this account's own."""
+    known = home.known()
+    return None if known is None else Carrier(known.login_conninfo(), report)
 
 
 class Carrier:

@@ -10,7 +10,7 @@ from textual import work
 from textual.app import App
 from textual.worker import Worker, WorkerState
 
-from controlplane.errors import Conflict, Refusal
+from controlplane.errors import Conflict, OutcomeUnknown, Refusal
 from screens.actions import Done
 from screens.session import Session
 
@@ -154,8 +154,16 @@ class Driving(App[None]):
         self.push_screen(Confirm(self.session, question), lambda agreed: self.exit() if agreed else None)
 
     def exit(self, result: None = None, return_code: int = 0, message: Any = None) -> None:
-        """The last lines on the person's own screen say what ended with the console, and what goes on."""
+        """The last lines on the person's own screen say what ended with the console, what goes on, and how a change
+        that still waits for its answer is looked up.
+        """
         words = [*([message] if message else []), *self._ending_words(), *self._going_on_words()]
+        if (pending := self.session.pending) is not None:
+            return_code = return_code or OutcomeUnknown.exit_code
+            words.append(
+                f"{pending.what}: the outcome is unknown, the home has not answered. "
+                f"Look it up: watchfloor audit list request:{pending.request_id}"
+            )
         super().exit(result, return_code, "\n".join(map(str, words)) or None)
 
     def _ending_words(self) -> list[str]:

@@ -75,9 +75,9 @@ async def carry_out(
     authorise(plane, operation)
     check_reason(operation, call.reason)
     call = replace(call, request_id=call.request_id or new_request_id())
-    if call.dry_run or operation.risk is Risk.SAFE or (repeating and await plane.recorded(call.request_id)):
+    if call.dry_run or operation.risk is Risk.SAFE:
         ask = None
-    if ask is not None:
+    if ask is not None and not (repeating and await plane.recorded(call.request_id)):
         preview = await execute(plane, operation, request, replace(call, dry_run=True))
         if not await ask(Question(operation, request, call.reason, preview, level(operation, production=production))):
             raise NotConfirmed

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from controlplane.errors import Refusal
-from screens.session import Session
+from screens.session import Pending, Session
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -92,15 +94,26 @@ async def _ask_and_run(
     app: App[None], session: Session, operation: Operation[Any], fields: Mapping[str, Any], reason: str, label: str
 ) -> Done | None:
     from controlplane import carrying
-    from controlplane.operations import Call
+    from controlplane.operations import Call, Risk, new_request_id
 
-    async def ask(question: carrying.Question) -> bool:
-        agreed = await app.push_screen_wait(_question(session, question, fields, label))
-        session.require_writing()  # the link was lost, or the time of writing is over, while it was asked
-        return bool(agreed)
+    request, request_id = operation.parse(fields), new_request_id()
+    what = f"{operation.verb} {label}".strip()
+    call = Call(reason, request_id, tell=partial(_lost, app, what))
+    with ExitStack() as running:
 
-    plane, request = session.require_writing(), operation.parse(fields)
-    outcome = await carrying.carry_out(plane, operation, request, Call(reason), ask, production=session.production)
+        async def ask(question: carrying.Question) -> bool:
+            agreed = bool(await app.push_screen_wait(_question(session, question, fields, label)))
+            session.require_writing()  # the link was lost, or the time of writing is over, while it was asked
+            if agreed:
+                running.enter_context(pending(app, session, what, request_id))
+            return agreed
+
+        if operation.risk is Risk.SAFE:
+            running.enter_context(pending(app, session, what, request_id))
+        else:
+            asking(app, what)
+        plane, production = session.require_writing(), session.production
+        outcome = await carrying.carry_out(plane, operation, request, call, ask, production=production)
     session.undo = outcome.undo
     if outcome.secret is not None:
         from controlplane.keys.secret import display
@@ -111,6 +124,33 @@ async def _ask_and_run(
         outcome = dataclasses.replace(outcome, secret=None)  # forgotten
     seconds = REVEALED_SECONDS if "value" in outcome.result else SAID_SECONDS
     return Done(result_words(operation, label, outcome), seconds=seconds)
+
+
+def asking(app: App[None], what: str) -> None:
+    tell(app, Done(f"{what}: asking the home what it would change", "muted"))
+
+
+@contextmanager
+def pending(app: App[None], session: Session, what: str, request_id: str) -> Iterator[None]:
+    """A change is on its way under this request id. It stands in the place of what the one before came to, for as long
+    as it takes, and who leaves meanwhile is told of it.
+    """
+    session.pending = Pending(what, request_id)
+    tell(app, Done("", ""))
+    try:
+        yield
+    finally:
+        session.pending = None
+
+
+def tell(app: App[None], done: Done) -> None:
+    from screens.area import Desk
+
+    cast(Desk, app).tell(done)
+
+
+def _lost(app: App[None], what: str, words: str) -> None:
+    tell(app, Done(f"{what}: {words}", "warn"))
 
 
 def _given(operation: Operation[Any], target: Target) -> dict[str, Any]:

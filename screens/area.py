@@ -38,6 +38,7 @@ class Desk(Protocol):
     def run_command(self, text: str) -> None: ...
     def complete_command(self, text: str) -> list[str]: ...
     def retry_link(self) -> None: ...
+    def tell(self, done: Done) -> None: ...
     def start_work(self, work: Work, job: Coroutine[Any, Any, str]) -> None:
         """Do the job in the background; what it returns is said when it is done."""
         ...
@@ -174,8 +175,10 @@ class AreaScreen(Screen[None]):
 
     def standing_words(self) -> Done:
         """What holds for as long as it is so, where nothing else is said."""
-        link = self.session.link
-        if self.session.plane is None and link.words:
+        link, pending = self.session.link, self.session.pending
+        if pending is not None:
+            return Done(f"{pending.what}: pending, the home has not answered yet", "muted")
+        if link.words and (self.session.plane is None or link.brief):
             return Done(link.words, "muted" if link.state == "connecting" else "bad")
         if self.paused:
             return Done("paused: p goes on", "warn")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from controlplane.errors import Refusal, Usage
 from controlplane.moments import spell
 from controlplane.text import clean
-from screens.actions import Done, Target, not_done, way_back
+from screens.actions import Done, Target, asking, not_done, pending, way_back
 from screens.session import Session
 from screens.widgets.lines import Line
 
@@ -32,6 +33,7 @@ async def carry_out_many(
     app: App[None], session: Session, operation: Operation[Any], targets: Sequence[Target], hidden: int
 ) -> Done | None:
     """`hidden`: how many marked things are not among the targets because a filter hides them."""
+    from controlplane.operations import new_request_id
     from controlplane.runs.engine import start_run
     from controlplane.runs.operations import RunStart
     from screens.dialogs.form import RequestForm, asks_nothing
@@ -55,14 +57,19 @@ async def carry_out_many(
         shared = {name: value for name, value in fields.items() if name not in given}
         subjects = [dict(target.subject) | _seen(target) for target in targets]
         request = RunStart.model_validate({"operation": operation.name, "fields": shared, "subjects": subjects})
+        request_id = new_request_id()
+        with ExitStack() as running:
 
-        async def ask(question: RunQuestion) -> bool:
-            command = _command(operation, shared | _place(secrets_to), reason, targets)
-            hides = f"; {hidden} marked are hidden by the filter and left out" if hidden else ""
-            return await confirmed(app, session, question, title, command, hides)
+            async def ask(question: RunQuestion) -> bool:
+                command = _command(operation, shared | _place(secrets_to), reason, targets)
+                hides = f"; {hidden} marked are hidden by the filter and left out" if hidden else ""
+                if agreed := await confirmed(app, session, question, title, command, hides):
+                    running.enter_context(pending(app, session, title, request_id))
+                return agreed
 
-        plane, production = session.require_writing(), session.production
-        run = await start_run(plane, request, reason, ask=ask, production=production)
+            asking(app, title)
+            plane, production = session.require_writing(), session.production
+            run = await start_run(plane, request, reason, request_id, ask, production=production)
     except Refusal as refusal:
         return not_done(refusal)
     cast(Driver, app).drive_run(run.id, secrets_to)

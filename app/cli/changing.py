@@ -36,7 +36,7 @@ async def carry_out(context: Context, operation: Operation[Any], request: Reques
         asking.confirmed(operation.name, question.risk, question.name, context.environment)
         return True
 
-    call = Call(asked.reason, asked.request_id, asked.dry_run)
+    call = Call(asked.reason, asked.request_id, asked.dry_run, tell=lambda words: tell(clean(words)))
     # Who types a command has seen what it creates.
     agreed = asked.yes or operation.risk is Risk.PREVIEW
     production = context.production

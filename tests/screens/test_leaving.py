@@ -113,8 +113,8 @@ async def test_a_run_that_the_worker_carries_outlives_the_console(
             app.run_command("q")
             await until(pilot, lambda: app._exit)
         assert "goes on: the worker carries it" in capfd.readouterr().err
-        while (await seen(estate, run)).state != "done":
-            assert (await seen(estate, run)).standing == "running"
+        while (now := await seen(estate, run)).standing == "running":
+            assert now.driver == "t_admin"
             await asyncio.sleep(0.05)
     assert (await seen(estate, run)).done == 12
 
