@@ -64,7 +64,9 @@ class Ledger:
         self.connection = connection
         self.create, self.reason, self.request_id = create, reason, request_id
         self.tenants: set[str] = set()
-        self.touched: list[bytes] = []
+        self.beginning = b""  # the running hash before a log's first byte
+        self.touched: set[bytes] = set()
+        self.attempt: Stored | None = None  # what the newest transaction stores, if it is committed
         self.is_stream = False  # then workers roll it up minute by minute; readers take its raw rows until then
 
     def lock(self, source: bytes) -> None:
@@ -107,8 +109,10 @@ class Ledger:
         return self.tenants
 
     def store(self, running: bytes, previous: bytes, chunk: Chunk) -> Generator[None, None, Stored]:
-        """Store a new chunk, all of it or nothing. Pauses while the server works; it is done when it ends."""
-        return (yield from self._in_its_day(lambda: self._store(running, previous, chunk)))
+        """Store a new chunk, all of it or nothing. Pauses while the server works; it is on the disk when it ends."""
+        stored = yield from self._in_its_day(lambda: self._store(running, previous, chunk))
+        self.touched.add(running)
+        return stored
 
     def _in_its_day(self, write: Callable[[], Generator[None, None, Stored]]) -> Generator[None, None, Stored]:
         """Write again when a day was made while its rows were on their way to the default partition: it takes them."""
@@ -126,6 +130,7 @@ class Ledger:
     def _store(self, running: bytes, previous: bytes, chunk: Chunk) -> Generator[None, None, Stored]:
         self._ensure_days(chunk.days)
         with self.connection.transaction():
+            self._refuse_hole(previous)
             created = self._create_tenants(chunk.rows)
             left_out = {id: len(rows) for id, rows in chunk.rows.items() if id not in self.known_tenants(chunk.rows)}
             rows = yield from self._copy(chunk, left_out)
@@ -146,12 +151,20 @@ class Ledger:
                     [date.fromordinal(day) for day in sorted(chunk.days)],
                 ],
             )
-        self.touched.append(running)
-        return Stored(rows, created, left_out)
+            self.attempt = Stored(rows, created, left_out)
+        return self.attempt
+
+    def _refuse_hole(self, previous: bytes) -> None:
+        """A chunk follows one that is there: after a hole, a log that comes again would not be recognised."""
+        known = "SELECT 1 FROM wf.import_chunks WHERE running = %s"
+        if previous != self.beginning and not self.connection.execute(known, [previous]).fetchone():
+            raise went_back()
 
     def store_left_out(self, known: Known, chunk: Chunk) -> Generator[None, None, Stored]:
         """Store the rows of a known chunk whose tenants were unknown then and are not now."""
-        return (yield from self._in_its_day(lambda: self._store_left_out(known, chunk)))
+        stored = yield from self._in_its_day(lambda: self._store_left_out(known, chunk))
+        self.touched.add(known.running)
+        return stored
 
     def _store_left_out(self, known: Known, chunk: Chunk) -> Generator[None, None, Stored]:
         wanted = {id: rows for id, rows in chunk.rows.items() if id in known.left_out}
@@ -162,12 +175,14 @@ class Ledger:
             chunk.rows = wanted
             rows = yield from self._copy(chunk, still)
             if rows:
-                self.connection.execute(
+                updated = self.connection.execute(
                     "UPDATE wf.import_chunks SET rows = rows + %s, left_out = %s, change_id = NULL WHERE running = %s",
                     [rows, sorted(still), known.running],
                 )
-                self.touched.append(known.running)
-        return Stored(rows, created, still)
+                if not updated.rowcount:
+                    raise went_back()
+            self.attempt = Stored(rows, created, still)
+        return self.attempt
 
     def _ensure_days(self, days: set[int]) -> None:
         for first, last in list(_ranges(days, DAYS_AT_ONCE))[:DAYS_AT_ONCE]:
@@ -194,24 +209,27 @@ class Ledger:
 
     def finish(self, totals: dict[str, Any], thing: str, tenant_id: str | None) -> None:
         """Roll up what was stored, and leave one row in the trail. Nothing stored: nothing done."""
-        unfinished = self.connection.execute(
-            "SELECT days, from_at, until_at FROM wf.import_chunks WHERE running = ANY(%s) AND change_id IS NULL",
-            [self.touched],
+        touched = list(self.touched)
+        found = self.connection.execute(
+            "SELECT days, from_at, until_at, change_id FROM wf.import_chunks WHERE running = ANY(%s)", [touched]
         ).fetchall()
+        if len(found) < len(touched):
+            raise went_back()
+        unfinished = [row for row in found if row[3] is None]
         if not unfinished:
             return
         if self.is_stream:
             self.connection.execute("SELECT wf.refresh_activity()")
         elif times := [row for row in unfinished if row[1] is not None]:
             self._roll_up({day.toordinal() for row in times for day in row[0]}, times)
-        self.connection.execute("SET synchronous_commit = on")  # whatever came before is on disk with this one
         with self.connection.transaction():
             row = self.connection.execute(
                 "SELECT wf.begin_change(%s, %s, %s)", [OPERATION, self.reason, self.request_id]
             ).fetchone()
             self.connection.execute("SELECT wf.note('requests', %s, %s, %s)", [thing, tenant_id, Jsonb(totals)])
             self.connection.execute(
-                "UPDATE wf.import_chunks SET change_id = %s WHERE running = ANY(%s)", [row and row[0], self.touched]
+                "UPDATE wf.import_chunks SET change_id = %s WHERE running = ANY(%s) AND change_id IS NULL",
+                [row and row[0], touched],
             )
             self.connection.execute("SELECT wf.finish_change(%s)", [Jsonb(totals)])
 
@@ -224,6 +242,15 @@ class Ledger:
                 "SELECT wf.roll_up_hours(%s, %s)", [max(lower, earliest), min(upper, max(latest, lower))]
             )
         self.connection.execute("SELECT wf.refresh_activity()")
+
+
+def went_back() -> Conflict:
+    return Conflict(
+        "home_went_back",
+        "The home no longer has lines of this log that it had stored: it was restored from a backup,"
+        " or a server with older data took its place.",
+        "Feed the log again from its beginning: what the home has is recognised, the rest is stored.",
+    )
 
 
 def is_made_meanwhile(error: psycopg.Error) -> bool:

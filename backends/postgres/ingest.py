@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable
 from io import BytesIO
+from functools import partial
 from itertools import chain, repeat
 from typing import Any, TypeVar
 
@@ -24,6 +25,7 @@ from backends.postgres.import_ledger import Chunk, Known, Ledger, Stored
 from backends.postgres.logfile import BLOCK, CHUNK, LogFile
 from backends.postgres.refusals import refusal_of
 from backends.postgres.requests import SETTINGS, ImportRun, LogImport, ShowProgress, check, running_hash
+from controlplane.errors import Conflict
 from controlplane.requestlogs.model import ImportReport, Skip
 from controlplane.requestlogs.parsing import is_whole
 
@@ -34,7 +36,14 @@ IDLE_SECONDS = 5.0
 FINISH_SECONDS = 600.0
 """How often a stream that goes on leaves its row in the trail."""
 RECONNECT_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
-LINK_SETTINGS: dict[str, Any] = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+LINK_SETTINGS: dict[str, Any] = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+SERVER_LINK_SETTINGS = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+"""The server, too, ends a session whose link was cut: until then it holds the stream."""
 
 Say = Callable[[str], None]
 T = TypeVar("T")
@@ -138,7 +147,9 @@ def ingest(
             ledger.connection.close()
         return run.report
     except psycopg.Error as error:
-        raise refusal_of(error) from None
+        refusal = refusal_of(error)
+        hint = "What was stored stays, what was read last may not be: feed the stream again from its beginning."
+        raise type(refusal)(refusal.code, refusal.message, f"{refusal.hint} {hint}".strip(), refusal.why) from None
 
 
 class PatientLedger(Ledger):
@@ -167,21 +178,31 @@ class PatientLedger(Ledger):
         return self._patiently(lambda: super(PatientLedger, self).known_tenants(wanted))
 
     def store(self, running: bytes, previous: bytes, chunk: Chunk) -> Generator[None, None, Stored]:
+        write = partial(super().store, running, previous, chunk)
+        return (yield from self._written(write, running, lambda left_out: left_out is not None))
+
+    def store_left_out(self, known: Known, chunk: Chunk) -> Generator[None, None, Stored]:
+        write = partial(super().store_left_out, known, chunk)
+        return (yield from self._written(write, known.running, lambda left_out: left_out != known.left_out))
+
+    def _written(
+        self,
+        write: Callable[[], Generator[None, None, Stored]],
+        running: bytes,
+        is_done: Callable[[list[str] | None], bool],
+    ) -> Generator[None, None, Stored]:
+        """Write until it is done; `is_done` knows it by whom the ledger left out of the chunk, None: no such chunk."""
+        statement = "SELECT left_out FROM wf.import_chunks WHERE running = %s"
         while True:
+            self.attempt = None
             try:
-                return (yield from super().store(running, previous, chunk))
+                return (yield from write())
             except psycopg.OperationalError as error:
                 self._reconnect(error)
-            if known := self._stored_already(running):  # only the answer of its commit was lost
-                return known
-
-    def _stored_already(self, running: bytes) -> Stored | None:
-        statement = "SELECT rows FROM wf.import_chunks WHERE running = %s"
-        found = self._patiently(lambda: self.connection.execute(statement, [running]).fetchone())
-        if found is None:
-            return None
-        self.touched.append(running)
-        return Stored(found[0], [], {})
+            found = self._patiently(lambda: self.connection.execute(statement, [running]).fetchone())
+            if self.attempt is not None and is_done(found and found[0]):  # only the answer of its commit was lost
+                self.touched.add(running)
+                return self.attempt
 
     def finish(self, totals: dict[str, Any], thing: str, tenant_id: str | None) -> None:
         self._patiently(lambda: super(PatientLedger, self).finish(totals, thing, tenant_id))
@@ -199,23 +220,33 @@ class PatientLedger(Ledger):
             autocommit=True,
             connect_timeout=5,
             application_name="watchfloor ingest",
-            options=SETTINGS,
+            options=f"{SETTINGS} {SERVER_LINK_SETTINGS}",
             **LINK_SETTINGS,
         )
 
     def _reconnect(self, error: psycopg.OperationalError) -> None:
         """Wait until home is back, and hold the stream again; when it was stopped meanwhile, the error stands."""
         self.say("The home is away: waiting for it, nothing is lost.")
+        self.tenants = set()
         for pause in chain(RECONNECT_SECONDS, repeat(RECONNECT_SECONDS[-1])):
             if self.stop.wait(pause):
                 raise error
             with contextlib.suppress(psycopg.OperationalError):
                 self.connection.close()
                 self.connection = self._connect()
-                if self.source is not None:
-                    super().lock(self.source)
-                self.say("The home is back.")
-                return
+                if self._holds_again():
+                    self.say("The home is back.")
+                    return
+
+    def _holds_again(self) -> bool:
+        """The server may not have noticed yet that our session of before is gone: then it holds the stream still."""
+        try:
+            if self.source is not None:
+                super().lock(self.source)
+        except Conflict as held:
+            self.say(f"{held.message} Waiting for it.")
+            return False
+        return True
 
 
 class IngestRun(ImportRun):

@@ -39,7 +39,8 @@ from controlplane.text import clean
 
 STRIDE = 400
 """Lines that are parsed between two batches sent: fewer than a batch, so that sending keeps ahead."""
-SETTINGS = "-c statement_timeout=0 -c synchronous_commit=off -c timezone=UTC -c idle_in_transaction_session_timeout=0"
+SETTINGS = "-c statement_timeout=0 -c synchronous_commit=on -c timezone=UTC -c idle_in_transaction_session_timeout=0"
+"""A chunk that was stored is on the disk, whatever the server's own setting is: what is told of it stays true."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ class ImportRun:
         self.started = time.monotonic()
 
     def run(self, first_line: bytes) -> None:
-        running = self.seed()
+        running = self.ledger.beginning = self.seed()
         if not self.job.dry_run:
             self.ledger.refuse_used_request()
             self.ledger.lock(hashlib.sha256(running + first_line).digest())
@@ -181,7 +182,7 @@ class ImportRun:
         while not self.stop.is_set() and (known := self._recognised(running)):
             data = self.file.take(known.size)
             if not known.finished:
-                self.ledger.touched.append(known.running)
+                self.ledger.touched.add(known.running)
                 self.report.resumed_rows += known.rows
             if known.left_out:
                 self._fill(known, data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import threading
 import time
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from psycopg.types.json import Jsonb
 
 from backends.postgres import ingest as module
 from backends.postgres.ingest import ingest
-from backends.postgres.requests import LogImport, import_log
+from backends.postgres.requests import LogImport, ShowProgress, import_log
 from controlplane.requestlogs.model import Format, ImportReport, Skip
 from tests.postgres import Database
 
@@ -51,25 +52,27 @@ def lines(first: int, last: int) -> bytes:
 class Piped:
     """An ingest in a thread, fed through a pipe."""
 
-    def __init__(self, database: Database, number: int = 1) -> None:
+    def __init__(self, database: Database, number: int = 1, show: ShowProgress | None = None) -> None:
         self.out, self.into = os.pipe()
         self.said: list[str] = []
         self.stop = threading.Event()
         self.pool = ThreadPoolExecutor(1)
         job = replace(JOB, request_id=f"r-{number}")
-        arguments = (database.login("operator"), job, self.out, self.said.append, None, self.stop)
+        arguments = (database.login("operator"), job, self.out, self.said.append, show, self.stop)
         self.running: Future[ImportReport] = self.pool.submit(ingest, *arguments)
 
     def feed(self, data: bytes) -> None:
-        assert not self.running.done()
         view = memoryview(data)
         while view:
-            view = view[os.write(self.into, view) :]
+            if self.running.done():
+                raise AssertionError("the ingest has ended") from self.running.exception()
+            if select.select([], [self.into], [], 0.1)[1]:
+                view = view[os.write(self.into, view[: select.PIPE_BUF]) :]
 
-    def end(self) -> ImportReport:
+    def end(self, seconds: float = 20) -> ImportReport:
         os.close(self.into)
         try:
-            return self.running.result(20)
+            return self.running.result(seconds)
         finally:
             os.close(self.out)
 
@@ -133,6 +136,28 @@ def test_a_home_that_goes_away_is_waited_for(database: Database, connection: psy
     until(connection, 1201)
     assert piped.end().rows == 1201
     assert "The home is back." in piped.said
+
+
+def test_a_home_that_goes_away_while_late_tenants_are_stored_is_waited_for(
+    database: Database, connection: psycopg.Connection[Any]
+) -> None:
+    late = lines(0, 5).replace(b"acme", b"beta")
+    first = Piped(database)
+    first.feed(late)
+    report = first.end()
+    assert (report.rows, report.skipped) == (0, {Skip.UNKNOWN_TENANT: 5})
+    connection.execute("INSERT INTO wf.tenants (id, name) VALUES ('beta', 'Beta')")
+    waits = "SELECT pid FROM pg_stat_activity WHERE application_name = 'watchfloor ingest' AND wait_event_type = 'Lock'"
+    with psycopg.connect(database.owner) as blocker:
+        blocker.execute("LOCK TABLE wf.import_chunks IN EXCLUSIVE MODE")
+        again = Piped(database, 2)
+        again.feed(late)
+        while (waiting := connection.execute(waits).fetchone()) is None:
+            assert not again.running.done()
+        connection.execute("SELECT pg_terminate_backend(%s)", waiting)
+    until(connection, 5)
+    assert (again.end().rows, stored(connection)) == (5, 5)
+    assert "The home is back." in again.said
 
 
 def test_a_writer_that_is_faster_waits(
