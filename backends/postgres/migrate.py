@@ -1,25 +1,26 @@
-"""Bring a home to this program's schema: numbered SQL files, each in a transaction, checksummed.
+"""Bring a home to this program's schema: numbered files of tables, then the nouns' functions, views and triggers.
 
-Two programs may start at once: the second waits for the first. The lock is tried in a loop, because a blocking
-wait holds a snapshot and can deadlock with CREATE INDEX CONCURRENTLY.
+All that a home lacks is done in one transaction, so a program that is killed leaves nothing half done. Two programs
+may start at once: the second waits for the first.
 """
 
 from __future__ import annotations
 
 import hashlib
+import random
 import re
 import time
 from dataclasses import dataclass
 from importlib.resources import files
 
 import psycopg
-from psycopg import sql
 
+from backends.postgres import sql_files
 from controlplane.errors import Conflict, NotPermitted, Refusal
 
 OLDEST_SERVER = 14
-LOCK = 0x7761_7463_6866  # "watchf", as the advisory lock's number
-LOCK_SECONDS = 60.0
+BRING_IT_UP = "An admin brings it up with: watchfloor home migrate"
+LOCK_SECONDS = 60.0  # how long another program, and whoever holds what is to be changed, is waited for
 
 
 @dataclass(frozen=True)
@@ -104,11 +105,9 @@ def _problem(
             "Update watchfloor.",
         )
     if len(applied) < len(known):
-        return Conflict(
-            "home_older",
-            f"The home is at migration {len(applied)} of {len(known)}.",
-            "An admin brings it up with: watchfloor home migrate",
-        )
+        return Conflict("home_older", f"The home is at migration {len(applied)} of {len(known)}.", BRING_IT_UP)
+    if (problem := _functions_problem(connection)) is not None:
+        return problem
     row = connection.execute("SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool").fetchone()
     if row == (True,):
         return Refusal(
@@ -119,7 +118,29 @@ def _problem(
     return None
 
 
+def _functions_problem(connection: psycopg.Connection) -> Refusal | None:
+    """Which program's functions the home has. All that it ever had are remembered: so one that it left is older."""
+    if connection.execute("SELECT to_regclass('wf.sql_applied')").fetchone() == (None,):
+        return Conflict("home_older", "The home lacks the program's functions.", BRING_IT_UP)
+    had = [sum_ for (sum_,) in connection.execute("SELECT checksum FROM wf.sql_applied ORDER BY number").fetchall()]
+    ours = sql_files.checksum()
+    if had and had[-1] == ours:
+        return None
+    if ours in had:
+        return Conflict(
+            "home_newer", "The home's functions are of a newer program: it had this one's before.", "Update watchfloor."
+        )
+    return Conflict("home_older", "The home's functions are not this program's.", BRING_IT_UP)
+
+
 def _changed(applied: dict[int, tuple[str, str]], known: list[Migration]) -> Refusal | None:
+    if applied.get(1, ("", ""))[0] == "roles_and_audit":
+        return Conflict(
+            "home_before_baseline",
+            "The home was made by a version from before the first release; its tables were laid out anew since.",
+            "Take its data along: watchfloor home backup FILE, then watchfloor home restore FILE into a new home. "
+            "Or go on with the version that made it.",
+        )
     for migration in known:
         if migration.number not in applied:
             if migration.number < max(applied, default=0):
@@ -142,66 +163,92 @@ def _changed(applied: dict[int, tuple[str, str]], known: list[Migration]) -> Ref
 def migrate(conninfo: str, *, admin: str | None = None) -> list[str]:
     """Apply what is missing, and say what was applied (names). `admin`: a login that shall be an admin.
 
-    Raises Refusal when the home cannot be brought up; then nothing of the failing file is left behind.
+    Raises Refusal when the home cannot be brought up; then it is as it was.
     """
     with psycopg.connect(conninfo, autocommit=True) as connection:
         if connection.info.server_version // 10_000 < OLDEST_SERVER:
             raise _problem(connection, connection.info.server_version // 10_000, {}, []) or AssertionError
-        _lock(connection)
-        done = _apply_missing(connection)
+        try:
+            done = _patiently(connection)
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise NotPermitted(
+                "home_migrate_privileges",
+                f"The login {connection.info.user} may not make the home: {error.diag.message_primary}.",
+                "Migrate with a login that owns the database and has CREATEROLE.",
+            ) from None
+        except psycopg.errors.ReadOnlySqlTransaction:
+            raise Refusal("home_read_only", "The home is read-only.", "Use the primary's address.") from None
         if admin is not None:
             _make_admin(connection, admin)
         return done
 
 
-def _lock(connection: psycopg.Connection) -> None:
-    deadline = time.monotonic() + LOCK_SECONDS
-    while connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone() != (True,):
-        if time.monotonic() > deadline:
-            raise Conflict(
-                "migration_locked",
-                f"Another program has been migrating this home for {LOCK_SECONDS:.0f} s.",
-                "Wait for it, or find it: SELECT * FROM pg_locks WHERE locktype = 'advisory'.",
-            )
-        time.sleep(0.1)
-
-
-def _apply_missing(connection: psycopg.Connection) -> list[str]:
-    try:
-        connection.execute("CREATE SCHEMA IF NOT EXISTS wf")
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS wf.migrations (number integer PRIMARY KEY, name text NOT NULL,"
-            " checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
-        )
-        known, applied = known_migrations(), _applied(connection) or {}
-        problem = _changed(applied, known)
-        if problem is None and max(applied, default=0) > len(known):
-            problem = _problem(connection, OLDEST_SERVER, applied, known)
-        if problem is not None:
-            raise problem
-        missing = [migration for migration in known if migration.number not in applied]
-        for migration in missing:
+def _patiently(connection: psycopg.Connection) -> list[str]:
+    """Try until the locks are had: each try waits for them only briefly, so that it holds nobody up for long."""
+    deadline, anew = time.monotonic() + LOCK_SECONDS, False
+    while True:
+        try:
             with connection.transaction():
-                connection.execute(migration.text.encode())
-                for (schema,) in connection.execute("SELECT nspname FROM pg_namespace WHERE nspname ~ '^wf(_|$)'"):
-                    connection.execute(
-                        sql.SQL("REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA {} FROM PUBLIC").format(
-                            sql.Identifier(schema)
-                        )
-                    )
-                connection.execute(
-                    "INSERT INTO wf.migrations (number, name, checksum) VALUES (%s, %s, %s)",
-                    [migration.number, migration.name, migration.checksum],
-                )
-        return [f"{migration.number:04}_{migration.name}" for migration in missing]
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise NotPermitted(
-            "home_migrate_privileges",
-            f"The login {connection.info.user} may not make the home: {error.diag.message_primary}.",
-            "Migrate with a login that owns the database and has CREATEROLE.",
-        ) from None
-    except psycopg.errors.ReadOnlySqlTransaction:
-        raise Refusal("home_read_only", "The home is read-only.", "Use the primary's address.") from None
+                return _apply_missing(connection, anew=anew)
+        except sql_files.NOT_IN_PLACE:
+            if anew:
+                raise
+            anew = True
+        except (
+            psycopg.errors.LockNotAvailable,
+            psycopg.errors.QueryCanceled,
+            psycopg.errors.DeadlockDetected,
+            psycopg.errors.DuplicateSchema,  # two made the first table at once: IF NOT EXISTS does not see the other's
+            psycopg.errors.DuplicateTable,
+            psycopg.errors.UniqueViolation,
+        ):
+            if time.monotonic() > deadline:
+                raise Conflict(
+                    "migration_locked",
+                    f"For {LOCK_SECONDS:.0f} s the home's tables could not be had for a moment: somebody's transaction"
+                    " stays open, or another program is migrating it.",
+                    "Find it: SELECT pid, usename, state, query FROM pg_stat_activity WHERE xact_start < now() - "
+                    "interval '10 seconds'. Then try again.",
+                ) from None
+            time.sleep(random.uniform(0.05, 0.4))
+
+
+def _apply_missing(connection: psycopg.Connection, *, anew: bool) -> list[str]:
+    connection.execute("CREATE SCHEMA IF NOT EXISTS wf")
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS wf.migrations (number integer PRIMARY KEY, name text NOT NULL,"
+        " checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+    )
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS wf.sql_applied (number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
+        " checksum text NOT NULL UNIQUE, applied_at timestamptz NOT NULL DEFAULT now())"
+    )
+    connection.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS:.0f}s'")
+    connection.execute("LOCK TABLE wf.migrations IN EXCLUSIVE MODE")  # one program at a time
+    known, applied = known_migrations(), _applied(connection) or {}
+    problem = _changed(applied, known)
+    if problem is None and len(applied) >= len(known):
+        problem = _problem(connection, OLDEST_SERVER, applied, known)
+        if problem is None:
+            return []
+        if problem.code == "home_older":
+            problem = None
+    if problem is not None:
+        raise problem
+    missing = [migration for migration in known if migration.number not in applied]
+    if missing:
+        sql_files.apply_values(connection)
+    for migration in missing:
+        connection.execute(migration.text.encode())
+        connection.execute(
+            "INSERT INTO wf.migrations (number, name, checksum) VALUES (%s, %s, %s)",
+            [migration.number, migration.name, migration.checksum],
+        )
+    sql_files.apply(connection, anew=anew)
+    connection.execute("INSERT INTO wf.sql_applied (checksum) VALUES (%s)", [sql_files.checksum()])
+    if not applied:
+        connection.execute("SELECT wf.make_request_partitions()")
+    return [f"{migration.number:04}_{migration.name}" for migration in missing] or ["functions"]
 
 
 def _make_admin(connection: psycopg.Connection, login: str) -> None:

@@ -64,7 +64,7 @@ def test_a_database_is_made_a_home_only_when_told(
     assert answer.code == 1 and "home migrate" in answer.err and "[home_not_ours]" in answer.err
     assert cli.done("home", "status")["item"]["problem"]["code"] == "home_not_ours"
     planned = cli.done("home", "migrate", "--dry-run")["result"]["applied"]
-    assert planned[0] == "0001_roles_and_audit"
+    assert planned[0] == "0001_operators"
     assert cli("tenants", "list").code == 1
     assert cli.done("home", "migrate")["result"]["applied"] == planned
     assert cli("tenants", "list").code == 0

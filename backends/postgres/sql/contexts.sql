@@ -1,6 +1,6 @@
 -- A context that opens read-only is opened for writing for a while: nothing changes in the home, so it is noted.
 -- For people only: a worker has no console.
-CREATE FUNCTION wf.note_writing(context text, minutes int) RETURNS bigint
+CREATE OR REPLACE FUNCTION wf.note_writing(context text, minutes int) RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   SELECT wf.note('contexts', context, NULL, jsonb_build_object('context', context, 'minutes', minutes))
 $$;

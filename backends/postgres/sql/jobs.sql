@@ -1,112 +1,15 @@
--- Jobs: what is done in the background, by any number of workers (`watchfloor work`). Why a table of our own, and what
--- it is measured against: docs/jobs.md.
---
--- A worker holds its jobs as long as its heart beats (wf.workers.lease_until); every claim has a number of its own, and
--- whatever a worker writes about a job is fenced by it. The server's clock is the only clock.
-
-CREATE TABLE wf.workers (
-  id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  name        text NOT NULL CONSTRAINT worker_name CHECK (char_length(name) BETWEEN 1 AND 200),
-  host        text NOT NULL CONSTRAINT worker_host CHECK (char_length(host) <= 200),
-  pid         integer NOT NULL,
-  version     text NOT NULL CONSTRAINT worker_version CHECK (char_length(version) <= 100),
-  kinds       text[] NOT NULL,   -- the jobs that it can do
-  login       text NOT NULL DEFAULT session_user,
-  started_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
-  seen_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
-  lease_until timestamptz NOT NULL,
-  ended_at    timestamptz,       -- from then on it may write nothing more
-  ended       text CHECK (ended IN ('stopped', 'gone')),
-  done        bigint NOT NULL DEFAULT 0,
-  failed      bigint NOT NULL DEFAULT 0,
-  counted     bigint NOT NULL DEFAULT 0,  -- both at the last beat
-  per_minute  real,              -- between the last two beats; NULL: not known yet
-  CONSTRAINT worker_marks CHECK ((ended IS NULL) = (ended_at IS NULL))
-) WITH (fillfactor = 50);
-CREATE INDEX workers_alive ON wf.workers (id) WHERE ended_at IS NULL;
-
-CREATE FUNCTION wf.worker_lease() RETURNS interval LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT interval '15 seconds' $$;
-
-CREATE TABLE wf.job_schedules (
-  name    text PRIMARY KEY,  -- the kind of its jobs
-  every   interval NOT NULL CHECK (every >= interval '1 second'),
-  next_at timestamptz NOT NULL DEFAULT clock_timestamp()
-);
+CREATE OR REPLACE FUNCTION wf.worker_lease() RETURNS interval LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT interval '15 seconds' $$;
 GRANT SELECT ON wf.job_schedules TO wf_viewer, wf_worker;
 
-CREATE TABLE wf.jobs (
-  id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  kind       text NOT NULL CONSTRAINT job_kind CHECK (kind ~ '^[a-z][a-z0-9_.-]{0,63}$'),
-  tenant_id  text COLLATE "C" REFERENCES wf.tenants,  -- NULL: of no tenant
-  lane       text COLLATE "C" NOT NULL GENERATED ALWAYS AS (coalesce(tenant_id, '')) STORED,
-  schedule   text REFERENCES wf.job_schedules,        -- NULL: it was queued by itself
-  payload    jsonb NOT NULL DEFAULT '{}',  -- looked at when it is queued: a CHECK would unpack it with every claim
-  cost       real NOT NULL DEFAULT 1 CONSTRAINT job_cost CHECK (cost > 0 AND cost <= 1000),
-  state      text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'running', 'done', 'dead', 'canceled')),
-  run_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
-  attempts   integer NOT NULL DEFAULT 0,  -- all there were
-  tries      integer NOT NULL DEFAULT 0,  -- those that count: since it was queued or replayed
-  max_tries  integer NOT NULL DEFAULT 5 CONSTRAINT job_max_tries CHECK (max_tries BETWEEN 1 AND 100),
-  worker_id  bigint,  -- who has it, or has done it
-  lease      bigint,  -- and by which claim
-  started_at timestamptz,
-  ended_at   timestamptz,
-  error      text CONSTRAINT job_error CHECK (char_length(error) <= 2000),  -- of the last attempt
-  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  CONSTRAINT job_marks CHECK ((state IN ('running', 'done')) = (worker_id IS NOT NULL)
-                              AND (worker_id IS NULL) = (lease IS NULL)
-                              AND (state IN ('done', 'dead', 'canceled')) = (ended_at IS NOT NULL))
-) WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0,
-        autovacuum_analyze_scale_factor = 0.05);
-CREATE INDEX jobs_waiting ON wf.jobs (lane, run_at, id) WHERE state = 'waiting';
-CREATE INDEX jobs_running ON wf.jobs (worker_id) WHERE state = 'running';
-CREATE INDEX jobs_dead ON wf.jobs (id) WHERE state = 'dead';
-CREATE INDEX jobs_of_tenant ON wf.jobs (tenant_id, id) WHERE tenant_id IS NOT NULL;
--- A schedule never has two at a time.
-CREATE UNIQUE INDEX job_of_schedule ON wf.jobs (schedule) WHERE state IN ('waiting', 'running');
-CREATE INDEX jobs_dead_of_schedule ON wf.jobs (schedule) WHERE state = 'dead' AND schedule IS NOT NULL;
 -- What a job is told may be a person's: for those who help.
 GRANT SELECT (id, kind, tenant_id, lane, schedule, cost, state, run_at, attempts, tries, max_tries, worker_id, lease,
               started_at, ended_at, error, created_at) ON wf.jobs TO wf_viewer;
+
 GRANT SELECT (payload) ON wf.jobs TO wf_operator;
 GRANT SELECT ON wf.jobs TO wf_worker;
 
--- Every attempt that ended, but for the one by which a job was done: that one is in the job's own row
--- (wf.job_attempt_list shows all). No foreign key: one is only written beside the job's row.
-CREATE TABLE wf.job_attempts (
-  job_id     bigint NOT NULL,
-  attempt    integer NOT NULL,
-  tenant_id  text COLLATE "C",
-  worker_id  bigint NOT NULL,
-  started_at timestamptz NOT NULL,
-  ended_at   timestamptz NOT NULL,
-  outcome    text NOT NULL CHECK (outcome IN ('failed', 'lost', 'released')),
-  error      text,
-  PRIMARY KEY (job_id, attempt)
-);
-CREATE INDEX job_attempts_of_tenant ON wf.job_attempts (tenant_id) WHERE tenant_id IS NOT NULL;
-
--- One lane per tenant that ever had a job, and one ('') for jobs of no tenant. The lane with the least virtual time is
--- served next, and its time goes on by cost ÷ weight. Only claims change `v`, one at a time.
-CREATE TABLE wf.job_lanes (
-  lane      text COLLATE "C" PRIMARY KEY,
-  tenant_id text COLLATE "C" REFERENCES wf.tenants,
-  weight    double precision NOT NULL DEFAULT 1,
-  v         double precision NOT NULL DEFAULT 0,
-  ready     boolean NOT NULL DEFAULT false,  -- it may have a job that is due
-  wake_at   timestamptz                      -- when it will, unless it is ready; NULL: it has none
-) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 200);
-CREATE INDEX job_lanes_ready ON wf.job_lanes (v, lane) WHERE ready;
-CREATE INDEX job_lanes_asleep ON wf.job_lanes (wake_at) WHERE NOT ready;
-CREATE INDEX job_lanes_of_tenant ON wf.job_lanes (tenant_id);
-
-CREATE TABLE wf.job_clock (v double precision NOT NULL) WITH (fillfactor = 10);  -- the virtual time of the last claim
-INSERT INTO wf.job_clock VALUES (0);
-CREATE SEQUENCE wf.job_leases;
-INSERT INTO wf.tenant_tables VALUES ('wf.job_attempts', 19), ('wf.jobs', 21), ('wf.job_lanes', 22);
-
 -- What a tenant's plan says of its weight; 1 where nothing says any, or nonsense.
-CREATE FUNCTION wf.job_weight(tenant text) RETURNS double precision LANGUAGE sql STABLE
+CREATE OR REPLACE FUNCTION wf.job_weight(tenant text) RETURNS double precision LANGUAGE sql STABLE
 SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   SELECT coalesce((SELECT least(e.value::text::numeric, 1000)::float8 FROM wf.entitlement_claims(tenant, now(), 'weight') e
                    WHERE e.place = 1 AND wf.entitlement_kind(e.value) = 'integer' AND e.value::text <> '-1'), 1)
@@ -114,14 +17,14 @@ $$;
 
 -- Full jitter below a cap: 2 s, 4 s, 8 s … 10 min, times a random number in [0, 1). The heart says the same (a test
 -- compares both).
-CREATE FUNCTION wf.job_backoff(tries integer, jitter double precision) RETURNS interval
+CREATE OR REPLACE FUNCTION wf.job_backoff(tries integer, jitter double precision) RETURNS interval
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT jitter * least(600, 2.0 ^ least(greatest(tries, 1), 20)) * interval '1 second'
 $$;
 
 -- These lanes will have a job that is due at these times. Until this transaction ends nobody lets them fall asleep:
 -- a claim that cannot see the job yet skips a lane that is held here.
-CREATE FUNCTION wf.wake_lanes(lanes text[], at timestamptz[]) RETURNS void LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION wf.wake_lanes(lanes text[], at timestamptz[]) RETURNS void LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 BEGIN
   INSERT INTO wf.job_lanes (lane, tenant_id, weight)
@@ -135,11 +38,15 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION wf.wake_workers() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION wf.wake_workers() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 DECLARE
   n record;
 BEGIN
+  IF EXISTS (SELECT FROM new_rows WHERE kind !~ '^[a-z][a-z0-9_.-]{0,63}$') THEN
+    RAISE EXCEPTION 'a kind of jobs is small letters, digits, ''.'', ''_'' and ''-'', at most 64'
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'job_kind';
+  END IF;
   IF EXISTS (SELECT FROM new_rows WHERE jsonb_typeof(payload) <> 'object' OR octet_length(payload::text) > 65536) THEN
     RAISE EXCEPTION 'a payload is an object of at most 65536 bytes'
       USING ERRCODE = 'check_violation', CONSTRAINT = 'job_payload';
@@ -153,10 +60,10 @@ BEGIN
   RETURN NULL;
 END
 $$;
-CREATE TRIGGER wake_workers AFTER INSERT ON wf.jobs REFERENCING NEW TABLE AS new_rows
+CREATE OR REPLACE TRIGGER wake_workers AFTER INSERT ON wf.jobs REFERENCING NEW TABLE AS new_rows
   FOR EACH STATEMENT EXECUTE FUNCTION wf.wake_workers();
 
-CREATE FUNCTION wf.queue_job(
+CREATE OR REPLACE FUNCTION wf.queue_job(
   kind text, tenant text DEFAULT NULL, payload jsonb DEFAULT '{}', run_at timestamptz DEFAULT NULL, cost real DEFAULT 1,
   max_tries integer DEFAULT 5
 ) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
@@ -165,15 +72,14 @@ CREATE FUNCTION wf.queue_job(
 $$;
 
 -- Workers
-
-CREATE FUNCTION wf.start_worker(name text, host text, pid integer, version text, kinds text[]) RETURNS bigint
+CREATE OR REPLACE FUNCTION wf.start_worker(name text, host text, pid integer, version text, kinds text[]) RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   INSERT INTO wf.workers (name, host, pid, version, kinds, lease_until)
   VALUES ($1, $2, $3, $4, $5, clock_timestamp() + wf.worker_lease()) RETURNING id
 $$;
 
 -- That it lives. False: it was given up, its jobs are with others, and it must begin anew.
-CREATE FUNCTION wf.beat(worker bigint) RETURNS boolean LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION wf.beat(worker bigint) RETURNS boolean LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
   moment timestamptz := clock_timestamp();
@@ -188,7 +94,7 @@ END
 $$;
 
 -- Of the jobs that a worker says are done, those that it still holds by these claims.
-CREATE FUNCTION wf.settle_done(worker bigint, ids bigint[], leases bigint[]) RETURNS bigint[] LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION wf.settle_done(worker bigint, ids bigint[], leases bigint[]) RETURNS bigint[] LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = wf, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
   settled bigint[];
@@ -208,7 +114,7 @@ $$;
 
 -- End attempts otherwise, of jobs that are still held by these claims and of no others. (One that somebody is just
 -- writing is left: a lost one is looked at again.)
-CREATE FUNCTION wf.settle_jobs(
+CREATE OR REPLACE FUNCTION wf.settle_jobs(
   worker bigint, ids bigint[], leases bigint[], outcome text, error text, give_up boolean, delay interval
 ) RETURNS bigint[] LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
@@ -251,26 +157,29 @@ END
 $$;
 
 -- What a worker says of its jobs; each returns the jobs of which it could. The others are not its own any more.
-CREATE FUNCTION wf.is_mine(worker bigint) RETURNS boolean LANGUAGE sql STABLE
+CREATE OR REPLACE FUNCTION wf.is_mine(worker bigint) RETURNS boolean LANGUAGE sql STABLE
 SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   SELECT EXISTS (SELECT FROM wf.workers w WHERE w.id = worker AND w.ended_at IS NULL AND w.login = session_user)
 $$;
-CREATE FUNCTION wf.finish_jobs(worker bigint, ids bigint[], leases bigint[]) RETURNS bigint[] LANGUAGE sql
+
+CREATE OR REPLACE FUNCTION wf.finish_jobs(worker bigint, ids bigint[], leases bigint[]) RETURNS bigint[] LANGUAGE sql
 SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   SELECT CASE WHEN wf.is_mine($1) THEN wf.settle_done($1, $2, $3) ELSE '{}' END
 $$;
-CREATE FUNCTION wf.fail_job(worker bigint, id bigint, lease bigint, error text, give_up boolean) RETURNS bigint[]
+
+CREATE OR REPLACE FUNCTION wf.fail_job(worker bigint, id bigint, lease bigint, error text, give_up boolean) RETURNS bigint[]
 LANGUAGE sql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   SELECT CASE WHEN wf.is_mine($1)
               THEN wf.settle_jobs($1, ARRAY[$2], ARRAY[$3], 'failed', left($4, 2000), $5, NULL) ELSE '{}' END
 $$;
+
 -- Given back unharmed: it counts as no try.
-CREATE FUNCTION wf.release_jobs(worker bigint, ids bigint[], leases bigint[], error text, delay interval)
+CREATE OR REPLACE FUNCTION wf.release_jobs(worker bigint, ids bigint[], leases bigint[], error text, delay interval)
 RETURNS bigint[] LANGUAGE sql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   SELECT CASE WHEN wf.is_mine($1) THEN wf.settle_jobs($1, $2, $3, 'released', left($4, 2000), false, $5) ELSE '{}' END
 $$;
 
-CREATE FUNCTION wf.stop_worker(worker bigint) RETURNS void LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION wf.stop_worker(worker bigint) RETURNS void LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 BEGIN
   IF wf.is_mine(worker) THEN
@@ -283,7 +192,7 @@ $$;
 
 -- Once a second, by whichever worker comes first: give up workers whose heart stopped, take their jobs back, and queue
 -- what is due. Not a job itself: one that is lost with its worker could not be taken back by itself.
-CREATE FUNCTION wf.tick_jobs() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+CREATE OR REPLACE FUNCTION wf.tick_jobs() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
   moment timestamptz := clock_timestamp();
   due    text[];
@@ -315,7 +224,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION wf.put_schedules(names text[], every interval[]) RETURNS void LANGUAGE sql
+CREATE OR REPLACE FUNCTION wf.put_schedules(names text[], every interval[]) RETURNS void LANGUAGE sql
 SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   INSERT INTO wf.job_schedules AS s (name, every) SELECT * FROM unnest($1, $2) ORDER BY 1
   ON CONFLICT (name) DO UPDATE SET every = excluded.every WHERE s.every <> excluded.every
@@ -324,7 +233,7 @@ $$;
 -- Settle what was done, and take up to `most` jobs, in fair order. One claim at a time, each some milliseconds, and none
 -- waits for a transaction of anybody else. What is returned is small: a client that does not read it holds nobody up.
 -- `told`: whether there is a payload to be read.
-CREATE FUNCTION wf.claim_jobs(worker bigint, most integer, done bigint[], done_leases bigint[])
+CREATE OR REPLACE FUNCTION wf.claim_jobs(worker bigint, most integer, done bigint[], done_leases bigint[])
 RETURNS TABLE (id bigint, kind text, tenant_id text, attempt integer, lease bigint, told boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp
 -- To plan it anew takes as long as to run it; and a plan that was made while the table was small must not read all of it
@@ -404,13 +313,12 @@ BEGIN
   END IF;
 END
 $$;
-
 GRANT EXECUTE ON FUNCTION wf.queue_job, wf.start_worker, wf.beat, wf.finish_jobs, wf.fail_job, wf.release_jobs,
   wf.stop_worker, wf.tick_jobs, wf.put_schedules, wf.claim_jobs TO wf_worker;
 
 -- What people do to jobs. The table's own changes are not in the trail (they are a worker's, thousands a second), so
 -- these write there themselves.
-CREATE FUNCTION wf.change_job(job bigint, becomes text) RETURNS bigint LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION wf.change_job(job bigint, becomes text) RETURNS bigint LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
   was wf.jobs;
@@ -435,10 +343,12 @@ BEGIN
                          ARRAY[to_jsonb(was) - ARRAY['payload', 'lane']], ARRAY[to_jsonb(made) - ARRAY['payload', 'lane']], '{}');
 END
 $$;
-CREATE FUNCTION wf.replay_job(job bigint) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+
+CREATE OR REPLACE FUNCTION wf.replay_job(job bigint) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   SELECT wf.change_job($1, 'waiting')
 $$;
-CREATE FUNCTION wf.cancel_job(job bigint) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+
+CREATE OR REPLACE FUNCTION wf.cancel_job(job bigint) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   SELECT wf.change_job($1, 'canceled')
 $$;
 GRANT EXECUTE ON FUNCTION wf.replay_job, wf.cancel_job TO wf_operator;
@@ -466,18 +376,11 @@ FROM wf.job_attempts a LEFT JOIN wf.workers w ON w.id = a.worker_id
 UNION ALL
 SELECT j.id, j.attempts, coalesce(w.name, 'worker ' || j.worker_id), j.started_at, j.ended_at, 'done', NULL
 FROM wf.jobs j LEFT JOIN wf.workers w ON w.id = j.worker_id WHERE j.state = 'done';
+
 GRANT SELECT ON wf.worker_list, wf.job_list, wf.job_attempt_list TO wf_viewer;
 
--- What the periodic jobs do that no function did yet. Each takes a bounded bite: what is left is for the next time.
-
--- From the newest hour that there is: so after a worker was away nothing is missing.
-CREATE FUNCTION wf.roll_up_new_hours() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
-  SELECT wf.roll_up_hours(
-    greatest(least((SELECT max(hour) FROM wf.request_hours), now()), now() - interval '31 days') - interval '2 minutes', now())
-$$;
-
 -- Done and canceled jobs for a day, workers that ended for a week; the dead stay until somebody replays them.
-CREATE FUNCTION wf.prune_jobs() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+CREATE OR REPLACE FUNCTION wf.prune_jobs() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
   old bigint[] := ARRAY(
     SELECT j.id FROM wf.jobs j WHERE j.state IN ('done', 'canceled') AND j.ended_at < now() - interval '1 day'
@@ -490,9 +393,10 @@ BEGIN
   RETURN cardinality(old);
 END
 $$;
+GRANT EXECUTE ON FUNCTION wf.prune_jobs TO wf_worker;
 
 -- A plan that changed changes the weight of a lane that never falls asleep, too.
-CREATE FUNCTION wf.refresh_job_weights() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION wf.refresh_job_weights() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 DECLARE
   changed bigint;
@@ -505,31 +409,13 @@ BEGIN
   RETURN changed;
 END
 $$;
+GRANT EXECUTE ON FUNCTION wf.refresh_job_weights TO wf_worker;
 
--- News older than an hour. The newest 1,000 stay whatever their age: wf_data.news answers with them to whoever is not
--- further behind than that, and tells all others to forget everything.
-CREATE FUNCTION wf.prune_key_news() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
-DECLARE
-  pruned bigint;
+-- And it never changes after that.
+CREATE OR REPLACE FUNCTION wf.keep_job_kind() RETURNS trigger LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
 BEGIN
-  DELETE FROM wf.key_news n
-  WHERE n.version <= (SELECT c.value FROM wf.counters c WHERE c.name = 'keys') - 1000 AND n.at < now() - interval '1 hour';
-  GET DIAGNOSTICS pruned = ROW_COUNT;
-  RETURN pruned;
+  RAISE EXCEPTION 'a job keeps its kind' USING ERRCODE = 'check_violation', CONSTRAINT = 'job_kind';
 END
 $$;
 
-CREATE FUNCTION wf.prune_sign_up_attempts() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = wf, pg_temp AS $$
-DECLARE
-  pruned bigint;
-BEGIN
-  DELETE FROM wf.sign_up_attempts WHERE id IN (
-    SELECT a.id FROM wf.sign_up_attempts a WHERE a.at <= now() - interval '1 hour' ORDER BY a.at LIMIT 20000
-    FOR UPDATE SKIP LOCKED);
-  GET DIAGNOSTICS pruned = ROW_COUNT;
-  RETURN pruned;
-END
-$$;
-GRANT EXECUTE ON FUNCTION wf.roll_up_new_hours, wf.prune_jobs, wf.refresh_job_weights, wf.prune_key_news,
-  wf.prune_sign_up_attempts TO wf_worker;
+CREATE OR REPLACE TRIGGER keep_kind BEFORE UPDATE OF kind ON wf.jobs FOR EACH STATEMENT EXECUTE FUNCTION wf.keep_job_kind();

@@ -1,44 +1,12 @@
--- Objectives (SLOs), planned maintenance, and what is measured of both: derived from the request cells by one function.
--- A worker keeps its answers, and whatever makes one wrong notes its time as due, so that kept and derived agree.
-
-CREATE TABLE wf.objectives (
-  id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  name         text NOT NULL CONSTRAINT objective_name CHECK (name ~ '^[a-z][a-z0-9_.-]{0,63}$'),
-  tenant_id    text COLLATE "C" REFERENCES wf.tenants,
-  plan         text CONSTRAINT objective_plan CHECK (char_length(plan) BETWEEN 1 AND 64),
-  route        text COLLATE "C" CONSTRAINT objective_route CHECK (char_length(route) BETWEEN 1 AND 400),
-  kind         text NOT NULL DEFAULT 'availability' CONSTRAINT objective_kind CHECK (kind IN ('availability', 'latency')),
-  threshold_ms double precision,
-  target       numeric(9, 8) NOT NULL CONSTRAINT objective_target CHECK (target >= 0 AND target < 1),  -- 1 has no budget
-  contractual  numeric(9, 8),
-  period       text NOT NULL DEFAULT '30d' CONSTRAINT objective_period
-               CHECK (period ~ '^([7-9]|[1-8][0-9]|90)d$' OR period IN ('week', 'month', 'quarter')),
-  zone         text NOT NULL DEFAULT 'UTC',  -- of a calendar window
-  min_events   integer NOT NULL DEFAULT 100 CONSTRAINT objective_min_events CHECK (min_events BETWEEN 1 AND 1000000000),
-  version      integer NOT NULL DEFAULT 1,
-  created_at   timestamptz NOT NULL DEFAULT now(),
-  created_by   text NOT NULL DEFAULT session_user,
-  updated_at   timestamptz NOT NULL DEFAULT now(),
-  retired_at   timestamptz,
-  CONSTRAINT objective_scope CHECK (plan IS NULL OR (tenant_id IS NULL AND route IS NULL)),
-  CONSTRAINT objective_threshold
-    CHECK ((kind = 'latency') = (threshold_ms IS NOT NULL) AND (threshold_ms > 0 AND threshold_ms <= 86400000) IS NOT FALSE),
-  CONSTRAINT objective_contractual CHECK (contractual >= 0 AND contractual <= target)
-);
--- One of a name per scope; a retired one frees its place. Both texts are never '' (see above).
-CREATE UNIQUE INDEX objective_taken ON wf.objectives
-  (name, coalesce(tenant_id, ''), coalesce(plan, ''), coalesce(route, '')) WHERE retired_at IS NULL;
-CREATE INDEX objectives_of_tenant ON wf.objectives (tenant_id) WHERE tenant_id IS NOT NULL;
-
 -- The more specific goes before: tenant and route, tenant, plan, route, all. The heart ranks by the same numbers.
-CREATE FUNCTION wf.objective_rank(tenant_id text, plan text, route text) RETURNS integer
+CREATE OR REPLACE FUNCTION wf.objective_rank(tenant_id text, plan text, route text) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT CASE WHEN tenant_id IS NOT NULL THEN CASE WHEN route IS NOT NULL THEN 4 ELSE 3 END
               WHEN plan IS NOT NULL THEN 2 WHEN route IS NOT NULL THEN 1 ELSE 0 END
 $$;
 GRANT EXECUTE ON FUNCTION wf.objective_rank TO wf_viewer, wf_worker;
 
-CREATE FUNCTION wf.guard_objective() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION wf.guard_objective() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 DECLARE
   refused text;
@@ -67,31 +35,16 @@ BEGIN
   RETURN NEW;
 END
 $$;
-CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON wf.objectives FOR EACH ROW EXECUTE FUNCTION wf.guard_objective();
+
+CREATE OR REPLACE TRIGGER guard BEFORE INSERT OR UPDATE ON wf.objectives FOR EACH ROW EXECUTE FUNCTION wf.guard_objective();
 GRANT SELECT ON wf.objectives TO wf_viewer, wf_worker;
+
 GRANT INSERT (name, tenant_id, plan, route, kind, threshold_ms, target, contractual, period, zone, min_events),
       UPDATE (threshold_ms, target, contractual, period, zone, min_events, retired_at) ON wf.objectives TO wf_operator;
+
 SELECT wf.audited('wf.objectives', 'objectives', 'id', 'tenant_id');
 
--- Planned maintenance: what falls into it does not burn the adjusted budget. The raw one is always shown beside it.
-CREATE TABLE wf.maintenance (
-  id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  tenant_id  text COLLATE "C" REFERENCES wf.tenants,
-  plan       text CONSTRAINT maintenance_plan CHECK (char_length(plan) BETWEEN 1 AND 64),
-  route      text COLLATE "C" CONSTRAINT maintenance_route CHECK (char_length(route) BETWEEN 1 AND 400),
-  starts_at  timestamptz NOT NULL,
-  ends_at    timestamptz NOT NULL,
-  ended_at   timestamptz,
-  reason     text NOT NULL CONSTRAINT maintenance_reason CHECK (char_length(btrim(reason)) BETWEEN 1 AND 2000),
-  created_by text NOT NULL DEFAULT session_user,
-  created_at timestamptz NOT NULL DEFAULT now(),
-  CONSTRAINT maintenance_scope CHECK (plan IS NULL OR (tenant_id IS NULL AND route IS NULL)),
-  CONSTRAINT maintenance_length CHECK (ends_at > starts_at AND ends_at - starts_at <= interval '7 days')
-);
-CREATE INDEX maintenance_by_end ON wf.maintenance (ends_at);
-CREATE INDEX maintenance_of_tenant ON wf.maintenance (tenant_id) WHERE tenant_id IS NOT NULL;
-
-CREATE FUNCTION wf.guard_maintenance() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION wf.guard_maintenance() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 DECLARE
   refused text;
@@ -116,17 +69,16 @@ BEGIN
   RETURN NEW;
 END
 $$;
-CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON wf.maintenance FOR EACH ROW EXECUTE FUNCTION wf.guard_maintenance();
+
+CREATE OR REPLACE TRIGGER guard BEFORE INSERT OR UPDATE ON wf.maintenance FOR EACH ROW EXECUTE FUNCTION wf.guard_maintenance();
 GRANT SELECT ON wf.maintenance TO wf_viewer, wf_worker;
 GRANT INSERT (tenant_id, plan, route, starts_at, ends_at, reason), UPDATE (ended_at) ON wf.maintenance TO wf_operator;
 SELECT wf.audited('wf.maintenance', 'maintenance', 'id', 'tenant_id');
 
-INSERT INTO wf.tenant_tables VALUES ('wf.objectives', 21), ('wf.maintenance', 22);
-
 -- Which objective of each name holds for whoever has requests in those times (the most specific), and when maintenance
 -- was planned for them. A function of its own, planned for what it is asked: were they guessed to be few, each cell would
 -- be looked for once for each of them.
-CREATE FUNCTION wf.objectives_held(
+CREATE OR REPLACE FUNCTION wf.objectives_held(
   hours tstzmultirange, minutes tstzmultirange, raw tstzmultirange, names text[], only_tenant text, only_route text
 ) RETURNS TABLE (tenant_id text, route text, id bigint, kind text, bucket smallint, planned tstzmultirange)
 LANGUAGE plpgsql STABLE ROWS 10000 AS $$
@@ -163,7 +115,7 @@ $$;
 
 -- The request cells of those times: hours, minutes and, by the minute, raw rows. The planner puts it into what asks; a
 -- CTE, with its arrays, would be written to disk.
-CREATE FUNCTION wf.objectives_cells(
+CREATE OR REPLACE FUNCTION wf.objectives_cells(
   hours tstzmultirange, minutes tstzmultirange, raw tstzmultirange, only_tenant text, only_route text
 ) RETURNS TABLE (tenant_id text, route text, at timestamptz, seconds integer, n integer, errors_5xx integer,
                  buckets smallint[], counts integer[])
@@ -196,7 +148,7 @@ $$;
 -- Good and total of each objective, tenant and route in hours, in minutes and, by the minute, in raw rows. A latency
 -- objective counts the requests whose latency is known; good are those in buckets up to its threshold's (buckets are
 -- sorted, so what is bad is the arrays' end).
-CREATE FUNCTION wf.objectives_measured(
+CREATE OR REPLACE FUNCTION wf.objectives_measured(
   hours tstzmultirange, minutes tstzmultirange, raw tstzmultirange, names text[], only_id bigint, only_tenant text,
   only_route text
 ) RETURNS TABLE (id bigint, tenant_id text, route text, at timestamptz, seconds integer, good integer, total integer,
@@ -223,75 +175,63 @@ LANGUAGE sql STABLE AS $$
   WHERE h.kind = 'latency' AND EXISTS (SELECT FROM held WHERE kind = 'latency')
 $$;
 GRANT EXECUTE ON FUNCTION wf.objectives_held, wf.objectives_cells, wf.objectives_measured TO wf_viewer, wf_worker;
-
--- What was measured of whole hours and minutes (`seconds`), of all tenants together.
-CREATE TABLE wf.objective_cells (
-  objective_id  bigint NOT NULL REFERENCES wf.objectives ON DELETE CASCADE,
-  seconds       integer NOT NULL CHECK (seconds IN (60, 3600)),
-  at            timestamptz NOT NULL,
-  good          bigint NOT NULL,
-  total         bigint NOT NULL,
-  skipped_good  bigint NOT NULL,
-  skipped_total bigint NOT NULL,
-  PRIMARY KEY (objective_id, seconds, at)
-);
-CREATE INDEX objective_cells_by_time ON wf.objective_cells (seconds, at);
 GRANT SELECT ON wf.objective_cells TO wf_viewer, wf_worker;
-
--- Times of which nothing that is kept holds: of hours, of minutes, of both (NULL); of the objectives of a name, of all
--- (NULL). Readers derive them until a worker has. Only ever added to, so that nobody waits for another here.
-CREATE TABLE wf.objective_due (
-  seconds integer CHECK (seconds IN (60, 3600)),
-  span    tstzrange NOT NULL,
-  name    text
-);
 GRANT SELECT ON wf.objective_due TO wf_viewer, wf_worker;
-INSERT INTO wf.objective_due VALUES (NULL, '(,)');
 
 -- Cells that were written or erased: their times are due, in the transaction that did it.
-CREATE FUNCTION wf.due_by_hours() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+CREATE OR REPLACE FUNCTION wf.due_by_hours() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 BEGIN
   INSERT INTO wf.objective_due
   SELECT DISTINCT 3600, tstzrange(hour, hour + interval '1 hour') FROM touched WHERE dim = 'route' AND tenant_id <> '';
   RETURN NULL;
 END
 $$;
-CREATE FUNCTION wf.due_by_minutes() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+
+CREATE OR REPLACE FUNCTION wf.due_by_minutes() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 BEGIN
   INSERT INTO wf.objective_due
   SELECT DISTINCT 60, tstzrange(minute, minute + interval '1 minute') FROM touched WHERE dim = 'route' AND tenant_id <> '';
   RETURN NULL;
 END
 $$;
-CREATE TRIGGER due_insert AFTER INSERT ON wf.request_hours REFERENCING NEW TABLE AS touched
+
+CREATE OR REPLACE TRIGGER due_insert AFTER INSERT ON wf.request_hours REFERENCING NEW TABLE AS touched
   FOR EACH STATEMENT EXECUTE FUNCTION wf.due_by_hours();
-CREATE TRIGGER due_update AFTER UPDATE ON wf.request_hours REFERENCING NEW TABLE AS touched
+
+CREATE OR REPLACE TRIGGER due_update AFTER UPDATE ON wf.request_hours REFERENCING NEW TABLE AS touched
   FOR EACH STATEMENT EXECUTE FUNCTION wf.due_by_hours();
-CREATE TRIGGER due_delete AFTER DELETE ON wf.request_hours REFERENCING OLD TABLE AS touched
+
+CREATE OR REPLACE TRIGGER due_delete AFTER DELETE ON wf.request_hours REFERENCING OLD TABLE AS touched
   FOR EACH STATEMENT EXECUTE FUNCTION wf.due_by_hours();
-CREATE TRIGGER due_insert AFTER INSERT ON wf.request_minutes REFERENCING NEW TABLE AS touched
+
+CREATE OR REPLACE TRIGGER due_insert AFTER INSERT ON wf.request_minutes REFERENCING NEW TABLE AS touched
   FOR EACH STATEMENT EXECUTE FUNCTION wf.due_by_minutes();
-CREATE TRIGGER due_update AFTER UPDATE ON wf.request_minutes REFERENCING NEW TABLE AS touched
+
+CREATE OR REPLACE TRIGGER due_update AFTER UPDATE ON wf.request_minutes REFERENCING NEW TABLE AS touched
   FOR EACH STATEMENT EXECUTE FUNCTION wf.due_by_minutes();
-CREATE TRIGGER due_delete AFTER DELETE ON wf.request_minutes REFERENCING OLD TABLE AS touched
+
+CREATE OR REPLACE TRIGGER due_delete AFTER DELETE ON wf.request_minutes REFERENCING OLD TABLE AS touched
   FOR EACH STATEMENT EXECUTE FUNCTION wf.due_by_minutes();
 
 -- A definition says whose requests count for which objective of its name. Targets and windows are the reader's.
-CREATE FUNCTION wf.due_by_definition() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION wf.due_by_definition() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 BEGIN
   INSERT INTO wf.objective_due VALUES (NULL, '(,)', CASE WHEN TG_OP = 'DELETE' THEN OLD.name ELSE NEW.name END);
   RETURN NULL;
 END
 $$;
-CREATE TRIGGER due_when_made AFTER INSERT ON wf.objectives FOR EACH ROW EXECUTE FUNCTION wf.due_by_definition();
-CREATE TRIGGER due_when_changed AFTER UPDATE ON wf.objectives FOR EACH ROW
+
+CREATE OR REPLACE TRIGGER due_when_made AFTER INSERT ON wf.objectives FOR EACH ROW EXECUTE FUNCTION wf.due_by_definition();
+
+CREATE OR REPLACE TRIGGER due_when_changed AFTER UPDATE ON wf.objectives FOR EACH ROW
   WHEN ((OLD.threshold_ms, OLD.retired_at) IS DISTINCT FROM (NEW.threshold_ms, NEW.retired_at))
   EXECUTE FUNCTION wf.due_by_definition();
-CREATE TRIGGER due_when_gone AFTER DELETE ON wf.objectives FOR EACH ROW EXECUTE FUNCTION wf.due_by_definition();
+
+CREATE OR REPLACE TRIGGER due_when_gone AFTER DELETE ON wf.objectives FOR EACH ROW EXECUTE FUNCTION wf.due_by_definition();
 
 -- So does a tenant's plan.
-CREATE FUNCTION wf.due_by_plan() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+CREATE OR REPLACE FUNCTION wf.due_by_plan() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 BEGIN
   INSERT INTO wf.objective_due
   SELECT DISTINCT NULL::integer, '(,)'::tstzrange, o.name FROM wf.objectives o
@@ -302,10 +242,11 @@ BEGIN
   RETURN NULL;
 END
 $$;
-CREATE TRIGGER due_for_objectives AFTER UPDATE ON wf.tenants FOR EACH ROW
+
+CREATE OR REPLACE TRIGGER due_for_objectives AFTER UPDATE ON wf.tenants FOR EACH ROW
   WHEN (OLD.plan IS DISTINCT FROM NEW.plan) EXECUTE FUNCTION wf.due_by_plan();
 
-CREATE FUNCTION wf.due_by_maintenance() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION wf.due_by_maintenance() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 DECLARE
   this wf.maintenance := CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
@@ -314,10 +255,11 @@ BEGIN
   RETURN NULL;
 END
 $$;
-CREATE TRIGGER due AFTER INSERT OR UPDATE OR DELETE ON wf.maintenance FOR EACH ROW EXECUTE FUNCTION wf.due_by_maintenance();
+
+CREATE OR REPLACE TRIGGER due AFTER INSERT OR UPDATE OR DELETE ON wf.maintenance FOR EACH ROW EXECUTE FUNCTION wf.due_by_maintenance();
 
 -- Measure these times of one name's objectives, or of all (NULL), and keep that instead of what was kept.
-CREATE FUNCTION wf.keep_objective_cells(this text, hours tstzmultirange, minutes tstzmultirange) RETURNS bigint
+CREATE OR REPLACE FUNCTION wf.keep_objective_cells(this text, hours tstzmultirange, minutes tstzmultirange) RETURNS bigint
 LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
 DECLARE
   kept bigint;
@@ -340,7 +282,7 @@ $$;
 
 -- Measure again what is due and rolled up, by bites of so many hours, the newest first; when the time is up the rest
 -- stays due. One transaction: killed at any point, it has done nothing. Returns how many cells were kept.
-CREATE FUNCTION wf.keep_objectives(most_hours integer DEFAULT 168, most interval DEFAULT '1 minute') RETURNS bigint
+CREATE OR REPLACE FUNCTION wf.keep_objectives(most_hours integer DEFAULT 168, most interval DEFAULT '1 minute') RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' SET work_mem = '64MB' AS $$
 DECLARE
   begun timestamptz := clock_timestamp();

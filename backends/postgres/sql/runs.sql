@@ -1,60 +1,11 @@
--- Runs: one operation done to many things, each in a change of its own. The things are fixed when the run starts.
---
--- An item's change has the request id run-<run>-<ordinal>. Taking that id is what settles the item, in the same
--- transaction: so an item is done exactly when its change was committed, whoever is killed, and nothing is done twice.
-
-CREATE TABLE wf.runs (
-  id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  operation      text NOT NULL CHECK (length(operation) BETWEEN 1 AND 100),
-  fields         jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(fields) = 'object'),  -- what all requests share
-  filter         text,                          -- what the things were found by; NULL: they were named
-  undoes         bigint REFERENCES wf.runs,     -- the run that this one takes back
-  reason         text CHECK (length(reason) <= 2000),
-  actor          text NOT NULL DEFAULT session_user,
-  state          text NOT NULL DEFAULT 'running' CHECK (state IN ('running', 'paused', 'stopped', 'done')),
-  why            text CHECK (length(why) <= 2000),  -- why it is in this state
-  per_second     real NOT NULL CHECK (per_second > 0),
-  breaker_share  real NOT NULL CHECK (breaker_share BETWEEN 0 AND 1),
-  settled_before integer NOT NULL DEFAULT 0,    -- verdicts when it was last resumed: the breaker looks at later ones
-  created_at     timestamptz NOT NULL DEFAULT now(),
-  changed_at     timestamptz NOT NULL DEFAULT now()
-);
 GRANT SELECT ON wf.runs TO wf_viewer;
+
 GRANT INSERT (operation, fields, filter, undoes, reason, per_second, breaker_share), UPDATE (state, why)
   ON wf.runs TO wf_operator;
-SELECT wf.audited('wf.runs', 'runs', 'id', 'none');
 
-CREATE TABLE wf.run_items (
-  run_id     bigint NOT NULL REFERENCES wf.runs,
-  ordinal    integer NOT NULL CHECK (ordinal > 0),
-  thing      text COLLATE "C" NOT NULL,
-  subject    jsonb NOT NULL,  -- the request's fields that say which thing
-  version    integer,         -- as it was seen
-  undoes     text,            -- the request id of the change that is taken back
-  state      text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'done', 'refused', 'skipped')),
-  code       text,            -- of the refusal
-  words      text,
-  settled_at timestamptz,
-  PRIMARY KEY (run_id, ordinal),
-  CONSTRAINT run_thing_twice UNIQUE (run_id, thing)
-);
-CREATE INDEX run_items_waiting ON wf.run_items (run_id, ordinal) WHERE state = 'waiting';
+SELECT wf.audited('wf.runs', 'runs', 'id', 'none');
 GRANT SELECT ON wf.run_items TO wf_viewer;
 GRANT INSERT (run_id, ordinal, thing, subject, version, undoes) ON wf.run_items TO wf_operator;
-
--- How far a run is and which program drives it: what changes with every item, so not in the trail.
-CREATE TABLE wf.run_progress (
-  run_id     bigint PRIMARY KEY REFERENCES wf.runs,
-  waiting    integer NOT NULL DEFAULT 0,
-  done       integer NOT NULL DEFAULT 0,
-  refused    integer NOT NULL DEFAULT 0,
-  skipped    integer NOT NULL DEFAULT 0,
-  holder     text,         -- one program's own word
-  driver     text,         -- the login that it drives with
-  held_until timestamptz,  -- another program may take over from then on
-  xid        xid8 NOT NULL DEFAULT pg_current_xact_id(),
-  CONSTRAINT run_too_large CHECK (waiting + done + refused + skipped <= 100000)
-) WITH (fillfactor = 50);
 GRANT SELECT ON wf.run_progress TO wf_viewer;
 
 CREATE VIEW wf.run_list AS
@@ -62,19 +13,21 @@ SELECT r.*, p.waiting, p.done, p.refused, p.skipped,
        CASE WHEN p.held_until > clock_timestamp() THEN p.driver END AS driver,
        lower(r.id || E'\n' || r.operation || E'\n' || coalesce(r.reason, '')) AS search
 FROM wf.runs r JOIN wf.run_progress p ON p.run_id = r.id;
+
 GRANT SELECT ON wf.run_list TO wf_viewer;
 
-CREATE FUNCTION wf.add_progress() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION wf.add_progress() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 BEGIN
   INSERT INTO wf.run_progress (run_id) VALUES (NEW.id);
   RETURN NULL;
 END
 $$;
-CREATE TRIGGER progress AFTER INSERT ON wf.runs FOR EACH ROW EXECUTE FUNCTION wf.add_progress();
+
+CREATE OR REPLACE TRIGGER progress AFTER INSERT ON wf.runs FOR EACH ROW EXECUTE FUNCTION wf.add_progress();
 
 -- Things join a run only in the transaction that makes it.
-CREATE FUNCTION wf.count_items() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION wf.count_items() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 BEGIN
   IF EXISTS (SELECT FROM new_rows n JOIN wf.run_progress p USING (run_id)
@@ -87,10 +40,11 @@ BEGIN
   RETURN NULL;
 END
 $$;
-CREATE TRIGGER count_items AFTER INSERT ON wf.run_items REFERENCING NEW TABLE AS new_rows
+
+CREATE OR REPLACE TRIGGER count_items AFTER INSERT ON wf.run_items REFERENCING NEW TABLE AS new_rows
   FOR EACH STATEMENT EXECUTE FUNCTION wf.count_items();
 
-CREATE FUNCTION wf.guard_run() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION wf.guard_run() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   progress wf.run_progress := (SELECT p FROM wf.run_progress p WHERE p.run_id = OLD.id);
 BEGIN
@@ -107,9 +61,10 @@ BEGIN
   RETURN NEW;
 END
 $$;
-CREATE TRIGGER guard BEFORE UPDATE ON wf.runs FOR EACH ROW EXECUTE FUNCTION wf.guard_run();
 
-CREATE FUNCTION wf.skip_the_rest() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE TRIGGER guard BEFORE UPDATE ON wf.runs FOR EACH ROW EXECUTE FUNCTION wf.guard_run();
+
+CREATE OR REPLACE FUNCTION wf.skip_the_rest() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 BEGIN
   UPDATE wf.run_items SET state = 'skipped', settled_at = clock_timestamp() WHERE run_id = NEW.id AND state = 'waiting';
@@ -117,12 +72,13 @@ BEGIN
   RETURN NULL;
 END
 $$;
-CREATE TRIGGER skip_the_rest AFTER UPDATE ON wf.runs FOR EACH ROW
+
+CREATE OR REPLACE TRIGGER skip_the_rest AFTER UPDATE ON wf.runs FOR EACH ROW
   WHEN (NEW.state = 'stopped' AND OLD.state <> 'stopped') EXECUTE FUNCTION wf.skip_the_rest();
 
 -- A change that takes the id of an item settles it. The run's row is held until the change ends: a pause or a stop
 -- waits for the item that is under way, and none begins after it.
-CREATE FUNCTION wf.settle_item() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION wf.settle_item() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 DECLARE
   run     wf.runs;
@@ -148,11 +104,12 @@ BEGIN
   RETURN NULL;
 END
 $$;
-CREATE TRIGGER settle_item AFTER INSERT ON wf.changes FOR EACH ROW
+
+CREATE OR REPLACE TRIGGER settle_item AFTER INSERT ON wf.changes FOR EACH ROW
   WHEN (NEW.request_id ~ '^run-[0-9]{1,18}-[0-9]{1,9}$') EXECUTE FUNCTION wf.settle_item();
 
 -- The verdict of an item that was refused: its change was rolled back, so this stands alone.
-CREATE FUNCTION wf.refuse_item(run bigint, place integer, code text, words text) RETURNS boolean
+CREATE OR REPLACE FUNCTION wf.refuse_item(run bigint, place integer, code text, words text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 BEGIN
   PERFORM FROM wf.runs WHERE id = run FOR SHARE;
@@ -169,7 +126,7 @@ END
 $$;
 
 -- Drive a run: for 15 s, unless another program does. Asked again by whoever holds it.
-CREATE FUNCTION wf.hold_run(run bigint, holder text) RETURNS boolean
+CREATE OR REPLACE FUNCTION wf.hold_run(run bigint, holder text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 BEGIN
   UPDATE wf.run_progress p
@@ -180,7 +137,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION wf.release_run(run bigint, holder text) RETURNS void
+CREATE OR REPLACE FUNCTION wf.release_run(run bigint, holder text) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   UPDATE wf.run_progress p SET holder = NULL, held_until = NULL WHERE p.run_id = run AND p.holder = release_run.holder
 $$;

@@ -1,86 +1,5 @@
--- Keys: what the product's callers authenticate with, and what its services ask on their hot path (schema wf_data).
---
--- A secret is never in here: only its SHA-256, and the first characters that may be shown. The trail keeps neither
--- (see wf.record_change below).
-
--- The product's own services stand outside the ladder of roles, as workers do: wf_data and nothing else. A login of
--- theirs is made and taken away as an operator's is.
-DO $$
-BEGIN
-  CREATE ROLE wf_service NOLOGIN;
-EXCEPTION WHEN duplicate_object OR unique_violation THEN
-  NULL;
-END
-$$;
-ALTER TABLE wf.operators DROP CONSTRAINT operators_role_check, ADD CONSTRAINT operators_role_check
-  CHECK (role IN ('viewer', 'support', 'operator', 'admin', 'worker', 'service'));
-
--- Three functions of 0001 as they are, but for a word: one more role, and no hash in the trail.
-DO $$
-DECLARE
-  was text;
-  f   record;
-BEGIN
-  FOR f IN SELECT * FROM (VALUES
-      ('wf.put_operator', '''wf_worker'']', '''wf_worker'', ''wf_service'']'),
-      ('wf.remove_operator', '''wf_worker'']', '''wf_worker'', ''wf_service'']'),
-      ('wf.record_change', '- ''search''', '- ARRAY[''search'', ''hash'']')) AS f(name, old, new) LOOP
-    was := pg_get_functiondef(f.name::regproc);
-    ASSERT strpos(was, f.old) > 0, f.name;
-    EXECUTE replace(was, f.old, f.new);
-  END LOOP;
-END
-$$;
-
--- For the product's own services: functions with a stable signature. docs/data-plane.md
-CREATE SCHEMA wf_data;
-REVOKE ALL ON SCHEMA wf_data FROM PUBLIC;
-GRANT USAGE ON SCHEMA wf_data TO wf_service;
-
-CREATE TABLE wf.api_keys (
-  id             text COLLATE "C" PRIMARY KEY CONSTRAINT key_id_format CHECK (id ~ '^key_[0-9A-HJKMNP-TV-Z]{26}$'),
-  tenant_id      text COLLATE "C" NOT NULL CONSTRAINT key_tenant REFERENCES wf.tenants,
-  project_id     text COLLATE "C",
-  env            text NOT NULL CONSTRAINT key_env CHECK (env IN ('live', 'test')),
-  display        text NOT NULL CONSTRAINT key_display_length CHECK (char_length(display) BETWEEN 1 AND 64),
-  hash           bytea NOT NULL CONSTRAINT key_hash_length CHECK (octet_length(hash) = 32),  -- SHA-256 of the secret
-  label          text NOT NULL DEFAULT '' CONSTRAINT key_label_length CHECK (char_length(label) <= 200),
-  owner_email    text CONSTRAINT key_owner_length CHECK (char_length(owner_email) BETWEEN 3 AND 320),
-  scopes         text[] NOT NULL DEFAULT '{}',  -- what is not named is denied
-  addresses      cidr[] NOT NULL DEFAULT '{}',  -- where it may be used from; empty: anywhere
-  expires_at     timestamptz,                   -- NULL: never
-  spend_cap      bigint CONSTRAINT key_spend_cap CHECK (spend_cap >= 0),  -- a month, in minor units of the currency
-  rotated_from   text COLLATE "C" REFERENCES wf.api_keys,  -- the key that this one takes the place of
-  rotated_at     timestamptz,                   -- when this key got a successor
-  grace_until    timestamptz,                   -- until when it is good all the same
-  disabled_at    timestamptz,
-  revoked_at     timestamptz,
-  revoked_reason text,
-  version        integer NOT NULL DEFAULT 1,
-  created_at     timestamptz NOT NULL DEFAULT now(),
-  updated_at     timestamptz NOT NULL DEFAULT now(),
-  created_by     text NOT NULL DEFAULT session_user,
-  search         text GENERATED ALWAYS AS (lower(id || E'\n' || display || E'\n' || label)) STORED,
-  CONSTRAINT key_project FOREIGN KEY (tenant_id, project_id) REFERENCES wf.projects (tenant_id, id),
-  CONSTRAINT key_marks CHECK ((revoked_at IS NULL) = (revoked_reason IS NULL) AND (rotated_at IS NULL) = (grace_until IS NULL))
-);
-CREATE UNIQUE INDEX key_hash_taken ON wf.api_keys (hash);
-CREATE UNIQUE INDEX key_rotated_once ON wf.api_keys (rotated_from) WHERE rotated_from IS NOT NULL;
-CREATE UNIQUE INDEX api_keys_of_tenant ON wf.api_keys (tenant_id, id);  -- unique, so that a leak can refer to both
-CREATE INDEX api_keys_rotated ON wf.api_keys (tenant_id, rotated_at) WHERE rotated_at IS NOT NULL;
-CREATE INDEX api_keys_of_project ON wf.api_keys (tenant_id, project_id) WHERE project_id IS NOT NULL;
-CREATE INDEX api_keys_by_created ON wf.api_keys (created_at, id);
-CREATE INDEX api_keys_by_expiry ON wf.api_keys ((coalesce(expires_at, 'infinity')), id);
-CREATE INDEX api_keys_in_grace ON wf.api_keys (grace_until) WHERE grace_until IS NOT NULL;
-CREATE INDEX api_keys_disabled ON wf.api_keys (created_at, id) WHERE disabled_at IS NOT NULL;
-CREATE INDEX api_keys_revoked ON wf.api_keys (created_at, id) WHERE revoked_at IS NOT NULL;
-CREATE INDEX api_keys_search ON wf.api_keys USING gin (wf.trigrams(search));
-CREATE INDEX api_keys_id_folded ON wf.api_keys (lower(id COLLATE "default"));
-CREATE INDEX api_keys_tenant_folded ON wf.api_keys (lower(tenant_id COLLATE "default"));
-CREATE INDEX api_keys_display_folded ON wf.api_keys (lower(display COLLATE "default"));
-
 -- Revoked before disabled before expired: what is worst is said. A rotated key is good until its grace ends.
-CREATE FUNCTION wf.key_state(
+CREATE OR REPLACE FUNCTION wf.key_state(
   revoked_at timestamptz, disabled_at timestamptz, expires_at timestamptz, grace_until timestamptz, at timestamptz
 ) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT CASE WHEN revoked_at <= at THEN 'revoked'
@@ -92,13 +11,13 @@ $$;
 GRANT EXECUTE ON FUNCTION wf.key_state TO wf_viewer, wf_worker;
 
 -- An IPv4 address as programs that listen on IPv6 write it (::ffff:192.0.2.1) is that IPv4 address.
-CREATE FUNCTION wf.plain_address(address inet) RETURNS inet LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+CREATE OR REPLACE FUNCTION wf.plain_address(address inet) RETURNS inet LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT CASE WHEN address <<= '::ffff:0.0.0.0/96'
               THEN set_masklen('0.0.0.0'::inet + (address - '::ffff:0.0.0.0'::inet), masklen(address) - 96)
               ELSE address END
 $$;
 
-CREATE FUNCTION wf.guard_key() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION wf.guard_key() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 DECLARE
   refused text;
@@ -142,31 +61,24 @@ BEGIN
   RETURN NEW;
 END
 $$;
-CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON wf.api_keys FOR EACH ROW EXECUTE FUNCTION wf.guard_key();
+
+CREATE OR REPLACE TRIGGER guard BEFORE INSERT OR UPDATE ON wf.api_keys FOR EACH ROW EXECUTE FUNCTION wf.guard_key();
 SELECT wf.audited('wf.api_keys', 'keys', 'id', 'tenant_id', 'owner_email');
 
--- When a key was last used, kept apart: it changes all the time, and is no change that anybody made.
-CREATE TABLE wf.key_uses (
-  key_id       text COLLATE "C" PRIMARY KEY REFERENCES wf.api_keys,
-  tenant_id    text COLLATE "C" NOT NULL,
-  last_used_at timestamptz,  -- NULL: never
-  last_address inet
-) WITH (fillfactor = 70);
-CREATE INDEX key_uses_of_tenant ON wf.key_uses (tenant_id);
-
 -- The row is there from the start: who first uses a key waits for nobody who does the same.
-CREATE FUNCTION wf.add_key_uses() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION wf.add_key_uses() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 BEGIN
   INSERT INTO wf.key_uses (key_id, tenant_id) SELECT id, tenant_id FROM new_rows;
   RETURN NULL;
 END
 $$;
-CREATE TRIGGER uses AFTER INSERT ON wf.api_keys REFERENCING NEW TABLE AS new_rows
+
+CREATE OR REPLACE TRIGGER uses AFTER INSERT ON wf.api_keys REFERENCING NEW TABLE AS new_rows
   FOR EACH STATEMENT EXECUTE FUNCTION wf.add_key_uses();
 
 -- Where calls come from is for those who help a customer.
-CREATE FUNCTION wf.sees_addresses() RETURNS boolean LANGUAGE sql STABLE AS $$
+CREATE OR REPLACE FUNCTION wf.sees_addresses() RETURNS boolean LANGUAGE sql STABLE AS $$
   SELECT pg_has_role(session_user, 'wf_support', 'MEMBER')
 $$;
 GRANT EXECUTE ON FUNCTION wf.sees_addresses TO wf_viewer;
@@ -183,6 +95,7 @@ SELECT k.id, k.tenant_id, k.project_id, k.env, k.display, k.label,
        u.last_used_at,
        CASE WHEN (SELECT wf.sees_addresses()) THEN host(u.last_address) END AS last_address
 FROM wf.api_keys k LEFT JOIN wf.key_uses u ON u.key_id = k.id;
+
 GRANT SELECT ON wf.key_list TO wf_viewer;
 
 GRANT SELECT (id, tenant_id, project_id, env, display, label, owner_email, scopes, addresses, expires_at, spend_cap,
@@ -195,25 +108,15 @@ GRANT SELECT (id, tenant_id, project_id, env, display, label, owner_email, scope
   ON wf.api_keys TO wf_operator;
 
 -- Who holds this secret? The hash goes in, the id comes out: nobody can list hashes, and no query holds a secret.
-CREATE FUNCTION wf.key_of_hash(hash bytea) RETURNS text LANGUAGE sql STABLE SECURITY DEFINER
+CREATE OR REPLACE FUNCTION wf.key_of_hash(hash bytea) RETURNS text LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
   SELECT k.id FROM wf.api_keys k WHERE k.hash = key_of_hash.hash
 $$;
 GRANT EXECUTE ON FUNCTION wf.key_of_hash TO wf_viewer;
 
--- Every call may say which key it was made with and from where. Addresses are for those who help a customer.
-ALTER TABLE wf.requests ADD COLUMN key_id text COLLATE "C", ADD COLUMN address inet;
-CREATE INDEX requests_of_key ON wf.requests (key_id, at) WHERE key_id IS NOT NULL;
-REVOKE SELECT ON wf.requests FROM wf_viewer;
-GRANT SELECT (tenant_id, project_id, route, method, status, latency_ms, key_prefix, region, request_id, at, bytes, key_id)
-  ON wf.requests TO wf_viewer;
-GRANT SELECT (address) ON wf.requests TO wf_support;
-GRANT USAGE ON SCHEMA wf TO wf_service;
-GRANT INSERT ON wf.requests TO wf_service;
-
 -- Who calls with a key: by address and route, the most first, at most 200 of these; `whole` says whether the newest
 -- 500,000 calls were all there are. Without support's rights the addresses are not told apart.
-CREATE FUNCTION wf.key_calls(key text, since timestamptz)
+CREATE OR REPLACE FUNCTION wf.key_calls(key text, since timestamptz)
 RETURNS TABLE (address text, route text, calls bigint, first_at timestamptz, last_at timestamptz, whole boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   WITH newest AS MATERIALIZED (
@@ -247,40 +150,14 @@ LEFT JOIN LATERAL (SELECT r.at, r.address FROM wf.requests r WHERE r.key_id = k.
                    ORDER BY r.at DESC LIMIT 1) l ON true
 WHERE k.grace_until > now()
   AND wf.key_state(k.revoked_at, k.disabled_at, k.expires_at, k.grace_until, now()) = 'rotating';
-GRANT SELECT ON wf.key_rotations TO wf_viewer;
 
--- Keys that leaked, with what an incident needs: who called with it in the 30 days before. The calls hold addresses,
--- so they stand beside the trail as personal values do, and an erasure takes them away.
-CREATE TABLE wf.key_leaks (
-  id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  tenant_id    text COLLATE "C" NOT NULL,
-  key_id       text COLLATE "C" NOT NULL,
-  successor_id text COLLATE "C",
-  reason       text NOT NULL CONSTRAINT leak_reason CHECK (char_length(reason) BETWEEN 1 AND 2000),
-  calls        jsonb NOT NULL DEFAULT '{}' CONSTRAINT leak_calls CHECK (jsonb_typeof(calls) = 'object'),
-  at           timestamptz NOT NULL DEFAULT now(),
-  actor        text NOT NULL DEFAULT session_user,
-  CONSTRAINT leak_key FOREIGN KEY (tenant_id, key_id) REFERENCES wf.api_keys (tenant_id, id),
-  CONSTRAINT leak_successor FOREIGN KEY (tenant_id, successor_id) REFERENCES wf.api_keys (tenant_id, id)
-);
-CREATE INDEX key_leaks_of_key ON wf.key_leaks (key_id);
+GRANT SELECT ON wf.key_rotations TO wf_viewer;
 GRANT SELECT (id, tenant_id, key_id, successor_id, reason, at, actor) ON wf.key_leaks TO wf_viewer;
 GRANT SELECT (calls) ON wf.key_leaks TO wf_support;
 GRANT INSERT (tenant_id, key_id, successor_id, reason, calls) ON wf.key_leaks TO wf_operator;
 SELECT wf.audited('wf.key_leaks', 'leaks', 'id', 'tenant_id', 'calls');
 
--- News for the services' caches: what may not be answered from memory any more. The numbers come from a counter row
--- of the writing transaction, so a reader that asks for all after 41 misses none. NOTIFY is only a hint.
-INSERT INTO wf.counters (name) VALUES ('keys');
-CREATE TABLE wf.key_news (
-  version   bigint PRIMARY KEY,
-  at        timestamptz NOT NULL DEFAULT clock_timestamp(),
-  tenant_id text COLLATE "C" NOT NULL,
-  key_id    text COLLATE "C"  -- NULL: every key of the tenant
-);
-CREATE INDEX key_news_of_tenant ON wf.key_news (tenant_id);
-
-CREATE FUNCTION wf.tell_services() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION wf.tell_services() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 DECLARE
   last bigint;
@@ -298,14 +175,148 @@ BEGIN
   RETURN NULL;
 END
 $$;
+
 -- After the audit trigger by its name, so that every transaction takes the two counters in one order.
-CREATE TRIGGER tell_services AFTER UPDATE ON wf.api_keys FOR EACH ROW
+CREATE OR REPLACE TRIGGER tell_services AFTER UPDATE ON wf.api_keys FOR EACH ROW
   WHEN ((OLD.revoked_at, OLD.disabled_at, OLD.expires_at, OLD.grace_until, OLD.scopes, OLD.addresses)
         IS DISTINCT FROM (NEW.revoked_at, NEW.disabled_at, NEW.expires_at, NEW.grace_until, NEW.scopes, NEW.addresses))
   EXECUTE FUNCTION wf.tell_services();
-CREATE TRIGGER tell_services AFTER UPDATE ON wf.tenants FOR EACH ROW
-  WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION wf.tell_services();
-CREATE TRIGGER tell_services AFTER UPDATE ON wf.projects FOR EACH ROW
+
+CREATE OR REPLACE TRIGGER tell_services AFTER UPDATE ON wf.tenants FOR EACH ROW
   WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION wf.tell_services();
 
-INSERT INTO wf.tenant_tables VALUES ('wf.key_leaks', 4), ('wf.key_uses', 6), ('wf.key_news', 7), ('wf.api_keys', 8);
+CREATE OR REPLACE TRIGGER tell_services AFTER UPDATE ON wf.projects FOR EACH ROW
+  WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION wf.tell_services();
+
+-- A key lives no longer than its tenant's plan lets it. What is not known is no limit.
+CREATE OR REPLACE FUNCTION wf.guard_key_lifetime() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+DECLARE
+  days jsonb := (SELECT e.value FROM wf.entitlement_claims(NEW.tenant_id, now(), 'key_lifetime_days') e
+                 WHERE e.place = 1);
+BEGIN
+  IF wf.entitlement_kind(days) = 'integer' AND days::text <> '-1'
+     AND coalesce(NEW.expires_at, 'infinity') > NEW.created_at + least(days::bigint, 100000)::int * interval '24 hours' THEN
+    RAISE EXCEPTION 'a key of % lives at most % days', NEW.tenant_id, days
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'key_lifetime';
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+CREATE OR REPLACE TRIGGER key_within_plan BEFORE INSERT OR UPDATE OF expires_at ON wf.api_keys
+  FOR EACH ROW EXECUTE FUNCTION wf.guard_key_lifetime();
+
+-- What the product's services ask on their hot path. The signatures are a contract: docs/data-plane.md.
+
+-- Whose key is this, and may it be used from there, now? Always one row; `refusal` says why not. Good for a cache
+-- until news of the key or its tenant with a higher version than `version` come.
+CREATE OR REPLACE FUNCTION wf_data.authenticate(
+  key_hash bytea, address inet DEFAULT NULL,
+  OUT tenant text, OUT project text, OUT key_id text, OUT env text, OUT scopes text[], OUT good_until timestamptz,
+  OUT version bigint, OUT refusal text
+) RETURNS record LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+DECLARE
+  this constant timestamptz := clock_timestamp();  -- a value, so that the planner puts wf.key_state into the query
+BEGIN
+  SELECT k.tenant_id, k.project_id, k.id, k.env, k.scopes, least(k.expires_at, k.grace_until), c.value,
+         CASE wf.key_state(k.revoked_at, k.disabled_at, k.expires_at, k.grace_until, this)
+           WHEN 'revoked' THEN 'key_revoked'
+           WHEN 'disabled' THEN 'key_disabled'
+           WHEN 'expired' THEN 'key_expired'
+           ELSE CASE WHEN t.status = 'suspended' THEN 'tenant_suspended'
+                     WHEN t.status <> 'active' THEN 'tenant_deleted'
+                     WHEN p.status = 'archived' THEN 'project_archived'
+                     WHEN k.addresses <> '{}'
+                       AND NOT coalesce(wf.plain_address(authenticate.address) <<= ANY (k.addresses), false)
+                       THEN 'address_not_allowed' END END
+  INTO tenant, project, key_id, env, scopes, good_until, version, refusal
+  FROM wf.api_keys k
+  JOIN wf.tenants t ON t.id = k.tenant_id
+  JOIN wf.counters c ON c.name = 'keys'
+  LEFT JOIN wf.projects p ON p.tenant_id = k.tenant_id AND p.id = k.project_id
+  WHERE k.hash = key_hash;
+  IF NOT FOUND THEN
+    refusal := 'key_unknown';
+  END IF;
+END
+$$;
+
+-- The number of the newest news: what a cache polls when notifications may be lost (they always may).
+CREATE OR REPLACE FUNCTION wf_data.version() RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+  SELECT value FROM wf.counters WHERE name = 'keys'
+$$;
+
+-- What a cache must forget: one key, all keys of a tenant (key_id NULL), or everything (tenant NULL): when it is more
+-- than 1,000 news behind, ahead of the home (which was restored), or when news are gone with an erased tenant. Always
+-- all that is new.
+CREATE OR REPLACE FUNCTION wf_data.news(after bigint)
+RETURNS TABLE (version bigint, tenant text, key_id text) LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+DECLARE
+  newest bigint := (SELECT value FROM wf.counters WHERE name = 'keys');
+BEGIN
+  IF after IS NULL OR after NOT BETWEEN newest - 1000 AND newest
+     OR newest - after <> (SELECT count(*) FROM wf.key_news n WHERE n.version > after) THEN
+    RETURN QUERY SELECT newest, NULL::text, NULL::text;
+  ELSE
+    RETURN QUERY SELECT n.version, n.tenant_id, n.key_id FROM wf.key_news n WHERE n.version > after ORDER BY n.version;
+  END IF;
+END
+$$;
+
+-- Keys that were used: in batches, once a minute or so. Only forward; a row that somebody else is writing is left
+-- to them, so nobody waits. Returns how many moved.
+CREATE OR REPLACE FUNCTION wf_data.touch_keys(keys text[], at timestamptz[], addresses inet[] DEFAULT NULL) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+DECLARE
+  moved integer;
+BEGIN
+  WITH newest AS (
+    SELECT DISTINCT ON (k) k, least(a, clock_timestamp()) AS a, ad
+    FROM unnest(keys, touch_keys.at, addresses) AS given(k, a, ad) ORDER BY k, a DESC
+  ), free AS (
+    SELECT u.key_id FROM wf.key_uses u JOIN newest n ON n.k = u.key_id
+    WHERE u.last_used_at IS NULL OR u.last_used_at < n.a
+    FOR UPDATE OF u SKIP LOCKED
+  )
+  UPDATE wf.key_uses u SET last_used_at = n.a, last_address = coalesce(n.ad, u.last_address)
+  FROM newest n JOIN free f ON f.key_id = n.k WHERE u.key_id = n.k;
+  GET DIAGNOSTICS moved = ROW_COUNT;
+  RETURN moved;
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf_data.authenticate, wf_data.version, wf_data.news, wf_data.touch_keys TO wf_service;
+
+-- News older than an hour. The newest 1,000 stay whatever their age: wf_data.news answers with them to whoever is not
+-- further behind than that, and tells all others to forget everything.
+CREATE OR REPLACE FUNCTION wf.prune_key_news() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+DECLARE
+  pruned bigint;
+BEGIN
+  DELETE FROM wf.key_news n
+  WHERE n.version <= (SELECT c.value FROM wf.counters c WHERE c.name = 'keys') - 1000 AND n.at < now() - interval '1 hour';
+  GET DIAGNOSTICS pruned = ROW_COUNT;
+  RETURN pruned;
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf.prune_key_news TO wf_worker;
+
+-- Keys whose grace is half over and whose old key was used since the middle of a grace ago (the heart's rule is_late),
+-- among the 500 whose grace ends first. Calls that name the key count as well as what authenticating noted.
+CREATE OR REPLACE FUNCTION wf.late_rotations(most integer DEFAULT 500, OUT late integer, OUT looked integer) LANGUAGE sql STABLE
+SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+  WITH due AS MATERIALIZED (
+    SELECT k.id, k.rotated_at, (k.grace_until - k.rotated_at) / 2 AS half, u.last_used_at
+    FROM wf.api_keys k LEFT JOIN wf.key_uses u ON u.key_id = k.id
+    WHERE k.grace_until > now() AND k.rotated_at + (k.grace_until - k.rotated_at) / 2 <= now()
+      AND wf.key_state(k.revoked_at, k.disabled_at, k.expires_at, k.grace_until, now()) = 'rotating'
+    ORDER BY k.grace_until LIMIT most
+  )
+  SELECT count(*) FILTER (
+           WHERE d.last_used_at >= greatest(d.rotated_at, now() - d.half)
+              OR EXISTS (SELECT FROM wf.requests r WHERE r.key_id = d.id AND r.at >= greatest(d.rotated_at, now() - d.half)))::integer,
+         count(*)::integer
+  FROM due d
+$$;
+GRANT EXECUTE ON FUNCTION wf.late_rotations TO wf_viewer;

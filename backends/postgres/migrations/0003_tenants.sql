@@ -1,0 +1,121 @@
+CREATE TABLE wf.tenants (
+  id                text COLLATE "C" PRIMARY KEY CONSTRAINT tenant_id_format CHECK (id ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'),
+  name              text NOT NULL CONSTRAINT tenant_name_length CHECK (char_length(name) BETWEEN 1 AND 200),
+  status            text NOT NULL DEFAULT 'active' CONSTRAINT tenant_status
+                    CHECK (status IN ('active', 'suspended', 'pending_deletion', 'erased')),
+  plan              text NOT NULL DEFAULT 'trial' CONSTRAINT tenant_plan_length CHECK (char_length(plan) BETWEEN 1 AND 64),
+  region            text NOT NULL DEFAULT 'default' CONSTRAINT tenant_region_length CHECK (char_length(region) BETWEEN 1 AND 64),
+  allowed_regions   text[] NOT NULL DEFAULT '{}' CONSTRAINT tenant_home_region_allowed
+                    CHECK (allowed_regions = '{}' OR region = ANY (allowed_regions)),
+  owner_email       text CONSTRAINT tenant_owner_length CHECK (char_length(owner_email) BETWEEN 3 AND 320),
+  metadata          jsonb NOT NULL DEFAULT '{}' CONSTRAINT tenant_metadata_size
+                    CHECK (jsonb_typeof(metadata) = 'object' AND octet_length(metadata::text) <= 65536),
+  protected         boolean NOT NULL DEFAULT false,
+  version           integer NOT NULL DEFAULT 1,
+  created_at        timestamptz NOT NULL DEFAULT now(),
+  updated_at        timestamptz NOT NULL DEFAULT now(),
+  suspended_at      timestamptz,
+  suspension_reason text,
+  deleted_at        timestamptz,
+  purge_after       timestamptz,
+  deleted_from      text,  -- the status that a restore brings back
+  erased_at         timestamptz,
+  search            text GENERATED ALWAYS AS (lower(id || E'\n' || name)) STORED  -- no word holds a line break,
+  CONSTRAINT tenant_marks CHECK (
+    (status = 'suspended' OR deleted_from IS NOT DISTINCT FROM 'suspended') = (suspended_at IS NOT NULL)
+    AND (suspended_at IS NULL) = (suspension_reason IS NULL)
+    AND (status = 'pending_deletion') = (purge_after IS NOT NULL)
+    AND (purge_after IS NULL) = (deleted_at IS NULL)
+    AND (purge_after IS NULL) = (deleted_from IS NULL)
+    AND (status = 'erased') = (erased_at IS NOT NULL))
+);
+
+-- Every order that the list offers; ties are broken by id.
+CREATE INDEX tenants_by_name ON wf.tenants ((lower(name) COLLATE "C"), id);
+CREATE INDEX tenants_by_status ON wf.tenants (status, id);
+CREATE INDEX tenants_by_plan ON wf.tenants (plan, id);
+CREATE INDEX tenants_by_region ON wf.tenants (region, id);
+CREATE INDEX tenants_by_created ON wf.tenants (created_at, id);
+
+-- What the filters ask for: any part of id or name; equality without regard to case.
+CREATE INDEX tenants_search ON wf.tenants USING gin (wf.trigrams(search));
+CREATE INDEX tenants_id_folded ON wf.tenants (lower(id COLLATE "default"));
+CREATE INDEX tenants_name_folded ON wf.tenants (lower(name COLLATE "default"));
+CREATE INDEX tenants_plan_folded ON wf.tenants (lower(plan COLLATE "default"));
+CREATE INDEX tenants_region_folded ON wf.tenants (lower(region COLLATE "default"));
+CREATE INDEX tenants_owner_folded ON wf.tenants (lower(owner_email)) WHERE owner_email IS NOT NULL;
+CREATE INDEX tenants_due ON wf.tenants (purge_after) WHERE status = 'pending_deletion';
+
+ALTER TABLE wf.tenants ENABLE ROW LEVEL SECURITY;
+
+-- How each tenant is doing over the last hour of data. NULL: unknown, never zero.
+CREATE TABLE wf.tenant_activity (
+  tenant_id   text COLLATE "C" PRIMARY KEY REFERENCES wf.tenants,
+  per_minute  double precision,
+  error_share double precision,
+  p95_ms      double precision,
+  until       timestamptz  -- the end of that hour
+) WITH (fillfactor = 80);
+
+-- Unknown sorts below every number.
+CREATE INDEX activity_by_rate ON wf.tenant_activity ((coalesce(per_minute, -1)), tenant_id);
+CREATE INDEX activity_by_errors ON wf.tenant_activity ((coalesce(error_share, -1)), tenant_id);
+CREATE INDEX activity_by_p95 ON wf.tenant_activity ((coalesce(p95_ms, -1)), tenant_id);
+
+-- Which status may follow on which. The heart holds the same table to explain it; a test compares the two.
+CREATE TABLE wf.tenant_transitions (
+  was text, becomes text, PRIMARY KEY (was, becomes)
+);
+INSERT INTO wf.tenant_transitions VALUES
+  ('active', 'suspended'), ('suspended', 'active'),
+  ('active', 'pending_deletion'), ('suspended', 'pending_deletion'),
+  ('pending_deletion', 'active'), ('pending_deletion', 'suspended'), ('pending_deletion', 'erased');
+
+CREATE TABLE wf.projects (
+  tenant_id   text COLLATE "C" NOT NULL REFERENCES wf.tenants,
+  id          text COLLATE "C" NOT NULL CONSTRAINT project_id_format CHECK (id ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'),
+  name        text NOT NULL CONSTRAINT project_name_length CHECK (char_length(name) BETWEEN 1 AND 200),
+  status      text NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'archived')),
+  version     integer NOT NULL DEFAULT 1,
+  created_at  timestamptz NOT NULL DEFAULT now(),
+  updated_at  timestamptz NOT NULL DEFAULT now(),
+  archived_at timestamptz,
+  PRIMARY KEY (tenant_id, id),
+  CONSTRAINT project_marks CHECK ((status = 'archived') = (archived_at IS NOT NULL))
+);
+CREATE INDEX projects_by_created ON wf.projects (created_at, tenant_id, id);
+CREATE INDEX projects_search ON wf.projects USING gin (wf.trigrams(lower(id || E'\n' || name)));
+
+-- Every table that holds rows of a tenant, so that an erasure finds them all. Later tables add themselves;
+-- a test compares this list with the catalogue.
+CREATE TABLE wf.tenant_tables (
+  control text PRIMARY KEY,  -- qualified name
+  position integer NOT NULL  -- children before parents
+);
+INSERT INTO wf.tenant_tables VALUES ('wf.projects', 10), ('wf.tenant_activity', 20), ('wf.audit_personal', 30);
+
+CREATE TABLE wf.erasure_certificates (
+  tenant_id  text COLLATE "C" PRIMARY KEY REFERENCES wf.tenants,
+  erased_at  timestamptz NOT NULL,
+  erased_by  text NOT NULL,
+  request_id text,
+  counts     jsonb NOT NULL,  -- rows erased per table
+  sha256     text NOT NULL    -- of the certificate's canonical text (wf.certificate_text)
+);
+
+-- One masked field in clear, for one reason, for a minute. The grant must be committed before the value can be
+-- read: so that nobody looks inside a transaction and rolls the audit row back.
+CREATE TABLE wf.reveals (
+  id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  tenant_id  text COLLATE "C" NOT NULL REFERENCES wf.tenants,
+  field      text NOT NULL CHECK (field = 'owner_email'),
+  actor      text NOT NULL DEFAULT session_user,
+  expires_at timestamptz NOT NULL,
+  xid        xid8 NOT NULL DEFAULT pg_current_xact_id()
+);
+CREATE INDEX reveals_of_actor ON wf.reveals (tenant_id, actor, expires_at);
+INSERT INTO wf.tenant_tables VALUES ('wf.reveals', 5);
+
+-- What is shipped was made by nobody: it is not in the trail.
+INSERT INTO wf.tenants (id, name, protected) VALUES ('default', 'Default', true);
+INSERT INTO wf.tenant_activity (tenant_id) VALUES ('default');

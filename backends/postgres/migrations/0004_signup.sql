@@ -1,0 +1,8 @@
+-- Signing up: five attempts an hour from one address, whatever comes of them. The address that was typed is not kept.
+CREATE TABLE wf.sign_up_attempts (
+  id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  address inet NOT NULL,
+  at      timestamptz NOT NULL
+);
+CREATE INDEX sign_up_attempts_of_address ON wf.sign_up_attempts (address, at);
+CREATE INDEX sign_up_attempts_by_time ON wf.sign_up_attempts (at);

@@ -1,0 +1,69 @@
+-- Telemetry: every request as it was logged, and hours of it with a histogram. No audit triggers: the rows are
+-- evidence of traffic, not of what an operator did; an import leaves one row of its own in the trail.
+CREATE TABLE wf.requests (
+  tenant_id  text COLLATE "C" NOT NULL,  -- no foreign key: telemetry may come before its tenant and outlive it
+  project_id text,
+  route      text COLLATE "C" NOT NULL,  -- the path without ids and query string
+  method     text NOT NULL,
+  status     smallint NOT NULL,
+  latency_ms real,                       -- NULL: the log has none. Unknown, never 0
+  key_prefix text,
+  region     text,
+  request_id text,
+  at         timestamptz NOT NULL,
+  bytes      bigint,
+  key_id     text COLLATE "C",           -- which key the call was made with, and from where: for those who help a customer
+  address    inet,
+  xid        bigint DEFAULT txid_current()  -- whose rows were rolled up is told by it; no BRIN of xid8 exists
+) PARTITION BY RANGE (at);
+CREATE INDEX requests_of_tenant ON wf.requests (tenant_id, route, at);
+CREATE INDEX requests_by_time ON wf.requests USING brin (at) WITH (pages_per_range = 32, autosummarize = on);
+CREATE INDEX requests_of_key ON wf.requests (key_id, at) WHERE key_id IS NOT NULL;
+CREATE INDEX requests_of_request ON wf.requests (request_id) WHERE request_id IS NOT NULL;
+CREATE INDEX requests_by_transaction ON wf.requests USING brin (xid) WITH (pages_per_range = 32, autosummarize = on);
+
+-- Takes what has no day yet, so that nothing is lost. Rows in it for long are worth an alert.
+CREATE TABLE wf.requests_default PARTITION OF wf.requests DEFAULT;
+
+INSERT INTO wf.tenant_tables VALUES ('wf.requests', 1), ('wf.request_hours', 2);
+
+-- What of which log is in. A chunk is named by the hash of all that the log held up to its end, so a log is known
+-- by its content: the same file twice finds all its chunks, a grown one all but its last lines.
+-- Written in the transaction that stores the chunk's rows.
+CREATE TABLE wf.import_chunks (
+  running   bytea PRIMARY KEY CHECK (octet_length(running) = 32),  -- SHA-256 of `previous` and the chunk's bytes
+  previous  bytea NOT NULL CHECK (octet_length(previous) = 32),    -- of the chunk before; the first: of format and tenant
+  size      integer NOT NULL CHECK (size > 0),                     -- bytes, unpacked
+  lines     integer NOT NULL,
+  rows      integer NOT NULL,
+  ends_open boolean NOT NULL,              -- it stops within a line; what follows up to the line's end belongs to it
+  left_out  text[] NOT NULL DEFAULT '{}',  -- unknown tenants whose rows were not stored
+  from_at   timestamptz,                   -- of all requests in it, those left out as well
+  until_at  timestamptz,
+  days      date[] NOT NULL DEFAULT '{}',
+  change_id bigint REFERENCES wf.changes,  -- NULL: not rolled up and not in the trail yet
+  stored_by text NOT NULL DEFAULT session_user,
+  stored_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX import_chunks_after ON wf.import_chunks (previous);
+
+-- How long each class of telemetry is kept, in days.
+CREATE TABLE wf.telemetry_retention (
+  data       text PRIMARY KEY CONSTRAINT retention_data CHECK (data IN ('raw', 'minutes', 'hours')),
+  days       integer NOT NULL CONSTRAINT retention_days CHECK (days BETWEEN 2 AND 3660),
+  version    integer NOT NULL DEFAULT 1,
+  updated_at timestamptz NOT NULL DEFAULT now()
+);
+INSERT INTO wf.telemetry_retention VALUES ('raw', 14), ('minutes', 2), ('hours', 396);
+
+-- Batches that were stored: who did not hear the answer says the same again, and gets it.
+CREATE TABLE wf.request_batches (
+  login      text NOT NULL,  -- ids of one service mean nothing to another
+  id         text NOT NULL CONSTRAINT request_batch_id CHECK (char_length(id) BETWEEN 1 AND 128),
+  stored     integer NOT NULL DEFAULT 0,
+  uncredited integer NOT NULL DEFAULT 0,
+  unreadable integer NOT NULL DEFAULT 0,
+  at         timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (login, id)
+);
+CREATE INDEX request_batches_by_time ON wf.request_batches (at);

@@ -1,0 +1,90 @@
+-- Rollups: minutes and hours of requests, per tenant's route, key and region and of the fleet.
+--
+-- Rolling up computes whole cells from the raw rows and writes them over the old ones, so repeating it is harmless.
+-- What is to be computed again is told by the transactions that were committed since (wf.requests.xid), so a row
+-- that comes late, whatever its time, is folded in by the next run.
+
+-- A cell: dim 'tenant': all of a tenant. 'route': one route of it. 'key': one key prefix (`value`) on one route.
+-- 'region': one region (`value`), all routes. The fleet is the tenant '': 'route' with its routes, and '' for all of them;
+-- 'region'.
+-- Histogram: bucket ceil(ln(ms / 0.1) / ln 1.04), at least 0; two arrays, sorted by bucket.
+-- n may be more than the sum of counts: requests without a known latency are in n alone.
+CREATE TABLE wf.request_hours (
+  tenant_id   text COLLATE "C" NOT NULL,
+  route       text COLLATE "C" NOT NULL,
+  hour        timestamptz NOT NULL,
+  n           integer NOT NULL,
+  errors_4xx  integer NOT NULL,
+  errors_5xx  integer NOT NULL,
+  latency_sum double precision,  -- ms; NULL when no latency is known
+  latency_max real,
+  buckets     smallint[] NOT NULL,
+  counts      integer[] NOT NULL,
+  dim         text COLLATE "C" NOT NULL DEFAULT 'route' CONSTRAINT request_dim CHECK (dim IN ('tenant', 'route', 'key', 'region')),
+  value       text COLLATE "C" NOT NULL DEFAULT '',
+  PRIMARY KEY (tenant_id, dim, hour, value, route)
+) PARTITION BY RANGE (hour);
+CREATE INDEX request_hours_by_hour ON wf.request_hours (hour, dim);
+CREATE TABLE wf.request_hours_default PARTITION OF wf.request_hours DEFAULT;
+
+CREATE TABLE wf.request_minutes (
+  tenant_id   text COLLATE "C" NOT NULL,
+  route       text COLLATE "C" NOT NULL,
+  minute      timestamptz NOT NULL,
+  n           integer NOT NULL,
+  errors_4xx  integer NOT NULL,
+  errors_5xx  integer NOT NULL,
+  latency_sum double precision,
+  latency_max real,
+  buckets     smallint[] NOT NULL,
+  counts      integer[] NOT NULL,
+  dim         text COLLATE "C" NOT NULL DEFAULT 'route' CONSTRAINT request_dim CHECK (dim IN ('tenant', 'route', 'key', 'region')),
+  value       text COLLATE "C" NOT NULL DEFAULT '',
+  PRIMARY KEY (tenant_id, dim, minute, value, route)
+) PARTITION BY RANGE (minute);
+CREATE INDEX request_minutes_by_minute ON wf.request_minutes (minute, dim);
+CREATE TABLE wf.request_minutes_default PARTITION OF wf.request_minutes DEFAULT;
+INSERT INTO wf.tenant_tables VALUES ('wf.request_minutes', 3);
+
+-- How far rolling up has come. Readers take minutes from minutes_from up to minutes_until, hours from hours_from up to
+-- hours_until, and raw rows, from raw_from on, for the rest.
+CREATE TABLE wf.request_marks (
+  one           boolean PRIMARY KEY DEFAULT true CHECK (one),
+  before        bigint NOT NULL,       -- the rows of every transaction before this one were seen
+  minutes_from  timestamptz NOT NULL,
+  minutes_until timestamptz NOT NULL,
+  hours_from    timestamptz NOT NULL DEFAULT '-infinity',
+  hours_until   timestamptz NOT NULL,
+  raw_from      timestamptz NOT NULL DEFAULT '-infinity',
+  rolled_at     timestamptz            -- the last run that ended; NULL: none yet
+) WITH (fillfactor = 50);
+INSERT INTO wf.request_marks (before, minutes_from, minutes_until, hours_until)
+VALUES (0, '-infinity', '-infinity', date_bin('1 hour', now(), '2000-01-01 UTC') - interval '1 hour');
+
+-- Minutes and hours that hold rows which are in no cell yet.
+CREATE TABLE wf.request_due (
+  step text NOT NULL CHECK (step IN ('minute', 'hour')),
+  at   timestamptz NOT NULL,
+  PRIMARY KEY (step, at)
+);
+
+-- What the home signs cursors with. Nobody reads it: HMAC-SHA-256 is made here, from the key's two paddings.
+CREATE TABLE wf.signing_keys (
+  name  text PRIMARY KEY,
+  inner_key bytea NOT NULL,
+  outer_key bytea NOT NULL
+);
+
+DO $$
+DECLARE
+  key   bytea := sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));
+  ipad  bytea := decode(repeat('36', 64), 'hex');
+  opad  bytea := decode(repeat('5c', 64), 'hex');
+BEGIN
+  FOR place IN 0 .. 31 LOOP
+    ipad := set_byte(ipad, place, get_byte(ipad, place) # get_byte(key, place));
+    opad := set_byte(opad, place, get_byte(opad, place) # get_byte(key, place));
+  END LOOP;
+  INSERT INTO wf.signing_keys VALUES ('cursor', ipad, opad);
+END
+$$;

@@ -1,0 +1,83 @@
+-- Keys: what the product's callers authenticate with, and what its services ask on their hot path (schema wf_data).
+--
+-- A secret is never in here: only its SHA-256, and the first characters that may be shown. The trail keeps neither
+-- (see wf.record_change).
+CREATE TABLE wf.api_keys (
+  id             text COLLATE "C" PRIMARY KEY CONSTRAINT key_id_format CHECK (id ~ '^key_[0-9A-HJKMNP-TV-Z]{26}$'),
+  tenant_id      text COLLATE "C" NOT NULL CONSTRAINT key_tenant REFERENCES wf.tenants,
+  project_id     text COLLATE "C",
+  env            text NOT NULL CONSTRAINT key_env CHECK (env IN ('live', 'test')),
+  display        text NOT NULL CONSTRAINT key_display_length CHECK (char_length(display) BETWEEN 1 AND 64),
+  hash           bytea NOT NULL CONSTRAINT key_hash_length CHECK (octet_length(hash) = 32),  -- SHA-256 of the secret
+  label          text NOT NULL DEFAULT '' CONSTRAINT key_label_length CHECK (char_length(label) <= 200),
+  owner_email    text CONSTRAINT key_owner_length CHECK (char_length(owner_email) BETWEEN 3 AND 320),
+  scopes         text[] NOT NULL DEFAULT '{}',  -- what is not named is denied
+  addresses      cidr[] NOT NULL DEFAULT '{}',  -- where it may be used from; empty: anywhere
+  expires_at     timestamptz,                   -- NULL: never
+  spend_cap      bigint CONSTRAINT key_spend_cap CHECK (spend_cap >= 0),  -- a month, in minor units of the currency
+  rotated_from   text COLLATE "C" REFERENCES wf.api_keys,  -- the key that this one takes the place of
+  rotated_at     timestamptz,                   -- when this key got a successor
+  grace_until    timestamptz,                   -- until when it is good all the same
+  disabled_at    timestamptz,
+  revoked_at     timestamptz,
+  revoked_reason text,
+  version        integer NOT NULL DEFAULT 1,
+  created_at     timestamptz NOT NULL DEFAULT now(),
+  updated_at     timestamptz NOT NULL DEFAULT now(),
+  created_by     text NOT NULL DEFAULT session_user,
+  search         text GENERATED ALWAYS AS (lower(id || E'\n' || display || E'\n' || label)) STORED,
+  CONSTRAINT key_project FOREIGN KEY (tenant_id, project_id) REFERENCES wf.projects (tenant_id, id),
+  CONSTRAINT key_marks CHECK ((revoked_at IS NULL) = (revoked_reason IS NULL) AND (rotated_at IS NULL) = (grace_until IS NULL))
+);
+
+CREATE UNIQUE INDEX key_hash_taken ON wf.api_keys (hash);
+CREATE UNIQUE INDEX key_rotated_once ON wf.api_keys (rotated_from) WHERE rotated_from IS NOT NULL;
+CREATE UNIQUE INDEX api_keys_of_tenant ON wf.api_keys (tenant_id, id);  -- unique, so that a leak can refer to both
+CREATE INDEX api_keys_rotated ON wf.api_keys (tenant_id, rotated_at) WHERE rotated_at IS NOT NULL;
+CREATE INDEX api_keys_of_project ON wf.api_keys (tenant_id, project_id) WHERE project_id IS NOT NULL;
+CREATE INDEX api_keys_by_created ON wf.api_keys (created_at, id);
+CREATE INDEX api_keys_by_expiry ON wf.api_keys ((coalesce(expires_at, 'infinity')), id);
+CREATE INDEX api_keys_in_grace ON wf.api_keys (grace_until) WHERE grace_until IS NOT NULL;
+CREATE INDEX api_keys_disabled ON wf.api_keys (created_at, id) WHERE disabled_at IS NOT NULL;
+CREATE INDEX api_keys_revoked ON wf.api_keys (created_at, id) WHERE revoked_at IS NOT NULL;
+CREATE INDEX api_keys_search ON wf.api_keys USING gin (wf.trigrams(search));
+CREATE INDEX api_keys_id_folded ON wf.api_keys (lower(id COLLATE "default"));
+CREATE INDEX api_keys_tenant_folded ON wf.api_keys (lower(tenant_id COLLATE "default"));
+CREATE INDEX api_keys_owner_folded ON wf.api_keys (lower(owner_email)) WHERE owner_email IS NOT NULL;
+CREATE INDEX api_keys_display_folded ON wf.api_keys (lower(display COLLATE "default"));
+
+-- When a key was last used, kept apart: it changes all the time, and is no change that anybody made.
+CREATE TABLE wf.key_uses (
+  key_id       text COLLATE "C" PRIMARY KEY REFERENCES wf.api_keys,
+  tenant_id    text COLLATE "C" NOT NULL,
+  last_used_at timestamptz,  -- NULL: never
+  last_address inet
+) WITH (fillfactor = 70);
+CREATE INDEX key_uses_of_tenant ON wf.key_uses (tenant_id);
+
+-- Keys that leaked, with what an incident needs: who called with it in the 30 days before. The calls hold addresses,
+-- so they stand beside the trail as personal values do, and an erasure takes them away.
+CREATE TABLE wf.key_leaks (
+  id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  tenant_id    text COLLATE "C" NOT NULL,
+  key_id       text COLLATE "C" NOT NULL,
+  successor_id text COLLATE "C",
+  reason       text NOT NULL CONSTRAINT leak_reason CHECK (char_length(reason) BETWEEN 1 AND 2000),
+  calls        jsonb NOT NULL DEFAULT '{}' CONSTRAINT leak_calls CHECK (jsonb_typeof(calls) = 'object'),
+  at           timestamptz NOT NULL DEFAULT now(),
+  actor        text NOT NULL DEFAULT session_user,
+  CONSTRAINT leak_key FOREIGN KEY (tenant_id, key_id) REFERENCES wf.api_keys (tenant_id, id),
+  CONSTRAINT leak_successor FOREIGN KEY (tenant_id, successor_id) REFERENCES wf.api_keys (tenant_id, id)
+);
+CREATE INDEX key_leaks_of_key ON wf.key_leaks (key_id);
+
+-- News for the services' caches: what may not be answered from memory any more. The numbers come from a counter row
+-- of the writing transaction, so a reader that asks for all after 41 misses none. NOTIFY is only a hint.
+CREATE TABLE wf.key_news (
+  version   bigint PRIMARY KEY,
+  at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+  tenant_id text COLLATE "C" NOT NULL,
+  key_id    text COLLATE "C"  -- NULL: every key of the tenant
+);
+CREATE INDEX key_news_of_tenant ON wf.key_news (tenant_id);
+INSERT INTO wf.tenant_tables VALUES ('wf.key_leaks', 4), ('wf.key_uses', 6), ('wf.key_news', 7), ('wf.api_keys', 8);

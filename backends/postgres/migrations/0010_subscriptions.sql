@@ -1,0 +1,87 @@
+-- One subscription per tenant. The code of its plan stays in wf.tenants; here is which version of it.
+CREATE TABLE wf.subscriptions (
+  tenant_id     text COLLATE "C" PRIMARY KEY REFERENCES wf.tenants,
+  plan_version  integer,  -- NULL: the catalogue does not know the plan. Its limits are unknown, not unlimited
+  previous_plan text,
+  state         text NOT NULL DEFAULT 'active' CONSTRAINT subscription_state
+                CHECK (state IN ('trial', 'active', 'grace', 'past_due', 'suspended', 'expired', 'canceled')),
+  cycle         text NOT NULL DEFAULT 'month' CONSTRAINT subscription_cycle CHECK (cycle IN ('month', 'year')),
+  billing_zone  text NOT NULL DEFAULT 'UTC',
+  period_start  date NOT NULL DEFAULT current_date,  -- of the first period; the others follow from it
+  trial_plan    text,  -- what is tried: it goes before the plan while the trial lasts
+  trial_version integer,
+  trial_start   timestamptz,
+  trial_end     timestamptz,
+  trial_return  text CONSTRAINT trial_return CHECK (trial_return IN ('active', 'expired')),  -- what it becomes then
+  extensions    smallint NOT NULL DEFAULT 0 CONSTRAINT trial_extensions CHECK (extensions BETWEEN 0 AND 3),
+  grace_until   timestamptz,
+  version       integer NOT NULL DEFAULT 1,
+  created_at    timestamptz NOT NULL DEFAULT now(),
+  updated_at    timestamptz NOT NULL DEFAULT now(),
+  CONSTRAINT trial_of_plan FOREIGN KEY (trial_plan, trial_version) REFERENCES wf.plans,
+  CONSTRAINT trial_marks CHECK (num_nonnulls(trial_plan, trial_version, trial_start, trial_end, trial_return) IN (0, 5)),
+  CONSTRAINT trial_length CHECK (trial_end > trial_start AND trial_end - trial_start <= interval '365 days'),
+  CONSTRAINT subscription_trial CHECK (state <> 'trial' OR trial_end IS NOT NULL),
+  CONSTRAINT subscription_grace CHECK (state <> 'grace' OR grace_until IS NOT NULL)
+);
+CREATE INDEX subscriptions_trials ON wf.subscriptions (trial_end) WHERE state = 'trial';
+CREATE INDEX subscriptions_graces ON wf.subscriptions (grace_until) WHERE state = 'grace';
+CREATE INDEX subscriptions_unknown ON wf.subscriptions (tenant_id) WHERE plan_version IS NULL;
+
+CREATE TABLE wf.subscription_transitions (
+  was text, becomes text, PRIMARY KEY (was, becomes)
+);
+INSERT INTO wf.subscription_transitions VALUES
+  ('trial', 'active'), ('trial', 'expired'), ('trial', 'suspended'), ('trial', 'canceled'),
+  ('active', 'trial'), ('active', 'past_due'), ('active', 'grace'), ('active', 'suspended'), ('active', 'canceled'),
+  ('past_due', 'active'), ('past_due', 'grace'), ('past_due', 'suspended'), ('past_due', 'canceled'),
+  ('grace', 'active'), ('grace', 'suspended'), ('grace', 'expired'), ('grace', 'canceled'),
+  ('suspended', 'trial'), ('suspended', 'active'), ('suspended', 'past_due'), ('suspended', 'grace'),
+  ('suspended', 'expired'), ('suspended', 'canceled'),
+  ('expired', 'trial'), ('expired', 'active'), ('expired', 'canceled'),
+  ('canceled', 'active');
+
+-- The tenant that is shipped has no trial.
+INSERT INTO wf.subscriptions (tenant_id, plan_version, period_start)
+VALUES ('default', 1, (now() AT TIME ZONE 'UTC')::date);
+
+-- Every change of plan with what it costs; one that is neither applied nor canceled waits for its day.
+CREATE TABLE wf.plan_changes (
+  id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  tenant_id    text COLLATE "C" NOT NULL REFERENCES wf.tenants,
+  from_plan    text NOT NULL,
+  from_version integer,
+  from_cycle   text NOT NULL,
+  plan         text NOT NULL,
+  version      integer NOT NULL,
+  cycle        text NOT NULL CONSTRAINT plan_change_cycle CHECK (cycle IN ('month', 'year')),
+  direction    text NOT NULL CONSTRAINT plan_change_direction CHECK (direction IN ('upgrade', 'downgrade', 'unknown')),
+  effective_on date NOT NULL,
+  period_start date NOT NULL,
+  period_end   date NOT NULL,  -- the first day after it
+  currency     text NOT NULL,
+  lines        jsonb NOT NULL,
+  summary      text NOT NULL,
+  preview_hash text NOT NULL,
+  applied_at   timestamptz,
+  canceled_at  timestamptz,
+  at           timestamptz NOT NULL DEFAULT now(),
+  by           text NOT NULL DEFAULT session_user,
+  CONSTRAINT plan_change_of_plan FOREIGN KEY (plan, version) REFERENCES wf.plans,
+  CONSTRAINT plan_change_settled_once CHECK (num_nonnulls(applied_at, canceled_at) < 2)
+);
+
+CREATE UNIQUE INDEX plan_change_pending ON wf.plan_changes (tenant_id) WHERE applied_at IS NULL AND canceled_at IS NULL;
+CREATE INDEX plan_changes_due ON wf.plan_changes (effective_on) WHERE applied_at IS NULL AND canceled_at IS NULL;
+CREATE INDEX plan_changes_of_tenant ON wf.plan_changes (tenant_id, id);
+
+-- That a trial's end is near, said once for each of the three days. An extension brings another end, and three more.
+CREATE TABLE wf.trial_reminders (
+  tenant_id text COLLATE "C" NOT NULL REFERENCES wf.tenants,
+  trial_end timestamptz NOT NULL,
+  days      integer NOT NULL CHECK (days IN (7, 3, 1)),
+  at        timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (tenant_id, trial_end, days)
+);
+INSERT INTO wf.tenant_tables VALUES ('wf.subscriptions', 11), ('wf.entitlement_grants', 12), ('wf.plan_changes', 13),
+  ('wf.trial_reminders', 14);

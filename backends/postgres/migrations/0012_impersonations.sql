@@ -1,0 +1,21 @@
+-- Acting for a tenant: who, why, for which ticket, at most an hour, only reading unless another person approves.
+CREATE TABLE wf.impersonations (
+  id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  tenant_id   text COLLATE "C" NOT NULL REFERENCES wf.tenants,
+  actor       text NOT NULL DEFAULT session_user,
+  reason      text NOT NULL CONSTRAINT impersonation_reason CHECK (char_length(btrim(reason)) BETWEEN 1 AND 2000),
+  ticket      text NOT NULL CONSTRAINT impersonation_ticket CHECK (char_length(btrim(ticket)) BETWEEN 1 AND 100),
+  mode        text NOT NULL DEFAULT 'read' CHECK (mode IN ('read', 'write')),
+  started_at  timestamptz NOT NULL DEFAULT now(),
+  ends_at     timestamptz NOT NULL,  -- a hard stop: from then on it counts for nothing, whatever else is in the row
+  ended_at    timestamptz,           -- when somebody ended it before
+  approved_by text,
+  approved_at timestamptz,
+  CONSTRAINT impersonation_length CHECK (ends_at > started_at AND ends_at <= started_at + interval '60 minutes'),
+  CONSTRAINT impersonation_own CHECK (approved_by <> actor),
+  CONSTRAINT impersonation_marks CHECK ((mode = 'write') = (approved_by IS NOT NULL)
+                                        AND (approved_by IS NULL) = (approved_at IS NULL))
+);
+CREATE INDEX impersonations_open ON wf.impersonations (actor, ends_at) WHERE ended_at IS NULL;
+CREATE INDEX impersonations_of_tenant ON wf.impersonations (tenant_id, id);
+INSERT INTO wf.tenant_tables VALUES ('wf.impersonations', 9);

@@ -1,0 +1,98 @@
+-- Jobs: what is done in the background, by any number of workers (`watchfloor work`). Why a table of our own, and what
+-- it is measured against: docs/jobs.md.
+--
+-- A worker holds its jobs as long as its heart beats (wf.workers.lease_until); every claim has a number of its own, and
+-- whatever a worker writes about a job is fenced by it. The server's clock is the only clock.
+CREATE TABLE wf.workers (
+  id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name        text NOT NULL CONSTRAINT worker_name CHECK (char_length(name) BETWEEN 1 AND 200),
+  host        text NOT NULL CONSTRAINT worker_host CHECK (char_length(host) <= 200),
+  pid         integer NOT NULL,
+  version     text NOT NULL CONSTRAINT worker_version CHECK (char_length(version) <= 100),
+  kinds       text[] NOT NULL,   -- the jobs that it can do
+  login       text NOT NULL DEFAULT session_user,
+  started_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+  seen_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+  lease_until timestamptz NOT NULL,
+  ended_at    timestamptz,       -- from then on it may write nothing more
+  ended       text CHECK (ended IN ('stopped', 'gone')),
+  done        bigint NOT NULL DEFAULT 0,
+  failed      bigint NOT NULL DEFAULT 0,
+  counted     bigint NOT NULL DEFAULT 0,  -- both at the last beat
+  per_minute  real,              -- between the last two beats; NULL: not known yet
+  CONSTRAINT worker_marks CHECK ((ended IS NULL) = (ended_at IS NULL))
+) WITH (fillfactor = 50);
+CREATE INDEX workers_alive ON wf.workers (id) WHERE ended_at IS NULL;
+
+CREATE TABLE wf.job_schedules (
+  name    text PRIMARY KEY,  -- the kind of its jobs
+  every   interval NOT NULL CHECK (every >= interval '1 second'),
+  next_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+CREATE TABLE wf.jobs (
+  id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  kind       text NOT NULL,  -- looked at when it is queued (wf.wake_workers), as its payload is: a CHECK is made with every write
+  tenant_id  text COLLATE "C" REFERENCES wf.tenants,  -- NULL: of no tenant
+  lane       text COLLATE "C" NOT NULL GENERATED ALWAYS AS (coalesce(tenant_id, '')) STORED,
+  schedule   text REFERENCES wf.job_schedules,        -- NULL: it was queued by itself
+  payload    jsonb NOT NULL DEFAULT '{}',
+  cost       real NOT NULL DEFAULT 1 CONSTRAINT job_cost CHECK (cost > 0 AND cost <= 1000),
+  state      text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'running', 'done', 'dead', 'canceled')),
+  run_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+  attempts   integer NOT NULL DEFAULT 0,  -- all there were
+  tries      integer NOT NULL DEFAULT 0,  -- those that count: since it was queued or replayed
+  max_tries  integer NOT NULL DEFAULT 5 CONSTRAINT job_max_tries CHECK (max_tries BETWEEN 1 AND 100),
+  worker_id  bigint,  -- who has it, or has done it
+  lease      bigint,  -- and by which claim
+  started_at timestamptz,
+  ended_at   timestamptz,
+  error      text CONSTRAINT job_error CHECK (char_length(error) <= 2000),  -- of the last attempt
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  CONSTRAINT job_marks CHECK ((state IN ('running', 'done')) = (worker_id IS NOT NULL)
+                              AND (worker_id IS NULL) = (lease IS NULL)
+                              AND (state IN ('done', 'dead', 'canceled')) = (ended_at IS NOT NULL))
+) WITH (fillfactor = 50,  -- each job is written twice soon after it is queued: there is room for that beside it
+        autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0,
+        autovacuum_analyze_scale_factor = 0.05);
+CREATE INDEX jobs_waiting ON wf.jobs (lane, run_at, id) WHERE state = 'waiting';
+CREATE INDEX jobs_running ON wf.jobs (worker_id) WHERE state = 'running';
+CREATE INDEX jobs_dead ON wf.jobs (id) WHERE state = 'dead';
+CREATE INDEX jobs_of_tenant ON wf.jobs (tenant_id, id) WHERE tenant_id IS NOT NULL;
+
+-- A schedule never has two at a time.
+CREATE UNIQUE INDEX job_of_schedule ON wf.jobs (schedule) WHERE schedule IS NOT NULL AND state IN ('waiting', 'running');
+CREATE INDEX jobs_dead_of_schedule ON wf.jobs (schedule) WHERE state = 'dead' AND schedule IS NOT NULL;
+
+-- Every attempt that ended, but for the one by which a job was done: that one is in the job's own row
+-- (wf.job_attempt_list shows all). No foreign key: one is only written beside the job's row.
+CREATE TABLE wf.job_attempts (
+  job_id     bigint NOT NULL,
+  attempt    integer NOT NULL,
+  tenant_id  text COLLATE "C",
+  worker_id  bigint NOT NULL,
+  started_at timestamptz NOT NULL,
+  ended_at   timestamptz NOT NULL,
+  outcome    text NOT NULL CHECK (outcome IN ('failed', 'lost', 'released')),
+  error      text,
+  PRIMARY KEY (job_id, attempt)
+);
+CREATE INDEX job_attempts_of_tenant ON wf.job_attempts (tenant_id) WHERE tenant_id IS NOT NULL;
+
+-- One lane per tenant that ever had a job, and one ('') for jobs of no tenant. The lane with the least virtual time is
+-- served next, and its time goes on by cost ÷ weight. Only claims change `v`, one at a time.
+CREATE TABLE wf.job_lanes (
+  lane      text COLLATE "C" PRIMARY KEY,
+  tenant_id text COLLATE "C" REFERENCES wf.tenants,
+  weight    double precision NOT NULL DEFAULT 1,
+  v         double precision NOT NULL DEFAULT 0,
+  ready     boolean NOT NULL DEFAULT false,  -- it may have a job that is due
+  wake_at   timestamptz                      -- when it will, unless it is ready; NULL: it has none
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 200);
+CREATE INDEX job_lanes_ready ON wf.job_lanes (v, lane) WHERE ready;
+CREATE INDEX job_lanes_asleep ON wf.job_lanes (wake_at) WHERE NOT ready;
+CREATE INDEX job_lanes_of_tenant ON wf.job_lanes (tenant_id);
+CREATE TABLE wf.job_clock (v double precision NOT NULL) WITH (fillfactor = 10);  -- the virtual time of the last claim
+INSERT INTO wf.job_clock VALUES (0);
+CREATE SEQUENCE wf.job_leases;
+INSERT INTO wf.tenant_tables VALUES ('wf.job_attempts', 19), ('wf.jobs', 21), ('wf.job_lanes', 22);

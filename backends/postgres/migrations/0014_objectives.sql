@@ -1,0 +1,73 @@
+-- Objectives (SLOs), planned maintenance, and what is measured of both: derived from the request cells by one function.
+-- A worker keeps its answers, and whatever makes one wrong notes its time as due, so that kept and derived agree.
+CREATE TABLE wf.objectives (
+  id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name         text NOT NULL CONSTRAINT objective_name CHECK (name ~ '^[a-z][a-z0-9_.-]{0,63}$'),
+  tenant_id    text COLLATE "C" REFERENCES wf.tenants,
+  plan         text CONSTRAINT objective_plan CHECK (char_length(plan) BETWEEN 1 AND 64),
+  route        text COLLATE "C" CONSTRAINT objective_route CHECK (char_length(route) BETWEEN 1 AND 400),
+  kind         text NOT NULL DEFAULT 'availability' CONSTRAINT objective_kind CHECK (kind IN ('availability', 'latency')),
+  threshold_ms double precision,
+  target       numeric(9, 8) NOT NULL CONSTRAINT objective_target CHECK (target >= 0 AND target < 1),  -- 1 has no budget
+  contractual  numeric(9, 8),
+  period       text NOT NULL DEFAULT '30d' CONSTRAINT objective_period
+               CHECK (period ~ '^([7-9]|[1-8][0-9]|90)d$' OR period IN ('week', 'month', 'quarter')),
+  zone         text NOT NULL DEFAULT 'UTC',  -- of a calendar window
+  min_events   integer NOT NULL DEFAULT 100 CONSTRAINT objective_min_events CHECK (min_events BETWEEN 1 AND 1000000000),
+  version      integer NOT NULL DEFAULT 1,
+  created_at   timestamptz NOT NULL DEFAULT now(),
+  created_by   text NOT NULL DEFAULT session_user,
+  updated_at   timestamptz NOT NULL DEFAULT now(),
+  retired_at   timestamptz,
+  CONSTRAINT objective_scope CHECK (plan IS NULL OR (tenant_id IS NULL AND route IS NULL)),
+  CONSTRAINT objective_threshold
+    CHECK ((kind = 'latency') = (threshold_ms IS NOT NULL) AND (threshold_ms > 0 AND threshold_ms <= 86400000) IS NOT FALSE),
+  CONSTRAINT objective_contractual CHECK (contractual >= 0 AND contractual <= target)
+);
+
+-- One of a name per scope; a retired one frees its place. Both texts are never '' (see above).
+CREATE UNIQUE INDEX objective_taken ON wf.objectives
+  (name, coalesce(tenant_id, ''), coalesce(plan, ''), coalesce(route, '')) WHERE retired_at IS NULL;
+
+CREATE INDEX objectives_of_tenant ON wf.objectives (tenant_id) WHERE tenant_id IS NOT NULL;
+
+-- Planned maintenance: what falls into it does not burn the adjusted budget. The raw one is always shown beside it.
+CREATE TABLE wf.maintenance (
+  id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  tenant_id  text COLLATE "C" REFERENCES wf.tenants,
+  plan       text CONSTRAINT maintenance_plan CHECK (char_length(plan) BETWEEN 1 AND 64),
+  route      text COLLATE "C" CONSTRAINT maintenance_route CHECK (char_length(route) BETWEEN 1 AND 400),
+  starts_at  timestamptz NOT NULL,
+  ends_at    timestamptz NOT NULL,
+  ended_at   timestamptz,
+  reason     text NOT NULL CONSTRAINT maintenance_reason CHECK (char_length(btrim(reason)) BETWEEN 1 AND 2000),
+  created_by text NOT NULL DEFAULT session_user,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  CONSTRAINT maintenance_scope CHECK (plan IS NULL OR (tenant_id IS NULL AND route IS NULL)),
+  CONSTRAINT maintenance_length CHECK (ends_at > starts_at AND ends_at - starts_at <= interval '7 days')
+);
+CREATE INDEX maintenance_by_end ON wf.maintenance (ends_at);
+CREATE INDEX maintenance_of_tenant ON wf.maintenance (tenant_id) WHERE tenant_id IS NOT NULL;
+INSERT INTO wf.tenant_tables VALUES ('wf.objectives', 21), ('wf.maintenance', 22);
+
+-- What was measured of whole hours and minutes (`seconds`), of all tenants together.
+CREATE TABLE wf.objective_cells (
+  objective_id  bigint NOT NULL REFERENCES wf.objectives ON DELETE CASCADE,
+  seconds       integer NOT NULL CHECK (seconds IN (60, 3600)),
+  at            timestamptz NOT NULL,
+  good          bigint NOT NULL,
+  total         bigint NOT NULL,
+  skipped_good  bigint NOT NULL,
+  skipped_total bigint NOT NULL,
+  PRIMARY KEY (objective_id, seconds, at)
+);
+CREATE INDEX objective_cells_by_time ON wf.objective_cells (seconds, at);
+
+-- Times of which nothing that is kept holds: of hours, of minutes, of both (NULL); of the objectives of a name, of all
+-- (NULL). Readers derive them until a worker has. Only ever added to, so that nobody waits for another here.
+CREATE TABLE wf.objective_due (
+  seconds integer CHECK (seconds IN (60, 3600)),
+  span    tstzrange NOT NULL,
+  name    text
+);
+INSERT INTO wf.objective_due VALUES (NULL, '(,)');

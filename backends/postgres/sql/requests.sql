@@ -1,0 +1,269 @@
+-- Addresses are for those who help a customer.
+GRANT SELECT (tenant_id, project_id, route, method, status, latency_ms, key_prefix, region, request_id, at, bytes, key_id)
+  ON wf.requests TO wf_viewer;
+GRANT SELECT (address) ON wf.requests TO wf_support;
+GRANT SELECT ON wf.requests TO wf_worker;
+GRANT INSERT ON wf.requests TO wf_operator, wf_worker, wf_service;
+GRANT SELECT ON wf.import_chunks TO wf_viewer;
+
+GRANT INSERT (running, previous, size, lines, rows, ends_open, left_out, from_at, until_at, days),
+      UPDATE (rows, left_out, change_id) ON wf.import_chunks TO wf_operator;
+
+-- Make the partition of one period, and move in what the default one holds of it. Returns whether it was made.
+-- The default partition is closed meanwhile: a row of that period written to it in between would be refused.
+CREATE OR REPLACE FUNCTION wf.make_partition(parent text, clock text, stamp text, lower timestamptz, upper timestamptz)
+RETURNS boolean LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
+DECLARE
+  part text := parent || '_' || stamp;
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtextextended('wf.partitions', 0));
+  IF to_regclass('wf.' || quote_ident(part)) IS NOT NULL THEN
+    RETURN false;
+  END IF;
+  EXECUTE format('LOCK TABLE wf.%I IN ACCESS EXCLUSIVE MODE', parent || '_default');
+  EXECUTE format('CREATE TABLE wf.%I (LIKE wf.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', part, parent);
+  EXECUTE format('WITH moved AS (DELETE FROM wf.%I WHERE %I >= $1 AND %2$I < $2 RETURNING *)
+                  INSERT INTO wf.%3$I SELECT * FROM moved', parent || '_default', clock, part) USING lower, upper;
+  EXECUTE format('ALTER TABLE wf.%I ATTACH PARTITION wf.%I FOR VALUES FROM (%L) TO (%L)', parent, part, lower, upper);
+  RETURN true;
+END
+$$;
+
+-- Make the day partitions from `first` to `last`, both included; at most 62 per call, and 1,000 in all: beyond,
+-- rows go to the default partition. Returns how many were made. Fails after 0.5 s when a reader blocks it.
+CREATE OR REPLACE FUNCTION wf.ensure_request_days(first date, last date) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET lock_timeout = '500ms' AS $$
+DECLARE
+  made integer := 0;
+  room integer;
+  day  date;
+BEGIN
+  IF last - first NOT BETWEEN 0 AND 61 THEN
+    RAISE EXCEPTION 'days % to %: at most 62 at a time', first, last USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  FOR day IN
+    SELECT d::date FROM generate_series(first::timestamp, last::timestamp, interval '1 day') d
+    WHERE to_regclass('wf.requests_' || to_char(d, 'YYYYMMDD')) IS NULL
+  LOOP
+    room := coalesce(room, 1000 - (SELECT count(*) FROM pg_inherits WHERE inhparent = 'wf.requests'::regclass)) - 1;
+    EXIT WHEN room < 0;
+    made := made + wf.make_partition('requests', 'at', to_char(day, 'YYYYMMDD'), day::timestamp AT TIME ZONE 'UTC',
+                                     (day + 1)::timestamp AT TIME ZONE 'UTC')::integer;
+  END LOOP;
+  RETURN made;
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf.ensure_request_days TO wf_operator, wf_worker;
+
+-- The newest stored request up to a time. The newest whole hour before it tells where to look, so that only the
+-- last rows are read.
+CREATE OR REPLACE FUNCTION wf.newest_request(as_of timestamptz DEFAULT NULL) RETURNS timestamptz
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+DECLARE
+  bound timestamptz := coalesce(as_of, now());
+  rolled timestamptz := (SELECT max(hour) FROM wf.request_hours WHERE hour <= bound - interval '1 hour');
+BEGIN
+  RETURN (SELECT max(at) FROM wf.requests WHERE at >= coalesce(rolled, '-infinity') AND at <= bound);
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf.newest_request TO wf_viewer, wf_worker;
+
+GRANT SELECT ON wf.telemetry_retention TO wf_viewer, wf_worker;
+GRANT UPDATE (days) ON wf.telemetry_retention TO wf_admin;
+SELECT wf.audited('wf.telemetry_retention', 'telemetry', 'data', 'none');
+
+CREATE OR REPLACE FUNCTION wf.guard_retention() RETURNS trigger LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
+BEGIN
+  IF NEW.data <> OLD.data THEN
+    RAISE EXCEPTION 'a class of data keeps its name' USING ERRCODE = 'check_violation', CONSTRAINT = 'retention_fixed';
+  END IF;
+  NEW.version := OLD.version + 1;
+  NEW.updated_at := now();
+  RETURN NEW;
+END
+$$;
+
+CREATE OR REPLACE TRIGGER guard BEFORE UPDATE ON wf.telemetry_retention FOR EACH ROW EXECUTE FUNCTION wf.guard_retention();
+
+-- What is older may be dropped: whole days, in UTC.
+CREATE OR REPLACE FUNCTION wf.kept_from(class text, as_of timestamptz DEFAULT now()) RETURNS timestamptz LANGUAGE sql STABLE AS $$
+  SELECT date_trunc('day', as_of, 'UTC') - r.days * interval '24 hours' FROM wf.telemetry_retention r WHERE r.data = class
+$$;
+GRANT EXECUTE ON FUNCTION wf.kept_from TO wf_viewer, wf_worker;
+
+CREATE OR REPLACE FUNCTION wf.make_cell_partition(parent text, clock text, at timestamptz) RETURNS void
+LANGUAGE plpgsql SET search_path = wf, pg_temp SET timezone = 'UTC' AS $$
+DECLARE
+  unit  text := CASE parent WHEN 'request_hours' THEN 'month' ELSE 'day' END;
+  lower timestamptz := date_trunc(unit, at);
+  stamp text := to_char(lower, CASE unit WHEN 'month' THEN 'YYYYMM' ELSE 'YYYYMMDD' END);
+BEGIN
+  IF to_regclass('wf.' || parent || '_' || stamp) IS NULL
+     AND (SELECT count(*) FROM pg_inherits WHERE inhparent = ('wf.' || parent)::regclass) < 1000 THEN
+    PERFORM wf.make_partition(parent, clock, stamp, lower, lower + ('1 ' || unit)::interval);
+  END IF;
+END
+$$;
+
+-- The partitions of each class. `rows` is an estimate, NULL where there is none; of the default ones it is counted, up
+-- to 10,001: rows in those have no day of their own.
+CREATE OR REPLACE FUNCTION wf.telemetry_partitions()
+RETURNS TABLE (data text, part text, lower timestamptz, upper timestamptz, rows bigint, bytes bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' AS $$
+  SELECT t.data, c.relname::text, b.lower, b.lower + CASE length(s.stamp) WHEN 6 THEN interval '1 month' ELSE interval '1 day' END,
+         CASE WHEN s.stamp IS NULL THEN
+                CASE t.data WHEN 'raw' THEN (SELECT count(*) FROM (SELECT FROM wf.requests_default LIMIT 10001) r)
+                            WHEN 'minutes' THEN (SELECT count(*) FROM (SELECT FROM wf.request_minutes_default LIMIT 10001) r)
+                            ELSE (SELECT count(*) FROM (SELECT FROM wf.request_hours_default LIMIT 10001) r) END
+              ELSE nullif(c.reltuples, -1)::bigint END,
+         pg_total_relation_size(c.oid)
+  FROM (VALUES ('raw', 'wf.requests'::regclass), ('minutes', 'wf.request_minutes'), ('hours', 'wf.request_hours')) t(data, parent)
+  JOIN pg_inherits i ON i.inhparent = t.parent JOIN pg_class c ON c.oid = i.inhrelid,
+  LATERAL (SELECT substring(c.relname::text FROM '_([0-9]{6}|[0-9]{8})$') AS stamp) s,
+  LATERAL (SELECT (CASE length(s.stamp) WHEN 6 THEN to_date(s.stamp, 'YYYYMM') ELSE to_date(s.stamp, 'YYYYMMDD') END)::timestamptz AS lower) b
+  ORDER BY 1, 3
+$$;
+GRANT EXECUTE ON FUNCTION wf.telemetry_partitions TO wf_viewer, wf_worker;
+
+-- Drop the partitions that are older than their class is kept, the oldest first; `dry_run` names them. `waits`: why one
+-- stays for now. A drop needs the whole table for a moment: behind a long reader it gives up after a second.
+CREATE OR REPLACE FUNCTION wf.drop_old_requests(dry_run boolean DEFAULT false, as_of timestamptz DEFAULT now())
+RETURNS TABLE (data text, part text, lower timestamptz, upper timestamptz, rows bigint, bytes bigint, waits text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET lock_timeout = '1s' AS $$
+#variable_conflict use_column
+DECLARE
+  old    record;
+  unseen boolean;
+  failed text[] := '{}';
+BEGIN
+  FOR old IN SELECT * FROM wf.telemetry_partitions() p WHERE p.upper <= wf.kept_from(p.data, least(as_of, now()))
+             ORDER BY p.data, p.upper LOOP
+    SELECT old.data, old.part, old.lower, old.upper, old.rows, old.bytes, NULL
+    INTO data, part, lower, upper, rows, bytes, waits;
+    unseen := EXISTS (SELECT FROM wf.request_due d WHERE d.at >= old.lower AND d.at < old.upper AND old.data <> 'hours');
+    IF old.data = 'raw' AND NOT unseen THEN
+      EXECUTE format('SELECT EXISTS (SELECT FROM wf.%I WHERE xid >= (SELECT before FROM wf.request_marks))', old.part)
+      INTO unseen;
+    END IF;
+    waits := CASE WHEN unseen THEN 'not rolled up yet' WHEN old.data = ANY (failed) THEN 'an older one stays' END;
+    IF waits IS NULL AND NOT dry_run THEN
+      BEGIN
+        EXECUTE format('DROP TABLE wf.%I', old.part);
+        UPDATE wf.request_marks m SET
+          raw_from = CASE old.data WHEN 'raw' THEN greatest(m.raw_from, old.upper) ELSE m.raw_from END,
+          minutes_from = CASE old.data WHEN 'minutes' THEN greatest(m.minutes_from, old.upper) ELSE m.minutes_from END,
+          hours_from = CASE old.data WHEN 'hours' THEN greatest(m.hours_from, old.upper) ELSE m.hours_from END;
+      EXCEPTION WHEN lock_not_available THEN
+        waits := 'somebody is reading';
+      END;
+    END IF;
+    IF waits IS NOT NULL THEN
+      failed := failed || old.data;
+    END IF;
+    RETURN NEXT;
+  END LOOP;
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf.drop_old_requests TO wf_admin, wf_worker;
+
+-- Partitions for the days to come, so that no row meets none. Returns how many were made; gives up when a reader
+-- blocks it, before the second after which PostgreSQL would look for a deadlock and fail the reader.
+CREATE OR REPLACE FUNCTION wf.make_request_partitions(ahead integer DEFAULT 7) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' SET lock_timeout = '500ms' AS $$
+DECLARE
+  before integer := (SELECT count(*) FROM wf.telemetry_partitions());
+BEGIN
+  PERFORM wf.ensure_request_days(current_date, current_date + least(ahead, 60));
+  PERFORM wf.make_cell_partition('request_minutes', 'minute', d) FROM generate_series(now(), now() + ahead * interval '1 day', '1 day') d;
+  PERFORM wf.make_cell_partition('request_hours', 'hour', d) FROM unnest(ARRAY[now(), now() + ahead * interval '1 day']) d;
+  RETURN (SELECT count(*) FROM wf.telemetry_partitions()) - before;
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf.make_request_partitions TO wf_operator, wf_worker;
+
+-- Those of more than a day ago: nobody waits that long for an answer.
+CREATE OR REPLACE FUNCTION wf.prune_request_batches() RETURNS bigint LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+DECLARE
+  pruned bigint;
+BEGIN
+  DELETE FROM wf.request_batches b USING (
+    SELECT o.login, o.id FROM wf.request_batches o WHERE o.at < now() - interval '1 day' ORDER BY o.at LIMIT 20000
+    FOR UPDATE SKIP LOCKED) old
+  WHERE b.login = old.login AND b.id = old.id;
+  GET DIAGNOSTICS pruned = ROW_COUNT;
+  RETURN pruned;
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf.prune_request_batches TO wf_worker;
+
+-- Requests as a service saw them, at most 10,000 at once, all or none: an array of objects with key_id, route, status,
+-- and method, latency_ms, region, request_id, at, bytes, address where they are known. Whose request it was is what its
+-- key says; one without a key of ours (a 401 as often as not) is nobody's: it is counted in `uncredited` and not kept.
+-- Telemetry must not fail a service: values that cannot be are counted in `unreadable`. With an id a batch is stored
+-- once, however often it is sent within a day; each time the answer is that of the first.
+CREATE OR REPLACE FUNCTION wf_data.record_requests(batch jsonb, batch_id text DEFAULT NULL, OUT stored integer, OUT uncredited integer, OUT unreadable integer)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+DECLARE
+  broken text;
+BEGIN
+  IF jsonb_typeof(batch) IS DISTINCT FROM 'array' OR jsonb_array_length(batch) > 10000 THEN
+    RAISE EXCEPTION 'a batch is an array of at most 10,000 requests'
+      USING ERRCODE = 'invalid_parameter_value', CONSTRAINT = 'request_batch';
+  END IF;
+  IF batch_id IS NOT NULL THEN
+    -- Whoever sends it at the same time waits here for the other one.
+    INSERT INTO wf.request_batches (login, id) VALUES (session_user, batch_id) ON CONFLICT DO NOTHING;
+    IF NOT FOUND THEN
+      SELECT b.stored, b.uncredited, b.unreadable INTO STRICT record_requests.stored, record_requests.uncredited, record_requests.unreadable
+      FROM wf.request_batches b WHERE b.login = session_user AND b.id = batch_id;
+      RETURN;
+    END IF;
+  END IF;
+  FOR days_made IN 0 .. 10 LOOP
+    BEGIN
+      WITH given AS MATERIALIZED (
+        SELECT r.key_id, left(r.route, 200) AS route, left(coalesce(r.method, '-'), 16) AS method, r.status,
+               r.latency_ms, left(r.region, 64) AS region, left(r.request_id, 128) AS request_id,
+               coalesce(r.at, clock_timestamp()) AS at, r.bytes, r.address,
+               coalesce(r.route <> '' AND r.status BETWEEN 100 AND 599, false)
+                 AND coalesce(r.latency_ms BETWEEN 0 AND 1e9, r.latency_ms IS NULL) AND coalesce(r.bytes >= 0, true)
+                 AND coalesce(r.at BETWEEN '1970-01-01' AND '2199-12-31', true) AS sound
+        FROM jsonb_to_recordset(batch) AS r(key_id text, route text, method text, status integer, latency_ms float8,
+          region text, request_id text, at timestamptz, bytes bigint, address inet)
+      ), kept AS (
+        INSERT INTO wf.requests (tenant_id, project_id, route, method, status, latency_ms, key_prefix, region, request_id, at,
+                                 bytes, key_id, address)
+        SELECT k.tenant_id, k.project_id, g.route, g.method, g.status, g.latency_ms, k.display, g.region, g.request_id, g.at,
+               g.bytes, k.id, g.address
+        FROM given g JOIN wf.api_keys k ON k.id = g.key_id WHERE g.sound
+        RETURNING 1
+      )
+      SELECT (SELECT count(*) FROM kept), count(*) FILTER (WHERE g.sound AND k.id IS NULL), count(*) FILTER (WHERE NOT g.sound)
+      INTO stored, uncredited, unreadable FROM given g LEFT JOIN wf.api_keys k ON k.id = g.key_id;
+      EXIT;
+    EXCEPTION WHEN check_violation THEN
+      -- Its day was made while a row was on its way to the default partition: it goes there now.
+      GET STACKED DIAGNOSTICS broken = CONSTRAINT_NAME;
+      IF broken <> '' OR days_made = 10 THEN
+        RAISE;
+      END IF;
+    END;
+  END LOOP;
+  IF batch_id IS NOT NULL THEN
+    UPDATE wf.request_batches b
+    SET stored = record_requests.stored, uncredited = record_requests.uncredited, unreadable = record_requests.unreadable
+    WHERE b.login = session_user AND b.id = batch_id;
+  END IF;
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf_data.record_requests TO wf_service;
+
+-- Rows of telemetry that have no partition of their own time, counted up to 1,001 of each class.
+CREATE OR REPLACE FUNCTION wf.stray_requests(OUT raw integer, OUT minutes integer, OUT hours integer) LANGUAGE sql STABLE
+SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+  SELECT (SELECT count(*) FROM (SELECT FROM wf.requests_default LIMIT 1001) r)::integer,
+         (SELECT count(*) FROM (SELECT FROM wf.request_minutes_default LIMIT 1001) r)::integer,
+         (SELECT count(*) FROM (SELECT FROM wf.request_hours_default LIMIT 1001) r)::integer
+$$;
+GRANT EXECUTE ON FUNCTION wf.stray_requests TO wf_viewer;

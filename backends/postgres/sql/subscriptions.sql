@@ -1,0 +1,188 @@
+GRANT SELECT ON wf.subscriptions, wf.subscription_transitions TO wf_viewer, wf_worker;
+
+-- The state as it is at a time: a trial or a grace is over when its time is, whether or not that was written down yet.
+CREATE OR REPLACE FUNCTION wf.state_at(
+  state text, trial_end timestamptz, trial_return text, grace_until timestamptz, at timestamptz
+) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT CASE WHEN state = 'trial' AND trial_end <= at THEN trial_return
+              WHEN state = 'grace' AND grace_until <= at THEN 'expired'
+              ELSE state END
+$$;
+GRANT EXECUTE ON FUNCTION wf.state_at TO wf_viewer, wf_worker;
+
+CREATE OR REPLACE FUNCTION wf.guard_subscription() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+DECLARE
+  refused text;
+  tenant  wf.tenants;
+BEGIN
+  SELECT * INTO tenant FROM wf.tenants WHERE id = OLD.tenant_id;
+  IF NEW.tenant_id <> OLD.tenant_id THEN
+    refused := 'subscription_fixed';
+  ELSIF tenant.status NOT IN ('active', 'suspended')
+      AND (NEW.state, NEW.cycle, NEW.billing_zone, NEW.period_start, NEW.trial_start, NEW.trial_end, NEW.grace_until)
+        IS DISTINCT FROM
+          (OLD.state, OLD.cycle, OLD.billing_zone, OLD.period_start, OLD.trial_start, OLD.trial_end, OLD.grace_until) THEN
+    refused := 'subscription_tenant_gone';
+  ELSIF NEW.state <> OLD.state AND NOT EXISTS (
+      SELECT FROM wf.subscription_transitions WHERE was = OLD.state AND becomes = NEW.state) THEN
+    refused := 'subscription_transition';
+  ELSIF OLD.trial_start IS NOT NULL AND NEW.trial_start IS DISTINCT FROM OLD.trial_start THEN
+    refused := 'trial_once';
+  ELSIF OLD.trial_end IS NOT NULL AND NEW.trial_end < OLD.trial_end THEN
+    refused := 'trial_shortened';
+  ELSIF NEW.state = 'trial' AND OLD.state <> 'trial' AND NEW.trial_end <= now() THEN
+    refused := 'trial_over';
+  ELSIF NEW.state = 'grace' AND OLD.state <> 'grace' AND NEW.grace_until <= now() THEN
+    refused := 'grace_over';
+  ELSIF NEW.plan_version IS DISTINCT FROM OLD.plan_version AND (CASE
+      WHEN NEW.plan_version IS NULL THEN EXISTS (SELECT FROM wf.plans WHERE code = tenant.plan)
+      ELSE NOT EXISTS (SELECT FROM wf.plans WHERE code = tenant.plan AND version = NEW.plan_version) END) THEN
+    refused := 'plan_version_unknown';
+  END IF;
+  IF refused IS NULL AND NEW.billing_zone <> OLD.billing_zone THEN
+    BEGIN
+      PERFORM now() AT TIME ZONE NEW.billing_zone;
+    EXCEPTION WHEN invalid_parameter_value THEN
+      refused := 'billing_zone';
+    END;
+  END IF;
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION 'subscription of %: % to % is refused', OLD.tenant_id, OLD.state, NEW.state
+      USING ERRCODE = 'check_violation', CONSTRAINT = refused;
+  END IF;
+  IF NEW.trial_end > OLD.trial_end THEN
+    NEW.extensions := OLD.extensions + 1;
+  END IF;
+  IF NEW IS DISTINCT FROM OLD THEN
+    NEW.version := OLD.version + 1;
+    NEW.updated_at := now();
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+CREATE OR REPLACE TRIGGER guard BEFORE UPDATE ON wf.subscriptions FOR EACH ROW EXECUTE FUNCTION wf.guard_subscription();
+
+-- A new tenant on a plan that costs nothing and has trial days begins with that trial.
+CREATE OR REPLACE FUNCTION wf.add_subscription() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+BEGIN
+  INSERT INTO wf.subscriptions (tenant_id, plan_version, state, trial_plan, trial_version, trial_start, trial_end, trial_return)
+  SELECT n.id, p.version, CASE WHEN tries.code IS NULL THEN 'active' ELSE 'trial' END,
+         tries.code, tries.version, CASE WHEN tries.code IS NOT NULL THEN now() END,
+         now() + make_interval(days => tries.trial_days), CASE WHEN tries.code IS NOT NULL THEN 'expired' END
+  FROM new_rows n LEFT JOIN wf.latest_plans p ON p.code = n.plan
+    LEFT JOIN wf.latest_plans tries ON tries.code = n.plan AND tries.trial_days > 0 AND tries.month_price = 0;
+  RETURN NULL;
+END
+$$;
+
+CREATE OR REPLACE TRIGGER subscription AFTER INSERT ON wf.tenants REFERENCING NEW TABLE AS new_rows
+  FOR EACH STATEMENT EXECUTE FUNCTION wf.add_subscription();
+
+-- Another plan of the tenant: the latest version of it. Who is given a plan that has a price does not try any more.
+-- After the audit trigger by its name, so that the trail says first what was changed and then what followed.
+CREATE OR REPLACE FUNCTION wf.follow_plan() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+BEGIN
+  UPDATE wf.subscriptions s
+  SET plan_version = p.version, previous_plan = o.plan,
+      state = CASE WHEN s.state = 'trial' AND s.trial_plan = o.plan AND coalesce(p.month_price, 1) > 0
+                   THEN 'active' ELSE s.state END
+  FROM old_rows o JOIN new_rows n ON n.id = o.id AND n.plan <> o.plan LEFT JOIN wf.latest_plans p ON p.code = n.plan
+  WHERE s.tenant_id = n.id;
+  RETURN NULL;
+END
+$$;
+
+CREATE OR REPLACE TRIGGER subscription_follows AFTER UPDATE ON wf.tenants REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+  FOR EACH STATEMENT EXECUTE FUNCTION wf.follow_plan();
+
+-- The catalogue learns a code that tenants have already: their limits are known from now on.
+CREATE OR REPLACE FUNCTION wf.learn_plan() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+BEGIN
+  UPDATE wf.subscriptions s SET plan_version = NEW.version
+  FROM wf.tenants t WHERE t.id = s.tenant_id AND t.plan = NEW.code AND s.plan_version IS NULL;
+  RETURN NULL;
+END
+$$;
+
+CREATE OR REPLACE TRIGGER learn AFTER INSERT ON wf.plans FOR EACH ROW WHEN (NEW.version = 1) EXECUTE FUNCTION wf.learn_plan();
+
+GRANT UPDATE (plan_version, state, cycle, billing_zone, period_start, trial_plan, trial_version, trial_start, trial_end,
+              trial_return, grace_until) ON wf.subscriptions TO wf_operator;
+
+SELECT wf.audited('wf.subscriptions', 'plans', 'tenant_id', 'tenant_id');
+-- It is made with its tenant, whose row is in the trail; nobody else can make one.
+DROP TRIGGER audit_insert ON wf.subscriptions;
+
+CREATE OR REPLACE FUNCTION wf.guard_plan_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+BEGIN
+  IF num_nonnulls(OLD.applied_at, OLD.canceled_at) > 0
+     OR to_jsonb(NEW) - ARRAY['applied_at', 'canceled_at'] <> to_jsonb(OLD) - ARRAY['applied_at', 'canceled_at'] THEN
+    RAISE EXCEPTION 'plan change % is settled', OLD.id
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'plan_change_settled';
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+CREATE OR REPLACE TRIGGER guard BEFORE UPDATE ON wf.plan_changes FOR EACH ROW EXECUTE FUNCTION wf.guard_plan_change();
+GRANT SELECT ON wf.plan_changes TO wf_viewer;
+
+GRANT INSERT (tenant_id, from_plan, from_version, from_cycle, plan, version, cycle, direction, effective_on,
+              period_start, period_end, currency, lines, summary, preview_hash, applied_at),
+      UPDATE (canceled_at) ON wf.plan_changes TO wf_operator;
+
+SELECT wf.audited('wf.plan_changes', 'plan_changes', 'tenant_id/id', 'tenant_id');
+
+-- Carry out the changes whose day has come, of all tenants at once. Twice changes nothing more.
+CREATE OR REPLACE FUNCTION wf.apply_due_changes() RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+DECLARE
+  due bigint[] := ARRAY(
+    SELECT c.id FROM wf.plan_changes c JOIN wf.subscriptions s ON s.tenant_id = c.tenant_id
+      JOIN wf.tenants t ON t.id = c.tenant_id
+    WHERE c.applied_at IS NULL AND c.canceled_at IS NULL AND c.effective_on <= (now() AT TIME ZONE 'UTC')::date + 1
+      AND c.effective_on <= (now() AT TIME ZONE s.billing_zone)::date AND t.status IN ('active', 'suspended')
+    FOR UPDATE OF c SKIP LOCKED);
+BEGIN
+  UPDATE wf.tenants t SET plan = c.plan FROM wf.plan_changes c
+  WHERE c.id = ANY (due) AND t.id = c.tenant_id AND t.plan <> c.plan;
+  UPDATE wf.subscriptions s
+  SET plan_version = c.version, cycle = c.cycle,
+      period_start = CASE WHEN s.cycle = c.cycle THEN s.period_start ELSE c.effective_on END
+  FROM wf.plan_changes c
+  WHERE c.id = ANY (due) AND s.tenant_id = c.tenant_id
+    AND (s.plan_version, s.cycle) IS DISTINCT FROM (c.version, c.cycle);
+  UPDATE wf.plan_changes SET applied_at = now() WHERE id = ANY (due);
+  RETURN cardinality(due);
+END
+$$;
+GRANT SELECT ON wf.trial_reminders TO wf_viewer, wf_worker;
+
+-- End what is over, and remember whom to remind, of all tenants at once. Twice changes nothing more.
+CREATE OR REPLACE FUNCTION wf.expire_trials() RETURNS TABLE (ended bigint, reminded bigint)
+LANGUAGE sql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+  WITH over AS (
+    UPDATE wf.subscriptions s
+    SET state = wf.state_at(s.state, s.trial_end, s.trial_return, s.grace_until, now())
+    FROM wf.tenants t
+    WHERE t.id = s.tenant_id AND t.status IN ('active', 'suspended')
+      AND (s.state = 'trial' AND s.trial_end <= now() OR s.state = 'grace' AND s.grace_until <= now())
+    RETURNING s.tenant_id
+  ), near AS (
+    INSERT INTO wf.trial_reminders (tenant_id, trial_end, days)
+    SELECT s.tenant_id, s.trial_end,
+           CASE WHEN s.trial_end <= now() + interval '1 day' THEN 1
+                WHEN s.trial_end <= now() + interval '3 days' THEN 3 ELSE 7 END
+    FROM wf.subscriptions s JOIN wf.tenants t ON t.id = s.tenant_id AND t.status IN ('active', 'suspended')
+    WHERE s.state = 'trial' AND s.trial_end > now() AND s.trial_end <= now() + interval '7 days'
+    ON CONFLICT DO NOTHING RETURNING days
+  )
+  SELECT (SELECT count(*) FROM over), (SELECT count(*) FROM near)
+$$;
+GRANT EXECUTE ON FUNCTION wf.apply_due_changes, wf.expire_trials TO wf_operator, wf_worker;

@@ -1,0 +1,211 @@
+GRANT SELECT ON wf.request_hours TO wf_viewer, wf_worker;
+-- NULL stays NULL: unknown is in no bucket. Simple enough for the planner to inline.
+CREATE OR REPLACE FUNCTION wf.latency_bucket(ms real) RETURNS smallint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT CASE WHEN ms <= 0.1 THEN 0::smallint ELSE ceil(ln(ms::float8 / 0.1) / ln(1.04::float8))::smallint END
+$$;
+GRANT EXECUTE ON FUNCTION wf.latency_bucket TO wf_viewer, wf_worker;
+
+GRANT SELECT ON wf.request_minutes TO wf_viewer, wf_worker;
+GRANT SELECT ON wf.request_marks TO wf_viewer, wf_worker;
+GRANT SELECT ON wf.request_due TO wf_viewer, wf_worker;
+
+-- Several cells as one, for each (tenant_id, dim, value, route, at) that the query gives: the text of a statement.
+-- Names are compared once, and then only their numbers: comparing them for each bucket is most of the time else.
+CREATE OR REPLACE FUNCTION wf.merging(cells text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT format('numbered AS MATERIALIZED (
+      SELECT c.*, dense_rank() OVER names AS id, lag(1) OVER same IS NULL AND lead(1) OVER same IS NULL AS alone
+      FROM (%s) c
+      WINDOW names AS (ORDER BY tenant_id, dim, at, value, route), same AS (PARTITION BY tenant_id, dim, at, value, route)
+    ), sums AS (
+      SELECT id, min(tenant_id) AS tenant_id, min(dim) AS dim, min(value) AS value, min(route) AS route, min(at) AS at,
+             sum(n)::integer AS n, sum(errors_4xx)::integer AS errors_4xx, sum(errors_5xx)::integer AS errors_5xx,
+             sum(latency_sum) AS latency_sum, max(latency_max) AS latency_max
+      FROM numbered WHERE NOT alone GROUP BY id
+    ), hist AS (
+      SELECT id, array_agg(bucket ORDER BY bucket) AS buckets, array_agg(n ORDER BY bucket) AS counts
+      FROM (SELECT c.id, h.bucket, sum(h.n)::integer AS n
+            FROM numbered c, unnest(c.buckets, c.counts) AS h(bucket, n) WHERE NOT c.alone GROUP BY 1, 2) b
+      GROUP BY id
+    )
+    SELECT tenant_id, route, at, n, errors_4xx, errors_5xx, latency_sum, latency_max, buckets, counts, dim, value
+    FROM numbered WHERE alone
+    UNION ALL
+    SELECT s.tenant_id, s.route, s.at, s.n, s.errors_4xx, s.errors_5xx, s.latency_sum, s.latency_max,
+           coalesce(h.buckets, ''{}''), coalesce(h.counts, ''{}''), s.dim, s.value
+    FROM sums s LEFT JOIN hist h USING (id)', cells)
+$$;
+GRANT EXECUTE ON FUNCTION wf.merging TO wf_viewer;
+
+-- The tenants' cells of a time, computed from raw rows. No route is '': that is the fleet's name for all of them.
+CREATE OR REPLACE FUNCTION wf.raw_cells(lower timestamptz, upper timestamptz, step interval)
+RETURNS TABLE (tenant_id text, route text, at timestamptz, n integer, errors_4xx integer, errors_5xx integer,
+               latency_sum double precision, latency_max real, buckets smallint[], counts integer[], dim text, value text)
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN QUERY EXECUTE format('WITH fine AS (
+      SELECT r.tenant_id, coalesce(nullif(r.route, ''''), ''-'') AS route, r.key_prefix COLLATE "C" AS key,
+             r.region COLLATE "C" AS region, date_bin(%3$L, r.at, ''2000-01-01 00:00Z'') AS at,
+             wf.latency_bucket(r.latency_ms) AS bucket, count(*)::integer AS n,
+             (count(*) FILTER (WHERE r.status BETWEEN 400 AND 499))::integer AS errors_4xx,
+             (count(*) FILTER (WHERE r.status >= 500))::integer AS errors_5xx,
+             sum(r.latency_ms::float8) AS latency_sum, max(r.latency_ms) AS latency_max
+      FROM wf.requests r WHERE r.at >= %1$L AND r.at < %2$L GROUP BY 1, 2, 3, 4, 5, 6
+    ), whole AS MATERIALIZED (
+      SELECT tenant_id, route, key, region, at, sum(n)::integer AS n, sum(errors_4xx)::integer AS errors_4xx,
+             sum(errors_5xx)::integer AS errors_5xx, sum(latency_sum) AS latency_sum, max(latency_max) AS latency_max,
+             coalesce(array_agg(bucket ORDER BY bucket) FILTER (WHERE bucket IS NOT NULL), ''{}'') AS buckets,
+             coalesce(array_agg(n ORDER BY bucket) FILTER (WHERE bucket IS NOT NULL), ''{}'') AS counts
+      FROM fine GROUP BY 1, 2, 3, 4, 5
+    ), ', lower, upper, step) || wf.merging('
+      SELECT w.tenant_id, d.dim, d.value, d.route, w.at, w.n, w.errors_4xx, w.errors_5xx,
+             w.latency_sum, w.latency_max, w.buckets, w.counts
+      FROM whole w, LATERAL (VALUES (''tenant'', '''', ''''), (''route'', '''', w.route), (''key'', w.key, w.route),
+                                    (''region'', w.region, '''')) AS d(dim, value, route)
+      WHERE d.value IS NOT NULL');
+END
+$$;
+
+-- The fleet's cells of a time, from the tenants' cells: those outlive the raw rows. Then all its routes as one.
+CREATE OR REPLACE FUNCTION wf.fleet_cells(lower timestamptz, upper timestamptz, cells text, clock text, whole boolean) RETURNS text
+LANGUAGE sql STABLE AS $$
+  SELECT 'WITH ' || wf.merging(format('SELECT '''' AS tenant_id, dim, value, %s AS route, %I AS at, n, errors_4xx,
+             errors_5xx, latency_sum, latency_max, buckets, counts
+      FROM wf.%I WHERE %2$I >= %4$L AND %2$I < %5$L AND %6$s', CASE WHEN whole THEN '''''' ELSE 'route' END, clock, cells,
+      lower, upper, CASE WHEN whole THEN 'dim = ''route'' AND tenant_id = '''' AND route <> '''''
+                         ELSE 'dim IN (''route'', ''region'') AND tenant_id <> ''''' END))
+$$;
+
+-- Write cells over those that are there; returns how many changed. Raw rows are only ever added, so a cell that would
+-- get fewer has lost raw rows to retention: it stays as it is.
+CREATE OR REPLACE FUNCTION wf.put_cells(target text, clock text, cells text) RETURNS bigint
+LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
+DECLARE
+  written bigint;
+BEGIN
+  EXECUTE format('INSERT INTO wf.%1$I AS old (tenant_id, route, %2$I, n, errors_4xx, errors_5xx, latency_sum, latency_max,
+      buckets, counts, dim, value) %3$s
+    ON CONFLICT (tenant_id, dim, %2$I, value, route) DO UPDATE
+    SET n = excluded.n, errors_4xx = excluded.errors_4xx, errors_5xx = excluded.errors_5xx,
+        latency_sum = excluded.latency_sum, latency_max = excluded.latency_max,
+        buckets = excluded.buckets, counts = excluded.counts
+    WHERE excluded.n >= old.n
+      AND (old.n, old.errors_4xx, old.errors_5xx, old.latency_max, old.buckets, old.counts)
+      IS DISTINCT FROM (excluded.n, excluded.errors_4xx, excluded.errors_5xx, excluded.latency_max,
+                        excluded.buckets, excluded.counts)', target, clock, cells);
+  GET DIAGNOSTICS written = ROW_COUNT;
+  RETURN written;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION wf.put_fleet(target text, clock text, lower timestamptz, upper timestamptz) RETURNS bigint
+LANGUAGE sql SET search_path = wf, pg_temp AS $$
+  SELECT wf.put_cells(target, clock, wf.fleet_cells(lower, upper, target, clock, false))
+       + wf.put_cells(target, clock, wf.fleet_cells(lower, upper, target, clock, true))
+$$;
+
+CREATE OR REPLACE FUNCTION wf.hold_roller() RETURNS void LANGUAGE sql AS $$
+  SELECT pg_advisory_xact_lock(hashtextextended('wf.roll_up_hours', 0))  -- one roller at a time
+$$;
+
+-- Make the hours from raw rows again, for every hour that the given time touches. Repeating changes nothing, and
+-- hours whose raw rows are gone stay. Returns the number of cells written.
+CREATE OR REPLACE FUNCTION wf.roll_up_hours(from_at timestamptz, until_at timestamptz) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' SET work_mem = '64MB' AS $$
+DECLARE
+  lower timestamptz := date_trunc('hour', from_at);
+  upper timestamptz := date_trunc('hour', until_at) + interval '1 hour';
+  month timestamptz;
+BEGIN
+  PERFORM wf.hold_roller();
+  FOR month IN
+    SELECT m FROM generate_series(date_trunc('month', lower), upper - interval '1 second', interval '1 month') m
+    WHERE to_regclass('wf.request_hours_' || to_char(m, 'YYYYMM')) IS NULL
+      AND EXISTS (SELECT FROM wf.requests WHERE at >= greatest(m, lower) AND at < least(m + interval '1 month', upper))
+    LIMIT 240
+  LOOP
+    PERFORM wf.make_cell_partition('request_hours', 'hour', month);
+  END LOOP;
+  RETURN wf.put_cells('request_hours', 'hour', format('SELECT * FROM wf.raw_cells(%L, %L, ''1 hour'')', lower, upper))
+       + wf.put_fleet('request_hours', 'hour', lower, upper);
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf.roll_up_hours TO wf_operator, wf_worker;
+
+-- One hour from its minutes, where they are all there; else from raw rows.
+CREATE OR REPLACE FUNCTION wf.roll_up_hour(this timestamptz, from_minutes boolean) RETURNS bigint
+LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
+BEGIN
+  IF NOT from_minutes THEN
+    RETURN wf.roll_up_hours(this, this);
+  END IF;
+  PERFORM wf.make_cell_partition('request_hours', 'hour', this);
+  RETURN wf.put_cells('request_hours', 'hour', 'WITH ' || wf.merging(format('SELECT tenant_id, dim, value, route, %L::timestamptz AS at,
+      n, errors_4xx, errors_5xx, latency_sum, latency_max, buckets, counts FROM wf.request_minutes
+    WHERE minute >= %1$L AND minute < %2$L', this, this + interval '1 hour')));
+END
+$$;
+
+-- Fold in what was committed since the last run: minutes 90 s after they began, then hours that are over. Takes a
+-- bounded bite, the oldest first; what is left waits for the next run, and readers take its raw rows meanwhile.
+-- One transaction: killed at any point, it has done nothing.
+CREATE OR REPLACE FUNCTION wf.roll_up_requests(
+  most_minutes integer DEFAULT 180, most_hours integer DEFAULT 24,
+  OUT minutes integer, OUT hours integer, OUT cells bigint, OUT minutes_left integer, OUT hours_left integer
+) LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' SET work_mem = '64MB' AS $$
+DECLARE
+  mark    wf.request_marks;
+  horizon bigint;  -- every transaction before it has ended, so what it stored is seen below
+  ready   timestamptz := date_trunc('minute', now() - interval '90 seconds') + interval '1 minute';  -- minutes before it
+  this    timestamptz;
+BEGIN
+  PERFORM wf.hold_roller();
+  horizon := txid_snapshot_xmin(txid_current_snapshot());
+  minutes := 0; hours := 0; cells := 0;
+  SELECT * INTO mark FROM wf.request_marks FOR UPDATE;
+  -- A dump that was read into another server, whose transactions have lower numbers: look at all rows once.
+  IF mark.before > txid_snapshot_xmax(txid_current_snapshot()) THEN
+    mark.before := 0;
+  END IF;
+  mark.minutes_from := greatest(mark.minutes_from, wf.kept_from('minutes'));
+  WITH fresh AS (SELECT DISTINCT date_trunc('minute', at) AS at FROM wf.requests WHERE xid >= mark.before)
+  INSERT INTO wf.request_due
+  SELECT DISTINCT CASE WHEN at >= mark.minutes_from THEN 'minute' ELSE 'hour' END,
+         CASE WHEN at >= mark.minutes_from THEN at ELSE date_trunc('hour', at) END FROM fresh ON CONFLICT DO NOTHING;
+  FOR this IN
+    DELETE FROM wf.request_due d WHERE d.step = 'minute' AND d.at IN (
+      SELECT at FROM wf.request_due WHERE step = 'minute' AND at < ready ORDER BY at LIMIT most_minutes) RETURNING d.at
+  LOOP
+    INSERT INTO wf.request_due VALUES ('hour', date_trunc('hour', this)) ON CONFLICT DO NOTHING;
+    CONTINUE WHEN this < mark.minutes_from;
+    PERFORM wf.make_cell_partition('request_minutes', 'minute', this);
+    cells := cells + wf.put_cells('request_minutes', 'minute',
+        format('SELECT * FROM wf.raw_cells(%L, %L, ''1 minute'')', this, this + interval '1 minute'))
+      + wf.put_fleet('request_minutes', 'minute', this, this + interval '1 minute');
+    minutes := minutes + 1;
+  END LOOP;
+  mark.minutes_until := least(ready, (SELECT min(at) FROM wf.request_due WHERE step = 'minute' AND at >= mark.minutes_until));
+  FOR this IN
+    DELETE FROM wf.request_due d WHERE d.step = 'hour' AND d.at IN (
+      SELECT at FROM wf.request_due WHERE step = 'hour' AND at + interval '1 hour' <= mark.minutes_until
+      ORDER BY at LIMIT most_hours) RETURNING d.at
+  LOOP
+    cells := cells + wf.roll_up_hour(this, this >= mark.minutes_from);
+    hours := hours + 1;
+  END LOOP;
+  mark.hours_until := least(date_trunc('hour', mark.minutes_until),
+                            (SELECT min(at) FROM wf.request_due WHERE step = 'hour' AND at >= mark.hours_until));
+  SELECT count(*) FILTER (WHERE step = 'minute' AND at < ready),
+         count(*) FILTER (WHERE step = 'hour' AND at + interval '1 hour' <= ready)
+  INTO minutes_left, hours_left FROM wf.request_due;
+  UPDATE wf.request_marks SET before = horizon, minutes_from = mark.minutes_from,
+    minutes_until = mark.minutes_until, hours_until = mark.hours_until, rolled_at = clock_timestamp();
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf.roll_up_requests TO wf_operator, wf_worker;
+GRANT EXECUTE ON FUNCTION wf.raw_cells TO wf_viewer;
+
+CREATE OR REPLACE FUNCTION wf.sign_cursor(body text) RETURNS bytea
+LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+  SELECT sha256(k.outer_key || sha256(k.inner_key || convert_to(body, 'UTF8'))) FROM wf.signing_keys k WHERE k.name = 'cursor'
+$$;
+GRANT EXECUTE ON FUNCTION wf.sign_cursor TO wf_viewer;

@@ -1,0 +1,164 @@
+"""Functions, views, triggers, policies and privileges: one SQL file per noun, in its present form, applied as a whole.
+
+Tables and data are made once, by numbered migrations. What stands here is made again whenever a file changed, in the
+caller's transaction: at every moment a reader or writer meets either all of the old form or all of the new one. What
+the files do not hold any more is dropped. Locks are taken all at once at the start and waited for only briefly, so
+that nobody waits long behind this; who cannot get them tries again (backends/postgres/migrate.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.resources import files
+
+import psycopg
+from psycopg import sql
+
+# In the order of what builds on what. `values` holds the pure functions that tables' checks and indexes are made of.
+NOUNS = (
+    "values", "audit", "operators", "contexts", "tenants", "signup", "requests", "telemetry", "runs", "keys", "plans",
+    "subscriptions", "usage", "impersonations", "jobs", "objectives",
+)  # fmt: skip
+SCHEMAS = ["wf", "wf_data"]
+LOCK_WAIT = "100ms"
+NOT_IN_PLACE = (psycopg.errors.InvalidFunctionDefinition, psycopg.errors.AmbiguousFunction)
+
+
+def texts() -> dict[str, str]:
+    folder = files("backends.postgres").joinpath("sql")
+    return {noun: folder.joinpath(f"{noun}.sql").read_text(encoding="utf-8") for noun in NOUNS}
+
+
+def checksum() -> str:
+    return hashlib.sha256("\0".join(f"{noun}\0{text}" for noun, text in texts().items()).encode()).hexdigest()
+
+
+def apply_values(connection: psycopg.Connection) -> None:
+    """What tables are made of, before them."""
+    connection.execute(texts()["values"].encode())
+
+
+def apply(connection: psycopg.Connection, *, anew: bool) -> None:
+    """Within a transaction. `anew`: drop every function first, for those whose arguments or result changed in kind.
+
+    Raises psycopg's LockNotAvailable, QueryCanceled or DeadlockDetected when somebody holds what is needed, and
+    one of NOT_IN_PLACE when a function cannot be replaced in place: then `anew` does it.
+    """
+    with connection.transaction():
+        connection.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'")
+        _lock_tables(connection)
+        _drop_views(connection)  # after them: who is about to write may read a view on the way
+        if anew:
+            _drop(connection, _triggers(connection), "TRIGGER")
+            _drop(connection, _policies(connection), "POLICY")
+            _drop(connection, _functions(connection, unused=True), "FUNCTION")
+        _revoke_everything(connection)
+        before = _made(connection)
+        # Whatever order the files have: what a function's body names is found when it is called.
+        connection.execute("SET LOCAL check_function_bodies = off")
+        for text in texts().values():
+            connection.execute(text.encode())
+        _drop_stale(connection, before)
+        for schema in SCHEMAS:  # functions are open to everybody when they are made
+            connection.execute(
+                sql.SQL("REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA {} FROM PUBLIC").format(sql.Identifier(schema))
+            )
+
+
+def _drop_views(connection: psycopg.Connection) -> None:
+    views = connection.execute(
+        "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'v' AND relnamespace::regnamespace::text = ANY (%s)",
+        [SCHEMAS],
+    ).fetchall()
+    if views:
+        _briefly(connection, f"DROP VIEW {', '.join(name for (name,) in views)} CASCADE")
+
+
+def _lock_tables(connection: psycopg.Connection) -> None:
+    """Against writers, as CREATE TRIGGER needs it: readers go on. Not their partitions: they have no triggers.
+
+    In the order in which a change comes to them, or it would wait for what this holds, and this for it: the trail last.
+    """
+    tables = connection.execute(
+        "SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition"
+        " AND relnamespace::regnamespace::text = ANY (%s)"
+        " ORDER BY relname IN ('counters', 'audit', 'audit_personal'), oid",
+        [SCHEMAS],
+    ).fetchall()
+    _briefly(connection, f"LOCK TABLE {', '.join(f'ONLY {name}' for (name,) in tables)} IN SHARE ROW EXCLUSIVE MODE")
+
+
+def _briefly(connection: psycopg.Connection, statement: str) -> None:
+    """A statement that takes many locks, with one limit for all of them."""
+    connection.execute(f"SET LOCAL statement_timeout = '{LOCK_WAIT}'")
+    connection.execute(statement.encode())
+    connection.execute("SET LOCAL statement_timeout = 0")
+
+
+def _functions(connection: psycopg.Connection, *, unused: bool = False) -> dict[str, str]:
+    """'wf.thing(jsonb,text[])' → where its row stands. `unused`: those that no index, check or default is made of."""
+    statement = """
+        SELECT p.oid::regprocedure::text, p.ctid::text FROM pg_proc p
+        WHERE p.pronamespace::regnamespace::text = ANY (%s) AND NOT (%s AND EXISTS (
+          SELECT FROM pg_depend d WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid
+            AND d.classid IN ('pg_class'::regclass, 'pg_constraint'::regclass, 'pg_attrdef'::regclass)))
+    """
+    return dict(connection.execute(statement, [SCHEMAS, unused]).fetchall())
+
+
+def _triggers(connection: psycopg.Connection) -> dict[str, str]:
+    statement = """
+        SELECT format('%%I ON %%s', t.tgname, t.tgrelid::regclass), t.ctid::text
+        FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+        WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND c.relnamespace::regnamespace::text = ANY (%s)
+    """
+    return dict(connection.execute(statement, [SCHEMAS]).fetchall())
+
+
+def _policies(connection: psycopg.Connection) -> dict[str, str]:
+    statement = """
+        SELECT format('%%I ON %%s', p.polname, p.polrelid::regclass), p.ctid::text
+        FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid WHERE c.relnamespace::regnamespace::text = ANY (%s)
+    """
+    return dict(connection.execute(statement, [SCHEMAS]).fetchall())
+
+
+def _made(connection: psycopg.Connection) -> dict[str, dict[str, str]]:
+    return {
+        "TRIGGER": _triggers(connection),
+        "POLICY": _policies(connection),
+        "FUNCTION": _functions(connection),
+    }
+
+
+def _drop_stale(connection: psycopg.Connection, before: dict[str, dict[str, str]]) -> None:
+    """What the files made again has a new row in the catalogue; what kept its old one is not in them any more."""
+    for kind, was in before.items():
+        now = _made(connection)[kind]
+        _drop(connection, {name: row for name, row in was.items() if now.get(name) == row}, kind)
+
+
+def _drop(connection: psycopg.Connection, names: dict[str, str], kind: str) -> None:
+    for name in names:
+        connection.execute(f"DROP {kind} {name}".encode())
+
+
+def _revoke_everything(connection: psycopg.Connection) -> None:
+    """From everybody but the owner: the files say who may do what, and nothing else does."""
+    statement = """
+        WITH held AS (
+          SELECT 'TABLE ' || c.oid::regclass AS what, c.relacl AS acl, c.relowner AS owner, c.relnamespace AS schema
+          FROM pg_class c WHERE c.relkind IN ('r', 'p', 'v')
+          UNION ALL SELECT 'SEQUENCE ' || c.oid::regclass, c.relacl, c.relowner, c.relnamespace
+          FROM pg_class c WHERE c.relkind = 'S'
+          UNION ALL SELECT 'TABLE ' || c.oid::regclass, a.attacl, c.relowner, c.relnamespace
+          FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+          UNION ALL SELECT 'FUNCTION ' || p.oid::regprocedure, p.proacl, p.proowner, p.pronamespace FROM pg_proc p
+          UNION ALL SELECT 'SCHEMA ' || quote_ident(n.nspname), n.nspacl, n.nspowner, n.oid FROM pg_namespace n
+        )
+        SELECT DISTINCT what, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END
+        FROM held, aclexplode(acl) AS a
+        WHERE held.schema::regnamespace::text = ANY (%s) AND a.grantee <> held.owner
+    """
+    for what, grantee in connection.execute(statement, [SCHEMAS]).fetchall():
+        connection.execute(f"REVOKE ALL ON {what} FROM {grantee} CASCADE".encode())
