@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from struct import pack
 from typing import Any
+from zlib import crc32
 
 import psycopg
 from psycopg.rows import TupleRow, class_row
@@ -18,6 +21,8 @@ from controlplane.errors import Conflict
 OPERATION = "requests.import"
 LOCK_SECONDS = 10
 DAYS_AT_ONCE = 62
+MARK = 4
+"""Bytes of a line's mark."""
 DAYS_MADE = 5
 """How often a day of one chunk may be made while it is on its way."""
 
@@ -33,6 +38,7 @@ class Known:
     ends_open: bool
     left_out: list[str]
     finished: bool
+    marks: bytes
 
 
 @dataclass
@@ -42,6 +48,7 @@ class Chunk:
     size: int
     lines: int
     ends_open: bool
+    marks: bytes
     rows: dict[str, list[bytes]] = field(default_factory=dict)
     days: set[int] = field(default_factory=set)  # ordinals
     from_at: datetime | None = None
@@ -90,13 +97,13 @@ class Ledger:
                 "Leave it out, or take another.",
             )
 
-    def after(self, previous: bytes) -> list[Known]:
-        """The chunks that were found to follow, shortest first: several, when logs differ from there on."""
+    def after(self, previous: bytes, first_line: bytes) -> list[Known]:
+        """The chunks that were found to follow and may begin with that line, shortest first."""
         with self.connection.cursor(row_factory=class_row(Known)) as cursor:
             return cursor.execute(
-                "SELECT running, size, lines, rows, ends_open, left_out, change_id IS NOT NULL AS finished"
-                " FROM wf.import_chunks WHERE previous = %s ORDER BY size",
-                [previous],
+                "SELECT running, size, lines, rows, ends_open, left_out, change_id IS NOT NULL AS finished, marks"
+                " FROM wf.import_chunks WHERE previous = %s AND substr(marks, 1, %s) IN ('', %s) ORDER BY size",
+                [previous, MARK, marks_of(first_line + b"\n")],
             ).fetchall()
 
     def known_tenants(self, ids: Iterable[str]) -> set[str]:
@@ -136,8 +143,8 @@ class Ledger:
             rows = yield from self._copy(chunk, left_out)
             self.connection.execute(
                 "INSERT INTO wf.import_chunks"
-                " (running, previous, size, lines, rows, ends_open, left_out, from_at, until_at, days)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                " (running, previous, size, lines, rows, ends_open, left_out, from_at, until_at, days, marks)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                 [
                     running,
                     previous,
@@ -149,6 +156,7 @@ class Ledger:
                     chunk.from_at,
                     chunk.until_at,
                     [date.fromordinal(day) for day in sorted(chunk.days)],
+                    chunk.marks,
                 ],
             )
             self.attempt = Stored(rows, created, left_out)
@@ -242,6 +250,18 @@ class Ledger:
                 "SELECT wf.roll_up_hours(%s, %s)", [max(lower, earliest), min(upper, max(latest, lower))]
             )
         self.connection.execute("SELECT wf.refresh_activity()")
+
+
+def running_hash(running: bytes, data: bytes) -> bytes:
+    hashed = hashlib.sha256(running)
+    hashed.update(data)
+    return hashed.digest()
+
+
+def marks_of(data: bytes) -> bytes:
+    """A mark of each line that has its end: so the beginning of a chunk is recognised before all of it has come."""
+    lines = data.split(b"\n")[:-1]
+    return pack(f">{len(lines)}I", *map(crc32, lines))
 
 
 def went_back() -> Conflict:

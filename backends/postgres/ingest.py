@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import select
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable
-from io import BytesIO
 from functools import partial
 from itertools import chain, repeat
 from typing import Any, TypeVar
@@ -21,18 +18,14 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from backends.postgres.import_ledger import Chunk, Known, Ledger, Stored
-from backends.postgres.logfile import BLOCK, CHUNK, LogFile
+from backends.postgres.import_ledger import Chunk, Known, Ledger, Stored, running_hash
 from backends.postgres.refusals import refusal_of
-from backends.postgres.requests import SETTINGS, ImportRun, LogImport, ShowProgress, check, running_hash
+from backends.postgres.requests import SETTINGS, ImportRun, LogImport, ShowProgress, check
+from backends.postgres.stream import Stream
 from controlplane.errors import Conflict
 from controlplane.requestlogs.model import ImportReport, Skip
 from controlplane.requestlogs.parsing import is_whole
 
-FLUSH_SECONDS = 1.0
-"""What was read is stored after that long, however little it is."""
-IDLE_SECONDS = 5.0
-"""A stream that pauses longer is no replay of what the ledger knows."""
 FINISH_SECONDS = 600.0
 """How often a stream that goes on leaves its row in the trail."""
 RECONNECT_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -49,92 +42,34 @@ Say = Callable[[str], None]
 T = TypeVar("T")
 
 
-class Stream(LogFile):
-    """A pipe as a log: its chunks end with a line, and come when they are old enough or large enough."""
-
-    def __init__(self, descriptor: int, stop: threading.Event) -> None:
-        super().__init__(BytesIO(), BytesIO(), 0)
-        self.descriptor, self.stop = descriptor, stop
-        self.read = 0
-
-    @property
-    def bytes_done(self) -> int:
-        return self.read
-
-    def fill(self, wanted: int) -> bool:
-        quiet = time.monotonic() + IDLE_SECONDS
-        while len(self.buffer) < wanted and not self.ended and not self.stop.is_set() and time.monotonic() < quiet:
-            if self._more(0.5):
-                quiet = time.monotonic() + IDLE_SECONDS
-        return len(self.buffer) >= wanted
-
-    def first_line(self) -> bytes:
-        """Waits for it."""
-        while b"\n" not in self.buffer and not self.ended and not self.stop.is_set() and len(self.buffer) < CHUNK:
-            self._more(0.5)
-        return bytes(self.buffer.partition(b"\n")[0])
-
-    def next_cut(self) -> int:
-        """Waits for a chunk; 0: the stream is over, or it was stopped."""
-        due: float | None = None
-        while not self.ended and not self.stop.is_set() and len(self.buffer) < CHUNK:
-            if due is None and b"\n" in self.buffer:
-                due = time.monotonic() + FLUSH_SECONDS
-            left = 0.5 if due is None else due - time.monotonic()
-            if left <= 0:
-                break
-            self._more(min(left, 0.5))
-        if self.ended and len(self.buffer) <= CHUNK:
-            return len(self.buffer)
-        return (self.buffer.rfind(b"\n", 0, CHUNK) + 1) or (CHUNK if len(self.buffer) >= CHUNK else 0)
-
-    def more_waits(self) -> bool:
-        """Whether a whole chunk is about to come, as of a writer that waits for us."""
-        self._more(0)
-        return len(self.buffer) >= CHUNK // 64
-
-    def _more(self, seconds: float) -> bool:
-        """Read what is there; at most a chunk is ever held, so a writer that is faster waits."""
-        if not select.select([self.descriptor], [], [], seconds)[0]:
-            return False
-        block = os.read(self.descriptor, BLOCK)
-        self.read += len(block)
-        self.buffer += block
-        self.ended = not block
-        return bool(block)
-
-
 async def ingest_requests(
     conninfo: str, job: LogImport, descriptor: int, say: Say, show: ShowProgress | None = None
 ) -> ImportReport:
     """`ingest` beside the event loop. Cancelling it stores what was read in whole lines, and ends."""
-    stop = threading.Event()
-    running = asyncio.ensure_future(asyncio.to_thread(ingest, conninfo, job, descriptor, say, show, stop))
+    stream = Stream(descriptor)
+    running = asyncio.ensure_future(asyncio.to_thread(ingest, conninfo, job, stream, say, show))
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
-        stop.set()
+        stream.stop.set()
         return await running
 
 
 def ingest(
     conninfo: str,
     job: LogImport,
-    descriptor: int,
+    stream: Stream,
     say: Say,
     show: ShowProgress | None = None,
-    stop: threading.Event | None = None,
 ) -> ImportReport:
     """Store what comes until the stream ends. Raises Refusal; a home that goes away is waited for."""
     check(job)
-    stop = stop or threading.Event()
-    stream = Stream(descriptor, stop)
     first_line = stream.first_line()
     try:
         ledger = PatientLedger(
             conninfo,
             say,
-            stop,
+            stream.stop,
             create=job.create_tenants,
             reason=job.reason or "ingest of a stream",
             request_id=job.request_id,
@@ -168,8 +103,8 @@ class PatientLedger(Ledger):
     def refuse_used_request(self) -> None:
         self._patiently(super().refuse_used_request)
 
-    def after(self, previous: bytes) -> list[Known]:
-        return self._patiently(lambda: super(PatientLedger, self).after(previous))
+    def after(self, previous: bytes, first_line: bytes) -> list[Known]:
+        return self._patiently(lambda: super(PatientLedger, self).after(previous, first_line))
 
     def known_tenants(self, ids: Iterable[str]) -> set[str]:
         wanted = list(ids)
@@ -255,6 +190,7 @@ class IngestRun(ImportRun):
     def __init__(self, ledger: PatientLedger, job: LogImport, stream: Stream, show: ShowProgress) -> None:
         super().__init__(ledger.connection, job, stream, show, ledger.stop)
         self.ledger, self.stream = ledger, stream
+        stream.when_idle = self._end_storing  # as long as more waits, the server works while it is read
         self.finished, self.finishes = time.monotonic(), 0
 
     def _store_rest(self, running: bytes) -> None:
@@ -268,8 +204,6 @@ class IngestRun(ImportRun):
             previous, running = running, running_hash(running, data)
             self._end_storing()
             self.storing = self._stored(running, previous, chunk)
-            if not self.stream.more_waits():  # else the server works while the next chunk is read
-                self._end_storing()
             if time.monotonic() > self.finished + FINISH_SECONDS:
                 self._end_storing()
                 self._leave_trail()

@@ -20,8 +20,9 @@ from typing import Any, AnyStr
 import psycopg
 
 from backends.postgres.copying import Encoder
-from backends.postgres.import_ledger import Chunk, Known, Ledger, Stored
+from backends.postgres.import_ledger import Chunk, Known, Ledger, Stored, marks_of, running_hash
 from backends.postgres.logfile import LogFile, look_at, opened
+from backends.postgres.recognition import recognised
 from backends.postgres.refusals import refusal_of
 from controlplane.errors import NotFound, Refusal, Usage
 from controlplane.requestlogs.model import (
@@ -192,17 +193,9 @@ class ImportRun:
         return running
 
     def _recognised(self, running: bytes) -> Known | None:
-        hashed, done = hashlib.sha256(running), 0
-        for known in self.ledger.after(running):
-            if not self.file.fill(known.size):
-                return None
-            content = memoryview(self.file.buffer)[done : known.size]
-            hashed.update(content)
-            content.release()
-            done = known.size
-            if hashed.copy().digest() == known.running:
-                return known
-        return None
+        line = self.file.first_line()
+        known = self.ledger.after(running, line) if self.file.buffer else []
+        return recognised(self.file, running, known, self.job.format)
 
     def _fill(self, known: Known, data: bytes) -> None:
         """Store rows that an earlier import left out because their tenants were unknown."""
@@ -288,7 +281,7 @@ class ImportRun:
         """Parse and encode a chunk; skipped lines are counted in the report."""
         start = (data.find(b"\n") + 1 or len(data)) if self.open_line else 0
         parse, lines = self._parser_for(data[start:] if start else data)
-        chunk = Chunk(len(data), len(lines), not data.endswith(b"\n"))
+        chunk = Chunk(len(data), len(lines), not data.endswith(b"\n"), marks_of(data))
         encode, rows, times = self.encode, chunk.rows, []
         for number, line in enumerate(lines, self.line):
             if not number % STRIDE:
@@ -365,12 +358,6 @@ class ImportRun:
             "from_at": report.from_at and report.from_at.isoformat(),
             "until_at": report.until_at and report.until_at.isoformat(),
         }
-
-
-def running_hash(running: bytes, data: bytes) -> bytes:
-    hashed = hashlib.sha256(running)
-    hashed.update(data)
-    return hashed.digest()
 
 
 def _lines(data: AnyStr, end: AnyStr) -> list[AnyStr]:

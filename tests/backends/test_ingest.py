@@ -19,8 +19,10 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from backends.postgres import ingest as module
+from backends.postgres import stream
 from backends.postgres.ingest import ingest
 from backends.postgres.requests import LogImport, ShowProgress, import_log
+from backends.postgres.stream import Stream
 from controlplane.requestlogs.model import Format, ImportReport, Skip
 from tests.postgres import Database
 
@@ -29,8 +31,7 @@ JOB = LogImport(Path("stdin"), Format.JSONL, request_id="r-1")
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FLUSH_SECONDS", 0.02)
-    monkeypatch.setattr(module, "IDLE_SECONDS", 0.3)
+    monkeypatch.setattr(stream, "FLUSH_SECONDS", 0.02)
     monkeypatch.setattr(module, "RECONNECT_SECONDS", (0.02,))
 
 
@@ -55,10 +56,10 @@ class Piped:
     def __init__(self, database: Database, number: int = 1, show: ShowProgress | None = None) -> None:
         self.out, self.into = os.pipe()
         self.said: list[str] = []
-        self.stop = threading.Event()
+        self.stream = Stream(self.out)
         self.pool = ThreadPoolExecutor(1)
         job = replace(JOB, request_id=f"r-{number}")
-        arguments = (database.login("operator"), job, self.out, self.said.append, show, self.stop)
+        arguments = (database.login("operator"), job, self.stream, self.said.append, show)
         self.running: Future[ImportReport] = self.pool.submit(ingest, *arguments)
 
     def feed(self, data: bytes) -> None:
@@ -163,7 +164,7 @@ def test_a_home_that_goes_away_while_late_tenants_are_stored_is_waited_for(
 def test_a_writer_that_is_faster_waits(
     database: Database, connection: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "CHUNK", 1 << 16)
+    monkeypatch.setattr(stream, "CHUNK", 1 << 16)
     with psycopg.connect(database.owner) as blocker:
         blocker.execute("LOCK TABLE wf.import_chunks IN EXCLUSIVE MODE")
         piped = Piped(database)
@@ -179,7 +180,7 @@ def test_stopping_stores_the_whole_lines(database: Database, connection: psycopg
     piped = Piped(database)
     piped.feed(lines(0, 3) + b"{")
     until(connection, 3)
-    piped.stop.set()
+    piped.stream.stop.set()
     assert piped.running.result(20).rows == 3
     piped.end()
 

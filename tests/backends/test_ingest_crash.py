@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from backends.postgres import ingest as streaming
-from backends.postgres import logfile
+from backends.postgres import logfile, stream
 from backends.postgres.requests import import_log
 from controlplane.errors import Refusal
 from controlplane.requestlogs.model import Progress
@@ -38,7 +38,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def database(server: Server, monkeypatch: pytest.MonkeyPatch) -> Database:
-    for module in (streaming, logfile):
+    for module in (stream, logfile):
         monkeypatch.setattr(module, "CHUNK", 1 << 14)
     monkeypatch.setattr(streaming, "RECONNECT_SECONDS", (0.05,))
     name = f"crash{next(_numbers)}"

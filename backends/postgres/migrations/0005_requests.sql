@@ -41,6 +41,7 @@ CREATE TABLE wf.import_chunks (
   from_at   timestamptz,                   -- of all requests in it, those left out as well
   until_at  timestamptz,
   days      date[] NOT NULL DEFAULT '{}',
+  marks     bytea NOT NULL DEFAULT '' CHECK (octet_length(marks) <= 16777216),  -- CRC-32 of each line that has its end
   change_id bigint REFERENCES wf.changes,  -- NULL: not rolled up and not in the trail yet
   stored_by text NOT NULL DEFAULT session_user,
   stored_at timestamptz NOT NULL DEFAULT now()

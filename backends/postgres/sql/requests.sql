@@ -6,7 +6,7 @@ GRANT SELECT ON wf.requests TO wf_worker;
 GRANT INSERT ON wf.requests TO wf_operator, wf_worker, wf_service;
 GRANT SELECT ON wf.import_chunks TO wf_viewer;
 
-GRANT INSERT (running, previous, size, lines, rows, ends_open, left_out, from_at, until_at, days),
+GRANT INSERT (running, previous, size, lines, rows, ends_open, left_out, from_at, until_at, days, marks),
       UPDATE (rows, left_out, change_id) ON wf.import_chunks TO wf_operator;
 
 -- Make the partition of one period, and move in what the default one holds of it. Returns whether it was made.
