@@ -17,6 +17,7 @@ from app.homes import check_url, classify
 from controlplane.errors import NotFound, Refusal, Usage
 
 if TYPE_CHECKING:
+    from controlplane.requestlogs.mappings import LogMapping, TenantSource
     from controlplane.secrets import Reference
 
 FILE = "WATCHFLOOR_SETTINGS"
@@ -66,6 +67,7 @@ class Settings:
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     views: Mapping[str, View] = field(default_factory=dict)
+    logs: Mapping[str, LogMapping] = field(default_factory=dict)
     text: str = field(default="", repr=False)
 
     def source(self, *key: str) -> str:
@@ -154,16 +156,17 @@ class _Check:
         self.faults: list[tuple[tuple[str, ...], str]] = []
 
     def settings(self, given: dict[str, Any], text: str, themes: Collection[str]) -> Settings:
-        tables = {name: given.pop(name, {}) for name in ("keys", "profiles", "views")}
+        tables = {name: given.pop(name, {}) for name in ("keys", "profiles", "views", "logs")}
         options = {**_TOP, "theme": _Option(_one_of("auto", *themes) if themes else _name)}
         values = self._table(given, (), options, known=tables)
         keys = self._entries(tables["keys"], "keys", _keys)
         profiles = self._entries(tables["profiles"], "profiles", self._profile)
         views = self._entries(tables["views"], "views", self._view)
+        logs = self._entries(tables["logs"], "logs", self._log)
         self._one_variable_each(profiles)
         if values.get("home"):
             self._try(("home",), partial(classify, values["home"], [*tables["profiles"]], self._path.parent))
-        return Settings(self._path, **values, keys=keys, profiles=profiles, views=views, text=text)
+        return Settings(self._path, **values, keys=keys, profiles=profiles, views=views, logs=logs, text=text)
 
     def _profile(self, name: str, value: Any) -> Profile | None:
         at = ("profiles", name)
@@ -176,6 +179,23 @@ class _Check:
     def _view(self, name: str, value: Any) -> View | None:
         values = self._table(value, ("views", name), _VIEW)
         return View(name, **values) if "noun" in values else None
+
+    def _log(self, name: str, value: Any) -> LogMapping | None:
+        from json import dumps
+
+        from controlplane.requestlogs.mappings import SHIPPED, LogMapping
+        from controlplane.requestlogs.model import Format
+
+        if name in (*Format, *SHIPPED):
+            raise ValueError("is the name of a format that is there already; take another")
+        faults = len(self.faults)
+        values = self._table(value, ("logs", name), _LOG)
+        if len(self.faults) > faults:
+            return None
+        mapping = LogMapping(name, f"own {dumps(value, sort_keys=True)}", **values)
+        if fault := mapping.fault(mapping.tenant):
+            raise ValueError(fault)
+        return mapping
 
     def _entries(self, table: Any, name: str, make: Callable[[str, Any], Any]) -> dict[str, Any]:
         if not isinstance(table, dict):
@@ -255,6 +275,23 @@ def _texts(value: Any) -> tuple[str, ...]:
     if isinstance(value, list) and all(isinstance(part, str) and part and part.isprintable() for part in value):
         return tuple(value)
     raise ValueError('expected a list of texts, ["like", "this"]')
+
+
+def _paths(value: Any) -> tuple[str, ...]:
+    """A place in a line of JSON, or several, of which the first that holds something counts."""
+    return _texts([value] if isinstance(value, str) else value)
+
+
+def _headers(value: Any) -> str:
+    if isinstance(value, str) and value.isprintable() and value.count("*") == 1:
+        return value
+    raise ValueError('expected where headers are, with one * for the name, as in "request.headers.*"')
+
+
+def _source(value: Any) -> TenantSource:
+    from controlplane.requestlogs.mappings import TenantSource
+
+    return TenantSource.parse(_text(value))
 
 
 def _flag(value: Any) -> bool:
@@ -340,6 +377,18 @@ _VIEW = {
     "filter": _Option(_text),
     "sort": _Option(_text),
     "columns": _Option(_texts),
+}
+
+
+_PLACES = ("route", "method", "request", "latency", "bytes", "request_id", "project_id", "key_prefix", "region", "host")
+_LOG = {
+    "at": _Option(_paths, needed=True),
+    "status": _Option(_paths, needed=True),
+    **dict.fromkeys(_PLACES, _Option(_paths)),
+    "at_unit": _Option(_one_of("s", "ms", "us", "ns")),
+    "latency_unit": _Option(_one_of("s", "ms", "us", "ns")),
+    "headers": _Option(_headers),
+    "tenant": _Option(_source),
 }
 
 

@@ -78,6 +78,20 @@ DEFAULT = """\
 #   filter = "err>1% -status:erased"
 #   sort = "-err"
 #   columns = ["id", "plan", "err", "p95"]
+
+# Request logs of your own: which of their fields is which of ours (docs/requests.md), for
+# `watchfloor requests import FILE --format gateway`.
+#[logs]
+# For example:
+#   [logs.gateway]
+#   at = "time"
+#   status = "response.code"
+#   route = "request.path"
+#   method = "request.method"
+#   latency = "took"
+#   latency_unit = "us"
+#   headers = "request.headers.*"
+#   tenant = "header:X-Tenant"
 """
 
 

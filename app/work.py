@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,8 @@ from screens.work import Work, WorkScreen
 
 if TYPE_CHECKING:
     from app.console import Watchfloor
+    from backends.postgres.requests import LogImport
     from controlplane.requestlogs.model import ImportReport, Progress
-
-FORMATS = ("openstack-nova", "combined", "jsonl")
 
 
 def start(app: Watchfloor, work: Work, job: Coroutine[Any, Any, str]) -> None:
@@ -55,12 +55,14 @@ def show(app: Watchfloor) -> None:
 
 def ask_import(app: Watchfloor, path: str = "") -> None:
     """Ask what to import, then import it. Raises Refusal when nothing can be changed here now."""
+    from app.logformats import names
+
     app.session.require_writing()
     tenants = "default" if app.session.vacant else ""
     asked = (
         Asked("path", "file, plain or gzip", path),
-        Asked("format", "what the log is: ←→ or a first letter", choices=FORMATS),
-        Asked("tenant", "whose requests: for a combined log only, the others name their tenants", tenants),
+        Asked("format", "what the log is: ←→ or a first letter", choices=tuple(names(app.settings))),
+        Asked("tenant", "whose requests: an id, or host, path:N, header:NAME, field:PATH of each line", tenants),
         Asked("create", "tenants that are not known", choices=("create", "skip")),
     )
 
@@ -68,17 +70,39 @@ def ask_import(app: Watchfloor, path: str = "") -> None:
         if answers is not None:
             import_log(app, answers)
 
-    app.push_screen(FieldsForm(app.session, "import a request log", asked, check=_check_import), entered)
+    check = partial(_check_import, app)
+    app.push_screen(FieldsForm(app.session, "import a request log", asked, check=check), entered)
 
 
-def _check_import(answers: Answers) -> None:
+def _check_import(app: Watchfloor, answers: Answers) -> None:
     if not answers["path"]:
         raise Usage("path_needed", "Say which file.")
     path = Path(answers["path"]).expanduser()
     if not path.is_file():
         raise Usage("log_not_found", f"{clean(path)} is not a file that can be read.", "Relative to where you started.")
-    if answers["format"] == "combined" and not answers["tenant"]:
-        raise Usage("tenant_needed", "A combined log does not say whose requests it holds: name a tenant.")
+    _log_import(app, path, answers)
+
+
+def _log_import(app: Watchfloor, path: Path, answers: Answers) -> LogImport:
+    """Raises Usage. What is filled in of the tenant is left alone where the format knows by itself."""
+    from app.logformats import log_format, tenant_source
+    from backends.postgres.requests import LogImport, check
+    from controlplane.requestlogs.mappings import LogMapping
+    from controlplane.requestlogs.model import Format
+
+    log, whose = log_format(answers["format"], app.settings), answers["tenant"]
+    source = tenant_source(whose) if ":" in whose or whose == "host" else None
+    named = bool(log.tenant) if isinstance(log, LogMapping) else log is not Format.COMBINED
+    job = LogImport(
+        path,
+        log,
+        None if named or source else whose or None,
+        answers["create"] == "create",
+        reason=f"import of {path.name}",
+        tenant_from=None if named else source,
+    )
+    check(job)
+    return job
 
 
 def import_log(app: Watchfloor, answers: Answers) -> None:
@@ -89,14 +113,11 @@ def import_log(app: Watchfloor, answers: Answers) -> None:
 
 
 async def _import(app: Watchfloor, work: Work, path: Path, answers: Answers) -> str:
-    from backends.postgres.requests import LogImport, import_requests
-    from controlplane.requestlogs.model import Format
+    from backends.postgres.requests import import_requests
 
     if app.context is None:
         raise Usage("home_unreachable", "The home has not been reached yet.")
-    form = Format(answers["format"])
-    tenant = answers["tenant"] if form is Format.COMBINED else None
-    job = LogImport(path, form, tenant, answers["create"] == "create", reason=f"import of {path.name}")
+    job = _log_import(app, path, answers)
 
     def progressed(progress: Progress) -> None:  # in the importer's thread
         work.done = progress.rows

@@ -15,6 +15,11 @@ import pytest
 from app.settings import read
 from backends.postgres.notary import SIGN_EVERY
 from backends.postgres.upkeep import KINDS
+from controlplane.requestlogs.mappings import SHIPPED
+from controlplane.requestlogs.model import Format, RequestRow
+from controlplane.requestlogs.parsing import parse
+from controlplane.requestlogs.telling import EXAMPLES
+from tests.controlplane.test_logmappings import CADDY
 from tests.postgres import scratch_folder
 
 CHECKOUT = Path(__file__).parents[1]
@@ -36,6 +41,7 @@ def test_every_command_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Mo
     assert len(commands) >= 8
     (tmp_path / "nova-api.log").write_text(NOVA)
     (tmp_path / "access.log").write_text(COMBINED)
+    (tmp_path / "access.json").write_text(CADDY)
     folder = scratch_folder()
     monkeypatch.setenv("WATCHFLOOR_HOME", str(folder / "home"))
     monkeypatch.setenv("PYTHONPATH", str(CHECKOUT))
@@ -53,6 +59,26 @@ def test_every_command_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Mo
     finally:
         assert run("watchfloor home destroy --yes").returncode == 0
         shutil.rmtree(folder)
+
+
+def test_the_examples_of_request_logs_are_read() -> None:
+    page = CHECKOUT / "docs" / "requests.md"
+    plain, gateway = blocks(page, "json")
+    (settings,) = blocks(page, "toml")
+    mapping = read(settings, Path("settings.toml")).logs["gateway"]
+    for log, line in ((Format.JSONL, plain), (mapping, gateway)):
+        row = parse(log, line)
+        assert isinstance(row, RequestRow)
+        assert (row.tenant_id, row.route, row.latency_ms, row.bytes) == ("acme", "/v1/orders/{id}", 12.5, 1893)
+    assert None not in parse(Format.JSONL, plain)[:11], "the example has every field"  # type: ignore[index]
+    told = page.read_text(encoding="utf-8")
+    assert all(f"| `{name}` |" in told for name in (*Format, *SHIPPED))
+    nginx = "".join(re.findall(r"'(.*?)'", told[told.index("log_format watchfloor") :].partition(";")[0]))
+    values = {"time_iso8601": "2026-11-29T10:00:00+00:00", "request": "GET /a HTTP/1.1", "status": "200"}
+    line = re.sub(r"\$(\w+)", lambda found: values.get(found[1], "7"), nginx)
+    assert isinstance(parse(SHIPPED["nginx-json"], line, "web"), RequestRow)
+    for log, line in EXAMPLES.items():
+        assert isinstance(parse(log, line, "web"), RequestRow)
 
 
 def test_the_make_targets_of_the_readme_exist() -> None:

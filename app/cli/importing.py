@@ -4,51 +4,80 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from app.cli.asked import CHANGING, Changing, opened
 from app.cli.output import document, say, tell
 from app.cli.writing import refuse_read_only
+from controlplane.requestlogs.model import Skip
+from controlplane.requestlogs.telling import NothingTaken
 from controlplane.text import clean
 
 if TYPE_CHECKING:
     from controlplane.requestlogs.model import ImportReport, Progress
+    from controlplane.requestlogs.telling import LineRead
 
-FormatName = Literal["openstack-nova", "combined", "jsonl"]
+FormatName = Annotated[
+    str,
+    Parameter(help="openstack-nova, combined, jsonl, caddy, traefik, envoy, nginx-json, aws-alb, or your settings'."),
+]
+Tenant = Annotated[str | None, Parameter(help="Whose requests all lines hold, where they do not say it.")]
+TenantFrom = Annotated[
+    str | None,
+    Parameter(
+        help="Where each line of a mapped format says whose it is: host, host:N, path:N, header:NAME, field:PATH."
+    ),
+]
 
 
 async def requests(
     file: Annotated[Path, Parameter(help="The log, plain or gzip.")],
     /,
     *,
-    format: Annotated[FormatName, Parameter(help="What the log is.")],
-    tenant: Annotated[str | None, Parameter(help="Whose requests a combined log holds.")] = None,
+    format: FormatName,
+    tenant: Tenant = None,
+    tenant_from: TenantFrom = None,
     create_tenants: Annotated[bool, Parameter(help="Create the tenants that are not known.", negative="")] = False,
     strict: Annotated[bool, Parameter(help="Stop at the first line that cannot be read.", negative="")] = False,
     asked: Changing = CHANGING,
-) -> None:
-    """Import a request log. The same file twice changes nothing."""
-    from backends.postgres.requests import LogImport, import_requests
-    from controlplane.requestlogs.model import Format
+) -> int:
+    """Import a request log. The same file twice changes nothing.
 
-    job = LogImport(file, Format(format), tenant, create_tenants, strict, asked.dry_run, asked.reason, asked.request_id)
+    --dry-run shows how the first ten lines are read, and what would be stored. A line of jsonl is an object with
+    tenant_id, route, status and at (ISO 8601), and may have method, latency_ms, bytes, request_id, project_id,
+    key_prefix and region. docs/requests.md has all formats, and how a mapping of your own is written.
+    """
+    from app.logformats import log_format, tenant_source
+    from app.settings import load
+    from backends.postgres.requests import LogImport, check, import_requests
+
+    job = LogImport(
+        *(file, log_format(format, load()), tenant, create_tenants, strict),
+        *(asked.dry_run, asked.reason, asked.request_id, tenant_source(tenant_from)),
+    )
+    check(job)
     async with opened(asked) as context:
         if not asked.dry_run:
             await refuse_read_only(context)
         bar = Bar() if sys.stderr.isatty() else None
         try:
             report = await import_requests(context.home.conninfo, job, bar.show if bar else None)
+        except NothingTaken as nothing:
+            if not asked.json:
+                say_lines(nothing.report.first)
+            raise
         finally:
             if bar:
                 bar.clear()
-        await tell_report(context.home, report, asked)
+        return await tell_report(context.home, report, asked)
 
 
-async def tell_report(home: Any, report: ImportReport, asked: Changing) -> None:
-    """What was stored, with the row that it left in the trail."""
+async def tell_report(home: Any, report: ImportReport, asked: Changing) -> int:
+    """What was stored, with the row that it left in the trail; 1 when that is nothing, as no tenant is known."""
     rows = [] if asked.dry_run else await _audit_ids(home, asked.request_id)
     if asked.json:
         document(
@@ -64,6 +93,7 @@ async def tell_report(home: Any, report: ImportReport, asked: Changing) -> None:
         )
     else:
         _say(report, rows)
+    return int(report.only_unknown)
 
 
 async def _audit_ids(home: Any, request_id: str) -> list[int]:
@@ -75,10 +105,30 @@ def as_record(report: ImportReport) -> dict[str, Any]:
     record = {field.name: getattr(report, field.name) for field in dataclasses.fields(report)}
     record["skipped"] = {reason.value: number for reason, number in report.skipped.items()}
     record["first_lines"] = {reason.value: lines for reason, lines in report.first_lines.items()}
+    record["first"] = [line.record() for line in report.first]
     return record
 
 
+def say_lines(lines: Sequence[LineRead]) -> None:
+    """How each line is read, or why it is not."""
+    for line in lines:
+        if isinstance(line.found, Skip):
+            say(f"line {line.line}: {line.found.words}: {clean(line.start, 60)}")
+            continue
+        row, known = line.found, []
+        if row.latency_ms is not None:
+            known.append(f"{row.latency_ms:,.3f} ms")
+        if row.bytes is not None:
+            known.append(f"{row.bytes:,} bytes")
+        for name in ("project_id", "key_prefix", "region", "request_id"):
+            if value := getattr(row, name):
+                known.append(f"{name} {value}")
+        words = f"{row.tenant_id}  {row.at.isoformat()}  {row.method} {row.route} {row.status}  {', '.join(known)}"
+        say(f"line {line.line}: {clean(words.rstrip(), 400)}")
+
+
 def _say(report: ImportReport, audit_ids: list[int]) -> None:
+    say_lines(report.first)
     say(f"{report.rows:,} requests {'would be stored' if report.dry_run else 'stored'} of {report.lines:,} lines")
     if report.already_lines:
         say(f"{report.already_lines:,} lines had been stored before")

@@ -43,7 +43,7 @@ def show(*, asked: Reading = READING) -> None:
     values = [
         {"key": field.name, "value": _plain(getattr(settings, field.name)), "source": settings.source(field.name)}
         for field in dataclasses.fields(Settings)
-        if field.repr and field.name not in ("path", "profiles", "views")
+        if field.repr and field.name not in ("path", "profiles", "views", "logs")
     ]
     for name, profile in settings.profiles.items():
         parts = {"url": profile.url, "environment": profile.environment, "read_only": profile.read_only}
@@ -51,6 +51,9 @@ def show(*, asked: Reading = READING) -> None:
         for key, value in parts.items():
             source = settings.source("profiles", name, key)
             values.append({"key": f"profiles.{name}.{key}", "value": value, "source": source})
+    for name, mapping in settings.logs.items():
+        fields = ", ".join(mapping.wanted(mapping.tenant))
+        values.append({"key": f"logs.{name}", "value": fields, "source": settings.source("logs", name)})
     if asked.json:
         document({"items": values, "next": None, "total": len(values), "as_of": datetime.now(UTC)})
         return

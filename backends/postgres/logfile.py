@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from controlplane.errors import NotFound, NotPermitted, Refusal, Usage
+from controlplane.requestlogs.mappings import SHIPPED
 from controlplane.requestlogs.model import Format, Skip
-from controlplane.requestlogs.parsing import parser
+from controlplane.requestlogs.parsing import Log, Whose, parser
 from controlplane.text import clean
 
 CHUNK = 4 << 20
 """Bytes that are stored in one transaction."""
 BLOCK = 1 << 18
+PACKED_BLOCK = 1 << 14
+_GZIP = zlib.MAX_WBITS | 16
 HEAD = 1 << 16
 PACKED = {
     b"BZh": "bzip2",
@@ -27,13 +29,65 @@ PACKED = {
     b"PK\x03\x04": "zip",
     b"7z\xbc\xaf": "7z",
 }
+PLAIN = [mapping for name, mapping in SHIPPED.items() if name != "nginx-json"]
+"""Formats that a log can be told by; anybody's JSON may have nginx's names."""
 WIDE = (b"\xff\xfe", b"\xfe\xff")
+
+
+class Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+class Gzip:
+    """Unpacks gzip as far as it can be read: what comes before a damage is given out before the error is raised."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self.raw, self.packed = raw, b""
+        self.unpacker = zlib.decompressobj(_GZIP)
+        self.error: zlib.error | None = None
+
+    def read(self, size: int, /) -> bytes:
+        """About so many bytes. Raises EOFError and zlib.error."""
+        while self.error is None:
+            if not self.packed:
+                self.packed = self.raw.read(PACKED_BLOCK)
+            over = not self.packed
+            if self.unpacker.eof:
+                self.packed = self.packed.lstrip(b"\0")  # filling between and after files that were joined
+                if over:
+                    return b""
+                if not self.packed:
+                    continue
+                self.unpacker = zlib.decompressobj(_GZIP)
+            before = self.unpacker.copy()
+            try:
+                data = self.unpacker.decompress(self.packed, size)
+                self.packed = self.unpacker.unused_data or self.unpacker.unconsumed_tail
+            except zlib.error as error:
+                self.error = error
+                data = _up_to_error(before, self.packed)
+            if data:
+                return data
+            if over and not self.unpacker.eof and self.error is None:
+                raise EOFError
+        raise self.error
+
+
+def _up_to_error(unpacker: zlib._Decompress, packed: bytes) -> bytes:
+    """A call that fails gives nothing out; byte by byte, only the last one does."""
+    data = bytearray()
+    try:
+        for at in range(len(packed)):
+            data += unpacker.decompress(packed[at : at + 1])
+    except zlib.error:
+        pass
+    return bytes(data)
 
 
 class LogFile:
     """A buffer over the unpacked bytes. `damage` says why it ended early, when it did."""
 
-    def __init__(self, raw: BinaryIO, stream: BinaryIO, size: int) -> None:
+    def __init__(self, raw: BinaryIO, stream: Readable, size: int) -> None:
         self.raw, self.stream, self.size = raw, stream, size
         self.buffer = bytearray()
         self.ended = False
@@ -46,8 +100,10 @@ class LogFile:
                 block = self.stream.read(min(BLOCK, max(1, wanted - len(self.buffer))))
             except EOFError:
                 block, self.damage = b"", "it stops in the middle of the compressed data"
-            except (zlib.error, gzip.BadGzipFile) as error:
+            except zlib.error as error:
                 block, self.damage = b"", f"its compressed data is damaged ({error})"
+            except OSError as error:
+                block, self.damage = b"", f"it cannot be read further ({error.strerror})"
             self.buffer += block
             self.ended = not block
         return len(self.buffer) >= wanted
@@ -106,13 +162,12 @@ def opened(path: Path) -> Iterator[LogFile]:
                     "log_packed", f"{shown} is packed with {name}.", "Unpack it first; gzip is read as it is."
                 )
         if magic.startswith(b"\x1f\x8b"):
-            with gzip.GzipFile(fileobj=raw, mode="rb") as unpacked:
-                yield LogFile(raw, unpacked, size)  # type: ignore[arg-type]
+            yield LogFile(raw, Gzip(raw), size)
         else:
             yield LogFile(raw, raw, size)
 
 
-def look_at(file: LogFile, log: Format, tenant_id: str | None, path: Path) -> bytes:
+def look_at(file: LogFile, log: Log, whose: Whose, path: Path) -> bytes:
     """The first line. Refuses what is empty, binary, or plainly a log of another format."""
     shown = clean(path.name, 100)
     file.fill(HEAD)
@@ -122,26 +177,21 @@ def look_at(file: LogFile, log: Format, tenant_id: str | None, path: Path) -> by
             raise Refusal("log_damaged", f"{shown} cannot be unpacked: {file.damage}.", "Copy it again.")
         raise Refusal("log_empty", f"{shown} is empty: there is nothing to import.", "Is it the right file?")
     lines = [line for line in head.split(b"\n")[:1000] if line.strip()]
-    if head.startswith(WIDE) or (not _fits(lines, log, tenant_id) and _is_binary(head)):
+    found = list(map(parser(log, whose), lines))
+    readable = any(not isinstance(one, Skip) or not one.is_fault for one in found)
+    if head.startswith(WIDE) or (not readable and _is_binary(head)):
         raise Refusal(
             "log_binary", f"{shown} is not a text in UTF-8.", "Is it the right file? UTF-16: convert it first."
         )
-    if not _fits(lines, log, tenant_id):
-        for other in Format:
-            if other is not log and _fits(lines, other, tenant_id or "any"):
-                raise Usage(
-                    "log_other_format", f"{shown} is not {log.value}: it reads as {other.value}.",
-                    f"Say --format {other.value}."
-                )  # fmt: skip
+    if all(isinstance(one, Skip) for one in found):
+        for other in (*Format, *PLAIN):
+            if other is not log and any(not isinstance(one, Skip) for one in map(parser(other, "any"), lines)):
+                raise Usage("log_other_format", f"{shown} is not {log}: it reads as {other}.", f"Say --format {other}.")
     return lines[0]
 
 
-def _fits(lines: list[bytes], log: Format, tenant_id: str | None) -> bool:
-    parse = parser(log, tenant_id)
-    return any(not isinstance(found, Skip) or not found.is_fault for found in map(parse, lines))
-
-
 def _is_binary(head: bytes) -> bool:
-    """NUL, or more than a tenth of bytes that no text has."""
+    """NUL, or more than a tenth of bytes that no text has. NULs before all else are what a log that was cut holds."""
+    head = head.lstrip(b"\0")
     strange = sum(byte < 32 and byte not in b"\t\n\r\x1b" for byte in head) + head.decode(errors="replace").count("�")
     return b"\0" in head or strange > len(head) / 10

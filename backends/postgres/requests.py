@@ -24,18 +24,18 @@ from backends.postgres.import_ledger import Chunk, Known, Ledger, Stored, marks_
 from backends.postgres.logfile import LogFile, look_at, opened
 from backends.postgres.recognition import recognised
 from backends.postgres.refusals import refusal_of
-from controlplane.errors import NotFound, Refusal, Usage
+from controlplane.errors import NotFound, Refusal
+from controlplane.requestlogs.mappings import LogMapping, TenantSource
 from controlplane.requestlogs.model import (
     FIRST_LINES,
     LONGEST_LINE,
-    TENANT_ID,
-    Format,
     ImportReport,
     Progress,
     RequestRow,
     Skip,
 )
-from controlplane.requestlogs.parsing import guarded, is_whole, reader
+from controlplane.requestlogs.parsing import Log, Whose, check_whose, guarded, is_whole, reader
+from controlplane.requestlogs.telling import FINE, FIRST, first_lines, nothing_taken
 from controlplane.text import clean
 
 STRIDE = 400
@@ -46,16 +46,23 @@ SETTINGS = "-c statement_timeout=0 -c synchronous_commit=on -c timezone=UTC -c i
 
 @dataclass(frozen=True)
 class LogImport:
-    """What to import, and how. `tenant_id` is needed for a combined log and only for that."""
+    """What to import, and how. `tenant_id` is whose log it is, `tenant_from` where its lines say it: one of them, for
+    a format that does not know.
+    """
 
     path: Path
-    format: Format
+    format: Log
     tenant_id: str | None = None
     create_tenants: bool = False
     strict: bool = False
     dry_run: bool = False
     reason: str | None = None
     request_id: str = field(default_factory=lambda: f"wf-{uuid.uuid4().hex[:24]}")
+    tenant_from: TenantSource | None = None
+
+    @property
+    def whose(self) -> Whose:
+        return self.tenant_id or self.tenant_from
 
 
 ShowProgress = Callable[[Progress], None]
@@ -84,7 +91,7 @@ def import_log(
     check(job)
     started = time.monotonic()
     with opened(job.path) as file:
-        first_line = look_at(file, job.format, job.tenant_id, job.path)
+        first_line = look_at(file, job.format, job.whose, job.path)
         try:
             with psycopg.connect(
                 conninfo,
@@ -106,14 +113,7 @@ def import_log(
 
 
 def check(job: LogImport) -> None:
-    if job.format is Format.COMBINED and job.tenant_id is None:
-        raise Usage("tenant_needed", "A combined log does not say whose requests it holds.", "Say it with --tenant ID.")
-    if job.format is not Format.COMBINED and job.tenant_id is not None:
-        raise Usage(
-            "tenant_not_needed", f"A log in {job.format.value} names its tenants itself.", "Leave --tenant out."
-        )
-    if job.tenant_id is not None and not TENANT_ID.fullmatch(job.tenant_id):
-        raise Usage("tenant_id_format", "That is not a tenant id: letters, digits, '.', '_' and '-', at most 64.")
+    check_whose(job.format, job.tenant_id, job.tenant_from)
 
 
 class ImportRun:
@@ -136,8 +136,10 @@ class ImportRun:
             request_id=job.request_id,
         )
         self.report = ImportReport(dry_run=job.dry_run)
-        self.reads, self.encode = reader(job.format, job.tenant_id), Encoder()
+        self.reads, self.encode = reader(job.format, job.whose), Encoder()
         self.parse = guarded(self.reads)
+        self.first: list[bytes] = []  # lines, for what is told about them
+        self.before = ImportReport()  # of what an earlier import took nothing of
         self.line = 1  # of the next line that begins
         self.open_line = False  # the bytes to come still belong to the line before
         self.storing: Iterator[None] = iter(())  # the chunk before: each step sends some of it
@@ -156,18 +158,33 @@ class ImportRun:
         except Refusal as refusal:
             fault = refusal
         self._say_what_is_odd()
+        self.report.first = first_lines(self.first, self.parse) if self.job.dry_run else []
         if not self.job.dry_run:
             self.ledger.finish(self._totals(), self.name, self.job.tenant_id)
         if fault is not None:
             raise fault
+        self._refuse_nothing()
         if self.job.strict and self.file.damage:
             raise Refusal(
                 "log_damaged", self.report.notes[0], "Copy the log again and import it: it goes on from there."
             )
 
+    def _refuse_nothing(self) -> None:
+        """A log of which nothing was taken, now or before, though it holds more than what is left out rightly."""
+        report, before = self.report, self.before
+        if report.rows or report.already_rows or report.unknown_tenants or self.stop.is_set():
+            return
+        report.skipped = report.skipped or before.skipped
+        if set(report.skipped) <= FINE:
+            return
+        raise nothing_taken(self.name, self.job.format, self.job.whose, report, self.first)
+
     def seed(self) -> bytes:
         """The running hash before the first byte."""
-        seed = f"watchfloor requests 1\n{self.job.format.value}\n{self.job.tenant_id or ''}\n".encode()
+        log, source = self.job.format, self.job.tenant_from
+        read_as = log.identity if isinstance(log, LogMapping) else log
+        whose = f"from {source}" if source else self.job.tenant_id or ""
+        seed = f"watchfloor requests 1\n{read_as}\n{whose}\n".encode()
         return hashlib.sha256(seed).digest()
 
     def _check_tenant(self) -> None:
@@ -188,6 +205,9 @@ class ImportRun:
             if known.left_out:
                 self._fill(known, data)
             self.report.already_lines += known.lines
+            self.report.already_rows += known.rows
+            if not known.rows and not known.left_out:
+                self._read(data, self.before)
             self._advance(known.lines, known.ends_open)
             running = known.running
         return running
@@ -280,6 +300,8 @@ class ImportRun:
     def _read(self, data: bytes, report: ImportReport) -> Chunk:
         """Parse and encode a chunk; skipped lines are counted in the report."""
         start = (data.find(b"\n") + 1 or len(data)) if self.open_line else 0
+        if len(self.first) < FIRST:
+            self.first += _lines(data[start : start + 2 * LONGEST_LINE], b"\n")[: FIRST - len(self.first)]
         parse, lines = self._parser_for(data[start:] if start else data)
         chunk = Chunk(len(data), len(lines), not data.endswith(b"\n"), marks_of(data))
         encode, rows, times = self.encode, chunk.rows, []
@@ -342,14 +364,12 @@ class ImportRun:
             report.notes.append(f"{self.name} is not whole: {self.file.damage}. What comes before that is stored.")
         if self.stop.is_set():
             report.notes.append(f"Stopped before line {self.line:,}; import the log again, and it goes on from there.")
-        if report.lines and not report.rows and all(reason.is_fault for reason in report.skipped):
-            report.notes.append(f"No line could be read as {self.job.format.value}. Is it the right format?")
 
     def _totals(self) -> dict[str, Any]:
         report = self.report
         return {
             "file": self.name,
-            "format": self.job.format.value,
+            "format": str(self.job.format),
             "rows": report.rows,
             "resumed_rows": report.resumed_rows,
             "lines": report.lines,

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from controlplane.requestlogs.model import LONGEST_TEXTS, TENANT_ID, RequestRow, Skip, checked
+from controlplane.keys import secret
+from controlplane.requestlogs.model import BOM, LONGEST_TEXTS, TENANT_ID, RequestRow, Skip, checked
 from controlplane.requestlogs.routes import Routes
 
 Names = tuple[str, str | None, str, str, str | None, str | None]
@@ -54,11 +55,11 @@ def json_lines() -> Callable[[str], RequestRow | Skip]:
         if request_id is not None:
             if request_id.__class__ is not str or len(request_id) > LONGEST_TEXTS["request_id"]:
                 return Skip.BAD_VALUE
-            if not _stores(request_id):
+            if not stores(request_id):
                 return Skip.NOT_TEXT
         if status.__class__ is not int or latency.__class__ not in _NUMBERS:
             return Skip.BAD_VALUE
-        moment = _json_instant(get("at"))
+        moment = json_instant(get("at"))
         if moment is None or not (size is None or (size.__class__ is int and 0 <= size < 10**15)):
             return Skip.BAD_VALUE
         row = make(
@@ -88,7 +89,8 @@ _NUMBERS = (float, int, type(None))
 
 
 def _spaced(line: str) -> Any:
-    """A line that does not begin with its value: that after spaces, or why there is none."""
+    """A line that does not begin with its value: that after a BOM or spaces, or why there is none."""
+    line = line.lstrip(BOM)
     if not line.strip():
         return Skip.BLANK
     try:
@@ -112,17 +114,22 @@ def _names(
             if not isinstance(text, str) or len(text) > LONGEST_TEXTS[name]:
                 return Skip.BAD_VALUE
             whole += text
-    if not _stores(whole):
+    if not stores(whole):
         return Skip.NOT_TEXT
-    return tenant_id, project_id, routes(route, tenant_id), method or "-", key_prefix, region
+    return tenant_id, project_id, routes(route, tenant_id), method or "-", shown_of_key(key_prefix), region
 
 
-def _stores(text: str) -> bool:
+def shown_of_key(text: str | None) -> str | None:
+    """A log may hold whole keys: only what may be shown of one is kept, and that is what keys are known by."""
+    return secret.display(text) if text and secret.is_whole(text) else text
+
+
+def stores(text: str) -> bool:
     r"""JSON can spell what no database text can hold: "\u0000" and half a surrogate pair."""
     return "\0" not in text and (text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text))
 
 
-def _json_instant(value: Any) -> datetime | None:
+def json_instant(value: Any) -> datetime | None:
     if value.__class__ is not str:
         return None
     try:

@@ -6,14 +6,14 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 LONGEST_LINE = 65_536
 """Bytes, without the line's end."""
 FIRST_LINES = 20
 """How many line numbers, and tenants, a report names."""
-
-
+BOM = "\ufeff"
+"""What some programs begin a file with; where files were joined, it begins a line."""
 LONGEST_TEXTS = {"project_id": 64, "method": 16, "key_prefix": 64, "region": 64, "request_id": 128}
 """Characters of fields that are text."""
 TENANT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -30,6 +30,7 @@ class Skip(StrEnum):
 
     BLANK = "blank"
     NOT_A_REQUEST = "not_a_request"
+    FIELD_MISSING = "field_missing"
     NO_TENANT = "no_tenant"
     UNAUTHENTICATED = "unauthenticated"
     UNKNOWN_TENANT = "unknown_tenant"
@@ -53,6 +54,7 @@ class Skip(StrEnum):
 _WORDS = {
     Skip.BLANK: "empty line",
     Skip.NOT_A_REQUEST: "another message of the program, not a request",
+    Skip.FIELD_MISSING: "time, status or path is missing: another message, or a request that got no answer",
     Skip.NO_TENANT: "a request without a tenant",
     Skip.UNAUTHENTICATED: "a 401: the tenant is only what the caller claimed, so nobody is credited",
     Skip.UNKNOWN_TENANT: "a tenant that this home does not have, or has erased",
@@ -118,12 +120,19 @@ class ImportReport:
     unknown_tenants: list[str] = field(default_factory=list)  # the first 20
     created_tenants: list[str] = field(default_factory=list)
     already_lines: int = 0  # lines that an earlier import had stored
+    already_rows: int = 0  # requests in them
     resumed_rows: int = 0  # rows that an import that was killed had stored, brought into the trail by this one
     seconds: float = 0.0
     from_at: datetime | None = None
     until_at: datetime | None = None
     notes: list[str] = field(default_factory=list)  # what a person should know, in words
     dry_run: bool = False
+    first: list[Any] = field(default_factory=list)  # of a dry run: how the first lines are read (LineRead)
+
+    @property
+    def only_unknown(self) -> bool:
+        """No request was stored, now or before, since their tenants are not known."""
+        return bool(self.unknown_tenants) and not self.rows and not self.already_rows
 
     def skip(self, reason: Skip, line: int) -> None:
         self.skipped[reason] = self.skipped.get(reason, 0) + 1

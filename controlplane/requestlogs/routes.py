@@ -18,8 +18,7 @@ def route_of(path: str, tenant_id: str = "") -> str:
     An id is the tenant's own, a number, a UUID or a hexadecimal of at least 8 characters that is no word
     (a short prefix as in `srv_…` included).
     """
-    if not path.startswith("/") and (origin := _ORIGIN.match(path)):
-        path = path[origin.end() :]
+    path = path[len(origin_of(path)) :]
     if "?" in path or "#" in path:
         path = path.partition("?")[0].partition("#")[0]
     path = path[: 4 * LONGEST_ROUTE] or "/"
@@ -27,6 +26,12 @@ def route_of(path: str, tenant_id: str = "") -> str:
     if tenant_id and tenant_id in route:
         route = "/".join("{id}" if part == tenant_id else part for part in route.split("/"))
     return route if len(route) <= LONGEST_ROUTE else route[: LONGEST_ROUTE - 1] + "…"
+
+
+def origin_of(url: str) -> str:
+    """`https://shop.example:443` of a whole URL; nothing of a path."""
+    origin = None if url.startswith("/") else _ORIGIN.match(url)
+    return origin[0] if origin else ""
 
 
 class Routes:

@@ -114,22 +114,6 @@ def test_a_profiles_password_is_kept_and_forgotten(cli: Cli, monkeypatch: pytest
     assert cli("tenants", "list", "--home", "eu").code == 6
 
 
-def test_a_log_is_imported_once(cli: Cli, tmp_path: Path) -> None:
-    log = tmp_path / "access.log"
-    line = '203.0.113.9 - - [17/May/2015:10:05:0{} +0000] "GET /a HTTP/1.1" 200 12 "-" "x"\n'
-    log.write_text("".join(line.format(second) for second in range(5)) + "nonsense\n")
-    cli.done("tenants", "create", "acme")
-    words = ["requests", "import", str(log), "--format", "combined", "--tenant", "acme"]
-    assert cli.done(*words, "--dry-run")["result"]["rows"] == 5
-    done = cli.done(*words)
-    assert done["result"]["rows"] == 5 and done["result"]["skipped"] == {"unreadable": 1}
-    assert len(done["audit_ids"]) == 1
-    again = cli(*words)
-    assert again.code == 0 and "0 requests stored" in again.out
-    assert cli(*words[:-2]).code == 2  # whose requests?
-    assert cli("requests", "import", str(log), "--format", "nosuch").code == 2
-
-
 COMPLETE = """
 eval "$(cat)"
 COMP_WORDS=({words}); COMP_CWORD={at}

@@ -228,9 +228,12 @@ def test_the_default_text_with_every_line_uncommented_is_the_defaults() -> None:
 
 def test_the_examples_in_the_default_text_can_be_read() -> None:
     lines = [line[1:].lstrip() if line.startswith("#   ") else line.removeprefix("#[") for line in DEFAULT.split("\n")]
-    lines = ["[keys]" if line == "keys]" else "" if line in ("profiles]", "views]") else line for line in lines]
+    lines = [
+        "[keys]" if line == "keys]" else "" if line in ("profiles]", "views]", "logs]") else line for line in lines
+    ]
     settings = read("\n".join(lines), PATH)
     assert settings.keys and settings.views["noisy"].columns
+    assert str(settings.logs["gateway"].tenant) == "header:X-Tenant"
     assert settings.profiles["acme-prod"].read_only
     assert settings.profiles["acme-prod"].password == Reference("keyring", "watchfloor", "acme-prod")
 
@@ -306,3 +309,48 @@ def test_reading_settings_is_cheap(tmp_path: Path) -> None:
     runs = [output.split() for output in outputs[1:]]
     assert min(float(run[0]) for run in runs) / min(float(run[1]) for run in runs) < 20 / 190
     assert set(runs[0][2:]) <= {"app", "controlplane", "encodings", "tomllib"}
+
+
+def test_own_mappings_of_logs() -> None:
+    text = """
+[logs.gateway]
+at = ["when", "time"]
+at_unit = "ms"
+status = "reply.code"
+request = "line"
+host = "vhost"
+tenant = "host:1"
+"""
+    mapping = read(text, PATH).logs["gateway"]
+    assert (mapping.at, mapping.at_unit, mapping.status) == (("when", "time"), "ms", ("reply.code",))
+    assert str(mapping.tenant) == "host:1"
+    same = read(text.replace('"line"', '"line" # a remark'), PATH).logs["gateway"]
+    other = read(text.replace('"line"', '"lines"'), PATH).logs["gateway"]
+    assert mapping.identity == same.identity != other.identity, "a log that is read otherwise is another log"
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("at = 't'\nroute = 'r'", "logs.g.status: is missing"),
+        ("at = 't'\nstatus = 's'", 'needs "route"'),
+        ("at = 't'\nstatus = 's'\nroute = []", 'needs "route"'),
+        ("at = 't'\nstatus = 's'\nroute = 7", "expected a list of texts"),
+        ("at = 't'\nstatus = 's'\nroute = 'r'\nlatency_unit = 'min'", "expected one of s, ms, us, ns"),
+        ("at = 't'\nstatus = 's'\nroute = 'r'\ntenant = 'cookie:x'", 'expected "field:PATH"'),
+        ("at = 't'\nstatus = 's'\nroute = 'r'\ntenant = 'host'", "does not say where the host name is"),
+        ("at = 't'\nstatus = 's'\nroute = 'r'\ntenant = 'header:X'", "does not say where headers are"),
+        ("at = 't'\nstatus = 's'\nroute = 'r'\nheaders = 'h'", "with one *"),
+        ("at = 't'\nstatus = 's'\nroute = 'r'\nlatnecy = 'l'", "did you mean 'latency'?"),
+    ],
+)
+def test_faults_of_mappings(lines: str, words: str) -> None:
+    with pytest.raises(Usage) as refused:
+        read(f"[logs.g]\n{lines}\n", PATH)
+    assert words in refused.value.message
+
+
+@pytest.mark.parametrize("name", ["caddy", "jsonl"])
+def test_a_mapping_may_not_be_called_as_a_format_is(name: str) -> None:
+    with pytest.raises(Usage, match="is the name of a format"):
+        read(f"[logs.{name}]\nat = 't'\nstatus = 's'\nroute = 'r'\n", PATH)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
+import io
 import json
 import os
 import shutil
@@ -12,7 +14,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -212,7 +215,7 @@ def test_a_truncated_gzip_is_said_and_goes_on_when_it_is_whole(database: Databas
     path = tmp_path / "a.gz"
     path.write_bytes(whole[: len(whole) // 2])
     report = run(path)
-    assert 0 < report.rows < 5000
+    assert report.rows == readable(whole[: len(whole) // 2]) > 2000
     assert "a.gz is not whole: it stops in the middle of the compressed data" in report.notes[0]
     with pytest.raises(Refusal, match=r"log_damaged|log_line_unreadable"):
         run(path, strict=True)
@@ -221,12 +224,85 @@ def test_a_truncated_gzip_is_said_and_goes_on_when_it_is_whole(database: Databas
     assert stored(database) == (5000, 5000)
 
 
-def test_a_damaged_gzip_is_said(run: Import, tmp_path: Path) -> None:
-    whole = bytearray(gzip.compress(nova_log(tmp_path / "a.log", 2000).read_bytes()))
-    whole[-6] ^= 255
+def readable(packed: bytes) -> int:
+    """Whole lines that come out of it byte by byte."""
+    unpacker, data = zlib.decompressobj(31), b""
+    with contextlib.suppress(zlib.error):
+        for at in range(len(packed)):
+            data += unpacker.decompress(packed[at : at + 1])
+    return data.count(b"\n")
+
+
+@pytest.mark.parametrize("lines", [500, 5000])
+@pytest.mark.parametrize("spoil", ["cut", "byte", "checksum", "length", "rest"])
+def test_what_comes_before_the_damage_of_a_gzip_is_stored(run: Import, tmp_path: Path, lines: int, spoil: str) -> None:
+    whole = gzip.compress(nova_log(tmp_path / "a.log", lines).read_bytes())
+    spoiled = bytearray(whole)
+    expected = lines
+    if spoil == "cut":
+        del spoiled[-300:]
+    elif spoil == "byte":
+        spoiled = spoiled[:-300] + b"\xff" * 300
+    elif spoil == "checksum":
+        spoiled[-6] ^= 255
+    elif spoil == "length":
+        spoiled[-2] ^= 255
+    else:
+        spoiled += b"not gzip"
+    if spoil in ("cut", "byte"):
+        expected = readable(bytes(spoiled))
+        assert 0.7 * lines < expected < lines
     path = tmp_path / "a.gz"
-    path.write_bytes(whole)
-    assert "compressed data is damaged" in run(path).notes[0]
+    path.write_bytes(spoiled)
+    report = run(path)
+    assert expected - (spoil == "byte") <= report.rows <= expected, "the last line may be what the damage made of it"
+    assert "a.gz is not whole" in report.notes[0]
+
+
+def test_zeros_after_a_gzip_are_filling(run: Import, tmp_path: Path) -> None:
+    path = tmp_path / "a.gz"
+    path.write_bytes(gzip.compress(nova_log(tmp_path / "a.log", 50).read_bytes()) + bytes(512))
+    report = run(path)
+    assert (report.rows, report.notes) == (50, [])
+
+
+def test_a_disk_that_fails_in_the_middle_is_said(run: Import, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read before it is stored. No file can be made to fail so: its reading is."""
+
+    class Failing(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            data = super().read(size)
+            if not data:
+                raise OSError(5, "Input/output error")
+            return data
+
+    real = logfile.opened
+
+    @contextlib.contextmanager
+    def opened(path: Path) -> Iterator[logfile.LogFile]:
+        with real(path) as file:
+            file.stream = Failing(path.read_bytes())
+            yield file
+
+    monkeypatch.setattr("backends.postgres.requests.opened", opened)
+    report = run(nova_log(tmp_path / "a.log", 50))
+    assert report.rows == 50
+    assert "a.log is not whole: it cannot be read further (Input/output error)" in report.notes[0]
+
+
+def test_a_log_that_begins_with_a_bom(database: Database, run: Import, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    lines = "".join(
+        json.dumps({"tenant_id": "acme", "route": "/", "status": 200, "at": "2026-01-01T00:00:00Z", "request_id": id})
+        + "\r\n"
+        for id in "abc"
+    )
+    path.write_text(lines, encoding="utf-8-sig", newline="")
+    report = run(path, Format.JSONL)
+    assert (report.rows, report.skipped) == (3, {})
+    assert run(path, Format.JSONL).already_lines == 3
+    path.write_bytes(b"\0" * 300_000 + nova_line(1) + "\ufeff".encode() + nova_line(2))  # as after a crash, and joined
+    assert run(path).rows == 2
 
 
 @pytest.mark.parametrize(

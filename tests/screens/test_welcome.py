@@ -4,6 +4,7 @@ import psycopg
 
 from screens.welcome import WelcomeScreen
 from screens.work import WorkScreen
+from tests.controlplane.test_logmappings import CADDY
 from tests.postgres import Database
 from tests.screens.console import console, quiet, text, until
 
@@ -73,6 +74,21 @@ async def test_an_import_runs_on_when_its_screen_is_left_and_is_found_again(data
         assert "1 skipped" in text(pilot)
     with psycopg.connect(database.owner) as connection:
         assert connection.execute("SELECT count(*) FROM wf.requests WHERE tenant_id = 'default'").fetchone() == (300,)
+
+
+async def test_a_log_of_another_program_is_imported_by_its_format(database: Database, tmp_path: Path) -> None:
+    log = tmp_path / "access.json"
+    log.write_text(CADDY)
+    async with console(database, link="") as (app, pilot):
+        await until(pilot, lambda: isinstance(app.screen, WelcomeScreen))
+        await pilot.press("i")
+        await quiet(pilot)
+        app.screen.query_one("#ask-path").value = str(log)  # type: ignore[attr-defined]
+        await pilot.press("enter", "c", "c", "enter")
+        app.screen.query_one("#ask-tenant").value = "header:X-Tenant"  # type: ignore[attr-defined]
+        await pilot.press("enter", "enter")
+        await until(pilot, lambda: "1 requests stored of 1 lines" in text(pilot))
+    assert people(database) == [("acme",), ("default",)]
 
 
 async def test_the_demonstration_is_not_put_into_a_server_of_somebody(database: Database) -> None:

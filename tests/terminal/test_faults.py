@@ -240,7 +240,7 @@ def test_a_run_whose_console_is_ended_goes_on_in_the_next(estate: Database) -> N
 
 def test_ctrl_c_stops_an_import_and_what_was_stored_stays_whole(estate: Database, tmp_path: Path) -> None:
     log = tmp_path / "big.jsonl"
-    line = '{"tenant": "acme-10", "route": "/a", "method": "GET", "status": 200, "at": "2026-11-20T10:00:00Z"}\n'
+    line = '{"tenant_id": "acme-10", "route": "/a", "method": "GET", "status": 200, "at": "2026-11-20T10:00:00Z"}\n'
     log.write_text(line * 300_000)
     with console(estate, columns=120) as t:
         t.see("Acme 10")
