@@ -6,7 +6,6 @@ import json
 import os
 import select
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -16,7 +15,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg.types.json import Jsonb
 
 from backends.postgres import ingest as module
 from backends.postgres import stream
@@ -183,85 +181,3 @@ def test_stopping_stores_the_whole_lines(database: Database, connection: psycopg
     piped.stream.stop.set()
     assert piped.running.result(20).rows == 3
     piped.end()
-
-
-def test_services_record_what_their_keys_did(database: Database, connection: psycopg.Connection[Any]) -> None:
-    connection.execute(
-        "INSERT INTO wf.api_keys (id, tenant_id, env, display, hash)"
-        " VALUES ('key_' || repeat('0', 26), 'acme', 'live', 'wf_live_1', sha256('x'))"
-    )
-    key = "key_" + "0" * 26
-    batch = [
-        {"key_id": key, "route": "/a", "status": 200, "latency_ms": 12.5, "region": "eu", "bytes": 7},
-        {"key_id": key, "route": "/a", "status": 401, "at": "2026-03-01T12:00:00Z"},
-        {"tenant_id": "acme", "route": "/a", "status": 401},
-        {"key_id": "key_" + "1" * 26, "tenant_id": "acme", "route": "/a", "status": 200},
-        {"key_id": key, "route": "/a", "status": 20},
-        {"key_id": key, "status": 200},
-        {"key_id": key, "route": "/a", "status": 200, "latency_ms": -1},
-    ]
-    with psycopg.connect(database.login("service"), autocommit=True) as service:
-        row = service.execute("SELECT * FROM wf_data.record_requests(%s)", [Jsonb(batch)]).fetchone()
-        assert row == (2, 2, 3), "stored, credited to nobody, unreadable"
-        for wrong in ({}, None, [{}] * 10_001):
-            with pytest.raises(psycopg.errors.InvalidParameterValue):
-                service.execute("SELECT * FROM wf_data.record_requests(%s)", [Jsonb(wrong)])
-    found = connection.execute("SELECT tenant_id, key_prefix, status FROM wf.requests ORDER BY status").fetchall()
-    assert found == [("acme", "wf_live_1", 200), ("acme", "wf_live_1", 401)]
-
-
-def test_a_day_that_is_made_meanwhile_takes_what_a_service_records(
-    database: Database, connection: psycopg.Connection[Any]
-) -> None:
-    key = "key_" + "0" * 26
-    connection.execute(
-        "INSERT INTO wf.api_keys (id, tenant_id, env, display, hash) VALUES (%s, 'acme', 'live', 'wf_1', sha256('x'))",
-        [key],
-    )
-    batch = Jsonb([{"key_id": key, "route": "/a", "status": 200, "at": "1990-01-01T00:00:00Z"}])
-    waits = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
-    with (
-        psycopg.connect(database.login("service"), autocommit=True) as service,
-        psycopg.connect(database.owner) as other,
-        ThreadPoolExecutor(1) as pool,
-    ):
-        other.execute("SELECT wf.ensure_request_days('1990-01-01', '1990-01-01')")
-        answer = pool.submit(lambda: service.execute(RECORD, [batch, "b-1"]).fetchone())
-        while not connection.execute(waits, [service.info.backend_pid]).fetchone() and not answer.done():
-            time.sleep(0.01)
-        other.commit()
-        assert answer.result(20) == (1, 0, 0)
-    assert connection.execute("SELECT tableoid::regclass::text FROM wf.requests").fetchone() == (
-        "wf.requests_19900101",
-    )
-
-
-RECORD = "SELECT * FROM wf_data.record_requests(%s, %s)"
-
-
-def test_a_batch_that_is_sent_again_is_stored_once(database: Database, connection: psycopg.Connection[Any]) -> None:
-    key = "key_" + "0" * 26
-    connection.execute(
-        "INSERT INTO wf.api_keys (id, tenant_id, env, display, hash) VALUES (%s, 'acme', 'live', 'wf_1', sha256('x'))",
-        [key],
-    )
-    batch = Jsonb([{"key_id": key, "route": "/a", "status": 200}, {"route": "/a", "status": 401}, {"status": 200}])
-    with (
-        psycopg.connect(database.login("service")) as first,
-        psycopg.connect(database.login("service"), autocommit=True) as second,
-        ThreadPoolExecutor(1) as pool,
-    ):
-        assert first.execute(RECORD, [batch, "b-1"]).fetchone() == (1, 1, 1)
-        answer = pool.submit(lambda: second.execute(RECORD, [batch, "b-1"]).fetchone())  # waits for the other
-        first.commit()
-        assert answer.result(10) == (1, 1, 1)
-        first.execute(RECORD, [batch, "b-2"])
-        first.rollback()  # nothing was stored, so nothing is known of it
-        assert second.execute(RECORD, [batch, "b-2"]).fetchone() == (1, 1, 1)
-        for wrong in ("", "b" * 129):
-            with pytest.raises(psycopg.errors.CheckViolation) as refused:
-                second.execute(RECORD, [batch, wrong])
-            assert refused.value.diag.constraint_name == "request_batch_id"
-    assert connection.execute("SELECT count(*) FROM wf.requests").fetchone() == (2,)
-    connection.execute("UPDATE wf.request_batches SET at = now() - interval '25 hours' WHERE id = 'b-1'")
-    assert connection.execute("SELECT wf.prune_request_batches()").fetchone() == (1,)
