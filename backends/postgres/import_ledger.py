@@ -139,7 +139,8 @@ class Ledger:
         with self.connection.transaction():
             self._refuse_hole(previous)
             created = self._create_tenants(chunk.rows)
-            left_out = {id: len(rows) for id, rows in chunk.rows.items() if id not in self.known_tenants(chunk.rows)}
+            known = self.known_tenants(chunk.rows)
+            left_out = {id: len(rows) for id, rows in chunk.rows.items() if id not in known}
             rows = yield from self._copy(chunk, left_out)
             self.connection.execute(
                 "INSERT INTO wf.import_chunks"
@@ -175,11 +176,13 @@ class Ledger:
         return stored
 
     def _store_left_out(self, known: Known, chunk: Chunk) -> Generator[None, None, Stored]:
-        wanted = {id: rows for id, rows in chunk.rows.items() if id in known.left_out}
+        late = set(known.left_out)
+        wanted = {id: rows for id, rows in chunk.rows.items() if id in late}
         self._ensure_days(chunk.days)
         with self.connection.transaction():
             created = self._create_tenants(wanted)
-            still = {id: len(rows) for id, rows in wanted.items() if id not in self.known_tenants(wanted)}
+            known_now = self.known_tenants(wanted)
+            still = {id: len(rows) for id, rows in wanted.items() if id not in known_now}
             chunk.rows = wanted
             rows = yield from self._copy(chunk, still)
             if rows:

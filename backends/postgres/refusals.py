@@ -235,6 +235,24 @@ WORDS: dict[str, tuple[type[Refusal], str, str]] = {
         "The server has that login already, and it is not of this home.",
         "Leave the password out to give it a role here, or use another name.",
     ),
+    "run_not_held": (Conflict, "You do not drive this run, or no longer.", "Resume it first."),
+    "run_item_not_done": (Refusal, "The change did nothing to the thing that it was to settle.", ""),
+    "plan_change_not_made": (Refusal, "The tenant does not have the plan that the change says.", ""),
+    "moment_range": (Refusal, "A time lies between the years 1970 and 2199.", "Leave it out where none is meant."),
+    "day_range": (Refusal, "A day lies between the years 1970 and 2199.", ""),
+    "line_length": (Refusal, "A name or code has at most 400 characters.", "Shorten it."),
+    "words_length": (Refusal, "A reason or remark has at most 2,000 characters.", "Keep a link to the rest."),
+    "document_size": (Refusal, "A JSON document has at most 65,536 bytes.", "Keep a link instead."),
+    "lines_size": (Refusal, "A list has at most 1,000 entries and 65,536 bytes, none of them empty.", "Shorten it."),
+    "key_addresses": (Refusal, "A key has at most 1,000 addresses.", "Use networks instead."),
+    "import_days": (Refusal, "A piece of a log touches at most 10,000 days.", ""),
+    "request_sound": (Refusal, "A request has a value that cannot be: its time, status, latency or a length.", ""),
+    "lock_held": (
+        Conflict,
+        "Somebody else has been at the same work for 30 s.",
+        "Try again; if it stays so, find who: SELECT pid, usename, state FROM pg_stat_activity"
+        " WHERE xact_start IS NOT NULL.",
+    ),
     "operators_name_check": (Refusal, "The name is not one: a-z, 0-9, '_', '.', '-'; not pg_… or wf_….", ""),
 }
 

@@ -205,7 +205,7 @@ class ImportRun:
             if known.left_out:
                 self._fill(known, data)
             self.report.already_lines += known.lines
-            self.report.already_rows += known.rows
+            self.report.already_rows += min(known.rows, known.lines)
             if not known.rows and not known.left_out:
                 self._read(data, self.before)
             self._advance(known.lines, known.ends_open)

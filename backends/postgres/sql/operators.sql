@@ -6,6 +6,33 @@ GRANT SELECT ON wf.migrations, wf.sql_applied TO wf_viewer, wf_worker;
 GRANT SELECT ON wf.operators TO wf_viewer;
 SELECT wf.audited('wf.operators', 'operators', 'name', 'none');
 
+-- Until the transaction ends, and waited for no longer than 30 s: what cannot be had is said, not waited for in silence.
+CREATE OR REPLACE FUNCTION wf.take_lock(name text) RETURNS void LANGUAGE plpgsql
+SET search_path = wf, pg_temp SET lock_timeout = '30s' AS $$
+BEGIN
+  PERFORM FROM wf.locks l WHERE l.name = take_lock.name FOR UPDATE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'there is no lock %', take_lock.name;
+  END IF;
+EXCEPTION WHEN lock_not_available THEN
+  RAISE EXCEPTION 'for 30 s somebody else was at work on %', take_lock.name
+    USING ERRCODE = 'lock_not_available', CONSTRAINT = 'lock_held';
+END
+$$;
+
+-- One row of those that a kind of work is spread over.
+CREATE OR REPLACE FUNCTION wf.take_lock_of(kind text, whom text) RETURNS void LANGUAGE sql SET search_path = wf, pg_temp AS $$
+  SELECT wf.take_lock(kind || ' ' || abs(hashtext(whom)::bigint) % 64)
+$$;
+
+-- Without waiting: false when another has it.
+CREATE OR REPLACE FUNCTION wf.try_lock(name text) RETURNS boolean LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
+BEGIN
+  PERFORM FROM wf.locks l WHERE l.name = try_lock.name FOR UPDATE SKIP LOCKED;
+  RETURN FOUND;
+END
+$$;
+
 -- Roles belong to the whole server. A login that was there before gets its role here and nothing else: neither its
 -- password nor whether it may log in is this home's to change.
 CREATE OR REPLACE FUNCTION wf.put_operator(name text, role text, verifier text) RETURNS void
