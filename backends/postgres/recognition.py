@@ -6,11 +6,12 @@ from dataclasses import replace
 
 from backends.postgres.import_ledger import MARK, Known, marks_of, running_hash
 from backends.postgres.logfile import LogFile
+from controlplane.requestlogs.mappings import LogMapping
 from controlplane.requestlogs.model import Format
 from controlplane.requestlogs.parsing import is_whole
 
 
-def recognised(file: LogFile, running: bytes, known: list[Known], log: Format) -> Known | None:
+def recognised(file: LogFile, running: bytes, known: list[Known], log: Format | LogMapping) -> Known | None:
     """The known chunk that comes next; cut to what there is of it, where the log ends within it.
 
     The marks decide with each line that has come, so a line that is new never waits for others that may not come; a
@@ -32,7 +33,7 @@ def recognised(file: LogFile, running: bytes, known: list[Known], log: Format) -
     return None
 
 
-def _cut(known: Known, file: LogFile, lines: int, log: Format) -> Known | None:
+def _cut(known: Known, file: LogFile, lines: int, log: Format | LogMapping) -> Known | None:
     """What a log that ends there has of the chunk. Tenants that were left out stay so until all of it comes again."""
     size = file.buffer.rfind(b"\n") + 1
     rest = bytes(file.buffer[size:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import psycopg
 from psycopg import errors
 
+from backends.postgres.troubles import trouble_of
 from controlplane.errors import Conflict, HomeUnreachable, NotFound, NotPermitted, Refusal, Usage
 
 WORDS: dict[str, tuple[type[Refusal], str, str]] = {
@@ -272,18 +273,24 @@ def refusal_of(error: psycopg.Error) -> Refusal:
             f"The home does not permit it: {diag.message_primary}.",
             "It needs another role; watchfloor operators list shows who has it.",
         )
-    if isinstance(error, errors.InvalidPassword | errors.InvalidAuthorizationSpecification):
-        return HomeUnreachable("home_login_refused", f"The home refused the login: {diag.message_primary or error}.")
     if isinstance(error, errors.QueryCanceled):
         return Refusal("too_slow", "The home took too long and was told to stop.", "Narrow the filter, or try again.")
     if isinstance(error, errors.LockNotAvailable | errors.DeadlockDetected | errors.SerializationFailure):
         return Conflict("busy", "Somebody else is changing the same thing.", "Try again.")
-    if isinstance(error, errors.DiskFull | errors.OutOfMemory):
-        return Refusal("home_out_of_room", f"The home has no room for it: {diag.message_primary}.", "Make room there.")
-    if isinstance(error, errors.ReadOnlySqlTransaction):
-        return Refusal("home_read_only", "The home is read-only.", "Use the primary's address.")
-    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-        return unreachable(error)
+    if isinstance(error, errors.OutOfMemory):  # of what was asked, as a rule: the home lives
+        return Refusal(
+            "home_out_of_memory",
+            f"The home's server had not the memory for it: {diag.message_primary}.",
+            "Narrow the filter, or try again.",
+        )
+    if isinstance(error, errors.ConfigurationLimitExceeded):
+        return Refusal(
+            "home_limit",
+            f"It takes more than the home allows this login: {diag.message_primary}.",
+            "Narrow the filter.",
+        )
+    if (trouble := trouble_of(_state_of(error), diag.message_primary or str(error))) is not None:
+        return trouble
     return Refusal(
         "refused_by_home",
         f"The home refused it: {diag.message_primary or type(error).__name__} (SQLSTATE {diag.sqlstate or 'none'}).",
@@ -291,17 +298,15 @@ def refusal_of(error: psycopg.Error) -> Refusal:
     )
 
 
+def _state_of(error: psycopg.Error) -> str | None:
+    """An error that the server did not send has none; one of psycopg's own about values is not the link's either."""
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return error.diag.sqlstate
+    return error.diag.sqlstate or "-"
+
+
 def unreachable(error: BaseException) -> HomeUnreachable:
-    """The link is gone or never was; only the first line is told, a conninfo may follow."""
-    first = str(error).strip().partition("\n")[0]
-    if "password authentication failed" in first or "no password supplied" in first:
-        return HomeUnreachable(
-            "home_login_refused",
-            "The home refused the login: the name or the password is wrong.",
-            "watchfloor secrets doctor shows where the password comes from.",
-        )
-    return HomeUnreachable(
-        "home_unreachable",
-        f"The home cannot be reached: {first}.",
-        "Is it running, and the network up? watchfloor home status",
-    )
+    """What is no answer of the server's: the network, a limit of our own."""
+    trouble = trouble_of(None, str(error))
+    assert trouble is not None
+    return trouble
