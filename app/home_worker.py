@@ -10,13 +10,13 @@ import asyncio
 import os
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
 from app.embedded import bring_back, embedded_at
 from backends.embedded.server import EmbeddedHome
 from backends.embedded.worker import sign_in
+from controlplane.clock import machine_now
 from controlplane.errors import Refusal
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
@@ -85,7 +85,7 @@ async def work(home: EmbeddedHome) -> None:
 def say(words: str) -> None:
     from controlplane.text import clean
 
-    print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}Z {clean(words)}", file=sys.stderr, flush=True)
+    print(f"{machine_now():%Y-%m-%d %H:%M:%S}Z {clean(words)}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from controlplane.audit import AuditDirectory, AuditRow, Record
+from controlplane.clock import HomeClock
 from controlplane.errors import Usage
 from controlplane.jobs.model import JobDirectory, JobStore, WorkerDirectory
 from controlplane.objectives.model import ObjectiveDirectory
@@ -16,7 +17,7 @@ from controlplane.overview.model import Glance
 from controlplane.plans.model import PlanDirectory
 from controlplane.plans.ports import PlanStore
 from controlplane.runs.model import RunDirectory, RunStore
-from controlplane.telemetry import RequestTelemetry, SeriesSource, Source
+from controlplane.telemetry import RequestTelemetry, Scope, Series, SeriesSource, Source
 from controlplane.tenants.model import ProjectDirectory, TenantDirectory
 from controlplane.tenants.ports import ProjectStore, TenantStore
 
@@ -134,11 +135,26 @@ def series_source(plane: ControlPlane, name: Source) -> SeriesSource:
     return plane.prometheus
 
 
+async def series_of(
+    plane: ControlPlane, name: Source, scope: Scope, start: datetime, end: datetime, step: timedelta
+) -> Series:
+    """Raises what its source does; NotFound when all is unknown because the scope names what does not exist."""
+    found = await series_source(plane, name).series(scope, start, end, step)
+    if all(point is None for point in found.points):
+        await plane.telemetry.require(scope)
+    return found
+
+
 class ControlPlane(Protocol):
     """One context: what can be read of it, and how a change is made in it."""
 
     @property
     def actor(self) -> Actor: ...
+
+    @property
+    def clock(self) -> HomeClock:
+        """The time there."""
+        ...
 
     @property
     def tenants(self) -> TenantDirectory: ...

@@ -23,7 +23,8 @@ from controlplane.errors import Conflict, Refusal
 # What of a connection goes by another name than its own in capitals.
 _VARIABLES = {"dbname": "PGDATABASE", "application_name": "PGAPPNAME"}
 # Which functions the home had is not taken along: so it has none that are called current until all is in its place.
-_LEFT_OUT = "--exclude-table-data=wf.sql_applied"
+# Nor which triggers were seen: another catalogue has its own.
+_LEFT_OUT = ("--exclude-table-data=wf.sql_applied", "--exclude-table-data=wf.triggers_seen")
 # Transactions have other numbers on another server. What was rolled up there is of none; the rest is of this one.
 _SETTLE = (
     "UPDATE wf.usage SET xid = CASE WHEN xid < (SELECT before FROM wf.usage_rolled_up) THEN '3'"
@@ -50,7 +51,7 @@ def back_up(conninfo: str, target: Path, *, on_table: Callable[[str], None] = la
     descriptor, scrap = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     os.close(descriptor)
     try:
-        options = ["--format=custom", "--schema=wf", "--schema=wf_data", "--no-owner", "--no-privileges", _LEFT_OUT]
+        options = ["--format=custom", "--schema=wf", "--schema=wf_data", "--no-owner", "--no-privileges", *_LEFT_OUT]
         _run("pg_dump", [*options, f"--file={scrap}"], conninfo, on_table)
         with open(scrap, "rb") as written:  # noqa: PTH123 - a descriptor is what fsync takes
             os.fsync(written.fileno())

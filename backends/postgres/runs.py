@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -42,7 +42,7 @@ ITEM_SHAPE = ListShape(
     default_order="ordinal",
     tie=(),
     filters={
-        "": Column(sql.SQL("lower(thing)")),
+        "": Column(sql.SQL("wf.folded(thing)")),
         "thing": Column(sql.SQL("thing")),
         "state": Column(sql.SQL("state"), "choice"),
         "code": Column(sql.SQL("code")),
@@ -157,9 +157,9 @@ class RunWriter:
         names = [Jsonb({name: subject[name] for name in shape.tie}) for subject in subjects]
         await self.connection.execute(statement, [run_id, names, [subject.get("version") for subject in subjects]])
 
-    async def add_matching(self, run_id: int, noun: str, terms: Sequence[Term]) -> None:
+    async def add_matching(self, run_id: int, noun: str, terms: Sequence[Term], now: datetime) -> None:
         shape = SHAPES[noun]
-        condition, parameters = where(terms, shape.filters, datetime.now(UTC))
+        condition, parameters = where(terms, shape.filters, now)
         tie = sql.SQL(", ").join(map(sql.Identifier, shape.tie))
         statement = sql.SQL(
             "INSERT INTO wf.run_items (run_id, ordinal, thing, subject, version)"

@@ -9,8 +9,9 @@ from controlplane.audit import AuditRow, Record
 from controlplane.errors import Refusal
 from controlplane.keys import rules, secret
 from controlplane.keys.model import Key
-from controlplane.keys.requests import KeyCreate, KeyEdit, KeyGrace, KeyRegister, KeyRotate, OneKey, instant
+from controlplane.keys.requests import KeyCreate, KeyEdit, KeyFacts, KeyGrace, KeyRegister, KeyRotate, OneKey, instant
 from controlplane.operations import Made, Risk, operation
+from controlplane.plans.currencies import amount_of
 from controlplane.tenants.rules import check_version
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def had_grace(row: AuditRow) -> Record:
 )
 async def create(change: Change, request: KeyCreate) -> Made:
     """Make a key: its secret is shown once."""
-    return Made(*await make_key(change, _given(change, request)))
+    return Made(*await make_key(change, await _given(change, request)))
 
 
 @operation(
@@ -68,16 +69,23 @@ async def create(change: Change, request: KeyCreate) -> Made:
 )
 async def register(change: Change, request: KeyRegister) -> Key:
     """Take over a key of another system by its hash."""
-    columns = _given(change, request) | {"display": request.display, "hash": bytes.fromhex(request.sha256)}
+    columns = await _given(change, request) | {"display": request.display, "hash": bytes.fromhex(request.sha256)}
     return await change.keys.create({"id": secret.new_id(change.now)} | columns)
 
 
-def _given(change: Change, request: KeyCreate) -> Record:
+async def _given(change: Change, request: KeyCreate) -> Record:
     expires = None if request.expires_in is None else instant(request.expires_in, change.now)
     if expires is not None and expires <= change.now:
         raise Refusal("key_expiry_past", "The key would have expired before it is made.", "Choose a later time.")
     fixed = {"tenant_id": request.tenant_id, "project_id": request.project_id, "env": request.env}
-    return fixed | {"expires_at": expires} | request.columns()
+    return fixed | {"expires_at": expires} | await _facts(change, request, request.tenant_id)
+
+
+async def _facts(change: Change, request: KeyFacts, tenant_id: str) -> Record:
+    columns = request.columns()
+    if isinstance(cap := columns.get("spend_cap"), str):
+        columns["spend_cap"] = amount_of(cap, await change.plans.currency(tenant_id))
+    return columns
 
 
 async def make_key(change: Change, columns: Record) -> tuple[Key, str]:
@@ -104,7 +112,7 @@ async def edit(change: Change, request: KeyEdit) -> Key:
     key = await change.keys.lock(request.id)
     rules.check_not_revoked(key, change.now)
     check_version(key, request.version)
-    columns = request.columns()
+    columns = await _facts(change, request, key.tenant_id)
     if request.expires is not None:
         columns["expires_at"] = instant(request.expires, change.now)
     return await change.keys.update(key.id, columns)

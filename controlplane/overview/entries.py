@@ -113,7 +113,9 @@ def traffic_entries(traffic: Traffic, now: datetime) -> list[Entry]:
         [each.p95_ms for each in traffic.day],
     )
     entries = []
-    for (name, value, tone, words), trend, chart in zip(shown, trends, ("requests", "errors", "latency"), strict=True):
+    for (name, value, tone, words), trend, chart in zip(
+        shown, trends, ("requests", "error_share", "latency"), strict=True
+    ):
         unknown = value == UNKNOWN
         if unknown:
             words = _why_unknown(traffic.until, old, now)
@@ -305,7 +307,11 @@ def _burner(each: Burner) -> Entry:
 
 def changes_entries(changes: Changes, now: datetime) -> list[Entry]:
     first = Entry("number", "in the last hour", str(changes.number), door=Door("audit", "at<1h"))
+    refused = Entry(
+        "trail", "trail not signed", "refused", "bad", changes.trouble or "", door=Door("jobs", "kind:audit")
+    )
     return [
+        *([refused] if changes.trouble else []),
         first,
         *(
             Entry(

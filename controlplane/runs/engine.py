@@ -10,7 +10,6 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from controlplane.errors import HomeUnreachable, OutcomeUnknown, Refusal, Usage
@@ -248,7 +247,7 @@ async def _refusals(
     counts: Counter[str] = Counter()
     words: dict[str, str] = {}
     if operation.fits is not None:
-        now = datetime.now(UTC)
+        now = plane.clock.now()
         async for row in _rows(plane, operation, request):
             try:
                 operation.fits(row, now)

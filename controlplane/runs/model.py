@@ -146,7 +146,7 @@ class RunStore(Protocol):
         """The things with these subject fields (and `version`, else the version that each has now)."""
         ...
 
-    async def add_matching(self, run_id: int, noun: str, terms: Sequence[Term]) -> None:
+    async def add_matching(self, run_id: int, noun: str, terms: Sequence[Term], now: datetime) -> None:
         """All things of a noun that match, as they are now. Raises Refusal `run_too_large`."""
         ...
 

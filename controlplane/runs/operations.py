@@ -93,7 +93,7 @@ async def start(change: Change, request: RunStart) -> Record:
         _check_subjects(operation, request.fields, request.subjects)
         await change.runs.add_named(run_id, operation.noun, request.subjects)
     else:
-        await change.runs.add_matching(run_id, operation.noun, terms_of(operation, request.filter or ""))
+        await change.runs.add_matching(run_id, operation.noun, terms_of(operation, request.filter or ""), change.now)
     return await _started(change, run_id, operation, request.fields)
 
 

@@ -97,7 +97,7 @@ $$;
 GRANT EXECUTE ON FUNCTION wf.kept_from TO wf_viewer, wf_worker;
 
 CREATE OR REPLACE FUNCTION wf.make_cell_partition(parent text, clock text, at timestamptz) RETURNS void
-LANGUAGE plpgsql SET search_path = wf, pg_temp SET timezone = 'UTC' AS $$
+LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
 DECLARE
   unit  text := CASE parent WHEN 'request_hours' THEN 'month' ELSE 'day' END;
   lower timestamptz := date_trunc(unit, at);
@@ -114,7 +114,7 @@ $$;
 -- to 10,001: rows in those have no day of their own.
 CREATE OR REPLACE FUNCTION wf.telemetry_partitions()
 RETURNS TABLE (data text, part text, lower timestamptz, upper timestamptz, rows bigint, bytes bigint)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   SELECT t.data, c.relname::text, b.lower, b.lower + CASE length(s.stamp) WHEN 6 THEN interval '1 month' ELSE interval '1 day' END,
          CASE WHEN s.stamp IS NULL THEN
                 CASE t.data WHEN 'raw' THEN (SELECT count(*) FROM (SELECT FROM wf.requests_default LIMIT 10001) r)
@@ -141,6 +141,7 @@ DECLARE
   old    record;
   unseen boolean;
   failed text[] := '{}';
+  gone   text[] := '{}';
 BEGIN
   FOR old IN SELECT * FROM wf.telemetry_partitions() p WHERE p.upper <= wf.kept_from(p.data, least(as_of, now()))
              ORDER BY p.data, p.upper LIMIT CASE WHEN dry_run THEN NULL ELSE most END LOOP
@@ -159,6 +160,7 @@ BEGIN
           raw_from = CASE old.data WHEN 'raw' THEN greatest(m.raw_from, old.upper) ELSE m.raw_from END,
           minutes_from = CASE old.data WHEN 'minutes' THEN greatest(m.minutes_from, old.upper) ELSE m.minutes_from END,
           hours_from = CASE old.data WHEN 'hours' THEN greatest(m.hours_from, old.upper) ELSE m.hours_from END;
+        gone := gone || old.part;
       EXCEPTION WHEN lock_not_available THEN
         waits := 'somebody is reading';
       END;
@@ -168,6 +170,10 @@ BEGIN
     END IF;
     RETURN NEXT;
   END LOOP;
+  IF gone <> '{}' THEN  -- whoever called it, and however
+    PERFORM wf.append_audit('telemetry-drops', 'telemetry-drops', 'note', ARRAY['partitions'], ARRAY[NULL], ARRAY[NULL::jsonb],
+                            ARRAY[jsonb_build_object('dropped', gone)], '{}');
+  END IF;
 END
 $$;
 GRANT EXECUTE ON FUNCTION wf.drop_old_requests TO wf_admin, wf_worker;
@@ -175,7 +181,7 @@ GRANT EXECUTE ON FUNCTION wf.drop_old_requests TO wf_admin, wf_worker;
 -- Partitions for the days to come, so that no row meets none. Returns how many were made; gives up when a reader
 -- blocks it, before the second after which PostgreSQL would look for a deadlock and fail the reader.
 CREATE OR REPLACE FUNCTION wf.make_request_partitions(ahead integer DEFAULT 7) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' SET lock_timeout = '500ms' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET lock_timeout = '500ms' AS $$
 DECLARE
   before integer := (SELECT count(*) FROM wf.telemetry_partitions());
   today  date := (now() AT TIME ZONE 'UTC')::date;
