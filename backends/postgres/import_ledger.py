@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 import uuid
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
@@ -78,15 +79,15 @@ class Ledger:
 
     def lock(self, source: bytes) -> None:
         """Hold the log for this session: two imports of one log would both store it. Raises Conflict."""
-        key = int.from_bytes(source[:8], "big", signed=True)
-        try:
-            with self.connection.transaction():
-                self.connection.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
-                self.connection.execute("SELECT pg_advisory_lock(%s)", [key])
-        except psycopg.errors.LockNotAvailable:
-            raise Conflict(
-                "import_running", "The same log is being imported by another program.", "Wait for it, then try again."
-            ) from None
+        deadline = time.monotonic() + LOCK_SECONDS
+        while self.connection.execute("SELECT wf.hold_import(%s)", [source]).fetchone() != (True,):
+            if time.monotonic() > deadline:
+                raise Conflict(
+                    "import_running",
+                    "The same log is being imported by another program.",
+                    "Wait for it, then try again.",
+                )
+            time.sleep(0.1)
 
     def refuse_used_request(self) -> None:
         found = self.connection.execute("SELECT 1 FROM wf.changes WHERE request_id = %s", [self.request_id]).fetchone()

@@ -76,3 +76,11 @@ CREATE TABLE wf.request_batches (
   PRIMARY KEY (login, id)
 );
 CREATE INDEX request_batches_by_time ON wf.request_batches (at);
+
+-- The logs that are just being imported, each by the session that does it: two imports of one log would both store it.
+CREATE TABLE wf.import_holds (
+  source        bytea PRIMARY KEY CONSTRAINT import_source CHECK (octet_length(source) = 32),
+  pid           integer NOT NULL,
+  backend_start wf.moment NOT NULL,
+  login         wf.line NOT NULL DEFAULT session_user
+);

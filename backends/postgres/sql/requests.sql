@@ -342,3 +342,18 @@ SECURITY DEFINER SET search_path = wf, pg_temp AS $$
          (SELECT count(*) FROM (SELECT FROM wf.request_hours_default LIMIT 1001) r)::integer
 $$;
 GRANT EXECUTE ON FUNCTION wf.stray_requests TO wf_viewer;
+
+-- Hold a log for this session; false when another session that is alive has it. A session that ended holds nothing.
+CREATE OR REPLACE FUNCTION wf.hold_import(source bytea) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+BEGIN
+  DELETE FROM wf.import_holds h WHERE NOT EXISTS (
+    SELECT FROM pg_stat_activity a
+    WHERE a.pid = h.pid AND coalesce(a.backend_start = h.backend_start, true));  -- NULL: it is not ours to see
+  INSERT INTO wf.import_holds (source, pid, backend_start)
+  SELECT hold_import.source, a.pid, coalesce(a.backend_start, now()) FROM pg_stat_activity a WHERE a.pid = pg_backend_pid()
+  ON CONFLICT DO NOTHING;
+  RETURN EXISTS (SELECT FROM wf.import_holds h WHERE h.source = hold_import.source AND h.pid = pg_backend_pid());
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf.hold_import TO wf_operator;
