@@ -84,7 +84,7 @@ async def status(*, asked: Reading = READING) -> int:
     """How far the trail is chained and signed, and why it goes no further; exit code 1 when it lags or was refused."""
     async with opened(asked) as context:
         found = await context.home.audit.chain_status()
-        now = await context.home.now()
+        now = context.home.clock.now()
     late = found.late(now)
     if asked.json:
         document({"item": {**dataclasses.asdict(found), "late": late}})
@@ -124,7 +124,7 @@ async def verify(
                 return _say(verification.end(), asked)
         there, due = await home.audit.behind(verification.size)
         verdict = verification.end(there, due)
-        if (lag := lag_of((await home.audit.chain_status()).waits_since, await home.now())) is not None:
+        if (lag := lag_of((await home.audit.chain_status()).waits_since, home.clock.now())) is not None:
             verdict.faults.append(lag)
         return _say(verdict, asked)
 
