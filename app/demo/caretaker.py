@@ -26,7 +26,7 @@ from controlplane.clock import machine_now
 from controlplane.errors import Refusal
 
 # What a crash of the machine would lose is thrown away anyway.
-CARELESS = ("fsync = off", "full_page_writes = off", "synchronous_commit = off", "max_wal_size = '256MB'")
+CARELESS = ("fsync = off", "full_page_writes = off", "max_wal_size = '256MB'")
 
 
 def main(seed: int, kept: Path | None) -> None:

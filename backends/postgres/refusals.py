@@ -257,7 +257,7 @@ WORDS: dict[str, tuple[type[Refusal], str, str]] = {
     "request_sound": (Refusal, "A request has a value that cannot be: its time, status, latency or a length.", ""),
     "lock_held": (
         Conflict,
-        "Somebody else has been at the same work for 30 s.",
+        "Somebody else holds what this needs, and does not end.",
         "Try again; if it stays so, find who: SELECT pid, usename, state FROM pg_stat_activity"
         " WHERE xact_start IS NOT NULL.",
     ),

@@ -88,3 +88,9 @@ def test_a_bulk_run_means_the_homes_ages(cli: Cli, words: str) -> None:
 
 def test_a_clock_that_is_right_is_not_spoken_of(cli: Cli) -> None:
     assert "clock" not in cli("tenants", "list").err
+
+
+def test_a_trail_that_was_just_chained_is_not_late(cli: Cli, words: str) -> None:
+    cli.sql("SELECT wf.chain_audit()")
+    item = cli.done("audit", "status")["item"]
+    assert item["late"] is False

@@ -227,7 +227,7 @@ def test_a_stream_says_once_that_the_disk_is_full_and_waits(
     owner.execute("INSERT INTO wf.tenants (id, name) VALUES ('acme', 'Acme')")
     owner.execute(FULL.format("import_chunks").encode())
     piped = Piped(database)
-    piped.stop.__class__ = Waits
+    piped.stream.stop.__class__ = Waits
     piped.feed(lines(0, 5))
     for _ in range(6):
         assert tried.acquire(timeout=30)

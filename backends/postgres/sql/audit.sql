@@ -238,6 +238,32 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf.note TO wf_operator;
 
+-- The next numbers of a counter; the last of them. Its row is held until the transaction ends, or numbers would be left
+-- out or come in late: so who took one and then sits idle holds up every writer. When another has waited five seconds
+-- for them, they are disconnected.
+CREATE OR REPLACE FUNCTION wf.take_numbers(counter text, many integer) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp SET lock_timeout = '5s' AS $$
+DECLARE
+  last bigint;
+BEGIN
+  LOOP
+    PERFORM FROM wf.counters c WHERE c.name = counter FOR NO KEY UPDATE SKIP LOCKED;  -- as a rule nobody has it
+    EXIT WHEN FOUND;
+    BEGIN
+      PERFORM FROM wf.counters c WHERE c.name = counter FOR NO KEY UPDATE;
+      EXIT;
+    EXCEPTION WHEN lock_not_available THEN
+      IF NOT wf.end_idle('wf.counters') THEN
+        RAISE EXCEPTION 'for 5 s somebody else was writing to the trail'
+          USING ERRCODE = 'lock_not_available', CONSTRAINT = 'lock_held';
+      END IF;
+    END;
+  END LOOP;
+  UPDATE wf.counters c SET value = c.value + many WHERE c.name = counter RETURNING c.value INTO last;
+  RETURN last;
+END
+$$;
+
 -- `control`: the table whose rows these are, or a note's noun. A row is of the open change when its operation writes
 -- such rows (wf.operation_writes); else it is marked out-of-band like what was written without any, under the same
 -- change.
@@ -257,7 +283,7 @@ BEGIN
       USING ERRCODE = 'check_violation', CONSTRAINT = 'audit_row_size';
   END IF;
   SELECT * INTO acting FROM wf.acting_as();
-  UPDATE wf.counters SET value = value + cardinality(things) WHERE name = 'audit' RETURNING value INTO last;
+  last := wf.take_numbers('audit', cardinality(things));
   INSERT INTO wf.audit (seq, change_id, out_of_band, actor, operation, noun, thing, tenant_id, reason, request_id,
                         impersonation, before, after)
   -- unnest, not befores[i]: to find one element of such an array costs as much as to read all before it.

@@ -8,7 +8,7 @@ GRANT INSERT (tenant_id, project_id, route, method, status, latency_ms, key_pref
               address) ON wf.requests TO wf_operator, wf_worker, wf_service;
 GRANT SELECT ON wf.import_chunks TO wf_viewer;
 
-GRANT INSERT (running, previous, size, lines, rows, ends_open, left_out, from_at, until_at, days),
+GRANT INSERT (running, previous, size, lines, rows, ends_open, left_out, from_at, until_at, days, marks),
       UPDATE (rows, left_out, change_id) ON wf.import_chunks TO wf_operator;
 
 -- Make the partition of one period, and move in what the default one holds of it. Returns whether it was made.
@@ -210,19 +210,62 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf.prune_request_batches TO wf_worker;
 
+-- What a batch says, typed, and whether each can be a request. Raises for a value that its column cannot hold.
+CREATE OR REPLACE FUNCTION wf.read_requests(batch jsonb)
+RETURNS TABLE (key_id text, route text, method text, status integer, latency_ms real, region text, request_id text,
+               at timestamptz, bytes bigint, address inet, sound boolean)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD' AS $$
+  SELECT r.key_id #>> '{}', left(r.route #>> '{}', 200), left(coalesce(r.method #>> '{}', '-'), 16), r.status::integer,
+         r.latency_ms, left(r.region #>> '{}', 64), left(r.request_id #>> '{}', 128), (r.at #>> '{}')::timestamptz,
+         r.bytes::bigint, r.address,
+         coalesce(jsonb_typeof(r.route) = 'string' AND r.route <> '""' AND r.status BETWEEN 100 AND 599
+                    AND r.status = trunc(r.status), false)
+           AND coalesce(jsonb_typeof(r.key_id) = 'string', true) AND coalesce(jsonb_typeof(r.method) = 'string', true)
+           AND coalesce(jsonb_typeof(r.region) = 'string', true) AND coalesce(jsonb_typeof(r.request_id) = 'string', true)
+           AND coalesce(jsonb_typeof(r.at) = 'string', true)
+           AND coalesce((r.at #>> '{}')::timestamptz BETWEEN '1970-01-01Z' AND '2199-12-31Z', true)
+           AND coalesce(r.latency_ms BETWEEN 0 AND 1e9, true) AND coalesce(r.bytes >= 0 AND r.bytes = trunc(r.bytes), true)
+  FROM jsonb_to_recordset(batch) AS r(key_id jsonb, route jsonb, method jsonb, status numeric, latency_ms real,
+                                      region jsonb, request_id jsonb, at jsonb, bytes numeric, address inet)
+$$;
+
+CREATE OR REPLACE FUNCTION wf.is_request(element jsonb) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN (SELECT r.sound FROM wf.read_requests(jsonb_build_array(element)) r);
+EXCEPTION WHEN data_exception THEN
+  RETURN false;
+END
+$$;
+
+-- NULL: it holds what jsonb cannot (NUL, half a surrogate pair, an endless number).
+CREATE OR REPLACE FUNCTION wf.as_jsonb(element json) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN element::jsonb;
+EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+  RETURN NULL;
+END
+$$;
+
 -- Requests as a service saw them, at most 10,000 at once, all or none: an array of objects with key_id, route, status,
 -- and method, latency_ms, region, request_id, at, bytes, address where they are known. Whose request it was is what its
 -- key says; one without a key of ours (a 401 as often as not) is nobody's: it is counted in `uncredited` and not kept.
--- Telemetry must not fail a service: values that cannot be are counted in `unreadable`. With an id a batch is stored
--- once, however often it is sent within a day; each time the answer is that of the first.
+-- Telemetry must not fail a service: what cannot be a request is counted in `unreadable`. With an id a batch is stored
+-- once, however often it is sent within a day; each time the answer is that of the first, so it is on the disk. A time
+-- without a zone is in UTC, whatever the session says.
 CREATE OR REPLACE FUNCTION wf_data.record_requests(batch jsonb, batch_id text DEFAULT NULL, OUT stored integer, OUT uncredited integer, OUT unreadable integer)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
+  readable jsonb := batch;
   broken text;
 BEGIN
   IF jsonb_typeof(batch) IS DISTINCT FROM 'array' OR jsonb_array_length(batch) > 10000 THEN
     RAISE EXCEPTION 'a batch is an array of at most 10,000 requests'
       USING ERRCODE = 'invalid_parameter_value', CONSTRAINT = 'request_batch';
+  END IF;
+  IF current_setting('synchronous_commit') = 'off' THEN
+    PERFORM set_config('synchronous_commit', 'on', true);
   END IF;
   IF batch_id IS NOT NULL THEN
     -- Whoever sends it at the same time waits here for the other one.
@@ -236,31 +279,31 @@ BEGIN
   FOR days_made IN 0 .. 10 LOOP
     BEGIN
       WITH given AS MATERIALIZED (
-        SELECT r.key_id, left(r.route, 200) AS route, left(coalesce(r.method, '-'), 16) AS method, r.status,
-               r.latency_ms, left(r.region, 64) AS region, left(r.request_id, 128) AS request_id,
-               coalesce(r.at, clock_timestamp()) AS at, r.bytes, r.address,
-               coalesce(r.route <> '' AND r.status BETWEEN 100 AND 599, false)
-                 AND coalesce(r.latency_ms BETWEEN 0 AND 1e9, r.latency_ms IS NULL) AND coalesce(r.bytes >= 0, true)
-                 AND coalesce(r.at BETWEEN '1970-01-01' AND '2199-12-31', true) AS sound
-        FROM jsonb_to_recordset(batch) AS r(key_id text, route text, method text, status integer, latency_ms float8,
-          region text, request_id text, at timestamptz, bytes bigint, address inet)
+        SELECT * FROM wf.read_requests(readable)
       ), kept AS (
         INSERT INTO wf.requests (tenant_id, project_id, route, method, status, latency_ms, key_prefix, region, request_id, at,
                                  bytes, key_id, address)
-        SELECT k.tenant_id, k.project_id, g.route, g.method, g.status, g.latency_ms, k.display, g.region, g.request_id, g.at,
-               g.bytes, k.id, g.address
+        SELECT k.tenant_id, k.project_id, g.route, g.method, g.status, g.latency_ms, k.display, g.region, g.request_id,
+               coalesce(g.at, clock_timestamp()), g.bytes, k.id, g.address
         FROM given g JOIN wf.api_keys k ON k.id = g.key_id WHERE g.sound
         RETURNING 1
       )
-      SELECT (SELECT count(*) FROM kept), count(*) FILTER (WHERE g.sound AND k.id IS NULL), count(*) FILTER (WHERE NOT g.sound)
-      INTO stored, uncredited, unreadable FROM given g LEFT JOIN wf.api_keys k ON k.id = g.key_id;
+      SELECT (SELECT count(*) FROM kept), count(*) FILTER (WHERE k.id IS NULL), jsonb_array_length(batch) - count(*)
+      INTO stored, uncredited, unreadable FROM given g LEFT JOIN wf.api_keys k ON k.id = g.key_id WHERE g.sound;
       EXIT;
-    EXCEPTION WHEN check_violation THEN
-      -- Its day was made while a row was on its way to the default partition: it goes there now.
-      GET STACKED DIAGNOSTICS broken = CONSTRAINT_NAME;
-      IF broken <> '' OR days_made = 10 THEN
-        RAISE;
-      END IF;
+    EXCEPTION
+      WHEN check_violation THEN
+        -- Its day was made while a row was on its way to the default partition: it goes there now.
+        GET STACKED DIAGNOSTICS broken = CONSTRAINT_NAME;
+        IF broken <> '' OR days_made = 10 THEN
+          RAISE;
+        END IF;
+      WHEN data_exception THEN
+        -- One of them does not fit its column: only then they are looked at one by one.
+        IF days_made > 0 THEN
+          RAISE;
+        END IF;
+        SELECT coalesce(jsonb_agg(e), '[]') INTO readable FROM jsonb_array_elements(batch) e WHERE wf.is_request(e);
     END;
   END LOOP;
   IF batch_id IS NOT NULL THEN
@@ -270,7 +313,26 @@ BEGIN
   END IF;
 END
 $$;
-GRANT EXECUTE ON FUNCTION wf_data.record_requests TO wf_service;
+GRANT EXECUTE ON FUNCTION wf_data.record_requests(jsonb, text) TO wf_service;
+
+-- The same for a batch as text: one that jsonb cannot hold costs the others nothing.
+CREATE OR REPLACE FUNCTION wf_data.record_requests(batch text, batch_id text DEFAULT NULL, OUT stored integer, OUT uncredited integer, OUT unreadable integer)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+DECLARE
+  readable jsonb;
+BEGIN
+  BEGIN
+    readable := batch::jsonb;
+  EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+    IF json_typeof(batch::json) = 'array' THEN
+      SELECT jsonb_agg(wf.as_jsonb(e)) INTO readable FROM json_array_elements(batch::json) e;
+    END IF;
+  END;
+  SELECT r.stored, r.uncredited, r.unreadable INTO stored, uncredited, unreadable
+  FROM wf_data.record_requests(readable, batch_id) r;
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf_data.record_requests(text, text) TO wf_service;
 
 -- Rows of telemetry that have no partition of their own time, counted up to 1,001 of each class.
 CREATE OR REPLACE FUNCTION wf.stray_requests(OUT raw integer, OUT minutes integer, OUT hours integer) LANGUAGE sql STABLE
@@ -280,3 +342,18 @@ SECURITY DEFINER SET search_path = wf, pg_temp AS $$
          (SELECT count(*) FROM (SELECT FROM wf.request_hours_default LIMIT 1001) r)::integer
 $$;
 GRANT EXECUTE ON FUNCTION wf.stray_requests TO wf_viewer;
+
+-- Hold a log for this session; false when another session that is alive has it. A session that ended holds nothing.
+CREATE OR REPLACE FUNCTION wf.hold_import(source bytea) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+BEGIN
+  DELETE FROM wf.import_holds h WHERE NOT EXISTS (
+    SELECT FROM pg_stat_activity a
+    WHERE a.pid = h.pid AND coalesce(a.backend_start = h.backend_start, true));  -- NULL: it is not ours to see
+  INSERT INTO wf.import_holds (source, pid, backend_start)
+  SELECT hold_import.source, a.pid, coalesce(a.backend_start, now()) FROM pg_stat_activity a WHERE a.pid = pg_backend_pid()
+  ON CONFLICT DO NOTHING;
+  RETURN EXISTS (SELECT FROM wf.import_holds h WHERE h.source = hold_import.source AND h.pid = pg_backend_pid());
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf.hold_import TO wf_operator;
