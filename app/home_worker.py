@@ -70,6 +70,7 @@ def _be_the_worker(home: EmbeddedHome, lock: int) -> NoReturn:
 
 async def work(home: EmbeddedHome) -> None:
     """Do the jobs until told to stop. Raises Refusal."""
+    from app.carrier import carrier_of
     from app.cli.work import kinds_of
     from app.embedded import worker_conninfo
     from app.homes import HomeChoice
@@ -79,7 +80,7 @@ async def work(home: EmbeddedHome) -> None:
     choice = HomeChoice("folder", str(home.folder), None, "")
     conninfo = await asyncio.to_thread(worker_conninfo, home)
     kinds = await asyncio.to_thread(lambda: kinds_of(conninfo, choice, load()))
-    await until_told(Work(conninfo, kinds, say, revive=lambda: bring_back(home)))
+    await until_told(Work(conninfo, kinds, say, revive=lambda: bring_back(home)), carrier_of(home, say))
 
 
 def say(words: str) -> None:

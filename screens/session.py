@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -59,6 +61,8 @@ class Session:
     works: list[Work] = field(default_factory=list)
     vacant: bool = False
     """Nothing is in the home yet: the welcome stands in the tenants' place."""
+    ticks: Callable[[], float] = time.monotonic
+    """Seconds that only go forward."""
 
     def clock(self) -> datetime:
         """The home's time; this machine's until a home has answered."""

@@ -110,7 +110,7 @@ RUNS = Face(
     {
         Column("RUN", "right"): lambda row, now: str(row.id),
         Column("OPERATION"): lambda row, now: row.operation,
-        Column("STATE"): lambda row, now: row.state,
+        Column("STATE"): lambda row, now: row.standing,
         Column("DONE", "right"): lambda row, now: count(row.done),
         Column("REFUSED", "right"): lambda row, now: count(row.refused),
         Column("OF", "right"): lambda row, now: count(row.total),

@@ -239,7 +239,7 @@ class Home:
             await _roll_back(connection)
             raise
         assert row is not None
-        return OpenChange(connection, row[0], row[1], intent.reason, self._actor.name, self.key_prefix)
+        return OpenChange(connection, row[0], row[1], intent.reason, self._actor.name, self.key_prefix, intent.drawn)
 
     async def _commit(self, connection: AsyncLink, intent: Intent) -> None:
         """Raises OutcomeUnknown: no answer came, or whoever waited for it waits no longer."""

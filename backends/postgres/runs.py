@@ -70,7 +70,7 @@ class Runs(PagedList[Run]):
         filters={
             "": Column(sql.SQL("search")),
             "operation": Column(sql.SQL("operation")),
-            "state": Column(sql.SQL("state"), "choice"),
+            "state": Column(sql.SQL("standing"), "choice"),
             "actor": Column(sql.SQL("actor")),
             "refused": Column(sql.SQL("refused"), "number"),
             "created": Column(sql.SQL("created_at"), "age"),
@@ -186,6 +186,17 @@ class RunWriter:
 
     async def first(self, run_id: int, limit: int) -> list[RunItem]:
         return await _items(self.connection, run_id, limit)
+
+    async def items_hash(self, run_id: int) -> str:
+        cursor = await self.connection.execute(
+            "SELECT encode(sha256(convert_to("
+            "string_agg(concat_ws(' ', thing, version, undoes), E'\\n' ORDER BY ordinal), 'UTF8')), 'hex')"
+            " FROM wf.run_items WHERE run_id = %s",
+            [run_id],
+        )
+        row = await cursor.fetchone()
+        assert row is not None
+        return str(row[0])
 
     async def set_state(self, run_id: int, state: RunState, why: str | None) -> Run:
         await self.connection.execute("UPDATE wf.runs SET state = %s, why = %s WHERE id = %s", [state, why, run_id])

@@ -47,7 +47,7 @@ def had_grace(row: AuditRow) -> Record:
     "keys.create",
     KeyCreate,
     role="operator",
-    risk=Risk.SAFE,
+    risk=Risk.PREVIEW,
     key="n",
     undo="keys.revoke",
     undo_request=of_row,
@@ -62,7 +62,7 @@ async def create(change: Change, request: KeyCreate) -> Made:
     "keys.register",
     KeyRegister,
     role="operator",
-    risk=Risk.SAFE,
+    risk=Risk.PREVIEW,
     key="h",
     undo="keys.revoke",
     undo_request=of_row,
@@ -70,7 +70,11 @@ async def create(change: Change, request: KeyCreate) -> Made:
 async def register(change: Change, request: KeyRegister) -> Key:
     """Take over a key of another system by its hash."""
     columns = await _given(change, request) | {"display": request.display, "hash": bytes.fromhex(request.sha256)}
-    return await change.keys.create({"id": secret.new_id(change.now)} | columns)
+    return await change.keys.create({"id": _new_id(change)} | columns)
+
+
+def _new_id(change: Change) -> str:
+    return change.drawn.draw(lambda: secret.new_id(change.now))
 
 
 async def _given(change: Change, request: KeyCreate) -> Record:
@@ -90,9 +94,9 @@ async def _facts(change: Change, request: KeyFacts, tenant_id: str) -> Record:
 
 async def make_key(change: Change, columns: Record) -> tuple[Key, str]:
     """A new key and its secret, which is nowhere else."""
-    value = secret.make(change.keys.prefix, columns["env"])
+    value = change.drawn.draw(lambda: secret.make(change.keys.prefix, columns["env"]))
     key = await change.keys.create(
-        {"id": secret.new_id(change.now), "display": secret.display(value), "hash": secret.digest(value)} | columns
+        {"id": _new_id(change), "display": secret.display(value), "hash": secret.digest(value)} | columns
     )
     return key, value
 
@@ -124,6 +128,7 @@ async def edit(change: Change, request: KeyEdit) -> Key:
     role="operator",
     risk=Risk.CONFIRM,
     key="r",
+    way_back="The old key stays good for its grace; the new one can be revoked.",
     fits=rules.check_rotate,
     makes_secret=True,
 )

@@ -144,7 +144,7 @@ def was_created(row: AuditRow) -> Record:
     "tenants.create",
     TenantCreate,
     role="operator",
-    risk=Risk.SAFE,
+    risk=Risk.PREVIEW,
     key="n",
     undo="tenants.delete",
     undo_request=was_created,
