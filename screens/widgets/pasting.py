@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from textual._xterm_parser import XTermParser
 from textual.events import Paste
 from textual.message import Message
+
+from screens.widgets.sequences import SequenceParser
 
 START, END = "\x1b[200~", "\x1b[201~"
 LARGEST = 100_000
@@ -26,7 +27,7 @@ class PastedTooMuch(Message):
         self.length = length
 
 
-class PastingParser(XTermParser):
+class PastingParser(SequenceParser):
     """Takes each paste out of what the terminal sends, whole."""
 
     def __init__(self, debug: bool = False) -> None:
