@@ -39,7 +39,7 @@ def confirmed(what: str, risk: Risk, name: str, environment: str = "") -> None:
 def line(question: str) -> str:
     """One line, stripped; "" at the end of the input."""
     with _interruptible():
-        print(question, end="", file=sys.stderr, flush=True)
+        tell(question, end="")
         answer = sys.stdin.readline()
     if not answer.endswith("\n"):
         tell("")

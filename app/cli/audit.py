@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from app.cli.asked import READING, Reading, chosen, opened
-from app.cli.output import document, facts, say
+from app.cli.output import document, facts, say, write
 from controlplane.auditchain import Link, Verdict, Verification
 from controlplane.checkpoints import Checkpoint, PublicKey
 from controlplane.errors import Usage
@@ -74,9 +73,9 @@ async def export(*, asked: Reading = READING) -> None:
     if asked.json:
         raise Usage("usage", "The export is a file of its own, not one document.", "Leave --json out.")
     async with opened(asked) as context:
-        sys.stdout.write(await context.home.audit.origin() + "\n")
+        write(await context.home.audit.origin() + "\n")
         async for link in _links(context.home):
-            sys.stdout.write(f"{link.head.hex()} {link.canonical or ''}\n")
+            write(f"{link.head.hex()} {link.canonical or ''}\n")
 
 
 async def verify(

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from app.cli import asking
 from app.cli.asked import Changing
-from app.cli.output import document, facts, say, tell
+from app.cli.output import answering, document, facts, say, tell
 from app.cli.writing import refuse_read_only
 from controlplane.audit import AuditRow, differences
+from controlplane.errors import Refusal
 from controlplane.operations import Call, Operation, Outcome, Request, Risk, as_previewed, confirmation, execute
 from controlplane.previews import outcome_lines, value_words
 from controlplane.registry import named
@@ -65,10 +66,34 @@ def _as_seen(request: Request, rows: Sequence[AuditRow]) -> Request:
 
 
 def print_outcome(outcome: Outcome, asked: Changing) -> None:
+    """Raises AnswerLost: then it is done, and a secret is kept."""
+    if outcome.dry_run:
+        _print(outcome, asked)
+        return
+    again = f"audit: {' '.join(map(str, outcome.audit_ids))}" if outcome.audit_ids else ""
+    again += f"; undo: {undo_command(outcome)}" if outcome.undo is not None else ""
+    with answering(again, lambda: _kept(outcome)):
+        _print(outcome, asked)
+
+
+def _print(outcome: Outcome, asked: Changing) -> None:
     if asked.json:
         document(as_document(outcome))
     else:
         print_lines(outcome)
+
+
+def _kept(outcome: Outcome) -> str:
+    """A secret that is shown once and could not be: into a file, for its owner alone."""
+    secret = outcome.secret or outcome.result.get("password")
+    if secret is None:
+        return ""
+    from backends.secrets.handed_out import keep_unshown
+
+    try:
+        return f"The secret that was made is in {keep_unshown(outcome.result, secret)}: read it there, remove the file."
+    except Refusal as refusal:
+        return f"The secret that was made is lost: {refusal.message} Make a new one."
 
 
 def as_document(outcome: Outcome) -> dict[str, Any]:

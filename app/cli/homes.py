@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.cli import asking
 from app.cli.asked import CHANGING, READING, Changing, Reading, chosen
-from app.cli.output import Column, document, facts, say, table, tell
+from app.cli.output import Column, answering, document, facts, say, table, tell
 from app.homes import HomeChoice, home_name
 from controlplane.errors import Refusal
 from controlplane.operations import Risk
@@ -154,23 +154,30 @@ def _ask(asked: Changing, what: str, risk: Risk, name: str, preview: str) -> Non
 
 def _done(asked: Changing, result: dict[str, Any], lines: list[str]) -> None:
     """A change outside of the control plane: the same document, with nothing in the trail."""
-    if asked.json:
-        document(
-            {
-                "result": result,
-                "changes": [],
-                "audit_ids": [],
-                "undo": None,
-                "dry_run": asked.dry_run,
-                "request_id": asked.request_id,
-                "repeated": False,
-            }
-        )
-        return
-    for line in lines:
-        say(clean(line))
     if asked.dry_run:
+        _print(asked, result, lines)
         tell("Nothing was changed: this is a preview.")
+        return
+    with answering("watchfloor home status shows how it is now."):
+        _print(asked, result, lines)
+
+
+def _print(asked: Changing, result: dict[str, Any], lines: list[str]) -> None:
+    if not asked.json:
+        for line in lines:
+            say(clean(line))
+        return
+    document(
+        {
+            "result": result,
+            "changes": [],
+            "audit_ids": [],
+            "undo": None,
+            "dry_run": asked.dry_run,
+            "request_id": asked.request_id,
+            "repeated": False,
+        }
+    )
 
 
 def contexts(*, asked: Reading = READING) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from app.cli.asked import READING, Reading, opened
-from app.cli.output import Column, document, facts, say, table, tell
+from app.cli.output import Column, document, facts, say, table, tell, write
 from controlplane import audit
 from controlplane.errors import Usage
 from controlplane.exports import Format, Heading, chunks
@@ -193,7 +192,7 @@ async def list_page(
 def _export(form: Format, heading: Heading, records: Sequence[dict[str, Any]]) -> None:
     """The page as another program reads it, with what it is on top, as the console's `e` writes it."""
     for piece in chunks(form, heading, list(records[0]) if records else [], records):
-        sys.stdout.write(piece.replace("\r\n", "\n"))
+        write(piece.replace("\r\n", "\n"))
 
 
 def _query(face: Face, words: Sequence[str], sort: str | None, desc: bool) -> Query:

@@ -12,7 +12,7 @@ from cyclopts import CycloptsError
 
 from app.__main__ import wants_json
 from app.cli.asked import Changing, Reading
-from app.cli.output import refuse
+from app.cli.output import finish, refuse
 from app.cli.tree import tree
 from app.faults import log_warnings, report
 from controlplane.errors import Refusal, Usage
@@ -41,6 +41,7 @@ def run(words: list[str]) -> int:
         code = command(*bound.args, **bound.kwargs)
         if inspect.iscoroutine(code):
             code = asyncio.run(code)
+        finish()
         return code if isinstance(code, int) else 0
     except Refusal as refusal:
         return refuse(refusal, as_json=as_json, request_id=request_id)
