@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from app.cli.asked import CHANGING, READING, Changing, Reading, chosen
-from app.cli.homes import _ask, _done
+from app.cli.homes import ask, done
 from app.cli.output import document, say, tell
 from controlplane.errors import NotFound
 from controlplane.operations import Risk
@@ -32,24 +32,24 @@ def restore(file: Path, *, asked: Changing = CHANGING) -> None:
     if not file.is_file():
         raise NotFound("no_backup", f"There is no file {file}.", "watchfloor home backup FILE makes one.")
     choice, _ = chosen(asked)
-    _ask(asked, "home restore", Risk.CONFIRM, "", f"{file} becomes the home {choice.value}.")
+    ask(asked, "home restore", Risk.CONFIRM, "", f"{file} becomes the home {choice.value}.")
     missing: list[str] = []
     if not asked.dry_run:
         conninfo, admin = _owner(asked)
         missing = _told(lambda: take_in(conninfo, file, admin=admin, on_table=_progress))
     lines = ["restored" if not asked.dry_run else "it would be restored"]
     lines += [f"{name} has no login here: watchfloor operators add {name} --role ROLE" for name in missing]
-    _done(asked, {"restored": not asked.dry_run, "operators_without_login": missing}, lines)
+    done(asked, {"restored": not asked.dry_run, "operators_without_login": missing}, lines)
 
 
 def _owner(asked: Reading | Changing) -> tuple[str, str | None]:
     """The connection that owns the home, and who shall be an admin of an embedded one."""
-    from app.contexts import conninfo_of, folder_of
-    from backends.embedded.server import EmbeddedHome
+    from app.contexts import conninfo_of
+    from app.embedded import embedded_of
 
     choice, settings = chosen(asked)
     if choice.kind == "folder":
-        credentials = EmbeddedHome(folder_of(choice)).ensure()
+        credentials = embedded_of(choice).ensure()
         return credentials.owner_conninfo(), credentials.login_user
     return conninfo_of(choice, settings), None
 

@@ -117,7 +117,7 @@ def migrate(*, asked: Changing = CHANGING) -> None:
             raise refusal_of(error) from None
         if home is not None:
             renew_worker(home, names)
-    _done(asked, {"applied": names}, [f"applied {name}" for name in names] or ["nothing to apply"])
+    done(asked, {"applied": names}, [f"applied {name}" for name in names] or ["nothing to apply"])
 
 
 def stop(*, asked: Changing = CHANGING) -> None:
@@ -125,9 +125,9 @@ def stop(*, asked: Changing = CHANGING) -> None:
     from app.embedded import embedded_of
 
     embedded = embedded_of(chosen(asked)[0])
-    _ask(asked, "home stop", Risk.CONFIRM, "", f"PostgreSQL in {embedded.folder} stops; connected programs lose it.")
+    ask(asked, "home stop", Risk.CONFIRM, "", f"PostgreSQL in {embedded.folder} stops; connected programs lose it.")
     stopped = not asked.dry_run and embedded.stop()
-    _done(asked, {"stopped": stopped}, ["stopped" if stopped else "it was not stopped"])
+    done(asked, {"stopped": stopped}, ["stopped" if stopped else "it was not stopped"])
 
 
 def destroy(*, asked: Changing = CHANGING) -> None:
@@ -138,21 +138,21 @@ def destroy(*, asked: Changing = CHANGING) -> None:
     found = embedded.status()
     size = f"{found.size_bytes / 1e6:,.0f} MB"
     words = f"{embedded.folder} with all of its data ({size}) is removed. It cannot be undone."
-    _ask(asked, "home destroy", Risk.TYPED, str(embedded.folder), words)
+    ask(asked, "home destroy", Risk.TYPED, str(embedded.folder), words)
     if not asked.dry_run:
         embedded.destroy()
     destroyed = not asked.dry_run and found.state != "absent"
-    _done(asked, {"destroyed": destroyed}, ["destroyed" if destroyed else "nothing was destroyed"])
+    done(asked, {"destroyed": destroyed}, ["destroyed" if destroyed else "nothing was destroyed"])
 
 
-def _ask(asked: Changing, what: str, risk: Risk, name: str, preview: str) -> None:
+def ask(asked: Changing, what: str, risk: Risk, name: str, preview: str) -> None:
     if asked.yes or asked.dry_run:
         return
     tell(clean(preview))
     asking.confirmed(what, risk, name)
 
 
-def _done(asked: Changing, result: dict[str, Any], lines: list[str]) -> None:
+def done(asked: Changing, result: dict[str, Any], lines: list[str]) -> None:
     """A change outside of the control plane: the same document, with nothing in the trail."""
     if asked.dry_run:
         _print(asked, result, lines)

@@ -142,8 +142,7 @@ def _changed(applied: dict[int, tuple[str, str]], known: list[Migration]) -> Ref
         return Conflict(
             "home_before_baseline",
             "The home was made by a version from before the first release; its tables were laid out anew since.",
-            "Take its data along: watchfloor home backup FILE, then watchfloor home restore FILE into a new home. "
-            "Or go on with the version that made it.",
+            "Go on with the version that made it (home backup keeps a copy of it), or begin a new home with this one.",
         )
     for migration in known:
         if migration.number not in applied:

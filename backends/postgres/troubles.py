@@ -82,7 +82,7 @@ TROUBLES = (
     Trouble(
         "home_login_refused",
         "login refused",
-        "The home refused the login ({said}): the name or the password is wrong.",
+        "The home refused the login: the name or the password is wrong.",
         "watchfloor secrets doctor shows where the password comes from.",
         ("28P01",),
         "password authentication failed|no password supplied|SASL authentication failed|wrong password"

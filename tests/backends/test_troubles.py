@@ -143,7 +143,8 @@ async def test_a_password_that_was_changed_is_said_by_feed_and_readers(
             owner.execute("ALTER ROLE t_viewer PASSWORD 'for tests only'")
             while (await states.get()).state != "live":
                 pass
-        finally:
+        finally:  # the login is the whole server's
+            owner.execute("ALTER ROLE t_viewer PASSWORD 'for tests only'")
             watching.cancel()
 
 
@@ -155,10 +156,12 @@ async def test_a_limit_of_connections_and_a_dropped_database_are_said(
     try:
         with psycopg.connect(database.owner, autocommit=True) as owner:
             owner.execute("ALTER ROLE t_viewer CONNECTION LIMIT 1")
-            with psycopg.connect(conninfo), pytest.raises(HomeUnreachable) as refused:
-                await Home(conninfo).open()
-            assert refused.value.code == "home_connections_used_up"
-            owner.execute("ALTER ROLE t_viewer CONNECTION LIMIT -1")
+            try:
+                with psycopg.connect(conninfo), pytest.raises(HomeUnreachable) as refused:
+                    await Home(conninfo).open()
+                assert refused.value.code == "home_connections_used_up"
+            finally:  # the login is the whole server's
+                owner.execute("ALTER ROLE t_viewer CONNECTION LIMIT -1")
     finally:
         postgres_server.drop(database)
     with pytest.raises(HomeUnreachable) as refused:
@@ -175,9 +178,11 @@ def test_a_home_that_turned_read_only_is_said_and_goes_on_when_it_writes_again(
     cli = Cli(database, monkeypatch, capsys)
     cli.log_in()
     owner.execute("ALTER ROLE t_admin SET default_transaction_read_only = on")  # as a standby answers
-    answer = cli("tenants", "list", "--json")
+    try:
+        answer = cli("tenants", "list", "--json")
+    finally:  # the login is the whole server's
+        owner.execute("ALTER ROLE t_admin RESET ALL")
     assert (answer.code, answer.document["error"]["code"]) == (6, "home_read_only")
-    owner.execute("ALTER ROLE t_admin RESET ALL")
     assert cli("tenants", "list").code == 0
 
 
