@@ -10,12 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
-from zoneinfo import ZoneInfo
 
 from controlplane.errors import NotFound
 from controlplane.plans.model import PlanDirectory, Standing
 from controlplane.plans.rules import UNLIMITED, kind_of
 from controlplane.telemetry import Point, RequestTelemetry, Scope, Series
+from controlplane.zones import zone_of
 
 COUNTED = ("api_calls", "requests")
 """Limits of these names count requests. What other limits count is not told with its time."""
@@ -43,7 +43,7 @@ class Limit:
 
     def began(self, at: datetime) -> datetime:
         """When the quota's period of that time began."""
-        local = at.astimezone(ZoneInfo(self.zone))
+        local = at.astimezone(zone_of(self.zone))
         if self.period != "hour":
             local = local.replace(hour=0, day=local.day if self.period == "day" else 1, fold=0)
         return local.replace(minute=0, second=0, microsecond=0).astimezone(at.tzinfo)

@@ -190,6 +190,14 @@ class AreaScreen(Screen[None]):
     def retime(self) -> None:
         """Times are shown in another form from now on."""
 
+    def unread(self, refusal: Refusal, pane: str, *, new: bool) -> None:
+        """Say why it could not be read; `new`: nothing was before, so that the pane says it too."""
+        from screens.widgets.lines import Lines
+
+        self.say(Done(str(refusal), "bad"))
+        if new:
+            self.query_one(pane, Lines).show([(refusal.message, "bad"), refusal.hint])
+
     async def refresh_data(self) -> None:
         """Read again what is shown."""
 

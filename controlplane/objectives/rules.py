@@ -8,11 +8,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from datetime import datetime, time, timedelta
 from itertools import accumulate
-from zoneinfo import ZoneInfo
 
-from controlplane.errors import Refusal
 from controlplane.moments import spell
 from controlplane.objectives.model import (
     Counts,
@@ -26,7 +24,7 @@ from controlplane.objectives.model import (
     State,
     Verdict,
 )
-from controlplane.text import clean
+from controlplane.zones import zone_of
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 PAIRS = (
@@ -115,18 +113,6 @@ def period_of(period: str, zone: str, now: datetime) -> tuple[datetime, datetime
         after = first.replace(year=first.year + later // 12, month=later % 12 + 1)
     start, end = (datetime.combine(day, time(), zone_of(zone)).astimezone(now.tzinfo) for day in (first, after))
     return start, end
-
-
-def zone_of(name: str) -> tzinfo:
-    """Raises Refusal `zone_unknown` where this machine has no such zone, though the home has."""
-    if name == "UTC":
-        return UTC
-    try:
-        return ZoneInfo(name)
-    except (LookupError, ValueError, OSError):
-        raise Refusal(
-            "zone_unknown", f"This machine knows no time zone {clean(name, 40)}.", "Install its time zones (tzdata)."
-        ) from None
 
 
 def is_rolling(period: str) -> bool:

@@ -17,6 +17,7 @@ from controlplane.plans.model import Cycle, Facts, Plan, State, Subscription, Va
 from controlplane.plans.proration import Proposal, propose
 from controlplane.tenants import rules as tenant_rules
 from controlplane.tenants.operations import Id, Version, Word, readable
+from controlplane.zones import zone_of
 
 if TYPE_CHECKING:
     from controlplane.changes import Change
@@ -127,7 +128,7 @@ async def known_plan(change: Change, code: str, version: int | None = None) -> P
 
 
 def today_of(subscription: Subscription, now: datetime) -> date:
-    return now.astimezone(ZoneInfo(subscription.billing_zone)).date()
+    return now.astimezone(zone_of(subscription.billing_zone)).date()
 
 
 def was_changed(row: AuditRow) -> Record:

@@ -18,7 +18,7 @@ from tests.app.commands import ROOT, Cli
 
 
 def ran(command: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """The real program, with what the shell does to its output; `$W` is it with its words, `$NOBODY` a pipe that nobody reads."""
+    """The program `$W` with its words, and what the shell does to its output; `$NOBODY`: a pipe that nobody reads."""
     ours, its = os.pipe()
     os.close(ours)
     script = command.replace("$W", f'{sys.executable} -m app "$@"').replace("$NOBODY", str(its))
