@@ -66,8 +66,9 @@ def palette() -> dict[str, str]:
 
 def _secret(text: str) -> bool:
     from controlplane.find import looks_secret
+    from controlplane.keys.pasted import as_pasted
 
-    return looks_secret(text)
+    return looks_secret(as_pasted(text))
 
 
 def _named(name: str) -> Any:

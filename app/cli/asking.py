@@ -46,6 +46,12 @@ def line(question: str) -> str:
     return answer.strip()
 
 
+def piped(longest: int) -> str:
+    """The first line of stdin that is not blank; "" without one."""
+    lines = iter(lambda: sys.stdin.readline(longest + 2) if sys.stdin is not None else "", "")
+    return next((line for line in lines if line.strip()), "")
+
+
 def password(whose: str) -> str:
     """Twice, unseen; "" when none is typed. Raises Refusal `passwords_differ`."""
     from getpass import getpass

@@ -14,6 +14,7 @@ from textual.widgets import Input, Label
 from controlplane.errors import Usage
 from controlplane.operations import Operation
 from screens.dialogs.dialog import Dialog, retext, text
+from screens.dialogs.fields import LineInput
 from screens.session import Session
 
 Answers = tuple[dict[str, Any], str]
@@ -49,10 +50,10 @@ class RequestForm(Dialog[Answers | None]):
         for name, info in self.fields:
             words = f"{name.replace('_', ' ')}{'' if not info.is_required() else ' *'}"
             yield text(f"{words}  {info.description or ''}", classes="field")
-            yield Input(value=_shown(info), compact=True, id=f"field-{name}")
+            yield LineInput(value=_shown(info), compact=True, id=f"field-{name}")
         if self.operation.needs_reason:
             yield text("reason *  kept in the audit trail", classes="field")
-            yield Input(compact=True, id="reason")
+            yield LineInput(compact=True, id="reason")
         yield Label("", id="fault", classes="fault")
         yield text("enter goes on · esc closes", classes="hint")
 
