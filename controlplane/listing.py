@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
+from controlplane import jsontext
 from controlplane.errors import Usage
 from controlplane.filters import Term
 
@@ -89,8 +90,8 @@ def cursor(query: Query, position: Position) -> str:
 def position_of(query: Query, text: str) -> Position:
     """Read a cursor again; a cursor of another filter or order is refused."""
     try:
-        digest, *position = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except ValueError:
+        digest, *position = jsontext.read(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (ValueError, TypeError):
         raise Usage("cursor_unreadable", "The cursor after --after cannot be read.", "Start without it.") from None
     if digest != query.digest():
         raise Usage(

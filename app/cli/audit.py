@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import json
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +12,7 @@ from cyclopts import Parameter
 
 from app.cli.asked import READING, Reading, chosen, opened
 from app.cli.output import document, facts, say, write
+from controlplane import jsontext
 from controlplane.auditchain import Link, Verdict, Verification
 from controlplane.checkpoints import Checkpoint, PublicKey
 from controlplane.errors import Usage
@@ -146,7 +146,7 @@ def _read_trail(path: Path) -> tuple[str, Any]:
             for number, line in enumerate(file, 1):
                 head, _, canonical = line.rstrip("\n").partition(" ")
                 try:
-                    seq = json.loads(canonical)["seq"] if canonical else number
+                    seq = jsontext.read(canonical)["seq"] if canonical else number
                     yield Link(seq, canonical or None, bytes.fromhex(head))
                 except (ValueError, KeyError, TypeError):
                     raise Usage(

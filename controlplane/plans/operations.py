@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
 
+from controlplane import jsontext
 from controlplane.audit import AuditRow, Record
 from controlplane.errors import Conflict, NotFound, Refusal
 from controlplane.operations import Request, Risk, operation
@@ -76,7 +76,7 @@ class GrantRequest(Request):
     def read(self) -> Value:
         """The value, JSON where it is; else the text itself. Numbers of a rate may have a fraction, limits not."""
         try:
-            return json.loads(self.value)
+            return jsontext.read(self.value)
         except ValueError:
             return self.value
 
@@ -84,8 +84,8 @@ class GrantRequest(Request):
     @classmethod
     def _kind(cls, value: str) -> str:
         try:
-            read = json.loads(value)
-        except (ValueError, RecursionError):
+            read = jsontext.read(value)
+        except ValueError:
             read = value
         if rules.kind_of(read) is None:
             raise ValueError("neither a limit (-1 is unlimited, 0 is none), nor true or false, a text, quota or rate")

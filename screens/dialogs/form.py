@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
@@ -11,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.widgets import Input, Label
 
+from controlplane import jsontext
 from controlplane.errors import Usage
 from controlplane.operations import Operation
 from screens.dialogs.dialog import Dialog, retext, text
@@ -111,7 +111,7 @@ def _read(name: str, value: str, info: FieldInfo) -> Any:
     kinds = str(get_args(info.annotation) or info.annotation)
     if "dict" in kinds:
         try:
-            return json.loads(value)
+            return jsontext.read(value)
         except ValueError:
             raise Usage("field_unreadable", f'{name}: not a JSON object. Write it as {{"key": "value"}}.') from None
     if "list" in kinds:
