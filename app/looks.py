@@ -14,7 +14,7 @@ from screens.widgets.background import AnsweringParser, BackgroundTold
 from screens.widgets.inert import LastWall
 from screens.widgets.keys import OrderedKeys
 from screens.widgets.life import TerminalDriver, TerminalLife
-from screens.widgets.pasting import LARGEST, PastedTooMuch
+from screens.widgets.sequences import LARGEST, PastedTooMuch
 from screens.widgets.shadow import ShadowDisplay
 
 _ANSWERS_NOTHING = ("linux", "dumb", "vt100", "vt220")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
-from controlplane import jsontext
 from controlplane.errors import Usage
 from controlplane.filters import Term
 
@@ -89,6 +88,8 @@ def cursor(query: Query, position: Position) -> str:
 
 def position_of(query: Query, text: str) -> Position:
     """Read a cursor again; a cursor of another filter or order is refused."""
+    from controlplane import jsontext
+
     try:
         digest, *position = jsontext.read(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (ValueError, TypeError):

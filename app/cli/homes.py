@@ -13,6 +13,7 @@ from app.homes import HomeChoice, home_name
 from controlplane.errors import Refusal
 from controlplane.operations import Risk
 from controlplane.text import clean
+from controlplane.urls import shown_url
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -187,11 +188,13 @@ def contexts(*, asked: Reading = READING) -> None:
     if choice.profile is None:
         from app.contexts import EMBEDDED, UNNAMED
 
-        where, environment = (choice.value, UNNAMED) if choice.kind == "url" else ("embedded", EMBEDDED)
+        where, environment = (
+            (shown_url(choice.value or ""), UNNAMED) if choice.kind == "url" else ("embedded", EMBEDDED)
+        )
         items.append({"name": home_name(choice), "environment": environment, "read_only": False, "home": where})
     for profile in settings.profiles.values():
         fields = {"name": profile.name, "environment": profile.environment, "read_only": profile.read_only}
-        items.append(fields | {"home": profile.url})
+        items.append(fields | {"home": shown_url(profile.url)})
     current = choice.profile or items[0]["name"]
     for item in items:
         item["current"] = item["name"] == current

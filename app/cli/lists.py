@@ -198,7 +198,11 @@ def _export(form: Format, heading: Heading, records: Sequence[dict[str, Any]]) -
 def _query(face: Face, words: Sequence[str], sort: str | None, desc: bool) -> Query:
     for word in words:
         if word.startswith("--"):
-            raise Usage("usage", f"There is no option {clean(word, 60)}.", "watchfloor … list --help shows them.")
+            raise Usage(
+                "usage",
+                f"There is no option {clean(word.partition('=')[0], 60)}.",
+                "watchfloor … list --help shows them.",
+            )
     terms = parse(" ".join(words), face.fields)
     field = (sort or "").removeprefix("-")
     if field and field not in face.sorts:

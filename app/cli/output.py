@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from controlplane.errors import AnswerLost, Refusal
 from controlplane.text import cells, clean, clean_lines, fit, printable_ascii
+from controlplane.urls import without_secrets
 
 WIDEST = 48
 """Cells of a table's column; what is longer is cut, and whole in --json."""
@@ -110,17 +111,17 @@ def refuse(refusal: Refusal, *, as_json: bool, request_id: str) -> int:
             return refusal.exit_code
         except Refusal:
             pass  # then on stderr
-    tell(clean_lines(f"{refusal.message} {refusal.hint}".strip() + f" [{refusal.code}]"))
+    tell(clean_lines(without_secrets(f"{refusal.message} {refusal.hint}".strip()) + f" [{refusal.code}]"))
     return refusal.exit_code
 
 
 def error_of(refusal: Refusal, request_id: str) -> dict[str, Any]:
     return {
         "code": refusal.code,
-        "message": refusal.message,
-        "hint": refusal.hint,
+        "message": without_secrets(refusal.message),
+        "hint": without_secrets(refusal.hint),
         "request_id": request_id,
-        "why": list(refusal.why),
+        "why": list(map(without_secrets, refusal.why)),
     }
 
 

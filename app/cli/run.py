@@ -17,6 +17,7 @@ from app.cli.tree import tree
 from app.faults import log_warnings, report
 from controlplane.errors import Refusal, Usage
 from controlplane.text import clean
+from controlplane.urls import without_words_like_urls
 
 
 def run(words: list[str]) -> int:
@@ -72,5 +73,5 @@ def parsed(words: list[str]) -> tuple[Any, inspect.BoundArguments]:
     except CycloptsError as error:
         noun = words[0] if words and words[0].isidentifier() else ""
         hint = f"watchfloor {noun} --help" if noun else "watchfloor --help"
-        raise Usage("usage", clean(str(error).removeprefix("Error: "), 400), hint) from None
+        raise Usage("usage", clean(without_words_like_urls(str(error).removeprefix("Error: ")), 400), hint) from None
     return command, bound

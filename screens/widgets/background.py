@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from textual.message import Message
 
-from screens.widgets.pasting import PastingParser
+from screens.widgets.sequences import PastingParser
 
 QUESTION = "\x1b]11;?\x07"
 LIMIT_SECONDS = 0.15
