@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
@@ -33,7 +33,15 @@ class Desk(Protocol):
     session: Session
 
     def go(self, noun: str, text: str = "") -> None: ...
-    def back(self) -> None: ...
+    def back(self) -> bool:
+        """Go to where one was before another list was gone to; False when there is no such place."""
+        ...
+
+    def ask_to_leave(self) -> None: ...
+    def commands(self) -> Mapping[str, str]:
+        """What can be typed after `:`, with what it does; operations and nouns aside."""
+        ...
+
     def open_thing(self, noun: str, key: str) -> None: ...
     def run_command(self, text: str) -> None: ...
     def complete_command(self, text: str) -> list[str]: ...
@@ -65,6 +73,7 @@ class AreaScreen(Screen[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "back", show=False, id="area.back"),
+        Binding("q", "leave", "back; on the first screen: leave", show=False, id="area.leave"),
         Binding("colon", "command", "command", show=False, id="area.command"),
         Binding("f", "find", "find what a text belongs to", show=False, id="area.find"),
         Binding("slash", "filter", "filter", show=False, id="area.filter"),
@@ -223,6 +232,12 @@ class AreaScreen(Screen[None]):
             self.app.pop_screen()
         else:
             self.desk.back()
+
+    def action_leave(self) -> None:
+        if len(self.app.screen_stack) > 2:
+            self.app.pop_screen()
+        elif not self.desk.back():
+            self.desk.ask_to_leave()
 
     def action_command(self) -> None:
         self.query_one(Prompt).open("command", "", self.desk.complete_command)
