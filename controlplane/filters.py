@@ -20,15 +20,16 @@ from controlplane.patterns import Unreadable, compiled, fold, portable
 from controlplane.text import clean
 
 Operator = Literal["word", "is", "above", "below", "matches", "like"]
-Kind = Literal["text", "choice", "number", "milliseconds", "share", "age", "flag"]
+Kind = Literal["text", "choice", "number", "milliseconds", "share", "age", "until", "flag"]
 
 
 @dataclass(frozen=True)
 class Field:
     """A column that can be filtered. `kind` says how its values are read and compared.
 
-    number: plain; milliseconds: 250ms, 1.2s; share: 1% (held as 0.01); age: 7d (time since, in seconds);
-    flag: yes/no; choice: one of `choices`; text: equality, case-insensitive.
+    number: plain; milliseconds: 250ms, 1.2s; share: 1% (held as 0.01); age: 7d (time since, in seconds); until: 7d
+    (time that is left, in seconds; unknown where it is over); flag: yes/no; choice: one of `choices`; text: equality,
+    case-insensitive.
     """
 
     name: str
@@ -53,12 +54,13 @@ class Term:
 
 
 _LONGEST = 2000
-_MEASURED = ("number", "milliseconds", "share", "age")
+_MEASURED = ("number", "milliseconds", "share", "age", "until")
 _EXAMPLES: dict[Kind, str] = {
     "number": "100",
     "milliseconds": "250ms or 1.2s",
     "share": "1%",
     "age": "7d or 15m",
+    "until": "7d or 15m",
 }
 _HEAD = re.compile(r"(-?)(?:(~)|([A-Za-z_][\w.-]*)([:<>]))?")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
@@ -170,7 +172,7 @@ class _Reader:
     def _operand(self, field: Field, text: str) -> str | float:
         if field.kind == "text":
             return text
-        if field.kind == "age":
+        if field.kind in ("age", "until"):
             self._refuse(f"{field.name} is a time.", f"Write {field.name}<7d or {field.name}>15m.")
         if field.kind == "choice":
             return self._choice(field, text, field.choices)
@@ -192,7 +194,7 @@ class _Reader:
             return float(text)
         if field.kind == "share" and (found := _SHARE.fullmatch(text)):
             return float(Decimal(found[1]) / 100)
-        if field.kind in ("milliseconds", "age"):
+        if field.kind in ("milliseconds", "age", "until"):
             try:
                 return float(exact_duration(text) * (1000 if field.kind == "milliseconds" else 1))
             except Usage:
@@ -267,7 +269,7 @@ def _render_value(value: str | float, kind: Kind) -> str:
         return f"{_plain(number * 100)}%"
     if kind == "milliseconds":
         return f"{_plain(number)}ms"
-    if kind == "age":
+    if kind in ("age", "until"):
         size, unit = next(
             (pair for pair in ((86_400, "d"), (3600, "h"), (60, "m")) if number and number % pair[0] == 0),
             (1, "s"),

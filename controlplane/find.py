@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from controlplane.errors import Usage
 from controlplane.keys.pasted import as_pasted
+from controlplane.text import showable
 
 Kind = Literal["tenant", "owner", "project", "key", "secret", "change", "request", "operator"]
 LONGEST = 320
@@ -89,7 +90,7 @@ def seek(text: str) -> Sought:
         raise Usage("find_unreadable", "Say what to look for.", "Any part of a tenant, an e-mail, a key, an id.")
     if holds_secret(text):
         raise Usage("find_unreadable", "There is a secret among other words.", "Give it alone, and it is only hashed.")
-    if len(text) > LONGEST or not text.isprintable():
+    if len(text) > LONGEST or not showable(text):
         raise Usage("find_unreadable", f"That is not one line of at most {LONGEST} printable characters.")
     return Sought(_kinds(text), text)
 

@@ -45,14 +45,18 @@ class Site:
 @contextmanager
 def change(owner: str, operation: str, reason: str) -> Iterator[psycopg.Connection]:
     with psycopg.connect(owner, options="-c timezone=UTC") as connection:
-        connection.execute("SELECT wf.begin_change(%s, %s, %s)", [operation, reason, f"demo-{uuid.uuid4().hex}"])
+        _begin(connection, operation, reason)
         yield connection
+
+
+def _begin(connection: psycopg.Connection, operation: str, reason: str) -> None:
+    connection.execute("SELECT wf.begin_change(%s, %s, %s)", [operation, reason, f"demo-{uuid.uuid4().hex}"])
 
 
 def open_site(owner: str, report: Callable[[str], None]) -> Site:
     """Make the people's logins, with passwords that only this program knows. Raises Conflict `demo_login_taken`."""
     passwords = {name: secrets.token_urlsafe(18) for name in PEOPLE}
-    with change(owner, "operators.add", "the people of the demonstration") as connection:
+    with psycopg.connect(owner) as connection:
         taken = connection.execute(
             "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s) AND rolname NOT IN (SELECT name FROM wf.operators)",
             [list(PEOPLE)],
@@ -64,6 +68,7 @@ def open_site(owner: str, report: Callable[[str], None]) -> Site:
                 "See it in a home of its own: watchfloor demo",
             )
         for name, role in PEOPLE.items():
+            _begin(connection, "operators.add", "the people of the demonstration")
             verifier = connection.pgconn.encrypt_password(passwords[name].encode(), name.encode(), b"scram-sha-256")
             connection.execute("SELECT wf.put_operator(%s, %s, %s)", [name, role, verifier.decode()])
     return Site(owner, {name: make_conninfo(owner, user=name, password=passwords[name]) for name in PEOPLE}, report)

@@ -14,10 +14,12 @@ from importlib.resources import files
 import psycopg
 from psycopg import sql
 
-# In the order of what builds on what. `values` holds the pure functions that tables' checks and indexes are made of.
+# In the order of what builds on what. `values` holds the pure functions that tables' checks and indexes are made of,
+# `sessions` what all functions have in common.
 NOUNS = (
-    "values", "audit", "operators", "contexts", "tenants", "signup", "requests", "telemetry", "runs", "keys", "plans",
-    "subscriptions", "usage", "impersonations", "jobs", "objectives",
+    "values", "audit", "operations", "operators", "contexts", "tenants", "signup", "requests", "telemetry", "runs",
+    "keys", "plans", "subscriptions", "usage", "impersonations", "jobs", "objectives",
+    "sessions",
 )  # fmt: skip
 SCHEMAS = ["wf", "wf_data"]
 LOCK_WAIT = "100ms"
@@ -63,6 +65,7 @@ def apply(connection: psycopg.Connection, *, anew: bool) -> None:
             connection.execute(
                 sql.SQL("REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA {} FROM PUBLIC").format(sql.Identifier(schema))
             )
+        connection.execute("SELECT wf.see_triggers()")
 
 
 def _drop_views(connection: psycopg.Connection) -> None:

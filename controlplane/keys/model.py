@@ -176,6 +176,7 @@ KEY_FIELDS = (
     Field("scope", what="one of its scopes"),
     Field("created", "age", what="time since it was made"),
     Field("used", "age", what="time since it was last used; unknown meets neither < nor >"),
+    Field("expires", "until", what="time until it expires"),
     Field("expired", "age", what="time since it expired"),
     Field("left", "number", what="days until it expires; below 0 it has expired"),
 )

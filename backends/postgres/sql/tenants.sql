@@ -1,4 +1,4 @@
-GRANT EXECUTE ON FUNCTION wf.trigrams TO wf_viewer, wf_worker;
+GRANT EXECUTE ON FUNCTION wf.trigrams, wf.folded, wf.folded_all TO wf_viewer, wf_worker;
 
 -- Tenants and their projects. What may follow on what is guarded here, so that psql is bound by it as well.
 CREATE OR REPLACE FUNCTION wf.sees_personal() RETURNS boolean LANGUAGE sql STABLE AS $$
@@ -20,7 +20,7 @@ CREATE OR REPLACE TRIGGER activity AFTER INSERT ON wf.tenants REFERENCING NEW TA
 
 GRANT SELECT ON wf.tenant_transitions TO wf_viewer;
 
-CREATE OR REPLACE FUNCTION wf.guard_tenant() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION wf.guard_tenant() RETURNS trigger LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
 DECLARE
   refused text;
 BEGIN
@@ -227,8 +227,8 @@ GRANT EXECUTE ON FUNCTION wf.refresh_activity TO wf_operator, wf_worker;
 -- owners are masked can help who is on the phone, and cannot read an address that they do not know.
 CREATE OR REPLACE FUNCTION wf.tenants_of_email(email text) RETURNS SETOF text LANGUAGE sql STABLE ROWS 5 SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
-  SELECT id FROM wf.tenants WHERE lower(owner_email) = lower(email)
-  UNION SELECT tenant_id FROM wf.api_keys WHERE lower(owner_email) = lower(email)
+  SELECT id FROM wf.tenants WHERE wf.folded(owner_email) = wf.folded(email)
+  UNION SELECT tenant_id FROM wf.api_keys WHERE wf.folded(owner_email) = wf.folded(email)
   LIMIT 100
 $$;
 GRANT EXECUTE ON FUNCTION wf.tenants_of_email TO wf_viewer;
@@ -247,7 +247,7 @@ DECLARE
   answer jsonb;
 BEGIN
   BEGIN
-    PERFORM wf.begin_change('tenants.provision', 'signed up', provision.request_id, asked);
+    PERFORM wf.open_change('tenants.provision', 'signed up', provision.request_id, asked);
   EXCEPTION WHEN unique_violation THEN  -- committed before, or by somebody else a moment ago: this waited for it
     SELECT * INTO found FROM wf.changes c WHERE c.request_id = provision.request_id;
     IF found.operation <> 'tenants.provision' OR found.fingerprint <> asked OR found.actor <> session_user THEN
