@@ -36,6 +36,8 @@ class Field:
     kind: Kind = "text"
     choices: tuple[str, ...] = ()
     what: str = ""
+    also: tuple[str, ...] = ()
+    """What a column's title and an export call it: the same field by these names."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,17 @@ _NUMBER = re.compile(r"-?[0-9]{1,16}(?:\.[0-9]{1,12})?")
 _SHARE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,12})?)%")
 
 
+def named(fields: Sequence[Field]) -> dict[str, Field]:
+    """Every name of every field."""
+    return {name: field for field in fields for name in (*field.also, field.name)}
+
+
+def one_name(name: str, fields: Sequence[Field]) -> str:
+    """What a field is called by, whichever of its names was given; a name of none as it is."""
+    found = named(fields).get(name)
+    return found.name if found else name
+
+
 def parse(text: str, fields: Sequence[Field]) -> tuple[Term, ...]:
     """Read a filter. Usage `filter_unreadable` says what is wrong and which fields there are."""
     reader = _Reader(text.strip().removeprefix("/"), fields)
@@ -84,6 +97,7 @@ class _Reader:
         self.text = text
         self.place = 0
         self.fields = {field.name: field for field in fields}
+        self.named = named(fields)
 
     def terms(self) -> Iterable[Term]:
         if len(self.text) > _LONGEST:
@@ -115,7 +129,7 @@ class _Reader:
         return Term("is", self._values(field, head[0]), field.name, bool(minus))
 
     def _field(self, name: str) -> Field:
-        if field := self.fields.get(name.lower()):
+        if field := self.named.get(name.lower()):
             return field
         self._refuse(
             f'There is no field "{clean(name, 60)}".{_meant(name, self.fields)}',
@@ -239,7 +253,7 @@ def complete(text: str, fields: Sequence[Field]) -> list[str]:
     return [
         f"{minus}{field.name}:{head}{comma}{choice}"
         for field in fields
-        if field.name == name.lower()
+        if name.lower() in (field.name, *field.also)
         for choice in (("yes", "no") if field.kind == "flag" else field.choices)
         if choice.lower().startswith(last.lower())
     ]

@@ -12,7 +12,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from controlplane.errors import Refusal, Usage
-from controlplane.filters import Field, Term, complete, parse
+from controlplane.filters import Field, Term, complete, one_name, parse
 from controlplane.listing import Count, Listing, Query, Row
 from screens.actions import Done, Target
 from screens.area import AreaScreen
@@ -217,7 +217,8 @@ class ListScreen(AreaScreen, Generic[R]):
 
     def show_as(self, filter_text: str, sort: str, columns: Sequence[str]) -> None:
         """Show the list as a view has it: "-err" sorts down. Raises Usage for what this list does not have."""
-        name = sort.removeprefix("-")
+        asked = sort.removeprefix("-")
+        name = asked if asked in self.sorts else one_name(asked, self.fields)
         if name and name not in self.sorts:
             raise Usage(
                 "sort_unknown", f"{self.noun} cannot be sorted by {name}.", f"They can by {', '.join(self.sorts)}."

@@ -15,7 +15,7 @@ from app.cli.output import Column, document, facts, say, table, tell, write
 from controlplane import audit
 from controlplane.errors import Usage
 from controlplane.exports import Format, Heading, chunks
-from controlplane.filters import Field, parse
+from controlplane.filters import Field, one_name, parse
 from controlplane.listing import Count, Listing, Query, cursor, position_of
 from controlplane.moments import count, show
 from controlplane.runs import model as run_model
@@ -205,7 +205,8 @@ def _query(face: Face, words: Sequence[str], sort: str | None, desc: bool) -> Qu
                 "watchfloor … list --help shows them.",
             )
     terms = parse(" ".join(words), face.fields)
-    field = (sort or "").removeprefix("-")
+    asked = (sort or "").removeprefix("-")
+    field = asked if asked in face.sorts else one_name(asked, face.fields)
     if field and field not in face.sorts:
         raise Usage(
             "sort_unknown",
