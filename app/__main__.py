@@ -28,6 +28,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
 
 def _guarded(argv: list[str]) -> int:
     """No traceback reaches the screen, whatever happens; an interrupt and a reader that went away are quiet."""
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
@@ -38,13 +39,25 @@ def _guarded(argv: list[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # The interpreter flushes once more at its end, and would complain there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        from app.cli.output import forget_stdout
+
+        forget_stdout()
         return PIPE_BROKEN
     except Exception as error:
         from app.faults import report
 
         return report(error, as_json=wants_json(argv))
+
+
+def _open_what_is_closed() -> None:
+    """`>&-`: else the next file that is opened gets the number, and what is printed goes into it.
+
+    To write to a closed stdout fails, as it should: an answer that is lost is told.
+    """
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
 
 
 def _run(argv: list[str]) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import themes
 from controlplane.errors import Refusal, Usage
+from controlplane.urls import shown_name
 from screens.actions import Done, Target
 from screens.nouns import NOUNS, noun_named
 
@@ -33,7 +34,9 @@ def run(app: Watchfloor, text: str) -> None:
         elif "." in word or (rest and _named(f"{word}.{rest.split()[0]}")):
             _operation(app, word, rest)
         else:
-            raise Usage("command_unknown", f"There is no command {word}.", "tab completes; ? lists the keys.")
+            raise Usage(
+                "command_unknown", f"There is no command {shown_name(word)}.", "tab completes; ? lists the keys."
+            )
     except Refusal as refusal:
         app.tell(Done(str(refusal), "bad"))
 
@@ -66,8 +69,9 @@ def palette() -> dict[str, str]:
 
 def _secret(text: str) -> bool:
     from controlplane.find import looks_secret
+    from controlplane.keys.pasted import as_pasted
 
-    return looks_secret(text)
+    return looks_secret(as_pasted(text))
 
 
 def _named(name: str) -> Any:

@@ -302,16 +302,17 @@ class Watchfloor(Driving, Looks):
             self._been.append(place)
         self._show_list(found, text)
 
-    def back(self) -> None:
+    def back(self) -> bool:
         """Where one was before another list was gone to."""
         if not self._been:
-            return
+            return False
         noun, opened = self._been.pop()
         found = noun_named(noun)
         assert found is not None
         self._show_list(found)
         for each in opened:
             self.open_thing(*each)
+        return True
 
     def _show_list(self, found: Noun, text: str = "") -> None:
         noun = found.name
@@ -364,6 +365,11 @@ class Watchfloor(Driving, Looks):
         from app.commands import completions
 
         return completions(self, text)
+
+    def commands(self) -> dict[str, str]:
+        from app.commands import COMMANDS
+
+        return {name: words for name, (words, _) in COMMANDS.items()}
 
     def action_palette(self) -> None:
         from app.commands import palette

@@ -61,6 +61,19 @@ class Driving(App[None]):
 
         self.tell(await ask_and_verify(self, self.session) or Done("", ""))
 
+    def ask_to_leave(self) -> None:
+        from controlplane.operations import Risk
+        from screens.dialogs.confirm import Confirm, Question
+
+        back = "What the worker does goes on; watchfloor opens the console again."
+        question = Question("leave Watchfloor", "", ["The console is left."], back, "", Risk.CONFIRM)
+
+        def answered(agreed: bool | None) -> None:
+            if agreed:
+                self.exit()
+
+        self.push_screen(Confirm(self.session, question), answered)
+
     @work(exit_on_error=False, group="runs")
     async def drive_run(self, run_id: int, secrets_to: str = "") -> None:
         """See a run through: a worker carries it where there is one for it, else this console does.

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from app.environment import hide_libpq
-from app.homes import HomeChoice, redact
+from app.homes import HomeChoice
 from backends.embedded.server import Credentials, EmbeddedHome, default_folder
 from controlplane.errors import HomeUnreachable, Usage
+from controlplane.urls import shown_url
 
 WORKER = "app.home_worker"
 
@@ -20,7 +21,7 @@ def folder_of(choice: HomeChoice) -> Path:
     if choice.kind != "folder":
         raise Usage(
             "home_not_embedded",
-            f"{redact(choice.value or '')} is a PostgreSQL of its own: it is not started or stopped from here.",
+            f"{shown_url(choice.value or '')} is a PostgreSQL of its own: it is not started or stopped from here.",
             "Embedded homes are named by a folder: --home ./folder",
         )
     return Path(choice.value) if choice.value else default_folder()

@@ -19,12 +19,9 @@ EMBEDDED_NAME = "home"
 """What the context of the embedded home in the user's data folder is called."""
 # Patterns stay texts: compiled when a home is a URL, not at every start.
 _SCHEME = r"([A-Za-z][A-Za-z0-9+.-]*)://"
-# As libpq reads it, which lets a password hold a "?"; and as people write it, who forget that "/" must be %2F.
-_PASSWORD = r"(?<=://)([^@:/]*):[^@/]+@"
-_PASSWORD_WITH_SLASH = r"(?<=://)([^@:/?]*):[^@?]+@"
-_PARAMETER = r"(?<=[?&])([^=&]+)=[^&]+"
-_SECRET_PARAMETERS = ("password", "sslpassword", "oauth_client_secret")
 _CONNINFO = r"\s*[a-z_]+\s*="
+_LIKE_A_PASSWORD = r":.*@"
+_NAME = r"[A-Za-z0-9._-]{1,80}"
 _NO_PASSWORD = (
     "Leave it out of the URL (others can read settings and command lines): make a profile and keep the password "
     "with `watchfloor secrets set PROFILE`, or set PGPASSWORD or ~/.pgpass."
@@ -89,8 +86,8 @@ def classify(text: str, profiles: Iterable[str], base: Path) -> tuple[Literal["u
 
     Raises Usage `home_invalid`; what may hold a password is not repeated.
     """
-    known = sorted(profiles)
-    if not text.strip():
+    known, text = sorted(profiles), text.strip()
+    if not text:
         raise Usage("home_invalid", "The home is empty.", "Write a PostgreSQL URL, a folder, or a profile's name.")
     if not text.isprintable():
         raise Usage("home_invalid", "The home holds characters that cannot be printed.")
@@ -99,6 +96,8 @@ def classify(text: str, profiles: Iterable[str], base: Path) -> tuple[Literal["u
     if re.match(_SCHEME, text):
         check_url(text)
         return "url", text
+    if re.search(_LIKE_A_PASSWORD, text):
+        raise Usage("home_invalid", "This looks like a URL with a password, and is none.", _NO_PASSWORD)
     if text[0] in "/.~":
         return "folder", str(_folder(text, base))
     if re.match(_CONNINFO, text):
@@ -112,6 +111,8 @@ def classify(text: str, profiles: Iterable[str], base: Path) -> tuple[Literal["u
 
 def check_url(url: str) -> None:
     """Raises Usage `home_invalid` unless this is a PostgreSQL URL without a password."""
+    from controlplane.urls import is_url, redact
+
     scheme = re.match(_SCHEME, url)
     if scheme is None or scheme[1] not in ("postgresql", "postgres"):
         named = f"{scheme[1]}:// is not PostgreSQL" if scheme else "This is not a PostgreSQL URL"
@@ -120,19 +121,8 @@ def check_url(url: str) -> None:
         raise Usage("home_invalid", "The URL holds a space or a character that cannot be printed.", "Write %20.")
     if redact(url) != url:
         raise Usage("home_invalid", "The URL holds a password.", _NO_PASSWORD)
-
-
-def redact(url: str) -> str:
-    """The same URL with its passwords made unreadable: what messages show."""
-    for pattern in (_PASSWORD, _PASSWORD_WITH_SLASH):
-        url = re.sub(pattern, r"\1:•••@", url)
-    return re.sub(_PARAMETER, _redact_parameter, url)
-
-
-def _redact_parameter(match: re.Match[str]) -> str:
-    from urllib.parse import unquote  # libpq decodes names as well
-
-    return f"{match[1]}=•••" if unquote(match[1]).lower() in _SECRET_PARAMETERS else match[0]
+    if not is_url(url):
+        raise Usage("home_invalid", "The URL cannot be read.", "Write postgresql://user@host:5432/database")
 
 
 def _folder(text: str, base: Path) -> Path:
@@ -148,11 +138,14 @@ def _folder(text: str, base: Path) -> Path:
 def _no_profile(text: str, known: list[str]) -> tuple[Literal["profile"], str]:
     import difflib
 
+    if not re.fullmatch(_NAME, text):
+        words = "What was given is neither a PostgreSQL URL nor a profile."
+        raise Usage("home_invalid", words, "Write postgresql://user@host:5432/database, or a folder as ./folder")
     near = difflib.get_close_matches(text, known, 1)
     hint = f"Did you mean {near[0]!r}? " if near else ""
     hint += f"Profiles: {', '.join(known)}. " if known else "There are no profiles yet. "
     raise Usage(
         "home_invalid",
-        f"{text[:80]!r} is neither a PostgreSQL URL nor a profile.",
-        f"{hint}A folder is written ./{text}" if len(text) <= 80 else hint.strip(),
+        f"{text!r} is neither a PostgreSQL URL nor a profile.",
+        f"{hint}A folder is written ./{text}",
     )

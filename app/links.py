@@ -47,7 +47,9 @@ def contexts(settings: Settings, choice: HomeChoice | None) -> dict[str, HomeCho
 
 
 def unknown(name: str, known: Mapping[str, HomeChoice]) -> NotFound:
-    return NotFound("no_context", f"There is no context {name}.", f"Contexts: {', '.join(known)}.")
+    from controlplane.urls import shown_name
+
+    return NotFound("no_context", f"There is no context {shown_name(name)}.", f"Contexts: {', '.join(known)}.")
 
 
 def chosen_by(link: Link, settings: Settings, choice: HomeChoice, *, named: bool) -> HomeChoice | None:
@@ -60,9 +62,11 @@ def chosen_by(link: Link, settings: Settings, choice: HomeChoice, *, named: bool
     if named:
         if link.context == home_name(choice):
             return choice
+        from controlplane.urls import shown_name
+
         raise Usage(
             "link_elsewhere",
-            f"The link leads to the context {link.context}, and --home names {home_name(choice)}.",
+            f"The link leads to the context {shown_name(link.context)}, and --home names {home_name(choice)}.",
             "Leave --home out to open what the link leads to.",
         )
     if link.context in known:

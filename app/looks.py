@@ -10,11 +10,11 @@ from textual.filter import LineFilter
 import themes
 from app.settings import Settings
 from screens.widgets.ascii import ASCII_ONLY, wants_ascii
-from screens.widgets.background import AnsweringParser, BackgroundTold, install
+from screens.widgets.background import AnsweringParser, BackgroundTold
 from screens.widgets.inert import LastWall
 from screens.widgets.keys import OrderedKeys
 from screens.widgets.life import TerminalDriver, TerminalLife
-from screens.widgets.pasting import LARGEST, PastedTooMuch
+from screens.widgets.sequences import LARGEST, PastedTooMuch
 from screens.widgets.shadow import ShadowDisplay
 
 _ANSWERS_NOTHING = ("linux", "dumb", "vt100", "vt220")
@@ -38,7 +38,6 @@ class Looks(OrderedKeys, ShadowDisplay, TerminalLife, LastWall):
         for theme in themes.OWN:
             self.register_theme(theme)
         self.theme = themes.choose(settings.theme, os.environ)
-        install()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), *([ASCII_ONLY] if self.ascii_only else [])]

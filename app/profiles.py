@@ -10,6 +10,7 @@ from app.homes import HomeChoice
 from app.settings import Settings, config_folder
 from controlplane.errors import NotFound, Usage
 from controlplane.secrets import Secrets
+from controlplane.urls import shown_url
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class ConnectInfo:
     why: tuple[str, ...] = ()
 
     def redacted(self) -> str:
-        return f"{self.url} (password: {self.source})"
+        return f"{shown_url(self.url)} (password: {self.source})"
 
 
 def connect_info(choice: HomeChoice, settings: Settings, secrets: Secrets) -> ConnectInfo:
@@ -55,7 +56,7 @@ def _merge(url: str, password: str) -> str:
     try:
         parts = conninfo_to_dict(url)
     except ProgrammingError as error:  # said before the password is in the text that libpq quotes
-        raise Usage("home_invalid", f"The URL {url!r} cannot be read: {str(error).strip()}.") from None
+        raise Usage("home_invalid", f"The URL {shown_url(url)} cannot be read: {str(error).strip()}.") from None
     return make_conninfo("", **{**parts, "password": password})
 
 

@@ -107,7 +107,7 @@ def load(env: Mapping[str, str] = os.environ, themes: Collection[str] = ()) -> S
     path = settings_path(env)
     try:
         text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # as with XDG_CONFIG_HOME=/dev/null
         if not env.get(FILE):
             return Settings(path)
         raise NotFound(

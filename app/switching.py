@@ -6,7 +6,7 @@ import asyncio
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from app.homes import HomeChoice, home_name, redact
+from app.homes import HomeChoice, home_name
 from app.links import contexts, unknown
 from controlplane.live import LinkState
 from screens.session import Session
@@ -62,7 +62,9 @@ def _row(app: Watchfloor, name: str, choice: HomeChoice) -> ContextRow:
     if choice.kind == "folder":
         where = choice.value or "in your data folder"
         return ContextRow(name, "embedded", "development", False, where, "none needed", here)
-    address = redact(choice.value or "")
+    from controlplane.urls import shown_url
+
+    address = shown_url(choice.value or "")
     if profile is None:
         return ContextRow(name, "PostgreSQL", "unknown", False, address, "PGPASSWORD, pgpass", here)
     source = "typed" if name in app.typed else str(profile.password) if profile.password else IN_ORDER

@@ -52,7 +52,7 @@ def show_again(app: Watchfloor) -> bool:
         area = app.area
         if isinstance(area, ListScreen):
             area.show_as(str(kept.get("filter", "")), sort, list(map(str, kept.get("columns", ()))))
-    except (OSError, ValueError, KeyError, TypeError, Refusal):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, Refusal):
         return False  # nothing was kept, or by another version
     app.tell(Done("the line was cut here last time: this is what you looked at", "muted"))
     return True

@@ -61,7 +61,8 @@ ASKED: dict[str, tuple[str, ...]] = {
     ),
     "keys": (
         "nowhereword", "label:nothing", 'label:"service 17"', "scope:none", 'scope:"team:17"', "state:revoked",
-        "state:disabled", "project:none", "env:test", "used>90d", "left<7", "expired<7d", "display:wf_live_77",
+        "state:disabled", "project:none", "env:test", "used>90d", "left<7", "expires<7d", "expired<7d",
+        "display:wf_live_77",
     ),
     "jobs": (
         "state:dead nowhereword", "state:dead kind:nothing", "state:dead tenant:tenant-0000017", "state:dead 4711",

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 
 FIELDS = (
-    Field("actor", what="the login that did it"),
-    Field("operation", what="tenants.suspend, sql.update …"),
+    Field("actor", what="the login that did it", also=("who",)),
+    Field("operation", what="tenants.suspend, sql.update …", also=("what",)),
     Field("noun", what="tenants, projects, operators …"),
     Field("thing", what="the id of what was changed"),
-    Field("tenant", what="the tenant that it belongs to"),
-    Field("request", what="the request id"),
-    Field("at", "age", what="how long ago"),
-    Field("outofband", "flag", what="written past the operations, with psql for instance"),
+    Field("tenant", what="the tenant that it belongs to", also=("tenant_id",)),
+    Field("request", what="the request id", also=("request_id",)),
+    Field("at", "age", what="how long ago", also=("when",)),
+    Field("outofband", "flag", what="written past the operations, with psql for instance", also=("out_of_band",)),
 )
 SORTS = ("at",)
 

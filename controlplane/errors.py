@@ -64,6 +64,12 @@ class HomeUnreachable(Refusal):
         self.slow = slow
 
 
+class AnswerLost(Refusal):
+    """It is done and committed, but what it answers could not be written."""
+
+    exit_code = 8
+
+
 class OutcomeUnknown(Refusal):
     """The link died between the commit and its answer, and the home cannot be asked."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,8 @@ FORMATS: tuple[Format, ...] = ("csv", "json", "ndjson", "markdown")
 ENDINGS: Mapping[Format, str] = {"csv": "csv", "json": "json", "ndjson": "ndjson", "markdown": "md"}
 
 LONGEST_CELL = 100_000
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+_BEFORE_ONE = ("\t", "\r", "\n")
 
 
 @dataclass(frozen=True)
@@ -58,25 +61,32 @@ def _picked(record: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]
 
 
 def _csv(heading: Heading, columns: Sequence[str], records: Iterable[Mapping[str, Any]]) -> Iterable[str]:
-    yield "# " + "; ".join(f"{name}: {clean(value)}" for name, value in heading.facts().items()) + "\r\n"
+    facts = [f"{name}: {value}" for name, value in heading.facts().items()]
+    yield _csv_line([f"# {facts[0]}", *facts[1:]])
     yield _csv_line(columns)
     for record in records:
-        yield _csv_line([_csv_cell(value) for value in _picked(record, columns).values()])
+        yield _csv_line(_picked(record, columns).values())
 
 
-def _csv_line(cells: Sequence[str]) -> str:
+def _csv_line(values: Iterable[Any]) -> str:
     line = io.StringIO()
-    csv.writer(line).writerow(cells)
+    csv.writer(line).writerow(map(_csv_cell, values))
     return line.getvalue()
 
 
 def _csv_cell(value: Any) -> str:
+    """A spreadsheet takes some texts for a formula; a quote in front keeps them text. And a terminal obeys controls."""
     if value is None:
         return ""
     if not isinstance(value, str):
-        return json.dumps(value) if isinstance(value, dict | list) else str(value)
-    # A spreadsheet takes these for a formula; a quote in front keeps them text. And a terminal obeys controls.
-    return ("'" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else "") + clean(value, LONGEST_CELL)
+        return _split(json.dumps(value)) if isinstance(value, dict | list) else str(value)
+    formula = value.strip()[:1] in _FORMULA or value[:1] in _BEFORE_ONE
+    return _split(("'" if formula else "") + clean(value, LONGEST_CELL))
+
+
+def _split(text: str) -> str:
+    """Where a comma is for decimals, spreadsheets split at semicolons: what follows one is a cell as well."""
+    return re.sub(r""";["'\s]*(?=[=+\-@])""", r"\g<0>'", text)
 
 
 def _json(heading: Heading, columns: Sequence[str], records: Iterable[Mapping[str, Any]]) -> Iterable[str]:
@@ -94,7 +104,7 @@ def _ndjson(heading: Heading, columns: Sequence[str], records: Iterable[Mapping[
 
 def _markdown(heading: Heading, columns: Sequence[str], records: Iterable[Mapping[str, Any]]) -> Iterable[str]:
     yield ", ".join(f"{name}: {_markdown_cell(value)}" for name, value in heading.facts().items()) + "\n\n"
-    yield "| " + " | ".join(columns) + " |\n|" + "---|" * len(columns) + "\n"
+    yield "| " + " | ".join(map(_markdown_cell, columns)) + " |\n|" + "---|" * len(columns) + "\n"
     for record in records:
         yield "| " + " | ".join(_markdown_cell(value) for value in _picked(record, columns).values()) + " |\n"
 
@@ -104,4 +114,4 @@ def _markdown_cell(value: Any) -> str:
         return ""
     text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
     escaped = clean(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "\\`")
-    return escaped.replace("[", "\\[")
+    return escaped.replace("[", "\\[").replace("*", "\\*")

@@ -20,21 +20,24 @@ from controlplane.patterns import Unreadable, compiled, fold, portable
 from controlplane.text import clean
 
 Operator = Literal["word", "is", "above", "below", "matches", "like"]
-Kind = Literal["text", "choice", "number", "milliseconds", "share", "age", "flag"]
+Kind = Literal["text", "choice", "number", "milliseconds", "share", "age", "until", "flag"]
 
 
 @dataclass(frozen=True)
 class Field:
     """A column that can be filtered. `kind` says how its values are read and compared.
 
-    number: plain; milliseconds: 250ms, 1.2s; share: 1% (held as 0.01); age: 7d (time since, in seconds);
-    flag: yes/no; choice: one of `choices`; text: equality, case-insensitive.
+    number: plain; milliseconds: 250ms, 1.2s; share: 1% (held as 0.01); age: 7d (time since, in seconds); until: 7d
+    (time that is left, in seconds; unknown where it is over); flag: yes/no; choice: one of `choices`; text: equality,
+    case-insensitive.
     """
 
     name: str
     kind: Kind = "text"
     choices: tuple[str, ...] = ()
     what: str = ""
+    also: tuple[str, ...] = ()
+    """What a column's title and an export call it: the same field by these names."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,13 @@ class Term:
 
 
 _LONGEST = 2000
-_MEASURED = ("number", "milliseconds", "share", "age")
+_MEASURED = ("number", "milliseconds", "share", "age", "until")
 _EXAMPLES: dict[Kind, str] = {
     "number": "100",
     "milliseconds": "250ms or 1.2s",
     "share": "1%",
     "age": "7d or 15m",
+    "until": "7d or 15m",
 }
 _HEAD = re.compile(r"(-?)(?:(~)|([A-Za-z_][\w.-]*)([:<>]))?")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
@@ -67,6 +71,17 @@ _LISTED = re.compile(r'[^\s",]+')
 _REGEX = re.compile(r"/((?:[^/\\]|\\.)*)/(?!\S)")
 _NUMBER = re.compile(r"-?[0-9]{1,16}(?:\.[0-9]{1,12})?")
 _SHARE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,12})?)%")
+
+
+def named(fields: Sequence[Field]) -> dict[str, Field]:
+    """Every name of every field."""
+    return {name: field for field in fields for name in (*field.also, field.name)}
+
+
+def one_name(name: str, fields: Sequence[Field]) -> str:
+    """What a field is called by, whichever of its names was given; a name of none as it is."""
+    found = named(fields).get(name)
+    return found.name if found else name
 
 
 def parse(text: str, fields: Sequence[Field]) -> tuple[Term, ...]:
@@ -82,6 +97,7 @@ class _Reader:
         self.text = text
         self.place = 0
         self.fields = {field.name: field for field in fields}
+        self.named = named(fields)
 
     def terms(self) -> Iterable[Term]:
         if len(self.text) > _LONGEST:
@@ -113,7 +129,7 @@ class _Reader:
         return Term("is", self._values(field, head[0]), field.name, bool(minus))
 
     def _field(self, name: str) -> Field:
-        if field := self.fields.get(name.lower()):
+        if field := self.named.get(name.lower()):
             return field
         self._refuse(
             f'There is no field "{clean(name, 60)}".{_meant(name, self.fields)}',
@@ -170,7 +186,7 @@ class _Reader:
     def _operand(self, field: Field, text: str) -> str | float:
         if field.kind == "text":
             return text
-        if field.kind == "age":
+        if field.kind in ("age", "until"):
             self._refuse(f"{field.name} is a time.", f"Write {field.name}<7d or {field.name}>15m.")
         if field.kind == "choice":
             return self._choice(field, text, field.choices)
@@ -192,7 +208,7 @@ class _Reader:
             return float(text)
         if field.kind == "share" and (found := _SHARE.fullmatch(text)):
             return float(Decimal(found[1]) / 100)
-        if field.kind in ("milliseconds", "age"):
+        if field.kind in ("milliseconds", "age", "until"):
             try:
                 return float(exact_duration(text) * (1000 if field.kind == "milliseconds" else 1))
             except Usage:
@@ -237,7 +253,7 @@ def complete(text: str, fields: Sequence[Field]) -> list[str]:
     return [
         f"{minus}{field.name}:{head}{comma}{choice}"
         for field in fields
-        if field.name == name.lower()
+        if name.lower() in (field.name, *field.also)
         for choice in (("yes", "no") if field.kind == "flag" else field.choices)
         if choice.lower().startswith(last.lower())
     ]
@@ -267,7 +283,7 @@ def _render_value(value: str | float, kind: Kind) -> str:
         return f"{_plain(number * 100)}%"
     if kind == "milliseconds":
         return f"{_plain(number)}ms"
-    if kind == "age":
+    if kind in ("age", "until"):
         size, unit = next(
             (pair for pair in ((86_400, "d"), (3600, "h"), (60, "m")) if number and number % pair[0] == 0),
             (1, "s"),

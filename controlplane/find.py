@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from controlplane.errors import Usage
+from controlplane.keys.pasted import as_pasted
 from controlplane.text import showable
 
 Kind = Literal["tenant", "owner", "project", "key", "secret", "change", "request", "operator"]
@@ -76,16 +77,17 @@ def _mixed(run: str, *kinds: str) -> bool:
 
 
 def holds_secret(line: str) -> bool:
-    return any(looks_secret(word.strip("'\"")) for word in line.split())
+    return any(looks_secret(as_pasted(word)) for word in line.split())
 
 
 def seek(text: str) -> Sought:
     """Raises Usage `find_unreadable`; the message never repeats the text."""
-    text = text.strip().strip("'\"").strip()
+    text = text.strip()
+    if looks_secret(alone := as_pasted(text)):
+        return Sought(("secret",), hash=_sha256(alone))
+    text = text.strip("'\"").strip()
     if not text:
         raise Usage("find_unreadable", "Say what to look for.", "Any part of a tenant, an e-mail, a key, an id.")
-    if looks_secret(text):
-        return Sought(("secret",), hash=_sha256(text))
     if holds_secret(text):
         raise Usage("find_unreadable", "There is a secret among other words.", "Give it alone, and it is only hashed.")
     if len(text) > LONGEST or not showable(text):

@@ -88,9 +88,11 @@ def cursor(query: Query, position: Position) -> str:
 
 def position_of(query: Query, text: str) -> Position:
     """Read a cursor again; a cursor of another filter or order is refused."""
+    from controlplane import jsontext
+
     try:
-        digest, *position = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except ValueError:
+        digest, *position = jsontext.read(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (ValueError, TypeError):
         raise Usage("cursor_unreadable", "The cursor after --after cannot be read.", "Start without it.") from None
     if digest != query.digest():
         raise Usage(

@@ -119,10 +119,10 @@ def _absolute(path: str) -> bool:
 
 
 def _argv(text: str) -> tuple[str, ...]:
-    import json  # not before the first paint
+    from controlplane import jsontext  # not before the first paint
 
     try:
-        argv = json.loads(text)
+        argv = jsontext.read(text)
     except ValueError:
         argv = None
     good = isinstance(argv, list) and argv and all(isinstance(a, str) and "\0" not in a for a in argv)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
@@ -34,7 +34,15 @@ class Desk(Protocol):
     session: Session
 
     def go(self, noun: str, text: str = "") -> None: ...
-    def back(self) -> None: ...
+    def back(self) -> bool:
+        """Go to where one was before another list was gone to; False when there is no such place."""
+        ...
+
+    def ask_to_leave(self) -> None: ...
+    def commands(self) -> Mapping[str, str]:
+        """What can be typed after `:`, with what it does; operations and nouns aside."""
+        ...
+
     def open_thing(self, noun: str, key: str) -> None: ...
     def run_command(self, text: str) -> None: ...
     def complete_command(self, text: str) -> list[str]: ...
@@ -66,6 +74,7 @@ class AreaScreen(Screen[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "back", show=False, id="area.back"),
+        Binding("q", "leave", "back; on the first screen: leave", show=False, id="area.leave"),
         Binding("colon", "command", "command", show=False, id="area.command"),
         Binding("f", "find", "find what a text belongs to", show=False, id="area.find"),
         Binding("slash", "filter", "filter", show=False, id="area.filter"),
@@ -225,6 +234,14 @@ class AreaScreen(Screen[None]):
     def retime(self) -> None:
         """Times are shown in another form from now on."""
 
+    def unread(self, refusal: Refusal, pane: str, *, new: bool) -> None:
+        """Say why it could not be read; `new`: nothing was before, so that the pane says it too."""
+        from screens.widgets.lines import Lines
+
+        self.say(Done(str(refusal), "bad"))
+        if new:
+            self.query_one(pane, Lines).show([(refusal.message, "bad"), refusal.hint])
+
     async def refresh_data(self) -> None:
         """Read again what is shown."""
 
@@ -250,6 +267,12 @@ class AreaScreen(Screen[None]):
             self.app.pop_screen()
         else:
             self.desk.back()
+
+    def action_leave(self) -> None:
+        if len(self.app.screen_stack) > 2:
+            self.app.pop_screen()
+        elif not self.desk.back():
+            self.desk.ask_to_leave()
 
     def action_command(self) -> None:
         self.query_one(Prompt).open("command", "", self.desk.complete_command)

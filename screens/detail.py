@@ -11,7 +11,7 @@ from textual.containers import Container
 from textual.widget import Widget
 
 from controlplane.audit import AuditRow, as_record
-from controlplane.errors import NotFound, Refusal
+from controlplane.errors import HomeUnreachable, NotFound, Refusal
 from screens.actions import Done
 from screens.area import AreaScreen
 from screens.audit import audit_columns
@@ -111,8 +111,11 @@ class DetailScreen(AreaScreen, Generic[T]):
             self.thing = None
             self.query_one("#facts", Lines).show([(missing.message, "bad"), missing.hint])
             return
-        except Refusal:
+        except HomeUnreachable:
             return  # the header says that the link is down; what was read stays
+        except Refusal as refusal:
+            self.unread(refusal, "#facts", new=self.thing is None)
+            return
         self.show_thing(self.thing)
         for name in self.tables:
             await self.query_one(f"#{name}", WindowTable).refresh_rows()

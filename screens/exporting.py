@@ -65,7 +65,7 @@ def form_of(screen: ListScreen[Any]) -> FieldsForm:
     shown = ", ".join(screen.shown_fields())
     asked = (
         Asked("format", "format: ←→ or a first letter", choices=FORMATS),
-        Asked("columns", f"columns: those shown ({shown}), or all", choices=("shown", "all")),
+        Asked("columns", f"columns: all fields, or those of the list ({shown})", choices=("all", "list")),
         Asked("path", "file; readable for you alone; its ending follows the format", f"{screen.noun}.csv"),
     )
     filtered = f"/{screen.filter_text}" if screen.filter_text else "no filter"
@@ -100,7 +100,7 @@ def export_of(screen: ListScreen[Any], answers: Answers) -> Export:
         screen.listing(),
         query,
         screen.record_of,
-        screen.shown_fields() if answers["columns"] == "shown" else None,
+        screen.shown_fields() if answers["columns"] == "list" else None,
         heading,
         cast(Format, answers["format"]),
         path,

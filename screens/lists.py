@@ -12,7 +12,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from controlplane.errors import Refusal, Usage
-from controlplane.filters import Field, Term, complete, parse
+from controlplane.filters import Field, Term, complete, one_name, parse
 from controlplane.listing import Count, Listing, Query, Row
 from screens.actions import Done, Target
 from screens.area import AreaScreen
@@ -24,6 +24,9 @@ from screens.widgets.table import WindowTable
 R = TypeVar("R", bound=Row)
 TYPING_RESTS = 0.12
 """Seconds without a key after which a filter that is being typed is applied."""
+RESORT_SECONDS = 3.0
+"""So long after `S e` another `e` still reverses the order, and is not the key that exports."""
+MEASURES = ("number", "milliseconds", "share")
 MOST_MARKS = 100_000
 COUNT_EVERY = 5.0
 """Seconds between two counts: they cost more than a page."""
@@ -62,6 +65,8 @@ class ListScreen(AreaScreen, Generic[R]):
         self.shown: Count | None = None
         self.total: Count | None = None
         self.choosing_sort = False
+        self._resort = ("", 0.0)
+        """The letter that was sorted by last, and until when it still does."""
         self._counted_at = float("-inf")
         self.only: tuple[str, ...] = ()
         """The columns that a view has chosen; empty: all that fit."""
@@ -212,7 +217,8 @@ class ListScreen(AreaScreen, Generic[R]):
 
     def show_as(self, filter_text: str, sort: str, columns: Sequence[str]) -> None:
         """Show the list as a view has it: "-err" sorts down. Raises Usage for what this list does not have."""
-        name = sort.removeprefix("-")
+        asked = sort.removeprefix("-")
+        name = asked if asked in self.sorts else one_name(asked, self.fields)
         if name and name not in self.sorts:
             raise Usage(
                 "sort_unknown", f"{self.noun} cannot be sorted by {name}.", f"They can by {', '.join(self.sorts)}."
@@ -268,10 +274,26 @@ class ListScreen(AreaScreen, Generic[R]):
             self.choosing_sort = False
             name = self.sort_letters().get(event.character or "")
             if name:
-                self.descending = not self.descending if name == (self.sort or self.sorts[0]) else False
-                self.sort = name
-                self.show_list()
+                self._sort_by(name)
+                self._resort = (event.character or "", event.time + RESORT_SECONDS)
             self.draw_frame()
+            return
+        letter, until = self._resort
+        self._resort = ("", 0.0)
+        if letter and event.character == letter and event.time < until:
+            event.stop()
+            event.prevent_default()
+            self._sort_by(self.sort)
+            self._resort = (letter, event.time + RESORT_SECONDS)
+
+    def _sort_by(self, name: str) -> None:
+        """Measures begin with the largest, where what is unknown comes last; again reverses."""
+        if name == (self.sort or self.sorts[0]):
+            self.descending = not self.descending
+        else:
+            self.descending = any(field.name == name and field.kind in MEASURES for field in self.fields)
+        self.sort = name
+        self.show_list()
 
     # The table's messages
 
@@ -357,8 +379,8 @@ class ListScreen(AreaScreen, Generic[R]):
         return dataclasses.asdict(row)  # type: ignore[call-overload,no-any-return]
 
     def shown_fields(self) -> list[str]:
-        """The fields of a record that are on the screen now, in their order."""
-        return [place.column.name for place in self.table._places()]
+        """The fields of a record that the list's columns show, in their order, whatever the screen has room for."""
+        return [column.name for column in self._chosen_columns()]
 
     # Export
 

@@ -39,11 +39,17 @@ def confirmed(what: str, risk: Risk, name: str, environment: str = "") -> None:
 def line(question: str) -> str:
     """One line, stripped; "" at the end of the input."""
     with _interruptible():
-        print(question, end="", file=sys.stderr, flush=True)
+        tell(question, end="")
         answer = sys.stdin.readline()
     if not answer.endswith("\n"):
         tell("")
     return answer.strip()
+
+
+def piped(longest: int) -> str:
+    """The first line of stdin that is not blank; "" without one."""
+    lines = iter(lambda: sys.stdin.readline(longest + 2) if sys.stdin is not None else "", "")
+    return next((line for line in lines if line.strip()), "")
 
 
 def password(whose: str) -> str:

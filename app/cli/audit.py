@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import json
-import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from app.cli.asked import READING, Reading, chosen, opened
-from app.cli.output import document, facts, say
+from app.cli.output import document, facts, say, write
+from controlplane import jsontext
 from controlplane.auditchain import Link, Verdict, Verification, status_words
 from controlplane.auditchain import late as lag_of
 from controlplane.checkpoints import PublicKey
@@ -75,9 +74,9 @@ async def export(*, asked: Reading = READING) -> None:
     if asked.json:
         raise Usage("usage", "The export is a file of its own, not one document.", "Leave --json out.")
     async with opened(asked) as context:
-        sys.stdout.write(await context.home.audit.origin() + "\n")
+        write(await context.home.audit.origin() + "\n")
         async for link in _links(context.home):
-            sys.stdout.write(f"{link.head.hex()} {link.canonical or ''}\n")
+            write(f"{link.head.hex()} {link.canonical or ''}\n")
 
 
 async def status(*, asked: Reading = READING) -> int:
@@ -172,7 +171,7 @@ def _read_trail(path: Path) -> tuple[str, Any]:
             for number, line in enumerate(file, 1):
                 head, _, canonical = line.rstrip("\n").partition(" ")
                 try:
-                    seq = json.loads(canonical)["seq"] if canonical else number
+                    seq = jsontext.read(canonical)["seq"] if canonical else number
                     yield Link(seq, canonical or None, bytes.fromhex(head))
                 except (ValueError, KeyError, TypeError):
                     raise Usage(

@@ -15,7 +15,7 @@ from cyclopts import Parameter
 from app.cli import asking
 from app.cli.asked import CHANGING, READING, Changing, Reading, opened
 from app.cli.changing import as_change, carry_out, print_outcome
-from app.cli.output import document, facts, say, tell
+from app.cli.output import answering, document, facts, say, tell
 from app.cli.writing import refuse_read_only
 from controlplane import carrying
 from controlplane.audit import AuditRow
@@ -141,17 +141,18 @@ async def _driven(context: Context, run: Run, asked: Changing, keep: Keep | None
     if sys.stderr.isatty():
         tell("")
     refused = await _refused(context, run)
-    if asked.json:
-        rows = await _changes(context, run)
-        document(_as_document(run, refused, rows, asked))
-    else:
-        _print_run(run, refused)
+    rows = await _changes(context, run) if asked.json else []
+    with answering(f"watchfloor runs show {run.id}"):
+        if asked.json:
+            document(_as_document(run, refused, rows, asked))
+        else:
+            _print_run(run, refused)
     return 0 if run.state == "done" and not run.refused else 1
 
 
 def _progress(run: Run) -> None:
     words = f"run {run.id}: {run.settled:,} of {run.total:,}, {run.refused:,} refused"
-    print(f"\r{words:<78.78}", end="", file=sys.stderr, flush=True)
+    tell(f"\r{words:<78.78}", end="")
 
 
 async def _refused(context: Context, run: Run) -> list[dict[str, Any]]:

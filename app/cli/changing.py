@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from app.cli import asking
 from app.cli.asked import Changing
-from app.cli.output import document, facts, say, tell
+from app.cli.output import answering, document, facts, say, tell
 from app.cli.writing import refuse_read_only
 from controlplane import carrying
 from controlplane.audit import AuditRow, differences
 from controlplane.carrying import Question
+from controlplane.errors import Refusal
 from controlplane.operations import Call, Operation, Outcome, Request, Risk
 from controlplane.previews import outcome_lines, value_words
 from controlplane.registry import named
@@ -51,10 +52,34 @@ def _way_back(operation: Operation[Any], context: Context) -> str:
 
 
 def print_outcome(outcome: Outcome, asked: Changing) -> None:
+    """Raises AnswerLost: then it is done, and a secret is kept."""
+    if outcome.dry_run:
+        _print(outcome, asked)
+        return
+    again = f"audit: {' '.join(map(str, outcome.audit_ids))}" if outcome.audit_ids else ""
+    again += f"; undo: {undo_command(outcome)}" if outcome.undo is not None else ""
+    with answering(again, lambda: _kept(outcome)):
+        _print(outcome, asked)
+
+
+def _print(outcome: Outcome, asked: Changing) -> None:
     if asked.json:
         document(as_document(outcome))
     else:
         print_lines(outcome)
+
+
+def _kept(outcome: Outcome) -> str:
+    """A secret that is shown once and could not be: into a file, for its owner alone."""
+    secret = outcome.secret or outcome.result.get("password")
+    if secret is None:
+        return ""
+    from backends.secrets.handed_out import keep_unshown
+
+    try:
+        return f"The secret that was made is in {keep_unshown(outcome.result, secret)}: read it there, remove the file."
+    except Refusal as refusal:
+        return f"The secret that was made is lost: {refusal.message} Make a new one."
 
 
 def as_document(outcome: Outcome) -> dict[str, Any]:

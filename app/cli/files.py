@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from controlplane.errors import Usage
+from controlplane.jsontext import DEEPEST
 from controlplane.text import clean
 
 if TYPE_CHECKING:
     import yaml
 
 LARGEST = 20_000_000  # bytes
+MOST = 1_000_000  # values
 
 
 @dataclass(frozen=True)
@@ -29,21 +32,54 @@ class Source:
         import yaml
 
         try:
-            root = yaml.compose(self.text, Loader=_loader())
+            self._bound()
+            loader = _loader()(self.text)
+            root = loader.get_single_node()
             if root is not None and (twice := _twice(root)):
                 raise self._fault(twice.start_mark.line + 1, f"{clean(twice.value, 60)} stands here twice")
-            value = yaml.load(self.text, Loader=_loader())
+            value = None if root is None else loader.construct_document(root)
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             words = clean(getattr(error, "problem", None) or str(error).partition("\n")[0], 200)
             raise self._fault(mark.line + 1 if mark else 1, words) from None
-        except (ValueError, RecursionError) as error:  # a date that is none, a depth without end
+        except ValueError as error:  # a date that is none
             raise self._fault(1, clean(error, 200)) from None
         if isinstance(value, dict) and set(value) == {field}:
             value = value[field]
         if not isinstance(value, list):
             raise self._fault(1, f"expected a list, or a table with one key, {field}")
         return value
+
+    def _bound(self) -> None:
+        """Read the file as a stream, before anything is made of it: libyaml ends the program where it is too deep, and
+        a few aliases of aliases stand for more than any memory holds. Raises Usage `file_unreadable`, YAMLError.
+        """
+        import yaml
+
+        parts = 0
+        begun: list[tuple[str | None, int]] = []
+        anchored: dict[str | None, int] = {}
+        events: Iterable[Any] = yaml.parse(self.text, Loader=_loader())
+        for event in events:
+            anchor = getattr(event, "anchor", None)
+            line = event.start_mark.line + 1
+            if isinstance(event, yaml.AliasEvent):
+                if anchor in {name for name, _ in begun}:
+                    raise self._fault(line, f"*{clean(anchor, 60)} stands inside of itself")
+                parts += anchored.get(anchor, 0)
+            elif isinstance(event, yaml.ScalarEvent):
+                parts += 1
+                anchored[anchor] = 1
+            elif isinstance(event, yaml.CollectionStartEvent):
+                begun.append((anchor, parts))
+                parts += 1
+            elif isinstance(event, yaml.CollectionEndEvent):
+                anchor, before = begun.pop()
+                anchored[anchor] = parts - before
+            if len(begun) > DEEPEST:
+                raise self._fault(line, f"nested deeper than {DEEPEST} levels")
+            if parts > MOST:
+                raise self._fault(line, f"more than {MOST:,} values, counted where aliases stand")
 
     def located(self, fault: Usage) -> Usage:
         """The same fault with the line of every item that it names (`tenants.3.name: …`)."""

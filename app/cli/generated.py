@@ -6,7 +6,6 @@ The words only become texts here; whether they are right is for the operation's 
 from __future__ import annotations
 
 import inspect
-import json
 import math
 import types
 from collections.abc import Awaitable, Callable
@@ -20,6 +19,7 @@ from app.cli.asked import CHANGING, Changing, opened
 from app.cli.bulk import possible, to_many
 from app.cli.changing import carry_out, print_outcome
 from app.cli.files import Source, read
+from controlplane import jsontext
 from controlplane.errors import Usage
 from controlplane.operations import Operation
 from controlplane.text import clean
@@ -209,8 +209,8 @@ def _table(name: str, words: list[str]) -> dict[str, Any]:
                 f"{name}_unreadable", f'--{name} "{clean(word, 60)}" is not KEY=VALUE.', "Or give one JSON object."
             )
         try:
-            table[key] = json.loads(text, parse_constant=str, parse_float=_finite)
-        except (ValueError, RecursionError):
+            table[key] = jsontext.read(text, constant=str, real=_finite)
+        except ValueError:
             table[key] = text
     return table
 
@@ -222,8 +222,8 @@ def _finite(text: str) -> float | str:
 
 def _json(name: str, text: str, kind: type) -> Any:
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        value = jsontext.read(text)
+    except ValueError as error:
         raise Usage(f"{name}_unreadable", f"--{name} is not JSON: {clean(error, 200)}.") from None
     if not isinstance(value, kind):
         raise Usage(f"{name}_unreadable", f"--{name} is not a JSON {'object' if kind is dict else 'list'}.")

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from app.cli import asking
 from app.cli.asked import CHANGING, READING, Changing, Reading, chosen
-from app.cli.output import Column, document, facts, say, table, tell
+from app.cli.output import Column, answering, document, facts, say, table, tell
 from app.homes import HomeChoice, home_name
 from controlplane.clock import machine_now
 from controlplane.errors import Refusal
 from controlplane.operations import Risk
 from controlplane.text import clean
+from controlplane.urls import shown_url
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -154,23 +155,30 @@ def ask(asked: Changing, what: str, risk: Risk, name: str, preview: str) -> None
 
 def done(asked: Changing, result: dict[str, Any], lines: list[str]) -> None:
     """A change outside of the control plane: the same document, with nothing in the trail."""
-    if asked.json:
-        document(
-            {
-                "result": result,
-                "changes": [],
-                "audit_ids": [],
-                "undo": None,
-                "dry_run": asked.dry_run,
-                "request_id": asked.request_id,
-                "repeated": False,
-            }
-        )
-        return
-    for line in lines:
-        say(clean(line))
     if asked.dry_run:
+        _print(asked, result, lines)
         tell("Nothing was changed: this is a preview.")
+        return
+    with answering("watchfloor home status shows how it is now."):
+        _print(asked, result, lines)
+
+
+def _print(asked: Changing, result: dict[str, Any], lines: list[str]) -> None:
+    if not asked.json:
+        for line in lines:
+            say(clean(line))
+        return
+    document(
+        {
+            "result": result,
+            "changes": [],
+            "audit_ids": [],
+            "undo": None,
+            "dry_run": asked.dry_run,
+            "request_id": asked.request_id,
+            "repeated": False,
+        }
+    )
 
 
 def contexts(*, asked: Reading = READING) -> None:
@@ -180,11 +188,13 @@ def contexts(*, asked: Reading = READING) -> None:
     if choice.profile is None:
         from app.contexts import EMBEDDED, UNNAMED
 
-        where, environment = (choice.value, UNNAMED) if choice.kind == "url" else ("embedded", EMBEDDED)
+        where, environment = (
+            (shown_url(choice.value or ""), UNNAMED) if choice.kind == "url" else ("embedded", EMBEDDED)
+        )
         items.append({"name": home_name(choice), "environment": environment, "read_only": False, "home": where})
     for profile in settings.profiles.values():
         fields = {"name": profile.name, "environment": profile.environment, "read_only": profile.read_only}
-        items.append(fields | {"home": profile.url})
+        items.append(fields | {"home": shown_url(profile.url)})
     current = choice.profile or items[0]["name"]
     for item in items:
         item["current"] = item["name"] == current

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from app.cli.asked import CHANGING, Changing, opened
-from app.cli.output import document, say, tell
+from app.cli.output import answering, document, say, tell
 from app.cli.writing import refuse_read_only
 from controlplane.requestlogs.model import Skip
 from controlplane.requestlogs.telling import NothingTaken
@@ -79,21 +79,29 @@ async def requests(
 async def tell_report(home: Any, report: ImportReport, asked: Changing) -> int:
     """What was stored, with the row that it left in the trail; 1 when that is nothing, as no tenant is known."""
     rows = [] if asked.dry_run else await _audit_ids(home, asked.request_id)
-    if asked.json:
-        document(
-            {
-                "result": as_record(report),
-                "changes": [],
-                "audit_ids": rows,
-                "undo": None,
-                "dry_run": asked.dry_run,
-                "request_id": asked.request_id,
-                "repeated": False,
-            }
-        )
+    if asked.dry_run:
+        _print(report, rows, asked)
     else:
-        _say(report, rows)
+        with answering(f"audit: {' '.join(map(str, rows))}" if rows else ""):
+            _print(report, rows, asked)
     return int(report.only_unknown)
+
+
+def _print(report: ImportReport, rows: list[int], asked: Changing) -> None:
+    if not asked.json:
+        _say(report, rows)
+        return
+    document(
+        {
+            "result": as_record(report),
+            "changes": [],
+            "audit_ids": rows,
+            "undo": None,
+            "dry_run": asked.dry_run,
+            "request_id": asked.request_id,
+            "repeated": False,
+        }
+    )
 
 
 async def _audit_ids(home: Any, request_id: str) -> list[int]:
@@ -156,7 +164,7 @@ class Bar:
             share = min(1.0, progress.bytes_done / progress.bytes_total)
             done = int(share * 20)
             rate = f"[{'#' * done}{'.' * (20 - done)}] {share:4.0%}  {rate}{self._left(progress, share)}"
-        print(f"\r{rate:<78.78}", end="", file=sys.stderr, flush=True)
+        tell(f"\r{rate:<78.78}", end="")
 
     def _left(self, progress: Progress, share: float) -> str:
         if not share or not progress.rows_per_second:
@@ -165,4 +173,4 @@ class Bar:
         return f", {seconds:,.0f} s left"
 
     def clear(self) -> None:
-        print(f"\r{'':78}\r", end="", file=sys.stderr, flush=True)
+        tell(f"\r{'':78}\r", end="")

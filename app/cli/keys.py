@@ -178,7 +178,7 @@ async def verify_key(*given: str, asked: Reading = READING) -> None:
 
 def _pasted() -> str:
     if not asking.can_ask():
-        return sys.stdin.readline(LONGEST + 2) if sys.stdin is not None else ""
+        return asking.piped(LONGEST)
     from getpass import getpass
 
     return getpass("Paste the key (it is not shown): ", sys.stderr)

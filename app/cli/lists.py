@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from app.cli.asked import READING, Reading, opened
-from app.cli.output import Column, document, facts, say, table, tell
+from app.cli.output import Column, document, facts, say, table, tell, write
 from controlplane import audit
 from controlplane.errors import Usage
 from controlplane.exports import Format, Heading, chunks
-from controlplane.filters import Field, parse
+from controlplane.filters import Field, one_name, parse
 from controlplane.listing import Count, Listing, Query, cursor, position_of
 from controlplane.moments import count, show
 from controlplane.runs import model as run_model
@@ -194,15 +193,20 @@ async def list_page(
 def _export(form: Format, heading: Heading, records: Sequence[dict[str, Any]]) -> None:
     """The page as another program reads it, with what it is on top, as the console's `e` writes it."""
     for piece in chunks(form, heading, list(records[0]) if records else [], records):
-        sys.stdout.write(piece.replace("\r\n", "\n"))
+        write(piece.replace("\r\n", "\n"))
 
 
 def _query(face: Face, words: Sequence[str], sort: str | None, desc: bool) -> Query:
     for word in words:
         if word.startswith("--"):
-            raise Usage("usage", f"There is no option {clean(word, 60)}.", "watchfloor … list --help shows them.")
+            raise Usage(
+                "usage",
+                f"There is no option {clean(word.partition('=')[0], 60)}.",
+                "watchfloor … list --help shows them.",
+            )
     terms = parse(" ".join(words), face.fields)
-    field = (sort or "").removeprefix("-")
+    asked = (sort or "").removeprefix("-")
+    field = asked if asked in face.sorts else one_name(asked, face.fields)
     if field and field not in face.sorts:
         raise Usage(
             "sort_unknown",

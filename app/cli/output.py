@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from controlplane.errors import Refusal
+from controlplane.errors import AnswerLost, Refusal
 from controlplane.text import cells, clean, clean_lines, fit, printable_ascii
+from controlplane.urls import without_secrets
 
 WIDEST = 48
 """Cells of a table's column; what is longer is cut, and whole in --json."""
@@ -19,7 +22,7 @@ WIDEST = 48
 
 def document(value: Mapping[str, Any]) -> None:
     """The one JSON document. Everything but ASCII is escaped, so that no text in it can act on a terminal."""
-    print(json.dumps(jsonable(value), allow_nan=False))
+    say(json.dumps(jsonable(value), allow_nan=False))
 
 
 def jsonable(value: Any) -> Any:
@@ -36,13 +39,63 @@ def jsonable(value: Any) -> Any:
 
 
 def say(line: str = "") -> None:
-    """A line of the answer; `line` is clean."""
-    print(_encodable(line, sys.stdout.encoding))
+    """A line of the answer; `line` is clean. Raises Refusal `output_failed`; BrokenPipeError when nobody reads it."""
+    with _written():
+        print(_encodable(line, sys.stdout.encoding))
 
 
-def tell(line: str) -> None:
-    """A line beside the answer; `line` is clean."""
-    print(_encodable(line, sys.stderr.encoding), file=sys.stderr, flush=True)
+def write(text: str) -> None:
+    """A piece of a file that goes to stdout; raises as `say` does."""
+    with _written():
+        sys.stdout.write(text)
+
+
+def finish() -> None:
+    """The whole answer is out; raises as `say` does."""
+    with _written():
+        sys.stdout.flush()
+
+
+@contextmanager
+def _written() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        forget_stdout()
+        raise Refusal("output_failed", f"The answer could not be written: {error.strerror}.") from None
+
+
+def forget_stdout() -> None:
+    """The interpreter flushes once more at its end, and would complain there."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, sys.stdout.fileno())
+    os.close(nothing)
+
+
+@contextmanager
+def answering(where: str, keep: Callable[[], str] | None = None) -> Iterator[None]:
+    """What is printed inside answers a change that is committed. Raises AnswerLost `answer_lost`.
+
+    `where` it can be read again; `keep` puts a secret that would be lost into a file, and says where.
+    """
+    try:
+        yield
+        finish()
+    except (BrokenPipeError, Refusal) as error:
+        if isinstance(error, Refusal) and error.code != "output_failed":
+            raise
+        why = error.message if isinstance(error, Refusal) else "The answer could not be written: nobody reads it."
+        forget_stdout()
+        kept = f" {keep()}" if keep else ""
+        raise AnswerLost("answer_lost", f"It is done. {why}{kept}", where) from None
+
+
+def tell(line: str, end: str = "\n") -> None:
+    """A line beside the answer; `line` is clean. Where it cannot be written, there is nowhere to say so."""
+    with suppress(OSError):
+        print(_encodable(line, sys.stderr.encoding), file=sys.stderr, end=end, flush=True)
 
 
 def _encodable(line: str, encoding: str | None) -> str:
@@ -51,20 +104,24 @@ def _encodable(line: str, encoding: str | None) -> str:
 
 def refuse(refusal: Refusal, *, as_json: bool, request_id: str) -> int:
     """Say a refusal, and return its exit code."""
-    if as_json:
-        document({"error": error_of(refusal, request_id)})
-    else:
-        tell(clean_lines(f"{refusal.message} {refusal.hint}".strip() + f" [{refusal.code}]"))
+    if as_json and refusal.code not in ("output_failed", "answer_lost"):
+        try:
+            document({"error": error_of(refusal, request_id)})
+            finish()
+            return refusal.exit_code
+        except Refusal:
+            pass  # then on stderr
+    tell(clean_lines(without_secrets(f"{refusal.message} {refusal.hint}".strip()) + f" [{refusal.code}]"))
     return refusal.exit_code
 
 
 def error_of(refusal: Refusal, request_id: str) -> dict[str, Any]:
     return {
         "code": refusal.code,
-        "message": refusal.message,
-        "hint": refusal.hint,
+        "message": without_secrets(refusal.message),
+        "hint": without_secrets(refusal.hint),
         "request_id": request_id,
-        "why": list(refusal.why),
+        "why": list(map(without_secrets, refusal.why)),
     }
 
 

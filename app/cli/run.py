@@ -12,11 +12,12 @@ from cyclopts import CycloptsError
 
 from app.__main__ import wants_json
 from app.cli.asked import Changing, Reading
-from app.cli.output import refuse
+from app.cli.output import finish, refuse
 from app.cli.tree import tree
 from app.faults import log_warnings, report
 from controlplane.errors import Refusal, Usage
 from controlplane.text import clean
+from controlplane.urls import without_words_like_urls
 
 
 def run(words: list[str]) -> int:
@@ -41,6 +42,7 @@ def run(words: list[str]) -> int:
         code = command(*bound.args, **bound.kwargs)
         if inspect.iscoroutine(code):
             code = asyncio.run(code)
+        finish()
         return code if isinstance(code, int) else 0
     except Refusal as refusal:
         return refuse(refusal, as_json=as_json, request_id=request_id)
@@ -71,5 +73,5 @@ def parsed(words: list[str]) -> tuple[Any, inspect.BoundArguments]:
     except CycloptsError as error:
         noun = words[0] if words and words[0].isidentifier() else ""
         hint = f"watchfloor {noun} --help" if noun else "watchfloor --help"
-        raise Usage("usage", clean(str(error).removeprefix("Error: "), 400), hint) from None
+        raise Usage("usage", clean(without_words_like_urls(str(error).removeprefix("Error: ")), 400), hint) from None
     return command, bound

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from app.cli import asking
 from app.cli.asked import READING, Reading, opened
 from app.cli.lists import Face, listing_command
 from app.cli.output import Column, document, table, tell
-from controlplane.find import seek
+from controlplane.find import LONGEST, seek
 from controlplane.moments import show
 from controlplane.support import model
 
@@ -48,7 +48,7 @@ async def find(text: Sought = "-", /, *, asked: Reading = READING) -> None:
 
     Without a text, or with -, one line of stdin is read: so a secret need not be an argument. It is only hashed.
     """
-    sought = seek(sys.stdin.readline() if text == "-" else text)
+    sought = seek(asking.piped(LONGEST) if text == "-" else text)
     async with opened(asked) as context:
         rows = await context.home.finder.look(sought)
         now = context.home.clock.now()

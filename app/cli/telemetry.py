@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,7 +11,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from app.cli.asked import READING, Reading, opened
-from app.cli.output import Column, document, table, tell
+from app.cli.output import Column, document, table, tell, write
 from app.cli.writing import refuse_read_only
 from controlplane.changes import series_of
 from controlplane.errors import Usage
@@ -131,14 +130,14 @@ async def export(
         raise Usage("usage", "A drawing is of one series.", "Leave --by, --after and --json out.")
     found, following, context, as_of = await _read(which, window, asked)
     if form == "svg":
-        sys.stdout.write(_drawn(found[0]))
+        write(_drawn(found[0]))
         return
     label = f"each {which.by}" if which.by else which.scope.label if which.after else found[0].label
     heading = Heading(context, "telemetry", label, "at", as_of, notes_of(found))
     rows = [record for each in found for record in records(each)]
     names = list(rows[0]) if rows else ["at"]
     for piece in chunks("json" if asked.json else form, heading, names, rows):
-        sys.stdout.write(piece.replace("\r\n", "\n"))
+        write(piece.replace("\r\n", "\n"))
     if following:
         tell(f"next page: --after {following}")
 

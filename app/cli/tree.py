@@ -103,11 +103,23 @@ SINGLE: dict[str, str] = {
 }
 
 
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 refused, 2 usage, 3 not permitted, 4 not found, 5 conflict, 6 home unreachable, "
+    "7 outcome unknown, 8 done but the answer could not be written."
+)
+
+
 def tree(words: list[str]) -> App:
     """The commands that `words` can mean; all of them when that is not plain from the first two."""
     from controlplane.errors import Usage
 
-    app = App("watchfloor", help="The control plane of a multi-tenant SaaS.", version=version, help_format="plaintext")
+    app = App(
+        "watchfloor",
+        help="The control plane of a multi-tenant SaaS.",
+        help_epilogue=EXIT_CODES,
+        version=version,
+        help_format="plaintext",
+    )
     asked = tuple(words[:2])
     if asked in READS:
         noun = App(asked[0], help=NOUNS[asked[0]])

@@ -17,6 +17,7 @@ from controlplane.clock import machine_now
 from controlplane.errors import NotFound, Refusal, Usage
 from controlplane.secrets import Finding
 from controlplane.text import clean
+from controlplane.urls import shown_url
 
 ADDRESS = Annotated[Path | None, Parameter(help="Where; else the usual place or WATCHFLOOR_SETTINGS.")]
 
@@ -46,7 +47,7 @@ def show(*, asked: Reading = READING) -> None:
         if field.repr and field.name not in ("path", "profiles", "views", "logs")
     ]
     for name, profile in settings.profiles.items():
-        parts = {"url": profile.url, "environment": profile.environment, "read_only": profile.read_only}
+        parts = {"url": shown_url(profile.url), "environment": profile.environment, "read_only": profile.read_only}
         parts["password"] = str(profile.password) if profile.password else None
         for key, value in parts.items():
             source = settings.source("profiles", name, key)

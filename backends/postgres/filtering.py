@@ -28,7 +28,7 @@ class Column:
     `indexed`: the same number as an index holds it, where that one says -1 for what is unknown. `many`: an array of
     texts, of which one must meet the condition. `implied`: what must hold for a choice to be that value, in words
     that an index answers, where the expression itself is computed. `also`: what must hold for any value to be known.
-    `ahead`: a number of days from now until the time that the expression is.
+    `ahead`: a number of days (of seconds, where the kind is until) from now until the time that the expression is.
     """
 
     expression: sql.Composable
@@ -86,7 +86,8 @@ def _condition(term: Term, column: Column, now: datetime) -> Condition:
     number = float(term.values[0])
     if column.ahead:
         sign = ">" if term.operator == "above" else "<"
-        return sql.SQL(f"{{}} {sign} now() + %s::float8 * interval '24 hours'").format(expression), [number]
+        unit = "1 second" if column.kind == "until" else "24 hours"
+        return sql.SQL(f"{{}} {sign} now() + %s::float8 * interval '{unit}'").format(expression), [number]
     if term.operator == "above" and number >= 0:
         return sql.SQL("{} > %s::float8").format(column.indexed or expression), [number]
     return sql.SQL("{} {} %s::float8").format(expression, sql.SQL(">" if term.operator == "above" else "<")), [number]

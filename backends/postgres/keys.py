@@ -28,6 +28,7 @@ COLUMNS = tuple(f.name for f in dataclasses.fields(Key))
 LEAK_DAYS = timedelta(days=30)
 _EXPIRY = sql.SQL("coalesce(expires_at, 'infinity'::timestamptz)")
 """As the index holds it."""
+_ENDS = _EXPIRY + sql.SQL(" < 'infinity'::timestamptz")
 _OF_STATE = {
     "rotating": sql.SQL("grace_until IS NOT NULL"),
     "disabled": sql.SQL("disabled_at IS NOT NULL"),
@@ -90,7 +91,8 @@ class Keys(PagedList[Key]):
             "owner": Column(sql.SQL("owner_email")),
             "scope": Column(sql.SQL("scopes"), many=True),
             "expired": Column(_EXPIRY, "age", also=_EXPIRY + sql.SQL(" <= now()")),
-            "left": Column(_EXPIRY, "number", also=_EXPIRY + sql.SQL(" < 'infinity'::timestamptz"), ahead=True),
+            "expires": Column(_EXPIRY, "until", also=_EXPIRY + sql.SQL(" > now() AND ") + _ENDS, ahead=True),
+            "left": Column(_EXPIRY, "number", also=_ENDS, ahead=True),
         },
     )
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from backends.secrets.sources import read_checked
+from controlplane import jsontext
 from controlplane.errors import NotFound, Refusal
 from controlplane.secrets import Finding
 
@@ -85,10 +86,10 @@ class AgeFile:
     def _entries(self, inside: bytes) -> dict[str, str]:
         try:
             text = inside.decode()
-            entries = json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
-            if all(isinstance(value, str) for value in entries.values()):
+            entries = jsontext.read(text) if text.lstrip().startswith("{") else tomllib.loads(text)
+            if isinstance(entries, dict) and all(isinstance(value, str) for value in entries.values()):
                 return dict(entries)
-        except ValueError:  # its words repeat parts of the text
+        except (ValueError, RecursionError):  # its words repeat parts of the text
             pass
         raise Refusal("secret_unusable", f"{self.path} does not hold a JSON or TOML mapping of names to texts")
 

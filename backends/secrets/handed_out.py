@@ -11,7 +11,24 @@ from typing import Any
 from controlplane.errors import Conflict, Refusal
 
 UNWRITABLE = "secrets_unwritable"
-TOLD = ("id", "tenant_id", "env", "display", "rotated_from", "successor_id")
+TOLD = ("id", "name", "tenant_id", "env", "display", "rotated_from", "successor_id")
+
+
+def keep_unshown(made: dict[str, Any], secret: str) -> Path:
+    """Keep a secret that could not be shown, and say where. Raises as SecretsFile does."""
+    from platformdirs import user_state_path
+
+    path = user_state_path("watchfloor", appauthor=False) / "secrets-not-shown.jsonl"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refusal(UNWRITABLE, f"{path.parent} cannot be made: {error.strerror}.") from None
+    file = SecretsFile(path, append=True)
+    try:
+        file.keep(made, secret)
+    finally:
+        file.close()
+    return path
 
 
 class SecretsFile:

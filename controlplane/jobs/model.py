@@ -91,13 +91,13 @@ class Worker:
 
 JOB_FIELDS = (
     Field("kind", what="what is done"),
-    Field("tenant"),
+    Field("tenant", also=("tenant_id",)),
     Field("state", "choice", JOB_STATES),
     Field("worker", what="who has it, or has done it"),
     Field("error", what="of its last attempt"),
     Field("periodic", "flag", what="whether it comes from a schedule"),
     Field("tries", "number"),
-    Field("created", "age"),
+    Field("created", "age", also=("queued", "created_at")),
 )
 JOB_SORTS = ("created",)
 ATTEMPT_FIELDS = (
@@ -107,12 +107,12 @@ ATTEMPT_FIELDS = (
 )
 ATTEMPT_SORTS = ("attempt",)
 WORKER_FIELDS = (
-    Field("name"),
+    Field("name", also=("worker",)),
     Field("host"),
     Field("state", "choice", WORKER_STATES),
     Field("login"),
     Field("failed", "number"),
-    Field("started", "age"),
+    Field("started", "age", also=("started_at",)),
 )
 WORKER_SORTS = ("started",)
 

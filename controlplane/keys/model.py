@@ -166,16 +166,17 @@ class KeyLeak:
 
 KEY_FIELDS = (
     Field("id"),
-    Field("tenant"),
-    Field("project"),
+    Field("tenant", also=("tenant_id",)),
+    Field("project", also=("project_id",)),
     Field("state", "choice", KEY_STATES),
     Field("env", "choice", ENVS),
-    Field("display", what="the characters that may be shown"),
+    Field("display", what="the characters that may be shown", also=("key",)),
     Field("label"),
-    Field("owner", what="the owner's e-mail, as you may see it"),
-    Field("scope", what="one of its scopes"),
-    Field("created", "age", what="time since it was made"),
-    Field("used", "age", what="time since it was last used; unknown meets neither < nor >"),
+    Field("owner", what="the owner's e-mail, as you may see it", also=("owner_email",)),
+    Field("scope", what="one of its scopes", also=("scopes",)),
+    Field("created", "age", what="time since it was made", also=("created_at",)),
+    Field("used", "age", what="time since it was last used; unknown meets neither < nor >", also=("last_used_at",)),
+    Field("expires", "until", what="time until it expires", also=("expires_at",)),
     Field("expired", "age", what="time since it expired"),
     Field("left", "number", what="days until it expires; below 0 it has expired"),
 )
@@ -183,23 +184,23 @@ KEY_SORTS = ("created", "expires", "id")
 
 ROTATION_FIELDS = (
     Field("id"),
-    Field("tenant"),
+    Field("tenant", also=("tenant_id",)),
     Field("env", "choice", ENVS),
     Field("label"),
-    Field("old", "number", what="calls with the old key since the rotation"),
-    Field("rotated", "age", what="time since the rotation"),
+    Field("old", "number", what="calls with the old key since the rotation", also=("old_calls",)),
+    Field("rotated", "age", what="time since the rotation", also=("rotated_at",)),
 )
 ROTATION_SORTS = ("left",)
 
 STALE_FIELDS = (
     Field("id"),
-    Field("tenant"),
+    Field("tenant", also=("tenant_id",)),
     Field("env", "choice", ENVS),
     Field("label"),
     Field("level", "choice", LEVELS),
-    Field("unrotated", "flag", what="its tenant rotated no key in the window"),
-    Field("created", "age"),
-    Field("used", "age"),
+    Field("unrotated", "flag", what="its tenant rotated no key in the window", also=("rotated",)),
+    Field("created", "age", also=("age", "created_at")),
+    Field("used", "age", also=("last_used_at",)),
 )
 STALE_SORTS = ("created", "tenant")
 

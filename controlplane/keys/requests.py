@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from controlplane.audit import Record
 from controlplane.errors import Usage
 from controlplane.keys.model import Env
+from controlplane.keys.pasted import as_pasted
 from controlplane.moments import parse_duration
 from controlplane.operations import Request
 from controlplane.plans.currencies import read_money
@@ -141,6 +142,7 @@ class KeyRegister(KeyCreate):
     @classmethod
     def _hex(cls, value: object) -> object:
         """Its own words: the pattern's would be those of an id."""
+        value = as_pasted(value) if isinstance(value, str) else value
         if not isinstance(value, str) or len(value) != 64 or set(value.lower()) - set("0123456789abcdef"):
             raise ValueError("64 hex digits: printf %s SECRET | sha256sum")
         return value.lower()

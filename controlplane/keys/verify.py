@@ -10,6 +10,7 @@ from controlplane.audit import Record
 from controlplane.errors import NotFound, Refusal
 from controlplane.keys import secret
 from controlplane.keys.model import Key
+from controlplane.keys.pasted import as_pasted
 from controlplane.moments import relative
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Verdict:
 
 def check(pasted: str, prefix: str) -> None:
     """Refuse, without asking anybody, what can be no key. One of another system has no checksum of ours."""
+    pasted = as_pasted(pasted)
     if not pasted or len(pasted) > LONGEST:
         raise Refusal("key_missing", "There is no key in what was given.", "Paste one key, on one line.")
     if pasted.startswith((f"{prefix}_live_", f"{prefix}_test_")) and not secret.is_whole(pasted):
@@ -56,7 +58,7 @@ def check(pasted: str, prefix: str) -> None:
 
 async def verify(plane: ControlPlane, pasted: str) -> Verdict:
     """Raises Refusal `key_missing`, `key_checksum`; NotFound `no_such_key`. None of them repeats the secret."""
-    pasted = pasted.strip()
+    pasted = as_pasted(pasted)
     check(pasted, plane.key_prefix)
     key = await plane.keys.of_hash(secret.digest(pasted))
     if key is None:

@@ -199,15 +199,15 @@ class Held:
 
 
 OBJECTIVE_FIELDS = (
-    Field("id"),
-    Field("name"),
-    Field("tenant"),
+    Field("id", also=("no",)),
+    Field("name", also=("objective",)),
+    Field("tenant", also=("tenant_id",)),
     Field("plan"),
     Field("route"),
     Field("kind", "choice", KINDS),
     Field("state", "choice", ("page", "ticket", "unknown", "insufficient", "ok", "retired")),
     Field("target", "share"),
-    Field("budget", "share", what="what remains of the budget; may be below 0"),
+    Field("budget", "share", what="what remains of the budget; may be below 0", also=("left", "remaining")),
     Field("burn", "number", what="how fast it burns over the last hour; 1 empties it with the window"),
 )
 OBJECTIVE_SORTS = ("budget", "state", "name", "burn", "target")

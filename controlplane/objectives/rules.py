@@ -8,11 +8,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from datetime import datetime, time, timedelta
 from itertools import accumulate
-from zoneinfo import ZoneInfo
 
-from controlplane.errors import Refusal
 from controlplane.moments import spell
 from controlplane.objectives.model import (
     Counts,
@@ -26,7 +24,6 @@ from controlplane.objectives.model import (
     State,
     Verdict,
 )
-from controlplane.text import clean
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 PAIRS = (
@@ -103,8 +100,10 @@ def period_of(period: str, zone: str, now: datetime) -> tuple[datetime, datetime
     """The window that `now` is in: the days before it, or the calendar's in that zone. UTC offsets may differ."""
     if (rolling := ROLLING.fullmatch(period)) is not None:
         return now - timedelta(days=int(rolling[1])), now
-    local = now.astimezone(zone_of(zone))
-    today = local.date()
+    from controlplane.zones import zone_of  # not before the first paint
+
+    here = zone_of(zone)
+    today = now.astimezone(here).date()
     if period == "week":
         first = today - timedelta(days=today.weekday())
         after = first + timedelta(days=7)
@@ -113,20 +112,8 @@ def period_of(period: str, zone: str, now: datetime) -> tuple[datetime, datetime
         first = today.replace(month=(today.month - 1) // months * months + 1, day=1)
         later = first.month - 1 + months
         after = first.replace(year=first.year + later // 12, month=later % 12 + 1)
-    start, end = (datetime.combine(day, time(), zone_of(zone)).astimezone(now.tzinfo) for day in (first, after))
+    start, end = (datetime.combine(day, time(), here).astimezone(now.tzinfo) for day in (first, after))
     return start, end
-
-
-def zone_of(name: str) -> tzinfo:
-    """Raises Refusal `zone_unknown` where this machine has no such zone, though the home has."""
-    if name == "UTC":
-        return UTC
-    try:
-        return ZoneInfo(name)
-    except (LookupError, ValueError, OSError):
-        raise Refusal(
-            "zone_unknown", f"This machine knows no time zone {clean(name, 40)}.", "Install its time zones (tzdata)."
-        ) from None
 
 
 def is_rolling(period: str) -> bool:

@@ -187,12 +187,12 @@ class Standing:
 
 
 PLAN_FIELDS = (
-    Field("code"),
+    Field("code", also=("plan",)),
     Field("name"),
     Field("currency"),
     Field("billing", "choice", ("arrears", "advance")),
-    Field("month", "number", what="price of a month, in minor units"),
-    Field("created", "age", what="time since this version was made"),
+    Field("month", "number", what="price of a month, in minor units", also=("month_price",)),
+    Field("created", "age", what="time since this version was made", also=("made", "created_at")),
 )
 PLAN_SORTS = ("code", "month", "created")
 

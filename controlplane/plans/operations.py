@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
 
+from controlplane import jsontext
 from controlplane.audit import AuditRow, Record
 from controlplane.errors import Conflict, NotFound, Refusal
 from controlplane.operations import Request, Risk, operation
@@ -17,6 +17,7 @@ from controlplane.plans.model import Cycle, Facts, Plan, State, Subscription, Va
 from controlplane.plans.proration import Proposal, propose
 from controlplane.tenants import rules as tenant_rules
 from controlplane.tenants.operations import Id, Version, Word, readable
+from controlplane.zones import zone_of
 
 if TYPE_CHECKING:
     from controlplane.changes import Change
@@ -75,7 +76,7 @@ class GrantRequest(Request):
     def read(self) -> Value:
         """The value, JSON where it is; else the text itself. Numbers of a rate may have a fraction, limits not."""
         try:
-            return json.loads(self.value)
+            return jsontext.read(self.value)
         except ValueError:
             return self.value
 
@@ -83,8 +84,8 @@ class GrantRequest(Request):
     @classmethod
     def _kind(cls, value: str) -> str:
         try:
-            read = json.loads(value)
-        except (ValueError, RecursionError):
+            read = jsontext.read(value)
+        except ValueError:
             read = value
         if rules.kind_of(read) is None:
             raise ValueError("neither a limit (-1 is unlimited, 0 is none), nor true or false, a text, quota or rate")
@@ -127,7 +128,7 @@ async def known_plan(change: Change, code: str, version: int | None = None) -> P
 
 
 def today_of(subscription: Subscription, now: datetime) -> date:
-    return now.astimezone(ZoneInfo(subscription.billing_zone)).date()
+    return now.astimezone(zone_of(subscription.billing_zone)).date()
 
 
 def was_changed(row: AuditRow) -> Record:

@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
-from zoneinfo import ZoneInfo
+
+from controlplane.zones import zone_of
 
 
 def began(period: str, at: datetime, zone: str) -> datetime:
     """The beginning of the period of a time, in that time's own zone."""
-    local = at.astimezone(ZoneInfo(zone))
+    local = at.astimezone(zone_of(zone))
     if period != "hour":  # a midnight that is twice is the first one, one that is skipped is where the clock goes on
         day = local.date() if period == "day" else local.date().replace(day=1)
         return datetime.combine(day, time(), local.tzinfo).astimezone(at.tzinfo)

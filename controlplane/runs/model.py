@@ -96,9 +96,9 @@ class RunItem:
 RUN_FIELDS = (
     Field("operation"),
     Field("state", "choice", STANDINGS),
-    Field("actor", what="who started it"),
+    Field("actor", what="who started it", also=("who",)),
     Field("refused", "number", what="how many items were refused"),
-    Field("created", "age"),
+    Field("created", "age", also=("started", "created_at")),
 )
 RUN_SORTS = ("created",)
 ITEM_FIELDS = (

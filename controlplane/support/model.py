@@ -36,12 +36,12 @@ class Impersonation:
 
 
 FIELDS = (
-    Field("tenant"),
-    Field("actor", what="who acts"),
+    Field("tenant", also=("tenant_id",)),
+    Field("actor", what="who acts", also=("who",)),
     Field("ticket"),
     Field("mode", "choice", ("read", "write")),
     Field("state", "choice", STATES, what="ended by somebody, over by itself"),
-    Field("started", "age"),
+    Field("started", "age", also=("started_at",)),
 )
 SORTS = ("started",)
 

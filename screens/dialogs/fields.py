@@ -81,6 +81,15 @@ class Choice(Label, can_focus=True):
             self._draw()
 
 
+class LineInput(Input):
+    """A field of one line. Of what is pasted Textual takes the first line, which may be a blank one."""
+
+    def _on_paste(self, event: events.Paste) -> None:
+        event.stop()
+        event.prevent_default()
+        self.insert_text_at_cursor(" ".join(event.text.strip().splitlines()))
+
+
 class FieldsForm(Dialog[Answers | None]):
     """Answers with every field's text. `check` raises Refusal with what is wrong; the form then stays."""
 
@@ -113,7 +122,7 @@ class FieldsForm(Dialog[Answers | None]):
             if each.choices:
                 yield Choice(each.choices, each.value, id=f"ask-{each.name}")
             else:
-                yield Input(each.value, password=each.hidden, compact=True, id=f"ask-{each.name}")
+                yield LineInput(each.value, password=each.hidden, compact=True, id=f"ask-{each.name}")
         yield Label("", id="fault", classes="fault")
         yield text("enter goes on · ↑↓ between fields · esc closes", classes="hint")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
@@ -11,10 +10,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.widgets import Input, Label
 
+from controlplane import jsontext
 from controlplane.errors import Usage
 from controlplane.operations import Operation
 from controlplane.text import clean
 from screens.dialogs.dialog import Dialog, retext, text
+from screens.dialogs.fields import LineInput
 from screens.session import Session
 
 Answers = tuple[dict[str, Any], str]
@@ -50,10 +51,10 @@ class RequestForm(Dialog[Answers | None]):
         for name, info in self.fields:
             words = f"{name.replace('_', ' ')}{'' if not info.is_required() else ' *'}"
             yield text(f"{words}  {info.description or ''}", classes="field")
-            yield Input(value=_shown(info), compact=True, id=f"field-{name}")
+            yield LineInput(value=_shown(info), compact=True, id=f"field-{name}")
         if self.operation.needs_reason:
             yield text("reason *  kept in the audit trail", classes="field")
-            yield Input(compact=True, id="reason")
+            yield LineInput(compact=True, id="reason")
         yield Label("", id="fault", classes="fault")
         yield text("enter goes on · esc closes", classes="hint")
 
@@ -138,7 +139,7 @@ def _read(name: str, value: str, info: FieldInfo) -> Any:
     kinds = str(get_args(info.annotation) or info.annotation)
     if "dict" in kinds:
         try:
-            return json.loads(value)
+            return jsontext.read(value)
         except ValueError:
             raise Usage("field_unreadable", f'{name}: not a JSON object. Write it as {{"key": "value"}}.') from None
     if "list" in kinds:

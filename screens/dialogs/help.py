@@ -48,6 +48,7 @@ def help_lines(screen: AreaScreen) -> list[Line]:
     digits = {FIRST: "0 ", **{noun.name: f"{number} " for number, noun in enumerate(NOUNS[:9], 1)}}
     lines: list[Line] = [*wrap(screen.means, 76), ""]
     seen: set[str] = set()
+    commands = [f"  :{name:<19} {words}" for name, words in screen.desk.commands().items()]
     for title, bindings in (
         ("Keys here", getattr(screen.focused, "_bindings", None)),
         ("Keys of every screen", screen._bindings),
@@ -60,10 +61,11 @@ def help_lines(screen: AreaScreen) -> list[Line]:
                 seen.add(key)
         if found:
             lines += [(title, "title"), *(f"  {', '.join(keys):<20} {words}" for words, keys in found.items()), ""]
+    lines += [("Commands: also every noun and every operation; tab completes", "title"), *commands, ""]
     nouns = "  ".join(digits.get(noun.name, "") + noun.name for noun in NOUNS)
     lines += [("Nouns", "title"), *(f"  {line}" for line in wrap(nouns, 76)), ""]
     fields = getattr(screen, "fields", ())
     if fields:
         lines += [("Filter: terms joined by AND", "title"), *(f"  {line}" for line in describe(fields))]
-        lines += ["  S and a letter sorts; again reverses"]
+        lines += ["  S and a letter sorts; again reverses; measures begin with the largest"]
     return lines

@@ -15,7 +15,7 @@ from textual.containers import Container
 from textual.widget import Widget
 
 from controlplane.audit import AuditRow, as_record
-from controlplane.errors import NotFound, Refusal
+from controlplane.errors import HomeUnreachable, NotFound, Refusal
 from controlplane.filters import Term
 from controlplane.listing import Query
 from controlplane.moments import count
@@ -135,8 +135,11 @@ class ObjectiveScreen(AreaScreen):
             self.standing = None
             self.query_one("#budget", Lines).show([(missing.message, "bad"), missing.hint])
             return
-        except Refusal:
+        except HomeUnreachable:
             return  # the header says that the link is down; what was read stays
+        except Refusal as refusal:
+            self.unread(refusal, "#budget", new=self.standing is None)
+            return
         self._show()
         await self.query_one("#timeline", WindowTable).refresh_rows()
         from asyncio import get_running_loop

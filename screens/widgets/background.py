@@ -10,10 +10,9 @@ import time
 from collections.abc import Iterable
 from typing import ClassVar
 
-from textual.drivers import linux_driver
 from textual.message import Message
 
-from screens.widgets.pasting import PastingParser
+from screens.widgets.sequences import PastingParser
 
 QUESTION = "\x1b]11;?\x07"
 LIMIT_SECONDS = 0.15
@@ -87,8 +86,3 @@ class AnsweringParser(PastingParser):
             held, self._held = self._held, ""  # it was a key after all
             yield from super().feed(held)
         yield from super().tick()
-
-
-def install() -> None:
-    """Have Textual's driver use our parser; it names the class only inside its input thread."""
-    setattr(linux_driver, "XTermParser", AnsweringParser)  # noqa: B010 - another type, on purpose

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import io
 import os
+import selectors
+import shutil
 import signal
 import sys
 import tempfile
@@ -28,8 +30,10 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.events import Resize
 from textual.geometry import Size
 
+from screens.widgets.background import AnsweringParser
 from screens.widgets.hangup import HUNG_UP, HangupWatch, hung_up
 from screens.widgets.inert import without_controls
+from screens.widgets.sequences import InputDecoder
 
 _PUSH_TITLE, _POP_TITLE = "\x1b[22;2t", "\x1b[23;2t"
 _RESTORE = (
@@ -64,6 +68,28 @@ class TerminalDriver(LinuxDriver):
         if not self._in_band_window_resize:
             size = Size(*self._get_terminal_size())
             self._app.post_message(Resize(size, size))
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """The terminal's own, which changes; COLUMNS and LINES, which a shell may export, never do."""
+        for descriptor in (self._file.fileno() if self._file is not None else self.fileno, self.fileno):
+            with suppress(OSError):
+                columns, lines = os.get_terminal_size(descriptor)
+                if columns and lines:
+                    return columns, lines
+        columns, lines = shutil.get_terminal_size()
+        return columns, lines
+
+    def run_input_thread(self) -> None:
+        """Textual's, with a decoder and a parser that no byte can end."""
+        parser, decoder = AnsweringParser(), InputDecoder()
+        with selectors.SelectSelector() as selector:
+            selector.register(self.fileno, selectors.EVENT_READ)
+            while not self.exit_event.is_set():
+                if selector.select(0.1) and (typed := decoder.decode(os.read(self.fileno, 4096))):
+                    for message in parser.feed(typed):
+                        self.process_message(message)
+                for message in parser.tick():
+                    self.process_message(message)
 
     def stop_application_mode(self) -> None:
         if self._drawing:

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from controlplane.errors import Refusal
+from controlplane.find import seek
 from controlplane.keys import secret
+from controlplane.keys.verify import check
 from tests.app.commands import Cli, program
 from tests.backends.keys import make_calls, make_keys
 
@@ -140,3 +143,21 @@ def test_verify_on_a_terminal_shows_nothing_of_what_is_typed(acme: Cli) -> None:
     made = acme.done("keys", "create", "acme")["secret"]
     answer = program("keys", "verify", typed=[("not shown): ", made + "\n")])
     assert answer.code == 0 and "a live key: active" in answer.out and made not in answer.out + answer.err
+
+
+AROUND = ("{}", "'{}'\n", '"{}"', "\n  {}  \r\n", "“{}”", '"{}",', "\ufeff{}\xa0")
+
+
+@pytest.mark.parametrize("around", AROUND)
+def test_a_pasted_secret_is_read_alike_by_all(acme: Cli, monkeypatch: pytest.MonkeyPatch, around: str) -> None:
+    made = acme.done("keys", "create", "acme")
+    pasted = around.format(made["secret"])
+    for words in (["keys", "verify"], ["find"]):
+        monkeypatch.setattr("sys.stdin", io.StringIO(pasted + "\n"))
+        answer = acme(*words)
+        assert answer.code == 0 and made["result"]["id"] in answer.out, answer
+        assert made["secret"] not in answer.out + answer.err
+    assert seek(pasted).hash == secret.digest(made["secret"])
+    wrong = made["secret"][:-1] + "!"
+    with pytest.raises(Refusal, match="checksum"):
+        check(around.format(wrong), "wf")

@@ -2,9 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from app.homes import HomeChoice, redact, resolve_home
+from app.__main__ import _guarded
+from app.homes import HomeChoice, resolve_home
 from app.settings import Settings, read
 from controlplane.errors import Usage
+from controlplane.urls import redact, shown_url, without_secrets
 
 PATH = Path("/etc/watchfloor/settings.toml")
 PROFILES = """
@@ -102,7 +104,7 @@ def test_a_file_is_no_home(tmp_path: Path) -> None:
     ],
 )
 def test_urls_without_a_password_are_taken_as_they_are(url: str) -> None:
-    assert redact(url) == url
+    assert redact(url) == url and shown_url(url) == url
     assert resolve_home(url, {}, settings()).value == url
 
 
@@ -121,3 +123,47 @@ def test_urls_without_a_password_are_taken_as_they_are(url: str) -> None:
 def test_redacting_hides_every_way_to_write_a_password(url: str) -> None:
     assert "hunter2" not in redact(url)
     assert "•••" in redact(url)
+    assert "hunter2" not in shown_url(url) and "hunter2" not in without_secrets(f"{url!r} cannot be read")
+
+
+WRONG = [
+    " postgresql://ana:hunter2@db/x",
+    "\npostgresql://ana:hunter2@db/x",
+    "postgresql:/ana:hunter2@db/x",
+    "postgresql//ana:hunter2@db/x",
+    "postgresql;//ana:hunter2@db/x",
+    "//ana:hunter2@db/x",
+    "./ana:hunter2@db/x",
+    "ana:hunter2@db/x",
+    "ana:hun@ter2:hunter2@db",
+    "postgresql://ana:hunter2/db/x",
+    "postgresql://ana:hunter2",
+    "postgresql://ana@db/x?pasword=hunter2",
+    "postgresql://ana@db/x&password=hunter2",
+    "postgresql://ana@db/x#:hunter2@",
+    "postgresql://ana:hunter2 @db/x",
+    "'postgresql://ana:hunter2@db/x'",
+    "http://ana:hunter2@db/x",
+    " host=db password=hunter2",
+    "db password = hunter2",
+]
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_a_secret_is_never_repeated_wherever_it_stands_and_whatever_the_typo(text: str) -> None:
+    assert "hunter2" not in shown_url(text)
+    with pytest.raises(Usage) as caught:
+        resolve_home(text, {}, settings())
+        raise Usage("home_invalid", "taken as it is")  # pragma: no cover - then libpq refuses it
+    assert "hunter2" not in f"{caught.value} {caught.value.why}"
+
+
+@pytest.mark.parametrize("text", [text for text in WRONG if "\n" not in text])
+@pytest.mark.parametrize("words", [["--home", "{}", "tenants", "list"], ["{}"], ["tenants", "list", "--hom={}"]])
+def test_no_command_repeats_it(
+    text: str, words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    code = _guarded([word.replace("{}", text) for word in words])
+    said = capsys.readouterr()
+    assert code != 0 and "hunter2" not in said.out + said.err, said

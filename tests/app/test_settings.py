@@ -278,6 +278,17 @@ def test_the_file_is_found_where_it_belongs(frozen_environment: Path, tmp_path: 
     assert unreadable.value.code == "settings_unreadable"
 
 
+def test_a_folder_that_cannot_be_one_holds_no_settings(
+    frozen_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """XDG_CONFIG_HOME=/dev/null, for a program that shall read none."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/dev/null")
+    assert load({}).text == ""
+    with pytest.raises(NotFound) as named:
+        load({"WATCHFLOOR_SETTINGS": "/dev/null/settings.toml"})
+    assert named.value.code == "settings_missing"
+
+
 def test_no_settings_show_a_commands_arguments() -> None:
     text = (
         'password_command = ["vault", "-token=hunter2"]\n[profiles.a]\nurl = "postgresql:///x"\nenvironment = "lab"\n'

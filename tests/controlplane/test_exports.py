@@ -34,7 +34,7 @@ def test_ndjson_is_a_document_a_line() -> None:
     assert "export" in lines[0] and [line["id"] for line in lines[1:]] == ["a", "b"] and lines[2]["name"] == HOSTILE
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "\tx"])
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "\tx", "\n=1", " =1+1", "＝1"])
 def test_no_cell_of_a_csv_is_a_formula(name: str) -> None:
     comment, *rest = written("csv", {"id": "a", "name": name, "more": -1}).splitlines()
     (row,) = csv.DictReader(rest)
@@ -51,3 +51,23 @@ def test_markdown_keeps_its_table_whatever_a_cell_holds() -> None:
     lines = written("markdown", {"id": "a", "name": HOSTILE}).splitlines()
     assert len(lines) == 5 and lines[2] == "| id | name | at | more |"
     assert "\\|" in lines[4] and "<b>" not in lines[4] and "[x](" not in lines[4].replace("\\[", "")
+
+
+def cells(text: str, delimiter: str) -> list[str]:
+    return [cell for row in csv.reader(text.splitlines(), delimiter=delimiter) for cell in row]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("place", ["filter", "column", "cell"])
+@pytest.mark.parametrize("formula", ["=1+1", "x,=1+1", "x;=1+1", 'x","=1+1', 'x";"=1+1', "x,@y", "x\t=1+1"])
+def test_no_cell_anywhere_is_a_formula_whatever_ends_a_cell(formula: str, place: str, delimiter: str) -> None:
+    """The heading and the names of the columns are cells as well, and some spreadsheets split at semicolons."""
+    heading = Heading("acme", "tenants", formula if place == "filter" else "", "-err", AT, [formula])
+    name = formula if place == "column" else "name"
+    text = "".join(chunks("csv", heading, [name, "at"], [{name: formula if place == "cell" else "x"}]))
+    assert not [cell for cell in cells(text, delimiter) if cell.lstrip()[:1] in ("=", "+", "-", "@")]
+
+
+def test_markdown_escapes_the_names_of_columns_as_well() -> None:
+    text = "".join(chunks("markdown", HEADING, ["a|b", "<c>"], []))
+    assert "| a\\|b | &lt;c> |" in text

@@ -1,10 +1,12 @@
 import csv
+import dataclasses
 import json
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from controlplane.tenants.model import Tenant
 from screens.work import WorkScreen
 from tests.postgres import Database
 from tests.screens.console import console, quiet, text, until
@@ -43,10 +45,22 @@ async def test_all_that_matches_is_written_in_its_order_for_you_alone(many: Data
     comment, *lines = path.read_text().splitlines()
     assert "context: test" in comment and "filter: plan:growth" in comment and "sort: name" in comment
     rows = list(csv.DictReader(lines))
-    assert list(rows[0]) == ["id", "name", "status", "per_minute", "error_share", "p95_ms"]
+    assert list(rows[0]) == [field.name for field in dataclasses.fields(Tenant)] and rows[0]["plan"] == "growth"
     names = [row["name"] for row in rows]
     assert len(names) == 2500 and names == sorted(names)
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+async def test_the_columns_of_the_list_are_written_whatever_the_screen_has_room_for(
+    many: Database, tmp_path: Path
+) -> None:
+    async with console(many, size=(60, 20)) as (app, pilot):
+        app.run_command("tenants id:sum")
+        await quiet(pilot)
+        await export(app, pilot, tmp_path / "out.csv", "enter", "l", "enter")
+        await until(pilot, lambda: app.session.works and app.session.works[0].state == "done")
+    heading = (tmp_path / "out.csv").read_text().splitlines()[1].split(",")
+    assert {"plan", "region", "owner_email"} <= set(heading) and "metadata" not in heading
 
 
 async def test_all_columns_as_json_and_a_formula_stays_text(many: Database, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from textual.events import Paste
 from textual.widgets import Input
 
 from controlplane.keys import secret
@@ -161,8 +162,9 @@ async def test_verify_asks_unseen_and_checks_before_it_asks_the_home(database: D
         app.screen.query_one(Input).value = value[:-1]
         await pilot.press("enter")
         await until(pilot, lambda: "checksum is wrong" in text(pilot))
-        app.screen.query_one(Input).value = value
-        await pilot.pause()
+        app.screen.query_one(Input).value = ""
+        app.screen.query_one(Input).post_message(Paste(f'\n"{value}"\n'))
+        await until(pilot, lambda: value in app.screen.query_one(Input).value)
         assert value[8:20] not in text(pilot)
         await pilot.press("enter")
         await until(pilot, lambda: "a test key: active" in text(pilot) and "acme (active)" in text(pilot))

@@ -6,6 +6,8 @@ from textual.pilot import Pilot
 
 from controlplane.listing import Count, Query
 from screens.area import AreaScreen
+from screens.dialogs.confirm import Confirm
+from screens.dialogs.fields import FieldsForm
 from screens.lists import COUNT_EVERY, ListScreen
 from tests.postgres import Database
 from tests.screens.console import confirm, console, quiet, text, type_in, until
@@ -163,3 +165,60 @@ async def test_a_slow_reading_is_let_finish_and_followed_by_one(database: Databa
         gate.set()
         await quiet(pilot)
         assert readings == ["begun", "done"] * 2
+
+
+async def test_errors_are_sorted_with_the_most_first_and_the_unknown_last(database: Database) -> None:
+    fill(database)
+    with psycopg.connect(database.owner) as connection:
+        connection.execute("INSERT INTO wf.tenants (id, name) VALUES ('some', 'Some')")
+        connection.execute(
+            "UPDATE wf.tenant_activity SET per_minute = 9, error_share = share, until = now() FROM"
+            " (VALUES ('acme', 0.1), ('zed', 0.5)) v (id, share) WHERE tenant_id = v.id"
+        )
+
+    def order(pilot: Pilot[None]) -> list[str]:
+        return [name for line in text(pilot).splitlines() for name in ("acme", "zed", "some") if f" {name} " in line]
+
+    async with console(database) as (app, pilot):
+        await until(pilot, lambda: "Acme" in text(pilot))
+        await pilot.press("S", "e")
+        await until(pilot, lambda: order(pilot) == ["zed", "acme", "some"])
+        await pilot.press("e")  # again reverses, and does not export
+        await until(pilot, lambda: app.area.descending is False)
+        await quiet(pilot)
+        assert not isinstance(app.screen, FieldsForm)
+        await pilot.press("j", "e")
+        await until(pilot, lambda: isinstance(app.screen, FieldsForm))
+
+
+async def test_q_goes_back_and_on_the_first_screen_asks_to_leave(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("screens.dialogs.confirm.DEAD_SECONDS", 0.0)
+    fill(database)
+    async with console(database) as (app, pilot):
+        await until(pilot, lambda: "Acme" in text(pilot))
+        app.run_command("test/tenants/acme")
+        await until(pilot, lambda: "› acme" in text(pilot))
+        await pilot.press("q")
+        await until(pilot, lambda: "› acme" not in text(pilot) and "Zed" in text(pilot))
+        while not isinstance(app.screen, Confirm):
+            await pilot.press("q")
+            await quiet(pilot)
+        assert "leave Watchfloor" in text(pilot)
+        await pilot.press("n")
+        await until(pilot, lambda: not isinstance(app.screen, Confirm))
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        await pilot.press("y")
+        await until(pilot, lambda: app._exit)
+
+
+async def test_the_help_names_every_command(database: Database) -> None:
+    from screens.dialogs.help import help_lines
+
+    async with console(database) as (app, _):
+        lines = [line if isinstance(line, str) else line[0] for line in help_lines(app.area)]
+        for name in app.commands():
+            assert any(line.startswith(f"  :{name} ") for line in lines), name
+        assert any(line.lstrip().startswith("q ") and "leave" in line for line in lines)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zoneinfo
+from collections.abc import Iterator
 from datetime import timedelta
 
 import psycopg
@@ -158,3 +160,24 @@ def test_planned_maintenance_is_marked_on_the_burn_down() -> None:
     chart = burn_down_chart(evaluate(objective(), hours, NOW), hours, planned=[planned])
     assert chart is not None and chart.notes == ("▲ maintenance",)
     assert [each.x for each in chart.marks] == [begins.timestamp(), (NOW - timedelta(hours=8)).timestamp()]
+
+
+@pytest.fixture
+def no_zones() -> Iterator[None]:
+    """A machine without time zones, as a small container is."""
+    before = zoneinfo.TZPATH
+    zoneinfo.reset_tzpath(to=())
+    zoneinfo.ZoneInfo.clear_cache()
+    yield
+    zoneinfo.reset_tzpath(to=before)
+
+
+async def test_a_zone_that_this_machine_lacks_is_told_and_nothing_reads_for_ever(
+    busy: Database, no_zones: None
+) -> None:
+    with psycopg.connect(busy.owner, autocommit=True) as owner:
+        owner.execute("UPDATE wf.objectives SET period = 'month', zone = 'Europe/Berlin' WHERE id = 1")
+    async with console(busy) as (_, pilot):
+        await command(pilot, "test/objectives/1")
+        await until(pilot, lambda: "no time zone Europe/Berlin" in text(pilot))
+        assert "Install its time zones" in text(pilot)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 
 import psycopg
@@ -246,3 +247,24 @@ def test_marked_rows_become_a_run_with_a_verdict_each(estate: Database) -> None:
         t.press("4")
         t.see("tenants.suspend")
         t.see("● done")
+
+
+def test_what_is_no_key_is_left_out_and_the_console_goes_on(database: Database) -> None:
+    """Bytes that are no UTF-8, a mouse from before SGR, sequences that nobody asked for."""
+    with console(database) as t:
+        t.see("tenants")
+        t.send(b"\xe9" + b"\x1b[M !\xff\x1b[99;99z\x1b]52;c;eA==\x07\x1b[48;99999;99999;1;1t\x80\x9b5~")
+        t.press("?")
+        t.see("· help")
+        t.press("esc")
+        t.gone("· help")
+
+
+def test_a_size_that_the_shell_exported_is_not_kept(database: Database) -> None:
+    with console(database, columns=90, lines=24, environment={"COLUMNS": "60", "LINES": "20"}) as t:
+        t.see(re.compile("^.{80,}live"))
+        assert "help" in t.screen()[23]
+        t.resize(110, 30)
+        t.see(re.compile("^.{100,}live"))
+        t.settle()
+        assert "help" in t.screen()[29]

@@ -1,0 +1,55 @@
+"""A field has one name: what a list shows, filters, sorts and exports by leads to the same one."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from controlplane.filters import named, one_name, parse
+from screens.lists import ListScreen
+from screens.nouns import NOUNS
+from screens.session import Session
+from screens.widgets.columns import Column
+
+LISTS = [noun.name for noun in NOUNS if noun.name not in ("telemetry", "overview")]
+
+
+@pytest.fixture(params=LISTS)
+def lists(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ListScreen:
+    """The list of a noun, without a program around it."""
+    screen = next(noun.make("") for noun in NOUNS if noun.name == request.param)
+    assert isinstance(screen, ListScreen)
+    monkeypatch.setattr(type(screen), "session", Session())
+    return screen
+
+
+def title(column: Column) -> str:
+    """As it is typed: ERR% is err, OLD KEY is old_key."""
+    return re.sub(r"\W+", "_", re.sub(r"[/%].*", "", column.title.lower()))
+
+
+def test_what_is_shown_and_what_is_exported_filters_as_well(lists: ListScreen) -> None:
+    every = named(lists.fields)
+    for column in lists.columns():
+        field = every.get(column.key)
+        if field is None:
+            continue  # nothing is filtered by it
+        assert every.get(title(column)) is field, f"{column.title} is shown, {field.name} filters"
+        assert every.get(column.name) is field, f"{column.name} is exported, {field.name} filters"
+
+
+def test_no_name_is_of_two_fields(lists: ListScreen) -> None:
+    names = [name for field in lists.fields for name in (field.name, *field.also)]
+    assert len(names) == len(set(names))
+
+
+def test_what_sorts_is_a_column_by_that_name(lists: ListScreen) -> None:
+    shown = {one_name(name, lists.fields) for c in lists.columns() for name in (c.key, c.name, title(c))}
+    assert set(lists.sorts) <= shown
+
+
+def test_a_term_is_the_same_by_every_name(lists: ListScreen) -> None:
+    for field in lists.fields:
+        if field.kind == "text":
+            assert len({parse(f"{name}:x", lists.fields) for name in (field.name, *field.also)}) == 1
