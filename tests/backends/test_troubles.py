@@ -197,7 +197,7 @@ async def test_a_commit_that_the_home_refuses_is_no_unknown_outcome(
     )
     async with opened(database.login("admin")) as home:
         with pytest.raises(Refusal) as refused:
-            async with home.change(Intent("tenants.look", "r-1", "f")):
+            async with home.change(Intent("tenants.rename", "r-1", "f")):
                 pass
         assert refused.value.code == "home_out_of_room"
 
@@ -286,14 +286,14 @@ async def test_a_standby_says_so_and_goes_on_when_it_is_promoted(monkeypatch: py
                 while (await states.get()).brief != "standby":
                     pass
                 with pytest.raises(HomeUnreachable) as refused:
-                    async with home.change(Intent("tenants.look", "r-1", "f")):
+                    async with home.change(Intent("tenants.rename", "r-1", "f")):
                         pass
                 assert refused.value.code == "home_read_only" and "promoted" in refused.value.hint
                 with psycopg.connect(credentials.owner_conninfo(), autocommit=True) as owner:
                     assert owner.execute("SELECT pg_promote(true, 30)").fetchone() == (True,)
                 while (await states.get()).state != "live":
                     pass
-                async with home.change(Intent("tenants.look", "r-1", "f")):
+                async with home.change(Intent("tenants.rename", "r-1", "f")):
                     pass
             finally:
                 watching.cancel()
