@@ -28,7 +28,10 @@ def status(*, asked: Reading = READING) -> None:
         document({"item": item})
         return
     problem = item.pop("problem")
+    openings = item.pop("open")
     facts((name, "–" if value is None else str(value)) for name, value in item.items())
+    for words in openings or ():
+        tell(clean(f"open: {words}"))
     if problem:
         tell(clean(f"{problem['message']} {problem['hint']} [{problem['code']}]"))
 
@@ -59,23 +62,24 @@ def _schema(conninfo: str) -> dict[str, Any]:
     """Raises HomeUnreachable."""
     import psycopg
 
-    from backends.postgres.migrate import schema_state
+    from backends.postgres.migrate import openings, schema_state
     from backends.postgres.refusals import refusal_of, unreachable
 
     try:
         with psycopg.connect(conninfo, connect_timeout=5) as connection:
             try:
                 state: SchemaState = schema_state(connection)
+                opened = openings(connection)
             except psycopg.Error as error:
                 raise refusal_of(error) from None
     except psycopg.OperationalError as error:
         raise unreachable(error) from None
     usable = {"server": state.server, "migration": state.applied, "migrations_known": state.known}
-    return usable | {"usable": state.problem is None, "problem": _words(state.problem)}
+    return usable | {"usable": state.problem is None, "open": opened, "problem": _words(state.problem)}
 
 
 def _no_schema(problem: Refusal | None) -> dict[str, Any]:
-    return {"server": None, "migration": None, "migrations_known": None, "usable": None, "problem": _words(problem)}
+    return {"server": None, "migration": None, "migrations_known": None, "usable": None, "open": None, "problem": _words(problem)}
 
 
 def _words(problem: Refusal | None) -> dict[str, Any] | None:

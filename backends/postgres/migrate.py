@@ -6,6 +6,7 @@ may start at once: the second waits for the first.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import random
 import re
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 import psycopg
+from psycopg import sql
 
 from backends.postgres import sql_files
 from controlplane.errors import Conflict, NotPermitted, Refusal
@@ -161,7 +163,8 @@ def _changed(applied: dict[int, tuple[str, str]], known: list[Migration]) -> Ref
 
 
 def migrate(conninfo: str, *, admin: str | None = None) -> list[str]:
-    """Apply what is missing, and say what was applied (names). `admin`: a login that shall be an admin.
+    """Apply what is missing, and say what was applied (names). `admin`: of an embedded home, the login that shall be
+    its admin.
 
     Raises Refusal when the home cannot be brought up; then it is as it was.
     """
@@ -180,6 +183,7 @@ def migrate(conninfo: str, *, admin: str | None = None) -> list[str]:
             raise Refusal("home_read_only", "The home is read-only.", "Use the primary's address.") from None
         if admin is not None:
             _make_admin(connection, admin)
+            _let_the_worker_in(connection)
         return done
 
 
@@ -214,6 +218,9 @@ def _patiently(connection: psycopg.Connection) -> list[str]:
 
 
 def _apply_missing(connection: psycopg.Connection, *, anew: bool) -> list[str]:
+    # What is bound when it is made (views, checks, defaults, policies) is bound to these and to what is named in full,
+    # whatever the login's own path leads to.
+    connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")
     connection.execute("CREATE SCHEMA IF NOT EXISTS wf")
     connection.execute(
         "CREATE TABLE IF NOT EXISTS wf.migrations (number integer PRIMARY KEY, name text NOT NULL,"
@@ -248,12 +255,52 @@ def _apply_missing(connection: psycopg.Connection, *, anew: bool) -> list[str]:
     connection.execute("INSERT INTO wf.sql_applied (checksum) VALUES (%s)", [sql_files.checksum()])
     if not applied:
         connection.execute("SELECT wf.make_request_partitions()")
+        _close(connection)
     return [f"{migration.number:04}_{migration.name}" for migration in missing] or ["functions"]
 
 
+def _close(connection: psycopg.Connection) -> None:
+    """A new home's database and its schema public are open to the whole server, as PostgreSQL makes them. Where they
+    are not the login's to close they stay open, and `openings` says so.
+    """
+    for statement in ("REVOKE ALL ON DATABASE {} FROM PUBLIC", "REVOKE CREATE ON SCHEMA public FROM PUBLIC"):
+        with contextlib.suppress(psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidSchemaName):
+            with connection.transaction():
+                connection.execute(sql.SQL(statement).format(sql.Identifier(connection.info.dbname)))
+
+
+def openings(connection: psycopg.Connection) -> list[str]:
+    """What of a home's database is open to whoever may log in on its server, each with what closes it."""
+    quoted = sql.Identifier(connection.info.dbname).as_string(connection)
+    found = []
+    connect = connection.execute("SELECT has_database_privilege('public', current_database(), 'CONNECT')").fetchone()
+    if connect == (True,):
+        found.append(f"every login can connect: REVOKE CONNECT ON DATABASE {quoted} FROM PUBLIC")
+    schemas = connection.execute(
+        "SELECT quote_ident(nspname) FROM pg_namespace WHERE has_schema_privilege('public', oid, 'CREATE') ORDER BY 1"
+    ).fetchall()
+    found += [
+        f"every login can make objects in schema {name}: REVOKE CREATE ON SCHEMA {name} FROM PUBLIC"
+        for (name,) in schemas
+    ]
+    return found
+
+
+def _let_the_worker_in(connection: psycopg.Connection) -> None:
+    """An embedded server has one home, and its worker is the owner as wf_worker, without a login of its own."""
+    let_in = connection.execute("SELECT has_schema_privilege('wf_worker', 'wf', 'USAGE')").fetchone()
+    if let_in != (True,):
+        connection.execute("GRANT USAGE ON SCHEMA wf TO wf_worker")
+
+
 def _make_admin(connection: psycopg.Connection, login: str) -> None:
-    held = connection.execute("SELECT pg_has_role(%s, 'wf_admin', 'MEMBER')", [login]).fetchone()
-    if held != (True,):
+    let_in = connection.execute(
+        "SELECT FROM wf.operators WHERE name = %s AND role = 'admin' AND active"
+        " AND pg_has_role(name, 'wf_admin', 'MEMBER') AND has_schema_privilege(name, 'wf', 'USAGE')"
+        " AND has_database_privilege(name, current_database(), 'CONNECT')",
+        [login],
+    ).fetchone()
+    if let_in is None:
         with connection.transaction():
             connection.execute(
                 "SELECT wf.begin_change('operators.add', 'the person who set up this home', gen_random_uuid()::text)"

@@ -235,6 +235,18 @@ WORDS: dict[str, tuple[type[Refusal], str, str]] = {
         "The server has that login already, and it is not of this home.",
         "Leave the password out to give it a role here, or use another name.",
     ),
+    "operator_password_kept": (
+        Refusal,
+        "The operator has a password; another is set by itself, so that the trail says so.",
+        "watchfloor operators password NAME --reason …",
+    ),
+    "operator_other_home": (
+        Conflict,
+        "The login works in another home of the same server with another role, and a login has one role on a server.",
+        "Give the same role here, or use another name.",
+    ),
+    "operator_unknown": (NotFound, "There is no such operator.", "watchfloor operators list"),
+    "operator_verifier": (Usage, "That is no password's verifier (SCRAM-SHA-256).", ""),
     "operators_name_check": (Refusal, "The name is not one: a-z, 0-9, '_', '.', '-'; not pg_… or wf_….", ""),
 }
 
@@ -273,7 +285,7 @@ def refusal_of(error: psycopg.Error) -> Refusal:
     )
 
 
-def unreachable(error: BaseException) -> HomeUnreachable:
+def unreachable(error: BaseException) -> HomeUnreachable | NotPermitted:
     """The link is gone or never was; only the first line is told, a conninfo may follow."""
     first = str(error).strip().partition("\n")[0]
     if "password authentication failed" in first or "no password supplied" in first:
@@ -281,6 +293,12 @@ def unreachable(error: BaseException) -> HomeUnreachable:
             "home_login_refused",
             "The home refused the login: the name or the password is wrong.",
             "watchfloor secrets doctor shows where the password comes from.",
+        )
+    if "permission denied for database" in first:
+        return NotPermitted(
+            "not_an_operator",
+            "The home does not let this login in: it is none of its operators.",
+            "Ask an admin: watchfloor operators add NAME --role viewer",
         )
     return HomeUnreachable(
         "home_unreachable",

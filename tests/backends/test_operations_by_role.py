@@ -46,7 +46,7 @@ INSERT INTO wf.plan_changes (tenant_id, from_plan, from_version, from_cycle, pla
   effective_on, period_start, period_end, currency, lines, summary, preview_hash)
   VALUES ('waiting', 'starter', 1, 'month', 'growth', 1, 'month', 'upgrade',
   current_date, current_date, current_date + 30, 'EUR', '[]', 'as was said', 'x');
-SELECT wf.put_operator('leaving', 'viewer', NULL);
+SELECT wf.put_operator('leaving', 'viewer', NULL), wf.put_operator('keeping', 'viewer', NULL);
 INSERT INTO wf.impersonations (tenant_id, reason, ticket, ends_at)
   VALUES ('active', 'cannot log in', 'T-1', now() + interval '1 hour');
 INSERT INTO wf.jobs (kind, tenant_id, state, ended_at)
@@ -77,6 +77,7 @@ EXAMPLES: dict[str, Record] = {
     "objectives.restore": {"id": 2},
     "objectives.retire": {"id": 1},
     "operators.add": {"name": "joining", "role": "viewer"},
+    "operators.password": {"name": "keeping", "password": "another one of theirs"},
     "operators.remove": {"name": "leaving"},
     "plans.apply": {
         "plans": [

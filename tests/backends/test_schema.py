@@ -47,7 +47,7 @@ def test_functions_with_the_owners_rights_look_only_where_they_say(owner: psycop
     assert not column(
         owner,
         "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'wf'::regnamespace AND prosecdef"
-        " AND NOT coalesce('search_path=wf, pg_temp' = ANY (proconfig), false)",
+        " AND NOT coalesce(proconfig && ARRAY['search_path=wf, pg_temp', 'search_path=pg_catalog, wf, pg_temp'], false)",
     )
 
 

@@ -28,6 +28,8 @@ CREATE TABLE wf.operators (
   role       text NOT NULL CHECK (role IN ('viewer', 'support', 'operator', 'admin', 'worker', 'service')),
   active     boolean NOT NULL DEFAULT true,
   made_here  boolean NOT NULL DEFAULT false,  -- false: the login was there before, and its password is not ours
+  password_by text,                           -- who set its password last, and when; NULL: nobody did here
+  password_at timestamptz,
   added_at   timestamptz NOT NULL DEFAULT now(),
   changed_at timestamptz NOT NULL DEFAULT now()
 );

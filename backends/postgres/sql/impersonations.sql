@@ -80,7 +80,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
     WHEN i.ends_at <= clock_timestamp() THEN 'impersonation_over'
     WHEN t.status NOT IN ('active', 'suspended') THEN 'impersonation_tenant_gone'
     WHEN t.protected THEN 'impersonation_protected'
-    WHEN r.oid IS NULL OR NOT pg_has_role(r.oid, 'wf_support', 'MEMBER') THEN 'impersonation_actor_gone' END AS refusal
+    WHEN r.oid IS NULL OR NOT pg_has_role(r.oid, 'wf_support', 'MEMBER') OR NOT has_schema_privilege(r.oid, 'wf', 'USAGE') THEN 'impersonation_actor_gone' END AS refusal
   ) AS f
 $$;
 GRANT EXECUTE ON FUNCTION wf_data.impersonation, wf_data.audit_feed TO wf_service;

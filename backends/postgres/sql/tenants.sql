@@ -1,9 +1,8 @@
 GRANT EXECUTE ON FUNCTION wf.trigrams TO wf_viewer, wf_worker;
 
 -- Tenants and their projects. What may follow on what is guarded here, so that psql is bound by it as well.
-CREATE OR REPLACE FUNCTION wf.sees_personal() RETURNS boolean LANGUAGE sql STABLE AS $$
-  SELECT pg_has_role(session_user, 'wf_operator', 'MEMBER')
-$$;
+CREATE OR REPLACE FUNCTION wf.sees_personal() RETURNS boolean LANGUAGE sql STABLE
+RETURN wf.may('operator');
 GRANT EXECUTE ON FUNCTION wf.sees_personal, wf.masked TO wf_viewer;
 GRANT SELECT ON wf.tenant_activity TO wf_viewer;
 
