@@ -56,6 +56,10 @@ def _run(argv: list[str]) -> int:
     if start.plain or not _has_screen():
         from app.cli.run import run
 
+        if start.link:
+            from app.cli.linked import show
+
+            return show(start.link, start.home)
         home = ["--home", start.home] if start.home else []
         return run(["tenants", "list", *home])
     import gc

@@ -77,21 +77,22 @@ def _named(name: str) -> Any:
 
 
 def _open_link(app: Watchfloor, text: str) -> None:
-    """`context/noun?filter#key`, as `Y` copies it."""
-    address, _, key = text.partition("#")
-    address, _, filter_text = address.partition("?")
-    parts = address.split("/")
-    noun = parts[1] if len(parts) > 1 else parts[0]
-    if noun == "find":
-        _find(app, filter_text)
-        return
-    if not noun_named(noun):
-        raise Usage("link_unknown", f"The link leads to {noun}, which is not a noun.", "")
-    app.go(noun, filter_text)
-    if len(parts) > 2:
-        app.open_thing(noun, "/".join(parts[2:]))
-    elif key and not filter_text:
-        app.open_thing(noun, key)
+    """`context/noun?filter#key`, as `Y` copies it; another context is entered first."""
+    from app.links import read
+    from app.switching import switch
+
+    link = read(text)
+    if link.context != app.session.context:
+        switch(app, link.context)
+        app.link = text
+    elif link.noun == "find":
+        _find(app, link.filter)
+    elif not noun_named(link.noun):
+        raise Usage("link_unknown", f"The link leads to {link.noun}, which is not a noun.", "")
+    else:
+        app.go(link.noun, link.filter)
+        if link.key:
+            app.open_thing(link.noun, link.key)
 
 
 def _operation(app: Watchfloor, word: str, rest: str) -> None:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
 from textual.binding import Binding, BindingType
@@ -18,13 +18,14 @@ from textual.binding import Binding, BindingType
 import themes
 from app.driving import Driving
 from app.keymaps import keymap_of
+from app.links import read as read_link
 from app.looks import Looks
 from app.settings import Settings, load
 from app.switching import opener, session_of
 from controlplane.errors import HomeUnreachable, Refusal
 from controlplane.live import LinkState
 from controlplane.text import clean_lines
-from screens.actions import Done
+from screens.actions import Done, pending
 from screens.area import AreaScreen
 from screens.nouns import FIRST, NOUNS, noun_named
 from screens.session import Session
@@ -48,6 +49,8 @@ STARTED_SECONDS = 1.5
 OF_THE_LINK = ("[link_stale]", "[home_unreachable]")
 """In what was said while the link was down."""
 OPEN_PAUSES = (0.5, 1.0, 2.0, 5.0)
+SLOW_PAUSE = 30.0
+"""Where it takes a person to put it right; R tries at once."""
 
 
 class Watchfloor(Driving, Looks):
@@ -82,6 +85,8 @@ class Watchfloor(Driving, Looks):
         self.session = session_of(choice, settings) if choice else Session()
         self.context: Context | None = None
         self._news = False
+        self._of_link = Done("", "")
+        """What was said last of the link's trouble."""
         self._interrupted_at = float("-inf")
         if keymap := keymap_of(settings):
             self.set_keymap(dict(keymap))
@@ -98,8 +103,8 @@ class Watchfloor(Driving, Looks):
 
     def _first(self) -> str:
         """The noun that is painted first: the one that a link leads to, so that it need not be painted twice."""
-        parts = self.link.partition("#")[0].partition("?")[0].split("/")
-        return parts[1] if len(parts) > 1 and noun_named(parts[1]) else FIRST
+        noun = read_link(self.link).noun
+        return noun if noun_named(noun) else FIRST
 
     @work(exit_on_error=False, group="link", exclusive=True)
     async def connect_context(self) -> None:
@@ -115,9 +120,10 @@ class Watchfloor(Driving, Looks):
             except Refusal as refusal:
                 pause = OPEN_PAUSES[min(attempt, len(OPEN_PAUSES) - 1)]
                 again = isinstance(refusal, HomeUnreachable)
-                state = LinkState("offline" if again else "refused", retry_in=pause, words=str(refusal))
-                self.session.link = state
-                self.tell(Done(str(refusal), "bad"))
+                pause = SLOW_PAUSE if refusal.slow else pause
+                state: Any = "offline" if again else "refused"
+                self.session.link = LinkState(state, pause, words=str(refusal), brief=refusal.brief)
+                self._tell_of_link(str(refusal))
                 if not again:
                     return
                 await asyncio.sleep(pause)
@@ -166,17 +172,33 @@ class Watchfloor(Driving, Looks):
     # The link
 
     def _link_changed(self, link: LinkState) -> None:
-        session = self.session
+        session, area = self.session, self.area
         if link.state == "live":
             session.heard_at = session.clock()
             if session.link.state != "live":
                 self._hint()
+        elif link.state == "stale":
+            session.heard_at = session.clock() - timedelta(seconds=link.silent)
         session.link = link
-        area = self.area
+        if link.state == "offline" and link.brief:
+            self._tell_of_link(link.words)  # more than that it is away, which the header says
         if area is not None:
-            if link.state == "live" and any(code in area.said.words for code in OF_THE_LINK):
-                area.said = Done("", "")  # it is no longer true
+            if link.state == "live" and self._no_longer_true(area.said):
+                area.said = Done("", "")
+            if link.state == "live" and link.words:
+                area.say(Done(link.words, "warn"))
             area.draw_frame()
+
+    def _tell_of_link(self, words: str) -> None:
+        """Once, and not again with every attempt."""
+        if words != self._of_link.words:
+            self._of_link = Done(words, "bad")
+            self.tell(self._of_link)
+
+    def _no_longer_true(self, said: Done) -> bool:
+        """What was said because the link was down, now that it is live."""
+        of_link, self._of_link = self._of_link, Done("", "")
+        return bool(said.words) and (said is of_link or any(code in said.words for code in OF_THE_LINK))
 
     def _hint(self) -> None:
         """Something happened: read again soon, once for however many hints come together."""
@@ -231,10 +253,14 @@ class Watchfloor(Driving, Looks):
         self.settings = dataclasses.replace(read, profiles={**self.passing, **read.profiles})
 
     def retry_link(self) -> None:
-        if self.context is None:
-            self.connect_context()
-        else:
+        if self.context is not None and not self.session.link.brief:
             self.context.home.feed.retry_now()
+            return
+        # A person has put something right, perhaps a password: it is read anew.
+        left, self.context, self.link = self.context, None, ""
+        self.connect_context()
+        if left is not None:
+            self.run_worker(left.close(), group="closing", exit_on_error=False)
 
     # Screens
 
@@ -324,20 +350,24 @@ class Watchfloor(Driving, Looks):
         if self.area is not None and self.area.interrupt():
             return
         self.workers.cancel_group(self.screen, "act")
-        self.tell(Done("cancelled; ctrl+c again leaves", "muted"))
+        if self.session.pending is None:
+            self.tell(Done("cancelled; ctrl+c again leaves", "muted"))
+        else:
+            self.tell(Done(f"{self.session.pending.what}: interrupted; ctrl+c again leaves", "warn"))
 
     @work(exit_on_error=False, group="act", exclusive=True)
     async def write_for(self, minutes: int, reason: str) -> None:
         """Open a read-only context for writing for a while, once that stands in its trail."""
         from controlplane.contexts import write
-        from controlplane.operations import Call, execute, new_request_id
+        from controlplane.operations import Call, execute
 
         session = self.session
         try:
             if not session.read_only:
                 raise Refusal("not_read_only", f"{session.context} is open for writing already.", "")
             request = write.parse({"context": session.context, "minutes": minutes})
-            outcome = await execute(session.require_plane(), write, request, Call(reason, new_request_id()))
+            with pending(self, session, f"opening {session.context} for writing") as request_id:
+                outcome = await execute(session.require_plane(), write, request, Call(reason, request_id))
         except Refusal as refusal:
             self.tell(Done(str(refusal), "bad"))
             return
@@ -379,15 +409,25 @@ def _started() -> None:
 def run(start: Start) -> int:
     """Show the console on the home that was asked for; the exit code of the program."""
     from app.homes import resolve_home
+    from app.links import chosen_by, demonstration
 
     try:
         settings = load(os.environ, themes.NAMES)
-        choice = resolve_home(start.home, os.environ, settings)
+        choice: HomeChoice | None = resolve_home(start.home, os.environ, settings)
+        assert choice is not None
         keymap_of(settings)  # refused here, in words, before there is a screen
+        if start.link:
+            choice = chosen_by(read_link(start.link), settings, choice, named=start.home is not None)
+        place = None if choice else demonstration(read_link(start.link or ""))
     except Refusal as refusal:
         print(clean_lines(str(refusal)), file=sys.stderr)
         return refusal.exit_code
 
+    if choice is None:
+        from app.demo.stage import visitor
+
+        assert place is not None
+        return show(settings, visitor(place), start.link or "", accessible=start.accessible)
     return show(settings, opener(choice, settings), start.link or "", choice, accessible=start.accessible)
 
 

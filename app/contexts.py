@@ -6,15 +6,19 @@ The console opens through here before its first data, so nothing heavy is import
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.homes import EMBEDDED_NAME, HomeChoice, home_name, redact
-from backends.embedded.server import EmbeddedHome, default_folder
+from app.embedded import bring_back, bring_up, embedded_of, start_worker
+from app.environment import show_libpq
+from app.homes import EMBEDDED_NAME, HomeChoice, home_name
+from backends.embedded.server import Credentials, EmbeddedHome
 from backends.postgres.home import Home
-from backends.postgres.migrate import migrate, schema_state
-from controlplane.errors import HomeUnreachable, Refusal, Usage
+from backends.postgres.live import Revive
+from backends.postgres.migrate import schema_state
+from controlplane.errors import HomeUnreachable, Refusal
 
 if TYPE_CHECKING:
     import psycopg
@@ -28,7 +32,16 @@ UNNAMED = "unknown"
 """The environment of a URL that no profile names."""
 
 MENDED_BY_STARTING = frozenset(
-    {"home_unreachable", "home_login_refused", "home_not_ours", "home_older", "not_an_operator"}
+    {
+        "home_unreachable",
+        "home_starting",
+        "home_stopping",
+        "home_login_refused",
+        "home_database_missing",
+        "home_not_ours",
+        "home_older",
+    }
+    | {"not_an_operator"}
 )
 """What opening an embedded home can meet that starting it, or bringing its schema up, puts right."""
 
@@ -62,18 +75,19 @@ async def connect(
     secrets: Secrets | None = None,
     conversation: str = "command",
     start: bool = True,
+    report: Callable[[str], None] = lambda words: None,
 ) -> Context:
     """Open what was chosen. An embedded home is started and brought to this program's schema; any other never is.
 
     `secrets` is the program's vault, when it has one already; only a home by URL needs it. Without `start` an
-    embedded home is only used when it runs.
+    embedded home is only used when it runs. `report` hears what takes long, from a thread.
 
     Raises Refusal: HomeUnreachable, NotPermitted, and whatever `schema_state` or the embedded home find wrong.
     """
     if choice.kind == "folder":
-        home = await _open_embedded(EmbeddedHome(folder_of(choice)), conversation, start, settings.key_prefix)
+        home = await _open_embedded(embedded_of(choice), conversation, start, settings.key_prefix, report)
         prometheus = home.prometheus = prometheus_of(settings.prometheus, EMBEDDED_NAME, settings, secrets)
-        return Context(home, EMBEDDED_NAME, EMBEDDED, False, choice.source, True, prometheus)
+        return Context(home, home_name(choice), EMBEDDED, False, choice.source, True, prometheus)
     conninfo = await asyncio.to_thread(conninfo_of, choice, settings, secrets)
     home = await _opened(conninfo, conversation, settings.key_prefix)
     profile = settings.profiles.get(choice.profile or "")
@@ -96,41 +110,43 @@ def prometheus_of(file: str, profile: str, settings: Settings, secrets: Secrets 
     return PrometheusSeries(settings.path.parent / Path(file).expanduser(), secret)
 
 
-def folder_of(choice: HomeChoice) -> Path:
-    """Raises Usage when the choice is a PostgreSQL by URL."""
-    if choice.kind != "folder":
-        raise Usage(
-            "home_not_embedded",
-            f"{redact(choice.value or '')} is a PostgreSQL of its own: it is not started or stopped from here.",
-            "Embedded homes are named by a folder: --home ./folder",
-        )
-    return Path(choice.value) if choice.value else default_folder()
-
-
 def conninfo_of(choice: HomeChoice, settings: Settings, secrets: Secrets | None = None) -> str:
     """How to reach a home by URL, with its password. Blocks while a keyring or a command is asked."""
     from app.profiles import connect_info, open_vault
 
+    show_libpq()
     return connect_info(choice, settings, secrets or open_vault(settings)).conninfo
 
 
-async def _open_embedded(embedded: EmbeddedHome, conversation: str, start: bool, key_prefix: str) -> Home:
+async def _open_embedded(
+    embedded: EmbeddedHome, conversation: str, start: bool, key_prefix: str, report: Callable[[str], None]
+) -> Home:
+    def revive() -> bool:
+        return bring_back(embedded)
+
+    async def opened(credentials: Credentials) -> Home:
+        return await _opened(credentials.login_conninfo(), conversation, key_prefix, revive if start else None)
+
     # When the server runs and knows us, one connection is all that it takes.
     if (known := await asyncio.to_thread(embedded.known)) is not None:
         try:
-            return await _opened(known.login_conninfo(), conversation, key_prefix)
+            home = await opened(known)
         except Refusal as problem:
             if not start or problem.code not in MENDED_BY_STARTING:
                 raise
+        else:
+            if start:
+                await asyncio.to_thread(start_worker, embedded)
+            return home
     elif not start:
         raise HomeUnreachable("home_absent", f"There is no home in {embedded.folder}.", "It is made when it is needed.")
-    credentials = await asyncio.to_thread(embedded.ensure)
-    await asyncio.to_thread(migrate, credentials.owner_conninfo(), admin=credentials.login_user)
-    return await _opened(credentials.login_conninfo(), conversation, key_prefix)
+    home = await opened(await asyncio.to_thread(bring_up, embedded, report))
+    await asyncio.to_thread(start_worker, embedded)
+    return home
 
 
-async def _opened(conninfo: str, conversation: str, key_prefix: str) -> Home:
-    home = Home(conninfo, conversation=conversation, key_prefix=key_prefix)
+async def _opened(conninfo: str, conversation: str, key_prefix: str, revive: Revive | None = None) -> Home:
+    home = Home(conninfo, conversation=conversation, key_prefix=key_prefix, revive=revive)
     await home.open(look=usable)
     return home
 

@@ -10,7 +10,7 @@ from textual import work
 from textual.app import App
 from textual.worker import Worker, WorkerState
 
-from controlplane.errors import Refusal
+from controlplane.errors import OutcomeUnknown, Refusal
 from screens.actions import Done
 from screens.session import Session
 
@@ -30,6 +30,16 @@ class Driving(App[None]):
 
     def tell(self, done: Done) -> None:
         raise NotImplementedError
+
+    def exit(self, result: None = None, return_code: int = 0, message: Any = None) -> None:
+        """Whoever leaves while a change waits for its answer takes along how to look it up."""
+        if (pending := self.session.pending) is not None:
+            return_code = return_code or OutcomeUnknown.exit_code
+            message = (
+                f"{pending.what}: the outcome is unknown, the home has not answered. "
+                f"Look it up: watchfloor audit list request:{pending.request_id}"
+            )
+        super().exit(result, return_code, message)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         if event.state is WorkerState.ERROR and event.worker.error is not None:

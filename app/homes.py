@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 VARIABLE = "WATCHFLOOR_HOME"
 EMBEDDED_NAME = "home"
-"""What the context of an embedded home is called."""
+"""What the context of the embedded home in the user's data folder is called."""
 # Patterns stay texts: compiled when a home is a URL, not at every start.
 _SCHEME = r"([A-Za-z][A-Za-z0-9+.-]*)://"
 # As libpq reads it, which lets a password hold a "?"; and as people write it, who forget that "/" must be %2F.
@@ -56,13 +56,20 @@ def resolve_home(option: str | None, env: Mapping[str, str], settings: Settings)
 
 
 def home_name(choice: HomeChoice) -> str:
-    """A short word for a home: the profile, the database of a URL, or "home" for an embedded one."""
-    if choice.profile or choice.kind == "folder":
-        return choice.profile or EMBEDDED_NAME
-    from urllib.parse import urlsplit
+    """A short word for a home: the profile, the database of a URL, the name of an embedded one's folder; "home" for
+    the embedded one in the user's data folder.
+    """
+    if choice.profile:
+        return choice.profile
+    if choice.kind == "folder":
+        name = Path(choice.value).name if choice.value else EMBEDDED_NAME
+        return name if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) else EMBEDDED_NAME
+    from urllib.parse import parse_qs, urlsplit
 
     parts = urlsplit(choice.value or "")
-    return parts.path.strip("/") or parts.hostname or EMBEDDED_NAME
+    asked = parse_qs(parts.query)
+    named = next((asked[name][0] for name in ("dbname", "service", "host") if name in asked), "")
+    return parts.path.strip("/") or named or parts.hostname or "postgresql"
 
 
 def _choose(text: str, source: str, base: Path, settings: Settings) -> HomeChoice:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.contexts import folder_of
+from app.embedded import folder_of
 from app.homes import HomeChoice
 from app.settings import Settings, config_folder
 from backends.checkpoint_folder import CheckpointFolder, signing_key
@@ -22,7 +22,11 @@ def checkpoint_folder(choice: HomeChoice, settings: Settings) -> CheckpointFolde
 
 
 def notary_of(conninfo: str, choice: HomeChoice, settings: Settings) -> Notary:
-    """With this account's key, which is made when there is none. Raises Refusal."""
+    """With this account's key, which is made when there is none; a home in whose folder a key is (a demonstration)
+    is signed with that, and its checkpoints are in the folder too. Raises Refusal.
+    """
+    if choice.kind == "folder" and (key := signing_key(folder := folder_of(choice), make=False)) is not None:
+        return Notary(conninfo, CheckpointFolder(folder / "checkpoints"), key)
     key = signing_key(config_folder(), make=True)
     assert key is not None
     return Notary(conninfo, checkpoint_folder(choice, settings), key)

@@ -6,8 +6,8 @@ import asyncio
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from app.homes import EMBEDDED_NAME, HomeChoice, home_name, redact
-from controlplane.errors import NotFound
+from app.homes import HomeChoice, home_name, redact
+from app.links import contexts, unknown
 from controlplane.live import LinkState
 from screens.session import Session
 
@@ -31,7 +31,7 @@ def opener(choice: HomeChoice, settings: Settings, secrets: Secrets | None = Non
         await asyncio.to_thread(import_module, "app.contexts")
         from app.contexts import connect
 
-        return await connect(choice, settings=settings, secrets=secrets, conversation="console")
+        return await connect(choice, settings=settings, secrets=secrets, conversation="console", report=report)
 
     return open_context
 
@@ -44,13 +44,7 @@ def session_of(choice: HomeChoice, settings: Settings) -> Session:
 
 
 def choices(app: Watchfloor) -> dict[str, HomeChoice]:
-    """Every context that can be entered, by name: what the program was started with, home, the profiles."""
-    found = {EMBEDDED_NAME: HomeChoice("folder", None, None, "the embedded home in your data folder")}
-    if app.choice is not None:
-        found[home_name(app.choice)] = app.choice
-    for name, profile in app.settings.profiles.items():
-        found[name] = HomeChoice("url", profile.url, name, f"the profile {name}")
-    return found
+    return contexts(app.settings, app.choice)
 
 
 def rows(app: Watchfloor) -> tuple[ContextRow, ...]:
@@ -95,7 +89,7 @@ def switch(app: Watchfloor, name: str) -> None:
     """
     known = choices(app)
     if name not in known:
-        raise NotFound("no_context", f"There is no context {name}.", f"Contexts: {', '.join(known)}.")
+        raise unknown(name, known)
     old, session, fresh = app.context, app.session, session_of(known[name], app.settings)
     app.context, app.link = None, ""
     app.open_context = opener(known[name], app.settings, app.typed.get(name))

@@ -167,14 +167,13 @@ def load_demonstration(app: Watchfloor) -> None:
 
 
 async def _demonstrate(work: Work, choice: Any) -> str:
-    from app.contexts import folder_of
     from app.demo import load_demonstration as load
-    from backends.embedded.server import EmbeddedHome
+    from app.embedded import bring_up, embedded_of
 
     def report(words: str) -> None:  # in the loader's thread
         work.done += 1
         work.words = words
 
-    credentials = await asyncio.to_thread(EmbeddedHome(folder_of(choice)).ensure)
+    credentials = await asyncio.to_thread(bring_up, embedded_of(choice))
     await load(credentials.owner_conninfo(), report)
     return "The demonstration is loaded."

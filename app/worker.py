@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 
 from backends.postgres.heartbeat import Heart
 from backends.postgres.job_queue import Self, queue
-from controlplane.errors import Conflict, NotPermitted, Refusal
+from controlplane.errors import Conflict, HomeUnreachable, NotPermitted, Refusal
 from controlplane.jobs.engine import GRACE_SECONDS, Crew, Kind
 
 LONGEST_PAUSE = 30.0
@@ -34,10 +34,15 @@ class Work:
         report: Callable[[str], None] = lambda words: None,
         *,
         grace: float = GRACE_SECONDS,
+        revive: Callable[[], bool] | None = None,
     ) -> None:
+        """`revive` starts an embedded home that died; True when it did. It blocks."""
         self.conninfo, self.kinds, self.report, self.grace = conninfo, kinds, report, grace
+        self.revive = revive
         self._stopping = asyncio.Event()
         self._crew: Crew | None = None
+        self._told = ""
+        self._well: asyncio.Handle
 
     def stop(self) -> None:
         """Take no more and end; a second time: at once."""
@@ -59,14 +64,47 @@ class Work:
             except NotPermitted:
                 raise
             except Refusal as trouble:
+                if await self._brought_back(trouble):
+                    continue
                 failures = 1 if time.monotonic() - began > LONGEST_PAUSE else failures + 1
-                pause = min(LONGEST_PAUSE, 0.5 * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0)
+                longest = LONGEST_PAUSE if trouble.slow else 0.5 * 2 ** min(failures, 10)
+                pause = min(LONGEST_PAUSE, longest) * random.uniform(0.5, 1.0)
                 if not self._stopping.is_set():
-                    self.report(f"{trouble.message} Again in {pause:.0f} s.")
+                    self._say(trouble, f"{trouble.message} {trouble.hint} Again in {pause:.0f} s.")
                 try:
                     await asyncio.wait_for(self._stopping.wait(), pause)
                 except TimeoutError:
                     continue
+
+    async def _brought_back(self, trouble: Refusal) -> bool:
+        """Whether there is no need to wait: the home had died, and was started again."""
+        if self.revive is None or not isinstance(trouble, HomeUnreachable) or self._stopping.is_set():
+            return False
+        try:
+            if not await asyncio.to_thread(self.revive):
+                return False
+        except Refusal as refusal:
+            self._say(refusal, refusal.message)
+            if refusal.code in ("home_stopped", "home_absent"):
+                self.stop()  # there is nothing to work on any more
+            return False
+        self.report("PostgreSQL had died: it was started again.")
+        return True
+
+    def _say(self, trouble: Refusal, words: str) -> None:
+        """What takes a person is said once, and not with each attempt."""
+        if not trouble.slow or trouble.code != self._told:
+            self.report(words)
+        self._told = trouble.code if trouble.slow else ""
+
+    def _begins(self, worker: int) -> None:
+        """After such a trouble only once it has lasted: a home with a full disk lets a worker begin, and no more."""
+
+        def say() -> None:
+            self._told = ""
+            self.report(f"worker {worker} takes jobs")
+
+        self._well = asyncio.get_running_loop().call_later(LONGEST_PAUSE if self._told else 0, say)
 
     async def _once(self) -> None:
         async with queue(self.conninfo, _self(), self.kinds) as jobs:
@@ -80,12 +118,13 @@ class Work:
             heart = Heart(self.conninfo, jobs.worker, lambda: time.monotonic() < crew.due + HUNG_SECONDS, lost)
             heart.start()
             try:
-                self.report(f"worker {jobs.worker} takes jobs")
+                self._begins(jobs.worker)
                 if self._stopping.is_set():
                     crew.stop()
                 await crew.work(self.grace)
             finally:
                 self._crew = None
+                self._well.cancel()
                 await asyncio.to_thread(heart.stop)
 
 

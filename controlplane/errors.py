@@ -12,10 +12,13 @@ from typing import ClassVar
 class Refusal(Exception):
     """The console will not do this: `code` is stable, `message` says what happened, `hint` what to do.
 
-    `why` is the path that led here, outermost first: what the key `w` shows.
+    `why` is the path that led here, outermost first: what the key `w` shows. `brief`: the same for the header, where
+    it is of the link. `slow`: it takes a person to put it right, so it is not tried again at once.
     """
 
     exit_code: ClassVar[int] = 1
+    brief = ""
+    slow = False
 
     def __init__(self, code: str, message: str, hint: str = "", why: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -49,7 +52,16 @@ class Conflict(Refusal):
 
 
 class HomeUnreachable(Refusal):
+    """The home cannot be used now."""
+
     exit_code = 6
+
+    def __init__(
+        self, code: str, message: str, hint: str = "", why: Sequence[str] = (), *, brief: str = "", slow: bool = False
+    ) -> None:
+        super().__init__(code, message, hint, why)
+        self.brief = brief
+        self.slow = slow
 
 
 class OutcomeUnknown(Refusal):

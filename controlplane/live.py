@@ -11,13 +11,16 @@ from typing import Literal, Protocol
 class LinkState:
     """`retry_in`: seconds until the next attempt, when offline. `polling`: hints do not come by themselves.
 
-    "refused": it was reached and cannot be used; nothing is tried again by itself. `words` say why.
+    "stale": it is connected, and has been silent for `silent` seconds. "refused": it was reached and cannot be used;
+    nothing is tried again by itself. `words` say why; `brief`: the same for the header, when it is more than away.
     """
 
-    state: Literal["connecting", "live", "offline", "refused"]
+    state: Literal["connecting", "live", "stale", "offline", "refused"]
     retry_in: float = 0.0
     polling: bool = False
     words: str = ""
+    silent: float = 0.0
+    brief: str = ""
 
 
 class LiveFeed(Protocol):

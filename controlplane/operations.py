@@ -179,12 +179,14 @@ class Call:
     """How an operation is asked for, apart from its request.
 
     `keep` is called with what was made before it is committed: so no secret that is good can be lost by a kill.
+    `tell`: with words, when the outcome is unknown and is looked up, which takes some seconds.
     """
 
     reason: str | None = None
     request_id: str = ""
     dry_run: bool = False
     keep: Keep | None = field(default=None, repr=False)
+    tell: Callable[[str], None] = field(default=lambda words: None, repr=False)
 
 
 def new_request_id() -> str:
@@ -230,7 +232,8 @@ async def execute(plane: ControlPlane, operation: Operation[Req], request: Req, 
         if found is None:  # the one that held the id was rolled back meanwhile
             raise Conflict("request_in_flight", "The same request is being made elsewhere.", "Repeat it.") from None
         return _repeated(operation, intent.request_id, intent.fingerprint, found)
-    except OutcomeUnknown:
+    except OutcomeUnknown as unknown:
+        call.tell(f"{unknown.message} The outcome is unknown; it is being looked up.")
         found = await _look_up(plane, intent.request_id)
         outcome = _repeated(operation, intent.request_id, intent.fingerprint, found)
         # What was committed is what was made here, unless another program was first with the same id.
@@ -285,20 +288,20 @@ def undo_step(operation: Operation[Any], rows: tuple[AuditRow, ...]) -> UndoStep
 
 
 async def _look_up(plane: ControlPlane, request_id: str) -> Recorded:
-    """The link died during the commit: ask the home before anything is said."""
+    """There was no answer to the commit: ask the home before anything is said."""
     try:
         found = await plane.recorded(request_id)
     except HomeUnreachable:
         raise OutcomeUnknown(
             "outcome_unknown",
-            f"The link was lost while {request_id} was being committed, and the home cannot be reached.",
+            f"The outcome is unknown: no answer to the commit of {request_id}, and the home cannot be asked.",
             f"Look it up when it can: watchfloor audit list request:{request_id}. Repeating with "
             f"--request-id {request_id} is safe.",
         ) from None
     if found is None:
         raise HomeUnreachable(
             "link_lost_nothing_done",
-            "The link was lost before the commit: nothing was changed.",
+            f"The home never committed {request_id}: nothing was changed.",
             "Repeat it.",
         )
     return found

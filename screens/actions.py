@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from controlplane.errors import Refusal
-from screens.session import Session
+from screens.session import Pending, Session
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -75,16 +77,19 @@ async def undo(app: App[None], session: Session, step: UndoStep) -> Done | None:
 async def _ask_and_run(
     app: App[None], session: Session, operation: Operation[Any], fields: Mapping[str, Any], reason: str, label: str
 ) -> Done | None:
-    from controlplane.operations import Call, Risk, as_previewed, execute, new_request_id
+    from controlplane.operations import Call, Risk, as_previewed, execute
 
     request = operation.parse(fields)
+    what = f"{operation.verb} {label}".strip()
     if operation.risk is not Risk.SAFE:
+        tell(app, Done(f"{what}: asking the home what it would change", "muted"))
         preview = await execute(session.require_writing(), operation, request, Call(reason, dry_run=True))
         if not await app.push_screen_wait(_question(session, operation, fields, reason, label, preview)):
             return None
         request = as_previewed(request, preview)
-    call = Call(reason, new_request_id())
-    outcome = await execute(session.require_writing(), operation, request, call)
+    plane = session.require_writing()
+    with pending(app, session, what) as request_id:
+        outcome = await execute(plane, operation, request, Call(reason, request_id, tell=partial(_lost, app, what)))
     session.undo = outcome.undo
     if outcome.secret is not None:
         from controlplane.keys.secret import display
@@ -94,6 +99,31 @@ async def _ask_and_run(
         await app.push_screen_wait(ShowSecret(session, title, outcome.secret))
         outcome = dataclasses.replace(outcome, secret=None)  # forgotten
     return Done(result_words(operation, label, outcome), seconds=REVEALED_SECONDS if "value" in outcome.result else 0.0)
+
+
+@contextmanager
+def pending(app: App[None], session: Session, what: str) -> Iterator[str]:
+    """A change is on its way under this request id. It stands in the place of what the one before came to, and who
+    leaves meanwhile is told of it.
+    """
+    from controlplane.operations import new_request_id
+
+    session.pending = Pending(what, new_request_id())
+    tell(app, Done(f"{what}: pending, the home has not answered yet", "muted"))
+    try:
+        yield session.pending.request_id
+    finally:
+        session.pending = None
+
+
+def tell(app: App[None], done: Done) -> None:
+    from screens.area import Desk
+
+    cast(Desk, app).tell(done)
+
+
+def _lost(app: App[None], what: str, words: str) -> None:
+    tell(app, Done(f"{what}: {words}", "warn"))
 
 
 def _given(operation: Operation[Any], target: Target) -> dict[str, Any]:

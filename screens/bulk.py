@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from controlplane.errors import Refusal, Usage
 from controlplane.moments import spell
 from controlplane.text import clean
-from screens.actions import Done, Target
+from screens.actions import Done, Target, pending, tell
 from screens.session import Session
 from screens.widgets.lines import Line
 
@@ -54,12 +54,15 @@ async def carry_out_many(
         shared = {name: value for name, value in fields.items() if name not in given}
         subjects = [dict(target.subject) | _seen(target) for target in targets]
         request = RunStart.model_validate({"operation": operation.name, "fields": shared, "subjects": subjects})
+        tell(app, Done(f"{title}: asking the home what it would change", "muted"))
         preview = await preview_run(session.require_writing(), request, reason)
         if not await app.push_screen_wait(
             _question(session, operation, shared | _place(secrets_to), reason, targets, preview, hidden)
         ):
             return None
-        run = await start_run(session.require_writing(), request, reason)
+        plane = session.require_writing()
+        with pending(app, session, title) as request_id:
+            run = await start_run(plane, request, reason, request_id)
     except Refusal as refusal:
         return Done(str(refusal), "bad")
     cast(Driver, app).drive_run(run.id, secrets_to)

@@ -33,6 +33,14 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True)
+class Pending:
+    """A change that the home has not answered yet."""
+
+    what: str
+    request_id: str
+
+
 @dataclass
 class Session:
     """One context as this console sees it. `writable_until` is the end of a time of writing in a read-only context."""
@@ -49,6 +57,7 @@ class Session:
     heard_at: datetime | None = None
     time_form: TimeForm = "age"
     undo: UndoStep | None = None
+    pending: Pending | None = None
     acting: Impersonation | None = None
     """The impersonation that the person has open here."""
     works: list[Work] = field(default_factory=list)
@@ -89,8 +98,11 @@ class Session:
         """The context, for changing it. Raises Refusal when that must not be tried now, with the reason."""
         plane = self.require_plane()
         if self.link.state != "live":
+            why = f" ({self.link.brief})" if self.link.brief else ""
             raise HomeUnreachable(
-                "link_stale", "The link is down, so nothing can be changed.", "R tries again now; data shown is old."
+                "link_stale",
+                f"The link is down{why}, so nothing can be changed.",
+                "R tries again now; data shown is old.",
             )
         if self.locked:
             raise Refusal("read_only", f"{self.context} is open read-only.", ":rw 15m REASON opens it for a while.")
@@ -111,8 +123,12 @@ class Session:
         now = self.clock()
         silence = age(min(self.heard_at or now, now), now)  # also when the clock was put back
         if self.link.state == "offline":
-            return f"offline {silence if self.heard_at else UNKNOWN}, retry in {self.link.retry_in:.0f}s"
-        return "connecting" if self.heard_at is None else f"stale {silence}"
+            why = (
+                f"offline: {self.link.brief}" if self.link.brief else f"offline {silence if self.heard_at else UNKNOWN}"
+            )
+            return f"{why}, retry in {self.link.retry_in:.0f}s"
+        doing = f"{self.link.words} " if self.link.state == "connecting" and self.link.words else ""
+        return doing + ("connecting" if self.heard_at is None else f"stale {silence}")
 
     def attention(self) -> list[str]:
         """What the header says besides: whom the person acts for, how long writing stays open, the work that runs."""

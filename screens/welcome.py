@@ -17,6 +17,7 @@ from screens.widgets.lines import Line, Lines
 
 BORN_WITH = "default"
 """The tenant that every home has from its first migration on."""
+NEEDS_WORKER = "   No worker runs: start one with watchfloor work. Until then no traffic is rolled up."
 
 
 async def is_empty(plane: ControlPlane) -> bool:
@@ -43,6 +44,9 @@ class WelcomeScreen(AreaScreen):
         Binding("l", "run('demonstration')", "load the demonstration", show=False, id="welcome.demonstration"),
     ]
 
+    needs_worker = False
+    """Nobody does the background work, and the home does not start a worker by itself."""
+
     def body(self) -> Widget:
         return Lines(self._lines())
 
@@ -59,11 +63,13 @@ class WelcomeScreen(AreaScreen):
             "   l   load the demonstration       :demonstration",
             "",
             (f"   {who} ? explains the keys, : takes commands, :q leaves.", "muted"),
+            *((("", (NEEDS_WORKER, "warn"))) if self.needs_worker else ()),
         ]
 
     def on_mount(self) -> None:
         self.focus_body()
         self.draw_frame()
+        self.run_worker(self.refresh_data(), exit_on_error=False)
 
     def draw_title(self, title: TitleLine) -> None:
         title.show(noun="welcome", count="0 tenants but default, 0 requests")
@@ -78,11 +84,15 @@ class WelcomeScreen(AreaScreen):
             return
         try:
             empty = await is_empty(plane)
+            due = await plane.overview.work()
         except Refusal:
             return  # the header says that the link is down
         if not empty and self.is_current:
             self.session.vacant = False
             self.desk.go(FIRST)
+            return
+        self.needs_worker = not due.by_itself and not due.alive and not due.late_workers
+        self.query_one(Lines).show(self._lines())
 
     def action_run(self, command: str) -> None:
         self.desk.run_command(command)

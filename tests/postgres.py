@@ -22,6 +22,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from backends.embedded.server import Credentials, EmbeddedHome
+from controlplane.errors import Refusal
 
 ROLES = ("viewer", "support", "operator", "admin", "worker", "service")
 TEMPLATE = "template_watchfloor"
@@ -47,7 +48,7 @@ def _sweep(parent: Path) -> None:
     for folder in parent.glob(f"{SCRATCH}*"):
         owner = re.match(rf"{SCRATCH}(\d+)-", folder.name)
         if owner and folder.stat().st_uid == os.geteuid() and not _lives(int(owner[1])):
-            with contextlib.suppress(FileNotFoundError):  # two test processes sweep at once
+            with contextlib.suppress(FileNotFoundError, Refusal):  # two test processes sweep at once
                 EmbeddedHome(folder / "home").destroy()
                 shutil.rmtree(folder)
 

@@ -1,7 +1,6 @@
 """A real Prometheus for the tests, with a history of our choice.
 
-Where none is installed it comes from Debian's package, unpacked beside the tests' own packages: `make setup` runs this
-file. Where that package cannot be had, the tests that need it say so and are skipped.
+Where none is installed it comes from Debian's package: `make setup` runs this file.
 """
 
 from __future__ import annotations
@@ -9,17 +8,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import socket
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+
+from tests import debian
 
 BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
 SCRAPE, HOURS = 15, 3
@@ -44,7 +42,6 @@ query = 'sum by (le) (increase(http_request_seconds_bucket{{job="api",$match}}[$
 tenant = "tenant"
 route = "handler"
 """
-PLACE = Path(sys.prefix) / "prometheus"
 NEEDED = ("prometheus", "promtool")
 CONFIG = """
 global: {{scrape_interval: 200ms, evaluation_interval: 1m}}
@@ -54,21 +51,7 @@ scrape_configs:
 
 
 def program(name: str) -> str | None:
-    return shutil.which(name) or shutil.which(name, path=str(PLACE / "usr/bin"))
-
-
-def fetch() -> None:
-    """Needs no rights but for the lists of packages, which are brought up to date where that is allowed."""
-    tools = all(map(shutil.which, ("apt-get", "dpkg-deb")))
-    if all(map(program, NEEDED)) or not tools:
-        return
-    with tempfile.TemporaryDirectory() as scratch:
-        for command in (["download"], ["update"], ["download"]):
-            words = ["apt-get", "-qq", *command, *(["prometheus"] if command == ["download"] else [])]
-            subprocess.run(words, cwd=scratch, check=False, timeout=300, stderr=subprocess.DEVNULL)
-            if packages := list(Path(scratch).glob("prometheus_*.deb")):
-                subprocess.run(["dpkg-deb", "--extract", packages[0], PLACE], check=True, timeout=120)
-                return
+    return debian.program(name, "prometheus")
 
 
 def history() -> Iterator[str]:
@@ -129,6 +112,4 @@ def _wait(url: str, server: subprocess.Popen[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    fetch()
-    if not all(map(program, NEEDED)):
-        print("no Prometheus could be had here: the tests that need a real one will be skipped", file=sys.stderr)
+    debian.main("prometheus", NEEDED)

@@ -24,7 +24,7 @@ async def carry_out(context: Context, operation: Operation[Any], request: Reques
     """Run the operation as it was asked for. Raises Refusal; then nothing was changed (but for OutcomeUnknown)."""
     if operation.needs_reason and not asked.reason and asking.can_ask() and not asked.yes:
         asked = dataclasses.replace(asked, reason=asking.line("Reason: "))
-    call = Call(asked.reason, asked.request_id, asked.dry_run)
+    call = Call(asked.reason, asked.request_id, asked.dry_run, tell=lambda words: tell(clean(words)))
     if not asked.dry_run:
         await refuse_read_only(context, request)
         if not await _needs_no_question(context, operation, asked):

@@ -37,13 +37,13 @@ def status(*, asked: Reading = READING) -> None:
 
 
 def _embedded_status(choice: HomeChoice) -> dict[str, Any]:
-    from app.contexts import folder_of
-    from backends.embedded.server import EmbeddedHome
+    from app.embedded import embedded_of
 
-    embedded = EmbeddedHome(folder_of(choice))
+    embedded = embedded_of(choice)
     found = embedded.status()
     known = embedded.known() if found.state == "running" else None
     item = dataclasses.asdict(found) | {"folder": str(found.folder), "socket_folder": None}
+    item["worker"] = "running" if found.worker_pid is not None else "none" if found.state == "running" else None
     if found.socket_folder is not None:
         item["socket_folder"] = str(found.socket_folder)
     return item | (_schema(known.owner_conninfo()) if known else _no_schema(None))
@@ -62,24 +62,31 @@ def _schema(conninfo: str) -> dict[str, Any]:
     """Raises HomeUnreachable."""
     import psycopg
 
+    from backends.postgres.link import Link, dressed, pooler_of
     from backends.postgres.migrate import openings, schema_state
-    from backends.postgres.refusals import refusal_of, unreachable
+    from backends.postgres.refusals import refusal_of
 
     try:
-        with psycopg.connect(conninfo, connect_timeout=5) as connection:
-            try:
-                state: SchemaState = schema_state(connection)
-                opened = openings(connection)
-            except psycopg.Error as error:
-                raise refusal_of(error) from None
-    except psycopg.OperationalError as error:
-        raise unreachable(error) from None
-    usable = {"server": state.server, "migration": state.applied, "migrations_known": state.known}
-    return usable | {"usable": state.problem is None, "open": opened, "problem": _words(state.problem)}
+        with Link.connect(dressed(conninfo, "command"), autocommit=True) as connection:
+            pooler = pooler_of(connection, conninfo)
+            state: SchemaState = schema_state(connection)
+            found = openings(connection)
+    except psycopg.Error as error:
+        raise refusal_of(error) from None
+    usable = {"server": state.server, "pooler": pooler, "migration": state.applied, "migrations_known": state.known}
+    return usable | {"usable": state.problem is None, "open": found, "problem": _words(state.problem)}
 
 
 def _no_schema(problem: Refusal | None) -> dict[str, Any]:
-    return {"server": None, "migration": None, "migrations_known": None, "usable": None, "open": None, "problem": _words(problem)}
+    return {
+        "server": None,
+        "pooler": None,
+        "migration": None,
+        "migrations_known": None,
+        "usable": None,
+        "open": None,
+        "problem": _words(problem),
+    }
 
 
 def _words(problem: Refusal | None) -> dict[str, Any] | None:
@@ -90,15 +97,16 @@ def migrate(*, asked: Changing = CHANGING) -> None:
     """Bring the home to this program's schema, and make one of an empty database."""
     import psycopg
 
-    from app.contexts import conninfo_of, folder_of
-    from backends.embedded.server import EmbeddedHome
+    from app.contexts import conninfo_of
+    from app.embedded import embedded_of, renew_worker
     from backends.postgres import migrate as migrations
     from backends.postgres.refusals import refusal_of
 
     choice, settings = chosen(asked)
-    admin = None
+    admin, home = None, None
     if choice.kind == "folder":
-        credentials = EmbeddedHome(folder_of(choice)).ensure()
+        home = embedded_of(choice)
+        credentials = home.ensure()
         conninfo, admin = credentials.owner_conninfo(), credentials.login_user
     else:
         conninfo = conninfo_of(choice, settings)
@@ -112,44 +120,44 @@ def migrate(*, asked: Changing = CHANGING) -> None:
             names = migrations.migrate(conninfo, admin=admin)
         except psycopg.Error as error:
             raise refusal_of(error) from None
-    _done(asked, {"applied": names}, [f"applied {name}" for name in names] or ["nothing to apply"])
+        if home is not None:
+            renew_worker(home, names)
+    done(asked, {"applied": names}, [f"applied {name}" for name in names] or ["nothing to apply"])
 
 
 def stop(*, asked: Changing = CHANGING) -> None:
-    """Stop the embedded home's PostgreSQL. The next program starts it again."""
-    from app.contexts import folder_of
-    from backends.embedded.server import EmbeddedHome
+    """Stop the embedded home's PostgreSQL and its worker. The next program that needs it starts it again."""
+    from app.embedded import embedded_of
 
-    embedded = EmbeddedHome(folder_of(chosen(asked)[0]))
-    _ask(asked, "home stop", Risk.CONFIRM, "", f"PostgreSQL in {embedded.folder} stops; connected programs lose it.")
+    embedded = embedded_of(chosen(asked)[0])
+    ask(asked, "home stop", Risk.CONFIRM, "", f"PostgreSQL in {embedded.folder} stops; connected programs lose it.")
     stopped = not asked.dry_run and embedded.stop()
-    _done(asked, {"stopped": stopped}, ["stopped" if stopped else "it was not stopped"])
+    done(asked, {"stopped": stopped}, ["stopped" if stopped else "it was not stopped"])
 
 
 def destroy(*, asked: Changing = CHANGING) -> None:
     """Stop the embedded home and remove its folder with all data. There is no way back."""
-    from app.contexts import folder_of
-    from backends.embedded.server import EmbeddedHome
+    from app.embedded import embedded_of
 
-    embedded = EmbeddedHome(folder_of(chosen(asked)[0]))
+    embedded = embedded_of(chosen(asked)[0])
     found = embedded.status()
     size = f"{found.size_bytes / 1e6:,.0f} MB"
     words = f"{embedded.folder} with all of its data ({size}) is removed. It cannot be undone."
-    _ask(asked, "home destroy", Risk.TYPED, str(embedded.folder), words)
+    ask(asked, "home destroy", Risk.TYPED, str(embedded.folder), words)
     if not asked.dry_run:
         embedded.destroy()
     destroyed = not asked.dry_run and found.state != "absent"
-    _done(asked, {"destroyed": destroyed}, ["destroyed" if destroyed else "nothing was destroyed"])
+    done(asked, {"destroyed": destroyed}, ["destroyed" if destroyed else "nothing was destroyed"])
 
 
-def _ask(asked: Changing, what: str, risk: Risk, name: str, preview: str) -> None:
+def ask(asked: Changing, what: str, risk: Risk, name: str, preview: str) -> None:
     if asked.yes or asked.dry_run:
         return
     tell(clean(preview))
     asking.confirmed(what, risk, name)
 
 
-def _done(asked: Changing, result: dict[str, Any], lines: list[str]) -> None:
+def done(asked: Changing, result: dict[str, Any], lines: list[str]) -> None:
     """A change outside of the control plane: the same document, with nothing in the trail."""
     if asked.json:
         document(

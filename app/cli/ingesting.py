@@ -56,7 +56,7 @@ async def ingest(
         bar = Bar() if sys.stderr.isatty() else None
         try:
             report = await ingest_requests(
-                context.home.conninfo, job, sys.stdin.fileno(), tell, bar.show if bar else None
+                context.home.conninfo, job, sys.stdin.fileno(), tell, bar.show if bar else None, context.home.revive
             )
         finally:
             if bar:

@@ -78,6 +78,8 @@ READS: dict[tuple[str, str], str] = {
     ("telemetry", "verify"): "app.cli.telemetry:verify",
     ("home", "status"): "app.cli.homes:status",
     ("home", "migrate"): "app.cli.homes:migrate",
+    ("home", "backup"): "app.cli.backups:backup",
+    ("home", "restore"): "app.cli.backups:restore",
     ("home", "stop"): "app.cli.homes:stop",
     ("home", "destroy"): "app.cli.homes:destroy",
     ("settings", "init"): "app.cli.upkeep:init",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from app.cli.asked import READING, Reading, chosen
 from app.cli.output import tell
-from controlplane.errors import NotPermitted
+from controlplane.errors import Conflict, NotPermitted
 from controlplane.text import clean
 
 if TYPE_CHECKING:
@@ -15,44 +16,74 @@ if TYPE_CHECKING:
 
     from app.homes import HomeChoice
     from app.settings import Settings
+    from controlplane.jobs.engine import Kind
 
 
 async def work(*, asked: Reading = READING) -> None:
     """Do background jobs until SIGTERM or ctrl+c: what is in hand is finished first, for 20 seconds at most.
 
-    A home by URL needs a login with the role worker: watchfloor operators add NAME --role worker.
+    A home by URL needs a login with the role worker: watchfloor operators add NAME --role worker. An embedded home
+    has its worker by itself.
     """
-    from app.notary import notary_of
     from app.worker import Work, until_told
-    from backends.postgres.notary import signing
-    from backends.postgres.upkeep import KINDS
 
     choice, settings = chosen(asked)
-    conninfo = await asyncio.to_thread(reached, choice, settings)
-    sign = signing(await asyncio.to_thread(notary_of, conninfo, choice, settings))
-    await until_told(Work(conninfo, {**KINDS, sign.name: sign}, lambda words: tell(clean(words))))
+    if choice.kind == "folder":
+        await _work_embedded(choice, settings)
+    else:
+        conninfo = await asyncio.to_thread(reached, choice, settings)
+        kinds = await asyncio.to_thread(kinds_of, conninfo, choice, settings)
+        await until_told(Work(conninfo, kinds, _tell))
     tell("stopped")
 
 
+async def _work_embedded(choice: HomeChoice, settings: Settings) -> None:
+    """In place of the worker that the home starts by itself. Raises Conflict when that one lives."""
+    from app.embedded import bring_back, bring_up, embedded_of, worker_conninfo
+    from app.worker import Work, until_told
+    from backends.embedded.worker import sign_in
+
+    home = embedded_of(choice)
+    await asyncio.to_thread(bring_up, home)
+    with home.as_worker() as lock:
+        if lock is None:
+            raise Conflict(
+                "home_has_worker",
+                f"The embedded home in {home.folder} has its worker already: it starts by itself.",
+                "watchfloor home status shows it; watchfloor home stop ends it with the home.",
+            )
+        sign_in(lock)
+        conninfo = await asyncio.to_thread(worker_conninfo, home)
+        kinds = await asyncio.to_thread(kinds_of, conninfo, choice, settings)
+        await until_told(Work(conninfo, kinds, _tell, revive=lambda: bring_back(home)))
+
+
+def _tell(words: str) -> None:
+    tell(clean(words))
+
+
+def kinds_of(conninfo: str, choice: HomeChoice, settings: Settings) -> Mapping[str, Kind]:
+    """What a worker can do here: the jobs of every worker, and signing with this account's key. Raises Refusal."""
+    from app.notary import notary_of
+    from backends.postgres.notary import signing
+    from backends.postgres.upkeep import KINDS
+
+    sign = signing(notary_of(conninfo, choice, settings))
+    return {**KINDS, sign.name: sign}
+
+
 def reached(choice: HomeChoice, settings: Settings) -> str:
-    """How a worker reaches the home, once that is sure to work. Blocks. Raises Refusal."""
+    """How a worker reaches a home by URL, once that is sure to work. Blocks. Raises Refusal."""
     import psycopg
 
-    from app.contexts import conninfo_of, folder_of
+    from app.contexts import conninfo_of
     from app.profiles import open_vault
-    from backends.embedded.server import EmbeddedHome
-    from backends.postgres.job_queue import dressed
-    from backends.postgres.migrate import migrate
+    from backends.postgres.link import connect
     from backends.postgres.refusals import refusal_of
 
-    if choice.kind == "folder":
-        credentials = EmbeddedHome(folder_of(choice)).ensure()
-        migrate(credentials.owner_conninfo(), admin=credentials.login_user)
-        # The home is this account's own: no login is needed, but no more rights than a worker's are taken along.
-        return dressed(credentials.owner_conninfo(), "worker", "-c role=wf_worker")
     conninfo = conninfo_of(choice, settings, open_vault(settings, before_the_screen=True))
     try:
-        with psycopg.connect(conninfo, connect_timeout=5) as connection:
+        with connect(conninfo, "worker") as connection:
             _check(connection)
     except psycopg.Error as error:
         raise refusal_of(error) from None

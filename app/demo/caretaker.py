@@ -22,7 +22,7 @@ from threading import Thread
 from typing import Any
 
 from app.demo import folders
-from backends.embedded.server import EmbeddedHome
+from app.embedded import bring_back, embedded_at, start_worker
 from controlplane.errors import Refusal
 
 # What a crash of the machine would lose is thrown away anyway.
@@ -75,7 +75,7 @@ def _end(*_: object) -> None:
 def _folder(kept: Path | None) -> Iterator[Path]:
     """Where the home is. Afterwards the server is stopped, and the folder gone if it was ours."""
     if kept is not None:
-        home = EmbeddedHome(kept)
+        home = embedded_at(kept)
         was_running = home.status().state == "running"  # then others use it
         try:
             yield kept
@@ -93,13 +93,16 @@ def _folder(kept: Path | None) -> Iterator[Path]:
 
 
 def perform(seed: int, folder: Path, *, careless: bool) -> None:
+    from backends.checkpoint_folder import signing_key
+
     report("a PostgreSQL of its own")
-    credentials = EmbeddedHome(folder).ensure()
+    home = embedded_at(folder)
+    credentials = home.ensure()
+    signing_key(folder, make=True)  # in the home's folder: the worker signs with it, and it goes with the home
     owner = credentials.owner_conninfo()
     from app.demo import loading, traffic
     from app.demo.estate import make
-    from app.demo.site import JOBS, open_site
-    from app.demo.worker import beside
+    from app.demo.site import open_site
     from backends.postgres.migrate import migrate
 
     if careless:
@@ -113,8 +116,8 @@ def perform(seed: int, folder: Path, *, careless: bool) -> None:
         tell(ready=str(folder))
     else:
         loading.load(estate, site, first=lambda: tell(ready=str(folder)))
-    with beside(site.logins[JOBS], folder):
-        asyncio.run(_until_told(traffic.run(estate, site)))
+    start_worker(home)
+    asyncio.run(_until_told(traffic.run(estate, site, lambda: bring_back(home))))
 
 
 def _be_careless(owner: str) -> None:

@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from backends.embedded.folder import is_held
 from backends.embedded.server import EmbeddedHome
 from controlplane.errors import Refusal
 
@@ -54,19 +55,34 @@ def remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def number(home: Path) -> str | None:
+    """What tells a demonstration that is thrown away from the others; None for a home that is kept."""
+    found = re.fullmatch(rf"{PREFIX}(\w{{8}})", home.parent.name)
+    return found[1] if found else None
+
+
+def living(number: str) -> Path | None:
+    """The home of one that somebody holds."""
+    mine = (folder for folder in _ours() if folder.name == f"{PREFIX}{number}")
+    return next((home(folder) for folder in mine if is_held(folder, LOCK)), None)
+
+
+def _ours() -> list[Path]:
+    found = (folder for parent in parents() for folder in parent.glob(f"{PREFIX}*"))
+    named = (each for each in found if re.fullmatch(rf"{PREFIX}\w{{8}}", each.name) and not each.is_symlink())
+    return [folder for folder in named if folder.stat().st_uid == os.geteuid()]
+
+
 def sweep() -> None:
     """Take away our own folders that nobody holds. What cannot be taken away is left for the next time."""
-    for folder in (folder for parent in parents() for folder in parent.glob(f"{PREFIX}*")):
-        if re.fullmatch(rf"{PREFIX}\w{{8}}", folder.name) and not folder.is_symlink():
-            try:
-                _sweep(folder)
-            except (OSError, Refusal):
-                continue
+    for folder in _ours():
+        try:
+            _sweep(folder)
+        except (OSError, Refusal):
+            continue
 
 
 def _sweep(folder: Path) -> None:
-    if folder.stat().st_uid != os.geteuid():
-        return
     held = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW)
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises when somebody lives in it

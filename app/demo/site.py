@@ -17,16 +17,13 @@ WORKER = "demo_traffic"
 """The login that stores the requests."""
 SERVICE = "demo_service"
 """The product's own service, which asks the data plane."""
-JOBS = "demo_worker"
-"""The worker that does the jobs."""
-PROGRAMS = (WORKER, SERVICE, JOBS)
+PROGRAMS = (WORKER, SERVICE)
 PEOPLE = {
     "ana": "operator",
     "ben": "operator",
     "chi": "admin",
     WORKER: "worker",
     SERVICE: "service",
-    JOBS: "worker",
 }
 
 

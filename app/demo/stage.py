@@ -11,11 +11,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.demo import folders
 from app.demo.estate import DEFAULT_SEED
+from app.homes import HomeChoice, home_name
+from app.links import DEMO
 from controlplane.errors import Refusal
 from screens.widgets.plain import why_not_a_screen
 
 if TYPE_CHECKING:
+    from app.console import OpenContext
     from app.contexts import Context
 
 SECONDS_TO_END = 30.0
@@ -72,15 +76,11 @@ class Stage:
             self._caretaker.kill()
             self._caretaker.wait()
         if self._caretaker.returncode:
-            from app.demo import folders
-
             folders.sweep()  # it could not do it itself
 
     async def open_context(self, report: Callable[[str], None]) -> Context:
         """The home, as soon as its tenants are there. Raises Refusal."""
-        folder = await self._ready(report)
-        open_home = await asyncio.to_thread(_opener)
-        return await open_home(folder)
+        return await visitor(await self._ready(report))(report)
 
     async def _ready(self, report: Callable[[str], None]) -> Path:
         reader = asyncio.StreamReader()
@@ -96,17 +96,35 @@ class Stage:
         raise Refusal("demo_failed", "The demonstration's process ended before its home was there.", "Try again.")
 
 
+def visitor(folder: Path) -> OpenContext:
+    """What opens a demonstration that lives, its own or from another terminal."""
+
+    async def open_context(report: Callable[[str], None]) -> Context:
+        open_home = await asyncio.to_thread(_opener)
+        return await open_home(folder)
+
+    return open_context
+
+
+def _name(folder: Path) -> str:
+    """A link into a demonstration that is thrown away must lead to no other."""
+    number = folders.number(folder)
+    return f"{DEMO}{number}" if number else home_name(HomeChoice("folder", str(folder), None, ""))
+
+
 def _opener() -> Callable[[Path], Awaitable[Context]]:
     """What opens the home; its imports take a while, so this is called in a thread."""
     from app.contexts import Context
-    from backends.embedded.server import EmbeddedHome
+    from app.embedded import bring_back, embedded_at
     from backends.postgres.home import Home
 
     async def opened(folder: Path) -> Context:
-        known = EmbeddedHome(folder).known()
-        assert known is not None
-        home = Home(known.login_conninfo(), conversation="demo console")
+        embedded = embedded_at(folder)
+        known = embedded.known()
+        if known is None:
+            raise Refusal("demonstration_over", "The demonstration is over.", "watchfloor demo")
+        home = Home(known.login_conninfo(), conversation="demo console", revive=lambda: bring_back(embedded))
         await home.open()
-        return Context(home, "demo", "demo", False, "watchfloor demo", embedded=True)
+        return Context(home, _name(folder), "demo", False, "watchfloor demo", embedded=True)
 
     return opened

@@ -1,5 +1,5 @@
-"""Traffic that goes on: requests each second, and people at work. Until it is cancelled. What sums it up is the worker
-of the demonstration (`worker`).
+"""Traffic that goes on: requests each second, and people at work. Until it is cancelled. What sums it up is the home's
+own worker.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import psycopg
@@ -21,6 +22,7 @@ from app.demo.site import SERVICE, WORKER, Site
 from backends.postgres.copying import COPY, HEADER, TRAILER, Encoder
 from backends.postgres.home import Home
 from backends.postgres.import_ledger import is_made_meanwhile
+from backends.postgres.live import Revive
 from controlplane.errors import Refusal
 
 SECONDS = 1
@@ -33,13 +35,14 @@ RECONNECT_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 Connection = psycopg.AsyncConnection[tuple[object, ...]]
 
 
-async def run(estate: Estate, site: Site) -> None:
-    """Never returns; a home that goes away is waited for."""
+async def run(estate: Estate, site: Site, revive: Revive) -> None:
+    """Never returns; a home that goes away is waited for, and started again when it died."""
     async with people(site) as homes, asyncio.TaskGroup() as group:
         traffic = Traffic(estate)
         await _look(traffic, homes["ana"])
-        group.create_task(_stay_linked(site.logins[WORKER], lambda link: traffic.step(link, int(time.time())), SECONDS))
-        group.create_task(_stay_linked(site.logins[SERVICE], traffic.serve, SERVE_SECONDS))
+        writer, service = Linked(site.logins[WORKER], revive), Linked(site.logins[SERVICE], revive)
+        group.create_task(writer.repeat(lambda link: traffic.step(link, int(time.time())), SECONDS))
+        group.create_task(service.repeat(traffic.serve, SERVE_SECONDS))
         group.create_task(_watch(traffic, homes["ana"]))
         group.create_task(_work(estate, homes))
 
@@ -88,18 +91,30 @@ class Traffic:
             )
 
 
-async def _stay_linked(conninfo: str, step: Callable[[Connection], Awaitable[None]], seconds: float) -> None:
-    failures = 0
-    while True:
-        try:
-            async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True, connect_timeout=5) as link:
-                while True:
-                    await step(link)
-                    failures = 0
-                    await asyncio.sleep(seconds)
-        except psycopg.OperationalError:
-            await asyncio.sleep(RECONNECT_SECONDS[min(failures, len(RECONNECT_SECONDS) - 1)])
-            failures += 1
+@dataclass(frozen=True)
+class Linked:
+    """A connection that is made anew when it is lost; `revive` starts a home that died."""
+
+    conninfo: str = field(repr=False)
+    revive: Revive
+
+    async def repeat(self, step: Callable[[Connection], Awaitable[None]], seconds: float) -> None:
+        failures = 0
+        while True:
+            try:
+                async with await self._connect() as link:
+                    while True:
+                        await step(link)
+                        failures = 0
+                        await asyncio.sleep(seconds)
+            except psycopg.OperationalError:
+                await asyncio.sleep(RECONNECT_SECONDS[min(failures, len(RECONNECT_SECONDS) - 1)])
+                failures += 1
+                with suppress(Refusal):
+                    await asyncio.to_thread(self.revive)
+
+    async def _connect(self) -> Connection:
+        return await psycopg.AsyncConnection.connect(self.conninfo, autocommit=True, connect_timeout=5)
 
 
 QUIET = """

@@ -4,8 +4,10 @@ watchfloor-home        the mark that the folder is ours, and the lock of the pro
 data/                  PostgreSQL's own, owned by the account it runs as
 run/                   its socket, 0700 (elsewhere when the path is too long for a socket: see `socket-folder`)
 server.lock            held by the server's processes as long as one of them lives
+worker.lock            held by the home's worker; in it the worker's pid
+stopped                there when it was stopped on purpose: then only a program that opens it starts it again
 owner.password, login-NAME.password    readable only by the user who runs the program
-postgres.log
+postgres.log, worker.log
 scrap-*                unfinished work of a killed program
 """
 
@@ -24,11 +26,13 @@ from backends.embedded.binaries import Account
 from controlplane.errors import HomeUnreachable, NotPermitted, Refusal
 
 MARK = "watchfloor-home"
+STOPPED = "stopped"
+SERVER_LOCK, WORKER_LOCK = "server.lock", "worker.lock"
 OWNER_FILE = "owner.password"
 MARK_TEXT = "This folder is an embedded home of Watchfloor. Remove it with: watchfloor home destroy\n"
 SOCKET_NAME = ".s.PGSQL.5432"
 LONGEST_SOCKET = 103  # bytes; macOS allows the least
-LARGEST_LOG = 10 * 1024 * 1024  # bytes; a larger one is emptied when the server starts
+LARGEST_LOG = 10 * 1024 * 1024  # bytes; a larger one is emptied when what writes it starts
 
 
 @contextmanager
@@ -108,21 +112,26 @@ def locked(folder: Path) -> Iterator[int]:
             os.close(lock)
 
 
-def _still_there(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
+@contextmanager
+def locked_now(folder: Path) -> Iterator[int | None]:
+    """The same without waiting and without making anything: None when another program has it, or there is no home."""
+    with held(folder, MARK) as lock:
+        yield lock if lock is not None and _still_there(lock, folder / MARK) else None
 
 
 @contextmanager
-def server_lock(folder: Path) -> Iterator[int | None]:
-    """The descriptor of the lock that a server inherits and holds as long as one of its processes lives; None when
-    one does. The kernel keeps it, so it is right where a pid is not: after a crash, a reboot, a reused number.
+def held(folder: Path, name: str) -> Iterator[int | None]:
+    """The descriptor of a lock that is free, held as long as the block runs and by whoever inherits it; None when
+    somebody has it or there is no such file. The kernel keeps it, so it is right where a pid is not: after a crash, a
+    reboot, a reused number.
     """
     import fcntl
 
-    descriptor = os.open(folder / "server.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        descriptor = os.open(folder / name, os.O_RDWR | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        yield None
+        return
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -134,9 +143,24 @@ def server_lock(folder: Path) -> Iterator[int | None]:
         os.close(descriptor)
 
 
+def is_held(folder: Path, name: str) -> bool:
+    with held(folder, name) as free:
+        return free is None and (folder / name).exists()
+
+
+def touch(path: Path) -> None:
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+
+
+def _still_there(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
 def server_alive(folder: Path) -> bool:
-    with server_lock(folder) as free:
-        return free is None
+    return is_held(folder, SERVER_LOCK)
 
 
 def read_secret(path: Path) -> str | None:
@@ -199,13 +223,27 @@ def make_socket_folder(folder: Path, account: Account) -> Path:
     if _fits_a_socket(place):
         place.mkdir(exist_ok=True)
     else:
-        short = Path(tempfile.gettempdir()).resolve()
-        if not _fits_a_socket(short / "watchfloor-12345678"):
-            short = Path("/tmp")
-        place = Path(tempfile.mkdtemp(prefix="watchfloor-", dir=short))
+        place = _made_again(folder / "socket-folder") or _short_folder()
         write_secret(folder / "socket-folder", str(place))
     give(place, account, 0o700)
     return place
+
+
+def _made_again(noted: Path) -> Path | None:
+    """The place of before, where running programs look, when something has only taken it away."""
+    try:
+        place = Path(noted.read_text())
+        place.mkdir(mode=0o700)
+    except OSError:
+        return None
+    return place
+
+
+def _short_folder() -> Path:
+    short = Path(tempfile.gettempdir()).resolve()
+    if not _fits_a_socket(short / "watchfloor-12345678"):
+        short = Path("/tmp")
+    return Path(tempfile.mkdtemp(prefix="watchfloor-", dir=short))
 
 
 def give(path: Path, account: Account, mode: int) -> None:
@@ -214,8 +252,8 @@ def give(path: Path, account: Account, mode: int) -> None:
         os.chown(path, account.uid, account.gid)
 
 
-def open_log(folder: Path) -> int:
-    path = folder / "postgres.log"
+def open_log(folder: Path, name: str) -> int:
+    path = folder / name
     large = path.exists() and path.stat().st_size > LARGEST_LOG
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | (os.O_TRUNC if large else 0)
     return os.open(path, flags, 0o600)

@@ -69,7 +69,7 @@ def launch(folder: Path, account: Account, server_lock: int) -> int:
     # ends at once leaves the server to init, in a session of its own: no terminal's ctrl+c or hang-up.
     command = ["/bin/sh", "-c", 'exec "$@" &', "sh", str(postgres)]
     command += ["-D", str(folder / "data"), "-k", str(socket), "-p", str(PORT)]
-    log = disk.open_log(folder)
+    log = disk.open_log(folder, "postgres.log")
     try:
         begin = os.fstat(log).st_size
         subprocess.run(

@@ -1,7 +1,8 @@
 """The embedded home: a PostgreSQL of the user's own, started when the first program needs it.
 
 It is shared by all programs of that user and survives any of them. Nothing here trusts a pid in a file: the server
-is alive when a connection succeeds, and gone when the lock that its processes inherited is free.
+is alive when a connection succeeds, and gone when the lock that its processes inherited is free. A server that died is
+started again by whoever meets it dead (`revive`); one that was stopped only by a program that opens it (`ensure`).
 """
 
 from __future__ import annotations
@@ -10,16 +11,20 @@ import os
 import re
 import secrets
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from backends.embedded import folder as disk
-from backends.embedded import process
+from backends.embedded import process, worker
 from backends.embedded.binaries import MAJOR, Account, account_for, person
 from controlplane.errors import HomeUnreachable, Refusal
 
 DATABASE = "watchfloor"
+LOOKED_AT_SECONDS = 0.5
+"""Who only looks whether a worker lives has its lock for a moment: so long it is asked for again."""
 START_SECONDS = 120.0  # long enough to replay a gigabyte of log after a crash
 
 
@@ -49,7 +54,9 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Status:
-    """`pid`, `socket_folder` only while running; `version` the server's while running, else that of the data."""
+    """`pid`, `socket_folder` only while running; `version` the server's while running, else that of the data.
+    `worker_pid`: of the home's own worker, when one lives.
+    """
 
     state: Literal["running", "stopped", "absent"]
     version: str | None
@@ -58,6 +65,7 @@ class Status:
     socket_folder: Path | None
     size_bytes: int
     account: str | None
+    worker_pid: int | None = None
 
 
 def default_folder() -> Path:
@@ -74,7 +82,7 @@ class EmbeddedHome:
 
     They raise Refusal: `home_folder_foreign`, `home_folder_unwritable`, `home_folder_unreachable`,
     `home_folder_damaged`, `home_other_account`, `home_other_version`, `home_start_failed`, `home_stop_failed`,
-    `embedded_unavailable`.
+    `home_stopped`, `home_absent`, `embedded_unavailable`.
     """
 
     folder: Path
@@ -98,6 +106,66 @@ class EmbeddedHome:
             with disk.locked(self.folder) as lock:
                 return self._bring_up(lock)
 
+    def revive(self) -> bool:
+        """Start the server again when it died; True when it was this call that did. It costs next to nothing while a
+        server lives, or while another program is at it: that one is left to it.
+
+        Raises HomeUnreachable `home_stopped` or `home_absent` for a home that shall not run, and all that `ensure`
+        raises.
+        """
+        with disk.explained(self.folder):
+            if not self._data.is_dir():
+                raise HomeUnreachable("home_absent", f"The home in {self.folder} is gone: it was destroyed.")
+            disk.check_ours(self.folder)
+            if self._can_be_reached():
+                return False
+            with disk.locked_now(self.folder) as lock:
+                if lock is None or self._can_be_reached():
+                    return False
+                if self.stopped:
+                    raise HomeUnreachable(
+                        "home_stopped",
+                        f"The home in {self.folder} was stopped with `watchfloor home stop`.",
+                        "R in the console starts it again, and so does every command that needs it.",
+                        brief="stopped",
+                    )
+                self._bring_up(lock)
+                return True
+
+    @property
+    def stopped(self) -> bool:
+        """Somebody stopped it on purpose, and nobody has opened it since."""
+        return (self.folder / disk.STOPPED).exists()
+
+    # Its worker
+
+    def start_worker(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        """Start the program that does the background work, unless it runs. It must hold `as_worker`."""
+        with disk.explained(self.folder):
+            worker.start(self.folder, command, environment)
+
+    @property
+    def has_worker(self) -> bool:
+        return disk.is_held(self.folder, disk.WORKER_LOCK)
+
+    def stop_worker(self) -> None:
+        worker.stop(self.folder)
+
+    @contextmanager
+    def as_worker(self) -> Iterator[int | None]:
+        """The home's one worker holds this as long as it lives, its children too: the lock's descriptor, for
+        `worker.sign_in`. None when there is a worker already, or nothing to do: the home was stopped.
+        """
+        if self._data.is_dir():
+            disk.touch(self.folder / disk.WORKER_LOCK)
+        deadline = time.monotonic() + LOOKED_AT_SECONDS
+        while True:
+            with disk.held(self.folder, disk.WORKER_LOCK) as lock:
+                if lock is not None or time.monotonic() > deadline:
+                    yield None if self.stopped else lock
+                    return
+            time.sleep(0.02)
+
     def known(self) -> Credentials | None:
         """How to log in to a home that is complete; whether it runs is not asked. None when there is none yet."""
         with disk.explained(self.folder):
@@ -118,17 +186,20 @@ class EmbeddedHome:
             version = _answers(known.owner_conninfo()) if known else None
             if known is None or version is None:
                 return Status("stopped", disk.data_version(self.folder), None, self.folder, None, size, account)
-            return Status(
-                "running", version, process.postmaster(self.folder), self.folder, known.socket_folder, size, account
-            )
+            pid, at_work = process.postmaster(self.folder), worker.pid(self.folder)
+            return Status("running", version, pid, self.folder, known.socket_folder, size, account, at_work)
 
     def stop(self) -> bool:
-        """True when it was running. Programs that are connected lose their connection, and no committed data."""
+        """With its worker; True when it was running. Programs that are connected lose their connection, and no
+        committed data, and leave it stopped.
+        """
         with disk.explained(self.folder):
             if not self.folder.exists():
                 return False
             disk.check_ours(self.folder)
             with disk.locked(self.folder):
+                disk.touch(self.folder / disk.STOPPED)
+                worker.stop(self.folder)
                 return process.stop(self.folder)
 
     def destroy(self) -> None:
@@ -138,6 +209,8 @@ class EmbeddedHome:
                 return
             disk.check_ours(self.folder)
             with disk.locked(self.folder):
+                disk.touch(self.folder / disk.STOPPED)
+                worker.stop(self.folder, grace=0.0)
                 process.stop(self.folder)
                 disk.remove(self.folder)
 
@@ -159,6 +232,7 @@ class EmbeddedHome:
             disk.write_secret(self._login_file, secrets.token_urlsafe(24))
         credentials = self._run(account)
         _furnish(credentials)
+        (self.folder / disk.STOPPED).unlink(missing_ok=True)
         return credentials
 
     def _check_data(self) -> None:
@@ -186,7 +260,8 @@ class EmbeddedHome:
             credentials = self._credentials()
             if credentials and _answers(credentials.owner_conninfo("postgres")):
                 return credentials
-            with disk.server_lock(self.folder) as free:
+            disk.touch(self.folder / disk.SERVER_LOCK)
+            with disk.held(self.folder, disk.SERVER_LOCK) as free:
                 if free is not None and log_start is not None:
                     said = (self.folder / "postgres.log").read_bytes()[log_start:]
                     raise process.failed(self.folder, "PostgreSQL did not start", said.decode(errors="replace"))
@@ -200,6 +275,9 @@ class EmbeddedHome:
                 )
             time.sleep(pause)
             pause = min(pause * 1.5, 0.25)
+
+    def _can_be_reached(self) -> bool:
+        return disk.server_alive(self.folder) and self._has_socket()
 
     def _has_socket(self) -> bool:
         place = disk.socket_folder(self.folder)

@@ -8,8 +8,10 @@ from contextlib import suppress
 from threading import Event, Thread
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
-from backends.postgres.job_queue import dressed
+from backends.postgres.link import Link, connect
+from controlplane.errors import Refusal
 
 BEAT_SECONDS = 5.0
 LEASE_SECONDS = 15.0
@@ -23,8 +25,7 @@ class Heart:
 
     def __init__(self, conninfo: str, worker: int, may: Callable[[], bool], on_lost: Callable[[], None]) -> None:
         # An answer that comes after the lease is over is none.
-        brisk = "-c statement_timeout=3s"
-        self.conninfo = dressed(conninfo, "heart", brisk, connect_timeout=3, tcp_user_timeout=4000)
+        self.conninfo = make_conninfo(conninfo, connect_timeout=3, tcp_user_timeout=4000)
         self.worker, self.may, self.on_lost = worker, may, on_lost
         self._stop = Event()
         self._thread = Thread(target=self._beat_on, name="heart", daemon=True)
@@ -38,17 +39,18 @@ class Heart:
 
     def _beat_on(self) -> None:
         beaten = time.monotonic()
-        link: psycopg.Connection | None = None
+        link: Link | None = None
         while not self._stop.wait(BEAT_SECONDS):
             if self.may():
                 began = time.monotonic()
                 try:
                     if link is None or link.closed:
-                        link = psycopg.connect(self.conninfo, autocommit=True)
+                        link = connect(self.conninfo, "heart", statement=3)
+                        link.limit = 4
                     if link.execute("SELECT wf.beat(%s)", [self.worker]).fetchone() != (True,):
                         break
                     beaten = began
-                except psycopg.Error:
+                except (psycopg.Error, Refusal):
                     _hang_up(link)
             if time.monotonic() - beaten > LEASE_SECONDS:
                 break
@@ -57,7 +59,7 @@ class Heart:
             self.on_lost()
 
 
-def _hang_up(link: psycopg.Connection | None) -> None:
+def _hang_up(link: Link | None) -> None:
     if link is not None:
         with suppress(psycopg.Error):
             link.close()

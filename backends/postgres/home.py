@@ -16,22 +16,34 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from backends.postgres.audit import AuditTrail, change_rows
+from backends.postgres.change import OpenChange
 from backends.postgres.find import Finder
-from backends.postgres.impersonations import Impersonations, ImpersonationWriter
-from backends.postgres.jobs import Jobs, JobWriter, Workers
-from backends.postgres.keys import Keys, KeyWriter
-from backends.postgres.live import PostgresFeed, answered
-from backends.postgres.objectives import Objectives, ObjectiveWriter
+from backends.postgres.impersonations import Impersonations
+from backends.postgres.jobs import Jobs, Workers
+from backends.postgres.keys import Keys
+from backends.postgres.link import (
+    ANSWER_SECONDS,
+    CONNECT_SECONDS,
+    STATEMENT_SECONDS,
+    AsyncLink,
+    Link,
+    NoAnswer,
+    dressed,
+    hang_up,
+    pooled,
+    settings,
+    shared,
+)
+from backends.postgres.live import PostgresFeed, Revive
+from backends.postgres.objectives import Objectives
 from backends.postgres.overview import Overview
-from backends.postgres.paging import as_json
-from backends.postgres.people import People, PeopleWriter
-from backends.postgres.plans import Plans, PlanWriter
-from backends.postgres.refusals import refusal_of, unreachable
-from backends.postgres.rollups import RetentionWriter, Rollups
-from backends.postgres.runs import Runs, RunWriter
+from backends.postgres.people import People
+from backends.postgres.plans import Plans
+from backends.postgres.refusals import refusal_of
+from backends.postgres.rollups import Rollups
+from backends.postgres.runs import Runs
 from backends.postgres.telemetry import Telemetry
-from backends.postgres.tenants import Projects, ProjectWriter, Tenants, TenantWriter
-from controlplane.audit import AuditRow
+from backends.postgres.tenants import Projects, Tenants
 from controlplane.changes import Actor, Intent, Recorded, RequestRepeated
 from controlplane.errors import HomeUnreachable, NotPermitted, OutcomeUnknown
 from controlplane.keys.secret import DEFAULT_PREFIX
@@ -40,9 +52,35 @@ from controlplane.telemetry import SeriesSource
 Connection = psycopg.AsyncConnection[TupleRow]
 log = logging.getLogger(__name__)
 
-CONNECT_SECONDS = 5
-STATEMENT_SECONDS = 15
-LOOK_UP_SECONDS = 5.0
+SNAPSHOT = b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; "
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds that are waited for an answer: of a connection that rested, to a commit, to what became of one."""
+
+    check: float = 3.0
+    commit: float = 10.0
+    look_up: float = 5.0
+
+
+PATIENCE = Patience()
+
+
+class _Noted(AsyncLink):
+    """The pool's connections: why one could not be made is noted, as the pool says only that time was up."""
+
+    @classmethod
+    async def connect(  # type: ignore[override]
+        cls, conninfo: str = "", *, note: Callable[[psycopg.Error | None], None], **more: Any
+    ) -> _Noted:
+        try:
+            link = await super().connect(conninfo, **more)
+        except psycopg.Error as error:
+            note(error)
+            raise
+        note(None)
+        return link
 
 
 class Home:
@@ -55,24 +93,24 @@ class Home:
         connections: int = 3,
         conversation: str = "console",
         key_prefix: str = DEFAULT_PREFIX,
+        patience: Patience | None = None,
+        revive: Revive | None = None,
     ) -> None:
-        limits = f"-c statement_timeout={STATEMENT_SECONDS}s -c idle_in_transaction_session_timeout=30s"
+        """`revive` starts the server again when it died, where that is in this program's hands."""
         self._actor = Actor("", "viewer")
         self._heard = 0.0
+        self._met = asyncio.Event()
+        self._trouble: psycopg.Error | None = None
         self.conninfo = conninfo
         self.key_prefix = key_prefix
+        self.patience = patience or PATIENCE
+        self.shared = False
+        """A pooler hands its connections around: nothing that is set or prepared outlives a transaction."""
         self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            conninfo,
-            connection_class=psycopg.AsyncConnection[TupleRow],
-            kwargs={
-                "autocommit": True,
-                "connect_timeout": CONNECT_SECONDS,
-                "application_name": f"watchfloor {conversation}",
-                "options": f"{limits} -c timezone=UTC",
-                "keepalives_idle": 10,
-                "keepalives_interval": 5,
-                "keepalives_count": 3,
-            },
+            dressed(conninfo, conversation),
+            connection_class=_Noted,
+            kwargs={"autocommit": True, "note": self._note},
+            configure=self._configure,
             min_size=1,
             max_size=connections,
             timeout=CONNECT_SECONDS,
@@ -96,7 +134,8 @@ class Home:
         self.objectives = Objectives(self)
         self.finder = Finder(self)
         self.overview = Overview(self)
-        self.feed = PostgresFeed(conninfo)
+        self.revive = revive
+        self.feed = PostgresFeed(conninfo, revive)
 
     async def open(self, look: Callable[[psycopg.Connection], None] | None = None) -> None:
         """Connect and learn who we are here. `look` may refuse the home first; it blocks, in a thread.
@@ -105,20 +144,18 @@ class Home:
         """
         # One connection by hand first: its error says what is wrong, the pool's only that time is up.
         try:
-            probe = await psycopg.AsyncConnection.connect(self.conninfo, connect_timeout=CONNECT_SECONDS)
+            probe = await AsyncLink.connect(dressed(self.conninfo, "start"))
         except psycopg.Error as error:
-            raise unreachable(error) from None
+            raise refusal_of(error) from None
         await self.pool.open()  # it connects while we are being met
         try:
-            known = psycopg.Connection(probe.pgconn)
-            async with answered(known):
-                self._actor = await asyncio.to_thread(_meet, known, look)  # which closes it
-        except TimeoutError as error:
-            await self.close()
-            raise unreachable(error) from None
+            # In a thread, as it blocks; which closes the probe.
+            self._actor, self.shared = await asyncio.to_thread(_meet, Link(probe.pgconn), self.conninfo, look)
         except BaseException:
+            self._met.set()
             await self.close()
             raise
+        self._met.set()
 
     async def close(self) -> None:
         await self.pool.close(timeout=1)
@@ -133,20 +170,41 @@ class Home:
         return time.monotonic() - self._heard
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """A connection for reading; its errors come out as refusals."""
+    async def connection(
+        self, seconds: float = STATEMENT_SECONDS, *, snapshot: bool = False
+    ) -> AsyncIterator[Connection]:
+        """A connection for reading; its errors come out as refusals. `seconds`: what one statement may take.
+
+        `snapshot`: all is read as of one moment, in one transaction.
+        """
+        async with self._leased(seconds + ANSWER_SECONDS) as link:
+            if not (self.shared or snapshot or seconds != STATEMENT_SECONDS):
+                yield link
+                return
+            async with link.transaction():
+                await link.execute((SNAPSHOT if snapshot else b"") + settings(seconds, local=True))
+                yield link
+
+    @asynccontextmanager
+    async def _leased(self, limit: float) -> AsyncIterator[AsyncLink]:
         try:
             async with self.pool.connection() as connection:
+                assert isinstance(connection, AsyncLink)
+                connection.limit = limit
                 yield connection
                 self._heard = time.monotonic()
-        except PoolTimeout as error:
-            raise unreachable(error) from None
+        except PoolTimeout:
+            if self._trouble is not None:
+                raise refusal_of(self._trouble) from None
+            raise HomeUnreachable("home_busy", "All connections to the home are in use.", "Try again.") from None
         except psycopg.Error as error:
+            if isinstance(error, NoAnswer):
+                self._heard = 0.0  # the others are not trusted either
             raise refusal_of(error) from None
 
     @asynccontextmanager
     async def change(self, intent: Intent) -> AsyncIterator[OpenChange]:
-        async with self.connection() as connection:
+        async with self._leased(STATEMENT_SECONDS + ANSWER_SECONDS) as connection:
             opened = await self._begin(connection, intent)
             try:
                 yield opened
@@ -158,8 +216,11 @@ class Home:
                 return
             await self._commit(connection, intent)
 
+    async def _start(self, connection: Connection) -> None:
+        await connection.execute(b"BEGIN; " + settings(STATEMENT_SECONDS, local=True) if self.shared else b"BEGIN")
+
     async def _begin(self, connection: Connection, intent: Intent) -> OpenChange:
-        await connection.execute("BEGIN")
+        await self._start(connection)
         # A preview must neither wait for nor take the id that the run will use.
         request_id = f"{intent.request_id}-preview" if intent.dry_run else intent.request_id
         try:
@@ -178,38 +239,70 @@ class Home:
         assert row is not None
         return OpenChange(connection, row[0], row[1], intent.reason, self._actor.name, self.key_prefix)
 
-    async def _commit(self, connection: Connection, intent: Intent) -> None:
+    async def _commit(self, connection: AsyncLink, intent: Intent) -> None:
+        """Raises OutcomeUnknown: no answer came, or whoever waited for it waits no longer."""
+        connection.limit = self.patience.commit
+        committing, why = asyncio.ensure_future(connection.execute("COMMIT")), "The link was lost"
         try:
-            await connection.execute("COMMIT")
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            log.warning("link lost during the commit of %s: %s", intent.request_id, type(error).__name__)
-            raise OutcomeUnknown(
-                "outcome_unknown", f"The link was lost while {intent.request_id} was being committed."
-            ) from None
+            await asyncio.shield(committing)
+        except asyncio.CancelledError:
+            why = "It was interrupted"
+            hang_up(connection)
+            await asyncio.wait([committing])
+        except psycopg.Error:
+            pass
+        if (error := committing.exception()) is None:
+            return  # also when it was interrupted: it was just being answered
+        lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+        if not lost or (not connection.closed and error.sqlstate is not None):  # type: ignore[attr-defined]
+            raise error  # the home says that it did not commit
+        log.warning("no answer to the commit of %s: %s", intent.request_id, type(error).__name__)
+        self._heard = 0.0  # the other connections are not trusted either
+        raise OutcomeUnknown("outcome_unknown", f"{why} while {intent.request_id} was being committed.")
 
     async def recorded(self, request_id: str) -> Recorded | None:
         """Asks again for some seconds: right after a lost link the next connection is still being made."""
-        deadline = time.monotonic() + LOOK_UP_SECONDS
+        deadline = time.monotonic() + self.patience.look_up
         while True:
             try:
-                async with self.connection() as connection:
-                    if (found := await self._find(connection, request_id)) is not None:
-                        return found
-                    await _wait_for(connection, request_id)
-                    return await self._find(connection, request_id)
+                if (found := await self._find(request_id)) is not None:
+                    return found
+                await self._wait_for(request_id)
+                return await self._find(request_id)
             except HomeUnreachable:
                 if time.monotonic() > deadline:
                     raise
+                if self.revive is not None:
+                    await asyncio.to_thread(self.revive)
                 await asyncio.sleep(0.2)
 
-    async def _find(self, connection: Connection, request_id: str) -> Recorded | None:
-        cursor = await connection.execute(
-            "SELECT id, operation, fingerprint, result FROM wf.changes WHERE request_id = %s", [request_id]
-        )
-        if (row := await cursor.fetchone()) is None:
-            return None
-        rows = await change_rows(connection, row[0], personal=self._actor.role in ("operator", "admin"))
-        return Recorded(row[1], row[2], row[3], rows)
+    async def _find(self, request_id: str) -> Recorded | None:
+        async with self.connection(self.patience.look_up) as connection:
+            cursor = await connection.execute(
+                "SELECT id, operation, fingerprint, result FROM wf.changes WHERE request_id = %s", [request_id]
+            )
+            if (row := await cursor.fetchone()) is None:
+                return None
+            rows = await change_rows(connection, row[0], personal=self._actor.role in ("operator", "admin"))
+            return Recorded(row[1], row[2], row[3], rows)
+
+    async def _wait_for(self, request_id: str) -> None:
+        """A change that is being committed cannot be seen yet; taking its id, and giving it back, waits for its end."""
+        milliseconds = int(self.patience.look_up * 1000)
+        async with self._leased(self.patience.look_up + ANSWER_SECONDS) as connection:
+            await self._start(connection)
+            try:
+                await connection.execute(f"SET LOCAL lock_timeout = '{milliseconds}ms'")
+                await connection.execute("SELECT wf.begin_change('look.up', NULL, %s)", [request_id])
+            except psycopg.errors.LockNotAvailable:
+                raise HomeUnreachable(
+                    "request_in_flight", f"{request_id} is still being committed.", "Ask again."
+                ) from None
+            except psycopg.Error as error:
+                if error.sqlstate is None:  # the link, again
+                    raise
+            finally:
+                await _roll_back(connection)
 
     async def revealed(self, tenant_id: str, field: str) -> str | None:
         async with self.connection() as connection:
@@ -225,17 +318,35 @@ class Home:
     async def _check_if_idle(self, connection: Connection) -> None:
         """A connection that rested may be dead by now; one used a moment ago is not asked again."""
         if self.silence > 2:
+            assert isinstance(connection, AsyncLink)
+            connection.limit = self.patience.check
             await AsyncConnectionPool.check_connection(connection)
 
+    def _note(self, trouble: psycopg.Error | None) -> None:
+        self._trouble = trouble
 
-def _meet(probe: psycopg.Connection, look: Callable[[psycopg.Connection], None] | None) -> Actor:
-    """Who we are in a home, once `look` has nothing against it."""
+    async def _configure(self, connection: Connection) -> None:
+        """Set a new connection up, once it is known what stands before the home."""
+        await self._met.wait()
+        if self.shared:
+            connection.prepare_threshold = None  # a prepared name would be another's in the next transaction
+        else:
+            await connection.execute(settings(STATEMENT_SECONDS))
+
+
+def _meet(probe: Link, conninfo: str, look: Callable[[psycopg.Connection], None] | None) -> tuple[Actor, bool]:
+    """Who we are in a home, once `look` has nothing against it, and whether a pooler hands its connections around."""
     user = probe.info.user
     with probe:
+        probe.autocommit, probe.limit = True, ANSWER_SECONDS
         try:
-            if look is not None:
-                look(probe)
-            row = probe.execute("SELECT session_user::text, wf.my_role()").fetchone()
+            with probe.transaction(force_rollback=True):  # it only reads
+                probe.execute(settings(STATEMENT_SECONDS, local=True))
+                between = pooled(probe)
+                if look is not None:
+                    look(probe)
+                row = probe.execute("SELECT session_user::text, wf.my_role()").fetchone()
+            pooler = between and shared(probe, conninfo)
         except psycopg.Error as error:
             raise refusal_of(error) from None
     if row is None or row[1] is None:
@@ -244,22 +355,7 @@ def _meet(probe: psycopg.Connection, look: Callable[[psycopg.Connection], None] 
             f"The login {user} has no role in this home.",
             "Ask an admin: watchfloor operators add NAME --role viewer",
         )
-    return Actor(*row)
-
-
-async def _wait_for(connection: Connection, request_id: str) -> None:
-    """A change that is being committed cannot be seen yet; taking its id, and giving it back, waits for its end."""
-    await connection.execute("BEGIN")
-    try:
-        await connection.execute(f"SET LOCAL lock_timeout = '{int(LOOK_UP_SECONDS * 1000)}ms'")
-        await connection.execute("SELECT wf.begin_change('look.up', NULL, %s)", [request_id])
-    except psycopg.errors.LockNotAvailable:
-        raise HomeUnreachable("request_in_flight", f"{request_id} is still being committed.", "Ask again.") from None
-    except psycopg.Error as error:
-        if error.sqlstate is None:  # the link, again
-            raise
-    finally:
-        await _roll_back(connection)
+    return Actor(*row), pooler
 
 
 async def _roll_back(connection: Connection) -> None:
@@ -267,68 +363,3 @@ async def _roll_back(connection: Connection) -> None:
         await connection.rollback()
     except psycopg.Error:
         await connection.close()  # the server rolls back what it has no client for
-
-
-@dataclass
-class OpenChange:
-    """The stores of one transaction."""
-
-    connection: Connection
-    id: int
-    now: datetime
-    reason: str | None
-    actor: str
-    key_prefix: str
-
-    @property
-    def tenants(self) -> TenantWriter:
-        return TenantWriter(self.connection)
-
-    @property
-    def projects(self) -> ProjectWriter:
-        return ProjectWriter(self.connection)
-
-    @property
-    def keys(self) -> KeyWriter:
-        return KeyWriter(self.connection, self.key_prefix)
-
-    @property
-    def plans(self) -> PlanWriter:
-        return PlanWriter(self.connection)
-
-    @property
-    def people(self) -> PeopleWriter:
-        return PeopleWriter(self.connection)
-
-    @property
-    def runs(self) -> RunWriter:
-        return RunWriter(self.connection)
-
-    @property
-    def impersonations(self) -> ImpersonationWriter:
-        return ImpersonationWriter(self.connection)
-
-    @property
-    def jobs(self) -> JobWriter:
-        return JobWriter(self.connection)
-
-    @property
-    def retention(self) -> RetentionWriter:
-        return RetentionWriter(self.connection)
-
-    @property
-    def objectives(self) -> ObjectiveWriter:
-        return ObjectiveWriter(self.connection)
-
-    async def note_writing(self, context: str, minutes: int) -> None:
-        await self.connection.execute("SELECT wf.note_writing(%s, %s)", [context, minutes])
-
-    async def rows(self) -> tuple[AuditRow, ...]:
-        return await change_rows(self.connection, self.id, personal=await self._sees_personal())
-
-    async def _sees_personal(self) -> bool:
-        row = await (await self.connection.execute("SELECT wf.sees_personal()")).fetchone()
-        return row == (True,)
-
-    async def finish(self, result: dict[str, Any]) -> None:
-        await self.connection.execute("SELECT wf.finish_change(%s)", [as_json(result)])

@@ -7,23 +7,24 @@ home is back, once. A stream that is fed again from its beginning goes on where 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import select
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable
 from io import BytesIO
-from itertools import chain, repeat
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
 from backends.postgres.import_ledger import Chunk, Known, Ledger, Stored
+from backends.postgres.link import Link, connect
+from backends.postgres.live import Revive
 from backends.postgres.logfile import BLOCK, CHUNK, LogFile
 from backends.postgres.refusals import refusal_of
 from backends.postgres.requests import SETTINGS, ImportRun, LogImport, ShowProgress, check, running_hash
+from controlplane.errors import Refusal
 from controlplane.requestlogs.model import ImportReport, Skip
 from controlplane.requestlogs.parsing import is_whole
 
@@ -34,7 +35,9 @@ IDLE_SECONDS = 5.0
 FINISH_SECONDS = 600.0
 """How often a stream that goes on leaves its row in the trail."""
 RECONNECT_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
-LINK_SETTINGS: dict[str, Any] = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+SLOW_SECONDS = 30.0
+"""Where it takes a person to put it right."""
+STATEMENT_SECONDS = 60.0
 
 Say = Callable[[str], None]
 T = TypeVar("T")
@@ -96,11 +99,16 @@ class Stream(LogFile):
 
 
 async def ingest_requests(
-    conninfo: str, job: LogImport, descriptor: int, say: Say, show: ShowProgress | None = None
+    conninfo: str,
+    job: LogImport,
+    descriptor: int,
+    say: Say,
+    show: ShowProgress | None = None,
+    revive: Revive | None = None,
 ) -> ImportReport:
     """`ingest` beside the event loop. Cancelling it stores what was read in whole lines, and ends."""
     stop = threading.Event()
-    running = asyncio.ensure_future(asyncio.to_thread(ingest, conninfo, job, descriptor, say, show, stop))
+    running = asyncio.ensure_future(asyncio.to_thread(ingest, conninfo, job, descriptor, say, show, stop, revive))
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
@@ -115,8 +123,11 @@ def ingest(
     say: Say,
     show: ShowProgress | None = None,
     stop: threading.Event | None = None,
+    revive: Revive | None = None,
 ) -> ImportReport:
-    """Store what comes until the stream ends. Raises Refusal; a home that goes away is waited for."""
+    """Store what comes until the stream ends. Raises Refusal; a home that goes away is waited for, and started again
+    where that is in this program's hands (`revive`).
+    """
     check(job)
     stop = stop or threading.Event()
     stream = Stream(descriptor, stop)
@@ -129,6 +140,7 @@ def ingest(
             create=job.create_tenants,
             reason=job.reason or "ingest of a stream",
             request_id=job.request_id,
+            revive=revive,
         )
         run = IngestRun(ledger, job, stream, show or (lambda progress: None))
         try:
@@ -144,9 +156,21 @@ def ingest(
 class PatientLedger(Ledger):
     """A ledger whose home may go away: what was being done is done again when it is back."""
 
-    def __init__(self, conninfo: str, say: Say, stop: threading.Event, *, create: bool, reason: str, request_id: str):
-        self.conninfo, self.say, self.stop = conninfo, say, stop
+    def __init__(
+        self,
+        conninfo: str,
+        say: Say,
+        stop: threading.Event,
+        *,
+        create: bool,
+        reason: str,
+        request_id: str,
+        revive: Revive | None = None,
+    ) -> None:
+        self.conninfo, self.say, self.stop, self.revive = conninfo, say, stop, revive
         self.source: bytes | None = None
+        self.trouble = ""
+        self._told, self._failures = "", 0
         super().__init__(self._connect(), create=create, reason=reason, request_id=request_id)
         self.is_stream = True
 
@@ -167,11 +191,16 @@ class PatientLedger(Ledger):
         return self._patiently(lambda: super(PatientLedger, self).known_tenants(wanted))
 
     def store(self, running: bytes, previous: bytes, chunk: Chunk) -> Generator[None, None, Stored]:
+        failed = False
         while True:
             try:
-                return (yield from super().store(running, previous, chunk))
+                stored = yield from super().store(running, previous, chunk)
             except psycopg.OperationalError as error:
-                self._reconnect(error)
+                failed = True
+                self._recover(error)
+            else:
+                self._is_well(after=failed)
+                return stored
             if known := self._stored_already(running):  # only the answer of its commit was lost
                 return known
 
@@ -187,35 +216,62 @@ class PatientLedger(Ledger):
         self._patiently(lambda: super(PatientLedger, self).finish(totals, thing, tenant_id))
 
     def _patiently(self, act: Callable[[], T]) -> T:
+        failed = False
         while True:
             try:
-                return act()
+                result = act()
             except psycopg.OperationalError as error:
-                self._reconnect(error)
+                failed = True
+                self._recover(error)
+            else:
+                self._is_well(after=failed)
+                return result
 
-    def _connect(self) -> psycopg.Connection[Any]:
-        return psycopg.connect(
-            self.conninfo,
-            autocommit=True,
-            connect_timeout=5,
-            application_name="watchfloor ingest",
-            options=SETTINGS,
-            **LINK_SETTINGS,
-        )
+    def _connect(self) -> Link:
+        return connect(self.conninfo, "ingest", statement=STATEMENT_SECONDS, idle=0, more=SETTINGS)
 
-    def _reconnect(self, error: psycopg.OperationalError) -> None:
-        """Wait until home is back, and hold the stream again; when it was stopped meanwhile, the error stands."""
-        self.say("The home is away: waiting for it, nothing is lost.")
-        for pause in chain(RECONNECT_SECONDS, repeat(RECONNECT_SECONDS[-1])):
+    def _recover(self, error: psycopg.Error) -> None:
+        """Wait until what was being done can be tried again, and hold the stream again; when it was stopped meanwhile,
+        the error stands. A home that answers and cannot store is not back: only what succeeds says so.
+        """
+        while True:
+            trouble = refusal_of(error)
+            self._tell(trouble)
+            pause = SLOW_SECONDS if trouble.slow else RECONNECT_SECONDS[min(self._failures, len(RECONNECT_SECONDS) - 1)]
+            self._failures += 1
             if self.stop.wait(pause):
                 raise error
-            with contextlib.suppress(psycopg.OperationalError):
-                self.connection.close()
-                self.connection = self._connect()
-                if self.source is not None:
-                    super().lock(self.source)
-                self.say("The home is back.")
+            self._revive()
+            try:
+                if self.connection.closed or self.connection.broken:
+                    self.connection = self._connect()
+                    if self.source is not None:
+                        super().lock(self.source)
                 return
+            except psycopg.OperationalError as again:
+                self.connection.close()
+                error = again
+
+    def _tell(self, trouble: Refusal) -> None:
+        """Once for each trouble, not with every attempt."""
+        if trouble.code != self._told:
+            self._told = trouble.code
+            self.say(f"{trouble.message} {trouble.hint} Waiting for it; what was read is kept.")
+
+    def _is_well(self, *, after: bool) -> None:
+        """What had failed has succeeded; that something else does says nothing: a full disk can be read."""
+        if after:
+            self.say("The home is back.")
+            self._told, self._failures = "", 0
+
+    def _revive(self) -> None:
+        try:
+            if self.revive is not None and self.revive():
+                self.say("PostgreSQL had died: it was started again.")
+        except Refusal as refusal:
+            if refusal.message != self.trouble:
+                self.say(refusal.message)
+            self.trouble = refusal.message
 
 
 class IngestRun(ImportRun):

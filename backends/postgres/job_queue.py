@@ -10,12 +10,12 @@ from datetime import timedelta
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
+from backends.postgres.link import ANSWER_SECONDS, AsyncLink, dressed, session, settings
 from backends.postgres.refusals import refusal_of
-from controlplane.errors import HomeUnreachable, Refusal
+from controlplane.errors import Refusal
 from controlplane.jobs.engine import Kind
 from controlplane.jobs.model import Claimed
 
@@ -23,7 +23,7 @@ Connection = psycopg.AsyncConnection[TupleRow]
 
 CONNECTIONS = 4
 """For jobs that are a statement: so many are done side by side."""
-LIMITS = "-c statement_timeout=10min -c idle_in_transaction_session_timeout=30s -c timezone=UTC"
+STATEMENT_SECONDS = 600.0
 SECONDS = 10
 """For what is asked of the home besides."""
 
@@ -42,16 +42,17 @@ class PostgresQueue:
     """Implements `JobQueue` for one worker, from `start` to `close`."""
 
     def __init__(self, conninfo: str) -> None:
-        self.conninfo = dressed(conninfo, "worker")
+        self.conninfo = conninfo
         self.worker = 0
-        self._main: Connection | None = None
+        self._main: AsyncLink | None = None
         self._news = asyncio.Event()
         self._turn = asyncio.Lock()
         self._listener: asyncio.Task[None] | None = None
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            self.conninfo,
-            connection_class=psycopg.AsyncConnection[TupleRow],
+            dressed(conninfo, "worker"),
+            connection_class=AsyncLink,
             kwargs={"autocommit": True},
+            configure=_configure,
             min_size=0,
             max_size=CONNECTIONS,
             timeout=3600,  # a job's own time limit is shorter
@@ -60,7 +61,8 @@ class PostgresQueue:
 
     async def start(self, who: Self, kinds: Mapping[str, Kind]) -> None:
         """Register, and the schedules of what it can do. Raises Refusal."""
-        self._main = await connect(self.conninfo)
+        self._main = await connect(self.conninfo, "worker")
+        self._main.limit = SECONDS
         await self._pool.open()
         [(self.worker,)] = await self._ask(
             "SELECT wf.start_worker(%s, %s, %s, %s, %s)", who.name, who.host, who.pid, who.version, sorted(kinds)
@@ -130,23 +132,22 @@ class PostgresQueue:
         async with self._turn:
             assert self._main is not None
             try:
-                async with asyncio.timeout(SECONDS):
-                    cursor = await self._main.execute(statement.encode(), parameters)
-                    return await cursor.fetchall()
+                cursor = await self._main.execute(statement.encode(), parameters)
+                return await cursor.fetchall()
             except psycopg.Error as error:
                 raise refusal_of(error) from None
-            except TimeoutError:
-                await self._main.close()
-                raise HomeUnreachable("home_unreachable", "The home does not answer.", "") from None
 
     async def _listen(self) -> None:
         """Hints only: when this cannot be, jobs are found a second later."""
         while True:
-            with suppress(psycopg.Error, HomeUnreachable):
-                async with await connect(self.conninfo) as connection:
+            with suppress(psycopg.Error, Refusal):
+                async with await connect(self.conninfo, "worker") as connection:
+                    connection.limit = SECONDS
                     await connection.execute("LISTEN wf_jobs")
-                    async for _ in connection.notifies():
-                        self._news.set()
+                    while True:
+                        async for _ in connection.notifies(timeout=SECONDS):
+                            self._news.set()
+                        await connection.execute("SELECT")  # whether it is still there
             await asyncio.sleep(SECONDS)
 
 
@@ -154,24 +155,16 @@ def _held(jobs: Sequence[Claimed]) -> tuple[list[int], list[int]]:
     return [job.id for job in jobs], [job.lease for job in jobs]
 
 
-def dressed(conninfo: str, conversation: str, limits: str = LIMITS, **more: str | int) -> str:
-    """The conninfo with what a worker's connections have in common; options that it has already stay."""
-    said = str(conninfo_to_dict(conninfo).get("options") or "")
-    lively: dict[str, str | int] = {
-        "keepalives_idle": 10,
-        "keepalives_interval": 5,
-        "keepalives_count": 3,
-        "connect_timeout": 5,
-    }
-    return make_conninfo(
-        conninfo, application_name=f"watchfloor {conversation}", options=f"{said} {limits}".strip(), **lively | more
-    )
+async def _configure(link: psycopg.AsyncConnection[TupleRow]) -> None:
+    assert isinstance(link, AsyncLink)
+    await link.execute(settings(STATEMENT_SECONDS))
+    link.limit = STATEMENT_SECONDS + ANSWER_SECONDS
 
 
-async def connect(conninfo: str) -> Connection:
-    """Raises HomeUnreachable."""
+async def connect(conninfo: str, conversation: str) -> AsyncLink:
+    """Raises Refusal."""
     try:
-        return await psycopg.AsyncConnection.connect(conninfo, autocommit=True)
+        return await session(conninfo, conversation, statement=STATEMENT_SECONDS)
     except psycopg.Error as error:
         raise refusal_of(error) from None
 

@@ -29,7 +29,7 @@ LEAK_DAYS = timedelta(days=30)
 _OF_STATE = {
     "rotating": sql.SQL("grace_until IS NOT NULL"),
     "disabled": sql.SQL("disabled_at IS NOT NULL"),
-    "expired": sql.SQL("coalesce(expires_at, 'infinity') <= now() OR grace_until <= now()"),
+    "expired": sql.SQL("coalesce(expires_at, 'infinity'::timestamptz) <= now() OR grace_until <= now()"),
     "revoked": sql.SQL("revoked_at IS NOT NULL"),
 }
 _CASTS = {"addresses": sql.SQL("%s::cidr[]")}
@@ -73,7 +73,7 @@ class Keys(PagedList[Key]):
         columns=COLUMNS,
         orders={
             "created": Order("created_at", "timestamptz"),
-            "expires": Order("coalesce(expires_at, 'infinity')", "timestamptz"),
+            "expires": Order("coalesce(expires_at, 'infinity'::timestamptz)", "timestamptz"),
             "id": Order("id", "text"),
         },
         default_order="created",

@@ -4,107 +4,141 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
+import dataclasses
 import random
-import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import psycopg
 
-from backends.postgres.refusals import unreachable
-from controlplane.errors import Refusal
+from backends.postgres.link import AsyncLink, NoAnswer, dressed, hands_around
+from backends.postgres.refusals import refusal_of, unreachable
+from controlplane.errors import HomeUnreachable
 from controlplane.live import LinkState
 
-HEARTBEAT_SECONDS = 5.0
+BEAT_SECONDS = 1.5
+LATE_SECONDS = 1.0
+"""An answer that takes longer is late: from then on the link is not called live."""
 ANSWER_SECONDS = 5.0
-POLL_SECONDS = 2.0
+LOOP_SECONDS = 0.2
+"""So long an answer that is there already may wait for a loop that was busy."""
+CONNECT_LIMIT = 30.0
+"""For all addresses of a home together, and for finding out what they are."""
 LONGEST_PAUSE = 30.0
+SLOW_SECONDS = 0.2
+"""To look whether the server died takes less, to start it takes more."""
+REVIVING = "starting PostgreSQL"
+REVIVED = "PostgreSQL had died; it was started again, and nothing that was committed is lost."
 
 
-@contextlib.asynccontextmanager
-async def answered(connection: psycopg.AsyncConnection[tuple[object, ...]] | psycopg.Connection) -> AsyncIterator[None]:
-    """Hang up when what is asked inside is not answered in time. Raises TimeoutError then.
-
-    A frozen link gives no error, and to be cancelled takes psycopg another 10 seconds, in which it waits for the home.
-    """
-    late = False
-
-    def hang_up() -> None:
-        nonlocal late
-        late = True
-        with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as line:
-            line.shutdown(socket.SHUT_RDWR)
-
-    timer = asyncio.get_running_loop().call_later(ANSWER_SECONDS, hang_up)
-    try:
-        yield
-    except (psycopg.Error, Refusal):
-        if not late:
-            raise
-        raise TimeoutError(f"it does not answer within {ANSWER_SECONDS:g} s") from None
-    finally:
-        timer.cancel()
+Revive = Callable[[], bool]
+"""Starts a server that died; True when it had, and runs again. It blocks, and raises Refusal."""
 
 
 class PostgresFeed:
-    """The hints of one home."""
+    """The hints of one home. `revive`: where starting the server is in this program's hands."""
 
-    def __init__(self, conninfo: str) -> None:
+    def __init__(self, conninfo: str, revive: Revive | None = None) -> None:
         self.conninfo = conninfo
+        self.revive = revive
         self._retry = asyncio.Event()
 
     def retry_now(self) -> None:
         self._retry.set()
 
     async def watch(self, on_news: Callable[[], None], on_state: Callable[[LinkState], None]) -> None:
-        failures = 0
+        failures, revived = 0, ""
         while True:
             try:
-                async with await self._connect() as connection:
-                    polling = not await self._hears_itself(connection)
+                async with await self._connect() as link:
+                    polling = await self._is_deaf(link)
+                    live = LinkState("live", polling=polling)
                     failures = 0
-                    on_state(LinkState("live", polling=polling))
+                    on_state(dataclasses.replace(live, words=revived))
+                    revived = ""
                     on_news()  # whatever was missed while nobody listened
-                    await self._listen(connection, on_news, polling)
-            except (psycopg.Error, OSError, TimeoutError) as error:
+                    await self._listen(link, on_news, on_state, live)
+            except (psycopg.Error, OSError) as error:
                 failures += 1
+                trouble = _trouble(error)
+                try:
+                    if await self._revived(on_state):
+                        revived = REVIVED
+                        continue
+                except HomeUnreachable as refusal:
+                    trouble = refusal
                 # The first pause is short: most losses are a restart or a hiccup.
-                pause = min(LONGEST_PAUSE, 0.5 * 2 ** min(failures, 20)) * random.uniform(0.7, 1.0)
-                on_state(LinkState("offline", retry_in=pause, words=unreachable(error).message))
+                exponent = 20 if trouble.slow else min(failures, 20)
+                pause = min(LONGEST_PAUSE, 0.5 * 2**exponent) * random.uniform(0.7, 1.0)
+                on_state(LinkState("offline", retry_in=pause, words=str(trouble), brief=trouble.brief))
                 self._retry.clear()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._retry.wait(), pause)
                 on_state(LinkState("connecting"))
 
-    async def _connect(self) -> psycopg.AsyncConnection[tuple[object, ...]]:
-        async with asyncio.timeout(ANSWER_SECONDS):
-            connection = await psycopg.AsyncConnection.connect(
-                self.conninfo, autocommit=True, application_name="watchfloor feed"
-            )
-        async with answered(connection):
-            await connection.execute("LISTEN wf")
-        return connection
+    async def _revived(self, on_state: Callable[[LinkState], None]) -> bool:
+        """Whether the server had died and was started again. Raises Refusal."""
+        if self.revive is None:
+            return False
+        saying = asyncio.get_running_loop().call_later(SLOW_SECONDS, on_state, LinkState("connecting", words=REVIVING))
+        try:
+            return await asyncio.to_thread(self.revive)
+        finally:
+            saying.cancel()
 
-    async def _hears_itself(self, connection: psycopg.AsyncConnection[tuple[object, ...]]) -> bool:
-        """A pooler in transaction mode lets LISTEN pass and drops what comes: try it on a channel of our own."""
-        own = f"wf_{connection.info.backend_pid}"
-        async with answered(connection):
-            await connection.execute(f'LISTEN "{own}"'.encode())
-            await connection.execute("SELECT pg_notify(%s, '')", [own])
-        async for heard in connection.notifies(timeout=1.0, stop_after=1):
-            return heard.channel in (own, "wf")
+    async def _connect(self) -> AsyncLink:
+        try:
+            async with asyncio.timeout(CONNECT_LIMIT):
+                link = await AsyncLink.connect(dressed(self.conninfo, "feed"), autocommit=True, prepare_threshold=None)
+        except TimeoutError:
+            raise NoAnswer(CONNECT_LIMIT) from None
+        link.limit = ANSWER_SECONDS
+        return link
+
+    async def _is_deaf(self, link: AsyncLink) -> bool:
+        """A pooler in transaction mode lets LISTEN pass and drops what comes: then it is not even tried."""
+        if await hands_around(link, self.conninfo):
+            return True
+        await link.execute("LISTEN wf")
         return False
 
     async def _listen(
-        self, connection: psycopg.AsyncConnection[tuple[object, ...]], on_news: Callable[[], None], polling: bool
+        self, link: AsyncLink, on_news: Callable[[], None], on_state: Callable[[LinkState], None], live: LinkState
     ) -> None:
         seen: object = None
         while True:
-            async for _ in connection.notifies(timeout=POLL_SECONDS if polling else HEARTBEAT_SECONDS):
+            async for _ in link.notifies(timeout=BEAT_SECONDS):
                 on_news()
-            async with answered(connection):
-                cursor = await connection.execute("SELECT max(seq) FROM wf.audit")
-                newest = await cursor.fetchone()
-            if polling and newest != seen:
+            newest = await _beat(link, on_state, live)
+            if live.polling and newest != seen:
                 on_news()
             seen = newest
+
+
+async def _beat(link: AsyncLink, on_state: Callable[[LinkState], None], live: LinkState) -> object:
+    """The newest row of the trail. While its answer is late, the link is stale."""
+    asking = asyncio.ensure_future(_newest(link))
+    try:
+        done, _ = await asyncio.wait([asking], timeout=LATE_SECONDS)
+        if not done:  # or it has come while this program was busy
+            done, _ = await asyncio.wait([asking], timeout=LOOP_SECONDS)
+        if late := not done:
+            on_state(LinkState("stale", silent=BEAT_SECONDS + LATE_SECONDS))
+        newest = await asking
+    except asyncio.CancelledError:
+        asking.cancel()
+        raise
+    if late:
+        on_state(live)
+    return newest
+
+
+async def _newest(link: AsyncLink) -> object:
+    return await (await link.execute("SELECT max(seq) FROM wf.audit")).fetchone()
+
+
+def _trouble(error: BaseException) -> HomeUnreachable:
+    """What is not the link's (a right that was taken away) keeps it from being used as well."""
+    refusal = refusal_of(error) if isinstance(error, psycopg.Error) else unreachable(error)
+    if isinstance(refusal, HomeUnreachable):
+        return refusal
+    return HomeUnreachable(refusal.code, refusal.message, refusal.hint, brief="refused", slow=True)

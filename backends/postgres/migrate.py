@@ -18,7 +18,8 @@ import psycopg
 from psycopg import sql
 
 from backends.postgres import sql_files
-from controlplane.errors import Conflict, NotPermitted, Refusal
+from backends.postgres.link import connect
+from controlplane.errors import Conflict, HomeUnreachable, NotPermitted, Refusal
 
 OLDEST_SERVER = 14
 BRING_IT_UP = "An admin brings it up with: watchfloor home migrate"
@@ -92,6 +93,8 @@ def _problem(
             f"The home runs PostgreSQL {server}; Watchfloor needs {OLDEST_SERVER} or newer.",
             "Upgrade the server, or choose another home with --home.",
         )
+    if (encoding := _encoding_problem(connection)) is not None:
+        return encoding
     if applied is None:
         return Refusal(
             "home_not_ours",
@@ -112,10 +115,11 @@ def _problem(
         return problem
     row = connection.execute("SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool").fetchone()
     if row == (True,):
-        return Refusal(
+        return HomeUnreachable(
             "home_read_only",
             "The home is read-only: it is a standby, or its database only allows reading.",
             "Use the primary's address; audit rows must be written even for looking closely.",
+            brief="standby",
         )
     return None
 
@@ -140,8 +144,7 @@ def _changed(applied: dict[int, tuple[str, str]], known: list[Migration]) -> Ref
         return Conflict(
             "home_before_baseline",
             "The home was made by a version from before the first release; its tables were laid out anew since.",
-            "Take its data along: watchfloor home backup FILE, then watchfloor home restore FILE into a new home. "
-            "Or go on with the version that made it.",
+            "Go on with the version that made it (home backup keeps a copy of it), or begin a new home with this one.",
         )
     for migration in known:
         if migration.number not in applied:
@@ -162,15 +165,28 @@ def _changed(applied: dict[int, tuple[str, str]], known: list[Migration]) -> Ref
     return None
 
 
+def _encoding_problem(connection: psycopg.Connection) -> Refusal | None:
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding == "UTF8":
+        return None
+    return Refusal(
+        "home_encoding",
+        f"The database is in {encoding}, which cannot hold every text: Watchfloor needs UTF8.",
+        "Make another: createdb --encoding UTF8 --template template0 NAME, then watchfloor home migrate",
+    )
+
+
 def migrate(conninfo: str, *, admin: str | None = None) -> list[str]:
     """Apply what is missing, and say what was applied (names). `admin`: of an embedded home, the login that shall be
     its admin.
 
     Raises Refusal when the home cannot be brought up; then it is as it was.
     """
-    with psycopg.connect(conninfo, autocommit=True) as connection:
+    with connect(conninfo, "migrate", statement=0) as connection:
         if connection.info.server_version // 10_000 < OLDEST_SERVER:
             raise _problem(connection, connection.info.server_version // 10_000, {}, []) or AssertionError
+        if (problem := _encoding_problem(connection)) is not None:
+            raise problem
         try:
             done = _patiently(connection)
         except psycopg.errors.InsufficientPrivilege as error:
@@ -180,7 +196,7 @@ def migrate(conninfo: str, *, admin: str | None = None) -> list[str]:
                 "Migrate with a login that owns the database and has CREATEROLE.",
             ) from None
         except psycopg.errors.ReadOnlySqlTransaction:
-            raise Refusal("home_read_only", "The home is read-only.", "Use the primary's address.") from None
+            raise HomeUnreachable("home_read_only", "The home is read-only.", "Use the primary's address.") from None
         if admin is not None:
             _make_admin(connection, admin)
             _let_the_worker_in(connection)
@@ -255,11 +271,11 @@ def _apply_missing(connection: psycopg.Connection, *, anew: bool) -> list[str]:
     connection.execute("INSERT INTO wf.sql_applied (checksum) VALUES (%s)", [sql_files.checksum()])
     if not applied:
         connection.execute("SELECT wf.make_request_partitions()")
-        _close(connection)
+        close_to_strangers(connection)
     return [f"{migration.number:04}_{migration.name}" for migration in missing] or ["functions"]
 
 
-def _close(connection: psycopg.Connection) -> None:
+def close_to_strangers(connection: psycopg.Connection) -> None:
     """A new home's database and its schema public are open to the whole server, as PostgreSQL makes them. Where they
     are not the login's to close they stay open, and `openings` says so.
     """

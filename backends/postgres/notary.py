@@ -12,7 +12,7 @@ from psycopg.rows import TupleRow
 
 from backends.checkpoint_folder import CheckpointFolder
 from backends.postgres.audit_chain import origin_of, page_of_links
-from backends.postgres.job_queue import connect, dressed
+from backends.postgres.job_queue import connect
 from backends.postgres.refusals import refusal_of
 from controlplane.auditchain import Link, Walk
 from controlplane.checkpoints import Checkpoint, SigningKey
@@ -58,7 +58,7 @@ class Notary:
         Raises Refusal: `audit_inconsistent`, `audit_gap`, `checkpoint_under_way`, and what the folder refuses.
         """
         try:
-            async with await connect(dressed(self.conninfo, "notary")) as connection:
+            async with await connect(self.conninfo, "notary") as connection:
                 turn = "SELECT pg_try_advisory_lock(hashtextextended('wf.audit_checkpoint', 0))"
                 if await (await connection.execute(turn)).fetchone() != (True,):
                     raise Conflict("checkpoint_under_way", "Another worker is just signing.", "Ask again.")

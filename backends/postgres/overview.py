@@ -240,7 +240,8 @@ class Overview:
         [row] = await self._rows("work")
         late = _capped(row["late"])
         late = Count(late.number, late.capped or (row["lanes"] or 0) >= CAP)
-        return WorkDue(row["alive"], row["late_workers"], row["gone"], _capped(row["dead"]), late)
+        by_itself = self.home.revive is not None
+        return WorkDue(row["alive"], row["late_workers"], row["gone"], _capped(row["dead"]), late, by_itself)
 
     async def runs(self) -> RunsDue:
         [row] = await self._rows("runs")

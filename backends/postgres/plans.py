@@ -68,9 +68,8 @@ class Plans(PagedList[Plan]):
         return found
 
     async def standing(self, tenant_id: str) -> Standing:
-        """In one transaction, so that all of it is of one moment."""
-        async with self.home.connection() as connection, connection.transaction():
-            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        """All of it is of one moment."""
+        async with self.home.connection(snapshot=True) as connection:
             reader = _Reader(connection, "wf.tenant_list")
             subscription = await reader.subscription(tenant_id)
             row = await (await connection.execute("SELECT now()")).fetchone()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import psycopg
 from psycopg import errors
 
+from backends.postgres.troubles import trouble_of
 from controlplane.errors import Conflict, HomeUnreachable, NotFound, NotPermitted, Refusal, Usage
 
 WORDS: dict[str, tuple[type[Refusal], str, str]] = {
@@ -247,6 +248,24 @@ WORDS: dict[str, tuple[type[Refusal], str, str]] = {
     ),
     "operator_unknown": (NotFound, "There is no such operator.", "watchfloor operators list"),
     "operator_verifier": (Usage, "That is no password's verifier (SCRAM-SHA-256).", ""),
+    "run_not_held": (Conflict, "You do not drive this run, or no longer.", "Resume it first."),
+    "run_item_not_done": (Refusal, "The change did nothing to the thing that it was to settle.", ""),
+    "plan_change_not_made": (Refusal, "The tenant does not have the plan that the change says.", ""),
+    "moment_range": (Refusal, "A time lies between the years 1970 and 2199.", "Leave it out where none is meant."),
+    "day_range": (Refusal, "A day lies between the years 1970 and 2199.", ""),
+    "line_length": (Refusal, "A name or code has at most 400 characters.", "Shorten it."),
+    "words_length": (Refusal, "A reason or remark has at most 2,000 characters.", "Keep a link to the rest."),
+    "document_size": (Refusal, "A JSON document has at most 65,536 bytes.", "Keep a link instead."),
+    "lines_size": (Refusal, "A list has at most 1,000 entries and 65,536 bytes, none of them empty.", "Shorten it."),
+    "key_addresses": (Refusal, "A key has at most 1,000 addresses.", "Use networks instead."),
+    "import_days": (Refusal, "A piece of a log touches at most 10,000 days.", ""),
+    "request_sound": (Refusal, "A request has a value that cannot be: its time, status, latency or a length.", ""),
+    "lock_held": (
+        Conflict,
+        "Somebody else has been at the same work for 30 s.",
+        "Try again; if it stays so, find who: SELECT pid, usename, state FROM pg_stat_activity"
+        " WHERE xact_start IS NOT NULL.",
+    ),
     "operators_name_check": (Refusal, "The name is not one: a-z, 0-9, '_', '.', '-'; not pg_… or wf_….", ""),
 }
 
@@ -266,18 +285,24 @@ def refusal_of(error: psycopg.Error) -> Refusal:
             f"The home does not permit it: {diag.message_primary}.",
             "It needs another role; watchfloor operators list shows who has it.",
         )
-    if isinstance(error, errors.InvalidPassword | errors.InvalidAuthorizationSpecification):
-        return HomeUnreachable("home_login_refused", f"The home refused the login: {diag.message_primary or error}.")
     if isinstance(error, errors.QueryCanceled):
         return Refusal("too_slow", "The home took too long and was told to stop.", "Narrow the filter, or try again.")
     if isinstance(error, errors.LockNotAvailable | errors.DeadlockDetected | errors.SerializationFailure):
         return Conflict("busy", "Somebody else is changing the same thing.", "Try again.")
-    if isinstance(error, errors.DiskFull | errors.OutOfMemory):
-        return Refusal("home_out_of_room", f"The home has no room for it: {diag.message_primary}.", "Make room there.")
-    if isinstance(error, errors.ReadOnlySqlTransaction):
-        return Refusal("home_read_only", "The home is read-only.", "Use the primary's address.")
-    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-        return unreachable(error)
+    if isinstance(error, errors.OutOfMemory):  # of what was asked, as a rule: the home lives
+        return Refusal(
+            "home_out_of_memory",
+            f"The home's server had not the memory for it: {diag.message_primary}.",
+            "Narrow the filter, or try again.",
+        )
+    if isinstance(error, errors.ConfigurationLimitExceeded):
+        return Refusal(
+            "home_limit",
+            f"It takes more than the home allows this login: {diag.message_primary}.",
+            "Narrow the filter.",
+        )
+    if (trouble := trouble_of(_state_of(error), diag.message_primary or str(error))) is not None:
+        return trouble
     return Refusal(
         "refused_by_home",
         f"The home refused it: {diag.message_primary or type(error).__name__} (SQLSTATE {diag.sqlstate or 'none'}).",
@@ -285,23 +310,15 @@ def refusal_of(error: psycopg.Error) -> Refusal:
     )
 
 
-def unreachable(error: BaseException) -> HomeUnreachable | NotPermitted:
-    """The link is gone or never was; only the first line is told, a conninfo may follow."""
-    first = str(error).strip().partition("\n")[0]
-    if "password authentication failed" in first or "no password supplied" in first:
-        return HomeUnreachable(
-            "home_login_refused",
-            "The home refused the login: the name or the password is wrong.",
-            "watchfloor secrets doctor shows where the password comes from.",
-        )
-    if "permission denied for database" in first:
-        return NotPermitted(
-            "not_an_operator",
-            "The home does not let this login in: it is none of its operators.",
-            "Ask an admin: watchfloor operators add NAME --role viewer",
-        )
-    return HomeUnreachable(
-        "home_unreachable",
-        f"The home cannot be reached: {first}.",
-        "Is it running, and the network up? watchfloor home status",
-    )
+def _state_of(error: psycopg.Error) -> str | None:
+    """An error that the server did not send has none; one of psycopg's own about values is not the link's either."""
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return error.diag.sqlstate
+    return error.diag.sqlstate or "-"
+
+
+def unreachable(error: BaseException) -> HomeUnreachable:
+    """What is no answer of the server's: the network, a limit of our own."""
+    trouble = trouble_of(None, str(error))
+    assert trouble is not None
+    return trouble

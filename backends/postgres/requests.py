@@ -21,6 +21,7 @@ import psycopg
 
 from backends.postgres.copying import Encoder
 from backends.postgres.import_ledger import Chunk, Known, Ledger, Stored
+from backends.postgres.link import connect
 from backends.postgres.logfile import LogFile, look_at, opened
 from backends.postgres.refusals import refusal_of
 from controlplane.errors import NotFound, Refusal
@@ -39,7 +40,8 @@ from controlplane.text import clean
 
 STRIDE = 400
 """Lines that are parsed between two batches sent: fewer than a batch, so that sending keeps ahead."""
-SETTINGS = "-c statement_timeout=0 -c synchronous_commit=off -c timezone=UTC -c idle_in_transaction_session_timeout=0"
+STATEMENT_SECONDS = 600.0
+SETTINGS = ("synchronous_commit TO off",)
 
 
 @dataclass(frozen=True)
@@ -91,13 +93,7 @@ def import_log(
     with opened(job.path) as file:
         first_line = look_at(file, job.format, job.whose, job.path)
         try:
-            with psycopg.connect(
-                conninfo,
-                autocommit=True,
-                connect_timeout=5,
-                application_name="watchfloor import",
-                options=SETTINGS,
-            ) as connection:
+            with connect(conninfo, "import", statement=STATEMENT_SECONDS, idle=0, more=SETTINGS) as connection:
                 work = ImportRun(connection, job, file, show or (lambda progress: None), stop or threading.Event())
                 try:
                     work.run(first_line)

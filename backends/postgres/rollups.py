@@ -96,8 +96,7 @@ class Rollups:
         return row[0] if row else None
 
     async def roll_up(self) -> Rolled:
-        async with self.home.connection() as connection, connection.transaction():
-            await connection.execute(f"SET LOCAL statement_timeout = '{ROLL_SECONDS}s'")
+        async with self.home.connection(ROLL_SECONDS) as connection:
             row = await (await connection.execute("SELECT * FROM wf.roll_up_requests()")).fetchone()
         assert row is not None
         return Rolled(*row)
@@ -105,9 +104,7 @@ class Rollups:
     async def verify(self, start: datetime, end: datetime) -> Verification:
         if end <= start or end - start > LONGEST:
             raise Usage("window_unreadable", f"Verifying needs a start before its end, {LONGEST.days} days at most.")
-        async with self.home.connection() as connection, connection.transaction():
-            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")  # one state of all
-            await connection.execute(f"SET LOCAL statement_timeout = '{ROLL_SECONDS}s'")
+        async with self.home.connection(ROLL_SECONDS, snapshot=True) as connection:
             marks = await read_marks(connection)
             row = await (await connection.execute(DUE, [start, end])).fetchone()
             cells = 0

@@ -237,14 +237,20 @@ def _left(at: datetime, now: datetime) -> str:
     return age(now - (at - now), now) if at > now else "now"
 
 
+START_A_WORKER = "watchfloor work"
+"""The command, for a home that waits for somebody to run one."""
+
+
 def work_entries(due: WorkDue, now: datetime) -> list[Entry]:
     none = not due.alive and not due.late_workers
     words = [f"{due.alive} alive"] + [
         f"{number} {word}" for number, word in ((due.late_workers, "late"), (due.gone, "gone")) if number
     ]
     tone: Tone = "bad" if none else "warn" if due.late_workers or due.gone else "good"
+    value = "none alive" if none else ", ".join(words)
+    start = "" if not none else "starts by itself" if due.by_itself else START_A_WORKER
     return [
-        Entry("workers", "workers", "none alive" if none else ", ".join(words), tone, door=Door("workers")),
+        Entry("workers", "workers", value, tone, start, door=Door("workers")),
         _counted("dead", "jobs dead", due.dead, "bad", Door("jobs", "state:dead")),
         _counted("late", "jobs late", due.late, "warn", Door("jobs", "state:waiting")),
     ]

@@ -91,13 +91,16 @@ class PlansDue:
 
 @dataclass(frozen=True, slots=True)
 class WorkDue:
-    """`gone`: workers that were given up within a day. `late`: jobs that should have begun JOB_LATE ago."""
+    """`gone`: workers that were given up within a day. `late`: jobs that should have begun JOB_LATE ago.
+    `by_itself`: the home starts its worker, so nobody has to.
+    """
 
     alive: int
     late_workers: int
     gone: int
     dead: Count
     late: Count
+    by_itself: bool = False
 
 
 @dataclass(frozen=True, slots=True)

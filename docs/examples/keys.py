@@ -19,7 +19,8 @@ from datetime import UTC, datetime
 import psycopg
 
 POLL_SECONDS = 0.4
-GIVE_UP = {"connect_timeout": 2, "tcp_user_timeout": 2000}  # a home that is away is noticed after two seconds
+# A home that is away is noticed after two seconds; a pooler between may give the next statement another connection.
+LINK = {"connect_timeout": 2, "tcp_user_timeout": 2000, "prepare_threshold": None}
 TRUSTED_SECONDS = 1.0
 """So long after the last answer of the home its answers are believed."""
 MOST_KEPT = 100_000
@@ -93,7 +94,7 @@ class Keys:
 
     def _row(self, asked: tuple[bytes, str | None]) -> tuple:
         if self._connection is None or self._connection.closed:
-            self._connection = psycopg.connect(self._conninfo, autocommit=True, **GIVE_UP)
+            self._connection = psycopg.connect(self._conninfo, autocommit=True, **LINK)
         return self._connection.execute("SELECT * FROM wf_data.authenticate(%s, %s)", asked).fetchone()
 
     def _keep(self, asked: tuple[bytes, str | None], caller: Caller) -> None:
@@ -107,7 +108,7 @@ class Keys:
     def _listen(self) -> None:
         while not self._closed.is_set():
             try:
-                with psycopg.connect(self._conninfo, autocommit=True, **GIVE_UP) as connection:
+                with psycopg.connect(self._conninfo, autocommit=True, **LINK) as connection:
                     connection.execute("LISTEN wf_keys")
                     with self._keeping:  # this may be another server than before, or one that was restored
                         self._kept, self._seen = {}, 0

@@ -82,7 +82,7 @@ class Palette(Dialog[str | None]):
         event.stop()
         if self.chosen < len(self.found):
             command = self.found[self.chosen][0]
-            self.dismiss(f"home/{command}" if command.startswith("tenants/") else command)
+            self.dismiss(f"{self.session.context}/{command}" if command.startswith("tenants/") else command)
 
 
 def matching(typed: str, commands: dict[str, str]) -> list[tuple[str, str]]:

@@ -201,4 +201,4 @@ def _size(hint: tuple[str, str]) -> int:
 
 
 def _link_tone(link: str) -> str:
-    return {"live": "good", "offline": "bad"}.get(link.split(" ")[0].rstrip(","), "warn") if link else "text"
+    return {"live": "good", "offline": "bad"}.get(link.split(" ")[0].rstrip(",:"), "warn") if link else "text"

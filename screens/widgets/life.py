@@ -85,11 +85,11 @@ class TerminalDriver(LinuxDriver):
     def _write_title(self) -> None:
         self.write(f"\x1b]2;{self.title}\x07")
 
-    def restore_now(self) -> None:
-        """From another thread, with the loop stuck: throw away what waits, and put the terminal right."""
+    def restore_now(self, last_words: str = "") -> None:
+        """From another thread, with the loop stuck: throw away what waits, put the terminal right, say the last."""
         if not self._drawing or self._file is None:
             return
-        restore = (_RESTORE + (_POP_TITLE if self.title else "")).encode()
+        restore = (_RESTORE + (_POP_TITLE if self.title else "") + last_words).encode()
         terminal = os.dup(self._file.fileno())
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, self._file.fileno())  # what the screen still wants to write
@@ -165,7 +165,7 @@ class TerminalLife(App[None]):
     def _be_gone(self, code: int) -> None:
         """What runs in the background does not end: it waits for somebody who does not answer."""
         if isinstance(self._driver, TerminalDriver):
-            self._driver.restore_now()
+            self._driver.restore_now("".join(f"{line}\r\n" for line in self._last_lines()))
         os._exit(code)
 
     def get_driver_class(self) -> type[Driver]:
@@ -257,13 +257,14 @@ class TerminalLife(App[None]):
         self._last_line = self._last_line or without_controls(f"watchfloor stopped: {name}; {where}")
         self._close_messages_no_wait()
 
+    def _last_lines(self) -> list[str]:
+        """What is said on the person's own screen, which no filter guards."""
+        said = [str(message) for message in self._exit_renderables if isinstance(message, str | Text)]
+        return [without_controls(line) for text in [*said, self._last_line] for line in text.splitlines()]
+
     def _print_error_renderables(self) -> None:
-        """The last lines on the person's own screen, which no filter guards."""
-        lines = [str(message) for message in self._exit_renderables if isinstance(message, str | Text)]
-        self._exit_renderables.clear()
-        for line in [*lines, self._last_line]:
-            if line and sys.__stderr__ is not None:
-                sys.__stderr__.write("\n".join(map(without_controls, line.splitlines())) + "\n")
         if sys.__stderr__ is not None:
+            sys.__stderr__.write("".join(f"{line}\n" for line in self._last_lines()))
             sys.__stderr__.flush()
+        self._exit_renderables.clear()
         self._last_line = ""

@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from backends.postgres.home import Patience
 from controlplane.registry import operations
 from tests.app.commands import Cli, program
 from tests.terminal.link import CutLink
@@ -288,7 +289,7 @@ def cut_in_the_commit(cli: Cli) -> Iterator[CutLink]:
 
 
 def test_a_link_that_dies_in_the_commit_is_7_and_repeating_is_safe(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backends.postgres.home.LOOK_UP_SECONDS", 0.2)
+    monkeypatch.setattr("backends.postgres.home.PATIENCE", Patience(look_up=0.2))
     with cut_in_the_commit(cli):
         answer = cli("tenants", "create", "acme", "--request-id", "once", "--json")
     assert (answer.code, answer.document["error"]["code"]) == (7, "outcome_unknown")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import re
 import shutil
 import signal
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,9 +21,11 @@ import psutil
 import psycopg
 import pytest
 
-from app.demo import audit, estate, folders, hours, keys, loading, plans, requests, shape, tenants, traffic, worker
-from app.demo.site import JOBS, WORKER, Site, open_site
+from app.demo import audit, estate, folders, hours, keys, loading, plans, requests, shape, tenants, traffic
+from app.demo.site import WORKER, Site, open_site
+from app.worker import Work
 from backends.embedded.server import EmbeddedHome
+from backends.postgres.upkeep import KINDS
 from controlplane.errors import Conflict, NotPermitted
 from controlplane.text import clean
 from tests.postgres import Database
@@ -185,16 +188,18 @@ async def test_only_the_owner_of_an_empty_home_may_load(database: Database) -> N
         await loading.load_demonstration(database.login("admin"), lambda words: None)
 
 
-async def test_traffic_goes_on_after_its_link_was_cut(database: Database, site: Site, tmp_path: Path) -> None:
+async def test_traffic_goes_on_after_its_link_was_cut(database: Database, site: Site) -> None:
     made = estate.make(7, datetime.now(UTC) - timedelta(seconds=60))
     tenants.seed(made, site)
     keys.seed(made, site)
     with psycopg.connect(database.owner) as connection:  # as the demonstration's last hour does, before anybody writes
         connection.execute("SELECT wf.make_request_partitions()")
-    running = asyncio.create_task(traffic.run(made, site))
-    with worker.beside(site.logins[JOBS], tmp_path):
-        await traffic_goes_on(database, running)
-        assert await asyncio.to_thread(lambda: list(tmp_path.rglob("*.checkpoint"))), "it is signed as well"
+    running = asyncio.create_task(traffic.run(made, site, lambda: False))
+    work = Work(database.login("worker"), KINDS)
+    working = asyncio.create_task(work.run())
+    await traffic_goes_on(database, running)
+    work.stop()
+    await working
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
@@ -256,15 +261,6 @@ def caretaker(pid: int) -> tuple[psutil.Process, Path]:
     return found, lock.parent
 
 
-def until_there(look: Callable[[], list[psutil.Process]]) -> list[psutil.Process]:
-    """The worker comes when the estate is whole."""
-    deadline = time.monotonic() + PATIENCE
-    while not (found := look()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
-
-
 def servers(folder: Path) -> list[psutil.Process]:
     return [process for process in psutil.process_iter() if str(folder) in " ".join(_words(process))]
 
@@ -279,15 +275,29 @@ def _words(process: psutil.Process) -> list[str]:
 def test_nothing_is_left_however_it_ends(demo: Terminal, number: int, code: int) -> None:
     behind, folder = caretaker(demo.pid)
     assert servers(folder)
-    [jobs] = until_there(lambda: [child for child in behind.children() if "app.demo.worker" in child.cmdline()])
     demo.signal(number)
     assert demo.wait(PATIENCE) == code
     behind.wait(PATIENCE)
-    jobs.wait(PATIENCE)
     assert not folder.exists()
     assert servers(folder) == []
     if number != signal.SIGKILL:
         assert demo.not_restored() == []
+
+
+@pytest.mark.timeout(600)
+def test_its_worker_comes_when_the_estate_is_whole_and_goes_with_it() -> None:
+    words = [sys.executable, "-m", "app.demo.caretaker", "7"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None and process.stdout is not None
+        ready = next(json.loads(line)["ready"] for line in process.stdout if "ready" in line)
+        home, deadline = EmbeddedHome(Path(ready)), time.monotonic() + 500  # all is written meanwhile
+        while home.status().worker_pid is None:
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.1)
+        assert len([each for each in servers(home.folder) if "app.home_worker" in each.cmdline()]) == 2
+        process.stdin.close()
+        assert process.wait(PATIENCE) == 0
+    assert servers(home.folder.parent) == [] and not home.folder.parent.exists()
 
 
 def test_the_next_one_sweeps_what_was_killed() -> None:

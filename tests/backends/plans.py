@@ -36,6 +36,6 @@ def admitted(psql: Psql, tenant: str, metric: str = "api_calls", amount: int = 1
 def give(psql: Psql, name: str, value: object, tenant: str = "acme") -> None:
     psql("owner").execute(
         "INSERT INTO wf.entitlement_grants (tenant_id, name, value, source, ends_at, reason)"
-        " VALUES (%s, %s, %s, 'override', 'infinity', 'test')",
+        " VALUES (%s, %s, %s, 'override', '2199-01-01', 'test')",
         [tenant, name, Jsonb(value)],
     )

@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager
 
 import psycopg
 
-from backends.postgres.home import Home, OpenChange
+from backends.postgres.change import OpenChange
+from backends.postgres.home import Home
 from controlplane.runs.engine import drive
 from controlplane.runs.operations import RunStart
 from tests.controlplane.runs import Ticks

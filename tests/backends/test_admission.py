@@ -90,7 +90,7 @@ def test_a_quota_is_let_in_to_its_last_unit_and_starts_anew(psql: Psql) -> None:
 def test_a_burst_is_the_most_of_one_minute_and_unlimited_has_no_end(psql: Psql) -> None:
     give(psql, "api_calls", {"hard": -1, "burst": 2, "period": "month"})
     psql("owner").execute(  # a minute that lasts as long as the test
-        "INSERT INTO wf.quota_counters VALUES ('acme', 'api_calls', 'month', '2000-01-01', 0, 'infinity', 1)"
+        "INSERT INTO wf.quota_counters VALUES ('acme', 'api_calls', 'month', '2000-01-01', 0, '2199-01-01', 1)"
     )
     assert admitted(psql, "acme")[:5] == (True, "admitted", None, -1, None)
     assert admitted(psql, "acme")[:2] == (False, "rate_exceeded")

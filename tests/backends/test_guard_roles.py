@@ -11,7 +11,7 @@ from psycopg.conninfo import make_conninfo
 
 from backends.postgres.home import Home
 from backends.postgres.migrate import migrate
-from controlplane.errors import NotPermitted
+from controlplane.errors import HomeUnreachable
 from tests.backends.psql import Psql, denied, logins, one, refused
 from tests.backends.test_operations_by_role import ESTATE
 from tests.postgres import ROLES, Database, Server
@@ -85,7 +85,7 @@ async def test_the_operators_of_a_home_that_is_gone_are_not_those_of_the_next(
     made_anew(postgres_server, home)
     migrate(home.owner)
     kept_out(home, "ana", "of the first home")
-    with pytest.raises(NotPermitted) as told:
+    with pytest.raises(HomeUnreachable) as told:
         await Home(make_conninfo(home.owner, user="ana", password="of the first home")).open()
     assert told.value.code == "not_an_operator"
     with psycopg.connect(home.owner, autocommit=True) as owner:

@@ -127,6 +127,9 @@ async def test_two_drivers_that_both_hold_it_still_do_everything_once(database: 
             "CREATE OR REPLACE FUNCTION wf.hold_run(run bigint, holder text) RETURNS boolean"
             " LANGUAGE sql AS 'SELECT true'"
         )
+        connection.execute(
+            "CREATE OR REPLACE FUNCTION wf.drives(run bigint) RETURNS boolean LANGUAGE sql AS 'SELECT true'"
+        )
     async with opened(database.login("operator")) as other:
         ended = await asyncio.gather(drive(home, run.id, clock=Ticks()), drive(other, run.id, clock=Ticks()))
     assert {each.state for each in ended} == {"done"}
@@ -165,8 +168,10 @@ async def test_a_breaker_that_was_due_when_the_driver_died_still_pauses(database
     tenants = make_tenants(database.owner, 2)
     run = await start_run(home, suspending(["default", *tenants]), "unpaid")
     (first,) = await home.runs.waiting(run.id, 1)
+    await home.runs.hold(run.id, "a program that dies")
     assert await home.runs.refuse(first, "tenant_protected", "not suspended") is True
     assert await home.runs.refuse(first, "again", "") is False
+    abandoned(database.owner)
     assert (await drive(home, run.id, clock=Ticks())).state == "paused"
     assert not suspensions(database)
 
@@ -365,6 +370,7 @@ async def test_a_viewer_reads_runs_and_support_neither_starts_nor_drives(databas
 async def test_psql_neither_forges_verdicts_nor_adds_things_nor_skips_states(database: Database, home: Home) -> None:
     make_tenants(database.owner, 2)
     run = await start_run(home, suspending(), "unpaid")
+    await home.runs.hold(run.id, "this program")
     refused_by_the_home = {
         "UPDATE wf.run_items SET state = 'done'": "not_permitted",
         "UPDATE wf.run_progress SET done = 2": "not_permitted",

@@ -109,11 +109,11 @@ def test_a_home_says_whether_its_functions_are_older_or_newer(database: Database
     assert isinstance(found, Conflict) and found.code == "home_older" and "home migrate" in found.hint
 
 
-def test_a_home_of_before_the_baseline_is_told_how_its_data_comes_along(database: Database) -> None:
+def test_a_home_of_before_the_baseline_is_told_what_to_do(database: Database) -> None:
     as_owner(database, "UPDATE wf.migrations SET name = 'roles_and_audit', checksum = 'x' WHERE number = 1")
     found = state(database).problem
     assert isinstance(found, Conflict) and found.code == "home_before_baseline"
-    assert "home backup" in found.hint and "home restore" in found.hint
+    assert "the version that made it" in found.hint and "home backup" in found.hint
     with pytest.raises(Conflict, match="before the first release"):
         migrate(database.owner)
 

@@ -151,7 +151,7 @@ def test_after_an_hour_it_counts_for_nothing_whatever_happens(psql: Psql) -> Non
 def test_ending_one_counts_at_once_and_a_removed_operator_acts_for_nobody(psql: Psql) -> None:
     support, owner = psql("support"), psql("owner")
     (number,) = one(support, BEGIN.format("acme", "1 hour"))
-    support.execute("UPDATE wf.impersonations SET ended_at = 'infinity'")
+    support.execute("UPDATE wf.impersonations SET ended_at = '2199-01-01'")
     assert one(support, "SELECT ended_at <= clock_timestamp() FROM wf.impersonations") == (True,)
     assert one(psql("service"), ASK, number)[3] == "impersonation_ended"
     (another,) = one(support, BEGIN.format("acme", "1 hour"))

@@ -112,9 +112,11 @@ def test_quotas_that_nobody_looked_at_are_not_known() -> None:
 
 def test_no_worker_is_worse_than_one_that_was_lost() -> None:
     none = work_entries(WorkDue(0, 0, 2, Count(0), Count(0)), NOW)[0]
-    assert (none.value, none.tone) == ("none alive", "bad")
+    assert (none.value, none.tone, none.words) == ("none alive", "bad", "watchfloor work")
+    own = work_entries(WorkDue(0, 0, 2, Count(0), Count(0), by_itself=True), NOW)[0]
+    assert own.words == "starts by itself"
     one = work_entries(WorkDue(1, 0, 2, Count(0), Count(0)), NOW)[0]
-    assert (one.value, one.tone) == ("1 alive, 2 gone", "warn")
+    assert (one.value, one.tone, one.words) == ("1 alive, 2 gone", "warn", "")
 
 
 @given(st.text("ab -_:\"'é/0~*\x1b", min_size=1, max_size=12).filter(str.strip))

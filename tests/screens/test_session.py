@@ -22,6 +22,24 @@ def test_silence_is_never_still_to_come(jump: timedelta, words: str) -> None:
     assert session.link_words() == f"{words}, retry in 2s"
 
 
+@pytest.mark.parametrize(
+    ("link", "words"),
+    [
+        (LinkState("live"), "live"),
+        (LinkState("live", polling=True), "live (polling)"),
+        (LinkState("stale", silent=2.5), "stale 2s"),
+        (LinkState("offline", retry_in=30, brief="login refused"), "offline: login refused, retry in 30s"),
+        (
+            LinkState("offline", retry_in=30, brief="only its pooler answers"),
+            "offline: only its pooler answers, retry in 30s",
+        ),
+    ],
+)
+def test_the_header_says_what_is_the_matter_with_the_link(link: LinkState, words: str) -> None:
+    session = Session(link=link, heard_at=NOON - timedelta(seconds=2.5), clock=lambda: NOON)
+    assert session.link_words() == words
+
+
 async def test_a_clock_that_jumps_never_lengthens_the_time_of_writing_and_hurts_nothing(database: Database) -> None:
     with psycopg.connect(database.owner) as connection:
         connection.execute("INSERT INTO wf.tenants (id, name, created_at) VALUES ('acme', 'Acme', %s)", [NOON])

@@ -31,19 +31,21 @@ def console(
     columns: int = 100,
     lines: int = 24,
     port: int | None = None,
-    words: tuple[str, ...] = ("home/tenants",),
+    words: tuple[str, ...] = ("/tenants",),
     environment: dict[str, str | None] | None = None,
     delay: float = 0.0,
 ) -> Terminal:
     """Start the program; use it in a `with`. The login's password comes from the environment, as libpq reads it.
 
-    `words`: what it is called with; the tests are about the list of tenants, unless they say something else.
+    `words`: what it is called with; the tests are about the list of tenants, unless they say something else. Of a link
+    to a view of this home its name may be left out.
     """
     own: dict[str, str | None] = {
         name: value for name, value in os.environ.items() if name.startswith(("XDG_", "HOME", "TEXTUAL_"))
     }
     own |= {"PGPASSWORD": LOGIN_PASSWORD, "PYTHONPATH": str(CHECKOUT), "COLORTERM": "truecolor"}
-    argv = [*PROGRAM, "--home", url(database, role, port), *words]
+    argv = [*PROGRAM, "--home", url(database, role, port)]
+    argv += [f"{database.name}{word}" if word.startswith("/") else word for word in words]
     return Terminal(argv, columns=columns, lines=lines, env=own | (environment or {}), delay=delay)
 
 

@@ -26,6 +26,9 @@ class CutLink:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._flowing = asyncio.Event()
+        self._marker, self._delivers, self._whole = b"", True, True
+        self.silenced = threading.Event()
+        """Set when `silence_at` has met its marker."""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -46,6 +49,13 @@ class CutLink:
         """Connections stay open and nothing comes through any more, in either direction, until `restore`."""
         self._loop.call_soon_threadsafe(self._flowing.clear)
 
+    def silence_at(self, marker: bytes, *, delivers: bool = True, whole: bool = True) -> None:
+        """Freeze when a client says this: after it was delivered, or before. `whole`: all connections, the new ones
+        too; else only the one that said it.
+        """
+        self.silenced.clear()
+        self._delivers, self._whole, self._marker = delivers, whole, marker
+
     def restore(self) -> None:
         """As at the beginning: connections are taken, what was frozen flows on."""
         self._do(self._listen())
@@ -63,7 +73,7 @@ class CutLink:
     async def _listen(self) -> None:
         self._flowing.set()
         if self._server is None:
-            self._server = await asyncio.start_server(self._join, "127.0.0.1", self.port)
+            self._server = await asyncio.start_server(self._joined, "127.0.0.1", self.port)
             self.port = self._server.sockets[0].getsockname()[1]
 
     async def _cut(self) -> None:
@@ -80,6 +90,10 @@ class CutLink:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
 
+    async def _joined(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.CancelledError):  # asyncio would complain of a task that the end cancels
+            await self._join(reader, writer)
+
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         try:
@@ -94,17 +108,19 @@ class CutLink:
             return
         self._writers.add(far_writer)
         try:
+            own = asyncio.Event()
+            own.set()
             async with asyncio.TaskGroup() as both:
-                both.create_task(self._carry(reader, far_writer))
-                both.create_task(self._carry(far_reader, writer))
+                both.create_task(self._carry(reader, far_writer, own))
+                both.create_task(self._carry(far_reader, writer, own))
         finally:
             self._writers -= {writer, far_writer}
             writer.close()
             far_writer.close()
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, own: asyncio.Event) -> None:
         queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
-        delivering = asyncio.create_task(self._deliver(queue, writer))
+        delivering = asyncio.create_task(self._deliver(queue, writer, own))
         try:
             with contextlib.suppress(OSError):
                 while data := await reader.read(65536):
@@ -114,16 +130,26 @@ class CutLink:
         finally:
             delivering.cancel()
 
-    async def _deliver(self, queue: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter) -> None:
+    async def _deliver(
+        self, queue: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter, own: asyncio.Event
+    ) -> None:
         with contextlib.suppress(OSError):
             while True:
                 due, data = await queue.get()
                 await asyncio.sleep(due - self._loop.time())
+                if met := bool(self._marker) and self._marker in data:
+                    self._marker = b""
+                    if self._delivers:
+                        writer.write(data)
+                    (self._flowing if self._whole else own).clear()
+                    self.silenced.set()
                 await self._flowing.wait()
+                await own.wait()
                 if not data:
                     writer.write_eof()
                     return
-                writer.write(data)
+                if not (met and self._delivers):
+                    writer.write(data)
                 await writer.drain()
 
 

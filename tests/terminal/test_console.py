@@ -224,7 +224,7 @@ def test_ctrl_c_once_only_says_so(estate: Database) -> None:
 
 
 def test_a_link_to_a_view_opens_it(estate: Database) -> None:
-    with console(estate, words=("home/tenants/acme",)) as t:
+    with console(estate, words=("/tenants/acme",)) as t:
         t.see("tenants › acme")
         t.see("ana@acme.example")
 

@@ -228,7 +228,7 @@ def test_a_run_whose_console_is_ended_goes_on_in_the_next(estate: Database) -> N
     with psycopg.connect(estate.owner) as connection:
         connection.execute("UPDATE wf.run_progress SET held_until = now()")
         connection.execute("UPDATE wf.runs SET per_second = 1000")
-    with console(estate, columns=120, words=("home/runs",)) as t:
+    with console(estate, columns=120, words=("/runs",)) as t:
         t.see("tenants.suspend")
         t.press("a")
         t.see("Let a paused run go on")

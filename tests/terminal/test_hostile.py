@@ -82,8 +82,8 @@ def test_no_screen_lets_it_through(home: Database, columns: int, lines: int, sha
         t.press("1")
         t.see("click")
         click(t, "@click")
-        type_and_paste(t)
-        t.type(":home/tenants/click\r")
+        type_and_paste(t, home.name)
+        t.type(f":{home.name}/tenants/click\r")
         t.see("› click")
         for pane in range(4):
             t.settle(0.1)
@@ -108,7 +108,7 @@ def test_no_screen_lets_it_through(home: Database, columns: int, lines: int, sha
         assert_inert(t)
 
 
-def type_and_paste(t: Terminal) -> None:
+def type_and_paste(t: Terminal, context: str) -> None:
     """Filter, command line, palette: what is typed there is shown, and comes back in what is said of it."""
     for key, words in (("/", "field"), (":", "no command")):
         t.press(key)
@@ -116,7 +116,7 @@ def type_and_paste(t: Terminal) -> None:
         t.press("enter")
         t.settle(0.1)
         t.press("esc") if key == "/" else t.see(words)
-    t.type(":home/\u202e[@click=app.quit]a\r")
+    t.type(f":{context}/\u202e[@click=app.quit]a\r")
     t.see("leads to")
     t.press("ctrl+p")
     t.see("esc closes")
@@ -174,7 +174,7 @@ def test_no_form_context_or_file_name_lets_it_through(home: Database, tmp_path: 
             for name, hostile in PAYLOADS.items()
         )
     )
-    link = f"home/tenants?name:{PAYLOADS['click']}"
+    link = f"{home.name}/tenants?name:{PAYLOADS['click']}"
     with open_console(home, link, env={"WATCHFLOOR_SETTINGS": str(settings)}, cwd=str(folder), columns=100) as t:
         t.see("/name:[@click")
         click(t, "@click")

@@ -19,6 +19,27 @@ GRANT wf_viewer TO wf_support;
 GRANT wf_support TO wf_operator;
 GRANT wf_operator TO wf_admin;
 
+-- Work that only one may do at a time takes the row of its name (wf.take_lock). Nobody but the home's own functions
+-- reaches this table: an advisory lock could be taken by anybody who can log in, and held for ever.
+CREATE TABLE wf.locks (
+  name text PRIMARY KEY
+);
+INSERT INTO wf.locks VALUES ('partitions'), ('roll_up_requests'), ('refresh_activity'), ('look_at_quotas'), ('tick_jobs'),
+  ('claim_jobs'), ('keep_objectives');
+-- Some work is one at a time for each address or login: their names are spread over a few rows.
+INSERT INTO wf.locks SELECT of || ' ' || n FROM unnest(ARRAY['sign_up', 'impersonation']) of, generate_series(0, 63) n;
+
+-- What every table's columns may hold. A time or a day that Python's calendar or a chart cannot hold would break the
+-- lists for everybody; a text without a limit would break the trail that repeats it.
+CREATE DOMAIN wf.moment AS timestamptz CONSTRAINT moment_range
+  CHECK (VALUE >= timestamptz '1970-01-01 00:00Z' AND VALUE < timestamptz '2200-01-01 00:00Z');
+CREATE DOMAIN wf.day AS date CONSTRAINT day_range CHECK (VALUE >= date '1970-01-01' AND VALUE < date '2200-01-01');
+CREATE DOMAIN wf.line AS text CONSTRAINT line_length CHECK (char_length(VALUE) <= 400);     -- a name, an id, a code
+CREATE DOMAIN wf.words AS text CONSTRAINT words_length CHECK (char_length(VALUE) <= 2000);  -- a reason, an error
+CREATE DOMAIN wf.document AS jsonb CONSTRAINT document_size CHECK (octet_length(VALUE::text) <= 65536);
+CREATE DOMAIN wf.lines AS text[] CONSTRAINT lines_size CHECK (
+  cardinality(VALUE) <= 1000 AND octet_length(VALUE::text) <= 65536 AND array_position(VALUE, NULL) IS NULL);
+
 -- What the product's own services ask on their hot path: functions with a stable signature. docs/data-plane.md
 CREATE SCHEMA wf_data;
 
@@ -29,7 +50,7 @@ CREATE TABLE wf.operators (
   active     boolean NOT NULL DEFAULT true,
   made_here  boolean NOT NULL DEFAULT false,  -- false: the login was there before, and its password is not ours
   password_by text,                           -- who set its password last, and when; NULL: nobody did here
-  password_at timestamptz,
-  added_at   timestamptz NOT NULL DEFAULT now(),
-  changed_at timestamptz NOT NULL DEFAULT now()
+  password_at wf.moment,
+  added_at   wf.moment NOT NULL DEFAULT now(),
+  changed_at wf.moment NOT NULL DEFAULT now()
 );

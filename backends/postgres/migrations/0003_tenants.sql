@@ -5,21 +5,21 @@ CREATE TABLE wf.tenants (
                     CHECK (status IN ('active', 'suspended', 'pending_deletion', 'erased')),
   plan              text NOT NULL DEFAULT 'trial' CONSTRAINT tenant_plan_length CHECK (char_length(plan) BETWEEN 1 AND 64),
   region            text NOT NULL DEFAULT 'default' CONSTRAINT tenant_region_length CHECK (char_length(region) BETWEEN 1 AND 64),
-  allowed_regions   text[] NOT NULL DEFAULT '{}' CONSTRAINT tenant_home_region_allowed
+  allowed_regions   wf.lines NOT NULL DEFAULT '{}' CONSTRAINT tenant_home_region_allowed
                     CHECK (allowed_regions = '{}' OR region = ANY (allowed_regions)),
   owner_email       text CONSTRAINT tenant_owner_length CHECK (char_length(owner_email) BETWEEN 3 AND 320),
   metadata          jsonb NOT NULL DEFAULT '{}' CONSTRAINT tenant_metadata_size
                     CHECK (jsonb_typeof(metadata) = 'object' AND octet_length(metadata::text) <= 65536),
   protected         boolean NOT NULL DEFAULT false,
   version           integer NOT NULL DEFAULT 1,
-  created_at        timestamptz NOT NULL DEFAULT now(),
-  updated_at        timestamptz NOT NULL DEFAULT now(),
-  suspended_at      timestamptz,
-  suspension_reason text,
-  deleted_at        timestamptz,
-  purge_after       timestamptz,
-  deleted_from      text,  -- the status that a restore brings back
-  erased_at         timestamptz,
+  created_at        wf.moment NOT NULL DEFAULT now(),
+  updated_at        wf.moment NOT NULL DEFAULT now(),
+  suspended_at      wf.moment,
+  suspension_reason wf.words,
+  deleted_at        wf.moment,
+  purge_after       wf.moment,
+  deleted_from      wf.line,  -- the status that a restore brings back
+  erased_at         wf.moment,
   search            text GENERATED ALWAYS AS (lower(id || E'\n' || name)) STORED  -- no word holds a line break,
   CONSTRAINT tenant_marks CHECK (
     (status = 'suspended' OR deleted_from IS NOT DISTINCT FROM 'suspended') = (suspended_at IS NOT NULL)
@@ -54,7 +54,7 @@ CREATE TABLE wf.tenant_activity (
   per_minute  double precision,
   error_share double precision,
   p95_ms      double precision,
-  until       timestamptz  -- the end of that hour
+  until       wf.moment    -- the end of that hour
 ) WITH (fillfactor = 80);
 
 -- Unknown sorts below every number.
@@ -64,7 +64,7 @@ CREATE INDEX activity_by_p95 ON wf.tenant_activity ((coalesce(p95_ms, -1)), tena
 
 -- Which status may follow on which. The heart holds the same table to explain it; a test compares the two.
 CREATE TABLE wf.tenant_transitions (
-  was text, becomes text, PRIMARY KEY (was, becomes)
+  was wf.line, becomes wf.line, PRIMARY KEY (was, becomes)
 );
 INSERT INTO wf.tenant_transitions VALUES
   ('active', 'suspended'), ('suspended', 'active'),
@@ -77,9 +77,9 @@ CREATE TABLE wf.projects (
   name        text NOT NULL CONSTRAINT project_name_length CHECK (char_length(name) BETWEEN 1 AND 200),
   status      text NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'archived')),
   version     integer NOT NULL DEFAULT 1,
-  created_at  timestamptz NOT NULL DEFAULT now(),
-  updated_at  timestamptz NOT NULL DEFAULT now(),
-  archived_at timestamptz,
+  created_at  wf.moment NOT NULL DEFAULT now(),
+  updated_at  wf.moment NOT NULL DEFAULT now(),
+  archived_at wf.moment,
   PRIMARY KEY (tenant_id, id),
   CONSTRAINT project_marks CHECK ((status = 'archived') = (archived_at IS NOT NULL))
 );
@@ -89,18 +89,18 @@ CREATE INDEX projects_search ON wf.projects USING gin (wf.trigrams(lower(id || E
 -- Every table that holds rows of a tenant, so that an erasure finds them all. Later tables add themselves;
 -- a test compares this list with the catalogue.
 CREATE TABLE wf.tenant_tables (
-  control text PRIMARY KEY,  -- qualified name
+  control wf.line PRIMARY KEY,  -- qualified name
   position integer NOT NULL  -- children before parents
 );
 INSERT INTO wf.tenant_tables VALUES ('wf.projects', 10), ('wf.tenant_activity', 20), ('wf.audit_personal', 30);
 
 CREATE TABLE wf.erasure_certificates (
   tenant_id  text COLLATE "C" PRIMARY KEY REFERENCES wf.tenants,
-  erased_at  timestamptz NOT NULL,
-  erased_by  text NOT NULL,
-  request_id text,
-  counts     jsonb NOT NULL,  -- rows erased per table
-  sha256     text NOT NULL    -- of the certificate's canonical text (wf.certificate_text)
+  erased_at  wf.moment NOT NULL,
+  erased_by  wf.line NOT NULL,
+  request_id wf.line,
+  counts     wf.document NOT NULL,  -- rows erased per table
+  sha256     wf.line NOT NULL    -- of the certificate's canonical text (wf.certificate_text)
 );
 
 -- One masked field in clear, for one reason, for a minute. The grant must be committed before the value can be
@@ -109,8 +109,8 @@ CREATE TABLE wf.reveals (
   id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   tenant_id  text COLLATE "C" NOT NULL REFERENCES wf.tenants,
   field      text NOT NULL CHECK (field = 'owner_email'),
-  actor      text NOT NULL DEFAULT session_user,
-  expires_at timestamptz NOT NULL,
+  actor      wf.line NOT NULL DEFAULT session_user,
+  expires_at wf.moment NOT NULL,
   xid        xid8 NOT NULL DEFAULT pg_current_xact_id()
 );
 CREATE INDEX reveals_of_actor ON wf.reveals (tenant_id, actor, expires_at);

@@ -14,7 +14,14 @@ CREATE TABLE wf.requests (
   bytes      bigint,
   key_id     text COLLATE "C",           -- which key the call was made with, and from where: for those who help a customer
   address    inet,
-  xid        bigint DEFAULT txid_current()  -- whose rows were rolled up is told by it; no BRIN of xid8 exists
+  xid        bigint DEFAULT txid_current(),  -- whose rows were rolled up is told by it; no BRIN of xid8 exists
+  -- One bad row would stop the roll-up of all: one expression, because it is made for every row that comes in.
+  CONSTRAINT request_sound CHECK (
+    char_length(tenant_id) BETWEEN 1 AND 64 AND char_length(route) <= 400 AND char_length(method) <= 16
+    AND status BETWEEN 0 AND 999 AND latency_ms BETWEEN 0 AND 1e9 AND bytes >= 0
+    AND at >= timestamptz '1970-01-01 00:00Z' AND at < timestamptz '2200-01-01 00:00Z'
+    AND char_length(project_id) <= 64 AND char_length(key_prefix) <= 64 AND char_length(region) <= 64
+    AND char_length(request_id) <= 128 AND char_length(key_id) <= 64)
 ) PARTITION BY RANGE (at);
 CREATE INDEX requests_of_tenant ON wf.requests (tenant_id, route, at);
 CREATE INDEX requests_by_time ON wf.requests USING brin (at) WITH (pages_per_range = 32, autosummarize = on);
@@ -37,13 +44,13 @@ CREATE TABLE wf.import_chunks (
   lines     integer NOT NULL,
   rows      integer NOT NULL,
   ends_open boolean NOT NULL,              -- it stops within a line; what follows up to the line's end belongs to it
-  left_out  text[] NOT NULL DEFAULT '{}',  -- unknown tenants whose rows were not stored
-  from_at   timestamptz,                   -- of all requests in it, those left out as well
-  until_at  timestamptz,
-  days      date[] NOT NULL DEFAULT '{}',
+  left_out  wf.lines NOT NULL DEFAULT '{}',  -- unknown tenants whose rows were not stored
+  from_at   wf.moment,                   -- of all requests in it, those left out as well
+  until_at  wf.moment,
+  days      date[] NOT NULL DEFAULT '{}' CONSTRAINT import_days CHECK (cardinality(days) <= 10000),
   change_id bigint REFERENCES wf.changes,  -- NULL: not rolled up and not in the trail yet
-  stored_by text NOT NULL DEFAULT session_user,
-  stored_at timestamptz NOT NULL DEFAULT now()
+  stored_by wf.line NOT NULL DEFAULT session_user,
+  stored_at wf.moment NOT NULL DEFAULT now()
 );
 CREATE INDEX import_chunks_after ON wf.import_chunks (previous);
 
@@ -52,18 +59,18 @@ CREATE TABLE wf.telemetry_retention (
   data       text PRIMARY KEY CONSTRAINT retention_data CHECK (data IN ('raw', 'minutes', 'hours')),
   days       integer NOT NULL CONSTRAINT retention_days CHECK (days BETWEEN 2 AND 3660),
   version    integer NOT NULL DEFAULT 1,
-  updated_at timestamptz NOT NULL DEFAULT now()
+  updated_at wf.moment NOT NULL DEFAULT now()
 );
 INSERT INTO wf.telemetry_retention VALUES ('raw', 14), ('minutes', 2), ('hours', 396);
 
 -- Batches that were stored: who did not hear the answer says the same again, and gets it.
 CREATE TABLE wf.request_batches (
-  login      text NOT NULL,  -- ids of one service mean nothing to another
+  login      wf.line NOT NULL,  -- ids of one service mean nothing to another
   id         text NOT NULL CONSTRAINT request_batch_id CHECK (char_length(id) BETWEEN 1 AND 128),
   stored     integer NOT NULL DEFAULT 0,
   uncredited integer NOT NULL DEFAULT 0,
   unreadable integer NOT NULL DEFAULT 0,
-  at         timestamptz NOT NULL DEFAULT now(),
+  at         wf.moment NOT NULL DEFAULT now(),
   PRIMARY KEY (login, id)
 );
 CREATE INDEX request_batches_by_time ON wf.request_batches (at);

@@ -64,7 +64,7 @@ VALUES (0, '-infinity', '-infinity', date_bin('1 hour', now(), '2000-01-01 UTC')
 -- Minutes and hours that hold rows which are in no cell yet.
 CREATE TABLE wf.request_due (
   step text NOT NULL CHECK (step IN ('minute', 'hour')),
-  at   timestamptz NOT NULL,
+  at   wf.moment NOT NULL,
   PRIMARY KEY (step, at)
 );
 

@@ -5,31 +5,32 @@
 CREATE TABLE wf.runs (
   id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   operation      text NOT NULL CHECK (length(operation) BETWEEN 1 AND 100),
-  fields         jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(fields) = 'object'),  -- what all requests share
-  filter         text,                          -- what the things were found by; NULL: they were named
+  fields         wf.document NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(fields) = 'object'),  -- what all requests share
+  filter         wf.words,                          -- what the things were found by; NULL: they were named
   undoes         bigint REFERENCES wf.runs,     -- the run that this one takes back
   reason         text CHECK (length(reason) <= 2000),
-  actor          text NOT NULL DEFAULT session_user,
+  actor          wf.line NOT NULL DEFAULT session_user,
   state          text NOT NULL DEFAULT 'running' CHECK (state IN ('running', 'paused', 'stopped', 'done')),
   why            text CHECK (length(why) <= 2000),  -- why it is in this state
-  per_second     real NOT NULL CHECK (per_second > 0),
+  per_second     real NOT NULL CHECK (per_second > 0 AND per_second <= 10000),
   breaker_share  real NOT NULL CHECK (breaker_share BETWEEN 0 AND 1),
   settled_before integer NOT NULL DEFAULT 0,    -- verdicts when it was last resumed: the breaker looks at later ones
-  created_at     timestamptz NOT NULL DEFAULT now(),
-  changed_at     timestamptz NOT NULL DEFAULT now()
+  created_at     wf.moment NOT NULL DEFAULT now(),
+  changed_at     wf.moment NOT NULL DEFAULT now()
 );
 
 CREATE TABLE wf.run_items (
   run_id     bigint NOT NULL REFERENCES wf.runs,
   ordinal    integer NOT NULL CHECK (ordinal > 0),
-  thing      text COLLATE "C" NOT NULL,
-  subject    jsonb NOT NULL,  -- the request's fields that say which thing
+  thing      wf.line COLLATE "C" NOT NULL,
+  subject    wf.document NOT NULL,  -- the request's fields that say which thing
   version    integer,         -- as it was seen
-  undoes     text,            -- the request id of the change that is taken back
+  undoes     wf.line,            -- the request id of the change that is taken back
   state      text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'done', 'refused', 'skipped')),
-  code       text,            -- of the refusal
-  words      text,
-  settled_at timestamptz,
+  code       wf.line,            -- of the refusal
+  words      wf.words,
+  settled_at wf.moment,
+  settled_by wf.line,      -- the login; its change is in the trail, a refusal is here alone
   PRIMARY KEY (run_id, ordinal),
   CONSTRAINT run_thing_twice UNIQUE (run_id, thing)
 );
@@ -42,9 +43,9 @@ CREATE TABLE wf.run_progress (
   done       integer NOT NULL DEFAULT 0,
   refused    integer NOT NULL DEFAULT 0,
   skipped    integer NOT NULL DEFAULT 0,
-  holder     text,         -- one program's own word
-  driver     text,         -- the login that it drives with
-  held_until timestamptz,  -- another program may take over from then on
+  holder     wf.line,      -- one program's own word: by it the program is known, so nobody may read it
+  driver     wf.line,         -- the login that it drives with
+  held_until wf.moment,  -- another program may take over from then on
   xid        xid8 NOT NULL DEFAULT pg_current_xact_id(),
   CONSTRAINT run_too_large CHECK (waiting + done + refused + skipped <= 100000)
 ) WITH (fillfactor = 50);

@@ -11,20 +11,20 @@ CREATE TABLE wf.api_keys (
   hash           bytea NOT NULL CONSTRAINT key_hash_length CHECK (octet_length(hash) = 32),  -- SHA-256 of the secret
   label          text NOT NULL DEFAULT '' CONSTRAINT key_label_length CHECK (char_length(label) <= 200),
   owner_email    text CONSTRAINT key_owner_length CHECK (char_length(owner_email) BETWEEN 3 AND 320),
-  scopes         text[] NOT NULL DEFAULT '{}',  -- what is not named is denied
-  addresses      cidr[] NOT NULL DEFAULT '{}',  -- where it may be used from; empty: anywhere
-  expires_at     timestamptz,                   -- NULL: never
+  scopes         wf.lines NOT NULL DEFAULT '{}',  -- what is not named is denied
+  addresses      cidr[] NOT NULL DEFAULT '{}' CONSTRAINT key_addresses CHECK (cardinality(addresses) <= 1000),  -- where it may be used from; empty: anywhere
+  expires_at     wf.moment,                   -- NULL: never
   spend_cap      bigint CONSTRAINT key_spend_cap CHECK (spend_cap >= 0),  -- a month, in minor units of the currency
   rotated_from   text COLLATE "C" REFERENCES wf.api_keys,  -- the key that this one takes the place of
-  rotated_at     timestamptz,                   -- when this key got a successor
-  grace_until    timestamptz,                   -- until when it is good all the same
-  disabled_at    timestamptz,
-  revoked_at     timestamptz,
-  revoked_reason text,
+  rotated_at     wf.moment,                   -- when this key got a successor
+  grace_until    wf.moment,                   -- until when it is good all the same
+  disabled_at    wf.moment,
+  revoked_at     wf.moment,
+  revoked_reason wf.words,
   version        integer NOT NULL DEFAULT 1,
-  created_at     timestamptz NOT NULL DEFAULT now(),
-  updated_at     timestamptz NOT NULL DEFAULT now(),
-  created_by     text NOT NULL DEFAULT session_user,
+  created_at     wf.moment NOT NULL DEFAULT now(),
+  updated_at     wf.moment NOT NULL DEFAULT now(),
+  created_by     wf.line NOT NULL DEFAULT session_user,
   search         text GENERATED ALWAYS AS (lower(id || E'\n' || display || E'\n' || label)) STORED,
   CONSTRAINT key_project FOREIGN KEY (tenant_id, project_id) REFERENCES wf.projects (tenant_id, id),
   CONSTRAINT key_marks CHECK ((revoked_at IS NULL) = (revoked_reason IS NULL) AND (rotated_at IS NULL) = (grace_until IS NULL))
@@ -36,7 +36,7 @@ CREATE UNIQUE INDEX api_keys_of_tenant ON wf.api_keys (tenant_id, id);  -- uniqu
 CREATE INDEX api_keys_rotated ON wf.api_keys (tenant_id, rotated_at) WHERE rotated_at IS NOT NULL;
 CREATE INDEX api_keys_of_project ON wf.api_keys (tenant_id, project_id) WHERE project_id IS NOT NULL;
 CREATE INDEX api_keys_by_created ON wf.api_keys (created_at, id);
-CREATE INDEX api_keys_by_expiry ON wf.api_keys ((coalesce(expires_at, 'infinity')), id);
+CREATE INDEX api_keys_by_expiry ON wf.api_keys ((coalesce(expires_at, 'infinity'::timestamptz)), id);
 CREATE INDEX api_keys_in_grace ON wf.api_keys (grace_until) WHERE grace_until IS NOT NULL;
 CREATE INDEX api_keys_disabled ON wf.api_keys (created_at, id) WHERE disabled_at IS NOT NULL;
 CREATE INDEX api_keys_revoked ON wf.api_keys (created_at, id) WHERE revoked_at IS NOT NULL;
@@ -49,8 +49,8 @@ CREATE INDEX api_keys_display_folded ON wf.api_keys (lower(display COLLATE "defa
 -- When a key was last used, kept apart: it changes all the time, and is no change that anybody made.
 CREATE TABLE wf.key_uses (
   key_id       text COLLATE "C" PRIMARY KEY REFERENCES wf.api_keys,
-  tenant_id    text COLLATE "C" NOT NULL,
-  last_used_at timestamptz,  -- NULL: never
+  tenant_id    wf.line COLLATE "C" NOT NULL,
+  last_used_at wf.moment,  -- NULL: never
   last_address inet
 ) WITH (fillfactor = 70);
 CREATE INDEX key_uses_of_tenant ON wf.key_uses (tenant_id);
@@ -63,9 +63,9 @@ CREATE TABLE wf.key_leaks (
   key_id       text COLLATE "C" NOT NULL,
   successor_id text COLLATE "C",
   reason       text NOT NULL CONSTRAINT leak_reason CHECK (char_length(reason) BETWEEN 1 AND 2000),
-  calls        jsonb NOT NULL DEFAULT '{}' CONSTRAINT leak_calls CHECK (jsonb_typeof(calls) = 'object'),
-  at           timestamptz NOT NULL DEFAULT now(),
-  actor        text NOT NULL DEFAULT session_user,
+  calls        wf.document NOT NULL DEFAULT '{}' CONSTRAINT leak_calls CHECK (jsonb_typeof(calls) = 'object'),
+  at           wf.moment NOT NULL DEFAULT now(),
+  actor        wf.line NOT NULL DEFAULT session_user,
   CONSTRAINT leak_key FOREIGN KEY (tenant_id, key_id) REFERENCES wf.api_keys (tenant_id, id),
   CONSTRAINT leak_successor FOREIGN KEY (tenant_id, successor_id) REFERENCES wf.api_keys (tenant_id, id)
 );
@@ -75,9 +75,9 @@ CREATE INDEX key_leaks_of_key ON wf.key_leaks (key_id);
 -- of the writing transaction, so a reader that asks for all after 41 misses none. NOTIFY is only a hint.
 CREATE TABLE wf.key_news (
   version   bigint PRIMARY KEY,
-  at        timestamptz NOT NULL DEFAULT clock_timestamp(),
-  tenant_id text COLLATE "C" NOT NULL,
-  key_id    text COLLATE "C"  -- NULL: every key of the tenant
+  at        wf.moment NOT NULL DEFAULT clock_timestamp(),
+  tenant_id wf.line COLLATE "C" NOT NULL,
+  key_id    wf.line COLLATE "C"  -- NULL: every key of the tenant
 );
 CREATE INDEX key_news_of_tenant ON wf.key_news (tenant_id);
 INSERT INTO wf.tenant_tables VALUES ('wf.key_leaks', 4), ('wf.key_uses', 6), ('wf.key_news', 7), ('wf.api_keys', 8);

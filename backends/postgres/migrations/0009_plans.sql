@@ -8,8 +8,8 @@ CREATE TABLE wf.plans (
   billing      text NOT NULL CONSTRAINT plan_billing CHECK (billing IN ('arrears', 'advance')),
   trial_days   integer NOT NULL DEFAULT 0 CONSTRAINT plan_trial_days CHECK (trial_days BETWEEN 0 AND 90),
   entitlements jsonb NOT NULL DEFAULT '{}' CONSTRAINT plan_entitlements CHECK (wf.entitlements_valid(entitlements)),
-  created_at   timestamptz NOT NULL DEFAULT now(),
-  created_by   text NOT NULL DEFAULT session_user,
+  created_at   wf.moment NOT NULL DEFAULT now(),
+  created_by   wf.line NOT NULL DEFAULT session_user,
   PRIMARY KEY (code, version)
 );
 INSERT INTO wf.plans (code, version, name, currency, month_price, year_price, billing, trial_days, entitlements) VALUES
@@ -48,11 +48,11 @@ CREATE TABLE wf.entitlement_grants (
   name      text NOT NULL CONSTRAINT grant_name CHECK (name ~ '^[a-z][a-z0-9_.-]{0,63}$'),
   value     jsonb NOT NULL CONSTRAINT grant_value CHECK (wf.entitlement_kind(value) IS NOT NULL),
   source    text NOT NULL CONSTRAINT grant_source CHECK (source IN ('override', 'incident')),
-  starts_at timestamptz NOT NULL DEFAULT now(),
-  ends_at   timestamptz NOT NULL,
+  starts_at wf.moment NOT NULL DEFAULT now(),
+  ends_at   wf.moment NOT NULL,
   reason    text NOT NULL CONSTRAINT grant_reason CHECK (char_length(btrim(reason)) BETWEEN 1 AND 2000),
-  by        text NOT NULL DEFAULT session_user,
-  ended_at  timestamptz,
+  by        wf.line NOT NULL DEFAULT session_user,
+  ended_at  wf.moment,
   CONSTRAINT grant_time CHECK (ends_at > starts_at)
 );
 CREATE INDEX entitlement_grants_of_tenant ON wf.entitlement_grants (tenant_id, ends_at);

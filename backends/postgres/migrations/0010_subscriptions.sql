@@ -2,22 +2,22 @@
 CREATE TABLE wf.subscriptions (
   tenant_id     text COLLATE "C" PRIMARY KEY REFERENCES wf.tenants,
   plan_version  integer,  -- NULL: the catalogue does not know the plan. Its limits are unknown, not unlimited
-  previous_plan text,
+  previous_plan wf.line,
   state         text NOT NULL DEFAULT 'active' CONSTRAINT subscription_state
                 CHECK (state IN ('trial', 'active', 'grace', 'past_due', 'suspended', 'expired', 'canceled')),
   cycle         text NOT NULL DEFAULT 'month' CONSTRAINT subscription_cycle CHECK (cycle IN ('month', 'year')),
-  billing_zone  text NOT NULL DEFAULT 'UTC',
-  period_start  date NOT NULL DEFAULT current_date,  -- of the first period; the others follow from it
+  billing_zone  wf.line NOT NULL DEFAULT 'UTC',
+  period_start  wf.day NOT NULL DEFAULT current_date,  -- of the first period; the others follow from it
   trial_plan    text,  -- what is tried: it goes before the plan while the trial lasts
   trial_version integer,
-  trial_start   timestamptz,
-  trial_end     timestamptz,
+  trial_start   wf.moment,
+  trial_end     wf.moment,
   trial_return  text CONSTRAINT trial_return CHECK (trial_return IN ('active', 'expired')),  -- what it becomes then
   extensions    smallint NOT NULL DEFAULT 0 CONSTRAINT trial_extensions CHECK (extensions BETWEEN 0 AND 3),
-  grace_until   timestamptz,
+  grace_until   wf.moment,
   version       integer NOT NULL DEFAULT 1,
-  created_at    timestamptz NOT NULL DEFAULT now(),
-  updated_at    timestamptz NOT NULL DEFAULT now(),
+  created_at    wf.moment NOT NULL DEFAULT now(),
+  updated_at    wf.moment NOT NULL DEFAULT now(),
   CONSTRAINT trial_of_plan FOREIGN KEY (trial_plan, trial_version) REFERENCES wf.plans,
   CONSTRAINT trial_marks CHECK (num_nonnulls(trial_plan, trial_version, trial_start, trial_end, trial_return) IN (0, 5)),
   CONSTRAINT trial_length CHECK (trial_end > trial_start AND trial_end - trial_start <= interval '365 days'),
@@ -29,7 +29,7 @@ CREATE INDEX subscriptions_graces ON wf.subscriptions (grace_until) WHERE state 
 CREATE INDEX subscriptions_unknown ON wf.subscriptions (tenant_id) WHERE plan_version IS NULL;
 
 CREATE TABLE wf.subscription_transitions (
-  was text, becomes text, PRIMARY KEY (was, becomes)
+  was wf.line, becomes wf.line, PRIMARY KEY (was, becomes)
 );
 INSERT INTO wf.subscription_transitions VALUES
   ('trial', 'active'), ('trial', 'expired'), ('trial', 'suspended'), ('trial', 'canceled'),
@@ -49,24 +49,24 @@ VALUES ('default', 1, (now() AT TIME ZONE 'UTC')::date);
 CREATE TABLE wf.plan_changes (
   id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   tenant_id    text COLLATE "C" NOT NULL REFERENCES wf.tenants,
-  from_plan    text NOT NULL,
+  from_plan    wf.line NOT NULL,
   from_version integer,
-  from_cycle   text NOT NULL,
+  from_cycle   wf.line NOT NULL,
   plan         text NOT NULL,
   version      integer NOT NULL,
   cycle        text NOT NULL CONSTRAINT plan_change_cycle CHECK (cycle IN ('month', 'year')),
   direction    text NOT NULL CONSTRAINT plan_change_direction CHECK (direction IN ('upgrade', 'downgrade', 'unknown')),
-  effective_on date NOT NULL,
-  period_start date NOT NULL,
-  period_end   date NOT NULL,  -- the first day after it
-  currency     text NOT NULL,
-  lines        jsonb NOT NULL,
-  summary      text NOT NULL,
-  preview_hash text NOT NULL,
-  applied_at   timestamptz,
-  canceled_at  timestamptz,
-  at           timestamptz NOT NULL DEFAULT now(),
-  by           text NOT NULL DEFAULT session_user,
+  effective_on wf.day NOT NULL,
+  period_start wf.day NOT NULL,
+  period_end   wf.day NOT NULL,  -- the first day after it
+  currency     wf.line NOT NULL,
+  lines        wf.document NOT NULL,
+  summary      wf.words NOT NULL,
+  preview_hash wf.line NOT NULL,
+  applied_at   wf.moment,
+  canceled_at  wf.moment,
+  at           wf.moment NOT NULL DEFAULT now(),
+  by           wf.line NOT NULL DEFAULT session_user,
   CONSTRAINT plan_change_of_plan FOREIGN KEY (plan, version) REFERENCES wf.plans,
   CONSTRAINT plan_change_settled_once CHECK (num_nonnulls(applied_at, canceled_at) < 2)
 );
@@ -78,9 +78,9 @@ CREATE INDEX plan_changes_of_tenant ON wf.plan_changes (tenant_id, id);
 -- That a trial's end is near, said once for each of the three days. An extension brings another end, and three more.
 CREATE TABLE wf.trial_reminders (
   tenant_id text COLLATE "C" NOT NULL REFERENCES wf.tenants,
-  trial_end timestamptz NOT NULL,
+  trial_end wf.moment NOT NULL,
   days      integer NOT NULL CHECK (days IN (7, 3, 1)),
-  at        timestamptz NOT NULL DEFAULT now(),
+  at        wf.moment NOT NULL DEFAULT now(),
   PRIMARY KEY (tenant_id, trial_end, days)
 );
 INSERT INTO wf.tenant_tables VALUES ('wf.subscriptions', 11), ('wf.entitlement_grants', 12), ('wf.plan_changes', 13),

@@ -1,19 +1,19 @@
 -- Usage: what was used, as it came; and hours of it. Nobody changes or takes away a row.
 CREATE TABLE wf.usage (
-  tenant_id text COLLATE "C" NOT NULL,  -- no foreign key: it may come before its tenant and outlive it
+  tenant_id wf.line COLLATE "C" NOT NULL,  -- no foreign key: it may come before its tenant and outlive it
   metric    text COLLATE "C" NOT NULL CONSTRAINT usage_metric CHECK (metric ~ '^[a-z][a-z0-9_.-]{0,63}$'),
   amount    bigint NOT NULL CONSTRAINT usage_amount CHECK (amount > 0),
-  at        timestamptz NOT NULL DEFAULT now(),
-  key_id    text COLLATE "C",
+  at        wf.moment NOT NULL DEFAULT now(),
+  key_id    wf.line COLLATE "C",
   xid       xid8 NOT NULL DEFAULT pg_current_xact_id()  -- whose rows were rolled up is told by it
 );
 CREATE INDEX usage_by_transaction ON wf.usage (xid);
 CREATE INDEX usage_of_tenant ON wf.usage (tenant_id, metric, at);
 
 CREATE TABLE wf.usage_hours (
-  tenant_id text COLLATE "C" NOT NULL,
-  metric    text COLLATE "C" NOT NULL,
-  hour      timestamptz NOT NULL,
+  tenant_id wf.line COLLATE "C" NOT NULL,
+  metric    wf.line COLLATE "C" NOT NULL,
+  hour      wf.moment NOT NULL,
   amount    numeric NOT NULL,
   n         bigint NOT NULL,
   PRIMARY KEY (tenant_id, metric, hour)
@@ -27,21 +27,21 @@ INSERT INTO wf.usage_rolled_up (before) VALUES ('0');
 
 -- Counters of what was let in. Not evidence, so not in the trail; one row per limit, changed in place.
 CREATE TABLE wf.quota_counters (
-  tenant_id    text COLLATE "C" NOT NULL,
-  metric       text COLLATE "C" NOT NULL,
-  period       text NOT NULL,
-  period_start timestamptz NOT NULL,
+  tenant_id    wf.line COLLATE "C" NOT NULL,
+  metric       wf.line COLLATE "C" NOT NULL,
+  period       wf.line NOT NULL,
+  period_start wf.moment NOT NULL,
   used         bigint NOT NULL,
-  minute       timestamptz NOT NULL,
+  minute       wf.moment NOT NULL,
   minute_used  bigint NOT NULL,
   PRIMARY KEY (tenant_id, metric, period)
 ) WITH (fillfactor = 50);
 
 CREATE TABLE wf.rate_buckets (
-  tenant_id text COLLATE "C" NOT NULL,
-  metric    text COLLATE "C" NOT NULL,
+  tenant_id wf.line COLLATE "C" NOT NULL,
+  metric    wf.line COLLATE "C" NOT NULL,
   tokens    double precision NOT NULL,
-  at        timestamptz NOT NULL,
+  at        wf.moment NOT NULL,
   PRIMARY KEY (tenant_id, metric)
 ) WITH (fillfactor = 50);
 INSERT INTO wf.tenant_tables VALUES ('wf.usage', 15), ('wf.usage_hours', 16), ('wf.quota_counters', 17),
@@ -50,12 +50,12 @@ INSERT INTO wf.tenant_tables VALUES ('wf.usage', 15), ('wf.usage_hours', 16), ('
 -- Quotas that are nearly used up, of all tenants: what holds for a tenant is derived, so no index can find them. A
 -- worker looks now and then. Not in the trail: it is what was seen, not what anybody did.
 CREATE TABLE wf.quotas_near (
-  tenant_id text COLLATE "C" NOT NULL,
-  metric    text COLLATE "C" NOT NULL,
+  tenant_id wf.line COLLATE "C" NOT NULL,
+  metric    wf.line COLLATE "C" NOT NULL,
   used      bigint NOT NULL,
   hard      bigint NOT NULL CHECK (hard >= 0),
   share     double precision NOT NULL,
-  resets_at timestamptz NOT NULL,
+  resets_at wf.moment NOT NULL,
   PRIMARY KEY (tenant_id, metric)
 );
 CREATE INDEX quotas_near_by_share ON wf.quotas_near (share DESC, tenant_id, metric);
@@ -63,5 +63,5 @@ INSERT INTO wf.tenant_tables VALUES ('wf.quotas_near', 0);
 
 CREATE TABLE wf.quotas_looked (
   one boolean PRIMARY KEY DEFAULT true CHECK (one),
-  at  timestamptz NOT NULL
+  at  wf.moment NOT NULL
 );

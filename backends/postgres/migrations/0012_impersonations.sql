@@ -2,15 +2,15 @@
 CREATE TABLE wf.impersonations (
   id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   tenant_id   text COLLATE "C" NOT NULL REFERENCES wf.tenants,
-  actor       text NOT NULL DEFAULT session_user,
+  actor       wf.line NOT NULL DEFAULT session_user,
   reason      text NOT NULL CONSTRAINT impersonation_reason CHECK (char_length(btrim(reason)) BETWEEN 1 AND 2000),
   ticket      text NOT NULL CONSTRAINT impersonation_ticket CHECK (char_length(btrim(ticket)) BETWEEN 1 AND 100),
   mode        text NOT NULL DEFAULT 'read' CHECK (mode IN ('read', 'write')),
-  started_at  timestamptz NOT NULL DEFAULT now(),
-  ends_at     timestamptz NOT NULL,  -- a hard stop: from then on it counts for nothing, whatever else is in the row
-  ended_at    timestamptz,           -- when somebody ended it before
-  approved_by text,
-  approved_at timestamptz,
+  started_at  wf.moment NOT NULL DEFAULT now(),
+  ends_at     wf.moment NOT NULL,  -- a hard stop: from then on it counts for nothing, whatever else is in the row
+  ended_at    wf.moment,           -- when somebody ended it before
+  approved_by wf.line,
+  approved_at wf.moment,
   CONSTRAINT impersonation_length CHECK (ends_at > started_at AND ends_at <= started_at + interval '60 minutes'),
   CONSTRAINT impersonation_own CHECK (approved_by <> actor),
   CONSTRAINT impersonation_marks CHECK ((mode = 'write') = (approved_by IS NOT NULL)

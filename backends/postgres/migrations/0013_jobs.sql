@@ -9,12 +9,12 @@ CREATE TABLE wf.workers (
   host        text NOT NULL CONSTRAINT worker_host CHECK (char_length(host) <= 200),
   pid         integer NOT NULL,
   version     text NOT NULL CONSTRAINT worker_version CHECK (char_length(version) <= 100),
-  kinds       text[] NOT NULL,   -- the jobs that it can do
-  login       text NOT NULL DEFAULT session_user,
-  started_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
-  seen_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
-  lease_until timestamptz NOT NULL,
-  ended_at    timestamptz,       -- from then on it may write nothing more
+  kinds       wf.lines NOT NULL,   -- the jobs that it can do
+  login       wf.line NOT NULL DEFAULT session_user,
+  started_at  wf.moment NOT NULL DEFAULT clock_timestamp(),
+  seen_at     wf.moment NOT NULL DEFAULT clock_timestamp(),
+  lease_until wf.moment NOT NULL,
+  ended_at    wf.moment,       -- from then on it may write nothing more
   ended       text CHECK (ended IN ('stopped', 'gone')),
   done        bigint NOT NULL DEFAULT 0,
   failed      bigint NOT NULL DEFAULT 0,
@@ -25,30 +25,30 @@ CREATE TABLE wf.workers (
 CREATE INDEX workers_alive ON wf.workers (id) WHERE ended_at IS NULL;
 
 CREATE TABLE wf.job_schedules (
-  name    text PRIMARY KEY,  -- the kind of its jobs
+  name    wf.line PRIMARY KEY,  -- the kind of its jobs
   every   interval NOT NULL CHECK (every >= interval '1 second'),
-  next_at timestamptz NOT NULL DEFAULT clock_timestamp()
+  next_at wf.moment NOT NULL DEFAULT clock_timestamp()
 );
 
 CREATE TABLE wf.jobs (
   id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  kind       text NOT NULL,  -- looked at when it is queued (wf.wake_workers), as its payload is: a CHECK is made with every write
+  kind       wf.line NOT NULL,  -- looked at when it is queued (wf.wake_workers), as its payload is: a CHECK is made with every write
   tenant_id  text COLLATE "C" REFERENCES wf.tenants,  -- NULL: of no tenant
   lane       text COLLATE "C" NOT NULL GENERATED ALWAYS AS (coalesce(tenant_id, '')) STORED,
-  schedule   text REFERENCES wf.job_schedules,        -- NULL: it was queued by itself
+  schedule   wf.line REFERENCES wf.job_schedules,        -- NULL: it was queued by itself
   payload    jsonb NOT NULL DEFAULT '{}',
   cost       real NOT NULL DEFAULT 1 CONSTRAINT job_cost CHECK (cost > 0 AND cost <= 1000),
   state      text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'running', 'done', 'dead', 'canceled')),
-  run_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+  run_at     wf.moment NOT NULL DEFAULT clock_timestamp(),
   attempts   integer NOT NULL DEFAULT 0,  -- all there were
   tries      integer NOT NULL DEFAULT 0,  -- those that count: since it was queued or replayed
   max_tries  integer NOT NULL DEFAULT 5 CONSTRAINT job_max_tries CHECK (max_tries BETWEEN 1 AND 100),
   worker_id  bigint,  -- who has it, or has done it
   lease      bigint,  -- and by which claim
-  started_at timestamptz,
-  ended_at   timestamptz,
+  started_at wf.moment,
+  ended_at   wf.moment,
   error      text CONSTRAINT job_error CHECK (char_length(error) <= 2000),  -- of the last attempt
-  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  created_at wf.moment NOT NULL DEFAULT clock_timestamp(),
   CONSTRAINT job_marks CHECK ((state IN ('running', 'done')) = (worker_id IS NOT NULL)
                               AND (worker_id IS NULL) = (lease IS NULL)
                               AND (state IN ('done', 'dead', 'canceled')) = (ended_at IS NOT NULL))
@@ -69,12 +69,12 @@ CREATE INDEX jobs_dead_of_schedule ON wf.jobs (schedule) WHERE state = 'dead' AN
 CREATE TABLE wf.job_attempts (
   job_id     bigint NOT NULL,
   attempt    integer NOT NULL,
-  tenant_id  text COLLATE "C",
+  tenant_id  wf.line COLLATE "C",
   worker_id  bigint NOT NULL,
-  started_at timestamptz NOT NULL,
-  ended_at   timestamptz NOT NULL,
+  started_at wf.moment NOT NULL,
+  ended_at   wf.moment NOT NULL,
   outcome    text NOT NULL CHECK (outcome IN ('failed', 'lost', 'released')),
-  error      text,
+  error      wf.words,
   PRIMARY KEY (job_id, attempt)
 );
 CREATE INDEX job_attempts_of_tenant ON wf.job_attempts (tenant_id) WHERE tenant_id IS NOT NULL;
@@ -82,12 +82,12 @@ CREATE INDEX job_attempts_of_tenant ON wf.job_attempts (tenant_id) WHERE tenant_
 -- One lane per tenant that ever had a job, and one ('') for jobs of no tenant. The lane with the least virtual time is
 -- served next, and its time goes on by cost ÷ weight. Only claims change `v`, one at a time.
 CREATE TABLE wf.job_lanes (
-  lane      text COLLATE "C" PRIMARY KEY,
+  lane      wf.line COLLATE "C" PRIMARY KEY,
   tenant_id text COLLATE "C" REFERENCES wf.tenants,
   weight    double precision NOT NULL DEFAULT 1,
   v         double precision NOT NULL DEFAULT 0,
   ready     boolean NOT NULL DEFAULT false,  -- it may have a job that is due
-  wake_at   timestamptz                      -- when it will, unless it is ready; NULL: it has none
+  wake_at   wf.moment                        -- when it will, unless it is ready; NULL: it has none
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 200);
 CREATE INDEX job_lanes_ready ON wf.job_lanes (v, lane) WHERE ready;
 CREATE INDEX job_lanes_asleep ON wf.job_lanes (wake_at) WHERE NOT ready;

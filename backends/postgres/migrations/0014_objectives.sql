@@ -12,13 +12,13 @@ CREATE TABLE wf.objectives (
   contractual  numeric(9, 8),
   period       text NOT NULL DEFAULT '30d' CONSTRAINT objective_period
                CHECK (period ~ '^([7-9]|[1-8][0-9]|90)d$' OR period IN ('week', 'month', 'quarter')),
-  zone         text NOT NULL DEFAULT 'UTC',  -- of a calendar window
+  zone         wf.line NOT NULL DEFAULT 'UTC',  -- of a calendar window
   min_events   integer NOT NULL DEFAULT 100 CONSTRAINT objective_min_events CHECK (min_events BETWEEN 1 AND 1000000000),
   version      integer NOT NULL DEFAULT 1,
-  created_at   timestamptz NOT NULL DEFAULT now(),
-  created_by   text NOT NULL DEFAULT session_user,
-  updated_at   timestamptz NOT NULL DEFAULT now(),
-  retired_at   timestamptz,
+  created_at   wf.moment NOT NULL DEFAULT now(),
+  created_by   wf.line NOT NULL DEFAULT session_user,
+  updated_at   wf.moment NOT NULL DEFAULT now(),
+  retired_at   wf.moment,
   CONSTRAINT objective_scope CHECK (plan IS NULL OR (tenant_id IS NULL AND route IS NULL)),
   CONSTRAINT objective_threshold
     CHECK ((kind = 'latency') = (threshold_ms IS NOT NULL) AND (threshold_ms > 0 AND threshold_ms <= 86400000) IS NOT FALSE),
@@ -37,12 +37,12 @@ CREATE TABLE wf.maintenance (
   tenant_id  text COLLATE "C" REFERENCES wf.tenants,
   plan       text CONSTRAINT maintenance_plan CHECK (char_length(plan) BETWEEN 1 AND 64),
   route      text COLLATE "C" CONSTRAINT maintenance_route CHECK (char_length(route) BETWEEN 1 AND 400),
-  starts_at  timestamptz NOT NULL,
-  ends_at    timestamptz NOT NULL,
-  ended_at   timestamptz,
+  starts_at  wf.moment NOT NULL,
+  ends_at    wf.moment NOT NULL,
+  ended_at   wf.moment,
   reason     text NOT NULL CONSTRAINT maintenance_reason CHECK (char_length(btrim(reason)) BETWEEN 1 AND 2000),
-  created_by text NOT NULL DEFAULT session_user,
-  created_at timestamptz NOT NULL DEFAULT now(),
+  created_by wf.line NOT NULL DEFAULT session_user,
+  created_at wf.moment NOT NULL DEFAULT now(),
   CONSTRAINT maintenance_scope CHECK (plan IS NULL OR (tenant_id IS NULL AND route IS NULL)),
   CONSTRAINT maintenance_length CHECK (ends_at > starts_at AND ends_at - starts_at <= interval '7 days')
 );
@@ -54,7 +54,7 @@ INSERT INTO wf.tenant_tables VALUES ('wf.objectives', 21), ('wf.maintenance', 22
 CREATE TABLE wf.objective_cells (
   objective_id  bigint NOT NULL REFERENCES wf.objectives ON DELETE CASCADE,
   seconds       integer NOT NULL CHECK (seconds IN (60, 3600)),
-  at            timestamptz NOT NULL,
+  at            wf.moment NOT NULL,
   good          bigint NOT NULL,
   total         bigint NOT NULL,
   skipped_good  bigint NOT NULL,
@@ -68,6 +68,6 @@ CREATE INDEX objective_cells_by_time ON wf.objective_cells (seconds, at);
 CREATE TABLE wf.objective_due (
   seconds integer CHECK (seconds IN (60, 3600)),
   span    tstzrange NOT NULL,
-  name    text
+  name    wf.line
 );
 INSERT INTO wf.objective_due VALUES (NULL, '(,)');

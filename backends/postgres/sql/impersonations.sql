@@ -12,7 +12,7 @@ DECLARE
   tenant  wf.tenants;
 BEGIN
   IF TG_OP = 'INSERT' THEN
-    PERFORM pg_advisory_xact_lock(hashtextextended('wf.impersonation of ' || session_user, 0));
+    PERFORM wf.take_lock_of('impersonation', session_user);
     SELECT * INTO tenant FROM wf.tenants WHERE id = NEW.tenant_id FOR SHARE;
     IF (NEW.actor, NEW.mode, NEW.started_at) IS DISTINCT FROM (session_user::text, 'read', now())
        OR (NEW.ended_at, NEW.approved_by, NEW.approved_at) IS DISTINCT FROM (NULL::timestamptz, NULL::text, NULL::timestamptz) THEN

@@ -197,7 +197,7 @@ DECLARE
   moment timestamptz := clock_timestamp();
   due    text[];
 BEGIN
-  IF NOT pg_try_advisory_xact_lock(hashtextextended('wf.tick_jobs', 0)) THEN
+  IF NOT wf.try_lock('tick_jobs') THEN
     RETURN;
   END IF;
   -- A lease or a date that lies further ahead than any is given was given before the clock was put back.
@@ -256,7 +256,7 @@ BEGIN
   IF most < 1 THEN
     RETURN;
   END IF;
-  PERFORM pg_advisory_xact_lock(hashtextextended('wf.claim_jobs', 0));
+  PERFORM wf.take_lock('claim_jobs');
   moment := clock_timestamp();
   -- Who was idle comes back at the least virtual time of those who were not.
   least_v := coalesce((SELECT min(l.v) FROM wf.job_lanes l WHERE l.ready), (SELECT c.v FROM wf.job_clock c));
@@ -295,7 +295,7 @@ BEGIN
   SET state = 'running', worker_id = claim_jobs.worker, lease = token, started_at = moment, attempts = j.attempts + 1,
       tries = j.tries + 1
   WHERE j.id = ANY (ARRAY(SELECT p.id FROM picked p))
-  RETURNING j.id, j.kind, j.tenant_id, j.attempts, token, j.payload <> '{}';
+  RETURNING j.id, j.kind::text, j.tenant_id, j.attempts, token, j.payload <> '{}';
 
   -- Lanes without a job that is due fall asleep; but for those into which somebody is just putting one. To hold them
   -- and to look are two statements: only what was held before the look is sure to be seen. (A subquery that is no
@@ -303,13 +303,13 @@ BEGIN
   empty := ARRAY(
     SELECT l FROM unnest(chosen.lanes) l
     WHERE coalesce((SELECT j.run_at FROM wf.jobs j WHERE j.lane = l AND j.state = 'waiting' ORDER BY j.run_at, j.id LIMIT 1),
-                   'infinity') > moment);
+                   'infinity'::timestamptz) > moment);
   IF empty <> '{}' THEN
     empty := ARRAY(SELECT l.lane FROM wf.job_lanes l WHERE l.lane = ANY (empty) FOR UPDATE SKIP LOCKED);
     UPDATE wf.job_lanes l SET ready = false, wake_at = n.at
     FROM (SELECT e AS lane, (SELECT j.run_at FROM wf.jobs j WHERE j.lane = e AND j.state = 'waiting'
                              ORDER BY j.run_at, j.id LIMIT 1) AS at FROM unnest(empty) e) n
-    WHERE l.lane = n.lane AND coalesce(n.at, 'infinity') > moment;
+    WHERE l.lane = n.lane AND coalesce(n.at, 'infinity'::timestamptz) > moment;
   END IF;
 END
 $$;

@@ -195,7 +195,7 @@ DECLARE
                  WHERE e.place = 1);
 BEGIN
   IF wf.entitlement_kind(days) = 'integer' AND days::text <> '-1'
-     AND coalesce(NEW.expires_at, 'infinity') > NEW.created_at + least(days::bigint, 100000)::int * interval '24 hours' THEN
+     AND coalesce(NEW.expires_at, 'infinity'::timestamptz) > NEW.created_at + least(days::bigint, 100000)::int * interval '24 hours' THEN
     RAISE EXCEPTION 'a key of % lives at most % days', NEW.tenant_id, days
       USING ERRCODE = 'check_violation', CONSTRAINT = 'key_lifetime';
   END IF;
@@ -259,7 +259,7 @@ BEGIN
      OR newest - after <> (SELECT count(*) FROM wf.key_news n WHERE n.version > after) THEN
     RETURN QUERY SELECT newest, NULL::text, NULL::text;
   ELSE
-    RETURN QUERY SELECT n.version, n.tenant_id, n.key_id FROM wf.key_news n WHERE n.version > after ORDER BY n.version;
+    RETURN QUERY SELECT n.version, n.tenant_id::text, n.key_id::text FROM wf.key_news n WHERE n.version > after ORDER BY n.version;
   END IF;
 END
 $$;

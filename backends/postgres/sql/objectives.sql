@@ -292,7 +292,7 @@ DECLARE
   bite  tstzmultirange;
   kept  bigint := 0;
 BEGIN
-  PERFORM pg_advisory_xact_lock(hashtextextended('wf.keep_objectives', 0));
+  PERFORM wf.take_lock('keep_objectives');
   WITH taken AS (DELETE FROM wf.objective_due d RETURNING d) SELECT array_agg(d) INTO dues FROM taken;
   SELECT * INTO mark FROM wf.request_marks;
   FOR due IN

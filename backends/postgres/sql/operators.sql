@@ -4,6 +4,33 @@ GRANT SELECT ON wf.migrations, wf.sql_applied TO wf_viewer, wf_worker;
 GRANT SELECT ON wf.operators TO wf_viewer;
 SELECT wf.audited('wf.operators', 'operators', 'name', 'none');
 
+-- Until the transaction ends, and waited for no longer than 30 s: what cannot be had is said, not waited for in silence.
+CREATE OR REPLACE FUNCTION wf.take_lock(name text) RETURNS void LANGUAGE plpgsql
+SET search_path = wf, pg_temp SET lock_timeout = '30s' AS $$
+BEGIN
+  PERFORM FROM wf.locks l WHERE l.name = take_lock.name FOR UPDATE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'there is no lock %', take_lock.name;
+  END IF;
+EXCEPTION WHEN lock_not_available THEN
+  RAISE EXCEPTION 'for 30 s somebody else was at work on %', take_lock.name
+    USING ERRCODE = 'lock_not_available', CONSTRAINT = 'lock_held';
+END
+$$;
+
+-- One row of those that a kind of work is spread over.
+CREATE OR REPLACE FUNCTION wf.take_lock_of(kind text, whom text) RETURNS void LANGUAGE sql SET search_path = wf, pg_temp AS $$
+  SELECT wf.take_lock(kind || ' ' || abs(hashtext(whom)::bigint) % 64)
+$$;
+
+-- Without waiting: false when another has it.
+CREATE OR REPLACE FUNCTION wf.try_lock(name text) RETURNS boolean LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
+BEGIN
+  PERFORM FROM wf.locks l WHERE l.name = try_lock.name FOR UPDATE SKIP LOCKED;
+  RETURN FOUND;
+END
+$$;
+
 -- Who gets in. The wf_* group roles belong to the server: they say what somebody may do in those homes that let them
 -- in. A home lets in its own operators and nobody else: CONNECT on its database and USAGE of its schemas are granted to
 -- each of them by name, and neither to a group nor to PUBLIC. A copy of the database keeps the second; a dropped one
@@ -22,7 +49,18 @@ BEGIN
 END
 $$;
 
-SELECT wf.let_in(o.name) FROM wf.operators o JOIN pg_catalog.pg_roles r ON r.rolname = o.name WHERE o.active;
+-- The group roles that a login was given.
+CREATE OR REPLACE FUNCTION wf.groups_of(login name) RETURNS SETOF pg_auth_members LANGUAGE sql STABLE
+SET search_path = pg_catalog, wf, pg_temp AS $$
+  SELECT m.* FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
+  WHERE r.rolname = groups_of.login
+    AND m.roleid::regrole::text ~ '^wf_(viewer|support|operator|admin|worker|service)$'
+$$;
+
+-- Who is let in when these files are applied: whose group is that of their row, and no other. A home that was taken to
+-- another server may find a login of the same name there, with another home's role.
+SELECT wf.let_in(o.name) FROM wf.operators o WHERE o.active
+  AND (SELECT array_agg(DISTINCT g.roleid::regrole::text) FROM wf.groups_of(o.name) g) = ARRAY['wf_' || o.role];
 
 -- Whether this login has a role's rights, in this home: what every guard asks.
 CREATE OR REPLACE FUNCTION wf.may(role text) RETURNS boolean LANGUAGE sql STABLE
@@ -134,13 +172,6 @@ BEGIN
 END
 $$;
 GRANT EXECUTE ON FUNCTION wf.put_operator TO wf_admin;
-
-CREATE OR REPLACE FUNCTION wf.groups_of(login name) RETURNS SETOF pg_auth_members LANGUAGE sql STABLE
-SET search_path = pg_catalog, wf, pg_temp AS $$
-  SELECT m.* FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
-  WHERE r.rolname = groups_of.login
-    AND m.roleid::regrole::text ~ '^wf_(viewer|support|operator|admin|worker|service)$'
-$$;
 
 -- Out of the group roles, but for `stays`; whoever had granted them.
 CREATE OR REPLACE FUNCTION wf.leave_groups(name text, stays text) RETURNS void LANGUAGE plpgsql

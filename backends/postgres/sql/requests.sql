@@ -3,7 +3,9 @@ GRANT SELECT (tenant_id, project_id, route, method, status, latency_ms, key_pref
   ON wf.requests TO wf_viewer;
 GRANT SELECT (address) ON wf.requests TO wf_support;
 GRANT SELECT ON wf.requests TO wf_worker;
-GRANT INSERT ON wf.requests TO wf_operator, wf_worker, wf_service;
+-- The transaction that stores a row is what rolling up goes by: not the caller's to say.
+GRANT INSERT (tenant_id, project_id, route, method, status, latency_ms, key_prefix, region, request_id, at, bytes, key_id,
+              address) ON wf.requests TO wf_operator, wf_worker, wf_service;
 GRANT SELECT ON wf.import_chunks TO wf_viewer;
 
 GRANT INSERT (running, previous, size, lines, rows, ends_open, left_out, from_at, until_at, days),
@@ -16,7 +18,7 @@ RETURNS boolean LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
 DECLARE
   part text := parent || '_' || stamp;
 BEGIN
-  PERFORM pg_advisory_xact_lock(hashtextextended('wf.partitions', 0));
+  PERFORM wf.take_lock('partitions');
   IF to_regclass('wf.' || quote_ident(part)) IS NOT NULL THEN
     RETURN false;
   END IF;
@@ -29,14 +31,16 @@ BEGIN
 END
 $$;
 
--- Make the day partitions from `first` to `last`, both included; at most 62 per call, and 1,000 in all: beyond,
--- rows go to the default partition. Returns how many were made. Fails after 0.5 s when a reader blocks it.
+-- Make the day partitions from `first` to `last`, both included; at most 62 per call, none beyond the next 62 days, and
+-- of days that are long gone so many that 1,000 is not passed: for others, rows go to the default partition. Returns how
+-- many were made. Fails after 0.5 s when a reader blocks it.
 CREATE OR REPLACE FUNCTION wf.ensure_request_days(first date, last date) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET lock_timeout = '500ms' AS $$
 DECLARE
-  made integer := 0;
-  room integer;
-  day  date;
+  made  integer := 0;
+  today date := (now() AT TIME ZONE 'UTC')::date;
+  room  integer;
+  day   date;
 BEGIN
   IF last - first NOT BETWEEN 0 AND 61 THEN
     RAISE EXCEPTION 'days % to %: at most 62 at a time', first, last USING ERRCODE = 'invalid_parameter_value';
@@ -45,8 +49,9 @@ BEGIN
     SELECT d::date FROM generate_series(first::timestamp, last::timestamp, interval '1 day') d
     WHERE to_regclass('wf.requests_' || to_char(d, 'YYYYMMDD')) IS NULL
   LOOP
+    CONTINUE WHEN day NOT BETWEEN date '1970-01-01' AND today + 62;
     room := coalesce(room, 1000 - (SELECT count(*) FROM pg_inherits WHERE inhparent = 'wf.requests'::regclass)) - 1;
-    EXIT WHEN room < 0;
+    CONTINUE WHEN room < 0 AND day < today - 62;  -- days that somebody made in heaps never keep today's from being made
     made := made + wf.make_partition('requests', 'at', to_char(day, 'YYYYMMDD'), day::timestamp AT TIME ZONE 'UTC',
                                      (day + 1)::timestamp AT TIME ZONE 'UTC')::integer;
   END LOOP;
@@ -126,8 +131,9 @@ $$;
 GRANT EXECUTE ON FUNCTION wf.telemetry_partitions TO wf_viewer, wf_worker;
 
 -- Drop the partitions that are older than their class is kept, the oldest first; `dry_run` names them. `waits`: why one
--- stays for now. A drop needs the whole table for a moment: behind a long reader it gives up after a second.
-CREATE OR REPLACE FUNCTION wf.drop_old_requests(dry_run boolean DEFAULT false, as_of timestamptz DEFAULT now())
+-- stays for now. A drop needs the whole table for a moment: behind a long reader it gives up after a second. Each drop
+-- holds locks until the transaction ends, so one call takes a bounded bite: the rest is for the next.
+CREATE OR REPLACE FUNCTION wf.drop_old_requests(dry_run boolean DEFAULT false, as_of timestamptz DEFAULT now(), most integer DEFAULT 100)
 RETURNS TABLE (data text, part text, lower timestamptz, upper timestamptz, rows bigint, bytes bigint, waits text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET lock_timeout = '1s' AS $$
 #variable_conflict use_column
@@ -137,13 +143,13 @@ DECLARE
   failed text[] := '{}';
 BEGIN
   FOR old IN SELECT * FROM wf.telemetry_partitions() p WHERE p.upper <= wf.kept_from(p.data, least(as_of, now()))
-             ORDER BY p.data, p.upper LOOP
+             ORDER BY p.data, p.upper LIMIT CASE WHEN dry_run THEN NULL ELSE most END LOOP
     SELECT old.data, old.part, old.lower, old.upper, old.rows, old.bytes, NULL
     INTO data, part, lower, upper, rows, bytes, waits;
     unseen := EXISTS (SELECT FROM wf.request_due d WHERE d.at >= old.lower AND d.at < old.upper AND old.data <> 'hours');
     IF old.data = 'raw' AND NOT unseen THEN
-      EXECUTE format('SELECT EXISTS (SELECT FROM wf.%I WHERE xid >= (SELECT before FROM wf.request_marks))', old.part)
-      INTO unseen;
+      EXECUTE format('SELECT EXISTS (SELECT FROM wf.%I WHERE xid >= (SELECT before FROM wf.request_marks) AND xid < $1)', old.part)
+      INTO unseen USING txid_snapshot_xmax(txid_current_snapshot());  -- no transaction had a later number
     END IF;
     waits := CASE WHEN unseen THEN 'not rolled up yet' WHEN old.data = ANY (failed) THEN 'an older one stays' END;
     IF waits IS NULL AND NOT dry_run THEN
@@ -172,8 +178,9 @@ CREATE OR REPLACE FUNCTION wf.make_request_partitions(ahead integer DEFAULT 7) R
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' SET lock_timeout = '500ms' AS $$
 DECLARE
   before integer := (SELECT count(*) FROM wf.telemetry_partitions());
+  today  date := (now() AT TIME ZONE 'UTC')::date;
 BEGIN
-  PERFORM wf.ensure_request_days(current_date, current_date + least(ahead, 60));
+  PERFORM wf.ensure_request_days(today, today + least(ahead, 60));
   PERFORM wf.make_cell_partition('request_minutes', 'minute', d) FROM generate_series(now(), now() + ahead * interval '1 day', '1 day') d;
   PERFORM wf.make_cell_partition('request_hours', 'hour', d) FROM unnest(ARRAY[now(), now() + ahead * interval '1 day']) d;
   RETURN (SELECT count(*) FROM wf.telemetry_partitions()) - before;

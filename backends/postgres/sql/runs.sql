@@ -6,7 +6,7 @@ GRANT INSERT (operation, fields, filter, undoes, reason, per_second, breaker_sha
 SELECT wf.audited('wf.runs', 'runs', 'id', 'none');
 GRANT SELECT ON wf.run_items TO wf_viewer;
 GRANT INSERT (run_id, ordinal, thing, subject, version, undoes) ON wf.run_items TO wf_operator;
-GRANT SELECT ON wf.run_progress TO wf_viewer;
+GRANT SELECT (run_id, waiting, done, refused, skipped, driver, held_until) ON wf.run_progress TO wf_viewer;
 
 CREATE VIEW wf.run_list AS
 SELECT r.*, p.waiting, p.done, p.refused, p.skipped,
@@ -44,7 +44,8 @@ $$;
 CREATE OR REPLACE TRIGGER count_items AFTER INSERT ON wf.run_items REFERENCING NEW TABLE AS new_rows
   FOR EACH STATEMENT EXECUTE FUNCTION wf.count_items();
 
-CREATE OR REPLACE FUNCTION wf.guard_run() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION wf.guard_run() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
 DECLARE
   progress wf.run_progress := (SELECT p FROM wf.run_progress p WHERE p.run_id = OLD.id);
 BEGIN
@@ -76,6 +77,13 @@ $$;
 CREATE OR REPLACE TRIGGER skip_the_rest AFTER UPDATE ON wf.runs FOR EACH ROW
   WHEN (NEW.state = 'stopped' AND OLD.state <> 'stopped') EXECUTE FUNCTION wf.skip_the_rest();
 
+-- Whether the login drives the run: only then it may say what became of its items.
+CREATE OR REPLACE FUNCTION wf.drives(run bigint) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+  SELECT EXISTS (SELECT FROM wf.run_progress p
+                 WHERE p.run_id = run AND p.driver = session_user AND p.held_until > clock_timestamp())
+$$;
+
 -- A change that takes the id of an item settles it. The run's row is held until the change ends: a pause or a stop
 -- waits for the item that is under way, and none begins after it.
 CREATE OR REPLACE FUNCTION wf.settle_item() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
@@ -90,8 +98,10 @@ BEGIN
     refused := 'run_item_unknown';
   ELSIF run.state <> 'running' THEN
     refused := 'run_not_running';
+  ELSIF NOT wf.drives(run.id) THEN
+    refused := 'run_not_held';
   ELSE
-    UPDATE wf.run_items SET state = 'done', settled_at = clock_timestamp()
+    UPDATE wf.run_items SET state = 'done', settled_at = clock_timestamp(), settled_by = session_user
     WHERE run_id = run.id AND ordinal = place AND state = 'waiting';
     IF NOT FOUND THEN
       refused := 'run_item_settled';
@@ -108,12 +118,34 @@ $$;
 CREATE OR REPLACE TRIGGER settle_item AFTER INSERT ON wf.changes FOR EACH ROW
   WHEN (NEW.request_id ~ '^run-[0-9]{1,18}-[0-9]{1,9}$') EXECUTE FUNCTION wf.settle_item();
 
+-- And it must have done it: when it is committed, the trail has a row of that thing by that change.
+CREATE OR REPLACE FUNCTION wf.check_item() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM wf.run_items i JOIN wf.audit a ON a.change_id = NEW.id AND a.thing = i.thing
+                 WHERE i.run_id = split_part(NEW.request_id, '-', 2)::bigint
+                   AND i.ordinal = split_part(NEW.request_id, '-', 3)::integer) THEN
+    RAISE EXCEPTION 'the change % did nothing to its item', NEW.request_id
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'run_item_not_done';
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+DROP TRIGGER IF EXISTS check_item ON wf.changes;  -- a constraint trigger cannot be replaced
+CREATE CONSTRAINT TRIGGER check_item AFTER INSERT ON wf.changes DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+  WHEN (NEW.request_id ~ '^run-[0-9]{1,18}-[0-9]{1,9}$') EXECUTE FUNCTION wf.check_item();
+
 -- The verdict of an item that was refused: its change was rolled back, so this stands alone.
 CREATE OR REPLACE FUNCTION wf.refuse_item(run bigint, place integer, code text, words text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 BEGIN
   PERFORM FROM wf.runs WHERE id = run FOR SHARE;
-  UPDATE wf.run_items SET state = 'refused', code = left(refuse_item.code, 100), words = left(refuse_item.words, 1000),
+  IF NOT wf.drives(run) THEN
+    RAISE EXCEPTION 'run % is not driven by %', run, session_user
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'run_not_held';
+  END IF;
+  UPDATE wf.run_items SET state = 'refused', settled_by = session_user, code = left(refuse_item.code, 100), words = left(refuse_item.words, 1000),
          settled_at = clock_timestamp()
   WHERE run_id = run AND ordinal = place AND state = 'waiting';
   IF NOT FOUND THEN

@@ -20,7 +20,7 @@ BEGIN
   IF one IS NULL THEN
     RAISE EXCEPTION 'an attempt needs its address' USING ERRCODE = 'null_value_not_allowed';
   END IF;
-  PERFORM pg_advisory_xact_lock(hashtextextended('wf.sign_up from ' || one, 0));
+  PERFORM wf.take_lock_of('sign_up', host(one));
   moment := clock_timestamp();  -- after the wait
   DELETE FROM wf.sign_up_attempts WHERE id IN (
     SELECT a.id FROM wf.sign_up_attempts a WHERE a.at <= moment - interval '1 hour' ORDER BY a.at LIMIT 100

@@ -130,6 +130,23 @@ BEGIN
 END
 $$;
 
+-- One that says it was applied is true when it is committed.
+CREATE OR REPLACE FUNCTION wf.check_plan_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM wf.tenants t JOIN wf.subscriptions s ON s.tenant_id = t.id
+                 WHERE t.id = NEW.tenant_id AND t.plan = NEW.plan AND s.plan_version = NEW.version AND s.cycle = NEW.cycle) THEN
+    RAISE EXCEPTION 'the plan of % was not changed', NEW.tenant_id
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'plan_change_not_made';
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+DROP TRIGGER IF EXISTS check_change ON wf.plan_changes;  -- a constraint trigger cannot be replaced
+CREATE CONSTRAINT TRIGGER check_change AFTER INSERT ON wf.plan_changes DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+  WHEN (NEW.applied_at IS NOT NULL) EXECUTE FUNCTION wf.check_plan_change();
+
 CREATE OR REPLACE TRIGGER guard BEFORE UPDATE ON wf.plan_changes FOR EACH ROW EXECUTE FUNCTION wf.guard_plan_change();
 GRANT SELECT ON wf.plan_changes TO wf_viewer;
 

@@ -1,7 +1,7 @@
 GRANT SELECT ON wf.request_hours TO wf_viewer, wf_worker;
--- NULL stays NULL: unknown is in no bucket. Simple enough for the planner to inline.
+-- NULL stays NULL: unknown is in no bucket, nor is what cannot be. Simple enough for the planner to inline.
 CREATE OR REPLACE FUNCTION wf.latency_bucket(ms real) RETURNS smallint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT CASE WHEN ms <= 0.1 THEN 0::smallint ELSE ceil(ln(ms::float8 / 0.1) / ln(1.04::float8))::smallint END
+  SELECT CASE WHEN ms <= 0.1 THEN 0::smallint WHEN ms <= 1e9 THEN ceil(ln(ms::float8 / 0.1) / ln(1.04::float8))::smallint END
 $$;
 GRANT EXECUTE ON FUNCTION wf.latency_bucket TO wf_viewer, wf_worker;
 
@@ -48,10 +48,11 @@ BEGIN
              wf.latency_bucket(r.latency_ms) AS bucket, count(*)::integer AS n,
              (count(*) FILTER (WHERE r.status BETWEEN 400 AND 499))::integer AS errors_4xx,
              (count(*) FILTER (WHERE r.status >= 500))::integer AS errors_5xx,
-             sum(r.latency_ms::float8) AS latency_sum, max(r.latency_ms) AS latency_max
+             sum(r.latency_ms::float8) FILTER (WHERE r.latency_ms <= 1e9) AS latency_sum,
+             max(r.latency_ms) FILTER (WHERE r.latency_ms <= 1e9) AS latency_max
       FROM wf.requests r WHERE r.at >= %1$L AND r.at < %2$L GROUP BY 1, 2, 3, 4, 5, 6
-    ), whole AS MATERIALIZED (
-      SELECT tenant_id, route, key, region, at, sum(n)::integer AS n, sum(errors_4xx)::integer AS errors_4xx,
+    ), whole AS MATERIALIZED (  -- the limits are those of wf.requests: a text past them would not fit into an index
+      SELECT tenant_id, left(route, 400) AS route, left(key, 64) AS key, left(region, 64) AS region, at, sum(n)::integer AS n, sum(errors_4xx)::integer AS errors_4xx,
              sum(errors_5xx)::integer AS errors_5xx, sum(latency_sum) AS latency_sum, max(latency_max) AS latency_max,
              coalesce(array_agg(bucket ORDER BY bucket) FILTER (WHERE bucket IS NOT NULL), ''{}'') AS buckets,
              coalesce(array_agg(n ORDER BY bucket) FILTER (WHERE bucket IS NOT NULL), ''{}'') AS counts
@@ -103,20 +104,16 @@ LANGUAGE sql SET search_path = wf, pg_temp AS $$
        + wf.put_cells(target, clock, wf.fleet_cells(lower, upper, target, clock, true))
 $$;
 
-CREATE OR REPLACE FUNCTION wf.hold_roller() RETURNS void LANGUAGE sql AS $$
-  SELECT pg_advisory_xact_lock(hashtextextended('wf.roll_up_hours', 0))  -- one roller at a time
-$$;
-
 -- Make the hours from raw rows again, for every hour that the given time touches. Repeating changes nothing, and
 -- hours whose raw rows are gone stay. Returns the number of cells written.
 CREATE OR REPLACE FUNCTION wf.roll_up_hours(from_at timestamptz, until_at timestamptz) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' SET work_mem = '64MB' AS $$
 DECLARE
-  lower timestamptz := date_trunc('hour', from_at);
-  upper timestamptz := date_trunc('hour', until_at) + interval '1 hour';
+  lower timestamptz := date_trunc('hour', greatest(from_at, '1970-01-01 00:00Z'));
+  upper timestamptz := date_trunc('hour', least(until_at, '2199-12-31 22:00Z')) + interval '1 hour';
   month timestamptz;
 BEGIN
-  PERFORM wf.hold_roller();
+  PERFORM wf.take_lock('roll_up_requests');
   FOR month IN
     SELECT m FROM generate_series(date_trunc('month', lower), upper - interval '1 second', interval '1 month') m
     WHERE to_regclass('wf.request_hours_' || to_char(m, 'YYYYMM')) IS NULL
@@ -154,20 +151,25 @@ CREATE OR REPLACE FUNCTION wf.roll_up_requests(
 ) LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' SET work_mem = '64MB' AS $$
 DECLARE
   mark    wf.request_marks;
+  ended   bigint;
   horizon bigint;  -- every transaction before it has ended, so what it stored is seen below
   ready   timestamptz := date_trunc('minute', now() - interval '90 seconds') + interval '1 minute';  -- minutes before it
   this    timestamptz;
 BEGIN
-  PERFORM wf.hold_roller();
-  horizon := txid_snapshot_xmin(txid_current_snapshot());
+  PERFORM wf.take_lock('roll_up_requests');
+  SELECT txid_snapshot_xmin(s), txid_snapshot_xmax(s) INTO horizon, ended FROM txid_current_snapshot() s;
   minutes := 0; hours := 0; cells := 0;
   SELECT * INTO mark FROM wf.request_marks FOR UPDATE;
   -- A dump that was read into another server, whose transactions have lower numbers: look at all rows once.
-  IF mark.before > txid_snapshot_xmax(txid_current_snapshot()) THEN
+  IF mark.before > ended THEN
     mark.before := 0;
   END IF;
   mark.minutes_from := greatest(mark.minutes_from, wf.kept_from('minutes'));
-  WITH fresh AS (SELECT DISTINCT date_trunc('minute', at) AS at FROM wf.requests WHERE xid >= mark.before)
+  -- No transaction had a later number than `ended`; only in a dump of another server, whose rows are looked at once.
+  WITH fresh AS (
+    SELECT DISTINCT date_trunc('minute', at) AS at FROM wf.requests
+    WHERE xid >= mark.before AND (xid < ended OR mark.before = 0) AND at >= '1970-01-01 00:00Z' AND at < '2200-01-01 00:00Z'
+  )
   INSERT INTO wf.request_due
   SELECT DISTINCT CASE WHEN at >= mark.minutes_from THEN 'minute' ELSE 'hour' END,
          CASE WHEN at >= mark.minutes_from THEN at ELSE date_trunc('hour', at) END FROM fresh ON CONFLICT DO NOTHING;

@@ -203,7 +203,7 @@ DECLARE
   newest  timestamptz := wf.newest_request(as_of);
   written bigint;
 BEGIN
-  PERFORM pg_advisory_xact_lock(hashtextextended('wf.refresh_activity', 0));
+  PERFORM wf.take_lock('refresh_activity');
   UPDATE wf.tenant_activity AS a
   SET per_minute = s.per_minute, error_share = s.error_share, p95_ms = s.p95_ms, until = s.until
   FROM wf.tenant_activity AS t LEFT JOIN (

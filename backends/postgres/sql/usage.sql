@@ -189,7 +189,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
   found bigint;
 BEGIN
-  PERFORM pg_advisory_xact_lock(hashtextextended('wf.look_at_quotas', 0));
+  PERFORM wf.take_lock('look_at_quotas');
   WITH least_of AS (
     SELECT name, min(hard) AS hard FROM (
       SELECT e.key AS name, (e.value ->> 'hard')::bigint AS hard FROM wf.plans p, jsonb_each(p.entitlements) e

@@ -1,0 +1,48 @@
+"""A link where there is no screen to draw on: the same view as a table."""
+
+from __future__ import annotations
+
+import sys
+
+from app.homes import HomeChoice
+from app.links import Link, chosen_by, demonstration, read
+from controlplane.errors import Refusal
+from controlplane.text import clean_lines
+
+
+def show(text: str, home: str | None) -> int:
+    """The exit code. `home`: as --home names it."""
+    import os
+
+    from app.cli.run import run
+    from app.homes import resolve_home
+    from app.settings import load
+
+    link = read(text)
+    try:
+        settings = load()
+        choice = resolve_home(home, os.environ, settings)
+        choice_of_link = chosen_by(link, settings, choice, named=home is not None)
+        return run([*words_of(link), "--home", home or _option(link, choice_of_link)])
+    except Refusal as refusal:
+        print(clean_lines(str(refusal)), file=sys.stderr)
+        return refusal.exit_code
+
+
+def words_of(link: Link) -> list[str]:
+    """The command that shows what the link leads to."""
+    if link.noun == "overview":
+        return ["overview"]
+    if link.noun == "find":
+        return ["find", link.filter]
+    if link.key:
+        return [link.noun, "show", link.key]
+    return [link.noun, "list", *([link.filter] if link.filter else [])]
+
+
+def _option(link: Link, choice: HomeChoice | None) -> str:
+    from app.embedded import folder_of
+
+    if choice is None:
+        return str(demonstration(link))
+    return choice.profile or (choice.value if choice.kind == "url" else None) or str(folder_of(choice))
