@@ -287,11 +287,12 @@ def close_to_strangers(connection: psycopg.Connection) -> None:
 
 def openings(connection: psycopg.Connection) -> list[str]:
     """What of a home's database is open to whoever may log in on its server, each with what closes it."""
-    quoted = sql.Identifier(connection.info.dbname).as_string(connection)
     found = []
-    connect = connection.execute("SELECT has_database_privilege('public', current_database(), 'CONNECT')").fetchone()
-    if connect == (True,):
-        found.append(f"every login can connect: REVOKE CONNECT ON DATABASE {quoted} FROM PUBLIC")
+    connect = connection.execute(
+        "SELECT quote_ident(current_database()) WHERE has_database_privilege('public', current_database(), 'CONNECT')"
+    ).fetchone()
+    if connect is not None:
+        found.append(f"every login can connect: REVOKE CONNECT ON DATABASE {connect[0]} FROM PUBLIC")
     schemas = connection.execute(
         "SELECT quote_ident(nspname) FROM pg_namespace WHERE has_schema_privilege('public', oid, 'CREATE') ORDER BY 1"
     ).fetchall()

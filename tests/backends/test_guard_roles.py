@@ -28,9 +28,13 @@ def psql(database: Database) -> Iterator[Psql]:
 
 
 def verifier(name: str, password: str) -> str:
-    return psycopg.pq.PGconn.connect_start(b"").encrypt_password(  # of no connection: the server is not asked
-        password.encode(), name.encode(), b"scram-sha-256"
-    ).decode()
+    return (
+        psycopg.pq.PGconn.connect_start(b"")
+        .encrypt_password(  # of no connection: the server is not asked
+            password.encode(), name.encode(), b"scram-sha-256"
+        )
+        .decode()
+    )
 
 
 def put(owner: str | psycopg.Connection, name: str, role: str, password: str | None = None) -> None:
@@ -266,6 +270,12 @@ def test_anothers_password_is_set_by_itself_and_the_trail_says_whose_by_whom(psq
     assert rows.fetchall() == [("t_admin", "operators.password", "she forgot it", True, "t_admin")]
     for role in ("viewer", "support", "operator", "worker", "service"):
         denied(psql(role), "SELECT wf.set_password('ana', 'x')")
-    for bad in ("in clear", "SCRAM-SHA-256$", "md5" + "0" * 32, "SCRAM-SHA-256$1:x$y:z", "x'; ALTER ROLE ana SUPERUSER"):
+    for bad in (
+        "in clear",
+        "SCRAM-SHA-256$",
+        "md5" + "0" * 32,
+        "SCRAM-SHA-256$1:x$y:z",
+        "x'; ALTER ROLE ana SUPERUSER",
+    ):
         with pytest.raises(psycopg.Error, match="SCRAM"):
             admin.execute("SELECT wf.set_password('ana', %s)", [bad])

@@ -2,7 +2,8 @@ GRANT SELECT ON wf.changes TO wf_viewer;
 GRANT SELECT ON wf.audit TO wf_viewer;
 GRANT SELECT ON wf.audit_personal TO wf_operator;
 
-CREATE OR REPLACE FUNCTION wf.refuse_rewriting() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION wf.refuse_rewriting() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, wf, pg_temp AS $$
 BEGIN
   RAISE EXCEPTION 'the audit trail is append-only'
     USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'audit_append_only';
@@ -12,11 +13,12 @@ $$;
 CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON wf.audit
   FOR EACH STATEMENT EXECUTE FUNCTION wf.refuse_rewriting();
 
-CREATE OR REPLACE FUNCTION wf.masked(value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+CREATE OR REPLACE FUNCTION wf.masked(value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
   SELECT CASE WHEN value IS NULL THEN NULL
               WHEN strpos(value, '@') > 1 THEN left(value, 1) || '•••@' || split_part(value, '@', -1)
-              ELSE '•••' END
-$$;
+              ELSE '•••' END;
+END;
 
 -- Open the change that this transaction makes. Without it, what the transaction writes is marked out-of-band.
 CREATE OR REPLACE FUNCTION wf.begin_change(operation text, reason text, request_id text, fingerprint text DEFAULT '')
@@ -51,11 +53,12 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf.finish_change TO wf_support, wf_worker;
 
-CREATE OR REPLACE FUNCTION wf.without_personal(value jsonb, personal text[]) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+CREATE OR REPLACE FUNCTION wf.without_personal(value jsonb, personal text[]) RETURNS jsonb LANGUAGE sql IMMUTABLE
+BEGIN ATOMIC
   SELECT CASE WHEN value IS NULL THEN NULL ELSE value || coalesce(
     (SELECT jsonb_object_agg(field, wf.masked(value ->> field)) FROM unnest(personal) AS field WHERE value ? field),
-    '{}') END
-$$;
+    '{}') END;
+END;
 
 -- The trigger of every control table, once per statement.
 -- Arguments: noun, key columns joined by '/', tenant column, then the columns with personal data.
@@ -89,12 +92,14 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION wf.thing(value jsonb, keys text[]) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-  SELECT string_agg(value ->> key, '/' ORDER BY i) FROM unnest(keys) WITH ORDINALITY AS k(key, i)
-$$;
+CREATE OR REPLACE FUNCTION wf.thing(value jsonb, keys text[]) RETURNS text LANGUAGE sql IMMUTABLE
+BEGIN ATOMIC
+  SELECT string_agg(value ->> key, '/' ORDER BY i) FROM unnest(keys) WITH ORDINALITY AS k(key, i);
+END;
 
 -- Put the trigger on a table.
-CREATE OR REPLACE FUNCTION wf.audited(control regclass, VARIADIC arguments text[]) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION wf.audited(control regclass, VARIADIC arguments text[]) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, wf, pg_temp AS $$
 DECLARE
   quoted text := (SELECT string_agg(quote_literal(a), ', ' ORDER BY i) FROM unnest(arguments) WITH ORDINALITY u(a, i));
 BEGIN
@@ -175,12 +180,13 @@ GRANT SELECT ON wf.audit_origin, wf.audit_chain, wf.audit_checkpoints TO wf_view
 GRANT SELECT ON wf.audit TO wf_worker;  -- whoever signs reads what it signs
 
 -- The text of a row that is hashed. Never changed: what was chained by it must be found again.
-CREATE OR REPLACE FUNCTION wf.audit_canonical(a wf.audit) RETURNS text LANGUAGE sql STABLE AS $$
+CREATE OR REPLACE FUNCTION wf.audit_canonical(a wf.audit) RETURNS text LANGUAGE sql STABLE
+BEGIN ATOMIC
   SELECT jsonb_build_object(
     'seq', a.seq, 'at', to_char(a.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'change_id', a.change_id,
     'out_of_band', a.out_of_band, 'actor', a.actor, 'operation', a.operation, 'noun', a.noun, 'thing', a.thing,
-    'tenant_id', a.tenant_id, 'reason', a.reason, 'request_id', a.request_id, 'before', a.before, 'after', a.after)::text
-$$;
+    'tenant_id', a.tenant_id, 'reason', a.reason, 'request_id', a.request_id, 'before', a.before, 'after', a.after)::text;
+END;
 
 -- Chain what was committed and is not chained yet, at most `most` rows; how many. One at a time: a second gets 0.
 --   leaf = SHA-256(0x00 ‖ text)   head = SHA-256(head before ‖ leaf)   the head before row 1: 32 zero bytes

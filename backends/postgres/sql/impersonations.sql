@@ -1,9 +1,10 @@
 -- The impersonation that the login has open: one at most.
-CREATE OR REPLACE FUNCTION wf.acting_as(OUT impersonation bigint, OUT tenant_id text) LANGUAGE sql STABLE AS $$
+CREATE OR REPLACE FUNCTION wf.acting_as(OUT impersonation bigint, OUT tenant_id text) LANGUAGE sql STABLE
+BEGIN ATOMIC
   SELECT i.id, i.tenant_id FROM wf.impersonations i
   WHERE i.actor = session_user AND i.ended_at IS NULL AND i.ends_at > clock_timestamp()
-  LIMIT 1
-$$;
+  LIMIT 1;
+END;
 
 CREATE OR REPLACE FUNCTION wf.guard_impersonation() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$

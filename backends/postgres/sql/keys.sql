@@ -1,21 +1,23 @@
 -- Revoked before disabled before expired: what is worst is said. A rotated key is good until its grace ends.
 CREATE OR REPLACE FUNCTION wf.key_state(
   revoked_at timestamptz, disabled_at timestamptz, expires_at timestamptz, grace_until timestamptz, at timestamptz
-) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
   SELECT CASE WHEN revoked_at <= at THEN 'revoked'
               WHEN disabled_at <= at THEN 'disabled'
               WHEN least(expires_at, grace_until) <= at THEN 'expired'
               WHEN grace_until > at THEN 'rotating'
-              ELSE 'active' END
-$$;
+              ELSE 'active' END;
+END;
 GRANT EXECUTE ON FUNCTION wf.key_state TO wf_viewer, wf_worker;
 
 -- An IPv4 address as programs that listen on IPv6 write it (::ffff:192.0.2.1) is that IPv4 address.
-CREATE OR REPLACE FUNCTION wf.plain_address(address inet) RETURNS inet LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+CREATE OR REPLACE FUNCTION wf.plain_address(address inet) RETURNS inet LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
   SELECT CASE WHEN address <<= '::ffff:0.0.0.0/96'
               THEN set_masklen('0.0.0.0'::inet + (address - '::ffff:0.0.0.0'::inet), masklen(address) - 96)
-              ELSE address END
-$$;
+              ELSE address END;
+END;
 
 CREATE OR REPLACE FUNCTION wf.guard_key() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$

@@ -19,7 +19,8 @@ CREATE OR REPLACE TRIGGER activity AFTER INSERT ON wf.tenants REFERENCING NEW TA
 
 GRANT SELECT ON wf.tenant_transitions TO wf_viewer;
 
-CREATE OR REPLACE FUNCTION wf.guard_tenant() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION wf.guard_tenant() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, wf, pg_temp AS $$
 DECLARE
   refused text;
 BEGIN
@@ -125,13 +126,14 @@ SELECT wf.audited('wf.erasure_certificates', 'certificates', 'tenant_id', 'tenan
 
 -- One line per fact, in a fixed order: what an auditor hashes again.
 CREATE OR REPLACE FUNCTION wf.certificate_text(tenant_id text, erased_at timestamptz, erased_by text, counts jsonb)
-RETURNS text LANGUAGE sql STABLE AS $$
+RETURNS text LANGUAGE sql STABLE
+BEGIN ATOMIC
   SELECT 'watchfloor erasure certificate 1' || E'\ntenant ' || tenant_id
     || E'\nerased at ' || to_char(erased_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
     || E'\nerased by ' || erased_by
     || (SELECT coalesce(string_agg(E'\n' || key || ' ' || value, '' ORDER BY key COLLATE "C"), '') FROM jsonb_each_text(counts))
-    || E'\n'
-$$;
+    || E'\n';
+END;
 GRANT EXECUTE ON FUNCTION wf.certificate_text TO wf_viewer;
 
 -- Erase what a tenant left, keep its id as a tombstone, and certify it.

@@ -34,12 +34,16 @@ GRANT SELECT ON wf.quota_counters TO wf_viewer;
 
 -- When a quota's period began and when it ends: the tenant's own days and months.
 CREATE OR REPLACE FUNCTION wf.period_start(period text, at timestamptz, zone text) RETURNS timestamptz
-LANGUAGE sql STABLE AS $$ SELECT date_trunc(period, at, zone) $$;
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+  SELECT date_trunc(period, at, zone);
+END;
 
-CREATE OR REPLACE FUNCTION wf.period_end(period text, at timestamptz, zone text) RETURNS timestamptz LANGUAGE sql STABLE AS $$
+CREATE OR REPLACE FUNCTION wf.period_end(period text, at timestamptz, zone text) RETURNS timestamptz LANGUAGE sql STABLE
+BEGIN ATOMIC
   SELECT CASE WHEN period = 'hour' THEN date_trunc('hour', at, zone) + interval '1 hour'
-              ELSE (date_trunc(period, at AT TIME ZONE zone) + ('1 ' || period)::interval) AT TIME ZONE zone END
-$$;
+              ELSE (date_trunc(period, at AT TIME ZONE zone) + ('1 ' || period)::interval) AT TIME ZONE zone END;
+END;
 GRANT EXECUTE ON FUNCTION wf.period_start, wf.period_end TO wf_viewer, wf_worker;
 
 -- Every quota of a tenant with what is used of it. NULL: nothing was ever counted, so it is not known.
