@@ -7,6 +7,7 @@ import dataclasses
 import gc
 import os
 import sys
+from collections import deque
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from app.driving import Driving
 from app.keymaps import keymap_of
 from app.links import read as read_link
 from app.looks import Looks
+from app.places import MOST_PLACES, Place, place_of
 from app.settings import Settings, load
 from app.switching import opener, session_of
 from controlplane.errors import HomeUnreachable, Refusal
@@ -27,7 +29,7 @@ from controlplane.live import LinkState
 from controlplane.text import clean_lines
 from screens.actions import Done, pending
 from screens.area import AreaScreen
-from screens.nouns import FIRST, NOUNS, noun_named
+from screens.nouns import FIRST, NOUNS, Noun, noun_named
 from screens.session import Session
 
 if TYPE_CHECKING:
@@ -84,6 +86,7 @@ class Watchfloor(Driving, Looks):
         """Profiles and passwords that were typed here and are kept nowhere else."""
         self.session = session_of(choice, settings) if choice else Session()
         self.context: Context | None = None
+        self._been: deque[Place] = deque(maxlen=MOST_PLACES)
         self._news = False
         self._of_link = Done("", "")
         """What was said last of the link's trouble."""
@@ -279,6 +282,23 @@ class Watchfloor(Driving, Looks):
         if found is None:
             self.tell(Done(f"there is no {noun}; there are {', '.join(each.name for each in NOUNS)}", "bad"))
             return
+        if (place := place_of(self.screen_stack)) and place != (noun, ()):
+            self._been.append(place)
+        self._show_list(found, text)
+
+    def back(self) -> None:
+        """Where one was before another list was gone to."""
+        if not self._been:
+            return
+        noun, opened = self._been.pop()
+        found = noun_named(noun)
+        assert found is not None
+        self._show_list(found)
+        for each in opened:
+            self.open_thing(*each)
+
+    def _show_list(self, found: Noun, text: str = "") -> None:
+        noun = found.name
         while len(self.screen_stack) > 2:
             self.pop_screen()
         welcome = noun in (FIRST, "tenants") and self.session.vacant and not text
@@ -298,6 +318,7 @@ class Watchfloor(Driving, Looks):
     def forget_screens(self) -> None:
         """Begin anew at the first screen: what the screens hold belongs to the context that is left."""
         left = set()
+        self._been.clear()
         while len(self.screen_stack) > 1:
             left.add(self.screen)
             self.pop_screen()

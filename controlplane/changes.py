@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from controlplane.audit import AuditDirectory, AuditRow, Record
@@ -16,7 +16,7 @@ from controlplane.overview.model import Glance
 from controlplane.plans.model import PlanDirectory
 from controlplane.plans.ports import PlanStore
 from controlplane.runs.model import RunDirectory, RunStore
-from controlplane.telemetry import RequestTelemetry, SeriesSource, Source
+from controlplane.telemetry import RequestTelemetry, Scope, Series, SeriesSource, Source
 from controlplane.tenants.model import ProjectDirectory, TenantDirectory
 from controlplane.tenants.ports import ProjectStore, TenantStore
 
@@ -132,6 +132,16 @@ def series_source(plane: ControlPlane, name: Source) -> SeriesSource:
             'Put prometheus = "FILE" into its profile in the settings file: docs/prometheus.md.',
         )
     return plane.prometheus
+
+
+async def series_of(
+    plane: ControlPlane, name: Source, scope: Scope, start: datetime, end: datetime, step: timedelta
+) -> Series:
+    """Raises what its source does; NotFound when all is unknown because the scope names what does not exist."""
+    found = await series_source(plane, name).series(scope, start, end, step)
+    if all(point is None for point in found.points):
+        await plane.telemetry.require(scope)
+    return found
 
 
 class ControlPlane(Protocol):

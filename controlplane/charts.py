@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Literal
 
 from controlplane.telemetry import Histogram, merge, value_of
+from controlplane.text import clean
 
 Tone = Literal["", "good", "bad", "warn", "muted"]
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -45,7 +46,8 @@ class Mark:
 class ChartSpec:
     """`x_from` to `x_to`: the time shown, in POSIX seconds, whether there is data or not. `unit`: behind each value.
 
-    `notes` stand behind the names: what the picture alone does not say. `nothing`: said where no value is.
+    `notes` stand behind the names: what the picture alone does not say. `nothing`: said where no value is. `ratios`:
+    equal distances are equal ratios, so that a small value beside a large one is not drawn as none; nothing is 0 then.
     """
 
     series: tuple[Series, ...]
@@ -56,6 +58,12 @@ class ChartSpec:
     notes: tuple[str, ...] = ()
     marks: tuple[Mark, ...] = ()
     nothing: str = ""
+    ratios: bool = False
+
+    @property
+    def values(self) -> list[float]:
+        """All that are known."""
+        return [value for series in self.series for value in series.ys if value is not None and known(value)]
 
 
 @dataclass(frozen=True)
@@ -145,3 +153,76 @@ def sparkline(values: Sequence[float | None], width: int) -> str:
     span = high / 2 - low / 2  # halves: the difference of two floats may be none
     steps = [None if top is None else (top / 2 - low / 2) / span if span else 0.0 for top in tops]
     return "".join(" " if step is None else BLOCKS[round(step * (len(BLOCKS) - 1))] for step in steps).rjust(width)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Of a chart's values: `at` places them between `low` (the foot) and `high`; so are the labels, in equal steps."""
+
+    low: float
+    high: float
+    labels: tuple[tuple[float, str], ...]
+    ratios: bool = False
+
+    def at(self, value: float) -> float:
+        return math.log10(max(value, LEAST)) if self.ratios else value
+
+
+LEAST = 1e-3
+"""Where equal distances are equal ratios, there is no place for less."""
+MOST_ROWS = 5
+"""Between two labels."""
+
+
+def axis(spec: ChartSpec, rows: int) -> Axis:
+    """The axis of values that there are, for so many rows: each label lies on one, the same number of rows apart."""
+    top = max(spec.values)
+    top = max([top, *(line.value for line in spec.thresholds if line.value <= 2 * top)])
+    gaps = max(1, rows - 1)
+    return (_ratios if spec.ratios else _linear)(min(spec.values), top, gaps, spec.unit)
+
+
+def _linear(low: float, top: float, gaps: int, unit: str) -> Axis:
+    """Round numbers from 0 (or below) to above all: three at least where they have room, little room above them."""
+    low, top = min(0.0, low), max(0.0, top)
+    high = top - low if top - low >= LEAST / 1e6 else 1.0
+    fits = []
+    for apart in range(min(2, gaps), min(MOST_ROWS, gaps) + 1):
+        if low < 0 and gaps // apart < 2:
+            continue  # 0 lies between two labels then
+        step = _round_up(high * apart / gaps)
+        while (foot := math.floor(low / step) * step) + step * gaps / apart < top:
+            step = _round_up(step * 1.5)
+        fits.append((gaps // apart < 2, step * gaps / apart, abs(apart - 4), foot, step, apart))
+    if not fits:
+        return Axis(low, top, tuple((value, number_words(value, unit, value)) for value in (low, top)))
+    _, span, _, foot, step, apart = min(fits)
+    values = [foot + n * step for n in range(gaps // apart + 1)]
+    return Axis(foot, foot + span, tuple((value, number_words(value, unit, step)) for value in values))
+
+
+def _round_up(number: float) -> float:
+    """1, 2 or 5 with zeros."""
+    power = 10.0 ** math.floor(math.log10(number))
+    return next(power * n for n in (1, 2, 5, 10) if power * n >= number * 0.999)
+
+
+def _ratios(low: float, top: float, gaps: int, unit: str) -> Axis:
+    """1, 3, 10, 30, …, or tens, hundreds, …; the least value does not lie on the foot."""
+    low, top = math.log10(max(low, LEAST)), math.log10(max(top, LEAST))
+    for size in (0.5, 1.0, 2.0, 4.0):
+        foot = (math.ceil(low / size - 0.15) - 1) * size
+        apart = min(MOST_ROWS, gaps, int(gaps * size / (top - foot)))
+        if apart >= min(2, gaps):
+            break
+    apart = max(1, apart)
+    places = [foot + n * size for n in range(gaps // apart + 1)]
+    words = [10.0 ** math.floor(place) * (3 if place % 1 else 1) for place in places]
+    labels = tuple((place, number_words(value, unit, value)) for place, value in zip(places, words, strict=True))
+    return Axis(foot, foot + gaps / apart * size, labels, ratios=True)
+
+
+def number_words(value: float, unit: str, step: float) -> str:
+    """With as many decimals as it takes to tell values of that step apart."""
+    decimals = max(0, -math.floor(math.log10(abs(step) or 1.0) + 0.001))
+    return f"{value:,.{decimals}f}{clean(unit, 8)}"

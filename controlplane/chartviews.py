@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NoReturn
 
 from controlplane.errors import Usage
-from controlplane.moments import exact_duration, spell
+from controlplane.moments import exact_duration, parse_time, spell
 from controlplane.telemetry import SOURCES, Scope, Source
 from controlplane.text import clean
 
@@ -28,7 +28,7 @@ MOST_TENANTS = 4
 MINUTES_KEPT = timedelta(hours=47)
 """Minutes are rolled up for two days; older windows have hours, or raw rows, of which only so much is read at once:"""
 MOST_RAW = 6 * HOUR
-CHARTS = ("requests", "errors", "latency", "saturation", "heat", "top")
+CHARTS = ("requests", "errors", "error_share", "latency", "saturation", "heat", "top")
 LINES = ("requests", "errors", "p50", "p95", "p99")
 """What a line can be drawn for: requests and 5xx per minute, latencies."""
 _TOKEN = re.compile(r'\s*([a-z0-9]+)([:>])("(?:[^"\\]|\\.)*(?:"|$)|[^\s"]+)(?=\s|$)')
@@ -123,7 +123,7 @@ def parse_window(text: str) -> Window:
     if not dots:
         span = timedelta(seconds=float(exact_duration(text)))
         return Window(_checked(span))
-    start, until = _moment(begin), _moment(end)
+    start, until = parse_time(begin), parse_time(end)
     if "T" not in end:
         until += DAY
     return Window(_checked(until - start), until)
@@ -171,7 +171,7 @@ def _with(view: View, name: str, sign: str, value: str) -> View:
         case "window":
             return replace(view, window=parse_window(value))
         case "at":
-            return replace(view, at=_moment(value))
+            return replace(view, at=parse_time(value))
         case "source" if value in SOURCES:
             return replace(view, source=value)
         case "compare" if value == "week":
@@ -204,14 +204,6 @@ def _value(raw: str) -> str:
 
 def _quoted(value: str) -> str:
     return value if _BARE.fullmatch(value) else json.dumps(value).replace("#", "\\u0023")
-
-
-def _moment(text: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        _refuse(f'"{clean(text, 40)}" is not a time.', "Write 2026-11-01 or 2026-11-01T03:00, in UTC.")
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def _stamp(at: datetime) -> str:

@@ -21,22 +21,24 @@ LONGEST_CELL = 100_000
 
 @dataclass(frozen=True)
 class Heading:
-    """Where an export comes from: the reader of the file has nothing else."""
+    """Where an export comes from: the reader of the file has nothing else. `notes`: what may be missing in it."""
 
     context: str
     noun: str
     filter: str
     sort: str
     as_of: datetime
+    notes: Sequence[str] = ()
 
     def facts(self) -> dict[str, str]:
-        return {
+        facts = {
             "context": self.context,
             "noun": self.noun,
             "filter": self.filter or "none",
             "sort": self.sort,
             "as_of": self.as_of.isoformat(),
         }
+        return facts | ({"notes": "; ".join(self.notes)} if self.notes else {})
 
 
 def chunks(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from controlplane.saturation import Filled, Saturation
 
 LEAST_SHARE = 0.25
-"""Of the step that runs now so much must be over before its rate says something."""
+"""Of a step so much must be over, and counted, before its rate says something."""
 BESIDE: tuple[Tone, ...] = ("good", "warn", "", "muted")
 """Of tenants beside each other: none of them is bad for being drawn."""
 BAD = ("suspend", "revoke", "purge", "erase", "expire", "cancel", "leak")
@@ -80,6 +80,12 @@ class Measured:
         return counted_by(self.view.label, self.view.source)
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What the source says may be missing, of the week before too."""
+        before = () if self.before is None else self.before.notes
+        return tuple(dict.fromkeys((*self.series.notes, *before)))
+
+    @property
     def bounds(self) -> tuple[float, float]:
         series = self.series
         return series.start.timestamp(), (series.start + len(series.points) * series.step).timestamp()
@@ -109,7 +115,8 @@ def together(many: Sequence[Series], scope: Scope) -> Series:
         for same in zip(*(series.points for series in many), strict=True)
     )
     notes = tuple(dict.fromkeys(note for series in many for note in series.notes))
-    return replace(many[0], scope=scope, points=points, notes=notes)
+    since = min((series.since for series in many if series.since is not None), default=None)
+    return replace(many[0], scope=scope, points=points, notes=notes, since=since)
 
 
 def requests_chart(measured: Measured) -> ChartSpec:
@@ -123,6 +130,27 @@ def errors_chart(measured: Measured) -> ChartSpec:
         ("4xx", "warn", lambda point: point.errors_4xx),
     ]
     return _rates(measured, named, "5xx", "errors")
+
+
+def error_share_chart(measured: Measured) -> ChartSpec:
+    """Of a step's requests, in %: since when more of them fail, whatever their number does."""
+    if measured.many:
+        return _beside(measured, "5xx", "%", lambda each: _each(each, _failed))
+    xs = _xs(measured.series)
+    drawn = [charts.Series("5xx", xs, _each(measured.series, _failed), "bad")]
+    drawn.append(charts.Series("4xx", xs, _each(measured.series, _refused), "warn"))
+    if measured.before is not None:
+        before = _each(measured.before, _failed)[: len(xs)]
+        drawn.append(charts.Series("5xx a week before", xs, before, "muted"))
+    return ChartSpec(tuple(drawn), "%", *measured.bounds, (), tuple(gap_words(measured)), measured.marks)
+
+
+def _failed(point: Point) -> float | None:
+    return point.errors_5xx / point.n * 100 if point.n else None
+
+
+def _refused(point: Point) -> float | None:
+    return point.errors_4xx / point.n * 100 if point.n else None
 
 
 def latency_chart(measured: Measured) -> ChartSpec:
@@ -146,7 +174,7 @@ def latency_chart(measured: Measured) -> ChartSpec:
         whole = "p99" if few == len(there) else f"p99 of {few} of {len(there)} steps"
         notes.append(f"{whole} not said: under {FEWEST_FOR_P99} requests")
     lines = tuple(Threshold(value, name, "muted") for name, value in measured.view.lines if name.startswith("p"))
-    return ChartSpec(tuple(drawn), "ms", *measured.bounds, lines, tuple(notes), measured.marks)
+    return ChartSpec(tuple(drawn), "ms", *measured.bounds, lines, tuple(notes), measured.marks, ratios=True)
 
 
 def _each(series: Series, of: Callable[[Point], float | None]) -> list[float | None]:
@@ -211,6 +239,7 @@ def heat_map(measured: Measured) -> HeatSpec:
 CHARTS_OF: Mapping[str, Callable[[Measured], ChartSpec | HeatSpec]] = {
     "requests": requests_chart,
     "errors": errors_chart,
+    "error_share": error_share_chart,
     "latency": latency_chart,
     "saturation": saturation_chart,
     "heat": heat_map,
@@ -241,16 +270,17 @@ def _beside(measured: Measured, line: str, unit: str, values: Callable[[Series],
         for each, tone in zip(measured.many, BESIDE, strict=False)
     )
     held = tuple(Threshold(value, name, "muted") for name, value in measured.view.lines if name == line)
-    return ChartSpec(drawn, unit, *measured.bounds, held, tuple(gap_words(measured)), measured.marks)
+    notes = tuple(gap_words(measured))
+    return ChartSpec(drawn, unit, *measured.bounds, held, notes, measured.marks, ratios=unit == "ms")
 
 
 def rates(series: Series, of: Counted) -> list[float | None]:
-    """Per minute, averaged over each step; of the step that runs now over what is over of it."""
+    """Per minute, averaged over each step; of the one that runs now, or that counting began in, over what is known."""
     return [None if point is None else _rate(series, i, of(point)) for i, point in enumerate(series.points)]
 
 
 def _rate(series: Series, index: int, number: int) -> float | None:
-    over = min(series.step, series.as_of - (series.start + index * series.step))
+    over = series.known_for(index)
     return number / (over / timedelta(minutes=1)) if over >= LEAST_SHARE * series.step else None
 
 
@@ -276,7 +306,7 @@ def gaps(series: Series) -> list[tuple[datetime, datetime]]:
 
 def gap_words(measured: Measured) -> list[str]:
     """ "no data 03:10–03:40" for the longest gap, how many others there are, and what the source says is missing."""
-    return [*_gap_words(measured), *measured.series.notes]
+    return [*_gap_words(measured), *measured.notes]
 
 
 def overflow_words(measured: Measured) -> list[str]:
@@ -352,7 +382,7 @@ def _short(number: float) -> str:
 
 
 def _per_minute(series: Series, index: int) -> float | None:
-    over = min(series.step, series.as_of - (series.start + index * series.step)) / timedelta(minutes=1)
+    over = series.known_for(index) / timedelta(minutes=1)
     return over if over > 0 else None
 
 

@@ -46,6 +46,23 @@ def parse_duration(text: str) -> float:
     return float(exact_duration(text))
 
 
+FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
+"""No request was before, none will be after; and a month added to or taken from them is still a time."""
+
+
+def parse_time(text: str) -> datetime:
+    """A time in UTC, as "2026-11-21" or "2026-11-21T05:00+01:00"; without a zone it is UTC. Usage `time_unreadable`."""
+    hint = "Write 2026-11-21 or 2026-11-21T05:00, in UTC unless it names a zone."
+    try:
+        at = datetime.fromisoformat(text)
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Usage("time_unreadable", f'"{clean(text, 40)}" is not a time.', hint) from None
+    if not FIRST <= at < LAST:
+        raise Usage("time_unreadable", f'"{clean(text, 40)}" is not between {FIRST.year} and {LAST.year}.', hint)
+    return at
+
+
 def spell(seconds: float | None) -> str:
     """A duration by its two largest units, cut rather than rounded: "14m 32s", "30d", "250ms"."""
     if seconds is None or not math.isfinite(seconds):

@@ -134,8 +134,8 @@ def limits_of(standing: Standing) -> tuple[list[Limit], str]:
 def rate_filled(limit: Limit, series: Series) -> Filled:
     """Requests a second, averaged over what is over of each step."""
     shares: list[float | None] = []
-    for at, point in zip(series.times(), series.points, strict=True):
-        over = min(series.step, series.as_of - at)
+    for index, point in enumerate(series.points):
+        over = series.known_for(index)
         known = point is not None and over >= series.step / 4
         shares.append(point.n / over.total_seconds() / limit.most if known and point is not None else None)
     return Filled(limit, tuple(shares))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from xml.sax.saxutils import escape
 
-from controlplane.charts import ChartSpec, HeatSpec, Series, Tone, bands, known
+from controlplane.charts import Axis, ChartSpec, HeatSpec, Series, Tone, axis, bands, known
 from controlplane.measures import CHARTS_OF, Measured
 from controlplane.moments import milliseconds
 from controlplane.text import clean
@@ -16,7 +16,7 @@ LEFT, RIGHT, TOP, BOTTOM = 80, 20, 70, 40
 COLOURS: dict[Tone, str] = {"": "#1f4e79", "good": "#1b7f4b", "bad": "#b3261e", "warn": "#b26a00", "muted": "#777777"}
 DASHES = ("", "6 3", "2 3", "8 3 2 3")
 """Series differ without colour as well."""
-COLUMNS, BANDS = 160, 24
+COLUMNS, BANDS, ROWS = 160, 24, 16
 
 
 def svg(spec: ChartSpec | HeatSpec, title: str, zone: tzinfo = UTC) -> str:
@@ -37,34 +37,37 @@ def svg(spec: ChartSpec | HeatSpec, title: str, zone: tzinfo = UTC) -> str:
 
 
 def _lines(spec: ChartSpec) -> list[str]:
-    values = [y for series in spec.series for y in series.ys if y is not None and known(y)]
-    top = max([1e-9, *values, *(line.value for line in spec.thresholds)]) * 1.05
-    shapes = [_text(LEFT - 8, _y(top * n / 4, top) + 4, f"{top * n / 4:,.4g}{spec.unit}") for n in range(5)]
+    if not spec.values:
+        words = "; ".join([spec.nothing or "no data", *spec.notes])
+        return [_text(LEFT, 62, words, anchor="start", more=f' fill="{COLOURS["warn"]}"')]
+    upright = axis(spec, ROWS)
+    shapes = [_text(LEFT - 8, _y(place, upright) + 4, words) for place, words in upright.labels]
     x = float(LEFT)
     for number, series in enumerate(spec.series):
         dash = f' stroke-dasharray="{DASHES[number % len(DASHES)]}"' if DASHES[number % len(DASHES)] else ""
         look = f'fill="none" stroke="{COLOURS[series.tone]}" stroke-width="1.5"{dash}'
-        shapes += [f'<polyline points="{points}" {look}/>' for points in _pieces(spec, series, top)]
+        shapes += [f'<polyline points="{points}" {look}/>' for points in _pieces(spec, series, upright)]
         shapes.append(f'<line x1="{x:g}" y1="42" x2="{x + 24:g}" y2="42" {look}/>')
         shapes.append(_text(x + 30, 46, series.name, anchor="start"))
         x += 50 + 7 * len(series.name)
     for line in spec.thresholds:
-        y = _y(line.value, top)
+        if not upright.low <= upright.at(line.value) <= upright.high:
+            continue
+        y = _y(upright.at(line.value), upright)
         shapes.append(f'<line x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" stroke="#777777" '
                       'stroke-dasharray="1 4"/>')  # fmt: skip
         shapes.append(_text(WIDTH - RIGHT - 4, y - 4, f"{line.name} {line.value:g}{spec.unit}"))
-    words = "; ".join(spec.notes) if values else spec.nothing or "no data"
-    return [*shapes, _text(LEFT, 62, words, anchor="start", more=f' fill="{COLOURS["warn"]}"')]
+    return [*shapes, _text(LEFT, 62, "; ".join(spec.notes), anchor="start", more=f' fill="{COLOURS["warn"]}"')]
 
 
-def _pieces(spec: ChartSpec, series: Series, top: float) -> list[str]:
+def _pieces(spec: ChartSpec, series: Series, upright: Axis) -> list[str]:
     """The points of each unbroken part; a lonely one is a short dash."""
     parts: list[list[str]] = [[]]
     for x, y in zip(series.xs, series.ys, strict=True):
         if y is None or not known(y):
             parts.append([])
         else:
-            parts[-1].append(f"{_x(spec, x):.1f},{_y(y, top):.1f}")
+            parts[-1].append(f"{_x(spec, x):.1f},{_y(upright.at(y), upright):.1f}")
     lonely = (
         f"{part[0]} {float(part[0].split(',')[0]) + 2:.1f},{part[0].split(',')[1]}" for part in parts if len(part) == 1
     )
@@ -74,7 +77,7 @@ def _pieces(spec: ChartSpec, series: Series, top: float) -> list[str]:
 def _heat(spec: HeatSpec) -> list[str]:
     found = bands(spec.steps, COLUMNS, BANDS)
     if found is None:
-        return [_text(LEFT, 62, "no data", anchor="start")]
+        return [_text(LEFT, 62, "; ".join(["no data", *spec.notes]), anchor="start")]
     wide, high = (WIDTH - LEFT - RIGHT) / COLUMNS, (HEIGHT - TOP - BOTTOM) / len(found.tops)
     shapes = []
     for column, shares in enumerate(found.shares):
@@ -112,8 +115,8 @@ def _x(spec: ChartSpec | HeatSpec, x: float) -> float:
     return LEFT + (x - spec.x_from) / ((spec.x_to - spec.x_from) or 1.0) * (WIDTH - LEFT - RIGHT)
 
 
-def _y(y: float, top: float) -> float:
-    return HEIGHT - BOTTOM - y / top * (HEIGHT - TOP - BOTTOM)
+def _y(at: float, upright: Axis) -> float:
+    return HEIGHT - BOTTOM - (at - upright.low) / (upright.high - upright.low) * (HEIGHT - TOP - BOTTOM)
 
 
 def _text(x: float, y: float, words: str, anchor: str = "end", more: str = "") -> str:

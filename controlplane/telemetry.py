@@ -190,6 +190,17 @@ class Series:
     source: Source = "home"
     notes: tuple[str, ...] = ()
     """What its source says may be missing, in words."""
+    since: datetime | None = None
+    """From when anything was counted, where that was within a step: the first one, then, holds less than its length."""
+
+    def known_for(self, index: int) -> timedelta:
+        """For how much of a step its numbers stand: the running one has not ended, one that counting began in is short.
+
+        Not above 0 before counting began, and for one to come.
+        """
+        begin = self.start + index * self.step
+        end = min(begin + self.step, self.as_of)
+        return end - (begin if self.since is None else max(begin, self.since))
 
     def times(self) -> list[datetime]:
         return [self.start + i * self.step for i in range(len(self.points))]
@@ -279,6 +290,13 @@ class RequestTelemetry(SeriesSource, Protocol):
         """A tenant's keys (or that one) over the last `window` whole hours, against the `baseline` hours before.
 
         Raises Usage `window_unreadable`, HomeUnreachable.
+        """
+        ...
+
+    async def require(self, scope: Scope) -> None:
+        """Raises NotFound `no_tenant`, `no_key`, `no_route`, `no_region` for the first that neither a list nor any
+        stored request names. What is empty is asked this, so that a name that was mistyped is no tenant without
+        requests.
         """
         ...
 

@@ -33,6 +33,7 @@ class Desk(Protocol):
     session: Session
 
     def go(self, noun: str, text: str = "") -> None: ...
+    def back(self) -> None: ...
     def open_thing(self, noun: str, key: str) -> None: ...
     def run_command(self, text: str) -> None: ...
     def complete_command(self, text: str) -> list[str]: ...
@@ -212,6 +213,8 @@ class AreaScreen(Screen[None]):
     def action_back(self) -> None:
         if len(self.app.screen_stack) > 2:  # below the first one there is only an empty screen
             self.app.pop_screen()
+        else:
+            self.desk.back()
 
     def action_command(self) -> None:
         self.query_one(Prompt).open("command", "", self.desk.complete_command)
@@ -361,6 +364,11 @@ class AreaScreen(Screen[None]):
         """The text that opens exactly this view, in `:` and as an argument of the program."""
         return f"{self.session.context}/{self.noun}"
 
+    def opened_as(self) -> tuple[str, str]:
+        """The noun and the key that open this view again, as its link has them."""
+        address, _, text = self.view_link().partition("#")[0].partition("?")
+        return self.noun, address.removeprefix(f"{self.session.context}/{self.noun}").removeprefix("/") or text
+
     # The prompt
 
     @on(Prompt.Entered)
@@ -390,6 +398,12 @@ class AreaScreen(Screen[None]):
             if child.focusable and not isinstance(child, Prompt):
                 child.focus()
                 return
+
+    def focus_pane(self, chosen: Widget) -> None:
+        """Keys go to the pane that is chosen; when it takes none, to no other. A screen of panes has no AUTO_FOCUS:
+        that would give them to a pane that is not seen when a dialog closes.
+        """
+        self.set_focus(chosen if chosen.focusable else None)
 
     def filter_typed(self, text: str) -> None: ...
 

@@ -46,6 +46,7 @@ class DetailScreen(AreaScreen, Generic[T]):
     DetailScreen.narrow #panes > * { display: none; }
     DetailScreen.narrow #panes > .chosen { display: block; height: 1fr; }
     """
+    AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "pane(1)", "next pane", show=False, id="detail.next_pane"),
         Binding("shift+tab", "pane(-1)", "pane before", show=False, id="detail.previous_pane"),
@@ -140,9 +141,7 @@ class DetailScreen(AreaScreen, Generic[T]):
         self.chosen = name
         for pane in self.panes:
             self.query_one(f"#{pane}").set_class(pane == name, "chosen")
-        chosen = self.query_one(f"#{name}")
-        if chosen.focusable:
-            chosen.focus()
+        self.focus_pane(self.query_one(f"#{name}"))
 
     def focus_body(self) -> None:
         self._choose(self.chosen)

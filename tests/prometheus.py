@@ -10,9 +10,11 @@ import json
 import os
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -99,6 +101,29 @@ def running(folder: Path, samples: Iterable[str]) -> Iterator[str]:
             yield url
         finally:
             server.terminate()
+
+
+@contextlib.contextmanager
+def saying(body: bytes) -> Iterator[str]:
+    """The URL of a server that answers this to everything, as a Prometheus would."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *words: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
 
 
 def _wait(url: str, server: subprocess.Popen[bytes]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -12,6 +13,7 @@ from app.cli.output import Column, document, say, table, tell
 from controlplane.anomalies import KeyUsage, Limits
 from controlplane.errors import Usage
 from controlplane.moments import count, milliseconds, parse_duration, percent, rate, show
+from controlplane.telemetry import Scope
 from controlplane.text import clean
 
 
@@ -29,9 +31,14 @@ async def anomalies(
     asked: Reading = READING,
 ) -> None:
     """Show what is strange of a tenant's keys, per route: spikes, drops, new keys, slowness, errors, refusals."""
+    if fewest < 1 or not 0 < errors < math.inf:
+        raise Usage("limits_unreadable", "--fewest is at least 1, and --errors a number above 0.", "--errors 6")
     limits = dataclasses.replace(Limits(), fewest=fewest, errors=errors)
     async with opened(asked) as context:
-        found = await context.home.telemetry.key_usage(tenant, _hours(window), _hours(baseline), limits, key)
+        telemetry = context.home.telemetry
+        found = await telemetry.key_usage(tenant, _hours(window), _hours(baseline), limits, key)
+        if not found.rows:
+            await telemetry.require(Scope(tenant, key_prefix=key))
     rows = [usage for usage in found.rows if usage.signals or every]
     if asked.json:
         edges = {"baseline": found.baseline, "start": found.start, "end": found.end}

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from app.cli.asked import READING, Reading, opened
 from app.cli.output import Column, document, table, tell
 from app.cli.telemetry import WINDOW, StepText, Window, step_of
+from controlplane.changes import series_of
 from controlplane.moments import percent, show
 from controlplane.saturation import saturation_of
 from controlplane.telemetry import Scope
@@ -18,7 +19,7 @@ async def saturation(
     """Show which share of its limits a tenant's requests use. A quota is as full as its period so far made it."""
     async with opened(asked) as context:
         start, end = window.read(await context.home.now())
-        series = await context.home.telemetry.series(Scope(tenant), start, end, step_of(step, start, end))
+        series = await series_of(context.home, "home", Scope(tenant), start, end, step_of(step, start, end))
         found = await saturation_of(context.home, series)
     times = series.times()
     if asked.json:

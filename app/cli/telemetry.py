@@ -14,10 +14,10 @@ from cyclopts import Parameter
 from app.cli.asked import READING, Reading, opened
 from app.cli.output import Column, document, table, tell
 from app.cli.writing import refuse_read_only
-from controlplane.changes import series_source
+from controlplane.changes import series_of
 from controlplane.errors import Usage
 from controlplane.exports import Heading, chunks
-from controlplane.moments import count, milliseconds, parse_duration, percent, show, spell
+from controlplane.moments import count, milliseconds, parse_duration, parse_time, percent, show, spell
 from controlplane.retention.model import Rolled
 from controlplane.telemetry import ManySeries, Point, Scope, Series, Source
 from controlplane.text import UNKNOWN, clean
@@ -39,12 +39,12 @@ class Window:
     end: Annotated[str | None, Parameter(help="Until when, excluded; else now.")] = None
 
     def read(self, now: datetime) -> tuple[datetime, datetime]:
-        end = instant(self.end) if self.end else now
+        end = parse_time(self.end) if self.end else now
         if self.start is None:
             return end - timedelta(seconds=parse_duration(self.window or "1h")), end
         if self.window is not None:
             raise Usage("usage", "Give --window or --start, not both.")
-        return instant(self.start), end
+        return parse_time(self.start), end
 
 
 WINDOW = Window()
@@ -84,15 +84,6 @@ class Which:
 WHICH = Which()
 
 
-def instant(text: str) -> datetime:
-    """A time with its zone; without one it is UTC."""
-    try:
-        found = datetime.fromisoformat(text)
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise Usage("time_unreadable", f'"{clean(text, 40)}" is not a time.', "Write 2026-11-21T05:00Z.") from None
-
-
 def step_of(text: str | None, start: datetime, end: datetime, rows: int = ROWS) -> timedelta:
     if text is not None:
         return timedelta(seconds=parse_duration(text))
@@ -108,10 +99,11 @@ async def series(
 ) -> None:
     """Show requests, errors and latencies over time. A step of which nothing is known is a gap."""
     found, following, _ = await _read(which, window, asked)
-    by = which.by
+    by, notes = which.by, notes_of(found)
     if asked.json:
         items = [record for each in found for record in records(each, every=True)]
-        document({"items": items, "next": following, "total": None, "as_of": found[0].as_of if found else None})
+        as_of = found[0].as_of if found else None
+        document({"items": items, "next": following, "total": None, "as_of": as_of, "notes": notes})
         return
     columns = [Column("AT"), *([Column(by.upper())] if by else [])]
     columns += [Column(name, "right") for name in ("REQUESTS", "4XX", "5XX", "ERR%", "P50", "P95", "P99")]
@@ -122,6 +114,8 @@ async def series(
         if point is not None or not by
     ]
     table(columns, rows)
+    for note in notes:
+        tell(f"{which.source} says: {clean(note)}")
     if following:
         tell(f"next page: --after {following}")
 
@@ -142,13 +136,18 @@ async def export(
         return
     as_of = found[0].as_of if found else datetime.now(UTC)
     label = f"each {which.by}" if which.by else which.scope.label if which.after else found[0].label
-    heading = Heading(context, "telemetry", label, "at", as_of)
+    heading = Heading(context, "telemetry", label, "at", as_of, notes_of(found))
     rows = [record for each in found for record in records(each)]
     names = list(rows[0]) if rows else ["at"]
     for piece in chunks("json" if asked.json else form, heading, names, rows):
         sys.stdout.write(piece.replace("\r\n", "\n"))
     if following:
         tell(f"next page: --after {following}")
+
+
+def notes_of(found: Sequence[Series]) -> list[str]:
+    """What their source says may be missing, each once."""
+    return list(dict.fromkeys(note for each in found for note in each.notes))
 
 
 def _drawn(found: Series) -> str:
@@ -168,7 +167,7 @@ async def _read(which: Which, window: Window, asked: Reading) -> tuple[Sequence[
         start, end = window.read(await context.home.now())
         step = step_of(which.step, start, end)
         if which.by is None and which.after is None:
-            found = await series_source(context.home, which.source).series(scope, start, end, step)
+            found = await series_of(context.home, which.source, scope, start, end, step)
             return [found], None, context.name
         if which.source != "home":
             raise Usage("usage", "Prometheus is asked for one scope at a time.", "Leave --by and --after out.")
@@ -176,6 +175,8 @@ async def _read(which: Which, window: Window, asked: Reading) -> tuple[Sequence[
             raise Usage("usage", "A page of series is of one tenant or of all.", "Leave route, key and region out.")
         many = ManySeries(which.by or "tenant", start, end, step, scope.tenant_id, which.limit)
         page = await context.home.telemetry.page(many, which.after)
+        if not page.items:
+            await context.home.telemetry.require(scope)
         return page.items, page.next, context.name
 
 
@@ -220,7 +221,10 @@ async def top(
     """Show who has most of something, from what was rolled up; growth is against the same window a week before."""
     async with opened(asked) as context:
         start, end = window.read(await context.home.now())
-        found = await context.home.telemetry.top(by, start, end, measure, limit, Scope(tenant, route, key, region))
+        scope = Scope(tenant, route, key, region)
+        found = await context.home.telemetry.top(by, start, end, measure, limit, scope)
+        if not found.rows:
+            await context.home.telemetry.require(scope)
     if asked.json:
         items = [_top_record(row) for row in found.rows]
         edges = {"start": found.start, "end": found.end, "by": by, "measure": measure}
@@ -279,7 +283,7 @@ async def status(*, asked: Reading = READING) -> None:
         tell("No partitions are made for the days to come: watchfloor telemetry roll-up makes them.")
 
 
-def _how_far(rolled_at: datetime | None, behind: float, minutes: int, hours: int) -> str:
+def _how_far(rolled_at: datetime | None, behind: float | None, minutes: int, hours: int) -> str:
     if rolled_at is None:
         return "Nothing was rolled up here yet: watchfloor telemetry roll-up, or a worker (watchfloor work)."
     due = f"; {minutes:,} minutes and {hours:,} hours are due" if minutes or hours else ""

@@ -22,18 +22,20 @@ MOST_DIFFERENCES = 200
 ROLL_SECONDS = 300
 
 STATUS = """
-SELECT m.rolled_at, greatest(0, extract(epoch FROM now() - m.minutes_until))::float8,
+SELECT m.rolled_at, CASE WHEN m.minutes_until > '-infinity'
+                         THEN greatest(0, extract(epoch FROM now() - m.minutes_until))::float8 END,
        (SELECT count(*) FROM wf.request_due WHERE step = 'minute' AND at < now() - interval '90 seconds'),
        (SELECT count(*) FROM wf.request_due WHERE step = 'hour' AND at < now() - interval '65 minutes'), now()
 FROM wf.request_marks m
 """
-# The marks that say from when a class is whole are -infinity as long as nothing was dropped.
+# The marks are -infinity as long as nothing was dropped, and nothing rolled up: no time for Python.
 KEPT = """
 SELECT r.data, r.days, count(p.part) FILTER (WHERE p.upper IS NOT NULL), coalesce(sum(p.bytes), 0)::bigint,
        coalesce(sum(p.rows) FILTER (WHERE p.upper IS NULL), 0)::bigint,
        nullif(CASE r.data WHEN 'raw' THEN m.raw_from WHEN 'minutes' THEN m.minutes_from ELSE m.hours_from END,
               '-infinity'),
-       CASE r.data WHEN 'minutes' THEN m.minutes_until WHEN 'hours' THEN m.hours_until END, max(p.upper)
+       nullif(CASE r.data WHEN 'minutes' THEN m.minutes_until WHEN 'hours' THEN m.hours_until END, '-infinity'),
+       max(p.upper)
 FROM wf.telemetry_retention r LEFT JOIN wf.telemetry_partitions() p USING (data), wf.request_marks m
 GROUP BY r.data, r.days, m.raw_from, m.minutes_from, m.hours_from, m.minutes_until, m.hours_until
 ORDER BY r.days

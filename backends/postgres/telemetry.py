@@ -48,6 +48,17 @@ FROM (SELECT date_bin(%(step)s, at, %(start)s) AS step, wf.latency_bucket(latenc
              count(*) FILTER (WHERE status BETWEEN 400 AND 499) AS errors_4xx,
              count(*) FILTER (WHERE status >= 500) AS errors_5xx, max(latency_ms) AS latency_max
       FROM wf.requests WHERE at >= %(lower)s AND at < %(upper)s"""
+# The first request of all tenants from `lower` on: of steps of hours by hour before `begin`, else by minute, or raw.
+FIRST: LiteralString = """
+SELECT least(
+  (SELECT min(hour) FROM wf.request_hours WHERE tenant_id = '' AND dim = 'route' AND value = '' AND route = ''
+   AND %(hourly)s AND hour >= %(lower)s AND hour < %(begin)s),
+  (SELECT min(minute) FROM wf.request_minutes WHERE tenant_id = '' AND dim = 'route' AND value = '' AND route = ''
+   AND minute >= %(lower)s AND minute < %(upper)s),
+  (SELECT min(at) FROM wf.requests
+   WHERE NOT %(hourly)s AND at >= %(lower)s AND at < least(%(upper)s, %(minutes_from)s)),
+  (SELECT min(at) FROM wf.requests WHERE at >= greatest(%(lower)s, %(minutes_until)s) AND at < %(upper)s))
+"""
 RAW_END: LiteralString = """ GROUP BY 1, 2) AS buckets GROUP BY step"""
 
 
@@ -74,6 +85,11 @@ class Telemetry:
             row = await (await connection.execute("SELECT wf.newest_request()")).fetchone()
         return row[0].astimezone(UTC) if row and row[0] else None
 
+    async def require(self, scope: Scope) -> None:
+        from backends.postgres.seen import require_seen
+
+        await require_seen(self.home, scope)
+
     async def series(self, scope: Scope, start: datetime, end: datetime, step: timedelta) -> Series:
         check_scope(scope)
         start, steps = whole_steps(start, end, step)
@@ -91,7 +107,9 @@ class Telemetry:
                 if values["dim"] == "tenant" and len(cells) < wanted:
                     cells += await _read(connection, CELLS[source] + ROUTES_ALONE[source], part | {"dim": "route"})
                 rows += cells
-        return Series(scope, start, step, placed(rows, start, step, steps), marks.now)
+            points = placed(rows, start, step, steps)
+            since = await _since(connection, marks, points, start, step)
+        return Series(scope, start, step, points, marks.now, since=since)
 
     async def page(self, asked: ManySeries, after: str | None = None) -> SeriesPage:
         from backends.postgres.series_pages import read_page
@@ -117,6 +135,21 @@ class Telemetry:
         from backends.postgres.tops import read_top
 
         return await read_top(self.home, by, start, end, measure, limit, scope)
+
+
+async def _since(
+    connection: Connection, marks: Marks, points: tuple[Point | None, ...], start: datetime, step: timedelta
+) -> datetime | None:
+    """When counting began, if it did within the first step that is known; before that step there was nothing at all."""
+    index = next((index for index, point in enumerate(points) if point is not None), None)
+    if index is None:
+        return None
+    begin = start + index * step
+    values = {"lower": begin - step, "begin": begin, "upper": begin + step, "hourly": not step % HOUR}
+    values |= {"minutes_from": marks.minutes_from, "minutes_until": marks.minutes_until}
+    row = await (await connection.execute(FIRST, values)).fetchone()
+    first = row[0].astimezone(UTC) if row and row[0] else None
+    return first if first is not None and first > begin else None
 
 
 async def _read(connection: Connection, statement: LiteralString, values: dict[str, Any]) -> list[TupleRow]:

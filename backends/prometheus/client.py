@@ -5,37 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import httpx
 
 from backends.prometheus import mapping
+from backends.prometheus.answers import Answer, answer_of
 from controlplane.errors import Refusal
 from controlplane.secrets import Secret
 from controlplane.text import clean
 
 MOST_BYTES = 8 << 20
 MOST_SERIES = 1000
+BUSY = (408, 425, 429)
+"""Statuses below 500 that mean: not now."""
+SHORTER = "Ask for a shorter window or less at once; the mapping file's timeout is how long is waited."
 NARROWER = "Its query in the mapping file must sum by one label: sum by (code) (…)."
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """One series of an answer: its labels, and its finite values by their time in seconds."""
-
-    labels: Mapping[str, str]
-    values: Mapping[float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """`warnings`: what Prometheus says that may be missing."""
-
-    curves: tuple[Curve, ...]
-    warnings: tuple[str, ...]
 
 
 class Client:
@@ -65,7 +52,7 @@ class Client:
             "start": f"{start.timestamp():.3f}",
             "end": f"{end.timestamp():.3f}",
             "step": str(seconds),
-            "timeout": f"{self.source.timeout:g}s",
+            "timeout": f"{math.ceil(self.source.timeout * 1000)}ms",  # its durations are whole numbers
         }
         try:
             async with asyncio.timeout(self.source.timeout):
@@ -74,7 +61,7 @@ class Client:
             raise Refusal(
                 "prometheus_slow",
                 f"Prometheus at {self.source.host} gave no answer within {self.source.timeout:g} s.",
-                "Ask for a shorter window or less at once; the mapping file's timeout is how long is waited.",
+                SHORTER,
             ) from None
         except httpx.HTTPError as error:
             raise Refusal(
@@ -96,8 +83,10 @@ class Client:
 
     async def _open(self) -> httpx.AsyncClient:
         secret = None if self._secret is None else (await asyncio.to_thread(self._secret)).value
+        if secret and not secret.isprintable():  # the fault of who would send it repeats it
+            raise Refusal("secret_unusable", "The password or token of Prometheus holds what no header can hold.")
         auth = httpx.BasicAuth(self.source.user, secret) if secret and self.source.user else None
-        headers = {"Authorization": f"Bearer {secret}"} if secret and not self.source.user else {}
+        headers = {b"Authorization": f"Bearer {secret}".encode()} if secret and not self.source.user else {}
         self._http = httpx.AsyncClient(auth=auth, headers=headers, timeout=None)
         return self._http
 
@@ -112,8 +101,17 @@ class Client:
                 f"Prometheus at {self.source.host} does not let us in ({status}).",
                 "Look at user, password or token in the mapping file.",
             )
-        if isinstance(said, dict) and said.get("status") == "error":
-            words = clean(str(said.get("error", "")), 300)
+        failed = isinstance(said, dict) and said.get("status") == "error"
+        words = clean(str(said.get("error", "")), 300) if failed else ""
+        if failed and said.get("errorType") == "timeout":
+            raise Refusal("prometheus_slow", f"Prometheus at {self.source.host} took too long: {words}", SHORTER)
+        if status in BUSY or status >= 500:
+            raise Refusal(
+                "prometheus_unreachable",
+                f"Prometheus at {self.source.host} is not ready ({status}){words and ': '}{words or '.'}",
+                "It is starting, overloaded, or what stands before it cannot reach it: try again in a moment.",
+            )
+        if failed:
             raise Refusal("prometheus_refused", f"Prometheus at {self.source.host} refused the query: {words}")
         if status != 200 or not isinstance(said, dict) or said.get("status") != "success":
             raise self._unreadable(f"HTTP {status}, " + ("not an answer" if said is None else "an unknown answer"))
@@ -130,13 +128,7 @@ class Client:
             raise TypeError
         if len(found) > MOST_SERIES:
             raise self._too_wide(f"{len(found):,} series")
-        curves = []
-        for each in found:
-            labels = {str(name): str(value) for name, value in each["metric"].items()}
-            numbers = {float(at): float(value) for at, value in each.get("values", ())}
-            curves.append(Curve(labels, {at: value for at, value in numbers.items() if math.isfinite(value)}))
-        warnings = [clean(str(words), 200) for words in said.get("warnings") or ()]
-        return Answer(tuple(curves), tuple(warnings[:5]))
+        return answer_of(said)
 
     def _too_wide(self, what: str) -> Refusal:
         return Refusal("prometheus_too_wide", f"Prometheus at {self.source.host} answered with {what}.", NARROWER)

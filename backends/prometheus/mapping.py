@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
+import httpx
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from controlplane.errors import NotFound, Refusal, Usage
@@ -82,7 +83,11 @@ class Mapping(_Table):
 
     @model_validator(mode="after")
     def _url_is_fit(self) -> Self:
-        parts = urlsplit(self.url)
+        try:
+            parts = urlsplit(self.url)
+            httpx.URL(self.url).host, parts.port
+        except (ValueError, httpx.InvalidURL):  # their words repeat what may be a password
+            raise ValueError("url: its host or its port cannot be one") from None
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise ValueError("url: expected https://host:port/path")
         if parts.username is not None or parts.password is not None:

@@ -8,12 +8,15 @@ evenly spread, as its own histogram_quantile() does.
 from __future__ import annotations
 
 import math
+import re
 from asyncio import to_thread
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from backends.prometheus.answers import Answer, bound_of
 from backends.prometheus.mapping import LEAST_SCRAPES, read_mapping
+from controlplane.errors import Refusal
 from controlplane.telemetry import (
     GROWTH,
     OVERFLOW,
@@ -25,13 +28,18 @@ from controlplane.telemetry import (
     bucket_of,
     whole_steps,
 )
+from controlplane.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from backends.prometheus.client import Answer, Client
+    from backends.prometheus.client import Client
     from controlplane.secrets import Reference, Secret
+
+LONGEST_MS = 1e9
+"""Eleven days: a bound above it is none, and our buckets up to it are few."""
+_STATUS = re.compile(r"[1-5](?:[0-9]{2}|[xX]{2})")
 
 
 def utc_now() -> datetime:
@@ -65,11 +73,12 @@ class PrometheusSeries:
             return await client.range(source.asking(template, scope, seconds), ends[0], ends[-1], seconds)
 
         counted = await asked(source.requests.query)
-        timed = await asked(source.latency.query) if source.latency else None
+        timed = await asked(source.latency.query) if source.latency else Answer()
         unit = 1.0 if source.latency and source.latency.unit == "ms" else 1000.0
         points = await to_thread(points_of, counted, source.requests.status, timed, unit, ends)
-        notes = (*counted.warnings, *(timed.warnings if timed else ()))
-        return Series(scope, start, step, points, as_of, "prometheus", tuple(dict.fromkeys(notes)))
+        unread = (*unread_statuses(counted, source.requests.status), *unread_bounds(timed))
+        notes = tuple(dict.fromkeys((*unread, *counted.notes, *timed.notes)))
+        return Series(scope, start, step, points, as_of, "prometheus", notes)
 
     def _opened(self) -> Client:
         if self._client is None:
@@ -81,12 +90,44 @@ class PrometheusSeries:
         return self._client
 
 
+def unread_statuses(counted: Answer, label: str) -> list[str]:
+    """What is wrong with its statuses, in words. Raises Refusal `prometheus_labels` when no curve has one."""
+    said = [curve.labels.get(label) for curve in counted.curves]
+    if said and not any(said):
+        raise _unlabelled("requests", label)
+    return _odd(label, [text for text in said if text is None or not _STATUS.fullmatch(text)], "counted, not as errors")
+
+
+def unread_bounds(timed: Answer) -> list[str]:
+    """The same of its histogram's bounds."""
+    said = [curve.labels.get("le") for curve in timed.curves]
+    if said and not any(said):
+        raise _unlabelled("latency", "le")
+    return _odd("le", [text for text in said if bound_of(text or "") is None], "left out")
+
+
+def _unlabelled(query: str, label: str) -> Refusal:
+    return Refusal(
+        "prometheus_labels",
+        f"Prometheus answered the {query} query without the label {label}: nothing can be told apart by it.",
+        f"The query in the mapping file must sum by it: sum by ({label}) (…).",
+    )
+
+
+def _odd(label: str, found: list[str | None], what: str) -> list[str]:
+    if not found:
+        return []
+    first = "no value" if found[0] is None else f'"{clean(found[0], 20)}"'
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    return [f"{label}: {first}{more} not readable, {what}"]
+
+
 def points_of(
-    counted: Answer, status: str, timed: Answer | None, unit: float, ends: Sequence[datetime]
+    counted: Answer, status: str, timed: Answer, unit: float, ends: Sequence[datetime]
 ) -> tuple[Point | None, ...]:
     """A point for each step that ends then; `unit`: how many ms the histogram's bounds are in."""
     requests = _by_status(counted, status)
-    latencies = _cumulative(timed, unit) if timed else {}
+    latencies = _cumulative(timed, unit)
     given = [0, 0, 0]
     upto = [0.0, 0.0, 0.0]
     points: list[Point | None] = []
@@ -109,10 +150,10 @@ def _by_status(answer: Answer, label: str) -> dict[float, list[float]]:
     """Requests that are neither 4xx nor 5xx, 4xx, and 5xx, by time."""
     found: dict[float, list[float]] = {}
     for curve in answer.curves:
-        place = {"4": 1, "5": 2}.get(curve.labels.get(label, "")[:1], 0)
+        said = curve.labels.get(label, "")
+        place = {"4": 1, "5": 2}.get(said[:1], 0) if _STATUS.fullmatch(said) else 0
         for at, value in curve.values.items():
-            if value >= 0:
-                found.setdefault(at, [0.0, 0.0, 0.0])[place] += value
+            found.setdefault(at, [0.0, 0.0, 0.0])[place] += value
     return found
 
 
@@ -120,10 +161,10 @@ def _cumulative(answer: Answer, unit: float) -> dict[float, dict[float, float]]:
     """How many latencies were up to each bound (in ms), by time."""
     found: dict[float, dict[float, float]] = {}
     for curve in answer.curves:
-        try:
-            bound = float(curve.labels.get("le", "")) * unit
-        except ValueError:
+        bound = bound_of(curve.labels.get("le", ""))
+        if bound is None:
             continue
+        bound = bound * unit if bound * unit <= LONGEST_MS else math.inf
         for at, value in curve.values.items():
             below = found.setdefault(at, {})
             below[bound] = below.get(bound, 0.0) + value

@@ -113,7 +113,9 @@ def traffic_entries(traffic: Traffic, now: datetime) -> list[Entry]:
         [each.p95_ms for each in traffic.day],
     )
     entries = []
-    for (name, value, tone, words), trend, chart in zip(shown, trends, ("requests", "errors", "latency"), strict=True):
+    for (name, value, tone, words), trend, chart in zip(
+        shown, trends, ("requests", "error_share", "latency"), strict=True
+    ):
         unknown = value == UNKNOWN
         if unknown:
             words = _why_unknown(traffic.until, old, now)

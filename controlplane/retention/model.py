@@ -42,13 +42,13 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class RollupStatus:
-    """`rolled_at` None: no run yet. `behind` are seconds since the last minute that was rolled up.
+    """`rolled_at` None: no run yet. `behind` are seconds since the last minute that was rolled up; None: none was.
 
     `minutes_due` and `hours_due` could be rolled up now and are not yet. `ahead_until`: to when days are made.
     """
 
     rolled_at: datetime | None
-    behind: float
+    behind: float | None
     minutes_due: int
     hours_due: int
     ahead_until: datetime | None

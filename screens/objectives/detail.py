@@ -80,6 +80,7 @@ class ObjectiveScreen(AreaScreen):
     ObjectiveScreen.narrow #panes > * { display: none; }
     ObjectiveScreen.narrow #panes > .chosen { display: block; height: 1fr; }
     """
+    AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "pane(1)", "next pane", show=False, id="objective.next_pane"),
         Binding("shift+tab", "pane(-1)", "pane before", show=False, id="objective.previous_pane"),
@@ -237,9 +238,7 @@ class ObjectiveScreen(AreaScreen):
         self.chosen = name
         for pane in PANES:
             self.query_one(f"#{pane}").set_class(pane == name, "chosen")
-        chosen = self.query_one(f"#{name}")
-        if chosen.focusable:
-            chosen.focus()
+        self.focus_pane(self.query_one(f"#{name}"))
 
     def focus_body(self) -> None:
         self._choose(self.chosen)

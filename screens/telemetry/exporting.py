@@ -45,7 +45,8 @@ async def export(screen: TelemetryScreen) -> Done | None:
         pieces: Iterable[str] = [drawing(measured, list(names))]
     else:
         rows = top_records(ranking) if top and ranking is not None else records(measured)
-        heading = Heading(screen.session.context, "telemetry", render(measured.view), "at", measured.series.as_of)
+        view, notes = render(measured.view), () if top else measured.notes
+        heading = Heading(screen.session.context, "telemetry", view, "at", measured.series.as_of, notes)
         pieces = chunks(cast(Format, answers["format"]), heading, list(rows[0]) if rows else ["at"], rows)
     try:
         await asyncio.to_thread(store, path, there, pieces)

@@ -11,24 +11,24 @@ from screens.widgets.chart import Chart
 from screens.widgets.table import WindowTable
 
 
+def title_of(chart: str) -> str:
+    return chart.replace("_", " ")
+
+
 class ChartPanes(Container):
     def compose(self) -> ComposeResult:
         yield Chart(id="requests")
         yield Chart(id="heat")
         yield Chart(id="errors")
+        yield Chart(id="error_share")
         yield WindowTable(top_columns("tenant", "requests"), empty="Nothing was rolled up in this window.", id="top")
         yield Chart(id="latency")
         yield Chart(id="saturation")
 
     def choose(self, name: str) -> None:
         for pane in self.children:
-            pane.border_title = pane.id
+            pane.border_title = title_of(pane.id or "")
             pane.set_class(pane.id == name, "chosen")
-        chosen = self.query_one(f"#{name}")
-        if chosen.focusable:
-            chosen.focus()
-        else:
-            self.screen.set_focus(None)
 
     def shown_charts(self) -> dict[str, Chart]:
         """Those that are on the screen now, in their order."""

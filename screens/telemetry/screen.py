@@ -22,7 +22,7 @@ from controlplane.telemetry import SOURCES
 from controlplane.text import cells, clean, fit
 from controlplane.tops import MEASURES, By, Measure, bys_of, narrowed
 from screens.actions import Done
-from screens.telemetry.panes import ChartPanes
+from screens.telemetry.panes import ChartPanes, title_of
 from screens.telemetry.reading import Reading, beside, window_words
 from screens.telemetry.source import measured_of, nothing_words, scope_of
 from screens.telemetry.top import MOST, Ranked, Ranking, top_columns, top_words
@@ -67,14 +67,20 @@ class TelemetryScreen(WindowedScreen):
     TelemetryScreen ChartPanes > .chosen { border-title-color: $text; border-title-style: bold; }
     TelemetryScreen ChartPanes > #top { row-span: 2; }
     TelemetryScreen ChartPanes > #saturation { display: none; }
+    TelemetryScreen ChartPanes > #errors { display: none; }
+    TelemetryScreen ChartPanes.counts > #errors { display: block; }
+    TelemetryScreen ChartPanes.counts > #error_share { display: none; }
     TelemetryScreen ChartPanes.limited > #top { row-span: 1; }
     TelemetryScreen ChartPanes.limited > #saturation { display: block; }
     TelemetryScreen.narrow ChartPanes { layout: vertical; }
     TelemetryScreen.narrow ChartPanes > * { border: none; display: none; }
-    TelemetryScreen.narrow ChartPanes > #saturation { display: none; }
-    TelemetryScreen.narrow ChartPanes > .chosen,
-    TelemetryScreen.narrow ChartPanes > #saturation.chosen { display: block; height: 1fr; }
+    TelemetryScreen.narrow ChartPanes > #saturation, TelemetryScreen.narrow ChartPanes > #errors,
+    TelemetryScreen.narrow ChartPanes > #error_share { display: none; }
+    TelemetryScreen.narrow ChartPanes > .chosen, TelemetryScreen.narrow ChartPanes > #saturation.chosen,
+    TelemetryScreen.narrow ChartPanes > #errors.chosen,
+    TelemetryScreen.narrow ChartPanes > #error_share.chosen { display: block; height: 1fr; }
     """
+    AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "pane(1)", "next chart", show=False, id="telemetry.next_chart"),
         Binding("shift+tab", "pane(-1)", "chart before", show=False, id="telemetry.previous_chart"),
@@ -142,14 +148,17 @@ class TelemetryScreen(WindowedScreen):
         if not self.is_attached:
             return
         if chart != view.chart or not self.query(".chosen"):
-            self.query_one(ChartPanes).choose(view.chart)
+            self._choose(view.chart)
         self._lay_out()
         self.reread()
 
     def _lay_out(self) -> None:
-        """A limit is a tenant's: only beside a tenant's charts there is room for it."""
+        """A limit is a tenant's: only beside a tenant's charts there is room for it. How many failed stands where their
+        share does, when it is asked for.
+        """
         panes = self.query_one(ChartPanes)
         panes.set_class(self.view.scope.tenant_id is not None or self.view.chart == "saturation", "limited")
+        panes.set_class(self.view.chart == "errors", "counts")
 
     @property
     def _shows_limits(self) -> bool:
@@ -188,7 +197,7 @@ class TelemetryScreen(WindowedScreen):
         try:
             scope = await scope_of(plane, view.scope)
             measured = await measured_of(plane, replace(view, scope=scope), self.session, limits=self._shows_limits)
-            words = "" if measured.series.whole else await nothing_words(plane, view.source)
+            words = "" if measured.series.whole else await nothing_words(plane, measured)
         except Refusal as refusal:
             self._refused(refusal, view)
             return
@@ -206,9 +215,10 @@ class TelemetryScreen(WindowedScreen):
 
     def _refused(self, refusal: Refusal, view: View) -> None:
         """While the link is down the header says so, and what was read stays."""
-        if view.source == "home":
+        away = isinstance(refusal, HomeUnreachable)
+        if away:
             self._read_at = float("-inf")
-        kept = isinstance(refusal, HomeUnreachable) and self.current_reading
+        kept = away and self.current_reading
         if view == self.view and not kept:
             self.say(Done(str(refusal), "bad"))
             self.measured, self.words, self._specs = None, refusal.message, {}
@@ -236,7 +246,7 @@ class TelemetryScreen(WindowedScreen):
     def _pause(self) -> float:
         if self.view.window.end is not None and self.measured is not None:
             return MOST_PAUSE
-        if self.measured is not None and not self.measured.series.whole:
+        if self.measured is None or not self.measured.series.whole:
             return EMPTY_PAUSE
         step = self.view.window.step(self.session.clock())
         return min(MOST_PAUSE, max(LEAST_PAUSE, step / timedelta(seconds=30)))
@@ -271,7 +281,7 @@ class TelemetryScreen(WindowedScreen):
 
     def draw_title(self, title: TitleLine) -> None:
         window, place = self.view.window, CHARTS.index(self.view.chart) + 1
-        chart = f"{self.view.chart} {place}/{len(CHARTS)}" if self.has_class("narrow") else ""
+        chart = f"{title_of(self.view.chart)} {place}/{len(CHARTS)}" if self.has_class("narrow") else ""
         step = window.step(self.session.clock()) if self.measured is None else self.measured.series.step
         label = clean(self.view.label)
         title.show(
@@ -296,15 +306,20 @@ class TelemetryScreen(WindowedScreen):
     def action_pane(self, by: int) -> None:
         chart = CHARTS[(CHARTS.index(self.view.chart) + by) % len(CHARTS)]
         self.view = replace(self.view, chart=chart)
-        self.query_one(ChartPanes).choose(chart)
+        self._choose(chart)
         self._lay_out()
         self.draw_charts()
+        self.call_after_refresh(self.draw_charts)  # those that are seen only now
         self.draw_frame()
         if self._shows_limits and self.measured is not None and self.measured.saturation is None:
             self.reread()
 
+    def _choose(self, chart: str) -> None:
+        self.query_one(ChartPanes).choose(chart)
+        self.focus_pane(self.query_one(f"#{chart}"))
+
     def focus_body(self) -> None:
-        self.query_one(ChartPanes).choose(self.view.chart)
+        self._choose(self.view.chart)
 
     def action_compare(self) -> None:
         self.show_view(replace(self.view, compare=not self.view.compare))

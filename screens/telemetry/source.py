@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from controlplane.audit import AuditRow
-from controlplane.changes import series_source
+from controlplane.changes import series_of
 from controlplane.chartviews import HOUR, MOST_RAW, WEEK, View
 from controlplane.errors import NotFound
 from controlplane.filters import Term
 from controlplane.listing import Count, Query
 from controlplane.measures import Measured, gaps, happenings, together
-from controlplane.telemetry import Scope, Series, Source
+from controlplane.telemetry import Scope, Series
 from screens.session import Session, utc_now
 
 if TYPE_CHECKING:
@@ -43,12 +43,11 @@ async def measured_of(plane: ControlPlane, view: View, session: Session, *, limi
     step = view.window.step(now)
     if view.compare:  # the same steps for both: what is only kept by the hour is compared by the hour
         step = max(step, replace(view.window, end=end - WEEK).step(now))
-    source = series_source(plane, view.source)
-    scopes = [replace(view.scope, tenant_id=tenant) for tenant in view.tenants]
+    scopes = [replace(view.scope, tenant_id=tenant) for tenant in view.tenants] or [view.scope]
 
     async def read(start: datetime, end: datetime, step: timedelta) -> tuple[Series, tuple[Series, ...]]:
-        many = tuple([await source.series(scope, start, end, step) for scope in scopes])
-        return (together(many, view.scope) if many else await source.series(view.scope, start, end, step)), many
+        found = tuple([await series_of(plane, view.source, scope, start, end, step) for scope in scopes])
+        return (together(found, view.scope), found) if view.tenants else (found[0], ())
 
     series, many = await read(start, end, step)
     if view.source == "home" and step < HOUR and view.window.span > MOST_RAW and gaps(series):
@@ -94,7 +93,10 @@ async def _happened(plane: ControlPlane, view: View, session: Session) -> tuple[
     return found.rows, await plane.audit.count(asked) if len(found.rows) == MOST_MARKS else None
 
 
-async def nothing_words(plane: ControlPlane, source: Source) -> str:
+async def nothing_words(plane: ControlPlane, measured: Measured) -> str:
+    source = measured.view.source
+    if measured.notes:
+        return f"no data here, and {source} says: {'; '.join(measured.notes)}"
     if source != "home":
         return f"no data here: {source} knows of no such request in this window"
     newest = await plane.telemetry.newest()

@@ -25,7 +25,7 @@ def why_measured(measured: Measured, at: datetime | None) -> list[Line]:
         f"{_utc(series.start)} to {_utc(end)}, {len(series.points)} steps of {spell(series.step.total_seconds())}",
         f"read at {_utc(series.as_of)}: {SAID_OF[series.source]}",
         f"latencies are by rank, at most {COARSE[series.source]}; rates are averages over a step",
-        *(f"it says: {note}" for note in series.notes),
+        *(f"it says: {note}" for note in measured.notes),
         f"a p99 is not said under {FEWEST_FOR_P99} requests of a step",
         "",
         reading(measured, None),

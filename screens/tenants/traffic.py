@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from controlplane.charts import ChartSpec, Series
+from controlplane.measures import rates
 from controlplane.telemetry import Series as Requests
 
 
 def traffic_chart(requests: Requests) -> ChartSpec:
     """Per minute, averaged over each step. A step of which nothing is known is a gap."""
     xs = [time.timestamp() for time in requests.times()]
-    minutes = requests.step.total_seconds() / 60
-    served = [None if point is None else point.n / minutes for point in requests.points]
-    failed = [None if point is None else point.errors_5xx / minutes for point in requests.points]
+    served = rates(requests, lambda point: point.n)
+    failed = rates(requests, lambda point: point.errors_5xx)
     return ChartSpec(
         (Series("requests", xs, served, "good"), Series("5xx", xs, failed, "bad")),
         unit="/m",

@@ -11,13 +11,26 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from controlplane.charts import ChartSpec, HeatSpec, Series, Threshold, Tone, decimate, known, sparkline
+from controlplane.charts import (
+    Axis,
+    ChartSpec,
+    HeatSpec,
+    Series,
+    Tone,
+    axis,
+    decimate,
+    known,
+    number_words,
+    sparkline,
+)
 from controlplane.text import cells, clean, fit, printable_ascii
 
 Run = tuple[str, Tone]
 """Text of one tone."""
 
 LEAST_WIDTH, LEAST_HEIGHT = 24, 6
+OF_THE_FRAME = 3
+"""Lines above and below of the rows that values are drawn in."""
 COLOURS: dict[Tone, int] = {"": 7, "bad": 1, "good": 2, "warn": 3, "muted": 8}
 """How a tone passes through plotext; every other colour is of its own frame, and plain."""
 TONES = {str(colour): tone for tone, colour in COLOURS.items()}
@@ -53,14 +66,13 @@ def plotted(spec: ChartSpec, width: int, height: int, zone_offset: timedelta, as
     """The chart as `finish` takes it; what is drawn upon it changes more often than it does."""
     if width < 1 or height < 1:
         return []
-    values = [value for series in spec.series for value in series.ys if value is not None and known(value)]
-    if not values:
+    if not spec.values:
         lines = nothing(spec.x_from, spec.x_to, width, height, zone_offset, spec.nothing)
     elif width < LEAST_WIDTH or height < LEAST_HEIGHT:
         lines = [_small(series, width) for series in spec.series[:height]]
     else:
         markers = ASCII_MARKERS if ascii_only else MARKERS
-        lines = [_names(spec, markers, width), *_plot(spec, values, markers, width, height - 1, zone_offset)]
+        lines = [_names(spec, markers, width), *_plot(spec, markers, width, height - 1, zone_offset)]
     return lines + [[(" " * width, "")] for _ in range(height - len(lines))]
 
 
@@ -106,36 +118,35 @@ def _put(line: list[Run], at: int, glyph: str, tone: Tone, over: Sequence[str] =
     return [run for run in runs if run[0]]
 
 
-def _plot(
-    spec: ChartSpec, values: Sequence[float], markers: Sequence[str], width: int, height: int, offset: timedelta
-) -> list[list[Run]]:
+def _plot(spec: ChartSpec, markers: Sequence[str], width: int, height: int, offset: timedelta) -> list[list[Run]]:
     import plotext
 
     plotext.terminal.limit(False, False)
     figure = plotext.figure
     figure.clear.all()
     figure.plot_size(width, height).canvas("default").legend(False)
-    levels = _levels(values, spec.thresholds, height)
-    figure.ruler("y").lim(levels[0], levels[-1]).ticks(levels, _numbers(levels, spec.unit))
+    upright = axis(spec, height - OF_THE_FRAME)
+    places, words = zip(*upright.labels, strict=True)
+    figure.ruler("y").lim(upright.low, upright.high).ticks(list(places), list(words))
     moments = times(spec.x_from, spec.x_to, width, offset)
     figure.ruler("x").lim(spec.x_from, spec.x_to).ticks(moments, clock_times(moments, offset))
     for line in spec.thresholds:
-        if levels[0] <= line.value <= levels[-1]:
-            figure.line(line.value, pixel=COLOURS[line.tone], style="dotted")
+        if upright.low <= (at := upright.at(line.value)) <= upright.high:
+            figure.line(at, pixel=COLOURS[line.tone], style="dotted")
     order = sorted(range(len(spec.series)), key=lambda number: (spec.series[number].tone != "muted", -number))
     for number in order:  # the first lies over all, what is only compared with under all
         series = spec.series[number]
-        _add(figure, series, plotext.marker(markers[number % len(markers)], COLOURS[series.tone]), width)
+        _add(figure, series, upright, plotext.marker(markers[number % len(markers)], COLOURS[series.tone]), width)
     return [_runs(line, width) for line in str(figure.build().string()).split("\n")[:height]]
 
 
-def _add(figure: Any, series: Series, marker: Any, width: int) -> None:
+def _add(figure: Any, series: Series, upright: Axis, marker: Any, width: int) -> None:
     """Draw a line through the values, broken where one is not known."""
     xs, ys = decimate(series.xs, series.ys, width)
-    there = [i for i, value in enumerate(ys) if known(value)]
-    signal = figure.signal([xs[i] for i in there], [ys[i] for i in there], marker=marker)
-    for place, i in enumerate(there):
-        signal.line(place, place > 0 and there[place - 1] == i - 1)
+    there = [(i, upright.at(value)) for i, value in enumerate(ys) if value is not None and known(value)]
+    signal = figure.signal([xs[i] for i, _ in there], [value for _, value in there], marker=marker)
+    for place, (i, _) in enumerate(there):
+        signal.line(place, place > 0 and there[place - 1][0] == i - 1)
     figure.draw(signal)
 
 
@@ -166,7 +177,7 @@ def _names(spec: ChartSpec, markers: Sequence[str], width: int) -> list[Run]:
         mark = markers[number % len(markers)]
         named.append((f"{'⠒' if mark == 'braille' else mark} {clean(series.name, 40)}  ", series.tone))
     for line in spec.thresholds:
-        value = _numbers([line.value], spec.unit)[0]
+        value = number_words(line.value, spec.unit, line.value)
         named.append((f"┈ {clean(line.name, 40)} {value}  ", line.tone))
     return fitted([*named, *((f"{clean(note, 120)}  ", "warn") for note in spec.notes)], width)
 
@@ -190,24 +201,6 @@ def nothing(x_from: float, x_to: float, width: int, height: int, offset: timedel
 def _small(series: Series, width: int) -> list[Run]:
     name = clean(series.name, 12)
     return [(fit(f"{name} {sparkline(series.ys, width - cells(name) - 1)}", width), series.tone)]
-
-
-def _levels(values: Sequence[float], thresholds: Sequence[Threshold], height: int) -> list[float]:
-    """Round numbers from 0 (or below) to above all; a threshold counts only when the values come near it."""
-    top = max(values)
-    top = max([0.0, top, *(line.value for line in thresholds if line.value <= 2 * top)])
-    low = min(0.0, min(values))
-    rough = (top - low or 1.0) / max(1, min(5, (height - 3) // 2))
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * n for n in (1, 2, 5, 10) if power * n >= rough * 0.999)
-    return [step * n for n in range(math.floor(low / step), max(1, math.ceil(top / step - 0.001)) + 1)]
-
-
-def _numbers(levels: Sequence[float], unit: str) -> list[str]:
-    """As many decimals as it takes to tell them apart."""
-    step = levels[1] - levels[0] if len(levels) > 1 else abs(levels[0]) or 1.0
-    decimals = max(0, -math.floor(math.log10(step) + 0.001))
-    return [f"{level:,.{decimals}f}{clean(unit, 8)}" for level in levels]
 
 
 def times(begin: float, end: float, width: int, offset: timedelta) -> list[float]:

@@ -172,6 +172,23 @@ def test_every_list_has_the_same_four_keys(cli: Cli) -> None:
     assert cli.done("operations")["items"][0]["request"]["type"] == "object"
 
 
+ON_A_FRESH_HOME = (
+    *("tenants list", "projects list", "keys list", "keys rotations", "keys stale", "audit list", "plans list"),
+    *("objectives list", "tenants impersonations", "operators list", "runs list", "jobs list", "workers list"),
+    *("telemetry series", "telemetry series --by tenant", "telemetry export", "telemetry export --by region"),
+    *("telemetry top", "telemetry top route", "telemetry top key", "telemetry status", "telemetry verify"),
+    *("telemetry saturation default", "telemetry anomalies default", "plans usage default", "plans effective default"),
+    *("overview", "find nothing", "home status", "objectives budget default", "plans subscription default"),
+)
+
+
+@pytest.mark.parametrize("words", ON_A_FRESH_HOME)
+def test_a_home_without_anything_is_no_fault(cli: Cli, words: str) -> None:
+    for more in ((), ("--json",)):
+        answer = cli(*words.split(), *more)
+        assert answer.code == 0 and "refused" not in answer.err, answer
+
+
 def test_a_change_tells_before_after_its_audit_rows_and_the_way_back(cli: Cli) -> None:
     made = cli.done("tenants", "create", "acme", "--name", "Acme GmbH", "--metadata", "tier=1")
     [change] = made["changes"]

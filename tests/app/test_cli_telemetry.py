@@ -51,10 +51,85 @@ def test_series_of_each_scope(cli: Cli, start: datetime) -> None:
     ):
         items = cli.done("telemetry", "series", *words, "--step", "10m", *window(start))["items"]
         assert sum(item["n"] or 0 for item in items) == n, words
-    answer = cli("telemetry", "series", "--tenant", "nobody", "--step", "10m", *window(start))
+    cli.sql("INSERT INTO wf.tenants (id, name) VALUES ('idle', 'Idle')")
+    answer = cli("telemetry", "series", "--tenant", "idle", "--step", "10m", *window(start))
     assert answer.code == 0 and " 0 " not in answer.out and "–" in answer.out, "unknown is not zero"
     assert cli("telemetry", "series", "--key", "wf_0").code == 2
     assert "scope_unreadable" in cli("telemetry", "series", "--key", "wf_0").err
+
+
+TENANT, ROUTE, REGION = ("--tenant", "nosuch"), ("--route", "/nosuch"), ("--region", "nosuch")
+KEY = ("--tenant", "t6", "--key", "wf_nosuch")
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        *(((command, *TENANT), "no_tenant") for command in ("series", "export", "top")),
+        *(((command, *ROUTE), "no_route") for command in ("series", "export", "top")),
+        *(((command, *ROUTE, "--tenant", "t6"), "no_route") for command in ("series", "export", "top")),
+        *(((command, *REGION), "no_region") for command in ("series", "export", "top")),
+        *(((command, *KEY), "no_key") for command in ("series", "export")),
+        *((("series", *TENANT, "--by", by), "no_tenant") for by in ("route", "key", "region")),
+        (("top", "key", *KEY), "no_key"),
+        (("export", *TENANT, "--format", "svg"), "no_tenant"),
+        (("export", *TENANT, "--by", "route"), "no_tenant"),
+        (("saturation", "nosuch"), "no_tenant"),
+        (("anomalies", "nosuch"), "no_tenant"),
+        (("anomalies", "t6", "--key", "wf_nosuch"), "no_key"),
+    ],
+)
+def test_what_does_not_exist_is_not_found(cli: Cli, start: datetime, words: tuple[str, ...], code: str) -> None:
+    answer = cli("telemetry", *words)
+    assert (answer.code, answer.out) == (4, "") and f"[{code}]" in answer.err, answer
+
+
+def test_what_exists_and_is_idle_is_a_gap(cli: Cli, start: datetime) -> None:
+    """A list has it, or a request of it is stored: rolled up, or not yet."""
+    cli.sql(
+        "INSERT INTO wf.tenants (id, name, region, allowed_regions) VALUES ('idle', 'Idle', 'us', '{us,ap}');"
+        "INSERT INTO wf.api_keys (id, tenant_id, env, display, hash, label) VALUES"
+        " ('key_01H455VB4PEX5VSKNK084SN02Q', 'idle', 'live', 'wf_live_idle', sha256('x'), '');"
+        "INSERT INTO wf.requests (tenant_id, route, method, status, key_prefix, region, at)"
+        " VALUES ('new', '/new', 'GET', 200, 'wf_new', 'moon', now())"
+    )
+    earlier = ["--start", (start - timedelta(hours=5)).isoformat(), "--end", (start - timedelta(hours=4)).isoformat()]
+    for words in (
+        [],
+        ["--tenant", "idle"],
+        ["--tenant", "idle", "--key", "wf_live_idle"],
+        ["--tenant", "t6", "--key", "wf_0"],
+        ["--tenant", "idle", "--route", "/r1"],
+        ["--region", "us"],
+        ["--region", "ap"],
+        ["--region", "eu"],
+        ["--region", "moon"],
+        ["--tenant", "new", "--route", "/new"],
+        ["--tenant", "new", "--key", "wf_new"],
+    ):
+        answer = cli.done("telemetry", "series", *words, *earlier)
+        assert answer["items"] and all(item["n"] is None for item in answer["items"]), words
+        assert cli.done("telemetry", "top", "key" if "--key" in words else "tenant", *words, *earlier)["items"] == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("series --end 0001-01-01", "series --start 9999-12-31 --end 9999-12-31T23:59:59Z", "series --end 3000-01-01"),
+        *(
+            "series --start 1969-12-31",
+            "export --format svg --start 9999-12-31",
+            "series --start 0001-01-01T00:00+23:59",
+        ),
+        *("top --end 0001-01-01T00:00Z", "verify --start 9999-12-31", "saturation default --end 9999-12-31"),
+        *("series --start 1e400", "series --start nan", "series --window nan", "series --step 1e3s"),
+        *("anomalies default --errors nan", "anomalies default --errors inf", "anomalies default --fewest 0"),
+    ],
+)
+def test_a_time_or_number_of_any_form_is_read_or_refused(cli: Cli, words: str) -> None:
+    answer = cli("telemetry", *words.split())
+    assert (answer.code, answer.out) == (2, ""), answer
+    assert re.search(r"\[(time|duration|limits)_unreadable\]", answer.err)
 
 
 def test_pages_of_series_keep_their_window_and_their_question(cli: Cli, start: datetime) -> None:
@@ -100,6 +175,7 @@ def test_top_lists(cli: Cli, start: datetime) -> None:
         field = {"route": "route", "key": "key_prefix"}.get(words[0], "tenant_id")
         return [item[field] for item in cli.done("telemetry", "top", *words, *window(start))["items"]]
 
+    cli.sql("INSERT INTO wf.tenants (id, name, region) VALUES ('idle', 'Idle', 'us')")
     assert first("tenant") == ["t6", "t5", "t4", "t3", "t2", "t1", "t0"]
     assert first("tenant", "--limit", "1") == ["t6"]
     assert first("tenant", "--measure", "errors", "--limit", "1") == ["t3"]
@@ -183,6 +259,16 @@ def test_status_names_rows_without_a_day_and_what_is_due(cli: Cli, start: dateti
     assert answer.code == 0 and "raw: rows lie in the default partition" in answer.err
 
 
+def test_a_fresh_home_has_a_status(cli: Cli) -> None:
+    found = cli.done("telemetry", "status")["item"]
+    assert (found["rolled_at"], found["behind"], found["minutes_due"], found["hours_due"]) == (None, None, 0, 0)
+    kept = {each["data"]: each for each in found["kept"]}
+    assert [each["from_at"] for each in kept.values()] == [None, None, None]
+    assert kept["minutes"]["until_at"] is kept["raw"]["until_at"] is None and kept["raw"]["strays"] == 0
+    shown = cli("telemetry", "status")
+    assert shown.code == 0 and "Nothing was rolled up here yet" in shown.err and "inf" not in shown.out
+
+
 def test_keeping_less_names_what_goes_and_dropping_takes_it(cli: Cli, start: datetime) -> None:
     [(day, name)] = cli.sql("SELECT current_date - 9, 'requests_' || to_char(current_date - 9, 'YYYYMMDD')")
     cli.sql("SELECT wf.ensure_request_days(%s, %s)", day, day)
@@ -238,7 +324,7 @@ def test_strange_keys_are_named_with_why(cli: Cli) -> None:
     shown = cli("telemetry", "anomalies", "acme", "--why")
     assert "calm" not in shown.out and "7 × 403" in shown.out and "standard errors" in shown.out
     assert "3 of 4" in shown.err
-    assert "Nothing is known" in cli("telemetry", "anomalies", "nobody").err
+    assert "Nothing is known" in cli("telemetry", "anomalies", "default").err
     cli.sql("DELETE FROM wf.request_hours WHERE dim = 'key' AND hour < now() - interval '20 hours'")
     known = cli.done("telemetry", "anomalies", "acme", "--all")["items"]
     assert {item["baseline"]["hours"] for item in known} == {0}, "when no key was named before, none of them is new"
@@ -254,7 +340,11 @@ def test_a_series_is_drawn_as_svg(cli: Cli, start: datetime) -> None:
 def test_every_command_of_the_page_runs(cli: Cli, start: datetime) -> None:
     page = (Path(__file__).parents[2] / "docs" / "telemetry.md").read_text(encoding="utf-8")
     [block] = re.findall(r"^```sh\n(.*?)^```", page, re.S | re.M)
-    cli.sql("INSERT INTO wf.tenants (id, name) VALUES ('acme', 'Acme')")
+    cli.sql(
+        "INSERT INTO wf.tenants (id, name) VALUES ('acme', 'Acme');"
+        "INSERT INTO wf.requests (tenant_id, route, method, status, key_prefix, at)"
+        " VALUES ('acme', '/v1/orders', 'GET', 200, 'wf_live_ab12', now())"
+    )
     for line in block.splitlines():
         done = cli(*shlex.split(line)[1:])
         assert done.code == 0, f"{line}\n{done.out}{done.err}"
@@ -271,5 +361,5 @@ def test_saturation_says_how_full_the_limits_are(cli: Cli, start: datetime) -> N
     assert shares == sorted(shares) and shares[-1] == pytest.approx(0.35)
     shown = cli("telemetry", "saturation", "t6", "--step", "10m", *window(start))
     assert "35.00" in shown.out and "api_calls: 1,000/day" in shown.err and "at least" in shown.err
-    nobody = cli("telemetry", "saturation", "nobody", *window(start))
-    assert nobody.code == 0 and "There is no subscription of nobody." in nobody.err
+    unsold = cli("telemetry", "saturation", "t5", *window(start))
+    assert unsold.code == 0 and "There is no subscription of t5." in unsold.err

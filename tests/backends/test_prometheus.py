@@ -172,7 +172,9 @@ async def answering(*pieces: bytes, wait: bool = False) -> AsyncIterator[tuple[s
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            heard.append(await reader.readuntil(b"\r\n\r\n"))
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0] or b"0")
+            heard.append(head + await reader.readexactly(length))
             for piece in pieces:
                 writer.write(piece)
                 await writer.drain()
@@ -196,6 +198,7 @@ def http(body: bytes, status: str = "200 OK", more: str = "", length: int | None
     return f"HTTP/1.1 {status}\r\nContent-Length: {size}\r\nConnection: close\r\n{more}\r\n".encode() + body
 
 
+ERROR = b'{"status":"error","errorType":"%s","error":"%s"}'
 MATRIX = b'{"status":"success","data":{"resultType":"matrix","result":%s}}'
 
 
@@ -203,16 +206,26 @@ MATRIX = b'{"status":"success","data":{"resultType":"matrix","result":%s}}'
     ("said", "code", "words"),
     [
         (http(b"<html>a login page</html>"), "prometheus_unreadable", "HTTP 200, not an answer"),
-        (http(b"<html>busy</html>", "502 Bad Gateway"), "prometheus_unreadable", "HTTP 502"),
+        (http(b"<html>busy</html>", "502 Bad Gateway"), "prometheus_unreachable", r"not ready \(502\)\. .*try again"),
+        (http(b"Service Unavailable\n", "503 x"), "prometheus_unreachable", r"not ready \(503\)\. It is starting"),
+        (http(b"slow down", "429 x"), "prometheus_unreachable", r"not ready \(429\)"),
+        (http(ERROR % (b"unavailable", b"TSDB not ready"), "503 x"), "prometheus_unreachable", "503.: TSDB not ready"),
+        (http(ERROR % (b"timeout", b"timed out"), "503 x"), "prometheus_slow", "took too long: timed out"),
+        (http(ERROR % (b"execution", b"\\u001b[2Jno"), "422 x"), "prometheus_refused", "refused the query: .*no"),
         (http(b"", "302 Found", "Location: http://127.0.0.1:1/\r\n"), "prometheus_unreadable", "HTTP 302"),
         (http(b"no", "401 Unauthorized"), "prometheus_refused", "does not let us in"),
         (http(MATRIX % b"[", length=5000), "prometheus_unreachable", "cannot be asked"),
         (http(MATRIX % b"{}"), "prometheus_unreadable", "cannot be read"),
         (http(MATRIX % b'[{"metric":{},"values":[[1]]}]'), "prometheus_unreadable", "cannot be read"),
-        (http(MATRIX % b'[{"metric":{},"values":[["x","y"]]}]'), "prometheus_unreadable", "cannot be read"),
+        *(
+            (http(MATRIX % b'[{"metric":{},"values":[[%s]]}]' % pair), "prometheus_unreadable", "cannot be read")
+            for pair in (b'"x","y"', b'1,"1_0"', b'1," 1 "', b'1,"\\u0661"', b"1,true", b"1,null", b"1,[]", b"1,{}")
+        ),
+        (http(MATRIX % b'[{"metric":[],"values":[]}]'), "prometheus_unreadable", "cannot be read"),
+        (http(MATRIX % b'[{"metric":{},"values":[]}]'), "prometheus_labels", "without the label code"),
+        (http(MATRIX % b'[{"metric":{},"values":[[1,%s]]}]' % (b"9" * 5000)), "prometheus_unreadable", "not an answer"),
         (http(b'{"status":"success","data":{"resultType":"vector","result":[]}}'), "prometheus_unreadable", "a vector"),
         (http(b"[" * 100_000), "prometheus_unreadable", "not an answer"),
-        (http(b'{"status":"error","error":"\\u001b[2Jquery timed out"}', "503 x"), "prometheus_refused", "timed out"),
         (b"nonsense\r\n\r\n", "prometheus_unreachable", "cannot be asked"),
     ],
 )
@@ -264,21 +277,120 @@ async def test_a_secret_is_sent_and_never_told(
     assert "s3cret" not in repr(refused.value) + str(refused.value) + repr(vars(refused.value))
 
 
-async def test_what_it_says_may_be_missing_is_kept(asked: Callable[..., PrometheusSeries]) -> None:
-    body = MATRIX % b"[]"
-    async with answering(http(body[:-1] + b',"warnings":["a store \\u001b[31mwas away"]}')) as (url, _):
+async def test_a_secret_that_no_header_holds_is_not_repeated(tmp_path: Path) -> None:
+    path = tmp_path / "prometheus.toml"
+    async with answering(http(MATRIX % b"[]")) as (url, heard):
+        path.write_text('token = "env:T"\n' + MAPPING.format(url=url, scrape=SCRAPE, timeout=10))
+        with pytest.raises(Refusal) as refused:
+            await read(
+                PrometheusSeries(path, lambda reference: Secret("s3c\nret", str(reference))), Scope(), 0, 300, 60
+            )
+        assert refused.value.code == "secret_unusable" and "s3c" not in str(refused.value)
+        await read(PrometheusSeries(path, lambda reference: Secret("s3crét", str(reference))), Scope(), 0, 300, 60)
+    assert "authorization: bearer s3crét" in heard[0].decode().lower()
+
+
+@pytest.mark.parametrize(
+    ("said", "note"),
+    [
+        (b'"warnings":["a store \\u001b[31mwas away"]', "was away"),
+        (b'"infos":["metric might not be a counter"]', "might not be a counter"),
+        (b'"warnings":"one text"', "one text"),
+        (b'"isPartial":true', "partial: not all of its stores answered"),
+    ],
+)
+async def test_what_it_says_may_be_missing_is_kept(
+    asked: Callable[..., PrometheusSeries], said: bytes, note: str
+) -> None:
+    async with answering(http((MATRIX % b"[]")[:-1] + b',"isPartial":false,' + said + b"}")) as (url, _):
         series = await read(asked(url), Scope(), 0, 300, 60)
-    assert len(series.notes) == 1 and series.notes[0].endswith("was away") and series.notes[0].isprintable()
+    assert len(series.notes) == 1 and series.notes[0].endswith(note) and series.notes[0].isprintable()
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(2.5, b"2500ms"), (10, b"10000ms"), (119.9999, b"120000ms")])
+async def test_a_time_limit_is_asked_in_whole_milliseconds(
+    asked: Callable[..., PrometheusSeries], seconds: float, said: bytes
+) -> None:
+    """Prometheus takes 2500ms, and refuses 2.5s."""
+    async with answering(http(MATRIX % b"[]")) as (url, heard):
+        await read(asked(url, timeout=seconds), Scope(), 0, 300, 60)
+    assert heard and all(asking.endswith(b"&timeout=" + said) for asking in heard)
+
+
+@needs_prometheus
+async def test_half_seconds_are_a_time_limit(server: str, asked: Callable[..., PrometheusSeries]) -> None:
+    series = await read(asked(server, timeout=12.5), Scope("acme", "/v1"), 1800, 3600, 60)
+    assert series.whole is not None
+
+
+async def one_curve(
+    asked: Callable[..., PrometheusSeries], *curves: tuple[dict[str, str], list[object]]
+) -> tuple[Series, list[int | None]]:
+    """The series of curves that have these values from the first step on, counted and timed alike; and its counts."""
+    at = [BEGIN.timestamp() + 60 * n for n in range(1, 6)]
+    found = [{"metric": labels, "values": list(zip(at, values, strict=False))} for labels, values in curves]
+    async with answering(http(MATRIX % json.dumps(found).encode())) as (url, _):
+        series = await read(asked(url, ("[latency]", "[latency]\nunit = 'ms'")), Scope(), 0, 300, 60)
+    return series, [None if point is None else point.n for point in series.points]
 
 
 async def test_values_that_are_no_numbers_are_gaps(asked: Callable[..., PrometheusSeries]) -> None:
-    at = [BEGIN.timestamp() + 60 * n for n in range(1, 6)]
-    values = list(zip(at, ["NaN", "+Inf", "-1", "0", "2.4"], strict=True))
-    answer = json.dumps([{"metric": {"code": "200"}, "values": values}]).encode()
-    async with answering(http(MATRIX % answer)) as (url, _):
-        series = await read(asked(url, ("[latency]", "[latency]\nunit = 'ms'")), Scope(), 0, 300, 60)
-    assert [None if point is None else point.n for point in series.points] == [None, None, None, 0, 2]
+    series, counts = await one_curve(asked, ({"code": "200", "le": "1"}, ["NaN", "+Inf", "-1", "0", "2.4"]))
+    assert counts == [None, None, None, 0, 2]
     assert series.points[3] is not None and series.points[3].error_share is None
+    assert series.notes == ("2 values left out: below 0 or too large for a count",)
+
+
+@pytest.mark.parametrize("value", ["9" * 400, int("9" * 400), "1e400", "1e300", 1e300, "9007199254740993.5"])
+async def test_a_count_that_nobody_can_have_is_unknown_and_said(
+    asked: Callable[..., PrometheusSeries], value: object
+) -> None:
+    series, counts = await one_curve(asked, ({"code": "200", "le": "1"}, [value, 7, value]))
+    assert counts == [None, 7, None, None, None]
+    assert series.notes == ("2 values left out: below 0 or too large for a count",)
+
+
+async def test_large_counts_are_added_without_end(asked: Callable[..., PrometheusSeries]) -> None:
+    """Each can be, and all of them together stay a number."""
+    most = str(1 << 53)
+    curves = [({"code": str(code), "le": "1"}, [most] * 5) for code in range(100, 600)]
+    series, counts = await one_curve(asked, *curves)
+    assert counts == [500 << 53] * 5 and series.whole is not None
+    assert series.whole.n == 2500 << 53 and series.whole.error_share == 0.2 and not series.notes
+
+
+@pytest.mark.parametrize("bound", ["NaN", "", "abc", "-1", "-Inf", "1_0", " 1", "\u0661", "0x10", "\x1b[2J"])
+async def test_a_bound_that_is_none_is_left_out_and_said(asked: Callable[..., PrometheusSeries], bound: str) -> None:
+    series, _ = await one_curve(asked, ({"code": "200", "le": "+Inf"}, [4]), ({"code": "200", "le": bound}, [3]))
+    point = series.points[0]
+    assert point is not None and (point.n, point.latency.buckets, point.latency.n) == (7, (OVERFLOW,), 4)
+    [note] = series.notes
+    assert note.startswith("le: ") and note.endswith("not readable, left out") and note.isprintable()
+
+
+@pytest.mark.parametrize("bound", ["1e308", "1e12", "+Inf"])
+async def test_a_bound_above_all_latencies_is_none(asked: Callable[..., PrometheusSeries], bound: str) -> None:
+    series, _ = await one_curve(asked, ({"code": "200", "le": bound}, [3]))
+    assert series.points[0] is not None and series.points[0].latency.buckets == (OVERFLOW,) and not series.notes
+
+
+@pytest.mark.parametrize("status", ["", "OK", "50", "5", "999", "500 ", "٥٠٠", "5\u00b2\u00b2", "\x1b[2J500"])
+async def test_a_status_that_is_none_is_counted_and_said(asked: Callable[..., PrometheusSeries], status: str) -> None:
+    series, _ = await one_curve(
+        asked, ({"code": "5xx", "le": "1"}, [2]), ({"code": "404", "le": "1"}, [3]), ({"code": status, "le": "1"}, [4])
+    )
+    point = series.points[0]
+    assert point is not None and (point.n, point.errors_4xx, point.errors_5xx) == (9, 3, 2)
+    [note] = series.notes
+    assert note.startswith("code: ") and note.endswith("counted, not as errors") and note.isprintable()
+
+
+async def test_a_query_that_sums_by_nothing_is_no_fleet_without_errors(
+    asked: Callable[..., PrometheusSeries],
+) -> None:
+    with pytest.raises(Refusal, match="without the label le") as refused:
+        await one_curve(asked, ({"code": "200"}, [2]))
+    assert refused.value.code == "prometheus_labels" and "sum by (le)" in refused.value.hint
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
@@ -318,6 +430,13 @@ def test_a_histogram_keeps_every_count_and_lies_within_its_buckets(inside: dict[
         (("https://", "http://"), "a secret goes over https only"),
         (("scrape = 15", "scrape = 0"), "scrape"),
         (("[latency]", "[latency"), "TOML"),
+        (("prometheus.example", "prometheus.example:99999"), "url: its host or its port"),
+        (("prometheus.example", "prometheus.example:abc"), "url: its host or its port"),
+        (("prometheus.example", "[::1"), "url: its host or its port"),
+        (("prometheus.example", "xn--"), "url: its host or its port"),
+        (("prometheus.example", "\\u0378"), "url: its host or its port"),
+        (("prometheus.example", "p\\u0000"), "url: its host or its port"),
+        (("prometheus.example", "ana:s3cret/prometheus.example"), "url: its host or its port"),
     ],
 )
 def test_a_mapping_that_cannot_be_is_refused_with_its_fault(

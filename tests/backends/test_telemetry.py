@@ -203,3 +203,37 @@ async def test_windows_that_make_no_sense(telemetry: Telemetry) -> None:
     ):
         with pytest.raises(Usage, match="window_unreadable"):
             await telemetry.series(Scope("acme"), start, end, step)
+
+
+@pytest.mark.parametrize("rolled", [False, True])
+async def test_a_step_that_counting_began_in_is_known_from_then_on(
+    connection: psycopg.Connection, telemetry: Telemetry, rolled: bool
+) -> None:
+    began = START + timedelta(hours=2, minutes=37)
+    store(connection, [("acme", "/a", 200, 5.0, began + n * timedelta(seconds=1)) for n in range(3600)])
+    store(connection, [("late", "/a", 200, 5.0, began + timedelta(minutes=2, seconds=30))])
+    if rolled:
+        connection.execute(
+            "UPDATE wf.request_marks SET minutes_from = %s, minutes_until = %s, hours_until = %s", [START, START, START]
+        )
+        connection.execute(
+            "INSERT INTO wf.request_due SELECT 'minute', %s::timestamptz + n * interval '1 minute'"
+            " FROM generate_series(0, 60) n ON CONFLICT DO NOTHING",
+            [began],
+        )
+        connection.execute("SELECT wf.roll_up_requests()")
+        roll_up(connection, 5)
+    end = START + timedelta(hours=4)
+    for minutes, known in ((5, 3), (15, 8), (30, 23)):
+        step = timedelta(minutes=minutes)
+        found = await telemetry.series(Scope(), START, end, step)
+        first = next(index for index, point in enumerate(found.points) if point is not None)
+        assert found.since == began and found.known_for(first) == timedelta(minutes=known), minutes
+        assert found.known_for(first + 1) == step
+        later = await telemetry.series(Scope(), began - timedelta(minutes=1), end, step)
+        assert later.since == began, "also when the window begins with it"
+        after = await telemetry.series(Scope(), began + timedelta(minutes=40), end, step)
+        assert after.since is None
+    assert (await telemetry.series(Scope("late"), START, end, timedelta(minutes=1))).since is None, (
+        "others were counted"
+    )

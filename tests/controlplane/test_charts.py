@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.charts import decimate, sparkline
+from controlplane.charts import Axis, ChartSpec, Series, Threshold, axis, decimate, sparkline
 from controlplane.text import printable_ascii
 
 series = st.lists(st.none() | st.floats(-1e6, 1e6), min_size=1, max_size=300)
@@ -74,3 +76,42 @@ def test_a_sparkline_without_utf8():
 @given(series, st.integers(1, 40))
 def test_a_sparkline_has_its_width(values, width):
     assert len(sparkline(values, width)) == width
+
+
+def upright(values, rows, *, unit="/m", ratios=False, lines=()):
+    spec = ChartSpec((Series("x", range(len(values)), values),), unit, 0, 1, tuple(lines), ratios=ratios)
+    return axis(spec, rows)
+
+
+def label_rows(found: Axis, rows: int) -> list[float]:
+    return [(at - found.low) / (found.high - found.low) * (rows - 1) for at, _ in found.labels]
+
+
+@given(st.lists(st.floats(-1e9, 1e12) | st.floats(0, 1), min_size=1, max_size=5), st.integers(2, 60), st.booleans())
+def test_every_label_lies_on_a_row_and_all_are_equally_far_apart(values, rows, ratios):
+    found = upright(values, rows, ratios=ratios)
+    at = label_rows(found, rows)
+    assert len(at) >= 2 and at[0] == 0 and at[-1] <= rows - 1 + 1e-6
+    assert all(abs(row - round(row)) < 1e-6 for row in at)
+    assert len({round(b - a) for a, b in pairwise(at)}) == 1
+    assert all(found.low <= found.at(value) <= found.high + 1e-9 * max(1, abs(found.high)) for value in values)
+    assert len({words for _, words in found.labels}) == len(found.labels)
+
+
+def test_labels_are_round_and_as_many_as_there_is_room_for():
+    assert [words for _, words in upright([1460.0], 15).labels] == ["0/m", "500/m", "1,000/m", "1,500/m"]
+    assert [words for _, words in upright([0.03], 15).labels][:2] == ["0.00/m", "0.01/m"]
+    assert [words for _, words in upright([0.0], 9).labels] == ["0.0/m", "0.5/m", "1.0/m"]
+    assert [words for _, words in upright([-20.0, 100.0], 11, unit="%").labels] == ["-50%", "0%", "50%", "100%"]
+    assert [words for _, words in upright([46.0], 6).labels] == ["0/m", "20/m", "40/m"]
+    near = upright([90.0], 15, lines=[Threshold(150, "SLO")])
+    assert near.high >= 150 > upright([90.0], 15).high
+
+
+def test_of_ratios_a_small_value_beside_a_large_one_stands_above_the_foot():
+    found = upright([12.0, 1450.0], 15, unit="ms", ratios=True)
+    assert [words for _, words in found.labels] == ["10ms", "30ms", "100ms", "300ms", "1,000ms"]
+    for low in (0.1, 0.5, 1.0, 3.0, 12.0, 40.0, 87.0, 100.0):
+        for rows in (4, 8, 11, 15, 30):
+            found = upright([low, 1450.0], rows, unit="ms", ratios=True)
+            assert (found.at(low) - found.low) / (found.high - found.low) * (rows - 1) > 0.05, (low, rows)

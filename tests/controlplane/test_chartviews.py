@@ -51,6 +51,16 @@ several = st.builds(
 )
 
 
+@pytest.mark.parametrize(
+    "at", ["9999-12-31T23:59", "0001-01-01", "3000-01-01", "1969-12-31T23:59", "1e400", "infinity"]
+)
+@pytest.mark.parametrize("view", ["at:{at}", "window:{at}..{at}", "window:2026-11-01..{at}"])
+def test_a_time_that_no_request_has_is_refused(view: str, at: str) -> None:
+    with pytest.raises(Usage) as refused:
+        parse_view(view.format(at=at))
+    assert refused.value.code == "time_unreadable"
+
+
 @given(views | several)
 def test_a_view_is_what_its_text_says(view: View) -> None:
     text = render(view)
@@ -86,7 +96,7 @@ def test_what_no_view_says_is_refused_in_words(text: str) -> None:
         return
     with pytest.raises(Usage) as caught:
         parse_view(text)
-    assert caught.value.code in ("view_unreadable", "window_unreadable", "duration_unreadable")
+    assert caught.value.code in ("view_unreadable", "window_unreadable", "duration_unreadable", "time_unreadable")
 
 
 @given(windows)

@@ -17,6 +17,7 @@ from controlplane.charts import bands
 from controlplane.chartviews import View, Window
 from controlplane.measures import (
     Measured,
+    error_share_chart,
     errors_chart,
     gap_words,
     gaps,
@@ -31,6 +32,7 @@ from controlplane.measures import (
 )
 from controlplane.svg import svg, together
 from controlplane.telemetry import Histogram, Point, Scope, Series
+from screens.tenants.traffic import traffic_chart
 
 START = datetime(2026, 11, 21, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -49,6 +51,36 @@ def measured(
 
 def row(at: datetime, operation: str = "tenants.suspend", seq: int = 1, thing: str = "acme") -> AuditRow:
     return AuditRow(seq, at, "ana", operation, "tenants", thing, "acme", "three chargebacks", None, False, {}, {})
+
+
+def test_the_share_of_errors_shows_since_when_however_many_there_are() -> None:
+    found = measured([point(1000, 2), point(10, 5), None, point(0, 0), point(1000, 500)])
+    failed, refused = error_share_chart(found).series
+    assert failed.ys == [0.2, 50.0, None, None, 50.0] and refused.ys == [0.4, 100.0, None, None, 100.0]
+    assert error_share_chart(replace(found, before=found.series)).series[2].ys == failed.ys
+    beside = error_share_chart(replace(found, many=(found.series, replace(found.series, scope=Scope("globex")))))
+    assert [(each.name, each.ys) for each in beside.series] == [("acme 5xx", failed.ys), ("globex 5xx", failed.ys)]
+
+
+def test_the_step_that_counting_began_in_is_no_fall_to_zero() -> None:
+    """Where it holds little of its length it is a gap in the curve; its numbers are kept."""
+    for late, expected in ((4, None), (2, 120 / 3), (0, 120 / 5)):
+        series = measured([None, point(), point()], step=5 * MINUTE).series
+        begun = replace(series, since=series.start + (5 + late) * MINUTE)
+        found = replace(measured([point()]), series=begun)
+        assert requests_chart(found).series[0].ys == [None, expected, 24.0]
+        assert errors_chart(found).series[0].ys[1] == (None if expected is None else expected / 20)
+        assert records(found)[1]["requests"] == 120
+        assert traffic_chart(begun).series[0].ys == [None, expected, 24.0]
+        assert reading(found, 1).startswith(f"00:05  {120 / (5 - late):.0f}/m")
+
+
+def test_what_may_be_missing_of_the_week_before_is_said_too() -> None:
+    now, before = (measured([point()]).series for _ in range(2))
+    series, before = replace(now, notes=("partial", "slow")), replace(before, notes=("slow", "older: partial"))
+    found = replace(measured([point()]), series=series, before=before)
+    for spec in (requests_chart(found), errors_chart(found), latency_chart(found), heat_map(found)):
+        assert [note for note in spec.notes if "not said" not in note] == ["partial", "slow", "older: partial"]
 
 
 def test_rates_are_per_minute_and_gaps_stay_open() -> None:

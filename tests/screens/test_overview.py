@@ -55,7 +55,7 @@ async def test_every_line_opens_what_is_behind_it_and_escape_comes_back(fleet: D
     async with looking(fleet) as (app, pilot):
         glance = app.screen.query_one(Glance)
         expected = {
-            ("traffic", "errors"): (TelemetryScreen, "errors 2/6"),
+            ("traffic", "errors"): (TelemetryScreen, "error share 3/7"),
             ("failing", "umbrella"): (TenantScreen, "umbrella"),
             ("keys", "late"): (None, "rotations"),
             ("keys", "stale"): (None, "/level:stale"),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.widgets import Input
 
 from app.contexts import prometheus_of
 from app.settings import Settings, read
@@ -21,7 +24,7 @@ from tests.screens.test_snapshots import NARROW, WIDE, frozen, steps
 
 PAGE = Path(__file__).parents[2] / "docs" / "prometheus.md"
 WINDOW = "window:2026-01-05T00:30..2026-01-05T02:00"
-pytestmark = pytest.mark.skipif(
+needs_prometheus = pytest.mark.skipif(
     not all(map(prometheus.program, prometheus.NEEDED)), reason="no Prometheus is here: make setup"
 )
 
@@ -49,6 +52,7 @@ def test_the_codes_of_the_page_are_those_of_the_program() -> None:
     assert raised == set(re.findall(r"`((?:no_prometheus|prometheus_|mapping_)\w*)`", PAGE.read_text("utf-8")))
 
 
+@needs_prometheus
 async def test_a_chart_by_key_and_by_word(database: Database, mapping: Path) -> None:
     settings = Settings(mapping.parent / "settings.toml")
     _elsewhere(mapping)
@@ -73,6 +77,7 @@ async def test_a_chart_by_key_and_by_word(database: Database, mapping: Path) -> 
         await quiet(pilot)
 
 
+@needs_prometheus
 def test_a_profile_names_its_prometheus(cli: Cli, mapping: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     url, password = url_of(cli.database.login("viewer"))
     settings = mapping.with_name("settings.toml")
@@ -82,6 +87,8 @@ def test_a_profile_names_its_prometheus(cli: Cli, mapping: Path, monkeypatch: py
     words = ["--tenant", "acme", "--start", "2026-01-05T00:30Z", "--end", "2026-01-05T02:00Z", "--home", "here"]
     found = cli.done("telemetry", "series", *words, "--source", "prometheus", "--step", "10m")["items"]
     assert [item["n"] for item in found][1:3] == [1680, 1680] and found[4]["n"] is None
+    assert cli("telemetry", "series", *words).code == 4, "the home knows no acme"
+    cli.sql("INSERT INTO wf.tenants (id, name) VALUES ('acme', 'Acme')")
     assert all(item["n"] is None for item in cli.done("telemetry", "series", *words)["items"])
     drawn = cli("telemetry", "export", *words, "--source", "prometheus", "--format", "svg").out
     assert drawn.startswith("<svg") and "as prometheus counted" in drawn
@@ -92,10 +99,60 @@ def test_a_profile_names_its_prometheus(cli: Cli, mapping: Path, monkeypatch: py
 
 
 @pytest.fixture
+def partial(tmp_path: Path) -> Iterator[Path]:
+    """A mapping file of one whose answers lack something, and which says so."""
+    values = [[datetime(2026, 1, 5, 1, n, tzinfo=UTC).timestamp(), "5"] for n in range(1, 31)]
+    found = json.dumps([{"metric": {"code": "200", "le": "1"}, "values": values}])
+    body = f'{{"status":"success","data":{{"resultType":"matrix","result":{found}}},"warnings":["store 2 was away"]}}'
+    with prometheus.saying(body.encode()) as url:
+        path = tmp_path / "prometheus.toml"
+        path.write_text(prometheus.MAPPING.format(url=url, scrape=prometheus.SCRAPE, timeout=10))
+        yield path
+
+
+def test_what_may_be_missing_is_said_by_every_command(cli: Cli, partial: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli.log_in("viewer")
+    settings = partial.with_name("settings.toml")
+    url = url_of(cli.database.login("viewer"))[0]
+    settings.write_text(f'[profiles.here]\nurl = "{url}"\nenvironment = "staging"\nprometheus = "{partial.name}"\n')
+    monkeypatch.setenv("WATCHFLOOR_SETTINGS", str(settings))
+    words = ["--source", "prometheus", "--start", "2026-01-05T01:00Z", "--end", "2026-01-05T01:30Z", "--home", "here"]
+    shown = cli("telemetry", "series", *words)
+    assert shown.code == 0 and "prometheus says: store 2 was away" in shown.err
+    assert cli.done("telemetry", "series", *words)["notes"] == ["store 2 was away"]
+    for form in ("csv", "json", "ndjson", "svg"):
+        written = cli("telemetry", "export", *words, "--format", form).out
+        assert "store 2 was away" in written, form
+    assert json.loads(cli("telemetry", "export", *words, "--json").out)["notes"] == "store 2 was away"
+    assert cli.done("telemetry", "series")["notes"] == []
+
+
+async def test_what_may_be_missing_stands_on_the_chart_and_in_its_export(database: Database, partial: Path) -> None:
+    settings = Settings(partial.with_name("settings.toml"))
+    async with console(database, link="test/telemetry", settings=settings) as (app, pilot):
+        app.session.plane.prometheus = prometheus_of(str(partial), "test", settings, None)  # type: ignore
+        await command(pilot, "telemetry source:prometheus window:2026-01-05T01:00..2026-01-05T01:30")
+        await until(pilot, lambda: "store 2 was away" in text(pilot))
+        await pilot.press("w")
+        await until(pilot, lambda: "it says: store 2 was away" in text(pilot))
+        await pilot.press("escape", "e")
+        await until(pilot, lambda: "30 steps of all tenants" in text(pilot))
+        await pilot.press("c", "enter")
+        path = partial.with_name("shown.csv")
+        app.screen.query_one("#ask-path", Input).value = str(path)
+        await pilot.press("enter")
+        await until(pilot, lambda: path.exists() and "written" in text(pilot))
+        assert "notes: store 2 was away" in path.read_text().splitlines()[0]
+        await command(pilot, "telemetry source:prometheus window:2026-01-05T03:00..2026-01-05T03:30")
+        await until(pilot, lambda: "no data here, and prometheus says: store 2 was away" in text(pilot))
+
+
+@pytest.fixture
 def cli(database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
     return Cli(database, monkeypatch, capsys)
 
 
+@needs_prometheus
 @pytest.mark.parametrize("size", [NARROW, WIDE], ids=["narrow", "wide"])
 def test_how_it_looks(database: Database, mapping: Path, snap_compare: Any, size: tuple[int, int]) -> None:
     async def prepared(pilot: Any) -> None:
@@ -103,7 +160,7 @@ def test_how_it_looks(database: Database, mapping: Path, snap_compare: Any, size
         pilot.app.session.plane.prometheus = prometheus_of(
             str(mapping), "test", Settings(mapping.with_name("settings.toml")), None
         )
-        await steps(f":telemetry tenant:acme source:prometheus {WINDOW}", "tab", "tab")(pilot)
+        await steps(f":telemetry tenant:acme source:prometheus {WINDOW}", "tab", "tab", "tab")(pilot)
 
     assert snap_compare(frozen(database), terminal_size=size, run_before=prepared)
 

@@ -67,9 +67,11 @@ async def test_a_day_of_the_fleet_reads_as_its_rows_say(estate: Database) -> Non
         assert screen.measured is not None and screen.measured.series.whole is not None
         assert screen.measured.series.whole.n == 8640 - 181
         shown = text(pilot)
-        assert "requests 1/6" in shown and "each 1h" in shown and "in all 8,459" in shown
+        assert "requests 1/7" in shown and "each 1h" in shown and "in all 8,459" in shown
         await pilot.press("tab", "tab")
-        assert "latency 3/6" in text(pilot) and "p95" in text(pilot)
+        assert "error share 3/7" in text(pilot) and "5xx" in text(pilot) and "%┤" in text(pilot)
+        await pilot.press("tab")
+        assert "latency 4/7" in text(pilot) and "p95" in text(pilot)
 
 
 async def test_a_gap_is_named_and_is_no_zero(estate: Database) -> None:
@@ -181,6 +183,11 @@ async def test_a_scope_that_cannot_be_read_leaves_the_charts(estate: Database) -
         await pilot.press("escape")
         await quiet(pilot)
         assert screen.view.scope == Scope("acme")
+        await command(pilot, "telemetry tenant:nosuch")
+        await until(pilot, lambda: "There is no tenant nosuch." in text(pilot))
+        assert "no data" not in text(pilot) and screen.measured is None
+        await command(pilot, "telemetry tenant:acme,nosuch")
+        await until(pilot, lambda: "There is no tenant nosuch." in text(pilot) and "acme + nosuch" in text(pilot))
         await command(pilot, "telemetry key:wf_live_nobody")
         await until(pilot, lambda: "No key begins with wf_live_nobody." in text(pilot))
 
@@ -208,6 +215,56 @@ async def test_the_top_list_goes_by_another_number_and_narrows(estate: Database)
         await until(pilot, lambda: screen.by == "tenant" and "TENANT" in text(pilot))
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, TenantScreen))
+
+
+async def test_enter_opens_nothing_from_a_pane_that_is_not_seen(estate: Database) -> None:
+    async with console(estate, role="viewer") as (app, pilot):
+        await charts(pilot, "tenant:acme chart:top")
+        await until(pilot, lambda: "/v1/orders" in text(pilot))
+        link = f"test/telemetry?tenant:acme {WINDOW}"
+        await command(pilot, link)
+        for keys in (("tab",), ("tab",), ("shift+tab", "shift+tab")):
+            await pilot.press(*keys, "question_mark")
+            await until(pilot, lambda: "help: telemetry" in text(pilot))
+            await pilot.press("escape", "enter")
+            await quiet(pilot)
+            screen = app.screen
+            assert isinstance(screen, TelemetryScreen) and screen.view.scope == Scope("acme")
+        await command(pilot, "test/tenants/acme")
+        tenant = app.screen
+        assert isinstance(tenant, TenantScreen)
+        while tenant.chosen != "timeline":
+            await pilot.press("tab")
+        while tenant.query_one(f"#{tenant.chosen}").focusable:
+            await pilot.press("tab")
+        await pilot.press("question_mark", "escape", "enter")
+        await quiet(pilot)
+        assert app.screen is tenant
+
+
+async def test_esc_after_a_number_goes_back_to_where_one_was(estate: Database) -> None:
+    async with console(estate, role="viewer", link="test/tenants/acme") as (app, pilot):
+        await until(pilot, lambda: isinstance(app.screen, TenantScreen))
+        await command(pilot, f"telemetry route:/v1/orders {WINDOW}")
+        await until(pilot, lambda: "/v1/orders" in text(pilot).splitlines()[0])
+        await command(pilot, "test/tenants/globex")
+        await pilot.press("m")
+        await until(pilot, lambda: isinstance(app.screen, TelemetryScreen) and app.screen.view.scope == Scope("globex"))
+        await pilot.press("minus", "tab", "3")
+        await until(pilot, lambda: "audit" in text(pilot).splitlines()[0])
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, TelemetryScreen) and app.screen.view.scope == Scope("globex"))
+        assert app.screen.view.chart == "errors" and app.screen.view.window.span == timedelta(hours=6)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, TenantScreen) and app.screen.thing_id == "globex")
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: "/v1/orders" in text(pilot).splitlines()[0])
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, TenantScreen) and app.screen.thing_id == "acme")
+        await pilot.press("1", "1", "0", "escape")
+        await until(pilot, lambda: text(pilot).splitlines()[1].startswith(" tenants"))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, TenantScreen) and app.screen.thing_id == "acme")
 
 
 async def test_one_key_leads_from_a_tenant_and_from_its_trail_to_its_charts(estate: Database) -> None:
@@ -275,7 +332,7 @@ async def test_limits_are_drawn_where_the_tenant_has_some(estate: Database) -> N
     async with console(estate, role="viewer") as (_, pilot):
         screen = await charts(pilot, "tenant:acme chart:saturation")
         await until(pilot, lambda: "api_calls 1,000/day" in text(pilot) and "soft 80%" in text(pilot))
-        assert "saturation 4/6" in text(pilot) and "last known: api_calls 634.5" in text(pilot)
+        assert "saturation 5/7" in text(pilot) and "last known: api_calls 634.5" in text(pilot)
         await pilot.press("w")
         assert "api_calls: 1,000/day, from " in text(pilot) and "requests since the day began" in text(pilot)
         await pilot.press("escape")
@@ -299,7 +356,7 @@ async def test_many_changes_are_counted_though_only_the_newest_are_marked(estate
 async def test_a_link_opens_exactly_this_view(estate: Database) -> None:
     link = f"test/telemetry?tenant:acme p95>250ms compare:week chart:latency {WINDOW}"
     async with console(estate, role="viewer", link=link) as (app, pilot):
-        await until(pilot, lambda: "latency 3/6" in text(pilot) and "week before: " in text(pilot))
+        await until(pilot, lambda: "latency 4/7" in text(pilot) and "week before: " in text(pilot))
         assert isinstance(app.screen, TelemetryScreen)
         assert app.screen.view_link().replace("T00:00", "") == link.replace("..2025-03-02", "..2025-03-03")
         assert "p95 250ms" in text(pilot)
@@ -328,7 +385,7 @@ async def test_what_is_shown_is_exported(estate: Database, tmp_path: Path, form:
 async def test_a_hostile_scope_is_inert(estate: Database) -> None:
     async with console(estate, role="viewer") as (_, pilot):
         await command(pilot, f'telemetry route:"\\u001b]52;c;eA==\\u0007[@click=app.quit]x" {WINDOW}')
-        await until(pilot, lambda: "no data" in text(pilot))
+        await until(pilot, lambda: "is stored" in text(pilot))
         assert "\x1b" not in text(pilot) and "[@click" in text(pilot)
 
 

@@ -76,13 +76,14 @@ GAPPED = ":telemetry tenant:acme at:2025-11-19T03:00 window:2025-11-18T12:00..20
 SHOTS: dict[str, tuple[str, ...]] = {
     "requests": (WEEK,),
     "errors": (WEEK, "tab"),
-    "latency": (WEEK, "tab", "tab", "b"),
-    "saturation": (WEEK, "tab", "tab", "tab"),
-    "heat": (WEEK, "tab", "tab", "tab", "tab"),
+    "error_share": (WEEK, "tab", "tab"),
+    "latency": (WEEK, "tab", "tab", "tab", "b"),
+    "saturation": (WEEK, *("tab",) * 4),
+    "heat": (WEEK, *("tab",) * 5),
     "top": (FLEET, "shift+tab", "o"),
     "mark": (WEEK, "n"),
     "gap": (GAPPED,),
-    "many": (":telemetry tenant:acme,globex window:2025-11-14T12:00..2025-11-21T12:00", "tab", "tab", "b"),
+    "many": (":telemetry tenant:acme,globex window:2025-11-14T12:00..2025-11-21T12:00", "tab", "tab", "tab", "b"),
     "no_data": (":telemetry window:2025-06-01..2025-06-02",),
 }
 
@@ -92,7 +93,7 @@ def test_narrow(estate: Database, snap_compare: Any, name: str) -> None:
     assert snap_compare(frozen(estate), terminal_size=NARROW, run_before=steps(*SHOTS[name]))
 
 
-@pytest.mark.parametrize("name", ["latency", "saturation", "many", "top", "gap", "no_data"])
+@pytest.mark.parametrize("name", ["errors", "latency", "saturation", "many", "top", "gap", "no_data"])
 def test_wide(estate: Database, snap_compare: Any, name: str) -> None:
     """All of them are seen together there."""
     assert snap_compare(frozen(estate), terminal_size=WIDE, run_before=steps(*SHOTS[name]))

@@ -1,0 +1,23 @@
+"""Where a person was before they went to another list: what the key `esc` goes back to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from textual.screen import Screen
+
+from screens.area import AreaScreen
+from screens.nouns import noun_named
+
+MOST_PLACES = 20
+
+Place = tuple[str, tuple[tuple[str, str], ...]]
+"""A list, and the things that were opened over each other from there: a noun and a key each."""
+
+
+def place_of(stack: Sequence[Screen[Any]]) -> Place | None:
+    screens = [screen for screen in stack if isinstance(screen, AreaScreen)]
+    if not screens or noun_named(screens[0].noun) is None:
+        return None
+    return screens[0].noun, tuple(screen.opened_as() for screen in screens[1:])

@@ -1,0 +1,66 @@
+"""What a Prometheus answers, without believing that its numbers are any that a service can count."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from controlplane.text import clean
+
+MOST_COUNT = float(1 << 53)
+"""More than any service counts in a step; above it a float no longer holds every whole number."""
+MOST_NOTES = 5
+_NUMBER = re.compile(r"[+-]?(?:Inf|NaN|[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?)")
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One series of an answer: its labels, and its counts (0 to `MOST_COUNT`) by their time in seconds."""
+
+    labels: Mapping[str, str]
+    values: Mapping[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`notes`: what may be missing or wrong, in words: Prometheus' own warnings, and what could not be used of it."""
+
+    curves: tuple[Curve, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def answer_of(said: Mapping[str, Any]) -> Answer:
+    """Of the JSON of a matrix. Raises KeyError, TypeError, ValueError, AttributeError when it is none."""
+    curves, beyond = [], 0
+    for each in said["data"]["result"]:
+        labels = {str(name): str(value) for name, value in each["metric"].items()}
+        numbers = {number(at): number(value) for at, value in each.get("values", ())}
+        counts = {at: value for at, value in numbers.items() if 0 <= value <= MOST_COUNT}
+        beyond += sum(not math.isnan(value) for value in numbers.values()) - len(counts)
+        curves.append(Curve(labels, counts))
+    said_so = [said.get(name) or [] for name in ("warnings", "infos")]
+    notes = [clean(str(words), 200) for each in said_so for words in (each if isinstance(each, list) else [each])]
+    if said.get("isPartial") is True:  # how VictoriaMetrics says it
+        notes.insert(0, "partial: not all of its stores answered")
+    if beyond:
+        notes.insert(0, f"{beyond:,} value{'s' * (beyond > 1)} left out: below 0 or too large for a count")
+    return Answer(tuple(curves), tuple(notes[:MOST_NOTES]))
+
+
+def number(said: object) -> float:
+    """A number as Prometheus writes it, in quotes or not; one past what a float holds is infinite. Else ValueError."""
+    if isinstance(said, str) and not _NUMBER.fullmatch(said):
+        raise ValueError(said)
+    return float(str(said))
+
+
+def bound_of(text: str) -> float | None:
+    """A histogram's upper bound; None when the text is none."""
+    try:
+        bound = number(text)
+    except ValueError:
+        return None
+    return bound if bound >= 0 else None  # NaN is none either
