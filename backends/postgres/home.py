@@ -309,6 +309,11 @@ class Home:
             row = await (await connection.execute("SELECT wf.revealed(%s, %s)", [tenant_id, field])).fetchone()
             return None if row is None else row[0]
 
+    async def ask(self, statement: str, what: str | bytes) -> None:
+        """Say what will be looked up by something masked: it is answered once this is committed. Raises Refusal."""
+        async with self.connection() as connection:
+            await connection.execute(statement.encode(), [what])
+
     async def now(self) -> datetime:
         async with self.connection() as connection:
             row = await (await connection.execute("SELECT clock_timestamp()")).fetchone()

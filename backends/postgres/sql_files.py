@@ -17,7 +17,7 @@ from psycopg import sql
 # In the order of what builds on what. `values` holds the pure functions that tables' checks and indexes are made of.
 NOUNS = (
     "values", "audit", "operators", "contexts", "tenants", "signup", "requests", "telemetry", "runs", "keys", "plans",
-    "subscriptions", "usage", "impersonations", "jobs", "objectives",
+    "subscriptions", "usage", "impersonations", "jobs", "objectives", "look_ups",
 )  # fmt: skip
 SCHEMAS = ["wf", "wf_data"]
 LOCK_WAIT = "100ms"

@@ -140,6 +140,11 @@ DECLARE
   last   bigint;
 BEGIN
   SELECT * INTO acting FROM wf.acting_as();
+  -- Who acts for a tenant only to read changes nothing of it. To end it, to look and to reveal is no change of it.
+  IF acting.mode = 'read' AND acting.tenant_id = ANY (tenants) AND noun NOT IN ('impersonations', 'look_ups', 'reveals') THEN
+    RAISE EXCEPTION '% acts for %, reading only', session_user, acting.tenant_id
+      USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'impersonation_reading';
+  END IF;
   UPDATE wf.counters SET value = value + cardinality(things) WHERE name = 'audit' RETURNING value INTO last;
   INSERT INTO wf.audit (seq, change_id, out_of_band, actor, operation, noun, thing, tenant_id, reason, request_id,
                         impersonation, before, after)

@@ -1,7 +1,7 @@
 -- The impersonation that the login has open: one at most.
-CREATE OR REPLACE FUNCTION wf.acting_as(OUT impersonation bigint, OUT tenant_id text) LANGUAGE sql STABLE
+CREATE OR REPLACE FUNCTION wf.acting_as(OUT impersonation bigint, OUT tenant_id text, OUT mode text) LANGUAGE sql STABLE
 BEGIN ATOMIC
-  SELECT i.id, i.tenant_id FROM wf.impersonations i
+  SELECT i.id, i.tenant_id, i.mode FROM wf.impersonations i
   WHERE i.actor = session_user AND i.ended_at IS NULL AND i.ends_at > clock_timestamp()
   LIMIT 1;
 END;

@@ -108,13 +108,6 @@ GRANT SELECT (id, tenant_id, project_id, env, display, label, owner_email, scope
               revoked_at, revoked_reason)
   ON wf.api_keys TO wf_operator;
 
--- Who holds this secret? The hash goes in, the id comes out: nobody can list hashes, and no query holds a secret.
-CREATE OR REPLACE FUNCTION wf.key_of_hash(hash bytea) RETURNS text LANGUAGE sql STABLE SECURITY DEFINER
-SET search_path = wf, pg_temp AS $$
-  SELECT k.id FROM wf.api_keys k WHERE k.hash = key_of_hash.hash
-$$;
-GRANT EXECUTE ON FUNCTION wf.key_of_hash TO wf_viewer;
-
 -- Who calls with a key: by address and route, the most first, at most 200 of these; `whole` says whether the newest
 -- 500,000 calls were all there are. Without support's rights the addresses are not told apart.
 CREATE OR REPLACE FUNCTION wf.key_calls(key text, since timestamptz)
