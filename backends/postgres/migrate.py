@@ -279,8 +279,16 @@ def close_to_strangers(connection: psycopg.Connection) -> None:
     """A new home's database and its schema public are open to the whole server, as PostgreSQL makes them. Where they
     are not the login's to close they stay open, and `openings` says so.
     """
-    for statement in ("REVOKE ALL ON DATABASE {} FROM PUBLIC", "REVOKE CREATE ON SCHEMA public FROM PUBLIC"):
-        with contextlib.suppress(psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidSchemaName):
+    for statement in (
+        "REVOKE ALL ON DATABASE {} FROM PUBLIC",
+        "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+        "GRANT pg_use_reserved_connections TO wf_admin",  # room for admins, where reserved_connections makes some
+    ):
+        with contextlib.suppress(
+            psycopg.errors.InsufficientPrivilege,
+            psycopg.errors.InvalidSchemaName,
+            psycopg.errors.UndefinedObject,  # before PostgreSQL 16
+        ):
             with connection.transaction():
                 connection.execute(sql.SQL(statement).format(sql.Identifier(connection.info.dbname)))
 
@@ -300,14 +308,40 @@ def openings(connection: psycopg.Connection) -> list[str]:
         f"every login can make objects in schema {name}: REVOKE CREATE ON SCHEMA {name} FROM PUBLIC"
         for (name,) in schemas
     ]
+    readable = connection.execute(
+        "SELECT FROM pg_class WHERE relname = 'operators' AND relnamespace::regnamespace::text = 'wf'"
+        " AND has_table_privilege(oid, 'SELECT')"
+    ).fetchone()
+    if readable is not None and (crowd := connection.execute(_CROWD).fetchone()) is not None:
+        found.append(
+            f"{crowd[0]} logins may hold {crowd[1]} of {crowd[2]} connections, and none is kept for admins: lower their"
+            " CONNECTION LIMIT, raise max_connections, or set reserved_connections (PostgreSQL 16)"
+        )
     return found
+
+
+# Whether all but admins can take every connection; a login without a limit can alone. None is kept where no place is
+# reserved, or admins may not use it.
+_CROWD = """
+    SELECT count(*), CASE WHEN bool_or(r.rolconnlimit < 0) THEN 'all' ELSE sum(r.rolconnlimit)::text END, room.all
+    FROM wf.operators o JOIN pg_roles r ON r.rolname = o.name AND r.rolcanlogin,
+         (SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS all) room
+    WHERE o.active AND o.role <> 'admin'
+      AND (coalesce(current_setting('reserved_connections', true), '0') = '0' OR NOT EXISTS (
+        SELECT FROM pg_auth_members m WHERE m.member = 'wf_admin'::regrole
+          AND m.roleid = (SELECT u.oid FROM pg_roles u WHERE u.rolname = 'pg_use_reserved_connections')))
+    GROUP BY room.all HAVING bool_or(r.rolconnlimit < 0) OR sum(r.rolconnlimit) >= room.all
+"""
 
 
 def _let_the_worker_in(connection: psycopg.Connection) -> None:
     """An embedded server has one home, and its worker is the owner as wf_worker, without a login of its own."""
-    let_in = connection.execute("SELECT has_schema_privilege('wf_worker', 'wf', 'USAGE')").fetchone()
-    if let_in != (True,):
-        connection.execute("GRANT USAGE ON SCHEMA wf TO wf_worker")
+    let_in = "SELECT has_schema_privilege('wf_worker', 'wf', 'USAGE')"
+    if connection.execute(let_in).fetchone() != (True,):
+        with connection.transaction():
+            connection.execute("LOCK TABLE wf.operators IN SHARE ROW EXCLUSIVE MODE")  # two GRANTs at once fail
+            if connection.execute(let_in).fetchone() != (True,):
+                connection.execute("GRANT USAGE ON SCHEMA wf TO wf_worker")
 
 
 def _make_admin(connection: psycopg.Connection, login: str) -> None:

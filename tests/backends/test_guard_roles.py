@@ -10,7 +10,7 @@ from psycopg import errors
 from psycopg.conninfo import make_conninfo
 
 from backends.postgres.home import Home
-from backends.postgres.migrate import migrate
+from backends.postgres.migrate import migrate, openings
 from controlplane.errors import HomeUnreachable
 from tests.backends.psql import Psql, denied, logins, one, refused
 from tests.backends.test_operations_by_role import ESTATE
@@ -245,6 +245,75 @@ def test_who_was_removed_acts_for_nobody_though_another_home_keeps_the_login(
             )
         owner.execute("SELECT wf.remove_operator('ana')")
         assert one(owner, "SELECT refusal FROM wf_data.impersonation(%s)", *number) == ("impersonation_actor_gone",)
+
+
+# How much one login can take
+
+
+def held(database: Database, name: str, connections: list[psycopg.Connection], most: int) -> str:
+    """Open up to `most` connections; what the server said to the one that it refused."""
+    for _ in range(most):
+        try:
+            connections.append(as_login(database, name, "secret enough"))
+        except psycopg.OperationalError as refused_:
+            return str(refused_)
+    return ""
+
+
+def test_no_login_and_not_all_of_them_together_lock_the_others_out(home: Database) -> None:
+    with psycopg.connect(home.owner, autocommit=True) as owner:
+        for n in range(9):
+            put(owner, f"ana{n}", "viewer", "secret enough")
+        put(owner, "chief", "admin", "secret enough")
+    taken: list[psycopg.Connection] = []
+    try:
+        assert "too many connections for role" in held(home, "ana0", taken, 13) and len(taken) == 12
+        said = [held(home, f"ana{n}", taken, 12) for n in range(1, 9)]
+        assert any("connection slots are reserved" in words for words in said), "they hold all that there are for them"
+        with as_login(home, "chief", "secret enough") as chief:
+            assert one(chief, "SELECT wf.remove_operator('ana0')") == (True,)
+    finally:
+        for connection in taken:
+            connection.close()
+
+
+def test_a_logins_sessions_have_limits_of_which_some_it_cannot_lift(home: Database) -> None:
+    put(home.owner, "ana", "viewer", "secret enough")
+    put(home.owner, "bot", "worker", "secret enough")
+    limits = (
+        "SELECT current_setting('statement_timeout'), current_setting('idle_in_transaction_session_timeout'),"
+        " current_setting('temp_file_limit')"
+    )
+    with as_login(home, "bot", "secret enough") as bot:
+        assert one(bot, limits) == ("1h", "1min", "2GB")
+    with as_login(home, "ana", "secret enough") as ana:
+        assert one(ana, limits) == ("5min", "1min", "2GB")
+        denied(
+            ana,
+            "SET temp_file_limit = -1",
+            f"ALTER ROLE ana IN DATABASE {home.name} SET temp_file_limit = -1",
+            "ALTER ROLE ana CONNECTION LIMIT -1",
+            "CREATE TEMP TABLE big AS SELECT 1",
+        )
+        with pytest.raises(psycopg.Error):
+            ana.execute(f"ALTER ROLE ana IN DATABASE {home.name} RESET temp_file_limit")
+        ana.execute(f"ALTER ROLE ana IN DATABASE {home.name} RESET ALL")  # what it may, and that is not among it
+    with as_login(home, "ana", "secret enough") as ana:
+        assert one(ana, "SELECT current_setting('temp_file_limit')") == ("2GB",)
+
+
+def test_the_home_says_when_no_connection_is_kept_for_admins(home: Database) -> None:
+    with psycopg.connect(home.owner, autocommit=True) as owner:
+        put(owner, "ana", "viewer")
+        assert openings(owner) == []
+        owner.execute("REVOKE pg_use_reserved_connections FROM wf_admin")
+        try:
+            assert openings(owner) == [], "12 of 97"
+            owner.execute("ALTER ROLE ana CONNECTION LIMIT -1")
+            [said] = openings(owner)
+            assert said.startswith("1 logins may hold all of 97 connections, and none is kept for admins")
+        finally:
+            owner.execute("GRANT pg_use_reserved_connections TO wf_admin")
 
 
 # Passwords
