@@ -109,7 +109,7 @@ def _operation(app: Watchfloor, word: str, rest: str) -> None:
 
 
 def _quit(app: Watchfloor, rest: str) -> None:
-    app.exit()
+    app.leave()
 
 
 def _theme(app: Watchfloor, rest: str) -> None:

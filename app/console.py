@@ -136,7 +136,12 @@ class Watchfloor(Driving, Looks):
 
     def report(self, words: str) -> None:
         """What opening the context is doing; may be called from a thread."""
-        self.call_later(self.tell, Done(words, "muted"))
+        self.call_later(self._reported, words)
+
+    def _reported(self, words: str) -> None:
+        if self.session.plane is None:
+            self.session.link = dataclasses.replace(self.session.link, words=words)
+            self._draw_frame()
 
     def _entered_context(self) -> None:
         context, session = self.context, self.session
@@ -145,6 +150,7 @@ class Watchfloor(Driving, Looks):
         session.environment, session.read_only = context.environment, context.read_only
         session.link, session.heard_at = LinkState("live"), session.clock()
         self.tell(Done("", ""))
+        self.tell_interrupted()
         screen = self.area
         if screen is not None:
             screen.context_ready()
@@ -221,6 +227,8 @@ class Watchfloor(Driving, Looks):
     def _tick(self) -> None:
         """Numbers that come without a hint (telemetry), and ages that grow."""
         screen = self.area
+        if screen is not None:
+            screen.settle_words()
         if self.session.link.state == "live":
             self.session.heard_at = self.session.clock()
             if not self.accessible:
@@ -275,6 +283,14 @@ class Watchfloor(Driving, Looks):
     def tell(self, done: Done) -> None:
         if self.area is not None:
             self.area.say(done)
+
+    def key_pressed(self) -> None:
+        if self.area is not None:
+            self.area.key_pressed()
+
+    def _draw_frame(self) -> None:
+        if self.area is not None:
+            self.area.draw_frame()
 
     def go(self, noun: str, text: str = "") -> None:
         """Show a noun's list; a filter replaces the one that it had."""
@@ -379,16 +395,17 @@ class Watchfloor(Driving, Looks):
     @work(exit_on_error=False, group="act", exclusive=True)
     async def write_for(self, minutes: int, reason: str) -> None:
         """Open a read-only context for writing for a while, once that stands in its trail."""
+        from controlplane.carrying import carry_out
         from controlplane.contexts import write
-        from controlplane.operations import Call, execute
+        from controlplane.operations import Call, new_request_id
 
         session = self.session
         try:
             if not session.read_only:
                 raise Refusal("not_read_only", f"{session.context} is open for writing already.", "")
             request = write.parse({"context": session.context, "minutes": minutes})
-            with pending(self, session, f"opening {session.context} for writing") as request_id:
-                outcome = await execute(session.require_plane(), write, request, Call(reason, request_id))
+            with pending(self, session, f"opening {session.context} for writing", request_id := new_request_id()):
+                outcome = await carry_out(session.require_plane(), write, request, Call(reason, request_id))
         except Refusal as refusal:
             self.tell(Done(str(refusal), "bad"))
             return

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from app.settings import Settings
     from backends.prometheus.telemetry import PrometheusSeries
+    from controlplane.clock import HomeClock
     from controlplane.secrets import Reference, Secret, Secrets
 
 EMBEDDED = "development"
@@ -86,18 +87,20 @@ async def connect(
     """
     if choice.kind == "folder":
         home = await _open_embedded(embedded_of(choice), conversation, start, settings.key_prefix, report)
-        prometheus = home.prometheus = prometheus_of(settings.prometheus, EMBEDDED_NAME, settings, secrets)
+        prometheus = home.prometheus = prometheus_of(settings.prometheus, EMBEDDED_NAME, settings, secrets, home.clock)
         return Context(home, home_name(choice), EMBEDDED, False, choice.source, True, prometheus)
     conninfo = await asyncio.to_thread(conninfo_of, choice, settings, secrets)
     home = await _opened(conninfo, conversation, settings.key_prefix)
     profile = settings.profiles.get(choice.profile or "")
     if profile is None:
         return Context(home, home_name(choice), UNNAMED, False, choice.source, embedded=False)
-    prometheus = home.prometheus = prometheus_of(profile.prometheus, profile.name, settings, secrets)
+    prometheus = home.prometheus = prometheus_of(profile.prometheus, profile.name, settings, secrets, home.clock)
     return Context(home, profile.name, profile.environment, profile.read_only, choice.source, False, prometheus)
 
 
-def prometheus_of(file: str, profile: str, settings: Settings, secrets: Secrets | None) -> PrometheusSeries | None:
+def prometheus_of(
+    file: str, profile: str, settings: Settings, secrets: Secrets | None, clock: HomeClock
+) -> PrometheusSeries | None:
     """The Prometheus of a mapping file, which is read when it is first asked; None without one."""
     if not file:
         return None
@@ -107,7 +110,7 @@ def prometheus_of(file: str, profile: str, settings: Settings, secrets: Secrets 
     def secret(reference: Reference) -> Secret:
         return (secrets or open_vault(settings)).resolve(profile, reference)
 
-    return PrometheusSeries(settings.path.parent / Path(file).expanduser(), secret)
+    return PrometheusSeries(settings.path.parent / Path(file).expanduser(), secret, clock.now)
 
 
 def conninfo_of(choice: HomeChoice, settings: Settings, secrets: Secrets | None = None) -> str:

@@ -10,17 +10,20 @@ from textual import work
 from textual.app import App
 from textual.worker import Worker, WorkerState
 
-from controlplane.errors import OutcomeUnknown, Refusal
+from controlplane.errors import Conflict, OutcomeUnknown, Refusal
 from screens.actions import Done
 from screens.session import Session
 
 if TYPE_CHECKING:
     from app.console import Watchfloor
     from backends.secrets.handed_out import SecretsFile
+    from controlplane.changes import ControlPlane
     from controlplane.runs.model import Run
     from screens.work import Work
 
 TELL_SECONDS = 0.5
+TAKEN_LOOKS = 6
+"""So often it is looked whether a worker began with a run, before this console does."""
 
 
 class Driving(App[None]):
@@ -28,18 +31,15 @@ class Driving(App[None]):
 
     session: Session
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.driven: dict[int, Run] = {}
+        """The runs that this console carries, as they were last seen; they are interrupted when it ends."""
+        self.followed: dict[int, Run] = {}
+        """Those that a worker carries."""
+
     def tell(self, done: Done) -> None:
         raise NotImplementedError
-
-    def exit(self, result: None = None, return_code: int = 0, message: Any = None) -> None:
-        """Whoever leaves while a change waits for its answer takes along how to look it up."""
-        if (pending := self.session.pending) is not None:
-            return_code = return_code or OutcomeUnknown.exit_code
-            message = (
-                f"{pending.what}: the outcome is unknown, the home has not answered. "
-                f"Look it up: watchfloor audit list request:{pending.request_id}"
-            )
-        super().exit(result, return_code, message)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         if event.state is WorkerState.ERROR and event.worker.error is not None:
@@ -63,10 +63,61 @@ class Driving(App[None]):
 
     @work(exit_on_error=False, group="runs")
     async def drive_run(self, run_id: int, secrets_to: str = "") -> None:
-        """Carry a run on while this console lives; another may take it over when it does not.
+        """See a run through: a worker carries it where there is one for it, else this console does.
 
-        `secrets_to`: the file that secrets are added to, when the run makes some.
+        `secrets_to`: the file that secrets are added to, when the run makes some; no worker has it.
         """
+        from controlplane.runs.rules import is_left
+        from screens.bulk import progress_words
+
+        try:
+            plane = self.session.require_writing()
+            if not secrets_to and await self._taken(plane, run_id):
+                await self._follow_run(plane, run_id)
+            while is_left(run := await plane.runs.get(run_id)):
+                try:
+                    run = await self._drive_here(plane, run_id, secrets_to)
+                except Conflict:  # a worker was first after all
+                    await self._follow_run(plane, run_id)
+            tone = "good" if run.state == "done" and not run.refused else "warn"
+            self.tell(Done(progress_words(run, 0.0), tone))
+        except Refusal as refusal:
+            self.tell(Done(f"run {run_id}: {refusal} :runs, a r goes on with it", "bad"))
+        finally:
+            self.driven.pop(run_id, None)
+            self.followed.pop(run_id, None)
+
+    async def _taken(self, plane: ControlPlane, run_id: int) -> bool:
+        """Whether a worker began with it: an embedded home's own carries the runs of whom the home belongs to."""
+        from controlplane.filters import Term
+        from controlplane.listing import Query
+        from controlplane.runs.rules import is_left
+
+        context = cast("Watchfloor", self).context
+        alive = Query((Term("is", ("alive",), "state"),))
+        if context is None or not context.embedded or not (await plane.workers.page(alive, limit=1)).rows:
+            return False
+        for _ in range(TAKEN_LOOKS):
+            if not is_left(await plane.runs.get(run_id)):
+                return True
+            await asyncio.sleep(TELL_SECONDS)
+        return False
+
+    async def _follow_run(self, plane: ControlPlane, run_id: int) -> None:
+        """Say how far a worker is, until the run ends or the worker is gone."""
+        from controlplane.runs.engine import follow
+        from screens.bulk import progress_words
+
+        began = self._loop_time()
+
+        def progress(run: Run) -> None:
+            self.followed[run_id] = run
+            self.tell(Done(f"{progress_words(run, self._loop_time() - began)} · by the worker", "muted"))
+
+        await follow(plane, run_id, on_progress=progress)
+        self.followed.pop(run_id, None)
+
+    async def _drive_here(self, plane: ControlPlane, run_id: int, secrets_to: str) -> Run:
         from controlplane.runs.engine import drive
         from screens.bulk import progress_words
 
@@ -74,23 +125,75 @@ class Driving(App[None]):
 
         def progress(run: Run) -> None:
             nonlocal told
+            self.driven[run_id] = run
             if self._loop_time() - told >= TELL_SECONDS:
                 told = self._loop_time()
                 self.tell(Done(progress_words(run, told - began), "muted"))
 
-        file = None
+        self.driven[run_id] = await plane.runs.get(run_id)
+        file = await asyncio.to_thread(_secrets_file, secrets_to) if secrets_to else None
         try:
-            if secrets_to:
-                file = await asyncio.to_thread(_secrets_file, secrets_to)
-            keep = file.keep if file is not None else None
-            run = await drive(self.session.require_writing(), run_id, on_progress=progress, keep=keep)
-            tone = "good" if run.state == "done" and not run.refused else "warn"
-            self.tell(Done(progress_words(run, self._loop_time() - began), tone))
-        except Refusal as refusal:
-            self.tell(Done(f"run {run_id}: {refusal} :runs, a r goes on with it", "bad"))
+            return await drive(plane, run_id, on_progress=progress, keep=file.keep if file is not None else None)
         finally:
             if file is not None:
                 file.close()
+
+    # Leaving
+
+    def leave(self) -> None:
+        """Leave, once it was said what ends with this console."""
+        from controlplane.operations import Risk
+        from screens.dialogs.confirm import Confirm, Question
+
+        ends = self._ending_words()
+        if not ends:
+            self.exit()
+            return
+        stays = "It is kept: :runs, or watchfloor runs resume, goes on with a run." if self.driven else ""
+        question = Question("leave", "", [*ends, *self._going_on_words()], stays, "", Risk.CONFIRM)
+        self.push_screen(Confirm(self.session, question), lambda agreed: self.exit() if agreed else None)
+
+    def exit(self, result: None = None, return_code: int = 0, message: Any = None) -> None:
+        """The last lines on the person's own screen say what ended with the console, what goes on, and how a change
+        that still waits for its answer is looked up.
+        """
+        words = [*([message] if message else []), *self._ending_words(), *self._going_on_words()]
+        if (pending := self.session.pending) is not None:
+            return_code = return_code or OutcomeUnknown.exit_code
+            words.append(
+                f"{pending.what}: the outcome is unknown, the home has not answered. "
+                f"Look it up: watchfloor audit list request:{pending.request_id}"
+            )
+        super().exit(result, return_code, "\n".join(map(str, words)) or None)
+
+    def _ending_words(self) -> list[str]:
+        runs = [
+            f"run {run.id} ({run.operation}) is interrupted at {run.settled:,} of {run.total:,}: "
+            f"watchfloor runs resume {run.id} goes on, watchfloor runs undo {run.id} takes it back"
+            for run in self.driven.values()
+        ]
+        works = [f"{work.title} stops; what was done stays" for work in self.session.works if work.state == "running"]
+        return runs + works
+
+    def _going_on_words(self) -> list[str]:
+        return [
+            f"run {run.id} ({run.operation}), {run.settled:,} of {run.total:,}, goes on: the worker carries it"
+            for run in self.followed.values()
+        ]
+
+    @work(exit_on_error=False, group="runs")
+    async def tell_interrupted(self) -> None:
+        """Whoever comes back hears of the runs that were interrupted meanwhile."""
+        from controlplane.runs.engine import left_runs
+
+        try:
+            left = [run for run in await left_runs(self.session.require_plane()) if run.standing == "interrupted"]
+        except Refusal:
+            return
+        if left:
+            run, more = left[0], f" and {len(left) - 1} more" if len(left) > 1 else ""
+            words = f"run {run.id} ({run.operation}) was interrupted at {run.settled:,} of {run.total:,}{more}"
+            self.tell(Done(f"{words} · :runs, a r goes on with it", "warn"))
 
     def start_work(self, work: Work, job: Coroutine[Any, Any, str]) -> None:
         """Do the job in the background of the program; it is in the list of long work from now on."""

@@ -26,8 +26,10 @@ def report(error: BaseException, *, as_json: bool, request_id: str = "") -> int:
         import secrets
 
         request_id = f"wf-{secrets.token_hex(12)}"
+    from controlplane.clock import machine_now
+
     text = "".join(traceback.format_exception(error))
-    where = write(f"{datetime.now(UTC).isoformat()} {request_id} {' '.join(sys.argv[1:2])}\n{text}")
+    where = write(f"{machine_now().isoformat()} {request_id} {' '.join(sys.argv[1:2])}\n{text}")
     message = f"Something went wrong that nobody foresaw ({type(error).__name__}), request {request_id}."
     hint = f"The details are in {where}." if where else "The log could not be written either."
     if as_json:

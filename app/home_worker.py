@@ -10,13 +10,13 @@ import asyncio
 import os
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
 from app.embedded import bring_back, embedded_at
 from backends.embedded.server import EmbeddedHome
 from backends.embedded.worker import sign_in
+from controlplane.clock import machine_now
 from controlplane.errors import Refusal
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
@@ -70,6 +70,7 @@ def _be_the_worker(home: EmbeddedHome, lock: int) -> NoReturn:
 
 async def work(home: EmbeddedHome) -> None:
     """Do the jobs until told to stop. Raises Refusal."""
+    from app.carrier import carrier_of
     from app.cli.work import kinds_of
     from app.embedded import worker_conninfo
     from app.homes import HomeChoice
@@ -79,13 +80,13 @@ async def work(home: EmbeddedHome) -> None:
     choice = HomeChoice("folder", str(home.folder), None, "")
     conninfo = await asyncio.to_thread(worker_conninfo, home)
     kinds = await asyncio.to_thread(lambda: kinds_of(conninfo, choice, load()))
-    await until_told(Work(conninfo, kinds, say, revive=lambda: bring_back(home)))
+    await until_told(Work(conninfo, kinds, say, revive=lambda: bring_back(home)), carrier_of(home, say))
 
 
 def say(words: str) -> None:
     from controlplane.text import clean
 
-    print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}Z {clean(words)}", file=sys.stderr, flush=True)
+    print(f"{machine_now():%Y-%m-%d %H:%M:%S}Z {clean(words)}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

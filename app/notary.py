@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from app.embedded import folder_of
@@ -12,13 +13,26 @@ from backends.postgres.notary import Notary
 
 
 def checkpoint_folder(choice: HomeChoice, settings: Settings) -> CheckpointFolder:
-    if settings.checkpoints:
-        return CheckpointFolder(settings.path.parent / Path(settings.checkpoints).expanduser())
-    if choice.kind == "folder":
+    """This home's own, by how it is reached and not by anything that it says of itself."""
+    if choice.kind == "folder" and not settings.checkpoints:
         return CheckpointFolder(folder_of(choice) / "checkpoints")
-    from platformdirs import user_data_path
+    if settings.checkpoints:
+        every = settings.path.parent / Path(settings.checkpoints).expanduser()
+    else:
+        from platformdirs import user_data_path
 
-    return CheckpointFolder(user_data_path("watchfloor", appauthor=False) / "checkpoints")
+        every = user_data_path("watchfloor", appauthor=False) / "checkpoints"
+    return CheckpointFolder(every / hashlib.sha256(_place(choice).encode()).hexdigest()[:16])
+
+
+def _place(choice: HomeChoice) -> str:
+    """Where a home is: the same for every login."""
+    if choice.kind == "folder":
+        return str(folder_of(choice).resolve())
+    from psycopg.conninfo import conninfo_to_dict
+
+    known = conninfo_to_dict(choice.value or "")
+    return f"{known.get('host') or ''}:{known.get('port') or 5432}/{known.get('dbname') or ''}".lower()
 
 
 def notary_of(conninfo: str, choice: HomeChoice, settings: Settings) -> Notary:

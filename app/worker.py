@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 
+from app.carrier import Carrier
 from backends.postgres.heartbeat import Heart
 from backends.postgres.job_queue import Self, queue
 from controlplane.errors import Conflict, HomeUnreachable, NotPermitted, Refusal
@@ -135,9 +136,15 @@ def _self() -> Self:
     return Self(f"{host}-{os.getpid()}-{secrets.token_hex(2)}", host, os.getpid(), version())
 
 
-async def until_told(work: Work) -> None:
-    """Run until SIGTERM or SIGINT."""
+async def until_told(work: Work, carrier: Carrier | None = None) -> None:
+    """Run until SIGTERM or SIGINT; a run that is carried is another's then."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, work.stop)
-    await work.run()
+    carrying = asyncio.create_task(carrier.run()) if carrier is not None else None
+    try:
+        await work.run()
+    finally:
+        if carrying is not None:
+            carrying.cancel()
+            await asyncio.wait([carrying], timeout=GRACE_SECONDS)

@@ -1,4 +1,8 @@
-"""The folder that signed checkpoints are written to, one file each, and the key that signs them."""
+"""The folder that signed checkpoints of one home are written to, one file each, and the key that signs them.
+
+Beside them lies whose they are: the public keys, each with the name of the trail that it signs. It was written with the
+first checkpoint, and nothing that a home says changes it.
+"""
 
 from __future__ import annotations
 
@@ -11,24 +15,33 @@ from pathlib import Path
 
 from backends.secrets.sources import first_line, read_checked
 from controlplane.checkpoints import LONGEST, Checkpoint, PublicKey, SigningKey, read
-from controlplane.errors import Refusal
+from controlplane.errors import Refusal, Usage
 
 SUFFIX = ".checkpoint"
 KEY_FILE = "audit-signing.key"
+TRUSTED = "trusted-keys"
+MOST_KEYS = 100
 
 
 @dataclass(frozen=True)
 class CheckpointFolder:
-    """A folder for each home, named by its origin. Files are added and never touched again."""
+    """Of one home. Files are added and never touched again; none is named by what the home says."""
 
     path: Path
 
+    def trusted(self) -> list[PublicKey]:
+        """The keys that are pinned here; none when nothing was signed yet. Raises Refusal."""
+        return _trusted(self.path / TRUSTED)
+
+    def trust(self, key: PublicKey) -> None:
+        """The first key, when nothing was signed yet. Raises Refusal: checkpoints without it are nobody's."""
+        if any(self.path.glob(f"*{SUFFIX}")):
+            raise _unpinned(self.path)
+        _write(self.path / TRUSTED, f"{key}\n")
+
     def last(self, key: PublicKey) -> tuple[Checkpoint, str] | None:
         """The one of most rows that this key has signed. Raises Refusal: one that was spoiled is not passed over."""
-        ours = self._of(key.origin)
-        if not ours.is_dir():
-            return None
-        for path in sorted(ours.glob(f"*-{key.id.hex()}{SUFFIX}"), reverse=True):
+        for path in sorted(self.path.glob(f"*-{key.id.hex()}{SUFFIX}"), reverse=True):
             note = _note(path)
             try:
                 return read(note, [key]), note
@@ -38,49 +51,79 @@ class CheckpointFolder:
 
     def add(self, key: PublicKey, checkpoint: Checkpoint, note: str) -> Path:
         """Whole or not at all, and on the disk when this returns."""
-        ours = self._of(key.origin)
-        path = ours / f"{checkpoint.size:019}-{key.id.hex()}{SUFFIX}"
-        try:
-            ours.mkdir(parents=True, exist_ok=True)
-            scratch = ours / f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}"
-            with scratch.open("x", encoding="utf-8") as file:
-                file.write(note)
-                file.flush()
-                os.fsync(file.fileno())
-            try:
-                os.link(scratch, path)  # unlike a rename it replaces nothing
-            finally:
-                scratch.unlink()
-            _settle(ours)
-        except OSError as error:
-            raise Refusal(
-                "checkpoint_unwritable",
-                f"{path} cannot be written: {error.strerror}.",
-                "The setting checkpoints names the folder.",
-            ) from None
+        path = self.path / f"{checkpoint.size:019}-{key.id.hex()}{SUFFIX}"
+        _write(path, note)
         return path
 
     def read_all(self, keys: Sequence[PublicKey]) -> Iterator[Checkpoint | None]:
-        """Every one in the folder and those in it, of the origins of these keys; None for one by another key.
+        """Every one in the folder and those in it; None for one that none of these keys has signed.
 
-        Raises Refusal for a spoiled one.
+        Folders in it that are pinned to other trails are other homes'. Raises Refusal for a spoiled one.
         """
         if not self.path.is_dir():
             raise Refusal("checkpoints_missing", f"{self.path} is not a folder.", "--checkpoints FOLDER")
         origins = {key.origin for key in keys}
+        others = {
+            path.parent
+            for path in self.path.rglob(TRUSTED)
+            if path.parent != self.path and not origins & {key.origin for key in _trusted(path)}
+        }
         for path in sorted(self.path.rglob(f"*{SUFFIX}")):
-            note = _note(path)
-            if note.partition("\n")[0] not in origins:
-                continue  # another home's
+            if path.parent in others:
+                continue
             try:
-                yield read(note, keys)
+                yield read(_note(path), keys)
             except Refusal as refusal:
                 if refusal.code != "checkpoint_unsigned":
                     raise _spoiled(path, refusal) from None
                 yield None
 
-    def _of(self, origin: str) -> Path:
-        return self.path / origin.rpartition("/")[2]
+
+def _trusted(path: Path) -> list[PublicKey]:
+    try:
+        with path.open(encoding="utf-8") as file:
+            lines = file.read(MOST_KEYS * 500).splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refusal("trusted_keys_unreadable", f"{path} cannot be read: {type(error).__name__}.") from None
+    try:
+        return [PublicKey.parse(line) for line in lines if line.strip()]
+    except Usage:
+        raise Refusal(
+            "trusted_keys_unreadable",
+            f"{path} holds a line that is no public key.",
+            "One a line, NAME+ID+KEY, as audit checkpoint prints it.",
+        ) from None
+
+
+def _unpinned(folder: Path) -> Refusal:
+    return Refusal(
+        "checkpoints_unpinned",
+        f"{folder} holds checkpoints, and not the file {TRUSTED} that says whose they are.",
+        "Put it back from a copy: a public key a line, as audit checkpoint printed it.",
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = path.parent / f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}"
+        with scratch.open("x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(scratch, path)  # unlike a rename it replaces nothing
+        finally:
+            scratch.unlink()
+        _settle(path.parent)
+    except OSError as error:
+        raise Refusal(
+            "checkpoint_unwritable",
+            f"{path} cannot be written: {error.strerror}.",
+            "The setting checkpoints names the folder.",
+        ) from None
 
 
 def _note(path: Path) -> str:

@@ -25,6 +25,7 @@ from benchmarks import (
     audit_chain,
     charts,
     dataplane,
+    filters,
     import_rows,
     jobs,
     keys,
@@ -55,7 +56,7 @@ CLAIMS: dict[str, Callable[[Estate, bool], list[Figure]]] = {
     "overview": overview.run,
     "objectives": objectives.run,
 }
-NAMES = [*CLAIMS, "import_rows", "telemetry", "dataplane"]  # the last three make homes of their own
+NAMES = [*CLAIMS, "import_rows", "telemetry", "dataplane", "filters"]  # the last four make homes of their own
 
 
 def main() -> None:
@@ -90,6 +91,9 @@ def _measure(names: list[str], small: bool) -> list[Figure]:
     if "dataplane" in names:
         print("dataplane …", file=sys.stderr, flush=True)
         figures += dataplane.run(small)
+    if "filters" in names:
+        print("filters …", file=sys.stderr, flush=True)
+        figures += filters.run(small)
     return figures
 
 

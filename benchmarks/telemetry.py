@@ -32,6 +32,7 @@ from backends.postgres.home import Home
 from backends.postgres.ingest import ingest
 from backends.postgres.migrate import known_migrations, migrate
 from backends.postgres.requests import LogImport
+from backends.postgres.stream import Stream
 from benchmarks.figures import Figure
 from controlplane.requestlogs.model import Format, Skip
 from controlplane.requestlogs.parsing import parser
@@ -316,7 +317,7 @@ def _ingested(owner: str, connection: psycopg.Connection[Any], count: int) -> li
             with subprocess.Popen(["cat", log], stdout=subprocess.PIPE) as writing:
                 assert writing.stdout is not None
                 job = LogImport(Path("stdin"), Format.JSONL, create_tenants=True)
-                report = ingest(owner, job, writing.stdout.fileno(), _say)
+                report = ingest(owner, job, Stream(writing.stdout.fileno()), _say)
             assert report.rows == count
             times["ours"].append(report.seconds)
             connection.execute("TRUNCATE wf.requests")

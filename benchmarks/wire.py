@@ -19,7 +19,7 @@ QUIET, SETTLED = 0.5, 1.5
 SHOWN_WITHIN = 20.0
 
 # The tenants on the first screen, in its order.
-_SHOWN = 'SELECT id FROM wf.tenants ORDER BY lower(name) COLLATE "C", id LIMIT %s'
+_SHOWN = 'SELECT id FROM wf.tenants ORDER BY wf.folded(name) COLLATE "C", id LIMIT %s'
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from controlplane.moments import count, relative
+from controlplane.moments import age, count, relative
 
 if TYPE_CHECKING:
     from controlplane.checkpoints import Checkpoint
@@ -34,10 +35,17 @@ class Link:
     canonical: str | None
     head: bytes
 
+    @property
+    def cut(self) -> bool:
+        """A digest stands for what the row holds: it has more fields than others."""
+        if self.canonical is None or '_digest": "' not in self.canonical:
+            return False
+        return not {"before_digest", "after_digest"}.isdisjoint(json.loads(self.canonical))
+
 
 @dataclass(frozen=True)
 class Fault:
-    """`seq`: the first row of which something is wrong."""
+    """`seq`: the first row of which something is wrong; 0: it is not of a row."""
 
     seq: int
     code: str
@@ -70,7 +78,7 @@ class Verdict:
     """What was found. `waiting`: rows that are not chained yet, so nothing is said of them; None: not known.
 
     `signed`: how far the checkpoints go that were held against it, of which there are `checkpoints`. `others`: those
-    that are signed by nobody who is trusted.
+    that are signed by nobody who is trusted. `cut`: rows that are too large to be read: their digest is held.
     """
 
     origin: str
@@ -80,17 +88,22 @@ class Verdict:
     checkpoints: int = 0
     signed: int = 0
     others: int = 0
+    cut: int = 0
     faults: list[Fault] = field(default_factory=list)
 
 
 class Verification:
-    """The chain held against itself and against what was signed; the first fault ends the walk."""
+    """The chain held against itself and against what was signed; the first fault of a row ends the walk."""
 
-    def __init__(self, origin: str, checkpoints: Sequence[Checkpoint | None]) -> None:
-        """A checkpoint that nobody signed who is trusted comes as None."""
-        self.verdict = Verdict(origin, others=checkpoints.count(None))
-        self._walk = Walk()
+    def __init__(self, origin: str, checkpoints: Sequence[Checkpoint | None], trail: str | None = None) -> None:
+        """`origin`: of which trail it is, as it is known from outside; `trail`: as it says itself.
+
+        A checkpoint that nobody signed who is trusted comes as None.
+        """
         ours = [each for each in checkpoints if each is not None and each.origin == origin]
+        self.verdict = Verdict(origin, others=len(checkpoints) - len(ours))
+        self._outside = list(_outside(self.verdict, ours, trail))
+        self._walk = Walk()
         self._left = sorted(ours, key=lambda each: each.size, reverse=True)
         self._same(self._walk)
 
@@ -100,6 +113,7 @@ class Verification:
         if fault is not None:
             self.verdict.faults.append(fault)
         else:
+            self.verdict.cut += link.cut
             self._same(self._walk)
         return not self.verdict.faults
 
@@ -118,6 +132,7 @@ class Verification:
         if self._left and not verdict.faults:
             words = f"The chain ends at row {walk.size}, and row {self._left[0].size} was signed: its tail was cut."
             verdict.faults.append(Fault(walk.size + 1, "tail_cut", words))
+        verdict.faults += self._outside
         return verdict
 
     def _same(self, walk: Walk) -> None:
@@ -135,9 +150,40 @@ class Verification:
             self.verdict.checkpoints += 1
 
 
+def _outside(verdict: Verdict, ours: Sequence[Checkpoint], trail: str | None) -> Iterator[Fault]:
+    """What is wrong before a row is looked at."""
+    if trail is not None and trail != verdict.origin:
+        words = f"The trail says that it is {trail}, and the one that was signed is {verdict.origin}: it is another."
+        yield Fault(0, "origin_changed", words)
+    if verdict.others:
+        words = "Checkpoints that none of the trusted keys has signed for this trail, so not held against it"
+        yield Fault(0, "checkpoint_skipped", f"{words}: {count(verdict.others)}.")
+    for signer in sorted({each.signer for each in ours}):
+        numbers = {each.number for each in ours if each.signer == signer}
+        most = max(numbers)
+        if len(numbers) < most:
+            first = next(number for number in range(1, most) if number not in numbers)
+            words = f"Of {count(most)} checkpoints by the key {signer} {count(most - len(numbers))} are missing"
+            yield Fault(0, "checkpoint_missing", f"{words}, the first number {first}.")
+    if not ours:
+        words = "No checkpoint was held against it: a cut tail or a trail written anew would not be found."
+        yield Fault(0, "unsigned", words)
+
+
+def late(since: datetime | None, now: datetime) -> Fault | None:
+    """Rows that wait for their link since then: longer than any worker takes."""
+    if since is None or now - since <= LATE:
+        return None
+    words = f"Rows have waited unchained for {age(since, now)}: no worker chains, or it was refused."
+    return Fault(0, "rows_unchained", f"{words} Until they are, they can be changed unseen.")
+
+
 @dataclass(frozen=True)
 class ChainStatus:
-    """How far the chain and the signing of it have come; `waits_since` and `unsigned_since`: since when one lags."""
+    """How far the chain and the signing of it have come; `waits_since` and `unsigned_since`: since when one lags.
+
+    `trouble`: why the last chaining or signing failed; None: it did not.
+    """
 
     written: int
     chained: int
@@ -145,9 +191,10 @@ class ChainStatus:
     signed_at: datetime | None
     waits_since: datetime | None
     unsigned_since: datetime | None
+    trouble: str | None = None
 
     def late(self, now: datetime) -> bool:
-        return any(
+        return self.trouble is not None or any(
             since is not None and now - since > most
             for since, most in ((self.waits_since, LATE), (self.unsigned_since, UNSIGNED))
         )
@@ -161,4 +208,5 @@ def status_words(status: ChainStatus | None, now: datetime) -> str:
         signed = "no checkpoint yet"
     else:
         signed = f"checkpoint {relative(status.signed_at, now)}"
-    return f"{'! ' if status.late(now) else ''}chained to {count(status.chained)}, {signed}"
+    refused = ", refused" if status.trouble else ""
+    return f"{'! ' if status.late(now) else ''}chained to {count(status.chained)}, {signed}{refused}"

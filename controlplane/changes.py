@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from controlplane.audit import AuditDirectory, AuditRow, Record
+from controlplane.clock import HomeClock
 from controlplane.errors import Usage
 from controlplane.jobs.model import JobDirectory, JobStore, WorkerDirectory
 from controlplane.objectives.model import ObjectiveDirectory
@@ -15,6 +16,7 @@ from controlplane.objectives.ports import ObjectiveStore
 from controlplane.overview.model import Glance
 from controlplane.plans.model import PlanDirectory
 from controlplane.plans.ports import PlanStore
+from controlplane.previewed import Drawn
 from controlplane.runs.model import RunDirectory, RunStore
 from controlplane.telemetry import RequestTelemetry, Scope, Series, SeriesSource, Source
 from controlplane.tenants.model import ProjectDirectory, TenantDirectory
@@ -39,13 +41,14 @@ class Actor:
 
 @dataclass(frozen=True)
 class Intent:
-    """What a change is recorded as. The request id makes a repeat harmless."""
+    """What a change is recorded as. The request id makes a repeat harmless. `drawn`: the ids that it is to take."""
 
     operation: str
     request_id: str
     fingerprint: str
     reason: str | None = None
     dry_run: bool = False
+    drawn: Drawn = field(default_factory=Drawn)
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,11 @@ class Change(Protocol):
     @property
     def actor(self) -> str:
         """The login that makes it."""
+        ...
+
+    @property
+    def drawn(self) -> Drawn:
+        """Where ids and secrets come from: a run takes those that its preview showed."""
         ...
 
     @property
@@ -149,6 +157,11 @@ class ControlPlane(Protocol):
 
     @property
     def actor(self) -> Actor: ...
+
+    @property
+    def clock(self) -> HomeClock:
+        """The time there."""
+        ...
 
     @property
     def tenants(self) -> TenantDirectory: ...

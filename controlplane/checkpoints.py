@@ -3,6 +3,7 @@
     watchfloor/audit/0f8c…        origin: which home's trail
     41                            size: how many rows
     wKk1…=                        head of the chain after so many rows, base64
+    number 7                      of this key's checkpoints of this home: 1, 2, 3 …, so that none goes unnoticed
     at 2026-11-25T18:00:00Z       when it was signed
 
     — watchfloor/audit/0f8c… 6Zk…=
@@ -17,7 +18,7 @@ import binascii
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -37,11 +38,16 @@ class Checkpoint:
     size: int
     head: bytes
     at: datetime
+    number: int
+    signer: str = field(default="", compare=False)
+    """The id of the key, once it was read from a note that it signed."""
 
     @property
     def text(self) -> str:
         """What is signed."""
-        return f"{self.origin}\n{self.size}\n{_base64(self.head)}\nat {self.at:%Y-%m-%dT%H:%M:%SZ}\n"
+        return (
+            f"{self.origin}\n{self.size}\n{_base64(self.head)}\nnumber {self.number}\nat {self.at:%Y-%m-%dT%H:%M:%SZ}\n"
+        )
 
 
 @dataclass(frozen=True)
@@ -114,21 +120,23 @@ def read(note: str, keys: Iterable[PublicKey]) -> Checkpoint:
                 continue
             if not _holds(key, raw[4:], text):
                 raise Refusal("checkpoint_forged", "Its signature is not by the key that it names.")
-            return checkpoint
+            return replace(checkpoint, signer=key.id.hex())
     raise Refusal("checkpoint_unsigned", "None of the trusted keys has signed it.")
 
 
 def _parsed(text: str) -> Checkpoint | None:
     form = re.fullmatch(
-        r"([^\s+]+)\n(0|[1-9]\d{0,18})\n([A-Za-z0-9+/]{43}=)\nat (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)\n", text
+        r"([^\s+]+)\n"
+        r"(0|[1-9]\d{0,18})\n([A-Za-z0-9+/]{43}=)\nnumber ([1-9]\d{0,17})\nat (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)\n",
+        text,
     )
     if form is None or (head := _decoded(form[3])) is None:
         return None
     try:
-        at = datetime.strptime(form[4], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        at = datetime.strptime(form[5], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError:
         return None
-    return Checkpoint(form[1], int(form[2]), head, at)
+    return Checkpoint(form[1], int(form[2]), head, at, int(form[4]))
 
 
 def _holds(key: PublicKey, signature: bytes, text: str) -> bool:

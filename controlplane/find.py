@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from controlplane.errors import Usage
+from controlplane.text import showable
 
 Kind = Literal["tenant", "owner", "project", "key", "secret", "change", "request", "operator"]
 LONGEST = 320
@@ -87,7 +88,7 @@ def seek(text: str) -> Sought:
         return Sought(("secret",), hash=_sha256(text))
     if holds_secret(text):
         raise Usage("find_unreadable", "There is a secret among other words.", "Give it alone, and it is only hashed.")
-    if len(text) > LONGEST or not text.isprintable():
+    if len(text) > LONGEST or not showable(text):
         raise Usage("find_unreadable", f"That is not one line of at most {LONGEST} printable characters.")
     return Sought(_kinds(text), text)
 

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from controlplane.audit import AuditRow, Record
 from controlplane.errors import Conflict, HomeUnreachable, NotPermitted, OutcomeUnknown, Refusal, Usage
+from controlplane.previewed import Drawn, bound, check_as_previewed, unnumbered, without_numbers
 from controlplane.roles import Role, allows
 
 if TYPE_CHECKING:
@@ -46,9 +47,12 @@ class Request(BaseModel):
 
 
 class Risk(StrEnum):
-    """How much is asked before it runs: nothing; a yes; the name typed; another person."""
+    """How much is asked before it runs: nothing; a look where it is filled in by hand; a yes; the name typed; another
+    person. `controlplane.carrying.level` decides what that becomes here.
+    """
 
     SAFE = "safe"
+    PREVIEW = "preview"
     CONFIRM = "confirm"
     TYPED = "typed"
     TWO_PERSON = "two_person"
@@ -64,7 +68,8 @@ class Operation(Generic[Req]):
 
     `fits` raises the Refusal that a row would meet, so that menus can leave the operation out and `w` can say why.
     `completes` reads, after the commit, what may only be read then. `makes_secret`: its run returns `Made`.
-    `writes`: the noun of the audit rows that it leaves, when that is another than its own.
+    `writes`: the noun of the audit rows that it leaves, when that is another than its own. `way_back`: in words, how
+    a mistake is put right where no single operation undoes it.
     """
 
     name: str
@@ -81,6 +86,7 @@ class Operation(Generic[Req]):
     completes: Callable[[ControlPlane, Req], Awaitable[Record]] | None = None
     makes_secret: bool = False
     writes: str = ""
+    way_back: str = ""
 
     @property
     def noun(self) -> str:
@@ -153,7 +159,8 @@ class UndoStep:
 class Outcome:
     """What an operation did, or would do when `dry_run`. `repeated`: it had been done by this request id before.
 
-    `secret`: what was made, told this once: neither a preview nor a repeat has it.
+    `secret`: what was made, told this once: neither a preview nor a repeat has it. `drawn`: the ids and secrets that
+    a preview drew, which the run that follows it takes.
     """
 
     operation: str
@@ -164,6 +171,7 @@ class Outcome:
     dry_run: bool = False
     repeated: bool = False
     secret: str | None = field(default=None, repr=False)
+    drawn: tuple[Any, ...] = field(default=(), repr=False)
 
     @property
     def audit_ids(self) -> list[int]:
@@ -179,6 +187,7 @@ class Call:
     """How an operation is asked for, apart from its request.
 
     `keep` is called with what was made before it is committed: so no secret that is good can be lost by a kill.
+    `previewed`: what was shown; what runs is that, or it is refused.
     `tell`: with words, when the outcome is unknown and is looked up, which takes some seconds.
     """
 
@@ -186,6 +195,7 @@ class Call:
     request_id: str = ""
     dry_run: bool = False
     keep: Keep | None = field(default=None, repr=False)
+    previewed: Outcome | None = None
     tell: Callable[[str], None] = field(default=lambda words: None, repr=False)
 
 
@@ -206,24 +216,30 @@ def _impersonal(value: Any, personal: tuple[str, ...]) -> Any:
 
 
 async def execute(plane: ControlPlane, operation: Operation[Req], request: Req, call: Call) -> Outcome:
-    """Run an operation, or preview it. Raises Refusal; then nothing was changed (but for OutcomeUnknown)."""
+    """Run an operation, or preview it; `controlplane.carrying` asks in between.
+
+    Raises Refusal; then nothing was changed (but for OutcomeUnknown).
+    """
     from controlplane.changes import Intent, RequestRepeated
 
     authorise(plane, operation)
-    if operation.needs_reason and not (call.reason or "").strip():
-        raise Usage("reason_needed", f"{operation.name} needs a reason.", 'Say it with --reason "…".')
+    check_reason(operation, call.reason)
     intent = Intent(
         operation.name,
         call.request_id or new_request_id(),
         fingerprint(operation, request),
         (call.reason or "").strip() or None,
         call.dry_run,
+        Drawn(call.previewed.drawn if call.previewed else ()),
     )
     made = Made({}, None)
     try:
         async with plane.change(intent) as change:
+            request = bound(operation, request, call.previewed) if call.previewed else request
             made = as_made(await operation.run(change, request))
             rows = await change.rows()
+            if call.previewed:
+                check_as_previewed(call.previewed, rows, made.row)
             await change.finish(made.row)
             if made.secret is not None and call.keep is not None and not call.dry_run:
                 await asyncio.to_thread(call.keep, made.row, made.secret)
@@ -239,12 +255,19 @@ async def execute(plane: ControlPlane, operation: Operation[Req], request: Req, 
         # What was committed is what was made here, unless another program was first with the same id.
         ours = all(made.row.get(name) == outcome.result.get(name) for name in ("id", "key_id", "successor_id"))
         return dataclasses.replace(outcome, secret=made.secret if ours else None)
+    if call.dry_run:
+        result, drawn = without_numbers(made.row, rows), tuple(intent.drawn.values)
+        return Outcome(operation.name, intent.request_id, result, unnumbered(rows), dry_run=True, drawn=drawn)
     result = made.row
-    if operation.completes is not None and not call.dry_run:
+    if operation.completes is not None:
         result |= await operation.completes(plane, request)
-    step = None if call.dry_run else undo_step(operation, rows)
-    secret = None if call.dry_run else made.secret
-    return Outcome(operation.name, intent.request_id, result, rows, step, call.dry_run, secret=secret)
+    return Outcome(operation.name, intent.request_id, result, rows, undo_step(operation, rows), secret=made.secret)
+
+
+def check_reason(operation: Operation[Any], reason: str | None) -> None:
+    """Raises Usage `reason_needed`."""
+    if operation.needs_reason and not (reason or "").strip():
+        raise Usage("reason_needed", f"{operation.name} needs a reason.", 'Say it with --reason "…".')
 
 
 def authorise(plane: ControlPlane, operation: Operation[Any]) -> None:
@@ -268,14 +291,6 @@ def as_result(value: Any) -> Record:
 def as_made(value: Any) -> Made:
     """The result as fields, with the secret that was made beside it if there was one."""
     return Made(as_result(value.row), value.secret) if isinstance(value, Made) else Made(as_result(value), None)
-
-
-def as_previewed(request: Req, preview: Outcome) -> Req:
-    """The request bound to what was shown, where its preview has a hash: what is then done is that, or nothing."""
-    shown = preview.result.get("preview_hash")
-    if shown is None or getattr(request, "preview_hash", shown) is not None:
-        return request
-    return request.model_copy(update={"preview_hash": shown})
 
 
 def undo_step(operation: Operation[Any], rows: tuple[AuditRow, ...]) -> UndoStep | None:
@@ -316,13 +331,6 @@ def _repeated(operation: Operation[Any], request_id: str, asked: str, found: Rec
         )
     step = undo_step(operation, found.rows)
     return Outcome(operation.name, request_id, found.result or {}, found.rows, step, repeated=True)
-
-
-def confirmation(operation: Operation[Any], *, production: bool) -> Risk:
-    """What is asked before it runs here: in production nothing that changes runs on a bare yes."""
-    if operation.risk is Risk.CONFIRM and (production or operation.undo is None):
-        return Risk.TYPED
-    return operation.risk
 
 
 def words_of(refusal: Refusal) -> Record:

@@ -8,6 +8,7 @@ match without case: the pattern's letters are folded, and it is searched in fold
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import lru_cache
 
 LONGEST = 200
@@ -16,6 +17,7 @@ _MOST_CHOICES = 16  # each may double the ways to try
 _LARGEST_BOUND = 100
 
 _CLASSES = {"d": "0-9", "w": "a-z0-9_", "s": " \\t\\n\\r\\f\\v"}
+_JOINERS = dict.fromkeys((0x200C, 0x200D))
 _BOUND = re.compile(r"\{([0-9]{1,4})(,([0-9]{0,4}))?\}")
 
 
@@ -24,10 +26,16 @@ class Unreadable(ValueError):
 
 
 def fold(text: str) -> str:
-    """Lower case letter by letter, as PostgreSQL does it: no letter becomes two, no final sigma."""
+    """As the home folds what it stores (wf.folded): composed, without ZWJ and ZWNJ, and in lower case letter by letter,
+    as PostgreSQL does it: no letter becomes two, no final sigma.
+    """
     if text.isascii():
         return text.lower()
-    return "".join("i" if char == "İ" else char.lower() for char in text)
+    return "".join("i" if char == "İ" else char.lower() for char in _composed(text))
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text.translate(_JOINERS))
 
 
 @lru_cache(maxsize=256)
@@ -37,7 +45,7 @@ def portable(pattern: str) -> str:
         raise Unreadable(f"it is longer than {LONGEST} characters")
     if not pattern:
         raise Unreadable("it is empty")
-    return _Reader(pattern).read()
+    return _Reader(_composed(pattern)).read()
 
 
 @lru_cache(maxsize=256)

@@ -11,9 +11,13 @@ from typing import Any
 
 from controlplane.audit import AuditRow, differences
 from controlplane.operations import Operation, Outcome
+from controlplane.plans.currencies import money
+from controlplane.plans.proration import line_words
 from controlplane.text import clean
 
 LONGEST_VALUE = 200
+MONEY = ("month_price", "year_price", "spend_cap")
+"""Fields of the trail that are amounts in minor units."""
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?\+00:00", re.ASCII)
 """A time as the trail keeps it."""
 
@@ -40,11 +44,22 @@ def row_lines(row: AuditRow) -> list[str]:
     verb = "new" if row.before is None else "gone" if row.after is None else "changed"
     lines = [f"{clean(row.noun)} {clean(row.thing)}: {verb}"]
     for change in differences(row):
+        before, after = (_words(change.field, value, row) for value in (change.before, change.after))
         if row.before is None:
-            lines.append(f"  {change.field}: {value_words(change.after)}")
+            lines.append(f"  {change.field}: {after}")
         elif row.after is not None:
-            lines.append(f"  {change.field}: {value_words(change.before)} → {value_words(change.after)}")
+            lines.append(f"  {change.field}: {before} → {after}")
     return lines
+
+
+def _words(field: str, value: Any, row: AuditRow) -> str:
+    """Money by its currency, where the row has it; a key's cap is in its tenant's, which the row does not say."""
+    currency = (row.after or row.before or {}).get("currency")
+    if field in MONEY and isinstance(value, int):
+        return money(value, currency)
+    if field == "lines" and row.noun == "plan_changes" and isinstance(value, list):
+        return clean("; ".join(line_words(line, currency or "") for line in value), LONGEST_VALUE)
+    return value_words(value)
 
 
 def outcome_lines(outcome: Outcome, limit: int = 200) -> list[str]:

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
-from zoneinfo import ZoneInfo
 
 from controlplane.errors import NotFound
+from controlplane.plans import periods
 from controlplane.plans.model import PlanDirectory, Standing
 from controlplane.plans.rules import UNLIMITED, kind_of
 from controlplane.telemetry import Point, RequestTelemetry, Scope, Series
@@ -43,10 +43,8 @@ class Limit:
 
     def began(self, at: datetime) -> datetime:
         """When the quota's period of that time began."""
-        local = at.astimezone(ZoneInfo(self.zone))
-        if self.period != "hour":
-            local = local.replace(hour=0, day=local.day if self.period == "day" else 1, fold=0)
-        return local.replace(minute=0, second=0, microsecond=0).astimezone(at.tzinfo)
+        assert self.period is not None
+        return periods.began(self.period, at, self.zone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +94,17 @@ async def saturation_of(plane: Plane, series: Series) -> Saturation:
 
 
 async def _since(telemetry: RequestTelemetry, scope: Scope, began: datetime, until: datetime) -> list[Point | None]:
-    """The requests from then on: by whole hours, and by minutes what is left of the last one."""
-    cut = until.replace(minute=0, second=0, microsecond=0)
+    """The requests from then on: by whole hours, and by minutes what is left of the first and of the last one."""
+    first, cut = min(_hour(began + HOUR - MINUTE), until), _hour(until)
     points: list[Point | None] = []
-    for start, end, step in ((began, cut, HOUR), (max(began, cut), until, MINUTE)):
+    for start, end, step in ((began, first, MINUTE), (first, cut, HOUR), (max(first, cut), until, MINUTE)):
         if start < end:
             points += (await telemetry.series(scope, start, end, step)).points
     return points
+
+
+def _hour(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
 
 
 def limits_of(standing: Standing) -> tuple[list[Limit], str]:

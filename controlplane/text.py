@@ -25,6 +25,18 @@ _INVISIBLE = frozenset(
     "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0" + chr(0x1D159) + chr(0x16FE4)
 )
 
+# ZWNJ parts and ZWJ joins letters of these scripts, whose words are written with them (Persian, Sinhala, Malayalam …):
+# there they are no fault, and are left out of what is shown. On anything else, or at a word's end, they only hide.
+_JOINERS = "\u200c\u200d"
+_JOINING = (
+    (0x0600, 0x08FF),  # Arabic, Syriac, Thaana, NKo, Mandaic
+    (0x0900, 0x0DFF),  # the Indic ones, up to Sinhala
+    (0x0F00, 0x109F),  # Tibetan, Burmese
+    (0x1780, 0x18AF),  # Khmer, Mongolian
+    (0xFB50, 0xFDFF),
+    (0xFE70, 0xFEFF),
+)
+
 # Rows of symbols that became wide with Unicode 16; Python's own tables are older.
 _WIDE_SINCE_16 = (
     (0x2630, 0x2637),
@@ -44,6 +56,12 @@ def clean(value: object, limit: int = 4000) -> str:
     if len(text) <= limit and text.isascii() and text.isprintable():
         return text
     return _cut(_inert(text[:limit]), limit, len(text) > limit)
+
+
+def showable(text: str) -> bool:
+    """Whether it can be taken as a name: one line of which cleaning changes nothing, but for the joiners of a word."""
+    kept = "".join(char for place, char in enumerate(text) if not _within_word(text, place))
+    return clean(text, len(text) + 1) == kept
 
 
 def clean_lines(value: object, limit: int = 40_000) -> str:
@@ -106,7 +124,9 @@ def _inert(line: str) -> str:
         return line if line.isprintable() else line.translate(_PICTURES)
     out: list[str] = []
     marks = 0
-    for char in line:
+    for place, char in enumerate(line):
+        if _within_word(line, place):
+            continue
         char = _replacement(char)
         if char == "" and not (out and not out[-1].isascii()):
             char = _LOST  # a variation selector chooses the look of a symbol; on anything else it only hides
@@ -170,6 +190,14 @@ def _replacement(char: str) -> str:
     if unicodedata.category(char) == "Zs":
         return " "
     return char if char.isprintable() else _LOST
+
+
+def _within_word(line: str, place: int) -> bool:
+    """A joiner between two letters, or marks upon them, of a script that has it."""
+    if line[place] not in _JOINERS or not 0 < place < len(line) - 1:
+        return False
+    beside = (line[place - 1], line[place + 1])
+    return all(any(first <= ord(char) <= last for first, last in _JOINING) and char.isprintable() for char in beside)
 
 
 @lru_cache(maxsize=8192)

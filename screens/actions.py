@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -15,9 +15,12 @@ from screens.session import Pending, Session
 if TYPE_CHECKING:
     from textual.app import App
 
+    from controlplane.carrying import Question
     from controlplane.operations import Operation, Outcome, UndoStep
     from screens.widgets.lines import Line
 
+SAID_SECONDS = 6.0
+"""So long words stand on the last line, in place of the keys; the next key ends them sooner."""
 REVEALED_SECONDS = 60.0
 """As long as the home lets a revealed field be read."""
 
@@ -37,7 +40,7 @@ class Done:
 
     words: str
     tone: str = "good"
-    seconds: float = 0.0
+    seconds: float = SAID_SECONDS
 
 
 async def carry_out(app: App[None], session: Session, operation: Operation[Any], target: Target) -> Done | None:
@@ -59,37 +62,58 @@ async def carry_out(app: App[None], session: Session, operation: Operation[Any],
         label = operation.parse(fields).thing if operation.request.makes else target.label
         return await _ask_and_run(app, session, operation, fields, reason, label)
     except Refusal as refusal:
-        return Done(str(refusal), "bad")
+        return not_done(refusal)
 
 
 async def undo(app: App[None], session: Session, step: UndoStep) -> Done | None:
-    """Take the last change back, by the same way that it was made."""
+    """Take the last change back, by the same way that it was made; its reason is asked for first."""
+    from controlplane.operations import authorise
     from controlplane.registry import named
+    from screens.dialogs.form import ReasonForm
 
+    operation = named(step.operation)
+    label = "/".join(str(step.request.get(name, "")) for name in operation.request.subject)
     try:
-        session.require_writing()
-        label = "/".join(str(step.request.get(name, "")) for name in named(step.operation).request.subject)
-        return await _ask_and_run(app, session, named(step.operation), step.request, step.reason, label)
+        authorise(session.require_writing(), operation)
+        reason = await app.push_screen_wait(ReasonForm(session, f"undo: {operation.verb} {label}", step.reason))
+        if reason is None:
+            return None
+        return await _ask_and_run(app, session, operation, step.request, reason, label)
     except Refusal as refusal:
-        return Done(str(refusal), "bad")
+        return not_done(refusal)
+
+
+def not_done(refusal: Refusal) -> Done | None:
+    """What to say about it: nothing when the person chose not to."""
+    from controlplane.carrying import NotConfirmed
+
+    return None if isinstance(refusal, NotConfirmed) else Done(str(refusal), "bad")
 
 
 async def _ask_and_run(
     app: App[None], session: Session, operation: Operation[Any], fields: Mapping[str, Any], reason: str, label: str
 ) -> Done | None:
-    from controlplane.operations import Call, Risk, as_previewed, execute
+    from controlplane import carrying
+    from controlplane.operations import Call, Risk, new_request_id
 
-    request = operation.parse(fields)
+    request, request_id = operation.parse(fields), new_request_id()
     what = f"{operation.verb} {label}".strip()
-    if operation.risk is not Risk.SAFE:
-        tell(app, Done(f"{what}: asking the home what it would change", "muted"))
-        preview = await execute(session.require_writing(), operation, request, Call(reason, dry_run=True))
-        if not await app.push_screen_wait(_question(session, operation, fields, reason, label, preview)):
-            return None
-        request = as_previewed(request, preview)
-    plane = session.require_writing()
-    with pending(app, session, what) as request_id:
-        outcome = await execute(plane, operation, request, Call(reason, request_id, tell=partial(_lost, app, what)))
+    call = Call(reason, request_id, tell=partial(_lost, app, what))
+    with ExitStack() as running:
+
+        async def ask(question: carrying.Question) -> bool:
+            agreed = bool(await app.push_screen_wait(_question(session, question, fields, label)))
+            session.require_writing()  # the link was lost, or the time of writing is over, while it was asked
+            if agreed:
+                running.enter_context(pending(app, session, what, request_id))
+            return agreed
+
+        if operation.risk is Risk.SAFE:
+            running.enter_context(pending(app, session, what, request_id))
+        else:
+            asking(app, what)
+        plane, production = session.require_writing(), session.production
+        outcome = await carrying.carry_out(plane, operation, request, call, ask, production=production)
     session.undo = outcome.undo
     if outcome.secret is not None:
         from controlplane.keys.secret import display
@@ -98,20 +122,23 @@ async def _ask_and_run(
         title = f"the secret of {display(outcome.secret)}"
         await app.push_screen_wait(ShowSecret(session, title, outcome.secret))
         outcome = dataclasses.replace(outcome, secret=None)  # forgotten
-    return Done(result_words(operation, label, outcome), seconds=REVEALED_SECONDS if "value" in outcome.result else 0.0)
+    seconds = REVEALED_SECONDS if "value" in outcome.result else SAID_SECONDS
+    return Done(result_words(operation, label, outcome), seconds=seconds)
+
+
+def asking(app: App[None], what: str) -> None:
+    tell(app, Done(f"{what}: asking the home what it would change", "muted"))
 
 
 @contextmanager
-def pending(app: App[None], session: Session, what: str) -> Iterator[str]:
-    """A change is on its way under this request id. It stands in the place of what the one before came to, and who
-    leaves meanwhile is told of it.
+def pending(app: App[None], session: Session, what: str, request_id: str) -> Iterator[None]:
+    """A change is on its way under this request id. It stands in the place of what the one before came to, for as long
+    as it takes, and who leaves meanwhile is told of it.
     """
-    from controlplane.operations import new_request_id
-
-    session.pending = Pending(what, new_request_id())
-    tell(app, Done(f"{what}: pending, the home has not answered yet", "muted"))
+    session.pending = Pending(what, request_id)
+    tell(app, Done("", ""))
     try:
-        yield session.pending.request_id
+        yield
     finally:
         session.pending = None
 
@@ -139,33 +166,29 @@ def _title(operation: Operation[Any], target: Target) -> str:
     return operation.verb if operation.request.makes else f"{operation.verb} {target.label}".strip()
 
 
-def _question(
-    session: Session,
-    operation: Operation[Any],
-    fields: Mapping[str, Any],
-    reason: str,
-    label: str,
-    preview: Outcome,
-) -> Any:
-    from controlplane.operations import confirmation
+def _question(session: Session, question: Question, fields: Mapping[str, Any], label: str) -> Any:
     from controlplane.previews import command_line, outcome_lines
-    from screens.dialogs.confirm import Confirm, Question
+    from screens.dialogs import confirm
 
-    plane = session.require_plane()
-    back = f"u takes it back ({operation.undo})" if operation.undo else "There is no way back."
-    return Confirm(
+    plane, operation, preview = session.require_plane(), question.operation, question.preview
+    return confirm.Confirm(
         session,
-        Question(
+        confirm.Question(
             title=f"{operation.verb} {label}",
             who=f"as {plane.actor.name} ({plane.actor.role})",
             preview=outcome_lines(preview),
-            way_back=back,
-            command=command_line(operation, fields, reason),
-            risk=confirmation(operation, production=session.production),
-            name=label or operation.verb,
+            way_back=way_back(operation, "u takes it back"),
+            command=command_line(operation, fields, question.reason),
+            risk=question.risk,
+            name=label or question.name,
             how_many=f"{len(preview.rows)} rows" if len(preview.rows) != 1 else "",
         ),
     )
+
+
+def way_back(operation: Operation[Any], undone_by: str) -> str:
+    """What takes it back, or how a mistake is put right."""
+    return f"{undone_by} ({operation.undo})" if operation.undo else operation.way_back or "There is no way back."
 
 
 def result_words(operation: Operation[Any], label: str, outcome: Outcome) -> str:

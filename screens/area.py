@@ -10,18 +10,19 @@ from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widget import Widget
 from textual.worker import Worker, WorkerState
 
 from controlplane.errors import Refusal
-from screens.actions import Done, Target, carry_out, choices, nothing_to_do, undo
+from screens.actions import SAID_SECONDS, Done, Target, carry_out, choices, nothing_to_do, undo
 from screens.session import TIME_FORMS, Session
 from screens.widgets.bars import FooterBar, HeaderBar, TitleLine
 from screens.widgets.lines import Line
 from screens.widgets.prompt import Prompt
 
 if TYPE_CHECKING:
-    from controlplane.operations import Operation
+    from controlplane.operations import Operation, UndoStep
     from screens.work import Work
 
 LEAST_COLUMNS, LEAST_LINES = 60, 15
@@ -88,6 +89,10 @@ class AreaScreen(Screen[None]):
         super().__init__()
         self.paused = False
         self.said = Done("", "")
+        self.heard = Done("", "")
+        """What was said last, for `w`: it may have gone from the last line, or been cut there."""
+        self._said_until = 0.0
+        self._said_timer: Timer | None = None
         self.small = Done("", "")
         self._readings = 0
         self._again = False
@@ -137,18 +142,48 @@ class AreaScreen(Screen[None]):
             counts=session.attention(),
         )
         self.draw_title(self.query_one(TitleLine))
-        said = self.said if self.said.words else self.small
+        said = self.said if self.said.words else self.standing_words()
         self.query_one(FooterBar).show(hints=self.hints, role=session.role, said=said.words, tone=said.tone)
 
     def draw_title(self, title: TitleLine) -> None:
         title.show(noun=self.noun)
 
     def say(self, done: Done | None) -> None:
-        """The line that says what happened, until something else is said or its time is over."""
+        """The line that says what happened, in place of the keys: until its time is over, or the next key."""
         self.said = done or Done("", "")
+        if self._said_timer is not None:
+            self._said_timer.stop()
+        if self.said.words:
+            self.heard = self.said
+            self._said_until = self.session.ticks() + self.said.seconds
+            self._said_timer = self.set_timer(self.said.seconds, self.settle_words)
         self.draw_frame()
-        if done is not None and done.seconds:
-            self.set_timer(done.seconds, lambda: self.say(None) if self.said is done else None)
+
+    def settle_words(self) -> None:
+        """Take what was said from the last line once its time is over, so that the keys are seen again."""
+        if not self.said.words or self.session.ticks() < self._said_until:
+            return
+        revealed = self.said.seconds > SAID_SECONDS
+        if revealed:
+            self.heard = Done("", "")  # it is not to be seen any more
+        if revealed or not self.app.has_class("accessible"):  # nothing else moves by itself there
+            self.say(Done("", ""))
+
+    def key_pressed(self) -> None:
+        """What was said was seen; a revealed value keeps its time."""
+        if self.said.words and self.said.seconds <= SAID_SECONDS:
+            self.say(Done("", ""))
+
+    def standing_words(self) -> Done:
+        """What holds for as long as it is so, where nothing else is said."""
+        link, pending = self.session.link, self.session.pending
+        if pending is not None:
+            return Done(f"{pending.what}: pending, the home has not answered yet", "muted")
+        if link.words and (self.session.plane is None or link.brief):
+            return Done(link.words, "muted" if link.state == "connecting" else "bad")
+        if self.paused:
+            return Done("paused: p goes on", "warn")
+        return self.small
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         if event.state is WorkerState.ERROR and event.worker.error is not None:
@@ -247,7 +282,7 @@ class AreaScreen(Screen[None]):
 
     def action_pause(self) -> None:
         self.paused = not self.paused
-        self.say(Done("paused: p goes on" if self.paused else "", "warn"))
+        self.draw_frame()
 
     @work(exit_on_error=False, group="reload", exclusive=True)
     async def action_reload(self) -> None:
@@ -293,10 +328,12 @@ class AreaScreen(Screen[None]):
 
     async def act(self, operation: Operation[Any], targets: list[Target]) -> None:
         """Carry an operation out on what is marked or under the cursor, and say how it went."""
+        self.said = Done("", "")
         try:
             await self._act(operation, targets)
         finally:
-            self.desk.release_keys(replay=True)
+            # What was typed for a dialog that never came is no command.
+            self.desk.release_keys(replay=self.said.tone != "bad")
 
     async def _act(self, operation: Operation[Any], targets: list[Target]) -> None:
         if len(targets) > 1 and "version" in operation.request.model_fields:
@@ -313,13 +350,19 @@ class AreaScreen(Screen[None]):
         await self.refresh_data()
         self.draw_frame()
 
-    @work(exit_on_error=False, group="act", exclusive=True)
-    async def action_undo(self) -> None:
+    def action_undo(self) -> None:
         step = self.session.undo
         if step is None:
             self.say(Done("nothing to undo: the last change of this console has no way back, or there is none", "warn"))
             return
-        self.say(await undo(self.app, self.session, step))
+        self.desk.hold_keys()  # what is typed from now on is the reason
+        self.run_worker(self._undo(step), group="act", exclusive=True, exit_on_error=False)
+
+    async def _undo(self, step: UndoStep) -> None:
+        try:
+            self.say(await undo(self.app, self.session, step))
+        finally:
+            self.desk.release_keys(replay=False)
         await self.session.read_acting()
         await self.refresh_data()
         self.draw_frame()
@@ -335,8 +378,9 @@ class AreaScreen(Screen[None]):
         from screens.dialogs.viewer import Viewer
 
         lines = self.why_lines() or ["Nothing to explain here."]
-        if self.said.words:  # the footer may have cut it
-            lines = [("last message", "title"), *wrap(self.said.words, 76), "", *lines]
+        words = self.heard.words or self.standing_words().words
+        if words:  # the footer may have cut it, and this key has ended it
+            lines = [("last message", "title"), *wrap(words, 76), "", *lines]
         self.app.push_screen(Viewer(self.session, "why", lines))
 
     def charts_text(self) -> str:

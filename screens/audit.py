@@ -144,6 +144,8 @@ class AuditScreen(ListScreen[AuditRow]):
             return "whether it is chained is not known"
         if row.seq > self.chain.chained:
             return "not chained yet: a worker does that every 5 seconds"
+        if self.chain.trouble:
+            return f"number {row.seq} of the chain, which goes no further: {self.chain.trouble}"
         signed = self.chain.signed
         held = "signed by a checkpoint" if signed is not None and row.seq <= signed else "no checkpoint holds it yet"
         return f"number {row.seq} of the chain, {held}; watchfloor audit verify computes it anew"

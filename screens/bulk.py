@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from controlplane.errors import Refusal, Usage
 from controlplane.moments import spell
 from controlplane.text import clean
-from screens.actions import Done, Target, pending, tell
+from screens.actions import Done, Target, asking, not_done, pending, way_back
 from screens.session import Session
 from screens.widgets.lines import Line
 
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     from textual.app import App
 
     from controlplane.operations import Operation
-    from controlplane.runs.engine import RunPreview
+    from controlplane.runs.engine import RunPreview, RunQuestion
     from controlplane.runs.model import Run
+    from screens.dialogs.dialog import KeyHolder
 
 
 class Driver(Protocol):
@@ -31,7 +33,8 @@ async def carry_out_many(
     app: App[None], session: Session, operation: Operation[Any], targets: Sequence[Target], hidden: int
 ) -> Done | None:
     """`hidden`: how many marked things are not among the targets because a filter hides them."""
-    from controlplane.runs.engine import preview_run, start_run
+    from controlplane.operations import new_request_id
+    from controlplane.runs.engine import start_run
     from controlplane.runs.operations import RunStart
     from screens.dialogs.form import RequestForm, asks_nothing
 
@@ -54,17 +57,21 @@ async def carry_out_many(
         shared = {name: value for name, value in fields.items() if name not in given}
         subjects = [dict(target.subject) | _seen(target) for target in targets]
         request = RunStart.model_validate({"operation": operation.name, "fields": shared, "subjects": subjects})
-        tell(app, Done(f"{title}: asking the home what it would change", "muted"))
-        preview = await preview_run(session.require_writing(), request, reason)
-        if not await app.push_screen_wait(
-            _question(session, operation, shared | _place(secrets_to), reason, targets, preview, hidden)
-        ):
-            return None
-        plane = session.require_writing()
-        with pending(app, session, title) as request_id:
-            run = await start_run(plane, request, reason, request_id)
+        request_id = new_request_id()
+        with ExitStack() as running:
+
+            async def ask(question: RunQuestion) -> bool:
+                command = _command(operation, shared | _place(secrets_to), reason, targets)
+                hides = f"; {hidden} marked are hidden by the filter and left out" if hidden else ""
+                if agreed := await confirmed(app, session, question, title, command, hides):
+                    running.enter_context(pending(app, session, title, request_id))
+                return agreed
+
+            asking(app, title)
+            plane, production = session.require_writing(), session.production
+            run = await start_run(plane, request, reason, request_id, ask, production=production)
     except Refusal as refusal:
-        return Done(str(refusal), "bad")
+        return not_done(refusal)
     cast(Driver, app).drive_run(run.id, secrets_to)
     return Done(f"run {run.id} started: {title} · :runs shows it")
 
@@ -90,7 +97,10 @@ async def ask_secrets_file(app: App[None], session: Session, title: str, *, new:
     words = "a new file" if new else "the run's own file, or a new one: secrets are added at its end"
     asked = Asked("file", f"where the secrets go, for you alone: {words}")
     answers = await app.push_screen_wait(FieldsForm(session, title, [asked], check=check))
-    return None if answers is None else answers["file"]
+    if answers is None:
+        return None
+    cast("KeyHolder", app).hold_keys()  # until the preview is there
+    return answers["file"]
 
 
 def _seen(target: Target) -> dict[str, Any]:
@@ -101,34 +111,31 @@ def _title(operation: Operation[Any], targets: Sequence[Target]) -> str:
     return f"{operation.verb} {len(targets):,} {operation.noun}"
 
 
-def _question(
-    session: Session,
-    operation: Operation[Any],
-    fields: dict[str, Any],
-    reason: str,
-    targets: Sequence[Target],
-    preview: RunPreview,
-    hidden: int,
-) -> Any:
-    from controlplane.operations import confirmation
+async def confirmed(
+    app: App[None], session: Session, question: RunQuestion, title: str, command: str, hides: str = ""
+) -> bool:
+    """Show what a run would do, and ask. Raises Refusal when nothing can be changed any more."""
     from screens.dialogs.confirm import Confirm, Question
 
-    plane = session.require_plane()
+    plane, preview = session.require_plane(), question.preview
     refused = sum(preview.refusals.values())
-    return Confirm(
-        session,
-        Question(
-            title=_title(operation, targets),
-            who=f"as {plane.actor.name} ({plane.actor.role})",
-            how_many=f"{preview.total:,} things, {refused:,} would be refused"
-            + (f"; {hidden} marked are hidden by the filter and left out" if hidden else ""),
-            preview=preview_lines(preview),
-            way_back="a run undoes the whole (:runs, a u)" if operation.undo else "There is no way back.",
-            command=_command(operation, fields, reason, targets),
-            risk=confirmation(operation, production=session.production),
-            name=str(preview.total),
-        ),
+    agreed = await app.push_screen_wait(
+        Confirm(
+            session,
+            Question(
+                title=title,
+                who=f"as {plane.actor.name} ({plane.actor.role})",
+                how_many=f"{preview.total:,} things, {refused:,} would be refused{hides}",
+                preview=preview_lines(preview),
+                way_back=way_back(question.operation, "a run undoes the whole (:runs, a u)"),
+                command=command,
+                risk=question.risk,
+                name=question.name,
+            ),
+        )
     )
+    session.require_writing()
+    return bool(agreed)
 
 
 def _command(operation: Operation[Any], fields: dict[str, Any], reason: str, targets: Sequence[Target]) -> str:
@@ -160,7 +167,9 @@ def progress_words(run: Run, seconds: float) -> str:
     """How far a run is, how fast, and how long it still takes; `seconds` since it was begun here."""
     done = run.settled
     rate = done / seconds if seconds > 0 else 0.0
-    left = f" · {spell(run.waiting / rate)} left" if rate > 0 and run.waiting else ""
     refused = f", {run.refused} refused" if run.refused else ""
-    state = "" if run.state == "running" else f" · {run.state}{': ' + clean(run.why) if run.why else ''}"
-    return f"run {run.id}: {done:,} of {run.total:,}{refused} · {rate:.0f}/s{left}{state}"
+    words = f"run {run.id}: {done:,} of {run.total:,}{refused}"
+    if run.state != "running":
+        return f"{words} · {run.state}{': ' + clean(run.why) if run.why else ''}"
+    left = f" · {spell(run.waiting / rate)} left" if rate > 0 and run.waiting else ""
+    return f"{words} · {rate:.0f}/s{left}"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Protocol, cast
 
 from textual import on, work
 from textual.widget import Widget
 
+from controlplane.clock import machine_now
 from controlplane.listing import Count, Page, Position, Query
 from screens.actions import Done
 from screens.area import AreaScreen
@@ -52,7 +52,7 @@ class Fixed:
         backward: bool = False,
         limit: int = 100,
     ) -> Page[ContextRow]:
-        return Page(self.rows, tuple((row.key,) for row in self.rows), True, True, datetime.now(UTC))
+        return Page(self.rows, tuple((row.key,) for row in self.rows), True, True, machine_now())
 
     async def count(self, query: Query, cap: int = 10_000) -> Count:
         return Count(len(self.rows))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from textual import on
@@ -56,7 +55,7 @@ class Results:
             tuple((place,) for place in places),
             first=low == 0,
             last=high == len(self.rows),
-            as_of=datetime.now(UTC),
+            as_of=self.plane.clock.now(),
         )
 
     async def count(self, query: Query, cap: int = 10_000) -> Count:

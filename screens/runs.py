@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -12,8 +13,9 @@ from textual import on
 from controlplane.listing import Listing
 from controlplane.moments import show
 from controlplane.runs.model import ITEM_FIELDS, ITEM_SORTS, RUN_FIELDS, RUN_SORTS, Run, RunItem
-from screens.actions import Done, Target
-from screens.bulk import Driver, ask_secrets_file
+from controlplane.runs.rules import check_resume, is_left
+from screens.actions import Done, Target, not_done
+from screens.bulk import Driver, ask_secrets_file, confirmed
 from screens.lists import ListScreen
 from screens.session import Session
 from screens.widgets.columns import Cell, Column, Tone
@@ -22,12 +24,20 @@ from screens.widgets.table import WindowTable
 
 STATE: dict[str, tuple[str, Tone]] = {
     "running": ("▶ running", "good"),
+    "interrupted": ("◌ interrupted", "warn"),
     "paused": ("◐ paused", "warn"),
     "stopped": ("■ stopped", "muted"),
     "done": ("● done", "good"),
     "refused": ("✕ refused", "bad"),
     "waiting": ("… waiting", "muted"),
     "skipped": ("– skipped", "muted"),
+}
+
+
+DRIVEN = {
+    "running": "a program does one item after another",
+    "waiting": "a worker, or a r, begins with it",
+    "interrupted": "the program that drove it is gone. a r goes on with it, a u takes back what was done",
 }
 
 
@@ -38,9 +48,9 @@ def state_cell(state: str) -> Cell:
 def run_columns(session: Session) -> Sequence[Column[Run]]:
     return (
         Column("id", "RUN", 5, 1, lambda r: Cell(str(r.id)), "right"),
-        Column("operation", "OPERATION", 17, 2, lambda r: Cell(r.operation)),
-        Column("state", "STATE", 10, 3, lambda r: state_cell(r.state)),
-        Column("done", "DONE", 13, 4, lambda r: Cell(f"{r.settled:,}/{r.total:,}"), "right"),
+        Column("operation", "OPERATION", 16, 2, lambda r: Cell(r.operation)),
+        Column("state", "STATE", 13, 3, lambda r: state_cell(r.standing)),
+        Column("done", "DONE", 11, 4, lambda r: Cell(f"{r.settled:,}/{r.total:,}"), "right"),
         Column("refused", "REFUSED", 7, 5, lambda r: Cell(str(r.refused), "bad" if r.refused else ""), "right"),
         Column("actor", "WHO", 10, 7, lambda r: Cell(r.actor)),
         Column("why", "WHY", 12, 6, lambda r: Cell(r.why or r.reason or ""), grow=True),
@@ -104,18 +114,33 @@ class RunsScreen(ListScreen[Run]):
             place = await ask_secrets_file(self.app, self.session, f"resume run {run.id}", new=False)
         if place is None:
             return
-        if not _is_left(run):  # else its state is right already, as `watchfloor runs resume` has it
+        if not is_left(run):  # else its state is right already, as `watchfloor runs resume` has it
             await super()._act(operation, targets)
         _drive(self.app, run.id, place)
 
     async def _undo_run(self, targets: list[Target]) -> None:
         from controlplane.errors import Refusal
-        from controlplane.runs.engine import undo_run
+        from controlplane.runs.engine import RunQuestion, undo_run
+        from screens.dialogs.form import ReasonForm
 
+        if not targets:
+            self.say(Done("no run is chosen", "bad"))
+            return
+        session, number = self.session, int(targets[0].subject["id"])
+        title = f"undo of run {number}"
         try:
-            run = await undo_run(self.session.require_writing(), int(targets[0].subject["id"]))
-        except (Refusal, IndexError) as refusal:
-            self.say(Done(str(refusal) or "no run is chosen", "bad"))
+            reason = await self.app.push_screen_wait(ReasonForm(session, title, title))
+            if reason is None:
+                return
+
+            async def ask(question: RunQuestion) -> bool:
+                command = f"watchfloor runs undo {number} --reason {shlex.quote(reason or title)}"
+                return await confirmed(self.app, session, question, title, command)
+
+            plane = session.require_writing()
+            run = await undo_run(plane, number, reason, ask=ask, production=session.production)
+        except Refusal as refusal:
+            self.say(not_done(refusal))
             return
         _drive(self.app, run.id)
         self.say(Done(f"run {run.id} started: it takes back run {run.undoes}"))
@@ -124,25 +149,18 @@ class RunsScreen(ListScreen[Run]):
         run: Run | None = self.current()
         if run is None:
             return []
-        driver = f"driven by {run.driver}'s program" if run.driver else "nobody drives it"
         return [
             (f"run {run.id}: {run.operation}", "title"),
-            f"{run.state}{': ' + run.why if run.why else ''}; {driver}",
+            f"{run.standing}{': ' + run.why if run.why else ''}; {DRIVEN.get(run.standing, 'nobody drives it')}",
+            *([f"driven by a program of {run.driver}"] if run.driver else []),
             f"reason: {run.reason or 'none was given'}",
             f"things: {'those that matched ' + run.filter if run.filter else 'named one by one'}, fixed at its start",
             f"pace: {run.per_second:g} per second; it pauses above {run.breaker_share:.0%} refusals of the last ones",
         ]
 
 
-def _is_left(run: Run) -> bool:
-    """The program that drove it ended."""
-    return run.state == "running" and run.driver is None
-
-
 def _fits_resume(run: Run, now: datetime) -> None:
-    from controlplane.runs.rules import check_resume
-
-    if not _is_left(run):
+    if not is_left(run):
         check_resume(run)
 
 

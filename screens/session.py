@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from controlplane.clock import machine_now
 from controlplane.errors import HomeUnreachable, Refusal
 from controlplane.live import LinkState
 from controlplane.moments import age
@@ -27,10 +29,6 @@ TIME_CELLS: dict[TimeForm, int] = {"age": 6, "utc": 20, "local": 25}
 PRODUCTION = "production"
 LONGEST_TENANT = 24
 """Cells of a tenant's id in the header: whom one acts for must not be left out for want of room."""
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,12 @@ class Session:
     works: list[Work] = field(default_factory=list)
     vacant: bool = False
     """Nothing is in the home yet: the welcome stands in the tenants' place."""
-    clock: Callable[[], datetime] = utc_now
+    ticks: Callable[[], float] = time.monotonic
+    """Seconds that only go forward."""
+
+    def clock(self) -> datetime:
+        """The home's time; this machine's until a home has answered."""
+        return machine_now() if self.plane is None else self.plane.clock.now()
 
     @property
     def production(self) -> bool:
@@ -131,8 +134,11 @@ class Session:
         return doing + ("connecting" if self.heard_at is None else f"stale {silence}")
 
     def attention(self) -> list[str]:
-        """What the header says besides: whom the person acts for, how long writing stays open, the work that runs."""
+        """What the header says besides: that this machine's clock is off, whom the person acts for, how long writing
+        stays open, the work that runs."""
         words = []
+        if self.plane is not None and self.plane.clock.off:
+            words.append(f"local clock {self.plane.clock.off}")
         if self.acting is not None and (left := (self.acting.ends_at - self.clock()).total_seconds()) > 0:
             tenant = self.acting.tenant_id
             named = fit(tenant, min(cells(tenant), LONGEST_TENANT), cut="middle")

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from app.cli.output import tell
+
 if TYPE_CHECKING:
     from app.contexts import Context
     from app.homes import HomeChoice
@@ -62,6 +64,8 @@ async def opened(asked: Reading) -> AsyncIterator[Context]:
     choice, settings = chosen(asked)
     vault = open_vault(settings, before_the_screen=True) if choice.kind == "url" else None
     context = await connect(choice, settings=settings, secrets=vault, conversation="command")
+    if off := context.home.clock.off:
+        tell(f"This machine's clock is {off} of the home's; ages and windows are by the home's.")
     try:
         yield context
     finally:

@@ -1,4 +1,4 @@
-"""`watchfloor audit checkpoint`, `verify`, `export`: that nobody can change what was done without being found out."""
+"""`watchfloor audit checkpoint|status|verify|export`: nobody can change what was done without being found out."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from cyclopts import Parameter
 
 from app.cli.asked import READING, Reading, chosen, opened
 from app.cli.output import document, facts, say
-from controlplane.auditchain import Link, Verdict, Verification
-from controlplane.checkpoints import Checkpoint, PublicKey
+from controlplane.auditchain import Link, Verdict, Verification, status_words
+from controlplane.auditchain import late as lag_of
+from controlplane.checkpoints import PublicKey
 from controlplane.errors import Usage
 from controlplane.moments import count
 from controlplane.text import clean
@@ -79,31 +80,53 @@ async def export(*, asked: Reading = READING) -> None:
             sys.stdout.write(f"{link.head.hex()} {link.canonical or ''}\n")
 
 
+async def status(*, asked: Reading = READING) -> int:
+    """How far the trail is chained and signed, and why it goes no further; exit code 1 when it lags or was refused."""
+    async with opened(asked) as context:
+        found = await context.home.audit.chain_status()
+        now = context.home.clock.now()
+    late = found.late(now)
+    if asked.json:
+        document({"item": {**dataclasses.asdict(found), "late": late}})
+        return 1 if late else 0
+    facts(
+        [
+            ("rows", count(found.written)),
+            ("chained to", count(found.chained)),
+            ("signed to", "no checkpoint yet" if found.signed is None else count(found.signed)),
+            ("state", f"{'✕' if late else '●'} {status_words(found, now)}"),
+            *([("refused", clean(found.trouble, 500))] if found.trouble else []),
+        ]
+    )
+    return 1 if late else 0
+
+
 async def verify(
     *, trail: Trail = None, checkpoints: Folder = None, public_key: Keys = (), asked: Reading = READING
 ) -> int:
-    """Compute the chain anew and hold it against the signed checkpoints; exit code 1 names the first bad row.
+    """Compute the chain anew and hold it against the signed checkpoints; exit code 1 names what is wrong.
 
-    Without any checkpoint a cut tail or a trail that was written anew is not found: that is said, and is exit code 1.
+    Without any checkpoint a cut tail or a trail that was written anew is not found: that is a fault as well.
     """
     if trail is not None:
-        origin, lines = _read_trail(trail)
-        signed = await asyncio.to_thread(_signed, origin, checkpoints, public_key, asked)
-        verification = Verification(origin, signed)
+        said, lines = _read_trail(trail)
+        verification = await asyncio.to_thread(_verification, said, checkpoints, public_key, asked)
         for link in lines:
             if not verification.step(link):
                 break
         return _say(verification.end(), asked)
     async with opened(asked) as context:
         home = context.home
-        origin = await home.audit.origin()
-        signed = await asyncio.to_thread(_signed, origin, checkpoints, public_key, asked)
-        verification = Verification(origin, signed)
+        said = await home.audit.origin()
+        verification = await asyncio.to_thread(_verification, said, checkpoints, public_key, asked)
         async for link in _links(home):
             if not verification.step(link):
                 return _say(verification.end(), asked)
         there, due = await home.audit.behind(verification.size)
-        return _say(verification.end(there, due), asked)
+        verdict = verification.end(there, due)
+        if (lag := lag_of((await home.audit.chain_status()).waits_since, home.clock.now())) is not None:
+            verdict.faults.append(lag)
+        return _say(verdict, asked)
 
 
 async def _links(home: Home) -> AsyncIterator[Link]:
@@ -114,25 +137,27 @@ async def _links(home: Home) -> AsyncIterator[Link]:
         after = page[-1].seq
 
 
-def _signed(origin: str, folder: Path | None, texts: Sequence[str], asked: Reading) -> list[Checkpoint | None]:
-    """The checkpoints of a trail; None for one that no trusted key has signed. Blocks. Raises Refusal."""
+def _verification(said: str, folder: Path | None, texts: Sequence[str], asked: Reading) -> Verification:
+    """Of which trail it must be, and what was signed of it, is known from outside it. Blocks. Raises Refusal."""
     from app.notary import checkpoint_folder
     from app.settings import config_folder
     from backends.checkpoint_folder import CheckpointFolder, signing_key
 
+    usual = checkpoint_folder(*chosen(asked)) if folder is None else CheckpointFolder(folder)
     keys = [PublicKey.parse(text) for text in texts]
-    if not keys and (own := signing_key(config_folder(), make=False)) is not None:
-        keys = [own.public(origin)]
-    if folder is not None:
-        if not keys:
-            raise Usage(
-                "public_key_needed",
-                "Whose signature counts is not known: this account has no key of its own.",
-                "--public-key NAME+ID+KEY, as audit checkpoint prints it",
-            )
-        return list(CheckpointFolder(folder).read_all(keys))
-    usual = checkpoint_folder(*chosen(asked))
-    return list(usual.read_all(keys)) if keys and usual.path.is_dir() else []
+    pinned = [] if keys and folder is not None else usual.trusted()
+    own = None if keys else signing_key(config_folder(), make=False)
+    if own is not None:
+        keys = [own.public(origin) for origin in sorted({key.origin for key in pinned} or {said})]
+    if folder is not None and not keys:
+        raise Usage(
+            "public_key_needed",
+            "Whose signature counts is not known: this account has no key of its own.",
+            "--public-key NAME+ID+KEY, as audit checkpoint prints it",
+        )
+    origins = {key.origin for key in keys or pinned}
+    found = list(usual.read_all(keys)) if keys and (folder is not None or usual.path.is_dir()) else []
+    return Verification(said if said in origins or not origins else min(origins), found, said)
 
 
 def _read_trail(path: Path) -> tuple[str, Any]:
@@ -158,19 +183,17 @@ def _read_trail(path: Path) -> tuple[str, Any]:
 
 
 def _say(verdict: Verdict, asked: Reading) -> int:
-    held = not verdict.faults and verdict.checkpoints > 0
+    held = not verdict.faults
     if asked.json:
         document({"item": {**dataclasses.asdict(verdict), "held": held}})
         return 0 if held else 1
     for fault in verdict.faults:
-        say(clean(f"✕ row {fault.seq}: {fault.words} [{fault.code}]", 400))
-    say(f"{'✕' if verdict.faults else '●'} rows that are what was chained: {count(verdict.size)}")
+        say(clean(f"✕ {f'row {fault.seq}: ' if fault.seq else ''}{fault.words} [{fault.code}]", 400))
+    say(f"{'●' if held else '✕'} rows that are what was chained: {count(verdict.size)}")
     if verdict.checkpoints:
         say(f"● checkpoints held against it: {count(verdict.checkpoints)}, the last of row {count(verdict.signed)}")
-    else:
-        say("? no checkpoint was held against it: a cut tail or a trail written anew would not be found [unsigned]")
-    if verdict.others:
-        say(f"? checkpoints that none of the trusted keys has signed, not counted: {count(verdict.others)}")
+    if verdict.cut:
+        say(f"● rows too large to be read, held by the digest of their parts: {count(verdict.cut)}")
     if verdict.waiting:
         say(f"? newer rows that are not chained yet, of which nothing is said: {count(verdict.waiting)}")
     return 0 if held else 1

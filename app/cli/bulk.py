@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,14 +17,25 @@ from app.cli.asked import CHANGING, READING, Changing, Reading, opened
 from app.cli.changing import as_change, carry_out, print_outcome
 from app.cli.output import document, facts, say, tell
 from app.cli.writing import refuse_read_only
+from controlplane import carrying
 from controlplane.audit import AuditRow
-from controlplane.errors import Refusal
+from controlplane.errors import Conflict, Refusal
 from controlplane.filters import Term
 from controlplane.listing import Query
-from controlplane.operations import Call, Keep, Operation, Outcome, Risk, confirmation, execute
+from controlplane.operations import Call, Keep, Operation, Outcome
 from controlplane.previews import outcome_lines, value_words
 from controlplane.registry import named
-from controlplane.runs.engine import RunPreview, check_kept, drive, preview_run, start_run, undo_run
+from controlplane.runs.engine import (
+    AskRun,
+    RunPreview,
+    RunQuestion,
+    check_kept,
+    drive,
+    follow,
+    preview_run,
+    start_run,
+    undo_run,
+)
 from controlplane.runs.model import Run
 from controlplane.runs.operations import START, UNDO, OneRun, target
 from controlplane.text import clean
@@ -66,13 +77,17 @@ async def to_many(
             _print_preview(await preview_run(context.home, request, asked.reason), asked)
             return 0
         await refuse_read_only(context)
-        if not asked.yes and not (asked.given_id and await context.home.recorded(asked.request_id)):
-            preview = await preview_run(context.home, request, asked.reason)
-            for line in _preview_lines(preview):
-                tell(line)
-            _confirm(operation, context, preview.total)
+        ask = None if asked.yes else _ask(context, f"{operation.name} on {{}} {operation.noun}")
         with _secrets_file(secrets_to, append=False) as keep:
-            run = await start_run(context.home, request, asked.reason, asked.request_id)
+            run = await start_run(
+                context.home,
+                request,
+                asked.reason,
+                asked.request_id,
+                ask,
+                production=context.production,
+                repeating=asked.given_id,
+            )
             return await _driven(context, run, asked, keep)
 
 
@@ -93,19 +108,34 @@ def _secrets_file(path: str | None, *, append: bool) -> Iterator[Keep | None]:
             tell(f"The secrets are in {clean(path)}, for you alone; of two for the same key the last is good.")
 
 
-def _confirm(operation: Operation[Any], context: Context, total: int) -> None:
-    risk = confirmation(operation, production=context.production)
-    if risk is Risk.SAFE:
-        risk = Risk.CONFIRM  # one is safe; many at once are worth a look
-    asking.confirmed(f"{operation.name} on {total:,} {operation.noun}", risk, str(total), context.environment)
+def _ask(context: Context, what: str) -> AskRun:
+    """Show what a run would do, and ask. `what` has a place for how many things."""
+
+    async def ask(question: RunQuestion) -> bool:
+        for line in _preview_lines(question.preview):
+            tell(line)
+        number = f"{question.preview.total:,}"
+        asking.confirmed(what.format(number), question.risk, question.name, context.environment)
+        return True
+
+    return ask
 
 
 async def _driven(context: Context, run: Run, asked: Changing, keep: Keep | None = None) -> int:
     """Carry the run on as far as it goes, and tell what came of it."""
     show = _progress if sys.stderr.isatty() else lambda run: None
     try:
-        run = await drive(context.home, run.id, on_progress=show, keep=keep)
+        try:
+            run = await drive(context.home, run.id, on_progress=show, keep=keep)
+        except Conflict:
+            if keep is not None or run.driver is not None:
+                raise
+            run = await follow(context.home, run.id, on_progress=show)  # a worker was first with what was just begun
     except asyncio.CancelledError:
+        with suppress(Refusal):  # paused, so that no worker goes on with what was interrupted on purpose
+            await carrying.carry_out(
+                context.home, named("runs.pause"), OneRun(id=run.id), Call("interrupted by ctrl+c")
+            )
         tell(f"\nRun {run.id} is kept where it is. It goes on with: watchfloor runs resume {run.id}")
         raise
     if sys.stderr.isatty():
@@ -241,16 +271,19 @@ async def resume(run_id: int, /, *, secrets_to: SecretsTo = None, asked: Changin
 async def undo(run_id: int, /, *, asked: Changing = CHANGING) -> int:
     """Take back what a run did, last first; what was changed since is refused."""
     async with opened(asked) as context:
-        run = await context.home.runs.get(run_id)
         if asked.dry_run:
             call = Call(asked.reason, asked.request_id, dry_run=True)
-            print_outcome(await execute(context.home, UNDO, OneRun(id=run_id), call), asked)
+            print_outcome(await carrying.carry_out(context.home, UNDO, OneRun(id=run_id), call), asked)
             return 0
         await refuse_read_only(context)
-        if not asked.yes:
-            tell(f"{run.done:,} changes of run {run.id} ({run.operation}) are taken back.")
-            back = target(run.operation).undo
-            risk = confirmation(named(back), production=context.production) if back else Risk.CONFIRM
-            asking.confirmed(f"undo of run {run.id}", risk, str(run.done), context.environment)
-        started = await undo_run(context.home, run_id, asked.reason, asked.request_id)
+        ask = None if asked.yes else _ask(context, f"undo of run {run_id}, {{}} things")
+        started = await undo_run(
+            context.home,
+            run_id,
+            asked.reason,
+            asked.request_id,
+            ask,
+            production=context.production,
+            repeating=asked.given_id,
+        )
         return await _driven(context, started, asked)

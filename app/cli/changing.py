@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from app.cli import asking
 from app.cli.asked import Changing
 from app.cli.output import document, facts, say, tell
 from app.cli.writing import refuse_read_only
+from controlplane import carrying
 from controlplane.audit import AuditRow, differences
-from controlplane.operations import Call, Operation, Outcome, Request, Risk, as_previewed, confirmation, execute
+from controlplane.carrying import Question
+from controlplane.operations import Call, Operation, Outcome, Request, Risk
 from controlplane.previews import outcome_lines, value_words
 from controlplane.registry import named
 from controlplane.text import clean
@@ -24,44 +25,29 @@ async def carry_out(context: Context, operation: Operation[Any], request: Reques
     """Run the operation as it was asked for. Raises Refusal; then nothing was changed (but for OutcomeUnknown)."""
     if operation.needs_reason and not asked.reason and asking.can_ask() and not asked.yes:
         asked = dataclasses.replace(asked, reason=asking.line("Reason: "))
-    call = Call(asked.reason, asked.request_id, asked.dry_run, tell=lambda words: tell(clean(words)))
     if not asked.dry_run:
         await refuse_read_only(context, request)
-        if not await _needs_no_question(context, operation, asked):
-            request = await _confirmed(context, operation, request, call)
-    return await execute(context.home, operation, request, call)
 
-
-async def _needs_no_question(context: Context, operation: Operation[Any], asked: Changing) -> bool:
-    if asked.yes or confirmation(operation, production=context.production) is Risk.SAFE:
+    async def ask(question: Question) -> bool:
+        for line in outcome_lines(question.preview):
+            tell(line)
+        if asking.can_ask():
+            tell(_way_back(operation, context))
+        asking.confirmed(operation.name, question.risk, question.name, context.environment)
         return True
-    # What was done under this id is only told again; and a preview would be refused, because it was done.
-    return asked.given_id and await context.home.recorded(asked.request_id) is not None
 
-
-async def _confirmed(context: Context, operation: Operation[Any], request: Request, call: Call) -> Request:
-    """Show the preview and ask. What is returned changes what was seen, or nothing."""
-    preview = await execute(context.home, operation, request, dataclasses.replace(call, dry_run=True))
-    for line in outcome_lines(preview):
-        tell(line)
-    if asking.can_ask():
-        tell(_way_back(operation, context))
-    risk = confirmation(operation, production=context.production)
-    asking.confirmed(operation.name, risk, request.thing or operation.verb, context.environment)
-    return _as_seen(as_previewed(request, preview), [row for row in preview.rows if row.noun == operation.noun])
+    call = Call(asked.reason, asked.request_id, asked.dry_run, tell=lambda words: tell(clean(words)))
+    # Who types a command has seen what it creates.
+    agreed = asked.yes or operation.risk is Risk.PREVIEW
+    production = context.production
+    return await carrying.carry_out(
+        context.home, operation, request, call, None if agreed else ask, production=production, repeating=asked.given_id
+    )
 
 
 def _way_back(operation: Operation[Any], context: Context) -> str:
-    back = f"It can be undone ({operation.undo})." if operation.undo else "It cannot be undone."
+    back = f"It can be undone ({operation.undo})." if operation.undo else operation.way_back or "It cannot be undone."
     return f"{context.name} ({context.environment}), as {clean(context.home.actor.name)}. {back}"
-
-
-def _as_seen(request: Request, rows: Sequence[AuditRow]) -> Request:
-    """Between the preview and the answer somebody else may change the thing: then refuse rather than surprise."""
-    seen = rows[0].before if len(rows) == 1 else None
-    if "version" in type(request).model_fields and getattr(request, "version") is None and seen:  # noqa: B009
-        return request.model_copy(update={"version": seen.get("version")})
-    return request
 
 
 def print_outcome(outcome: Outcome, asked: Changing) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from app.cli import asking
 from app.cli.asked import CHANGING, READING, Changing, Reading, chosen
 from app.cli.output import Column, document, facts, say, table, tell
 from app.homes import HomeChoice, home_name
+from controlplane.clock import machine_now
 from controlplane.errors import Refusal
 from controlplane.operations import Risk
 from controlplane.text import clean
@@ -63,7 +63,8 @@ def _schema(conninfo: str) -> dict[str, Any]:
     import psycopg
 
     from backends.postgres.link import Link, dressed, pooler_of
-    from backends.postgres.migrate import openings, schema_state
+    from backends.postgres.migrate import schema_state
+    from backends.postgres.openings import openings
     from backends.postgres.refusals import refusal_of
 
     try:
@@ -194,7 +195,7 @@ def contexts(*, asked: Reading = READING) -> None:
     for item in items:
         item["current"] = item["name"] == current
     if asked.json:
-        document({"items": items, "next": None, "total": len(items), "as_of": datetime.now(UTC)})
+        document({"items": items, "next": None, "total": len(items), "as_of": machine_now()})
         return
     columns = [Column(""), Column("CONTEXT"), Column("ENVIRONMENT"), Column("MODE"), Column("HOME")]
     rows = [

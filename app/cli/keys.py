@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -18,13 +18,14 @@ from controlplane.keys import model
 from controlplane.keys.rules import is_late
 from controlplane.keys.verify import LONGEST, verify, words
 from controlplane.moments import count, parse_duration, show, spell
-from controlplane.text import clean
+from controlplane.plans.currencies import money
+from controlplane.text import UNKNOWN, clean
 
 USES = timedelta(days=30)
 
 
 def _utc(at: datetime | None) -> str:
-    return show(at, datetime.now(UTC), "utc")
+    return UNKNOWN if at is None else show(at, at, "utc")
 
 
 KEYS = Face(
@@ -33,21 +34,17 @@ KEYS = Face(
     model.KEY_FIELDS,
     model.KEY_SORTS,
     {
-        Column("KEY"): lambda row: row.id,
-        Column("SHOWN"): lambda row: row.display,
-        Column("STATE"): lambda row: row.state,
-        Column("TENANT"): lambda row: row.tenant_id,
-        Column("LABEL"): lambda row: row.label,
-        Column("CREATED"): lambda row: _utc(row.created_at),
-        Column("USED"): lambda row: _utc(row.last_used_at),
-        Column("EXPIRES"): lambda row: "never" if row.expires_at is None else _utc(row.expires_at),
+        Column("KEY"): lambda row, now: row.id,
+        Column("SHOWN"): lambda row, now: row.display,
+        Column("STATE"): lambda row, now: row.state,
+        Column("TENANT"): lambda row, now: row.tenant_id,
+        Column("LABEL"): lambda row, now: row.label,
+        Column("CREATED"): lambda row, now: _utc(row.created_at),
+        Column("USED"): lambda row, now: _utc(row.last_used_at),
+        Column("EXPIRES"): lambda row, now: "never" if row.expires_at is None else _utc(row.expires_at),
     },
     newest_first=True,
 )
-
-
-def _late(row: model.Rotation) -> bool:
-    return is_late(row, datetime.now(UTC))
 
 
 ROTATIONS = Face(
@@ -56,18 +53,18 @@ ROTATIONS = Face(
     model.ROTATION_FIELDS,
     model.ROTATION_SORTS,
     {
-        Column("KEY"): lambda row: row.id,
-        Column("TENANT"): lambda row: row.tenant_id,
-        Column("OLD KEY"): lambda row: row.display,
-        Column("NEW KEY"): lambda row: row.successor_display,
-        Column("OLD CALLS", "right"): lambda row: count(row.old_calls),
-        Column("NEW CALLS", "right"): lambda row: count(row.new_calls),
-        Column("OLD USED"): lambda row: _utc(row.old_last_at),
-        Column("FROM"): lambda row: row.old_last_address,
-        Column("LEFT", "right"): lambda row: spell(max(0, (row.grace_until - datetime.now(UTC)).total_seconds())),
-        Column("WARNING"): lambda row: "still used" if _late(row) else "",
+        Column("KEY"): lambda row, now: row.id,
+        Column("TENANT"): lambda row, now: row.tenant_id,
+        Column("OLD KEY"): lambda row, now: row.display,
+        Column("NEW KEY"): lambda row, now: row.successor_display,
+        Column("OLD CALLS", "right"): lambda row, now: count(row.old_calls),
+        Column("NEW CALLS", "right"): lambda row, now: count(row.new_calls),
+        Column("OLD USED"): lambda row, now: _utc(row.old_last_at),
+        Column("FROM"): lambda row, now: row.old_last_address,
+        Column("LEFT", "right"): lambda row, now: spell(max(0, (row.grace_until - now).total_seconds())),
+        Column("WARNING"): lambda row, now: "still used" if is_late(row, now) else "",
     },
-    record=lambda row: dataclasses.asdict(row) | {"late": _late(row)},
+    record=lambda row, now: dataclasses.asdict(row) | {"late": is_late(row, now)},
 )
 
 
@@ -78,13 +75,13 @@ def _stale_face(policy: model.StalePolicy) -> Face:
         model.STALE_FIELDS,
         model.STALE_SORTS,
         {
-            Column("KEY"): lambda row: row.id,
-            Column("TENANT"): lambda row: row.tenant_id,
-            Column("SHOWN"): lambda row: row.display,
-            Column("LEVEL"): lambda row: row.level,
-            Column("AGE", "right"): lambda row: show(row.created_at, datetime.now(UTC)),
-            Column("USED", "right"): lambda row: show(row.last_used_at, datetime.now(UTC)),
-            Column("ROTATION"): lambda row: "none in the window" if row.unrotated else "",
+            Column("KEY"): lambda row, now: row.id,
+            Column("TENANT"): lambda row, now: row.tenant_id,
+            Column("SHOWN"): lambda row, now: row.display,
+            Column("LEVEL"): lambda row, now: row.level,
+            Column("AGE", "right"): lambda row, now: show(row.created_at, now),
+            Column("USED", "right"): lambda row, now: show(row.last_used_at, now),
+            Column("ROTATION"): lambda row, now: "none in the window" if row.unrotated else "",
         },
     )
 
@@ -132,15 +129,19 @@ async def show_key(key_id: str, /, *, asked: Reading = READING) -> None:
         home = context.home
         key = await home.keys.get(key_id)
         chain = await home.keys.chain(key_id)
-        calls = await home.keys.calls(key_id, await home.now() - USES)
+        calls = await home.keys.calls(key_id, home.clock.now() - USES)
         leaks = await home.keys.leaks(key_id)
+        currency = None if key.spend_cap is None else await home.plans.currency(key.tenant_id)
     if asked.json:
         more = {"calls": [dataclasses.asdict(each) for each in calls], "leaks": [dataclasses.asdict(e) for e in leaks]}
         document({"item": dataclasses.asdict(key) | {"chain": [each.id for each in chain]} | more})
         return
     from controlplane.previews import value_words
 
-    facts((name, value_words(value)) for name, value in dataclasses.asdict(key).items())
+    shown = dataclasses.asdict(key)
+    if key.spend_cap is not None:
+        shown["spend_cap"] = f"{money(key.spend_cap, currency)} a month"
+    facts((name, value_words(value)) for name, value in shown.items())
     for leak in leaks:
         say(clean(f"leak {leak.id}: {leak.at:%Y-%m-%d %H:%M} UTC by {leak.actor}: {leak.reason}"))
     if len(chain) > 1:
@@ -167,7 +168,7 @@ async def verify_key(*given: str, asked: Reading = READING) -> None:
     pasted = _pasted()
     async with opened(asked) as context:
         verdict = await verify(context.home, pasted)
-        now = await context.home.now()
+        now = context.home.clock.now()
     if asked.json:
         document({"item": verdict.record()})
     else:

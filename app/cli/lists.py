@@ -6,7 +6,7 @@ import dataclasses
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
@@ -21,7 +21,7 @@ from controlplane.listing import Count, Listing, Query, cursor, position_of
 from controlplane.moments import count, show
 from controlplane.runs import model as run_model
 from controlplane.tenants import model
-from controlplane.tenants.activity import Activity, activity
+from controlplane.tenants.activity import activity
 from controlplane.text import clean
 
 if TYPE_CHECKING:
@@ -41,19 +41,18 @@ After = Annotated[str | None, Parameter(help="Go on after a page: the cursor tha
 
 @dataclass(frozen=True)
 class Face:
-    """How a noun's list is read and shown. `newest_first`: its order is turned round unless a sort is asked for."""
+    """How a noun's list is read, and shown as it was at the home's time then.
+
+    `newest_first`: its order is turned round unless a sort is asked for.
+    """
 
     noun: str
     of: Callable[[Home], Listing[Any]]
     fields: Sequence[Field]
     sorts: Sequence[str]
-    columns: Mapping[Column, Callable[[Any], str]]
-    record: Callable[[Any], dict[str, Any]] = dataclasses.asdict
+    columns: Mapping[Column, Callable[[Any, datetime], str]]
+    record: Callable[[Any, datetime], dict[str, Any]] = lambda row, now: dataclasses.asdict(row)
     newest_first: bool = False
-
-
-def _activity(row: model.Tenant) -> Activity:
-    return activity(row, datetime.now(UTC))
 
 
 TENANTS = Face(
@@ -62,14 +61,14 @@ TENANTS = Face(
     model.TENANT_FIELDS,
     model.TENANT_SORTS,
     {
-        Column("TENANT"): lambda row: row.id,
-        Column("NAME"): lambda row: row.name,
-        Column("STATUS"): lambda row: row.status,
-        Column("PLAN"): lambda row: row.plan,
-        Column("REGION"): lambda row: row.region,
-        Column("REQ/m", "right"): lambda row: _activity(row).requests,
-        Column("ERR%", "right"): lambda row: _activity(row).errors,
-        Column("P95", "right"): lambda row: _activity(row).p95,
+        Column("TENANT"): lambda row, now: row.id,
+        Column("NAME"): lambda row, now: row.name,
+        Column("STATUS"): lambda row, now: row.status,
+        Column("PLAN"): lambda row, now: row.plan,
+        Column("REGION"): lambda row, now: row.region,
+        Column("REQ/m", "right"): lambda row, now: activity(row, now).requests,
+        Column("ERR%", "right"): lambda row, now: activity(row, now).errors,
+        Column("P95", "right"): lambda row, now: activity(row, now).p95,
     },
 )
 PROJECTS = Face(
@@ -78,11 +77,11 @@ PROJECTS = Face(
     model.PROJECT_FIELDS,
     model.PROJECT_SORTS,
     {
-        Column("TENANT"): lambda row: row.tenant_id,
-        Column("PROJECT"): lambda row: row.id,
-        Column("NAME"): lambda row: row.name,
-        Column("STATUS"): lambda row: row.status,
-        Column("CREATED"): lambda row: show(row.created_at, row.created_at, "utc"),
+        Column("TENANT"): lambda row, now: row.tenant_id,
+        Column("PROJECT"): lambda row, now: row.id,
+        Column("NAME"): lambda row, now: row.name,
+        Column("STATUS"): lambda row, now: row.status,
+        Column("CREATED"): lambda row, now: show(row.created_at, row.created_at, "utc"),
     },
 )
 AUDIT = Face(
@@ -91,14 +90,14 @@ AUDIT = Face(
     audit.FIELDS,
     audit.SORTS,
     {
-        Column("ID", "right"): lambda row: str(row.seq),
-        Column("AT"): lambda row: show(row.at, row.at, "utc"),
-        Column("ACTOR"): lambda row: row.actor,
-        Column("OPERATION"): lambda row: row.operation,
-        Column("THING"): lambda row: f"{row.noun} {row.thing}",
-        Column("REASON"): lambda row: row.reason or "",
+        Column("ID", "right"): lambda row, now: str(row.seq),
+        Column("AT"): lambda row, now: show(row.at, row.at, "utc"),
+        Column("ACTOR"): lambda row, now: row.actor,
+        Column("OPERATION"): lambda row, now: row.operation,
+        Column("THING"): lambda row, now: f"{row.noun} {row.thing}",
+        Column("REASON"): lambda row, now: row.reason or "",
     },
-    audit.as_record,
+    lambda row, now: audit.as_record(row),
     newest_first=True,
 )
 
@@ -109,14 +108,14 @@ RUNS = Face(
     run_model.RUN_FIELDS,
     run_model.RUN_SORTS,
     {
-        Column("RUN", "right"): lambda row: str(row.id),
-        Column("OPERATION"): lambda row: row.operation,
-        Column("STATE"): lambda row: row.state,
-        Column("DONE", "right"): lambda row: count(row.done),
-        Column("REFUSED", "right"): lambda row: count(row.refused),
-        Column("OF", "right"): lambda row: count(row.total),
-        Column("ACTOR"): lambda row: row.actor,
-        Column("STARTED"): lambda row: show(row.created_at, row.created_at, "utc"),
+        Column("RUN", "right"): lambda row, now: str(row.id),
+        Column("OPERATION"): lambda row, now: row.operation,
+        Column("STATE"): lambda row, now: row.standing,
+        Column("DONE", "right"): lambda row, now: count(row.done),
+        Column("REFUSED", "right"): lambda row, now: count(row.refused),
+        Column("OF", "right"): lambda row, now: count(row.total),
+        Column("ACTOR"): lambda row, now: row.actor,
+        Column("STARTED"): lambda row, now: show(row.created_at, row.created_at, "utc"),
     },
     newest_first=True,
 )
@@ -171,7 +170,7 @@ async def list_page(
     if asked.json:
         document(
             {
-                "items": [face.record(row) for row in page.rows],
+                "items": [face.record(row, page.as_of) for row in page.rows],
                 "next": following,
                 "total": None if matching.capped else matching.number,
                 "as_of": page.as_of,
@@ -182,9 +181,11 @@ async def list_page(
     if form != "table":
         order = ("-" if query.descending else "") + (query.sort or face.sorts[0])
         heading = Heading(context.name, face.noun, " ".join(words), order, page.as_of)
-        _export(form, heading, [face.record(row) for row in page.rows])
+        _export(form, heading, [face.record(row, page.as_of) for row in page.rows])
     else:
-        table(list(face.columns), [[words_of(row) for words_of in face.columns.values()] for row in page.rows])
+        table(
+            list(face.columns), [[words_of(row, page.as_of) for words_of in face.columns.values()] for row in page.rows]
+        )
     tell(_how_many(face.noun, len(page.rows), matching, everything, filtered=bool(query.terms)))
     if following:
         tell(f"next page: --after {following}")
@@ -256,7 +257,7 @@ async def operators(*, asked: Reading = READING) -> None:
     """List who may log in, and with which role."""
     async with opened(asked) as context:
         people = await context.home.people.all()
-        now = await context.home.now()
+        now = context.home.clock.now()
     if asked.json:
         items = [dataclasses.asdict(person) for person in people]
         document({"items": items, "next": None, "total": len(people), "as_of": now})

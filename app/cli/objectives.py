@@ -40,18 +40,18 @@ OBJECTIVES = Face(
     model.OBJECTIVE_FIELDS,
     model.OBJECTIVE_SORTS,
     {
-        Column("NO", "right"): lambda row: row.key,
-        Column("NAME"): lambda row: row.objective.name,
-        Column("SCOPE"): lambda row: row.objective.scope,
-        Column("STATE"): lambda row: row.state,
-        Column("LEFT", "right"): lambda row: left_words(row.remaining),
-        Column("BURN", "right"): lambda row: burn_words(row.burn),
-        Column("EMPTY IN", "right"): empties_words,
-        Column("TARGET", "right"): lambda row: target_words(row.objective.target),
-        Column("WINDOW"): lambda row: row.objective.period,
-        Column("KIND"): lambda row: row.objective.kind,
+        Column("NO", "right"): lambda row, now: row.key,
+        Column("NAME"): lambda row, now: row.objective.name,
+        Column("SCOPE"): lambda row, now: row.objective.scope,
+        Column("STATE"): lambda row, now: row.state,
+        Column("LEFT", "right"): lambda row, now: left_words(row.remaining),
+        Column("BURN", "right"): lambda row, now: burn_words(row.burn),
+        Column("EMPTY IN", "right"): lambda row, now: empties_words(row),
+        Column("TARGET", "right"): lambda row, now: target_words(row.objective.target),
+        Column("WINDOW"): lambda row, now: row.objective.period,
+        Column("KIND"): lambda row, now: row.objective.kind,
     },
-    record=as_record,
+    record=lambda row, now: as_record(row),
 )
 
 objectives = listing_command(OBJECTIVES, "List objectives, the least budget first; unknown before all.")
@@ -123,7 +123,7 @@ async def budget(
     """Show which objectives hold for a tenant, and its own budget under each; --why: also what lost."""
     async with opened(asked) as context:
         found = await context.home.objectives.of_tenant(tenant_id, route)
-        now = await context.home.now()
+        now = context.home.clock.now()
     if asked.json:
         items = [
             _standing_record(standing) | {"losers": [dataclasses.asdict(each) for each in held.losers]}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from app.cli.asked import READING, Reading, opened
@@ -16,6 +15,7 @@ from controlplane.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
 
 async def overview(*, asked: Reading = READING) -> int:
@@ -25,14 +25,15 @@ async def overview(*, asked: Reading = READING) -> int:
     """
     async with opened(asked) as context:
         answers = await read(context.home.overview)
+        now = context.home.clock.now()
     refused = [answer for answer in answers.values() if isinstance(answer, Refusal)]
     if asked.json:
         from app.cli.output import document
 
         parts = {name: _record(answer, asked.request_id) for name, answer in answers.items()}
-        document({"parts": parts, "as_of": datetime.now(UTC)})
+        document({"parts": parts, "as_of": now})
     else:
-        _print(answers)
+        _print(answers, now)
     return refused[0].exit_code if refused else 0
 
 
@@ -53,8 +54,7 @@ def _record(answer: Any, request_id: str) -> Any:
     return [dataclasses.asdict(each) for each in answer]
 
 
-def _print(answers: Mapping[str, Any]) -> None:
-    now = datetime.now(UTC)
+def _print(answers: Mapping[str, Any], now: datetime) -> None:
     for place, part in enumerate(PARTS):
         if place:
             say()

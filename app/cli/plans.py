@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -23,14 +22,14 @@ PLANS = Face(
     PLAN_FIELDS,
     PLAN_SORTS,
     {
-        Column("PLAN"): lambda row: row.code,
-        Column("NAME"): lambda row: row.name,
-        Column("VERSION", "right"): lambda row: str(row.version),
-        Column("MONTH", "right"): lambda row: price_words(row, "month"),
-        Column("YEAR", "right"): lambda row: price_words(row, "year"),
-        Column("BILLING"): lambda row: row.billing,
-        Column("TRIAL", "right"): lambda row: f"{row.trial_days}d" if row.trial_days else "",
-        Column("TENANTS", "right"): tenants_words,
+        Column("PLAN"): lambda row, now: row.code,
+        Column("NAME"): lambda row, now: row.name,
+        Column("VERSION", "right"): lambda row, now: str(row.version),
+        Column("MONTH", "right"): lambda row, now: price_words(row, "month"),
+        Column("YEAR", "right"): lambda row, now: price_words(row, "year"),
+        Column("BILLING"): lambda row, now: row.billing,
+        Column("TRIAL", "right"): lambda row, now: f"{row.trial_days}d" if row.trial_days else "",
+        Column("TENANTS", "right"): lambda row, now: tenants_words(row),
     },
 )
 
@@ -119,7 +118,7 @@ async def usage(tenant_id: str, /, *, asked: Reading = READING) -> None:
             limit_words(each.value.get("soft")),
             limit_words(each.value["hard"]),
             "unlimited" if each.value["hard"] == -1 else count(each.left),
-            show(each.resets_at, datetime.now(UTC), "utc"),
+            show(each.resets_at, standing.as_of, "utc"),
             each.source,
         ]
         for each in standing.usage

@@ -18,7 +18,7 @@ async def saturation(
 ) -> None:
     """Show which share of its limits a tenant's requests use. A quota is as full as its period so far made it."""
     async with opened(asked) as context:
-        start, end = window.read(await context.home.now())
+        start, end = window.read(context.home.clock.now())
         series = await series_of(context.home, "home", Scope(tenant), start, end, step_of(step, start, end))
         found = await saturation_of(context.home, series)
     times = series.times()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from datetime import UTC, datetime
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -22,15 +21,15 @@ IMPERSONATIONS = Face(
     model.FIELDS,
     model.SORTS,
     {
-        Column("NO", "right"): lambda row: str(row.id),
-        Column("TENANT"): lambda row: row.tenant_id,
-        Column("WHO"): lambda row: row.actor,
-        Column("STATE"): lambda row: row.state,
-        Column("MODE"): lambda row: row.mode,
-        Column("TICKET"): lambda row: row.ticket,
-        Column("STARTED"): lambda row: show(row.started_at, row.started_at, "utc"),
-        Column("UNTIL"): lambda row: show(row.ended_at or row.ends_at, row.started_at, "utc"),
-        Column("REASON"): lambda row: row.reason,
+        Column("NO", "right"): lambda row, now: str(row.id),
+        Column("TENANT"): lambda row, now: row.tenant_id,
+        Column("WHO"): lambda row, now: row.actor,
+        Column("STATE"): lambda row, now: row.state,
+        Column("MODE"): lambda row, now: row.mode,
+        Column("TICKET"): lambda row, now: row.ticket,
+        Column("STARTED"): lambda row, now: show(row.started_at, row.started_at, "utc"),
+        Column("UNTIL"): lambda row, now: show(row.ended_at or row.ends_at, row.started_at, "utc"),
+        Column("REASON"): lambda row, now: row.reason,
     },
     newest_first=True,
 )
@@ -52,9 +51,10 @@ async def find(text: Sought = "-", /, *, asked: Reading = READING) -> None:
     sought = seek(sys.stdin.readline() if text == "-" else text)
     async with opened(asked) as context:
         rows = await context.home.finder.look(sought)
+        now = context.home.clock.now()
     if asked.json:
         items = [dataclasses.asdict(row) for row in rows]
-        document({"items": items, "next": None, "total": len(items), "as_of": datetime.now(UTC)})
+        document({"items": items, "next": None, "total": len(items), "as_of": now})
         return
     columns = [Column("WHAT"), Column("ID"), Column("ABOUT"), Column("STATE"), Column("TENANT")]
     table(columns, [[row.kind, row.id, row.words, row.state, row.tenant_id or ""] for row in rows])

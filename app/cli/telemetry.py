@@ -6,7 +6,7 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
@@ -98,11 +98,10 @@ async def series(
     asked: Reading = READING,
 ) -> None:
     """Show requests, errors and latencies over time. A step of which nothing is known is a gap."""
-    found, following, _ = await _read(which, window, asked)
+    found, following, _, as_of = await _read(which, window, asked)
     by, notes = which.by, notes_of(found)
     if asked.json:
         items = [record for each in found for record in records(each, every=True)]
-        as_of = found[0].as_of if found else None
         document({"items": items, "next": following, "total": None, "as_of": as_of, "notes": notes})
         return
     columns = [Column("AT"), *([Column(by.upper())] if by else [])]
@@ -130,11 +129,10 @@ async def export(
     """Write series as CSV, JSON or NDJSON: a row for each step; one of which nothing is known has empty fields."""
     if form == "svg" and (which.by or which.after or asked.json):
         raise Usage("usage", "A drawing is of one series.", "Leave --by, --after and --json out.")
-    found, following, context = await _read(which, window, asked)
+    found, following, context, as_of = await _read(which, window, asked)
     if form == "svg":
         sys.stdout.write(_drawn(found[0]))
         return
-    as_of = found[0].as_of if found else datetime.now(UTC)
     label = f"each {which.by}" if which.by else which.scope.label if which.after else found[0].label
     heading = Heading(context, "telemetry", label, "at", as_of, notes_of(found))
     rows = [record for each in found for record in records(each)]
@@ -161,14 +159,16 @@ def _drawn(found: Series) -> str:
     return drawing(Measured(view, found), list(CHARTS_OF))
 
 
-async def _read(which: Which, window: Window, asked: Reading) -> tuple[Sequence[Series], str | None, str]:
+async def _read(which: Which, window: Window, asked: Reading) -> tuple[Sequence[Series], str | None, str, datetime]:
+    """The series, the cursor of the next page, the context's name, and the home's time of asking."""
     scope = which.scope
     async with opened(asked) as context:
-        start, end = window.read(await context.home.now())
+        now = context.home.clock.now()
+        start, end = window.read(now)
         step = step_of(which.step, start, end)
         if which.by is None and which.after is None:
             found = await series_of(context.home, which.source, scope, start, end, step)
-            return [found], None, context.name
+            return [found], None, context.name, found.as_of
         if which.source != "home":
             raise Usage("usage", "Prometheus is asked for one scope at a time.", "Leave --by and --after out.")
         if scope != Scope(scope.tenant_id):
@@ -177,7 +177,7 @@ async def _read(which: Which, window: Window, asked: Reading) -> tuple[Sequence[
         page = await context.home.telemetry.page(many, which.after)
         if not page.items:
             await context.home.telemetry.require(scope)
-        return page.items, page.next, context.name
+        return page.items, page.next, context.name, page.items[0].as_of if page.items else now
 
 
 def named(scope: Scope, by: str | None) -> str:
@@ -220,7 +220,7 @@ async def top(
 ) -> None:
     """Show who has most of something, from what was rolled up; growth is against the same window a week before."""
     async with opened(asked) as context:
-        start, end = window.read(await context.home.now())
+        start, end = window.read(context.home.clock.now())
         scope = Scope(tenant, route, key, region)
         found = await context.home.telemetry.top(by, start, end, measure, limit, scope)
         if not found.rows:
@@ -311,7 +311,7 @@ async def roll_up(*, asked: Reading = READING) -> None:
 async def verify(*, window: Window = WINDOW, asked: Reading = READING) -> int:
     """Compare what was rolled up with the raw rows; exit code 1 when they differ."""
     async with opened(asked) as context:
-        start, end = window.read(await context.home.now())
+        start, end = window.read(context.home.clock.now())
         found = await context.home.rollups.verify(start, end)
     if asked.json:
         document({"item": dataclasses.asdict(found)})

@@ -6,7 +6,6 @@ Only what the words ask for is imported: a list needs neither the registry nor w
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -46,6 +45,7 @@ READS: dict[tuple[str, str], str] = {
     ("audit", "list"): "app.cli.lists:audit_rows",
     ("audit", "show"): "app.cli.lists:show_audit_row",
     ("audit", "checkpoint"): "app.cli.audit:checkpoint",
+    ("audit", "status"): "app.cli.audit:status",
     ("audit", "verify"): "app.cli.audit:verify",
     ("audit", "export"): "app.cli.audit:export",
     ("plans", "list"): "app.cli.plans:plans",
@@ -162,12 +162,13 @@ def version() -> str:
 def list_operations(*, asked: Reading = READING) -> None:
     """List everything that an operator can do: role, risk, undo, and the request's JSON Schema."""
     from app.cli.output import Column, document, table
+    from controlplane.clock import machine_now
     from controlplane.registry import describe, operations
 
     found = operations().values()
     if asked.json:
         items = [describe(operation) for operation in found]
-        document({"items": items, "next": None, "total": len(items), "as_of": datetime.now(UTC)})
+        document({"items": items, "next": None, "total": len(items), "as_of": machine_now()})
         return
     columns = [Column("OPERATION"), Column("ROLE"), Column("RISK"), Column("UNDO"), Column("WHAT IT DOES")]
     table(columns, [[o.name, o.role, o.risk.value, o.undo or "–", o.summary] for o in found])

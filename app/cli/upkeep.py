@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ from app.cli import asking
 from app.cli.asked import READING, Reading
 from app.cli.output import Column, document, say, table
 from app.settings import Settings, load, settings_path
+from controlplane.clock import machine_now
 from controlplane.errors import NotFound, Refusal, Usage
 from controlplane.secrets import Finding
 from controlplane.text import clean
@@ -55,7 +55,7 @@ def show(*, asked: Reading = READING) -> None:
         fields = ", ".join(mapping.wanted(mapping.tenant))
         values.append({"key": f"logs.{name}", "value": fields, "source": settings.source("logs", name)})
     if asked.json:
-        document({"items": values, "next": None, "total": len(values), "as_of": datetime.now(UTC)})
+        document({"items": values, "next": None, "total": len(values), "as_of": machine_now()})
         return
     columns = [Column("SETTING"), Column("VALUE"), Column("FROM")]
     table(columns, [[str(v["key"]), _shown(v["value"]), str(v["source"])] for v in values])
@@ -138,7 +138,7 @@ def _known(settings: Settings, profile: str) -> None:
 def _findings(asked: Reading, findings: list[Finding]) -> None:
     if asked.json:
         items = [dataclasses.asdict(finding) for finding in findings]
-        document({"items": items, "next": None, "total": len(items), "as_of": datetime.now(UTC)})
+        document({"items": items, "next": None, "total": len(items), "as_of": machine_now()})
         return
     for finding in findings:
         say(f"{finding.state:8}{clean(finding.subject)}: {clean(finding.text)}")

@@ -39,6 +39,7 @@ async def work(*, asked: Reading = READING) -> None:
 
 async def _work_embedded(choice: HomeChoice, settings: Settings) -> None:
     """In place of the worker that the home starts by itself. Raises Conflict when that one lives."""
+    from app.carrier import carrier_of
     from app.embedded import bring_back, bring_up, embedded_of, worker_conninfo
     from app.worker import Work, until_told
     from backends.embedded.worker import sign_in
@@ -55,7 +56,8 @@ async def _work_embedded(choice: HomeChoice, settings: Settings) -> None:
         sign_in(lock)
         conninfo = await asyncio.to_thread(worker_conninfo, home)
         kinds = await asyncio.to_thread(kinds_of, conninfo, choice, settings)
-        await until_told(Work(conninfo, kinds, _tell, revive=lambda: bring_back(home)))
+        work = Work(conninfo, kinds, _tell, revive=lambda: bring_back(home))
+        await until_told(work, carrier_of(home, _tell))
 
 
 def _tell(words: str) -> None:

@@ -22,7 +22,7 @@ async def refuse_read_only(context: Context, request: Request | None = None) -> 
     if isinstance(request, ContextWrite):
         _check_opening(context, request)
         return
-    if not context.read_only or await _open_until(context) > await context.home.now():
+    if not context.read_only or await _open_until(context) > context.home.clock.now():
         return
     raise Refusal(
         "read_only",

@@ -16,17 +16,17 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 from app.demo import folders
 from app.embedded import bring_back, embedded_at, start_worker
+from controlplane.clock import machine_now
 from controlplane.errors import Refusal
 
 # What a crash of the machine would lose is thrown away anyway.
-CARELESS = ("fsync = off", "full_page_writes = off", "synchronous_commit = off", "max_wal_size = '256MB'")
+CARELESS = ("fsync = off", "full_page_writes = off", "max_wal_size = '256MB'")
 
 
 def main(seed: int, kept: Path | None) -> None:
@@ -111,7 +111,7 @@ def perform(seed: int, folder: Path, *, careless: bool) -> None:
     migrate(owner, admin=credentials.login_user)
     if not (loaded := loading.is_loaded(owner)):
         loading.check(owner)
-    site, estate = open_site(owner, report), make(seed, datetime.now(UTC))
+    site, estate = open_site(owner, report), make(seed, machine_now())
     if loaded:
         tell(ready=str(folder))
     else:

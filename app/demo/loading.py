@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import psycopg
 
 from app.demo import audit, hours, keys, objectives, plans, requests, tenants
 from app.demo.estate import DEFAULT_SEED, Estate, make
 from app.demo.site import Site, open_site
+from controlplane.clock import machine_now
 from controlplane.errors import Conflict, NotPermitted
 
 FIRST = (tenants.seed,)
@@ -60,6 +60,6 @@ async def load_demonstration(owner: str, report: Callable[[str], None], seed: in
 
     def work() -> None:
         check(owner)
-        load(make(seed, datetime.now(UTC)), open_site(owner, report))
+        load(make(seed, machine_now()), open_site(owner, report))
 
     await asyncio.to_thread(work)

@@ -45,15 +45,20 @@ class Site:
 @contextmanager
 def change(owner: str, operation: str, reason: str) -> Iterator[psycopg.Connection]:
     with psycopg.connect(owner, options="-c timezone=UTC") as connection:
-        connection.execute("SELECT wf.begin_change(%s, %s, %s)", [operation, reason, f"demo-{uuid.uuid4().hex}"])
+        _begin(connection, operation, reason)
         yield connection
+
+
+def _begin(connection: psycopg.Connection, operation: str, reason: str) -> None:
+    connection.execute("SELECT wf.begin_change(%s, %s, %s)", [operation, reason, f"demo-{uuid.uuid4().hex}"])
 
 
 def open_site(owner: str, report: Callable[[str], None]) -> Site:
     """Make the people's logins, with passwords that only this program knows. Raises Conflict `demo_login_taken`."""
     passwords = {name: secrets.token_urlsafe(18) for name in PEOPLE}
-    with change(owner, "operators.add", "the people of the demonstration") as connection:
+    with psycopg.connect(owner) as connection:
         for name, role in PEOPLE.items():
+            _begin(connection, "operators.add", "the people of the demonstration")
             verifier = connection.pgconn.encrypt_password(passwords[name].encode(), name.encode(), b"scram-sha-256")
             try:
                 connection.execute("SELECT wf.put_operator(%s, %s, NULL)", [name, role])

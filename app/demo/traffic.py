@@ -5,7 +5,6 @@ own worker.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -23,6 +22,7 @@ from backends.postgres.copying import COPY, HEADER, TRAILER, Encoder
 from backends.postgres.home import Home
 from backends.postgres.import_ledger import is_made_meanwhile
 from backends.postgres.live import Revive
+from controlplane.clock import machine_now
 from controlplane.errors import Refusal
 
 SECONDS = 1
@@ -41,7 +41,7 @@ async def run(estate: Estate, site: Site, revive: Revive) -> None:
         traffic = Traffic(estate)
         await _look(traffic, homes["ana"])
         writer, service = Linked(site.logins[WORKER], revive), Linked(site.logins[SERVICE], revive)
-        group.create_task(writer.repeat(lambda link: traffic.step(link, int(time.time())), SECONDS))
+        group.create_task(writer.repeat(lambda link: traffic.step(link, int(machine_now().timestamp())), SECONDS))
         group.create_task(service.repeat(traffic.serve, SERVE_SECONDS))
         group.create_task(_watch(traffic, homes["ana"]))
         group.create_task(_work(estate, homes))

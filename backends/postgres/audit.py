@@ -24,7 +24,7 @@ class AuditTrail(PagedList[AuditRow]):
     """Newest last in its only order; a screen asks for it descending."""
 
     shape = ListShape(
-        view="wf.audit",
+        view="wf.audit_list",
         row=AuditRow,
         columns=COLUMNS,
         orders={"at": Order("seq", "bigint")},
@@ -32,7 +32,7 @@ class AuditTrail(PagedList[AuditRow]):
         tie=(),
         filters={
             "": Column(
-                sql.SQL("lower(thing || ' ' || operation || ' ' || actor || ' ' || coalesce(reason, ''))"), "text"
+                sql.SQL("wf.folded(thing || ' ' || operation || ' ' || actor || ' ' || coalesce(reason, ''))"), "text"
             ),
             "actor": Column(sql.SQL("actor"), "text"),
             "operation": Column(sql.SQL("operation"), "text"),
@@ -92,7 +92,7 @@ async def _read(
     connection: psycopg.AsyncConnection[TupleRow], condition: str, value: int, *, personal: bool
 ) -> tuple[AuditRow, ...]:
     async with connection.cursor(row_factory=dict_row) as cursor:
-        statement = sql.SQL("SELECT {} FROM wf.audit WHERE {} ORDER BY seq").format(_NAMES, sql.SQL(condition))
+        statement = sql.SQL("SELECT {} FROM wf.audit_list WHERE {} ORDER BY seq").format(_NAMES, sql.SQL(condition))
         rows = await (await cursor.execute(statement, [value])).fetchall()
         secret: list[dict[str, Any]] = []
         if personal and rows:

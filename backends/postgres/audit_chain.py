@@ -11,12 +11,50 @@ Connection = psycopg.AsyncConnection[TupleRow]
 
 PAGE = 5000
 
-# Not wf.audit_canonical: whoever can write the trail anew can write that anew as well. A test holds both together.
-LINKS = """
-SELECT c.seq, c.head, CASE WHEN a.seq IS NOT NULL THEN jsonb_build_object(
+# Neither wf.audit_canonical nor another function of the home: whoever can write the trail anew can write those anew as
+# well. So all that they do stands here once more; a test holds both together.
+_UNPACKED = """CASE jsonb_typeof({0}) WHEN 'object' THEN {0} || '{{}}' WHEN 'array' THEN {0} || '[]'
+  ELSE jsonb_build_array({0}) END"""
+_DIGEST = """(
+  WITH RECURSIVE part(way, v) AS (
+    SELECT sha256(''), {0}
+    UNION ALL
+    SELECT sha256(p.way || sha256(convert_to(e.key, 'UTF8'))), e.value
+    FROM part p, LATERAL (
+      SELECT o.key, o.value FROM jsonb_each(CASE WHEN jsonb_typeof(p.v) = 'object' THEN p.v ELSE '{{}}' END) o
+      UNION ALL
+      SELECT a.i::text, a.value
+      FROM jsonb_array_elements(CASE WHEN jsonb_typeof(p.v) = 'array' THEN p.v ELSE '[]' END)
+        WITH ORDINALITY a(value, i)) e
+    WHERE pg_column_size(p.v) > 65536
+  ), hashed AS (
+    SELECT sha256(way || sha256(convert_to(jsonb_typeof(v) || ' ' || CASE
+             WHEN pg_column_size(v) <= 65536 THEN v::text
+             WHEN jsonb_typeof(v) IN ('object', 'array') THEN ''
+             ELSE v #>> '{{}}' END, 'UTF8'))) AS h
+    FROM part
+  ), bites AS (
+    SELECT sha256(string_agg(h, '' ORDER BY h)) AS h
+    FROM (SELECT h, row_number() OVER (ORDER BY h) / 1000000 AS bite FROM hashed) n GROUP BY bite
+  )
+  SELECT encode(sha256(string_agg(h, '' ORDER BY h)), 'hex') FROM bites)"""
+
+
+def _held(column: str) -> str:
+    """The value itself; or nothing, and its digest beside it."""
+    value = f"a.{column}"
+    unpacked = _UNPACKED.format(value)
+    return f"""CASE WHEN {value} IS NOT NULL AND pg_column_size({unpacked}) > 1048576
+      THEN jsonb_build_object('{column}', NULL, '{column}_digest', {_DIGEST.format(unpacked)})
+      ELSE jsonb_build_object('{column}', {value}) END"""
+
+
+LINKS = f"""
+SELECT c.seq, c.head, CASE WHEN a.seq IS NOT NULL THEN (jsonb_build_object(
   'seq', a.seq, 'at', to_char(a.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'change_id', a.change_id,
   'out_of_band', a.out_of_band, 'actor', a.actor, 'operation', a.operation, 'noun', a.noun, 'thing', a.thing,
-  'tenant_id', a.tenant_id, 'reason', a.reason, 'request_id', a.request_id, 'before', a.before, 'after', a.after)::text
+  'tenant_id', a.tenant_id, 'reason', a.reason, 'request_id', a.request_id, 'impersonation', a.impersonation)
+  || {_held("before")} || {_held("after")})::text
 END
 FROM (SELECT * FROM wf.audit_chain WHERE seq > %s ORDER BY seq LIMIT %s) c LEFT JOIN wf.audit a ON a.seq = c.seq
 ORDER BY c.seq
@@ -30,5 +68,5 @@ async def origin_of(connection: Connection) -> str:
 
 
 async def page_of_links(connection: Connection, after: int) -> list[Link]:
-    cursor = await connection.execute(LINKS, [after, PAGE])
+    cursor = await connection.execute(LINKS.encode(), [after, PAGE])
     return [Link(seq, canonical, bytes(head)) for seq, head, canonical in await cursor.fetchall()]

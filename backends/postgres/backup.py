@@ -14,16 +14,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg
-
 from backends.embedded.binaries import MAJOR, installed
-from backends.postgres.migrate import close_to_strangers, migrate
+from backends.postgres.link import connect
+from backends.postgres.migrate import migrate
+from backends.postgres.openings import close_to_strangers
 from controlplane.errors import Conflict, Refusal
 
 # What of a connection goes by another name than its own in capitals.
 _VARIABLES = {"dbname": "PGDATABASE", "application_name": "PGAPPNAME"}
 # Which functions the home had is not taken along: so it has none that are called current until all is in its place.
-_LEFT_OUT = "--exclude-table-data=wf.sql_applied"
+# Nor which triggers were seen: another catalogue has its own.
+_LEFT_OUT = ("--exclude-table-data=wf.sql_applied", "--exclude-table-data=wf.triggers_seen")
 # Transactions have other numbers on another server. What was rolled up there is of none; the rest is of this one.
 _SETTLE = (
     "UPDATE wf.usage SET xid = CASE WHEN xid < (SELECT before FROM wf.usage_rolled_up) THEN '3'"
@@ -43,14 +44,14 @@ def back_up(conninfo: str, target: Path, *, on_table: Callable[[str], None] = la
     """
     if target.exists():
         raise Conflict("backup_exists", f"There is a file {target} already.", "Name another, or move that one away.")
-    with psycopg.connect(conninfo, autocommit=True) as connection:
+    with connect(conninfo, "backup", statement=0) as connection:
         found = connection.execute("SELECT to_regclass('wf.migrations')").fetchone()
         if found == (None,):
             raise Refusal("home_not_ours", "The database is not a Watchfloor home: there is nothing to back up.", "")
     descriptor, scrap = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     os.close(descriptor)
     try:
-        options = ["--format=custom", "--schema=wf", "--schema=wf_data", "--no-owner", "--no-privileges", _LEFT_OUT]
+        options = ["--format=custom", "--schema=wf", "--schema=wf_data", "--no-owner", "--no-privileges", *_LEFT_OUT]
         _run("pg_dump", [*options, f"--file={scrap}"], conninfo, on_table)
         with open(scrap, "rb") as written:  # noqa: PTH123 - a descriptor is what fsync takes
             os.fsync(written.fileno())
@@ -70,7 +71,7 @@ def restore(
     `admin`: a login that shall be an admin of it. Raises Refusal: the database holds a home, or the file is none of a
     home of this version; then the database is as it was.
     """
-    with psycopg.connect(conninfo, autocommit=True) as connection:
+    with connect(conninfo, "backup", statement=0) as connection:
         if connection.execute("SELECT to_regnamespace('wf')").fetchone() != (None,):
             raise Conflict(
                 "home_not_empty",
@@ -83,11 +84,11 @@ def restore(
         connection.execute(roles.encode())
     _run("pg_restore", ["--no-owner", "--no-privileges", "--single-transaction", str(source)], conninfo, on_table)
     with _or_nothing(conninfo):
-        with psycopg.connect(conninfo) as connection:
+        with connect(conninfo, "backup", statement=0) as connection, connection.transaction():
             for statement in _SETTLE:
                 connection.execute(statement.encode())
         migrate(conninfo, admin=admin)
-    with psycopg.connect(conninfo) as connection:
+    with connect(conninfo, "backup", statement=0) as connection:
         close_to_strangers(connection)
         rows = connection.execute(
             "SELECT name FROM wf.operators o WHERE active AND NOT EXISTS (SELECT FROM pg_roles r"
@@ -101,14 +102,14 @@ def _or_nothing(conninfo: str) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        with psycopg.connect(conninfo, autocommit=True) as connection:
+        with connect(conninfo, "backup", statement=0) as connection:
             connection.execute("DROP SCHEMA IF EXISTS wf, wf_data CASCADE")
         raise
 
 
 def _run(program: str, options: list[str], conninfo: str, on_table: Callable[[str], None]) -> None:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PG")} | {"LC_ALL": "C"}
-    with psycopg.connect(conninfo) as connection:  # what it really used, wherever each of it came from
+    with connect(conninfo, "backup", statement=0) as connection:  # what it really used, wherever each of it came from
         used = connection.info.get_parameters() | {"password": connection.info.password}
     for name, value in used.items():
         environment[_VARIABLES.get(name, f"PG{name.upper()}")] = value

@@ -21,6 +21,7 @@ from backends.postgres.rollups import RetentionWriter
 from backends.postgres.runs import RunWriter
 from backends.postgres.tenants import ProjectWriter, TenantWriter
 from controlplane.audit import AuditRow
+from controlplane.previewed import Drawn
 
 Connection = psycopg.AsyncConnection[TupleRow]
 
@@ -35,6 +36,7 @@ class OpenChange:
     reason: str | None
     actor: str
     key_prefix: str
+    drawn: Drawn
 
     @property
     def tenants(self) -> TenantWriter:

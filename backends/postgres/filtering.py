@@ -22,12 +22,13 @@ from controlplane.patterns import fold, portable
 class Column:
     """What a field is in SQL: text, boolean, a number, or a timestamptz (age), as its kind says.
 
-    The column of field "" is what words search: `lower(id || E'\\n' || name)`, best with a GIN index on
+    The column of field "" is what words search: `wf.folded(id || E'\\n' || name)`, best with a GIN index on
     `wf.trigrams(…)` of the same expression. No word holds a line break, so none matches across the two.
 
     `indexed`: the same number as an index holds it, where that one says -1 for what is unknown. `many`: an array of
     texts, of which one must meet the condition. `implied`: what must hold for a choice to be that value, in words
-    that an index answers, where the expression itself is computed.
+    that an index answers, where the expression itself is computed. `also`: what must hold for any value to be known.
+    `ahead`: a number of days from now until the time that the expression is.
     """
 
     expression: sql.Composable
@@ -35,6 +36,8 @@ class Column:
     indexed: sql.Composable | None = None
     many: bool = False
     implied: Mapping[str, sql.Composable] = field(default_factory=dict)
+    also: sql.Composable | None = None
+    ahead: bool = False
 
 
 Condition = tuple[sql.Composable, list[object]]
@@ -51,7 +54,10 @@ def where(terms: Iterable[Term], columns: Mapping[str, Column], now: datetime) -
                 f'This list cannot be filtered by "{term.field}".',
                 f"Fields: {', '.join(name for name in columns if name)}.",
             )
-        condition, values = _condition(term, columns[term.field], now)
+        column = columns[term.field]
+        condition, values = _condition(term, column, now)
+        if column.also is not None:
+            condition = sql.SQL("{} AND {}").format(condition, column.also)
         # What is unknown (NULL) meets no condition, so its negation holds.
         conditions.append(sql.SQL("({}) IS NOT TRUE" if term.negated else "({})").format(condition))
         parameters += values
@@ -60,6 +66,9 @@ def where(terms: Iterable[Term], columns: Mapping[str, Column], now: datetime) -
 
 def _condition(term: Term, column: Column, now: datetime) -> Condition:
     expression = column.expression
+    if column.many and term.operator == "is":
+        wanted = sql.SQL("{} && wf.folded_all(%s::text[])")
+        return wanted.format(sql.SQL("wf.folded_all({})").format(expression)), [list(term.values)]
     if column.many:
         condition, values = _condition(term, Column(sql.SQL("each"), column.kind), now)
         return sql.SQL("EXISTS (SELECT FROM unnest({}) AS each WHERE {})").format(expression, condition), values
@@ -75,24 +84,30 @@ def _condition(term: Term, column: Column, now: datetime) -> Condition:
         sign = "<" if term.operator == "above" else ">"
         return sql.SQL(f"{{}} {sign} %s").format(expression), [threshold(term, now)]
     number = float(term.values[0])
+    if column.ahead:
+        sign = ">" if term.operator == "above" else "<"
+        return sql.SQL(f"{{}} {sign} now() + %s::float8 * interval '24 hours'").format(expression), [number]
     if term.operator == "above" and number >= 0:
         return sql.SQL("{} > %s::float8").format(column.indexed or expression), [number]
     return sql.SQL("{} {} %s::float8").format(expression, sql.SQL(">" if term.operator == "above" else "<")), [number]
 
 
 def _contains(expression: sql.Composable, word: str) -> Condition:
-    """Any part of a text that is already lower case; the database lowers the word by the same rule."""
+    """Any part of a text that is already folded; the database folds the word by the same rule."""
     pattern = "%" + re.sub(r"([%_\\])", r"\\\1", word) + "%"
-    like = sql.SQL("{} LIKE lower(%s::text)").format(expression)
-    if len(word) < 3:
+    like = sql.SQL("{} LIKE wf.folded(%s::text)").format(expression)
+    if len(fold(word)) < 3:
         return like, [pattern]
-    indexed = sql.SQL("wf.trigrams({}) @> wf.trigrams(lower(%s::text))").format(expression)
+    indexed = sql.SQL("wf.trigrams({}) @> wf.trigrams(wf.folded(%s::text))").format(expression)
     return sql.SQL("{} AND {}").format(indexed, like), [word, pattern]
 
 
 def _is(term: Term, column: Column) -> Condition:
     if column.kind == "flag":
-        return sql.SQL("{} = ANY(%s::bool[])").format(column.expression), [[v == "yes" for v in term.values]]
+        said = [sql.SQL("({})" if value == "yes" else "NOT ({})").format(column.expression) for value in term.values]
+        return sql.SQL(" OR ").join(said), []
+    if column.kind == "choice" and not column.implied and len(term.values) == 1:  # an index goes on in its order
+        return sql.SQL("{} = %s").format(column.expression), list(term.values)
     if column.kind == "choice":
         condition = sql.SQL("{} = ANY(%s::text[])").format(column.expression)
         implied = [column.implied.get(str(value), sql.SQL("TRUE")) for value in term.values]
@@ -100,11 +115,13 @@ def _is(term: Term, column: Column) -> Condition:
             condition = sql.SQL("{} AND ({})").format(condition, sql.SQL(" OR ").join(implied))
         return condition, [list(term.values)]
     if column.kind == "text":
-        wanted = sql.SQL(", ").join([sql.SQL("lower(%s::text)")] * len(term.values))
+        wanted = sql.SQL(", ").join([sql.SQL("wf.folded(%s::text)")] * len(term.values))
         return sql.SQL("{} IN ({})").format(_folded(column.expression), wanted), list(term.values)
+    if column.ahead:
+        days = sql.SQL("extract(epoch FROM {} - now()) / 86400").format(column.expression)
+        return sql.SQL("({})::float8 = ANY(%s::float8[])").format(days), [list(term.values)]
     return sql.SQL("{} = ANY(%s::float8[])").format(column.expression), [list(term.values)]
 
 
 def _folded(expression: sql.Composable) -> sql.Composable:
-    """Lower case by the database's own rule, also where the column sorts by "C" (which knows only ASCII)."""
-    return sql.SQL('lower({} COLLATE "default")').format(expression)
+    return sql.SQL("wf.folded({})").format(expression)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg.rows import class_row
 
 from controlplane.find import MOST_OF_A_KIND, Found, Kind, Sought
+from controlplane.patterns import fold
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home
@@ -26,8 +27,8 @@ _OPERATOR = (
     " CASE WHEN active THEN 'active' ELSE 'removed' END AS state FROM wf.operators"
 )
 # Any part of a text of three letters or more, by the index of its parts; a shorter one only as a beginning.
-_PART = "wf.trigrams({0}) @> wf.trigrams(lower(%(text)s)) AND {0} LIKE lower(%(part)s)"
-_PROJECT_SEARCH = "lower(id || E'\\n' || name)"
+_PART = "wf.trigrams({0}) @> wf.trigrams(wf.folded(%(text)s)) AND {0} LIKE wf.folded(%(part)s)"
+_PROJECT_SEARCH = "wf.folded(id || E'\\n' || name)"
 
 PARTS: dict[Kind, tuple[str, ...]] = {
     "owner": (
@@ -35,7 +36,7 @@ PARTS: dict[Kind, tuple[str, ...]] = {
         + " WHERE id = ANY (ARRAY(SELECT wf.tenants_of_email(%(text)s)))",
     ),
     "tenant": (
-        _TENANT.format(words="name") + ' WHERE lower(id COLLATE "default") = lower(%(text)s)',
+        _TENANT.format(words="name") + " WHERE wf.folded(id) = wf.folded(%(text)s)",
         _TENANT.format(words="name") + f" WHERE {_PART.format('search')} ORDER BY id",
     ),
     "project": (
@@ -57,7 +58,7 @@ PARTS: dict[Kind, tuple[str, ...]] = {
         " concat_ws(' ', method, route, 'of', tenant_id) AS words, status::text AS state"
         " FROM wf.requests WHERE request_id = %(text)s",
     ),
-    "operator": (_OPERATOR + " WHERE name LIKE lower(%(part)s) ORDER BY name",),
+    "operator": (_OPERATOR + " WHERE name LIKE wf.folded(%(part)s) ORDER BY name",),
 }
 """What is asked for each kind, exact matches first."""
 
@@ -65,7 +66,7 @@ SHORT: dict[Kind, tuple[str, ...]] = {
     "tenant": (
         _TENANT.format(words="name") + " WHERE id LIKE %(head)s ORDER BY id",
         _TENANT.format(words="name")
-        + """ WHERE lower(name) COLLATE "C" LIKE lower(%(head)s) ORDER BY lower(name) COLLATE "C", id""",
+        + """ WHERE wf.folded(name) COLLATE "C" LIKE wf.folded(%(head)s) ORDER BY wf.folded(name) COLLATE "C", id""",
     ),
     "project": (),
     "key": (),
@@ -83,7 +84,7 @@ def statement(sought: Sought) -> tuple[str, dict[str, Any]]:
     """What is asked, and its parameters. A secret is not among them: only its hash."""
     if sought.hash:
         return _union(SECRET), {"hash": sought.hash}
-    kinds = PARTS | SHORT if len(sought.text) < 3 else PARTS
+    kinds = PARTS | SHORT if len(fold(sought.text)) < 3 else PARTS
     before, _, after = sought.text.partition("/")
     escaped = re.sub(r"([%_\\])", r"\\\1", sought.text)
     values = {

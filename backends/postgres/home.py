@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -45,6 +44,7 @@ from backends.postgres.runs import Runs
 from backends.postgres.telemetry import Telemetry
 from backends.postgres.tenants import Projects, Tenants
 from controlplane.changes import Actor, Intent, Recorded, RequestRepeated
+from controlplane.clock import HomeClock
 from controlplane.errors import HomeUnreachable, NotPermitted, OutcomeUnknown
 from controlplane.keys.secret import DEFAULT_PREFIX
 from controlplane.telemetry import SeriesSource
@@ -99,6 +99,7 @@ class Home:
         """`revive` starts the server again when it died, where that is in this program's hands."""
         self._actor = Actor("", "viewer")
         self._heard = 0.0
+        self.clock = HomeClock()
         self._met = asyncio.Event()
         self._trouble: psycopg.Error | None = None
         self.conninfo = conninfo
@@ -135,7 +136,7 @@ class Home:
         self.finder = Finder(self)
         self.overview = Overview(self)
         self.revive = revive
-        self.feed = PostgresFeed(conninfo, revive)
+        self.feed = PostgresFeed(conninfo, self.clock, revive)
 
     async def open(self, look: Callable[[psycopg.Connection], None] | None = None) -> None:
         """Connect and learn who we are here. `look` may refuse the home first; it blocks, in a thread.
@@ -150,7 +151,8 @@ class Home:
         await self.pool.open()  # it connects while we are being met
         try:
             # In a thread, as it blocks; which closes the probe.
-            self._actor, self.shared = await asyncio.to_thread(_meet, Link(probe.pgconn), self.conninfo, look)
+            meeting = asyncio.to_thread(_meet, Link(probe.pgconn), self.conninfo, look, self.clock)
+            self._actor, self.shared = await meeting
         except BaseException:
             self._met.set()
             await self.close()
@@ -237,7 +239,7 @@ class Home:
             await _roll_back(connection)
             raise
         assert row is not None
-        return OpenChange(connection, row[0], row[1], intent.reason, self._actor.name, self.key_prefix)
+        return OpenChange(connection, row[0], row[1], intent.reason, self._actor.name, self.key_prefix, intent.drawn)
 
     async def _commit(self, connection: AsyncLink, intent: Intent) -> None:
         """Raises OutcomeUnknown: no answer came, or whoever waited for it waits no longer."""
@@ -314,12 +316,6 @@ class Home:
         async with self.connection() as connection:
             await connection.execute(statement.encode(), [what])
 
-    async def now(self) -> datetime:
-        async with self.connection() as connection:
-            row = await (await connection.execute("SELECT clock_timestamp()")).fetchone()
-            assert row is not None
-            return row[0].astimezone(UTC)  # type: ignore[no-any-return]
-
     async def _check_if_idle(self, connection: Connection) -> None:
         """A connection that rested may be dead by now; one used a moment ago is not asked again."""
         if self.silence > 2:
@@ -339,8 +335,13 @@ class Home:
             await connection.execute(settings(STATEMENT_SECONDS))
 
 
-def _meet(probe: Link, conninfo: str, look: Callable[[psycopg.Connection], None] | None) -> tuple[Actor, bool]:
-    """Who we are in a home, once `look` has nothing against it, and whether a pooler hands its connections around."""
+def _meet(
+    probe: Link, conninfo: str, look: Callable[[psycopg.Connection], None] | None, clock: HomeClock
+) -> tuple[Actor, bool]:
+    """Who we are in a home and what time it is there, once `look` has nothing against it.
+
+    And whether a pooler hands its connections around.
+    """
     user = probe.info.user
     with probe:
         probe.autocommit, probe.limit = True, ANSWER_SECONDS
@@ -350,7 +351,10 @@ def _meet(probe: Link, conninfo: str, look: Callable[[psycopg.Connection], None]
                 between = pooled(probe)
                 if look is not None:
                     look(probe)
-                row = probe.execute("SELECT session_user::text, wf.my_role()").fetchone()
+                asked = clock.seconds()
+                row = probe.execute("SELECT session_user::text, wf.my_role(), clock_timestamp()").fetchone()
+                if row is not None:
+                    clock.hear(row[2], asked)
             pooler = between and shared(probe, conninfo)
         except psycopg.Error as error:
             raise refusal_of(error) from None
@@ -360,7 +364,7 @@ def _meet(probe: Link, conninfo: str, look: Callable[[psycopg.Connection], None]
             f"The login {user} has no role in this home.",
             "Ask an admin: watchfloor operators add NAME --role viewer",
         )
-    return Actor(*row), pooler
+    return Actor(row[0], row[1]), pooler
 
 
 async def _roll_back(connection: Connection) -> None:

@@ -29,7 +29,7 @@ class Impersonations(PagedList[Impersonation]):
         default_order="started",
         tie=(),
         filters={
-            "": Column(sql.SQL("lower(tenant_id || ' ' || actor || ' ' || ticket || ' ' || reason)"), "text"),
+            "": Column(sql.SQL("wf.folded(tenant_id || ' ' || actor || ' ' || ticket || ' ' || reason)"), "text"),
             "tenant": Column(sql.SQL("tenant_id"), "text"),
             "actor": Column(sql.SQL("actor"), "text"),
             "ticket": Column(sql.SQL("ticket"), "text"),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
 import uuid
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from struct import pack
 from typing import Any
+from zlib import crc32
 
 import psycopg
 from psycopg.rows import TupleRow, class_row
@@ -18,6 +22,8 @@ from controlplane.errors import Conflict
 OPERATION = "requests.import"
 LOCK_SECONDS = 10
 DAYS_AT_ONCE = 62
+MARK = 4
+"""Bytes of a line's mark."""
 DAYS_MADE = 5
 """How often a day of one chunk may be made while it is on its way."""
 
@@ -33,6 +39,7 @@ class Known:
     ends_open: bool
     left_out: list[str]
     finished: bool
+    marks: bytes
 
 
 @dataclass
@@ -42,6 +49,7 @@ class Chunk:
     size: int
     lines: int
     ends_open: bool
+    marks: bytes
     rows: dict[str, list[bytes]] = field(default_factory=dict)
     days: set[int] = field(default_factory=set)  # ordinals
     from_at: datetime | None = None
@@ -64,20 +72,22 @@ class Ledger:
         self.connection = connection
         self.create, self.reason, self.request_id = create, reason, request_id
         self.tenants: set[str] = set()
-        self.touched: list[bytes] = []
+        self.beginning = b""  # the running hash before a log's first byte
+        self.touched: set[bytes] = set()
+        self.attempt: Stored | None = None  # what the newest transaction stores, if it is committed
         self.is_stream = False  # then workers roll it up minute by minute; readers take its raw rows until then
 
     def lock(self, source: bytes) -> None:
         """Hold the log for this session: two imports of one log would both store it. Raises Conflict."""
-        key = int.from_bytes(source[:8], "big", signed=True)
-        try:
-            with self.connection.transaction():
-                self.connection.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
-                self.connection.execute("SELECT pg_advisory_lock(%s)", [key])
-        except psycopg.errors.LockNotAvailable:
-            raise Conflict(
-                "import_running", "The same log is being imported by another program.", "Wait for it, then try again."
-            ) from None
+        deadline = time.monotonic() + LOCK_SECONDS
+        while self.connection.execute("SELECT wf.hold_import(%s)", [source]).fetchone() != (True,):
+            if time.monotonic() > deadline:
+                raise Conflict(
+                    "import_running",
+                    "The same log is being imported by another program.",
+                    "Wait for it, then try again.",
+                )
+            time.sleep(0.1)
 
     def refuse_used_request(self) -> None:
         found = self.connection.execute("SELECT 1 FROM wf.changes WHERE request_id = %s", [self.request_id]).fetchone()
@@ -88,13 +98,13 @@ class Ledger:
                 "Leave it out, or take another.",
             )
 
-    def after(self, previous: bytes) -> list[Known]:
-        """The chunks that were found to follow, shortest first: several, when logs differ from there on."""
+    def after(self, previous: bytes, first_line: bytes) -> list[Known]:
+        """The chunks that were found to follow and may begin with that line, shortest first."""
         with self.connection.cursor(row_factory=class_row(Known)) as cursor:
             return cursor.execute(
-                "SELECT running, size, lines, rows, ends_open, left_out, change_id IS NOT NULL AS finished"
-                " FROM wf.import_chunks WHERE previous = %s ORDER BY size",
-                [previous],
+                "SELECT running, size, lines, rows, ends_open, left_out, change_id IS NOT NULL AS finished, marks"
+                " FROM wf.import_chunks WHERE previous = %s AND substr(marks, 1, %s) IN ('', %s) ORDER BY size",
+                [previous, MARK, marks_of(first_line + b"\n")],
             ).fetchall()
 
     def known_tenants(self, ids: Iterable[str]) -> set[str]:
@@ -107,8 +117,10 @@ class Ledger:
         return self.tenants
 
     def store(self, running: bytes, previous: bytes, chunk: Chunk) -> Generator[None, None, Stored]:
-        """Store a new chunk, all of it or nothing. Pauses while the server works; it is done when it ends."""
-        return (yield from self._in_its_day(lambda: self._store(running, previous, chunk)))
+        """Store a new chunk, all of it or nothing. Pauses while the server works; it is on the disk when it ends."""
+        stored = yield from self._in_its_day(lambda: self._store(running, previous, chunk))
+        self.touched.add(running)
+        return stored
 
     def _in_its_day(self, write: Callable[[], Generator[None, None, Stored]]) -> Generator[None, None, Stored]:
         """Write again when a day was made while its rows were on their way to the default partition: it takes them."""
@@ -126,13 +138,15 @@ class Ledger:
     def _store(self, running: bytes, previous: bytes, chunk: Chunk) -> Generator[None, None, Stored]:
         self._ensure_days(chunk.days)
         with self.connection.transaction():
+            self._refuse_hole(previous)
             created = self._create_tenants(chunk.rows)
-            left_out = {id: len(rows) for id, rows in chunk.rows.items() if id not in self.known_tenants(chunk.rows)}
+            known = self.known_tenants(chunk.rows)
+            left_out = {id: len(rows) for id, rows in chunk.rows.items() if id not in known}
             rows = yield from self._copy(chunk, left_out)
             self.connection.execute(
                 "INSERT INTO wf.import_chunks"
-                " (running, previous, size, lines, rows, ends_open, left_out, from_at, until_at, days)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                " (running, previous, size, lines, rows, ends_open, left_out, from_at, until_at, days, marks)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                 [
                     running,
                     previous,
@@ -144,30 +158,43 @@ class Ledger:
                     chunk.from_at,
                     chunk.until_at,
                     [date.fromordinal(day) for day in sorted(chunk.days)],
+                    chunk.marks,
                 ],
             )
-        self.touched.append(running)
-        return Stored(rows, created, left_out)
+            self.attempt = Stored(rows, created, left_out)
+        return self.attempt
+
+    def _refuse_hole(self, previous: bytes) -> None:
+        """A chunk follows one that is there: after a hole, a log that comes again would not be recognised."""
+        known = "SELECT 1 FROM wf.import_chunks WHERE running = %s"
+        if previous != self.beginning and not self.connection.execute(known, [previous]).fetchone():
+            raise went_back()
 
     def store_left_out(self, known: Known, chunk: Chunk) -> Generator[None, None, Stored]:
         """Store the rows of a known chunk whose tenants were unknown then and are not now."""
-        return (yield from self._in_its_day(lambda: self._store_left_out(known, chunk)))
+        stored = yield from self._in_its_day(lambda: self._store_left_out(known, chunk))
+        self.touched.add(known.running)
+        return stored
 
     def _store_left_out(self, known: Known, chunk: Chunk) -> Generator[None, None, Stored]:
-        wanted = {id: rows for id, rows in chunk.rows.items() if id in known.left_out}
+        late = set(known.left_out)
+        wanted = {id: rows for id, rows in chunk.rows.items() if id in late}
         self._ensure_days(chunk.days)
         with self.connection.transaction():
             created = self._create_tenants(wanted)
-            still = {id: len(rows) for id, rows in wanted.items() if id not in self.known_tenants(wanted)}
+            known_now = self.known_tenants(wanted)
+            still = {id: len(rows) for id, rows in wanted.items() if id not in known_now}
             chunk.rows = wanted
             rows = yield from self._copy(chunk, still)
             if rows:
-                self.connection.execute(
+                updated = self.connection.execute(
                     "UPDATE wf.import_chunks SET rows = rows + %s, left_out = %s, change_id = NULL WHERE running = %s",
                     [rows, sorted(still), known.running],
                 )
-                self.touched.append(known.running)
-        return Stored(rows, created, still)
+                if not updated.rowcount:
+                    raise went_back()
+            self.attempt = Stored(rows, created, still)
+        return self.attempt
 
     def _ensure_days(self, days: set[int]) -> None:
         for first, last in list(_ranges(days, DAYS_AT_ONCE))[:DAYS_AT_ONCE]:
@@ -194,24 +221,27 @@ class Ledger:
 
     def finish(self, totals: dict[str, Any], thing: str, tenant_id: str | None) -> None:
         """Roll up what was stored, and leave one row in the trail. Nothing stored: nothing done."""
-        unfinished = self.connection.execute(
-            "SELECT days, from_at, until_at FROM wf.import_chunks WHERE running = ANY(%s) AND change_id IS NULL",
-            [self.touched],
+        touched = list(self.touched)
+        found = self.connection.execute(
+            "SELECT days, from_at, until_at, change_id FROM wf.import_chunks WHERE running = ANY(%s)", [touched]
         ).fetchall()
+        if len(found) < len(touched):
+            raise went_back()
+        unfinished = [row for row in found if row[3] is None]
         if not unfinished:
             return
         if self.is_stream:
             self.connection.execute("SELECT wf.refresh_activity()")
         elif times := [row for row in unfinished if row[1] is not None]:
             self._roll_up({day.toordinal() for row in times for day in row[0]}, times)
-        self.connection.execute("SET synchronous_commit = on")  # whatever came before is on disk with this one
         with self.connection.transaction():
             row = self.connection.execute(
                 "SELECT wf.begin_change(%s, %s, %s)", [OPERATION, self.reason, self.request_id]
             ).fetchone()
             self.connection.execute("SELECT wf.note('requests', %s, %s, %s)", [thing, tenant_id, Jsonb(totals)])
             self.connection.execute(
-                "UPDATE wf.import_chunks SET change_id = %s WHERE running = ANY(%s)", [row and row[0], self.touched]
+                "UPDATE wf.import_chunks SET change_id = %s WHERE running = ANY(%s) AND change_id IS NULL",
+                [row and row[0], touched],
             )
             self.connection.execute("SELECT wf.finish_change(%s)", [Jsonb(totals)])
 
@@ -224,6 +254,27 @@ class Ledger:
                 "SELECT wf.roll_up_hours(%s, %s)", [max(lower, earliest), min(upper, max(latest, lower))]
             )
         self.connection.execute("SELECT wf.refresh_activity()")
+
+
+def running_hash(running: bytes, data: bytes) -> bytes:
+    hashed = hashlib.sha256(running)
+    hashed.update(data)
+    return hashed.digest()
+
+
+def marks_of(data: bytes) -> bytes:
+    """A mark of each line that has its end: so the beginning of a chunk is recognised before all of it has come."""
+    lines = data.split(b"\n")[:-1]
+    return pack(f">{len(lines)}I", *map(crc32, lines))
+
+
+def went_back() -> Conflict:
+    return Conflict(
+        "home_went_back",
+        "The home no longer has lines of this log that it had stored: it was restored from a backup,"
+        " or a server with older data took its place.",
+        "Feed the log again from its beginning: what the home has is recognised, the rest is stored.",
+    )
 
 
 def is_made_meanwhile(error: psycopg.Error) -> bool:

@@ -7,95 +7,36 @@ home is back, once. A stream that is fed again from its beginning goes on where 
 from __future__ import annotations
 
 import asyncio
-import os
-import select
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable
-from io import BytesIO
+from functools import partial
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from backends.postgres.import_ledger import Chunk, Known, Ledger, Stored
+from backends.postgres.import_ledger import Chunk, Known, Ledger, Stored, running_hash
 from backends.postgres.link import Link, connect
 from backends.postgres.live import Revive
-from backends.postgres.logfile import BLOCK, CHUNK, LogFile
 from backends.postgres.refusals import refusal_of
-from backends.postgres.requests import SETTINGS, ImportRun, LogImport, ShowProgress, check, running_hash
-from controlplane.errors import Refusal
+from backends.postgres.requests import SETTINGS, ImportRun, LogImport, ShowProgress, check
+from backends.postgres.stream import Stream
+from controlplane.errors import Conflict, Refusal
 from controlplane.requestlogs.model import ImportReport, Skip
 from controlplane.requestlogs.parsing import is_whole
 
-FLUSH_SECONDS = 1.0
-"""What was read is stored after that long, however little it is."""
-IDLE_SECONDS = 5.0
-"""A stream that pauses longer is no replay of what the ledger knows."""
 FINISH_SECONDS = 600.0
 """How often a stream that goes on leaves its row in the trail."""
 RECONNECT_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 SLOW_SECONDS = 30.0
 """Where it takes a person to put it right."""
 STATEMENT_SECONDS = 60.0
+LIVELY = ("tcp_keepalives_idle TO 10", "tcp_keepalives_interval TO 5", "tcp_keepalives_count TO 3")
+"""The server, too, ends a session whose link was cut: until then it holds the stream."""
 
 Say = Callable[[str], None]
 T = TypeVar("T")
-
-
-class Stream(LogFile):
-    """A pipe as a log: its chunks end with a line, and come when they are old enough or large enough."""
-
-    def __init__(self, descriptor: int, stop: threading.Event) -> None:
-        super().__init__(BytesIO(), BytesIO(), 0)
-        self.descriptor, self.stop = descriptor, stop
-        self.read = 0
-
-    @property
-    def bytes_done(self) -> int:
-        return self.read
-
-    def fill(self, wanted: int) -> bool:
-        quiet = time.monotonic() + IDLE_SECONDS
-        while len(self.buffer) < wanted and not self.ended and not self.stop.is_set() and time.monotonic() < quiet:
-            if self._more(0.5):
-                quiet = time.monotonic() + IDLE_SECONDS
-        return len(self.buffer) >= wanted
-
-    def first_line(self) -> bytes:
-        """Waits for it."""
-        while b"\n" not in self.buffer and not self.ended and not self.stop.is_set() and len(self.buffer) < CHUNK:
-            self._more(0.5)
-        return bytes(self.buffer.partition(b"\n")[0])
-
-    def next_cut(self) -> int:
-        """Waits for a chunk; 0: the stream is over, or it was stopped."""
-        due: float | None = None
-        while not self.ended and not self.stop.is_set() and len(self.buffer) < CHUNK:
-            if due is None and b"\n" in self.buffer:
-                due = time.monotonic() + FLUSH_SECONDS
-            left = 0.5 if due is None else due - time.monotonic()
-            if left <= 0:
-                break
-            self._more(min(left, 0.5))
-        if self.ended and len(self.buffer) <= CHUNK:
-            return len(self.buffer)
-        return (self.buffer.rfind(b"\n", 0, CHUNK) + 1) or (CHUNK if len(self.buffer) >= CHUNK else 0)
-
-    def more_waits(self) -> bool:
-        """Whether a whole chunk is about to come, as of a writer that waits for us."""
-        self._more(0)
-        return len(self.buffer) >= CHUNK // 64
-
-    def _more(self, seconds: float) -> bool:
-        """Read what is there; at most a chunk is ever held, so a writer that is faster waits."""
-        if not select.select([self.descriptor], [], [], seconds)[0]:
-            return False
-        block = os.read(self.descriptor, BLOCK)
-        self.read += len(block)
-        self.buffer += block
-        self.ended = not block
-        return bool(block)
 
 
 async def ingest_requests(
@@ -107,36 +48,33 @@ async def ingest_requests(
     revive: Revive | None = None,
 ) -> ImportReport:
     """`ingest` beside the event loop. Cancelling it stores what was read in whole lines, and ends."""
-    stop = threading.Event()
-    running = asyncio.ensure_future(asyncio.to_thread(ingest, conninfo, job, descriptor, say, show, stop, revive))
+    stream = Stream(descriptor)
+    running = asyncio.ensure_future(asyncio.to_thread(ingest, conninfo, job, stream, say, show, revive))
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
-        stop.set()
+        stream.stop.set()
         return await running
 
 
 def ingest(
     conninfo: str,
     job: LogImport,
-    descriptor: int,
+    stream: Stream,
     say: Say,
     show: ShowProgress | None = None,
-    stop: threading.Event | None = None,
     revive: Revive | None = None,
 ) -> ImportReport:
     """Store what comes until the stream ends. Raises Refusal; a home that goes away is waited for, and started again
     where that is in this program's hands (`revive`).
     """
     check(job)
-    stop = stop or threading.Event()
-    stream = Stream(descriptor, stop)
     first_line = stream.first_line()
     try:
         ledger = PatientLedger(
             conninfo,
             say,
-            stop,
+            stream.stop,
             create=job.create_tenants,
             reason=job.reason or "ingest of a stream",
             request_id=job.request_id,
@@ -150,7 +88,9 @@ def ingest(
             ledger.connection.close()
         return run.report
     except psycopg.Error as error:
-        raise refusal_of(error) from None
+        refusal = refusal_of(error)
+        hint = "What was stored stays, what was read last may not be: feed the stream again from its beginning."
+        raise type(refusal)(refusal.code, refusal.message, f"{refusal.hint} {hint}".strip(), refusal.why) from None
 
 
 class PatientLedger(Ledger):
@@ -181,8 +121,8 @@ class PatientLedger(Ledger):
     def refuse_used_request(self) -> None:
         self._patiently(super().refuse_used_request)
 
-    def after(self, previous: bytes) -> list[Known]:
-        return self._patiently(lambda: super(PatientLedger, self).after(previous))
+    def after(self, previous: bytes, first_line: bytes) -> list[Known]:
+        return self._patiently(lambda: super(PatientLedger, self).after(previous, first_line))
 
     def known_tenants(self, ids: Iterable[str]) -> set[str]:
         wanted = list(ids)
@@ -191,26 +131,37 @@ class PatientLedger(Ledger):
         return self._patiently(lambda: super(PatientLedger, self).known_tenants(wanted))
 
     def store(self, running: bytes, previous: bytes, chunk: Chunk) -> Generator[None, None, Stored]:
+        write = partial(super().store, running, previous, chunk)
+        return (yield from self._written(write, running, lambda left_out: left_out is not None))
+
+    def store_left_out(self, known: Known, chunk: Chunk) -> Generator[None, None, Stored]:
+        write = partial(super().store_left_out, known, chunk)
+        return (yield from self._written(write, known.running, lambda left_out: left_out != known.left_out))
+
+    def _written(
+        self,
+        write: Callable[[], Generator[None, None, Stored]],
+        running: bytes,
+        is_done: Callable[[list[str] | None], bool],
+    ) -> Generator[None, None, Stored]:
+        """Write until it is done; `is_done` knows it by whom the ledger left out of the chunk, None: no such chunk."""
+        statement = "SELECT left_out FROM wf.import_chunks WHERE running = %s"
         failed = False
         while True:
+            self.attempt = None
             try:
-                stored = yield from super().store(running, previous, chunk)
+                stored = yield from write()
             except psycopg.OperationalError as error:
                 failed = True
                 self._recover(error)
             else:
                 self._is_well(after=failed)
                 return stored
-            if known := self._stored_already(running):  # only the answer of its commit was lost
-                return known
-
-    def _stored_already(self, running: bytes) -> Stored | None:
-        statement = "SELECT rows FROM wf.import_chunks WHERE running = %s"
-        found = self._patiently(lambda: self.connection.execute(statement, [running]).fetchone())
-        if found is None:
-            return None
-        self.touched.append(running)
-        return Stored(found[0], [], {})
+            found = self._patiently(lambda: self.connection.execute(statement, [running]).fetchone())
+            if self.attempt is not None and is_done(found and found[0]):  # only the answer of its commit was lost
+                self.touched.add(running)
+                self._is_well(after=True)
+                return self.attempt
 
     def finish(self, totals: dict[str, Any], thing: str, tenant_id: str | None) -> None:
         self._patiently(lambda: super(PatientLedger, self).finish(totals, thing, tenant_id))
@@ -228,14 +179,14 @@ class PatientLedger(Ledger):
                 return result
 
     def _connect(self) -> Link:
-        return connect(self.conninfo, "ingest", statement=STATEMENT_SECONDS, idle=0, more=SETTINGS)
+        return connect(self.conninfo, "ingest", statement=STATEMENT_SECONDS, idle=0, more=(*SETTINGS, *LIVELY))
 
     def _recover(self, error: psycopg.Error) -> None:
         """Wait until what was being done can be tried again, and hold the stream again; when it was stopped meanwhile,
         the error stands. A home that answers and cannot store is not back: only what succeeds says so.
         """
+        trouble = refusal_of(error)
         while True:
-            trouble = refusal_of(error)
             self._tell(trouble)
             pause = SLOW_SECONDS if trouble.slow else RECONNECT_SECONDS[min(self._failures, len(RECONNECT_SECONDS) - 1)]
             self._failures += 1
@@ -245,12 +196,16 @@ class PatientLedger(Ledger):
             try:
                 if self.connection.closed or self.connection.broken:
                     self.connection = self._connect()
+                    self.tenants = set()
                     if self.source is not None:
                         super().lock(self.source)
                 return
             except psycopg.OperationalError as again:
-                self.connection.close()
-                error = again
+                error, trouble = again, refusal_of(again)
+            except Conflict as held:
+                hint = "It may be our own session of before, which the server has not given up yet."
+                trouble = Conflict(held.code, held.message, hint)
+            self.connection.close()
 
     def _tell(self, trouble: Refusal) -> None:
         """Once for each trouble, not with every attempt."""
@@ -280,6 +235,7 @@ class IngestRun(ImportRun):
     def __init__(self, ledger: PatientLedger, job: LogImport, stream: Stream, show: ShowProgress) -> None:
         super().__init__(ledger.connection, job, stream, show, ledger.stop)
         self.ledger, self.stream = ledger, stream
+        stream.when_idle = self._end_storing  # as long as more waits, the server works while it is read
         self.finished, self.finishes = time.monotonic(), 0
 
     def _store_rest(self, running: bytes) -> None:
@@ -293,8 +249,6 @@ class IngestRun(ImportRun):
             previous, running = running, running_hash(running, data)
             self._end_storing()
             self.storing = self._stored(running, previous, chunk)
-            if not self.stream.more_waits():  # else the server works while the next chunk is read
-                self._end_storing()
             if time.monotonic() > self.finished + FINISH_SECONDS:
                 self._end_storing()
                 self._leave_trail()

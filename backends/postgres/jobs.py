@@ -29,7 +29,7 @@ ATTEMPT_SHAPE = ListShape(
     default_order="attempt",
     tie=(),
     filters={
-        "": Column(sql.SQL("lower(worker || E'\\n' || coalesce(error, ''))")),
+        "": Column(sql.SQL("wf.folded(worker || E'\\n' || coalesce(error, ''))")),
         "outcome": Column(sql.SQL("outcome"), "choice"),
         "worker": Column(sql.SQL("worker")),
         "error": Column(sql.SQL("error")),

@@ -26,11 +26,14 @@ Connection = psycopg.AsyncConnection[TupleRow]
 
 COLUMNS = tuple(f.name for f in dataclasses.fields(Key))
 LEAK_DAYS = timedelta(days=30)
+_EXPIRY = sql.SQL("coalesce(expires_at, 'infinity'::timestamptz)")
+"""As the index holds it."""
 _OF_STATE = {
     "rotating": sql.SQL("grace_until IS NOT NULL"),
     "disabled": sql.SQL("disabled_at IS NOT NULL"),
     "expired": sql.SQL("coalesce(expires_at, 'infinity'::timestamptz) <= now() OR grace_until <= now()"),
     "revoked": sql.SQL("revoked_at IS NOT NULL"),
+    "active": sql.SQL("revoked_at IS NULL AND disabled_at IS NULL AND rotated_at IS NULL"),
 }
 _CASTS = {"addresses": sql.SQL("%s::cidr[]")}
 _AGES = {
@@ -73,7 +76,7 @@ class Keys(PagedList[Key]):
         columns=COLUMNS,
         orders={
             "created": Order("created_at", "timestamptz"),
-            "expires": Order("coalesce(expires_at, 'infinity'::timestamptz)", "timestamptz"),
+            "expires": Order(_EXPIRY.as_string(), "timestamptz"),
             "id": Order("id", "text"),
         },
         default_order="created",
@@ -86,8 +89,8 @@ class Keys(PagedList[Key]):
             "display": Column(sql.SQL("display")),
             "owner": Column(sql.SQL("owner_email")),
             "scope": Column(sql.SQL("scopes"), many=True),
-            "expired": Column(sql.SQL("CASE WHEN expires_at <= now() THEN expires_at END"), "age"),
-            "left": Column(sql.SQL("(extract(epoch FROM expires_at - now()) / 86400)::float8"), "number"),
+            "expired": Column(_EXPIRY, "age", also=_EXPIRY + sql.SQL(" <= now()")),
+            "left": Column(_EXPIRY, "number", also=_EXPIRY + sql.SQL(" < 'infinity'::timestamptz"), ahead=True),
         },
     )
 

@@ -12,6 +12,7 @@ import psycopg
 
 from backends.postgres.link import AsyncLink, NoAnswer, dressed, hands_around
 from backends.postgres.refusals import refusal_of, unreachable
+from controlplane.clock import HomeClock
 from controlplane.errors import HomeUnreachable
 from controlplane.live import LinkState
 
@@ -37,8 +38,9 @@ Revive = Callable[[], bool]
 class PostgresFeed:
     """The hints of one home. `revive`: where starting the server is in this program's hands."""
 
-    def __init__(self, conninfo: str, revive: Revive | None = None) -> None:
+    def __init__(self, conninfo: str, clock: HomeClock, revive: Revive | None = None) -> None:
         self.conninfo = conninfo
+        self.clock = clock
         self.revive = revive
         self._retry = asyncio.Event()
 
@@ -108,15 +110,15 @@ class PostgresFeed:
         while True:
             async for _ in link.notifies(timeout=BEAT_SECONDS):
                 on_news()
-            newest = await _beat(link, on_state, live)
+            newest = await _beat(link, self.clock, on_state, live)
             if live.polling and newest != seen:
                 on_news()
             seen = newest
 
 
-async def _beat(link: AsyncLink, on_state: Callable[[LinkState], None], live: LinkState) -> object:
+async def _beat(link: AsyncLink, clock: HomeClock, on_state: Callable[[LinkState], None], live: LinkState) -> object:
     """The newest row of the trail. While its answer is late, the link is stale."""
-    asking = asyncio.ensure_future(_newest(link))
+    asking = asyncio.ensure_future(_newest(link, clock))
     try:
         done, _ = await asyncio.wait([asking], timeout=LATE_SECONDS)
         if not done:  # or it has come while this program was busy
@@ -132,8 +134,13 @@ async def _beat(link: AsyncLink, on_state: Callable[[LinkState], None], live: Li
     return newest
 
 
-async def _newest(link: AsyncLink) -> object:
-    return await (await link.execute("SELECT max(seq) FROM wf.audit")).fetchone()
+async def _newest(link: AsyncLink, clock: HomeClock) -> object:
+    """And what time it is there."""
+    asked = clock.seconds()
+    row = await (await link.execute("SELECT clock_timestamp(), max(seq) FROM wf.audit")).fetchone()
+    assert row is not None
+    clock.hear(row[0], asked)
+    return row[1]
 
 
 def _trouble(error: BaseException) -> HomeUnreachable:

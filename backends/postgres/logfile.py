@@ -108,6 +108,18 @@ class LogFile:
             self.ended = not block
         return len(self.buffer) >= wanted
 
+    def more(self) -> bool:
+        """Read a block more. False: there is none."""
+        size = len(self.buffer)
+        self.fill(size + BLOCK)
+        return len(self.buffer) > size
+
+    def first_line(self) -> bytes:
+        """All up to the first line's end; a huge line is not read to its end."""
+        while b"\n" not in self.buffer and len(self.buffer) < CHUNK and self.more():
+            pass
+        return bytes(self.buffer.partition(b"\n")[0])
+
     def take(self, size: int) -> bytes:
         data = bytes(memoryview(self.buffer)[:size])
         del self.buffer[:size]

@@ -6,7 +6,6 @@ may start at once: the second waits for the first.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import random
 import re
@@ -15,10 +14,10 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 import psycopg
-from psycopg import sql
 
 from backends.postgres import sql_files
 from backends.postgres.link import connect
+from backends.postgres.openings import close_to_strangers
 from controlplane.errors import Conflict, HomeUnreachable, NotPermitted, Refusal
 
 OLDEST_SERVER = 14
@@ -273,65 +272,6 @@ def _apply_missing(connection: psycopg.Connection, *, anew: bool) -> list[str]:
         connection.execute("SELECT wf.make_request_partitions()")
         close_to_strangers(connection)
     return [f"{migration.number:04}_{migration.name}" for migration in missing] or ["functions"]
-
-
-def close_to_strangers(connection: psycopg.Connection) -> None:
-    """A new home's database and its schema public are open to the whole server, as PostgreSQL makes them. Where they
-    are not the login's to close they stay open, and `openings` says so.
-    """
-    for statement in (
-        "REVOKE ALL ON DATABASE {} FROM PUBLIC",
-        "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
-        "GRANT pg_use_reserved_connections TO wf_admin",  # room for admins, where reserved_connections makes some
-    ):
-        with contextlib.suppress(
-            psycopg.errors.InsufficientPrivilege,
-            psycopg.errors.InvalidSchemaName,
-            psycopg.errors.UndefinedObject,  # before PostgreSQL 16
-        ):
-            with connection.transaction():
-                connection.execute(sql.SQL(statement).format(sql.Identifier(connection.info.dbname)))
-
-
-def openings(connection: psycopg.Connection) -> list[str]:
-    """What of a home's database is open to whoever may log in on its server, each with what closes it."""
-    found = []
-    connect = connection.execute(
-        "SELECT quote_ident(current_database()) WHERE has_database_privilege('public', current_database(), 'CONNECT')"
-    ).fetchone()
-    if connect is not None:
-        found.append(f"every login can connect: REVOKE CONNECT ON DATABASE {connect[0]} FROM PUBLIC")
-    schemas = connection.execute(
-        "SELECT quote_ident(nspname) FROM pg_namespace WHERE has_schema_privilege('public', oid, 'CREATE') ORDER BY 1"
-    ).fetchall()
-    found += [
-        f"every login can make objects in schema {name}: REVOKE CREATE ON SCHEMA {name} FROM PUBLIC"
-        for (name,) in schemas
-    ]
-    readable = connection.execute(
-        "SELECT FROM pg_class WHERE relname = 'operators' AND relnamespace::regnamespace::text = 'wf'"
-        " AND has_table_privilege(oid, 'SELECT')"
-    ).fetchone()
-    if readable is not None and (crowd := connection.execute(_CROWD).fetchone()) is not None:
-        found.append(
-            f"{crowd[0]} logins may hold {crowd[1]} of {crowd[2]} connections, and none is kept for admins: lower their"
-            " CONNECTION LIMIT, raise max_connections, or set reserved_connections (PostgreSQL 16)"
-        )
-    return found
-
-
-# Whether all but admins can take every connection; a login without a limit can alone. None is kept where no place is
-# reserved, or admins may not use it.
-_CROWD = """
-    SELECT count(*), CASE WHEN bool_or(r.rolconnlimit < 0) THEN 'all' ELSE sum(r.rolconnlimit)::text END, room.all
-    FROM wf.operators o JOIN pg_roles r ON r.rolname = o.name AND r.rolcanlogin,
-         (SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS all) room
-    WHERE o.active AND o.role <> 'admin'
-      AND (coalesce(current_setting('reserved_connections', true), '0') = '0' OR NOT EXISTS (
-        SELECT FROM pg_auth_members m WHERE m.member = 'wf_admin'::regrole
-          AND m.roleid = (SELECT u.oid FROM pg_roles u WHERE u.rolname = 'pg_use_reserved_connections')))
-    GROUP BY room.all HAVING bool_or(r.rolconnlimit < 0) OR sum(r.rolconnlimit) >= room.all
-"""
 
 
 def _let_the_worker_in(connection: psycopg.Connection) -> None:

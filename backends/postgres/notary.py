@@ -10,12 +10,12 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 from psycopg.rows import TupleRow
 
-from backends.checkpoint_folder import CheckpointFolder
+from backends.checkpoint_folder import TRUSTED, CheckpointFolder
 from backends.postgres.audit_chain import origin_of, page_of_links
 from backends.postgres.job_queue import connect
 from backends.postgres.refusals import refusal_of
 from controlplane.auditchain import Link, Walk
-from controlplane.checkpoints import Checkpoint, SigningKey
+from controlplane.checkpoints import Checkpoint, PublicKey, SigningKey
 from controlplane.errors import Conflict, Refusal
 from controlplane.jobs.engine import Kind
 from controlplane.jobs.model import Claimed, JobQueue
@@ -59,50 +59,79 @@ class Notary:
         """
         try:
             async with await connect(self.conninfo, "notary") as connection:
-                turn = "SELECT pg_try_advisory_lock(hashtextextended('wf.audit_checkpoint', 0))"
-                if await (await connection.execute(turn)).fetchone() != (True,):
-                    raise Conflict("checkpoint_under_way", "Another worker is just signing.", "Ask again.")
-                return await self._sign(connection)
+                for _ in range(MOST // BITE):
+                    if await (await connection.execute("SELECT wf.chain_audit(%s)", [BITE])).fetchone() == (0,):
+                        break
+                async with connection.transaction():
+                    if await (await connection.execute("SELECT wf.checkpoint_turn()")).fetchone() != (True,):
+                        raise Conflict("checkpoint_under_way", "Another worker is just signing.", "Ask again.")
+                    return await self._sign(connection)
         except psycopg.Error as error:
             raise refusal_of(error) from None
 
     async def _sign(self, connection: Connection) -> Signed | None:
-        for _ in range(MOST // BITE):
-            if await (await connection.execute("SELECT wf.chain_audit(%s)", [BITE])).fetchone() == (0,):
-                break
         origin = await origin_of(connection)
         public = self.key.public(origin)
-        before = await asyncio.to_thread(self.folder.last, public)
+        before = await asyncio.to_thread(self._last, public)
+        for checkpoint in before.values():
+            await self._compare_place(connection, checkpoint)
         await self._compare_copies(connection)
-        walk = Walk() if before is None else Walk(before[0].size, before[0].head)
+        own = before.get(public.id.hex())
+        walk = Walk() if own is None else Walk(own.size, own.head)
         start = walk.size
-        await self._compare_place(connection, walk)
         async for link in links(connection, walk.size):
             if (fault := walk.step(link)) is not None:
                 raise _inconsistent(fault.words)
             if walk.size - start >= MOST:
                 break
-        if before is not None and walk.size == before[0].size:
-            return Signed(*before, new=False)
+        if own is not None and walk.size == own.size:
+            return Signed(own, self.key.sign(own), new=False)
         if walk.size == 0:
             return None
-        checkpoint = Checkpoint(origin, walk.size, walk.head, datetime.now(UTC).replace(microsecond=0))
+        at, number = await _now(connection), own.number + 1 if own else 1
+        checkpoint = Checkpoint(origin, walk.size, walk.head, at, number)
         note = self.key.sign(checkpoint)
+        if not before:
+            await asyncio.to_thread(self._trust, public)
         await asyncio.to_thread(self.folder.add, public, checkpoint, note)
         await connection.execute("SELECT wf.keep_checkpoint(%s, %s, %s)", [walk.size, walk.head, note])
         return Signed(checkpoint, note, new=True)
 
-    async def _compare_place(self, connection: Connection, walk: Walk) -> None:
+    def _last(self, public: PublicKey) -> dict[str, Checkpoint]:
+        """What each of the pinned keys signed last; nothing when none is pinned.
+
+        Raises Refusal: only for the trail that is pinned is signed, and only by a key that is.
+        """
+        trusted = self.folder.trusted()
+        if other := next((key.origin for key in trusted if key.origin != public.origin), None):
+            raise Refusal(
+                "audit_origin_changed",
+                f"The home says that its trail is {public.origin}, and {self.folder.path} is of {other}:"
+                " it is another home, or its trail was written anew. Nothing is signed.",
+                "If it is another home on purpose, give its checkpoints another folder.",
+            )
+        if trusted and public not in trusted:
+            raise Refusal(
+                "signing_key_unpinned",
+                f"This account's key is not one of those in {self.folder.path / TRUSTED}: nothing is signed.",
+                f"If it shall sign there too, add its line to that file: {public}",
+            )
+        last = {key.id.hex(): self.folder.last(key) for key in trusted}
+        return {signer: found[0] for signer, found in last.items() if found is not None}
+
+    def _trust(self, public: PublicKey) -> None:
+        if not self.folder.trusted():
+            self.folder.trust(public)
+
+    async def _compare_place(self, connection: Connection, signed: Checkpoint) -> None:
         """What was signed last must be in the chain as it was; all before it is held in its head."""
-        if walk.size == 0:
-            return
         found = await (
-            await connection.execute("SELECT head FROM wf.audit_chain WHERE seq = %s", [walk.size])
+            await connection.execute("SELECT head FROM wf.audit_chain WHERE seq = %s", [signed.size])
         ).fetchone()
         if found is None:
-            raise _inconsistent(f"row {walk.size} was signed, and the chain does not reach it")
-        if bytes(found[0]) != walk.head:
-            raise _inconsistent(f"the head after row {walk.size} is not the one that was signed")
+            raise _inconsistent(f"row {signed.size} was signed, and the chain does not reach it")
+        if bytes(found[0]) != signed.head:
+            raise _inconsistent(f"the head after row {signed.size} is not the one that was signed")
 
     async def _compare_copies(self, connection: Connection) -> None:
         """What others have signed is not ours to trust, but what contradicts it is not signed."""
@@ -113,6 +142,13 @@ class Notary:
         copy = await cursor.fetchone()
         if copy is not None and copy[0] > 0 and copy[1] is not True:
             raise _inconsistent(f"the home's copy of a checkpoint of {copy[0]} rows is not of this chain")
+
+
+async def _now(connection: Connection) -> datetime:
+    """By the home's clock, as the trail's own rows are."""
+    row = await (await connection.execute("SELECT date_trunc('second', clock_timestamp())")).fetchone()
+    assert row is not None
+    return row[0].astimezone(UTC)  # type: ignore[no-any-return]
 
 
 def _inconsistent(words: str) -> Refusal:
@@ -127,7 +163,11 @@ def signing(notary: Notary) -> Kind:
     """The periodic job of a worker that has a key."""
 
     async def run(queue: JobQueue, job: Claimed) -> bool:
-        await notary.sign()
+        try:
+            await notary.sign()
+        except Conflict as conflict:
+            if conflict.code != "checkpoint_under_way":  # another worker does it: that is well
+                raise
         return False
 
     return Kind("sign_audit_checkpoint", run, SIGN_EVERY, seconds=300)

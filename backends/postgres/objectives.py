@@ -26,7 +26,7 @@ from controlplane.objectives.model import (
     Slice,
     Standing,
 )
-from controlplane.objectives.rules import LONGEST_PAIR, applies, evaluate, period_of, resolve
+from controlplane.objectives.rules import LONGEST_PAIR, applies, evaluate, is_rolling, period_of, resolve
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home
@@ -105,13 +105,12 @@ class Objectives:
 
     async def attribution(self, standing: Standing) -> Attribution:
         objective, now = standing.objective, standing.as_of
-        span = Span(
-            _hour(standing.start), _hour(now - FINE_LIST), now, objective.tenant_id, objective.route, kept=False
-        )
+        span = Span(_hour(standing.start), _hour(now - FINE_LIST), now, objective.tenant_id, objective.route)
+        span = dataclasses.replace(span, kept=False, begins=_calendar(objective, standing.start))
         since = max(standing.start, _hour(now - FINE_ONE))
         async with self.home.connection() as connection:
             slis = Slis(connection)
-            rows = await slis.shares(span, objective)
+            rows = await slis.shares(span, objective, standing.start)
             keys = await slis.keys(dataclasses.replace(span, start=since, fine=since), objective)
         by: tuple[list[Share], list[Share]] = ([], [])
         for kind, who, bad, total in rows:
@@ -208,6 +207,11 @@ def _hour(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
+def _calendar(objective: Objective, *begins: datetime) -> tuple[datetime, ...]:
+    """Beginnings that stay where they are: a rolling window, which moves on, takes an hour whole."""
+    return () if is_rolling(objective.period) else begins
+
+
 @dataclasses.dataclass(frozen=True)
 class _Reader:
     connection: Connection
@@ -246,7 +250,8 @@ class _Reader:
             return [objective_of(row) for row in await cursor.fetchall()]
 
     async def slices(self, objective: Objective, start: datetime, now: datetime) -> tuple[Slice, ...]:
-        span = Span(_hour(start), _hour(now - FINE_ONE), now, objective.tenant_id, objective.route)
+        begins = _calendar(objective, start, period_of(objective.period, objective.zone, now)[0])
+        span = Span(_hour(start), _hour(now - FINE_ONE), now, objective.tenant_id, objective.route, begins=begins)
         return await Slis(self.connection).slices(span, objective)
 
     async def standings(
@@ -257,7 +262,8 @@ class _Reader:
             return ()
         since = {each: period_of(each.period, each.zone, now)[0] for each in objectives}
         start = _hour(min(now - LONGEST_PAIR, *since.values()))
-        span = Span(start, _hour(now - FINE_LIST), now)
+        begins = tuple(begin for each, begin in since.items() for begin in _calendar(each, begin))
+        span = Span(start, _hour(now - FINE_LIST), now, begins=begins)
         only = objectives[0] if len(objectives) == 1 else None
         if party is not None:
             span = dataclasses.replace(span, tenant_id=party[0], route=party[1], kept=False)

@@ -268,7 +268,8 @@ class Overview:
         number = rows[0].pop("number") if rows else 0
         for row in rows[1:]:
             row.pop("number")
-        return Changes(_capped(number), tuple(Change(**row | {"at": _utc(row["at"])}) for row in rows))
+        trouble = (await self.home.audit.chain_status()).trouble
+        return Changes(_capped(number), tuple(Change(**row | {"at": _utc(row["at"])}) for row in rows), trouble)
 
 
 def traffic_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from psycopg import sql
@@ -80,7 +80,7 @@ class PagedList(Generic[R]):
         found = found[:limit]
         if backward:
             found.reverse()
-        as_of = found[0]["_now"] if found else datetime.now(UTC)
+        as_of = found[0]["_now"] if found else self.home.clock.now()
         bounded = start is not None
         return Page(
             rows=tuple(self.make(row) for row in found),
@@ -97,7 +97,7 @@ class PagedList(Generic[R]):
         return Count(min(number, cap), capped=number > cap)
 
     def _counting(self, query: Query, cap: int) -> tuple[sql.Composed, list[Any]]:
-        condition, parameters = where(query.terms, self.shape.filters, datetime.now(UTC))
+        condition, parameters = where(query.terms, self.shape.filters, self.home.clock.now())
         statement = sql.SQL("SELECT count(*) FROM (SELECT FROM {view} WHERE {condition} LIMIT %s) AS capped").format(
             view=sql.SQL(self.shape.view), condition=condition
         )
@@ -117,7 +117,7 @@ class PagedList(Generic[R]):
     def _statement(
         self, query: Query, order: Order, start: Position | None, inclusive: bool, down: bool, limit: int
     ) -> tuple[sql.Composed, list[Any]]:
-        condition, parameters = where(query.terms, self.shape.filters, datetime.now(UTC))
+        condition, parameters = where(query.terms, self.shape.filters, self.home.clock.now())
         direction = sql.SQL(" DESC" if down else " ASC")
         sort = sql.SQL(order.expression)
         tie = [sql.Identifier(name) for name in order.tie or self.shape.tie]

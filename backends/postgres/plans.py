@@ -42,7 +42,7 @@ class Plans(PagedList[Plan]):
         default_order="code",
         tie=("code",),
         filters={
-            "": Column(sql.SQL("lower(code || E'\\n' || name)"), "text"),
+            "": Column(sql.SQL("wf.folded(code || E'\\n' || name)"), "text"),
             "code": Column(sql.SQL("code"), "text"),
             "name": Column(sql.SQL("name"), "text"),
             "currency": Column(sql.SQL("currency"), "text"),
@@ -66,6 +66,10 @@ class Plans(PagedList[Plan]):
         if not found:
             raise NotFound("no_plan", f"The catalogue has no plan {code}.", "watchfloor plans list")
         return found
+
+    async def currency(self, tenant_id: str) -> str | None:
+        async with self.home.connection() as connection:
+            return await _Reader(connection, "wf.tenant_list").currency(tenant_id)
 
     async def standing(self, tenant_id: str) -> Standing:
         """All of it is of one moment."""
@@ -105,6 +109,14 @@ class _Reader:
                     "no_subscription", f"There is no subscription of {tenant_id}.", "watchfloor tenants list finds it."
                 )
             return found
+
+    async def currency(self, tenant_id: str) -> str | None:
+        statement = sql.SQL(
+            "SELECT p.currency FROM wf.subscriptions s JOIN {} t ON t.id = s.tenant_id"
+            " JOIN wf.plans p ON p.code = t.plan AND p.version = s.plan_version WHERE s.tenant_id = %s"
+        ).format(sql.SQL(self.tenants))
+        row = await (await self.connection.execute(statement, [tenant_id])).fetchone()
+        return None if row is None else row[0]
 
     async def plan(self, code: str | None, version: int | None) -> Plan | None:
         statement = sql.SQL("SELECT {} FROM wf.plans WHERE code = %s AND version = %s").format(names(PLAN_COLUMNS))
@@ -166,6 +178,9 @@ class PlanWriter:
 
     async def facts(self, tenant_id: str) -> Facts:
         return await self._reader.facts(await self._reader.subscription(tenant_id))
+
+    async def currency(self, tenant_id: str) -> str | None:
+        return await self._reader.currency(tenant_id)
 
     async def latest(self, code: str) -> Plan | None:
         statement = sql.SQL("SELECT {} FROM wf.latest_plans WHERE code = %s").format(names(PLAN_COLUMNS))

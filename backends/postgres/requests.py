@@ -20,9 +20,10 @@ from typing import Any, AnyStr
 import psycopg
 
 from backends.postgres.copying import Encoder
-from backends.postgres.import_ledger import Chunk, Known, Ledger, Stored
+from backends.postgres.import_ledger import Chunk, Known, Ledger, Stored, marks_of, running_hash
 from backends.postgres.link import connect
 from backends.postgres.logfile import LogFile, look_at, opened
+from backends.postgres.recognition import recognised
 from backends.postgres.refusals import refusal_of
 from controlplane.errors import NotFound, Refusal
 from controlplane.requestlogs.mappings import LogMapping, TenantSource
@@ -41,7 +42,8 @@ from controlplane.text import clean
 STRIDE = 400
 """Lines that are parsed between two batches sent: fewer than a batch, so that sending keeps ahead."""
 STATEMENT_SECONDS = 600.0
-SETTINGS = ("synchronous_commit TO off",)
+SETTINGS = ("synchronous_commit TO on",)
+"""A chunk that was stored is on the disk, whatever the server's own setting is: what is told of it stays true."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ class ImportRun:
         self.started = time.monotonic()
 
     def run(self, first_line: bytes) -> None:
-        running = self.seed()
+        running = self.ledger.beginning = self.seed()
         if not self.job.dry_run:
             self.ledger.refuse_used_request()
             self.ledger.lock(hashlib.sha256(running + first_line).digest())
@@ -194,12 +196,12 @@ class ImportRun:
         while not self.stop.is_set() and (known := self._recognised(running)):
             data = self.file.take(known.size)
             if not known.finished:
-                self.ledger.touched.append(known.running)
+                self.ledger.touched.add(known.running)
                 self.report.resumed_rows += known.rows
             if known.left_out:
                 self._fill(known, data)
             self.report.already_lines += known.lines
-            self.report.already_rows += known.rows
+            self.report.already_rows += min(known.rows, known.lines)
             if not known.rows and not known.left_out:
                 self._read(data, self.before)
             self._advance(known.lines, known.ends_open)
@@ -207,17 +209,9 @@ class ImportRun:
         return running
 
     def _recognised(self, running: bytes) -> Known | None:
-        hashed, done = hashlib.sha256(running), 0
-        for known in self.ledger.after(running):
-            if not self.file.fill(known.size):
-                return None
-            content = memoryview(self.file.buffer)[done : known.size]
-            hashed.update(content)
-            content.release()
-            done = known.size
-            if hashed.copy().digest() == known.running:
-                return known
-        return None
+        line = self.file.first_line()
+        known = self.ledger.after(running, line) if self.file.buffer else []
+        return recognised(self.file, running, known, self.job.format)
 
     def _fill(self, known: Known, data: bytes) -> None:
         """Store rows that an earlier import left out because their tenants were unknown."""
@@ -305,7 +299,7 @@ class ImportRun:
         if len(self.first) < FIRST:
             self.first += _lines(data[start : start + 2 * LONGEST_LINE], b"\n")[: FIRST - len(self.first)]
         parse, lines = self._parser_for(data[start:] if start else data)
-        chunk = Chunk(len(data), len(lines), not data.endswith(b"\n"))
+        chunk = Chunk(len(data), len(lines), not data.endswith(b"\n"), marks_of(data))
         encode, rows, times = self.encode, chunk.rows, []
         for number, line in enumerate(lines, self.line):
             if not number % STRIDE:
@@ -380,12 +374,6 @@ class ImportRun:
             "from_at": report.from_at and report.from_at.isoformat(),
             "until_at": report.until_at and report.until_at.isoformat(),
         }
-
-
-def running_hash(running: bytes, data: bytes) -> bytes:
-    hashed = hashlib.sha256(running)
-    hashed.update(data)
-    return hashed.digest()
 
 
 def _lines(data: AnyStr, end: AnyStr) -> list[AnyStr]:

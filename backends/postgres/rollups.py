@@ -156,8 +156,8 @@ class RetentionWriter:
 
     async def drop_old(self) -> list[Partition]:
         found = await self._drop(dry_run=False)
-        dropped = [part.part for part in found if part.waits is None]
-        await self.note({"dropped": dropped})
+        if all(part.waits is not None for part in found):  # what was dropped, the home notes itself
+            await self.note({"dropped": []})
         return found
 
     async def note(self, what: dict[str, Any]) -> None:

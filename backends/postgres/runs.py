@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -42,7 +42,7 @@ ITEM_SHAPE = ListShape(
     default_order="ordinal",
     tie=(),
     filters={
-        "": Column(sql.SQL("lower(thing)")),
+        "": Column(sql.SQL("wf.folded(thing)")),
         "thing": Column(sql.SQL("thing")),
         "state": Column(sql.SQL("state"), "choice"),
         "code": Column(sql.SQL("code")),
@@ -70,7 +70,7 @@ class Runs(PagedList[Run]):
         filters={
             "": Column(sql.SQL("search")),
             "operation": Column(sql.SQL("operation")),
-            "state": Column(sql.SQL("state"), "choice"),
+            "state": Column(sql.SQL("standing"), "choice"),
             "actor": Column(sql.SQL("actor")),
             "refused": Column(sql.SQL("refused"), "number"),
             "created": Column(sql.SQL("created_at"), "age"),
@@ -157,9 +157,9 @@ class RunWriter:
         names = [Jsonb({name: subject[name] for name in shape.tie}) for subject in subjects]
         await self.connection.execute(statement, [run_id, names, [subject.get("version") for subject in subjects]])
 
-    async def add_matching(self, run_id: int, noun: str, terms: Sequence[Term]) -> None:
+    async def add_matching(self, run_id: int, noun: str, terms: Sequence[Term], now: datetime) -> None:
         shape = SHAPES[noun]
-        condition, parameters = where(terms, shape.filters, datetime.now(UTC))
+        condition, parameters = where(terms, shape.filters, now)
         tie = sql.SQL(", ").join(map(sql.Identifier, shape.tie))
         statement = sql.SQL(
             "INSERT INTO wf.run_items (run_id, ordinal, thing, subject, version)"
@@ -186,6 +186,17 @@ class RunWriter:
 
     async def first(self, run_id: int, limit: int) -> list[RunItem]:
         return await _items(self.connection, run_id, limit)
+
+    async def items_hash(self, run_id: int) -> str:
+        cursor = await self.connection.execute(
+            "SELECT encode(sha256(convert_to("
+            "string_agg(concat_ws(' ', thing, version, undoes), E'\\n' ORDER BY ordinal), 'UTF8')), 'hex')"
+            " FROM wf.run_items WHERE run_id = %s",
+            [run_id],
+        )
+        row = await cursor.fetchone()
+        assert row is not None
+        return str(row[0])
 
     async def set_state(self, run_id: int, state: RunState, why: str | None) -> Run:
         await self.connection.execute("UPDATE wf.runs SET state = %s, why = %s WHERE id = %s", [state, why, run_id])

@@ -16,7 +16,8 @@ from psycopg.rows import TupleRow
 from controlplane.objectives.model import Counts, Objective, Slice
 from controlplane.objectives.rules import LONGEST_PAIR, PAIRS
 
-# Hours up to `coarse`, minutes up to `upper`, then raw rows of what is not rolled up; and what of them is due.
+# Hours up to `coarse`, minutes up to `upper`, then raw rows of what is not rolled up; and what of them is due. An hour
+# that a window begins within (of a zone that is not on whole hours) is read by the minute as long as that is known.
 EDGES: LiteralString = """
 WITH hours AS (
   SELECT *, greatest(%(start)s, hours_from) AS first,
@@ -26,10 +27,23 @@ WITH hours AS (
   SELECT *, greatest(coarse, minutes_from) AS lower,
          greatest(coarse, minutes_from, least(minutes_until, %(until)s)) AS upper
   FROM hours
+), begun AS (
+  SELECT DISTINCT tstzrange(h, h + interval '1 hour') AS span,
+         h >= minutes_from AND h + interval '1 hour' <= minutes_until AS by_minute,
+         h >= raw_from AND EXISTS (SELECT FROM wf.requests r WHERE r.at >= h AND r.at < h + interval '1 hour') AS by_row
+  FROM wf.request_marks, (SELECT date_trunc('hour', b, 'UTC') AS h FROM unnest(%(begins)s::timestamptz[]) b) e
+), finer AS (
+  SELECT coalesce(range_agg(span) FILTER (WHERE by_minute), '{}') AS minutes,
+         coalesce(range_agg(span) FILTER (WHERE by_row AND NOT by_minute), '{}') AS raw
+  FROM begun
 ), spans AS (
-  SELECT tstzmultirange(tstzrange(first, coarse)) AS hours, tstzmultirange(tstzrange(lower, upper)) AS minutes,
-         tstzmultirange(tstzrange(coarse, greatest(coarse, %(until)s))) - tstzmultirange(tstzrange(lower, upper)) AS raw
-  FROM minutes
+  SELECT w.hours - f.minutes - f.raw AS hours, w.minutes + w.hours * f.minutes AS minutes,
+         w.raw + w.hours * f.raw AS raw
+  FROM finer f, (
+    SELECT tstzmultirange(tstzrange(first, coarse)) AS hours, tstzmultirange(tstzrange(lower, upper)) AS minutes,
+           tstzmultirange(tstzrange(coarse, greatest(coarse, %(until)s)))
+             - tstzmultirange(tstzrange(lower, upper)) AS raw
+    FROM minutes) w
 ), due AS (
   SELECT coalesce(range_agg(span) FILTER (WHERE seconds IS DISTINCT FROM 60), '{}') AS hours,
          coalesce(range_agg(span) FILTER (WHERE seconds IS DISTINCT FROM 3600), '{}') AS minutes
@@ -102,7 +116,8 @@ SHARES: LiteralString = """
 SELECT GROUPING(tenant_id), coalesce(tenant_id, route) AS who, sum(total - good), sum(total)
 FROM wf.objectives_measured(%(hours)s::tstzmultirange, %(minutes)s::tstzmultirange, %(raw)s::tstzmultirange,
                             %(names)s::text[], %(only)s::bigint, %(tenant)s::text, %(route)s::text)
-WHERE NOT skipped GROUP BY GROUPING SETS ((tenant_id), (route)) HAVING sum(total - good) > 0
+WHERE NOT skipped AND at + make_interval(secs => seconds / 2.0) > %(since)s
+GROUP BY GROUPING SETS ((tenant_id), (route)) HAVING sum(total - good) > 0
 ORDER BY 3 DESC, 2
 """
 
@@ -133,6 +148,8 @@ class Span:
     route: str | None = None
     kept: bool = True
     """Whether what is kept answers too: it is of all whom an objective holds for, together."""
+    begins: tuple[datetime, ...] = ()
+    """When windows begin: what lies before one is not in it, also within an hour."""
 
 
 @dataclass(frozen=True)
@@ -173,9 +190,9 @@ class Slis:
             found.setdefault(id, []).append(Slice(at, seconds, good, total, Counts(skipped_good, skipped_total)))
         return {id: tuple(slices) for id, slices in found.items()}
 
-    async def shares(self, span: Span, objective: Objective) -> list[TupleRow]:
+    async def shares(self, span: Span, objective: Objective, since: datetime) -> list[TupleRow]:
         """Bad of total, by tenant (0) and by route (1), without what was planned."""
-        return await self._read(SHARES, await self._values(span, objective))
+        return await self._read(SHARES, await self._values(span, objective) | {"since": since})
 
     async def keys(self, span: Span, objective: Objective) -> list[TupleRow]:
         return await self._read(KEYS, _plain(span, objective))
@@ -197,6 +214,7 @@ def _plain(span: Span, *asked: Objective) -> dict[str, Any]:
         "start": span.start,
         "fine": span.fine,
         "until": span.until,
+        "begins": sorted({each for each in span.begins if each.minute}),
         "names": sorted({each.name for each in asked}),
         "only": asked[0].id if len(asked) == 1 else None,
         "tenant": span.tenant_id,

@@ -14,10 +14,12 @@ from importlib.resources import files
 import psycopg
 from psycopg import sql
 
-# In the order of what builds on what. `values` holds the pure functions that tables' checks and indexes are made of.
+# In the order of what builds on what. `values` holds the pure functions that tables' checks and indexes are made of,
+# `sessions` what all functions have in common.
 NOUNS = (
-    "values", "audit", "operators", "contexts", "tenants", "signup", "requests", "telemetry", "runs", "keys", "plans",
-    "subscriptions", "usage", "impersonations", "jobs", "objectives", "look_ups",
+    "values", "audit", "operations", "operators", "contexts", "tenants", "signup", "requests", "telemetry", "runs",
+    "keys", "plans", "subscriptions", "usage", "impersonations", "jobs", "objectives",
+    "look_ups", "sessions",
 )  # fmt: skip
 SCHEMAS = ["wf", "wf_data"]
 LOCK_WAIT = "100ms"
@@ -63,6 +65,7 @@ def apply(connection: psycopg.Connection, *, anew: bool) -> None:
             connection.execute(
                 sql.SQL("REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA {} FROM PUBLIC").format(sql.Identifier(schema))
             )
+        connection.execute("SELECT wf.see_triggers()")
 
 
 def _drop_views(connection: psycopg.Connection) -> None:
@@ -101,8 +104,8 @@ def _functions(connection: psycopg.Connection, *, unused: bool = False) -> dict[
         WITH RECURSIVE used AS (
           SELECT d.refobjid FROM pg_depend d WHERE d.refclassid = 'pg_proc'::regclass
             AND d.classid IN ('pg_class'::regclass, 'pg_constraint'::regclass, 'pg_attrdef'::regclass)
-          UNION SELECT d.refobjid FROM used u JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = u.refobjid
-            AND d.refclassid = 'pg_proc'::regclass
+          UNION SELECT d.refobjid FROM used u JOIN pg_depend d
+            ON d.classid = 'pg_proc'::regclass AND d.objid = u.refobjid AND d.refclassid = 'pg_proc'::regclass
         )
         SELECT p.oid::regprocedure::text, p.ctid::text FROM pg_proc p
         WHERE p.pronamespace::regnamespace::text = ANY (%s) AND NOT (%s AND p.oid IN (SELECT refobjid FROM used))

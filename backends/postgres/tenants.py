@@ -32,7 +32,7 @@ class Tenants(PagedList[Tenant]):
         row=Tenant,
         columns=COLUMNS,
         orders={
-            "name": Order('lower(name) COLLATE "C"', "text"),
+            "name": Order('wf.folded(name) COLLATE "C"', "text"),
             "id": Order("id", "text", bound="tenant_id"),
             "status": Order("status", "text"),
             "plan": Order("plan", "text"),
@@ -84,7 +84,7 @@ class Projects(PagedList[Project]):
         default_order="id",
         tie=("tenant_id", "id"),
         filters={
-            "": Column(sql.SQL("lower(id || E'\\n' || name)"), "text"),
+            "": Column(sql.SQL("wf.folded(id || E'\\n' || name)"), "text"),
             "id": Column(sql.SQL("id"), "text"),
             "name": Column(sql.SQL("name"), "text"),
             "tenant": Column(sql.SQL("tenant_id"), "text"),

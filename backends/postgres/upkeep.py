@@ -22,7 +22,7 @@ _ALL = (
     sql("apply_due_changes", "SELECT wf.apply_due_changes()", MINUTE),
     sql("look_at_quotas", "SELECT wf.look_at_quotas()", 5 * MINUTE, seconds=120),
     # Of the audit trail. Checkpoints of it are signed by a worker's own key: backends/postgres/notary.py.
-    sql("chain_audit", "SELECT wf.chain_audit()", timedelta(seconds=5)),
+    sql("chain_audit", "SELECT wf.note_triggers(), wf.chain_audit()", timedelta(seconds=5), seconds=300),
     # What has had its day.
     sql("prune_key_news", "SELECT wf.prune_key_news()", 10 * MINUTE),
     sql("prune_request_batches", "SELECT wf.prune_request_batches()", 10 * MINUTE),

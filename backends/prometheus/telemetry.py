@@ -11,7 +11,7 @@ import math
 import re
 from asyncio import to_thread
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from backends.prometheus.answers import Answer, bound_of
@@ -42,16 +42,11 @@ LONGEST_MS = 1e9
 _STATUS = re.compile(r"[1-5](?:[0-9]{2}|[xX]{2})")
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class PrometheusSeries:
-    """`path` is the mapping file, read when it is first asked; `secret` resolves a reference of it, and may block."""
+    """`path` is the mapping file, read when it is first asked; `secret` resolves a reference of it, and may block;
+    `clock` tells the home's time."""
 
-    def __init__(
-        self, path: Path, secret: Callable[[Reference], Secret], clock: Callable[[], datetime] = utc_now
-    ) -> None:
+    def __init__(self, path: Path, secret: Callable[[Reference], Secret], clock: Callable[[], datetime]) -> None:
         self.path = path
         self._secret = secret
         self._clock = clock

@@ -9,8 +9,9 @@ from controlplane.audit import AuditRow, Record
 from controlplane.errors import Refusal
 from controlplane.keys import rules, secret
 from controlplane.keys.model import Key
-from controlplane.keys.requests import KeyCreate, KeyEdit, KeyGrace, KeyRegister, KeyRotate, OneKey, instant
+from controlplane.keys.requests import KeyCreate, KeyEdit, KeyFacts, KeyGrace, KeyRegister, KeyRotate, OneKey, instant
 from controlplane.operations import Made, Risk, operation
+from controlplane.plans.currencies import amount_of
 from controlplane.tenants.rules import check_version
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def had_grace(row: AuditRow) -> Record:
     "keys.create",
     KeyCreate,
     role="operator",
-    risk=Risk.SAFE,
+    risk=Risk.PREVIEW,
     key="n",
     undo="keys.revoke",
     undo_request=of_row,
@@ -54,37 +55,48 @@ def had_grace(row: AuditRow) -> Record:
 )
 async def create(change: Change, request: KeyCreate) -> Made:
     """Make a key: its secret is shown once."""
-    return Made(*await make_key(change, _given(change, request)))
+    return Made(*await make_key(change, await _given(change, request)))
 
 
 @operation(
     "keys.register",
     KeyRegister,
     role="operator",
-    risk=Risk.SAFE,
+    risk=Risk.PREVIEW,
     key="h",
     undo="keys.revoke",
     undo_request=of_row,
 )
 async def register(change: Change, request: KeyRegister) -> Key:
     """Take over a key of another system by its hash."""
-    columns = _given(change, request) | {"display": request.display, "hash": bytes.fromhex(request.sha256)}
-    return await change.keys.create({"id": secret.new_id(change.now)} | columns)
+    columns = await _given(change, request) | {"display": request.display, "hash": bytes.fromhex(request.sha256)}
+    return await change.keys.create({"id": _new_id(change)} | columns)
 
 
-def _given(change: Change, request: KeyCreate) -> Record:
+def _new_id(change: Change) -> str:
+    return change.drawn.draw(lambda: secret.new_id(change.now))
+
+
+async def _given(change: Change, request: KeyCreate) -> Record:
     expires = None if request.expires_in is None else instant(request.expires_in, change.now)
     if expires is not None and expires <= change.now:
         raise Refusal("key_expiry_past", "The key would have expired before it is made.", "Choose a later time.")
     fixed = {"tenant_id": request.tenant_id, "project_id": request.project_id, "env": request.env}
-    return fixed | {"expires_at": expires} | request.columns()
+    return fixed | {"expires_at": expires} | await _facts(change, request, request.tenant_id)
+
+
+async def _facts(change: Change, request: KeyFacts, tenant_id: str) -> Record:
+    columns = request.columns()
+    if isinstance(cap := columns.get("spend_cap"), str):
+        columns["spend_cap"] = amount_of(cap, await change.plans.currency(tenant_id))
+    return columns
 
 
 async def make_key(change: Change, columns: Record) -> tuple[Key, str]:
     """A new key and its secret, which is nowhere else."""
-    value = secret.make(change.keys.prefix, columns["env"])
+    value = change.drawn.draw(lambda: secret.make(change.keys.prefix, columns["env"]))
     key = await change.keys.create(
-        {"id": secret.new_id(change.now), "display": secret.display(value), "hash": secret.digest(value)} | columns
+        {"id": _new_id(change), "display": secret.display(value), "hash": secret.digest(value)} | columns
     )
     return key, value
 
@@ -104,7 +116,7 @@ async def edit(change: Change, request: KeyEdit) -> Key:
     key = await change.keys.lock(request.id)
     rules.check_not_revoked(key, change.now)
     check_version(key, request.version)
-    columns = request.columns()
+    columns = await _facts(change, request, key.tenant_id)
     if request.expires is not None:
         columns["expires_at"] = instant(request.expires, change.now)
     return await change.keys.update(key.id, columns)
@@ -116,6 +128,7 @@ async def edit(change: Change, request: KeyEdit) -> Key:
     role="operator",
     risk=Risk.CONFIRM,
     key="r",
+    way_back="The old key stays good for its grace; the new one can be revoked.",
     fits=rules.check_rotate,
     makes_secret=True,
 )

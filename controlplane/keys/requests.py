@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from ipaddress import ip_network
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
@@ -13,10 +13,11 @@ from controlplane.errors import Usage
 from controlplane.keys.model import Env
 from controlplane.moments import parse_duration
 from controlplane.operations import Request
+from controlplane.plans.currencies import read_money
 from controlplane.tenants.operations import Email, Id, Version, Word, readable
 
 KeyId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="the key's id, key_…")]
-NEVER = "never"
+NEVER, NO_CAP = "never", "none"
 LARGEST_CAP = 2**63 - 1
 
 
@@ -63,8 +64,8 @@ class KeyFacts(Request):
         Field(default=None, max_length=100, description="where it may be used from, 10.0.0.0/8; empty: anywhere"),
     ]
     spend_cap: Annotated[
-        int | Literal["none"] | None,
-        Field(default=None, description="a month, in minor units of the currency; none: no cap"),
+        int | str | None,
+        Field(default=None, description="a month: 5000, in minor units, or 50.00 EUR; none: no cap"),
     ]
 
     @field_validator("label")
@@ -95,16 +96,22 @@ class KeyFacts(Request):
     @field_validator("spend_cap")
     @classmethod
     def _cap(cls, value: int | str | None) -> int | str | None:
-        if isinstance(value, int) and not 0 <= value <= LARGEST_CAP:
+        if value is None or value == NO_CAP:
+            return value
+        try:
+            amount = int(value) if str(value).removeprefix("-").isdecimal() else read_money(str(value))[0]
+        except Usage as fault:
+            raise ValueError(f"{fault.message} {fault.hint}".rstrip()) from None
+        if not 0 <= amount <= LARGEST_CAP:
             raise ValueError("a cap is 0 or more")
         return value
 
     def columns(self) -> Record:
-        """What was given, as columns; an empty e-mail takes it away."""
+        """What was given, as columns; an empty e-mail takes it away. A cap that names its currency stays a text."""
         given = self.model_dump(include=set(KeyFacts.model_fields), exclude_none=True)
         if "owner_email" in given:
             given["owner_email"] = given["owner_email"] or None
-        if given.get("spend_cap") == "none":
+        if given.get("spend_cap") == NO_CAP:
             given["spend_cap"] = None
         return given
 

@@ -307,7 +307,11 @@ def _burner(each: Burner) -> Entry:
 
 def changes_entries(changes: Changes, now: datetime) -> list[Entry]:
     first = Entry("number", "in the last hour", str(changes.number), door=Door("audit", "at<1h"))
+    refused = Entry(
+        "trail", "trail not signed", "refused", "bad", changes.trouble or "", door=Door("jobs", "kind:audit")
+    )
     return [
+        *([refused] if changes.trouble else []),
         first,
         *(
             Entry(

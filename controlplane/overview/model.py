@@ -133,10 +133,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Of the last hour: how many, and the newest."""
+    """Of the last hour: how many, and the newest. `trouble`: why the trail is not chained or signed; None: it is."""
 
     number: Count
     newest: tuple[Change, ...]
+    trouble: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

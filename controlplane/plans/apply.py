@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import Field, JsonValue, ValidationInfo, field_validator, model_validator
 
 from controlplane.audit import Record
+from controlplane.errors import Usage
 from controlplane.operations import Request, Risk, operation
 from controlplane.plans import rules
+from controlplane.plans.currencies import amount_of, check_currency
 from controlplane.plans.model import Billing
 from controlplane.tenants.operations import Name, Word, readable
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from controlplane.changes import Change
 
 MOST = 1_000
-Price = Annotated[int, Field(ge=0, le=10**12, description="in minor units")]
+Price = Annotated[int, Field(ge=0, le=10**12, description="9900, in minor units, or 99.00 EUR")]
 
 
 class PlanSpec(Request):
@@ -36,9 +38,18 @@ class PlanSpec(Request):
     @field_validator("currency")
     @classmethod
     def _currency(cls, value: str) -> str:
-        if not (value.isascii() and value.isalpha() and value.isupper()):
-            raise ValueError("three capital letters, as EUR")
-        return value
+        try:
+            return check_currency(value)
+        except Usage as fault:
+            raise ValueError(f"{fault.message} {fault.hint}") from None
+
+    @field_validator("month_price", "year_price", mode="before")
+    @classmethod
+    def _price(cls, value: object, info: ValidationInfo) -> int:
+        try:
+            return amount_of(value, info.data.get("currency"))
+        except Usage as fault:
+            raise ValueError(f"{fault.message} {fault.hint}".rstrip()) from None
 
     @field_validator("entitlements")
     @classmethod

@@ -204,6 +204,10 @@ class PlanDirectory(Listing[Plan], Protocol):
         """Every version, newest first, and how many tenants have each. Raises NotFound."""
         ...
 
+    async def currency(self, tenant_id: str) -> str | None:
+        """The one that the tenant pays in; None: not known."""
+        ...
+
     async def standing(self, tenant_id: str) -> Standing:
         """Raises NotFound."""
         ...

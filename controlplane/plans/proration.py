@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import calendar
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 from controlplane.errors import Usage
+from controlplane.plans.currencies import money
 from controlplane.plans.model import Cycle, Plan, Subscription
-
-_PLACES = {"JPY": 0, "KRW": 0, "CLP": 0, "VND": 0, "ISK": 0, "BHD": 3, "JOD": 3, "KWD": 3, "OMR": 3, "TND": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,9 @@ class Proposal:
         return [asdict(line) | {"due": line.due.isoformat()} for line in self.lines]
 
 
-def money(amount: int, currency: str) -> str:
-    places = _PLACES.get(currency, 2)
-    whole, part = divmod(abs(amount), 10**places)
-    sign = "-" if amount < 0 else ""
-    return f"{sign}{whole:,}" + (f".{part:0{places}}" if places else "") + f" {currency}"
+def line_words(line: Mapping[str, Any], currency: str) -> str:
+    """A line's record in words."""
+    return f"{line['days']} of {line['of_days']} days of {line['plan']} {money(line['amount'], currency)}"
 
 
 def add_months(day: date, months: int) -> date:
@@ -92,7 +90,7 @@ def propose(
     start, end = period_of(subscription.period_start, subscription.cycle, on)
     lines = _lines(subscription, old, new, cycle, on, start, end, billed=on > start or on == today)
     when = "at once" if on == today else f"on {on}, the period's end" if on == start else f"on {on}"
-    parts = [f"{line.days} of {line.of_days} days of {line.plan} {money(line.amount, new.currency)}" for line in lines]
+    parts = [line_words(asdict(line), new.currency) for line in lines]
     if old is None:
         parts.append(f"{subscription.plan} is not in the catalogue: its part is unknown")
     summary = f"{direction} {when}: {'; '.join(parts)}"

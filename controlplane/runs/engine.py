@@ -8,15 +8,27 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from controlplane.carrying import Question, carry_out, level
 from controlplane.errors import HomeUnreachable, OutcomeUnknown, Refusal, Usage
 from controlplane.filters import Term
 from controlplane.listing import Listing, Query
-from controlplane.operations import Call, Keep, Operation, Outcome, Request, UndoStep, authorise, execute, undo_step
+from controlplane.operations import (
+    Call,
+    Keep,
+    Operation,
+    Outcome,
+    Request,
+    Risk,
+    UndoStep,
+    authorise,
+    check_reason,
+    execute,
+    undo_step,
+)
 from controlplane.registry import named
 from controlplane.runs import rules
 from controlplane.runs.model import Run, RunItem
@@ -33,12 +45,16 @@ from controlplane.runs.operations import (
 from controlplane.runs.operations import pause as pause_operation
 
 if TYPE_CHECKING:
+    from controlplane.audit import Record
     from controlplane.changes import ControlPlane
 
 BATCH = 50
 HOLD_SECONDS = 3.0
 """How often the driver says that it is alive; the home lets another take over after 15 s of silence."""
+FOLLOW_SECONDS = 0.5
 CHUNK = 500
+LEFT = 100
+"""So many runs without a driver are looked at together."""
 SECRETS_UNWRITABLE = "secrets_unwritable"
 """The place for secrets is full or gone: that is no verdict on a key, and the run goes on when there is another."""
 
@@ -56,47 +72,116 @@ class RunPreview:
     words: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class RunQuestion:
+    """What is asked before a run starts: `operation` is what is done to each thing."""
+
+    operation: Operation[Any]
+    preview: RunPreview
+    risk: Risk
+
+    @property
+    def name(self) -> str:
+        return str(self.preview.total)
+
+
+AskRun = Callable[[RunQuestion], Awaitable[bool]]
+
+
 async def preview_run(plane: ControlPlane, request: RunStart, reason: str | None) -> RunPreview:
     """A dry run; nothing is kept. Raises what `start_run` raises."""
-    operation = target(request.operation)
+    operation = _permitted(plane, request.operation, reason)
+    tried = await execute(plane, START, request, Call(reason, dry_run=True))
+    return await _preview_start(plane, operation, request, reason, tried)
+
+
+async def start_run(
+    plane: ControlPlane,
+    request: RunStart,
+    reason: str | None,
+    request_id: str = "",
+    ask: AskRun | None = None,
+    *,
+    production: bool = False,
+    repeating: bool = False,
+) -> Run:
+    """Fix what will be done, to what, and why, once that was agreed to. Nothing is done yet: `drive` does it.
+
+    Raises Usage (`not_in_bulk`, `run_filter_…`, `run_thing_twice`, `run_too_large`), Refusal `run_empty`, and what
+    `carry_out` raises.
+    """
+    operation = _permitted(plane, request.operation, reason)
+
+    async def asked(question: Question) -> bool:
+        preview = await _preview_start(plane, operation, request, reason, question.preview)
+        assert ask is not None
+        return await ask(RunQuestion(operation, preview, _level(operation, production, preview)))
+
+    call, asks = Call(reason, request_id), asked if ask else None
+    return await _started(plane, await carry_out(plane, START, request, call, asks, repeating=repeating))
+
+
+async def undo_run(
+    plane: ControlPlane,
+    run_id: int,
+    reason: str | None = None,
+    request_id: str = "",
+    ask: AskRun | None = None,
+    *,
+    production: bool = False,
+    repeating: bool = False,
+) -> Run:
+    """Start the run that takes back every done item of another, last first. What was changed since is refused."""
+    name = target((await plane.runs.get(run_id)).operation).undo
+    undo = None if name is None else _permitted(plane, name, reason or "undo")
+
+    async def asked(question: Question) -> bool:
+        assert undo is not None and ask is not None
+        preview = await _preview_items(plane, undo, {}, reason, question.preview)
+        return await ask(RunQuestion(undo, preview, _level(undo, production, preview)))
+
+    call, asks = Call(reason, request_id), asked if ask else None
+    return await _started(plane, await carry_out(plane, UNDO, OneRun(id=run_id), call, asks, repeating=repeating))
+
+
+def _permitted(plane: ControlPlane, name: str, reason: str | None) -> Operation[Any]:
+    operation = target(name)
     authorise(plane, operation)
-    tried = (await execute(plane, START, request, _call(operation, reason, "", dry_run=True))).result
+    check_reason(operation, reason)
+    return operation
+
+
+async def _started(plane: ControlPlane, outcome: Outcome) -> Run:
+    return await plane.runs.get(outcome.result["id"])
+
+
+def _level(operation: Operation[Any], production: bool, preview: RunPreview) -> Risk:
+    """Even one thing is worth a look when it is done by a run."""
+    risk = level(operation, production=production, number=preview.total)
+    return Risk.CONFIRM if risk in (Risk.SAFE, Risk.PREVIEW) else risk
+
+
+async def _preview_start(
+    plane: ControlPlane, operation: Operation[Any], request: RunStart, reason: str | None, tried: Outcome
+) -> RunPreview:
+    preview = await _preview_items(plane, operation, request.fields, reason, tried)
+    counts, words = await _refusals(plane, operation, request)
+    return replace(preview, refusals=counts, words=words)
+
+
+async def _preview_items(
+    plane: ControlPlane, operation: Operation[Any], fields: Record, reason: str | None, tried: Outcome
+) -> RunPreview:
+    """The first things of a run that was started and rolled back, each really tried and rolled back."""
     sample: list[tuple[str, Outcome | Refusal]] = []
-    for first in tried["first"]:
+    for first in tried.result["first"]:
         item = RunItem(**first)
-        asked = operation.parse(item_fields(operation, request.fields, item))
         try:
-            sample.append((item.thing, await execute(plane, operation, asked, Call(reason, dry_run=True))))
+            asked, why = await _request(plane, operation, fields, item, reason)
+            sample.append((item.thing, await execute(plane, operation, asked, Call(why, dry_run=True))))
         except Refusal as refusal:
             sample.append((item.thing, refusal))
-    counts, words = await _refusals(plane, operation, request)
-    return RunPreview(tried["waiting"], tuple(sample), counts, words)
-
-
-async def start_run(plane: ControlPlane, request: RunStart, reason: str | None, request_id: str = "") -> Run:
-    """Fix what will be done, to what, and why. Nothing is done yet: `drive` does it.
-
-    Raises Usage (`not_in_bulk`, `run_filter_…`, `run_thing_twice`, `run_too_large`), Refusal `run_empty`.
-    """
-    operation = target(request.operation)
-    authorise(plane, operation)
-    outcome = await execute(plane, START, request, _call(operation, reason, request_id))
-    return await plane.runs.get(outcome.result["id"])
-
-
-async def undo_run(plane: ControlPlane, run_id: int, reason: str | None = None, request_id: str = "") -> Run:
-    """Start the run that takes back every done item of another, last first. What was changed since is refused."""
-    undo = target((await plane.runs.get(run_id)).operation).undo
-    if undo is not None:
-        authorise(plane, named(undo))
-    outcome = await execute(plane, UNDO, OneRun(id=run_id), Call(reason, request_id))
-    return await plane.runs.get(outcome.result["id"])
-
-
-def _call(operation: Operation[Any], reason: str | None, request_id: str, *, dry_run: bool = False) -> Call:
-    if operation.needs_reason and not (reason or "").strip():
-        raise Usage("reason_needed", f"{operation.name} needs a reason.", 'Say it with --reason "…".')
-    return Call(reason, request_id, dry_run)
+    return RunPreview(tried.result["waiting"], tuple(sample))
 
 
 async def drive(
@@ -126,6 +211,23 @@ async def drive(
     finally:
         await plane.runs.release(run_id, driver.holder)
     return await plane.runs.get(run_id)
+
+
+async def follow(
+    plane: ControlPlane, run_id: int, *, clock: rules.Clock | None = None, on_progress: Callable[[Run], None]
+) -> Run:
+    """Watch a run that another program drives, until it ends or that program is gone."""
+    while (run := await plane.runs.get(run_id)).standing == "running":
+        on_progress(run)
+        await (clock or rules.RealClock()).sleep(FOLLOW_SECONDS)
+    return run
+
+
+async def left_runs(plane: ControlPlane) -> list[Run]:
+    """The runs of this login that are to go on and that nobody drives, the oldest first."""
+    query = Query((Term("is", ("waiting", "interrupted"), "state"), Term("is", (plane.actor.name,), "actor")))
+    page = await plane.runs.page(query, limit=LEFT)
+    return [run for run in page.rows if run.actor == plane.actor.name]
 
 
 def check_kept(operation: Operation[Any], kept: bool) -> None:
@@ -203,8 +305,8 @@ class _Driver:
     async def _settle(self, run: Run, item: RunItem) -> bool:
         """Do one item; whether it was refused. Its change settles it in the home, in the same transaction."""
         try:
-            request, reason = await self._request(run, item)
-            await execute(self.plane, self.operation, request, Call(reason, item.request_id, keep=self.keep))
+            request, reason = await _request(self.plane, self.operation, run.fields, item, run.reason)
+            await carry_out(self.plane, self.operation, request, Call(reason, item.request_id, keep=self.keep))
         except (HomeUnreachable, OutcomeUnknown):
             raise
         except Refusal as refusal:
@@ -212,12 +314,6 @@ class _Driver:
                 raise
             return await self.plane.runs.refuse(item, refusal.code, refusal.message)
         return False
-
-    async def _request(self, run: Run, item: RunItem) -> tuple[Request, str | None]:
-        if item.undoes is None:
-            return self.operation.parse(item_fields(self.operation, run.fields, item)), run.reason
-        step = await _undo_of(self.plane, item.undoes)
-        return self.operation.parse(step.request), run.reason or step.reason
 
     def _tripped(self, run: Run, recent: Sequence[bool]) -> str | None:
         return rules.tripped(run.settled, recent, run.breaker_share, run.settled_before)
@@ -231,6 +327,16 @@ class _Driver:
 
     async def _complete(self, run: Run) -> None:
         await execute(self.plane, COMPLETE, OneRun(id=run.id), Call(request_id=f"run-{run.id}-complete"))
+
+
+async def _request(
+    plane: ControlPlane, operation: Operation[Any], fields: Record, item: RunItem, reason: str | None
+) -> tuple[Request, str | None]:
+    """What is asked of one item, as it was seen when the run was started."""
+    if item.undoes is None:
+        return operation.parse(item_fields(operation, fields, item)), reason
+    step = await _undo_of(plane, item.undoes)
+    return operation.parse(step.request), reason or step.reason
 
 
 async def _undo_of(plane: ControlPlane, request_id: str) -> UndoStep:
@@ -248,7 +354,7 @@ async def _refusals(
     counts: Counter[str] = Counter()
     words: dict[str, str] = {}
     if operation.fits is not None:
-        now = datetime.now(UTC)
+        now = plane.clock.now()
         async for row in _rows(plane, operation, request):
             try:
                 operation.fits(row, now)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 RunState = Literal["running", "paused", "stopped", "done"]
 RUN_STATES: tuple[RunState, ...] = ("running", "paused", "stopped", "done")
+Standing = Literal["running", "waiting", "interrupted", "paused", "stopped", "done"]
+STANDINGS: tuple[Standing, ...] = ("running", "waiting", "interrupted", "paused", "stopped", "done")
 ItemState = Literal["waiting", "done", "refused", "skipped"]
 ITEM_STATES: tuple[ItemState, ...] = ("waiting", "done", "refused", "skipped")
 
@@ -24,8 +26,9 @@ ITEM_STATES: tuple[ItemState, ...] = ("waiting", "done", "refused", "skipped")
 class Run:
     """`fields`: what all its requests share. `why`: why it is in this state. `undoes`: the run that it takes back.
 
-    `driver`: the login whose program drives it now; None: none does. `settled_before`: how many items had their
-    verdict when it was last resumed.
+    `driver`: the login whose program drives it now; None: none does. `standing`: its state, where "running" is told
+    from "waiting" (nobody has driven it yet) and "interrupted" (who drove it is gone). `settled_before`: how many
+    items had their verdict when it was last resumed.
     """
 
     id: int
@@ -47,6 +50,7 @@ class Run:
     refused: int
     skipped: int
     driver: str | None
+    standing: Standing
 
     @property
     def key(self) -> str:
@@ -91,7 +95,7 @@ class RunItem:
 
 RUN_FIELDS = (
     Field("operation"),
-    Field("state", "choice", RUN_STATES),
+    Field("state", "choice", STANDINGS),
     Field("actor", what="who started it"),
     Field("refused", "number", what="how many items were refused"),
     Field("created", "age"),
@@ -146,7 +150,7 @@ class RunStore(Protocol):
         """The things with these subject fields (and `version`, else the version that each has now)."""
         ...
 
-    async def add_matching(self, run_id: int, noun: str, terms: Sequence[Term]) -> None:
+    async def add_matching(self, run_id: int, noun: str, terms: Sequence[Term], now: datetime) -> None:
         """All things of a noun that match, as they are now. Raises Refusal `run_too_large`."""
         ...
 
@@ -155,5 +159,9 @@ class RunStore(Protocol):
         ...
 
     async def first(self, run_id: int, limit: int) -> Sequence[RunItem]: ...
+
+    async def items_hash(self, run_id: int) -> str:
+        """Of all its things and their versions: a run starts with those that its preview showed."""
+        ...
 
     async def set_state(self, run_id: int, state: RunState, why: str | None) -> Run: ...

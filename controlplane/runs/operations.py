@@ -93,7 +93,7 @@ async def start(change: Change, request: RunStart) -> Record:
         _check_subjects(operation, request.fields, request.subjects)
         await change.runs.add_named(run_id, operation.noun, request.subjects)
     else:
-        await change.runs.add_matching(run_id, operation.noun, terms_of(operation, request.filter or ""))
+        await change.runs.add_matching(run_id, operation.noun, terms_of(operation, request.filter or ""), change.now)
     return await _started(change, run_id, operation, request.fields)
 
 
@@ -127,7 +127,9 @@ def terms_of(operation: Operation[Any], text: str) -> tuple[filters.Term, ...]:
         raise Usage("run_filter_empty", "An empty filter would mean everything.", "Say it: -status:erased")
     if any(term.field == "owner" for term in terms):
         raise Usage(
-            "run_personal", "An owner is personal: a filter by one is not kept with a run.", "List them, and name the things."
+            "run_personal",
+            "An owner is personal: a filter by one is not kept with a run.",
+            "List them, and name the things.",
         )
     if any(term.operator == "like" for term in terms):
         raise Usage("run_filter_fuzzy", "A fuzzy filter finds more than it shows.", "Mark the things, or narrow it.")
@@ -140,7 +142,8 @@ async def _started(change: Change, run_id: int, operation: Operation[Any], field
         raise Refusal("run_empty", "Nothing matches: there is nothing to do.", "Look at the list with that filter.")
     if fields is not None:
         operation.parse(item_fields(operation, fields, first[0]))  # a fault in what all share shows before it begins
-    return as_result(run) | {"first": [as_result(item) for item in first]}
+    items = {"first": [as_result(item) for item in first], "preview_hash": await change.runs.items_hash(run_id)}
+    return as_result(run) | items
 
 
 async def start_undo(change: Change, request: OneRun) -> Record:
@@ -149,8 +152,10 @@ async def start_undo(change: Change, request: OneRun) -> Record:
     undo = target(undone.operation).undo
     if undo is None:
         raise Refusal("no_undo", f"{undone.operation} cannot be taken back.")
-    if undone.state == "running":
+    if undone.standing == "running":
         raise Refusal("run_running", f"Run {undone.id} is still running.", "Pause or stop it first.")
+    if undone.state == "running":  # who drove it is gone: nobody goes on with what is taken back
+        await change.runs.set_state(undone.id, "stopped", "it is taken back")
     run_id = await change.runs.create(
         {
             "operation": undo,

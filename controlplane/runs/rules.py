@@ -65,6 +65,11 @@ def check_state(run: Run, becomes: RunState, verb: str) -> None:
         )
 
 
+def is_left(run: Run) -> bool:
+    """Whether it is to go on and nobody drives it: who did is gone, or nobody has begun."""
+    return run.standing in ("waiting", "interrupted")
+
+
 def check_resume(run: Run) -> None:
     if run.state == "running":
         raise Refusal("run_transition", f"Run {run.id} is running already.", why=["state: running"])

@@ -13,7 +13,7 @@ from controlplane.audit import AuditRow, Record
 from controlplane.operations import Request, Risk, operation
 from controlplane.tenants import rules
 from controlplane.tenants.model import Certificate, Tenant
-from controlplane.text import clean
+from controlplane.text import showable
 
 if TYPE_CHECKING:
     from controlplane.changes import Change, ControlPlane
@@ -27,7 +27,7 @@ LARGEST_METADATA = 65_536
 
 
 def readable(value: str) -> str:
-    if clean(value, limit=len(value) + 1) != value:
+    if not showable(value):
         raise ValueError("holds characters that cannot be shown")
     return value
 
@@ -144,7 +144,7 @@ def was_created(row: AuditRow) -> Record:
     "tenants.create",
     TenantCreate,
     role="operator",
-    risk=Risk.SAFE,
+    risk=Risk.PREVIEW,
     key="n",
     undo="tenants.delete",
     undo_request=was_created,

@@ -54,7 +54,7 @@ def was_renamed(row: AuditRow) -> Record:
     "projects.create",
     ProjectCreate,
     role="operator",
-    risk=Risk.SAFE,
+    risk=Risk.PREVIEW,
     key="n",
     undo="projects.archive",
     undo_request=of_row,

@@ -13,6 +13,7 @@ from textual.widgets import Input, Label
 
 from controlplane.errors import Usage
 from controlplane.operations import Operation
+from controlplane.text import clean
 from screens.dialogs.dialog import Dialog, retext, text
 from screens.session import Session
 
@@ -70,9 +71,12 @@ class RequestForm(Dialog[Answers | None]):
             inputs[position + 1].focus()
             return
         try:
-            self.dismiss(self._answers())
+            answers = self._answers()
         except Usage as fault:
             retext(self.query_one("#fault", Label), fault.message)
+            return
+        self.desk.hold_keys()  # until the preview is there: what is typed meanwhile is no command
+        self.dismiss(answers)
 
     def _answers(self) -> Answers:
         fields = dict(self.given)
@@ -85,6 +89,30 @@ class RequestForm(Dialog[Answers | None]):
         if self.operation.needs_reason and not reason:
             raise Usage("reason_needed", "A reason is needed: it is what the trail will say.")
         return fields, reason
+
+
+class ReasonForm(Dialog[str | None]):
+    """Asks why, in a field of its own; left empty, the reason is the one that is offered."""
+
+    DEFAULT_CSS = "ReasonForm Input { width: 100%; background: $panel; margin: 1 0; }"
+
+    def __init__(self, session: Session, title: str, offered: str) -> None:
+        super().__init__(session, title)
+        self.offered = offered
+
+    def parts(self) -> ComposeResult:
+        yield text("reason  kept in the audit trail", classes="hint")
+        yield Input(placeholder=clean(self.offered), compact=True, id="reason")
+        yield text("enter goes on · esc closes", classes="hint")
+
+    def on_mount(self) -> None:
+        self.query_one(Input).focus()
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.desk.hold_keys()
+        self.dismiss(event.value.strip() or self.offered)
 
 
 def asks_nothing(operation: Operation[Any], given: dict[str, Any]) -> bool:

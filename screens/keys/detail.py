@@ -17,6 +17,7 @@ from controlplane.filters import Term
 from controlplane.keys.model import Key, KeyCalls, KeyLeak
 from controlplane.listing import Query
 from controlplane.moments import count, relative
+from controlplane.plans.currencies import money
 from controlplane.telemetry import Scope
 from controlplane.text import UNKNOWN, clean, fit
 from screens.actions import Target
@@ -59,6 +60,7 @@ class KeyScreen(DetailScreen[Key]):
         super().__init__(key_id)
         self.chain: Sequence[Key] = ()
         self.leaks: Sequence[KeyLeak] = ()
+        self.currency: str | None = None
         self.usage: UsageReport | None = None
         self._called_at = float("-inf")
 
@@ -84,10 +86,11 @@ class KeyScreen(DetailScreen[Key]):
     async def read(self, plane: ControlPlane) -> Key:
         key = await plane.keys.get(self.thing_id)
         self.chain, self.leaks = await plane.keys.chain(self.thing_id), await plane.keys.leaks(self.thing_id)
+        self.currency = None if key.spend_cap is None else await plane.plans.currency(key.tenant_id)
         return key
 
     def show_thing(self, thing: Key) -> None:
-        self.query_one("#facts", Lines).show(facts(thing, self.chain, self.leaks, self.session))
+        self.query_one("#facts", Lines).show(facts(thing, self.chain, self.leaks, self.currency, self.session))
         from asyncio import get_running_loop
 
         now = get_running_loop().time()
@@ -137,7 +140,9 @@ class KeyScreen(DetailScreen[Key]):
         return why_key(self.thing, self) + ([] if self.usage is None else ["", *usage_why(self.usage)])
 
 
-def facts(key: Key, chain: Sequence[Key], leaks: Sequence[KeyLeak], session: Session) -> list[Line]:
+def facts(
+    key: Key, chain: Sequence[Key], leaks: Sequence[KeyLeak], currency: str | None, session: Session
+) -> list[Line]:
     """What there is to know of a key, in reading order; what is unknown is said so."""
     now = session.clock()
     glyph, word, tone = STATE.get(key.state, ("?", "unknown", "warn"))
@@ -159,7 +164,7 @@ def facts(key: Key, chain: Sequence[Key], leaks: Sequence[KeyLeak], session: Ses
         "addresses": " ".join(key.addresses) or "from anywhere",
         "owner": key.owner_email or UNKNOWN,
         "expires": relative(key.expires_at, now) if key.expires_at else "never",
-        "spend cap": f"{key.spend_cap:,} a month" if key.spend_cap is not None else "none",
+        "spend cap": f"{money(key.spend_cap, currency)} a month" if key.spend_cap is not None else "none",
         "used": used + (f" from {key.last_address}" if key.last_address else ""),
         "created": f"{relative(key.created_at, now)} by {key.created_by}",
         "changed": f"{relative(key.updated_at, now)}, version {key.version}",

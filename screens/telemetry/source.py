@@ -15,7 +15,7 @@ from controlplane.filters import Term
 from controlplane.listing import Count, Query
 from controlplane.measures import Measured, gaps, happenings, together
 from controlplane.telemetry import Scope, Series
-from screens.session import Session, utc_now
+from screens.session import Session
 
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
@@ -75,7 +75,7 @@ def _known(series: Series) -> timedelta:
 async def _happened(plane: ControlPlane, view: View, session: Session) -> tuple[Sequence[AuditRow], Count | None]:
     """The newest of the window, so many at most; and how many there are when those are not all."""
     scope, (start, end) = view.scope, view.window.bounds(session.clock())
-    now = utc_now()  # a list counts ages from then
+    now = plane.clock.now()  # a list counts ages from then
     terms = [Term("below", ((now - start).total_seconds(),), "at")]
     if end <= now:
         terms.append(Term("above", ((now - end).total_seconds(),), "at"))

@@ -52,8 +52,12 @@ class OrderedKeys(App[None]):
         else:
             await self._hand_out(cast(Pressed, event))
 
+    def key_pressed(self) -> None:
+        """A key is about to be handed out."""
+
     async def _hand_out(self, event: Pressed) -> None:
         self._key_under_way = True
+        self.key_pressed()
         way: list[DOMNode] = list((self.focused or self.screen).ancestors_with_self)[:-1]  # all but the App
         await super().on_event(event)
         task = asyncio.create_task(self._follow(way))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -191,3 +192,32 @@ def test_a_read_only_context_is_only_looked_at(cli: Cli, monkeypatch: pytest.Mon
     # In production a bare yes is not enough.
     asked = program("tenants", "protect", "x", "--home", "prod", typed=[("Type x", "y\n")])
     assert asked.code == 1 and "Type x to do it" in asked.err
+
+
+@pytest.mark.parametrize(
+    ("words", "question", "code"),
+    [
+        (["tenants", "suspend", "acme", "--reason", "x"], "Do it?", "stale_version"),
+        (["tenants", "suspend", "acme", "zed", "--reason", "x"], "Do it?", "preview_changed"),
+        (["tenants", "apply", "tenants.yaml"], "Type apply", "preview_changed"),
+        (["undo", "LAST"], "Do it?", "stale_version"),
+    ],
+)
+def test_what_another_changes_before_the_answer_is_not_overrun(
+    cli: Cli, tmp_path: Path, words: list[str], question: str, code: str
+) -> None:
+    for name in ("acme", "zed"):
+        cli.done("tenants", "create", name)
+    last = cli.done("tenants", "rename", "acme", "--name", "Acme", "--yes")["audit_ids"][-1]
+    (tmp_path / "tenants.yaml").write_text("- {id: acme, plan: growth}\n")
+    places = {"LAST": str(last), "tenants.yaml": str(tmp_path / "tenants.yaml")}
+
+    def typed() -> Iterator[tuple[str, str]]:
+        yield question, ""
+        cli.sql("UPDATE wf.tenants SET name = 'Of another' WHERE id = 'acme'")
+        yield "", f"{question.removeprefix('Type ') if question.startswith('Type') else 'y'}\n"
+
+    answer = program(*(places.get(word, word) for word in words), typed=typed())
+    assert answer.code == 5 and f"[{code}]" in answer.err, answer
+    [tenant] = cli.done("tenants", "list", "id:acme")["items"]
+    assert (tenant["name"], tenant["status"]) == ("Of another", "active")

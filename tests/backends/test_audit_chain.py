@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from backends.checkpoint_folder import KEY_FILE, CheckpointFolder, signing_key
+from backends.checkpoint_folder import KEY_FILE, TRUSTED, CheckpointFolder, signing_key
 from backends.postgres import notary as module
 from backends.postgres.audit_chain import page_of_links
 from backends.postgres.job_queue import Self, queue
@@ -34,8 +34,10 @@ def psql(database: Database) -> Iterator[Psql]:
     """The trail is empty: what migrations wrote there would move every number of these tests."""
     with logins(database) as connect:
         connect("owner").execute(
-            "ALTER TABLE wf.audit DISABLE TRIGGER USER; TRUNCATE wf.audit, wf.audit_personal;"
-            "ALTER TABLE wf.audit ENABLE TRIGGER USER; UPDATE wf.counters SET value = 0 WHERE name = 'audit'"
+            "ALTER TABLE wf.audit DISABLE TRIGGER USER; ALTER TABLE wf.audit_personal DISABLE TRIGGER USER;"
+            "TRUNCATE wf.audit, wf.audit_personal; ALTER TABLE wf.audit ENABLE TRIGGER USER;"
+            "ALTER TABLE wf.audit_personal ENABLE TRIGGER USER; UPDATE wf.counters SET value = 0 WHERE name = 'audit';"
+            "SELECT wf.see_triggers()"
         )
         yield connect
 
@@ -102,7 +104,7 @@ def test_the_chain_is_what_anybody_can_compute(database: Database, psql: Psql) -
         head = following(head, canonical)
         assert head == kept
     verdict = verify(database)
-    assert verdict.faults == [] and verdict.size == 10 and verdict.head == head.hex()
+    assert first_fault(verdict) == (0, "unsigned") and verdict.size == 10 and verdict.head == head.hex()
 
 
 def test_it_goes_on_where_it_was_in_bites(database: Database, psql: Psql) -> None:
@@ -127,7 +129,7 @@ def test_a_transaction_that_commits_late_is_neither_skipped_nor_waited_for(datab
         never.rollback()
     add(psql, 1, "after")
     assert chain(psql) == 3
-    assert verify(database).faults == [] and verify(database).size == 5
+    assert first_fault(verify(database)) == (0, "unsigned") and verify(database).size == 5
 
 
 def test_one_that_is_killed_half_way_leaves_nothing_and_two_do_it_once(database: Database, psql: Psql) -> None:
@@ -259,6 +261,63 @@ def test_a_spoiled_checkpoint_is_not_passed_over(psql: Psql, notary: Notary) -> 
     with pytest.raises(Refusal) as refusal:
         sign(notary)
     assert refusal.value.code == "checkpoint_forged"
+
+
+@pytest.mark.parametrize("origin", ["watchfloor/audit/..", "../../etc", "watchfloor/audit/" + "x" * 36, "", "/tmp/x"])
+def test_an_origin_has_one_form_and_names_no_file(origin: str, psql: Psql, notary: Notary) -> None:
+    add(psql, 1)
+    with pytest.raises(errors.CheckViolation):
+        psql("owner").execute("UPDATE wf.audit_origin SET origin = %s", [origin])
+    psql("owner").execute("ALTER TABLE wf.audit_origin DROP CONSTRAINT audit_origin_form")
+    psql("owner").execute("UPDATE wf.audit_origin SET origin = %s", [origin])
+    sign(notary)
+    parent = notary.folder.path.parent
+    assert {path.parent for path in parent.rglob("*.checkpoint")} == {notary.folder.path}
+    assert set(parent.iterdir()) == {notary.folder.path, parent / KEY_FILE}
+
+
+def test_the_folder_knows_whose_it_is_and_signs_for_no_other(psql: Psql, notary: Notary) -> None:
+    add(psql, 1)
+    signed = sign(notary)
+    public = notary.key.public(signed.checkpoint.origin)
+    trusted = notary.folder.path / TRUSTED
+    assert trusted.read_text() == f"{public}\n"
+    add(psql, 1, "u")
+    other = SigningKey(bytes(32)).public(signed.checkpoint.origin)
+    elsewhere = public.origin[:-4] + "ffff"
+    for content, code in (
+        (f"{other}\n", "signing_key_unpinned"),
+        (f"{notary.key.public(elsewhere)}\n", "audit_origin_changed"),
+        ("what is this\n", "trusted_keys_unreadable"),
+        ("", "checkpoints_unpinned"),
+    ):
+        trusted.write_text(content)
+        with pytest.raises(Refusal) as refusal:
+            sign(notary)
+        assert refusal.value.code == code
+    trusted.unlink()
+    with pytest.raises(Refusal, match="whose they are"):
+        sign(notary)
+    trusted.write_text(f"{other}\n{public}\n")
+    assert sign(notary).checkpoint.number == 2
+
+
+def test_what_another_key_signed_in_the_folder_binds_as_well(psql: Psql, notary: Notary) -> None:
+    add(psql, 2)
+    origin = sign(notary).checkpoint.origin
+    add(psql, 2, "u")
+    second = replace(notary, key=SigningKey(bytes(32)))
+    with (notary.folder.path / TRUSTED).open("a") as file:
+        file.write(f"{second.key.public(origin)}\n")
+    assert sign(second).checkpoint.number == 1
+    psql("owner").execute(
+        UNGUARDED + "ALTER TABLE wf.audit_checkpoints DISABLE TRIGGER USER; DELETE FROM wf.audit_checkpoints;"
+        "UPDATE wf.audit SET actor = 'nobody' WHERE seq = 4; DELETE FROM wf.audit_chain WHERE seq > 2;"
+        "SELECT wf.chain_audit()"
+    )
+    with pytest.raises(Refusal) as refusal:
+        sign(notary)  # its own last is of row 2, and holds
+    assert refusal.value.code == "audit_inconsistent"
 
 
 def test_a_folder_that_cannot_be_written_signs_nothing(psql: Psql, notary: Notary, tmp_path: Path) -> None:

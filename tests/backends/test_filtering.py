@@ -25,7 +25,7 @@ TABLE = """
 CREATE TEMPORARY TABLE things (
   place int, id text, name text COLLATE "C", status text, plan text, requests bigint, p95 float8, err numeric,
   age timestamptz, protected boolean,
-  search text GENERATED ALWAYS AS (lower((id || E'\\n' || name) COLLATE "default")) STORED
+  search text GENERATED ALWAYS AS (wf.folded(id || E'\\n' || name)) STORED
 );
 CREATE INDEX ON things USING gin (wf.trigrams(search));
 SET enable_seqscan = off;

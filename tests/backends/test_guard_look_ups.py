@@ -67,7 +67,10 @@ def test_what_one_asked_answers_nobody_else(psql: Psql) -> None:
         denied(psql(role), FOUND, f"SELECT wf.ask_address('{EMAIL}')")
 
 
-GUESSES = "SELECT chr(a) || chr(b) || 'tive@lovelace.example' AS guess FROM generate_series(97, 122) a, generate_series(97, 122) b"
+GUESSES = (
+    "SELECT chr(a) || chr(b) || 'tive@lovelace.example' AS guess"
+    " FROM generate_series(97, 122) a, generate_series(97, 122) b"
+)
 
 
 def test_guesses_by_the_thousand_find_nothing_and_one_statement_asks_once(psql: Psql) -> None:
@@ -107,8 +110,8 @@ def test_nobody_reads_or_writes_what_was_asked(psql: Psql) -> None:
         denied(
             psql(role), "TABLE wf.look_ups", "DELETE FROM wf.look_ups", "TRUNCATE wf.look_ups",
             "INSERT INTO wf.look_ups (kind, hour, asked) VALUES ('owner', now(), '{}')",
-            "UPDATE wf.look_ups SET xid = '3'", "SELECT wf.count_look_up('owner', 'x', 99)", "SELECT wf.was_asked('owner', 'x')",
-            "SELECT wf.ask('owner', 'x', 'x')",
+            "UPDATE wf.look_ups SET xid = '3'", "SELECT wf.count_look_up('owner', 'x', 99)",
+            "SELECT wf.was_asked('owner', 'x')", "SELECT wf.ask('owner', 'x', 'x')",
         )  # fmt: skip
 
 

@@ -8,13 +8,15 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from backends.postgres.migrate import migrate, openings
+from backends.postgres.migrate import migrate
+from backends.postgres.openings import openings
 from tests.backends.catalogue import catalogue
 from tests.backends.psql import Psql, denied, logins, one
 from tests.backends.test_operations_by_role import ESTATE
 from tests.postgres import ROLES, Database
 
-PINNED = {"search_path=wf, pg_temp", "search_path=pg_catalog, wf, pg_temp"}  # pg_catalog is first where it is not named
+# pg_catalog is first where it is not named.
+PINNED = {"search_path=wf, pg_temp", "search_path=pg_catalog, wf, pg_temp", "search_path=pg_catalog, pg_temp"}
 
 FUNCTIONS = {
     # What a mask is made of, and what says who somebody is.
@@ -61,13 +63,14 @@ TEMPORARY = """
 """
 PATHS = ("public, pg_catalog, wf", "pg_temp, public, wf, pg_catalog", "public", "wf, public", "''")
 
-# What each login is answered must not depend on its own objects. Own words are qualified, so that only the home's count.
+# What each login is answered must not depend on its own objects. These words are qualified, so only the home's count.
 OF = "WHERE id OPERATOR(pg_catalog.=) 'active'"
 ASKED = [
     f"SELECT owner_email FROM wf.tenant_list {OF}",
     f"SELECT owner_email FROM wf.tenants {OF}",
     "SELECT owner_email, last_address FROM wf.key_list WHERE display OPERATOR(pg_catalog.=) 'wf_live_1'",
-    "SELECT before, after FROM wf.audit WHERE noun OPERATOR(pg_catalog.=) 'tenants' AND thing OPERATOR(pg_catalog.=) 'active'",
+    "SELECT before, after FROM wf.audit WHERE noun OPERATOR(pg_catalog.=) 'tenants'"
+    " AND thing OPERATOR(pg_catalog.=) 'active'",
     "SELECT wf.my_role(), wf.sees_personal(), wf.sees_addresses(), wf.masked('ada@lovelace.example')",
     "SELECT state FROM wf.key_list ORDER BY id USING OPERATOR(pg_catalog.<)",
     "SELECT address FROM wf.key_calls('key_00000000000000000000000001', '2020-01-01')",
@@ -86,7 +89,8 @@ ASKED = [
     "INSERT INTO wf.plans (code, version, name, currency, month_price, year_price, billing, entitlements)"
     " VALUES ('odd', 1, 'Odd', 'EUR', 1, 1, 'arrears', '{\"seats\": 0}')",
     "INSERT INTO wf.entitlement_grants (tenant_id, name, value, source, ends_at, reason)"
-    " VALUES ('active', 'seats', '0', 'override', pg_catalog.now() OPERATOR(pg_catalog.+) '1 day'::pg_catalog.interval, 'x')",
+    " VALUES ('active', 'seats', '0', 'override',"
+    " pg_catalog.now() OPERATOR(pg_catalog.+) '1 day'::pg_catalog.interval, 'x')",
     "UPDATE wf.api_keys SET disabled_at = NULL, revoked_at = pg_catalog.now(), revoked_reason = 'x'"
     " WHERE display OPERATOR(pg_catalog.=) 'nothing'",
     "UPDATE wf.telemetry_retention SET days = 1",
@@ -118,10 +122,9 @@ def make_hostile(connection: psycopg.Connection) -> None:
         returns, body = rest.split(" AS ")
         connection.execute(f"CREATE FUNCTION public.{name} RETURNS {returns} LANGUAGE sql IMMUTABLE AS {body}".encode())
     for number, ((sign, left, right), answer) in enumerate(OPERATORS.items()):
-        connection.execute(
-            f"CREATE FUNCTION public.f{number}({left}, {right}) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT {answer}';"
-            f"CREATE OPERATOR public.{sign} (LEFTARG = {left}, RIGHTARG = {right}, FUNCTION = public.f{number})".encode()
-        )
+        made = f"CREATE FUNCTION public.f{number}({left}, {right}) RETURNS boolean LANGUAGE sql IMMUTABLE"
+        sign = f"CREATE OPERATOR public.{sign} (LEFTARG = {left}, RIGHTARG = {right}, FUNCTION = public.f{number})"
+        connection.execute(f"{made} AS 'SELECT {answer}'; {sign}".encode())
     connection.execute(TYPES)
     connection.execute(TEMPORARY)
 
@@ -168,7 +171,9 @@ def test_every_function_has_a_path_of_its_own_or_was_bound_when_it_was_made(data
             " WHERE pronamespace::regnamespace::text IN ('wf', 'wf_data')"
         ).fetchall()
     assert len(rows) > 100
-    assert [name for name, definer, bound, config in rows if not (bound and not definer or PINNED & set(config))] == []
+    assert [
+        name for name, definer, bound, config in rows if not ((bound and not definer) or PINNED & set(config))
+    ] == []
 
 
 def test_nothing_that_was_bound_is_bound_to_anything_but_postgresqls_own_and_ours(database: Database) -> None:
@@ -176,11 +181,11 @@ def test_nothing_that_was_bound_is_bound_to_anything_but_postgresqls_own_and_our
     strange = """
         SELECT pg_describe_object(d.classid, d.objid, d.objsubid), pg_describe_object(d.refclassid, d.refobjid, 0)
         FROM pg_depend d, LATERAL (
-          SELECT coalesce((SELECT pronamespace FROM pg_proc WHERE d.refclassid = 'pg_proc'::regclass AND oid = d.refobjid),
-                          (SELECT oprnamespace FROM pg_operator WHERE d.refclassid = 'pg_operator'::regclass AND oid = d.refobjid),
-                          (SELECT typnamespace FROM pg_type WHERE d.refclassid = 'pg_type'::regclass AND oid = d.refobjid),
-                          (SELECT relnamespace FROM pg_class WHERE d.refclassid = 'pg_class'::regclass AND oid = d.refobjid),
-                          (SELECT collnamespace FROM pg_collation WHERE d.refclassid = 'pg_collation'::regclass AND oid = d.refobjid)) AS of
+          SELECT coalesce(
+            (SELECT pronamespace FROM pg_proc WHERE oid = d.refobjid AND d.refclassid = 'pg_proc'::regclass),
+            (SELECT oprnamespace FROM pg_operator WHERE oid = d.refobjid AND d.refclassid = 'pg_operator'::regclass),
+            (SELECT typnamespace FROM pg_type WHERE oid = d.refobjid AND d.refclassid = 'pg_type'::regclass),
+            (SELECT relnamespace FROM pg_class WHERE oid = d.refobjid AND d.refclassid = 'pg_class'::regclass)) AS of
         ) AS n
         WHERE n.of IS NOT NULL AND n.of::regnamespace::text NOT IN ('wf', 'wf_data', 'pg_catalog', 'pg_toast')
           AND pg_describe_object(d.classid, d.objid, d.objsubid) ~ '\\mwf'

@@ -10,7 +10,8 @@ from psycopg import errors
 from psycopg.conninfo import make_conninfo
 
 from backends.postgres.home import Home
-from backends.postgres.migrate import migrate, openings
+from backends.postgres.migrate import migrate
+from backends.postgres.openings import openings
 from controlplane.errors import HomeUnreachable
 from tests.backends.psql import Psql, denied, logins, one, refused
 from tests.backends.test_operations_by_role import ESTATE
@@ -115,8 +116,9 @@ def test_an_operator_of_another_home_on_the_server_does_not_get_into_this_one(
         for role in ROLES:
             with as_login(home, f"next_{role}", "secret enough") as stranger:
                 denied(
-                    stranger, IN, "TABLE wf.audit", "SELECT * FROM wf_data.authenticate('x')", "SELECT wf.chain_audit()",
-                    "SELECT wf.put_operator('mine', 'admin', NULL)", "SELECT wf_data.version()",
+                    stranger, IN, "TABLE wf.audit", "SELECT * FROM wf_data.authenticate('x')",
+                    "SELECT wf.chain_audit()", "SELECT wf.put_operator('mine', 'admin', NULL)",
+                    "SELECT wf_data.version()",
                 )  # fmt: skip
                 denied(stranger, "CREATE FUNCTION pg_temp.look() RETURNS bigint LANGUAGE sql AS 'SELECT 1'")
                 stranger.execute(f"SET ROLE wf_{role}")

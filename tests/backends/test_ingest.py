@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import threading
-import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,11 +15,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg.types.json import Jsonb
 
 from backends.postgres import ingest as module
+from backends.postgres import stream
 from backends.postgres.ingest import ingest
-from backends.postgres.requests import LogImport, import_log
+from backends.postgres.requests import LogImport, ShowProgress, import_log
+from backends.postgres.stream import Stream
 from controlplane.requestlogs.model import Format, ImportReport, Skip
 from tests.postgres import Database
 
@@ -28,8 +29,7 @@ JOB = LogImport(Path("stdin"), Format.JSONL, request_id="r-1")
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FLUSH_SECONDS", 0.02)
-    monkeypatch.setattr(module, "IDLE_SECONDS", 0.3)
+    monkeypatch.setattr(stream, "FLUSH_SECONDS", 0.02)
     monkeypatch.setattr(module, "RECONNECT_SECONDS", (0.02,))
 
 
@@ -51,25 +51,33 @@ def lines(first: int, last: int) -> bytes:
 class Piped:
     """An ingest in a thread, fed through a pipe."""
 
-    def __init__(self, database: Database, number: int = 1) -> None:
+    def __init__(self, database: Database, number: int = 1, show: ShowProgress | None = None) -> None:
         self.out, self.into = os.pipe()
         self.said: list[str] = []
-        self.stop = threading.Event()
-        self.pool = ThreadPoolExecutor(1)
+        self.stream = Stream(self.out)
         job = replace(JOB, request_id=f"r-{number}")
-        arguments = (database.login("operator"), job, self.out, self.said.append, None, self.stop)
-        self.running: Future[ImportReport] = self.pool.submit(ingest, *arguments)
+        arguments = (database.login("operator"), job, self.stream, self.said.append, show)
+        self.running: Future[ImportReport] = Future()
+        threading.Thread(target=self._run, args=arguments, daemon=True).start()  # a test that fails leaves it
+
+    def _run(self, *arguments: Any) -> None:
+        try:
+            self.running.set_result(ingest(*arguments))
+        except Exception as error:
+            self.running.set_exception(error)
 
     def feed(self, data: bytes) -> None:
-        assert not self.running.done()
         view = memoryview(data)
         while view:
-            view = view[os.write(self.into, view) :]
+            if self.running.done():
+                raise AssertionError("the ingest has ended") from self.running.exception()
+            if select.select([], [self.into], [], 0.1)[1]:
+                view = view[os.write(self.into, view[: select.PIPE_BUF]) :]
 
-    def end(self) -> ImportReport:
+    def end(self, seconds: float = 20) -> ImportReport:
         os.close(self.into)
         try:
-            return self.running.result(20)
+            return self.running.result(seconds)
         finally:
             os.close(self.out)
 
@@ -135,10 +143,32 @@ def test_a_home_that_goes_away_is_waited_for(database: Database, connection: psy
     assert "The home is back." in piped.said
 
 
+def test_a_home_that_goes_away_while_late_tenants_are_stored_is_waited_for(
+    database: Database, connection: psycopg.Connection[Any]
+) -> None:
+    late = lines(0, 5).replace(b"acme", b"beta")
+    first = Piped(database)
+    first.feed(late)
+    report = first.end()
+    assert (report.rows, report.skipped) == (0, {Skip.UNKNOWN_TENANT: 5})
+    connection.execute("INSERT INTO wf.tenants (id, name) VALUES ('beta', 'Beta')")
+    waits = "SELECT pid FROM pg_stat_activity WHERE application_name = 'watchfloor ingest' AND wait_event_type = 'Lock'"
+    with psycopg.connect(database.owner) as blocker:
+        blocker.execute("LOCK TABLE wf.import_chunks IN EXCLUSIVE MODE")
+        again = Piped(database, 2)
+        again.feed(late)
+        while (waiting := connection.execute(waits).fetchone()) is None:
+            assert not again.running.done()
+        connection.execute("SELECT pg_terminate_backend(%s)", waiting)
+    until(connection, 5)
+    assert (again.end().rows, stored(connection)) == (5, 5)
+    assert "The home is back." in again.said
+
+
 def test_a_writer_that_is_faster_waits(
     database: Database, connection: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "CHUNK", 1 << 16)
+    monkeypatch.setattr(stream, "CHUNK", 1 << 16)
     with psycopg.connect(database.owner) as blocker:
         blocker.execute("LOCK TABLE wf.import_chunks IN EXCLUSIVE MODE")
         piped = Piped(database)
@@ -154,88 +184,6 @@ def test_stopping_stores_the_whole_lines(database: Database, connection: psycopg
     piped = Piped(database)
     piped.feed(lines(0, 3) + b"{")
     until(connection, 3)
-    piped.stop.set()
+    piped.stream.stop.set()
     assert piped.running.result(20).rows == 3
     piped.end()
-
-
-def test_services_record_what_their_keys_did(database: Database, connection: psycopg.Connection[Any]) -> None:
-    connection.execute(
-        "INSERT INTO wf.api_keys (id, tenant_id, env, display, hash)"
-        " VALUES ('key_' || repeat('0', 26), 'acme', 'live', 'wf_live_1', sha256('x'))"
-    )
-    key = "key_" + "0" * 26
-    batch = [
-        {"key_id": key, "route": "/a", "status": 200, "latency_ms": 12.5, "region": "eu", "bytes": 7},
-        {"key_id": key, "route": "/a", "status": 401, "at": "2026-03-01T12:00:00Z"},
-        {"tenant_id": "acme", "route": "/a", "status": 401},
-        {"key_id": "key_" + "1" * 26, "tenant_id": "acme", "route": "/a", "status": 200},
-        {"key_id": key, "route": "/a", "status": 20},
-        {"key_id": key, "status": 200},
-        {"key_id": key, "route": "/a", "status": 200, "latency_ms": -1},
-    ]
-    with psycopg.connect(database.login("service"), autocommit=True) as service:
-        row = service.execute("SELECT * FROM wf_data.record_requests(%s)", [Jsonb(batch)]).fetchone()
-        assert row == (2, 2, 3), "stored, credited to nobody, unreadable"
-        for wrong in ({}, None, [{}] * 10_001):
-            with pytest.raises(psycopg.errors.InvalidParameterValue):
-                service.execute("SELECT * FROM wf_data.record_requests(%s)", [Jsonb(wrong)])
-    found = connection.execute("SELECT tenant_id, key_prefix, status FROM wf.requests ORDER BY status").fetchall()
-    assert found == [("acme", "wf_live_1", 200), ("acme", "wf_live_1", 401)]
-
-
-def test_a_day_that_is_made_meanwhile_takes_what_a_service_records(
-    database: Database, connection: psycopg.Connection[Any]
-) -> None:
-    key = "key_" + "0" * 26
-    connection.execute(
-        "INSERT INTO wf.api_keys (id, tenant_id, env, display, hash) VALUES (%s, 'acme', 'live', 'wf_1', sha256('x'))",
-        [key],
-    )
-    batch = Jsonb([{"key_id": key, "route": "/a", "status": 200, "at": "1990-01-01T00:00:00Z"}])
-    waits = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
-    with (
-        psycopg.connect(database.login("service"), autocommit=True) as service,
-        psycopg.connect(database.owner) as other,
-        ThreadPoolExecutor(1) as pool,
-    ):
-        other.execute("SELECT wf.ensure_request_days('1990-01-01', '1990-01-01')")
-        answer = pool.submit(lambda: service.execute(RECORD, [batch, "b-1"]).fetchone())
-        while not connection.execute(waits, [service.info.backend_pid]).fetchone() and not answer.done():
-            time.sleep(0.01)
-        other.commit()
-        assert answer.result(20) == (1, 0, 0)
-    assert connection.execute("SELECT tableoid::regclass::text FROM wf.requests").fetchone() == (
-        "wf.requests_19900101",
-    )
-
-
-RECORD = "SELECT * FROM wf_data.record_requests(%s, %s)"
-
-
-def test_a_batch_that_is_sent_again_is_stored_once(database: Database, connection: psycopg.Connection[Any]) -> None:
-    key = "key_" + "0" * 26
-    connection.execute(
-        "INSERT INTO wf.api_keys (id, tenant_id, env, display, hash) VALUES (%s, 'acme', 'live', 'wf_1', sha256('x'))",
-        [key],
-    )
-    batch = Jsonb([{"key_id": key, "route": "/a", "status": 200}, {"route": "/a", "status": 401}, {"status": 200}])
-    with (
-        psycopg.connect(database.login("service")) as first,
-        psycopg.connect(database.login("service"), autocommit=True) as second,
-        ThreadPoolExecutor(1) as pool,
-    ):
-        assert first.execute(RECORD, [batch, "b-1"]).fetchone() == (1, 1, 1)
-        answer = pool.submit(lambda: second.execute(RECORD, [batch, "b-1"]).fetchone())  # waits for the other
-        first.commit()
-        assert answer.result(10) == (1, 1, 1)
-        first.execute(RECORD, [batch, "b-2"])
-        first.rollback()  # nothing was stored, so nothing is known of it
-        assert second.execute(RECORD, [batch, "b-2"]).fetchone() == (1, 1, 1)
-        for wrong in ("", "b" * 129):
-            with pytest.raises(psycopg.errors.CheckViolation) as refused:
-                second.execute(RECORD, [batch, wrong])
-            assert refused.value.diag.constraint_name == "request_batch_id"
-    assert connection.execute("SELECT count(*) FROM wf.requests").fetchone() == (2,)
-    connection.execute("UPDATE wf.request_batches SET at = now() - interval '25 hours' WHERE id = 'b-1'")
-    assert connection.execute("SELECT wf.prune_request_batches()").fetchone() == (1,)

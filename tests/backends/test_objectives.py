@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -14,7 +15,7 @@ from controlplane.errors import Conflict, NotFound, Refusal, Usage
 from controlplane.filters import parse
 from controlplane.listing import Count, Query
 from controlplane.objectives.model import OBJECTIVE_FIELDS, Standing
-from controlplane.objectives.rules import rank
+from controlplane.objectives.rules import period_of, rank
 from controlplane.operations import Call, Outcome, execute
 from controlplane.registry import named
 from controlplane.telemetry import bucket_of
@@ -281,3 +282,42 @@ async def test_pages_of_any_order_go_through_all_once(home: Home, owner: psycopg
             assert [each.key for each in seen] == [each.key for each in whole] and len(whole) == 7
             before = await home.objectives.page(query, start=page.positions[-1], backward=True, limit=3)
             assert [each.key for each in before.rows] == [each.key for each in whole[3:6]]
+
+
+ODD_ZONES = ("Asia/Kolkata", "Asia/Kathmandu", "America/St_Johns", "Pacific/Marquesas", "Pacific/Chatham")
+
+
+async def test_a_window_that_begins_within_an_hour_counts_from_there(home: Home, owner: psycopg.Connection) -> None:
+    """Before rolling up, after it, by what is kept, and by the tenant."""
+    [now] = owner.execute("SELECT now()").fetchone() or ()
+    zone, period, start = next(
+        (zone, period, period_of(period, zone, now)[0])
+        for zone in ODD_ZONES
+        for period in ("week", "month", "quarter")
+        if timedelta(hours=3) < now - period_of(period, zone, now)[0] < timedelta(days=60)
+    )
+    owner.execute(
+        "INSERT INTO wf.requests (tenant_id, route, method, status, latency_ms, at)"
+        " SELECT 'acme', '/orders', 'GET', CASE WHEN n %% 2 = 0 THEN 500 ELSE 200 END, 10, %s + n * interval '10 s'"
+        " FROM generate_series(-60, 59) n",
+        [start],
+    )
+    await do(home, "objectives.create", name="api", target=0.9, period=period, zone=zone, min_events=1)
+
+    async def counted() -> list[tuple[int, int]]:
+        [listed_] = await listed(home)
+        one = await home.objectives.standing(listed_.objective.id)
+        [(_, of_tenant)] = await home.objectives.of_tenant("acme")
+        spent = await home.objectives.attribution(one)
+        history = await home.objectives.history(one.objective.id, one.start)
+        assert one.start == start and sum(each.bad for each in spent.tenants) == 30
+        assert sum(each.total for each in history if each.start >= start) == 60
+        return [(each.raw.good, each.raw.total) for each in (listed_, one, of_tenant)]
+
+    expected = [(30, 60)] * 3
+    assert await counted() == expected
+    roll_up(owner, days=61)
+    assert await counted() == expected
+    owner.execute("SELECT wf.keep_objectives()")
+    home.objectives._list = home.objectives._one = None
+    assert await counted() == expected

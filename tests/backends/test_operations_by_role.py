@@ -16,7 +16,7 @@ from tests.backends.runs import opened
 from tests.postgres import Database, Server
 
 ESTATE = """
-SELECT wf.begin_change('test.estate', 'before the test', 'estate');
+SELECT wf.begin_change('demo.load', 'before the test', 'estate');
 INSERT INTO wf.tenants (id, name, owner_email) SELECT id, id, id || '@lovelace.example'
   FROM unnest(ARRAY['active', 'suspended', 'deleted', 'due', 'protected']) id;
 UPDATE wf.tenants SET protected = true WHERE id = 'protected';

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from backends.prometheus.mapping import Mapping, quoted, read_mapping
 from backends.prometheus.telemetry import PrometheusSeries, histogram_of
+from controlplane.clock import machine_now
 from controlplane.errors import NotFound, Refusal, Usage
 from controlplane.secrets import Reference, Secret
 from controlplane.telemetry import OVERFLOW, Scope, Series, value_of
@@ -45,7 +46,9 @@ def asked(tmp_path: Path) -> Iterator[Callable[..., PrometheusSeries]]:
             text = text.replace(old, new)
         path = tmp_path / "prometheus.toml"
         path.write_text(text)
-        made.append(PrometheusSeries(path, lambda reference: Secret("s3cret-token-of-the-test", str(reference))))
+        made.append(
+            PrometheusSeries(path, lambda reference: Secret("s3cret-token-of-the-test", str(reference)), machine_now)
+        )
         return made[-1]
 
     yield ask
@@ -283,10 +286,16 @@ async def test_a_secret_that_no_header_holds_is_not_repeated(tmp_path: Path) -> 
         path.write_text('token = "env:T"\n' + MAPPING.format(url=url, scrape=SCRAPE, timeout=10))
         with pytest.raises(Refusal) as refused:
             await read(
-                PrometheusSeries(path, lambda reference: Secret("s3c\nret", str(reference))), Scope(), 0, 300, 60
+                PrometheusSeries(path, lambda reference: Secret("s3c\nret", str(reference)), machine_now),
+                Scope(),
+                0,
+                300,
+                60,
             )
         assert refused.value.code == "secret_unusable" and "s3c" not in str(refused.value)
-        await read(PrometheusSeries(path, lambda reference: Secret("s3crét", str(reference))), Scope(), 0, 300, 60)
+        await read(
+            PrometheusSeries(path, lambda reference: Secret("s3crét", str(reference)), machine_now), Scope(), 0, 300, 60
+        )
     assert "authorization: bearer s3crét" in heard[0].decode().lower()
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from backends.postgres.ingest import ingest
 from backends.postgres.requests import LogImport, import_log
+from backends.postgres.stream import Stream
 from controlplane.errors import Usage
 from controlplane.requestlogs.mappings import SHIPPED, TenantSource
 from controlplane.requestlogs.model import Format, ImportReport, Skip
@@ -166,6 +167,6 @@ def fed(database: Database, data: bytes, log: Log, **details: Any) -> ImportRepo
     os.close(into)
     try:
         job = LogImport(Path("stdin"), log, create_tenants=True, **details)
-        return ingest(database.login("operator"), job, out, lambda words: None)
+        return ingest(database.login("operator"), job, Stream(out), lambda words: None)
     finally:
         os.close(out)

@@ -191,6 +191,14 @@ def test_unknown_tenants_are_left_out_and_come_later(database: Database, run: Im
     assert run(path).rows == 0
 
 
+def test_a_log_of_many_unknown_tenants_is_passed_over(database: Database, run: Import, tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_bytes(b"".join(nova_line(n, f"{n:064x}") for n in range(5000)))
+    report = run(path, create_tenants=False)
+    assert (report.rows, report.skipped) == (0, {Skip.UNKNOWN_TENANT: 5000})
+    assert (run(path).rows, stored(database)) == (5000, (5000, 5000))
+
+
 def test_an_erased_tenant_gets_no_telemetry(database: Database, run: Import, tmp_path: Path) -> None:
     with psycopg.connect(database.owner) as connection:
         connection.execute(

@@ -378,7 +378,7 @@ async def test_psql_neither_forges_verdicts_nor_adds_things_nor_skips_states(dat
         "UPDATE wf.runs SET operation = 'tenants.delete'": "not_permitted",
         "UPDATE wf.runs SET state = 'done'": "run_transition",
         "INSERT INTO wf.run_items (run_id, ordinal, thing, subject) VALUES (1, 9, 'x', '{}')": "run_snapshot_over",
-        f"SELECT wf.begin_change('tenants.delete', 'x', 'run-{run.id}-1')": "run_item_unknown",
+        f"SELECT wf.begin_change('tenants.resume', 'x', 'run-{run.id}-1')": "run_item_unknown",
         f"SELECT wf.begin_change('tenants.suspend', 'x', 'run-{run.id}-7')": "run_item_settled",
         "SELECT wf.begin_change('tenants.suspend', 'x', 'run-999-1')": "run_item_unknown",
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import string
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from backends.postgres.refusals import WORDS
 from controlplane.errors import Conflict, Refusal
 from controlplane.operations import Call, execute
 from controlplane.plans import rules
+from controlplane.plans.currencies import PLACES
 from controlplane.plans.model import STATES, Facts, Grant, Plan
 from controlplane.registry import named
 from tests.backends.plans import TENANTS, admitted, do, unguarded
@@ -396,3 +398,16 @@ async def test_converting_settles_what_was_paid_beside_the_trial(admin: Home, ps
     standing = await admin.plans.standing("acme")
     assert (standing.subscription.state, standing.subscription.plan) == ("active", "pro")
     assert {each.holds.source for each in standing.effective} == {"plan"}
+
+
+def test_the_home_knows_the_currencies_that_the_program_knows(psql: Psql) -> None:
+    owner = psql("owner")
+    codes = [f"{a}{b}{c}" for a, b, c in itertools.product(string.ascii_uppercase, repeat=3)]
+    rows = owner.execute(
+        "SELECT c, wf.currency_places(c) FROM unnest(%s::text[]) c WHERE wf.currency_places(c) IS NOT NULL", [codes]
+    ).fetchall()
+    assert dict(rows) == PLACES
+    insert = "INSERT INTO wf.plans (code, version, name, currency, month_price, year_price, billing) VALUES"
+    for currency in ("ZZZ", "XAU", "BGN"):
+        refused(psql("admin"), "plan_currency", f"{insert} ('odd', 1, 'Odd', '{currency}', 1, 1, 'arrears')")
+    psql("admin").execute(f"{insert} ('dakar', 1, 'Dakar', 'XOF', 15000, 150000, 'arrears')")

@@ -165,11 +165,13 @@ def test_what_is_done_meanwhile_carries_both_identities_and_the_tenant_can_see_i
     (number,) = one(operator, BEGIN.format("acme", "1 hour"))
     psql("admin").execute("UPDATE wf.impersonations SET mode = 'write'")
     with operator.transaction():
-        operator.execute("SELECT wf.begin_change('tenants.edit', 'ticket T-1', 'edit-1')")
+        operator.execute("SELECT wf.begin_change('tenants.apply', 'ticket T-1', 'edit-1')")
         operator.execute(
             "UPDATE wf.tenants SET plan = 'growth', owner_email = 'eve@x.example' WHERE id IN ('acme', 'zed')"
         )
-    marks = "SELECT tenant_id, actor, impersonation FROM wf.audit WHERE operation = 'tenants.edit' AND noun = 'tenants'"
+    marks = (
+        "SELECT tenant_id, actor, impersonation FROM wf.audit WHERE operation = 'tenants.apply' AND noun = 'tenants'"
+    )
     marks += " ORDER BY tenant_id"
     assert owner.execute(marks).fetchall() == [("acme", "t_operator", number), ("zed", "t_operator", None)]
     psql("admin").execute("UPDATE wf.tenants SET plan = 'pro' WHERE id = 'acme'")
@@ -178,7 +180,7 @@ def test_what_is_done_meanwhile_carries_both_identities_and_the_tenant_can_see_i
     feed = psql("service").execute("SELECT * FROM wf_data.audit_feed('acme', 0, 1000)").fetchall()
     assert [(row[2], row[3], row[7]) for row in feed if row[4] == "tenants"] == [
         ("wf_owner", "sql.insert", None),
-        ("t_operator", "tenants.edit", number),
+        ("t_operator", "tenants.apply", number),
         ("t_admin", "sql.update", None),
         ("t_operator", "sql.update", None),
     ]

@@ -136,10 +136,10 @@ async def test_a_password_that_was_changed_is_said_by_feed_and_readers(
             assert "secrets doctor" in state.words
             with pytest.raises(HomeUnreachable) as refused:
                 while True:  # the connections of before end one by one
-                    await home.now()
+                    await home.people.all()
             while refused.value.code == "home_stopping":
                 with pytest.raises(HomeUnreachable) as refused:
-                    await home.now()
+                    await home.people.all()
             assert refused.value.code == "home_login_refused"
             owner.execute("ALTER ROLE t_viewer PASSWORD 'for tests only'")
             while (await states.get()).state != "live":
@@ -228,7 +228,7 @@ def test_a_stream_says_once_that_the_disk_is_full_and_waits(
     owner.execute("INSERT INTO wf.tenants (id, name) VALUES ('acme', 'Acme')")
     owner.execute(FULL.format("import_chunks").encode())
     piped = Piped(database)
-    piped.stop.__class__ = Waits
+    piped.stream.stop.__class__ = Waits
     piped.feed(lines(0, 5))
     for _ in range(6):
         assert tried.acquire(timeout=30)

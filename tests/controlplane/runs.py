@@ -40,4 +40,5 @@ def a_run(state: RunState) -> Run:
         refused=0,
         skipped=0,
         driver=None,
+        standing=state,
     )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.auditchain import ChainStatus, status_words
+from controlplane.auditchain import LATE, ChainStatus, Verification, late, status_words
 from controlplane.checkpoints import Checkpoint, PublicKey, SigningKey, read
 from controlplane.errors import Refusal, Usage
 
@@ -19,13 +20,19 @@ ORIGIN = "watchfloor/audit/0f8c"
 KEY = SigningKey(bytes(range(32)))
 PUBLIC = KEY.public(ORIGIN)
 AT = datetime(2026, 11, 25, 18, 0, tzinfo=UTC)
-MADE = Checkpoint(ORIGIN, 41, hashlib.sha256(b"head").digest(), AT)
+MADE = Checkpoint(ORIGIN, 41, hashlib.sha256(b"head").digest(), AT, 7)
 NOTE = KEY.sign(MADE)
 
 
 def test_its_form_is_that_of_a_signed_note() -> None:
     text, signature = NOTE.split("\n\n")
-    assert text.split("\n") == [ORIGIN, "41", base64.b64encode(MADE.head).decode(), "at 2026-11-25T18:00:00Z"]
+    assert text.split("\n") == [
+        ORIGIN,
+        "41",
+        base64.b64encode(MADE.head).decode(),
+        "number 7",
+        "at 2026-11-25T18:00:00Z",
+    ]
     mark, name, coded = signature.rstrip("\n").split(" ")
     assert (mark, name) == ("—", ORIGIN)
     raw = base64.b64decode(coded)
@@ -46,6 +53,9 @@ def test_only_what_a_trusted_key_signed_is_read() -> None:
         (NOTE.replace("\n41\n", "\n42\n"), [PUBLIC], "checkpoint_forged"),
         (NOTE.replace("\n41\n", "\n041\n"), [PUBLIC], "checkpoint_unreadable"),
         (NOTE.replace("at 2026", "at 2025"), [PUBLIC], "checkpoint_forged"),
+        (NOTE.replace("number 7", "number 8"), [PUBLIC], "checkpoint_forged"),
+        (NOTE.replace("number 7\n", ""), [PUBLIC], "checkpoint_unreadable"),
+        (NOTE.replace("number 7", "number 0"), [PUBLIC], "checkpoint_unreadable"),
         (NOTE.replace("at 2026-11", "at 2026-13"), [PUBLIC], "checkpoint_unreadable"),
         (NOTE.partition("\n\n")[0], [PUBLIC], "checkpoint_unsigned"),
         (NOTE.partition("\n\n")[0] + "\n\n", [PUBLIC], "checkpoint_unsigned"),
@@ -80,3 +90,35 @@ def test_what_is_not_known_of_the_chain_is_said() -> None:
     assert status_words(ChainStatus(1205, 1204, 1204, AT, AT, AT), now).startswith("! ")
     assert not status_words(ChainStatus(1205, 1205, 1204, AT, None, AT), now).startswith("! ")
     assert status_words(ChainStatus(1205, 1205, 1204, AT, None, AT), AT + timedelta(minutes=16)).startswith("! ")
+    refused = ChainStatus(1204, 1204, 1204, AT, None, None, "the trail is another")
+    assert status_words(refused, now) == "! chained to 1,204, checkpoint 3 m ago, refused"
+
+
+def numbered(*numbers: int, key: SigningKey = KEY) -> list[Checkpoint | None]:
+    made = [Checkpoint(ORIGIN, 40 + number, bytes(32), AT, number) for number in numbers]
+    return [read(key.sign(each), [key.public(ORIGIN)]) for each in made]
+
+
+def codes(checkpoints: list[Checkpoint | None], trail: str = ORIGIN) -> list[str]:
+    return [fault.code for fault in Verification(ORIGIN, checkpoints, trail).end().faults if fault.seq == 0]
+
+
+def test_what_is_wrong_outside_is_named() -> None:
+    assert codes(numbered(1, 2, 3)) == []
+    assert codes([]) == ["unsigned"]
+    assert codes(numbered(1, 3)) == ["checkpoint_missing"]
+    assert codes(numbered(2, 3)) == ["checkpoint_missing"], "the first"
+    assert codes(numbered(1, 2) + numbered(1, key=SigningKey(bytes(32)))) == [], "each key counts its own"
+    assert codes([*numbered(1, 2), None]) == ["checkpoint_skipped"]
+    other = replace(MADE, origin="watchfloor/audit/other")
+    assert codes([*numbered(1), other]) == ["checkpoint_skipped"]
+    assert codes(numbered(1), "watchfloor/audit/other") == ["origin_changed"]
+    words = Verification(ORIGIN, numbered(1, 2, 5), ORIGIN).end().faults[-1].words
+    assert "2 are missing, the first number 3" in words
+
+
+def test_rows_may_wait_for_their_link_only_so_long() -> None:
+    assert late(None, AT) is None
+    assert late(AT, AT + LATE) is None
+    found = late(AT, AT + timedelta(minutes=61))
+    assert found is not None and found.code == "rows_unchained" and "for 1h" in found.words

@@ -15,7 +15,7 @@ from controlplane.errors import Refusal, Usage
 from controlplane.plans import rules
 from controlplane.plans.model import STATES, Claim, Effective, Facts, Grant, Plan, Subscription
 from controlplane.plans.operations import today_of
-from controlplane.plans.proration import add_months, money, period_of, propose, share
+from controlplane.plans.proration import add_months, period_of, propose, share
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 JANUARY = date(2026, 1, 1)
@@ -128,11 +128,6 @@ def test_the_hash_is_of_what_was_shown() -> None:
     later = propose(HELD, plan("old", 1), plan("new", 200), "month", None, date(2026, 1, 2))
     other = propose(HELD, plan("old", 1), plan("new", 201), "month", None, JANUARY)
     assert len({one.preview_hash, later.preview_hash, other.preview_hash}) == 3
-
-
-def test_money_has_the_places_of_its_currency() -> None:
-    assert money(-123_456, "EUR") == "-1,234.56 EUR"
-    assert (money(1234, "JPY"), money(1234, "KWD"), money(5, "EUR")) == ("1,234 JPY", "1.234 KWD", "0.05 EUR")
 
 
 # Entitlements

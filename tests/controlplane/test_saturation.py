@@ -124,3 +124,17 @@ async def test_without_a_tenant_or_its_plan_it_says_why() -> None:
     assert missing == Saturation(words="There is no subscription of acme.")
     measured = Measured(View(Scope("acme")), of(Scope("acme")), saturation=missing)
     assert saturation_chart(measured).nothing == reading_of_limits(measured, None) == missing.words
+
+
+async def test_a_period_that_begins_within_an_hour_is_counted_from_there() -> None:
+    held = standing("a plan", ("api_calls", QUOTA))
+    held.subscription.billing_zone = "Asia/Kolkata"
+    plane: Any = Plane(held)
+    at = datetime(2026, 11, 20, 21, 10, tzinfo=UTC)
+    await saturation_of(plane, series([10], 5 * MINUTE, at))
+    midnight = datetime(2026, 11, 20, 18, 30, tzinfo=UTC)
+    assert plane.asked == [
+        (midnight, midnight + 30 * MINUTE, MINUTE),
+        (midnight + 30 * MINUTE, at - 10 * MINUTE, HOUR),
+        (at - 10 * MINUTE, at, MINUTE),
+    ]

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from controlplane.text import cells, clean, clean_lines, fit, fold, printable_ascii
+from controlplane.text import cells, clean, clean_lines, fit, fold, printable_ascii, showable
 
 HOSTILE = st.text(
     st.one_of(
@@ -144,3 +144,11 @@ def test_ascii_takes_the_same_cells(text: str) -> None:
 def test_ascii_keeps_what_can_be_read() -> None:
     assert printable_ascii("● Müller … ▇▁ –") == "* Muller ~ *_ -"
     assert printable_ascii("表x Ａ") == "? x A "
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("می\u200cخواهم", "میخواهم"), ("ශ්\u200dරී", "ශ්රී"), ("a\u200cb", "a\ufffdb"), ("👨\u200d👩", "👨\ufffd👩")],
+)
+def test_a_joiner_within_a_word_of_a_script_that_has_it_is_no_fault(text: str, shown: str) -> None:
+    assert clean(text) == shown and showable(text) == ("\ufffd" not in shown)

@@ -48,15 +48,15 @@ def arguments(text: str) -> list[str]:
 
 def test_the_functions_of_the_page_are_those_of_the_home(database: Database) -> None:
     with psycopg.connect(database.owner) as connection:
-        found = {name: rest for name, *rest in connection.execute(FUNCTIONS).fetchall()}
-    shown = {}
+        found = connection.execute(FUNCTIONS).fetchall()
+    shown = []
     for cells in rows():
         if named := re.fullmatch(r"`(\w+)\((.*)\)`", cells[0]):
-            shown[named[1]] = (arguments(named[2]), cells[1])
-    assert set(shown) == set(found)
-    for name, (given, result, _, columns) in found.items():
-        expected = f"`{', '.join(columns)}`" if columns else result
-        assert shown[name] == (arguments(given), expected), name
+            shown.append((named[1], arguments(named[2]), cells[1]))
+    assert sorted(shown) == sorted(
+        (name, arguments(given), f"`{', '.join(columns)}`" if columns else result)
+        for name, given, result, _, columns in found
+    )
 
 
 def test_the_refusals_of_the_page_are_those_of_the_home(database: Database) -> None:

@@ -15,6 +15,7 @@ from app.console import Watchfloor
 from app.contexts import Context
 from app.settings import Settings
 from backends.postgres.home import Home
+from screens.dialogs.confirm import Confirm
 from tests.postgres import Database
 
 LONG = ("link", "read", "work-follow")
@@ -31,6 +32,7 @@ async def console(
     settings: Settings | None = None,
     link: str = "test/tenants",
     accessible: bool = False,
+    embedded: bool = False,
     size: tuple[int, int] = (80, 24),
 ) -> AsyncIterator[tuple[Watchfloor, Pilot[None]]]:
     """The program when it has read what `link` leads to; without a link, the overview or the welcome."""
@@ -38,7 +40,7 @@ async def console(
     async def open_context(report: Callable[[str], None]) -> Context:
         home = Home(database.login(role))
         await home.open()
-        return Context(home, "test", environment, read_only, "the test", embedded=False)
+        return Context(home, "test", environment, read_only, "the test", embedded)
 
     app = Watchfloor(settings or Settings(Path("/nowhere/settings.toml")), open_context, link, accessible=accessible)
     async with app.run_test(size=size) as pilot:
@@ -93,3 +95,15 @@ async def command(pilot: Pilot[None], words: str) -> None:
     """`:` and a command; it is typed in one go."""
     pilot.app.run_command(words)  # type: ignore[attr-defined]
     await quiet(pilot)
+
+
+async def confirm(pilot: Pilot[None], word: str = "y") -> None:
+    """Answer the question on the screen, once its dead time is over."""
+    await until(pilot, lambda: isinstance(pilot.app.screen, Confirm))
+    dialog = pilot.app.screen
+    assert isinstance(dialog, Confirm)
+    dialog.opened = float("-inf")
+    await type_in(pilot, word)
+    if word != "y":
+        await pilot.press("enter")
+    await until(pilot, lambda: pilot.app.screen is not dialog)

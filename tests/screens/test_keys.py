@@ -13,7 +13,7 @@ from controlplane.keys import secret
 from screens.dialogs.secret import ShowSecret
 from tests.backends.keys import asked, make_calls, make_keys, make_tenants
 from tests.postgres import Database
-from tests.screens.console import command, console, quiet, shown, text, type_in, until
+from tests.screens.console import command, confirm, console, quiet, shown, text, type_in, until
 
 WHOLE = re.compile(r"wf_(?:live|test)_[A-Za-z0-9]{36}")
 
@@ -21,11 +21,10 @@ WHOLE = re.compile(r"wf_(?:live|test)_[A-Za-z0-9]{36}")
 async def make_key(app, pilot) -> None:
     await command(pilot, "keys.create acme")
     await until(pilot, lambda: "scopes" in text(pilot))
-    for _ in range(12):
-        if isinstance(app.screen, ShowSecret):
-            return
+    while "scopes" in text(pilot):
         await pilot.press("enter")
         await pilot.pause(0.05)
+    await confirm(pilot)
     await until(pilot, lambda: isinstance(app.screen, ShowSecret))
 
 

@@ -8,7 +8,7 @@ from controlplane.listing import Count, Query
 from screens.area import AreaScreen
 from screens.lists import COUNT_EVERY, ListScreen
 from tests.postgres import Database
-from tests.screens.console import console, quiet, text, type_in, until
+from tests.screens.console import confirm, console, quiet, text, type_in, until
 
 
 def fill(database: Database) -> None:
@@ -127,6 +127,7 @@ async def test_a_n_creates_another_tenant_whatever_row_the_cursor_is_on(database
         await until(pilot, lambda: "Acme" in text(pilot))
         await begin_to_create(pilot, "newone")
         await pilot.press(*["enter"] * 7)  # through the fields that may stay empty
+        await confirm(pilot)
         await until(pilot, lambda: "create newone · audit" in text(pilot))
 
 
@@ -139,6 +140,7 @@ async def test_a_n_creates_another_project_of_the_tenant_under_the_cursor(databa
         await until(pilot, lambda: "Web" in text(pilot))
         await begin_to_create(pilot, "api")
         await pilot.press("enter", "enter")
+        await confirm(pilot)
         await until(pilot, lambda: "create acme/api · audit" in text(pilot))
 
 

@@ -77,7 +77,7 @@ async def test_a_limit_is_raised_with_a_reason_and_taken_back(database: Database
         for words in ("projects", "77", "7d", "launch"):
             await type_in(pilot, words)
             await pilot.press("enter")
-        await until(pilot, lambda: "plans acme/projects/2: new" in text(pilot))
+        await until(pilot, lambda: "plans acme/projects/(new): new" in text(pilot))
         await quiet(pilot)
 
 

@@ -61,7 +61,7 @@ async def test_a_chart_by_key_and_by_word(database: Database, mapping: Path) -> 
         await command(pilot, f"telemetry tenant:acme {WINDOW}")
         await pilot.press("s")
         await until(pilot, lambda: "No Prometheus is named" in text(pilot))
-        app.session.plane.prometheus = prometheus_of(str(mapping), "test", settings, None)  # type: ignore[misc]
+        app.session.plane.prometheus = _prometheus(app, str(mapping), settings)  # type: ignore[misc]
         await command(pilot, f"telemetry tenant:acme source:prometheus {WINDOW}")
         screen = app.screen
         assert isinstance(screen, TelemetryScreen)
@@ -71,7 +71,7 @@ async def test_a_chart_by_key_and_by_word(database: Database, mapping: Path) -> 
         await until(pilot, lambda: "increase() over each step is an estimate" in text(pilot))
         await pilot.press("escape", "s")
         await until(pilot, lambda: screen.view.source == "home" and "prometheus" not in text(pilot))
-        app.session.plane.prometheus = prometheus_of("other.toml", "test", settings, None)  # type: ignore[misc]
+        app.session.plane.prometheus = _prometheus(app, "other.toml", settings)  # type: ignore[misc]
         await pilot.press("s")
         await until(pilot, lambda: "cannot be asked" in text(pilot))
         await quiet(pilot)
@@ -130,7 +130,7 @@ def test_what_may_be_missing_is_said_by_every_command(cli: Cli, partial: Path, m
 async def test_what_may_be_missing_stands_on_the_chart_and_in_its_export(database: Database, partial: Path) -> None:
     settings = Settings(partial.with_name("settings.toml"))
     async with console(database, link="test/telemetry", settings=settings) as (app, pilot):
-        app.session.plane.prometheus = prometheus_of(str(partial), "test", settings, None)  # type: ignore
+        app.session.plane.prometheus = _prometheus(app, str(partial), settings)  # type: ignore
         await command(pilot, "telemetry source:prometheus window:2026-01-05T01:00..2026-01-05T01:30")
         await until(pilot, lambda: "store 2 was away" in text(pilot))
         await pilot.press("w")
@@ -157,12 +157,15 @@ def cli(database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 def test_how_it_looks(database: Database, mapping: Path, snap_compare: Any, size: tuple[int, int]) -> None:
     async def prepared(pilot: Any) -> None:
         await until(pilot, lambda: pilot.app.session.plane is not None)
-        pilot.app.session.plane.prometheus = prometheus_of(
-            str(mapping), "test", Settings(mapping.with_name("settings.toml")), None
-        )
+        settings = Settings(mapping.with_name("settings.toml"))
+        pilot.app.session.plane.prometheus = _prometheus(pilot.app, str(mapping), settings)
         await steps(f":telemetry tenant:acme source:prometheus {WINDOW}", "tab", "tab", "tab")(pilot)
 
     assert snap_compare(frozen(database), terminal_size=size, run_before=prepared)
+
+
+def _prometheus(app: Any, path: str, settings: Settings) -> Any:
+    return prometheus_of(path, "test", settings, None, app.session.plane.clock)
 
 
 def _elsewhere(mapping: Path) -> None:

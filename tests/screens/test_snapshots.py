@@ -150,7 +150,7 @@ def frozen(
     role: str = "admin",
     environment: str = "staging",
     read_only: bool = False,
-    link: str = "here/tenants",
+    link: str | None = None,
 ) -> Frozen:
     async def open_context(report: Callable[[str], None]) -> Context:
         home = Home(database.login("admin"))
@@ -172,6 +172,7 @@ def frozen(
         "acme-prod": Profile("acme-prod", "postgresql://ana@db.acme.example/watchfloor", "production", True),
         "acme-stage": Profile("acme-stage", "postgresql://ana@stage.acme.example:6432/watchfloor", "staging", False),
     }
+    link = f"{'acme-prod' if read_only else 'acme-stage'}/tenants" if link is None else link
     return Frozen(Settings(Path("/nowhere/settings.toml"), theme=theme, profiles=profiles), open_context, link)
 
 

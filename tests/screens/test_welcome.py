@@ -6,7 +6,7 @@ from screens.welcome import WelcomeScreen
 from screens.work import WorkScreen
 from tests.controlplane.test_logmappings import CADDY
 from tests.postgres import Database
-from tests.screens.console import console, quiet, text, until
+from tests.screens.console import confirm, console, quiet, text, until
 
 LOG = "\n".join(
     f'10.0.0.{n % 9} - - [21/Nov/2026:05:{n // 60 % 60:02}:{n % 60:02} +0000] "GET /v1/orders HTTP/1.1" 200 {n}'
@@ -45,11 +45,12 @@ async def test_n_creates_a_tenant(database: Database) -> None:
         await pilot.press("n")
         await until(pilot, lambda: "create" in text(pilot) and app.screen.query("#field-id"))
         await pilot.press(*"acme", "enter")
-        for _ in range(20):
-            if people(database) == [("acme",), ("default",)]:
-                break
+        while app.screen.query("#field-id"):
             await pilot.press("enter")
             await pilot.pause(0.05)
+        await until(pilot, lambda: "tenants acme: new" in text(pilot))
+        assert people(database) == [("default",)]
+        await confirm(pilot)
         await until(pilot, lambda: app.area is not None and app.area.noun == "overview")
         assert people(database) == [("acme",), ("default",)]
 

@@ -50,14 +50,17 @@ def fill(database: Database) -> None:
             connection.execute(
                 "INSERT INTO wf.projects (tenant_id, id, name) VALUES (%s, 'p', %s)", [name, (payload * 9)[:200]]
             )
-            connection.execute("SELECT wf.begin_change(%s, %s, %s)", [payload, payload, payload])
+            connection.execute("SELECT wf.open_change(%s, %s, %s, '')", [payload, payload, payload])
             connection.execute(
                 "UPDATE wf.tenants SET status = 'suspended', suspended_at = now(), suspension_reason = %s"
                 " WHERE id = %s",
                 [payload, name],
             )
             pair = json.dumps({payload: payload})
-            connection.execute("SELECT wf.note(%s, %s, %s, %s)", [payload, payload, name, pair])
+            connection.execute(
+                "SELECT wf.append_audit(%s, %s, 'note', %s, %s, '{NULL}', %s::jsonb[], '{}')",
+                [payload, payload, [payload], [name], [pair]],
+            )
             connection.execute("SELECT wf.finish_change(%s)", [pair])
             connection.commit()
             (run,) = connection.execute(

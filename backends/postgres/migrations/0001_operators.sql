@@ -25,7 +25,7 @@ CREATE TABLE wf.locks (
   name text PRIMARY KEY
 );
 INSERT INTO wf.locks VALUES ('partitions'), ('roll_up_requests'), ('refresh_activity'), ('look_at_quotas'), ('tick_jobs'),
-  ('claim_jobs'), ('keep_objectives');
+  ('claim_jobs'), ('keep_objectives'), ('chain_audit'), ('audit_checkpoint'), ('note_triggers');
 -- Some work is one at a time for each address or login: their names are spread over a few rows.
 INSERT INTO wf.locks SELECT of || ' ' || n FROM unnest(ARRAY['sign_up', 'impersonation']) of, generate_series(0, 63) n;
 

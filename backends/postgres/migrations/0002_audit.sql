@@ -14,12 +14,13 @@ CREATE TABLE wf.changes (
   id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   request_id  text NOT NULL UNIQUE CHECK (length(request_id) BETWEEN 1 AND 100),
   operation   text NOT NULL CHECK (length(operation) BETWEEN 1 AND 100),
-  fingerprint text NOT NULL DEFAULT '',  -- SHA-256 of the request: the same id for something else is refused
+  -- SHA-256 of the request: the same id for something else is refused
+  fingerprint text NOT NULL DEFAULT '' CONSTRAINT change_fingerprint CHECK (octet_length(fingerprint) <= 64),
   reason      text CHECK (length(reason) <= 2000),
   actor       text NOT NULL DEFAULT session_user,
   started_at  timestamptz NOT NULL DEFAULT now(),
   xid         xid8 NOT NULL DEFAULT pg_current_xact_id(),
-  result      jsonb
+  result      jsonb  -- its size is limited by wf.finish_change, which alone writes it
 );
 
 CREATE TABLE wf.audit (
@@ -27,30 +28,41 @@ CREATE TABLE wf.audit (
   at          timestamptz NOT NULL DEFAULT clock_timestamp(),
   change_id   bigint REFERENCES wf.changes,
   out_of_band boolean NOT NULL,  -- true: written past the operations, with psql for instance
-  actor       text NOT NULL,     -- the login, whatever role it had taken on
-  operation   text NOT NULL,
-  noun        text NOT NULL,
-  thing       text NOT NULL,
-  tenant_id   text,
-  reason      text,
-  request_id  text,
+  actor       text NOT NULL CONSTRAINT audit_actor CHECK (octet_length(actor) <= 63),  -- the login, whatever role it took on
+  operation   text NOT NULL CONSTRAINT audit_operation CHECK (char_length(operation) <= 100),
+  noun        text NOT NULL CONSTRAINT audit_noun CHECK (char_length(noun) <= 100),
+  thing       text NOT NULL CONSTRAINT audit_thing CHECK (char_length(thing) BETWEEN 1 AND 1000),
+  tenant_id   text CONSTRAINT audit_tenant CHECK (char_length(tenant_id) BETWEEN 1 AND 100),
+  reason      text CONSTRAINT audit_reason CHECK (char_length(reason) <= 2000),
+  request_id  text CONSTRAINT audit_request CHECK (char_length(request_id) <= 100),
   impersonation bigint,         -- both identities: the actor, and for whom they acted (wf.impersonations)
+  -- Their sizes are limited by wf.append_audit, which alone writes them, and not here: a home from before there were
+  -- limits keeps its rows when it is restored.
   before      jsonb,
   after       jsonb
 );
 CREATE INDEX audit_of_thing ON wf.audit (noun, thing, seq);
 CREATE INDEX audit_of_tenant ON wf.audit (tenant_id, seq);
 CREATE INDEX audit_of_change ON wf.audit (change_id);
-CREATE INDEX audit_of_operation ON wf.audit (operation, seq);
-CREATE INDEX audit_of_actor ON wf.audit (actor, seq);
+-- What the list's filters ask for, the newest first.
+CREATE INDEX audit_by_operation ON wf.audit (wf.folded(operation), seq);
+CREATE INDEX audit_by_actor ON wf.audit (wf.folded(actor), seq);
+CREATE INDEX audit_by_noun ON wf.audit (wf.folded(noun), seq);
+CREATE INDEX audit_by_thing ON wf.audit (wf.folded(thing), seq);
+CREATE INDEX audit_by_tenant ON wf.audit (wf.folded(tenant_id), seq);
+CREATE INDEX audit_by_request ON wf.audit (wf.folded(request_id));
+CREATE INDEX audit_by_time ON wf.audit (at);
+CREATE INDEX audit_out_of_band ON wf.audit (seq) WHERE out_of_band;
+CREATE INDEX audit_search ON wf.audit USING gin (wf.trigrams(wf.folded(
+  thing || ' ' || operation || ' ' || actor || ' ' || coalesce(reason, ''))));
 
 -- Personal values are kept beside the trail, not in it: an erasure deletes them and leaves the trail whole.
 CREATE TABLE wf.audit_personal (
   seq       bigint REFERENCES wf.audit,
-  tenant_id text NOT NULL,
-  field     text NOT NULL,
-  before    text,
-  after     text,
+  tenant_id text NOT NULL CONSTRAINT personal_tenant CHECK (char_length(tenant_id) <= 100),
+  field     text NOT NULL CONSTRAINT personal_field CHECK (char_length(field) <= 64),
+  before    text CONSTRAINT personal_before CHECK (char_length(before) <= 100000),
+  after     text CONSTRAINT personal_after CHECK (char_length(after) <= 100000),
   PRIMARY KEY (seq, field)
 );
 CREATE INDEX audit_personal_of_tenant ON wf.audit_personal (tenant_id);
@@ -66,6 +78,7 @@ CREATE INDEX audit_personal_of_tenant ON wf.audit_personal (tenant_id);
 CREATE TABLE wf.audit_origin (
   one    boolean PRIMARY KEY DEFAULT true CHECK (one),
   origin text NOT NULL DEFAULT 'watchfloor/audit/' || gen_random_uuid()
+         CONSTRAINT audit_origin_form CHECK (origin ~ '^watchfloor/audit/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$')
 );
 INSERT INTO wf.audit_origin DEFAULT VALUES;
 
@@ -77,10 +90,13 @@ CREATE TABLE wf.audit_chain (
 
 CREATE TABLE wf.audit_checkpoints (
   id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  size    bigint NOT NULL,
-  head    bytea NOT NULL,
+  size    bigint NOT NULL CONSTRAINT checkpoint_size CHECK (size > 0),
+  head    bytea NOT NULL CONSTRAINT checkpoint_head CHECK (octet_length(head) = 32),
   note    text NOT NULL CONSTRAINT checkpoint_note CHECK (char_length(note) BETWEEN 1 AND 2000),
   made_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   made_by text NOT NULL DEFAULT session_user
 );
 CREATE INDEX audit_checkpoints_of_size ON wf.audit_checkpoints (size);
+
+-- The triggers as they were made or last seen: wf.note_triggers.
+CREATE TABLE wf.triggers_seen (control text, name text, enabled text NOT NULL, written text NOT NULL, PRIMARY KEY (control, name));

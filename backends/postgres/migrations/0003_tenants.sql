@@ -20,7 +20,7 @@ CREATE TABLE wf.tenants (
   purge_after       wf.moment,
   deleted_from      wf.line,  -- the status that a restore brings back
   erased_at         wf.moment,
-  search            text GENERATED ALWAYS AS (lower(id || E'\n' || name)) STORED  -- no word holds a line break,
+  search            text GENERATED ALWAYS AS (wf.folded(id || E'\n' || name)) STORED  -- no word holds a line break,
   CONSTRAINT tenant_marks CHECK (
     (status = 'suspended' OR deleted_from IS NOT DISTINCT FROM 'suspended') = (suspended_at IS NOT NULL)
     AND (suspended_at IS NULL) = (suspension_reason IS NULL)
@@ -31,7 +31,7 @@ CREATE TABLE wf.tenants (
 );
 
 -- Every order that the list offers; ties are broken by id.
-CREATE INDEX tenants_by_name ON wf.tenants ((lower(name) COLLATE "C"), id);
+CREATE INDEX tenants_by_name ON wf.tenants ((wf.folded(name) COLLATE "C"), id);
 CREATE INDEX tenants_by_status ON wf.tenants (status, id);
 CREATE INDEX tenants_by_plan ON wf.tenants (plan, id);
 CREATE INDEX tenants_by_region ON wf.tenants (region, id);
@@ -39,11 +39,14 @@ CREATE INDEX tenants_by_created ON wf.tenants (created_at, id);
 
 -- What the filters ask for: any part of id or name; equality without regard to case.
 CREATE INDEX tenants_search ON wf.tenants USING gin (wf.trigrams(search));
-CREATE INDEX tenants_id_folded ON wf.tenants (lower(id COLLATE "default"));
-CREATE INDEX tenants_name_folded ON wf.tenants (lower(name COLLATE "default"));
-CREATE INDEX tenants_plan_folded ON wf.tenants (lower(plan COLLATE "default"));
-CREATE INDEX tenants_region_folded ON wf.tenants (lower(region COLLATE "default"));
-CREATE INDEX tenants_owner_folded ON wf.tenants (lower(owner_email)) WHERE owner_email IS NOT NULL;
+CREATE INDEX tenants_id_folded ON wf.tenants (wf.folded(id));
+CREATE INDEX tenants_name_folded ON wf.tenants (wf.folded(name));
+CREATE INDEX tenants_plan_folded ON wf.tenants (wf.folded(plan));
+CREATE INDEX tenants_region_folded ON wf.tenants (wf.folded(region));
+CREATE INDEX tenants_owner_folded ON wf.tenants (wf.folded(owner_email));
+CREATE INDEX tenants_of_plan ON wf.tenants (plan) WHERE status <> 'erased';
+CREATE INDEX tenants_by_change ON wf.tenants (updated_at, id);
+CREATE INDEX tenants_protected ON wf.tenants (id) WHERE protected;
 CREATE INDEX tenants_due ON wf.tenants (purge_after) WHERE status = 'pending_deletion';
 
 ALTER TABLE wf.tenants ENABLE ROW LEVEL SECURITY;
@@ -84,7 +87,11 @@ CREATE TABLE wf.projects (
   CONSTRAINT project_marks CHECK ((status = 'archived') = (archived_at IS NOT NULL))
 );
 CREATE INDEX projects_by_created ON wf.projects (created_at, tenant_id, id);
-CREATE INDEX projects_search ON wf.projects USING gin (wf.trigrams(lower(id || E'\n' || name)));
+CREATE INDEX projects_id_folded ON wf.projects (wf.folded(id));
+CREATE INDEX projects_name_folded ON wf.projects (wf.folded(name));
+CREATE INDEX projects_tenant_folded ON wf.projects (wf.folded(tenant_id));
+CREATE INDEX projects_archived ON wf.projects (created_at, tenant_id, id) WHERE status = 'archived';
+CREATE INDEX projects_search ON wf.projects USING gin (wf.trigrams(wf.folded(id || E'\n' || name)));
 
 -- Every table that holds rows of a tenant, so that an erasure finds them all. Later tables add themselves;
 -- a test compares this list with the catalogue.

@@ -44,10 +44,12 @@ CREATE TABLE wf.import_chunks (
   lines     integer NOT NULL,
   rows      integer NOT NULL,
   ends_open boolean NOT NULL,              -- it stops within a line; what follows up to the line's end belongs to it
-  left_out  wf.lines NOT NULL DEFAULT '{}',  -- unknown tenants whose rows were not stored
+  left_out  text[] NOT NULL DEFAULT '{}'     -- unknown tenants whose rows were not stored: as many as the chunk names
+    CONSTRAINT import_left_out CHECK (octet_length(left_out::text) <= 8388608 AND array_position(left_out, NULL) IS NULL),
   from_at   wf.moment,                   -- of all requests in it, those left out as well
   until_at  wf.moment,
   days      date[] NOT NULL DEFAULT '{}' CONSTRAINT import_days CHECK (cardinality(days) <= 10000),
+  marks     bytea NOT NULL DEFAULT '' CONSTRAINT import_marks CHECK (octet_length(marks) <= 16777216),  -- CRC-32 of each whole line
   change_id bigint REFERENCES wf.changes,  -- NULL: not rolled up and not in the trail yet
   stored_by wf.line NOT NULL DEFAULT session_user,
   stored_at wf.moment NOT NULL DEFAULT now()
@@ -74,3 +76,11 @@ CREATE TABLE wf.request_batches (
   PRIMARY KEY (login, id)
 );
 CREATE INDEX request_batches_by_time ON wf.request_batches (at);
+
+-- The logs that are just being imported, each by the session that does it: two imports of one log would both store it.
+CREATE TABLE wf.import_holds (
+  source        bytea PRIMARY KEY CONSTRAINT import_source CHECK (octet_length(source) = 32),
+  pid           integer NOT NULL,
+  backend_start wf.moment NOT NULL,
+  login         wf.line NOT NULL DEFAULT session_user
+);

@@ -25,7 +25,7 @@ CREATE TABLE wf.api_keys (
   created_at     wf.moment NOT NULL DEFAULT now(),
   updated_at     wf.moment NOT NULL DEFAULT now(),
   created_by     wf.line NOT NULL DEFAULT session_user,
-  search         text GENERATED ALWAYS AS (lower(id || E'\n' || display || E'\n' || label)) STORED,
+  search         text GENERATED ALWAYS AS (wf.folded(id || E'\n' || display || E'\n' || label)) STORED,
   CONSTRAINT key_project FOREIGN KEY (tenant_id, project_id) REFERENCES wf.projects (tenant_id, id),
   CONSTRAINT key_marks CHECK ((revoked_at IS NULL) = (revoked_reason IS NULL) AND (rotated_at IS NULL) = (grace_until IS NULL))
 );
@@ -41,10 +41,14 @@ CREATE INDEX api_keys_in_grace ON wf.api_keys (grace_until) WHERE grace_until IS
 CREATE INDEX api_keys_disabled ON wf.api_keys (created_at, id) WHERE disabled_at IS NOT NULL;
 CREATE INDEX api_keys_revoked ON wf.api_keys (created_at, id) WHERE revoked_at IS NOT NULL;
 CREATE INDEX api_keys_search ON wf.api_keys USING gin (wf.trigrams(search));
-CREATE INDEX api_keys_id_folded ON wf.api_keys (lower(id COLLATE "default"));
-CREATE INDEX api_keys_tenant_folded ON wf.api_keys (lower(tenant_id COLLATE "default"));
-CREATE INDEX api_keys_owner_folded ON wf.api_keys (lower(owner_email)) WHERE owner_email IS NOT NULL;
-CREATE INDEX api_keys_display_folded ON wf.api_keys (lower(display COLLATE "default"));
+CREATE INDEX api_keys_id_folded ON wf.api_keys (wf.folded(id));
+CREATE INDEX api_keys_tenant_folded ON wf.api_keys (wf.folded(tenant_id));
+CREATE INDEX api_keys_owner_folded ON wf.api_keys (wf.folded(owner_email));
+CREATE INDEX api_keys_label_folded ON wf.api_keys (wf.folded(label));
+CREATE INDEX api_keys_project_folded ON wf.api_keys (wf.folded(project_id));
+CREATE INDEX api_keys_by_env ON wf.api_keys (env, created_at, id);
+CREATE INDEX api_keys_of_scope ON wf.api_keys USING gin (wf.folded_all(scopes));
+CREATE INDEX api_keys_display_folded ON wf.api_keys (wf.folded(display));
 
 -- When a key was last used, kept apart: it changes all the time, and is no change that anybody made.
 CREATE TABLE wf.key_uses (
@@ -53,6 +57,7 @@ CREATE TABLE wf.key_uses (
   last_used_at wf.moment,  -- NULL: never
   last_address inet
 ) WITH (fillfactor = 70);
+CREATE INDEX key_uses_by_time ON wf.key_uses (last_used_at);
 CREATE INDEX key_uses_of_tenant ON wf.key_uses (tenant_id);
 
 -- Keys that leaked, with what an incident needs: who called with it in the 30 days before. The calls hold addresses,

@@ -58,6 +58,11 @@ CREATE TABLE wf.jobs (
 CREATE INDEX jobs_waiting ON wf.jobs (lane, run_at, id) WHERE state = 'waiting';
 CREATE INDEX jobs_running ON wf.jobs (worker_id) WHERE state = 'running';
 CREATE INDEX jobs_dead ON wf.jobs (id) WHERE state = 'dead';
+-- Only the dead stay: of the others there are never many for long.
+CREATE INDEX jobs_dead_search ON wf.jobs USING gin (wf.trigrams(wf.folded(
+  id || E'\n' || kind || E'\n' || coalesce(tenant_id, '') || E'\n' || coalesce(error, '')))) WHERE state = 'dead';
+CREATE INDEX jobs_dead_kind ON wf.jobs (wf.folded(kind), id) WHERE state = 'dead';
+CREATE INDEX jobs_dead_tenant ON wf.jobs (wf.folded(tenant_id), id) WHERE state = 'dead';
 CREATE INDEX jobs_of_tenant ON wf.jobs (tenant_id, id) WHERE tenant_id IS NOT NULL;
 
 -- A schedule never has two at a time.

@@ -2,8 +2,7 @@ GRANT SELECT ON wf.changes TO wf_viewer;
 GRANT SELECT ON wf.audit TO wf_viewer;
 GRANT SELECT ON wf.audit_personal TO wf_operator;
 
-CREATE OR REPLACE FUNCTION wf.refuse_rewriting() RETURNS trigger LANGUAGE plpgsql
-SET search_path = pg_catalog, wf, pg_temp AS $$
+CREATE OR REPLACE FUNCTION wf.refuse_rewriting() RETURNS trigger LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
 BEGIN
   RAISE EXCEPTION 'the audit trail is append-only'
     USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'audit_append_only';
@@ -13,28 +12,53 @@ $$;
 CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON wf.audit
   FOR EACH STATEMENT EXECUTE FUNCTION wf.refuse_rewriting();
 
-CREATE OR REPLACE FUNCTION wf.masked(value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
-BEGIN ATOMIC
-  SELECT CASE WHEN value IS NULL THEN NULL
-              WHEN strpos(value, '@') > 1 THEN left(value, 1) || '•••@' || split_part(value, '@', -1)
-              ELSE '•••' END;
-END;
+-- An erasure deletes personal values, a change gets its result; the rest of both stays.
+CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR TRUNCATE ON wf.audit_personal
+  FOR EACH STATEMENT EXECUTE FUNCTION wf.refuse_rewriting();
 
--- Open the change that this transaction makes. Without it, what the transaction writes is marked out-of-band.
+CREATE OR REPLACE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON wf.changes
+  FOR EACH STATEMENT EXECUTE FUNCTION wf.refuse_rewriting();
+
+CREATE OR REPLACE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON wf.counters
+  FOR EACH STATEMENT EXECUTE FUNCTION wf.refuse_rewriting();
+
+CREATE OR REPLACE FUNCTION wf.masked(value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN value IS NULL THEN NULL
+            WHEN strpos(value, '@') > 1 THEN left(value, 1) || '•••@' || split_part(value, '@', -1)
+            ELSE '•••' END;
+
+-- Open the change that this transaction makes. Without it, what the transaction writes is marked out-of-band. It is of
+-- an operation that there is, and that the login may run: wf.operations.
 CREATE OR REPLACE FUNCTION wf.begin_change(operation text, reason text, request_id text, fingerprint text DEFAULT '')
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+DECLARE
+  least_role text := (SELECT o.role FROM wf.operations o WHERE o.name = begin_change.operation);
+BEGIN
+  IF least_role IS NULL THEN
+    RAISE EXCEPTION 'there is no operation %', left(operation, 100)
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'operation_unknown';
+  ELSIF NOT (pg_has_role(session_user, current_user, 'MEMBER')  -- the owner
+             OR least_role <> 'owner' AND wf.may(least_role)) THEN
+    RAISE EXCEPTION '% needs the role %', operation, least_role USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  RETURN wf.open_change(operation, reason, request_id, fingerprint);
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf.begin_change TO wf_support;
+
+-- The same for functions that have seen to it who may call them.
+CREATE OR REPLACE FUNCTION wf.open_change(operation text, reason text, request_id text, fingerprint text)
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
   change bigint;
 BEGIN
   INSERT INTO wf.changes (operation, reason, request_id, fingerprint)
-  VALUES (begin_change.operation, nullif(btrim(begin_change.reason), ''), begin_change.request_id,
-          begin_change.fingerprint)
+  VALUES (open_change.operation, nullif(btrim(open_change.reason), ''), open_change.request_id, open_change.fingerprint)
   RETURNING id INTO change;
   PERFORM set_config('wf.change', change::text, true);
   RETURN change;
 END
 $$;
-GRANT EXECUTE ON FUNCTION wf.begin_change TO wf_support, wf_worker;
 
 -- The open change of this transaction, if there is one. The xid keeps a setting of another transaction out.
 CREATE OR REPLACE FUNCTION wf.current_change() RETURNS wf.changes LANGUAGE sql STABLE SECURITY DEFINER
@@ -43,22 +67,91 @@ SET search_path = wf, pg_temp AS $$
   WHERE c.id = nullif(current_setting('wf.change', true), '')::bigint AND c.xid = pg_current_xact_id_if_assigned()
 $$;
 
--- Keep the result for whoever repeats the request; personal fields in it are masked, for the same reason as above.
+-- Keep the result for whoever repeats the request; addresses in it are masked, for the same reason as above.
 CREATE OR REPLACE FUNCTION wf.finish_change(result jsonb) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 BEGIN
-  UPDATE wf.changes SET result = wf.without_personal(finish_change.result, ARRAY['owner_email'])
+  IF wf.size_of(result) > 1048576 THEN
+    RAISE EXCEPTION 'the result of a change takes % bytes', wf.size_of(result)
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'change_result_size';
+  END IF;
+  UPDATE wf.changes
+  SET result = wf.without_addresses(wf.without_personal(finish_change.result, ARRAY['owner_email']))
   WHERE id = (wf.current_change()).id;
 END
 $$;
-GRANT EXECUTE ON FUNCTION wf.finish_change TO wf_support, wf_worker;
+GRANT EXECUTE ON FUNCTION wf.finish_change TO wf_support;
 
 CREATE OR REPLACE FUNCTION wf.without_personal(value jsonb, personal text[]) RETURNS jsonb LANGUAGE sql IMMUTABLE
-BEGIN ATOMIC
-  SELECT CASE WHEN value IS NULL THEN NULL ELSE value || coalesce(
+SET search_path = wf, pg_temp AS $$
+  SELECT CASE WHEN value IS NULL OR personal = '{}' THEN value ELSE value || coalesce(
     (SELECT jsonb_object_agg(field, wf.masked(value ->> field)) FROM unnest(personal) AS field WHERE value ? field),
-    '{}') END;
-END;
+    '{}') END
+$$;
+
+-- Whatever looks like an e-mail address, at any depth: of texts that nobody knows the fields of.
+CREATE OR REPLACE FUNCTION wf.without_addresses(value jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE
+RETURN regexp_replace(value::text, '([^\s"@\\])[^\s"@\\]*@([^\s"@\\]+\.[^\s"@\\]+)', '\1•••@\2', 'g')::jsonb;
+
+-- Sizes. Limits stand at every column that somebody can write; what is here is for a column without, and for homes that
+-- hold a row from before there were any. A value whose text cannot be built (1 GB) must not stop anything.
+
+-- The value itself as it is in memory: a stored one may be packed, and says little of what it holds.
+CREATE OR REPLACE FUNCTION wf.unpacked(value jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE
+RETURN CASE jsonb_typeof(value) WHEN 'object' THEN value || '{}' WHEN 'array' THEN value || '[]'
+                                ELSE jsonb_build_array(value) END;
+
+-- In PostgreSQL's own form: not what its text takes, but that is no more than a small multiple.
+CREATE OR REPLACE FUNCTION wf.size_of(value jsonb) RETURNS integer LANGUAGE sql IMMUTABLE
+SET search_path = wf, pg_temp AS $$ SELECT CASE WHEN value IS NOT NULL THEN pg_column_size(wf.unpacked(value)) END $$;
+
+-- SHA-256 of a value of any size, by its parts: small ones by their text, a large text by its characters, and what a
+-- large object or array holds one by one, each with the way that leads to it. No text of the whole is built.
+CREATE OR REPLACE FUNCTION wf.digest(value jsonb) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = wf, pg_temp AS $$
+  WITH RECURSIVE part(way, v) AS (
+    SELECT sha256(''), wf.unpacked(value)
+    UNION ALL
+    SELECT sha256(p.way || sha256(convert_to(e.key, 'UTF8'))), e.value
+    FROM part p, LATERAL (
+      SELECT o.key, o.value FROM jsonb_each(CASE WHEN jsonb_typeof(p.v) = 'object' THEN p.v ELSE '{}' END) o
+      UNION ALL
+      SELECT a.i::text, a.value
+      FROM jsonb_array_elements(CASE WHEN jsonb_typeof(p.v) = 'array' THEN p.v ELSE '[]' END) WITH ORDINALITY a(value, i)) e
+    WHERE pg_column_size(p.v) > 65536
+  ), hashed AS (
+    SELECT sha256(way || sha256(convert_to(jsonb_typeof(v) || ' ' || CASE
+             WHEN pg_column_size(v) <= 65536 THEN v::text
+             WHEN jsonb_typeof(v) IN ('object', 'array') THEN ''
+             ELSE v #>> '{}' END, 'UTF8'))) AS h
+    FROM part
+  ), bites AS (
+    SELECT sha256(string_agg(h, '' ORDER BY h)) AS h
+    FROM (SELECT h, row_number() OVER (ORDER BY h) / 1000000 AS bite FROM hashed) n GROUP BY bite
+  )
+  SELECT encode(sha256(string_agg(h, '' ORDER BY h)), 'hex') FROM bites
+$$;
+
+-- A row that is too large for the trail: of each large field its size and SHA-256 in its place.
+CREATE OR REPLACE FUNCTION wf.cut_down(value jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE SET search_path = wf, pg_temp AS $$
+  SELECT CASE WHEN wf.size_of(value) <= 1048576 OR value IS NULL THEN value ELSE (
+    SELECT jsonb_object_agg(e.key, CASE WHEN pg_column_size(e.value) <= 1024 THEN e.value ELSE
+             jsonb_build_object('bytes', pg_column_size(e.value), 'sha256', wf.digest(e.value)) END)
+    FROM jsonb_each(value) e) END
+$$;
+
+-- For readers: a row that is too large is not read. What is stored of it may be packed, so both sizes are looked at, and
+-- the one that costs nothing first.
+CREATE OR REPLACE FUNCTION wf.shown(value jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+  SELECT CASE WHEN pg_column_size(value) > 2097152 OR wf.size_of(value) > 1048576
+              THEN jsonb_build_object('too_large_to_show', pg_column_size(value)) ELSE value END
+$$;
+
+CREATE VIEW wf.audit_list AS
+SELECT a.seq, a.at, a.change_id, a.out_of_band, a.actor, a.operation, a.noun, a.thing, a.tenant_id, a.reason,
+       a.request_id, a.impersonation, wf.shown(a.before) AS before, wf.shown(a.after) AS after
+FROM wf.audit a;
+GRANT SELECT ON wf.audit_list TO wf_viewer;
+GRANT EXECUTE ON FUNCTION wf.shown TO wf_viewer;
 
 -- The trigger of every control table, once per statement.
 -- Arguments: noun, key columns joined by '/', tenant column, then the columns with personal data.
@@ -83,7 +176,7 @@ BEGIN
   END IF;
   IF r.before IS NOT NULL THEN
     PERFORM wf.append_audit(
-      TG_ARGV[0], lower(TG_OP),
+      'wf.' || TG_TABLE_NAME, TG_ARGV[0], lower(TG_OP),
       (SELECT array_agg(wf.thing(coalesce(a, b), keys) ORDER BY i) FROM unnest(r.before, r.after) WITH ORDINALITY u(b, a, i)),
       (SELECT array_agg(coalesce(a, b) ->> TG_ARGV[2] ORDER BY i) FROM unnest(r.before, r.after) WITH ORDINALITY u(b, a, i)),
       r.before, r.after, personal);
@@ -93,13 +186,19 @@ END
 $$;
 
 CREATE OR REPLACE FUNCTION wf.thing(value jsonb, keys text[]) RETURNS text LANGUAGE sql IMMUTABLE
-BEGIN ATOMIC
-  SELECT string_agg(value ->> key, '/' ORDER BY i) FROM unnest(keys) WITH ORDINALITY AS k(key, i);
-END;
+RETURN (SELECT string_agg(value ->> key, '/' ORDER BY i) FROM unnest(keys) WITH ORDINALITY AS k(key, i));
+
+-- No trigger sees the rows that a TRUNCATE takes, so nothing of it could be recorded.
+CREATE OR REPLACE FUNCTION wf.refuse_truncate() RETURNS trigger LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
+BEGIN
+  RAISE EXCEPTION 'the rows of % are in the trail, and TRUNCATE would leave none there', TG_TABLE_NAME
+    USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'truncate_unrecorded', HINT = 'DELETE does.';
+END
+$$;
 
 -- Put the trigger on a table.
 CREATE OR REPLACE FUNCTION wf.audited(control regclass, VARIADIC arguments text[]) RETURNS void LANGUAGE plpgsql
-SET search_path = pg_catalog, wf, pg_temp AS $$
+SET search_path = wf, pg_temp AS $$
 DECLARE
   quoted text := (SELECT string_agg(quote_literal(a), ', ' ORDER BY i) FROM unnest(arguments) WITH ORDINALITY u(a, i));
 BEGIN
@@ -109,59 +208,124 @@ BEGIN
     FOR EACH STATEMENT EXECUTE FUNCTION wf.record_change(%s)', control, quoted);
   EXECUTE format('CREATE OR REPLACE TRIGGER audit_delete AFTER DELETE ON %s REFERENCING OLD TABLE AS old_rows
     FOR EACH STATEMENT EXECUTE FUNCTION wf.record_change(%s)', control, quoted);
+  EXECUTE format('CREATE OR REPLACE TRIGGER no_truncate BEFORE TRUNCATE ON %s
+    FOR EACH STATEMENT EXECUTE FUNCTION wf.refuse_truncate()', control);
 END
 $$;
 
--- Something that happened without a row of a control table changing: an import.
--- Only within a change, so that it has an operation, a reason and a request id; and never under the noun of a
--- control table, so that it cannot pass for a changed row.
+-- Something that happened without a row of a control table changing: an import. Only what wf.operation_writes names:
+-- the noun of a note, and its fields, belong to the operation; so it cannot pass for a changed row.
 CREATE OR REPLACE FUNCTION wf.note(noun text, thing text, tenant_id text, after jsonb) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+DECLARE
+  change wf.changes := wf.current_change();
+  fields text[] := (SELECT w.columns FROM wf.operation_writes w
+                    WHERE w.operation = change.operation AND w.verb = 'note' AND w.control = note.noun);
 BEGIN
-  IF (wf.current_change()).id IS NULL THEN
+  IF change.id IS NULL THEN
     RAISE EXCEPTION 'wf.note needs an open change' USING ERRCODE = 'invalid_transaction_state';
+  ELSIF fields IS NULL THEN
+    RAISE EXCEPTION '% writes no notes of %', change.operation, left(noun, 100)
+      USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'audit_note_unknown';
+  ELSIF (jsonb_typeof(after) = 'object' AND wf.size_of(after) <= 131072) IS NOT TRUE
+      OR EXISTS (SELECT FROM jsonb_object_keys(after) field WHERE field <> ALL (fields)) THEN
+    RAISE EXCEPTION 'a note of % holds %, and takes 131072 bytes at most', noun, array_to_string(fields, ', ')
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'audit_note';
   END IF;
-  IF EXISTS (SELECT FROM pg_trigger t WHERE t.tgfoid = 'wf.record_change'::regproc
-             AND split_part(encode(t.tgargs, 'escape'), '\000', 1) = note.noun) THEN
-    RAISE EXCEPTION 'the trail of % is written by its triggers alone', noun
-      USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'audit_noun_taken';
-  END IF;
-  RETURN wf.append_audit(noun, 'note', ARRAY[thing], ARRAY[tenant_id], ARRAY[NULL::jsonb], ARRAY[after], '{}');
+  RETURN wf.append_audit(noun, noun, 'note', ARRAY[thing], ARRAY[tenant_id], ARRAY[NULL::jsonb],
+                         ARRAY[wf.without_addresses(after)], '{}');
 END
 $$;
-GRANT EXECUTE ON FUNCTION wf.note TO wf_support, wf_worker;
+GRANT EXECUTE ON FUNCTION wf.note TO wf_operator;
 
+-- The next numbers of a counter; the last of them. Its row is held until the transaction ends, or numbers would be left
+-- out or come in late: so who took one and then sits idle holds up every writer. When another has waited five seconds
+-- for them, they are disconnected.
+CREATE OR REPLACE FUNCTION wf.take_numbers(counter text, many integer) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp SET lock_timeout = '5s' AS $$
+DECLARE
+  last bigint;
+BEGIN
+  LOOP
+    PERFORM FROM wf.counters c WHERE c.name = counter FOR NO KEY UPDATE SKIP LOCKED;  -- as a rule nobody has it
+    EXIT WHEN FOUND;
+    BEGIN
+      PERFORM FROM wf.counters c WHERE c.name = counter FOR NO KEY UPDATE;
+      EXIT;
+    EXCEPTION WHEN lock_not_available THEN
+      IF NOT wf.end_idle('wf.counters') THEN
+        RAISE EXCEPTION 'for 5 s somebody else was writing to the trail'
+          USING ERRCODE = 'lock_not_available', CONSTRAINT = 'lock_held';
+      END IF;
+    END;
+  END LOOP;
+  UPDATE wf.counters c SET value = c.value + many WHERE c.name = counter RETURNING c.value INTO last;
+  RETURN last;
+END
+$$;
+
+-- `control`: the table whose rows these are, or a note's noun. A row is of the open change when its operation writes
+-- such rows (wf.operation_writes); else it is marked out-of-band like what was written without any, under the same
+-- change.
 CREATE OR REPLACE FUNCTION wf.append_audit(
-  noun text, verb text, things text[], tenants text[], befores jsonb[], afters jsonb[], personal text[]
+  control text, noun text, verb text, things text[], tenants text[], befores jsonb[], afters jsonb[], personal text[]
 ) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
   change wf.changes := wf.current_change();
   acting record;
+  grown  text;
   last   bigint;
 BEGIN
+  SELECT u.thing INTO grown FROM unnest(things, befores, afters) AS u(thing, old, new)
+  WHERE wf.size_of(u.new) > 1048576 AND (wf.size_of(u.old) > 1048576) IS NOT TRUE LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION '% % would be too large for the trail', noun, left(grown, 200)
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'audit_row_size';
+  END IF;
   SELECT * INTO acting FROM wf.acting_as();
   -- Who acts for a tenant only to read changes nothing of it. To end it, to look and to reveal is no change of it.
   IF acting.mode = 'read' AND acting.tenant_id = ANY (tenants) AND noun NOT IN ('impersonations', 'look_ups', 'reveals') THEN
     RAISE EXCEPTION '% acts for %, reading only', session_user, acting.tenant_id
       USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'impersonation_reading';
   END IF;
-  UPDATE wf.counters SET value = value + cardinality(things) WHERE name = 'audit' RETURNING value INTO last;
+  last := wf.take_numbers('audit', cardinality(things));
   INSERT INTO wf.audit (seq, change_id, out_of_band, actor, operation, noun, thing, tenant_id, reason, request_id,
                         impersonation, before, after)
   -- unnest, not befores[i]: to find one element of such an array costs as much as to read all before it.
-  SELECT last - cardinality(things) + i, change.id, change.id IS NULL, session_user,
-         coalesce(change.operation, 'sql.' || verb), append_audit.noun, u.thing, u.tenant,
+  SELECT last - cardinality(things) + i, change.id, NOT f.fits, session_user,
+         CASE WHEN f.fits THEN change.operation ELSE 'sql.' || verb END, append_audit.noun, u.thing, u.tenant,
          change.reason, change.request_id, CASE WHEN u.tenant = acting.tenant_id THEN acting.impersonation END,
-         wf.without_personal(u.old, personal), wf.without_personal(u.new, personal)
-  FROM unnest(things, tenants, befores, afters) WITH ORDINALITY AS u(thing, tenant, old, new, i);
+         wf.without_personal(wf.cut_down(u.old), personal), wf.without_personal(wf.cut_down(u.new), personal)
+  FROM unnest(things, tenants, befores, afters) WITH ORDINALITY AS u(thing, tenant, old, new, i)
+  CROSS JOIN LATERAL (SELECT change.id IS NOT NULL AND wf.is_of_change(
+    change, control, append_audit.noun, verb, things[1], cardinality(things), u.old, u.new) AS fits) f;
   INSERT INTO wf.audit_personal (seq, tenant_id, field, before, after)
-  SELECT last - cardinality(things) + i, u.tenant, field, u.old ->> field, u.new ->> field
+  SELECT last - cardinality(things) + i, u.tenant, field, left(u.old ->> field, 100000), left(u.new ->> field, 100000)
   FROM unnest(things, tenants, befores, afters) WITH ORDINALITY AS u(thing, tenant, old, new, i),
        unnest(personal) AS field
   WHERE u.old ->> field IS DISTINCT FROM u.new ->> field;
   PERFORM pg_notify('wf', noun || ' ' || last);
   RETURN last;
 END
+$$;
+
+-- Whether the operation of an open change writes such a row: of that table, in that way, in those columns, from and to
+-- such values; and unless it writes many, of no second thing.
+CREATE OR REPLACE FUNCTION wf.is_of_change(
+  change wf.changes, control text, noun text, verb text, thing text, things integer, old jsonb, new jsonb
+) RETURNS boolean LANGUAGE sql STABLE SET search_path = wf, pg_temp AS $$
+  SELECT EXISTS (
+    SELECT FROM wf.operation_writes w
+    WHERE w.operation = change.operation AND w.control = is_of_change.control AND w.verb = is_of_change.verb
+      AND (w.was IS NULL OR old @> w.was) AND (w.becomes IS NULL OR new @> w.becomes)
+      AND (w.verb <> 'update' OR NOT EXISTS (
+        SELECT FROM jsonb_each(new) n
+        WHERE n.value IS DISTINCT FROM old -> n.key AND n.key <> ALL (w.columns)
+          AND n.key <> ALL ('{version,updated_at,changed_at}')))
+      AND (w.many OR things = 1 AND NOT EXISTS (
+        SELECT FROM wf.audit a
+        WHERE a.change_id = change.id AND a.noun = is_of_change.noun AND a.thing <> is_of_change.thing
+          AND NOT a.out_of_band AND (a.before IS NULL) = (old IS NULL) AND (a.after IS NULL) = (new IS NULL))))
 $$;
 
 -- What a tenant may read of its own trail: who did what, and whether they acted in its name; then also why. Other
@@ -184,14 +348,31 @@ CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON wf.
 GRANT SELECT ON wf.audit_origin, wf.audit_chain, wf.audit_checkpoints TO wf_viewer, wf_worker;
 GRANT SELECT ON wf.audit TO wf_worker;  -- whoever signs reads what it signs
 
--- The text of a row that is hashed. Never changed: what was chained by it must be found again.
-CREATE OR REPLACE FUNCTION wf.audit_canonical(a wf.audit) RETURNS text LANGUAGE sql STABLE
-BEGIN ATOMIC
-  SELECT jsonb_build_object(
+-- The text of a row that is hashed. Never changed: what was chained by it must be found again. It holds every column;
+-- of a row that is too large (one from before there were limits) the digest stands for what it holds.
+CREATE OR REPLACE FUNCTION wf.audit_canonical(a wf.audit) RETURNS text LANGUAGE sql STABLE SET search_path = wf, pg_temp AS $$
+  SELECT (jsonb_build_object(
     'seq', a.seq, 'at', to_char(a.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'change_id', a.change_id,
     'out_of_band', a.out_of_band, 'actor', a.actor, 'operation', a.operation, 'noun', a.noun, 'thing', a.thing,
-    'tenant_id', a.tenant_id, 'reason', a.reason, 'request_id', a.request_id, 'before', a.before, 'after', a.after)::text;
-END;
+    'tenant_id', a.tenant_id, 'reason', a.reason, 'request_id', a.request_id, 'impersonation', a.impersonation
+    ) || wf.held('before', a.before) || wf.held('after', a.after))::text
+$$;
+
+CREATE OR REPLACE FUNCTION wf.held(name text, value jsonb) RETURNS jsonb LANGUAGE plpgsql STABLE
+SET search_path = wf, pg_temp AS $$
+DECLARE
+  unpacked jsonb := wf.unpacked(value);
+BEGIN
+  IF value IS NOT NULL AND pg_column_size(unpacked) > 1048576 THEN
+    RETURN jsonb_build_object(name, NULL, name || '_digest', wf.digest(unpacked));
+  END IF;
+  RETURN jsonb_build_object(name, value);
+END
+$$;
+
+-- Whoever signs holds its turn until its transaction ends.
+CREATE OR REPLACE FUNCTION wf.checkpoint_turn() RETURNS boolean LANGUAGE sql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$ SELECT wf.try_lock('audit_checkpoint') $$;
 
 -- Chain what was committed and is not chained yet, at most `most` rows; how many. One at a time: a second gets 0.
 --   leaf = SHA-256(0x00 ‖ text)   head = SHA-256(head before ‖ leaf)   the head before row 1: 32 zero bytes
@@ -205,7 +386,7 @@ DECLARE
   newest  record;
   r       record;
 BEGIN
-  IF NOT pg_try_advisory_xact_lock(hashtextextended('wf.chain_audit', 0)) THEN
+  IF NOT wf.try_lock('chain_audit') THEN
     RETURN 0;
   END IF;
   SELECT c.seq, c.head INTO newest FROM wf.audit_chain c ORDER BY c.seq DESC LIMIT 1;
@@ -254,14 +435,60 @@ BEGIN
   VALUES (keep_checkpoint.size, keep_checkpoint.head, keep_checkpoint.note);
 END
 $$;
-GRANT EXECUTE ON FUNCTION wf.chain_audit, wf.keep_checkpoint TO wf_worker;
+GRANT EXECUTE ON FUNCTION wf.chain_audit, wf.checkpoint_turn, wf.keep_checkpoint TO wf_worker;
+
+-- The triggers that guard and record, as the catalogue has them. Whoever owns a table may disable or drop one; to do so,
+-- and to undo it, writes its row there anew, which its xmin shows. So it is seen later too.
+CREATE VIEW wf.triggers_now AS
+SELECT 'wf.' || c.relname AS control, t.tgname::text AS name, t.tgenabled::text AS enabled, t.xmin::text AS written
+FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND c.relnamespace = 'wf'::regnamespace;
+
+-- A row in the trail for each table whose triggers are not those that were seen last; how many. Asked by whoever chains.
+CREATE OR REPLACE FUNCTION wf.note_triggers() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+DECLARE
+  r       record;
+  changed bigint := 0;
+BEGIN
+  IF NOT wf.try_lock('note_triggers') THEN
+    RETURN 0;
+  END IF;
+  FOR r IN
+    SELECT coalesce(o.control, n.control) AS control, jsonb_object_agg(coalesce(o.name, n.name), coalesce(o.enabled, 'none')) AS old,
+           jsonb_object_agg(coalesce(o.name, n.name), coalesce(n.enabled, 'none')) AS new
+    FROM wf.triggers_seen o FULL JOIN wf.triggers_now n USING (control, name)
+    WHERE (o.enabled, o.written) IS DISTINCT FROM (n.enabled, n.written) GROUP BY 1 ORDER BY 1
+  LOOP
+    PERFORM wf.append_audit('triggers', 'triggers', 'update', ARRAY[r.control], ARRAY[NULL], ARRAY[r.old], ARRAY[r.new], '{}');
+    changed := changed + 1;
+  END LOOP;
+  IF changed > 0 THEN
+    PERFORM wf.see_triggers();
+  END IF;
+  RETURN changed;
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf.note_triggers TO wf_worker;
+
+-- These are the ones that are meant: said by who has just made them (backends/postgres/sql_files.py).
+CREATE OR REPLACE FUNCTION wf.see_triggers() RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+  DELETE FROM wf.triggers_seen;
+  INSERT INTO wf.triggers_seen SELECT * FROM wf.triggers_now;
+$$;
 
 -- How far both have come. `waits_since`: when the first row was written that is not chained; NULL: there is none.
--- `unsigned_since`: the same of checkpoints. `signed` and its time are NULL when none was made yet.
+-- `unsigned_since`: the same of checkpoints. `signed` and its time are NULL when none was made yet. `trouble`: what was
+-- said when chaining or signing failed last, until it went well again.
 CREATE VIEW wf.audit_chain_status AS
 SELECT n.written, n.chained, s.size AS signed, s.made_at AS signed_at,
        (SELECT a.at FROM wf.audit a WHERE a.seq = n.chained + 1) AS waits_since,
-       (SELECT a.at FROM wf.audit a WHERE a.seq = coalesce(s.size, 0) + 1) AS unsigned_since
+       (SELECT a.at FROM wf.audit a WHERE a.seq = coalesce(s.size, 0) + 1) AS unsigned_since,
+       (SELECT j.error FROM wf.jobs j JOIN (VALUES ('sign_audit_checkpoint', s.made_at), ('chain_audit',
+               (SELECT c.chained_at FROM wf.audit_chain c WHERE c.seq = n.chained))) AS went_well(schedule, at) USING (schedule)
+        WHERE j.error IS NOT NULL AND (j.state IN ('waiting', 'running')
+          OR j.state = 'dead' AND j.ended_at > coalesce(went_well.at, '-infinity') AND n.written > coalesce(s.size, 0))
+        ORDER BY j.id DESC LIMIT 1) AS trouble
 FROM (SELECT coalesce((SELECT max(seq) FROM wf.audit), 0) AS written,
              coalesce((SELECT max(seq) FROM wf.audit_chain), 0) AS chained) n
 LEFT JOIN LATERAL (SELECT c.size, c.made_at FROM wf.audit_checkpoints c ORDER BY c.size DESC, c.id DESC LIMIT 1) s ON true;

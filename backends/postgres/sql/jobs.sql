@@ -343,7 +343,7 @@ BEGIN
     PERFORM wf.wake_lanes(ARRAY[made.lane], ARRAY[made.run_at]);
     PERFORM pg_notify('wf_jobs', '');
   END IF;
-  RETURN wf.append_audit('jobs', 'update', ARRAY[job::text], ARRAY[was.tenant_id],
+  RETURN wf.append_audit('wf.jobs', 'jobs', 'update', ARRAY[job::text], ARRAY[was.tenant_id],
                          ARRAY[to_jsonb(was) - ARRAY['payload', 'lane']], ARRAY[to_jsonb(made) - ARRAY['payload', 'lane']], '{}');
 END
 $$;
@@ -365,13 +365,13 @@ SELECT w.id, w.name, w.host, w.pid, w.version, w.login, w.started_at, w.seen_at,
             WHEN w.seen_at < clock_timestamp() - interval '10 seconds' THEN 'late' ELSE 'alive' END AS state,
        CASE WHEN w.seen_at >= clock_timestamp() - interval '10 seconds' THEN w.per_minute END AS per_minute,
        (SELECT count(*) FROM wf.jobs j WHERE j.worker_id = w.id AND j.state = 'running') AS running,
-       lower(w.name || E'\n' || w.host || E'\n' || w.login) AS search
+       wf.folded(w.name || E'\n' || w.host || E'\n' || w.login) AS search
 FROM wf.workers w;
 
 CREATE VIEW wf.job_list AS
 SELECT j.id, j.kind, j.tenant_id, j.schedule, j.cost, j.state, j.run_at, j.attempts, j.tries, j.max_tries, j.started_at,
        j.ended_at, j.error, j.created_at, w.name AS worker,
-       lower(j.id || E'\n' || j.kind || E'\n' || coalesce(j.tenant_id, '') || E'\n' || coalesce(j.error, '')) AS search
+       wf.folded(j.id || E'\n' || j.kind || E'\n' || coalesce(j.tenant_id, '') || E'\n' || coalesce(j.error, '')) AS search
 FROM wf.jobs j LEFT JOIN wf.workers w ON w.id = j.worker_id;
 
 CREATE VIEW wf.job_attempt_list AS

@@ -156,7 +156,7 @@ SET search_path = wf, pg_temp AS $$
 DECLARE
   last bigint;
 BEGIN
-  UPDATE wf.counters SET value = value + 1 WHERE name = 'keys' RETURNING value INTO last;
+  last := wf.take_numbers('keys', 1);
   IF TG_TABLE_NAME = 'api_keys' THEN
     INSERT INTO wf.key_news (version, tenant_id, key_id) VALUES (last, NEW.tenant_id, NEW.id);
   ELSIF TG_TABLE_NAME = 'tenants' THEN

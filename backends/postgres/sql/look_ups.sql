@@ -37,25 +37,22 @@ SET search_path = pg_catalog, wf, pg_temp AS $$
 $$;
 
 CREATE OR REPLACE FUNCTION wf.of_address(email text) RETURNS bytea LANGUAGE sql IMMUTABLE
-RETURN sha256(convert_to(lower(email), 'UTF8'));
+RETURN sha256(convert_to(wf.folded(email), 'UTF8'));
 
 -- Ask whose something is: an owner's address, or a key's hash. The answers: wf.tenants_of_email, wf.key_of_hash.
 CREATE OR REPLACE FUNCTION wf.ask(kind text, digest bytea, words text) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, wf, pg_temp AS $$
+DECLARE
+  was text := current_setting('wf.change', true);
 BEGIN
   IF digest IS NULL OR wf.was_asked(kind, digest) THEN
     RETURN;
   END IF;
   PERFORM wf.count_look_up(kind, digest, 60);
-  IF (wf.current_change()).id IS NOT NULL THEN
-    PERFORM wf.append_audit('look_ups', 'insert', ARRAY[kind], ARRAY[NULL::text], ARRAY[NULL::jsonb],
-                            ARRAY[jsonb_build_object('asked', words)], '{}');
-    RETURN;
-  END IF;
-  PERFORM wf.begin_change('look_ups.ask', NULL, 'look-up-' || gen_random_uuid());
-  PERFORM wf.append_audit('look_ups', 'insert', ARRAY[kind], ARRAY[NULL::text], ARRAY[NULL::jsonb],
+  PERFORM wf.open_change('look_ups.ask', NULL, 'look-up-' || gen_random_uuid(), '');
+  PERFORM wf.append_audit('look_ups', 'look_ups', 'note', ARRAY[kind], ARRAY[NULL::text], ARRAY[NULL::jsonb],
                           ARRAY[jsonb_build_object('asked', words)], '{}');
-  PERFORM set_config('wf.change', '', true);
+  PERFORM set_config('wf.change', coalesce(was, ''), true);
 END
 $$;
 
@@ -78,8 +75,8 @@ BEGIN
     RAISE EXCEPTION 'ask first, in a transaction before: wf.ask_address'
       USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'look_up_unasked';
   END IF;
-  RETURN QUERY SELECT id FROM wf.tenants WHERE lower(owner_email) = lower(email)
-               UNION SELECT tenant_id FROM wf.api_keys WHERE lower(owner_email) = lower(email)
+  RETURN QUERY SELECT id FROM wf.tenants WHERE wf.folded(owner_email) = wf.folded(email)
+               UNION SELECT tenant_id FROM wf.api_keys WHERE wf.folded(owner_email) = wf.folded(email)
                LIMIT 100;
 END
 $$;

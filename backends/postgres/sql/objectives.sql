@@ -105,7 +105,7 @@ BEGIN
            (SELECT range_agg(tstzrange(m.starts_at, least(m.ends_at, m.ended_at)))
             FROM wf.maintenance m
             WHERE (m.tenant_id IS NULL OR m.tenant_id = p.tenant_id) AND (m.plan IS NULL OR m.plan = t.plan)
-              AND (m.route IS NULL OR m.route = p.route) AND m.ends_at > now() - interval '100 days'
+              AND (m.route IS NULL OR m.route = p.route) AND m.ends_at > now() - interval '2400 hours'
               AND coalesce(m.ended_at, m.ends_at) > m.starts_at)
     FROM parties p LEFT JOIN wf.tenant_list t ON t.id = p.tenant_id JOIN wf.objectives o
       ON o.retired_at IS NULL AND ($4 IS NULL OR o.name = ANY ($4)) AND (o.tenant_id IS NULL OR o.tenant_id = p.tenant_id)
@@ -242,7 +242,7 @@ BEGIN
   WHERE o.plan IN (OLD.plan, NEW.plan) AND o.retired_at IS NULL
   UNION ALL
   SELECT NULL, tstzrange(m.starts_at - interval '1 hour', m.ends_at), NULL FROM wf.maintenance m
-  WHERE m.plan IN (OLD.plan, NEW.plan) AND m.ends_at > now() - interval '100 days';
+  WHERE m.plan IN (OLD.plan, NEW.plan) AND m.ends_at > now() - interval '2400 hours';
   RETURN NULL;
 END
 $$;
@@ -287,7 +287,7 @@ $$;
 -- Measure again what is due and rolled up, by bites of so many hours, the newest first; when the time is up the rest
 -- stays due. One transaction: killed at any point, it has done nothing. Returns how many cells were kept.
 CREATE OR REPLACE FUNCTION wf.keep_objectives(most_hours integer DEFAULT 168, most interval DEFAULT '1 minute') RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' SET work_mem = '64MB' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET work_mem = '64MB' AS $$
 DECLARE
   begun timestamptz := clock_timestamp();
   mark  wf.request_marks;
@@ -306,7 +306,7 @@ BEGIN
   LOOP
     -- No window is longer than a quarter and a day.
     due.hours := due.hours * tstzmultirange(
-      tstzrange(greatest(mark.hours_from, date_trunc('day', now()) - interval '100 days'), 'infinity'));
+      tstzrange(greatest(mark.hours_from, date_trunc('day', now()) - interval '2400 hours'), 'infinity'));
     due.minutes := due.minutes * tstzmultirange(tstzrange(mark.minutes_from, 'infinity'));
     LOOP
       bite := due.hours * tstzmultirange(

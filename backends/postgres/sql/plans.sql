@@ -1,5 +1,23 @@
 GRANT EXECUTE ON FUNCTION wf.entitlement_kind, wf.entitlements_valid TO wf_viewer;
 
+-- How many places a currency of ISO 4217 has; NULL: it is none. The heart has the same table
+-- (controlplane.plans.currencies); a test compares the two.
+CREATE OR REPLACE FUNCTION wf.currency_places(code text) RETURNS smallint LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp AS $$
+  SELECT l.places FROM (VALUES
+    (0::smallint, 'BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF'),
+    (2::smallint, 'AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF '
+     'CHW CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL '
+     'HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU '
+     'MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR '
+     'SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED '
+     'VES WST XAD XCD XCG YER ZAR ZMW ZWG'),
+    (3::smallint, 'BHD IQD JOD KWD LYD OMR TND'),
+    (4::smallint, 'CLF UYW')
+  ) AS l(places, codes) WHERE code = ANY (string_to_array(l.codes, ' '))
+$$;
+GRANT EXECUTE ON FUNCTION wf.currency_places TO wf_viewer;
+
 -- A version, once made, never changes: what somebody was sold can be looked up for ever.
 CREATE OR REPLACE FUNCTION wf.guard_plan() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
@@ -10,6 +28,8 @@ BEGIN
     refused := 'plan_version_fixed';
   ELSIF NEW.version <> (SELECT coalesce(max(version), 0) + 1 FROM wf.plans WHERE code = NEW.code) THEN
     refused := 'plan_version_next';
+  ELSIF wf.currency_places(NEW.currency) IS NULL THEN
+    refused := 'plan_currency';
   END IF;
   IF refused IS NOT NULL THEN
     RAISE EXCEPTION 'plan is refused: %', refused USING ERRCODE = 'check_violation', CONSTRAINT = refused;

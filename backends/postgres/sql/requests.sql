@@ -8,7 +8,7 @@ GRANT INSERT (tenant_id, project_id, route, method, status, latency_ms, key_pref
               address) ON wf.requests TO wf_operator, wf_worker, wf_service;
 GRANT SELECT ON wf.import_chunks TO wf_viewer;
 
-GRANT INSERT (running, previous, size, lines, rows, ends_open, left_out, from_at, until_at, days),
+GRANT INSERT (running, previous, size, lines, rows, ends_open, left_out, from_at, until_at, days, marks),
       UPDATE (rows, left_out, change_id) ON wf.import_chunks TO wf_operator;
 
 -- Make the partition of one period, and move in what the default one holds of it. Returns whether it was made.
@@ -98,7 +98,7 @@ END;
 GRANT EXECUTE ON FUNCTION wf.kept_from TO wf_viewer, wf_worker;
 
 CREATE OR REPLACE FUNCTION wf.make_cell_partition(parent text, clock text, at timestamptz) RETURNS void
-LANGUAGE plpgsql SET search_path = wf, pg_temp SET timezone = 'UTC' AS $$
+LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
 DECLARE
   unit  text := CASE parent WHEN 'request_hours' THEN 'month' ELSE 'day' END;
   lower timestamptz := date_trunc(unit, at);
@@ -115,7 +115,7 @@ $$;
 -- to 10,001: rows in those have no day of their own.
 CREATE OR REPLACE FUNCTION wf.telemetry_partitions()
 RETURNS TABLE (data text, part text, lower timestamptz, upper timestamptz, rows bigint, bytes bigint)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   SELECT t.data, c.relname::text, b.lower, b.lower + CASE length(s.stamp) WHEN 6 THEN interval '1 month' ELSE interval '1 day' END,
          CASE WHEN s.stamp IS NULL THEN
                 CASE t.data WHEN 'raw' THEN (SELECT count(*) FROM (SELECT FROM wf.requests_default LIMIT 10001) r)
@@ -142,6 +142,7 @@ DECLARE
   old    record;
   unseen boolean;
   failed text[] := '{}';
+  gone   text[] := '{}';
 BEGIN
   FOR old IN SELECT * FROM wf.telemetry_partitions() p WHERE p.upper <= wf.kept_from(p.data, least(as_of, now()))
              ORDER BY p.data, p.upper LIMIT CASE WHEN dry_run THEN NULL ELSE most END LOOP
@@ -160,6 +161,7 @@ BEGIN
           raw_from = CASE old.data WHEN 'raw' THEN greatest(m.raw_from, old.upper) ELSE m.raw_from END,
           minutes_from = CASE old.data WHEN 'minutes' THEN greatest(m.minutes_from, old.upper) ELSE m.minutes_from END,
           hours_from = CASE old.data WHEN 'hours' THEN greatest(m.hours_from, old.upper) ELSE m.hours_from END;
+        gone := gone || old.part;
       EXCEPTION WHEN lock_not_available THEN
         waits := 'somebody is reading';
       END;
@@ -169,6 +171,10 @@ BEGIN
     END IF;
     RETURN NEXT;
   END LOOP;
+  IF gone <> '{}' THEN  -- whoever called it, and however
+    PERFORM wf.append_audit('telemetry-drops', 'telemetry-drops', 'note', ARRAY['partitions'], ARRAY[NULL], ARRAY[NULL::jsonb],
+                            ARRAY[jsonb_build_object('dropped', gone)], '{}');
+  END IF;
 END
 $$;
 GRANT EXECUTE ON FUNCTION wf.drop_old_requests TO wf_admin, wf_worker;
@@ -176,7 +182,7 @@ GRANT EXECUTE ON FUNCTION wf.drop_old_requests TO wf_admin, wf_worker;
 -- Partitions for the days to come, so that no row meets none. Returns how many were made; gives up when a reader
 -- blocks it, before the second after which PostgreSQL would look for a deadlock and fail the reader.
 CREATE OR REPLACE FUNCTION wf.make_request_partitions(ahead integer DEFAULT 7) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' SET lock_timeout = '500ms' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET lock_timeout = '500ms' AS $$
 DECLARE
   before integer := (SELECT count(*) FROM wf.telemetry_partitions());
   today  date := (now() AT TIME ZONE 'UTC')::date;
@@ -205,19 +211,62 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf.prune_request_batches TO wf_worker;
 
+-- What a batch says, typed, and whether each can be a request. Raises for a value that its column cannot hold.
+CREATE OR REPLACE FUNCTION wf.read_requests(batch jsonb)
+RETURNS TABLE (key_id text, route text, method text, status integer, latency_ms real, region text, request_id text,
+               at timestamptz, bytes bigint, address inet, sound boolean)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD' AS $$
+  SELECT r.key_id #>> '{}', left(r.route #>> '{}', 200), left(coalesce(r.method #>> '{}', '-'), 16), r.status::integer,
+         r.latency_ms, left(r.region #>> '{}', 64), left(r.request_id #>> '{}', 128), (r.at #>> '{}')::timestamptz,
+         r.bytes::bigint, r.address,
+         coalesce(jsonb_typeof(r.route) = 'string' AND r.route <> '""' AND r.status BETWEEN 100 AND 599
+                    AND r.status = trunc(r.status), false)
+           AND coalesce(jsonb_typeof(r.key_id) = 'string', true) AND coalesce(jsonb_typeof(r.method) = 'string', true)
+           AND coalesce(jsonb_typeof(r.region) = 'string', true) AND coalesce(jsonb_typeof(r.request_id) = 'string', true)
+           AND coalesce(jsonb_typeof(r.at) = 'string', true)
+           AND coalesce((r.at #>> '{}')::timestamptz BETWEEN '1970-01-01Z' AND '2199-12-31Z', true)
+           AND coalesce(r.latency_ms BETWEEN 0 AND 1e9, true) AND coalesce(r.bytes >= 0 AND r.bytes = trunc(r.bytes), true)
+  FROM jsonb_to_recordset(batch) AS r(key_id jsonb, route jsonb, method jsonb, status numeric, latency_ms real,
+                                      region jsonb, request_id jsonb, at jsonb, bytes numeric, address inet)
+$$;
+
+CREATE OR REPLACE FUNCTION wf.is_request(element jsonb) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN (SELECT r.sound FROM wf.read_requests(jsonb_build_array(element)) r);
+EXCEPTION WHEN data_exception THEN
+  RETURN false;
+END
+$$;
+
+-- NULL: it holds what jsonb cannot (NUL, half a surrogate pair, an endless number).
+CREATE OR REPLACE FUNCTION wf.as_jsonb(element json) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN element::jsonb;
+EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+  RETURN NULL;
+END
+$$;
+
 -- Requests as a service saw them, at most 10,000 at once, all or none: an array of objects with key_id, route, status,
 -- and method, latency_ms, region, request_id, at, bytes, address where they are known. Whose request it was is what its
 -- key says; one without a key of ours (a 401 as often as not) is nobody's: it is counted in `uncredited` and not kept.
--- Telemetry must not fail a service: values that cannot be are counted in `unreadable`. With an id a batch is stored
--- once, however often it is sent within a day; each time the answer is that of the first.
+-- Telemetry must not fail a service: what cannot be a request is counted in `unreadable`. With an id a batch is stored
+-- once, however often it is sent within a day; each time the answer is that of the first, so it is on the disk. A time
+-- without a zone is in UTC, whatever the session says.
 CREATE OR REPLACE FUNCTION wf_data.record_requests(batch jsonb, batch_id text DEFAULT NULL, OUT stored integer, OUT uncredited integer, OUT unreadable integer)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
+  readable jsonb := batch;
   broken text;
 BEGIN
   IF jsonb_typeof(batch) IS DISTINCT FROM 'array' OR jsonb_array_length(batch) > 10000 THEN
     RAISE EXCEPTION 'a batch is an array of at most 10,000 requests'
       USING ERRCODE = 'invalid_parameter_value', CONSTRAINT = 'request_batch';
+  END IF;
+  IF current_setting('synchronous_commit') = 'off' THEN
+    PERFORM set_config('synchronous_commit', 'on', true);
   END IF;
   IF batch_id IS NOT NULL THEN
     -- Whoever sends it at the same time waits here for the other one.
@@ -231,31 +280,31 @@ BEGIN
   FOR days_made IN 0 .. 10 LOOP
     BEGIN
       WITH given AS MATERIALIZED (
-        SELECT r.key_id, left(r.route, 200) AS route, left(coalesce(r.method, '-'), 16) AS method, r.status,
-               r.latency_ms, left(r.region, 64) AS region, left(r.request_id, 128) AS request_id,
-               coalesce(r.at, clock_timestamp()) AS at, r.bytes, r.address,
-               coalesce(r.route <> '' AND r.status BETWEEN 100 AND 599, false)
-                 AND coalesce(r.latency_ms BETWEEN 0 AND 1e9, r.latency_ms IS NULL) AND coalesce(r.bytes >= 0, true)
-                 AND coalesce(r.at BETWEEN '1970-01-01' AND '2199-12-31', true) AS sound
-        FROM jsonb_to_recordset(batch) AS r(key_id text, route text, method text, status integer, latency_ms float8,
-          region text, request_id text, at timestamptz, bytes bigint, address inet)
+        SELECT * FROM wf.read_requests(readable)
       ), kept AS (
         INSERT INTO wf.requests (tenant_id, project_id, route, method, status, latency_ms, key_prefix, region, request_id, at,
                                  bytes, key_id, address)
-        SELECT k.tenant_id, k.project_id, g.route, g.method, g.status, g.latency_ms, k.display, g.region, g.request_id, g.at,
-               g.bytes, k.id, g.address
+        SELECT k.tenant_id, k.project_id, g.route, g.method, g.status, g.latency_ms, k.display, g.region, g.request_id,
+               coalesce(g.at, clock_timestamp()), g.bytes, k.id, g.address
         FROM given g JOIN wf.api_keys k ON k.id = g.key_id WHERE g.sound
         RETURNING 1
       )
-      SELECT (SELECT count(*) FROM kept), count(*) FILTER (WHERE g.sound AND k.id IS NULL), count(*) FILTER (WHERE NOT g.sound)
-      INTO stored, uncredited, unreadable FROM given g LEFT JOIN wf.api_keys k ON k.id = g.key_id;
+      SELECT (SELECT count(*) FROM kept), count(*) FILTER (WHERE k.id IS NULL), jsonb_array_length(batch) - count(*)
+      INTO stored, uncredited, unreadable FROM given g LEFT JOIN wf.api_keys k ON k.id = g.key_id WHERE g.sound;
       EXIT;
-    EXCEPTION WHEN check_violation THEN
-      -- Its day was made while a row was on its way to the default partition: it goes there now.
-      GET STACKED DIAGNOSTICS broken = CONSTRAINT_NAME;
-      IF broken <> '' OR days_made = 10 THEN
-        RAISE;
-      END IF;
+    EXCEPTION
+      WHEN check_violation THEN
+        -- Its day was made while a row was on its way to the default partition: it goes there now.
+        GET STACKED DIAGNOSTICS broken = CONSTRAINT_NAME;
+        IF broken <> '' OR days_made = 10 THEN
+          RAISE;
+        END IF;
+      WHEN data_exception THEN
+        -- One of them does not fit its column: only then they are looked at one by one.
+        IF days_made > 0 THEN
+          RAISE;
+        END IF;
+        SELECT coalesce(jsonb_agg(e), '[]') INTO readable FROM jsonb_array_elements(batch) e WHERE wf.is_request(e);
     END;
   END LOOP;
   IF batch_id IS NOT NULL THEN
@@ -265,7 +314,26 @@ BEGIN
   END IF;
 END
 $$;
-GRANT EXECUTE ON FUNCTION wf_data.record_requests TO wf_service;
+GRANT EXECUTE ON FUNCTION wf_data.record_requests(jsonb, text) TO wf_service;
+
+-- The same for a batch as text: one that jsonb cannot hold costs the others nothing.
+CREATE OR REPLACE FUNCTION wf_data.record_requests(batch text, batch_id text DEFAULT NULL, OUT stored integer, OUT uncredited integer, OUT unreadable integer)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+DECLARE
+  readable jsonb;
+BEGIN
+  BEGIN
+    readable := batch::jsonb;
+  EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+    IF json_typeof(batch::json) = 'array' THEN
+      SELECT jsonb_agg(wf.as_jsonb(e)) INTO readable FROM json_array_elements(batch::json) e;
+    END IF;
+  END;
+  SELECT r.stored, r.uncredited, r.unreadable INTO stored, uncredited, unreadable
+  FROM wf_data.record_requests(readable, batch_id) r;
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf_data.record_requests(text, text) TO wf_service;
 
 -- Rows of telemetry that have no partition of their own time, counted up to 1,001 of each class.
 CREATE OR REPLACE FUNCTION wf.stray_requests(OUT raw integer, OUT minutes integer, OUT hours integer) LANGUAGE sql STABLE
@@ -275,3 +343,18 @@ SECURITY DEFINER SET search_path = wf, pg_temp AS $$
          (SELECT count(*) FROM (SELECT FROM wf.request_hours_default LIMIT 1001) r)::integer
 $$;
 GRANT EXECUTE ON FUNCTION wf.stray_requests TO wf_viewer;
+
+-- Hold a log for this session; false when another session that is alive has it. A session that ended holds nothing.
+CREATE OR REPLACE FUNCTION wf.hold_import(source bytea) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+BEGIN
+  DELETE FROM wf.import_holds h WHERE NOT EXISTS (
+    SELECT FROM pg_stat_activity a
+    WHERE a.pid = h.pid AND coalesce(a.backend_start = h.backend_start, true));  -- NULL: it is not ours to see
+  INSERT INTO wf.import_holds (source, pid, backend_start)
+  SELECT hold_import.source, a.pid, coalesce(a.backend_start, now()) FROM pg_stat_activity a WHERE a.pid = pg_backend_pid()
+  ON CONFLICT DO NOTHING;
+  RETURN EXISTS (SELECT FROM wf.import_holds h WHERE h.source = hold_import.source AND h.pid = pg_backend_pid());
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf.hold_import TO wf_operator;

@@ -11,7 +11,10 @@ GRANT SELECT (run_id, waiting, done, refused, skipped, driver, held_until) ON wf
 CREATE VIEW wf.run_list AS
 SELECT r.*, p.waiting, p.done, p.refused, p.skipped,
        CASE WHEN p.held_until > clock_timestamp() THEN p.driver END AS driver,
-       lower(r.id || E'\n' || r.operation || E'\n' || coalesce(r.reason, '')) AS search
+       CASE WHEN r.state <> 'running' THEN r.state
+            WHEN p.held_until > clock_timestamp() THEN 'running'
+            WHEN p.driver IS NULL THEN 'waiting' ELSE 'interrupted' END AS standing,
+       wf.folded(r.id || E'\n' || r.operation || E'\n' || coalesce(r.reason, '')) AS search
 FROM wf.runs r JOIN wf.run_progress p ON p.run_id = r.id;
 
 GRANT SELECT ON wf.run_list TO wf_viewer;
@@ -122,7 +125,7 @@ CREATE OR REPLACE TRIGGER settle_item AFTER INSERT ON wf.changes FOR EACH ROW
 CREATE OR REPLACE FUNCTION wf.check_item() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 BEGIN
-  IF NOT EXISTS (SELECT FROM wf.run_items i JOIN wf.audit a ON a.change_id = NEW.id AND a.thing = i.thing
+  IF NOT EXISTS (SELECT FROM wf.run_items i JOIN wf.audit a ON a.change_id = NEW.id AND a.thing = i.thing AND NOT a.out_of_band
                  WHERE i.run_id = split_part(NEW.request_id, '-', 2)::bigint
                    AND i.ordinal = split_part(NEW.request_id, '-', 3)::integer) THEN
     RAISE EXCEPTION 'the change % did nothing to its item', NEW.request_id

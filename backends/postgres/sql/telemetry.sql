@@ -42,8 +42,7 @@ GRANT EXECUTE ON FUNCTION wf.merging TO wf_viewer;
 CREATE OR REPLACE FUNCTION wf.raw_cells(lower timestamptz, upper timestamptz, step interval)
 RETURNS TABLE (tenant_id text, route text, at timestamptz, n integer, errors_4xx integer, errors_5xx integer,
                latency_sum double precision, latency_max real, buckets smallint[], counts integer[], dim text, value text)
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, wf, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = wf, pg_temp AS $$
 BEGIN
   RETURN QUERY EXECUTE format('WITH fine AS (
       SELECT r.tenant_id, coalesce(nullif(r.route, ''''), ''-'') AS route, r.key_prefix COLLATE "C" AS key,
@@ -111,7 +110,7 @@ $$;
 -- Make the hours from raw rows again, for every hour that the given time touches. Repeating changes nothing, and
 -- hours whose raw rows are gone stay. Returns the number of cells written.
 CREATE OR REPLACE FUNCTION wf.roll_up_hours(from_at timestamptz, until_at timestamptz) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' SET work_mem = '64MB' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET work_mem = '64MB' AS $$
 DECLARE
   lower timestamptz := date_trunc('hour', greatest(from_at, '1970-01-01 00:00Z'));
   upper timestamptz := date_trunc('hour', least(until_at, '2199-12-31 22:00Z')) + interval '1 hour';
@@ -152,7 +151,7 @@ $$;
 CREATE OR REPLACE FUNCTION wf.roll_up_requests(
   most_minutes integer DEFAULT 180, most_hours integer DEFAULT 24,
   OUT minutes integer, OUT hours integer, OUT cells bigint, OUT minutes_left integer, OUT hours_left integer
-) LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET timezone = 'UTC' SET work_mem = '64MB' AS $$
+) LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET work_mem = '64MB' AS $$
 DECLARE
   mark    wf.request_marks;
   ended   bigint;

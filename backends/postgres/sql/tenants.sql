@@ -1,4 +1,4 @@
-GRANT EXECUTE ON FUNCTION wf.trigrams TO wf_viewer, wf_worker;
+GRANT EXECUTE ON FUNCTION wf.trigrams, wf.folded, wf.folded_all TO wf_viewer, wf_worker;
 
 -- Tenants and their projects. What may follow on what is guarded here, so that psql is bound by it as well.
 CREATE OR REPLACE FUNCTION wf.sees_personal() RETURNS boolean LANGUAGE sql STABLE
@@ -19,8 +19,7 @@ CREATE OR REPLACE TRIGGER activity AFTER INSERT ON wf.tenants REFERENCING NEW TA
 
 GRANT SELECT ON wf.tenant_transitions TO wf_viewer;
 
-CREATE OR REPLACE FUNCTION wf.guard_tenant() RETURNS trigger LANGUAGE plpgsql
-SET search_path = pg_catalog, wf, pg_temp AS $$
+CREATE OR REPLACE FUNCTION wf.guard_tenant() RETURNS trigger LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
 DECLARE
   refused text;
 BEGIN
@@ -240,7 +239,7 @@ DECLARE
   answer jsonb;
 BEGIN
   BEGIN
-    PERFORM wf.begin_change('tenants.provision', 'signed up', provision.request_id, asked);
+    PERFORM wf.open_change('tenants.provision', 'signed up', provision.request_id, asked);
   EXCEPTION WHEN unique_violation THEN  -- committed before, or by somebody else a moment ago: this waited for it
     SELECT * INTO found FROM wf.changes c WHERE c.request_id = provision.request_id;
     IF found.operation <> 'tenants.provision' OR found.fingerprint <> asked OR found.actor <> session_user THEN

@@ -32,19 +32,58 @@ $$;
 GRANT EXECUTE ON FUNCTION wf.roll_up_usage TO wf_operator, wf_worker;
 GRANT SELECT ON wf.quota_counters TO wf_viewer;
 
--- When a quota's period began and when it ends: the tenant's own days and months.
-CREATE OR REPLACE FUNCTION wf.period_start(period text, at timestamptz, zone text) RETURNS timestamptz
-LANGUAGE sql STABLE
-BEGIN ATOMIC
-  SELECT date_trunc(period, at, zone);
-END;
+-- When a zone's clock first shows this local time or a later one: some are skipped, some are shown twice.
+CREATE OR REPLACE FUNCTION wf.first_at(shown timestamp, zone text) RETURNS timestamptz
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  found timestamptz := shown AT TIME ZONE zone;
+BEGIN
+  RETURN CASE WHEN (found - interval '1 hour') AT TIME ZONE zone >= shown THEN found - interval '1 hour' ELSE found END;
+END
+$$;
 
-CREATE OR REPLACE FUNCTION wf.period_end(period text, at timestamptz, zone text) RETURNS timestamptz LANGUAGE sql STABLE
-BEGIN ATOMIC
-  SELECT CASE WHEN period = 'hour' THEN date_trunc('hour', at, zone) + interval '1 hour'
-              ELSE (date_trunc(period, at AT TIME ZONE zone) + ('1 ' || period)::interval) AT TIME ZONE zone END;
-END;
-GRANT EXECUTE ON FUNCTION wf.period_start, wf.period_end TO wf_viewer, wf_worker;
+-- When a quota's period began and when it ends: the tenant's own hours, days and months. A clock that is put forward or
+-- back by half an hour begins a new hour, as the next one begins with the next whole hour that it shows.
+CREATE OR REPLACE FUNCTION wf.period_start(period text, at timestamptz, zone text) RETURNS timestamptz
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  began timestamptz;
+BEGIN
+  IF period <> 'hour' THEN
+    RETURN wf.first_at(date_trunc(period, at AT TIME ZONE zone), zone);
+  END IF;
+  began := date_trunc('hour', at, zone);
+  RETURN CASE WHEN extract(minute FROM began AT TIME ZONE zone) = 0 THEN began ELSE began + interval '30 minutes' END;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION wf.period_end(period text, at timestamptz, zone text) RETURNS timestamptz
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF period <> 'hour' THEN
+    RETURN wf.first_at(date_trunc(period, at AT TIME ZONE zone) + ('1 ' || period)::interval, zone);
+  END IF;
+  RETURN date_trunc('hour', at, zone) + interval '1 hour';
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf.first_at, wf.period_start, wf.period_end TO wf_viewer, wf_worker;
+
+-- What was used in a time: whole hours as they were rolled up, without what of the first and the last of them lies
+-- outside (a period of a zone that is not on whole hours begins within one), and what is not rolled up yet.
+CREATE OR REPLACE FUNCTION wf.used_between(tenant text, metric text, began timestamptz, until timestamptz) RETURNS numeric
+LANGUAGE sql STABLE SET search_path = wf, pg_temp AS $$
+  SELECT coalesce((SELECT sum(h.amount) FROM wf.usage_hours h
+                   WHERE h.tenant_id = $1 AND h.metric = $2 AND h.hour >= date_trunc('hour', $3, 'UTC') AND h.hour <= $4), 0)
+       - coalesce((SELECT sum(u.amount) FROM wf.usage u
+                   WHERE u.tenant_id = $1 AND u.metric = $2 AND u.xid < r.before
+                     AND u.at >= date_trunc('hour', $3, 'UTC') AND u.at < $3), 0)
+       - coalesce((SELECT sum(u.amount) FROM wf.usage u
+                   WHERE u.tenant_id = $1 AND u.metric = $2 AND u.xid < r.before
+                     AND u.at > $4 AND u.at < date_trunc('hour', $4, 'UTC') + interval '1 hour'), 0)
+       + coalesce((SELECT sum(u.amount) FROM wf.usage u
+                   WHERE u.tenant_id = $1 AND u.metric = $2 AND u.xid >= r.before AND u.at >= $3 AND u.at <= $4), 0)
+  FROM wf.usage_rolled_up r
+$$;
 
 -- Every quota of a tenant with what is used of it. NULL: nothing was ever counted, so it is not known.
 CREATE OR REPLACE FUNCTION wf.usage_of(tenant text, as_of timestamptz)
@@ -53,12 +92,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   SELECT e.name, e.value, e.source, wf.period_end(e.value ->> 'period', as_of, s.billing_zone),
          (SELECT CASE WHEN c.period_start >= began.at THEN c.used ELSE 0 END FROM wf.quota_counters c
           WHERE c.tenant_id = tenant AND c.metric = e.name AND c.period = e.value ->> 'period'),
-         CASE WHEN EXISTS (SELECT FROM wf.usage u WHERE u.tenant_id = tenant AND u.metric = e.name) THEN
-           coalesce((SELECT sum(h.amount) FROM wf.usage_hours h
-                     WHERE h.tenant_id = tenant AND h.metric = e.name AND h.hour >= began.at AND h.hour <= as_of), 0)
-           + coalesce((SELECT sum(u.amount) FROM wf.usage u
-                       WHERE u.tenant_id = tenant AND u.metric = e.name AND u.at >= began.at AND u.at <= as_of
-                         AND u.xid >= (SELECT before FROM wf.usage_rolled_up)), 0) END
+         CASE WHEN EXISTS (SELECT FROM wf.usage u WHERE u.tenant_id = tenant AND u.metric = e.name)
+              THEN wf.used_between(tenant, e.name, began.at, as_of) END
   FROM wf.subscriptions s, wf.entitlement_sources(tenant, as_of) e,
        LATERAL (SELECT wf.period_start(e.value ->> 'period', as_of, s.billing_zone) AS at) began
   WHERE s.tenant_id = tenant AND e.place = 1 AND wf.entitlement_kind(e.value) = 'quota'

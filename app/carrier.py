@@ -1,0 +1,75 @@
+"""Carries on the runs that nobody drives, in a worker: so they outlive the console that began them.
+
+A worker's own login may do nothing that a person does. What is carried is done as the login whose run it is, which
+only the account that an embedded home belongs to can lend; the runs of others wait for their own consoles.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from backends.embedded.server import EmbeddedHome
+from backends.postgres.home import Home
+from controlplane.errors import Conflict, HomeUnreachable, OutcomeUnknown, Refusal
+from controlplane.registry import named
+from controlplane.runs.engine import drive, left_runs
+from controlplane.runs.model import Run
+
+LOOK_SECONDS = 1.0
+AGAIN_SECONDS = 5.0
+CONNECTIONS = 4
+
+
+def carrier_of(home: EmbeddedHome, report: Callable[[str], None]) -> Carrier | None:
+    """For the worker of an embedded home, whose login is this account's own."""
+    known = home.known()
+    return None if known is None else Carrier(known.login_conninfo(), report)
+
+
+class Carrier:
+    """`conninfo`: of the login whose runs are carried."""
+
+    def __init__(self, conninfo: str, report: Callable[[str], None] = lambda words: None) -> None:
+        self.conninfo, self.report = conninfo, report
+
+    async def run(self) -> None:
+        """Until it is cancelled; a home that cannot be reached is tried again."""
+        while True:
+            home = Home(self.conninfo, connections=CONNECTIONS, conversation="worker")
+            try:
+                await home.open()
+                async with asyncio.TaskGroup() as driving:
+                    await self._look(home, driving)
+            except* Refusal as troubles:
+                self.report("; ".join(str(trouble) for trouble in troubles.exceptions))
+            finally:
+                await home.close()
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _look(self, home: Home, driving: asyncio.TaskGroup) -> None:
+        seen: set[int] = set()
+        while True:
+            for run in await left_runs(home):
+                if run.id not in seen:
+                    seen.add(run.id)
+                    driving.create_task(self._carry(home, run, seen))
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _carry(self, home: Home, run: Run, seen: set[int]) -> None:
+        """A run that ends here is looked at again when it is resumed; one that cannot be carried here is not."""
+        try:
+            if named(run.operation).makes_secret:
+                return  # it needs a file of the person's own
+            ended = await drive(home, run.id)
+            self.report(
+                f"run {run.id} ({run.operation}): {ended.state}, {ended.done:,} done, {ended.refused:,} refused"
+            )
+        except Conflict:
+            pass  # another program was first
+        except (HomeUnreachable, OutcomeUnknown):
+            raise
+        except Refusal as refusal:
+            self.report(f"run {run.id}: {refusal}")
+            return
+        seen.discard(run.id)

@@ -1,0 +1,78 @@
+"""A pipe as a log that is still being written: read as it comes, cut after at most a moment."""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from collections.abc import Callable
+from io import BytesIO
+
+from backends.postgres.logfile import BLOCK, CHUNK, LogFile
+
+FLUSH_SECONDS = 0.75
+"""What was read is stored after that long, however little it is; twice that and a commit are less than two seconds."""
+LOOK_SECONDS = 0.5
+"""How often a stream that is silent looks whether it was stopped."""
+
+
+class Stream(LogFile):
+    """Its chunks end with a line, and come when they are old enough or large enough."""
+
+    def __init__(self, descriptor: int, stop: threading.Event | None = None) -> None:
+        super().__init__(BytesIO(), BytesIO(), 0)
+        self.descriptor, self.stop = descriptor, stop or threading.Event()
+        self.read = 0
+        self.when_idle: Callable[[], None] = lambda: None  # called when nothing waits to be read
+
+    @property
+    def bytes_done(self) -> int:
+        return self.read
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def fill(self, wanted: int) -> bool:
+        while len(self.buffer) < wanted and self.more():
+            pass
+        return len(self.buffer) >= wanted
+
+    def more(self) -> bool:
+        """Wait until more has come. False: the stream is over, or it was stopped."""
+        while not self.ended and not self.stop.is_set():
+            if self._read(LOOK_SECONDS):
+                return True
+        return False
+
+    def next_cut(self) -> int:
+        """Waits for a chunk; 0: the stream is over, or it was stopped."""
+        due: float | None = None
+        while not self.ended and not self.stop.is_set() and len(self.buffer) < CHUNK:
+            if due is None and b"\n" in self.buffer:
+                due = self.now() + FLUSH_SECONDS
+            left = LOOK_SECONDS if due is None else due - self.now()
+            if left <= 0:
+                break
+            if not self._read(0):
+                self.when_idle()
+                self._read(min(left, LOOK_SECONDS))
+        if self.ended and len(self.buffer) <= CHUNK:
+            return len(self.buffer)
+        return (self.buffer.rfind(b"\n", 0, CHUNK) + 1) or (CHUNK if len(self.buffer) >= CHUNK else 0)
+
+    def _read(self, seconds: float) -> bool:
+        """Read what is there; at most a chunk is ever held, so a writer that is faster waits."""
+        if not (block := self._wait(seconds)):
+            return False
+        self.read += len(block)
+        self.buffer += block
+        return True
+
+    def _wait(self, seconds: float) -> bytes:
+        """What comes within that time, and nothing once it is over."""
+        if not select.select([self.descriptor], [], [], seconds)[0]:
+            return b""
+        block = os.read(self.descriptor, BLOCK)
+        self.ended = not block
+        return block

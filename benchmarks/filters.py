@@ -1,0 +1,126 @@
+"""Every filter of the lists that grow, on a home of its own: 5 M audit rows, 1 M keys, 200,000 dead jobs.
+
+A filter that finds nothing is the hardest: nothing stops the search before its end. Each is asked as a viewer, with its
+page and its count as the screen asks for both; the other side is the same page with no index but the primary keys' and
+the orders' (what a plain table would have).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from statistics import median
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from backends.postgres.home import Home
+from backends.postgres.paging import PagedList
+from benchmarks.estate import Estate, estate
+from benchmarks.figures import Figure
+from controlplane.audit import FIELDS as AUDIT_FIELDS
+from controlplane.filters import Field, parse
+from controlplane.jobs.model import JOB_FIELDS
+from controlplane.keys.model import KEY_FIELDS
+from controlplane.listing import Query
+
+SIZES = {"audit": 5_000_000, "api_keys": 1_000_000, "jobs": 200_000}
+SIZES_SMALL = {"audit": 20_000, "api_keys": 10_000, "jobs": 5_000}
+TENANTS = 10_000
+MOST_MS = 200.0
+ROUNDS = 5
+
+FILL = {
+    "audit": """
+        INSERT INTO wf.audit (seq, at, out_of_band, actor, operation, noun, thing, tenant_id, reason, request_id)
+        SELECT 1000 + n, now() - ({rows} - n) * interval '6 seconds', n %% 1000 = 0, 'person' || n %% 40,
+               (ARRAY['tenants.edit', 'keys.create', 'tenants.suspend'])[n %% 3 + 1],
+               (ARRAY['tenants', 'keys', 'tenants'])[n %% 3 + 1], 'tenant-' || lpad((1 + n %% 10000)::text, 7, '0'),
+               'tenant-' || lpad((1 + n %% 10000)::text, 7, '0'), 'ticket ' || n, 'request-' || md5(n::text)
+        FROM generate_series(1, %s) n""",
+    "api_keys": """
+        INSERT INTO wf.api_keys (id, tenant_id, env, display, hash, label, scopes, created_at, expires_at, revoked_at,
+                                 revoked_reason)
+        SELECT 'key_' || lpad(n::text, 26, '0'), 'tenant-' || lpad((1 + n %% 10000)::text, 7, '0'), 'live',
+               'wf_live_' || n, sha256(n::text::bytea), 'service ' || n %% 5000,
+               ARRAY['orders:read', 'team:' || n %% 900], now() - n * interval '1 minute',
+               CASE WHEN n %% 4 = 0 THEN now() + (n %% 700) * interval '1 day' END,
+               CASE WHEN n %% 50000 = 0 THEN now() END, CASE WHEN n %% 50000 = 0 THEN 'leaked' END
+        FROM generate_series(1, %s) n""",
+    "jobs": """
+        INSERT INTO wf.jobs (kind, tenant_id, state, attempts, tries, error, ended_at)
+        SELECT (ARRAY['mail.send', 'report.make'])[n %% 2 + 1], 'tenant-' || lpad((1 + n %% 10000)::text, 7,
+               '0'), 'dead',
+               5, 5, 'no route to host ' || md5(n::text), now() FROM generate_series(1, %s) n""",
+}  # fmt: skip
+ASKED: dict[str, tuple[str, ...]] = {
+    "audit": (
+        "nowhereword", "4711", "request:nothing", "actor:nobody", "actor:person7", "operation:runs.stop", "noun:jobs",
+        "thing:tenant-0004711", "tenant:tenant-0004711", "at<1h", "outofband:yes",
+    ),
+    "keys": (
+        "nowhereword", "label:nothing", 'label:"service 17"', "scope:none", 'scope:"team:17"', "state:revoked",
+        "state:disabled", "project:none", "env:test", "used>90d", "left<7", "expired<7d", "display:wf_live_77",
+    ),
+    "jobs": (
+        "state:dead nowhereword", "state:dead kind:nothing", "state:dead tenant:tenant-0000017", "state:dead 4711",
+    ),
+}  # fmt: skip
+FIELDS: dict[str, tuple[Field, ...]] = {"audit": AUDIT_FIELDS, "keys": KEY_FIELDS, "jobs": JOB_FIELDS}
+
+
+def run(small: bool) -> list[Figure]:
+    with estate() as home:
+        home.fill(TENANTS)
+        for table, rows in (SIZES_SMALL if small else SIZES).items():
+            _load(home, table, rows)
+        return asyncio.run(_ask(make_conninfo(home.owner, options="-c role=wf_viewer"), 1 if small else ROUNDS))
+
+
+def _load(home: Estate, table: str, rows: int) -> None:
+    with psycopg.connect(home.owner, autocommit=True) as owner:
+        owner.execute("SET session_replication_role = replica")
+        owner.execute("SET maintenance_work_mem = '512MB'")
+        indexes = owner.execute(
+            "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = %s::regclass"
+            " AND NOT indisunique",
+            [f"wf.{table}"],
+        ).fetchall()
+        for name, _ in indexes:
+            owner.execute(f"DROP INDEX {name}".encode())
+        owner.execute(FILL[table].format(rows=rows).encode(), [rows])
+        for _, definition in indexes:
+            owner.execute(definition)
+        if table == "api_keys":
+            owner.execute("INSERT INTO wf.key_uses (key_id, tenant_id) SELECT id, tenant_id FROM wf.api_keys")
+            owner.execute("VACUUM ANALYZE wf.key_uses")
+        owner.execute(f"VACUUM ANALYZE wf.{table}".encode())
+
+
+async def _ask(conninfo: str, rounds: int) -> list[Figure]:
+    home = Home(conninfo)
+    await home.open()
+    try:
+        figures = []
+        for name, texts in ASKED.items():
+            listing: PagedList[Any] = getattr(home, name)
+            for text in texts:
+                query = Query(parse(text, FIELDS[name]), None, name != "keys")
+                page = await _time(lambda listing=listing, query=query: listing.page(query, limit=100), rounds)  # type: ignore[misc]
+                count = await _time(lambda listing=listing, query=query: listing.count(query), rounds)  # type: ignore[misc]
+                slow = max(page, count)
+                figures.append(Figure(f"{name} {text}", page, "ms", count, "its count", "≤ 200 ms", slow <= MOST_MS))
+        return figures
+    finally:
+        await home.close()
+
+
+async def _time(ask: Any, rounds: int) -> float:
+    """The median in ms; the first answer is not counted."""
+    taken = []
+    for _ in range(rounds + 1):
+        began = time.perf_counter()
+        await ask()
+        taken.append((time.perf_counter() - began) * 1000)
+    return median(taken[1:])

@@ -1,0 +1,250 @@
+"""What a connection's zone, styles and encoding are changes nothing of what is stored and answered.
+
+One script of everything that services, workers and people may call runs in a plain session and in hostile ones; then
+each answer and each table must be the same.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from tests.postgres import Database, Server
+
+PLAIN = {"timezone": "UTC", "datestyle": "ISO,MDY", "intervalstyle": "postgres", "client_encoding": "utf8"}
+# East and west of the day's change: in one of them it is always another day than in UTC. IST, which other styles write
+# for India's time, is read as Israel's.
+HOSTILE = {
+    "east": {"timezone": "Pacific/Kiritimati", "datestyle": "SQL,DMY", "intervalstyle": "sql_standard"},
+    "west": {"timezone": "Etc/GMT+12", "datestyle": "German", "intervalstyle": "iso_8601"},
+    "india": {"timezone": "Asia/Kolkata", "datestyle": "SQL,DMY", "intervalstyle": "postgres_verbose"},
+    "summer": {"timezone": "America/Havana", "datestyle": "Postgres,DMY", "intervalstyle": "postgres"},
+}
+ALWAYS = {"client_encoding": "latin1", "extra_float_digits": "-15", "bytea_output": "escape"}
+KEY = "key_" + "0" * 26
+# What is called by others of these, is asked elsewhere without a time in it, or ends logins.
+NOT_HERE = """
+wf.ask_address wf.ask_hash wf.certificate_text wf.first_at wf.hold_import wf.hold_run wf.keep_checkpoint wf.kept_from
+wf.key_of_hash wf.may wf.my_role wf.note_writing wf.objectives_cells wf.objectives_held wf.objectives_measured
+wf.period_end wf.period_start wf.put_operator wf.raw_cells wf.refuse_item wf.release_run wf.remove_operator
+wf.revealed wf.sees_addresses wf.sees_personal wf.set_password wf.sign_cursor wf.stop_worker wf.tenants_of_email
+wf_data.sign_up
+"""
+
+# Who does what; $at is a time of today that both runs share.
+SCRIPT: tuple[tuple[str, str], ...] = (
+    ("service", f"""SELECT wf_data.provision('sign-1', 'acme', 'Äcme', 'ana@acme.example', 'trial', 'eu', 'web',
+                     '{KEY}', sha256('x'), 'wf_live_1', '{{read}}')"""),
+    ("service", "SELECT * FROM wf_data.authenticate(sha256('x'), '192.0.2.1')"),
+    ("service", "SELECT wf_data.profile('acme')"),
+    ("service", "SELECT * FROM wf_data.admit('acme', 'api_calls', 3)"),
+    ("service", "SELECT * FROM wf_data.admit('acme', 'recall', 1)"),
+    ("service", "SELECT wf_data.record_usage('acme', 'api_calls', 7)"),
+    ("service", "SELECT wf_data.record_usage('acme', 'api_calls', 7, '2026-01-02T03:04:05Z')"),
+    ("service", f"""SELECT * FROM wf_data.record_requests('[
+        {{"key_id": "{KEY}", "route": "/a", "status": 200, "latency_ms": 1.25}},
+        {{"key_id": "{KEY}", "route": "/a", "status": 200, "at": "$atZ", "latency_ms": 33.3333333}},
+        {{"key_id": "{KEY}", "route": "/b", "status": 500, "at": "$at"}},
+        {{"key_id": "{KEY}", "route": "/b", "status": 404, "at": "02/01/2026 10:00"}}]', 'batch-1')"""),
+    ("service", f"SELECT wf_data.touch_keys('{{{KEY}}}', '{{$atZ}}', '{{192.0.2.7}}')"),
+    ("service", "SELECT * FROM wf_data.news(0)"),
+    ("service", "SELECT wf_data.version()"),
+    ("service", "SELECT * FROM wf_data.impersonation(1)"),
+    ("operator", "SELECT wf.begin_change('tenants.create', 'why', 'req-1'); INSERT INTO wf.tenants (id, name, plan)"
+                 " VALUES ('globex', 'Globex', 'starter'); SELECT wf.finish_change('{\"id\": \"globex\"}')"),
+    ("operator", "UPDATE wf.tenants SET status = 'suspended', suspended_at = now(),"
+                 " suspension_reason = 'unpaid' WHERE id = 'globex'"),
+    ("operator", "UPDATE wf.subscriptions SET billing_zone = 'Asia/Kolkata' WHERE tenant_id = 'acme'"),
+    ("operator", "INSERT INTO wf.entitlement_grants (tenant_id, name, value, source, ends_at, reason)"
+                 " VALUES ('acme', 'seats', '9', 'override', now() + interval '72 hours', 'launch')"),
+    ("operator", "INSERT INTO wf.plan_changes (tenant_id, from_plan, from_version, from_cycle, plan, version, cycle,"
+                 " direction, effective_on, period_start, period_end, currency, lines, summary, preview_hash)"
+                 " VALUES ('acme', 'trial', 1, 'month', 'growth', 1, 'month', 'upgrade',"
+                 " (now() AT TIME ZONE 'Asia/Kolkata')::date, '2026-11-01', '2026-12-01', 'EUR', '[]', '', '')"),
+    ("operator", "INSERT INTO wf.objectives (name, kind, target, period, zone)"
+                 " VALUES ('up', 'availability', 0.99, 'month', 'Asia/Kolkata')"),
+    ("operator", "INSERT INTO wf.maintenance (starts_at, ends_at, reason)"
+                 " VALUES (now() + interval '1 hour', now() + interval '2 hours', 'move')"),
+    ("operator", "INSERT INTO wf.runs (operation, per_second, breaker_share) VALUES ('tenants.suspend', 3.3, 0.2)"),
+    ("operator", "SELECT wf.ensure_request_days('2026-01-30', '2026-02-02')"),
+    ("operator", f"SELECT * FROM wf.key_calls('{KEY}', '2026-01-01Z')"),
+    ("operator", "SELECT wf.newest_request()"),
+    ("support", "SELECT wf.begin_change('tenants.reveal', 'asks', 'req-3');"
+                " SELECT wf.grant_reveal('acme', 'owner_email')"),
+    ("operator", "SELECT wf.begin_change('requests.import', 'why', 'req-2');"
+                 " SELECT wf.note('requests', 'x', 'acme', '{}')"),
+    ("support", "INSERT INTO wf.impersonations (tenant_id, reason, ticket, ends_at)"
+                " VALUES ('acme', 'helps', 'T-1', now() + interval '30 minutes')"),
+    ("worker", "SELECT wf.start_worker('box', 'box', 1, '1', '{deliver}')"),
+    ("worker", "SELECT wf.put_schedules('{a,b}', '{00:01:00,\"1 day\"}')"),
+    ("worker", "SELECT wf.queue_job('deliver', 'acme', '{\"n\": 0.1}', '2099-01-02T03:04:05Z')"),
+    ("operator", "SELECT wf.cancel_job(1)"),
+    ("worker", "SELECT wf.queue_job('deliver', 'acme', '{}', '2026-01-02T03:04:05Z')"),
+    ("worker", "SELECT wf.queue_job('deliver', 'acme')"),
+    ("worker", "SELECT wf.queue_job('deliver', 'globex')"),
+    ("worker", "SELECT id, kind, tenant_id, attempt, lease FROM wf.claim_jobs(1, 5, '{}', '{}')"),
+    ("worker", "SELECT wf.beat(1)"),
+    ("worker", "SELECT wf.finish_jobs(1, '{2}', ARRAY(SELECT lease FROM wf.jobs WHERE id = 2))"),
+    ("worker", "SELECT wf.fail_job(1, 3, (SELECT lease FROM wf.jobs WHERE id = 3), 'no', true)"),
+    ("worker", "SELECT wf.release_jobs(1, '{4}', ARRAY(SELECT lease FROM wf.jobs WHERE id = 4), 'no', '1 day')"),
+    ("operator", "SELECT wf.replay_job(3)"),
+    ("worker", "SELECT wf.tick_jobs()"),
+    ("worker", "SELECT wf.make_request_partitions()"),
+    ("worker", "SELECT cells > 0, minutes_left FROM wf.roll_up_requests(5000, 500)"),
+    ("worker", "SELECT wf.roll_up_hours('2026-01-01T22:00Z', '2026-01-02T12:00Z') > 0"),
+    ("worker", "SELECT wf.roll_up_usage()"),
+    ("worker", "SELECT wf.keep_objectives() > 0"),
+    ("worker", "SELECT wf.look_at_quotas(0.001)"),
+    ("worker", "SELECT * FROM wf.expire_trials()"),
+    ("worker", "SELECT wf.apply_due_changes()"),
+    ("worker", "SELECT wf.refresh_activity()"),
+    ("worker", "SELECT wf.refresh_job_weights()"),
+    ("worker", "SELECT wf.prune_jobs(), wf.prune_key_news(), wf.prune_request_batches(), wf.prune_sign_up_attempts()"),
+    ("worker", "SELECT data, part, lower, upper FROM wf.telemetry_partitions()"),
+    ("worker", "SELECT data, part, lower, upper, waits FROM wf.drop_old_requests(true)"),
+    ("viewer", "SELECT * FROM wf.stray_requests()"),
+    ("viewer", "SELECT * FROM wf.late_rotations()"),
+    ("viewer", "SELECT * FROM wf.tenants_of_email('ana@acme.example')"),
+    ("viewer", "SELECT metric, resets_at, recorded FROM wf.usage_of('acme', now())"),
+    ("viewer", "SELECT name, value, starts_at, expires_at FROM wf.entitlement_sources('acme', now())"),
+    ("admin", "UPDATE wf.tenants SET status = 'pending_deletion', deleted_at = now(), deleted_from = status,"
+              " purge_after = now() + interval '24 hours' WHERE id = 'globex'"),
+    ("owner", "ALTER TABLE wf.tenants DISABLE TRIGGER guard"),
+    ("owner", "UPDATE wf.tenants SET deleted_at = now() - interval '48 hours', purge_after = now() - interval '1 hour'"
+              " WHERE id = 'globex'"),
+    ("owner", "ALTER TABLE wf.tenants ENABLE TRIGGER guard"),
+    ("admin", "SELECT wf.purge_tenant('globex') IS NOT NULL"),
+    ("service", "SELECT actor, operation, noun, thing FROM wf_data.audit_feed('acme')"),
+    ("worker", "SELECT wf.chain_audit() > 0"),
+    ("worker", "SELECT wf.checkpoint_turn()"),
+    ("worker", "SELECT wf.note_triggers()"),
+)  # fmt: skip
+# What differs from run to run: random or running numbers, and what is hashed of a time.
+VARYING = {"xid", "written", "head", "hash", "outer_key", "inner_key", "origin", "checksum", "fingerprint", "sha256"}
+INSTANT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d(:?\d\d)?)")
+
+
+def run(database: Database, settings: dict[str, str], at: datetime) -> list[Any]:
+    """Every answer, or the refusal that came instead; then every table."""
+    answers: list[Any] = []
+    options = " ".join(f"-c {name}={value.replace(' ', '')}" for name, value in settings.items())
+    held: dict[str, psycopg.Connection] = {}
+    for role, text in SCRIPT:
+        if role not in held:
+            conninfo = database.owner if role == "owner" else database.login(role)
+            held[role] = psycopg.connect(conninfo, options=options, autocommit=True)
+        try:
+            with held[role].transaction():
+                for statement in text.replace("$at", f"{at:%Y-%m-%dT%H:%M:%S}").split("; "):
+                    if statement.startswith("SELECT"):
+                        statement = f"SELECT to_jsonb(a) FROM ({statement}) a"
+                    asked = held[role].execute(statement.encode(held[role].info.encoding))
+                answers.append((text, asked.fetchall() if asked.description else asked.rowcount))
+        except psycopg.Error as error:
+            answers.append((text, type(error).__name__, error.diag.constraint_name))
+    for connection in held.values():
+        connection.close()
+    return answers + list(tables(database))
+
+
+def tables(database: Database) -> Iterator[Any]:
+    with psycopg.connect(database.owner, row_factory=dict_row) as connection:
+        connection.execute("SET timezone = 'UTC'")
+        names = connection.execute(
+            "SELECT oid::regclass::text AS name FROM pg_class WHERE relnamespace = 'wf'::regnamespace"
+            " AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY 1"
+        ).fetchall()
+        for name in (row["name"] for row in names):
+            rows = connection.execute(f"SELECT to_jsonb(t) AS row FROM {name} t".encode()).fetchall()
+            yield name, sorted((varied(row["row"]) for row in rows), key=_without_times)
+        parts = connection.execute(
+            "SELECT relname, pg_get_expr(relpartbound, oid) FROM pg_class"
+            " WHERE relnamespace = 'wf'::regnamespace AND relispartition AND relkind = 'r' ORDER BY 1"
+        ).fetchall()
+        yield "partitions", parts
+
+
+def varied(value: Any) -> Any:
+    """Without what differs anyway; `before` of a mark is a transaction."""
+    if not isinstance(value, dict):
+        return value
+    gone = VARYING | ({"before"} if isinstance(value.get("before"), int | str) else set())
+    return {name: varied(each) for name, each in value.items() if name not in gone}
+
+
+def _without_times(row: Any) -> str:
+    return INSTANT.sub("", json.dumps(row, sort_keys=True))
+
+
+def differences(one: Any, other: Any, path: str = "", depth: int = 0) -> Iterator[str]:
+    """But for the seconds between the two runs. A column is in its reader's zone; what JSON holds is in UTC."""
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        for name in one:
+            yield from differences(one[name], other[name], f"{path} {name}", depth + 1)
+    elif isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
+        for place, (a, b) in enumerate(zip(one, other, strict=True)):
+            yield from differences(a, b, f"{path} {one[0] if place and isinstance(one[0], str) else place}", depth)
+    elif isinstance(one, str) and isinstance(other, str) and INSTANT.fullmatch(one) and INSTANT.fullmatch(other):
+        apart = datetime.fromisoformat(one) - datetime.fromisoformat(other)
+        if abs(apart) > timedelta(minutes=10) or (depth > 1 and one[-6:] != other[-6:]):
+            yield f"{path}: {one} and {other}"
+    elif one != other:
+        yield f"{path}: {one} and {other}"
+
+
+@pytest.fixture(scope="module")
+def plain(postgres_server: Server, template_database: str) -> tuple[datetime, list[Any]]:
+    """What was answered and stored, and the time that the script names."""
+    database = postgres_server.create(template=template_database)
+    with psycopg.connect(database.owner) as connection:
+        [at] = connection.execute("SELECT date_trunc('minute', now(), 'UTC') AT TIME ZONE 'UTC'").fetchone() or ()
+    at -= timedelta(minutes=20)
+    try:
+        return at, run(database, PLAIN, at)
+    finally:
+        postgres_server.drop(database)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_connections_settings_change_nothing(
+    database: Database, plain: tuple[datetime, list[Any]], name: str
+) -> None:
+    at, expected = plain
+    found = run(database, ALWAYS | HOSTILE[name], at)
+    assert "\n".join(differences(expected, found)) == ""
+
+
+def test_the_script_goes_through(plain: tuple[datetime, list[Any]]) -> None:
+    """What is refused is refused for a reason of its own, not by a fault of the script."""
+    refused = [answer for answer in plain[1] if len(answer) == 3]
+    assert refused == [], "\n".join(map(str, refused))
+
+
+def test_every_function_that_somebody_may_call_is_in_the_script(database: Database) -> None:
+    script = " ".join(text for _, text in SCRIPT)
+    with psycopg.connect(database.owner) as connection:
+        rows = connection.execute(
+            "SELECT DISTINCT pronamespace::regnamespace::text, proname FROM pg_proc, aclexplode(proacl) a"
+            " WHERE pronamespace::regnamespace::text IN ('wf', 'wf_data') AND provolatile <> 'i'"
+            " AND a.grantee <> proowner"
+        ).fetchall()
+    found = {f"{schema}.{name}" for schema, name in rows}
+    missing = {name for name in found - set(NOT_HERE.split()) if f"{name}(" not in script}
+    assert not missing and set(NOT_HERE.split()) <= found
+
+
+def test_what_pins_its_search_path_pins_what_else_a_session_has(database: Database) -> None:
+    with psycopg.connect(database.owner) as connection:
+        rows = connection.execute(
+            "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace::regnamespace::text IN ('wf', 'wf_data')"
+            " AND provolatile <> 'i' AND array_to_string(proconfig, '|') LIKE '%search_path=%'"
+            " AND array_to_string(proconfig, '|') NOT LIKE ALL (ARRAY['%TimeZone=UTC%', '%DateStyle=ISO, MDY%'])"
+        ).fetchall()
+    assert rows == []

@@ -1,0 +1,149 @@
+"""How the console carries out: what it shows is what runs, and its words make way for the keys."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from textual.widgets import Input
+
+from controlplane.runs.model import Run
+from screens.actions import Done
+from screens.bulk import progress_words
+from screens.dialogs.form import ReasonForm
+from tests.controlplane.runs import a_run
+from tests.postgres import Database
+from tests.screens.console import command, confirm, console, quiet, shown, text, type_in, until
+
+
+@pytest.fixture
+def estate(database: Database) -> Database:
+    with psycopg.connect(database.owner) as owner:
+        owner.execute("INSERT INTO wf.tenants (id, name) SELECT 't' || i, 'Tenant ' || i FROM generate_series(1, 12) i")
+    return database
+
+
+def sql(database: Database, statement: str) -> list[tuple]:
+    with psycopg.connect(database.owner) as owner:
+        cursor = owner.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+async def suspend(pilot) -> None:
+    await command(pilot, "tenants.suspend t1")
+    await until(pilot, lambda: "kept in the audit trail" in text(pilot))
+    await type_in(pilot, "unpaid")
+    await pilot.press("enter")
+    await until(pilot, lambda: "Do it?" in text(pilot))
+
+
+async def test_what_another_changed_before_the_y_is_refused_to_a_typed_command(estate: Database) -> None:
+    async with console(estate) as (_, pilot):
+        await suspend(pilot)
+        sql(estate, "UPDATE wf.tenants SET name = 'Of another' WHERE id = 't1'")
+        await confirm(pilot)
+        await until(pilot, lambda: "somebody changed it since you looked" in text(pilot))
+        await pilot.press("w")
+        await until(pilot, lambda: "[stale_version]" in text(pilot))
+    assert sql(estate, "SELECT status FROM wf.tenants WHERE id = 't1'") == [("active",)]
+
+
+async def test_u_asks_why_in_a_field_and_takes_nothing_typed_as_keys(estate: Database) -> None:
+    async with console(estate) as (app, pilot):
+        await suspend(pilot)
+        await confirm(pilot)
+        await until(pilot, lambda: "u undoes" in text(pilot))
+        await pilot.press("u")
+        await type_in(pilot, "yes y quit a s")  # before the form is there
+        await until(pilot, lambda: isinstance(app.screen, ReasonForm))
+        await until(pilot, lambda: app.screen.query_one(Input).value == "yes y quit a s")
+        await pilot.press("enter")
+        await type_in(pilot, "yy")
+        await until(pilot, lambda: "suspended → active" in text(pilot))
+        assert sql(estate, "SELECT status FROM wf.tenants WHERE id = 't1'") == [("suspended",)]
+        sql(estate, "UPDATE wf.tenants SET name = 'Of another' WHERE id = 't1'")
+        await confirm(pilot)
+        await until(pilot, lambda: "somebody changed it since you looked" in text(pilot))
+
+
+async def test_left_empty_the_reason_of_an_undo_is_the_one_that_is_offered(estate: Database) -> None:
+    async with console(estate) as (_, pilot):
+        await suspend(pilot)
+        await confirm(pilot)
+        await until(pilot, lambda: "u undoes" in text(pilot))
+        await pilot.press("u")
+        await until(pilot, lambda: "undo of tenants.suspend (audit" in text(pilot))
+        await pilot.press("enter")
+        await confirm(pilot)
+        await until(pilot, lambda: "resume t1" in text(pilot))
+    [(reason,)] = sql(estate, "SELECT reason FROM wf.changes WHERE operation = 'tenants.resume'")
+    assert reason.startswith("undo of tenants.suspend (audit")
+
+
+async def test_more_than_ten_at_once_ask_for_their_number(estate: Database) -> None:
+    async with console(estate) as (_, pilot):
+        await command(pilot, "tenants tenant")
+        await until(pilot, lambda: "Tenant 12" in text(pilot))
+        await pilot.press("asterisk")
+        await until(pilot, lambda: "12 marked" in text(pilot))
+        await pilot.press("a")
+        await until(pilot, lambda: "Suspend a tenant" in text(pilot))
+        await pilot.press("s")
+        await until(pilot, lambda: "kept in the audit trail" in text(pilot))
+        await type_in(pilot, "unpaid")
+        await pilot.press("enter")
+        await until(pilot, lambda: "Type 12" in text(pilot))
+        await confirm(pilot, "12")
+        await until(pilot, lambda: sql(estate, "SELECT count(*) FROM wf.tenants WHERE status = 'suspended'") == [(12,)])
+        await quiet(pilot)
+        assert "left" not in shown(pilot)[-1]
+
+
+async def test_words_on_the_last_line_make_way_for_the_keys(estate: Database) -> None:
+    async with console(estate) as (app, pilot):
+        area = app.area
+        assert area is not None
+        now = 100.0
+        app.session.ticks = lambda: now
+        area.say(Done("as the test says"))
+        await until(pilot, lambda: "as the test says" in shown(pilot)[-1])
+        now = 105.9
+        app._tick()
+        await pilot.pause()
+        assert "as the test says" in shown(pilot)[-1]
+        now = 106.0
+        app._tick()
+        await until(pilot, lambda: "a act" in shown(pilot)[-1])
+        area.say(Done("again"))
+        await until(pilot, lambda: "again" in shown(pilot)[-1])
+        await pilot.press("j")
+        await until(pilot, lambda: "a act" in shown(pilot)[-1])
+        await pilot.press("w")
+        await until(pilot, lambda: "last message" in text(pilot) and "again" in text(pilot))
+        await pilot.press("escape")
+        # What is revealed keeps its minute, and is nowhere after it.
+        area.say(Done("reveal: ada@lovelace.example", seconds=60))
+        await pilot.press("j")
+        await until(pilot, lambda: "ada@" in shown(pilot)[-1])
+        now = 166.0
+        app._tick()
+        await until(pilot, lambda: "a act" in shown(pilot)[-1])
+        await pilot.press("w")
+        await quiet(pilot)
+        assert "ada@" not in text(pilot)
+
+
+async def test_what_still_holds_stays_on_the_last_line(estate: Database) -> None:
+    async with console(estate) as (_, pilot):
+        await pilot.press("p", "j")
+        await until(pilot, lambda: "paused: p goes on" in shown(pilot)[-1])
+        await pilot.press("p")
+        await until(pilot, lambda: "a act" in shown(pilot)[-1])
+
+
+@pytest.mark.parametrize(("state", "left"), [("running", True), ("paused", False), ("stopped", False), ("done", False)])
+def test_only_a_run_that_runs_has_a_time_left(state: str, left: bool) -> None:
+    import dataclasses
+
+    run: Run = dataclasses.replace(a_run(state), done=1)
+    words = progress_words(run, 10.0)
+    assert ("left" in words) is left and ("/s" in words) is left

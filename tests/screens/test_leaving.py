@@ -1,0 +1,126 @@
+"""Leaving in the middle of a run: it is said what ends, what goes on, and how it is gone on with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import psycopg
+import pytest
+
+from app.carrier import Carrier
+from controlplane.runs.engine import start_run
+from controlplane.runs.model import Run
+from screens.dialogs.confirm import Confirm
+from screens.work import Work
+from tests.backends.runs import make_tenants, opened, suspending
+from tests.postgres import Database
+from tests.screens.console import confirm, console, text, type_in, until
+
+SLOW = 0.01
+"""Items a second: the second waits for longer than any test."""
+
+
+@pytest.fixture
+def estate(database: Database) -> Database:
+    make_tenants(database.owner, 12)
+    return database
+
+
+async def started(database: Database, per_second: float = SLOW) -> Run:
+    async with opened(database.login("admin")) as home:
+        return await start_run(home, suspending(per_second=per_second), "unpaid")
+
+
+async def seen(database: Database, run: Run) -> Run:
+    async with opened(database.login("admin")) as home:
+        return await home.runs.get(run.id)
+
+
+@asynccontextmanager
+async def worker(database: Database) -> AsyncIterator[None]:
+    """That of an embedded home: it lives, and carries the runs of the home's own login."""
+    with psycopg.connect(database.owner) as owner:
+        owner.execute(
+            "INSERT INTO wf.workers (name, host, pid, version, kinds, lease_until)"
+            " VALUES ('w', 'here', 1, '1', '{}', now() + interval '1 minute')"
+        )
+    carrying = asyncio.create_task(Carrier(database.login("admin")).run())
+    try:
+        yield
+    finally:
+        carrying.cancel()
+        await asyncio.wait([carrying])
+
+
+async def test_q_says_that_a_run_ends_with_the_console_and_asks(
+    estate: Database, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = await started(estate)
+    async with console(estate) as (app, pilot):
+        app.drive_run(run.id)
+        await until(pilot, lambda: app.driven.get(run.id) and app.driven[run.id].done == 1)
+        app.run_command("q")
+        await until(pilot, lambda: "is interrupted at 1 of 12" in text(pilot) and "Do it?" in text(pilot))
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, Confirm))
+        assert app.is_running and (await seen(estate, run)).standing == "running"
+        app.run_command("q")
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        app.session.works.append(Work("import access.log"))
+        await confirm(pilot)
+        await until(pilot, lambda: app._exit)
+    words = capfd.readouterr().err
+    assert f"watchfloor runs resume {run.id} goes on, watchfloor runs undo {run.id} takes it back" in words
+    assert "import access.log stops" in words
+    assert (await seen(estate, run)).standing == "interrupted"
+
+
+async def test_whoever_comes_back_is_told_and_undoes_it_by_a_key(estate: Database) -> None:
+    run = await started(estate)
+    async with console(estate) as (app, pilot):
+        app.drive_run(run.id)
+        await until(pilot, lambda: app.driven.get(run.id) and app.driven[run.id].done == 1)
+        app.exit()  # as a hang-up ends it
+    async with console(estate, link="test/runs", size=(120, 30)) as (app, pilot):
+        await until(pilot, lambda: f"run {run.id} (tenants.suspend) was interrupted at 1 of 12" in text(pilot))
+        await until(pilot, lambda: "◌ interrupted" in text(pilot))
+        await pilot.press("w")
+        await until(pilot, lambda: "a r goes on with it, a u takes back" in " ".join(text(pilot).split()))
+        await pilot.press("escape", "a")
+        await until(pilot, lambda: "Take a run back" in text(pilot) and "Let a paused run go on" in text(pilot))
+        await pilot.press("u")
+        await type_in(pilot, "not today")
+        await pilot.press("enter")
+        await until(pilot, lambda: "1 things, 0 would be refused" in text(pilot))
+        await confirm(pilot)
+        await until(pilot, lambda: "● done" in text(pilot) and "■ stopped" in text(pilot))
+    with psycopg.connect(estate.owner) as owner:
+        assert owner.execute("SELECT count(*) FROM wf.tenants WHERE status = 'suspended'").fetchone() == (0,)
+        assert owner.execute("SELECT reason FROM wf.runs WHERE undoes = %s", [run.id]).fetchone() == ("not today",)
+
+
+async def test_a_run_that_the_worker_carries_outlives_the_console(
+    estate: Database, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = await started(estate, per_second=5)
+    async with worker(estate):
+        async with console(estate, embedded=True) as (app, pilot):
+            app.drive_run(run.id)
+            await until(pilot, lambda: "by the worker" in text(pilot))
+            assert not app.driven
+            app.run_command("q")
+            await until(pilot, lambda: app._exit)
+        assert "goes on: the worker carries it" in capfd.readouterr().err
+        while (now := await seen(estate, run)).standing == "running":
+            assert now.driver == "t_admin"
+            await asyncio.sleep(0.05)
+    assert (await seen(estate, run)).done == 12
+
+
+async def test_without_a_worker_that_takes_it_the_console_carries_it(estate: Database) -> None:
+    run = await started(estate, per_second=1000)
+    async with console(estate, embedded=True) as (app, pilot):
+        app.drive_run(run.id)
+        await until(pilot, lambda: "12 of 12" in text(pilot) and "done" in text(pilot))
