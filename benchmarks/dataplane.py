@@ -40,6 +40,7 @@ PASSWORD = "for the benchmark only"
 
 SERVICE = f"""
 CREATE ROLE bench_service LOGIN PASSWORD '{PASSWORD}' IN ROLE wf_service;
+SELECT wf.let_in('bench_service');
 CREATE TABLE bare (hash bytea PRIMARY KEY, tenant_id text);
 GRANT SELECT ON bare TO bench_service;
 """

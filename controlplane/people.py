@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 from pydantic import Field
 
 from controlplane.audit import Record
-from controlplane.errors import NotFound
+from controlplane.errors import NotFound, Usage
 from controlplane.operations import Request, Risk, operation
 from controlplane.roles import LoginRole
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 class PeopleStore(Protocol):
     async def put(self, name: str, role: LoginRole, password: str | None) -> None:
         """Make the login or give it another role. The password leaves this program only as a SCRAM verifier."""
+        ...
+
+    async def set_password(self, name: str, password: str) -> None:
+        """Give an operator another password. Raises NotFound, NotPermitted."""
         ...
 
     async def remove(self, name: str) -> bool:
@@ -35,6 +39,12 @@ class OperatorAdd(Request):
     password: Annotated[str | None, Field(default=None, repr=False, min_length=8, exclude=True)]
 
 
+class OperatorPassword(Request):
+    subject = ("name",)
+    name: LoginName
+    password: Annotated[str | None, Field(default=None, repr=False, min_length=8, exclude=True)]
+
+
 class OperatorRemove(Request):
     subject = ("name",)
     name: LoginName
@@ -45,6 +55,15 @@ async def add(change: Change, request: OperatorAdd) -> Record:
     """Make a login with a role, or give an existing one another role."""
     await change.people.put(request.name, request.role, request.password)
     return {"name": request.name, "role": request.role}
+
+
+@operation("operators.password", OperatorPassword, role="admin", risk=Risk.TYPED, key="p", needs_reason=True)
+async def password(change: Change, request: OperatorPassword) -> Record:
+    """Give an operator another password. The trail says who set whose."""
+    if request.password is None:
+        raise Usage("password_missing", "There is no password to set.", "watchfloor operators password NAME makes one.")
+    await change.people.set_password(request.name, request.password)
+    return {"name": request.name}
 
 
 @operation("operators.remove", OperatorRemove, role="admin", risk=Risk.TYPED, key="x")

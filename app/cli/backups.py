@@ -38,7 +38,7 @@ def restore(file: Path, *, asked: Changing = CHANGING) -> None:
         conninfo, admin = _owner(asked)
         missing = _told(lambda: take_in(conninfo, file, admin=admin, on_table=_progress))
     lines = ["restored" if not asked.dry_run else "it would be restored"]
-    lines += [f"{name} has no login here: watchfloor operators add {name} --role ROLE" for name in missing]
+    lines += [f"{name} is not let in here yet: watchfloor operators add {name} --role ROLE" for name in missing]
     done(asked, {"restored": not asked.dry_run, "operators_without_login": missing}, lines)
 
 

@@ -53,7 +53,7 @@ def command(operation: Operation[Any]) -> Callable[..., Awaitable[int]]:
             raise (source.located(fault) if source else fault) from None
         async with opened(asked) as context:
             secret = None
-            if operation.name == "operators.add":
+            if operation.name in ("operators.add", "operators.password"):
                 from app.cli.passwords import password_of
 
                 secret = await password_of(context, operation, request, given.get("password_from"), asked)

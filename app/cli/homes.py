@@ -29,7 +29,10 @@ def status(*, asked: Reading = READING) -> None:
         document({"item": item})
         return
     problem = item.pop("problem")
+    openings = item.pop("open")
     facts((name, "–" if value is None else str(value)) for name, value in item.items())
+    for words in openings or ():
+        tell(clean(f"open: {words}"))
     if problem:
         tell(clean(f"{problem['message']} {problem['hint']} [{problem['code']}]"))
 
@@ -62,16 +65,18 @@ def _schema(conninfo: str) -> dict[str, Any]:
 
     from backends.postgres.link import Link, dressed, pooler_of
     from backends.postgres.migrate import schema_state
+    from backends.postgres.openings import openings
     from backends.postgres.refusals import refusal_of
 
     try:
         with Link.connect(dressed(conninfo, "command"), autocommit=True) as connection:
             pooler = pooler_of(connection, conninfo)
             state: SchemaState = schema_state(connection)
+            found = openings(connection)
     except psycopg.Error as error:
         raise refusal_of(error) from None
     usable = {"server": state.server, "pooler": pooler, "migration": state.applied, "migrations_known": state.known}
-    return usable | {"usable": state.problem is None, "problem": _words(state.problem)}
+    return usable | {"usable": state.problem is None, "open": found, "problem": _words(state.problem)}
 
 
 def _no_schema(problem: Refusal | None) -> dict[str, Any]:
@@ -81,6 +86,7 @@ def _no_schema(problem: Refusal | None) -> dict[str, Any]:
         "migration": None,
         "migrations_known": None,
         "usable": None,
+        "open": None,
         "problem": _words(problem),
     }
 

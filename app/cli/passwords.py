@@ -36,12 +36,13 @@ async def password_of(
 ) -> Password:
     """From where it is kept; else typed, for somebody new; else made."""
     authorise(context.home, operation)
+    setting = operation.name == "operators.password"
     if asked.dry_run:
-        return Password()
+        return Password(secrets.token_urlsafe(18) if setting else None)
     await refuse_read_only(context)
     if reference is not None:
         return Password(first_line() if reference == "-" else resolved(reference))
-    if any(person.active and person.name == request.name for person in await context.home.people.all()):
+    if not setting and any(p.active and p.name == request.name for p in await context.home.people.all()):
         return Password()
     if asking.can_ask() and not asked.yes and (typed := asking.password(f"{request.name} (empty: one is made)")):
         return Password(typed)

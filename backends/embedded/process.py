@@ -24,6 +24,7 @@ SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "max_connections": "100",
+    "reserved_connections": "5",  # for admins, when everybody else has taken all the others
     "shared_buffers": "128MB",
     "jit": "off",
     "idle_in_transaction_session_timeout": "60s",

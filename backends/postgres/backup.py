@@ -17,6 +17,7 @@ from pathlib import Path
 from backends.embedded.binaries import MAJOR, installed
 from backends.postgres.link import connect
 from backends.postgres.migrate import migrate
+from backends.postgres.openings import close_to_strangers
 from controlplane.errors import Conflict, Refusal
 
 # What of a connection goes by another name than its own in capitals.
@@ -88,9 +89,10 @@ def restore(
                 connection.execute(statement.encode())
         migrate(conninfo, admin=admin)
     with connect(conninfo, "backup", statement=0) as connection:
+        close_to_strangers(connection)
         rows = connection.execute(
-            "SELECT name FROM wf.operators o WHERE active AND NOT EXISTS"
-            " (SELECT FROM pg_roles r WHERE r.rolname = o.name) ORDER BY name"
+            "SELECT name FROM wf.operators o WHERE active AND NOT EXISTS (SELECT FROM pg_roles r"
+            " WHERE r.rolname = o.name AND has_schema_privilege(r.oid, 'wf', 'USAGE')) ORDER BY name"
         )
         return [name for (name,) in rows]
 

@@ -111,6 +111,10 @@ class Finder:
 
     async def look(self, sought: Sought) -> tuple[Found, ...]:
         text, values = statement(sought)
+        if sought.hash:
+            await self.home.ask("SELECT wf.ask_hash(%s)", sought.hash)
+        elif "owner" in sought.kinds:
+            await self.home.ask("SELECT wf.ask_address(%s)", sought.text)
         async with self.home.connection() as connection, connection.cursor(row_factory=class_row(Found)) as cursor:
             await cursor.execute(text.encode(), values)
             rows = await cursor.fetchall()

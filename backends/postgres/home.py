@@ -311,6 +311,11 @@ class Home:
             row = await (await connection.execute("SELECT wf.revealed(%s, %s)", [tenant_id, field])).fetchone()
             return None if row is None else row[0]
 
+    async def ask(self, statement: str, what: str | bytes) -> None:
+        """Say what will be looked up by something masked: it is answered once this is committed. Raises Refusal."""
+        async with self.connection() as connection:
+            await connection.execute(statement.encode(), [what])
+
     async def _check_if_idle(self, connection: Connection) -> None:
         """A connection that rested may be dead by now; one used a moment ago is not asked again."""
         if self.silence > 2:

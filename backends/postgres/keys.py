@@ -108,6 +108,7 @@ class Keys(PagedList[Key]):
             return await read_key(connection, key_id)
 
     async def of_hash(self, digest: bytes) -> Key | None:
+        await self.home.ask("SELECT wf.ask_hash(%s)", digest)
         async with self.home.connection() as connection:
             row = await (await connection.execute("SELECT wf.key_of_hash(%s)", [digest])).fetchone()
             return None if row is None or row[0] is None else await read_key(connection, row[0])

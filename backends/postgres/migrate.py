@@ -17,6 +17,7 @@ import psycopg
 
 from backends.postgres import sql_files
 from backends.postgres.link import connect
+from backends.postgres.openings import close_to_strangers
 from controlplane.errors import Conflict, HomeUnreachable, NotPermitted, Refusal
 
 OLDEST_SERVER = 14
@@ -175,7 +176,8 @@ def _encoding_problem(connection: psycopg.Connection) -> Refusal | None:
 
 
 def migrate(conninfo: str, *, admin: str | None = None) -> list[str]:
-    """Apply what is missing, and say what was applied (names). `admin`: a login that shall be an admin.
+    """Apply what is missing, and say what was applied (names). `admin`: of an embedded home, the login that shall be
+    its admin.
 
     Raises Refusal when the home cannot be brought up; then it is as it was.
     """
@@ -196,6 +198,7 @@ def migrate(conninfo: str, *, admin: str | None = None) -> list[str]:
             raise HomeUnreachable("home_read_only", "The home is read-only.", "Use the primary's address.") from None
         if admin is not None:
             _make_admin(connection, admin)
+            _let_the_worker_in(connection)
         return done
 
 
@@ -230,6 +233,9 @@ def _patiently(connection: psycopg.Connection) -> list[str]:
 
 
 def _apply_missing(connection: psycopg.Connection, *, anew: bool) -> list[str]:
+    # What is bound when it is made (views, checks, defaults, policies) is bound to these and to what is named in full,
+    # whatever the login's own path leads to.
+    connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")
     connection.execute("CREATE SCHEMA IF NOT EXISTS wf")
     connection.execute(
         "CREATE TABLE IF NOT EXISTS wf.migrations (number integer PRIMARY KEY, name text NOT NULL,"
@@ -264,12 +270,28 @@ def _apply_missing(connection: psycopg.Connection, *, anew: bool) -> list[str]:
     connection.execute("INSERT INTO wf.sql_applied (checksum) VALUES (%s)", [sql_files.checksum()])
     if not applied:
         connection.execute("SELECT wf.make_request_partitions()")
+        close_to_strangers(connection)
     return [f"{migration.number:04}_{migration.name}" for migration in missing] or ["functions"]
 
 
+def _let_the_worker_in(connection: psycopg.Connection) -> None:
+    """An embedded server has one home, and its worker is the owner as wf_worker, without a login of its own."""
+    let_in = "SELECT has_schema_privilege('wf_worker', 'wf', 'USAGE')"
+    if connection.execute(let_in).fetchone() != (True,):
+        with connection.transaction():
+            connection.execute("LOCK TABLE wf.operators IN SHARE ROW EXCLUSIVE MODE")  # two GRANTs at once fail
+            if connection.execute(let_in).fetchone() != (True,):
+                connection.execute("GRANT USAGE ON SCHEMA wf TO wf_worker")
+
+
 def _make_admin(connection: psycopg.Connection, login: str) -> None:
-    held = connection.execute("SELECT pg_has_role(%s, 'wf_admin', 'MEMBER')", [login]).fetchone()
-    if held != (True,):
+    let_in = connection.execute(
+        "SELECT FROM wf.operators WHERE name = %s AND role = 'admin' AND active"
+        " AND pg_has_role(name, 'wf_admin', 'MEMBER') AND has_schema_privilege(name, 'wf', 'USAGE')"
+        " AND has_database_privilege(name, current_database(), 'CONNECT')",
+        [login],
+    ).fetchone()
+    if let_in is None:
         with connection.transaction():
             connection.execute(
                 "SELECT wf.begin_change('operators.add', 'the person who set up this home', gen_random_uuid()::text)"

@@ -41,11 +41,14 @@ class PeopleWriter:
     connection: psycopg.AsyncConnection[TupleRow]
 
     async def put(self, name: str, role: LoginRole, password: str | None) -> None:
-        verifier = None
-        if password is not None:
-            encrypted = self.connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256")
-            verifier = encrypted.decode()
+        verifier = None if password is None else self._verifier(name, password)
         await self.connection.execute("SELECT wf.put_operator(%s, %s, %s)", [name, role, verifier])
+
+    async def set_password(self, name: str, password: str) -> None:
+        await self.connection.execute("SELECT wf.set_password(%s, %s)", [name, self._verifier(name, password)])
+
+    def _verifier(self, name: str, password: str) -> str:
+        return self.connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256").decode()
 
     async def remove(self, name: str) -> bool:
         row = await (await self.connection.execute("SELECT wf.remove_operator(%s)", [name])).fetchone()

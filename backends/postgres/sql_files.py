@@ -19,7 +19,7 @@ from psycopg import sql
 NOUNS = (
     "values", "audit", "operations", "operators", "contexts", "tenants", "signup", "requests", "telemetry", "runs",
     "keys", "plans", "subscriptions", "usage", "impersonations", "jobs", "objectives",
-    "sessions",
+    "look_ups", "sessions",
 )  # fmt: skip
 SCHEMAS = ["wf", "wf_data"]
 LOCK_WAIT = "100ms"
@@ -101,10 +101,14 @@ def _briefly(connection: psycopg.Connection, statement: str) -> None:
 def _functions(connection: psycopg.Connection, *, unused: bool = False) -> dict[str, str]:
     """'wf.thing(jsonb,text[])' → where its row stands. `unused`: those that no index, check or default is made of."""
     statement = """
+        WITH RECURSIVE used AS (
+          SELECT d.refobjid FROM pg_depend d WHERE d.refclassid = 'pg_proc'::regclass
+            AND d.classid IN ('pg_class'::regclass, 'pg_constraint'::regclass, 'pg_attrdef'::regclass)
+          UNION SELECT d.refobjid FROM used u JOIN pg_depend d
+            ON d.classid = 'pg_proc'::regclass AND d.objid = u.refobjid AND d.refclassid = 'pg_proc'::regclass
+        )
         SELECT p.oid::regprocedure::text, p.ctid::text FROM pg_proc p
-        WHERE p.pronamespace::regnamespace::text = ANY (%s) AND NOT (%s AND EXISTS (
-          SELECT FROM pg_depend d WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid
-            AND d.classid IN ('pg_class'::regclass, 'pg_constraint'::regclass, 'pg_attrdef'::regclass)))
+        WHERE p.pronamespace::regnamespace::text = ANY (%s) AND NOT (%s AND p.oid IN (SELECT refobjid FROM used))
     """
     return dict(connection.execute(statement, [SCHEMAS, unused]).fetchall())
 
@@ -142,6 +146,9 @@ def _drop_stale(connection: psycopg.Connection, before: dict[str, dict[str, str]
 
 
 def _drop(connection: psycopg.Connection, names: dict[str, str], kind: str) -> None:
+    if kind == "FUNCTION" and names:  # one may be made of another: all at once
+        connection.execute(f"DROP FUNCTION {', '.join(names)}".encode())
+        return
     for name in names:
         connection.execute(f"DROP {kind} {name}".encode())
 

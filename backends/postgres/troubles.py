@@ -100,6 +100,14 @@ TROUBLES = (
         slow=True,
     ),
     Trouble(
+        "not_an_operator",
+        "not let in",
+        "The home does not let this login in: it is none of its operators ({said}).",
+        "Ask an admin: watchfloor operators add NAME --role viewer",
+        words="permission denied for database",
+        slow=True,
+    ),
+    Trouble(
         "home_starting",
         "starting",
         "The home's PostgreSQL is starting, and does not answer yet ({said}); after a crash it first replays its log.",

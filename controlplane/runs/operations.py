@@ -121,10 +121,16 @@ def _check_subjects(operation: Operation[Any], fields: Record, subjects: list[Re
 
 
 def terms_of(operation: Operation[Any], text: str) -> tuple[filters.Term, ...]:
-    """Raises Usage for a filter that cannot be read, means everything, or finds more than it shows."""
+    """Raises Usage for a filter that cannot be read, means everything, finds more than it shows, or names a person."""
     terms = filters.parse(text, NOUNS[operation.noun])
     if not terms:
         raise Usage("run_filter_empty", "An empty filter would mean everything.", "Say it: -status:erased")
+    if any(term.field == "owner" for term in terms):
+        raise Usage(
+            "run_personal",
+            "An owner is personal: a filter by one is not kept with a run.",
+            "List them, and name the things.",
+        )
     if any(term.operator == "like" for term in terms):
         raise Usage("run_filter_fuzzy", "A fuzzy filter finds more than it shows.", "Mark the things, or narrow it.")
     return terms

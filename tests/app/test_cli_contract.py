@@ -42,6 +42,7 @@ TRIED = {
     "objectives.maintenance": ["--starts", "2h", "--lasts", "30m"],
     "objectives.restore": ["2"],
     "objectives.retire": ["1"],
+    "operators.password": ["gone_soon"],
     "operators.remove": ["gone_soon"],
     "plans.apply": ["PLANS"],
     "plans.apply-due": [],

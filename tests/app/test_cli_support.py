@@ -63,7 +63,7 @@ def test_an_impersonation_from_begin_to_end(estate: Cli) -> None:
     estate.log_in("operator")
     estate.done("tenants", "approve-writing", number, "--reason", "agreed", "--yes")
     estate.log_in("support")
-    revealed = estate.done("tenants", "reveal", "acme", "--reason", "T-1")
+    revealed = estate.done("tenants", "reveal", "acme", "--reason", "ticket T-1")
     row = estate.done("audit", "show", str(revealed["audit_ids"][0]))["item"]
     assert row["impersonation"] == int(number) and row["actor"] == "t_support"
     assert f"impersonation  {number}" in estate("audit", "show", str(revealed["audit_ids"][0])).out

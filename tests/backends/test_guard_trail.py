@@ -55,7 +55,7 @@ def count(connection: psycopg.Connection) -> int:
 
 
 def test_the_home_and_the_program_know_the_same_operations_and_roles(psql: Psql) -> None:
-    own = {"requests.import": "operator", "look.up": "support", "demo.load": "owner"}
+    own = {"requests.import": "operator", "look.up": "support", "look_ups.ask": "owner", "demo.load": "owner"}
     known = {each.name: each.role for each in (*operations().values(), START, UNDO, COMPLETE)}
     assert dict(psql("owner").execute("SELECT name, role FROM wf.operations").fetchall()) == known | own
 

@@ -31,10 +31,11 @@ ALWAYS = {"client_encoding": "latin1", "extra_float_digits": "-15", "bytea_outpu
 KEY = "key_" + "0" * 26
 # What is called by others of these, is asked elsewhere without a time in it, or ends logins.
 NOT_HERE = """
-wf.certificate_text wf.first_at wf.hold_import wf.hold_run wf.keep_checkpoint wf.kept_from wf.key_of_hash wf.my_role
-wf.note_writing wf.objectives_cells wf.objectives_held wf.objectives_measured wf.period_end wf.period_start
-wf.put_operator wf.raw_cells wf.refuse_item wf.release_run wf.remove_operator wf.revealed wf.sees_addresses
-wf.sees_personal wf.sign_cursor wf.stop_worker wf_data.sign_up
+wf.ask_address wf.ask_hash wf.certificate_text wf.first_at wf.hold_import wf.hold_run wf.keep_checkpoint wf.kept_from
+wf.key_of_hash wf.may wf.my_role wf.note_writing wf.objectives_cells wf.objectives_held wf.objectives_measured
+wf.period_end wf.period_start wf.put_operator wf.raw_cells wf.refuse_item wf.release_run wf.remove_operator
+wf.revealed wf.sees_addresses wf.sees_personal wf.set_password wf.sign_cursor wf.stop_worker wf.tenants_of_email
+wf_data.sign_up
 """
 
 # Who does what; $at is a time of today that both runs share.

@@ -46,9 +46,9 @@ INSERT INTO wf.plan_changes (tenant_id, from_plan, from_version, from_cycle, pla
   effective_on, period_start, period_end, currency, lines, summary, preview_hash)
   VALUES ('waiting', 'starter', 1, 'month', 'growth', 1, 'month', 'upgrade',
   current_date, current_date, current_date + 30, 'EUR', '[]', 'as was said', 'x');
-SELECT wf.put_operator('leaving', 'viewer', NULL);
+SELECT wf.put_operator('leaving', 'viewer', NULL), wf.put_operator('keeping', 'viewer', NULL);
 INSERT INTO wf.impersonations (tenant_id, reason, ticket, ends_at)
-  VALUES ('active', 'cannot log in', 'T-1', now() + interval '1 hour');
+  VALUES ('waiting', 'cannot log in', 'T-1', now() + interval '1 hour');
 INSERT INTO wf.jobs (kind, tenant_id, state, ended_at)
   VALUES ('deliver', 'active', 'waiting', NULL), ('deliver', 'active', 'dead', now());
 INSERT INTO wf.objectives (name, target) VALUES ('api', 0.999), ('old', 0.99);
@@ -77,6 +77,7 @@ EXAMPLES: dict[str, Record] = {
     "objectives.restore": {"id": 2},
     "objectives.retire": {"id": 1},
     "operators.add": {"name": "joining", "role": "viewer"},
+    "operators.password": {"name": "keeping", "password": "another one of theirs"},
     "operators.remove": {"name": "leaving"},
     "plans.apply": {
         "plans": [
@@ -117,7 +118,7 @@ EXAMPLES: dict[str, Record] = {
     "tenants.delete": {"id": "active"},
     "tenants.end-impersonation": {"number": 1},
     "tenants.edit": {"id": "active", "owner_email": "", "metadata": {"a": 1}},
-    "tenants.impersonate": {"id": "active", "ticket": "T-2"},
+    "tenants.impersonate": {"id": "waiting", "ticket": "T-2"},
     "tenants.provision": {"id": "signed-up", "plan": "growth", "trial_days": 14, "scopes": ["read"]},
     "tenants.protect": {"id": "active"},
     "tenants.purge": {"id": "due"},

@@ -46,8 +46,8 @@ def test_functions_with_the_owners_rights_look_only_where_they_say(owner: psycop
     """Without it a caller's search_path chooses what their names mean."""
     assert not column(
         owner,
-        "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'wf'::regnamespace AND prosecdef"
-        " AND NOT coalesce('search_path=wf, pg_temp' = ANY (proconfig), false)",
+        "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'wf'::regnamespace AND prosecdef AND NOT"
+        " coalesce(proconfig && ARRAY['search_path=wf, pg_temp', 'search_path=pg_catalog, wf, pg_temp'], false)",
     )
 
 

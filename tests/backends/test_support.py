@@ -163,6 +163,7 @@ def test_ending_one_counts_at_once_and_a_removed_operator_acts_for_nobody(psql: 
 def test_what_is_done_meanwhile_carries_both_identities_and_the_tenant_can_see_it(psql: Psql) -> None:
     operator, owner = psql("operator"), psql("owner")
     (number,) = one(operator, BEGIN.format("acme", "1 hour"))
+    psql("admin").execute("UPDATE wf.impersonations SET mode = 'write'")
     with operator.transaction():
         operator.execute("SELECT wf.begin_change('tenants.apply', 'ticket T-1', 'edit-1')")
         operator.execute(
@@ -184,7 +185,7 @@ def test_what_is_done_meanwhile_carries_both_identities_and_the_tenant_can_see_i
         ("t_operator", "sql.update", None),
     ]
     assert "example" not in repr(feed) and "edit-1" not in repr(feed) and "ticket T-1" not in repr(feed)
-    assert [row[6] for row in feed if row[4] == "impersonations"] == ["cannot log in"] * 2
+    assert [row[6] for row in feed if row[4] == "impersonations"] == ["cannot log in"] * 3
     assert (
         psql("service").execute("SELECT * FROM wf_data.audit_feed('acme', %s, 1)", [feed[0][0]]).fetchall() == feed[1:2]
     )

@@ -49,6 +49,7 @@ SAID = [
     (None, AT + 'FATAL:  role "ana" is not permitted to log in', "home_login_refused", True),
     (None, AT + 'FATAL:  no pg_hba.conf entry for host "10.0.0.2", user "ana"', "home_login_refused", True),
     ("28000", 'role "ana" is not permitted to log in', "home_login_refused", True),
+    (None, AT + 'FATAL:  permission denied for database "wf"', "not_an_operator", True),
     (None, AT + 'FATAL:  database "wf" does not exist', "home_database_missing", True),
     (None, AT + "FATAL:  no such database: wf", "home_database_missing", True),
     ("3D000", 'database "wf" does not exist', "home_database_missing", True),

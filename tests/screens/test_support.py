@@ -139,6 +139,9 @@ async def test_the_trail_says_for_whom_somebody_acted(estate: Database) -> None:
             "INSERT INTO wf.impersonations (tenant_id, reason, ticket, ends_at)"
             " VALUES ('acme', 'phone', 'T-1', now() + interval '20 minutes')"
         )
+        operator.commit()
+        with psycopg.connect(estate.login("admin")) as admin:
+            admin.execute("UPDATE wf.impersonations SET mode = 'write'")
         operator.execute("UPDATE wf.tenants SET plan = 'growth' WHERE id = 'acme'")
     async with console(estate, link="test/audit?noun:tenants") as (_app, pilot):
         await until(pilot, lambda: "growth" in text(pilot) or "sql.update" in text(pilot))

@@ -78,6 +78,7 @@ def fill(database: Database) -> None:
         connection.execute(
             sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE wf_admin").format(sql.Identifier(ACTOR), LOGIN_PASSWORD)
         )
+        connection.execute("SELECT wf.let_in(%s)", [ACTOR])
 
 
 def _metadata(payload: str) -> dict[str, object]:

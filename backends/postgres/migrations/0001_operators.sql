@@ -49,6 +49,19 @@ CREATE TABLE wf.operators (
   role       text NOT NULL CHECK (role IN ('viewer', 'support', 'operator', 'admin', 'worker', 'service')),
   active     boolean NOT NULL DEFAULT true,
   made_here  boolean NOT NULL DEFAULT false,  -- false: the login was there before, and its password is not ours
+  password_by text,                           -- who set its password last, and when; NULL: nobody did here
+  password_at wf.moment,
   added_at   wf.moment NOT NULL DEFAULT now(),
   changed_at wf.moment NOT NULL DEFAULT now()
+);
+
+-- What each login looked up by something that is masked, and what it was revealed, in an hour. Nobody reads it: an answer
+-- waits for its row to be committed, and past a number there is none.
+CREATE TABLE wf.look_ups (
+  login wf.line NOT NULL DEFAULT session_user,
+  kind  text NOT NULL CHECK (kind IN ('owner', 'key', 'reveal')),
+  hour  wf.moment NOT NULL,
+  asked bytea[] NOT NULL CHECK (cardinality(asked) <= 100),  -- SHA-256 of what was asked, the last one of `xid`
+  xid   xid8 NOT NULL DEFAULT pg_current_xact_id(),
+  PRIMARY KEY (login, kind, hour)
 );

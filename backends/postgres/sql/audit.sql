@@ -38,7 +38,7 @@ BEGIN
     RAISE EXCEPTION 'there is no operation %', left(operation, 100)
       USING ERRCODE = 'check_violation', CONSTRAINT = 'operation_unknown';
   ELSIF NOT (pg_has_role(session_user, current_user, 'MEMBER')  -- the owner
-             OR least_role <> 'owner' AND pg_has_role(session_user, 'wf_' || least_role, 'MEMBER')) THEN
+             OR least_role <> 'owner' AND wf.may(least_role)) THEN
     RAISE EXCEPTION '% needs the role %', operation, least_role USING ERRCODE = 'insufficient_privilege';
   END IF;
   RETURN wf.open_change(operation, reason, request_id, fingerprint);
@@ -283,6 +283,11 @@ BEGIN
       USING ERRCODE = 'check_violation', CONSTRAINT = 'audit_row_size';
   END IF;
   SELECT * INTO acting FROM wf.acting_as();
+  -- Who acts for a tenant only to read changes nothing of it. To end it, to look and to reveal is no change of it.
+  IF acting.mode = 'read' AND acting.tenant_id = ANY (tenants) AND noun NOT IN ('impersonations', 'look_ups', 'reveals') THEN
+    RAISE EXCEPTION '% acts for %, reading only', session_user, acting.tenant_id
+      USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'impersonation_reading';
+  END IF;
   last := wf.take_numbers('audit', cardinality(things));
   INSERT INTO wf.audit (seq, change_id, out_of_band, actor, operation, noun, thing, tenant_id, reason, request_id,
                         impersonation, before, after)

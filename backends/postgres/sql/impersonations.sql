@@ -1,9 +1,10 @@
 -- The impersonation that the login has open: one at most.
-CREATE OR REPLACE FUNCTION wf.acting_as(OUT impersonation bigint, OUT tenant_id text) LANGUAGE sql STABLE AS $$
-  SELECT i.id, i.tenant_id FROM wf.impersonations i
+CREATE OR REPLACE FUNCTION wf.acting_as(OUT impersonation bigint, OUT tenant_id text, OUT mode text) LANGUAGE sql STABLE
+BEGIN ATOMIC
+  SELECT i.id, i.tenant_id, i.mode FROM wf.impersonations i
   WHERE i.actor = session_user AND i.ended_at IS NULL AND i.ends_at > clock_timestamp()
-  LIMIT 1
-$$;
+  LIMIT 1;
+END;
 
 CREATE OR REPLACE FUNCTION wf.guard_impersonation() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
@@ -80,7 +81,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
     WHEN i.ends_at <= clock_timestamp() THEN 'impersonation_over'
     WHEN t.status NOT IN ('active', 'suspended') THEN 'impersonation_tenant_gone'
     WHEN t.protected THEN 'impersonation_protected'
-    WHEN r.oid IS NULL OR NOT pg_has_role(r.oid, 'wf_support', 'MEMBER') THEN 'impersonation_actor_gone' END AS refusal
+    WHEN r.oid IS NULL OR NOT pg_has_role(r.oid, 'wf_support', 'MEMBER') OR NOT has_schema_privilege(r.oid, 'wf', 'USAGE') THEN 'impersonation_actor_gone' END AS refusal
   ) AS f
 $$;
 GRANT EXECUTE ON FUNCTION wf_data.impersonation, wf_data.audit_feed TO wf_service;

@@ -1,4 +1,7 @@
-CREATE OR REPLACE FUNCTION wf.worker_lease() RETURNS interval LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT interval '15 seconds' $$;
+CREATE OR REPLACE FUNCTION wf.worker_lease() RETURNS interval LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+  SELECT interval '15 seconds';
+END;
 GRANT SELECT ON wf.job_schedules TO wf_viewer, wf_worker;
 
 -- What a job is told may be a person's: for those who help.
@@ -18,9 +21,10 @@ $$;
 -- Full jitter below a cap: 2 s, 4 s, 8 s … 10 min, times a random number in [0, 1). The heart says the same (a test
 -- compares both).
 CREATE OR REPLACE FUNCTION wf.job_backoff(tries integer, jitter double precision) RETURNS interval
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT jitter * least(600, 2.0 ^ least(greatest(tries, 1), 20)) * interval '1 second'
-$$;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+  SELECT jitter * least(600, 2.0 ^ least(greatest(tries, 1), 20)) * interval '1 second';
+END;
 
 -- These lanes will have a job that is due at these times. Until this transaction ends nobody lets them fall asleep:
 -- a claim that cannot see the job yet skips a lane that is held here.

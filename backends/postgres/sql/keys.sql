@@ -1,21 +1,23 @@
 -- Revoked before disabled before expired: what is worst is said. A rotated key is good until its grace ends.
 CREATE OR REPLACE FUNCTION wf.key_state(
   revoked_at timestamptz, disabled_at timestamptz, expires_at timestamptz, grace_until timestamptz, at timestamptz
-) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
   SELECT CASE WHEN revoked_at <= at THEN 'revoked'
               WHEN disabled_at <= at THEN 'disabled'
               WHEN least(expires_at, grace_until) <= at THEN 'expired'
               WHEN grace_until > at THEN 'rotating'
-              ELSE 'active' END
-$$;
+              ELSE 'active' END;
+END;
 GRANT EXECUTE ON FUNCTION wf.key_state TO wf_viewer, wf_worker;
 
 -- An IPv4 address as programs that listen on IPv6 write it (::ffff:192.0.2.1) is that IPv4 address.
-CREATE OR REPLACE FUNCTION wf.plain_address(address inet) RETURNS inet LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+CREATE OR REPLACE FUNCTION wf.plain_address(address inet) RETURNS inet LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
   SELECT CASE WHEN address <<= '::ffff:0.0.0.0/96'
               THEN set_masklen('0.0.0.0'::inet + (address - '::ffff:0.0.0.0'::inet), masklen(address) - 96)
-              ELSE address END
-$$;
+              ELSE address END;
+END;
 
 CREATE OR REPLACE FUNCTION wf.guard_key() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
@@ -78,9 +80,8 @@ CREATE OR REPLACE TRIGGER uses AFTER INSERT ON wf.api_keys REFERENCING NEW TABLE
   FOR EACH STATEMENT EXECUTE FUNCTION wf.add_key_uses();
 
 -- Where calls come from is for those who help a customer.
-CREATE OR REPLACE FUNCTION wf.sees_addresses() RETURNS boolean LANGUAGE sql STABLE AS $$
-  SELECT pg_has_role(session_user, 'wf_support', 'MEMBER')
-$$;
+CREATE OR REPLACE FUNCTION wf.sees_addresses() RETURNS boolean LANGUAGE sql STABLE
+RETURN wf.may('support');
 GRANT EXECUTE ON FUNCTION wf.sees_addresses TO wf_viewer;
 
 -- What people read: no hash, owners masked as those of tenants are.
@@ -106,13 +107,6 @@ GRANT SELECT (id, tenant_id, project_id, env, display, label, owner_email, scope
       UPDATE (label, owner_email, scopes, addresses, expires_at, spend_cap, rotated_at, grace_until, disabled_at,
               revoked_at, revoked_reason)
   ON wf.api_keys TO wf_operator;
-
--- Who holds this secret? The hash goes in, the id comes out: nobody can list hashes, and no query holds a secret.
-CREATE OR REPLACE FUNCTION wf.key_of_hash(hash bytea) RETURNS text LANGUAGE sql STABLE SECURITY DEFINER
-SET search_path = wf, pg_temp AS $$
-  SELECT k.id FROM wf.api_keys k WHERE k.hash = key_of_hash.hash
-$$;
-GRANT EXECUTE ON FUNCTION wf.key_of_hash TO wf_viewer;
 
 -- Who calls with a key: by address and route, the most first, at most 200 of these; `whole` says whether the newest
 -- 500,000 calls were all there are. Without support's rights the addresses are not told apart.

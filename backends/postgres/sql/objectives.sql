@@ -1,9 +1,10 @@
 -- The more specific goes before: tenant and route, tenant, plan, route, all. The heart ranks by the same numbers.
 CREATE OR REPLACE FUNCTION wf.objective_rank(tenant_id text, plan text, route text) RETURNS integer
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
   SELECT CASE WHEN tenant_id IS NOT NULL THEN CASE WHEN route IS NOT NULL THEN 4 ELSE 3 END
-              WHEN plan IS NOT NULL THEN 2 WHEN route IS NOT NULL THEN 1 ELSE 0 END
-$$;
+              WHEN plan IS NOT NULL THEN 2 WHEN route IS NOT NULL THEN 1 ELSE 0 END;
+END;
 GRANT EXECUTE ON FUNCTION wf.objective_rank TO wf_viewer, wf_worker;
 
 CREATE OR REPLACE FUNCTION wf.guard_objective() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
@@ -81,7 +82,8 @@ SELECT wf.audited('wf.maintenance', 'maintenance', 'id', 'tenant_id');
 CREATE OR REPLACE FUNCTION wf.objectives_held(
   hours tstzmultirange, minutes tstzmultirange, raw tstzmultirange, names text[], only_tenant text, only_route text
 ) RETURNS TABLE (tenant_id text, route text, id bigint, kind text, bucket smallint, planned tstzmultirange)
-LANGUAGE plpgsql STABLE ROWS 10000 AS $$
+LANGUAGE plpgsql STABLE ROWS 10000
+SET search_path = pg_catalog, wf, pg_temp AS $$
 BEGIN
   RETURN QUERY EXECUTE $query$
     WITH parties AS (
@@ -119,7 +121,8 @@ CREATE OR REPLACE FUNCTION wf.objectives_cells(
   hours tstzmultirange, minutes tstzmultirange, raw tstzmultirange, only_tenant text, only_route text
 ) RETURNS TABLE (tenant_id text, route text, at timestamptz, seconds integer, n integer, errors_5xx integer,
                  buckets smallint[], counts integer[])
-LANGUAGE sql STABLE PARALLEL SAFE AS $$
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
   SELECT c.tenant_id, c.route, c.hour AS at, 3600 AS seconds, c.n, c.errors_5xx, c.buckets, c.counts
   FROM unnest(hours) AS r(span)
     JOIN wf.request_hours c ON c.hour >= lower(r.span) AND c.hour < upper(r.span) AND c.dim = 'route' AND c.tenant_id <> ''
@@ -142,8 +145,8 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
           JOIN wf.requests c ON c.at >= lower(r.span) AND c.at < upper(r.span)
             AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
         GROUP BY 1, 2, 3, 4) AS f
-  GROUP BY 1, 2, 3
-$$;
+  GROUP BY 1, 2, 3;
+END;
 
 -- Good and total of each objective, tenant and route in hours, in minutes and, by the minute, in raw rows. A latency
 -- objective counts the requests whose latency is known; good are those in buckets up to its threshold's (buckets are
@@ -153,7 +156,8 @@ CREATE OR REPLACE FUNCTION wf.objectives_measured(
   only_route text
 ) RETURNS TABLE (id bigint, tenant_id text, route text, at timestamptz, seconds integer, good integer, total integer,
                  skipped boolean)
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql STABLE
+BEGIN ATOMIC
   WITH held AS MATERIALIZED (
     SELECT * FROM wf.objectives_held(hours, minutes, raw, names, only_tenant, only_route) h
     WHERE only_id IS NULL OR h.id = only_id
@@ -172,8 +176,8 @@ LANGUAGE sql STABLE AS $$
              AS bad
     OFFSET 0  -- computed once for each cell
   ) AS g
-  WHERE h.kind = 'latency' AND EXISTS (SELECT FROM held WHERE kind = 'latency')
-$$;
+  WHERE h.kind = 'latency' AND EXISTS (SELECT FROM held WHERE kind = 'latency');
+END;
 GRANT EXECUTE ON FUNCTION wf.objectives_held, wf.objectives_cells, wf.objectives_measured TO wf_viewer, wf_worker;
 GRANT SELECT ON wf.objective_cells TO wf_viewer, wf_worker;
 GRANT SELECT ON wf.objective_due TO wf_viewer, wf_worker;

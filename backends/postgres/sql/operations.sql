@@ -1,5 +1,6 @@
 -- The operations that a change may be opened by, and the least role of each: controlplane/registry.py, and a test keeps
--- both equal. The last ones are nobody's to choose: an import, the looking up of an outcome, the owner's demonstration.
+-- both equal. The last ones are nobody's to choose: an import, the looking up of an outcome, a look-up by what is
+-- masked, the owner's demonstration.
 CREATE VIEW wf.operations AS SELECT * FROM (VALUES
   ('contexts.write', 'support'),
   ('jobs.cancel', 'operator'), ('jobs.replay', 'operator'),
@@ -8,7 +9,7 @@ CREATE VIEW wf.operations AS SELECT * FROM (VALUES
   ('keys.rotate', 'operator'),
   ('objectives.create', 'operator'), ('objectives.edit', 'operator'), ('objectives.end-maintenance', 'operator'),
   ('objectives.maintenance', 'operator'), ('objectives.restore', 'operator'), ('objectives.retire', 'operator'),
-  ('operators.add', 'admin'), ('operators.remove', 'admin'),
+  ('operators.add', 'admin'), ('operators.password', 'admin'), ('operators.remove', 'admin'),
   ('plans.apply', 'admin'), ('plans.apply-due', 'operator'), ('plans.change', 'operator'),
   ('plans.convert-trial', 'operator'), ('plans.end-grant', 'operator'), ('plans.expire-trials', 'operator'),
   ('plans.extend-trial', 'operator'), ('plans.grant', 'operator'), ('plans.raise', 'operator'),
@@ -24,7 +25,7 @@ CREATE VIEW wf.operations AS SELECT * FROM (VALUES
   ('tenants.purge', 'admin'), ('tenants.rename', 'operator'), ('tenants.restore', 'admin'),
   ('tenants.resume', 'operator'), ('tenants.reveal', 'support'), ('tenants.suspend', 'operator'),
   ('tenants.unprotect', 'admin'),
-  ('requests.import', 'operator'), ('look.up', 'support'), ('demo.load', 'owner')
+  ('requests.import', 'operator'), ('look.up', 'support'), ('look_ups.ask', 'owner'), ('demo.load', 'owner')
 ) AS o(name, role);
 
 -- What each operation writes to the trail: rows of a table (`control`) by a verb; of an update, which columns (beside
@@ -36,6 +37,7 @@ SELECT w.operation, w.control, w.verb, w.columns::text[] AS columns, w.was::json
        w.many
 FROM (VALUES
   ('contexts.write', 'contexts', 'note', '{context,minutes}', NULL, NULL, false),
+  ('look_ups.ask', 'look_ups', 'note', '{asked}', NULL, NULL, false),
   ('requests.import', 'requests', 'note',
    '{file,format,rows,resumed_rows,lines,skipped,created_tenants,from_at,until_at}', NULL, NULL, false),
   ('requests.import', 'wf.tenants', 'insert', NULL, NULL, NULL, true),
@@ -68,7 +70,8 @@ FROM (VALUES
   ('objectives.end-maintenance', 'wf.maintenance', 'update', '{ended_at}', NULL, NULL, false),
 
   ('operators.add', 'wf.operators', 'insert', NULL, NULL, '{"active": true}', false),
-  ('operators.add', 'wf.operators', 'update', '{role,active,made_here}', NULL, '{"active": true}', false),
+  ('operators.add', 'wf.operators', 'update', '{role,active,made_here,password_by,password_at}', NULL, '{"active": true}', false),
+  ('operators.password', 'wf.operators', 'update', '{password_by,password_at}', NULL, '{"active": true}', false),
   ('operators.remove', 'wf.operators', 'update', '{active}', NULL, '{"active": false}', false),
 
   ('plans.apply', 'wf.plans', 'insert', NULL, NULL, NULL, true),

@@ -1,6 +1,4 @@
 -- Privileges start from nothing: whoever applies these files takes all of them back first (backends/postgres/migrate.py).
-GRANT USAGE ON SCHEMA wf TO wf_viewer, wf_worker, wf_service;
-GRANT USAGE ON SCHEMA wf_data TO wf_service;
 GRANT SELECT ON wf.migrations, wf.sql_applied TO wf_viewer, wf_worker;
 
 GRANT SELECT ON wf.operators TO wf_viewer;
@@ -47,84 +45,220 @@ BEGIN
 END
 $$;
 
--- Roles belong to the whole server. A login that was there before gets its role here and nothing else: neither its
--- password nor whether it may log in is this home's to change.
-CREATE OR REPLACE FUNCTION wf.put_operator(name text, role text, verifier text) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+-- Who gets in. The wf_* group roles belong to the server: they say what somebody may do in those homes that let them
+-- in. A home lets in its own operators and nobody else: CONNECT on its database and USAGE of its schemas are granted to
+-- each of them by name, and neither to a group nor to PUBLIC. A copy of the database keeps the second; a dropped one
+-- takes both along.
+CREATE OR REPLACE FUNCTION wf.let_in(name text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, wf, pg_temp AS $$
+BEGIN
+  EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), name);
+  EXECUTE format('GRANT USAGE ON SCHEMA wf, wf_data TO %I', name);
+END
+$$;
+
+CREATE OR REPLACE FUNCTION wf.keep_out(name text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, wf, pg_temp AS $$
+BEGIN
+  EXECUTE format('REVOKE ALL ON DATABASE %I FROM %I', current_database(), name);
+  EXECUTE format('REVOKE ALL ON SCHEMA wf, wf_data FROM %I', name);
+END
+$$;
+
+-- The group roles that a login was given.
+CREATE OR REPLACE FUNCTION wf.groups_of(login name) RETURNS SETOF pg_auth_members LANGUAGE sql STABLE
+SET search_path = pg_catalog, wf, pg_temp AS $$
+  SELECT m.* FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
+  WHERE r.rolname = groups_of.login
+    AND m.roleid::regrole::text ~ '^wf_(viewer|support|operator|admin|worker|service)$'
+$$;
+
+-- Who is let in when these files are applied: whose group is that of their row, and no other. A home that was taken to
+-- another server may find a login of the same name there, with another home's role.
+SELECT wf.let_in(o.name) FROM wf.operators o WHERE o.active
+  AND (SELECT array_agg(DISTINCT g.roleid::regrole::text) FROM wf.groups_of(o.name) g) = ARRAY['wf_' || o.role];
+
+-- Whether this login has a role's rights, in this home: what every guard asks.
+CREATE OR REPLACE FUNCTION wf.may(role text) RETURNS boolean LANGUAGE sql STABLE
+RETURN pg_has_role(session_user, 'wf_' || role, 'MEMBER') AND has_schema_privilege(session_user, 'wf', 'USAGE');
+GRANT EXECUTE ON FUNCTION wf.may TO wf_viewer, wf_worker;
+
+-- The role by which a login works here: the highest of those it holds; NULL when it holds none.
+CREATE OR REPLACE FUNCTION wf.my_role() RETURNS text LANGUAGE sql STABLE
+RETURN CASE WHEN wf.may('admin') THEN 'admin'
+            WHEN wf.may('operator') THEN 'operator'
+            WHEN wf.may('support') THEN 'support'
+            WHEN wf.may('viewer') THEN 'viewer'
+            WHEN wf.may('worker') THEN 'worker' END;
+GRANT EXECUTE ON FUNCTION wf.my_role TO wf_viewer, wf_worker;
+
+-- Another home of this server that lets a login in. (A home's tables are granted to wf_viewer.)
+CREATE OR REPLACE FUNCTION wf.other_home(login oid) RETURNS name LANGUAGE sql STABLE SET search_path = pg_catalog, wf, pg_temp AS $$
+  SELECT d.datname FROM pg_database d
+  WHERE d.datname <> current_database()
+    AND EXISTS (SELECT FROM pg_shdepend s WHERE s.dbid = d.oid AND s.refclassid = 'pg_authid'::regclass
+                AND s.refobjid = 'wf_viewer'::regrole)
+    AND EXISTS (SELECT FROM pg_shdepend s WHERE s.dbid = d.oid AND s.refclassid = 'pg_authid'::regclass
+                AND s.refobjid = other_home.login AND s.classid = 'pg_namespace'::regclass)
+  ORDER BY 1 LIMIT 1
+$$;
+
+-- What a login is good for besides this home; NULL: nothing, so its password may be set here.
+CREATE OR REPLACE FUNCTION wf.also_of(login oid) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, wf, pg_temp AS $$
+  SELECT 'the database ' || d.datname FROM pg_shdepend s
+    JOIN pg_database d ON d.oid = CASE WHEN s.classid = 'pg_database'::regclass THEN s.objid ELSE s.dbid END
+  WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = also_of.login AND d.datname <> current_database()
+  UNION ALL
+  SELECT 'the role ' || r.rolname FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid
+  WHERE m.member = also_of.login AND r.rolname !~ '^wf_(viewer|support|operator|admin|worker|service)$'
+  LIMIT 1
+$$;
+
+-- A login's part of the server, so that none takes all of it. Times are defaults: a session can set others.
+CREATE OR REPLACE FUNCTION wf.limit_login(name text, role text) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, wf, pg_temp AS $$
 DECLARE
-  held  text;
+  program boolean := role IN ('worker', 'service');
+  here    text := format('ALTER ROLE %I IN DATABASE %I SET ', name, current_database());
+BEGIN
+  EXECUTE format('ALTER ROLE %I CONNECTION LIMIT %s', name, CASE WHEN program THEN 30 ELSE 12 END);
+  EXECUTE here || 'idle_in_transaction_session_timeout = ''1min''';
+  EXECUTE here || format('statement_timeout = %L', CASE WHEN program THEN '1h' ELSE '5min' END);
+  BEGIN
+    EXECUTE here || 'temp_file_limit = ''2GB''';
+  EXCEPTION WHEN insufficient_privilege THEN  -- an owner without all powers may not: docs/home.md
+    NULL;
+  END;
+END
+$$;
+
+-- A login is of the home that made it, which the server remembers as its comment. When that home is gone, and the login
+-- is good for nothing else, it is taken over; any other login that was there before gets its role here and nothing else:
+-- neither its password nor whether it may log in is this home's to change.
+CREATE OR REPLACE FUNCTION wf.put_operator(name text, role text, verifier text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, wf, pg_temp AS $$
+DECLARE
+  made constant text := 'Made by a Watchfloor home';
+  was   wf.operators;
   login pg_roles;
+  home  name;
+  also  text;
   ours  boolean;
 BEGIN
+  LOCK TABLE wf.operators IN SHARE ROW EXCLUSIVE MODE;  -- one at a time: two GRANTs on one database at once fail
+  SELECT * INTO was FROM wf.operators o WHERE o.name = put_operator.name;
   SELECT * INTO login FROM pg_roles WHERE rolname = put_operator.name;
+  also := wf.also_of(login.oid);
+  ours := login.oid IS NULL
+       OR also IS NULL AND (coalesce(was.made_here, false) OR shobj_description(login.oid, 'pg_authid') = made);
   INSERT INTO wf.operators AS o (name, role, made_here)
-  VALUES (put_operator.name, put_operator.role, login.rolname IS NULL)
+  VALUES (put_operator.name, put_operator.role, coalesce(ours, false))
   ON CONFLICT ON CONSTRAINT operators_pkey
-    DO UPDATE SET role = excluded.role, active = true, made_here = o.made_here OR excluded.made_here, changed_at = now()
-  RETURNING made_here INTO ours;
-  IF login.rolname IS NULL THEN
-    EXECUTE format('CREATE ROLE %I', put_operator.name);
-  ELSIF login.rolsuper OR login.rolcreaterole THEN
+    DO UPDATE SET role = excluded.role, active = true, made_here = o.made_here OR excluded.made_here, changed_at = now();
+  IF login.rolsuper OR login.rolcreaterole OR login.rolbypassrls OR login.rolreplication THEN
     RAISE EXCEPTION 'the login % exists and has powers of its own', put_operator.name
       USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'operator_is_superuser';
-  ELSIF NOT ours AND (verifier IS NOT NULL OR NOT login.rolcanlogin) THEN
-    RAISE EXCEPTION 'the login % is not of this home', put_operator.name
+  ELSIF NOT coalesce(ours, false) AND (verifier IS NOT NULL OR NOT login.rolcanlogin) THEN
+    RAISE EXCEPTION 'the login % is not of this home%', put_operator.name, coalesce(': it is of ' || also, '')
       USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'operator_login_foreign';
+  ELSIF verifier IS NOT NULL AND was.active AND was.password_by IS NOT NULL THEN
+    RAISE EXCEPTION 'the operator % has a password', put_operator.name
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'operator_password_kept';
+  END IF;
+  home := wf.other_home(login.oid);
+  IF home IS NOT NULL AND EXISTS (SELECT FROM wf.groups_of(put_operator.name) g
+                                  WHERE g.roleid::regrole::text <> 'wf_' || put_operator.role) THEN
+    RAISE EXCEPTION 'the login % has another role in the home %', put_operator.name, home
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'operator_other_home';
+  END IF;
+  IF login.oid IS NULL THEN
+    EXECUTE format('CREATE ROLE %I', put_operator.name);
+    EXECUTE format('COMMENT ON ROLE %I IS %L', put_operator.name, made);
   END IF;
   IF ours THEN
     EXECUTE format('ALTER ROLE %I LOGIN', put_operator.name);
+    PERFORM wf.limit_login(put_operator.name, put_operator.role);
   END IF;
   IF verifier IS NOT NULL THEN
-    IF verifier !~ '^SCRAM-SHA-256\$' THEN
-      RAISE EXCEPTION 'a password is only taken as a SCRAM verifier' USING CONSTRAINT = 'operator_verifier';
-    END IF;
-    EXECUTE format('ALTER ROLE %I PASSWORD %L', put_operator.name, verifier);
+    PERFORM wf.write_verifier(put_operator.name, verifier);
   END IF;
-  FOREACH held IN ARRAY ARRAY['wf_viewer', 'wf_support', 'wf_operator', 'wf_admin', 'wf_worker', 'wf_service'] LOOP
-    IF held <> 'wf_' || put_operator.role AND pg_has_role(put_operator.name, held, 'MEMBER') THEN
-      EXECUTE format('REVOKE %I FROM %I', held, put_operator.name);
-    END IF;
-  END LOOP;
+  PERFORM wf.leave_groups(put_operator.name, 'wf_' || put_operator.role);
   EXECUTE format('GRANT %I TO %I', 'wf_' || put_operator.role, put_operator.name);
+  PERFORM wf.let_in(put_operator.name);
 END
 $$;
 GRANT EXECUTE ON FUNCTION wf.put_operator TO wf_admin;
 
-CREATE OR REPLACE FUNCTION wf.remove_operator(name text) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+-- Out of the group roles, but for `stays`; whoever had granted them.
+CREATE OR REPLACE FUNCTION wf.leave_groups(name text, stays text) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, wf, pg_temp AS $$
+DECLARE
+  held record;
+  by_whom constant text := CASE WHEN current_setting('server_version_num')::int >= 160000 THEN ' GRANTED BY %s' ELSE '' END;
+BEGIN
+  FOR held IN SELECT g.roleid::regrole::text AS role, g.grantor::regrole::text AS grantor FROM wf.groups_of(name) g
+              WHERE g.roleid::regrole::text IS DISTINCT FROM stays LOOP
+    EXECUTE format('REVOKE %s FROM %I' || by_whom, held.role, name, held.grantor);
+  END LOOP;
+END
+$$;
+
+-- Another's password: by itself, so that the trail says that it was set, and by whom.
+CREATE OR REPLACE FUNCTION wf.set_password(name text, verifier text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, wf, pg_temp AS $$
 DECLARE
   ours boolean;
-  held text;
+  also text := wf.also_of((SELECT r.oid FROM pg_roles r WHERE r.rolname = set_password.name));
 BEGIN
+  SELECT o.made_here INTO ours FROM wf.operators o WHERE o.name = set_password.name AND o.active FOR UPDATE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'no operator %', name USING ERRCODE = 'no_data_found', CONSTRAINT = 'operator_unknown';
+  ELSIF NOT ours OR also IS NOT NULL OR verifier IS NULL THEN
+    RAISE EXCEPTION 'the login % is not of this home%', name, coalesce(': it is of ' || also, '')
+      USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'operator_login_foreign';
+  END IF;
+  PERFORM wf.write_verifier(name, verifier);
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf.set_password TO wf_admin;
+
+CREATE OR REPLACE FUNCTION wf.write_verifier(name text, verifier text) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, wf, pg_temp AS $$
+BEGIN
+  IF verifier !~ '^SCRAM-SHA-256\$[0-9]{1,7}:[A-Za-z0-9+/=]{1,200}\$[A-Za-z0-9+/=]{44}:[A-Za-z0-9+/=]{44}$' THEN
+    RAISE EXCEPTION 'a password is only taken as a SCRAM verifier' USING CONSTRAINT = 'operator_verifier';
+  END IF;
+  EXECUTE format('ALTER ROLE %I PASSWORD %L', name, verifier);
+  UPDATE wf.operators o SET password_by = session_user, password_at = clock_timestamp() WHERE o.name = write_verifier.name;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION wf.remove_operator(name text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, wf, pg_temp AS $$
+DECLARE
+  ours  boolean;
+  login oid := (SELECT r.oid FROM pg_roles r WHERE r.rolname = remove_operator.name);
+  alone boolean := wf.other_home(login) IS NULL;
+BEGIN
+  LOCK TABLE wf.operators IN SHARE ROW EXCLUSIVE MODE;
   UPDATE wf.operators o SET active = false, changed_at = now() WHERE o.name = remove_operator.name AND o.active
   RETURNING made_here INTO ours;
   IF NOT FOUND THEN
     RETURN false;
+  ELSIF login IS NULL THEN  -- somebody dropped it
+    RETURN true;
   END IF;
-  IF ours THEN
-    EXECUTE format('ALTER ROLE %I NOLOGIN', remove_operator.name);
-  END IF;
-  FOREACH held IN ARRAY ARRAY['wf_viewer', 'wf_support', 'wf_operator', 'wf_admin', 'wf_worker', 'wf_service'] LOOP
-    IF pg_has_role(remove_operator.name, held, 'MEMBER') THEN
-      EXECUTE format('REVOKE %I FROM %I', held, remove_operator.name);
+  PERFORM wf.keep_out(name);
+  IF alone THEN
+    PERFORM wf.leave_groups(name, NULL);
+    IF ours THEN
+      EXECUTE format('ALTER ROLE %I NOLOGIN', name);
     END IF;
-  END LOOP;
-  IF NOT pg_has_role(remove_operator.name, 'USAGE') THEN
-    EXECUTE format('GRANT %I TO CURRENT_USER', remove_operator.name);  -- an owner without all powers needs it to end its sessions
+  END IF;
+  IF NOT pg_has_role(name, 'USAGE') THEN
+    EXECUTE format('GRANT %I TO CURRENT_USER', name);  -- an owner without all powers needs it to end its sessions
   END IF;
   PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
-  WHERE usename = remove_operator.name AND pid <> pg_backend_pid() AND (ours OR datname = current_database());
+  WHERE usename = name AND pid <> pg_backend_pid() AND (ours AND alone OR datname = current_database());
   RETURN true;
 END
 $$;
 GRANT EXECUTE ON FUNCTION wf.remove_operator TO wf_admin;
-
--- The role by which a login works here: the highest of those it holds; NULL when it holds none.
-CREATE OR REPLACE FUNCTION wf.my_role() RETURNS text LANGUAGE sql STABLE AS $$
-  SELECT CASE WHEN pg_has_role(session_user, 'wf_admin', 'MEMBER') THEN 'admin'
-              WHEN pg_has_role(session_user, 'wf_operator', 'MEMBER') THEN 'operator'
-              WHEN pg_has_role(session_user, 'wf_support', 'MEMBER') THEN 'support'
-              WHEN pg_has_role(session_user, 'wf_viewer', 'MEMBER') THEN 'viewer'
-              WHEN pg_has_role(session_user, 'wf_worker', 'MEMBER') THEN 'worker' END
-$$;
-GRANT EXECUTE ON FUNCTION wf.my_role TO wf_viewer, wf_worker;

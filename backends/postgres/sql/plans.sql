@@ -87,7 +87,8 @@ SELECT wf.audited('wf.entitlement_grants', 'plans', 'tenant_id/name/id', 'tenant
 CREATE OR REPLACE FUNCTION wf.entitlement_claims(tenant text, at timestamptz, only_name text)
 RETURNS TABLE (name text, value jsonb, source text, starts_at timestamptz, expires_at timestamptz, grant_id bigint,
                place bigint)
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql STABLE
+BEGIN ATOMIC
   SELECT f.name, f.value, f.source, f.starts_at, f.expires_at, f.grant_id,
          row_number() OVER (PARTITION BY f.name ORDER BY f.rank, f.starts_at DESC, f.grant_id DESC)
   FROM (
@@ -109,8 +110,8 @@ LANGUAGE sql STABLE AS $$
          LATERAL (SELECT j.key, j.value FROM jsonb_each(p.entitlements) j WHERE $3 IS NULL
                   UNION ALL SELECT $3, p.entitlements -> $3 WHERE p.entitlements ? $3) e
     WHERE s.tenant_id = $1
-  ) f
-$$;
+  ) f;
+END;
 
 CREATE OR REPLACE FUNCTION wf.entitlement_sources(tenant text, at timestamptz)
 RETURNS TABLE (name text, value jsonb, source text, starts_at timestamptz, expires_at timestamptz, grant_id bigint,

@@ -91,9 +91,10 @@ $$;
 CREATE OR REPLACE TRIGGER guard BEFORE UPDATE ON wf.telemetry_retention FOR EACH ROW EXECUTE FUNCTION wf.guard_retention();
 
 -- What is older may be dropped: whole days, in UTC.
-CREATE OR REPLACE FUNCTION wf.kept_from(class text, as_of timestamptz DEFAULT now()) RETURNS timestamptz LANGUAGE sql STABLE AS $$
-  SELECT date_trunc('day', as_of, 'UTC') - r.days * interval '24 hours' FROM wf.telemetry_retention r WHERE r.data = class
-$$;
+CREATE OR REPLACE FUNCTION wf.kept_from(class text, as_of timestamptz DEFAULT now()) RETURNS timestamptz LANGUAGE sql STABLE
+BEGIN ATOMIC
+  SELECT date_trunc('day', as_of, 'UTC') - r.days * interval '24 hours' FROM wf.telemetry_retention r WHERE r.data = class;
+END;
 GRANT EXECUTE ON FUNCTION wf.kept_from TO wf_viewer, wf_worker;
 
 CREATE OR REPLACE FUNCTION wf.make_cell_partition(parent text, clock text, at timestamptz) RETURNS void

@@ -97,7 +97,7 @@ DECLARE
   refused text;
 BEGIN
   SELECT * INTO run FROM wf.runs WHERE id = split_part(NEW.request_id, '-', 2)::bigint FOR SHARE;
-  IF run.operation IS DISTINCT FROM NEW.operation OR NOT pg_has_role(session_user, 'wf_operator', 'MEMBER') THEN
+  IF run.operation IS DISTINCT FROM NEW.operation OR NOT wf.may('operator') THEN
     refused := 'run_item_unknown';
   ELSIF run.state <> 'running' THEN
     refused := 'run_not_running';

@@ -1,13 +1,14 @@
 -- What is wrong with it, NULL when nothing is. The heart says the same (a test compares both).
-CREATE OR REPLACE FUNCTION wf.sign_up_fault(email text, name text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+CREATE OR REPLACE FUNCTION wf.sign_up_fault(email text, name text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
   SELECT CASE
     WHEN email IS NULL OR char_length(email) > 254
       OR email ~ '[\u0001-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]'
       OR email !~ '^[^@]+@[^@.]([^@]*[^@.])?$' OR strpos(split_part(email, '@', 2), '.') = 0
       THEN 'invalid_email'
     WHEN name IS NULL OR char_length(name) NOT BETWEEN 3 AND 64 OR name ~ '[/\\\u0001-\u001f\u007f-\u009f]'
-      THEN 'invalid_name' END
-$$;
+      THEN 'invalid_name' END;
+END;
 
 CREATE OR REPLACE FUNCTION wf_data.sign_up(address inet, email text, name text)
 RETURNS TABLE (allowed boolean, code text, retry_after_s integer)

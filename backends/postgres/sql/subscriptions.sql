@@ -3,11 +3,12 @@ GRANT SELECT ON wf.subscriptions, wf.subscription_transitions TO wf_viewer, wf_w
 -- The state as it is at a time: a trial or a grace is over when its time is, whether or not that was written down yet.
 CREATE OR REPLACE FUNCTION wf.state_at(
   state text, trial_end timestamptz, trial_return text, grace_until timestamptz, at timestamptz
-) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
   SELECT CASE WHEN state = 'trial' AND trial_end <= at THEN trial_return
               WHEN state = 'grace' AND grace_until <= at THEN 'expired'
-              ELSE state END
-$$;
+              ELSE state END;
+END;
 GRANT EXECUTE ON FUNCTION wf.state_at TO wf_viewer, wf_worker;
 
 CREATE OR REPLACE FUNCTION wf.guard_subscription() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER

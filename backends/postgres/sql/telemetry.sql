@@ -1,8 +1,9 @@
 GRANT SELECT ON wf.request_hours TO wf_viewer, wf_worker;
 -- NULL stays NULL: unknown is in no bucket, nor is what cannot be. Simple enough for the planner to inline.
-CREATE OR REPLACE FUNCTION wf.latency_bucket(ms real) RETURNS smallint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT CASE WHEN ms <= 0.1 THEN 0::smallint WHEN ms <= 1e9 THEN ceil(ln(ms::float8 / 0.1) / ln(1.04::float8))::smallint END
-$$;
+CREATE OR REPLACE FUNCTION wf.latency_bucket(ms real) RETURNS smallint LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+  SELECT CASE WHEN ms <= 0.1 THEN 0::smallint WHEN ms <= 1e9 THEN ceil(ln(ms::float8 / 0.1) / ln(1.04::float8))::smallint END;
+END;
 GRANT EXECUTE ON FUNCTION wf.latency_bucket TO wf_viewer, wf_worker;
 
 GRANT SELECT ON wf.request_minutes TO wf_viewer, wf_worker;
@@ -11,7 +12,8 @@ GRANT SELECT ON wf.request_due TO wf_viewer, wf_worker;
 
 -- Several cells as one, for each (tenant_id, dim, value, route, at) that the query gives: the text of a statement.
 -- Names are compared once, and then only their numbers: comparing them for each bucket is most of the time else.
-CREATE OR REPLACE FUNCTION wf.merging(cells text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+CREATE OR REPLACE FUNCTION wf.merging(cells text) RETURNS text LANGUAGE sql IMMUTABLE
+BEGIN ATOMIC
   SELECT format('numbered AS MATERIALIZED (
       SELECT c.*, dense_rank() OVER names AS id, lag(1) OVER same IS NULL AND lead(1) OVER same IS NULL AS alone
       FROM (%s) c
@@ -32,8 +34,8 @@ CREATE OR REPLACE FUNCTION wf.merging(cells text) RETURNS text LANGUAGE sql IMMU
     UNION ALL
     SELECT s.tenant_id, s.route, s.at, s.n, s.errors_4xx, s.errors_5xx, s.latency_sum, s.latency_max,
            coalesce(h.buckets, ''{}''), coalesce(h.counts, ''{}''), s.dim, s.value
-    FROM sums s LEFT JOIN hist h USING (id)', cells)
-$$;
+    FROM sums s LEFT JOIN hist h USING (id)', cells);
+END;
 GRANT EXECUTE ON FUNCTION wf.merging TO wf_viewer;
 
 -- The tenants' cells of a time, computed from raw rows. No route is '': that is the fleet's name for all of them.
@@ -68,13 +70,14 @@ $$;
 
 -- The fleet's cells of a time, from the tenants' cells: those outlive the raw rows. Then all its routes as one.
 CREATE OR REPLACE FUNCTION wf.fleet_cells(lower timestamptz, upper timestamptz, cells text, clock text, whole boolean) RETURNS text
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql STABLE
+BEGIN ATOMIC
   SELECT 'WITH ' || wf.merging(format('SELECT '''' AS tenant_id, dim, value, %s AS route, %I AS at, n, errors_4xx,
              errors_5xx, latency_sum, latency_max, buckets, counts
       FROM wf.%I WHERE %2$I >= %4$L AND %2$I < %5$L AND %6$s', CASE WHEN whole THEN '''''' ELSE 'route' END, clock, cells,
       lower, upper, CASE WHEN whole THEN 'dim = ''route'' AND tenant_id = '''' AND route <> '''''
-                         ELSE 'dim IN (''route'', ''region'') AND tenant_id <> ''''' END))
-$$;
+                         ELSE 'dim IN (''route'', ''region'') AND tenant_id <> ''''' END));
+END;
 
 -- Write cells over those that are there; returns how many changed. Raw rows are only ever added, so a cell that would
 -- get fewer has lost raw rows to retention: it stays as it is.

@@ -1,9 +1,8 @@
 GRANT EXECUTE ON FUNCTION wf.trigrams, wf.folded, wf.folded_all TO wf_viewer, wf_worker;
 
 -- Tenants and their projects. What may follow on what is guarded here, so that psql is bound by it as well.
-CREATE OR REPLACE FUNCTION wf.sees_personal() RETURNS boolean LANGUAGE sql STABLE AS $$
-  SELECT pg_has_role(session_user, 'wf_operator', 'MEMBER')
-$$;
+CREATE OR REPLACE FUNCTION wf.sees_personal() RETURNS boolean LANGUAGE sql STABLE
+RETURN wf.may('operator');
 GRANT EXECUTE ON FUNCTION wf.sees_personal, wf.masked TO wf_viewer;
 GRANT SELECT ON wf.tenant_activity TO wf_viewer;
 
@@ -126,13 +125,14 @@ SELECT wf.audited('wf.erasure_certificates', 'certificates', 'tenant_id', 'tenan
 
 -- One line per fact, in a fixed order: what an auditor hashes again.
 CREATE OR REPLACE FUNCTION wf.certificate_text(tenant_id text, erased_at timestamptz, erased_by text, counts jsonb)
-RETURNS text LANGUAGE sql STABLE AS $$
+RETURNS text LANGUAGE sql STABLE
+BEGIN ATOMIC
   SELECT 'watchfloor erasure certificate 1' || E'\ntenant ' || tenant_id
     || E'\nerased at ' || to_char(erased_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
     || E'\nerased by ' || erased_by
     || (SELECT coalesce(string_agg(E'\n' || key || ' ' || value, '' ORDER BY key COLLATE "C"), '') FROM jsonb_each_text(counts))
-    || E'\n'
-$$;
+    || E'\n';
+END;
 GRANT EXECUTE ON FUNCTION wf.certificate_text TO wf_viewer;
 
 -- Erase what a tenant left, keep its id as a tombstone, and certify it.
@@ -172,9 +172,11 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
   until timestamptz := clock_timestamp() + interval '60 seconds';
 BEGIN
-  IF coalesce((wf.current_change()).reason, '') = '' THEN
+  -- Letters and digits of whatever script: all but blanks and ASCII's signs.
+  IF coalesce(length(regexp_replace((wf.current_change()).reason, '[\s!-/:-@\[-`{-~]', '', 'g')), 0) < 5 THEN
     RAISE EXCEPTION 'a reveal needs a change with a reason' USING ERRCODE = 'check_violation', CONSTRAINT = 'reveal_reason';
   END IF;
+  PERFORM wf.count_look_up('reveal', sha256(convert_to(tenant || E'\n' || grant_reveal.field, 'UTF8')), 20);
   INSERT INTO wf.reveals (tenant_id, field, expires_at) VALUES (tenant, grant_reveal.field, until);
   RETURN until;
 END
@@ -222,16 +224,6 @@ BEGIN
 END
 $$;
 GRANT EXECUTE ON FUNCTION wf.refresh_activity TO wf_operator, wf_worker;
-
--- Whose address is this? Only the whole address finds its tenants, and only their ids come out: so those for whom
--- owners are masked can help who is on the phone, and cannot read an address that they do not know.
-CREATE OR REPLACE FUNCTION wf.tenants_of_email(email text) RETURNS SETOF text LANGUAGE sql STABLE ROWS 5 SECURITY DEFINER
-SET search_path = wf, pg_temp AS $$
-  SELECT id FROM wf.tenants WHERE wf.folded(owner_email) = wf.folded(email)
-  UNION SELECT tenant_id FROM wf.api_keys WHERE wf.folded(owner_email) = wf.folded(email)
-  LIMIT 100
-$$;
-GRANT EXECUTE ON FUNCTION wf.tenants_of_email TO wf_viewer;
 
 -- A tenant with its project, its plan and its first key, for a sign-up service: all of it or nothing. The request id
 -- makes a repeat harmless: it gets the first answer again. The secret stays with the caller; its hash comes here.

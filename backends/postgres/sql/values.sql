@@ -13,7 +13,8 @@ RETURN ARRAY(SELECT wf.folded(t) FROM unnest(texts) t);
 -- The text must already be folded. PL/pgSQL because it is three times as fast here as SQL's ARRAY(SELECT …);
 -- the cost makes the planner try a plain LIKE first wherever it does not use the index.
 CREATE OR REPLACE FUNCTION wf.trigrams(body text) RETURNS text[]
-LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE COST 200 AS $$
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE COST 200
+SET search_path = pg_catalog, wf, pg_temp AS $$
 DECLARE
     parts text[] := '{}';
 BEGIN
@@ -31,7 +32,8 @@ $$;
 
 -- The kind of an entitlement's value by its shape; NULL: it is none. -1 is unlimited, and 0 is never a limit.
 --   5, true, "text", {"hard", "soft"?, "burst"?, "period"}, {"rps", "burst", "max_wait_ms"?}
-CREATE OR REPLACE FUNCTION wf.entitlement_kind(value jsonb) RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+CREATE OR REPLACE FUNCTION wf.entitlement_kind(value jsonb) RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, wf, pg_temp AS $$
 DECLARE
   amount constant text := '^[1-9][0-9]{0,17}$';
   limited boolean;
@@ -67,7 +69,8 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION wf.entitlements_valid(entitlements jsonb) RETURNS boolean LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+CREATE OR REPLACE FUNCTION wf.entitlements_valid(entitlements jsonb) RETURNS boolean LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, wf, pg_temp AS $$
 BEGIN
   RETURN jsonb_typeof(entitlements) = 'object' AND octet_length(entitlements::text) <= 65536 AND NOT EXISTS (
     SELECT FROM jsonb_each(entitlements) e

@@ -1,0 +1,68 @@
+"""What of a home's database is open to whoever may log in on its server: closed when the home is made, told later."""
+
+from __future__ import annotations
+
+import contextlib
+
+import psycopg
+from psycopg import sql
+
+
+def close_to_strangers(connection: psycopg.Connection) -> None:
+    """A new home's database and its schema public are open to the whole server, as PostgreSQL makes them. Where they
+    are not the login's to close they stay open, and `openings` says so.
+    """
+    lacking = (
+        psycopg.errors.InsufficientPrivilege,
+        psycopg.errors.InvalidSchemaName,
+        psycopg.errors.UndefinedObject,  # before PostgreSQL 16
+    )
+    for statement in (
+        "REVOKE ALL ON DATABASE {} FROM PUBLIC",
+        "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+        "GRANT pg_use_reserved_connections TO wf_admin",  # room for admins, where reserved_connections makes some
+    ):
+        with contextlib.suppress(*lacking), connection.transaction():
+            connection.execute(sql.SQL(statement).format(sql.Identifier(connection.info.dbname)))
+
+
+def openings(connection: psycopg.Connection) -> list[str]:
+    """What of a home's database is open to whoever may log in on its server, each with what closes it."""
+    found = []
+    connect = connection.execute(
+        "SELECT quote_ident(current_database()) WHERE has_database_privilege('public', current_database(), 'CONNECT')"
+    ).fetchone()
+    if connect is not None:
+        found.append(f"every login can connect: REVOKE CONNECT ON DATABASE {connect[0]} FROM PUBLIC")
+    schemas = connection.execute(
+        "SELECT quote_ident(nspname) FROM pg_namespace WHERE has_schema_privilege('public', oid, 'CREATE') ORDER BY 1"
+    ).fetchall()
+    found += [
+        f"every login can make objects in schema {name}: REVOKE CREATE ON SCHEMA {name} FROM PUBLIC"
+        for (name,) in schemas
+    ]
+    readable = connection.execute(
+        "SELECT FROM pg_class WHERE relname = 'operators' AND relnamespace::regnamespace::text = 'wf'"
+        " AND has_table_privilege(oid, 'SELECT')"
+    ).fetchone()
+    if readable is not None and (crowd := connection.execute(_CROWD).fetchone()) is not None:
+        found.append(
+            f"{crowd[0]} logins may hold {crowd[1]} of {crowd[2]} connections, and none is kept for admins: lower their"
+            " CONNECTION LIMIT, raise max_connections, or set reserved_connections (PostgreSQL 16)"
+        )
+    return found
+
+
+# Whether all but admins can take every connection; a login without a limit can alone. None is kept where no place is
+# reserved, or admins may not use it.
+_CROWD = """
+    SELECT count(*), CASE WHEN bool_or(r.rolconnlimit < 0) THEN 'all' ELSE sum(r.rolconnlimit)::text END, room.all
+    FROM wf.operators o JOIN pg_roles r ON r.rolname = o.name AND r.rolcanlogin,
+         (SELECT current_setting('max_connections')::int
+                 - current_setting('superuser_reserved_connections')::int AS all) room
+    WHERE o.active AND o.role <> 'admin'
+      AND (coalesce(current_setting('reserved_connections', true), '0') = '0' OR NOT EXISTS (
+        SELECT FROM pg_auth_members m WHERE m.member = 'wf_admin'::regrole
+          AND m.roleid = (SELECT u.oid FROM pg_roles u WHERE u.rolname = 'pg_use_reserved_connections')))
+    GROUP BY room.all HAVING bool_or(r.rolconnlimit < 0) OR sum(r.rolconnlimit) >= room.all
+"""
