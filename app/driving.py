@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from controlplane.runs.model import Run
     from screens.work import Work
 
+NOTHING_ENDS = "Nothing ends with the console."
 TELL_SECONDS = 0.5
 TAKEN_LOOKS = 6
 """So often it is looked whether a worker began with a run, before this console does."""
@@ -60,19 +61,6 @@ class Driving(App[None]):
         from screens.keys.verify import ask_and_verify
 
         self.tell(await ask_and_verify(self, self.session) or Done("", ""))
-
-    def ask_to_leave(self) -> None:
-        from controlplane.operations import Risk
-        from screens.dialogs.confirm import Confirm, Question
-
-        back = "What the worker does goes on; watchfloor opens the console again."
-        question = Question("leave Watchfloor", "", ["The console is left."], back, "", Risk.CONFIRM)
-
-        def answered(agreed: bool | None) -> None:
-            if agreed:
-                self.exit()
-
-        self.push_screen(Confirm(self.session, question), answered)
 
     @work(exit_on_error=False, group="runs")
     async def drive_run(self, run_id: int, secrets_to: str = "") -> None:
@@ -153,17 +141,17 @@ class Driving(App[None]):
 
     # Leaving
 
-    def leave(self) -> None:
-        """Leave, once it was said what ends with this console."""
+    def leave(self, *, ask: bool = False) -> None:
+        """Leave, once it was said what ends with this console; `ask`: also where nothing does."""
         from controlplane.operations import Risk
         from screens.dialogs.confirm import Confirm, Question
 
         ends = self._ending_words()
-        if not ends:
+        if not ends and not ask:
             self.exit()
             return
         stays = "It is kept: :runs, or watchfloor runs resume, goes on with a run." if self.driven else ""
-        question = Question("leave", "", [*ends, *self._going_on_words()], stays, "", Risk.CONFIRM)
+        question = Question("leave", "", [*ends, *self._going_on_words()] or [NOTHING_ENDS], stays, "", Risk.CONFIRM)
         self.push_screen(Confirm(self.session, question), lambda agreed: self.exit() if agreed else None)
 
     def exit(self, result: None = None, return_code: int = 0, message: Any = None) -> None:

@@ -111,7 +111,7 @@ def classify(text: str, profiles: Iterable[str], base: Path) -> tuple[Literal["u
 
 def check_url(url: str) -> None:
     """Raises Usage `home_invalid` unless this is a PostgreSQL URL without a password."""
-    from controlplane.urls import is_url, redact
+    from controlplane.urls import odd_port, redact
 
     scheme = re.match(_SCHEME, url)
     if scheme is None or scheme[1] not in ("postgresql", "postgres"):
@@ -121,8 +121,8 @@ def check_url(url: str) -> None:
         raise Usage("home_invalid", "The URL holds a space or a character that cannot be printed.", "Write %20.")
     if redact(url) != url:
         raise Usage("home_invalid", "The URL holds a password.", _NO_PASSWORD)
-    if not is_url(url):
-        raise Usage("home_invalid", "The URL cannot be read.", "Write postgresql://user@host:5432/database")
+    if odd_port(url):
+        raise Usage("home_invalid", "The port of the URL is no number.", "Write postgresql://user@host:5432/database")
 
 
 def _folder(text: str, base: Path) -> Path:

@@ -37,9 +37,10 @@ def redact(url: str) -> str:
     return re.sub(_PARAMETER, _redact_parameter, url)
 
 
-def is_url(text: str) -> bool:
-    """Whether each part is where it belongs; else a password may stand where the port or the host should."""
-    return re.fullmatch(_FINE, text) is not None
+def odd_port(url: str) -> bool:
+    """Whether the port is no number: it may be a password, behind which the @ is missing."""
+    hosts = re.sub(r"^[^:/]*://(?:[^@/?#]*@)?|[/?#].*|\[[^]]*\]", "", url)
+    return any(not re.fullmatch(r"[^:]*(?::\d*)?", host) for host in hosts.split(","))
 
 
 def _unknown_parameters(url: str) -> bool:
@@ -53,7 +54,7 @@ def _unknown_parameters(url: str) -> bool:
 def shown_url(text: str) -> str:
     """A URL for a message. What cannot be read as one is not repeated at all: nobody knows where its secret stands."""
     url = redact(text.strip())
-    return url if is_url(url) and not _unknown_parameters(url) else HIDDEN
+    return url if re.fullmatch(_FINE, url) and not _unknown_parameters(url) else HIDDEN
 
 
 def shown_name(text: str) -> str:

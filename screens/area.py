@@ -38,7 +38,7 @@ class Desk(Protocol):
         """Go to where one was before another list was gone to; False when there is no such place."""
         ...
 
-    def ask_to_leave(self) -> None: ...
+    def leave(self, *, ask: bool = False) -> None: ...
     def commands(self) -> Mapping[str, str]:
         """What can be typed after `:`, with what it does; operations and nouns aside."""
         ...
@@ -272,7 +272,7 @@ class AreaScreen(Screen[None]):
         if len(self.app.screen_stack) > 2:
             self.app.pop_screen()
         elif not self.desk.back():
-            self.desk.ask_to_leave()
+            self.desk.leave(ask=True)
 
     def action_command(self) -> None:
         self.query_one(Prompt).open("command", "", self.desk.complete_command)

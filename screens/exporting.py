@@ -43,6 +43,12 @@ class Export:
 def check(answers: Answers) -> None:
     """Raises Usage with what is wrong with the path."""
     path = path_of(answers)
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:  # a name that is too long, a folder that is none
+        raise Usage("export_path", f"{clean(path, 200)}: {error.strerror}.") from None
     if path.is_dir():
         raise Usage("export_path", f"{clean(path)} is a folder.", "Add a name for the file.")
     if not path.parent.is_dir():

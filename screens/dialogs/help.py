@@ -61,7 +61,8 @@ def help_lines(screen: AreaScreen) -> list[Line]:
                 seen.add(key)
         if found:
             lines += [(title, "title"), *(f"  {', '.join(keys):<20} {words}" for words, keys in found.items()), ""]
-    lines += [("Commands: also every noun and every operation; tab completes", "title"), *commands, ""]
+        if title == "Keys here":
+            lines += [("Commands: also every noun and every operation; tab completes", "title"), *commands, ""]
     nouns = "  ".join(digits.get(noun.name, "") + noun.name for noun in NOUNS)
     lines += [("Nouns", "title"), *(f"  {line}" for line in wrap(nouns, 76)), ""]
     fields = getattr(screen, "fields", ())

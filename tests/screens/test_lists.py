@@ -205,7 +205,7 @@ async def test_q_goes_back_and_on_the_first_screen_asks_to_leave(
         while not isinstance(app.screen, Confirm):
             await pilot.press("q")
             await quiet(pilot)
-        assert "leave Watchfloor" in text(pilot)
+        assert "Nothing ends with the console" in text(pilot)
         await pilot.press("n")
         await until(pilot, lambda: not isinstance(app.screen, Confirm))
         await pilot.press("q")
