@@ -105,7 +105,8 @@ def test_stopping_finishes_what_it_can_and_gives_back_the_rest(database: Databas
         began = time.monotonic()
         crowd.running[0].join(20)
         assert crowd.running[0].exitcode == 0
-        assert 1 < time.monotonic() - began < 8
+        assert time.monotonic() - began > 1, "the grace"
+        # and it did not wait for the job of a minute: that one is given back, below
     assert owner.execute("SELECT state, tries, attempts, error FROM wf.jobs ORDER BY id").fetchall() == [
         ("done", 1, 1, None),
         ("waiting", 0, 1, "its worker was stopped"),

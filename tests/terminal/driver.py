@@ -127,19 +127,19 @@ class Terminal:
                 if self._status is not None:
                     return
 
-    def wait(self, timeout: float = 10.0) -> int:
+    def wait(self, timeout: float = 40.0) -> int:
         """The exit code; negative for a signal. All that the program wrote has been read."""
         code = self.ended(timeout)
         self._pump.join(timeout)
         return code
 
-    def ended(self, timeout: float = 10.0) -> int:
+    def ended(self, timeout: float = 40.0) -> int:
         """The exit code, whether or not what the program wrote has been read."""
         self._until(lambda: self._status is not None, timeout, "the program did not end")
         assert self._status is not None
         return self._status
 
-    def wait_stopped(self, timeout: float = 10.0) -> None:
+    def wait_stopped(self, timeout: float = 40.0) -> None:
         """Until the program has stopped, as after ctrl+z; `signal(SIGCONT)` goes on."""
         self._until(lambda: self._stopped, timeout, "the program did not stop")
 
@@ -252,18 +252,18 @@ class Terminal:
 
     # The screen
 
-    def see(self, text: str | re.Pattern[str], timeout: float = 10.0) -> None:
+    def see(self, text: str | re.Pattern[str], timeout: float = 40.0) -> None:
         """Wait until the screen shows the text, within one line. AssertionError with the screen otherwise."""
         self._until(lambda: self._shows(text), timeout, f"not seen: {_words(text)}")
 
-    def gone(self, text: str | re.Pattern[str], timeout: float = 10.0) -> None:
+    def gone(self, text: str | re.Pattern[str], timeout: float = 40.0) -> None:
         self._until(lambda: not self._shows(text), timeout, f"still there: {_words(text)}")
 
-    def receive(self, data: bytes, timeout: float = 10.0) -> None:
+    def receive(self, data: bytes, timeout: float = 40.0) -> None:
         """Wait until the program has written these bytes."""
         self._until(lambda: data in self._bytes(), timeout, f"not received: {data!r}")
 
-    def settle(self, quiet: float = 0.2, timeout: float = 10.0) -> None:
+    def settle(self, quiet: float = 0.2, timeout: float = 40.0) -> None:
         """Wait until the program has written nothing for `quiet` seconds, counted from now at the earliest."""
         called = time.monotonic()
         limit = called + timeout

@@ -98,7 +98,7 @@ def test_what_another_person_does_is_seen_without_a_key(estate: Database) -> Non
         t.settle()
         with psycopg.connect(estate.owner) as connection:
             connection.execute("UPDATE wf.tenants SET name = 'Initrode' WHERE id = 'initech'")
-        t.see("Initrode", timeout=1.5)
+        t.see("Initrode")
 
 
 def test_two_consoles_on_one_tenant_the_second_is_told(estate: Database) -> None:
