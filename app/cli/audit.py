@@ -129,11 +129,16 @@ async def verify(
 
 
 async def _links(home: Home) -> AsyncIterator[Link]:
-    after = 0
-    while page := await home.audit.links(after):
-        for link in page:
-            yield link
-        after = page[-1].seq
+    """The next page is read while this one is computed."""
+    coming = asyncio.create_task(home.audit.links(0))
+    try:
+        while page := await coming:
+            coming = asyncio.create_task(home.audit.links(page[-1].seq))
+            for link in page:
+                yield link
+    finally:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
 
 
 def _verification(said: str, folder: Path | None, texts: Sequence[str], asked: Reading) -> Verification:
