@@ -108,3 +108,11 @@ async def test_no_filter_reads_a_whole_table(many: tuple[psycopg.Connection, Hom
 
 def field_of(terms: tuple[Term, ...]) -> str:
     return terms[0].field if len(terms) == 1 else "several"
+
+
+async def test_the_tenants_of_each_plan_are_counted_by_an_index(many: tuple[psycopg.Connection, Home]) -> None:
+    """However many plans and tenants: a comparison under another collation than the index's would read all of them."""
+    viewer, home = many
+    query = Query()
+    plan = explained(viewer, *home.plans._statement(query, home.plans._order(query), None, False, False, 3000))
+    assert "tenants" not in [node["Relation Name"] for node in nodes(plan, "Seq Scan")]

@@ -137,8 +137,8 @@ $$;
 
 -- The catalogue as it is shown: the latest version of each plan, and how many tenants have it (10,001: more than that).
 CREATE VIEW wf.plan_list AS
-SELECT p.*, (SELECT count(*) FROM (SELECT FROM wf.tenants t WHERE t.plan = p.code AND t.status <> 'erased' LIMIT 10001) c)
-         AS tenants
+SELECT p.*, (SELECT count(*) FROM (  -- the index of tenants' plans sorts by the default
+           SELECT FROM wf.tenants t WHERE t.plan = p.code COLLATE "default" AND t.status <> 'erased' LIMIT 10001) c) AS tenants
 FROM wf.latest_plans p;
 
 GRANT SELECT ON wf.plan_list TO wf_viewer;
