@@ -57,7 +57,8 @@ class Plans(PagedList[Plan]):
             await cursor.execute(
                 sql.SQL(
                     "SELECT {}, (SELECT count(*) FROM wf.tenant_list t JOIN wf.subscriptions s ON s.tenant_id = t.id"
-                    " WHERE t.plan = p.code COLLATE \"default\" AND s.plan_version = p.version AND t.status <> 'erased') AS tenants"
+                    ' WHERE t.plan = p.code COLLATE "default" AND s.plan_version = p.version'
+                    " AND t.status <> 'erased') AS tenants"
                     " FROM wf.plans p WHERE code = %s ORDER BY version DESC"
                 ).format(names(PLAN_COLUMNS)),
                 [code],
