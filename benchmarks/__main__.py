@@ -32,6 +32,7 @@ from benchmarks import (
     memory,
     objectives,
     overview,
+    reapply,
     start,
     telemetry,
     wire,
@@ -55,6 +56,7 @@ CLAIMS: dict[str, Callable[[Estate, bool], list[Figure]]] = {
     "charts": charts.run,
     "overview": overview.run,
     "objectives": objectives.run,
+    "reapply": reapply.run,
 }
 NAMES = [*CLAIMS, "import_rows", "telemetry", "dataplane", "filters"]  # the last four make homes of their own
 

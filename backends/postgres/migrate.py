@@ -204,11 +204,11 @@ def migrate(conninfo: str, *, admin: str | None = None) -> list[str]:
 
 def _patiently(connection: psycopg.Connection) -> list[str]:
     """Try until the locks are had: each try waits for them only briefly, so that it holds nobody up for long."""
-    deadline, anew = time.monotonic() + LOCK_SECONDS, False
+    deadline, anew, wait_ms = time.monotonic() + LOCK_SECONDS, False, sql_files.FIRST_WAIT_MS
     while True:
         try:
             with connection.transaction():
-                return _apply_missing(connection, anew=anew)
+                return _apply_missing(connection, anew, wait_ms)
         except sql_files.NOT_IN_PLACE:
             if anew:
                 raise
@@ -229,10 +229,11 @@ def _patiently(connection: psycopg.Connection) -> list[str]:
                     "Find it: SELECT pid, usename, state, query FROM pg_stat_activity WHERE xact_start < now() - "
                     "interval '10 seconds'. Then try again.",
                 ) from None
+            wait_ms = min(sql_files.LONGEST_WAIT_MS, wait_ms + 30)
             time.sleep(random.uniform(0.05, 0.4))
 
 
-def _apply_missing(connection: psycopg.Connection, *, anew: bool) -> list[str]:
+def _apply_missing(connection: psycopg.Connection, anew: bool, wait_ms: int) -> list[str]:
     # What is bound when it is made (views, checks, defaults, policies) is bound to these and to what is named in full,
     # whatever the login's own path leads to.
     connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")
@@ -266,7 +267,7 @@ def _apply_missing(connection: psycopg.Connection, *, anew: bool) -> list[str]:
             "INSERT INTO wf.migrations (number, name, checksum) VALUES (%s, %s, %s)",
             [migration.number, migration.name, migration.checksum],
         )
-    sql_files.apply(connection, anew=anew)
+    sql_files.apply(connection, anew=anew, wait_ms=wait_ms)
     connection.execute("INSERT INTO wf.sql_applied (checksum) VALUES (%s)", [sql_files.checksum()])
     if not applied:
         connection.execute("SELECT wf.make_request_partitions()")

@@ -22,7 +22,8 @@ NOUNS = (
     "look_ups", "sessions",
 )  # fmt: skip
 SCHEMAS = ["wf", "wf_data"]
-LOCK_WAIT = "100ms"
+FIRST_WAIT_MS, LONGEST_WAIT_MS = 100, 400
+"""For all locks of one kind together. Others wait behind this, so a try is short; the next may be longer."""
 NOT_IN_PLACE = (psycopg.errors.InvalidFunctionDefinition, psycopg.errors.AmbiguousFunction)
 
 
@@ -40,16 +41,16 @@ def apply_values(connection: psycopg.Connection) -> None:
     connection.execute(texts()["values"].encode())
 
 
-def apply(connection: psycopg.Connection, *, anew: bool) -> None:
+def apply(connection: psycopg.Connection, *, anew: bool, wait_ms: int = FIRST_WAIT_MS) -> None:
     """Within a transaction. `anew`: drop every function first, for those whose arguments or result changed in kind.
 
     Raises psycopg's LockNotAvailable, QueryCanceled or DeadlockDetected when somebody holds what is needed, and
     one of NOT_IN_PLACE when a function cannot be replaced in place: then `anew` does it.
     """
     with connection.transaction():
-        connection.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'")
-        _lock_tables(connection)
-        _drop_views(connection)  # after them: who is about to write may read a view on the way
+        connection.execute(f"SET LOCAL lock_timeout = {wait_ms}")
+        _lock_tables(connection, wait_ms)
+        _drop_views(connection, wait_ms)  # after them: who is about to write may read a view on the way
         if anew:
             _drop(connection, _triggers(connection), "TRIGGER")
             _drop(connection, _policies(connection), "POLICY")
@@ -68,32 +69,33 @@ def apply(connection: psycopg.Connection, *, anew: bool) -> None:
         connection.execute("SELECT wf.see_triggers()")
 
 
-def _drop_views(connection: psycopg.Connection) -> None:
+def _drop_views(connection: psycopg.Connection, wait_ms: int) -> None:
     views = connection.execute(
         "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'v' AND relnamespace::regnamespace::text = ANY (%s)",
         [SCHEMAS],
     ).fetchall()
     if views:
-        _briefly(connection, f"DROP VIEW {', '.join(name for (name,) in views)} CASCADE")
+        _briefly(connection, f"DROP VIEW {', '.join(name for (name,) in views)} CASCADE", wait_ms)
 
 
-def _lock_tables(connection: psycopg.Connection) -> None:
+def _lock_tables(connection: psycopg.Connection, wait_ms: int) -> None:
     """Against writers, as CREATE TRIGGER needs it: readers go on. Not their partitions: they have no triggers.
 
     In the order in which a change comes to them, or it would wait for what this holds, and this for it: the trail last.
     """
     tables = connection.execute(
-        "SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition"
-        " AND relnamespace::regnamespace::text = ANY (%s)"
-        " ORDER BY relname IN ('counters', 'audit', 'audit_personal'), oid",
+        "SELECT c.oid::regclass::text FROM pg_class c WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition"
+        " AND c.relnamespace::regnamespace::text = ANY (%s)"
+        " ORDER BY c.relname IN ('counters', 'audit', 'audit_personal'), c.oid",
         [SCHEMAS],
     ).fetchall()
-    _briefly(connection, f"LOCK TABLE {', '.join(f'ONLY {name}' for (name,) in tables)} IN SHARE ROW EXCLUSIVE MODE")
+    names = ", ".join(f"ONLY {name}" for (name,) in tables)
+    _briefly(connection, f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE", wait_ms)
 
 
-def _briefly(connection: psycopg.Connection, statement: str) -> None:
+def _briefly(connection: psycopg.Connection, statement: str, wait_ms: int) -> None:
     """A statement that takes many locks, with one limit for all of them."""
-    connection.execute(f"SET LOCAL statement_timeout = '{LOCK_WAIT}'")
+    connection.execute(f"SET LOCAL statement_timeout = {wait_ms}")
     connection.execute(statement.encode())
     connection.execute("SET LOCAL statement_timeout = 0")
 
