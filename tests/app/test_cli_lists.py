@@ -57,7 +57,7 @@ def test_a_person_sees_an_aligned_table_and_how_many_of_all(cli: Cli) -> None:
 def test_hostile_text_is_inert(cli: Cli) -> None:
     cli.sql("INSERT INTO wf.tenants (id, name) VALUES ('bad', %s)", HOSTILE)
     listed, shown = cli("tenants", "list"), cli("tenants", "show", "bad")
-    traced = cli("audit", "show", "2")
+    traced = cli("audit", "show", "1")
     dry = cli("tenants", "rename", "bad", "--name", "good", "--dry-run")
     for answer in (listed, shown, traced, dry):
         assert answer.code == 0
