@@ -87,7 +87,8 @@ def test_a_password_that_was_made_is_kept_as_well(cli: Cli, state: Path) -> None
         [kept] = state.rglob("secrets-not-shown.jsonl")
         assert done.returncode == 8 and json.loads(kept.read_text())["name"] == "unshown"
     finally:
-        cli.sql("DROP ROLE IF EXISTS unshown")
+        cli.sql("DROP OWNED BY unshown")
+        cli.sql("DROP ROLE unshown")
 
 
 def test_the_exit_codes_stand_in_the_help_and_in_the_readme(cli: Cli) -> None:

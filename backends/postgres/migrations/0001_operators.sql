@@ -49,7 +49,7 @@ CREATE TABLE wf.operators (
   role       text NOT NULL CHECK (role IN ('viewer', 'support', 'operator', 'admin', 'worker', 'service')),
   active     boolean NOT NULL DEFAULT true,
   made_here  boolean NOT NULL DEFAULT false,  -- false: the login was there before, and its password is not ours
-  password_by text,                           -- who set its password last, and when; NULL: nobody did here
+  password_by wf.line,                        -- who set its password last, and when; NULL: nobody did here
   password_at wf.moment,
   added_at   wf.moment NOT NULL DEFAULT now(),
   changed_at wf.moment NOT NULL DEFAULT now()
