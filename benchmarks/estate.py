@@ -75,6 +75,14 @@ class Estate:
         argv = [sys.executable, "-m", "app", "--home", str(self.home.folder), *words]
         return Terminal(argv, COLUMNS, LINES, {**self.env, **(env or {})}, str(CHECKOUT))
 
+    @contextmanager
+    def without_worker(self) -> Iterator[None]:
+        """What the home's own worker rolls up would change what is measured."""
+        self.home.ensure()
+        self.home.stop_worker()
+        with self.home.as_worker():
+            yield
+
     @property
     def env(self) -> dict[str, str]:
         """A console of nobody: whoever measures has settings, and a view that would be shown again."""

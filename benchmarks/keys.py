@@ -33,14 +33,15 @@ def run(estate: Estate, small: bool) -> list[Figure]:
 
 
 def _latencies(estate: Estate, small: bool) -> dict[str, list[float]]:
-    with estate.console() as terminal:
+    with estate.without_worker(), estate.console() as terminal:
         terminal.see(FIRST, 30)
         terminal.settle(1.0)
         found = {}
         for name, keys in KEYS.items():
             presses = PRESSES[name] // (SHARE_SMALL if small else 1)
             found[name] = [took for n in range(presses) if (took := _press(terminal, keys[n % len(keys)])) is not None]
-            assert len(found[name]) > presses * 0.8, f"{name}: most presses must paint something"
+            least = 1 if small else presses * 0.8  # a quick pass says that it runs, not how fast a busy machine paints
+            assert len(found[name]) >= least, f"{name}: most presses must paint something"
         return found
 
 

@@ -19,7 +19,7 @@ AIM_MB = 80.0
 def run(estate: Estate, small: bool) -> list[Figure]:
     tenants = MANY_SMALL if small else MANY
     estate.fill(tenants)
-    with estate.console() as terminal:
+    with estate.without_worker(), estate.console() as terminal:
         terminal.see(FIRST, 30)
         for key in ["pagedown", "end", "pageup", "home"]:
             for _ in range(1 if key in ("end", "home") else PAGES_SMALL if small else PAGES):

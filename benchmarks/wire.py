@@ -54,7 +54,7 @@ def run(estate: Estate, small: bool) -> list[Figure]:
 
 
 def _bytes(estate: Estate, shadow: str, small: bool) -> Bytes:
-    with estate.console({"WATCHFLOOR_SHADOW": shadow}) as terminal:
+    with estate.without_worker(), estate.console({"WATCHFLOOR_SHADOW": shadow}) as terminal:
         terminal.see(FIRST, 30)
         terminal.settle(SETTLED)
         start = len(terminal.raw)

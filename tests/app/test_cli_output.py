@@ -83,8 +83,12 @@ def test_a_secret_that_could_not_be_shown_is_kept(cli: Cli, state: Path, output:
 def test_a_password_that_was_made_is_kept_as_well(cli: Cli, state: Path) -> None:
     done = ran("$W > /dev/full", "operators", "add", "unshown", "--role", "viewer", "--yes")
     assert done.returncode == 8, done.stderr
-    [kept] = state.rglob("secrets-not-shown.jsonl")
-    assert json.loads(kept.read_text())["name"] == "unshown"
+    try:
+        [kept] = state.rglob("secrets-not-shown.jsonl")
+        assert done.returncode == 8 and json.loads(kept.read_text())["name"] == "unshown"
+    finally:
+        cli.sql("DROP OWNED BY unshown")
+        cli.sql("DROP ROLE unshown")
 
 
 def test_the_exit_codes_stand_in_the_help_and_in_the_readme(cli: Cli) -> None:

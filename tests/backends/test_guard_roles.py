@@ -249,6 +249,17 @@ def test_who_was_removed_acts_for_nobody_though_another_home_keeps_the_login(
         assert one(owner, "SELECT refusal FROM wf_data.impersonation(%s)", *number) == ("impersonation_actor_gone",)
 
 
+def test_the_preview_of_a_removal_ends_nobodys_session(home: Database) -> None:
+    put(home.owner, "ana", "viewer", "secret enough")
+    with psycopg.connect(home.owner, autocommit=True) as owner, as_login(home, "ana", "secret enough") as ana:
+        with owner.transaction(force_rollback=True):
+            assert one(owner, "SELECT wf.remove_operator('ana')") == (True,)
+        assert one(ana, IN) == (1,)
+        owner.execute("SELECT wf.remove_operator('ana')")
+        with pytest.raises(psycopg.OperationalError):
+            ana.execute(IN)
+
+
 # How much one login can take
 
 

@@ -256,9 +256,22 @@ BEGIN
   IF NOT pg_has_role(name, 'USAGE') THEN
     EXECUTE format('GRANT %I TO CURRENT_USER', name);  -- an owner without all powers needs it to end its sessions
   END IF;
-  PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
-  WHERE usename = name AND pid <> pg_backend_pid() AND (ours AND alone OR datname = current_database());
   RETURN true;
 END
 $$;
 GRANT EXECUTE ON FUNCTION wf.remove_operator TO wf_admin;
+
+-- Their sessions end when the removal is committed: a preview, which is rolled back, ends none.
+CREATE OR REPLACE FUNCTION wf.end_sessions() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, wf, pg_temp AS $$
+BEGIN
+  PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
+  WHERE usename = NEW.name AND pid <> pg_backend_pid()
+    AND (datname = current_database() OR NEW.made_here AND wf.other_home(usesysid) IS NULL);
+  RETURN NULL;
+END
+$$;
+
+DROP TRIGGER IF EXISTS end_sessions ON wf.operators;
+CREATE CONSTRAINT TRIGGER end_sessions AFTER UPDATE ON wf.operators DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+  WHEN (OLD.active AND NOT NEW.active) EXECUTE FUNCTION wf.end_sessions();
