@@ -62,9 +62,8 @@ def test_the_functions_of_the_page_are_those_of_the_home(database: Database) -> 
 def test_the_refusals_of_the_page_are_those_of_the_home(database: Database) -> None:
     with psycopg.connect(database.owner) as connection:
         source = {name: body for name, _, _, body, _ in connection.execute(FUNCTIONS).fetchall()}
-        row = connection.execute(
-            "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = 'sign_up_fault'"
-        ).fetchone()
+        fault = "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = 'sign_up_fault'"
+        row = connection.execute(fault).fetchone()
     assert row is not None
     source["sign_up"] += row[0]
     [table] = re.findall(r"^\| asked \|.*?\n\n", PAGE, re.S | re.M)
