@@ -281,6 +281,7 @@ WORDS: dict[str, tuple[type[Refusal], str, str]] = {
     "document_size": (Refusal, "A JSON document has at most 65,536 bytes.", "Keep a link instead."),
     "lines_size": (Refusal, "A list has at most 1,000 entries and 65,536 bytes, none of them empty.", "Shorten it."),
     "key_addresses": (Refusal, "A key has at most 1,000 addresses.", "Use networks instead."),
+    "import_not_stored": (Refusal, "The requests of that piece of the log are not in the home.", "Import it anew."),
     "import_days": (Refusal, "A piece of a log touches at most 10,000 days.", ""),
     "request_sound": (Refusal, "A request has a value that cannot be: its time, status, latency or a length.", ""),
     "lock_held": (

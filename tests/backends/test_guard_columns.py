@@ -294,3 +294,18 @@ def test_a_change_of_plan_is_not_claimed_without_being_made(psql: Psql) -> None:
     with psql("operator").transaction():
         psql("operator").execute(claim.format(plan="pro").encode())
         psql("operator").execute("UPDATE wf.tenants SET plan = 'pro' WHERE id = 'acme'")
+
+
+def test_a_piece_of_a_log_is_not_claimed_without_its_rows(psql: Psql) -> None:
+    claim = (
+        "INSERT INTO wf.import_chunks (running, previous, size, lines, rows, ends_open)"
+        " VALUES (sha256('a'), sha256('b'), 10, 2, 2, false)"
+    )
+    row = REQUEST.format("now(), 1, 'eu'")
+    refused(psql("operator"), "import_not_stored", claim)
+    with pytest.raises(errors.CheckViolation), psql("operator").transaction():
+        psql("operator").execute(row.encode())
+        psql("operator").execute(claim.encode())
+    with psql("operator").transaction():
+        for statement in (row, row, claim):
+            psql("operator").execute(statement.encode())

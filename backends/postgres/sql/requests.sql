@@ -358,3 +358,21 @@ BEGIN
 END
 $$;
 GRANT EXECUTE ON FUNCTION wf.hold_import TO wf_operator;
+
+-- A piece of a log is said to be stored by the transaction that stores its rows. What a savepoint took back counts too:
+-- PostgreSQL tells no less than what was tried.
+CREATE OR REPLACE FUNCTION wf.check_import() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+BEGIN
+  IF current_setting('track_counts')::boolean AND NEW.rows > (
+       SELECT sum(pg_stat_get_xact_tuples_inserted(i.inhrelid)) FROM pg_inherits i
+       WHERE i.inhparent = 'wf.requests'::regclass) THEN
+    RAISE EXCEPTION 'the % rows of a piece of a log were not stored with it', NEW.rows
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'import_not_stored';
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+CREATE OR REPLACE TRIGGER check_import AFTER INSERT ON wf.import_chunks FOR EACH ROW
+  WHEN (NEW.rows > 0) EXECUTE FUNCTION wf.check_import();
