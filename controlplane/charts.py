@@ -215,6 +215,10 @@ def _ratios(low: float, top: float, gaps: int, unit: str) -> Axis:
         apart = min(MOST_ROWS, gaps, int(gaps * size / (top - foot)))
         if apart >= min(2, gaps):
             break
+    if foot + gaps / max(1, apart) * size < top:  # two rows: one label for each end
+        foot = min(low, top - 1)
+        ends = [(place, number_words(10.0**place, unit, 10.0**place)) for place in (foot, top)]
+        return Axis(foot, top, tuple(ends), ratios=True)
     apart = max(1, apart)
     places = [foot + n * size for n in range(gaps // apart + 1)]
     words = [10.0 ** math.floor(place) * (3 if place % 1 else 1) for place in places]

@@ -95,8 +95,11 @@ class Home:
         key_prefix: str = DEFAULT_PREFIX,
         patience: Patience | None = None,
         revive: Revive | None = None,
+        change_seconds: float = STATEMENT_SECONDS,
     ) -> None:
-        """`revive` starts the server again when it died, where that is in this program's hands."""
+        """`revive` starts the server again when it died, where that is in this program's hands. `change_seconds`: what
+        one statement of a change may take.
+        """
         self._actor = Actor("", "viewer")
         self._heard = 0.0
         self.clock = HomeClock()
@@ -105,6 +108,7 @@ class Home:
         self.conninfo = conninfo
         self.key_prefix = key_prefix
         self.patience = patience or PATIENCE
+        self.change_seconds = change_seconds
         self.shared = False
         """A pooler hands its connections around: nothing that is set or prepared outlives a transaction."""
         self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
@@ -206,7 +210,7 @@ class Home:
 
     @asynccontextmanager
     async def change(self, intent: Intent) -> AsyncIterator[OpenChange]:
-        async with self._leased(STATEMENT_SECONDS + ANSWER_SECONDS) as connection:
+        async with self._leased(self.change_seconds + ANSWER_SECONDS) as connection:
             opened = await self._begin(connection, intent)
             try:
                 yield opened
@@ -219,7 +223,8 @@ class Home:
             await self._commit(connection, intent)
 
     async def _start(self, connection: Connection) -> None:
-        await connection.execute(b"BEGIN; " + settings(STATEMENT_SECONDS, local=True) if self.shared else b"BEGIN")
+        own = self.shared or self.change_seconds != STATEMENT_SECONDS
+        await connection.execute(b"BEGIN; " + settings(self.change_seconds, local=True) if own else b"BEGIN")
 
     async def _begin(self, connection: Connection, intent: Intent) -> OpenChange:
         await self._start(connection)
