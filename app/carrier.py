@@ -41,6 +41,8 @@ class Carrier:
                 await home.open()
                 async with asyncio.TaskGroup() as driving:
                     await self._look(home, driving)
+            except* HomeUnreachable:
+                pass  # the worker beside this says so, once
             except* Refusal as troubles:
                 self.report("; ".join(str(trouble) for trouble in troubles.exceptions))
             finally:

@@ -75,7 +75,12 @@ def kinds_of(conninfo: str, choice: HomeChoice, settings: Settings) -> Mapping[s
 
 
 def reached(choice: HomeChoice, settings: Settings) -> str:
-    """How a worker reaches a home by URL, once that is sure to work. Blocks. Raises Refusal."""
+    """How a worker reaches a home, once that is sure to work. Blocks. Raises Refusal."""
+    if choice.kind == "folder":
+        from app.embedded import bring_up, embedded_of, worker_conninfo
+
+        bring_up(home := embedded_of(choice))
+        return worker_conninfo(home)
     import psycopg
 
     from app.contexts import conninfo_of

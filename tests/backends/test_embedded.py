@@ -412,7 +412,7 @@ def test_a_full_disk(place: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     if "perm" in done.stderr.lower() or done.returncode == 99:
         pytest.skip("no rights to mount here")
-    assert done.stdout.startswith("home_folder_unwritable"), done
+    assert done.stdout.startswith("home_out_of_room"), done
     assert "No space left on device" in done.stdout
 
 
