@@ -89,14 +89,17 @@ class Driving(App[None]):
             self.followed.pop(run_id, None)
 
     async def _taken(self, plane: ControlPlane, run_id: int) -> bool:
-        """Whether a worker began with it: an embedded home's own carries the runs of whom the home belongs to."""
+        """Whether a worker began with it: an embedded home's own carries the runs of whom the home belongs to, others
+        those of everybody, as far as they can.
+        """
         from controlplane.filters import Term
         from controlplane.listing import Query
-        from controlplane.runs.rules import is_left
+        from controlplane.runs.rules import CARRIED, is_left
 
         context = cast("Watchfloor", self).context
         alive = Query((Term("is", ("alive",), "state"),))
-        if context is None or not context.embedded or not (await plane.workers.page(alive, limit=1)).rows:
+        carried = context is not None and (context.embedded or (await plane.runs.get(run_id)).operation in CARRIED)
+        if not carried or not (await plane.workers.page(alive, limit=1)).rows:
             return False
         for _ in range(TAKEN_LOOKS):
             if not is_left(await plane.runs.get(run_id)):

@@ -133,6 +133,7 @@ class AuditScreen(ListScreen[AuditRow]):
             f"{row.operation} by {row.actor} at {row.at:%Y-%m-%d %H:%M:%S} UTC, {marked}",
             f"reason: {row.reason or 'none was given'}",
             f"request id: {row.request_id or 'none'}",
+            *([f"carried by the worker {row.carried_by}"] if row.carried_by else []),
             self.chain_words(row),
             *([f"acting for {row.tenant_id}: impersonation {row.impersonation}"] if row.impersonation else []),
             "",

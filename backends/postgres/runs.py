@@ -119,6 +119,14 @@ class Runs(PagedList[Run]):
             row = await (await connection.execute(statement, [item.run_id, item.ordinal, code, words])).fetchone()
         return row == (True,)
 
+    async def carry(self, item: RunItem) -> None:
+        async with self.home.connection() as connection:
+            await connection.execute("SELECT wf.carry_item(%s, %s)", [item.run_id, item.ordinal])
+
+    async def end(self, run_id: int, becomes: RunState, why: str | None) -> None:
+        async with self.home.connection() as connection:
+            await connection.execute("SELECT wf.end_carrying(%s, %s, %s)", [run_id, becomes, why])
+
 
 @dataclasses.dataclass(frozen=True)
 class RunWriter:
