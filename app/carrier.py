@@ -1,8 +1,8 @@
 """Carries on the runs that nobody drives, in a worker: so they outlive the console that began them.
 
-A worker's own login may do nothing that a person does. With it the home does what the run says, item by item, as whoever
-started it. The worker of an embedded home has the login of the account that the home belongs to, and carries the runs of
-that one, as itself.
+A worker's own login may do nothing that a person does. With it the home does what the run says, item by item, as
+whoever started it. The worker of an embedded home has the login of the account that the home belongs to, and carries
+the runs of that one, as itself.
 """
 
 from __future__ import annotations

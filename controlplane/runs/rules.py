@@ -20,7 +20,8 @@ LARGEST = 100_000
 
 CARRIED = frozenset(
     {
-        *(f"tenants.{verb}" for verb in ("suspend", "resume", "rename", "delete", "restore", "protect", "unprotect")),
+        *(f"tenants.{verb}" for verb in ("suspend", "resume", "rename", "edit", "delete", "restore")),
+        *(f"tenants.{verb}" for verb in ("protect", "unprotect")),
         *(f"projects.{verb}" for verb in ("rename", "archive", "restore")),
         *(f"keys.{verb}" for verb in ("disable", "enable", "revoke")),
     }

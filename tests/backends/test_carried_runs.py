@@ -27,6 +27,7 @@ from controlplane.runs import rules
 from controlplane.runs.engine import drive, left_runs, start_run, undo_run
 from controlplane.runs.model import ITEM_FIELDS, Run, RunItem
 from controlplane.runs.operations import RunStart
+from tests.backends.keys import make_keys
 from tests.backends.psql import Psql, denied, logins, one, refused
 from tests.backends.runs import abandoned, make_tenants, opened, suspending
 from tests.controlplane.runs import Ticks
@@ -108,11 +109,10 @@ async def test_a_killed_program_leaves_its_run_to_the_worker(database: Database,
     assert psql("owner").execute(by).fetchall() == [("t_admin", 3), ("t_worker", 3)]
 
 
-async def test_what_it_cannot_carry_waits_for_a_person(person: Home, worker: Home) -> None:
-    edits = RunStart.model_validate(
-        {"operation": "tenants.edit", "fields": {"plan": "free"}, "subjects": [{"id": "t001"}]}
-    )
-    run = await start_run(person, edits, None)
+async def test_what_it_cannot_carry_waits_for_a_person(database: Database, person: Home, worker: Home) -> None:
+    make_keys(database.owner, 1, "t001")
+    edits = {"operation": "keys.edit", "fields": {"expires": "30d"}, "filter": "tenant:t001"}
+    run = await start_run(person, RunStart.model_validate(edits), None)
     assert await left_runs(worker) == []
     with pytest.raises(Refusal):
         await drive(worker, run.id, clock=Ticks())
@@ -375,8 +375,7 @@ def test_the_thing_of_an_item_is_what_it_says(psql: Psql, person: Home) -> None:
 def test_the_heart_and_the_home_carry_the_same_operations(psql: Psql) -> None:
     rows = psql("owner").execute("SELECT operation, control FROM wf.carried_operations").fetchall()
     assert {operation for operation, _ in rows} == rules.CARRIED
-    tables = {"tenants": "wf.tenants", "projects": "wf.projects", "keys": "wf.api_keys"}
-    assert all(control == tables[operation.partition(".")[0]] for operation, control in rows)
+    assert all(control == TABLES[operation.partition(".")[0]] for operation, control in rows)
     assert not any(named(operation).makes_secret for operation, _ in rows)
 
 
@@ -395,40 +394,43 @@ KEYS = {
     "revoked": "revoked_at = now(), revoked_reason = 'x'",
     "expired": "expires_at = now() - interval '1 day', created_at = now() - interval '2 days'",
 }
-FIELDS = {
-    "tenants.rename": {"name": "New"},
-    "projects.rename": {"name": "New"},
-    "tenants.delete": {"retention_days": 7},
+FIELDS: dict[str, list[dict[str, Any]]] = {
+    "tenants.rename": [{"name": "New"}],
+    "projects.rename": [{"name": "New"}],
+    "tenants.delete": [{}, {"retention_days": 7}],
+    "tenants.edit": [
+        {"plan": "free"},
+        {"region": "eu", "allowed_regions": ["eu", "us"]},
+        {"metadata": {"a": None, "b": {"c": None}, "d": 1}},
+        {"metadata": {"a": None, "d": [1]}, "replace_metadata": True, "plan": "free"},
+    ],
 }
+CASES = [(name, fields) for name in sorted(rules.CARRIED) for fields in FIELDS.get(name, [{}])]
+
+
+MADE = {
+    "tenants": "INSERT INTO wf.tenants (id, name, metadata) VALUES (%(id)s, 'Name', '{\"a\": 1, \"z\": 2}')",
+    "projects": "INSERT INTO wf.projects (tenant_id, id, name) VALUES (%(tenant_id)s, %(id)s, 'Name')",
+    "keys": "INSERT INTO wf.api_keys (id, tenant_id, env, display, hash)"
+    " VALUES (%(id)s::text, 't001', 'live', 'wf_live_x', sha256(convert_to(%(id)s::text, 'UTF8')))",
+}
+STATES = {"tenants": TENANTS, "projects": PROJECTS, "keys": KEYS}
+TABLES = {"tenants": "wf.tenants", "projects": "wf.projects", "keys": "wf.api_keys"}
 
 
 def things(owner: psycopg.Connection, noun: str, whose: str) -> list[dict[str, str]]:
     """One in each state; `whose` tells those of the person from those of the worker."""
-    with owner.transaction():
-        owner.execute("SET LOCAL session_replication_role = replica")
-        if noun == "tenants":
-            states, table, names = TENANTS, "wf.tenants", [{"id": f"{whose}-{state}"} for state in TENANTS]
-            for name in names:
-                owner.execute("INSERT INTO wf.tenants (id, name) VALUES (%s, 'Name')", [name["id"]])
-                owner.execute("INSERT INTO wf.tenant_activity (tenant_id) VALUES (%s)", [name["id"]])
-        elif noun == "projects":
-            states, table = PROJECTS, "wf.projects"
-            names = [{"tenant_id": "t001", "id": f"{whose}-{state}"} for state in PROJECTS]
-            for name in names:
-                owner.execute("INSERT INTO wf.projects (tenant_id, id, name) VALUES ('t001', %s, 'Name')", [name["id"]])
-        else:
-            states, table = KEYS, "wf.api_keys"
-            names = [{"id": f"key_{whose.upper()[0]}{n:025}"} for n, _ in enumerate(KEYS)]
-            for name in names:
-                owner.execute(
-                    "INSERT INTO wf.api_keys (id, tenant_id, project_id, env, display, hash)"
-                    " VALUES (%s, 't001', NULL, 'live', 'wf_live_x', sha256(%s::bytea))",
-                    [name["id"], name["id"]],
-                )
-        for name, changes in zip(names, states.values(), strict=True):
+    found = []
+    for number, (state, changes) in enumerate(STATES[noun].items()):
+        thing = {"id": f"key_{whose.upper()[0]}{number:025}" if noun == "keys" else f"{whose}-{state}"}
+        thing |= {"tenant_id": "t001"} if noun == "projects" else {}
+        owner.execute(MADE[noun].encode(), thing)
+        with owner.transaction():
+            owner.execute("SET LOCAL session_replication_role = replica")  # whatever led to it
             if changes:
-                owner.execute(f"UPDATE {table} SET {changes} WHERE id = %s".encode(), [name["id"]])
-    return names
+                owner.execute(f"UPDATE {TABLES[noun]} SET {changes} WHERE id = %(id)s".encode(), thing)
+        found.append(thing)
+    return found
 
 
 def said(rows: tuple[AuditRow, ...]) -> list[Any]:
@@ -442,14 +444,14 @@ def said(rows: tuple[AuditRow, ...]) -> list[Any]:
     return plain
 
 
-@pytest.mark.parametrize("name", sorted(rules.CARRIED))
+@pytest.mark.parametrize(("name", "fields"), CASES)
 async def test_the_home_does_what_the_operation_does(
-    database: Database, person: Home, worker: Home, psql: Psql, name: str
+    person: Home, worker: Home, psql: Psql, name: str, fields: dict[str, Any]
 ) -> None:
     verdicts = {}
     for whose, plane in (("person", person), ("worker", worker)):
         subjects = things(psql("owner"), name.partition(".")[0], whose)
-        request = {"operation": name, "fields": FIELDS.get(name, {}), "subjects": subjects, "breaker_share": 1.0}
+        request = {"operation": name, "fields": fields, "subjects": subjects, "breaker_share": 1.0}
         run = await start_run(person, RunStart.model_validate(request), "as the test says")
         run = await drive(plane, run.id, clock=Ticks())
         assert (run.state, run.settled) == ("done", len(subjects))

@@ -7,7 +7,7 @@
 -- nothing else of the person's program. controlplane/runs/rules.py has the same ones, and tests hold what both write equal.
 CREATE VIEW wf.carried_operations AS SELECT * FROM (VALUES
   ('tenants.suspend', 'wf.tenants'), ('tenants.resume', 'wf.tenants'), ('tenants.rename', 'wf.tenants'),
-  ('tenants.delete', 'wf.tenants'), ('tenants.restore', 'wf.tenants'),
+  ('tenants.edit', 'wf.tenants'), ('tenants.delete', 'wf.tenants'), ('tenants.restore', 'wf.tenants'),
   ('tenants.protect', 'wf.tenants'), ('tenants.unprotect', 'wf.tenants'),
   ('projects.rename', 'wf.projects'), ('projects.archive', 'wf.projects'), ('projects.restore', 'wf.projects'),
   ('keys.disable', 'wf.api_keys'), ('keys.enable', 'wf.api_keys'), ('keys.revoke', 'wf.api_keys')
@@ -30,8 +30,8 @@ CREATE OR REPLACE FUNCTION wf.carried_refusal(operation text, old jsonb) RETURNS
 SET search_path = wf, pg_temp AS $$
   SELECT CASE
     WHEN operation LIKE 'tenants.%' AND old ->> 'status' = 'erased' THEN 'tenant_erased'
-    WHEN operation IN ('tenants.suspend', 'tenants.resume', 'tenants.rename') AND old ->> 'status' = 'pending_deletion'
-      THEN 'tenant_pending_deletion'
+    WHEN operation IN ('tenants.suspend', 'tenants.resume', 'tenants.rename', 'tenants.edit')
+      AND old ->> 'status' = 'pending_deletion' THEN 'tenant_pending_deletion'
     WHEN operation = 'tenants.suspend' AND old ->> 'status' = 'suspended' THEN 'already_suspended'
     WHEN operation = 'tenants.resume' AND old ->> 'status' <> 'suspended' THEN 'not_suspended'
     WHEN operation = 'tenants.delete' AND old ->> 'status' = 'pending_deletion' THEN 'already_pending_deletion'
@@ -46,6 +46,15 @@ SET search_path = wf, pg_temp AS $$
     WHEN operation = 'keys.enable' AND old ->> 'disabled_at' IS NULL THEN 'not_disabled' END
 $$;
 
+-- What an edit writes: the fields that are given; metadata is merged, where null removes a field, or taken as a whole.
+CREATE OR REPLACE FUNCTION wf.carried_edit(given jsonb, old jsonb, whole boolean) RETURNS jsonb LANGUAGE sql IMMUTABLE
+SET search_path = wf, pg_temp AS $$
+  SELECT jsonb_object_agg(g.key, CASE WHEN g.key <> 'metadata' OR whole THEN g.value ELSE (
+    SELECT coalesce(jsonb_object_agg(m.key, m.value), '{}') FROM jsonb_each((old -> 'metadata') || g.value) m
+    WHERE m.value <> 'null') END)
+  FROM jsonb_each(given) g WHERE g.key IN ('plan', 'region', 'allowed_regions', 'metadata') AND g.value <> 'null'
+$$;
+
 -- What an operation writes into a row. `undone`: what the row of the trail says that is taken back, NULL when none is.
 CREATE OR REPLACE FUNCTION wf.carried_columns(ordered wf.runs, old jsonb, undone wf.audit) RETURNS jsonb LANGUAGE sql STABLE
 SET search_path = wf, pg_temp AS $$
@@ -54,6 +63,10 @@ SET search_path = wf, pg_temp AS $$
       jsonb_build_object('status', 'suspended', 'suspended_at', now(), 'suspension_reason', ordered.reason)
     WHEN 'tenants.resume' THEN '{"status": "active", "suspended_at": null, "suspension_reason": null}'
     WHEN 'tenants.rename' THEN jsonb_build_object('name', coalesce(undone.before, ordered.fields) -> 'name')
+    WHEN 'tenants.edit' THEN CASE WHEN undone.seq IS NULL
+      THEN wf.carried_edit(ordered.fields, old, coalesce((ordered.fields ->> 'replace_metadata')::boolean, false))
+      ELSE wf.carried_edit((SELECT jsonb_object_agg(b.key, b.value) FROM jsonb_each(undone.before) b
+                            WHERE b.value IS DISTINCT FROM undone.after -> b.key), old, true) END
     WHEN 'tenants.delete' THEN jsonb_build_object(
       'status', 'pending_deletion', 'deleted_at', now(), 'deleted_from', old -> 'status',
       'purge_after', now() + interval '24 hours' * CASE WHEN undone.seq IS NULL
