@@ -27,7 +27,8 @@ if TYPE_CHECKING:  # they bring pydantic, which is not wanted before the first p
     from controlplane.impersonations.model import ImpersonationDirectory, ImpersonationStore
     from controlplane.keys.model import KeyDirectory
     from controlplane.keys.ports import KeyStore
-    from controlplane.operators.operations import PeopleStore
+    from controlplane.operators.model import OperatorDirectory
+    from controlplane.operators.operations import OperatorStore
     from controlplane.telemetry.ports import RetentionStore, Rollups
 
 
@@ -99,7 +100,7 @@ class Change(Protocol):
     def plans(self) -> PlanStore: ...
 
     @property
-    def people(self) -> PeopleStore: ...
+    def operators(self) -> OperatorStore: ...
 
     @property
     def runs(self) -> RunStore: ...
@@ -185,6 +186,9 @@ class ControlPlane(Protocol):
 
     @property
     def runs(self) -> RunDirectory: ...
+
+    @property
+    def operators(self) -> OperatorDirectory: ...
 
     @property
     def telemetry(self) -> RequestTelemetry: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -11,10 +11,11 @@ from psycopg import sql
 from psycopg.rows import TupleRow, class_row, dict_row
 from psycopg.types.json import Jsonb
 
-from backends.postgres.filtering import Column
-from backends.postgres.paging import ListShape, Order, PagedList
+from backends.postgres.paging import Order, PagedList, shape_of
 from backends.postgres.statements import assignments, names, placeholders, values
 from controlplane.errors import NotFound
+from controlplane.jobs.engine import sql as job
+from controlplane.plans.list import PLANS
 from controlplane.plans.model import Facts, Grant, Plan, PlanChange, Standing, Subscription, Usage
 from controlplane.plans.rules import effective
 
@@ -27,29 +28,24 @@ SUBSCRIPTION = sql.SQL("SELECT {} FROM wf.subscriptions s JOIN {} t ON t.id = s.
 OF_TENANT = {"tenant_status": "t.status", "plan": "t.plan"}
 
 
+UPKEEP = (
+    job("roll_up_usage", "SELECT wf.roll_up_usage()", timedelta(minutes=1)),
+    job("expire_trials", "SELECT wf.expire_trials()", timedelta(minutes=1)),
+    job("apply_due_changes", "SELECT wf.apply_due_changes()", timedelta(minutes=1)),
+    job("look_at_quotas", "SELECT wf.look_at_quotas()", timedelta(minutes=5), seconds=120),
+    job("prune_sign_up_attempts", "SELECT wf.prune_sign_up_attempts()", timedelta(minutes=10)),
+)
+
+
 class Plans(PagedList[Plan]):
     """The catalogue of a home, each plan in its latest version."""
 
-    shape = ListShape(
-        view="wf.plan_list",
-        row=Plan,
-        columns=(*PLAN_COLUMNS, "tenants"),
-        orders={
-            "code": Order("code", "text"),
-            "month": Order("month_price", "int8"),
-            "created": Order("created_at", "timestamptz"),
-        },
-        default_order="code",
+    shape = shape_of(
+        PLANS,
+        "wf.plan_list",
+        search="wf.folded(code || E'\\n' || name)",
         tie=("code",),
-        filters={
-            "": Column(sql.SQL("wf.folded(code || E'\\n' || name)"), "text"),
-            "code": Column(sql.SQL("code"), "text"),
-            "name": Column(sql.SQL("name"), "text"),
-            "currency": Column(sql.SQL("currency"), "text"),
-            "billing": Column(sql.SQL("billing"), "choice"),
-            "month": Column(sql.SQL("month_price"), "number"),
-            "created": Column(sql.SQL("created_at"), "age"),
-        },
+        orders={"month": Order("month_price", "int8")},
     )
 
     async def versions(self, code: str) -> list[tuple[Plan, int]]:

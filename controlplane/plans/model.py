@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal, Protocol
 
-from controlplane.filters.grammar import Field
 from controlplane.listing import Listing
 
 State = Literal["trial", "active", "grace", "past_due", "suspended", "expired", "canceled"]
@@ -184,17 +183,6 @@ class Standing:
     usage: tuple[Usage, ...]
     pending: PlanChange | None
     as_of: datetime
-
-
-PLAN_FIELDS = (
-    Field("code", also=("plan",)),
-    Field("name"),
-    Field("currency"),
-    Field("billing", "choice", ("arrears", "advance")),
-    Field("month", "number", what="price of a month, in minor units", also=("month_price",)),
-    Field("created", "age", what="time since this version was made", also=("made", "created_at")),
-)
-PLAN_SORTS = ("code", "month", "created")
 
 
 class PlanDirectory(Listing[Plan], Protocol):

@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.widget import Widget
 
+from controlplane.audit.list import AUDIT
 from controlplane.filters.grammar import Term
 from controlplane.formatting import count, relative
 from controlplane.listing import Query
+from controlplane.lists import Line
 from controlplane.plans.model import Claim, Standing, State, Usage
 from controlplane.plans.proration import period_of
 from controlplane.plans.rules import TRANSITIONS, state_at, value_words
 from controlplane.plans.words import limit_words, price_words, trial_words
 from controlplane.text import UNKNOWN
 from screens.actions import Target, choice_lines
-from screens.audit import audit_columns
 from screens.detail import DetailScreen, Hints
+from screens.lists import table_columns
 from screens.plans.list import OF_ALL_TENANTS
-from screens.widgets.lines import Line, Lines
+from screens.widgets.lines import Lines
 from screens.widgets.table import WindowTable
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ class SubscriptionScreen(DetailScreen[Standing]):
         return (
             Lines(["reading …"], id="facts"),
             Lines(["reading …"], id="entitlements"),
-            WindowTable(audit_columns(self.session), empty="Nothing was done to it yet.", id="timeline"),
+            WindowTable(table_columns(AUDIT.table, self.session), empty="Nothing was done to it yet.", id="timeline"),
         )
 
     def show_tables(self, plane: ControlPlane) -> None:
