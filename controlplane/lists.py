@@ -74,14 +74,16 @@ class Kind:
     """What a value of None is shown as."""
     many: bool = False
     """A value is a list of texts."""
+    timed: bool = False
+    """A time, shown in the form that was chosen."""
 
 
 TEXT = Kind("text", lambda value, now, form: str(value), none=Cell(""))
 TEXTS = Kind("text", lambda value, now, form: " ".join(value), none=Cell(""), many=True)
-TIME = Kind("age", lambda value, now, form: show(value, now, form), right=True)
+TIME = Kind("age", lambda value, now, form: show(value, now, form), right=True, timed=True)
 AGE = Kind("age", lambda value, now, form: show(value, now), right=True, width=6)
 """A time that is always shown by how long ago it was."""
-UNTIL = Kind("until", TIME.show, right=True)
+UNTIL = Kind("until", TIME.show, right=True, timed=True)
 NUMBER = Kind("number", lambda value, now, form: str(value), right=True)
 ID = Kind("text", lambda value, now, form: str(value), right=True)
 """A number that only names."""
@@ -120,8 +122,8 @@ class Column(Generic[R]):
 
     `field`: the attribute of a row, which is its name in a record (JSON, exports) too, where that is another; `value`
     computes it where there is none. `cell` replaces what the kind shows, `rank` what a list in memory is sorted by.
-    `priority` 1 stays longest on a narrow screen; from EXTRA on only on a wide one; 0: not in the table. `grow` takes a share of what is left. `what` is
-    its line of help. `also` are further names; the title and `field` always are.
+    `priority` 1 stays longest on a narrow screen, from EXTRA on it needs a wide one; 0: not in the table. `grow` takes
+    a share of what is left. `what` is its line of help. `also` are further names; the title and `field` always are.
     """
 
     name: str
@@ -171,7 +173,7 @@ class Column(Generic[R]):
 
     def cells(self, form: Form) -> int:
         """The least width: of a time its form's, with room for the arrow of the order."""
-        if self.kind in (TIME, UNTIL):
+        if self.kind.timed:
             return max(TIME_CELLS[form], len(self.heading) + 1)
         return self.width or self.kind.width
 

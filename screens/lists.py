@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -380,7 +381,8 @@ class ListScreen(AreaScreen, Generic[R]):
             return super().operations()
         from controlplane.registry import named
 
-        return [named(name) for name in self.declared.operations]
+        # Whether one fits such a row is found when it is tried.
+        return [dataclasses.replace(named(name), fits=None) for name in self.declared.operations]
 
     def charts_text(self) -> str:
         row = self.current()

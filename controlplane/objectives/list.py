@@ -11,7 +11,21 @@ from textwrap import wrap
 from typing import Any
 
 from controlplane.filters.grammar import Term
-from controlplane.lists import ID, NUMBER, SHARE, Cell, Column, Line, ListOf, Status, Tone, choice, status, status_cell
+from controlplane.lists import (
+    DURATION,
+    ID,
+    NUMBER,
+    SHARE,
+    Cell,
+    Column,
+    Line,
+    ListOf,
+    Status,
+    Tone,
+    choice,
+    status,
+    status_cell,
+)
 from controlplane.objectives.model import KINDS, STATES, Objective, Standing, State
 from controlplane.objectives.rules import rank
 from controlplane.objectives.words import (
@@ -107,7 +121,7 @@ OBJECTIVES: ListOf[Standing] = ListOf(
                what="what remains of the budget; may be below 0"),
         Column("burn", NUMBER, priority=5, width=6, cell=_burn, sorts=True,
                what="how fast it burns over the last hour; 1 empties it with the window"),
-        Column("empty", filters=False, priority=6, width=9, title="EMPTY IN", field="empties_in_seconds",
+        Column("empty", DURATION, filters=False, priority=6, width=9, title="EMPTY IN", field="empties_in_seconds",
                cell=lambda s, now: empties_words(s)),
         Column("target", SHARE, priority=7, width=8, value=lambda s: s.objective.target, sorts=True,
                cell=lambda s, now: target_words(s.objective.target)),
