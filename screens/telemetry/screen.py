@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from controlplane.changes import series_source
 from controlplane.errors import HomeUnreachable, Refusal, Usage
 from controlplane.formatting import spell
 from controlplane.listing import Query
@@ -20,6 +19,7 @@ from controlplane.telemetry.charts import ChartSpec, HeatSpec
 from controlplane.telemetry.chartviews import CHARTS, View, parse_view, render, same_numbers
 from controlplane.telemetry.measures import CHARTS_OF, Measured, next_happening, reading, reading_of_limits, records
 from controlplane.telemetry.model import SOURCES
+from controlplane.telemetry.reading import series_source
 from controlplane.telemetry.tops import MEASURES, By, Measure, bys_of, narrowed
 from controlplane.text import cells, clean, fit
 from screens.actions import Done
