@@ -16,7 +16,7 @@ from controlplane.errors import HomeUnreachable, NotFound, Refusal
 from controlplane.lists import Column
 from screens.actions import Done
 from screens.area import AreaScreen
-from screens.lists import table_columns
+from screens.columns import table_columns
 from screens.widgets.bars import TitleLine
 from screens.widgets.lines import Lines
 from screens.widgets.table import WindowTable

@@ -24,10 +24,10 @@ from controlplane.telemetry.chartviews import View, render
 from controlplane.telemetry.model import Scope
 from controlplane.text import UNKNOWN, clean, fit
 from screens.actions import Target, choice_lines
+from screens.columns import table_columns
 from screens.detail import LONGEST_TITLE, DetailScreen, Hints
 from screens.keys.list import NEW_KEYS, new_key_targets
 from screens.keys.usage import usage_lines, usage_why
-from screens.lists import table_columns
 from screens.session import Session
 from screens.widgets.lines import Lines
 from screens.widgets.table import WindowTable

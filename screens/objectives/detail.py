@@ -42,7 +42,7 @@ from controlplane.objectives.words import (
 from controlplane.text import UNKNOWN, fit
 from screens.actions import Done, Target, choice_lines
 from screens.area import AreaScreen
-from screens.lists import table_columns
+from screens.columns import table_columns
 from screens.objectives.chart import burn_down_chart
 from screens.session import Session
 from screens.widgets.bars import TitleLine

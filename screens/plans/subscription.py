@@ -20,8 +20,8 @@ from controlplane.plans.rules import TRANSITIONS, state_at, value_words
 from controlplane.plans.words import limit_words, price_words, trial_words
 from controlplane.text import UNKNOWN
 from screens.actions import Target, choice_lines
+from screens.columns import table_columns
 from screens.detail import DetailScreen, Hints
-from screens.lists import table_columns
 from screens.plans.list import OF_ALL_TENANTS
 from screens.widgets.lines import Lines
 from screens.widgets.table import WindowTable

@@ -23,8 +23,8 @@ from controlplane.tenants.list import OF_A_TENANT, STATES, why
 from controlplane.tenants.model import Project, Tenant
 from controlplane.text import UNKNOWN, clean
 from screens.actions import Target, choice_lines
+from screens.columns import table_columns
 from screens.detail import LONGEST_TITLE, DetailScreen, Hints
-from screens.lists import table_columns
 from screens.session import Session
 from screens.tenants.traffic import traffic_chart
 from screens.widgets.chart import Chart
