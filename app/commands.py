@@ -91,8 +91,8 @@ def _open_link(app: Watchfloor, text: str) -> None:
         app.link = text
     elif link.noun == "find":
         _find(app, link.filter)
-    elif not noun_named(link.noun) and link.noun not in OPENED:
-        raise Usage("link_unknown", f"The link leads to {link.noun}, which is not a noun.", "")
+    elif not noun_named(link.noun) and not (link.noun in OPENED and link.key):
+        raise Usage("link_unknown", f"The link leads to {link.noun}, of which there is no list.", "")
     else:
         if noun_named(link.noun):
             app.go(link.noun, link.filter)
