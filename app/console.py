@@ -26,7 +26,7 @@ from app.settings import Settings, load
 from app.switching import opener, session_of
 from controlplane.errors import HomeUnreachable, Refusal
 from controlplane.live import LinkState
-from controlplane.nouns import FIRST, SHOWN, Noun, shown_named
+from controlplane.nouns import FIRST, SHOWN, Noun, noun_named, shown_named
 from controlplane.text import clean_lines
 from screens.actions import Done, pending
 from screens.area import AreaScreen
@@ -347,7 +347,7 @@ class Watchfloor(Driving, Looks):
         self.go(FIRST)
 
     def open_thing(self, noun: str, key: str) -> None:
-        found = shown_named(noun)
+        found = noun_named(noun)
         screen = thing_screen(found, key) if found else None
         if screen is not None:
             self.push_screen(screen)

@@ -17,6 +17,8 @@ from controlplane.plans.model import PlanDirectory
 from controlplane.plans.ports import PlanStore
 from controlplane.previewed import Drawn
 from controlplane.runs.model import RunDirectory, RunStore
+from controlplane.subscriptions.model import SubscriptionDirectory
+from controlplane.subscriptions.ports import SubscriptionStore
 from controlplane.telemetry.model import RequestTelemetry, SeriesSource
 from controlplane.tenants.model import ProjectDirectory, TenantDirectory
 from controlplane.tenants.ports import ProjectStore, TenantStore
@@ -102,6 +104,9 @@ class Change(Protocol):
     def operators(self) -> OperatorStore: ...
 
     @property
+    def subscriptions(self) -> SubscriptionStore: ...
+
+    @property
     def runs(self) -> RunStore: ...
 
     @property
@@ -156,6 +161,9 @@ class ControlPlane(Protocol):
 
     @property
     def plans(self) -> PlanDirectory: ...
+
+    @property
+    def subscriptions(self) -> SubscriptionDirectory: ...
 
     @property
     def audit(self) -> AuditDirectory: ...

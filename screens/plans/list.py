@@ -16,15 +16,17 @@ from controlplane.plans.words import price_words
 from screens.lists import ListScreen
 from screens.widgets.table import WindowTable
 
-OF_ALL_TENANTS = ("plans.expire-trials", "plans.apply-due")
+OF_ALL_TENANTS = ("subscriptions.expire-trials", "subscriptions.apply-due")
 
 
 class PlansScreen(ListScreen[Plan]):
     declared = PLANS
 
     def operations(self) -> list[Any]:
-        """What is about one tenant is done on its subscription; a catalogue is read from a file."""
-        return [each for each in super().operations() if each.name in OF_ALL_TENANTS]
+        """What is done to all subscriptions at once; a catalogue is read from a file."""
+        from controlplane.registry import named
+
+        return [named(name) for name in OF_ALL_TENANTS]
 
     @on(WindowTable.Opened)
     def _opened(self, event: WindowTable.Opened) -> None:
