@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import themes
 from controlplane.errors import Refusal, Usage
 from controlplane.urls import shown_name
-from screens.actions import Done, Target
+from screens.desk import Done, Target
 from screens.nouns import NOUNS, noun_named
 
 if TYPE_CHECKING:

@@ -27,8 +27,9 @@ from app.switching import opener, session_of
 from controlplane.errors import HomeUnreachable, Refusal
 from controlplane.live import LinkState
 from controlplane.text import clean_lines
-from screens.actions import Done, pending
+from screens.actions import pending
 from screens.area import AreaScreen
+from screens.desk import Done
 from screens.nouns import FIRST, NOUNS, Noun, noun_named
 from screens.session import Session
 

@@ -16,7 +16,7 @@ from controlplane.listing import Listing
 from controlplane.previews import row_lines, value_words
 from controlplane.telemetry.chartviews import around, render
 from controlplane.telemetry.model import Scope
-from screens.actions import Target
+from screens.desk import Target
 from screens.lists import ListScreen
 from screens.session import Session
 from screens.widgets.columns import Cell, Column

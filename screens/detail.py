@@ -16,8 +16,8 @@ from textual.widget import Widget
 from controlplane.errors import HomeUnreachable, NotFound, Refusal
 from controlplane.telemetry.chartviews import View, around, render
 from controlplane.telemetry.model import Scope
-from screens.actions import Done, Target
 from screens.area import AreaScreen
+from screens.desk import Done, Target
 from screens.panes import READING, NotRead, Pane, Reading, Seen, TablePane
 from screens.widgets.bars import TitleLine
 from screens.widgets.lines import Line

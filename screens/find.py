@@ -12,7 +12,7 @@ from textual import on
 from controlplane.changes import ControlPlane
 from controlplane.find import Found, Sought
 from controlplane.listing import Count, Listing, Page, Position, Query
-from screens.actions import Target
+from screens.desk import Target
 from screens.lists import ListScreen
 from screens.nouns import noun_named
 from screens.widgets.columns import Cell, Column

@@ -11,7 +11,7 @@ from controlplane.formatting import show
 from controlplane.impersonations.model import FIELDS, SORTS, Impersonation
 from controlplane.impersonations.rules import minutes_left
 from controlplane.listing import Listing
-from screens.actions import Target
+from screens.desk import Target
 from screens.lists import ListScreen
 from screens.widgets.columns import Cell, Column
 from screens.widgets.lines import Line

@@ -23,7 +23,7 @@ from controlplane.jobs.model import (
 )
 from controlplane.listing import Listing
 from controlplane.text import UNKNOWN
-from screens.actions import Target
+from screens.desk import Target
 from screens.lists import ListScreen
 from screens.session import Session
 from screens.widgets.columns import Cell, Column, Tone

@@ -14,8 +14,8 @@ from textual.widget import Widget
 from controlplane.errors import Refusal, Usage
 from controlplane.filters.grammar import Field, Term, complete, one_name, parse
 from controlplane.listing import Count, Listing, Query, Row
-from screens.actions import Done, Target
 from screens.area import AreaScreen
+from screens.desk import Done, Target
 from screens.widgets.bars import TitleLine
 from screens.widgets.columns import Column
 from screens.widgets.prompt import Prompt

@@ -13,8 +13,8 @@ from textual.worker import get_current_worker
 
 from controlplane.errors import HomeUnreachable, Refusal
 from controlplane.overview.entries import PARTS, Door, Entry, Part
-from screens.actions import Done
 from screens.area import AreaScreen
+from screens.desk import Done
 from screens.widgets.bars import TitleLine
 from screens.widgets.glance import Block, Content, Fault, Glance
 from screens.widgets.lines import Line

@@ -16,8 +16,8 @@ from controlplane.errors import Refusal
 from controlplane.filters.grammar import Term
 from controlplane.listing import Listing, Query
 from controlplane.telemetry.charts import ChartSpec, HeatSpec
-from screens.actions import Target
 from screens.audit import audit_columns
+from screens.desk import Target
 from screens.session import Session
 from screens.widgets.chart import Chart
 from screens.widgets.columns import Column

@@ -14,8 +14,9 @@ from controlplane.formatting import show
 from controlplane.listing import Listing
 from controlplane.runs.model import ITEM_FIELDS, ITEM_SORTS, RUN_FIELDS, RUN_SORTS, Run, RunItem
 from controlplane.runs.rules import check_resume, is_left
-from screens.actions import Done, Target, not_done
-from screens.bulk import Driver, ask_secrets_file, confirmed
+from screens.actions import not_done
+from screens.bulk import ask_secrets_file, confirmed
+from screens.desk import Desk, Done, Target
 from screens.lists import ListScreen
 from screens.session import Session
 from screens.widgets.columns import Cell, Column, Tone
@@ -165,8 +166,8 @@ def _fits_resume(run: Run, now: datetime) -> None:
 
 
 def _drive(app: Any, run_id: int, secrets_to: str = "") -> None:
-    driver: Driver = app
-    driver.drive_run(run_id, secrets_to)
+    desk: Desk = app
+    desk.drive_run(run_id, secrets_to)
 
 
 class RunScreen(ListScreen[RunItem]):

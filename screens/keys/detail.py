@@ -13,7 +13,7 @@ from controlplane.plans.currencies import money
 from controlplane.telemetry.anomalies import BASELINE, WINDOW, Limits, UsageReport
 from controlplane.telemetry.model import Scope
 from controlplane.text import UNKNOWN, clean, fit
-from screens.actions import Target
+from screens.desk import Target
 from screens.detail import API_KEYS, LONGEST_TITLE, PLAN, TENANT, DetailScreen
 from screens.keys.columns import STATE
 from screens.keys.list import NEW_KEYS, new_key_targets, why_key

@@ -27,7 +27,8 @@ from controlplane.keys.rules import is_late, why
 from controlplane.listing import Listing
 from controlplane.telemetry.chartviews import View, render
 from controlplane.telemetry.model import Scope
-from screens.actions import Target, choice_lines
+from screens.actions import choice_lines
+from screens.desk import Target
 from screens.keys.columns import key_columns, rotation_columns, stale_columns
 from screens.lists import ListScreen
 from screens.widgets.bars import TitleLine

@@ -13,8 +13,9 @@ from controlplane.objectives.lists import as_record
 from controlplane.objectives.model import OBJECTIVE_FIELDS, OBJECTIVE_SORTS, Objective, Standing
 from controlplane.objectives.rules import rank
 from controlplane.objectives.words import budget_words, promise_words, scope_words
-from screens.actions import Target, choices
+from screens.actions import choices
 from screens.area import AreaScreen
+from screens.desk import Target
 from screens.lists import ListScreen
 from screens.objectives.columns import objective_columns
 from screens.widgets.columns import Column

@@ -13,7 +13,7 @@ from controlplane.listing import Listing
 from controlplane.plans.model import PLAN_FIELDS, PLAN_SORTS, Plan
 from controlplane.plans.rules import value_words
 from controlplane.plans.words import price_words, tenants_words
-from screens.actions import Target
+from screens.desk import Target
 from screens.lists import ListScreen
 from screens.session import Session
 from screens.widgets.columns import Cell, Column
@@ -72,7 +72,7 @@ class PlansScreen(ListScreen[Plan]):
     @work(exit_on_error=False, group="act", exclusive=True)
     async def show_versions(self, code: str) -> None:
         from controlplane.errors import Refusal
-        from screens.actions import Done
+        from screens.desk import Done
         from screens.dialogs.viewer import Viewer
 
         try:

@@ -12,7 +12,8 @@ from controlplane.plans.proration import period_of
 from controlplane.plans.rules import TRANSITIONS, state_at, value_words
 from controlplane.plans.words import limit_words, price_words, trial_words
 from controlplane.text import UNKNOWN
-from screens.actions import Target, choice_lines
+from screens.actions import choice_lines
+from screens.desk import Target
 from screens.detail import API_KEYS, TENANT, DetailScreen
 from screens.panes import Facts, timeline
 from screens.plans.list import OF_ALL_TENANTS

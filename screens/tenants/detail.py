@@ -15,7 +15,7 @@ from controlplane.telemetry.model import Scope
 from controlplane.tenants.activity import activity
 from controlplane.tenants.model import Project, Tenant
 from controlplane.text import UNKNOWN, clean
-from screens.actions import Target
+from screens.desk import Target
 from screens.detail import API_KEYS, LONGEST_TITLE, PLAN, DetailScreen
 from screens.panes import ChartPane, Facts, Reading, TablePane, timeline
 from screens.tenants.columns import STATUS, project_columns

@@ -18,7 +18,8 @@ from controlplane.tenants.model import (
     Tenant,
 )
 from controlplane.text import UNKNOWN
-from screens.actions import Target, choice_lines
+from screens.actions import choice_lines
+from screens.desk import Target
 from screens.lists import ListScreen
 from screens.tenants.columns import project_columns, tenant_columns
 from screens.widgets.columns import Column
