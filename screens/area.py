@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 class AreaScreen(FramedScreen):
     """A screen of one noun: what is under the cursor, and what is done with it."""
 
-    means: ClassVar[str] = ""
-    """What this screen shows, for its help."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "back", show=False, id="area.back"),
         Binding("q", "leave", "back; on the first screen: leave", show=False, id="area.leave"),
@@ -263,9 +261,7 @@ class AreaScreen(FramedScreen):
         from screens.dialogs.help import help_lines
         from screens.dialogs.viewer import Viewer
 
-        self.app.push_screen(
-            Viewer(self.session, f"help: {self.noun}", help_lines(self, self.means, self.desk.commands()))
-        )
+        self.app.push_screen(Viewer(self.session, f"help: {self.noun}", help_lines(self)))
 
     def action_export(self) -> None:
         self.say(Done("nothing to export here", "warn"))

@@ -24,6 +24,8 @@ class FramedScreen(Screen[None]):
     """A screen with a header line, a title line, a body and a footer line. Subclasses give `body` and `noun`."""
 
     noun: ClassVar[str] = ""
+    means: ClassVar[str] = ""
+    """What this screen shows, for its help."""
     hints: ClassVar[Sequence[tuple[str, str]]] = ()
 
     DEFAULT_CSS = """

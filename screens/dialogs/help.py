@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from textwrap import wrap
 from typing import Any
 
 from textual.binding import Binding
-from textual.screen import Screen
 
 from controlplane.filters.grammar import describe
+from screens.frame import FramedScreen
 from screens.widgets.lines import Line
 
 SHOWN = {
@@ -24,7 +24,7 @@ SHOWN = {
 }
 
 
-def _pressed(screen: Screen[Any], bindings: Any) -> Iterator[tuple[str, Binding]]:
+def _pressed(screen: FramedScreen, bindings: Any) -> Iterator[tuple[str, Binding]]:
     """Every key with its binding, as the settings' keymap has it now."""
     keymap = screen.app._keymap
     for key, each in bindings.key_to_bindings.items() if bindings else ():
@@ -39,14 +39,14 @@ def shown_key(key: str) -> str:
     return SHOWN.get(key, key)
 
 
-def help_lines(screen: Screen[Any], means: str, commands: Mapping[str, str]) -> list[Line]:
+def help_lines(screen: FramedScreen) -> list[Line]:
     """First what the screen shows, then the keys of what has the focus, of the screen, and of the program."""
     from screens.nouns import FIRST, NOUNS
 
     digits = {FIRST: "0 ", **{noun.name: f"{number} " for number, noun in enumerate(NOUNS[:9], 1)}}
-    lines: list[Line] = [*wrap(means, 76), ""]
+    lines: list[Line] = [*wrap(screen.means, 76), ""]
     seen: set[str] = set()
-    of_commands = [f"  :{name:<19} {words}" for name, words in commands.items()]
+    commands = [f"  :{name:<19} {words}" for name, words in screen.desk.commands().items()]
     for title, bindings in (
         ("Keys here", getattr(screen.focused, "_bindings", None)),
         ("Keys of every screen", screen._bindings),
@@ -60,7 +60,7 @@ def help_lines(screen: Screen[Any], means: str, commands: Mapping[str, str]) -> 
         if found:
             lines += [(title, "title"), *(f"  {', '.join(keys):<20} {words}" for words, keys in found.items()), ""]
         if title == "Keys here":
-            lines += [("Commands: also every noun and every operation; tab completes", "title"), *of_commands, ""]
+            lines += [("Commands: also every noun and every operation; tab completes", "title"), *commands, ""]
     nouns = "  ".join(digits.get(noun.name, "") + noun.name for noun in NOUNS)
     lines += [("Nouns", "title"), *(f"  {line}" for line in wrap(nouns, 76)), ""]
     fields = getattr(screen, "fields", ())
