@@ -151,13 +151,16 @@ class AreaScreen(FramedScreen):
         self.paused = not self.paused
         self.draw_frame()
 
+    async def read_again(self) -> None:
+        await self.session.read_acting()
+        await self.refresh_data()
+        self.draw_frame()
+
     @work(exit_on_error=False, group="reload", exclusive=True)
     async def action_reload(self) -> None:
         self._readings += 1
         try:
-            await self.session.read_acting()
-            await self.refresh_data()
-            self.draw_frame()
+            await self.read_again()
         finally:
             self._readings -= 1
         if self._again:
@@ -213,9 +216,7 @@ class AreaScreen(FramedScreen):
         else:
             target = targets[0] if targets else Target({}, None, "")
             self.say(await carry_out(self.app, self.session, operation, target))
-        await self.session.read_acting()
-        await self.refresh_data()
-        self.draw_frame()
+        await self.read_again()
 
     def action_undo(self) -> None:
         step = self.session.undo
@@ -230,9 +231,7 @@ class AreaScreen(FramedScreen):
             self.say(await undo(self.app, self.session, step))
         finally:
             self.desk.release_keys(replay=False)
-        await self.session.read_acting()
-        await self.refresh_data()
-        self.draw_frame()
+        await self.read_again()
 
     def action_describe(self) -> None:
         from screens.dialogs.viewer import Viewer

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from textual import events, on
@@ -42,7 +43,7 @@ Hints = Sequence[tuple[str, str]]
 @dataclass(frozen=True)
 class Related:
     """A noun that a key leads to from the thing; the binding is `detail.` and its name. `of` gives, from the screen,
-    the key of a thing of that noun, or the filter of its list when `lists`; None: it has none, or it is not known.
+    the key of a thing of that noun, or what `field` is in the filter of its list; None: there is none, or not yet.
     """
 
     name: str
@@ -50,21 +51,17 @@ class Related:
     words: str
     hint: str
     noun: str
-    of: Callable[[Any], str | None]
-    lists: bool = False
+    of: Callable[[Any], str | None] = attrgetter("tenant_id")
+    field: str = ""
 
     @property
     def binding(self) -> Binding:
         return Binding(self.key, f"related('{self.name}')", self.words, show=False, id=f"detail.{self.name}")
 
 
-def _keys_of_tenant(screen: DetailScreen[Any]) -> str | None:
-    return None if screen.tenant_id is None else f"tenant:{screen.tenant_id}"
-
-
-API_KEYS = Related("api_keys", "A", "the tenant's API keys", "keys", "keys", _keys_of_tenant, lists=True)
-PLAN = Related("plan", "P", "the tenant's plan", "plan", "plans", lambda screen: screen.tenant_id)
-TENANT = Related("tenant", "O", "its tenant", "tenant", "tenants", lambda screen: screen.tenant_id)
+API_KEYS = Related("api_keys", "A", "the tenant's API keys", "keys", "keys", field="tenant")
+PLAN = Related("plan", "P", "the tenant's plan", "plan", "plans")
+TENANT = Related("tenant", "O", "its tenant", "tenant", "tenants")
 
 
 class DetailScreen(AreaScreen, Generic[T]):
@@ -79,6 +76,8 @@ class DetailScreen(AreaScreen, Generic[T]):
     readings: ClassVar[Sequence[Reading[Any, Any]]] = ()
     related: ClassVar[Sequence[Related]] = ()
     own_hints: ClassVar[Hints] = ()
+    subject: ClassVar[str] = "id"
+    """The field of a request that is the thing's key."""
     unfit: ClassVar[Sequence[str]] = ()
     """Operations of the noun that are not done to one thing."""
     DEFAULT_CSS = """
@@ -123,6 +122,11 @@ class DetailScreen(AreaScreen, Generic[T]):
         """What operations are done on: a row of the noun, with its version."""
         return thing
 
+    @property
+    def row(self) -> Any:
+        """None while the thing is not read, or not there."""
+        return None if self.thing is None else self.row_of(self.thing)
+
     def record_of(self, thing: T) -> dict[str, Any]:
         """Every field, for `d`."""
         return dataclasses.asdict(self.row_of(thing))
@@ -134,7 +138,7 @@ class DetailScreen(AreaScreen, Generic[T]):
     @property
     def tenant_id(self) -> str | None:
         """Whose it is; None while that is not known."""
-        return None if self.thing is None else self.row_of(self.thing).tenant_id
+        return self.thing_id if self.subject == "tenant_id" else getattr(self.row, "tenant_id", None)
 
     @property
     def label(self) -> str:
@@ -292,9 +296,7 @@ class DetailScreen(AreaScreen, Generic[T]):
 
     def current(self) -> Any:
         pane, row = self.chosen_row()
-        if pane is not None and pane.noun:
-            return row
-        return None if self.thing is None else self.row_of(self.thing)
+        return row if pane is not None and pane.noun else self.row
 
     def targets(self) -> list[Target]:
         pane, row = self.chosen_row()
@@ -303,8 +305,7 @@ class DetailScreen(AreaScreen, Generic[T]):
         return [self.target()]
 
     def target(self) -> Target:
-        version = None if self.thing is None else self.row_of(self.thing).version
-        return Target({"id": self.thing_id}, version, self.label)
+        return Target({self.subject: self.thing_id}, None if self.row is None else self.row.version, self.label)
 
     def operations(self) -> list[Any]:
         from controlplane.registry import operations
@@ -332,8 +333,10 @@ class DetailScreen(AreaScreen, Generic[T]):
     def action_related(self, name: str) -> None:
         related = next(each for each in self.related if each.name == name)
         key = related.of(self)
-        if key is not None:
-            (self.desk.go if related.lists else self.desk.open_thing)(related.noun, key)
+        if key is not None and related.field:
+            self.desk.go(related.noun, f"{related.field}:{key}")
+        elif key is not None:
+            self.desk.open_thing(related.noun, key)
 
     def view_link(self) -> str:
         return f"{self.session.context}/{self.noun}/{self.thing_id}"

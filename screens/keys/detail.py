@@ -80,14 +80,14 @@ class KeyScreen(DetailScreen[KeyRead]):
 
     @property
     def label(self) -> str:
-        return self.thing.key.display if self.thing else self.thing_id
+        return self.row.display if self.row else self.thing_id
 
     def scope(self) -> Scope | None:
-        return None if self.thing is None else Scope(self.thing.key.tenant_id, key_prefix=self.thing.key.display)
+        return None if self.row is None else Scope(self.row.tenant_id, key_prefix=self.row.display)
 
     async def _act(self, operation: Any, targets: list[Target]) -> None:
         if operation.name in NEW_KEYS:
-            targets = new_key_targets(self.current(), targets)
+            targets = new_key_targets(self.row, targets)
         await super()._act(operation, targets)
 
     def why_lines(self) -> list[Line]:

@@ -129,7 +129,7 @@ class ObjectiveScreen(DetailScreen[Asked]):
 
     @property
     def label(self) -> str:
-        return self.thing.standing.objective.label if self.thing else self.thing_id
+        return self.row.label if self.row else self.thing_id
 
     def order_words(self) -> str:
         return f"+/- move the {'window' if self.moves_window else 'target'}"
@@ -139,13 +139,12 @@ class ObjectiveScreen(DetailScreen[Asked]):
     def action_move(self, by: int) -> None:
         if self.thing is None:
             return
-        now = self.thing.standing.objective
-        held = self.thing.other or now
+        held = self.thing.other or self.row
         if self.moves_window:
             held = replace(held, period=checks.step_period(held.period, by))
         else:
             held = replace(held, target=checks.step_target(held.target, by))
-        same = (held.target, held.period) == (now.target, now.period)
+        same = (held.target, held.period) == (self.row.target, self.row.period)
         self.query_one("#budget", Lines).action_edge(-1)
         self._ask(self.thing.standing, None if same else held)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,6 @@ from controlplane.plans.rules import TRANSITIONS, state_at, value_words
 from controlplane.plans.words import limit_words, price_words, trial_words
 from controlplane.text import UNKNOWN
 from screens.actions import choice_lines
-from screens.desk import Target
 from screens.detail import API_KEYS, TENANT, DetailScreen
 from screens.panes import Facts, timeline
 from screens.plans.list import OF_ALL_TENANTS
@@ -48,6 +46,7 @@ class SubscriptionScreen(DetailScreen[Standing]):
     )
     grid, widths, heights = ("facts facts", "entitlements timeline"), "2fr 1fr", "13 1fr"
     related = (TENANT, API_KEYS)
+    subject = "tenant_id"
     unfit = (*OF_ALL_TENANTS, "plans.apply")
 
     async def read(self, plane: ControlPlane) -> Standing:
@@ -58,13 +57,6 @@ class SubscriptionScreen(DetailScreen[Standing]):
 
     def record_of(self, thing: Standing) -> dict[str, Any]:
         return super().record_of(thing) | {"effective": {each.name: each.holds.value for each in thing.effective}}
-
-    @property
-    def tenant_id(self) -> str:
-        return self.thing_id
-
-    def target(self) -> Target:
-        return replace(super().target(), subject={"tenant_id": self.thing_id})
 
     def why_lines(self) -> list[Line]:
         if self.thing is None:

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import psycopg
 import pytest
 
 from app.bindings import known
 from app.console import Watchfloor
 from controlplane.errors import HomeUnreachable, Refusal
 from controlplane.telemetry.charts import ChartSpec
+from controlplane.telemetry.chartviews import parse_view
+from controlplane.telemetry.model import Scope
 from screens.detail import API_KEYS, TENANT, DetailScreen
 from screens.keys.detail import KeyScreen
 from screens.objectives.detail import ObjectiveScreen
@@ -75,6 +78,9 @@ class ToyScreen(DetailScreen[Toy]):
     heights = "1fr 1fr 1fr"
     readings = (SALES,)
     related = (API_KEYS, TENANT)
+
+    def scope(self) -> Scope:
+        return Scope("bear", key_prefix="wf_live_toy")
 
     async def read(self, plane: Any) -> Toy:
         return SHOP.toy
@@ -147,6 +153,20 @@ async def test_it_leads_to_its_nouns_by_their_keys(database: Database, shop: Sho
         await pilot.press("O", "A")  # it has no tenant: they lead nowhere
         await quiet(pilot)
         assert isinstance(app.screen, ToyScreen)
+
+
+async def test_charts_are_of_the_thing_and_of_the_time_of_the_row(database: Database, shop: Shop) -> None:
+    with psycopg.connect(database.owner, autocommit=True) as owner:
+        owner.execute("INSERT INTO wf.tenants (id, name, plan, region) VALUES ('bear', 'Bear', 'free', 'eu-west-1')")
+    async with console(database, size=WIDE) as (app, pilot):
+        screen = ToyScreen("bear")
+        app.push_screen(screen)
+        await until(pilot, lambda: "sql.insert" in text(pilot))
+        assert screen.charts_text() == "tenant:bear key:wf_live_toy window:1d" and screen.record() == vars(shop.toy)
+        await pilot.press("shift+tab")
+        row = screen.record()
+        assert row is not None and row["operation"] == "sql.insert" and screen.current() == shop.toy
+        assert parse_view(screen.charts_text()).at == row["at"].replace(second=0, microsecond=0)
 
 
 def test_their_bindings_keep_their_ids() -> None:
