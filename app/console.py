@@ -27,7 +27,6 @@ from app.switching import opener, session_of
 from controlplane.errors import HomeUnreachable, Refusal
 from controlplane.live import LinkState
 from controlplane.text import clean_lines
-from screens.actions import pending
 from screens.area import AreaScreen
 from screens.desk import Done
 from screens.nouns import FIRST, NOUNS, Noun, noun_named
@@ -405,6 +404,7 @@ class Watchfloor(Driving, Looks):
         from controlplane.carrying import carry_out
         from controlplane.contexts import write
         from controlplane.operations import Call, new_request_id
+        from screens.actions import pending
 
         session = self.session
         try:

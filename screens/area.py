@@ -9,7 +9,6 @@ from textual import work
 from textual.binding import Binding, BindingType
 
 from controlplane.errors import Refusal
-from screens.actions import carry_out, choices, nothing_to_do, undo
 from screens.desk import Done, Target
 from screens.frame import FramedScreen
 from screens.session import TIME_FORMS
@@ -174,6 +173,7 @@ class AreaScreen(FramedScreen):
         self.draw_frame()
 
     def action_act(self) -> None:
+        from screens.actions import choices, nothing_to_do
         from screens.dialogs.menu import ActMenu, Choice
 
         targets = self.targets()
@@ -206,6 +206,8 @@ class AreaScreen(FramedScreen):
             self.desk.release_keys(replay=self.said.tone != "bad")
 
     async def _act(self, operation: Operation[Any], targets: list[Target]) -> None:
+        from screens.actions import carry_out
+
         if len(targets) > 1 and "version" in operation.request.model_fields:
             from screens.bulk import carry_out_many
 
@@ -227,6 +229,8 @@ class AreaScreen(FramedScreen):
         self.run_worker(self._undo(step), group="act", exclusive=True, exit_on_error=False)
 
     async def _undo(self, step: UndoStep) -> None:
+        from screens.actions import undo
+
         try:
             self.say(await undo(self.app, self.session, step))
         finally:
