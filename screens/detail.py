@@ -60,7 +60,7 @@ class Related:
 
 
 API_KEYS = Related("api_keys", "A", "the tenant's API keys", "keys", "keys", field="tenant")
-PLAN = Related("plan", "P", "the tenant's plan", "plan", "plans")
+PLAN = Related("plan", "P", "the tenant's plan", "plan", "subscriptions")
 TENANT = Related("tenant", "O", "its tenant", "tenant", "tenants")
 
 

@@ -73,7 +73,9 @@ class KeyScreen(DetailScreen[KeyRead]):
     async def read(self, plane: ControlPlane) -> KeyRead:
         key = await plane.keys.get(self.thing_id)
         chain, leaks = await plane.keys.chain(key.id), await plane.keys.leaks(key.id)
-        return KeyRead(key, chain, leaks, None if key.spend_cap is None else await plane.plans.currency(key.tenant_id))
+        return KeyRead(
+            key, chain, leaks, None if key.spend_cap is None else await plane.subscriptions.currency(key.tenant_id)
+        )
 
     def row_of(self, thing: KeyRead) -> Key:
         return thing.key

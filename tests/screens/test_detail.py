@@ -20,7 +20,7 @@ from screens.detail import API_KEYS, TENANT, DetailScreen
 from screens.keys.detail import KeyScreen
 from screens.objectives.detail import ObjectiveScreen
 from screens.panes import ChartPane, Facts, Reading, Seen, timeline
-from screens.plans.subscription import SubscriptionScreen
+from screens.subscriptions.detail import SubscriptionScreen
 from screens.tenants.detail import TenantScreen
 from tests.postgres import Database
 from tests.screens.console import console, quiet, shown, text, until

@@ -6,10 +6,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from controlplane.formatting import count, relative
-from controlplane.plans.model import Claim, Standing, State, Subscription, Usage
-from controlplane.plans.proration import period_of
-from controlplane.plans.rules import TRANSITIONS, state_at, value_words
-from controlplane.plans.words import limit_words, price_words, trial_words
+from controlplane.plans.rules import value_words
+from controlplane.plans.words import limit_words, price_words
+from controlplane.subscriptions.model import Claim, Standing, State, Subscription, Usage
+from controlplane.subscriptions.proration import period_of
+from controlplane.subscriptions.rules import TRANSITIONS, state_at
+from controlplane.subscriptions.words import trial_words
 from controlplane.text import UNKNOWN
 from screens.actions import choice_lines
 from screens.detail import API_KEYS, TENANT, DetailScreen
@@ -20,7 +22,6 @@ from screens.widgets.lines import Line
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
 
-NOUNS_OF_THE_TRAIL = ("plans", "plan_changes")
 BAR_CELLS = 12
 STATES: dict[State, tuple[str, str]] = {
     "trial": ("◔", "warn"),
@@ -34,7 +35,7 @@ STATES: dict[State, tuple[str, str]] = {
 
 
 class SubscriptionScreen(DetailScreen[Standing]):
-    noun = "plans"
+    noun = "subscriptions"
     means = (
         "A tenant's subscription and what is used of it, what it may use, and how it came to it. "
         "w says where each entitlement comes from and what lost against it."
@@ -42,15 +43,15 @@ class SubscriptionScreen(DetailScreen[Standing]):
     panes = (
         Facts("facts", lambda seen: standing_lines(seen.thing, seen.now)),
         Facts("entitlements", lambda seen: entitlement_lines(seen.thing, seen.now)),
-        timeline("tenant", *NOUNS_OF_THE_TRAIL),
+        timeline("tenant", "subscriptions", "plan_changes"),
     )
     grid, widths, heights = ("facts facts", "entitlements timeline"), "2fr 1fr", "13 1fr"
     related = (TENANT, API_KEYS)
     subject = "tenant_id"
-    unfit = (*OF_ALL_TENANTS, "plans.apply")
+    unfit = OF_ALL_TENANTS
 
     async def read(self, plane: ControlPlane) -> Standing:
-        return await plane.plans.standing(self.thing_id)
+        return await plane.subscriptions.standing(self.thing_id)
 
     def row_of(self, thing: Standing) -> Subscription:
         return thing.subscription
