@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from textual.app import App
 
     from controlplane.carrying import Question
+    from controlplane.lists import Line
     from controlplane.operations import Operation, Outcome, UndoStep
-    from screens.widgets.lines import Line
 
 REVEALED_SECONDS = 60.0
 """As long as the home lets a revealed field be read."""

@@ -9,10 +9,11 @@ from textual import work
 from textual.binding import Binding, BindingType
 
 from controlplane.errors import Refusal
+from controlplane.lists import Line
+from controlplane.nouns import FIRST, SHOWN
 from screens.desk import Done, Target
 from screens.frame import FramedScreen
 from screens.session import TIME_FORMS
-from screens.widgets.lines import Line
 from screens.widgets.prompt import Prompt
 
 if TYPE_CHECKING:
@@ -127,14 +128,11 @@ class AreaScreen(FramedScreen):
         self.say(Done("nothing to filter here", "warn"))
 
     def action_noun(self, number: int) -> None:
-        from screens.nouns import NOUNS
-
-        if number <= len(NOUNS):
-            self.desk.go(NOUNS[number - 1].name)
+        noun = next((noun for noun in SHOWN if noun.digit == str(number)), None)
+        if noun is not None:
+            self.desk.go(noun.name)
 
     def action_overview(self) -> None:
-        from screens.nouns import FIRST
-
         self.desk.go(FIRST)
 
     def action_time_form(self) -> None:

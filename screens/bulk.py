@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from controlplane.errors import Refusal, Usage
 from controlplane.formatting import spell
+from controlplane.lists import Line
 from controlplane.text import clean
 from screens.actions import asking, not_done, pending, way_back
 from screens.desk import Desk, Done, Target
 from screens.session import Session
-from screens.widgets.lines import Line
 
 if TYPE_CHECKING:
     from textual.app import App

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from screens.session import Session
 
 if TYPE_CHECKING:
+    from controlplane.lists import ListOf
     from screens.work import Work
 
 SAID_SECONDS = 6.0
@@ -22,6 +23,11 @@ class Target:
     subject: Mapping[str, Any]
     version: int | None
     label: str
+
+    @classmethod
+    def of(cls, declared: ListOf[Any], row: Any) -> Target:
+        """A row of a list."""
+        return cls(declared.subject(row), getattr(row, "version", None), declared.label(row))
 
 
 @dataclass(frozen=True)

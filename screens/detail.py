@@ -15,13 +15,15 @@ from textual.containers import Container
 from textual.widget import Widget
 
 from controlplane.errors import HomeUnreachable, NotFound, Refusal
+from controlplane.lists import Line
 from controlplane.telemetry.chartviews import View, around, render
 from controlplane.telemetry.model import Scope
+from screens.actions import choice_lines
 from screens.area import AreaScreen
+from screens.columns import table_columns
 from screens.desk import Done, Target
 from screens.panes import READING, NotRead, Pane, Reading, Seen, TablePane
 from screens.widgets.bars import TitleLine
-from screens.widgets.lines import Line
 from screens.widgets.table import WindowTable
 
 if TYPE_CHECKING:
@@ -131,6 +133,10 @@ class DetailScreen(AreaScreen, Generic[T]):
         """Every field, for `d`."""
         return dataclasses.asdict(self.row_of(thing))
 
+    def why(self, seen: Seen[T]) -> Sequence[Line]:
+        """The path that led to what is shown, for `w`; what can be done is added."""
+        raise NotImplementedError
+
     def scope(self) -> Scope | None:
         """Whose charts `m` opens; None: those of all tenants."""
         return None
@@ -170,7 +176,7 @@ class DetailScreen(AreaScreen, Generic[T]):
         plane = self.session.plane
         if plane is not None:
             for pane, table in self._tables():
-                table.show(pane.listing(plane), pane.query(self.thing_id))
+                table.show(pane.declared.of(plane), pane.query(self.thing_id))
             self.action_reload()
 
     async def refresh_data(self) -> None:
@@ -252,7 +258,7 @@ class DetailScreen(AreaScreen, Generic[T]):
 
     def retime(self) -> None:
         for pane, table in self._tables():
-            table.columns = tuple(pane.columns(self.session))
+            table.columns = table_columns(pane.columns, self.session)
             table.repaint()
 
     def on_resize(self, event: events.Resize) -> None:
@@ -296,13 +302,13 @@ class DetailScreen(AreaScreen, Generic[T]):
 
     def current(self) -> Any:
         pane, row = self.chosen_row()
-        return row if pane is not None and pane.noun else self.row
+        return row if pane is not None and pane.none else self.row
 
     def targets(self) -> list[Target]:
         pane, row = self.chosen_row()
-        if pane is not None and pane.target is not None:
-            return [pane.target(row, self.thing_id)]
-        return [self.target()]
+        if pane is None or pane.none is None:
+            return [self.target()]
+        return [pane.none(self.thing_id) if row is None else Target.of(pane.declared, row)]
 
     def target(self) -> Target:
         return Target({self.subject: self.thing_id}, None if self.row is None else self.row.version, self.label)
@@ -311,13 +317,13 @@ class DetailScreen(AreaScreen, Generic[T]):
         from controlplane.registry import operations
 
         pane, _ = self.chosen_row()
-        noun = pane.noun if pane is not None and pane.noun else self.noun
+        noun = pane.declared.noun if pane is not None and pane.none else self.noun
         return [each for each in operations().values() if each.noun == noun and each.name not in self.unfit]
 
     def record(self) -> dict[str, Any] | None:
         pane, row = self.chosen_row()
         if pane is not None:
-            return None if row is None else pane.record(row)
+            return None if row is None else pane.declared.record(row, self.session.clock())
         return None if self.thing is None else self.record_of(self.thing)
 
     def charts_text(self) -> str:
@@ -327,6 +333,11 @@ class DetailScreen(AreaScreen, Generic[T]):
         if pane is not None and pane.at is not None and row is not None:
             return render(around(scope, pane.at(row), self.session.clock()))
         return render(View(scope))
+
+    def why_lines(self) -> list[Line]:
+        if self.seen is None:
+            return []
+        return [*self.why(self.seen), *choice_lines(self.operations(), self.session, self.current())]
 
     # What it leads to
 

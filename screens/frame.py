@@ -23,8 +23,8 @@ LEAST_COLUMNS, LEAST_LINES = 60, 15
 class FramedScreen(Screen[None]):
     """A screen with a header line, a title line, a body and a footer line. Subclasses give `body` and `noun`."""
 
-    noun: ClassVar[str] = ""
-    means: ClassVar[str] = ""
+    noun: str = ""
+    means: str = ""
     """What this screen shows, for its help."""
     hints: ClassVar[Sequence[tuple[str, str]]] = ()
 

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 
 from textual.widget import Widget
 
+from controlplane.lists import Line
 from screens.area import AreaScreen
 from screens.desk import Done
 from screens.widgets.bars import TitleLine
-from screens.widgets.lines import Line, Lines
+from screens.widgets.lines import Lines
 from screens.work import State, Work
 
 TONES: dict[State, str] = {"running": "", "done": "good", "failed": "bad", "stopped": "warn"}

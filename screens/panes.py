@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,17 +10,17 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from textual.widget import Widget
 
-from controlplane.audit.model import as_record
+from controlplane.audit.list import AUDIT
 from controlplane.errors import Refusal
 from controlplane.filters.grammar import Term
-from controlplane.listing import Listing, Query
+from controlplane.listing import Query
+from controlplane.lists import Column, Line, ListOf
 from controlplane.telemetry.charts import ChartSpec, HeatSpec
-from screens.audit import audit_columns
+from screens.columns import table_columns
 from screens.desk import Target
 from screens.session import Session
 from screens.widgets.chart import Chart
-from screens.widgets.columns import Column
-from screens.widgets.lines import Line, Lines
+from screens.widgets.lines import Lines
 from screens.widgets.table import WindowTable
 
 if TYPE_CHECKING:
@@ -126,22 +125,20 @@ class ChartPane(Pane):
 class TablePane(Pane):
     """Rows of a list: `query` gives those of the thing with this key.
 
-    `record`: every field of a row, for `d`. `at`: when it was; its charts are of that time. `noun`: of its operations,
-    when it is a thing of its own; `target` is then what they are done to: the row, or what has none yet in this thing.
+    `at`: when a row was; its charts are of that time. `none`: what operations of the list are done to without a row,
+    when its rows are things of their own.
     """
 
     name: str
-    columns: Callable[[Session], Sequence[Column[Any]]]
-    listing: Callable[[ControlPlane], Listing[Any]]
+    declared: ListOf[Any]
+    columns: Sequence[Column[Any]]
     query: Callable[[str], Query]
     empty: str
-    record: Callable[[Any], dict[str, Any]] = dataclasses.asdict
     at: Callable[[Any], datetime] | None = None
-    noun: str = ""
-    target: Callable[[Any, str], Target] | None = None
+    none: Callable[[str], Target] | None = None
 
     def widget(self, session: Session) -> Widget:
-        return WindowTable(self.columns(session), empty=self.empty, id=self.name)
+        return WindowTable(table_columns(self.columns, session), empty=self.empty, id=self.name)
 
 
 def timeline(field: str, *nouns: str) -> TablePane:
@@ -151,12 +148,4 @@ def timeline(field: str, *nouns: str) -> TablePane:
         among = (Term("is", nouns, "noun"),) if nouns else ()
         return Query((Term("is", (key,), field), *among), "at", True)
 
-    return TablePane(
-        "timeline",
-        audit_columns,
-        lambda plane: plane.audit,
-        query,
-        "Nothing was done to it yet.",
-        record=as_record,
-        at=attrgetter("at"),
-    )
+    return TablePane("timeline", AUDIT, AUDIT.table, query, "Nothing was done to it yet.", at=attrgetter("at"))

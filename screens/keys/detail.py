@@ -8,18 +8,18 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from controlplane.formatting import count, relative
+from controlplane.keys.list import KEYS, STATES
 from controlplane.keys.model import Key, KeyCalls, KeyLeak
+from controlplane.lists import Line, status_cell
 from controlplane.plans.currencies import money
 from controlplane.telemetry.anomalies import BASELINE, WINDOW, Limits, UsageReport
 from controlplane.telemetry.model import Scope
 from controlplane.text import UNKNOWN, clean, fit
 from screens.desk import Target
 from screens.detail import API_KEYS, LONGEST_TITLE, PLAN, TENANT, DetailScreen
-from screens.keys.columns import STATE
-from screens.keys.list import NEW_KEYS, new_key_targets, why_key
+from screens.keys.list import NEW_KEYS, new_key_targets
 from screens.keys.usage import usage_lines, usage_why
-from screens.panes import Facts, Reading, timeline
-from screens.widgets.lines import Line
+from screens.panes import Facts, Reading, Seen, timeline
 
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
@@ -92,18 +92,15 @@ class KeyScreen(DetailScreen[KeyRead]):
             targets = new_key_targets(self.row, targets)
         await super()._act(operation, targets)
 
-    def why_lines(self) -> list[Line]:
-        if self.seen is None:
-            return []
-        calls = self.seen.known(CALLS)
-        return why_key(self.seen.thing.key, self) + ([] if calls is None else ["", *usage_why(calls.usage)])
+    def why(self, seen: Seen[KeyRead]) -> list[Line]:
+        calls = seen.known(CALLS)
+        return [*KEYS.why(seen.thing.key, seen.now), *(["", *usage_why(calls.usage)] if calls else [])]
 
 
 def facts(read: KeyRead, now: datetime) -> list[Line]:
     """What there is to know of a key, in reading order; what is unknown is said so."""
     key = read.key
-    glyph, word, tone = STATE.get(key.state, ("?", "unknown", "warn"))
-    lines: list[Line] = [(clean(key.label or key.display, LONGEST_TITLE), "title"), (f"{glyph} {word}", tone)]
+    lines: list[Line] = [(clean(key.label or key.display, LONGEST_TITLE), "title"), status_cell(STATES, key.state)]
     if key.revoked_at:
         lines.append((f"  {relative(key.revoked_at, now)}: {key.revoked_reason}", "bad"))
     lines += [(f"  leaked {relative(leak.at, now)}: {leak.reason} ({leak.actor})", "bad") for leak in read.leaks]

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.binding import Binding, BindingType
 
 from controlplane.formatting import count
-from controlplane.objectives import checks, lists, rules
+from controlplane.lists import Line, status_cell
+from controlplane.objectives import checks, rules
+from controlplane.objectives.list import STATUSES, as_record, why_of
 from controlplane.objectives.model import Attribution, Episode, Maintenance, Objective, Share, Slice, Standing
 from controlplane.objectives.words import (
     VERDICT_TITLES,
@@ -31,10 +33,8 @@ from controlplane.telemetry.charts import ChartSpec
 from controlplane.text import UNKNOWN, fit
 from screens.detail import DetailScreen
 from screens.objectives.chart import burn_down_chart
-from screens.objectives.columns import STATE
-from screens.objectives.list import why_objective
 from screens.panes import ChartPane, Facts, Reading, Seen, timeline
-from screens.widgets.lines import Line, Lines
+from screens.widgets.lines import Lines
 
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
@@ -125,7 +125,7 @@ class ObjectiveScreen(DetailScreen[Asked]):
         return thing.standing.objective
 
     def record_of(self, thing: Asked) -> dict[str, Any]:
-        return lists.as_record(thing.standing)
+        return as_record(thing.standing)
 
     @property
     def label(self) -> str:
@@ -163,18 +163,16 @@ class ObjectiveScreen(DetailScreen[Asked]):
         else:
             super().action_back()
 
-    def why_lines(self) -> list[Line]:
-        if self.seen is None:
-            return []
-        history = self.seen.known(HISTORY)
-        return why_objective(self.seen.thing.standing, history.rivals if history else (), self)
+    def why(self, seen: Seen[Asked]) -> list[Line]:
+        history = seen.known(HISTORY)
+        return why_of(seen.thing.standing, history.rivals if history else ())
 
 
 def budget_lines(standing: Standing, width: int = 76) -> list[Line]:
     """How it stands, in reading order; what is unknown is said so."""
     objective = standing.objective
-    glyph, word, tone = STATE[standing.state]
-    lines: list[Line] = [(f"{glyph} {word}", "warn" if tone == "unknown" else tone)]
+    state, tone = status_cell(STATUSES, standing.state)
+    lines: list[Line] = [(state, "warn" if tone == "unknown" else tone)]
     lines += [(part, "muted") for words in standing.why for part in wrap(words, width, subsequent_indent="  ")]
     lines.append("")
     for words in (promise_words(objective), *budget_words(standing)):

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from controlplane.formatting import count, relative
+from controlplane.lists import Line
 from controlplane.plans.rules import value_words
 from controlplane.plans.words import limit_words, price_words
 from controlplane.subscriptions.model import Claim, Standing, State, Subscription, Usage
@@ -13,11 +14,9 @@ from controlplane.subscriptions.proration import period_of
 from controlplane.subscriptions.rules import TRANSITIONS, state_at
 from controlplane.subscriptions.words import trial_words
 from controlplane.text import UNKNOWN
-from screens.actions import choice_lines
 from screens.detail import API_KEYS, TENANT, DetailScreen
-from screens.panes import Facts, timeline
+from screens.panes import Facts, Seen, timeline
 from screens.plans.list import OF_ALL_TENANTS
-from screens.widgets.lines import Line
 
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
@@ -59,10 +58,8 @@ class SubscriptionScreen(DetailScreen[Standing]):
     def record_of(self, thing: Standing) -> dict[str, Any]:
         return super().record_of(thing) | {"effective": {each.name: each.holds.value for each in thing.effective}}
 
-    def why_lines(self) -> list[Line]:
-        if self.thing is None:
-            return []
-        return why_lines(self.thing) + choice_lines(self.operations(), self.session, self.current())
+    def why(self, seen: Seen[Standing]) -> list[Line]:
+        return why_lines(seen.thing)
 
 
 def standing_lines(standing: Standing, now: datetime) -> list[Line]:

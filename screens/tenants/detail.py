@@ -9,19 +9,18 @@ from typing import TYPE_CHECKING, Any
 from controlplane.filters.grammar import Term
 from controlplane.formatting import relative
 from controlplane.listing import Query
+from controlplane.lists import Line, status_cell
 from controlplane.previews import value_words
 from controlplane.telemetry.charts import ChartSpec
 from controlplane.telemetry.model import Scope
 from controlplane.tenants.activity import activity
-from controlplane.tenants.model import Project, Tenant
+from controlplane.tenants.list import OF_A_TENANT, PROJECTS, STATES, why
+from controlplane.tenants.model import Tenant
 from controlplane.text import UNKNOWN, clean
 from screens.desk import Target
 from screens.detail import API_KEYS, LONGEST_TITLE, PLAN, DetailScreen
-from screens.panes import ChartPane, Facts, Reading, TablePane, timeline
-from screens.tenants.columns import STATUS, project_columns
-from screens.tenants.list import why_tenant
+from screens.panes import ChartPane, Facts, Reading, Seen, TablePane, timeline
 from screens.tenants.traffic import traffic_chart
-from screens.widgets.lines import Line
 
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
@@ -40,12 +39,6 @@ async def read_traffic(plane: ControlPlane, tenant: Tenant, now: datetime) -> Ch
 TRAFFIC = Reading(read_traffic)
 
 
-def project_target(project: Project | None, tenant_id: str) -> Target:
-    if project is None:
-        return Target({"tenant_id": tenant_id}, None, tenant_id)
-    return Target({"tenant_id": project.tenant_id, "id": project.id}, project.version, project.key)
-
-
 class TenantScreen(DetailScreen[Tenant]):
     noun = "tenants"
     means = "One tenant: its facts, all that was done to it, its traffic of the last 48 hours of data, its projects."
@@ -55,12 +48,11 @@ class TenantScreen(DetailScreen[Tenant]):
         ChartPane("traffic", lambda seen: seen.of(TRAFFIC)),
         TablePane(
             "projects",
-            project_columns,
-            lambda plane: plane.projects,
+            PROJECTS,
+            OF_A_TENANT,
             lambda key: Query((Term("is", (key,), "tenant"),), "id"),
             "No projects. a n creates one.",
-            noun="projects",
-            target=project_target,
+            none=lambda key: Target({"tenant_id": key}, None, key),
         ),
     )
     grid = ("facts timeline", "projects traffic")
@@ -90,15 +82,14 @@ class TenantScreen(DetailScreen[Tenant]):
         """Whether the person acts for this tenant now."""
         return self.session.acting is not None and self.session.acting.tenant_id == self.thing_id
 
-    def why_lines(self) -> list[Line]:
-        return [] if self.thing is None else why_tenant(self.thing, self)
+    def why(self, seen: Seen[Tenant]) -> list[Line]:
+        return why(seen.thing, seen.now)
 
 
 def facts(tenant: Tenant, now: datetime) -> list[Line]:
     """What there is to know of a tenant, in reading order; what is unknown is said so."""
     told = activity(tenant, now)
-    glyph, word, tone = STATUS.get(tenant.status, ("?", "unknown", "warn"))
-    lines: list[Line] = [(clean(tenant.name, LONGEST_TITLE), "title"), (f"{glyph} {word}", tone)]
+    lines: list[Line] = [(clean(tenant.name, LONGEST_TITLE), "title"), status_cell(STATES, tenant.status)]
     if tenant.suspended_at:
         lines.append((f"  since {relative(tenant.suspended_at, now)}: {tenant.suspension_reason}", "warn"))
     if tenant.purge_after:
