@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from backends.postgres.upkeep import KINDS as UPKEEP
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,6 @@ from app.worker import Work
 from backends.postgres import heartbeat
 from backends.postgres.home import Home
 from backends.postgres.job_queue import Self, queue
-from backends.postgres.upkeep import KINDS as UPKEEP
 from controlplane.errors import Refusal
 from controlplane.jobs.engine import Crew
 from controlplane.jobs.operations import cancel, replay
