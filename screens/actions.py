@@ -208,15 +208,9 @@ def choices(operations: Sequence[Operation[Any]], session: Session, row: Any) ->
 
     found = []
     for operation in operations:
-        if not allows(session.role, operation.role):
-            continue
-        why_not = ""
-        if operation.fits is not None and row is not None:
-            try:
-                operation.fits(row, session.clock())
-            except Refusal as refusal:
-                why_not = refusal.message
-        found.append((operation, why_not))
+        if allows(session.role, operation.role):
+            refusal = operation.refusal(row, session.clock())
+            found.append((operation, refusal.message if refusal else ""))
     return found
 
 

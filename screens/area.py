@@ -66,6 +66,8 @@ class AreaScreen(Screen[None]):
     noun: ClassVar[str] = ""
     means: ClassVar[str] = ""
     """What this screen shows, for its help."""
+    rows: ClassVar[type] = type(None)
+    """The rows that operations are done on here."""
     hints: ClassVar[Sequence[tuple[str, str]]] = ()
 
     DEFAULT_CSS = """
@@ -224,9 +226,9 @@ class AreaScreen(Screen[None]):
         return []
 
     def operations(self) -> list[Operation[Any]]:
-        from controlplane.registry import operations
+        from controlplane.registry import offered
 
-        return [operation for operation in operations().values() if operation.noun == self.noun]
+        return offered(self.noun, self.rows)
 
     def context_ready(self) -> None:
         """The context was reached for the first time, or another one was chosen."""

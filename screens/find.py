@@ -101,9 +101,6 @@ class FindScreen(ListScreen[Found]):
     def target_of(self, row: Found) -> Target:
         return Target({}, None, row.id)
 
-    def operations(self) -> list[Any]:
-        return []
-
     def record_of(self, row: Found) -> dict[str, Any]:
         return dataclasses.asdict(row)
 

@@ -18,11 +18,7 @@ from screens.widgets.lines import Line
 from screens.widgets.table import WindowTable
 
 if TYPE_CHECKING:
-    from controlplane.operations import Operation
     from screens.session import Session
-
-OF_ONE = ("tenants.end-impersonation", "tenants.approve-writing")
-"""What can be done to an impersonation; the others begin one."""
 
 
 def state_cell(row: Impersonation, session: Session) -> Cell:
@@ -38,6 +34,7 @@ def mode_cell(row: Impersonation) -> Cell:
 
 class ImpersonationsScreen(ListScreen[Impersonation]):
     noun = "impersonations"
+    rows = Impersonation
     means = "Who acts for which tenant: reading only, unless another person approved writing; an hour at most."
     fields, sorts, sort, descending = FIELDS, SORTS, "started", True
     nothing = "Nobody has acted for a tenant yet. a i on a tenant begins it."
@@ -68,11 +65,6 @@ class ImpersonationsScreen(ListScreen[Impersonation]):
 
     def target_of(self, row: Impersonation) -> Target:
         return Target({"number": row.id}, None, f"impersonation {row.id}")
-
-    def operations(self) -> list[Operation[Any]]:
-        from controlplane.registry import named
-
-        return [named(name) for name in OF_ONE]
 
     @on(WindowTable.Opened)
     def _opened(self, event: WindowTable.Opened) -> None:

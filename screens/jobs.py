@@ -61,6 +61,7 @@ def tries_cell(job: Job) -> Cell:
 
 class JobsScreen(ListScreen[Job]):
     noun = "jobs"
+    rows = Job
     means = "What is done in the background. A dead job had all its tries: it keeps every error until it is replayed."
     fields, sorts, sort, descending = JOB_FIELDS, JOB_SORTS, "created", True
     nothing = "No job yet. A worker brings the periodic ones: watchfloor worker."
@@ -161,9 +162,6 @@ class JobScreen(ListScreen[JobAttempt]):
     def targets(self) -> list[Target]:
         return []
 
-    def operations(self) -> list[Any]:
-        return []
-
     def record(self) -> dict[str, Any] | None:
         row = self.current()
         return None if row is None else dataclasses.asdict(row)
@@ -244,9 +242,6 @@ class WorkersScreen(ListScreen[Worker]):
 
     def target_of(self, row: Worker) -> Target:
         return Target({}, None, row.name)
-
-    def operations(self) -> list[Any]:
-        return []
 
     @on(WindowTable.Opened)
     def _opened(self, event: WindowTable.Opened) -> None:

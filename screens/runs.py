@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import shlex
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from textual import on
@@ -13,7 +12,7 @@ from textual import on
 from controlplane.formatting import show
 from controlplane.listing import Listing
 from controlplane.runs.model import ITEM_FIELDS, ITEM_SORTS, RUN_FIELDS, RUN_SORTS, Run, RunItem
-from controlplane.runs.rules import check_resume, is_left
+from controlplane.runs.rules import is_left
 from screens.actions import Done, Target, not_done
 from screens.bulk import Driver, ask_secrets_file, confirmed
 from screens.lists import ListScreen
@@ -67,6 +66,7 @@ def run_columns(session: Session) -> Sequence[Column[Run]]:
 
 class RunsScreen(ListScreen[Run]):
     noun = "runs"
+    rows = Run
     means = "What was done to many things at once: one at a time, paced, paused by its breaker, each with a verdict."
     fields, sorts, sort, descending = RUN_FIELDS, RUN_SORTS, "created", True
     nothing = "Nothing was done in bulk yet. Mark rows with space and press a."
@@ -87,8 +87,7 @@ class RunsScreen(ListScreen[Run]):
     def operations(self) -> list[Any]:
         from controlplane.runs.operations import UNDO
 
-        offered = [*super().operations(), UNDO]
-        return [dataclasses.replace(o, fits=_fits_resume) if o.name == "runs.resume" else o for o in offered]
+        return [*super().operations(), UNDO]
 
     async def _act(self, operation: Any, targets: list[Target]) -> None:
         """A run that goes on needs somebody who drives it: this console."""
@@ -159,11 +158,6 @@ class RunsScreen(ListScreen[Run]):
         ]
 
 
-def _fits_resume(run: Run, now: datetime) -> None:
-    if not is_left(run):
-        check_resume(run)
-
-
 def _drive(app: Any, run_id: int, secrets_to: str = "") -> None:
     driver: Driver = app
     driver.drive_run(run_id, secrets_to)
@@ -197,9 +191,6 @@ class RunScreen(ListScreen[RunItem]):
         return self.session.require_plane().runs.items(self.run_id)
 
     def targets(self) -> list[Target]:
-        return []
-
-    def operations(self) -> list[Any]:
         return []
 
     def record(self) -> dict[str, Any] | None:

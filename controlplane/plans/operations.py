@@ -150,7 +150,7 @@ def was_changed(row: AuditRow) -> Record:
     needs_reason=True,
     undo="plans.change",
     undo_request=was_changed,
-    fits=lambda subscription, now: rules.check_change(subscription),
+    check=lambda subscription, now: rules.check_change(subscription),
 )
 async def change_plan(change: Change, request: PlanChangeRequest) -> Record:
     """Change a tenant's plan or cycle: more at once, less with the next period; the preview says what it costs."""

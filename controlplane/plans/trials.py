@@ -52,7 +52,7 @@ class TrialConvert(OneSubscription):
     key="t",
     undo="plans.state",
     undo_request=was_in_state,
-    fits=lambda subscription, now: rules.check_start_trial(subscription),
+    check=lambda subscription, now: rules.check_start_trial(subscription),
 )
 async def start_trial(change: Change, request: TrialStart) -> Subscription:
     """Let a tenant try a plan: its entitlements hold before those of the plan that it has."""
@@ -90,7 +90,7 @@ async def begin_trial(
     risk=Risk.CONFIRM,
     key="e",
     needs_reason=True,
-    fits=lambda subscription, now: rules.check_extend(subscription),
+    check=lambda subscription, now: rules.check_extend(subscription),
 )
 async def extend_trial(change: Change, request: TrialExtend) -> Subscription:
     """Extend a trial, at most three times; one that expired goes on."""
@@ -106,7 +106,7 @@ async def extend_trial(change: Change, request: TrialExtend) -> Subscription:
     role="operator",
     risk=Risk.CONFIRM,
     key="v",
-    fits=lambda subscription, now: rules.check_convert(subscription),
+    check=lambda subscription, now: rules.check_convert(subscription),
 )
 async def convert_trial(change: Change, request: TrialConvert) -> Record:
     """Make a trial a subscription: its first period begins today, or it goes on where a plan was paid meanwhile."""

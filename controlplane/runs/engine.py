@@ -353,12 +353,10 @@ async def _refusals(
 ) -> tuple[dict[str, int], dict[str, str]]:
     counts: Counter[str] = Counter()
     words: dict[str, str] = {}
-    if operation.fits is not None:
+    if operation.check is not None:
         now = plane.clock.now()
         async for row in _rows(plane, operation, request):
-            try:
-                operation.fits(row, now)
-            except Refusal as refusal:
+            if refusal := operation.refusal(row, now):
                 counts[refusal.code] += 1
                 words.setdefault(refusal.code, refusal.message)
     return dict(counts), words

@@ -40,6 +40,7 @@ CALLS_EVERY = 30.0
 
 class KeyScreen(DetailScreen[Key]):
     noun = "keys"
+    rows = Key
     means = (
         "One key: its facts and rotations; how it is used against the week before and who called with it; all that was "
         "done to it. w says by which numbers something is strange."

@@ -40,6 +40,7 @@ NEW_KEYS = ("keys.create", "keys.register")
 
 class KeysScreen(ListScreen[Key]):
     noun = "keys"
+    rows = Key
     means = "API keys, by what may be shown of them. A secret is shown once, when it is made; only its hash is kept."
     fields, sorts, sort, descending = KEY_FIELDS, KEY_SORTS, "created", True
     empty = "No key matches. esc clears the filter, a n makes a key."
@@ -195,10 +196,9 @@ def new_key_targets(row: Key | None, named: list[Target]) -> list[Target]:
 
 
 def _of_keys(*names: str) -> list[Any]:
-    """Operations on keys for a list whose rows are none: whether one fits is found when it is tried."""
     from controlplane.registry import named
 
-    return [dataclasses.replace(named(name), fits=None) for name in names]
+    return [named(name) for name in names]
 
 
 def why_key(key: Key, screen: Any) -> list[Line]:

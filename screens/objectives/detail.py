@@ -61,6 +61,7 @@ class ObjectiveScreen(AreaScreen):
     """On a wide terminal all panes together, on a narrow one a pane at a time: `tab` goes on."""
 
     noun = "objectives"
+    rows = Standing
     means = "One objective: what is left, what fires, who burned it. + and - ask what another target would have fired."
     hints = (
         ("tab", "next pane"),

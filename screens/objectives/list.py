@@ -24,6 +24,7 @@ from screens.widgets.table import WindowTable
 
 class ObjectivesScreen(ListScreen[Standing]):
     noun = "objectives"
+    rows = Standing
     means = (
         "What was promised, what is left of each error budget, how fast it burns. /state:retired shows those that are."
     )

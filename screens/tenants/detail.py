@@ -102,14 +102,12 @@ class TenantScreen(DetailScreen[Tenant]):
         return [Target({"id": self.thing_id} | mine, self.thing.version if self.thing else None, self.thing_id)]
 
     def operations(self) -> list[Any]:
-        from controlplane.registry import operations
+        from controlplane.registry import done_on, named, offered
 
-        noun = "projects" if self.chosen == "projects" else "tenants"
-        unfit = ["tenants.create", "tenants.apply", "tenants.provision", "tenants.approve-writing"]
-        if not self._acting():
-            unfit.append("tenants.end-impersonation")
-        found = [each for each in operations().values() if each.noun == noun and each.name not in unfit]
-        return [dataclasses.replace(each, fits=None) if "number" in each.request.subject else each for each in found]
+        if self.chosen == "projects":
+            return offered("projects", Project)
+        ends = [named("tenants.end-impersonation")] if self._acting() else []
+        return [*done_on(Tenant), *ends]
 
     def _acting(self) -> bool:
         """Whether the person acts for this tenant now."""

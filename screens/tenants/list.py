@@ -28,14 +28,11 @@ from screens.widgets.table import WindowTable
 
 class TenantsScreen(ListScreen[Tenant]):
     noun = "tenants"
+    rows = Tenant
     means = "The tenants of this control plane, and how each is doing over the last hour of data; ~ marks old numbers."
     fields, sorts, sort = TENANT_FIELDS, TENANT_SORTS, "name"
     empty = "No tenant matches. esc clears the filter, a n creates a tenant."
     nothing = "No tenants yet. a n creates one."
-
-    def operations(self) -> list[Any]:
-        """Without those of an impersonation: they have its list."""
-        return [each for each in super().operations() if "number" not in each.request.subject]
 
     def columns(self) -> Sequence[Column[Tenant]]:
         return tenant_columns(self.session)
@@ -63,6 +60,7 @@ class TenantsScreen(ListScreen[Tenant]):
 
 class ProjectsScreen(ListScreen[Project]):
     noun = "projects"
+    rows = Project
     means = "The projects of all tenants. A project belongs to its tenant for ever."
     fields, sorts, sort = PROJECT_FIELDS, PROJECT_SORTS, "id"
     empty = "No project matches. esc clears the filter, a n creates a project."
