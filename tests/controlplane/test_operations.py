@@ -111,6 +111,14 @@ def test_what_is_done_on_a_row_is_offered_where_it_is_listed() -> None:
     assert done_on(Rotation) == [] and "keys.rotate" in names(done_on(Key))
 
 
+def test_a_version_can_be_named_where_there_is_a_row_that_has_one() -> None:
+    for operation in operations().values():
+        if "version" in operation.request.model_fields:
+            assert operation.on is not None, operation.name
+            assert "version" in {each.name for each in dataclasses.fields(operation.on.row)}, operation.name
+        assert operation.check is None or operation.on is not None, operation.name
+
+
 def changed(noun: str, before: Record | None, after: Record, **personal: tuple[str | None, str | None]) -> AuditRow:
     version = {"version": 1 if before is None else 2}
     return AuditRow(
@@ -212,6 +220,43 @@ ADDRESS = ("ada@acme.example", "ben@acme.example")
             "tenants.impersonate",
             changed("impersonations", None, {"id": 4, "tenant_id": "acme"}),
             {"number": 4},
+        ),
+        (  # the same version of the plan, which may be another than its latest
+            "subscriptions.change",
+            changed(
+                "subscriptions",
+                {"tenant_id": "acme", "plan_version": 1, "cycle": "month", "previous_plan": "x"},
+                {"tenant_id": "acme", "plan_version": 1, "cycle": "year", "previous_plan": "pro"},
+            ),
+            {"tenant_id": "acme", "version": 2, "cycle": "month", "plan_version": 1, "plan": "pro", "at_once": True},
+        ),
+        (
+            "subscriptions.change",
+            changed(
+                "subscriptions",
+                {"tenant_id": "acme", "plan_version": 1, "previous_plan": "x"},
+                {"tenant_id": "acme", "plan_version": 2, "previous_plan": "x"},
+            ),
+            {"tenant_id": "acme", "version": 2, "plan_version": 1, "at_once": True},
+        ),
+        (
+            "subscriptions.state",
+            changed(
+                "subscriptions",
+                {"tenant_id": "acme", "state": "grace", "grace_until": "2"},
+                {"tenant_id": "acme", "state": "active", "grace_until": None},
+            ),
+            {"tenant_id": "acme", "version": 2, "state": "grace", "until": "2"},
+        ),
+        (
+            "subscriptions.start-trial",
+            changed("subscriptions", {"tenant_id": "acme", "state": "active"}, {"tenant_id": "acme", "state": "trial"}),
+            {"tenant_id": "acme", "version": 2, "state": "active"},
+        ),
+        (
+            "subscriptions.grant",
+            changed("subscriptions", None, {"id": 9, "tenant_id": "acme", "name": "seats", "value": 5}),
+            {"tenant_id": "acme", "grant": 9},
         ),
         (
             "telemetry.retention",
