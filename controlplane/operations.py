@@ -24,6 +24,7 @@ from controlplane.audit.model import AuditRow, Record
 from controlplane.errors import Conflict, HomeUnreachable, NotPermitted, OutcomeUnknown, Refusal, Usage
 from controlplane.operators.roles import Role, allows
 from controlplane.previewed import Drawn, bound, check_as_previewed, unnumbered, without_numbers
+from controlplane.undoing import as_before
 
 if TYPE_CHECKING:
     from controlplane.changes import Change, ControlPlane, Recorded
@@ -351,26 +352,8 @@ def undo_step(operation: Operation[Any], rows: Sequence[AuditRow]) -> UndoStep |
     mine = [row for row in rows if row.noun == (operation.writes or operation.noun)]
     if operation.undo is None or len(mine) != 1:
         return None
-    request = _before(REGISTRY[operation.undo].request, mine[0]) | operation.undo_request(mine[0])
+    request = as_before(REGISTRY[operation.undo].request, mine[0]) | operation.undo_request(mine[0])
     return UndoStep(operation.undo, request, f"undo of {operation.name} (audit {mine[0].seq})")
-
-
-def _before(request: type[Request], row: AuditRow) -> Record:
-    """The thing at the version that was left behind, and of the fields that changed each that is asked for, as it was.
-
-    What is not named by a column of its own (`number`) is named by its id. A personal field is known only to those who
-    may see it; one that was empty is asked for as "".
-    """
-    left = row.after or {}
-    fields: Record = {name: left.get(name, left.get("id")) for name in request.subject}
-    if "version" in request.model_fields:
-        fields["version"] = left.get("version")
-    for name, value in row.was.items() if row.before is not None else ():
-        if name in request.personal and name in row.personal:
-            fields[name] = value or ""
-        elif name in request.model_fields and name not in request.personal:
-            fields[name] = value
-    return fields
 
 
 async def _look_up(plane: ControlPlane, request_id: str) -> Recorded:
