@@ -35,7 +35,7 @@ from backends.postgres.link import (
 )
 from backends.postgres.live import PostgresFeed, Revive
 from backends.postgres.objectives import Objectives
-from backends.postgres.operators import People
+from backends.postgres.operators import Operators
 from backends.postgres.overview import Overview
 from backends.postgres.plans import Plans
 from backends.postgres.refusals import refusal_of
@@ -130,7 +130,7 @@ class Home:
         self.plans = Plans(self)
         self.subscriptions = Subscriptions(self)
         self.audit = AuditTrail(self)
-        self.people = People(self)
+        self.operators = Operators(self)
         self.runs = Runs(self)
         self.telemetry = Telemetry(self)
         self.prometheus: SeriesSource | None = None

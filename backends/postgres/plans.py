@@ -9,10 +9,10 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow, class_row, dict_row
 
-from backends.postgres.filtering import Column
-from backends.postgres.paging import ListShape, Order, PagedList
+from backends.postgres.paging import Order, PagedList, shape_of
 from backends.postgres.statements import inserted, names
 from controlplane.errors import NotFound
+from controlplane.plans.list import PLANS
 from controlplane.plans.model import Plan
 
 Connection = psycopg.AsyncConnection[TupleRow]
@@ -23,26 +23,12 @@ PLAN_COLUMNS = tuple(f.name for f in dataclasses.fields(Plan) if f.name != "tena
 class Plans(PagedList[Plan]):
     """The catalogue of a home, each plan in its latest version."""
 
-    shape = ListShape(
-        view="wf.plan_list",
-        row=Plan,
-        columns=(*PLAN_COLUMNS, "tenants"),
-        orders={
-            "code": Order("code", "text"),
-            "month": Order("month_price", "int8"),
-            "created": Order("created_at", "timestamptz"),
-        },
-        default_order="code",
+    shape = shape_of(
+        PLANS,
+        "wf.plan_list",
+        search="wf.folded(code || E'\\n' || name)",
         tie=("code",),
-        filters={
-            "": Column(sql.SQL("wf.folded(code || E'\\n' || name)"), "text"),
-            "code": Column(sql.SQL("code"), "text"),
-            "name": Column(sql.SQL("name"), "text"),
-            "currency": Column(sql.SQL("currency"), "text"),
-            "billing": Column(sql.SQL("billing"), "choice"),
-            "month": Column(sql.SQL("month_price"), "number"),
-            "created": Column(sql.SQL("created_at"), "age"),
-        },
+        orders={"month": Order("month_price", "int8")},
     )
 
     async def versions(self, code: str) -> list[tuple[Plan, int]]:

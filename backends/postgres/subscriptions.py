@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 from backends.postgres.plans import read_plan
 from backends.postgres.statements import assignments, inserted, names
 from controlplane.errors import NotFound
+from controlplane.jobs.engine import sql as job
 from controlplane.subscriptions.model import Facts, Grant, PlanChange, Standing, Subscription, Usage
 from controlplane.subscriptions.rules import effective
 
@@ -26,6 +27,15 @@ CHANGE_COLUMNS = tuple(f.name for f in dataclasses.fields(PlanChange))
 GRANT_COLUMNS = tuple(f.name for f in dataclasses.fields(Grant))
 SUBSCRIPTION = sql.SQL("SELECT {} FROM wf.subscriptions s JOIN {} t ON t.id = s.tenant_id WHERE s.tenant_id = %s")
 OF_TENANT = {"tenant_status": "t.status", "plan": "t.plan"}
+
+
+UPKEEP = (
+    job("roll_up_usage", "SELECT wf.roll_up_usage()", timedelta(minutes=1)),
+    job("expire_trials", "SELECT wf.expire_trials()", timedelta(minutes=1)),
+    job("apply_due_changes", "SELECT wf.apply_due_changes()", timedelta(minutes=1)),
+    job("look_at_quotas", "SELECT wf.look_at_quotas()", timedelta(minutes=5), seconds=120),
+    job("prune_sign_up_attempts", "SELECT wf.prune_sign_up_attempts()", timedelta(minutes=10)),
+)
 
 
 class Subscriptions:
