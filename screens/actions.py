@@ -27,11 +27,12 @@ REVEALED_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Target:
-    """What an operation is done to: the subject fields, and the version that was seen."""
+    """What an operation is done to: the subject fields, the version that was seen, and the row if it is in a list."""
 
     subject: Mapping[str, Any]
     version: int | None
     label: str
+    row: Any = None
 
 
 @dataclass(frozen=True)

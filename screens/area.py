@@ -336,6 +336,8 @@ class AreaScreen(Screen[None]):
             self.say(Done(str(refusal), "bad"))
             return
         row = self.current() if len(targets) <= 1 else None
+        if len(targets) == 1 and targets[0].row is not None:
+            row = targets[0].row  # it is marked, and the cursor may be elsewhere
         operations = self.operations()
         offered = [Choice(*pair) for pair in choices(operations, self.session, row)]
         if not offered:

@@ -273,7 +273,7 @@ class ListScreen(OrderedScreen[R]):
         return self.table.cursor_row
 
     def target_of(self, row: R) -> Target:
-        return Target(self.declared.subject(row), getattr(row, "version", None), self.declared.label(row))
+        return Target(self.declared.subject(row), getattr(row, "version", None), self.declared.label(row), row)
 
     @on(WindowTable.Opened)
     def _opened(self, event: WindowTable.Opened) -> None:

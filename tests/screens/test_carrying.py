@@ -87,6 +87,22 @@ async def test_left_empty_the_reason_of_an_undo_is_the_one_that_is_offered(estat
     assert reason.startswith("undo of tenants.suspend (audit")
 
 
+async def test_the_menu_asks_the_row_that_is_marked_and_not_the_one_under_the_cursor(estate: Database) -> None:
+    sql(
+        estate,
+        "UPDATE wf.tenants SET status = 'suspended', suspended_at = now(), suspension_reason = 'unpaid'"
+        " WHERE id = 't11'",
+    )
+    async with console(estate) as (_, pilot):
+        await command(pilot, "tenants -id:t2 tenant 1")
+        await until(pilot, lambda: "Tenant 12" in text(pilot) and "Tenant 2" not in text(pilot))
+        await pilot.press("j", "j", "space", "k", "k")  # ordered by name: 1, 10, 11, 12
+        await until(pilot, lambda: "1 marked" in text(pilot))
+        await pilot.press("a")
+        await until(pilot, lambda: "t11 is suspended already" in text(pilot))
+        assert "u  End a tenant's suspension" in text(pilot)
+
+
 async def test_more_than_ten_at_once_ask_for_their_number(estate: Database) -> None:
     async with console(estate) as (_, pilot):
         await command(pilot, "tenants tenant")
