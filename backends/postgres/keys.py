@@ -88,7 +88,7 @@ class Keys(PagedList[Key]):
             "project": Column(sql.SQL("project_id")),
             "state": Column(sql.SQL("state"), "choice", implied=_OF_STATE),
             "display": Column(sql.SQL("display")),
-            "owner": Column(sql.SQL("owner_email")),
+            "owner": Column(sql.SQL("owner_email"), masked=sql.SQL("owner_masked"), table=sql.SQL("wf.api_keys")),
             "scope": Column(sql.SQL("scopes"), many=True),
             "expired": Column(_EXPIRY, "age", also=_EXPIRY + sql.SQL(" <= now()")),
             "expires": Column(_EXPIRY, "until", also=_EXPIRY + sql.SQL(" > now() AND ") + _ENDS, ahead=True),

@@ -51,7 +51,7 @@ class Tenants(PagedList[Tenant]):
             "status": Column(sql.SQL("status"), "choice"),
             "plan": Column(sql.SQL("plan"), "text"),
             "region": Column(sql.SQL("region"), "text"),
-            "owner": Column(sql.SQL("owner_email"), "text"),
+            "owner": Column(sql.SQL("owner_email"), masked=sql.SQL("owner_masked"), table=sql.SQL("wf.tenants")),
             "protected": Column(sql.SQL("protected"), "flag"),
             "created": Column(sql.SQL("created_at"), "age"),
             "changed": Column(sql.SQL("updated_at"), "age"),
