@@ -125,7 +125,7 @@ def _theme(app: Watchfloor, rest: str) -> None:
 
 
 def _write(app: Watchfloor, rest: str) -> None:
-    from controlplane.moments import parse_duration
+    from controlplane.formatting import parse_duration
 
     duration, _, reason = rest.partition(" ")
     if not reason.strip():
@@ -179,7 +179,7 @@ def _plan(app: Watchfloor, rest: str) -> None:
 
 
 def _window(app: Watchfloor, rest: str) -> None:
-    from controlplane.chartviews import parse_window
+    from controlplane.telemetry.chartviews import parse_window
     from screens.telemetry.screen import TelemetryScreen
 
     if not rest:

@@ -33,10 +33,10 @@ from screens.nouns import FIRST, NOUNS, Noun, noun_named
 from screens.session import Session
 
 if TYPE_CHECKING:
-    from app.__main__ import Start
     from app.contexts import Context
     from app.homes import HomeChoice
     from app.settings import Profile
+    from app.start import Start
     from controlplane.secrets import Secrets
     from screens.contexts import ContextRow
 

@@ -90,7 +90,7 @@ class Driving(App[None]):
 
     async def _taken(self, plane: ControlPlane, run_id: int) -> bool:
         """Whether a worker began with it: an embedded home's own carries the runs of whom the home belongs to."""
-        from controlplane.filters import Term
+        from controlplane.filters.grammar import Term
         from controlplane.listing import Query
         from controlplane.runs.rules import is_left
 

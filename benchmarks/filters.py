@@ -17,8 +17,8 @@ from backends.postgres.home import Home
 from backends.postgres.paging import PagedList
 from benchmarks.estate import Estate, estate
 from benchmarks.figures import Figure
-from controlplane.audit import FIELDS as AUDIT_FIELDS
-from controlplane.filters import Field, parse
+from controlplane.audit.model import FIELDS as AUDIT_FIELDS
+from controlplane.filters.grammar import Field, parse
 from controlplane.jobs.model import JOB_FIELDS
 from controlplane.keys.model import KEY_FIELDS
 from controlplane.listing import Query

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from controlplane.audit import AuditDirectory, AuditRow, Record
+from controlplane.audit.model import AuditDirectory, AuditRow, Record
 from controlplane.clock import HomeClock
 from controlplane.errors import Usage
 from controlplane.jobs.model import JobDirectory, JobStore, WorkerDirectory
@@ -18,17 +18,17 @@ from controlplane.plans.model import PlanDirectory
 from controlplane.plans.ports import PlanStore
 from controlplane.previewed import Drawn
 from controlplane.runs.model import RunDirectory, RunStore
-from controlplane.telemetry import RequestTelemetry, Scope, Series, SeriesSource, Source
+from controlplane.telemetry.model import RequestTelemetry, Scope, Series, SeriesSource, Source
 from controlplane.tenants.model import ProjectDirectory, TenantDirectory
 from controlplane.tenants.ports import ProjectStore, TenantStore
 
 if TYPE_CHECKING:  # they bring pydantic, which is not wanted before the first paint
     from controlplane.find import Finder
+    from controlplane.impersonations.model import ImpersonationDirectory, ImpersonationStore
     from controlplane.keys.model import KeyDirectory
     from controlplane.keys.ports import KeyStore
-    from controlplane.people import PeopleStore
-    from controlplane.retention.ports import RetentionStore, Rollups
-    from controlplane.support.model import ImpersonationDirectory, ImpersonationStore
+    from controlplane.operators.operations import PeopleStore
+    from controlplane.telemetry.ports import RetentionStore, Rollups
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import controlplane.contexts
+import controlplane.impersonations.operations
 import controlplane.jobs.operations
 import controlplane.keys.operations
 import controlplane.objectives.operations
-import controlplane.people
+import controlplane.operators.operations
 import controlplane.plans.apply
 import controlplane.plans.operations
 import controlplane.plans.trials
-import controlplane.retention.operations
 import controlplane.runs.operations
-import controlplane.support.operations
+import controlplane.telemetry.operations
 import controlplane.tenants.apply
 import controlplane.tenants.operations
 import controlplane.tenants.projects  # noqa: F401

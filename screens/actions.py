@@ -204,7 +204,7 @@ def result_words(operation: Operation[Any], label: str, outcome: Outcome) -> str
 
 def choices(operations: Sequence[Operation[Any]], session: Session, row: Any) -> list[tuple[Operation[Any], str]]:
     """The operations of a noun that the role has, each with why it does not fit this row ("" when it does)."""
-    from controlplane.roles import allows
+    from controlplane.operators.roles import allows
 
     found = []
     for operation in operations:
@@ -222,7 +222,7 @@ def choices(operations: Sequence[Operation[Any]], session: Session, row: Any) ->
 
 def nothing_to_do(operations: Sequence[Operation[Any]], session: Session) -> str:
     """Why no operation is offered: there is none, or the role has none."""
-    from controlplane.roles import ROLES
+    from controlplane.operators.roles import ROLES
 
     if not operations:
         return "Nothing can be done here."

@@ -423,7 +423,7 @@ class AreaScreen(Screen[None]):
         self.say(Done("nothing to export here", "warn"))
 
     async def action_link(self) -> None:
-        from screens.widgets.clipboard import copy
+        from screens.terminal.clipboard import copy
 
         self.say(Done(await copy(self.app, f"watchfloor '{self.view_link()}'")))
 

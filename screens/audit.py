@@ -8,14 +8,14 @@ from typing import Any
 
 from textual import on, work
 
-from controlplane.audit import FIELDS, SORTS, AuditRow, as_record, differences
-from controlplane.auditchain import ChainStatus, status_words
-from controlplane.chartviews import around, render
+from controlplane.audit.chain import ChainStatus, status_words
+from controlplane.audit.model import FIELDS, SORTS, AuditRow, as_record, differences
 from controlplane.errors import Refusal
+from controlplane.formatting import show
 from controlplane.listing import Listing
-from controlplane.moments import show
 from controlplane.previews import row_lines, value_words
-from controlplane.telemetry import Scope
+from controlplane.telemetry.chartviews import around, render
+from controlplane.telemetry.model import Scope
 from screens.actions import Target
 from screens.lists import ListScreen
 from screens.session import Session

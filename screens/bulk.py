@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from controlplane.errors import Refusal, Usage
-from controlplane.moments import spell
+from controlplane.formatting import spell
 from controlplane.text import clean
 from screens.actions import Done, Target, asking, not_done, pending, way_back
 from screens.session import Session

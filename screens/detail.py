@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widget import Widget
 
-from controlplane.audit import AuditRow, as_record
+from controlplane.audit.model import AuditRow, as_record
 from controlplane.errors import HomeUnreachable, NotFound, Refusal
 from screens.actions import Done
 from screens.area import AreaScreen

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from textual import on
 
+from controlplane.formatting import show
+from controlplane.impersonations.model import FIELDS, SORTS, Impersonation
+from controlplane.impersonations.rules import minutes_left
 from controlplane.listing import Listing
-from controlplane.moments import show
-from controlplane.support.model import FIELDS, SORTS, Impersonation
-from controlplane.support.rules import minutes_left
 from screens.actions import Target
 from screens.lists import ListScreen
 from screens.widgets.columns import Cell, Column

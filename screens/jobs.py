@@ -9,6 +9,7 @@ from typing import Any
 
 from textual import on
 
+from controlplane.formatting import count, show
 from controlplane.jobs.model import (
     ATTEMPT_FIELDS,
     ATTEMPT_SORTS,
@@ -21,7 +22,6 @@ from controlplane.jobs.model import (
     Worker,
 )
 from controlplane.listing import Listing
-from controlplane.moments import count, show
 from controlplane.text import UNKNOWN
 from screens.actions import Target
 from screens.lists import ListScreen
@@ -63,7 +63,7 @@ class JobsScreen(ListScreen[Job]):
     noun = "jobs"
     means = "What is done in the background. A dead job had all its tries: it keeps every error until it is replayed."
     fields, sorts, sort, descending = JOB_FIELDS, JOB_SORTS, "created", True
-    nothing = "No job yet. A worker brings the periodic ones: watchfloor work."
+    nothing = "No job yet. A worker brings the periodic ones: watchfloor worker."
 
     def columns(self) -> Sequence[Column[Job]]:
         session = self.session
@@ -206,7 +206,7 @@ class WorkersScreen(ListScreen[Worker]):
     noun = "workers"
     means = "The programs that do the jobs. One whose heart does not beat is given up, and its jobs go to others."
     fields, sorts, sort, descending = WORKER_FIELDS, WORKER_SORTS, "started", True
-    nothing = "No worker yet, so nothing is rolled up. Start one: watchfloor work."
+    nothing = "No worker yet, so nothing is rolled up. Start one: watchfloor worker."
     hints = (("enter", "its jobs"), ("/", "filter"), (":", "command"), ("w", "why"), ("?", "help"))
 
     def columns(self) -> Sequence[Column[Worker]]:

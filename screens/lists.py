@@ -12,7 +12,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from controlplane.errors import Refusal, Usage
-from controlplane.filters import Field, Term, complete, one_name, parse
+from controlplane.filters.grammar import Field, Term, complete, one_name, parse
 from controlplane.listing import Count, Listing, Query, Row
 from screens.actions import Done, Target
 from screens.area import AreaScreen

@@ -187,7 +187,7 @@ class OverviewScreen(AreaScreen):
 
     @work(exit_on_error=False, group="describe", exclusive=True)
     async def _describe(self, seq: int) -> None:
-        from controlplane.audit import as_record
+        from controlplane.audit.model import as_record
         from screens.dialogs.viewer import Viewer
 
         try:

@@ -10,8 +10,8 @@ from typing import Any
 
 from textual import on
 
+from controlplane.formatting import show
 from controlplane.listing import Listing
-from controlplane.moments import show
 from controlplane.runs.model import ITEM_FIELDS, ITEM_SORTS, RUN_FIELDS, RUN_SORTS, Run, RunItem
 from controlplane.runs.rules import check_resume, is_left
 from screens.actions import Done, Target, not_done

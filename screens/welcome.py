@@ -17,7 +17,7 @@ from screens.widgets.lines import Line, Lines
 
 BORN_WITH = "default"
 """The tenant that every home has from its first migration on."""
-NEEDS_WORKER = "   No worker runs: start one with watchfloor work. Until then no traffic is rolled up."
+NEEDS_WORKER = "   No worker runs: start one with watchfloor worker. Until then no traffic is rolled up."
 
 
 async def is_empty(plane: ControlPlane) -> bool:

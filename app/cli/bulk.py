@@ -18,9 +18,9 @@ from app.cli.changing import as_change, carry_out, print_outcome
 from app.cli.output import answering, document, facts, say, tell
 from app.cli.writing import refuse_read_only
 from controlplane import carrying
-from controlplane.audit import AuditRow
+from controlplane.audit.model import AuditRow
 from controlplane.errors import Conflict, Refusal
-from controlplane.filters import Term
+from controlplane.filters.grammar import Term
 from controlplane.listing import Query
 from controlplane.operations import Call, Keep, Operation, Outcome
 from controlplane.previews import outcome_lines, value_words

@@ -10,7 +10,7 @@ from app.cli.asked import Changing
 from app.cli.output import answering, document, facts, say, tell
 from app.cli.writing import refuse_read_only
 from controlplane import carrying
-from controlplane.audit import AuditRow, differences
+from controlplane.audit.model import AuditRow, differences
 from controlplane.carrying import Question
 from controlplane.errors import Refusal
 from controlplane.operations import Call, Operation, Outcome, Request, Risk

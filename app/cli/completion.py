@@ -130,7 +130,7 @@ def print_candidates(words: Sequence[str]) -> int:
 async def _ids(prefix: str, home: str | None) -> list[str]:
     from app.cli.asked import chosen
     from app.contexts import connect
-    from controlplane.filters import parse
+    from controlplane.filters.grammar import parse
     from controlplane.listing import Query
     from controlplane.tenants.model import TENANT_FIELDS
 

@@ -7,9 +7,9 @@ import dataclasses
 from app.cli.asked import READING, Reading, opened
 from app.cli.lists import Face, listing_command
 from app.cli.output import Column, document, facts, say, table
+from controlplane.formatting import count, show
 from controlplane.jobs import model
 from controlplane.listing import Query
-from controlplane.moments import count, show
 from controlplane.text import UNKNOWN
 
 JOBS = Face(

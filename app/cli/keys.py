@@ -14,10 +14,10 @@ from app.cli.asked import READING, Reading, opened
 from app.cli.lists import After, Desc, Face, Form, Limit, Sort, Words, list_page, listing_command
 from app.cli.output import Column, document, facts, say, tell
 from controlplane.errors import Usage
+from controlplane.formatting import count, parse_duration, show, spell
 from controlplane.keys import model
 from controlplane.keys.rules import is_late
 from controlplane.keys.verify import LONGEST, verify, words
-from controlplane.moments import count, parse_duration, show, spell
 from controlplane.plans.currencies import money
 from controlplane.text import UNKNOWN, clean
 

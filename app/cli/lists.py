@@ -12,12 +12,12 @@ from cyclopts import Parameter
 
 from app.cli.asked import READING, Reading, opened
 from app.cli.output import Column, document, facts, say, table, tell, write
-from controlplane import audit
+from controlplane.audit import model as audit
 from controlplane.errors import Usage
 from controlplane.exports import Format, Heading, chunks
-from controlplane.filters import Field, one_name, parse
+from controlplane.filters.grammar import Field, one_name, parse
+from controlplane.formatting import count, show
 from controlplane.listing import Count, Listing, Query, cursor, position_of
-from controlplane.moments import count, show
 from controlplane.runs import model as run_model
 from controlplane.tenants import model
 from controlplane.tenants.activity import activity

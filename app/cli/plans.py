@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from app.cli.asked import READING, Reading, opened
 from app.cli.lists import Face, listing_command
 from app.cli.output import Column, document, facts, say, table, tell
-from controlplane.moments import count, show
+from controlplane.formatting import count, show
 from controlplane.plans.model import PLAN_FIELDS, PLAN_SORTS, Effective, Plan, Usage
 from controlplane.plans.rules import state_at, value_words
 from controlplane.plans.words import limit_words, price_words, tenants_words, trial_words

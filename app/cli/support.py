@@ -12,8 +12,8 @@ from app.cli.asked import READING, Reading, opened
 from app.cli.lists import Face, listing_command
 from app.cli.output import Column, document, table, tell
 from controlplane.find import LONGEST, seek
-from controlplane.moments import show
-from controlplane.support import model
+from controlplane.formatting import show
+from controlplane.impersonations import model
 
 IMPERSONATIONS = Face(
     "impersonations",

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from app.cli.asked import READING, Reading
+from app.start import version
 
 NOUNS = {
     "tenants": "Tenants: list, show, and everything that can be done to them.",
@@ -23,7 +24,7 @@ NOUNS = {
     "operators": "The people who may log in, and their roles.",
     "runs": "What was done to many things at once.",
     "jobs": "What is done in the background, and what became of it.",
-    "workers": "The programs that do the jobs: watchfloor work.",
+    "workers": "The programs that do the jobs: watchfloor worker.",
     "requests": "Request logs.",
     "telemetry": "Requests over time, who has most, and how long it is kept.",
     "home": "The PostgreSQL that everything is kept in.",
@@ -98,7 +99,7 @@ SINGLE: dict[str, str] = {
     "find": "app.cli.support:find",
     "operations": "app.cli.tree:list_operations",
     "completion": "app.cli.completion:print_script",
-    "work": "app.cli.work:work",
+    "worker": "app.cli.worker:worker",
     "demo": "app.cli.tree:demo",
 }
 
@@ -163,12 +164,6 @@ def _load(place: str) -> Callable[..., Any]:
     module, _, name = place.partition(":")
     function: Callable[..., Any] = getattr(import_module(module), name)
     return function
-
-
-def version() -> str:
-    from importlib.metadata import version as installed
-
-    return installed("watchfloor")
 
 
 def list_operations(*, asked: Reading = READING) -> None:

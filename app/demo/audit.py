@@ -16,7 +16,7 @@ from app.demo.estate import Estate, Firm
 from app.demo.site import PROGRAMS, Site
 from backends.postgres.home import Home
 from controlplane.errors import Refusal
-from controlplane.filters import Term
+from controlplane.filters.grammar import Term
 from controlplane.listing import Query
 from controlplane.operations import Call, execute
 from controlplane.registry import named

@@ -12,8 +12,8 @@ from psycopg.rows import TupleRow, class_row, dict_row
 from backends.postgres.audit_chain import origin_of, page_of_links
 from backends.postgres.filtering import Column
 from backends.postgres.paging import ListShape, Order, PagedList
-from controlplane.audit import AuditRow
-from controlplane.auditchain import ChainStatus, Link
+from controlplane.audit.chain import ChainStatus, Link
+from controlplane.audit.model import AuditRow
 from controlplane.errors import NotFound
 
 COLUMNS = tuple(f.name for f in dataclasses.fields(AuditRow) if f.name != "personal")

@@ -14,13 +14,13 @@ from backends.postgres.impersonations import ImpersonationWriter
 from backends.postgres.jobs import JobWriter
 from backends.postgres.keys import KeyWriter
 from backends.postgres.objectives import ObjectiveWriter
+from backends.postgres.operators import PeopleWriter
 from backends.postgres.paging import as_json
-from backends.postgres.people import PeopleWriter
 from backends.postgres.plans import PlanWriter
 from backends.postgres.rollups import RetentionWriter
 from backends.postgres.runs import RunWriter
 from backends.postgres.tenants import ProjectWriter, TenantWriter
-from controlplane.audit import AuditRow
+from controlplane.audit.model import AuditRow
 from controlplane.previewed import Drawn
 
 Connection = psycopg.AsyncConnection[TupleRow]

@@ -1,4 +1,4 @@
-"""The filter grammar as SQL: the same rows as `controlplane.filters.matches`, found by the database.
+"""The filter grammar as SQL: the same rows as `controlplane.filters.grammar.matches`, found by the database.
 
 `~word` is the one exception: SQL finds what contains the word's first letters (by the index), a superset that
 `matches` (or a ranking by rapidfuzz) then narrows.
@@ -14,8 +14,8 @@ from datetime import datetime
 from psycopg import sql
 
 from controlplane.errors import Usage
-from controlplane.filters import FUZZY_HEAD, Kind, Term, threshold
-from controlplane.patterns import fold, portable
+from controlplane.filters.grammar import FUZZY_HEAD, Kind, Term, threshold
+from controlplane.filters.patterns import fold, portable
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,8 @@ from backends.postgres.link import (
 )
 from backends.postgres.live import PostgresFeed, Revive
 from backends.postgres.objectives import Objectives
+from backends.postgres.operators import People
 from backends.postgres.overview import Overview
-from backends.postgres.people import People
 from backends.postgres.plans import Plans
 from backends.postgres.refusals import refusal_of
 from backends.postgres.rollups import Rollups
@@ -47,7 +47,7 @@ from controlplane.changes import Actor, Intent, Recorded, RequestRepeated
 from controlplane.clock import HomeClock
 from controlplane.errors import HomeUnreachable, NotPermitted, OutcomeUnknown
 from controlplane.keys.secret import DEFAULT_PREFIX
-from controlplane.telemetry import SeriesSource
+from controlplane.telemetry.model import SeriesSource
 
 Connection = psycopg.AsyncConnection[TupleRow]
 log = logging.getLogger(__name__)

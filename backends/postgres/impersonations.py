@@ -14,7 +14,7 @@ from psycopg.rows import TupleRow, class_row
 from backends.postgres.filtering import Column
 from backends.postgres.paging import ListShape, Order, PagedList
 from controlplane.errors import NotFound
-from controlplane.support.model import Impersonation
+from controlplane.impersonations.model import Impersonation
 
 COLUMNS = tuple(f.name for f in dataclasses.fields(Impersonation))
 _READ = "SELECT * FROM wf.impersonation_list WHERE "

@@ -17,7 +17,7 @@ from backends.postgres.paging import ListShape, Order, PagedList
 from backends.postgres.statements import assignments, names, placeholders, values
 from controlplane.errors import NotFound
 from controlplane.keys.model import Key, KeyCalls, KeyLeak, Rotation, StaleCounts, StaleKey, StalePolicy
-from controlplane.roles import allows
+from controlplane.operators.roles import allows
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import class_row, dict_row
 
-from controlplane.filters import parse
+from controlplane.filters.grammar import parse
 from controlplane.keys.model import StalePolicy
 from controlplane.listing import Count, Query
 from controlplane.objectives.model import OBJECTIVE_FIELDS
@@ -33,7 +33,7 @@ from controlplane.overview.model import (
     WorkDue,
     figures,
 )
-from controlplane.telemetry import Histogram, Point
+from controlplane.telemetry.model import Histogram, Point
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home

@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 from backends.postgres.telemetry import read_marks
 from controlplane.errors import Usage
-from controlplane.retention.model import Data, Difference, Kept, Partition, Rolled, RollupStatus, Verification
+from controlplane.telemetry.retention import Data, Difference, Kept, Partition, Rolled, RollupStatus, Verification
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home
@@ -73,7 +73,7 @@ DUE = "SELECT count(*) FROM wf.request_due WHERE at >= %s AND at < %s"
 
 
 class Rollups:
-    """Implements `controlplane.retention.ports.Rollups` over a home."""
+    """Implements `controlplane.telemetry.ports.Rollups` over a home."""
 
     def __init__(self, home: Home) -> None:
         self.home = home

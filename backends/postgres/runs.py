@@ -17,7 +17,7 @@ from backends.postgres.keys import Keys
 from backends.postgres.paging import ListShape, Order, PagedList
 from backends.postgres.tenants import Projects, Tenants
 from controlplane.errors import Conflict, NotFound
-from controlplane.filters import Term
+from controlplane.filters.grammar import Term
 from controlplane.runs.model import Run, RunItem, RunState
 
 if TYPE_CHECKING:

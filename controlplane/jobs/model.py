@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from controlplane.filters import Field
+from controlplane.filters.grammar import Field
 from controlplane.listing import Listing
 
 JobState = Literal["waiting", "running", "done", "dead", "canceled"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from controlplane.audit import AuditRow, Record
+from controlplane.audit.model import AuditRow, Record
 from controlplane.jobs import rules
 from controlplane.jobs.model import Job
 from controlplane.operations import Request, Risk, operation

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from controlplane.errors import Usage
-from controlplane.filters import Field
+from controlplane.filters.grammar import Field
+from controlplane.formatting import spell
 from controlplane.listing import Listing
-from controlplane.moments import spell
 
 KeyState = Literal["active", "rotating", "disabled", "expired", "revoked"]
 KEY_STATES: tuple[KeyState, ...] = ("active", "rotating", "disabled", "expired", "revoked")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from controlplane.audit import AuditRow, Record
+from controlplane.audit.model import AuditRow, Record
 from controlplane.errors import Refusal
 from controlplane.keys import rules, secret
 from controlplane.keys.model import Key

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from controlplane.filters import Term, matches
+from controlplane.filters.grammar import Term, matches
 from controlplane.listing import Position
 from controlplane.objectives.model import STATES, Standing
 

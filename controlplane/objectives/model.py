@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
-from controlplane.filters import Field
+from controlplane.filters.grammar import Field
 from controlplane.listing import Listing
 
 Kind = Literal["availability", "latency"]

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from controlplane.audit import AuditRow, Record
+from controlplane.audit.model import AuditRow, Record
 from controlplane.errors import Usage
-from controlplane.moments import parse_duration
+from controlplane.formatting import parse_duration
 from controlplane.objectives import checks, rules
 from controlplane.objectives.model import Kind, Objective, Standing
 from controlplane.operations import Request, Risk, operation

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
+from controlplane.formatting import age, milliseconds, percent, rate
 from controlplane.listing import Count
-from controlplane.moments import age, milliseconds, percent, rate
 from controlplane.objectives.words import burn_words, left_words
 from controlplane.overview.model import (
     TRIAL_DAYS,
@@ -239,7 +239,7 @@ def _left(at: datetime, now: datetime) -> str:
     return age(now - (at - now), now) if at > now else "now"
 
 
-START_A_WORKER = "watchfloor work"
+START_A_WORKER = "watchfloor worker"
 """The command, for a home that waits for somebody to run one."""
 
 

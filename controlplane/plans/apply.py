@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, JsonValue, ValidationInfo, field_validator, model_validator
 
-from controlplane.audit import Record
+from controlplane.audit.model import Record
 from controlplane.errors import Usage
 from controlplane.operations import Request, Risk, operation
 from controlplane.plans import rules

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, field_validator
 
 from controlplane import jsontext
-from controlplane.audit import AuditRow, Record
+from controlplane.audit.model import AuditRow, Record
 from controlplane.errors import Conflict, NotFound, Refusal
 from controlplane.operations import Request, Risk, operation
 from controlplane.plans import rules

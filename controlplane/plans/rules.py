@@ -10,7 +10,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from controlplane.errors import Refusal, Usage
-from controlplane.moments import parse_duration, relative
+from controlplane.formatting import parse_duration, relative
 from controlplane.plans.model import Claim, Effective, Facts, Kind, Plan, State, Subscription, Value
 
 TRANSITIONS: frozenset[tuple[State, State]] = frozenset(

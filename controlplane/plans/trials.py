@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from controlplane.audit import Record
+from controlplane.audit.model import Record
 from controlplane.errors import Refusal
 from controlplane.operations import Risk, operation
 from controlplane.plans import rules

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from controlplane.moments import count, relative
+from controlplane.formatting import count, relative
 from controlplane.plans.currencies import money
 from controlplane.plans.model import MOST_COUNTED, Cycle, Plan, Subscription
 from controlplane.plans.rules import MOST_EXTENSIONS, UNLIMITED, state_at

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from controlplane.carrying import Question, carry_out, level
 from controlplane.errors import HomeUnreachable, OutcomeUnknown, Refusal, Usage
-from controlplane.filters import Term
+from controlplane.filters.grammar import Term
 from controlplane.listing import Listing, Query
 from controlplane.operations import (
     Call,
@@ -45,7 +45,7 @@ from controlplane.runs.operations import (
 from controlplane.runs.operations import pause as pause_operation
 
 if TYPE_CHECKING:
-    from controlplane.audit import Record
+    from controlplane.audit.model import Record
     from controlplane.changes import ControlPlane
 
 BATCH = 50

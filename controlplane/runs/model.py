@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from controlplane.filters import Field
+from controlplane.filters.grammar import Field
 from controlplane.listing import Listing
 
 if TYPE_CHECKING:
-    from controlplane.audit import Record
-    from controlplane.filters import Term
+    from controlplane.audit.model import Record
+    from controlplane.filters.grammar import Term
 
 RunState = Literal["running", "paused", "stopped", "done"]
 RUN_STATES: tuple[RunState, ...] = ("running", "paused", "stopped", "done")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, JsonValue, model_validator
 
-from controlplane import filters
-from controlplane.audit import AuditRow, Record
+from controlplane.audit.model import AuditRow, Record
 from controlplane.errors import Refusal, Usage
+from controlplane.filters import grammar as filters
 from controlplane.keys.model import KEY_FIELDS
 from controlplane.operations import REGISTRY, Operation, Request, Risk, as_result, operation
 from controlplane.runs import rules

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from controlplane.filters import Field
+from controlplane.filters.grammar import Field
 from controlplane.listing import Listing
 
 Status = Literal["active", "suspended", "pending_deletion", "erased"]

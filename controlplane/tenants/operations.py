@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
-from controlplane.audit import AuditRow, Record
+from controlplane.audit.model import AuditRow, Record
 from controlplane.operations import Request, Risk, operation
 from controlplane.tenants import rules
 from controlplane.tenants.model import Certificate, Tenant

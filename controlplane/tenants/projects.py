@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import field_validator
 
-from controlplane.audit import AuditRow, Record
+from controlplane.audit.model import AuditRow, Record
 from controlplane.operations import Request, Risk, operation
 from controlplane.tenants import rules
 from controlplane.tenants.model import Project

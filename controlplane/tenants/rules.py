@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from controlplane.errors import Conflict, NotFound, Refusal
-from controlplane.moments import relative
+from controlplane.formatting import relative
 from controlplane.tenants.model import Project, Status, Tenant
 
 TRANSITIONS: frozenset[tuple[Status, Status]] = frozenset(

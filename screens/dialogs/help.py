@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.binding import Binding
 
-from controlplane.filters import describe
+from controlplane.filters.grammar import describe
 from screens.widgets.lines import Line
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
 from controlplane.errors import Refusal
-from controlplane.filters import Term
+from controlplane.filters.grammar import Term
 from controlplane.listing import Query
 from screens.dialogs.dialog import Dialog, text
 from screens.session import Session

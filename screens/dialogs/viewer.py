@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from controlplane.previews import value_words
 from screens.dialogs.dialog import Dialog, text
 from screens.session import Session
-from screens.widgets.clipboard import copy
+from screens.terminal.clipboard import copy
 from screens.widgets.lines import Line, Lines
 
 

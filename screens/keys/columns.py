@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from controlplane.formatting import count, show, spell
 from controlplane.keys.model import Key, Rotation, StaleKey
 from controlplane.keys.rules import is_late
-from controlplane.moments import count, show, spell
 from controlplane.text import UNKNOWN
 from screens.session import Session
 from screens.widgets.columns import Cell, Column, Tone

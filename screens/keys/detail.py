@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import work
 from textual.widget import Widget
 
-from controlplane.anomalies import BASELINE, WINDOW, Limits, UsageReport
-from controlplane.chartviews import View, render
 from controlplane.errors import Refusal
-from controlplane.filters import Term
+from controlplane.filters.grammar import Term
+from controlplane.formatting import count, relative
 from controlplane.keys.model import Key, KeyCalls, KeyLeak
 from controlplane.listing import Query
-from controlplane.moments import count, relative
 from controlplane.plans.currencies import money
-from controlplane.telemetry import Scope
+from controlplane.telemetry.anomalies import BASELINE, WINDOW, Limits, UsageReport
+from controlplane.telemetry.chartviews import View, render
+from controlplane.telemetry.model import Scope
 from controlplane.text import UNKNOWN, clean, fit
 from screens.actions import Target
 from screens.audit import audit_columns

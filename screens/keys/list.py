@@ -8,8 +8,8 @@ from typing import Any
 
 from textual import on, work
 
-from controlplane.chartviews import View, render
 from controlplane.errors import Refusal
+from controlplane.formatting import relative, spell
 from controlplane.keys.model import (
     KEY_FIELDS,
     KEY_SORTS,
@@ -25,8 +25,8 @@ from controlplane.keys.model import (
 )
 from controlplane.keys.rules import is_late, why
 from controlplane.listing import Listing
-from controlplane.moments import relative, spell
-from controlplane.telemetry import Scope
+from controlplane.telemetry.chartviews import View, render
+from controlplane.telemetry.model import Scope
 from screens.actions import Target, choice_lines
 from screens.keys.columns import key_columns, rotation_columns, stale_columns
 from screens.lists import ListScreen

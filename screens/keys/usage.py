@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from textwrap import wrap
 
-from controlplane.anomalies import BASELINE, WINDOW, KeyUsage, Slice, UsageReport
-from controlplane.moments import count, milliseconds, percent, rate
+from controlplane.formatting import count, milliseconds, percent, rate
+from controlplane.telemetry.anomalies import BASELINE, WINDOW, KeyUsage, Slice, UsageReport
 from controlplane.text import clean, fit
 from screens.widgets.lines import Line
 

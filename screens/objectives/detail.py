@@ -14,11 +14,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widget import Widget
 
-from controlplane.audit import AuditRow, as_record
+from controlplane.audit.model import AuditRow, as_record
 from controlplane.errors import HomeUnreachable, NotFound, Refusal
-from controlplane.filters import Term
+from controlplane.filters.grammar import Term
+from controlplane.formatting import count
 from controlplane.listing import Query
-from controlplane.moments import count
 from controlplane.objectives import checks, lists, rules
 from controlplane.objectives.model import Attribution, Episode, Maintenance, Objective, Share, Slice, Standing
 from controlplane.objectives.words import (

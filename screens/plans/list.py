@@ -8,8 +8,8 @@ from typing import Any
 
 from textual import on, work
 
+from controlplane.formatting import count, show
 from controlplane.listing import Listing
-from controlplane.moments import count, show
 from controlplane.plans.model import PLAN_FIELDS, PLAN_SORTS, Plan
 from controlplane.plans.rules import value_words
 from controlplane.plans.words import price_words, tenants_words

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.widget import Widget
 
-from controlplane.filters import Term
+from controlplane.filters.grammar import Term
+from controlplane.formatting import count, relative
 from controlplane.listing import Query
-from controlplane.moments import count, relative
 from controlplane.plans.model import Claim, Standing, State, Usage
 from controlplane.plans.proration import period_of
 from controlplane.plans.rules import TRANSITIONS, state_at, value_words

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.containers import Container
 
-from controlplane.measures import CHARTS_OF
+from controlplane.telemetry.measures import CHARTS_OF
 from screens.telemetry.top import top_columns
 from screens.widgets.chart import Chart
 from screens.widgets.table import WindowTable

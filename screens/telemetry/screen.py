@@ -12,15 +12,15 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from controlplane.changes import series_source
-from controlplane.charts import ChartSpec, HeatSpec
-from controlplane.chartviews import CHARTS, View, parse_view, render, same_numbers
 from controlplane.errors import HomeUnreachable, Refusal, Usage
+from controlplane.formatting import spell
 from controlplane.listing import Query
-from controlplane.measures import CHARTS_OF, Measured, next_happening, reading, reading_of_limits, records
-from controlplane.moments import spell
-from controlplane.telemetry import SOURCES
+from controlplane.telemetry.charts import ChartSpec, HeatSpec
+from controlplane.telemetry.chartviews import CHARTS, View, parse_view, render, same_numbers
+from controlplane.telemetry.measures import CHARTS_OF, Measured, next_happening, reading, reading_of_limits, records
+from controlplane.telemetry.model import SOURCES
+from controlplane.telemetry.tops import MEASURES, By, Measure, bys_of, narrowed
 from controlplane.text import cells, clean, fit
-from controlplane.tops import MEASURES, By, Measure, bys_of, narrowed
 from screens.actions import Done
 from screens.telemetry.panes import ChartPanes, title_of
 from screens.telemetry.reading import Reading, beside, window_words

@@ -7,14 +7,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from controlplane.audit import AuditRow
+from controlplane.audit.model import AuditRow
 from controlplane.changes import series_of
-from controlplane.chartviews import HOUR, MOST_RAW, WEEK, View
 from controlplane.errors import NotFound
-from controlplane.filters import Term
+from controlplane.filters.grammar import Term
 from controlplane.listing import Count, Query
-from controlplane.measures import Measured, gaps, happenings, together
-from controlplane.telemetry import Scope, Series
+from controlplane.telemetry.chartviews import HOUR, MOST_RAW, WEEK, View
+from controlplane.telemetry.measures import Measured, gaps, happenings, together
+from controlplane.telemetry.model import Scope, Series
 from screens.session import Session
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ async def measured_of(plane: ControlPlane, view: View, session: Session, *, limi
     rows, changes = await _happened(plane, view, session)
     saturation = None
     if limits:
-        from controlplane.saturation import saturation_of
+        from controlplane.telemetry.saturation import saturation_of
 
         saturation = await saturation_of(plane, series)
     return Measured(view, series, before, tuple(happenings(rows)), changes, zone or UTC, saturation, many)

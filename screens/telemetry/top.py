@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from controlplane.formatting import count, milliseconds, percent
 from controlplane.listing import Count, Page, Position, Query
-from controlplane.moments import count, milliseconds, percent
-from controlplane.telemetry import FLEET, Scope
+from controlplane.telemetry.model import FLEET, Scope
+from controlplane.telemetry.tops import By, Measure, Top, TopRow
 from controlplane.text import UNKNOWN
-from controlplane.tops import By, Measure, Top, TopRow
 from screens.widgets.columns import Cell, Column
 
 MOST = 50

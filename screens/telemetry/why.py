@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from controlplane.measures import Measured, gaps, reading, reading_before
-from controlplane.moments import spell
-from controlplane.telemetry import FEWEST_FOR_P99, Source
+from controlplane.formatting import spell
+from controlplane.telemetry.measures import Measured, gaps, reading, reading_before
+from controlplane.telemetry.model import FEWEST_FOR_P99, Source
 from screens.widgets.lines import Line
 
 MOST_GAPS = 20

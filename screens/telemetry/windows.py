@@ -9,8 +9,8 @@ from typing import ClassVar
 from textual import work
 from textual.binding import Binding, BindingType
 
-from controlplane.chartviews import View, Window
 from controlplane.errors import Refusal
+from controlplane.telemetry.chartviews import View, Window
 from screens.actions import Done
 from screens.area import AreaScreen
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import work
 from textual.widget import Widget
 
-from controlplane.chartviews import View, render
-from controlplane.filters import Term
+from controlplane.filters.grammar import Term
+from controlplane.formatting import relative
 from controlplane.listing import Query
-from controlplane.moments import relative
 from controlplane.previews import value_words
-from controlplane.telemetry import Scope
+from controlplane.telemetry.chartviews import View, render
+from controlplane.telemetry.model import Scope
 from controlplane.tenants.activity import activity
 from controlplane.tenants.model import Project, Tenant
 from controlplane.text import UNKNOWN, clean

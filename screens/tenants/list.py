@@ -7,8 +7,8 @@ from typing import Any
 
 from textual import on
 
+from controlplane.formatting import relative
 from controlplane.listing import Listing
-from controlplane.moments import relative
 from controlplane.tenants.model import (
     PROJECT_FIELDS,
     PROJECT_SORTS,
@@ -88,8 +88,8 @@ class ProjectsScreen(ListScreen[Project]):
 
 
 def _charts_of(*tenants: str) -> str:
-    from controlplane.chartviews import View, render  # not before the first paint
-    from controlplane.telemetry import Scope
+    from controlplane.telemetry.chartviews import View, render  # not before the first paint
+    from controlplane.telemetry.model import Scope
 
     return render(View(tenants=tenants) if len(tenants) > 1 else View(Scope(*tenants)))
 

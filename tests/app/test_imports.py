@@ -13,7 +13,7 @@ CHECKOUT = Path(__file__).parents[2]
 # The console connects right after its first paint: what is loaded then is what that paint has cost.
 PROGRAM = """
 import sys
-from app.__main__ import read
+from app.start import read
 from app import console
 
 def painted(self):

@@ -18,8 +18,8 @@ from backends.postgres.audit_chain import page_of_links
 from backends.postgres.job_queue import Self, queue
 from backends.postgres.notary import Notary, Signed, signing
 from backends.postgres.upkeep import KINDS
-from controlplane.auditchain import GENESIS, Fault, Verdict, Verification, following
-from controlplane.checkpoints import Checkpoint, SigningKey
+from controlplane.audit.chain import GENESIS, Fault, Verdict, Verification, following
+from controlplane.audit.checkpoints import Checkpoint, SigningKey
 from controlplane.errors import Refusal
 from controlplane.jobs.model import Claimed
 from tests.backends.psql import Psql, denied, logins, one

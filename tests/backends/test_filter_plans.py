@@ -10,8 +10,8 @@ import pytest
 
 from backends.postgres.home import Home
 from backends.postgres.paging import PagedList
-from controlplane.audit import FIELDS as AUDIT_FIELDS
-from controlplane.filters import Field, Kind, Term, parse, render
+from controlplane.audit.model import FIELDS as AUDIT_FIELDS
+from controlplane.filters.grammar import Field, Kind, Term, parse, render
 from controlplane.jobs.model import JOB_FIELDS
 from controlplane.keys.model import KEY_FIELDS
 from controlplane.listing import Query

@@ -13,8 +13,8 @@ from psycopg import sql
 
 from backends.postgres.filtering import Column, where
 from controlplane.errors import Usage
-from controlplane.filters import FUZZY_HEAD, Term, matches, parse
-from controlplane.patterns import fold
+from controlplane.filters.grammar import FUZZY_HEAD, Term, matches, parse
+from controlplane.filters.patterns import fold
 from tests.controlplane.filter_strategies import FIELDS, NOW, exact_terms, filters, fuzzy_terms, records
 from tests.postgres import Server
 

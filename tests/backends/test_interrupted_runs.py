@@ -11,7 +11,7 @@ import pytest
 from app.carrier import Carrier
 from backends.postgres.home import Home
 from controlplane.errors import Refusal
-from controlplane.filters import parse
+from controlplane.filters.grammar import parse
 from controlplane.listing import Query
 from controlplane.runs.engine import drive, follow, left_runs, start_run, undo_run
 from controlplane.runs.model import RUN_FIELDS, Run

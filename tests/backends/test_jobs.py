@@ -517,7 +517,7 @@ async def test_an_erasure_takes_the_jobs_too(database: Database, owner: psycopg.
 
 
 async def test_workers_and_jobs_are_lists(database: Database) -> None:
-    from controlplane.filters import parse
+    from controlplane.filters.grammar import parse
     from controlplane.jobs.model import JOB_FIELDS, WORKER_FIELDS
     from controlplane.listing import Query
 

@@ -10,7 +10,7 @@ import pytest
 
 from backends.postgres.home import Home
 from controlplane.errors import Conflict, NotFound, OutcomeUnknown, Refusal
-from controlplane.filters import parse
+from controlplane.filters.grammar import parse
 from controlplane.keys import secret
 from controlplane.keys.model import KEY_FIELDS, KEY_STATES, ROTATION_FIELDS, StalePolicy
 from controlplane.keys.rules import state

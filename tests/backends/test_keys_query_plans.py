@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from backends.postgres.home import Home
-from controlplane.filters import parse
+from controlplane.filters.grammar import parse
 from controlplane.keys.model import KEY_FIELDS, KEY_SORTS, StalePolicy
 from controlplane.listing import Position, Query
 from tests.backends.test_query_plans import PAGE, explained, nodes, shown, touched

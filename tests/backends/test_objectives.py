@@ -10,15 +10,15 @@ import psycopg
 import pytest
 
 from backends.postgres.home import Home
-from controlplane.audit import Record
+from controlplane.audit.model import Record
 from controlplane.errors import Conflict, NotFound, Refusal, Usage
-from controlplane.filters import parse
+from controlplane.filters.grammar import parse
 from controlplane.listing import Count, Query
 from controlplane.objectives.model import OBJECTIVE_FIELDS, Standing
 from controlplane.objectives.rules import period_of, rank
 from controlplane.operations import Call, Outcome, execute
 from controlplane.registry import named
-from controlplane.telemetry import bucket_of
+from controlplane.telemetry.model import bucket_of
 from tests.backends.traffic import ESTATE, roll_up, send
 from tests.controlplane.objectives import objective
 from tests.postgres import Database

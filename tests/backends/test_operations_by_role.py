@@ -6,12 +6,12 @@ import psycopg
 import pytest
 
 from backends.postgres.home import Home
-from controlplane.audit import Record
+from controlplane.audit.model import Record
 from controlplane.changes import Intent
 from controlplane.errors import NotPermitted
 from controlplane.operations import Call, execute
+from controlplane.operators.roles import ROLES, Role, allows
 from controlplane.registry import named, operations
-from controlplane.roles import ROLES, Role, allows
 from tests.backends.runs import opened
 from tests.postgres import Database, Server
 

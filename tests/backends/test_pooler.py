@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.cli.work import reached
+from app.cli.worker import reached
 from app.homes import HomeChoice
 from app.settings import Settings
 from backends.postgres.home import Home

@@ -15,7 +15,7 @@ from psycopg import sql
 from backends.postgres.home import Home
 from backends.postgres.paging import PagedList
 from benchmarks.estate import fill
-from controlplane.filters import parse
+from controlplane.filters.grammar import parse
 from controlplane.listing import Position, Query
 from controlplane.tenants.model import TENANT_FIELDS, TENANT_SORTS
 from tests.postgres import Server

@@ -12,9 +12,9 @@ import psycopg
 import pytest
 
 from backends.postgres.home import Home
-from controlplane.audit import Record
+from controlplane.audit.model import Record
 from controlplane.errors import Conflict, NotPermitted, Refusal, Usage
-from controlplane.filters import parse
+from controlplane.filters.grammar import parse
 from controlplane.listing import Query
 from controlplane.operations import Call, Outcome, execute
 from controlplane.registry import named

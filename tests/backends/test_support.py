@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from psycopg import errors, sql
 
 from controlplane.errors import Refusal
+from controlplane.impersonations.rules import ATTEMPTS_PER_HOUR, check_running, minutes_left, sign_up_fault
 from controlplane.operations import Call, execute
 from controlplane.registry import named
-from controlplane.support.rules import ATTEMPTS_PER_HOUR, check_running, minutes_left, sign_up_fault
 from tests.backends.psql import Psql, denied, logins, one, refused
 from tests.backends.runs import opened
 from tests.postgres import Database, Server

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.filters import parse
+from controlplane.filters.grammar import parse
 from controlplane.listing import Count
 from controlplane.objectives.model import OBJECTIVE_FIELDS
 from controlplane.overview.entries import (
@@ -35,7 +35,7 @@ from controlplane.overview.model import (
     WorkDue,
     figures,
 )
-from controlplane.telemetry import Histogram, Point
+from controlplane.telemetry.model import Histogram, Point
 from controlplane.tenants.model import TENANT_FIELDS
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -112,7 +112,7 @@ def test_quotas_that_nobody_looked_at_are_not_known() -> None:
 
 def test_no_worker_is_worse_than_one_that_was_lost() -> None:
     none = work_entries(WorkDue(0, 0, 2, Count(0), Count(0)), NOW)[0]
-    assert (none.value, none.tone, none.words) == ("none alive", "bad", "watchfloor work")
+    assert (none.value, none.tone, none.words) == ("none alive", "bad", "watchfloor worker")
     own = work_entries(WorkDue(0, 0, 2, Count(0), Count(0), by_itself=True), NOW)[0]
     assert own.words == "starts by itself"
     one = work_entries(WorkDue(1, 0, 2, Count(0), Count(0)), NOW)[0]

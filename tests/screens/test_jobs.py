@@ -73,4 +73,4 @@ async def test_without_a_worker_the_screen_says_what_that_means(database: Databa
     async with console(database, link="test/workers") as (app, pilot):
         await quiet(pilot)
         assert isinstance(app.screen, WorkersScreen)
-        await until(pilot, lambda: "watchfloor work" in text(pilot))
+        await until(pilot, lambda: "watchfloor worker" in text(pilot))

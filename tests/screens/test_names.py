@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from controlplane.filters import named, one_name, parse
+from controlplane.filters.grammar import named, one_name, parse
 from screens.lists import ListScreen
 from screens.nouns import NOUNS
 from screens.session import Session

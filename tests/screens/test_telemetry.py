@@ -12,9 +12,9 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from app.settings import Settings
-from controlplane.chartviews import Window
 from controlplane.errors import HomeUnreachable
-from controlplane.telemetry import Scope
+from controlplane.telemetry.chartviews import Window
+from controlplane.telemetry.model import Scope
 from screens.telemetry.screen import TelemetryScreen
 from screens.tenants.detail import TenantScreen
 from tests.postgres import Database

@@ -24,7 +24,7 @@ async def test_an_empty_home_says_how_to_begin_and_any_tenant_ends_that(database
         await until(pilot, lambda: isinstance(app.screen, WelcomeScreen))
         for words in ("create a tenant", ":import", ":connect", "load the demonstration"):
             assert words in text(pilot)
-        await until(pilot, lambda: "start one with watchfloor work" in text(pilot))
+        await until(pilot, lambda: "start one with watchfloor worker" in text(pilot))
         with psycopg.connect(database.owner) as connection:
             connection.execute("INSERT INTO wf.tenants (id, name) VALUES ('acme', 'Acme')")
         await until(pilot, lambda: "FAILING MOST" in text(pilot))

@@ -1,5 +1,5 @@
 -- One folding for what is stored and what is asked: composed, in lower case, without what only joins letters or parts
--- them (ZWJ, ZWNJ). Under one collation whatever the column's is: "C" knows only ASCII. As controlplane.patterns.fold.
+-- them (ZWJ, ZWNJ). Under one collation whatever the column's is: "C" knows only ASCII. As controlplane.filters.patterns.fold.
 -- With its body as an expression, so that the planner puts it into queries and indexes.
 CREATE OR REPLACE FUNCTION wf.folded(body text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN octet_length(body) = char_length(body) THEN lower(body COLLATE "default")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.errors import Usage
-from controlplane.moments import age, count, milliseconds, parse_duration, percent, rate, relative, show, spell
+from controlplane.formatting import age, count, milliseconds, parse_duration, percent, rate, relative, show, spell
 
 NOW = datetime(2026, 11, 21, 5, 33, 12, tzinfo=UTC)
 

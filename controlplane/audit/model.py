@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from controlplane.filters import Field
+from controlplane.filters.grammar import Field
 from controlplane.listing import Listing
 
 if TYPE_CHECKING:
-    from controlplane.auditchain import ChainStatus
+    from controlplane.audit.chain import ChainStatus
 
 Record = dict[str, Any]
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 
 from pydantic import Field
 
-from controlplane.audit import Record
+from controlplane.audit.model import Record
 from controlplane.errors import NotFound, Usage
 from controlplane.operations import Request, Risk, operation
-from controlplane.roles import LoginRole
+from controlplane.operators.roles import LoginRole
 
 if TYPE_CHECKING:
     from controlplane.changes import Change

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg.rows import TupleRow, class_row
 
-from controlplane.roles import LoginRole
+from controlplane.operators.roles import LoginRole
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from controlplane.telemetry import FEWEST_FOR_P99, Histogram, Scope
+from controlplane.telemetry.model import FEWEST_FOR_P99, Histogram, Scope
 
 By = Literal["tenant", "route", "key"]
 Measure = Literal["requests", "errors", "error_share", "p95", "growth"]

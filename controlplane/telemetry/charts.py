@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
-from controlplane.telemetry import Histogram, merge, value_of
+from controlplane.telemetry.model import Histogram, merge, value_of
 from controlplane.text import clean
 
 Tone = Literal["", "good", "bad", "warn", "muted"]

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from controlplane.errors import Usage
 
 if TYPE_CHECKING:
-    from controlplane.anomalies import Limits, UsageReport
-    from controlplane.tops import By, Measure, Top
+    from controlplane.telemetry.anomalies import Limits, UsageReport
+    from controlplane.telemetry.tops import By, Measure, Top
 
 SMALLEST_MS = 0.1
 GROWTH = 1.04

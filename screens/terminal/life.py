@@ -30,10 +30,10 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.events import Resize
 from textual.geometry import Size
 
-from screens.widgets.background import AnsweringParser
-from screens.widgets.hangup import HUNG_UP, HangupWatch, hung_up
-from screens.widgets.inert import without_controls
-from screens.widgets.sequences import InputDecoder
+from screens.terminal.background import AnsweringParser
+from screens.terminal.hangup import HUNG_UP, HangupWatch, hung_up
+from screens.terminal.inert import without_controls
+from screens.terminal.sequences import InputDecoder
 
 _PUSH_TITLE, _POP_TITLE = "\x1b[22;2t", "\x1b[23;2t"
 _RESTORE = (

@@ -10,7 +10,7 @@ import re
 from datetime import datetime
 
 from controlplane.errors import NotPermitted, Refusal
-from controlplane.support.model import Impersonation
+from controlplane.impersonations.model import Impersonation
 from controlplane.tenants.model import Tenant
 from controlplane.tenants.rules import check_open
 

@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
-from controlplane import charts
-from controlplane.audit import AuditRow
-from controlplane.charts import ChartSpec, HeatSpec, Mark, Threshold, Tone
-from controlplane.chartviews import DAY, View
+from controlplane.audit.model import AuditRow
+from controlplane.formatting import count, milliseconds, percent, rate
 from controlplane.listing import Count
-from controlplane.moments import count, milliseconds, percent, rate
-from controlplane.telemetry import FEWEST_FOR_P99, Point, Scope, Series, add, counted_by
+from controlplane.telemetry import charts
+from controlplane.telemetry.charts import ChartSpec, HeatSpec, Mark, Threshold, Tone
+from controlplane.telemetry.chartviews import DAY, View
+from controlplane.telemetry.model import FEWEST_FOR_P99, Point, Scope, Series, add, counted_by
 
 if TYPE_CHECKING:
-    from controlplane.saturation import Filled, Saturation
+    from controlplane.telemetry.saturation import Filled, Saturation
 
 LEAST_SHARE = 0.25
 """Of a step so much must be over, and counted, before its rate says something."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from controlplane.audit import Record
-from controlplane.retention.model import Data, Partition, Rolled, RollupStatus, Verification
+from controlplane.audit.model import Record
+from controlplane.telemetry.retention import Data, Partition, Rolled, RollupStatus, Verification
 
 
 class Rollups(Protocol):

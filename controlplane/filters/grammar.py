@@ -15,8 +15,8 @@ from decimal import Decimal
 from typing import Literal, NoReturn
 
 from controlplane.errors import Usage
-from controlplane.moments import exact_duration
-from controlplane.patterns import Unreadable, compiled, fold, portable
+from controlplane.filters.patterns import Unreadable, compiled, fold, portable
+from controlplane.formatting import exact_duration
 from controlplane.text import clean
 
 Operator = Literal["word", "is", "above", "below", "matches", "like"]
@@ -46,7 +46,7 @@ class Term:
 
     field "" with operator "word" (any part of id or name) or "like" (`~word`, fuzzy).
     "is": equal to any of `values`; "above"/"below": one number in the field's base unit (ms, share, seconds);
-    "matches": one regular expression of the subset in `controlplane.patterns`, as it was typed.
+    "matches": one regular expression of the subset in `controlplane.filters.patterns`, as it was typed.
     """
 
     operator: Operator

@@ -1,4 +1,4 @@
-"""`watchfloor work`: do the jobs of a home, until told to stop."""
+"""`watchfloor worker`: do the jobs of a home, until told to stop."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from controlplane.jobs.engine import Kind
 
 
-async def work(*, asked: Reading = READING) -> None:
+async def worker(*, asked: Reading = READING) -> None:
     """Do background jobs until SIGTERM or ctrl+c: what is in hand is finished first, for 20 seconds at most.
 
     A home by URL needs a login with the role worker: watchfloor operators add NAME --role worker. An embedded home

@@ -15,7 +15,7 @@ from controlplane.errors import NotFound
 from controlplane.plans import periods
 from controlplane.plans.model import PlanDirectory, Standing
 from controlplane.plans.rules import UNLIMITED, kind_of
-from controlplane.telemetry import Point, RequestTelemetry, Scope, Series
+from controlplane.telemetry.model import Point, RequestTelemetry, Scope, Series
 
 COUNTED = ("api_calls", "requests")
 """Limits of these names count requests. What other limits count is not told with its time."""

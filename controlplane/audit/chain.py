@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from controlplane.moments import age, count, relative
+from controlplane.formatting import age, count, relative
 
 if TYPE_CHECKING:
-    from controlplane.checkpoints import Checkpoint
+    from controlplane.audit.checkpoints import Checkpoint
 
 GENESIS = bytes(32)
 LATE = timedelta(minutes=1)

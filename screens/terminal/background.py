@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from textual.message import Message
 
-from screens.widgets.sequences import PastingParser
+from screens.terminal.sequences import PastingParser
 
 QUESTION = "\x1b]11;?\x07"
 LIMIT_SECONDS = 0.15

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from xml.sax.saxutils import escape
 
-from controlplane.charts import Axis, ChartSpec, HeatSpec, Series, Tone, axis, bands, known
-from controlplane.measures import CHARTS_OF, Measured
-from controlplane.moments import milliseconds
+from controlplane.formatting import milliseconds
+from controlplane.telemetry.charts import Axis, ChartSpec, HeatSpec, Series, Tone, axis, bands, known
+from controlplane.telemetry.measures import CHARTS_OF, Measured
 from controlplane.text import clean
 
 WIDTH, HEIGHT = 960, 420

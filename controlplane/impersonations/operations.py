@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, field_validator
 
-from controlplane.audit import AuditRow, Record
+from controlplane.audit.model import AuditRow, Record
+from controlplane.impersonations import rules
+from controlplane.impersonations.model import Impersonation
 from controlplane.keys.model import Env
 from controlplane.keys.operations import make_key
 from controlplane.operations import Made, Request, Risk, operation
 from controlplane.plans.trials import Days, begin_trial
-from controlplane.support import rules
-from controlplane.support.model import Impersonation
 from controlplane.tenants.operations import Email, Id, Word, an_email, readable, was_created
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from typing import NoReturn
 
 from controlplane.errors import Usage
-from controlplane.moments import exact_duration, parse_time, spell
-from controlplane.telemetry import SOURCES, Scope, Source
+from controlplane.formatting import exact_duration, parse_time, spell
+from controlplane.telemetry.model import SOURCES, Scope, Source
 from controlplane.text import clean
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

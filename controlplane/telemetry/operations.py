@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from controlplane.audit import AuditRow, Record
+from controlplane.audit.model import AuditRow, Record
 from controlplane.errors import Refusal
 from controlplane.operations import Request, Risk, operation
-from controlplane.retention.model import Data, Partition
+from controlplane.telemetry.retention import Data, Partition
 
 if TYPE_CHECKING:
     from controlplane.changes import Change
