@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 from backends.postgres.filtering import Column, Condition, where
 from controlplane.errors import Usage
 from controlplane.listing import Count, Page, Position, Query, Row
-from controlplane.roles import allows
+from controlplane.operators.roles import allows
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from backends.postgres.paging import PagedList
-from controlplane.filters import Field, matches, parse
+from controlplane.filters.grammar import Field, matches, parse
 from controlplane.keys.model import KEY_FIELDS
 from controlplane.listing import Query
 from controlplane.tenants.model import TENANT_FIELDS
