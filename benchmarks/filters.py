@@ -17,17 +17,17 @@ from backends.postgres.home import Home
 from backends.postgres.paging import PagedList
 from benchmarks.estate import Estate, estate
 from benchmarks.figures import Figure
-from controlplane.audit.model import FIELDS as AUDIT_FIELDS
+from controlplane.audit.list import AUDIT
 from controlplane.filters.grammar import Field, parse
-from controlplane.jobs.model import JOB_FIELDS
-from controlplane.keys.model import KEY_FIELDS
+from controlplane.jobs.list import JOBS
+from controlplane.keys.list import KEYS
 from controlplane.listing import Query
-from controlplane.tenants.model import TENANT_FIELDS
+from controlplane.tenants.list import TENANTS
 from tests.postgres import Database
 
 SIZES = {"audit": 5_000_000, "api_keys": 1_000_000, "jobs": 200_000}
 SIZES_SMALL = {"audit": 20_000, "api_keys": 10_000, "jobs": 5_000}
-TENANTS, TENANTS_SMALL = 1_000_000, 10_000
+MANY_TENANTS, FEW_TENANTS = 1_000_000, 10_000
 MOST_MS = 200.0
 ROUNDS = 5
 
@@ -77,13 +77,13 @@ MASKED: dict[str, tuple[str, ...]] = {
     "tenants": ("owner:owner@tenant-4711.example", "owner:o•••@tenant-4711.example"),
 }
 FIELDS: dict[str, tuple[Field, ...]] = {
-    "audit": AUDIT_FIELDS, "keys": KEY_FIELDS, "jobs": JOB_FIELDS, "tenants": TENANT_FIELDS,
+    "audit": AUDIT.fields, "keys": KEYS.fields, "jobs": JOBS.fields, "tenants": TENANTS.fields,
 }  # fmt: skip
 
 
 def run(small: bool) -> list[Figure]:
     with estate() as home:
-        home.fill(TENANTS_SMALL if small else TENANTS)
+        home.fill(FEW_TENANTS if small else MANY_TENANTS)
         for table, rows in (SIZES_SMALL if small else SIZES).items():
             _load(home, table, rows)
         viewer = Database(home.owner, "").login("viewer")

@@ -9,35 +9,31 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg.rows import TupleRow, class_row
 
+from controlplane.memorylist import MemoryList
+from controlplane.operators.list import OPERATORS
+from controlplane.operators.model import Operator
 from controlplane.operators.roles import LoginRole
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home
 
 
-@dataclass(frozen=True)
-class Person:
-    name: str
-    role: LoginRole
-    active: bool
-    added_at: datetime
-    changed_at: datetime
-
-
-class People:
+class Operators(MemoryList[Operator]):
     """Who may log in. A team's list is short: it is read whole."""
+
+    declared = OPERATORS
 
     def __init__(self, home: Home) -> None:
         self.home = home
 
-    async def all(self) -> list[Person]:
-        async with self.home.connection() as connection, connection.cursor(row_factory=class_row(Person)) as cursor:
+    async def rows(self) -> tuple[list[Operator], datetime]:
+        async with self.home.connection() as connection, connection.cursor(row_factory=class_row(Operator)) as cursor:
             await cursor.execute("SELECT name, role, active, added_at, changed_at FROM wf.operators ORDER BY name")
-            return await cursor.fetchall()
+            return await cursor.fetchall(), self.home.clock.now()
 
 
 @dataclass(frozen=True)
-class PeopleWriter:
+class OperatorWriter:
     connection: psycopg.AsyncConnection[TupleRow]
 
     async def put(self, name: str, role: LoginRole, password: str | None) -> None:

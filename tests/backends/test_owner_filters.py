@@ -10,9 +10,9 @@ import pytest
 
 from backends.postgres.paging import PagedList
 from controlplane.filters.grammar import Field, matches, parse
-from controlplane.keys.model import KEY_FIELDS
+from controlplane.keys.list import KEYS
 from controlplane.listing import Query
-from controlplane.tenants.model import TENANT_FIELDS
+from controlplane.tenants.list import TENANTS
 from tests.backends.runs import opened
 from tests.postgres import Database
 
@@ -36,8 +36,8 @@ FILTERS = [
     "owner:b•••@x.example 4", "-owner:a•••@x.example -owner:nobody",
 ]  # fmt: skip
 LISTS: dict[str, tuple[tuple[Field, ...], tuple[str, ...]]] = {
-    "tenants": (TENANT_FIELDS, ("name", "id", "req")),
-    "keys": (KEY_FIELDS, ("created", "id")),
+    "tenants": (TENANTS.fields, ("name", "id", "req")),
+    "keys": (KEYS.fields, ("created", "id")),
 }
 
 
