@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import themes
 from controlplane.errors import Refusal, Usage
+from controlplane.nouns import SHOWN, noun_named, shown_named
 from controlplane.urls import shown_name
-from screens.actions import Done, Target
-from screens.nouns import NOUNS, noun_named
+from screens.desk import Done, Target
 
 if TYPE_CHECKING:
     from app.console import Watchfloor
@@ -25,7 +25,7 @@ def run(app: Watchfloor, text: str) -> None:
     try:
         if word in COMMANDS:
             COMMANDS[word][1](app, rest.strip())
-        elif noun_named(word):
+        elif shown_named(word):
             app.go(word, rest.strip().removeprefix("/"))
         elif _secret(text):
             _find(app, text)  # pasted in haste: never said again, not even as an unknown command
@@ -45,7 +45,7 @@ def completions(app: Watchfloor, text: str) -> list[str]:
     """All lines that begin with what was typed."""
     from controlplane.registry import operations
 
-    names = [*COMMANDS, *(noun.name for noun in NOUNS), *operations()]
+    names = [*COMMANDS, *(noun.name for noun in SHOWN), *operations()]
     found = [name for name in sorted(names) if name.startswith(text)]
     if text.startswith("theme "):
         found = [f"theme {name}" for name in themes.NAMES if name.startswith(text[6:])]
@@ -62,7 +62,7 @@ def palette() -> dict[str, str]:
     """Every command with its words, for the palette."""
     from controlplane.registry import operations
 
-    found = {noun.name: f"go to {noun.name}" for noun in NOUNS}
+    found = {noun.name: f"go to {noun.name}" for noun in SHOWN}
     found |= {name: words for name, (words, _) in COMMANDS.items() if name != "quit"}
     return found | {name: operation.summary for name, operation in operations().items()}
 
@@ -91,10 +91,11 @@ def _open_link(app: Watchfloor, text: str) -> None:
         app.link = text
     elif link.noun == "find":
         _find(app, link.filter)
-    elif not noun_named(link.noun):
-        raise Usage("link_unknown", f"The link leads to {link.noun}, which is not a noun.", "")
+    elif not shown_named(link.noun) and not (link.key and noun_named(link.noun)):
+        raise Usage("link_unknown", f"The link leads to {link.noun}, of which there is no list.", "")
     else:
-        app.go(link.noun, link.filter)
+        if shown_named(link.noun):
+            app.go(link.noun, link.filter)
         if link.key:
             app.open_thing(link.noun, link.key)
 
@@ -125,7 +126,7 @@ def _theme(app: Watchfloor, rest: str) -> None:
 
 
 def _write(app: Watchfloor, rest: str) -> None:
-    from controlplane.moments import parse_duration
+    from controlplane.formatting import parse_duration
 
     duration, _, reason = rest.partition(" ")
     if not reason.strip():
@@ -175,11 +176,11 @@ def _view(app: Watchfloor, rest: str) -> None:
 def _plan(app: Watchfloor, rest: str) -> None:
     if not rest:
         raise Usage("tenant_missing", "Whose plan?", ":plan TENANT; :plans is the catalogue")
-    app.open_thing("plans", rest)
+    app.open_thing("subscriptions", rest)
 
 
 def _window(app: Watchfloor, rest: str) -> None:
-    from controlplane.chartviews import parse_window
+    from controlplane.telemetry.chartviews import parse_window
     from screens.telemetry.screen import TelemetryScreen
 
     if not rest:
@@ -193,9 +194,9 @@ def _window(app: Watchfloor, rest: str) -> None:
 
 def _bindings(app: Watchfloor, rest: str) -> None:
     from app.bindings import key_lines
+    from controlplane.lists import Line
     from screens.dialogs.help import shown_key
     from screens.dialogs.viewer import Viewer
-    from screens.widgets.lines import Line
 
     lines: list[Line] = ["Change them in the settings under [keys].", ""]
     lines += [f"{id:<22} {', '.join(map(shown_key, keys)):<20} {words}" for id, keys, words in key_lines(app.settings)]

@@ -11,7 +11,7 @@ from textual.app import App
 from textual.worker import Worker, WorkerState
 
 from controlplane.errors import Conflict, OutcomeUnknown, Refusal
-from screens.actions import Done
+from screens.desk import Done
 from screens.session import Session
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Driving(App[None]):
         """Whether a worker began with it: an embedded home's own carries the runs of whom the home belongs to, others
         those of everybody, as far as they can.
         """
-        from controlplane.filters import Term
+        from controlplane.filters.grammar import Term
         from controlplane.listing import Query
         from controlplane.runs.rules import CARRIED, is_left
 

@@ -71,7 +71,7 @@ def _be_the_worker(home: EmbeddedHome, lock: int) -> NoReturn:
 async def work(home: EmbeddedHome) -> None:
     """Do the jobs until told to stop. Raises Refusal."""
     from app.carrier import carrier_of
-    from app.cli.work import kinds_of
+    from app.cli.worker import kinds_of
     from app.embedded import worker_conninfo
     from app.homes import HomeChoice
     from app.settings import load

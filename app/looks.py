@@ -9,13 +9,13 @@ from textual.filter import LineFilter
 
 import themes
 from app.settings import Settings
-from screens.widgets.ascii import ASCII_ONLY, wants_ascii
-from screens.widgets.background import AnsweringParser, BackgroundTold
-from screens.widgets.inert import LastWall
-from screens.widgets.keys import OrderedKeys
-from screens.widgets.life import TerminalDriver, TerminalLife
-from screens.widgets.sequences import LARGEST, PastedTooMuch
-from screens.widgets.shadow import ShadowDisplay
+from screens.terminal.ascii import ASCII_ONLY, wants_ascii
+from screens.terminal.background import AnsweringParser, BackgroundTold
+from screens.terminal.inert import LastWall
+from screens.terminal.keys import OrderedKeys
+from screens.terminal.life import TerminalDriver, TerminalLife
+from screens.terminal.sequences import LARGEST, PastedTooMuch
+from screens.terminal.shadow import ShadowDisplay
 
 _ANSWERS_NOTHING = ("linux", "dumb", "vt100", "vt220")
 """Terminals that print the question, or never answer it."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from app.settings import View
 from controlplane.errors import NotFound, Usage
 from controlplane.text import clean
-from screens.actions import Done
+from screens.desk import Done
 from screens.lists import ListScreen
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ def _named(app: Watchfloor, name: str) -> View:
 
 
 def _list(app: Watchfloor) -> None:
+    from controlplane.lists import Line
     from screens.dialogs.viewer import Viewer
-    from screens.widgets.lines import Line
 
     lines: list[Line] = []
     for each in app.settings.views.values():

@@ -1,4 +1,4 @@
-"""`watchfloor work`: a worker, until it is told to stop. Any number of them, on any number of machines."""
+"""`watchfloor worker`: a worker, until it is told to stop. Any number of them, on any number of machines."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from app.carrier import Carrier
+from app.start import version
 from backends.postgres.heartbeat import Heart
 from backends.postgres.job_queue import Self, queue
 from controlplane.errors import Conflict, HomeUnreachable, NotPermitted, Refusal
@@ -130,8 +131,6 @@ class Work:
 
 
 def _self() -> Self:
-    from app.cli.tree import version
-
     host = socket.gethostname()
     return Self(f"{host}-{os.getpid()}-{secrets.token_hex(2)}", host, os.getpid(), version())
 

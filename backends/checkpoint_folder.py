@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backends.secrets.sources import first_line, read_checked
-from controlplane.checkpoints import LONGEST, Checkpoint, PublicKey, SigningKey, read
+from controlplane.audit.checkpoints import LONGEST, Checkpoint, PublicKey, SigningKey, read
 from controlplane.errors import Refusal, Usage
 
 SUFFIX = ".checkpoint"

@@ -11,9 +11,9 @@ import psycopg
 
 from benchmarks.estate import CHECKOUT, FIRST, Estate
 from benchmarks.figures import Figure, middle
-from controlplane.chartviews import View, Window
-from controlplane.measures import Measured, heat_map, latency_chart
-from controlplane.telemetry import Histogram, Point, Scope, Series
+from controlplane.telemetry.chartviews import View, Window
+from controlplane.telemetry.measures import Measured, heat_map, latency_chart
+from controlplane.telemetry.model import Histogram, Point, Scope, Series
 from screens.widgets.heat import heated
 from screens.widgets.plot import draw, finish
 from tests.terminal.driver import Terminal

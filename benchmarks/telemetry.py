@@ -36,8 +36,8 @@ from backends.postgres.stream import Stream
 from benchmarks.figures import Figure
 from controlplane.requestlogs.model import Format, Skip
 from controlplane.requestlogs.parsing import parser
-from controlplane.telemetry import Scope, percentile
-from controlplane.tops import MEASURES
+from controlplane.telemetry.model import Scope, percentile
+from controlplane.telemetry.tops import MEASURES
 
 ROWS, FEWER_ROWS = 20_000_000, 1_000_000
 WHALE_SHARE = 10

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from controlplane.moments import age
+from controlplane.formatting import age
 
 ALLOWED = timedelta(seconds=2)
 """So far a machine's clock may be off before a word is said about it."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from controlplane.audit import Record
+from controlplane.audit.model import Record
 from controlplane.operations import Request, Risk, operation
 
 if TYPE_CHECKING:

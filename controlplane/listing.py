@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
 from controlplane.errors import Usage
-from controlplane.filters import Term
+from controlplane.filters.grammar import Term
 
 Scalar = str | float | int | None
 Position = tuple[Scalar, ...]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from controlplane.audit import KEPT_BY_DATABASE, AuditRow, Record, differences
+from controlplane.audit.model import KEPT_BY_DATABASE, AuditRow, Record, differences
 from controlplane.errors import Conflict
 
 if TYPE_CHECKING:

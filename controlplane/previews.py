@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from controlplane.audit import AuditRow, differences
+from controlplane.audit.model import AuditRow, differences
 from controlplane.operations import Operation, Outcome
 from controlplane.plans.currencies import money
-from controlplane.plans.proration import line_words
+from controlplane.subscriptions.proration import line_words
 from controlplane.text import clean
 
 LONGEST_VALUE = 200

@@ -1,37 +1,50 @@
-"""Every operation there is. Importing a noun's module registers its operations; this imports them all."""
+"""Every operation there is. Importing a noun's module registers its operations; this imports those of all nouns."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
-import controlplane.contexts
-import controlplane.jobs.operations
-import controlplane.keys.operations
-import controlplane.objectives.operations
-import controlplane.people
-import controlplane.plans.apply
-import controlplane.plans.operations
-import controlplane.plans.trials
-import controlplane.retention.operations
-import controlplane.runs.operations
-import controlplane.support.operations
-import controlplane.tenants.apply
-import controlplane.tenants.operations
-import controlplane.tenants.projects  # noqa: F401
 from controlplane.errors import Usage
+from controlplane.nouns import NOUNS
 from controlplane.operations import REGISTRY, Operation
 
 
 def operations() -> Mapping[str, Operation[Any]]:
+    for noun in NOUNS:
+        for module in noun.operations:
+            import_module(module)
     return dict(sorted(REGISTRY.items()))
 
 
 def named(name: str) -> Operation[Any]:
     """Raises Usage `operation_unknown`."""
-    if name not in REGISTRY:
+    found = operations()
+    if name not in found:
         raise Usage("operation_unknown", f"There is no operation {name}.", "watchfloor operations lists them.")
-    return REGISTRY[name]
+    return found[name]
+
+
+def done_on(row: type) -> list[Operation[Any]]:
+    """What is done on a thing that such a row shows."""
+    return [each for each in operations().values() if _is_on(each, row)]
+
+
+def offered(noun: str, row: type) -> list[Operation[Any]]:
+    """What is offered in a list of such rows: what is done on one, and what the noun has that begins without one."""
+    every = operations().values()
+    return [each for each in every if _is_on(each, row) or (each.noun == noun and (each.on is None or _makes(each)))]
+
+
+def _is_on(operation: Operation[Any], row: type) -> bool:
+    on = operation.on
+    return on is not None and not _makes(operation) and (issubclass(row, on.row) or row in on.within)
+
+
+def _makes(operation: Operation[Any]) -> bool:
+    """Whether it makes a thing; what it is done on is what that belongs to."""
+    return bool(operation.request.makes)
 
 
 def describe(operation: Operation[Any]) -> dict[str, Any]:

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from controlplane.clock import machine_now
 from controlplane.errors import HomeUnreachable, Refusal
+from controlplane.formatting import age
 from controlplane.live import LinkState
-from controlplane.moments import age
 from controlplane.text import UNKNOWN, cells, fit
 
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
+    from controlplane.impersonations.model import Impersonation
     from controlplane.operations import UndoStep
-    from controlplane.support.model import Impersonation
     from screens.work import Work
 
 TimeForm = Literal["age", "utc", "local"]

@@ -10,14 +10,15 @@ from textual.widget import Widget
 from controlplane.changes import ControlPlane
 from controlplane.errors import Refusal
 from controlplane.listing import Query
+from controlplane.lists import Line
+from controlplane.nouns import FIRST
 from screens.area import AreaScreen
-from screens.nouns import FIRST
 from screens.widgets.bars import TitleLine
-from screens.widgets.lines import Line, Lines
+from screens.widgets.lines import Lines
 
 BORN_WITH = "default"
 """The tenant that every home has from its first migration on."""
-NEEDS_WORKER = "   No worker runs: start one with watchfloor work. Until then no traffic is rolled up."
+NEEDS_WORKER = "   No worker runs: start one with watchfloor worker. Until then no traffic is rolled up."
 
 
 async def is_empty(plane: ControlPlane) -> bool:

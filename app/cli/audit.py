@@ -13,11 +13,11 @@ from cyclopts import Parameter
 from app.cli.asked import READING, Reading, chosen, opened
 from app.cli.output import document, facts, say, write
 from controlplane import jsontext
-from controlplane.auditchain import Link, Verdict, Verification, status_words
-from controlplane.auditchain import late as lag_of
-from controlplane.checkpoints import PublicKey
+from controlplane.audit.chain import Link, Verdict, Verification, status_words
+from controlplane.audit.chain import late as lag_of
+from controlplane.audit.checkpoints import PublicKey
 from controlplane.errors import Usage
-from controlplane.moments import count
+from controlplane.formatting import count
 from controlplane.text import clean
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ Keys = Annotated[
 
 async def checkpoint(*, asked: Reading = READING) -> None:
     """Chain what was done until now and sign it, as a worker does every 5 minutes. Needs the role worker."""
-    from app.cli.work import reached
+    from app.cli.worker import reached
     from app.notary import notary_of
 
     choice, settings = chosen(asked)

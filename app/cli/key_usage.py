@@ -10,10 +10,10 @@ from cyclopts import Parameter
 
 from app.cli.asked import READING, Reading, opened
 from app.cli.output import Column, document, say, table, tell
-from controlplane.anomalies import KeyUsage, Limits
 from controlplane.errors import Usage
-from controlplane.moments import count, milliseconds, parse_duration, percent, rate, show
-from controlplane.telemetry import Scope
+from controlplane.formatting import count, milliseconds, parse_duration, percent, rate, show
+from controlplane.telemetry.anomalies import KeyUsage, Limits
+from controlplane.telemetry.model import Scope
 from controlplane.text import clean
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from cyclopts import CycloptsError
 
-from app.__main__ import wants_json
 from app.cli.asked import Changing, Reading
 from app.cli.output import finish, refuse
 from app.cli.tree import tree
 from app.faults import log_warnings, report
+from app.start import wants_json
 from controlplane.errors import Refusal, Usage
 from controlplane.text import clean
 from controlplane.urls import without_words_like_urls

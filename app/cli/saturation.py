@@ -7,10 +7,10 @@ from dataclasses import asdict
 from app.cli.asked import READING, Reading, opened
 from app.cli.output import Column, document, table, tell
 from app.cli.telemetry import WINDOW, StepText, Window, step_of
-from controlplane.changes import series_of
-from controlplane.moments import percent, show
-from controlplane.saturation import saturation_of
-from controlplane.telemetry import Scope
+from controlplane.formatting import percent, show
+from controlplane.telemetry.model import Scope
+from controlplane.telemetry.reading import series_of
+from controlplane.telemetry.saturation import saturation_of
 
 
 async def saturation(

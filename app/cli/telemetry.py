@@ -13,14 +13,14 @@ from cyclopts import Parameter
 from app.cli.asked import READING, Reading, opened
 from app.cli.output import Column, document, table, tell, write
 from app.cli.writing import refuse_read_only
-from controlplane.changes import series_of
 from controlplane.errors import Usage
 from controlplane.exports import Heading, chunks
-from controlplane.moments import count, milliseconds, parse_duration, parse_time, percent, show, spell
-from controlplane.retention.model import Rolled
-from controlplane.telemetry import ManySeries, Point, Scope, Series, Source
+from controlplane.formatting import count, milliseconds, parse_duration, parse_time, percent, show, spell
+from controlplane.telemetry.model import ManySeries, Point, Scope, Series, Source
+from controlplane.telemetry.reading import series_as_kept, series_of
+from controlplane.telemetry.retention import Rolled
+from controlplane.telemetry.tops import FEWEST, By, Measure, TopRow
 from controlplane.text import UNKNOWN, clean
-from controlplane.tops import FEWEST, By, Measure, TopRow
 
 NICE = (1, 5, 15, 60, 300, 900, 3600, 6 * 3600, 86_400)
 """Steps in seconds that are chosen from when none is asked for."""
@@ -149,9 +149,9 @@ def notes_of(found: Sequence[Series]) -> list[str]:
 
 def _drawn(found: Series) -> str:
     """The charts of the console's screen, under each other."""
-    from controlplane import chartviews
-    from controlplane.measures import CHARTS_OF, Measured
-    from controlplane.svg import drawing
+    from controlplane.telemetry import chartviews
+    from controlplane.telemetry.measures import CHARTS_OF, Measured
+    from controlplane.telemetry.svg import drawing
 
     span = len(found.points) * found.step
     view = chartviews.View(found.scope, chartviews.Window(span, found.start + span), source=found.source)
@@ -166,7 +166,10 @@ async def _read(which: Which, window: Window, asked: Reading) -> tuple[Sequence[
         start, end = window.read(now)
         step = step_of(which.step, start, end)
         if which.by is None and which.after is None:
-            found = await series_of(context.home, which.source, scope, start, end, step)
+            if which.step is None:  # nothing was asked for: hours where the minutes are not kept
+                [found] = await series_as_kept(context.home, which.source, [scope], start, end, step)
+            else:
+                found = await series_of(context.home, which.source, scope, start, end, step)
             return [found], None, context.name, found.as_of
         if which.source != "home":
             raise Usage("usage", "Prometheus is asked for one scope at a time.", "Leave --by and --after out.")
@@ -284,7 +287,7 @@ async def status(*, asked: Reading = READING) -> None:
 
 def _how_far(rolled_at: datetime | None, behind: float | None, minutes: int, hours: int) -> str:
     if rolled_at is None:
-        return "Nothing was rolled up here yet: watchfloor telemetry roll-up, or a worker (watchfloor work)."
+        return "Nothing was rolled up here yet: watchfloor telemetry roll-up, or a worker (watchfloor worker)."
     due = f"; {minutes:,} minutes and {hours:,} hours are due" if minutes or hours else ""
     return f"rolled up {show(rolled_at, rolled_at, 'utc')}, {spell(behind)} behind now{due}"
 

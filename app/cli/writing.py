@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from controlplane.contexts import ContextWrite
 from controlplane.errors import Refusal, Usage
-from controlplane.filters import Term
+from controlplane.filters.grammar import Term
 from controlplane.listing import Query
 from controlplane.operations import Request
 

@@ -18,7 +18,7 @@ from app.demo import shape
 from app.demo.estate import HISTORY, REGIONS, Estate, Firm
 from app.demo.site import Site
 from backends.postgres.copying import HEADER, TRAILER
-from controlplane.telemetry import GROWTH, bucket_of, value_of
+from controlplane.telemetry.model import GROWTH, bucket_of, value_of
 
 # What a histogram is made of is parsed once, not once for each of the hours that have it: that is most of the time.
 TABLES = """

@@ -16,7 +16,7 @@ from app.demo.estate import DEFAULT_SEED
 from app.homes import HomeChoice, home_name
 from app.links import DEMO
 from controlplane.errors import Refusal
-from screens.widgets.plain import why_not_a_screen
+from screens.terminal.plain import why_not_a_screen
 
 if TYPE_CHECKING:
     from app.console import OpenContext

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 from psycopg.rows import TupleRow
 
-from controlplane.auditchain import Link
+from controlplane.audit.chain import Link
 
 Connection = psycopg.AsyncConnection[TupleRow]
 

@@ -14,13 +14,14 @@ from backends.postgres.impersonations import ImpersonationWriter
 from backends.postgres.jobs import JobWriter
 from backends.postgres.keys import KeyWriter
 from backends.postgres.objectives import ObjectiveWriter
+from backends.postgres.operators import OperatorWriter
 from backends.postgres.paging import as_json
-from backends.postgres.people import PeopleWriter
 from backends.postgres.plans import PlanWriter
 from backends.postgres.rollups import RetentionWriter
 from backends.postgres.runs import RunWriter
+from backends.postgres.subscriptions import SubscriptionWriter
 from backends.postgres.tenants import ProjectWriter, TenantWriter
-from controlplane.audit import AuditRow
+from controlplane.audit.model import AuditRow
 from controlplane.previewed import Drawn
 
 Connection = psycopg.AsyncConnection[TupleRow]
@@ -55,8 +56,12 @@ class OpenChange:
         return PlanWriter(self.connection)
 
     @property
-    def people(self) -> PeopleWriter:
-        return PeopleWriter(self.connection)
+    def operators(self) -> OperatorWriter:
+        return OperatorWriter(self.connection)
+
+    @property
+    def subscriptions(self) -> SubscriptionWriter:
+        return SubscriptionWriter(self.connection)
 
     @property
     def runs(self) -> RunWriter:

@@ -1,4 +1,4 @@
-"""The filter grammar as SQL: the same rows as `controlplane.filters.matches`, found by the database.
+"""The filter grammar as SQL: the same rows as `controlplane.filters.grammar.matches`, found by the database.
 
 `~word` is the one exception: SQL finds what contains the word's first letters (by the index), a superset that
 `matches` (or a ranking by rapidfuzz) then narrows.
@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from psycopg import sql
 
 from controlplane.errors import Usage
-from controlplane.filters import FUZZY_HEAD, Kind, Term, threshold
-from controlplane.patterns import fold, portable
+from controlplane.filters.grammar import FUZZY_HEAD, Kind, Term, threshold
+from controlplane.filters.patterns import fold, portable
 
 
 @dataclass(frozen=True)
-class Column:
+class Filtered:
     """What a field is in SQL: text, boolean, a number, or a timestamptz (age), as its kind says.
 
     The column of field "" is what words search: `wf.folded(id || E'\\n' || name)`, best with a GIN index on
@@ -29,6 +29,8 @@ class Column:
     texts, of which one must meet the condition. `implied`: what must hold for a choice to be that value, in words
     that an index answers, where the expression itself is computed. `also`: what must hold for any value to be known.
     `ahead`: a number of days (of seconds, where the kind is until) from now until the time that the expression is.
+    No index answers for a text that the view masks for some logins: `masked` is what these see, of which there is one;
+    `table` is what the others may read themselves, with an index of the expression.
     """
 
     expression: sql.Composable
@@ -38,13 +40,21 @@ class Column:
     implied: Mapping[str, sql.Composable] = field(default_factory=dict)
     also: sql.Composable | None = None
     ahead: bool = False
+    masked: sql.Composable | None = None
+    table: sql.Composable | None = None
 
 
 Condition = tuple[sql.Composable, list[object]]
 
 
-def where(terms: Iterable[Term], columns: Mapping[str, Column], now: datetime) -> Condition:
-    """A condition and its parameters; TRUE for no terms. Usage `filter_unreadable` for a field with no column."""
+def where(
+    terms: Iterable[Term], columns: Mapping[str, Filtered], now: datetime, *, unmasked: bool | None = None
+) -> Condition:
+    """A condition and its parameters; TRUE for no terms. Usage `filter_unreadable` for a field with no column.
+
+    `unmasked`: whether the login sees everything as it is. None: right for every login, and without an index for what
+    is masked.
+    """
     conditions: list[sql.Composable] = []
     parameters: list[object] = []
     for term in terms:
@@ -55,7 +65,11 @@ def where(terms: Iterable[Term], columns: Mapping[str, Column], now: datetime) -
                 f"Fields: {', '.join(name for name in columns if name)}.",
             )
         column = columns[term.field]
+        if column.masked is not None and unmasked is False:
+            column = replace(column, expression=column.masked)
         condition, values = _condition(term, column, now)
+        if column.table is not None and unmasked and term.operator == "is" and not term.negated:
+            condition = sql.SQL("id IN (SELECT id FROM {} WHERE {})").format(column.table, condition)
         if column.also is not None:
             condition = sql.SQL("{} AND {}").format(condition, column.also)
         # What is unknown (NULL) meets no condition, so its negation holds.
@@ -64,13 +78,13 @@ def where(terms: Iterable[Term], columns: Mapping[str, Column], now: datetime) -
     return sql.SQL(" AND ").join(conditions) if conditions else sql.SQL("TRUE"), parameters
 
 
-def _condition(term: Term, column: Column, now: datetime) -> Condition:
+def _condition(term: Term, column: Filtered, now: datetime) -> Condition:
     expression = column.expression
     if column.many and term.operator == "is":
         wanted = sql.SQL("{} && wf.folded_all(%s::text[])")
         return wanted.format(sql.SQL("wf.folded_all({})").format(expression)), [list(term.values)]
     if column.many:
-        condition, values = _condition(term, Column(sql.SQL("each"), column.kind), now)
+        condition, values = _condition(term, Filtered(sql.SQL("each"), column.kind), now)
         return sql.SQL("EXISTS (SELECT FROM unnest({}) AS each WHERE {})").format(expression, condition), values
     if term.operator == "word":
         return _contains(expression, str(term.values[0]))
@@ -103,7 +117,7 @@ def _contains(expression: sql.Composable, word: str) -> Condition:
     return sql.SQL("{} AND {}").format(indexed, like), [word, pattern]
 
 
-def _is(term: Term, column: Column) -> Condition:
+def _is(term: Term, column: Filtered) -> Condition:
     if column.kind == "flag":
         said = [sql.SQL("({})" if value == "yes" else "NOT ({})").format(column.expression) for value in term.values]
         return sql.SQL(" OR ").join(said), []

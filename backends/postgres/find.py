@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import class_row
 
+from controlplane.filters.patterns import fold
 from controlplane.find import MOST_OF_A_KIND, Found, Kind, Sought
-from controlplane.patterns import fold
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home

@@ -35,19 +35,20 @@ from backends.postgres.link import (
 )
 from backends.postgres.live import PostgresFeed, Revive
 from backends.postgres.objectives import Objectives
+from backends.postgres.operators import Operators
 from backends.postgres.overview import Overview
-from backends.postgres.people import People
 from backends.postgres.plans import Plans
 from backends.postgres.refusals import refusal_of
 from backends.postgres.rollups import Rollups
 from backends.postgres.runs import Runs
+from backends.postgres.subscriptions import Subscriptions
 from backends.postgres.telemetry import Telemetry
 from backends.postgres.tenants import Projects, Tenants
 from controlplane.changes import Actor, Intent, Recorded, RequestRepeated
 from controlplane.clock import HomeClock
 from controlplane.errors import HomeUnreachable, NotPermitted, OutcomeUnknown, Refusal
 from controlplane.keys.secret import DEFAULT_PREFIX
-from controlplane.telemetry import SeriesSource
+from controlplane.telemetry.model import SeriesSource
 
 Connection = psycopg.AsyncConnection[TupleRow]
 log = logging.getLogger(__name__)
@@ -130,8 +131,9 @@ class Home:
         self.projects = Projects(self)
         self.keys = Keys(self)
         self.plans = Plans(self)
+        self.subscriptions = Subscriptions(self)
         self.audit = AuditTrail(self)
-        self.people = People(self)
+        self.operators = Operators(self)
         self.runs = Runs(self)
         self.telemetry = Telemetry(self)
         self.prometheus: SeriesSource | None = None

@@ -8,35 +8,24 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
-from psycopg import sql
 from psycopg.rows import TupleRow, class_row
 
-from backends.postgres.filtering import Column
-from backends.postgres.paging import ListShape, Order, PagedList
+from backends.postgres.paging import Order, PagedList, shape_of
 from controlplane.errors import NotFound
-from controlplane.support.model import Impersonation
+from controlplane.impersonations.list import IMPERSONATIONS
+from controlplane.impersonations.model import Impersonation
 
 COLUMNS = tuple(f.name for f in dataclasses.fields(Impersonation))
 _READ = "SELECT * FROM wf.impersonation_list WHERE "
 
 
 class Impersonations(PagedList[Impersonation]):
-    shape = ListShape(
-        view="wf.impersonation_list",
-        row=Impersonation,
-        columns=COLUMNS,
-        orders={"started": Order("id", "bigint")},
-        default_order="started",
+    shape = shape_of(
+        IMPERSONATIONS,
+        "wf.impersonation_list",
+        search="wf.folded(tenant_id || ' ' || actor || ' ' || ticket || ' ' || reason)",
         tie=(),
-        filters={
-            "": Column(sql.SQL("wf.folded(tenant_id || ' ' || actor || ' ' || ticket || ' ' || reason)"), "text"),
-            "tenant": Column(sql.SQL("tenant_id"), "text"),
-            "actor": Column(sql.SQL("actor"), "text"),
-            "ticket": Column(sql.SQL("ticket"), "text"),
-            "mode": Column(sql.SQL("mode"), "choice"),
-            "state": Column(sql.SQL("state"), "choice"),
-            "started": Column(sql.SQL("started_at"), "age"),
-        },
+        orders={"started": Order("id", "bigint")},
     )
 
     async def mine(self) -> Impersonation | None:

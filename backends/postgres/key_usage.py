@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from backends.postgres.telemetry import HOUR, read_marks
-from controlplane.anomalies import DENIED, KeyUsage, Limits, Slice, UsageReport, judge
 from controlplane.errors import Usage
+from controlplane.telemetry.anomalies import DENIED, KeyUsage, Limits, Slice, UsageReport, judge
 
 if TYPE_CHECKING:
     from backends.postgres.home import Connection, Home
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 LONGEST = 90 * 24
 MOST_EXPLAINED = 200
 
-# A bucket stands for the value that controlplane.telemetry.value_of gives it.
+# A bucket stands for the value that controlplane.telemetry.model.value_of gives it.
 SLICES = """
 SELECT value, route, hour >= %(start)s AS recent, sum(n)::bigint, sum(n::float8 * n), sum(errors_4xx)::bigint,
        sum(errors_5xx)::bigint, coalesce(sum(known), 0)::bigint, coalesce(sum(latency_sum), 0)::float8,

@@ -14,8 +14,8 @@ from backends.checkpoint_folder import TRUSTED, CheckpointFolder
 from backends.postgres.audit_chain import origin_of, page_of_links
 from backends.postgres.job_queue import connect
 from backends.postgres.refusals import refusal_of
-from controlplane.auditchain import Link, Walk
-from controlplane.checkpoints import Checkpoint, PublicKey, SigningKey
+from controlplane.audit.chain import Link, Walk
+from controlplane.audit.checkpoints import Checkpoint, PublicKey, SigningKey
 from controlplane.errors import Conflict, Refusal
 from controlplane.jobs.engine import Kind
 from controlplane.jobs.model import Claimed, JobQueue

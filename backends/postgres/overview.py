@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import class_row, dict_row
 
-from controlplane.filters import parse
+from controlplane.filters.grammar import parse
 from controlplane.keys.model import StalePolicy
 from controlplane.listing import Count, Query
-from controlplane.objectives.model import OBJECTIVE_FIELDS
+from controlplane.objectives.list import OBJECTIVES
 from controlplane.overview.model import (
     HOURS,
     JOB_LATE,
@@ -33,7 +33,7 @@ from controlplane.overview.model import (
     WorkDue,
     figures,
 )
-from controlplane.telemetry import Histogram, Point
+from controlplane.telemetry.model import Histogram, Point
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home
@@ -255,7 +255,7 @@ class Overview:
         """From the list of objectives: what it measured is measured once for both."""
         objectives = self.home.objectives
         page = await objectives.page(Query((), "burn", True), limit=TOP)
-        unknown = parse("state:unknown,insufficient", OBJECTIVE_FIELDS)
+        unknown = parse("state:unknown,insufficient", OBJECTIVES.fields)
         fastest = tuple(
             Burner(each.objective.id, each.objective.label, each.state, each.burn, each.remaining)
             for each in page.rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, LiteralString
 
 from controlplane.errors import NotFound
-from controlplane.telemetry import Scope
+from controlplane.telemetry.model import Scope
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home

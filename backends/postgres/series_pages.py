@@ -11,9 +11,9 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 
 from backends.postgres.telemetry import placed, read_marks, sources
-from controlplane import cursors
 from controlplane.errors import Usage
-from controlplane.telemetry import ManySeries, Scope, Series, SeriesPage, whole_steps
+from controlplane.telemetry import cursors
+from controlplane.telemetry.model import ManySeries, Scope, Series, SeriesPage, whole_steps
 
 if TYPE_CHECKING:
     from backends.postgres.home import Connection, Home

@@ -10,12 +10,22 @@ from typing import TYPE_CHECKING, Any, LiteralString
 from psycopg.rows import TupleRow, class_row
 
 from controlplane.errors import Usage
-from controlplane.telemetry import FLEET, Histogram, ManySeries, Point, Scope, Series, SeriesPage, add, whole_steps
+from controlplane.telemetry.model import (
+    FLEET,
+    Histogram,
+    ManySeries,
+    Point,
+    Scope,
+    Series,
+    SeriesPage,
+    add,
+    whole_steps,
+)
 
 if TYPE_CHECKING:
     from backends.postgres.home import Connection, Home
-    from controlplane.anomalies import Limits, UsageReport
-    from controlplane.tops import By, Measure, Top
+    from controlplane.telemetry.anomalies import Limits, UsageReport
+    from controlplane.telemetry.tops import By, Measure, Top
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 

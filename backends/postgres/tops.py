@@ -9,8 +9,8 @@ from psycopg import sql
 
 from backends.postgres.telemetry import HOUR, MINUTE, Marks, check_scope, read_marks
 from controlplane.errors import Usage
-from controlplane.telemetry import EPOCH, Histogram, Scope
-from controlplane.tops import FEWEST, WEEK, By, Measure, Top, TopRow
+from controlplane.telemetry.model import EPOCH, Histogram, Scope
+from controlplane.telemetry.tops import FEWEST, WEEK, By, Measure, Top, TopRow
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home

@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from controlplane.errors import NotFound, Refusal, Usage
 from controlplane.secrets import Reference
-from controlplane.telemetry import Scope
+from controlplane.telemetry.model import Scope
 from controlplane.text import clean
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from backends.prometheus.answers import Answer, bound_of
 from backends.prometheus.mapping import LEAST_SCRAPES, read_mapping
 from controlplane.errors import Refusal
-from controlplane.telemetry import (
+from controlplane.telemetry.model import (
     GROWTH,
     OVERFLOW,
     SMALLEST_MS,

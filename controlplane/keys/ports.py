@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from controlplane.audit import Record
+from controlplane.audit.model import Record
 from controlplane.keys.model import Key
 
 

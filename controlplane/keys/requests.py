@@ -8,11 +8,11 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from controlplane.audit import Record
+from controlplane.audit.model import Record
 from controlplane.errors import Usage
+from controlplane.formatting import parse_duration
 from controlplane.keys.model import Env
 from controlplane.keys.pasted import as_pasted
-from controlplane.moments import parse_duration
 from controlplane.operations import Request
 from controlplane.plans.currencies import read_money
 from controlplane.tenants.operations import Email, Id, Version, Word, readable

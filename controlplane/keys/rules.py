@@ -8,8 +8,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from controlplane.errors import Refusal
+from controlplane.formatting import relative
 from controlplane.keys.model import Key, KeyState, Rotation
-from controlplane.moments import relative
 
 
 def state(key: Key, now: datetime) -> KeyState:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from controlplane.audit import Record
+from controlplane.audit.model import Record
 from controlplane.errors import NotFound, Refusal
+from controlplane.formatting import relative
 from controlplane.keys import secret
 from controlplane.keys.model import Key
 from controlplane.keys.pasted import as_pasted
-from controlplane.moments import relative
 
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane

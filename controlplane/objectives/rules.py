@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, time, timedelta
 from itertools import accumulate
 
-from controlplane.moments import spell
+from controlplane.formatting import spell
 from controlplane.objectives.model import (
     Counts,
     Episode,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from datetime import timedelta
 
-from controlplane.moments import count, spell
+from controlplane.formatting import count, spell
 from controlplane.objectives.model import Episode, Maintenance, Objective, Slice, Standing, Verdict
 from controlplane.objectives.rules import count_words, is_rolling, span
 from controlplane.text import UNKNOWN

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
+from controlplane.formatting import age, milliseconds, percent, rate
 from controlplane.listing import Count
-from controlplane.moments import age, milliseconds, percent, rate
-from controlplane.objectives.words import burn_words, left_words
 from controlplane.overview.model import (
     TRIAL_DAYS,
     Burner,
@@ -239,7 +238,7 @@ def _left(at: datetime, now: datetime) -> str:
     return age(now - (at - now), now) if at > now else "now"
 
 
-START_A_WORKER = "watchfloor work"
+START_A_WORKER = "watchfloor worker"
 """The command, for a home that waits for somebody to run one."""
 
 
@@ -298,6 +297,8 @@ def burning_entries(burning: Burning, now: datetime) -> list[Entry]:
 
 
 def _burner(each: Burner) -> Entry:
+    from controlplane.objectives.words import burn_words, left_words  # not before the first paint
+
     tone = BURNING.get(each.state, "")
     words = "" if each.remaining is None else f"{left_words(each.remaining)} left"
     return Entry(

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from controlplane.listing import Count
-from controlplane.telemetry import Point, add
+from controlplane.telemetry.model import Point, add
 
 HOURS = 24
 TRIAL_DAYS = 7

@@ -7,29 +7,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, JsonValue, model_validator
 
-from controlplane import filters
-from controlplane.audit import AuditRow, Record
+from controlplane.audit.model import Record
 from controlplane.errors import Refusal, Usage
-from controlplane.keys.model import KEY_FIELDS
-from controlplane.operations import REGISTRY, Operation, Request, Risk, as_result, operation
+from controlplane.filters import grammar as filters
+from controlplane.nouns import list_named
+from controlplane.operations import Operation, Request, Risk, Subject, as_result, operation
 from controlplane.runs import rules
-from controlplane.runs.model import Run, RunItem, RunState
-from controlplane.tenants.model import PROJECT_FIELDS, TENANT_FIELDS
+from controlplane.runs.model import Run, RunItem
 
 if TYPE_CHECKING:
     from controlplane.changes import Change
 
-NOUNS: Mapping[str, tuple[filters.Field, ...]] = {
-    "tenants": TENANT_FIELDS,
-    "projects": PROJECT_FIELDS,
-    "keys": KEY_FIELDS,
-}
-"""What things a run can be about, and what they are found by."""
+NOUNS = ("tenants", "projects", "keys")
+"""What things a run can be about."""
 SAMPLE = 5
 
 
 class OneRun(Request):
     id: Annotated[int, Field(ge=1, description="the run's number")]
+
+
+RUN = Subject(Run, lambda change, request: change.runs.lock(request.id))
 
 
 class RunStart(Request):
@@ -59,12 +57,15 @@ def in_bulk(operation: Operation[Any]) -> bool:
 
 def target(name: str) -> Operation[Any]:
     """An operation that can be done in bulk. Raises Usage `not_in_bulk`."""
-    found = REGISTRY.get(name)
+    from controlplane.registry import operations  # it imports this module
+
+    every = operations()
+    found = every.get(name)
     if found is None or not in_bulk(found):
         raise Usage(
             "not_in_bulk",
             f"{name} cannot be done to many things at once.",
-            f"Those that can: {', '.join(sorted(each.name for each in REGISTRY.values() if in_bulk(each)))}.",
+            f"Those that can: {', '.join(sorted(each.name for each in every.values() if in_bulk(each)))}.",
         )
     return found
 
@@ -122,7 +123,7 @@ def _check_subjects(operation: Operation[Any], fields: Record, subjects: list[Re
 
 def terms_of(operation: Operation[Any], text: str) -> tuple[filters.Term, ...]:
     """Raises Usage for a filter that cannot be read, means everything, finds more than it shows, or names a person."""
-    terms = filters.parse(text, NOUNS[operation.noun])
+    terms = filters.parse(text, list_named(operation.noun).fields)
     if not terms:
         raise Usage("run_filter_empty", "An empty filter would mean everything.", "Say it: -status:erased")
     if any(term.field == "owner" for term in terms):
@@ -146,9 +147,8 @@ async def _started(change: Change, run_id: int, operation: Operation[Any], field
     return as_result(run) | items
 
 
-async def start_undo(change: Change, request: OneRun) -> Record:
+async def start_undo(change: Change, request: OneRun, undone: Run) -> Record:
     """Start a run that takes back what another did, last first."""
-    undone = await change.runs.lock(request.id)
     undo = target(undone.operation).undo
     if undo is None:
         raise Refusal("no_undo", f"{undone.operation} cannot be taken back.")
@@ -178,16 +178,12 @@ START: Operation[RunStart] = Operation(
     "runs.start", "Start a run", RunStart, start, role="operator", risk=Risk.CONFIRM, key="n"
 )
 UNDO: Operation[OneRun] = Operation(
-    "runs.undo", "Take a run back", OneRun, start_undo, role="operator", risk=Risk.CONFIRM, key="u"
+    "runs.undo", "Take a run back", OneRun, start_undo, role="operator", risk=Risk.CONFIRM, key="u", on=RUN
 )
 COMPLETE: Operation[OneRun] = Operation(
     "runs.complete", "Complete a run", OneRun, complete, role="operator", risk=Risk.SAFE, key="c"
 )
 """Not in the registry: the faces offer these as the operation that is done in bulk, see `engine`."""
-
-
-def of_row(row: AuditRow) -> Record:
-    return {"id": int(row.thing)}
 
 
 @operation(
@@ -197,12 +193,12 @@ def of_row(row: AuditRow) -> Record:
     risk=Risk.SAFE,
     key="p",
     undo="runs.resume",
-    undo_request=of_row,
-    fits=lambda run, now: rules.check_state(run, "paused", "paused"),
+    on=RUN,
+    check=lambda run, now: rules.check_state(run, "paused", "paused"),
 )
-async def pause(change: Change, request: OneRun) -> Run:
+async def pause(change: Change, request: OneRun, run: Run) -> Run:
     """Pause a run: the item under way is finished, none begins."""
-    return await _set_state(change, request, "paused", "paused")
+    return await change.runs.set_state(run.id, "paused", change.reason)
 
 
 @operation(
@@ -212,13 +208,14 @@ async def pause(change: Change, request: OneRun) -> Run:
     risk=Risk.SAFE,
     key="r",
     undo="runs.pause",
-    undo_request=of_row,
-    fits=lambda run, now: rules.check_resume(run),
+    on=RUN,
+    check=lambda run, now: rules.check_resume(run),
 )
-async def resume(change: Change, request: OneRun) -> Run:
+async def resume(change: Change, request: OneRun, run: Run) -> Run:
     """Let a paused run go on; its breaker counts anew."""
-    rules.check_resume(await change.runs.lock(request.id))
-    return await change.runs.set_state(request.id, "running", change.reason)
+    if rules.is_left(run):
+        return run
+    return await change.runs.set_state(run.id, "running", change.reason)
 
 
 @operation(
@@ -227,13 +224,9 @@ async def resume(change: Change, request: OneRun) -> Run:
     role="operator",
     risk=Risk.SAFE,
     key="x",
-    fits=lambda run, now: rules.check_state(run, "stopped", "stopped"),
+    on=RUN,
+    check=lambda run, now: rules.check_state(run, "stopped", "stopped"),
 )
-async def stop(change: Change, request: OneRun) -> Run:
+async def stop(change: Change, request: OneRun, run: Run) -> Run:
     """Stop a run for good: what was not done yet is left as it is."""
-    return await _set_state(change, request, "stopped", "stopped")
-
-
-async def _set_state(change: Change, request: OneRun, becomes: RunState, verb: str) -> Run:
-    rules.check_state(await change.runs.lock(request.id), becomes, verb)
-    return await change.runs.set_state(request.id, becomes, change.reason)
+    return await change.runs.set_state(run.id, "stopped", change.reason)

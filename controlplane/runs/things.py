@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
-from controlplane.errors import Refusal
-from controlplane.filters import Term
+from controlplane.filters.grammar import Term
 from controlplane.listing import Listing, Query
 from controlplane.operations import Operation
 from controlplane.runs.operations import RunStart, terms_of
@@ -24,12 +23,10 @@ async def expected_refusals(
     """Who would be refused, by what the rows say: code → how many, and one example of each in words."""
     counts: Counter[str] = Counter()
     words: dict[str, str] = {}
-    if operation.fits is not None:
+    if operation.check is not None:
         now = plane.clock.now()
         async for row in _rows(plane, operation, request):
-            try:
-                operation.fits(row, now)
-            except Refusal as refusal:
+            if refusal := operation.refusal(row, now):
                 counts[refusal.code] += 1
                 words.setdefault(refusal.code, refusal.message)
     return dict(counts), words

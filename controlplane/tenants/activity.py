@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from controlplane.moments import milliseconds, percent, rate
+from controlplane.formatting import milliseconds, percent, rate
 from controlplane.tenants.model import Tenant
 
 STALE_AFTER = timedelta(minutes=10)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from controlplane.audit import Record
+from controlplane.audit.model import Record
 from controlplane.operations import Request, Risk, operation
 from controlplane.tenants import rules
 from controlplane.tenants.operations import Id, TenantFacts, readable

@@ -10,7 +10,7 @@ from textual.widgets import Label
 
 from screens.dialogs.dialog import Dialog, retext, text
 from screens.session import Session
-from screens.widgets.clipboard import copy
+from screens.terminal.clipboard import copy
 
 HIDDEN = "••••••••••••••••"
 

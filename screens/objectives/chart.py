@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from controlplane.charts import ChartSpec, Mark, Series, Threshold, Tone
 from controlplane.objectives.model import Maintenance, Objective, Slice, Standing
 from controlplane.objectives.rules import DAY, burn_down, is_rolling
+from controlplane.telemetry.charts import ChartSpec, Mark, Series, Threshold, Tone
 
 
 def burn_down_chart(

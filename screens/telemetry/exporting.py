@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 
-from controlplane.chartviews import render
 from controlplane.errors import Refusal
 from controlplane.exports import FORMATS, Format, Heading, chunks
-from controlplane.measures import records
-from controlplane.svg import drawing
+from controlplane.telemetry.chartviews import render
+from controlplane.telemetry.measures import records
+from controlplane.telemetry.svg import drawing
 from controlplane.text import clean
-from screens.actions import Done
+from screens.desk import Done
 from screens.dialogs.fields import Asked, FieldsForm
 from screens.exporting import check, path_of, replaced, store
 from screens.telemetry.panes import ChartPanes

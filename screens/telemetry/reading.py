@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC
 
-from controlplane.chartviews import Window
-from controlplane.measures import Measured, reading_before
+from controlplane.telemetry.chartviews import Window
+from controlplane.telemetry.measures import Measured, reading_before
 from controlplane.text import clean
 from screens.widgets.bars import Bar, Part
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from controlplane.anomalies import BASELINE, WINDOW, Limits
 from controlplane.errors import Refusal
-from controlplane.telemetry import Scope
-from screens.actions import Done
+from controlplane.telemetry.anomalies import BASELINE, WINDOW, Limits
+from controlplane.telemetry.model import Scope
+from screens.desk import Done
 from screens.dialogs.viewer import Viewer
 from screens.keys.usage import usage_lines, usage_why
 from screens.session import Session

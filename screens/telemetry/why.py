@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from controlplane.measures import Measured, gaps, reading, reading_before
-from controlplane.moments import spell
-from controlplane.telemetry import FEWEST_FOR_P99, Source
-from screens.widgets.lines import Line
+from controlplane.formatting import spell
+from controlplane.lists import Line
+from controlplane.telemetry.measures import Measured, gaps, reading, reading_before
+from controlplane.telemetry.model import FEWEST_FOR_P99, Source
 
 MOST_GAPS = 20
 SAID_OF: dict[Source, str] = {

@@ -9,10 +9,10 @@ from typing import ClassVar
 from textual import work
 from textual.binding import Binding, BindingType
 
-from controlplane.chartviews import View, Window
 from controlplane.errors import Refusal
-from screens.actions import Done
+from controlplane.telemetry.chartviews import View, Window
 from screens.area import AreaScreen
+from screens.desk import Done
 
 
 class WindowedScreen(AreaScreen):

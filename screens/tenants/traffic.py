@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from controlplane.charts import ChartSpec, Series
-from controlplane.measures import rates
-from controlplane.telemetry import Series as Requests
+from controlplane.telemetry.charts import ChartSpec, Series
+from controlplane.telemetry.measures import rates
+from controlplane.telemetry.model import Series as Requests
 
 
 def traffic_chart(requests: Requests) -> ChartSpec:

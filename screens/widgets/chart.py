@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import ClassVar
 
-from controlplane.charts import ChartSpec, HeatSpec, Tone
+from controlplane.telemetry.charts import ChartSpec, HeatSpec, Tone
 from controlplane.text import clean, fit
 from screens.widgets.painted import Line, Painted
 

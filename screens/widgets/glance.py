@@ -8,9 +8,9 @@ from typing import ClassVar, NamedTuple
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from controlplane.charts import sparkline
 from controlplane.overview.entries import Entry
 from controlplane.overview.model import HOURS
+from controlplane.telemetry.charts import sparkline
 from controlplane.text import cells, clean, fit
 from screens.widgets.painted import Line, Painted, Piece
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from itertools import groupby
 
-from controlplane.charts import HeatSpec, Tone, bands
-from controlplane.moments import milliseconds
+from controlplane.formatting import milliseconds
+from controlplane.telemetry.charts import HeatSpec, Tone, bands
 from screens.widgets.plot import Run, clock_times, fitted, nothing, place, times
 
 LEAST_WIDTH, LEAST_HEIGHT = 24, 6

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from controlplane.charts import (
+from controlplane.telemetry.charts import (
     Axis,
     ChartSpec,
     HeatSpec,

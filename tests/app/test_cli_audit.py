@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from controlplane.checkpoints import SigningKey
+from controlplane.audit.checkpoints import SigningKey
 from tests.app.commands import ROOT, Cli
 
 UNGUARDED = "ALTER TABLE wf.audit DISABLE TRIGGER USER; ALTER TABLE wf.audit_chain DISABLE TRIGGER USER;"

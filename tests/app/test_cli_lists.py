@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from app.__main__ import Start, read
+from app.start import Start, read
 from tests.app.commands import ROOT, Cli, program
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J‮evil​\r\n[red]x[/red]"

@@ -21,12 +21,12 @@ import psutil
 import psycopg
 import pytest
 
-from app.demo import audit, estate, folders, hours, keys, loading, plans, requests, shape, tenants, traffic
+from app.demo import audit, estate, folders, hours, keys, loading, requests, shape, subscriptions, tenants, traffic
 from app.demo.site import WORKER, Site, open_site
 from app.worker import Work
 from backends.embedded.server import EmbeddedHome
-from backends.postgres.upkeep import KINDS
 from controlplane.errors import Conflict, NotPermitted
+from controlplane.jobs.kinds import kinds
 from controlplane.text import clean
 from tests.postgres import Database
 from tests.terminal.driver import Terminal
@@ -42,7 +42,7 @@ def digest(seed: int) -> str:
     end = int(NOW.timestamp())
     weather, shapes, fleet = hours.Weather(made), hours.Shapes(), hours.Fleet()
     calls = requests.rows(made, end - 60, end, keys.callers(made))
-    parts: list[object] = [made, *calls, *audit.steps(made), *keys.make(made), *plans.make(made)]
+    parts: list[object] = [made, *calls, *audit.steps(made), *keys.make(made), *subscriptions.make(made)]
     parts += [cell for firm in made.firms[:10] for cell in hours.cells_of(weather, firm, shapes, fleet)]
     parts += fleet.cells(weather, shapes)
     return hashlib.sha256(repr([*parts, shapes.take_new()]).encode()).hexdigest()
@@ -195,7 +195,7 @@ async def test_traffic_goes_on_after_its_link_was_cut(database: Database, site: 
     with psycopg.connect(database.owner) as connection:  # as the demonstration's last hour does, before anybody writes
         connection.execute("SELECT wf.make_request_partitions()")
     running = asyncio.create_task(traffic.run(made, site, lambda: False))
-    work = Work(database.login("worker"), KINDS)
+    work = Work(database.login("worker"), kinds())
     working = asyncio.create_task(work.run())
     await traffic_goes_on(database, running)
     work.stop()

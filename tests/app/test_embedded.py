@@ -115,7 +115,7 @@ def test_a_console_starts_a_server_that_was_killed(alone: EmbeddedHome) -> None:
 
 
 def test_a_worker_starts_a_server_that_was_killed(home: EmbeddedHome) -> None:
-    with program("work", "--home", str(home.folder)) as worker:
+    with program("worker", "--home", str(home.folder)) as worker:
         try:
             assert worker.stdout is not None
             assert "takes jobs" in worker.stdout.readline()
@@ -332,7 +332,7 @@ def test_the_homes_worker_brings_it_back(home: EmbeddedHome) -> None:
 def test_a_second_worker_by_hand_is_refused_with_the_reason(home: EmbeddedHome) -> None:
     command("tenants", "list", "--home", str(home.folder))
     until(lambda: alive(home))
-    with program("work", "--home", str(home.folder)) as second:
+    with program("worker", "--home", str(home.folder)) as second:
         said = second.communicate(timeout=PATIENCE)[0]
     assert second.returncode == 5 and "has its worker already" in said and "home_has_worker" in said
 

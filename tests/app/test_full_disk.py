@@ -23,6 +23,8 @@ from typing import Any
 
 import psycopg
 import pytest
+from backends.postgres.upkeep import KINDS
+from controlplane.checkpoints import SigningKey
 
 from app import home_worker
 from app import worker as worker_module
@@ -36,9 +38,7 @@ from backends.embedded.server import EmbeddedHome
 from backends.postgres import ingest as ingest_module
 from backends.postgres import live as live_module
 from backends.postgres.home import Home
-from backends.postgres.upkeep import KINDS
 from backends.secrets.age_file import AgeFile
-from controlplane.checkpoints import SigningKey
 from controlplane.errors import HomeUnreachable, Refusal
 from controlplane.live import LinkState
 from controlplane.operations import Call, execute
@@ -261,7 +261,7 @@ def test_a_command_says_why_it_cannot_start_the_home() -> None:
         disk.fill()
         end_the_log(home)
         where = ["--home", str(home.folder), "--json"]
-        for words in (["tenants", "list"], ["tenants", "create", "full", "--name", "Full", "--yes"], ["work"]):
+        for words in (["tenants", "list"], ["tenants", "create", "full", "--name", "Full", "--yes"], ["worker"]):
             answer = command(*words, *where)
             assert (answer.code, answer.document["error"]["code"]) == (6, "home_out_of_room"), answer
             assert str(home.folder) in answer.document["error"]["message"]

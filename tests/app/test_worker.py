@@ -160,13 +160,13 @@ def test_two_workers_do_each_period_once(database: Database, owner: psycopg.Conn
 
 def test_work_needs_a_workers_login(cli: Cli) -> None:
     cli.log_in("admin")
-    refused = cli("work")
+    refused = cli("worker")
     assert refused.code == 3 and "not_a_worker" in refused.err and "--role worker" in refused.err
 
 
 def test_work_works_until_told(cli: Cli, database: Database) -> None:
     cli.log_in("worker")
-    process = subprocess.Popen([sys.executable, "-m", "app", "work"], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-m", "app", "worker"], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     with process:
         assert "takes jobs" in process.stderr.readline()
@@ -191,7 +191,7 @@ def test_a_run_whose_program_was_killed_goes_on_in_a_worker(cli: Cli, database: 
     assert subprocess.run(driver).returncode == -signal.SIGKILL
     abandoned(database.owner)
     cli.log_in("worker")
-    process = subprocess.Popen([sys.executable, "-m", "app", "work"], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-m", "app", "worker"], stderr=subprocess.PIPE, text=True)
     with process:
         try:
             until(lambda: cli.sql("SELECT state FROM wf.runs") == [("done",)])

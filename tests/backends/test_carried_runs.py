@@ -17,15 +17,16 @@ from psycopg import errors
 
 from app.carrier import Carrier
 from backends.postgres.home import Home
-from controlplane.audit import AuditRow
+from controlplane.audit.model import AuditRow
 from controlplane.errors import NotPermitted, Refusal
-from controlplane.filters import parse
+from controlplane.filters.grammar import parse
 from controlplane.listing import Query
 from controlplane.operations import Call, execute
 from controlplane.registry import named
 from controlplane.runs import rules
 from controlplane.runs.engine import drive, left_runs, start_run, undo_run
-from controlplane.runs.model import ITEM_FIELDS, Run, RunItem
+from controlplane.runs.list import ITEMS
+from controlplane.runs.model import Run, RunItem
 from controlplane.runs.operations import RunStart
 from tests.backends.keys import make_keys
 from tests.backends.psql import Psql, denied, logins, one, refused
@@ -72,7 +73,7 @@ async def until_over(home: Home, run: Run) -> Run:
 
 
 async def items(home: Home, run: Run, text: str = "") -> tuple[RunItem, ...]:
-    return (await home.runs.items(run.id).page(Query(parse(text, ITEM_FIELDS)), limit=1000)).rows
+    return (await home.runs.items(run.id).page(Query(parse(text, ITEMS.fields)), limit=1000)).rows
 
 
 async def do(home: Home, name: str, /, **fields: Any) -> None:
@@ -339,9 +340,9 @@ def test_what_else_it_writes_in_that_transaction_is_its_own(psql: Psql, ordered:
     mine.execute("SELECT set_config('wf.change', (SELECT max(change_id)::text FROM wf.audit), true)")
     assert one(mine, "SELECT ended FROM wf.expire_trials()") == (1,)
     mine.execute("COMMIT")
-    rows = "SELECT noun, thing, actor, carried_by FROM wf.audit WHERE noun IN ('plans', 'tenants')"
+    rows = "SELECT noun, thing, actor, carried_by FROM wf.audit WHERE noun IN ('subscriptions', 'tenants')"
     assert psql("owner").execute(f"{rows} ORDER BY seq DESC".encode()).fetchmany(2) == [
-        ("plans", "t003", "t_worker", None),
+        ("subscriptions", "t003", "t_worker", None),
         ("tenants", "t001", "t_admin", "t_worker"),
     ]
 

@@ -17,9 +17,9 @@ from app.worker import Work
 from backends.postgres import heartbeat
 from backends.postgres.home import Home
 from backends.postgres.job_queue import Self, queue
-from backends.postgres.upkeep import KINDS as UPKEEP
 from controlplane.errors import Refusal
 from controlplane.jobs.engine import Crew
+from controlplane.jobs.kinds import kinds
 from controlplane.jobs.operations import cancel, replay
 from controlplane.jobs.rules import Lane, backoff, fair_batch, returning
 from controlplane.operations import Call, execute
@@ -370,10 +370,10 @@ async def test_errors_are_kept_without_what_they_may_hold(database: Database, ow
 
 
 async def test_what_upkeep_does_runs_with_a_workers_rights(database: Database, owner: psycopg.Connection) -> None:
-    await run_until_idle(database, UPKEEP)
+    await run_until_idle(database, kinds())
     # A period may begin meanwhile: then its job was done twice.
     found = owner.execute("SELECT DISTINCT kind, state, error FROM wf.jobs ORDER BY kind").fetchall()
-    assert found == [(name, "done", None) for name in sorted(UPKEEP)]
+    assert found == [(name, "done", None) for name in sorted(kinds())]
 
 
 async def test_a_lost_link_leaves_no_job_in_a_hand_that_is_gone(database: Database, owner: psycopg.Connection) -> None:
@@ -517,8 +517,8 @@ async def test_an_erasure_takes_the_jobs_too(database: Database, owner: psycopg.
 
 
 async def test_workers_and_jobs_are_lists(database: Database) -> None:
-    from controlplane.filters import parse
-    from controlplane.jobs.model import JOB_FIELDS, WORKER_FIELDS
+    from controlplane.filters.grammar import parse
+    from controlplane.jobs.list import JOBS, WORKERS
     from controlplane.listing import Query
 
     queue_jobs(database.owner, "x", 3)
@@ -526,7 +526,7 @@ async def test_workers_and_jobs_are_lists(database: Database) -> None:
     async with opened(database.login("viewer")) as home:
         assert isinstance(home, Home)
         for text, number in (("state:waiting", 2), ("worker:hand", 1), ("periodic:yes", 0), ("x", 3), ("tries<1", 2)):
-            assert (await home.jobs.count(Query(parse(text, JOB_FIELDS)))).number == number, text
-        [worker] = (await home.workers.page(Query(parse("state:alive name:hand failed<1", WORKER_FIELDS)))).rows
+            assert (await home.jobs.count(Query(parse(text, JOBS.fields)))).number == number, text
+        [worker] = (await home.workers.page(Query(parse("state:alive name:hand failed<1", WORKERS.fields)))).rows
         assert worker.running == 1 and worker.per_minute is None
         assert await home.jobs.payload(1) is None

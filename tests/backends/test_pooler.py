@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.cli.work import reached
+from app.cli.worker import reached
 from app.homes import HomeChoice
 from app.settings import Settings
 from backends.postgres.home import Home
@@ -57,7 +57,7 @@ async def test_every_row_is_of_the_statement_that_asked_for_it(database: Databas
             page = await home.tenants.page(Query((), "id"), limit=5)
             assert next(row.id for row in page.rows) == "default"
             assert (await home.tenants.get(name)).id == name
-            assert (await home.plans.standing(name)).subscription.tenant_id == name
+            assert (await home.subscriptions.standing(name)).subscription.tenant_id == name
 
     async with opened(admin) as one, opened(admin) as other:
         assert one.shared is (mode == "transaction")
@@ -89,7 +89,7 @@ async def test_what_is_set_holds_for_us_and_for_nobody_else(database: Database, 
         for _ in range(3):
             async with home.connection() as link:
                 assert await (await link.execute(shown.encode())).fetchone() == tuple(OURS.values())
-            assert await home.people.all() is not None
+            assert await home.operators.rows() is not None
             async with home.change(Intent("tenants.rename", f"r{_}", "f", dry_run=True)) as change:
                 row = await (await change.connection.execute(shown.encode())).fetchone()  # type: ignore[attr-defined]
                 assert row == tuple(OURS.values())

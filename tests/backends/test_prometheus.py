@@ -20,7 +20,7 @@ from backends.prometheus.telemetry import PrometheusSeries, histogram_of
 from controlplane.clock import machine_now
 from controlplane.errors import NotFound, Refusal, Usage
 from controlplane.secrets import Reference, Secret
-from controlplane.telemetry import OVERFLOW, Scope, Series, value_of
+from controlplane.telemetry.model import OVERFLOW, Scope, Series, value_of
 from tests import prometheus
 from tests.prometheus import BEGIN, GAP, HOSTILE, HOURS, MAPPING, RESET, SCRAPE, history
 

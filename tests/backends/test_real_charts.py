@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 from backends.postgres.home import Home
 from backends.postgres.requests import LogImport, import_log
-from controlplane.chartviews import View, Window
-from controlplane.measures import Measured, errors_chart, gaps, latency_chart, requests_chart
 from controlplane.requestlogs.model import Format
-from controlplane.telemetry import Scope, Series
+from controlplane.telemetry.chartviews import View, Window
+from controlplane.telemetry.measures import Measured, errors_chart, gaps, latency_chart, requests_chart
+from controlplane.telemetry.model import Scope, Series
 from screens.widgets.plot import draw
 from tests.backends.request_logs import real_log
 from tests.postgres import Database

@@ -28,7 +28,7 @@ from backends.postgres.import_ledger import Ledger
 from backends.postgres.requests import LogImport, import_log, import_requests
 from controlplane.errors import Conflict, NotFound, NotPermitted, Refusal, Usage
 from controlplane.requestlogs.model import Format, ImportReport, Progress, Skip
-from controlplane.telemetry import percentile
+from controlplane.telemetry.model import percentile
 from tests.backends.request_logs import nova_line, nova_log, real_log
 from tests.postgres import Database
 

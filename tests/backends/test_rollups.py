@@ -14,7 +14,7 @@ import pytest
 
 from backends.postgres.home import Home
 from controlplane.errors import Usage
-from controlplane.telemetry import Histogram, Scope, merge
+from controlplane.telemetry.model import Histogram, Scope, merge
 from tests.postgres import Database
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)

@@ -13,7 +13,7 @@ import pytest
 from backends.postgres.home import Home
 from backends.postgres.telemetry import Telemetry
 from controlplane.errors import Usage
-from controlplane.telemetry import Histogram, Scope, bucket_of, merge, percentile
+from controlplane.telemetry.model import Histogram, Scope, bucket_of, merge, percentile
 from tests.postgres import Database
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

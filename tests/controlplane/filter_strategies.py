@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from controlplane.filters import Field, Term
-from controlplane.patterns import Unreadable, compiled
+from controlplane.filters.grammar import Field, Term
+from controlplane.filters.patterns import Unreadable, compiled
 
 NOW = datetime(2026, 11, 21, 5, 33, 12, 345678, tzinfo=UTC)
 

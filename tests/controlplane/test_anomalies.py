@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.anomalies import Limits, Slice, judge
+from controlplane.telemetry.anomalies import Limits, Slice, judge
 
 LIMITS = Limits()
 

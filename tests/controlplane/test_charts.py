@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from controlplane.charts import Axis, ChartSpec, Series, Threshold, axis, decimate, sparkline
+from controlplane.telemetry.charts import Axis, ChartSpec, Series, Threshold, axis, decimate, sparkline
 from controlplane.text import printable_ascii
 
 series = st.lists(st.none() | st.floats(-1e6, 1e6), min_size=1, max_size=300)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.chartviews import (
+from controlplane.errors import Usage
+from controlplane.telemetry.chartviews import (
     CHARTS,
     LINES,
     MOST_TENANTS,
@@ -20,8 +21,7 @@ from controlplane.chartviews import (
     parse_window,
     render,
 )
-from controlplane.errors import Usage
-from controlplane.telemetry import SOURCES, Scope
+from controlplane.telemetry.model import SOURCES, Scope
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 names = st.none() | st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.auditchain import LATE, ChainStatus, Verification, late, status_words
-from controlplane.checkpoints import Checkpoint, PublicKey, SigningKey, read
+from controlplane.audit.chain import LATE, ChainStatus, Verification, late, status_words
+from controlplane.audit.checkpoints import Checkpoint, PublicKey, SigningKey, read
 from controlplane.errors import Refusal, Usage
 
 ORIGIN = "watchfloor/audit/0f8c"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane import cursors
 from controlplane.errors import Usage
+from controlplane.telemetry import cursors
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
 asked = st.dictionaries(texts, texts | st.integers() | st.none() | st.floats(allow_nan=False), max_size=5)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.errors import Usage
-from controlplane.filters import Field, Term, complete, describe, matches, parse, render
+from controlplane.filters.grammar import Field, Term, complete, describe, matches, parse, render
 from tests.controlplane.filter_strategies import FIELDS, NOW, filters
 
 ACME = {

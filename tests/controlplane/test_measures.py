@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends.postgres.telemetry import placed, whole_steps
-from controlplane.audit import AuditRow
-from controlplane.charts import bands
-from controlplane.chartviews import View, Window
-from controlplane.measures import (
+from controlplane.audit.model import AuditRow
+from controlplane.telemetry.charts import bands
+from controlplane.telemetry.chartviews import View, Window
+from controlplane.telemetry.measures import (
     Measured,
     error_share_chart,
     errors_chart,
@@ -30,8 +30,8 @@ from controlplane.measures import (
     records,
     requests_chart,
 )
-from controlplane.svg import svg, together
-from controlplane.telemetry import Histogram, Point, Scope, Series
+from controlplane.telemetry.model import Histogram, Point, Scope, Series
+from controlplane.telemetry.svg import svg, together
 from screens.tenants.traffic import traffic_chart
 
 START = datetime(2026, 11, 21, tzinfo=UTC)

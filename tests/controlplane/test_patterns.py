@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from controlplane.patterns import Unreadable, compiled, fold, portable
+from controlplane.filters.patterns import Unreadable, compiled, fold, portable
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from controlplane.chartviews import View, Window
 from controlplane.errors import NotFound
-from controlplane.measures import Measured, reading_of_limits, records, saturation_chart
-from controlplane.plans.model import Claim, Effective, Standing, Usage
-from controlplane.saturation import Limit, Saturation, limits_of, quota_filled, rate_filled, saturation_of
-from controlplane.telemetry import Point, Scope, Series
+from controlplane.subscriptions.model import Claim, Effective, Standing, Usage
+from controlplane.telemetry.chartviews import View, Window
+from controlplane.telemetry.measures import Measured, reading_of_limits, records, saturation_chart
+from controlplane.telemetry.model import Point, Scope, Series
+from controlplane.telemetry.saturation import Limit, Saturation, limits_of, quota_filled, rate_filled, saturation_of
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 START = datetime(2025, 3, 30, 0, tzinfo=UTC)
@@ -93,7 +93,7 @@ class Plane:
 
     def __init__(self, found: Standing | None) -> None:
         self.found, self.asked = found, list[tuple[datetime, datetime, timedelta]]()
-        self.plans = self.telemetry = self
+        self.subscriptions = self.telemetry = self
 
     async def standing(self, tenant_id: str) -> Standing:
         if self.found is None:

@@ -6,7 +6,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.telemetry import Histogram, Point, Scope, Series, add, bucket_of, merge, percentile, value_of
+from controlplane.telemetry.model import Histogram, Point, Scope, Series, add, bucket_of, merge, percentile, value_of
 
 latencies = st.lists(st.floats(0.1, 1e9), min_size=1, max_size=60)
 shares = st.floats(0.001, 1.0)

@@ -8,7 +8,7 @@ import psycopg
 
 from backends.checkpoint_folder import CheckpointFolder
 from backends.postgres.notary import Notary
-from controlplane.checkpoints import SigningKey
+from controlplane.audit.checkpoints import SigningKey
 from controlplane.errors import Refusal
 from screens.audit import AuditScreen
 from tests.postgres import Database

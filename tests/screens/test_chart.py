@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from controlplane.charts import ChartSpec, HeatSpec, Mark, Series, Threshold
-from controlplane.telemetry import Histogram
+from controlplane.telemetry.charts import ChartSpec, HeatSpec, Mark, Series, Threshold
+from controlplane.telemetry.model import Histogram
 from controlplane.text import cells
 from screens.widgets.chart import Chart
 from screens.widgets.heat import heated

@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 
 from backends.checkpoint_folder import CheckpointFolder
 from backends.postgres.notary import Notary
-from controlplane.checkpoints import SigningKey
+from controlplane.audit.checkpoints import SigningKey
 from tests.clocks import OFF, put_off
 from tests.postgres import Database
 from tests.screens.console import console, shown, text, until

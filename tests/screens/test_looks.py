@@ -10,9 +10,9 @@ from textual.message import Message
 
 from app import viewstate
 from app.settings import Settings
-from screens.widgets import background
-from screens.widgets.ascii import wants_ascii
-from screens.widgets.background import AnsweringParser, BackgroundTold, is_dark
+from screens.terminal import background
+from screens.terminal.ascii import wants_ascii
+from screens.terminal.background import AnsweringParser, BackgroundTold, is_dark
 from tests.postgres import Database
 from tests.screens.console import console, quiet, text, until
 

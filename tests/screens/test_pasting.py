@@ -4,8 +4,8 @@ import pytest
 from textual import events
 from textual.message import Message
 
-from screens.widgets.background import AnsweringParser
-from screens.widgets.sequences import END, LARGEST, START, PastedTooMuch
+from screens.terminal.background import AnsweringParser
+from screens.terminal.sequences import END, LARGEST, START, PastedTooMuch
 
 HOSTILE = "a\x1b" + "y" * 40 + "\x1b[A\x1b]52;c;eA==\x07\x1bOP\x1b[<0;1;1M\x1b[I\n\x1b\x1b"
 

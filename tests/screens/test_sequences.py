@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from textual import events
 from textual.message import Message
 
-from screens.widgets.background import AnsweringParser
-from screens.widgets.sequences import InputDecoder
+from screens.terminal.background import AnsweringParser
+from screens.terminal.sequences import InputDecoder
 from tests.terminal.keys import KEYS
 
 NOISE = {

@@ -12,7 +12,7 @@ from textual.geometry import Region
 from textual.pilot import Pilot
 
 from controlplane.errors import HomeUnreachable
-from controlplane.filters import Term
+from controlplane.filters.grammar import Term
 from controlplane.listing import Query
 from screens.widgets.table import WindowTable
 from screens.widgets.window import LIMIT

@@ -12,9 +12,9 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from app.settings import Settings
-from controlplane.chartviews import Window
 from controlplane.errors import HomeUnreachable
-from controlplane.telemetry import Scope
+from controlplane.telemetry.chartviews import Window
+from controlplane.telemetry.model import Scope
 from screens.telemetry.screen import TelemetryScreen
 from screens.tenants.detail import TenantScreen
 from tests.postgres import Database
@@ -250,7 +250,7 @@ async def test_esc_after_a_number_goes_back_to_where_one_was(estate: Database) -
         await command(pilot, "test/tenants/globex")
         await pilot.press("m")
         await until(pilot, lambda: isinstance(app.screen, TelemetryScreen) and app.screen.view.scope == Scope("globex"))
-        await pilot.press("minus", "tab", "3")
+        await pilot.press("minus", "tab", "9")
         await until(pilot, lambda: "audit" in text(pilot).splitlines()[0])
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, TelemetryScreen) and app.screen.view.scope == Scope("globex"))

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from controlplane.telemetry import Histogram, bucket_of
+from controlplane.telemetry.model import Histogram, bucket_of
 from tests.postgres import Database
 from tests.screens.test_snapshots import NARROW, WIDE, frozen, steps
 

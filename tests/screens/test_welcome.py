@@ -2,8 +2,8 @@ from pathlib import Path
 
 import psycopg
 
+from screens.longwork import WorkScreen
 from screens.welcome import WelcomeScreen
-from screens.work import WorkScreen
 from tests.controlplane.test_logmappings import CADDY
 from tests.postgres import Database
 from tests.screens.console import confirm, console, quiet, text, until
@@ -24,7 +24,7 @@ async def test_an_empty_home_says_how_to_begin_and_any_tenant_ends_that(database
         await until(pilot, lambda: isinstance(app.screen, WelcomeScreen))
         for words in ("create a tenant", ":import", ":connect", "load the demonstration"):
             assert words in text(pilot)
-        await until(pilot, lambda: "start one with watchfloor work" in text(pilot))
+        await until(pilot, lambda: "start one with watchfloor worker" in text(pilot))
         with psycopg.connect(database.owner) as connection:
             connection.execute("INSERT INTO wf.tenants (id, name) VALUES ('acme', 'Acme')")
         await until(pilot, lambda: "FAILING MOST" in text(pilot))

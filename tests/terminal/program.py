@@ -36,15 +36,15 @@ if os.environ.get("PROGRAM_HIDE"):  # as if this Textual had no such type
     hidden = {name: getattr(compositor, name) for name in os.environ["PROGRAM_HIDE"].split(",")}
     for name in hidden:
         delattr(compositor, name)
-    import screens.widgets.shadow as shadow
+    import screens.terminal.shadow as shadow
 
     for name, value in hidden.items():
         setattr(compositor, name, value)
 else:
-    import screens.widgets.shadow as shadow
-from screens.widgets.clipboard import copy
-from screens.widgets.inert import LastWall
-from screens.widgets.life import TerminalLife
+    import screens.terminal.shadow as shadow
+from screens.terminal.clipboard import copy
+from screens.terminal.inert import LastWall
+from screens.terminal.life import TerminalLife
 
 NAMES = ["acme", "日本語テスト", "café", "müller", "🚀 rocket", "tab", "한국어", "x" * 30, "ok ✓", "плюс"]
 JOINED = "👩‍👩‍👧"

@@ -11,7 +11,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
 
-from screens.widgets.inert import DROP_CONTROLS, without_controls
+from screens.terminal.inert import DROP_CONTROLS, without_controls
 from tests.terminal.driver import Terminal
 from tests.terminal.wire import FORBIDDEN, foreign_controls
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from screens.widgets.clipboard import OSC_52_LIMIT
-from screens.widgets.plain import why_not_a_screen
+from screens.terminal.clipboard import OSC_52_LIMIT
+from screens.terminal.plain import why_not_a_screen
 from tests.terminal.conftest import PROGRAM, sync
 from tests.terminal.driver import Terminal
 
@@ -236,7 +236,7 @@ def test_copy_with_a_tmux_that_is_gone_falls_to_the_terminal(start: Start, tmp_p
 @pytest.mark.parametrize("term", ["dumb", None])
 def test_a_dumb_terminal_gets_no_screen(term: str | None) -> None:
     command = (
-        "from screens.widgets.plain import why_not_a_screen; import sys; print('why:', why_not_a_screen());"
+        "from screens.terminal.plain import why_not_a_screen; import sys; print('why:', why_not_a_screen());"
         "print('textual' in sys.modules)"
     )
     with Terminal([sys.executable, "-c", command], env={"TERM": term}) as terminal:
@@ -247,7 +247,7 @@ def test_a_dumb_terminal_gets_no_screen(term: str | None) -> None:
 
 
 def test_a_pipe_gets_no_screen() -> None:
-    command = "from screens.widgets.plain import why_not_a_screen; print(why_not_a_screen({'TERM': 'xterm'}))"
+    command = "from screens.terminal.plain import why_not_a_screen; print(why_not_a_screen({'TERM': 'xterm'}))"
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert done.stdout == "the input is not a terminal\n"
     assert why_not_a_screen({}) == "TERM is not set"

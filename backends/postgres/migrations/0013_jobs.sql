@@ -1,4 +1,4 @@
--- Jobs: what is done in the background, by any number of workers (`watchfloor work`). Why a table of our own, and what
+-- Jobs: what is done in the background, by any number of workers (`watchfloor worker`). Why a table of our own, and what
 -- it is measured against: docs/jobs.md.
 --
 -- A worker holds its jobs as long as its heart beats (wf.workers.lease_until); every claim has a number of its own, and

@@ -1,5 +1,5 @@
 -- One folding for what is stored and what is asked: composed, in lower case, without what only joins letters or parts
--- them (ZWJ, ZWNJ). Under one collation whatever the column's is: "C" knows only ASCII. As controlplane.patterns.fold.
+-- them (ZWJ, ZWNJ). Under one collation whatever the column's is: "C" knows only ASCII. As controlplane.filters.patterns.fold.
 -- With its body as an expression, so that the planner puts it into queries and indexes.
 CREATE OR REPLACE FUNCTION wf.folded(body text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN octet_length(body) = char_length(body) THEN lower(body COLLATE "default")
@@ -8,6 +8,12 @@ RETURN CASE WHEN octet_length(body) = char_length(body) THEN lower(body COLLATE 
 -- The same of each of a list.
 CREATE OR REPLACE FUNCTION wf.folded_all(texts text[]) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN ARRAY(SELECT wf.folded(t) FROM unnest(texts) t);
+
+-- An address as those see it who may not read it.
+CREATE OR REPLACE FUNCTION wf.masked(value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN value IS NULL THEN NULL
+            WHEN strpos(value, '@') > 1 THEN left(value, 1) || '•••@' || split_part(value, '@', -1)
+            ELSE '•••' END;
 
 -- Substring search without an extension: every part of three letters of a text, for a GIN index.
 -- The text must already be folded. PL/pgSQL because it is three times as fast here as SQL's ARRAY(SELECT …);
@@ -28,7 +34,7 @@ $$;
 -- Plans, subscriptions, what a tenant may use, and what it used.
 --
 -- An entitlement is derived, never stored: override > incident > trial > plan. The heart holds the same rule
--- (controlplane.plans.rules.effective); a test compares the two.
+-- (controlplane.subscriptions.rules.effective); a test compares the two.
 
 -- The kind of an entitlement's value by its shape; NULL: it is none. -1 is unlimited, and 0 is never a limit.
 --   5, true, "text", {"hard", "soft"?, "burst"?, "period"}, {"rps", "burst", "max_wait_ms"?}

@@ -1,0 +1,112 @@
+"""`watchfloor worker`: do the jobs of a home, until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from app.cli.asked import READING, Reading, chosen
+from app.cli.output import tell
+from controlplane.errors import Conflict, NotPermitted
+from controlplane.text import clean
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from app.homes import HomeChoice
+    from app.settings import Settings
+    from controlplane.jobs.engine import Kind
+
+
+async def worker(*, asked: Reading = READING) -> None:
+    """Do background jobs, and carry runs, until SIGTERM or ctrl+c: what is in hand is finished first, for 20 seconds at
+    most.
+
+    A home by URL needs a login with the role worker: watchfloor operators add NAME --role worker. An embedded home
+    has its worker by itself.
+    """
+    from app.carrier import Carrier
+    from app.worker import Work, until_told
+
+    choice, settings = chosen(asked)
+    if choice.kind == "folder":
+        await _work_embedded(choice, settings)
+    else:
+        conninfo = await asyncio.to_thread(reached, choice, settings)
+        kinds = await asyncio.to_thread(kinds_of, conninfo, choice, settings)
+        await until_told(Work(conninfo, kinds, _tell), Carrier(conninfo, _tell))
+    tell("stopped")
+
+
+async def _work_embedded(choice: HomeChoice, settings: Settings) -> None:
+    """In place of the worker that the home starts by itself. Raises Conflict when that one lives."""
+    from app.carrier import carrier_of
+    from app.embedded import bring_back, bring_up, embedded_of, worker_conninfo
+    from app.worker import Work, until_told
+    from backends.embedded.worker import sign_in
+
+    home = embedded_of(choice)
+    await asyncio.to_thread(bring_up, home)
+    with home.as_worker() as lock:
+        if lock is None:
+            raise Conflict(
+                "home_has_worker",
+                f"The embedded home in {home.folder} has its worker already: it starts by itself.",
+                "watchfloor home status shows it; watchfloor home stop ends it with the home.",
+            )
+        sign_in(lock)
+        conninfo = await asyncio.to_thread(worker_conninfo, home)
+        kinds = await asyncio.to_thread(kinds_of, conninfo, choice, settings)
+        work = Work(conninfo, kinds, _tell, revive=lambda: bring_back(home))
+        await until_told(work, carrier_of(home, _tell))
+
+
+def _tell(words: str) -> None:
+    tell(clean(words))
+
+
+def kinds_of(conninfo: str, choice: HomeChoice, settings: Settings) -> Mapping[str, Kind]:
+    """What a worker can do here: the jobs of every worker, and signing with this account's key. Raises Refusal."""
+    from app.notary import notary_of
+    from backends.postgres.notary import signing
+    from controlplane.jobs.kinds import kinds
+
+    sign = signing(notary_of(conninfo, choice, settings))
+    return {**kinds(), sign.name: sign}
+
+
+def reached(choice: HomeChoice, settings: Settings) -> str:
+    """How a worker reaches a home, once that is sure to work. Blocks. Raises Refusal."""
+    if choice.kind == "folder":
+        from app.embedded import bring_up, embedded_of, worker_conninfo
+
+        bring_up(home := embedded_of(choice))
+        return worker_conninfo(home)
+    import psycopg
+
+    from app.contexts import conninfo_of
+    from app.profiles import open_vault
+    from backends.postgres.link import connect
+    from backends.postgres.refusals import refusal_of
+
+    conninfo = conninfo_of(choice, settings, open_vault(settings, before_the_screen=True))
+    try:
+        with connect(conninfo, "worker") as connection:
+            _check(connection)
+    except psycopg.Error as error:
+        raise refusal_of(error) from None
+    return conninfo
+
+
+def _check(connection: psycopg.Connection) -> None:
+    from app.contexts import usable
+
+    usable(connection)
+    row = connection.execute("SELECT pg_has_role(session_user, 'wf_worker', 'MEMBER')").fetchone()
+    if row != (True,):
+        raise NotPermitted(
+            "not_a_worker",
+            f"The login {connection.info.user} has not the role worker.",
+            "Ask an admin: watchfloor operators add NAME --role worker",
+        )

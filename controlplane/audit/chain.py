@@ -1,0 +1,212 @@
+"""The chain over the audit trail: how it is computed, and where it first breaks. docs/audit.md has it in words."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from controlplane.formatting import age, count, relative
+
+if TYPE_CHECKING:
+    from controlplane.audit.checkpoints import Checkpoint
+
+GENESIS = bytes(32)
+LATE = timedelta(minutes=1)
+"""A row that waits longer for its link: nobody chains."""
+UNSIGNED = timedelta(minutes=15)
+"""And for a checkpoint: nobody signs."""
+
+
+def following(head: bytes, canonical: str) -> bytes:
+    """The head after a row, from the one before it."""
+    leaf = hashlib.sha256(b"\x00" + canonical.encode()).digest()
+    return hashlib.sha256(head + leaf).digest()
+
+
+@dataclass(frozen=True)
+class Link:
+    """A row's number, its text as it is now (None: the row is gone) and the head that was chained after it."""
+
+    seq: int
+    canonical: str | None
+    head: bytes
+
+    @property
+    def cut(self) -> bool:
+        """A digest stands for what the row holds: it has more fields than others."""
+        if self.canonical is None or '_digest": "' not in self.canonical:
+            return False
+        return not {"before_digest", "after_digest"}.isdisjoint(json.loads(self.canonical))
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`seq`: the first row of which something is wrong; 0: it is not of a row."""
+
+    seq: int
+    code: str
+    words: str
+
+
+@dataclass
+class Walk:
+    """Goes along the chain and computes every head anew, from a place that is trusted."""
+
+    size: int = 0
+    head: bytes = GENESIS
+
+    def step(self, link: Link) -> Fault | None:
+        """Go on by one row, unless something is wrong with it."""
+        number = self.size + 1
+        if link.seq != number:
+            return Fault(number, "link_missing", f"The link of row {number} is missing from the chain.")
+        if link.canonical is None:
+            return Fault(number, "row_missing", f"Row {number} was chained, and is not in the trail any more.")
+        head = following(self.head, link.canonical)
+        if head != link.head:
+            return Fault(number, "row_changed", f"Row {number} is not what was chained: it or its link was changed.")
+        self.size, self.head = number, head
+        return None
+
+
+@dataclass
+class Verdict:
+    """What was found. `waiting`: rows that are not chained yet, so nothing is said of them; None: not known.
+
+    `signed`: how far the checkpoints go that were held against it, of which there are `checkpoints`. `others`: those
+    that are signed by nobody who is trusted. `cut`: rows that are too large to be read: their digest is held.
+    """
+
+    origin: str
+    size: int = 0
+    head: str = ""
+    waiting: int | None = None
+    checkpoints: int = 0
+    signed: int = 0
+    others: int = 0
+    cut: int = 0
+    faults: list[Fault] = field(default_factory=list)
+
+
+class Verification:
+    """The chain held against itself and against what was signed; the first fault of a row ends the walk."""
+
+    def __init__(self, origin: str, checkpoints: Sequence[Checkpoint | None], trail: str | None = None) -> None:
+        """`origin`: of which trail it is, as it is known from outside; `trail`: as it says itself.
+
+        A checkpoint that nobody signed who is trusted comes as None.
+        """
+        ours = [each for each in checkpoints if each is not None and each.origin == origin]
+        self.verdict = Verdict(origin, others=len(checkpoints) - len(ours))
+        self._outside = list(_outside(self.verdict, ours, trail))
+        self._walk = Walk()
+        self._left = sorted(ours, key=lambda each: each.size, reverse=True)
+        self._same(self._walk)
+
+    def step(self, link: Link) -> bool:
+        """False when there is nothing more to be learned."""
+        fault = self._walk.step(link)
+        if fault is not None:
+            self.verdict.faults.append(fault)
+        else:
+            self.verdict.cut += link.cut
+            self._same(self._walk)
+        return not self.verdict.faults
+
+    @property
+    def size(self) -> int:
+        """How many rows hold."""
+        return self._walk.size
+
+    def end(self, waiting: int | None = None, due: int | None = None) -> Verdict:
+        """When the chain has no more links. `waiting`: rows behind it; `due`: how many those should be."""
+        verdict, walk = self.verdict, self._walk
+        verdict.size, verdict.head, verdict.waiting = walk.size, walk.head.hex(), waiting
+        if waiting != due and not verdict.faults:
+            words = f"Of the {due} rows behind row {walk.size}, which are not chained yet, {waiting} are there."
+            verdict.faults.append(Fault(walk.size + 1, "row_missing", words))
+        if self._left and not verdict.faults:
+            words = f"The chain ends at row {walk.size}, and row {self._left[0].size} was signed: its tail was cut."
+            verdict.faults.append(Fault(walk.size + 1, "tail_cut", words))
+        verdict.faults += self._outside
+        return verdict
+
+    def _same(self, walk: Walk) -> None:
+        while self._left and self._left[-1].size <= walk.size:
+            checkpoint = self._left.pop()
+            if checkpoint.head != walk.head:
+                first = self.verdict.signed + 1
+                words = (
+                    f"Rows {first} to {checkpoint.size} are not those that were signed"
+                    f" at {checkpoint.at:%Y-%m-%d %H:%M:%S} UTC: the trail was written anew."
+                )
+                self.verdict.faults.append(Fault(first, "trail_rewritten", words))
+                return
+            self.verdict.signed = checkpoint.size
+            self.verdict.checkpoints += 1
+
+
+def _outside(verdict: Verdict, ours: Sequence[Checkpoint], trail: str | None) -> Iterator[Fault]:
+    """What is wrong before a row is looked at."""
+    if trail is not None and trail != verdict.origin:
+        words = f"The trail says that it is {trail}, and the one that was signed is {verdict.origin}: it is another."
+        yield Fault(0, "origin_changed", words)
+    if verdict.others:
+        words = "Checkpoints that none of the trusted keys has signed for this trail, so not held against it"
+        yield Fault(0, "checkpoint_skipped", f"{words}: {count(verdict.others)}.")
+    for signer in sorted({each.signer for each in ours}):
+        numbers = {each.number for each in ours if each.signer == signer}
+        most = max(numbers)
+        if len(numbers) < most:
+            first = next(number for number in range(1, most) if number not in numbers)
+            words = f"Of {count(most)} checkpoints by the key {signer} {count(most - len(numbers))} are missing"
+            yield Fault(0, "checkpoint_missing", f"{words}, the first number {first}.")
+    if not ours:
+        words = "No checkpoint was held against it: a cut tail or a trail written anew would not be found."
+        yield Fault(0, "unsigned", words)
+
+
+def late(since: datetime | None, now: datetime) -> Fault | None:
+    """Rows that wait for their link since then: longer than any worker takes."""
+    if since is None or now - since <= LATE:
+        return None
+    words = f"Rows have waited unchained for {age(since, now)}: no worker chains, or it was refused."
+    return Fault(0, "rows_unchained", f"{words} Until they are, they can be changed unseen.")
+
+
+@dataclass(frozen=True)
+class ChainStatus:
+    """How far the chain and the signing of it have come; `waits_since` and `unsigned_since`: since when one lags.
+
+    `trouble`: why the last chaining or signing failed; None: it did not.
+    """
+
+    written: int
+    chained: int
+    signed: int | None
+    signed_at: datetime | None
+    waits_since: datetime | None
+    unsigned_since: datetime | None
+    trouble: str | None = None
+
+    def late(self, now: datetime) -> bool:
+        return self.trouble is not None or any(
+            since is not None and now - since > most
+            for since, most in ((self.waits_since, LATE), (self.unsigned_since, UNSIGNED))
+        )
+
+
+def status_words(status: ChainStatus | None, now: datetime) -> str:
+    """For the audit screen's title; what is not known is said to be so."""
+    if status is None:
+        return "chain ? not known"
+    if status.signed is None or status.signed_at is None:
+        signed = "no checkpoint yet"
+    else:
+        signed = f"checkpoint {relative(status.signed_at, now)}"
+    refused = ", refused" if status.trouble else ""
+    return f"{'! ' if status.late(now) else ''}chained to {count(status.chained)}, {signed}{refused}"

@@ -1,0 +1,54 @@
+"""Impersonations as they are read: who acts for which tenant, why, for which ticket, until when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from controlplane.listing import Listing
+
+State = Literal["open", "ended", "over"]
+STATES: tuple[State, ...] = ("open", "ended", "over")
+
+
+@dataclass(frozen=True, slots=True)
+class Impersonation:
+    """`ends_at` is a hard stop. `state`: "ended" by somebody, "over" by itself. Writing needs `approved_by`."""
+
+    id: int
+    tenant_id: str
+    actor: str
+    reason: str
+    ticket: str
+    mode: Literal["read", "write"]
+    started_at: datetime
+    ends_at: datetime
+    ended_at: datetime | None
+    approved_by: str | None
+    approved_at: datetime | None
+    state: State
+
+    @property
+    def key(self) -> str:
+        return str(self.id)
+
+
+class ImpersonationDirectory(Listing[Impersonation], Protocol):
+    async def mine(self) -> Impersonation | None:
+        """The one that the actor has open."""
+        ...
+
+
+class ImpersonationStore(Protocol):
+    """What the operations write through."""
+
+    async def begin(self, tenant_id: str, reason: str, ticket: str, ends_at: datetime) -> Impersonation: ...
+
+    async def lock(self, number: int) -> Impersonation:
+        """Raises NotFound, NotPermitted."""
+        ...
+
+    async def end(self, number: int) -> Impersonation: ...
+
+    async def approve_writing(self, number: int) -> Impersonation: ...

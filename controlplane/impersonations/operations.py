@@ -1,0 +1,135 @@
+"""Acting for a tenant, and making one in a single step."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field, field_validator
+
+from controlplane.impersonations import rules
+from controlplane.impersonations.model import Impersonation
+from controlplane.keys.model import Env
+from controlplane.keys.operations import make_key
+from controlplane.operations import Made, Request, Risk, Subject, operation
+from controlplane.subscriptions.trials import Days, begin_trial
+from controlplane.tenants.model import Tenant
+from controlplane.tenants.operations import TENANT_SEEN, Email, Id, Word, an_email, of_new, readable
+
+if TYPE_CHECKING:
+    from controlplane.changes import Change
+
+Number = Annotated[int, Field(ge=1, description="the impersonation's number")]
+
+
+class Impersonate(Request):
+    id: Id
+    ticket: Annotated[str, Field(min_length=1, max_length=100, description="the case that it is for")]
+    minutes: Annotated[
+        int, Field(ge=1, le=rules.MOST_MINUTES, description=f"until its hard stop, at most {rules.MOST_MINUTES}")
+    ] = rules.DEFAULT_MINUTES
+
+    _readable = field_validator("ticket")(readable)
+
+
+class OneImpersonation(Request):
+    subject = ("number",)
+    number: Number
+
+
+IMPERSONATION = Subject(Impersonation, lambda change, request: change.impersonations.lock(request.number))
+
+
+@operation(
+    "tenants.impersonate",
+    Impersonate,
+    role="support",
+    risk=Risk.CONFIRM,
+    key="i",
+    needs_reason=True,
+    undo="tenants.end-impersonation",
+    writes="impersonations",
+    on=TENANT_SEEN,
+    check=lambda tenant, now: rules.check_impersonate(tenant),
+)
+async def impersonate(change: Change, request: Impersonate, tenant: Tenant) -> Impersonation:
+    """Act for a tenant for a while, reading only, for a ticket."""
+    until = change.now + timedelta(minutes=request.minutes)
+    return await change.impersonations.begin(tenant.id, change.reason or "", request.ticket, until)
+
+
+@operation(
+    "tenants.end-impersonation",
+    OneImpersonation,
+    role="support",
+    risk=Risk.SAFE,
+    key="x",
+    writes="impersonations",
+    on=IMPERSONATION,
+    check=rules.check_running,
+)
+async def end(change: Change, request: OneImpersonation, found: Impersonation) -> Impersonation:
+    """End an impersonation before its hard stop; anybody's."""
+    return await change.impersonations.end(found.id)
+
+
+@operation(
+    "tenants.approve-writing",
+    OneImpersonation,
+    role="operator",
+    risk=Risk.CONFIRM,
+    key="w",
+    needs_reason=True,
+    undo="tenants.end-impersonation",
+    writes="impersonations",
+    on=IMPERSONATION,
+    check=rules.check_approve,
+)
+async def approve_writing(change: Change, request: OneImpersonation, found: Impersonation) -> Impersonation:
+    """Let somebody else's impersonation write, until its hard stop."""
+    rules.check_not_own(found, change.actor)
+    return await change.impersonations.approve_writing(found.id)
+
+
+class Provision(Request):
+    makes = ("id",)
+    personal = ("owner_email",)
+    id: Id
+    name: Annotated[str, Field(default="", max_length=200, description="the display name; the id when left out")]
+    owner_email: Email | None = None
+    plan: Word = "trial"
+    trial_days: Annotated[
+        Days | None,
+        Field(default=None, description="try a plan that has a price first; one without begins with its trial"),
+    ]
+    region: Annotated[Word, Field(description="the home region")] = "default"
+    project: Annotated[Id, Field(description="the id of its first project")] = "main"
+    env: Annotated[Env, Field(description="of its first key: live or test")] = "live"
+    scopes: Annotated[list[Word] | None, Field(default=None, description="of the key; what is not named is denied")]
+
+    _readable = field_validator("name")(readable)
+    _email = field_validator("owner_email")(an_email)
+
+
+@operation(
+    "tenants.provision",
+    Provision,
+    role="operator",
+    risk=Risk.CONFIRM,
+    key="o",
+    undo="tenants.delete",
+    undo_request=of_new,
+    makes_secret=True,
+)
+async def provision(change: Change, request: Provision) -> Made:
+    """Create a tenant with plan, trial, project and first key at once."""
+    facts = {"plan": request.plan, "region": request.region, "owner_email": request.owner_email or None}
+    tenant = await change.tenants.create(request.id, {"name": request.name or request.id} | facts)
+    await change.projects.create(tenant.id, request.project, request.project)
+    subscription = await change.subscriptions.lock(tenant.id)
+    if request.trial_days is not None and subscription.state != "trial":
+        subscription = await begin_trial(change, subscription, request.plan, request.trial_days, "expired")
+    of_key = {"tenant_id": tenant.id, "project_id": request.project, "env": request.env}
+    key, value = await make_key(change, of_key | {"label": "first key", "scopes": request.scopes or []})
+    ids = {"tenant": tenant.id, "project": request.project, "key_id": key.id, "display": key.display}
+    return Made(ids | {"plan": tenant.plan, "state": subscription.state, "trial_end": subscription.trial_end}, value)

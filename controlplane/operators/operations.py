@@ -1,0 +1,74 @@
+"""The people (and workers) who log in to a home, and the role that each has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Protocol
+
+from pydantic import Field
+
+from controlplane.audit.model import Record
+from controlplane.errors import NotFound, Usage
+from controlplane.operations import Request, Risk, operation
+from controlplane.operators.roles import LoginRole
+
+if TYPE_CHECKING:
+    from controlplane.changes import Change
+
+
+class OperatorStore(Protocol):
+    async def put(self, name: str, role: LoginRole, password: str | None) -> None:
+        """Make the login or give it another role. The password leaves this program only as a SCRAM verifier."""
+        ...
+
+    async def set_password(self, name: str, password: str) -> None:
+        """Give an operator another password. Raises NotFound, NotPermitted."""
+        ...
+
+    async def remove(self, name: str) -> bool:
+        """Take the login away and end its sessions; False when there is none."""
+        ...
+
+
+LoginName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_.-]{0,62}$", description="the login's name")]
+
+
+class OperatorAdd(Request):
+    subject = ("name",)
+    name: LoginName
+    role: LoginRole
+    password: Annotated[str | None, Field(default=None, repr=False, min_length=8, exclude=True)]
+
+
+class OperatorPassword(Request):
+    subject = ("name",)
+    name: LoginName
+    password: Annotated[str | None, Field(default=None, repr=False, min_length=8, exclude=True)]
+
+
+class OperatorRemove(Request):
+    subject = ("name",)
+    name: LoginName
+
+
+@operation("operators.add", OperatorAdd, role="admin", risk=Risk.CONFIRM, key="a")
+async def add(change: Change, request: OperatorAdd) -> Record:
+    """Make a login with a role, or give an existing one another role."""
+    await change.operators.put(request.name, request.role, request.password)
+    return {"name": request.name, "role": request.role}
+
+
+@operation("operators.password", OperatorPassword, role="admin", risk=Risk.TYPED, key="p", needs_reason=True)
+async def password(change: Change, request: OperatorPassword) -> Record:
+    """Give an operator another password. The trail says who set whose."""
+    if request.password is None:
+        raise Usage("password_missing", "There is no password to set.", "watchfloor operators password NAME makes one.")
+    await change.operators.set_password(request.name, request.password)
+    return {"name": request.name}
+
+
+@operation("operators.remove", OperatorRemove, role="admin", risk=Risk.TYPED, key="x")
+async def remove(change: Change, request: OperatorRemove) -> Record:
+    """Take a login away and end its sessions."""
+    if not await change.operators.remove(request.name):
+        raise NotFound("no_operator", f"There is no operator {request.name}.", "watchfloor operators list")
+    return {"name": request.name, "role": None}

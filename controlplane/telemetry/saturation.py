@@ -1,0 +1,162 @@
+"""How full a tenant's limits are over time: its requests held against the limits that count requests.
+
+A rate limit is as full as the mean of a step; a quota is as full as what was asked for since its period began. Limits
+are those that hold now. A step of which nothing is known is a gap; a gap before it makes a quota "at least" so full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from controlplane.errors import NotFound
+from controlplane.plans.rules import UNLIMITED, kind_of
+from controlplane.subscriptions import periods
+from controlplane.subscriptions.model import Standing, SubscriptionDirectory
+from controlplane.telemetry.model import Point, RequestTelemetry, Scope, Series
+
+COUNTED = ("api_calls", "requests")
+"""Limits of these names count requests. What other limits count is not told with its time."""
+LENGTHS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "month": timedelta(days=30)}
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """`most`: requests of a second, or of a period of the tenant's zone. `counted`: what the home let in of it since
+    the period began, None: not known.
+    """
+
+    name: str
+    most: float
+    source: str
+    period: str | None = None
+    zone: str = "UTC"
+    soft: int | None = None
+    counted: int | None = None
+
+    @property
+    def words(self) -> str:
+        return f"{self.most:,.12g}/{self.period or 'second'}"
+
+    def began(self, at: datetime) -> datetime:
+        """When the quota's period of that time began."""
+        assert self.period is not None
+        return periods.began(self.period, at, self.zone)
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A limit, and the share of it that is used in each step. `holes`: steps of its period that nothing is known of."""
+
+    limit: Limit
+    shares: tuple[float | None, ...]
+    holes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Saturation:
+    """`words`: what is not known, and why."""
+
+    filled: tuple[Filled, ...] = ()
+    words: str = ""
+
+
+class Plane(Protocol):
+    """What a saturation is read from."""
+
+    @property
+    def subscriptions(self) -> SubscriptionDirectory: ...
+
+    @property
+    def telemetry(self) -> RequestTelemetry: ...
+
+
+async def saturation_of(plane: Plane, series: Series) -> Saturation:
+    """Of the series' steps. Raises Refusal."""
+    scope = series.scope
+    if scope.tenant_id is None:
+        return Saturation(words="a limit is a tenant's: name one, as tenant:acme")
+    if scope != Scope(scope.tenant_id):
+        return Saturation(words="a limit is of the whole tenant: leave route, key and region out")
+    try:
+        standing = await plane.subscriptions.standing(scope.tenant_id)
+    except NotFound as refusal:
+        return Saturation(words=refusal.message)
+    limits, words = limits_of(standing)
+    filled = []
+    for limit in limits:
+        earlier = await _since(plane.telemetry, scope, limit.began(series.start), series.start) if limit.period else []
+        filled.append(quota_filled(limit, earlier, series) if limit.period else rate_filled(limit, series))
+    return Saturation(tuple(filled), words)
+
+
+async def _since(telemetry: RequestTelemetry, scope: Scope, began: datetime, until: datetime) -> list[Point | None]:
+    """The requests from then on: by whole hours, and by minutes what is left of the first and of the last one."""
+    first, cut = min(_hour(began + HOUR - MINUTE), until), _hour(until)
+    points: list[Point | None] = []
+    for start, end, step in ((began, first, MINUTE), (first, cut, HOUR), (max(first, cut), until, MINUTE)):
+        if start < end:
+            points += (await telemetry.series(scope, start, end, step)).points
+    return points
+
+
+def _hour(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
+def limits_of(standing: Standing) -> tuple[list[Limit], str]:
+    """The limits that requests are held against, and what is to be said of those that are none."""
+    found, none = [], []
+    counted = {usage.metric: usage.used for usage in standing.usage}
+    for name in COUNTED:
+        held = next((each.holds for each in standing.effective if each.name == name), None)
+        kind = None if held is None else kind_of(held.value)
+        if held is None or kind not in ("quota", "rate"):
+            continue
+        if kind == "rate":
+            found.append(Limit(name, held.value["rps"], held.source))
+            continue
+        value = held.value
+        if value["hard"] == UNLIMITED:
+            none.append(f"{name} is unlimited")
+        else:
+            zone = standing.subscription.billing_zone
+            most, soft = value["hard"], value.get("soft")
+            found.append(Limit(name, most, held.source, value["period"], zone, soft, counted.get(name)))
+    if standing.plan is None:
+        none.append(f"the catalogue does not know {standing.subscription.plan}: its limits are unknown")
+    elif not found and not none:
+        none.append("no limit of this tenant counts requests (" + ", ".join(COUNTED) + ")")
+    return found, "; ".join(none)
+
+
+def rate_filled(limit: Limit, series: Series) -> Filled:
+    """Requests a second, averaged over what is over of each step."""
+    shares: list[float | None] = []
+    for index, point in enumerate(series.points):
+        over = series.known_for(index)
+        known = point is not None and over >= series.step / 4
+        shares.append(point.n / over.total_seconds() / limit.most if known and point is not None else None)
+    return Filled(limit, tuple(shares))
+
+
+def quota_filled(limit: Limit, earlier: Sequence[Point | None], series: Series) -> Filled:
+    """What was asked for since the period began. A step is of the period that it begins in."""
+    assert limit.period is not None
+    several = max(1.0, series.step / LENGTHS[limit.period])  # of a step that holds several periods their mean
+    used, began, shares = _sum(earlier), limit.began(series.start), list[float | None]()
+    holes = sum(point is None for point in earlier)
+    for at, point in zip(series.times(), series.points, strict=True):
+        if (this := limit.began(at)) != began:
+            used, began, holes = 0, this, 0
+        used += _sum([point])
+        holes += point is None and at + series.step <= series.as_of
+        shares.append(None if point is None else used / several / limit.most)
+    return Filled(limit, tuple(shares), holes)
+
+
+def _sum(points: Iterable[Point | None]) -> int:
+    return sum(point.n for point in points if point is not None)

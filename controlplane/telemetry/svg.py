@@ -1,0 +1,137 @@
+"""A chart as an SVG file of its own: no font, no script and no address is loaded from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, tzinfo
+from xml.sax.saxutils import escape
+
+from controlplane.formatting import milliseconds
+from controlplane.telemetry.charts import Axis, ChartSpec, HeatSpec, Series, Tone, axis, bands, known
+from controlplane.telemetry.measures import CHARTS_OF, Measured
+from controlplane.text import clean
+
+WIDTH, HEIGHT = 960, 420
+LEFT, RIGHT, TOP, BOTTOM = 80, 20, 70, 40
+COLOURS: dict[Tone, str] = {"": "#1f4e79", "good": "#1b7f4b", "bad": "#b3261e", "warn": "#b26a00", "muted": "#777777"}
+DASHES = ("", "6 3", "2 3", "8 3 2 3")
+"""Series differ without colour as well."""
+COLUMNS, BANDS, ROWS = 160, 24, 16
+
+
+def svg(spec: ChartSpec | HeatSpec, title: str, zone: tzinfo = UTC) -> str:
+    body = _heat(spec) if isinstance(spec, HeatSpec) else _lines(spec)
+    shapes = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"',
+        ' font-family="sans-serif" font-size="12">',
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
+        _text(LEFT, 24, title, anchor="start", more=' font-size="16" font-weight="bold"'),
+        *body,
+        *_times(spec, zone),
+        *(_mark(spec, mark.x, COLOURS[mark.tone]) for mark in spec.marks if spec.x_from <= mark.x <= spec.x_to),
+        f'<rect x="{LEFT}" y="{TOP}" width="{WIDTH - LEFT - RIGHT}" height="{HEIGHT - TOP - BOTTOM}" fill="none" '
+        'stroke="#999999"/>',
+        "</svg>",
+    ]
+    return "\n".join(shapes) + "\n"
+
+
+def _lines(spec: ChartSpec) -> list[str]:
+    if not spec.values:
+        words = "; ".join([spec.nothing or "no data", *spec.notes])
+        return [_text(LEFT, 62, words, anchor="start", more=f' fill="{COLOURS["warn"]}"')]
+    upright = axis(spec, ROWS)
+    shapes = [_text(LEFT - 8, _y(place, upright) + 4, words) for place, words in upright.labels]
+    x = float(LEFT)
+    for number, series in enumerate(spec.series):
+        dash = f' stroke-dasharray="{DASHES[number % len(DASHES)]}"' if DASHES[number % len(DASHES)] else ""
+        look = f'fill="none" stroke="{COLOURS[series.tone]}" stroke-width="1.5"{dash}'
+        shapes += [f'<polyline points="{points}" {look}/>' for points in _pieces(spec, series, upright)]
+        shapes.append(f'<line x1="{x:g}" y1="42" x2="{x + 24:g}" y2="42" {look}/>')
+        shapes.append(_text(x + 30, 46, series.name, anchor="start"))
+        x += 50 + 7 * len(series.name)
+    for line in spec.thresholds:
+        if not upright.low <= upright.at(line.value) <= upright.high:
+            continue
+        y = _y(upright.at(line.value), upright)
+        shapes.append(f'<line x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" stroke="#777777" '
+                      'stroke-dasharray="1 4"/>')  # fmt: skip
+        shapes.append(_text(WIDTH - RIGHT - 4, y - 4, f"{line.name} {line.value:g}{spec.unit}"))
+    return [*shapes, _text(LEFT, 62, "; ".join(spec.notes), anchor="start", more=f' fill="{COLOURS["warn"]}"')]
+
+
+def _pieces(spec: ChartSpec, series: Series, upright: Axis) -> list[str]:
+    """The points of each unbroken part; a lonely one is a short dash."""
+    parts: list[list[str]] = [[]]
+    for x, y in zip(series.xs, series.ys, strict=True):
+        if y is None or not known(y):
+            parts.append([])
+        else:
+            parts[-1].append(f"{_x(spec, x):.1f},{_y(upright.at(y), upright):.1f}")
+    lonely = (
+        f"{part[0]} {float(part[0].split(',')[0]) + 2:.1f},{part[0].split(',')[1]}" for part in parts if len(part) == 1
+    )
+    return [*(" ".join(part) for part in parts if len(part) > 1), *lonely]
+
+
+def _heat(spec: HeatSpec) -> list[str]:
+    found = bands(spec.steps, COLUMNS, BANDS)
+    if found is None:
+        return [_text(LEFT, 62, "; ".join(["no data", *spec.notes]), anchor="start")]
+    wide, high = (WIDTH - LEFT - RIGHT) / COLUMNS, (HEIGHT - TOP - BOTTOM) / len(found.tops)
+    shapes = []
+    for column, shares in enumerate(found.shares):
+        for band, share in enumerate(shares or ()):
+            if share:
+                x, y = LEFT + column * wide, HEIGHT - BOTTOM - (band + 1) * high
+                shapes.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide:.2f}" height="{high:.2f}" fill="#b3261e" '
+                              f'fill-opacity="{max(0.06, min(1.0, share * 2)):.2f}"/>')  # fmt: skip
+        if shares is None:
+            shapes.append(f'<rect x="{LEFT + column * wide:.1f}" y="{TOP}" width="{wide:.2f}" '
+                          f'height="{HEIGHT - TOP - BOTTOM}" fill="#eeeeee"/>')  # fmt: skip
+    for band in range(0, len(found.tops), 4):
+        shapes.append(_text(LEFT - 8, HEIGHT - BOTTOM - (band + 1) * high + 4, milliseconds(found.tops[band])))
+    words = "; ".join(["the darker, the more of a step's requests; grey: no data", *spec.notes])
+    return [*shapes, _text(LEFT, 46, words, anchor="start")]
+
+
+def _times(spec: ChartSpec | HeatSpec, zone: tzinfo) -> list[str]:
+    span = spec.x_to - spec.x_from
+    shapes = []
+    for n in range(6):
+        x = spec.x_from + span * n / 5
+        at = datetime.fromtimestamp(x, UTC).astimezone(zone)
+        anchor = "start" if n == 0 else "end" if n == 5 else "middle"
+        shapes.append(_text(_x(spec, x), HEIGHT - 14, f"{at:%Y-%m-%d %H:%M}", anchor=anchor))
+    return shapes
+
+
+def _mark(spec: ChartSpec | HeatSpec, x: float, colour: str) -> str:
+    at, foot = _x(spec, x), HEIGHT - BOTTOM
+    return f'<path d="M{at:.1f} {foot} l-5 10 h10 z" fill="{colour}"/>'
+
+
+def _x(spec: ChartSpec | HeatSpec, x: float) -> float:
+    return LEFT + (x - spec.x_from) / ((spec.x_to - spec.x_from) or 1.0) * (WIDTH - LEFT - RIGHT)
+
+
+def _y(at: float, upright: Axis) -> float:
+    return HEIGHT - BOTTOM - (at - upright.low) / (upright.high - upright.low) * (HEIGHT - TOP - BOTTOM)
+
+
+def _text(x: float, y: float, words: str, anchor: str = "end", more: str = "") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{more}>{escape(clean(words, 300))}</text>'
+
+
+def drawing(measured: Measured, names: Sequence[str]) -> str:
+    """Charts of `CHARTS_OF` by their names, under each other."""
+    title = f"{measured.label}, {measured.view.window.words}"
+    return together([svg(CHARTS_OF[name](measured), f"{name}: {title}", measured.zone) for name in names])
+
+
+def together(drawings: Sequence[str]) -> str:
+    """Several of them under each other in one file."""
+    parts = [f'<svg y="{n * HEIGHT}" height="{HEIGHT}"{each.removeprefix("<svg")}' for n, each in enumerate(drawings)]
+    height = HEIGHT * len(drawings)
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">'
+    return "\n".join([head, *parts, "</svg>\n"])
