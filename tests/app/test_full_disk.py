@@ -23,8 +23,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from backends.postgres.upkeep import KINDS
-from controlplane.checkpoints import SigningKey
 
 from app import home_worker
 from app import worker as worker_module
@@ -39,7 +37,9 @@ from backends.postgres import ingest as ingest_module
 from backends.postgres import live as live_module
 from backends.postgres.home import Home
 from backends.secrets.age_file import AgeFile
+from controlplane.audit.checkpoints import SigningKey
 from controlplane.errors import HomeUnreachable, Refusal
+from controlplane.jobs.kinds import kinds
 from controlplane.live import LinkState
 from controlplane.operations import Call, execute
 from controlplane.registry import named
@@ -306,7 +306,7 @@ def test_a_worker_says_it_once_and_goes_on_when_there_is_room(monkeypatch: pytes
             loop.call_soon_threadsafe(tried.put_nowait, None)
             return home.revive()
 
-        work = Work(worker_conninfo(home), KINDS, said.put_nowait, revive=revive)
+        work = Work(worker_conninfo(home), kinds(), said.put_nowait, revive=revive)
         async with going(work.run()):
             assert "takes jobs" in await said.get()
             disk.fill()
