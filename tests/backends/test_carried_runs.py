@@ -456,7 +456,7 @@ async def test_the_home_does_what_the_operation_does(
         run = await start_run(person, RunStart.model_validate(request), "as the test says")
         run = await drive(plane, run.id, clock=Ticks())
         assert (run.state, run.settled) == ("done", len(subjects))
-        told = []
+        told: list[Any] = []
         for item in await items(person, run):
             recorded = await person.recorded(item.request_id) if item.state == "done" else None
             told.append((item.state, item.code, said(recorded.rows) if recorded else None))
