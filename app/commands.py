@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import themes
 from controlplane.errors import Refusal, Usage
+from controlplane.refusals import OPERATION_UNKNOWN
 from controlplane.urls import shown_name
 from screens.actions import Done, Target
 from screens.nouns import NOUNS, noun_named
@@ -105,7 +106,7 @@ def _operation(app: Watchfloor, word: str, rest: str) -> None:
     name = words.pop(0) if "." in word else f"{words.pop(0)}.{words.pop(0)}"
     operation = _named(name)
     if operation is None:
-        raise Usage("operation_unknown", f"There is no operation {name}.", "tab completes.")
+        raise OPERATION_UNKNOWN(f"There is no operation {name}.", "tab completes.")
     subject = dict(zip(operation.request.subject, words, strict=False))
     targets = [Target(subject, None, "/".join(words))] if words else app.area.targets() if app.area else []
     if app.area is not None:

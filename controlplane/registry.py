@@ -19,8 +19,8 @@ import controlplane.telemetry.operations
 import controlplane.tenants.apply
 import controlplane.tenants.operations
 import controlplane.tenants.projects  # noqa: F401
-from controlplane.errors import Usage
 from controlplane.operations import REGISTRY, Operation
+from controlplane.refusals import OPERATION_UNKNOWN
 
 
 def operations() -> Mapping[str, Operation[Any]]:
@@ -30,7 +30,7 @@ def operations() -> Mapping[str, Operation[Any]]:
 def named(name: str) -> Operation[Any]:
     """Raises Usage `operation_unknown`."""
     if name not in REGISTRY:
-        raise Usage("operation_unknown", f"There is no operation {name}.", "watchfloor operations lists them.")
+        raise OPERATION_UNKNOWN(f"There is no operation {name}.")
     return REGISTRY[name]
 
 

@@ -11,9 +11,9 @@ from cyclopts import Parameter
 from app.cli.asked import READING, Reading, opened
 from app.cli.lists import Face, listing_command
 from app.cli.output import Column, document, say, table, tell
-from controlplane.errors import Usage
 from controlplane.objectives import checks, model, rules
 from controlplane.objectives.lists import as_record
+from controlplane.objectives.refusals import OBJECTIVE_TARGET
 from controlplane.objectives.words import (
     VERDICT_TITLES,
     budget_words,
@@ -214,5 +214,5 @@ def _target(text: str | None, held: float) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value < 1:
-        raise Usage("objective_target", f"{clean(text, 40)} is no target: at least 0, below 1.", "99.9% or 0.999.")
+        raise OBJECTIVE_TARGET(f"{clean(text, 40)} is no target: at least 0, below 1.", "99.9% or 0.999.")
     return value

@@ -14,6 +14,7 @@ from controlplane.keys.model import KEY_FIELDS
 from controlplane.operations import REGISTRY, Operation, Request, Risk, as_result, operation
 from controlplane.runs import rules
 from controlplane.runs.model import Run, RunItem, RunState
+from controlplane.runs.refusals import RUN_THING_TWICE
 from controlplane.tenants.model import PROJECT_FIELDS, TENANT_FIELDS
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def _check_subjects(operation: Operation[Any], fields: Record, subjects: list[Re
             raise Usage("run_fields", f"{', '.join(sorted(other))} does not say which thing.", "All share the fields.")
         thing = operation.parse(fields | subject).thing
         if thing in seen:
-            raise Usage("run_thing_twice", f"{thing} stands in the list twice.", "Name each thing once.")
+            raise RUN_THING_TWICE(f"{thing} stands in the list twice.")
         seen.add(thing)
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from controlplane.audit.model import AuditRow
 from controlplane.changes import series_of
-from controlplane.errors import NotFound
 from controlplane.filters.grammar import Term
+from controlplane.keys.refusals import NO_KEY
 from controlplane.listing import Count, Query
 from controlplane.telemetry.chartviews import HOUR, MOST_RAW, WEEK, View
 from controlplane.telemetry.measures import Measured, gaps, happenings, together
@@ -32,7 +32,7 @@ async def scope_of(plane: ControlPlane, scope: Scope) -> Scope:
         return scope
     page = await plane.keys.page(Query((Term("is", (scope.key_prefix,), "display"),)), limit=1)
     if not page.rows:
-        raise NotFound("no_key", f"No key begins with {scope.key_prefix}.", "Or name its tenant: tenant:acme key:…")
+        raise NO_KEY(f"No key begins with {scope.key_prefix}.", "Or name its tenant: tenant:acme key:…")
     return replace(scope, tenant_id=page.rows[0].tenant_id)
 
 

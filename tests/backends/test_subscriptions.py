@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 
 from backends.postgres.home import Home
-from backends.postgres.refusals import WORDS
+from backends.postgres.refusals import words
 from controlplane.errors import Conflict, Refusal
 from controlplane.operations import Call, execute
 from controlplane.plans import rules
@@ -49,7 +49,7 @@ def test_every_constraint_of_this_part_has_words(psql: Psql) -> None:
         "SELECT conname FROM pg_constraint WHERE contype = 'c' AND conrelid::regclass::text IN ('wf.plans',"
         " 'wf.subscriptions', 'wf.entitlement_grants', 'wf.plan_changes', 'wf.usage')"
     )
-    assert {name for (name,) in named_} - set(WORDS) == set()
+    assert {name for (name,) in named_} - set(words()) == set()
 
 
 def test_a_version_of_a_plan_never_changes_and_only_admins_make_one(psql: Psql) -> None:
