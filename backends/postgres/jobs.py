@@ -6,25 +6,29 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 from psycopg import sql
-from psycopg.rows import TupleRow, class_row
 
 from backends.postgres.filtering import Column
 from backends.postgres.paging import ListShape, Order, PagedList
-from controlplane.errors import NotFound
+from backends.postgres.statements import Connection
+from backends.postgres.table import Table, fields_of
 from controlplane.jobs.model import Job, JobAttempt, Worker
+from controlplane.jobs.refusals import NO_JOB
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home
 
-Connection = psycopg.AsyncConnection[TupleRow]
-JOB_COLUMNS = tuple(f.name for f in dataclasses.fields(Job))
+JOBS = Table("wf.jobs", Job, ("id",), NO_JOB, view="wf.job_list")
+
+PAYLOAD = "SELECT payload FROM wf.jobs WHERE id = %s"
+REPLAY = "SELECT wf.replay_job(%s)"
+CANCEL = "SELECT wf.cancel_job(%s)"
+"""Both are refused as `job_transition`."""
 
 ATTEMPT_SHAPE = ListShape(
     view="",  # one job's attempts, see `JobAttempts`
     row=JobAttempt,
-    columns=tuple(f.name for f in dataclasses.fields(JobAttempt)),
+    columns=fields_of(JobAttempt),
     orders={"attempt": Order("attempt", "integer")},
     default_order="attempt",
     tie=(),
@@ -50,7 +54,7 @@ class Jobs(PagedList[Job]):
     shape = ListShape(
         view="wf.job_list",
         row=Job,
-        columns=JOB_COLUMNS,
+        columns=fields_of(Job),
         orders={"created": Order("id", "bigint")},
         default_order="created",
         tie=(),
@@ -69,13 +73,13 @@ class Jobs(PagedList[Job]):
 
     async def get(self, number: int) -> Job:
         async with self.home.connection() as connection:
-            return await _read(connection, number)
+            return await JOBS.get(connection, number)
 
     async def payload(self, number: int) -> dict[str, Any] | None:
         if self.home.actor.role not in ("operator", "admin"):
             return None
         async with self.home.connection() as connection:
-            row = await (await connection.execute("SELECT payload FROM wf.jobs WHERE id = %s", [number])).fetchone()
+            row = await (await connection.execute(PAYLOAD, [number])).fetchone()
         return None if row is None else row[0]
 
     def attempts(self, number: int) -> JobAttempts:
@@ -86,7 +90,7 @@ class Workers(PagedList[Worker]):
     shape = ListShape(
         view="wf.worker_list",
         row=Worker,
-        columns=tuple(f.name for f in dataclasses.fields(Worker)),
+        columns=fields_of(Worker),
         orders={"started": Order("id", "bigint")},
         default_order="started",
         tie=(),
@@ -109,21 +113,12 @@ class JobWriter:
     connection: Connection
 
     async def get(self, number: int) -> Job:
-        return await _read(self.connection, number)
+        return await JOBS.get(self.connection, number)
 
     async def replay(self, number: int) -> Job:
-        await self.connection.execute("SELECT wf.replay_job(%s)", [number])
-        return await _read(self.connection, number)
+        await self.connection.execute(REPLAY, [number])
+        return await self.get(number)
 
     async def cancel(self, number: int) -> Job:
-        await self.connection.execute("SELECT wf.cancel_job(%s)", [number])
-        return await _read(self.connection, number)
-
-
-async def _read(connection: Connection, number: int) -> Job:
-    async with connection.cursor(row_factory=class_row(Job)) as cursor:
-        statement = sql.SQL("SELECT {} FROM wf.job_list WHERE id = %s")
-        await cursor.execute(statement.format(sql.SQL(", ").join(map(sql.Identifier, JOB_COLUMNS))), [number])
-        if (found := await cursor.fetchone()) is None:
-            raise NotFound("no_job", f"There is no job {number}.", "watchfloor jobs list; done ones stay for a day.")
-        return found
+        await self.connection.execute(CANCEL, [number])
+        return await self.get(number)

@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import psycopg
-from psycopg.rows import TupleRow, class_row
-
+from backends.postgres.statements import Connection, rows, scalar
 from controlplane.operators.roles import LoginRole
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home
+
+
+ALL = "SELECT name, role, active, added_at, changed_at FROM wf.operators ORDER BY name"
+PUT = "SELECT wf.put_operator(%s, %s, %s)"
+SET_PASSWORD = "SELECT wf.set_password(%s, %s)"
+REMOVE = "SELECT wf.remove_operator(%s)"
 
 
 @dataclass(frozen=True)
@@ -31,25 +35,23 @@ class People:
         self.home = home
 
     async def all(self) -> list[Person]:
-        async with self.home.connection() as connection, connection.cursor(row_factory=class_row(Person)) as cursor:
-            await cursor.execute("SELECT name, role, active, added_at, changed_at FROM wf.operators ORDER BY name")
-            return await cursor.fetchall()
+        async with self.home.connection() as connection:
+            return await rows(connection, Person, ALL)
 
 
 @dataclass(frozen=True)
 class PeopleWriter:
-    connection: psycopg.AsyncConnection[TupleRow]
+    connection: Connection
 
     async def put(self, name: str, role: LoginRole, password: str | None) -> None:
         verifier = None if password is None else self._verifier(name, password)
-        await self.connection.execute("SELECT wf.put_operator(%s, %s, %s)", [name, role, verifier])
+        await self.connection.execute(PUT, [name, role, verifier])
 
     async def set_password(self, name: str, password: str) -> None:
-        await self.connection.execute("SELECT wf.set_password(%s, %s)", [name, self._verifier(name, password)])
+        await self.connection.execute(SET_PASSWORD, [name, self._verifier(name, password)])
 
     def _verifier(self, name: str, password: str) -> str:
         return self.connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256").decode()
 
     async def remove(self, name: str) -> bool:
-        row = await (await self.connection.execute("SELECT wf.remove_operator(%s)", [name])).fetchone()
-        return row == (True,)
+        return bool(await scalar(self.connection, REMOVE, [name]))
