@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from controlplane.audit.model import AuditDirectory, AuditRow, Record
 from controlplane.clock import HomeClock
@@ -27,8 +27,10 @@ if TYPE_CHECKING:  # they bring pydantic, which is not wanted before the first p
     from controlplane.impersonations.model import ImpersonationDirectory, ImpersonationStore
     from controlplane.keys.model import KeyDirectory
     from controlplane.keys.ports import KeyStore
-    from controlplane.operators.operations import PeopleStore
+    from controlplane.operators.ports import PeopleStore
     from controlplane.telemetry.ports import RetentionStore, Rollups
+
+P = TypeVar("P")
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,15 @@ class Change(Protocol):
     @property
     def drawn(self) -> Drawn:
         """Where ids and secrets come from: a run takes those that its preview showed."""
+        ...
+
+    @property
+    def key_prefix(self) -> str:
+        """What new secrets begin with."""
+        ...
+
+    def of(self, port: type[P]) -> P:
+        """What this change writes through for a port."""
         ...
 
     @property
@@ -161,6 +172,10 @@ class ControlPlane(Protocol):
     @property
     def clock(self) -> HomeClock:
         """The time there."""
+        ...
+
+    def of(self, port: type[P]) -> P:
+        """What reads of this context for a port."""
         ...
 
     @property

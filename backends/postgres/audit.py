@@ -13,14 +13,14 @@ from backends.postgres.audit_chain import origin_of, page_of_links
 from backends.postgres.filtering import Column
 from backends.postgres.paging import ListShape, Order, PagedList
 from controlplane.audit.chain import ChainStatus, Link
-from controlplane.audit.model import AuditRow
+from controlplane.audit.model import AuditDirectory, AuditRow
 from controlplane.errors import NotFound
 
 COLUMNS = tuple(f.name for f in dataclasses.fields(AuditRow) if f.name != "personal")
 _NAMES = sql.SQL(", ").join(sql.Identifier(name) for name in COLUMNS)
 
 
-class AuditTrail(PagedList[AuditRow]):
+class AuditTrail(PagedList[AuditRow], AuditDirectory):
     """Newest last in its only order; a screen asks for it descending."""
 
     shape = ListShape(

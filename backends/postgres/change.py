@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -19,11 +19,13 @@ from backends.postgres.paging import as_json
 from backends.postgres.plans import PlanWriter
 from backends.postgres.rollups import RetentionWriter
 from backends.postgres.runs import RunWriter
+from backends.postgres.stores import WRITERS, implementing
 from backends.postgres.tenants import ProjectWriter, TenantWriter
 from controlplane.audit.model import AuditRow
 from controlplane.previewed import Drawn
 
 Connection = psycopg.AsyncConnection[TupleRow]
+P = TypeVar("P")
 
 
 @dataclass
@@ -38,45 +40,48 @@ class OpenChange:
     key_prefix: str
     drawn: Drawn
 
+    def of(self, port: type[P]) -> P:
+        return implementing(port, WRITERS)(self.connection)
+
     @property
     def tenants(self) -> TenantWriter:
-        return TenantWriter(self.connection)
+        return self.of(TenantWriter)
 
     @property
     def projects(self) -> ProjectWriter:
-        return ProjectWriter(self.connection)
+        return self.of(ProjectWriter)
 
     @property
     def keys(self) -> KeyWriter:
-        return KeyWriter(self.connection, self.key_prefix)
+        return self.of(KeyWriter)
 
     @property
     def plans(self) -> PlanWriter:
-        return PlanWriter(self.connection)
+        return self.of(PlanWriter)
 
     @property
     def people(self) -> PeopleWriter:
-        return PeopleWriter(self.connection)
+        return self.of(PeopleWriter)
 
     @property
     def runs(self) -> RunWriter:
-        return RunWriter(self.connection)
+        return self.of(RunWriter)
 
     @property
     def impersonations(self) -> ImpersonationWriter:
-        return ImpersonationWriter(self.connection)
+        return self.of(ImpersonationWriter)
 
     @property
     def jobs(self) -> JobWriter:
-        return JobWriter(self.connection)
+        return self.of(JobWriter)
 
     @property
     def retention(self) -> RetentionWriter:
-        return RetentionWriter(self.connection)
+        return self.of(RetentionWriter)
 
     @property
     def objectives(self) -> ObjectiveWriter:
-        return ObjectiveWriter(self.connection)
+        return self.of(ObjectiveWriter)
 
     async def note_writing(self, context: str, minutes: int) -> None:
         await self.connection.execute("SELECT wf.note_writing(%s, %s)", [context, minutes])

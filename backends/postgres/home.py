@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -41,6 +41,7 @@ from backends.postgres.plans import Plans
 from backends.postgres.refusals import refusal_of
 from backends.postgres.rollups import Rollups
 from backends.postgres.runs import Runs
+from backends.postgres.stores import READERS, implementing
 from backends.postgres.telemetry import Telemetry
 from backends.postgres.tenants import Projects, Tenants
 from controlplane.changes import Actor, Intent, Recorded, RequestRepeated
@@ -50,6 +51,7 @@ from controlplane.keys.secret import DEFAULT_PREFIX
 from controlplane.telemetry.model import SeriesSource
 
 Connection = psycopg.AsyncConnection[TupleRow]
+P = TypeVar("P")
 log = logging.getLogger(__name__)
 
 SNAPSHOT = b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; "
@@ -123,23 +125,10 @@ class Home:
             check=self._check_if_idle,
             open=False,
         )
-        self.tenants = Tenants(self)
-        self.projects = Projects(self)
-        self.keys = Keys(self)
-        self.plans = Plans(self)
-        self.audit = AuditTrail(self)
-        self.people = People(self)
-        self.runs = Runs(self)
-        self.telemetry = Telemetry(self)
         self.prometheus: SeriesSource | None = None
-        self.rollups = Rollups(self)
-        self.impersonations = Impersonations(self)
-        self.jobs = Jobs(self)
-        self.workers = Workers(self)
-        self.objectives = Objectives(self)
-        self.finder = Finder(self)
-        self.overview = Overview(self)
         self.revive = revive
+        self.readers: dict[Callable[[Home], Any], Any] = {}
+        """Each made when it is first asked for."""
         self.feed = PostgresFeed(conninfo, self.clock, revive)
 
     async def open(self, look: Callable[[psycopg.Connection], None] | None = None) -> None:
@@ -169,6 +158,74 @@ class Home:
     @property
     def actor(self) -> Actor:
         return self._actor
+
+    def of(self, port: type[P]) -> P:
+        """What reads of this home for a port."""
+        reader = implementing(port, READERS)
+        if reader not in self.readers:
+            self.readers[reader] = reader(self)
+        found: P = self.readers[reader]
+        return found
+
+    @property
+    def tenants(self) -> Tenants:
+        return self.of(Tenants)
+
+    @property
+    def projects(self) -> Projects:
+        return self.of(Projects)
+
+    @property
+    def keys(self) -> Keys:
+        return self.of(Keys)
+
+    @property
+    def plans(self) -> Plans:
+        return self.of(Plans)
+
+    @property
+    def audit(self) -> AuditTrail:
+        return self.of(AuditTrail)
+
+    @property
+    def people(self) -> People:
+        return self.of(People)
+
+    @property
+    def runs(self) -> Runs:
+        return self.of(Runs)
+
+    @property
+    def telemetry(self) -> Telemetry:
+        return self.of(Telemetry)
+
+    @property
+    def rollups(self) -> Rollups:
+        return self.of(Rollups)
+
+    @property
+    def impersonations(self) -> Impersonations:
+        return self.of(Impersonations)
+
+    @property
+    def jobs(self) -> Jobs:
+        return self.of(Jobs)
+
+    @property
+    def workers(self) -> Workers:
+        return self.of(Workers)
+
+    @property
+    def objectives(self) -> Objectives:
+        return self.of(Objectives)
+
+    @property
+    def finder(self) -> Finder:
+        return self.of(Finder)
+
+    @property
+    def overview(self) -> Overview:
+        return self.of(Overview)
 
     @property
     def silence(self) -> float:

@@ -11,7 +11,7 @@ from backends.postgres.filtering import Column
 from backends.postgres.paging import ListShape, Order, PagedList
 from backends.postgres.statements import Connection, first
 from backends.postgres.table import NOW, Table, fields_of
-from controlplane.impersonations.model import Impersonation
+from controlplane.impersonations.model import Impersonation, ImpersonationDirectory, ImpersonationStore
 from controlplane.impersonations.refusals import NO_IMPERSONATION
 
 IMPERSONATIONS = Table("wf.impersonations", Impersonation, ("id",), NO_IMPERSONATION, view="wf.impersonation_list")
@@ -20,7 +20,7 @@ SELECT * FROM wf.impersonation_list WHERE actor = session_user AND ended_at IS N
 """
 
 
-class Impersonations(PagedList[Impersonation]):
+class Impersonations(PagedList[Impersonation], ImpersonationDirectory):
     shape = ListShape(
         view="wf.impersonation_list",
         row=Impersonation,
@@ -45,7 +45,7 @@ class Impersonations(PagedList[Impersonation]):
 
 
 @dataclass(frozen=True)
-class ImpersonationWriter:
+class ImpersonationWriter(ImpersonationStore):
     """Writes within one transaction."""
 
     connection: Connection

@@ -12,7 +12,7 @@ from backends.postgres.filtering import Column
 from backends.postgres.paging import ListShape, Order, PagedList
 from backends.postgres.statements import Connection
 from backends.postgres.table import Table, fields_of
-from controlplane.jobs.model import Job, JobAttempt, Worker
+from controlplane.jobs.model import Job, JobAttempt, JobDirectory, JobStore, Worker, WorkerDirectory
 from controlplane.jobs.refusals import NO_JOB
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class JobAttempts(PagedList[JobAttempt]):
         self.shape = dataclasses.replace(ATTEMPT_SHAPE, view=view)
 
 
-class Jobs(PagedList[Job]):
+class Jobs(PagedList[Job], JobDirectory):
     """Oldest first in its only order; a screen asks for it descending."""
 
     shape = ListShape(
@@ -86,7 +86,7 @@ class Jobs(PagedList[Job]):
         return JobAttempts(self.home, number)
 
 
-class Workers(PagedList[Worker]):
+class Workers(PagedList[Worker], WorkerDirectory):
     shape = ListShape(
         view="wf.worker_list",
         row=Worker,
@@ -107,7 +107,7 @@ class Workers(PagedList[Worker]):
 
 
 @dataclass(frozen=True)
-class JobWriter:
+class JobWriter(JobStore):
     """Writes within one transaction."""
 
     connection: Connection

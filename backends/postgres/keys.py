@@ -14,7 +14,18 @@ from backends.postgres.filtering import Column
 from backends.postgres.paging import ListShape, Order, PagedList
 from backends.postgres.statements import Connection, first, names, rows, scalar
 from backends.postgres.table import Table, fields_of
-from controlplane.keys.model import Key, KeyCalls, KeyLeak, Rotation, StaleCounts, StaleKey, StalePolicy
+from controlplane.keys.model import (
+    Key,
+    KeyCalls,
+    KeyDirectory,
+    KeyLeak,
+    Rotation,
+    StaleCounts,
+    StaleKey,
+    StaleListing,
+    StalePolicy,
+)
+from controlplane.keys.ports import KeyStore
 from controlplane.keys.refusals import NO_KEY
 from controlplane.operators.roles import allows
 
@@ -96,7 +107,7 @@ class Rotations(PagedList[Rotation]):
     )
 
 
-class Keys(PagedList[Key]):
+class Keys(PagedList[Key], KeyDirectory):
     """The keys of a home, as the login may see them."""
 
     shape = ListShape(
@@ -124,9 +135,9 @@ class Keys(PagedList[Key]):
         },
     )
 
-    def __init__(self, home: Home) -> None:
-        super().__init__(home)
-        self.rotations = Rotations(home)
+    @property
+    def rotations(self) -> Rotations:
+        return Rotations(self.home)
 
     def stale(self, policy: StalePolicy) -> StaleKeys:
         return StaleKeys(self.home, policy)
@@ -175,7 +186,7 @@ SELECT count(*) AS keys, count(*) FILTER (WHERE level = 'stale') AS stale,
 """
 
 
-class StaleKeys(PagedList[StaleKey]):
+class StaleKeys(PagedList[StaleKey], StaleListing):
     """The live keys that a policy finds fault with, the oldest first: one statement over all tenants."""
 
     def __init__(self, home: Home, policy: StalePolicy) -> None:
@@ -206,11 +217,10 @@ class StaleKeys(PagedList[StaleKey]):
 
 
 @dataclasses.dataclass(frozen=True)
-class KeyWriter:
+class KeyWriter(KeyStore):
     """Writes within one transaction."""
 
     connection: Connection
-    prefix: str
 
     async def lock(self, key_id: str) -> Key:
         return await KEYS.lock(self.connection, key_id)

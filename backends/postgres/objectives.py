@@ -21,10 +21,12 @@ from controlplane.objectives.model import (
     Held,
     Maintenance,
     Objective,
+    ObjectiveDirectory,
     Share,
     Slice,
     Standing,
 )
+from controlplane.objectives.ports import ObjectiveStore
 from controlplane.objectives.refusals import NO_MAINTENANCE, NO_OBJECTIVE
 from controlplane.objectives.rules import LONGEST_PAIR, applies, evaluate, is_rolling, period_of, resolve
 from controlplane.tenants.refusals import NO_TENANT
@@ -78,7 +80,7 @@ class _Measure:
     fresh_until: datetime
 
 
-class Objectives:
+class Objectives(ObjectiveDirectory):
     """Implements `ObjectiveDirectory` over a home. A list is short (definitions), so it is sorted and cut here."""
 
     def __init__(self, home: Home) -> None:
@@ -277,7 +279,7 @@ class _Reader:
 
 
 @dataclasses.dataclass(frozen=True)
-class ObjectiveWriter:
+class ObjectiveWriter(ObjectiveStore):
     """Writes within one transaction."""
 
     connection: Connection

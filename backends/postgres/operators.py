@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from backends.postgres.statements import Connection, rows, scalar
+from controlplane.operators.ports import PeopleStore
 from controlplane.operators.roles import LoginRole
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class People:
 
 
 @dataclass(frozen=True)
-class PeopleWriter:
+class PeopleWriter(PeopleStore):
     connection: Connection
 
     async def put(self, name: str, role: LoginRole, password: str | None) -> None:

@@ -22,6 +22,7 @@ from controlplane.overview.model import (
     Changes,
     Ending,
     Figures,
+    Glance,
     KeysDue,
     PlansDue,
     QuotaNear,
@@ -174,7 +175,7 @@ QUESTIONS: dict[str, tuple[str, Values]] = {
 }
 
 
-class Overview:
+class Overview(Glance):
     """Implements `Glance` over a home."""
 
     def __init__(self, home: Home) -> None:

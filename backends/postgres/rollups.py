@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 from backends.postgres.statements import Connection, rows, scalar
 from backends.postgres.telemetry import read_marks
 from controlplane.errors import Usage
+from controlplane.telemetry import ports
 from controlplane.telemetry.retention import Data, Difference, Kept, Partition, Rolled, RollupStatus, Verification
 
 if TYPE_CHECKING:
@@ -72,9 +73,7 @@ ORDER BY what IS NULL, at, tenant_id, dim, value, route LIMIT %(limit)s
 DUE = "SELECT count(*) FROM wf.request_due WHERE at >= %s AND at < %s"
 
 
-class Rollups:
-    """Implements `controlplane.telemetry.ports.Rollups` over a home."""
-
+class Rollups(ports.Rollups):
     def __init__(self, home: Home) -> None:
         self.home = home
 
@@ -144,7 +143,7 @@ DROP_OLD = "SELECT * FROM wf.drop_old_requests(%s)"
 
 
 @dataclass(frozen=True)
-class RetentionWriter:
+class RetentionWriter(ports.RetentionStore):
     connection: Connection
 
     async def keep(self, data: Data, days: int) -> int:

@@ -18,7 +18,7 @@ from backends.postgres.table import Table, fields_of
 from backends.postgres.tenants import Projects, Tenants
 from controlplane.errors import Conflict
 from controlplane.filters.grammar import Term
-from controlplane.runs.model import Run, RunItem, RunState
+from controlplane.runs.model import Run, RunDirectory, RunItem, RunState, RunStore
 from controlplane.runs.refusals import NO_RUN
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class RunItems(PagedList[RunItem]):
         self.shape = dataclasses.replace(ITEM_SHAPE, view=view)
 
 
-class Runs(PagedList[Run]):
+class Runs(PagedList[Run], RunDirectory):
     """Oldest first in its only order; a screen asks for it descending."""
 
     shape = ListShape(
@@ -147,7 +147,7 @@ class Runs(PagedList[Run]):
 
 
 @dataclasses.dataclass(frozen=True)
-class RunWriter:
+class RunWriter(RunStore):
     """Writes within one transaction."""
 
     connection: Connection

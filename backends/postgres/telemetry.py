@@ -15,6 +15,7 @@ from controlplane.telemetry.model import (
     Histogram,
     ManySeries,
     Point,
+    RequestTelemetry,
     Scope,
     Series,
     SeriesPage,
@@ -84,7 +85,7 @@ class Marks:
     raw_from: datetime
 
 
-class Telemetry:
+class Telemetry(RequestTelemetry):
     """Implements `RequestTelemetry` over a home."""
 
     def __init__(self, home: Home) -> None:

@@ -12,7 +12,8 @@ from backends.postgres.filtering import Column
 from backends.postgres.paging import ListShape, Order, PagedList
 from backends.postgres.statements import Connection, first, scalar
 from backends.postgres.table import Table, fields_of
-from controlplane.tenants.model import Certificate, Project, Tenant
+from controlplane.tenants.model import Certificate, Project, ProjectDirectory, Tenant, TenantDirectory
+from controlplane.tenants.ports import ProjectStore, TenantStore
 from controlplane.tenants.refusals import NO_PROJECT, NO_TENANT
 
 STORED = fields_of(Tenant, "per_minute", "error_share", "p95_ms", "until")
@@ -24,7 +25,7 @@ PURGE = "SELECT * FROM wf.purge_tenant(%s)"
 GRANT_REVEAL = "SELECT wf.grant_reveal(%s, %s)"
 
 
-class Tenants(PagedList[Tenant]):
+class Tenants(PagedList[Tenant], TenantDirectory):
     """The tenants of a home, as the login may see them."""
 
     shape = ListShape(
@@ -71,7 +72,7 @@ class Tenants(PagedList[Tenant]):
             return await first(connection, Certificate, CERTIFICATE, [tenant_id])
 
 
-class Projects(PagedList[Project]):
+class Projects(PagedList[Project], ProjectDirectory):
     shape = ListShape(
         view="wf.projects",
         row=Project,
@@ -95,7 +96,7 @@ class Projects(PagedList[Project]):
 
 
 @dataclass(frozen=True)
-class TenantWriter:
+class TenantWriter(TenantStore):
     """Writes within one transaction."""
 
     connection: Connection
@@ -126,7 +127,7 @@ class TenantWriter:
 
 
 @dataclass(frozen=True)
-class ProjectWriter:
+class ProjectWriter(ProjectStore):
     connection: Connection
 
     async def lock(self, tenant_id: str, project_id: str) -> Project:

@@ -94,7 +94,7 @@ async def _facts(change: Change, request: KeyFacts, tenant_id: str) -> Record:
 
 async def make_key(change: Change, columns: Record) -> tuple[Key, str]:
     """A new key and its secret, which is nowhere else."""
-    value = change.drawn.draw(lambda: secret.make(change.keys.prefix, columns["env"]))
+    value = change.drawn.draw(lambda: secret.make(change.key_prefix, columns["env"]))
     key = await change.keys.create(
         {"id": _new_id(change), "display": secret.display(value), "hash": secret.digest(value)} | columns
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -13,20 +13,6 @@ from controlplane.operators.roles import LoginRole
 
 if TYPE_CHECKING:
     from controlplane.changes import Change
-
-
-class PeopleStore(Protocol):
-    async def put(self, name: str, role: LoginRole, password: str | None) -> None:
-        """Make the login or give it another role. The password leaves this program only as a SCRAM verifier."""
-        ...
-
-    async def set_password(self, name: str, password: str) -> None:
-        """Give an operator another password. Raises NotFound, NotPermitted."""
-        ...
-
-    async def remove(self, name: str) -> bool:
-        """Take the login away and end its sessions; False when there is none."""
-        ...
 
 
 LoginName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_.-]{0,62}$", description="the login's name")]

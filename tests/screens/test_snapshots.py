@@ -20,6 +20,7 @@ from app.console import Watchfloor
 from app.contexts import Context
 from app.settings import Profile, Settings
 from backends.postgres.home import Home
+from backends.postgres.overview import Overview
 from controlplane.live import LinkState
 from controlplane.plans.model import Standing
 from screens.dialogs.secret import ShowSecret
@@ -164,7 +165,7 @@ def frozen(
             return dataclasses.replace(found, as_of=NOW, usage=usage)
 
         home.plans.standing = stood  # type: ignore[method-assign]
-        home.overview = FrozenGlance(NOW)  # type: ignore[assignment]
+        home.readers[Overview] = FrozenGlance(NOW)
         name = "acme-prod" if read_only else "acme-stage"
         return Context(home, name, environment, read_only, "the test", embedded=False)
 
