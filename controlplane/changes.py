@@ -13,7 +13,7 @@ from controlplane.errors import Usage
 from controlplane.jobs.model import JobDirectory, JobStore, WorkerDirectory
 from controlplane.objectives.model import ObjectiveDirectory
 from controlplane.objectives.ports import ObjectiveStore
-from controlplane.overview.model import Glance
+from controlplane.overview.model import OverviewSource
 from controlplane.plans.model import PlanDirectory
 from controlplane.plans.ports import PlanStore
 from controlplane.previewed import Drawn
@@ -228,7 +228,7 @@ class ControlPlane(Protocol):
     def finder(self) -> Finder: ...
 
     @property
-    def overview(self) -> Glance: ...
+    def overview(self) -> OverviewSource: ...
 
     def change(self, intent: Intent) -> AbstractAsyncContextManager[Change]:
         """Commits when the block ends; rolls back when it raises, and always for a dry run.

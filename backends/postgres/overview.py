@@ -22,8 +22,8 @@ from controlplane.overview.model import (
     Changes,
     Ending,
     Figures,
-    Glance,
     KeysDue,
+    OverviewSource,
     PlansDue,
     QuotaNear,
     Region,
@@ -175,9 +175,7 @@ QUESTIONS: dict[str, tuple[str, Values]] = {
 }
 
 
-class Overview(Glance):
-    """Implements `Glance` over a home."""
-
+class Overview(OverviewSource):
     def __init__(self, home: Home) -> None:
         self.home = home
 
