@@ -11,7 +11,7 @@ from controlplane.errors import Refusal, Usage
 from controlplane.refusals import OPERATION_UNKNOWN
 from controlplane.urls import shown_name
 from screens.actions import Done, Target
-from screens.nouns import NOUNS, noun_named
+from screens.nouns import NOUNS, OPENED, noun_named
 
 if TYPE_CHECKING:
     from app.console import Watchfloor
@@ -92,10 +92,11 @@ def _open_link(app: Watchfloor, text: str) -> None:
         app.link = text
     elif link.noun == "find":
         _find(app, link.filter)
-    elif not noun_named(link.noun):
+    elif not noun_named(link.noun) and link.noun not in OPENED:
         raise Usage("link_unknown", f"The link leads to {link.noun}, which is not a noun.", "")
     else:
-        app.go(link.noun, link.filter)
+        if noun_named(link.noun):
+            app.go(link.noun, link.filter)
         if link.key:
             app.open_thing(link.noun, link.key)
 
@@ -176,7 +177,7 @@ def _view(app: Watchfloor, rest: str) -> None:
 def _plan(app: Watchfloor, rest: str) -> None:
     if not rest:
         raise Usage("tenant_missing", "Whose plan?", ":plan TENANT; :plans is the catalogue")
-    app.open_thing("plans", rest)
+    app.open_thing("subscriptions", rest)
 
 
 def _window(app: Watchfloor, rest: str) -> None:

@@ -29,7 +29,7 @@ from controlplane.live import LinkState
 from controlplane.text import clean_lines
 from screens.actions import Done, pending
 from screens.area import AreaScreen
-from screens.nouns import FIRST, NOUNS, Noun, noun_named
+from screens.nouns import FIRST, NOUNS, OPENED, Noun, noun_named
 from screens.session import Session
 
 if TYPE_CHECKING:
@@ -346,9 +346,8 @@ class Watchfloor(Driving, Looks):
         self.go(FIRST)
 
     def open_thing(self, noun: str, key: str) -> None:
-        found = noun_named(noun)
-        if found is not None and found.open is not None:
-            self.push_screen(found.open(key))
+        if noun in OPENED:
+            self.push_screen(OPENED[noun](key))
 
     def _name_terminal(self, noun: str) -> None:
         word = self.session.environment_word() + (" RO" if self.session.locked else "")

@@ -18,6 +18,8 @@ from controlplane.plans.model import PlanDirectory
 from controlplane.plans.ports import PlanStore
 from controlplane.previewed import Drawn
 from controlplane.runs.model import RunDirectory, RunStore
+from controlplane.subscriptions.model import SubscriptionDirectory
+from controlplane.subscriptions.ports import SubscriptionStore
 from controlplane.telemetry.model import RequestTelemetry, Scope, Series, SeriesSource, Source
 from controlplane.tenants.model import ProjectDirectory, TenantDirectory
 from controlplane.tenants.ports import ProjectStore, TenantStore
@@ -110,6 +112,9 @@ class Change(Protocol):
     def plans(self) -> PlanStore: ...
 
     @property
+    def subscriptions(self) -> SubscriptionStore: ...
+
+    @property
     def people(self) -> PeopleStore: ...
 
     @property
@@ -194,6 +199,9 @@ class ControlPlane(Protocol):
 
     @property
     def plans(self) -> PlanDirectory: ...
+
+    @property
+    def subscriptions(self) -> SubscriptionDirectory: ...
 
     @property
     def audit(self) -> AuditDirectory: ...

@@ -11,10 +11,10 @@ import controlplane.jobs.operations
 import controlplane.keys.operations
 import controlplane.objectives.operations
 import controlplane.operators.operations
-import controlplane.plans.apply
 import controlplane.plans.operations
-import controlplane.plans.trials
 import controlplane.runs.operations
+import controlplane.subscriptions.operations
+import controlplane.subscriptions.trials
 import controlplane.telemetry.operations
 import controlplane.tenants.apply
 import controlplane.tenants.operations

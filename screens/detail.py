@@ -168,7 +168,7 @@ class DetailScreen(AreaScreen, Generic[T]):
             self.desk.go("keys", f"tenant:{self.tenant_id}")
 
     def action_plan(self) -> None:
-        self._open_of_tenant("plans")
+        self._open_of_tenant("subscriptions")
 
     def action_tenant(self) -> None:
         self._open_of_tenant("tenants")

@@ -90,7 +90,7 @@ def _plans(text: str) -> AreaScreen:
 
 
 def _subscription(tenant_id: str) -> AreaScreen:
-    from screens.plans.subscription import SubscriptionScreen
+    from screens.subscriptions.detail import SubscriptionScreen
 
     return SubscriptionScreen(tenant_id)
 
@@ -145,7 +145,7 @@ NOUNS: tuple[Noun, ...] = (
     Noun("keys", _keys, _key),
     Noun("rotations", _rotations, _key),
     Noun("stale", _stale, _key),
-    Noun("plans", _plans, _subscription),
+    Noun("plans", _plans),
     Noun("impersonations", _impersonations),
     Noun("jobs", _jobs, _job),
     Noun("workers", _workers),
@@ -153,6 +153,11 @@ NOUNS: tuple[Noun, ...] = (
     Noun("overview", _overview),
     Noun("objectives", _objectives, _objective),
 )
+OPENED: dict[str, Callable[[str], AreaScreen]] = {
+    **{noun.name: noun.open for noun in NOUNS if noun.open},
+    "subscriptions": _subscription,
+}
+"""The screen of one thing of a noun; a tenant's subscription is in no list."""
 FIRST = "overview"
 """What the console shows first; the key 0 comes back to it."""
 

@@ -20,6 +20,7 @@ from backends.postgres.plans import PlanWriter
 from backends.postgres.rollups import RetentionWriter
 from backends.postgres.runs import RunWriter
 from backends.postgres.stores import WRITERS, implementing
+from backends.postgres.subscriptions import SubscriptionWriter
 from backends.postgres.tenants import ProjectWriter, TenantWriter
 from controlplane.audit.model import AuditRow
 from controlplane.previewed import Drawn
@@ -58,6 +59,10 @@ class OpenChange:
     @property
     def plans(self) -> PlanWriter:
         return self.of(PlanWriter)
+
+    @property
+    def subscriptions(self) -> SubscriptionWriter:
+        return self.of(SubscriptionWriter)
 
     @property
     def people(self) -> PeopleWriter:

@@ -42,6 +42,7 @@ from backends.postgres.refusals import refusal_of
 from backends.postgres.rollups import Rollups
 from backends.postgres.runs import Runs
 from backends.postgres.stores import READERS, implementing
+from backends.postgres.subscriptions import Subscriptions
 from backends.postgres.telemetry import Telemetry
 from backends.postgres.tenants import Projects, Tenants
 from controlplane.changes import Actor, Intent, Recorded, RequestRepeated
@@ -182,6 +183,10 @@ class Home:
     @property
     def plans(self) -> Plans:
         return self.of(Plans)
+
+    @property
+    def subscriptions(self) -> Subscriptions:
+        return self.of(Subscriptions)
 
     @property
     def audit(self) -> AuditTrail:

@@ -13,7 +13,10 @@ from backends.postgres.troubles import trouble_of
 from controlplane.errors import Conflict, HomeUnreachable, NotPermitted, Refusal
 from controlplane.refusals import Words
 
-NOUNS = ("audit", "impersonations", "jobs", "keys", "objectives", "operators", "plans", "runs", "telemetry", "tenants")
+NOUNS = (
+    *("audit", "impersonations", "jobs", "keys", "objectives", "operators", "plans", "runs", "subscriptions"),
+    *("telemetry", "tenants"),
+)
 """Those with words of their own, in `refusals.py`."""
 
 

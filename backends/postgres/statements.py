@@ -14,19 +14,18 @@ from psycopg.types.json import Jsonb
 Connection = psycopg.AsyncConnection[TupleRow]
 Statement = str | bytes | sql.SQL | sql.Composed
 Row = TypeVar("Row")
-NO_CASTS: Mapping[str, sql.SQL] = {}
 
 
 def names(columns: Iterable[str]) -> sql.Composed:
     return sql.SQL(", ").join(sql.Identifier(name) for name in columns)
 
 
-def placeholders(columns: Mapping[str, Any], casts: Mapping[str, sql.SQL] = NO_CASTS) -> sql.Composed:
+def placeholders(columns: Mapping[str, Any], casts: Mapping[str, sql.SQL]) -> sql.Composed:
     """`casts`: column → its placeholder with a cast, where the server would not see the type."""
     return sql.SQL(", ").join(_placed(name, value, casts) for name, value in columns.items())
 
 
-def assignments(columns: Mapping[str, Any], casts: Mapping[str, sql.SQL] = NO_CASTS) -> sql.Composed:
+def assignments(columns: Mapping[str, Any], casts: Mapping[str, sql.SQL]) -> sql.Composed:
     return sql.SQL(", ").join(
         sql.SQL("{} = {}").format(sql.Identifier(name), _placed(name, value, casts)) for name, value in columns.items()
     )

@@ -22,6 +22,7 @@ READERS = (
     "backends.postgres.plans:Plans",
     "backends.postgres.rollups:Rollups",
     "backends.postgres.runs:Runs",
+    "backends.postgres.subscriptions:Subscriptions",
     "backends.postgres.telemetry:Telemetry",
     "backends.postgres.tenants:Projects",
     "backends.postgres.tenants:Tenants",
@@ -36,6 +37,7 @@ WRITERS = (
     "backends.postgres.plans:PlanWriter",
     "backends.postgres.rollups:RetentionWriter",
     "backends.postgres.runs:RunWriter",
+    "backends.postgres.subscriptions:SubscriptionWriter",
     "backends.postgres.tenants:ProjectWriter",
     "backends.postgres.tenants:TenantWriter",
 )

@@ -45,16 +45,22 @@ class Table(Generic[Row]):
     casts: Mapping[str, sql.SQL] = field(default_factory=dict)
     held: Literal["UPDATE", "NO KEY UPDATE"] = "UPDATE"
 
-    async def get(self, connection: Connection, *key: object) -> Row:
-        """Read a row as the login may see it. Raises NotFound."""
+    async def look(self, connection: Connection, *key: object) -> Row | None:
+        """Read a row as the login may see it."""
+        columns = fields_of(self.row) if self.view else self._returned
         statement = sql.SQL("SELECT {} FROM {} WHERE {}").format(
-            names(fields_of(self.row)), sql.SQL(self.view or self.name), self._keyed
+            names(columns), sql.SQL(self.view or self.name), self._keyed
         )
         async with connection.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(statement, key)
-            if (found := await cursor.fetchone()) is None:
-                raise self.missing.of(*key)
-            return self.made(found)
+            found = await cursor.fetchone()
+        return None if found is None else self.made(found)
+
+    async def get(self, connection: Connection, *key: object) -> Row:
+        """As `look`. Raises NotFound."""
+        if (found := await self.look(connection, *key)) is None:
+            raise self.missing.of(*key)
+        return found
 
     async def find(self, connection: Connection, *key: object) -> Row | None:
         """Hold a row until the change ends; None: it is not there, or cannot be held."""

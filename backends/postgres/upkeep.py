@@ -16,7 +16,7 @@ _ALL = (
     sql("roll_up_requests", "SELECT wf.roll_up_requests()", MINUTE, seconds=300),
     sql("drop_old_requests", "SELECT count(*) FROM wf.drop_old_requests() WHERE waits IS NULL", HOUR),
     sql("keep_objectives", "SELECT wf.keep_objectives()", MINUTE, seconds=300),
-    # Of plans.
+    # Of subscriptions.
     sql("roll_up_usage", "SELECT wf.roll_up_usage()", MINUTE),
     sql("expire_trials", "SELECT wf.expire_trials()", MINUTE),
     sql("apply_due_changes", "SELECT wf.apply_due_changes()", MINUTE),

@@ -13,7 +13,7 @@ from controlplane.impersonations.model import Impersonation
 from controlplane.keys.model import Env
 from controlplane.keys.operations import make_key
 from controlplane.operations import Made, Request, Risk, operation
-from controlplane.plans.trials import Days, begin_trial
+from controlplane.subscriptions.trials import Days, begin_trial
 from controlplane.tenants.operations import Email, Id, Word, an_email, readable, was_created
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ async def provision(change: Change, request: Provision) -> Made:
     facts = {"plan": request.plan, "region": request.region, "owner_email": request.owner_email or None}
     tenant = await change.tenants.create(request.id, {"name": request.name or request.id} | facts)
     await change.projects.create(tenant.id, request.project, request.project)
-    subscription = await change.plans.lock(tenant.id)
+    subscription = await change.subscriptions.lock(tenant.id)
     if request.trial_days is not None and subscription.state != "trial":
         subscription = await begin_trial(change, subscription, request.plan, request.trial_days, "expired")
     of_key = {"tenant_id": tenant.id, "project_id": request.project, "env": request.env}

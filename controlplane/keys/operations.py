@@ -88,7 +88,7 @@ async def _given(change: Change, request: KeyCreate) -> Record:
 async def _facts(change: Change, request: KeyFacts, tenant_id: str) -> Record:
     columns = request.columns()
     if isinstance(cap := columns.get("spend_cap"), str):
-        columns["spend_cap"] = amount_of(cap, await change.plans.currency(tenant_id))
+        columns["spend_cap"] = amount_of(cap, await change.subscriptions.currency(tenant_id))
     return columns
 
 

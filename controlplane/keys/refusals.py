@@ -40,7 +40,7 @@ CONSTRAINTS = (
         "key_lifetime",
         Refusal,
         "The tenant's plan does not let a key live that long, or for ever.",
-        "Give an earlier expiry; watchfloor plans effective shows key_lifetime_days.",
+        "Give an earlier expiry; watchfloor subscriptions effective shows key_lifetime_days.",
     ),
     Words("key_addresses", Refusal, "A key has at most 1,000 addresses.", "Use networks instead."),
 )

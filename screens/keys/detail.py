@@ -86,7 +86,7 @@ class KeyScreen(DetailScreen[Key]):
     async def read(self, plane: ControlPlane) -> Key:
         key = await plane.keys.get(self.thing_id)
         self.chain, self.leaks = await plane.keys.chain(self.thing_id), await plane.keys.leaks(self.thing_id)
-        self.currency = None if key.spend_cap is None else await plane.plans.currency(key.tenant_id)
+        self.currency = None if key.spend_cap is None else await plane.subscriptions.currency(key.tenant_id)
         return key
 
     def show_thing(self, thing: Key) -> None:

@@ -20,7 +20,7 @@ from screens.widgets.columns import Cell, Column
 from screens.widgets.lines import Line
 from screens.widgets.table import WindowTable
 
-OF_ALL_TENANTS = ("plans.expire-trials", "plans.apply-due")
+OF_ALL_TENANTS = ("subscriptions.expire-trials", "subscriptions.apply-due")
 
 
 def plan_columns(session: Session) -> Sequence[Column[Plan]]:
@@ -62,8 +62,10 @@ class PlansScreen(ListScreen[Plan]):
         return Target({}, None, row.code)
 
     def operations(self) -> list[Any]:
-        """What is about one tenant is done on its subscription; a catalogue is read from a file."""
-        return [each for each in super().operations() if each.name in OF_ALL_TENANTS]
+        """What is done to all subscriptions at once; a catalogue is read from a file."""
+        from controlplane.registry import named
+
+        return [named(name) for name in OF_ALL_TENANTS]
 
     @on(WindowTable.Opened)
     def _opened(self, event: WindowTable.Opened) -> None:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
 
 MOST_MARKS = 200
-OF_THE_FLEET = ("tenants", "plans", "telemetry")
-OF_A_TENANT = ("tenants", "projects", "keys", "leaks", "plans", "plan_changes")
+OF_THE_FLEET = ("tenants", "plans", "subscriptions", "telemetry")
+OF_A_TENANT = ("tenants", "projects", "keys", "leaks", "subscriptions", "plan_changes")
 """Nouns of the trail whose changes can be what a curve shows; a revealed field is none."""
 
 

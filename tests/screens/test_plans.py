@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 
-from controlplane.plans.model import Usage
-from screens.plans.subscription import bar_of, usage_line
+from controlplane.subscriptions.model import Usage
+from screens.subscriptions.detail import bar_of, usage_line
 from tests.postgres import Database
 from tests.screens.console import command, console, quiet, text, type_in, until
 
@@ -77,7 +77,7 @@ async def test_a_limit_is_raised_with_a_reason_and_taken_back(database: Database
         for words in ("projects", "77", "7d", "launch"):
             await type_in(pilot, words)
             await pilot.press("enter")
-        await until(pilot, lambda: "plans acme/projects/(new): new" in text(pilot))
+        await until(pilot, lambda: "subscriptions acme/projects/(new): new" in text(pilot))
         await quiet(pilot)
 
 

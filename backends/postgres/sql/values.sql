@@ -28,7 +28,7 @@ $$;
 -- Plans, subscriptions, what a tenant may use, and what it used.
 --
 -- An entitlement is derived, never stored: override > incident > trial > plan. The heart holds the same rule
--- (controlplane.plans.rules.effective); a test compares the two.
+-- (controlplane.subscriptions.rules.effective); a test compares the two.
 
 -- The kind of an entitlement's value by its shape; NULL: it is none. -1 is unlimited, and 0 is never a limit.
 --   5, true, "text", {"hard", "soft"?, "burst"?, "period"}, {"rps", "burst", "max_wait_ms"?}

@@ -12,10 +12,12 @@ from textual.widget import Widget
 from controlplane.filters.grammar import Term
 from controlplane.formatting import count, relative
 from controlplane.listing import Query
-from controlplane.plans.model import Claim, Standing, State, Usage
-from controlplane.plans.proration import period_of
-from controlplane.plans.rules import TRANSITIONS, state_at, value_words
-from controlplane.plans.words import limit_words, price_words, trial_words
+from controlplane.plans.rules import value_words
+from controlplane.plans.words import limit_words, price_words
+from controlplane.subscriptions.model import Claim, Standing, State, Usage
+from controlplane.subscriptions.proration import period_of
+from controlplane.subscriptions.rules import TRANSITIONS, state_at
+from controlplane.subscriptions.words import trial_words
 from controlplane.text import UNKNOWN
 from screens.actions import Target, choice_lines
 from screens.audit import audit_columns
@@ -27,7 +29,7 @@ from screens.widgets.table import WindowTable
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
 
-NOUNS_OF_THE_TRAIL = ("plans", "plan_changes")
+NOUNS_OF_THE_TRAIL = ("subscriptions", "plan_changes")
 BAR_CELLS = 12
 STATES: dict[State, tuple[str, str]] = {
     "trial": ("◔", "warn"),
@@ -41,7 +43,7 @@ STATES: dict[State, tuple[str, str]] = {
 
 
 class SubscriptionScreen(DetailScreen[Standing]):
-    noun = "plans"
+    noun = "subscriptions"
     means = (
         "A tenant's subscription and what is used of it, what it may use, and how it came to it. "
         "w says where each entitlement comes from and what lost against it."
@@ -73,7 +75,7 @@ class SubscriptionScreen(DetailScreen[Standing]):
         self.query_one("#timeline", WindowTable).show(plane.audit, Query(mine, "at", True))
 
     async def read(self, plane: ControlPlane) -> Standing:
-        return await plane.plans.standing(self.thing_id)
+        return await plane.subscriptions.standing(self.thing_id)
 
     def show_thing(self, thing: Standing) -> None:
         now = self.session.clock()
@@ -88,7 +90,7 @@ class SubscriptionScreen(DetailScreen[Standing]):
         return [Target({"tenant_id": self.thing_id}, version, self.thing_id)]
 
     def operations(self) -> list[Any]:
-        return [each for each in super().operations() if each.name not in (*OF_ALL_TENANTS, "plans.apply")]
+        return [each for each in super().operations() if each.name not in OF_ALL_TENANTS]
 
     def record(self) -> dict[str, Any] | None:
         if self.chosen == "timeline":

@@ -1,0 +1,145 @@
+"""Subscriptions, what tenants may use, and usage in PostgreSQL."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from backends.postgres.plans import PLANS
+from backends.postgres.statements import Connection, first, names, rows, scalar
+from backends.postgres.table import NOW, Table, fields_of
+from controlplane.subscriptions.model import (
+    Facts,
+    Grant,
+    PlanChange,
+    Standing,
+    Subscription,
+    SubscriptionDirectory,
+    Usage,
+)
+from controlplane.subscriptions.ports import SubscriptionStore
+from controlplane.subscriptions.refusals import NO_GRANT, NO_PLAN_CHANGE, NO_SUBSCRIPTION
+from controlplane.subscriptions.rules import effective
+
+if TYPE_CHECKING:
+    from backends.postgres.home import Home
+
+_OF_TENANT = {"tenant_status": "t.status", "plan": "t.plan"}
+_COLUMNS = ", ".join(f"{_OF_TENANT.get(name, f's.{name}')} AS {name}" for name in fields_of(Subscription))
+_WITH = f"(SELECT {_COLUMNS} FROM wf.subscriptions s JOIN {{tenants}} t ON t.id = s.tenant_id) AS of_tenants"
+SUBSCRIPTIONS = Table(
+    "wf.subscriptions", Subscription, ("tenant_id",), NO_SUBSCRIPTION, view=_WITH.format(tenants="wf.tenants")
+)
+SHOWN = dataclasses.replace(SUBSCRIPTIONS, view=_WITH.format(tenants="wf.tenant_list"))
+"""As those see them who may not read the table of tenants."""
+GRANTS = Table("wf.entitlement_grants", Grant, ("tenant_id", "id"), NO_GRANT)
+CHANGES = Table("wf.plan_changes", PlanChange, ("id",), NO_PLAN_CHANGE)
+
+CURRENCY = """
+SELECT (SELECT p.currency FROM {view}
+          JOIN wf.plans p ON p.code = of_tenants.plan AND p.version = of_tenants.plan_version WHERE tenant_id = %s)
+"""
+HELD = sql.SQL("""
+SELECT {} FROM wf.entitlement_grants WHERE tenant_id = %s AND ends_at > now() AND ended_at IS NULL ORDER BY id
+""").format(names(fields_of(Grant)))
+USAGE = "SELECT * FROM wf.usage_of(%s, now()) ORDER BY metric"
+PENDING = sql.SQL("""
+SELECT {} FROM wf.plan_changes WHERE tenant_id = %s AND applied_at IS NULL AND canceled_at IS NULL
+""").format(names(fields_of(PlanChange)))
+CANCEL_PENDING = """
+UPDATE wf.plan_changes SET canceled_at = %s WHERE tenant_id = %s AND applied_at IS NULL AND canceled_at IS NULL
+"""
+EXPIRE_TRIALS = "SELECT ended, reminded FROM wf.expire_trials()"
+APPLY_DUE = "SELECT wf.apply_due_changes()"
+
+
+class Subscriptions(SubscriptionDirectory):
+    """What each tenant of a home has."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+
+    async def currency(self, tenant_id: str) -> str | None:
+        async with self.home.connection() as connection:
+            return await _currency(connection, SHOWN, tenant_id)
+
+    async def standing(self, tenant_id: str) -> Standing:
+        """All of it is of one moment."""
+        async with self.home.connection(snapshot=True) as connection:
+            subscription = await SHOWN.get(connection, tenant_id)
+            now: datetime = await scalar(connection, "SELECT now()")
+            facts = await _facts(connection, subscription)
+            used = await rows(connection, Usage, USAGE, [tenant_id])
+            return Standing(
+                subscription,
+                facts.plan,
+                tuple(effective(facts, now).values()),
+                tuple(
+                    dataclasses.replace(each, recorded=None if each.recorded is None else int(each.recorded))
+                    for each in used
+                ),
+                await first(connection, PlanChange, PENDING, [tenant_id]),
+                now,
+            )
+
+
+async def _currency(connection: Connection, seen: Table[Subscription], tenant_id: str) -> str | None:
+    currency: str | None = await scalar(connection, CURRENCY.format(view=seen.view), [tenant_id])
+    return currency
+
+
+async def _facts(connection: Connection, subscription: Subscription) -> Facts:
+    return Facts(
+        await PLANS.look(connection, subscription.plan, subscription.plan_version),
+        await PLANS.look(connection, subscription.trial_plan, subscription.trial_version),
+        subscription.state,
+        subscription.trial_start,
+        subscription.trial_end,
+        tuple(await rows(connection, Grant, HELD, [subscription.tenant_id])),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class SubscriptionWriter(SubscriptionStore):
+    """Writes within one transaction."""
+
+    connection: Connection
+
+    async def lock(self, tenant_id: str) -> Subscription:
+        return await SUBSCRIPTIONS.lock(self.connection, tenant_id)
+
+    async def update(self, tenant_id: str, columns: dict[str, Any]) -> Subscription:
+        return await SUBSCRIPTIONS.update(self.connection, columns, tenant_id)
+
+    async def facts(self, tenant_id: str) -> Facts:
+        return await _facts(self.connection, await SUBSCRIPTIONS.get(self.connection, tenant_id))
+
+    async def currency(self, tenant_id: str) -> str | None:
+        return await _currency(self.connection, SUBSCRIPTIONS, tenant_id)
+
+    async def grant(self, columns: dict[str, Any]) -> Grant:
+        return await GRANTS.create(self.connection, columns | {"value": Jsonb(columns["value"])})
+
+    async def end_grant(self, tenant_id: str, grant: int) -> Grant:
+        return await GRANTS.update(self.connection, {"ended_at": NOW}, tenant_id, grant)
+
+    async def pending(self, tenant_id: str) -> PlanChange | None:
+        return await first(self.connection, PlanChange, PENDING, [tenant_id])
+
+    async def cancel_pending(self, tenant_id: str, at: datetime) -> None:
+        await self.connection.execute(CANCEL_PENDING, [at, tenant_id])
+
+    async def note_change(self, columns: dict[str, Any]) -> int:
+        return (await CHANGES.create(self.connection, columns | {"lines": Jsonb(columns["lines"])})).id
+
+    async def expire_trials(self) -> tuple[int, int]:
+        row = await (await self.connection.execute(EXPIRE_TRIALS)).fetchone()
+        assert row is not None
+        return int(row[0]), int(row[1])
+
+    async def apply_due(self) -> int:
+        return int(await scalar(self.connection, APPLY_DUE))
