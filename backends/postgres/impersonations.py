@@ -14,7 +14,7 @@ from backends.postgres.table import NOW, Table, fields_of
 from controlplane.impersonations.model import Impersonation, ImpersonationDirectory, ImpersonationStore
 from controlplane.impersonations.refusals import NO_IMPERSONATION
 
-IMPERSONATIONS = Table("wf.impersonations", Impersonation, ("id",), NO_IMPERSONATION, view="wf.impersonation_list")
+IMPERSONATION_TABLE = Table("wf.impersonations", Impersonation, ("id",), NO_IMPERSONATION, view="wf.impersonation_list")
 MINE = """
 SELECT * FROM wf.impersonation_list WHERE actor = session_user AND ended_at IS NULL AND ends_at > clock_timestamp()
 """
@@ -52,13 +52,13 @@ class ImpersonationWriter(ImpersonationStore):
 
     async def begin(self, tenant_id: str, reason: str, ticket: str, ends_at: datetime) -> Impersonation:
         columns = {"tenant_id": tenant_id, "reason": reason, "ticket": ticket, "ends_at": ends_at}
-        return await IMPERSONATIONS.create(self.connection, columns)
+        return await IMPERSONATION_TABLE.create(self.connection, columns)
 
     async def lock(self, number: int) -> Impersonation:
-        return await IMPERSONATIONS.lock(self.connection, number)
+        return await IMPERSONATION_TABLE.lock(self.connection, number)
 
     async def end(self, number: int) -> Impersonation:
-        return await IMPERSONATIONS.update(self.connection, {"ended_at": NOW}, number)
+        return await IMPERSONATION_TABLE.update(self.connection, {"ended_at": NOW}, number)
 
     async def approve_writing(self, number: int) -> Impersonation:
-        return await IMPERSONATIONS.update(self.connection, {"mode": "write"}, number)
+        return await IMPERSONATION_TABLE.update(self.connection, {"mode": "write"}, number)

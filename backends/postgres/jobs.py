@@ -18,7 +18,7 @@ from controlplane.jobs.refusals import NO_JOB
 if TYPE_CHECKING:
     from backends.postgres.home import Home
 
-JOBS = Table("wf.jobs", Job, ("id",), NO_JOB, view="wf.job_list")
+JOB_TABLE = Table("wf.jobs", Job, ("id",), NO_JOB, view="wf.job_list")
 
 PAYLOAD = "SELECT payload FROM wf.jobs WHERE id = %s"
 REPLAY = "SELECT wf.replay_job(%s)"
@@ -73,7 +73,7 @@ class Jobs(PagedList[Job], JobDirectory):
 
     async def get(self, number: int) -> Job:
         async with self.home.connection() as connection:
-            return await JOBS.get(connection, number)
+            return await JOB_TABLE.get(connection, number)
 
     async def payload(self, number: int) -> dict[str, Any] | None:
         if self.home.actor.role not in ("operator", "admin"):
@@ -113,7 +113,7 @@ class JobWriter(JobStore):
     connection: Connection
 
     async def get(self, number: int) -> Job:
-        return await JOBS.get(self.connection, number)
+        return await JOB_TABLE.get(self.connection, number)
 
     async def replay(self, number: int) -> Job:
         await self.connection.execute(REPLAY, [number])

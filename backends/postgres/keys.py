@@ -32,7 +32,7 @@ from controlplane.operators.roles import allows
 if TYPE_CHECKING:
     from backends.postgres.home import Home
 
-KEYS = Table(
+KEY_TABLE = Table(
     "wf.api_keys",
     Key,
     ("id",),
@@ -144,13 +144,13 @@ class Keys(PagedList[Key], KeyDirectory):
 
     async def get(self, key_id: str) -> Key:
         async with self.home.connection() as connection:
-            return await KEYS.get(connection, key_id)
+            return await KEY_TABLE.get(connection, key_id)
 
     async def of_hash(self, digest: bytes) -> Key | None:
         await self.home.ask("SELECT wf.ask_hash(%s)", digest)
         async with self.home.connection() as connection:
             key_id = await scalar(connection, OF_HASH, [digest])
-            return None if key_id is None else await KEYS.get(connection, key_id)
+            return None if key_id is None else await KEY_TABLE.get(connection, key_id)
 
     async def chain(self, key_id: str) -> Sequence[Key]:
         async with self.home.connection() as connection:
@@ -223,13 +223,13 @@ class KeyWriter(KeyStore):
     connection: Connection
 
     async def lock(self, key_id: str) -> Key:
-        return await KEYS.lock(self.connection, key_id)
+        return await KEY_TABLE.lock(self.connection, key_id)
 
     async def create(self, columns: dict[str, Any]) -> Key:
-        return await KEYS.create(self.connection, columns)
+        return await KEY_TABLE.create(self.connection, columns)
 
     async def update(self, key_id: str, columns: dict[str, Any]) -> Key:
-        return await KEYS.update(self.connection, columns, key_id)
+        return await KEY_TABLE.update(self.connection, columns, key_id)
 
     async def record_leak(self, key: Key, successor_id: str | None, reason: str) -> dict[str, Any]:
         calls = await scalar(self.connection, CALLS_OF_LEAK, {"key": key.id, "days": LEAK_DAYS})

@@ -42,8 +42,8 @@ class _Objectives(Table[Objective]):
         return Objective(**{**found, **shares})
 
 
-OBJECTIVES = _Objectives("wf.objectives", Objective, ("id",), NO_OBJECTIVE)
-MAINTENANCE = Table("wf.maintenance", Maintenance, ("id",), NO_MAINTENANCE)
+OBJECTIVE_TABLE = _Objectives("wf.objectives", Objective, ("id",), NO_OBJECTIVE)
+MAINTENANCE_TABLE = Table("wf.maintenance", Maintenance, ("id",), NO_MAINTENANCE)
 
 IN_SCOPE = sql.SQL("""
 SELECT {} FROM wf.maintenance m WHERE ends_at > %s
@@ -241,7 +241,7 @@ class _Reader:
         return await (await self.connection.execute(CHANGED)).fetchone() or ()
 
     async def one(self, objective_id: int) -> Objective:
-        return await OBJECTIVES.get(self.connection, objective_id)
+        return await OBJECTIVE_TABLE.get(self.connection, objective_id)
 
     async def live(self) -> list[Objective]:
         return await self._all(LIVE)
@@ -252,7 +252,7 @@ class _Reader:
     async def _all(self, statement: sql.Composed) -> list[Objective]:
         async with self.connection.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(statement)
-            return [OBJECTIVES.made(row) for row in await cursor.fetchall()]
+            return [OBJECTIVE_TABLE.made(row) for row in await cursor.fetchall()]
 
     async def slices(self, objective: Objective, start: datetime, now: datetime) -> tuple[Slice, ...]:
         begins = _calendar(objective, start, period_of(objective.period, objective.zone, now)[0])
@@ -285,20 +285,20 @@ class ObjectiveWriter(ObjectiveStore):
     connection: Connection
 
     async def lock(self, objective_id: int) -> Objective:
-        return await OBJECTIVES.lock(self.connection, objective_id)
+        return await OBJECTIVE_TABLE.lock(self.connection, objective_id)
 
     async def create(self, columns: dict[str, Any]) -> Objective:
-        return await OBJECTIVES.create(self.connection, columns)
+        return await OBJECTIVE_TABLE.create(self.connection, columns)
 
     async def update(self, objective_id: int, columns: dict[str, Any]) -> Objective:
-        return await OBJECTIVES.update(self.connection, columns, objective_id)
+        return await OBJECTIVE_TABLE.update(self.connection, columns, objective_id)
 
     async def history(self, objective: Objective, start: datetime) -> tuple[Slice, ...]:
         reader = _Reader(self.connection)
         return await reader.slices(objective, start, await reader.now())
 
     async def plan_maintenance(self, columns: dict[str, Any]) -> Maintenance:
-        return await MAINTENANCE.create(self.connection, columns)
+        return await MAINTENANCE_TABLE.create(self.connection, columns)
 
     async def end_maintenance(self, number: int) -> Maintenance:
-        return await MAINTENANCE.update(self.connection, {"ended_at": NOW}, number)
+        return await MAINTENANCE_TABLE.update(self.connection, {"ended_at": NOW}, number)

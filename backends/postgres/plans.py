@@ -17,7 +17,7 @@ from controlplane.plans.ports import PlanStore
 from controlplane.plans.refusals import NO_PLAN
 
 STORED = fields_of(Plan, "tenants")
-PLANS = Table("wf.plans", Plan, ("code", "version"), NO_PLAN, stored=STORED)
+PLAN_TABLE = Table("wf.plans", Plan, ("code", "version"), NO_PLAN, stored=STORED)
 
 VERSIONS = sql.SQL("""
 SELECT {}, (SELECT count(*) FROM wf.tenant_list t JOIN wf.subscriptions s ON s.tenant_id = t.id
@@ -71,7 +71,7 @@ class PlanWriter(PlanStore):
         return await first(self.connection, Plan, LATEST, [code])
 
     async def version(self, code: str, version: int) -> Plan | None:
-        return await PLANS.look(self.connection, code, version)
+        return await PLAN_TABLE.look(self.connection, code, version)
 
     async def add(self, columns: dict[str, Any]) -> Plan:
-        return await PLANS.create(self.connection, columns)
+        return await PLAN_TABLE.create(self.connection, columns)

@@ -24,7 +24,7 @@ from controlplane.runs.refusals import NO_RUN
 if TYPE_CHECKING:
     from backends.postgres.home import Home
 
-RUNS = Table("wf.runs", Run, ("id",), NO_RUN, view="wf.run_list", held="NO KEY UPDATE")
+RUN_TABLE = Table("wf.runs", Run, ("id",), NO_RUN, view="wf.run_list", held="NO KEY UPDATE")
 
 VERDICTS = """
 SELECT state = 'refused' FROM wf.run_items WHERE run_id = %s AND state IN ('done', 'refused')
@@ -111,7 +111,7 @@ class Runs(PagedList[Run], RunDirectory):
 
     async def get(self, run_id: int) -> Run:
         async with self.home.connection() as connection:
-            return await RUNS.get(connection, run_id)
+            return await RUN_TABLE.get(connection, run_id)
 
     def items(self, run_id: int) -> RunItems:
         return RunItems(self.home, run_id)
@@ -128,7 +128,7 @@ class Runs(PagedList[Run], RunDirectory):
     async def hold(self, run_id: int, holder: str) -> Run:
         async with self.home.connection() as connection:
             held = await scalar(connection, HOLD, [run_id, holder])
-            run = await RUNS.get(connection, run_id)
+            run = await RUN_TABLE.get(connection, run_id)
         if not held:
             raise Conflict(
                 "run_driven",
@@ -153,10 +153,10 @@ class RunWriter(RunStore):
     connection: Connection
 
     async def lock(self, run_id: int) -> Run:
-        return await RUNS.lock(self.connection, run_id)
+        return await RUN_TABLE.lock(self.connection, run_id)
 
     async def create(self, columns: dict[str, Any]) -> int:
-        return (await RUNS.create(self.connection, columns)).id
+        return (await RUN_TABLE.create(self.connection, columns)).id
 
     async def add_named(self, run_id: int, noun: str, subjects: Sequence[Mapping[str, Any]]) -> None:
         shape = SHAPES[noun]
@@ -193,4 +193,4 @@ class RunWriter(RunStore):
         return str(await scalar(self.connection, ITEMS_HASH, [run_id]))
 
     async def set_state(self, run_id: int, state: RunState, why: str | None) -> Run:
-        return await RUNS.update(self.connection, {"state": state, "why": why}, run_id)
+        return await RUN_TABLE.update(self.connection, {"state": state, "why": why}, run_id)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from backends.postgres.plans import PLANS
+from backends.postgres.plans import PLAN_TABLE
 from backends.postgres.statements import Connection, first, names, rows, scalar
 from backends.postgres.table import NOW, Table, fields_of
 from controlplane.subscriptions.model import (
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 _OF_TENANT = {"tenant_status": "t.status", "plan": "t.plan"}
 _COLUMNS = ", ".join(f"{_OF_TENANT.get(name, f's.{name}')} AS {name}" for name in fields_of(Subscription))
 _WITH = f"(SELECT {_COLUMNS} FROM wf.subscriptions s JOIN {{tenants}} t ON t.id = s.tenant_id) AS of_tenants"
-SUBSCRIPTIONS = Table(
+SUBSCRIPTION_TABLE = Table(
     "wf.subscriptions", Subscription, ("tenant_id",), NO_SUBSCRIPTION, view=_WITH.format(tenants="wf.tenants")
 )
-SHOWN = dataclasses.replace(SUBSCRIPTIONS, view=_WITH.format(tenants="wf.tenant_list"))
+SHOWN = dataclasses.replace(SUBSCRIPTION_TABLE, view=_WITH.format(tenants="wf.tenant_list"))
 """As those see them who may not read the table of tenants."""
-GRANTS = Table("wf.entitlement_grants", Grant, ("tenant_id", "id"), NO_GRANT)
-CHANGES = Table("wf.plan_changes", PlanChange, ("id",), NO_PLAN_CHANGE)
+GRANT_TABLE = Table("wf.entitlement_grants", Grant, ("tenant_id", "id"), NO_GRANT)
+CHANGE_TABLE = Table("wf.plan_changes", PlanChange, ("id",), NO_PLAN_CHANGE)
 
 CURRENCY = """
 SELECT (SELECT p.currency FROM {view}
@@ -94,8 +94,8 @@ async def _currency(connection: Connection, seen: Table[Subscription], tenant_id
 
 async def _facts(connection: Connection, subscription: Subscription) -> Facts:
     return Facts(
-        await PLANS.look(connection, subscription.plan, subscription.plan_version),
-        await PLANS.look(connection, subscription.trial_plan, subscription.trial_version),
+        await PLAN_TABLE.look(connection, subscription.plan, subscription.plan_version),
+        await PLAN_TABLE.look(connection, subscription.trial_plan, subscription.trial_version),
         subscription.state,
         subscription.trial_start,
         subscription.trial_end,
@@ -110,22 +110,22 @@ class SubscriptionWriter(SubscriptionStore):
     connection: Connection
 
     async def lock(self, tenant_id: str) -> Subscription:
-        return await SUBSCRIPTIONS.lock(self.connection, tenant_id)
+        return await SUBSCRIPTION_TABLE.lock(self.connection, tenant_id)
 
     async def update(self, tenant_id: str, columns: dict[str, Any]) -> Subscription:
-        return await SUBSCRIPTIONS.update(self.connection, columns, tenant_id)
+        return await SUBSCRIPTION_TABLE.update(self.connection, columns, tenant_id)
 
     async def facts(self, tenant_id: str) -> Facts:
-        return await _facts(self.connection, await SUBSCRIPTIONS.get(self.connection, tenant_id))
+        return await _facts(self.connection, await SUBSCRIPTION_TABLE.get(self.connection, tenant_id))
 
     async def currency(self, tenant_id: str) -> str | None:
-        return await _currency(self.connection, SUBSCRIPTIONS, tenant_id)
+        return await _currency(self.connection, SUBSCRIPTION_TABLE, tenant_id)
 
     async def grant(self, columns: dict[str, Any]) -> Grant:
-        return await GRANTS.create(self.connection, columns | {"value": Jsonb(columns["value"])})
+        return await GRANT_TABLE.create(self.connection, columns | {"value": Jsonb(columns["value"])})
 
     async def end_grant(self, tenant_id: str, grant: int) -> Grant:
-        return await GRANTS.update(self.connection, {"ended_at": NOW}, tenant_id, grant)
+        return await GRANT_TABLE.update(self.connection, {"ended_at": NOW}, tenant_id, grant)
 
     async def pending(self, tenant_id: str) -> PlanChange | None:
         return await first(self.connection, PlanChange, PENDING, [tenant_id])
@@ -134,7 +134,7 @@ class SubscriptionWriter(SubscriptionStore):
         await self.connection.execute(CANCEL_PENDING, [at, tenant_id])
 
     async def note_change(self, columns: dict[str, Any]) -> int:
-        return (await CHANGES.create(self.connection, columns | {"lines": Jsonb(columns["lines"])})).id
+        return (await CHANGE_TABLE.create(self.connection, columns | {"lines": Jsonb(columns["lines"])})).id
 
     async def expire_trials(self) -> tuple[int, int]:
         row = await (await self.connection.execute(EXPIRE_TRIALS)).fetchone()

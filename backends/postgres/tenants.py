@@ -17,8 +17,8 @@ from controlplane.tenants.ports import ProjectStore, TenantStore
 from controlplane.tenants.refusals import NO_PROJECT, NO_TENANT
 
 STORED = fields_of(Tenant, "per_minute", "error_share", "p95_ms", "until")
-TENANTS = Table("wf.tenants", Tenant, ("id",), NO_TENANT, view="wf.tenant_list", stored=STORED)
-PROJECTS = Table("wf.projects", Project, ("tenant_id", "id"), NO_PROJECT)
+TENANT_TABLE = Table("wf.tenants", Tenant, ("id",), NO_TENANT, view="wf.tenant_list", stored=STORED)
+PROJECT_TABLE = Table("wf.projects", Project, ("tenant_id", "id"), NO_PROJECT)
 
 CERTIFICATE = "SELECT * FROM wf.erasure_certificates WHERE tenant_id = %s"
 PURGE = "SELECT * FROM wf.purge_tenant(%s)"
@@ -64,7 +64,7 @@ class Tenants(PagedList[Tenant], TenantDirectory):
 
     async def get(self, tenant_id: str) -> Tenant:
         async with self.home.connection() as connection:
-            return await TENANTS.get(connection, tenant_id)
+            return await TENANT_TABLE.get(connection, tenant_id)
 
     async def certificate(self, tenant_id: str) -> Certificate | None:
         """What was erased, when it was."""
@@ -92,7 +92,7 @@ class Projects(PagedList[Project], ProjectDirectory):
 
     async def get(self, tenant_id: str, project_id: str) -> Project:
         async with self.home.connection() as connection:
-            return await PROJECTS.get(connection, tenant_id, project_id)
+            return await PROJECT_TABLE.get(connection, tenant_id, project_id)
 
 
 @dataclass(frozen=True)
@@ -102,19 +102,19 @@ class TenantWriter(TenantStore):
     connection: Connection
 
     async def find(self, tenant_id: str) -> Tenant | None:
-        return await TENANTS.find(self.connection, tenant_id)
+        return await TENANT_TABLE.find(self.connection, tenant_id)
 
     async def lock(self, tenant_id: str) -> Tenant:
-        return await TENANTS.lock(self.connection, tenant_id)
+        return await TENANT_TABLE.lock(self.connection, tenant_id)
 
     async def get(self, tenant_id: str) -> Tenant:
-        return await TENANTS.get(self.connection, tenant_id)
+        return await TENANT_TABLE.get(self.connection, tenant_id)
 
     async def create(self, tenant_id: str, columns: dict[str, Any]) -> Tenant:
-        return await TENANTS.create(self.connection, {"id": tenant_id} | columns)
+        return await TENANT_TABLE.create(self.connection, {"id": tenant_id} | columns)
 
     async def update(self, tenant_id: str, columns: dict[str, Any]) -> Tenant:
-        return await TENANTS.update(self.connection, columns, tenant_id)
+        return await TENANT_TABLE.update(self.connection, columns, tenant_id)
 
     async def purge(self, tenant_id: str) -> Certificate:
         found = await first(self.connection, Certificate, PURGE, [tenant_id])
@@ -131,10 +131,10 @@ class ProjectWriter(ProjectStore):
     connection: Connection
 
     async def lock(self, tenant_id: str, project_id: str) -> Project:
-        return await PROJECTS.lock(self.connection, tenant_id, project_id)
+        return await PROJECT_TABLE.lock(self.connection, tenant_id, project_id)
 
     async def create(self, tenant_id: str, project_id: str, name: str) -> Project:
-        return await PROJECTS.create(self.connection, {"tenant_id": tenant_id, "id": project_id, "name": name})
+        return await PROJECT_TABLE.create(self.connection, {"tenant_id": tenant_id, "id": project_id, "name": name})
 
     async def update(self, tenant_id: str, project_id: str, columns: dict[str, Any]) -> Project:
-        return await PROJECTS.update(self.connection, columns, tenant_id, project_id)
+        return await PROJECT_TABLE.update(self.connection, columns, tenant_id, project_id)

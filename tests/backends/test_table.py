@@ -8,19 +8,25 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from backends.postgres.impersonations import IMPERSONATIONS
-from backends.postgres.jobs import JOBS
-from backends.postgres.keys import KEYS
-from backends.postgres.objectives import MAINTENANCE, OBJECTIVES
-from backends.postgres.runs import RUNS
+from backends.postgres.impersonations import IMPERSONATION_TABLE
+from backends.postgres.jobs import JOB_TABLE
+from backends.postgres.keys import KEY_TABLE
+from backends.postgres.objectives import MAINTENANCE_TABLE, OBJECTIVE_TABLE
+from backends.postgres.runs import RUN_TABLE
 from backends.postgres.table import NOW, Connection, Table
-from backends.postgres.tenants import PROJECTS, TENANTS
+from backends.postgres.tenants import PROJECT_TABLE, TENANT_TABLE
 from controlplane.errors import NotFound, NotPermitted
 from tests.postgres import Database
 
 # Each with a column that can be written.
-NUMBERED = [(IMPERSONATIONS, "reason"), (JOBS, "error"), (MAINTENANCE, "reason"), (OBJECTIVES, "name"), (RUNS, "why")]
-NAMED = [(KEYS, "label"), (PROJECTS, "name"), (TENANTS, "name")]
+NUMBERED = [
+    (IMPERSONATION_TABLE, "reason"),
+    (JOB_TABLE, "error"),
+    (MAINTENANCE_TABLE, "reason"),
+    (OBJECTIVE_TABLE, "name"),
+    (RUN_TABLE, "why"),
+]
+NAMED = [(KEY_TABLE, "label"), (PROJECT_TABLE, "name"), (TENANT_TABLE, "name")]
 
 
 @pytest.fixture
@@ -41,12 +47,12 @@ async def test_a_row_that_is_not_there_is_said_to_be_missing(owner: Connection, 
 
 
 async def test_a_row_that_can_be_seen_and_not_held_is_not_permitted(owner: Connection, database: Database) -> None:
-    await TENANTS.create(owner, {"id": "acme", "name": "Acme"})
+    await TENANT_TABLE.create(owner, {"id": "acme", "name": "Acme"})
     later = sql.SQL("now() + interval '30 days'")
     gone = {"status": "pending_deletion", "deleted_at": NOW, "deleted_from": "active", "purge_after": later}
-    await TENANTS.update(owner, gone, "acme")
+    await TENANT_TABLE.update(owner, gone, "acme")
     async with await psycopg.AsyncConnection.connect(database.login("operator"), autocommit=True) as operator:
-        for asked in (TENANTS.lock(operator, "acme"), TENANTS.update(operator, {"name": "Acne"}, "acme")):
+        for asked in (TENANT_TABLE.lock(operator, "acme"), TENANT_TABLE.update(operator, {"name": "Acne"}, "acme")):
             with pytest.raises(NotPermitted) as refused:
                 await asked
             assert refused.value.message == "The home does not let you change acme while it is pending_deletion."
@@ -54,12 +60,12 @@ async def test_a_row_that_can_be_seen_and_not_held_is_not_permitted(owner: Conne
 
 
 async def test_what_is_written_comes_back_as_it_is_stored(owner: Connection) -> None:
-    await TENANTS.create(owner, {"id": "acme", "name": "Acme", "metadata": {"crm": "7"}})
-    made = await OBJECTIVES.create(
+    await TENANT_TABLE.create(owner, {"id": "acme", "name": "Acme", "metadata": {"crm": "7"}})
+    made = await OBJECTIVE_TABLE.create(
         owner, {"tenant_id": "acme", "name": "reads", "kind": "availability", "target": 0.999, "period": "30d"}
     )
     assert (made.target, made.retired_at) == (0.999, None)
-    retired = await OBJECTIVES.update(owner, {"retired_at": NOW}, made.id)
+    retired = await OBJECTIVE_TABLE.update(owner, {"retired_at": NOW}, made.id)
     assert retired.retired_at is not None
-    assert await OBJECTIVES.get(owner, made.id) == await OBJECTIVES.lock(owner, made.id) == retired
-    assert (await TENANTS.get(owner, "acme")).metadata == {"crm": "7"}
+    assert await OBJECTIVE_TABLE.get(owner, made.id) == await OBJECTIVE_TABLE.lock(owner, made.id) == retired
+    assert (await TENANT_TABLE.get(owner, "acme")).metadata == {"crm": "7"}
