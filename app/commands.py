@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import themes
 from controlplane.errors import Refusal, Usage
+from controlplane.nouns import SHOWN, noun_named, shown_named
 from controlplane.refusals import OPERATION_UNKNOWN
 from controlplane.urls import shown_name
 from screens.actions import Done, Target
-from screens.nouns import NOUNS, OPENED, noun_named
 
 if TYPE_CHECKING:
     from app.console import Watchfloor
@@ -26,7 +26,7 @@ def run(app: Watchfloor, text: str) -> None:
     try:
         if word in COMMANDS:
             COMMANDS[word][1](app, rest.strip())
-        elif noun_named(word):
+        elif shown_named(word):
             app.go(word, rest.strip().removeprefix("/"))
         elif _secret(text):
             _find(app, text)  # pasted in haste: never said again, not even as an unknown command
@@ -46,7 +46,7 @@ def completions(app: Watchfloor, text: str) -> list[str]:
     """All lines that begin with what was typed."""
     from controlplane.registry import operations
 
-    names = [*COMMANDS, *(noun.name for noun in NOUNS), *operations()]
+    names = [*COMMANDS, *(noun.name for noun in SHOWN), *operations()]
     found = [name for name in sorted(names) if name.startswith(text)]
     if text.startswith("theme "):
         found = [f"theme {name}" for name in themes.NAMES if name.startswith(text[6:])]
@@ -63,7 +63,7 @@ def palette() -> dict[str, str]:
     """Every command with its words, for the palette."""
     from controlplane.registry import operations
 
-    found = {noun.name: f"go to {noun.name}" for noun in NOUNS}
+    found = {noun.name: f"go to {noun.name}" for noun in SHOWN}
     found |= {name: words for name, (words, _) in COMMANDS.items() if name != "quit"}
     return found | {name: operation.summary for name, operation in operations().items()}
 
@@ -92,10 +92,10 @@ def _open_link(app: Watchfloor, text: str) -> None:
         app.link = text
     elif link.noun == "find":
         _find(app, link.filter)
-    elif not noun_named(link.noun) and link.noun not in OPENED:
-        raise Usage("link_unknown", f"The link leads to {link.noun}, which is not a noun.", "")
+    elif not shown_named(link.noun) and not (link.key and noun_named(link.noun)):
+        raise Usage("link_unknown", f"The link leads to {link.noun}, of which there is no list.", "")
     else:
-        if noun_named(link.noun):
+        if shown_named(link.noun):
             app.go(link.noun, link.filter)
         if link.key:
             app.open_thing(link.noun, link.key)
@@ -195,9 +195,9 @@ def _window(app: Watchfloor, rest: str) -> None:
 
 def _bindings(app: Watchfloor, rest: str) -> None:
     from app.bindings import key_lines
+    from controlplane.lists import Line
     from screens.dialogs.help import shown_key
     from screens.dialogs.viewer import Viewer
-    from screens.widgets.lines import Line
 
     lines: list[Line] = ["Change them in the settings under [keys].", ""]
     lines += [f"{id:<22} {', '.join(map(shown_key, keys)):<20} {words}" for id, keys, words in key_lines(app.settings)]

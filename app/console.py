@@ -26,10 +26,11 @@ from app.settings import Settings, load
 from app.switching import opener, session_of
 from controlplane.errors import HomeUnreachable, Refusal
 from controlplane.live import LinkState
+from controlplane.nouns import FIRST, SHOWN, Noun, noun_named, shown_named
 from controlplane.text import clean_lines
 from screens.actions import Done, pending
 from screens.area import AreaScreen
-from screens.nouns import FIRST, NOUNS, OPENED, Noun, noun_named
+from screens.nouns import list_screen, thing_screen
 from screens.session import Session
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class Watchfloor(Driving, Looks):
     def _first(self) -> str:
         """The noun that is painted first: the one that a link leads to, so that it need not be painted twice."""
         noun = read_link(self.link).noun
-        return noun if noun_named(noun) else FIRST
+        return noun if shown_named(noun) else FIRST
 
     @work(exit_on_error=False, group="link", exclusive=True)
     async def connect_context(self) -> None:
@@ -294,9 +295,9 @@ class Watchfloor(Driving, Looks):
 
     def go(self, noun: str, text: str = "") -> None:
         """Show a noun's list; a filter replaces the one that it had."""
-        found = noun_named(noun)
+        found = shown_named(noun)
         if found is None:
-            self.tell(Done(f"there is no {noun}; there are {', '.join(each.name for each in NOUNS)}", "bad"))
+            self.tell(Done(f"there is no {noun}; there are {', '.join(each.name for each in SHOWN)}", "bad"))
             return
         if (place := place_of(self.screen_stack)) and place != (noun, ()):
             self._been.append(place)
@@ -307,7 +308,7 @@ class Watchfloor(Driving, Looks):
         if not self._been:
             return False
         noun, opened = self._been.pop()
-        found = noun_named(noun)
+        found = shown_named(noun)
         assert found is not None
         self._show_list(found)
         for each in opened:
@@ -321,7 +322,7 @@ class Watchfloor(Driving, Looks):
         welcome = noun in (FIRST, "tenants") and self.session.vacant and not text
         installed = "area-welcome" if welcome else f"area-{noun}"
         if not self.is_screen_installed(installed):
-            self.install_screen(_welcome_screen() if welcome else found.make(text), installed)
+            self.install_screen(_welcome_screen() if welcome else list_screen(found, text), installed)
         elif text:
             screen = self.get_screen(installed)
             assert isinstance(screen, AreaScreen)
@@ -346,8 +347,10 @@ class Watchfloor(Driving, Looks):
         self.go(FIRST)
 
     def open_thing(self, noun: str, key: str) -> None:
-        if noun in OPENED:
-            self.push_screen(OPENED[noun](key))
+        found = noun_named(noun)
+        screen = thing_screen(found, key) if found else None
+        if screen is not None:
+            self.push_screen(screen)
 
     def _name_terminal(self, noun: str) -> None:
         word = self.session.environment_word() + (" RO" if self.session.locked else "")

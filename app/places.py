@@ -7,8 +7,8 @@ from typing import Any
 
 from textual.screen import Screen
 
+from controlplane.nouns import shown_named
 from screens.area import AreaScreen
-from screens.nouns import noun_named
 
 MOST_PLACES = 20
 
@@ -18,6 +18,6 @@ Place = tuple[str, tuple[tuple[str, str], ...]]
 
 def place_of(stack: Sequence[Screen[Any]]) -> Place | None:
     screens = [screen for screen in stack if isinstance(screen, AreaScreen)]
-    if not screens or noun_named(screens[0].noun) is None:
+    if not screens or shown_named(screens[0].noun) is None:
         return None
     return screens[0].noun, tuple(screen.opened_as() for screen in screens[1:])

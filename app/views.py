@@ -83,8 +83,8 @@ def _named(app: Watchfloor, name: str) -> View:
 
 
 def _list(app: Watchfloor) -> None:
+    from controlplane.lists import Line
     from screens.dialogs.viewer import Viewer
-    from screens.widgets.lines import Line
 
     lines: list[Line] = []
     for each in app.settings.views.values():

@@ -17,10 +17,10 @@ from backends.postgres.home import Home
 from backends.postgres.paging import PagedList
 from benchmarks.estate import Estate, estate
 from benchmarks.figures import Figure
-from controlplane.audit.model import FIELDS as AUDIT_FIELDS
+from controlplane.audit.list import AUDIT
 from controlplane.filters.grammar import Field, parse
-from controlplane.jobs.model import JOB_FIELDS
-from controlplane.keys.model import KEY_FIELDS
+from controlplane.jobs.list import JOBS
+from controlplane.keys.list import KEYS
 from controlplane.listing import Query
 
 SIZES = {"audit": 5_000_000, "api_keys": 1_000_000, "jobs": 200_000}
@@ -66,7 +66,7 @@ ASKED: dict[str, tuple[str, ...]] = {
         "state:dead nowhereword", "state:dead kind:nothing", "state:dead tenant:tenant-0000017", "state:dead 4711",
     ),
 }  # fmt: skip
-FIELDS: dict[str, tuple[Field, ...]] = {"audit": AUDIT_FIELDS, "keys": KEY_FIELDS, "jobs": JOB_FIELDS}
+FIELDS: dict[str, tuple[Field, ...]] = {"audit": AUDIT.fields, "keys": KEYS.fields, "jobs": JOBS.fields}
 
 
 def run(small: bool) -> list[Figure]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from controlplane.audit.model import AuditDirectory, AuditRow, Record
 from controlplane.clock import HomeClock
-from controlplane.errors import Usage
 from controlplane.jobs.model import JobDirectory, JobStore, WorkerDirectory
 from controlplane.objectives.model import ObjectiveDirectory
 from controlplane.objectives.ports import ObjectiveStore
@@ -20,7 +19,7 @@ from controlplane.previewed import Drawn
 from controlplane.runs.model import RunDirectory, RunStore
 from controlplane.subscriptions.model import SubscriptionDirectory
 from controlplane.subscriptions.ports import SubscriptionStore
-from controlplane.telemetry.model import RequestTelemetry, Scope, Series, SeriesSource, Source
+from controlplane.telemetry.model import RequestTelemetry, SeriesSource
 from controlplane.tenants.model import ProjectDirectory, TenantDirectory
 from controlplane.tenants.ports import ProjectStore, TenantStore
 
@@ -29,7 +28,8 @@ if TYPE_CHECKING:  # they bring pydantic, which is not wanted before the first p
     from controlplane.impersonations.model import ImpersonationDirectory, ImpersonationStore
     from controlplane.keys.model import KeyDirectory
     from controlplane.keys.ports import KeyStore
-    from controlplane.operators.ports import PeopleStore
+    from controlplane.operators.model import OperatorDirectory
+    from controlplane.operators.ports import OperatorStore
     from controlplane.telemetry.ports import RetentionStore, Rollups
 
 P = TypeVar("P")
@@ -112,10 +112,10 @@ class Change(Protocol):
     def plans(self) -> PlanStore: ...
 
     @property
-    def subscriptions(self) -> SubscriptionStore: ...
+    def operators(self) -> OperatorStore: ...
 
     @property
-    def people(self) -> PeopleStore: ...
+    def subscriptions(self) -> SubscriptionStore: ...
 
     @property
     def runs(self) -> RunStore: ...
@@ -143,29 +143,6 @@ class Change(Protocol):
     async def finish(self, result: Record) -> None:
         """Keep the result beside the change, for whoever repeats the request."""
         ...
-
-
-def series_source(plane: ControlPlane, name: Source) -> SeriesSource:
-    """Raises Usage `no_prometheus`."""
-    if name == "home":
-        return plane.telemetry
-    if plane.prometheus is None:
-        raise Usage(
-            "no_prometheus",
-            "No Prometheus is named for this context.",
-            'Put prometheus = "FILE" into its profile in the settings file: docs/prometheus.md.',
-        )
-    return plane.prometheus
-
-
-async def series_of(
-    plane: ControlPlane, name: Source, scope: Scope, start: datetime, end: datetime, step: timedelta
-) -> Series:
-    """Raises what its source does; NotFound when all is unknown because the scope names what does not exist."""
-    found = await series_source(plane, name).series(scope, start, end, step)
-    if all(point is None for point in found.points):
-        await plane.telemetry.require(scope)
-    return found
 
 
 class ControlPlane(Protocol):
@@ -208,6 +185,9 @@ class ControlPlane(Protocol):
 
     @property
     def runs(self) -> RunDirectory: ...
+
+    @property
+    def operators(self) -> OperatorDirectory: ...
 
     @property
     def telemetry(self) -> RequestTelemetry: ...

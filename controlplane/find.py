@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from controlplane.errors import Usage
 from controlplane.keys.pasted import as_pasted
+from controlplane.lists import Column, ListOf
 from controlplane.text import showable
 
 Kind = Literal["tenant", "owner", "project", "key", "secret", "change", "request", "operator"]
@@ -53,6 +54,38 @@ class Found:
     @property
     def key(self) -> str:
         return f"{self.kind}/{self.tenant_id or ''}/{self.id}"
+
+
+def _opens(found: Found) -> tuple[str, str] | None:
+    """What enter shows: the thing, or the rows of the trail that a request or a person left."""
+    if found.kind == "change":
+        return "audit", f"?request:{found.id}"
+    if found.kind == "operator":
+        return "audit", f"?actor:{found.id}"
+    if found.kind == "key":
+        return "keys", found.id
+    return None if found.tenant_id is None else ("tenants", found.tenant_id)
+
+
+FOUND = ListOf(
+    "find",
+    Found,
+    of=lambda plane, sought: plane.finder.look(sought),
+    means="What a text belongs to: tenants, owners by the whole address, keys, projects, request ids, operators. "
+    "A secret is hashed before it is looked for, and kept nowhere.",
+    nothing="Nothing here has to do with it. f looks for something else.",
+    subject=lambda found: {},
+    label=lambda found: found.id,
+    opens=_opens,
+    operations=(),
+    columns=(
+        Column("kind", priority=1, width=8, title="WHAT"),
+        Column("id", priority=2, width=18, grow=True),
+        Column("words", priority=4, width=24, title="ABOUT", grow=True),
+        Column("state", priority=3, width=16),
+        Column("tenant", priority=5, width=14, field="tenant_id", grow=True, cell=lambda f, now: f.tenant_id or "–"),
+    ),
+)
 
 
 class Finder(Protocol):

@@ -1,37 +1,29 @@
-"""Every operation there is. Importing a noun's module registers its operations; this imports them all."""
+"""Every operation there is. Importing a noun's module registers its operations; this imports those of all nouns."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
-import controlplane.contexts
-import controlplane.impersonations.operations
-import controlplane.jobs.operations
-import controlplane.keys.operations
-import controlplane.objectives.operations
-import controlplane.operators.operations
-import controlplane.plans.operations
-import controlplane.runs.operations
-import controlplane.subscriptions.operations
-import controlplane.subscriptions.trials
-import controlplane.telemetry.operations
-import controlplane.tenants.apply
-import controlplane.tenants.operations
-import controlplane.tenants.projects  # noqa: F401
+from controlplane.nouns import NOUNS
 from controlplane.operations import REGISTRY, Operation
 from controlplane.refusals import OPERATION_UNKNOWN
 
 
 def operations() -> Mapping[str, Operation[Any]]:
+    for noun in NOUNS:
+        for module in noun.operations:
+            import_module(module)
     return dict(sorted(REGISTRY.items()))
 
 
 def named(name: str) -> Operation[Any]:
     """Raises Usage `operation_unknown`."""
-    if name not in REGISTRY:
+    found = operations()
+    if name not in found:
         raise OPERATION_UNKNOWN(f"There is no operation {name}.")
-    return REGISTRY[name]
+    return found[name]
 
 
 def describe(operation: Operation[Any]) -> dict[str, Any]:

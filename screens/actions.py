@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from textual.app import App
 
     from controlplane.carrying import Question
+    from controlplane.lists import Line
     from controlplane.operations import Operation, Outcome, UndoStep
-    from screens.widgets.lines import Line
 
 SAID_SECONDS = 6.0
 """So long words stand on the last line, in place of the keys; the next key ends them sooner."""

@@ -15,10 +15,11 @@ from textual.widget import Widget
 from textual.worker import Worker, WorkerState
 
 from controlplane.errors import Refusal
+from controlplane.lists import Line
+from controlplane.nouns import FIRST, SHOWN
 from screens.actions import SAID_SECONDS, Done, Target, carry_out, choices, nothing_to_do, undo
 from screens.session import TIME_FORMS, Session
 from screens.widgets.bars import FooterBar, HeaderBar, TitleLine
-from screens.widgets.lines import Line
 from screens.widgets.prompt import Prompt
 
 if TYPE_CHECKING:
@@ -63,8 +64,8 @@ class Desk(Protocol):
 class AreaScreen(Screen[None]):
     """A screen with a header line, a title line, a body and a footer line. Subclasses give `body` and `noun`."""
 
-    noun: ClassVar[str] = ""
-    means: ClassVar[str] = ""
+    noun: str = ""
+    means: str = ""
     """What this screen shows, for its help."""
     hints: ClassVar[Sequence[tuple[str, str]]] = ()
 
@@ -284,14 +285,11 @@ class AreaScreen(Screen[None]):
         self.say(Done("nothing to filter here", "warn"))
 
     def action_noun(self, number: int) -> None:
-        from screens.nouns import NOUNS
-
-        if number <= len(NOUNS):
-            self.desk.go(NOUNS[number - 1].name)
+        noun = next((noun for noun in SHOWN if noun.digit == str(number)), None)
+        if noun is not None:
+            self.desk.go(noun.name)
 
     def action_overview(self) -> None:
-        from screens.nouns import FIRST
-
         self.desk.go(FIRST)
 
     def action_time_form(self) -> None:

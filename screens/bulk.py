@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from controlplane.errors import Refusal, Usage
 from controlplane.formatting import spell
+from controlplane.lists import Line
 from controlplane.text import clean
 from screens.actions import Done, Target, asking, not_done, pending, way_back
 from screens.session import Session
-from screens.widgets.lines import Line
 
 if TYPE_CHECKING:
     from textual.app import App

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from textual import events, on
@@ -10,14 +10,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widget import Widget
 
+from controlplane.audit.list import AUDIT
 from controlplane.audit.model import AuditRow, as_record
 from controlplane.errors import HomeUnreachable, NotFound, Refusal
+from controlplane.lists import Column
 from screens.actions import Done
 from screens.area import AreaScreen
-from screens.audit import audit_columns
-from screens.session import Session
+from screens.columns import table_columns
 from screens.widgets.bars import TitleLine
-from screens.widgets.columns import Column
 from screens.widgets.lines import Lines
 from screens.widgets.table import WindowTable
 
@@ -35,7 +35,7 @@ class DetailScreen(AreaScreen, Generic[T]):
     """Subclasses give `panes` (`facts` and `timeline` among them), `parts`, `read`, and what `facts` says of it."""
 
     panes: ClassVar[tuple[str, ...]] = ()
-    tables: ClassVar[Mapping[str, Callable[[Session], Sequence[Column[Any]]]]] = {"timeline": audit_columns}
+    tables: ClassVar[Mapping[str, Sequence[Column[Any]]]] = {"timeline": AUDIT.table}
     """The panes that are tables, with their columns."""
     DEFAULT_CSS = """
     DetailScreen Lines { padding: 0 1; }
@@ -130,7 +130,7 @@ class DetailScreen(AreaScreen, Generic[T]):
     def retime(self) -> None:
         for name, columns in self.tables.items():
             table = self.query_one(f"#{name}", WindowTable)
-            table.columns = tuple(columns(self.session))
+            table.columns = table_columns(columns, self.session)
             table.repaint()
 
     def on_resize(self, event: events.Resize) -> None:

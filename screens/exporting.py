@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, cast
 from controlplane.errors import Usage
 from controlplane.exports import ENDINGS, FORMATS, Format, Heading, chunks
 from controlplane.listing import Listing, Page, Position, Query
+from controlplane.lists import Line
 from controlplane.text import clean
 from screens.dialogs.dialog import Dialog
 from screens.dialogs.fields import Answers, Asked, FieldsForm
 from screens.session import Session
-from screens.widgets.lines import Line
 from screens.work import Work
 
 if TYPE_CHECKING:

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-from textual import on
 
 from controlplane.changes import ControlPlane
-from controlplane.find import Found, Sought
+from controlplane.find import FOUND, Found, Sought
 from controlplane.listing import Count, Listing, Page, Position, Query
-from screens.actions import Target
+from controlplane.lists import Line
 from screens.lists import ListScreen
-from screens.nouns import noun_named
-from screens.widgets.columns import Cell, Column
-from screens.widgets.lines import Line
-from screens.widgets.table import WindowTable
 
 
 @dataclass
@@ -65,12 +56,7 @@ class Results:
 
 
 class FindScreen(ListScreen[Found]):
-    noun = "find"
-    means = (
-        "What a text belongs to: tenants, owners by the whole address, keys, projects, request ids, operators. "
-        "A secret is hashed before it is looked for, and kept nowhere."
-    )
-    nothing = "Nothing here has to do with it. f looks for something else."
+    declared = FOUND
     hints = (("enter", "open"), ("f", "find"), ("d", "describe"), ("w", "why"), ("esc", "back"), ("?", "help"))
 
     def __init__(self, sought: Sought) -> None:
@@ -81,15 +67,6 @@ class FindScreen(ListScreen[Found]):
     def crumbs(self) -> list[str]:
         return ["find", self.sought.words]
 
-    def columns(self) -> Sequence[Column[Found]]:
-        return (
-            Column("kind", "WHAT", 8, 1, lambda f: Cell(f.kind)),
-            Column("id", "ID", 18, 2, lambda f: Cell(f.id), grow=True),
-            Column("words", "ABOUT", 24, 4, lambda f: Cell(f.words), grow=True),
-            Column("state", "STATE", 16, 3, lambda f: Cell(f.state)),
-            Column("tenant", "TENANT", 14, 5, lambda f: Cell(f.tenant_id or "–"), grow=True, field="tenant_id"),
-        )
-
     def listing(self) -> Listing[Found]:
         if self._results is None:
             self._results = Results(self.session.require_plane(), self.sought)
@@ -97,28 +74,6 @@ class FindScreen(ListScreen[Found]):
 
     def action_filter(self) -> None:
         self.action_find()
-
-    def target_of(self, row: Found) -> Target:
-        return Target({}, None, row.id)
-
-    def operations(self) -> list[Any]:
-        return []
-
-    def record_of(self, row: Found) -> dict[str, Any]:
-        return dataclasses.asdict(row)
-
-    @on(WindowTable.Opened)
-    def _opened(self, event: WindowTable.Opened) -> None:
-        found: Any = event.row
-        keys = noun_named("keys")
-        if found.kind == "change":
-            self.desk.go("audit", f"request:{found.id}")
-        elif found.kind == "operator":
-            self.desk.go("audit", f"actor:{found.id}")
-        elif found.kind == "key" and keys is not None and keys.open is not None:
-            self.desk.open_thing("keys", found.id)
-        elif found.tenant_id is not None:
-            self.desk.open_thing("tenants", found.tenant_id)
 
     def why_lines(self) -> list[Line]:
         return [

@@ -1,49 +1,40 @@
-"""A list of one noun: filter, order, marks, actions, export; the noun's file gives columns, fields and listing."""
+"""A list as it is declared: filter, order, marks, actions, export. A noun whose list shows more derives from it."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from textual import events, on, work
-from textual.binding import Binding, BindingType
+from textual import on, work
 from textual.timer import Timer
 from textual.widget import Widget
 
 from controlplane.errors import Refusal, Usage
-from controlplane.filters.grammar import Field, Term, complete, one_name, parse
+from controlplane.filters.grammar import Term, complete, parse
 from controlplane.listing import Count, Listing, Query, Row
-from screens.actions import Done, Target
-from screens.area import AreaScreen
+from controlplane.lists import Column as Declared
+from controlplane.lists import Line, ListOf
+from screens.actions import Done, Target, choice_lines
+from screens.columns import table_columns
+from screens.orders import OrderedScreen
 from screens.widgets.bars import TitleLine
-from screens.widgets.columns import Column
 from screens.widgets.prompt import Prompt
 from screens.widgets.table import WindowTable
 
 R = TypeVar("R", bound=Row)
 TYPING_RESTS = 0.12
 """Seconds without a key after which a filter that is being typed is applied."""
-RESORT_SECONDS = 3.0
-"""So long after `S e` another `e` still reverses the order, and is not the key that exports."""
-MEASURES = ("number", "milliseconds", "share")
 MOST_MARKS = 100_000
 COUNT_EVERY = 5.0
 """Seconds between two counts: they cost more than a page."""
 
 
-class ListScreen(AreaScreen, Generic[R]):
-    """Subclasses give `fields`, `sorts`, `columns`, `listing` and `empty`."""
+class ListScreen(OrderedScreen[R]):
+    """The list of a declaration; a subclass names its own by `declared`."""
 
-    fields: ClassVar[Sequence[Field]] = ()
-    sorts: ClassVar[Sequence[str]] = ()
-    sort: str = ""
-    descending: bool = False
     fixed: tuple[Term, ...] = ()
     """Terms that always hold, besides what is typed."""
-    empty: ClassVar[str] = "Nothing matches. esc clears the filter."
-    nothing: ClassVar[str] = "Nothing here yet."
-    """What an empty list says without a filter."""
     hints: ClassVar[Sequence[tuple[str, str]]] = (
         ("enter", "open"),
         ("a", "act"),
@@ -53,20 +44,17 @@ class ListScreen(AreaScreen, Generic[R]):
         ("?", "help"),
     )
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("S", "choose_sort", "sort by a column", show=False, id="list.sort"),
-    ]
-
-    def __init__(self, text: str = "") -> None:
+    def __init__(self, text: str = "", declared: ListOf[R] | None = None) -> None:
         super().__init__()
+        self.declared = declared or self.declared
+        self.noun, self.means = self.declared.noun, self.declared.means
+        self.fields, self.sorts = self.declared.fields, self.declared.sorts
+        self.sort, self.descending = self.declared.order_of("")
         self.filter_text = text
         self.terms: tuple[Term, ...] = ()
         self.fault = ""
         self.shown: Count | None = None
         self.total: Count | None = None
-        self.choosing_sort = False
-        self._resort = ("", 0.0)
-        """The letter that was sorted by last, and until when it still does."""
         self._counted_at = float("-inf")
         self.only: tuple[str, ...] = ()
         """The columns that a view has chosen; empty: all that fit."""
@@ -78,14 +66,14 @@ class ListScreen(AreaScreen, Generic[R]):
         self.marked_here: set[str] = set()
         """The marks made under the filter of now."""
 
-    def columns(self) -> Sequence[Column[R]]:
-        raise NotImplementedError
+    def columns(self) -> Sequence[Declared[R]]:
+        return self.declared.table
 
     def listing(self) -> Listing[R]:
-        raise NotImplementedError
+        return self.declared.of(self.session.require_plane())
 
     def body(self) -> Widget:
-        return WindowTable(self._chosen_columns(), empty=self.empty)
+        return WindowTable(table_columns(self._chosen_columns(), self.session), empty=self.declared.empty)
 
     @property
     def table(self) -> WindowTable[R]:
@@ -115,7 +103,7 @@ class ListScreen(AreaScreen, Generic[R]):
     def show_list(self) -> None:
         """Read the list as it is asked for now."""
         if self.is_readable:
-            self.table.empty = self.empty if self.terms else self.nothing
+            self.table.empty = self.declared.empty if self.terms else self.declared.nothing
             self.table.show(self.listing(), self.query_shown)
             self._counted_at = float("-inf")
             self.count_rows()
@@ -161,10 +149,6 @@ class ListScreen(AreaScreen, Generic[R]):
             fault=self.fault or self._sort_choice(),
             order=self.order_words(),
         )
-
-    def order_words(self) -> str:
-        arrow = "▼" if self.descending else "▲"
-        return f"sort {self.sort or self.sorts[0]} {arrow}" if self.sorts else ""
 
     # Filter
 
@@ -217,19 +201,9 @@ class ListScreen(AreaScreen, Generic[R]):
 
     def show_as(self, filter_text: str, sort: str, columns: Sequence[str]) -> None:
         """Show the list as a view has it: "-err" sorts down. Raises Usage for what this list does not have."""
-        asked = sort.removeprefix("-")
-        name = asked if asked in self.sorts else one_name(asked, self.fields)
-        if name and name not in self.sorts:
-            raise Usage(
-                "sort_unknown", f"{self.noun} cannot be sorted by {name}.", f"They can by {', '.join(self.sorts)}."
-            )
-        every = {column.key for column in self.columns()}
-        strange = [key for key in columns if key not in every]
-        if strange:
-            raise Usage("column_unknown", f"{self.noun} have no column {strange[0]}.", f"Columns: {', '.join(every)}.")
-        if name:
-            self.sort, self.descending = name, sort.startswith("-")
-        self.only = tuple(columns)
+        self.only = tuple(self.declared.column_called(name).name for name in columns)
+        if sort:
+            self.sort, self.descending = self.declared.order_of(sort)
         if not self.query(WindowTable):  # it is still on its way to the screen: it begins like that
             self.filter_text = filter_text
             return
@@ -239,61 +213,12 @@ class ListScreen(AreaScreen, Generic[R]):
     def retime(self) -> None:
         """Times have another form, and so another width."""
         if self.query(WindowTable):
-            self.table.columns = self._chosen_columns()
+            self.table.columns = table_columns(self._chosen_columns(), self.session)
             self.table.repaint()
 
-    def _chosen_columns(self) -> tuple[Column[R], ...]:
-        every = {column.key: column for column in self.columns()}
-        return tuple(every[key] for key in self.only or every)
-
-    # Order: S, then a column's letter
-
-    def action_choose_sort(self) -> None:
-        self.choosing_sort = bool(self.sorts)
-        self.draw_frame()
-
-    def _sort_choice(self) -> str:
-        if not self.choosing_sort:
-            return ""
-        return "sort by: " + "  ".join(f"{letter} {name}" for letter, name in self.sort_letters().items())
-
-    def sort_letters(self) -> dict[str, str]:
-        """Each name's first letter, to whom comes first; the others get a letter of theirs that is still free."""
-        letters: dict[str, str] = {}
-        for name in self.sorts:
-            letters.setdefault(name[0], name)
-        for name in self.sorts:
-            if name not in letters.values():
-                letters[next(letter for letter in name if letter not in letters)] = name
-        return letters
-
-    def on_key(self, event: events.Key) -> None:
-        if self.choosing_sort:
-            event.stop()
-            event.prevent_default()
-            self.choosing_sort = False
-            name = self.sort_letters().get(event.character or "")
-            if name:
-                self._sort_by(name)
-                self._resort = (event.character or "", event.time + RESORT_SECONDS)
-            self.draw_frame()
-            return
-        letter, until = self._resort
-        self._resort = ("", 0.0)
-        if letter and event.character == letter and event.time < until:
-            event.stop()
-            event.prevent_default()
-            self._sort_by(self.sort)
-            self._resort = (letter, event.time + RESORT_SECONDS)
-
-    def _sort_by(self, name: str) -> None:
-        """Measures begin with the largest, where what is unknown comes last; again reverses."""
-        if name == (self.sort or self.sorts[0]):
-            self.descending = not self.descending
-        else:
-            self.descending = any(field.name == name and field.kind in MEASURES for field in self.fields)
-        self.sort = name
-        self.show_list()
+    def _chosen_columns(self) -> tuple[Declared[R], ...]:
+        every = {column.name: column for column in self.columns()}
+        return tuple(every[name] for name in self.only or every)
 
     # The table's messages
 
@@ -349,7 +274,37 @@ class ListScreen(AreaScreen, Generic[R]):
         return self.table.cursor_row
 
     def target_of(self, row: R) -> Target:
-        raise NotImplementedError
+        return Target(self.declared.subject(row), getattr(row, "version", None), self.declared.label(row))
+
+    @on(WindowTable.Opened)
+    def _opened(self, event: WindowTable.Opened) -> None:
+        row: Any = event.row
+        noun, key = self.declared.opens(row) or ("", "")
+        if not noun:
+            self.action_describe()
+        elif key.startswith("?"):
+            self.desk.go(noun, key.removeprefix("?"))
+        else:
+            self.desk.open_thing(noun, key)
+
+    def why_lines(self) -> list[Line]:
+        row = self.current()
+        if row is None:
+            return []
+        lines = list(self.declared.why(row, self.session.clock()))
+        return lines + choice_lines(self.operations(), self.session, row) if self.operations() else lines
+
+    def operations(self) -> list[Any]:
+        if self.declared.operations is None:
+            return super().operations()
+        from controlplane.registry import named
+
+        # Whether one fits such a row is found when it is tried.
+        return [dataclasses.replace(named(name), fits=None) for name in self.declared.operations]
+
+    def charts_text(self) -> str:
+        row = self.current()
+        return "" if row is None else self.declared.charts(row, self.session.clock())
 
     def targets(self) -> list[Target]:
         self._remember_marks()  # the table's message may still be on its way
@@ -376,11 +331,11 @@ class ListScreen(AreaScreen, Generic[R]):
 
     def record_of(self, row: R) -> dict[str, Any]:
         """Every field of a row, for `d` and for exports."""
-        return dataclasses.asdict(row)  # type: ignore[call-overload,no-any-return]
+        return self.declared.record(row, self.session.clock())
 
     def shown_fields(self) -> list[str]:
         """The fields of a record that the list's columns show, in their order, whatever the screen has room for."""
-        return [column.name for column in self._chosen_columns()]
+        return [column.attribute for column in self._chosen_columns()]
 
     # Export
 
@@ -408,3 +363,25 @@ class ListScreen(AreaScreen, Generic[R]):
         row = self.current()
         query = f"?{self.filter_text}" if self.filter_text else ""
         return f"{self.session.context}/{self.noun}{query}" + (f"#{row.key}" if row is not None else "")
+
+
+class ListWithin(ListScreen[R]):
+    """What one thing of a noun holds: the items of a run, the attempts of a job."""
+
+    hints = (("d", "describe"), ("/", "filter"), ("w", "why"), ("esc", "back"), ("?", "help"))
+
+    def __init__(self, noun: str, key: str, declared: ListOf[R]) -> None:
+        super().__init__(declared=declared)
+        self.within = noun, key
+
+    def crumbs(self) -> list[str]:
+        return list(self.within)
+
+    def listing(self) -> Listing[R]:
+        return self.declared.of(self.session.require_plane(), self.within[1])
+
+    def targets(self) -> list[Target]:
+        return []
+
+    def view_link(self) -> str:
+        return f"{self.session.context}/{'/'.join(self.within)}"

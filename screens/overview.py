@@ -12,12 +12,13 @@ from textual.widget import Widget
 from textual.worker import get_current_worker
 
 from controlplane.errors import HomeUnreachable, Refusal
+from controlplane.lists import Line
+from controlplane.nouns import shown_named
 from controlplane.overview.entries import PARTS, Door, Entry, Part
 from screens.actions import Done
 from screens.area import AreaScreen
 from screens.widgets.bars import TitleLine
 from screens.widgets.glance import Block, Content, Fault, Glance
-from screens.widgets.lines import Line
 
 READ_EVERY = 10.0
 """Seconds between two readings by itself; what was changed meanwhile is in the trail, which is read at every news."""
@@ -42,7 +43,7 @@ class OverviewScreen(AreaScreen):
         ("?", "help"),
     )
 
-    def __init__(self) -> None:
+    def __init__(self, text: str = "") -> None:
         super().__init__()
         self.answers: dict[str, Any] = {}
         self.faults: dict[str, Refusal] = {}
@@ -167,14 +168,14 @@ class OverviewScreen(AreaScreen):
     def _enter(self, door: Door) -> None:
         """On top of this screen: escape comes back here."""
         from screens.lists import ListScreen
-        from screens.nouns import noun_named
+        from screens.nouns import list_screen
 
-        noun = noun_named(door.noun)
+        noun = shown_named(door.noun)
         assert noun is not None
         if door.key:
             self.desk.open_thing(door.noun, door.key)
             return
-        screen = noun.make(door.text)
+        screen = list_screen(noun, door.text)
         if isinstance(screen, ListScreen) and door.sort:
             screen.sort, screen.descending = door.sort.removeprefix("-"), door.sort.startswith("-")
         self.app.push_screen(screen)

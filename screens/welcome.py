@@ -10,10 +10,11 @@ from textual.widget import Widget
 from controlplane.changes import ControlPlane
 from controlplane.errors import Refusal
 from controlplane.listing import Query
+from controlplane.lists import Line
+from controlplane.nouns import FIRST
 from screens.area import AreaScreen
-from screens.nouns import FIRST
 from screens.widgets.bars import TitleLine
-from screens.widgets.lines import Line, Lines
+from screens.widgets.lines import Lines
 
 BORN_WITH = "default"
 """The tenant that every home has from its first migration on."""

@@ -9,10 +9,11 @@ from typing import Literal
 
 from textual.widget import Widget
 
+from controlplane.lists import Line
 from screens.actions import Done
 from screens.area import AreaScreen
 from screens.widgets.bars import TitleLine
-from screens.widgets.lines import Line, Lines
+from screens.widgets.lines import Lines
 
 State = Literal["running", "done", "failed", "stopped"]
 BAR_CELLS = 20

@@ -14,7 +14,7 @@ import pytest
 
 from app.settings import read
 from backends.postgres.notary import SIGN_EVERY
-from backends.postgres.upkeep import KINDS
+from controlplane.jobs.kinds import kinds
 from controlplane.requestlogs.mappings import SHIPPED
 from controlplane.requestlogs.model import Format, RequestRow
 from controlplane.requestlogs.parsing import parse
@@ -111,5 +111,5 @@ def test_the_jobs_of_the_page_are_those_that_workers_do() -> None:
     }
     units = {"s": 1, "min": 60, "h": 3600}
     seconds = {name: int(period.split()[0]) * units[period.split()[1]] for name, period in shown.items()}
-    periods = {name: kind.every.total_seconds() for name, kind in KINDS.items() if kind.every}
+    periods = {name: kind.every.total_seconds() for name, kind in kinds().items() if kind.every}
     assert seconds == {**periods, "sign_audit_checkpoint": SIGN_EVERY.total_seconds()}  # each worker has its own of it

@@ -17,7 +17,7 @@ from controlplane.errors import Refusal
 SECONDS = 1.5
 MOST = 50
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-WITH_IDS = ("tenants", "projects")
+WITH_IDS = ("tenants", "projects", "subscriptions")
 """The nouns whose commands begin with a tenant's id."""
 
 BASH = """\
@@ -132,7 +132,7 @@ async def _ids(prefix: str, home: str | None) -> list[str]:
     from app.contexts import connect
     from controlplane.filters.grammar import parse
     from controlplane.listing import Query
-    from controlplane.tenants.model import TENANT_FIELDS
+    from controlplane.tenants.list import TENANTS
 
     choice, settings = chosen(Reading(home=home))
     if prefix and not ID.fullmatch(prefix):
@@ -140,7 +140,7 @@ async def _ids(prefix: str, home: str | None) -> list[str]:
     async with asyncio.timeout(SECONDS):
         context = await connect(choice, settings=settings, start=False)
         try:
-            terms = parse(f"id:/^{re.escape(prefix)}/", TENANT_FIELDS) if prefix else ()
+            terms = parse(f"id:/^{re.escape(prefix)}/", TENANTS.fields) if prefix else ()
             page = await context.home.tenants.page(Query(terms, "id"), limit=MOST)
             return [row.id for row in page.rows]
         finally:

@@ -11,12 +11,12 @@ from cyclopts import Parameter
 
 from app.cli import asking
 from app.cli.asked import READING, Reading, opened
-from app.cli.lists import After, Desc, Face, Form, Limit, Sort, Words, list_page, listing_command
-from app.cli.output import Column, document, facts, say, tell
+from app.cli.lists import After, Desc, Form, Limit, Sort, Words, list_page
+from app.cli.output import document, facts, say, tell
 from controlplane.errors import Usage
-from controlplane.formatting import count, parse_duration, show, spell
+from controlplane.formatting import count, parse_duration, show
 from controlplane.keys import model
-from controlplane.keys.rules import is_late
+from controlplane.keys.list import STALE
 from controlplane.keys.verify import LONGEST, verify, words
 from controlplane.plans.currencies import money
 from controlplane.text import UNKNOWN, clean
@@ -26,72 +26,6 @@ USES = timedelta(days=30)
 
 def _utc(at: datetime | None) -> str:
     return UNKNOWN if at is None else show(at, at, "utc")
-
-
-KEYS = Face(
-    "keys",
-    lambda home: home.keys,
-    model.KEY_FIELDS,
-    model.KEY_SORTS,
-    {
-        Column("KEY"): lambda row, now: row.id,
-        Column("SHOWN"): lambda row, now: row.display,
-        Column("STATE"): lambda row, now: row.state,
-        Column("TENANT"): lambda row, now: row.tenant_id,
-        Column("LABEL"): lambda row, now: row.label,
-        Column("CREATED"): lambda row, now: _utc(row.created_at),
-        Column("USED"): lambda row, now: _utc(row.last_used_at),
-        Column("EXPIRES"): lambda row, now: "never" if row.expires_at is None else _utc(row.expires_at),
-    },
-    newest_first=True,
-)
-
-
-ROTATIONS = Face(
-    "rotations",
-    lambda home: home.keys.rotations,
-    model.ROTATION_FIELDS,
-    model.ROTATION_SORTS,
-    {
-        Column("KEY"): lambda row, now: row.id,
-        Column("TENANT"): lambda row, now: row.tenant_id,
-        Column("OLD KEY"): lambda row, now: row.display,
-        Column("NEW KEY"): lambda row, now: row.successor_display,
-        Column("OLD CALLS", "right"): lambda row, now: count(row.old_calls),
-        Column("NEW CALLS", "right"): lambda row, now: count(row.new_calls),
-        Column("OLD USED"): lambda row, now: _utc(row.old_last_at),
-        Column("FROM"): lambda row, now: row.old_last_address,
-        Column("LEFT", "right"): lambda row, now: spell(max(0, (row.grace_until - now).total_seconds())),
-        Column("WARNING"): lambda row, now: "still used" if is_late(row, now) else "",
-    },
-    record=lambda row, now: dataclasses.asdict(row) | {"late": is_late(row, now)},
-)
-
-
-def _stale_face(policy: model.StalePolicy) -> Face:
-    return Face(
-        "stale keys",
-        lambda home: home.keys.stale(policy),
-        model.STALE_FIELDS,
-        model.STALE_SORTS,
-        {
-            Column("KEY"): lambda row, now: row.id,
-            Column("TENANT"): lambda row, now: row.tenant_id,
-            Column("SHOWN"): lambda row, now: row.display,
-            Column("LEVEL"): lambda row, now: row.level,
-            Column("AGE", "right"): lambda row, now: show(row.created_at, now),
-            Column("USED", "right"): lambda row, now: show(row.last_used_at, now),
-            Column("ROTATION"): lambda row, now: "none in the window" if row.unrotated else "",
-        },
-    )
-
-
-keys = listing_command(KEYS, "List keys, newest first: tenant:acme state:active finds those that are good for acme.")
-
-
-rotations = listing_command(
-    ROTATIONS, "List the keys that are being rotated: who still uses the old one, and how long it is good."
-)
 
 
 async def stale(
@@ -113,7 +47,8 @@ async def stale(
         found = await context.home.keys.stale(policy).counts()
     if not asked.json:
         tell(stale_words(found))
-    await list_page(_stale_face(policy), words, sort, desc, limit, after, form, asked, dataclasses.asdict(found))
+    declared = dataclasses.replace(STALE, of=lambda plane: plane.keys.stale(policy))
+    await list_page(declared, words, sort, desc, limit, after, form, asked, dataclasses.asdict(found))
 
 
 def stale_words(found: model.StaleCounts) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -15,113 +14,26 @@ from app.cli.output import Column, document, facts, say, table, tell, write
 from controlplane.audit import model as audit
 from controlplane.errors import Usage
 from controlplane.exports import Format, Heading, chunks
-from controlplane.filters.grammar import Field, one_name, parse
-from controlplane.formatting import count, show
-from controlplane.listing import Count, Listing, Query, cursor, position_of
-from controlplane.runs import model as run_model
-from controlplane.tenants import model
-from controlplane.tenants.activity import activity
+from controlplane.filters.grammar import parse
+from controlplane.listing import Count, Query, cursor, position_of
+from controlplane.lists import Column as ListColumn
+from controlplane.lists import ListOf
 from controlplane.text import clean
 
-if TYPE_CHECKING:
-    from backends.postgres.home import Home
-
-MOST = 10_000
+MAX_PAGE_ROWS = 10_000
 """Rows of one page; for more there is the next page."""
 
 Words = Annotated[str, Parameter(allow_leading_hyphen=True, help="A filter, as in the console: status:active p95>1s.")]
 Sort = Annotated[str | None, Parameter(help="The field to sort by; -FIELD turns it round.", allow_leading_hyphen=True)]
 Desc = Annotated[bool, Parameter(help="The other way round.", negative="")]
-Limit = Annotated[int, Parameter(help=f"Rows of a page, at most {MOST:,}.")]
+Limit = Annotated[int, Parameter(help=f"Rows of a page, at most {MAX_PAGE_ROWS:,}.")]
 FormatName = Literal["table", "csv", "ndjson", "markdown"]
 Form = Annotated[FormatName, Parameter(help="How to print the page; all but table hold every field.", name="--format")]
 After = Annotated[str | None, Parameter(help="Go on after a page: the cursor that it printed.")]
 
 
-@dataclass(frozen=True)
-class Face:
-    """How a noun's list is read, and shown as it was at the home's time then.
-
-    `newest_first`: its order is turned round unless a sort is asked for.
-    """
-
-    noun: str
-    of: Callable[[Home], Listing[Any]]
-    fields: Sequence[Field]
-    sorts: Sequence[str]
-    columns: Mapping[Column, Callable[[Any, datetime], str]]
-    record: Callable[[Any, datetime], dict[str, Any]] = lambda row, now: dataclasses.asdict(row)
-    newest_first: bool = False
-
-
-TENANTS = Face(
-    "tenants",
-    lambda home: home.tenants,
-    model.TENANT_FIELDS,
-    model.TENANT_SORTS,
-    {
-        Column("TENANT"): lambda row, now: row.id,
-        Column("NAME"): lambda row, now: row.name,
-        Column("STATUS"): lambda row, now: row.status,
-        Column("PLAN"): lambda row, now: row.plan,
-        Column("REGION"): lambda row, now: row.region,
-        Column("REQ/m", "right"): lambda row, now: activity(row, now).requests,
-        Column("ERR%", "right"): lambda row, now: activity(row, now).errors,
-        Column("P95", "right"): lambda row, now: activity(row, now).p95,
-    },
-)
-PROJECTS = Face(
-    "projects",
-    lambda home: home.projects,
-    model.PROJECT_FIELDS,
-    model.PROJECT_SORTS,
-    {
-        Column("TENANT"): lambda row, now: row.tenant_id,
-        Column("PROJECT"): lambda row, now: row.id,
-        Column("NAME"): lambda row, now: row.name,
-        Column("STATUS"): lambda row, now: row.status,
-        Column("CREATED"): lambda row, now: show(row.created_at, row.created_at, "utc"),
-    },
-)
-AUDIT = Face(
-    "audit rows",
-    lambda home: home.audit,
-    audit.FIELDS,
-    audit.SORTS,
-    {
-        Column("ID", "right"): lambda row, now: str(row.seq),
-        Column("AT"): lambda row, now: show(row.at, row.at, "utc"),
-        Column("ACTOR"): lambda row, now: row.actor,
-        Column("OPERATION"): lambda row, now: row.operation,
-        Column("THING"): lambda row, now: f"{row.noun} {row.thing}",
-        Column("REASON"): lambda row, now: row.reason or "",
-    },
-    lambda row, now: audit.as_record(row),
-    newest_first=True,
-)
-
-
-RUNS = Face(
-    "runs",
-    lambda home: home.runs,
-    run_model.RUN_FIELDS,
-    run_model.RUN_SORTS,
-    {
-        Column("RUN", "right"): lambda row, now: str(row.id),
-        Column("OPERATION"): lambda row, now: row.operation,
-        Column("STATE"): lambda row, now: row.standing,
-        Column("DONE", "right"): lambda row, now: count(row.done),
-        Column("REFUSED", "right"): lambda row, now: count(row.refused),
-        Column("OF", "right"): lambda row, now: count(row.total),
-        Column("ACTOR"): lambda row, now: row.actor,
-        Column("STARTED"): lambda row, now: show(row.created_at, row.created_at, "utc"),
-    },
-    newest_first=True,
-)
-
-
-def listing_command(face: Face, words: str) -> Callable[..., Awaitable[None]]:
-    """The command that lists; `words` are its help."""
+def listing_command(declared: ListOf[Any]) -> Callable[..., Awaitable[None]]:
+    """The command that lists."""
 
     async def command(
         *words: Words,
@@ -132,20 +44,14 @@ def listing_command(face: Face, words: str) -> Callable[..., Awaitable[None]]:
         form: Form = "table",
         asked: Reading = READING,
     ) -> None:
-        await list_page(face, words, sort, desc, limit, after, form, asked)
+        await list_page(declared, words, sort, desc, limit, after, form, asked)
 
-    command.__doc__ = words
+    command.__doc__ = declared.summary
     return command
 
 
-tenants = listing_command(TENANTS, "List tenants, filtered and sorted.")
-projects = listing_command(PROJECTS, "List projects: tenant:acme finds those of one tenant.")
-audit_rows = listing_command(AUDIT, "List what was done, newest first.")
-runs = listing_command(RUNS, "List what was done in bulk, newest first.")
-
-
 async def list_page(
-    face: Face,
+    declared: ListOf[Any],
     words: Sequence[str],
     sort: str | None,
     desc: bool,
@@ -156,12 +62,14 @@ async def list_page(
     sums: Mapping[str, int] | None = None,
 ) -> None:
     """`sums`: what is counted of all rows, for `--json`."""
-    query = _query(face, words, sort, desc)
+    query = _query(declared, words, sort, desc)
     start = position_of(query, after) if after else None
-    if not 1 <= limit <= MOST:
-        raise Usage("limit_out_of_range", f"A page has 1 to {MOST:,} rows, not {limit}.", "See --after for more.")
+    if not 1 <= limit <= MAX_PAGE_ROWS:
+        raise Usage(
+            "limit_out_of_range", f"A page has 1 to {MAX_PAGE_ROWS:,} rows, not {limit}.", "See --after for more."
+        )
     async with opened(asked) as context:
-        listing = face.of(context.home)
+        listing = declared.of(context.home)
         page = await listing.page(query, start=start, limit=limit)
         matching = await listing.count(query)
         everything = matching if asked.json or not query.terms else await listing.count(Query())
@@ -169,7 +77,7 @@ async def list_page(
     if asked.json:
         document(
             {
-                "items": [face.record(row, page.as_of) for row in page.rows],
+                "items": [declared.record(row, page.as_of) for row in page.rows],
                 "next": following,
                 "total": None if matching.capped else matching.number,
                 "as_of": page.as_of,
@@ -178,16 +86,20 @@ async def list_page(
         )
         return
     if form != "table":
-        order = ("-" if query.descending else "") + (query.sort or face.sorts[0])
-        heading = Heading(context.name, face.noun, " ".join(words), order, page.as_of)
-        _export(form, heading, [face.record(row, page.as_of) for row in page.rows])
+        order = ("-" if query.descending else "") + query.sort
+        heading = Heading(context.name, declared.called, " ".join(words), order, page.as_of)
+        _export(form, heading, [declared.record(row, page.as_of) for row in page.rows])
     else:
-        table(
-            list(face.columns), [[words_of(row, page.as_of) for words_of in face.columns.values()] for row in page.rows]
-        )
-    tell(_how_many(face.noun, len(page.rows), matching, everything, filtered=bool(query.terms)))
+        print_rows(declared.printed, page.rows, page.as_of)
+    tell(_how_many(declared.called, len(page.rows), matching, everything, filtered=bool(query.terms)))
     if following:
         tell(f"next page: --after {following}")
+
+
+def print_rows(columns: Sequence[ListColumn[Any]], rows: Sequence[Any], now: datetime) -> None:
+    """Rows as the console shows them, at the home's time then; times in UTC."""
+    heads = [Column(column.heading, "right" if column.kind.right else "left") for column in columns]
+    table(heads, [[column.plain(row, now) for column in columns] for row in rows])
 
 
 def _export(form: Format, heading: Heading, records: Sequence[dict[str, Any]]) -> None:
@@ -196,7 +108,7 @@ def _export(form: Format, heading: Heading, records: Sequence[dict[str, Any]]) -
         write(piece.replace("\r\n", "\n"))
 
 
-def _query(face: Face, words: Sequence[str], sort: str | None, desc: bool) -> Query:
+def _query(declared: ListOf[Any], words: Sequence[str], sort: str | None, desc: bool) -> Query:
     for word in words:
         if word.startswith("--"):
             raise Usage(
@@ -204,17 +116,9 @@ def _query(face: Face, words: Sequence[str], sort: str | None, desc: bool) -> Qu
                 f"There is no option {clean(word.partition('=')[0], 60)}.",
                 "watchfloor … list --help shows them.",
             )
-    terms = parse(" ".join(words), face.fields)
-    asked = (sort or "").removeprefix("-")
-    field = asked if asked in face.sorts else one_name(asked, face.fields)
-    if field and field not in face.sorts:
-        raise Usage(
-            "sort_unknown",
-            f"The {face.noun} cannot be sorted by {clean(field, 60)}.",
-            f"They can by: {', '.join(face.sorts)}.",
-        )
-    down = (sort or "").startswith("-") or (face.newest_first and not sort)
-    return Query(terms, field, down != desc)
+    terms = parse(" ".join(words), declared.fields)
+    name, down = declared.order_of(sort or "")
+    return Query(terms, name, down != desc)
 
 
 def _how_many(noun: str, shown: int, matching: Count, everything: Count, *, filtered: bool) -> str:
@@ -255,23 +159,6 @@ async def show_audit_row(audit_id: int, /, *, asked: Reading = READING) -> None:
     facts((name, _value(getattr(row, name))) for name in about)
     for line in row_lines(row):
         say(line)
-
-
-async def operators(*, asked: Reading = READING) -> None:
-    """List who may log in, and with which role."""
-    async with opened(asked) as context:
-        people = await context.home.people.all()
-        now = context.home.clock.now()
-    if asked.json:
-        items = [dataclasses.asdict(person) for person in people]
-        document({"items": items, "next": None, "total": len(people), "as_of": now})
-        return
-    columns = [Column("OPERATOR"), Column("ROLE"), Column("STATE"), Column("ADDED")]
-    table(
-        columns,
-        [[p.name, p.role, "active" if p.active else "removed", show(p.added_at, now, "utc")] for p in people],
-    )
-    tell(f"{len(people):,} of {len(people):,} operators")
 
 
 def _show(record: dict[str, Any], asked: Reading) -> None:

@@ -9,10 +9,9 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from app.cli.asked import READING, Reading, opened
-from app.cli.lists import Face, listing_command
 from app.cli.output import Column, document, say, table, tell
 from controlplane.objectives import checks, model, rules
-from controlplane.objectives.lists import as_record
+from controlplane.objectives.list import as_record
 from controlplane.objectives.refusals import OBJECTIVE_TARGET
 from controlplane.objectives.words import (
     VERDICT_TITLES,
@@ -33,28 +32,6 @@ from controlplane.objectives.words import (
 from controlplane.text import clean
 
 MOST_EPISODES = 20
-
-OBJECTIVES = Face(
-    "objectives",
-    lambda home: home.objectives,
-    model.OBJECTIVE_FIELDS,
-    model.OBJECTIVE_SORTS,
-    {
-        Column("NO", "right"): lambda row, now: row.key,
-        Column("NAME"): lambda row, now: row.objective.name,
-        Column("SCOPE"): lambda row, now: row.objective.scope,
-        Column("STATE"): lambda row, now: row.state,
-        Column("LEFT", "right"): lambda row, now: left_words(row.remaining),
-        Column("BURN", "right"): lambda row, now: burn_words(row.burn),
-        Column("EMPTY IN", "right"): lambda row, now: empties_words(row),
-        Column("TARGET", "right"): lambda row, now: target_words(row.objective.target),
-        Column("WINDOW"): lambda row, now: row.objective.period,
-        Column("KIND"): lambda row, now: row.objective.kind,
-    },
-    record=lambda row, now: as_record(row),
-)
-
-objectives = listing_command(OBJECTIVES, "List objectives, the least budget first; unknown before all.")
 
 
 async def show_objective(number: int, /, *, asked: Reading = READING) -> None:

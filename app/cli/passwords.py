@@ -42,7 +42,7 @@ async def password_of(
     await refuse_read_only(context)
     if reference is not None:
         return Password(first_line() if reference == "-" else resolved(reference))
-    if not setting and any(p.active and p.name == request.name for p in await context.home.people.all()):
+    if not setting and await _is_known(context, request.name):
         return Password()
     if asking.can_ask() and not asked.yes and (typed := asking.password(f"{request.name} (empty: one is made)")):
         return Password(typed)
@@ -64,3 +64,8 @@ def resolved(reference: str) -> str:
     from controlplane.secrets import Reference
 
     return open_vault(load(), before_the_screen=True).resolve("operators.add", Reference.parse(reference)).value
+
+
+async def _is_known(context: Context, name: str) -> bool:
+    people, _ = await context.home.operators.rows()
+    return any(person.active and person.name == name for person in people)

@@ -5,32 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 from app.cli.asked import READING, Reading, opened
-from app.cli.lists import Face, listing_command
 from app.cli.output import Column, document, facts, say, table
 from controlplane.formatting import count, show
-from controlplane.plans.model import PLAN_FIELDS, PLAN_SORTS, Plan
+from controlplane.plans.model import Plan
 from controlplane.plans.rules import value_words
-from controlplane.plans.words import price_words, tenants_words
-
-PLANS = Face(
-    "plans",
-    lambda home: home.plans,
-    PLAN_FIELDS,
-    PLAN_SORTS,
-    {
-        Column("PLAN"): lambda row, now: row.code,
-        Column("NAME"): lambda row, now: row.name,
-        Column("VERSION", "right"): lambda row, now: str(row.version),
-        Column("MONTH", "right"): lambda row, now: price_words(row, "month"),
-        Column("YEAR", "right"): lambda row, now: price_words(row, "year"),
-        Column("BILLING"): lambda row, now: row.billing,
-        Column("TRIAL", "right"): lambda row, now: f"{row.trial_days}d" if row.trial_days else "",
-        Column("TENANTS", "right"): lambda row, now: tenants_words(row),
-    },
-)
-
-
-plans = listing_command(PLANS, "List the plans, each in its latest version, and how many tenants have them.")
+from controlplane.plans.words import price_words
 
 
 async def show_plan(code: str, /, *, asked: Reading = READING) -> None:

@@ -6,98 +6,21 @@ Only what the words ask for is imported: a list needs neither the registry nor w
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
 from app.cli.asked import READING, Reading
 from app.start import version
+from controlplane.nouns import NOUNS, load, noun_named
 
-NOUNS = {
-    "tenants": "Tenants: list, show, and everything that can be done to them.",
-    "projects": "Projects of tenants.",
-    "keys": "API keys: made, rotated, revoked; who uses them.",
-    "plans": "The catalogue of plans.",
-    "subscriptions": "What a tenant is subscribed to, what it may use, and what it uses.",
-    "objectives": "Objectives (SLOs): their error budgets, how fast they burn, and what fires.",
-    "audit": "The trail: what was done, by whom, when and why.",
-    "operators": "The people who may log in, and their roles.",
-    "runs": "What was done to many things at once.",
-    "jobs": "What is done in the background, and what became of it.",
-    "workers": "The programs that do the jobs: watchfloor worker.",
-    "requests": "Request logs.",
-    "telemetry": "Requests over time, who has most, and how long it is kept.",
-    "home": "The PostgreSQL that everything is kept in.",
-    "settings": "The settings file.",
-    "secrets": "Passwords of profiles.",
-    "contexts": "The control planes that can be opened, and opening one for writing.",
-}
-
-READS: dict[tuple[str, str], str] = {
-    ("tenants", "list"): "app.cli.lists:tenants",
-    ("tenants", "show"): "app.cli.lists:show_tenant",
-    ("projects", "list"): "app.cli.lists:projects",
-    ("projects", "show"): "app.cli.lists:show_project",
-    ("keys", "list"): "app.cli.keys:keys",
-    ("keys", "show"): "app.cli.keys:show_key",
-    ("keys", "rotations"): "app.cli.keys:rotations",
-    ("keys", "stale"): "app.cli.keys:stale",
-    ("keys", "verify"): "app.cli.keys:verify_key",
-    ("audit", "list"): "app.cli.lists:audit_rows",
-    ("audit", "show"): "app.cli.lists:show_audit_row",
-    ("audit", "checkpoint"): "app.cli.audit:checkpoint",
-    ("audit", "status"): "app.cli.audit:status",
-    ("audit", "verify"): "app.cli.audit:verify",
-    ("audit", "export"): "app.cli.audit:export",
-    ("plans", "list"): "app.cli.plans:plans",
-    ("plans", "show"): "app.cli.plans:show_plan",
-    ("subscriptions", "show"): "app.cli.subscriptions:show_subscription",
-    ("subscriptions", "effective"): "app.cli.subscriptions:effective",
-    ("subscriptions", "usage"): "app.cli.subscriptions:usage",
-    ("objectives", "list"): "app.cli.objectives:objectives",
-    ("objectives", "show"): "app.cli.objectives:show_objective",
-    ("objectives", "budget"): "app.cli.objectives:budget",
-    ("objectives", "what-if"): "app.cli.objectives:what_if",
-    ("tenants", "impersonations"): "app.cli.support:impersonations",
-    ("operators", "list"): "app.cli.lists:operators",
-    ("runs", "list"): "app.cli.lists:runs",
-    ("runs", "show"): "app.cli.bulk:show",
-    ("runs", "resume"): "app.cli.bulk:resume",
-    ("runs", "undo"): "app.cli.bulk:undo",
-    ("jobs", "list"): "app.cli.jobs:jobs",
-    ("jobs", "show"): "app.cli.jobs:show_job",
-    ("workers", "list"): "app.cli.jobs:workers",
-    ("requests", "import"): "app.cli.importing:requests",
-    ("requests", "ingest"): "app.cli.ingesting:ingest",
-    ("telemetry", "series"): "app.cli.telemetry:series",
-    ("telemetry", "top"): "app.cli.telemetry:top",
-    ("telemetry", "export"): "app.cli.telemetry:export",
-    ("telemetry", "saturation"): "app.cli.saturation:saturation",
-    ("telemetry", "anomalies"): "app.cli.key_usage:anomalies",
-    ("telemetry", "status"): "app.cli.telemetry:status",
-    ("telemetry", "roll-up"): "app.cli.telemetry:roll_up",
-    ("telemetry", "verify"): "app.cli.telemetry:verify",
-    ("home", "status"): "app.cli.homes:status",
-    ("home", "migrate"): "app.cli.homes:migrate",
-    ("home", "backup"): "app.cli.backups:backup",
-    ("home", "restore"): "app.cli.backups:restore",
-    ("home", "stop"): "app.cli.homes:stop",
-    ("home", "destroy"): "app.cli.homes:destroy",
-    ("settings", "init"): "app.cli.upkeep:init",
-    ("settings", "check"): "app.cli.upkeep:check",
-    ("settings", "show"): "app.cli.upkeep:show",
-    ("secrets", "doctor"): "app.cli.upkeep:doctor",
-    ("secrets", "set"): "app.cli.upkeep:put",
-    ("secrets", "forget"): "app.cli.upkeep:forget",
-    ("contexts", "list"): "app.cli.homes:contexts",
-}
-"""The commands that are no operations, or do more than one, and where each is."""
+OF_LISTS = {"keys stale": "app.cli.keys:stale"}
+"""Lists that take more than a filter."""
 
 SINGLE: dict[str, str] = {
     "undo": "app.cli.undoing:undo",
     "overview": "app.cli.overview:overview",
-    "find": "app.cli.support:find",
+    "find": "app.cli.find:find",
     "operations": "app.cli.tree:list_operations",
     "completion": "app.cli.completion:print_script",
     "worker": "app.cli.worker:worker",
@@ -122,13 +45,13 @@ def tree(words: list[str]) -> App:
         version=version,
         help_format="plaintext",
     )
-    asked = tuple(words[:2])
-    if asked in READS:
-        noun = App(asked[0], help=NOUNS[asked[0]])
-        noun.command(_load(READS[asked]), name=asked[1])
+    place = reads().get(" ".join(words[:2]))
+    if place:
+        noun = App(words[0], help=_help(words[0]))
+        noun.command(_read(place), name=words[1])
         app.command(noun)
     elif words and words[0] in SINGLE:
-        app.command(_load(SINGLE[words[0]]), name=words[0])
+        app.command(load(SINGLE[words[0]]), name=words[0])
     else:
         nouns = whole(app)
         verb = words[1] if len(words) > 1 else "-"
@@ -147,24 +70,46 @@ def whole(app: App) -> dict[str, App]:
 
     def noun(name: str) -> App:
         if name not in nouns:
-            nouns[name] = App(name, help=NOUNS.get(name, name.capitalize() + "."))
+            nouns[name] = App(name, help=_help(name))
             app.command(nouns[name])
         return nouns[name]
 
-    for (name, verb), place in READS.items():
-        noun(name).command(_load(place), name=verb)
+    for words, place in reads().items():
+        name, verb = words.split(" ")
+        noun(name).command(_read(place), name=verb)
     for operation in operations().values():
-        if (operation.noun, operation.verb) not in READS:
+        if f"{operation.noun} {operation.verb}" not in reads():
             noun(operation.noun).command(command(operation), name=operation.verb)
     for name, place in SINGLE.items():
-        app.command(_load(place), name=name)
+        app.command(load(place), name=name)
     return nouns
 
 
-def _load(place: str) -> Callable[..., Any]:
-    module, _, name = place.partition(":")
-    function: Callable[..., Any] = getattr(import_module(module), name)
-    return function
+def reads() -> dict[str, str]:
+    """The commands that are no operations, or do more than one, and where each is: a function, or a list."""
+    found: dict[str, str] = {}
+    for noun in NOUNS:
+        if noun.list:
+            found[noun.listed or f"{noun.name} list"] = noun.list
+        found |= {f"{noun.name} {verb}": place for verb, place in noun.commands.items()}
+    return found | OF_LISTS
+
+
+def _read(place: str) -> Callable[..., Any]:
+    from controlplane.lists import ListOf
+
+    found = load(place)
+    if not isinstance(found, ListOf):
+        command: Callable[..., Any] = found
+        return command
+    from app.cli.lists import listing_command
+
+    return listing_command(found)
+
+
+def _help(name: str) -> str:
+    noun = noun_named(name)
+    return noun.help if noun else f"{name.capitalize()}."
 
 
 def list_operations(*, asked: Reading = READING) -> None:

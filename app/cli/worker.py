@@ -68,10 +68,10 @@ def kinds_of(conninfo: str, choice: HomeChoice, settings: Settings) -> Mapping[s
     """What a worker can do here: the jobs of every worker, and signing with this account's key. Raises Refusal."""
     from app.notary import notary_of
     from backends.postgres.notary import signing
-    from backends.postgres.upkeep import KINDS
+    from controlplane.jobs.kinds import kinds
 
     sign = signing(notary_of(conninfo, choice, settings))
-    return {**KINDS, sign.name: sign}
+    return {**kinds(), sign.name: sign}
 
 
 def reached(choice: HomeChoice, settings: Settings) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -10,39 +11,33 @@ from psycopg import sql
 from psycopg.rows import TupleRow, class_row, dict_row
 
 from backends.postgres.audit_chain import origin_of, page_of_links
-from backends.postgres.filtering import Column
-from backends.postgres.paging import ListShape, Order, PagedList
+from backends.postgres.paging import Order, PagedList, shape_of
 from controlplane.audit.chain import ChainStatus, Link
+from controlplane.audit.list import AUDIT
 from controlplane.audit.model import AuditDirectory, AuditRow
 from controlplane.errors import NotFound
+from controlplane.jobs.engine import sql as job
 
 COLUMNS = tuple(f.name for f in dataclasses.fields(AuditRow) if f.name != "personal")
 _NAMES = sql.SQL(", ").join(sql.Identifier(name) for name in COLUMNS)
 
 
+UPKEEP = (job("chain_audit", "SELECT wf.note_triggers(), wf.chain_audit()", timedelta(seconds=5), seconds=300),)
+"""Checkpoints are signed by a worker's own key: `notary`."""
+
+
 class AuditTrail(PagedList[AuditRow], AuditDirectory):
     """Newest last in its only order; a screen asks for it descending."""
 
-    shape = ListShape(
-        view="wf.audit_list",
-        row=AuditRow,
+    shape = dataclasses.replace(
+        shape_of(
+            AUDIT,
+            "wf.audit_list",
+            search="wf.folded(thing || ' ' || operation || ' ' || actor || ' ' || coalesce(reason, ''))",
+            tie=(),
+            orders={"at": Order("seq", "bigint")},
+        ),
         columns=COLUMNS,
-        orders={"at": Order("seq", "bigint")},
-        default_order="at",
-        tie=(),
-        filters={
-            "": Column(
-                sql.SQL("wf.folded(thing || ' ' || operation || ' ' || actor || ' ' || coalesce(reason, ''))"), "text"
-            ),
-            "actor": Column(sql.SQL("actor"), "text"),
-            "operation": Column(sql.SQL("operation"), "text"),
-            "noun": Column(sql.SQL("noun"), "text"),
-            "thing": Column(sql.SQL("thing"), "text"),
-            "tenant": Column(sql.SQL("tenant_id"), "text"),
-            "request": Column(sql.SQL("request_id"), "text"),
-            "at": Column(sql.SQL("at"), "age"),
-            "outofband": Column(sql.SQL("out_of_band"), "flag"),
-        },
     )
 
     async def get(self, seq: int) -> AuditRow:

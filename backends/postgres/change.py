@@ -14,7 +14,7 @@ from backends.postgres.impersonations import ImpersonationWriter
 from backends.postgres.jobs import JobWriter
 from backends.postgres.keys import KeyWriter
 from backends.postgres.objectives import ObjectiveWriter
-from backends.postgres.operators import PeopleWriter
+from backends.postgres.operators import OperatorWriter
 from backends.postgres.paging import as_json
 from backends.postgres.plans import PlanWriter
 from backends.postgres.rollups import RetentionWriter
@@ -61,12 +61,12 @@ class OpenChange:
         return self.of(PlanWriter)
 
     @property
-    def subscriptions(self) -> SubscriptionWriter:
-        return self.of(SubscriptionWriter)
+    def operators(self) -> OperatorWriter:
+        return self.of(OperatorWriter)
 
     @property
-    def people(self) -> PeopleWriter:
-        return self.of(PeopleWriter)
+    def subscriptions(self) -> SubscriptionWriter:
+        return self.of(SubscriptionWriter)
 
     @property
     def runs(self) -> RunWriter:

@@ -19,7 +19,7 @@ from controlplane.filters.patterns import fold, portable
 
 
 @dataclass(frozen=True)
-class Column:
+class Filtered:
     """What a field is in SQL: text, boolean, a number, or a timestamptz (age), as its kind says.
 
     The column of field "" is what words search: `wf.folded(id || E'\\n' || name)`, best with a GIN index on
@@ -43,7 +43,7 @@ class Column:
 Condition = tuple[sql.Composable, list[object]]
 
 
-def where(terms: Iterable[Term], columns: Mapping[str, Column], now: datetime) -> Condition:
+def where(terms: Iterable[Term], columns: Mapping[str, Filtered], now: datetime) -> Condition:
     """A condition and its parameters; TRUE for no terms. Usage `filter_unreadable` for a field with no column."""
     conditions: list[sql.Composable] = []
     parameters: list[object] = []
@@ -64,13 +64,13 @@ def where(terms: Iterable[Term], columns: Mapping[str, Column], now: datetime) -
     return sql.SQL(" AND ").join(conditions) if conditions else sql.SQL("TRUE"), parameters
 
 
-def _condition(term: Term, column: Column, now: datetime) -> Condition:
+def _condition(term: Term, column: Filtered, now: datetime) -> Condition:
     expression = column.expression
     if column.many and term.operator == "is":
         wanted = sql.SQL("{} && wf.folded_all(%s::text[])")
         return wanted.format(sql.SQL("wf.folded_all({})").format(expression)), [list(term.values)]
     if column.many:
-        condition, values = _condition(term, Column(sql.SQL("each"), column.kind), now)
+        condition, values = _condition(term, Filtered(sql.SQL("each"), column.kind), now)
         return sql.SQL("EXISTS (SELECT FROM unnest({}) AS each WHERE {})").format(expression, condition), values
     if term.operator == "word":
         return _contains(expression, str(term.values[0]))
@@ -103,7 +103,7 @@ def _contains(expression: sql.Composable, word: str) -> Condition:
     return sql.SQL("{} AND {}").format(indexed, like), [word, pattern]
 
 
-def _is(term: Term, column: Column) -> Condition:
+def _is(term: Term, column: Filtered) -> Condition:
     if column.kind == "flag":
         said = [sql.SQL("({})" if value == "yes" else "NOT ({})").format(column.expression) for value in term.values]
         return sql.SQL(" OR ").join(said), []

@@ -35,7 +35,7 @@ from backends.postgres.link import (
 )
 from backends.postgres.live import PostgresFeed, Revive
 from backends.postgres.objectives import Objectives
-from backends.postgres.operators import People
+from backends.postgres.operators import Operators
 from backends.postgres.overview import Overview
 from backends.postgres.plans import Plans
 from backends.postgres.refusals import refusal_of
@@ -193,8 +193,8 @@ class Home:
         return self.of(AuditTrail)
 
     @property
-    def people(self) -> People:
-        return self.of(People)
+    def operators(self) -> Operators:
+        return self.of(Operators)
 
     @property
     def runs(self) -> Runs:

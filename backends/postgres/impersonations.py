@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from psycopg import sql
-
-from backends.postgres.filtering import Column
-from backends.postgres.paging import ListShape, Order, PagedList
+from backends.postgres.paging import Order, PagedList, shape_of
 from backends.postgres.statements import Connection, first
-from backends.postgres.table import NOW, Table, fields_of
+from backends.postgres.table import NOW, Table
+from controlplane.impersonations.list import IMPERSONATIONS
 from controlplane.impersonations.model import Impersonation, ImpersonationDirectory, ImpersonationStore
 from controlplane.impersonations.refusals import NO_IMPERSONATION
 
@@ -21,22 +19,12 @@ SELECT * FROM wf.impersonation_list WHERE actor = session_user AND ended_at IS N
 
 
 class Impersonations(PagedList[Impersonation], ImpersonationDirectory):
-    shape = ListShape(
-        view="wf.impersonation_list",
-        row=Impersonation,
-        columns=fields_of(Impersonation),
-        orders={"started": Order("id", "bigint")},
-        default_order="started",
+    shape = shape_of(
+        IMPERSONATIONS,
+        "wf.impersonation_list",
+        search="wf.folded(tenant_id || ' ' || actor || ' ' || ticket || ' ' || reason)",
         tie=(),
-        filters={
-            "": Column(sql.SQL("wf.folded(tenant_id || ' ' || actor || ' ' || ticket || ' ' || reason)"), "text"),
-            "tenant": Column(sql.SQL("tenant_id"), "text"),
-            "actor": Column(sql.SQL("actor"), "text"),
-            "ticket": Column(sql.SQL("ticket"), "text"),
-            "mode": Column(sql.SQL("mode"), "choice"),
-            "state": Column(sql.SQL("state"), "choice"),
-            "started": Column(sql.SQL("started_at"), "age"),
-        },
+        orders={"started": Order("id", "bigint")},
     )
 
     async def mine(self) -> Impersonation | None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
-from backends.postgres.filtering import Column
-from backends.postgres.paging import ListShape, Order, PagedList
+from backends.postgres.filtering import Filtered
+from backends.postgres.paging import Order, PagedList, shape_of
 from backends.postgres.statements import Connection
-from backends.postgres.table import Table, fields_of
+from backends.postgres.table import Table
+from controlplane.jobs.engine import sql as job
+from controlplane.jobs.list import ATTEMPTS, JOBS, WORKERS
 from controlplane.jobs.model import Job, JobAttempt, JobDirectory, JobStore, Worker, WorkerDirectory
 from controlplane.jobs.refusals import NO_JOB
 
@@ -25,19 +28,18 @@ REPLAY = "SELECT wf.replay_job(%s)"
 CANCEL = "SELECT wf.cancel_job(%s)"
 """Both are refused as `job_transition`."""
 
-ATTEMPT_SHAPE = ListShape(
-    view="",  # one job's attempts, see `JobAttempts`
-    row=JobAttempt,
-    columns=fields_of(JobAttempt),
-    orders={"attempt": Order("attempt", "integer")},
-    default_order="attempt",
+ATTEMPT_SHAPE = shape_of(
+    ATTEMPTS,
+    "",  # one job's attempts, see `JobAttempts`
+    search="wf.folded(worker || E'\\n' || coalesce(error, ''))",
     tie=(),
-    filters={
-        "": Column(sql.SQL("wf.folded(worker || E'\\n' || coalesce(error, ''))")),
-        "outcome": Column(sql.SQL("outcome"), "choice"),
-        "worker": Column(sql.SQL("worker")),
-        "error": Column(sql.SQL("error")),
-    },
+    orders={"attempt": Order("attempt", "integer")},
+)
+
+
+UPKEEP = (
+    job("prune_jobs", "SELECT wf.prune_jobs()", timedelta(minutes=10)),
+    job("refresh_job_weights", "SELECT wf.refresh_job_weights()", timedelta(minutes=1)),
 )
 
 
@@ -51,24 +53,12 @@ class JobAttempts(PagedList[JobAttempt]):
 class Jobs(PagedList[Job], JobDirectory):
     """Oldest first in its only order; a screen asks for it descending."""
 
-    shape = ListShape(
-        view="wf.job_list",
-        row=Job,
-        columns=fields_of(Job),
-        orders={"created": Order("id", "bigint")},
-        default_order="created",
+    shape = shape_of(
+        JOBS,
+        "wf.job_list",
         tie=(),
-        filters={
-            "": Column(sql.SQL("search")),
-            "kind": Column(sql.SQL("kind")),
-            "tenant": Column(sql.SQL("tenant_id")),
-            "state": Column(sql.SQL("state"), "choice"),
-            "worker": Column(sql.SQL("worker")),
-            "error": Column(sql.SQL("error")),
-            "periodic": Column(sql.SQL("schedule IS NOT NULL"), "flag"),
-            "tries": Column(sql.SQL("tries"), "number"),
-            "created": Column(sql.SQL("created_at"), "age"),
-        },
+        orders={"created": Order("id", "bigint")},
+        filters={"periodic": Filtered(sql.SQL("schedule IS NOT NULL"), "flag")},
     )
 
     async def get(self, number: int) -> Job:
@@ -87,23 +77,7 @@ class Jobs(PagedList[Job], JobDirectory):
 
 
 class Workers(PagedList[Worker], WorkerDirectory):
-    shape = ListShape(
-        view="wf.worker_list",
-        row=Worker,
-        columns=fields_of(Worker),
-        orders={"started": Order("id", "bigint")},
-        default_order="started",
-        tie=(),
-        filters={
-            "": Column(sql.SQL("search")),
-            "name": Column(sql.SQL("name")),
-            "host": Column(sql.SQL("host")),
-            "state": Column(sql.SQL("state"), "choice"),
-            "login": Column(sql.SQL("login")),
-            "failed": Column(sql.SQL("failed"), "number"),
-            "started": Column(sql.SQL("started_at"), "age"),
-        },
-    )
+    shape = shape_of(WORKERS, "wf.worker_list", tie=(), orders={"started": Order("id", "bigint")})
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from backends.postgres.filtering import Column
-from backends.postgres.paging import ListShape, Order, PagedList
+from backends.postgres.filtering import Filtered
+from backends.postgres.paging import Order, PagedList, shape_of
 from backends.postgres.statements import Connection, first, names, rows, scalar
 from backends.postgres.table import Table, fields_of
+from controlplane.jobs.engine import sql as job
+from controlplane.keys.list import KEYS, ROTATIONS, STALE
 from controlplane.keys.model import (
     Key,
     KeyCalls,
@@ -76,62 +78,27 @@ _OF_STATE = {
     "revoked": sql.SQL("revoked_at IS NOT NULL"),
     "active": sql.SQL("revoked_at IS NULL AND disabled_at IS NULL AND rotated_at IS NULL"),
 }
-_AGES = {
-    "created": Column(sql.SQL("created_at"), "age"),
-    "used": Column(sql.SQL("last_used_at"), "age"),
-}
-_SAME = {
-    "": Column(sql.SQL("search")),
-    "id": Column(sql.SQL("id")),
-    "tenant": Column(sql.SQL("tenant_id")),
-    "env": Column(sql.SQL("env"), "choice"),
-    "label": Column(sql.SQL("label")),
-}
+UPKEEP = (job("prune_key_news", "SELECT wf.prune_key_news()", timedelta(minutes=10)),)
 
 
 class Rotations(PagedList[Rotation]):
     """The keys in their grace, who is nearest to its end first; in one statement with who still uses which."""
 
-    shape = ListShape(
-        view="wf.key_rotations",
-        row=Rotation,
-        columns=fields_of(Rotation),
-        orders={"left": Order("grace_until", "timestamptz")},
-        default_order="left",
-        tie=("id",),
-        filters={
-            **_SAME,
-            "old": Column(sql.SQL("old_calls"), "number"),
-            "rotated": Column(sql.SQL("rotated_at"), "age"),
-        },
-    )
+    shape = shape_of(ROTATIONS, "wf.key_rotations")
 
 
 class Keys(PagedList[Key], KeyDirectory):
     """The keys of a home, as the login may see them."""
 
-    shape = ListShape(
-        view="wf.key_list",
-        row=Key,
-        columns=fields_of(Key),
-        orders={
-            "created": Order("created_at", "timestamptz"),
-            "expires": Order(_EXPIRY.as_string(), "timestamptz"),
-            "id": Order("id", "text"),
-        },
-        default_order="created",
-        tie=("id",),
+    shape = shape_of(
+        KEYS,
+        "wf.key_list",
+        orders={"expires": Order(_EXPIRY.as_string(), "timestamptz")},
         filters={
-            **_SAME,
-            **_AGES,
-            "project": Column(sql.SQL("project_id")),
-            "state": Column(sql.SQL("state"), "choice", implied=_OF_STATE),
-            "display": Column(sql.SQL("display")),
-            "owner": Column(sql.SQL("owner_email")),
-            "scope": Column(sql.SQL("scopes"), many=True),
-            "expired": Column(_EXPIRY, "age", also=_EXPIRY + sql.SQL(" <= now()")),
-            "expires": Column(_EXPIRY, "until", also=_EXPIRY + sql.SQL(" > now() AND ") + _ENDS, ahead=True),
-            "left": Column(_EXPIRY, "number", also=_ENDS, ahead=True),
+            "state": Filtered(sql.SQL("state"), "choice", implied=_OF_STATE),
+            "expired": Filtered(_EXPIRY, "age", also=_EXPIRY + sql.SQL(" <= now()")),
+            "expires": Filtered(_EXPIRY, "until", also=_EXPIRY + sql.SQL(" > now() AND ") + _ENDS, ahead=True),
+            "left": Filtered(_EXPIRY, "number", also=_ENDS, ahead=True),
         },
     )
 
@@ -193,20 +160,7 @@ class StaleKeys(PagedList[StaleKey], StaleListing):
         super().__init__(home)
         seconds = {name: int(value.total_seconds()) for name, value in vars(policy).items()}
         self.judged = _JUDGED.format(**seconds)
-        self.shape = ListShape(
-            view=f"(SELECT * FROM {self.judged} WHERE level <> 'fresh' OR unrotated) AS stale",
-            row=StaleKey,
-            columns=fields_of(StaleKey),
-            orders={"created": Order("created_at", "timestamptz"), "tenant": Order("tenant_id", "text")},
-            default_order="created",
-            tie=("id",),
-            filters={
-                **_SAME,
-                **_AGES,
-                "level": Column(sql.SQL("level"), "choice"),
-                "unrotated": Column(sql.SQL("unrotated"), "flag"),
-            },
-        )
+        self.shape = shape_of(STALE, f"(SELECT * FROM {self.judged} WHERE level <> 'fresh' OR unrotated) AS stale")
 
     async def counts(self) -> StaleCounts:
         """Exact, of all."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,10 @@ from psycopg.rows import dict_row
 from backends.postgres.slis import Slis, Span
 from backends.postgres.statements import Connection, names, rows, scalar
 from backends.postgres.table import NOW, Table, fields_of
-from controlplane.listing import Count, Page, Position, Query
-from controlplane.objectives.lists import placed, shown
+from controlplane.filters.grammar import Term
+from controlplane.jobs.engine import sql as job
+from controlplane.memorylist import MemoryList
+from controlplane.objectives.list import OBJECTIVES, shown
 from controlplane.objectives.model import (
     Attribution,
     Held,
@@ -70,6 +72,9 @@ IDLE = 20
 """A measure stays fresh at least so many times as long as it took: a large home is not kept busy by who looks on."""
 
 
+UPKEEP = (job("keep_objectives", "SELECT wf.keep_objectives()", timedelta(minutes=1), seconds=300),)
+
+
 @dataclasses.dataclass(frozen=True)
 class _Measure:
     """`of` says of what it is, and what would change it."""
@@ -80,31 +85,22 @@ class _Measure:
     fresh_until: datetime
 
 
-class Objectives(ObjectiveDirectory):
+class Objectives(MemoryList[Standing], ObjectiveDirectory):
     """Implements `ObjectiveDirectory` over a home. A list is short (definitions), so it is sorted and cut here."""
+
+    declared = OBJECTIVES
 
     def __init__(self, home: Home) -> None:
         self.home = home
         self._list: _Measure | None = None
         self._one: _Measure | None = None
 
-    async def page(
-        self,
-        query: Query,
-        *,
-        start: Position | None = None,
-        inclusive: bool = False,
-        backward: bool = False,
-        limit: int = 100,
-    ) -> Page[Standing]:
+    async def rows(self) -> tuple[Sequence[Standing], datetime]:
         measure = await self._all()
-        rows = shown(measure.standings, query.terms, measure.as_of)
-        return placed_page(rows, query, measure.as_of, start, inclusive, backward, limit)
+        return measure.standings, measure.as_of
 
-    async def count(self, query: Query, cap: int = 10_000) -> Count:
-        measure = await self._all()
-        number = len(shown(measure.standings, query.terms, measure.as_of))
-        return Count(min(number, cap), number > cap)
+    def matching(self, rows: Sequence[Standing], terms: Sequence[Term], now: datetime) -> list[Standing]:
+        return shown(rows, terms, now)
 
     async def _all(self) -> _Measure:
         """All, the retired ones as well."""
@@ -183,40 +179,6 @@ async def _measured(
     standings = await read()
     rest = max(FRESH, IDLE * timedelta(seconds=time.monotonic() - begun))
     return _Measure(of, standings, now, now + rest)
-
-
-def placed_page(
-    rows: list[Standing],
-    query: Query,
-    as_of: datetime,
-    start: Position | None,
-    inclusive: bool,
-    backward: bool,
-    limit: int,
-) -> Page[Standing]:
-    """A keyset page of rows in memory, as the database would give it."""
-    sort = query.sort or "budget"
-    ordered = sorted(((placed(row).position(sort), row) for row in rows), key=lambda pair: pair[0])
-    if query.descending:
-        ordered.reverse()
-    if start is not None:
-        sign = -1 if query.descending != backward else 1
-        begin = tuple(start)
-        ordered = [
-            (at, row)
-            for at, row in ordered
-            if (inclusive and at == begin) or (at != begin and (at > begin) == (sign > 0))
-        ]
-    more = len(ordered) > limit
-    ordered = ordered[-limit:] if backward else ordered[:limit]
-    bounded = start is not None
-    return Page(
-        rows=tuple(row for _, row in ordered),
-        positions=tuple(at for at, _ in ordered),
-        first=not more if backward else not bounded,
-        last=not bounded if backward else not more,
-        as_of=as_of,
-    )
 
 
 def _hour(at: datetime) -> datetime:

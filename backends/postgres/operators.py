@@ -7,7 +7,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from backends.postgres.statements import Connection, rows, scalar
-from controlplane.operators.ports import PeopleStore
+from controlplane.memorylist import MemoryList
+from controlplane.operators.list import OPERATORS
+from controlplane.operators.model import Operator, OperatorDirectory
+from controlplane.operators.ports import OperatorStore
 from controlplane.operators.roles import LoginRole
 
 if TYPE_CHECKING:
@@ -20,28 +23,21 @@ SET_PASSWORD = "SELECT wf.set_password(%s, %s)"
 REMOVE = "SELECT wf.remove_operator(%s)"
 
 
-@dataclass(frozen=True)
-class Person:
-    name: str
-    role: LoginRole
-    active: bool
-    added_at: datetime
-    changed_at: datetime
-
-
-class People:
+class Operators(MemoryList[Operator], OperatorDirectory):
     """Who may log in. A team's list is short: it is read whole."""
+
+    declared = OPERATORS
 
     def __init__(self, home: Home) -> None:
         self.home = home
 
-    async def all(self) -> list[Person]:
+    async def rows(self) -> tuple[list[Operator], datetime]:
         async with self.home.connection() as connection:
-            return await rows(connection, Person, ALL)
+            return await rows(connection, Operator, ALL), self.home.clock.now()
 
 
 @dataclass(frozen=True)
-class PeopleWriter(PeopleStore):
+class OperatorWriter(OperatorStore):
     connection: Connection
 
     async def put(self, name: str, role: LoginRole, password: str | None) -> None:

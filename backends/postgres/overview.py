@@ -11,7 +11,7 @@ from psycopg.rows import class_row, dict_row
 from controlplane.filters.grammar import parse
 from controlplane.keys.model import StalePolicy
 from controlplane.listing import Count, Query
-from controlplane.objectives.model import OBJECTIVE_FIELDS
+from controlplane.objectives.list import OBJECTIVES
 from controlplane.overview.model import (
     HOURS,
     JOB_LATE,
@@ -254,7 +254,7 @@ class Overview(OverviewSource):
         """From the list of objectives: what it measured is measured once for both."""
         objectives = self.home.objectives
         page = await objectives.page(Query((), "burn", True), limit=TOP)
-        unknown = parse("state:unknown,insufficient", OBJECTIVE_FIELDS)
+        unknown = parse("state:unknown,insufficient", OBJECTIVES.fields)
         fastest = tuple(
             Burner(each.objective.id, each.objective.label, each.state, each.burn, each.remaining)
             for each in page.rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
@@ -12,9 +13,11 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from backends.postgres.filtering import Column, where
+from backends.postgres.filtering import Filtered, where
 from controlplane.errors import Usage
+from controlplane.filters.grammar import Kind
 from controlplane.listing import Count, Page, Position, Query, Row
+from controlplane.lists import ListOf
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home
@@ -50,7 +53,45 @@ class ListShape(Generic[R]):
     orders: Mapping[str, Order]
     default_order: str
     tie: Sequence[str]
-    filters: Mapping[str, Column]
+    filters: Mapping[str, Filtered]
+
+
+TYPES: Mapping[Kind, str] = {
+    "text": "text",
+    "choice": "text",
+    "flag": "bool",
+    "age": "timestamptz",
+    "until": "timestamptz",
+    "number": "float8",
+    "share": "float8",
+    "milliseconds": "float8",
+}
+"""What a position in an order by a column of this kind is cast to."""
+
+
+def shape_of(
+    declared: ListOf[R],
+    view: str,
+    *,
+    search: str = "search",
+    tie: Sequence[str] = ("id",),
+    filters: Mapping[str, Filtered] | None = None,
+    orders: Mapping[str, Order] | None = None,
+) -> ListShape[R]:
+    """What a declared list reads from `view`. `filters` and `orders` are those that need more than a column's name."""
+    found = {"": Filtered(sql.SQL(search))}
+    for column in declared.columns:
+        if column.filters:
+            kind = column.kind
+            found[column.name] = Filtered(sql.Identifier(column.attribute), kind.filter, many=kind.many)
+    sorted_by = {}
+    for name in declared.sorts:
+        column = declared.column(name)
+        sorted_by[name] = Order(column.attribute, TYPES[column.kind.filter])
+    columns = tuple(f.name for f in dataclasses.fields(declared.row))  # type: ignore[arg-type]
+    return ListShape(
+        view, declared.row, columns, sorted_by | dict(orders or {}), declared.sorts[0], tie, found | dict(filters or {})
+    )
 
 
 class PagedList(Generic[R]):

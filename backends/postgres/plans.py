@@ -8,10 +8,10 @@ from typing import Any
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from backends.postgres.filtering import Column
-from backends.postgres.paging import ListShape, Order, PagedList
+from backends.postgres.paging import Order, PagedList, shape_of
 from backends.postgres.statements import Connection, first, names
 from backends.postgres.table import Table, fields_of
+from controlplane.plans.list import PLANS
 from controlplane.plans.model import Plan, PlanDirectory
 from controlplane.plans.ports import PlanStore
 from controlplane.plans.refusals import NO_PLAN
@@ -30,26 +30,12 @@ LATEST = sql.SQL("SELECT {} FROM wf.latest_plans WHERE code = %s").format(names(
 class Plans(PagedList[Plan], PlanDirectory):
     """The catalogue of a home, each plan in its latest version."""
 
-    shape = ListShape(
-        view="wf.plan_list",
-        row=Plan,
-        columns=fields_of(Plan),
-        orders={
-            "code": Order("code", "text"),
-            "month": Order("month_price", "int8"),
-            "created": Order("created_at", "timestamptz"),
-        },
-        default_order="code",
+    shape = shape_of(
+        PLANS,
+        "wf.plan_list",
+        search="wf.folded(code || E'\\n' || name)",
         tie=("code",),
-        filters={
-            "": Column(sql.SQL("wf.folded(code || E'\\n' || name)"), "text"),
-            "code": Column(sql.SQL("code"), "text"),
-            "name": Column(sql.SQL("name"), "text"),
-            "currency": Column(sql.SQL("currency"), "text"),
-            "billing": Column(sql.SQL("billing"), "choice"),
-            "month": Column(sql.SQL("month_price"), "number"),
-            "created": Column(sql.SQL("created_at"), "age"),
-        },
+        orders={"month": Order("month_price", "int8")},
     )
 
     async def versions(self, code: str) -> list[tuple[Plan, int]]:

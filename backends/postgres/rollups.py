@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 from backends.postgres.statements import Connection, rows, scalar
 from backends.postgres.telemetry import read_marks
 from controlplane.errors import Usage
+from controlplane.jobs.engine import sql as job
 from controlplane.telemetry import ports
 from controlplane.telemetry.retention import Data, Difference, Kept, Partition, Rolled, RollupStatus, Verification
 
@@ -73,7 +74,19 @@ ORDER BY what IS NULL, at, tenant_id, dim, value, route LIMIT %(limit)s
 DUE = "SELECT count(*) FROM wf.request_due WHERE at >= %s AND at < %s"
 
 
+UPKEEP = (
+    job("make_request_partitions", "SELECT wf.make_request_partitions()", timedelta(hours=1)),
+    job("refresh_activity", "SELECT wf.refresh_activity()", timedelta(seconds=5)),
+    job("roll_up_requests", "SELECT wf.roll_up_requests()", timedelta(minutes=1), seconds=300),
+    job("drop_old_requests", "SELECT count(*) FROM wf.drop_old_requests() WHERE waits IS NULL", timedelta(hours=1)),
+    job("prune_request_batches", "SELECT wf.prune_request_batches()", timedelta(minutes=10)),
+)
+"""The next days' partitions before they are needed, the tenants' figures, minutes and hours; old days."""
+
+
 class Rollups(ports.Rollups):
+    """Implements `controlplane.telemetry.ports.Rollups` over a home."""
+
     def __init__(self, home: Home) -> None:
         self.home = home
 

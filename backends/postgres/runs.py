@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from backends.postgres.filtering import Column, where
+from backends.postgres.filtering import where
 from backends.postgres.keys import Keys
-from backends.postgres.paging import ListShape, Order, PagedList
+from backends.postgres.paging import ListShape, Order, PagedList, shape_of
 from backends.postgres.statements import Connection, names, rows, scalar
 from backends.postgres.table import Table, fields_of
 from backends.postgres.tenants import Projects, Tenants
 from controlplane.errors import Conflict
 from controlplane.filters.grammar import Term
+from controlplane.runs.list import ITEMS, RUNS
 from controlplane.runs.model import Run, RunDirectory, RunItem, RunState, RunStore
 from controlplane.runs.refusals import NO_RUN
 
@@ -66,19 +67,12 @@ SHAPES: Mapping[str, ListShape[Any]] = {
     "keys": Keys.shape,
 }
 
-ITEM_SHAPE = ListShape(
-    view="",  # one run's items, see `RunItems`
-    row=RunItem,
-    columns=fields_of(RunItem),
-    orders={"ordinal": Order("ordinal", "integer")},
-    default_order="ordinal",
+ITEM_SHAPE = shape_of(
+    ITEMS,
+    "",  # one run's items, see `RunItems`
+    search="wf.folded(thing)",
     tie=(),
-    filters={
-        "": Column(sql.SQL("wf.folded(thing)")),
-        "thing": Column(sql.SQL("thing")),
-        "state": Column(sql.SQL("state"), "choice"),
-        "code": Column(sql.SQL("code")),
-    },
+    orders={"ordinal": Order("ordinal", "integer")},
 )
 
 
@@ -92,22 +86,7 @@ class RunItems(PagedList[RunItem]):
 class Runs(PagedList[Run], RunDirectory):
     """Oldest first in its only order; a screen asks for it descending."""
 
-    shape = ListShape(
-        view="wf.run_list",
-        row=Run,
-        columns=fields_of(Run),
-        orders={"created": Order("id", "bigint")},
-        default_order="created",
-        tie=(),
-        filters={
-            "": Column(sql.SQL("search")),
-            "operation": Column(sql.SQL("operation")),
-            "state": Column(sql.SQL("standing"), "choice"),
-            "actor": Column(sql.SQL("actor")),
-            "refused": Column(sql.SQL("refused"), "number"),
-            "created": Column(sql.SQL("created_at"), "age"),
-        },
-    )
+    shape = shape_of(RUNS, "wf.run_list", tie=(), orders={"created": Order("id", "bigint")})
 
     async def get(self, run_id: int) -> Run:
         async with self.home.connection() as connection:

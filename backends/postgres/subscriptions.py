@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 from backends.postgres.plans import PLAN_TABLE
 from backends.postgres.statements import Connection, first, names, rows, scalar
 from backends.postgres.table import NOW, Table, fields_of
+from controlplane.jobs.engine import sql as job
 from controlplane.subscriptions.model import (
     Facts,
     Grant,
@@ -55,6 +56,15 @@ UPDATE wf.plan_changes SET canceled_at = %s WHERE tenant_id = %s AND applied_at 
 """
 EXPIRE_TRIALS = "SELECT ended, reminded FROM wf.expire_trials()"
 APPLY_DUE = "SELECT wf.apply_due_changes()"
+
+
+UPKEEP = (
+    job("roll_up_usage", "SELECT wf.roll_up_usage()", timedelta(minutes=1)),
+    job("expire_trials", "SELECT wf.expire_trials()", timedelta(minutes=1)),
+    job("apply_due_changes", "SELECT wf.apply_due_changes()", timedelta(minutes=1)),
+    job("look_at_quotas", "SELECT wf.look_at_quotas()", timedelta(minutes=5), seconds=120),
+    job("prune_sign_up_attempts", "SELECT wf.prune_sign_up_attempts()", timedelta(minutes=10)),
+)
 
 
 class Subscriptions(SubscriptionDirectory):

@@ -8,10 +8,11 @@ from typing import Any
 
 from psycopg import sql
 
-from backends.postgres.filtering import Column
-from backends.postgres.paging import ListShape, Order, PagedList
+from backends.postgres.filtering import Filtered
+from backends.postgres.paging import Order, PagedList, shape_of
 from backends.postgres.statements import Connection, first, scalar
 from backends.postgres.table import Table, fields_of
+from controlplane.tenants.list import PROJECTS, TENANTS
 from controlplane.tenants.model import Certificate, Project, ProjectDirectory, Tenant, TenantDirectory
 from controlplane.tenants.ports import ProjectStore, TenantStore
 from controlplane.tenants.refusals import NO_PROJECT, NO_TENANT
@@ -25,41 +26,34 @@ PURGE = "SELECT * FROM wf.purge_tenant(%s)"
 GRANT_REVEAL = "SELECT wf.grant_reveal(%s, %s)"
 
 
+MEASURED = {"req": "per_minute", "err": "error_share", "p95": "p95_ms"}
+
+
+def _indexed(column: str) -> str:
+    """As the index holds it: -1 for what is unknown."""
+    return f"coalesce({column}, -1)"
+
+
+def _measured_order(column: str) -> Order:
+    return Order(_indexed(column), "float8", tie=("tenant_id",))
+
+
+def _measured_filter(name: str, column: str) -> Filtered:
+    return Filtered(sql.Identifier(column), TENANTS.column(name).kind.filter, sql.SQL(_indexed(column)))
+
+
 class Tenants(PagedList[Tenant], TenantDirectory):
     """The tenants of a home, as the login may see them."""
 
-    shape = ListShape(
-        view="wf.tenant_list",
-        row=Tenant,
-        columns=fields_of(Tenant),
+    shape = shape_of(
+        TENANTS,
+        "wf.tenant_list",
         orders={
             "name": Order('wf.folded(name) COLLATE "C"', "text"),
             "id": Order("id", "text", bound="tenant_id"),
-            "status": Order("status", "text"),
-            "plan": Order("plan", "text"),
-            "region": Order("region", "text"),
-            "created": Order("created_at", "timestamptz"),
-            "req": Order("coalesce(per_minute, -1)", "float8", tie=("tenant_id",)),
-            "err": Order("coalesce(error_share, -1)", "float8", tie=("tenant_id",)),
-            "p95": Order("coalesce(p95_ms, -1)", "float8", tie=("tenant_id",)),
+            **{name: _measured_order(column) for name, column in MEASURED.items()},
         },
-        default_order="name",
-        tie=("id",),
-        filters={
-            "": Column(sql.SQL("search"), "text"),
-            "id": Column(sql.SQL("id"), "text"),
-            "name": Column(sql.SQL("name"), "text"),
-            "status": Column(sql.SQL("status"), "choice"),
-            "plan": Column(sql.SQL("plan"), "text"),
-            "region": Column(sql.SQL("region"), "text"),
-            "owner": Column(sql.SQL("owner_email"), "text"),
-            "protected": Column(sql.SQL("protected"), "flag"),
-            "created": Column(sql.SQL("created_at"), "age"),
-            "changed": Column(sql.SQL("updated_at"), "age"),
-            "req": Column(sql.SQL("per_minute"), "number", sql.SQL("coalesce(per_minute, -1)")),
-            "err": Column(sql.SQL("error_share"), "share", sql.SQL("coalesce(error_share, -1)")),
-            "p95": Column(sql.SQL("p95_ms"), "milliseconds", sql.SQL("coalesce(p95_ms, -1)")),
-        },
+        filters={name: _measured_filter(name, column) for name, column in MEASURED.items()},
     )
 
     async def get(self, tenant_id: str) -> Tenant:
@@ -73,21 +67,12 @@ class Tenants(PagedList[Tenant], TenantDirectory):
 
 
 class Projects(PagedList[Project], ProjectDirectory):
-    shape = ListShape(
-        view="wf.projects",
-        row=Project,
-        columns=fields_of(Project),
-        orders={"id": Order("tenant_id", "text"), "created": Order("created_at", "timestamptz")},
-        default_order="id",
+    shape = shape_of(
+        PROJECTS,
+        "wf.projects",
+        search="wf.folded(id || E'\\n' || name)",
         tie=("tenant_id", "id"),
-        filters={
-            "": Column(sql.SQL("wf.folded(id || E'\\n' || name)"), "text"),
-            "id": Column(sql.SQL("id"), "text"),
-            "name": Column(sql.SQL("name"), "text"),
-            "tenant": Column(sql.SQL("tenant_id"), "text"),
-            "status": Column(sql.SQL("status"), "choice"),
-            "created": Column(sql.SQL("created_at"), "age"),
-        },
+        orders={"id": Order("tenant_id", "text")},
     )
 
     async def get(self, tenant_id: str, project_id: str) -> Project:

@@ -7,25 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from controlplane.filters.grammar import Field
 from controlplane.listing import Listing
 
 if TYPE_CHECKING:
     from controlplane.audit.chain import ChainStatus
 
 Record = dict[str, Any]
-
-FIELDS = (
-    Field("actor", what="the login that did it", also=("who",)),
-    Field("operation", what="tenants.suspend, sql.update …", also=("what",)),
-    Field("noun", what="tenants, projects, operators …"),
-    Field("thing", what="the id of what was changed"),
-    Field("tenant", what="the tenant that it belongs to", also=("tenant_id",)),
-    Field("request", what="the request id", also=("request_id",)),
-    Field("at", "age", what="how long ago", also=("when",)),
-    Field("outofband", "flag", what="written past the operations, with psql for instance", also=("out_of_band",)),
-)
-SORTS = ("at",)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-from controlplane.filters.grammar import Field
 from controlplane.listing import Listing
 
 State = Literal["open", "ended", "over"]
@@ -33,17 +32,6 @@ class Impersonation:
     @property
     def key(self) -> str:
         return str(self.id)
-
-
-FIELDS = (
-    Field("tenant", also=("tenant_id",)),
-    Field("actor", what="who acts", also=("who",)),
-    Field("ticket"),
-    Field("mode", "choice", ("read", "write")),
-    Field("state", "choice", STATES, what="ended by somebody, over by itself"),
-    Field("started", "age", also=("started_at",)),
-)
-SORTS = ("started",)
 
 
 class ImpersonationDirectory(Listing[Impersonation], Protocol):

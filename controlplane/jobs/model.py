@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from controlplane.filters.grammar import Field
 from controlplane.listing import Listing
 
 JobState = Literal["waiting", "running", "done", "dead", "canceled"]
@@ -87,34 +86,6 @@ class Worker:
     @property
     def key(self) -> str:
         return str(self.id)
-
-
-JOB_FIELDS = (
-    Field("kind", what="what is done"),
-    Field("tenant", also=("tenant_id",)),
-    Field("state", "choice", JOB_STATES),
-    Field("worker", what="who has it, or has done it"),
-    Field("error", what="of its last attempt"),
-    Field("periodic", "flag", what="whether it comes from a schedule"),
-    Field("tries", "number"),
-    Field("created", "age", also=("queued", "created_at")),
-)
-JOB_SORTS = ("created",)
-ATTEMPT_FIELDS = (
-    Field("outcome", "choice", ("done", "failed", "lost", "released")),
-    Field("worker"),
-    Field("error"),
-)
-ATTEMPT_SORTS = ("attempt",)
-WORKER_FIELDS = (
-    Field("name", also=("worker",)),
-    Field("host"),
-    Field("state", "choice", WORKER_STATES),
-    Field("login"),
-    Field("failed", "number"),
-    Field("started", "age", also=("started_at",)),
-)
-WORKER_SORTS = ("started",)
 
 
 class JobDirectory(Listing[Job], Protocol):

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from controlplane.errors import Usage
-from controlplane.filters.grammar import Field
 from controlplane.formatting import spell
 from controlplane.listing import Listing
 
@@ -162,47 +161,6 @@ class KeyLeak:
     at: datetime
     actor: str
     calls: dict[str, Any] | None
-
-
-KEY_FIELDS = (
-    Field("id"),
-    Field("tenant", also=("tenant_id",)),
-    Field("project", also=("project_id",)),
-    Field("state", "choice", KEY_STATES),
-    Field("env", "choice", ENVS),
-    Field("display", what="the characters that may be shown", also=("key",)),
-    Field("label"),
-    Field("owner", what="the owner's e-mail, as you may see it", also=("owner_email",)),
-    Field("scope", what="one of its scopes", also=("scopes",)),
-    Field("created", "age", what="time since it was made", also=("created_at",)),
-    Field("used", "age", what="time since it was last used; unknown meets neither < nor >", also=("last_used_at",)),
-    Field("expires", "until", what="time until it expires", also=("expires_at",)),
-    Field("expired", "age", what="time since it expired"),
-    Field("left", "number", what="days until it expires; below 0 it has expired"),
-)
-KEY_SORTS = ("created", "expires", "id")
-
-ROTATION_FIELDS = (
-    Field("id"),
-    Field("tenant", also=("tenant_id",)),
-    Field("env", "choice", ENVS),
-    Field("label"),
-    Field("old", "number", what="calls with the old key since the rotation", also=("old_calls",)),
-    Field("rotated", "age", what="time since the rotation", also=("rotated_at",)),
-)
-ROTATION_SORTS = ("left",)
-
-STALE_FIELDS = (
-    Field("id"),
-    Field("tenant", also=("tenant_id",)),
-    Field("env", "choice", ENVS),
-    Field("label"),
-    Field("level", "choice", LEVELS),
-    Field("unrotated", "flag", what="its tenant rotated no key in the window", also=("rotated",)),
-    Field("created", "age", also=("age", "created_at")),
-    Field("used", "age", also=("last_used_at",)),
-)
-STALE_SORTS = ("created", "tenant")
 
 
 class StaleListing(Listing[StaleKey], Protocol):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
-from controlplane.filters.grammar import Field
 from controlplane.listing import Listing
 
 Kind = Literal["availability", "latency"]
@@ -196,21 +195,6 @@ class Held:
 
     objective: Objective
     losers: tuple[Objective, ...] = ()
-
-
-OBJECTIVE_FIELDS = (
-    Field("id", also=("no",)),
-    Field("name", also=("objective",)),
-    Field("tenant", also=("tenant_id",)),
-    Field("plan"),
-    Field("route"),
-    Field("kind", "choice", KINDS),
-    Field("state", "choice", ("page", "ticket", "unknown", "insufficient", "ok", "retired")),
-    Field("target", "share"),
-    Field("budget", "share", what="what remains of the budget; may be below 0", also=("left", "remaining")),
-    Field("burn", "number", what="how fast it burns over the last hour; 1 empties it with the window"),
-)
-OBJECTIVE_SORTS = ("budget", "state", "name", "burn", "target")
 
 
 class ObjectiveDirectory(Listing[Standing], Protocol):

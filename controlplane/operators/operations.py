@@ -39,7 +39,7 @@ class OperatorRemove(Request):
 @operation("operators.add", OperatorAdd, role="admin", risk=Risk.CONFIRM, key="a")
 async def add(change: Change, request: OperatorAdd) -> Record:
     """Make a login with a role, or give an existing one another role."""
-    await change.people.put(request.name, request.role, request.password)
+    await change.operators.put(request.name, request.role, request.password)
     return {"name": request.name, "role": request.role}
 
 
@@ -48,13 +48,13 @@ async def password(change: Change, request: OperatorPassword) -> Record:
     """Give an operator another password. The trail says who set whose."""
     if request.password is None:
         raise Usage("password_missing", "There is no password to set.", "watchfloor operators password NAME makes one.")
-    await change.people.set_password(request.name, request.password)
+    await change.operators.set_password(request.name, request.password)
     return {"name": request.name}
 
 
 @operation("operators.remove", OperatorRemove, role="admin", risk=Risk.TYPED, key="x")
 async def remove(change: Change, request: OperatorRemove) -> Record:
     """Take a login away and end its sessions."""
-    if not await change.people.remove(request.name):
+    if not await change.operators.remove(request.name):
         raise NotFound("no_operator", f"There is no operator {request.name}.", "watchfloor operators list")
     return {"name": request.name, "role": None}

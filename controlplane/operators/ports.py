@@ -7,7 +7,7 @@ from typing import Protocol
 from controlplane.operators.roles import LoginRole
 
 
-class PeopleStore(Protocol):
+class OperatorStore(Protocol):
     async def put(self, name: str, role: LoginRole, password: str | None) -> None:
         """Make the login or give it another role. The password leaves this program only as a SCRAM verifier."""
         ...

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from controlplane.filters.grammar import Field
 from controlplane.listing import Listing
 
 Cycle = Literal["month", "year"]
@@ -46,17 +45,6 @@ class Plan:
 
     def price(self, cycle: Cycle) -> int:
         return self.month_price if cycle == "month" else self.year_price
-
-
-PLAN_FIELDS = (
-    Field("code", also=("plan",)),
-    Field("name"),
-    Field("currency"),
-    Field("billing", "choice", ("arrears", "advance")),
-    Field("month", "number", what="price of a month, in minor units", also=("month_price",)),
-    Field("created", "age", what="time since this version was made", also=("made", "created_at")),
-)
-PLAN_SORTS = ("code", "month", "created")
 
 
 class PlanDirectory(Listing[Plan], Protocol):

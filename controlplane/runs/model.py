@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from controlplane.filters.grammar import Field
 from controlplane.listing import Listing
 
 if TYPE_CHECKING:
@@ -91,22 +90,6 @@ class RunItem:
     def request_id(self) -> str:
         """Of its change: what makes a repeat harmless, and what finds it in the trail."""
         return f"run-{self.run_id}-{self.ordinal}"
-
-
-RUN_FIELDS = (
-    Field("operation"),
-    Field("state", "choice", STANDINGS),
-    Field("actor", what="who started it", also=("who",)),
-    Field("refused", "number", what="how many items were refused"),
-    Field("created", "age", also=("started", "created_at")),
-)
-RUN_SORTS = ("created",)
-ITEM_FIELDS = (
-    Field("thing"),
-    Field("state", "choice", ITEM_STATES),
-    Field("code", what="the refusal's code"),
-)
-ITEM_SORTS = ("ordinal",)
 
 
 class RunDirectory(Listing[Run], Protocol):

@@ -10,22 +10,17 @@ from pydantic import Field, JsonValue, model_validator
 from controlplane.audit.model import AuditRow, Record
 from controlplane.errors import Refusal, Usage
 from controlplane.filters import grammar as filters
-from controlplane.keys.model import KEY_FIELDS
+from controlplane.nouns import list_named
 from controlplane.operations import REGISTRY, Operation, Request, Risk, as_result, operation
 from controlplane.runs import rules
 from controlplane.runs.model import Run, RunItem, RunState
 from controlplane.runs.refusals import RUN_THING_TWICE
-from controlplane.tenants.model import PROJECT_FIELDS, TENANT_FIELDS
 
 if TYPE_CHECKING:
     from controlplane.changes import Change
 
-NOUNS: Mapping[str, tuple[filters.Field, ...]] = {
-    "tenants": TENANT_FIELDS,
-    "projects": PROJECT_FIELDS,
-    "keys": KEY_FIELDS,
-}
-"""What things a run can be about, and what they are found by."""
+NOUNS = ("tenants", "projects", "keys")
+"""What things a run can be about."""
 SAMPLE = 5
 
 
@@ -123,7 +118,7 @@ def _check_subjects(operation: Operation[Any], fields: Record, subjects: list[Re
 
 def terms_of(operation: Operation[Any], text: str) -> tuple[filters.Term, ...]:
     """Raises Usage for a filter that cannot be read, means everything, finds more than it shows, or names a person."""
-    terms = filters.parse(text, NOUNS[operation.noun])
+    terms = filters.parse(text, list_named(operation.noun).fields)
     if not terms:
         raise Usage("run_filter_empty", "An empty filter would mean everything.", "Say it: -status:erased")
     if any(term.field == "owner" for term in terms):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from controlplane.filters.grammar import Field
 from controlplane.listing import Listing
 
 Status = Literal["active", "suspended", "pending_deletion", "erased"]
@@ -74,32 +73,6 @@ class Certificate:
     request_id: str | None
     counts: dict[str, int]
     sha256: str
-
-
-TENANT_FIELDS = (
-    Field("id", also=("tenant",)),
-    Field("name"),
-    Field("status", "choice", STATUSES),
-    Field("plan"),
-    Field("region", what="the home region"),
-    Field("owner", what="the owner's e-mail, as you may see it", also=("owner_email",)),
-    Field("protected", "flag"),
-    Field("created", "age", what="time since it was created", also=("created_at",)),
-    Field("changed", "age", what="time since its last change", also=("updated_at",)),
-    Field("req", "number", what="requests per minute over the last hour of data", also=("per_minute",)),
-    Field("err", "share", what="share of answers with 5xx over the last hour of data", also=("error_share",)),
-    Field("p95", "milliseconds", what="95th percentile of latency over the last hour of data", also=("p95_ms",)),
-)
-TENANT_SORTS = ("name", "id", "status", "plan", "region", "created", "req", "err", "p95")
-
-PROJECT_FIELDS = (
-    Field("id", also=("project",)),
-    Field("name"),
-    Field("tenant", also=("tenant_id",)),
-    Field("status", "choice", ("active", "archived")),
-    Field("created", "age", also=("created_at",)),
-)
-PROJECT_SORTS = ("id", "created")
 
 
 class TenantDirectory(Listing[Tenant], Protocol):

@@ -10,10 +10,11 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.widgets import Input, Label
 
+from controlplane.lists import Line
 from controlplane.operations import Risk
 from screens.dialogs.dialog import Dialog, retext, text
 from screens.session import Session
-from screens.widgets.lines import Line, Lines
+from screens.widgets.lines import Lines
 
 DEAD_SECONDS = 0.3
 """Keys that were on their way when the dialog opened do not count."""

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from textual.binding import Binding
 
 from controlplane.filters.grammar import describe
-from screens.widgets.lines import Line
+from controlplane.lists import Line
+from controlplane.nouns import SHOWN
 
 if TYPE_CHECKING:
     from screens.area import AreaScreen
 
-SHOWN = {
+KEY_WORDS = {
     "question_mark": "?",
     "slash": "/",
     "colon": ":",
@@ -38,14 +39,11 @@ def _pressed(screen: AreaScreen, bindings: Any) -> Iterator[tuple[str, Binding]]
 
 
 def shown_key(key: str) -> str:
-    return SHOWN.get(key, key)
+    return KEY_WORDS.get(key, key)
 
 
 def help_lines(screen: AreaScreen) -> list[Line]:
     """First what the screen shows, then the keys of what has the focus, of the screen, and of the program."""
-    from screens.nouns import FIRST, NOUNS
-
-    digits = {FIRST: "0 ", **{noun.name: f"{number} " for number, noun in enumerate(NOUNS[:9], 1)}}
     lines: list[Line] = [*wrap(screen.means, 76), ""]
     seen: set[str] = set()
     commands = [f"  :{name:<19} {words}" for name, words in screen.desk.commands().items()]
@@ -63,7 +61,7 @@ def help_lines(screen: AreaScreen) -> list[Line]:
             lines += [(title, "title"), *(f"  {', '.join(keys):<20} {words}" for words, keys in found.items()), ""]
         if title == "Keys here":
             lines += [("Commands: also every noun and every operation; tab completes", "title"), *commands, ""]
-    nouns = "  ".join(digits.get(noun.name, "") + noun.name for noun in NOUNS)
+    nouns = "  ".join(f"{noun.digit} {noun.name}".strip() for noun in SHOWN)
     lines += [("Nouns", "title"), *(f"  {line}" for line in wrap(nouns, 76)), ""]
     fields = getattr(screen, "fields", ())
     if fields:

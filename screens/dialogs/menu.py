@@ -10,11 +10,12 @@ from typing import Any
 from textual import events
 from textual.app import ComposeResult
 
+from controlplane.lists import Line
 from controlplane.operations import Operation
 from controlplane.text import clean
 from screens.dialogs.dialog import Dialog, text
 from screens.session import Session
-from screens.widgets.lines import Line, Lines
+from screens.widgets.lines import Lines
 
 WIDTH = 68
 """Cells inside of a dialog's frame."""

@@ -12,9 +12,10 @@ from textual.widgets import Input
 from controlplane.errors import Refusal
 from controlplane.filters.grammar import Term
 from controlplane.listing import Query
+from controlplane.lists import Line
 from screens.dialogs.dialog import Dialog, text
 from screens.session import Session
-from screens.widgets.lines import Line, Lines
+from screens.widgets.lines import Lines
 
 MOST = 12
 

@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
+from controlplane.lists import Line
 from controlplane.previews import value_words
 from screens.dialogs.dialog import Dialog, text
 from screens.session import Session
 from screens.terminal.clipboard import copy
-from screens.widgets.lines import Line, Lines
+from screens.widgets.lines import Lines
 
 
 class Viewer(Dialog[None]):

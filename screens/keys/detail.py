@@ -10,24 +10,26 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import work
 from textual.widget import Widget
 
+from controlplane.audit.list import AUDIT
 from controlplane.errors import Refusal
 from controlplane.filters.grammar import Term
 from controlplane.formatting import count, relative
+from controlplane.keys.list import KEYS, STATES
 from controlplane.keys.model import Key, KeyCalls, KeyLeak
 from controlplane.listing import Query
+from controlplane.lists import Line, status_cell
 from controlplane.plans.currencies import money
 from controlplane.telemetry.anomalies import BASELINE, WINDOW, Limits, UsageReport
 from controlplane.telemetry.chartviews import View, render
 from controlplane.telemetry.model import Scope
 from controlplane.text import UNKNOWN, clean, fit
-from screens.actions import Target
-from screens.audit import audit_columns
+from screens.actions import Target, choice_lines
+from screens.columns import table_columns
 from screens.detail import LONGEST_TITLE, DetailScreen, Hints
-from screens.keys.columns import STATE
-from screens.keys.list import NEW_KEYS, new_key_targets, why_key
+from screens.keys.list import NEW_KEYS, new_key_targets
 from screens.keys.usage import usage_lines, usage_why
 from screens.session import Session
-from screens.widgets.lines import Line, Lines
+from screens.widgets.lines import Lines
 from screens.widgets.table import WindowTable
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ class KeyScreen(DetailScreen[Key]):
         return (
             Lines(["reading …"], id="facts"),
             Lines(["reading …"], id="uses"),
-            WindowTable(audit_columns(self.session), empty="Nothing was done to it yet.", id="timeline"),
+            WindowTable(table_columns(AUDIT.table, self.session), empty="Nothing was done to it yet.", id="timeline"),
         )
 
     def show_tables(self, plane: ControlPlane) -> None:
@@ -137,7 +139,9 @@ class KeyScreen(DetailScreen[Key]):
     def why_lines(self) -> list[Line]:
         if self.thing is None:
             return []
-        return why_key(self.thing, self) + ([] if self.usage is None else ["", *usage_why(self.usage)])
+        now = self.session.clock()
+        lines = [*KEYS.why(self.thing, now), *choice_lines(self.operations(), self.session, self.thing)]
+        return lines + ([] if self.usage is None else ["", *usage_why(self.usage)])
 
 
 def facts(
@@ -145,8 +149,7 @@ def facts(
 ) -> list[Line]:
     """What there is to know of a key, in reading order; what is unknown is said so."""
     now = session.clock()
-    glyph, word, tone = STATE.get(key.state, ("?", "unknown", "warn"))
-    lines: list[Line] = [(clean(key.label or key.display, LONGEST_TITLE), "title"), (f"{glyph} {word}", tone)]
+    lines: list[Line] = [(clean(key.label or key.display, LONGEST_TITLE), "title"), status_cell(STATES, key.state)]
     if key.revoked_at:
         lines.append((f"  {relative(key.revoked_at, now)}: {key.revoked_reason}", "bad"))
     lines += [(f"  leaked {relative(leak.at, now)}: {leak.reason} ({leak.actor})", "bad") for leak in leaks]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from textwrap import wrap
 
 from controlplane.formatting import count, milliseconds, percent, rate
+from controlplane.lists import Line
 from controlplane.telemetry.anomalies import BASELINE, WINDOW, KeyUsage, Slice, UsageReport
 from controlplane.text import clean, fit
-from screens.widgets.lines import Line
 
 ROUTE = 20
 MOST = 200

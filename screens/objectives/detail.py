@@ -14,12 +14,16 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widget import Widget
 
+from controlplane.audit.list import AUDIT
 from controlplane.audit.model import AuditRow, as_record
 from controlplane.errors import HomeUnreachable, NotFound, Refusal
 from controlplane.filters.grammar import Term
 from controlplane.formatting import count
 from controlplane.listing import Query
-from controlplane.objectives import checks, lists, rules
+from controlplane.lists import Line, status_cell
+from controlplane.objectives import checks, rules
+from controlplane.objectives.list import STATUSES, why_of
+from controlplane.objectives.list import as_record as as_record_of
 from controlplane.objectives.model import Attribution, Episode, Maintenance, Objective, Share, Slice, Standing
 from controlplane.objectives.words import (
     VERDICT_TITLES,
@@ -36,16 +40,14 @@ from controlplane.objectives.words import (
     verdict_word,
 )
 from controlplane.text import UNKNOWN, fit
-from screens.actions import Done, Target
+from screens.actions import Done, Target, choice_lines
 from screens.area import AreaScreen
-from screens.audit import audit_columns
+from screens.columns import table_columns
 from screens.objectives.chart import burn_down_chart
-from screens.objectives.columns import STATE
-from screens.objectives.list import target_of, why_objective
 from screens.session import Session
 from screens.widgets.bars import TitleLine
 from screens.widgets.chart import Chart
-from screens.widgets.lines import Line, Lines
+from screens.widgets.lines import Lines
 from screens.widgets.table import WindowTable
 
 PANES = ("budget", "burned", "burndown", "timeline")
@@ -226,7 +228,7 @@ class ObjectiveScreen(AreaScreen):
 
     def retime(self) -> None:
         table = self.query_one("#timeline", WindowTable)
-        table.columns = tuple(audit_columns(self.session))
+        table.columns = table_columns(AUDIT.table, self.session)
         table.repaint()
 
     def on_resize(self, event: events.Resize) -> None:
@@ -252,7 +254,15 @@ class ObjectiveScreen(AreaScreen):
         return self.standing
 
     def targets(self) -> list[Target]:
-        return [] if self.standing is None else [target_of(self.standing.objective)]
+        return (
+            []
+            if self.standing is None
+            else [
+                Target(
+                    {"id": self.standing.objective.id}, self.standing.objective.version, self.standing.objective.label
+                )
+            ]
+        )
 
     def operations(self) -> list[Any]:
         return [each for each in super().operations() if each.name != "objectives.create"]
@@ -261,7 +271,7 @@ class ObjectiveScreen(AreaScreen):
         if self.chosen == "timeline":
             row: AuditRow | None = self.query_one("#timeline", WindowTable).cursor_row
             return None if row is None else as_record(row)
-        return None if self.standing is None else lists.as_record(self.standing)
+        return None if self.standing is None else as_record_of(self.standing)
 
     @on(WindowTable.Opened)
     def _opened(self) -> None:
@@ -272,7 +282,10 @@ class ObjectiveScreen(AreaScreen):
         self.say(Done(str(event.error) if isinstance(event.error, Refusal) else "It could not be read.", "bad"))
 
     def why_lines(self) -> list[Line]:
-        return [] if self.standing is None else why_objective(self.standing, self.rivals, self)
+        if self.standing is None:
+            return []
+        lines = why_of(self.standing, self.rivals)
+        return lines + choice_lines(self.operations(), self.session, self.standing)
 
     def view_link(self) -> str:
         return f"{self.session.context}/objectives/{self.number}"
@@ -289,7 +302,7 @@ class Panes(Container):
         yield Lines(["reading …"], id="budget")
         yield Chart(id="burndown")
         yield Lines(["reading …"], id="burned")
-        yield WindowTable(audit_columns(self.session), empty="Nothing was done to it yet.", id="timeline")
+        yield WindowTable(table_columns(AUDIT.table, self.session), empty="Nothing was done to it yet.", id="timeline")
 
 
 def _width(pane: Lines) -> int:
@@ -300,8 +313,8 @@ def _width(pane: Lines) -> int:
 def budget_lines(standing: Standing, width: int = 76) -> list[Line]:
     """How it stands, in reading order; what is unknown is said so."""
     objective = standing.objective
-    glyph, word, tone = STATE[standing.state]
-    lines: list[Line] = [(f"{glyph} {word}", "warn" if tone == "unknown" else tone)]
+    state, tone = status_cell(STATUSES, standing.state)
+    lines: list[Line] = [(state, "warn" if tone == "unknown" else tone)]
     lines += [(part, "muted") for words in standing.why for part in wrap(words, width, subsequent_indent="  ")]
     lines.append("")
     for words in (promise_words(objective), *budget_words(standing)):

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.widget import Widget
 
+from controlplane.audit.list import AUDIT
 from controlplane.filters.grammar import Term
 from controlplane.formatting import count, relative
 from controlplane.listing import Query
+from controlplane.lists import Line
 from controlplane.plans.rules import value_words
 from controlplane.plans.words import limit_words, price_words
 from controlplane.subscriptions.model import Claim, Standing, State, Usage
@@ -20,10 +22,10 @@ from controlplane.subscriptions.rules import TRANSITIONS, state_at
 from controlplane.subscriptions.words import trial_words
 from controlplane.text import UNKNOWN
 from screens.actions import Target, choice_lines
-from screens.audit import audit_columns
+from screens.columns import table_columns
 from screens.detail import DetailScreen, Hints
 from screens.plans.list import OF_ALL_TENANTS
-from screens.widgets.lines import Line, Lines
+from screens.widgets.lines import Lines
 from screens.widgets.table import WindowTable
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ class SubscriptionScreen(DetailScreen[Standing]):
         return (
             Lines(["reading …"], id="facts"),
             Lines(["reading …"], id="entitlements"),
-            WindowTable(audit_columns(self.session), empty="Nothing was done to it yet.", id="timeline"),
+            WindowTable(table_columns(AUDIT.table, self.session), empty="Nothing was done to it yet.", id="timeline"),
         )
 
     def show_tables(self, plane: ControlPlane) -> None:

@@ -11,14 +11,15 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from controlplane.changes import series_source
 from controlplane.errors import HomeUnreachable, Refusal, Usage
 from controlplane.formatting import spell
 from controlplane.listing import Query
+from controlplane.lists import Line
 from controlplane.telemetry.charts import ChartSpec, HeatSpec
 from controlplane.telemetry.chartviews import CHARTS, View, parse_view, render, same_numbers
 from controlplane.telemetry.measures import CHARTS_OF, Measured, next_happening, reading, reading_of_limits, records
 from controlplane.telemetry.model import SOURCES
+from controlplane.telemetry.reading import series_source
 from controlplane.telemetry.tops import MEASURES, By, Measure, bys_of, narrowed
 from controlplane.text import cells, clean, fit
 from screens.actions import Done
@@ -29,7 +30,6 @@ from screens.telemetry.top import MOST, Ranked, Ranking, top_columns, top_words
 from screens.telemetry.windows import WindowedScreen
 from screens.widgets.bars import FooterBar, HeaderBar, TitleLine
 from screens.widgets.chart import Chart
-from screens.widgets.lines import Line
 from screens.widgets.prompt import Prompt
 from screens.widgets.table import WindowTable
 

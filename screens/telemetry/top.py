@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from controlplane.formatting import count, milliseconds, percent
 from controlplane.listing import Count, Page, Position, Query
+from controlplane.lists import Cell
 from controlplane.telemetry.model import FLEET, Scope
 from controlplane.telemetry.tops import By, Measure, Top, TopRow
 from controlplane.text import UNKNOWN
-from screens.widgets.columns import Cell, Column
+from screens.widgets.columns import Column
 
 MOST = 50
 WORDS: dict[Measure, str] = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from controlplane.formatting import spell
+from controlplane.lists import Line
 from controlplane.telemetry.measures import Measured, gaps, reading, reading_before
 from controlplane.telemetry.model import FEWEST_FOR_P99, Source
-from screens.widgets.lines import Line
 
 MOST_GAPS = 20
 SAID_OF: dict[Source, str] = {

@@ -10,24 +10,25 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import work
 from textual.widget import Widget
 
+from controlplane.audit.list import AUDIT, charts_at
 from controlplane.filters.grammar import Term
 from controlplane.formatting import relative
 from controlplane.listing import Query
+from controlplane.lists import Line, status_cell
 from controlplane.previews import value_words
 from controlplane.telemetry.chartviews import View, render
 from controlplane.telemetry.model import Scope
 from controlplane.tenants.activity import activity
+from controlplane.tenants.list import OF_A_TENANT, STATES, why
 from controlplane.tenants.model import Project, Tenant
 from controlplane.text import UNKNOWN, clean
-from screens.actions import Target
-from screens.audit import audit_columns, charts_at
+from screens.actions import Target, choice_lines
+from screens.columns import table_columns
 from screens.detail import LONGEST_TITLE, DetailScreen, Hints
 from screens.session import Session
-from screens.tenants.columns import STATUS, project_columns
-from screens.tenants.list import why_tenant
 from screens.tenants.traffic import traffic_chart
 from screens.widgets.chart import Chart
-from screens.widgets.lines import Line, Lines
+from screens.widgets.lines import Lines
 from screens.widgets.table import WindowTable
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class TenantScreen(DetailScreen[Tenant]):
     noun = "tenants"
     means = "One tenant: its facts, all that was done to it, its traffic of the last 48 hours of data, its projects."
     panes = ("facts", "timeline", "traffic", "projects")
-    tables: ClassVar[Any] = {"timeline": audit_columns, "projects": project_columns}
+    tables: ClassVar[Any] = {"timeline": AUDIT.table, "projects": OF_A_TENANT}
     hints: ClassVar[Hints] = (
         ("tab", "next pane"),
         ("a", "act"),
@@ -53,8 +54,8 @@ class TenantScreen(DetailScreen[Tenant]):
     def parts(self) -> Sequence[Widget]:
         return (
             Lines(["reading …"], id="facts"),
-            WindowTable(audit_columns(self.session), empty="Nothing was done to it yet.", id="timeline"),
-            WindowTable(project_columns(self.session), empty="No projects. a n creates one.", id="projects"),
+            WindowTable(table_columns(AUDIT.table, self.session), empty="Nothing was done to it yet.", id="timeline"),
+            WindowTable(table_columns(OF_A_TENANT, self.session), empty="No projects. a n creates one.", id="projects"),
             Chart(id="traffic"),
         )
 
@@ -122,15 +123,17 @@ class TenantScreen(DetailScreen[Tenant]):
         return None if thing is None else dataclasses.asdict(thing)
 
     def why_lines(self) -> list[Line]:
-        return [] if self.thing is None else why_tenant(self.thing, self)
+        if self.thing is None:
+            return []
+        now = self.session.clock()
+        return why(self.thing, now) + choice_lines(self.operations(), self.session, self.thing)
 
 
 def facts(tenant: Tenant, session: Session) -> list[Line]:
     """What there is to know of a tenant, in reading order; what is unknown is said so."""
     now = session.clock()
     told = activity(tenant, now)
-    glyph, word, tone = STATUS.get(tenant.status, ("?", "unknown", "warn"))
-    lines: list[Line] = [(clean(tenant.name, LONGEST_TITLE), "title"), (f"{glyph} {word}", tone)]
+    lines: list[Line] = [(clean(tenant.name, LONGEST_TITLE), "title"), status_cell(STATES, tenant.status)]
     if tenant.suspended_at:
         lines.append((f"  since {relative(tenant.suspended_at, now)}: {tenant.suspension_reason}", "warn"))
     if tenant.purge_after:

@@ -7,19 +7,12 @@ from dataclasses import dataclass
 from typing import Generic, Literal, NamedTuple, TypeVar
 
 from controlplane.listing import Row
+from controlplane.lists import Cell
 
 R = TypeVar("R", bound=Row)
 
-Tone = Literal["", "good", "bad", "warn", "muted", "unknown"]
 GAP = 2
 """Cells between two columns."""
-
-
-class Cell(NamedTuple):
-    """What one row shows in one column. A tone only repeats what the text says already, never replaces it."""
-
-    text: str
-    tone: Tone = ""
 
 
 @dataclass(frozen=True)

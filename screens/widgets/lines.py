@@ -11,10 +11,8 @@ from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
 
+from controlplane.lists import Line
 from controlplane.text import clean, fit, fold
-
-Line = str | tuple[str, str]
-"""A text, or a text and its tone (a component style of `Lines`: good, bad, warn, muted, title)."""
 
 
 class Lines(Widget, can_focus=True):

@@ -25,8 +25,8 @@ from app.demo import audit, estate, folders, hours, keys, loading, requests, sha
 from app.demo.site import WORKER, Site, open_site
 from app.worker import Work
 from backends.embedded.server import EmbeddedHome
-from backends.postgres.upkeep import KINDS
 from controlplane.errors import Conflict, NotPermitted
+from controlplane.jobs.kinds import kinds
 from controlplane.text import clean
 from tests.postgres import Database
 from tests.terminal.driver import Terminal
@@ -195,7 +195,7 @@ async def test_traffic_goes_on_after_its_link_was_cut(database: Database, site: 
     with psycopg.connect(database.owner) as connection:  # as the demonstration's last hour does, before anybody writes
         connection.execute("SELECT wf.make_request_partitions()")
     running = asyncio.create_task(traffic.run(made, site, lambda: False))
-    work = Work(database.login("worker"), KINDS)
+    work = Work(database.login("worker"), kinds())
     working = asyncio.create_task(work.run())
     await traffic_goes_on(database, running)
     work.stop()

@@ -10,21 +10,21 @@ import pytest
 
 from backends.postgres.home import Home
 from backends.postgres.paging import PagedList
-from controlplane.audit.model import FIELDS as AUDIT_FIELDS
+from controlplane.audit.list import AUDIT
 from controlplane.filters.grammar import Field, Kind, Term, parse, render
-from controlplane.jobs.model import JOB_FIELDS
-from controlplane.keys.model import KEY_FIELDS
+from controlplane.jobs.list import JOBS
+from controlplane.keys.list import KEYS
 from controlplane.listing import Query
-from controlplane.tenants.model import PROJECT_FIELDS, TENANT_FIELDS
+from controlplane.tenants.list import PROJECTS, TENANTS
 from tests.backends.test_query_plans import explained, nodes, touched
 from tests.postgres import Server
 
 LISTS: dict[str, tuple[Field, ...]] = {
-    "tenants": TENANT_FIELDS,
-    "projects": PROJECT_FIELDS,
-    "keys": KEY_FIELDS,
-    "audit": AUDIT_FIELDS,
-    "jobs": JOB_FIELDS,
+    "tenants": TENANTS.fields,
+    "projects": PROJECTS.fields,
+    "keys": KEYS.fields,
+    "audit": AUDIT.fields,
+    "jobs": JOBS.fields,
 }
 ROWS = 12_000
 FILL = f"""
@@ -63,7 +63,11 @@ SAID: dict[Kind, str] = {
 }
 # Rows of jobs are few but for the dead, whose filters have indexes; more of them would slow every claim.
 # Owners are masked: whose address is whose is asked by a look-up that is counted.
-WITHOUT_INDEX = {("jobs", field.name) for field in JOB_FIELDS} | {("jobs", ""), ("keys", "owner"), ("tenants", "owner")}
+WITHOUT_INDEX = {("jobs", field.name) for field in JOBS.fields} | {
+    ("jobs", ""),
+    ("keys", "owner"),
+    ("tenants", "owner"),
+}
 
 
 @pytest.fixture(scope="module")

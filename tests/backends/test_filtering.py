@@ -11,15 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
-from backends.postgres.filtering import Column, where
+from backends.postgres.filtering import Filtered, where
 from controlplane.errors import Usage
 from controlplane.filters.grammar import FUZZY_HEAD, Term, matches, parse
 from controlplane.filters.patterns import fold
 from tests.controlplane.filter_strategies import FIELDS, NOW, exact_terms, filters, fuzzy_terms, records
 from tests.postgres import Server
 
-COLUMNS = {field.name: Column(sql.Identifier(field.name), field.kind) for field in FIELDS}
-COLUMNS[""] = Column(sql.Identifier("search"))
+COLUMNS = {field.name: Filtered(sql.Identifier(field.name), field.kind) for field in FIELDS}
+COLUMNS[""] = Filtered(sql.Identifier("search"))
 
 TABLE = """
 CREATE TEMPORARY TABLE things (

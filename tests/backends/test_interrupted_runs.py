@@ -14,7 +14,8 @@ from controlplane.errors import Refusal
 from controlplane.filters.grammar import parse
 from controlplane.listing import Query
 from controlplane.runs.engine import drive, follow, left_runs, start_run, undo_run
-from controlplane.runs.model import RUN_FIELDS, Run
+from controlplane.runs.list import RUNS
+from controlplane.runs.model import Run
 from controlplane.runs.operations import RunStart
 from tests.backends.keys import make_keys
 from tests.backends.runs import abandoned, make_tenants, opened, suspending
@@ -54,7 +55,7 @@ async def test_a_run_waits_runs_and_is_interrupted_by_these_names(database: Data
     assert held.standing == "running"
     abandoned(database.owner)
     assert (await home.runs.get(run.id)).standing == "interrupted"
-    page = await home.runs.page(Query(parse("state:interrupted", RUN_FIELDS)), limit=9)
+    page = await home.runs.page(Query(parse("state:interrupted", RUNS.fields)), limit=9)
     assert [row.id for row in page.rows] == [run.id] == [row.id for row in await left_runs(home)]
     async with opened(database.login("admin")) as other:
         assert await left_runs(other) == []

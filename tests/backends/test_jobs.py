@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from backends.postgres.upkeep import KINDS as UPKEEP
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,6 @@ from app.worker import Work
 from backends.postgres import heartbeat
 from backends.postgres.home import Home
 from backends.postgres.job_queue import Self, queue
-from backends.postgres.upkeep import KINDS as UPKEEP
 from controlplane.errors import Refusal
 from controlplane.jobs.engine import Crew
 from controlplane.jobs.operations import cancel, replay
@@ -518,7 +518,7 @@ async def test_an_erasure_takes_the_jobs_too(database: Database, owner: psycopg.
 
 async def test_workers_and_jobs_are_lists(database: Database) -> None:
     from controlplane.filters.grammar import parse
-    from controlplane.jobs.model import JOB_FIELDS, WORKER_FIELDS
+    from controlplane.jobs.list import JOBS, WORKERS
     from controlplane.listing import Query
 
     queue_jobs(database.owner, "x", 3)
@@ -526,7 +526,7 @@ async def test_workers_and_jobs_are_lists(database: Database) -> None:
     async with opened(database.login("viewer")) as home:
         assert isinstance(home, Home)
         for text, number in (("state:waiting", 2), ("worker:hand", 1), ("periodic:yes", 0), ("x", 3), ("tries<1", 2)):
-            assert (await home.jobs.count(Query(parse(text, JOB_FIELDS)))).number == number, text
-        [worker] = (await home.workers.page(Query(parse("state:alive name:hand failed<1", WORKER_FIELDS)))).rows
+            assert (await home.jobs.count(Query(parse(text, JOBS.fields)))).number == number, text
+        [worker] = (await home.workers.page(Query(parse("state:alive name:hand failed<1", WORKERS.fields)))).rows
         assert worker.running == 1 and worker.per_minute is None
         assert await home.jobs.payload(1) is None

@@ -12,7 +12,8 @@ from backends.postgres.home import Home
 from controlplane.errors import Conflict, NotFound, OutcomeUnknown, Refusal
 from controlplane.filters.grammar import parse
 from controlplane.keys import secret
-from controlplane.keys.model import KEY_FIELDS, KEY_STATES, ROTATION_FIELDS, StalePolicy
+from controlplane.keys.list import KEYS, ROTATIONS
+from controlplane.keys.model import KEY_STATES, StalePolicy
 from controlplane.keys.rules import state
 from controlplane.keys.verify import verify
 from controlplane.listing import Query
@@ -313,7 +314,7 @@ async def test_an_erasure_takes_all_that_keys_left(database: Database, home: Hom
 
 
 async def listed(home: Home, text: str, sort: str = "created") -> list[str]:
-    page = await home.keys.page(Query(parse(text, KEY_FIELDS), sort))
+    page = await home.keys.page(Query(parse(text, KEYS.fields), sort))
     return [row.label for row in page.rows]
 
 
@@ -369,7 +370,7 @@ async def test_the_rotation_view_says_who_still_uses_the_old_key(database: Datab
         silent,
     )
     async with opened(database.login("viewer")) as viewer:
-        [row] = (await viewer.keys.rotations.page(Query(parse(f"id:{silent}", ROTATION_FIELDS)))).rows
+        [row] = (await viewer.keys.rotations.page(Query(parse(f"id:{silent}", ROTATIONS.fields)))).rows
         assert row.old_calls is None and row.old_last_at is not None, "it was used, and none of its calls is stored"
         assert row.old_last_address is None, "where calls come from is for those who help a customer"
         assert (await viewer.keys.get(silent)).last_address is None

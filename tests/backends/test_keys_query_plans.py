@@ -9,12 +9,13 @@ import pytest
 
 from backends.postgres.home import Home
 from controlplane.filters.grammar import parse
-from controlplane.keys.model import KEY_FIELDS, KEY_SORTS, StalePolicy
+from controlplane.keys.list import KEYS
+from controlplane.keys.model import StalePolicy
 from controlplane.listing import Position, Query
 from tests.backends.test_query_plans import PAGE, explained, nodes, shown, touched
 from tests.postgres import Server
 
-KEYS = 20_000
+KEY_COUNT = 20_000
 MARKS = (
     "disabled_at = now()",
     "revoked_at = now(), revoked_reason = 'x'",
@@ -24,8 +25,8 @@ MARKS = (
 STATES = ("state:disabled", "state:revoked", "state:rotating", "state:expired")
 MIDDLE: dict[str, Position] = {
     "created": ("2025-06-01", "key_" + "5".zfill(26)),
-    "expires": ("infinity", f"key_{KEYS // 2:026}"),
-    "id": (f"key_{KEYS // 2:026}", f"key_{KEYS // 2:026}"),
+    "expires": ("infinity", f"key_{KEY_COUNT // 2:026}"),
+    "id": (f"key_{KEY_COUNT // 2:026}", f"key_{KEY_COUNT // 2:026}"),
 }
 
 
@@ -42,7 +43,7 @@ def many(postgres_server: Server, template_database: str) -> Iterator[tuple[psyc
             "INSERT INTO wf.api_keys (id, tenant_id, env, display, hash, created_at)"
             " SELECT 'key_' || lpad(n::text, 26, '0'), 't' || mod(n, 500) + 1, 'live', 'wf_live_' || n,"
             " sha256(n::text::bytea), '2025-01-01'::timestamptz + n * interval '1 hour'"
-            f" FROM generate_series(1, {KEYS}) n"
+            f" FROM generate_series(1, {KEY_COUNT}) n"
         )
         for state, marks in enumerate(MARKS, 1):
             owner.execute(f"UPDATE wf.api_keys SET {marks} WHERE id = %s", [f"key_{9_000 + state:026}"])
@@ -53,7 +54,7 @@ def many(postgres_server: Server, template_database: str) -> Iterator[tuple[psyc
 
 
 @pytest.mark.parametrize("start", [False, True])
-@pytest.mark.parametrize("order", KEY_SORTS)
+@pytest.mark.parametrize("order", KEYS.sorts)
 async def test_a_page_reads_what_it_shows(many: tuple[psycopg.Connection, Home], order: str, start: bool) -> None:
     viewer, home = many
     query = Query(sort=order)
@@ -68,7 +69,7 @@ async def test_a_page_reads_what_it_shows(many: tuple[psycopg.Connection, Home],
 )
 async def test_what_few_match_is_found_by_its_own_index(many: tuple[psycopg.Connection, Home], text: str) -> None:
     viewer, home = many
-    query = Query(parse(text, KEY_FIELDS), "created")
+    query = Query(parse(text, KEYS.fields), "created")
     plan = explained(viewer, *home.keys._statement(query, home.keys._order(query), None, False, False, PAGE))
     assert 0 < shown(plan) < PAGE and touched(plan) <= 300, plan
 
@@ -77,4 +78,4 @@ async def test_the_oldest_stale_keys_are_read_first(many: tuple[psycopg.Connecti
     viewer, home = many
     stale, query = home.keys.stale(StalePolicy()), Query()
     plan = explained(viewer, *stale._statement(query, stale._order(query), None, False, False, PAGE))
-    assert shown(plan) == PAGE and touched(plan) <= KEYS / 4, plan
+    assert shown(plan) == PAGE and touched(plan) <= KEY_COUNT / 4, plan

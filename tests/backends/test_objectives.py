@@ -14,7 +14,8 @@ from controlplane.audit.model import Record
 from controlplane.errors import Conflict, NotFound, Refusal, Usage
 from controlplane.filters.grammar import parse
 from controlplane.listing import Count, Query
-from controlplane.objectives.model import OBJECTIVE_FIELDS, Standing
+from controlplane.objectives.list import OBJECTIVES
+from controlplane.objectives.model import Standing
 from controlplane.objectives.rules import period_of, rank
 from controlplane.operations import Call, Outcome, execute
 from controlplane.registry import named
@@ -45,7 +46,7 @@ async def do(home: Home, verb: str, /, *, dry_run: bool = False, **fields: Any) 
 
 
 async def listed(home: Home, filter: str = "", sort: str = "budget") -> list[Standing]:
-    page = await home.objectives.page(Query(parse(filter, OBJECTIVE_FIELDS), sort))
+    page = await home.objectives.page(Query(parse(filter, OBJECTIVES.fields), sort))
     return list(page.rows)
 
 

@@ -89,7 +89,7 @@ async def test_what_is_set_holds_for_us_and_for_nobody_else(database: Database, 
         for _ in range(3):
             async with home.connection() as link:
                 assert await (await link.execute(shown.encode())).fetchone() == tuple(OURS.values())
-            assert await home.people.all() is not None
+            assert await home.operators.rows() is not None
             async with home.change(Intent("tenants.rename", f"r{_}", "f", dry_run=True)) as change:
                 row = await (await change.connection.execute(shown.encode())).fetchone()  # type: ignore[attr-defined]
                 assert row == tuple(OURS.values())

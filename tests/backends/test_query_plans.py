@@ -17,10 +17,10 @@ from backends.postgres.paging import PagedList
 from benchmarks.estate import fill
 from controlplane.filters.grammar import parse
 from controlplane.listing import Position, Query
-from controlplane.tenants.model import TENANT_FIELDS, TENANT_SORTS
+from controlplane.tenants.list import TENANTS
 from tests.postgres import Server
 
-TENANTS = 40_000
+TENANT_COUNT = 40_000
 PAGE = 101
 MIDDLE: dict[str, Position] = {
     "name": ("hooli 8", "tenant-0020000"),
@@ -42,7 +42,7 @@ def many(postgres_server: Server, template_database: str) -> Iterator[tuple[psyc
     """A viewer's connection to a home with many tenants, and that home (not opened)."""
     database = postgres_server.create(template=template_database)
     with psycopg.connect(database.owner, autocommit=True) as owner:
-        fill(owner, 1, TENANTS)
+        fill(owner, 1, TENANT_COUNT)
     with psycopg.connect(database.login("viewer"), autocommit=True) as viewer:
         yield viewer, Home(database.login("viewer"))
     postgres_server.drop(database)
@@ -50,7 +50,7 @@ def many(postgres_server: Server, template_database: str) -> Iterator[tuple[psyc
 
 @pytest.mark.parametrize("place", ["first", "middle"])
 @pytest.mark.parametrize("backward", [False, True])
-@pytest.mark.parametrize("order", TENANT_SORTS)
+@pytest.mark.parametrize("order", TENANTS.sorts)
 async def test_a_page_reads_what_it_shows(
     many: tuple[psycopg.Connection, Home], order: str, backward: bool, place: str
 ) -> None:
@@ -78,13 +78,13 @@ async def test_what_many_match_is_read_in_order(many: tuple[psycopg.Connection, 
     plan = page_plan(many, filter, order, False, None)
     assert shown(plan) == PAGE
     assert not nodes(plan, "Sort") and not nodes(plan, "Seq Scan")
-    assert touched(plan) <= TENANTS / 10, plan
+    assert touched(plan) <= TENANT_COUNT / 10, plan
 
 
 @pytest.mark.parametrize("filter", RARE)
 async def test_counting_few_reads_few(many: tuple[psycopg.Connection, Home], filter: str) -> None:
     viewer, home = many
-    plan = explained(viewer, *home.tenants._counting(Query(parse(filter, TENANT_FIELDS)), 10_000))
+    plan = explained(viewer, *home.tenants._counting(Query(parse(filter, TENANTS.fields)), 10_000))
     assert touched(plan) <= 100, plan
 
 
@@ -93,7 +93,7 @@ def page_plan(
 ) -> dict[str, Any]:
     viewer, home = many
     tenants: PagedList[Any] = home.tenants
-    query = Query(parse(filter, TENANT_FIELDS), order)
+    query = Query(parse(filter, TENANTS.fields), order)
     return explained(viewer, *tenants._statement(query, tenants._order(query), start, False, backward, PAGE))
 
 

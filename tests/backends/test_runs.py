@@ -19,7 +19,8 @@ from controlplane.listing import Query
 from controlplane.operations import Call, Outcome, execute
 from controlplane.registry import named
 from controlplane.runs.engine import drive, preview_run, start_run, undo_run
-from controlplane.runs.model import ITEM_FIELDS, Run, RunItem
+from controlplane.runs.list import ITEMS
+from controlplane.runs.model import Run, RunItem
 from controlplane.runs.operations import RunStart
 from tests.backends.runs import abandoned, make_tenants, opened, suspending
 from tests.controlplane.runs import Ticks
@@ -45,7 +46,7 @@ def suspensions(database: Database) -> Counter[str]:
 
 
 async def items(home: Home, run: Run, filter_: str = "") -> tuple[RunItem, ...]:
-    page = await home.runs.items(run.id).page(Query(parse(filter_, ITEM_FIELDS)), limit=1000)
+    page = await home.runs.items(run.id).page(Query(parse(filter_, ITEMS.fields)), limit=1000)
     return page.rows
 
 

@@ -136,10 +136,10 @@ async def test_a_password_that_was_changed_is_said_by_feed_and_readers(
             assert "secrets doctor" in state.words
             with pytest.raises(HomeUnreachable) as refused:
                 while True:  # the connections of before end one by one
-                    await home.people.all()
+                    await home.operators.rows()
             while refused.value.code == "home_stopping":
                 with pytest.raises(HomeUnreachable) as refused:
-                    await home.people.all()
+                    await home.operators.rows()
             assert refused.value.code == "home_login_refused"
             owner.execute("ALTER ROLE t_viewer PASSWORD 'for tests only'")
             while (await states.get()).state != "live":

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from controlplane.filters.grammar import parse
 from controlplane.listing import Count
-from controlplane.objectives.model import OBJECTIVE_FIELDS
+from controlplane.objectives.list import OBJECTIVES
 from controlplane.overview.entries import (
     Door,
     Entry,
@@ -36,7 +36,7 @@ from controlplane.overview.model import (
     figures,
 )
 from controlplane.telemetry.model import Histogram, Point
-from controlplane.tenants.model import TENANT_FIELDS
+from controlplane.tenants.list import TENANTS
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OLD = NOW - timedelta(hours=3)
@@ -124,7 +124,7 @@ def test_a_region_of_any_name_opens_its_tenants(name: str) -> None:
     [entry] = region_entries([Region(name, None)], NOW)
     assert entry.door is not None
     if entry.door.text:
-        [term] = parse(entry.door.text, TENANT_FIELDS)
+        [term] = parse(entry.door.text, TENANTS.fields)
         assert term.values == (name,)
     else:
         assert '"' in name or not name.isprintable(), "no filter can say it"
@@ -145,7 +145,7 @@ def test_budgets_that_fire_go_before_what_is_unknown_and_that_before_what_only_b
     ]
     assert (entries[0].words, entries[1].words) == ("", "-37.0% left")
     assert entries[0].door == Door("objectives", key="3")
-    assert entries[2].door is not None and parse(entries[2].door.text, OBJECTIVE_FIELDS)
+    assert entries[2].door is not None and parse(entries[2].door.text, OBJECTIVES.fields)
     [none] = burning_entries(Burning(Count(0), Count(0), ()), NOW)
     assert none.tone == "muted" and "no objectives" in none.label
     [quiet] = burning_entries(Burning(Count(3), Count(0), ()), NOW)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from controlplane.listing import Count, Page, Position, Query
-from screens.widgets.columns import Cell, Column
+from controlplane.lists import Cell
+from screens.widgets.columns import Column
 
 MILLION = 1_000_000
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from backends.postgres.objectives import placed_page
 from controlplane.errors import NotFound
-from controlplane.listing import Count, Page, Position, Query
-from controlplane.objectives.lists import shown
+from controlplane.filters.grammar import Term
+from controlplane.memorylist import MemoryList
+from controlplane.objectives.list import OBJECTIVES, shown
 from controlplane.objectives.model import Attribution, Counts, Held, Maintenance, Objective, Share, Slice, Standing
 from controlplane.objectives.rules import evaluate
 from tests.controlplane.objectives import objective
@@ -17,8 +18,10 @@ GAP, OUTAGE, PLANNED = range(200, 215), range(90, 96), range(30, 34)
 """Hours ago: nothing is known of the first; in the last maintenance was planned."""
 
 
-class FrozenObjectives:
+class FrozenObjectives(MemoryList[Standing]):
     """A promise that was kept until an outage, one that is quiet, and one that nothing is known of."""
+
+    declared = OBJECTIVES
 
     def __init__(self, now: datetime) -> None:
         self.now = now
@@ -40,20 +43,11 @@ class FrozenObjectives:
                 found.append(Slice(self.now - (back + 1) * HOUR, 3600, 1000 - bad, 1000, skipped))
         return tuple(found)
 
-    async def page(
-        self,
-        query: Query,
-        *,
-        start: Position | None = None,
-        inclusive: bool = False,
-        backward: bool = False,
-        limit: int = 100,
-    ) -> Page[Standing]:
-        rows = shown([await self.standing(id) for id in self.objectives], query.terms, self.now)
-        return placed_page(rows, query, self.now, start, inclusive, backward, limit)
+    async def rows(self) -> tuple[list[Standing], datetime]:
+        return [await self.standing(id) for id in self.objectives], self.now
 
-    async def count(self, query: Query, cap: int = 10_000) -> Count:
-        return Count(len(shown([await self.standing(id) for id in self.objectives], query.terms, self.now)))
+    def matching(self, rows: Sequence[Standing], terms: Sequence[Term], now: datetime) -> list[Standing]:
+        return shown(rows, terms, now)
 
     async def standing(self, objective_id: int) -> Standing:
         if objective_id not in self.objectives:

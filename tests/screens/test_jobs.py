@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from screens.jobs import JobScreen, JobsScreen, WorkersScreen
+from screens.lists import ListWithin
 from tests.postgres import Database
 from tests.screens.console import command, console, quiet, text, type_in, until
 
@@ -41,7 +41,7 @@ async def test_workers_say_how_they_are_and_lead_to_their_jobs(estate: Database)
         await pilot.press("w")
         await until(pilot, lambda: "process 13 on box" in text(pilot))
         await pilot.press("escape", "G", "enter")
-        await until(pilot, lambda: isinstance(app.screen, JobsScreen) and "/worker:box-1" in text(pilot))
+        await until(pilot, lambda: app.screen.noun == "jobs" and "/worker:box-1" in text(pilot))
         await until(pilot, lambda: "1 of 3" in text(pilot) and "▶ running" in text(pilot))
 
 
@@ -53,12 +53,12 @@ async def test_a_dead_job_says_why_and_is_replayed(estate: Database, monkeypatch
         await pilot.press("w")
         await until(pilot, lambda: "it had all its tries" in text(pilot) and "attempts in all: 6" in text(pilot))
         await pilot.press("escape", "enter")
-        await until(pilot, lambda: isinstance(app.screen, JobScreen) and "✕ lost" in text(pilot))
+        await until(pilot, lambda: isinstance(app.screen, ListWithin) and "✕ lost" in text(pilot))
         assert "✕ failed" in text(pilot) and "1,000ms" in text(pilot)
         await pilot.press("w")
         await until(pilot, lambda: "attempt 1 at job 1" in text(pilot))
         await pilot.press("escape", "escape")
-        await until(pilot, lambda: isinstance(app.screen, JobsScreen))
+        await until(pilot, lambda: app.screen.noun == "jobs")
         await pilot.press("a", "r")
         await until(pilot, lambda: "jobs replay 1" in text(pilot))
         await type_in(pilot, "y")
@@ -72,5 +72,5 @@ async def test_a_dead_job_says_why_and_is_replayed(estate: Database, monkeypatch
 async def test_without_a_worker_the_screen_says_what_that_means(database: Database) -> None:
     async with console(database, link="test/workers") as (app, pilot):
         await quiet(pilot)
-        assert isinstance(app.screen, WorkersScreen)
+        assert app.screen.noun == "workers"
         await until(pilot, lambda: "watchfloor worker" in text(pilot))

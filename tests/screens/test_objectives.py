@@ -9,12 +9,12 @@ from datetime import timedelta
 import psycopg
 import pytest
 
+from controlplane.objectives.list import OBJECTIVES, STATUSES
 from controlplane.objectives.model import STATES, Maintenance
 from controlplane.objectives.rules import evaluate
 from screens.dialogs.confirm import Confirm
 from screens.dialogs.dialog import Dialog
 from screens.objectives.chart import burn_down_chart
-from screens.objectives.columns import STATE, left_cell, objective_columns
 from screens.objectives.detail import ObjectiveScreen
 from screens.widgets.glance import Glance
 from tests.backends.traffic import ESTATE, roll_up, send
@@ -132,16 +132,16 @@ async def test_what_is_not_there_is_said(busy: Database) -> None:
 
 
 def test_only_ok_is_green() -> None:
-    assert set(STATE) == set(STATES)
-    assert [state for state, (_, _, tone) in STATE.items() if tone == "good"] == ["ok"]
+    assert set(STATUSES) == set(STATES)
+    assert [state for state, (_, tone, _) in STATUSES.items() if tone == "good"] == ["ok"]
     unknown = evaluate(objective(), [], NOW)
-    cells = [column.cell(unknown) for column in objective_columns()]
+    cells = [column.shown(unknown, NOW, "age") for column in OBJECTIVES.table]
     assert not [cell for cell in cells if cell.tone == "good" or cell.text in ("0", "0%", "0.0%", "100.0%")]
 
 
 def test_an_overdrawn_budget_keeps_its_sign() -> None:
     burned = evaluate(objective(target=0.99), slices([(9863, 10000)]), NOW)
-    assert left_cell(burned) == ("-37.0%", "bad")
+    assert OBJECTIVES.column("budget").shown(burned, NOW, "age") == ("-37.0%", "bad")
 
 
 def test_the_burn_down_has_an_even_line_in_a_calendar_and_none_without_data() -> None:

@@ -208,8 +208,8 @@ SHOTS: dict[str, tuple[str, ...]] = {
     "timeline": ("enter", "tab"),
     "traffic": ("enter", "tab", "tab"),
     "projects": ("enter", "tab", "tab", "tab"),
-    "audit": ("3",),
-    "runs": ("4",),
+    "audit": ("9",),
+    "runs": (":runs",),
     "help": ("question_mark",),
     "contexts": (":context",),
 }

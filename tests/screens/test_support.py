@@ -8,7 +8,6 @@ import psycopg
 import pytest
 
 from screens.find import FindScreen
-from screens.impersonations import ImpersonationsScreen
 from screens.tenants.detail import TenantScreen
 from screens.widgets.prompt import Prompt
 from tests.postgres import Database
@@ -122,7 +121,7 @@ async def test_another_person_lets_it_write_and_both_see_it(estate: Database) ->
             " VALUES ('acme', 'phone', 'T-1', now() + interval '20 minutes')"
         )
     async with console(estate, role="operator", link="test/impersonations", size=(120, 30)) as (app, pilot):
-        await until(pilot, lambda: isinstance(app.screen, ImpersonationsScreen) and "T-1" in text(pilot))
+        await until(pilot, lambda: app.screen.noun == "impersonations" and "T-1" in text(pilot))
         assert "as acme" not in text(pilot), "it is not one's own"
         with psycopg.connect(estate.owner) as owner:
             owner.execute("UPDATE wf.impersonations SET mode = 'write'")

@@ -250,7 +250,7 @@ async def test_esc_after_a_number_goes_back_to_where_one_was(estate: Database) -
         await command(pilot, "test/tenants/globex")
         await pilot.press("m")
         await until(pilot, lambda: isinstance(app.screen, TelemetryScreen) and app.screen.view.scope == Scope("globex"))
-        await pilot.press("minus", "tab", "3")
+        await pilot.press("minus", "tab", "9")
         await until(pilot, lambda: "audit" in text(pilot).splitlines()[0])
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, TelemetryScreen) and app.screen.view.scope == Scope("globex"))

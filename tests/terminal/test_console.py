@@ -244,7 +244,7 @@ def test_marked_rows_become_a_run_with_a_verdict_each(estate: Database) -> None:
         t.settle(DEAD_TIME)
         t.press("y")
         t.see("2 of 2, 1 refused")
-        t.press("4")
+        t.type(":runs\r")
         t.see("tenants.suspend")
         t.see("● done")
 

@@ -189,7 +189,7 @@ def test_an_empty_table_says_how_to_go_on(estate: Database) -> None:
         t.see("Nothing to explain here")
         t.press("esc")
         t.see("live")
-        t.press("2")
+        t.type(":projects\r")
         t.see("No projects yet")
 
 

@@ -1,0 +1,33 @@
+"""`find`: whom a text belongs to."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from app.cli import asking
+from app.cli.asked import READING, Reading, opened
+from app.cli.lists import print_rows
+from app.cli.output import document, tell
+from controlplane.find import FOUND, LONGEST, seek
+
+Sought = Annotated[str, Parameter(allow_leading_hyphen=True, help="What to look for; - or nothing: a line of stdin.")]
+
+
+async def find(text: Sought = "-", /, *, asked: Reading = READING) -> None:
+    """Find whom a text belongs to: a tenant, an owner's whole address, a key, a secret, a request id, an operator.
+
+    Without a text, or with -, one line of stdin is read: so a secret need not be an argument. It is only hashed.
+    """
+    sought = seek(asking.piped(LONGEST) if text == "-" else text)
+    async with opened(asked) as context:
+        rows = await context.home.finder.look(sought)
+        now = context.home.clock.now()
+    if asked.json:
+        items = [dataclasses.asdict(row) for row in rows]
+        document({"items": items, "next": None, "total": len(items), "as_of": now})
+        return
+    print_rows(FOUND.table, rows, now)
+    tell(f"{len(rows):,} found")

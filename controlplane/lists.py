@@ -1,0 +1,305 @@
+"""A noun's list, declared once.
+
+The console's table and its help, `list` on the command line with all its formats, exports, completion, filters and
+orders are made from the declaration; a backend adds only what its query needs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
+
+from controlplane.errors import Usage
+from controlplane.filters.grammar import Field, matches, one_name
+from controlplane.filters.grammar import Kind as FilterKind
+from controlplane.formatting import Form, count, milliseconds, percent, rate, show, spell
+from controlplane.listing import Listing, Position, Query, Row
+from controlplane.text import UNKNOWN, clean
+
+if TYPE_CHECKING:
+    from controlplane.filters.grammar import Term
+
+R = TypeVar("R", bound=Row)
+
+Tone = Literal["", "good", "bad", "warn", "muted", "unknown"]
+Line = str | tuple[str, str]
+"""A line of a description: its text, or its text and its tone ("title" is one too)."""
+MEASURES: tuple[FilterKind, ...] = ("number", "milliseconds", "share")
+"""What is sorted by them begins with the largest."""
+TIME_CELLS: Mapping[Form, int] = {"age": 6, "utc": 20, "local": 25}
+"""How wide a time is in each form."""
+EXTRA = 10
+"""From this priority on a column is for wide screens alone."""
+BELOW_ALL = -1e300
+"""What is unknown sorts below every number."""
+
+
+class Cell(NamedTuple):
+    """What one row shows in one column. A tone only repeats what the text says already, never replaces it."""
+
+    text: str
+    tone: Tone = ""
+
+
+NO_VALUE = Cell(UNKNOWN, "unknown")
+
+
+class Status(NamedTuple):
+    """How a state is shown: a glyph, a tone, and its word where that is another than the state's name."""
+
+    glyph: str
+    tone: Tone = ""
+    word: str = ""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How the values of a column are shown, filtered and aligned.
+
+    `show` is given a value that is known, the time and the form of times. `width`: cells at least, where the column
+    says no other.
+    """
+
+    filter: FilterKind
+    show: Callable[[Any, datetime, Form], str | Cell]
+    right: bool = False
+    width: int = 0
+    choices: tuple[str, ...] = ()
+    none: Cell = NO_VALUE
+    """What a value of None is shown as."""
+    many: bool = False
+    """A value is a list of texts."""
+    timed: bool = False
+    """A time, shown in the form that was chosen."""
+
+
+TEXT = Kind("text", lambda value, now, form: str(value), none=Cell(""))
+TEXTS = Kind("text", lambda value, now, form: " ".join(value), none=Cell(""), many=True)
+TIME = Kind("age", lambda value, now, form: show(value, now, form), right=True, timed=True)
+AGE = Kind("age", lambda value, now, form: show(value, now), right=True, width=6)
+"""A time that is always shown by how long ago it was."""
+UNTIL = Kind("until", TIME.show, right=True, timed=True)
+NUMBER = Kind("number", lambda value, now, form: str(value), right=True)
+ID = Kind("text", lambda value, now, form: str(value), right=True)
+"""A number that only names."""
+COUNT = Kind("number", lambda value, now, form: count(value), right=True)
+RATE = Kind("number", lambda value, now, form: rate(value), right=True)
+SHARE = Kind("share", lambda value, now, form: percent(value), right=True)
+MILLISECONDS = Kind("milliseconds", lambda value, now, form: milliseconds(value), right=True)
+DURATION = Kind("number", lambda value, now, form: spell(value), right=True)
+FLAG = Kind("flag", lambda value, now, form: "yes" if value else "")
+
+
+def choice(*choices: str) -> Kind:
+    return Kind("choice", TEXT.show, choices=choices, none=Cell(""))
+
+
+def status(statuses: Mapping[Any, Status], choices: Sequence[str] = ()) -> Kind:
+    """`choices`: what can be filtered by, where it is not every state."""
+    return Kind(
+        "choice", lambda value, now, form: status_cell(statuses, value), choices=tuple(choices) or tuple(statuses)
+    )
+
+
+def status_cell(statuses: Mapping[Any, Status], state: str) -> Cell:
+    glyph, tone, word = statuses.get(state, Status("?", "unknown", "unknown"))
+    return Cell(f"{glyph} {word or state}", tone)
+
+
+def toned(words: str, tone: Tone = "") -> Cell:
+    """A measure in words: what is unknown looks like it."""
+    return Cell(words, "unknown" if words == UNKNOWN else tone)
+
+
+@dataclass(frozen=True)
+class Column(Generic[R]):
+    """One field of a list's rows: by `name` it is filtered and sorted, chosen in views and completed.
+
+    `field`: the attribute of a row, which is its name in a record (JSON, exports) too, where that is another; `value`
+    computes it where there is none. `cell` replaces what the kind shows, `rank` what a list in memory is sorted by.
+    `priority` 1 stays longest on a narrow screen, from EXTRA on it needs a wide one; 0: not in the table. `grow` takes
+    a share of what is left. `what` is its line of help. `also` are further names; the title and `field` always are.
+    """
+
+    name: str
+    kind: Kind = TEXT
+    priority: int = 0
+    width: int = 0
+    title: str = ""
+    field: str = ""
+    what: str = ""
+    value: Callable[[R], Any] | None = None
+    cell: Callable[[R, datetime], str | Cell] | None = None
+    rank: Callable[[R], Any] | None = None
+    grow: bool = False
+    sorts: bool = False
+    filters: bool = True
+    also: tuple[str, ...] = ()
+
+    @property
+    def heading(self) -> str:
+        return self.title or self.name.upper()
+
+    @property
+    def typed_title(self) -> str:
+        """The title as it is typed: ERR% is err, OLD KEY is old_key, # is nothing."""
+        return re.sub(r"\W+", "_", re.sub(r"[/%].*", "", self.heading.lower())).strip("_")
+
+    @property
+    def attribute(self) -> str:
+        return self.field or self.name
+
+    def value_of(self, row: R) -> Any:
+        return self.value(row) if self.value else getattr(row, self.attribute)
+
+    def shown(self, row: R, now: datetime, form: Form) -> Cell:
+        if self.cell is not None:
+            made = self.cell(row, now)
+        else:
+            value = self.value_of(row)
+            made = self.kind.none if value is None else self.kind.show(value, now, form)
+        return made if isinstance(made, Cell) else Cell(made)
+
+    def plain(self, row: R, now: datetime) -> str:
+        """As a file or a pipe wants it: a state without its glyph, times in UTC."""
+        if self.cell is None and self.kind.choices:
+            return str(self.value_of(row))
+        return self.shown(row, now, "utc").text
+
+    def cells(self, form: Form) -> int:
+        """The least width: of a time its form's, with room for the arrow of the order."""
+        if self.kind.timed:
+            return max(TIME_CELLS[form], len(self.heading) + 1)
+        return self.width or self.kind.width
+
+    def filter_field(self, taken: Set[str]) -> Field:
+        """`taken`: the names of the list's columns, and the further ones of those before it."""
+        names = dict.fromkeys([*self.also, self.typed_title, self.attribute])
+        also = tuple(name for name in names if name and name not in taken)
+        return Field(self.name, self.kind.filter, self.kind.choices, self.what, also)
+
+
+@dataclass(frozen=True)
+class ListOf(Generic[R]):
+    """A list: what it is read from, its columns, and what is said of it.
+
+    `of` is given the control plane; that of a list within a thing (the items of a run) its key as well.
+    `order` is the order at first: a column's name, with "-" in front the other way round; "": it has only that in which
+    it is found. `summary` is the help of its command, `means` that of its screen; `nothing` is said when it is empty,
+    `empty` when a filter matches nothing. `subject`: the fields of a request that name the row, `label` what a person
+    calls it. `opens`: the noun and the key of what enter opens, or "?" and a filter of its list; None: enter describes
+    the row. `search`: the texts in which words are looked for, for a list in memory. `operations`: what is offered on a
+    row, by name; None: what is done on such a row. `charts` is what the charts of a row are asked for by.
+    """
+
+    noun: str
+    row: type[R]
+    of: Callable[..., Listing[R]]
+    columns: tuple[Column[R], ...]
+    means: str
+    nothing: str
+    order: str = ""
+    summary: str = ""
+    empty: str = "Nothing matches. esc clears the filter."
+    subject: Callable[[R], Mapping[str, Any]] = lambda row: {"id": row.key}
+    label: Callable[[R], str] = lambda row: row.key
+    record: Callable[[R, datetime], dict[str, Any]] = lambda row, now: dataclasses.asdict(row)  # type: ignore[call-overload]
+    opens: Callable[[R], tuple[str, str] | None] = lambda row: None
+    why: Callable[[R, datetime], Sequence[Line]] = lambda row, now: ()
+    charts: Callable[[R, datetime], str] = lambda row, now: ""
+    search: Callable[[R], Sequence[str | None]] | None = None
+    operations: tuple[str, ...] | None = None
+    name: str = ""
+    """What it is called in sentences, where that is not its noun."""
+
+    @property
+    def called(self) -> str:
+        return self.name or self.noun
+
+    @cached_property
+    def fields(self) -> tuple[Field, ...]:
+        """What it can be filtered by."""
+        filtered = [column for column in self.columns if column.filters]
+        taken = {column.name for column in filtered}
+        fields = []
+        for column in filtered:
+            fields.append(column.filter_field(taken))
+            taken |= {*fields[-1].also}
+        return tuple(fields)
+
+    @cached_property
+    def sorts(self) -> tuple[str, ...]:
+        """What it can be sorted by; its own order first."""
+        own = self.order.removeprefix("-")
+        if not own:
+            return ()
+        return (own, *(column.name for column in self.columns if column.sorts and column.name != own))
+
+    @property
+    def table(self) -> tuple[Column[R], ...]:
+        """The columns of the table, in the order that they stand in."""
+        return tuple(column for column in self.columns if column.priority)
+
+    @property
+    def printed(self) -> tuple[Column[R], ...]:
+        """The columns on the command line: the id, which commands take, then those that are not for wide screens."""
+        kept = tuple(column for column in self.table if column.priority < EXTRA and column.name != "id")
+        return (*(column for column in self.columns if column.name == "id"), *kept)
+
+    def column(self, name: str) -> Column[R]:
+        return next(column for column in self.columns if column.name == name)
+
+    def column_called(self, name: str) -> Column[R]:
+        """A column of the table by any of its names. Raises Usage `column_unknown`."""
+        for column in self.table:
+            if name in (column.name, column.attribute, column.typed_title, *column.also):
+                return column
+        raise Usage(
+            "column_unknown",
+            f"{self.called.capitalize()} have no column {clean(name, 60)}.",
+            f"Columns: {', '.join(column.name for column in self.table)}.",
+        )
+
+    def order_of(self, asked: str) -> tuple[str, bool]:
+        """The column and whether it is turned round, from "-err" or any name of a field. Raises Usage `sort_unknown`.
+
+        Nothing asked is the list's own order.
+        """
+        asked = asked or self.order
+        if not asked:
+            return "", False
+        name = asked.removeprefix("-")
+        name = name if name in self.sorts else one_name(name, self.fields)
+        if name not in self.sorts:
+            raise Usage(
+                "sort_unknown",
+                f"{self.called.capitalize()} cannot be sorted by {clean(name, 60)}.",
+                f"They can by: {', '.join(self.sorts)}.",
+            )
+        return name, asked.startswith("-")
+
+    def begins_with_largest(self, name: str) -> bool:
+        return self.column(name).kind.filter in MEASURES
+
+    # A list in memory
+
+    def matching(self, rows: Sequence[R], terms: Sequence[Term], now: datetime) -> list[R]:
+        """The rows that a filter leaves, by the rule by which a database would find them."""
+        return [row for row in rows if matches(terms, self._filtered(row), now)]
+
+    def _filtered(self, row: R) -> dict[str, Any]:
+        known = {column.name: column.value_of(row) for column in self.columns if column.filters}
+        return known | {"": list(self.search(row) if self.search else (row.key,))}
+
+    def position(self, row: R, query: Query) -> Position:
+        """Where a row stands; what is unknown stands below all."""
+        column = self.column(query.sort or self.sorts[0])
+        value = column.rank(row) if column.rank else column.value_of(row)
+        if isinstance(value, datetime):
+            value = value.timestamp()
+        return (BELOW_ALL if value is None else value, row.key)

@@ -1,0 +1,267 @@
+"""The table of nouns: a line for each, and everything else reads it.
+
+A place is written "module:name" and loaded when it is first needed, so that this table costs nothing and brings no
+room of the house into another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from controlplane.lists import ListOf
+
+
+class Noun(NamedTuple):
+    """`digit`: the key that goes to its list. `list`: its declaration. `within`: that of what one thing holds, which is
+    shown when the thing is opened; `detail`: the screen of one thing instead. `screen`: a list's screen of its own,
+    where it shows more than its declaration says. `operations`: the modules that register what can be done.
+    `commands`: the verbs that are neither `list` nor an operation. `listed`: the command that lists, where that is not
+    `NOUN list`. `jobs`: what is done for it in the background.
+    """
+
+    name: str
+    help: str
+    digit: str = ""
+    list: str = ""
+    within: str = ""
+    detail: str = ""
+    screen: str = ""
+    operations: tuple[str, ...] = ()
+    commands: Mapping[str, str] = {}
+    listed: str = ""
+    jobs: str = ""
+
+
+NOUNS: tuple[Noun, ...] = (
+    Noun(
+        "overview",
+        "What needs looking at now.",
+        digit="0",
+        screen="screens.overview:OverviewScreen",
+    ),
+    Noun(
+        "tenants",
+        "Tenants: list, show, and everything that can be done to them.",
+        digit="1",
+        list="controlplane.tenants.list:TENANTS",
+        screen="screens.tenants.list:TenantsScreen",
+        detail="screens.tenants.detail:TenantScreen",
+        operations=("controlplane.tenants.operations", "controlplane.tenants.apply"),
+        commands={"show": "app.cli.lists:show_tenant"},
+    ),
+    Noun(
+        "projects",
+        "Projects of tenants.",
+        list="controlplane.tenants.list:PROJECTS",
+        operations=("controlplane.tenants.projects",),
+        commands={"show": "app.cli.lists:show_project"},
+    ),
+    Noun(
+        "keys",
+        "API keys: made, rotated, revoked; who uses them.",
+        digit="2",
+        list="controlplane.keys.list:KEYS",
+        screen="screens.keys.list:KeysScreen",
+        detail="screens.keys.detail:KeyScreen",
+        operations=("controlplane.keys.operations",),
+        commands={"show": "app.cli.keys:show_key", "verify": "app.cli.keys:verify_key"},
+        jobs="backends.postgres.keys:UPKEEP",
+    ),
+    Noun(
+        "rotations",
+        "Keys that are being rotated.",
+        list="controlplane.keys.list:ROTATIONS",
+        detail="screens.keys.detail:KeyScreen",
+        listed="keys rotations",
+    ),
+    Noun(
+        "stale",
+        "Keys that are too old.",
+        list="controlplane.keys.list:STALE",
+        screen="screens.keys.list:StaleScreen",
+        detail="screens.keys.detail:KeyScreen",
+        commands={},
+        listed="keys stale",
+    ),
+    Noun(
+        "plans",
+        "The catalogue of plans.",
+        list="controlplane.plans.list:PLANS",
+        screen="screens.plans.list:PlansScreen",
+        operations=("controlplane.plans.operations",),
+        commands={"show": "app.cli.plans:show_plan"},
+    ),
+    Noun(
+        "subscriptions",
+        "What a tenant is subscribed to, what it may use, and what it uses.",
+        detail="screens.subscriptions.detail:SubscriptionScreen",
+        operations=("controlplane.subscriptions.operations", "controlplane.subscriptions.trials"),
+        commands={
+            "show": "app.cli.subscriptions:show_subscription",
+            "effective": "app.cli.subscriptions:effective",
+            "usage": "app.cli.subscriptions:usage",
+        },
+        jobs="backends.postgres.subscriptions:UPKEEP",
+    ),
+    Noun(
+        "telemetry",
+        "Requests over time, who has most, and how long it is kept.",
+        digit="4",
+        screen="screens.telemetry.screen:TelemetryScreen",
+        detail="screens.telemetry.screen:TelemetryScreen",
+        operations=("controlplane.telemetry.operations",),
+        commands={
+            "series": "app.cli.telemetry:series",
+            "top": "app.cli.telemetry:top",
+            "export": "app.cli.telemetry:export",
+            "saturation": "app.cli.saturation:saturation",
+            "anomalies": "app.cli.key_usage:anomalies",
+            "status": "app.cli.telemetry:status",
+            "roll-up": "app.cli.telemetry:roll_up",
+            "verify": "app.cli.telemetry:verify",
+        },
+        jobs="backends.postgres.rollups:UPKEEP",
+    ),
+    Noun(
+        "objectives",
+        "Objectives (SLOs): their error budgets, how fast they burn, and what fires.",
+        digit="8",
+        list="controlplane.objectives.list:OBJECTIVES",
+        detail="screens.objectives.detail:ObjectiveScreen",
+        operations=("controlplane.objectives.operations",),
+        commands={
+            "show": "app.cli.objectives:show_objective",
+            "budget": "app.cli.objectives:budget",
+            "what-if": "app.cli.objectives:what_if",
+        },
+        jobs="backends.postgres.objectives:UPKEEP",
+    ),
+    Noun(
+        "audit",
+        "The trail: what was done, by whom, when and why.",
+        digit="9",
+        list="controlplane.audit.list:AUDIT",
+        screen="screens.audit:AuditScreen",
+        commands={
+            "show": "app.cli.lists:show_audit_row",
+            "checkpoint": "app.cli.audit:checkpoint",
+            "status": "app.cli.audit:status",
+            "verify": "app.cli.audit:verify",
+            "export": "app.cli.audit:export",
+        },
+        jobs="backends.postgres.audit:UPKEEP",
+    ),
+    Noun(
+        "runs",
+        "What was done to many things at once.",
+        list="controlplane.runs.list:RUNS",
+        within="controlplane.runs.list:ITEMS",
+        screen="screens.runs:RunsScreen",
+        operations=("controlplane.runs.operations",),
+        commands={
+            "show": "app.cli.bulk:show",
+            "resume": "app.cli.bulk:resume",
+            "undo": "app.cli.bulk:undo",
+        },
+    ),
+    Noun(
+        "impersonations",
+        "Who acts for which tenant.",
+        list="controlplane.impersonations.list:IMPERSONATIONS",
+        operations=("controlplane.impersonations.operations",),
+        listed="tenants impersonations",
+    ),
+    Noun(
+        "operators",
+        "The people who may log in, and their roles.",
+        list="controlplane.operators.list:OPERATORS",
+        operations=("controlplane.operators.operations",),
+    ),
+    Noun(
+        "jobs",
+        "What is done in the background, and what became of it.",
+        list="controlplane.jobs.list:JOBS",
+        within="controlplane.jobs.list:ATTEMPTS",
+        operations=("controlplane.jobs.operations",),
+        commands={"show": "app.cli.jobs:show_job"},
+        jobs="backends.postgres.jobs:UPKEEP",
+    ),
+    Noun(
+        "workers",
+        "The programs that do the jobs: watchfloor worker.",
+        list="controlplane.jobs.list:WORKERS",
+    ),
+    Noun(
+        "requests",
+        "Request logs.",
+        commands={"import": "app.cli.importing:requests", "ingest": "app.cli.ingesting:ingest"},
+    ),
+    Noun(
+        "home",
+        "The PostgreSQL that everything is kept in.",
+        commands={
+            "status": "app.cli.homes:status",
+            "migrate": "app.cli.homes:migrate",
+            "backup": "app.cli.backups:backup",
+            "restore": "app.cli.backups:restore",
+            "stop": "app.cli.homes:stop",
+            "destroy": "app.cli.homes:destroy",
+        },
+    ),
+    Noun(
+        "settings",
+        "The settings file.",
+        commands={
+            "init": "app.cli.upkeep:init",
+            "check": "app.cli.upkeep:check",
+            "show": "app.cli.upkeep:show",
+        },
+    ),
+    Noun(
+        "secrets",
+        "Passwords of profiles.",
+        commands={
+            "doctor": "app.cli.upkeep:doctor",
+            "set": "app.cli.upkeep:put",
+            "forget": "app.cli.upkeep:forget",
+        },
+    ),
+    Noun(
+        "contexts",
+        "The control planes that can be opened, and opening one for writing.",
+        operations=("controlplane.contexts",),
+        commands={"list": "app.cli.homes:contexts"},
+    ),
+)
+FIRST = "overview"
+"""What the console shows first."""
+
+
+SHOWN = tuple(sorted((noun for noun in NOUNS if noun.list or noun.screen), key=lambda noun: noun.digit or "~"))
+"""The nouns that the console has a screen of, those with a digit first, in its order."""
+
+
+def noun_named(name: str) -> Noun | None:
+    return next((noun for noun in NOUNS if noun.name == name), None)
+
+
+def shown_named(name: str) -> Noun | None:
+    """A noun that the console has a screen of."""
+    return next((noun for noun in SHOWN if noun.name == name), None)
+
+
+def load(place: str) -> Any:
+    """What is at "module:name"."""
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
+
+
+def list_named(noun: str) -> ListOf[Any]:
+    """The declaration of a noun that has a list."""
+    found = noun_named(noun)
+    assert found is not None and found.list, noun
+    declared: ListOf[Any] = load(found.list)
+    return declared

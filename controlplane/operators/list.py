@@ -1,0 +1,31 @@
+"""The list of operators: who may log in, and with which role."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from controlplane.lists import TIME, Column, ListOf, Status, choice, status
+from controlplane.operators.model import Operator
+from controlplane.operators.roles import LoginRole
+
+STATES = {"active": Status("●", "good"), "removed": Status("◌", "muted")}
+
+OPERATORS = ListOf(
+    "operators",
+    Operator,
+    of=lambda plane: plane.operators,
+    order="name",
+    summary="List who may log in, and with which role.",
+    means="Who may log in to this home, and with which role. What somebody did: enter shows it in the trail.",
+    nothing="Nobody may log in yet. a then a adds somebody.",
+    subject=lambda operator: {"name": operator.name},
+    opens=lambda operator: ("audit", f"?actor:{operator.name}"),
+    search=lambda operator: (operator.name,),
+    columns=(
+        Column("name", priority=1, width=20, title="OPERATOR", grow=True, sorts=True),
+        Column("role", choice(*get_args(LoginRole)), priority=2, width=9, sorts=True),
+        Column("state", status(STATES), priority=3, width=10),
+        Column("added", TIME, priority=4, field="added_at", sorts=True),
+        Column("changed", TIME, priority=5, field="changed_at"),
+    ),
+)

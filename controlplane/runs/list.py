@@ -1,0 +1,87 @@
+"""The lists of runs and of one run's items."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import datetime
+
+from controlplane.lists import COUNT, ID, TIME, Cell, Column, Line, ListOf, Status, status
+from controlplane.runs.model import ItemState, Run, RunItem, Standing
+
+STANDINGS: dict[Standing, Status] = {
+    "running": Status("▶", "good"),
+    "waiting": Status("…", "muted"),
+    "interrupted": Status("◌", "warn"),
+    "paused": Status("◐", "warn"),
+    "stopped": Status("■", "muted"),
+    "done": Status("●", "good"),
+}
+VERDICTS: dict[ItemState, Status] = {
+    "waiting": Status("…", "muted"),
+    "done": Status("●", "good"),
+    "refused": Status("✕", "bad"),
+    "skipped": Status("–", "muted"),
+}
+DRIVEN = {
+    "running": "a program does one item after another",
+    "waiting": "a worker, or a r, begins with it",
+    "interrupted": "the program that drove it is gone. a r goes on with it, a u takes back what was done",
+}
+
+
+def why(run: Run, now: datetime) -> list[Line]:
+    return [
+        (f"run {run.id}: {run.operation}", "title"),
+        f"{run.standing}{': ' + run.why if run.why else ''}; {DRIVEN.get(run.standing, 'nobody drives it')}",
+        *([f"driven by a program of {run.driver}"] if run.driver else []),
+        f"reason: {run.reason or 'none was given'}",
+        f"things: {'those that matched ' + run.filter if run.filter else 'named one by one'}, fixed at its start",
+        f"pace: {run.per_second:g} per second; it pauses above {run.breaker_share:.0%} refusals of the last ones",
+    ]
+
+
+RUNS = ListOf(
+    "runs",
+    Run,
+    of=lambda plane: plane.runs,
+    order="-created",
+    summary="List what was done in bulk, newest first.",
+    means="What was done to many things at once: one at a time, paced, paused by its breaker, each with a verdict.",
+    nothing="Nothing was done in bulk yet. Mark rows with space and press a.",
+    subject=lambda run: {"id": run.id},
+    label=lambda run: f"run {run.id}",
+    opens=lambda run: ("runs", run.key),
+    why=why,
+    columns=(
+        Column("id", ID, filters=False, priority=1, width=5, title="RUN"),
+        Column("operation", priority=2, width=16),
+        Column("state", status(STANDINGS), priority=3, width=13, field="standing"),
+        Column("done", COUNT, filters=False, priority=4, width=11,
+               cell=lambda run, now: f"{run.settled:,}/{run.total:,}"),
+        Column("refused", COUNT, priority=5, width=7, what="how many items were refused",
+               cell=lambda run, now: Cell(str(run.refused), "bad" if run.refused else "")),
+        Column("actor", priority=7, width=10, title="WHO", what="who started it"),
+        Column("why", filters=False, priority=6, width=12, grow=True,
+               cell=lambda run, now: run.why or run.reason or ""),
+        Column("created", TIME, priority=8, title="STARTED", field="created_at", sorts=True),
+    ),
+)  # fmt: skip
+
+ITEMS = ListOf(
+    "items",
+    RunItem,
+    of=lambda plane, run: plane.runs.items(int(run)),
+    order="ordinal",
+    summary="",
+    means="Every thing of this run with its verdict.",
+    nothing="Nothing here yet.",
+    operations=(),
+    record=lambda item, now: dataclasses.asdict(item) | {"request_id": item.request_id},
+    columns=(
+        Column("ordinal", ID, filters=False, priority=2, width=6, title="#", sorts=True),
+        Column("thing", priority=1, width=20, grow=True),
+        Column("state", status(VERDICTS), priority=1, width=11, title="VERDICT"),
+        Column("code", priority=3, width=18, what="the refusal's code"),
+        Column("words", filters=False, priority=4, width=24, title="WHY", grow=True),
+    ),
+)
