@@ -11,7 +11,7 @@ from controlplane.errors import Refusal, Usage
 from controlplane.nouns import SHOWN, noun_named, shown_named
 from controlplane.refusals import OPERATION_UNKNOWN
 from controlplane.urls import shown_name
-from screens.actions import Done, Target
+from screens.desk import Done, Target
 
 if TYPE_CHECKING:
     from app.console import Watchfloor

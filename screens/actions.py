@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from controlplane.errors import Refusal
+from screens.desk import SAID_SECONDS, Desk, Done, Target
 from screens.session import Pending, Session
 
 if TYPE_CHECKING:
@@ -19,28 +19,8 @@ if TYPE_CHECKING:
     from controlplane.lists import Line
     from controlplane.operations import Operation, Outcome, UndoStep
 
-SAID_SECONDS = 6.0
-"""So long words stand on the last line, in place of the keys; the next key ends them sooner."""
 REVEALED_SECONDS = 60.0
 """As long as the home lets a revealed field be read."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """What an operation is done to: the subject fields, and the version that was seen."""
-
-    subject: Mapping[str, Any]
-    version: int | None
-    label: str
-
-
-@dataclass(frozen=True)
-class Done:
-    """What to say about it, and whether it went well. `seconds`: after which it is not to be seen any more."""
-
-    words: str
-    tone: str = "good"
-    seconds: float = SAID_SECONDS
 
 
 async def carry_out(app: App[None], session: Session, operation: Operation[Any], target: Target) -> Done | None:
@@ -144,8 +124,6 @@ def pending(app: App[None], session: Session, what: str, request_id: str) -> Ite
 
 
 def tell(app: App[None], done: Done) -> None:
-    from screens.area import Desk
-
     cast(Desk, app).tell(done)
 
 

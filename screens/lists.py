@@ -15,8 +15,9 @@ from controlplane.filters.grammar import Term, complete, parse
 from controlplane.listing import Count, Listing, Query, Row
 from controlplane.lists import Column as Declared
 from controlplane.lists import Line, ListOf
-from screens.actions import Done, Target, choice_lines
+from screens.actions import choice_lines
 from screens.columns import table_columns
+from screens.desk import Done, Target
 from screens.orders import OrderedScreen
 from screens.widgets.bars import TitleLine
 from screens.widgets.prompt import Prompt
@@ -274,7 +275,7 @@ class ListScreen(OrderedScreen[R]):
         return self.table.cursor_row
 
     def target_of(self, row: R) -> Target:
-        return Target(self.declared.subject(row), getattr(row, "version", None), self.declared.label(row))
+        return Target.of(self.declared, row)
 
     @on(WindowTable.Opened)
     def _opened(self, event: WindowTable.Opened) -> None:

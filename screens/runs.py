@@ -10,8 +10,9 @@ from typing import Any
 from controlplane.runs.list import RUNS
 from controlplane.runs.model import Run
 from controlplane.runs.rules import check_resume, is_left
-from screens.actions import Done, Target, not_done
-from screens.bulk import Driver, ask_secrets_file, confirmed
+from screens.actions import not_done
+from screens.bulk import ask_secrets_file, confirmed
+from screens.desk import Desk, Done, Target
 from screens.lists import ListScreen
 
 
@@ -86,5 +87,5 @@ def _fits_resume(run: Run, now: datetime) -> None:
 
 
 def _drive(app: Any, run_id: int, secrets_to: str = "") -> None:
-    driver: Driver = app
-    driver.drive_run(run_id, secrets_to)
+    desk: Desk = app
+    desk.drive_run(run_id, secrets_to)

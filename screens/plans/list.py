@@ -35,7 +35,7 @@ class PlansScreen(ListScreen[Plan]):
     @work(exit_on_error=False, group="act", exclusive=True)
     async def show_versions(self, code: str) -> None:
         from controlplane.errors import Refusal
-        from screens.actions import Done
+        from screens.desk import Done
         from screens.dialogs.viewer import Viewer
 
         try:

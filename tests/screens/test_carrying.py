@@ -7,8 +7,8 @@ import pytest
 from textual.widgets import Input
 
 from controlplane.runs.model import Run
-from screens.actions import Done
 from screens.bulk import progress_words
+from screens.desk import Done
 from screens.dialogs.form import ReasonForm
 from tests.controlplane.runs import a_run
 from tests.postgres import Database
