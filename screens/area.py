@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 class AreaScreen(FramedScreen):
     """A screen of one noun: what is under the cursor, and what is done with it."""
 
+    rows: type = type(None)
+    """The rows that operations are done on here."""
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "back", show=False, id="area.back"),
         Binding("q", "leave", "back; on the first screen: leave", show=False, id="area.leave"),
@@ -76,9 +79,9 @@ class AreaScreen(FramedScreen):
         return []
 
     def operations(self) -> list[Operation[Any]]:
-        from controlplane.registry import operations
+        from controlplane.registry import offered
 
-        return [operation for operation in operations().values() if operation.noun == self.noun]
+        return offered(self.noun, self.rows)
 
     def context_ready(self) -> None:
         """The context was reached for the first time, or another one was chosen."""
@@ -181,6 +184,8 @@ class AreaScreen(FramedScreen):
             self.say(Done(str(refusal), "bad"))
             return
         row = self.current() if len(targets) <= 1 else None
+        if len(targets) == 1 and targets[0].row is not None:
+            row = targets[0].row  # it is marked, and the cursor may be elsewhere
         operations = self.operations()
         offered = [Choice(*pair) for pair in choices(operations, self.session, row)]
         if not offered:

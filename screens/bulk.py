@@ -11,7 +11,7 @@ from controlplane.errors import Refusal, Usage
 from controlplane.formatting import spell
 from controlplane.lists import Line
 from controlplane.text import clean
-from screens.actions import asking, not_done, pending, way_back
+from screens.actions import asking, filled_in, not_done, pending, way_back
 from screens.desk import Desk, Done, Target
 from screens.session import Session
 
@@ -30,18 +30,14 @@ async def carry_out_many(
     from controlplane.operations import new_request_id
     from controlplane.runs.engine import start_run
     from controlplane.runs.operations import RunStart
-    from screens.dialogs.form import RequestForm, asks_nothing
 
     title = _title(operation, targets)
     given = dict(targets[0].subject)
     try:
-        session.require_writing()
-        fields, reason = given, ""
-        if not asks_nothing(operation, given):
-            answers = await app.push_screen_wait(RequestForm(session, operation, title, given))
-            if answers is None:
-                return None
-            fields, reason = answers
+        answers = await filled_in(app, session, operation, title, given)
+        if answers is None:
+            return None
+        fields, reason = answers
         secrets_to = ""
         if operation.makes_secret:
             place = await ask_secrets_file(app, session, title, new=True)

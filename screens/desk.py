@@ -18,16 +18,17 @@ SAID_SECONDS = 6.0
 
 @dataclass(frozen=True)
 class Target:
-    """What an operation is done to: the subject fields, and the version that was seen."""
+    """What an operation is done to: the subject fields, the version that was seen, and the row if it is in a list."""
 
     subject: Mapping[str, Any]
     version: int | None
     label: str
+    row: Any = None
 
     @classmethod
     def of(cls, declared: ListOf[Any], row: Any) -> Target:
         """A row of a list."""
-        return cls(declared.subject(row), getattr(row, "version", None), declared.label(row))
+        return cls(declared.subject(row), getattr(row, "version", None), declared.label(row), row)
 
 
 @dataclass(frozen=True)

@@ -80,8 +80,8 @@ class DetailScreen(AreaScreen, Generic[T]):
     own_hints: ClassVar[Hints] = ()
     subject: ClassVar[str] = "id"
     """The field of a request that is the thing's key."""
-    unfit: ClassVar[Sequence[str]] = ()
-    """Operations of the noun that are not done to one thing."""
+    also: ClassVar[Sequence[str]] = ()
+    """Operations of the noun that are not done on a thing, and are offered here as well."""
     DEFAULT_CSS = """
     DetailScreen Lines { padding: 0 1; }
     DetailScreen #panes { layout: grid; grid-gutter: 0 1; }
@@ -314,11 +314,13 @@ class DetailScreen(AreaScreen, Generic[T]):
         return Target({self.subject: self.thing_id}, None if self.row is None else self.row.version, self.label)
 
     def operations(self) -> list[Any]:
-        from controlplane.registry import operations
+        from controlplane.registry import done_on, offered
 
         pane, _ = self.chosen_row()
-        noun = pane.declared.noun if pane is not None and pane.none else self.noun
-        return [each for each in operations().values() if each.noun == noun and each.name not in self.unfit]
+        if pane is not None and pane.none:
+            return offered(pane.declared.noun, pane.declared.row)
+        done = done_on(self.rows)
+        return [each for each in offered(self.noun, self.rows) if each in done or each.name in self.also]
 
     def record(self) -> dict[str, Any] | None:
         pane, row = self.chosen_row()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any, ClassVar, TypeVar
 
@@ -48,7 +47,7 @@ class ListScreen(OrderedScreen[R]):
     def __init__(self, text: str = "", declared: ListOf[R] | None = None) -> None:
         super().__init__()
         self.declared = declared or self.declared
-        self.noun, self.means = self.declared.noun, self.declared.means
+        self.noun, self.means, self.rows = self.declared.noun, self.declared.means, self.declared.row
         self.fields, self.sorts = self.declared.fields, self.declared.sorts
         self.sort, self.descending = self.declared.order_of("")
         self.filter_text = text
@@ -300,8 +299,7 @@ class ListScreen(OrderedScreen[R]):
             return super().operations()
         from controlplane.registry import named
 
-        # Whether one fits such a row is found when it is tried.
-        return [dataclasses.replace(named(name), fits=None) for name in self.declared.operations]
+        return [named(name) for name in self.declared.operations]
 
     def charts_text(self) -> str:
         row = self.current()

@@ -146,9 +146,6 @@ class OverviewScreen(AreaScreen):
     def current(self) -> Entry | None:
         return self.glance.current()
 
-    def operations(self) -> list[Any]:
-        return []
-
     @on(Glance.Moved)
     def _moved(self) -> None:
         entry = self.current()

@@ -39,11 +39,6 @@ class Subscription:
     created_at: datetime
     updated_at: datetime
 
-    @property
-    def id(self) -> str:
-        """What version conflicts call it."""
-        return self.tenant_id
-
 
 @dataclass(frozen=True, slots=True)
 class Grant:

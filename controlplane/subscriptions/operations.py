@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -11,12 +12,12 @@ from pydantic import Field, field_validator
 from controlplane import jsontext
 from controlplane.audit.model import AuditRow, Record
 from controlplane.errors import Conflict, Refusal
-from controlplane.operations import Request, Risk, operation
+from controlplane.operations import Request, Risk, Subject, operation
 from controlplane.plans.model import Cycle, Plan, Value
 from controlplane.plans.refusals import NO_PLAN
 from controlplane.plans.rules import NAME, kind_of
 from controlplane.subscriptions import rules
-from controlplane.subscriptions.model import Facts, State, Subscription
+from controlplane.subscriptions.model import Facts, Standing, State, Subscription
 from controlplane.subscriptions.proration import Proposal, propose
 from controlplane.tenants import rules as tenant_rules
 from controlplane.tenants.operations import Id, Version, Word, readable
@@ -109,17 +110,19 @@ class OneGrant(Request):
     grant: Annotated[int, Field(ge=1, description="the grant's number")]
 
 
-async def open_subscription(change: Change, request: OneSubscription | GrantRequest | RaiseRequest) -> Subscription:
-    """The subscription of a tenant that is not being deleted, held until the change ends."""
+async def _lock(change: Change, request: Any) -> Subscription:
+    await change.tenants.lock(request.tenant_id)
+    return await change.subscriptions.lock(request.tenant_id)
+
+
+async def _lock_open(change: Change, request: Any) -> Subscription:
     tenant_rules.check_open(await change.tenants.lock(request.tenant_id), "changed")
-    subscription = await change.subscriptions.lock(request.tenant_id)
-    if isinstance(request, OneSubscription) and request.version not in (None, subscription.version):
-        raise Conflict(
-            "stale_version",
-            f"The subscription of {request.tenant_id} is at version {subscription.version}, not {request.version}.",
-            "Look at it again, then repeat.",
-        )
-    return subscription
+    return await change.subscriptions.lock(request.tenant_id)
+
+
+SUBSCRIPTION = Subject(Subscription, _lock_open, {Standing: lambda standing: standing.subscription})
+"""That of a tenant that is not being deleted."""
+ANY_SUBSCRIPTION = replace(SUBSCRIPTION, lock=_lock)
 
 
 async def known_plan(change: Change, code: str, version: int | None = None) -> Plan:
@@ -135,13 +138,9 @@ def today_of(subscription: Subscription, now: datetime) -> date:
 
 
 def was_changed(row: AuditRow) -> Record:
-    """Back to the version and the cycle before; `previous_plan` tells whether it was another plan."""
-    before, after = row.before or {}, row.after or {}
-    back: Record = {"tenant_id": row.thing, "plan_version": before.get("plan_version"), "cycle": before.get("cycle")}
-    back["at_once"] = True
-    if before.get("previous_plan") != after.get("previous_plan"):
-        back["plan"] = after.get("previous_plan")
-    return back
+    """At once, and to the version of before; `previous_plan` tells whether it was another plan."""
+    plan = {"plan": (row.after or {}).get("previous_plan")} if "previous_plan" in row.was else {}
+    return {"at_once": True, "plan_version": (row.before or {}).get("plan_version")} | plan
 
 
 @operation(
@@ -153,12 +152,11 @@ def was_changed(row: AuditRow) -> Record:
     needs_reason=True,
     undo="subscriptions.change",
     undo_request=was_changed,
-    fits=lambda subscription, now: rules.check_change(subscription),
+    on=SUBSCRIPTION,
+    check=lambda subscription, now: rules.check_change(subscription),
 )
-async def change_plan(change: Change, request: PlanChangeRequest) -> Record:
+async def change_plan(change: Change, request: PlanChangeRequest, subscription: Subscription) -> Record:
     """Change a tenant's plan or cycle: more at once, less with the next period; the preview says what it costs."""
-    subscription = await open_subscription(change, request)
-    rules.check_change(subscription)
     cycle = request.cycle or subscription.cycle
     new = await known_plan(change, request.plan or subscription.plan, request.plan_version)
     same = (subscription.plan, subscription.plan_version, subscription.cycle) == (new.code, new.version, cycle)
@@ -235,10 +233,7 @@ async def carry_out(change: Change, subscription: Subscription, new: Plan, cycle
 
 def was_in_state(row: AuditRow) -> Record:
     before = row.before or {}
-    back: Record = {"tenant_id": row.thing, "state": before.get("state")}
-    if before.get("state") == "grace":
-        back["until"] = before.get("grace_until")
-    return back
+    return {"until": before.get("grace_until")} if before.get("state") == "grace" else {}
 
 
 @operation(
@@ -250,10 +245,10 @@ def was_in_state(row: AuditRow) -> Record:
     needs_reason=True,
     undo="subscriptions.state",
     undo_request=was_in_state,
+    on=SUBSCRIPTION,
 )
-async def set_state(change: Change, request: StateRequest) -> Subscription:
+async def set_state(change: Change, request: StateRequest, subscription: Subscription) -> Subscription:
     """Bring a subscription into another state. It loses no entitlement by that: they are derived, not erased."""
-    subscription = await open_subscription(change, request)
     rules.check_state(subscription, request.state)
     columns: Record = {"state": request.state}
     if request.state == "trial" and (subscription.trial_end is None or subscription.trial_end <= change.now):
@@ -266,16 +261,10 @@ async def set_state(change: Change, request: StateRequest) -> Subscription:
     return await change.subscriptions.update(request.tenant_id, columns)
 
 
-@operation("subscriptions.zone", ZoneRequest, role="operator", risk=Risk.CONFIRM, key="z")
-async def set_zone(change: Change, request: ZoneRequest) -> Subscription:
+@operation("subscriptions.zone", ZoneRequest, role="operator", risk=Risk.CONFIRM, key="z", on=SUBSCRIPTION)
+async def set_zone(change: Change, request: ZoneRequest, subscription: Subscription) -> Subscription:
     """Set the time zone whose days a tenant is billed and counted by."""
-    await open_subscription(change, request)
     return await change.subscriptions.update(request.tenant_id, {"billing_zone": request.zone})
-
-
-def of_grant(row: AuditRow) -> Record:
-    tenant_id, _, rest = row.thing.partition("/")
-    return {"tenant_id": tenant_id, "grant": int(rest.rpartition("/")[2])}
 
 
 async def _give(change: Change, request: GrantRequest | RaiseRequest, value: Value, source: str) -> Record:
@@ -302,11 +291,10 @@ async def _give(change: Change, request: GrantRequest | RaiseRequest, value: Val
     key="g",
     needs_reason=True,
     undo="subscriptions.end-grant",
-    undo_request=of_grant,
+    on=SUBSCRIPTION,
 )
-async def grant(change: Change, request: GrantRequest) -> Record:
+async def grant(change: Change, request: GrantRequest, subscription: Subscription) -> Record:
     """Grant a tenant an entitlement beside its plan, for a while: as an override or for an incident."""
-    await open_subscription(change, request)
     value = request.read()
     rules.check_grant(
         _found(await change.subscriptions.facts(request.tenant_id), change.now, request.name), request.name, value
@@ -322,11 +310,10 @@ async def grant(change: Change, request: GrantRequest) -> Record:
     key="r",
     needs_reason=True,
     undo="subscriptions.end-grant",
-    undo_request=of_grant,
+    on=SUBSCRIPTION,
 )
-async def raise_limit(change: Change, request: RaiseRequest) -> Record:
+async def raise_limit(change: Change, request: RaiseRequest, subscription: Subscription) -> Record:
     """Raise a tenant's limit for a while, all else of it as it is."""
-    await open_subscription(change, request)
     found = _found(await change.subscriptions.facts(request.tenant_id), change.now, request.name)
     return await _give(change, request, rules.raised(found, request.name, request.to), "override")
 
@@ -335,10 +322,9 @@ def _found(facts: Facts, now: datetime, name: str) -> Any:
     return rules.effective(facts, now).get(name)
 
 
-@operation("subscriptions.end-grant", OneGrant, role="operator", risk=Risk.CONFIRM, key="x")
-async def end_grant(change: Change, request: OneGrant) -> Record:
+@operation("subscriptions.end-grant", OneGrant, role="operator", risk=Risk.CONFIRM, key="x", on=ANY_SUBSCRIPTION)
+async def end_grant(change: Change, request: OneGrant, subscription: Subscription) -> Record:
     """End a grant before its time: what lost against it holds again."""
-    await change.tenants.lock(request.tenant_id)
     ended = await change.subscriptions.end_grant(request.tenant_id, request.grant)
     return {"tenant_id": ended.tenant_id, "grant": ended.id, "name": ended.name, "ended_at": ended.ended_at}
 

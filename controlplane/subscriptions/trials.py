@@ -15,11 +15,11 @@ from controlplane.plans.rules import LONGEST_TRIAL_DAYS, is_trial_plan
 from controlplane.subscriptions import rules
 from controlplane.subscriptions.model import State, Subscription
 from controlplane.subscriptions.operations import (
+    SUBSCRIPTION,
     Nothing,
     OneSubscription,
     carry_out,
     known_plan,
-    open_subscription,
     today_of,
     was_in_state,
 )
@@ -54,12 +54,11 @@ class TrialConvert(OneSubscription):
     key="t",
     undo="subscriptions.state",
     undo_request=was_in_state,
-    fits=lambda subscription, now: rules.check_start_trial(subscription),
+    on=SUBSCRIPTION,
+    check=lambda subscription, now: rules.check_start_trial(subscription),
 )
-async def start_trial(change: Change, request: TrialStart) -> Subscription:
+async def start_trial(change: Change, request: TrialStart, subscription: Subscription) -> Subscription:
     """Let a tenant try a plan: its entitlements hold before those of the plan that it has."""
-    subscription = await open_subscription(change, request)
-    rules.check_start_trial(subscription)
     returns: State = "active" if subscription.state == "active" else "expired"
     return await begin_trial(change, subscription, request.plan or subscription.plan, request.days, returns)
 
@@ -92,12 +91,11 @@ async def begin_trial(
     risk=Risk.CONFIRM,
     key="e",
     needs_reason=True,
-    fits=lambda subscription, now: rules.check_extend(subscription),
+    on=SUBSCRIPTION,
+    check=lambda subscription, now: rules.check_extend(subscription),
 )
-async def extend_trial(change: Change, request: TrialExtend) -> Subscription:
+async def extend_trial(change: Change, request: TrialExtend, subscription: Subscription) -> Subscription:
     """Extend a trial, at most three times; one that expired goes on."""
-    subscription = await open_subscription(change, request)
-    rules.check_extend(subscription)
     end = rules.extended(subscription, request.days, change.now)
     return await change.subscriptions.update(request.tenant_id, {"state": "trial", "trial_end": end})
 
@@ -108,12 +106,11 @@ async def extend_trial(change: Change, request: TrialExtend) -> Subscription:
     role="operator",
     risk=Risk.CONFIRM,
     key="v",
-    fits=lambda subscription, now: rules.check_convert(subscription),
+    on=SUBSCRIPTION,
+    check=lambda subscription, now: rules.check_convert(subscription),
 )
-async def convert_trial(change: Change, request: TrialConvert) -> Record:
+async def convert_trial(change: Change, request: TrialConvert, subscription: Subscription) -> Record:
     """Make a trial a subscription: its first period begins today, or it goes on where a plan was paid meanwhile."""
-    subscription = await open_subscription(change, request)
-    rules.check_convert(subscription)
     plan = await known_plan(change, request.plan or subscription.trial_plan or subscription.plan)
     if is_trial_plan(plan):
         raise Refusal(

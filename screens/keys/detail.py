@@ -57,6 +57,9 @@ CALLS = Reading(read_calls, every=30.0)
 
 class KeyScreen(DetailScreen[KeyRead]):
     noun = "keys"
+    rows = Key
+    also = NEW_KEYS
+    rows = Key
     means = (
         "One key: its facts and rotations; how it is used against the week before and who called with it; all that was "
         "done to it. w says by which numbers something is strange."

@@ -96,6 +96,7 @@ def burn_down_pane(seen: Seen[Asked]) -> ChartSpec | None:
 
 class ObjectiveScreen(DetailScreen[Asked]):
     noun = "objectives"
+    rows = Objective
     means = "One objective: what is left, what fires, who burned it. + and - ask what another target would have fired."
     panes = (
         Facts("budget", budget_pane),
@@ -106,7 +107,7 @@ class ObjectiveScreen(DetailScreen[Asked]):
     grid, widths = ("budget burndown", "burned timeline"), "1fr 1fr"
     readings = (HISTORY,)
     own_hints = (("+ -", "what if"), ("m", "target or window"))
-    unfit = ("objectives.create",)
+    also = ("objectives.maintenance", "objectives.end-maintenance")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("plus", "move(1)", "what if it were stricter, or longer", show=False, id="objective.more"),
         Binding("minus", "move(-1)", "what if it were looser, or shorter", show=False, id="objective.less"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from textual import on, work
 
@@ -16,17 +15,9 @@ from controlplane.plans.words import price_words
 from screens.lists import ListScreen
 from screens.widgets.table import WindowTable
 
-OF_ALL_TENANTS = ("subscriptions.expire-trials", "subscriptions.apply-due")
-
 
 class PlansScreen(ListScreen[Plan]):
     declared = PLANS
-
-    def operations(self) -> list[Any]:
-        """What is done to all subscriptions at once; a catalogue is read from a file."""
-        from controlplane.registry import named
-
-        return [named(name) for name in OF_ALL_TENANTS]
 
     @on(WindowTable.Opened)
     def _opened(self, event: WindowTable.Opened) -> None:

@@ -16,7 +16,6 @@ from controlplane.subscriptions.words import trial_words
 from controlplane.text import UNKNOWN
 from screens.detail import API_KEYS, TENANT, DetailScreen
 from screens.panes import Facts, Seen, timeline
-from screens.plans.list import OF_ALL_TENANTS
 
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
@@ -35,6 +34,7 @@ STATES: dict[State, tuple[str, str]] = {
 
 class SubscriptionScreen(DetailScreen[Standing]):
     noun = "subscriptions"
+    rows = Subscription
     means = (
         "A tenant's subscription and what is used of it, what it may use, and how it came to it. "
         "w says where each entitlement comes from and what lost against it."
@@ -47,7 +47,6 @@ class SubscriptionScreen(DetailScreen[Standing]):
     grid, widths, heights = ("facts facts", "entitlements timeline"), "2fr 1fr", "13 1fr"
     related = (TENANT, API_KEYS)
     subject = "tenant_id"
-    unfit = OF_ALL_TENANTS
 
     async def read(self, plane: ControlPlane) -> Standing:
         return await plane.subscriptions.standing(self.thing_id)

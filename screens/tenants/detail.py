@@ -41,6 +41,7 @@ TRAFFIC = Reading(read_traffic)
 
 class TenantScreen(DetailScreen[Tenant]):
     noun = "tenants"
+    rows = Tenant
     means = "One tenant: its facts, all that was done to it, its traffic of the last 48 hours of data, its projects."
     panes = (
         Facts("facts", lambda seen: facts(seen.thing, seen.now)),
@@ -58,7 +59,6 @@ class TenantScreen(DetailScreen[Tenant]):
     grid = ("facts timeline", "projects traffic")
     readings = (TRAFFIC,)
     related = (API_KEYS, PLAN)
-    unfit = ("tenants.create", "tenants.apply", "tenants.provision", "tenants.approve-writing")
 
     async def read(self, plane: ControlPlane) -> Tenant:
         return await plane.tenants.get(self.thing_id)
@@ -75,8 +75,10 @@ class TenantScreen(DetailScreen[Tenant]):
         return replace(target, subject={**target.subject, "number": acting.id}) if acting and self._acting() else target
 
     def operations(self) -> list[Any]:
-        found = [each for each in super().operations() if self._acting() or each.name != "tenants.end-impersonation"]
-        return [replace(each, fits=None) if "number" in each.request.subject else each for each in found]
+        from controlplane.registry import named
+
+        found = super().operations()
+        return [*found, named("tenants.end-impersonation")] if self._acting() and self.chosen != "projects" else found
 
     def _acting(self) -> bool:
         """Whether the person acts for this tenant now."""

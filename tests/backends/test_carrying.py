@@ -93,6 +93,12 @@ async def test_an_undo_does_not_overrun_either(database: Database, home: Home) -
     with pytest.raises(Conflict) as refused:
         await do(home, step.operation, yes_after(database, RENAMED), **step.request)
     assert refused.value.code == "stale_version"
+    step = (await do(home, "subscriptions.state", tenant_id="t001", state="suspended")).undo
+    assert step is not None
+    by_another(database, "UPDATE wf.subscriptions SET billing_zone = 'Europe/Oslo' WHERE tenant_id = 't001'")
+    with pytest.raises(Conflict) as later:
+        await do(home, step.operation, **step.request)
+    assert later.value.code == "stale_version"
     step = (await do(home, "subscriptions.grant", tenant_id="t001", name="seats", value="9", until="7d")).undo
     assert step is not None and step.operation == "subscriptions.end-grant"
     with pytest.raises(Refusal) as ended:

@@ -164,7 +164,7 @@ async def permitted(home: Home, name: str) -> bool:
     operation = named(name)
     try:
         async with home.change(Intent(name, f"try {name}", "", "as the test says", dry_run=True)) as change:
-            await operation.run(change, operation.parse(EXAMPLES[name]))
+            await operation.perform(change, operation.parse(EXAMPLES[name]))
             assert await change.rows(), f"{name} leaves no row in the trail"
     except NotPermitted:
         return False
