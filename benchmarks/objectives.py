@@ -13,6 +13,7 @@ from backends.postgres.slis import Slis, Span
 from benchmarks.estate import Estate
 from benchmarks.figures import Figure, middle
 from controlplane.listing import Query
+from controlplane.objectives.model import ObjectiveDirectory
 from controlplane.objectives.rules import period_of
 
 TENANTS, DAYS = 1000, 30
@@ -83,7 +84,7 @@ async def _listed(conninfo: str, runs: int) -> tuple[float, tuple[float, float]]
     for _ in range(runs + 1):
         home.readers.pop(Objectives, None)
         began = time.perf_counter()
-        page = await home.objectives.page(Query(()))
+        page = await home.of(ObjectiveDirectory).page(Query(()))
         took.append((time.perf_counter() - began) * 1000)
         assert page.rows and page.rows[0].remaining is not None
     await home.close()

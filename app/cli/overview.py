@@ -24,7 +24,7 @@ async def overview(*, asked: Reading = READING) -> int:
     A part that cannot be read says so in its place; then the exit code is that of its refusal.
     """
     async with opened(asked) as context:
-        answers = await read(context.home.overview)
+        answers = await read(context.home.of(OverviewSource))
         now = context.home.clock.now()
     refused = [answer for answer in answers.values() if isinstance(answer, Refusal)]
     if asked.json:

@@ -10,18 +10,8 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from backends.postgres.audit import change_rows
-from backends.postgres.impersonations import ImpersonationWriter
-from backends.postgres.jobs import JobWriter
-from backends.postgres.keys import KeyWriter
-from backends.postgres.objectives import ObjectiveWriter
-from backends.postgres.operators import OperatorWriter
 from backends.postgres.paging import as_json
-from backends.postgres.plans import PlanWriter
-from backends.postgres.rollups import RetentionWriter
-from backends.postgres.runs import RunWriter
 from backends.postgres.stores import WRITERS, implementing
-from backends.postgres.subscriptions import SubscriptionWriter
-from backends.postgres.tenants import ProjectWriter, TenantWriter
 from controlplane.audit.model import AuditRow
 from controlplane.previewed import Drawn
 
@@ -43,50 +33,6 @@ class OpenChange:
 
     def of(self, port: type[P]) -> P:
         return implementing(port, WRITERS)(self.connection)
-
-    @property
-    def tenants(self) -> TenantWriter:
-        return self.of(TenantWriter)
-
-    @property
-    def projects(self) -> ProjectWriter:
-        return self.of(ProjectWriter)
-
-    @property
-    def keys(self) -> KeyWriter:
-        return self.of(KeyWriter)
-
-    @property
-    def plans(self) -> PlanWriter:
-        return self.of(PlanWriter)
-
-    @property
-    def operators(self) -> OperatorWriter:
-        return self.of(OperatorWriter)
-
-    @property
-    def subscriptions(self) -> SubscriptionWriter:
-        return self.of(SubscriptionWriter)
-
-    @property
-    def runs(self) -> RunWriter:
-        return self.of(RunWriter)
-
-    @property
-    def impersonations(self) -> ImpersonationWriter:
-        return self.of(ImpersonationWriter)
-
-    @property
-    def jobs(self) -> JobWriter:
-        return self.of(JobWriter)
-
-    @property
-    def retention(self) -> RetentionWriter:
-        return self.of(RetentionWriter)
-
-    @property
-    def objectives(self) -> ObjectiveWriter:
-        return self.of(ObjectiveWriter)
 
     async def note_writing(self, context: str, minutes: int) -> None:
         await self.connection.execute("SELECT wf.note_writing(%s, %s)", [context, minutes])

@@ -14,12 +14,8 @@ import psycopg
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from backends.postgres.audit import AuditTrail, change_rows
+from backends.postgres.audit import change_rows
 from backends.postgres.change import OpenChange
-from backends.postgres.find import Finder
-from backends.postgres.impersonations import Impersonations
-from backends.postgres.jobs import Jobs, Workers
-from backends.postgres.keys import Keys
 from backends.postgres.link import (
     ANSWER_SECONDS,
     CONNECT_SECONDS,
@@ -34,17 +30,8 @@ from backends.postgres.link import (
     shared,
 )
 from backends.postgres.live import PostgresFeed, Revive
-from backends.postgres.objectives import Objectives
-from backends.postgres.operators import Operators
-from backends.postgres.overview import Overview
-from backends.postgres.plans import Plans
 from backends.postgres.refusals import refusal_of
-from backends.postgres.rollups import Rollups
-from backends.postgres.runs import Runs
 from backends.postgres.stores import READERS, implementing
-from backends.postgres.subscriptions import Subscriptions
-from backends.postgres.telemetry import Telemetry
-from backends.postgres.tenants import Projects, Tenants
 from controlplane.changes import Actor, Intent, Recorded, RequestRepeated
 from controlplane.clock import HomeClock
 from controlplane.errors import HomeUnreachable, NotPermitted, OutcomeUnknown
@@ -167,70 +154,6 @@ class Home:
             self.readers[reader] = reader(self)
         found: P = self.readers[reader]
         return found
-
-    @property
-    def tenants(self) -> Tenants:
-        return self.of(Tenants)
-
-    @property
-    def projects(self) -> Projects:
-        return self.of(Projects)
-
-    @property
-    def keys(self) -> Keys:
-        return self.of(Keys)
-
-    @property
-    def plans(self) -> Plans:
-        return self.of(Plans)
-
-    @property
-    def subscriptions(self) -> Subscriptions:
-        return self.of(Subscriptions)
-
-    @property
-    def audit(self) -> AuditTrail:
-        return self.of(AuditTrail)
-
-    @property
-    def operators(self) -> Operators:
-        return self.of(Operators)
-
-    @property
-    def runs(self) -> Runs:
-        return self.of(Runs)
-
-    @property
-    def telemetry(self) -> Telemetry:
-        return self.of(Telemetry)
-
-    @property
-    def rollups(self) -> Rollups:
-        return self.of(Rollups)
-
-    @property
-    def impersonations(self) -> Impersonations:
-        return self.of(Impersonations)
-
-    @property
-    def jobs(self) -> Jobs:
-        return self.of(Jobs)
-
-    @property
-    def workers(self) -> Workers:
-        return self.of(Workers)
-
-    @property
-    def objectives(self) -> Objectives:
-        return self.of(Objectives)
-
-    @property
-    def finder(self) -> Finder:
-        return self.of(Finder)
-
-    @property
-    def overview(self) -> Overview:
-        return self.of(Overview)
 
     @property
     def silence(self) -> float:

