@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from controlplane.nouns import NOUNS
+from controlplane import nouns
 from controlplane.operations import REGISTRY, Operation
 from controlplane.refusals import OPERATION_UNKNOWN
 
 
 def operations() -> Mapping[str, Operation[Any]]:
-    for noun in NOUNS:
+    for noun in nouns.NOUNS:
         for module in noun.operations:
             import_module(module)
     return dict(sorted(REGISTRY.items()))

@@ -11,7 +11,7 @@ from psycopg.rows import TupleRow
 
 from backends.postgres.audit import change_rows
 from backends.postgres.paging import as_json
-from backends.postgres.stores import WRITERS, implementing
+from backends.postgres.stores import implementing, writers
 from controlplane.audit.model import AuditRow
 from controlplane.previewed import Drawn
 
@@ -32,7 +32,7 @@ class OpenChange:
     drawn: Drawn
 
     def of(self, port: type[P]) -> P:
-        return implementing(port, WRITERS)(self.connection)
+        return implementing(port, writers())(self.connection)
 
     async def note_writing(self, context: str, minutes: int) -> None:
         await self.connection.execute("SELECT wf.note_writing(%s, %s)", [context, minutes])

@@ -31,7 +31,7 @@ from backends.postgres.link import (
 )
 from backends.postgres.live import PostgresFeed, Revive
 from backends.postgres.refusals import refusal_of
-from backends.postgres.stores import READERS, implementing
+from backends.postgres.stores import implementing, readers
 from controlplane.changes import Actor, Intent, Recorded, RequestRepeated
 from controlplane.clock import HomeClock
 from controlplane.errors import HomeUnreachable, NotPermitted, OutcomeUnknown
@@ -149,7 +149,7 @@ class Home:
 
     def of(self, port: type[P]) -> P:
         """What reads of this home for a port."""
-        reader = implementing(port, READERS)
+        reader = implementing(port, readers())
         if reader not in self.readers:
             self.readers[reader] = reader(self)
         found: P = self.readers[reader]

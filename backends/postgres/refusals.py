@@ -10,19 +10,14 @@ import psycopg
 from psycopg import errors
 
 from backends.postgres.troubles import trouble_of
+from controlplane import nouns
 from controlplane.errors import Conflict, HomeUnreachable, NotPermitted, Refusal
 from controlplane.refusals import Words
-
-NOUNS = (
-    *("audit", "impersonations", "jobs", "keys", "objectives", "operators", "plans", "runs", "subscriptions"),
-    *("telemetry", "tenants"),
-)
-"""Those with words of their own, in `refusals.py`."""
 
 
 def said() -> Iterator[Words]:
     """All that the nouns, and the domain itself, have words for."""
-    for name in ("controlplane.refusals", *(f"controlplane.{noun}.refusals" for noun in NOUNS)):
+    for name in ("controlplane.refusals", *(noun.refusals for noun in nouns.NOUNS if noun.refusals)):
         module = import_module(name)
         yield from (value for value in vars(module).values() if isinstance(value, Words))
         yield from module.CONSTRAINTS

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from backends.postgres.stores import READERS, WRITERS, classes, implementing
+from backends.postgres.stores import classes, implementing, readers, writers
 from controlplane.keys.model import KeyDirectory
 from controlplane.keys.ports import KeyStore
 from controlplane.listing import Listing
@@ -14,7 +14,7 @@ from controlplane.live import LiveFeed
 from tests.backends.runs import opened
 from tests.postgres import Database
 
-STORES = [*classes(READERS), *classes(WRITERS)]
+STORES = [*classes(readers()), *classes(writers())]
 
 
 def ports_of(store: type[Any]) -> list[type[Any]]:
@@ -30,7 +30,7 @@ def test_all_that_a_port_asks_for_is_there(store: type[Any]) -> None:
 
 
 def test_each_port_has_one_who_reads_or_writes_for_it() -> None:
-    for among in (READERS, WRITERS):
+    for among in (readers(), writers()):
         told = [port for store in classes(among) for port in ports_of(store) if port is not Listing]
         assert len(told) > 8
         assert [port for port in told if told.count(port) > 1] == []
@@ -38,7 +38,7 @@ def test_each_port_has_one_who_reads_or_writes_for_it() -> None:
 
 def test_a_port_that_nothing_implements_is_said_so() -> None:
     with pytest.raises(LookupError, match="LiveFeed"):
-        implementing(LiveFeed, READERS)
+        implementing(LiveFeed, readers())
 
 
 async def test_a_home_reads_with_one_and_a_change_writes_with_its_own(database: Database) -> None:
