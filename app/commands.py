@@ -194,7 +194,7 @@ def _window(app: Watchfloor, rest: str) -> None:
 
 
 def _bindings(app: Watchfloor, rest: str) -> None:
-    from app.bindings import key_lines
+    from app.keymaps import key_lines
     from controlplane.lists import Line
     from screens.dialogs.help import shown_key
     from screens.dialogs.viewer import Viewer

@@ -130,7 +130,7 @@ def list_operations(*, asked: Reading = READING) -> None:
 
 def demo(*words: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
     """Open the console on a throw-away home with the demonstration estate."""
-    from app.demo import run
+    from app.demo.command import run
 
     code: int = run(list(words))
     return code

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg.types.json import Jsonb
 
+from backends.postgres.cells import read_marks
 from backends.postgres.statements import Connection, rows, scalar
-from backends.postgres.telemetry import read_marks
 from controlplane.errors import Usage
 from controlplane.jobs.engine import sql as job
 from controlplane.telemetry import ports

@@ -224,7 +224,7 @@ async def test_a_home_restored_on_another_server_is_looked_at_anew(
 
 
 def test_a_scope_that_is_not_kept_is_refused(home: Home) -> None:
-    from backends.postgres.telemetry import check_scope
+    from backends.postgres.cells import check_scope
 
     for scope in (Scope(key_prefix="wf_1"), Scope("acme", "/a", region="eu"), Scope("")):
         with pytest.raises(Usage, match="scope_unreadable"):
