@@ -30,7 +30,7 @@ from controlplane.operations import (
 )
 from controlplane.registry import named
 from controlplane.runs import rules
-from controlplane.runs.model import Run, RunItem
+from controlplane.runs.model import Run, RunDirectory, RunItem
 from controlplane.runs.operations import (
     COMPLETE,
     START,
@@ -41,6 +41,7 @@ from controlplane.runs.operations import (
     target,
 )
 from controlplane.runs.operations import pause as pause_operation
+from controlplane.runs.refusals import NO_UNDO
 from controlplane.runs.things import expected_refusals
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ async def start_run(
         ask, operation, lambda tried: _preview_start(plane, operation, request, reason, tried), production
     )
     outcome = await carry_out(plane, START, request, Call(reason, request_id), asks, repeating=repeating)
-    return await plane.runs.get(outcome.result["id"])
+    return await plane.of(RunDirectory).get(outcome.result["id"])
 
 
 async def undo_run(
@@ -128,12 +129,12 @@ async def undo_run(
 ) -> Run:
     """Start the run that takes back every done item of another, last first. What was changed since is refused."""
     asks = None
-    if name := target((await plane.runs.get(run_id)).operation).undo:
+    if name := target((await plane.of(RunDirectory).get(run_id)).operation).undo:
         undo = _permitted(plane, name, reason or "undo")
         asks = ask and _asking(ask, undo, lambda tried: _preview_items(plane, undo, {}, reason, tried), production)
     request, call = OneRun(id=run_id), Call(reason, request_id)
     outcome = await carry_out(plane, UNDO, request, call, asks, repeating=repeating)
-    return await plane.runs.get(outcome.result["id"])
+    return await plane.of(RunDirectory).get(outcome.result["id"])
 
 
 def _asking(
@@ -200,7 +201,7 @@ async def drive(
 
     With a worker's login the home does each item for whoever started the run: see `rules.CARRIED`.
     """
-    run = await plane.runs.get(run_id)
+    run = await plane.of(RunDirectory).get(run_id)
     operation = named(run.operation)
     if not is_lent(plane):
         authorise(plane, operation)
@@ -213,15 +214,15 @@ async def drive(
     try:
         await driver.to_the_end(run)
     finally:
-        await plane.runs.release(run_id, driver.holder)
-    return await plane.runs.get(run_id)
+        await plane.of(RunDirectory).release(run_id, driver.holder)
+    return await plane.of(RunDirectory).get(run_id)
 
 
 async def follow(
     plane: ControlPlane, run_id: int, *, clock: rules.Clock | None = None, on_progress: Callable[[Run], None]
 ) -> Run:
     """Watch a run that another program drives, until it ends or that program is gone."""
-    while (run := await plane.runs.get(run_id)).standing == "running":
+    while (run := await plane.of(RunDirectory).get(run_id)).standing == "running":
         on_progress(run)
         await (clock or rules.RealClock()).sleep(FOLLOW_SECONDS)
     return run
@@ -238,7 +239,9 @@ async def left_runs(plane: ControlPlane) -> list[Run]:
     """
     lent = is_lent(plane)
     whose = Term("is", tuple(sorted(rules.CARRIED)), "operation") if lent else Term("is", (plane.actor.name,), "actor")
-    page = await plane.runs.page(Query((Term("is", ("waiting", "interrupted"), "state"), whose)), limit=LEFT)
+    page = await plane.of(RunDirectory).page(
+        Query((Term("is", ("waiting", "interrupted"), "state"), whose)), limit=LEFT
+    )
     return [run for run in page.rows if (run.operation in rules.CARRIED if lent else run.actor == plane.actor.name)]
 
 
@@ -273,15 +276,15 @@ class _Driver:
 
     async def hold(self, run_id: int) -> Run:
         self._held_at = self.clock.now()
-        return await self.plane.runs.hold(run_id, self.holder)
+        return await self.plane.of(RunDirectory).hold(run_id, self.holder)
 
     async def to_the_end(self, run: Run) -> None:
         pace = rules.Pace(run.per_second, self.clock)
         while run.state == "running":
-            recent = list(await self.plane.runs.refusals(run.id, rules.WINDOW))
+            recent = list(await self.plane.of(RunDirectory).refusals(run.id, rules.WINDOW))
             if why := self._tripped(run, recent):
                 return await self._pause(run, why)
-            items = await self.plane.runs.waiting(run.id, BATCH)
+            items = await self.plane.of(RunDirectory).waiting(run.id, BATCH)
             if not items:
                 return await self._complete(run)
             await self._batch(run, items, recent, pace)
@@ -323,7 +326,7 @@ class _Driver:
         except Refusal as refusal:
             if refusal.code in ("run_not_running", "run_item_settled", SECRETS_UNWRITABLE):
                 raise
-            return await self.plane.runs.refuse(item, refusal.code, refusal.message)
+            return await self.plane.of(RunDirectory).refuse(item, refusal.code, refusal.message)
         return False
 
     async def _do(self, run: Run, item: RunItem) -> None:
@@ -348,13 +351,13 @@ class _LentDriver(_Driver):
     """A worker's turn: the home does each item as whoever started the run."""
 
     async def _do(self, run: Run, item: RunItem) -> None:
-        await self.plane.runs.carry(item)
+        await self.plane.of(RunDirectory).carry(item)
 
     async def _pause(self, run: Run, why: str) -> None:
-        await self.plane.runs.end(run.id, "paused", f"breaker: {why}")
+        await self.plane.of(RunDirectory).end(run.id, "paused", f"breaker: {why}")
 
     async def _complete(self, run: Run) -> None:
-        await self.plane.runs.end(run.id, "done", None)
+        await self.plane.of(RunDirectory).end(run.id, "done", None)
 
 
 async def _request(
@@ -372,5 +375,5 @@ async def _undo_of(plane: ControlPlane, request_id: str) -> UndoStep:
     recorded = await plane.recorded(request_id)
     step = undo_step(named(recorded.operation), recorded.rows) if recorded else None
     if step is None:
-        raise Refusal("no_undo", f"{request_id} changed nothing that can be taken back.")
+        raise NO_UNDO(f"{request_id} changed nothing that can be taken back.")
     return step

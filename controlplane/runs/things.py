@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from controlplane.filters.grammar import Term
+from controlplane.keys.model import KeyDirectory
 from controlplane.listing import Listing, Query
 from controlplane.operations import Operation
 from controlplane.runs.operations import RunStart, terms_of
+from controlplane.tenants.model import ProjectDirectory, TenantDirectory
 
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
@@ -35,9 +37,9 @@ async def expected_refusals(
 async def _rows(plane: ControlPlane, operation: Operation[Any], request: RunStart) -> AsyncIterator[Any]:
     """The things of a run as they are listed, page by page."""
     listings: dict[str, Listing[Any]] = {
-        "tenants": plane.tenants,
-        "projects": plane.projects,
-        "keys": plane.keys,
+        "tenants": plane.of(TenantDirectory),
+        "projects": plane.of(ProjectDirectory),
+        "keys": plane.of(KeyDirectory),
     }
     listing = listings[operation.noun]
     if request.subjects is None:
