@@ -38,6 +38,7 @@ REQUEST_ID_REUSED = Words(
 STALE_VERSION = Words(
     "stale_version", Conflict, "Somebody changed it since it was looked at.", "Look at it again, then repeat."
 )
+NO_UNDO = Words("no_undo", Refusal, "Nothing of it can be taken back.")
 OPERATION_UNKNOWN = Words(
     "operation_unknown", Usage, "There is no operation of that name.", "watchfloor operations lists them."
 )

@@ -28,6 +28,7 @@ from controlplane.operations import (
     execute,
     undo_step,
 )
+from controlplane.refusals import NO_UNDO
 from controlplane.registry import named
 from controlplane.runs import rules
 from controlplane.runs.model import Run, RunDirectory, RunItem
@@ -41,7 +42,6 @@ from controlplane.runs.operations import (
     target,
 )
 from controlplane.runs.operations import pause as pause_operation
-from controlplane.runs.refusals import NO_UNDO
 from controlplane.runs.things import expected_refusals
 
 if TYPE_CHECKING:

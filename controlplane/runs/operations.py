@@ -12,9 +12,10 @@ from controlplane.errors import Refusal, Usage
 from controlplane.filters import grammar as filters
 from controlplane.nouns import list_named
 from controlplane.operations import Operation, Request, Risk, Subject, as_result, operation
+from controlplane.refusals import NO_UNDO
 from controlplane.runs import rules
 from controlplane.runs.model import Run, RunItem, RunStore
-from controlplane.runs.refusals import NO_UNDO, RUN_THING_TWICE
+from controlplane.runs.refusals import RUN_THING_TWICE
 
 if TYPE_CHECKING:
     from controlplane.changes import Change

@@ -8,7 +8,6 @@ RUN_TRANSITION = Words(
 )
 NO_RUN = Words("no_run", NotFound, "There is no run {}.", "watchfloor runs list")
 RUN_THING_TWICE = Words("run_thing_twice", Usage, "A thing stands in the list twice.", "Name each thing once.")
-NO_UNDO = Words("no_undo", Refusal, "Nothing of it can be taken back.")
 
 CONSTRAINTS = (
     Words("run_too_large", Usage, "A run has at most 100,000 things.", "Narrow the filter, and start several."),

@@ -26,7 +26,7 @@ from controlplane.registry import named
 from controlplane.runs import rules
 from controlplane.runs.engine import drive, left_runs, start_run, undo_run
 from controlplane.runs.list import ITEMS
-from controlplane.runs.model import Run, RunItem
+from controlplane.runs.model import Run, RunDirectory, RunItem
 from controlplane.runs.operations import RunStart
 from tests.backends.keys import make_keys
 from tests.backends.psql import Psql, denied, logins, one, refused
@@ -66,14 +66,14 @@ async def carrying(database: Database) -> AsyncIterator[None]:
 
 async def until_over(home: Home, run: Run) -> Run:
     deadline = time.monotonic() + 60
-    while (found := await home.runs.get(run.id)).state == "running":
+    while (found := await home.of(RunDirectory).get(run.id)).state == "running":
         assert time.monotonic() < deadline, "it never ended"
         await asyncio.sleep(0.05)
     return found
 
 
 async def items(home: Home, run: Run, text: str = "") -> tuple[RunItem, ...]:
-    return (await home.runs.items(run.id).page(Query(parse(text, ITEMS.fields)), limit=1000)).rows
+    return (await home.of(RunDirectory).items(run.id).page(Query(parse(text, ITEMS.fields)), limit=1000)).rows
 
 
 async def do(home: Home, name: str, /, **fields: Any) -> None:
@@ -117,7 +117,7 @@ async def test_what_it_cannot_carry_waits_for_a_person(database: Database, perso
     assert await left_runs(worker) == []
     with pytest.raises(Refusal):
         await drive(worker, run.id, clock=Ticks())
-    assert (await person.runs.get(run.id)).waiting == 1
+    assert (await person.of(RunDirectory).get(run.id)).waiting == 1
 
 
 async def test_it_is_undone_by_the_worker_as_well(database: Database, person: Home, worker: Home, psql: Psql) -> None:
@@ -179,9 +179,9 @@ async def test_who_lost_the_role_meanwhile_has_the_rest_refused(
     database: Database, person: Home, worker: Home, psql: Psql, meanwhile: str
 ) -> None:
     run = await start_run(person, suspending(breaker_share=1.0), "unpaid")
-    await worker.runs.hold(run.id, "w")
-    await worker.runs.carry((await worker.runs.waiting(run.id, 1))[0])
-    await worker.runs.release(run.id, "w")
+    await worker.of(RunDirectory).hold(run.id, "w")
+    await worker.of(RunDirectory).carry((await worker.of(RunDirectory).waiting(run.id, 1))[0])
+    await worker.of(RunDirectory).release(run.id, "w")
     try:
         psql("owner").execute(meanwhile)
         run = await drive(worker, run.id, clock=Ticks())
