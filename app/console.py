@@ -21,7 +21,7 @@ from app.driving import Driving
 from app.keymaps import keymap_of
 from app.links import read as read_link
 from app.looks import Looks
-from app.places import MOST_PLACES, Place, place_of
+from app.places import MAX_PLACES, Place, place_of
 from app.settings import Settings, load
 from app.switching import opener, session_of
 from controlplane.errors import HomeUnreachable, Refusal
@@ -87,7 +87,7 @@ class Watchfloor(Driving, Looks):
         """Profiles and passwords that were typed here and are kept nowhere else."""
         self.session = session_of(choice, settings) if choice else Session()
         self.context: Context | None = None
-        self._been: deque[Place] = deque(maxlen=MOST_PLACES)
+        self._been: deque[Place] = deque(maxlen=MAX_PLACES)
         self._news = False
         self._of_link = Done("", "")
         """What was said last of the link's trouble."""

@@ -14,12 +14,12 @@ from controlplane.listing import Count
 from controlplane.telemetry import charts
 from controlplane.telemetry.charts import ChartSpec, HeatSpec, Mark, Threshold, Tone
 from controlplane.telemetry.chartviews import DAY, View
-from controlplane.telemetry.model import FEWEST_FOR_P99, Point, Scope, Series, add, counted_by
+from controlplane.telemetry.model import MIN_REQUESTS_FOR_P99, Point, Scope, Series, add, counted_by
 
 if TYPE_CHECKING:
     from controlplane.telemetry.saturation import Filled, Saturation
 
-LEAST_SHARE = 0.25
+MIN_AXIS_SHARE = 0.25
 """Of a step so much must be over, and counted, before its rate says something."""
 BESIDE: tuple[Tone, ...] = ("good", "warn", "", "muted")
 """Of tenants beside each other: none of them is bad for being drawn."""
@@ -169,10 +169,10 @@ def latency_chart(measured: Measured) -> ChartSpec:
         drawn.append(charts.Series("p95 a week before", xs, before, "muted"))
     notes = gap_words(measured) + overflow_words(measured)
     there = [point for point in series.points if point is not None and point.latency.n]
-    few = sum(point.latency.n < FEWEST_FOR_P99 for point in there)
+    few = sum(point.latency.n < MIN_REQUESTS_FOR_P99 for point in there)
     if few:
         whole = "p99" if few == len(there) else f"p99 of {few} of {len(there)} steps"
-        notes.append(f"{whole} not said: under {FEWEST_FOR_P99} requests")
+        notes.append(f"{whole} not said: under {MIN_REQUESTS_FOR_P99} requests")
     lines = tuple(Threshold(value, name, "muted") for name, value in measured.view.lines if name.startswith("p"))
     return ChartSpec(tuple(drawn), "ms", *measured.bounds, lines, tuple(notes), measured.marks, ratios=True)
 
@@ -281,7 +281,7 @@ def rates(series: Series, of: Counted) -> list[float | None]:
 
 def _rate(series: Series, index: int, number: int) -> float | None:
     over = series.known_for(index)
-    return number / (over / timedelta(minutes=1)) if over >= LEAST_SHARE * series.step else None
+    return number / (over / timedelta(minutes=1)) if over >= MIN_AXIS_SHARE * series.step else None
 
 
 def _xs(series: Series) -> list[float]:

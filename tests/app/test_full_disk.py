@@ -208,7 +208,7 @@ def test_an_import_is_refused_in_words_and_goes_on_from_there() -> None:
 
 
 def test_a_console_says_why_its_home_is_away_and_goes_on_when_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_module, "LONGEST_PAUSE", 0.2)
+    monkeypatch.setattr(live_module, "MAX_PAUSE_SECONDS", 0.2)
 
     async def scenario(disk: SmallDisk, embedded: EmbeddedHome) -> list[str]:
         states = asyncio.Queue[LinkState]()
@@ -296,7 +296,7 @@ def test_a_home_is_stopped_and_opened_again_on_a_full_disk() -> None:
 
 
 def test_a_worker_says_it_once_and_goes_on_when_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_module, "LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(worker_module, "MAX_PAUSE_SECONDS", 0.05)
 
     async def scenario(disk: SmallDisk, home: EmbeddedHome) -> list[str]:
         said, tried = asyncio.Queue[str](), asyncio.Queue[None]()
@@ -325,7 +325,7 @@ def test_a_worker_says_it_once_and_goes_on_when_there_is_room(monkeypatch: pytes
 
 
 def test_the_worker_of_a_home_outlives_a_disk_that_takes_not_even_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_module, "LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(worker_module, "MAX_PAUSE_SECONDS", 0.05)
 
     async def scenario(disk: SmallDisk, home: EmbeddedHome) -> list[str]:
         tried = threading.Semaphore(0)
