@@ -13,7 +13,8 @@ from controlplane.keys.model import KeyDirectory
 from controlplane.keys.refusals import NO_KEY
 from controlplane.listing import Count, Query
 from controlplane.telemetry.chartviews import WEEK, View
-from controlplane.telemetry.measures import Measured, happenings, together
+from controlplane.telemetry.happenings import happenings
+from controlplane.telemetry.measures import Measured, together
 from controlplane.telemetry.model import RequestTelemetry, Scope, Series
 from controlplane.telemetry.reading import series_as_kept, series_of
 from screens.session import Session
