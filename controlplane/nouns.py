@@ -97,6 +97,7 @@ NOUNS: tuple[Noun, ...] = (
     Noun(
         "subscriptions",
         "What a tenant is subscribed to, what it may use, and what it uses.",
+        list="controlplane.subscriptions.list:SUBSCRIPTIONS",
         detail="screens.subscriptions.detail:SubscriptionScreen",
         operations=("controlplane.subscriptions.operations", "controlplane.subscriptions.trials"),
         commands={

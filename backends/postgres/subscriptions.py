@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow, class_row
 from psycopg.types.json import Jsonb
 
+from backends.postgres.filtering import Filtered
+from backends.postgres.paging import Order, PagedList, shape_of
 from backends.postgres.plans import read_plan
 from backends.postgres.statements import assignments, inserted, names
 from controlplane.errors import NotFound
 from controlplane.jobs.engine import sql as job
-from controlplane.subscriptions.model import Facts, Grant, PlanChange, Standing, Subscription, Usage
+from controlplane.subscriptions.list import SUBSCRIPTIONS
+from controlplane.subscriptions.model import STATES, Facts, Grant, Listed, PlanChange, Standing, Subscription, Usage
 from controlplane.subscriptions.rules import effective
-
-if TYPE_CHECKING:
-    from backends.postgres.home import Home
 
 Connection = psycopg.AsyncConnection[TupleRow]
 
@@ -27,6 +27,10 @@ CHANGE_COLUMNS = tuple(f.name for f in dataclasses.fields(PlanChange))
 GRANT_COLUMNS = tuple(f.name for f in dataclasses.fields(Grant))
 SUBSCRIPTION = sql.SQL("SELECT {} FROM wf.subscriptions s JOIN {} t ON t.id = s.tenant_id WHERE s.tenant_id = %s")
 OF_TENANT = {"tenant_status": "t.status", "plan": "t.plan"}
+_OF_STATE: dict[str, sql.Composable] = {state: sql.SQL("state = {}").format(state) for state in STATES}
+"""By what is written down, which indexes hold; few have an end that is over and not written down yet."""
+_OF_STATE["active"] += sql.SQL(" OR trial_ends <= now()")
+_OF_STATE["expired"] += sql.SQL(" OR trial_ends <= now() OR grace_ends <= now()")
 
 
 UPKEEP = (
@@ -38,11 +42,31 @@ UPKEEP = (
 )
 
 
-class Subscriptions:
+def _to_come(column: str) -> sql.Composed:
+    return sql.SQL("{0} > now() AND {0} < 'infinity'::timestamptz").format(sql.Identifier(column))
+
+
+class Subscriptions(PagedList[Listed]):
     """What each tenant of a home has."""
 
-    def __init__(self, home: Home) -> None:
-        self.home = home
+    shape = shape_of(
+        SUBSCRIPTIONS,
+        "wf.subscription_list",
+        tie=("tenant_id",),
+        orders={
+            "tenant": Order("tenant_id", "text", bound="id"),
+            "plan": Order("plan", "text", tie=("id",)),
+            "trial": Order("trial_ends", "timestamptz"),
+            "grace": Order("grace_ends", "timestamptz"),
+        },
+        filters={
+            "tenant": Filtered(sql.SQL("id")),
+            "state": Filtered(sql.SQL("state_now"), "choice", implied=_OF_STATE),
+            "trial": Filtered(sql.SQL("trial_ends"), "until", also=_to_come("trial_ends"), ahead=True),
+            "grace": Filtered(sql.SQL("grace_ends"), "until", also=_to_come("grace_ends"), ahead=True),
+            "unknown": Filtered(sql.SQL("plan_version IS NULL"), "flag"),
+        },
+    )
 
     async def currency(self, tenant_id: str) -> str | None:
         async with self.home.connection() as connection:
