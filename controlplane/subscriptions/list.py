@@ -28,7 +28,7 @@ ENDS = dataclasses.replace(UNTIL, none=Cell(""))
 
 def plan_cell(row: Subscription) -> str | Cell:
     if row.plan_version is None:
-        return Cell(f"{row.plan} (unknown)", "warn")
+        return Cell(f"? {row.plan}", "unknown")
     return f"{row.plan} v{row.plan_version}"
 
 
