@@ -152,5 +152,5 @@ def certificate_lines(seen: Seen[Tenant]) -> list[Line]:
     lines = [f"{name:<11}{value}" for name, value in rows.items()]
     erased = {name.removeprefix("wf."): number for name, number in sorted(made.counts.items()) if number}
     lines += ["rows erased", *(f"  {count(number):>9}  {name}" for name, number in erased.items())]
-    lines.append(f"  none in the {len(made.counts) - len(erased)} other tables of a tenant's rows")
+    lines.append(f"  none in {len(made.counts) - len(erased)} other tables")
     return ["", title, *(part for line in lines for part in wrap(line, seen.width, subsequent_indent=" " * 11))]
