@@ -64,7 +64,6 @@ NOUNS: tuple[Noun, ...] = (
         "API keys: made, rotated, revoked; who uses them.",
         digit="2",
         list="controlplane.keys.list:KEYS",
-        screen="screens.keys.list:KeysScreen",
         detail="screens.keys.detail:KeyScreen",
         operations=("controlplane.keys.operations",),
         commands={"show": "app.cli.keys:show_key", "verify": "app.cli.keys:verify_key"},
