@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from cyclopts import App
 
-from app.cli.tree import reads, whole
+from app.cli.tree import SINGLE, reads, whole
+from backends.postgres.home import Home
 from controlplane.keys.list import KEYS
 from controlplane.lists import ListOf
+from controlplane.live import LiveFeed
 from controlplane.nouns import NOUNS, Noun, load, noun_named
 from controlplane.operations import Operation
 from controlplane.registry import operations
@@ -56,7 +58,7 @@ def faults(noun: Noun, nouns: Iterable[Noun] = NOUNS) -> list[str]:
     if found:
         return found  # what cannot be loaded has no face to look at
     found = [] if noun.help.strip() else ["it has no help"]
-    if not (noun.list or noun.screen or noun.commands or noun.operations):
+    if not (noun.list or noun.screen or noun.commands or noun.operations or noun.name in SINGLE):
         found.append("nothing leads to it")
     if noun.within and not noun.list:
         found.append("what it holds is a list, and it has none itself")
@@ -79,7 +81,8 @@ def places(noun: Noun) -> Iterator[str]:
         noun.within: ListOf,
         noun.jobs: tuple,
     }
-    for place in filter(None, (*wanted, noun.screen, noun.detail, *noun.commands.values())):
+    stores = (*noun.readers, *noun.writers)
+    for place in filter(None, (*wanted, noun.screen, noun.detail, *stores, *noun.commands.values())):
         try:
             at = load(place)
         except (ImportError, AttributeError):
@@ -87,11 +90,13 @@ def places(noun: Noun) -> Iterator[str]:
             continue
         if place in (noun.screen, noun.detail):
             right = isinstance(at, type) and issubclass(at, AreaScreen)
+        elif place in stores:
+            right = isinstance(at, type)
         else:
             right = isinstance(at, wanted[place]) if place in wanted else isroutine(at)
         if not right:
             yield f"{place} is a {type(at).__name__}"
-    for module in noun.operations:
+    for module in filter(None, (*noun.operations, noun.refusals)):
         try:
             import_module(module)
         except ImportError:
@@ -103,6 +108,10 @@ def list_faults(noun: Noun) -> list[str]:
     found = silent(declared, "summary", "means", "nothing", "empty")
     if declared.noun != noun.name:
         found.append(f"its list is of {declared.noun}")
+    try:
+        declared.of(Home("dbname=nowhere"))
+    except LookupError:
+        found.append("nothing reads its list")
     if noun.listed and noun_named(noun.listed.split()[0]) is None:
         found.append(f"no noun has the command {noun.listed}")
     return found
@@ -152,6 +161,7 @@ def test_a_list_has_the_screen_of_its_declaration() -> None:
 
 
 TOYS = dataclasses.replace(KEYS, noun="toys")
+UNREAD = dataclasses.replace(TOYS, of=lambda plane: plane.of(LiveFeed))
 SPEECHLESS = dataclasses.replace(TOYS, nothing="")
 HERE = "tests.test_nouns"
 MADE_UP = {
@@ -160,6 +170,9 @@ MADE_UP = {
     f"nothing is at {HERE}:NOWHERE": Noun("toys", "Toys.", list=f"{HERE}:NOWHERE"),
     "nothing is at screens.toys:ToyScreen": Noun("toys", "Toys.", list=f"{HERE}:TOYS", detail="screens.toys:ToyScreen"),
     "nothing is at app.cli.toys:play": Noun("toys", "Toys.", commands={"play": "app.cli.toys:play"}),
+    "nothing is at backends.postgres.toys:Toys": Noun("toys", "Toys.", readers=("backends.postgres.toys:Toys",)),
+    "there is no module controlplane.toys.refusals": Noun("toys", "Toys.", refusals="controlplane.toys.refusals"),
+    "nothing reads its list": Noun("toys", "Toys.", list=f"{HERE}:UNREAD"),
     "there is no module controlplane.toys": Noun("toys", "Toys.", operations=("controlplane.toys",)),
     f"{HERE}:DIGITS is a dict": Noun("toys", "Toys.", list=f"{HERE}:DIGITS"),
     f"{HERE}:TOYS is a ListOf": Noun("toys", "Toys.", screen=f"{HERE}:TOYS"),

@@ -7,19 +7,20 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg.rows import TupleRow, class_row
 from psycopg.types.json import Jsonb
 
-from backends.postgres.telemetry import read_marks
+from backends.postgres.cells import read_marks
+from backends.postgres.statements import Connection, rows, scalar
 from controlplane.errors import Usage
 from controlplane.jobs.engine import sql as job
+from controlplane.telemetry import ports
 from controlplane.telemetry.retention import Data, Difference, Kept, Partition, Rolled, RollupStatus, Verification
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home
 
-LONGEST = timedelta(days=7)
-MOST_DIFFERENCES = 200
+MAX_VERIFIED = timedelta(days=7)
+MAX_DIFFERENCES = 200
 ROLL_SECONDS = 300
 
 STATUS = """
@@ -83,7 +84,7 @@ UPKEEP = (
 """The next days' partitions before they are needed, the tenants' figures, minutes and hours; old days."""
 
 
-class Rollups:
+class Rollups(ports.Rollups):
     """Implements `controlplane.telemetry.ports.Rollups` over a home."""
 
     def __init__(self, home: Home) -> None:
@@ -115,8 +116,10 @@ class Rollups:
         return Rolled(*row)
 
     async def verify(self, start: datetime, end: datetime) -> Verification:
-        if end <= start or end - start > LONGEST:
-            raise Usage("window_unreadable", f"Verifying needs a start before its end, {LONGEST.days} days at most.")
+        if end <= start or end - start > MAX_VERIFIED:
+            raise Usage(
+                "window_unreadable", f"Verifying needs a start before its end, {MAX_VERIFIED.days} days at most."
+            )
         async with self.home.connection(ROLL_SECONDS, snapshot=True) as connection:
             marks = await read_marks(connection)
             row = await (await connection.execute(DUE, [start, end])).fetchone()
@@ -131,16 +134,14 @@ class Rollups:
                 if lower < upper:
                     number, differing = await _compare(connection, step, lower, upper)
                     cells, found = cells + number, found + differing
-        return Verification(start, end, cells, row[0] if row else 0, tuple(found[:MOST_DIFFERENCES]), marks.now)
+        return Verification(start, end, cells, row[0] if row else 0, tuple(found[:MAX_DIFFERENCES]), marks.now)
 
 
-async def _compare(
-    connection: psycopg.AsyncConnection[TupleRow], step: Any, lower: datetime, upper: datetime
-) -> tuple[int, list[Difference]]:
-    values = {"lower": lower, "upper": upper, "step": f"1 {step}", "limit": MOST_DIFFERENCES}
-    rows = await (await connection.execute(VERIFY.format(clock=step).encode(), values)).fetchall()
-    found = [Difference(step, row[0] or None, *row[1:8]) for row in rows if row[7] is not None]
-    return (rows[0][8] if rows else 0), found
+async def _compare(connection: Connection, step: Any, lower: datetime, upper: datetime) -> tuple[int, list[Difference]]:
+    values = {"lower": lower, "upper": upper, "step": f"1 {step}", "limit": MAX_DIFFERENCES}
+    found = await (await connection.execute(VERIFY.format(clock=step).encode(), values)).fetchall()
+    differing = [Difference(step, row[0] or None, *row[1:8]) for row in found if row[7] is not None]
+    return (found[0][8] if found else 0), differing
 
 
 def _whole(at: datetime, *, up: bool, step: str) -> datetime:
@@ -149,18 +150,21 @@ def _whole(at: datetime, *, up: bool, step: str) -> datetime:
     return floor + timedelta(**{f"{step}s": 1}) if up and floor < at else floor
 
 
+HELD = "SELECT days FROM wf.telemetry_retention WHERE data = %s FOR NO KEY UPDATE"
+KEEP = "UPDATE wf.telemetry_retention SET days = %s WHERE data = %s"
+"""Refused as `retention_days`."""
+NOTE = "SELECT wf.note('telemetry-drops', 'partitions', NULL, %s)"
+DROP_OLD = "SELECT * FROM wf.drop_old_requests(%s)"
+
+
 @dataclass(frozen=True)
-class RetentionWriter:
-    connection: psycopg.AsyncConnection[TupleRow]
+class RetentionWriter(ports.RetentionStore):
+    connection: Connection
 
     async def keep(self, data: Data, days: int) -> int:
-        cursor = await self.connection.execute(
-            "SELECT days FROM wf.telemetry_retention WHERE data = %s FOR NO KEY UPDATE", [data]
-        )
-        row = await cursor.fetchone()
-        assert row is not None
-        await self.connection.execute("UPDATE wf.telemetry_retention SET days = %s WHERE data = %s", [days, data])
-        return int(row[0])
+        before = int(await scalar(self.connection, HELD, [data]))
+        await self.connection.execute(KEEP, [days, data])
+        return before
 
     async def old(self) -> list[Partition]:
         return await self._drop(dry_run=True)
@@ -172,9 +176,7 @@ class RetentionWriter:
         return found
 
     async def note(self, what: dict[str, Any]) -> None:
-        await self.connection.execute("SELECT wf.note('telemetry-drops', 'partitions', NULL, %s)", [Jsonb(what)])
+        await self.connection.execute(NOTE, [Jsonb(what)])
 
     async def _drop(self, *, dry_run: bool) -> list[Partition]:
-        cursor = self.connection.cursor(row_factory=class_row(Partition))
-        await cursor.execute("SELECT * FROM wf.drop_old_requests(%s)", [dry_run])
-        return await cursor.fetchall()
+        return await rows(self.connection, Partition, DROP_OLD, [dry_run])

@@ -12,12 +12,13 @@ from controlplane.operations import Request, Risk, operation
 from controlplane.plans import rules
 from controlplane.plans.currencies import amount_of, check_currency
 from controlplane.plans.model import Billing
+from controlplane.plans.ports import PlanStore
 from controlplane.tenants.operations import Name, Word, readable
 
 if TYPE_CHECKING:
     from controlplane.changes import Change
 
-MOST = 1_000
+MAX_PLANS_APPLIED = 1_000
 Price = Annotated[int, Field(ge=0, le=10**12, description="9900, in minor units, or 99.00 EUR")]
 
 
@@ -30,7 +31,7 @@ class PlanSpec(Request):
     month_price: Price
     year_price: Price
     billing: Billing
-    trial_days: Annotated[int, Field(default=0, ge=0, le=rules.LONGEST_TRIAL_DAYS)]
+    trial_days: Annotated[int, Field(default=0, ge=0, le=rules.MAX_TRIAL_DAYS)]
     entitlements: dict[str, JsonValue]
 
     _readable = field_validator("code", "name")(readable)
@@ -67,7 +68,7 @@ class PlanSpec(Request):
 
 class PlansApply(Request):
     subject = ()
-    plans: Annotated[list[PlanSpec], Field(min_length=1, max_length=MOST)]
+    plans: Annotated[list[PlanSpec], Field(min_length=1, max_length=MAX_PLANS_APPLIED)]
 
     @model_validator(mode="after")
     def _once(self) -> PlansApply:
@@ -85,10 +86,10 @@ async def apply(change: Change, request: PlansApply) -> Record:
     counts = {"created": 0, "new_versions": 0, "unchanged": 0}
     for spec in sorted(request.plans, key=lambda spec: spec.code):
         wanted = spec.model_dump()
-        latest = await change.plans.latest(spec.code)
+        latest = await change.of(PlanStore).latest(spec.code)
         if latest is not None and all(getattr(latest, name) == value for name, value in wanted.items()):
             counts["unchanged"] += 1
             continue
-        await change.plans.add(wanted | {"version": latest.version + 1 if latest else 1})
+        await change.of(PlanStore).add(wanted | {"version": latest.version + 1 if latest else 1})
         counts["new_versions" if latest else "created"] += 1
     return counts

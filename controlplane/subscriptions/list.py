@@ -8,7 +8,7 @@ from typing import Any
 
 from controlplane.lists import FLAG, UNTIL, Cell, Column, Line, ListOf, Status, choice, status
 from controlplane.plans.model import CYCLES
-from controlplane.subscriptions.model import Listed, State, Subscription
+from controlplane.subscriptions.model import Listed, State, Subscription, SubscriptionDirectory
 from controlplane.subscriptions.words import state_lines, trial_words
 from controlplane.tenants.list import STATES as TENANT_STATES
 from controlplane.tenants.list import charts_of
@@ -50,7 +50,7 @@ def _why(row: Listed, now: datetime) -> list[Line]:
 SUBSCRIPTIONS = ListOf(
     "subscriptions",
     Listed,
-    of=lambda plane: plane.subscriptions,
+    of=lambda plane: plane.of(SubscriptionDirectory),
     order="tenant",
     summary="List subscriptions: trial<7d finds whose trial ends this week, state:past_due who has not paid.",
     means="What each tenant has. trial<7d finds whose trial ends this week, state:past_due who has not paid.",

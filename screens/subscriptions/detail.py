@@ -10,7 +10,7 @@ from controlplane.lists import Line, status_cell
 from controlplane.plans.rules import value_words
 from controlplane.plans.words import limit_words, price_words
 from controlplane.subscriptions.list import STATES, current_period
-from controlplane.subscriptions.model import Claim, Standing, Subscription, Usage
+from controlplane.subscriptions.model import Claim, Standing, Subscription, SubscriptionDirectory, Usage
 from controlplane.subscriptions.rules import state_at
 from controlplane.subscriptions.words import state_lines, trial_words
 from controlplane.text import UNKNOWN
@@ -40,7 +40,7 @@ class SubscriptionScreen(DetailScreen[Standing]):
     subject = "tenant_id"
 
     async def read(self, plane: ControlPlane) -> Standing:
-        return await plane.subscriptions.standing(self.thing_id)
+        return await plane.of(SubscriptionDirectory).standing(self.thing_id)
 
     def row_of(self, thing: Standing) -> Subscription:
         return thing.subscription

@@ -15,13 +15,13 @@ from controlplane.listing import Query
 from controlplane.lists import Line, status_cell
 from controlplane.previews import value_words
 from controlplane.telemetry.charts import ChartSpec
-from controlplane.telemetry.model import Scope
+from controlplane.telemetry.model import RequestTelemetry, Scope
 from controlplane.tenants.activity import activity
 from controlplane.tenants.list import OF_A_TENANT, PROJECTS, STATES, why
-from controlplane.tenants.model import Certificate, Tenant
+from controlplane.tenants.model import Certificate, Tenant, TenantDirectory
 from controlplane.text import UNKNOWN, clean
 from screens.desk import Target
-from screens.detail import API_KEYS, LONGEST_TITLE, PLAN, DetailScreen, refusal_lines
+from screens.detail import API_KEYS, MAX_TITLE, PLAN, DetailScreen, refusal_lines
 from screens.panes import READING, ChartPane, Facts, NotRead, Reading, Seen, TablePane, timeline
 from screens.tenants.traffic import traffic_chart
 
@@ -33,17 +33,17 @@ CHART_SPAN, CHART_STEP = timedelta(hours=48), timedelta(hours=1)
 
 async def read_traffic(plane: ControlPlane, tenant: Tenant, now: datetime) -> ChartSpec | None:
     """Up to its newest data, else to the newest of all; None when there is none."""
-    end = tenant.until or await plane.telemetry.newest()
+    end = tenant.until or await plane.of(RequestTelemetry).newest()
     if end is None:
         return None
-    return traffic_chart(await plane.telemetry.series(Scope(tenant.id), end - CHART_SPAN, end, CHART_STEP))
+    return traffic_chart(await plane.of(RequestTelemetry).series(Scope(tenant.id), end - CHART_SPAN, end, CHART_STEP))
 
 
 TRAFFIC = Reading(read_traffic)
 
 
 async def read_certificate(plane: ControlPlane, tenant: Tenant, now: datetime) -> Certificate | None:
-    return await plane.tenants.certificate(tenant.id) if tenant.status == "erased" else None
+    return await plane.of(TenantDirectory).certificate(tenant.id) if tenant.status == "erased" else None
 
 
 CERTIFICATE = Reading(read_certificate)
@@ -71,7 +71,7 @@ class TenantScreen(DetailScreen[Tenant]):
     related = (API_KEYS, PLAN)
 
     async def read(self, plane: ControlPlane) -> Tenant:
-        return await plane.tenants.get(self.thing_id)
+        return await plane.of(TenantDirectory).get(self.thing_id)
 
     def record_of(self, thing: Tenant) -> dict[str, Any]:
         certificate = Seen(thing, self.session.clock(), found=self.found).known(CERTIFICATE)
@@ -105,7 +105,7 @@ class TenantScreen(DetailScreen[Tenant]):
 def facts(tenant: Tenant, now: datetime, certificate: Sequence[Line] = ()) -> list[Line]:
     """What there is to know of a tenant, in reading order; what is unknown is said so."""
     told = activity(tenant, now)
-    lines: list[Line] = [(clean(tenant.name, LONGEST_TITLE), "title"), status_cell(STATES, tenant.status)]
+    lines: list[Line] = [(clean(tenant.name, MAX_TITLE), "title"), status_cell(STATES, tenant.status)]
     if tenant.suspended_at:
         lines.append((f"  since {relative(tenant.suspended_at, now)}: {tenant.suspension_reason}", "warn"))
     if tenant.purge_after:

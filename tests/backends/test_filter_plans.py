@@ -10,11 +10,13 @@ import pytest
 
 from backends.postgres.home import Home
 from backends.postgres.paging import PagedList
+from backends.postgres.plans import Plans
 from controlplane.audit.list import AUDIT
 from controlplane.filters.grammar import Field, Kind, Term, parse, render
 from controlplane.jobs.list import JOBS
 from controlplane.keys.list import KEYS
 from controlplane.listing import Query
+from controlplane.nouns import list_named
 from controlplane.subscriptions.list import SUBSCRIPTIONS
 from controlplane.tenants.list import PROJECTS, TENANTS
 from tests.backends.runs import opened
@@ -115,7 +117,7 @@ def filters() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("name", "text"), filters())
 async def test_no_filter_reads_a_whole_table(many: tuple[psycopg.Connection, Home], name: str, text: str) -> None:
     viewer, home = many
-    listing: PagedList[Any] = getattr(home, name)
+    listing: PagedList[Any] = list_named(name).of(home)
     terms = parse(text, LISTS[name])
     query = Query(terms, None, name in ("audit", "jobs"))
     plan = explained(viewer, *listing._statement(query, listing._order(query), None, False, False, 101))
@@ -150,7 +152,7 @@ async def test_an_owner_as_somebody_sees_it_is_found_by_an_index(
 ) -> None:
     """Few are read by their owner; of many no more than are shown."""
     async with opened(filled.login(role)) as home:
-        listing: PagedList[Any] = getattr(home, name)
+        listing: PagedList[Any] = list_named(name).of(home)
         query = Query(parse(f"owner:{owner}", LISTS[name]), "created")
         assert (await listing.count(query)).number == matching
         statements = (
@@ -166,5 +168,8 @@ async def test_the_tenants_of_each_plan_are_counted_by_an_index(many: tuple[psyc
     """However many plans and tenants: a comparison under another collation than the index's would read all of them."""
     viewer, home = many
     query = Query()
-    plan = explained(viewer, *home.plans._statement(query, home.plans._order(query), None, False, False, 3000))
+    plan = explained(
+        viewer,
+        *home.of(Plans)._statement(query, home.of(Plans)._order(query), None, False, False, 3000),
+    )
     assert "tenants" not in [node["Relation Name"] for node in nodes(plan, "Seq Scan")]

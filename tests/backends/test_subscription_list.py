@@ -12,6 +12,7 @@ from benchmarks.estate import fill
 from controlplane.filters.grammar import parse
 from controlplane.listing import Position, Query
 from controlplane.subscriptions.list import SUBSCRIPTIONS
+from controlplane.subscriptions.model import SubscriptionDirectory
 from controlplane.subscriptions.rules import state_at
 from tests.backends.runs import opened
 from tests.backends.test_query_plans import MIDDLE, PAGE, TENANT_COUNT, explained, nodes, shown, touched
@@ -56,7 +57,7 @@ ORDERS = {"tenant": "a b c d default e f g h", "trial": "b h a c d default e f g
 
 
 async def names(home: Home, text: str, order: str = "") -> str:
-    page = await home.subscriptions.page(Query(parse(text, SUBSCRIPTIONS.fields), order))
+    page = await home.of(SubscriptionDirectory).page(Query(parse(text, SUBSCRIPTIONS.fields), order))
     return " ".join(row.key for row in page.rows)
 
 
@@ -66,9 +67,9 @@ async def test_it_is_filtered_by_the_state_as_it_is_and_by_what_is_to_come(datab
     async with opened(database.login("viewer")) as home:
         assert {text: await names(home, text) for text in FOUND} == FOUND
         assert {order: await names(home, "", order) for order in ORDERS} == ORDERS
-        for row in (page := await home.subscriptions.page(Query())).rows:
+        for row in (page := await home.of(SubscriptionDirectory).page(Query())).rows:
             assert row.state_now == state_at(row, page.as_of)
-            standing = await home.subscriptions.standing(row.key)
+            standing = await home.of(SubscriptionDirectory).standing(row.key)
             assert standing.subscription.state == row.state and standing.subscription.plan == row.plan
 
 
@@ -112,7 +113,7 @@ async def test_a_page_reads_what_it_shows(
 ) -> None:
     viewer, home = many
     query, start = Query(sort=order), IN_THE_MIDDLE[order] if place == "middle" else None
-    listing = home.subscriptions
+    listing = home.of(SubscriptionDirectory)
     plan = explained(viewer, *listing._statement(query, listing._order(query), start, False, down, PAGE))
     assert shown(plan) == PAGE and not nodes(plan, "Sort")
     assert touched(plan) <= 3 * PAGE, plan
@@ -122,7 +123,7 @@ async def test_a_page_reads_what_it_shows(
 @pytest.mark.parametrize("text", ["state:active", "cycle:month", "-plan:growth", "state:trial", "state:trial trial>1d"])
 async def test_what_many_match_is_read_in_order(many: tuple[psycopg.Connection, Home], text: str, order: str) -> None:
     viewer, home = many
-    query, listing = Query(parse(text, SUBSCRIPTIONS.fields), order), home.subscriptions
+    query, listing = Query(parse(text, SUBSCRIPTIONS.fields), order), home.of(SubscriptionDirectory)
     plan = explained(viewer, *listing._statement(query, listing._order(query), None, False, False, PAGE))
     assert shown(plan) == PAGE and not nodes(plan, "Seq Scan")
     assert touched(plan) <= TENANT_COUNT / 5, plan
@@ -131,7 +132,7 @@ async def test_what_many_match_is_read_in_order(many: tuple[psycopg.Connection, 
 @pytest.mark.parametrize("text", ["state:past_due", "state:suspended", "trial<1h", "grace<1h", "cycle:year"])
 async def test_what_few_match_is_found_by_its_own_index(many: tuple[psycopg.Connection, Home], text: str) -> None:
     viewer, home = many
-    query, listing = Query(parse(text, SUBSCRIPTIONS.fields)), home.subscriptions
+    query, listing = Query(parse(text, SUBSCRIPTIONS.fields)), home.of(SubscriptionDirectory)
     for statement in (
         listing._statement(query, listing._order(query), None, False, False, PAGE),
         listing._counting(query, 10_000),

@@ -13,7 +13,7 @@ import pytest
 
 from controlplane.objectives import rules
 from controlplane.objectives.list import OBJECTIVES, STATUSES
-from controlplane.objectives.model import STATES, Maintenance, Objective
+from controlplane.objectives.model import STATES, Maintenance, Objective, ObjectiveDirectory
 from controlplane.objectives.rules import evaluate
 from screens.dialogs.confirm import Confirm
 from screens.dialogs.dialog import Dialog
@@ -89,7 +89,9 @@ async def test_plus_and_minus_ask_what_it_would_have_fired(busy: Database) -> No
         await pilot.press("plus")
         await until(pilot, lambda: "99.9% 28d" not in text(pilot))
         assert app.session.plane is not None
-        assert (await app.session.plane.objectives.standing(1)).objective.target == 0.999  # nothing was changed
+        assert (
+            await app.session.plane.of(ObjectiveDirectory).standing(1)
+        ).objective.target == 0.999  # nothing was changed
 
 
 class Held:

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from controlplane.errors import Refusal
+from controlplane.tenants.model import TenantDirectory
 from tests.postgres import Database
 from tests.screens.console import command, console, shown, text, until
 
@@ -63,6 +64,6 @@ async def test_a_certificate_that_cannot_be_read_is_not_passed_over(
         async def refused(*asked: Any) -> None:
             raise Refusal("too_slow", "The home took too long.", "")
 
-        monkeypatch.setattr(app.session.plane.tenants, "certificate", refused)
+        monkeypatch.setattr(app.session.plane.of(TenantDirectory), "certificate", refused)
         await command(pilot, "test/tenants/acme")
         await until(pilot, lambda: "The home took too long." in text(pilot) and "∅ erased" in text(pilot))
