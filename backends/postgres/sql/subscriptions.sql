@@ -11,6 +11,16 @@ BEGIN ATOMIC
 END;
 GRANT EXECUTE ON FUNCTION wf.state_at TO wf_viewer, wf_worker;
 
+-- The subscriptions as they are listed: each with its tenant, the state as it is now, and the ends that are to come as
+-- the indexes hold them.
+CREATE VIEW wf.subscription_list AS
+SELECT s.*, t.id, t.search, t.status AS tenant_status, t.plan,
+       wf.state_at(s.state, s.trial_end, s.trial_return, s.grace_until, now()) AS state_now,
+       CASE WHEN s.state = 'trial' THEN s.trial_end::timestamptz ELSE 'infinity'::timestamptz END AS trial_ends,
+       CASE WHEN s.state = 'grace' THEN s.grace_until::timestamptz ELSE 'infinity'::timestamptz END AS grace_ends
+FROM wf.subscriptions s JOIN wf.tenants t ON t.id = s.tenant_id;
+GRANT SELECT ON wf.subscription_list TO wf_viewer;
+
 CREATE OR REPLACE FUNCTION wf.guard_subscription() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 DECLARE
