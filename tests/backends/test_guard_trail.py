@@ -435,7 +435,8 @@ def test_nobody_but_functions_writes_what_the_trail_is_made_of(psql: Psql, role:
     for table in (
         "wf.locks", "wf.audit_origin", "wf.audit_chain", "wf.audit_checkpoints", "wf.operations", "wf.operation_writes",
     ):  # fmt: skip
-        denied(psql(role), f"DELETE FROM {table}", f"INSERT INTO {table} DEFAULT VALUES", f"DO 'BEGIN LOCK TABLE {table}; END'")
+        denied(psql(role), f"DELETE FROM {table}", f"INSERT INTO {table} DEFAULT VALUES")
+        denied(psql(role), f"DO 'BEGIN LOCK TABLE {table}; END'")
     for row in ("wf.operations SET role = 'support'", "wf.operation_writes SET many = true"):
         denied(psql(role), f"UPDATE {row}")
     with pytest.raises((errors.ObjectNotInPrerequisiteState, errors.InsufficientPrivilege)):

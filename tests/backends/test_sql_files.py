@@ -82,10 +82,10 @@ TOYS = """
 
 
 def test_a_noun_is_its_file_and_leaves_nothing_when_that_is_gone(database: Database, folder: Path) -> None:
-    new = objects(database)
-    (folder / "toys.sql").write_text(TOYS, encoding="utf-8")
-    assert migrate(database.owner) == ["functions"]
     with psycopg.connect(database.login("operator"), autocommit=True) as operator:
+        new = objects(database)
+        (folder / "toys.sql").write_text(TOYS, encoding="utf-8")
+        assert migrate(database.owner) == ["functions"]
         with operator.transaction():
             operator.execute("SELECT * FROM wf.toy_list")
             operator.execute("SELECT wf.begin_change('toys.play', 'x', 'one')")
@@ -96,7 +96,7 @@ def test_a_noun_is_its_file_and_leaves_nothing_when_that_is_gone(database: Datab
         as_owner(database, "DELETE FROM wf.sql_applied")
         assert migrate(database.owner) == ["functions"]
         assert objects(database) == new
-        with pytest.raises(psycopg.errors.CheckViolation, match="there is no operation toys.play"):
+        with pytest.raises(psycopg.errors.CheckViolation, match=r"there is no operation toys\.play"):
             operator.execute("SELECT wf.begin_change('toys.play', 'x', 'two')")
 
 
