@@ -123,6 +123,8 @@ async def test_it_has_a_table_a_menu_a_detail_and_a_way_back(cli: Cli) -> None:
         await confirm(pilot)
         await until(pilot, lambda: "rename ball · audit" in text(pilot) and "u undoes" in text(pilot))
         await pilot.press("enter")
+        await until(pilot, lambda: "[facts]" in text(pilot))
+        await pilot.press("tab")
         await until(pilot, lambda: "toys.rename" in text(pilot), 20)
         await pilot.press("escape")
         await command(pilot, "toys id:car")
