@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backends.secrets.sources import first_line, read_checked
-from controlplane.audit.checkpoints import LONGEST, Checkpoint, PublicKey, SigningKey, read
+from controlplane.audit.checkpoints import MAX_CHECKPOINT_CHARACTERS, Checkpoint, PublicKey, SigningKey, read
 from controlplane.errors import Refusal, Usage
 
 SUFFIX = ".checkpoint"
 KEY_FILE = "audit-signing.key"
 TRUSTED = "trusted-keys"
-MOST_KEYS = 100
+MAX_KEYS = 100
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class CheckpointFolder:
 def _trusted(path: Path) -> list[PublicKey]:
     try:
         with path.open(encoding="utf-8") as file:
-            lines = file.read(MOST_KEYS * 500).splitlines()
+            lines = file.read(MAX_KEYS * 500).splitlines()
     except (FileNotFoundError, NotADirectoryError):
         return []
     except (OSError, UnicodeDecodeError) as error:
@@ -129,7 +129,7 @@ def _write(path: Path, text: str) -> None:
 def _note(path: Path) -> str:
     try:
         with path.open(encoding="utf-8") as file:
-            return file.read(LONGEST + 1)
+            return file.read(MAX_CHECKPOINT_CHARACTERS + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise Refusal("checkpoint_unreadable", f"{path} cannot be read: {type(error).__name__}.") from None
 

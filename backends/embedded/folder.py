@@ -31,8 +31,8 @@ SERVER_LOCK, WORKER_LOCK = "server.lock", "worker.lock"
 OWNER_FILE = "owner.password"
 MARK_TEXT = "This folder is an embedded home of Watchfloor. Remove it with: watchfloor home destroy\n"
 SOCKET_NAME = ".s.PGSQL.5432"
-LONGEST_SOCKET = 103  # bytes; macOS allows the least
-LARGEST_LOG = 10 * 1024 * 1024  # bytes; a larger one is emptied when what writes it starts
+MAX_SOCKET_BYTES = 103  # bytes; macOS allows the least
+MAX_LOG_BYTES = 10 * 1024 * 1024  # bytes; a larger one is emptied when what writes it starts
 
 
 @contextmanager
@@ -213,7 +213,7 @@ def socket_folder(folder: Path) -> Path | None:
 
 def _fits_a_socket(place: Path) -> bool:
     # A comma separates folders for the server, and hosts for the client.
-    return len(os.fsencode(place / SOCKET_NAME)) <= LONGEST_SOCKET and not set(str(place)) & set(',"')
+    return len(os.fsencode(place / SOCKET_NAME)) <= MAX_SOCKET_BYTES and not set(str(place)) & set(',"')
 
 
 def make_socket_folder(folder: Path, account: Account) -> Path:
@@ -254,7 +254,7 @@ def give(path: Path, account: Account, mode: int) -> None:
 
 def open_log(folder: Path, name: str) -> int:
     path = folder / name
-    large = path.exists() and path.stat().st_size > LARGEST_LOG
+    large = path.exists() and path.stat().st_size > MAX_LOG_BYTES
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | (os.O_TRUNC if large else 0)
     return os.open(path, flags, 0o600)
 

@@ -9,7 +9,7 @@ from controlplane.audit.chain import Link
 
 Connection = psycopg.AsyncConnection[TupleRow]
 
-PAGE = 5000
+PAGE_LINKS = 5000
 
 # Neither wf.audit_canonical nor another function of the home: whoever can write the trail anew can write those anew as
 # well. So all that they do stands here once more; a test holds both together.
@@ -68,5 +68,5 @@ async def origin_of(connection: Connection) -> str:
 
 
 async def page_of_links(connection: Connection, after: int) -> list[Link]:
-    cursor = await connection.execute(LINKS.encode(), [after, PAGE])
+    cursor = await connection.execute(LINKS.encode(), [after, PAGE_LINKS])
     return [Link(seq, canonical, bytes(head)) for seq, head, canonical in await cursor.fetchall()]

@@ -60,7 +60,7 @@ FROM wf.run_items WHERE run_id = %s
 WAITING = sql.SQL(
     "SELECT {} FROM wf.run_items WHERE run_id = %s AND state = 'waiting' ORDER BY ordinal LIMIT %s"
 ).format(names(fields_of(RunItem)))
-LARGEST = 100_000
+MAX_RUN_ITEMS = 100_000
 SHAPES: Mapping[str, ListShape[Any]] = {
     "tenants": Tenants.shape,
     "projects": Projects.shape,
@@ -160,7 +160,7 @@ class RunWriter(RunStore):
             view=sql.SQL(shape.view),
             condition=condition,
         )
-        await self.connection.execute(statement, [run_id, *parameters, LARGEST + 1])
+        await self.connection.execute(statement, [run_id, *parameters, MAX_RUN_ITEMS + 1])
 
     async def add_undone(self, run_id: int, undone: int) -> None:
         await self.connection.execute(ADD_UNDONE, [run_id, undone])

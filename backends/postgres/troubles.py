@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from controlplane.errors import HomeUnreachable
 from controlplane.text import clean
 
-MOST_WORDS = 300
+MAX_WORDS_CHARACTERS = 300
 
 
 @dataclass(frozen=True)
@@ -182,4 +182,4 @@ def _told(trouble: Trouble, words: str, name: str) -> HomeUnreachable:
 def said(words: str) -> str:
     """The server's own words; else libpq's first line, as a conninfo may follow."""
     found = re.search(r"(?:FATAL|ERROR|PANIC): +([^\n]*)", words)
-    return clean(found[1] if found else words.strip().partition("\n")[0], MOST_WORDS).strip().rstrip(".")
+    return clean(found[1] if found else words.strip().partition("\n")[0], MAX_WORDS_CHARACTERS).strip().rstrip(".")

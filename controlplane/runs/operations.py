@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NOUNS = ("tenants", "projects", "keys")
 """What things a run can be about."""
-SAMPLE = 5
+SAMPLE_ITEMS = 5
 
 
 class OneRun(Request):
@@ -37,7 +37,7 @@ class RunStart(Request):
     subject = ("operation",)
     operation: str
     fields: Annotated[dict[str, JsonValue], Field(default_factory=dict, description="what all requests share")]
-    subjects: Annotated[list[dict[str, JsonValue]] | None, Field(default=None, max_length=rules.LARGEST)]
+    subjects: Annotated[list[dict[str, JsonValue]] | None, Field(default=None, max_length=rules.MAX_RUN_ITEMS)]
     filter: Annotated[str | None, Field(default=None, description="all things that match it now")]
     per_second: Annotated[float, Field(default=rules.PER_SECOND, ge=0.01, le=1000)]
     breaker_share: Annotated[
@@ -138,7 +138,7 @@ def terms_of(operation: Operation[Any], text: str) -> tuple[filters.Term, ...]:
 
 
 async def _started(change: Change, run_id: int, operation: Operation[Any], fields: Record | None) -> Record:
-    run, first = await change.of(RunStore).lock(run_id), await change.of(RunStore).first(run_id, SAMPLE)
+    run, first = await change.of(RunStore).lock(run_id), await change.of(RunStore).first(run_id, SAMPLE_ITEMS)
     if not first:
         raise Refusal("run_empty", "Nothing matches: there is nothing to do.", "Look at the list with that filter.")
     if fields is not None:

@@ -16,7 +16,7 @@ WINDOW = 20
 """The breaker looks at this many verdicts."""
 PER_SECOND = 10.0
 BREAKER_SHARE = 0.2
-LARGEST = 100_000
+MAX_RUN_ITEMS = 100_000
 
 FOLLOWS: dict[RunState, tuple[RunState, ...]] = {
     "running": ("paused", "stopped", "done"),

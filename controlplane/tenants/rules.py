@@ -25,7 +25,7 @@ TRANSITIONS: frozenset[tuple[Status, Status]] = frozenset(
 )
 
 RETENTION_DAYS = 30
-LONGEST_RETENTION_DAYS = 3650
+MAX_RETENTION_DAYS = 3650
 
 
 def check_exists(tenant: Tenant) -> None:

@@ -309,7 +309,7 @@ def test_a_large_log_is_emptied_at_the_start(home: EmbeddedHome) -> None:
     home.stop()
     log = home.folder / "postgres.log"
     with log.open("r+b") as file:
-        file.truncate(disk.LARGEST_LOG + 1)
+        file.truncate(disk.MAX_LOG_BYTES + 1)
     home.ensure()
     assert 0 < log.stat().st_size < 10_000
 

@@ -114,7 +114,7 @@ def owner(database: Database) -> Iterator[psycopg.Connection[Any]]:
 
 @pytest.fixture
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_module, "LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(live_module, "MAX_PAUSE_SECONDS", 0.05)
 
 
 def cut(owner: psycopg.Connection[Any], login: str) -> None:
@@ -243,7 +243,7 @@ def test_a_stream_says_once_that_the_disk_is_full_and_waits(
 async def test_a_worker_says_once_that_the_disk_is_full_and_goes_on_by_itself(
     database: Database, owner: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_module, "LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(worker_module, "MAX_PAUSE_SECONDS", 0.05)
     owner.execute(FULL.format("workers").encode())
     tried, said = asyncio.Queue[None](), asyncio.Queue[str]()
 
