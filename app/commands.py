@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import themes
 from controlplane.errors import Refusal, Usage
-from controlplane.nouns import SHOWN, shown_named
+from controlplane.nouns import SHOWN, noun_named, shown_named
 from controlplane.urls import shown_name
-from screens.actions import Done, Target
+from screens.desk import Done, Target
 
 if TYPE_CHECKING:
     from app.console import Watchfloor
@@ -91,10 +91,11 @@ def _open_link(app: Watchfloor, text: str) -> None:
         app.link = text
     elif link.noun == "find":
         _find(app, link.filter)
-    elif not shown_named(link.noun):
-        raise Usage("link_unknown", f"The link leads to {link.noun}, which is not a noun.", "")
+    elif not shown_named(link.noun) and not (link.key and noun_named(link.noun)):
+        raise Usage("link_unknown", f"The link leads to {link.noun}, of which there is no list.", "")
     else:
-        app.go(link.noun, link.filter)
+        if shown_named(link.noun):
+            app.go(link.noun, link.filter)
         if link.key:
             app.open_thing(link.noun, link.key)
 
@@ -175,7 +176,7 @@ def _view(app: Watchfloor, rest: str) -> None:
 def _plan(app: Watchfloor, rest: str) -> None:
     if not rest:
         raise Usage("tenant_missing", "Whose plan?", ":plan TENANT; :plans is the catalogue")
-    app.open_thing("plans", rest)
+    app.open_thing("subscriptions", rest)
 
 
 def _window(app: Watchfloor, rest: str) -> None:

@@ -10,7 +10,7 @@ from app.homes import EMBEDDED_NAME, HomeChoice, check_url, home_name
 from app.settings import Profile, Settings
 from app.switching import choices, switch
 from controlplane.errors import NotFound, Refusal, Usage
-from screens.actions import Done
+from screens.desk import Done
 from screens.dialogs.fields import Answers, Asked, FieldsForm
 
 if TYPE_CHECKING:

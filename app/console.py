@@ -26,10 +26,10 @@ from app.settings import Settings, load
 from app.switching import opener, session_of
 from controlplane.errors import HomeUnreachable, Refusal
 from controlplane.live import LinkState
-from controlplane.nouns import FIRST, SHOWN, Noun, shown_named
+from controlplane.nouns import FIRST, SHOWN, Noun, noun_named, shown_named
 from controlplane.text import clean_lines
-from screens.actions import Done, pending
 from screens.area import AreaScreen
+from screens.desk import Done
 from screens.nouns import list_screen, thing_screen
 from screens.session import Session
 
@@ -347,7 +347,7 @@ class Watchfloor(Driving, Looks):
         self.go(FIRST)
 
     def open_thing(self, noun: str, key: str) -> None:
-        found = shown_named(noun)
+        found = noun_named(noun)
         screen = thing_screen(found, key) if found else None
         if screen is not None:
             self.push_screen(screen)
@@ -406,6 +406,7 @@ class Watchfloor(Driving, Looks):
         from controlplane.carrying import carry_out
         from controlplane.contexts import write
         from controlplane.operations import Call, new_request_id
+        from screens.actions import pending
 
         session = self.session
         try:

@@ -11,7 +11,7 @@ from textual.app import App
 from textual.worker import Worker, WorkerState
 
 from controlplane.errors import Conflict, OutcomeUnknown, Refusal
-from screens.actions import Done
+from screens.desk import Done
 from screens.session import Session
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from app.settings import View
 from controlplane.errors import NotFound, Usage
 from controlplane.text import clean
-from screens.actions import Done
+from screens.desk import Done
 from screens.lists import ListScreen
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from controlplane.errors import Refusal
-from screens.actions import Done
+from screens.desk import Done
 from screens.lists import ListScreen
 
 if TYPE_CHECKING:

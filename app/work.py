@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from app.switching import choices
 from controlplane.errors import NotPermitted, Refusal, Usage
 from controlplane.text import clean
-from screens.actions import Done
+from screens.desk import Done
 from screens.dialogs.fields import Answers, Asked, FieldsForm
-from screens.work import Work, WorkScreen
+from screens.longwork import WorkScreen
+from screens.work import Work
 
 if TYPE_CHECKING:
     from app.console import Watchfloor

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from controlplane.audit.model import AuditDirectory, AuditRow, Record
 from controlplane.clock import HomeClock
-from controlplane.errors import Usage
 from controlplane.jobs.model import JobDirectory, JobStore, WorkerDirectory
 from controlplane.objectives.model import ObjectiveDirectory
 from controlplane.objectives.ports import ObjectiveStore
@@ -18,7 +17,9 @@ from controlplane.plans.model import PlanDirectory
 from controlplane.plans.ports import PlanStore
 from controlplane.previewed import Drawn
 from controlplane.runs.model import RunDirectory, RunStore
-from controlplane.telemetry.model import RequestTelemetry, Scope, Series, SeriesSource, Source
+from controlplane.subscriptions.model import SubscriptionDirectory
+from controlplane.subscriptions.ports import SubscriptionStore
+from controlplane.telemetry.model import RequestTelemetry, SeriesSource
 from controlplane.tenants.model import ProjectDirectory, TenantDirectory
 from controlplane.tenants.ports import ProjectStore, TenantStore
 
@@ -103,6 +104,9 @@ class Change(Protocol):
     def operators(self) -> OperatorStore: ...
 
     @property
+    def subscriptions(self) -> SubscriptionStore: ...
+
+    @property
     def runs(self) -> RunStore: ...
 
     @property
@@ -128,29 +132,6 @@ class Change(Protocol):
     async def finish(self, result: Record) -> None:
         """Keep the result beside the change, for whoever repeats the request."""
         ...
-
-
-def series_source(plane: ControlPlane, name: Source) -> SeriesSource:
-    """Raises Usage `no_prometheus`."""
-    if name == "home":
-        return plane.telemetry
-    if plane.prometheus is None:
-        raise Usage(
-            "no_prometheus",
-            "No Prometheus is named for this context.",
-            'Put prometheus = "FILE" into its profile in the settings file: docs/prometheus.md.',
-        )
-    return plane.prometheus
-
-
-async def series_of(
-    plane: ControlPlane, name: Source, scope: Scope, start: datetime, end: datetime, step: timedelta
-) -> Series:
-    """Raises what its source does; NotFound when all is unknown because the scope names what does not exist."""
-    found = await series_source(plane, name).series(scope, start, end, step)
-    if all(point is None for point in found.points):
-        await plane.telemetry.require(scope)
-    return found
 
 
 class ControlPlane(Protocol):
@@ -180,6 +161,9 @@ class ControlPlane(Protocol):
 
     @property
     def plans(self) -> PlanDirectory: ...
+
+    @property
+    def subscriptions(self) -> SubscriptionDirectory: ...
 
     @property
     def audit(self) -> AuditDirectory: ...

@@ -1,8 +1,8 @@
 """Everything that an operator can do, defined once: the key, the command and the runbook step come from here.
 
-An operation is an async function of an open change and a request. It is run by `execute`, always the same way:
-authorise, open a change, run, read back what the triggers wrote to the trail, commit. A preview is the same run,
-rolled back.
+An operation is an async function of an open change, a request, and the row that it is done on. It is run by `execute`,
+always the same way: authorise, open a change, lock the row, check it and its version, run, read back what the triggers
+wrote to the trail, commit. A preview is the same run, rolled back.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import dataclasses
 import hashlib
 import json
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -24,6 +24,7 @@ from controlplane.audit.model import AuditRow, Record
 from controlplane.errors import Conflict, HomeUnreachable, NotPermitted, OutcomeUnknown, Refusal, Usage
 from controlplane.operators.roles import Role, allows
 from controlplane.previewed import Drawn, bound, check_as_previewed, unnumbered, without_numbers
+from controlplane.undoing import as_before
 
 if TYPE_CHECKING:
     from controlplane.changes import Change, ControlPlane, Recorded
@@ -59,14 +60,33 @@ class Risk(StrEnum):
 
 
 Req = TypeVar("Req", bound=Request)
-Undo = Callable[[AuditRow], Record]
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class Subject(Generic[Row]):
+    """What operations are done on: the class of its rows, and how a request's is read and held until the change ends.
+
+    `within`: other classes of rows that lists show it by, each with the way to it.
+    """
+
+    row: type[Row]
+    lock: Callable[[Change, Any], Awaitable[Row]]
+    within: Mapping[type, Callable[[Any], Row]] = field(default_factory=dict)
+
+    def of(self, shown: Any) -> Row | None:
+        """The row in what a list shows; None: it is about something else."""
+        found = self.within[type(shown)](shown) if type(shown) in self.within else shown
+        return found if isinstance(found, self.row) else None
 
 
 @dataclass(frozen=True)
 class Operation(Generic[Req]):
-    """`undo` names the operation that takes it back, `undo_request` builds that one's request from an audit row.
+    """`run` is given the open change, the request, and, when it is done `on` something, the row of that.
 
-    `fits` raises the Refusal that a row would meet, so that menus can leave the operation out and `w` can say why.
+    `check` raises the Refusal that a row meets: before the run, and in menus and for `w`.
+    `undo` names the operation that takes it back. Its request follows from the audit row (see `undo_step`);
+    `undo_request` adds what is spelled otherwise there.
     `completes` reads, after the commit, what may only be read then. `makes_secret`: its run returns `Made`.
     `writes`: the noun of the audit rows that it leaves, when that is another than its own. `way_back`: in words, how
     a mistake is put right where no single operation undoes it.
@@ -75,14 +95,15 @@ class Operation(Generic[Req]):
     name: str
     summary: str
     request: type[Req]
-    run: Callable[[Change, Req], Awaitable[Any]]
+    run: Callable[..., Awaitable[Any]]
     role: Role
     risk: Risk
     key: str
+    on: Subject[Any] | None = None
+    check: Callable[[Any, datetime], None] | None = None
     needs_reason: bool = False
     undo: str | None = None
-    undo_request: Undo | None = None
-    fits: Callable[[Any, datetime], None] | None = None
+    undo_request: Callable[[AuditRow], Record] = lambda row: {}
     completes: Callable[[ControlPlane, Req], Awaitable[Record]] | None = None
     makes_secret: bool = False
     writes: str = ""
@@ -109,6 +130,39 @@ class Operation(Generic[Req]):
                 why=faults,
             ) from None
 
+    def refusal(self, shown: Any, now: datetime) -> Refusal | None:
+        """What it would meet now on what a list shows; None too where that is no row of what it is done on."""
+        row = self.on.of(shown) if self.on else None
+        if row is not None and self.check is not None:
+            try:
+                self.check(row, now)
+            except Refusal as refusal:
+                return refusal
+        return None
+
+    async def perform(self, change: Change, request: Req) -> Any:
+        """Run within a change, on the row as it is now. Raises Refusal, Conflict `stale_version`."""
+        if self.on is None:
+            return await self.run(change, request)
+        row = await self.on.lock(change, request)
+        if self.check is not None:
+            self.check(row, change.now)
+        seen = getattr(request, "version", None)
+        if seen is not None:
+            check_version(request.thing, row.version, seen)
+        return await self.run(change, request, row)
+
+
+def check_version(thing: str, now: int, seen: int) -> None:
+    """Refuse to change what somebody else changed since it was looked at."""
+    if now != seen:
+        raise Conflict(
+            "stale_version",
+            f"{thing} is at version {now}, not {seen}: somebody changed it since you looked.",
+            "Look at it again, then repeat.",
+            why=[f"version expected: {seen}", f"version now: {now}"],
+        )
+
 
 def _words(error: Any) -> str:
     if error["type"] == "string_pattern_mismatch":
@@ -122,10 +176,10 @@ REGISTRY: dict[str, Operation[Any]] = {}
 
 def operation(
     name: str, request: type[Req], *, role: Role, risk: Risk, key: str, **details: Any
-) -> Callable[[Callable[[Change, Req], Awaitable[Any]]], Operation[Req]]:
+) -> Callable[[Callable[..., Awaitable[Any]]], Operation[Req]]:
     """Register the function as an operation; its docstring's first line is the summary."""
 
-    def register(run: Callable[[Change, Req], Awaitable[Any]]) -> Operation[Req]:
+    def register(run: Callable[..., Awaitable[Any]]) -> Operation[Req]:
         summary = (run.__doc__ or "").strip().partition("\n")[0].rstrip(".")
         made = Operation(name, summary, request, run, role, risk, key, **details)
         assert name not in REGISTRY and summary
@@ -236,7 +290,7 @@ async def execute(plane: ControlPlane, operation: Operation[Req], request: Req, 
     try:
         async with plane.change(intent) as change:
             request = bound(operation, request, call.previewed) if call.previewed else request
-            made = as_made(await operation.run(change, request))
+            made = as_made(await operation.perform(change, request))
             rows = await change.rows()
             if call.previewed:
                 check_as_previewed(call.previewed, rows, made.row)
@@ -293,13 +347,13 @@ def as_made(value: Any) -> Made:
     return Made(as_result(value.row), value.secret) if isinstance(value, Made) else Made(as_result(value), None)
 
 
-def undo_step(operation: Operation[Any], rows: tuple[AuditRow, ...]) -> UndoStep | None:
+def undo_step(operation: Operation[Any], rows: Sequence[AuditRow]) -> UndoStep | None:
     """What takes a change of one thing back, from the audit row that it wrote."""
     mine = [row for row in rows if row.noun == (operation.writes or operation.noun)]
-    if operation.undo is None or operation.undo_request is None or len(mine) != 1:
+    if operation.undo is None or len(mine) != 1:
         return None
-    reason = f"undo of {operation.name} (audit {mine[0].seq})"
-    return UndoStep(operation.undo, operation.undo_request(mine[0]), reason)
+    request = as_before(REGISTRY[operation.undo].request, mine[0]) | operation.undo_request(mine[0])
+    return UndoStep(operation.undo, request, f"undo of {operation.name} (audit {mine[0].seq})")
 
 
 async def _look_up(plane: ControlPlane, request_id: str) -> Recorded:

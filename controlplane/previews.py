@@ -12,7 +12,7 @@ from typing import Any
 from controlplane.audit.model import AuditRow, differences
 from controlplane.operations import Operation, Outcome
 from controlplane.plans.currencies import money
-from controlplane.plans.proration import line_words
+from controlplane.subscriptions.proration import line_words
 from controlplane.text import clean
 
 LONGEST_VALUE = 200

@@ -26,6 +26,27 @@ def named(name: str) -> Operation[Any]:
     return found[name]
 
 
+def done_on(row: type) -> list[Operation[Any]]:
+    """What is done on a thing that such a row shows."""
+    return [each for each in operations().values() if _is_on(each, row)]
+
+
+def offered(noun: str, row: type) -> list[Operation[Any]]:
+    """What is offered in a list of such rows: what is done on one, and what the noun has that begins without one."""
+    every = operations().values()
+    return [each for each in every if _is_on(each, row) or (each.noun == noun and (each.on is None or _makes(each)))]
+
+
+def _is_on(operation: Operation[Any], row: type) -> bool:
+    on = operation.on
+    return on is not None and not _makes(operation) and (issubclass(row, on.row) or row in on.within)
+
+
+def _makes(operation: Operation[Any]) -> bool:
+    """Whether it makes a thing; what it is done on is what that belongs to."""
+    return bool(operation.request.makes)
+
+
 def describe(operation: Operation[Any]) -> dict[str, Any]:
     """An operation for `watchfloor operations --json`."""
     return {

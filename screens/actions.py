@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from controlplane.errors import Refusal
+from screens.desk import SAID_SECONDS, Desk, Done, Target
 from screens.session import Pending, Session
 
 if TYPE_CHECKING:
@@ -19,28 +19,8 @@ if TYPE_CHECKING:
     from controlplane.lists import Line
     from controlplane.operations import Operation, Outcome, UndoStep
 
-SAID_SECONDS = 6.0
-"""So long words stand on the last line, in place of the keys; the next key ends them sooner."""
 REVEALED_SECONDS = 60.0
 """As long as the home lets a revealed field be read."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """What an operation is done to: the subject fields, and the version that was seen."""
-
-    subject: Mapping[str, Any]
-    version: int | None
-    label: str
-
-
-@dataclass(frozen=True)
-class Done:
-    """What to say about it, and whether it went well. `seconds`: after which it is not to be seen any more."""
-
-    words: str
-    tone: str = "good"
-    seconds: float = SAID_SECONDS
 
 
 async def carry_out(app: App[None], session: Session, operation: Operation[Any], target: Target) -> Done | None:
@@ -48,21 +28,28 @@ async def carry_out(app: App[None], session: Session, operation: Operation[Any],
 
     Runs in a worker: it waits for dialogs.
     """
-    from controlplane.operations import authorise
-    from screens.dialogs.form import RequestForm, asks_nothing
-
     try:
-        authorise(session.require_writing(), operation)  # before a form is filled in for nothing
-        fields, reason = _given(operation, target), ""
-        if not asks_nothing(operation, fields):
-            answers = await app.push_screen_wait(RequestForm(session, operation, _title(operation, target), fields))
-            if answers is None:
-                return None
-            fields, reason = answers
+        answers = await filled_in(app, session, operation, _title(operation, target), _given(operation, target))
+        if answers is None:
+            return None
+        fields, reason = answers
         label = operation.parse(fields).thing if operation.request.makes else target.label
         return await _ask_and_run(app, session, operation, fields, reason, label)
     except Refusal as refusal:
         return not_done(refusal)
+
+
+async def filled_in(
+    app: App[None], session: Session, operation: Operation[Any], title: str, given: dict[str, Any]
+) -> tuple[dict[str, Any], str] | None:
+    """The fields and the reason: what is given, and what has to be asked for. None: the person chose not to."""
+    from controlplane.operations import authorise
+    from screens.dialogs.form import RequestForm, asks_nothing
+
+    authorise(session.require_writing(), operation)  # before a form is filled in for nothing
+    if asks_nothing(operation, given):
+        return given, ""
+    return await app.push_screen_wait(RequestForm(session, operation, title, given))
 
 
 async def undo(app: App[None], session: Session, step: UndoStep) -> Done | None:
@@ -144,8 +131,6 @@ def pending(app: App[None], session: Session, what: str, request_id: str) -> Ite
 
 
 def tell(app: App[None], done: Done) -> None:
-    from screens.area import Desk
-
     cast(Desk, app).tell(done)
 
 
@@ -208,15 +193,9 @@ def choices(operations: Sequence[Operation[Any]], session: Session, row: Any) ->
 
     found = []
     for operation in operations:
-        if not allows(session.role, operation.role):
-            continue
-        why_not = ""
-        if operation.fits is not None and row is not None:
-            try:
-                operation.fits(row, session.clock())
-            except Refusal as refusal:
-                why_not = refusal.message
-        found.append((operation, why_not))
+        if allows(session.role, operation.role):
+            refusal = operation.refusal(row, session.clock())
+            found.append((operation, refusal.message if refusal else ""))
     return found
 
 

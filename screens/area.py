@@ -1,78 +1,31 @@
-"""What all screens have in common: the frame, the prompt, the keys that mean the same everywhere."""
+"""What the screens of all nouns have in common: the keys that mean the same everywhere, and acting."""
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping, Sequence
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import events, on, work
-from textual.app import ComposeResult
+from textual import work
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
-from textual.timer import Timer
-from textual.widget import Widget
-from textual.worker import Worker, WorkerState
 
 from controlplane.errors import Refusal
 from controlplane.lists import Line
 from controlplane.nouns import FIRST, SHOWN
-from screens.actions import SAID_SECONDS, Done, Target, carry_out, choices, nothing_to_do, undo
-from screens.session import TIME_FORMS, Session
-from screens.widgets.bars import FooterBar, HeaderBar, TitleLine
+from screens.desk import Done, Target
+from screens.frame import FramedScreen
+from screens.session import TIME_FORMS
 from screens.widgets.prompt import Prompt
 
 if TYPE_CHECKING:
     from controlplane.operations import Operation, UndoStep
-    from screens.work import Work
-
-LEAST_COLUMNS, LEAST_LINES = 60, 15
 
 
-class Desk(Protocol):
-    """What a screen may ask of the program around it."""
+class AreaScreen(FramedScreen):
+    """A screen of one noun: what is under the cursor, and what is done with it."""
 
-    session: Session
+    rows: type = type(None)
+    """The rows that operations are done on here."""
 
-    def go(self, noun: str, text: str = "") -> None: ...
-    def back(self) -> bool:
-        """Go to where one was before another list was gone to; False when there is no such place."""
-        ...
-
-    def leave(self, *, ask: bool = False) -> None: ...
-    def commands(self) -> Mapping[str, str]:
-        """What can be typed after `:`, with what it does; operations and nouns aside."""
-        ...
-
-    def open_thing(self, noun: str, key: str) -> None: ...
-    def run_command(self, text: str) -> None: ...
-    def complete_command(self, text: str) -> list[str]: ...
-    def retry_link(self) -> None: ...
-    def tell(self, done: Done) -> None: ...
-    def start_work(self, work: Work, job: Coroutine[Any, Any, str]) -> None:
-        """Do the job in the background; what it returns is said when it is done."""
-        ...
-
-    def hold_keys(self) -> None:
-        """Keys that come now are for a dialog that is still on its way."""
-        ...
-
-    def release_keys(self, *, replay: bool) -> None: ...
-    def unforeseen(self, error: BaseException) -> None: ...
-
-
-class AreaScreen(Screen[None]):
-    """A screen with a header line, a title line, a body and a footer line. Subclasses give `body` and `noun`."""
-
-    noun: str = ""
-    means: str = ""
-    """What this screen shows, for its help."""
-    hints: ClassVar[Sequence[tuple[str, str]]] = ()
-
-    DEFAULT_CSS = """
-    AreaScreen { layout: vertical; }
-    AreaScreen.small TitleLine { display: none; }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "back", show=False, id="area.back"),
         Binding("q", "leave", "back; on the first screen: leave", show=False, id="area.leave"),
@@ -97,107 +50,8 @@ class AreaScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.paused = False
-        self.said = Done("", "")
-        self.heard = Done("", "")
-        """What was said last, for `w`: it may have gone from the last line, or been cut there."""
-        self._said_until = 0.0
-        self._said_timer: Timer | None = None
-        self.small = Done("", "")
         self._readings = 0
         self._again = False
-
-    @property
-    def desk(self) -> Desk:
-        return cast(Desk, self.app)
-
-    @property
-    def session(self) -> Session:
-        return self.desk.session
-
-    # The frame
-
-    def compose(self) -> ComposeResult:
-        yield HeaderBar()
-        yield TitleLine()
-        yield self.body()
-        yield Prompt()
-        yield FooterBar()
-
-    def body(self) -> Widget:
-        raise NotImplementedError
-
-    def crumbs(self) -> list[str]:
-        return [self.noun]
-
-    def on_resize(self, event: events.Resize) -> None:
-        small = event.size.width < LEAST_COLUMNS or event.size.height < LEAST_LINES
-        self.set_class(small, "small")
-        self.small = Done("", "")
-        if small:
-            size = f"{event.size.width}×{event.size.height}"
-            self.small = Done(f"small: {size}; made for {LEAST_COLUMNS}×{LEAST_LINES} or more", "warn")
-        self.draw_frame()
-
-    def draw_frame(self) -> None:
-        """Put what is known now into header, title and footer; each repaints only when its text changed."""
-        if not self.query(FooterBar):  # not composed yet
-            return
-        session = self.session
-        self.query_one(HeaderBar).show(
-            environment=session.environment_word(),
-            read_only=session.locked,
-            crumbs=[session.context, *self.crumbs()],
-            link=session.link_words(),
-            counts=session.attention(),
-        )
-        self.draw_title(self.query_one(TitleLine))
-        said = self.said if self.said.words else self.standing_words()
-        self.query_one(FooterBar).show(hints=self.hints, role=session.role, said=said.words, tone=said.tone)
-
-    def draw_title(self, title: TitleLine) -> None:
-        title.show(noun=self.noun)
-
-    def say(self, done: Done | None) -> None:
-        """The line that says what happened, in place of the keys: until its time is over, or the next key."""
-        self.said = done or Done("", "")
-        if self._said_timer is not None:
-            self._said_timer.stop()
-        if self.said.words:
-            self.heard = self.said
-            self._said_until = self.session.ticks() + self.said.seconds
-            self._said_timer = self.set_timer(self.said.seconds, self.settle_words)
-        self.draw_frame()
-
-    def settle_words(self) -> None:
-        """Take what was said from the last line once its time is over, so that the keys are seen again."""
-        if not self.said.words or self.session.ticks() < self._said_until:
-            return
-        revealed = self.said.seconds > SAID_SECONDS
-        if revealed:
-            self.heard = Done("", "")  # it is not to be seen any more
-        if revealed or not self.app.has_class("accessible"):  # nothing else moves by itself there
-            self.say(Done("", ""))
-
-    def key_pressed(self) -> None:
-        """What was said was seen; a revealed value keeps its time."""
-        if self.said.words and self.said.seconds <= SAID_SECONDS:
-            self.say(Done("", ""))
-
-    def standing_words(self) -> Done:
-        """What holds for as long as it is so, where nothing else is said."""
-        link, pending = self.session.link, self.session.pending
-        if pending is not None:
-            return Done(f"{pending.what}: pending, the home has not answered yet", "muted")
-        if link.words and (self.session.plane is None or link.brief):
-            return Done(link.words, "muted" if link.state == "connecting" else "bad")
-        if self.paused:
-            return Done("paused: p goes on", "warn")
-        return self.small
-
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        if event.state is WorkerState.ERROR and event.worker.error is not None:
-            self.desk.unforeseen(event.worker.error)
 
     # What a subclass has under the cursor
 
@@ -225,23 +79,15 @@ class AreaScreen(Screen[None]):
         return []
 
     def operations(self) -> list[Operation[Any]]:
-        from controlplane.registry import operations
+        from controlplane.registry import offered
 
-        return [operation for operation in operations().values() if operation.noun == self.noun]
+        return offered(self.noun, self.rows)
 
     def context_ready(self) -> None:
         """The context was reached for the first time, or another one was chosen."""
 
     def retime(self) -> None:
         """Times are shown in another form from now on."""
-
-    def unread(self, refusal: Refusal, pane: str, *, new: bool) -> None:
-        """Say why it could not be read; `new`: nothing was before, so that the pane says it too."""
-        from screens.widgets.lines import Lines
-
-        self.say(Done(str(refusal), "bad"))
-        if new:
-            self.query_one(pane, Lines).show([(refusal.message, "bad"), refusal.hint])
 
     async def refresh_data(self) -> None:
         """Read again what is shown."""
@@ -305,13 +151,16 @@ class AreaScreen(Screen[None]):
         self.paused = not self.paused
         self.draw_frame()
 
+    async def read_again(self) -> None:
+        await self.session.read_acting()
+        await self.refresh_data()
+        self.draw_frame()
+
     @work(exit_on_error=False, group="reload", exclusive=True)
     async def action_reload(self) -> None:
         self._readings += 1
         try:
-            await self.session.read_acting()
-            await self.refresh_data()
-            self.draw_frame()
+            await self.read_again()
         finally:
             self._readings -= 1
         if self._again:
@@ -325,6 +174,7 @@ class AreaScreen(Screen[None]):
         self.draw_frame()
 
     def action_act(self) -> None:
+        from screens.actions import choices, nothing_to_do
         from screens.dialogs.menu import ActMenu, Choice
 
         targets = self.targets()
@@ -334,6 +184,8 @@ class AreaScreen(Screen[None]):
             self.say(Done(str(refusal), "bad"))
             return
         row = self.current() if len(targets) <= 1 else None
+        if len(targets) == 1 and targets[0].row is not None:
+            row = targets[0].row  # it is marked, and the cursor may be elsewhere
         operations = self.operations()
         offered = [Choice(*pair) for pair in choices(operations, self.session, row)]
         if not offered:
@@ -357,6 +209,8 @@ class AreaScreen(Screen[None]):
             self.desk.release_keys(replay=self.said.tone != "bad")
 
     async def _act(self, operation: Operation[Any], targets: list[Target]) -> None:
+        from screens.actions import carry_out
+
         if len(targets) > 1 and "version" in operation.request.model_fields:
             from screens.bulk import carry_out_many
 
@@ -367,9 +221,7 @@ class AreaScreen(Screen[None]):
         else:
             target = targets[0] if targets else Target({}, None, "")
             self.say(await carry_out(self.app, self.session, operation, target))
-        await self.session.read_acting()
-        await self.refresh_data()
-        self.draw_frame()
+        await self.read_again()
 
     def action_undo(self) -> None:
         step = self.session.undo
@@ -380,13 +232,13 @@ class AreaScreen(Screen[None]):
         self.run_worker(self._undo(step), group="act", exclusive=True, exit_on_error=False)
 
     async def _undo(self, step: UndoStep) -> None:
+        from screens.actions import undo
+
         try:
             self.say(await undo(self.app, self.session, step))
         finally:
             self.desk.release_keys(replay=False)
-        await self.session.read_acting()
-        await self.refresh_data()
-        self.draw_frame()
+        await self.read_again()
 
     def action_describe(self) -> None:
         from screens.dialogs.viewer import Viewer
@@ -433,43 +285,3 @@ class AreaScreen(Screen[None]):
         """The noun and the key that open this view again, as its link has them."""
         address, _, text = self.view_link().partition("#")[0].partition("?")
         return self.noun, address.removeprefix(f"{self.session.context}/{self.noun}").removeprefix("/") or text
-
-    # The prompt
-
-    @on(Prompt.Entered)
-    def _entered(self, event: Prompt.Entered) -> None:
-        event.stop()
-        self.focus_body()
-        if event.mode == "command":
-            if event.text.strip():
-                self.desk.run_command(event.text)
-        else:
-            self.filter_entered(event.text)
-
-    @on(Prompt.Typed)
-    def _typed(self, event: Prompt.Typed) -> None:
-        event.stop()
-        self.filter_typed(event.text)
-
-    @on(Prompt.Cancelled)
-    def _cancelled(self, event: Prompt.Cancelled) -> None:
-        event.stop()
-        self.focus_body()
-        if event.mode == "filter":
-            self.filter_entered("")
-
-    def focus_body(self) -> None:
-        for child in self.query("AreaScreen > *"):
-            if child.focusable and not isinstance(child, Prompt):
-                child.focus()
-                return
-
-    def focus_pane(self, chosen: Widget) -> None:
-        """Keys go to the pane that is chosen; when it takes none, to no other. A screen of panes has no AUTO_FOCUS:
-        that would give them to a pane that is not seen when a dialog closes.
-        """
-        self.set_focus(chosen if chosen.focusable else None)
-
-    def filter_typed(self, text: str) -> None: ...
-
-    def filter_entered(self, text: str) -> None: ...

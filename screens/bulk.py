@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from controlplane.errors import Refusal, Usage
 from controlplane.formatting import spell
 from controlplane.lists import Line
 from controlplane.text import clean
-from screens.actions import Done, Target, asking, not_done, pending, way_back
+from screens.actions import asking, filled_in, not_done, pending, way_back
+from screens.desk import Desk, Done, Target
 from screens.session import Session
 
 if TYPE_CHECKING:
@@ -20,13 +21,6 @@ if TYPE_CHECKING:
     from controlplane.operations import Operation
     from controlplane.runs.engine import RunPreview, RunQuestion
     from controlplane.runs.model import Run
-    from screens.dialogs.dialog import KeyHolder
-
-
-class Driver(Protocol):
-    def drive_run(self, run_id: int, secrets_to: str = "") -> None:
-        """Carry a run on in the background, also when its screen is left. Secrets are added to that file."""
-        ...
 
 
 async def carry_out_many(
@@ -36,18 +30,14 @@ async def carry_out_many(
     from controlplane.operations import new_request_id
     from controlplane.runs.engine import start_run
     from controlplane.runs.operations import RunStart
-    from screens.dialogs.form import RequestForm, asks_nothing
 
     title = _title(operation, targets)
     given = dict(targets[0].subject)
     try:
-        session.require_writing()
-        fields, reason = given, ""
-        if not asks_nothing(operation, given):
-            answers = await app.push_screen_wait(RequestForm(session, operation, title, given))
-            if answers is None:
-                return None
-            fields, reason = answers
+        answers = await filled_in(app, session, operation, title, given)
+        if answers is None:
+            return None
+        fields, reason = answers
         secrets_to = ""
         if operation.makes_secret:
             place = await ask_secrets_file(app, session, title, new=True)
@@ -72,7 +62,7 @@ async def carry_out_many(
             run = await start_run(plane, request, reason, request_id, ask, production=production)
     except Refusal as refusal:
         return not_done(refusal)
-    cast(Driver, app).drive_run(run.id, secrets_to)
+    cast(Desk, app).drive_run(run.id, secrets_to)
     return Done(f"run {run.id} started: {title} · :runs shows it")
 
 
@@ -99,7 +89,7 @@ async def ask_secrets_file(app: App[None], session: Session, title: str, *, new:
     answers = await app.push_screen_wait(FieldsForm(session, title, [asked], check=check))
     if answers is None:
         return None
-    cast("KeyHolder", app).hold_keys()  # until the preview is there
+    cast(Desk, app).hold_keys()  # until the preview is there
     return answers["file"]
 
 

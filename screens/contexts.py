@@ -12,8 +12,8 @@ from textual.widget import Widget
 from controlplane.clock import machine_now
 from controlplane.listing import Count, Page, Position, Query
 from controlplane.lists import Cell, Line
-from screens.actions import Done
 from screens.area import AreaScreen
+from screens.desk import Done
 from screens.widgets.bars import TitleLine
 from screens.widgets.columns import Column
 from screens.widgets.table import WindowTable

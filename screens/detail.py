@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from textual import events, on
@@ -10,36 +14,77 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widget import Widget
 
-from controlplane.audit.list import AUDIT
-from controlplane.audit.model import AuditRow, as_record
 from controlplane.errors import HomeUnreachable, NotFound, Refusal
-from controlplane.lists import Column
-from screens.actions import Done
+from controlplane.lists import Line
+from controlplane.telemetry.chartviews import View, around, render
+from controlplane.telemetry.model import Scope
+from screens.actions import choice_lines
 from screens.area import AreaScreen
-from screens.lists import table_columns
+from screens.columns import table_columns
+from screens.desk import Done, Target
+from screens.panes import READING, NotRead, Pane, Reading, Seen, TablePane
 from screens.widgets.bars import TitleLine
-from screens.widgets.lines import Lines
 from screens.widgets.table import WindowTable
 
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
 
 WIDE = 110
+LEAST_WIDTH = 30
+"""Cells of a line in a pane, however narrow that is."""
+IDLE = 20
+"""A reading rests so many times as long as it took, at least: what is slow does not keep the home busy."""
 LONGEST_TITLE = 60
 """Characters of a name that somebody else chose: it must not push the state off the screen. `d` shows all of it."""
+HINTED = 2
+"""As many of the related nouns have room on the last line."""
 T = TypeVar("T")
 Hints = Sequence[tuple[str, str]]
 
 
-class DetailScreen(AreaScreen, Generic[T]):
-    """Subclasses give `panes` (`facts` and `timeline` among them), `parts`, `read`, and what `facts` says of it."""
+@dataclass(frozen=True)
+class Related:
+    """A noun that a key leads to from the thing; the binding is `detail.` and its name. `of` gives, from the screen,
+    the key of a thing of that noun, or what `field` is in the filter of its list; None: there is none, or not yet.
+    """
 
-    panes: ClassVar[tuple[str, ...]] = ()
-    tables: ClassVar[Mapping[str, Sequence[Column[Any]]]] = {"timeline": AUDIT.table}
-    """The panes that are tables, with their columns."""
+    name: str
+    key: str
+    words: str
+    hint: str
+    noun: str
+    of: Callable[[Any], str | None] = attrgetter("tenant_id")
+    field: str = ""
+
+    @property
+    def binding(self) -> Binding:
+        return Binding(self.key, f"related('{self.name}')", self.words, show=False, id=f"detail.{self.name}")
+
+
+API_KEYS = Related("api_keys", "A", "the tenant's API keys", "keys", "keys", field="tenant")
+PLAN = Related("plan", "P", "the tenant's plan", "plan", "subscriptions")
+TENANT = Related("tenant", "O", "its tenant", "tenant", "tenants")
+
+
+class DetailScreen(AreaScreen, Generic[T]):
+    """Subclasses give the data below and `read`. The first pane is one of facts: it says why nothing can be read."""
+
+    panes: ClassVar[Sequence[Pane]] = ()
+    """In the order of `tab`."""
+    grid: ClassVar[Sequence[str]] = ()
+    """Where they stand on a wide terminal: names in rows; a name that is repeated takes so much room."""
+    widths: ClassVar[str] = "2fr 3fr"
+    heights: ClassVar[str] = "1fr 1fr"
+    readings: ClassVar[Sequence[Reading[Any, Any]]] = ()
+    related: ClassVar[Sequence[Related]] = ()
+    own_hints: ClassVar[Hints] = ()
+    subject: ClassVar[str] = "id"
+    """The field of a request that is the thing's key."""
+    also: ClassVar[Sequence[str]] = ()
+    """Operations of the noun that are not done on a thing, and are offered here as well."""
     DEFAULT_CSS = """
     DetailScreen Lines { padding: 0 1; }
-    DetailScreen #panes { layout: grid; grid-size: 2 2; grid-columns: 2fr 3fr; grid-rows: 1fr 1fr; grid-gutter: 0 1; }
+    DetailScreen #panes { layout: grid; grid-gutter: 0 1; }
     DetailScreen #panes > * { border-top: solid $panel; border-title-color: $text-muted; }
     DetailScreen.narrow #panes { layout: vertical; }
     DetailScreen.narrow #panes > * { border: none; }
@@ -50,56 +95,89 @@ class DetailScreen(AreaScreen, Generic[T]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "pane(1)", "next pane", show=False, id="detail.next_pane"),
         Binding("shift+tab", "pane(-1)", "pane before", show=False, id="detail.previous_pane"),
-        Binding("A", "api_keys", "the tenant's API keys", show=False, id="detail.api_keys"),
-        Binding("P", "plan", "the tenant's plan", show=False, id="detail.plan"),
-        Binding("O", "tenant", "its tenant", show=False, id="detail.tenant"),
     ]
 
-    def __init__(self, name: str) -> None:
+    def __init_subclass__(cls, **options: Any) -> None:
+        cls.BINDINGS = [*cls.__dict__.get("BINDINGS", ()), *(each.binding for each in cls.related)]
+        related = [(each.key, each.hint) for each in cls.related[:HINTED]]
+        cls.hints = (("tab", "next pane"), *cls.own_hints, ("a", "act"), *related, ("w", "why"), ("?", "help"))
+        super().__init_subclass__(**options)
+
+    def __init__(self, key: str) -> None:
         super().__init__()
-        self.thing_id = name
+        self.thing_id = key
         self.thing: T | None = None
-        self.chosen = self.panes[0]
+        self.chosen = self.panes[0].name
+        self.found: dict[Reading[Any, Any], Any] = {}
+        """What each reading found, or the Refusal that it met."""
+        self._under_way: set[Reading[Any, Any]] = set()
+        self._rests: dict[Reading[Any, Any], tuple[float, int | None]] = {}
+        """Until when it does, unless the thing has another version than then."""
 
-    @property
-    def tenant_id(self) -> str | None:
-        """Whose it is; None while that is not known."""
-        return self.thing_id
-
-    @property
-    def label(self) -> str:
-        return self.thing_id
-
-    def parts(self) -> Sequence[Widget]:
-        raise NotImplementedError
-
-    def body(self) -> Widget:
-        return Container(*self.parts(), id="panes")
-
-    def crumbs(self) -> list[str]:
-        return [self.noun, self.label]
-
-    def on_mount(self) -> None:
-        for pane in self.panes:
-            self.query_one(f"#{pane}").border_title = pane
-        self._choose(self.chosen)
-        self.context_ready()
-
-    def context_ready(self) -> None:
-        if self.session.plane is not None:
-            self.show_tables(self.session.plane)
-            self.action_reload()
-
-    def show_tables(self, plane: ControlPlane) -> None:
-        """Say what the tables list."""
-        raise NotImplementedError
+    # What a subclass says of the thing
 
     async def read(self, plane: ControlPlane) -> T:
         """The thing as it is now. Raises NotFound, Refusal."""
         raise NotImplementedError
 
-    def show_thing(self, thing: T) -> None:
+    def row_of(self, thing: T) -> Any:
+        """What operations are done on: a row of the noun, with its version."""
+        return thing
+
+    @property
+    def row(self) -> Any:
+        """None while the thing is not read, or not there."""
+        return None if self.thing is None else self.row_of(self.thing)
+
+    def record_of(self, thing: T) -> dict[str, Any]:
+        """Every field, for `d`."""
+        return dataclasses.asdict(self.row_of(thing))
+
+    def why(self, seen: Seen[T]) -> Sequence[Line]:
+        """The path that led to what is shown, for `w`; what can be done is added."""
         raise NotImplementedError
+
+    def scope(self) -> Scope | None:
+        """Whose charts `m` opens; None: those of all tenants."""
+        return None
+
+    @property
+    def tenant_id(self) -> str | None:
+        """Whose it is; None while that is not known."""
+        return self.thing_id if self.subject == "tenant_id" else getattr(self.row, "tenant_id", None)
+
+    @property
+    def label(self) -> str:
+        return self.thing_id
+
+    # Reading
+
+    def crumbs(self) -> list[str]:
+        return [self.noun, self.label]
+
+    def body(self) -> Widget:
+        widgets = {pane.name: pane.widget(self.session) for pane in self.panes}
+        rows = [row.split() for row in self.grid]
+        for name, widget in widgets.items():
+            widget.styles.row_span = sum(name in row for row in rows)
+            widget.styles.column_span = max(row.count(name) for row in rows)
+        body = Container(*(widgets[name] for name in dict.fromkeys(chain(*rows))), id="panes")
+        body.styles.grid_size_columns = len(rows[0])
+        body.styles.grid_columns, body.styles.grid_rows = self.widths.split(), self.heights.split()
+        return body
+
+    def on_mount(self) -> None:
+        for pane in self.panes:
+            self.query_one(f"#{pane.name}").border_title = pane.name
+        self._choose(self.chosen)
+        self.context_ready()
+
+    def context_ready(self) -> None:
+        plane = self.session.plane
+        if plane is not None:
+            for pane, table in self._tables():
+                table.show(pane.declared.of(plane), pane.query(self.thing_id))
+            self.action_reload()
 
     async def refresh_data(self) -> None:
         plane = self.session.plane
@@ -107,51 +185,110 @@ class DetailScreen(AreaScreen, Generic[T]):
             return
         try:
             self.thing = await self.read(plane)
-        except NotFound as missing:
-            self.thing = None
-            self.query_one("#facts", Lines).show([(missing.message, "bad"), missing.hint])
-            return
         except HomeUnreachable:
             return  # the header says that the link is down; what was read stays
         except Refusal as refusal:
-            self.unread(refusal, "#facts", new=self.thing is None)
+            self._unread(refusal)
             return
-        self.show_thing(self.thing)
-        for name in self.tables:
-            await self.query_one(f"#{name}", WindowTable).refresh_rows()
+        self.draw_panes()
+        self._read_beside(self.thing)
+        for _, table in self._tables():
+            await table.refresh_rows()
+
+    def _unread(self, refusal: Refusal) -> None:
+        if isinstance(refusal, NotFound):
+            self.thing = None
+        else:
+            self.say(Done(str(refusal), "bad"))
+        if self.thing is None:
+            first = self.panes[0]
+            first.tell(self.query_one(f"#{first.name}"), refusal_lines(refusal))
+
+    def _read_beside(self, thing: T) -> None:
+        """Begin with what has rested; what is under way is let finish."""
+        version = self.row_of(thing).version
+        for reading in self.readings:
+            until, seen = self._rests.get(reading, (float("-inf"), None))
+            if reading not in self._under_way and (self.session.ticks() >= until or version != seen):
+                self._under_way.add(reading)
+                self.run_worker(self._read_one(reading, thing, version), group="beside", exit_on_error=False)
+
+    async def _read_one(self, reading: Reading[T, Any], thing: T, version: int | None) -> None:
+        begun = self.session.ticks()
+        try:
+            self.found[reading] = await reading.read(self.session.require_plane(), thing, self.session.clock())
+        except HomeUnreachable as refusal:
+            self.found.setdefault(reading, refusal)
+        except Refusal as refusal:
+            self.found[reading] = refusal
+        finally:
+            self._under_way.discard(reading)
+            took = self.session.ticks() - begun
+            self._rests[reading] = (begun + max(reading.every, IDLE * took), version)
+        self.draw_panes()
+
+    # Drawing
+
+    @property
+    def seen(self) -> Seen[T] | None:
+        """None while the thing is not read, or not there."""
+        return None if self.thing is None else Seen(self.thing, self.session.clock(), found=self.found)
+
+    def draw_panes(self) -> None:
+        seen = self.seen
+        if seen is None:
+            return
+        for pane in self.panes:
+            widget = self.query_one(f"#{pane.name}")
+            try:
+                pane.draw(widget, replace(seen, width=max(LEAST_WIDTH, widget.size.width or seen.width)))
+            except NotRead:
+                pane.tell(widget, READING)
+            except Refusal as refusal:
+                pane.tell(widget, refusal_lines(refusal))
 
     def draw_title(self, title: TitleLine) -> None:
-        narrow = self.has_class("narrow")
-        names = [f"[{name}]" if name == self.chosen else name for name in self.panes] if narrow else []
-        title.show(noun=self.label, count="  ".join(names))
+        names = [f"[{each.name}]" if each.name == self.chosen else each.name for each in self.panes]
+        count = "  ".join(names) if self.has_class("narrow") else ""
+        title.show(noun=self.label, count=count, order=self.order_words())
 
-    # Panes
+    def order_words(self) -> str:
+        """What the title line says at its end."""
+        return ""
 
     def retime(self) -> None:
-        for name, columns in self.tables.items():
-            table = self.query_one(f"#{name}", WindowTable)
-            table.columns = table_columns(columns, self.session)
+        for pane, table in self._tables():
+            table.columns = table_columns(pane.columns, self.session)
             table.repaint()
 
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.width < WIDE, "narrow")
+        self.call_after_refresh(self.draw_panes)
+
+    # Panes
+
+    def _tables(self) -> list[tuple[TablePane, WindowTable[Any]]]:
+        tables = [pane for pane in self.panes if isinstance(pane, TablePane)]
+        return [(pane, self.query_one(f"#{pane.name}", WindowTable)) for pane in tables]
+
+    def chosen_row(self) -> tuple[TablePane | None, Any]:
+        """The pane that the keys go to, when it is a table, and the row under its cursor."""
+        chosen = [(pane, table.cursor_row) for pane, table in self._tables() if pane.name == self.chosen]
+        return chosen[0] if chosen else (None, None)
 
     def action_pane(self, by: int) -> None:
-        self._choose(self.panes[(self.panes.index(self.chosen) + by) % len(self.panes)])
+        names = [pane.name for pane in self.panes]
+        self._choose(names[(names.index(self.chosen) + by) % len(names)])
         self.draw_frame()
 
     def _choose(self, name: str) -> None:
         self.chosen = name
         for pane in self.panes:
-            self.query_one(f"#{pane}").set_class(pane == name, "chosen")
+            self.query_one(f"#{pane.name}").set_class(pane.name == name, "chosen")
         self.focus_pane(self.query_one(f"#{name}"))
 
     def focus_body(self) -> None:
         self._choose(self.chosen)
-
-    def timeline_record(self) -> dict[str, Any] | None:
-        row: AuditRow | None = self.query_one("#timeline", WindowTable).cursor_row
-        return None if row is None else as_record(row)
 
     @on(WindowTable.Opened)
     def _opened(self) -> None:
@@ -161,21 +298,62 @@ class DetailScreen(AreaScreen, Generic[T]):
     def _failed(self, event: WindowTable.Failed) -> None:
         self.say(Done(str(event.error) if isinstance(event.error, Refusal) else "It could not be read.", "bad"))
 
-    # The tenant that it belongs to
+    # What is under the cursor
 
-    def action_api_keys(self) -> None:
-        if self.tenant_id is not None:
-            self.desk.go("keys", f"tenant:{self.tenant_id}")
+    def current(self) -> Any:
+        pane, row = self.chosen_row()
+        return row if pane is not None and pane.none else self.row
 
-    def action_plan(self) -> None:
-        self._open_of_tenant("plans")
+    def targets(self) -> list[Target]:
+        pane, row = self.chosen_row()
+        if pane is None or pane.none is None:
+            return [self.target()]
+        return [pane.none(self.thing_id) if row is None else Target.of(pane.declared, row)]
 
-    def action_tenant(self) -> None:
-        self._open_of_tenant("tenants")
+    def target(self) -> Target:
+        return Target({self.subject: self.thing_id}, None if self.row is None else self.row.version, self.label)
 
-    def _open_of_tenant(self, noun: str) -> None:
-        if self.tenant_id is not None and self.noun != noun:
-            self.desk.open_thing(noun, self.tenant_id)
+    def operations(self) -> list[Any]:
+        from controlplane.registry import done_on, offered
+
+        pane, _ = self.chosen_row()
+        if pane is not None and pane.none:
+            return offered(pane.declared.noun, pane.declared.row)
+        done = done_on(self.rows)
+        return [each for each in offered(self.noun, self.rows) if each in done or each.name in self.also]
+
+    def record(self) -> dict[str, Any] | None:
+        pane, row = self.chosen_row()
+        if pane is not None:
+            return None if row is None else pane.declared.record(row, self.session.clock())
+        return None if self.thing is None else self.record_of(self.thing)
+
+    def charts_text(self) -> str:
+        scope, (pane, row) = self.scope(), self.chosen_row()
+        if scope is None:
+            return ""
+        if pane is not None and pane.at is not None and row is not None:
+            return render(around(scope, pane.at(row), self.session.clock()))
+        return render(View(scope))
+
+    def why_lines(self) -> list[Line]:
+        if self.seen is None:
+            return []
+        return [*self.why(self.seen), *choice_lines(self.operations(), self.session, self.current())]
+
+    # What it leads to
+
+    def action_related(self, name: str) -> None:
+        related = next(each for each in self.related if each.name == name)
+        key = related.of(self)
+        if key is not None and related.field:
+            self.desk.go(related.noun, f"{related.field}:{key}")
+        elif key is not None:
+            self.desk.open_thing(related.noun, key)
 
     def view_link(self) -> str:
         return f"{self.session.context}/{self.noun}/{self.thing_id}"
+
+
+def refusal_lines(refusal: Refusal) -> list[Line]:
+    return [(refusal.message, "bad"), refusal.hint]

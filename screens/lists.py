@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from textual import events, on, work
-from textual.binding import Binding, BindingType
+from textual import on, work
 from textual.timer import Timer
 from textual.widget import Widget
 
@@ -16,46 +14,25 @@ from controlplane.filters.grammar import Term, complete, parse
 from controlplane.listing import Count, Listing, Query, Row
 from controlplane.lists import Column as Declared
 from controlplane.lists import Line, ListOf
-from screens.actions import Done, Target, choice_lines
-from screens.area import AreaScreen
-from screens.session import Session
+from screens.actions import choice_lines
+from screens.columns import table_columns
+from screens.desk import Done, Target
+from screens.orders import OrderedScreen
 from screens.widgets.bars import TitleLine
-from screens.widgets.columns import Column
 from screens.widgets.prompt import Prompt
 from screens.widgets.table import WindowTable
 
 R = TypeVar("R", bound=Row)
 TYPING_RESTS = 0.12
 """Seconds without a key after which a filter that is being typed is applied."""
-RESORT_SECONDS = 3.0
-"""So long after `S e` another `e` still reverses the order, and is not the key that exports."""
 MOST_MARKS = 100_000
 COUNT_EVERY = 5.0
 """Seconds between two counts: they cost more than a page."""
 
 
-def table_columns(columns: Sequence[Declared[R]], session: Session) -> tuple[Column[R], ...]:
-    """Declared columns as a table shows them: by the home's clock, times in the form that was chosen."""
-
-    def made(column: Declared[R]) -> Column[R]:
-        return Column(
-            column.name,
-            column.heading,
-            column.cells(session.time_form),
-            column.priority,
-            lambda row: column.shown(row, session.clock(), session.time_form),
-            "right" if column.kind.right else "left",
-            column.grow,
-            column.attribute,
-        )
-
-    return tuple(made(column) for column in columns)
-
-
-class ListScreen(AreaScreen, Generic[R]):
+class ListScreen(OrderedScreen[R]):
     """The list of a declaration; a subclass names its own by `declared`."""
 
-    declared: ListOf[R]
     fixed: tuple[Term, ...] = ()
     """Terms that always hold, besides what is typed."""
     hints: ClassVar[Sequence[tuple[str, str]]] = (
@@ -67,14 +44,10 @@ class ListScreen(AreaScreen, Generic[R]):
         ("?", "help"),
     )
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("S", "choose_sort", "sort by a column", show=False, id="list.sort"),
-    ]
-
     def __init__(self, text: str = "", declared: ListOf[R] | None = None) -> None:
         super().__init__()
         self.declared = declared or self.declared
-        self.noun, self.means = self.declared.noun, self.declared.means
+        self.noun, self.means, self.rows = self.declared.noun, self.declared.means, self.declared.row
         self.fields, self.sorts = self.declared.fields, self.declared.sorts
         self.sort, self.descending = self.declared.order_of("")
         self.filter_text = text
@@ -82,9 +55,6 @@ class ListScreen(AreaScreen, Generic[R]):
         self.fault = ""
         self.shown: Count | None = None
         self.total: Count | None = None
-        self.choosing_sort = False
-        self._resort = ("", 0.0)
-        """The letter that was sorted by last, and until when it still does."""
         self._counted_at = float("-inf")
         self.only: tuple[str, ...] = ()
         """The columns that a view has chosen; empty: all that fit."""
@@ -180,9 +150,6 @@ class ListScreen(AreaScreen, Generic[R]):
             order=self.order_words(),
         )
 
-    def order_words(self) -> str:
-        return f"sort {self.sort} {'▼' if self.descending else '▲'}" if self.sorts else ""
-
     # Filter
 
     def action_back(self) -> None:
@@ -253,55 +220,6 @@ class ListScreen(AreaScreen, Generic[R]):
         every = {column.name: column for column in self.columns()}
         return tuple(every[name] for name in self.only or every)
 
-    # Order: S, then a column's letter
-
-    def action_choose_sort(self) -> None:
-        self.choosing_sort = bool(self.sorts)
-        self.draw_frame()
-
-    def _sort_choice(self) -> str:
-        if not self.choosing_sort:
-            return ""
-        return "sort by: " + "  ".join(f"{letter} {name}" for letter, name in self.sort_letters().items())
-
-    def sort_letters(self) -> dict[str, str]:
-        """Each name's first letter, to whom comes first; the others get a letter of theirs that is still free."""
-        letters: dict[str, str] = {}
-        for name in self.sorts:
-            letters.setdefault(name[0], name)
-        for name in self.sorts:
-            if name not in letters.values():
-                letters[next(letter for letter in name if letter not in letters)] = name
-        return letters
-
-    def on_key(self, event: events.Key) -> None:
-        if self.choosing_sort:
-            event.stop()
-            event.prevent_default()
-            self.choosing_sort = False
-            name = self.sort_letters().get(event.character or "")
-            if name:
-                self._sort_by(name)
-                self._resort = (event.character or "", event.time + RESORT_SECONDS)
-            self.draw_frame()
-            return
-        letter, until = self._resort
-        self._resort = ("", 0.0)
-        if letter and event.character == letter and event.time < until:
-            event.stop()
-            event.prevent_default()
-            self._sort_by(self.sort)
-            self._resort = (letter, event.time + RESORT_SECONDS)
-
-    def _sort_by(self, name: str) -> None:
-        """Measures begin with the largest, where what is unknown comes last; again reverses."""
-        if name == self.sort:
-            self.descending = not self.descending
-        else:
-            self.descending = self.declared.begins_with_largest(name)
-        self.sort = name
-        self.show_list()
-
     # The table's messages
 
     @on(WindowTable.Failed)
@@ -356,7 +274,7 @@ class ListScreen(AreaScreen, Generic[R]):
         return self.table.cursor_row
 
     def target_of(self, row: R) -> Target:
-        return Target(self.declared.subject(row), getattr(row, "version", None), self.declared.label(row))
+        return Target.of(self.declared, row)
 
     @on(WindowTable.Opened)
     def _opened(self, event: WindowTable.Opened) -> None:
@@ -381,8 +299,7 @@ class ListScreen(AreaScreen, Generic[R]):
             return super().operations()
         from controlplane.registry import named
 
-        # Whether one fits such a row is found when it is tried.
-        return [dataclasses.replace(named(name), fits=None) for name in self.declared.operations]
+        return [named(name) for name in self.declared.operations]
 
     def charts_text(self) -> str:
         row = self.current()

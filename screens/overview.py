@@ -15,8 +15,8 @@ from controlplane.errors import HomeUnreachable, Refusal
 from controlplane.lists import Line
 from controlplane.nouns import shown_named
 from controlplane.overview.entries import PARTS, Door, Entry, Part
-from screens.actions import Done
 from screens.area import AreaScreen
+from screens.desk import Done
 from screens.widgets.bars import TitleLine
 from screens.widgets.glance import Block, Content, Fault, Glance
 
@@ -145,9 +145,6 @@ class OverviewScreen(AreaScreen):
 
     def current(self) -> Entry | None:
         return self.glance.current()
-
-    def operations(self) -> list[Any]:
-        return []
 
     @on(Glance.Moved)
     def _moved(self) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shlex
-from datetime import datetime
 from typing import Any
 
 from controlplane.runs.list import RUNS
 from controlplane.runs.model import Run
-from controlplane.runs.rules import check_resume, is_left
-from screens.actions import Done, Target, not_done
-from screens.bulk import Driver, ask_secrets_file, confirmed
+from controlplane.runs.rules import is_left
+from screens.actions import not_done
+from screens.bulk import ask_secrets_file, confirmed
+from screens.desk import Desk, Done, Target
 from screens.lists import ListScreen
 
 
@@ -21,8 +20,7 @@ class RunsScreen(ListScreen[Run]):
     def operations(self) -> list[Any]:
         from controlplane.runs.operations import UNDO
 
-        offered = [*super().operations(), UNDO]
-        return [dataclasses.replace(o, fits=_fits_resume) if o.name == "runs.resume" else o for o in offered]
+        return [*super().operations(), UNDO]
 
     async def _act(self, operation: Any, targets: list[Target]) -> None:
         """A run that goes on needs somebody who drives it: this console."""
@@ -80,11 +78,6 @@ class RunsScreen(ListScreen[Run]):
         self.say(Done(f"run {run.id} started: it takes back run {run.undoes}"))
 
 
-def _fits_resume(run: Run, now: datetime) -> None:
-    if not is_left(run):
-        check_resume(run)
-
-
 def _drive(app: Any, run_id: int, secrets_to: str = "") -> None:
-    driver: Driver = app
-    driver.drive_run(run_id, secrets_to)
+    desk: Desk = app
+    desk.drive_run(run_id, secrets_to)

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 
 from app.cli import asking
 from app.cli.asked import CHANGING, READING, Changing, Reading, opened
-from app.cli.changing import as_change, carry_out, print_outcome
+from app.cli.changing import as_change, carry_out, print_outcome, with_reason
 from app.cli.output import answering, document, facts, say, tell
 from app.cli.writing import refuse_read_only
 from controlplane import carrying
@@ -71,8 +71,7 @@ async def to_many(
     named_things = None if subjects is None else [{subject: thing} for thing in subjects]
     request = START.parse({"operation": operation.name, "fields": fields, "subjects": named_things, "filter": text})
     async with opened(asked) as context:
-        if operation.needs_reason and not asked.reason and asking.can_ask() and not asked.yes:
-            asked = dataclasses.replace(asked, reason=asking.line("Reason: "))
+        asked = with_reason(operation, asked)
         if asked.dry_run:
             _print_preview(await preview_run(context.home, request, asked.reason), asked)
             return 0

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
 async def carry_out(context: Context, operation: Operation[Any], request: Request, asked: Changing) -> Outcome:
     """Run the operation as it was asked for. Raises Refusal; then nothing was changed (but for OutcomeUnknown)."""
-    if operation.needs_reason and not asked.reason and asking.can_ask() and not asked.yes:
-        asked = dataclasses.replace(asked, reason=asking.line("Reason: "))
+    asked = with_reason(operation, asked)
     if not asked.dry_run:
         await refuse_read_only(context, request)
 
@@ -44,6 +43,13 @@ async def carry_out(context: Context, operation: Operation[Any], request: Reques
     return await carrying.carry_out(
         context.home, operation, request, call, None if agreed else ask, production=production, repeating=asked.given_id
     )
+
+
+def with_reason(operation: Operation[Any], asked: Changing) -> Changing:
+    """The reason is asked for where one is needed and none was given."""
+    if operation.needs_reason and not asked.reason and asking.can_ask() and not asked.yes:
+        return dataclasses.replace(asked, reason=asking.line("Reason: "))
+    return asked
 
 
 def _way_back(operation: Operation[Any], context: Context) -> str:

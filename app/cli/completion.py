@@ -17,7 +17,7 @@ from controlplane.errors import Refusal
 SECONDS = 1.5
 MOST = 50
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-WITH_IDS = ("tenants", "projects")
+WITH_IDS = ("tenants", "projects", "subscriptions")
 """The nouns whose commands begin with a tenant's id."""
 
 BASH = """\

@@ -66,7 +66,7 @@ async def show_key(key_id: str, /, *, asked: Reading = READING) -> None:
         chain = await home.keys.chain(key_id)
         calls = await home.keys.calls(key_id, home.clock.now() - USES)
         leaks = await home.keys.leaks(key_id)
-        currency = None if key.spend_cap is None else await home.plans.currency(key.tenant_id)
+        currency = None if key.spend_cap is None else await home.subscriptions.currency(key.tenant_id)
     if asked.json:
         more = {"calls": [dataclasses.asdict(each) for each in calls], "leaks": [dataclasses.asdict(e) for e in leaks]}
         document({"item": dataclasses.asdict(key) | {"chain": [each.id for each in chain]} | more})

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from app.cli.asked import READING, Reading, opened
 from app.cli.output import Column, document, table, tell
 from app.cli.telemetry import WINDOW, StepText, Window, step_of
-from controlplane.changes import series_of
 from controlplane.formatting import percent, show
 from controlplane.telemetry.model import Scope
+from controlplane.telemetry.reading import series_of
 from controlplane.telemetry.saturation import saturation_of
 
 

@@ -13,11 +13,11 @@ from cyclopts import Parameter
 from app.cli.asked import READING, Reading, opened
 from app.cli.output import Column, document, table, tell, write
 from app.cli.writing import refuse_read_only
-from controlplane.changes import series_of
 from controlplane.errors import Usage
 from controlplane.exports import Heading, chunks
 from controlplane.formatting import count, milliseconds, parse_duration, parse_time, percent, show, spell
 from controlplane.telemetry.model import ManySeries, Point, Scope, Series, Source
+from controlplane.telemetry.reading import series_as_kept, series_of
 from controlplane.telemetry.retention import Rolled
 from controlplane.telemetry.tops import FEWEST, By, Measure, TopRow
 from controlplane.text import UNKNOWN, clean
@@ -166,7 +166,10 @@ async def _read(which: Which, window: Window, asked: Reading) -> tuple[Sequence[
         start, end = window.read(now)
         step = step_of(which.step, start, end)
         if which.by is None and which.after is None:
-            found = await series_of(context.home, which.source, scope, start, end, step)
+            if which.step is None:  # nothing was asked for: hours where the minutes are not kept
+                [found] = await series_as_kept(context.home, which.source, [scope], start, end, step)
+            else:
+                found = await series_of(context.home, which.source, scope, start, end, step)
             return [found], None, context.name, found.as_of
         if which.source != "home":
             raise Usage("usage", "Prometheus is asked for one scope at a time.", "Leave --by and --after out.")

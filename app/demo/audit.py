@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
-from app.demo import keys, plans
+from app.demo import keys, subscriptions
 from app.demo.estate import Estate, Firm
 from app.demo.site import PROGRAMS, Site
 from backends.postgres.home import Home
@@ -93,17 +93,17 @@ def _key_steps(estate: Estate, rng: random.Random, taken: set[str]) -> list[Step
 
 def _plan_steps(estate: Estate, rng: random.Random) -> list[Step]:
     """Less from the next period on, and more at once."""
-    active = {each.tenant_id for each in plans.make(estate) if each.state == "active"}
+    active = {each.tenant_id for each in subscriptions.make(estate) if each.state == "active"}
     growing = [firm.id for firm in _open(estate) if firm.plan == "growth" and firm.id in active]
     less, more = rng.sample(growing, 2)
     return [
         (
             "ana",
-            "plans.change",
+            "subscriptions.change",
             {"tenant_id": less, "plan": "starter"},
             "half of the seats from then on, CRM note 4517",
         ),
-        ("chi", "plans.change", {"tenant_id": more, "plan": "pro"}, "signed today, CRM note 4523"),
+        ("chi", "subscriptions.change", {"tenant_id": more, "plan": "pro"}, "signed today, CRM note 4523"),
     ]
 
 

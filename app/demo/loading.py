@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import psycopg
 
-from app.demo import audit, hours, keys, objectives, plans, requests, tenants
+from app.demo import audit, hours, keys, objectives, requests, subscriptions, tenants
 from app.demo.estate import DEFAULT_SEED, Estate, make
 from app.demo.site import Site, open_site
 from controlplane.clock import machine_now
@@ -15,7 +15,7 @@ from controlplane.errors import Conflict, NotPermitted
 
 FIRST = (tenants.seed,)
 """What the console opens on. The rest comes while a person looks at it."""
-THEN = (requests.seed, keys.seed, plans.seed, audit.seed, hours.seed, requests.roll_up, objectives.seed)
+THEN = (requests.seed, keys.seed, subscriptions.seed, audit.seed, hours.seed, requests.roll_up, objectives.seed)
 
 
 def check(owner: str) -> None:

@@ -8,7 +8,7 @@ from itertools import accumulate
 
 import psycopg
 
-from app.demo import keys, plans, shape
+from app.demo import keys, shape, subscriptions
 from app.demo.estate import Estate, Firm
 from app.demo.site import WORKER, Site
 from backends.postgres.copying import COPY, HEADER, TRAILER, Encoder
@@ -47,7 +47,7 @@ def roll_up(estate: Estate, site: Site) -> None:
 
 def suspended(estate: Estate) -> frozenset[str]:
     """Who is not served, for whatever reason."""
-    return frozenset(firm.id for firm in estate.firms if firm.suspended_at).union(plans.refused(estate))
+    return frozenset(firm.id for firm in estate.firms if firm.suspended_at).union(subscriptions.refused(estate))
 
 
 def rows(

@@ -32,6 +32,7 @@ _SETTLE = (
     "UPDATE wf.usage_rolled_up SET before = pg_current_xact_id()",
     "UPDATE wf.requests SET xid = txid_current() WHERE xid >= (SELECT before FROM wf.request_marks)",
     "UPDATE wf.request_marks SET before = txid_current()",
+    "UPDATE wf.import_chunks SET xid = pg_current_xact_id()",
     "UPDATE wf.run_progress SET holder = NULL, driver = NULL, held_until = NULL, xid = pg_current_xact_id()",
     "UPDATE wf.workers SET ended_at = clock_timestamp(), ended = 'gone' WHERE ended_at IS NULL",
 )

@@ -19,6 +19,7 @@ from backends.postgres.paging import as_json
 from backends.postgres.plans import PlanWriter
 from backends.postgres.rollups import RetentionWriter
 from backends.postgres.runs import RunWriter
+from backends.postgres.subscriptions import SubscriptionWriter
 from backends.postgres.tenants import ProjectWriter, TenantWriter
 from controlplane.audit.model import AuditRow
 from controlplane.previewed import Drawn
@@ -57,6 +58,10 @@ class OpenChange:
     @property
     def operators(self) -> OperatorWriter:
         return OperatorWriter(self.connection)
+
+    @property
+    def subscriptions(self) -> SubscriptionWriter:
+        return SubscriptionWriter(self.connection)
 
     @property
     def runs(self) -> RunWriter:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from psycopg import sql
@@ -29,6 +29,8 @@ class Filtered:
     texts, of which one must meet the condition. `implied`: what must hold for a choice to be that value, in words
     that an index answers, where the expression itself is computed. `also`: what must hold for any value to be known.
     `ahead`: a number of days (of seconds, where the kind is until) from now until the time that the expression is.
+    No index answers for a text that the view masks for some logins: `masked` is what these see, of which there is one;
+    `table` is what the others may read themselves, with an index of the expression.
     """
 
     expression: sql.Composable
@@ -38,13 +40,21 @@ class Filtered:
     implied: Mapping[str, sql.Composable] = field(default_factory=dict)
     also: sql.Composable | None = None
     ahead: bool = False
+    masked: sql.Composable | None = None
+    table: sql.Composable | None = None
 
 
 Condition = tuple[sql.Composable, list[object]]
 
 
-def where(terms: Iterable[Term], columns: Mapping[str, Filtered], now: datetime) -> Condition:
-    """A condition and its parameters; TRUE for no terms. Usage `filter_unreadable` for a field with no column."""
+def where(
+    terms: Iterable[Term], columns: Mapping[str, Filtered], now: datetime, *, unmasked: bool | None = None
+) -> Condition:
+    """A condition and its parameters; TRUE for no terms. Usage `filter_unreadable` for a field with no column.
+
+    `unmasked`: whether the login sees everything as it is. None: right for every login, and without an index for what
+    is masked.
+    """
     conditions: list[sql.Composable] = []
     parameters: list[object] = []
     for term in terms:
@@ -55,7 +65,11 @@ def where(terms: Iterable[Term], columns: Mapping[str, Filtered], now: datetime)
                 f"Fields: {', '.join(name for name in columns if name)}.",
             )
         column = columns[term.field]
+        if column.masked is not None and unmasked is False:
+            column = replace(column, expression=column.masked)
         condition, values = _condition(term, column, now)
+        if column.table is not None and unmasked and term.operator == "is" and not term.negated:
+            condition = sql.SQL("id IN (SELECT id FROM {} WHERE {})").format(column.table, condition)
         if column.also is not None:
             condition = sql.SQL("{} AND {}").format(condition, column.also)
         # What is unknown (NULL) meets no condition, so its negation holds.

@@ -41,6 +41,7 @@ from backends.postgres.plans import Plans
 from backends.postgres.refusals import refusal_of
 from backends.postgres.rollups import Rollups
 from backends.postgres.runs import Runs
+from backends.postgres.subscriptions import Subscriptions
 from backends.postgres.telemetry import Telemetry
 from backends.postgres.tenants import Projects, Tenants
 from controlplane.changes import Actor, Intent, Recorded, RequestRepeated
@@ -127,6 +128,7 @@ class Home:
         self.projects = Projects(self)
         self.keys = Keys(self)
         self.plans = Plans(self)
+        self.subscriptions = Subscriptions(self)
         self.audit = AuditTrail(self)
         self.operators = Operators(self)
         self.runs = Runs(self)

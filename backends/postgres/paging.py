@@ -13,11 +13,12 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from backends.postgres.filtering import Filtered, where
+from backends.postgres.filtering import Condition, Filtered, where
 from controlplane.errors import Usage
 from controlplane.filters.grammar import Kind
 from controlplane.listing import Count, Page, Position, Query, Row
 from controlplane.lists import ListOf
+from controlplane.operators.roles import allows
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home
@@ -138,11 +139,15 @@ class PagedList(Generic[R]):
         return Count(min(number, cap), capped=number > cap)
 
     def _counting(self, query: Query, cap: int) -> tuple[sql.Composed, list[Any]]:
-        condition, parameters = where(query.terms, self.shape.filters, self.home.clock.now())
+        condition, parameters = self._where(query)
         statement = sql.SQL("SELECT count(*) FROM (SELECT FROM {view} WHERE {condition} LIMIT %s) AS capped").format(
             view=sql.SQL(self.shape.view), condition=condition
         )
         return statement, [*parameters, cap + 1]
+
+    def _where(self, query: Query) -> Condition:
+        unmasked = allows(self.home.actor.role, "operator")  # as wf.sees_personal has it
+        return where(query.terms, self.shape.filters, self.home.clock.now(), unmasked=unmasked)
 
     def make(self, row: Mapping[str, Any]) -> R:
         return self.shape.row(**{name: row[name] for name in self.shape.columns})
@@ -158,7 +163,7 @@ class PagedList(Generic[R]):
     def _statement(
         self, query: Query, order: Order, start: Position | None, inclusive: bool, down: bool, limit: int
     ) -> tuple[sql.Composed, list[Any]]:
-        condition, parameters = where(query.terms, self.shape.filters, self.home.clock.now())
+        condition, parameters = self._where(query)
         direction = sql.SQL(" DESC" if down else " ASC")
         sort = sql.SQL(order.expression)
         tie = [sql.Identifier(name) for name in order.tie or self.shape.tie]

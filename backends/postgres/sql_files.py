@@ -17,8 +17,8 @@ from psycopg import sql
 # In the order of what builds on what. `values` holds the pure functions that tables' checks and indexes are made of,
 # `sessions` what all functions have in common.
 NOUNS = (
-    "values", "audit", "operations", "operators", "contexts", "tenants", "signup", "requests", "telemetry", "runs",
-    "keys", "plans", "subscriptions", "usage", "impersonations", "jobs", "objectives",
+    "values", "audit", "operations", "operators", "contexts", "tenants", "signup", "requests", "imports", "telemetry",
+    "runs", "keys", "plans", "subscriptions", "usage", "impersonations", "jobs", "objectives",
     "look_ups", "sessions",
 )  # fmt: skip
 SCHEMAS = ["wf", "wf_data"]

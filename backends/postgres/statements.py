@@ -27,3 +27,10 @@ def assignments(columns: Iterable[str], casts: Mapping[str, sql.SQL] | None = No
 def values(columns: Mapping[str, Any]) -> list[Any]:
     """The parameters; a mapping among them is JSON."""
     return [Jsonb(value) if isinstance(value, dict) else value for value in columns.values()]
+
+
+def inserted(table: str, columns: dict[str, Any], returning: tuple[str, ...]) -> tuple[sql.Composed, list[Any]]:
+    statement = sql.SQL("INSERT INTO {} ({}) VALUES ({}) RETURNING {}").format(
+        sql.Identifier("wf", table), names(columns), placeholders(columns), names(returning)
+    )
+    return statement, values(columns)

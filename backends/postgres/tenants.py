@@ -52,7 +52,10 @@ class Tenants(PagedList[Tenant]):
             "id": Order("id", "text", bound="tenant_id"),
             **{name: _measured_order(column) for name, column in MEASURED.items()},
         },
-        filters={name: _measured_filter(name, column) for name, column in MEASURED.items()},
+        filters={
+            **{name: _measured_filter(name, column) for name, column in MEASURED.items()},
+            "owner": Filtered(sql.SQL("owner_email"), masked=sql.SQL("owner_masked"), table=sql.SQL("wf.tenants")),
+        },
     )
 
     async def get(self, tenant_id: str) -> Tenant:

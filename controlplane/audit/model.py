@@ -42,6 +42,11 @@ class AuditRow:
     def key(self) -> str:
         return str(self.seq)
 
+    @property
+    def was(self) -> Record:
+        """Each field that changed, as it was."""
+        return {change.field: change.before for change in differences(self)}
+
 
 class AuditDirectory(Listing[AuditRow], Protocol):
     async def get(self, seq: int) -> AuditRow:

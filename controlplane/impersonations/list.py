@@ -44,7 +44,6 @@ IMPERSONATIONS = ListOf(
     label=lambda row: f"impersonation {row.id}",
     opens=lambda row: ("tenants", row.tenant_id),
     why=why,
-    operations=("tenants.end-impersonation", "tenants.approve-writing"),
     columns=(
         Column("id", ID, filters=False, priority=1, width=5, title="NO"),
         Column("tenant", priority=2, width=14, field="tenant_id", grow=True),

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, field_validator
 
-from controlplane.audit.model import AuditRow, Record
 from controlplane.impersonations import rules
 from controlplane.impersonations.model import Impersonation
 from controlplane.keys.model import Env
 from controlplane.keys.operations import make_key
-from controlplane.operations import Made, Request, Risk, operation
-from controlplane.plans.trials import Days, begin_trial
-from controlplane.tenants.operations import Email, Id, Word, an_email, readable, was_created
+from controlplane.operations import Made, Request, Risk, Subject, operation
+from controlplane.subscriptions.trials import Days, begin_trial
+from controlplane.tenants.model import Tenant
+from controlplane.tenants.operations import TENANT_SEEN, Email, Id, Word, an_email, of_new, readable
 
 if TYPE_CHECKING:
     from controlplane.changes import Change
@@ -37,8 +37,7 @@ class OneImpersonation(Request):
     number: Number
 
 
-def was_begun(row: AuditRow) -> Record:
-    return {"number": int(row.thing)}
+IMPERSONATION = Subject(Impersonation, lambda change, request: change.impersonations.lock(request.number))
 
 
 @operation(
@@ -49,15 +48,14 @@ def was_begun(row: AuditRow) -> Record:
     key="i",
     needs_reason=True,
     undo="tenants.end-impersonation",
-    undo_request=was_begun,
     writes="impersonations",
-    fits=lambda tenant, now: rules.check_impersonate(tenant),
+    on=TENANT_SEEN,
+    check=lambda tenant, now: rules.check_impersonate(tenant),
 )
-async def impersonate(change: Change, request: Impersonate) -> Impersonation:
+async def impersonate(change: Change, request: Impersonate, tenant: Tenant) -> Impersonation:
     """Act for a tenant for a while, reading only, for a ticket."""
-    rules.check_impersonate(await change.tenants.get(request.id))
     until = change.now + timedelta(minutes=request.minutes)
-    return await change.impersonations.begin(request.id, change.reason or "", request.ticket, until)
+    return await change.impersonations.begin(tenant.id, change.reason or "", request.ticket, until)
 
 
 @operation(
@@ -67,12 +65,12 @@ async def impersonate(change: Change, request: Impersonate) -> Impersonation:
     risk=Risk.SAFE,
     key="x",
     writes="impersonations",
-    fits=rules.check_running,
+    on=IMPERSONATION,
+    check=rules.check_running,
 )
-async def end(change: Change, request: OneImpersonation) -> Impersonation:
+async def end(change: Change, request: OneImpersonation, found: Impersonation) -> Impersonation:
     """End an impersonation before its hard stop; anybody's."""
-    rules.check_running(await change.impersonations.lock(request.number), change.now)
-    return await change.impersonations.end(request.number)
+    return await change.impersonations.end(found.id)
 
 
 @operation(
@@ -83,14 +81,14 @@ async def end(change: Change, request: OneImpersonation) -> Impersonation:
     key="w",
     needs_reason=True,
     undo="tenants.end-impersonation",
-    undo_request=was_begun,
     writes="impersonations",
-    fits=rules.check_approve,
+    on=IMPERSONATION,
+    check=rules.check_approve,
 )
-async def approve_writing(change: Change, request: OneImpersonation) -> Impersonation:
+async def approve_writing(change: Change, request: OneImpersonation, found: Impersonation) -> Impersonation:
     """Let somebody else's impersonation write, until its hard stop."""
-    rules.check_approve(await change.impersonations.lock(request.number), change.now, change.actor)
-    return await change.impersonations.approve_writing(request.number)
+    rules.check_not_own(found, change.actor)
+    return await change.impersonations.approve_writing(found.id)
 
 
 class Provision(Request):
@@ -120,7 +118,7 @@ class Provision(Request):
     risk=Risk.CONFIRM,
     key="o",
     undo="tenants.delete",
-    undo_request=was_created,
+    undo_request=of_new,
     makes_secret=True,
 )
 async def provision(change: Change, request: Provision) -> Made:
@@ -128,7 +126,7 @@ async def provision(change: Change, request: Provision) -> Made:
     facts = {"plan": request.plan, "region": request.region, "owner_email": request.owner_email or None}
     tenant = await change.tenants.create(request.id, {"name": request.name or request.id} | facts)
     await change.projects.create(tenant.id, request.project, request.project)
-    subscription = await change.plans.lock(tenant.id)
+    subscription = await change.subscriptions.lock(tenant.id)
     if request.trial_days is not None and subscription.state != "trial":
         subscription = await begin_trial(change, subscription, request.plan, request.trial_days, "expired")
     of_key = {"tenant_id": tenant.id, "project_id": request.project, "env": request.env}

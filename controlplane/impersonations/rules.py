@@ -51,13 +51,15 @@ def check_running(found: Impersonation, now: datetime) -> None:
         )
 
 
-def check_approve(found: Impersonation, now: datetime, approver: str | None = None) -> None:
-    """`approver`: who asks; None when that is not known yet."""
+def check_approve(found: Impersonation, now: datetime) -> None:
     check_running(found, now)
     if found.mode == "write":
         raise Refusal(
             "already_writing", f"Impersonation {found.id} may write already: {found.approved_by} approved it."
         )
+
+
+def check_not_own(found: Impersonation, approver: str) -> None:
     if approver == found.actor:
         raise NotPermitted(
             "impersonation_own",

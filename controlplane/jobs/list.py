@@ -109,7 +109,6 @@ ATTEMPTS = ListOf(
     means="Every attempt at this job that ended: by whom, how, and with which error. One under way is not among them.",
     nothing="No attempt has ended yet.",
     why=_why_attempt,
-    operations=(),
     columns=(
         Column("attempt", ID, filters=False, priority=1, width=4, title="#", sorts=True),
         Column("outcome", status(OUTCOMES), priority=2, width=10),
@@ -153,7 +152,6 @@ WORKERS = ListOf(
     label=lambda worker: worker.name,
     opens=lambda worker: ("jobs", f"?worker:{worker.name}"),
     why=_why_worker,
-    operations=(),
     columns=(
         Column("name", priority=1, width=18, title="WORKER", grow=True),
         Column("state", status(WORKER_STATES), priority=2, width=9),

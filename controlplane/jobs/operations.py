@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from controlplane.audit.model import AuditRow, Record
 from controlplane.jobs import rules
 from controlplane.jobs.model import Job
-from controlplane.operations import Request, Risk, operation
+from controlplane.operations import Request, Risk, Subject, operation
 
 if TYPE_CHECKING:
     from controlplane.changes import Change
@@ -19,8 +18,8 @@ class OneJob(Request):
     id: Annotated[int, Field(ge=1, description="the job's number")]
 
 
-def of_row(row: AuditRow) -> Record:
-    return {"id": int(row.thing)}
+JOB = Subject(Job, lambda change, request: change.jobs.get(request.id))
+"""It is not held: a worker may take it meanwhile, so the home looks again."""
 
 
 @operation(
@@ -30,13 +29,12 @@ def of_row(row: AuditRow) -> Record:
     risk=Risk.CONFIRM,
     key="r",
     undo="jobs.cancel",
-    undo_request=of_row,
-    fits=lambda job, now: rules.check_replay(job),
+    on=JOB,
+    check=lambda job, now: rules.check_replay(job),
 )
-async def replay(change: Change, request: OneJob) -> Job:
+async def replay(change: Change, request: OneJob, job: Job) -> Job:
     """Let a dead or canceled job be tried anew, with all its tries."""
-    rules.check_replay(await change.jobs.get(request.id))
-    return await change.jobs.replay(request.id)
+    return await change.jobs.replay(job.id)
 
 
 @operation(
@@ -46,10 +44,9 @@ async def replay(change: Change, request: OneJob) -> Job:
     risk=Risk.CONFIRM,
     key="x",
     undo="jobs.replay",
-    undo_request=of_row,
-    fits=lambda job, now: rules.check_cancel(job),
+    on=JOB,
+    check=lambda job, now: rules.check_cancel(job),
 )
-async def cancel(change: Change, request: OneJob) -> Job:
+async def cancel(change: Change, request: OneJob, job: Job) -> Job:
     """Cancel a job that waits: nobody will do it."""
-    rules.check_cancel(await change.jobs.get(request.id))
-    return await change.jobs.cancel(request.id)
+    return await change.jobs.cancel(job.id)

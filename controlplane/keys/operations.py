@@ -9,38 +9,34 @@ from controlplane.audit.model import AuditRow, Record
 from controlplane.errors import Refusal
 from controlplane.keys import rules, secret
 from controlplane.keys.model import Key
-from controlplane.keys.requests import KeyCreate, KeyEdit, KeyFacts, KeyGrace, KeyRegister, KeyRotate, OneKey, instant
-from controlplane.operations import Made, Risk, operation
+from controlplane.keys.requests import (
+    NEVER,
+    NO_CAP,
+    KeyCreate,
+    KeyEdit,
+    KeyFacts,
+    KeyGrace,
+    KeyRegister,
+    KeyRotate,
+    OneKey,
+    instant,
+)
+from controlplane.operations import Made, Risk, Subject, operation
 from controlplane.plans.currencies import amount_of
-from controlplane.tenants.rules import check_version
 
 if TYPE_CHECKING:
     from controlplane.changes import Change
 
 COPIED = ("tenant_id", "project_id", "env", "label", "owner_email", "scopes", "addresses", "spend_cap")
 """What a successor has of the key that it takes the place of."""
-MARKS = ("label", "scopes", "addresses", "spend_cap")
-
-
-def of_row(row: AuditRow) -> Record:
-    """The request that addresses what a change left behind, and refuses if it was changed since."""
-    return {"id": row.thing, "version": (row.after or {}).get("version")}
+KEY = Subject(Key, lambda change, request: change.keys.lock(request.id))
 
 
 def was_edited(row: AuditRow) -> Record:
-    before, after = row.before or {}, row.after or {}
-    request = {name: before[name] for name in MARKS if before.get(name) != after.get(name)}
-    if "spend_cap" in request and request["spend_cap"] is None:
-        request["spend_cap"] = "none"
-    if "owner_email" in row.personal:
-        request["owner_email"] = row.personal["owner_email"][0] or ""
-    if before.get("expires_at") != after.get("expires_at"):
-        request["expires"] = before["expires_at"] or "never"
-    return of_row(row) | request
-
-
-def had_grace(row: AuditRow) -> Record:
-    return of_row(row) | {"grace": (row.before or {}).get("grace_until")}
+    """No expiry and no cap are asked for by a word."""
+    was = row.was
+    expires = {"expires": was["expires_at"] or NEVER} if "expires_at" in was else {}
+    return expires | ({"spend_cap": NO_CAP} if was.get("spend_cap", 0) is None else {})
 
 
 @operation(
@@ -50,7 +46,6 @@ def had_grace(row: AuditRow) -> Record:
     risk=Risk.PREVIEW,
     key="n",
     undo="keys.revoke",
-    undo_request=of_row,
     makes_secret=True,
 )
 async def create(change: Change, request: KeyCreate) -> Made:
@@ -65,7 +60,6 @@ async def create(change: Change, request: KeyCreate) -> Made:
     risk=Risk.PREVIEW,
     key="h",
     undo="keys.revoke",
-    undo_request=of_row,
 )
 async def register(change: Change, request: KeyRegister) -> Key:
     """Take over a key of another system by its hash."""
@@ -88,7 +82,7 @@ async def _given(change: Change, request: KeyCreate) -> Record:
 async def _facts(change: Change, request: KeyFacts, tenant_id: str) -> Record:
     columns = request.columns()
     if isinstance(cap := columns.get("spend_cap"), str):
-        columns["spend_cap"] = amount_of(cap, await change.plans.currency(tenant_id))
+        columns["spend_cap"] = amount_of(cap, await change.subscriptions.currency(tenant_id))
     return columns
 
 
@@ -109,13 +103,11 @@ async def make_key(change: Change, columns: Record) -> tuple[Key, str]:
     key="e",
     undo="keys.edit",
     undo_request=was_edited,
-    fits=rules.check_not_revoked,
+    on=KEY,
+    check=rules.check_not_revoked,
 )
-async def edit(change: Change, request: KeyEdit) -> Key:
+async def edit(change: Change, request: KeyEdit, key: Key) -> Key:
     """Change a key's label, owner, rights, expiry or spend cap."""
-    key = await change.keys.lock(request.id)
-    rules.check_not_revoked(key, change.now)
-    check_version(key, request.version)
     columns = await _facts(change, request, key.tenant_id)
     if request.expires is not None:
         columns["expires_at"] = instant(request.expires, change.now)
@@ -129,14 +121,12 @@ async def edit(change: Change, request: KeyEdit) -> Key:
     risk=Risk.CONFIRM,
     key="r",
     way_back="The old key stays good for its grace; the new one can be revoked.",
-    fits=rules.check_rotate,
+    on=KEY,
+    check=rules.check_rotate,
     makes_secret=True,
 )
-async def rotate(change: Change, request: KeyRotate) -> Made:
+async def rotate(change: Change, request: KeyRotate, key: Key) -> Made:
     """Give a key a successor; the old one is good for a grace."""
-    key = await change.keys.lock(request.id)
-    rules.check_rotate(key, change.now)
-    check_version(key, request.version)
     until = rules.grace_end(key, change.now, _until(request, change.now))
     return await _succeed(change, key, {"rotated_at": change.now, "grace_until": until})
 
@@ -160,14 +150,12 @@ async def _succeed(change: Change, key: Key, marks: Record) -> Made:
     risk=Risk.CONFIRM,
     key="g",
     undo="keys.grace",
-    undo_request=had_grace,
-    fits=rules.check_grace,
+    undo_request=lambda row: {"grace": (row.before or {}).get("grace_until")},
+    on=KEY,
+    check=rules.check_grace,
 )
-async def grace(change: Change, request: KeyGrace) -> Key:
+async def grace(change: Change, request: KeyGrace, key: Key) -> Key:
     """Shorten or extend the grace of a rotated key; 0 ends it now."""
-    key = await change.keys.lock(request.id)
-    rules.check_grace(key, change.now)
-    check_version(key, request.version)
     until = rules.grace_end(key, change.now, _until(request, change.now))
     return await change.keys.update(key.id, {"grace_until": until})
 
@@ -179,14 +167,11 @@ async def grace(change: Change, request: KeyGrace) -> Key:
     risk=Risk.CONFIRM,
     key="d",
     undo="keys.enable",
-    undo_request=of_row,
-    fits=rules.check_disable,
+    on=KEY,
+    check=rules.check_disable,
 )
-async def disable(change: Change, request: OneKey) -> Key:
+async def disable(change: Change, request: OneKey, key: Key) -> Key:
     """Refuse a key until it is enabled again."""
-    key = await change.keys.lock(request.id)
-    rules.check_disable(key, change.now)
-    check_version(key, request.version)
     return await change.keys.update(key.id, {"disabled_at": change.now})
 
 
@@ -197,14 +182,11 @@ async def disable(change: Change, request: OneKey) -> Key:
     risk=Risk.CONFIRM,
     key="u",
     undo="keys.disable",
-    undo_request=of_row,
-    fits=rules.check_enable,
+    on=KEY,
+    check=rules.check_enable,
 )
-async def enable(change: Change, request: OneKey) -> Key:
+async def enable(change: Change, request: OneKey, key: Key) -> Key:
     """Let a disabled key be used again."""
-    key = await change.keys.lock(request.id)
-    rules.check_enable(key, change.now)
-    check_version(key, request.version)
     return await change.keys.update(key.id, {"disabled_at": None})
 
 
@@ -215,13 +197,11 @@ async def enable(change: Change, request: OneKey) -> Key:
     risk=Risk.TYPED,
     key="x",
     needs_reason=True,
-    fits=rules.check_not_revoked,
+    on=KEY,
+    check=rules.check_not_revoked,
 )
-async def revoke(change: Change, request: OneKey) -> Key:
+async def revoke(change: Change, request: OneKey, key: Key) -> Key:
     """Refuse a key for good."""
-    key = await change.keys.lock(request.id)
-    rules.check_not_revoked(key, change.now)
-    check_version(key, request.version)
     return await change.keys.update(key.id, {"revoked_at": change.now, "revoked_reason": change.reason})
 
 
@@ -232,14 +212,12 @@ async def revoke(change: Change, request: OneKey) -> Key:
     risk=Risk.TYPED,
     key="l",
     needs_reason=True,
-    fits=rules.check_leak,
+    on=KEY,
+    check=rules.check_leak,
     makes_secret=True,
 )
-async def leak(change: Change, request: OneKey) -> Made:
+async def leak(change: Change, request: OneKey, key: Key) -> Made:
     """Answer a leak: disable it, give it a successor, keep its calls."""
-    key = await change.keys.lock(request.id)
-    rules.check_leak(key, change.now)
-    check_version(key, request.version)
     # Its grace is over too: enabling it by mistake brings it back no more.
     marks = {"disabled_at": change.now, "grace_until": change.now}
     made: Made | None = None

@@ -13,9 +13,9 @@ from controlplane.errors import Usage
 from controlplane.formatting import parse_duration
 from controlplane.objectives import checks, rules
 from controlplane.objectives.model import Kind, Objective, Standing
-from controlplane.operations import Request, Risk, operation
+from controlplane.operations import Request, Risk, Subject, operation
 from controlplane.tenants.operations import Id, Version, Word, readable
-from controlplane.tenants.rules import check_open, check_version
+from controlplane.tenants.rules import check_open
 
 if TYPE_CHECKING:
     from controlplane.changes import Change
@@ -139,26 +139,16 @@ class OneMaintenance(Request):
     number: Number
 
 
-def objective_of(row: Objective | Standing) -> Objective:
-    """A list shows how an objective stands; what can be done is about the objective."""
-    return row.objective if isinstance(row, Standing) else row
-
-
-def of_row(row: AuditRow) -> Record:
-    return {"id": int(row.thing), "version": (row.after or {}).get("version")}
+OBJECTIVE = Subject(
+    Objective,
+    lambda change, request: change.objectives.lock(request.id),
+    {Standing: lambda standing: standing.objective},
+)
 
 
 def was_edited(row: AuditRow) -> Record:
-    before, after = row.before or {}, row.after or {}
-    fields = ("target", "threshold_ms", "contractual", "period", "zone", "min_events")
-    back = {name: before[name] for name in fields if before.get(name) != after.get(name)}
-    if "contractual" in back and back["contractual"] is None:
-        back["no_contractual"] = True
-    return of_row(row) | back
-
-
-def of_maintenance(row: AuditRow) -> Record:
-    return {"number": int(row.thing)}
+    """A contractual target that was not there is taken away by a field of its own."""
+    return {"no_contractual": True} if row.was.get("contractual", 0) is None else {}
 
 
 async def with_notes(change: Change, objective: Objective) -> Record:
@@ -181,7 +171,6 @@ async def with_notes(change: Change, objective: Objective) -> Record:
     risk=Risk.CONFIRM,
     key="n",
     undo="objectives.retire",
-    undo_request=of_row,
 )
 async def create(change: Change, request: ObjectiveCreate) -> Record:
     """Set an objective; the preview says what it would have fired."""
@@ -201,13 +190,11 @@ async def create(change: Change, request: ObjectiveCreate) -> Record:
     needs_reason=True,
     undo="objectives.edit",
     undo_request=was_edited,
-    fits=lambda row, now: checks.check_open(objective_of(row)),
+    on=OBJECTIVE,
+    check=lambda objective, now: checks.check_open(objective),
 )
-async def edit(change: Change, request: ObjectiveEdit) -> Record:
+async def edit(change: Change, request: ObjectiveEdit, objective: Objective) -> Record:
     """Change an objective; the preview says what it would have fired."""
-    objective = await change.objectives.lock(request.id)
-    checks.check_open(objective)
-    check_version(objective, request.version)
     columns = request.columns()
     target = columns.get("target", objective.target)
     checks.check_fields(
@@ -227,14 +214,11 @@ async def edit(change: Change, request: ObjectiveEdit) -> Record:
     key="x",
     needs_reason=True,
     undo="objectives.restore",
-    undo_request=of_row,
-    fits=lambda row, now: checks.check_open(objective_of(row)),
+    on=OBJECTIVE,
+    check=lambda objective, now: checks.check_open(objective),
 )
-async def retire(change: Change, request: OneObjective) -> Objective:
+async def retire(change: Change, request: OneObjective, objective: Objective) -> Objective:
     """Retire an objective: what lost against it holds again."""
-    objective = await change.objectives.lock(request.id)
-    checks.check_open(objective)
-    check_version(objective, request.version)
     return await change.objectives.update(request.id, {"retired_at": change.now})
 
 
@@ -245,14 +229,11 @@ async def retire(change: Change, request: OneObjective) -> Objective:
     risk=Risk.CONFIRM,
     key="t",
     undo="objectives.retire",
-    undo_request=of_row,
-    fits=lambda row, now: checks.check_restore(objective_of(row)),
+    on=OBJECTIVE,
+    check=lambda objective, now: checks.check_restore(objective),
 )
-async def restore(change: Change, request: OneObjective) -> Objective:
+async def restore(change: Change, request: OneObjective, objective: Objective) -> Objective:
     """Bring a retired objective back."""
-    objective = await change.objectives.lock(request.id)
-    checks.check_restore(objective)
-    check_version(objective, request.version)
     return await change.objectives.update(request.id, {"retired_at": None})
 
 
@@ -277,7 +258,6 @@ def interval(request: MaintenancePlan, now: datetime) -> tuple[datetime, datetim
     key="m",
     needs_reason=True,
     undo="objectives.end-maintenance",
-    undo_request=of_maintenance,
     writes="maintenance",
 )
 async def plan_maintenance(change: Change, request: MaintenancePlan) -> Record:

@@ -14,7 +14,6 @@ from typing import Any, Literal, NamedTuple
 
 from controlplane.formatting import age, milliseconds, percent, rate
 from controlplane.listing import Count
-from controlplane.objectives.words import burn_words, left_words
 from controlplane.overview.model import (
     TRIAL_DAYS,
     Burner,
@@ -298,6 +297,8 @@ def burning_entries(burning: Burning, now: datetime) -> list[Entry]:
 
 
 def _burner(each: Burner) -> Entry:
+    from controlplane.objectives.words import burn_words, left_words  # not before the first paint
+
     tone = BURNING.get(each.state, "")
     words = "" if each.remaining is None else f"{left_words(each.remaining)} left"
     return Entry(

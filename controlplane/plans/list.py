@@ -27,6 +27,7 @@ PLANS = ListOf(
     nothing="No plans. watchfloor plans apply FILE makes them.",
     empty="No plan matches. esc clears the filter.",
     subject=lambda plan: {},
+    operations=("subscriptions.expire-trials", "subscriptions.apply-due"),  # a catalogue is read from a file
     why=why,
     columns=(
         Column("code", priority=1, width=14, title="PLAN", grow=True, sorts=True),

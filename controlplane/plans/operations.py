@@ -1,352 +1,94 @@
-"""What an operator can do with a tenant's subscription and its entitlements."""
+"""Bring the catalogue to what a file says: a new version of each plan that differs, all or nothing."""
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, JsonValue, ValidationInfo, field_validator, model_validator
 
-from controlplane import jsontext
-from controlplane.audit.model import AuditRow, Record
-from controlplane.errors import Conflict, NotFound, Refusal
+from controlplane.audit.model import Record
+from controlplane.errors import Usage
 from controlplane.operations import Request, Risk, operation
 from controlplane.plans import rules
-from controlplane.plans.model import Cycle, Facts, Plan, State, Subscription, Value
-from controlplane.plans.proration import Proposal, propose
-from controlplane.tenants import rules as tenant_rules
-from controlplane.tenants.operations import Id, Version, Word, readable
-from controlplane.zones import zone_of
+from controlplane.plans.currencies import amount_of, check_currency
+from controlplane.plans.model import Billing
+from controlplane.tenants.operations import Name, Word, readable
 
 if TYPE_CHECKING:
     from controlplane.changes import Change
 
-Name = Annotated[str, Field(pattern=rules.NAME.pattern, description="the entitlement: api_calls, concurrency …")]
-Until = Annotated[str, Field(min_length=1, max_length=60, description="24h, 7d, or a time with its zone")]
+MOST = 1_000
+Price = Annotated[int, Field(ge=0, le=10**12, description="9900, in minor units, or 99.00 EUR")]
 
 
-class OneSubscription(Request):
-    """A tenant's subscription, as it was seen."""
+class PlanSpec(Request):
+    """What a plan shall be, as a whole."""
 
-    subject = ("tenant_id",)
-    tenant_id: Id
-    version: Version
+    code: Word
+    name: Name
+    currency: Annotated[str, Field(min_length=3, max_length=3)]
+    month_price: Price
+    year_price: Price
+    billing: Billing
+    trial_days: Annotated[int, Field(default=0, ge=0, le=rules.LONGEST_TRIAL_DAYS)]
+    entitlements: dict[str, JsonValue]
 
+    _readable = field_validator("code", "name")(readable)
 
-class PlanChangeRequest(OneSubscription):
-    plan: Annotated[Word | None, Field(default=None, description="its code; left out: the same plan")]
-    plan_version: Annotated[int | None, Field(default=None, ge=1, description="an older version; else the latest")]
-    cycle: Annotated[Cycle | None, Field(default=None, description="left out: as it is")]
-    on: Annotated[
-        date | None, Field(default=None, description="the day; else today for more, the period's end for less")
-    ]
-    at_once: Annotated[bool, Field(default=False, description="today, also when it costs less")]
-    preview_hash: Annotated[
-        str | None, Field(default=None, max_length=64, description="refuse when it would cost something else")
-    ]
-
-
-class StateRequest(OneSubscription):
-    state: State
-    until: Annotated[Until | None, Field(default=None, description="of grace: 24h, 7d, or a time with its zone")]
-
-
-class ZoneRequest(OneSubscription):
-    zone: Annotated[str, Field(min_length=1, max_length=64, description="Europe/Berlin …")]
-
-    @field_validator("zone")
+    @field_validator("currency")
     @classmethod
-    def _known(cls, value: str) -> str:
+    def _currency(cls, value: str) -> str:
         try:
-            ZoneInfo(value)
-        except (ValueError, OSError, LookupError):
-            raise ValueError("not a time zone") from None
+            return check_currency(value)
+        except Usage as fault:
+            raise ValueError(f"{fault.message} {fault.hint}") from None
+
+    @field_validator("month_price", "year_price", mode="before")
+    @classmethod
+    def _price(cls, value: object, info: ValidationInfo) -> int:
+        try:
+            return amount_of(value, info.data.get("currency"))
+        except Usage as fault:
+            raise ValueError(f"{fault.message} {fault.hint}".rstrip()) from None
+
+    @field_validator("entitlements")
+    @classmethod
+    def _kinds(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        for name, each in value.items():
+            if not rules.NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is no name: small letters, digits, '.', '_' and '-'")
+            if rules.kind_of(each) is None:
+                raise ValueError(
+                    f"{name} is neither a limit (-1 is unlimited, 0 is none), nor true or false, a text, "
+                    "{hard, soft, burst, period} or {rps, burst, max_wait_ms}"
+                )
         return value
 
 
-class GrantRequest(Request):
-    subject = ("tenant_id",)
-    tenant_id: Id
-    name: Name
-    value: Annotated[str, Field(max_length=2000, description='5, true, text, {"hard": 5, "period": "day"} …')]
-    until: Until
-    source: Annotated[Literal["override", "incident"], Field(default="override")]
-
-    def read(self) -> Value:
-        """The value, JSON where it is; else the text itself. Numbers of a rate may have a fraction, limits not."""
-        try:
-            return jsontext.read(self.value)
-        except ValueError:
-            return self.value
-
-    @field_validator("value")
-    @classmethod
-    def _kind(cls, value: str) -> str:
-        try:
-            read = jsontext.read(value)
-        except ValueError:
-            read = value
-        if rules.kind_of(read) is None:
-            raise ValueError("neither a limit (-1 is unlimited, 0 is none), nor true or false, a text, quota or rate")
-        return readable(value)
-
-
-class RaiseRequest(Request):
-    subject = ("tenant_id",)
-    tenant_id: Id
-    name: Name
-    to: Annotated[int, Field(ge=-1, le=10**18 - 1, description="the new hard limit; -1: unlimited")]
-    until: Until
-
-
-class OneGrant(Request):
-    subject = ("tenant_id", "grant")
-    tenant_id: Id
-    grant: Annotated[int, Field(ge=1, description="the grant's number")]
-
-
-async def open_subscription(change: Change, request: OneSubscription | GrantRequest | RaiseRequest) -> Subscription:
-    """The subscription of a tenant that is not being deleted, held until the change ends."""
-    tenant_rules.check_open(await change.tenants.lock(request.tenant_id), "changed")
-    subscription = await change.plans.lock(request.tenant_id)
-    if isinstance(request, OneSubscription) and request.version not in (None, subscription.version):
-        raise Conflict(
-            "stale_version",
-            f"The subscription of {request.tenant_id} is at version {subscription.version}, not {request.version}.",
-            "Look at it again, then repeat.",
-        )
-    return subscription
-
-
-async def known_plan(change: Change, code: str, version: int | None = None) -> Plan:
-    found = await (change.plans.latest(code) if version is None else change.plans.version(code, version))
-    if found is None:
-        words = code if version is None else f"{code} v{version}"
-        raise NotFound("no_plan", f"The catalogue has no plan {words}.", "watchfloor plans list")
-    return found
-
-
-def today_of(subscription: Subscription, now: datetime) -> date:
-    return now.astimezone(zone_of(subscription.billing_zone)).date()
-
-
-def was_changed(row: AuditRow) -> Record:
-    """Back to the version and the cycle before; `previous_plan` tells whether it was another plan."""
-    before, after = row.before or {}, row.after or {}
-    back: Record = {"tenant_id": row.thing, "plan_version": before.get("plan_version"), "cycle": before.get("cycle")}
-    back["at_once"] = True
-    if before.get("previous_plan") != after.get("previous_plan"):
-        back["plan"] = after.get("previous_plan")
-    return back
-
-
-@operation(
-    "plans.change",
-    PlanChangeRequest,
-    role="operator",
-    risk=Risk.CONFIRM,
-    key="c",
-    needs_reason=True,
-    undo="plans.change",
-    undo_request=was_changed,
-    fits=lambda subscription, now: rules.check_change(subscription),
-)
-async def change_plan(change: Change, request: PlanChangeRequest) -> Record:
-    """Change a tenant's plan or cycle: more at once, less with the next period; the preview says what it costs."""
-    subscription = await open_subscription(change, request)
-    rules.check_change(subscription)
-    cycle = request.cycle or subscription.cycle
-    new = await known_plan(change, request.plan or subscription.plan, request.plan_version)
-    same = (subscription.plan, subscription.plan_version, subscription.cycle) == (new.code, new.version, cycle)
-    waits = await change.plans.pending(request.tenant_id)
-    if waits is not None:  # the newest word counts
-        await change.plans.cancel_pending(request.tenant_id, change.now)
-    if same:
-        if waits is None:
-            raise Refusal("plan_same", f"{request.tenant_id} has {new.label} by the {cycle} already.")
-        return {"tenant_id": request.tenant_id, "plan": new.code, "canceled": waits.summary}
-    old = (await change.plans.facts(request.tenant_id)).plan
-    today = today_of(subscription, change.now)
-    proposal = propose(subscription, old, new, cycle, today if request.at_once else request.on, today)
-    if request.preview_hash not in (None, proposal.preview_hash):
-        raise Conflict(
-            "preview_changed",
-            f"It would not be what you saw: {proposal.summary}.",
-            "Look at the preview again (--dry-run), and repeat with its hash.",
-            why=[f"hash given: {request.preview_hash}", f"hash now: {proposal.preview_hash}"],
-        )
-    return await carry_out(change, subscription, new, cycle, proposal)
-
-
-async def carry_out(change: Change, subscription: Subscription, new: Plan, cycle: Cycle, proposal: Proposal) -> Record:
-    """Keep the change with its lines, and make it when its day is today."""
-    tenant_id = subscription.tenant_id
-    at_once = proposal.effective_on <= today_of(subscription, change.now)
-    number = await change.plans.note_change(
-        {
-            "tenant_id": tenant_id,
-            "from_plan": subscription.plan,
-            "from_version": subscription.plan_version,
-            "from_cycle": subscription.cycle,
-            "plan": new.code,
-            "version": new.version,
-            "cycle": cycle,
-            "direction": proposal.direction,
-            "effective_on": proposal.effective_on,
-            "period_start": proposal.period_start,
-            "period_end": proposal.period_end,
-            "currency": proposal.currency,
-            "lines": proposal.records(),
-            "summary": proposal.summary,
-            "preview_hash": proposal.preview_hash,
-            "applied_at": change.now if at_once else None,
-        }
-    )
-    if at_once:
-        if new.code != subscription.plan:
-            await change.tenants.update(tenant_id, {"plan": new.code})  # the subscription follows it to the latest
-        held = await change.plans.lock(tenant_id)
-        columns: Record = {}
-        if held.plan_version != new.version:
-            columns["plan_version"] = new.version
-        if cycle != subscription.cycle:
-            columns |= {"cycle": cycle, "period_start": proposal.effective_on}
-        if columns:
-            await change.plans.update(tenant_id, columns)
-    return {
-        "tenant_id": tenant_id,
-        "change": number,
-        "plan": new.code,
-        "plan_version": new.version,
-        "cycle": cycle,
-        "direction": proposal.direction,
-        "effective_on": proposal.effective_on.isoformat(),
-        "currency": proposal.currency,
-        "lines": proposal.records(),
-        "summary": proposal.summary,
-        "preview_hash": proposal.preview_hash,
-        "applied": at_once,
-    }
-
-
-def was_in_state(row: AuditRow) -> Record:
-    before = row.before or {}
-    back: Record = {"tenant_id": row.thing, "state": before.get("state")}
-    if before.get("state") == "grace":
-        back["until"] = before.get("grace_until")
-    return back
-
-
-@operation(
-    "plans.state",
-    StateRequest,
-    role="operator",
-    risk=Risk.CONFIRM,
-    key="s",
-    needs_reason=True,
-    undo="plans.state",
-    undo_request=was_in_state,
-)
-async def set_state(change: Change, request: StateRequest) -> Subscription:
-    """Bring a subscription into another state. It loses no entitlement by that: they are derived, not erased."""
-    subscription = await open_subscription(change, request)
-    rules.check_state(subscription, request.state)
-    columns: Record = {"state": request.state}
-    if request.state == "trial" and (subscription.trial_end is None or subscription.trial_end <= change.now):
-        rules.check_start_trial(subscription)
-        raise Refusal("no_trial", "A trial needs its end.", f"watchfloor plans start-trial {request.tenant_id}")
-    if request.state == "grace":
-        if request.until is None:
-            raise Refusal("grace_until", "A grace needs its end.", "Say it with --until 7d.")
-        columns["grace_until"] = rules.instant(request.until, change.now, "until")
-    return await change.plans.update(request.tenant_id, columns)
-
-
-@operation("plans.zone", ZoneRequest, role="operator", risk=Risk.CONFIRM, key="z")
-async def set_zone(change: Change, request: ZoneRequest) -> Subscription:
-    """Set the time zone whose days a tenant is billed and counted by."""
-    await open_subscription(change, request)
-    return await change.plans.update(request.tenant_id, {"billing_zone": request.zone})
-
-
-def of_grant(row: AuditRow) -> Record:
-    tenant_id, _, rest = row.thing.partition("/")
-    return {"tenant_id": tenant_id, "grant": int(rest.rpartition("/")[2])}
-
-
-async def _give(change: Change, request: GrantRequest | RaiseRequest, value: Value, source: str) -> Record:
-    given = await change.plans.grant(
-        {
-            "tenant_id": request.tenant_id,
-            "name": request.name,
-            "value": value,
-            "source": source,
-            "starts_at": change.now,
-            "ends_at": rules.instant(request.until, change.now, "until"),
-            "reason": change.reason or "",
-        }
-    )
-    # Not "value": that is what a reveal answers with, to be shown for a minute.
-    return {"tenant_id": given.tenant_id, "grant": given.id, "name": given.name, "until": given.ends_at}
-
-
-@operation(
-    "plans.grant",
-    GrantRequest,
-    role="operator",
-    risk=Risk.CONFIRM,
-    key="g",
-    needs_reason=True,
-    undo="plans.end-grant",
-    undo_request=of_grant,
-)
-async def grant(change: Change, request: GrantRequest) -> Record:
-    """Grant a tenant an entitlement beside its plan, for a while: as an override or for an incident."""
-    await open_subscription(change, request)
-    value = request.read()
-    rules.check_grant(
-        _found(await change.plans.facts(request.tenant_id), change.now, request.name), request.name, value
-    )
-    return await _give(change, request, value, request.source)
-
-
-@operation(
-    "plans.raise",
-    RaiseRequest,
-    role="operator",
-    risk=Risk.CONFIRM,
-    key="r",
-    needs_reason=True,
-    undo="plans.end-grant",
-    undo_request=of_grant,
-)
-async def raise_limit(change: Change, request: RaiseRequest) -> Record:
-    """Raise a tenant's limit for a while, all else of it as it is."""
-    await open_subscription(change, request)
-    found = _found(await change.plans.facts(request.tenant_id), change.now, request.name)
-    return await _give(change, request, rules.raised(found, request.name, request.to), "override")
-
-
-def _found(facts: Facts, now: datetime, name: str) -> Any:
-    return rules.effective(facts, now).get(name)
-
-
-@operation("plans.end-grant", OneGrant, role="operator", risk=Risk.CONFIRM, key="x")
-async def end_grant(change: Change, request: OneGrant) -> Record:
-    """End a grant before its time: what lost against it holds again."""
-    await change.tenants.lock(request.tenant_id)
-    ended = await change.plans.end_grant(request.tenant_id, request.grant)
-    return {"tenant_id": ended.tenant_id, "grant": ended.id, "name": ended.name, "ended_at": ended.ended_at}
-
-
-class Nothing(Request):
-    """What is asked of all tenants at once."""
-
+class PlansApply(Request):
     subject = ()
+    plans: Annotated[list[PlanSpec], Field(min_length=1, max_length=MOST)]
+
+    @model_validator(mode="after")
+    def _once(self) -> PlansApply:
+        seen: set[str] = set()
+        for spec in self.plans:
+            if spec.code in seen:
+                raise ValueError(f"{spec.code} stands in the list twice")
+            seen.add(spec.code)
+        return self
 
 
-@operation("plans.apply-due", Nothing, role="operator", risk=Risk.CONFIRM, key="d")
-async def apply_due(change: Change, request: Nothing) -> Record:
-    """Carry out the plan changes whose day has come, of all tenants."""
-    return {"applied": await change.plans.apply_due()}
+@operation("plans.apply", PlansApply, role="admin", risk=Risk.CONFIRM, key="f")
+async def apply(change: Change, request: PlansApply) -> Record:
+    """Make a new version of every plan that differs from a list, all or nothing. Tenants keep the one they have."""
+    counts = {"created": 0, "new_versions": 0, "unchanged": 0}
+    for spec in sorted(request.plans, key=lambda spec: spec.code):
+        wanted = spec.model_dump()
+        latest = await change.plans.latest(spec.code)
+        if latest is not None and all(getattr(latest, name) == value for name, value in wanted.items()):
+            counts["unchanged"] += 1
+            continue
+        await change.plans.add(wanted | {"version": latest.version + 1 if latest else 1})
+        counts["new_versions" if latest else "created"] += 1
+    return counts

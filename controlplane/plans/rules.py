@@ -1,57 +1,19 @@
-"""What an entitlement is, which one holds, and how a subscription may go on: pure functions.
+"""What an entitlement is, and when a plan is there to be tried: pure functions.
 
-The database guards the same rules (tests compare both); these say it in words before it is tried.
+The database guards the same rules (tests compare both).
 """
 
 from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime, timedelta
 
-from controlplane.errors import Refusal, Usage
-from controlplane.formatting import parse_duration, relative
-from controlplane.plans.model import Claim, Effective, Facts, Kind, Plan, State, Subscription, Value
+from controlplane.plans.model import Kind, Plan, Value
 
-TRANSITIONS: frozenset[tuple[State, State]] = frozenset(
-    {
-        ("trial", "active"),
-        ("trial", "expired"),
-        ("trial", "suspended"),
-        ("trial", "canceled"),
-        ("active", "trial"),
-        ("active", "past_due"),
-        ("active", "grace"),
-        ("active", "suspended"),
-        ("active", "canceled"),
-        ("past_due", "active"),
-        ("past_due", "grace"),
-        ("past_due", "suspended"),
-        ("past_due", "canceled"),
-        ("grace", "active"),
-        ("grace", "suspended"),
-        ("grace", "expired"),
-        ("grace", "canceled"),
-        ("suspended", "trial"),
-        ("suspended", "active"),
-        ("suspended", "past_due"),
-        ("suspended", "grace"),
-        ("suspended", "expired"),
-        ("suspended", "canceled"),
-        ("expired", "trial"),
-        ("expired", "active"),
-        ("expired", "canceled"),
-        ("canceled", "active"),
-    }
-)
-
-MOST_EXTENSIONS = 3
 LONGEST_TRIAL_DAYS = 90
 PERIODS = ("hour", "day", "month")
 UNLIMITED = -1
 _LARGEST = 10**18 - 1
-_RANK = {"override": 1, "incident": 2, "trial": 3, "plan": 4}
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 
 
@@ -122,147 +84,6 @@ def _limit(number: int) -> str:
     return "unlimited" if number == UNLIMITED else f"{number:,}"
 
 
-def effective(facts: Facts, at: datetime) -> dict[str, Effective]:
-    """What holds: override before incident before trial before plan; of equals the one that began last."""
-    found: dict[str, list[Claim]] = {}
-    for grant in facts.grants:
-        if grant.starts_at <= at < grant.ends_at and (grant.ended_at is None or at < grant.ended_at):
-            words = f"{grant.reason} ({grant.by})"
-            claim = Claim(grant.value, grant.source, grant.starts_at, grant.ends_at, grant.id, words)
-            found.setdefault(grant.name, []).append(claim)
-    trial, began, ends = facts.trial, facts.trial_start, facts.trial_end
-    if trial is not None and facts.state == "trial" and began and ends and began <= at < ends:
-        for name, value in trial.entitlements.items():
-            found.setdefault(name, []).append(Claim(value, "trial", began, ends, words=trial.label))
-    if facts.plan is not None:
-        for name, value in facts.plan.entitlements.items():
-            found.setdefault(name, []).append(Claim(value, "plan", words=facts.plan.label))
-    ranked = {}
-    for name, claims in sorted(found.items()):
-        claims.sort(key=lambda claim: (claim.starts_at or _LONG_AGO, claim.grant or 0), reverse=True)
-        claims.sort(key=lambda claim: _RANK[claim.source])
-        ranked[name] = Effective(name, claims[0], tuple(claims[1:]))
-    return ranked
-
-
-def state_at(subscription: Subscription, at: datetime) -> State:
-    """The state as it is then: a trial or a grace is over when its time is, whether that was written down or not."""
-    if subscription.state == "trial" and subscription.trial_end and subscription.trial_end <= at:
-        return subscription.trial_return or "expired"
-    if subscription.state == "grace" and subscription.grace_until and subscription.grace_until <= at:
-        return "expired"
-    return subscription.state
-
-
-def check_state(subscription: Subscription, becomes: State) -> None:
-    was = subscription.state
-    if was == becomes:
-        raise Refusal("already_so", f"The subscription of {subscription.tenant_id} is {was} already.")
-    if (was, becomes) not in TRANSITIONS:
-        after = sorted(state for before, state in TRANSITIONS if before == was)
-        raise Refusal(
-            "subscription_transition",
-            f"The subscription of {subscription.tenant_id} is {was}; it cannot become {becomes}.",
-            f"It can become {', '.join(after)}.",
-            why=[f"state: {was}", f"allowed next: {', '.join(after)}"],
-        )
-
-
 def is_trial_plan(plan: Plan) -> bool:
     """A plan that costs nothing and has trial days is there to be tried, not to be kept."""
     return plan.month_price == 0 and plan.trial_days > 0
-
-
-def check_start_trial(subscription: Subscription) -> None:
-    if subscription.trial_start is not None:
-        raise Refusal(
-            "trial_once",
-            f"{subscription.tenant_id} had its trial: it began {subscription.trial_start:%Y-%m-%d}.",
-            "Extend it while it lasts or after it expired: watchfloor plans extend-trial",
-            why=[
-                f"trial of {subscription.trial_plan} v{subscription.trial_version}",
-                f"until {subscription.trial_end}",
-            ],
-        )
-    check_state(subscription, "trial")
-
-
-def check_extend(subscription: Subscription) -> None:
-    if subscription.trial_end is None or subscription.state not in ("trial", "expired"):
-        raise Refusal(
-            "no_trial",
-            f"{subscription.tenant_id} has no trial to extend; its subscription is {subscription.state}.",
-            f"To start one: watchfloor plans start-trial {subscription.tenant_id}",
-        )
-    if subscription.extensions >= MOST_EXTENSIONS:
-        raise Refusal(
-            "trial_extensions",
-            f"The trial of {subscription.tenant_id} was extended {subscription.extensions} times; that is the most.",
-            f"Convert it (watchfloor plans convert-trial {subscription.tenant_id}), or let it end.",
-            why=[f"extensions: {subscription.extensions}", f"most: {MOST_EXTENSIONS}"],
-        )
-
-
-def extended(subscription: Subscription, days: int, now: datetime) -> datetime:
-    """The new end: from the old one, or from now when that is over."""
-    assert subscription.trial_end is not None
-    return max(subscription.trial_end, now) + timedelta(days=days)
-
-
-def check_convert(subscription: Subscription) -> None:
-    if subscription.trial_start is None or subscription.state not in ("trial", "expired"):
-        raise Refusal(
-            "no_trial",
-            f"{subscription.tenant_id} has no trial to convert; its subscription is {subscription.state}.",
-            f"For another plan: watchfloor plans change {subscription.tenant_id} --plan …",
-        )
-
-
-def check_change(subscription: Subscription) -> None:
-    """A change of plan is charged; who tries or is gone pays nothing."""
-    if subscription.state in ("trial", "expired", "canceled"):
-        way = "convert-trial" if subscription.trial_start and subscription.state != "canceled" else "state"
-        raise Refusal(
-            "plan_not_paid",
-            f"The subscription of {subscription.tenant_id} is {subscription.state}: there is no plan to change from.",
-            f"watchfloor plans {way} {subscription.tenant_id}",
-            why=[f"state: {subscription.state}"],
-        )
-
-
-def check_grant(found: Effective | None, name: str, value: Value) -> None:
-    """A value of the right kind: what the plan has as a quota is not overridden by a text."""
-    kind = kind_of(value)
-    if found is not None and kind_of(found.holds.value) != kind:
-        raise Refusal(
-            "grant_kind",
-            f"{name} is of the kind {kind_of(found.holds.value)}; what you give is of the kind {kind}.",
-            f"It is now: {value_words(found.holds.value)}",
-        )
-
-
-def raised(found: Effective | None, name: str, to: int) -> Value:
-    """The value with its limit raised, all else as it is."""
-    if found is None:
-        raise Refusal("limit_unknown", f"The limit {name} is unknown, so it cannot be raised.", "Grant a whole value.")
-    value, kind = found.holds.value, kind_of(found.holds.value)
-    if kind not in ("integer", "quota"):
-        words = f"{name} is of the kind {kind}; only an integer or a quota is raised."
-        raise Refusal("not_a_limit", words, "Grant a whole value.")
-    now = value if kind == "integer" else value["hard"]
-    if now == UNLIMITED or 0 <= to <= now:
-        raise Refusal("not_a_raise", f"{name} is {_limit(now)} already; {to:,} is no raise.", "Give more.")
-    return to if kind == "integer" else value | {"hard": to}
-
-
-def instant(text: str, now: datetime, what: str) -> datetime:
-    """A time to come: "24h", "7d", or an ISO time with its zone. Raises Usage."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        at = now + timedelta(seconds=parse_duration(text))
-    if at.tzinfo is None:
-        raise Usage("time_without_zone", f"{what}: {text} has no zone.", "Write 24h, 7d or 2026-12-01T12:00:00Z.")
-    if at <= now:
-        raise Usage("time_over", f"{what}: {text} is over ({relative(at, now)}).", "Give a time to come.")
-    return at

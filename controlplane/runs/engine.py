@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from controlplane.carrying import Question, carry_out, level
+from controlplane.carrying import Ask, Question, carry_out, level
 from controlplane.errors import HomeUnreachable, OutcomeUnknown, Refusal, Usage
 from controlplane.filters.grammar import Term
 from controlplane.listing import Listing, Query
@@ -111,14 +111,11 @@ async def start_run(
     `carry_out` raises.
     """
     operation = _permitted(plane, request.operation, reason)
-
-    async def asked(question: Question) -> bool:
-        preview = await _preview_start(plane, operation, request, reason, question.preview)
-        assert ask is not None
-        return await ask(RunQuestion(operation, preview, _level(operation, production, preview)))
-
-    call, asks = Call(reason, request_id), asked if ask else None
-    return await _started(plane, await carry_out(plane, START, request, call, asks, repeating=repeating))
+    asks = ask and _asking(
+        ask, operation, lambda tried: _preview_start(plane, operation, request, reason, tried), production
+    )
+    outcome = await carry_out(plane, START, request, Call(reason, request_id), asks, repeating=repeating)
+    return await plane.runs.get(outcome.result["id"])
 
 
 async def undo_run(
@@ -132,16 +129,25 @@ async def undo_run(
     repeating: bool = False,
 ) -> Run:
     """Start the run that takes back every done item of another, last first. What was changed since is refused."""
-    name = target((await plane.runs.get(run_id)).operation).undo
-    undo = None if name is None else _permitted(plane, name, reason or "undo")
+    asks = None
+    if name := target((await plane.runs.get(run_id)).operation).undo:
+        undo = _permitted(plane, name, reason or "undo")
+        asks = ask and _asking(ask, undo, lambda tried: _preview_items(plane, undo, {}, reason, tried), production)
+    request, call = OneRun(id=run_id), Call(reason, request_id)
+    outcome = await carry_out(plane, UNDO, request, call, asks, repeating=repeating)
+    return await plane.runs.get(outcome.result["id"])
+
+
+def _asking(
+    ask: AskRun, operation: Operation[Any], look: Callable[[Outcome], Awaitable[RunPreview]], production: bool
+) -> Ask:
+    """Ask about the run that was started and rolled back; `look` finds out what it would do to each thing."""
 
     async def asked(question: Question) -> bool:
-        assert undo is not None and ask is not None
-        preview = await _preview_items(plane, undo, {}, reason, question.preview)
-        return await ask(RunQuestion(undo, preview, _level(undo, production, preview)))
+        preview = await look(question.preview)
+        return await ask(RunQuestion(operation, preview, _level(operation, production, preview)))
 
-    call, asks = Call(reason, request_id), asked if ask else None
-    return await _started(plane, await carry_out(plane, UNDO, OneRun(id=run_id), call, asks, repeating=repeating))
+    return asked
 
 
 def _permitted(plane: ControlPlane, name: str, reason: str | None) -> Operation[Any]:
@@ -149,10 +155,6 @@ def _permitted(plane: ControlPlane, name: str, reason: str | None) -> Operation[
     authorise(plane, operation)
     check_reason(operation, reason)
     return operation
-
-
-async def _started(plane: ControlPlane, outcome: Outcome) -> Run:
-    return await plane.runs.get(outcome.result["id"])
 
 
 def _level(operation: Operation[Any], production: bool, preview: RunPreview) -> Risk:
@@ -353,12 +355,10 @@ async def _refusals(
 ) -> tuple[dict[str, int], dict[str, str]]:
     counts: Counter[str] = Counter()
     words: dict[str, str] = {}
-    if operation.fits is not None:
+    if operation.check is not None:
         now = plane.clock.now()
         async for row in _rows(plane, operation, request):
-            try:
-                operation.fits(row, now)
-            except Refusal as refusal:
+            if refusal := operation.refusal(row, now):
                 counts[refusal.code] += 1
                 words.setdefault(refusal.code, refusal.message)
     return dict(counts), words

@@ -75,7 +75,6 @@ ITEMS = ListOf(
     summary="",
     means="Every thing of this run with its verdict.",
     nothing="Nothing here yet.",
-    operations=(),
     record=lambda item, now: dataclasses.asdict(item) | {"request_id": item.request_id},
     columns=(
         Column("ordinal", ID, filters=False, priority=2, width=6, title="#", sorts=True),

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, JsonValue, model_validator
 
-from controlplane.audit.model import AuditRow, Record
+from controlplane.audit.model import Record
 from controlplane.errors import Refusal, Usage
 from controlplane.filters import grammar as filters
 from controlplane.nouns import list_named
-from controlplane.operations import REGISTRY, Operation, Request, Risk, as_result, operation
+from controlplane.operations import REGISTRY, Operation, Request, Risk, Subject, as_result, operation
 from controlplane.runs import rules
-from controlplane.runs.model import Run, RunItem, RunState
+from controlplane.runs.model import Run, RunItem
 
 if TYPE_CHECKING:
     from controlplane.changes import Change
@@ -25,6 +25,9 @@ SAMPLE = 5
 
 class OneRun(Request):
     id: Annotated[int, Field(ge=1, description="the run's number")]
+
+
+RUN = Subject(Run, lambda change, request: change.runs.lock(request.id))
 
 
 class RunStart(Request):
@@ -141,9 +144,8 @@ async def _started(change: Change, run_id: int, operation: Operation[Any], field
     return as_result(run) | items
 
 
-async def start_undo(change: Change, request: OneRun) -> Record:
+async def start_undo(change: Change, request: OneRun, undone: Run) -> Record:
     """Start a run that takes back what another did, last first."""
-    undone = await change.runs.lock(request.id)
     undo = target(undone.operation).undo
     if undo is None:
         raise Refusal("no_undo", f"{undone.operation} cannot be taken back.")
@@ -173,16 +175,12 @@ START: Operation[RunStart] = Operation(
     "runs.start", "Start a run", RunStart, start, role="operator", risk=Risk.CONFIRM, key="n"
 )
 UNDO: Operation[OneRun] = Operation(
-    "runs.undo", "Take a run back", OneRun, start_undo, role="operator", risk=Risk.CONFIRM, key="u"
+    "runs.undo", "Take a run back", OneRun, start_undo, role="operator", risk=Risk.CONFIRM, key="u", on=RUN
 )
 COMPLETE: Operation[OneRun] = Operation(
     "runs.complete", "Complete a run", OneRun, complete, role="operator", risk=Risk.SAFE, key="c"
 )
 """Not in the registry: the faces offer these as the operation that is done in bulk, see `engine`."""
-
-
-def of_row(row: AuditRow) -> Record:
-    return {"id": int(row.thing)}
 
 
 @operation(
@@ -192,12 +190,12 @@ def of_row(row: AuditRow) -> Record:
     risk=Risk.SAFE,
     key="p",
     undo="runs.resume",
-    undo_request=of_row,
-    fits=lambda run, now: rules.check_state(run, "paused", "paused"),
+    on=RUN,
+    check=lambda run, now: rules.check_state(run, "paused", "paused"),
 )
-async def pause(change: Change, request: OneRun) -> Run:
+async def pause(change: Change, request: OneRun, run: Run) -> Run:
     """Pause a run: the item under way is finished, none begins."""
-    return await _set_state(change, request, "paused", "paused")
+    return await change.runs.set_state(run.id, "paused", change.reason)
 
 
 @operation(
@@ -207,13 +205,14 @@ async def pause(change: Change, request: OneRun) -> Run:
     risk=Risk.SAFE,
     key="r",
     undo="runs.pause",
-    undo_request=of_row,
-    fits=lambda run, now: rules.check_resume(run),
+    on=RUN,
+    check=lambda run, now: rules.check_resume(run),
 )
-async def resume(change: Change, request: OneRun) -> Run:
+async def resume(change: Change, request: OneRun, run: Run) -> Run:
     """Let a paused run go on; its breaker counts anew."""
-    rules.check_resume(await change.runs.lock(request.id))
-    return await change.runs.set_state(request.id, "running", change.reason)
+    if rules.is_left(run):
+        return run
+    return await change.runs.set_state(run.id, "running", change.reason)
 
 
 @operation(
@@ -222,13 +221,9 @@ async def resume(change: Change, request: OneRun) -> Run:
     role="operator",
     risk=Risk.SAFE,
     key="x",
-    fits=lambda run, now: rules.check_state(run, "stopped", "stopped"),
+    on=RUN,
+    check=lambda run, now: rules.check_state(run, "stopped", "stopped"),
 )
-async def stop(change: Change, request: OneRun) -> Run:
+async def stop(change: Change, request: OneRun, run: Run) -> Run:
     """Stop a run for good: what was not done yet is left as it is."""
-    return await _set_state(change, request, "stopped", "stopped")
-
-
-async def _set_state(change: Change, request: OneRun, becomes: RunState, verb: str) -> Run:
-    rules.check_state(await change.runs.lock(request.id), becomes, verb)
-    return await change.runs.set_state(request.id, becomes, change.reason)
+    return await change.runs.set_state(run.id, "stopped", change.reason)

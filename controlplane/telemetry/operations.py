@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from controlplane.audit.model import AuditRow, Record
+from controlplane.audit.model import Record
 from controlplane.errors import Refusal
 from controlplane.operations import Request, Risk, operation
 from controlplane.telemetry.retention import Data, Partition
@@ -28,10 +28,6 @@ class DropRequest(Request):
     subject = ()
 
 
-def as_before(row: AuditRow) -> Record:
-    return {"data": row.thing, "days": (row.before or {}).get("days")}
-
-
 @operation(
     "telemetry.retention",
     RetentionRequest,
@@ -40,7 +36,6 @@ def as_before(row: AuditRow) -> Record:
     key="r",
     needs_reason=True,
     undo="telemetry.retention",
-    undo_request=as_before,
 )
 async def retention(change: Change, request: RetentionRequest) -> Record:
     """Keep a class of telemetry for so many days; what is older goes with the next drop, and is named here."""

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from controlplane.errors import NotFound
-from controlplane.plans import periods
-from controlplane.plans.model import PlanDirectory, Standing
 from controlplane.plans.rules import UNLIMITED, kind_of
+from controlplane.subscriptions import periods
+from controlplane.subscriptions.model import Standing, SubscriptionDirectory
 from controlplane.telemetry.model import Point, RequestTelemetry, Scope, Series
 
 COUNTED = ("api_calls", "requests")
@@ -68,7 +68,7 @@ class Plane(Protocol):
     """What a saturation is read from."""
 
     @property
-    def plans(self) -> PlanDirectory: ...
+    def subscriptions(self) -> SubscriptionDirectory: ...
 
     @property
     def telemetry(self) -> RequestTelemetry: ...
@@ -82,7 +82,7 @@ async def saturation_of(plane: Plane, series: Series) -> Saturation:
     if scope != Scope(scope.tenant_id):
         return Saturation(words="a limit is of the whole tenant: leave route, key and region out")
     try:
-        standing = await plane.plans.standing(scope.tenant_id)
+        standing = await plane.subscriptions.standing(scope.tenant_id)
     except NotFound as refusal:
         return Saturation(words=refusal.message)
     limits, words = limits_of(standing)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, JsonValue, field_validator, model_validator
 
 from controlplane.audit.model import AuditRow, Record
-from controlplane.operations import Request, Risk, operation
+from controlplane.operations import Request, Risk, Subject, operation
 from controlplane.tenants import rules
 from controlplane.tenants.model import Certificate, Tenant
 from controlplane.text import showable
@@ -118,26 +118,19 @@ class TenantReveal(Request):
     field: Annotated[Literal["owner_email"], Field(default="owner_email", description="the masked field")]
 
 
-def of_row(row: AuditRow) -> Record:
-    """The request that addresses what a change left behind, and refuses if it was changed since."""
-    return {"id": row.thing, "version": (row.after or {}).get("version")}
+TENANT = Subject(Tenant, lambda change, request: change.tenants.lock(request.id))
+TENANT_SEEN = Subject(Tenant, lambda change, request: change.tenants.get(request.id))
+"""For those who may not hold it."""
 
 
-def was_renamed(row: AuditRow) -> Record:
-    return of_row(row) | {"name": (row.before or {}).get("name")}
+def of_new(row: AuditRow) -> Record:
+    """What was created by mistake is kept for a day."""
+    return {"retention_days": 1}
 
 
 def was_edited(row: AuditRow) -> Record:
-    before, after = row.before or {}, row.after or {}
-    fields = ("plan", "region", "allowed_regions", "metadata")
-    request = {name: before[name] for name in fields if before.get(name) != after.get(name)}
-    if "owner_email" in row.personal:
-        request["owner_email"] = row.personal["owner_email"][0] or ""
-    return of_row(row) | request | ({"replace_metadata": True} if "metadata" in request else {})
-
-
-def was_created(row: AuditRow) -> Record:
-    return of_row(row) | {"retention_days": 1}
+    """Metadata comes back as a whole."""
+    return {"replace_metadata": True} if "metadata" in row.was else {}
 
 
 @operation(
@@ -147,7 +140,7 @@ def was_created(row: AuditRow) -> Record:
     risk=Risk.PREVIEW,
     key="n",
     undo="tenants.delete",
-    undo_request=was_created,
+    undo_request=of_new,
 )
 async def create(change: Change, request: TenantCreate) -> Tenant:
     """Create a tenant."""
@@ -161,14 +154,11 @@ async def create(change: Change, request: TenantCreate) -> Tenant:
     risk=Risk.CONFIRM,
     key="r",
     undo="tenants.rename",
-    undo_request=was_renamed,
-    fits=lambda tenant, now: rules.check_open(tenant, "renamed"),
+    on=TENANT,
+    check=lambda tenant, now: rules.check_open(tenant, "renamed"),
 )
-async def rename(change: Change, request: TenantRename) -> Tenant:
+async def rename(change: Change, request: TenantRename, tenant: Tenant) -> Tenant:
     """Give a tenant another display name."""
-    tenant = await change.tenants.lock(request.id)
-    rules.check_open(tenant, "renamed")
-    rules.check_version(tenant, request.version)
     return await change.tenants.update(request.id, {"name": request.name})
 
 
@@ -180,13 +170,11 @@ async def rename(change: Change, request: TenantRename) -> Tenant:
     key="e",
     undo="tenants.edit",
     undo_request=was_edited,
-    fits=lambda tenant, now: rules.check_open(tenant, "edited"),
+    on=TENANT,
+    check=lambda tenant, now: rules.check_open(tenant, "edited"),
 )
-async def edit(change: Change, request: TenantEdit) -> Tenant:
+async def edit(change: Change, request: TenantEdit, tenant: Tenant) -> Tenant:
     """Change a tenant's metadata, owner, plan or regions."""
-    tenant = await change.tenants.lock(request.id)
-    rules.check_open(tenant, "edited")
-    rules.check_version(tenant, request.version)
     columns = request.columns()
     if "metadata" in columns and not request.replace_metadata:
         merged = tenant.metadata | columns["metadata"]
@@ -202,14 +190,11 @@ async def edit(change: Change, request: TenantEdit) -> Tenant:
     key="s",
     needs_reason=True,
     undo="tenants.resume",
-    undo_request=of_row,
-    fits=lambda tenant, now: rules.check_suspend(tenant),
+    on=TENANT,
+    check=lambda tenant, now: rules.check_suspend(tenant),
 )
-async def suspend(change: Change, request: OneTenant) -> Tenant:
+async def suspend(change: Change, request: OneTenant, tenant: Tenant) -> Tenant:
     """Suspend a tenant: its keys are refused until it is resumed."""
-    tenant = await change.tenants.lock(request.id)
-    rules.check_suspend(tenant)
-    rules.check_version(tenant, request.version)
     return await change.tenants.update(
         request.id, {"status": "suspended", "suspended_at": change.now, "suspension_reason": change.reason}
     )
@@ -222,14 +207,11 @@ async def suspend(change: Change, request: OneTenant) -> Tenant:
     risk=Risk.CONFIRM,
     key="u",
     undo="tenants.suspend",
-    undo_request=of_row,
-    fits=lambda tenant, now: rules.check_resume(tenant),
+    on=TENANT,
+    check=lambda tenant, now: rules.check_resume(tenant),
 )
-async def resume(change: Change, request: OneTenant) -> Tenant:
+async def resume(change: Change, request: OneTenant, tenant: Tenant) -> Tenant:
     """End a tenant's suspension."""
-    tenant = await change.tenants.lock(request.id)
-    rules.check_resume(tenant)
-    rules.check_version(tenant, request.version)
     return await change.tenants.update(
         request.id, {"status": "active", "suspended_at": None, "suspension_reason": None}
     )
@@ -243,14 +225,11 @@ async def resume(change: Change, request: OneTenant) -> Tenant:
     key="d",
     needs_reason=True,
     undo="tenants.restore",
-    undo_request=of_row,
-    fits=lambda tenant, now: rules.check_delete(tenant),
+    on=TENANT,
+    check=lambda tenant, now: rules.check_delete(tenant),
 )
-async def delete(change: Change, request: TenantDelete) -> Tenant:
+async def delete(change: Change, request: TenantDelete, tenant: Tenant) -> Tenant:
     """Delete a tenant softly: it can be restored until it is purged."""
-    tenant = await change.tenants.lock(request.id)
-    rules.check_delete(tenant)
-    rules.check_version(tenant, request.version)
     columns = {
         "status": "pending_deletion",
         "deleted_at": change.now,
@@ -263,7 +242,7 @@ async def delete(change: Change, request: TenantDelete) -> Tenant:
 def was_restored(row: AuditRow) -> Record:
     """Delete it again for what was left of its retention, a day at least."""
     due = datetime.fromisoformat(str((row.before or {})["purge_after"]))
-    return of_row(row) | {"retention_days": max(1, math.ceil((due - row.at) / timedelta(days=1)))}
+    return {"retention_days": max(1, math.ceil((due - row.at) / timedelta(days=1)))}
 
 
 @operation(
@@ -274,15 +253,13 @@ def was_restored(row: AuditRow) -> Record:
     key="t",
     undo="tenants.delete",
     undo_request=was_restored,
-    fits=lambda tenant, now: rules.check_restore(tenant) and None,
+    on=TENANT,
+    check=lambda tenant, now: rules.check_restore(tenant),
 )
-async def restore(change: Change, request: OneTenant) -> Tenant:
+async def restore(change: Change, request: OneTenant, tenant: Tenant) -> Tenant:
     """Undo a soft delete completely: the tenant is what it was before."""
-    tenant = await change.tenants.lock(request.id)
-    status = rules.check_restore(tenant)
-    rules.check_version(tenant, request.version)
     marks = {"deleted_at": None, "deleted_from": None, "purge_after": None}
-    return await change.tenants.update(request.id, {"status": status} | marks)
+    return await change.tenants.update(request.id, {"status": tenant.deleted_from} | marks)
 
 
 @operation(
@@ -292,13 +269,11 @@ async def restore(change: Change, request: OneTenant) -> Tenant:
     risk=Risk.TYPED,
     key="p",
     needs_reason=True,
-    fits=rules.check_purge,
+    on=TENANT,
+    check=rules.check_purge,
 )
-async def purge(change: Change, request: OneTenant) -> Certificate:
+async def purge(change: Change, request: OneTenant, tenant: Tenant) -> Certificate:
     """Erase what a deleted tenant left, once its retention is over, and certify it."""
-    tenant = await change.tenants.lock(request.id)
-    rules.check_purge(tenant, change.now)
-    rules.check_version(tenant, request.version)
     return await change.tenants.purge(request.id)
 
 
@@ -309,12 +284,12 @@ async def purge(change: Change, request: OneTenant) -> Certificate:
     risk=Risk.CONFIRM,
     key="l",
     undo="tenants.unprotect",
-    undo_request=of_row,
-    fits=lambda tenant, now: rules.check_protect(tenant, True),
+    on=TENANT,
+    check=lambda tenant, now: rules.check_protect(tenant, True),
 )
-async def protect(change: Change, request: OneTenant) -> Tenant:
+async def protect(change: Change, request: OneTenant, tenant: Tenant) -> Tenant:
     """Protect a tenant from being suspended or deleted."""
-    return await _set_protected(change, request, True)
+    return await change.tenants.update(tenant.id, {"protected": True})
 
 
 @operation(
@@ -324,19 +299,12 @@ async def protect(change: Change, request: OneTenant) -> Tenant:
     risk=Risk.TYPED,
     key="k",
     undo="tenants.protect",
-    undo_request=of_row,
-    fits=lambda tenant, now: rules.check_protect(tenant, False),
+    on=TENANT,
+    check=lambda tenant, now: rules.check_protect(tenant, False),
 )
-async def unprotect(change: Change, request: OneTenant) -> Tenant:
+async def unprotect(change: Change, request: OneTenant, tenant: Tenant) -> Tenant:
     """Lift a tenant's protection."""
-    return await _set_protected(change, request, False)
-
-
-async def _set_protected(change: Change, request: OneTenant, protected: bool) -> Tenant:
-    tenant = await change.tenants.lock(request.id)
-    rules.check_protect(tenant, protected)
-    rules.check_version(tenant, request.version)
-    return await change.tenants.update(request.id, {"protected": protected})
+    return await change.tenants.update(tenant.id, {"protected": False})
 
 
 async def read_revealed(plane: ControlPlane, request: TenantReveal) -> Record:
@@ -350,11 +318,11 @@ async def read_revealed(plane: ControlPlane, request: TenantReveal) -> Record:
     risk=Risk.SAFE,
     key="v",
     needs_reason=True,
-    fits=lambda tenant, now: rules.check_exists(tenant),
+    on=TENANT_SEEN,
+    check=lambda tenant, now: rules.check_exists(tenant),
     completes=read_revealed,
 )
-async def reveal(change: Change, request: TenantReveal) -> Record:
+async def reveal(change: Change, request: TenantReveal, tenant: Tenant) -> Record:
     """Show one masked field in clear for 60 seconds, for a reason."""
-    rules.check_exists(await change.tenants.get(request.id))
     until = await change.tenants.grant_reveal(request.id, request.field)
     return {"id": request.id, "field": request.field, "until": until}

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import field_validator
 
-from controlplane.audit.model import AuditRow, Record
-from controlplane.operations import Request, Risk, operation
+from controlplane.operations import Request, Risk, Subject, operation
 from controlplane.tenants import rules
-from controlplane.tenants.model import Project
+from controlplane.tenants.model import Project, Tenant
 from controlplane.tenants.operations import Id, Name, Version, readable
 
 if TYPE_CHECKING:
@@ -41,13 +40,8 @@ class ProjectRename(OneProject):
     _readable = field_validator("name")(readable)
 
 
-def of_row(row: AuditRow) -> Record:
-    tenant_id, _, project_id = row.thing.partition("/")
-    return {"tenant_id": tenant_id, "id": project_id, "version": (row.after or {}).get("version")}
-
-
-def was_renamed(row: AuditRow) -> Record:
-    return of_row(row) | {"name": (row.before or {}).get("name")}
+PROJECT = Subject(Project, lambda change, request: change.projects.lock(request.tenant_id, request.id))
+THEIR_TENANT = Subject(Tenant, lambda change, request: change.tenants.lock(request.tenant_id))
 
 
 @operation(
@@ -57,11 +51,11 @@ def was_renamed(row: AuditRow) -> Record:
     risk=Risk.PREVIEW,
     key="n",
     undo="projects.archive",
-    undo_request=of_row,
+    on=THEIR_TENANT,
+    check=lambda tenant, now: rules.check_open(tenant, "given projects"),
 )
-async def create(change: Change, request: ProjectCreate) -> Project:
+async def create(change: Change, request: ProjectCreate, tenant: Tenant) -> Project:
     """Create a project of a tenant."""
-    rules.check_project_open(await change.tenants.lock(request.tenant_id))
     return await change.projects.create(request.tenant_id, request.id, request.name or request.id)
 
 
@@ -72,12 +66,10 @@ async def create(change: Change, request: ProjectCreate) -> Project:
     risk=Risk.CONFIRM,
     key="r",
     undo="projects.rename",
-    undo_request=was_renamed,
+    on=PROJECT,
 )
-async def rename(change: Change, request: ProjectRename) -> Project:
+async def rename(change: Change, request: ProjectRename, project: Project) -> Project:
     """Give a project another display name."""
-    project = await change.projects.lock(request.tenant_id, request.id)
-    rules.check_version(project, request.version)
     return await change.projects.update(request.tenant_id, request.id, {"name": request.name})
 
 
@@ -88,12 +80,13 @@ async def rename(change: Change, request: ProjectRename) -> Project:
     risk=Risk.CONFIRM,
     key="x",
     undo="projects.restore",
-    undo_request=of_row,
-    fits=lambda project, now: rules.check_archive(project, True),
+    on=PROJECT,
+    check=lambda project, now: rules.check_archive(project, True),
 )
-async def archive(change: Change, request: OneProject) -> Project:
+async def archive(change: Change, request: OneProject, project: Project) -> Project:
     """Archive a project: its keys are refused until it is restored."""
-    return await _set_archived(change, request, True)
+    columns = {"status": "archived", "archived_at": change.now}
+    return await change.projects.update(request.tenant_id, request.id, columns)
 
 
 @operation(
@@ -103,20 +96,10 @@ async def archive(change: Change, request: OneProject) -> Project:
     risk=Risk.CONFIRM,
     key="t",
     undo="projects.archive",
-    undo_request=of_row,
-    fits=lambda project, now: rules.check_archive(project, False),
+    on=PROJECT,
+    check=lambda project, now: rules.check_archive(project, False),
 )
-async def restore(change: Change, request: OneProject) -> Project:
+async def restore(change: Change, request: OneProject, project: Project) -> Project:
     """Bring an archived project back."""
-    return await _set_archived(change, request, False)
-
-
-async def _set_archived(change: Change, request: OneProject, archived: bool) -> Project:
-    project = await change.projects.lock(request.tenant_id, request.id)
-    rules.check_archive(project, archived)
-    rules.check_version(project, request.version)
-    columns = {
-        "status": "archived" if archived else "active",
-        "archived_at": change.now if archived else None,
-    }
+    columns = {"status": "active", "archived_at": None}
     return await change.projects.update(request.tenant_id, request.id, columns)

@@ -6,9 +6,8 @@ The database guards the same rules (a test compares both); these say it in words
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Protocol
 
-from controlplane.errors import Conflict, NotFound, Refusal
+from controlplane.errors import NotFound, Refusal
 from controlplane.formatting import relative
 from controlplane.tenants.model import Project, Status, Tenant
 
@@ -26,25 +25,6 @@ TRANSITIONS: frozenset[tuple[Status, Status]] = frozenset(
 
 RETENTION_DAYS = 30
 LONGEST_RETENTION_DAYS = 3650
-
-
-class Versioned(Protocol):
-    @property
-    def id(self) -> str | int: ...
-
-    @property
-    def version(self) -> int: ...
-
-
-def check_version(row: Versioned, expected: int | None) -> None:
-    """Refuse to change what somebody else changed since it was looked at."""
-    if expected is not None and row.version != expected:
-        raise Conflict(
-            "stale_version",
-            f"{row.id} is at version {row.version}, not {expected}: somebody changed it since you looked.",
-            "Look at it again, then repeat.",
-            why=[f"version expected: {expected}", f"version now: {row.version}"],
-        )
 
 
 def check_exists(tenant: Tenant) -> None:
@@ -114,12 +94,10 @@ def purge_instant(now: datetime, retention_days: int) -> datetime:
     return now + timedelta(days=retention_days)
 
 
-def check_restore(tenant: Tenant) -> Status:
-    """The status that comes back: the one that the tenant was deleted from."""
+def check_restore(tenant: Tenant) -> None:
     check_exists(tenant)
     if tenant.status != "pending_deletion" or tenant.deleted_from is None:
         raise Refusal("not_deleted", f"{tenant.id} is not pending deletion.", why=[f"status: {tenant.status}"])
-    return tenant.deleted_from
 
 
 def check_purge(tenant: Tenant, now: datetime) -> None:
@@ -148,10 +126,6 @@ def check_protect(tenant: Tenant, protected: bool) -> None:
         word = "protected already" if protected else "not protected"
         code = "already_protected" if protected else "not_protected"
         raise Refusal(code, f"{tenant.id} is {word}.", why=[f"protected: {'yes' if protected else 'no'}"])
-
-
-def check_project_open(tenant: Tenant) -> None:
-    check_open(tenant, "given projects")
 
 
 def check_archive(project: Project, archived: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -12,16 +12,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Label
 
 from controlplane.text import clean
+from screens.desk import Desk
 from screens.session import Session
 
 T = TypeVar("T")
-
-
-class KeyHolder(Protocol):
-    """The program, which keeps the keys that are pressed while a dialog is on its way."""
-
-    def hold_keys(self) -> None: ...
-    def release_keys(self, *, replay: bool) -> None: ...
 
 
 class Dialog(ModalScreen[T], Generic[T]):
@@ -54,8 +48,8 @@ class Dialog(ModalScreen[T], Generic[T]):
             yield from self.parts()
 
     @property
-    def desk(self) -> KeyHolder:
-        return cast(KeyHolder, self.app)
+    def desk(self) -> Desk:
+        return cast(Desk, self.app)
 
     def on_screen_resume(self) -> None:
         self.desk.release_keys(replay=self.takes_typed_ahead)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from textual.binding import Binding
 
 from controlplane.filters.grammar import describe
 from controlplane.lists import Line
 from controlplane.nouns import SHOWN
-
-if TYPE_CHECKING:
-    from screens.area import AreaScreen
+from screens.frame import FramedScreen
 
 KEY_WORDS = {
     "question_mark": "?",
@@ -27,7 +25,7 @@ KEY_WORDS = {
 }
 
 
-def _pressed(screen: AreaScreen, bindings: Any) -> Iterator[tuple[str, Binding]]:
+def _pressed(screen: FramedScreen, bindings: Any) -> Iterator[tuple[str, Binding]]:
     """Every key with its binding, as the settings' keymap has it now."""
     keymap = screen.app._keymap
     for key, each in bindings.key_to_bindings.items() if bindings else ():
@@ -42,7 +40,7 @@ def shown_key(key: str) -> str:
     return KEY_WORDS.get(key, key)
 
 
-def help_lines(screen: AreaScreen) -> list[Line]:
+def help_lines(screen: FramedScreen) -> list[Line]:
     """First what the screen shows, then the keys of what has the focus, of the screen, and of the program."""
     lines: list[Line] = [*wrap(screen.means, 76), ""]
     seen: set[str] = set()

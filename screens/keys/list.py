@@ -9,7 +9,7 @@ from textual import work
 from controlplane.errors import Refusal
 from controlplane.keys.list import KEYS, STALE, STALE_DEFAULT
 from controlplane.keys.model import Key, StaleCounts, StaleKey
-from screens.actions import Target
+from screens.desk import Target
 from screens.lists import ListScreen
 from screens.widgets.bars import TitleLine
 

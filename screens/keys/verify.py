@@ -6,7 +6,7 @@ from textual.app import App
 
 from controlplane.errors import Refusal
 from controlplane.keys.verify import check, verify, words
-from screens.actions import Done
+from screens.desk import Done
 from screens.dialogs.fields import Answers, Asked, FieldsForm
 from screens.dialogs.viewer import Viewer
 from screens.session import Session

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from textwrap import wrap
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import events, on, work
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container
-from textual.widget import Widget
 
-from controlplane.audit.list import AUDIT
-from controlplane.audit.model import AuditRow, as_record
-from controlplane.errors import HomeUnreachable, NotFound, Refusal
-from controlplane.filters.grammar import Term
 from controlplane.formatting import count
-from controlplane.listing import Query
 from controlplane.lists import Line, status_cell
 from controlplane.objectives import checks, rules
-from controlplane.objectives.list import STATUSES, why_of
-from controlplane.objectives.list import as_record as as_record_of
+from controlplane.objectives.list import STATUSES, as_record, why_of
 from controlplane.objectives.model import Attribution, Episode, Maintenance, Objective, Share, Slice, Standing
 from controlplane.objectives.words import (
     VERDICT_TITLES,
@@ -39,178 +29,129 @@ from controlplane.objectives.words import (
     verdict_cells,
     verdict_word,
 )
+from controlplane.telemetry.charts import ChartSpec
 from controlplane.text import UNKNOWN, fit
-from screens.actions import Done, Target, choice_lines
-from screens.area import AreaScreen
-from screens.lists import table_columns
+from screens.detail import DetailScreen
 from screens.objectives.chart import burn_down_chart
-from screens.session import Session
-from screens.widgets.bars import TitleLine
-from screens.widgets.chart import Chart
+from screens.panes import ChartPane, Facts, Reading, Seen, timeline
 from screens.widgets.lines import Lines
-from screens.widgets.table import WindowTable
 
-PANES = ("budget", "burned", "burndown", "timeline")
-WIDE = 110
-READ_EVERY, IDLE = 30.0, 20
-"""Seconds between two readings of the history and of who burned it, and so many times as long as one took at least:
-they cost more than how it stands.
-"""
+if TYPE_CHECKING:
+    from controlplane.changes import ControlPlane
+
 VERDICT_WIDTHS = (6, 6, 5, 6, 6, 9, 7)
+FURTHEST = timedelta(days=90)
+"""As far back as `+` can move the window."""
 
 
-class ObjectiveScreen(AreaScreen):
-    """On a wide terminal all panes together, on a narrow one a pane at a time: `tab` goes on."""
+@dataclass(frozen=True)
+class Asked:
+    """How an objective stands, and the one that is asked about with `+` and `-`."""
 
-    noun = "objectives"
-    means = "One objective: what is left, what fires, who burned it. + and - ask what another target would have fired."
-    hints = (
-        ("tab", "next pane"),
-        ("+ -", "what if"),
-        ("m", "target or window"),
-        ("a", "act"),
-        ("w", "why"),
-        ("?", "help"),
+    standing: Standing
+    other: Objective | None = None
+
+
+@dataclass(frozen=True)
+class History:
+    """What it is computed from, and who burned the budget."""
+
+    slices: tuple[Slice, ...]
+    planned: tuple[Maintenance, ...]
+    rivals: tuple[Objective, ...]
+    spent: Attribution
+
+
+async def read_history(plane: ControlPlane, asked: Asked, now: datetime) -> History:
+    directory, standing = plane.objectives, asked.standing
+    return History(
+        await directory.history(standing.objective.id, min(standing.start, standing.as_of - FURTHEST)),
+        await directory.maintenance(standing),
+        await directory.rivals(standing.objective.name),
+        await directory.attribution(standing),
     )
 
-    DEFAULT_CSS = """
-    ObjectiveScreen #budget, ObjectiveScreen #burned { padding: 0 1; }
-    ObjectiveScreen #panes { layout: grid; grid-size: 2 2; grid-rows: 1fr 1fr; grid-gutter: 0 1; }
-    ObjectiveScreen #panes > * { border-top: solid $panel; border-title-color: $text-muted; }
-    ObjectiveScreen.narrow #panes { layout: vertical; }
-    ObjectiveScreen.narrow #panes > * { border: none; }
-    ObjectiveScreen.narrow #panes > * { display: none; }
-    ObjectiveScreen.narrow #panes > .chosen { display: block; height: 1fr; }
-    """
-    AUTO_FOCUS = ""
+
+HISTORY = Reading(read_history, every=30.0)
+"""It costs more than how the objective stands."""
+
+
+def budget_pane(seen: Seen[Asked]) -> list[Line]:
+    """How it stands, below what is asked about."""
+    asked, history = seen.thing, seen.known(HISTORY)
+    lines = budget_lines(asked.standing, seen.width)
+    if asked.other is None:
+        return lines
+    if history is None:
+        return [("what if: reading what is stored …", "muted"), "", *lines]
+    other = rules.evaluate(asked.other, history.slices, asked.standing.as_of)
+    return [*what_if_lines(asked.standing, other, history.slices, seen.width), *lines]
+
+
+def burn_down_pane(seen: Seen[Asked]) -> ChartSpec | None:
+    asked, history = seen.thing, seen.of(HISTORY)
+    other = rules.evaluate(asked.other, history.slices, asked.standing.as_of) if asked.other else None
+    return burn_down_chart(asked.standing, history.slices, other, history.planned)
+
+
+class ObjectiveScreen(DetailScreen[Asked]):
+    noun = "objectives"
+    rows = Objective
+    means = "One objective: what is left, what fires, who burned it. + and - ask what another target would have fired."
+    panes = (
+        Facts("budget", budget_pane),
+        Facts("burned", lambda seen: burned_lines(seen.of(HISTORY), seen.width)),
+        ChartPane("burndown", burn_down_pane, "no data: nothing is known of it"),
+        timeline("thing", "objectives"),
+    )
+    grid, widths = ("budget burndown", "burned timeline"), "1fr 1fr"
+    readings = (HISTORY,)
+    own_hints = (("+ -", "what if"), ("m", "target or window"))
+    also = ("objectives.maintenance", "objectives.end-maintenance")
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "pane(1)", "next pane", show=False, id="objective.next_pane"),
-        Binding("shift+tab", "pane(-1)", "pane before", show=False, id="objective.previous_pane"),
         Binding("plus", "move(1)", "what if it were stricter, or longer", show=False, id="objective.more"),
         Binding("minus", "move(-1)", "what if it were looser, or shorter", show=False, id="objective.less"),
         Binding("m", "moves", "whether + and - move the target or the window", show=False, id="objective.moves"),
     ]
 
     def __init__(self, key: str) -> None:
-        super().__init__()
-        self.number = int(key) if key.isascii() and key.isdigit() and len(key) < 10 else 0
-        self.standing: Standing | None = None
-        self.other: Objective | None = None
-        """What is asked about; None: nothing is."""
+        super().__init__(key if key.isascii() and key.isdigit() and len(key) < 10 else "0")
         self.moves_window = False
-        self.slices: tuple[Slice, ...] | None = None
-        """None: not read yet."""
-        self.spent: Attribution | None = None
-        self.planned: tuple[Maintenance, ...] = ()
-        self.rivals: tuple[Objective, ...] = ()
-        self.chosen = PANES[0]
-        self._read_again = float("-inf")
-        self._version = 0
 
-    def body(self) -> Widget:
-        return Panes(self.session)
+    async def read(self, plane: ControlPlane) -> Asked:
+        standing = await plane.objectives.standing(int(self.thing_id))
+        return Asked(standing, self.thing.other if self.thing else None)
 
-    def crumbs(self) -> list[str]:
-        return ["objectives", self.standing.objective.label if self.standing else str(self.number)]
+    def row_of(self, thing: Asked) -> Objective:
+        return thing.standing.objective
 
-    def on_mount(self) -> None:
-        for pane in PANES:
-            self.query_one(f"#{pane}").border_title = pane
-        self._choose(self.chosen)
-        self.context_ready()
+    def record_of(self, thing: Asked) -> dict[str, Any]:
+        return as_record(thing.standing)
 
-    def context_ready(self) -> None:
-        plane = self.session.plane
-        if plane is None:
-            return
-        mine = (Term("is", (str(self.number),), "thing"), Term("is", ("objectives",), "noun"))
-        self.query_one("#timeline", WindowTable).show(plane.audit, Query(mine, "at", True))
-        self.action_reload()
+    @property
+    def label(self) -> str:
+        return self.row.label if self.row else self.thing_id
 
-    async def refresh_data(self) -> None:
-        plane = self.session.plane
-        if plane is None or not self.is_mounted:
-            return
-        try:
-            self.standing = await plane.objectives.standing(self.number)
-        except NotFound as missing:
-            self.standing = None
-            self.query_one("#budget", Lines).show([(missing.message, "bad"), missing.hint])
-            return
-        except HomeUnreachable:
-            return  # the header says that the link is down; what was read stays
-        except Refusal as refusal:
-            self.unread(refusal, "#budget", new=self.standing is None)
-            return
-        self._show()
-        await self.query_one("#timeline", WindowTable).refresh_rows()
-        from asyncio import get_running_loop
+    def order_words(self) -> str:
+        return f"+/- move the {'window' if self.moves_window else 'target'}"
 
-        now, version = get_running_loop().time(), self.standing.objective.version
-        if now >= self._read_again or version != self._version:
-            self._read_again, self._version = now + READ_EVERY, version
-            self._read_more(self.standing)  # never again while it runs: it would be cut off
-
-    @work(exit_on_error=False, group="history", exclusive=True)
-    async def _read_more(self, standing: Standing) -> None:
-        from asyncio import get_running_loop
-
-        begun = get_running_loop().time()
-        directory = self.session.require_plane().objectives
-        longest = standing.as_of - timedelta(days=90)  # as far as + can move the window
-        try:
-            self.slices = await directory.history(self.number, min(standing.start, longest))
-            self.planned = await directory.maintenance(standing)
-            self.rivals = await directory.rivals(standing.objective.name)
-            self.spent = await directory.attribution(standing)
-        except Refusal as refusal:
-            self.query_one("#burned", Lines).show([(str(refusal), "bad")])
-            return
-        took = get_running_loop().time() - begun
-        self._read_again = begun + max(READ_EVERY, IDLE * took)
-        self._show()
-
-    def _show(self) -> None:
-        """Draw what was read. What is asked with `+` and `-` is computed here, from the same history."""
-        standing = self.standing
-        if standing is None:
-            return
-        pane, asked = self.query_one("#budget", Lines), None
-        lines = budget_lines(standing, _width(pane))
-        if self.other is not None and self.slices is None:
-            lines = [("what if: reading what is stored …", "muted"), "", *lines]
-        elif self.other is not None and self.slices is not None:
-            asked = rules.evaluate(self.other, self.slices, standing.as_of)
-            lines = [*what_if_lines(standing, asked, self.slices, _width(pane)), *lines]
-        pane.show(lines)
-        if self.spent is not None:
-            burned = self.query_one("#burned", Lines)
-            burned.show(burned_lines(self.spent, self.planned, _width(burned)))
-        chart = None if self.slices is None else burn_down_chart(standing, self.slices, asked, self.planned)
-        words = "reading …" if self.slices is None else "no data: nothing is known of it"
-        self.query_one(Chart).show(chart, words=words)
-        self.draw_frame()
-
-    def draw_title(self, title: TitleLine) -> None:
-        names = [f"[{name}]" if name == self.chosen else name for name in PANES] if self.has_class("narrow") else []
-        label = self.standing.objective.label if self.standing else str(self.number)
-        moved = f"+/- move the {'window' if self.moves_window else 'target'}"
-        title.show(noun=label, count="  ".join(names), order=moved)
-
-    # What if
+    # What if: computed here, from the history that was read
 
     def action_move(self, by: int) -> None:
-        if self.standing is None:
+        if self.thing is None:
             return
-        held = self.other or self.standing.objective
+        held = self.thing.other or self.row
         if self.moves_window:
-            held = dataclasses.replace(held, period=checks.step_period(held.period, by))
+            held = replace(held, period=checks.step_period(held.period, by))
         else:
-            held = dataclasses.replace(held, target=checks.step_target(held.target, by))
-        same = (held.target, held.period) == (self.standing.objective.target, self.standing.objective.period)
-        self.other = None if same else held
+            held = replace(held, target=checks.step_target(held.target, by))
+        same = (held.target, held.period) == (self.row.target, self.row.period)
         self.query_one("#budget", Lines).action_edge(-1)
-        self._show()
+        self._ask(self.thing.standing, None if same else held)
+
+    def _ask(self, standing: Standing, other: Objective | None) -> None:
+        self.thing = Asked(standing, other)
+        self.draw_panes()
 
     def action_moves(self) -> None:
         self.moves_window = not self.moves_window
@@ -218,96 +159,14 @@ class ObjectiveScreen(AreaScreen):
 
     def action_back(self) -> None:
         """First the question goes, then the screen."""
-        if self.other is not None:
-            self.other = None
-            self._show()
+        if self.thing is not None and self.thing.other is not None:
+            self._ask(self.thing.standing, None)
         else:
             super().action_back()
 
-    # Panes
-
-    def retime(self) -> None:
-        table = self.query_one("#timeline", WindowTable)
-        table.columns = table_columns(AUDIT.table, self.session)
-        table.repaint()
-
-    def on_resize(self, event: events.Resize) -> None:
-        self.set_class(event.size.width < WIDE, "narrow")
-        self.call_after_refresh(self._show)
-
-    def action_pane(self, by: int) -> None:
-        self._choose(PANES[(PANES.index(self.chosen) + by) % len(PANES)])
-        self.draw_frame()
-
-    def _choose(self, name: str) -> None:
-        self.chosen = name
-        for pane in PANES:
-            self.query_one(f"#{pane}").set_class(pane == name, "chosen")
-        self.focus_pane(self.query_one(f"#{name}"))
-
-    def focus_body(self) -> None:
-        self._choose(self.chosen)
-
-    # What is under the cursor
-
-    def current(self) -> Standing | None:
-        return self.standing
-
-    def targets(self) -> list[Target]:
-        return (
-            []
-            if self.standing is None
-            else [
-                Target(
-                    {"id": self.standing.objective.id}, self.standing.objective.version, self.standing.objective.label
-                )
-            ]
-        )
-
-    def operations(self) -> list[Any]:
-        return [each for each in super().operations() if each.name != "objectives.create"]
-
-    def record(self) -> dict[str, Any] | None:
-        if self.chosen == "timeline":
-            row: AuditRow | None = self.query_one("#timeline", WindowTable).cursor_row
-            return None if row is None else as_record(row)
-        return None if self.standing is None else as_record_of(self.standing)
-
-    @on(WindowTable.Opened)
-    def _opened(self) -> None:
-        self.action_describe()
-
-    @on(WindowTable.Failed)
-    def _failed(self, event: WindowTable.Failed) -> None:
-        self.say(Done(str(event.error) if isinstance(event.error, Refusal) else "It could not be read.", "bad"))
-
-    def why_lines(self) -> list[Line]:
-        if self.standing is None:
-            return []
-        lines = why_of(self.standing, self.rivals)
-        return lines + choice_lines(self.operations(), self.session, self.standing)
-
-    def view_link(self) -> str:
-        return f"{self.session.context}/objectives/{self.number}"
-
-
-class Panes(Container):
-    """The four parts of an objective."""
-
-    def __init__(self, session: Session) -> None:
-        super().__init__(id="panes")
-        self.session = session
-
-    def compose(self) -> ComposeResult:
-        yield Lines(["reading …"], id="budget")
-        yield Chart(id="burndown")
-        yield Lines(["reading …"], id="burned")
-        yield WindowTable(table_columns(AUDIT.table, self.session), empty="Nothing was done to it yet.", id="timeline")
-
-
-def _width(pane: Lines) -> int:
-    """The cells of a line; what is longer goes on in the next one."""
-    return max(30, pane.size.width or 76)
+    def why(self, seen: Seen[Asked]) -> list[Line]:
+        history = seen.known(HISTORY)
+        return why_of(seen.thing.standing, history.rivals if history else ())
 
 
 def budget_lines(standing: Standing, width: int = 76) -> list[Line]:
@@ -352,8 +211,9 @@ def what_if_lines(standing: Standing, asked: Standing, slices: Sequence[Slice], 
     return [*lines, ""]
 
 
-def burned_lines(spent: Attribution, planned: Sequence[Maintenance], width: int = 76) -> list[Line]:
+def burned_lines(history: History, width: int = 76) -> list[Line]:
     """Who burned the budget: each with its share of what was burned."""
+    spent = history.spent
     since = f"keys, since {spent.keys_since:%Y-%m-%d %H:%M} UTC"
     lines: list[Line] = []
     for title, shares in (("tenants", spent.tenants), ("routes", spent.routes), (since, spent.keys)):
@@ -361,9 +221,9 @@ def burned_lines(spent: Attribution, planned: Sequence[Maintenance], width: int 
         lines += share_lines(shares) or [("  none burned any", "muted")]
     lines += [("releases", "title"), ("  not known: no release is stored with a request", "muted")]
     lines.append(("planned maintenance", "title"))
-    for each in planned:
+    for each in history.planned:
         lines += wrap(maintenance_words(each), width, initial_indent="  ", subsequent_indent="    ")
-    if not planned:
+    if not history.planned:
         lines.append(("  none in this window", "muted"))
     return lines
 

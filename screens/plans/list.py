@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from textual import on, work
 
@@ -16,15 +15,9 @@ from controlplane.plans.words import price_words
 from screens.lists import ListScreen
 from screens.widgets.table import WindowTable
 
-OF_ALL_TENANTS = ("plans.expire-trials", "plans.apply-due")
-
 
 class PlansScreen(ListScreen[Plan]):
     declared = PLANS
-
-    def operations(self) -> list[Any]:
-        """What is about one tenant is done on its subscription; a catalogue is read from a file."""
-        return [each for each in super().operations() if each.name in OF_ALL_TENANTS]
 
     @on(WindowTable.Opened)
     def _opened(self, event: WindowTable.Opened) -> None:
@@ -33,7 +26,7 @@ class PlansScreen(ListScreen[Plan]):
     @work(exit_on_error=False, group="act", exclusive=True)
     async def show_versions(self, code: str) -> None:
         from controlplane.errors import Refusal
-        from screens.actions import Done
+        from screens.desk import Done
         from screens.dialogs.viewer import Viewer
 
         try:

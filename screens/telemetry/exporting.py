@@ -12,7 +12,7 @@ from controlplane.telemetry.chartviews import render
 from controlplane.telemetry.measures import records
 from controlplane.telemetry.svg import drawing
 from controlplane.text import clean
-from screens.actions import Done
+from screens.desk import Done
 from screens.dialogs.fields import Asked, FieldsForm
 from screens.exporting import check, path_of, replaced, store
 from screens.telemetry.panes import ChartPanes

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from textual.app import ComposeResult
 from textual.containers import Container
 
-from controlplane.telemetry.measures import CHARTS_OF
+from controlplane.telemetry.charts import ChartSpec, HeatSpec
+from controlplane.telemetry.chartviews import View
+from controlplane.telemetry.measures import CHARTS_OF, Measured
+from controlplane.telemetry.model import Series
 from screens.telemetry.top import top_columns
 from screens.widgets.chart import Chart
 from screens.widgets.table import WindowTable
@@ -16,6 +21,35 @@ def title_of(chart: str) -> str:
 
 
 class ChartPanes(Container):
+    SCOPED_CSS = False  # how wide the terminal is stands on the screen
+    DEFAULT_CSS = """
+    ChartPanes {
+        layout: grid; grid-size: 2 3; grid-columns: 3fr 2fr; grid-rows: 1fr 1fr 1fr; grid-gutter: 0 1; height: 1fr;
+    }
+    ChartPanes > * { border-top: solid $panel; border-title-color: $text-muted; }
+    ChartPanes > .chosen { border-title-color: $text; border-title-style: bold; }
+    ChartPanes > #top { row-span: 2; }
+    ChartPanes > #saturation { display: none; }
+    ChartPanes > #errors { display: none; }
+    ChartPanes.counts > #errors { display: block; }
+    ChartPanes.counts > #error_share { display: none; }
+    ChartPanes.limited > #top { row-span: 1; }
+    ChartPanes.limited > #saturation { display: block; }
+    TelemetryScreen.narrow ChartPanes { layout: vertical; }
+    TelemetryScreen.narrow ChartPanes > * { border: none; display: none; }
+    TelemetryScreen.narrow ChartPanes > #saturation, TelemetryScreen.narrow ChartPanes > #errors,
+    TelemetryScreen.narrow ChartPanes > #error_share { display: none; }
+    TelemetryScreen.narrow ChartPanes > .chosen, TelemetryScreen.narrow ChartPanes > #saturation.chosen,
+    TelemetryScreen.narrow ChartPanes > #errors.chosen,
+    TelemetryScreen.narrow ChartPanes > #error_share.chosen { display: block; height: 1fr; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._series: Series | None = None
+        self._specs: dict[str, ChartSpec | HeatSpec] = {}
+        """What was made of that series: a cursor that moves makes nothing anew."""
+
     def compose(self) -> ComposeResult:
         yield Chart(id="requests")
         yield Chart(id="heat")
@@ -30,7 +64,27 @@ class ChartPanes(Container):
             pane.border_title = title_of(pane.id or "")
             pane.set_class(pane.id == name, "chosen")
 
+    def lay_out(self, view: View) -> None:
+        """A limit is a tenant's: only beside a tenant's charts there is room for it. How many failed stands where their
+        share does, when it is asked for.
+        """
+        self.set_class(view.scope.tenant_id is not None or view.chart == "saturation", "limited")
+        self.set_class(view.chart == "errors", "counts")
+
     def shown_charts(self) -> dict[str, Chart]:
         """Those that are on the screen now, in their order."""
         charts = {name: self.query_one(f"#{name}", Chart) for name in CHARTS_OF}
         return {name: chart for name, chart in charts.items() if chart.display}
+
+    def draw(self, measured: Measured | None, words: str, at: datetime | None) -> None:
+        """`words`: what to say where nothing is measured. `at`: where the cursor stands."""
+        if measured is not None and measured.series is not self._series:
+            self._series, self._specs = measured.series, {}
+        for name, chart in self.shown_charts().items():
+            if measured is None:
+                chart.show(None, words=words)
+                continue
+            if name not in self._specs:
+                self._specs[name] = CHARTS_OF[name](measured)
+            offset = measured.series.start.astimezone(measured.zone).utcoffset() or timedelta()
+            chart.show(self._specs[name], offset, cursor=None if at is None else at.timestamp())

@@ -11,25 +11,23 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from controlplane.changes import series_source
 from controlplane.errors import HomeUnreachable, Refusal, Usage
 from controlplane.formatting import spell
 from controlplane.listing import Query
 from controlplane.lists import Line
-from controlplane.telemetry.charts import ChartSpec, HeatSpec
 from controlplane.telemetry.chartviews import CHARTS, View, parse_view, render, same_numbers
-from controlplane.telemetry.measures import CHARTS_OF, Measured, next_happening, reading, reading_of_limits, records
+from controlplane.telemetry.measures import Measured, next_happening, reading, reading_of_limits, records
 from controlplane.telemetry.model import SOURCES
+from controlplane.telemetry.reading import series_source
 from controlplane.telemetry.tops import MEASURES, By, Measure, bys_of, narrowed
 from controlplane.text import cells, clean, fit
-from screens.actions import Done
+from screens.desk import Done
 from screens.telemetry.panes import ChartPanes, title_of
 from screens.telemetry.reading import Reading, beside, window_words
 from screens.telemetry.source import measured_of, nothing_words, scope_of
 from screens.telemetry.top import MOST, Ranked, Ranking, top_columns, top_words
 from screens.telemetry.windows import WindowedScreen
 from screens.widgets.bars import FooterBar, HeaderBar, TitleLine
-from screens.widgets.chart import Chart
 from screens.widgets.prompt import Prompt
 from screens.widgets.table import WindowTable
 
@@ -58,28 +56,6 @@ class TelemetryScreen(WindowedScreen):
         ("w", "why"),
         ("?", "help"),
     )
-
-    DEFAULT_CSS = """
-    TelemetryScreen ChartPanes {
-        layout: grid; grid-size: 2 3; grid-columns: 3fr 2fr; grid-rows: 1fr 1fr 1fr; grid-gutter: 0 1; height: 1fr;
-    }
-    TelemetryScreen ChartPanes > * { border-top: solid $panel; border-title-color: $text-muted; }
-    TelemetryScreen ChartPanes > .chosen { border-title-color: $text; border-title-style: bold; }
-    TelemetryScreen ChartPanes > #top { row-span: 2; }
-    TelemetryScreen ChartPanes > #saturation { display: none; }
-    TelemetryScreen ChartPanes > #errors { display: none; }
-    TelemetryScreen ChartPanes.counts > #errors { display: block; }
-    TelemetryScreen ChartPanes.counts > #error_share { display: none; }
-    TelemetryScreen ChartPanes.limited > #top { row-span: 1; }
-    TelemetryScreen ChartPanes.limited > #saturation { display: block; }
-    TelemetryScreen.narrow ChartPanes { layout: vertical; }
-    TelemetryScreen.narrow ChartPanes > * { border: none; display: none; }
-    TelemetryScreen.narrow ChartPanes > #saturation, TelemetryScreen.narrow ChartPanes > #errors,
-    TelemetryScreen.narrow ChartPanes > #error_share { display: none; }
-    TelemetryScreen.narrow ChartPanes > .chosen, TelemetryScreen.narrow ChartPanes > #saturation.chosen,
-    TelemetryScreen.narrow ChartPanes > #errors.chosen,
-    TelemetryScreen.narrow ChartPanes > #error_share.chosen { display: block; height: 1fr; }
-    """
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "pane(1)", "next chart", show=False, id="telemetry.next_chart"),
@@ -107,7 +83,6 @@ class TelemetryScreen(WindowedScreen):
         self.ranking: Ranking | None = None
         self._ranked_as: tuple[Any, ...] = ()
         self._read_at = float("-inf")
-        self._specs: dict[str, ChartSpec | HeatSpec] = {}
 
     def compose(self) -> ComposeResult:
         yield HeaderBar()
@@ -149,16 +124,8 @@ class TelemetryScreen(WindowedScreen):
             return
         if chart != view.chart or not self.query(".chosen"):
             self._choose(view.chart)
-        self._lay_out()
+        self.query_one(ChartPanes).lay_out(view)
         self.reread()
-
-    def _lay_out(self) -> None:
-        """A limit is a tenant's: only beside a tenant's charts there is room for it. How many failed stands where their
-        share does, when it is asked for.
-        """
-        panes = self.query_one(ChartPanes)
-        panes.set_class(self.view.scope.tenant_id is not None or self.view.chart == "saturation", "limited")
-        panes.set_class(self.view.chart == "errors", "counts")
 
     @property
     def _shows_limits(self) -> bool:
@@ -204,7 +171,7 @@ class TelemetryScreen(WindowedScreen):
         if not same_numbers(view, self.view):
             return  # something else was asked for meanwhile
         self.view = replace(self.view, scope=scope)
-        self.measured, self.words, self._specs = replace(measured, view=self.view), words, {}
+        self.measured, self.words = replace(measured, view=self.view), words
         self.draw_charts()
         await self._rank()
 
@@ -221,7 +188,7 @@ class TelemetryScreen(WindowedScreen):
         kept = away and self.current_reading
         if view == self.view and not kept:
             self.say(Done(str(refusal), "bad"))
-            self.measured, self.words, self._specs = None, refusal.message, {}
+            self.measured, self.words = None, refusal.message
             self.draw_charts()
 
     async def _rank(self) -> None:
@@ -255,10 +222,8 @@ class TelemetryScreen(WindowedScreen):
 
     def draw_charts(self) -> None:
         """Those that are seen; only what differs is sent."""
-        measured, panes = self.measured, self.query_one(ChartPanes)
-        cursor = None if self.view.at is None else self.view.at.timestamp()
-        for name, chart in panes.shown_charts().items():
-            self._draw(chart, name, measured, cursor)
+        measured = self.measured
+        self.query_one(ChartPanes).draw(measured, self.words, self.view.at)
         index = None if measured is None or self.view.at is None else measured.index(self.view.at)
         values = self.words if measured is None or not measured.series.whole else reading(measured, index)
         if measured is not None and self.view.chart == "saturation":
@@ -268,16 +233,6 @@ class TelemetryScreen(WindowedScreen):
         if others and self.view.source != SOURCES[0]:
             others += "; these the home counted"
         self.query_one("#beside", Reading).show(*((others, "muted") if others else beside(measured, index)))
-
-    def _draw(self, chart: Chart, name: str, measured: Measured | None, cursor: float | None) -> None:
-        if measured is None:
-            chart.show(None, words=self.words)
-            return
-        spec = self._specs.get(name)
-        if spec is None:
-            spec = self._specs[name] = CHARTS_OF[name](measured)
-        offset = measured.series.start.astimezone(measured.zone).utcoffset() or timedelta()
-        chart.show(spec, offset, cursor=cursor)
 
     def draw_title(self, title: TitleLine) -> None:
         window, place = self.view.window, CHARTS.index(self.view.chart) + 1
@@ -294,7 +249,6 @@ class TelemetryScreen(WindowedScreen):
         )
 
     def on_resize(self, event: events.Resize) -> None:
-        super().on_resize(event)
         self.set_class(event.size.width < WIDE, "narrow")
         self.call_after_refresh(self.draw_charts)
 
@@ -307,7 +261,7 @@ class TelemetryScreen(WindowedScreen):
         chart = CHARTS[(CHARTS.index(self.view.chart) + by) % len(CHARTS)]
         self.view = replace(self.view, chart=chart)
         self._choose(chart)
-        self._lay_out()
+        self.query_one(ChartPanes).lay_out(self.view)
         self.draw_charts()
         self.call_after_refresh(self.draw_charts)  # those that are seen only now
         self.draw_frame()

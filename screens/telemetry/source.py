@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 from controlplane.audit.model import AuditRow
-from controlplane.changes import series_of
 from controlplane.errors import NotFound
 from controlplane.filters.grammar import Term
 from controlplane.listing import Count, Query
-from controlplane.telemetry.chartviews import HOUR, MOST_RAW, WEEK, View
-from controlplane.telemetry.measures import Measured, gaps, happenings, together
+from controlplane.telemetry.chartviews import WEEK, View
+from controlplane.telemetry.measures import Measured, happenings, together
 from controlplane.telemetry.model import Scope, Series
+from controlplane.telemetry.reading import series_as_kept, series_of
 from screens.session import Session
 
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
 
 MOST_MARKS = 200
-OF_THE_FLEET = ("tenants", "plans", "telemetry")
-OF_A_TENANT = ("tenants", "projects", "keys", "leaks", "plans", "plan_changes")
+OF_THE_FLEET = ("tenants", "plans", "subscriptions", "telemetry")
+OF_A_TENANT = ("tenants", "projects", "keys", "leaks", "subscriptions", "plan_changes")
 """Nouns of the trail whose changes can be what a curve shows; a revealed field is none."""
 
 
@@ -45,19 +45,15 @@ async def measured_of(plane: ControlPlane, view: View, session: Session, *, limi
         step = max(step, replace(view.window, end=end - WEEK).step(now))
     scopes = [replace(view.scope, tenant_id=tenant) for tenant in view.tenants] or [view.scope]
 
-    async def read(start: datetime, end: datetime, step: timedelta) -> tuple[Series, tuple[Series, ...]]:
-        found = tuple([await series_of(plane, view.source, scope, start, end, step) for scope in scopes])
-        return (together(found, view.scope), found) if view.tenants else (found[0], ())
+    def whole(found: tuple[Series, ...]) -> Series:
+        return together(found, view.scope) if view.tenants else found[0]
 
-    series, many = await read(start, end, step)
-    if view.source == "home" and step < HOUR and view.window.span > MOST_RAW and gaps(series):
-        # What was stored before there were minutes, or was brought over, is kept by the hour only.
-        hours, many_hours = await read(start, end, HOUR)
-        if _known(hours) > _known(series) + HOUR:
-            series, many = hours, many_hours
+    found = await series_as_kept(plane, view.source, scopes, start, end, step)
+    series = whole(found)
     before = None
     if view.compare:
-        before, _ = await read(start - WEEK, end - WEEK, series.step)
+        past = [await series_of(plane, view.source, scope, start - WEEK, end - WEEK, series.step) for scope in scopes]
+        before = whole(tuple(past))
     zone = end.astimezone().tzinfo if session.time_form == "local" else UTC
     rows, changes = await _happened(plane, view, session)
     saturation = None
@@ -65,11 +61,9 @@ async def measured_of(plane: ControlPlane, view: View, session: Session, *, limi
         from controlplane.telemetry.saturation import saturation_of
 
         saturation = await saturation_of(plane, series)
-    return Measured(view, series, before, tuple(happenings(rows)), changes, zone or UTC, saturation, many)
-
-
-def _known(series: Series) -> timedelta:
-    return series.step * sum(point is not None for point in series.points)
+    return Measured(
+        view, series, before, tuple(happenings(rows)), changes, zone or UTC, saturation, found if view.tenants else ()
+    )
 
 
 async def _happened(plane: ControlPlane, view: View, session: Session) -> tuple[Sequence[AuditRow], Count | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from controlplane.errors import Refusal
 from controlplane.telemetry.anomalies import BASELINE, WINDOW, Limits
 from controlplane.telemetry.model import Scope
-from screens.actions import Done
+from screens.desk import Done
 from screens.dialogs.viewer import Viewer
 from screens.keys.usage import usage_lines, usage_why
 from screens.session import Session

@@ -11,8 +11,8 @@ from textual.binding import Binding, BindingType
 
 from controlplane.errors import Refusal
 from controlplane.telemetry.chartviews import View, Window
-from screens.actions import Done
 from screens.area import AreaScreen
+from screens.desk import Done
 
 
 class WindowedScreen(AreaScreen):

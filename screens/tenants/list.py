@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from controlplane.tenants.list import TENANTS, charts_of
 from controlplane.tenants.model import Tenant
 from screens.lists import ListScreen
@@ -11,10 +9,6 @@ from screens.lists import ListScreen
 
 class TenantsScreen(ListScreen[Tenant]):
     declared = TENANTS
-
-    def operations(self) -> list[Any]:
-        """Without those of an impersonation: they have its list."""
-        return [each for each in super().operations() if "number" not in each.request.subject]
 
     def charts_text(self) -> str:
         """Of those that are marked, beside each other; else of the one under the cursor."""

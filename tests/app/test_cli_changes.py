@@ -41,7 +41,7 @@ def test_apply_shows_the_difference_and_does_all_of_it(cli: Cli, file: Path) -> 
     assert done["result"] == {"created": 1, "changed": 1, "unchanged": 0}
     assert [(change["noun"], change["thing"]) for change in done["changes"]] == [
         ("tenants", "acme"),
-        ("plans", "acme"),  # its subscription follows the plan
+        ("subscriptions", "acme"),  # its subscription follows the plan
         ("tenants", "beta"),
     ]
     assert cli.done("tenants", "apply", str(file), "--yes")["result"]["unchanged"] == 2

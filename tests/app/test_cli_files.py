@@ -20,7 +20,7 @@ from controlplane.secrets import Reference
 from tests.app.commands import program
 
 DEEP = 30_000
-GRANT = named("plans.grant")
+GRANT = named("subscriptions.grant")
 ALIASES = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
 )

@@ -1,4 +1,4 @@
-"""Plans on the command line: the catalogue, what holds, what is used, and what a change costs."""
+"""Plans on the command line: the catalogue, and money in the places of its currency."""
 
 from __future__ import annotations
 
@@ -48,44 +48,6 @@ def test_a_file_makes_new_versions_and_its_faults_have_a_line(cli: Cli, tmp_path
     assert cli.done("plans", "show", "basic")["item"]["version"] == 2
 
 
-def test_what_holds_with_what_lost_and_until_when(cli: Cli) -> None:
-    cli.done("tenants", "create", "acme", "--plan", "starter")
-    raised = ("plans", "raise", "acme", "--name", "seats", "--to", "9", "--until", "7d", "--yes")
-    assert cli(*raised).code == 2, "a reason is needed"
-    done = cli.done(*raised, "--reason", "launch")
-    item = next(each for each in cli.done("plans", "effective", "acme")["items"] if each["name"] == "seats")
-    assert (item["value"], item["source"], item["words"]) == (9, "override", "launch (t_admin)")
-    assert [(each["source"], each["value"]) for each in item["losers"]] == [("plan", 5)]
-    assert "lost" not in cli("plans", "effective", "acme").out
-    assert "lost" in cli("plans", "effective", "acme", "--why").out
-    cli.done("undo", str(done["audit_ids"][0]), "--yes")
-    item = next(each for each in cli.done("plans", "effective", "acme")["items"] if each["name"] == "seats")
-    assert (item["value"], item["losers"]) == (5, [])
-
-
-def test_unknown_is_neither_zero_nor_unlimited(cli: Cli) -> None:
-    cli.done("tenants", "create", "acme", "--plan", "starter")
-    cli.done("tenants", "create", "odd", "--plan", "mystery")
-    [usage] = cli.done("plans", "usage", "acme")["items"]
-    assert (usage["used"], usage["left"], usage["hard"]) == (None, None, 100_000)
-    assert "–" in cli("plans", "usage", "acme").out
-    odd = cli("plans", "effective", "odd")
-    assert "its limits are unknown" in odd.err and "unlimited" not in odd.out
-
-
-def test_a_change_shows_what_it_costs_and_keeps_to_it(cli: Cli) -> None:
-    cli.done("tenants", "create", "acme", "--plan", "starter")
-    change = ("plans", "change", "acme", "--plan", "growth", "--reason", "grows")
-    preview = cli.done(*change, "--dry-run")["result"]
-    assert preview["direction"] == "upgrade" and preview["lines"][0]["amount"] == 9900
-    assert "99.00 EUR" in cli(*change, "--dry-run").out
-    assert cli(*change, "--preview-hash", "other", "--yes").code == 5
-    done = cli.done(*change, "--preview-hash", preview["preview_hash"], "--yes")
-    assert done["undo"]["request"]["plan"] == "starter"
-    subscription = cli.done("plans", "subscription", "acme")["item"]
-    assert (subscription["plan"], subscription["state_now"], subscription["pending"]) == ("growth", "active", None)
-
-
 FRANCS = """
 - {code: dakar, name: Dakar, currency: XOF, month_price: 15000, year_price: "150,000 XOF", billing: arrears,
    entitlements: {}}
@@ -109,7 +71,7 @@ def test_money_has_the_places_of_its_currency_wherever_it_is_shown(cli: Cli, tmp
     cli.sql("UPDATE wf.tenants SET created_at = now() - interval '3 days'")
     file.write_text(FRANCS.replace("15000", "30000"))
     cli.done("plans", "apply", str(file), "--yes")
-    change = cli("plans", "change", "acme", "--plan", "dakar", "--reason", "dearer", "--dry-run")
+    change = cli("subscriptions", "change", "acme", "--plan", "dakar", "--reason", "dearer", "--dry-run")
     assert "30,000 XOF" in change.out and '"amount"' not in change.out, change
 
 

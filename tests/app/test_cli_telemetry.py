@@ -58,6 +58,21 @@ def test_series_of_each_scope(cli: Cli, start: datetime) -> None:
     assert "scope_unreadable" in cli("telemetry", "series", "--key", "wf_0").err
 
 
+def test_what_is_kept_by_the_hour_alone_is_shown_by_the_hour(cli: Cli) -> None:
+    cli.log_in("viewer")
+    cli.sql(
+        """INSERT INTO wf.request_hours
+             (tenant_id, dim, value, route, hour, n, errors_4xx, errors_5xx, latency_sum, buckets, counts)
+           SELECT 'default', 'route', '', '', date_trunc('hour', now()) - h * interval '1 hour', 100, 0, 0, 5000,
+                  ARRAY[158], ARRAY[100] FROM generate_series(1, 12) h"""
+    )
+    cli.sql("UPDATE wf.request_marks SET hours_until = date_trunc('hour', now())")
+    items = cli.done("telemetry", "series", "--tenant", "default", "--window", "12h")["items"]
+    assert 1100 <= sum(item["n"] or 0 for item in items) <= 1200 and len(items) <= 13
+    items = cli.done("telemetry", "series", "--tenant", "default", "--window", "12h", "--step", "15m")["items"]
+    assert not any(item["n"] for item in items), "a step that was asked for is kept"
+
+
 TENANT, ROUTE, REGION = ("--tenant", "nosuch"), ("--route", "/nosuch"), ("--region", "nosuch")
 KEY = ("--tenant", "t6", "--key", "wf_nosuch")
 

@@ -21,7 +21,7 @@ import psutil
 import psycopg
 import pytest
 
-from app.demo import audit, estate, folders, hours, keys, loading, plans, requests, shape, tenants, traffic
+from app.demo import audit, estate, folders, hours, keys, loading, requests, shape, subscriptions, tenants, traffic
 from app.demo.site import WORKER, Site, open_site
 from app.worker import Work
 from backends.embedded.server import EmbeddedHome
@@ -42,7 +42,7 @@ def digest(seed: int) -> str:
     end = int(NOW.timestamp())
     weather, shapes, fleet = hours.Weather(made), hours.Shapes(), hours.Fleet()
     calls = requests.rows(made, end - 60, end, keys.callers(made))
-    parts: list[object] = [made, *calls, *audit.steps(made), *keys.make(made), *plans.make(made)]
+    parts: list[object] = [made, *calls, *audit.steps(made), *keys.make(made), *subscriptions.make(made)]
     parts += [cell for firm in made.firms[:10] for cell in hours.cells_of(weather, firm, shapes, fleet)]
     parts += fleet.cells(weather, shapes)
     return hashlib.sha256(repr([*parts, shapes.take_new()]).encode()).hexdigest()

@@ -17,10 +17,10 @@ from backends.postgres import notary as module
 from backends.postgres.audit_chain import page_of_links
 from backends.postgres.job_queue import Self, queue
 from backends.postgres.notary import Notary, Signed, signing
-from backends.postgres.upkeep import KINDS
 from controlplane.audit.chain import GENESIS, Fault, Verdict, Verification, following
 from controlplane.audit.checkpoints import Checkpoint, SigningKey
 from controlplane.errors import Refusal
+from controlplane.jobs.kinds import kinds
 from controlplane.jobs.model import Claimed
 from tests.backends.psql import Psql, denied, logins, one
 from tests.postgres import Database
@@ -344,12 +344,12 @@ def test_a_worker_does_both(database: Database, psql: Psql, notary: Notary) -> N
     """The jobs themselves, as a worker runs them."""
 
     async def work() -> None:
-        kinds = {"chain_audit": KINDS["chain_audit"], "sign_audit_checkpoint": signing(notary)}
-        async with queue(database.login("worker"), Self("w", "here", 1, "0"), kinds) as jobs:
+        mine = {"chain_audit": kinds()["chain_audit"], "sign_audit_checkpoint": signing(notary)}
+        async with queue(database.login("worker"), Self("w", "here", 1, "0"), mine) as jobs:
             await jobs.tick()
             done: list[Claimed] = []
             for job in await jobs.claim(10):
-                if not await kinds[job.kind].run(jobs, job):
+                if not await mine[job.kind].run(jobs, job):
                     done.append(job)
             await jobs.claim(0, done)
 

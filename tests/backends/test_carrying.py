@@ -61,8 +61,8 @@ GRANTED = (
     [
         ("tenants.suspend", {"id": "t001"}, RENAMED, "stale_version"),
         ("keys.rotate", {"id": "key_" + "0" * 25 + "1"}, "UPDATE wf.api_keys SET label = 'x'", "stale_version"),
-        ("plans.zone", {"tenant_id": "t001", "zone": "Europe/Oslo"}, "UPDATE wf.subscriptions SET billing_zone = 'UTC'"
-         ", state = 'suspended' WHERE tenant_id = 't001'", "stale_version"),
+        ("subscriptions.zone", {"tenant_id": "t001", "zone": "Europe/Oslo"}, "UPDATE wf.subscriptions"
+         " SET billing_zone = 'UTC', state = 'suspended' WHERE tenant_id = 't001'", "stale_version"),
         # Without a version of its own: bound by what it was seen to change.
         ("tenants.apply", {"tenants": [{"id": "t001", "plan": "pro"}]}, RENAMED, "preview_changed"),
         ("telemetry.retention", {"data": "raw", "days": 20}, "UPDATE wf.telemetry_retention SET days = 9"
@@ -93,8 +93,14 @@ async def test_an_undo_does_not_overrun_either(database: Database, home: Home) -
     with pytest.raises(Conflict) as refused:
         await do(home, step.operation, yes_after(database, RENAMED), **step.request)
     assert refused.value.code == "stale_version"
-    step = (await do(home, "plans.grant", tenant_id="t001", name="seats", value="9", until="7d")).undo
-    assert step is not None and step.operation == "plans.end-grant"
+    step = (await do(home, "subscriptions.state", tenant_id="t001", state="suspended")).undo
+    assert step is not None
+    by_another(database, "UPDATE wf.subscriptions SET billing_zone = 'Europe/Oslo' WHERE tenant_id = 't001'")
+    with pytest.raises(Conflict) as later:
+        await do(home, step.operation, **step.request)
+    assert later.value.code == "stale_version"
+    step = (await do(home, "subscriptions.grant", tenant_id="t001", name="seats", value="9", until="7d")).undo
+    assert step is not None and step.operation == "subscriptions.end-grant"
     with pytest.raises(Refusal) as ended:
         await do(home, step.operation, yes_after(database, "UPDATE wf.entitlement_grants SET ended_at = now()"),
                  **step.request)  # fmt: skip
@@ -174,7 +180,7 @@ async def test_the_ids_that_a_preview_shows_are_those_of_its_run(database: Datab
     assert {row.thing for row in shown[-1].rows} == {row.thing for row in rotated.rows}
     assert shown[-1].drawn[0] not in repr(shown[-1])
     # A number that the home gives when it commits is not shown before.
-    granted = await do(home, "plans.grant", yes, tenant_id="t001", name="seats", value="9", until="7d")
+    granted = await do(home, "subscriptions.grant", yes, tenant_id="t001", name="seats", value="9", until="7d")
     assert shown[-1].rows[0].thing == "t001/seats/(new)" and "grant" not in shown[-1].result
     assert granted.result["grant"] and granted.rows[0].thing == f"t001/seats/{granted.result['grant']}"
     planned = await do(home, "objectives.create", yes, name="api", target="99.9%")

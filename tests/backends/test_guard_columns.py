@@ -296,16 +296,82 @@ def test_a_change_of_plan_is_not_claimed_without_being_made(psql: Psql) -> None:
         psql("operator").execute("UPDATE wf.tenants SET plan = 'pro' WHERE id = 'acme'")
 
 
+PIECE = "(sha256('{}'), sha256('b'), 10, 2, {}, false, '{{2026-01-02}}', '{{later}}')"
+CLAIM = "INSERT INTO wf.import_chunks (running, previous, size, lines, rows, ends_open, days, left_out) VALUES " + PIECE
+ROW = REQUEST.format("'2026-01-02 23:59:59.9Z', 1, 'eu'")
+LATE = "UPDATE wf.import_chunks SET rows = rows + {}, left_out = '{{}}' WHERE running = sha256('a')"
+
+
+def together(connection: psycopg.Connection, *statements: str) -> None:
+    with connection.transaction():
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+def not_stored(connection: psycopg.Connection, *statements: str) -> None:
+    with pytest.raises(errors.CheckViolation) as found:
+        together(connection, *statements)
+    assert found.value.diag.constraint_name == "import_not_stored"
+
+
 def test_a_piece_of_a_log_is_not_claimed_without_its_rows(psql: Psql) -> None:
-    claim = (
-        "INSERT INTO wf.import_chunks (running, previous, size, lines, rows, ends_open)"
-        " VALUES (sha256('a'), sha256('b'), 10, 2, 2, false)"
+    operator = psql("operator")
+    refused(operator, "import_not_stored", CLAIM.format("a", 2))
+    not_stored(operator, ROW, CLAIM.format("a", 2))
+    not_stored(operator, CLAIM.format("a", -1))
+    together(operator, ROW, ROW, CLAIM.format("a", 2))
+    not_stored(operator, CLAIM.format("c", 2))  # what was stored before is not stored with it
+
+
+@pytest.mark.parametrize("level", ["READ COMMITTED", "SERIALIZABLE"])
+def test_rows_that_were_taken_back_are_not_claimed(psql: Psql, level: str) -> None:
+    operator = psql("operator")
+    begin = f"SET TRANSACTION ISOLATION LEVEL {level}"
+    not_stored(operator, begin, "SAVEPOINT s", ROW, ROW, "ROLLBACK TO s", CLAIM.format("a", 2))
+    not_stored(operator, begin, ROW, "SAVEPOINT s", ROW, "ROLLBACK TO s", CLAIM.format("a", 2))
+    together(operator, ROW, "SAVEPOINT s", ROW, "RELEASE s", CLAIM.format("a", 2))
+    with operator.transaction(force_rollback=True):
+        operator.execute(ROW)
+    not_stored(operator, begin, CLAIM.format("c", 1))
+
+
+def test_the_rows_of_a_piece_are_found_wherever_they_are_put(psql: Psql) -> None:
+    operator, owner = psql("operator"), psql("owner")
+    many = (
+        "INSERT INTO wf.requests (tenant_id, route, method, status, at)"
+        " SELECT 'a', '/', 'GET', 200, '2026-01-02Z' FROM generate_series(1, {})"
     )
-    row = REQUEST.format("now(), 1, 'eu'")
-    refused(psql("operator"), "import_not_stored", claim)
-    with pytest.raises(errors.CheckViolation), psql("operator").transaction():
-        psql("operator").execute(row.encode())
-        psql("operator").execute(claim.encode())
-    with psql("operator").transaction():
-        for statement in (row, row, claim):
-            psql("operator").execute(statement.encode())
+    not_stored(operator, many.format(40_000), CLAIM.format("a", 40_001))
+    together(operator, many.format(40_000), CLAIM.format("a", 40_000))
+    owner.execute("DELETE FROM wf.requests_default WHERE ctid < '(100,0)'")
+    owner.execute("VACUUM wf.requests_default")
+    together(operator, many.format(3000), CLAIM.format("c", 3000))
+    early = "SELECT count(*) FROM wf.requests_default WHERE ctid < '(100,0)'"
+    assert one(owner, early) == (3000,), "in room that others left"
+
+
+def test_the_same_rows_stand_for_one_piece_of_a_log(psql: Psql) -> None:
+    operator = psql("operator")
+    not_stored(operator, ROW, ROW, CLAIM.format("a", 2), CLAIM.format("c", 2))
+    not_stored(operator, ROW, ROW, f"{CLAIM}, {PIECE}".format("a", 1, "c", 1))
+    not_stored(operator, ROW, "SAVEPOINT s", CLAIM.format("a", 1), "RELEASE s", LATE.format(1))
+    assert one(operator, "SELECT count(*) FROM wf.import_chunks") == (0,)
+
+
+def test_rows_of_tenants_that_were_left_out_are_not_claimed_without_being_stored(psql: Psql) -> None:
+    operator = psql("operator")
+    together(operator, ROW, CLAIM.format("a", 1))
+    for number in (-1, 0, 1):
+        not_stored(operator, LATE.format(number))
+    not_stored(operator, "SAVEPOINT s", ROW, "ROLLBACK TO s", LATE.format(1))
+    together(operator, ROW, LATE.format(1))
+    assert one(operator, "SELECT rows, left_out FROM wf.import_chunks") == (2, [])
+
+
+def test_an_import_is_not_said_to_be_in_the_trail_without_its_change(psql: Psql) -> None:
+    operator, done = psql("operator"), "UPDATE wf.import_chunks SET change_id = (SELECT max(id) FROM wf.changes)"
+    together(operator, ROW, CLAIM.format("a", 1))
+    together(operator, "SELECT wf.begin_change('tenants.edit', 'x', 'edit-1')")
+    not_stored(operator, done)
+    not_stored(operator, "SELECT wf.begin_change('tenants.edit', 'x', 'edit-2')", done)
+    together(operator, "SELECT wf.begin_change('requests.import', 'x', 'import-1')", done)

@@ -143,7 +143,7 @@ FORGED = {
         " tenant_id, env, 'x', sha256('x'), id FROM wf.api_keys WHERE display = 'wf_live_2'",
     ),
     "a subscription as a grant": (
-        "plans.grant",
+        "subscriptions.grant",
         "UPDATE wf.subscriptions SET state = 'suspended' WHERE tenant_id = 'paying'",
     ),
     "a run": ("runs.pause", "UPDATE wf.runs SET state = 'stopped' WHERE id = 1"),

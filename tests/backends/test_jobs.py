@@ -17,9 +17,9 @@ from app.worker import Work
 from backends.postgres import heartbeat
 from backends.postgres.home import Home
 from backends.postgres.job_queue import Self, queue
-from backends.postgres.upkeep import KINDS as UPKEEP
 from controlplane.errors import Refusal
 from controlplane.jobs.engine import Crew
+from controlplane.jobs.kinds import kinds
 from controlplane.jobs.operations import cancel, replay
 from controlplane.jobs.rules import Lane, backoff, fair_batch, returning
 from controlplane.operations import Call, execute
@@ -370,10 +370,10 @@ async def test_errors_are_kept_without_what_they_may_hold(database: Database, ow
 
 
 async def test_what_upkeep_does_runs_with_a_workers_rights(database: Database, owner: psycopg.Connection) -> None:
-    await run_until_idle(database, UPKEEP)
+    await run_until_idle(database, kinds())
     # A period may begin meanwhile: then its job was done twice.
     found = owner.execute("SELECT DISTINCT kind, state, error FROM wf.jobs ORDER BY kind").fetchall()
-    assert found == [(name, "done", None) for name in sorted(UPKEEP)]
+    assert found == [(name, "done", None) for name in sorted(kinds())]
 
 
 async def test_a_lost_link_leaves_no_job_in_a_hand_that_is_gone(database: Database, owner: psycopg.Connection) -> None:

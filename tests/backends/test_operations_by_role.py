@@ -92,17 +92,23 @@ EXAMPLES: dict[str, Record] = {
             }
         ]
     },
-    "plans.apply-due": {},
-    "plans.change": {"tenant_id": "paying", "plan": "growth"},
-    "plans.convert-trial": {"tenant_id": "active", "plan": "growth"},
-    "plans.end-grant": {"tenant_id": "paying", "grant": 1},
-    "plans.expire-trials": {},
-    "plans.extend-trial": {"tenant_id": "protected", "days": 7},
-    "plans.grant": {"tenant_id": "paying", "name": "sso", "value": "true", "until": "24h", "source": "incident"},
-    "plans.raise": {"tenant_id": "paying", "name": "seats", "to": 60, "until": "7d"},
-    "plans.start-trial": {"tenant_id": "paying", "plan": "pro"},
-    "plans.state": {"tenant_id": "paying", "state": "suspended"},
-    "plans.zone": {"tenant_id": "paying", "zone": "Europe/Berlin"},
+    "subscriptions.apply-due": {},
+    "subscriptions.change": {"tenant_id": "paying", "plan": "growth"},
+    "subscriptions.convert-trial": {"tenant_id": "active", "plan": "growth"},
+    "subscriptions.end-grant": {"tenant_id": "paying", "grant": 1},
+    "subscriptions.expire-trials": {},
+    "subscriptions.extend-trial": {"tenant_id": "protected", "days": 7},
+    "subscriptions.grant": {
+        "tenant_id": "paying",
+        "name": "sso",
+        "value": "true",
+        "until": "24h",
+        "source": "incident",
+    },
+    "subscriptions.raise": {"tenant_id": "paying", "name": "seats", "to": 60, "until": "7d"},
+    "subscriptions.start-trial": {"tenant_id": "paying", "plan": "pro"},
+    "subscriptions.state": {"tenant_id": "paying", "state": "suspended"},
+    "subscriptions.zone": {"tenant_id": "paying", "zone": "Europe/Berlin"},
     "projects.archive": {"tenant_id": "active", "id": "web"},
     "projects.create": {"tenant_id": "active", "id": "new"},
     "projects.rename": {"tenant_id": "active", "id": "web", "name": "Renamed"},
@@ -158,7 +164,7 @@ async def permitted(home: Home, name: str) -> bool:
     operation = named(name)
     try:
         async with home.change(Intent(name, f"try {name}", "", "as the test says", dry_run=True)) as change:
-            await operation.run(change, operation.parse(EXAMPLES[name]))
+            await operation.perform(change, operation.parse(EXAMPLES[name]))
             assert await change.rows(), f"{name} leaves no row in the trail"
     except NotPermitted:
         return False

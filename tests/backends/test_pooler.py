@@ -57,7 +57,7 @@ async def test_every_row_is_of_the_statement_that_asked_for_it(database: Databas
             page = await home.tenants.page(Query((), "id"), limit=5)
             assert next(row.id for row in page.rows) == "default"
             assert (await home.tenants.get(name)).id == name
-            assert (await home.plans.standing(name)).subscription.tenant_id == name
+            assert (await home.subscriptions.standing(name)).subscription.tenant_id == name
 
     async with opened(admin) as one, opened(admin) as other:
         assert one.shared is (mode == "transaction")

@@ -39,9 +39,8 @@ ANOTHER_FORM = """
     GRANT CREATE ON SCHEMA wf TO PUBLIC;
 """
 OTHER_SIGNATURES = """
-    DROP FUNCTION wf.masked(text) CASCADE;
-    CREATE FUNCTION wf.masked(another text) RETURNS text LANGUAGE sql AS 'SELECT $1';
-    DROP FUNCTION wf.my_role();
+    DROP FUNCTION wf.may(text) CASCADE;
+    CREATE FUNCTION wf.may(another text) RETURNS text LANGUAGE sql AS 'SELECT $1';
     CREATE FUNCTION wf.my_role() RETURNS integer LANGUAGE sql AS 'SELECT 1';
 """
 

@@ -18,13 +18,15 @@ from backends.postgres.home import Home
 from backends.postgres.refusals import WORDS
 from controlplane.errors import Conflict, Refusal
 from controlplane.operations import Call, execute
-from controlplane.plans import rules
 from controlplane.plans.currencies import PLACES
-from controlplane.plans.model import STATES, Facts, Grant, Plan
+from controlplane.plans.model import Plan
+from controlplane.plans.rules import kind_of
 from controlplane.registry import named
-from tests.backends.plans import TENANTS, admitted, do, unguarded
+from controlplane.subscriptions import rules
+from controlplane.subscriptions.model import STATES, Facts, Grant
 from tests.backends.psql import Psql, denied, logins, one, refused
 from tests.backends.runs import opened
+from tests.backends.subscriptions import TENANTS, admitted, do, unguarded
 from tests.postgres import Database, Server
 
 
@@ -89,7 +91,7 @@ def test_a_subscription_follows_its_tenants_plan(psql: Psql) -> None:
     assert one(operator, held.format("trying")) == (1, "trial", "active"), "who is given a plan does not try any more"
     audit = "SELECT noun, thing FROM wf.audit WHERE out_of_band ORDER BY seq DESC LIMIT 4"
     rows = operator.execute(audit).fetchall()[::-1]
-    assert [noun for noun, _ in rows] == ["tenants", "tenants", "plans", "plans"]
+    assert [noun for noun, _ in rows] == ["tenants", "tenants", "subscriptions", "subscriptions"]
     assert [sorted(name for _, name in half) for half in (rows[:2], rows[2:])] == [["acme", "trying"]] * 2
 
 
@@ -202,7 +204,7 @@ def bench(postgres_server: Server, template_database: str) -> Iterator[psycopg.C
 @given(VALUES)
 @settings(max_examples=300)
 def test_the_heart_and_the_home_know_the_same_kinds(bench: psycopg.Connection, value: object) -> None:
-    assert one(bench, "SELECT wf.entitlement_kind(%s)", Jsonb(value)) == (rules.kind_of(value),)
+    assert one(bench, "SELECT wf.entitlement_kind(%s)", Jsonb(value)) == (kind_of(value),)
 
 
 @given(
@@ -272,16 +274,16 @@ def test_the_heart_and_the_home_agree_what_holds(
 
 
 async def test_a_change_costs_what_its_preview_said_or_is_refused(admin: Home, psql: Psql) -> None:
-    operation = named("plans.change")
+    operation = named("subscriptions.change")
     asked = {"tenant_id": "acme", "plan": "growth"}
     seen = await execute(admin, operation, operation.parse(asked), Call("grows", dry_run=True))
     assert seen.result["lines"] and one(psql("viewer"), "SELECT count(*) FROM wf.plan_changes") == (0,)
-    await do(admin, "plans.zone", tenant_id="acme", zone="Europe/Berlin")
+    await do(admin, "subscriptions.zone", tenant_id="acme", zone="Europe/Berlin")
     with pytest.raises(Conflict) as found:
-        await do(admin, "plans.change", **asked, preview_hash=seen.result["preview_hash"])
+        await do(admin, "subscriptions.change", **asked, preview_hash=seen.result["preview_hash"])
     assert found.value.code == "preview_changed"
     again = await execute(admin, operation, operation.parse(asked), Call("grows", dry_run=True))
-    done = await do(admin, "plans.change", **asked, preview_hash=again.result["preview_hash"])
+    done = await do(admin, "subscriptions.change", **asked, preview_hash=again.result["preview_hash"])
     assert {n: done.result[n] for n in ("lines", "summary")} == {n: again.result[n] for n in ("lines", "summary")}
     assert one(psql("viewer"), "SELECT plan FROM wf.tenant_list WHERE id = 'acme'") == ("growth",)
     assert one(psql("viewer"), "SELECT lines FROM wf.plan_changes")[0] == done.result["lines"]
@@ -293,9 +295,9 @@ async def test_a_change_costs_what_its_preview_said_or_is_refused(admin: Home, p
 
 async def test_a_downgrade_waits_the_newest_word_counts_and_its_day_comes_once(admin: Home, psql: Psql) -> None:
     owner = psql("owner")
-    done = await do(admin, "plans.change", tenant_id="acme", plan="trial")
+    done = await do(admin, "subscriptions.change", tenant_id="acme", plan="trial")
     assert done.result["direction"] == "downgrade" and done.result["applied"] is False
-    await do(admin, "plans.change", tenant_id="acme", plan="trial", cycle="year")
+    await do(admin, "subscriptions.change", tenant_id="acme", plan="trial", cycle="year")
     assert one(owner, "SELECT count(*) FILTER (WHERE canceled_at IS NULL), count(*) FROM wf.plan_changes") == (1, 2)
     refused(
         owner,
@@ -306,13 +308,13 @@ async def test_a_downgrade_waits_the_newest_word_counts_and_its_day_comes_once(a
         " preview_hash"
         " FROM wf.plan_changes WHERE canceled_at IS NULL",
     )
-    assert (await do(admin, "plans.apply-due")).result == {"applied": 0}
+    assert (await do(admin, "subscriptions.apply-due")).result == {"applied": 0}
     owner.execute("ALTER TABLE wf.plan_changes DISABLE TRIGGER guard")
     owner.execute("UPDATE wf.plan_changes SET effective_on = current_date - 1")
     owner.execute("ALTER TABLE wf.plan_changes ENABLE TRIGGER guard")
-    assert (await do(admin, "plans.apply-due")).result == {"applied": 1}
-    assert (await do(admin, "plans.apply-due")).result == {"applied": 0}
-    standing = await admin.plans.standing("acme")
+    assert (await do(admin, "subscriptions.apply-due")).result == {"applied": 1}
+    assert (await do(admin, "subscriptions.apply-due")).result == {"applied": 0}
+    standing = await admin.subscriptions.standing("acme")
     held = standing.subscription
     assert (held.plan, held.plan_version, held.cycle, standing.pending) == ("trial", 1, "year", None)
 
@@ -329,34 +331,34 @@ async def test_the_catalogue_changes_as_a_whole_and_tenants_keep_their_version(a
     plans = [spec | {"code": "starter"}, spec | {"code": "mystery", "entitlements": {"seats": 2}}]
     assert (await do(admin, "plans.apply", plans=plans)).result == {"created": 1, "new_versions": 1, "unchanged": 0}
     assert (await do(admin, "plans.apply", plans=plans)).result == {"created": 0, "new_versions": 0, "unchanged": 2}
-    assert (await admin.plans.standing("acme")).subscription.plan_version == 1
-    odd = await admin.plans.standing("odd")
+    assert (await admin.subscriptions.standing("acme")).subscription.plan_version == 1
+    odd = await admin.subscriptions.standing("odd")
     assert odd.subscription.plan_version == 1 and odd.effective[0].holds.value == 2, "the catalogue learnt the code"
     [(newest, none), (first, acme)] = await admin.plans.versions("starter")
     assert (newest.version, none, first.version, acme) == (2, 0, 1, 1)
-    await do(admin, "plans.change", tenant_id="acme", on=str(datetime.now(UTC).date()))
-    assert (await admin.plans.standing("acme")).subscription.plan_version == 2
+    await do(admin, "subscriptions.change", tenant_id="acme", on=str(datetime.now(UTC).date()))
+    assert (await admin.subscriptions.standing("acme")).subscription.plan_version == 2
 
 
 async def test_suspending_and_resuming_loses_no_capability(admin: Home, psql: Psql) -> None:
-    await do(admin, "plans.raise", tenant_id="acme", name="seats", to=60, until="7d")
-    before = (await admin.plans.standing("acme")).effective
-    done = await do(admin, "plans.state", tenant_id="acme", state="suspended")
+    await do(admin, "subscriptions.raise", tenant_id="acme", name="seats", to=60, until="7d")
+    before = (await admin.subscriptions.standing("acme")).effective
+    done = await do(admin, "subscriptions.state", tenant_id="acme", state="suspended")
     assert admitted(psql, "acme")[:2] == (False, "subscription_suspended")
     assert done.undo is not None
     await do(admin, done.undo.operation, **done.undo.request)
-    assert (await admin.plans.standing("acme")).effective == before
+    assert (await admin.subscriptions.standing("acme")).effective == before
     assert admitted(psql, "acme")[0] is True
 
 
 async def test_a_trial_is_extended_three_times_expires_once_and_converts(admin: Home, psql: Psql) -> None:
     owner = psql("owner")
     for _ in range(3):
-        await do(admin, "plans.extend-trial", "they asked", tenant_id="trying", days=5)
+        await do(admin, "subscriptions.extend-trial", "they asked", tenant_id="trying", days=5)
     with pytest.raises(Refusal) as found:
-        await do(admin, "plans.extend-trial", tenant_id="trying", days=5)
+        await do(admin, "subscriptions.extend-trial", tenant_id="trying", days=5)
     assert found.value.code == "trial_extensions"
-    kept = "SELECT actor, reason FROM wf.audit WHERE operation = 'plans.extend-trial' AND tenant_id = 'trying'"
+    kept = "SELECT actor, reason FROM wf.audit WHERE operation = 'subscriptions.extend-trial' AND tenant_id = 'trying'"
     assert owner.execute(kept).fetchall() == [("t_admin", "they asked")] * 3
     for left, reminded in (("6 days", 1), ("5 days", 0), ("2 days", 1), ("20 hours", 1), ("1 hour", 0)):
         # The end is the same; the time to it is made shorter by moving both.
@@ -366,36 +368,36 @@ async def test_a_trial_is_extended_three_times_expires_once_and_converts(admin: 
         owner.execute(
             "UPDATE wf.trial_reminders SET trial_end = (SELECT trial_end FROM wf.subscriptions WHERE state = 'trial')"
         )
-        result = (await do(admin, "plans.expire-trials")).result
+        result = (await do(admin, "subscriptions.expire-trials")).result
         assert result == {"ended": 0, "reminded": reminded}, left
-        assert (await do(admin, "plans.expire-trials")).result == {"ended": 0, "reminded": 0}
+        assert (await do(admin, "subscriptions.expire-trials")).result == {"ended": 0, "reminded": 0}
     unguarded(owner, "trial_start = now() - interval '9 days', trial_end = now() - interval '1 s'", "trying")
     assert admitted(psql, "trying")[:2] == (False, "subscription_expired"), "before it is written down"
-    assert (await do(admin, "plans.expire-trials")).result == {"ended": 1, "reminded": 0}
-    assert (await do(admin, "plans.expire-trials")).result == {"ended": 0, "reminded": 0}
-    await do(admin, "plans.convert-trial", tenant_id="trying", plan="growth", cycle="year")
-    held = (await admin.plans.standing("trying")).subscription
+    assert (await do(admin, "subscriptions.expire-trials")).result == {"ended": 1, "reminded": 0}
+    assert (await do(admin, "subscriptions.expire-trials")).result == {"ended": 0, "reminded": 0}
+    await do(admin, "subscriptions.convert-trial", tenant_id="trying", plan="growth", cycle="year")
+    held = (await admin.subscriptions.standing("trying")).subscription
     assert (held.state, held.plan, held.cycle, held.plan_version) == ("active", "growth", "year", 1)
 
 
 async def test_a_trial_of_another_plan_falls_back_to_the_one_that_is_paid(admin: Home, psql: Psql) -> None:
-    await do(admin, "plans.start-trial", tenant_id="acme", plan="pro", days=3)
-    tried = {each.name: each.holds for each in (await admin.plans.standing("acme")).effective}
+    await do(admin, "subscriptions.start-trial", tenant_id="acme", plan="pro", days=3)
+    tried = {each.name: each.holds for each in (await admin.subscriptions.standing("acme")).effective}
     assert (tried["seats"].value, tried["seats"].source) == (100, "trial")
     unguarded(psql("owner"), "trial_start = now() - interval '9 days', trial_end = now() - interval '1 s'")
-    await do(admin, "plans.expire-trials")
-    standing = await admin.plans.standing("acme")
+    await do(admin, "subscriptions.expire-trials")
+    standing = await admin.subscriptions.standing("acme")
     assert standing.subscription.state == "active"
     assert next(each for each in standing.effective if each.name == "seats").holds.value == 5
 
 
 async def test_converting_settles_what_was_paid_beside_the_trial(admin: Home, psql: Psql) -> None:
-    await do(admin, "plans.start-trial", tenant_id="acme", plan="pro", days=3)
+    await do(admin, "subscriptions.start-trial", tenant_id="acme", plan="pro", days=3)
     unguarded(psql("owner"), "period_start = current_date - 10")
-    done = await do(admin, "plans.convert-trial", tenant_id="acme")
+    done = await do(admin, "subscriptions.convert-trial", tenant_id="acme")
     [used, rest] = done.result["lines"]
     assert (used["plan"], used["days"], rest["plan"]) == ("starter v1", 10, "pro v1")
-    standing = await admin.plans.standing("acme")
+    standing = await admin.subscriptions.standing("acme")
     assert (standing.subscription.state, standing.subscription.plan) == ("active", "pro")
     assert {each.holds.source for each in standing.effective} == {"plan"}
 

@@ -308,7 +308,7 @@ async def test_the_operation_provisions_and_rolls_back_whole(psql: Psql, databas
     fields = {"id": "new", "plan": "growth", "trial_days": 20, "scopes": ["read"]}
     async with opened(database.login("operator")) as home:
         outcome = await execute(home, operation, operation.parse(fields), Call(None, "provision-1"))
-        assert [row.noun for row in outcome.rows] == ["tenants", "projects", "plans", "keys"]
+        assert [row.noun for row in outcome.rows] == ["tenants", "projects", "subscriptions", "keys"]
         assert outcome.secret is not None
         found = await home.keys.of_hash(hashlib.sha256(outcome.secret.encode()).digest())
         assert found is not None and (found.id, found.scopes) == (outcome.result["key_id"], ["read"])

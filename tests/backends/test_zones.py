@@ -8,9 +8,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from controlplane.plans.periods import began
-from tests.backends.plans import TENANTS, give
+from controlplane.subscriptions.periods import began
 from tests.backends.psql import Psql, logins, one
+from tests.backends.subscriptions import TENANTS, give
 from tests.postgres import Database
 
 ZONES = (

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
         ("keys.rotate", False, 1, Risk.CONFIRM),  # the old key stays good
         ("keys.rotate", False, 2, Risk.TYPED),  # many of them are not put right by hand
         ("keys.rotate", True, 1, Risk.TYPED),
-        ("plans.convert-trial", False, 1, Risk.TYPED),  # no way back
+        ("subscriptions.convert-trial", False, 1, Risk.TYPED),  # no way back
         ("keys.revoke", False, 1, Risk.TYPED),
         ("tenants.create", False, 1, Risk.PREVIEW),
         ("tenants.create", True, 1, Risk.PREVIEW),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from controlplane.errors import NotFound
-from controlplane.plans.model import Claim, Effective, Standing, Usage
+from controlplane.subscriptions.model import Claim, Effective, Standing, Usage
 from controlplane.telemetry.chartviews import View, Window
 from controlplane.telemetry.measures import Measured, reading_of_limits, records, saturation_chart
 from controlplane.telemetry.model import Point, Scope, Series
@@ -93,7 +93,7 @@ class Plane:
 
     def __init__(self, found: Standing | None) -> None:
         self.found, self.asked = found, list[tuple[datetime, datetime, timedelta]]()
-        self.plans = self.telemetry = self
+        self.subscriptions = self.telemetry = self
 
     async def standing(self, tenant_id: str) -> Standing:
         if self.found is None:

@@ -7,8 +7,8 @@ import pytest
 from textual.widgets import Input
 
 from controlplane.runs.model import Run
-from screens.actions import Done
 from screens.bulk import progress_words
+from screens.desk import Done
 from screens.dialogs.form import ReasonForm
 from tests.controlplane.runs import a_run
 from tests.postgres import Database
@@ -28,17 +28,25 @@ def sql(database: Database, statement: str) -> list[tuple]:
         return cursor.fetchall() if cursor.description else []
 
 
-async def suspend(pilot) -> None:
-    await command(pilot, "tenants.suspend t1")
+async def suspend(pilot, *, by_key: bool = False) -> None:
+    if by_key:
+        await command(pilot, "tenants id:t1")
+        await until(pilot, lambda: "Tenant 1" in text(pilot) and "Tenant 2" not in text(pilot))
+        await pilot.press("a")
+        await until(pilot, lambda: "Suspend a tenant" in text(pilot))
+        await pilot.press("s")
+    else:
+        await command(pilot, "tenants.suspend t1")
     await until(pilot, lambda: "kept in the audit trail" in text(pilot))
     await type_in(pilot, "unpaid")
     await pilot.press("enter")
     await until(pilot, lambda: "Do it?" in text(pilot))
 
 
-async def test_what_another_changed_before_the_y_is_refused_to_a_typed_command(estate: Database) -> None:
+@pytest.mark.parametrize("by_key", [False, True])
+async def test_what_another_changed_before_the_y_is_refused(estate: Database, by_key: bool) -> None:
     async with console(estate) as (_, pilot):
-        await suspend(pilot)
+        await suspend(pilot, by_key=by_key)
         sql(estate, "UPDATE wf.tenants SET name = 'Of another' WHERE id = 't1'")
         await confirm(pilot)
         await until(pilot, lambda: "somebody changed it since you looked" in text(pilot))
@@ -77,6 +85,22 @@ async def test_left_empty_the_reason_of_an_undo_is_the_one_that_is_offered(estat
         await until(pilot, lambda: "resume t1" in text(pilot))
     [(reason,)] = sql(estate, "SELECT reason FROM wf.changes WHERE operation = 'tenants.resume'")
     assert reason.startswith("undo of tenants.suspend (audit")
+
+
+async def test_the_menu_asks_the_row_that_is_marked_and_not_the_one_under_the_cursor(estate: Database) -> None:
+    sql(
+        estate,
+        "UPDATE wf.tenants SET status = 'suspended', suspended_at = now(), suspension_reason = 'unpaid'"
+        " WHERE id = 't11'",
+    )
+    async with console(estate) as (_, pilot):
+        await command(pilot, "tenants -id:t2 tenant 1")
+        await until(pilot, lambda: "Tenant 12" in text(pilot) and "Tenant 2" not in text(pilot))
+        await pilot.press("j", "j", "space", "k", "k")  # ordered by name: 1, 10, 11, 12
+        await until(pilot, lambda: "1 marked" in text(pilot))
+        await pilot.press("a")
+        await until(pilot, lambda: "t11 is suspended already" in text(pilot))
+        assert "u  End a tenant's suspension" in text(pilot)
 
 
 async def test_more_than_ten_at_once_ask_for_their_number(estate: Database) -> None:

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from controlplane.tenants.model import Tenant
-from screens.work import WorkScreen
+from screens.longwork import WorkScreen
 from tests.postgres import Database
 from tests.screens.console import console, quiet, text, until
 

@@ -21,7 +21,7 @@ from app.contexts import Context
 from app.settings import Profile, Settings
 from backends.postgres.home import Home
 from controlplane.live import LinkState
-from controlplane.plans.model import Standing
+from controlplane.subscriptions.model import Standing
 from screens.dialogs.secret import ShowSecret
 from tests.postgres import Database
 from tests.screens.console import quiet, until
@@ -155,7 +155,7 @@ def frozen(
     async def open_context(report: Callable[[str], None]) -> Context:
         home = Home(database.login("admin"))
         await home.open()
-        standing = home.plans.standing
+        standing = home.subscriptions.standing
 
         async def stood(tenant_id: str) -> Standing:
             """As of now, but for the days that the home knows better."""
@@ -163,7 +163,7 @@ def frozen(
             usage = tuple(dataclasses.replace(each, resets_at=NOW + timedelta(days=9)) for each in found.usage)
             return dataclasses.replace(found, as_of=NOW, usage=usage)
 
-        home.plans.standing = stood  # type: ignore[method-assign]
+        home.subscriptions.standing = stood  # type: ignore[method-assign]
         home.overview = FrozenGlance(NOW)  # type: ignore[assignment]
         name = "acme-prod" if read_only else "acme-stage"
         return Context(home, name, environment, read_only, "the test", embedded=False)

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import psycopg
 
+from screens.longwork import WorkScreen
 from screens.welcome import WelcomeScreen
-from screens.work import WorkScreen
 from tests.controlplane.test_logmappings import CADDY
 from tests.postgres import Database
 from tests.screens.console import confirm, console, quiet, text, until

@@ -44,6 +44,7 @@ CREATE INDEX tenants_name_folded ON wf.tenants (wf.folded(name));
 CREATE INDEX tenants_plan_folded ON wf.tenants (wf.folded(plan));
 CREATE INDEX tenants_region_folded ON wf.tenants (wf.folded(region));
 CREATE INDEX tenants_owner_folded ON wf.tenants (wf.folded(owner_email));
+CREATE INDEX tenants_owner_masked ON wf.tenants (wf.folded(wf.masked(owner_email)));
 CREATE INDEX tenants_of_plan ON wf.tenants (plan) WHERE status <> 'erased';
 CREATE INDEX tenants_by_change ON wf.tenants (updated_at, id);
 CREATE INDEX tenants_protected ON wf.tenants (id) WHERE protected;

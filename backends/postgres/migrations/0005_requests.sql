@@ -52,9 +52,11 @@ CREATE TABLE wf.import_chunks (
   marks     bytea NOT NULL DEFAULT '' CONSTRAINT import_marks CHECK (octet_length(marks) <= 16777216),  -- CRC-32 of each whole line
   change_id bigint REFERENCES wf.changes,  -- NULL: not rolled up and not in the trail yet
   stored_by wf.line NOT NULL DEFAULT session_user,
-  stored_at wf.moment NOT NULL DEFAULT now()
+  stored_at wf.moment NOT NULL DEFAULT now(),
+  xid       xid8 NOT NULL DEFAULT pg_current_xact_id()  -- that stored rows of it last
 );
 CREATE INDEX import_chunks_after ON wf.import_chunks (previous);
+CREATE INDEX import_chunks_by_transaction ON wf.import_chunks (xid);
 
 -- How long each class of telemetry is kept, in days.
 CREATE TABLE wf.telemetry_retention (

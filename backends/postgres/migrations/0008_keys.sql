@@ -44,6 +44,7 @@ CREATE INDEX api_keys_search ON wf.api_keys USING gin (wf.trigrams(search));
 CREATE INDEX api_keys_id_folded ON wf.api_keys (wf.folded(id));
 CREATE INDEX api_keys_tenant_folded ON wf.api_keys (wf.folded(tenant_id));
 CREATE INDEX api_keys_owner_folded ON wf.api_keys (wf.folded(owner_email));
+CREATE INDEX api_keys_owner_masked ON wf.api_keys (wf.folded(wf.masked(owner_email)));
 CREATE INDEX api_keys_label_folded ON wf.api_keys (wf.folded(label));
 CREATE INDEX api_keys_project_folded ON wf.api_keys (wf.folded(project_id));
 CREATE INDEX api_keys_by_env ON wf.api_keys (env, created_at, id);

@@ -22,11 +22,6 @@ CREATE OR REPLACE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON wf.changes
 CREATE OR REPLACE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON wf.counters
   FOR EACH STATEMENT EXECUTE FUNCTION wf.refuse_rewriting();
 
-CREATE OR REPLACE FUNCTION wf.masked(value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN value IS NULL THEN NULL
-            WHEN strpos(value, '@') > 1 THEN left(value, 1) || '•••@' || split_part(value, '@', -1)
-            ELSE '•••' END;
-
 -- Open the change that this transaction makes. Without it, what the transaction writes is marked out-of-band. It is of
 -- an operation that there is, and that the login may run: wf.operations.
 CREATE OR REPLACE FUNCTION wf.begin_change(operation text, reason text, request_id text, fingerprint text DEFAULT '')

@@ -88,6 +88,7 @@ GRANT EXECUTE ON FUNCTION wf.sees_addresses TO wf_viewer;
 CREATE VIEW wf.key_list AS
 SELECT k.id, k.tenant_id, k.project_id, k.env, k.display, k.label,
        CASE WHEN (SELECT wf.sees_personal()) THEN k.owner_email ELSE wf.masked(k.owner_email) END AS owner_email,
+       wf.masked(k.owner_email) AS owner_masked,  -- for filters: an index holds it
        k.scopes, k.addresses::text[] AS addresses, k.expires_at, k.spend_cap,
        k.rotated_from, k.rotated_at, k.grace_until, k.disabled_at, k.revoked_at, k.revoked_reason,
        k.version, k.created_at, k.updated_at, k.created_by, k.search,

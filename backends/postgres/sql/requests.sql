@@ -6,10 +6,6 @@ GRANT SELECT ON wf.requests TO wf_worker;
 -- The transaction that stores a row is what rolling up goes by: not the caller's to say.
 GRANT INSERT (tenant_id, project_id, route, method, status, latency_ms, key_prefix, region, request_id, at, bytes, key_id,
               address) ON wf.requests TO wf_operator, wf_worker, wf_service;
-GRANT SELECT ON wf.import_chunks TO wf_viewer;
-
-GRANT INSERT (running, previous, size, lines, rows, ends_open, left_out, from_at, until_at, days, marks),
-      UPDATE (rows, left_out, change_id) ON wf.import_chunks TO wf_operator;
 
 -- Make the partition of one period, and move in what the default one holds of it. Returns whether it was made.
 -- The default partition is closed meanwhile: a row of that period written to it in between would be refused.
@@ -343,36 +339,3 @@ SECURITY DEFINER SET search_path = wf, pg_temp AS $$
          (SELECT count(*) FROM (SELECT FROM wf.request_hours_default LIMIT 1001) r)::integer
 $$;
 GRANT EXECUTE ON FUNCTION wf.stray_requests TO wf_viewer;
-
--- Hold a log for this session; false when another session that is alive has it. A session that ended holds nothing.
-CREATE OR REPLACE FUNCTION wf.hold_import(source bytea) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = wf, pg_temp AS $$
-BEGIN
-  DELETE FROM wf.import_holds h WHERE NOT EXISTS (
-    SELECT FROM pg_stat_activity a
-    WHERE a.pid = h.pid AND coalesce(a.backend_start = h.backend_start, true));  -- NULL: it is not ours to see
-  INSERT INTO wf.import_holds (source, pid, backend_start)
-  SELECT hold_import.source, a.pid, coalesce(a.backend_start, now()) FROM pg_stat_activity a WHERE a.pid = pg_backend_pid()
-  ON CONFLICT DO NOTHING;
-  RETURN EXISTS (SELECT FROM wf.import_holds h WHERE h.source = hold_import.source AND h.pid = pg_backend_pid());
-END
-$$;
-GRANT EXECUTE ON FUNCTION wf.hold_import TO wf_operator;
-
--- A piece of a log is said to be stored by the transaction that stores its rows. What a savepoint took back counts too:
--- PostgreSQL tells no less than what was tried.
-CREATE OR REPLACE FUNCTION wf.check_import() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = wf, pg_temp AS $$
-BEGIN
-  IF current_setting('track_counts')::boolean AND NEW.rows > (
-       SELECT sum(pg_stat_get_xact_tuples_inserted(i.inhrelid)) FROM pg_inherits i
-       WHERE i.inhparent = 'wf.requests'::regclass) THEN
-    RAISE EXCEPTION 'the % rows of a piece of a log were not stored with it', NEW.rows
-      USING ERRCODE = 'check_violation', CONSTRAINT = 'import_not_stored';
-  END IF;
-  RETURN NULL;
-END
-$$;
-
-CREATE OR REPLACE TRIGGER check_import AFTER INSERT ON wf.import_chunks FOR EACH ROW
-  WHEN (NEW.rows > 0) EXECUTE FUNCTION wf.check_import();

@@ -115,7 +115,7 @@ CREATE OR REPLACE TRIGGER learn AFTER INSERT ON wf.plans FOR EACH ROW WHEN (NEW.
 GRANT UPDATE (plan_version, state, cycle, billing_zone, period_start, trial_plan, trial_version, trial_start, trial_end,
               trial_return, grace_until) ON wf.subscriptions TO wf_operator;
 
-SELECT wf.audited('wf.subscriptions', 'plans', 'tenant_id', 'tenant_id');
+SELECT wf.audited('wf.subscriptions', 'subscriptions', 'tenant_id', 'tenant_id');
 -- It is made with its tenant, whose row is in the trail; nobody else can make one.
 DROP TRIGGER audit_insert ON wf.subscriptions;
 
@@ -204,3 +204,88 @@ LANGUAGE sql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   SELECT (SELECT count(*) FROM over), (SELECT count(*) FROM near)
 $$;
 GRANT EXECUTE ON FUNCTION wf.apply_due_changes, wf.expire_trials TO wf_operator, wf_worker;
+
+CREATE OR REPLACE FUNCTION wf.guard_grant() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+DECLARE
+  refused text;
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    IF (SELECT status FROM wf.tenants WHERE id = NEW.tenant_id FOR SHARE) NOT IN ('active', 'suspended') THEN
+      refused := 'grant_tenant_gone';
+    END IF;
+  ELSIF OLD.ended_at IS NOT NULL OR OLD.ends_at <= now() THEN
+    refused := 'grant_over';
+  ELSIF to_jsonb(NEW) - 'ended_at' <> to_jsonb(OLD) - 'ended_at' THEN
+    refused := 'grant_fixed';
+  ELSE
+    NEW.ended_at := now();
+  END IF;
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION 'grant of % to % is refused', NEW.name, NEW.tenant_id
+      USING ERRCODE = 'check_violation', CONSTRAINT = refused;
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+CREATE OR REPLACE TRIGGER guard BEFORE INSERT OR UPDATE ON wf.entitlement_grants FOR EACH ROW EXECUTE FUNCTION wf.guard_grant();
+GRANT SELECT ON wf.entitlement_grants TO wf_viewer;
+
+GRANT INSERT (tenant_id, name, value, source, starts_at, ends_at, reason), UPDATE (ended_at)
+  ON wf.entitlement_grants TO wf_operator;
+
+SELECT wf.audited('wf.entitlement_grants', 'subscriptions', 'tenant_id/name/id', 'tenant_id');
+
+-- All that speaks for a tenant's entitlements at a time, or for `only` one of them; place 1 of a name is what holds, the
+-- others lost. With the caller's rights and without settings of its own, so that the planner puts it into the query.
+CREATE OR REPLACE FUNCTION wf.entitlement_claims(tenant text, at timestamptz, only_name text)
+RETURNS TABLE (name text, value jsonb, source text, starts_at timestamptz, expires_at timestamptz, grant_id bigint,
+               place bigint)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+  SELECT f.name, f.value, f.source, f.starts_at, f.expires_at, f.grant_id,
+         row_number() OVER (PARTITION BY f.name ORDER BY f.rank, f.starts_at DESC, f.grant_id DESC)
+  FROM (
+    SELECT g.name, g.value, g.source, g.starts_at, g.ends_at AS expires_at, g.id AS grant_id,
+           CASE g.source WHEN 'override' THEN 1 ELSE 2 END AS rank
+    FROM wf.entitlement_grants g
+    WHERE g.tenant_id = $1 AND g.starts_at <= $2 AND g.ends_at > $2 AND (g.ended_at IS NULL OR g.ended_at > $2)
+      AND ($3 IS NULL OR g.name = $3)
+    UNION ALL
+    SELECT e.key, e.value, 'trial', s.trial_start, s.trial_end, NULL, 3
+    FROM wf.subscriptions s JOIN wf.plans p ON p.code = s.trial_plan AND p.version = s.trial_version,
+         LATERAL (SELECT j.key, j.value FROM jsonb_each(p.entitlements) j WHERE $3 IS NULL
+                  UNION ALL SELECT $3, p.entitlements -> $3 WHERE p.entitlements ? $3) e
+    WHERE s.tenant_id = $1 AND s.state = 'trial' AND s.trial_start <= $2 AND s.trial_end > $2
+    UNION ALL
+    SELECT e.key, e.value, 'plan', NULL, NULL, NULL, 4
+    FROM wf.subscriptions s JOIN wf.tenants t ON t.id = s.tenant_id
+      JOIN wf.plans p ON p.code = t.plan AND p.version = s.plan_version,
+         LATERAL (SELECT j.key, j.value FROM jsonb_each(p.entitlements) j WHERE $3 IS NULL
+                  UNION ALL SELECT $3, p.entitlements -> $3 WHERE p.entitlements ? $3) e
+    WHERE s.tenant_id = $1
+  ) f;
+END;
+
+CREATE OR REPLACE FUNCTION wf.entitlement_sources(tenant text, at timestamptz)
+RETURNS TABLE (name text, value jsonb, source text, starts_at timestamptz, expires_at timestamptz, grant_id bigint,
+               place bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+  SELECT * FROM wf.entitlement_claims($1, $2, NULL)
+$$;
+GRANT EXECUTE ON FUNCTION wf.entitlement_sources TO wf_viewer, wf_worker;
+
+-- What holds for a tenant now, for services that enforce it themselves. NULL: there is no such tenant.
+CREATE OR REPLACE FUNCTION wf_data.profile(tenant text) RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+  SELECT jsonb_build_object(
+    'tenant', t.id, 'status', t.status, 'plan', t.plan, 'plan_version', s.plan_version,
+    'state', wf.state_at(s.state, s.trial_end, s.trial_return, s.grace_until, now()),
+    'billing_zone', s.billing_zone, 'as_of', now(),
+    'entitlements', coalesce((
+      SELECT jsonb_object_agg(e.name, jsonb_build_object('value', e.value, 'source', e.source, 'expires_at', e.expires_at))
+      FROM wf.entitlement_sources(t.id, now()) e WHERE e.place = 1), '{}'))
+  FROM wf.tenants t LEFT JOIN wf.subscriptions s ON s.tenant_id = t.id
+  WHERE t.id = profile.tenant AND t.status <> 'erased'
+$$;

@@ -63,6 +63,7 @@ CREATE OR REPLACE TRIGGER guard BEFORE UPDATE ON wf.tenants FOR EACH ROW EXECUTE
 CREATE VIEW wf.tenant_list AS
 SELECT t.id, t.name, t.status, t.plan, t.region, t.allowed_regions,
        CASE WHEN (SELECT wf.sees_personal()) THEN t.owner_email ELSE wf.masked(t.owner_email) END AS owner_email,
+       wf.masked(t.owner_email) AS owner_masked,  -- for filters: an index holds it
        t.metadata, t.protected, t.version, t.created_at, t.updated_at, t.suspended_at, t.suspension_reason,
        t.deleted_at, t.purge_after, t.deleted_from, t.erased_at, t.search,
        a.per_minute, a.error_share, a.p95_ms, a.until,

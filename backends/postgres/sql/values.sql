@@ -9,6 +9,12 @@ RETURN CASE WHEN octet_length(body) = char_length(body) THEN lower(body COLLATE 
 CREATE OR REPLACE FUNCTION wf.folded_all(texts text[]) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN ARRAY(SELECT wf.folded(t) FROM unnest(texts) t);
 
+-- An address as those see it who may not read it.
+CREATE OR REPLACE FUNCTION wf.masked(value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN value IS NULL THEN NULL
+            WHEN strpos(value, '@') > 1 THEN left(value, 1) || '•••@' || split_part(value, '@', -1)
+            ELSE '•••' END;
+
 -- Substring search without an extension: every part of three letters of a text, for a GIN index.
 -- The text must already be folded. PL/pgSQL because it is three times as fast here as SQL's ARRAY(SELECT …);
 -- the cost makes the planner try a plain LIKE first wherever it does not use the index.
@@ -28,7 +34,7 @@ $$;
 -- Plans, subscriptions, what a tenant may use, and what it used.
 --
 -- An entitlement is derived, never stored: override > incident > trial > plan. The heart holds the same rule
--- (controlplane.plans.rules.effective); a test compares the two.
+-- (controlplane.subscriptions.rules.effective); a test compares the two.
 
 -- The kind of an entitlement's value by its shape; NULL: it is none. -1 is unlimited, and 0 is never a limit.
 --   5, true, "text", {"hard", "soft"?, "burst"?, "period"}, {"rps", "burst", "max_wait_ms"?}

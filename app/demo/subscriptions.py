@@ -11,7 +11,8 @@ from psycopg.types.json import Jsonb
 
 from app.demo.estate import Estate, Firm
 from app.demo.site import Site
-from controlplane.plans.model import Cycle, State
+from controlplane.plans.model import Cycle
+from controlplane.subscriptions.model import State
 
 ZONES = {
     "eu-west-1": "Europe/Dublin",
@@ -118,7 +119,7 @@ def refused(estate: Estate) -> list[str]:
 
 
 def seed(estate: Estate, site: Site) -> None:
-    site.report("plans: who is on trial, who is late, who is near a limit")
+    site.report("subscriptions: who is on trial, who is late, who is near a limit")
     made = make(estate)
     with site.change("demo.load", f"the demonstration's subscriptions, seed {estate.seed}") as connection:
         connection.execute("CREATE TEMP TABLE demo_subscriptions (LIKE wf.subscriptions) ON COMMIT DROP")

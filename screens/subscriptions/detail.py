@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from textual.widget import Widget
-
-from controlplane.audit.list import AUDIT
-from controlplane.filters.grammar import Term
 from controlplane.formatting import count, relative
-from controlplane.listing import Query
 from controlplane.lists import Line
-from controlplane.plans.model import Claim, Standing, State, Usage
-from controlplane.plans.proration import period_of
-from controlplane.plans.rules import TRANSITIONS, state_at, value_words
-from controlplane.plans.words import limit_words, price_words, trial_words
+from controlplane.plans.rules import value_words
+from controlplane.plans.words import limit_words, price_words
+from controlplane.subscriptions.model import Claim, Standing, State, Subscription, Usage
+from controlplane.subscriptions.proration import period_of
+from controlplane.subscriptions.rules import TRANSITIONS, state_at
+from controlplane.subscriptions.words import trial_words
 from controlplane.text import UNKNOWN
-from screens.actions import Target, choice_lines
-from screens.detail import DetailScreen, Hints
-from screens.lists import table_columns
-from screens.plans.list import OF_ALL_TENANTS
-from screens.widgets.lines import Lines
-from screens.widgets.table import WindowTable
+from screens.detail import API_KEYS, TENANT, DetailScreen
+from screens.panes import Facts, Seen, timeline
 
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
 
-NOUNS_OF_THE_TRAIL = ("plans", "plan_changes")
 BAR_CELLS = 12
 STATES: dict[State, tuple[str, str]] = {
     "trial": ("◔", "warn"),
@@ -43,68 +33,32 @@ STATES: dict[State, tuple[str, str]] = {
 
 
 class SubscriptionScreen(DetailScreen[Standing]):
-    noun = "plans"
+    noun = "subscriptions"
+    rows = Subscription
     means = (
         "A tenant's subscription and what is used of it, what it may use, and how it came to it. "
         "w says where each entitlement comes from and what lost against it."
     )
-    panes = ("facts", "entitlements", "timeline")
-    hints: ClassVar[Hints] = (
-        ("tab", "next pane"),
-        ("a", "act"),
-        ("O", "tenant"),
-        ("A", "keys"),
-        ("w", "why"),
-        ("?", "help"),
+    panes = (
+        Facts("facts", lambda seen: standing_lines(seen.thing, seen.now)),
+        Facts("entitlements", lambda seen: entitlement_lines(seen.thing, seen.now)),
+        timeline("tenant", "subscriptions", "plan_changes"),
     )
-
-    DEFAULT_CSS = """
-    SubscriptionScreen #panes { grid-columns: 2fr 1fr; grid-rows: 13 1fr; }
-    SubscriptionScreen #facts { column-span: 2; }
-    """
-
-    def parts(self) -> Sequence[Widget]:
-        return (
-            Lines(["reading …"], id="facts"),
-            Lines(["reading …"], id="entitlements"),
-            WindowTable(table_columns(AUDIT.table, self.session), empty="Nothing was done to it yet.", id="timeline"),
-        )
-
-    def show_tables(self, plane: ControlPlane) -> None:
-        mine = (Term("is", (self.thing_id,), "tenant"), Term("is", NOUNS_OF_THE_TRAIL, "noun"))
-        self.query_one("#timeline", WindowTable).show(plane.audit, Query(mine, "at", True))
+    grid, widths, heights = ("facts facts", "entitlements timeline"), "2fr 1fr", "13 1fr"
+    related = (TENANT, API_KEYS)
+    subject = "tenant_id"
 
     async def read(self, plane: ControlPlane) -> Standing:
-        return await plane.plans.standing(self.thing_id)
+        return await plane.subscriptions.standing(self.thing_id)
 
-    def show_thing(self, thing: Standing) -> None:
-        now = self.session.clock()
-        self.query_one("#facts", Lines).show(standing_lines(thing, now))
-        self.query_one("#entitlements", Lines).show(entitlement_lines(thing, now))
+    def row_of(self, thing: Standing) -> Subscription:
+        return thing.subscription
 
-    def current(self) -> Any:
-        return None if self.thing is None else self.thing.subscription
+    def record_of(self, thing: Standing) -> dict[str, Any]:
+        return super().record_of(thing) | {"effective": {each.name: each.holds.value for each in thing.effective}}
 
-    def targets(self) -> list[Target]:
-        version = self.thing.subscription.version if self.thing else None
-        return [Target({"tenant_id": self.thing_id}, version, self.thing_id)]
-
-    def operations(self) -> list[Any]:
-        return [each for each in super().operations() if each.name not in (*OF_ALL_TENANTS, "plans.apply")]
-
-    def record(self) -> dict[str, Any] | None:
-        if self.chosen == "timeline":
-            return self.timeline_record()
-        if self.thing is None:
-            return None
-        record = dataclasses.asdict(self.thing.subscription)
-        record["effective"] = {each.name: each.holds.value for each in self.thing.effective}
-        return record
-
-    def why_lines(self) -> list[Line]:
-        if self.thing is None:
-            return []
-        return why_lines(self.thing) + choice_lines(self.operations(), self.session, self.current())
+    def why(self, seen: Seen[Standing]) -> list[Line]:
+        return why_lines(seen.thing)
 
 
 def standing_lines(standing: Standing, now: datetime) -> list[Line]:

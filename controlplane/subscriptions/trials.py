@@ -10,24 +10,26 @@ from pydantic import Field
 from controlplane.audit.model import Record
 from controlplane.errors import Refusal
 from controlplane.operations import Risk, operation
-from controlplane.plans import rules
-from controlplane.plans.model import Cycle, State, Subscription
-from controlplane.plans.operations import (
+from controlplane.plans.model import Cycle
+from controlplane.plans.rules import LONGEST_TRIAL_DAYS, is_trial_plan
+from controlplane.subscriptions import rules
+from controlplane.subscriptions.model import State, Subscription
+from controlplane.subscriptions.operations import (
+    SUBSCRIPTION,
     Nothing,
     OneSubscription,
     carry_out,
     known_plan,
-    open_subscription,
     today_of,
     was_in_state,
 )
-from controlplane.plans.proration import propose
+from controlplane.subscriptions.proration import propose
 from controlplane.tenants.operations import Word
 
 if TYPE_CHECKING:
     from controlplane.changes import Change
 
-Days = Annotated[int, Field(ge=1, le=rules.LONGEST_TRIAL_DAYS)]
+Days = Annotated[int, Field(ge=1, le=LONGEST_TRIAL_DAYS)]
 
 
 class TrialStart(OneSubscription):
@@ -36,7 +38,7 @@ class TrialStart(OneSubscription):
 
 
 class TrialExtend(OneSubscription):
-    days: Annotated[int, Field(ge=1, le=rules.LONGEST_TRIAL_DAYS, description="from its end, or from now when over")]
+    days: Annotated[int, Field(ge=1, le=LONGEST_TRIAL_DAYS, description="from its end, or from now when over")]
 
 
 class TrialConvert(OneSubscription):
@@ -45,19 +47,18 @@ class TrialConvert(OneSubscription):
 
 
 @operation(
-    "plans.start-trial",
+    "subscriptions.start-trial",
     TrialStart,
     role="operator",
     risk=Risk.CONFIRM,
     key="t",
-    undo="plans.state",
+    undo="subscriptions.state",
     undo_request=was_in_state,
-    fits=lambda subscription, now: rules.check_start_trial(subscription),
+    on=SUBSCRIPTION,
+    check=lambda subscription, now: rules.check_start_trial(subscription),
 )
-async def start_trial(change: Change, request: TrialStart) -> Subscription:
+async def start_trial(change: Change, request: TrialStart, subscription: Subscription) -> Subscription:
     """Let a tenant try a plan: its entitlements hold before those of the plan that it has."""
-    subscription = await open_subscription(change, request)
-    rules.check_start_trial(subscription)
     returns: State = "active" if subscription.state == "active" else "expired"
     return await begin_trial(change, subscription, request.plan or subscription.plan, request.days, returns)
 
@@ -70,7 +71,7 @@ async def begin_trial(
     days = days or plan.trial_days
     if not days:
         raise Refusal("trial_days", f"{plan.label} has no trial days of its own.", "Say how many: --days 14")
-    return await change.plans.update(
+    return await change.subscriptions.update(
         subscription.tenant_id,
         {
             "state": "trial",
@@ -84,36 +85,34 @@ async def begin_trial(
 
 
 @operation(
-    "plans.extend-trial",
+    "subscriptions.extend-trial",
     TrialExtend,
     role="operator",
     risk=Risk.CONFIRM,
     key="e",
     needs_reason=True,
-    fits=lambda subscription, now: rules.check_extend(subscription),
+    on=SUBSCRIPTION,
+    check=lambda subscription, now: rules.check_extend(subscription),
 )
-async def extend_trial(change: Change, request: TrialExtend) -> Subscription:
+async def extend_trial(change: Change, request: TrialExtend, subscription: Subscription) -> Subscription:
     """Extend a trial, at most three times; one that expired goes on."""
-    subscription = await open_subscription(change, request)
-    rules.check_extend(subscription)
     end = rules.extended(subscription, request.days, change.now)
-    return await change.plans.update(request.tenant_id, {"state": "trial", "trial_end": end})
+    return await change.subscriptions.update(request.tenant_id, {"state": "trial", "trial_end": end})
 
 
 @operation(
-    "plans.convert-trial",
+    "subscriptions.convert-trial",
     TrialConvert,
     role="operator",
     risk=Risk.CONFIRM,
     key="v",
-    fits=lambda subscription, now: rules.check_convert(subscription),
+    on=SUBSCRIPTION,
+    check=lambda subscription, now: rules.check_convert(subscription),
 )
-async def convert_trial(change: Change, request: TrialConvert) -> Record:
+async def convert_trial(change: Change, request: TrialConvert, subscription: Subscription) -> Record:
     """Make a trial a subscription: its first period begins today, or it goes on where a plan was paid meanwhile."""
-    subscription = await open_subscription(change, request)
-    rules.check_convert(subscription)
     plan = await known_plan(change, request.plan or subscription.trial_plan or subscription.plan)
-    if rules.is_trial_plan(plan):
+    if is_trial_plan(plan):
         raise Refusal(
             "plan_is_trial",
             f"{plan.label} costs nothing and is there to be tried.",
@@ -122,11 +121,11 @@ async def convert_trial(change: Change, request: TrialConvert) -> Record:
     today = today_of(subscription, change.now)
     cycle = request.cycle or subscription.cycle
     if subscription.trial_return == "active":  # what it paid beside the trial is settled as with any change
-        old = (await change.plans.facts(request.tenant_id)).plan
-        await change.plans.update(request.tenant_id, {"state": "active"})
+        old = (await change.subscriptions.facts(request.tenant_id)).plan
+        await change.subscriptions.update(request.tenant_id, {"state": "active"})
         proposal = propose(subscription, old, plan, cycle, today, today)
         return await carry_out(change, subscription, plan, cycle, proposal)
-    await change.plans.update(request.tenant_id, {"state": "active", "cycle": cycle, "period_start": today})
+    await change.subscriptions.update(request.tenant_id, {"state": "active", "cycle": cycle, "period_start": today})
     if plan.code != subscription.plan:
         await change.tenants.update(request.tenant_id, {"plan": plan.code})
     return {
@@ -140,8 +139,8 @@ async def convert_trial(change: Change, request: TrialConvert) -> Record:
     }
 
 
-@operation("plans.expire-trials", Nothing, role="operator", risk=Risk.CONFIRM, key="o")
+@operation("subscriptions.expire-trials", Nothing, role="operator", risk=Risk.CONFIRM, key="o")
 async def expire_trials(change: Change, request: Nothing) -> Record:
     """End the trials and graces whose time is over, of all tenants, and note whom to remind (7, 3 and 1 days)."""
-    ended, reminded = await change.plans.expire_trials()
+    ended, reminded = await change.subscriptions.expire_trials()
     return {"ended": ended, "reminded": reminded}

@@ -1,4 +1,4 @@
-"""Tenants with plans to do things to."""
+"""Tenants with subscriptions to do things to."""
 
 from __future__ import annotations
 

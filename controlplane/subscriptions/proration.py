@@ -16,7 +16,8 @@ from typing import Any, Literal
 
 from controlplane.errors import Usage
 from controlplane.plans.currencies import money
-from controlplane.plans.model import Cycle, Plan, Subscription
+from controlplane.plans.model import Cycle, Plan
+from controlplane.subscriptions.model import Subscription
 
 
 @dataclass(frozen=True, slots=True)

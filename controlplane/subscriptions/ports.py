@@ -1,0 +1,48 @@
+"""What the subscriptions' operations write through."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Protocol
+
+from controlplane.subscriptions.model import Facts, Grant, PlanChange, Subscription
+
+
+class SubscriptionStore(Protocol):
+    async def lock(self, tenant_id: str) -> Subscription:
+        """Read a tenant's subscription and hold it until the change ends. Raises NotFound."""
+        ...
+
+    async def update(self, tenant_id: str, columns: dict[str, Any]) -> Subscription: ...
+
+    async def facts(self, tenant_id: str) -> Facts:
+        """What the tenant's entitlements are derived from."""
+        ...
+
+    async def currency(self, tenant_id: str) -> str | None:
+        """The one that the tenant pays in; None: not known."""
+        ...
+
+    async def grant(self, columns: dict[str, Any]) -> Grant: ...
+
+    async def end_grant(self, tenant_id: str, grant: int) -> Grant:
+        """Raises NotFound; Refusal `grant_over`."""
+        ...
+
+    async def pending(self, tenant_id: str) -> PlanChange | None:
+        """The change that waits for its day."""
+        ...
+
+    async def cancel_pending(self, tenant_id: str, at: datetime) -> None: ...
+
+    async def note_change(self, columns: dict[str, Any]) -> int:
+        """Keep a change of plan with its lines; its number."""
+        ...
+
+    async def expire_trials(self) -> tuple[int, int]:
+        """End what is over, of all tenants; how many were ended, and how many reminders noted."""
+        ...
+
+    async def apply_due(self) -> int:
+        """Carry out the changes whose day has come; how many."""
+        ...

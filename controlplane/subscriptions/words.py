@@ -1,0 +1,25 @@
+"""Subscriptions in words, the same on every face."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from controlplane.formatting import relative
+from controlplane.subscriptions.model import Subscription
+from controlplane.subscriptions.rules import MOST_EXTENSIONS, state_at
+
+
+def trial_words(held: Subscription, now: datetime) -> list[str]:
+    """The trial's clock: what is tried, how long still, and what comes then. Nothing when there was none."""
+    if held.trial_end is None:
+        return []
+    ends = f"{held.trial_end:%Y-%m-%d %H:%M} UTC ({relative(held.trial_end, now)})"
+    extended = f"extended {held.extensions} of {MOST_EXTENSIONS} times"
+    if state_at(held, now) == "trial":
+        return [
+            f"trial of {held.trial_plan} v{held.trial_version}, ends {ends}",
+            f"  {extended}; then {held.trial_return}",
+        ]
+    if held.state == "suspended" and held.trial_end > now:
+        return [f"trial of {held.trial_plan} v{held.trial_version}, not in force while suspended, ends {ends}"]
+    return [f"had a trial of {held.trial_plan} v{held.trial_version}; its end: {ends}; {extended}"]

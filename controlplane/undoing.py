@@ -1,0 +1,28 @@
+"""The request that takes a change back, from the audit row that the change wrote."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from controlplane.audit.model import AuditRow, Record
+
+if TYPE_CHECKING:
+    from controlplane.operations import Request
+
+
+def as_before(request: type[Request], row: AuditRow) -> Record:
+    """The thing at the version that was left behind, and of the fields that changed each that is asked for, as it was.
+
+    What is not named by a column of its own (`number`) is named by its id. A personal field is known only to those who
+    may see it; one that was empty is asked for as "".
+    """
+    left = row.after or {}
+    fields: Record = {name: left.get(name, left.get("id")) for name in request.subject}
+    if "version" in request.model_fields:
+        fields["version"] = left.get("version")
+    for name, value in row.was.items() if row.before is not None else ():
+        if name in request.personal and name in row.personal:
+            fields[name] = value or ""
+        elif name in request.model_fields and name not in request.personal:
+            fields[name] = value
+    return fields

@@ -1,0 +1,89 @@
+"""A list in the order of one of its columns: `S`, then the column's letter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Generic, TypeVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+
+from controlplane.listing import Row
+from controlplane.lists import ListOf
+from screens.area import AreaScreen
+
+R = TypeVar("R", bound=Row)
+RESORT_SECONDS = 3.0
+"""So long after `S e` another `e` still reverses the order, and is not the key that exports."""
+
+
+class OrderedScreen(AreaScreen, Generic[R]):
+    """`sorts` are the names of the columns that it can be sorted by; `show_list` reads it anew."""
+
+    declared: ListOf[R]
+    sorts: Sequence[str] = ()
+    sort = ""
+    descending = False
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("S", "choose_sort", "sort by a column", show=False, id="list.sort"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.choosing_sort = False
+        self._resort = ("", 0.0)
+        """The letter that was sorted by last, and until when it still does."""
+
+    def show_list(self) -> None:
+        raise NotImplementedError
+
+    def order_words(self) -> str:
+        return f"sort {self.sort} {'▼' if self.descending else '▲'}" if self.sorts else ""
+
+    def action_choose_sort(self) -> None:
+        self.choosing_sort = bool(self.sorts)
+        self.draw_frame()
+
+    def _sort_choice(self) -> str:
+        if not self.choosing_sort:
+            return ""
+        return "sort by: " + "  ".join(f"{letter} {name}" for letter, name in self.sort_letters().items())
+
+    def sort_letters(self) -> dict[str, str]:
+        """Each name's first letter, to whom comes first; the others get a letter of theirs that is still free."""
+        letters: dict[str, str] = {}
+        for name in self.sorts:
+            letters.setdefault(name[0], name)
+        for name in self.sorts:
+            if name not in letters.values():
+                letters[next(letter for letter in name if letter not in letters)] = name
+        return letters
+
+    def on_key(self, event: events.Key) -> None:
+        if self.choosing_sort:
+            event.stop()
+            event.prevent_default()
+            self.choosing_sort = False
+            name = self.sort_letters().get(event.character or "")
+            if name:
+                self._sort_by(name)
+                self._resort = (event.character or "", event.time + RESORT_SECONDS)
+            self.draw_frame()
+            return
+        letter, until = self._resort
+        self._resort = ("", 0.0)
+        if letter and event.character == letter and event.time < until:
+            event.stop()
+            event.prevent_default()
+            self._sort_by(self.sort)
+            self._resort = (letter, event.time + RESORT_SECONDS)
+
+    def _sort_by(self, name: str) -> None:
+        """Measures begin with the largest, where what is unknown comes last; again reverses."""
+        if name == self.sort:
+            self.descending = not self.descending
+        else:
+            self.descending = self.declared.begins_with_largest(name)
+        self.sort = name
+        self.show_list()
