@@ -176,3 +176,22 @@ def test_limits_are_said_to_be_unknown_only_where_they_are() -> None:
     endless = ("api_calls", {"hard": -1, "period": "day"})
     assert limits_of(standing("a plan", endless, rate))[1] == "api_calls is unlimited"
     assert limits_of(standing("a plan", rate))[1] == ""
+
+
+@pytest.mark.parametrize(
+    ("period", "zone", "at", "began"),
+    [
+        ("hour", "UTC", "2025-03-15T12:34:56.7", "2025-03-15T12:00"),
+        ("hour", "Asia/Kathmandu", "2025-03-15T12:14:59", "2025-03-15T11:15"),
+        ("hour", "Asia/Kathmandu", "2025-03-15T12:15:00", "2025-03-15T12:15"),
+        ("hour", "Australia/Lord_Howe", "2025-04-05T15:10:00", "2025-04-05T15:00"),
+        ("day", "Asia/Tokyo", "2025-03-15T15:00:00", "2025-03-15T15:00"),
+        ("day", "Asia/Tokyo", "2025-03-15T14:59:59", "2025-03-14T15:00"),
+        ("month", "Asia/Tokyo", "2025-03-31T15:00:00", "2025-03-31T15:00"),
+        ("month", "Asia/Tokyo", "2025-03-31T14:59:59", "2025-02-28T15:00"),
+    ],
+)
+def test_periods_begin_by_the_clock_of_their_zone(period: str, zone: str, at: str, began: str) -> None:
+    """Lord Howe's clock goes back by half an hour at 15:00 UTC of that day: it is 01:30 again."""
+    asked, expected = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (at, began))
+    assert Limit("a", 1, "plan", period, zone).began(asked) == expected
