@@ -153,8 +153,10 @@ def test_what_ends_soon_and_what_is_nearly_used_up() -> None:
     trials = (Ending("acme", NOW + timedelta(days=2)), Ending("old", NOW))
     due = PlansDue(TWO, trials, TWO, (QuotaNear("acme", "calls", 800, 1000),), NOW - 2 * TEN)
     ending, near = entries.plans_entries(due, NOW)
+    assert ending.lines[0].startswith("Trials that end within 7 days")
     assert ending.lines[2:] == ("acme  ends in 2d", "old  ends in now") and ending.tone == "warn"
     assert near.lines == ("A worker looked 20m ago.", "", "acme  calls 800 of 1,000") and near.value == "2"
+    assert entries.plans_entries(PlansDue(TWO, trials, TWO, (), None), NOW)[1].tone == "unknown"
     late = PlansDue(TWO, trials, TWO, (), NOW - 2 * TEN - SECOND)
     assert (entries.plans_entries(late, NOW)[1].value, entries.plans_entries(late, NOW)[1].tone) == ("~2", "muted")
 
@@ -210,4 +212,4 @@ def test_points_that_do_not_count_are_not_in_the_figures() -> None:
     slow, quick = (Point(10, 0, 1, Histogram.of([ms] * 10)) for ms in (900.0, 10.0))
     found = figures([(slow, 0.0), (quick, 0.5)], 5)
     assert (found.per_minute, found.error_share) == (1.0, 0.1) and found.p95_ms == pytest.approx(10, rel=0.02)
-    assert figures([(quick, 0.5)], -1) == Figures()
+    assert figures([(quick, 0.5)], -1) == Figures() and figures([(quick, 0.5)], 1).per_minute == 5
