@@ -1,20 +1,16 @@
-"""Every binding there is, by its id; and the keys that the settings give them."""
+"""Every binding there is, by its id."""
 
 from __future__ import annotations
 
 import pkgutil
 from collections.abc import Iterator
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from textual.binding import Binding
 from textual.dom import DOMNode
 
 import screens
-from app.keymaps import Known, resolve
-
-if TYPE_CHECKING:
-    from app.settings import Settings
 
 
 def all_bindings() -> list[Binding]:
@@ -31,18 +27,9 @@ def all_bindings() -> list[Binding]:
     return [found[id] for id in sorted(found)]
 
 
-def known() -> Known:
+def known() -> dict[str, tuple[str, list[str]]]:
     """Every id with its scope, which is what stands before its dot, and its default keys."""
     return {b.id: (b.id.partition(".")[0], b.key.split(",")) for b in all_bindings() if b.id}
-
-
-def key_lines(settings: Settings) -> Iterator[tuple[str, tuple[str, ...], str]]:
-    """Every binding for `:bindings`: its id, its keys now, what it does."""
-    ids = known()
-    keys = resolve(settings.keymap, settings.keys, ids)
-    for binding in all_bindings():
-        if binding.id and binding.action:
-            yield binding.id, keys[binding.id], binding.description or binding.action
 
 
 def _kinds(kind: type[Any]) -> Iterator[type[Any]]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import themes
 from controlplane.errors import Refusal, Usage
-from controlplane.nouns import SHOWN, noun_named, shown_named
+from controlplane.nouns import noun_named, shown, shown_named
+from controlplane.refusals import OPERATION_UNKNOWN
 from controlplane.urls import shown_name
 from screens.desk import Done, Target
 
@@ -45,7 +46,7 @@ def completions(app: Watchfloor, text: str) -> list[str]:
     """All lines that begin with what was typed."""
     from controlplane.registry import operations
 
-    names = [*COMMANDS, *(noun.name for noun in SHOWN), *operations()]
+    names = [*COMMANDS, *(noun.name for noun in shown()), *operations()]
     found = [name for name in sorted(names) if name.startswith(text)]
     if text.startswith("theme "):
         found = [f"theme {name}" for name in themes.NAMES if name.startswith(text[6:])]
@@ -62,7 +63,7 @@ def palette() -> dict[str, str]:
     """Every command with its words, for the palette."""
     from controlplane.registry import operations
 
-    found = {noun.name: f"go to {noun.name}" for noun in SHOWN}
+    found = {noun.name: f"go to {noun.name}" for noun in shown()}
     found |= {name: words for name, (words, _) in COMMANDS.items() if name != "quit"}
     return found | {name: operation.summary for name, operation in operations().items()}
 
@@ -106,7 +107,7 @@ def _operation(app: Watchfloor, word: str, rest: str) -> None:
     name = words.pop(0) if "." in word else f"{words.pop(0)}.{words.pop(0)}"
     operation = _named(name)
     if operation is None:
-        raise Usage("operation_unknown", f"There is no operation {name}.", "tab completes.")
+        raise OPERATION_UNKNOWN(f"There is no operation {name}.", "tab completes.")
     subject = dict(zip(operation.request.subject, words, strict=False))
     targets = [Target(subject, None, "/".join(words))] if words else app.area.targets() if app.area else []
     if app.area is not None:
@@ -193,7 +194,7 @@ def _window(app: Watchfloor, rest: str) -> None:
 
 
 def _bindings(app: Watchfloor, rest: str) -> None:
-    from app.bindings import key_lines
+    from app.keymaps import key_lines
     from controlplane.lists import Line
     from screens.dialogs.help import shown_key
     from screens.dialogs.viewer import Viewer

@@ -26,7 +26,7 @@ from app.settings import Settings, load
 from app.switching import opener, session_of
 from controlplane.errors import HomeUnreachable, Refusal
 from controlplane.live import LinkState
-from controlplane.nouns import FIRST, SHOWN, Noun, noun_named, shown_named
+from controlplane.nouns import FIRST, Noun, noun_named, shown, shown_named
 from controlplane.text import clean_lines
 from screens.area import AreaScreen
 from screens.desk import Done
@@ -297,7 +297,7 @@ class Watchfloor(Driving, Looks):
         """Show a noun's list; a filter replaces the one that it had."""
         found = shown_named(noun)
         if found is None:
-            self.tell(Done(f"there is no {noun}; there are {', '.join(each.name for each in SHOWN)}", "bad"))
+            self.tell(Done(f"there is no {noun}; there are {', '.join(each.name for each in shown())}", "bad"))
             return
         if (place := place_of(self.screen_stack)) and place != (noun, ()):
             self._been.append(place)

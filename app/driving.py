@@ -68,6 +68,7 @@ class Driving(App[None]):
 
         `secrets_to`: the file that secrets are added to, when the run makes some; no worker has it.
         """
+        from controlplane.runs.model import RunDirectory
         from controlplane.runs.rules import is_left
         from screens.bulk import progress_words
 
@@ -75,7 +76,7 @@ class Driving(App[None]):
             plane = self.session.require_writing()
             if not secrets_to and await self._taken(plane, run_id):
                 await self._follow_run(plane, run_id)
-            while is_left(run := await plane.runs.get(run_id)):
+            while is_left(run := await plane.of(RunDirectory).get(run_id)):
                 try:
                     run = await self._drive_here(plane, run_id, secrets_to)
                 except Conflict:  # a worker was first after all
@@ -91,15 +92,17 @@ class Driving(App[None]):
     async def _taken(self, plane: ControlPlane, run_id: int) -> bool:
         """Whether a worker began with it: an embedded home's own carries the runs of whom the home belongs to."""
         from controlplane.filters.grammar import Term
+        from controlplane.jobs.model import WorkerDirectory
         from controlplane.listing import Query
+        from controlplane.runs.model import RunDirectory
         from controlplane.runs.rules import is_left
 
         context = cast("Watchfloor", self).context
         alive = Query((Term("is", ("alive",), "state"),))
-        if context is None or not context.embedded or not (await plane.workers.page(alive, limit=1)).rows:
+        if context is None or not context.embedded or not (await plane.of(WorkerDirectory).page(alive, limit=1)).rows:
             return False
         for _ in range(TAKEN_LOOKS):
-            if not is_left(await plane.runs.get(run_id)):
+            if not is_left(await plane.of(RunDirectory).get(run_id)):
                 return True
             await asyncio.sleep(TELL_SECONDS)
         return False
@@ -120,6 +123,7 @@ class Driving(App[None]):
 
     async def _drive_here(self, plane: ControlPlane, run_id: int, secrets_to: str) -> Run:
         from controlplane.runs.engine import drive
+        from controlplane.runs.model import RunDirectory
         from screens.bulk import progress_words
 
         began = told = self._loop_time()
@@ -131,7 +135,7 @@ class Driving(App[None]):
                 told = self._loop_time()
                 self.tell(Done(progress_words(run, told - began), "muted"))
 
-        self.driven[run_id] = await plane.runs.get(run_id)
+        self.driven[run_id] = await plane.of(RunDirectory).get(run_id)
         file = await asyncio.to_thread(_secrets_file, secrets_to) if secrets_to else None
         try:
             return await drive(plane, run_id, on_progress=progress, keep=file.keep if file is not None else None)

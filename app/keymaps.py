@@ -6,7 +6,7 @@ two bindings may share a key only in different scopes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from controlplane.errors import Usage
@@ -52,6 +52,16 @@ def keymap_of(settings: Settings) -> Mapping[str, str]:
 
     ids = known()
     return changed(resolve(settings.keymap, settings.keys, ids), ids)
+
+
+def key_lines(settings: Settings) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """Every binding for `:bindings`: its id, its keys now, what it does."""
+    from app.bindings import all_bindings, known
+
+    keys = resolve(settings.keymap, settings.keys, known())
+    for binding in all_bindings():
+        if binding.id and binding.action:
+            yield binding.id, keys[binding.id], binding.description or binding.action
 
 
 def resolve(keymap: str, own: Mapping[str, Sequence[str]], known: Known) -> dict[str, tuple[str, ...]]:

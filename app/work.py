@@ -169,7 +169,7 @@ def load_demonstration(app: Watchfloor) -> None:
 
 
 async def _demonstrate(work: Work, choice: Any) -> str:
-    from app.demo import load_demonstration as load
+    from app.demo.loading import load_demonstration as load
     from app.embedded import bring_up, embedded_of
 
     def report(words: str) -> None:  # in the loader's thread

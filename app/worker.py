@@ -16,8 +16,9 @@ from app.carrier import Carrier
 from app.start import version
 from backends.postgres.heartbeat import Heart
 from backends.postgres.job_queue import Self, queue
-from controlplane.errors import Conflict, HomeUnreachable, NotPermitted, Refusal
+from controlplane.errors import HomeUnreachable, NotPermitted, Refusal
 from controlplane.jobs.engine import GRACE_SECONDS, Crew, Kind
+from controlplane.jobs.refusals import WORKER_GONE
 
 LONGEST_PAUSE = 30.0
 HUNG_SECONDS = 60.0
@@ -114,8 +115,7 @@ class Work:
             loop = asyncio.get_running_loop()
 
             def lost() -> None:  # in the heart's thread
-                gone = Conflict("worker_gone", "This worker was given up: its heart did not beat in time.")
-                loop.call_soon_threadsafe(crew.break_off, gone)
+                loop.call_soon_threadsafe(crew.break_off, WORKER_GONE())
 
             heart = Heart(self.conninfo, jobs.worker, lambda: time.monotonic() < crew.due + HUNG_SECONDS, lost)
             heart.start()

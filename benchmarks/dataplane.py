@@ -24,7 +24,7 @@ from backends.embedded.binaries import installed
 from backends.postgres.home import Home
 from benchmarks.estate import CHECKOUT, Estate, estate
 from benchmarks.figures import Figure
-from controlplane.keys.model import StaleCounts, StalePolicy
+from controlplane.keys.model import KeyDirectory, StaleCounts, StalePolicy
 from controlplane.listing import Query
 
 TENANTS = 10_000
@@ -195,7 +195,7 @@ async def _view(owner: str) -> tuple[list[float], list[float], StaleCounts]:
     home = Home(owner)
     await home.open()
     try:
-        view = home.keys.stale(StalePolicy())
+        view = home.of(KeyDirectory).stale(StalePolicy())
         page: list[float] = []
         counted: list[float] = []
         for _ in range(5):

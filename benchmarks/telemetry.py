@@ -36,7 +36,7 @@ from backends.postgres.stream import Stream
 from benchmarks.figures import Figure
 from controlplane.requestlogs.model import Format, Skip
 from controlplane.requestlogs.parsing import parser
-from controlplane.telemetry.model import Scope, percentile
+from controlplane.telemetry.model import RequestTelemetry, Scope, percentile
 from controlplane.telemetry.tops import MEASURES
 
 ROWS, FEWER_ROWS = 20_000_000, 1_000_000
@@ -189,7 +189,7 @@ async def _reading(made: Set) -> list[Figure]:
                 figures += await _series(home, connection, made, tenant, words, aim)
         for measure in MEASURES:
             end = made.end
-            ours = await _best(lambda m=measure, e=end: home.telemetry.top("tenant", e - HOUR, e, m, 20))
+            ours = await _best(lambda m=measure, e=end: home.of(RequestTelemetry).top("tenant", e - HOUR, e, m, 20))
             figures.append(Figure(f"top 20 of the last hour by {measure}", ours, "ms", None, "", "≤ 50 ms", ours <= 50))
     finally:
         await home.close()
@@ -203,7 +203,7 @@ async def _series(
     times: list[float] = []
     for _ in range(RUNS):
         began = time.perf_counter()
-        series = await home.telemetry.series(Scope(tenant), start, made.end, HOUR)
+        series = await home.of(RequestTelemetry).series(Scope(tenant), start, made.end, HOUR)
         shown = [(point.p50, point.p95, point.p99) for point in series.points if point is not None]
         times.append((time.perf_counter() - began) * 1000)
         assert len(shown) == 7 * 24

@@ -5,32 +5,14 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol, TypeVar
 
-from controlplane.audit.model import AuditDirectory, AuditRow, Record
+from controlplane.audit.model import AuditRow, Record
 from controlplane.clock import HomeClock
-from controlplane.jobs.model import JobDirectory, JobStore, WorkerDirectory
-from controlplane.objectives.model import ObjectiveDirectory
-from controlplane.objectives.ports import ObjectiveStore
-from controlplane.overview.model import Glance
-from controlplane.plans.model import PlanDirectory
-from controlplane.plans.ports import PlanStore
 from controlplane.previewed import Drawn
-from controlplane.runs.model import RunDirectory, RunStore
-from controlplane.subscriptions.model import SubscriptionDirectory
-from controlplane.subscriptions.ports import SubscriptionStore
-from controlplane.telemetry.model import RequestTelemetry, SeriesSource
-from controlplane.tenants.model import ProjectDirectory, TenantDirectory
-from controlplane.tenants.ports import ProjectStore, TenantStore
+from controlplane.telemetry.model import SeriesSource
 
-if TYPE_CHECKING:  # they bring pydantic, which is not wanted before the first paint
-    from controlplane.find import Finder
-    from controlplane.impersonations.model import ImpersonationDirectory, ImpersonationStore
-    from controlplane.keys.model import KeyDirectory
-    from controlplane.keys.ports import KeyStore
-    from controlplane.operators.model import OperatorDirectory
-    from controlplane.operators.operations import OperatorStore
-    from controlplane.telemetry.ports import RetentionStore, Rollups
+P = TypeVar("P")
 
 
 @dataclass(frozen=True)
@@ -89,37 +71,13 @@ class Change(Protocol):
         ...
 
     @property
-    def tenants(self) -> TenantStore: ...
+    def key_prefix(self) -> str:
+        """What new secrets begin with."""
+        ...
 
-    @property
-    def projects(self) -> ProjectStore: ...
-
-    @property
-    def keys(self) -> KeyStore: ...
-
-    @property
-    def plans(self) -> PlanStore: ...
-
-    @property
-    def operators(self) -> OperatorStore: ...
-
-    @property
-    def subscriptions(self) -> SubscriptionStore: ...
-
-    @property
-    def runs(self) -> RunStore: ...
-
-    @property
-    def impersonations(self) -> ImpersonationStore: ...
-
-    @property
-    def retention(self) -> RetentionStore: ...
-
-    @property
-    def jobs(self) -> JobStore: ...
-
-    @property
-    def objectives(self) -> ObjectiveStore: ...
+    def of(self, port: type[P]) -> P:
+        """What this change writes through for a port."""
+        ...
 
     async def note_writing(self, context: str, minutes: int) -> None:
         """Write to the trail that a read-only context is opened for writing."""
@@ -145,14 +103,9 @@ class ControlPlane(Protocol):
         """The time there."""
         ...
 
-    @property
-    def tenants(self) -> TenantDirectory: ...
-
-    @property
-    def projects(self) -> ProjectDirectory: ...
-
-    @property
-    def keys(self) -> KeyDirectory: ...
+    def of(self, port: type[P]) -> P:
+        """What reads of this context for a port."""
+        ...
 
     @property
     def key_prefix(self) -> str:
@@ -160,48 +113,9 @@ class ControlPlane(Protocol):
         ...
 
     @property
-    def plans(self) -> PlanDirectory: ...
-
-    @property
-    def subscriptions(self) -> SubscriptionDirectory: ...
-
-    @property
-    def audit(self) -> AuditDirectory: ...
-
-    @property
-    def runs(self) -> RunDirectory: ...
-
-    @property
-    def operators(self) -> OperatorDirectory: ...
-
-    @property
-    def telemetry(self) -> RequestTelemetry: ...
-
-    @property
     def prometheus(self) -> SeriesSource | None:
         """The same requests as a Prometheus counted them; None: this context names none."""
         ...
-
-    @property
-    def rollups(self) -> Rollups: ...
-
-    @property
-    def impersonations(self) -> ImpersonationDirectory: ...
-
-    @property
-    def jobs(self) -> JobDirectory: ...
-
-    @property
-    def workers(self) -> WorkerDirectory: ...
-
-    @property
-    def objectives(self) -> ObjectiveDirectory: ...
-
-    @property
-    def finder(self) -> Finder: ...
-
-    @property
-    def overview(self) -> Glance: ...
 
     def change(self, intent: Intent) -> AbstractAsyncContextManager[Change]:
         """Commits when the block ends; rolls back when it raises, and always for a dry run.

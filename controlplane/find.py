@@ -70,7 +70,7 @@ def _opens(found: Found) -> tuple[str, str] | None:
 FOUND = ListOf(
     "find",
     Found,
-    of=lambda plane, sought: plane.finder.look(sought),
+    of=lambda plane, sought: plane.of(Finder).look(sought),
     means="What a text belongs to: tenants, owners by the whole address, keys, projects, request ids, operators. "
     "A secret is hashed before it is looked for, and kept nowhere.",
     nothing="Nothing here has to do with it. f looks for something else.",

@@ -19,7 +19,8 @@ class Noun(NamedTuple):
     shown when the thing is opened; `detail`: the screen of one thing instead. `screen`: a list's screen of its own,
     where it shows more than its declaration says. `operations`: the modules that register what can be done.
     `commands`: the verbs that are neither `list` nor an operation. `listed`: the command that lists, where that is not
-    `NOUN list`. `jobs`: what is done for it in the background.
+    `NOUN list`. `readers` and `writers`: what a home and a change find by their ports; `refusals`: the module of its
+    words; `jobs`: what is done for it in the background.
     """
 
     name: str
@@ -32,6 +33,9 @@ class Noun(NamedTuple):
     operations: tuple[str, ...] = ()
     commands: Mapping[str, str] = {}
     listed: str = ""
+    readers: tuple[str, ...] = ()
+    writers: tuple[str, ...] = ()
+    refusals: str = ""
     jobs: str = ""
 
 
@@ -41,6 +45,7 @@ NOUNS: tuple[Noun, ...] = (
         "What needs looking at now.",
         digit="0",
         screen="screens.overview:OverviewScreen",
+        readers=("backends.postgres.overview:Overview",),
     ),
     Noun(
         "tenants",
@@ -51,6 +56,9 @@ NOUNS: tuple[Noun, ...] = (
         detail="screens.tenants.detail:TenantScreen",
         operations=("controlplane.tenants.operations", "controlplane.tenants.apply"),
         commands={"show": "app.cli.lists:show_tenant"},
+        readers=("backends.postgres.tenants:Tenants",),
+        writers=("backends.postgres.tenants:TenantWriter",),
+        refusals="controlplane.tenants.refusals",
     ),
     Noun(
         "projects",
@@ -58,6 +66,8 @@ NOUNS: tuple[Noun, ...] = (
         list="controlplane.tenants.list:PROJECTS",
         operations=("controlplane.tenants.projects",),
         commands={"show": "app.cli.lists:show_project"},
+        readers=("backends.postgres.tenants:Projects",),
+        writers=("backends.postgres.tenants:ProjectWriter",),
     ),
     Noun(
         "keys",
@@ -68,6 +78,9 @@ NOUNS: tuple[Noun, ...] = (
         detail="screens.keys.detail:KeyScreen",
         operations=("controlplane.keys.operations",),
         commands={"show": "app.cli.keys:show_key", "verify": "app.cli.keys:verify_key"},
+        readers=("backends.postgres.keys:Keys",),
+        writers=("backends.postgres.keys:KeyWriter",),
+        refusals="controlplane.keys.refusals",
         jobs="backends.postgres.keys:UPKEEP",
     ),
     Noun(
@@ -93,6 +106,9 @@ NOUNS: tuple[Noun, ...] = (
         screen="screens.plans.list:PlansScreen",
         operations=("controlplane.plans.operations",),
         commands={"show": "app.cli.plans:show_plan"},
+        readers=("backends.postgres.plans:Plans",),
+        writers=("backends.postgres.plans:PlanWriter",),
+        refusals="controlplane.plans.refusals",
     ),
     Noun(
         "subscriptions",
@@ -104,6 +120,9 @@ NOUNS: tuple[Noun, ...] = (
             "effective": "app.cli.subscriptions:effective",
             "usage": "app.cli.subscriptions:usage",
         },
+        readers=("backends.postgres.subscriptions:Subscriptions",),
+        writers=("backends.postgres.subscriptions:SubscriptionWriter",),
+        refusals="controlplane.subscriptions.refusals",
         jobs="backends.postgres.subscriptions:UPKEEP",
     ),
     Noun(
@@ -123,6 +142,12 @@ NOUNS: tuple[Noun, ...] = (
             "roll-up": "app.cli.telemetry:roll_up",
             "verify": "app.cli.telemetry:verify",
         },
+        readers=(
+            "backends.postgres.telemetry:Telemetry",
+            "backends.postgres.rollups:Rollups",
+        ),
+        writers=("backends.postgres.rollups:RetentionWriter",),
+        refusals="controlplane.telemetry.refusals",
         jobs="backends.postgres.rollups:UPKEEP",
     ),
     Noun(
@@ -137,6 +162,9 @@ NOUNS: tuple[Noun, ...] = (
             "budget": "app.cli.objectives:budget",
             "what-if": "app.cli.objectives:what_if",
         },
+        readers=("backends.postgres.objectives:Objectives",),
+        writers=("backends.postgres.objectives:ObjectiveWriter",),
+        refusals="controlplane.objectives.refusals",
         jobs="backends.postgres.objectives:UPKEEP",
     ),
     Noun(
@@ -152,6 +180,8 @@ NOUNS: tuple[Noun, ...] = (
             "verify": "app.cli.audit:verify",
             "export": "app.cli.audit:export",
         },
+        readers=("backends.postgres.audit:AuditTrail",),
+        refusals="controlplane.audit.refusals",
         jobs="backends.postgres.audit:UPKEEP",
     ),
     Noun(
@@ -166,6 +196,9 @@ NOUNS: tuple[Noun, ...] = (
             "resume": "app.cli.bulk:resume",
             "undo": "app.cli.bulk:undo",
         },
+        readers=("backends.postgres.runs:Runs",),
+        writers=("backends.postgres.runs:RunWriter",),
+        refusals="controlplane.runs.refusals",
     ),
     Noun(
         "impersonations",
@@ -173,12 +206,18 @@ NOUNS: tuple[Noun, ...] = (
         list="controlplane.impersonations.list:IMPERSONATIONS",
         operations=("controlplane.impersonations.operations",),
         listed="tenants impersonations",
+        readers=("backends.postgres.impersonations:Impersonations",),
+        writers=("backends.postgres.impersonations:ImpersonationWriter",),
+        refusals="controlplane.impersonations.refusals",
     ),
     Noun(
         "operators",
         "The people who may log in, and their roles.",
         list="controlplane.operators.list:OPERATORS",
         operations=("controlplane.operators.operations",),
+        readers=("backends.postgres.operators:Operators",),
+        writers=("backends.postgres.operators:OperatorWriter",),
+        refusals="controlplane.operators.refusals",
     ),
     Noun(
         "jobs",
@@ -187,13 +226,18 @@ NOUNS: tuple[Noun, ...] = (
         within="controlplane.jobs.list:ATTEMPTS",
         operations=("controlplane.jobs.operations",),
         commands={"show": "app.cli.jobs:show_job"},
+        readers=("backends.postgres.jobs:Jobs",),
+        writers=("backends.postgres.jobs:JobWriter",),
+        refusals="controlplane.jobs.refusals",
         jobs="backends.postgres.jobs:UPKEEP",
     ),
     Noun(
         "workers",
         "The programs that do the jobs: watchfloor worker.",
         list="controlplane.jobs.list:WORKERS",
+        readers=("backends.postgres.jobs:Workers",),
     ),
+    Noun("find", "What a text belongs to.", readers=("backends.postgres.find:Finder",)),
     Noun(
         "requests",
         "Request logs.",
@@ -240,17 +284,17 @@ FIRST = "overview"
 """What the console shows first."""
 
 
-SHOWN = tuple(sorted((noun for noun in NOUNS if noun.list or noun.screen), key=lambda noun: noun.digit or "~"))
-"""The nouns that the console has a screen of, those with a digit first, in its order."""
-
-
 def noun_named(name: str) -> Noun | None:
     return next((noun for noun in NOUNS if noun.name == name), None)
 
 
+def shown() -> list[Noun]:
+    """The nouns that the console has a screen of, those with a digit first, in its order."""
+    return sorted((noun for noun in NOUNS if noun.list or noun.screen), key=lambda noun: noun.digit or "~")
+
+
 def shown_named(name: str) -> Noun | None:
-    """A noun that the console has a screen of."""
-    return next((noun for noun in SHOWN if noun.name == name), None)
+    return next((noun for noun in shown() if noun.name == name), None)
 
 
 def load(place: str) -> Any:

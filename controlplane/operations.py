@@ -24,6 +24,7 @@ from controlplane.audit.model import AuditRow, Record
 from controlplane.errors import Conflict, HomeUnreachable, NotPermitted, OutcomeUnknown, Refusal, Usage
 from controlplane.operators.roles import Role, allows
 from controlplane.previewed import Drawn, bound, check_as_previewed, unnumbered, without_numbers
+from controlplane.refusals import REQUEST_ID_REUSED
 from controlplane.undoing import as_before
 
 if TYPE_CHECKING:
@@ -378,11 +379,7 @@ async def _look_up(plane: ControlPlane, request_id: str) -> Recorded:
 
 def _repeated(operation: Operation[Any], request_id: str, asked: str, found: Recorded) -> Outcome:
     if found.operation != operation.name or found.fingerprint != asked:
-        raise Conflict(
-            "request_id_reused",
-            f"The request id {request_id} was used for something else ({found.operation}).",
-            "Use a new one.",
-        )
+        raise REQUEST_ID_REUSED(f"The request id {request_id} was used for something else ({found.operation}).")
     step = undo_step(operation, found.rows)
     return Outcome(operation.name, request_id, found.result or {}, found.rows, step, repeated=True)
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from controlplane.errors import Usage
-from controlplane.nouns import NOUNS
+from controlplane import nouns
 from controlplane.operations import REGISTRY, Operation
+from controlplane.refusals import OPERATION_UNKNOWN
 
 
 def operations() -> Mapping[str, Operation[Any]]:
-    for noun in NOUNS:
+    for noun in nouns.NOUNS:
         for module in noun.operations:
             import_module(module)
     return dict(sorted(REGISTRY.items()))
@@ -22,7 +22,7 @@ def named(name: str) -> Operation[Any]:
     """Raises Usage `operation_unknown`."""
     found = operations()
     if name not in found:
-        raise Usage("operation_unknown", f"There is no operation {name}.", "watchfloor operations lists them.")
+        raise OPERATION_UNKNOWN(f"There is no operation {name}.")
     return found[name]
 
 

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 
 from controlplane.errors import Refusal
 from controlplane.lists import Line
-from controlplane.nouns import FIRST, SHOWN
+from controlplane.nouns import FIRST, shown
 from screens.desk import Done, Target
 from screens.frame import FramedScreen
 from screens.session import TIME_FORMS
@@ -131,7 +131,7 @@ class AreaScreen(FramedScreen):
         self.say(Done("nothing to filter here", "warn"))
 
     def action_noun(self, number: int) -> None:
-        noun = next((noun for noun in SHOWN if noun.digit == str(number)), None)
+        noun = next((noun for noun in shown() if noun.digit == str(number)), None)
         if noun is not None:
             self.desk.go(noun.name)
 

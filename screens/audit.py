@@ -9,7 +9,7 @@ from textual import work
 
 from controlplane.audit.chain import ChainStatus, status_words
 from controlplane.audit.list import AUDIT
-from controlplane.audit.model import AuditRow
+from controlplane.audit.model import AuditDirectory, AuditRow
 from controlplane.errors import Refusal
 from controlplane.lists import Cell, Column, Line
 from controlplane.previews import row_lines
@@ -56,7 +56,7 @@ class AuditScreen(ListScreen[AuditRow]):
     @work(exit_on_error=False, group="chain", exclusive=True)
     async def read_chain(self) -> None:
         try:
-            self.chain = await self.session.require_plane().audit.chain_status()
+            self.chain = await self.session.require_plane().of(AuditDirectory).chain_status()
         except Refusal:
             self.chain = None
         self.table.repaint()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from controlplane.changes import ControlPlane
-from controlplane.find import FOUND, Found, Sought
+from controlplane.find import FOUND, Finder, Found, Sought
 from controlplane.listing import Count, Listing, Page, Position, Query
 from controlplane.lists import Line
 from screens.lists import ListScreen
@@ -21,7 +21,7 @@ class Results:
     looked: bool = field(default=False, compare=False)
 
     async def look(self) -> None:
-        self.rows, self.looked = await self.plane.finder.look(self.sought), True
+        self.rows, self.looked = await self.plane.of(Finder).look(self.sought), True
 
     async def page(
         self,

@@ -15,6 +15,7 @@ from controlplane.errors import HomeUnreachable, Refusal
 from controlplane.lists import Line
 from controlplane.nouns import shown_named
 from controlplane.overview.entries import PARTS, Door, Entry, Part
+from controlplane.overview.model import OverviewSource
 from screens.area import AreaScreen
 from screens.desk import Done
 from screens.widgets.bars import TitleLine
@@ -96,7 +97,7 @@ class OverviewScreen(AreaScreen):
 
     async def _answer(self, part: Part) -> None:
         try:
-            answer = await part.read(self.session.require_plane().overview)
+            answer = await part.read(self.session.require_plane().of(OverviewSource))
         except HomeUnreachable as refusal:
             if part.name in self.answers:  # what was read stays, as in every list
                 self.say(Done(str(refusal), "bad"))
@@ -185,11 +186,11 @@ class OverviewScreen(AreaScreen):
 
     @work(exit_on_error=False, group="describe", exclusive=True)
     async def _describe(self, seq: int) -> None:
-        from controlplane.audit.model import as_record
+        from controlplane.audit.model import AuditDirectory, as_record
         from screens.dialogs.viewer import Viewer
 
         try:
-            row = await self.session.require_plane().audit.get(seq)
+            row = await self.session.require_plane().of(AuditDirectory).get(seq)
         except Refusal as refusal:
             self.say(Done(str(refusal), "bad"))
             return

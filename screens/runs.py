@@ -6,7 +6,7 @@ import shlex
 from typing import Any
 
 from controlplane.runs.list import RUNS
-from controlplane.runs.model import Run
+from controlplane.runs.model import Run, RunDirectory
 from controlplane.runs.rules import is_left
 from screens.actions import not_done
 from screens.bulk import ask_secrets_file, confirmed
@@ -37,7 +37,7 @@ class RunsScreen(ListScreen[Run]):
         from controlplane.registry import named
 
         try:
-            run = await self.session.require_plane().runs.get(int(targets[0].subject["id"]))
+            run = await self.session.require_plane().of(RunDirectory).get(int(targets[0].subject["id"]))
         except Refusal as refusal:
             self.say(Done(str(refusal), "bad"))
             return

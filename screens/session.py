@@ -113,9 +113,11 @@ class Session:
 
     async def read_acting(self) -> None:
         """Whom the person acts for now. While the link is down, what is known stays until its hard stop."""
+        from controlplane.impersonations.model import ImpersonationDirectory
+
         if self.plane is not None and self.role != "viewer":
             with suppress(Refusal):
-                self.acting = await self.plane.impersonations.mine()
+                self.acting = await self.plane.of(ImpersonationDirectory).mine()
 
     def link_words(self) -> str:
         """The header's right end. It stands still while all is well, so that an idle console sends nothing."""

@@ -12,6 +12,8 @@ from controlplane.errors import Refusal
 from controlplane.listing import Query
 from controlplane.lists import Line
 from controlplane.nouns import FIRST
+from controlplane.overview.model import OverviewSource
+from controlplane.tenants.model import TenantDirectory
 from screens.area import AreaScreen
 from screens.widgets.bars import TitleLine
 from screens.widgets.lines import Lines
@@ -23,7 +25,7 @@ NEEDS_WORKER = "   No worker runs: start one with watchfloor worker. Until then 
 
 async def is_empty(plane: ControlPlane) -> bool:
     """Nobody but the tenant `default`, and no request of it. Raises Refusal."""
-    page = await plane.tenants.page(Query(), limit=2)
+    page = await plane.of(TenantDirectory).page(Query(), limit=2)
     return all(row.id == BORN_WITH and row.until is None for row in page.rows)
 
 
@@ -85,7 +87,7 @@ class WelcomeScreen(AreaScreen):
             return
         try:
             empty = await is_empty(plane)
-            due = await plane.overview.work()
+            due = await plane.of(OverviewSource).work()
         except Refusal:
             return  # the header says that the link is down
         if not empty and self.is_current:

@@ -16,6 +16,7 @@ from controlplane import jsontext
 from controlplane.audit.chain import Link, Verdict, Verification, status_words
 from controlplane.audit.chain import late as lag_of
 from controlplane.audit.checkpoints import PublicKey
+from controlplane.audit.model import AuditDirectory
 from controlplane.errors import Usage
 from controlplane.formatting import count
 from controlplane.text import clean
@@ -74,7 +75,7 @@ async def export(*, asked: Reading = READING) -> None:
     if asked.json:
         raise Usage("usage", "The export is a file of its own, not one document.", "Leave --json out.")
     async with opened(asked) as context:
-        write(await context.home.audit.origin() + "\n")
+        write(await context.home.of(AuditDirectory).origin() + "\n")
         async for link in _links(context.home):
             write(f"{link.head.hex()} {link.canonical or ''}\n")
 
@@ -82,7 +83,7 @@ async def export(*, asked: Reading = READING) -> None:
 async def status(*, asked: Reading = READING) -> int:
     """How far the trail is chained and signed, and why it goes no further; exit code 1 when it lags or was refused."""
     async with opened(asked) as context:
-        found = await context.home.audit.chain_status()
+        found = await context.home.of(AuditDirectory).chain_status()
         now = context.home.clock.now()
     late = found.late(now)
     if asked.json:
@@ -116,24 +117,24 @@ async def verify(
         return _say(verification.end(), asked)
     async with opened(asked) as context:
         home = context.home
-        said = await home.audit.origin()
+        said = await home.of(AuditDirectory).origin()
         verification = await asyncio.to_thread(_verification, said, checkpoints, public_key, asked)
         async for link in _links(home):
             if not verification.step(link):
                 return _say(verification.end(), asked)
-        there, due = await home.audit.behind(verification.size)
+        there, due = await home.of(AuditDirectory).behind(verification.size)
         verdict = verification.end(there, due)
-        if (lag := lag_of((await home.audit.chain_status()).waits_since, home.clock.now())) is not None:
+        if (lag := lag_of((await home.of(AuditDirectory).chain_status()).waits_since, home.clock.now())) is not None:
             verdict.faults.append(lag)
         return _say(verdict, asked)
 
 
 async def _links(home: Home) -> AsyncIterator[Link]:
     """The next page is read while this one is computed."""
-    coming = asyncio.create_task(home.audit.links(0))
+    coming = asyncio.create_task(home.of(AuditDirectory).links(0))
     try:
         while page := await coming:
-            coming = asyncio.create_task(home.audit.links(page[-1].seq))
+            coming = asyncio.create_task(home.of(AuditDirectory).links(page[-1].seq))
             for link in page:
                 yield link
     finally:

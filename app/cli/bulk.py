@@ -36,7 +36,7 @@ from controlplane.runs.engine import (
     start_run,
     undo_run,
 )
-from controlplane.runs.model import Run
+from controlplane.runs.model import Run, RunDirectory
 from controlplane.runs.operations import START, UNDO, OneRun, target
 from controlplane.text import clean
 
@@ -158,12 +158,16 @@ async def _refused(context: Context, run: Run) -> list[dict[str, Any]]:
     if not run.refused:
         return []
     query = Query((Term("is", ("refused",), "state"),))
-    page = await context.home.runs.items(run.id).page(query, limit=MOST_REFUSALS)
+    page = await context.home.of(RunDirectory).items(run.id).page(query, limit=MOST_REFUSALS)
     return [{"thing": item.thing, "code": item.code, "message": item.words} for item in page.rows]
 
 
 async def _changes(context: Context, run: Run) -> list[AuditRow]:
-    page = await context.home.runs.items(run.id).page(Query((Term("is", ("done",), "state"),)), limit=MOST_CHANGES)
+    page = (
+        await context.home.of(RunDirectory)
+        .items(run.id)
+        .page(Query((Term("is", ("done",), "state"),)), limit=MOST_CHANGES)
+    )
     found = [await context.home.recorded(item.request_id) for item in page.rows]
     return [row for recorded in found if recorded for row in recorded.rows]
 
@@ -236,7 +240,7 @@ def _preview_lines(preview: RunPreview) -> list[str]:
 async def show(run_id: int, /, *, asked: Reading = READING) -> None:
     """Show a run: how far it is, and what was refused."""
     async with opened(asked) as context:
-        run = await context.home.runs.get(run_id)
+        run = await context.home.of(RunDirectory).get(run_id)
         refused = await _refused(context, run)
     if asked.json:
         document({"item": dataclasses.asdict(run) | {"refusals": refused}})
@@ -254,7 +258,7 @@ SecretsTo = Annotated[
 async def resume(run_id: int, /, *, secrets_to: SecretsTo = None, asked: Changing = CHANGING) -> int:
     """Let a paused run go on, or carry on one whose program ended."""
     async with opened(asked) as context:
-        run = await context.home.runs.get(run_id)
+        run = await context.home.of(RunDirectory).get(run_id)
         operation = named("runs.resume")
         if not asked.dry_run:
             check_kept(named(run.operation), secrets_to is not None)
@@ -265,7 +269,7 @@ async def resume(run_id: int, /, *, secrets_to: SecretsTo = None, asked: Changin
                 return 0
         await refuse_read_only(context)
         with _secrets_file(secrets_to, append=True) as keep:
-            return await _driven(context, await context.home.runs.get(run_id), asked, keep)
+            return await _driven(context, await context.home.of(RunDirectory).get(run_id), asked, keep)
 
 
 async def undo(run_id: int, /, *, asked: Changing = CHANGING) -> int:

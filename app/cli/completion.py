@@ -13,6 +13,7 @@ from cyclopts import App
 from app.cli.asked import READING, Reading
 from app.cli.output import document, say
 from controlplane.errors import Refusal
+from controlplane.tenants.model import TenantDirectory
 
 SECONDS = 1.5
 MOST = 50
@@ -141,7 +142,7 @@ async def _ids(prefix: str, home: str | None) -> list[str]:
         context = await connect(choice, settings=settings, start=False)
         try:
             terms = parse(f"id:/^{re.escape(prefix)}/", TENANTS.fields) if prefix else ()
-            page = await context.home.tenants.page(Query(terms, "id"), limit=MOST)
+            page = await context.home.of(TenantDirectory).page(Query(terms, "id"), limit=MOST)
             return [row.id for row in page.rows]
         finally:
             await context.close()

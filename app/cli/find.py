@@ -11,7 +11,7 @@ from app.cli import asking
 from app.cli.asked import READING, Reading, opened
 from app.cli.lists import print_rows
 from app.cli.output import document, tell
-from controlplane.find import FOUND, LONGEST, seek
+from controlplane.find import FOUND, LONGEST, Finder, seek
 
 Sought = Annotated[str, Parameter(allow_leading_hyphen=True, help="What to look for; - or nothing: a line of stdin.")]
 
@@ -23,7 +23,7 @@ async def find(text: Sought = "-", /, *, asked: Reading = READING) -> None:
     """
     sought = seek(asking.piped(LONGEST) if text == "-" else text)
     async with opened(asked) as context:
-        rows = await context.home.finder.look(sought)
+        rows = await context.home.of(Finder).look(sought)
         now = context.home.clock.now()
     if asked.json:
         items = [dataclasses.asdict(row) for row in rows]

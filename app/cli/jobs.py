@@ -8,6 +8,7 @@ from app.cli.asked import READING, Reading, opened
 from app.cli.lists import print_rows
 from app.cli.output import document, facts, say
 from controlplane.jobs.list import ATTEMPTS
+from controlplane.jobs.model import JobDirectory
 from controlplane.listing import Query
 
 
@@ -16,7 +17,7 @@ async def show_job(number: int, /, *, asked: Reading = READING) -> None:
     from controlplane.previews import value_words
 
     async with opened(asked) as context:
-        listing = context.home.jobs
+        listing = context.home.of(JobDirectory)
         job = await listing.get(number)
         record = dataclasses.asdict(job) | {"payload": await listing.payload(number)}
         page = await listing.attempts(number).page(Query())

@@ -13,7 +13,7 @@ from app.cli.output import Column, document, say, table, tell
 from controlplane.errors import Usage
 from controlplane.formatting import count, milliseconds, parse_duration, percent, rate, show
 from controlplane.telemetry.anomalies import KeyUsage, Limits
-from controlplane.telemetry.model import Scope
+from controlplane.telemetry.model import RequestTelemetry, Scope
 from controlplane.text import clean
 
 
@@ -35,7 +35,7 @@ async def anomalies(
         raise Usage("limits_unreadable", "--fewest is at least 1, and --errors a number above 0.", "--errors 6")
     limits = dataclasses.replace(Limits(), fewest=fewest, errors=errors)
     async with opened(asked) as context:
-        telemetry = context.home.telemetry
+        telemetry = context.home.of(RequestTelemetry)
         found = await telemetry.key_usage(tenant, _hours(window), _hours(baseline), limits, key)
         if not found.rows:
             await telemetry.require(Scope(tenant, key_prefix=key))

@@ -17,8 +17,10 @@ from controlplane.errors import Usage
 from controlplane.formatting import count, parse_duration, show
 from controlplane.keys import model
 from controlplane.keys.list import STALE
+from controlplane.keys.model import KeyDirectory
 from controlplane.keys.verify import LONGEST, verify, words
 from controlplane.plans.currencies import money
+from controlplane.subscriptions.model import SubscriptionDirectory
 from controlplane.text import UNKNOWN, clean
 
 USES = timedelta(days=30)
@@ -44,10 +46,10 @@ async def stale(
     spans = [timedelta(seconds=parse_duration(text)) for text in (max_age, warn, window)]
     policy = model.StalePolicy(*spans)
     async with opened(asked) as context:
-        found = await context.home.keys.stale(policy).counts()
+        found = await context.home.of(KeyDirectory).stale(policy).counts()
     if not asked.json:
         tell(stale_words(found))
-    declared = dataclasses.replace(STALE, of=lambda plane: plane.keys.stale(policy))
+    declared = dataclasses.replace(STALE, of=lambda plane: plane.of(KeyDirectory).stale(policy))
     await list_page(declared, words, sort, desc, limit, after, form, asked, dataclasses.asdict(found))
 
 
@@ -62,11 +64,11 @@ async def show_key(key_id: str, /, *, asked: Reading = READING) -> None:
     """Show a key: every field, the rotations that it is part of, and who called with it in the last 30 days."""
     async with opened(asked) as context:
         home = context.home
-        key = await home.keys.get(key_id)
-        chain = await home.keys.chain(key_id)
-        calls = await home.keys.calls(key_id, home.clock.now() - USES)
-        leaks = await home.keys.leaks(key_id)
-        currency = None if key.spend_cap is None else await home.subscriptions.currency(key.tenant_id)
+        key = await home.of(KeyDirectory).get(key_id)
+        chain = await home.of(KeyDirectory).chain(key_id)
+        calls = await home.of(KeyDirectory).calls(key_id, home.clock.now() - USES)
+        leaks = await home.of(KeyDirectory).leaks(key_id)
+        currency = None if key.spend_cap is None else await home.of(SubscriptionDirectory).currency(key.tenant_id)
     if asked.json:
         more = {"calls": [dataclasses.asdict(each) for each in calls], "leaks": [dataclasses.asdict(e) for e in leaks]}
         document({"item": dataclasses.asdict(key) | {"chain": [each.id for each in chain]} | more})

@@ -12,12 +12,14 @@ from cyclopts import Parameter
 from app.cli.asked import READING, Reading, opened
 from app.cli.output import Column, document, facts, say, table, tell, write
 from controlplane.audit import model as audit
+from controlplane.audit.model import AuditDirectory
 from controlplane.errors import Usage
 from controlplane.exports import Format, Heading, chunks
 from controlplane.filters.grammar import parse
 from controlplane.listing import Count, Query, cursor, position_of
 from controlplane.lists import Column as ListColumn
 from controlplane.lists import ListOf
+from controlplane.tenants.model import ProjectDirectory, TenantDirectory
 from controlplane.text import clean
 
 MAX_PAGE_ROWS = 10_000
@@ -131,8 +133,10 @@ def _how_many(noun: str, shown: int, matching: Count, everything: Count, *, filt
 async def show_tenant(tenant_id: str, /, *, asked: Reading = READING) -> None:
     """Show a tenant with every field; of an erased one the certificate."""
     async with opened(asked) as context:
-        tenant = await context.home.tenants.get(tenant_id)
-        certificate = await context.home.tenants.certificate(tenant_id) if tenant.status == "erased" else None
+        tenant = await context.home.of(TenantDirectory).get(tenant_id)
+        certificate = (
+            await context.home.of(TenantDirectory).certificate(tenant_id) if tenant.status == "erased" else None
+        )
     record = dataclasses.asdict(tenant)
     if certificate is not None:
         record["certificate"] = dataclasses.asdict(certificate)
@@ -142,14 +146,14 @@ async def show_tenant(tenant_id: str, /, *, asked: Reading = READING) -> None:
 async def show_project(tenant_id: str, project_id: str, /, *, asked: Reading = READING) -> None:
     """Show a project of a tenant."""
     async with opened(asked) as context:
-        project = await context.home.projects.get(tenant_id, project_id)
+        project = await context.home.of(ProjectDirectory).get(tenant_id, project_id)
     _show(dataclasses.asdict(project), asked)
 
 
 async def show_audit_row(audit_id: int, /, *, asked: Reading = READING) -> None:
     """Show one change: who, when, why, before and after."""
     async with opened(asked) as context:
-        row = await context.home.audit.get(audit_id)
+        row = await context.home.of(AuditDirectory).get(audit_id)
     if asked.json:
         document({"item": audit.as_record(row)})
         return

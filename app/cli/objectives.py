@@ -10,9 +10,10 @@ from cyclopts import Parameter
 
 from app.cli.asked import READING, Reading, opened
 from app.cli.output import Column, document, say, table, tell
-from controlplane.errors import Usage
 from controlplane.objectives import checks, model, rules
 from controlplane.objectives.list import as_record
+from controlplane.objectives.model import ObjectiveDirectory
+from controlplane.objectives.refusals import OBJECTIVE_TARGET
 from controlplane.objectives.words import (
     VERDICT_TITLES,
     budget_words,
@@ -38,9 +39,9 @@ async def show_objective(number: int, /, *, asked: Reading = READING) -> None:
     """Show an objective: its budget, raw and adjusted, its windows, who burned it, and planned maintenance."""
     async with opened(asked) as context:
         home = context.home
-        standing = await home.objectives.standing(number)
-        spent = await home.objectives.attribution(standing)
-        planned = await home.objectives.maintenance(standing)
+        standing = await home.of(ObjectiveDirectory).standing(number)
+        spent = await home.of(ObjectiveDirectory).attribution(standing)
+        planned = await home.of(ObjectiveDirectory).maintenance(standing)
     if asked.json:
         item = _standing_record(standing) | {"attribution": _attribution_record(spent)}
         document({"item": item | {"maintenance": [dataclasses.asdict(each) for each in planned]}})
@@ -99,7 +100,7 @@ async def budget(
 ) -> None:
     """Show which objectives hold for a tenant, and its own budget under each; --why: also what lost."""
     async with opened(asked) as context:
-        found = await context.home.objectives.of_tenant(tenant_id, route)
+        found = await context.home.of(ObjectiveDirectory).of_tenant(tenant_id, route)
         now = context.home.clock.now()
     if asked.json:
         items = [
@@ -129,7 +130,7 @@ async def what_if(
 ) -> None:
     """Show what an objective would have fired over the stored history with another target or window."""
     async with opened(asked) as context:
-        directory = context.home.objectives
+        directory = context.home.of(ObjectiveDirectory)
         standing = await directory.standing(number)
         now, objective = standing.as_of, standing.objective
         other = dataclasses.replace(
@@ -191,5 +192,5 @@ def _target(text: str | None, held: float) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value < 1:
-        raise Usage("objective_target", f"{clean(text, 40)} is no target: at least 0, below 1.", "99.9% or 0.999.")
+        raise OBJECTIVE_TARGET(f"{clean(text, 40)} is no target: at least 0, below 1.", "99.9% or 0.999.")
     return value

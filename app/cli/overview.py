@@ -10,7 +10,7 @@ from app.cli.asked import READING, Reading, opened
 from app.cli.output import error_of, facts, say
 from controlplane.errors import Refusal
 from controlplane.overview.entries import PARTS, Entry
-from controlplane.overview.model import Glance
+from controlplane.overview.model import OverviewSource
 from controlplane.text import clean
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ async def overview(*, asked: Reading = READING) -> int:
     A part that cannot be read says so in its place; then the exit code is that of its refusal.
     """
     async with opened(asked) as context:
-        answers = await read(context.home.overview)
+        answers = await read(context.home.of(OverviewSource))
         now = context.home.clock.now()
     refused = [answer for answer in answers.values() if isinstance(answer, Refusal)]
     if asked.json:
@@ -37,7 +37,7 @@ async def overview(*, asked: Reading = READING) -> int:
     return refused[0].exit_code if refused else 0
 
 
-async def read(glance: Glance) -> Mapping[str, Any]:
+async def read(glance: OverviewSource) -> Mapping[str, Any]:
     """Every part's answer, or the refusal that stands in its place; all asked at once."""
     found = await asyncio.gather(*(part.read(glance) for part in PARTS), return_exceptions=True)
     for answer in found:

@@ -13,6 +13,7 @@ from app.cli.asked import Changing
 from app.cli.writing import refuse_read_only
 from controlplane.errors import Usage
 from controlplane.operations import Operation, Outcome, authorise
+from controlplane.operators.model import OperatorDirectory
 
 if TYPE_CHECKING:
     from app.contexts import Context
@@ -67,5 +68,5 @@ def resolved(reference: str) -> str:
 
 
 async def _is_known(context: Context, name: str) -> bool:
-    people, _ = await context.home.operators.rows()
+    people, _ = await context.home.of(OperatorDirectory).rows()
     return any(person.active and person.name == name for person in people)

@@ -7,7 +7,7 @@ import dataclasses
 from app.cli.asked import READING, Reading, opened
 from app.cli.output import Column, document, facts, say, table
 from controlplane.formatting import count, show
-from controlplane.plans.model import Plan
+from controlplane.plans.model import Plan, PlanDirectory
 from controlplane.plans.rules import value_words
 from controlplane.plans.words import price_words
 
@@ -15,7 +15,7 @@ from controlplane.plans.words import price_words
 async def show_plan(code: str, /, *, asked: Reading = READING) -> None:
     """Show a plan: its entitlements, its versions, and how many tenants have each."""
     async with opened(asked) as context:
-        versions = await context.home.plans.versions(code)
+        versions = await context.home.of(PlanDirectory).versions(code)
     latest: Plan = versions[0][0]
     if asked.json:
         records = [dataclasses.asdict(plan) | {"tenants": tenants} for plan, tenants in versions]

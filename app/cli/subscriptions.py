@@ -12,7 +12,7 @@ from app.cli.output import Column, document, facts, say, table, tell
 from controlplane.formatting import count, show
 from controlplane.plans.rules import value_words
 from controlplane.plans.words import limit_words
-from controlplane.subscriptions.model import Effective, Usage
+from controlplane.subscriptions.model import Effective, SubscriptionDirectory, Usage
 from controlplane.subscriptions.rules import state_at
 from controlplane.subscriptions.words import trial_words
 from controlplane.text import UNKNOWN, clean
@@ -21,7 +21,7 @@ from controlplane.text import UNKNOWN, clean
 async def show_subscription(tenant_id: str, /, *, asked: Reading = READING) -> None:
     """Show a tenant's subscription: state, trial, period, and what waits for its day."""
     async with opened(asked) as context:
-        standing = await context.home.subscriptions.standing(tenant_id)
+        standing = await context.home.of(SubscriptionDirectory).standing(tenant_id)
     held = standing.subscription
     state = state_at(held, standing.as_of)
     if asked.json:
@@ -44,7 +44,7 @@ Why = Annotated[bool, Parameter(help="Also what lost, and against what.", negati
 async def effective(tenant_id: str, /, *, why: Why = False, asked: Reading = READING) -> None:
     """Show what a tenant may use: each value, where it comes from and until when; --why: also what lost."""
     async with opened(asked) as context:
-        standing = await context.home.subscriptions.standing(tenant_id)
+        standing = await context.home.of(SubscriptionDirectory).standing(tenant_id)
     if asked.json:
         items = [_effective_record(each) for each in standing.effective]
         document({"items": items, "next": None, "total": len(items), "as_of": standing.as_of})
@@ -69,7 +69,7 @@ def _effective_record(each: Effective) -> dict[str, Any]:
 async def usage(tenant_id: str, /, *, asked: Reading = READING) -> None:
     """Show how much of its quotas a tenant used, and when they begin anew."""
     async with opened(asked) as context:
-        standing = await context.home.subscriptions.standing(tenant_id)
+        standing = await context.home.of(SubscriptionDirectory).standing(tenant_id)
     if asked.json:
         items = [_usage_record(each) for each in standing.usage]
         document({"items": items, "next": None, "total": len(items), "as_of": standing.as_of})

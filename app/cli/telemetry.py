@@ -16,7 +16,8 @@ from app.cli.writing import refuse_read_only
 from controlplane.errors import Usage
 from controlplane.exports import Heading, chunks
 from controlplane.formatting import count, milliseconds, parse_duration, parse_time, percent, show, spell
-from controlplane.telemetry.model import ManySeries, Point, Scope, Series, Source
+from controlplane.telemetry.model import ManySeries, Point, RequestTelemetry, Scope, Series, Source
+from controlplane.telemetry.ports import Rollups
 from controlplane.telemetry.reading import series_as_kept, series_of
 from controlplane.telemetry.retention import Rolled
 from controlplane.telemetry.tops import FEWEST, By, Measure, TopRow
@@ -176,9 +177,9 @@ async def _read(which: Which, window: Window, asked: Reading) -> tuple[Sequence[
         if scope != Scope(scope.tenant_id):
             raise Usage("usage", "A page of series is of one tenant or of all.", "Leave route, key and region out.")
         many = ManySeries(which.by or "tenant", start, end, step, scope.tenant_id, which.limit)
-        page = await context.home.telemetry.page(many, which.after)
+        page = await context.home.of(RequestTelemetry).page(many, which.after)
         if not page.items:
-            await context.home.telemetry.require(scope)
+            await context.home.of(RequestTelemetry).require(scope)
         return page.items, page.next, context.name, page.items[0].as_of if page.items else now
 
 
@@ -224,9 +225,9 @@ async def top(
     async with opened(asked) as context:
         start, end = window.read(context.home.clock.now())
         scope = Scope(tenant, route, key, region)
-        found = await context.home.telemetry.top(by, start, end, measure, limit, scope)
+        found = await context.home.of(RequestTelemetry).top(by, start, end, measure, limit, scope)
         if not found.rows:
-            await context.home.telemetry.require(scope)
+            await context.home.of(RequestTelemetry).require(scope)
     if asked.json:
         items = [_top_record(row) for row in found.rows]
         edges = {"start": found.start, "end": found.end, "by": by, "measure": measure}
@@ -258,7 +259,7 @@ def _top_record(row: TopRow) -> dict[str, Any]:
 async def status(*, asked: Reading = READING) -> None:
     """Show how far rolling up has come, what is kept, and rows that no day was made for."""
     async with opened(asked) as context:
-        found = await context.home.rollups.status()
+        found = await context.home.of(Rollups).status()
     if asked.json:
         document({"item": dataclasses.asdict(found)})
         return
@@ -297,9 +298,9 @@ async def roll_up(*, asked: Reading = READING) -> None:
     runs: list[Rolled] = []
     async with opened(asked) as context:
         await refuse_read_only(context)
-        await context.home.rollups.make_ahead()
+        await context.home.of(Rollups).make_ahead()
         while not runs or runs[-1].minutes_left or runs[-1].hours_left:
-            runs.append(await context.home.rollups.roll_up())
+            runs.append(await context.home.of(Rollups).roll_up())
             if not runs[-1].minutes and not runs[-1].hours:
                 break
     minutes, hours, cells = (sum(getattr(run, name) for run in runs) for name in ("minutes", "hours", "cells"))
@@ -314,7 +315,7 @@ async def verify(*, window: Window = WINDOW, asked: Reading = READING) -> int:
     """Compare what was rolled up with the raw rows; exit code 1 when they differ."""
     async with opened(asked) as context:
         start, end = window.read(context.home.clock.now())
-        found = await context.home.rollups.verify(start, end)
+        found = await context.home.of(Rollups).verify(start, end)
     if asked.json:
         document({"item": dataclasses.asdict(found)})
         return 1 if found.differences else 0

@@ -12,7 +12,8 @@ from cyclopts import App, Parameter
 
 from app.cli.asked import READING, Reading
 from app.start import version
-from controlplane.nouns import NOUNS, load, noun_named
+from controlplane import nouns
+from controlplane.nouns import load, noun_named
 
 OF_LISTS = {"keys stale": "app.cli.keys:stale"}
 """Lists that take more than a filter."""
@@ -53,10 +54,10 @@ def tree(words: list[str]) -> App:
     elif words and words[0] in SINGLE:
         app.command(load(SINGLE[words[0]]), name=words[0])
     else:
-        nouns = whole(app)
+        found = whole(app)
         verb = words[1] if len(words) > 1 else "-"
-        if words and words[0] in nouns and verb.startswith("-") and verb not in ("--help", "-h"):
-            verbs = ", ".join(sorted(name for name in nouns[words[0]] if not name.startswith("-")))
+        if words and words[0] in found and verb.startswith("-") and verb not in ("--help", "-h"):
+            verbs = ", ".join(sorted(name for name in found[words[0]] if not name.startswith("-")))
             raise Usage("verb_missing", f"{words[0]}: what is to be done?", f"watchfloor {words[0]} {verbs}")
     return app
 
@@ -66,13 +67,13 @@ def whole(app: App) -> dict[str, App]:
     from app.cli.generated import command
     from controlplane.registry import operations
 
-    nouns: dict[str, App] = {}
+    made: dict[str, App] = {}
 
     def noun(name: str) -> App:
-        if name not in nouns:
-            nouns[name] = App(name, help=_help(name))
-            app.command(nouns[name])
-        return nouns[name]
+        if name not in made:
+            made[name] = App(name, help=_help(name))
+            app.command(made[name])
+        return made[name]
 
     for words, place in reads().items():
         name, verb = words.split(" ")
@@ -82,13 +83,13 @@ def whole(app: App) -> dict[str, App]:
             noun(operation.noun).command(command(operation), name=operation.verb)
     for name, place in SINGLE.items():
         app.command(load(place), name=name)
-    return nouns
+    return made
 
 
 def reads() -> dict[str, str]:
     """The commands that are no operations, or do more than one, and where each is: a function, or a list."""
     found: dict[str, str] = {}
-    for noun in NOUNS:
+    for noun in nouns.NOUNS:
         if noun.list:
             found[noun.listed or f"{noun.name} list"] = noun.list
         found |= {f"{noun.name} {verb}": place for verb, place in noun.commands.items()}
@@ -129,7 +130,7 @@ def list_operations(*, asked: Reading = READING) -> None:
 
 def demo(*words: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
     """Open the console on a throw-away home with the demonstration estate."""
-    from app.demo import run
+    from app.demo.command import run
 
     code: int = run(list(words))
     return code

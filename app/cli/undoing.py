@@ -6,6 +6,7 @@ import dataclasses
 
 from app.cli.asked import CHANGING, Changing, opened
 from app.cli.changing import carry_out, print_outcome
+from controlplane.audit.model import AuditDirectory
 from controlplane.errors import Refusal
 from controlplane.operations import undo_step
 from controlplane.registry import named, operations
@@ -14,7 +15,7 @@ from controlplane.registry import named, operations
 async def undo(audit_id: int, /, *, asked: Changing = CHANGING) -> None:
     """Take back the change that wrote this audit row."""
     async with opened(asked) as context:
-        row = await context.home.audit.get(audit_id)
+        row = await context.home.of(AuditDirectory).get(audit_id)
         done = operations().get(row.operation)
         step = undo_step(done, (row,)) if done else None
         if step is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from controlplane.audit.model import AuditDirectory
 from controlplane.contexts import ContextWrite
 from controlplane.errors import Refusal, Usage
 from controlplane.filters.grammar import Term
@@ -48,7 +49,7 @@ async def _open_until(context: Context) -> datetime:
     actor = context.home.actor.name
     wanted = {"operation": OPENS, "actor": actor, "thing": context.name}
     query = Query(tuple(Term("is", (value,), name) for name, value in wanted.items()), descending=True)
-    page = await context.home.audit.page(query, limit=20)
+    page = await context.home.of(AuditDirectory).page(query, limit=20)
     ends = [
         row.at + timedelta(minutes=int((row.after or {}).get("minutes", 0)))
         for row in page.rows

@@ -17,6 +17,7 @@ from app.demo.site import PROGRAMS, Site
 from backends.postgres.home import Home
 from controlplane.errors import Refusal
 from controlplane.filters.grammar import Term
+from controlplane.keys.model import KeyDirectory
 from controlplane.listing import Query
 from controlplane.operations import Call, execute
 from controlplane.registry import named
@@ -188,7 +189,7 @@ class Shift:
         if len(self._disabled) >= AWAY_AT_MOST or (self._disabled and rng.random() < 0.2):
             return who, "keys.enable", {"id": self._disabled.pop(0)}, "the owner knows it, after all"
         theirs = Query((Term("is", (firm.id,), "tenant"), Term("is", ("active",), "state")), "created")
-        found = (await home.keys.page(theirs, limit=10)).rows
+        found = (await home.of(KeyDirectory).page(theirs, limit=10)).rows
         if not found:
             return None
         key = rng.choice(found)

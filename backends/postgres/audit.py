@@ -14,7 +14,7 @@ from backends.postgres.audit_chain import origin_of, page_of_links
 from backends.postgres.paging import Order, PagedList, shape_of
 from controlplane.audit.chain import ChainStatus, Link
 from controlplane.audit.list import AUDIT
-from controlplane.audit.model import AuditRow
+from controlplane.audit.model import AuditDirectory, AuditRow
 from controlplane.errors import NotFound
 from controlplane.jobs.engine import sql as job
 
@@ -26,7 +26,7 @@ UPKEEP = (job("chain_audit", "SELECT wf.note_triggers(), wf.chain_audit()", time
 """Checkpoints are signed by a worker's own key: `notary`."""
 
 
-class AuditTrail(PagedList[AuditRow]):
+class AuditTrail(PagedList[AuditRow], AuditDirectory):
     """Newest last in its only order; a screen asks for it descending."""
 
     shape = dataclasses.replace(

@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.rows import TupleRow
 
 from backends.postgres.audit import change_rows
-from backends.postgres.impersonations import ImpersonationWriter
-from backends.postgres.jobs import JobWriter
-from backends.postgres.keys import KeyWriter
-from backends.postgres.objectives import ObjectiveWriter
-from backends.postgres.operators import OperatorWriter
 from backends.postgres.paging import as_json
-from backends.postgres.plans import PlanWriter
-from backends.postgres.rollups import RetentionWriter
-from backends.postgres.runs import RunWriter
-from backends.postgres.subscriptions import SubscriptionWriter
-from backends.postgres.tenants import ProjectWriter, TenantWriter
+from backends.postgres.stores import implementing, writers
 from controlplane.audit.model import AuditRow
 from controlplane.previewed import Drawn
 
 Connection = psycopg.AsyncConnection[TupleRow]
+P = TypeVar("P")
 
 
 @dataclass
@@ -39,49 +31,8 @@ class OpenChange:
     key_prefix: str
     drawn: Drawn
 
-    @property
-    def tenants(self) -> TenantWriter:
-        return TenantWriter(self.connection)
-
-    @property
-    def projects(self) -> ProjectWriter:
-        return ProjectWriter(self.connection)
-
-    @property
-    def keys(self) -> KeyWriter:
-        return KeyWriter(self.connection, self.key_prefix)
-
-    @property
-    def plans(self) -> PlanWriter:
-        return PlanWriter(self.connection)
-
-    @property
-    def operators(self) -> OperatorWriter:
-        return OperatorWriter(self.connection)
-
-    @property
-    def subscriptions(self) -> SubscriptionWriter:
-        return SubscriptionWriter(self.connection)
-
-    @property
-    def runs(self) -> RunWriter:
-        return RunWriter(self.connection)
-
-    @property
-    def impersonations(self) -> ImpersonationWriter:
-        return ImpersonationWriter(self.connection)
-
-    @property
-    def jobs(self) -> JobWriter:
-        return JobWriter(self.connection)
-
-    @property
-    def retention(self) -> RetentionWriter:
-        return RetentionWriter(self.connection)
-
-    @property
-    def objectives(self) -> ObjectiveWriter:
-        return ObjectiveWriter(self.connection)
+    def of(self, port: type[P]) -> P:
+        return implementing(port, writers())(self.connection)
 
     async def note_writing(self, context: str, minutes: int) -> None:
         await self.connection.execute("SELECT wf.note_writing(%s, %s)", [context, minutes])

@@ -10,6 +10,7 @@ from psycopg.rows import class_row
 
 from controlplane.filters.patterns import fold
 from controlplane.find import MOST_OF_A_KIND, Found, Kind, Sought
+from controlplane.find import Finder as FinderPort
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home
@@ -105,7 +106,7 @@ def _union(parts: Sequence[str]) -> str:
     return f"SELECT kind, id, tenant_id, words, state FROM ({' UNION ALL '.join(each)}) found ORDER BY place, id"
 
 
-class Finder:
+class Finder(FinderPort):
     def __init__(self, home: Home) -> None:
         self.home = home
 

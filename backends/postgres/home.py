@@ -8,18 +8,14 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from backends.postgres.audit import AuditTrail, change_rows
+from backends.postgres.audit import change_rows
 from backends.postgres.change import OpenChange
-from backends.postgres.find import Finder
-from backends.postgres.impersonations import Impersonations
-from backends.postgres.jobs import Jobs, Workers
-from backends.postgres.keys import Keys
 from backends.postgres.link import (
     ANSWER_SECONDS,
     CONNECT_SECONDS,
@@ -34,16 +30,8 @@ from backends.postgres.link import (
     shared,
 )
 from backends.postgres.live import PostgresFeed, Revive
-from backends.postgres.objectives import Objectives
-from backends.postgres.operators import Operators
-from backends.postgres.overview import Overview
-from backends.postgres.plans import Plans
 from backends.postgres.refusals import refusal_of
-from backends.postgres.rollups import Rollups
-from backends.postgres.runs import Runs
-from backends.postgres.subscriptions import Subscriptions
-from backends.postgres.telemetry import Telemetry
-from backends.postgres.tenants import Projects, Tenants
+from backends.postgres.stores import implementing, readers
 from controlplane.changes import Actor, Intent, Recorded, RequestRepeated
 from controlplane.clock import HomeClock
 from controlplane.errors import HomeUnreachable, NotPermitted, OutcomeUnknown
@@ -51,6 +39,7 @@ from controlplane.keys.secret import DEFAULT_PREFIX
 from controlplane.telemetry.model import SeriesSource
 
 Connection = psycopg.AsyncConnection[TupleRow]
+P = TypeVar("P")
 log = logging.getLogger(__name__)
 
 SNAPSHOT = b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; "
@@ -124,24 +113,10 @@ class Home:
             check=self._check_if_idle,
             open=False,
         )
-        self.tenants = Tenants(self)
-        self.projects = Projects(self)
-        self.keys = Keys(self)
-        self.plans = Plans(self)
-        self.subscriptions = Subscriptions(self)
-        self.audit = AuditTrail(self)
-        self.operators = Operators(self)
-        self.runs = Runs(self)
-        self.telemetry = Telemetry(self)
         self.prometheus: SeriesSource | None = None
-        self.rollups = Rollups(self)
-        self.impersonations = Impersonations(self)
-        self.jobs = Jobs(self)
-        self.workers = Workers(self)
-        self.objectives = Objectives(self)
-        self.finder = Finder(self)
-        self.overview = Overview(self)
         self.revive = revive
+        self.readers: dict[Callable[[Home], Any], Any] = {}
+        """Each made when it is first asked for."""
         self.feed = PostgresFeed(conninfo, self.clock, revive)
 
     async def open(self, look: Callable[[psycopg.Connection], None] | None = None) -> None:
@@ -171,6 +146,14 @@ class Home:
     @property
     def actor(self) -> Actor:
         return self._actor
+
+    def of(self, port: type[P]) -> P:
+        """What reads of this home for a port."""
+        reader = implementing(port, readers())
+        if reader not in self.readers:
+            self.readers[reader] = reader(self)
+        found: P = self.readers[reader]
+        return found
 
     @property
     def silence(self) -> float:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-
-import psycopg
-from psycopg.rows import TupleRow, class_row
 
 from backends.postgres.paging import Order, PagedList, shape_of
-from controlplane.errors import NotFound
+from backends.postgres.statements import Connection, first
+from backends.postgres.table import NOW, Table
 from controlplane.impersonations.list import IMPERSONATIONS
-from controlplane.impersonations.model import Impersonation
+from controlplane.impersonations.model import Impersonation, ImpersonationDirectory, ImpersonationStore
+from controlplane.impersonations.refusals import NO_IMPERSONATION
 
-COLUMNS = tuple(f.name for f in dataclasses.fields(Impersonation))
-_READ = "SELECT * FROM wf.impersonation_list WHERE "
+IMPERSONATION_TABLE = Table("wf.impersonations", Impersonation, ("id",), NO_IMPERSONATION, view="wf.impersonation_list")
+MINE = """
+SELECT * FROM wf.impersonation_list WHERE actor = session_user AND ended_at IS NULL AND ends_at > clock_timestamp()
+"""
 
 
-class Impersonations(PagedList[Impersonation]):
+class Impersonations(PagedList[Impersonation], ImpersonationDirectory):
     shape = shape_of(
         IMPERSONATIONS,
         "wf.impersonation_list",
@@ -29,45 +28,25 @@ class Impersonations(PagedList[Impersonation]):
     )
 
     async def mine(self) -> Impersonation | None:
-        async with (
-            self.home.connection() as connection,
-            connection.cursor(row_factory=class_row(Impersonation)) as cursor,
-        ):
-            condition = "actor = session_user AND ended_at IS NULL AND ends_at > clock_timestamp()"
-            await cursor.execute(_READ + condition)
-            return await cursor.fetchone()
+        async with self.home.connection() as connection:
+            return await first(connection, Impersonation, MINE)
 
 
 @dataclass(frozen=True)
-class ImpersonationWriter:
+class ImpersonationWriter(ImpersonationStore):
     """Writes within one transaction."""
 
-    connection: psycopg.AsyncConnection[TupleRow]
+    connection: Connection
 
     async def begin(self, tenant_id: str, reason: str, ticket: str, ends_at: datetime) -> Impersonation:
-        return await self._written(
-            "INSERT INTO wf.impersonations (tenant_id, reason, ticket, ends_at) VALUES (%s, %s, %s, %s) RETURNING id",
-            [tenant_id, reason, ticket, ends_at],
-        )
+        columns = {"tenant_id": tenant_id, "reason": reason, "ticket": ticket, "ends_at": ends_at}
+        return await IMPERSONATION_TABLE.create(self.connection, columns)
 
     async def lock(self, number: int) -> Impersonation:
-        return await self._written("SELECT id FROM wf.impersonations WHERE id = %s FOR UPDATE", [number])
+        return await IMPERSONATION_TABLE.lock(self.connection, number)
 
     async def end(self, number: int) -> Impersonation:
-        return await self._written("UPDATE wf.impersonations SET ended_at = now() WHERE id = %s RETURNING id", [number])
+        return await IMPERSONATION_TABLE.update(self.connection, {"ended_at": NOW}, number)
 
     async def approve_writing(self, number: int) -> Impersonation:
-        return await self._written("UPDATE wf.impersonations SET mode = 'write' WHERE id = %s RETURNING id", [number])
-
-    async def _written(self, statement: str, parameters: list[Any]) -> Impersonation:
-        row = await (await self.connection.execute(statement.encode(), parameters)).fetchone()
-        async with self.connection.cursor(row_factory=class_row(Impersonation)) as cursor:
-            await cursor.execute(_READ + "id = %s", [row[0] if row else None])
-            found = await cursor.fetchone()
-        if found is None:
-            raise NotFound(
-                "no_impersonation",
-                f"There is no impersonation {parameters[-1]}.",
-                "watchfloor tenants impersonations lists them.",
-            )
-        return found
+        return await IMPERSONATION_TABLE.update(self.connection, {"mode": "write"}, number)

@@ -7,22 +7,26 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 from psycopg import sql
-from psycopg.rows import TupleRow, class_row
 
 from backends.postgres.filtering import Filtered
 from backends.postgres.paging import Order, PagedList, shape_of
-from controlplane.errors import NotFound
+from backends.postgres.statements import Connection
+from backends.postgres.table import Table
 from controlplane.jobs.engine import sql as job
 from controlplane.jobs.list import ATTEMPTS, JOBS, WORKERS
-from controlplane.jobs.model import Job, JobAttempt, Worker
+from controlplane.jobs.model import Job, JobAttempt, JobDirectory, JobStore, Worker, WorkerDirectory
+from controlplane.jobs.refusals import NO_JOB
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home
 
-Connection = psycopg.AsyncConnection[TupleRow]
-JOB_COLUMNS = tuple(f.name for f in dataclasses.fields(Job))
+JOB_TABLE = Table("wf.jobs", Job, ("id",), NO_JOB, view="wf.job_list")
+
+PAYLOAD = "SELECT payload FROM wf.jobs WHERE id = %s"
+REPLAY = "SELECT wf.replay_job(%s)"
+CANCEL = "SELECT wf.cancel_job(%s)"
+"""Both are refused as `job_transition`."""
 
 ATTEMPT_SHAPE = shape_of(
     ATTEMPTS,
@@ -46,7 +50,7 @@ class JobAttempts(PagedList[JobAttempt]):
         self.shape = dataclasses.replace(ATTEMPT_SHAPE, view=view)
 
 
-class Jobs(PagedList[Job]):
+class Jobs(PagedList[Job], JobDirectory):
     """Oldest first in its only order; a screen asks for it descending."""
 
     shape = shape_of(
@@ -59,45 +63,36 @@ class Jobs(PagedList[Job]):
 
     async def get(self, number: int) -> Job:
         async with self.home.connection() as connection:
-            return await _read(connection, number)
+            return await JOB_TABLE.get(connection, number)
 
     async def payload(self, number: int) -> dict[str, Any] | None:
         if self.home.actor.role not in ("operator", "admin"):
             return None
         async with self.home.connection() as connection:
-            row = await (await connection.execute("SELECT payload FROM wf.jobs WHERE id = %s", [number])).fetchone()
+            row = await (await connection.execute(PAYLOAD, [number])).fetchone()
         return None if row is None else row[0]
 
     def attempts(self, number: int) -> JobAttempts:
         return JobAttempts(self.home, number)
 
 
-class Workers(PagedList[Worker]):
+class Workers(PagedList[Worker], WorkerDirectory):
     shape = shape_of(WORKERS, "wf.worker_list", tie=(), orders={"started": Order("id", "bigint")})
 
 
 @dataclass(frozen=True)
-class JobWriter:
+class JobWriter(JobStore):
     """Writes within one transaction."""
 
     connection: Connection
 
     async def get(self, number: int) -> Job:
-        return await _read(self.connection, number)
+        return await JOB_TABLE.get(self.connection, number)
 
     async def replay(self, number: int) -> Job:
-        await self.connection.execute("SELECT wf.replay_job(%s)", [number])
-        return await _read(self.connection, number)
+        await self.connection.execute(REPLAY, [number])
+        return await self.get(number)
 
     async def cancel(self, number: int) -> Job:
-        await self.connection.execute("SELECT wf.cancel_job(%s)", [number])
-        return await _read(self.connection, number)
-
-
-async def _read(connection: Connection, number: int) -> Job:
-    async with connection.cursor(row_factory=class_row(Job)) as cursor:
-        statement = sql.SQL("SELECT {} FROM wf.job_list WHERE id = %s")
-        await cursor.execute(statement.format(sql.SQL(", ").join(map(sql.Identifier, JOB_COLUMNS))), [number])
-        if (found := await cursor.fetchone()) is None:
-            raise NotFound("no_job", f"There is no job {number}.", "watchfloor jobs list; done ones stay for a day.")
-        return found
+        await self.connection.execute(CANCEL, [number])
+        return await self.get(number)

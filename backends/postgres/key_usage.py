@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from backends.postgres.telemetry import HOUR, read_marks
+from backends.postgres.cells import HOUR, read_marks
 from controlplane.errors import Usage
 from controlplane.telemetry.anomalies import DENIED, KeyUsage, Limits, Slice, UsageReport, judge
 

@@ -16,6 +16,7 @@ from backends.postgres.job_queue import connect
 from backends.postgres.refusals import refusal_of
 from controlplane.audit.chain import Link, Walk
 from controlplane.audit.checkpoints import Checkpoint, PublicKey, SigningKey
+from controlplane.audit.refusals import AUDIT_INCONSISTENT
 from controlplane.errors import Conflict, Refusal
 from controlplane.jobs.engine import Kind
 from controlplane.jobs.model import Claimed, JobQueue
@@ -152,10 +153,8 @@ async def _now(connection: Connection) -> datetime:
 
 
 def _inconsistent(words: str) -> Refusal:
-    return Refusal(
-        "audit_inconsistent",
-        f"The audit trail is not the one that was signed before ({words.rstrip('.')}): nothing is signed.",
-        "watchfloor audit verify names the first row; keep the checkpoints that lie outside.",
+    return AUDIT_INCONSISTENT(
+        f"The audit trail is not the one that was signed before ({words.rstrip('.')}): nothing is signed."
     )
 
 

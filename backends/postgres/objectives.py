@@ -8,13 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 from psycopg import sql
-from psycopg.rows import TupleRow, dict_row
+from psycopg.rows import dict_row
 
 from backends.postgres.slis import Slis, Span
-from backends.postgres.statements import assignments, names, placeholders
-from controlplane.errors import NotFound
+from backends.postgres.statements import Connection, names, rows, scalar
+from backends.postgres.table import NOW, Table, fields_of
 from controlplane.filters.grammar import Term
 from controlplane.jobs.engine import sql as job
 from controlplane.memorylist import MemoryList
@@ -24,19 +23,45 @@ from controlplane.objectives.model import (
     Held,
     Maintenance,
     Objective,
+    ObjectiveDirectory,
     Share,
     Slice,
     Standing,
 )
+from controlplane.objectives.ports import ObjectiveStore
+from controlplane.objectives.refusals import NO_MAINTENANCE, NO_OBJECTIVE
 from controlplane.objectives.rules import LONGEST_PAIR, applies, evaluate, is_rolling, period_of, resolve
+from controlplane.tenants.refusals import NO_TENANT
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home
 
-Connection = psycopg.AsyncConnection[TupleRow]
 
-COLUMNS = tuple(f.name for f in dataclasses.fields(Objective))
-MAINTENANCE = tuple(f.name for f in dataclasses.fields(Maintenance))
+class _Objectives(Table[Objective]):
+    def made(self, found: Mapping[str, Any]) -> Objective:
+        """Shares are kept as decimals; here they are floats like every other."""
+        shares = {name: None if found[name] is None else float(found[name]) for name in ("target", "contractual")}
+        return Objective(**{**found, **shares})
+
+
+OBJECTIVE_TABLE = _Objectives("wf.objectives", Objective, ("id",), NO_OBJECTIVE)
+MAINTENANCE_TABLE = Table("wf.maintenance", Maintenance, ("id",), NO_MAINTENANCE)
+
+IN_SCOPE = sql.SQL("""
+SELECT {} FROM wf.maintenance m WHERE ends_at > %s
+  AND (%s::text IS NULL OR tenant_id IS NULL OR tenant_id = %s)
+  AND (%s::text IS NULL OR route IS NULL OR route = %s) AND (%s::text IS NULL OR plan IS NULL OR plan = %s)
+ORDER BY starts_at DESC, id DESC LIMIT 100
+""").format(names(fields_of(Maintenance)))
+PLAN_OF_TENANT = "SELECT plan FROM wf.tenant_list WHERE id = %s"
+CHANGED = """
+SELECT (SELECT count(*) FROM wf.objectives), (SELECT sum(version) FROM wf.objectives),
+  (SELECT count(*) FROM wf.maintenance), (SELECT count(ended_at) FROM wf.maintenance)
+"""
+LIVE = sql.SQL("SELECT {} FROM wf.objectives WHERE retired_at IS NULL ORDER BY id").format(names(fields_of(Objective)))
+RETIRED = sql.SQL("SELECT {} FROM wf.objectives WHERE retired_at IS NOT NULL ORDER BY id").format(
+    names(fields_of(Objective))
+)
 HOUR = timedelta(hours=1)
 FINE_LIST = 7 * HOUR
 """As far back as the list reads minutes: to the longest window whose edge an hour would blur, and the hour it is in."""
@@ -60,7 +85,7 @@ class _Measure:
     fresh_until: datetime
 
 
-class Objectives(MemoryList[Standing]):
+class Objectives(MemoryList[Standing], ObjectiveDirectory):
     """Implements `ObjectiveDirectory` over a home. A list is short (definitions), so it is sorted and cut here."""
 
     declared = OBJECTIVES
@@ -119,25 +144,16 @@ class Objectives(MemoryList[Standing]):
 
     async def maintenance(self, standing: Standing) -> tuple[Maintenance, ...]:
         objective = standing.objective
-        statement = sql.SQL(
-            "SELECT {} FROM wf.maintenance m WHERE ends_at > %s"
-            " AND (%s::text IS NULL OR tenant_id IS NULL OR tenant_id = %s)"
-            " AND (%s::text IS NULL OR route IS NULL OR route = %s) AND (%s::text IS NULL OR plan IS NULL OR plan = %s)"
-            " ORDER BY starts_at DESC, id DESC LIMIT 100"
-        ).format(names(MAINTENANCE))
         scope = [value for value in (objective.tenant_id, objective.route, objective.plan) for value in (value, value)]
-        async with self.home.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(statement, [standing.start, *scope])
-            return tuple(Maintenance(**row) for row in await cursor.fetchall())
+        async with self.home.connection() as connection:
+            return tuple(await rows(connection, Maintenance, IN_SCOPE, [standing.start, *scope]))
 
     async def of_tenant(self, tenant_id: str, route: str | None = None) -> list[tuple[Held, Standing]]:
         async with self.home.connection() as connection:
             reader = _Reader(connection)
-            row = await (
-                await connection.execute("SELECT plan FROM wf.tenant_list WHERE id = %s", [tenant_id])
-            ).fetchone()
+            row = await (await connection.execute(PLAN_OF_TENANT, [tenant_id])).fetchone()
             if row is None:
-                raise NotFound("no_tenant", f"There is no tenant {tenant_id}.", "watchfloor tenants list finds them.")
+                raise NO_TENANT.of(tenant_id)
             live, now = await reader.live(), await reader.now()
             routes = {each.route for each in live if applies(each, tenant_id, row[0], each.route)}
             wanted = [None, *sorted(filter(None, routes))] if route is None else [route]
@@ -179,37 +195,26 @@ class _Reader:
     connection: Connection
 
     async def now(self) -> datetime:
-        row = await (await self.connection.execute("SELECT now()")).fetchone()
-        assert row is not None
-        return row[0].astimezone(UTC)  # type: ignore[no-any-return]
+        now: datetime = await scalar(self.connection, "SELECT now()")
+        return now.astimezone(UTC)
 
     async def changed(self) -> tuple[object, ...]:
         """What differs when a definition or a maintenance does."""
-        statement = (
-            "SELECT (SELECT count(*) FROM wf.objectives), (SELECT sum(version) FROM wf.objectives),"
-            " (SELECT count(*) FROM wf.maintenance), (SELECT count(ended_at) FROM wf.maintenance)"
-        )
-        return await (await self.connection.execute(statement)).fetchone() or ()
+        return await (await self.connection.execute(CHANGED)).fetchone() or ()
+
+    async def one(self, objective_id: int) -> Objective:
+        return await OBJECTIVE_TABLE.get(self.connection, objective_id)
 
     async def live(self) -> list[Objective]:
-        return await self._objectives("WHERE retired_at IS NULL ORDER BY id", [])
+        return await self._all(LIVE)
 
     async def retired(self) -> list[Objective]:
-        return await self._objectives("WHERE retired_at IS NOT NULL ORDER BY id", [])
+        return await self._all(RETIRED)
 
-    async def one(self, objective_id: int, *, lock: bool = False) -> Objective:
-        found = await self._objectives("WHERE id = %s" + (" FOR UPDATE" if lock else ""), [objective_id])
-        if not found:
-            raise NotFound(
-                "no_objective", f"There is no objective {objective_id}.", "watchfloor objectives list finds them."
-            )
-        return found[0]
-
-    async def _objectives(self, rest: str, parameters: list[Any]) -> list[Objective]:
-        statement = sql.SQL("SELECT {} FROM wf.objectives {}").format(names(COLUMNS), sql.SQL(rest))
+    async def _all(self, statement: sql.Composed) -> list[Objective]:
         async with self.connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(statement, parameters)
-            return [objective_of(row) for row in await cursor.fetchall()]
+            await cursor.execute(statement)
+            return [OBJECTIVE_TABLE.made(row) for row in await cursor.fetchall()]
 
     async def slices(self, objective: Objective, start: datetime, now: datetime) -> tuple[Slice, ...]:
         begins = _calendar(objective, start, period_of(objective.period, objective.zone, now)[0])
@@ -235,59 +240,27 @@ class _Reader:
         return tuple(evaluate(each, found.get(each.id, ()), now) for each in objectives)
 
 
-def objective_of(row: Mapping[str, Any]) -> Objective:
-    """Shares are kept as decimals; here they are floats like every other."""
-    shares = {name: None if row[name] is None else float(row[name]) for name in ("target", "contractual")}
-    return Objective(**{**row, **shares})
-
-
 @dataclasses.dataclass(frozen=True)
-class ObjectiveWriter:
+class ObjectiveWriter(ObjectiveStore):
     """Writes within one transaction."""
 
     connection: Connection
 
     async def lock(self, objective_id: int) -> Objective:
-        return await _Reader(self.connection).one(objective_id, lock=True)
+        return await OBJECTIVE_TABLE.lock(self.connection, objective_id)
 
     async def create(self, columns: dict[str, Any]) -> Objective:
-        statement = sql.SQL("INSERT INTO wf.objectives ({}) VALUES ({}) RETURNING {}").format(
-            names(columns), placeholders(columns), names(COLUMNS)
-        )
-        return objective_of(await self._one(statement, list(columns.values())))
+        return await OBJECTIVE_TABLE.create(self.connection, columns)
 
     async def update(self, objective_id: int, columns: dict[str, Any]) -> Objective:
-        statement = sql.SQL("UPDATE wf.objectives SET {} WHERE id = %s RETURNING {}").format(
-            assignments(columns), names(COLUMNS)
-        )
-        return objective_of(await self._one(statement, [*columns.values(), objective_id]))
+        return await OBJECTIVE_TABLE.update(self.connection, columns, objective_id)
 
     async def history(self, objective: Objective, start: datetime) -> tuple[Slice, ...]:
         reader = _Reader(self.connection)
-        now = await reader.now()
-        return await reader.slices(objective, start, now)
+        return await reader.slices(objective, start, await reader.now())
 
     async def plan_maintenance(self, columns: dict[str, Any]) -> Maintenance:
-        statement = sql.SQL("INSERT INTO wf.maintenance ({}) VALUES ({}) RETURNING {}").format(
-            names(columns), placeholders(columns), names(MAINTENANCE)
-        )
-        return Maintenance(**await self._one(statement, list(columns.values())))
+        return await MAINTENANCE_TABLE.create(self.connection, columns)
 
     async def end_maintenance(self, number: int) -> Maintenance:
-        statement = sql.SQL("UPDATE wf.maintenance SET ended_at = now() WHERE id = %s RETURNING {}").format(
-            names(MAINTENANCE)
-        )
-        async with self.connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(statement, [number])
-            if (found := await cursor.fetchone()) is None:
-                raise NotFound(
-                    "no_maintenance", f"There is no maintenance {number}.", "watchfloor objectives show lists them."
-                )
-            return Maintenance(**found)
-
-    async def _one(self, statement: sql.Composed, parameters: list[Any]) -> dict[str, Any]:
-        async with self.connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(statement, parameters)
-            found = await cursor.fetchone()
-        assert found is not None
-        return found
+        return await MAINTENANCE_TABLE.update(self.connection, {"ended_at": NOW}, number)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import class_row, dict_row
 
+from controlplane.audit.model import AuditDirectory
 from controlplane.filters.grammar import parse
 from controlplane.keys.model import StalePolicy
 from controlplane.listing import Count, Query
 from controlplane.objectives.list import OBJECTIVES
+from controlplane.objectives.model import ObjectiveDirectory
 from controlplane.overview.model import (
     HOURS,
     JOB_LATE,
@@ -23,6 +25,7 @@ from controlplane.overview.model import (
     Ending,
     Figures,
     KeysDue,
+    OverviewSource,
     PlansDue,
     QuotaNear,
     Region,
@@ -174,9 +177,7 @@ QUESTIONS: dict[str, tuple[str, Values]] = {
 }
 
 
-class Overview:
-    """Implements `Glance` over a home."""
-
+class Overview(OverviewSource):
     def __init__(self, home: Home) -> None:
         self.home = home
 
@@ -253,7 +254,7 @@ class Overview:
 
     async def burning(self) -> Burning:
         """From the list of objectives: what it measured is measured once for both."""
-        objectives = self.home.objectives
+        objectives = self.home.of(ObjectiveDirectory)
         page = await objectives.page(Query((), "burn", True), limit=TOP)
         unknown = parse("state:unknown,insufficient", OBJECTIVES.fields)
         fastest = tuple(
@@ -268,7 +269,7 @@ class Overview:
         number = rows[0].pop("number") if rows else 0
         for row in rows[1:]:
             row.pop("number")
-        trouble = (await self.home.audit.chain_status()).trouble
+        trouble = (await self.home.of(AuditDirectory).chain_status()).trouble
         return Changes(_capped(number), tuple(Change(**row | {"at": _utc(row["at"])}) for row in rows), trouble)
 
 

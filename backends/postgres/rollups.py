@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg.rows import TupleRow, class_row
 from psycopg.types.json import Jsonb
 
-from backends.postgres.telemetry import read_marks
+from backends.postgres.cells import read_marks
+from backends.postgres.statements import Connection, rows, scalar
 from controlplane.errors import Usage
 from controlplane.jobs.engine import sql as job
+from controlplane.telemetry import ports
 from controlplane.telemetry.retention import Data, Difference, Kept, Partition, Rolled, RollupStatus, Verification
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ UPKEEP = (
 """The next days' partitions before they are needed, the tenants' figures, minutes and hours; old days."""
 
 
-class Rollups:
+class Rollups(ports.Rollups):
     """Implements `controlplane.telemetry.ports.Rollups` over a home."""
 
     def __init__(self, home: Home) -> None:
@@ -134,13 +135,11 @@ class Rollups:
         return Verification(start, end, cells, row[0] if row else 0, tuple(found[:MOST_DIFFERENCES]), marks.now)
 
 
-async def _compare(
-    connection: psycopg.AsyncConnection[TupleRow], step: Any, lower: datetime, upper: datetime
-) -> tuple[int, list[Difference]]:
+async def _compare(connection: Connection, step: Any, lower: datetime, upper: datetime) -> tuple[int, list[Difference]]:
     values = {"lower": lower, "upper": upper, "step": f"1 {step}", "limit": MOST_DIFFERENCES}
-    rows = await (await connection.execute(VERIFY.format(clock=step).encode(), values)).fetchall()
-    found = [Difference(step, row[0] or None, *row[1:8]) for row in rows if row[7] is not None]
-    return (rows[0][8] if rows else 0), found
+    found = await (await connection.execute(VERIFY.format(clock=step).encode(), values)).fetchall()
+    differing = [Difference(step, row[0] or None, *row[1:8]) for row in found if row[7] is not None]
+    return (found[0][8] if found else 0), differing
 
 
 def _whole(at: datetime, *, up: bool, step: str) -> datetime:
@@ -149,18 +148,21 @@ def _whole(at: datetime, *, up: bool, step: str) -> datetime:
     return floor + timedelta(**{f"{step}s": 1}) if up and floor < at else floor
 
 
+HELD = "SELECT days FROM wf.telemetry_retention WHERE data = %s FOR NO KEY UPDATE"
+KEEP = "UPDATE wf.telemetry_retention SET days = %s WHERE data = %s"
+"""Refused as `retention_days`."""
+NOTE = "SELECT wf.note('telemetry-drops', 'partitions', NULL, %s)"
+DROP_OLD = "SELECT * FROM wf.drop_old_requests(%s)"
+
+
 @dataclass(frozen=True)
-class RetentionWriter:
-    connection: psycopg.AsyncConnection[TupleRow]
+class RetentionWriter(ports.RetentionStore):
+    connection: Connection
 
     async def keep(self, data: Data, days: int) -> int:
-        cursor = await self.connection.execute(
-            "SELECT days FROM wf.telemetry_retention WHERE data = %s FOR NO KEY UPDATE", [data]
-        )
-        row = await cursor.fetchone()
-        assert row is not None
-        await self.connection.execute("UPDATE wf.telemetry_retention SET days = %s WHERE data = %s", [days, data])
-        return int(row[0])
+        before = int(await scalar(self.connection, HELD, [data]))
+        await self.connection.execute(KEEP, [days, data])
+        return before
 
     async def old(self) -> list[Partition]:
         return await self._drop(dry_run=True)
@@ -172,9 +174,7 @@ class RetentionWriter:
         return found
 
     async def note(self, what: dict[str, Any]) -> None:
-        await self.connection.execute("SELECT wf.note('telemetry-drops', 'partitions', NULL, %s)", [Jsonb(what)])
+        await self.connection.execute(NOTE, [Jsonb(what)])
 
     async def _drop(self, *, dry_run: bool) -> list[Partition]:
-        cursor = self.connection.cursor(row_factory=class_row(Partition))
-        await cursor.execute("SELECT * FROM wf.drop_old_requests(%s)", [dry_run])
-        return await cursor.fetchall()
+        return await rows(self.connection, Partition, DROP_OLD, [dry_run])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, LiteralString
 
-from controlplane.errors import NotFound
+from controlplane.errors import NotFound, Refusal
+from controlplane.keys.refusals import NO_KEY
 from controlplane.telemetry.model import Scope
+from controlplane.tenants.refusals import NO_TENANT
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home
@@ -40,9 +42,9 @@ SELECT EXISTS (SELECT FROM wf.tenant_list WHERE region = %(region)s OR %(region)
 async def require_seen(home: Home, scope: Scope) -> None:
     """See `RequestTelemetry.require`."""
     tenant, route, key, region = scope.tenant_id, scope.route, scope.key_prefix, scope.region
-    named: list[tuple[str | None, LiteralString, NotFound]] = [
-        (tenant, TENANT, NotFound("no_tenant", f"There is no tenant {tenant}.", "watchfloor tenants list finds them.")),
-        (key, KEY, NotFound("no_key", f"Tenant {tenant} has no key {key}.", "watchfloor keys list finds them.")),
+    named: list[tuple[str | None, LiteralString, Refusal]] = [
+        (tenant, TENANT, NO_TENANT.of(tenant)),
+        (key, KEY, NO_KEY(f"Tenant {tenant} has no key {key}.")),
         (
             route,
             ROUTE,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from backends.postgres.telemetry import placed, read_marks, sources
+from backends.postgres.cells import placed, read_marks, sources
 from controlplane.errors import Usage
 from controlplane.telemetry import cursors
 from controlplane.telemetry.model import ManySeries, Scope, Series, SeriesPage, whole_steps

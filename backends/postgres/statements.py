@@ -3,34 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
+import psycopg
 from psycopg import sql
+from psycopg.abc import Params
+from psycopg.rows import TupleRow, class_row
 from psycopg.types.json import Jsonb
+
+Connection = psycopg.AsyncConnection[TupleRow]
+Statement = str | bytes | sql.SQL | sql.Composed
+Row = TypeVar("Row")
 
 
 def names(columns: Iterable[str]) -> sql.Composed:
     return sql.SQL(", ").join(sql.Identifier(name) for name in columns)
 
 
-def placeholders(columns: Iterable[str], casts: Mapping[str, sql.SQL] | None = None) -> sql.Composed:
+def placeholders(columns: Mapping[str, Any], casts: Mapping[str, sql.SQL]) -> sql.Composed:
     """`casts`: column → its placeholder with a cast, where the server would not see the type."""
-    return sql.SQL(", ").join((casts or {}).get(name, sql.SQL("%s")) for name in columns)
+    return sql.SQL(", ").join(_placed(name, value, casts) for name, value in columns.items())
 
 
-def assignments(columns: Iterable[str], casts: Mapping[str, sql.SQL] | None = None) -> sql.Composed:
+def assignments(columns: Mapping[str, Any], casts: Mapping[str, sql.SQL]) -> sql.Composed:
     return sql.SQL(", ").join(
-        sql.SQL("{} = {}").format(sql.Identifier(name), (casts or {}).get(name, sql.SQL("%s"))) for name in columns
+        sql.SQL("{} = {}").format(sql.Identifier(name), _placed(name, value, casts)) for name, value in columns.items()
     )
+
+
+def _placed(name: str, value: Any, casts: Mapping[str, sql.SQL]) -> sql.Composable:
+    """A value is a parameter; an expression stands in the statement."""
+    return value if isinstance(value, sql.Composable) else casts.get(name, sql.SQL("%s"))
 
 
 def values(columns: Mapping[str, Any]) -> list[Any]:
     """The parameters; a mapping among them is JSON."""
-    return [Jsonb(value) if isinstance(value, dict) else value for value in columns.values()]
+    return [
+        Jsonb(value) if isinstance(value, dict) else value
+        for value in columns.values()
+        if not isinstance(value, sql.Composable)
+    ]
 
 
-def inserted(table: str, columns: dict[str, Any], returning: tuple[str, ...]) -> tuple[sql.Composed, list[Any]]:
-    statement = sql.SQL("INSERT INTO {} ({}) VALUES ({}) RETURNING {}").format(
-        sql.Identifier("wf", table), names(columns), placeholders(columns), names(returning)
-    )
-    return statement, values(columns)
+async def scalar(connection: Connection, statement: Statement, parameters: Params | None = None) -> Any:
+    """The first column of the only row that a statement gives."""
+    row = await (await connection.execute(statement, parameters)).fetchone()
+    assert row is not None
+    return row[0]
+
+
+async def rows(
+    connection: Connection, row: type[Row], statement: Statement, parameters: Params | None = None
+) -> list[Row]:
+    async with connection.cursor(row_factory=class_row(row)) as cursor:
+        await cursor.execute(statement, parameters)
+        return await cursor.fetchall()
+
+
+async def first(
+    connection: Connection, row: type[Row], statement: Statement, parameters: Params | None = None
+) -> Row | None:
+    async with connection.cursor(row_factory=class_row(row)) as cursor:
+        await cursor.execute(statement, parameters)
+        return await cursor.fetchone()

@@ -1,90 +1,46 @@
-"""Reading request telemetry: hours and minutes where they were rolled up, raw rows for what is newer or finer."""
+"""Requests over time, from the cells that are rolled up and the rows that are not yet."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, LiteralString
+from typing import TYPE_CHECKING, Any
 
-from psycopg.rows import TupleRow, class_row
+from psycopg.rows import TupleRow
 
-from controlplane.errors import Usage
+from backends.postgres.cells import (
+    CELLS,
+    ROUTES_ALONE,
+    cells_where,
+    check_scope,
+    placed,
+    raw_statement,
+    read_marks,
+    read_rows,
+    sources,
+    stored_since,
+    values_of,
+)
 from controlplane.telemetry.model import (
     FLEET,
-    Histogram,
     ManySeries,
-    Point,
+    RequestTelemetry,
     Scope,
     Series,
     SeriesPage,
-    add,
     whole_steps,
 )
 
 if TYPE_CHECKING:
-    from backends.postgres.home import Connection, Home
+    from backends.postgres.home import Home
     from controlplane.telemetry.anomalies import Limits, UsageReport
     from controlplane.telemetry.tops import By, Measure, Top
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
 # PostgreSQL's infinities are no times for Python: they become the ends of what a log may say.
-MARKS = """
-SELECT now(), greatest(minutes_from, '1970-01-01') AS minutes_from,
-       greatest(minutes_until, '1970-01-01') AS minutes_until,
-       greatest(hours_from, '1970-01-01') AS hours_from, greatest(hours_until, '1970-01-01') AS hours_until,
-       greatest(raw_from, '1970-01-01') AS raw_from
-FROM wf.request_marks
-"""
-CELLS: dict[str, LiteralString] = {
-    "hours": """SELECT hour, n, errors_4xx, errors_5xx, latency_max, buckets, counts FROM wf.request_hours c
-        WHERE tenant_id = %(tenant)s AND dim = %(dim)s AND hour >= %(lower)s AND hour < %(upper)s""",
-    "minutes": """SELECT minute, n, errors_4xx, errors_5xx, latency_max, buckets, counts FROM wf.request_minutes c
-        WHERE tenant_id = %(tenant)s AND dim = %(dim)s AND minute >= %(lower)s AND minute < %(upper)s""",
-}
-# The routes of a tenant at times of which there is no cell of all of it: from before 0011, or put there by hand.
-ROUTES_ALONE: dict[str, LiteralString] = {
-    "hours": """ AND NOT EXISTS (SELECT FROM wf.request_hours t WHERE t.tenant_id = c.tenant_id AND t.dim = 'tenant'
-                                 AND t.hour = c.hour)""",
-    "minutes": """ AND NOT EXISTS (SELECT FROM wf.request_minutes t WHERE t.tenant_id = c.tenant_id
-                                   AND t.dim = 'tenant' AND t.minute = c.minute)""",
-}
-RAW: LiteralString = """
-SELECT step, sum(n), sum(errors_4xx), sum(errors_5xx), max(latency_max),
-       coalesce(array_agg(bucket ORDER BY bucket) FILTER (WHERE bucket IS NOT NULL), '{}'),
-       coalesce(array_agg(n ORDER BY bucket) FILTER (WHERE bucket IS NOT NULL), '{}')
-FROM (SELECT date_bin(%(step)s, at, %(start)s) AS step, wf.latency_bucket(latency_ms) AS bucket, count(*)::integer AS n,
-             count(*) FILTER (WHERE status BETWEEN 400 AND 499) AS errors_4xx,
-             count(*) FILTER (WHERE status >= 500) AS errors_5xx, max(latency_ms) AS latency_max
-      FROM wf.requests WHERE at >= %(lower)s AND at < %(upper)s"""
-# The first request of all tenants from `lower` on: of steps of hours by hour before `begin`, else by minute, or raw.
-FIRST: LiteralString = """
-SELECT least(
-  (SELECT min(hour) FROM wf.request_hours WHERE tenant_id = '' AND dim = 'route' AND value = '' AND route = ''
-   AND %(hourly)s AND hour >= %(lower)s AND hour < %(begin)s),
-  (SELECT min(minute) FROM wf.request_minutes WHERE tenant_id = '' AND dim = 'route' AND value = '' AND route = ''
-   AND minute >= %(lower)s AND minute < %(upper)s),
-  (SELECT min(at) FROM wf.requests
-   WHERE NOT %(hourly)s AND at >= %(lower)s AND at < least(%(upper)s, %(minutes_from)s)),
-  (SELECT min(at) FROM wf.requests WHERE at >= greatest(%(lower)s, %(minutes_until)s) AND at < %(upper)s))
-"""
-RAW_END: LiteralString = """ GROUP BY 1, 2) AS buckets GROUP BY step"""
 
 
-@dataclass(frozen=True)
-class Marks:
-    """How far rolling up has come: see wf.request_marks."""
-
-    now: datetime
-    minutes_from: datetime
-    minutes_until: datetime
-    hours_from: datetime
-    hours_until: datetime
-    raw_from: datetime
-
-
-class Telemetry:
+class Telemetry(RequestTelemetry):
     """Implements `RequestTelemetry` over a home."""
 
     def __init__(self, home: Home) -> None:
@@ -103,22 +59,22 @@ class Telemetry:
     async def series(self, scope: Scope, start: datetime, end: datetime, step: timedelta) -> Series:
         check_scope(scope)
         start, steps = whole_steps(start, end, step)
-        values: dict[str, Any] = {"step": step, "start": start} | _values(scope)
+        values: dict[str, Any] = {"step": step, "start": start} | values_of(scope)
         async with self.home.connection() as connection:
             marks = await read_marks(connection)
             rows: list[TupleRow] = []
             for source, lower, upper in sources(marks, start, start + steps * step, step):
                 part = values | {"lower": lower, "upper": upper}
                 if source == "raw":
-                    rows += await _read(connection, _raw(scope), part)
+                    rows += await read_rows(connection, raw_statement(scope), part)
                     continue
-                cells = await _read(connection, CELLS[source] + _cells_where(scope), part)
+                cells = await read_rows(connection, CELLS[source] + cells_where(scope), part)
                 wanted = (upper - lower) // (HOUR if source == "hours" else MINUTE)
                 if values["dim"] == "tenant" and len(cells) < wanted:
-                    cells += await _read(connection, CELLS[source] + ROUTES_ALONE[source], part | {"dim": "route"})
+                    cells += await read_rows(connection, CELLS[source] + ROUTES_ALONE[source], part | {"dim": "route"})
                 rows += cells
             points = placed(rows, start, step, steps)
-            since = await _since(connection, marks, points, start, step)
+            since = await stored_since(connection, marks, points, start, step)
         return Series(scope, start, step, points, marks.now, since=since)
 
     async def page(self, asked: ManySeries, after: str | None = None) -> SeriesPage:
@@ -145,109 +101,3 @@ class Telemetry:
         from backends.postgres.tops import read_top
 
         return await read_top(self.home, by, start, end, measure, limit, scope)
-
-
-async def _since(
-    connection: Connection, marks: Marks, points: tuple[Point | None, ...], start: datetime, step: timedelta
-) -> datetime | None:
-    """When counting began, if it did within the first step that is known; before that step there was nothing at all."""
-    index = next((index for index, point in enumerate(points) if point is not None), None)
-    if index is None:
-        return None
-    begin = start + index * step
-    values = {"lower": begin - step, "begin": begin, "upper": begin + step, "hourly": not step % HOUR}
-    values |= {"minutes_from": marks.minutes_from, "minutes_until": marks.minutes_until}
-    row = await (await connection.execute(FIRST, values)).fetchone()
-    first = row[0].astimezone(UTC) if row and row[0] else None
-    return first if first is not None and first > begin else None
-
-
-async def _read(connection: Connection, statement: LiteralString, values: dict[str, Any]) -> list[TupleRow]:
-    cursor = connection.cursor(binary=True)  # arrays as text take three times as long to read
-    await cursor.execute(statement, values)
-    return await cursor.fetchall()
-
-
-async def read_marks(connection: Connection) -> Marks:
-    cursor = connection.cursor(row_factory=class_row(Marks))
-    marks = await (await cursor.execute(MARKS)).fetchone()
-    assert marks is not None
-    return marks
-
-
-def check_scope(scope: Scope) -> None:
-    if scope.region is not None and (scope.route is not None or scope.key_prefix is not None):
-        raise Usage("scope_unreadable", "A region is not kept by route or key.", "Leave the route and the key out.")
-    if scope.key_prefix is not None and scope.tenant_id is None:
-        raise Usage("scope_unreadable", "A key is read of its tenant.", "Name the tenant as well.")
-    if scope.tenant_id == "":
-        raise Usage("scope_unreadable", "No tenant is named.", "Leave the tenant out for all of them.")
-
-
-def sources(marks: Marks, start: datetime, end: datetime, step: timedelta) -> Iterator[tuple[str, datetime, datetime]]:
-    """Where each part of a window is read: hours, minutes, or raw rows. A step that is only partly there is a gap."""
-    lower = start
-    if not step % HOUR and start < marks.hours_until:
-        upper = min(end, marks.hours_until)
-        yield "hours", max(start, _whole(marks.hours_from, start, step)), upper
-        lower = upper
-    elif step % MINUTE:
-        marks = Marks(marks.now, end, end, end, end, marks.raw_from)
-    parts = [
-        ("raw", max(lower, _whole(marks.raw_from, start, step) if lower == start else lower), marks.minutes_from),
-        ("minutes", max(lower, marks.minutes_from), marks.minutes_until),
-        ("raw", max(lower, marks.minutes_from, marks.minutes_until), end),
-    ]
-    for source, first, last in parts:
-        if first < min(last, end):
-            yield source, first, min(last, end)
-
-
-def _whole(at: datetime, start: datetime, step: timedelta) -> datetime:
-    """The first step that does not begin before that time."""
-    return start - (start - at) // step * step
-
-
-def _values(scope: Scope) -> dict[str, Any]:
-    if scope.region is not None:
-        dim = "region"
-    elif scope.key_prefix is not None:
-        dim = "key"
-    else:
-        dim = "route" if scope.tenant_id is None or scope.route is not None else "tenant"
-    return {
-        "tenant": scope.tenant_id or "",
-        "dim": dim,
-        "route": scope.route if scope.route is not None else "",
-        "key": scope.key_prefix,
-        "region": scope.region,
-    }
-
-
-def _cells_where(scope: Scope) -> LiteralString:
-    if scope.region is not None:
-        return " AND value = %(region)s"
-    if scope.key_prefix is not None:
-        return " AND value = %(key)s" + (" AND route = %(route)s" if scope.route is not None else "")
-    return " AND route = %(route)s" if scope.route is not None or scope.tenant_id is None else ""
-
-
-def _raw(scope: Scope) -> LiteralString:
-    where: LiteralString = ""
-    if scope.tenant_id is not None:
-        where += " AND tenant_id = %(tenant)s"
-    if scope.route is not None:
-        where += " AND route = %(route)s"
-    if scope.key_prefix is not None:
-        where += " AND key_prefix = %(key)s"
-    if scope.region is not None:
-        where += " AND region = %(region)s"
-    return RAW + where + RAW_END
-
-
-def placed(rows: Iterable[TupleRow], start: datetime, step: timedelta, steps: int) -> tuple[Point | None, ...]:
-    found: list[list[Point]] = [[] for _ in range(steps)]
-    for at, n, errors_4xx, errors_5xx, highest, buckets, counts in rows:
-        histogram = Histogram(tuple(buckets), tuple(counts))
-        found[(at - start) // step].append(Point(int(n), int(errors_4xx), int(errors_5xx), histogram, highest))
-    return tuple(map(add, found))

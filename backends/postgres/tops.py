@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
-from backends.postgres.telemetry import HOUR, MINUTE, Marks, check_scope, read_marks
+from backends.postgres.cells import HOUR, MINUTE, Marks, check_scope, read_marks
 from controlplane.errors import Usage
 from controlplane.telemetry.model import EPOCH, Histogram, Scope
 from controlplane.telemetry.tops import FEWEST, WEEK, By, Measure, Top, TopRow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from controlplane.audit.model import AuditRow, as_record, differences
+from controlplane.audit.model import AuditDirectory, AuditRow, as_record, differences
 from controlplane.lists import FLAG, ID, TIME, Cell, Column, Line, ListOf
 
 
@@ -40,7 +40,7 @@ def why(row: AuditRow, now: datetime) -> list[Line]:
 AUDIT = ListOf(
     "audit",
     AuditRow,
-    of=lambda plane: plane.audit,
+    of=lambda plane: plane.of(AuditDirectory),
     order="-at",
     summary="List what was done, newest first.",
     means="Every change, with its actor, time and reason. Rows in warning colour were written past the operations.",

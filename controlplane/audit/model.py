@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from controlplane.listing import Listing
 
 if TYPE_CHECKING:
-    from controlplane.audit.chain import ChainStatus
+    from controlplane.audit.chain import ChainStatus, Link
 
 Record = dict[str, Any]
 
@@ -54,6 +54,18 @@ class AuditDirectory(Listing[AuditRow], Protocol):
         ...
 
     async def chain_status(self) -> ChainStatus: ...
+
+    async def origin(self) -> str:
+        """Which trail this is, in its checkpoints."""
+        ...
+
+    async def links(self, after: int) -> list[Link]:
+        """A page of the chain behind a row; empty at its end."""
+        ...
+
+    async def behind(self, seq: int) -> tuple[int, int]:
+        """The rows behind one: how many there are, and how many there should be."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from controlplane.impersonations.model import STATES, Impersonation
+from controlplane.impersonations.model import STATES, Impersonation, ImpersonationDirectory
 from controlplane.impersonations.rules import minutes_left
 from controlplane.lists import ID, TIME, Cell, Column, Line, ListOf, choice
 
@@ -35,7 +35,7 @@ def why(row: Impersonation, now: datetime) -> list[Line]:
 IMPERSONATIONS = ListOf(
     "impersonations",
     Impersonation,
-    of=lambda plane: plane.impersonations,
+    of=lambda plane: plane.of(ImpersonationDirectory),
     order="-started",
     summary="List who acts for which tenant and who did, newest first: state:open finds those of now.",
     means="Who acts for which tenant: reading only, unless another person approved writing; an hour at most.",

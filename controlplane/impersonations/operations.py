@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, field_validator
 
 from controlplane.impersonations import rules
-from controlplane.impersonations.model import Impersonation
+from controlplane.impersonations.model import Impersonation, ImpersonationStore
 from controlplane.keys.model import Env
 from controlplane.keys.operations import make_key
 from controlplane.operations import Made, Request, Risk, Subject, operation
+from controlplane.subscriptions.ports import SubscriptionStore
 from controlplane.subscriptions.trials import Days, begin_trial
 from controlplane.tenants.model import Tenant
 from controlplane.tenants.operations import TENANT_SEEN, Email, Id, Word, an_email, of_new, readable
+from controlplane.tenants.ports import ProjectStore, TenantStore
 
 if TYPE_CHECKING:
     from controlplane.changes import Change
@@ -37,7 +39,7 @@ class OneImpersonation(Request):
     number: Number
 
 
-IMPERSONATION = Subject(Impersonation, lambda change, request: change.impersonations.lock(request.number))
+IMPERSONATION = Subject(Impersonation, lambda change, request: change.of(ImpersonationStore).lock(request.number))
 
 
 @operation(
@@ -55,7 +57,7 @@ IMPERSONATION = Subject(Impersonation, lambda change, request: change.impersonat
 async def impersonate(change: Change, request: Impersonate, tenant: Tenant) -> Impersonation:
     """Act for a tenant for a while, reading only, for a ticket."""
     until = change.now + timedelta(minutes=request.minutes)
-    return await change.impersonations.begin(tenant.id, change.reason or "", request.ticket, until)
+    return await change.of(ImpersonationStore).begin(tenant.id, change.reason or "", request.ticket, until)
 
 
 @operation(
@@ -70,7 +72,7 @@ async def impersonate(change: Change, request: Impersonate, tenant: Tenant) -> I
 )
 async def end(change: Change, request: OneImpersonation, found: Impersonation) -> Impersonation:
     """End an impersonation before its hard stop; anybody's."""
-    return await change.impersonations.end(found.id)
+    return await change.of(ImpersonationStore).end(found.id)
 
 
 @operation(
@@ -88,7 +90,7 @@ async def end(change: Change, request: OneImpersonation, found: Impersonation) -
 async def approve_writing(change: Change, request: OneImpersonation, found: Impersonation) -> Impersonation:
     """Let somebody else's impersonation write, until its hard stop."""
     rules.check_not_own(found, change.actor)
-    return await change.impersonations.approve_writing(found.id)
+    return await change.of(ImpersonationStore).approve_writing(found.id)
 
 
 class Provision(Request):
@@ -124,9 +126,9 @@ class Provision(Request):
 async def provision(change: Change, request: Provision) -> Made:
     """Create a tenant with plan, trial, project and first key at once."""
     facts = {"plan": request.plan, "region": request.region, "owner_email": request.owner_email or None}
-    tenant = await change.tenants.create(request.id, {"name": request.name or request.id} | facts)
-    await change.projects.create(tenant.id, request.project, request.project)
-    subscription = await change.subscriptions.lock(tenant.id)
+    tenant = await change.of(TenantStore).create(request.id, {"name": request.name or request.id} | facts)
+    await change.of(ProjectStore).create(tenant.id, request.project, request.project)
+    subscription = await change.of(SubscriptionStore).lock(tenant.id)
     if request.trial_days is not None and subscription.state != "trial":
         subscription = await begin_trial(change, subscription, request.plan, request.trial_days, "expired")
     of_key = {"tenant_id": tenant.id, "project_id": request.project, "env": request.env}

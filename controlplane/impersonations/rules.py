@@ -9,8 +9,9 @@ import math
 import re
 from datetime import datetime
 
-from controlplane.errors import NotPermitted, Refusal
+from controlplane.errors import Refusal
 from controlplane.impersonations.model import Impersonation
+from controlplane.impersonations.refusals import IMPERSONATION_OVER, IMPERSONATION_OWN, IMPERSONATION_PROTECTED
 from controlplane.tenants.model import Tenant
 from controlplane.tenants.rules import check_open
 
@@ -26,8 +27,7 @@ _NOT_IN_NAMES = re.compile(r"[/\\\x00-\x1f\x7f-\x9f]")
 def check_impersonate(tenant: Tenant) -> None:
     check_open(tenant, "impersonated")
     if tenant.protected:
-        raise Refusal(
-            "impersonation_protected",
+        raise IMPERSONATION_PROTECTED(
             f"{tenant.id} is protected: nobody acts for it.",
             f"An admin can lift that: watchfloor tenants unprotect {tenant.id}",
             why=["protected: yes"],
@@ -39,10 +39,8 @@ def check_running(found: Impersonation, now: datetime) -> None:
         ended = (
             f"was ended at {found.ended_at:%H:%M:%S} UTC" if found.ended_at else f"ended at {found.ends_at:%H:%M} UTC"
         )
-        raise Refusal(
-            "impersonation_over",
+        raise IMPERSONATION_OVER(
             f"Impersonation {found.id} of {found.tenant_id} {ended}.",
-            "Begin another: watchfloor tenants impersonate",
             why=[
                 f"started: {found.started_at}",
                 f"hard stop: {found.ends_at}",
@@ -61,12 +59,7 @@ def check_approve(found: Impersonation, now: datetime) -> None:
 
 def check_not_own(found: Impersonation, approver: str) -> None:
     if approver == found.actor:
-        raise NotPermitted(
-            "impersonation_own",
-            "Another person than the one who acts must approve writing.",
-            "Ask an operator.",
-            why=[f"actor: {found.actor}"],
-        )
+        raise IMPERSONATION_OWN(why=[f"actor: {found.actor}"])
 
 
 def minutes_left(found: Impersonation, now: datetime) -> int:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from controlplane import nouns
 from controlplane.jobs.engine import Kind
-from controlplane.nouns import NOUNS, load
 
 
 def kinds() -> Mapping[str, Kind]:
-    return {kind.name: kind for noun in NOUNS if noun.jobs for kind in load(noun.jobs)}
+    return {kind.name: kind for noun in nouns.NOUNS if noun.jobs for kind in nouns.load(noun.jobs)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from controlplane.formatting import count
-from controlplane.jobs.model import Job, JobAttempt, JobState, Worker, WorkerState
+from controlplane.jobs.model import Job, JobAttempt, JobDirectory, JobState, Worker, WorkerDirectory, WorkerState
 from controlplane.lists import COUNT, FLAG, ID, NUMBER, TIME, Cell, Column, Line, ListOf, Status, Tone, status, toned
 from controlplane.text import UNKNOWN
 
@@ -57,7 +57,7 @@ def why_job(job: Job, now: datetime) -> list[Line]:
 JOBS = ListOf(
     "jobs",
     Job,
-    of=lambda plane: plane.jobs,
+    of=lambda plane: plane.of(JobDirectory),
     order="-created",
     summary="List jobs, newest first: state:dead finds those that wait to be replayed. Done ones stay for a day.",
     means="What is done in the background. A dead job had all its tries: it keeps every error until it is replayed.",
@@ -103,7 +103,7 @@ def _why_attempt(attempt: JobAttempt, now: datetime) -> list[Line]:
 ATTEMPTS = ListOf(
     "attempts",
     JobAttempt,
-    of=lambda plane, job: plane.jobs.attempts(int(job)),
+    of=lambda plane, job: plane.of(JobDirectory).attempts(int(job)),
     order="attempt",
     summary="",
     means="Every attempt at this job that ended: by whom, how, and with which error. One under way is not among them.",
@@ -143,7 +143,7 @@ def _why_worker(worker: Worker, now: datetime) -> list[Line]:
 WORKERS = ListOf(
     "workers",
     Worker,
-    of=lambda plane: plane.workers,
+    of=lambda plane: plane.of(WorkerDirectory),
     order="-started",
     summary="List workers, newest first: state:alive finds those of now.",
     means="The programs that do the jobs. One whose heart does not beat is given up, and its jobs go to others.",

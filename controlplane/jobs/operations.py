@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from controlplane.jobs import rules
-from controlplane.jobs.model import Job
+from controlplane.jobs.model import Job, JobStore
 from controlplane.operations import Request, Risk, Subject, operation
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ class OneJob(Request):
     id: Annotated[int, Field(ge=1, description="the job's number")]
 
 
-JOB = Subject(Job, lambda change, request: change.jobs.get(request.id))
+JOB = Subject(Job, lambda change, request: change.of(JobStore).get(request.id))
 """It is not held: a worker may take it meanwhile, so the home looks again."""
 
 
@@ -34,7 +34,7 @@ JOB = Subject(Job, lambda change, request: change.jobs.get(request.id))
 )
 async def replay(change: Change, request: OneJob, job: Job) -> Job:
     """Let a dead or canceled job be tried anew, with all its tries."""
-    return await change.jobs.replay(job.id)
+    return await change.of(JobStore).replay(job.id)
 
 
 @operation(
@@ -49,4 +49,4 @@ async def replay(change: Change, request: OneJob, job: Job) -> Job:
 )
 async def cancel(change: Change, request: OneJob, job: Job) -> Job:
     """Cancel a job that waits: nobody will do it."""
-    return await change.jobs.cancel(job.id)
+    return await change.of(JobStore).cancel(job.id)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from controlplane.errors import Refusal
 from controlplane.jobs.model import Job
+from controlplane.jobs.refusals import JOB_TRANSITION
 
 BACKOFF_SECONDS = 2.0
 BACKOFF_CAP = 600.0
@@ -64,8 +65,7 @@ def check_cancel(job: Job) -> None:
 
 
 def _refusal(job: Job, verb: str, hint: str) -> Refusal:
-    return Refusal(
-        "job_transition",
+    return JOB_TRANSITION(
         f"Job {job.id} cannot be {verb}: it is {job.state}.",
         hint,
         why=[f"state: {job.state}", f"tries: {job.tries} of {job.max_tries}"]

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from controlplane.formatting import count, relative, spell
-from controlplane.keys.model import ENVS, Key, KeyState, Level, Rotation, StaleKey, StalePolicy
+from controlplane.keys.model import ENVS, Key, KeyDirectory, KeyState, Level, Rotation, StaleKey, StalePolicy
 from controlplane.keys.rules import is_late, why
 from controlplane.lists import (
     AGE,
@@ -60,7 +60,7 @@ def _opens(key: Key | Rotation | StaleKey) -> tuple[str, str]:
 KEYS = ListOf(
     "keys",
     Key,
-    of=lambda plane: plane.keys,
+    of=lambda plane: plane.of(KeyDirectory),
     order="-created",
     summary="List keys, newest first: tenant:acme state:active finds those that are good for acme.",
     means="API keys, by what may be shown of them. A secret is shown once, when it is made; only its hash is kept.",
@@ -117,7 +117,7 @@ def _left(row: Rotation, now: datetime) -> Cell:
 ROTATIONS = ListOf(
     "rotations",
     Rotation,
-    of=lambda plane: plane.keys.rotations,
+    of=lambda plane: plane.of(KeyDirectory).rotations,
     order="left",
     summary="List the keys that are being rotated: who still uses the old one, and how long it is good.",
     means="Keys in their grace, the nearest end first: calls since the rotation with the old key and with the new.",
@@ -168,7 +168,7 @@ def _why_stale(row: StaleKey, now: datetime) -> list[Line]:
 
 
 def _stale(plane: ControlPlane) -> StaleListing:
-    return plane.keys.stale(STALE_DEFAULT)
+    return plane.of(KeyDirectory).stale(STALE_DEFAULT)
 
 
 STALE = ListOf(

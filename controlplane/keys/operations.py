@@ -9,6 +9,7 @@ from controlplane.audit.model import AuditRow, Record
 from controlplane.errors import Refusal
 from controlplane.keys import rules, secret
 from controlplane.keys.model import Key
+from controlplane.keys.ports import KeyStore
 from controlplane.keys.requests import (
     NEVER,
     NO_CAP,
@@ -23,13 +24,14 @@ from controlplane.keys.requests import (
 )
 from controlplane.operations import Made, Risk, Subject, operation
 from controlplane.plans.currencies import amount_of
+from controlplane.subscriptions.ports import SubscriptionStore
 
 if TYPE_CHECKING:
     from controlplane.changes import Change
 
 COPIED = ("tenant_id", "project_id", "env", "label", "owner_email", "scopes", "addresses", "spend_cap")
 """What a successor has of the key that it takes the place of."""
-KEY = Subject(Key, lambda change, request: change.keys.lock(request.id))
+KEY = Subject(Key, lambda change, request: change.of(KeyStore).lock(request.id))
 
 
 def was_edited(row: AuditRow) -> Record:
@@ -64,7 +66,7 @@ async def create(change: Change, request: KeyCreate) -> Made:
 async def register(change: Change, request: KeyRegister) -> Key:
     """Take over a key of another system by its hash."""
     columns = await _given(change, request) | {"display": request.display, "hash": bytes.fromhex(request.sha256)}
-    return await change.keys.create({"id": _new_id(change)} | columns)
+    return await change.of(KeyStore).create({"id": _new_id(change)} | columns)
 
 
 def _new_id(change: Change) -> str:
@@ -82,14 +84,14 @@ async def _given(change: Change, request: KeyCreate) -> Record:
 async def _facts(change: Change, request: KeyFacts, tenant_id: str) -> Record:
     columns = request.columns()
     if isinstance(cap := columns.get("spend_cap"), str):
-        columns["spend_cap"] = amount_of(cap, await change.subscriptions.currency(tenant_id))
+        columns["spend_cap"] = amount_of(cap, await change.of(SubscriptionStore).currency(tenant_id))
     return columns
 
 
 async def make_key(change: Change, columns: Record) -> tuple[Key, str]:
     """A new key and its secret, which is nowhere else."""
-    value = change.drawn.draw(lambda: secret.make(change.keys.prefix, columns["env"]))
-    key = await change.keys.create(
+    value = change.drawn.draw(lambda: secret.make(change.key_prefix, columns["env"]))
+    key = await change.of(KeyStore).create(
         {"id": _new_id(change), "display": secret.display(value), "hash": secret.digest(value)} | columns
     )
     return key, value
@@ -111,7 +113,7 @@ async def edit(change: Change, request: KeyEdit, key: Key) -> Key:
     columns = await _facts(change, request, key.tenant_id)
     if request.expires is not None:
         columns["expires_at"] = instant(request.expires, change.now)
-    return await change.keys.update(key.id, columns)
+    return await change.of(KeyStore).update(key.id, columns)
 
 
 @operation(
@@ -137,7 +139,7 @@ def _until(request: KeyRotate, now: datetime) -> datetime:
 
 async def _succeed(change: Change, key: Key, marks: Record) -> Made:
     """The old key first: the home takes a successor only of a key that is marked as rotated."""
-    await change.keys.update(key.id, marks)
+    await change.of(KeyStore).update(key.id, marks)
     rights = {name: getattr(key, name) for name in COPIED}
     expires = rules.successor_expiry(key, change.now)
     return Made(*await make_key(change, rights | {"rotated_from": key.id, "expires_at": expires}))
@@ -157,7 +159,7 @@ async def _succeed(change: Change, key: Key, marks: Record) -> Made:
 async def grace(change: Change, request: KeyGrace, key: Key) -> Key:
     """Shorten or extend the grace of a rotated key; 0 ends it now."""
     until = rules.grace_end(key, change.now, _until(request, change.now))
-    return await change.keys.update(key.id, {"grace_until": until})
+    return await change.of(KeyStore).update(key.id, {"grace_until": until})
 
 
 @operation(
@@ -172,7 +174,7 @@ async def grace(change: Change, request: KeyGrace, key: Key) -> Key:
 )
 async def disable(change: Change, request: OneKey, key: Key) -> Key:
     """Refuse a key until it is enabled again."""
-    return await change.keys.update(key.id, {"disabled_at": change.now})
+    return await change.of(KeyStore).update(key.id, {"disabled_at": change.now})
 
 
 @operation(
@@ -187,7 +189,7 @@ async def disable(change: Change, request: OneKey, key: Key) -> Key:
 )
 async def enable(change: Change, request: OneKey, key: Key) -> Key:
     """Let a disabled key be used again."""
-    return await change.keys.update(key.id, {"disabled_at": None})
+    return await change.of(KeyStore).update(key.id, {"disabled_at": None})
 
 
 @operation(
@@ -202,7 +204,7 @@ async def enable(change: Change, request: OneKey, key: Key) -> Key:
 )
 async def revoke(change: Change, request: OneKey, key: Key) -> Key:
     """Refuse a key for good."""
-    return await change.keys.update(key.id, {"revoked_at": change.now, "revoked_reason": change.reason})
+    return await change.of(KeyStore).update(key.id, {"revoked_at": change.now, "revoked_reason": change.reason})
 
 
 @operation(
@@ -225,8 +227,8 @@ async def leak(change: Change, request: OneKey, key: Key) -> Made:
         made = await _succeed(change, key, marks | {"rotated_at": change.now})
         successor = made.row.id
     else:
-        await change.keys.update(key.id, marks)
+        await change.of(KeyStore).update(key.id, marks)
         successor = key.rotated_to
-    kept = await change.keys.record_leak(key, successor, change.reason or "")
+    kept = await change.of(KeyStore).record_leak(key, successor, change.reason or "")
     result = {"id": key.id, "display": key.display, "tenant_id": key.tenant_id, "successor_id": successor} | kept
     return Made(result, made.secret if made else None)

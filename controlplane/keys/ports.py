@@ -9,11 +9,6 @@ from controlplane.keys.model import Key
 
 
 class KeyStore(Protocol):
-    @property
-    def prefix(self) -> str:
-        """What new secrets begin with."""
-        ...
-
     async def lock(self, key_id: str) -> Key:
         """Read a key and hold it until the change ends. Raises NotFound, NotPermitted."""
         ...

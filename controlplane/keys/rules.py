@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from controlplane.errors import Refusal
 from controlplane.formatting import relative
 from controlplane.keys.model import Key, KeyState, Rotation
+from controlplane.keys.refusals import KEY_NOT_ALIVE, KEY_REVOKED, KEY_ROTATED_ONCE
 
 
 def state(key: Key, now: datetime) -> KeyState:
@@ -40,24 +41,20 @@ def why(key: Key, now: datetime) -> list[str]:
 
 def check_not_revoked(key: Key, now: datetime) -> None:
     if key.revoked_at is not None:
-        raise Refusal(
-            "key_revoked", f"{key.display} is revoked, for good: {key.revoked_reason}", "Make another.", why(key, now)
-        )
+        raise KEY_REVOKED(f"{key.display} is revoked, for good: {key.revoked_reason}", "Make another.", why(key, now))
 
 
 def check_rotate(key: Key, now: datetime) -> None:
     """A dead key is not brought back by a successor, and a rotating one has its successor."""
     found = state(key, now)
     if found == "rotating":
-        raise Refusal(
-            "key_rotated_once",
+        raise KEY_ROTATED_ONCE(
             f"{key.display} is being rotated already; its successor is {key.rotated_to}.",
             "Rotate that one, or end this one's grace: keys grace",
             why(key, now),
         )
     if found != "active":
-        raise Refusal(
-            "key_not_alive",
+        raise KEY_NOT_ALIVE(
             f"not rotated: {key.display} is {found}, and a dead key has no successor.",
             f"Make a new one: watchfloor keys create {key.tenant_id}",
             why(key, now),
@@ -86,8 +83,7 @@ def check_enable(key: Key, now: datetime) -> None:
 
 def check_leak(key: Key, now: datetime) -> None:
     if state(key, now) not in ("active", "rotating"):
-        raise Refusal(
-            "key_not_alive",
+        raise KEY_NOT_ALIVE(
             f"{key.display} is {state(key, now)}: it is refused everywhere already.",
             f"Revoke it for good: watchfloor keys revoke {key.id}",
             why(key, now),

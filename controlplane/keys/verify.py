@@ -10,8 +10,9 @@ from controlplane.audit.model import Record
 from controlplane.errors import NotFound, Refusal
 from controlplane.formatting import relative
 from controlplane.keys import secret
-from controlplane.keys.model import Key
+from controlplane.keys.model import Key, KeyDirectory
 from controlplane.keys.pasted import as_pasted
+from controlplane.tenants.model import TenantDirectory
 
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
@@ -60,11 +61,11 @@ async def verify(plane: ControlPlane, pasted: str) -> Verdict:
     """Raises Refusal `key_missing`, `key_checksum`; NotFound `no_such_key`. None of them repeats the secret."""
     pasted = as_pasted(pasted)
     check(pasted, plane.key_prefix)
-    key = await plane.keys.of_hash(secret.digest(pasted))
+    key = await plane.of(KeyDirectory).of_hash(secret.digest(pasted))
     if key is None:
         whole = "Its checksum is right, but this" if secret.is_whole(pasted) else "This"
         raise NotFound("no_such_key", f"{whole} control plane has no such key.", "Is it of another environment?")
-    return Verdict(key, (await plane.tenants.get(key.tenant_id)).status)
+    return Verdict(key, (await plane.of(TenantDirectory).get(key.tenant_id)).status)
 
 
 def words(verdict: Verdict, now: datetime) -> list[str]:

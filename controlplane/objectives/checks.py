@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from controlplane.errors import Refusal, Usage
+from controlplane.errors import Refusal
 from controlplane.objectives.model import Kind, Objective
+from controlplane.objectives.refusals import (
+    OBJECTIVE_CONTRACTUAL,
+    OBJECTIVE_PERIOD,
+    OBJECTIVE_RETIRED,
+    OBJECTIVE_THRESHOLD,
+)
 from controlplane.objectives.rules import ALMOST, CALENDAR, PAIRS, factor, is_rolling, period_of, reachable, span
 
 LADDER = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999, 0.99995, 0.99999)
@@ -15,16 +21,13 @@ PERIODS = ("7d", "14d", "28d", "30d", "90d", "week", "month", "quarter")
 
 def check_period(period: str) -> str:
     if period not in CALENDAR and not is_rolling(period):
-        raise Usage(
-            "objective_period", f'"{period}" is no window of an objective.', "7d to 90d, or week, month, quarter."
-        )
+        raise OBJECTIVE_PERIOD(f'"{period}" is no window of an objective.')
     return period
 
 
 def check_open(objective: Objective) -> None:
     if objective.retired_at is not None:
-        raise Refusal(
-            "objective_retired",
+        raise OBJECTIVE_RETIRED(
             f"{objective.label} is retired.",
             f"To bring it back: watchfloor objectives restore {objective.id}",
             why=[f"retired: {objective.retired_at:%Y-%m-%d %H:%M} UTC"],
@@ -39,13 +42,9 @@ def check_restore(objective: Objective) -> None:
 def check_fields(kind: Kind, threshold_ms: float | None, target: float, contractual: float | None) -> None:
     if (kind == "latency") != (threshold_ms is not None):
         needs = "needs its threshold in milliseconds" if kind == "latency" else "has no threshold"
-        raise Usage("objective_threshold", f"An objective of {kind} {needs}.", "--kind latency --threshold-ms 300")
+        raise OBJECTIVE_THRESHOLD(f"An objective of {kind} {needs}.", "--kind latency --threshold-ms 300")
     if contractual is not None and contractual > target:
-        raise Usage(
-            "objective_contractual",
-            "The contractual target is above the internal one: the alarm would come after the breach.",
-            "Give a lower contractual target, or a higher target.",
-        )
+        raise OBJECTIVE_CONTRACTUAL()
 
 
 def warnings(objective: Objective, now: datetime) -> list[str]:

@@ -26,7 +26,7 @@ from controlplane.lists import (
     status,
     status_cell,
 )
-from controlplane.objectives.model import KINDS, STATES, Objective, Standing, State
+from controlplane.objectives.model import KINDS, STATES, Objective, ObjectiveDirectory, Standing, State
 from controlplane.objectives.rules import rank
 from controlplane.objectives.words import (
     budget_words,
@@ -97,7 +97,7 @@ def why_of(standing: Standing, rivals: Sequence[Objective] = ()) -> list[Line]:
 OBJECTIVES: ListOf[Standing] = ListOf(
     "objectives",
     Standing,
-    of=lambda plane: plane.objectives,
+    of=lambda plane: plane.of(ObjectiveDirectory),
     order="budget",
     summary="List objectives, the least budget first; unknown before all.",
     means="What was promised, what is left of each error budget, how fast it burns. /state:retired shows those that"

@@ -13,8 +13,10 @@ from controlplane.errors import Usage
 from controlplane.formatting import parse_duration
 from controlplane.objectives import checks, rules
 from controlplane.objectives.model import Kind, Objective, Standing
+from controlplane.objectives.ports import ObjectiveStore
 from controlplane.operations import Request, Risk, Subject, operation
 from controlplane.tenants.operations import Id, Version, Word, readable
+from controlplane.tenants.ports import TenantStore
 from controlplane.tenants.rules import check_open
 
 if TYPE_CHECKING:
@@ -141,7 +143,7 @@ class OneMaintenance(Request):
 
 OBJECTIVE = Subject(
     Objective,
-    lambda change, request: change.objectives.lock(request.id),
+    lambda change, request: change.of(ObjectiveStore).lock(request.id),
     {Standing: lambda standing: standing.objective},
 )
 
@@ -154,7 +156,7 @@ def was_edited(row: AuditRow) -> Record:
 async def with_notes(change: Change, objective: Objective) -> Record:
     """The objective, with what cannot fire and what it would have fired: what a preview says."""
     start, end = rules.period_of(objective.period, objective.zone, change.now)
-    slices = await change.objectives.history(objective, min(start, change.now - timedelta(days=30)))
+    slices = await change.of(ObjectiveStore).history(objective, min(start, change.now - timedelta(days=30)))
     episodes = rules.replay(objective, slices, end - start)
     notes = [*checks.warnings(objective, change.now), rules.replay_words(episodes, slices)]
     return {"id": objective.id, "name": objective.name, "scope": objective.scope, "notes": notes} | {
@@ -176,9 +178,9 @@ async def create(change: Change, request: ObjectiveCreate) -> Record:
     """Set an objective; the preview says what it would have fired."""
     checks.check_fields(request.kind, request.threshold_ms, request.target, request.contractual)
     if request.tenant_id is not None:
-        check_open(await change.tenants.get(request.tenant_id), "given objectives")
+        check_open(await change.of(TenantStore).get(request.tenant_id), "given objectives")
     fields = request.model_dump(exclude={"tenant_id", "plan", "route"})
-    return await with_notes(change, await change.objectives.create(fields | request.scope()))
+    return await with_notes(change, await change.of(ObjectiveStore).create(fields | request.scope()))
 
 
 @operation(
@@ -203,7 +205,7 @@ async def edit(change: Change, request: ObjectiveEdit, objective: Objective) -> 
         target,
         columns.get("contractual", objective.contractual),
     )
-    return await with_notes(change, await change.objectives.update(request.id, columns))
+    return await with_notes(change, await change.of(ObjectiveStore).update(request.id, columns))
 
 
 @operation(
@@ -219,7 +221,7 @@ async def edit(change: Change, request: ObjectiveEdit, objective: Objective) -> 
 )
 async def retire(change: Change, request: OneObjective, objective: Objective) -> Objective:
     """Retire an objective: what lost against it holds again."""
-    return await change.objectives.update(request.id, {"retired_at": change.now})
+    return await change.of(ObjectiveStore).update(request.id, {"retired_at": change.now})
 
 
 @operation(
@@ -234,7 +236,7 @@ async def retire(change: Change, request: OneObjective, objective: Objective) ->
 )
 async def restore(change: Change, request: OneObjective, objective: Objective) -> Objective:
     """Bring a retired objective back."""
-    return await change.objectives.update(request.id, {"retired_at": None})
+    return await change.of(ObjectiveStore).update(request.id, {"retired_at": None})
 
 
 def interval(request: MaintenancePlan, now: datetime) -> tuple[datetime, datetime]:
@@ -263,9 +265,9 @@ def interval(request: MaintenancePlan, now: datetime) -> tuple[datetime, datetim
 async def plan_maintenance(change: Change, request: MaintenancePlan) -> Record:
     """Plan maintenance: what falls into it burns the raw budget alone."""
     if request.tenant_id is not None:
-        check_open(await change.tenants.get(request.tenant_id), "maintained")
+        check_open(await change.of(TenantStore).get(request.tenant_id), "maintained")
     starts, ends = interval(request, change.now)
-    planned = await change.objectives.plan_maintenance(
+    planned = await change.of(ObjectiveStore).plan_maintenance(
         request.scope() | {"starts_at": starts, "ends_at": ends, "reason": change.reason or ""}
     )
     return {"number": planned.id, "starts_at": planned.starts_at, "ends_at": planned.ends_at}
@@ -281,5 +283,5 @@ async def plan_maintenance(change: Change, request: MaintenancePlan) -> Record:
 )
 async def end_maintenance(change: Change, request: OneMaintenance) -> Record:
     """End a planned maintenance: requests count again."""
-    ended = await change.objectives.end_maintenance(request.number)
+    ended = await change.of(ObjectiveStore).end_maintenance(request.number)
     return {"number": ended.id, "ended_at": ended.ended_at}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 from controlplane.lists import TIME, Column, ListOf, Status, choice, status
-from controlplane.operators.model import Operator
+from controlplane.operators.model import Operator, OperatorDirectory
 from controlplane.operators.roles import LoginRole
 
 STATES = {"active": Status("●", "good"), "removed": Status("◌", "muted")}
@@ -13,7 +13,7 @@ STATES = {"active": Status("●", "good"), "removed": Status("◌", "muted")}
 OPERATORS = ListOf(
     "operators",
     Operator,
-    of=lambda plane: plane.operators,
+    of=lambda plane: plane.of(OperatorDirectory),
     order="name",
     summary="List who may log in, and with which role.",
     means="Who may log in to this home, and with which role. What somebody did: enter shows it in the trail.",

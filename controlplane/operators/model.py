@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -30,4 +31,6 @@ class Operator:
 
 
 class OperatorDirectory(Listing[Operator], Protocol):
-    """Who may log in."""
+    async def rows(self) -> tuple[Sequence[Operator], datetime]:
+        """All of them, and as of when."""
+        ...

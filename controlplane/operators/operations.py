@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from controlplane.audit.model import Record
 from controlplane.errors import NotFound, Usage
 from controlplane.operations import Request, Risk, operation
+from controlplane.operators.ports import OperatorStore
 from controlplane.operators.roles import LoginRole
 
 if TYPE_CHECKING:
     from controlplane.changes import Change
-
-
-class OperatorStore(Protocol):
-    async def put(self, name: str, role: LoginRole, password: str | None) -> None:
-        """Make the login or give it another role. The password leaves this program only as a SCRAM verifier."""
-        ...
-
-    async def set_password(self, name: str, password: str) -> None:
-        """Give an operator another password. Raises NotFound, NotPermitted."""
-        ...
-
-    async def remove(self, name: str) -> bool:
-        """Take the login away and end its sessions; False when there is none."""
-        ...
 
 
 LoginName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_.-]{0,62}$", description="the login's name")]
@@ -53,7 +40,7 @@ class OperatorRemove(Request):
 @operation("operators.add", OperatorAdd, role="admin", risk=Risk.CONFIRM, key="a")
 async def add(change: Change, request: OperatorAdd) -> Record:
     """Make a login with a role, or give an existing one another role."""
-    await change.operators.put(request.name, request.role, request.password)
+    await change.of(OperatorStore).put(request.name, request.role, request.password)
     return {"name": request.name, "role": request.role}
 
 
@@ -62,13 +49,13 @@ async def password(change: Change, request: OperatorPassword) -> Record:
     """Give an operator another password. The trail says who set whose."""
     if request.password is None:
         raise Usage("password_missing", "There is no password to set.", "watchfloor operators password NAME makes one.")
-    await change.operators.set_password(request.name, request.password)
+    await change.of(OperatorStore).set_password(request.name, request.password)
     return {"name": request.name}
 
 
 @operation("operators.remove", OperatorRemove, role="admin", risk=Risk.TYPED, key="x")
 async def remove(change: Change, request: OperatorRemove) -> Record:
     """Take a login away and end its sessions."""
-    if not await change.operators.remove(request.name):
+    if not await change.of(OperatorStore).remove(request.name):
         raise NotFound("no_operator", f"There is no operator {request.name}.", "watchfloor operators list")
     return {"name": request.name, "role": None}

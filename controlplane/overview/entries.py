@@ -19,8 +19,8 @@ from controlplane.overview.model import (
     Burner,
     Burning,
     Changes,
-    Glance,
     KeysDue,
+    OverviewSource,
     PlansDue,
     Region,
     RunsDue,
@@ -337,7 +337,7 @@ class Part:
 
     name: str
     title: str
-    read: Callable[[Glance], Awaitable[Any]]
+    read: Callable[[OverviewSource], Awaitable[Any]]
     entries: Callable[[Any, datetime], list[Entry]]
 
 

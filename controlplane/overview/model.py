@@ -160,7 +160,7 @@ class Burning:
     fastest: tuple[Burner, ...]
 
 
-class Glance(Protocol):
+class OverviewSource(Protocol):
     """The capability of a context to be looked at as a whole: each part is one question."""
 
     async def traffic(self) -> Traffic: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from controlplane.lists import COUNT, NUMBER, TIME, Column, Line, ListOf, choice
-from controlplane.plans.model import Plan
+from controlplane.plans.model import Plan, PlanDirectory
 from controlplane.plans.words import price_words, tenants_words
 
 
@@ -20,7 +20,7 @@ def why(plan: Plan, now: datetime) -> list[Line]:
 PLANS = ListOf(
     "plans",
     Plan,
-    of=lambda plane: plane.plans,
+    of=lambda plane: plane.of(PlanDirectory),
     order="code",
     summary="List the plans, each in its latest version, and how many tenants have them.",
     means="The plans, each in its latest version. enter shows one; :plan TENANT shows a tenant's subscription.",

@@ -12,6 +12,7 @@ from controlplane.operations import Request, Risk, operation
 from controlplane.plans import rules
 from controlplane.plans.currencies import amount_of, check_currency
 from controlplane.plans.model import Billing
+from controlplane.plans.ports import PlanStore
 from controlplane.tenants.operations import Name, Word, readable
 
 if TYPE_CHECKING:
@@ -85,10 +86,10 @@ async def apply(change: Change, request: PlansApply) -> Record:
     counts = {"created": 0, "new_versions": 0, "unchanged": 0}
     for spec in sorted(request.plans, key=lambda spec: spec.code):
         wanted = spec.model_dump()
-        latest = await change.plans.latest(spec.code)
+        latest = await change.of(PlanStore).latest(spec.code)
         if latest is not None and all(getattr(latest, name) == value for name, value in wanted.items()):
             counts["unchanged"] += 1
             continue
-        await change.plans.add(wanted | {"version": latest.version + 1 if latest else 1})
+        await change.of(PlanStore).add(wanted | {"version": latest.version + 1 if latest else 1})
         counts["new_versions" if latest else "created"] += 1
     return counts

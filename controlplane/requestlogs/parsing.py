@@ -14,6 +14,7 @@ from controlplane.requestlogs.mapped import mapped
 from controlplane.requestlogs.mappings import LogMapping, TenantSource
 from controlplane.requestlogs.model import LONGEST_LINE, TENANT_ID, Format, RequestRow, Skip
 from controlplane.requestlogs.nova import ends, nova_lines
+from controlplane.tenants.refusals import TENANT_ID_FORMAT
 
 Log = Format | LogMapping
 Whose = str | TenantSource | None
@@ -39,7 +40,7 @@ def check_whose(log: Log, tenant_id: str | None, source: TenantSource | None) ->
     elif log is not Format.COMBINED and tenant_id is not None:
         raise Usage("tenant_not_needed", f"A log in {log} names its tenants itself.", "Leave --tenant out.")
     if tenant_id is not None and not TENANT_ID.fullmatch(tenant_id):
-        raise Usage("tenant_id_format", "That is not a tenant id: letters, digits, '.', '_' and '-', at most 64.")
+        raise TENANT_ID_FORMAT()
 
 
 def reader(log: Log, whose: Whose = None) -> Callable[[str], RequestRow | Skip]:

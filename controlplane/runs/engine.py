@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from controlplane.carrying import Ask, Question, carry_out, level
 from controlplane.errors import HomeUnreachable, OutcomeUnknown, Refusal, Usage
 from controlplane.filters.grammar import Term
+from controlplane.keys.model import KeyDirectory
 from controlplane.listing import Listing, Query
 from controlplane.operations import (
     Call,
@@ -31,7 +32,7 @@ from controlplane.operations import (
 )
 from controlplane.registry import named
 from controlplane.runs import rules
-from controlplane.runs.model import Run, RunItem
+from controlplane.runs.model import Run, RunDirectory, RunItem
 from controlplane.runs.operations import (
     COMPLETE,
     START,
@@ -43,6 +44,7 @@ from controlplane.runs.operations import (
     terms_of,
 )
 from controlplane.runs.operations import pause as pause_operation
+from controlplane.tenants.model import ProjectDirectory, TenantDirectory
 
 if TYPE_CHECKING:
     from controlplane.audit.model import Record
@@ -115,7 +117,7 @@ async def start_run(
         ask, operation, lambda tried: _preview_start(plane, operation, request, reason, tried), production
     )
     outcome = await carry_out(plane, START, request, Call(reason, request_id), asks, repeating=repeating)
-    return await plane.runs.get(outcome.result["id"])
+    return await plane.of(RunDirectory).get(outcome.result["id"])
 
 
 async def undo_run(
@@ -130,12 +132,12 @@ async def undo_run(
 ) -> Run:
     """Start the run that takes back every done item of another, last first. What was changed since is refused."""
     asks = None
-    if name := target((await plane.runs.get(run_id)).operation).undo:
+    if name := target((await plane.of(RunDirectory).get(run_id)).operation).undo:
         undo = _permitted(plane, name, reason or "undo")
         asks = ask and _asking(ask, undo, lambda tried: _preview_items(plane, undo, {}, reason, tried), production)
     request, call = OneRun(id=run_id), Call(reason, request_id)
     outcome = await carry_out(plane, UNDO, request, call, asks, repeating=repeating)
-    return await plane.runs.get(outcome.result["id"])
+    return await plane.of(RunDirectory).get(outcome.result["id"])
 
 
 def _asking(
@@ -200,7 +202,7 @@ async def drive(
     without. A run that is not running is returned as it is. Raises Usage `secrets_to_needed`, Conflict `run_driven`
     when another program drives it, HomeUnreachable and OutcomeUnknown when the link is lost: then `drive` again.
     """
-    run = await plane.runs.get(run_id)
+    run = await plane.of(RunDirectory).get(run_id)
     operation = named(run.operation)
     authorise(plane, operation)
     if run.state != "running":
@@ -211,15 +213,15 @@ async def drive(
     try:
         await driver.to_the_end(run)
     finally:
-        await plane.runs.release(run_id, driver.holder)
-    return await plane.runs.get(run_id)
+        await plane.of(RunDirectory).release(run_id, driver.holder)
+    return await plane.of(RunDirectory).get(run_id)
 
 
 async def follow(
     plane: ControlPlane, run_id: int, *, clock: rules.Clock | None = None, on_progress: Callable[[Run], None]
 ) -> Run:
     """Watch a run that another program drives, until it ends or that program is gone."""
-    while (run := await plane.runs.get(run_id)).standing == "running":
+    while (run := await plane.of(RunDirectory).get(run_id)).standing == "running":
         on_progress(run)
         await (clock or rules.RealClock()).sleep(FOLLOW_SECONDS)
     return run
@@ -228,7 +230,7 @@ async def follow(
 async def left_runs(plane: ControlPlane) -> list[Run]:
     """The runs of this login that are to go on and that nobody drives, the oldest first."""
     query = Query((Term("is", ("waiting", "interrupted"), "state"), Term("is", (plane.actor.name,), "actor")))
-    page = await plane.runs.page(query, limit=LEFT)
+    page = await plane.of(RunDirectory).page(query, limit=LEFT)
     return [run for run in page.rows if run.actor == plane.actor.name]
 
 
@@ -263,15 +265,15 @@ class _Driver:
 
     async def hold(self, run_id: int) -> Run:
         self._held_at = self.clock.now()
-        return await self.plane.runs.hold(run_id, self.holder)
+        return await self.plane.of(RunDirectory).hold(run_id, self.holder)
 
     async def to_the_end(self, run: Run) -> None:
         pace = rules.Pace(run.per_second, self.clock)
         while run.state == "running":
-            recent = list(await self.plane.runs.refusals(run.id, rules.WINDOW))
+            recent = list(await self.plane.of(RunDirectory).refusals(run.id, rules.WINDOW))
             if why := self._tripped(run, recent):
                 return await self._pause(run, why)
-            items = await self.plane.runs.waiting(run.id, BATCH)
+            items = await self.plane.of(RunDirectory).waiting(run.id, BATCH)
             if not items:
                 return await self._complete(run)
             await self._batch(run, items, recent, pace)
@@ -314,7 +316,7 @@ class _Driver:
         except Refusal as refusal:
             if refusal.code in ("run_not_running", "run_item_settled", SECRETS_UNWRITABLE):
                 raise
-            return await self.plane.runs.refuse(item, refusal.code, refusal.message)
+            return await self.plane.of(RunDirectory).refuse(item, refusal.code, refusal.message)
         return False
 
     def _tripped(self, run: Run, recent: Sequence[bool]) -> str | None:
@@ -367,9 +369,9 @@ async def _refusals(
 async def _rows(plane: ControlPlane, operation: Operation[Any], request: RunStart) -> AsyncIterator[Any]:
     """The things of a run as they are listed, page by page."""
     listings: dict[str, Listing[Any]] = {
-        "tenants": plane.tenants,
-        "projects": plane.projects,
-        "keys": plane.keys,
+        "tenants": plane.of(TenantDirectory),
+        "projects": plane.of(ProjectDirectory),
+        "keys": plane.of(KeyDirectory),
     }
     listing = listings[operation.noun]
     if request.subjects is None:

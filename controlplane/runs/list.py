@@ -6,7 +6,7 @@ import dataclasses
 from datetime import datetime
 
 from controlplane.lists import COUNT, ID, TIME, Cell, Column, Line, ListOf, Status, status
-from controlplane.runs.model import ItemState, Run, RunItem, Standing
+from controlplane.runs.model import ItemState, Run, RunDirectory, RunItem, Standing
 
 STANDINGS: dict[Standing, Status] = {
     "running": Status("▶", "good"),
@@ -43,7 +43,7 @@ def why(run: Run, now: datetime) -> list[Line]:
 RUNS = ListOf(
     "runs",
     Run,
-    of=lambda plane: plane.runs,
+    of=lambda plane: plane.of(RunDirectory),
     order="-created",
     summary="List what was done in bulk, newest first.",
     means="What was done to many things at once: one at a time, paced, paused by its breaker, each with a verdict.",
@@ -70,7 +70,7 @@ RUNS = ListOf(
 ITEMS = ListOf(
     "items",
     RunItem,
-    of=lambda plane, run: plane.runs.items(int(run)),
+    of=lambda plane, run: plane.of(RunDirectory).items(int(run)),
     order="ordinal",
     summary="",
     means="Every thing of this run with its verdict.",

@@ -13,7 +13,8 @@ from controlplane.filters import grammar as filters
 from controlplane.nouns import list_named
 from controlplane.operations import REGISTRY, Operation, Request, Risk, Subject, as_result, operation
 from controlplane.runs import rules
-from controlplane.runs.model import Run, RunItem
+from controlplane.runs.model import Run, RunItem, RunStore
+from controlplane.runs.refusals import RUN_THING_TWICE
 
 if TYPE_CHECKING:
     from controlplane.changes import Change
@@ -27,7 +28,7 @@ class OneRun(Request):
     id: Annotated[int, Field(ge=1, description="the run's number")]
 
 
-RUN = Subject(Run, lambda change, request: change.runs.lock(request.id))
+RUN = Subject(Run, lambda change, request: change.of(RunStore).lock(request.id))
 
 
 class RunStart(Request):
@@ -77,7 +78,7 @@ async def start(change: Change, request: RunStart) -> Record:
     """Start a run: fix what it will be done to."""
     operation = target(request.operation)
     _check_fields(operation, request.fields)
-    run_id = await change.runs.create(
+    run_id = await change.of(RunStore).create(
         {
             "operation": operation.name,
             "fields": request.fields,
@@ -89,9 +90,11 @@ async def start(change: Change, request: RunStart) -> Record:
     )
     if request.subjects is not None:
         _check_subjects(operation, request.fields, request.subjects)
-        await change.runs.add_named(run_id, operation.noun, request.subjects)
+        await change.of(RunStore).add_named(run_id, operation.noun, request.subjects)
     else:
-        await change.runs.add_matching(run_id, operation.noun, terms_of(operation, request.filter or ""), change.now)
+        await change.of(RunStore).add_matching(
+            run_id, operation.noun, terms_of(operation, request.filter or ""), change.now
+        )
     return await _started(change, run_id, operation, request.fields)
 
 
@@ -114,7 +117,7 @@ def _check_subjects(operation: Operation[Any], fields: Record, subjects: list[Re
             raise Usage("run_fields", f"{', '.join(sorted(other))} does not say which thing.", "All share the fields.")
         thing = operation.parse(fields | subject).thing
         if thing in seen:
-            raise Usage("run_thing_twice", f"{thing} stands in the list twice.", "Name each thing once.")
+            raise RUN_THING_TWICE(f"{thing} stands in the list twice.")
         seen.add(thing)
 
 
@@ -135,12 +138,12 @@ def terms_of(operation: Operation[Any], text: str) -> tuple[filters.Term, ...]:
 
 
 async def _started(change: Change, run_id: int, operation: Operation[Any], fields: Record | None) -> Record:
-    run, first = await change.runs.lock(run_id), await change.runs.first(run_id, SAMPLE)
+    run, first = await change.of(RunStore).lock(run_id), await change.of(RunStore).first(run_id, SAMPLE)
     if not first:
         raise Refusal("run_empty", "Nothing matches: there is nothing to do.", "Look at the list with that filter.")
     if fields is not None:
         operation.parse(item_fields(operation, fields, first[0]))  # a fault in what all share shows before it begins
-    items = {"first": [as_result(item) for item in first], "preview_hash": await change.runs.items_hash(run_id)}
+    items = {"first": [as_result(item) for item in first], "preview_hash": await change.of(RunStore).items_hash(run_id)}
     return as_result(run) | items
 
 
@@ -152,8 +155,8 @@ async def start_undo(change: Change, request: OneRun, undone: Run) -> Record:
     if undone.standing == "running":
         raise Refusal("run_running", f"Run {undone.id} is still running.", "Pause or stop it first.")
     if undone.state == "running":  # who drove it is gone: nobody goes on with what is taken back
-        await change.runs.set_state(undone.id, "stopped", "it is taken back")
-    run_id = await change.runs.create(
+        await change.of(RunStore).set_state(undone.id, "stopped", "it is taken back")
+    run_id = await change.of(RunStore).create(
         {
             "operation": undo,
             "undoes": undone.id,
@@ -162,13 +165,13 @@ async def start_undo(change: Change, request: OneRun, undone: Run) -> Record:
             "breaker_share": undone.breaker_share,
         }
     )
-    await change.runs.add_undone(run_id, undone.id)
+    await change.of(RunStore).add_undone(run_id, undone.id)
     return await _started(change, run_id, target(undo), None)
 
 
 async def complete(change: Change, request: OneRun) -> Record:
     """Note that every item of a run has its verdict."""
-    return as_result(await change.runs.set_state(request.id, "done", None))
+    return as_result(await change.of(RunStore).set_state(request.id, "done", None))
 
 
 START: Operation[RunStart] = Operation(
@@ -195,7 +198,7 @@ COMPLETE: Operation[OneRun] = Operation(
 )
 async def pause(change: Change, request: OneRun, run: Run) -> Run:
     """Pause a run: the item under way is finished, none begins."""
-    return await change.runs.set_state(run.id, "paused", change.reason)
+    return await change.of(RunStore).set_state(run.id, "paused", change.reason)
 
 
 @operation(
@@ -212,7 +215,7 @@ async def resume(change: Change, request: OneRun, run: Run) -> Run:
     """Let a paused run go on; its breaker counts anew."""
     if rules.is_left(run):
         return run
-    return await change.runs.set_state(run.id, "running", change.reason)
+    return await change.of(RunStore).set_state(run.id, "running", change.reason)
 
 
 @operation(
@@ -226,4 +229,4 @@ async def resume(change: Change, request: OneRun, run: Run) -> Run:
 )
 async def stop(change: Change, request: OneRun, run: Run) -> Run:
     """Stop a run for good: what was not done yet is left as it is."""
-    return await change.runs.set_state(run.id, "stopped", change.reason)
+    return await change.of(RunStore).set_state(run.id, "stopped", change.reason)

@@ -7,8 +7,8 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from controlplane.errors import Refusal
 from controlplane.runs.model import Run, RunState
+from controlplane.runs.refusals import RUN_TRANSITION
 
 CANARY = (1, 10)
 """The first items stand for all: one, then ten more, each judged before it goes on."""
@@ -57,8 +57,7 @@ def tripped(settled: int, recent: Sequence[bool], share: float, settled_before: 
 def check_state(run: Run, becomes: RunState, verb: str) -> None:
     """Raises Refusal `run_transition` when the run cannot be paused, resumed or stopped now."""
     if becomes not in FOLLOWS[run.state]:
-        raise Refusal(
-            "run_transition",
+        raise RUN_TRANSITION(
             f"Run {run.id} cannot be {verb}: it is {run.state}.",
             f"watchfloor runs show {run.id} tells what became of it.",
             why=[f"state: {run.state}", *([f"because: {run.why}"] if run.why else [])],
@@ -73,7 +72,7 @@ def is_left(run: Run) -> bool:
 def check_resume(run: Run) -> None:
     """One that is left is in the right state already: it lacks only who drives it."""
     if run.state == "running" and not is_left(run):
-        raise Refusal("run_transition", f"Run {run.id} is running already.", why=["state: running"])
+        raise RUN_TRANSITION(f"Run {run.id} is running already.", "", why=["state: running"])
     if run.state != "running":
         check_state(run, "running", "resumed")
 

@@ -11,15 +11,19 @@ from pydantic import Field, field_validator
 
 from controlplane import jsontext
 from controlplane.audit.model import AuditRow, Record
-from controlplane.errors import Conflict, NotFound, Refusal
+from controlplane.errors import Conflict, Refusal
 from controlplane.operations import Request, Risk, Subject, operation
 from controlplane.plans.model import Cycle, Plan, Value
+from controlplane.plans.ports import PlanStore
+from controlplane.plans.refusals import NO_PLAN
 from controlplane.plans.rules import NAME, kind_of
 from controlplane.subscriptions import rules
 from controlplane.subscriptions.model import Facts, Standing, State, Subscription
+from controlplane.subscriptions.ports import SubscriptionStore
 from controlplane.subscriptions.proration import Proposal, propose
 from controlplane.tenants import rules as tenant_rules
 from controlplane.tenants.operations import Id, Version, Word, readable
+from controlplane.tenants.ports import TenantStore
 from controlplane.zones import zone_of
 
 if TYPE_CHECKING:
@@ -110,13 +114,13 @@ class OneGrant(Request):
 
 
 async def _lock(change: Change, request: Any) -> Subscription:
-    await change.tenants.lock(request.tenant_id)
-    return await change.subscriptions.lock(request.tenant_id)
+    await change.of(TenantStore).lock(request.tenant_id)
+    return await change.of(SubscriptionStore).lock(request.tenant_id)
 
 
 async def _lock_open(change: Change, request: Any) -> Subscription:
-    tenant_rules.check_open(await change.tenants.lock(request.tenant_id), "changed")
-    return await change.subscriptions.lock(request.tenant_id)
+    tenant_rules.check_open(await change.of(TenantStore).lock(request.tenant_id), "changed")
+    return await change.of(SubscriptionStore).lock(request.tenant_id)
 
 
 SUBSCRIPTION = Subject(Subscription, _lock_open, {Standing: lambda standing: standing.subscription})
@@ -125,10 +129,12 @@ ANY_SUBSCRIPTION = replace(SUBSCRIPTION, lock=_lock)
 
 
 async def known_plan(change: Change, code: str, version: int | None = None) -> Plan:
-    found = await (change.plans.latest(code) if version is None else change.plans.version(code, version))
+    found = await (
+        change.of(PlanStore).latest(code) if version is None else change.of(PlanStore).version(code, version)
+    )
     if found is None:
         words = code if version is None else f"{code} v{version}"
-        raise NotFound("no_plan", f"The catalogue has no plan {words}.", "watchfloor plans list")
+        raise NO_PLAN.of(words)
     return found
 
 
@@ -159,14 +165,14 @@ async def change_plan(change: Change, request: PlanChangeRequest, subscription: 
     cycle = request.cycle or subscription.cycle
     new = await known_plan(change, request.plan or subscription.plan, request.plan_version)
     same = (subscription.plan, subscription.plan_version, subscription.cycle) == (new.code, new.version, cycle)
-    waits = await change.subscriptions.pending(request.tenant_id)
+    waits = await change.of(SubscriptionStore).pending(request.tenant_id)
     if waits is not None:  # the newest word counts
-        await change.subscriptions.cancel_pending(request.tenant_id, change.now)
+        await change.of(SubscriptionStore).cancel_pending(request.tenant_id, change.now)
     if same:
         if waits is None:
             raise Refusal("plan_same", f"{request.tenant_id} has {new.label} by the {cycle} already.")
         return {"tenant_id": request.tenant_id, "plan": new.code, "canceled": waits.summary}
-    old = (await change.subscriptions.facts(request.tenant_id)).plan
+    old = (await change.of(SubscriptionStore).facts(request.tenant_id)).plan
     today = today_of(subscription, change.now)
     proposal = propose(subscription, old, new, cycle, today if request.at_once else request.on, today)
     if request.preview_hash not in (None, proposal.preview_hash):
@@ -183,7 +189,7 @@ async def carry_out(change: Change, subscription: Subscription, new: Plan, cycle
     """Keep the change with its lines, and make it when its day is today."""
     tenant_id = subscription.tenant_id
     at_once = proposal.effective_on <= today_of(subscription, change.now)
-    number = await change.subscriptions.note_change(
+    number = await change.of(SubscriptionStore).note_change(
         {
             "tenant_id": tenant_id,
             "from_plan": subscription.plan,
@@ -205,15 +211,17 @@ async def carry_out(change: Change, subscription: Subscription, new: Plan, cycle
     )
     if at_once:
         if new.code != subscription.plan:
-            await change.tenants.update(tenant_id, {"plan": new.code})  # the subscription follows it to the latest
-        held = await change.subscriptions.lock(tenant_id)
+            await change.of(TenantStore).update(
+                tenant_id, {"plan": new.code}
+            )  # the subscription follows it to the latest
+        held = await change.of(SubscriptionStore).lock(tenant_id)
         columns: Record = {}
         if held.plan_version != new.version:
             columns["plan_version"] = new.version
         if cycle != subscription.cycle:
             columns |= {"cycle": cycle, "period_start": proposal.effective_on}
         if columns:
-            await change.subscriptions.update(tenant_id, columns)
+            await change.of(SubscriptionStore).update(tenant_id, columns)
     return {
         "tenant_id": tenant_id,
         "change": number,
@@ -257,17 +265,17 @@ async def set_state(change: Change, request: StateRequest, subscription: Subscri
         if request.until is None:
             raise Refusal("grace_until", "A grace needs its end.", "Say it with --until 7d.")
         columns["grace_until"] = rules.instant(request.until, change.now, "until")
-    return await change.subscriptions.update(request.tenant_id, columns)
+    return await change.of(SubscriptionStore).update(request.tenant_id, columns)
 
 
 @operation("subscriptions.zone", ZoneRequest, role="operator", risk=Risk.CONFIRM, key="z", on=SUBSCRIPTION)
 async def set_zone(change: Change, request: ZoneRequest, subscription: Subscription) -> Subscription:
     """Set the time zone whose days a tenant is billed and counted by."""
-    return await change.subscriptions.update(request.tenant_id, {"billing_zone": request.zone})
+    return await change.of(SubscriptionStore).update(request.tenant_id, {"billing_zone": request.zone})
 
 
 async def _give(change: Change, request: GrantRequest | RaiseRequest, value: Value, source: str) -> Record:
-    given = await change.subscriptions.grant(
+    given = await change.of(SubscriptionStore).grant(
         {
             "tenant_id": request.tenant_id,
             "name": request.name,
@@ -296,7 +304,9 @@ async def grant(change: Change, request: GrantRequest, subscription: Subscriptio
     """Grant a tenant an entitlement beside its plan, for a while: as an override or for an incident."""
     value = request.read()
     rules.check_grant(
-        _found(await change.subscriptions.facts(request.tenant_id), change.now, request.name), request.name, value
+        _found(await change.of(SubscriptionStore).facts(request.tenant_id), change.now, request.name),
+        request.name,
+        value,
     )
     return await _give(change, request, value, request.source)
 
@@ -313,7 +323,7 @@ async def grant(change: Change, request: GrantRequest, subscription: Subscriptio
 )
 async def raise_limit(change: Change, request: RaiseRequest, subscription: Subscription) -> Record:
     """Raise a tenant's limit for a while, all else of it as it is."""
-    found = _found(await change.subscriptions.facts(request.tenant_id), change.now, request.name)
+    found = _found(await change.of(SubscriptionStore).facts(request.tenant_id), change.now, request.name)
     return await _give(change, request, rules.raised(found, request.name, request.to), "override")
 
 
@@ -324,7 +334,7 @@ def _found(facts: Facts, now: datetime, name: str) -> Any:
 @operation("subscriptions.end-grant", OneGrant, role="operator", risk=Risk.CONFIRM, key="x", on=ANY_SUBSCRIPTION)
 async def end_grant(change: Change, request: OneGrant, subscription: Subscription) -> Record:
     """End a grant before its time: what lost against it holds again."""
-    ended = await change.subscriptions.end_grant(request.tenant_id, request.grant)
+    ended = await change.of(SubscriptionStore).end_grant(request.tenant_id, request.grant)
     return {"tenant_id": ended.tenant_id, "grant": ended.id, "name": ended.name, "ended_at": ended.ended_at}
 
 
@@ -337,4 +347,4 @@ class Nothing(Request):
 @operation("subscriptions.apply-due", Nothing, role="operator", risk=Risk.CONFIRM, key="d")
 async def apply_due(change: Change, request: Nothing) -> Record:
     """Carry out the plan changes whose day has come, of all tenants."""
-    return {"applied": await change.subscriptions.apply_due()}
+    return {"applied": await change.of(SubscriptionStore).apply_due()}

@@ -81,7 +81,7 @@ def propose(
     `old` None: its price is unknown, so nothing is charged or credited for it.
     """
     if old is not None and old.currency != new.currency:
-        raise Usage("plan_currency", f"{old.label} is in {old.currency}, {new.label} in {new.currency}.")
+        raise Usage("currency_other", f"{old.label} is in {old.currency}, {new.label} in {new.currency}.")
     direction = _direction(subscription, old, new, cycle, today)
     if on is None:
         current_end = period_of(subscription.period_start, subscription.cycle, today)[1]

@@ -13,6 +13,7 @@ from controlplane.plans.model import Value
 from controlplane.plans.rules import UNLIMITED, kind_of, value_words
 from controlplane.plans.words import limit_words
 from controlplane.subscriptions.model import Claim, Effective, Facts, State, Subscription
+from controlplane.subscriptions.refusals import SUBSCRIPTION_TRANSITION, TRIAL_EXTENSIONS, TRIAL_ONCE
 
 TRANSITIONS: frozenset[tuple[State, State]] = frozenset(
     {
@@ -89,8 +90,7 @@ def check_state(subscription: Subscription, becomes: State) -> None:
         raise Refusal("already_so", f"The subscription of {subscription.tenant_id} is {was} already.")
     if (was, becomes) not in TRANSITIONS:
         after = sorted(state for before, state in TRANSITIONS if before == was)
-        raise Refusal(
-            "subscription_transition",
+        raise SUBSCRIPTION_TRANSITION(
             f"The subscription of {subscription.tenant_id} is {was}; it cannot become {becomes}.",
             f"It can become {', '.join(after)}.",
             why=[f"state: {was}", f"allowed next: {', '.join(after)}"],
@@ -99,8 +99,7 @@ def check_state(subscription: Subscription, becomes: State) -> None:
 
 def check_start_trial(subscription: Subscription) -> None:
     if subscription.trial_start is not None:
-        raise Refusal(
-            "trial_once",
+        raise TRIAL_ONCE(
             f"{subscription.tenant_id} had its trial: it began {subscription.trial_start:%Y-%m-%d}.",
             "Extend it while it lasts or after it expired: watchfloor subscriptions extend-trial",
             why=[
@@ -119,8 +118,7 @@ def check_extend(subscription: Subscription) -> None:
             f"To start one: watchfloor subscriptions start-trial {subscription.tenant_id}",
         )
     if subscription.extensions >= MOST_EXTENSIONS:
-        raise Refusal(
-            "trial_extensions",
+        raise TRIAL_EXTENSIONS(
             f"The trial of {subscription.tenant_id} was extended {subscription.extensions} times; that is the most.",
             f"Convert it (watchfloor subscriptions convert-trial {subscription.tenant_id}), or let it end.",
             why=[f"extensions: {subscription.extensions}", f"most: {MOST_EXTENSIONS}"],

@@ -23,8 +23,10 @@ from controlplane.subscriptions.operations import (
     today_of,
     was_in_state,
 )
+from controlplane.subscriptions.ports import SubscriptionStore
 from controlplane.subscriptions.proration import propose
 from controlplane.tenants.operations import Word
+from controlplane.tenants.ports import TenantStore
 
 if TYPE_CHECKING:
     from controlplane.changes import Change
@@ -71,7 +73,7 @@ async def begin_trial(
     days = days or plan.trial_days
     if not days:
         raise Refusal("trial_days", f"{plan.label} has no trial days of its own.", "Say how many: --days 14")
-    return await change.subscriptions.update(
+    return await change.of(SubscriptionStore).update(
         subscription.tenant_id,
         {
             "state": "trial",
@@ -97,7 +99,7 @@ async def begin_trial(
 async def extend_trial(change: Change, request: TrialExtend, subscription: Subscription) -> Subscription:
     """Extend a trial, at most three times; one that expired goes on."""
     end = rules.extended(subscription, request.days, change.now)
-    return await change.subscriptions.update(request.tenant_id, {"state": "trial", "trial_end": end})
+    return await change.of(SubscriptionStore).update(request.tenant_id, {"state": "trial", "trial_end": end})
 
 
 @operation(
@@ -121,13 +123,15 @@ async def convert_trial(change: Change, request: TrialConvert, subscription: Sub
     today = today_of(subscription, change.now)
     cycle = request.cycle or subscription.cycle
     if subscription.trial_return == "active":  # what it paid beside the trial is settled as with any change
-        old = (await change.subscriptions.facts(request.tenant_id)).plan
-        await change.subscriptions.update(request.tenant_id, {"state": "active"})
+        old = (await change.of(SubscriptionStore).facts(request.tenant_id)).plan
+        await change.of(SubscriptionStore).update(request.tenant_id, {"state": "active"})
         proposal = propose(subscription, old, plan, cycle, today, today)
         return await carry_out(change, subscription, plan, cycle, proposal)
-    await change.subscriptions.update(request.tenant_id, {"state": "active", "cycle": cycle, "period_start": today})
+    await change.of(SubscriptionStore).update(
+        request.tenant_id, {"state": "active", "cycle": cycle, "period_start": today}
+    )
     if plan.code != subscription.plan:
-        await change.tenants.update(request.tenant_id, {"plan": plan.code})
+        await change.of(TenantStore).update(request.tenant_id, {"plan": plan.code})
     return {
         "tenant_id": request.tenant_id,
         "plan": plan.code,
@@ -142,5 +146,5 @@ async def convert_trial(change: Change, request: TrialConvert, subscription: Sub
 @operation("subscriptions.expire-trials", Nothing, role="operator", risk=Risk.CONFIRM, key="o")
 async def expire_trials(change: Change, request: Nothing) -> Record:
     """End the trials and graces whose time is over, of all tenants, and note whom to remind (7, 3 and 1 days)."""
-    ended, reminded = await change.subscriptions.expire_trials()
+    ended, reminded = await change.of(SubscriptionStore).expire_trials()
     return {"ended": ended, "reminded": reminded}

@@ -10,6 +10,7 @@ from pydantic import Field
 from controlplane.audit.model import Record
 from controlplane.errors import Refusal
 from controlplane.operations import Request, Risk, operation
+from controlplane.telemetry.ports import RetentionStore
 from controlplane.telemetry.retention import Data, Partition
 
 if TYPE_CHECKING:
@@ -39,19 +40,19 @@ class DropRequest(Request):
 )
 async def retention(change: Change, request: RetentionRequest) -> Record:
     """Keep a class of telemetry for so many days; what is older goes with the next drop, and is named here."""
-    before = await change.retention.keep(request.data, request.days)
+    before = await change.of(RetentionStore).keep(request.data, request.days)
     if before == request.days:
         raise Refusal("retention_as_it_is", f"{request.data} is kept for {before} days already.")
-    old = [part for part in await change.retention.old() if part.data == request.data]
+    old = [part for part in await change.of(RetentionStore).old() if part.data == request.data]
     if old:
-        await change.retention.note({"would_go": [part.part for part in old]})
+        await change.of(RetentionStore).note({"would_go": [part.part for part in old]})
     return {"data": request.data, "days": request.days, "before": before, "would_go": _named(old)}
 
 
 @operation("telemetry.drop-old", DropRequest, role="admin", risk=Risk.TYPED, key="x", writes="telemetry-drops")
 async def drop_old(change: Change, request: DropRequest) -> Record:
     """Drop the days and months of telemetry that are older than they are kept, as a worker does."""
-    found = await change.retention.drop_old()
+    found = await change.of(RetentionStore).drop_old()
     return {
         "dropped": _named([part for part in found if part.waits is None]),
         "stay": [part.part + ": " + part.waits for part in found if part.waits is not None],

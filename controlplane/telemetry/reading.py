@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from controlplane.errors import Usage
 from controlplane.telemetry.chartviews import HOUR, MOST_RAW
 from controlplane.telemetry.measures import gaps, together
-from controlplane.telemetry.model import Scope, Series, SeriesSource, Source
+from controlplane.telemetry.model import RequestTelemetry, Scope, Series, SeriesSource, Source
 
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def series_source(plane: ControlPlane, name: Source) -> SeriesSource:
     """Raises Usage `no_prometheus`."""
     if name == "home":
-        return plane.telemetry
+        return plane.of(RequestTelemetry)
     if plane.prometheus is None:
         raise Usage(
             "no_prometheus",
@@ -34,7 +34,7 @@ async def series_of(
     """Raises what its source does; NotFound when all is unknown because the scope names what does not exist."""
     found = await series_source(plane, name).series(scope, start, end, step)
     if all(point is None for point in found.points):
-        await plane.telemetry.require(scope)
+        await plane.of(RequestTelemetry).require(scope)
     return found
 
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from controlplane.errors import NotFound
 from controlplane.plans.rules import UNLIMITED, kind_of
 from controlplane.subscriptions import periods
 from controlplane.subscriptions.model import Standing, SubscriptionDirectory
 from controlplane.telemetry.model import Point, RequestTelemetry, Scope, Series
+
+if TYPE_CHECKING:
+    from controlplane.changes import ControlPlane
 
 COUNTED = ("api_calls", "requests")
 """Limits of these names count requests. What other limits count is not told with its time."""
@@ -64,17 +67,7 @@ class Saturation:
     words: str = ""
 
 
-class Plane(Protocol):
-    """What a saturation is read from."""
-
-    @property
-    def subscriptions(self) -> SubscriptionDirectory: ...
-
-    @property
-    def telemetry(self) -> RequestTelemetry: ...
-
-
-async def saturation_of(plane: Plane, series: Series) -> Saturation:
+async def saturation_of(plane: ControlPlane, series: Series) -> Saturation:
     """Of the series' steps. Raises Refusal."""
     scope = series.scope
     if scope.tenant_id is None:
@@ -82,13 +75,13 @@ async def saturation_of(plane: Plane, series: Series) -> Saturation:
     if scope != Scope(scope.tenant_id):
         return Saturation(words="a limit is of the whole tenant: leave route, key and region out")
     try:
-        standing = await plane.subscriptions.standing(scope.tenant_id)
+        standing = await plane.of(SubscriptionDirectory).standing(scope.tenant_id)
     except NotFound as refusal:
         return Saturation(words=refusal.message)
     limits, words = limits_of(standing)
-    filled = []
+    filled, telemetry = [], plane.of(RequestTelemetry)
     for limit in limits:
-        earlier = await _since(plane.telemetry, scope, limit.began(series.start), series.start) if limit.period else []
+        earlier = await _since(telemetry, scope, limit.began(series.start), series.start) if limit.period else []
         filled.append(quota_filled(limit, earlier, series) if limit.period else rate_filled(limit, series))
     return Saturation(tuple(filled), words)
 

@@ -10,6 +10,7 @@ from controlplane.audit.model import Record
 from controlplane.operations import Request, Risk, operation
 from controlplane.tenants import rules
 from controlplane.tenants.operations import Id, TenantFacts, readable
+from controlplane.tenants.ports import TenantStore
 
 if TYPE_CHECKING:
     from controlplane.changes import Change
@@ -52,14 +53,14 @@ async def apply(change: Change, request: TenantsApply) -> Record:
     """Create and change tenants to match a list, all or nothing."""
     counts = {"created": 0, "changed": 0, "unchanged": 0}
     for spec in sorted(request.tenants, key=lambda spec: spec.id):  # in one order, so that two applies cannot deadlock
-        found = await change.tenants.find(spec.id)
+        found = await change.of(TenantStore).find(spec.id)
         if found is None:
-            await change.tenants.create(spec.id, {"name": spec.id} | spec.wanted())
+            await change.of(TenantStore).create(spec.id, {"name": spec.id} | spec.wanted())
             counts["created"] += 1
             continue
         rules.check_open(found, "changed")
         columns = {name: value for name, value in spec.wanted().items() if getattr(found, name) != value}
         counts["changed" if columns else "unchanged"] += 1
         if columns:
-            await change.tenants.update(spec.id, columns)
+            await change.of(TenantStore).update(spec.id, columns)
     return counts

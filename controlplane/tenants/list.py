@@ -22,7 +22,7 @@ from controlplane.lists import (
     toned,
 )
 from controlplane.tenants.activity import activity
-from controlplane.tenants.model import STATUSES, Project, Tenant
+from controlplane.tenants.model import STATUSES, Project, ProjectDirectory, Tenant, TenantDirectory
 from controlplane.text import UNKNOWN
 
 ERRORS_WARN, ERRORS_BAD = 0.01, 0.05
@@ -84,7 +84,7 @@ def why(tenant: Tenant, now: datetime) -> list[Line]:
 TENANTS = ListOf(
     "tenants",
     Tenant,
-    of=lambda plane: plane.tenants,
+    of=lambda plane: plane.of(TenantDirectory),
     order="name",
     summary="List tenants, filtered and sorted.",
     means="The tenants of this control plane, and how each is doing over the last hour of data; ~ marks old numbers.",
@@ -116,7 +116,7 @@ TENANTS = ListOf(
 PROJECTS = ListOf(
     "projects",
     Project,
-    of=lambda plane: plane.projects,
+    of=lambda plane: plane.of(ProjectDirectory),
     order="id",
     summary="List projects: tenant:acme finds those of one tenant.",
     means="The projects of all tenants. A project belongs to its tenant for ever.",

@@ -82,6 +82,10 @@ class TenantDirectory(Listing[Tenant], Protocol):
         """Raises NotFound."""
         ...
 
+    async def certificate(self, tenant_id: str) -> Certificate | None:
+        """What was erased, when it was."""
+        ...
+
 
 class ProjectDirectory(Listing[Project], Protocol):
     async def get(self, tenant_id: str, project_id: str) -> Project:

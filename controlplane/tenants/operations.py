@@ -13,6 +13,7 @@ from controlplane.audit.model import AuditRow, Record
 from controlplane.operations import Request, Risk, Subject, operation
 from controlplane.tenants import rules
 from controlplane.tenants.model import Certificate, Tenant
+from controlplane.tenants.ports import TenantStore
 from controlplane.text import showable
 
 if TYPE_CHECKING:
@@ -118,8 +119,8 @@ class TenantReveal(Request):
     field: Annotated[Literal["owner_email"], Field(default="owner_email", description="the masked field")]
 
 
-TENANT = Subject(Tenant, lambda change, request: change.tenants.lock(request.id))
-TENANT_SEEN = Subject(Tenant, lambda change, request: change.tenants.get(request.id))
+TENANT = Subject(Tenant, lambda change, request: change.of(TenantStore).lock(request.id))
+TENANT_SEEN = Subject(Tenant, lambda change, request: change.of(TenantStore).get(request.id))
 """For those who may not hold it."""
 
 
@@ -144,7 +145,7 @@ def was_edited(row: AuditRow) -> Record:
 )
 async def create(change: Change, request: TenantCreate) -> Tenant:
     """Create a tenant."""
-    return await change.tenants.create(request.id, {"name": request.name or request.id} | request.columns())
+    return await change.of(TenantStore).create(request.id, {"name": request.name or request.id} | request.columns())
 
 
 @operation(
@@ -159,7 +160,7 @@ async def create(change: Change, request: TenantCreate) -> Tenant:
 )
 async def rename(change: Change, request: TenantRename, tenant: Tenant) -> Tenant:
     """Give a tenant another display name."""
-    return await change.tenants.update(request.id, {"name": request.name})
+    return await change.of(TenantStore).update(request.id, {"name": request.name})
 
 
 @operation(
@@ -179,7 +180,7 @@ async def edit(change: Change, request: TenantEdit, tenant: Tenant) -> Tenant:
     if "metadata" in columns and not request.replace_metadata:
         merged = tenant.metadata | columns["metadata"]
         columns["metadata"] = {name: value for name, value in merged.items() if value is not None}
-    return await change.tenants.update(request.id, columns)
+    return await change.of(TenantStore).update(request.id, columns)
 
 
 @operation(
@@ -195,7 +196,7 @@ async def edit(change: Change, request: TenantEdit, tenant: Tenant) -> Tenant:
 )
 async def suspend(change: Change, request: OneTenant, tenant: Tenant) -> Tenant:
     """Suspend a tenant: its keys are refused until it is resumed."""
-    return await change.tenants.update(
+    return await change.of(TenantStore).update(
         request.id, {"status": "suspended", "suspended_at": change.now, "suspension_reason": change.reason}
     )
 
@@ -212,7 +213,7 @@ async def suspend(change: Change, request: OneTenant, tenant: Tenant) -> Tenant:
 )
 async def resume(change: Change, request: OneTenant, tenant: Tenant) -> Tenant:
     """End a tenant's suspension."""
-    return await change.tenants.update(
+    return await change.of(TenantStore).update(
         request.id, {"status": "active", "suspended_at": None, "suspension_reason": None}
     )
 
@@ -236,7 +237,7 @@ async def delete(change: Change, request: TenantDelete, tenant: Tenant) -> Tenan
         "deleted_from": tenant.status,
         "purge_after": rules.purge_instant(change.now, request.retention_days),
     }
-    return await change.tenants.update(request.id, columns)
+    return await change.of(TenantStore).update(request.id, columns)
 
 
 def was_restored(row: AuditRow) -> Record:
@@ -259,7 +260,7 @@ def was_restored(row: AuditRow) -> Record:
 async def restore(change: Change, request: OneTenant, tenant: Tenant) -> Tenant:
     """Undo a soft delete completely: the tenant is what it was before."""
     marks = {"deleted_at": None, "deleted_from": None, "purge_after": None}
-    return await change.tenants.update(request.id, {"status": tenant.deleted_from} | marks)
+    return await change.of(TenantStore).update(request.id, {"status": tenant.deleted_from} | marks)
 
 
 @operation(
@@ -274,7 +275,7 @@ async def restore(change: Change, request: OneTenant, tenant: Tenant) -> Tenant:
 )
 async def purge(change: Change, request: OneTenant, tenant: Tenant) -> Certificate:
     """Erase what a deleted tenant left, once its retention is over, and certify it."""
-    return await change.tenants.purge(request.id)
+    return await change.of(TenantStore).purge(request.id)
 
 
 @operation(
@@ -289,7 +290,7 @@ async def purge(change: Change, request: OneTenant, tenant: Tenant) -> Certifica
 )
 async def protect(change: Change, request: OneTenant, tenant: Tenant) -> Tenant:
     """Protect a tenant from being suspended or deleted."""
-    return await change.tenants.update(tenant.id, {"protected": True})
+    return await change.of(TenantStore).update(tenant.id, {"protected": True})
 
 
 @operation(
@@ -304,7 +305,7 @@ async def protect(change: Change, request: OneTenant, tenant: Tenant) -> Tenant:
 )
 async def unprotect(change: Change, request: OneTenant, tenant: Tenant) -> Tenant:
     """Lift a tenant's protection."""
-    return await change.tenants.update(tenant.id, {"protected": False})
+    return await change.of(TenantStore).update(tenant.id, {"protected": False})
 
 
 async def read_revealed(plane: ControlPlane, request: TenantReveal) -> Record:
@@ -324,5 +325,5 @@ async def read_revealed(plane: ControlPlane, request: TenantReveal) -> Record:
 )
 async def reveal(change: Change, request: TenantReveal, tenant: Tenant) -> Record:
     """Show one masked field in clear for 60 seconds, for a reason."""
-    until = await change.tenants.grant_reveal(request.id, request.field)
+    until = await change.of(TenantStore).grant_reveal(request.id, request.field)
     return {"id": request.id, "field": request.field, "until": until}

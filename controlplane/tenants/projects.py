@@ -10,6 +10,7 @@ from controlplane.operations import Request, Risk, Subject, operation
 from controlplane.tenants import rules
 from controlplane.tenants.model import Project, Tenant
 from controlplane.tenants.operations import Id, Name, Version, readable
+from controlplane.tenants.ports import ProjectStore, TenantStore
 
 if TYPE_CHECKING:
     from controlplane.changes import Change
@@ -40,8 +41,8 @@ class ProjectRename(OneProject):
     _readable = field_validator("name")(readable)
 
 
-PROJECT = Subject(Project, lambda change, request: change.projects.lock(request.tenant_id, request.id))
-THEIR_TENANT = Subject(Tenant, lambda change, request: change.tenants.lock(request.tenant_id))
+PROJECT = Subject(Project, lambda change, request: change.of(ProjectStore).lock(request.tenant_id, request.id))
+THEIR_TENANT = Subject(Tenant, lambda change, request: change.of(TenantStore).lock(request.tenant_id))
 
 
 @operation(
@@ -56,7 +57,7 @@ THEIR_TENANT = Subject(Tenant, lambda change, request: change.tenants.lock(reque
 )
 async def create(change: Change, request: ProjectCreate, tenant: Tenant) -> Project:
     """Create a project of a tenant."""
-    return await change.projects.create(request.tenant_id, request.id, request.name or request.id)
+    return await change.of(ProjectStore).create(request.tenant_id, request.id, request.name or request.id)
 
 
 @operation(
@@ -70,7 +71,7 @@ async def create(change: Change, request: ProjectCreate, tenant: Tenant) -> Proj
 )
 async def rename(change: Change, request: ProjectRename, project: Project) -> Project:
     """Give a project another display name."""
-    return await change.projects.update(request.tenant_id, request.id, {"name": request.name})
+    return await change.of(ProjectStore).update(request.tenant_id, request.id, {"name": request.name})
 
 
 @operation(
@@ -86,7 +87,7 @@ async def rename(change: Change, request: ProjectRename, project: Project) -> Pr
 async def archive(change: Change, request: OneProject, project: Project) -> Project:
     """Archive a project: its keys are refused until it is restored."""
     columns = {"status": "archived", "archived_at": change.now}
-    return await change.projects.update(request.tenant_id, request.id, columns)
+    return await change.of(ProjectStore).update(request.tenant_id, request.id, columns)
 
 
 @operation(
@@ -102,4 +103,4 @@ async def archive(change: Change, request: OneProject, project: Project) -> Proj
 async def restore(change: Change, request: OneProject, project: Project) -> Project:
     """Bring an archived project back."""
     columns = {"status": "active", "archived_at": None}
-    return await change.projects.update(request.tenant_id, request.id, columns)
+    return await change.of(ProjectStore).update(request.tenant_id, request.id, columns)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from controlplane.errors import NotFound, Refusal
+from controlplane.errors import Refusal
 from controlplane.formatting import relative
 from controlplane.tenants.model import Project, Status, Tenant
+from controlplane.tenants.refusals import TENANT_ERASED, TENANT_PROTECTED
 
 TRANSITIONS: frozenset[tuple[Status, Status]] = frozenset(
     {
@@ -30,8 +31,7 @@ LONGEST_RETENTION_DAYS = 3650
 def check_exists(tenant: Tenant) -> None:
     """An erased tenant is a tombstone: its id stays taken, and nothing can be done with it."""
     if tenant.status == "erased":
-        raise NotFound(
-            "tenant_erased",
+        raise TENANT_ERASED(
             f"{tenant.id} was erased; only its certificate is left.",
             f"watchfloor tenants show {tenant.id} prints the certificate.",
             why=["status: erased"],
@@ -52,8 +52,7 @@ def check_open(tenant: Tenant, verb: str) -> None:
 
 def check_not_protected(tenant: Tenant, verb: str) -> None:
     if tenant.protected:
-        raise Refusal(
-            "tenant_protected",
+        raise TENANT_PROTECTED(
             f"not {verb}: {tenant.id} is protected.",
             f"An admin can lift that: watchfloor tenants unprotect {tenant.id}",
             why=["protected: yes"],

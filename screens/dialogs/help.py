@@ -10,7 +10,7 @@ from textual.binding import Binding
 
 from controlplane.filters.grammar import describe
 from controlplane.lists import Line
-from controlplane.nouns import SHOWN
+from controlplane.nouns import shown
 from screens.frame import FramedScreen
 
 KEY_WORDS = {
@@ -59,7 +59,7 @@ def help_lines(screen: FramedScreen) -> list[Line]:
             lines += [(title, "title"), *(f"  {', '.join(keys):<20} {words}" for words, keys in found.items()), ""]
         if title == "Keys here":
             lines += [("Commands: also every noun and every operation; tab completes", "title"), *commands, ""]
-    nouns = "  ".join(f"{noun.digit} {noun.name}".strip() for noun in SHOWN)
+    nouns = "  ".join(f"{noun.digit} {noun.name}".strip() for noun in shown())
     lines += [("Nouns", "title"), *(f"  {line}" for line in wrap(nouns, 76)), ""]
     fields = getattr(screen, "fields", ())
     if fields:

@@ -13,6 +13,7 @@ from controlplane.errors import Refusal
 from controlplane.filters.grammar import Term
 from controlplane.listing import Query
 from controlplane.lists import Line
+from controlplane.tenants.model import TenantDirectory
 from screens.dialogs.dialog import Dialog, text
 from screens.session import Session
 from screens.widgets.lines import Lines
@@ -60,7 +61,7 @@ class Palette(Dialog[str | None]):
         if len(typed) >= 2 and self.session.plane is not None:
             query = Query((Term("word", (typed.lower(),)),))
             try:
-                page = await self.session.plane.tenants.page(query, limit=MOST)
+                page = await self.session.plane.of(TenantDirectory).page(query, limit=MOST)
             except Refusal:
                 return
             self.found = [(f"tenants/{row.id}", row.name) for row in page.rows] + self.found

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from controlplane.formatting import count, relative
 from controlplane.keys.list import KEYS, STATES
-from controlplane.keys.model import Key, KeyCalls, KeyLeak
+from controlplane.keys.model import Key, KeyCalls, KeyDirectory, KeyLeak
 from controlplane.lists import Line, status_cell
 from controlplane.plans.currencies import money
+from controlplane.subscriptions.model import SubscriptionDirectory
 from controlplane.telemetry.anomalies import BASELINE, WINDOW, Limits, UsageReport
-from controlplane.telemetry.model import Scope
+from controlplane.telemetry.model import RequestTelemetry, Scope
 from controlplane.text import UNKNOWN, clean, fit
 from screens.desk import Target
 from screens.detail import API_KEYS, LONGEST_TITLE, PLAN, TENANT, DetailScreen
@@ -47,8 +48,8 @@ class Calls:
 
 async def read_calls(plane: ControlPlane, read: KeyRead, now: datetime) -> Calls:
     key = read.key
-    usage = await plane.telemetry.key_usage(key.tenant_id, WINDOW, BASELINE, Limits(), key.display)
-    return Calls(usage, await plane.keys.calls(key.id, now - USES))
+    usage = await plane.of(RequestTelemetry).key_usage(key.tenant_id, WINDOW, BASELINE, Limits(), key.display)
+    return Calls(usage, await plane.of(KeyDirectory).calls(key.id, now - USES))
 
 
 CALLS = Reading(read_calls, every=30.0)
@@ -74,10 +75,13 @@ class KeyScreen(DetailScreen[KeyRead]):
     related = (TENANT, PLAN, API_KEYS)
 
     async def read(self, plane: ControlPlane) -> KeyRead:
-        key = await plane.keys.get(self.thing_id)
-        chain, leaks = await plane.keys.chain(key.id), await plane.keys.leaks(key.id)
+        key = await plane.of(KeyDirectory).get(self.thing_id)
+        chain, leaks = await plane.of(KeyDirectory).chain(key.id), await plane.of(KeyDirectory).leaks(key.id)
         return KeyRead(
-            key, chain, leaks, None if key.spend_cap is None else await plane.subscriptions.currency(key.tenant_id)
+            key,
+            chain,
+            leaks,
+            None if key.spend_cap is None else await plane.of(SubscriptionDirectory).currency(key.tenant_id),
         )
 
     def row_of(self, thing: KeyRead) -> Key:

@@ -8,7 +8,7 @@ from textual import work
 
 from controlplane.errors import Refusal
 from controlplane.keys.list import KEYS, STALE, STALE_DEFAULT
-from controlplane.keys.model import Key, StaleCounts, StaleKey
+from controlplane.keys.model import Key, KeyDirectory, StaleCounts, StaleKey
 from screens.desk import Target
 from screens.lists import ListScreen
 from screens.widgets.bars import TitleLine
@@ -41,7 +41,7 @@ class StaleScreen(ListScreen[StaleKey]):
     @work(exit_on_error=False, group="stale", exclusive=True)
     async def _count_stale(self) -> None:
         try:
-            self.counts = await self.session.require_plane().keys.stale(STALE_DEFAULT).counts()
+            self.counts = await self.session.require_plane().of(KeyDirectory).stale(STALE_DEFAULT).counts()
         except Refusal:
             self.counts = None
         self.draw_frame()

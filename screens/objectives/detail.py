@@ -14,7 +14,16 @@ from controlplane.formatting import count
 from controlplane.lists import Line, status_cell
 from controlplane.objectives import checks, rules
 from controlplane.objectives.list import STATUSES, as_record, why_of
-from controlplane.objectives.model import Attribution, Episode, Maintenance, Objective, Share, Slice, Standing
+from controlplane.objectives.model import (
+    Attribution,
+    Episode,
+    Maintenance,
+    Objective,
+    ObjectiveDirectory,
+    Share,
+    Slice,
+    Standing,
+)
 from controlplane.objectives.words import (
     VERDICT_TITLES,
     budget_words,
@@ -63,7 +72,7 @@ class History:
 
 
 async def read_history(plane: ControlPlane, asked: Asked, now: datetime) -> History:
-    directory, standing = plane.objectives, asked.standing
+    directory, standing = plane.of(ObjectiveDirectory), asked.standing
     return History(
         await directory.history(standing.objective.id, min(standing.start, standing.as_of - FURTHEST)),
         await directory.maintenance(standing),
@@ -119,7 +128,7 @@ class ObjectiveScreen(DetailScreen[Asked]):
         self.moves_window = False
 
     async def read(self, plane: ControlPlane) -> Asked:
-        standing = await plane.objectives.standing(int(self.thing_id))
+        standing = await plane.of(ObjectiveDirectory).standing(int(self.thing_id))
         return Asked(standing, self.thing.other if self.thing else None)
 
     def row_of(self, thing: Asked) -> Objective:

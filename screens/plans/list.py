@@ -9,7 +9,7 @@ from textual import on, work
 from controlplane.formatting import count
 from controlplane.lists import Line
 from controlplane.plans.list import PLANS
-from controlplane.plans.model import Plan
+from controlplane.plans.model import Plan, PlanDirectory
 from controlplane.plans.rules import value_words
 from controlplane.plans.words import price_words
 from screens.lists import ListScreen
@@ -30,7 +30,7 @@ class PlansScreen(ListScreen[Plan]):
         from screens.dialogs.viewer import Viewer
 
         try:
-            versions = await self.session.require_plane().plans.versions(code)
+            versions = await self.session.require_plane().of(PlanDirectory).versions(code)
         except Refusal as refusal:
             self.say(Done(str(refusal), "bad"))
             return

@@ -9,7 +9,7 @@ from controlplane.formatting import count, relative
 from controlplane.lists import Line
 from controlplane.plans.rules import value_words
 from controlplane.plans.words import limit_words, price_words
-from controlplane.subscriptions.model import Claim, Standing, State, Subscription, Usage
+from controlplane.subscriptions.model import Claim, Standing, State, Subscription, SubscriptionDirectory, Usage
 from controlplane.subscriptions.proration import period_of
 from controlplane.subscriptions.rules import TRANSITIONS, state_at
 from controlplane.subscriptions.words import trial_words
@@ -49,7 +49,7 @@ class SubscriptionScreen(DetailScreen[Standing]):
     subject = "tenant_id"
 
     async def read(self, plane: ControlPlane) -> Standing:
-        return await plane.subscriptions.standing(self.thing_id)
+        return await plane.of(SubscriptionDirectory).standing(self.thing_id)
 
     def row_of(self, thing: Standing) -> Subscription:
         return thing.subscription

@@ -17,7 +17,7 @@ from controlplane.listing import Query
 from controlplane.lists import Line
 from controlplane.telemetry.chartviews import CHARTS, View, parse_view, render, same_numbers
 from controlplane.telemetry.measures import Measured, next_happening, reading, reading_of_limits, records
-from controlplane.telemetry.model import SOURCES
+from controlplane.telemetry.model import SOURCES, RequestTelemetry
 from controlplane.telemetry.reading import series_source
 from controlplane.telemetry.tops import MEASURES, By, Measure, bys_of, narrowed
 from controlplane.text import cells, clean, fit
@@ -196,7 +196,7 @@ class TelemetryScreen(WindowedScreen):
         view, asked = self.view, (self.by, self.measure, self.view.scope, self.view.window)
         bounds = view.window.bounds(self.session.clock())
         try:
-            telemetry = self.session.require_plane().telemetry
+            telemetry = self.session.require_plane().of(RequestTelemetry)
             top = await telemetry.top(self.by, *bounds, self.measure, MOST, view.scope)
         except Refusal as refusal:
             self.say(Done(str(refusal), "bad"))

@@ -7,13 +7,14 @@ from dataclasses import replace
 from datetime import UTC
 from typing import TYPE_CHECKING
 
-from controlplane.audit.model import AuditRow
-from controlplane.errors import NotFound
+from controlplane.audit.model import AuditDirectory, AuditRow
 from controlplane.filters.grammar import Term
+from controlplane.keys.model import KeyDirectory
+from controlplane.keys.refusals import NO_KEY
 from controlplane.listing import Count, Query
 from controlplane.telemetry.chartviews import WEEK, View
 from controlplane.telemetry.measures import Measured, happenings, together
-from controlplane.telemetry.model import Scope, Series
+from controlplane.telemetry.model import RequestTelemetry, Scope, Series
 from controlplane.telemetry.reading import series_as_kept, series_of
 from screens.session import Session
 
@@ -30,9 +31,9 @@ async def scope_of(plane: ControlPlane, scope: Scope) -> Scope:
     """A key that is named alone, with its tenant. Raises NotFound."""
     if scope.key_prefix is None or scope.tenant_id is not None:
         return scope
-    page = await plane.keys.page(Query((Term("is", (scope.key_prefix,), "display"),)), limit=1)
+    page = await plane.of(KeyDirectory).page(Query((Term("is", (scope.key_prefix,), "display"),)), limit=1)
     if not page.rows:
-        raise NotFound("no_key", f"No key begins with {scope.key_prefix}.", "Or name its tenant: tenant:acme key:…")
+        raise NO_KEY(f"No key begins with {scope.key_prefix}.", "Or name its tenant: tenant:acme key:…")
     return replace(scope, tenant_id=page.rows[0].tenant_id)
 
 
@@ -74,7 +75,7 @@ async def _happened(plane: ControlPlane, view: View, session: Session) -> tuple[
     if end <= now:
         terms.append(Term("above", ((now - end).total_seconds(),), "at"))
     if scope.key_prefix is not None:
-        page = await plane.keys.page(Query((Term("is", (scope.key_prefix,), "display"),)), limit=1)
+        page = await plane.of(KeyDirectory).page(Query((Term("is", (scope.key_prefix,), "display"),)), limit=1)
         if not page.rows:
             return (), None
         terms += [Term("is", ("keys",), "noun"), Term("is", (page.rows[0].id,), "thing")]
@@ -83,8 +84,8 @@ async def _happened(plane: ControlPlane, view: View, session: Session) -> tuple[
     else:
         terms.append(Term("is", OF_THE_FLEET, "noun"))
     asked = Query(tuple(terms), "at", True)
-    found = await plane.audit.page(asked, limit=MOST_MARKS)
-    return found.rows, await plane.audit.count(asked) if len(found.rows) == MOST_MARKS else None
+    found = await plane.of(AuditDirectory).page(asked, limit=MOST_MARKS)
+    return found.rows, await plane.of(AuditDirectory).count(asked) if len(found.rows) == MOST_MARKS else None
 
 
 async def nothing_words(plane: ControlPlane, measured: Measured) -> str:
@@ -93,7 +94,7 @@ async def nothing_words(plane: ControlPlane, measured: Measured) -> str:
         return f"no data here, and {source} says: {'; '.join(measured.notes)}"
     if source != "home":
         return f"no data here: {source} knows of no such request in this window"
-    newest = await plane.telemetry.newest()
+    newest = await plane.of(RequestTelemetry).newest()
     if newest is None:
         return "no data here, and no single request is stored: watchfloor requests import"
     return f"no data here; the newest of all is of {newest:%Y-%m-%d %H:%M} UTC: N goes there"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from controlplane.errors import Refusal
 from controlplane.telemetry.anomalies import BASELINE, WINDOW, Limits
-from controlplane.telemetry.model import Scope
+from controlplane.telemetry.model import RequestTelemetry, Scope
 from screens.desk import Done
 from screens.dialogs.viewer import Viewer
 from screens.keys.usage import usage_lines, usage_why
@@ -15,7 +15,7 @@ async def strange(session: Session, scope: Scope) -> Viewer | Done:
     if scope.tenant_id is None:
         return Done("keys are a tenant's: name one, as / tenant:acme", "warn")
     try:
-        telemetry = session.require_plane().telemetry
+        telemetry = session.require_plane().of(RequestTelemetry)
         report = await telemetry.key_usage(scope.tenant_id, WINDOW, BASELINE, Limits(), scope.key_prefix)
     except Refusal as refusal:
         return Done(str(refusal), "bad")

@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 
 from controlplane.errors import Refusal
 from controlplane.telemetry.chartviews import View, Window
+from controlplane.telemetry.model import RequestTelemetry
 from screens.area import AreaScreen
 from screens.desk import Done
 
@@ -51,7 +52,7 @@ class WindowedScreen(AreaScreen):
     @work(exit_on_error=False, group="newest", exclusive=True)
     async def action_newest(self) -> None:
         try:
-            newest = await self.session.require_plane().telemetry.newest()
+            newest = await self.session.require_plane().of(RequestTelemetry).newest()
         except Refusal as refusal:
             self.say(Done(str(refusal), "bad"))
             return

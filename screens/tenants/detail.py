@@ -12,10 +12,10 @@ from controlplane.listing import Query
 from controlplane.lists import Line, status_cell
 from controlplane.previews import value_words
 from controlplane.telemetry.charts import ChartSpec
-from controlplane.telemetry.model import Scope
+from controlplane.telemetry.model import RequestTelemetry, Scope
 from controlplane.tenants.activity import activity
 from controlplane.tenants.list import OF_A_TENANT, PROJECTS, STATES, why
-from controlplane.tenants.model import Tenant
+from controlplane.tenants.model import Tenant, TenantDirectory
 from controlplane.text import UNKNOWN, clean
 from screens.desk import Target
 from screens.detail import API_KEYS, LONGEST_TITLE, PLAN, DetailScreen
@@ -30,10 +30,10 @@ CHART_SPAN, CHART_STEP = timedelta(hours=48), timedelta(hours=1)
 
 async def read_traffic(plane: ControlPlane, tenant: Tenant, now: datetime) -> ChartSpec | None:
     """Up to its newest data, else to the newest of all; None when there is none."""
-    end = tenant.until or await plane.telemetry.newest()
+    end = tenant.until or await plane.of(RequestTelemetry).newest()
     if end is None:
         return None
-    return traffic_chart(await plane.telemetry.series(Scope(tenant.id), end - CHART_SPAN, end, CHART_STEP))
+    return traffic_chart(await plane.of(RequestTelemetry).series(Scope(tenant.id), end - CHART_SPAN, end, CHART_STEP))
 
 
 TRAFFIC = Reading(read_traffic)
@@ -61,7 +61,7 @@ class TenantScreen(DetailScreen[Tenant]):
     related = (API_KEYS, PLAN)
 
     async def read(self, plane: ControlPlane) -> Tenant:
-        return await plane.tenants.get(self.thing_id)
+        return await plane.of(TenantDirectory).get(self.thing_id)
 
     @property
     def tenant_id(self) -> str:

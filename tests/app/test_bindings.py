@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from app.bindings import all_bindings, key_lines, known
-from app.keymaps import _HELD_BACK, MAPS, keymap_of, resolve
+from app.bindings import all_bindings, known
+from app.keymaps import _HELD_BACK, MAPS, key_lines, keymap_of, resolve
 from app.settings import Settings
 from controlplane.errors import Usage
 from controlplane.operations import Risk

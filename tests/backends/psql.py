@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from backends.postgres.refusals import WORDS
+from backends.postgres.refusals import words
 from tests.postgres import Database
 
 Psql = Callable[[str], psycopg.Connection]
@@ -50,4 +50,4 @@ def refused(connection: psycopg.Connection, constraint: str, statement: str) -> 
         connection.execute(statement)
         raise AssertionError(f"let through: {statement}")
     assert found.value.diag.constraint_name == constraint
-    assert constraint in WORDS
+    assert constraint in words()

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from backends.postgres.home import Home
+from controlplane.subscriptions.model import SubscriptionDirectory
 from tests.backends.psql import Psql, denied, logins, one, refused
 from tests.backends.runs import opened
 from tests.backends.subscriptions import TENANTS, admitted, give
@@ -158,14 +159,14 @@ def test_usage_is_rolled_up_exactly_once_whoever_commits_late(psql: Psql, databa
 async def test_what_was_never_counted_is_unknown_and_what_was_is_told_before_it_is_rolled_up(
     admin: Home, psql: Psql
 ) -> None:
-    [usage] = (await admin.subscriptions.standing("acme")).usage
+    [usage] = (await admin.of(SubscriptionDirectory).standing("acme")).usage
     assert (usage.used, usage.left, usage.admitted, usage.recorded) == (None, None, None, None)
     admitted(psql, "acme", amount=7)
     for rolled in (False, True):
         psql("service").execute("SELECT wf_data.record_usage('acme', 'api_calls', 5)")
         if rolled:
             psql("worker").execute("SELECT wf.roll_up_usage()")
-        [usage] = (await admin.subscriptions.standing("acme")).usage
+        [usage] = (await admin.of(SubscriptionDirectory).standing("acme")).usage
         assert (usage.admitted, usage.recorded) == (7, 10 if rolled else 5)
     assert (usage.used, usage.left) == (10, 99_990)
 

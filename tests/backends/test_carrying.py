@@ -16,6 +16,8 @@ from controlplane.operations import Call, Outcome
 from controlplane.previews import outcome_lines
 from controlplane.registry import named, operations
 from controlplane.runs.engine import RunQuestion, drive, start_run, undo_run
+from controlplane.runs.model import RunDirectory
+from controlplane.tenants.model import TenantDirectory
 from tests.backends.keys import make_keys
 from tests.backends.runs import make_tenants, opened, suspending
 from tests.backends.test_operations_by_role import ESTATE, EXAMPLES
@@ -132,7 +134,7 @@ async def test_an_item_that_another_changed_is_refused_and_the_others_are_done(d
     run = await start_run(home, request, "unpaid", ask=yes_after(database, RENAMED))
     run = await drive(home, run.id, clock=Ticks())
     assert (run.done, run.refused) == (2, 1)
-    page = await home.runs.items(run.id).page(Query(), limit=9)
+    page = await home.of(RunDirectory).items(run.id).page(Query(), limit=9)
     [item] = [item for item in page.rows if item.state == "refused"]
     assert (item.thing, item.code) == ("t001", "stale_version")
     # Its undo shows what it does, and takes back what it showed.
@@ -160,7 +162,7 @@ async def test_no_is_no(database: Database, home: Home) -> None:
 
     with pytest.raises(NotConfirmed):
         await do(home, "tenants.suspend", no, id="t001")
-    assert (await home.tenants.get("t001")).status == "active"
+    assert (await home.of(TenantDirectory).get("t001")).status == "active"
 
 
 async def test_the_ids_that_a_preview_shows_are_those_of_its_run(database: Database, home: Home) -> None:

@@ -13,6 +13,8 @@ from controlplane.changes import Intent
 from controlplane.errors import Conflict, NotFound, OutcomeUnknown, Refusal, Usage
 from controlplane.operations import Call, Outcome, execute
 from controlplane.registry import named
+from controlplane.tenants.model import TenantDirectory
+from controlplane.tenants.ports import TenantStore
 from tests.backends.runs import opened
 from tests.postgres import Database
 
@@ -70,7 +72,7 @@ async def test_a_repeat_waits_for_the_first_and_runs_itself_when_that_one_fails(
     async with opened(database.login("admin")) as other:
         with pytest.raises(ZeroDivisionError):
             async with home.change(intent) as change:
-                await change.tenants.create("acme", {"name": "Acme"})
+                await change.of(TenantStore).create("acme", {"name": "Acme"})
                 repeat = asyncio.create_task(do(other, "tenants.create", "same", id="acme"))
                 await _is_waiting(database)
                 raise ZeroDivisionError
@@ -119,7 +121,7 @@ async def test_a_creation_that_fails_at_any_step_leaves_nothing(database: Databa
 async def test_of_two_consoles_that_edit_one_tenant_the_second_is_told(database: Database, home: Home) -> None:
     await do(home, "tenants.create", id="acme")
     async with opened(database.login("operator")) as other:
-        seen = [(await each.tenants.get("acme")).version for each in (home, other)]
+        seen = [(await each.of(TenantDirectory).get("acme")).version for each in (home, other)]
         results = await asyncio.gather(
             *(
                 do(each, "tenants.rename", id="acme", name=f"By {each.actor.name}", version=version)
@@ -130,7 +132,7 @@ async def test_of_two_consoles_that_edit_one_tenant_the_second_is_told(database:
     (won,) = (result for result in results if isinstance(result, Outcome))
     (lost,) = (result for result in results if isinstance(result, Conflict))
     assert lost.code == "stale_version" and "version 2, not 1" in lost.message
-    tenant = await home.tenants.get("acme")
+    tenant = await home.of(TenantDirectory).get("acme")
     assert (tenant.version, tenant.name) == (2, won.result["name"])
 
 
@@ -170,7 +172,7 @@ async def test_a_name_that_cannot_be_shown_is_refused_with_words(database: Datab
     with pytest.raises(Usage) as usage:
         await do(home, "tenants.rename", id="acme", name=name)
     assert "name: " in usage.value.message and len(str(usage.value)) < 1000 and "\x1b" not in str(usage.value)
-    assert (await home.tenants.get("acme")).name == "acme"
+    assert (await home.of(TenantDirectory).get("acme")).name == "acme"
 
 
 async def test_what_is_not_there_is_not_found(home: Home) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from backends.postgres.home import Home
 from backends.postgres.paging import PagedList
+from backends.postgres.plans import Plans
 from controlplane.audit.list import AUDIT
 from controlplane.filters.grammar import Field, Kind, Term, parse, render
 from controlplane.jobs.list import JOBS
@@ -150,5 +151,8 @@ async def test_the_tenants_of_each_plan_are_counted_by_an_index(many: tuple[psyc
     """However many plans and tenants: a comparison under another collation than the index's would read all of them."""
     viewer, home = many
     query = Query()
-    plan = explained(viewer, *home.plans._statement(query, home.plans._order(query), None, False, False, 3000))
+    plan = explained(
+        viewer,
+        *home.of(Plans)._statement(query, home.of(Plans)._order(query), None, False, False, 3000),
+    )
     assert "tenants" not in [node["Relation Name"] for node in nodes(plan, "Seq Scan")]

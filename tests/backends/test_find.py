@@ -12,7 +12,7 @@ from psycopg import sql
 
 from backends.postgres.find import statement
 from benchmarks.estate import fill
-from controlplane.find import Found, seek
+from controlplane.find import Finder, Found, seek
 from tests.backends.runs import opened
 from tests.backends.test_query_plans import explained, nodes, touched
 from tests.postgres import Database, Server
@@ -61,7 +61,7 @@ def many(postgres_server: Server, template_database: str) -> Iterator[Database]:
 
 async def found(database: Database, text: str, role: str = "viewer") -> list[tuple[str, str, str | None]]:
     async with opened(database.login(role)) as home:
-        rows: tuple[Found, ...] = await home.finder.look(seek(text))
+        rows: tuple[Found, ...] = await home.of(Finder).look(seek(text))
     return [(row.kind, row.id, row.tenant_id) for row in rows]
 
 
@@ -106,7 +106,7 @@ async def test_what_is_exact_comes_first_and_of_a_kind_there_are_few(many: Datab
 
 async def test_an_address_is_shown_to_nobody_who_finds_by_it(many: Database) -> None:
     async with opened(many.login("support")) as home:
-        rows = await home.finder.look(seek("ada@lovelace.example"))
+        rows = await home.of(Finder).look(seek("ada@lovelace.example"))
     assert rows and "lovelace" not in repr(rows).lower()
 
 

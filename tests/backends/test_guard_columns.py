@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from backends.postgres.refusals import WORDS, refusal_of
+from backends.postgres.refusals import refusal_of, words
 from tests.backends.psql import Psql, logins, one, refused
 from tests.postgres import Database
 
@@ -78,7 +78,7 @@ def test_what_a_domain_refuses_has_words(psql: Psql) -> None:
     domains = psql("owner").execute(
         "SELECT conname FROM pg_constraint WHERE contypid <> 0 AND connamespace = 'wf'::regnamespace AND contype = 'c'"
     )
-    assert {name for (name,) in domains} - set(WORDS) == set()
+    assert {name for (name,) in domains} - set(words()) == set()
     with pytest.raises(errors.CheckViolation) as found:
         psql("operator").execute(
             "UPDATE wf.tenants SET status = 'suspended', suspended_at = 'infinity', suspension_reason = 'x'"

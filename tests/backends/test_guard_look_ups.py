@@ -11,7 +11,8 @@ import pytest
 from psycopg import errors
 
 from controlplane.errors import Refusal
-from controlplane.find import seek
+from controlplane.find import Finder, seek
+from controlplane.keys.model import KeyDirectory
 from tests.backends.psql import Psql, denied, logins, one, refused
 from tests.backends.runs import opened
 from tests.backends.test_operations_by_role import ESTATE
@@ -173,13 +174,13 @@ def test_a_cheap_function_in_a_filter_sees_the_mask_alone(psql: Psql, database: 
 async def test_the_console_finds_by_an_address_and_says_when_it_was_enough(psql: Psql, database: Database) -> None:
     psql("owner")
     async with opened(database.login("support")) as home:
-        assert [row.id for row in await home.finder.look(seek(EMAIL))] == ["active"]
-        assert [row.id for row in await home.finder.look(seek(EMAIL))] == ["active"]
-        assert await home.keys.of_hash(hashlib.sha256(b"1").digest()) is not None
+        assert [row.id for row in await home.of(Finder).look(seek(EMAIL))] == ["active"]
+        assert [row.id for row in await home.of(Finder).look(seek(EMAIL))] == ["active"]
+        assert await home.of(KeyDirectory).of_hash(hashlib.sha256(b"1").digest()) is not None
         for n in range(59):
-            await home.finder.look(seek(f"nobody{n}@x.example"))
+            await home.of(Finder).look(seek(f"nobody{n}@x.example"))
         with pytest.raises(Refusal) as told:
-            await home.finder.look(seek("one@more.example"))
+            await home.of(Finder).look(seek("one@more.example"))
         assert told.value.code == "look_up_limit"
 
 

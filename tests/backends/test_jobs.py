@@ -20,6 +20,7 @@ from backends.postgres.job_queue import Self, queue
 from controlplane.errors import Refusal
 from controlplane.jobs.engine import Crew
 from controlplane.jobs.kinds import kinds
+from controlplane.jobs.model import JobDirectory, WorkerDirectory
 from controlplane.jobs.operations import cancel, replay
 from controlplane.jobs.rules import Lane, backoff, fair_batch, returning
 from controlplane.operations import Call, execute
@@ -417,8 +418,8 @@ async def test_people_replay_and_cancel(database: Database, owner: psycopg.Conne
             async with home.connection() as connection:
                 await connection.execute("SELECT wf.replay_job(99)")
         assert refused.value.code == "job_transition"
-        assert await home.jobs.payload(1) == {}
-        assert [a.outcome for a in (await home.jobs.attempts(1).page(_all())).rows] == ["failed"]
+        assert await home.of(JobDirectory).payload(1) == {}
+        assert [a.outcome for a in (await home.of(JobDirectory).attempts(1).page(_all())).rows] == ["failed"]
     trail = owner.execute(
         "SELECT operation, thing, before ->> 'state', after ->> 'state' FROM wf.audit WHERE noun = 'jobs'"
     )
@@ -526,7 +527,9 @@ async def test_workers_and_jobs_are_lists(database: Database) -> None:
     async with opened(database.login("viewer")) as home:
         assert isinstance(home, Home)
         for text, number in (("state:waiting", 2), ("worker:hand", 1), ("periodic:yes", 0), ("x", 3), ("tries<1", 2)):
-            assert (await home.jobs.count(Query(parse(text, JOBS.fields)))).number == number, text
-        [worker] = (await home.workers.page(Query(parse("state:alive name:hand failed<1", WORKERS.fields)))).rows
+            assert (await home.of(JobDirectory).count(Query(parse(text, JOBS.fields)))).number == number, text
+        [worker] = (
+            await home.of(WorkerDirectory).page(Query(parse("state:alive name:hand failed<1", WORKERS.fields)))
+        ).rows
         assert worker.running == 1 and worker.per_minute is None
-        assert await home.jobs.payload(1) is None
+        assert await home.of(JobDirectory).payload(1) is None

@@ -13,7 +13,7 @@ from controlplane.errors import Conflict, NotFound, OutcomeUnknown, Refusal
 from controlplane.filters.grammar import parse
 from controlplane.keys import secret
 from controlplane.keys.list import KEYS, ROTATIONS
-from controlplane.keys.model import KEY_STATES, StalePolicy
+from controlplane.keys.model import KEY_STATES, KeyDirectory, StalePolicy
 from controlplane.keys.rules import state
 from controlplane.keys.verify import verify
 from controlplane.listing import Query
@@ -123,14 +123,14 @@ async def test_a_successor_has_the_same_rights_and_as_long_a_life(database: Data
     )
     asked(database.owner, "UPDATE wf.api_keys SET expires_at = now() + interval '2 days'")
     rotated = await do(home, "keys.rotate", id=old.result["id"], grace="7d")
-    new = await home.keys.get(rotated.result["id"])
-    was = await home.keys.get(old.result["id"])
+    new = await home.of(KeyDirectory).get(rotated.result["id"])
+    was = await home.of(KeyDirectory).get(old.result["id"])
     assert {name: getattr(new, name) for name in rights} == rights and new.env == "test"
     assert new.addresses == ["10.0.0.0/8"] and new.rotated_from == was.id and was.rotated_to == new.id
     assert was.state == "rotating" and was.grace_until == was.expires_at, "the grace is no longer than the key's life"
     assert new.expires_at is not None and was.expires_at is not None
     assert new.expires_at - new.created_at == was.expires_at - was.created_at
-    assert [each.id for each in await home.keys.chain(new.id)] == [was.id, new.id]
+    assert [each.id for each in await home.of(KeyDirectory).chain(new.id)] == [was.id, new.id]
     with pytest.raises(Refusal) as refused:
         await do(home, "keys.rotate", id=was.id)
     assert refused.value.code == "key_rotated_once"
@@ -139,14 +139,14 @@ async def test_a_successor_has_the_same_rights_and_as_long_a_life(database: Data
 async def test_a_grace_is_cut_extended_and_given_back(home: Home) -> None:
     old = (await do(home, "keys.create", tenant_id="acme")).result["id"]
     await do(home, "keys.rotate", id=old, grace="1h")
-    before = (await home.keys.get(old)).grace_until
+    before = (await home.of(KeyDirectory).get(old)).grace_until
     extended = await do(home, "keys.grace", id=old, grace="7d")
-    assert (await home.keys.get(old)).grace_until != before
+    assert (await home.of(KeyDirectory).get(old)).grace_until != before
     assert extended.undo is not None
     await do(home, extended.undo.operation, **extended.undo.request)
-    assert (await home.keys.get(old)).grace_until == before
+    assert (await home.of(KeyDirectory).get(old)).grace_until == before
     await do(home, "keys.grace", id=old, grace="0")
-    assert (await home.keys.get(old)).state == "expired"
+    assert (await home.of(KeyDirectory).get(old)).state == "expired"
     with pytest.raises(Refusal) as refused:
         await do(home, "keys.grace", id=old, grace="1h")
     assert refused.value.code == "key_not_rotating"
@@ -155,7 +155,7 @@ async def test_a_grace_is_cut_extended_and_given_back(home: Home) -> None:
 async def test_without_a_grace_the_old_key_is_dead_at_once(home: Home) -> None:
     old = (await do(home, "keys.create", tenant_id="acme")).result["id"]
     await do(home, "keys.rotate", id=old, grace="0")
-    assert (await home.keys.get(old)).state == "expired"
+    assert (await home.of(KeyDirectory).get(old)).state == "expired"
 
 
 async def test_disable_and_enable_take_each_other_back_and_revoking_is_final(home: Home) -> None:
@@ -166,7 +166,11 @@ async def test_disable_and_enable_take_each_other_back_and_revoking_is_final(hom
     assert refused.value.code == "key_not_alive"
     assert disabled.undo is not None
     enabled = await do(home, disabled.undo.operation, **disabled.undo.request)
-    assert (await home.keys.get(key)).state == "active" and enabled.undo and enabled.undo.operation == "keys.disable"
+    assert (
+        (await home.of(KeyDirectory).get(key)).state == "active"
+        and enabled.undo
+        and enabled.undo.operation == "keys.disable"
+    )
     assert (await do(home, "keys.revoke", id=key)).undo is None
     for name, more in (("enable", {}), ("disable", {}), ("edit", {"label": "x"}), ("revoke", {}), ("rotate", {})):
         with pytest.raises(Refusal) as refused:
@@ -177,12 +181,12 @@ async def test_disable_and_enable_take_each_other_back_and_revoking_is_final(hom
 async def test_an_edit_is_taken_back_exactly(home: Home) -> None:
     facts = {"label": "ci", "owner_email": "ana@acme.example", "scopes": ["read"], "spend_cap": 5, "expires_in": "90d"}
     key = (await do(home, "keys.create", tenant_id="acme", **facts)).result["id"]
-    before = await home.keys.get(key)
+    before = await home.of(KeyDirectory).get(key)
     edited = await do(
         home, "keys.edit", id=key, label="", owner_email="", scopes=[], spend_cap="none", expires="never",
         addresses=["192.0.2.0/24"],
     )  # fmt: skip
-    after = await home.keys.get(key)
+    after = await home.of(KeyDirectory).get(key)
     assert (after.label, after.owner_email, after.scopes, after.spend_cap, after.expires_at) == (
         "",
         None,
@@ -193,7 +197,7 @@ async def test_an_edit_is_taken_back_exactly(home: Home) -> None:
     step = undo_step(named("keys.edit"), edited.rows)
     assert step is not None
     await do(home, step.operation, **step.request)
-    back = await home.keys.get(key)
+    back = await home.of(KeyDirectory).get(key)
     names = ("label", "owner_email", "scopes", "spend_cap", "expires_at", "addresses")
     assert [getattr(back, name) for name in names] == [getattr(before, name) for name in names]
 
@@ -254,8 +258,8 @@ async def test_a_leak_is_answered_in_one_change(database: Database, home: Home) 
     make_calls(database.owner, key, 2, ago="29 days", address="198.51.100.4")
     make_calls(database.owner, key, 7, ago="31 days")
     leaked = await do(home, "keys.leak", "in a public repository", id=key)
-    successor = await home.keys.get(leaked.result["successor_id"])
-    old = await home.keys.get(key)
+    successor = await home.of(KeyDirectory).get(leaked.result["successor_id"])
+    old = await home.of(KeyDirectory).get(key)
     assert old.state == "disabled" and successor.state == "active" and successor.scopes == ["read"]
     assert leaked.secret is not None and (await verify(home, leaked.secret)).key.id == successor.id
     assert leaked.result["calls"] == 5
@@ -268,12 +272,12 @@ async def test_a_leak_is_answered_in_one_change(database: Database, home: Home) 
         1, "in a public repository", "t_operator", 5, True,
     )  # fmt: skip
     assert [(use["address"], use["calls"]) for use in calls["by"]] == [("192.0.2.7", 3), ("198.51.100.4", 2)]
-    [leak] = await home.keys.leaks(key)
+    [leak] = await home.of(KeyDirectory).leaks(key)
     assert leak.id == leaked.result["leak"] and leak.calls == calls
     async with opened(database.login("viewer")) as viewer:
-        assert [leak.calls for leak in await viewer.keys.leaks(key)] == [None]
+        assert [leak.calls for leak in await viewer.of(KeyDirectory).leaks(key)] == [None]
     await do(home, "keys.enable", id=key)
-    assert (await home.keys.get(key)).state == "expired", "enabling it by mistake brings it back no more"
+    assert (await home.of(KeyDirectory).get(key)).state == "expired", "enabling it by mistake brings it back no more"
     [(trail,)] = asked(database.owner, "SELECT string_agg(a::text, '') FROM wf.audit a")
     assert "192.0.2.7" not in trail, "an address stands beside the trail, where an erasure takes it away"
 
@@ -283,7 +287,7 @@ async def test_a_leaked_key_in_its_grace_keeps_the_successor_that_it_has(home: H
     new = (await do(home, "keys.rotate", id=old)).result["id"]
     leaked = await do(home, "keys.leak", id=old)
     assert leaked.secret is None and leaked.result["successor_id"] == new
-    assert (await home.keys.get(old)).state == "disabled"
+    assert (await home.of(KeyDirectory).get(old)).state == "disabled"
     with pytest.raises(Refusal) as refused:
         await do(home, "keys.leak", id=old)
     assert refused.value.code == "key_not_alive"
@@ -314,7 +318,7 @@ async def test_an_erasure_takes_all_that_keys_left(database: Database, home: Hom
 
 
 async def listed(home: Home, text: str, sort: str = "created") -> list[str]:
-    page = await home.keys.page(Query(parse(text, KEYS.fields), sort))
+    page = await home.of(KeyDirectory).page(Query(parse(text, KEYS.fields), sort))
     return [row.label for row in page.rows]
 
 
@@ -344,22 +348,22 @@ async def test_keys_are_found_by_what_they_are(database: Database, home: Home) -
         assert await listed(home, text) == list(labels), text
     assert await listed(home, "", "expires") == ["a", "b", "c"]
     assert await listed(home, "", "id") == ["a", "b", "c"]
-    page = await home.keys.page(Query(sort="expires"), limit=1)
-    following = await home.keys.page(Query(sort="expires"), start=page.positions[-1], limit=2)
+    page = await home.of(KeyDirectory).page(Query(sort="expires"), limit=1)
+    following = await home.of(KeyDirectory).page(Query(sort="expires"), start=page.positions[-1], limit=2)
     assert [row.label for row in following.rows] == ["b", "c"] and following.last
-    assert (await home.keys.page(Query(sort="expires"), start=following.positions[-1])).rows == ()
+    assert (await home.of(KeyDirectory).page(Query(sort="expires"), start=following.positions[-1])).rows == ()
 
 
 async def test_the_rotation_view_says_who_still_uses_the_old_key(database: Database, home: Home) -> None:
     used, silent, unknown = make_keys(database.owner, 3, age="90 days")
     for key in (used, silent, unknown):
         await do(home, "keys.rotate", id=key)
-    successor = (await home.keys.get(silent)).rotated_to
+    successor = (await home.of(KeyDirectory).get(silent)).rotated_to
     assert successor is not None
     make_calls(database.owner, used, 9, ago="1 day")
     make_calls(database.owner, used, 2, ago="-1 second")
     make_calls(database.owner, successor, 5, ago="-1 second")
-    rows = {row.id: row for row in (await home.keys.rotations.page(Query())).rows}
+    rows = {row.id: row for row in (await home.of(KeyDirectory).rotations.page(Query())).rows}
     assert (rows[used].old_calls, rows[used].new_calls, rows[used].old_last_address) == (2, 0, "192.0.2.7")
     assert (rows[silent].old_calls, rows[silent].new_calls, rows[silent].old_last_at) == (0, 5, None)
     assert (rows[unknown].old_calls, rows[unknown].new_calls) == (None, None), "no call is stored: unknown, not 0"
@@ -370,12 +374,12 @@ async def test_the_rotation_view_says_who_still_uses_the_old_key(database: Datab
         silent,
     )
     async with opened(database.login("viewer")) as viewer:
-        [row] = (await viewer.keys.rotations.page(Query(parse(f"id:{silent}", ROTATIONS.fields)))).rows
+        [row] = (await viewer.of(KeyDirectory).rotations.page(Query(parse(f"id:{silent}", ROTATIONS.fields)))).rows
         assert row.old_calls is None and row.old_last_at is not None, "it was used, and none of its calls is stored"
         assert row.old_last_address is None, "where calls come from is for those who help a customer"
-        assert (await viewer.keys.get(silent)).last_address is None
-    assert (await home.keys.get(silent)).last_address == "203.0.113.9"
-    assert (await home.keys.rotations.count(Query())).number == 3
+        assert (await viewer.of(KeyDirectory).get(silent)).last_address is None
+    assert (await home.of(KeyDirectory).get(silent)).last_address == "203.0.113.9"
+    assert (await home.of(KeyDirectory).rotations.count(Query())).number == 3
 
 
 async def test_the_stale_view_counts_all_and_spares_new_tenants(database: Database, home: Home) -> None:
@@ -386,7 +390,7 @@ async def test_the_stale_view_counts_all_and_spares_new_tenants(database: Databa
     make_keys(database.owner, 1, "acme", age="31 days", first=130)
     [fresh] = make_keys(database.owner, 1, "rotates", age="40 days", first=140)
     await do(home, "keys.rotate", id=fresh, grace="0")
-    stale = home.keys.stale(StalePolicy())
+    stale = home.of(KeyDirectory).stale(StalePolicy())
     rows = (await stale.page(Query(), limit=2)).rows
     assert len(rows) == 2
     found = {row.id[-3:]: (row.level, row.unrotated) for row in (await stale.page(Query())).rows}
@@ -400,5 +404,5 @@ async def test_the_stale_view_counts_all_and_spares_new_tenants(database: Databa
     counts = await stale.counts()
     assert (counts.keys, counts.stale, counts.warn, counts.tenants, counts.tenants_unrotated) == (6, 3, 1, 3, 1)
     assert (await stale.count(Query())).number == 5
-    wide = home.keys.stale(StalePolicy(timedelta(days=60), timedelta(days=60), timedelta(days=120)))
+    wide = home.of(KeyDirectory).stale(StalePolicy(timedelta(days=60), timedelta(days=60), timedelta(days=120)))
     assert (await wide.page(Query())).rows == ()

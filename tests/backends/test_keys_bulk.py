@@ -16,6 +16,7 @@ from backends.secrets.handed_out import SecretsFile
 from controlplane.errors import Conflict, Refusal, Usage
 from controlplane.keys import secret
 from controlplane.runs.engine import drive, start_run
+from controlplane.runs.model import RunDirectory
 from controlplane.runs.operations import RunStart
 from tests.backends.keys import asked, make_keys, make_tenants
 from tests.backends.runs import abandoned, opened
@@ -42,7 +43,7 @@ async def test_many_secrets_need_a_place(database: Database, home: Home) -> None
     with pytest.raises(Usage) as refused:
         await drive(home, run.id, clock=Ticks())
     assert refused.value.code == "secrets_to_needed"
-    assert (await home.runs.get(run.id)).waiting == 2
+    assert (await home.of(RunDirectory).get(run.id)).waiting == 2
 
 
 async def test_a_place_that_is_full_is_no_verdict_on_a_key(database: Database, home: Home) -> None:
@@ -69,7 +70,7 @@ async def test_a_rotation_that_is_killed_loses_no_secret_and_rotates_each_key_on
     run = await start_run(home, rotating(), None)
     command = [sys.executable, "-m", "tests.backends.keys", database.login("operator"), str(run.id), str(path), "1200"]
     assert (await asyncio.to_thread(subprocess.run, command)).returncode == -signal.SIGKILL
-    assert (await home.runs.get(run.id)).done == 1199 and len(path.read_text().splitlines()) == 1200
+    assert (await home.of(RunDirectory).get(run.id)).done == 1199 and len(path.read_text().splitlines()) == 1200
     with path.open("a") as torn:
         torn.write('{"id": "key_')  # as if the kill had met the write
     abandoned(database.owner)

@@ -8,9 +8,10 @@ import psycopg
 import pytest
 
 from backends.postgres.home import Home
+from backends.postgres.keys import Keys
 from controlplane.filters.grammar import parse
 from controlplane.keys.list import KEYS
-from controlplane.keys.model import StalePolicy
+from controlplane.keys.model import KeyDirectory, StalePolicy
 from controlplane.listing import Position, Query
 from tests.backends.test_query_plans import PAGE, explained, nodes, shown, touched
 from tests.postgres import Server
@@ -59,7 +60,10 @@ async def test_a_page_reads_what_it_shows(many: tuple[psycopg.Connection, Home],
     viewer, home = many
     query = Query(sort=order)
     position = MIDDLE[order] if start else None
-    plan = explained(viewer, *home.keys._statement(query, home.keys._order(query), position, False, False, PAGE))
+    plan = explained(
+        viewer,
+        *home.of(Keys)._statement(query, home.of(Keys)._order(query), position, False, False, PAGE),
+    )
     assert shown(plan) == PAGE and not nodes(plan, "Sort")
     assert touched(plan) <= 4 * PAGE, plan
 
@@ -70,12 +74,12 @@ async def test_a_page_reads_what_it_shows(many: tuple[psycopg.Connection, Home],
 async def test_what_few_match_is_found_by_its_own_index(many: tuple[psycopg.Connection, Home], text: str) -> None:
     viewer, home = many
     query = Query(parse(text, KEYS.fields), "created")
-    plan = explained(viewer, *home.keys._statement(query, home.keys._order(query), None, False, False, PAGE))
+    plan = explained(viewer, *home.of(Keys)._statement(query, home.of(Keys)._order(query), None, False, False, PAGE))
     assert 0 < shown(plan) < PAGE and touched(plan) <= 300, plan
 
 
 async def test_the_oldest_stale_keys_are_read_first(many: tuple[psycopg.Connection, Home]) -> None:
     viewer, home = many
-    stale, query = home.keys.stale(StalePolicy()), Query()
+    stale, query = home.of(KeyDirectory).stale(StalePolicy()), Query()
     plan = explained(viewer, *stale._statement(query, stale._order(query), None, False, False, PAGE))
     assert shown(plan) == PAGE and touched(plan) <= KEY_COUNT / 4, plan

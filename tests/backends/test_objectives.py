@@ -10,12 +10,13 @@ import psycopg
 import pytest
 
 from backends.postgres.home import Home
+from backends.postgres.objectives import Objectives
 from controlplane.audit.model import Record
 from controlplane.errors import Conflict, NotFound, Refusal, Usage
 from controlplane.filters.grammar import parse
 from controlplane.listing import Count, Query
 from controlplane.objectives.list import OBJECTIVES
-from controlplane.objectives.model import Standing
+from controlplane.objectives.model import ObjectiveDirectory, Standing
 from controlplane.objectives.rules import period_of, rank
 from controlplane.operations import Call, Outcome, execute
 from controlplane.registry import named
@@ -46,7 +47,7 @@ async def do(home: Home, verb: str, /, *, dry_run: bool = False, **fields: Any) 
 
 
 async def listed(home: Home, filter: str = "", sort: str = "budget") -> list[Standing]:
-    page = await home.objectives.page(Query(parse(filter, OBJECTIVES.fields), sort))
+    page = await home.of(ObjectiveDirectory).page(Query(parse(filter, OBJECTIVES.fields), sort))
     return list(page.rows)
 
 
@@ -98,15 +99,15 @@ async def test_one_objective_reads_what_the_list_reads(home: Home, owner: psycop
     days_of_traffic(owner)
     await do(home, "objectives.create", name="api", target=0.999)
     [first] = await listed(home)
-    one = await home.objectives.standing(first.objective.id)
+    one = await home.of(ObjectiveDirectory).standing(first.objective.id)
     assert (one.raw.total, one.state) == (first.raw.total, first.state)
-    spent = await home.objectives.attribution(one)
+    spent = await home.of(ObjectiveDirectory).attribution(one)
     bad = one.raw.total - one.raw.good
     assert [(each.who, each.bad) for each in spent.tenants] == [("acme", bad)]
     assert [(each.who, each.bad) for each in spent.routes] == [("/orders", bad)]
     assert [(each.who, each.bad) for each in spent.keys] == [("k_acme", bad)]
     assert [each.who for each in spent.keys] == ["k_acme"]
-    history = await home.objectives.history(first.objective.id, one.start)
+    history = await home.of(ObjectiveDirectory).history(first.objective.id, one.start)
     assert sum(each.total for each in history) == one.raw.total and {each.seconds for each in history[:-1]} == {
         60,
         3600,
@@ -138,7 +139,7 @@ async def test_maintenance_of_a_scope_is_skipped_there_alone(home: Home, owner: 
     assert found.state == "ok" and found.adjusted.total < found.raw.total
     skipped = raw(owner, "tenant_id = 'acme' AND at > now() - interval '2 hours'")[1]
     assert abs(found.raw.total - found.adjusted.total - skipped - 4 * 60) <= 2 * 120  # to the whole minute
-    [planned] = await home.objectives.maintenance(found)
+    [planned] = await home.of(ObjectiveDirectory).maintenance(found)
     assert (planned.reason, planned.tenant_id) == ("new disks", "acme")
 
 
@@ -147,12 +148,12 @@ async def test_what_holds_for_a_tenant_and_its_own_budget(home: Home, owner: psy
     await do(home, "objectives.create", name="api", target=0.99)
     await do(home, "objectives.create", name="api", target=0.999, plan="growth")
     await do(home, "objectives.create", name="speed", target=0.9, kind="latency", threshold_ms=200)
-    (api, own), (speed, _) = await home.objectives.of_tenant("beta")
+    (api, own), (speed, _) = await home.of(ObjectiveDirectory).of_tenant("beta")
     assert api.objective.plan == "growth" and [each.target for each in api.losers] == [0.99]
     assert (own.raw.good, own.raw.total) == raw(owner, "tenant_id = 'beta'") and own.state == "ok"
     assert speed.objective.name == "speed" and not speed.losers
     with pytest.raises(NotFound):
-        await home.objectives.of_tenant("nobody")
+        await home.of(ObjectiveDirectory).of_tenant("nobody")
 
 
 async def test_a_preview_says_what_cannot_fire_and_what_would_have(home: Home, owner: psycopg.Connection) -> None:
@@ -173,7 +174,7 @@ async def test_every_change_has_its_way_back(home: Home, owner: psycopg.Connecti
     edited = await do(home, "objectives.edit", id=number, target=0.999, no_contractual=True, period="month")
     assert edited.undo is not None
     back = await do(home, "objectives.edit", **edited.undo.request)
-    found = await home.objectives.standing(number)
+    found = await home.of(ObjectiveDirectory).standing(number)
     assert (found.objective.target, found.objective.contractual, found.objective.period) == (0.99, 0.95, "30d")
     assert back.undo is not None and back.undo.request["no_contractual"]
     again = await do(home, "objectives.edit", **back.undo.request)
@@ -181,8 +182,11 @@ async def test_every_change_has_its_way_back(home: Home, owner: psycopg.Connecti
     retired = await do(home, "objectives.retire", id=number)
     assert retired.undo is not None and await listed(home) == []
     assert [each.state for each in await listed(home, "state:retired,ok")] == ["retired"]
-    assert await listed(home, "-state:ok") == [] and (await home.objectives.standing(number)).state == "retired"
-    assert await home.objectives.count(Query(())) == Count(0)
+    assert (
+        await listed(home, "-state:ok") == []
+        and (await home.of(ObjectiveDirectory).standing(number)).state == "retired"
+    )
+    assert await home.of(ObjectiveDirectory).count(Query(())) == Count(0)
     restored = await do(home, "objectives.restore", **retired.undo.request)
     assert restored.undo is not None and len(await listed(home)) == 1
     planned = await do(home, "objectives.maintenance", lasts="2h")
@@ -273,15 +277,15 @@ async def test_pages_of_any_order_go_through_all_once(home: Home, owner: psycopg
     for sort in ("budget", "state", "name", "burn", "target"):
         for descending in (False, True):
             query = Query((), sort, descending)
-            whole = (await home.objectives.page(query)).rows
+            whole = (await home.of(ObjectiveDirectory).page(query)).rows
             seen: list[Standing] = []
-            page = await home.objectives.page(query, limit=3)
+            page = await home.of(ObjectiveDirectory).page(query, limit=3)
             seen += page.rows
             while not page.last:
-                page = await home.objectives.page(query, start=page.positions[-1], limit=3)
+                page = await home.of(ObjectiveDirectory).page(query, start=page.positions[-1], limit=3)
                 seen += page.rows
             assert [each.key for each in seen] == [each.key for each in whole] and len(whole) == 7
-            before = await home.objectives.page(query, start=page.positions[-1], backward=True, limit=3)
+            before = await home.of(ObjectiveDirectory).page(query, start=page.positions[-1], backward=True, limit=3)
             assert [each.key for each in before.rows] == [each.key for each in whole[3:6]]
 
 
@@ -307,10 +311,10 @@ async def test_a_window_that_begins_within_an_hour_counts_from_there(home: Home,
 
     async def counted() -> list[tuple[int, int]]:
         [listed_] = await listed(home)
-        one = await home.objectives.standing(listed_.objective.id)
-        [(_, of_tenant)] = await home.objectives.of_tenant("acme")
-        spent = await home.objectives.attribution(one)
-        history = await home.objectives.history(one.objective.id, one.start)
+        one = await home.of(ObjectiveDirectory).standing(listed_.objective.id)
+        [(_, of_tenant)] = await home.of(ObjectiveDirectory).of_tenant("acme")
+        spent = await home.of(ObjectiveDirectory).attribution(one)
+        history = await home.of(ObjectiveDirectory).history(one.objective.id, one.start)
         assert one.start == start and sum(each.bad for each in spent.tenants) == 30
         assert sum(each.total for each in history if each.start >= start) == 60
         return [(each.raw.good, each.raw.total) for each in (listed_, one, of_tenant)]
@@ -320,5 +324,5 @@ async def test_a_window_that_begins_within_an_hour_counts_from_there(home: Home,
     roll_up(owner, days=61)
     assert await counted() == expected
     owner.execute("SELECT wf.keep_objectives()")
-    home.objectives._list = home.objectives._one = None
+    home.of(Objectives)._list = home.of(Objectives)._one = None
     assert await counted() == expected

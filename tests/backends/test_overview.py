@@ -13,6 +13,7 @@ from backends.postgres.overview import QUESTIONS, Overview
 from controlplane.errors import Refusal
 from controlplane.listing import Count
 from controlplane.overview.entries import PARTS
+from controlplane.overview.model import OverviewSource
 from tests.postgres import Database
 
 
@@ -27,14 +28,14 @@ async def glance(fleet: Database) -> AsyncIterator[Overview]:
     """As the one who may least."""
     home = Home(fleet.login("viewer"))
     await home.open()
-    yield home.overview
+    yield home.of(OverviewSource)
     await home.close()
 
 
 async def test_an_empty_home_says_of_nothing_that_it_is_well(database: Database) -> None:
     home = Home(database.login("viewer"))
     await home.open()
-    answers = {part.name: await part.read(home.overview) for part in PARTS}
+    answers = {part.name: await part.read(home.of(OverviewSource)) for part in PARTS}
     await home.close()
     assert answers["traffic"].until is None and answers["plans"].quotas is None
     assert answers["failing"] == answers["slowest"] == []

@@ -21,8 +21,11 @@ from controlplane.errors import Refusal
 from controlplane.listing import Query
 from controlplane.live import LinkState
 from controlplane.operations import Call, execute
+from controlplane.operators.model import OperatorDirectory
 from controlplane.registry import named
 from controlplane.requestlogs.model import Format
+from controlplane.subscriptions.model import SubscriptionDirectory
+from controlplane.tenants.model import TenantDirectory
 from tests import pgbouncer
 from tests.app.commands import Cli
 from tests.backends.runs import make_tenants, opened
@@ -54,10 +57,10 @@ async def test_every_row_is_of_the_statement_that_asked_for_it(database: Databas
     async def ask(home: Home, n: int) -> None:
         for _ in range(12):
             name = f"t{n:03}"
-            page = await home.tenants.page(Query((), "id"), limit=5)
+            page = await home.of(TenantDirectory).page(Query((), "id"), limit=5)
             assert next(row.id for row in page.rows) == "default"
-            assert (await home.tenants.get(name)).id == name
-            assert (await home.subscriptions.standing(name)).subscription.tenant_id == name
+            assert (await home.of(TenantDirectory).get(name)).id == name
+            assert (await home.of(SubscriptionDirectory).standing(name)).subscription.tenant_id == name
 
     async with opened(admin) as one, opened(admin) as other:
         assert one.shared is (mode == "transaction")
@@ -89,7 +92,7 @@ async def test_what_is_set_holds_for_us_and_for_nobody_else(database: Database, 
         for _ in range(3):
             async with home.connection() as link:
                 assert await (await link.execute(shown.encode())).fetchone() == tuple(OURS.values())
-            assert await home.operators.rows() is not None
+            assert await home.of(OperatorDirectory).rows() is not None
             async with home.change(Intent("tenants.rename", f"r{_}", "f", dry_run=True)) as change:
                 row = await (await change.connection.execute(shown.encode())).fetchone()  # type: ignore[attr-defined]
                 assert row == tuple(OURS.values())

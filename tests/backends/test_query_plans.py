@@ -14,10 +14,12 @@ from psycopg import sql
 
 from backends.postgres.home import Home
 from backends.postgres.paging import PagedList
+from backends.postgres.tenants import Tenants
 from benchmarks.estate import fill
 from controlplane.filters.grammar import parse
 from controlplane.listing import Position, Query
 from controlplane.tenants.list import TENANTS
+from controlplane.tenants.model import TenantDirectory
 from tests.postgres import Server
 
 TENANT_COUNT = 40_000
@@ -84,7 +86,7 @@ async def test_what_many_match_is_read_in_order(many: tuple[psycopg.Connection, 
 @pytest.mark.parametrize("filter", RARE)
 async def test_counting_few_reads_few(many: tuple[psycopg.Connection, Home], filter: str) -> None:
     viewer, home = many
-    plan = explained(viewer, *home.tenants._counting(Query(parse(filter, TENANTS.fields)), 10_000))
+    plan = explained(viewer, *home.of(Tenants)._counting(Query(parse(filter, TENANTS.fields)), 10_000))
     assert touched(plan) <= 100, plan
 
 
@@ -92,7 +94,7 @@ def page_plan(
     many: tuple[psycopg.Connection, Home], filter: str, order: str, backward: bool, start: Position | None
 ) -> dict[str, Any]:
     viewer, home = many
-    tenants: PagedList[Any] = home.tenants
+    tenants: PagedList[Any] = home.of(TenantDirectory)
     query = Query(parse(filter, TENANTS.fields), order)
     return explained(viewer, *tenants._statement(query, tenants._order(query), start, False, backward, PAGE))
 

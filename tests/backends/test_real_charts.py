@@ -12,7 +12,7 @@ from backends.postgres.requests import LogImport, import_log
 from controlplane.requestlogs.model import Format
 from controlplane.telemetry.chartviews import View, Window
 from controlplane.telemetry.measures import Measured, errors_chart, gaps, latency_chart, requests_chart
-from controlplane.telemetry.model import Scope, Series
+from controlplane.telemetry.model import RequestTelemetry, Scope, Series
 from screens.widgets.plot import draw
 from tests.backends.request_logs import real_log
 from tests.postgres import Database
@@ -23,7 +23,7 @@ HOUR = timedelta(hours=1)
 async def read(database: Database, scope: Scope, start: datetime, end: datetime, step: timedelta) -> Measured:
     home = Home(database.login("viewer"))
     await home.open()
-    series: Series = await home.telemetry.series(scope, start, end, step)
+    series: Series = await home.of(RequestTelemetry).series(scope, start, end, step)
     await home.close()
     return Measured(View(scope, Window(end - start, end)), series)
 

@@ -14,7 +14,7 @@ import pytest
 
 from backends.postgres.home import Home
 from controlplane.errors import Usage
-from controlplane.telemetry.model import Histogram, Scope, merge
+from controlplane.telemetry.model import Histogram, RequestTelemetry, Scope, merge
 from tests.postgres import Database
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -97,7 +97,7 @@ def fits(scope: Scope, row: Row) -> bool:
 async def check(home: Home, rows: list[Row], start: datetime, end: datetime, step: timedelta) -> None:
     """Every scope's series is what the rows say."""
     for scope in SCOPES:
-        series = await home.telemetry.series(scope, start, end, step)
+        series = await home.of(RequestTelemetry).series(scope, start, end, step)
         for at, point in zip(series.times(), series.points, strict=True):
             mine = [row for row in rows if fits(scope, row) and at <= row[6] < at + step]
             assert (point is None) == (not mine), (scope, at)
@@ -224,7 +224,7 @@ async def test_a_home_restored_on_another_server_is_looked_at_anew(
 
 
 def test_a_scope_that_is_not_kept_is_refused(home: Home) -> None:
-    from backends.postgres.telemetry import check_scope
+    from backends.postgres.cells import check_scope
 
     for scope in (Scope(key_prefix="wf_1"), Scope("acme", "/a", region="eu"), Scope("")):
         with pytest.raises(Usage, match="scope_unreadable"):
@@ -254,9 +254,9 @@ async def test_old_days_go_once_they_are_rolled_up(connection: psycopg.Connectio
     assert drop_old(connection) == [("raw", name, None) for name in names]
     assert one(connection, "SELECT count(*) FROM wf.requests") == 1
     assert drop_old(connection) == []
-    series = await home.telemetry.series(Scope("acme"), now - timedelta(days=22), now, timedelta(days=1))
+    series = await home.of(RequestTelemetry).series(Scope("acme"), now - timedelta(days=22), now, timedelta(days=1))
     assert sum(point is not None for point in series.points) == 3, "hours outlive the raw rows"
-    fine = await home.telemetry.series(Scope("acme"), now - timedelta(days=22), now, 17 * MINUTE)
+    fine = await home.of(RequestTelemetry).series(Scope("acme"), now - timedelta(days=22), now, 17 * MINUTE)
     assert sum(point is not None for point in fine.points) == 1
 
 

@@ -20,7 +20,7 @@ from controlplane.operations import Call, Outcome, execute
 from controlplane.registry import named
 from controlplane.runs.engine import drive, preview_run, start_run, undo_run
 from controlplane.runs.list import ITEMS
-from controlplane.runs.model import Run, RunItem
+from controlplane.runs.model import Run, RunDirectory, RunItem
 from controlplane.runs.operations import RunStart
 from tests.backends.runs import abandoned, make_tenants, opened, suspending
 from tests.controlplane.runs import Ticks
@@ -46,7 +46,7 @@ def suspensions(database: Database) -> Counter[str]:
 
 
 async def items(home: Home, run: Run, filter_: str = "") -> tuple[RunItem, ...]:
-    page = await home.runs.items(run.id).page(Query(parse(filter_, ITEMS.fields)), limit=1000)
+    page = await home.of(RunDirectory).items(run.id).page(Query(parse(filter_, ITEMS.fields)), limit=1000)
     return page.rows
 
 
@@ -95,7 +95,7 @@ async def test_a_killed_run_is_taken_over_and_nothing_is_done_twice(
     run = await start_run(home, suspending(), "unpaid")
     command = [sys.executable, "-m", "tests.backends.runs", database.login("operator"), str(run.id), point, str(at)]
     assert (await asyncio.to_thread(subprocess.run, command)).returncode == -signal.SIGKILL
-    run = await home.runs.get(run.id)
+    run = await home.of(RunDirectory).get(run.id)
     assert run.state == "running" and run.done == (at - 1 if point == "before commit" else at)
     with pytest.raises(Conflict) as refused:  # the dead program may still be alive, for all the home knows
         await drive(home, run.id, clock=Ticks())
@@ -168,10 +168,10 @@ async def test_a_refused_canary_pauses_before_anything_is_done(database: Databas
 async def test_a_breaker_that_was_due_when_the_driver_died_still_pauses(database: Database, home: Home) -> None:
     tenants = make_tenants(database.owner, 2)
     run = await start_run(home, suspending(["default", *tenants]), "unpaid")
-    (first,) = await home.runs.waiting(run.id, 1)
-    await home.runs.hold(run.id, "a program that dies")
-    assert await home.runs.refuse(first, "tenant_protected", "not suspended") is True
-    assert await home.runs.refuse(first, "again", "") is False
+    (first,) = await home.of(RunDirectory).waiting(run.id, 1)
+    await home.of(RunDirectory).hold(run.id, "a program that dies")
+    assert await home.of(RunDirectory).refuse(first, "tenant_protected", "not suspended") is True
+    assert await home.of(RunDirectory).refuse(first, "again", "") is False
     abandoned(database.owner)
     assert (await drive(home, run.id, clock=Ticks())).state == "paused"
     assert not suspensions(database)
@@ -279,14 +279,14 @@ async def test_a_preview_tries_the_first_and_counts_the_rest_and_changes_nothing
         assert preview.refusals == {"tenant_protected": 3}
         assert preview.words["tenant_protected"].startswith("not suspended: t0")
     assert asked(database, "SELECT max(seq) FROM wf.audit") == before
-    assert (await home.runs.count(Query())).number == 0
+    assert (await home.of(RunDirectory).count(Query())).number == 0
 
 
 async def test_starting_twice_with_one_request_id_starts_once(database: Database, home: Home) -> None:
     make_tenants(database.owner, 3)
     one = await start_run(home, suspending(), "unpaid", "start-1")
     assert await start_run(home, suspending(), "unpaid", "start-1") == one
-    assert (await home.runs.count(Query())).number == 1
+    assert (await home.of(RunDirectory).count(Query())).number == 1
 
 
 REFUSED: list[tuple[Record, str]] = [
@@ -313,7 +313,7 @@ async def test_what_cannot_be_a_run_is_refused_and_leaves_nothing(
     with pytest.raises(Refusal) as refused:
         await start_run(home, RunStart.model_validate({"operation": "tenants.suspend"} | given), "unpaid")
     assert refused.value.code == code
-    assert (await home.runs.count(Query())).number == 0
+    assert (await home.of(RunDirectory).count(Query())).number == 0
 
 
 async def test_a_run_needs_the_reason_that_its_operation_needs(database: Database, home: Home) -> None:
@@ -335,14 +335,14 @@ async def test_more_than_a_hundred_thousand_things_are_refused(database: Databas
     with pytest.raises(Usage) as refused:
         await start_run(home, suspending(), "unpaid")
     assert refused.value.code == "run_too_large" and "100,000" in refused.value.message
-    assert (await home.runs.count(Query())).number == 0
+    assert (await home.of(RunDirectory).count(Query())).number == 0
 
 
 async def test_a_viewer_reads_runs_and_support_neither_starts_nor_drives(database: Database, home: Home) -> None:
     make_tenants(database.owner, 2)
     run = await start_run(home, suspending(), "unpaid")
     async with opened(database.login("viewer")) as viewer:
-        page = await viewer.runs.page(Query())
+        page = await viewer.of(RunDirectory).page(Query())
         assert [each.id for each in page.rows] == [run.id]
         assert len(await items(viewer, run)) == 2
     async with opened(database.login("support")) as support:
@@ -365,13 +365,13 @@ async def test_a_viewer_reads_runs_and_support_neither_starts_nor_drives(databas
                 async with support.connection() as connection:
                     await connection.execute(statement)
             assert refused.value.code in ("not_permitted", "run_item_unknown")
-    assert (await home.runs.get(run.id)).waiting == 2
+    assert (await home.of(RunDirectory).get(run.id)).waiting == 2
 
 
 async def test_psql_neither_forges_verdicts_nor_adds_things_nor_skips_states(database: Database, home: Home) -> None:
     make_tenants(database.owner, 2)
     run = await start_run(home, suspending(), "unpaid")
-    await home.runs.hold(run.id, "this program")
+    await home.of(RunDirectory).hold(run.id, "this program")
     refused_by_the_home = {
         "UPDATE wf.run_items SET state = 'done'": "not_permitted",
         "UPDATE wf.run_progress SET done = 2": "not_permitted",

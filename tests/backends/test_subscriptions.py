@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 
 from backends.postgres.home import Home
-from backends.postgres.refusals import WORDS
+from backends.postgres.refusals import words
 from controlplane.errors import Conflict, Refusal
 from controlplane.operations import Call, execute
 from controlplane.plans.currencies import PLACES
-from controlplane.plans.model import Plan
+from controlplane.plans.model import Plan, PlanDirectory
 from controlplane.plans.rules import kind_of
 from controlplane.registry import named
 from controlplane.subscriptions import rules
-from controlplane.subscriptions.model import STATES, Facts, Grant
+from controlplane.subscriptions.model import STATES, Facts, Grant, SubscriptionDirectory
 from tests.backends.psql import Psql, denied, logins, one, refused
 from tests.backends.runs import opened
 from tests.backends.subscriptions import TENANTS, admitted, do, unguarded
@@ -51,7 +51,7 @@ def test_every_constraint_of_this_part_has_words(psql: Psql) -> None:
         "SELECT conname FROM pg_constraint WHERE contype = 'c' AND conrelid::regclass::text IN ('wf.plans',"
         " 'wf.subscriptions', 'wf.entitlement_grants', 'wf.plan_changes', 'wf.usage')"
     )
-    assert {name for (name,) in named_} - set(WORDS) == set()
+    assert {name for (name,) in named_} - set(words()) == set()
 
 
 def test_a_version_of_a_plan_never_changes_and_only_admins_make_one(psql: Psql) -> None:
@@ -314,7 +314,7 @@ async def test_a_downgrade_waits_the_newest_word_counts_and_its_day_comes_once(a
     owner.execute("ALTER TABLE wf.plan_changes ENABLE TRIGGER guard")
     assert (await do(admin, "subscriptions.apply-due")).result == {"applied": 1}
     assert (await do(admin, "subscriptions.apply-due")).result == {"applied": 0}
-    standing = await admin.subscriptions.standing("acme")
+    standing = await admin.of(SubscriptionDirectory).standing("acme")
     held = standing.subscription
     assert (held.plan, held.plan_version, held.cycle, standing.pending) == ("trial", 1, "year", None)
 
@@ -331,23 +331,23 @@ async def test_the_catalogue_changes_as_a_whole_and_tenants_keep_their_version(a
     plans = [spec | {"code": "starter"}, spec | {"code": "mystery", "entitlements": {"seats": 2}}]
     assert (await do(admin, "plans.apply", plans=plans)).result == {"created": 1, "new_versions": 1, "unchanged": 0}
     assert (await do(admin, "plans.apply", plans=plans)).result == {"created": 0, "new_versions": 0, "unchanged": 2}
-    assert (await admin.subscriptions.standing("acme")).subscription.plan_version == 1
-    odd = await admin.subscriptions.standing("odd")
+    assert (await admin.of(SubscriptionDirectory).standing("acme")).subscription.plan_version == 1
+    odd = await admin.of(SubscriptionDirectory).standing("odd")
     assert odd.subscription.plan_version == 1 and odd.effective[0].holds.value == 2, "the catalogue learnt the code"
-    [(newest, none), (first, acme)] = await admin.plans.versions("starter")
+    [(newest, none), (first, acme)] = await admin.of(PlanDirectory).versions("starter")
     assert (newest.version, none, first.version, acme) == (2, 0, 1, 1)
     await do(admin, "subscriptions.change", tenant_id="acme", on=str(datetime.now(UTC).date()))
-    assert (await admin.subscriptions.standing("acme")).subscription.plan_version == 2
+    assert (await admin.of(SubscriptionDirectory).standing("acme")).subscription.plan_version == 2
 
 
 async def test_suspending_and_resuming_loses_no_capability(admin: Home, psql: Psql) -> None:
     await do(admin, "subscriptions.raise", tenant_id="acme", name="seats", to=60, until="7d")
-    before = (await admin.subscriptions.standing("acme")).effective
+    before = (await admin.of(SubscriptionDirectory).standing("acme")).effective
     done = await do(admin, "subscriptions.state", tenant_id="acme", state="suspended")
     assert admitted(psql, "acme")[:2] == (False, "subscription_suspended")
     assert done.undo is not None
     await do(admin, done.undo.operation, **done.undo.request)
-    assert (await admin.subscriptions.standing("acme")).effective == before
+    assert (await admin.of(SubscriptionDirectory).standing("acme")).effective == before
     assert admitted(psql, "acme")[0] is True
 
 
@@ -376,17 +376,17 @@ async def test_a_trial_is_extended_three_times_expires_once_and_converts(admin: 
     assert (await do(admin, "subscriptions.expire-trials")).result == {"ended": 1, "reminded": 0}
     assert (await do(admin, "subscriptions.expire-trials")).result == {"ended": 0, "reminded": 0}
     await do(admin, "subscriptions.convert-trial", tenant_id="trying", plan="growth", cycle="year")
-    held = (await admin.subscriptions.standing("trying")).subscription
+    held = (await admin.of(SubscriptionDirectory).standing("trying")).subscription
     assert (held.state, held.plan, held.cycle, held.plan_version) == ("active", "growth", "year", 1)
 
 
 async def test_a_trial_of_another_plan_falls_back_to_the_one_that_is_paid(admin: Home, psql: Psql) -> None:
     await do(admin, "subscriptions.start-trial", tenant_id="acme", plan="pro", days=3)
-    tried = {each.name: each.holds for each in (await admin.subscriptions.standing("acme")).effective}
+    tried = {each.name: each.holds for each in (await admin.of(SubscriptionDirectory).standing("acme")).effective}
     assert (tried["seats"].value, tried["seats"].source) == (100, "trial")
     unguarded(psql("owner"), "trial_start = now() - interval '9 days', trial_end = now() - interval '1 s'")
     await do(admin, "subscriptions.expire-trials")
-    standing = await admin.subscriptions.standing("acme")
+    standing = await admin.of(SubscriptionDirectory).standing("acme")
     assert standing.subscription.state == "active"
     assert next(each for each in standing.effective if each.name == "seats").holds.value == 5
 
@@ -397,7 +397,7 @@ async def test_converting_settles_what_was_paid_beside_the_trial(admin: Home, ps
     done = await do(admin, "subscriptions.convert-trial", tenant_id="acme")
     [used, rest] = done.result["lines"]
     assert (used["plan"], used["days"], rest["plan"]) == ("starter v1", 10, "pro v1")
-    standing = await admin.subscriptions.standing("acme")
+    standing = await admin.of(SubscriptionDirectory).standing("acme")
     assert (standing.subscription.state, standing.subscription.plan) == ("active", "pro")
     assert {each.holds.source for each in standing.effective} == {"plan"}
 

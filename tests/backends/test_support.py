@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from psycopg import errors, sql
 
 from controlplane.errors import Refusal
+from controlplane.impersonations.model import ImpersonationDirectory
 from controlplane.impersonations.rules import ATTEMPTS_PER_HOUR, check_running, minutes_left, sign_up_fault
+from controlplane.keys.model import KeyDirectory
 from controlplane.operations import Call, execute
 from controlplane.registry import named
 from tests.backends.psql import Psql, denied, logins, one, refused
@@ -228,7 +230,7 @@ async def test_the_operations_say_the_same_in_words(psql: Psql, database: Databa
     own = await run("operator", "tenants.impersonate", {"id": "zed", "ticket": "T-2", "minutes": 60})
     assert await code("operator", "tenants.approve-writing", {"number": own["id"]}) == "impersonation_own"
     async with opened(database.login("operator")) as home:
-        mine = await home.impersonations.mine()
+        mine = await home.of(ImpersonationDirectory).mine()
         assert mine is not None and mine.id == own["id"]
         assert minutes_left(mine, mine.started_at) == 60 and minutes_left(mine, mine.ends_at) == 0
         with pytest.raises(Refusal):
@@ -243,7 +245,7 @@ async def test_beginning_one_is_undone_by_ending_it(psql: Psql, database: Databa
         assert outcome.undo is not None and outcome.undo.operation == "tenants.end-impersonation"
         back = named(outcome.undo.operation)
         await execute(home, back, back.parse(outcome.undo.request), Call(outcome.undo.reason))
-        assert await home.impersonations.mine() is None
+        assert await home.of(ImpersonationDirectory).mine() is None
 
 
 # A tenant in one step
@@ -310,7 +312,7 @@ async def test_the_operation_provisions_and_rolls_back_whole(psql: Psql, databas
         outcome = await execute(home, operation, operation.parse(fields), Call(None, "provision-1"))
         assert [row.noun for row in outcome.rows] == ["tenants", "projects", "subscriptions", "keys"]
         assert outcome.secret is not None
-        found = await home.keys.of_hash(hashlib.sha256(outcome.secret.encode()).digest())
+        found = await home.of(KeyDirectory).of_hash(hashlib.sha256(outcome.secret.encode()).digest())
         assert found is not None and (found.id, found.scopes) == (outcome.result["key_id"], ["read"])
         assert (outcome.result["state"], found.project_id) == ("trial", "main")
         again = await execute(home, operation, operation.parse(fields), Call(None, "provision-1"))

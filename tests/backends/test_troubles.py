@@ -26,6 +26,7 @@ from backends.postgres.troubles import TROUBLES, trouble_of
 from controlplane.changes import Intent
 from controlplane.errors import HomeUnreachable, Refusal
 from controlplane.live import LinkState
+from controlplane.operators.model import OperatorDirectory
 from tests.app.commands import Cli
 from tests.backends.runs import opened
 from tests.backends.test_ingest import Piped, lines, until
@@ -136,10 +137,10 @@ async def test_a_password_that_was_changed_is_said_by_feed_and_readers(
             assert "secrets doctor" in state.words
             with pytest.raises(HomeUnreachable) as refused:
                 while True:  # the connections of before end one by one
-                    await home.operators.rows()
+                    await home.of(OperatorDirectory).rows()
             while refused.value.code == "home_stopping":
                 with pytest.raises(HomeUnreachable) as refused:
-                    await home.operators.rows()
+                    await home.of(OperatorDirectory).rows()
             assert refused.value.code == "home_login_refused"
             owner.execute("ALTER ROLE t_viewer PASSWORD 'for tests only'")
             while (await states.get()).state != "live":

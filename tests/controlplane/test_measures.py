@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends.postgres.telemetry import placed, whole_steps
+from backends.postgres.cells import placed, whole_steps
 from controlplane.audit.model import AuditRow
 from controlplane.telemetry.charts import bands
 from controlplane.telemetry.chartviews import View, Window

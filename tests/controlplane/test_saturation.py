@@ -93,7 +93,9 @@ class Plane:
 
     def __init__(self, found: Standing | None) -> None:
         self.found, self.asked = found, list[tuple[datetime, datetime, timedelta]]()
-        self.subscriptions = self.telemetry = self
+
+    def of(self, port: type) -> Plane:
+        return self
 
     async def standing(self, tenant_id: str) -> Standing:
         if self.found is None:

@@ -9,6 +9,7 @@ import psycopg
 from backends.checkpoint_folder import CheckpointFolder
 from backends.postgres.notary import Notary
 from controlplane.audit.checkpoints import SigningKey
+from controlplane.audit.model import AuditDirectory
 from controlplane.errors import Refusal
 from screens.audit import AuditScreen
 from tests.postgres import Database
@@ -47,7 +48,7 @@ async def test_what_is_chained_and_signed_is_said_and_what_is_not(database: Data
             async def unknown() -> None:
                 raise Refusal("too_slow", "The home took too long.")
 
-            plane.audit.chain_status = unknown  # type: ignore[method-assign,assignment]
+            plane.of(AuditDirectory).chain_status = unknown  # type: ignore[method-assign,assignment]
             audit.action_reload()
             await until(pilot, lambda: "chain ? not known" in shown(pilot)[1])
             await quiet(pilot)

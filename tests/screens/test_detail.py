@@ -15,7 +15,7 @@ from app.console import Watchfloor
 from controlplane.errors import HomeUnreachable, Refusal
 from controlplane.telemetry.charts import ChartSpec
 from controlplane.telemetry.chartviews import parse_view
-from controlplane.telemetry.model import Scope
+from controlplane.telemetry.model import RequestTelemetry, Scope
 from screens.detail import API_KEYS, TENANT, DetailScreen
 from screens.keys.detail import KeyScreen
 from screens.objectives.detail import ObjectiveScreen
@@ -193,7 +193,7 @@ async def test_traffic_that_cannot_be_read_says_so_in_its_place(
         async def refused(*asked: Any) -> None:
             raise Refusal("series_too_long", "That is too long to draw.", "")
 
-        monkeypatch.setattr(app.session.plane.telemetry, "newest", refused)
+        monkeypatch.setattr(app.session.plane.of(RequestTelemetry), "newest", refused)
         await pilot.press("enter")
         await until(pilot, lambda: "That is too long to draw." in text(pilot))
         assert "protected" in text(pilot) and not app.screen.said.words  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ import pytest
 
 from app.carrier import Carrier
 from controlplane.runs.engine import start_run
-from controlplane.runs.model import Run
+from controlplane.runs.model import Run, RunDirectory
 from screens.dialogs.confirm import Confirm
 from screens.work import Work
 from tests.backends.runs import make_tenants, opened, suspending
@@ -35,7 +35,7 @@ async def started(database: Database, per_second: float = SLOW) -> Run:
 
 async def seen(database: Database, run: Run) -> Run:
     async with opened(database.login("admin")) as home:
-        return await home.runs.get(run.id)
+        return await home.of(RunDirectory).get(run.id)
 
 
 @asynccontextmanager

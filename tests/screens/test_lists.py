@@ -5,6 +5,7 @@ import pytest
 from textual.pilot import Pilot
 
 from controlplane.listing import Count, Query
+from controlplane.tenants.model import TenantDirectory
 from screens.area import AreaScreen
 from screens.dialogs.confirm import Confirm
 from screens.dialogs.fields import FieldsForm
@@ -81,7 +82,7 @@ async def test_a_count_that_is_under_way_is_not_ended_by_a_refresh(
 ) -> None:
     fill(database)
     async with console(database) as (app, pilot):
-        tenants, going, let_go = app.session.require_plane().tenants, asyncio.Event(), asyncio.Event()
+        tenants, going, let_go = app.session.require_plane().of(TenantDirectory), asyncio.Event(), asyncio.Event()
         count = tenants.count
 
         async def slow(query: Query) -> Count:

@@ -8,18 +8,18 @@ import pytest
 
 from controlplane.filters.grammar import named, one_name, parse
 from controlplane.lists import Column
-from controlplane.nouns import SHOWN
+from controlplane.nouns import shown
 from screens.lists import ListScreen
 from screens.nouns import list_screen
 from screens.session import Session
 
-LISTS = [noun.name for noun in SHOWN if noun.name not in ("telemetry", "overview")]
+LISTS = [noun.name for noun in shown() if noun.name not in ("telemetry", "overview")]
 
 
 @pytest.fixture(params=LISTS)
 def lists(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ListScreen:
     """The list of a noun, without a program around it."""
-    screen = next(list_screen(noun) for noun in SHOWN if noun.name == request.param)
+    screen = next(list_screen(noun) for noun in shown() if noun.name == request.param)
     assert isinstance(screen, ListScreen)
     monkeypatch.setattr(type(screen), "session", Session())
     return screen

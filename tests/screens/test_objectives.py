@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from controlplane.objectives.list import OBJECTIVES, STATUSES
-from controlplane.objectives.model import STATES, Maintenance
+from controlplane.objectives.model import STATES, Maintenance, ObjectiveDirectory
 from controlplane.objectives.rules import evaluate
 from screens.dialogs.confirm import Confirm
 from screens.dialogs.dialog import Dialog
@@ -86,7 +86,9 @@ async def test_plus_and_minus_ask_what_it_would_have_fired(busy: Database) -> No
         await pilot.press("plus")
         await until(pilot, lambda: "99.9% 28d" not in text(pilot))
         assert app.session.plane is not None
-        assert (await app.session.plane.objectives.standing(1)).objective.target == 0.999  # nothing was changed
+        assert (
+            await app.session.plane.of(ObjectiveDirectory).standing(1)
+        ).objective.target == 0.999  # nothing was changed
 
 
 async def test_an_objective_is_set_with_a_preview_and_taken_back(busy: Database) -> None:

@@ -20,8 +20,9 @@ from app.console import Watchfloor
 from app.contexts import Context
 from app.settings import Profile, Settings
 from backends.postgres.home import Home
+from backends.postgres.overview import Overview
 from controlplane.live import LinkState
-from controlplane.subscriptions.model import Standing
+from controlplane.subscriptions.model import Standing, SubscriptionDirectory
 from screens.dialogs.secret import ShowSecret
 from tests.postgres import Database
 from tests.screens.console import quiet, until
@@ -155,7 +156,7 @@ def frozen(
     async def open_context(report: Callable[[str], None]) -> Context:
         home = Home(database.login("admin"))
         await home.open()
-        standing = home.subscriptions.standing
+        standing = home.of(SubscriptionDirectory).standing
 
         async def stood(tenant_id: str) -> Standing:
             """As of now, but for the days that the home knows better."""
@@ -163,8 +164,8 @@ def frozen(
             usage = tuple(dataclasses.replace(each, resets_at=NOW + timedelta(days=9)) for each in found.usage)
             return dataclasses.replace(found, as_of=NOW, usage=usage)
 
-        home.subscriptions.standing = stood  # type: ignore[method-assign]
-        home.overview = FrozenGlance(NOW)  # type: ignore[assignment]
+        home.of(SubscriptionDirectory).standing = stood  # type: ignore[method-assign]
+        home.readers[Overview] = FrozenGlance(NOW)
         name = "acme-prod" if read_only else "acme-stage"
         return Context(home, name, environment, read_only, "the test", embedded=False)
 

@@ -14,7 +14,7 @@ from textual.widgets import Input
 from app.settings import Settings
 from controlplane.errors import HomeUnreachable
 from controlplane.telemetry.chartviews import Window
-from controlplane.telemetry.model import Scope
+from controlplane.telemetry.model import RequestTelemetry, Scope
 from screens.telemetry.screen import TelemetryScreen
 from screens.tenants.detail import TenantScreen
 from tests.postgres import Database
@@ -412,7 +412,7 @@ async def test_what_was_read_stays_while_the_link_is_down(estate: Database, monk
         screen = await charts(pilot, "tenant:acme")
         before = text(pilot)
         assert app.session.plane is not None
-        monkeypatch.setattr(app.session.plane.telemetry, "series", gone)
+        monkeypatch.setattr(app.session.plane.of(RequestTelemetry), "series", gone)
         await pilot.press("r")
         await quiet(pilot)
         assert screen.measured is not None and text(pilot) == before

@@ -1,0 +1,39 @@
+"""`watchfloor demo`: the console on a demonstration that is alive."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from app.demo.estate import DEFAULT_SEED
+from app.demo.stage import Stage
+from screens.terminal.plain import why_not_a_screen
+
+NO_SCREEN = 2
+
+
+def run(words: Sequence[str] = ()) -> int:
+    """Show the demonstration until the person leaves; nothing of it runs or is on disk afterwards. The exit code."""
+    asked = _arguments(words)
+    if why := why_not_a_screen():
+        print(f"The demonstration needs a terminal to draw on: {why}. Run it in one.", file=sys.stderr)
+        return NO_SCREEN
+    with Stage(asked.seed, asked.keep) as stage:  # it prepares while the console is being imported
+        import themes
+        from app.console import show
+        from app.settings import load
+
+        return show(load(themes=themes.NAMES), stage.open_context)
+
+
+def _arguments(words: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("watchfloor demo", description="The console on a throw-away home that is alive.")
+    parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="another number is another estate")
+    parser.add_argument("--keep", type=_folder, metavar="FOLDER", help="keep the home in FOLDER, to open it later")
+    return parser.parse_args(list(words))
+
+
+def _folder(text: str) -> Path:
+    return Path(text).expanduser().absolute()

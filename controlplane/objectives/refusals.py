@@ -1,0 +1,68 @@
+"""What is refused of objectives and maintenance, in words: for the rules, and for the home's constraints."""
+
+from controlplane.errors import Conflict, NotFound, Refusal, Usage
+from controlplane.refusals import Words
+
+OBJECTIVE_TARGET = Words(
+    "objective_target", Usage, "A target is at least 0 and below 1: 1 leaves no budget.", "Write 99.9% or 0.999."
+)
+OBJECTIVE_PERIOD = Words(
+    "objective_period", Usage, "That is no window of an objective.", "7d to 90d, or week, month, quarter."
+)
+OBJECTIVE_THRESHOLD = Words(
+    "objective_threshold", Usage, "A latency objective has a threshold, another has none.", "In milliseconds."
+)
+OBJECTIVE_CONTRACTUAL = Words(
+    "objective_contractual",
+    Usage,
+    "The contractual target is above the internal one: the alarm would come after the breach.",
+    "Give a lower contractual target, or a higher target.",
+)
+OBJECTIVE_RETIRED = Words(
+    "objective_retired", Refusal, "The objective is retired.", "Restore it first: watchfloor objectives restore"
+)
+NO_OBJECTIVE = Words("no_objective", NotFound, "There is no objective {}.", "watchfloor objectives list finds them.")
+NO_MAINTENANCE = Words(
+    "no_maintenance", NotFound, "There is no maintenance {}.", "watchfloor objectives show lists them."
+)
+
+CONSTRAINTS = (
+    Words("objective_name", Refusal, "That is no name of an objective.", "Small letters, digits, '.', '_' and '-'."),
+    Words("objective_plan", Refusal, "A plan's code has 1 to 64 characters."),
+    Words("objective_route", Refusal, "A route has 1 to 400 characters."),
+    Words("objective_kind", Refusal, "An objective is of availability or of latency."),
+    Words("objective_min_events", Refusal, "At least one request is needed before a window can fire."),
+    Words("objective_scope", Refusal, "A plan stands alone: it goes with neither a tenant nor a route."),
+    Words(
+        "objective_taken",
+        Conflict,
+        "There is an objective with this name for the same scope.",
+        "Edit that one: watchfloor objectives list name:… finds it.",
+    ),
+    Words(
+        "objective_fixed",
+        Refusal,
+        "What an objective is about never changes: its name, scope and kind.",
+        "Retire it, and make another.",
+    ),
+    Words("objective_tenant_gone", Refusal, "The tenant is being deleted.", "Restore it first."),
+    Words("objective_zone", Refusal, "There is no such time zone.", "Write Europe/Berlin."),
+    Words("maintenance_plan", Refusal, "A plan's code has 1 to 64 characters."),
+    Words("maintenance_route", Refusal, "A route has 1 to 400 characters."),
+    Words("maintenance_reason", Refusal, "Maintenance needs a reason of at most 2,000 characters.", "Say it."),
+    Words("maintenance_scope", Refusal, "A plan stands alone: it goes with neither a tenant nor a route."),
+    Words(
+        "maintenance_length", Refusal, "Maintenance ends after it begins, and lasts 7 days at most.", "Plan it anew."
+    ),
+    Words(
+        "maintenance_past",
+        Refusal,
+        "Maintenance is planned: what is over already is an outage, and burns the budget.",
+        "Begin it now or later.",
+    ),
+    Words("maintenance_tenant_gone", Refusal, "The tenant is being deleted.", "Restore it first."),
+    Words("maintenance_over", Refusal, "The maintenance is over already."),
+    Words(
+        "maintenance_fixed", Refusal, "Planned maintenance does not change; it can be ended.", "End it, plan another."
+    ),
+)

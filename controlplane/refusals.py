@@ -1,0 +1,59 @@
+"""A refusal's words stand in one place, beside its noun: for the rule, and for the constraint of the home.
+
+Here are those that belong to no noun.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from controlplane.errors import Conflict, Refusal, Usage
+
+
+@dataclass(frozen=True)
+class Words:
+    """`code` is the constraint's name, unless `constraint` says another. Raise what a call gives."""
+
+    code: str
+    kind: type[Refusal]
+    message: str
+    hint: str = ""
+    constraint: str = ""
+
+    def __call__(self, message: str | None = None, hint: str | None = None, why: Sequence[str] = ()) -> Refusal:
+        """Who knows more gives a fuller message, hint or path."""
+        return self.kind(
+            self.code, self.message if message is None else message, self.hint if hint is None else hint, why
+        )
+
+    def of(self, *things: object) -> Refusal:
+        """Where message and hint have places for what it is about."""
+        return self(self.message.format(*things), self.hint.format(*things))
+
+
+REQUEST_ID_REUSED = Words(
+    "request_id_reused", Conflict, "The request id was used for something else.", "Use a new one."
+)
+OPERATION_UNKNOWN = Words(
+    "operation_unknown", Usage, "There is no operation of that name.", "watchfloor operations lists them."
+)
+
+CONSTRAINTS = (
+    Words("change_result_size", Refusal, "The result of the change is too large to be kept.", "Do less at once."),
+    Words("moment_range", Refusal, "A time lies between the years 1970 and 2199.", "Leave it out where none is meant."),
+    Words("day_range", Refusal, "A day lies between the years 1970 and 2199."),
+    Words("line_length", Refusal, "A name or code has at most 400 characters.", "Shorten it."),
+    Words("words_length", Refusal, "A reason or remark has at most 2,000 characters.", "Keep a link to the rest."),
+    Words("document_size", Refusal, "A JSON document has at most 65,536 bytes.", "Keep a link instead."),
+    Words(
+        "lines_size", Refusal, "A list has at most 1,000 entries and 65,536 bytes, none of them empty.", "Shorten it."
+    ),
+    Words(
+        "lock_held",
+        Conflict,
+        "Somebody else holds what this needs, and does not end.",
+        "Try again; if it stays so, find who: SELECT pid, usename, state FROM pg_stat_activity"
+        " WHERE xact_start IS NOT NULL.",
+    ),
+)

@@ -1,0 +1,68 @@
+"""What is refused of tenants and projects, in words: for the rules, and for the home's constraints."""
+
+from controlplane.errors import Conflict, NotFound, NotPermitted, Refusal, Usage
+from controlplane.refusals import Words
+
+TENANT_ID_FORMAT = Words(
+    "tenant_id_format", Usage, "That is not a tenant id: letters, digits, '.', '_' and '-', at most 64."
+)
+TENANT_ERASED = Words("tenant_erased", NotFound, "The tenant was erased; only its certificate is left.")
+TENANT_PROTECTED = Words(
+    "tenant_protected", Refusal, "The tenant is protected.", "An admin can lift that: tenants unprotect"
+)
+NO_TENANT = Words("no_tenant", NotFound, "There is no tenant {}.", "watchfloor tenants list finds them.")
+NO_PROJECT = Words("no_project", NotFound, "Tenant {} has no project {}.", "watchfloor projects list finds them.")
+
+CONSTRAINTS = (
+    Words(
+        "tenant_exists",
+        Conflict,
+        "A tenant with this id exists already.",
+        "Choose another id, or edit that one.",
+        constraint="tenants_pkey",
+    ),
+    Words(
+        "project_exists",
+        Conflict,
+        "The tenant has a project with this id already.",
+        "Choose another id.",
+        constraint="projects_pkey",
+    ),
+    Words("project_id_format", Refusal, "The id is not one: letters, digits, '.', '_' and '-', at most 64."),
+    Words("tenant_name_length", Refusal, "A name has 1 to 200 characters."),
+    Words("project_name_length", Refusal, "A name has 1 to 200 characters."),
+    Words(
+        "tenant_metadata_size", Refusal, "Metadata is a JSON object of at most 65,536 bytes.", "Keep a link instead."
+    ),
+    Words(
+        "tenant_home_region_allowed", Refusal, "The home region is not among the allowed regions.", "Allow it as well."
+    ),
+    Words("tenant_plan_length", Refusal, "A plan's code has 1 to 64 characters."),
+    Words("tenant_region_length", Refusal, "A region has 1 to 64 characters."),
+    Words("tenant_status", Refusal, "There is no such status of a tenant."),
+    Words("tenant_marks", Refusal, "A tenant's status and what is noted beside it contradict each other."),
+    Words("project_marks", Refusal, "An archived project has a time at which it was archived, and no other has."),
+    Words("tenant_owner_length", Refusal, "An e-mail address has 3 to 320 characters."),
+    Words("tenant_transition", Refusal, "The tenant's status does not allow that.", "Press w on it to see why."),
+    Words("tenant_retention", Refusal, "A deleted tenant is kept for at least one day.", "Keep it longer."),
+    Words("tenant_restore", Refusal, "A restore brings back the status that was there before."),
+    Words("tenant_not_due", Refusal, "The tenant's retention is not over.", "Wait for the purge instant."),
+    Words("project_tenant_gone", Refusal, "The tenant is being deleted.", "Restore it first."),
+    Words(
+        "reveal_reason",
+        Refusal,
+        "A reveal needs a reason of at least 5 letters or digits.",
+        "Say what it is for, with --reason: the ticket, who asked.",
+    ),
+    Words("look_up_alone", Refusal, "Look-ups and reveals go one at a time.", "Ask for the next one by itself."),
+    Words(
+        "look_up_limit",
+        Refusal,
+        "You have asked as often as one person may in an hour: for 60 addresses, for 60 keys, for 20 reveals.",
+        "Wait for the next hour, or ask a colleague.",
+    ),
+    Words("look_up_unasked", NotPermitted, "A look-up is asked for first, and answered when that is committed."),
+    Words("not_revealed", NotPermitted, "Nothing is revealed to you, or its minute is over.", "Reveal it again."),
+    Words("tenant_id_fixed", Refusal, "A tenant keeps its id for ever.", "Rename it: tenants rename changes its name."),
+    Words("project_belongs_for_ever", Refusal, "A project stays with its tenant, under its id.", "Create another."),
+)

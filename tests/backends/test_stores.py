@@ -1,0 +1,48 @@
+"""A context finds what reads and writes for a port from what the classes declare to implement."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import pytest
+
+from backends.postgres.stores import classes, implementing, readers, writers
+from controlplane.keys.model import KeyDirectory
+from controlplane.keys.ports import KeyStore
+from controlplane.listing import Listing
+from controlplane.live import LiveFeed
+from tests.backends.runs import opened
+from tests.postgres import Database
+
+STORES = [*classes(readers()), *classes(writers())]
+
+
+def ports_of(store: type[Any]) -> list[type[Any]]:
+    return [each for each in store.__mro__ if getattr(each, "_is_protocol", False) and each is not Protocol]
+
+
+@pytest.mark.parametrize("store", STORES, ids=lambda store: store.__name__)
+def test_all_that_a_port_asks_for_is_there(store: type[Any]) -> None:
+    """A member that is forgotten would be the protocol's own, which does nothing."""
+    asked = {name for port in ports_of(store) for name in vars(port) if not name.startswith("_")}
+    own = {name for each in store.__mro__ if each not in ports_of(store) for name in vars(each)}
+    assert asked - own == set()
+
+
+def test_each_port_has_one_who_reads_or_writes_for_it() -> None:
+    for among in (readers(), writers()):
+        told = [port for store in classes(among) for port in ports_of(store) if port is not Listing]
+        assert len(told) > 8
+        assert [port for port in told if told.count(port) > 1] == []
+
+
+def test_a_port_that_nothing_implements_is_said_so() -> None:
+    with pytest.raises(LookupError, match="LiveFeed"):
+        implementing(LiveFeed, readers())
+
+
+async def test_a_home_reads_with_one_and_a_change_writes_with_its_own(database: Database) -> None:
+    async with opened(database.login("admin")) as home:
+        assert home.of(KeyDirectory) is home.of(KeyDirectory) is home.of(KeyDirectory)
+        with pytest.raises(LookupError):
+            home.of(KeyStore)

@@ -1,0 +1,17 @@
+"""No circle of files: whoever reads one file need not read another that reads it back."""
+
+from __future__ import annotations
+
+from graphlib import CycleError, TopologicalSorter
+
+import grimp
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    """Imports for types alone aside: those are not there when the program runs."""
+    graph = grimp.build_graph("app", "screens", "controlplane", "backends", exclude_type_checking_imports=True)
+    files = {module: graph.find_modules_directly_imported_by(module) & graph.modules for module in graph.modules}
+    try:
+        TopologicalSorter(files).prepare()
+    except CycleError as circle:
+        raise AssertionError(f"a circle: {' → '.join(circle.args[1])}") from None

@@ -1,0 +1,26 @@
+"""One toy: its facts, and all that was done to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from screens.detail import DetailScreen
+from screens.panes import Facts, timeline
+from tests.toy.model import Toy, ToyDirectory
+
+if TYPE_CHECKING:
+    from controlplane.changes import ControlPlane
+
+
+class ToyScreen(DetailScreen[Toy]):
+    noun = "toys"
+    rows = Toy
+    means = "One toy, and all that was done to it."
+    panes = (
+        Facts("facts", lambda seen: [(seen.thing.label, "title"), f"state      {seen.thing.state}"]),
+        timeline("thing", "toys"),
+    )
+    grid = ("facts timeline",)
+
+    async def read(self, plane: ControlPlane) -> Toy:
+        return await plane.of(ToyDirectory).get(self.thing_id)
