@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends.postgres.cells import placed, whole_steps
+from backends.postgres.cells import placed
 from controlplane.audit.model import AuditRow
 from controlplane.telemetry.charts import bands
 from controlplane.telemetry.chartviews import View, Window
@@ -30,7 +30,7 @@ from controlplane.telemetry.measures import (
     records,
     requests_chart,
 )
-from controlplane.telemetry.model import Histogram, Point, Scope, Series
+from controlplane.telemetry.model import Histogram, Point, Scope, Series, whole_steps
 from controlplane.telemetry.svg import svg, together
 from screens.tenants.traffic import traffic_chart
 
