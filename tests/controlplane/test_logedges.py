@@ -128,11 +128,13 @@ def test_the_longest_line() -> None:
     assert LONGEST_LINE == 2**16
 
 
-def test_a_zone_behind_utc() -> None:
-    row = taken(parse(Format.COMBINED, COMBINED, "web"))
-    assert row.at == datetime(2015, 5, 17, 12, 35, 3, tzinfo=UTC) and row.at.utcoffset() == timedelta()
-    ahead = taken(parse(Format.COMBINED, COMBINED.replace("-0230", "+0230"), "web"))
-    assert ahead.at == datetime(2015, 5, 17, 7, 35, 3, tzinfo=UTC)
+@pytest.mark.parametrize(
+    ("zone", "day", "time"),
+    [("-0230", 17, "12:35:03"), ("+0230", 17, "07:35:03"), ("+1145", 16, "22:20:03"), ("+0000", 17, "10:05:03")],
+)
+def test_a_zone_before_and_behind_utc(zone: str, day: int, time: str) -> None:
+    at = taken(parse(Format.COMBINED, COMBINED.replace("-0230", zone), "web")).at
+    assert f"{at:%d %H:%M:%S}" == f"{day} {time}" and at.utcoffset() == timedelta()
 
 
 def test_months_are_read_whatever_the_locale() -> None:
