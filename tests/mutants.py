@@ -1,9 +1,9 @@
 """How much of what the rules decide is noticed by their fast tests: `python -m tests.mutants 80 --seed 1`.
 
 Each mutant is one small fault in one module of rules: a comparison turned, a sign, a number, an `and` for an `or`. It
-is written into a copy of the tree, never into the tree, and the tests of tests/controlplane are run until one fails,
-those that import the module first. What survives is printed. Some mutants change nothing that could be seen: they are
-counted as survivors all the same.
+is written into a copy of the tree, never into the tree, and the tests of tests/controlplane are run until one fails:
+first the files that import the module, then those that import its neighbours, then the others. What survives is
+printed. Some mutants change nothing that could be seen: they are counted as survivors all the same.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ TURNED: dict[type[ast.AST], tuple[type[ast.AST], ...]] = {
 
 
 class Place(NamedTuple):
-    """Where a mutant is made: the how manieth decision of a module, and which of its changes."""
+    """Where a mutant is made: which decision of a module, and which of its changes."""
 
     path: Path
     decision: int
@@ -110,26 +110,29 @@ def _changed(node: ast.expr) -> list[tuple[str, object]]:
     return []
 
 
-def tests_of(tree: Path, path: Path) -> list[str]:
-    """All files of fast tests, those that import the module first."""
+def tests_of(tree: Path, path: Path) -> list[list[str]]:
+    """The files of fast tests: those that import the module, those that import others of its room, and the rest."""
     module = path.with_suffix("").as_posix().replace("/", ".")
-
-    def imports(test: Path) -> bool:
+    room = module.rpartition(".")[0] + "."
+    groups: list[list[str]] = [[], [], []]
+    for test in sorted((tree / TESTS).glob("test_*.py")):
         found = [node for node in ast.walk(ast.parse(test.read_text())) if isinstance(node, ast.ImportFrom)]
-        named = {f"{node.module}.{each.name}" for node in found for each in node.names}
-        return module in named or any(node.module == module for node in found)
-
-    files = sorted((tree / TESTS).glob("test_*.py"))
-    return [str(test.relative_to(tree)) for test in sorted(files, key=lambda test: not imports(test))]
+        named = {
+            name for node in found for name in (node.module, *(f"{node.module}.{each.name}" for each in node.names))
+        }
+        near = any(name and name.startswith(room) for name in named)
+        groups[0 if module in named else 1 if near else 2].append(str(test))
+    return [group for group in groups if group]
 
 
 def passes(tree: Path, files: Iterable[str], seed: int) -> bool:
-    """Whether no test fails in that tree."""
+    """Whether no test of these fails in that tree."""
     command = [sys.executable, "-m", "pytest", "-n", "0", "-x", "-q", "--no-header", "--timeout=60"]
     command += ["-p", "no:cacheprovider", f"--hypothesis-seed={seed}", *files]
-    environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
     try:
-        done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, timeout=LONGEST)
+        done = subprocess.run(
+            command, cwd=tree, env=os.environ | {"PYTHONPATH": str(tree)}, capture_output=True, timeout=LONGEST
+        )
     except subprocess.TimeoutExpired:
         return False
     return done.returncode == 0
@@ -148,6 +151,7 @@ def main() -> None:
         chosen = random.Random(asked.seed).sample(every, min(asked.number, len(every)))
         print(f"{len(chosen)} of {len(every):,} mutants, seed {asked.seed}", flush=True)
         assert passes(tree, [str(TESTS)], asked.seed), "the tests fail without a mutant"
+        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # what is compiled by now is of the modules without a mutant
         killed = sum(not _survives(tree, place, asked.seed) for place in chosen)
     print(f"{killed} of {len(chosen)} killed: {killed / len(chosen):.0%}")
 
@@ -156,7 +160,7 @@ def _survives(tree: Path, place: Place, seed: int) -> bool:
     file, made = tree / place.path, mutant(tree, place)
     original = file.read_text()
     file.write_text(made.source)
-    survived = passes(tree, tests_of(tree, place.path), seed)
+    survived = all(passes(tree, files, seed) for files in tests_of(tree, place.path))
     file.write_text(original)
     if survived:
         print(f"{place.path}:{made.line}: {made.before} → {made.after}", flush=True)
