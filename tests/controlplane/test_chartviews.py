@@ -148,6 +148,7 @@ def test_the_hours_about_a_change_have_the_cursor_on_it() -> None:
         (Window(timedelta(hours=7), NOW - timedelta(hours=40, seconds=1)), 60),
         (Window(timedelta(days=7)), 60),
         (Window(timedelta(days=30)), 360),
+        (Window(timedelta(days=60)), 720),
         (Window(timedelta(days=180)), 1440),
         (Window(timedelta(days=181)), 7 * 1440),
         (Window(timedelta(days=9999)), 7 * 1440),

@@ -306,4 +306,6 @@ def test_nothing_was_stored_because_nobody_knows_the_tenants() -> None:
     assert ImportReport(unknown_tenants=["acme"]).only_unknown
     assert not ImportReport(unknown_tenants=["acme"], rows=1).only_unknown
     assert not ImportReport(unknown_tenants=["acme"], already_rows=1).only_unknown
-    assert not ImportReport().only_unknown
+    new = ImportReport()
+    assert not new.only_unknown and not new.dry_run
+    assert {new.rows, new.lines, new.already_lines, new.already_rows, new.resumed_rows, new.seconds} == {0}

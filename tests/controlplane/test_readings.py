@@ -70,6 +70,9 @@ def test_tenants_beside_each_other_have_a_curve_each() -> None:
     for chart, drawn in named.items():
         assert [(each.name, each.ys) for each in chart(found).series] == drawn
         assert [each.tone for each in chart(found).series] == ["good", "warn"] and not chart(found).ratios
+    lined = replace(found, view=replace(found.view, lines=(("errors", 3.0), ("p95", 250.0), ("requests", 9.0))))
+    for chart, value in ((requests_chart, 9.0), (errors_chart, 3.0), (latency_chart, 250.0)):
+        assert [line.value for line in chart(lined).thresholds] == [value]
     slow = latency_chart(found)
     assert [each.name for each in slow.series] == ["t0 p95", "t1 p95"] and slow.ratios and slow.unit == "ms"
 

@@ -74,6 +74,8 @@ def test_percentile_is_a_value_that_occurred() -> None:
 def test_p99_needs_a_hundred_requests() -> None:
     assert Point(99, 0, 0, Histogram.of([5.0] * 99)).p99 is None
     assert Point(100, 0, 0, Histogram.of([5.0] * 100)).p99 is not None
+    most = Point(200, 0, 0, Histogram.of([5.0] * 198 + [900.0] * 2))
+    assert most.p50 == most.p95 == most.p99 == value_of(bucket_of(5.0)), "two of 200 are slower than the p99"
     assert Point(500, 0, 0).p50 is None, "no latency is known: unknown, not zero"
 
 
