@@ -7,7 +7,6 @@ import dataclasses
 import gc
 import os
 import sys
-from collections import deque
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -20,17 +19,14 @@ import themes
 from app.driving import Driving
 from app.keymaps import keymap_of
 from app.links import read as read_link
-from app.looks import Looks
-from app.places import MOST_PLACES, Place, place_of
+from app.navigating import Navigating
 from app.settings import Settings, load
 from app.switching import opener, session_of
 from controlplane.errors import HomeUnreachable, Refusal
 from controlplane.live import LinkState
-from controlplane.nouns import FIRST, Noun, noun_named, shown, shown_named
+from controlplane.nouns import FIRST, shown_named
 from controlplane.text import clean_lines
-from screens.area import AreaScreen
 from screens.desk import Done
-from screens.nouns import list_screen, thing_screen
 from screens.session import Session
 
 if TYPE_CHECKING:
@@ -56,7 +52,7 @@ SLOW_PAUSE = 30.0
 """Where it takes a person to put it right; R tries at once."""
 
 
-class Watchfloor(Driving, Looks):
+class Watchfloor(Navigating, Driving):
     """The program. `open_context` connects; it is called in the background, after the first paint."""
 
     TITLE = "Watchfloor"
@@ -87,7 +83,6 @@ class Watchfloor(Driving, Looks):
         """Profiles and passwords that were typed here and are kept nowhere else."""
         self.session = session_of(choice, settings) if choice else Session()
         self.context: Context | None = None
-        self._been: deque[Place] = deque(maxlen=MOST_PLACES)
         self._news = False
         self._of_link = Done("", "")
         """What was said last of the link's trouble."""
@@ -142,7 +137,7 @@ class Watchfloor(Driving, Looks):
     def _reported(self, words: str) -> None:
         if self.session.plane is None:
             self.session.link = dataclasses.replace(self.session.link, words=words)
-            self._draw_frame()
+            self.draw_frame()
 
     def _entered_context(self) -> None:
         context, session = self.context, self.session
@@ -274,88 +269,6 @@ class Watchfloor(Driving, Looks):
         if left is not None:
             self.run_worker(left.close(), group="closing", exit_on_error=False)
 
-    # Screens
-
-    @property
-    def area(self) -> AreaScreen | None:
-        """The screen that a person works in, also while a dialog is over it."""
-        return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, AreaScreen)), None)
-
-    def tell(self, done: Done) -> None:
-        if self.area is not None:
-            self.area.say(done)
-
-    def key_pressed(self) -> None:
-        if self.area is not None:
-            self.area.key_pressed()
-
-    def _draw_frame(self) -> None:
-        if self.area is not None:
-            self.area.draw_frame()
-
-    def go(self, noun: str, text: str = "") -> None:
-        """Show a noun's list; a filter replaces the one that it had."""
-        found = shown_named(noun)
-        if found is None:
-            self.tell(Done(f"there is no {noun}; there are {', '.join(each.name for each in shown())}", "bad"))
-            return
-        if (place := place_of(self.screen_stack)) and place != (noun, ()):
-            self._been.append(place)
-        self._show_list(found, text)
-
-    def back(self) -> bool:
-        """Where one was before another list was gone to."""
-        if not self._been:
-            return False
-        noun, opened = self._been.pop()
-        found = shown_named(noun)
-        assert found is not None
-        self._show_list(found)
-        for each in opened:
-            self.open_thing(*each)
-        return True
-
-    def _show_list(self, found: Noun, text: str = "") -> None:
-        noun = found.name
-        while len(self.screen_stack) > 2:
-            self.pop_screen()
-        welcome = noun in (FIRST, "tenants") and self.session.vacant and not text
-        installed = "area-welcome" if welcome else f"area-{noun}"
-        if not self.is_screen_installed(installed):
-            self.install_screen(_welcome_screen() if welcome else list_screen(found, text), installed)
-        elif text:
-            screen = self.get_screen(installed)
-            assert isinstance(screen, AreaScreen)
-            screen.filter_entered(text)
-        if len(self.screen_stack) == 1:
-            self.push_screen(installed)
-        elif self.screen is not self.get_screen(installed):
-            self.switch_screen(installed)
-        self._name_terminal(noun)
-
-    def forget_screens(self) -> None:
-        """Begin anew at the first screen: what the screens hold belongs to the context that is left."""
-        left = set()
-        self._been.clear()
-        while len(self.screen_stack) > 1:
-            left.add(self.screen)
-            self.pop_screen()
-        for name, screen in list(self._installed_screens.items()):
-            self.uninstall_screen(name)
-            if screen not in left and not callable(screen) and screen.is_attached:
-                screen.remove()  # those that were left remove themselves
-        self.go(FIRST)
-
-    def open_thing(self, noun: str, key: str) -> None:
-        found = noun_named(noun)
-        screen = thing_screen(found, key) if found else None
-        if screen is not None:
-            self.push_screen(screen)
-
-    def _name_terminal(self, noun: str) -> None:
-        word = self.session.environment_word() + (" RO" if self.session.locked else "")
-        self.show_title(f"[{word}] {self.session.context} {noun}")
-
     # Commands and keys
 
     def run_command(self, text: str) -> None:
@@ -424,7 +337,7 @@ class Watchfloor(Driving, Looks):
         self.tell(
             Done(f"{session.context} is open for writing for {minutes} min · audit {audit} · :ro closes it", "warn")
         )
-        self._name_terminal(self.area.noun if self.area else "")
+        self.name_terminal(self.area.noun if self.area else "")
 
     # Leaving
 
@@ -439,12 +352,6 @@ class Watchfloor(Driving, Looks):
         folder = user_log_path("watchfloor")
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return folder
-
-
-def _welcome_screen() -> AreaScreen:
-    from screens.welcome import WelcomeScreen
-
-    return WelcomeScreen()
 
 
 def _started() -> None:

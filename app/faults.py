@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 EXIT_CODE = 1
-LARGEST = 5_000_000  # bytes; an older log is kept beside it once
+MAX_LOG_BYTES = 5_000_000  # bytes; an older log is kept beside it once
 
 
 def log_path() -> Path:
@@ -48,7 +48,7 @@ def write(text: str) -> Path | None:
         path = log_path()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
-            if path.stat().st_size > LARGEST:
+            if path.stat().st_size > MAX_LOG_BYTES:
                 path.replace(path.with_suffix(".log.1"))
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         with os.fdopen(os.open(path, flags, 0o600), "a", encoding="utf-8", errors="backslashreplace") as file:

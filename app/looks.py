@@ -14,7 +14,7 @@ from screens.terminal.background import AnsweringParser, BackgroundTold
 from screens.terminal.inert import LastWall
 from screens.terminal.keys import OrderedKeys
 from screens.terminal.life import TerminalDriver, TerminalLife
-from screens.terminal.sequences import LARGEST, PastedTooMuch
+from screens.terminal.sequences import MAX_PASTED, PastedTooMuch
 from screens.terminal.shadow import ShadowDisplay
 
 _ANSWERS_NOTHING = ("linux", "dumb", "vt100", "vt220")
@@ -63,5 +63,7 @@ class Looks(OrderedKeys, ShadowDisplay, TerminalLife, LastWall):
             self.theme = themes.for_light(self.theme)
 
     def on_pasted_too_much(self, event: PastedTooMuch) -> None:
-        words = f"Nothing was pasted: {event.length:,} characters, and at most {LARGEST:,} can be. A file takes more."
+        words = (
+            f"Nothing was pasted: {event.length:,} characters, and at most {MAX_PASTED:,} can be. A file takes more."
+        )
         self.notify(words, severity="warning", markup=False)

@@ -10,7 +10,7 @@ from textual.screen import Screen
 from controlplane.nouns import shown_named
 from screens.area import AreaScreen
 
-MOST_PLACES = 20
+MAX_PLACES = 20
 
 Place = tuple[str, tuple[tuple[str, str], ...]]
 """A list, and the things that were opened over each other from there: a noun and a key each."""

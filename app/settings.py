@@ -11,17 +11,17 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from app.homes import check_url, classify
+from app.homes import classify
+from app.settings_values import LOG, NAME, PRODUCTION, PROFILE, TOP, VIEW, Option, keys_of, name_of, near, one_of
 from controlplane.errors import NotFound, Refusal, Usage
 
 if TYPE_CHECKING:
-    from controlplane.requestlogs.mappings import LogMapping, TenantSource
+    from controlplane.requestlogs.mappings import LogMapping
     from controlplane.secrets import Reference
 
 FILE = "WATCHFLOOR_SETTINGS"
-PRODUCTION = "production"
 
 
 # Nobody compares these; making `__eq__` and `__hash__` for three classes takes a millisecond of every start.
@@ -141,13 +141,6 @@ def read(text: str, path: Path, themes: Collection[str] = ()) -> Settings:
     return settings
 
 
-class _Option(NamedTuple):
-    """`read` turns a TOML value into ours, or raises ValueError or Usage with what was expected."""
-
-    read: Callable[[Any], Any]
-    needed: bool = False
-
-
 class _Check:
     """Goes through a parsed file and gathers every fault with the path of its key."""
 
@@ -157,9 +150,9 @@ class _Check:
 
     def settings(self, given: dict[str, Any], text: str, themes: Collection[str]) -> Settings:
         tables = {name: given.pop(name, {}) for name in ("keys", "profiles", "views", "logs")}
-        options = {**_TOP, "theme": _Option(_one_of("auto", *themes) if themes else _name)}
+        options = {**TOP, "theme": Option(one_of("auto", *themes) if themes else name_of)}
         values = self._table(given, (), options, known=tables)
-        keys = self._entries(tables["keys"], "keys", _keys)
+        keys = self._entries(tables["keys"], "keys", keys_of)
         profiles = self._entries(tables["profiles"], "profiles", self._profile)
         views = self._entries(tables["views"], "views", self._view)
         logs = self._entries(tables["logs"], "logs", self._log)
@@ -170,14 +163,14 @@ class _Check:
 
     def _profile(self, name: str, value: Any) -> Profile | None:
         at = ("profiles", name)
-        values = self._table(value, at, _PROFILE)
+        values = self._table(value, at, PROFILE)
         if not {"url", "environment"} <= values.keys():
             return None
         values.setdefault("read_only", values["environment"] == PRODUCTION)
         return Profile(name, **values)
 
     def _view(self, name: str, value: Any) -> View | None:
-        values = self._table(value, ("views", name), _VIEW)
+        values = self._table(value, ("views", name), VIEW)
         return View(name, **values) if "noun" in values else None
 
     def _log(self, name: str, value: Any) -> LogMapping | None:
@@ -189,7 +182,7 @@ class _Check:
         if name in (*Format, *SHIPPED):
             raise ValueError("is the name of a format that is there already; take another")
         faults = len(self.faults)
-        values = self._table(value, ("logs", name), _LOG)
+        values = self._table(value, ("logs", name), LOG)
         if len(self.faults) > faults:
             return None
         mapping = LogMapping(name, f"own {dumps(value, sort_keys=True)}", **values)
@@ -203,7 +196,7 @@ class _Check:
             return {}
         made = {}
         for key, value in table.items():
-            if not _NAME.fullmatch(key):
+            if not NAME.fullmatch(key):
                 self.faults.append(
                     ((name, key), "expected a name of up to 64 letters, digits, dots, dashes and underscores")
                 )
@@ -212,14 +205,14 @@ class _Check:
         return {key: value for key, value in made.items() if value is not None}
 
     def _table(
-        self, table: Any, at: tuple[str, ...], options: Mapping[str, _Option], known: Iterable[str] = ()
+        self, table: Any, at: tuple[str, ...], options: Mapping[str, Option], known: Iterable[str] = ()
     ) -> dict[str, Any]:
         if not isinstance(table, dict):
             raise ValueError(f"expected a table, [{'.'.join(at)}]")
         values = {}
         for key, value in table.items():
             if key not in options:
-                self.faults.append(((*at, key), "there is no such key" + _near(key, [*options, *known])))
+                self.faults.append(((*at, key), "there is no such key" + near(key, [*options, *known])))
                 continue
             result = self._try((*at, key), partial(options[key].read, value))
             if result is not None:
@@ -248,155 +241,6 @@ class _Check:
         except Usage as fault:
             self.faults.append((key, f"{fault.message} {fault.hint}".strip()))
         return None
-
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str) and value.isprintable():
-        return value
-    raise ValueError("expected a text of printable characters in quotes")
-
-
-def _name(value: Any) -> str:
-    if isinstance(value, str) and _NAME.fullmatch(value):
-        return value
-    raise ValueError("expected a name in quotes: letters, digits, dots, dashes and underscores")
-
-
-def _prefix(value: Any) -> str:
-    if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9]{1,16}", value):
-        return value
-    raise ValueError("expected 1 to 16 letters and digits in quotes")
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    if isinstance(value, list) and all(isinstance(part, str) and part and part.isprintable() for part in value):
-        return tuple(value)
-    raise ValueError('expected a list of texts, ["like", "this"]')
-
-
-def _paths(value: Any) -> tuple[str, ...]:
-    """A place in a line of JSON, or several, of which the first that holds something counts."""
-    return _texts([value] if isinstance(value, str) else value)
-
-
-def _headers(value: Any) -> str:
-    if isinstance(value, str) and value.isprintable() and value.count("*") == 1:
-        return value
-    raise ValueError('expected where headers are, with one * for the name, as in "request.headers.*"')
-
-
-def _source(value: Any) -> TenantSource:
-    from controlplane.requestlogs.mappings import TenantSource
-
-    return TenantSource.parse(_text(value))
-
-
-def _flag(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise ValueError("expected true or false, without quotes")
-
-
-def _seconds(value: Any) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0.2 <= value <= 3600:
-        return float(value)
-    raise ValueError("expected seconds, a number from 0.2 to 3600")
-
-
-def _one_of(*names: str) -> Callable[[Any], str]:
-    def read(value: Any) -> str:
-        if value in names:
-            return str(value)
-        raise ValueError(f"expected one of {', '.join(names)}{_near(value, names)}")
-
-    return read
-
-
-def _url(value: Any) -> str:
-    check_url(_text(value))
-    return str(value)
-
-
-def _environment(value: Any) -> str:
-    """The word decides whether a profile opens read-only, so one that only resembles "production" is refused."""
-    import difflib
-
-    word = _name(value).lower()
-    near = difflib.get_close_matches(word, [PRODUCTION], 1, 0.8)
-    if word != PRODUCTION and (near or word in ("prod", "prd", "live")):
-        raise ValueError('write "production" in full, so that the profile opens read-only')
-    return word
-
-
-def _reference(value: Any) -> Reference:
-    from controlplane.secrets import Reference
-
-    try:
-        return Reference.parse(_text(value))
-    except (Usage, ValueError):
-        scheme = value.partition(":")[0] if isinstance(value, str) and ":" in value else ""
-        hint = _near(scheme, ["env", "file", "cred", "keyring", "age", "cmd"]) if scheme else ""
-        raise ValueError(
-            "expected where the password is kept, never the password itself: env:NAME, file:/path, cred:name, "
-            f'keyring:service/user, age:/path#key or cmd:["program", "argument"]{hint}; '
-            "keep it with: watchfloor secrets set PROFILE, and remove this line"
-        ) from None
-
-
-def _keys(name: str, value: Any) -> tuple[str, ...]:
-    keys = tuple(key.strip() for key in value.split(",")) if isinstance(value, str) else ()
-    if keys and all(key and key.isprintable() for key in keys):
-        return keys
-    raise ValueError('expected keys in quotes with commas between, "j,down" (the comma itself is "comma")')
-
-
-_TOP = {
-    "home": _Option(_text),
-    "keymap": _Option(_one_of("default", "vim", "tmux-safe")),
-    "mouse": _Option(_one_of("auto", "on", "off")),
-    "refresh": _Option(_seconds),
-    "time": _Option(_one_of("age", "utc", "local")),
-    "glyphs": _Option(_one_of("auto", "unicode", "ascii")),
-    "key_prefix": _Option(_prefix),
-    "checkpoints": _Option(_text),
-    "prometheus": _Option(_text),
-    "password_command": _Option(_texts),
-}
-_PROFILE = {
-    "url": _Option(_url, needed=True),
-    "environment": _Option(_environment, needed=True),
-    "read_only": _Option(_flag),
-    "password": _Option(_reference),
-    "prometheus": _Option(_text),
-}
-_VIEW = {
-    "noun": _Option(_name, needed=True),
-    "filter": _Option(_text),
-    "sort": _Option(_text),
-    "columns": _Option(_texts),
-}
-
-
-_PLACES = ("route", "method", "request", "latency", "bytes", "request_id", "project_id", "key_prefix", "region", "host")
-_LOG = {
-    "at": _Option(_paths, needed=True),
-    "status": _Option(_paths, needed=True),
-    **dict.fromkeys(_PLACES, _Option(_paths)),
-    "at_unit": _Option(_one_of("s", "ms", "us", "ns")),
-    "latency_unit": _Option(_one_of("s", "ms", "us", "ns")),
-    "headers": _Option(_headers),
-    "tenant": _Option(_source),
-}
-
-
-def _near(word: object, known: Iterable[str]) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(str(word), list(known), 1)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _line(lines: Mapping[tuple[str, ...], int], key: tuple[str, ...]) -> int:

@@ -20,7 +20,7 @@ from controlplane.errors import HomeUnreachable, NotPermitted, Refusal
 from controlplane.jobs.engine import GRACE_SECONDS, Crew, Kind
 from controlplane.jobs.refusals import WORKER_GONE
 
-LONGEST_PAUSE = 30.0
+MAX_PAUSE_SECONDS = 30.0
 HUNG_SECONDS = 60.0
 """A job that is over its limit by so much, and still there, holds the program up: its lease may end."""
 
@@ -66,12 +66,12 @@ class Work:
                 await self._once()
             except NotPermitted:
                 raise
-            except Refusal as trouble:
-                if await self._brought_back(trouble):
+            except Refusal as met:
+                if (trouble := await self._not_brought_back(met)) is None:
                     continue
-                failures = 1 if time.monotonic() - began > LONGEST_PAUSE else failures + 1
-                longest = LONGEST_PAUSE if trouble.slow else 0.5 * 2 ** min(failures, 10)
-                pause = min(LONGEST_PAUSE, longest) * random.uniform(0.5, 1.0)
+                failures = 1 if time.monotonic() - began > MAX_PAUSE_SECONDS else failures + 1
+                longest = MAX_PAUSE_SECONDS if trouble.slow else 0.5 * 2 ** min(failures, 10)
+                pause = min(MAX_PAUSE_SECONDS, longest) * random.uniform(0.5, 1.0)
                 if not self._stopping.is_set():
                     self._say(trouble, f"{trouble.message} {trouble.hint} Again in {pause:.0f} s.")
                 try:
@@ -79,20 +79,20 @@ class Work:
                 except TimeoutError:
                     continue
 
-    async def _brought_back(self, trouble: Refusal) -> bool:
-        """Whether there is no need to wait: the home had died, and was started again."""
+    async def _not_brought_back(self, trouble: Refusal) -> Refusal | None:
+        """What keeps the home away; None when there is no need to wait: it had died, and was started again."""
         if self.revive is None or not isinstance(trouble, HomeUnreachable) or self._stopping.is_set():
-            return False
+            return trouble
         try:
             if not await asyncio.to_thread(self.revive):
-                return False
+                return trouble
         except Refusal as refusal:
-            self._say(refusal, refusal.message)
             if refusal.code in ("home_stopped", "home_absent"):
+                self.report(refusal.message)
                 self.stop()  # there is nothing to work on any more
-            return False
+            return refusal
         self.report("PostgreSQL had died: it was started again.")
-        return True
+        return None
 
     def _say(self, trouble: Refusal, words: str) -> None:
         """What takes a person is said once, and not with each attempt."""
@@ -107,7 +107,7 @@ class Work:
             self._told = ""
             self.report(f"worker {worker} takes jobs")
 
-        self._well = asyncio.get_running_loop().call_later(LONGEST_PAUSE if self._told else 0, say)
+        self._well = asyncio.get_running_loop().call_later(MAX_PAUSE_SECONDS if self._told else 0, say)
 
     async def _once(self) -> None:
         async with queue(self.conninfo, _self(), self.kinds) as jobs:

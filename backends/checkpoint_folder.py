@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backends.secrets.sources import first_line, read_checked
-from controlplane.audit.checkpoints import LONGEST, Checkpoint, PublicKey, SigningKey, read
+from controlplane.audit.checkpoints import MAX_CHECKPOINT_CHARACTERS, Checkpoint, PublicKey, SigningKey, read
 from controlplane.errors import Refusal, Usage
 
 SUFFIX = ".checkpoint"
 KEY_FILE = "audit-signing.key"
 TRUSTED = "trusted-keys"
-MOST_KEYS = 100
+MAX_KEYS = 100
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class CheckpointFolder:
 def _trusted(path: Path) -> list[PublicKey]:
     try:
         with path.open(encoding="utf-8") as file:
-            lines = file.read(MOST_KEYS * 500).splitlines()
+            lines = file.read(MAX_KEYS * 500).splitlines()
     except (FileNotFoundError, NotADirectoryError):
         return []
     except (OSError, UnicodeDecodeError) as error:
@@ -109,14 +109,14 @@ def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = path.parent / f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}"
-        with scratch.open("x", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
         try:
+            with scratch.open("x", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
             os.link(scratch, path)  # unlike a rename it replaces nothing
         finally:
-            scratch.unlink()
+            scratch.unlink(missing_ok=True)
         _settle(path.parent)
     except OSError as error:
         raise Refusal(
@@ -129,7 +129,7 @@ def _write(path: Path, text: str) -> None:
 def _note(path: Path) -> str:
     try:
         with path.open(encoding="utf-8") as file:
-            return file.read(LONGEST + 1)
+            return file.read(MAX_CHECKPOINT_CHARACTERS + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise Refusal("checkpoint_unreadable", f"{path} cannot be read: {type(error).__name__}.") from None
 
@@ -170,11 +170,11 @@ def _make(path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         scratch = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
         descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(32) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
         try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(secrets.token_hex(32) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
             with contextlib.suppress(FileExistsError):  # another worker was first: its key is taken
                 os.link(scratch, path)
         finally:

@@ -25,7 +25,7 @@ from controlplane.operations import (
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
 
-MANY = 10
+MAX_THINGS_BY_YES = 10
 """More things than this, and their number is typed."""
 
 
@@ -97,4 +97,4 @@ def level(operation: Operation[Any], *, production: bool, number: int = 1) -> Ri
     if risk is not Risk.CONFIRM:
         return risk
     for_good = operation.undo is None and (number > 1 or not operation.way_back)
-    return Risk.TYPED if production or number > MANY or for_good else risk
+    return Risk.TYPED if production or number > MAX_THINGS_BY_YES or for_good else risk

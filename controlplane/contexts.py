@@ -12,13 +12,13 @@ from controlplane.operations import Request, Risk, operation
 if TYPE_CHECKING:
     from controlplane.changes import Change
 
-MOST_MINUTES = 60
+MAX_MINUTES = 60
 
 
 class ContextWrite(Request):
     subject = ("context",)
     context: Annotated[str, Field(min_length=1, max_length=64, description="the context's name on this machine")]
-    minutes: Annotated[int, Field(ge=1, le=MOST_MINUTES, description=f"for how long, at most {MOST_MINUTES}")] = 15
+    minutes: Annotated[int, Field(ge=1, le=MAX_MINUTES, description=f"for how long, at most {MAX_MINUTES}")] = 15
 
 
 @operation("contexts.write", ContextWrite, role="support", risk=Risk.SAFE, key="w", needs_reason=True)

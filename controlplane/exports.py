@@ -17,7 +17,7 @@ Format = Literal["csv", "json", "ndjson", "markdown"]
 FORMATS: tuple[Format, ...] = ("csv", "json", "ndjson", "markdown")
 ENDINGS: Mapping[Format, str] = {"csv": "csv", "json": "json", "ndjson": "ndjson", "markdown": "md"}
 
-LONGEST_CELL = 100_000
+MAX_CELL_CHARACTERS = 100_000
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 _BEFORE_ONE = ("\t", "\r", "\n")
 
@@ -81,7 +81,7 @@ def _csv_cell(value: Any) -> str:
     if not isinstance(value, str):
         return _split(json.dumps(value)) if isinstance(value, dict | list) else str(value)
     formula = value.strip()[:1] in _FORMULA or value[:1] in _BEFORE_ONE
-    return _split(("'" if formula else "") + clean(value, LONGEST_CELL))
+    return _split(("'" if formula else "") + clean(value, MAX_CELL_CHARACTERS))
 
 
 def _split(text: str) -> str:

@@ -12,8 +12,8 @@ from controlplane.lists import Column, ListOf
 from controlplane.text import showable
 
 Kind = Literal["tenant", "owner", "project", "key", "secret", "change", "request", "operator"]
-LONGEST = 320
-MOST_OF_A_KIND = 20
+MAX_SOUGHT_CHARACTERS = 320
+MAX_FOUND_PER_KIND = 20
 """Of each kind that many are told; for more there are the lists with their filters."""
 
 # Patterns stay texts until something is looked for: this module is loaded when a line was typed.
@@ -90,7 +90,7 @@ FOUND = ListOf(
 
 class Finder(Protocol):
     async def look(self, sought: Sought) -> tuple[Found, ...]:
-        """All that the text can belong to, exact matches first, at most MOST_OF_A_KIND of each kind."""
+        """All that the text can belong to, exact matches first, at most MAX_FOUND_PER_KIND of each kind."""
         ...
 
 
@@ -123,8 +123,8 @@ def seek(text: str) -> Sought:
         raise Usage("find_unreadable", "Say what to look for.", "Any part of a tenant, an e-mail, a key, an id.")
     if holds_secret(text):
         raise Usage("find_unreadable", "There is a secret among other words.", "Give it alone, and it is only hashed.")
-    if len(text) > LONGEST or not showable(text):
-        raise Usage("find_unreadable", f"That is not one line of at most {LONGEST} printable characters.")
+    if len(text) > MAX_SOUGHT_CHARACTERS or not showable(text):
+        raise Usage("find_unreadable", f"That is not one line of at most {MAX_SOUGHT_CHARACTERS} printable characters.")
     return Sought(_kinds(text), text)
 
 

@@ -25,7 +25,7 @@ _UNITS = {
     "w": Decimal(604_800),
     "y": Decimal(31_536_000),
 }
-_LONGEST = 1000 * _UNITS["y"]  # so that a time minus a duration stays a time
+_MAX_SECONDS = 1000 * _UNITS["y"]  # so that a time minus a duration stays a time
 _PART = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,12})?)(ms|[smhdwy])")
 _DURATION = re.compile(rf"(?:{_PART.pattern} ?)+")
 
@@ -36,7 +36,7 @@ def exact_duration(text: str) -> Decimal:
     if not _DURATION.fullmatch(text):
         raise Usage("duration_unreadable", f'"{shown}" is not a duration.', "Write 250ms, 15m, 1.5h, 7d, 2w or 1y.")
     seconds = sum((Decimal(number) * _UNITS[unit] for number, unit in _PART.findall(text)), Decimal(0))
-    if seconds > _LONGEST:
+    if seconds > _MAX_SECONDS:
         raise Usage("duration_unreadable", f'"{shown}" is too long.', "A duration is at most 1000y.")
     return seconds
 

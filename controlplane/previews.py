@@ -15,7 +15,7 @@ from controlplane.plans.currencies import money
 from controlplane.subscriptions.proration import line_words
 from controlplane.text import clean
 
-LONGEST_VALUE = 200
+MAX_VALUE_CHARACTERS = 200
 MONEY = ("month_price", "year_price", "spend_cap")
 """Fields of the trail that are amounts in minor units."""
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?\+00:00", re.ASCII)
@@ -36,7 +36,7 @@ def value_words(value: Any) -> str:
         return f"{instant[1]} {instant[2]} UTC"
     if isinstance(value, dict | list):
         value = json.dumps(value, ensure_ascii=False)
-    return clean(value, LONGEST_VALUE)
+    return clean(value, MAX_VALUE_CHARACTERS)
 
 
 def row_lines(row: AuditRow) -> list[str]:
@@ -58,7 +58,7 @@ def _words(field: str, value: Any, row: AuditRow) -> str:
     if field in MONEY and isinstance(value, int):
         return money(value, currency)
     if field == "lines" and row.noun == "plan_changes" and isinstance(value, list):
-        return clean("; ".join(line_words(line, currency or "") for line in value), LONGEST_VALUE)
+        return clean("; ".join(line_words(line, currency or "") for line in value), MAX_VALUE_CHARACTERS)
     return value_words(value)
 
 

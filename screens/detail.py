@@ -29,12 +29,12 @@ from screens.widgets.table import WindowTable
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
 
-WIDE = 110
-LEAST_WIDTH = 30
+WIDE_COLUMNS = 110
+MIN_LINE_CELLS = 30
 """Cells of a line in a pane, however narrow that is."""
-IDLE = 20
+READING_IDLE_FACTOR = 20
 """A reading rests so many times as long as it took, at least: what is slow does not keep the home busy."""
-LONGEST_TITLE = 60
+MAX_TITLE = 60
 """Characters of a name that somebody else chose: it must not push the state off the screen. `d` shows all of it."""
 HINTED = 2
 """As many of the related nouns have room on the last line."""
@@ -224,7 +224,7 @@ class DetailScreen(AreaScreen, Generic[T]):
         finally:
             self._under_way.discard(reading)
             took = self.session.ticks() - begun
-            self._rests[reading] = (begun + max(reading.every, IDLE * took), version)
+            self._rests[reading] = (begun + max(reading.every, READING_IDLE_FACTOR * took), version)
         self.draw_panes()
 
     # Drawing
@@ -241,7 +241,7 @@ class DetailScreen(AreaScreen, Generic[T]):
         for pane in self.panes:
             widget = self.query_one(f"#{pane.name}")
             try:
-                pane.draw(widget, replace(seen, width=max(LEAST_WIDTH, widget.size.width or seen.width)))
+                pane.draw(widget, replace(seen, width=max(MIN_LINE_CELLS, widget.size.width or seen.width)))
             except NotRead:
                 pane.tell(widget, READING)
             except Refusal as refusal:
@@ -262,7 +262,7 @@ class DetailScreen(AreaScreen, Generic[T]):
             table.repaint()
 
     def on_resize(self, event: events.Resize) -> None:
-        self.set_class(event.size.width < WIDE, "narrow")
+        self.set_class(event.size.width < WIDE_COLUMNS, "narrow")
         self.call_after_refresh(self.draw_panes)
 
     # Panes

@@ -22,7 +22,7 @@ from screens.work import Work
 if TYPE_CHECKING:
     from screens.lists import ListScreen
 
-PAGE = 1000
+EXPORT_PAGE_ROWS = 1000
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ async def write(export: Export, work: Work) -> str:
     loop, stop = asyncio.get_running_loop(), [False]
 
     def read(start: Position | None) -> Page[Any]:
-        asked = export.listing.page(export.query, start=start, limit=PAGE)
+        asked = export.listing.page(export.query, start=start, limit=EXPORT_PAGE_ROWS)
         page: Page[Any] = asyncio.run_coroutine_threadsafe(_as_coroutine(asked), loop).result()
         return page
 

@@ -17,7 +17,7 @@ from screens.session import Session
 from screens.widgets.bars import FooterBar, HeaderBar, TitleLine
 from screens.widgets.prompt import Prompt
 
-LEAST_COLUMNS, LEAST_LINES = 60, 15
+MIN_COLUMNS, LEAST_LINES = 60, 15
 
 
 class FramedScreen(Screen[None]):
@@ -67,12 +67,12 @@ class FramedScreen(Screen[None]):
         return [self.noun]
 
     def on_resize(self, event: events.Resize) -> None:
-        small = event.size.width < LEAST_COLUMNS or event.size.height < LEAST_LINES
+        small = event.size.width < MIN_COLUMNS or event.size.height < LEAST_LINES
         self.set_class(small, "small")
         self.small = Done("", "")
         if small:
             size = f"{event.size.width}×{event.size.height}"
-            self.small = Done(f"small: {size}; made for {LEAST_COLUMNS}×{LEAST_LINES} or more", "warn")
+            self.small = Done(f"small: {size}; made for {MIN_COLUMNS}×{LEAST_LINES} or more", "warn")
         self.draw_frame()
 
     def draw_frame(self) -> None:

@@ -23,10 +23,10 @@ from screens.widgets.prompt import Prompt
 from screens.widgets.table import WindowTable
 
 R = TypeVar("R", bound=Row)
-TYPING_RESTS = 0.12
+TYPING_PAUSE_SECONDS = 0.12
 """Seconds without a key after which a filter that is being typed is applied."""
-MOST_MARKS = 100_000
-COUNT_EVERY = 5.0
+MAX_MARKS = 100_000
+COUNT_INTERVAL_SECONDS = 5.0
 """Seconds between two counts: they cost more than a page."""
 
 
@@ -122,7 +122,7 @@ class ListScreen(OrderedScreen[R]):
         from asyncio import get_running_loop
 
         now = get_running_loop().time()
-        if now - self._counted_at >= COUNT_EVERY:
+        if now - self._counted_at >= COUNT_INTERVAL_SECONDS:
             self._counted_at = now
             self._count()
 
@@ -177,7 +177,7 @@ class ListScreen(OrderedScreen[R]):
             self._apply(*self._before)  # the half that could be read may have hidden all
             return
         self.fault = ""
-        self._typing = self.set_timer(TYPING_RESTS, lambda: self._apply(text, terms))
+        self._typing = self.set_timer(TYPING_PAUSE_SECONDS, lambda: self._apply(text, terms))
         self.draw_frame()
 
     def _apply(self, text: str, terms: tuple[Term, ...]) -> None:
@@ -258,8 +258,8 @@ class ListScreen(OrderedScreen[R]):
         while True:
             page = await self.listing().page(query, start=start, limit=1000)
             found |= {row.key: self.target_of(row) for row in page.rows}
-            if len(found) > MOST_MARKS:
-                self.say(Done(f"more than {MOST_MARKS:,} match: narrow the filter", "warn"))
+            if len(found) > MAX_MARKS:
+                self.say(Done(f"more than {MAX_MARKS:,} match: narrow the filter", "warn"))
                 return
             if page.last or not page.rows:
                 break

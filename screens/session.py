@@ -27,7 +27,7 @@ TIME_FORMS: tuple[TimeForm, ...] = ("age", "utc", "local")
 TIME_CELLS: dict[TimeForm, int] = {"age": 6, "utc": 20, "local": 25}
 """How wide a time is in each form."""
 PRODUCTION = "production"
-LONGEST_TENANT = 24
+MAX_TENANT_CELLS = 24
 """Cells of a tenant's id in the header: whom one acts for must not be left out for want of room."""
 
 
@@ -143,7 +143,7 @@ class Session:
             words.append(f"local clock {self.plane.clock.off}")
         if self.acting is not None and (left := (self.acting.ends_at - self.clock()).total_seconds()) > 0:
             tenant = self.acting.tenant_id
-            named = fit(tenant, min(cells(tenant), LONGEST_TENANT), cut="middle")
+            named = fit(tenant, min(cells(tenant), MAX_TENANT_CELLS), cut="middle")
             words.append(f"as {named}{' writing' if self.acting.mode == 'write' else ''} {math.ceil(left / 60)}m")
         if self.read_only and not self.locked and self.writable_until is not None:
             minutes = math.ceil((self.writable_until - self.clock()).total_seconds() / 60)

@@ -27,7 +27,16 @@ LEFT_OUT = (".*", "__pycache__", "node_modules", "results", "*.egg-info", "build
 RULES = (
     *("rules.py", "checks.py", "periods.py", "proration.py", "currencies.py", "activity.py"),
     *("secret.py", "verify.py", "grammar.py", "patterns.py", "formatting.py", "words.py"),
-    *("measures.py", "anomalies.py", "saturation.py", "tops.py", "charts.py", "chartviews.py", "cursors.py"),
+    *(
+        "measures.py",
+        "happenings.py",
+        "anomalies.py",
+        "saturation.py",
+        "tops.py",
+        "charts.py",
+        "chartviews.py",
+        "cursors.py",
+    ),
     *("model.py", "routes.py", "combined.py", "jsonlines.py", "mapped.py", "nova.py", "parsing.py", "entries.py"),
 )
 """The modules of controlplane, by their file's name, that hold decisions and ask nobody."""

@@ -43,9 +43,9 @@ from controlplane.text import clean
 if TYPE_CHECKING:
     from app.contexts import Context
 
-MOST_CHANGES = 1_000
+MAX_CHANGES_SHOWN = 1_000
 """So many changes of a run are told one by one; all are in the trail."""
-MOST_REFUSALS = 100
+MAX_REFUSALS_SHOWN = 100
 
 
 def possible(operation: Operation[Any]) -> bool:
@@ -158,7 +158,7 @@ async def _refused(context: Context, run: Run) -> list[dict[str, Any]]:
     if not run.refused:
         return []
     query = Query((Term("is", ("refused",), "state"),))
-    page = await context.home.of(RunDirectory).items(run.id).page(query, limit=MOST_REFUSALS)
+    page = await context.home.of(RunDirectory).items(run.id).page(query, limit=MAX_REFUSALS_SHOWN)
     return [{"thing": item.thing, "code": item.code, "message": item.words} for item in page.rows]
 
 
@@ -166,7 +166,7 @@ async def _changes(context: Context, run: Run) -> list[AuditRow]:
     page = (
         await context.home.of(RunDirectory)
         .items(run.id)
-        .page(Query((Term("is", ("done",), "state"),)), limit=MOST_CHANGES)
+        .page(Query((Term("is", ("done",), "state"),)), limit=MAX_CHANGES_SHOWN)
     )
     found = [await context.home.recorded(item.request_id) for item in page.rows]
     return [row for recorded in found if recorded for row in recorded.rows]

@@ -15,8 +15,8 @@ from app.cli.output import document, say
 from controlplane.errors import Refusal
 from controlplane.tenants.model import TenantDirectory
 
-SECONDS = 1.5
-MOST = 50
+COMPLETION_SECONDS = 1.5
+MAX_CANDIDATES = 50
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 WITH_IDS = ("tenants", "projects", "subscriptions")
 """The nouns whose commands begin with a tenant's id."""
@@ -138,11 +138,11 @@ async def _ids(prefix: str, home: str | None) -> list[str]:
     choice, settings = chosen(Reading(home=home))
     if prefix and not ID.fullmatch(prefix):
         return []
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(COMPLETION_SECONDS):
         context = await connect(choice, settings=settings, start=False)
         try:
             terms = parse(f"id:/^{re.escape(prefix)}/", TENANTS.fields) if prefix else ()
-            page = await context.home.of(TenantDirectory).page(Query(terms, "id"), limit=MOST)
+            page = await context.home.of(TenantDirectory).page(Query(terms, "id"), limit=MAX_CANDIDATES)
             return [row.id for row in page.rows]
         finally:
             await context.close()

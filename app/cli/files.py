@@ -16,8 +16,8 @@ from controlplane.text import clean
 if TYPE_CHECKING:
     import yaml
 
-LARGEST = 20_000_000  # bytes
-MOST = 1_000_000  # values
+MAX_FILE_BYTES = 20_000_000  # bytes
+MAX_VALUES = 1_000_000  # values
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ class Source:
                 anchored[anchor] = parts - before
             if len(begun) > DEEPEST:
                 raise self._fault(line, f"nested deeper than {DEEPEST} levels")
-            if parts > MOST:
-                raise self._fault(line, f"more than {MOST:,} values, counted where aliases stand")
+            if parts > MAX_VALUES:
+                raise self._fault(line, f"more than {MAX_VALUES:,} values, counted where aliases stand")
 
     def located(self, fault: Usage) -> Usage:
         """The same fault with the line of every item that it names (`tenants.3.name: …`)."""
@@ -116,12 +116,12 @@ def read(path: str) -> Source:
     name = "stdin" if path == "-" else clean(path, 400)
     try:
         if path == "-":
-            content = sys.stdin.buffer.read(LARGEST + 1)
+            content = sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
         else:
             with Path(path).open("rb") as file:
-                content = file.read(LARGEST + 1)
-        if len(content) > LARGEST:
-            raise Usage("file_unreadable", f"{name} is larger than {LARGEST:,} bytes.", "Apply it in parts.")
+                content = file.read(MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
+            raise Usage("file_unreadable", f"{name} is larger than {MAX_FILE_BYTES:,} bytes.", "Apply it in parts.")
         return Source(name, content.decode("utf-8-sig"))
     except OSError as error:
         raise Usage("file_unreadable", f"{name} cannot be read: {error.strerror}.") from None

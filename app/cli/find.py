@@ -11,7 +11,7 @@ from app.cli import asking
 from app.cli.asked import READING, Reading, opened
 from app.cli.lists import print_rows
 from app.cli.output import document, tell
-from controlplane.find import FOUND, LONGEST, Finder, seek
+from controlplane.find import FOUND, MAX_SOUGHT_CHARACTERS, Finder, seek
 
 Sought = Annotated[str, Parameter(allow_leading_hyphen=True, help="What to look for; - or nothing: a line of stdin.")]
 
@@ -21,7 +21,7 @@ async def find(text: Sought = "-", /, *, asked: Reading = READING) -> None:
 
     Without a text, or with -, one line of stdin is read: so a secret need not be an argument. It is only hashed.
     """
-    sought = seek(asking.piped(LONGEST) if text == "-" else text)
+    sought = seek(asking.piped(MAX_SOUGHT_CHARACTERS) if text == "-" else text)
     async with opened(asked) as context:
         rows = await context.home.of(Finder).look(sought)
         now = context.home.clock.now()

@@ -16,7 +16,7 @@ from app.cli.importing import Bar, FormatName, Tenant, TenantFrom, as_record, sa
 from app.cli.output import document, tell
 from app.cli.writing import refuse_read_only
 from controlplane.errors import Refusal
-from controlplane.requestlogs.model import LONGEST_LINE, ImportReport, Skip
+from controlplane.requestlogs.model import MAX_LINE_BYTES, ImportReport, Skip
 from controlplane.requestlogs.parsing import parser
 from controlplane.requestlogs.telling import FINE, FIRST, first_lines, nothing_taken
 
@@ -96,11 +96,11 @@ async def try_lines(job: LogImport, asked: Changing) -> None:
 async def _lines(descriptor: int) -> list[bytes]:
     """The first lines, as far as the stream has them. Waits in short steps, so that ctrl+c ends it."""
     data = b""
-    while data.count(b"\n") < FIRST and len(data) < FIRST * LONGEST_LINE:
+    while data.count(b"\n") < FIRST and len(data) < FIRST * MAX_LINE_BYTES:
         if not select.select([descriptor], [], [], 0)[0]:
             await asyncio.sleep(0.05)
             continue
-        block = os.read(descriptor, LONGEST_LINE)
+        block = os.read(descriptor, MAX_LINE_BYTES)
         if not block:
             break
         data += block

@@ -18,7 +18,7 @@ from controlplane.formatting import count, parse_duration, show
 from controlplane.keys import model
 from controlplane.keys.list import STALE
 from controlplane.keys.model import KeyDirectory
-from controlplane.keys.verify import LONGEST, verify, words
+from controlplane.keys.verify import MAX_PASTED_CHARACTERS, verify, words
 from controlplane.plans.currencies import money
 from controlplane.subscriptions.model import SubscriptionDirectory
 from controlplane.text import UNKNOWN, clean
@@ -115,7 +115,7 @@ async def verify_key(*given: str, asked: Reading = READING) -> None:
 
 def _pasted() -> str:
     if not asking.can_ask():
-        return asking.piped(LONGEST)
+        return asking.piped(MAX_PASTED_CHARACTERS)
     from getpass import getpass
 
     return getpass("Paste the key (it is not shown): ", sys.stderr)

@@ -32,7 +32,7 @@ from controlplane.objectives.words import (
 )
 from controlplane.text import clean
 
-MOST_EPISODES = 20
+MAX_EPISODES = 20
 
 
 async def show_objective(number: int, /, *, asked: Reading = READING) -> None:
@@ -170,7 +170,7 @@ async def what_if(
     ]
     table(heads, rows)
     episodes = sides[1][3]
-    for episode in episodes[-MOST_EPISODES:]:
+    for episode in episodes[-MAX_EPISODES:]:
         say(clean(f"  {episode_words(episode)}"))
     for warning in checks.warnings(other, now):
         tell(clean(warning))

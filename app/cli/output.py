@@ -16,7 +16,7 @@ from controlplane.errors import AnswerLost, Refusal
 from controlplane.text import cells, clean, clean_lines, fit, printable_ascii
 from controlplane.urls import without_secrets
 
-WIDEST = 48
+MAX_COLUMN_CELLS = 48
 """Cells of a table's column; what is longer is cut, and whole in --json."""
 
 
@@ -136,7 +136,7 @@ class Column:
 def table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
     """Aligned lines of clean text; a heading without rows too, so that nothing is not mistaken for a failure."""
     lines = [[column.title for column in columns], *[[clean(cell, 400) for cell in row] for row in rows]]
-    widths = [min(WIDEST, max(cells(line[at]) for line in lines)) for at in range(len(columns))]
+    widths = [min(MAX_COLUMN_CELLS, max(cells(line[at]) for line in lines)) for at in range(len(columns))]
     for line in lines:
         parts = [fit(cell, size, c.align) for cell, size, c in zip(line, widths, columns, strict=True)]
         say("  ".join(parts).rstrip())

@@ -20,12 +20,12 @@ from controlplane.telemetry.model import ManySeries, Point, RequestTelemetry, Sc
 from controlplane.telemetry.ports import Rollups
 from controlplane.telemetry.reading import series_as_kept, series_of
 from controlplane.telemetry.retention import Rolled
-from controlplane.telemetry.tops import FEWEST, By, Measure, TopRow
+from controlplane.telemetry.tops import MIN_REQUESTS_RANKED, By, Measure, TopRow
 from controlplane.text import UNKNOWN, clean
 
-NICE = (1, 5, 15, 60, 300, 900, 3600, 6 * 3600, 86_400)
+ROUND_STEPS = (1, 5, 15, 60, 300, 900, 3600, 6 * 3600, 86_400)
 """Steps in seconds that are chosen from when none is asked for."""
-ROWS = 60
+MAX_TABLE_STEPS = 60
 """Steps of a window that is shown as a table, at most."""
 
 
@@ -84,11 +84,11 @@ class Which:
 WHICH = Which()
 
 
-def step_of(text: str | None, start: datetime, end: datetime, rows: int = ROWS) -> timedelta:
+def step_of(text: str | None, start: datetime, end: datetime, rows: int = MAX_TABLE_STEPS) -> timedelta:
     if text is not None:
         return timedelta(seconds=parse_duration(text))
     seconds = (end - start).total_seconds()
-    return timedelta(seconds=next((step for step in NICE if seconds <= step * rows), NICE[-1]))
+    return timedelta(seconds=next((step for step in ROUND_STEPS if seconds <= step * rows), ROUND_STEPS[-1]))
 
 
 async def series(
@@ -239,7 +239,7 @@ async def top(
     if found.end <= found.start:
         tell("Nothing of this window is rolled up yet: watchfloor telemetry roll-up")
         return
-    floor = f"; of at least {FEWEST} requests" if measure in ("error_share", "p95", "growth") else ""
+    floor = f"; of at least {MIN_REQUESTS_RANKED} requests" if measure in ("error_share", "p95", "growth") else ""
     tell(f"{show(found.start, found.start, 'utc')} to {show(found.end, found.end, 'utc')}{floor}")
 
 

@@ -40,9 +40,9 @@ MIDDLE_MS = 100.0
 MIDDLE = tuple(bucket_of(MIDDLE_MS * factor) for factor in shape.SPREAD)
 """The buckets of a thousand requests with a median of 100 ms; other medians only move them."""
 SHARES = sorted(Counter(MIDDLE).items(), key=lambda each: -each[1])
-MOST_BUCKETS = 500
-VALUES = tuple(map(value_of, range(MOST_BUCKETS)))
-MOST_POINTS = 80
+MAX_BUCKETS = 500
+VALUES = tuple(map(value_of, range(MAX_BUCKETS)))
+MAX_POINTS = 80
 """Of so many requests the latencies differ; more repeat them."""
 _int2, _int4 = 21, 23  # the types' numbers in PostgreSQL
 _numbers = Struct(">iqiiiiiiii").pack
@@ -206,7 +206,7 @@ class Shapes:
 
     def put(self, medians: dict[int, int]) -> int:
         """Of requests of several medians: how many are moved by how many buckets."""
-        found = [0] * MOST_BUCKETS
+        found = [0] * MAX_BUCKETS
         for moved, count in medians.items():
             left = count
             for bucket, share in SHARES:
@@ -240,7 +240,7 @@ def _latencies(count: int, moved: int) -> bytes:
 @cache
 def _unmoved(count: int) -> tuple[list[int], bytes, float]:
     """The buckets, the column of counts, and the sum of so many latencies with a median of 100 ms."""
-    points = min(count, MOST_POINTS)
+    points = min(count, MAX_POINTS)
     found = Counter(MIDDLE[int((n + 0.5) * len(MIDDLE) / points)] for n in range(points))
     buckets = sorted(found)
     counts = [found[bucket] * count // points for bucket in buckets]

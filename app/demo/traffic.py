@@ -28,7 +28,7 @@ from controlplane.errors import Refusal
 SECONDS = 1
 SERVE_SECONDS = 5
 LOOK_SECONDS = 5
-LONGEST_GAP = 3600
+MAX_GAP_SECONDS = 3600
 """Seconds that are caught up on after the home was away."""
 RECONNECT_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -63,7 +63,7 @@ class Traffic:
     async def step(self, link: Connection, now: int) -> None:
         """Store what came until `now`."""
         encode = Encoder()
-        start = max(self.written, now - LONGEST_GAP)
+        start = max(self.written, now - MAX_GAP_SECONDS)
         made = list(rows(self.estate, start, now, self.callers, self.quiet))
         try:
             async with link.transaction(), link.cursor() as cursor, cursor.copy(COPY) as copy:

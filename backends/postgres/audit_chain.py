@@ -9,7 +9,7 @@ from controlplane.audit.chain import Link
 
 Connection = psycopg.AsyncConnection[TupleRow]
 
-PAGE = 5000
+PAGE_LINKS = 5000
 
 # Neither wf.audit_canonical nor another function of the home: whoever can write the trail anew can write those anew as
 # well. So all that they do stands here once more; a test holds both together.
@@ -53,7 +53,8 @@ LINKS = f"""
 SELECT c.seq, c.head, CASE WHEN a.seq IS NOT NULL THEN (jsonb_build_object(
   'seq', a.seq, 'at', to_char(a.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'change_id', a.change_id,
   'out_of_band', a.out_of_band, 'actor', a.actor, 'operation', a.operation, 'noun', a.noun, 'thing', a.thing,
-  'tenant_id', a.tenant_id, 'reason', a.reason, 'request_id', a.request_id, 'impersonation', a.impersonation)
+  'tenant_id', a.tenant_id, 'reason', a.reason, 'request_id', a.request_id, 'carried_by', a.carried_by,
+  'impersonation', a.impersonation)
   || {_held("before")} || {_held("after")})::text
 END
 FROM (SELECT * FROM wf.audit_chain WHERE seq > %s ORDER BY seq LIMIT %s) c LEFT JOIN wf.audit a ON a.seq = c.seq
@@ -68,5 +69,5 @@ async def origin_of(connection: Connection) -> str:
 
 
 async def page_of_links(connection: Connection, after: int) -> list[Link]:
-    cursor = await connection.execute(LINKS.encode(), [after, PAGE])
+    cursor = await connection.execute(LINKS.encode(), [after, PAGE_LINKS])
     return [Link(seq, canonical, bytes(head)) for seq, head, canonical in await cursor.fetchall()]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg.rows import class_row
 
 from controlplane.filters.patterns import fold
-from controlplane.find import MOST_OF_A_KIND, Found, Kind, Sought
+from controlplane.find import MAX_FOUND_PER_KIND, Found, Kind, Sought
 from controlplane.find import Finder as FinderPort
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def statement(sought: Sought) -> tuple[str, dict[str, Any]]:
 
 def _union(parts: Sequence[str]) -> str:
     each = (
-        f"(SELECT {place} AS place, p.* FROM ({part} LIMIT {MOST_OF_A_KIND}) p)" for place, part in enumerate(parts)
+        f"(SELECT {place} AS place, p.* FROM ({part} LIMIT {MAX_FOUND_PER_KIND}) p)" for place, part in enumerate(parts)
     )
     return f"SELECT kind, id, tenant_id, words, state FROM ({' UNION ALL '.join(each)}) found ORDER BY place, id"
 

@@ -24,7 +24,7 @@ Connection = psycopg.AsyncConnection[TupleRow]
 CONNECTIONS = 4
 """For jobs that are a statement: so many are done side by side."""
 STATEMENT_SECONDS = 600.0
-SECONDS = 10
+QUEUE_STATEMENT_SECONDS = 10
 """For what is asked of the home besides."""
 
 
@@ -62,7 +62,7 @@ class PostgresQueue:
     async def start(self, who: Self, kinds: Mapping[str, Kind]) -> None:
         """Register, and the schedules of what it can do. Raises Refusal."""
         self._main = await connect(self.conninfo, "worker")
-        self._main.limit = SECONDS
+        self._main.limit = QUEUE_STATEMENT_SECONDS
         await self._pool.open()
         [(self.worker,)] = await self._ask(
             "SELECT wf.start_worker(%s, %s, %s, %s, %s)", who.name, who.host, who.pid, who.version, sorted(kinds)
@@ -142,13 +142,13 @@ class PostgresQueue:
         while True:
             with suppress(psycopg.Error, Refusal):
                 async with await connect(self.conninfo, "worker") as connection:
-                    connection.limit = SECONDS
+                    connection.limit = QUEUE_STATEMENT_SECONDS
                     await connection.execute("LISTEN wf_jobs")
                     while True:
-                        async for _ in connection.notifies(timeout=SECONDS):
+                        async for _ in connection.notifies(timeout=QUEUE_STATEMENT_SECONDS):
                             self._news.set()
                         await connection.execute("SELECT")  # whether it is still there
-            await asyncio.sleep(SECONDS)
+            await asyncio.sleep(QUEUE_STATEMENT_SECONDS)
 
 
 def _held(jobs: Sequence[Claimed]) -> tuple[list[int], list[int]]:

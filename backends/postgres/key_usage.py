@@ -12,8 +12,8 @@ from controlplane.telemetry.anomalies import DENIED, KeyUsage, Limits, Slice, Us
 if TYPE_CHECKING:
     from backends.postgres.home import Connection, Home
 
-LONGEST = 90 * 24
-MOST_EXPLAINED = 200
+MAX_BASELINE_HOURS = 90 * 24
+MAX_KEYS_EXPLAINED = 200
 
 # A bucket stands for the value that controlplane.telemetry.model.value_of gives it.
 SLICES = """
@@ -46,8 +46,8 @@ async def read_key_usage(
     home: Home, tenant_id: str, window: int, baseline: int, limits: Limits, key_prefix: str | None
 ) -> UsageReport:
     """See `RequestTelemetry.key_usage`."""
-    if not 1 <= window <= LONGEST or not 1 <= baseline <= LONGEST:
-        raise Usage("window_unreadable", f"Window and baseline are 1 to {LONGEST:,} whole hours.")
+    if not 1 <= window <= MAX_BASELINE_HOURS or not 1 <= baseline <= MAX_BASELINE_HOURS:
+        raise Usage("window_unreadable", f"Window and baseline are 1 to {MAX_BASELINE_HOURS:,} whole hours.")
     async with home.connection() as connection:
         marks = await read_marks(connection)
         end = marks.hours_until
@@ -57,7 +57,7 @@ async def read_key_usage(
         rows = await (await connection.execute(SLICES, values)).fetchall()
         assert row is not None
         found = _judged(tenant_id, rows, row, limits)
-        strange = [usage for usage in found if usage.signals][:MOST_EXPLAINED]
+        strange = [usage for usage in found if usage.signals][:MAX_KEYS_EXPLAINED]
         denied = await _denied(connection, strange, values) if strange and start >= marks.raw_from else None
     if denied is not None:
         explained = [replace(usage, denied=denied.get((usage.key_prefix, usage.route), {})) for usage in strange]

@@ -24,7 +24,7 @@ LOOP_SECONDS = 0.2
 """So long an answer that is there already may wait for a loop that was busy."""
 CONNECT_LIMIT = 30.0
 """For all addresses of a home together, and for finding out what they are."""
-LONGEST_PAUSE = 30.0
+MAX_PAUSE_SECONDS = 30.0
 SLOW_SECONDS = 0.2
 """To look whether the server died takes less, to start it takes more."""
 REVIVING = "starting PostgreSQL"
@@ -70,7 +70,7 @@ class PostgresFeed:
                     trouble = refusal
                 # The first pause is short: most losses are a restart or a hiccup.
                 exponent = 20 if trouble.slow else min(failures, 20)
-                pause = min(LONGEST_PAUSE, 0.5 * 2**exponent) * random.uniform(0.7, 1.0)
+                pause = min(MAX_PAUSE_SECONDS, 0.5 * 2**exponent) * random.uniform(0.7, 1.0)
                 on_state(LinkState("offline", retry_in=pause, words=str(trouble), brief=trouble.brief))
                 self._retry.clear()
                 with contextlib.suppress(TimeoutError):

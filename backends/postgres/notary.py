@@ -24,7 +24,7 @@ from controlplane.jobs.model import Claimed, JobQueue
 Connection = psycopg.AsyncConnection[TupleRow]
 SIGN_EVERY = timedelta(minutes=5)
 BITE = 50_000
-MOST = 2_000_000
+MAX_ROWS_SIGNED = 2_000_000
 """Rows of one checkpoint more than of the one before: some minute's work; a longer trail is signed in several."""
 
 
@@ -60,7 +60,7 @@ class Notary:
         """
         try:
             async with await connect(self.conninfo, "notary") as connection:
-                for _ in range(MOST // BITE):
+                for _ in range(MAX_ROWS_SIGNED // BITE):
                     if await (await connection.execute("SELECT wf.chain_audit(%s)", [BITE])).fetchone() == (0,):
                         break
                 async with connection.transaction():
@@ -83,7 +83,7 @@ class Notary:
         async for link in links(connection, walk.size):
             if (fault := walk.step(link)) is not None:
                 raise _inconsistent(fault.words)
-            if walk.size - start >= MOST:
+            if walk.size - start >= MAX_ROWS_SIGNED:
                 break
         if own is not None and walk.size == own.size:
             return Signed(own, self.key.sign(own), new=False)

@@ -30,7 +30,7 @@ from controlplane.objectives.model import (
 )
 from controlplane.objectives.ports import ObjectiveStore
 from controlplane.objectives.refusals import NO_MAINTENANCE, NO_OBJECTIVE
-from controlplane.objectives.rules import LONGEST_PAIR, applies, evaluate, is_rolling, period_of, resolve
+from controlplane.objectives.rules import MAX_WINDOW, applies, evaluate, is_rolling, period_of, resolve
 from controlplane.tenants.refusals import NO_TENANT
 
 if TYPE_CHECKING:
@@ -66,9 +66,9 @@ HOUR = timedelta(hours=1)
 FINE_LIST = 7 * HOUR
 """As far back as the list reads minutes: to the longest window whose edge an hour would blur, and the hour it is in."""
 FINE_ONE = timedelta(hours=48)
-FRESH = timedelta(seconds=10)
+FRESH_FOR = timedelta(seconds=10)
 """What was measured so short ago is not measured again: a list's pages and counts are of one moment."""
-IDLE = 20
+MEASURE_IDLE_FACTOR = 20
 """A measure stays fresh at least so many times as long as it took: a large home is not kept busy by who looks on."""
 
 
@@ -177,7 +177,7 @@ async def _measured(
         return held
     begun = time.monotonic()
     standings = await read()
-    rest = max(FRESH, IDLE * timedelta(seconds=time.monotonic() - begun))
+    rest = max(FRESH_FOR, MEASURE_IDLE_FACTOR * timedelta(seconds=time.monotonic() - begun))
     return _Measure(of, standings, now, now + rest)
 
 
@@ -228,7 +228,7 @@ class _Reader:
         if not objectives:
             return ()
         since = {each: period_of(each.period, each.zone, now)[0] for each in objectives}
-        start = _hour(min(now - LONGEST_PAIR, *since.values()))
+        start = _hour(min(now - MAX_WINDOW, *since.values()))
         begins = tuple(begin for each, begin in since.items() for begin in _calendar(each, begin))
         span = Span(start, _hour(now - FINE_LIST), now, begins=begins)
         only = objectives[0] if len(objectives) == 1 else None

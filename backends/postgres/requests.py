@@ -29,7 +29,7 @@ from controlplane.errors import NotFound, Refusal
 from controlplane.requestlogs.mappings import LogMapping, TenantSource
 from controlplane.requestlogs.model import (
     FIRST_LINES,
-    LONGEST_LINE,
+    MAX_LINE_BYTES,
     ImportReport,
     Progress,
     RequestRow,
@@ -297,7 +297,7 @@ class ImportRun:
         """Parse and encode a chunk; skipped lines are counted in the report."""
         start = (data.find(b"\n") + 1 or len(data)) if self.open_line else 0
         if len(self.first) < FIRST:
-            self.first += _lines(data[start : start + 2 * LONGEST_LINE], b"\n")[: FIRST - len(self.first)]
+            self.first += _lines(data[start : start + 2 * MAX_LINE_BYTES], b"\n")[: FIRST - len(self.first)]
         parse, lines = self._parser_for(data[start:] if start else data)
         chunk = Chunk(len(data), len(lines), not data.endswith(b"\n"), marks_of(data))
         encode, rows, times = self.encode, chunk.rows, []
@@ -326,7 +326,7 @@ class ImportRun:
             lines = _lines(data.decode(), "\n")
         except UnicodeDecodeError:
             return self.parse, _lines(data, b"\n")
-        if b"\0" in data or max(map(len, lines), default=0) * 4 > LONGEST_LINE:
+        if b"\0" in data or max(map(len, lines), default=0) * 4 > MAX_LINE_BYTES:
             return self.parse, _lines(data, b"\n")
         return self.reads, lines
 

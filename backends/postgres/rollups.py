@@ -19,8 +19,8 @@ from controlplane.telemetry.retention import Data, Difference, Kept, Partition, 
 if TYPE_CHECKING:
     from backends.postgres.home import Home
 
-LONGEST = timedelta(days=7)
-MOST_DIFFERENCES = 200
+MAX_VERIFIED = timedelta(days=7)
+MAX_DIFFERENCES = 200
 ROLL_SECONDS = 300
 
 STATUS = """
@@ -116,8 +116,10 @@ class Rollups(ports.Rollups):
         return Rolled(*row)
 
     async def verify(self, start: datetime, end: datetime) -> Verification:
-        if end <= start or end - start > LONGEST:
-            raise Usage("window_unreadable", f"Verifying needs a start before its end, {LONGEST.days} days at most.")
+        if end <= start or end - start > MAX_VERIFIED:
+            raise Usage(
+                "window_unreadable", f"Verifying needs a start before its end, {MAX_VERIFIED.days} days at most."
+            )
         async with self.home.connection(ROLL_SECONDS, snapshot=True) as connection:
             marks = await read_marks(connection)
             row = await (await connection.execute(DUE, [start, end])).fetchone()
@@ -132,11 +134,11 @@ class Rollups(ports.Rollups):
                 if lower < upper:
                     number, differing = await _compare(connection, step, lower, upper)
                     cells, found = cells + number, found + differing
-        return Verification(start, end, cells, row[0] if row else 0, tuple(found[:MOST_DIFFERENCES]), marks.now)
+        return Verification(start, end, cells, row[0] if row else 0, tuple(found[:MAX_DIFFERENCES]), marks.now)
 
 
 async def _compare(connection: Connection, step: Any, lower: datetime, upper: datetime) -> tuple[int, list[Difference]]:
-    values = {"lower": lower, "upper": upper, "step": f"1 {step}", "limit": MOST_DIFFERENCES}
+    values = {"lower": lower, "upper": upper, "step": f"1 {step}", "limit": MAX_DIFFERENCES}
     found = await (await connection.execute(VERIFY.format(clock=step).encode(), values)).fetchall()
     differing = [Difference(step, row[0] or None, *row[1:8]) for row in found if row[7] is not None]
     return (found[0][8] if found else 0), differing

@@ -34,6 +34,8 @@ ORDER BY ordinal DESC LIMIT %s
 HOLD = "SELECT wf.hold_run(%s, %s)"
 RELEASE = "SELECT wf.release_run(%s, %s)"
 REFUSE_ITEM = "SELECT wf.refuse_item(%s, %s, %s, %s)"
+CARRY_ITEM = "SELECT wf.carry_item(%s, %s)"
+END_CARRYING = "SELECT wf.end_carrying(%s, %s, %s)"
 ADD_NAMED = sql.SQL("""
 INSERT INTO wf.run_items (run_id, ordinal, thing, subject, version)
 SELECT %s, s.ordinal, concat_ws('/', {parts}), s.subject, coalesce(s.version, v.version)
@@ -60,7 +62,7 @@ FROM wf.run_items WHERE run_id = %s
 WAITING = sql.SQL(
     "SELECT {} FROM wf.run_items WHERE run_id = %s AND state = 'waiting' ORDER BY ordinal LIMIT %s"
 ).format(names(fields_of(RunItem)))
-LARGEST = 100_000
+MAX_RUN_ITEMS = 100_000
 SHAPES: Mapping[str, ListShape[Any]] = {
     "tenants": Tenants.shape,
     "projects": Projects.shape,
@@ -124,6 +126,14 @@ class Runs(PagedList[Run], RunDirectory):
         async with self.home.connection() as connection:
             return bool(await scalar(connection, REFUSE_ITEM, [item.run_id, item.ordinal, code, words]))
 
+    async def carry(self, item: RunItem) -> None:
+        async with self.home.connection() as connection:
+            await connection.execute(CARRY_ITEM, [item.run_id, item.ordinal])
+
+    async def end(self, run_id: int, becomes: RunState, why: str | None) -> None:
+        async with self.home.connection() as connection:
+            await connection.execute(END_CARRYING, [run_id, becomes, why])
+
 
 @dataclasses.dataclass(frozen=True)
 class RunWriter(RunStore):
@@ -160,7 +170,7 @@ class RunWriter(RunStore):
             view=sql.SQL(shape.view),
             condition=condition,
         )
-        await self.connection.execute(statement, [run_id, *parameters, LARGEST + 1])
+        await self.connection.execute(statement, [run_id, *parameters, MAX_RUN_ITEMS + 1])
 
     async def add_undone(self, run_id: int, undone: int) -> None:
         await self.connection.execute(ADD_UNDONE, [run_id, undone])

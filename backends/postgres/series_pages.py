@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from backends.postgres.home import Connection, Home
 
 KIND = "series"
-MOST = 200
-MOST_POINTS = 20_000
+MAX_SERIES_PER_PAGE = 200
+MAX_PAGE_POINTS = 20_000
 """Of all series of a page together."""
 Part = tuple[str, datetime, datetime]
 
@@ -77,15 +77,17 @@ async def read_page(home: Home, asked: ManySeries, after: str | None) -> SeriesP
 
 
 def _check(asked: ManySeries) -> None:
-    if not 1 <= asked.limit <= MOST:
-        raise Usage("limit_out_of_range", f"A page has 1 to {MOST} series, not {asked.limit}.")
+    if not 1 <= asked.limit <= MAX_SERIES_PER_PAGE:
+        raise Usage("limit_out_of_range", f"A page has 1 to {MAX_SERIES_PER_PAGE} series, not {asked.limit}.")
     if asked.by == "key" and asked.tenant_id is None:
         raise Usage("scope_unreadable", "Keys are read of their tenant.", "Name the tenant as well.")
     if asked.by == "tenant" and asked.tenant_id is not None:
         raise Usage("scope_unreadable", "A page of tenants is of all of them.", "Leave the tenant out.")
-    if asked.limit * ((asked.end - asked.start) / asked.step) > MOST_POINTS:
+    if asked.limit * ((asked.end - asked.start) / asked.step) > MAX_PAGE_POINTS:
         raise Usage(
-            "window_unreadable", f"A page has at most {MOST_POINTS:,} points.", "Ask for fewer series or longer steps."
+            "window_unreadable",
+            f"A page has at most {MAX_PAGE_POINTS:,} points.",
+            "Ask for fewer series or longer steps.",
         )
 
 

@@ -14,7 +14,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from controlplane.objectives.model import Counts, Objective, Slice
-from controlplane.objectives.rules import LONGEST_PAIR, PAIRS
+from controlplane.objectives.rules import MAX_WINDOW, PAIRS
 
 # Hours up to `coarse`, minutes up to `upper`, then raw rows of what is not rolled up; and what of them is due. An hour
 # that a window begins within (of a zone that is not on whole hours) is read by the minute as long as that is known.
@@ -181,7 +181,7 @@ class Slis:
     ) -> dict[int, tuple[Slice, ...]]:
         values = await self._values(span, *asked)
         values |= {"ids": [each.id for each in asked], "since": list(asked.values())}
-        values |= {"paired": span.until - LONGEST_PAIR, "edges": [span.until - length for length in (*WINDOWS, NONE)]}
+        values |= {"paired": span.until - MAX_WINDOW, "edges": [span.until - length for length in (*WINDOWS, NONE)]}
         found: dict[int, list[Slice]] = {}
         for id, at, seconds, *counts in await self._read(statement, values):
             good, total, skipped_good, skipped_total = map(int, counts[:4])

@@ -10,13 +10,13 @@ from psycopg import sql
 from backends.postgres.cells import HOUR, MINUTE, Marks, check_scope, read_marks
 from controlplane.errors import Usage
 from controlplane.telemetry.model import EPOCH, Histogram, Scope
-from controlplane.telemetry.tops import FEWEST, WEEK, By, Measure, Top, TopRow
+from controlplane.telemetry.tops import MIN_REQUESTS_RANKED, WEEK, By, Measure, Top, TopRow
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home
 
-MOST = 1000
-LONGEST = timedelta(days=90)
+MAX_TOP_ROWS = 1000
+MAX_TOP_SPAN = timedelta(days=90)
 SHORT = timedelta(hours=2)
 
 # `before` holds whole hours; of one that lies in the window only in part, that share counts.
@@ -64,10 +64,10 @@ async def read_top(
     home: Home, by: By, start: datetime, end: datetime, measure: Measure, limit: int, scope: Scope
 ) -> Top:
     """See `RequestTelemetry.top`."""
-    if end <= start or end - start > LONGEST:
-        raise Usage("window_unreadable", f"A top list needs a start before its end, {LONGEST.days} days at most.")
-    if not 1 <= limit <= MOST:
-        raise Usage("limit_out_of_range", f"A top list has 1 to {MOST:,} rows, not {limit}.")
+    if end <= start or end - start > MAX_TOP_SPAN:
+        raise Usage("window_unreadable", f"A top list needs a start before its end, {MAX_TOP_SPAN.days} days at most.")
+    if not 1 <= limit <= MAX_TOP_ROWS:
+        raise Usage("limit_out_of_range", f"A top list has 1 to {MAX_TOP_ROWS:,} rows, not {limit}.")
     check_scope(scope)
     if scope.region is not None and by != "tenant":
         raise Usage("scope_unreadable", "A region is not kept by route or key.", "Rank its tenants.")
@@ -77,7 +77,7 @@ async def read_top(
         statement = _statement(by, measure, cells, scope)
         values: dict[str, Any] = {"start": start, "end": end, "week": WEEK, "limit": limit}
         values |= {"tenant": scope.tenant_id, "route": scope.route, "key": scope.key_prefix, "region": scope.region}
-        values["fewest"] = FEWEST if measure in FILTERED else 1
+        values["fewest"] = MIN_REQUESTS_RANKED if measure in FILTERED else 1
         rows = await (await connection.execute(statement, values)).fetchall() if start < end else []
     found = tuple(
         TopRow(tenant, route, key, n, errors_4xx, errors_5xx, Histogram(tuple(buckets), tuple(counts)), before)

@@ -10,15 +10,15 @@ from typing import Any
 
 from controlplane.text import clean
 
-MOST_COUNT = float(1 << 53)
+MAX_COUNT = float(1 << 53)
 """More than any service counts in a step; above it a float no longer holds every whole number."""
-MOST_NOTES = 5
+MAX_NOTES = 5
 _NUMBER = re.compile(r"[+-]?(?:Inf|NaN|[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?)")
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One series of an answer: its labels, and its counts (0 to `MOST_COUNT`) by their time in seconds."""
+    """One series of an answer: its labels, and its counts (0 to `MAX_COUNT`) by their time in seconds."""
 
     labels: Mapping[str, str]
     values: Mapping[float, float]
@@ -38,7 +38,7 @@ def answer_of(said: Mapping[str, Any]) -> Answer:
     for each in said["data"]["result"]:
         labels = {str(name): str(value) for name, value in each["metric"].items()}
         numbers = {number(at): number(value) for at, value in each.get("values", ())}
-        counts = {at: value for at, value in numbers.items() if 0 <= value <= MOST_COUNT}
+        counts = {at: value for at, value in numbers.items() if 0 <= value <= MAX_COUNT}
         beyond += sum(not math.isnan(value) for value in numbers.values()) - len(counts)
         curves.append(Curve(labels, counts))
     said_so = [said.get(name) or [] for name in ("warnings", "infos")]
@@ -47,7 +47,7 @@ def answer_of(said: Mapping[str, Any]) -> Answer:
         notes.insert(0, "partial: not all of its stores answered")
     if beyond:
         notes.insert(0, f"{beyond:,} value{'s' * (beyond > 1)} left out: below 0 or too large for a count")
-    return Answer(tuple(curves), tuple(notes[:MOST_NOTES]))
+    return Answer(tuple(curves), tuple(notes[:MAX_NOTES]))
 
 
 def number(said: object) -> float:

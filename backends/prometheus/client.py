@@ -17,8 +17,8 @@ from controlplane.errors import Refusal
 from controlplane.secrets import Secret
 from controlplane.text import clean
 
-MOST_BYTES = 8 << 20
-MOST_SERIES = 1000
+MAX_ANSWER_BYTES = 8 << 20
+MAX_SERIES = 1000
 BUSY = (408, 425, 429)
 """Statuses below 500 that mean: not now."""
 SHORTER = "Ask for a shorter window or less at once; the mapping file's timeout is how long is waited."
@@ -77,8 +77,8 @@ class Client:
         async with http.stream("POST", self.source.url.rstrip("/") + path, data=form) as response:
             async for piece in response.aiter_bytes():
                 body += piece
-                if len(body) > MOST_BYTES:
-                    raise self._too_wide(f"more than {MOST_BYTES >> 20} MB")
+                if len(body) > MAX_ANSWER_BYTES:
+                    raise self._too_wide(f"more than {MAX_ANSWER_BYTES >> 20} MB")
         return response.status_code, bytes(body)
 
     async def _open(self) -> httpx.AsyncClient:
@@ -126,7 +126,7 @@ class Client:
         found = said["data"]["result"]
         if not isinstance(found, list):
             raise TypeError
-        if len(found) > MOST_SERIES:
+        if len(found) > MAX_SERIES:
             raise self._too_wide(f"{len(found):,} series")
         return answer_of(said)
 

@@ -18,7 +18,7 @@ from controlplane.telemetry.model import Scope
 from controlplane.text import clean
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-LEAST_SCRAPES = 4
+MIN_SCRAPES = 4
 """Scrapes in each step at least: from fewer, increase() is a guess or nothing."""
 _PLACE = re.compile(r"\$(match|step)\b")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from backends.prometheus.answers import Answer, bound_of
-from backends.prometheus.mapping import LEAST_SCRAPES, read_mapping
+from backends.prometheus.mapping import MIN_SCRAPES, read_mapping
 from controlplane.errors import Refusal
 from controlplane.telemetry.model import (
     GROWTH,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from backends.prometheus.client import Client
     from controlplane.secrets import Reference, Secret
 
-LONGEST_MS = 1e9
+MAX_LATENCY_MS = 1e9
 """Eleven days: a bound above it is none, and our buckets up to it are few."""
 _STATUS = re.compile(r"[1-5](?:[0-9]{2}|[xX]{2})")
 
@@ -59,7 +59,7 @@ class PrometheusSeries:
     async def series(self, scope: Scope, start: datetime, end: datetime, step: timedelta) -> Series:
         client = self._opened()
         source, as_of = client.source, self._clock()
-        seconds = math.ceil(max(step.total_seconds(), LEAST_SCRAPES * source.scrape))
+        seconds = math.ceil(max(step.total_seconds(), MIN_SCRAPES * source.scrape))
         step = timedelta(seconds=seconds)
         start, steps = whole_steps(start, end, step)
         ends = [start + (n + 1) * step for n in range(steps)]  # increase() looks back from each
@@ -159,7 +159,7 @@ def _cumulative(answer: Answer, unit: float) -> dict[float, dict[float, float]]:
         bound = bound_of(curve.labels.get("le", ""))
         if bound is None:
             continue
-        bound = bound * unit if bound * unit <= LONGEST_MS else math.inf
+        bound = bound * unit if bound * unit <= MAX_LATENCY_MS else math.inf
         for at, value in curve.values.items():
             below = found.setdefault(at, {})
             below[bound] = below.get(bound, 0.0) + value

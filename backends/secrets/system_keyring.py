@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
 
 T = TypeVar("T")
-SECONDS = 5.0
+KEYRING_SECONDS = 5.0
 ALLOWED = {
     "linux": (
         "keyring.backends.SecretService.Keyring",
@@ -77,9 +77,9 @@ class SystemKeyring:
         if self._unusable:
             raise Refusal("secret_unusable", self._unusable)
         try:
-            return within(SECONDS, lambda: work(_choose()))
+            return within(KEYRING_SECONDS, lambda: work(_choose()))
         except TimeoutError:
-            self._unusable = f"the keyring did not answer within {SECONDS:g} s (locked?)"
+            self._unusable = f"the keyring did not answer within {KEYRING_SECONDS:g} s (locked?)"
         except Refusal as refusal:
             self._unusable = refusal.message
         except Exception as error:

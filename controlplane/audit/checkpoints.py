@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # the library is imported only by who signs or verifies
 
 ED25519 = b"\x01"
 MARK = "— "
-LONGEST = 4000
+MAX_CHECKPOINT_CHARACTERS = 4000
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def read(note: str, keys: Iterable[PublicKey]) -> Checkpoint:
     text += "\n"
     signatures = [line.removeprefix(MARK).split(" ") for line in tail.splitlines() if line.startswith(MARK)]
     checkpoint = _parsed(text)
-    if checkpoint is None or len(note) > LONGEST:
+    if checkpoint is None or len(note) > MAX_CHECKPOINT_CHARACTERS:
         raise Refusal("checkpoint_unreadable", "This is no checkpoint.")
     for key in keys:
         for name, coded in (parts for parts in signatures if len(parts) == 2):

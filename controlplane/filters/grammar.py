@@ -55,7 +55,7 @@ class Term:
     negated: bool = False
 
 
-_LONGEST = 2000
+_MAX_FILTER_CHARACTERS = 2000
 _MEASURED = ("number", "milliseconds", "share", "age", "until")
 _EXAMPLES: dict[Kind, str] = {
     "number": "100",
@@ -100,8 +100,8 @@ class _Reader:
         self.named = named(fields)
 
     def terms(self) -> Iterable[Term]:
-        if len(self.text) > _LONGEST:
-            self._refuse(f"A filter has at most {_LONGEST:,} characters.")
+        if len(self.text) > _MAX_FILTER_CHARACTERS:
+            self._refuse(f"A filter has at most {_MAX_FILTER_CHARACTERS:,} characters.")
         if any(unicodedata.category(char) in ("Cc", "Cs") for char in self.text):
             self._refuse(f'The filter holds a control character: "{clean(self.text, 60)}".')
         while self._skip_spaces():

@@ -11,10 +11,10 @@ import re
 import unicodedata
 from functools import lru_cache
 
-LONGEST = 200
-_MOST_REPEATS = 3  # each is a nested loop over the text
-_MOST_CHOICES = 16  # each may double the ways to try
-_LARGEST_BOUND = 100
+MAX_PATTERN_CHARACTERS = 200
+_MAX_REPEATS = 3  # each is a nested loop over the text
+_MAX_CHOICES = 16  # each may double the ways to try
+_MAX_BOUND = 100
 
 _CLASSES = {"d": "0-9", "w": "a-z0-9_", "s": " \\t\\n\\r\\f\\v"}
 _JOINERS = dict.fromkeys((0x200C, 0x200D))
@@ -41,8 +41,8 @@ def _composed(text: str) -> str:
 @lru_cache(maxsize=256)
 def portable(pattern: str) -> str:
     """The same expression for folded text, spelled so that both read it alike. Raises Unreadable."""
-    if len(pattern) > LONGEST:
-        raise Unreadable(f"it is longer than {LONGEST} characters")
+    if len(pattern) > MAX_PATTERN_CHARACTERS:
+        raise Unreadable(f"it is longer than {MAX_PATTERN_CHARACTERS} characters")
     if not pattern:
         raise Unreadable("it is empty")
     return _Reader(_composed(pattern)).read()
@@ -176,8 +176,8 @@ class _Reader:
             raise Unreadable("a repeated group must not itself hold a repeat or a choice")
         elif not spelled.endswith("}") or "," in spelled:
             self.repeats += 1
-            if self.repeats > _MOST_REPEATS:
-                raise Unreadable(f"it has more than {_MOST_REPEATS} open repeats")
+            if self.repeats > _MAX_REPEATS:
+                raise Unreadable(f"it has more than {_MAX_REPEATS} open repeats")
         if self._ahead() == "?":
             self.place += 1  # lazy: finds the same texts
         if (after := self._ahead()) and after in "*+?{":
@@ -189,15 +189,15 @@ class _Reader:
         if not found:
             raise Unreadable("a { must be {m}, {m,} or {m,n} (write \\{ for the character)")
         least, _, most = found.groups()
-        if max(int(least), int(most or 0)) > _LARGEST_BOUND or (most and int(most) < int(least)):
-            raise Unreadable(f"{found[0]} is not a range of at most {_LARGEST_BOUND}")
+        if max(int(least), int(most or 0)) > _MAX_BOUND or (most and int(most) < int(least)):
+            raise Unreadable(f"{found[0]} is not a range of at most {_MAX_BOUND}")
         self.place = found.end()
         return found[0]
 
     def _choice(self) -> None:
         self.choices += 1
-        if self.choices > _MOST_CHOICES:
-            raise Unreadable(f"it has more than {_MOST_CHOICES} choices")
+        if self.choices > _MAX_CHOICES:
+            raise Unreadable(f"it has more than {_MAX_CHOICES} choices")
 
 
 def _literal(char: str) -> str:

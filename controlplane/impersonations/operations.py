@@ -28,7 +28,7 @@ class Impersonate(Request):
     id: Id
     ticket: Annotated[str, Field(min_length=1, max_length=100, description="the case that it is for")]
     minutes: Annotated[
-        int, Field(ge=1, le=rules.MOST_MINUTES, description=f"until its hard stop, at most {rules.MOST_MINUTES}")
+        int, Field(ge=1, le=rules.MAX_MINUTES, description=f"until its hard stop, at most {rules.MAX_MINUTES}")
     ] = rules.DEFAULT_MINUTES
 
     _readable = field_validator("ticket")(readable)

@@ -15,11 +15,11 @@ from controlplane.impersonations.refusals import IMPERSONATION_OVER, IMPERSONATI
 from controlplane.tenants.model import Tenant
 from controlplane.tenants.rules import check_open
 
-MOST_MINUTES = 60
+MAX_MINUTES = 60
 DEFAULT_MINUTES = 30
 
 ATTEMPTS_PER_HOUR = 5
-LONGEST_EMAIL = 254
+MAX_EMAIL_CHARACTERS = 254
 _UNSEEN = re.compile("[\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
 _NOT_IN_NAMES = re.compile(r"[/\\\x00-\x1f\x7f-\x9f]")
 
@@ -73,7 +73,7 @@ def sign_up_fault(email: str, name: str) -> str | None:
     """`invalid_email`, `invalid_name`, or None: what `wf_data.sign_up` answers, but for the number of attempts."""
     local, _, domain = email.partition("@")
     if (
-        len(email) > LONGEST_EMAIL
+        len(email) > MAX_EMAIL_CHARACTERS
         or _UNSEEN.search(email)
         or not local
         or "@" in domain

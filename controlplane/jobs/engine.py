@@ -27,7 +27,7 @@ POLL_SECONDS = 1.0
 GRACE_SECONDS = 20.0
 """How long a worker that was told to stop lets its jobs go on."""
 DROP_SECONDS = 5.0
-MOST_WORDS = 1000
+MAX_ERROR_CHARACTERS = 1000
 UNKNOWN_SECONDS = 300.0
 """A job of a kind that this program does not know is left to a newer one."""
 
@@ -187,9 +187,9 @@ class Crew:
 def words_of(error: Exception, kind: Kind) -> str:
     """What is kept of an error. The text of one that nobody foresaw may hold anything, so only its type is."""
     if isinstance(error, Refusal):
-        return clean(f"{error.message} [{error.code}]", MOST_WORDS)
+        return clean(f"{error.message} [{error.code}]", MAX_ERROR_CHARACTERS)
     if isinstance(error, GiveUp):
-        return clean(error, MOST_WORDS)
+        return clean(error, MAX_ERROR_CHARACTERS)
     if isinstance(error, TimeoutError):
         return f"it took longer than {kind.seconds:g} s"
     log.warning("a job of kind %s failed", kind.name, exc_info=error)

@@ -19,7 +19,7 @@ from controlplane.tenants.operations import Email, Id, Version, Word, readable
 
 KeyId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="the key's id, key_…")]
 NEVER, NO_CAP = "never", "none"
-LARGEST_CAP = 2**63 - 1
+MAX_SPEND_CAP = 2**63 - 1
 
 
 def instant(text: str, now: datetime) -> datetime | None:
@@ -103,7 +103,7 @@ class KeyFacts(Request):
             amount = int(value) if str(value).removeprefix("-").isdecimal() else read_money(str(value))[0]
         except Usage as fault:
             raise ValueError(f"{fault.message} {fault.hint}".rstrip()) from None
-        if not 0 <= amount <= LARGEST_CAP:
+        if not 0 <= amount <= MAX_SPEND_CAP:
             raise ValueError("a cap is 0 or more")
         return value
 

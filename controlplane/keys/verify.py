@@ -17,7 +17,7 @@ from controlplane.tenants.model import TenantDirectory
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
 
-LONGEST = 65_536
+MAX_PASTED_CHARACTERS = 65_536
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Verdict:
 def check(pasted: str, prefix: str) -> None:
     """Refuse, without asking anybody, what can be no key. One of another system has no checksum of ours."""
     pasted = as_pasted(pasted)
-    if not pasted or len(pasted) > LONGEST:
+    if not pasted or len(pasted) > MAX_PASTED_CHARACTERS:
         raise Refusal("key_missing", "There is no key in what was given.", "Paste one key, on one line.")
     if pasted.startswith((f"{prefix}_live_", f"{prefix}_test_")) and not secret.is_whole(pasted):
         raise Refusal(

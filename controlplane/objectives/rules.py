@@ -32,10 +32,10 @@ PAIRS = (
     Pair("ticket", DAY, 2 * HOUR, 10),
     Pair("ticket", 3 * DAY, 6 * HOUR, 10),
 )
-LONGEST_PAIR = max(pair.long for pair in PAIRS)
-LEAST_BAD = 2
+MAX_WINDOW = max(pair.long for pair in PAIRS)
+MIN_BAD_REQUESTS = 2
 """A single error never pages, however few requests there are."""
-LEAST_ABSENT = 10 * MINUTE
+MIN_ABSENCE = 10 * MINUTE
 """Minutes come up to two minutes late: silence is said to be one only after this."""
 ROLLING = re.compile(r"([7-9]|[1-8]\d|90)d")
 CALENDAR = ("week", "month", "quarter")
@@ -90,7 +90,7 @@ def detect_seconds(pair: Pair, period: timedelta, target: float, error_share: fl
 def absent_after(target: float, period: timedelta) -> timedelta:
     """After how long a silence is unknown: when an outage would have fired, but never within what is only late."""
     pair = PAIRS[0]
-    return max(LEAST_ABSENT, min(pair.long, factor(pair, period) * (1 - target) * pair.long))
+    return max(MIN_ABSENCE, min(pair.long, factor(pair, period) * (1 - target) * pair.long))
 
 
 # Windows
@@ -160,7 +160,7 @@ def verdict(objective: Objective, pair: Pair, period: timedelta, history: Histor
 def _held(long: Counts, min_events: int) -> str:
     if long.total < min_events:
         return f"{long.total:,} requests, at least {min_events:,} are needed"
-    return f"{long.bad:,} bad, at least {LEAST_BAD} are needed" if long.bad < LEAST_BAD else ""
+    return f"{long.bad:,} bad, at least {MIN_BAD_REQUESTS} are needed" if long.bad < MIN_BAD_REQUESTS else ""
 
 
 def evaluate(objective: Objective, slices: Sequence[Slice], now: datetime) -> Standing:

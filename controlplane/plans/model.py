@@ -13,13 +13,13 @@ Billing = Literal["arrears", "advance"]
 Kind = Literal["integer", "boolean", "string", "quota", "rate"]
 Value = Any
 """An entitlement's value, as JSON has it; `rules.kind_of` says which kind it is."""
-MOST_COUNTED = 10_000
+MAX_TENANTS_COUNTED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """One version of a plan; it never changes. Prices in minor units. `tenants`: how many have the plan, in any
-    version; one more than MOST_COUNTED means more than that.
+    version; one more than MAX_TENANTS_COUNTED means more than that.
     """
 
     code: str

@@ -18,7 +18,7 @@ from controlplane.tenants.operations import Name, Word, readable
 if TYPE_CHECKING:
     from controlplane.changes import Change
 
-MOST = 1_000
+MAX_PLANS_APPLIED = 1_000
 Price = Annotated[int, Field(ge=0, le=10**12, description="9900, in minor units, or 99.00 EUR")]
 
 
@@ -31,7 +31,7 @@ class PlanSpec(Request):
     month_price: Price
     year_price: Price
     billing: Billing
-    trial_days: Annotated[int, Field(default=0, ge=0, le=rules.LONGEST_TRIAL_DAYS)]
+    trial_days: Annotated[int, Field(default=0, ge=0, le=rules.MAX_TRIAL_DAYS)]
     entitlements: dict[str, JsonValue]
 
     _readable = field_validator("code", "name")(readable)
@@ -68,7 +68,7 @@ class PlanSpec(Request):
 
 class PlansApply(Request):
     subject = ()
-    plans: Annotated[list[PlanSpec], Field(min_length=1, max_length=MOST)]
+    plans: Annotated[list[PlanSpec], Field(min_length=1, max_length=MAX_PLANS_APPLIED)]
 
     @model_validator(mode="after")
     def _once(self) -> PlansApply:

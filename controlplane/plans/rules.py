@@ -10,11 +10,11 @@ import re
 
 from controlplane.plans.model import Kind, Plan, Value
 
-LONGEST_TRIAL_DAYS = 90
+MAX_TRIAL_DAYS = 90
 PERIODS = {"hour": "an hour", "day": "a day", "month": "a month"}
 """Those of a quota, as they are said behind its limit."""
 UNLIMITED = -1
-_LARGEST = 10**18 - 1
+_MAX_AMOUNT = 10**18 - 1
 NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 
 
@@ -34,7 +34,7 @@ def kind_of(value: Value) -> Kind | None:
 
 
 def _amount(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _LARGEST
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MAX_AMOUNT
 
 
 def _is_quota(value: dict[str, Value]) -> bool:

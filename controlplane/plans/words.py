@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from controlplane.formatting import count
 from controlplane.plans.currencies import money
-from controlplane.plans.model import MOST_COUNTED, Cycle, Plan
+from controlplane.plans.model import MAX_TENANTS_COUNTED, Cycle, Plan
 from controlplane.plans.rules import UNLIMITED
 from controlplane.text import UNKNOWN
 
@@ -14,8 +14,8 @@ def price_words(plan: Plan, cycle: Cycle) -> str:
 
 
 def tenants_words(plan: Plan) -> str:
-    if plan.tenants is not None and plan.tenants > MOST_COUNTED:
-        return f"{MOST_COUNTED:,}+"
+    if plan.tenants is not None and plan.tenants > MAX_TENANTS_COUNTED:
+        return f"{MAX_TENANTS_COUNTED:,}+"
     return count(plan.tenants)
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from controlplane.keys import secret
-from controlplane.requestlogs.model import BOM, LONGEST_TEXTS, TENANT_ID, RequestRow, Skip, checked
+from controlplane.requestlogs.model import BOM, MAX_TEXTS, TENANT_ID, RequestRow, Skip, checked
 from controlplane.requestlogs.routes import Routes
 
 Names = tuple[str, str | None, str, str, str | None, str | None]
@@ -53,7 +53,7 @@ def json_lines() -> Callable[[str], RequestRow | Skip]:
         tenant_id, project_id, route, method, key_prefix, region = names
         request_id, status, latency, size = get("request_id"), get("status"), get("latency_ms"), get("bytes")
         if request_id is not None:
-            if request_id.__class__ is not str or len(request_id) > LONGEST_TEXTS["request_id"]:
+            if request_id.__class__ is not str or len(request_id) > MAX_TEXTS["request_id"]:
                 return Skip.BAD_VALUE
             if not stores(request_id):
                 return Skip.NOT_TEXT
@@ -111,7 +111,7 @@ def _names(
     whole = route
     for name, text in (("project_id", project_id), ("method", method), ("key_prefix", key_prefix), ("region", region)):
         if text is not None:
-            if not isinstance(text, str) or len(text) > LONGEST_TEXTS[name]:
+            if not isinstance(text, str) or len(text) > MAX_TEXTS[name]:
                 return Skip.BAD_VALUE
             whole += text
     if not stores(whole):

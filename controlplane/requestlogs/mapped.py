@@ -11,7 +11,7 @@ from typing import Any
 from controlplane.requestlogs.combined import METHOD, STAMP, asked_for, combined_instant
 from controlplane.requestlogs.jsonlines import json_instant, shown_of_key, stores
 from controlplane.requestlogs.mappings import UNITS, Fields, LogMapping, TenantSource, look_for, look_for_header
-from controlplane.requestlogs.model import BOM, LONGEST_TEXTS, TENANT_ID, RequestRow, Skip, checked
+from controlplane.requestlogs.model import BOM, MAX_TEXTS, TENANT_ID, RequestRow, Skip, checked
 from controlplane.requestlogs.routes import Routes, origin_of
 
 _NUMBER = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,20})?")
@@ -56,9 +56,9 @@ def mapped(mapping: LogMapping, whose: str | TenantSource) -> Callable[[str], Re
             return Skip.NO_TENANT
         if not TENANT_ID.fullmatch(tenant_id):
             return Skip.BAD_TENANT
-        texts = [_short(look[name](fields), LONGEST_TEXTS[name]) for name in ("project_id", "key_prefix", "region")]
+        texts = [_short(look[name](fields), MAX_TEXTS[name]) for name in ("project_id", "key_prefix", "region")]
         request_id, size = _text(look["request_id"](fields)), _whole(look["bytes"](fields))
-        if request_id and len(request_id) > LONGEST_TEXTS["request_id"]:
+        if request_id and len(request_id) > MAX_TEXTS["request_id"]:
             request_id = None
         if not stores("".join(filter(None, (url, request_id, *texts)))):
             return Skip.NOT_TEXT

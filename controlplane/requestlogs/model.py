@@ -8,13 +8,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-LONGEST_LINE = 65_536
+MAX_LINE_BYTES = 65_536
 """Bytes, without the line's end."""
 FIRST_LINES = 20
 """How many line numbers, and tenants, a report names."""
 BOM = "\ufeff"
 """What some programs begin a file with; where files were joined, it begins a line."""
-LONGEST_TEXTS = {"project_id": 64, "method": 16, "key_prefix": 64, "region": 64, "request_id": 128}
+MAX_TEXTS = {"project_id": 64, "method": 16, "key_prefix": 64, "region": 64, "request_id": 128}
 """Characters of fields that are text."""
 TENANT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -62,7 +62,7 @@ _WORDS = {
     Skip.BAD_TENANT: "not a tenant id",
     Skip.BAD_VALUE: "a value that cannot be: status, time, latency or size out of range, or a text too long",
     Skip.NOT_TEXT: "bytes that are no text (not UTF-8, or NUL)",
-    Skip.TOO_LONG: f"longer than {LONGEST_LINE:,} bytes",
+    Skip.TOO_LONG: f"longer than {MAX_LINE_BYTES:,} bytes",
     Skip.UNFINISHED: "the last line stops in the middle",
 }
 _FAULTS = frozenset(

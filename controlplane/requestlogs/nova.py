@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from controlplane.requestlogs.combined import METHOD, PATH
-from controlplane.requestlogs.model import BOM, LONGEST_TEXTS, RequestRow, Skip
+from controlplane.requestlogs.model import BOM, MAX_TEXTS, RequestRow, Skip
 from controlplane.requestlogs.routes import Routes
 
 # The leading file name is there when several of nova's logs were merged into one.
@@ -45,7 +45,7 @@ def nova_lines() -> Callable[[str], RequestRow | Skip]:
             moment = moment_of(at + "+00:00")
         except ValueError:
             return Skip.BAD_VALUE
-        if request_id == "-" or len(request_id) > LONGEST_TEXTS["request_id"]:
+        if request_id == "-" or len(request_id) > MAX_TEXTS["request_id"]:
             request_id = None
         route, latency = routes(path, tenant_id), None if seconds is None else float(seconds) * 1000
         return make(

@@ -12,7 +12,7 @@ from controlplane.requestlogs.combined import combined_lines
 from controlplane.requestlogs.jsonlines import json_lines
 from controlplane.requestlogs.mapped import mapped
 from controlplane.requestlogs.mappings import LogMapping, TenantSource
-from controlplane.requestlogs.model import LONGEST_LINE, TENANT_ID, Format, RequestRow, Skip
+from controlplane.requestlogs.model import MAX_LINE_BYTES, TENANT_ID, Format, RequestRow, Skip
 from controlplane.requestlogs.nova import ends, nova_lines
 from controlplane.tenants.refusals import TENANT_ID_FORMAT
 
@@ -68,7 +68,7 @@ def guarded(read: Callable[[str], RequestRow | Skip]) -> Parser:
     def parse(line: bytes) -> RequestRow | Skip:
         if line[:1] == b"\0":
             line = line.lstrip(b"\0")
-        if len(line) > LONGEST_LINE:
+        if len(line) > MAX_LINE_BYTES:
             return Skip.TOO_LONG
         if b"\0" in line:
             return Skip.NOT_TEXT

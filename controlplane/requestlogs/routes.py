@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-LONGEST_ROUTE = 200
+MAX_ROUTE_CHARACTERS = 200
 _HEX = "[0-9a-fA-F]"
 _UUID = f"{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}"
 _ID = f"[0-9]+|(?:[A-Za-z]{{1,16}}[-_])?(?:{_UUID}|{_HEX}{{16,}})|(?=[a-fA-F]*[0-9]){_HEX}{{8,}}"
@@ -21,11 +21,11 @@ def route_of(path: str, tenant_id: str = "") -> str:
     path = path[len(origin_of(path)) :]
     if "?" in path or "#" in path:
         path = path.partition("?")[0].partition("#")[0]
-    path = path[: 4 * LONGEST_ROUTE] or "/"
+    path = path[: 4 * MAX_ROUTE_CHARACTERS] or "/"
     route = _ID_PART.sub("{id}", path)
     if tenant_id and tenant_id in route:
         route = "/".join("{id}" if part == tenant_id else part for part in route.split("/"))
-    return route if len(route) <= LONGEST_ROUTE else route[: LONGEST_ROUTE - 1] + "…"
+    return route if len(route) <= MAX_ROUTE_CHARACTERS else route[: MAX_ROUTE_CHARACTERS - 1] + "…"
 
 
 def origin_of(url: str) -> str:

@@ -15,7 +15,7 @@ from controlplane.text import clean
 
 FIRST = 10
 """How many lines are shown."""
-MOST_FIELDS = 40
+MAX_FIELDS = 40
 FINE = frozenset({Skip.BLANK, Skip.NOT_A_REQUEST, Skip.UNAUTHENTICATED, Skip.UNFINISHED})
 """A log may hold nothing else, and be what it is said to be."""
 EXAMPLES = {
@@ -94,4 +94,4 @@ def found_fields(lines: Iterable[bytes]) -> list[str]:
             inner = value if isinstance(value, dict) and value else {}
             names |= dict.fromkeys([f"{name}.{key}" for key in inner] or [name])
     told = [clean(name, 64) for name in names]
-    return told if len(told) <= MOST_FIELDS else [*told[:MOST_FIELDS], f"and {len(told) - MOST_FIELDS} more"]
+    return told if len(told) <= MAX_FIELDS else [*told[:MAX_FIELDS], f"and {len(told) - MAX_FIELDS} more"]

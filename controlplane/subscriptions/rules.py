@@ -47,7 +47,7 @@ TRANSITIONS: frozenset[tuple[State, State]] = frozenset(
     }
 )
 
-MOST_EXTENSIONS = 3
+MAX_TRIAL_EXTENSIONS = 3
 _RANK = {"override": 1, "incident": 2, "trial": 3, "plan": 4}
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -117,11 +117,11 @@ def check_extend(subscription: Subscription) -> None:
             f"{subscription.tenant_id} has no trial to extend; its subscription is {subscription.state}.",
             f"To start one: watchfloor subscriptions start-trial {subscription.tenant_id}",
         )
-    if subscription.extensions >= MOST_EXTENSIONS:
+    if subscription.extensions >= MAX_TRIAL_EXTENSIONS:
         raise TRIAL_EXTENSIONS(
             f"The trial of {subscription.tenant_id} was extended {subscription.extensions} times; that is the most.",
             f"Convert it (watchfloor subscriptions convert-trial {subscription.tenant_id}), or let it end.",
-            why=[f"extensions: {subscription.extensions}", f"most: {MOST_EXTENSIONS}"],
+            why=[f"extensions: {subscription.extensions}", f"most: {MAX_TRIAL_EXTENSIONS}"],
         )
 
 

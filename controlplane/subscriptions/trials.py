@@ -11,7 +11,7 @@ from controlplane.audit.model import Record
 from controlplane.errors import Refusal
 from controlplane.operations import Risk, operation
 from controlplane.plans.model import Cycle
-from controlplane.plans.rules import LONGEST_TRIAL_DAYS, is_trial_plan
+from controlplane.plans.rules import MAX_TRIAL_DAYS, is_trial_plan
 from controlplane.subscriptions import rules
 from controlplane.subscriptions.model import State, Subscription
 from controlplane.subscriptions.operations import (
@@ -31,7 +31,7 @@ from controlplane.tenants.ports import TenantStore
 if TYPE_CHECKING:
     from controlplane.changes import Change
 
-Days = Annotated[int, Field(ge=1, le=LONGEST_TRIAL_DAYS)]
+Days = Annotated[int, Field(ge=1, le=MAX_TRIAL_DAYS)]
 
 
 class TrialStart(OneSubscription):
@@ -40,7 +40,7 @@ class TrialStart(OneSubscription):
 
 
 class TrialExtend(OneSubscription):
-    days: Annotated[int, Field(ge=1, le=LONGEST_TRIAL_DAYS, description="from its end, or from now when over")]
+    days: Annotated[int, Field(ge=1, le=MAX_TRIAL_DAYS, description="from its end, or from now when over")]
 
 
 class TrialConvert(OneSubscription):

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from controlplane.formatting import relative
 from controlplane.subscriptions.model import Subscription
-from controlplane.subscriptions.rules import MOST_EXTENSIONS, state_at
+from controlplane.subscriptions.rules import MAX_TRIAL_EXTENSIONS, state_at
 
 
 def trial_words(held: Subscription, now: datetime) -> list[str]:
@@ -14,7 +14,7 @@ def trial_words(held: Subscription, now: datetime) -> list[str]:
     if held.trial_end is None:
         return []
     ends = f"{held.trial_end:%Y-%m-%d %H:%M} UTC ({relative(held.trial_end, now)})"
-    extended = f"extended {held.extensions} of {MOST_EXTENSIONS} times"
+    extended = f"extended {held.extensions} of {MAX_TRIAL_EXTENSIONS} times"
     if state_at(held, now) == "trial":
         return [
             f"trial of {held.trial_plan} v{held.trial_version}, ends {ends}",

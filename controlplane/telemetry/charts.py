@@ -165,12 +165,12 @@ class Axis:
     ratios: bool = False
 
     def at(self, value: float) -> float:
-        return math.log10(max(value, LEAST)) if self.ratios else value
+        return math.log10(max(value, MIN_LATENCY_MS)) if self.ratios else value
 
 
-LEAST = 1e-3
+MIN_LATENCY_MS = 1e-3
 """Where equal distances are equal ratios, there is no place for less."""
-MOST_ROWS = 5
+MAX_TICK_ROWS = 5
 """Between two labels."""
 
 
@@ -185,9 +185,9 @@ def axis(spec: ChartSpec, rows: int) -> Axis:
 def _linear(low: float, top: float, gaps: int, unit: str) -> Axis:
     """Round numbers from 0 (or below) to above all: three at least where they have room, little room above them."""
     low, top = min(0.0, low), max(0.0, top)
-    high = top - low if top - low >= LEAST / 1e6 else 1.0
+    high = top - low if top - low >= MIN_LATENCY_MS / 1e6 else 1.0
     fits = []
-    for apart in range(min(2, gaps), min(MOST_ROWS, gaps) + 1):
+    for apart in range(min(2, gaps), min(MAX_TICK_ROWS, gaps) + 1):
         if low < 0 and gaps // apart < 2:
             continue  # 0 lies between two labels then
         step = _round_up(high * apart / gaps)
@@ -209,10 +209,10 @@ def _round_up(number: float) -> float:
 
 def _ratios(low: float, top: float, gaps: int, unit: str) -> Axis:
     """1, 3, 10, 30, …, or tens, hundreds, …; the least value does not lie on the foot."""
-    low, top = math.log10(max(low, LEAST)), math.log10(max(top, LEAST))
+    low, top = math.log10(max(low, MIN_LATENCY_MS)), math.log10(max(top, MIN_LATENCY_MS))
     for size in (0.5, 1.0, 2.0, 4.0):
         foot = (math.ceil(low / size - 0.15) - 1) * size
-        apart = min(MOST_ROWS, gaps, int(gaps * size / (top - foot)))
+        apart = min(MAX_TICK_ROWS, gaps, int(gaps * size / (top - foot)))
         if apart >= min(2, gaps):
             break
     if foot + gaps / max(1, apart) * size < top:  # two rows: one label for each end

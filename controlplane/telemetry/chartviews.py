@@ -20,14 +20,14 @@ from controlplane.text import clean
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 WEEK = 7 * DAY
 SPANS = (15 * MINUTE, HOUR, 6 * HOUR, 24 * HOUR, 7 * DAY, 30 * DAY, 90 * DAY)
-SHORTEST, LONGEST = 5 * MINUTE, 400 * DAY
+MIN_SPAN, MAX_SPAN = 5 * MINUTE, 400 * DAY
 STEPS = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, WEEK)
-MOST_POINTS = 180
-MOST_TENANTS = 4
+MAX_CHART_POINTS = 180
+MAX_TENANTS_COMPARED = 4
 """As many as there are marks that tell curves apart without colour."""
 MINUTES_KEPT = timedelta(hours=47)
 """Minutes are rolled up for two days; older windows have hours, or raw rows, of which only so much is read at once:"""
-MOST_RAW = 6 * HOUR
+MAX_RAW_SPAN = 6 * HOUR
 CHARTS = ("requests", "errors", "error_share", "latency", "saturation", "heat", "top")
 LINES = ("requests", "errors", "p50", "p95", "p99")
 """What a line can be drawn for: requests and 5xx per minute, latencies."""
@@ -50,8 +50,8 @@ class Window:
     def step(self, now: datetime) -> timedelta:
         """The finest step that gives no more points than a chart has room for, and that is kept of that time."""
         start, _ = self.bounds(now)
-        least = HOUR if start < now - MINUTES_KEPT and self.span > MOST_RAW else MINUTE
-        return next((step for step in STEPS if step >= least and self.span / step <= MOST_POINTS), STEPS[-1])
+        least = HOUR if start < now - MINUTES_KEPT and self.span > MAX_RAW_SPAN else MINUTE
+        return next((step for step in STEPS if step >= least and self.span / step <= MAX_CHART_POINTS), STEPS[-1])
 
     def longer(self, by: int) -> Window:
         """The next of the usual spans in that direction, about the same end."""
@@ -157,8 +157,8 @@ def _with(view: View, name: str, sign: str, value: str) -> View:
     match name:
         case "tenant":
             among = tuple(dict.fromkeys(name for name in value.split(",") if name))
-            if len(among) > MOST_TENANTS:
-                _refuse(f"A chart has room for {MOST_TENANTS} tenants, not for {len(among)}.")
+            if len(among) > MAX_TENANTS_COMPARED:
+                _refuse(f"A chart has room for {MAX_TENANTS_COMPARED} tenants, not for {len(among)}.")
             if len(among) > 1:
                 return replace(view, tenants=among)
             return replace(view, scope=replace(view.scope, tenant_id="".join(among) or value))
@@ -211,7 +211,7 @@ def _stamp(at: datetime) -> str:
 
 
 def _checked(span: timedelta) -> timedelta:
-    if not SHORTEST <= span <= LONGEST:
+    if not MIN_SPAN <= span <= MAX_SPAN:
         raise Usage("window_unreadable", "A window is at least 5 minutes and at most 400 days long.", "window:7d")
     return span
 

@@ -14,7 +14,7 @@ from typing import Any
 from controlplane.errors import Usage
 
 VERSION = 1
-LONGEST = 4096
+MAX_CURSOR_CHARACTERS = 4096
 
 
 def body(kind: str, tenant_id: str | None, asked: Mapping[str, Any], place: list[str]) -> str:
@@ -32,7 +32,7 @@ def opened(cursor: str) -> tuple[str, bytes]:
     try:
         text, _, signature = cursor.partition(".")
         read = _decoded(text).decode()
-        if len(cursor) > LONGEST or "\0" in read:
+        if len(cursor) > MAX_CURSOR_CHARACTERS or "\0" in read:
             raise ValueError
         return read, _decoded(signature)
     except ValueError:

@@ -3,59 +3,26 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
-from controlplane.audit.model import AuditRow
 from controlplane.formatting import count, milliseconds, percent, rate
 from controlplane.listing import Count
 from controlplane.telemetry import charts
 from controlplane.telemetry.charts import ChartSpec, HeatSpec, Mark, Threshold, Tone
 from controlplane.telemetry.chartviews import DAY, View
-from controlplane.telemetry.model import FEWEST_FOR_P99, Point, Scope, Series, add, counted_by
+from controlplane.telemetry.happenings import Happening
+from controlplane.telemetry.model import MIN_REQUESTS_FOR_P99, Point, Scope, Series, add, counted_by
 
 if TYPE_CHECKING:
     from controlplane.telemetry.saturation import Filled, Saturation
 
-LEAST_SHARE = 0.25
+MIN_AXIS_SHARE = 0.25
 """Of a step so much must be over, and counted, before its rate says something."""
 BESIDE: tuple[Tone, ...] = ("good", "warn", "", "muted")
 """Of tenants beside each other: none of them is bad for being drawn."""
-BAD = ("suspend", "revoke", "purge", "erase", "expire", "cancel", "leak")
-GOOD = ("resume", "reactivate", "restore", "provision", "create")
-
-
-@dataclass(frozen=True)
-class Happening:
-    """What was done to the scope at a time, from its trail."""
-
-    at: datetime
-    what: str
-    actor: str
-    reason: str
-    thing: str
-    seq: int
-    tone: Tone
-
-    @property
-    def words(self) -> str:
-        return f"{self.what} {self.thing} by {self.actor}" + (f": {self.reason}" if self.reason else "")
-
-
-def happenings(rows: Iterable[AuditRow]) -> list[Happening]:
-    """In the order of time; what one change did to many things stands once."""
-    found: dict[tuple[str, datetime], list[AuditRow]] = {}
-    for row in sorted(rows, key=lambda row: row.seq):
-        found.setdefault((row.operation, row.at), []).append(row)
-    happened = []
-    for (operation, at), same in found.items():
-        verb = operation.rpartition(".")[2]
-        tone: Tone = "bad" if verb.startswith(BAD) else "good" if verb.startswith(GOOD) else "warn"
-        thing = same[0].thing if len(same) == 1 else f"{len(same)} rows"
-        happened.append(Happening(at, operation, same[0].actor, same[0].reason or "", thing, same[0].seq, tone))
-    return happened
 
 
 @dataclass(frozen=True)
@@ -169,10 +136,10 @@ def latency_chart(measured: Measured) -> ChartSpec:
         drawn.append(charts.Series("p95 a week before", xs, before, "muted"))
     notes = gap_words(measured) + overflow_words(measured)
     there = [point for point in series.points if point is not None and point.latency.n]
-    few = sum(point.latency.n < FEWEST_FOR_P99 for point in there)
+    few = sum(point.latency.n < MIN_REQUESTS_FOR_P99 for point in there)
     if few:
         whole = "p99" if few == len(there) else f"p99 of {few} of {len(there)} steps"
-        notes.append(f"{whole} not said: under {FEWEST_FOR_P99} requests")
+        notes.append(f"{whole} not said: under {MIN_REQUESTS_FOR_P99} requests")
     lines = tuple(Threshold(value, name, "muted") for name, value in measured.view.lines if name.startswith("p"))
     return ChartSpec(tuple(drawn), "ms", *measured.bounds, lines, tuple(notes), measured.marks, ratios=True)
 
@@ -281,7 +248,7 @@ def rates(series: Series, of: Counted) -> list[float | None]:
 
 def _rate(series: Series, index: int, number: int) -> float | None:
     over = series.known_for(index)
-    return number / (over / timedelta(minutes=1)) if over >= LEAST_SHARE * series.step else None
+    return number / (over / timedelta(minutes=1)) if over >= MIN_AXIS_SHARE * series.step else None
 
 
 def _xs(series: Series) -> list[float]:

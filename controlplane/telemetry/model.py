@@ -24,9 +24,9 @@ SMALLEST_MS = 0.1
 GROWTH = 1.04
 OVERFLOW = 32_767
 """The bucket of latencies that are only known to be above the highest bound which their source has."""
-FEWEST_FOR_P99 = 100
+MIN_REQUESTS_FOR_P99 = 100
 """Under so many requests the slowest of them would be called the p99."""
-MOST_STEPS = 2000
+MAX_STEPS = 2000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -126,7 +126,7 @@ class Point:
     @property
     def p99(self) -> float | None:
         """None under 100 known latencies."""
-        return self.latency.percentile(0.99) if self.latency.n >= FEWEST_FOR_P99 else None
+        return self.latency.percentile(0.99) if self.latency.n >= MIN_REQUESTS_FOR_P99 else None
 
 
 def add(points: Sequence[Point]) -> Point | None:
@@ -221,8 +221,8 @@ def whole_steps(start: datetime, end: datetime, step: timedelta) -> tuple[dateti
         raise Usage("window_unreadable", "A series needs a start before its end, and steps of at least a second.")
     start = EPOCH + (start - EPOCH) // step * step
     steps = -((start - end) // step)
-    if steps > MOST_STEPS:
-        raise Usage("window_unreadable", f"That would be {steps:,} steps; at most {MOST_STEPS:,} are read at once.")
+    if steps > MAX_STEPS:
+        raise Usage("window_unreadable", f"That would be {steps:,} steps; at most {MAX_STEPS:,} are read at once.")
     return start, steps
 
 

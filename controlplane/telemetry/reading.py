@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from controlplane.errors import Usage
-from controlplane.telemetry.chartviews import HOUR, MOST_RAW
+from controlplane.telemetry.chartviews import HOUR, MAX_RAW_SPAN
 from controlplane.telemetry.measures import gaps, together
 from controlplane.telemetry.model import RequestTelemetry, Scope, Series, SeriesSource, Source
 
@@ -46,7 +46,7 @@ async def series_as_kept(
     """
     found = tuple([await series_of(plane, source, scope, start, end, step) for scope in scopes])
     whole = together(found, scopes[0])
-    if source == "home" and step < HOUR and end - start > MOST_RAW and gaps(whole):
+    if source == "home" and step < HOUR and end - start > MAX_RAW_SPAN and gaps(whole):
         hours = tuple([await series_of(plane, source, scope, start, end, HOUR) for scope in scopes])
         if _known(together(hours, scopes[0])) > _known(whole) + HOUR:
             return hours

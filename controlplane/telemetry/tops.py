@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from controlplane.telemetry.model import FEWEST_FOR_P99, Histogram, Scope
+from controlplane.telemetry.model import MIN_REQUESTS_FOR_P99, Histogram, Scope
 
 By = Literal["tenant", "route", "key"]
 Measure = Literal["requests", "errors", "error_share", "p95", "growth"]
 BYS: tuple[By, ...] = ("tenant", "route", "key")
 MEASURES: tuple[Measure, ...] = ("requests", "errors", "error_share", "p95", "growth")
-FEWEST = 30
+MIN_REQUESTS_RANKED = 30
 """Shares, percentiles and growth of fewer requests are chance: they are in no top list."""
 WEEK = timedelta(days=7)
 
@@ -51,7 +51,7 @@ class TopRow:
 
     @property
     def p99(self) -> float | None:
-        return self.latency.percentile(0.99) if self.latency.n >= FEWEST_FOR_P99 else None
+        return self.latency.percentile(0.99) if self.latency.n >= MIN_REQUESTS_FOR_P99 else None
 
     @property
     def growth(self) -> float | None:

@@ -15,7 +15,7 @@ from controlplane.tenants.ports import TenantStore
 if TYPE_CHECKING:
     from controlplane.changes import Change
 
-MOST = 10_000
+MAX_TENANTS_APPLIED = 10_000
 
 
 class TenantSpec(TenantFacts):
@@ -36,7 +36,7 @@ class TenantSpec(TenantFacts):
 class TenantsApply(Request):
     subject = ()
     personal = ("owner_email",)
-    tenants: Annotated[list[TenantSpec], Field(min_length=1, max_length=MOST)]
+    tenants: Annotated[list[TenantSpec], Field(min_length=1, max_length=MAX_TENANTS_APPLIED)]
 
     @model_validator(mode="after")
     def _once(self) -> TenantsApply:

@@ -24,7 +24,7 @@ Name = Annotated[str, Field(min_length=1, max_length=200, description="the displ
 Word = Annotated[str, Field(min_length=1, max_length=64)]
 Email = Annotated[str, Field(max_length=320, description="the owner's e-mail; empty takes it away")]
 Version = Annotated[int | None, Field(default=None, ge=1, description="refuse when it has changed since this version")]
-LARGEST_METADATA = 65_536
+MAX_METADATA = 65_536
 
 
 def readable(value: str) -> str:
@@ -61,8 +61,8 @@ class TenantFacts(Request):
     @field_validator("metadata")
     @classmethod
     def _size(cls, value: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
-        if value is not None and (size := len(json.dumps(value, ensure_ascii=False).encode())) > LARGEST_METADATA:
-            raise ValueError(f"{size:,} bytes; at most {LARGEST_METADATA:,} are kept. Store it elsewhere, keep a link")
+        if value is not None and (size := len(json.dumps(value, ensure_ascii=False).encode())) > MAX_METADATA:
+            raise ValueError(f"{size:,} bytes; at most {MAX_METADATA:,} are kept. Store it elsewhere, keep a link")
         return value
 
     def columns(self) -> Record:
@@ -108,7 +108,7 @@ class TenantDelete(OneTenant):
         Field(
             default=rules.RETENTION_DAYS,
             ge=1,
-            le=rules.LONGEST_RETENTION_DAYS,
+            le=rules.MAX_RETENTION_DAYS,
             description="days until the purge",
         ),
     ]

@@ -18,7 +18,7 @@ from screens.dialogs.dialog import Dialog, text
 from screens.session import Session
 from screens.widgets.lines import Lines
 
-MOST = 12
+MAX_PALETTE_ROWS = 12
 
 
 class Palette(Dialog[str | None]):
@@ -61,7 +61,7 @@ class Palette(Dialog[str | None]):
         if len(typed) >= 2 and self.session.plane is not None:
             query = Query((Term("word", (typed.lower(),)),))
             try:
-                page = await self.session.plane.of(TenantDirectory).page(query, limit=MOST)
+                page = await self.session.plane.of(TenantDirectory).page(query, limit=MAX_PALETTE_ROWS)
             except Refusal:
                 return
             self.found = [(f"tenants/{row.id}", row.name) for row in page.rows] + self.found
@@ -69,14 +69,14 @@ class Palette(Dialog[str | None]):
 
     def _draw(self) -> None:
         lines: list[Line] = []
-        for number, (command, words) in enumerate(self.found[:MOST]):
+        for number, (command, words) in enumerate(self.found[:MAX_PALETTE_ROWS]):
             mark = "›" if number == self.chosen else " "
             line = f"{mark} {command:<28} {words}"
             lines.append((line, "title") if number == self.chosen else line)
         self.query_one(Lines).show(lines or [("nothing matches", "muted")])
 
     def action_choose(self, by: int) -> None:
-        self.chosen = max(0, min(self.chosen + by, min(MOST, len(self.found)) - 1))
+        self.chosen = max(0, min(self.chosen + by, min(MAX_PALETTE_ROWS, len(self.found)) - 1))
         self._draw()
 
     @on(Input.Submitted)
@@ -94,5 +94,5 @@ def matching(typed: str, commands: dict[str, str]) -> list[tuple[str, str]]:
     from rapidfuzz import fuzz, process
 
     texts = {name: f"{name} {words}".lower() for name, words in commands.items()}
-    hits = process.extract(typed.lower(), texts, scorer=fuzz.partial_ratio, score_cutoff=70, limit=MOST)
+    hits = process.extract(typed.lower(), texts, scorer=fuzz.partial_ratio, score_cutoff=70, limit=MAX_PALETTE_ROWS)
     return [(name, commands[name]) for _, _, name in hits]

@@ -17,7 +17,7 @@ from controlplane.telemetry.anomalies import BASELINE, WINDOW, Limits, UsageRepo
 from controlplane.telemetry.model import RequestTelemetry, Scope
 from controlplane.text import UNKNOWN, clean, fit
 from screens.desk import Target
-from screens.detail import API_KEYS, LONGEST_TITLE, PLAN, TENANT, DetailScreen
+from screens.detail import API_KEYS, MAX_TITLE, PLAN, TENANT, DetailScreen
 from screens.keys.list import NEW_KEYS, new_key_targets
 from screens.keys.usage import usage_lines, usage_why
 from screens.panes import Facts, Reading, Seen, timeline
@@ -107,7 +107,7 @@ class KeyScreen(DetailScreen[KeyRead]):
 def facts(read: KeyRead, now: datetime) -> list[Line]:
     """What there is to know of a key, in reading order; what is unknown is said so."""
     key = read.key
-    lines: list[Line] = [(clean(key.label or key.display, LONGEST_TITLE), "title"), status_cell(STATES, key.state)]
+    lines: list[Line] = [(clean(key.label or key.display, MAX_TITLE), "title"), status_cell(STATES, key.state)]
     if key.revoked_at:
         lines.append((f"  {relative(key.revoked_at, now)}: {key.revoked_reason}", "bad"))
     lines += [(f"  leaked {relative(leak.at, now)}: {leak.reason} ({leak.actor})", "bad") for leak in read.leaks]

@@ -10,7 +10,7 @@ from controlplane.telemetry.anomalies import BASELINE, WINDOW, KeyUsage, Slice, 
 from controlplane.text import clean, fit
 
 ROUTE = 20
-MOST = 200
+MAX_USAGE_ROWS = 200
 """Keys and routes that are shown; the strange ones come first."""
 
 
@@ -28,11 +28,11 @@ def usage_lines(report: UsageReport, *, named: bool = False) -> list[Line]:
     ]
     if not any(usage.baseline.hours for usage in report.rows):
         lines.append(("of the days before nothing is known: there is nothing to hold it against", "muted"))
-    for usage in report.rows[:MOST]:
+    for usage in report.rows[:MAX_USAGE_ROWS]:
         lines += [(usage.key_prefix, "title")] if named else []
         lines.append((_row(usage), "warn" if usage.signals else ""))
         lines += [(f"    {signal.name.replace('_', ' ')}: {signal.words}", "warn") for signal in usage.signals]
-    left = len(report.rows) - MOST
+    left = len(report.rows) - MAX_USAGE_ROWS
     return lines + ([(f"and {left:,} more: watchfloor telemetry anomalies", "muted")] if left > 0 else [])
 
 

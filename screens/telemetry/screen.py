@@ -25,14 +25,14 @@ from screens.desk import Done
 from screens.telemetry.panes import ChartPanes, title_of
 from screens.telemetry.reading import Reading, beside, window_words
 from screens.telemetry.source import measured_of, nothing_words, scope_of
-from screens.telemetry.top import MOST, Ranked, Ranking, top_columns, top_words
+from screens.telemetry.top import MAX_TOP_ROWS, Ranked, Ranking, top_columns, top_words
 from screens.telemetry.windows import WindowedScreen
 from screens.widgets.bars import FooterBar, HeaderBar, TitleLine
 from screens.widgets.prompt import Prompt
 from screens.widgets.table import WindowTable
 
-WIDE = 110
-MOST_LABEL = 24
+WIDE_COLUMNS = 110
+MAX_LABEL_CELLS = 24
 LEAST_PAUSE, MOST_PAUSE, EMPTY_PAUSE = 2.0, 60.0, 10.0
 """Seconds between two readings of a live window: a thirtieth of its step, within these; of one without any data yet."""
 
@@ -197,7 +197,7 @@ class TelemetryScreen(WindowedScreen):
         bounds = view.window.bounds(self.session.clock())
         try:
             telemetry = self.session.require_plane().of(RequestTelemetry)
-            top = await telemetry.top(self.by, *bounds, self.measure, MOST, view.scope)
+            top = await telemetry.top(self.by, *bounds, self.measure, MAX_TOP_ROWS, view.scope)
         except Refusal as refusal:
             self.say(Done(str(refusal), "bad"))
             return
@@ -240,7 +240,7 @@ class TelemetryScreen(WindowedScreen):
         step = window.step(self.session.clock()) if self.measured is None else self.measured.series.step
         label = clean(self.view.label)
         title.show(
-            noun=fit(label, min(cells(label), MOST_LABEL), cut="middle"),  # the breadcrumbs have it whole
+            noun=fit(label, min(cells(label), MAX_LABEL_CELLS), cut="middle"),  # the breadcrumbs have it whole
             count=chart,
             order=("" if self.measured is None or self.current_reading else "reading … ")
             + f"{window_words(window, self.measured)}, each {spell(step.total_seconds())}"
@@ -249,7 +249,7 @@ class TelemetryScreen(WindowedScreen):
         )
 
     def on_resize(self, event: events.Resize) -> None:
-        self.set_class(event.size.width < WIDE, "narrow")
+        self.set_class(event.size.width < WIDE_COLUMNS, "narrow")
         self.call_after_refresh(self.draw_charts)
 
     def retime(self) -> None:

@@ -13,7 +13,8 @@ from controlplane.keys.model import KeyDirectory
 from controlplane.keys.refusals import NO_KEY
 from controlplane.listing import Count, Query
 from controlplane.telemetry.chartviews import WEEK, View
-from controlplane.telemetry.measures import Measured, happenings, together
+from controlplane.telemetry.happenings import happenings
+from controlplane.telemetry.measures import Measured, together
 from controlplane.telemetry.model import RequestTelemetry, Scope, Series
 from controlplane.telemetry.reading import series_as_kept, series_of
 from screens.session import Session
@@ -21,7 +22,7 @@ from screens.session import Session
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
 
-MOST_MARKS = 200
+MAX_CHANGE_MARKS = 200
 OF_THE_FLEET = ("tenants", "plans", "subscriptions", "telemetry")
 OF_A_TENANT = ("tenants", "projects", "keys", "leaks", "subscriptions", "plan_changes")
 """Nouns of the trail whose changes can be what a curve shows; a revealed field is none."""
@@ -84,8 +85,8 @@ async def _happened(plane: ControlPlane, view: View, session: Session) -> tuple[
     else:
         terms.append(Term("is", OF_THE_FLEET, "noun"))
     asked = Query(tuple(terms), "at", True)
-    found = await plane.of(AuditDirectory).page(asked, limit=MOST_MARKS)
-    return found.rows, await plane.of(AuditDirectory).count(asked) if len(found.rows) == MOST_MARKS else None
+    found = await plane.of(AuditDirectory).page(asked, limit=MAX_CHANGE_MARKS)
+    return found.rows, await plane.of(AuditDirectory).count(asked) if len(found.rows) == MAX_CHANGE_MARKS else None
 
 
 async def nothing_words(plane: ControlPlane, measured: Measured) -> str:

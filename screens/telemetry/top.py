@@ -13,7 +13,7 @@ from controlplane.telemetry.tops import By, Measure, Top, TopRow
 from controlplane.text import UNKNOWN
 from screens.widgets.columns import Column
 
-MOST = 50
+MAX_TOP_ROWS = 50
 WORDS: dict[Measure, str] = {
     "requests": "requests",
     "errors": "errors",

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from controlplane.formatting import spell
 from controlplane.lists import Line
 from controlplane.telemetry.measures import Measured, gaps, reading, reading_before
-from controlplane.telemetry.model import FEWEST_FOR_P99, Source
+from controlplane.telemetry.model import MIN_REQUESTS_FOR_P99, Source
 
-MOST_GAPS = 20
+MAX_GAPS_SHOWN = 20
 SAID_OF: dict[Source, str] = {
     "home": "hours and minutes as they were rolled up, raw rows for what is newer",
     "prometheus": "Prometheus, which counts at its scrapes: increase() over each step is an estimate",
@@ -26,7 +26,7 @@ def why_measured(measured: Measured, at: datetime | None) -> list[Line]:
         f"read at {_utc(series.as_of)}: {SAID_OF[series.source]}",
         f"latencies are by rank, at most {COARSE[series.source]}; rates are averages over a step",
         *(f"it says: {note}" for note in measured.notes),
-        f"a p99 is not said under {FEWEST_FOR_P99} requests of a step",
+        f"a p99 is not said under {MIN_REQUESTS_FOR_P99} requests of a step",
         "",
         reading(measured, None),
     ]
@@ -40,8 +40,8 @@ def why_measured(measured: Measured, at: datetime | None) -> list[Line]:
     found = gaps(series)
     if found:
         lines += ["", (f"no data in {len(found)} gap{'s' * (len(found) > 1)}: not known, which is not zero", "title")]
-        lines += [f"  {_utc(begin)} to {_utc(end)}" for begin, end in found[:MOST_GAPS]]
-        lines += [f"  and {len(found) - MOST_GAPS} more"] if len(found) > MOST_GAPS else []
+        lines += [f"  {_utc(begin)} to {_utc(end)}" for begin, end in found[:MAX_GAPS_SHOWN]]
+        lines += [f"  and {len(found) - MAX_GAPS_SHOWN} more"] if len(found) > MAX_GAPS_SHOWN else []
     if measured.happened:
         newest = "" if measured.changes is None else f": the newest of {measured.changes}; :audit has all of them"
         lines += ["", (f"▲ what was done meanwhile{newest}", "title")]

@@ -18,7 +18,7 @@ from controlplane.tenants.list import OF_A_TENANT, PROJECTS, STATES, why
 from controlplane.tenants.model import Tenant, TenantDirectory
 from controlplane.text import UNKNOWN, clean
 from screens.desk import Target
-from screens.detail import API_KEYS, LONGEST_TITLE, PLAN, DetailScreen
+from screens.detail import API_KEYS, MAX_TITLE, PLAN, DetailScreen
 from screens.panes import ChartPane, Facts, Reading, Seen, TablePane, timeline
 from screens.tenants.traffic import traffic_chart
 
@@ -91,7 +91,7 @@ class TenantScreen(DetailScreen[Tenant]):
 def facts(tenant: Tenant, now: datetime) -> list[Line]:
     """What there is to know of a tenant, in reading order; what is unknown is said so."""
     told = activity(tenant, now)
-    lines: list[Line] = [(clean(tenant.name, LONGEST_TITLE), "title"), status_cell(STATES, tenant.status)]
+    lines: list[Line] = [(clean(tenant.name, MAX_TITLE), "title"), status_cell(STATES, tenant.status)]
     if tenant.suspended_at:
         lines.append((f"  since {relative(tenant.suspended_at, now)}: {tenant.suspension_reason}", "warn"))
     if tenant.purge_after:

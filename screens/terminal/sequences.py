@@ -19,12 +19,12 @@ from textual.events import Key, Paste, Resize
 from textual.message import Message
 
 START, END = "\x1b[200~", "\x1b[201~"
-LARGEST = 100_000
+MAX_PASTED = 100_000
 """Characters of a paste; nothing here takes more, and a line of millions of them would hold the screen up."""
 REST_SECONDS = 1.0
 """So long the rest of a sequence is waited for; the escape key alone waits `ESCAPE_DELAY`."""
 LONGEST_STRING, LONGEST_KEY = 4096, 32
-LARGEST_SCREEN = 2000
+MAX_SCREEN_CELLS = 2000
 """Columns or lines; a report of more is noise."""
 
 _X10 = re.compile(rb"\x1b\[M[ -\xff]{1,3}")
@@ -120,7 +120,7 @@ class SequenceParser(XTermParser):
 
 
 def _is_screen(told: Resize) -> bool:
-    return 0 < told.size.width <= LARGEST_SCREEN and 0 < told.size.height <= LARGEST_SCREEN
+    return 0 < told.size.width <= MAX_SCREEN_CELLS and 0 < told.size.height <= MAX_SCREEN_CELLS
 
 
 class PastedTooMuch(Message):
@@ -172,7 +172,7 @@ class PastingParser(SequenceParser):
         end = seen.find(END)
         piece = seen[:end] if end >= 0 else seen[: -(len(END) - 1)]
         self._length += len(piece)
-        if self._length <= LARGEST:
+        if self._length <= MAX_PASTED:
             self._pasted.append(piece)
         if end < 0:
             self._before = seen[-(len(END) - 1) :]
@@ -180,5 +180,5 @@ class PastingParser(SequenceParser):
         text, self._pasted, self._before = "".join(self._pasted), None, ""
         for _ in super().feed(END):
             pass  # an empty paste
-        yield Paste(text.replace("\x00", "")) if self._length <= LARGEST else PastedTooMuch(self._length)
+        yield Paste(text.replace("\x00", "")) if self._length <= MAX_PASTED else PastedTooMuch(self._length)
         return seen[end + len(END) :]

@@ -10,11 +10,11 @@ from screens.widgets.painted import Line, Painted
 
 GAP = "  "
 SEPARATOR = " › "
-LEAST_NAME = 8
+MIN_NAME_CELLS = 8
 """Cells that a breadcrumb keeps; when that is too much, those in the middle go."""
 MORE = " w: all"
 """What leads to the rest of a message that had to be cut."""
-LEAST_CRUMBS = 20
+MIN_CRUMBS_CELLS = 20
 """Cells that the breadcrumbs keep before counts go."""
 
 Part = tuple[str, str]
@@ -103,7 +103,7 @@ class HeaderBar(Bar):
         used = cells(self._link) + len(GAP)
         for count in self._counts:
             used += len(GAP) + cells(count)
-            if room - used < LEAST_CRUMBS:
+            if room - used < MIN_CRUMBS_CELLS:
                 break
             right.append((GAP + count, "text"))
         room -= sum(cells(text) for text, _ in right) + 1
@@ -128,7 +128,7 @@ class TitleLine(Bar):
             if self._filter:
                 left.append((GAP + fit(self._filter, min(cells(self._filter), max(0, room // 3)), cut="middle"), "bad"))
             return [*left, (GAP + "! " + self._fault, "bad")], []
-        wanted = min(cells(self._filter), LEAST_CRUMBS)  # that much of the filter goes before the order
+        wanted = min(cells(self._filter), MIN_CRUMBS_CELLS)  # that much of the filter goes before the order
         order = self._order if cells(self._order) + len(GAP) + 1 + wanted <= room else ""
         if self._filter:
             left.append((GAP + self._filter, "warn"))  # rows are hidden: not to be overlooked
@@ -184,7 +184,7 @@ def breadcrumbs(names: Sequence[str], width: int) -> str:
     """Cleaned names joined by ›, in at most `width` cells: long ones cut in the middle, then the middle ones go."""
     text = SEPARATOR.join(names)
     limit = max((cells(name) for name in names), default=0)
-    while cells(text) > width and limit > LEAST_NAME:
+    while cells(text) > width and limit > MIN_NAME_CELLS:
         limit -= 1
         text = SEPARATOR.join(_at_most(name, limit) for name in names)
     if cells(text) > width and len(names) > 2:

@@ -11,7 +11,7 @@ from controlplane.lists import Cell
 
 R = TypeVar("R", bound=Row)
 
-GAP = 2
+COLUMN_GAP = 2
 """Cells between two columns."""
 
 
@@ -57,9 +57,9 @@ def layout(columns: Sequence[Column[R]], width: int, offset: int = 0) -> list[Pl
     shown = {first.key}
     spare = width - first.width
     for column in wanted:
-        if spare < GAP + column.width:
+        if spare < COLUMN_GAP + column.width:
             break  # not the next smaller one: a wider screen must never lose a column
-        spare -= GAP + column.width
+        spare -= COLUMN_GAP + column.width
         shown.add(column.key)
     return _placed([column for column in columns if column.key in shown], spare)
 
@@ -85,5 +85,5 @@ def _placed(columns: Sequence[Column[R]], spare: int) -> list[Place[R]]:
             growing.pop()
             spare -= share
         places.append(Place(column, x, column.width + share))
-        x += column.width + share + GAP
+        x += column.width + share + COLUMN_GAP
     return places

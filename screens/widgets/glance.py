@@ -15,9 +15,9 @@ from controlplane.text import cells, clean, fit
 from screens.widgets.painted import Line, Painted, Piece
 
 GUTTER = 2
-LEAST_PAIR = 72
+MIN_PAIR_CELLS = 72
 """Under so many cells the parts stand below each other."""
-MOST_ALONE = 5
+MAX_LINES_ALONE = 5
 """Entries that a block has where blocks stand alone."""
 LABEL, VALUE = 10, 11
 GLYPHS = {"good": "● ", "bad": "✕ ", "warn": "◐ ", "unknown": "? ", "muted": "", "": ""}
@@ -181,7 +181,7 @@ class Glance(Painted, can_focus=True):
 
     def _placed(self) -> list[_Placed]:
         width, height = self.size
-        if self.single or width < LEAST_PAIR:
+        if self.single or width < MIN_PAIR_CELLS:
             return self._alone(width)
         top = self._lines_of(self.wide, 0, 0, width, 99)
         y = len(top)
@@ -202,7 +202,7 @@ class Glance(Painted, can_focus=True):
         y = len(placed)
         for block in (block for pair in self.pairs for block in pair):
             placed.append(_Placed(0, y, width, None, None, block.title, "title"))
-            found = self._lines_of(block, 0, y + 1, width, MOST_ALONE)
+            found = self._lines_of(block, 0, y + 1, width, MAX_LINES_ALONE)
             placed += found
             y += 1 + len(found)
         return placed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Generic, TypeVar
 
 from controlplane.listing import Listing, Page, Query, Row
-from screens.widgets.window import PAGE, Window
+from screens.widgets.window import PAGE_ROWS, Window
 
 R = TypeVar("R", bound=Row)
 
@@ -43,7 +43,7 @@ class Paging(Generic[R]):
         if window is None or listing is None or not self.current:
             return None
         start = window.head() if backward else window.tail()
-        page = await listing.page(self.query, start=start, backward=backward, limit=PAGE)
+        page = await listing.page(self.query, start=start, backward=backward, limit=PAGE_ROWS)
         if not self.current or self.window is not window or start != (window.head() if backward else window.tail()):
             return None
         self._slides += 1
@@ -55,7 +55,7 @@ class Paging(Generic[R]):
         if window is None or listing is None or not self.current:
             return None
         start = None if window.first else window.head()
-        limit = max(PAGE, len(window))
+        limit = max(PAGE_ROWS, len(window))
         page = await listing.page(self.query, start=start, inclusive=True, limit=limit)
         return page if self.current and asked == self._slides else None
 

@@ -9,16 +9,16 @@ from rich.style import Style
 
 from controlplane.listing import Query, Row
 from controlplane.text import cells, clean, fit, printable_ascii
-from screens.widgets.columns import GAP, Place
+from screens.widgets.columns import COLUMN_GAP, Place
 from screens.widgets.painted import Line, Piece
 
 R = TypeVar("R", bound=Row)
 
-LEFT = 3
+LEFT_MARGIN = 3
 """Cells before the first column: the cursor, the mark, a blank."""
-RIGHT = 2
+RIGHT_MARGIN = 2
 """Cells behind the last one: a blank, the position."""
-BETWEEN = " " * GAP
+BETWEEN = " " * COLUMN_GAP
 GONE = "(gone)"
 
 
@@ -34,7 +34,7 @@ class RowLines(Generic[R]):
 
     def header(self, query: Query) -> Line:
         style = self._look("table--header")
-        pieces = [(" " * LEFT, style)]
+        pieces = [(" " * LEFT_MARGIN, style)]
         for column, _, width in self._places:
             arrow = ("▼" if query.descending else "▲") if column.key == query.sort else ""
             title = fit(clean(column.title), min(width - len(arrow), cells(column.title))) + arrow
@@ -57,7 +57,7 @@ class RowLines(Generic[R]):
 
     def note(self, text: str) -> Line:
         style = self._look("table--note")
-        return self._filled([(" " * LEFT, style), (clean(text), style)], style, False)
+        return self._filled([(" " * LEFT_MARGIN, style), (clean(text), style)], style, False)
 
     def _filled(self, pieces: list[Piece], style: Style, thumb: bool) -> Line:
         """Exactly `width` cells, the last one for the position."""

@@ -18,7 +18,7 @@ from controlplane.errors import Refusal
 from controlplane.listing import Listing, Page, Query, Row
 from screens.widgets.paging import Paging
 from screens.widgets.painted import Painted
-from screens.widgets.window import LIMIT, PAGE, Window, followed, in_place, merged, reordered
+from screens.widgets.window import LIMIT, PAGE_ROWS, Window, followed, in_place, merged, reordered
 
 R = TypeVar("R", bound=Row)
 
@@ -199,7 +199,7 @@ class RowWindow(Painted, Generic[R]):
     async def _whole(self, *, backward: bool, follow: bool) -> None:
         """Read a new window from one end; the cursor goes to that end, or follows its row when that is there."""
         try:
-            page = await self._paging.whole(max(PAGE, self.room), backward=backward)
+            page = await self._paging.whole(max(PAGE_ROWS, self.room), backward=backward)
         except Exception as error:
             self._asked_at = None
             self._fail(error)
@@ -219,7 +219,7 @@ class RowWindow(Painted, Generic[R]):
         window = self._window
         if window is None or not self._paging.current:
             return
-        near = min(2 * self.room, max(1, (LIMIT - self.room - PAGE) // 2))
+        near = min(2 * self.room, max(1, (LIMIT - self.room - PAGE_ROWS) // 2))
         for backward, end, left in (
             (True, window.first, self._top),
             (False, window.last, len(window) - self._top - self.room),

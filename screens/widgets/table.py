@@ -13,7 +13,7 @@ from textual.geometry import Offset
 from controlplane.listing import Query, Row
 from screens.widgets.columns import Column, Place, furthest, layout
 from screens.widgets.painted import Line
-from screens.widgets.rows import LEFT, RIGHT, RowLines
+from screens.widgets.rows import LEFT_MARGIN, RIGHT_MARGIN, RowLines
 from screens.widgets.rowwindow import PATIENCE, RowWindow
 
 R = TypeVar("R", bound=Row)
@@ -265,7 +265,7 @@ class WindowTable(RowWindow[R], can_focus=True):
 
     @property
     def _inner_width(self) -> int:
-        return self.size.width - LEFT - RIGHT
+        return self.size.width - LEFT_MARGIN - RIGHT_MARGIN
 
     def _columns_in_use(self) -> Sequence[Column[R]]:
         return self.columns[:2] if self._small else self.columns

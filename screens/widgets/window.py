@@ -12,7 +12,7 @@ R = TypeVar("R", bound=Row)
 
 LIMIT = 300
 """Rows held, unless one screen with its surroundings needs more."""
-PAGE = 100
+PAGE_ROWS = 100
 """Rows read at a time."""
 
 

@@ -245,7 +245,7 @@ def test_an_unchanged_trail_is_not_signed_twice_and_an_empty_one_not_at_all(psql
 
 
 def test_a_long_trail_is_signed_in_several(psql: Psql, notary: Notary, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST", 2)
+    monkeypatch.setattr(module, "MAX_ROWS_SIGNED", 2)
     monkeypatch.setattr(module, "BITE", 2)
     add(psql, 5)
     chain(psql)

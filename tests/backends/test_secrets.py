@@ -276,7 +276,7 @@ def test_the_environment_may_pick_from_the_list(
 def test_a_keyring_that_hangs_is_left_after_its_time_and_not_asked_again(
     vault: Vault, desktop: type[InMemory], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(system_keyring, "SECONDS", 0.3)
+    monkeypatch.setattr(system_keyring, "KEYRING_SECONDS", 0.3)
     release = threading.Event()
     monkeypatch.setattr(desktop, "get_password", lambda *_: release.wait(30))
     try:

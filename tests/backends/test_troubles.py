@@ -36,6 +36,7 @@ AT = 'connection failed: connection to server at "10.0.0.1", port 5432 failed: '
 SAID = [
     ("53100", 'could not extend file "base/1/2": No space left on device', "home_out_of_room", True),
     (None, AT + 'FATAL:  could not write to file "pg_wal/x": No space left on device', "home_out_of_room", True),
+    ("XX000", 'could not extend file "base/1/2": Disk quota exceeded', "home_out_of_room", True),
     ("53300", "sorry, too many clients already", "home_connections_used_up", True),
     (None, AT + "FATAL:  sorry, too many clients already", "home_connections_used_up", True),
     (None, AT + 'FATAL:  too many connections for role "ana"', "home_connections_used_up", True),
@@ -92,7 +93,7 @@ def test_every_trouble_is_among_them() -> None:
     assert {code for _, _, code, _ in SAID} == {trouble.code for trouble in TROUBLES}
 
 
-@pytest.mark.parametrize("state", ["53200", "53400", "54000", "55000", "40P02", "22P02"])
+@pytest.mark.parametrize("state", ["53200", "53400", "XX000", "54000", "55000", "40P02", "22P02"])
 def test_what_is_no_trouble_of_the_home_is_not_called_away(state: str) -> None:
     assert trouble_of(state, "statement is too complex") is None
 
@@ -114,7 +115,7 @@ def owner(database: Database) -> Iterator[psycopg.Connection[Any]]:
 
 @pytest.fixture
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_module, "LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(live_module, "MAX_PAUSE_SECONDS", 0.05)
 
 
 def cut(owner: psycopg.Connection[Any], login: str) -> None:
@@ -243,7 +244,7 @@ def test_a_stream_says_once_that_the_disk_is_full_and_waits(
 async def test_a_worker_says_once_that_the_disk_is_full_and_goes_on_by_itself(
     database: Database, owner: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_module, "LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(worker_module, "MAX_PAUSE_SECONDS", 0.05)
     owner.execute(FULL.format("workers").encode())
     tried, said = asyncio.Queue[None](), asyncio.Queue[str]()
 

@@ -14,7 +14,7 @@ from controlplane.telemetry.chartviews import (
     CHARTS,
     HOUR,
     LINES,
-    MOST_TENANTS,
+    MAX_TENANTS_COMPARED,
     SPANS,
     View,
     Window,
@@ -50,7 +50,7 @@ several = st.builds(
     st.builds(Scope, st.none(), names, st.none(), names),
     fixed,
     source=st.sampled_from(SOURCES),
-    tenants=st.lists(tenant, min_size=2, max_size=MOST_TENANTS, unique=True).map(tuple),
+    tenants=st.lists(tenant, min_size=2, max_size=MAX_TENANTS_COMPARED, unique=True).map(tuple),
 )
 
 

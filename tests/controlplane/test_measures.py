@@ -15,13 +15,13 @@ from backends.postgres.cells import placed
 from controlplane.audit.model import AuditRow
 from controlplane.telemetry.charts import bands
 from controlplane.telemetry.chartviews import View, Window
+from controlplane.telemetry.happenings import happenings
 from controlplane.telemetry.measures import (
     Measured,
     error_share_chart,
     errors_chart,
     gap_words,
     gaps,
-    happenings,
     heat_map,
     latency_chart,
     next_happening,

@@ -11,14 +11,13 @@ from controlplane.audit.model import AuditRow
 from controlplane.telemetry.charts import ChartSpec
 from controlplane.telemetry.charts import Series as Drawn
 from controlplane.telemetry.chartviews import View, Window
+from controlplane.telemetry.happenings import Happening, happenings
 from controlplane.telemetry.measures import (
-    Happening,
     Measured,
     error_share_chart,
     errors_chart,
     gap_words,
     gaps,
-    happenings,
     heat_map,
     hole_words,
     latency_chart,

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from screens.widgets.columns import GAP, Cell, Column, furthest, layout
+from screens.widgets.columns import COLUMN_GAP, Cell, Column, furthest, layout
 
 
 def column(number: int, width: int, priority: int, grow: bool = False) -> Column[object]:  # type: ignore[type-var]
@@ -24,7 +24,7 @@ def test_never_off_the_edge_and_the_first_column_is_always_there(columns, width,
     assert places[0].column is columns[0]
     assert places[0].x == 0
     assert places[-1].x + places[-1].width <= width
-    assert all(after.x == place.x + place.width + GAP for place, after in pairwise(places))
+    assert all(after.x == place.x + place.width + COLUMN_GAP for place, after in pairwise(places))
     order = [columns.index(place.column) for place in places]
     assert order == sorted(order)
 
@@ -59,7 +59,7 @@ def test_every_column_comes_into_sight_when_scrolled_sideways(columns, width):
     seen = set()
     for offset in range(furthest(columns, width) + 1):
         seen |= {place.column.key for place in layout(columns, width, offset)}
-    if columns[0].width + GAP + max(c.width for c in columns[1:] or columns) <= width:
+    if columns[0].width + COLUMN_GAP + max(c.width for c in columns[1:] or columns) <= width:
         assert seen == {c.key for c in columns}
 
 

@@ -9,7 +9,7 @@ from controlplane.tenants.model import TenantDirectory
 from screens.area import AreaScreen
 from screens.dialogs.confirm import Confirm
 from screens.dialogs.fields import FieldsForm
-from screens.lists import COUNT_EVERY, ListScreen
+from screens.lists import COUNT_INTERVAL_SECONDS, ListScreen
 from tests.postgres import Database
 from tests.screens.console import confirm, console, quiet, text, type_in, until
 
@@ -97,7 +97,7 @@ async def test_a_count_that_is_under_way_is_not_ended_by_a_refresh(
         await asyncio.wait_for(going.wait(), 5)
         await area.refresh_data()
         let_go.set()
-        await until(pilot, lambda: "1 of 3" in text(pilot), COUNT_EVERY / 2)
+        await until(pilot, lambda: "1 of 3" in text(pilot), COUNT_INTERVAL_SECONDS / 2)
 
 
 async def test_every_order_has_a_letter_of_its_own(database: Database) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from backends.postgres.objectives import Objectives
 from tests.postgres import Database
 from tests.screens.objectives import FrozenObjectives
 from tests.screens.test_snapshots import NARROW, NOW, WIDE, frozen, steps
@@ -24,7 +25,7 @@ SHOTS: dict[str, tuple[str, ...]] = {
 
 @pytest.fixture(autouse=True)
 def objectives(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backends.postgres.home.Objectives", lambda home: FrozenObjectives(NOW))
+    monkeypatch.setattr(Objectives, "__new__", lambda cls, home: FrozenObjectives(NOW), raising=False)
 
 
 @pytest.mark.parametrize("name", SHOTS)

@@ -5,7 +5,7 @@ from textual import events
 from textual.message import Message
 
 from screens.terminal.background import AnsweringParser
-from screens.terminal.sequences import END, LARGEST, START, PastedTooMuch
+from screens.terminal.sequences import END, MAX_PASTED, START, PastedTooMuch
 
 HOSTILE = "a\x1b" + "y" * 40 + "\x1b[A\x1b]52;c;eA==\x07\x1bOP\x1b[<0;1;1M\x1b[I\n\x1b\x1b"
 
@@ -31,7 +31,7 @@ def test_keys_of_several_bytes_are_still_keys() -> None:
 
 def test_what_is_too_long_for_any_field_is_counted_and_left_out() -> None:
     parser = AnsweringParser()
-    told = list(parser.feed(START + "x" * (LARGEST + 1)))
-    told += parser.feed("x" * LARGEST + END + "k")
-    assert isinstance(told[0], PastedTooMuch) and told[0].length == 2 * LARGEST + 1
+    told = list(parser.feed(START + "x" * (MAX_PASTED + 1)))
+    told += parser.feed("x" * MAX_PASTED + END + "k")
+    assert isinstance(told[0], PastedTooMuch) and told[0].length == 2 * MAX_PASTED + 1
     assert what(told[1:]) == ["k"]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.listing import Page
-from screens.widgets.window import LIMIT, PAGE, Window, followed, in_place, merged, reordered
+from screens.widgets.window import LIMIT, PAGE_ROWS, Window, followed, in_place, merged, reordered
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -93,8 +93,8 @@ def test_reordered_is_about_rows_in_both(numbers, data):
 
 @given(st.integers(1, 60), st.lists(st.booleans(), max_size=12))
 def test_sliding_leaves_no_hole_and_never_drops_what_is_in_sight(room, turns):
-    first = 12 * PAGE  # as many pages as turns: none is before the first row of all
-    window = Window.of(page(range(first, first + PAGE)))
+    first = 12 * PAGE_ROWS  # as many pages as turns: none is before the first row of all
+    window = Window.of(page(range(first, first + PAGE_ROWS)))
     window.skipped = first
     top = 0
     for forward in turns:
@@ -102,12 +102,12 @@ def test_sliding_leaves_no_hole_and_never_drops_what_is_in_sight(room, turns):
             top = len(window) - room
             seen = window.rows[top : top + room]
             end = int(window.rows[-1].key)
-            top -= window.append(page(range(end + 1, end + 1 + PAGE)), top)
+            top -= window.append(page(range(end + 1, end + 1 + PAGE_ROWS)), top)
         else:
             top = 0
             seen = window.rows[:room]
             begin = int(window.rows[0].key)
-            top += window.prepend(page(range(begin - PAGE, begin)), room - 1)
+            top += window.prepend(page(range(begin - PAGE_ROWS, begin)), room - 1)
         assert window.rows[top : top + room] == seen
         numbers = [int(row.key) for row in window.rows]
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
