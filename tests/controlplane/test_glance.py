@@ -153,8 +153,7 @@ def test_what_ends_soon_and_what_is_nearly_used_up() -> None:
     trials = (Ending("acme", NOW + timedelta(days=2)), Ending("old", NOW))
     due = PlansDue(TWO, trials, TWO, (QuotaNear("acme", "calls", 800, 1000),), NOW - 2 * TEN)
     ending, near = entries.plans_entries(due, NOW)
-    assert ending.lines[0].startswith("Trials that end within 7 days")
-    assert ending.lines[2:] == ("acme  ends in 2d", "old  ends in now") and ending.tone == "warn"
+    assert ending.door == entries.Door("subscriptions", "trial<7d", "trial") and ending.tone == "warn"
     assert near.lines == ("A worker looked 20m ago.", "", "acme  calls 800 of 1,000") and near.value == "2"
     assert entries.plans_entries(PlansDue(TWO, trials, TWO, (), None), NOW)[1].tone == "unknown"
     late = PlansDue(TWO, trials, TWO, (), NOW - 2 * TEN - SECOND)
