@@ -1,4 +1,4 @@
-"""What is refused of runs, in words: for the rules, and for the home's constraints."""
+"""The refusals of runs, for the rules and for the home's constraints."""
 
 from controlplane.errors import Conflict, NotFound, Refusal, Usage
 from controlplane.refusals import Words
@@ -7,19 +7,19 @@ RUN_TRANSITION = Words(
     "run_transition", Refusal, "The run's state does not allow that.", "Look at it: watchfloor runs show."
 )
 NO_RUN = Words("no_run", NotFound, "There is no run {}.", "watchfloor runs list")
-RUN_THING_TWICE = Words("run_thing_twice", Usage, "A thing stands in the list twice.", "Name each thing once.")
+RUN_THING_TWICE = Words("run_thing_twice", Usage, "A thing is in the list twice.", "Name each thing once.")
 
 CONSTRAINTS = (
-    Words("run_too_large", Usage, "A run has at most 100,000 things.", "Narrow the filter, and start several."),
-    Words("run_snapshot_over", Refusal, "A run takes no more things after it was made.", "Start another."),
+    Words("run_too_large", Usage, "A run has at most 100,000 things.", "Narrow the filter and start several runs."),
+    Words("run_snapshot_over", Refusal, "A run takes no more things after it was started.", "Start another."),
     Words("run_not_running", Refusal, "The run was paused or stopped.", "Resume it, or start another."),
     Words("run_item_settled", Refusal, "The item of the run has its verdict already."),
     Words(
         "run_item_unknown",
         Refusal,
-        "The request id looks like that of a run, and there is no such item.",
+        "The request id has the form of a run's, but there is no such item.",
         "Use another.",
     ),
-    Words("run_not_held", Conflict, "You do not drive this run, or no longer.", "Resume it first."),
-    Words("run_item_not_done", Refusal, "The change did nothing to the thing that it was to settle."),
+    Words("run_not_held", Conflict, "Your program does not drive this run, or no longer does.", "Resume it first."),
+    Words("run_item_not_done", Refusal, "The change did not touch the thing that it was meant for."),
 )
