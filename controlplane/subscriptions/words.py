@@ -1,4 +1,4 @@
-"""Subscriptions in words, the same on every face."""
+"""Subscriptions in words, the same for screens and commands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from controlplane.subscriptions.rules import MAX_TRIAL_EXTENSIONS, state_at
 
 
 def trial_words(held: Subscription, now: datetime) -> list[str]:
-    """The trial's clock: what is tried, how long still, and what comes then. Nothing when there was none."""
+    """The trial: which plan, how long it still lasts, and what follows. Empty when there was none."""
     if held.trial_end is None:
         return []
     ends = f"{held.trial_end:%Y-%m-%d %H:%M} UTC ({relative(held.trial_end, now)})"
