@@ -25,7 +25,7 @@ VERDICTS: dict[ItemState, Status] = {
 DRIVEN = {
     "running": "a program does one item after another",
     "waiting": "a worker begins it; or press a, then r, to begin it here",
-    "interrupted": "the program that drove it is gone: press a, then r, to resume it, or u to undo what was done",
+    "interrupted": "the program that drove it is gone: press a, then r, to resume it, or a, then u, to undo it",
 }
 
 
