@@ -24,7 +24,7 @@ from controlplane.audit.model import AuditRow, Record
 from controlplane.errors import Conflict, HomeUnreachable, NotPermitted, OutcomeUnknown, Refusal, Usage
 from controlplane.operators.roles import Role, allows
 from controlplane.previewed import Drawn, bound, check_as_previewed, unnumbered, without_numbers
-from controlplane.refusals import REQUEST_ID_REUSED
+from controlplane.refusals import REQUEST_ID_REUSED, STALE_VERSION
 from controlplane.undoing import as_before
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 class Request(BaseModel):
     """The arguments of an operation. `subject` names the fields that say which thing it is done to; `makes` those of
-    them that name a new thing.
+    them that name a new thing. `makes_a`: in a word, what is made for that thing, where the new one gets its name by
+    itself: a key.
 
     `personal` names the fields with personal data: they are kept only in the changed row and the guarded trail.
     """
@@ -41,6 +42,7 @@ class Request(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
     subject: ClassVar[tuple[str, ...]] = ("id",)
     makes: ClassVar[tuple[str, ...]] = ()
+    makes_a: ClassVar[str] = ""
     personal: ClassVar[tuple[str, ...]] = ()
 
     @property
@@ -158,8 +160,7 @@ class Operation(Generic[Req]):
 def check_version(thing: str, now: int, seen: int) -> None:
     """Refuse to change what somebody else changed since it was looked at."""
     if now != seen:
-        raise Conflict(
-            "stale_version",
+        raise STALE_VERSION(
             f"{thing} is at version {now}, not {seen}: somebody changed it since you looked.",
             "Look at it again, then repeat.",
             why=[f"version expected: {seen}", f"version now: {now}"],

@@ -119,6 +119,14 @@ class RunDirectory(Listing[Run], Protocol):
         """Record that an item was refused; False when it has a verdict already."""
         ...
 
+    async def carry(self, item: RunItem) -> None:
+        """With a worker's login, do an item as the person who started the run. Raises what the operation would."""
+        ...
+
+    async def end(self, run_id: int, becomes: RunState, why: str | None) -> None:
+        """With a worker's login, set the run `done`, or `paused` with the reason."""
+        ...
+
 
 class RunStore(Protocol):
     """What the operations on runs write through."""

@@ -1,6 +1,6 @@
 """The refusals of runs, for the rules and for the home's constraints."""
 
-from controlplane.errors import Conflict, NotFound, Refusal, Usage
+from controlplane.errors import Conflict, NotFound, NotPermitted, Refusal, Usage
 from controlplane.refusals import Words
 
 RUN_TRANSITION = Words(
@@ -21,5 +21,24 @@ CONSTRAINTS = (
         "Use another.",
     ),
     Words("run_not_held", Conflict, "Your program does not drive this run, or no longer does.", "Resume it first."),
+    Words(
+        "run_role",
+        NotPermitted,
+        "The run does an operation that you may not do yourself.",
+        "Ask the person who started it, or somebody with that role.",
+    ),
+    Words(
+        "run_not_carried",
+        Refusal,
+        "Workers do not carry items of this operation.",
+        "Resume the run from a console or a shell.",
+    ),
+    Words(
+        "run_actor",
+        NotPermitted,
+        "The person who started the run may no longer do this: their role was changed or removed.",
+        "Stop it, and let somebody with the role start another.",
+    ),
+    Words("run_thing_gone", NotFound, "The thing no longer exists."),
     Words("run_item_not_done", Refusal, "The change did not touch the thing that it was meant for."),
 )

@@ -322,7 +322,7 @@ async def grant(change: Change, request: GrantRequest, subscription: Subscriptio
     on=SUBSCRIPTION,
 )
 async def raise_limit(change: Change, request: RaiseRequest, subscription: Subscription) -> Record:
-    """Raise one limit of a tenant for a limited time; the rest of the entitlement stays."""
+    """Raise a tenant's limit for a limited time; the rest of the entitlement stays."""
     found = _found(await change.of(SubscriptionStore).facts(request.tenant_id), change.now, request.name)
     return await _give(change, request, rules.raised(found, request.name, request.to), "override")
 

@@ -83,7 +83,7 @@ class TenantDirectory(Listing[Tenant], Protocol):
         ...
 
     async def certificate(self, tenant_id: str) -> Certificate | None:
-        """What was erased; None when the tenant was not."""
+        """What was erased; None when nothing was."""
         ...
 
 

@@ -8,6 +8,30 @@ CREATE TABLE wf.counters (
 ) WITH (fillfactor = 50);
 INSERT INTO wf.counters (name) VALUES ('audit'), ('keys');  -- keys: of wf.key_news
 
+-- The operations that a change may be opened by, and the least role of each: controlplane/registry.py, and a test keeps
+-- both equal. Some are nobody's to choose: `owner`. Both tables are filled anew whenever the nouns' files are applied
+-- (backends/postgres/sql/): each file says at its top which operations are its own, and what they write.
+CREATE TABLE wf.operations (
+  name wf.line PRIMARY KEY,
+  role text NOT NULL CHECK (role IN ('support', 'operator', 'admin', 'owner'))
+);
+
+-- What each operation writes to the trail: rows of a table (`control`) by a verb; of an update, which columns (beside
+-- those that the guards keep) and, where columns alone do not tell two operations apart, what it begins or ends with.
+-- `many`: of several things; else of one, and a second row in the same change is another's. A note's `control` is its
+-- noun, and `columns` are its fields. What does not fit is marked out-of-band: wf.append_audit. A file may also say what
+-- another's operation writes to its tables, and be applied before that one: so the reference is checked at the commit.
+CREATE TABLE wf.operation_writes (
+  operation wf.line REFERENCES wf.operations DEFERRABLE INITIALLY DEFERRED,
+  control   wf.line,
+  verb      text CHECK (verb IN ('insert', 'update', 'delete', 'note')),
+  columns   wf.lines CHECK ((columns IS NOT NULL) = (verb IN ('update', 'note'))),
+  was       wf.document,
+  becomes   wf.document,
+  many      boolean NOT NULL,
+  PRIMARY KEY (operation, control, verb)
+);
+
 -- One row per transaction that came through an operation. Its request id is what makes a repeat harmless
 -- and what an unknown outcome is looked up by.
 CREATE TABLE wf.changes (
@@ -18,6 +42,7 @@ CREATE TABLE wf.changes (
   fingerprint text NOT NULL DEFAULT '' CONSTRAINT change_fingerprint CHECK (octet_length(fingerprint) <= 64),
   reason      text CHECK (length(reason) <= 2000),
   actor       text NOT NULL DEFAULT session_user,
+  carried_for text CONSTRAINT change_carried_for CHECK (octet_length(carried_for) <= 63),  -- whose run a worker carries
   started_at  timestamptz NOT NULL DEFAULT now(),
   xid         xid8 NOT NULL DEFAULT pg_current_xact_id(),
   result      jsonb  -- its size is limited by wf.finish_change, which alone writes it
@@ -28,13 +53,15 @@ CREATE TABLE wf.audit (
   at          timestamptz NOT NULL DEFAULT clock_timestamp(),
   change_id   bigint REFERENCES wf.changes,
   out_of_band boolean NOT NULL,  -- true: written past the operations, with psql for instance
-  actor       text NOT NULL CONSTRAINT audit_actor CHECK (octet_length(actor) <= 63),  -- the login, whatever role it took on
+  -- The login, whatever role it took on; of a run that a worker carries, whoever started it, and `carried_by` the login.
+  actor       text NOT NULL CONSTRAINT audit_actor CHECK (octet_length(actor) <= 63),
   operation   text NOT NULL CONSTRAINT audit_operation CHECK (char_length(operation) <= 100),
   noun        text NOT NULL CONSTRAINT audit_noun CHECK (char_length(noun) <= 100),
   thing       text NOT NULL CONSTRAINT audit_thing CHECK (char_length(thing) BETWEEN 1 AND 1000),
   tenant_id   text CONSTRAINT audit_tenant CHECK (char_length(tenant_id) BETWEEN 1 AND 100),
   reason      text CONSTRAINT audit_reason CHECK (char_length(reason) <= 2000),
   request_id  text CONSTRAINT audit_request CHECK (char_length(request_id) <= 100),
+  carried_by  text CONSTRAINT audit_carried_by CHECK (octet_length(carried_by) <= 63),
   impersonation bigint,         -- both identities: the actor, and for whom they acted (wf.impersonations)
   -- Their sizes are limited by wf.append_audit, which alone writes them, and not here: a home from before there were
   -- limits keeps its rows when it is restored.
