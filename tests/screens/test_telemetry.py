@@ -337,7 +337,7 @@ async def test_limits_are_drawn_where_the_tenant_has_some(estate: Database) -> N
         assert "api_calls: 1,000/day, from " in text(pilot) and "requests since the day began" in text(pilot)
         await pilot.press("escape")
         await command(pilot, f"telemetry chart:saturation {WINDOW}")
-        await until(pilot, lambda: "a limit is a tenant's: name one, as tenant:acme" in text(pilot))
+        await until(pilot, lambda: "a limit belongs to a tenant: name one, as in tenant:acme" in text(pilot))
         assert screen.measured is not None
 
 
