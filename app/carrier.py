@@ -1,7 +1,7 @@
-"""Carries on the runs that nobody drives, in a worker: so they outlive the console that began them.
+"""Drives, in a worker, the runs that no console drives: so runs outlive the console that began them.
 
-A worker's own login may do nothing that a person does. What is carried is done as the login whose run it is, which
-only the account that an embedded home belongs to can lend; the runs of others wait for their own consoles.
+A worker's own login may do nothing that a person may do. A run is driven as the login that owns it, which only the
+account that an embedded home belongs to can connect as; the runs of other logins wait for their own consoles.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def carrier_of(home: EmbeddedHome, report: Callable[[str], None]) -> Carrier | N
 
 
 class Carrier:
-    """`conninfo`: of the login whose runs are carried."""
+    """`conninfo`: of the login whose runs are driven."""
 
     def __init__(self, conninfo: str, report: Callable[[str], None] = lambda words: None) -> None:
         self.conninfo, self.report = conninfo, report
@@ -57,7 +57,7 @@ class Carrier:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _carry(self, home: Home, run: Run, seen: set[int]) -> None:
-        """A run that ends here is looked at again when it is resumed; one that cannot be carried here is not."""
+        """A run that ends here is taken again when it is resumed; one that cannot be driven here is not."""
         try:
             if named(run.operation).makes_secret:
                 return  # it needs a file of the person's own
@@ -66,7 +66,7 @@ class Carrier:
                 f"run {run.id} ({run.operation}): {ended.state}, {ended.done:,} done, {ended.refused:,} refused"
             )
         except Conflict:
-            pass  # another program was first
+            pass  # another program drives it
         except (HomeUnreachable, OutcomeUnknown):
             raise
         except Refusal as refusal:
