@@ -1,4 +1,4 @@
-"""The lists of keys: what they show more than their declarations."""
+"""The lists of keys: what they show beyond their declarations."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class StaleScreen(ListScreen[StaleKey]):
 
 
 def new_key_targets(row: Key | None, named: list[Target]) -> list[Target]:
-    """Whom a new key is for: who was named, else the tenant of this key."""
+    """The tenant that a new key is for: the one that was named, else that of this key."""
     if named and "tenant_id" in named[0].subject:
         return named
     return [] if row is None else [Target({"tenant_id": row.tenant_id}, None, f"a key of {row.tenant_id}")]

@@ -50,12 +50,12 @@ if TYPE_CHECKING:
 
 VERDICT_WIDTHS = (6, 6, 5, 6, 6, 9, 7)
 FURTHEST = timedelta(days=90)
-"""As far back as `+` can move the window."""
+"""The longest window that `+` can ask about."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """How an objective stands, and the one that is asked about with `+` and `-`."""
+    """How an objective stands, and the what-if objective that `+` and `-` ask about."""
 
     standing: Standing
     other: Objective | None = None
@@ -63,7 +63,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class History:
-    """What it is computed from, and who burned the budget."""
+    """The slices that the budget is computed from, and who burned it."""
 
     slices: tuple[Slice, ...]
     planned: tuple[Maintenance, ...]
@@ -82,11 +82,11 @@ async def read_history(plane: ControlPlane, asked: Asked, now: datetime) -> Hist
 
 
 HISTORY = Reading(read_history, every=30.0)
-"""It costs more than how the objective stands."""
+"""Read less often than the standing, because it costs more."""
 
 
 def budget_pane(seen: Seen[Asked]) -> list[Line]:
-    """How it stands, below what is asked about."""
+    """How the objective stands, below the what-if when there is one."""
     asked, history = seen.thing, seen.known(HISTORY)
     lines = budget_lines(asked.standing, seen.width)
     if asked.other is None:
@@ -167,7 +167,7 @@ class ObjectiveScreen(DetailScreen[Asked]):
         self.draw_frame()
 
     def action_back(self) -> None:
-        """First the question goes, then the screen."""
+        """First the what-if ends, then the screen."""
         if self.thing is not None and self.thing.other is not None:
             self._ask(self.thing.standing, None)
         else:
@@ -179,7 +179,7 @@ class ObjectiveScreen(DetailScreen[Asked]):
 
 
 def budget_lines(standing: Standing, width: int = 76) -> list[Line]:
-    """How it stands, in reading order; what is unknown is said so."""
+    """How the objective stands, in reading order; what is unknown is shown as unknown."""
     objective = standing.objective
     state, tone = status_cell(STATUSES, standing.state)
     lines: list[Line] = [(state, "warn" if tone == "unknown" else tone)]
@@ -204,7 +204,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def what_if_lines(standing: Standing, asked: Standing, slices: Sequence[Slice], width: int = 76) -> list[Line]:
-    """What one would have had, beside what one had."""
+    """What is left and what fired under the what-if, beside the objective as it is."""
     lines: list[Line] = [("what if", "title")]
     last: tuple[Episode, ...] = ()
     for name, each in (("as it is", standing), ("what if", asked)):
@@ -215,7 +215,7 @@ def what_if_lines(standing: Standing, asked: Standing, slices: Sequence[Slice], 
     lines += [(f"  {episode_words(each)}", "muted") for each in last[-3:]]
     for words in checks.warnings(asked.objective, standing.as_of):
         lines += [(part, "warn") for part in wrap(words, width, initial_indent="  ", subsequent_indent="    ")]
-    for words in (history_words(slices), "esc ends it; a e edits the objective"):
+    for words in (history_words(slices), "press esc to end it; press a, then e, to edit the objective"):
         lines += [(part, "muted") for part in wrap(words, width, initial_indent="  ", subsequent_indent="    ")]
     return [*lines, ""]
 

@@ -62,7 +62,7 @@ class SubscriptionScreen(DetailScreen[Standing]):
 
 
 def standing_lines(standing: Standing, now: datetime) -> list[Line]:
-    """All that a person on the phone asks for, in that order; what is unknown is said so."""
+    """All that a caller on the phone asks for, in that order; what is unknown is shown as unknown."""
     held, plan = standing.subscription, standing.plan
     state = state_at(held, now)
     glyph, tone = STATES[state]
@@ -96,7 +96,7 @@ def usage_line(usage: Usage, now: datetime) -> Line:
 
 
 def bar_of(used: int, hard: int) -> str:
-    """Full only when it is: the last cell is kept for the last of it."""
+    """A bar of the share that is used; its last cell fills only at 100 %."""
     full = min(BAR_CELLS, used * BAR_CELLS // hard)
     return "█" * full + "▁" * (BAR_CELLS - full)
 
@@ -113,7 +113,7 @@ def entitlement_lines(standing: Standing, now: datetime) -> list[Line]:
 
 
 def claim_line(words: str, claim: Claim, now: datetime) -> Line:
-    """What is granted beside the plan stands out, with its end; that of a trial is said once, in the facts."""
+    """A grant beside the plan stands out, with its end; the end of a trial is shown once, in the facts."""
     if claim.grant is None:
         return f"{words}  {claim.source}"
     ends = f", {relative(claim.expires_at, now).removeprefix('in ')} left" if claim.expires_at else ""
@@ -121,13 +121,13 @@ def claim_line(words: str, claim: Claim, now: datetime) -> Line:
 
 
 def why_lines(standing: Standing) -> list[Line]:
-    """Each entitlement with every source that spoke for it: the first holds, the others lost."""
+    """Each entitlement with every source that claims it: the first holds, the others lost."""
     held = standing.subscription
     after = sorted(becomes for was, becomes in TRANSITIONS if was == held.state)
     lines: list[Line] = [
         (f"{held.tenant_id}: {state_at(held, standing.as_of)}", "title"),
-        f"written down: {held.state}; it can become {', '.join(after)}",
-        "an override goes before an incident's grant, that before the trial, that before the plan",
+        f"stored state: {held.state}; it can become {', '.join(after)}",
+        "in order of precedence: an override, an incident's grant, the trial, the plan",
         "",
     ]
     for each in standing.effective:
