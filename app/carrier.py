@@ -1,7 +1,8 @@
 """Drives, in a worker, the runs that no console drives: so runs outlive the console that began them.
 
-A worker's own login may do nothing that a person may do. A run is driven as the login that owns it, which only the
-account that an embedded home belongs to can connect as; the runs of other logins wait for their own consoles.
+A worker's own login may do nothing that a person may do. The home does each item of a run with it, as the login that
+started the run. The worker of an embedded home has the login of the account that the home belongs to, and drives that
+account's runs as itself.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ class Carrier:
                 await home.open()
                 async with asyncio.TaskGroup() as driving:
                     await self._look(home, driving)
+            except* HomeUnreachable:
+                pass  # the worker beside this says so, once
             except* Refusal as troubles:
                 self.report("; ".join(str(trouble) for trouble in troubles.exceptions))
             finally:

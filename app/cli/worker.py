@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 
 async def worker(*, asked: Reading = READING) -> None:
-    """Do background jobs until SIGTERM or ctrl+c; jobs under way may take another 20 seconds to finish.
+    """Do background jobs and drive runs until SIGTERM or ctrl+c; jobs under way may take another 20 seconds to finish.
 
     A home by URL needs a login with the role worker: watchfloor operators add NAME --role worker. An embedded home
     has its worker by itself.
     """
+    from app.carrier import Carrier
     from app.worker import Work, until_told
 
     choice, settings = chosen(asked)
@@ -33,7 +34,7 @@ async def worker(*, asked: Reading = READING) -> None:
     else:
         conninfo = await asyncio.to_thread(reached, choice, settings)
         kinds = await asyncio.to_thread(kinds_of, conninfo, choice, settings)
-        await until_told(Work(conninfo, kinds, _tell))
+        await until_told(Work(conninfo, kinds, _tell), Carrier(conninfo, _tell))
     tell("stopped")
 
 
@@ -75,7 +76,12 @@ def kinds_of(conninfo: str, choice: HomeChoice, settings: Settings) -> Mapping[s
 
 
 def reached(choice: HomeChoice, settings: Settings) -> str:
-    """The conninfo of a home by URL, after a connection with it worked. Blocks. Raises Refusal."""
+    """The conninfo of a home, after a connection with it worked. Blocks. Raises Refusal."""
+    if choice.kind == "folder":
+        from app.embedded import bring_up, embedded_of, worker_conninfo
+
+        bring_up(home := embedded_of(choice))
+        return worker_conninfo(home)
     import psycopg
 
     from app.contexts import conninfo_of

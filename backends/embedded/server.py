@@ -82,7 +82,7 @@ class EmbeddedHome:
 
     They raise Refusal: `home_folder_foreign`, `home_folder_unwritable`, `home_folder_unreachable`,
     `home_folder_damaged`, `home_other_account`, `home_other_version`, `home_start_failed`, `home_stop_failed`,
-    `home_stopped`, `home_absent`, `embedded_unavailable`.
+    `home_stopped`, `home_absent`, `home_out_of_room`, `embedded_unavailable`.
     """
 
     folder: Path
@@ -110,14 +110,16 @@ class EmbeddedHome:
         """Start the server again when it died; True when it was this call that did. It costs next to nothing while a
         server lives, or while another program is at it: that one is left to it.
 
-        Raises HomeUnreachable `home_stopped` or `home_absent` for a home that shall not run, and all that `ensure`
-        raises.
+        For whoever found it away. Raises HomeUnreachable `home_stopped` or `home_absent` for a home that shall not run,
+        `home_out_of_room`, and all that `ensure` raises.
         """
         with disk.explained(self.folder):
             if not self._data.is_dir():
                 raise HomeUnreachable("home_absent", f"The home in {self.folder} is gone: it was destroyed.")
             disk.check_ours(self.folder)
             if self._can_be_reached():
+                if full := self.out_of_room():  # it is about to die of it, or just did
+                    raise full
                 return False
             with disk.locked_now(self.folder) as lock:
                 if lock is None or self._can_be_reached():
@@ -136,6 +138,11 @@ class EmbeddedHome:
     def stopped(self) -> bool:
         """Somebody stopped it on purpose, and nobody has opened it since."""
         return (self.folder / disk.STOPPED).exists()
+
+    def out_of_room(self) -> HomeUnreachable | None:
+        """Why it is away, when that is for its full disk."""
+        with disk.explained(self.folder):
+            return disk.out_of_room(self.folder)
 
     # Its worker
 

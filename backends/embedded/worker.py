@@ -40,9 +40,10 @@ def start(folder: Path, command: Sequence[str], environment: Mapping[str, str]) 
 
 
 def sign_in(lock: int) -> None:
-    """The process that does the work says which one it is, in the file of the lock that it holds."""
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    """The process that does the work says which one it is, in the file of the lock that it holds. Raises OSError."""
+    said = f"{os.getpid()}\n".encode()
+    os.pwrite(lock, said, 0)  # over what is there: a full disk has no room for it anew
+    os.ftruncate(lock, len(said))
 
 
 def pid(folder: Path) -> int | None:
