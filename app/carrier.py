@@ -1,7 +1,7 @@
-"""Drives, in a worker, the runs that no console drives: so runs outlive the console that began them.
+"""Carries on, in a worker, the runs that no console carries: so runs outlive the console that began them.
 
 A worker's own login may do nothing that a person may do. The home does each item of a run with it, as the login that
-started the run. The worker of an embedded home has the login of the account that the home belongs to, and drives that
+started the run. The worker of an embedded home has the login of the account that the home belongs to, and carries that
 account's runs as itself.
 """
 
@@ -29,7 +29,7 @@ def carrier_of(home: EmbeddedHome, report: Callable[[str], None]) -> Carrier | N
 
 
 class Carrier:
-    """`conninfo`: of the login whose runs are driven."""
+    """`conninfo`: of the login whose runs are carried."""
 
     def __init__(self, conninfo: str, report: Callable[[str], None] = lambda words: None) -> None:
         self.conninfo, self.report = conninfo, report
@@ -60,7 +60,7 @@ class Carrier:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _carry(self, home: Home, run: Run, seen: set[int]) -> None:
-        """A run that ends here is taken again when it is resumed; one that cannot be driven here is not."""
+        """A run that ends here is taken again when it is resumed; one that cannot be carried here is not."""
         try:
             if named(run.operation).makes_secret:
                 return  # it needs a file of the person's own
@@ -69,7 +69,7 @@ class Carrier:
                 f"run {run.id} ({run.operation}): {ended.state}, {ended.done:,} done, {ended.refused:,} refused"
             )
         except Conflict:
-            pass  # another program drives it
+            pass  # another program carries it
         except (HomeUnreachable, OutcomeUnknown):
             raise
         except Refusal as refusal:

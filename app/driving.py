@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 NOTHING_ENDS = "Nothing ends with the console."
 TELL_SECONDS = 0.5
 TAKEN_LOOKS = 6
-"""How often the console looks whether a worker began with a run, before it drives the run itself."""
+"""How often the console looks whether a worker began with a run, before it carries the run itself."""
 
 
 class Driving(App[None]):
@@ -35,9 +35,9 @@ class Driving(App[None]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.driven: dict[int, Run] = {}
-        """The runs that this console drives, as they were last seen; they are interrupted when it ends."""
+        """The runs that this console carries, as they were last seen; they are interrupted when it ends."""
         self.followed: dict[int, Run] = {}
-        """The runs that a worker drives."""
+        """The runs that a worker carries."""
 
     def tell(self, done: Done) -> None:
         raise NotImplementedError
@@ -64,7 +64,7 @@ class Driving(App[None]):
 
     @work(exit_on_error=False, group="runs")
     async def drive_run(self, run_id: int, secrets_to: str = "") -> None:
-        """See a run through: a worker drives it if there is one for it, else this console does.
+        """See a run through: a worker carries it if there is one for it, else this console does.
 
         `secrets_to`: the file that the run's secrets are added to; no worker can write it.
         """
@@ -79,7 +79,7 @@ class Driving(App[None]):
             while is_left(run := await plane.of(RunDirectory).get(run_id)):
                 try:
                     run = await self._drive_here(plane, run_id, secrets_to)
-                except Conflict:  # a worker drives it after all
+                except Conflict:  # a worker carries it after all
                     await self._follow_run(plane, run_id)
             tone = "good" if run.state == "done" and not run.refused else "warn"
             self.tell(Done(progress_words(run, 0.0), tone))
@@ -90,7 +90,7 @@ class Driving(App[None]):
             self.followed.pop(run_id, None)
 
     async def _taken(self, plane: ControlPlane, run_id: int) -> bool:
-        """Whether a worker began with it: an embedded home's own worker drives the runs of the home's owner, other
+        """Whether a worker began with it: an embedded home's own worker carries the runs of the home's owner, other
         workers those of everybody, as far as they can.
         """
         from controlplane.filters.grammar import Term
@@ -185,7 +185,7 @@ class Driving(App[None]):
 
     def _going_on_words(self) -> list[str]:
         return [
-            f"run {run.id} ({run.operation}), {run.settled:,} of {run.total:,}, goes on: the worker drives it"
+            f"run {run.id} ({run.operation}), {run.settled:,} of {run.total:,}, goes on: the worker carries it"
             for run in self.followed.values()
         ]
 

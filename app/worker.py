@@ -138,7 +138,7 @@ def _self() -> Self:
 
 
 async def until_told(work: Work, carrier: Carrier | None = None) -> None:
-    """Run until SIGTERM or SIGINT; a run that the carrier drives is then left for another program."""
+    """Run until SIGTERM or SIGINT; a run that the carrier carries is then left for another program."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, work.stop)

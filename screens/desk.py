@@ -65,7 +65,7 @@ class Desk(Protocol):
         ...
 
     def drive_run(self, run_id: int, secrets_to: str = "") -> None:
-        """Drive a run in the background, also when its screen is left. Its secrets are added to the file."""
+        """Carry a run on in the background, also when its screen is left. Its secrets are added to the file."""
         ...
 
     def hold_keys(self) -> None:

@@ -94,7 +94,7 @@ class Session:
         """The context, for reading. Raises HomeUnreachable before it was first reached."""
         if self.plane is None:
             words = self.link.words or "The home has not been reached yet."
-            raise HomeUnreachable("home_unreachable", words, "Press R to try again now.")
+            raise HomeUnreachable("home_unreachable", words, "R: try again now.")
         return self.plane
 
     def require_writing(self) -> ControlPlane:
@@ -105,7 +105,7 @@ class Session:
             raise HomeUnreachable(
                 "link_stale",
                 f"The link is down{why}, so nothing can be changed.",
-                "Press R to try again now; data shown is old.",
+                "R: try again now; data shown is old.",
             )
         if self.locked:
             raise Refusal("read_only", f"{self.context} is open read-only.", ":rw 15m REASON opens it for a while.")

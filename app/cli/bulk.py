@@ -121,7 +121,7 @@ def _ask(context: Context, what: str) -> AskRun:
 
 
 async def _driven(context: Context, run: Run, asked: Changing, keep: Keep | None = None) -> int:
-    """Drive the run as far as it goes, and print the result."""
+    """Carry the run on as far as it goes, and print the result."""
     show = _progress if sys.stderr.isatty() else lambda run: None
     try:
         try:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 async def worker(*, asked: Reading = READING) -> None:
-    """Do background jobs and drive runs until SIGTERM or ctrl+c; jobs under way may take another 20 seconds to finish.
+    """Do background jobs and carry runs until SIGTERM or ctrl+c; jobs under way may take another 20 seconds to finish.
 
     A home by URL needs a login with the role worker: watchfloor operators add NAME --role worker. An embedded home
     has its worker by itself.

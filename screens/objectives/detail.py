@@ -215,7 +215,7 @@ def what_if_lines(standing: Standing, asked: Standing, slices: Sequence[Slice], 
     lines += [(f"  {episode_words(each)}", "muted") for each in last[-3:]]
     for words in checks.warnings(asked.objective, standing.as_of):
         lines += [(part, "warn") for part in wrap(words, width, initial_indent="  ", subsequent_indent="    ")]
-    for words in (history_words(slices), "press esc to end it; press a, then e, to edit the objective"):
+    for words in (history_words(slices), "esc: end it; a, then e: edit the objective"):
         lines += [(part, "muted") for part in wrap(words, width, initial_indent="  ", subsequent_indent="    ")]
     return [*lines, ""]
 

@@ -112,7 +112,7 @@ async def test_a_run_that_the_worker_carries_outlives_the_console(
             assert not app.driven
             app.run_command("q")
             await until(pilot, lambda: app._exit)
-        assert "goes on: the worker drives it" in capfd.readouterr().err
+        assert "goes on: the worker carries it" in capfd.readouterr().err
         while (now := await seen(estate, run)).standing == "running":
             assert now.driver == "t_admin"
             await asyncio.sleep(0.05)
