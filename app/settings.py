@@ -180,7 +180,7 @@ class _Check:
         from controlplane.requestlogs.model import Format
 
         if name in (*Format, *SHIPPED):
-            raise ValueError("is already the name of a format; choose another")
+            raise ValueError("is the name of a format that exists already; choose another")
         faults = len(self.faults)
         values = self._table(value, ("logs", name), LOG)
         if len(self.faults) > faults:
