@@ -220,7 +220,9 @@ def _patiently(connection: psycopg.Connection) -> list[str]:
             psycopg.errors.DuplicateSchema,  # two made the first table at once: IF NOT EXISTS does not see the other's
             psycopg.errors.DuplicateTable,
             psycopg.errors.UniqueViolation,
-        ):
+        ) as error:
+            if error.diag.schema_name == "wf":  # not the catalogue: two files say the same, and waiting mends nothing
+                raise
             if time.monotonic() > deadline:
                 raise Conflict(
                     "migration_locked",

@@ -102,8 +102,8 @@ OBJECTIVES: ListOf[Standing] = ListOf(
     summary="List objectives, the least budget first; unknown before all.",
     means="What was promised, what is left of each error budget, how fast it burns. /state:retired shows those that"
     " are.",
-    nothing="No objectives yet. Press a, then n, to create one.",
-    empty="No objective matches. Press esc to clear the filter, or a, then n, to create one.",
+    nothing="No objectives yet. a n sets one.",
+    empty="No objective matches. esc clears the filter, a n sets one.",
     subject=lambda standing: {"id": standing.objective.id},
     label=lambda standing: standing.objective.label,
     opens=lambda standing: ("objectives", standing.key),

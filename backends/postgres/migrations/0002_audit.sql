@@ -8,6 +8,30 @@ CREATE TABLE wf.counters (
 ) WITH (fillfactor = 50);
 INSERT INTO wf.counters (name) VALUES ('audit'), ('keys');  -- keys: of wf.key_news
 
+-- The operations that a change may be opened by, and the least role of each: controlplane/registry.py, and a test keeps
+-- both equal. Some are nobody's to choose: `owner`. Both tables are filled anew whenever the nouns' files are applied
+-- (backends/postgres/sql/): each file says at its top which operations are its own, and what they write.
+CREATE TABLE wf.operations (
+  name wf.line PRIMARY KEY,
+  role text NOT NULL CHECK (role IN ('support', 'operator', 'admin', 'owner'))
+);
+
+-- What each operation writes to the trail: rows of a table (`control`) by a verb; of an update, which columns (beside
+-- those that the guards keep) and, where columns alone do not tell two operations apart, what it begins or ends with.
+-- `many`: of several things; else of one, and a second row in the same change is another's. A note's `control` is its
+-- noun, and `columns` are its fields. What does not fit is marked out-of-band: wf.append_audit. A file may also say what
+-- another's operation writes to its tables, and be applied before that one: so the reference is checked at the commit.
+CREATE TABLE wf.operation_writes (
+  operation wf.line REFERENCES wf.operations DEFERRABLE INITIALLY DEFERRED,
+  control   wf.line,
+  verb      text CHECK (verb IN ('insert', 'update', 'delete', 'note')),
+  columns   wf.lines CHECK ((columns IS NOT NULL) = (verb IN ('update', 'note'))),
+  was       wf.document,
+  becomes   wf.document,
+  many      boolean NOT NULL,
+  PRIMARY KEY (operation, control, verb)
+);
+
 -- One row per transaction that came through an operation. Its request id is what makes a repeat harmless
 -- and what an unknown outcome is looked up by.
 CREATE TABLE wf.changes (

@@ -1,3 +1,9 @@
+-- `look.up`: the looking up of an outcome. `look_ups.ask`: a look-up by what is masked, which only functions open.
+INSERT INTO wf.operations (name, role) VALUES
+  ('look.up', 'support'), ('look_ups.ask', 'owner');
+INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes, many) VALUES
+  ('look_ups.ask', 'look_ups', 'note', '{asked}', NULL, NULL, false);
+
 -- Look-ups by what is masked, and reveals. What is asked is counted for each login and hour, and answered once that is
 -- committed: so that nobody asks, reads and rolls it back. One for each transaction, so none for each row of a statement.
 
