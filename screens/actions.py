@@ -142,13 +142,9 @@ def _lost(app: App[None], what: str, words: str) -> None:
 
 
 def _given(operation: Operation[Any], target: Target) -> dict[str, Any]:
-<<<<<<< HEAD
-    """The request fields that the row under the cursor gives, without the name of what is to be created."""
-=======
-    """What the target says, as its list names it or as its row has it: whose a new thing is follows from the row that
-    it is asked on. The name of what is still to be made is not among it.
+    """The fields that the target gives, by its list's declaration or its row, without the name of what is created.
+    Whose a new thing is follows from the row that it is asked on.
     """
->>>>>>> main
     known = set(operation.request.subject) - set(operation.request.makes)
     given = {name: target.subject.get(name, getattr(target.row, name, None)) for name in known}
     if "version" in operation.request.model_fields:

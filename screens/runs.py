@@ -46,13 +46,8 @@ class RunsScreen(ListScreen[Run]):
             place = await ask_secrets_file(self.app, self.session, f"resume run {run.id}", new=False)
         if place is None:
             return
-<<<<<<< HEAD
         if not is_left(run):  # a run that was left has the right state already; see `watchfloor runs resume`
-            await super()._act(operation, targets)
-=======
-        if not is_left(run):  # else its state is right already, as `watchfloor runs resume` has it
             await super()._act(operation, targets[:1])
->>>>>>> main
         _drive(self.app, run.id, place)
 
     async def _undo_run(self, targets: list[Target]) -> None:

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""The lists of keys: what they show beyond their declarations."""
-=======
-"""The list of stale keys: what it shows more than its declaration."""
->>>>>>> main
+"""The list of stale keys: what it shows beyond its declaration."""
 
 from __future__ import annotations
 
@@ -44,13 +40,3 @@ class StaleScreen(ListScreen[StaleKey]):
                 noun=self.noun,
                 count=f"{words}; {found.tenants_unrotated:,} of {found.tenants:,} tenants rotated none",
             )
-<<<<<<< HEAD
-
-
-def new_key_targets(row: Key | None, named: list[Target]) -> list[Target]:
-    """The tenant that a new key is for: the one that was named, else that of this key."""
-    if named and "tenant_id" in named[0].subject:
-        return named
-    return [] if row is None else [Target({"tenant_id": row.tenant_id}, None, f"a key of {row.tenant_id}")]
-=======
->>>>>>> main

@@ -55,23 +55,9 @@ FURTHEST = timedelta(days=90)
 """The longest window that `+` can ask about."""
 
 
-<<<<<<< HEAD
-@dataclass(frozen=True)
-class Asked:
-    """How an objective stands, and the what-if objective that `+` and `-` ask about."""
-
-    standing: Standing
-    other: Objective | None = None
-
-
-@dataclass(frozen=True)
-class History:
-    """The slices that the budget is computed from, and who burned it."""
-=======
 @dataclass(frozen=True, eq=False)
 class History:
-    """What it is computed from, as of when, and who burned the budget."""
->>>>>>> main
+    """The slices that the budget is computed from, as of when, and who burned it."""
 
     slices: tuple[Slice, ...]
     planned: tuple[Maintenance, ...]
@@ -288,13 +274,8 @@ def _row(cells: Sequence[str]) -> str:
     return "  ".join(parts).rstrip()
 
 
-<<<<<<< HEAD
-def what_if_lines(standing: Standing, asked: Standing, slices: Sequence[Slice], width: int = 76) -> list[Line]:
-    """What is left and what fired under the what-if, beside the objective as it is."""
-=======
 def what_if_lines(standing: Standing, answer: Answer, slices: Sequence[Slice], width: int = 76) -> list[Line]:
-    """What one would have had, beside what one had."""
->>>>>>> main
+    """What is left and what fired under the what-if, beside the objective as it is."""
     lines: list[Line] = [("what if", "title")]
     for name, each, episodes in (("as it is", standing, answer.was), ("what if", answer.other, answer.would)):
         fired = fired_words(episodes) if slices else UNKNOWN

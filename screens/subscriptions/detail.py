@@ -111,20 +111,10 @@ def claim_line(words: str, claim: Claim, now: datetime) -> Line:
 
 
 def why_lines(standing: Standing) -> list[Line]:
-<<<<<<< HEAD
     """Each entitlement with every source that claims it: the first holds, the others lost."""
-    held = standing.subscription
-    after = sorted(becomes for was, becomes in TRANSITIONS if was == held.state)
-    lines: list[Line] = [
-        (f"{held.tenant_id}: {state_at(held, standing.as_of)}", "title"),
-        f"stored state: {held.state}; it can become {', '.join(after)}",
-        "in order of precedence: an override, an incident's grant, the trial, the plan",
-=======
-    """Each entitlement with every source that spoke for it: the first holds, the others lost."""
     lines: list[Line] = [
         *state_lines(standing.subscription, standing.as_of),
-        "an override goes before an incident's grant, that before the trial, that before the plan",
->>>>>>> main
+        "in order of precedence: an override, an incident's grant, the trial, the plan",
         "",
     ]
     for each in standing.effective:
