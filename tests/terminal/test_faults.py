@@ -126,7 +126,7 @@ def test_two_consoles_on_one_tenant_the_second_is_told(estate: Database) -> None
                 each.see("Do it? y/N")
                 each.settle(DEAD_TIME)
                 each.press("y")
-                each.see("u undoes")
+                each.see("u: undo")
         second.see("somebody changed it since you looked")
         second.see("First")
     assert one(estate, "SELECT name FROM wf.tenants WHERE id = 'acme-10'") == "First"
