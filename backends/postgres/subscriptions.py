@@ -36,7 +36,7 @@ SUBSCRIPTION_TABLE = Table(
     "wf.subscriptions", Subscription, ("tenant_id",), NO_SUBSCRIPTION, view=_WITH.format(tenants="wf.tenants")
 )
 SHOWN = dataclasses.replace(SUBSCRIPTION_TABLE, view=_WITH.format(tenants="wf.tenant_list"))
-"""As those see them who may not read the table of tenants."""
+"""For logins that may not read the table of tenants."""
 GRANT_TABLE = Table("wf.entitlement_grants", Grant, ("tenant_id", "id"), NO_GRANT)
 CHANGE_TABLE = Table("wf.plan_changes", PlanChange, ("id",), NO_PLAN_CHANGE)
 
@@ -78,7 +78,7 @@ class Subscriptions(SubscriptionDirectory):
             return await _currency(connection, SHOWN, tenant_id)
 
     async def standing(self, tenant_id: str) -> Standing:
-        """All of it is of one moment."""
+        """Everything as of one moment."""
         async with self.home.connection(snapshot=True) as connection:
             subscription = await SHOWN.get(connection, tenant_id)
             now: datetime = await scalar(connection, "SELECT now()")
