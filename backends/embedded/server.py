@@ -137,7 +137,6 @@ class EmbeddedHome:
         """Somebody stopped it on purpose, and nobody has opened it since."""
         return (self.folder / disk.STOPPED).exists()
 
-
     def start_worker(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start the program that does the background work, unless it is running. It must hold `as_worker`."""
         with disk.explained(self.folder):

@@ -1,15 +1,15 @@
--- The trail of all that was done.
+-- The audit trail: every change that was made.
 
--- Numbers that readers rely on ("all after 41") come from a row that is updated in the writing transaction:
--- they neither skip nor commit out of order, as a sequence's would.
+-- Numbers that readers rely on ("all after 41") come from a row that is updated in the writing transaction. Unlike a
+-- sequence's, they have no gaps and do not commit out of order.
 CREATE TABLE wf.counters (
   name  text PRIMARY KEY,
   value bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
-INSERT INTO wf.counters (name) VALUES ('audit'), ('keys');  -- keys: of wf.key_news
+INSERT INTO wf.counters (name) VALUES ('audit'), ('keys');  -- keys: for wf.key_news
 
--- One row per transaction that came through an operation. Its request id is what makes a repeat harmless
--- and what an unknown outcome is looked up by.
+-- One row per transaction that was opened by an operation. Its request id makes a repeat harmless, and an unknown
+-- outcome is looked up by it.
 CREATE TABLE wf.changes (
   id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   request_id  text NOT NULL UNIQUE CHECK (length(request_id) BETWEEN 1 AND 100),
@@ -20,31 +20,30 @@ CREATE TABLE wf.changes (
   actor       text NOT NULL DEFAULT session_user,
   started_at  timestamptz NOT NULL DEFAULT now(),
   xid         xid8 NOT NULL DEFAULT pg_current_xact_id(),
-  result      jsonb  -- its size is limited by wf.finish_change, which alone writes it
+  result      jsonb  -- wf.finish_change, its only writer, limits its size
 );
 
 CREATE TABLE wf.audit (
   seq         bigint PRIMARY KEY,
   at          timestamptz NOT NULL DEFAULT clock_timestamp(),
   change_id   bigint REFERENCES wf.changes,
-  out_of_band boolean NOT NULL,  -- true: written past the operations, with psql for instance
-  actor       text NOT NULL CONSTRAINT audit_actor CHECK (octet_length(actor) <= 63),  -- the login, whatever role it took on
+  out_of_band boolean NOT NULL,  -- true: written without an operation, with psql for instance
+  actor       text NOT NULL CONSTRAINT audit_actor CHECK (octet_length(actor) <= 63),  -- the login, whatever role it set
   operation   text NOT NULL CONSTRAINT audit_operation CHECK (char_length(operation) <= 100),
   noun        text NOT NULL CONSTRAINT audit_noun CHECK (char_length(noun) <= 100),
   thing       text NOT NULL CONSTRAINT audit_thing CHECK (char_length(thing) BETWEEN 1 AND 1000),
   tenant_id   text CONSTRAINT audit_tenant CHECK (char_length(tenant_id) BETWEEN 1 AND 100),
   reason      text CONSTRAINT audit_reason CHECK (char_length(reason) <= 2000),
   request_id  text CONSTRAINT audit_request CHECK (char_length(request_id) <= 100),
-  impersonation bigint,         -- both identities: the actor, and for whom they acted (wf.impersonations)
-  -- Their sizes are limited by wf.append_audit, which alone writes them, and not here: a home from before there were
-  -- limits keeps its rows when it is restored.
+  impersonation bigint,         -- set when the actor acted for a tenant (wf.impersonations)
+  -- wf.append_audit, their only writer, limits their sizes, not a CHECK: a home older than the limits can be restored.
   before      jsonb,
   after       jsonb
 );
 CREATE INDEX audit_of_thing ON wf.audit (noun, thing, seq);
 CREATE INDEX audit_of_tenant ON wf.audit (tenant_id, seq);
 CREATE INDEX audit_of_change ON wf.audit (change_id);
--- What the list's filters ask for, the newest first.
+-- For the list's filters, newest first.
 CREATE INDEX audit_by_operation ON wf.audit (wf.folded(operation), seq);
 CREATE INDEX audit_by_actor ON wf.audit (wf.folded(actor), seq);
 CREATE INDEX audit_by_noun ON wf.audit (wf.folded(noun), seq);
@@ -56,7 +55,7 @@ CREATE INDEX audit_out_of_band ON wf.audit (seq) WHERE out_of_band;
 CREATE INDEX audit_search ON wf.audit USING gin (wf.trigrams(wf.folded(
   thing || ' ' || operation || ' ' || actor || ' ' || coalesce(reason, ''))));
 
--- Personal values are kept beside the trail, not in it: an erasure deletes them and leaves the trail whole.
+-- Personal values are kept beside the trail, so that an erasure can delete them and leave the trail whole.
 CREATE TABLE wf.audit_personal (
   seq       bigint REFERENCES wf.audit,
   tenant_id text NOT NULL CONSTRAINT personal_tenant CHECK (char_length(tenant_id) <= 100),
@@ -69,12 +68,12 @@ CREATE INDEX audit_personal_of_tenant ON wf.audit_personal (tenant_id);
 
 -- The chain over the audit trail, and the home's copies of its signed checkpoints: docs/audit.md.
 --
--- A trail's numbers come from wf.counters in the writing transaction, which holds that row until it ends. So whoever
--- sees row n sees all before it, no number is ever left out, and none can come in late: a number that is missing
--- below one that is there was taken away. That is why the sequencer needs no horizon of transactions, and why writers
--- pay nothing for the chain: it only reads what they wrote.
+-- The trail's numbers come from wf.counters in the writing transaction, which locks that row until it ends. So whoever
+-- sees row n sees all rows before it, there are no gaps, and no row comes in late: a missing number below an existing
+-- one means that a row was deleted. So the chain needs to know nothing about open transactions, and costs writers
+-- nothing: it only reads what they wrote.
 
--- What the checkpoints of this home are of.
+-- The name of this home's trail in its checkpoints.
 CREATE TABLE wf.audit_origin (
   one    boolean PRIMARY KEY DEFAULT true CHECK (one),
   origin text NOT NULL DEFAULT 'watchfloor/audit/' || gen_random_uuid()
@@ -83,7 +82,7 @@ CREATE TABLE wf.audit_origin (
 INSERT INTO wf.audit_origin DEFAULT VALUES;
 
 CREATE TABLE wf.audit_chain (
-  seq        bigint PRIMARY KEY CHECK (seq > 0),  -- of the row; no reference: what is gone must be found, not refused
+  seq        bigint PRIMARY KEY CHECK (seq > 0),  -- the row's; no foreign key: a deletion must be found, not refused
   head       bytea NOT NULL CHECK (length(head) = 32),
   chained_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
@@ -98,5 +97,5 @@ CREATE TABLE wf.audit_checkpoints (
 );
 CREATE INDEX audit_checkpoints_of_size ON wf.audit_checkpoints (size);
 
--- The triggers as they were made or last seen: wf.note_triggers.
+-- The triggers as they were made or last seen by wf.note_triggers.
 CREATE TABLE wf.triggers_seen (control text, name text, enabled text NOT NULL, written text NOT NULL, PRIMARY KEY (control, name));
