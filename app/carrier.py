@@ -1,7 +1,8 @@
 """Carries on the runs that nobody drives, in a worker: so they outlive the console that began them.
 
-A worker's own login may do nothing that a person does. What is carried is done as the login whose run it is, which
-only the account that an embedded home belongs to can lend; the runs of others wait for their own consoles.
+A worker's own login may do nothing that a person does. With it the home does what the run says, item by item, as
+whoever started it. The worker of an embedded home has the login of the account that the home belongs to, and carries
+the runs of that one, as itself.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ class Carrier:
                 await home.open()
                 async with asyncio.TaskGroup() as driving:
                     await self._look(home, driving)
+            except* HomeUnreachable:
+                pass  # the worker beside this says so, once
             except* Refusal as troubles:
                 self.report("; ".join(str(trouble) for trouble in troubles.exceptions))
             finally:

@@ -128,7 +128,8 @@ async def _open_embedded(
         return bring_back(embedded)
 
     async def opened(credentials: Credentials) -> Home:
-        return await _opened(credentials.login_conninfo(), conversation, key_prefix, revive if start else None)
+        can_revive = revive if start else None
+        return await _opened(credentials.login_conninfo(), conversation, key_prefix, can_revive, embedded.out_of_room)
 
     # When the server runs and knows us, one connection is all that it takes.
     if (known := await asyncio.to_thread(embedded.known)) is not None:
@@ -148,8 +149,14 @@ async def _open_embedded(
     return home
 
 
-async def _opened(conninfo: str, conversation: str, key_prefix: str, revive: Revive | None = None) -> Home:
-    home = Home(conninfo, conversation=conversation, key_prefix=key_prefix, revive=revive)
+async def _opened(
+    conninfo: str,
+    conversation: str,
+    key_prefix: str,
+    revive: Revive | None = None,
+    out_of_room: Callable[[], HomeUnreachable | None] = lambda: None,
+) -> Home:
+    home = Home(conninfo, conversation=conversation, key_prefix=key_prefix, revive=revive, out_of_room=out_of_room)
     await home.open(look=usable)
     return home
 

@@ -90,19 +90,22 @@ class Driving(App[None]):
             self.followed.pop(run_id, None)
 
     async def _taken(self, plane: ControlPlane, run_id: int) -> bool:
-        """Whether a worker began with it: an embedded home's own carries the runs of whom the home belongs to."""
+        """Whether a worker began with it: an embedded home's own carries the runs of whom the home belongs to, others
+        those of everybody, as far as they can.
+        """
         from controlplane.filters.grammar import Term
         from controlplane.jobs.model import WorkerDirectory
         from controlplane.listing import Query
         from controlplane.runs.model import RunDirectory
-        from controlplane.runs.rules import is_left
+        from controlplane.runs.rules import CARRIED, is_left
 
         context = cast("Watchfloor", self).context
-        alive = Query((Term("is", ("alive",), "state"),))
-        if context is None or not context.embedded or not (await plane.of(WorkerDirectory).page(alive, limit=1)).rows:
+        alive, runs = Query((Term("is", ("alive",), "state"),)), plane.of(RunDirectory)
+        carried = context is not None and (context.embedded or (await runs.get(run_id)).operation in CARRIED)
+        if not carried or not (await plane.of(WorkerDirectory).page(alive, limit=1)).rows:
             return False
         for _ in range(TAKEN_LOOKS):
-            if not is_left(await plane.of(RunDirectory).get(run_id)):
+            if not is_left(await runs.get(run_id)):
                 return True
             await asyncio.sleep(TELL_SECONDS)
         return False

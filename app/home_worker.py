@@ -10,6 +10,7 @@ import asyncio
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -35,7 +36,6 @@ def watch_over(home: EmbeddedHome, lock: int) -> None:
     """Until the worker ends because it was told to, or the home was stopped."""
     pause = FIRST_PAUSE
     while True:
-        sign_in(lock)
         began = time.monotonic()
         child = os.fork()
         if child == 0:
@@ -46,7 +46,8 @@ def watch_over(home: EmbeddedHome, lock: int) -> None:
             return
         pause = FIRST_PAUSE if time.monotonic() - began > WENT_WELL_SECONDS else min(LONGEST_PAUSE, 2 * pause)
         say(f"the worker died ({f'signal {-code}' if code < 0 else f'exit code {code}'}); again in {pause:.0f} s")
-        sign_in(lock)
+        with suppress(OSError):  # on a full disk nobody can be told
+            sign_in(lock)
         time.sleep(pause)
 
 
@@ -64,7 +65,6 @@ def _be_the_worker(home: EmbeddedHome, lock: int) -> NoReturn:
         report(error, as_json=False)
         say(f"{type(error).__name__}; more is in {log_path()}")
     finally:
-        sys.stderr.flush()
         os._exit(code)
 
 
@@ -86,7 +86,8 @@ async def work(home: EmbeddedHome) -> None:
 def say(words: str) -> None:
     from controlplane.text import clean
 
-    print(f"{machine_now():%Y-%m-%d %H:%M:%S}Z {clean(words)}", file=sys.stderr, flush=True)
+    with suppress(OSError):  # its log is on the home's disk, which may be full
+        print(f"{machine_now():%Y-%m-%d %H:%M:%S}Z {clean(words)}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -66,8 +66,8 @@ class Work:
                 await self._once()
             except NotPermitted:
                 raise
-            except Refusal as trouble:
-                if await self._brought_back(trouble):
+            except Refusal as met:
+                if (trouble := await self._not_brought_back(met)) is None:
                     continue
                 failures = 1 if time.monotonic() - began > MAX_PAUSE_SECONDS else failures + 1
                 longest = MAX_PAUSE_SECONDS if trouble.slow else 0.5 * 2 ** min(failures, 10)
@@ -79,20 +79,20 @@ class Work:
                 except TimeoutError:
                     continue
 
-    async def _brought_back(self, trouble: Refusal) -> bool:
-        """Whether there is no need to wait: the home had died, and was started again."""
+    async def _not_brought_back(self, trouble: Refusal) -> Refusal | None:
+        """What keeps the home away; None when there is no need to wait: it had died, and was started again."""
         if self.revive is None or not isinstance(trouble, HomeUnreachable) or self._stopping.is_set():
-            return False
+            return trouble
         try:
             if not await asyncio.to_thread(self.revive):
-                return False
+                return trouble
         except Refusal as refusal:
-            self._say(refusal, refusal.message)
             if refusal.code in ("home_stopped", "home_absent"):
+                self.report(refusal.message)
                 self.stop()  # there is nothing to work on any more
-            return False
+            return refusal
         self.report("PostgreSQL had died: it was started again.")
-        return True
+        return None
 
     def _say(self, trouble: Refusal, words: str) -> None:
         """What takes a person is said once, and not with each attempt."""

@@ -24,7 +24,7 @@ from controlplane.audit.model import AuditRow, Record
 from controlplane.errors import Conflict, HomeUnreachable, NotPermitted, OutcomeUnknown, Refusal, Usage
 from controlplane.operators.roles import Role, allows
 from controlplane.previewed import Drawn, bound, check_as_previewed, unnumbered, without_numbers
-from controlplane.refusals import REQUEST_ID_REUSED
+from controlplane.refusals import REQUEST_ID_REUSED, STALE_VERSION
 from controlplane.undoing import as_before
 
 if TYPE_CHECKING:
@@ -157,8 +157,7 @@ class Operation(Generic[Req]):
 def check_version(thing: str, now: int, seen: int) -> None:
     """Refuse to change what somebody else changed since it was looked at."""
     if now != seen:
-        raise Conflict(
-            "stale_version",
+        raise STALE_VERSION(
             f"{thing} is at version {now}, not {seen}: somebody changed it since you looked.",
             "Look at it again, then repeat.",
             why=[f"version expected: {seen}", f"version now: {now}"],

@@ -35,6 +35,10 @@ class Words:
 REQUEST_ID_REUSED = Words(
     "request_id_reused", Conflict, "The request id was used for something else.", "Use a new one."
 )
+STALE_VERSION = Words(
+    "stale_version", Conflict, "Somebody changed it since it was looked at.", "Look at it again, then repeat."
+)
+NO_UNDO = Words("no_undo", Refusal, "Nothing of it can be taken back.")
 OPERATION_UNKNOWN = Words(
     "operation_unknown", Usage, "There is no operation of that name.", "watchfloor operations lists them."
 )

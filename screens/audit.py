@@ -68,6 +68,7 @@ class AuditScreen(ListScreen[AuditRow]):
             return []
         return [
             *super().why_lines(),
+            *([f"carried by the worker {row.carried_by}"] if row.carried_by else []),
             self.chain_words(row),
             *([f"acting for {row.tenant_id}: impersonation {row.impersonation}"] if row.impersonation else []),
             "",

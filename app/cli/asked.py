@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from app.cli.output import tell
+from controlplane.errors import HomeUnreachable
 
 if TYPE_CHECKING:
     from app.contexts import Context
@@ -68,5 +69,7 @@ async def opened(asked: Reading) -> AsyncIterator[Context]:
         tell(f"This machine's clock is {off} of the home's; ages and windows are by the home's.")
     try:
         yield context
+    except HomeUnreachable as refusal:
+        raise context.home.explained(refusal) from None
     finally:
         await context.close()

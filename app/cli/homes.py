@@ -47,7 +47,9 @@ def _embedded_status(choice: HomeChoice) -> dict[str, Any]:
     item["worker"] = "running" if found.worker_pid is not None else "none" if found.state == "running" else None
     if found.socket_folder is not None:
         item["socket_folder"] = str(found.socket_folder)
-    return item | (_schema(known.owner_conninfo()) if known else _no_schema(None))
+    full = embedded.out_of_room() if found.state != "absent" else None
+    item |= _schema(known.owner_conninfo()) if known else _no_schema(None)
+    return item | {"problem": item["problem"] or _words(full)}
 
 
 def _url_status(choice: HomeChoice, settings: Settings) -> dict[str, Any]:

@@ -159,7 +159,7 @@ async def show_audit_row(audit_id: int, /, *, asked: Reading = READING) -> None:
         return
     from controlplane.previews import row_lines
 
-    about = ("seq", "at", "actor", "operation", "reason", "request_id", "out_of_band", "impersonation")
+    about = ("seq", "at", "actor", "operation", "reason", "request_id", "out_of_band", "impersonation", "carried_by")
     facts((name, _value(getattr(row, name))) for name in about)
     for line in row_lines(row):
         say(line)

@@ -7,8 +7,8 @@ import dataclasses
 from app.cli.asked import CHANGING, Changing, opened
 from app.cli.changing import carry_out, print_outcome
 from controlplane.audit.model import AuditDirectory
-from controlplane.errors import Refusal
 from controlplane.operations import undo_step
+from controlplane.refusals import NO_UNDO
 from controlplane.registry import named, operations
 
 
@@ -20,9 +20,7 @@ async def undo(audit_id: int, /, *, asked: Changing = CHANGING) -> None:
         step = undo_step(done, (row,)) if done else None
         if step is None:
             what = "it was written past the operations" if row.out_of_band else f"{row.operation} cannot be taken back"
-            raise Refusal(
-                "no_undo", f"Audit row {audit_id} has no undo: {what}.", f"watchfloor audit show {audit_id} shows it."
-            )
+            raise NO_UNDO(f"Audit row {audit_id} has no undo: {what}.", f"watchfloor audit show {audit_id} shows it.")
         operation = named(step.operation)
         request = operation.parse(step.request)
         outcome = await carry_out(

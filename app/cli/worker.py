@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 
 async def worker(*, asked: Reading = READING) -> None:
-    """Do background jobs until SIGTERM or ctrl+c: what is in hand is finished first, for 20 seconds at most.
+    """Do background jobs, and carry runs, until SIGTERM or ctrl+c: what is in hand is finished first, for 20 seconds at
+    most.
 
     A home by URL needs a login with the role worker: watchfloor operators add NAME --role worker. An embedded home
     has its worker by itself.
     """
+    from app.carrier import Carrier
     from app.worker import Work, until_told
 
     choice, settings = chosen(asked)
@@ -33,7 +35,7 @@ async def worker(*, asked: Reading = READING) -> None:
     else:
         conninfo = await asyncio.to_thread(reached, choice, settings)
         kinds = await asyncio.to_thread(kinds_of, conninfo, choice, settings)
-        await until_told(Work(conninfo, kinds, _tell))
+        await until_told(Work(conninfo, kinds, _tell), Carrier(conninfo, _tell))
     tell("stopped")
 
 
@@ -75,7 +77,12 @@ def kinds_of(conninfo: str, choice: HomeChoice, settings: Settings) -> Mapping[s
 
 
 def reached(choice: HomeChoice, settings: Settings) -> str:
-    """How a worker reaches a home by URL, once that is sure to work. Blocks. Raises Refusal."""
+    """How a worker reaches a home, once that is sure to work. Blocks. Raises Refusal."""
+    if choice.kind == "folder":
+        from app.embedded import bring_up, embedded_of, worker_conninfo
+
+        bring_up(home := embedded_of(choice))
+        return worker_conninfo(home)
     import psycopg
 
     from app.contexts import conninfo_of

@@ -23,6 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from backends.embedded.binaries import Account
+from backends.postgres.troubles import trouble_of
 from controlplane.errors import HomeUnreachable, NotPermitted, Refusal
 
 MARK = "watchfloor-home"
@@ -33,6 +34,9 @@ MARK_TEXT = "This folder is an embedded home of Watchfloor. Remove it with: watc
 SOCKET_NAME = ".s.PGSQL.5432"
 MAX_SOCKET_BYTES = 103  # bytes; macOS allows the least
 MAX_LOG_BYTES = 10 * 1024 * 1024  # bytes; a larger one is emptied when its program starts
+MIN_FREE_BYTES = 16 * 1024 * 1024
+"""PostgreSQL's WAL grows by files of this size; without room for the next one it cannot run."""
+FULL = ("No space left on device", "Disk quota exceeded")
 
 
 @contextmanager
@@ -45,11 +49,25 @@ def explained(folder: Path) -> Iterator[None]:
 
 
 def unwritable(folder: Path, reason: str) -> Refusal:
+    if reason in FULL:
+        return _full(folder, reason)
     return HomeUnreachable(
         "home_folder_unwritable",
         f"The home's folder {folder} cannot be written: {reason}.",
         "Make room or give yourself access to it, or choose another folder with --home.",
     )
+
+
+def out_of_room(folder: Path) -> HomeUnreachable | None:
+    """The refusal for a disk that is too full for PostgreSQL to go on; None when there is room."""
+    free = shutil.disk_usage(folder).free
+    return _full(folder, f"{free / 1e6:.1f} MB are left") if free < MIN_FREE_BYTES else None
+
+
+def _full(folder: Path, said: str) -> HomeUnreachable:
+    trouble = trouble_of("53100", f"{folder}: {said}")
+    assert trouble is not None
+    return trouble
 
 
 def make(folder: Path) -> None:

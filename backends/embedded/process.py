@@ -123,11 +123,13 @@ def postmaster(folder: Path) -> int | None:
 
 
 def failed(folder: Path, what: str, said: str) -> Refusal:
-    for cause in ("No space left on device", "Disk quota exceeded", "Read-only file system"):
+    for cause in (*disk.FULL, "Read-only file system"):
         if cause in said:
             return disk.unwritable(folder, cause)
     lines = [line for line in said.splitlines() if line.strip()] or ["it said nothing"]
     telling = [line for line in lines if "FATAL" in line or "error" in line.lower()]
+    if not telling and (full := disk.out_of_room(folder)):  # which holds its log as well
+        return full
     return HomeUnreachable(
         "home_start_failed", f"{what}: {(telling or lines)[-1]}", f"More may be in {folder / 'postgres.log'}."
     )

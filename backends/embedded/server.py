@@ -82,7 +82,7 @@ class EmbeddedHome:
 
     They raise Refusal: `home_folder_foreign`, `home_folder_unwritable`, `home_folder_unreachable`,
     `home_folder_damaged`, `home_other_account`, `home_other_version`, `home_start_failed`, `home_stop_failed`,
-    `home_stopped`, `home_absent`, `embedded_unavailable`.
+    `home_stopped`, `home_absent`, `home_out_of_room`, `embedded_unavailable`.
     """
 
     folder: Path
@@ -110,14 +110,16 @@ class EmbeddedHome:
         """Start the server again if it died; True when this call started it. Costs next to nothing while the server
         lives. If another program is already starting it, this call leaves that to it.
 
-        Raises HomeUnreachable `home_stopped` or `home_absent` for a home that is not meant to run, and all that
-        `ensure` raises.
+        Call it when the home did not answer. Raises HomeUnreachable `home_stopped` or `home_absent` for a home that is
+        not meant to run, `home_out_of_room`, and all that `ensure` raises.
         """
         with disk.explained(self.folder):
             if not self._data.is_dir():
                 raise HomeUnreachable("home_absent", f"The home in {self.folder} is gone: it was destroyed.")
             disk.check_ours(self.folder)
             if self._can_be_reached():
+                if full := self.out_of_room():  # it is about to die of it, or just did
+                    raise full
                 return False
             with disk.locked_now(self.folder) as lock:
                 if lock is None or self._can_be_reached():
@@ -136,6 +138,11 @@ class EmbeddedHome:
     def stopped(self) -> bool:
         """Somebody stopped it on purpose, and nobody has opened it since."""
         return (self.folder / disk.STOPPED).exists()
+
+    def out_of_room(self) -> HomeUnreachable | None:
+        """The refusal for a full disk, when that keeps the home away; else None."""
+        with disk.explained(self.folder):
+            return disk.out_of_room(self.folder)
 
     def start_worker(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start the program that does the background work, unless it is running. It must hold `as_worker`."""

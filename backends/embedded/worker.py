@@ -41,9 +41,10 @@ def start(folder: Path, command: Sequence[str], environment: Mapping[str, str]) 
 
 
 def sign_in(lock: int) -> None:
-    """Write this worker's pid into the file of the lock that it holds."""
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    """Write this worker's pid into the file of the lock that it holds. Raises OSError."""
+    said = f"{os.getpid()}\n".encode()
+    os.pwrite(lock, said, 0)  # over the old one: an emptied file may get no room again on a full disk
+    os.ftruncate(lock, len(said))
 
 
 def pid(folder: Path) -> int | None:

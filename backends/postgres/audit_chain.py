@@ -53,7 +53,8 @@ LINKS = f"""
 SELECT c.seq, c.head, CASE WHEN a.seq IS NOT NULL THEN (jsonb_build_object(
   'seq', a.seq, 'at', to_char(a.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'change_id', a.change_id,
   'out_of_band', a.out_of_band, 'actor', a.actor, 'operation', a.operation, 'noun', a.noun, 'thing', a.thing,
-  'tenant_id', a.tenant_id, 'reason', a.reason, 'request_id', a.request_id, 'impersonation', a.impersonation)
+  'tenant_id', a.tenant_id, 'reason', a.reason, 'request_id', a.request_id, 'carried_by', a.carried_by,
+  'impersonation', a.impersonation)
   || {_held("before")} || {_held("after")})::text
 END
 FROM (SELECT * FROM wf.audit_chain WHERE seq > %s ORDER BY seq LIMIT %s) c LEFT JOIN wf.audit a ON a.seq = c.seq

@@ -34,7 +34,7 @@ from backends.postgres.refusals import refusal_of
 from backends.postgres.stores import implementing, readers
 from controlplane.changes import Actor, Intent, Recorded, RequestRepeated
 from controlplane.clock import HomeClock
-from controlplane.errors import HomeUnreachable, NotPermitted, OutcomeUnknown
+from controlplane.errors import HomeUnreachable, NotPermitted, OutcomeUnknown, Refusal
 from controlplane.keys.secret import DEFAULT_PREFIX
 from controlplane.telemetry.model import SeriesSource
 
@@ -42,6 +42,8 @@ Connection = psycopg.AsyncConnection[TupleRow]
 P = TypeVar("P")
 log = logging.getLogger(__name__)
 
+DIED = ("home_unreachable", "home_starting", "home_stopping")
+"""How a server that died is met."""
 SNAPSHOT = b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; "
 
 
@@ -85,10 +87,11 @@ class Home:
         key_prefix: str = DEFAULT_PREFIX,
         patience: Patience | None = None,
         revive: Revive | None = None,
+        out_of_room: Callable[[], HomeUnreachable | None] = lambda: None,
         change_seconds: float = STATEMENT_SECONDS,
     ) -> None:
-        """`revive` starts the server again if it died, where this program can. `change_seconds`: how long one
-        statement of a change may take.
+        """`revive` starts the server again if it died, where this program can; `out_of_room` says whether a full disk
+        keeps it away. `change_seconds`: how long one statement of a change may take.
         """
         self._actor = Actor("", "viewer")
         self._heard = 0.0
@@ -114,7 +117,7 @@ class Home:
             open=False,
         )
         self.prometheus: SeriesSource | None = None
-        self.revive = revive
+        self.revive, self.out_of_room = revive, out_of_room
         self.readers: dict[Callable[[Home], Any], Any] = {}
         """Each is made at first use."""
         self.feed = PostgresFeed(conninfo, self.clock, revive)
@@ -186,12 +189,16 @@ class Home:
                 self._heard = time.monotonic()
         except PoolTimeout:
             if self._trouble is not None:
-                raise refusal_of(self._trouble) from None
+                raise self.explained(refusal_of(self._trouble)) from None
             raise HomeUnreachable("home_busy", "All connections to the home are in use.", "Try again.") from None
         except psycopg.Error as error:
             if isinstance(error, NoAnswer):
                 self._heard = 0.0  # the other connections are checked as well before they are used
-            raise refusal_of(error) from None
+            raise self.explained(refusal_of(error)) from None
+
+    def explained(self, refusal: Refusal) -> Refusal:
+        """The better refusal for a server that a full disk ended: it can no longer say so itself."""
+        return (self.out_of_room() if refusal.code in DIED else None) or refusal
 
     @asynccontextmanager
     async def change(self, intent: Intent) -> AsyncIterator[OpenChange]:

@@ -109,7 +109,6 @@ class PatientLedger(Ledger):
     ) -> None:
         self.conninfo, self.say, self.stop, self.revive = conninfo, say, stop, revive
         self.source: bytes | None = None
-        self.trouble = ""
         self._told, self._failures = "", 0
         super().__init__(self._connect(), create=create, reason=reason, request_id=request_id)
         self.is_stream = True
@@ -195,9 +194,9 @@ class PatientLedger(Ledger):
             self._failures += 1
             if self.stop.wait(pause):
                 raise error
-            self._revive()
             try:
                 if self.connection.closed or self.connection.broken:
+                    self._revive()
                     self.connection = self._connect()
                     self.tenants = set()
                     if self.source is not None:
@@ -208,6 +207,8 @@ class PatientLedger(Ledger):
             except Conflict as held:
                 hint = "It may be this program's earlier session, which the server has not ended yet."
                 trouble = Conflict(held.code, held.message, hint)
+            except Refusal as away:
+                trouble = away
             self.connection.close()
 
     def _tell(self, trouble: Refusal) -> None:
@@ -223,13 +224,9 @@ class PatientLedger(Ledger):
             self._told, self._failures = "", 0
 
     def _revive(self) -> None:
-        try:
-            if self.revive is not None and self.revive():
-                self.say("PostgreSQL had died: it was started again.")
-        except Refusal as refusal:
-            if refusal.message != self.trouble:
-                self.say(refusal.message)
-            self.trouble = refusal.message
+        """Raises Refusal: it cannot be started."""
+        if self.revive is not None and self.revive():
+            self.say("PostgreSQL had died: it was started again.")
 
 
 class IngestRun(ImportRun):

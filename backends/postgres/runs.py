@@ -34,6 +34,8 @@ ORDER BY ordinal DESC LIMIT %s
 HOLD = "SELECT wf.hold_run(%s, %s)"
 RELEASE = "SELECT wf.release_run(%s, %s)"
 REFUSE_ITEM = "SELECT wf.refuse_item(%s, %s, %s, %s)"
+CARRY_ITEM = "SELECT wf.carry_item(%s, %s)"
+END_CARRYING = "SELECT wf.end_carrying(%s, %s, %s)"
 ADD_NAMED = sql.SQL("""
 INSERT INTO wf.run_items (run_id, ordinal, thing, subject, version)
 SELECT %s, s.ordinal, concat_ws('/', {parts}), s.subject, coalesce(s.version, v.version)
@@ -123,6 +125,14 @@ class Runs(PagedList[Run], RunDirectory):
     async def refuse(self, item: RunItem, code: str, words: str) -> bool:
         async with self.home.connection() as connection:
             return bool(await scalar(connection, REFUSE_ITEM, [item.run_id, item.ordinal, code, words]))
+
+    async def carry(self, item: RunItem) -> None:
+        async with self.home.connection() as connection:
+            await connection.execute(CARRY_ITEM, [item.run_id, item.ordinal])
+
+    async def end(self, run_id: int, becomes: RunState, why: str | None) -> None:
+        async with self.home.connection() as connection:
+            await connection.execute(END_CARRYING, [run_id, becomes, why])
 
 
 @dataclasses.dataclass(frozen=True)

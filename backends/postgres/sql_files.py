@@ -18,7 +18,7 @@ from psycopg import sql
 # `sessions` the settings that all functions share.
 NOUNS = (
     "values", "audit", "operations", "operators", "contexts", "tenants", "signup", "requests", "imports", "telemetry",
-    "runs", "keys", "plans", "subscriptions", "usage", "impersonations", "jobs", "objectives",
+    "runs", "carrying", "keys", "plans", "subscriptions", "usage", "impersonations", "jobs", "objectives",
     "look_ups", "sessions",
 )  # fmt: skip
 SCHEMAS = ["wf", "wf_data"]

@@ -12,6 +12,8 @@ from controlplane.errors import HomeUnreachable
 from controlplane.text import clean
 
 MAX_WORDS_CHARACTERS = 300
+UNSAID = "XX000"
+"""What PostgreSQL gives to an error of the system that it has no code for."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ TROUBLES = (
         "The home's disk is full ({said}): it stores nothing more until there is room; what it has is safe.",
         "Make room where PostgreSQL keeps its data; then it goes on by itself.",
         ("53100",),
-        "No space left on device",
+        "No space left on device|Disk quota exceeded",
         slow=True,
     ),
     Trouble(
@@ -159,9 +161,10 @@ AWAY = TROUBLES[-1]
 
 def trouble_of(sqlstate: str | None, words: str) -> HomeUnreachable | None:
     """What a connection's error means; None when its SQLSTATE says that the home itself is usable."""
+    telling = "" if sqlstate is None or sqlstate == UNSAID or sqlstate.startswith("08") else sqlstate
     for trouble in TROUBLES:
-        if sqlstate is not None and sqlstate[:2] != "08":
-            if sqlstate.startswith(trouble.states):
+        if telling:
+            if telling.startswith(trouble.states):
                 return _told(trouble, words, "")
         elif trouble.words and (found := re.search(trouble.words, words)):
             return _told(trouble, words, found[1] if found.re.groups else "")

@@ -167,10 +167,14 @@ class AgeFile:
 
         identity = pyrage.x25519.Identity.generate()
         descriptor = os.open(self._identity, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(f"# opens {self.path}; public key: {identity.to_public()}\n{identity}\n")
-            file.flush()
-            os.fsync(descriptor)
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(f"# opens {self.path}; public key: {identity.to_public()}\n{identity}\n")
+                file.flush()
+                os.fsync(descriptor)
+        except OSError:
+            self._identity.unlink()  # half of an identity would be in the way of the next
+            raise
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -20,7 +20,7 @@ class AuditRow:
     """One changed thing. `before`/`after` hold the whole row, personal fields masked; None: was not / is no more.
 
     `personal` has the personal fields in clear for those who may see them. `impersonation`: the one that the actor
-    had open of this tenant.
+    had open of this tenant. `carried_by`: the login of the worker that carried the actor's run.
     """
 
     seq: int
@@ -37,6 +37,7 @@ class AuditRow:
     after: Record | None
     personal: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
     impersonation: int | None = None
+    carried_by: str | None = None
 
     @property
     def key(self) -> str:

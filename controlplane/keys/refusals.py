@@ -6,6 +6,8 @@ from controlplane.refusals import Words
 KEY_ROTATED_ONCE = Words("key_rotated_once", Conflict, "The key has a successor already.", "Rotate that one.")
 KEY_REVOKED = Words("key_revoked", Refusal, "The key is revoked, for good.", "Make another: watchfloor keys create")
 KEY_NOT_ALIVE = Words("key_not_alive", Refusal, "A dead key is not brought back by a successor.", "Make another.")
+ALREADY_DISABLED = Words("already_disabled", Refusal, "The key is disabled already.", "To end it: keys enable")
+NOT_DISABLED = Words("not_disabled", Refusal, "The key is not disabled.")
 NO_KEY = Words("no_key", NotFound, "There is no key {}.", "watchfloor keys list finds them.")
 
 CONSTRAINTS = (

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from controlplane.errors import Refusal
 from controlplane.formatting import relative
 from controlplane.keys.model import Key, KeyState, Rotation
-from controlplane.keys.refusals import KEY_NOT_ALIVE, KEY_REVOKED, KEY_ROTATED_ONCE
+from controlplane.keys.refusals import ALREADY_DISABLED, KEY_NOT_ALIVE, KEY_REVOKED, KEY_ROTATED_ONCE, NOT_DISABLED
 
 
 def state(key: Key, now: datetime) -> KeyState:
@@ -70,15 +70,13 @@ def check_grace(key: Key, now: datetime) -> None:
 def check_disable(key: Key, now: datetime) -> None:
     check_not_revoked(key, now)
     if key.disabled_at is not None:
-        raise Refusal(
-            "already_disabled", f"{key.display} is disabled already.", "To end it: keys enable", why(key, now)
-        )
+        raise ALREADY_DISABLED(f"{key.display} is disabled already.", "To end it: keys enable", why(key, now))
 
 
 def check_enable(key: Key, now: datetime) -> None:
     check_not_revoked(key, now)
     if key.disabled_at is None:
-        raise Refusal("not_disabled", f"{key.display} is not disabled.", "", why(key, now))
+        raise NOT_DISABLED(f"{key.display} is not disabled.", "", why(key, now))
 
 
 def check_leak(key: Key, now: datetime) -> None:

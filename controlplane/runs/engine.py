@@ -7,16 +7,14 @@ the run that takes all back. Whoever drives may be killed at any point: `drive` 
 from __future__ import annotations
 
 import uuid
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from controlplane.carrying import Ask, Question, carry_out, level
 from controlplane.errors import HomeUnreachable, OutcomeUnknown, Refusal, Usage
 from controlplane.filters.grammar import Term
-from controlplane.keys.model import KeyDirectory
-from controlplane.listing import Listing, Query
+from controlplane.listing import Query
 from controlplane.operations import (
     Call,
     Keep,
@@ -30,6 +28,7 @@ from controlplane.operations import (
     execute,
     undo_step,
 )
+from controlplane.refusals import NO_UNDO
 from controlplane.registry import named
 from controlplane.runs import rules
 from controlplane.runs.model import Run, RunDirectory, RunItem
@@ -41,10 +40,9 @@ from controlplane.runs.operations import (
     RunStart,
     item_fields,
     target,
-    terms_of,
 )
 from controlplane.runs.operations import pause as pause_operation
-from controlplane.tenants.model import ProjectDirectory, TenantDirectory
+from controlplane.runs.things import expected_refusals
 
 if TYPE_CHECKING:
     from controlplane.audit.model import Record
@@ -54,7 +52,6 @@ BATCH = 50
 HOLD_SECONDS = 3.0
 """How often the driver says that it is alive; the home lets another take over after 15 s of silence."""
 FOLLOW_SECONDS = 0.5
-CHUNK = 500
 LEFT = 100
 """So many runs without a driver are looked at together."""
 SECRETS_UNWRITABLE = "secrets_unwritable"
@@ -169,7 +166,7 @@ async def _preview_start(
     plane: ControlPlane, operation: Operation[Any], request: RunStart, reason: str | None, tried: Outcome
 ) -> RunPreview:
     preview = await _preview_items(plane, operation, request.fields, reason, tried)
-    counts, words = await _refusals(plane, operation, request)
+    counts, words = await expected_refusals(plane, operation, request)
     return replace(preview, refusals=counts, words=words)
 
 
@@ -201,14 +198,18 @@ async def drive(
     `keep` takes the secrets that are made, each before its change is committed; a run that makes some is not driven
     without. A run that is not running is returned as it is. Raises Usage `secrets_to_needed`, Conflict `run_driven`
     when another program drives it, HomeUnreachable and OutcomeUnknown when the link is lost: then `drive` again.
+
+    With a worker's login the home does each item for whoever started the run: see `rules.CARRIED`.
     """
     run = await plane.of(RunDirectory).get(run_id)
     operation = named(run.operation)
-    authorise(plane, operation)
+    if not is_lent(plane):
+        authorise(plane, operation)
     if run.state != "running":
         return run
     check_kept(operation, keep is not None)
-    driver = _Driver(plane, operation, clock or rules.RealClock(), on_progress, keep)
+    turn = _LentDriver if is_lent(plane) else _Driver
+    driver = turn(plane, operation, clock or rules.RealClock(), on_progress, keep)
     run = await driver.hold(run_id)
     try:
         await driver.to_the_end(run)
@@ -227,11 +228,21 @@ async def follow(
     return run
 
 
+def is_lent(plane: ControlPlane) -> bool:
+    """Whether what is done is done as whoever started a run, and not with rights of the login's own."""
+    return plane.actor.role == "worker"
+
+
 async def left_runs(plane: ControlPlane) -> list[Run]:
-    """The runs of this login that are to go on and that nobody drives, the oldest first."""
-    query = Query((Term("is", ("waiting", "interrupted"), "state"), Term("is", (plane.actor.name,), "actor")))
-    page = await plane.of(RunDirectory).page(query, limit=LEFT)
-    return [run for run in page.rows if run.actor == plane.actor.name]
+    """The runs that are to go on and that nobody drives, the oldest first: those of this login, and for a worker's all
+    that it can carry.
+    """
+    lent = is_lent(plane)
+    whose = Term("is", tuple(sorted(rules.CARRIED)), "operation") if lent else Term("is", (plane.actor.name,), "actor")
+    page = await plane.of(RunDirectory).page(
+        Query((Term("is", ("waiting", "interrupted"), "state"), whose)), limit=LEFT
+    )
+    return [run for run in page.rows if (run.operation in rules.CARRIED if lent else run.actor == plane.actor.name)]
 
 
 def check_kept(operation: Operation[Any], kept: bool) -> None:
@@ -309,8 +320,7 @@ class _Driver:
     async def _settle(self, run: Run, item: RunItem) -> bool:
         """Do one item; whether it was refused. Its change settles it in the home, in the same transaction."""
         try:
-            request, reason = await _request(self.plane, self.operation, run.fields, item, run.reason)
-            await carry_out(self.plane, self.operation, request, Call(reason, item.request_id, keep=self.keep))
+            await self._do(run, item)
         except (HomeUnreachable, OutcomeUnknown):
             raise
         except Refusal as refusal:
@@ -318,6 +328,10 @@ class _Driver:
                 raise
             return await self.plane.of(RunDirectory).refuse(item, refusal.code, refusal.message)
         return False
+
+    async def _do(self, run: Run, item: RunItem) -> None:
+        request, reason = await _request(self.plane, self.operation, run.fields, item, run.reason)
+        await carry_out(self.plane, self.operation, request, Call(reason, item.request_id, keep=self.keep))
 
     def _tripped(self, run: Run, recent: Sequence[bool]) -> str | None:
         return rules.tripped(run.settled, recent, run.breaker_share, run.settled_before)
@@ -331,6 +345,19 @@ class _Driver:
 
     async def _complete(self, run: Run) -> None:
         await execute(self.plane, COMPLETE, OneRun(id=run.id), Call(request_id=f"run-{run.id}-complete"))
+
+
+class _LentDriver(_Driver):
+    """A worker's turn: the home does each item as whoever started the run."""
+
+    async def _do(self, run: Run, item: RunItem) -> None:
+        await self.plane.of(RunDirectory).carry(item)
+
+    async def _pause(self, run: Run, why: str) -> None:
+        await self.plane.of(RunDirectory).end(run.id, "paused", f"breaker: {why}")
+
+    async def _complete(self, run: Run) -> None:
+        await self.plane.of(RunDirectory).end(run.id, "done", None)
 
 
 async def _request(
@@ -348,51 +375,5 @@ async def _undo_of(plane: ControlPlane, request_id: str) -> UndoStep:
     recorded = await plane.recorded(request_id)
     step = undo_step(named(recorded.operation), recorded.rows) if recorded else None
     if step is None:
-        raise Refusal("no_undo", f"{request_id} changed nothing that can be taken back.")
+        raise NO_UNDO(f"{request_id} changed nothing that can be taken back.")
     return step
-
-
-async def _refusals(
-    plane: ControlPlane, operation: Operation[Any], request: RunStart
-) -> tuple[dict[str, int], dict[str, str]]:
-    counts: Counter[str] = Counter()
-    words: dict[str, str] = {}
-    if operation.check is not None:
-        now = plane.clock.now()
-        async for row in _rows(plane, operation, request):
-            if refusal := operation.refusal(row, now):
-                counts[refusal.code] += 1
-                words.setdefault(refusal.code, refusal.message)
-    return dict(counts), words
-
-
-async def _rows(plane: ControlPlane, operation: Operation[Any], request: RunStart) -> AsyncIterator[Any]:
-    """The things of a run as they are listed, page by page."""
-    listings: dict[str, Listing[Any]] = {
-        "tenants": plane.of(TenantDirectory),
-        "projects": plane.of(ProjectDirectory),
-        "keys": plane.of(KeyDirectory),
-    }
-    listing = listings[operation.noun]
-    if request.subjects is None:
-        async for row in _pages(listing, Query(terms_of(operation, request.filter or ""), "id")):
-            yield row
-        return
-    wanted = {"/".join(str(subject[name]) for name in operation.request.subject) for subject in request.subjects}
-    ids = sorted({str(subject["id"]) for subject in request.subjects})
-    for at in range(0, len(ids), CHUNK):
-        # Filters know no case and an id may be in many tenants: this finds more, the keys decide.
-        async for row in _pages(listing, Query((Term("is", tuple(ids[at : at + CHUNK]), "id"),), "id")):
-            if row.key in wanted:
-                yield row
-
-
-async def _pages(listing: Listing[Any], query: Query) -> AsyncIterator[Any]:
-    start = None
-    while True:
-        page = await listing.page(query, start=start, limit=CHUNK)
-        for row in page.rows:
-            yield row
-        if page.last or not page.rows:
-            return
-        start = page.positions[-1]

@@ -119,6 +119,14 @@ class RunDirectory(Listing[Run], Protocol):
         """Note that an item was refused; False when it has a verdict already."""
         ...
 
+    async def carry(self, item: RunItem) -> None:
+        """Do it as whoever started the run, with a worker's login. Raises what the operation would."""
+        ...
+
+    async def end(self, run_id: int, becomes: RunState, why: str | None) -> None:
+        """A worker's end of its turn: `done`, or `paused` with the reason."""
+        ...
+
 
 class RunStore(Protocol):
     """What the operations on runs write through."""

@@ -11,7 +11,8 @@ from controlplane.audit.model import Record
 from controlplane.errors import Refusal, Usage
 from controlplane.filters import grammar as filters
 from controlplane.nouns import list_named
-from controlplane.operations import REGISTRY, Operation, Request, Risk, Subject, as_result, operation
+from controlplane.operations import Operation, Request, Risk, Subject, as_result, operation
+from controlplane.refusals import NO_UNDO
 from controlplane.runs import rules
 from controlplane.runs.model import Run, RunItem, RunStore
 from controlplane.runs.refusals import RUN_THING_TWICE
@@ -58,12 +59,15 @@ def in_bulk(operation: Operation[Any]) -> bool:
 
 def target(name: str) -> Operation[Any]:
     """An operation that can be done in bulk. Raises Usage `not_in_bulk`."""
-    found = REGISTRY.get(name)
+    from controlplane.registry import operations  # it imports this module
+
+    every = operations()
+    found = every.get(name)
     if found is None or not in_bulk(found):
         raise Usage(
             "not_in_bulk",
             f"{name} cannot be done to many things at once.",
-            f"Those that can: {', '.join(sorted(each.name for each in REGISTRY.values() if in_bulk(each)))}.",
+            f"Those that can: {', '.join(sorted(each.name for each in every.values() if in_bulk(each)))}.",
         )
     return found
 
@@ -151,7 +155,7 @@ async def start_undo(change: Change, request: OneRun, undone: Run) -> Record:
     """Start a run that takes back what another did, last first."""
     undo = target(undone.operation).undo
     if undo is None:
-        raise Refusal("no_undo", f"{undone.operation} cannot be taken back.")
+        raise NO_UNDO(f"{undone.operation} cannot be taken back.")
     if undone.standing == "running":
         raise Refusal("run_running", f"Run {undone.id} is still running.", "Pause or stop it first.")
     if undone.state == "running":  # who drove it is gone: nobody goes on with what is taken back

@@ -1,6 +1,6 @@
 """What is refused of runs, in words: for the rules, and for the home's constraints."""
 
-from controlplane.errors import Conflict, NotFound, Refusal, Usage
+from controlplane.errors import Conflict, NotFound, NotPermitted, Refusal, Usage
 from controlplane.refusals import Words
 
 RUN_TRANSITION = Words(
@@ -21,5 +21,19 @@ CONSTRAINTS = (
         "Use another.",
     ),
     Words("run_not_held", Conflict, "You do not drive this run, or no longer.", "Resume it first."),
+    Words(
+        "run_role",
+        NotPermitted,
+        "The run is of an operation that you may not do yourself.",
+        "Ask who started it, or somebody with that role.",
+    ),
+    Words("run_not_carried", Refusal, "No worker carries such an item.", "Resume the run from a console or a shell."),
+    Words(
+        "run_actor",
+        NotPermitted,
+        "Whoever started the run may not do this any more: their role was changed or taken away.",
+        "Stop it, and let somebody with the role start another.",
+    ),
+    Words("run_thing_gone", NotFound, "The thing is not there any more."),
     Words("run_item_not_done", Refusal, "The change did nothing to the thing that it was to settle."),
 )

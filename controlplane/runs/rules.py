@@ -18,6 +18,16 @@ PER_SECOND = 10.0
 BREAKER_SHARE = 0.2
 MAX_RUN_ITEMS = 100_000
 
+CARRIED = frozenset(
+    {
+        *(f"tenants.{verb}" for verb in ("suspend", "resume", "rename", "edit", "delete", "restore")),
+        *(f"tenants.{verb}" for verb in ("protect", "unprotect")),
+        *(f"projects.{verb}" for verb in ("rename", "archive", "restore")),
+        *(f"keys.{verb}" for verb in ("disable", "enable", "revoke")),
+    }
+)
+"""What a worker carries for others, with its own login: the home does these itself (wf.carried_operations)."""
+
 FOLLOWS: dict[RunState, tuple[RunState, ...]] = {
     "running": ("paused", "stopped", "done"),
     "paused": ("running", "stopped"),

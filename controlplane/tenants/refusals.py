@@ -12,6 +12,19 @@ TENANT_PROTECTED = Words(
 )
 NO_TENANT = Words("no_tenant", NotFound, "There is no tenant {}.", "watchfloor tenants list finds them.")
 NO_PROJECT = Words("no_project", NotFound, "Tenant {} has no project {}.", "watchfloor projects list finds them.")
+TENANT_PENDING_DELETION = Words(
+    "tenant_pending_deletion", Refusal, "The tenant is pending deletion.", "Restore it first: tenants restore"
+)
+ALREADY_SUSPENDED = Words("already_suspended", Refusal, "The tenant is suspended already.", "To end it: tenants resume")
+NOT_SUSPENDED = Words("not_suspended", Refusal, "The tenant is not suspended.")
+ALREADY_PENDING_DELETION = Words(
+    "already_pending_deletion", Refusal, "The tenant is pending deletion already.", "To keep it: tenants restore"
+)
+NOT_DELETED = Words("not_deleted", Refusal, "The tenant is not pending deletion.")
+ALREADY_PROTECTED = Words("already_protected", Refusal, "The tenant is protected already.")
+NOT_PROTECTED = Words("not_protected", Refusal, "The tenant is not protected.")
+ALREADY_ARCHIVED = Words("already_archived", Refusal, "The project is archived already.")
+NOT_ARCHIVED = Words("not_archived", Refusal, "The project is not archived.")
 
 CONSTRAINTS = (
     Words(

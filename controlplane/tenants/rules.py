@@ -10,7 +10,19 @@ from datetime import datetime, timedelta
 from controlplane.errors import Refusal
 from controlplane.formatting import relative
 from controlplane.tenants.model import Project, Status, Tenant
-from controlplane.tenants.refusals import TENANT_ERASED, TENANT_PROTECTED
+from controlplane.tenants.refusals import (
+    ALREADY_ARCHIVED,
+    ALREADY_PENDING_DELETION,
+    ALREADY_PROTECTED,
+    ALREADY_SUSPENDED,
+    NOT_ARCHIVED,
+    NOT_DELETED,
+    NOT_PROTECTED,
+    NOT_SUSPENDED,
+    TENANT_ERASED,
+    TENANT_PENDING_DELETION,
+    TENANT_PROTECTED,
+)
 
 TRANSITIONS: frozenset[tuple[Status, Status]] = frozenset(
     {
@@ -42,8 +54,7 @@ def check_open(tenant: Tenant, verb: str) -> None:
     """Nothing but restoring and purging can be done to a tenant that is being deleted."""
     check_exists(tenant)
     if tenant.status == "pending_deletion":
-        raise Refusal(
-            "tenant_pending_deletion",
+        raise TENANT_PENDING_DELETION(
             f"{tenant.id} cannot be {verb}: it is pending deletion.",
             f"Restore it first: watchfloor tenants restore {tenant.id}",
             why=[f"status: pending_deletion since {tenant.deleted_at}", f"purge after: {tenant.purge_after}"],
@@ -62,8 +73,7 @@ def check_not_protected(tenant: Tenant, verb: str) -> None:
 def check_suspend(tenant: Tenant) -> None:
     check_open(tenant, "suspended")
     if tenant.status == "suspended":
-        raise Refusal(
-            "already_suspended",
+        raise ALREADY_SUSPENDED(
             f"{tenant.id} is suspended already: {tenant.suspension_reason}",
             f"To end it: watchfloor tenants resume {tenant.id}",
             why=["status: suspended", f"reason: {tenant.suspension_reason}", f"since: {tenant.suspended_at}"],
@@ -74,14 +84,13 @@ def check_suspend(tenant: Tenant) -> None:
 def check_resume(tenant: Tenant) -> None:
     check_open(tenant, "resumed")
     if tenant.status != "suspended":
-        raise Refusal("not_suspended", f"{tenant.id} is not suspended.", why=[f"status: {tenant.status}"])
+        raise NOT_SUSPENDED(f"{tenant.id} is not suspended.", why=[f"status: {tenant.status}"])
 
 
 def check_delete(tenant: Tenant) -> None:
     check_exists(tenant)
     if tenant.status == "pending_deletion":
-        raise Refusal(
-            "already_pending_deletion",
+        raise ALREADY_PENDING_DELETION(
             f"{tenant.id} is pending deletion already; its data is purged after {tenant.purge_after}.",
             f"To keep it: watchfloor tenants restore {tenant.id}",
             why=["status: pending_deletion", f"purge after: {tenant.purge_after}"],
@@ -96,14 +105,13 @@ def purge_instant(now: datetime, retention_days: int) -> datetime:
 def check_restore(tenant: Tenant) -> None:
     check_exists(tenant)
     if tenant.status != "pending_deletion" or tenant.deleted_from is None:
-        raise Refusal("not_deleted", f"{tenant.id} is not pending deletion.", why=[f"status: {tenant.status}"])
+        raise NOT_DELETED(f"{tenant.id} is not pending deletion.", why=[f"status: {tenant.status}"])
 
 
 def check_purge(tenant: Tenant, now: datetime) -> None:
     check_exists(tenant)
     if tenant.status != "pending_deletion" or tenant.purge_after is None:
-        raise Refusal(
-            "not_deleted",
+        raise NOT_DELETED(
             f"{tenant.id} is not pending deletion, so there is nothing to purge.",
             f"Delete it first: watchfloor tenants delete {tenant.id}",
             why=[f"status: {tenant.status}"],
@@ -123,12 +131,12 @@ def check_protect(tenant: Tenant, protected: bool) -> None:
     check_exists(tenant)
     if tenant.protected == protected:
         word = "protected already" if protected else "not protected"
-        code = "already_protected" if protected else "not_protected"
-        raise Refusal(code, f"{tenant.id} is {word}.", why=[f"protected: {'yes' if protected else 'no'}"])
+        refused = ALREADY_PROTECTED if protected else NOT_PROTECTED
+        raise refused(f"{tenant.id} is {word}.", why=[f"protected: {'yes' if protected else 'no'}"])
 
 
 def check_archive(project: Project, archived: bool) -> None:
     if (project.status == "archived") == archived:
         word = "archived already" if archived else "not archived"
-        code = "already_archived" if archived else "not_archived"
-        raise Refusal(code, f"Project {project.key} is {word}.", why=[f"status: {project.status}"])
+        refused = ALREADY_ARCHIVED if archived else NOT_ARCHIVED
+        raise refused(f"Project {project.key} is {word}.", why=[f"status: {project.status}"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import signal
 import subprocess
@@ -12,8 +13,10 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from controlplane.runs.engine import start_run
 from tests.app.commands import Cli
 from tests.backends.jobs import COUNTED, queue_jobs, until, workers
+from tests.backends.runs import abandoned, make_tenants, opened, suspending
 from tests.postgres import Database
 
 KILLS = 20
@@ -179,6 +182,32 @@ def test_work_works_until_told(cli: Cli, database: Database) -> None:
     assert shown["payload"] is None and [a["outcome"] for a in shown["attempt_list"]] == ["done"]
     assert "roll_up_usage" in cli("jobs", "list").out and "OUTCOME" in cli("jobs", "show", str(done["id"])).out
     assert cli("jobs", "show", "999").code == 4
+
+
+def test_a_run_whose_program_was_killed_goes_on_in_a_worker(cli: Cli, database: Database) -> None:
+    make_tenants(database.owner, 6)
+    run = asyncio.run(_start(database))
+    driver = [sys.executable, "-m", "tests.backends.runs", database.login("admin"), str(run), "after commit", "2"]
+    assert subprocess.run(driver).returncode == -signal.SIGKILL
+    abandoned(database.owner)
+    cli.log_in("worker")
+    process = subprocess.Popen([sys.executable, "-m", "app", "worker"], stderr=subprocess.PIPE, text=True)
+    with process:
+        try:
+            until(lambda: cli.sql("SELECT state FROM wf.runs") == [("done",)])
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        assert f"run {run} (tenants.suspend): done, 6 done, 0 refused" in process.stderr.read()
+    cli.log_in("admin")
+    rows = cli.done("audit", "list", "operation:tenants.suspend")["items"]
+    assert {row["actor"] for row in rows} == {"t_admin"}
+    assert [row["carried_by"] for row in rows].count("t_worker") == 4
+
+
+async def _start(database: Database) -> int:
+    async with opened(database.login("admin")) as home:
+        return (await start_run(home, suspending(), "unpaid")).id
 
 
 def test_jobs_are_replayed_and_canceled_by_command(cli: Cli, database: Database) -> None:

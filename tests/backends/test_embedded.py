@@ -25,6 +25,7 @@ from backends.embedded import folder as disk
 from backends.embedded.server import Credentials, EmbeddedHome, default_folder, login_name
 from controlplane.errors import HomeUnreachable, NotPermitted, Refusal
 from tests.postgres import scratch_folder
+from tests.small_disk import SmallDisk, on_small_disk
 
 NOBODY, STRANGER = 65534, 54321
 AS_ROOT = os.geteuid() == 0
@@ -392,28 +393,14 @@ def test_a_system_without_the_wheel(place: Path, monkeypatch: pytest.MonkeyPatch
     assert caught.value.code == "embedded_unavailable" and "--home postgresql://" in caught.value.hint
 
 
-FULL = """
-import sys
-from pathlib import Path
-from backends.embedded.server import EmbeddedHome
-from controlplane.errors import Refusal
-try:
-    EmbeddedHome(Path(sys.argv[1]) / "home").ensure()
-except Refusal as refusal:
-    print(refusal.code, refusal)
-"""
+def test_a_disk_that_is_too_small_for_a_home() -> None:
+    def play(disk: SmallDisk) -> None:
+        with pytest.raises(HomeUnreachable) as caught:
+            EmbeddedHome(disk.place / "home").ensure()
+        assert caught.value.code == "home_out_of_room"
+        assert str(disk.place / "home") in caught.value.message and "No space left on device" in caught.value.message
 
-
-@only_root
-@pytest.mark.skipif(not shutil.which("unshare"), reason="mounts a small disk in a namespace of its own")
-def test_a_full_disk(place: Path) -> None:
-    script = 'mount -t tmpfs -o size=8m,mode=755 none "$3" || exit 99; exec "$1" -c "$2" "$3"'
-    command = ["unshare", "--mount", "sh", "-c", script, "sh", sys.executable, FULL, str(place)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if "perm" in done.stderr.lower() or done.returncode == 99:
-        pytest.skip("no rights to mount here")
-    assert done.stdout.startswith("home_folder_unwritable"), done
-    assert "No space left on device" in done.stdout
+    on_small_disk(play, megabytes=8)
 
 
 # Where it is

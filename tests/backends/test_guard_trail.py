@@ -442,7 +442,11 @@ def test_nobody_but_functions_writes_what_the_trail_is_made_of(psql: Psql, role:
         "wf.cut_down('{}')",
         "wf.digest('{}')",
         "wf.audited('wf.tenants', 'x', 'id', 'id')",
-        "wf.acting_as()",
+        "wf.acting_as('t_admin')",
+        "wf.login_may('t_admin', 'admin')",
+        "wf.may_drive(1)",
+        "wf.carried_refusal('tenants.suspend', '{}')",
+        "wf.carried_columns(NULL, NULL, NULL)",
     ):
         denied(psql(role), f"SELECT {call}")
 

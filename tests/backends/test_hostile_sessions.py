@@ -31,7 +31,7 @@ ALWAYS = {"client_encoding": "latin1", "extra_float_digits": "-15", "bytea_outpu
 KEY = "key_" + "0" * 26
 # What is called by others of these, is asked elsewhere without a time in it, or ends logins.
 NOT_HERE = """
-wf.ask_address wf.ask_hash wf.certificate_text wf.first_at wf.hold_import wf.hold_run wf.keep_checkpoint wf.kept_from
+wf.ask_address wf.ask_hash wf.certificate_text wf.first_at wf.hold_import wf.keep_checkpoint wf.kept_from
 wf.key_of_hash wf.may wf.my_role wf.note_writing wf.objectives_cells wf.objectives_held wf.objectives_measured
 wf.period_end wf.period_start wf.put_operator wf.raw_cells wf.refuse_item wf.release_run wf.remove_operator
 wf.revealed wf.sees_addresses wf.sees_personal wf.set_password wf.sign_cursor wf.stop_worker
@@ -120,6 +120,12 @@ SCRIPT: tuple[tuple[str, str], ...] = (
               " WHERE id = 'globex'"),
     ("owner", "ALTER TABLE wf.tenants ENABLE TRIGGER guard"),
     ("admin", "SELECT wf.purge_tenant('globex') IS NOT NULL"),
+    ("admin", "INSERT INTO wf.runs (operation, fields, reason, per_second, breaker_share)"
+              " VALUES ('tenants.delete', '{\"retention_days\": 3}', 'a run', 1, 1); INSERT INTO wf.run_items"
+              " (run_id, ordinal, thing, subject) SELECT max(id), 1, 'acme', '{}' FROM wf.runs"),
+    ("worker", "SELECT wf.hold_run(max(id), 'w') FROM wf.run_list"),
+    ("worker", "SELECT wf.carry_item(max(id), 1) FROM wf.run_list"),
+    ("worker", "SELECT wf.end_carrying(max(id), 'done', NULL) FROM wf.run_list"),
     ("service", "SELECT actor, operation, noun, thing FROM wf_data.audit_feed('acme')"),
     ("worker", "SELECT wf.chain_audit() > 0"),
     ("worker", "SELECT wf.checkpoint_turn()"),

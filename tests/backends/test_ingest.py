@@ -19,6 +19,7 @@ import pytest
 from backends.postgres import ingest as module
 from backends.postgres import stream
 from backends.postgres.ingest import ingest
+from backends.postgres.live import Revive
 from backends.postgres.requests import LogImport, ShowProgress, import_log
 from backends.postgres.stream import Stream
 from controlplane.requestlogs.model import Format, ImportReport, Skip
@@ -51,12 +52,14 @@ def lines(first: int, last: int) -> bytes:
 class Piped:
     """An ingest in a thread, fed through a pipe."""
 
-    def __init__(self, database: Database, number: int = 1, show: ShowProgress | None = None) -> None:
+    def __init__(
+        self, database: Database, number: int = 1, show: ShowProgress | None = None, revive: Revive | None = None
+    ) -> None:
         self.out, self.into = os.pipe()
         self.said: list[str] = []
         self.stream = Stream(self.out)
         job = replace(JOB, request_id=f"r-{number}")
-        arguments = (database.login("operator"), job, self.stream, self.said.append, show)
+        arguments = (database.login("operator"), job, self.stream, self.said.append, show, revive)
         self.running: Future[ImportReport] = Future()
         threading.Thread(target=self._run, args=arguments, daemon=True).start()  # a test that fails leaves it
 

@@ -18,9 +18,10 @@ ROOT = Path(refusals.__file__).parents[2]
 KINDS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.Refusal)}
 # Checks of what the home itself writes, and no login has a word in.
 HOMES_OWN = {
-    "audit_actor", "audit_noun", "audit_operation", "audit_origin_form", "audit_reason", "audit_request",
-    "audit_tenant", "change_fingerprint", "checkpoint_head", "checkpoint_size", "import_left_out", "import_marks",
-    "import_source", "personal_after", "personal_before", "personal_field", "personal_tenant", "request_dim",
+    "audit_actor", "audit_carried_by", "audit_noun", "audit_operation", "audit_origin_form", "audit_reason",
+    "audit_request", "audit_tenant", "change_carried_for", "change_fingerprint", "checkpoint_head", "checkpoint_size",
+    "import_left_out", "import_marks", "import_source", "personal_after", "personal_before", "personal_field",
+    "personal_tenant", "request_dim",
 }  # fmt: skip
 NAMED = """
     SELECT conname FROM pg_constraint

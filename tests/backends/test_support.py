@@ -202,7 +202,7 @@ def test_the_services_functions_are_for_the_services_alone(psql: Psql) -> None:
         psql("service"), "TABLE wf.impersonations", "TABLE wf.sign_up_attempts", "TABLE wf.audit", "TABLE wf.tenants"
     )
     for role in ("support", "admin"):
-        denied(psql(role), "TABLE wf.sign_up_attempts", "SELECT * FROM wf.acting_as()")
+        denied(psql(role), "TABLE wf.sign_up_attempts", "SELECT * FROM wf.acting_as('t_admin')")
 
 
 async def test_the_operations_say_the_same_in_words(psql: Psql, database: Database) -> None:

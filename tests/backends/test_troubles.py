@@ -36,6 +36,7 @@ AT = 'connection failed: connection to server at "10.0.0.1", port 5432 failed: '
 SAID = [
     ("53100", 'could not extend file "base/1/2": No space left on device', "home_out_of_room", True),
     (None, AT + 'FATAL:  could not write to file "pg_wal/x": No space left on device', "home_out_of_room", True),
+    ("XX000", 'could not extend file "base/1/2": Disk quota exceeded', "home_out_of_room", True),
     ("53300", "sorry, too many clients already", "home_connections_used_up", True),
     (None, AT + "FATAL:  sorry, too many clients already", "home_connections_used_up", True),
     (None, AT + 'FATAL:  too many connections for role "ana"', "home_connections_used_up", True),
@@ -92,7 +93,7 @@ def test_every_trouble_is_among_them() -> None:
     assert {code for _, _, code, _ in SAID} == {trouble.code for trouble in TROUBLES}
 
 
-@pytest.mark.parametrize("state", ["53200", "53400", "54000", "55000", "40P02", "22P02"])
+@pytest.mark.parametrize("state", ["53200", "53400", "XX000", "54000", "55000", "40P02", "22P02"])
 def test_what_is_no_trouble_of_the_home_is_not_called_away(state: str) -> None:
     assert trouble_of(state, "statement is too complex") is None
 

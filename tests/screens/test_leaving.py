@@ -39,14 +39,14 @@ async def seen(database: Database, run: Run) -> Run:
 
 
 @asynccontextmanager
-async def worker(database: Database) -> AsyncIterator[None]:
-    """That of an embedded home: it lives, and carries the runs of the home's own login."""
+async def worker(database: Database, login: str = "admin") -> AsyncIterator[None]:
+    """It lives, and carries: that of an embedded home the runs of the home's own login."""
     with psycopg.connect(database.owner) as owner:
         owner.execute(
             "INSERT INTO wf.workers (name, host, pid, version, kinds, lease_until)"
             " VALUES ('w', 'here', 1, '1', '{}', now() + interval '1 minute')"
         )
-    carrying = asyncio.create_task(Carrier(database.login("admin")).run())
+    carrying = asyncio.create_task(Carrier(database.login(login)).run())
     try:
         yield
     finally:
@@ -115,6 +115,22 @@ async def test_a_run_that_the_worker_carries_outlives_the_console(
         assert "goes on: the worker carries it" in capfd.readouterr().err
         while (now := await seen(estate, run)).standing == "running":
             assert now.driver == "t_admin"
+            await asyncio.sleep(0.05)
+    assert (await seen(estate, run)).done == 12
+
+
+async def test_it_does_with_a_home_by_url_as_well(estate: Database, capfd: pytest.CaptureFixture[str]) -> None:
+    run = await started(estate, per_second=5)
+    async with worker(estate, "worker"):
+        async with console(estate) as (app, pilot):
+            app.drive_run(run.id)
+            await until(pilot, lambda: "by the worker" in text(pilot))
+            assert not app.driven
+            app.run_command("q")
+            await until(pilot, lambda: app._exit)
+        assert "goes on: the worker carries it" in capfd.readouterr().err
+        while (now := await seen(estate, run)).standing == "running":
+            assert (now.driver, now.actor) == ("t_worker", "t_admin")
             await asyncio.sleep(0.05)
     assert (await seen(estate, run)).done == 12
 

@@ -47,7 +47,7 @@ def test_the_files_of_the_page_are_read(tmp_path: Path) -> None:
 
 def test_the_codes_of_the_page_are_those_of_the_program() -> None:
     folder = Path(__file__).parents[2]
-    sources = [*(folder / "backends" / "prometheus").glob("*.py"), folder / "controlplane" / "changes.py"]
+    sources = [*(folder / "backends" / "prometheus").glob("*.py"), folder / "controlplane" / "telemetry" / "reading.py"]
     raised = set(re.findall(r'"((?:no_prometheus|prometheus_|mapping_)\w*)"', "".join(p.read_text() for p in sources)))
     assert raised == set(re.findall(r"`((?:no_prometheus|prometheus_|mapping_)\w*)`", PAGE.read_text("utf-8")))
 

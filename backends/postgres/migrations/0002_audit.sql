@@ -18,6 +18,7 @@ CREATE TABLE wf.changes (
   fingerprint text NOT NULL DEFAULT '' CONSTRAINT change_fingerprint CHECK (octet_length(fingerprint) <= 64),
   reason      text CHECK (length(reason) <= 2000),
   actor       text NOT NULL DEFAULT session_user,
+  carried_for text CONSTRAINT change_carried_for CHECK (octet_length(carried_for) <= 63),  -- whose run a worker carries
   started_at  timestamptz NOT NULL DEFAULT now(),
   xid         xid8 NOT NULL DEFAULT pg_current_xact_id(),
   result      jsonb  -- wf.finish_change, its only writer, limits its size
@@ -28,13 +29,15 @@ CREATE TABLE wf.audit (
   at          timestamptz NOT NULL DEFAULT clock_timestamp(),
   change_id   bigint REFERENCES wf.changes,
   out_of_band boolean NOT NULL,  -- true: written without an operation, with psql for instance
-  actor       text NOT NULL CONSTRAINT audit_actor CHECK (octet_length(actor) <= 63),  -- the login, whatever role it set
+  -- The login, whatever role it set. For a run that a worker carries: who started it, with the login in `carried_by`.
+  actor       text NOT NULL CONSTRAINT audit_actor CHECK (octet_length(actor) <= 63),
   operation   text NOT NULL CONSTRAINT audit_operation CHECK (char_length(operation) <= 100),
   noun        text NOT NULL CONSTRAINT audit_noun CHECK (char_length(noun) <= 100),
   thing       text NOT NULL CONSTRAINT audit_thing CHECK (char_length(thing) BETWEEN 1 AND 1000),
   tenant_id   text CONSTRAINT audit_tenant CHECK (char_length(tenant_id) BETWEEN 1 AND 100),
   reason      text CONSTRAINT audit_reason CHECK (char_length(reason) <= 2000),
   request_id  text CONSTRAINT audit_request CHECK (char_length(request_id) <= 100),
+  carried_by  text CONSTRAINT audit_carried_by CHECK (octet_length(carried_by) <= 63),
   impersonation bigint,         -- set when the actor acted for a tenant (wf.impersonations)
   -- wf.append_audit, their only writer, limits their sizes, not a CHECK: a home older than the limits can be restored.
   before      jsonb,

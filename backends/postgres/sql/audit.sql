@@ -143,7 +143,7 @@ $$;
 
 CREATE VIEW wf.audit_list AS
 SELECT a.seq, a.at, a.change_id, a.out_of_band, a.actor, a.operation, a.noun, a.thing, a.tenant_id, a.reason,
-       a.request_id, a.impersonation, wf.shown(a.before) AS before, wf.shown(a.after) AS after
+       a.request_id, a.carried_by, a.impersonation, wf.shown(a.before) AS before, wf.shown(a.after) AS after
 FROM wf.audit a;
 GRANT SELECT ON wf.audit_list TO wf_viewer;
 GRANT EXECUTE ON FUNCTION wf.shown TO wf_viewer;
@@ -267,6 +267,7 @@ CREATE OR REPLACE FUNCTION wf.append_audit(
 ) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
   change wf.changes := wf.current_change();
+  person text := coalesce(change.carried_for, session_user);
   acting record;
   grown  text;
   last   bigint;
@@ -277,19 +278,20 @@ BEGIN
     RAISE EXCEPTION '% % would be too large for the trail', noun, left(grown, 200)
       USING ERRCODE = 'check_violation', CONSTRAINT = 'audit_row_size';
   END IF;
-  SELECT * INTO acting FROM wf.acting_as();
+  SELECT * INTO acting FROM wf.acting_as(person);
   -- Who acts for a tenant only to read changes nothing of it. To end it, to look and to reveal is no change of it.
   IF acting.mode = 'read' AND acting.tenant_id = ANY (tenants) AND noun NOT IN ('impersonations', 'look_ups', 'reveals') THEN
-    RAISE EXCEPTION '% acts for %, reading only', session_user, acting.tenant_id
+    RAISE EXCEPTION '% acts for %, reading only', person, acting.tenant_id
       USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'impersonation_reading';
   END IF;
   last := wf.take_numbers('audit', cardinality(things));
   INSERT INTO wf.audit (seq, change_id, out_of_band, actor, operation, noun, thing, tenant_id, reason, request_id,
-                        impersonation, before, after)
+                        carried_by, impersonation, before, after)
   -- unnest, not befores[i]: to find one element of such an array costs as much as to read all before it.
-  SELECT last - cardinality(things) + i, change.id, NOT f.fits, session_user,
+  SELECT last - cardinality(things) + i, change.id, NOT f.fits, CASE WHEN f.fits THEN person ELSE session_user END,
          CASE WHEN f.fits THEN change.operation ELSE 'sql.' || verb END, append_audit.noun, u.thing, u.tenant,
-         change.reason, change.request_id, CASE WHEN u.tenant = acting.tenant_id THEN acting.impersonation END,
+         change.reason, change.request_id, CASE WHEN f.fits AND change.carried_for IS NOT NULL THEN session_user END,
+         CASE WHEN u.tenant = acting.tenant_id THEN acting.impersonation END,
          wf.without_personal(wf.cut_down(u.old), personal), wf.without_personal(wf.cut_down(u.new), personal)
   FROM unnest(things, tenants, befores, afters) WITH ORDINALITY AS u(thing, tenant, old, new, i)
   CROSS JOIN LATERAL (SELECT change.id IS NOT NULL AND wf.is_of_change(
@@ -349,7 +351,8 @@ CREATE OR REPLACE FUNCTION wf.audit_canonical(a wf.audit) RETURNS text LANGUAGE 
   SELECT (jsonb_build_object(
     'seq', a.seq, 'at', to_char(a.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'change_id', a.change_id,
     'out_of_band', a.out_of_band, 'actor', a.actor, 'operation', a.operation, 'noun', a.noun, 'thing', a.thing,
-    'tenant_id', a.tenant_id, 'reason', a.reason, 'request_id', a.request_id, 'impersonation', a.impersonation
+    'tenant_id', a.tenant_id, 'reason', a.reason, 'request_id', a.request_id, 'carried_by', a.carried_by,
+    'impersonation', a.impersonation
     ) || wf.held('before', a.before) || wf.held('after', a.after))::text
 $$;
 

@@ -1,8 +1,9 @@
--- The impersonation that the login has open: one at most.
-CREATE OR REPLACE FUNCTION wf.acting_as(OUT impersonation bigint, OUT tenant_id text, OUT mode text) LANGUAGE sql STABLE
+-- The impersonation that a login has open: one at most.
+CREATE OR REPLACE FUNCTION wf.acting_as(login text, OUT impersonation bigint, OUT tenant_id text, OUT mode text)
+LANGUAGE sql STABLE
 BEGIN ATOMIC
   SELECT i.id, i.tenant_id, i.mode FROM wf.impersonations i
-  WHERE i.actor = session_user AND i.ended_at IS NULL AND i.ends_at > clock_timestamp()
+  WHERE i.actor = login AND i.ended_at IS NULL AND i.ends_at > clock_timestamp()
   LIMIT 1;
 END;
 
@@ -18,7 +19,7 @@ BEGIN
     IF (NEW.actor, NEW.mode, NEW.started_at) IS DISTINCT FROM (session_user::text, 'read', now())
        OR (NEW.ended_at, NEW.approved_by, NEW.approved_at) IS DISTINCT FROM (NULL::timestamptz, NULL::text, NULL::timestamptz) THEN
       refused := 'impersonation_fixed';
-    ELSIF (wf.acting_as()).impersonation IS NOT NULL THEN
+    ELSIF (wf.acting_as(session_user::text)).impersonation IS NOT NULL THEN
       refused := 'impersonation_open';
     ELSIF tenant.status NOT IN ('active', 'suspended') THEN
       refused := 'impersonation_tenant_gone';

@@ -4,7 +4,7 @@ GRANT INSERT (operation, fields, filter, undoes, reason, per_second, breaker_sha
   ON wf.runs TO wf_operator;
 
 SELECT wf.audited('wf.runs', 'runs', 'id', 'none');
-GRANT SELECT ON wf.run_items TO wf_viewer;
+GRANT SELECT ON wf.run_items TO wf_viewer, wf_worker;
 GRANT INSERT (run_id, ordinal, thing, subject, version, undoes) ON wf.run_items TO wf_operator;
 GRANT SELECT (run_id, waiting, done, refused, skipped, driver, held_until) ON wf.run_progress TO wf_viewer;
 
@@ -17,7 +17,7 @@ SELECT r.*, p.waiting, p.done, p.refused, p.skipped,
        wf.folded(r.id || E'\n' || r.operation || E'\n' || coalesce(r.reason, '')) AS search
 FROM wf.runs r JOIN wf.run_progress p ON p.run_id = r.id;
 
-GRANT SELECT ON wf.run_list TO wf_viewer;
+GRANT SELECT ON wf.run_list TO wf_viewer, wf_worker;
 
 CREATE OR REPLACE FUNCTION wf.add_progress() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
@@ -59,6 +59,11 @@ BEGIN
       USING ERRCODE = 'check_violation', CONSTRAINT = 'run_transition';
   END IF;
   IF NEW.state = 'running' AND OLD.state = 'paused' THEN
+    -- A worker goes on with it with the rights of whoever started it: nobody with less sets that going.
+    IF session_user <> OLD.actor AND NOT coalesce((SELECT wf.may(o.role) FROM wf.operations o WHERE o.name = OLD.operation), false) THEN
+      RAISE EXCEPTION 'run % is of an operation that % may not do', OLD.id, session_user
+        USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'run_role';
+    END IF;
     NEW.settled_before := progress.done + progress.refused;
   END IF;
   NEW.changed_at := now();
@@ -97,7 +102,7 @@ DECLARE
   refused text;
 BEGIN
   SELECT * INTO run FROM wf.runs WHERE id = split_part(NEW.request_id, '-', 2)::bigint FOR SHARE;
-  IF run.operation IS DISTINCT FROM NEW.operation OR NOT wf.may('operator') THEN
+  IF run.operation IS DISTINCT FROM NEW.operation OR NOT (NEW.carried_for IS NOT NULL OR wf.may('operator')) THEN
     refused := 'run_item_unknown';
   ELSIF run.state <> 'running' THEN
     refused := 'run_not_running';
@@ -144,7 +149,7 @@ CREATE OR REPLACE FUNCTION wf.refuse_item(run bigint, place integer, code text, 
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 BEGIN
   PERFORM FROM wf.runs WHERE id = run FOR SHARE;
-  IF NOT wf.drives(run) THEN
+  IF NOT wf.drives(run) OR NOT wf.may_drive(run) THEN
     RAISE EXCEPTION 'run % is not driven by %', run, session_user
       USING ERRCODE = 'check_violation', CONSTRAINT = 'run_not_held';
   END IF;
@@ -166,7 +171,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 BEGIN
   UPDATE wf.run_progress p
   SET holder = hold_run.holder, driver = session_user, held_until = clock_timestamp() + interval '15 seconds'
-  WHERE p.run_id = run
+  WHERE p.run_id = run AND (wf.may_drive(run) OR p.holder = hold_run.holder)
     AND (p.holder IS NULL OR p.holder = hold_run.holder OR p.held_until < clock_timestamp());
   RETURN FOUND;
 END
@@ -176,4 +181,4 @@ CREATE OR REPLACE FUNCTION wf.release_run(run bigint, holder text) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   UPDATE wf.run_progress p SET holder = NULL, held_until = NULL WHERE p.run_id = run AND p.holder = release_run.holder
 $$;
-GRANT EXECUTE ON FUNCTION wf.refuse_item, wf.hold_run, wf.release_run TO wf_operator;
+GRANT EXECUTE ON FUNCTION wf.refuse_item, wf.hold_run, wf.release_run TO wf_operator, wf_worker;

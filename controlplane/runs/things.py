@@ -1,0 +1,66 @@
+"""The things that a run would be done to, as their lists have them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from controlplane.filters.grammar import Term
+from controlplane.keys.model import KeyDirectory
+from controlplane.listing import Listing, Query
+from controlplane.operations import Operation
+from controlplane.runs.operations import RunStart, terms_of
+from controlplane.tenants.model import ProjectDirectory, TenantDirectory
+
+if TYPE_CHECKING:
+    from controlplane.changes import ControlPlane
+
+CHUNK = 500
+
+
+async def expected_refusals(
+    plane: ControlPlane, operation: Operation[Any], request: RunStart
+) -> tuple[dict[str, int], dict[str, str]]:
+    """Who would be refused, by what the rows say: code → how many, and one example of each in words."""
+    counts: Counter[str] = Counter()
+    words: dict[str, str] = {}
+    if operation.check is not None:
+        now = plane.clock.now()
+        async for row in _rows(plane, operation, request):
+            if refusal := operation.refusal(row, now):
+                counts[refusal.code] += 1
+                words.setdefault(refusal.code, refusal.message)
+    return dict(counts), words
+
+
+async def _rows(plane: ControlPlane, operation: Operation[Any], request: RunStart) -> AsyncIterator[Any]:
+    """The things of a run as they are listed, page by page."""
+    listings: dict[str, Listing[Any]] = {
+        "tenants": plane.of(TenantDirectory),
+        "projects": plane.of(ProjectDirectory),
+        "keys": plane.of(KeyDirectory),
+    }
+    listing = listings[operation.noun]
+    if request.subjects is None:
+        async for row in _pages(listing, Query(terms_of(operation, request.filter or ""), "id")):
+            yield row
+        return
+    wanted = {"/".join(str(subject[name]) for name in operation.request.subject) for subject in request.subjects}
+    ids = sorted({str(subject["id"]) for subject in request.subjects})
+    for at in range(0, len(ids), CHUNK):
+        # Filters know no case and an id may be in many tenants: this finds more, the keys decide.
+        async for row in _pages(listing, Query((Term("is", tuple(ids[at : at + CHUNK]), "id"),), "id")):
+            if row.key in wanted:
+                yield row
+
+
+async def _pages(listing: Listing[Any], query: Query) -> AsyncIterator[Any]:
+    start = None
+    while True:
+        page = await listing.page(query, start=start, limit=CHUNK)
+        for row in page.rows:
+            yield row
+        if page.last or not page.rows:
+            return
+        start = page.positions[-1]
