@@ -13,7 +13,7 @@ from controlplane.text import clean
 
 MAX_WORDS_CHARACTERS = 300
 UNSAID = "XX000"
-"""What PostgreSQL gives to an error of the system that it has no code for."""
+"""The SQLSTATE that PostgreSQL gives to a system error that has no code of its own."""
 
 
 @dataclass(frozen=True)

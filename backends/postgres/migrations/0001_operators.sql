@@ -29,8 +29,8 @@ INSERT INTO wf.locks VALUES ('partitions'), ('roll_up_requests'), ('refresh_acti
 -- Some work is one at a time for each address or login; these are hashed to a few rows.
 INSERT INTO wf.locks SELECT of || ' ' || n FROM unnest(ARRAY['sign_up', 'impersonation']) of, generate_series(0, 63) n;
 
--- Limits for the columns of all tables. A time or day outside Python's calendar, or outside what a chart can show, would
--- break the lists for everybody; a text without a limit would break the trail that copies it.
+-- Limits for the columns of all tables. A time or day outside Python's calendar, or outside what a chart can show,
+-- would break the lists for everybody; a text without a limit would break the trail that copies it.
 CREATE DOMAIN wf.moment AS timestamptz CONSTRAINT moment_range
   CHECK (VALUE >= timestamptz '1970-01-01 00:00Z' AND VALUE < timestamptz '2200-01-01 00:00Z');
 CREATE DOMAIN wf.day AS date CONSTRAINT day_range CHECK (VALUE >= date '1970-01-01' AND VALUE < date '2200-01-01');

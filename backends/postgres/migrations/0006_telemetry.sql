@@ -5,9 +5,8 @@
 -- includes a late row whatever its time.
 
 -- A cell's dim: 'tenant': all of a tenant; 'route': one of its routes; 'key': one key prefix (`value`) on one route;
--- 'region': one region (`value`), all routes. The fleet is the tenant ''. It has the dims 'route' (a route, or '' for all
--- of them) and 'region'.
--- Histogram: bucket ceil(ln(ms / 0.1) / ln 1.04), at least 0; two arrays, sorted by bucket.
+-- 'region': one region (`value`), all routes. The fleet is the tenant ''. It has the dims 'route' (a route, or '' for
+-- all of them) and 'region'. Histogram: bucket ceil(ln(ms / 0.1) / ln 1.04), at least 0; two arrays, sorted by bucket.
 -- n may be more than the sum of counts: requests without a known latency count in n only.
 CREATE TABLE wf.request_hours (
   tenant_id   text COLLATE "C" NOT NULL,

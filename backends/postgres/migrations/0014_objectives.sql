@@ -64,7 +64,8 @@ CREATE TABLE wf.objective_cells (
 CREATE INDEX objective_cells_by_time ON wf.objective_cells (seconds, at);
 
 -- Times whose kept cells no longer hold: of hours, of minutes, or of both (NULL); for the objectives of a name, or for
--- all (NULL). Readers derive these until a worker has kept them again. Writers only insert, so nobody waits for another.
+-- all (NULL). Readers derive these until a worker has kept them again. Writers only insert, so nobody waits for
+-- another.
 CREATE TABLE wf.objective_due (
   seconds integer CHECK (seconds IN (60, 3600)),
   span    tstzrange NOT NULL,
