@@ -4,8 +4,8 @@
     caller = keys.authenticate(secret, "203.0.113.9")
     if caller.refusal: ...   # 401 or 403, with that word
 
-An answer is kept until there are news of its key or tenant: usually a notification brings them at once; when it is lost,
-polling does. When the home has not answered for a second, nothing is answered from memory any more.
+An answer is kept until there are news of its key or tenant. Usually a notification brings them at once; when it is
+lost, polling does. When the home has not answered for a second, nothing is answered from memory any more.
 """
 
 from __future__ import annotations
