@@ -104,7 +104,7 @@ def import_log(
                 return work.report
         except psycopg.Error as error:
             refusal = refusal_of(error)
-            hint = "What was stored stays; import the log again to continue from there."
+            hint = "What was stored stays; import the log again, and it goes on from there."
             raise type(refusal)(refusal.code, refusal.message, f"{refusal.hint} {hint}".strip(), refusal.why) from None
 
 
@@ -162,7 +162,7 @@ class ImportRun:
         self._refuse_nothing()
         if self.job.strict and self.file.damage:
             raise Refusal(
-                "log_damaged", self.report.notes[0], "Copy the log again and import it: it continues from there."
+                "log_damaged", self.report.notes[0], "Copy the log again and import it: it goes on from there."
             )
 
     def _refuse_nothing(self) -> None:
@@ -359,7 +359,7 @@ class ImportRun:
         if self.file.damage:
             report.notes.append(f"{self.name} is not whole: {self.file.damage}. What comes before that is stored.")
         if self.stop.is_set():
-            report.notes.append(f"Stopped before line {self.line:,}; import the log again to continue from there.")
+            report.notes.append(f"Stopped before line {self.line:,}; import the log again, and it goes on from there.")
 
     def _totals(self) -> dict[str, Any]:
         report = self.report
