@@ -74,7 +74,6 @@ NOUNS: tuple[Noun, ...] = (
         "API keys: made, rotated, revoked; who uses them.",
         digit="2",
         list="controlplane.keys.list:KEYS",
-        screen="screens.keys.list:KeysScreen",
         detail="screens.keys.detail:KeyScreen",
         operations=("controlplane.keys.operations",),
         commands={"show": "app.cli.keys:show_key", "verify": "app.cli.keys:verify_key"},
@@ -113,6 +112,7 @@ NOUNS: tuple[Noun, ...] = (
     Noun(
         "subscriptions",
         "What a tenant is subscribed to, what it may use, and what it uses.",
+        list="controlplane.subscriptions.list:SUBSCRIPTIONS",
         detail="screens.subscriptions.detail:SubscriptionScreen",
         operations=("controlplane.subscriptions.operations", "controlplane.subscriptions.trials"),
         commands={

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 class Request(BaseModel):
     """What an operation asks for. `subject` names the fields that say which thing it is done to; `makes` those of
-    them that name a thing that is not there yet.
+    them that name a thing that is not there yet. `makes_a`: what is made for the thing of the subject, in a word, where
+    that gets its name by itself: a key.
 
     `personal` names those with personal data: they are not kept beyond the change and the guarded trail.
     """
@@ -41,6 +42,7 @@ class Request(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
     subject: ClassVar[tuple[str, ...]] = ("id",)
     makes: ClassVar[tuple[str, ...]] = ()
+    makes_a: ClassVar[str] = ""
     personal: ClassVar[tuple[str, ...]] = ()
 
     @property

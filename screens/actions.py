@@ -29,11 +29,14 @@ async def carry_out(app: App[None], session: Session, operation: Operation[Any],
     Runs in a worker: it waits for dialogs.
     """
     try:
-        answers = await filled_in(app, session, operation, _title(operation, target), _given(operation, target))
+        given = _given(operation, target)
+        title = f"{operation.verb} {_label(operation, target, given)}".strip()
+        answers = await filled_in(app, session, operation, title, given)
         if answers is None:
             return None
         fields, reason = answers
-        label = operation.parse(fields).thing if operation.request.makes else target.label
+        request = operation.parse(fields)
+        label = _label(operation, target, dict(request)) or request.thing
         return await _ask_and_run(app, session, operation, fields, reason, label)
     except Refusal as refusal:
         return not_done(refusal)
@@ -139,16 +142,24 @@ def _lost(app: App[None], what: str, words: str) -> None:
 
 
 def _given(operation: Operation[Any], target: Target) -> dict[str, Any]:
-    """What the row under the cursor says; the name of what is still to be made is not among it."""
+    """What the target says, as its list names it or as its row has it: whose a new thing is follows from the row that
+    it is asked on. The name of what is still to be made is not among it.
+    """
     known = set(operation.request.subject) - set(operation.request.makes)
-    given = {name: value for name, value in target.subject.items() if name in known}
-    if "version" in operation.request.model_fields and target.version is not None:
+    given = {name: target.subject.get(name, getattr(target.row, name, None)) for name in known}
+    if "version" in operation.request.model_fields:
         given["version"] = target.version
-    return given
+    return {name: value for name, value in given.items() if value is not None}
 
 
-def _title(operation: Operation[Any], target: Target) -> str:
-    return operation.verb if operation.request.makes else f"{operation.verb} {target.label}".strip()
+def _label(operation: Operation[Any], target: Target, fields: Mapping[str, Any]) -> str:
+    """What it is done to; of what it makes the name, or whose it is, as far as that is known."""
+    asked = operation.request
+    if not (asked.makes or asked.makes_a):
+        return target.label
+    known = set(asked.subject) <= fields.keys()
+    thing = "/".join(str(fields[name]) for name in asked.subject) if known else ""
+    return (f"a {asked.makes_a} of {thing}" if thing else f"a {asked.makes_a}") if asked.makes_a else thing
 
 
 def _question(session: Session, question: Question, fields: Mapping[str, Any], label: str) -> Any:

@@ -219,7 +219,7 @@ class AreaScreen(FramedScreen):
             if done is not None and done.tone == "good":
                 self.clear_marks()
         else:
-            target = targets[0] if targets else Target({}, None, "")
+            target = targets[0] if len(targets) == 1 else Target({}, None, "")  # of several none: it is asked which
             self.say(await carry_out(self.app, self.session, operation, target))
         await self.read_again()
 

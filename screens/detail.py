@@ -311,7 +311,8 @@ class DetailScreen(AreaScreen, Generic[T]):
         return [pane.none(self.thing_id) if row is None else Target.of(pane.declared, row)]
 
     def target(self) -> Target:
-        return Target({self.subject: self.thing_id}, None if self.row is None else self.row.version, self.label)
+        version = None if self.row is None else self.row.version
+        return Target({self.subject: self.thing_id}, version, self.label, self.row)
 
     def operations(self) -> list[Any]:
         from controlplane.registry import done_on, offered
@@ -320,7 +321,8 @@ class DetailScreen(AreaScreen, Generic[T]):
         if pane is not None and pane.none:
             return offered(pane.declared.noun, pane.declared.row)
         done = done_on(self.rows)
-        return [each for each in offered(self.noun, self.rows) if each in done or each.name in self.also]
+        every = offered(self.noun, self.rows)
+        return [each for each in every if each in done or each.request.makes_a or each.name in self.also]
 
     def record(self) -> dict[str, Any] | None:
         pane, row = self.chosen_row()

@@ -47,7 +47,7 @@ class RunsScreen(ListScreen[Run]):
         if place is None:
             return
         if not is_left(run):  # else its state is right already, as `watchfloor runs resume` has it
-            await super()._act(operation, targets)
+            await super()._act(operation, targets[:1])
         _drive(self.app, run.id, place)
 
     async def _undo_run(self, targets: list[Target]) -> None:

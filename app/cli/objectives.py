@@ -141,7 +141,7 @@ async def what_if(
         start, _ = rules.period_of(other.period, other.zone, now)
         slices = await directory.history(number, min(start, standing.start, now - timedelta(days=30)))
     sides = [
-        (name, each, *_replayed(each, slices, now)) for name, each in (("as it is", objective), ("what if", other))
+        (name, each, *rules.replayed(each, slices, now)) for name, each in (("as it is", objective), ("what if", other))
     ]
     if asked.json:
         items = [
@@ -175,13 +175,6 @@ async def what_if(
     for warning in checks.warnings(other, now):
         tell(clean(warning))
     tell(clean(history_words(slices)))
-
-
-def _replayed(
-    objective: model.Objective, slices: tuple[model.Slice, ...], now: Any
-) -> tuple[model.Standing, tuple[model.Episode, ...]]:
-    found = rules.evaluate(objective, slices, now)
-    return found, rules.replay(objective, slices, found.end - found.start)
 
 
 def _target(text: str | None, held: float) -> float:

@@ -222,7 +222,11 @@ def _patiently(connection: psycopg.Connection) -> list[str]:
             psycopg.errors.DuplicateSchema,  # two made the first table at once: IF NOT EXISTS does not see the other's
             psycopg.errors.DuplicateTable,
             psycopg.errors.UniqueViolation,
-        ):
+        ) as error:
+            if (
+                error.diag.schema_name == "wf"
+            ):  # our own rows, not the catalogue's: a fault in the files, so do not retry
+                raise
             if time.monotonic() > deadline:
                 raise Conflict(
                     "migration_locked",

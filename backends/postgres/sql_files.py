@@ -14,13 +14,12 @@ from importlib.resources import files
 import psycopg
 from psycopg import sql
 
-# In the order of their dependencies. `values` holds the pure functions that the tables' checks and indexes use,
-# `sessions` the settings that all functions share.
-NOUNS = (
-    "values", "audit", "operations", "operators", "contexts", "tenants", "signup", "requests", "imports", "telemetry",
-    "runs", "carrying", "keys", "plans", "subscriptions", "usage", "impersonations", "jobs", "objectives",
-    "look_ups", "sessions",
-)  # fmt: skip
+# The other files of the folder are applied between these two lists: none of them depends on another. `values` holds the
+# pure functions that the tables' checks and indexes use, `operations` empties the tables that the others fill, `sessions`
+# the settings that all functions share.
+FIRST = ("values", "operations", "audit", "operators", "tenants", "telemetry")
+LAST = ("sessions",)
+FOLDER = files("backends.postgres").joinpath("sql")
 SCHEMAS = ["wf", "wf_data"]
 FIRST_WAIT_MS, LONGEST_WAIT_MS = 100, 400
 """For all locks of one kind together. Others queue behind them, so a try is short; each retry may wait longer."""
@@ -28,12 +27,14 @@ NOT_IN_PLACE = (psycopg.errors.InvalidFunctionDefinition, psycopg.errors.Ambiguo
 
 
 def texts() -> dict[str, str]:
-    folder = files("backends.postgres").joinpath("sql")
-    return {noun: folder.joinpath(f"{noun}.sql").read_text(encoding="utf-8") for noun in NOUNS}
+    """Name → text of each file, in the order in which they are applied."""
+    found = {entry.name.removesuffix(".sql"): entry for entry in FOLDER.iterdir() if entry.name.endswith(".sql")}
+    between = sorted(found.keys() - {*FIRST, *LAST})
+    return {name: found[name].read_text(encoding="utf-8") for name in (*FIRST, *between, *LAST)}
 
 
 def checksum() -> str:
-    return hashlib.sha256("\0".join(f"{noun}\0{text}" for noun, text in texts().items()).encode()).hexdigest()
+    return hashlib.sha256("\0".join(f"{name}\0{text}" for name, text in texts().items()).encode()).hexdigest()
 
 
 def apply_values(connection: psycopg.Connection) -> None:

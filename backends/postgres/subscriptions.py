@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from backends.postgres.filtering import Filtered
+from backends.postgres.paging import Order, PagedList, shape_of
 from backends.postgres.plans import PLAN_TABLE
 from backends.postgres.statements import Connection, first, names, rows, scalar
 from backends.postgres.table import NOW, Table, fields_of
 from controlplane.jobs.engine import sql as job
+from controlplane.subscriptions.list import SUBSCRIPTIONS
 from controlplane.subscriptions.model import (
+    STATES,
     Facts,
     Grant,
+    Listed,
     PlanChange,
     Standing,
     Subscription,
@@ -25,9 +30,6 @@ from controlplane.subscriptions.model import (
 from controlplane.subscriptions.ports import SubscriptionStore
 from controlplane.subscriptions.refusals import NO_GRANT, NO_PLAN_CHANGE, NO_SUBSCRIPTION
 from controlplane.subscriptions.rules import effective
-
-if TYPE_CHECKING:
-    from backends.postgres.home import Home
 
 _OF_TENANT = {"tenant_status": "t.status", "plan": "t.plan"}
 _COLUMNS = ", ".join(f"{_OF_TENANT.get(name, f's.{name}')} AS {name}" for name in fields_of(Subscription))
@@ -57,6 +59,11 @@ UPDATE wf.plan_changes SET canceled_at = %s WHERE tenant_id = %s AND applied_at 
 EXPIRE_TRIALS = "SELECT ended, reminded FROM wf.expire_trials()"
 APPLY_DUE = "SELECT wf.apply_due_changes()"
 
+_OF_STATE: dict[str, sql.Composable] = {state: sql.SQL("state = {}").format(state) for state in STATES}
+"""Conditions on the stored state, which is indexed; few rows have an end that is over but not written yet."""
+_OF_STATE["active"] += sql.SQL(" OR trial_ends <= now()")
+_OF_STATE["expired"] += sql.SQL(" OR trial_ends <= now() OR grace_ends <= now()")
+
 
 UPKEEP = (
     job("roll_up_usage", "SELECT wf.roll_up_usage()", timedelta(minutes=1)),
@@ -67,11 +74,31 @@ UPKEEP = (
 )
 
 
-class Subscriptions(SubscriptionDirectory):
+def _to_come(column: str) -> sql.Composed:
+    return sql.SQL("{0} > now() AND {0} < 'infinity'::timestamptz").format(sql.Identifier(column))
+
+
+class Subscriptions(PagedList[Listed], SubscriptionDirectory):
     """What each tenant of a home has."""
 
-    def __init__(self, home: Home) -> None:
-        self.home = home
+    shape = shape_of(
+        SUBSCRIPTIONS,
+        "wf.subscription_list",
+        tie=("tenant_id",),
+        orders={
+            "tenant": Order("tenant_id", "text", bound="id"),
+            "plan": Order("plan", "text", tie=("id",)),
+            "trial": Order("trial_ends", "timestamptz"),
+            "grace": Order("grace_ends", "timestamptz"),
+        },
+        filters={
+            "tenant": Filtered(sql.SQL("id")),
+            "state": Filtered(sql.SQL("state_now"), "choice", implied=_OF_STATE),
+            "trial": Filtered(sql.SQL("trial_ends"), "until", also=_to_come("trial_ends"), ahead=True),
+            "grace": Filtered(sql.SQL("grace_ends"), "until", also=_to_come("grace_ends"), ahead=True),
+            "unknown": Filtered(sql.SQL("plan_version IS NULL"), "flag"),
+        },
+    )
 
     async def currency(self, tenant_id: str) -> str | None:
         async with self.home.connection() as connection:

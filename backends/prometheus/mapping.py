@@ -91,13 +91,13 @@ class Mapping(_Table):
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise ValueError("url: expected https://host:port/path")
         if parts.username is not None or parts.password is not None:
-            raise ValueError("url: it must not hold a user or a password; use user, password or token")
+            raise ValueError("url: no user and no password belong in it; use user, password or token")
         if self.token and (self.password or self.user):
             raise ValueError("token: give either a token or user and password, not both")
         if bool(self.password) != bool(self.user):
             raise ValueError("user and password: give both or neither")
         if (self.token or self.password) and parts.scheme == "http" and parts.hostname not in LOOPBACK:
-            raise ValueError("url: a secret is only sent over https")
+            raise ValueError("url: a secret goes over https only")
         return self
 
     @property

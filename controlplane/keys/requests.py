@@ -119,6 +119,7 @@ class KeyFacts(Request):
 
 class KeyCreate(KeyFacts):
     subject = ("tenant_id",)
+    makes_a = "key"
     tenant_id: Annotated[Id, Field(description="the tenant")]
     env: Annotated[Env, Field(default="live", description="live or test")]
     project_id: Annotated[Id | None, Field(default=None, description="only for this project of the tenant")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
@@ -157,7 +158,7 @@ async def with_notes(change: Change, objective: Objective) -> Record:
     """The objective, with what cannot fire and what it would have fired: what a preview says."""
     start, end = rules.period_of(objective.period, objective.zone, change.now)
     slices = await change.of(ObjectiveStore).history(objective, min(start, change.now - timedelta(days=30)))
-    episodes = rules.replay(objective, slices, end - start)
+    episodes = await asyncio.to_thread(rules.replay, objective, slices, end - start)  # it takes its time
     notes = [*checks.warnings(objective, change.now), rules.replay_words(episodes, slices)]
     return {"id": objective.id, "name": objective.name, "scope": objective.scope, "notes": notes} | {
         "target": objective.target,

@@ -271,6 +271,12 @@ def replay(objective: Objective, slices: Sequence[Slice], period: timedelta) -> 
     return tuple(sorted(found, key=lambda episode: episode.start))
 
 
+def replayed(objective: Objective, slices: Sequence[Slice], now: datetime) -> tuple[Standing, tuple[Episode, ...]]:
+    """How it stands, and what it would have fired over all that is known. It takes its time: not in an event loop."""
+    found = evaluate(objective, slices, now)
+    return found, replay(objective, slices, found.end - found.start)
+
+
 def _burning(
     history: History, objective: Objective, pair: Pair, threshold: float, at: datetime, least: timedelta
 ) -> bool:

@@ -218,7 +218,6 @@ def keys_entries(due: KeysDue, now: datetime) -> list[Entry]:
 
 
 def plans_entries(due: PlansDue, now: datetime) -> list[Entry]:
-    trials = tuple(f"{each.tenant_id}  ends in {_left(each.at, now)}" for each in due.first_trials)
     quotas = tuple(f"{each.tenant_id}  {each.metric} {each.used:,} of {each.hard:,}" for each in due.first_quotas)
     if due.quotas is None or due.quotas_at is None:
         near = Entry("quotas", "quotas near their limit", UNKNOWN, "unknown", lines=("No worker has looked yet.",))
@@ -227,15 +226,8 @@ def plans_entries(due: PlansDue, now: datetime) -> list[Entry]:
         near = _counted("quotas", "quotas near their limit", due.quotas, "warn", None, (looked, "", *quotas))
         if now - due.quotas_at > 2 * STALE_AFTER:
             near = Entry("quotas", near.label, "~" + near.value, "muted", lines=near.lines)
-    heading = f"Trials that end within {TRIAL_DAYS} days, the nearest first; :plan TENANT opens one."
-    return [
-        _counted("trials", "trials ending", due.trials, "warn", None, (heading, "", *trials)),
-        near,
-    ]
-
-
-def _left(at: datetime, now: datetime) -> str:
-    return age(now - (at - now), now) if at > now else "now"
+    ending = Door("subscriptions", f"trial<{TRIAL_DAYS}d", "trial")
+    return [_counted("trials", "trials ending", due.trials, "warn", ending), near]
 
 
 START_A_WORKER = "watchfloor worker"

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 from controlplane.listing import Listing
 
 Cycle = Literal["month", "year"]
+CYCLES: tuple[Cycle, ...] = ("month", "year")
 Billing = Literal["arrears", "advance"]
 Kind = Literal["integer", "boolean", "string", "quota", "rate"]
 Value = Any

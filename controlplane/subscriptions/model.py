@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal, Protocol
 
+from controlplane.listing import Listing
 from controlplane.plans.model import Cycle, Plan, Value
 
 State = Literal["trial", "active", "grace", "past_due", "suspended", "expired", "canceled"]
@@ -38,6 +39,17 @@ class Subscription:
     version: int
     created_at: datetime
     updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Subscription):
+    """A row of the list: `state_now` is the state as it is, whether or not the end of a trial was written down yet."""
+
+    state_now: State
+
+    @property
+    def key(self) -> str:
+        return self.tenant_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +155,8 @@ class Standing:
     as_of: datetime
 
 
-class SubscriptionDirectory(Protocol):
-    """The capability of a context to show what a tenant is subscribed to, and what it may use."""
+class SubscriptionDirectory(Listing[Listed], Protocol):
+    """The capability of a context to list subscriptions, and to show what a tenant has and may use."""
 
     async def currency(self, tenant_id: str) -> str | None:
         """The one that the tenant pays in; None: not known."""

@@ -5,8 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 
 from controlplane.formatting import relative
+from controlplane.lists import Line
 from controlplane.subscriptions.model import Subscription
-from controlplane.subscriptions.rules import MAX_TRIAL_EXTENSIONS, state_at
+from controlplane.subscriptions.rules import MAX_TRIAL_EXTENSIONS, TRANSITIONS, state_at
+
+
+def state_lines(held: Subscription, now: datetime) -> list[Line]:
+    """Why it is in its state, and what may follow."""
+    after = sorted(becomes for was, becomes in TRANSITIONS if was == held.state)
+    return [
+        (f"{held.tenant_id}: {state_at(held, now)}", "title"),
+        f"written down: {held.state}; it can become {', '.join(after)}",
+    ]
 
 
 def trial_words(held: Subscription, now: datetime) -> list[str]:

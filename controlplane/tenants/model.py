@@ -83,7 +83,7 @@ class TenantDirectory(Listing[Tenant], Protocol):
         ...
 
     async def certificate(self, tenant_id: str) -> Certificate | None:
-        """What was erased, when it was."""
+        """What was erased; None where nothing was."""
         ...
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from controlplane.formatting import count, relative
 from controlplane.keys.list import KEYS, STATES
@@ -16,9 +16,7 @@ from controlplane.subscriptions.model import SubscriptionDirectory
 from controlplane.telemetry.anomalies import BASELINE, WINDOW, Limits, UsageReport
 from controlplane.telemetry.model import RequestTelemetry, Scope
 from controlplane.text import UNKNOWN, clean, fit
-from screens.desk import Target
 from screens.detail import API_KEYS, MAX_TITLE, PLAN, TENANT, DetailScreen
-from screens.keys.list import NEW_KEYS, new_key_targets
 from screens.keys.usage import usage_lines, usage_why
 from screens.panes import Facts, Reading, Seen, timeline
 
@@ -59,8 +57,6 @@ CALLS = Reading(read_calls, every=30.0)
 class KeyScreen(DetailScreen[KeyRead]):
     noun = "keys"
     rows = Key
-    also = NEW_KEYS
-    rows = Key
     means = (
         "One key: its facts and rotations; how it is used against the week before and who called with it; all that was "
         "done to it. w says by which numbers something is strange."
@@ -93,11 +89,6 @@ class KeyScreen(DetailScreen[KeyRead]):
 
     def scope(self) -> Scope | None:
         return None if self.row is None else Scope(self.row.tenant_id, key_prefix=self.row.display)
-
-    async def _act(self, operation: Any, targets: list[Target]) -> None:
-        if operation.name in NEW_KEYS:
-            targets = new_key_targets(self.row, targets)
-        await super()._act(operation, targets)
 
     def why(self, seen: Seen[KeyRead]) -> list[Line]:
         calls = seen.known(CALLS)

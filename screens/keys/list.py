@@ -1,29 +1,14 @@
-"""The lists of keys: what they show more than their declarations."""
+"""The list of stale keys: what it shows more than its declaration."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from textual import work
 
 from controlplane.errors import Refusal
-from controlplane.keys.list import KEYS, STALE, STALE_DEFAULT
-from controlplane.keys.model import Key, KeyDirectory, StaleCounts, StaleKey
-from screens.desk import Target
+from controlplane.keys.list import STALE, STALE_DEFAULT
+from controlplane.keys.model import KeyDirectory, StaleCounts, StaleKey
 from screens.lists import ListScreen
 from screens.widgets.bars import TitleLine
-
-NEW_KEYS = ("keys.create", "keys.register")
-
-
-class KeysScreen(ListScreen[Key]):
-    declared = KEYS
-
-    async def _act(self, operation: Any, targets: list[Target]) -> None:
-        """A new key is for the tenant of the key under the cursor; without one, its tenant is asked."""
-        if operation.name in NEW_KEYS:
-            targets = new_key_targets(self.current(), targets)
-        await super()._act(operation, targets)
 
 
 class StaleScreen(ListScreen[StaleKey]):
@@ -55,10 +40,3 @@ class StaleScreen(ListScreen[StaleKey]):
                 noun=self.noun,
                 count=f"{words}; {found.tenants_unrotated:,} of {found.tenants:,} tenants rotated none",
             )
-
-
-def new_key_targets(row: Key | None, named: list[Target]) -> list[Target]:
-    """Whom a new key is for: who was named, else the tenant of this key."""
-    if named and "tenant_id" in named[0].subject:
-        return named
-    return [] if row is None else [Target({"tenant_id": row.tenant_id}, None, f"a key of {row.tenant_id}")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
 
+from controlplane.errors import Refusal
 from controlplane.formatting import count
 from controlplane.lists import Line, status_cell
 from controlplane.objectives import checks, rules
@@ -53,22 +55,52 @@ FURTHEST = timedelta(days=90)
 """As far back as `+` can move the window."""
 
 
-@dataclass(frozen=True)
-class Asked:
-    """How an objective stands, and the one that is asked about with `+` and `-`."""
-
-    standing: Standing
-    other: Objective | None = None
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class History:
-    """What it is computed from, and who burned the budget."""
+    """What it is computed from, as of when, and who burned the budget."""
 
     slices: tuple[Slice, ...]
     planned: tuple[Maintenance, ...]
     rivals: tuple[Objective, ...]
     spent: Attribution
+    as_of: datetime
+
+
+@dataclass(frozen=True)
+class Question:
+    """What if it were another, over this history."""
+
+    objective: Objective
+    other: Objective
+    history: History
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How the other would stand, and what each would have fired."""
+
+    other: Standing
+    was: tuple[Episode, ...]
+    would: tuple[Episode, ...]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How an objective stands, and the one that is asked about with `+` and `-`.
+
+    `answer`: what was found about that one last, or the Refusal that it met, to which `question`.
+    """
+
+    standing: Standing
+    other: Objective | None = None
+    question: Question | None = None
+    answer: Answer | Refusal | None = None
+
+    def answered(self) -> Answer | None:
+        """None: it is not known yet. Raises the Refusal that it met."""
+        if isinstance(self.answer, Refusal):
+            raise self.answer
+        return self.answer
 
 
 async def read_history(plane: ControlPlane, asked: Asked, now: datetime) -> History:
@@ -78,7 +110,19 @@ async def read_history(plane: ControlPlane, asked: Asked, now: datetime) -> Hist
         await directory.maintenance(standing),
         await directory.rivals(standing.objective.name),
         await directory.attribution(standing),
+        standing.as_of,
     )
+
+
+def answer_of(question: Question) -> Answer | Refusal:
+    """It goes through all that is stored: half a second, or more."""
+    slices, as_of = question.history.slices, question.history.as_of
+    try:
+        _, was = rules.replayed(question.objective, slices, as_of)
+        other, would = rules.replayed(question.other, slices, as_of)
+        return Answer(other, was, would)
+    except Refusal as refusal:
+        return refusal
 
 
 HISTORY = Reading(read_history, every=30.0)
@@ -93,14 +137,15 @@ def budget_pane(seen: Seen[Asked]) -> list[Line]:
         return lines
     if history is None:
         return [("what if: reading what is stored …", "muted"), "", *lines]
-    other = rules.evaluate(asked.other, history.slices, asked.standing.as_of)
-    return [*what_if_lines(asked.standing, other, history.slices, seen.width), *lines]
+    answer = asked.answered()
+    if answer is None:
+        return [("what if: computing …", "muted"), "", *lines]
+    return [*what_if_lines(asked.standing, answer, history.slices, seen.width), *lines]
 
 
 def burn_down_pane(seen: Seen[Asked]) -> ChartSpec | None:
-    asked, history = seen.thing, seen.of(HISTORY)
-    other = rules.evaluate(asked.other, history.slices, asked.standing.as_of) if asked.other else None
-    return burn_down_chart(asked.standing, history.slices, other, history.planned)
+    history, answer = seen.of(HISTORY), seen.thing.answered()
+    return burn_down_chart(seen.thing.standing, history.slices, answer.other if answer else None, history.planned)
 
 
 class ObjectiveScreen(DetailScreen[Asked]):
@@ -126,10 +171,11 @@ class ObjectiveScreen(DetailScreen[Asked]):
     def __init__(self, key: str) -> None:
         super().__init__(key if key.isascii() and key.isdigit() and len(key) < 10 else "0")
         self.moves_window = False
+        self._computing = False
 
     async def read(self, plane: ControlPlane) -> Asked:
         standing = await plane.of(ObjectiveDirectory).standing(int(self.thing_id))
-        return Asked(standing, self.thing.other if self.thing else None)
+        return replace(self.thing, standing=standing) if self.thing else Asked(standing)
 
     def row_of(self, thing: Asked) -> Objective:
         return thing.standing.objective
@@ -144,7 +190,32 @@ class ObjectiveScreen(DetailScreen[Asked]):
     def order_words(self) -> str:
         return f"+/- move the {'window' if self.moves_window else 'target'}"
 
-    # What if: computed here, from the history that was read
+    # What if: computed beside the loop, from the history that was read
+
+    def draw_panes(self) -> None:
+        if not self._computing and self._question() is not None:
+            self._computing = True
+            self.run_worker(self._compute(), group="beside", exit_on_error=False)
+        super().draw_panes()
+
+    def _question(self) -> Question | None:
+        """What is asked and not answered; None too while its history is not read."""
+        asked, history = self.thing, self.found.get(HISTORY)
+        if asked is None or asked.other is None or not isinstance(history, History):
+            return None
+        question = Question(asked.standing.objective, asked.other, history)
+        return None if question == asked.question else question
+
+    async def _compute(self) -> None:
+        """One at a time, then what is asked by then; an answer that nobody asks for any more is dropped."""
+        try:
+            while (question := self._question()) is not None:
+                answer = await asyncio.to_thread(answer_of, question)
+                if self.thing is not None and question == self._question():
+                    self.thing = replace(self.thing, question=question, answer=answer)
+                    self.draw_panes()
+        finally:
+            self._computing = False
 
     def action_move(self, by: int) -> None:
         if self.thing is None:
@@ -203,17 +274,15 @@ def _row(cells: Sequence[str]) -> str:
     return "  ".join(parts).rstrip()
 
 
-def what_if_lines(standing: Standing, asked: Standing, slices: Sequence[Slice], width: int = 76) -> list[Line]:
+def what_if_lines(standing: Standing, answer: Answer, slices: Sequence[Slice], width: int = 76) -> list[Line]:
     """What one would have had, beside what one had."""
     lines: list[Line] = [("what if", "title")]
-    last: tuple[Episode, ...] = ()
-    for name, each in (("as it is", standing), ("what if", asked)):
-        last = rules.replay(each.objective, slices, each.end - each.start)
-        fired = fired_words(last) if slices else UNKNOWN
+    for name, each, episodes in (("as it is", standing, answer.was), ("what if", answer.other, answer.would)):
+        fired = fired_words(episodes) if slices else UNKNOWN
         target = f"{target_words(each.objective.target)} {each.objective.period}"
         lines.append(f"  {name:<8} {target:<14} {left_words(each.remaining):>8}  {fired}")
-    lines += [(f"  {episode_words(each)}", "muted") for each in last[-3:]]
-    for words in checks.warnings(asked.objective, standing.as_of):
+    lines += [(f"  {episode_words(each)}", "muted") for each in answer.would[-3:]]
+    for words in checks.warnings(answer.other.objective, standing.as_of):
         lines += [(part, "warn") for part in wrap(words, width, initial_indent="  ", subsequent_indent="    ")]
     for words in (history_words(slices), "esc ends it; a e edits the objective"):
         lines += [(part, "muted") for part in wrap(words, width, initial_indent="  ", subsequent_indent="    ")]

@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from controlplane.formatting import count, relative
-from controlplane.lists import Line
-from controlplane.plans.rules import value_words
+from controlplane.lists import Line, status_cell
+from controlplane.plans.rules import PERIODS, value_words
 from controlplane.plans.words import limit_words, price_words
-from controlplane.subscriptions.model import Claim, Standing, State, Subscription, SubscriptionDirectory, Usage
-from controlplane.subscriptions.proration import period_of
-from controlplane.subscriptions.rules import TRANSITIONS, state_at
-from controlplane.subscriptions.words import trial_words
+from controlplane.subscriptions.list import STATES, current_period
+from controlplane.subscriptions.model import Claim, Standing, Subscription, SubscriptionDirectory, Usage
+from controlplane.subscriptions.rules import state_at
+from controlplane.subscriptions.words import state_lines, trial_words
 from controlplane.text import UNKNOWN
 from screens.detail import API_KEYS, TENANT, DetailScreen
 from screens.panes import Facts, Seen, timeline
@@ -21,15 +21,6 @@ if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
 
 BAR_CELLS = 12
-STATES: dict[State, tuple[str, str]] = {
-    "trial": ("◔", "warn"),
-    "active": ("●", "good"),
-    "grace": ("◐", "warn"),
-    "past_due": ("◐", "warn"),
-    "suspended": ("◐", "bad"),
-    "expired": ("✕", "bad"),
-    "canceled": ("✕", "bad"),
-}
 
 
 class SubscriptionScreen(DetailScreen[Standing]):
@@ -65,11 +56,10 @@ def standing_lines(standing: Standing, now: datetime) -> list[Line]:
     """All that a person on the phone asks for, in that order; what is unknown is said so."""
     held, plan = standing.subscription, standing.plan
     state = state_at(held, now)
-    glyph, tone = STATES[state]
-    start, end = period_of(held.period_start, held.cycle, standing.as_of.date())
+    start, end = current_period(held, standing.as_of)
     label = plan.label if plan else f"{held.plan} (not in the catalogue: its limits are unknown)"
     price = f"{price_words(plan, held.cycle)} a {held.cycle} in {plan.billing}" if plan else f"price {UNKNOWN}"
-    lines: list[Line] = [(label, "title"), (f"{glyph} {state.replace('_', ' ')}", tone)]
+    lines: list[Line] = [(label, "title"), status_cell(STATES, state)]
     if held.tenant_status != "active":
         lines.append((f"the tenant itself is {held.tenant_status.replace('_', ' ')}", "bad"))
     if state == "grace":
@@ -86,7 +76,7 @@ def standing_lines(standing: Standing, now: datetime) -> list[Line]:
 def usage_line(usage: Usage, now: datetime) -> Line:
     hard, soft, used = usage.value["hard"], usage.value.get("soft"), usage.used
     resets = f"resets {relative(usage.resets_at, now)}"
-    of = f"of {limit_words(hard)} a {usage.value['period']}"
+    of = f"of {limit_words(hard)} {PERIODS[usage.value['period']]}"
     if used is None:
         return (f"  {usage.metric:<10} {'? never counted':<{BAR_CELLS + 5}} {UNKNOWN} {of}  {resets}", "muted")
     bar = " " * (BAR_CELLS + 5) if hard == -1 else f"{bar_of(used, hard)} {min(used / hard, 9.99):>4.0%}"
@@ -122,11 +112,8 @@ def claim_line(words: str, claim: Claim, now: datetime) -> Line:
 
 def why_lines(standing: Standing) -> list[Line]:
     """Each entitlement with every source that spoke for it: the first holds, the others lost."""
-    held = standing.subscription
-    after = sorted(becomes for was, becomes in TRANSITIONS if was == held.state)
     lines: list[Line] = [
-        (f"{held.tenant_id}: {state_at(held, standing.as_of)}", "title"),
-        f"written down: {held.state}; it can become {', '.join(after)}",
+        *state_lines(standing.subscription, standing.as_of),
         "an override goes before an incident's grant, that before the trial, that before the plan",
         "",
     ]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
+from controlplane.errors import Refusal
 from controlplane.filters.grammar import Term
-from controlplane.formatting import relative
+from controlplane.formatting import count, relative
 from controlplane.listing import Query
 from controlplane.lists import Line, status_cell
 from controlplane.previews import value_words
@@ -15,11 +18,11 @@ from controlplane.telemetry.charts import ChartSpec
 from controlplane.telemetry.model import RequestTelemetry, Scope
 from controlplane.tenants.activity import activity
 from controlplane.tenants.list import OF_A_TENANT, PROJECTS, STATES, why
-from controlplane.tenants.model import Tenant, TenantDirectory
+from controlplane.tenants.model import Certificate, Tenant, TenantDirectory
 from controlplane.text import UNKNOWN, clean
 from screens.desk import Target
-from screens.detail import API_KEYS, MAX_TITLE, PLAN, DetailScreen
-from screens.panes import ChartPane, Facts, Reading, Seen, TablePane, timeline
+from screens.detail import API_KEYS, MAX_TITLE, PLAN, DetailScreen, refusal_lines
+from screens.panes import READING, ChartPane, Facts, NotRead, Reading, Seen, TablePane, timeline
 from screens.tenants.traffic import traffic_chart
 
 if TYPE_CHECKING:
@@ -39,12 +42,19 @@ async def read_traffic(plane: ControlPlane, tenant: Tenant, now: datetime) -> Ch
 TRAFFIC = Reading(read_traffic)
 
 
+async def read_certificate(plane: ControlPlane, tenant: Tenant, now: datetime) -> Certificate | None:
+    return await plane.of(TenantDirectory).certificate(tenant.id) if tenant.status == "erased" else None
+
+
+CERTIFICATE = Reading(read_certificate)
+
+
 class TenantScreen(DetailScreen[Tenant]):
     noun = "tenants"
     rows = Tenant
     means = "One tenant: its facts, all that was done to it, its traffic of the last 48 hours of data, its projects."
     panes = (
-        Facts("facts", lambda seen: facts(seen.thing, seen.now)),
+        Facts("facts", lambda seen: facts(seen.thing, seen.now, certificate_lines(seen))),
         timeline("tenant"),
         ChartPane("traffic", lambda seen: seen.of(TRAFFIC)),
         TablePane(
@@ -57,11 +67,15 @@ class TenantScreen(DetailScreen[Tenant]):
         ),
     )
     grid = ("facts timeline", "projects traffic")
-    readings = (TRAFFIC,)
+    readings = (TRAFFIC, CERTIFICATE)
     related = (API_KEYS, PLAN)
 
     async def read(self, plane: ControlPlane) -> Tenant:
         return await plane.of(TenantDirectory).get(self.thing_id)
+
+    def record_of(self, thing: Tenant) -> dict[str, Any]:
+        certificate = Seen(thing, self.session.clock(), found=self.found).known(CERTIFICATE)
+        return super().record_of(thing) | ({"certificate": asdict(certificate)} if certificate else {})
 
     @property
     def tenant_id(self) -> str:
@@ -88,7 +102,7 @@ class TenantScreen(DetailScreen[Tenant]):
         return why(seen.thing, seen.now)
 
 
-def facts(tenant: Tenant, now: datetime) -> list[Line]:
+def facts(tenant: Tenant, now: datetime, certificate: Sequence[Line] = ()) -> list[Line]:
     """What there is to know of a tenant, in reading order; what is unknown is said so."""
     told = activity(tenant, now)
     lines: list[Line] = [(clean(tenant.name, MAX_TITLE), "title"), status_cell(STATES, tenant.status)]
@@ -110,7 +124,33 @@ def facts(tenant: Tenant, now: datetime) -> list[Line]:
         "data until": (relative(tenant.until, now) if tenant.until else "no data")
         + (", not now" if told.stale else ""),
     }
-    lines += ["", *(f"{name:<11}{value}" for name, value in rows.items())]
+    lines += [*certificate, "", *(f"{name:<11}{value}" for name, value in rows.items())]
     if tenant.metadata:
         lines += ["", ("metadata", "title"), *(f"  {k}: {value_words(v)}" for k, v in tenant.metadata.items())]
     return lines
+
+
+def certificate_lines(seen: Seen[Tenant]) -> list[Line]:
+    """Of an erased tenant: what was erased, by whom and when, and the SHA-256 that an auditor compares."""
+    if seen.thing.status != "erased":
+        return []
+    title: Line = ("certificate of the erasure", "title")
+    try:
+        made = seen.of(CERTIFICATE)
+    except NotRead:
+        return ["", title, *READING]
+    except Refusal as refusal:
+        return ["", title, *refusal_lines(refusal)]
+    if made is None:
+        return ["", title, ("none is kept", "bad")]
+    rows = {
+        "erased": f"{made.erased_at:%Y-%m-%d %H:%M:%S} UTC",
+        "by": made.erased_by,
+        "request": made.request_id or UNKNOWN,
+        "sha-256": made.sha256,
+    }
+    lines = [f"{name:<11}{value}" for name, value in rows.items()]
+    erased = {name.removeprefix("wf."): number for name, number in sorted(made.counts.items()) if number}
+    lines += ["rows erased", *(f"  {count(number):>9}  {name}" for name, number in erased.items())]
+    lines.append(f"  none in {len(made.counts) - len(erased)} other tables")
+    return ["", title, *(part for line in lines for part in wrap(line, seen.width, subsequent_indent=" " * 11))]

@@ -41,3 +41,20 @@ def test_a_change_shows_what_it_costs_and_keeps_to_it(cli: Cli) -> None:
     assert done["undo"]["request"]["plan"] == "starter"
     subscription = cli.done("subscriptions", "show", "acme")["item"]
     assert (subscription["plan"], subscription["state_now"], subscription["pending"]) == ("growth", "active", None)
+
+
+def test_they_are_listed_with_the_state_as_it_is_and_what_ends(cli: Cli) -> None:
+    cli.done("tenants", "create", "acme", "--plan", "starter")
+    cli.done("tenants", "create", "new", "--plan", "trial")
+    cli.done("tenants", "create", "odd", "--plan", "mystery")
+    [found] = cli.done("subscriptions", "list", "trial<30d")["items"]
+    assert (found["tenant_id"], found["state_now"], found["plan"]) == ("new", "trial", "trial")
+    assert found["trial_end"] > found["trial_start"] and found["period_end"] > found["period_start"]
+    lines = cli("subscriptions", "list", "unknown:yes").out.splitlines()
+    assert lines[0].split()[:3] == ["TENANT", "PLAN", "STATE"] and lines[1].split()[:4] == [
+        "odd",
+        "?",
+        "mystery",
+        "active",
+    ]
+    assert len(lines) == 2

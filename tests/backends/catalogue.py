@@ -1,4 +1,5 @@
-"""Every object of a home's schemas, each as one line that says all of it, so that two homes can be compared."""
+"""Every object of a home's schemas and what the nouns' files put into tables, each as one line that says all of it, so
+that two homes can be compared."""
 
 from __future__ import annotations
 
@@ -51,6 +52,8 @@ QUERIES = {
           FROM pg_proc p
           UNION ALL SELECT n.nspname, n.nspacl, n.nspowner, n.oid FROM pg_namespace n
         ) AS held, aclexplode(acl) AS a WHERE held.schema::{OURS} AND a.grantee <> held.owner GROUP BY 1""",
+    "operation": "SELECT name, role FROM wf.operations",
+    "write": "SELECT concat_ws(' ', operation, control, verb), w::text FROM wf.operation_writes w",
 }
 
 

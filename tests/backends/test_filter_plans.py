@@ -16,6 +16,8 @@ from controlplane.filters.grammar import Field, Kind, Term, parse, render
 from controlplane.jobs.list import JOBS
 from controlplane.keys.list import KEYS
 from controlplane.listing import Query
+from controlplane.nouns import list_named
+from controlplane.subscriptions.list import SUBSCRIPTIONS
 from controlplane.tenants.list import PROJECTS, TENANTS
 from tests.backends.runs import opened
 from tests.backends.test_query_plans import explained, nodes, touched
@@ -27,6 +29,7 @@ LISTS: dict[str, tuple[Field, ...]] = {
     "keys": KEYS.fields,
     "audit": AUDIT.fields,
     "jobs": JOBS.fields,
+    "subscriptions": SUBSCRIPTIONS.fields,
 }
 ROWS = 12_000
 FILL = f"""
@@ -37,6 +40,12 @@ FILL = f"""
       FROM generate_series(1, {ROWS}) n;
     INSERT INTO wf.tenant_activity (tenant_id, per_minute, error_share, p95_ms) SELECT id, 1, 0, 10 FROM wf.tenants
       ON CONFLICT DO NOTHING;
+    INSERT INTO wf.subscriptions (tenant_id, plan_version, state, trial_plan, trial_version, trial_start, trial_end,
+                                  trial_return, grace_until)
+      SELECT 't' || n, 1, CASE WHEN n % 600 = 0 THEN 'trial' WHEN n % 600 = 1 THEN 'grace' ELSE 'active' END,
+             'trial', 1, now() - interval '1 day', now() + n * interval '1 second', 'expired',
+             CASE WHEN n % 600 = 1 THEN now() + n * interval '1 second' END
+      FROM generate_series(1, {ROWS}) n;
     INSERT INTO wf.projects (tenant_id, id, name, created_at)
       SELECT 't' || n, 'web', 'Web ' || n, now() - n * interval '1 hour' FROM generate_series(1, {ROWS}) n;
     INSERT INTO wf.api_keys (id, tenant_id, project_id, env, display, hash, label, owner_email, scopes, created_at,
@@ -56,6 +65,7 @@ FILL = f"""
     SET session_replication_role = DEFAULT;
     VACUUM ANALYZE;
 """  # fmt: skip
+ENDING = [("subscriptions", text) for text in ("trial<1h", "grace<1h", "state:trial,grace", "state:trial trial<7d")]
 SAID: dict[Kind, str] = {
     "text": ":nobody",
     "number": ">99999999",
@@ -94,13 +104,20 @@ def filters() -> list[tuple[str, str]]:
                 found += [(name, f"{field.name}:{choice}") for choice in field.choices]
             else:
                 found.append((name, f"{field.name}{SAID[field.kind]}"))
-    return [*found, ("keys", "left<-9999"), ("keys", "expires<1s"), ("keys", "scope:orders:write"), ("audit", "at<1m")]
+    return [
+        *found,
+        ("keys", "left<-9999"),
+        ("keys", "expires<1s"),
+        ("keys", "scope:orders:write"),
+        ("audit", "at<1m"),
+        *ENDING,
+    ]
 
 
 @pytest.mark.parametrize(("name", "text"), filters())
 async def test_no_filter_reads_a_whole_table(many: tuple[psycopg.Connection, Home], name: str, text: str) -> None:
     viewer, home = many
-    listing: PagedList[Any] = getattr(home, name)
+    listing: PagedList[Any] = list_named(name).of(home)
     terms = parse(text, LISTS[name])
     query = Query(terms, None, name in ("audit", "jobs"))
     plan = explained(viewer, *listing._statement(query, listing._order(query), None, False, False, 101))
@@ -135,7 +152,7 @@ async def test_an_owner_as_somebody_sees_it_is_found_by_an_index(
 ) -> None:
     """Few are read by their owner; of many no more than are shown."""
     async with opened(filled.login(role)) as home:
-        listing: PagedList[Any] = getattr(home, name)
+        listing: PagedList[Any] = list_named(name).of(home)
         query = Query(parse(f"owner:{owner}", LISTS[name]), "created")
         assert (await listing.count(query)).number == matching
         statements = (

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from backends.postgres.home import Home
+from controlplane import nouns
 from controlplane.listing import Query
 from tests.backends.psql import logins, one
 from tests.postgres import ROLES, Database
@@ -117,7 +118,8 @@ async def test_no_call_of_anybody_breaks_the_home_for_the_others(attacked: tuple
     home = Home(database.login("viewer"))
     await home.open()
     try:
-        for name in ("tenants", "projects", "keys", "plans", "audit", "runs", "impersonations", "jobs", "workers"):
-            await getattr(home, name).page(Query())
+        for noun in nouns.NOUNS:
+            if noun.list:
+                await nouns.list_named(noun.name).of(home).page(Query())
     finally:
         await home.close()

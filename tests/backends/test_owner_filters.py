@@ -12,6 +12,7 @@ from backends.postgres.paging import PagedList
 from controlplane.filters.grammar import Field, matches, parse
 from controlplane.keys.list import KEYS
 from controlplane.listing import Query
+from controlplane.nouns import list_named
 from controlplane.tenants.list import TENANTS
 from tests.backends.runs import opened
 from tests.postgres import Database
@@ -59,7 +60,7 @@ async def test_an_owner_is_filtered_as_it_is_seen(database: Database, role: str,
     with psycopg.connect(database.owner) as owner:
         psycopg.ClientCursor(owner).execute(FILL, {"owners": OWNERS})
     async with opened(database.login(role)) as home:
-        listing: PagedList[Any] = getattr(home, name)
+        listing: PagedList[Any] = list_named(name).of(home)
         rows = (await listing.page(Query(), limit=100)).rows
         shown = {row.owner_email for row in rows}
         assert len(shown) > 5 and (shown == set(OWNERS)) is (role in ("operator", "admin"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from importlib.resources import files
 from pathlib import Path
 
 import psycopg
@@ -37,6 +36,10 @@ ANOTHER_FORM = """
     REVOKE SELECT ON wf.audit FROM wf_viewer;
     REVOKE USAGE ON SCHEMA wf_data FROM wf_service;
     GRANT CREATE ON SCHEMA wf TO PUBLIC;
+    INSERT INTO wf.operations VALUES ('tenants.forgotten', 'support');
+    UPDATE wf.operations SET role = 'support' WHERE name = 'tenants.purge';
+    UPDATE wf.operation_writes SET columns = '{protected}' WHERE operation = 'tenants.rename';
+    DELETE FROM wf.operation_writes WHERE operation = 'tenants.suspend';
 """
 OTHER_SIGNATURES = """
     DROP FUNCTION wf.may(text) CASCADE;
@@ -60,9 +63,70 @@ def objects(database: Database) -> dict[str, str]:
         return catalogue(connection)
 
 
-def test_the_list_of_files_is_whole() -> None:
-    folder = files("backends.postgres").joinpath("sql")
-    assert {Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".sql")} == set(sql_files.NOUNS)
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The program's files in a folder where a test may add to them."""
+    for name, text in sql_files.texts().items():
+        (tmp_path / f"{name}.sql").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(sql_files, "FOLDER", tmp_path)
+    return tmp_path
+
+
+TOYS = """
+    INSERT INTO wf.operations (name, role) VALUES ('toys.play', 'operator');
+    INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes, many) VALUES
+      ('toys.play', 'toys', 'note', '{game}', NULL, NULL, false);
+    CREATE VIEW wf.toy_list AS SELECT id AS toy FROM wf.tenant_list;
+    GRANT SELECT ON wf.toy_list TO wf_viewer;
+"""
+
+
+def test_a_noun_is_its_file_and_leaves_nothing_when_that_is_gone(database: Database, folder: Path) -> None:
+    with psycopg.connect(database.login("operator"), autocommit=True) as operator:
+        new = objects(database)
+        (folder / "toys.sql").write_text(TOYS, encoding="utf-8")
+        assert migrate(database.owner) == ["functions"]
+        with operator.transaction():
+            operator.execute("SELECT * FROM wf.toy_list")
+            operator.execute("SELECT wf.begin_change('toys.play', 'x', 'one')")
+            operator.execute("""SELECT wf.note('toys', 'bear', NULL, '{"game": "tag"}')""")
+        newest = operator.execute("SELECT operation, noun, out_of_band FROM wf.audit ORDER BY seq DESC LIMIT 1")
+        assert newest.fetchone() == ("toys.play", "toys", False)
+        (folder / "toys.sql").unlink()
+        as_owner(database, "DELETE FROM wf.sql_applied")
+        assert migrate(database.owner) == ["functions"]
+        assert objects(database) == new
+        with pytest.raises(psycopg.errors.CheckViolation, match=r"there is no operation toys\.play"):
+            operator.execute("SELECT wf.begin_change('toys.play', 'x', 'two')")
+
+
+@pytest.mark.parametrize(
+    ("faulty", "error"),
+    [
+        (TOYS.replace("toys.play", "tenants.rename"), psycopg.errors.UniqueViolation),
+        (TOYS.replace("'toys.play', 'toys'", "'toys.plya', 'toys'"), psycopg.errors.ForeignKeyViolation),
+    ],
+)
+def test_a_file_that_says_what_another_does_or_writes_for_no_operation_is_refused_at_once(
+    database: Database, folder: Path, faulty: str, error: type[Exception]
+) -> None:
+    new = objects(database)
+    (folder / "toys.sql").write_text(faulty, encoding="utf-8")
+    with pytest.raises(error):
+        migrate(database.owner)
+    assert objects(database) == new
+
+
+def test_files_that_are_not_named_may_come_in_any_order(
+    database: Database, empty_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So the next one may have any name."""
+    texts = sql_files.texts()
+    between = [name for name in texts if name not in (*sql_files.FIRST, *sql_files.LAST)]
+    backwards = {name: texts[name] for name in (*sql_files.FIRST, *reversed(between), *sql_files.LAST)}
+    monkeypatch.setattr(sql_files, "texts", lambda: backwards)
+    migrate(empty_database.owner)
+    assert objects(empty_database) == objects(database)
 
 
 @pytest.mark.parametrize("before", [ANOTHER_FORM, OTHER_SIGNATURES, ANOTHER_FORM + OTHER_SIGNATURES])
@@ -117,7 +181,9 @@ def test_a_home_of_before_the_baseline_is_told_what_to_do(database: Database) ->
         migrate(database.owner)
 
 
-def test_writers_and_readers_go_on_and_no_trigger_is_missing_for_a_moment(database: Database) -> None:
+@pytest.mark.parametrize("operation", ["sql.update", "tenants.rename"])
+def test_writers_and_readers_go_on_and_no_trigger_is_missing_for_a_moment(database: Database, operation: str) -> None:
+    """Nor what says which operations there are, for those who write by one."""
     as_owner(database, *(f"INSERT INTO wf.tenants (id, name) VALUES ('t{n}', 'T')" for n in range(4)))
     over = threading.Event()
     faults: list[BaseException] = []
@@ -128,7 +194,10 @@ def test_writers_and_readers_go_on_and_no_trigger_is_missing_for_a_moment(databa
         try:
             with psycopg.connect(database.owner, autocommit=True) as connection:
                 while not over.is_set():
-                    connection.execute(f"UPDATE wf.tenants SET name = 'T{count}' WHERE id = 't{n}'")
+                    with connection.transaction():
+                        if operation != "sql.update":
+                            connection.execute(f"SELECT wf.begin_change('{operation}', 'x', 't{n}-{count}')")
+                        connection.execute(f"UPDATE wf.tenants SET name = 'T{count}' WHERE id = 't{n}'")
                     count += 1
         except BaseException as fault:
             faults.append(fault)
@@ -155,7 +224,7 @@ def test_writers_and_readers_go_on_and_no_trigger_is_missing_for_a_moment(databa
         thread.join()
     assert faults == []
     with psycopg.connect(database.owner) as connection:
-        trail = connection.execute("SELECT count(*) FROM wf.audit WHERE operation = 'sql.update'").fetchone()
+        trail = connection.execute("SELECT count(*) FROM wf.audit WHERE operation = %s", [operation]).fetchone()
         versions = connection.execute("SELECT sum(version - 1) FROM wf.tenants").fetchone()
     assert trail == versions == (sum(written),), "each write met its guard and its audit trigger"
 

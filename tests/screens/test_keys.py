@@ -97,6 +97,48 @@ async def test_a_tenants_keys_are_listed_and_one_is_opened(database: Database) -
         await until(pilot, lambda: "any region" in text(pilot))
 
 
+async def test_a_new_key_is_for_the_tenant_of_the_key_that_it_is_asked_on(database: Database) -> None:
+    make_tenants(database.owner, "acme", "zed")
+    make_keys(database.owner, 1, "acme")
+    make_keys(database.owner, 1, "zed", first=2)
+    asks = "tenant id"  # the field
+    async with console(database, size=(80, 50)) as (_, pilot):
+        await command(pilot, "keys tenant:zed")
+        await until(pilot, lambda: "1 of 2" in text(pilot))
+        await pilot.press("a", "n")
+        await until(pilot, lambda: "create a key of zed" in text(pilot))
+        assert asks not in text(pilot)
+        await pilot.press("escape")
+        await until(pilot, lambda: "create a key" not in text(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: "all of the tenant" in text(pilot))
+        await pilot.press("a", "h")
+        await until(pilot, lambda: "register a key of zed" in text(pilot))
+        assert asks not in text(pilot)
+        await pilot.press("escape")
+        await command(pilot, "keys tenant:acme,zed")
+        await until(pilot, lambda: "wf_live_1" in text(pilot) and "wf_live_2" in text(pilot))
+        await pilot.press("space", "space")
+        await until(pilot, lambda: "2 marked" in text(pilot))
+        await pilot.press("a", "n")  # of two tenants: whose it is has to be said
+        await until(pilot, lambda: asks in text(pilot) and "create a key" in text(pilot))
+        await pilot.press("escape")
+        await command(pilot, "keys.create acme")
+        await until(pilot, lambda: "create a key of acme" in text(pilot))
+
+
+async def test_a_new_project_is_for_the_tenant_of_the_row(database: Database) -> None:
+    make_tenants(database.owner, "acme")
+    with psycopg.connect(database.owner) as owner:
+        owner.execute("INSERT INTO wf.projects (tenant_id, id, name) VALUES ('acme', 'web', 'Web')")
+    async with console(database) as (_, pilot):
+        await command(pilot, "projects")
+        await until(pilot, lambda: "web" in text(pilot))
+        await pilot.press("a", "n")
+        await until(pilot, lambda: "Create a project of a tenant" in text(pilot))
+        assert "tenant id" not in text(pilot)
+
+
 async def test_a_viewer_is_told_what_it_takes_and_an_ended_grace_is_over(database: Database) -> None:
     make_tenants(database.owner, "acme")
     make_keys(database.owner, 1)

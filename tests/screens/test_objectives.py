@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import zoneinfo
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import psycopg
 import pytest
 
+from controlplane.objectives import rules
 from controlplane.objectives.list import OBJECTIVES, STATUSES
-from controlplane.objectives.model import STATES, Maintenance, ObjectiveDirectory
+from controlplane.objectives.model import STATES, Maintenance, Objective, ObjectiveDirectory
 from controlplane.objectives.rules import evaluate
 from screens.dialogs.confirm import Confirm
 from screens.dialogs.dialog import Dialog
@@ -91,7 +94,73 @@ async def test_plus_and_minus_ask_what_it_would_have_fired(busy: Database) -> No
         ).objective.target == 0.999  # nothing was changed
 
 
-async def test_an_objective_is_set_with_a_preview_and_taken_back(busy: Database) -> None:
+class Held:
+    """`rules.replay`, which can be held up: in which threads it ran, and for which targets."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.threads: set[int] = set()
+        self.targets: list[float] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        real = rules.replay
+
+        def replay(asked: Objective, *more: Any) -> Any:
+            self.threads.add(threading.get_ident())
+            self.targets.append(asked.target)
+            if threading.current_thread() is not threading.main_thread():
+                assert self.gate.wait(30)
+            return real(asked, *more)
+
+        monkeypatch.setattr(rules, "replay", replay)
+
+
+async def test_what_is_asked_is_computed_once_and_not_by_the_loop(
+    busy: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replayed = Held(monkeypatch)
+    async with console(busy, size=(120, 40)) as (app, pilot):
+        await command(pilot, "test/objectives/1")
+        await until(pilot, lambda: "┈ empty 0%" in text(pilot))
+        replayed.gate.clear()
+        await pilot.press("minus")
+        await until(pilot, lambda: "what if: computing" in text(pilot))
+        await pilot.press("tab", "tab", "shift+tab", "shift+tab")  # keys are heard meanwhile
+        replayed.gate.set()
+        await until(pilot, lambda: "as it is" in text(pilot) and "computing" not in text(pilot))
+        first = len(replayed.targets)
+        assert threading.get_ident() not in replayed.threads and first == 2
+        for _ in range(3):
+            await app.screen.refresh_data()  # type: ignore[attr-defined]
+        assert len(replayed.targets) == first and "as it is" in text(pilot)
+
+
+async def test_an_answer_that_nobody_asks_for_any_more_is_dropped(
+    busy: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replayed = Held(monkeypatch)
+    async with console(busy, size=(120, 40)) as (_, pilot):
+        await command(pilot, "test/objectives/1")
+        await until(pilot, lambda: "┈ empty 0%" in text(pilot))
+        replayed.gate.clear()
+        await pilot.press("minus")
+        await until(pilot, lambda: 0.999 in replayed.targets)
+        await pilot.press("minus", "minus", "escape", "minus", "minus")
+        replayed.gate.set()
+        await until(pilot, lambda: "what if  99.5% 30d" in text(pilot))
+        assert sorted({*replayed.targets}) == [0.995, 0.998, 0.999]  # the first, and the last: none between
+        replayed.gate.clear()
+        await pilot.press("plus")
+        await until(pilot, lambda: "what if: computing" in text(pilot))
+        await pilot.press("escape")
+        replayed.gate.set()
+        await quiet(pilot)
+        assert "what if" not in "\n".join(shown(pilot)[:-1])
+
+
+async def test_an_objective_is_set_with_a_preview_and_taken_back(
+    busy: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replayed = Held(monkeypatch)
     async with console(busy, size=(120, 40)) as (app, pilot):
         await command(pilot, "objectives")
         await pilot.press("a", "n")
@@ -109,6 +178,7 @@ async def test_an_objective_is_set_with_a_preview_and_taken_back(busy: Database)
         await until(pilot, lambda: "create checkout" in text(pilot) and "u undoes" in text(pilot))
         await quiet(pilot)
         assert "checkout" in text(pilot)
+        assert replayed.threads and threading.get_ident() not in replayed.threads
 
 
 async def test_the_overview_shows_what_burns_and_opens_it(busy: Database) -> None:

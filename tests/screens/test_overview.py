@@ -58,7 +58,7 @@ async def test_every_line_opens_what_is_behind_it_and_escape_comes_back(fleet: D
             ("failing", "umbrella"): (TenantScreen, "umbrella"),
             ("keys", "late"): (None, "rotations"),
             ("keys", "stale"): (None, "/level:stale"),
-            ("plans", "trials"): (Viewer, "initech  ends in"),
+            ("plans", "trials"): ("subscriptions", "/trial<7d"),
             ("plans", "quotas"): (Viewer, "acme  exports 95 of 100"),
             ("stray", "stray"): (Viewer, "raw      1,000+"),
             ("work", "workers"): ("workers", "box-2"),

@@ -9,7 +9,7 @@ import psycopg
 from controlplane.subscriptions.model import Usage
 from screens.subscriptions.detail import bar_of, usage_line
 from tests.postgres import Database
-from tests.screens.console import command, console, quiet, text, type_in, until
+from tests.screens.console import command, console, quiet, shown, text, type_in, until
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ESTATE = """
@@ -81,6 +81,28 @@ async def test_a_limit_is_raised_with_a_reason_and_taken_back(database: Database
         await quiet(pilot)
 
 
+async def test_whose_trial_ends_is_found_and_opened(database: Database) -> None:
+    fill(database)
+    async with console(database, size=(120, 24)) as (_, pilot):
+        await command(pilot, "test/subscriptions")
+        await until(pilot, lambda: "4" in shown(pilot)[1])
+        rows = {line.strip("› ").split()[0]: line for line in shown(pilot)[3:7]}
+        assert "? mystery" in rows["odd"] and "v1" not in rows["odd"]
+        assert "◔ trial" in rows["new"] and "in 13d" in rows["new"] and " in " not in rows["acme"]
+        await type_in(pilot, "/trial")
+        await pilot.press("less_than_sign")
+        await type_in(pilot, "30d")
+        await pilot.press("enter")
+        await until(pilot, lambda: "1 of 4" in text(pilot))
+        await pilot.press("w")
+        await until(pilot, lambda: "new: trial" in text(pilot) and "trial of trial v1, ends" in text(pilot))
+        await until(pilot, lambda: "extend-trial: yes" in text(pilot))
+        await pilot.press("escape", "a", "e")
+        await until(pilot, lambda: "extend-trial new" in text(pilot) and "from its end, or from now" in text(pilot))
+        await pilot.press("escape", "enter")
+        await until(pilot, lambda: "extended 0 of 3 times" in text(pilot))
+
+
 async def test_its_link_opens_it_and_escape_leads_back(database: Database) -> None:
     fill(database)
     async with console(database) as (_, pilot):
@@ -90,11 +112,15 @@ async def test_its_link_opens_it_and_escape_leads_back(database: Database) -> No
         assert link == "test/subscriptions/acme"
         await command(pilot, "plans")
         await until(pilot, lambda: "enterprise" in text(pilot))
-        await command(pilot, link)
+        await command(pilot, "plan acme")
         await until(pilot, lambda: "starter v1" in text(pilot))
         await pilot.press("escape")
         await until(pilot, lambda: "enterprise" in text(pilot))
-        await command(pilot, "test/subscriptions")
+        await command(pilot, link)
+        await until(pilot, lambda: "29.00 EUR a month" in text(pilot))
+        await pilot.press("escape")
+        await until(pilot, lambda: "? mystery" in text(pilot))
+        await command(pilot, "test/requests")
         await until(pilot, lambda: "of which there is no list" in text(pilot))
 
 

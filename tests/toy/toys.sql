@@ -1,4 +1,4 @@
--- The noun of tests/test_toy.py, as a file of backends/postgres/sql would have it, with its table.
+-- The noun of tests/toy/test_toy.py, as a file of backends/postgres/sql would have it, with its table.
 CREATE TABLE wf.toys (
   id         text COLLATE "C" CONSTRAINT toys_pkey PRIMARY KEY CONSTRAINT toy_id_format CHECK (id ~ '^[a-z]{1,20}$'),
   label      text NOT NULL CONSTRAINT toy_label_length CHECK (char_length(label) BETWEEN 1 AND 60),

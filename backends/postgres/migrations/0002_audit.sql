@@ -8,6 +8,30 @@ CREATE TABLE wf.counters (
 ) WITH (fillfactor = 50);
 INSERT INTO wf.counters (name) VALUES ('audit'), ('keys');  -- keys: for wf.key_news
 
+-- The operations that may open a change, and the least role for each: as in controlplane/registry.py; a test compares
+-- the two. Nobody can choose those with the role `owner`. This table and the next are filled again whenever the nouns'
+-- files are applied (backends/postgres/sql/): each file lists its operations, and what they write, at its top.
+CREATE TABLE wf.operations (
+  name wf.line PRIMARY KEY,
+  role text NOT NULL CHECK (role IN ('support', 'operator', 'admin', 'owner'))
+);
+
+-- What each operation writes to the trail: rows of a table (`control`) with a verb. For an update, which columns
+-- (besides those that triggers set) and, where the columns do not tell two operations apart, the values before (`was`)
+-- or after (`becomes`). `many`: it writes several things; else only one. A note's `control` is its noun, and `columns`
+-- are its fields. wf.append_audit marks every other row out-of-band. A file may also list what another file's operation
+-- writes to its tables, and be applied before that file: so the foreign key is checked at the commit.
+CREATE TABLE wf.operation_writes (
+  operation wf.line REFERENCES wf.operations DEFERRABLE INITIALLY DEFERRED,
+  control   wf.line,
+  verb      text CHECK (verb IN ('insert', 'update', 'delete', 'note')),
+  columns   wf.lines CHECK ((columns IS NOT NULL) = (verb IN ('update', 'note'))),
+  was       wf.document,
+  becomes   wf.document,
+  many      boolean NOT NULL,
+  PRIMARY KEY (operation, control, verb)
+);
+
 -- One row per transaction that was opened by an operation. Its request id makes a repeat harmless, and an unknown
 -- outcome is looked up by it.
 CREATE TABLE wf.changes (

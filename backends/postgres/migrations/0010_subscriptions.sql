@@ -26,6 +26,13 @@ CREATE TABLE wf.subscriptions (
 );
 CREATE INDEX subscriptions_trials ON wf.subscriptions (trial_end) WHERE state = 'trial';
 CREATE INDEX subscriptions_graces ON wf.subscriptions (grace_until) WHERE state = 'grace';
+-- For the list's orders and filters. Rows without an end sort after all others.
+CREATE INDEX subscriptions_by_state ON wf.subscriptions (state, tenant_id);
+CREATE INDEX subscriptions_by_cycle ON wf.subscriptions (cycle, tenant_id);
+CREATE INDEX subscriptions_by_trial ON wf.subscriptions
+  ((CASE WHEN state = 'trial' THEN trial_end::timestamptz ELSE 'infinity'::timestamptz END), tenant_id);
+CREATE INDEX subscriptions_by_grace ON wf.subscriptions
+  ((CASE WHEN state = 'grace' THEN grace_until::timestamptz ELSE 'infinity'::timestamptz END), tenant_id);
 CREATE INDEX subscriptions_unknown ON wf.subscriptions (tenant_id) WHERE plan_version IS NULL;
 
 CREATE TABLE wf.subscription_transitions (

@@ -1,3 +1,11 @@
+INSERT INTO wf.operations (name, role) VALUES
+  ('tenants.approve-writing', 'operator'), ('tenants.end-impersonation', 'support'), ('tenants.impersonate', 'support');
+INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes, many) VALUES
+  ('tenants.impersonate', 'wf.impersonations', 'insert', NULL, NULL, NULL, false),
+  ('tenants.approve-writing', 'wf.impersonations', 'update', '{mode,approved_by,approved_at}', NULL, NULL, false),
+  ('tenants.end-impersonation', 'wf.impersonations', 'update', '{ended_at}', NULL, NULL, false),
+  ('tenants.purge', 'wf.impersonations', 'delete', NULL, NULL, NULL, true);
+
 -- The impersonation that a login has open: one at most.
 CREATE OR REPLACE FUNCTION wf.acting_as(login text, OUT impersonation bigint, OUT tenant_id text, OUT mode text)
 LANGUAGE sql STABLE

@@ -1,3 +1,10 @@
+INSERT INTO wf.operations (name, role) VALUES
+  ('requests.import', 'operator');
+INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes, many) VALUES
+  ('requests.import', 'requests', 'note',
+   '{file,format,rows,resumed_rows,lines,skipped,created_tenants,from_at,until_at}', NULL, NULL, false),
+  ('requests.import', 'wf.tenants', 'insert', NULL, NULL, NULL, true);
+
 -- Which logs are stored, and who is importing them.
 GRANT SELECT ON wf.import_chunks TO wf_viewer;
 

@@ -1,3 +1,9 @@
+INSERT INTO wf.operations (name, role) VALUES
+  ('jobs.cancel', 'operator'), ('jobs.replay', 'operator');
+INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes, many) VALUES
+  ('jobs.cancel', 'wf.jobs', 'update', '{state,ended_at}', NULL, '{"state": "canceled"}', false),
+  ('jobs.replay', 'wf.jobs', 'update', '{state,ended_at,tries,run_at}', NULL, '{"state": "waiting"}', false);
+
 CREATE OR REPLACE FUNCTION wf.worker_lease() RETURNS interval LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
   SELECT interval '15 seconds';

@@ -1,3 +1,23 @@
+INSERT INTO wf.operations (name, role) VALUES
+  ('keys.create', 'operator'), ('keys.disable', 'operator'), ('keys.edit', 'operator'), ('keys.enable', 'operator'),
+  ('keys.grace', 'operator'), ('keys.leak', 'operator'), ('keys.register', 'operator'), ('keys.revoke', 'operator'),
+  ('keys.rotate', 'operator');
+INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes, many) VALUES
+  ('keys.create', 'wf.api_keys', 'insert', NULL, NULL, '{"rotated_from": null}', false),
+  ('keys.register', 'wf.api_keys', 'insert', NULL, NULL, '{"rotated_from": null}', false),
+  ('keys.edit', 'wf.api_keys', 'update', '{label,owner_email,scopes,addresses,expires_at,spend_cap}', NULL, NULL, false),
+  ('keys.disable', 'wf.api_keys', 'update', '{disabled_at}', '{"disabled_at": null}', NULL, false),
+  ('keys.enable', 'wf.api_keys', 'update', '{disabled_at}', NULL, '{"disabled_at": null}', false),
+  ('keys.grace', 'wf.api_keys', 'update', '{grace_until}', NULL, NULL, false),
+  ('keys.revoke', 'wf.api_keys', 'update', '{revoked_at,revoked_reason}', NULL, NULL, false),
+  ('keys.rotate', 'wf.api_keys', 'update', '{rotated_at,grace_until}', '{"rotated_at": null}', NULL, false),
+  ('keys.rotate', 'wf.api_keys', 'insert', NULL, NULL, NULL, false),
+  ('keys.leak', 'wf.api_keys', 'update', '{disabled_at,rotated_at,grace_until}', NULL, NULL, false),
+  ('keys.leak', 'wf.api_keys', 'insert', NULL, NULL, NULL, false),
+  ('keys.leak', 'wf.key_leaks', 'insert', NULL, NULL, NULL, false),
+  ('tenants.purge', 'wf.api_keys', 'delete', NULL, NULL, NULL, true),
+  ('tenants.purge', 'wf.key_leaks', 'delete', NULL, NULL, NULL, true);
+
 -- The worst state counts: revoked before disabled before expired. A rotated key stays valid until its grace ends.
 CREATE OR REPLACE FUNCTION wf.key_state(
   revoked_at timestamptz, disabled_at timestamptz, expires_at timestamptz, grace_until timestamptz, at timestamptz

@@ -1,3 +1,9 @@
+-- `look.up` looks up an unknown outcome. `look_ups.ask` is a look-up by a masked value; only functions open it.
+INSERT INTO wf.operations (name, role) VALUES
+  ('look.up', 'support'), ('look_ups.ask', 'owner');
+INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes, many) VALUES
+  ('look_ups.ask', 'look_ups', 'note', '{asked}', NULL, NULL, false);
+
 -- Look-ups by masked values, and reveals. Each is counted per login and hour, and answered only once the count is
 -- committed, so that nobody can ask, read and roll back. One per transaction, so that a statement cannot ask for each
 -- row.

@@ -1,3 +1,17 @@
+INSERT INTO wf.operations (name, role) VALUES
+  ('objectives.create', 'operator'), ('objectives.edit', 'operator'), ('objectives.end-maintenance', 'operator'),
+  ('objectives.maintenance', 'operator'), ('objectives.restore', 'operator'), ('objectives.retire', 'operator');
+INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes, many) VALUES
+  ('objectives.create', 'wf.objectives', 'insert', NULL, NULL, NULL, false),
+  ('objectives.edit', 'wf.objectives', 'update', '{threshold_ms,target,contractual,period,zone,min_events}', NULL, NULL,
+   false),
+  ('objectives.retire', 'wf.objectives', 'update', '{retired_at}', '{"retired_at": null}', NULL, false),
+  ('objectives.restore', 'wf.objectives', 'update', '{retired_at}', NULL, '{"retired_at": null}', false),
+  ('objectives.maintenance', 'wf.maintenance', 'insert', NULL, NULL, NULL, false),
+  ('objectives.end-maintenance', 'wf.maintenance', 'update', '{ended_at}', NULL, NULL, false),
+  ('tenants.purge', 'wf.objectives', 'delete', NULL, NULL, NULL, true),
+  ('tenants.purge', 'wf.maintenance', 'delete', NULL, NULL, NULL, true);
+
 -- The more specific objective wins: tenant and route, tenant, plan, route, all. The domain uses the same numbers.
 CREATE OR REPLACE FUNCTION wf.objective_rank(tenant_id text, plan text, route text) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE

@@ -1,3 +1,11 @@
+INSERT INTO wf.operations (name, role) VALUES
+  ('operators.add', 'admin'), ('operators.password', 'admin'), ('operators.remove', 'admin');
+INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes, many) VALUES
+  ('operators.add', 'wf.operators', 'insert', NULL, NULL, '{"active": true}', false),
+  ('operators.add', 'wf.operators', 'update', '{role,active,made_here,password_by,password_at}', NULL, '{"active": true}', false),
+  ('operators.password', 'wf.operators', 'update', '{password_by,password_at}', NULL, '{"active": true}', false),
+  ('operators.remove', 'wf.operators', 'update', '{active}', NULL, '{"active": false}', false);
+
 -- Privileges start from nothing: all are revoked before these files are applied (backends/postgres/sql_files.py).
 GRANT SELECT ON wf.migrations, wf.sql_applied TO wf_viewer, wf_worker;
 

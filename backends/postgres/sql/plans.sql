@@ -1,3 +1,9 @@
+INSERT INTO wf.operations (name, role) VALUES
+  ('plans.apply', 'admin');
+INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes, many) VALUES
+  ('plans.apply', 'wf.plans', 'insert', NULL, NULL, NULL, true),
+  ('plans.apply', 'wf.subscriptions', 'update', '{plan_version}', NULL, NULL, true);
+
 GRANT EXECUTE ON FUNCTION wf.entitlement_kind, wf.entitlements_valid TO wf_viewer;
 
 -- How many decimal places a currency of ISO 4217 has; NULL: there is no such currency. The domain has the same table

@@ -1,3 +1,14 @@
+INSERT INTO wf.operations (name, role) VALUES
+  ('runs.pause', 'operator'), ('runs.resume', 'operator'), ('runs.stop', 'operator'), ('runs.start', 'operator'),
+  ('runs.undo', 'operator'), ('runs.complete', 'operator');
+INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes, many) VALUES
+  ('runs.start', 'wf.runs', 'insert', NULL, NULL, '{"undoes": null}', false),
+  ('runs.undo', 'wf.runs', 'insert', NULL, NULL, NULL, false),
+  ('runs.pause', 'wf.runs', 'update', '{state,why}', NULL, '{"state": "paused"}', false),
+  ('runs.resume', 'wf.runs', 'update', '{state,why,settled_before}', NULL, '{"state": "running"}', false),
+  ('runs.stop', 'wf.runs', 'update', '{state,why}', NULL, '{"state": "stopped"}', false),
+  ('runs.complete', 'wf.runs', 'update', '{state,why}', NULL, '{"state": "done"}', false);
+
 GRANT SELECT ON wf.runs TO wf_viewer;
 
 GRANT INSERT (operation, fields, filter, undoes, reason, per_second, breaker_share), UPDATE (state, why)

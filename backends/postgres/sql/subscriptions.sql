@@ -1,3 +1,36 @@
+INSERT INTO wf.operations (name, role) VALUES
+  ('subscriptions.apply-due', 'operator'), ('subscriptions.change', 'operator'),
+  ('subscriptions.convert-trial', 'operator'), ('subscriptions.end-grant', 'operator'),
+  ('subscriptions.expire-trials', 'operator'), ('subscriptions.extend-trial', 'operator'),
+  ('subscriptions.grant', 'operator'), ('subscriptions.raise', 'operator'), ('subscriptions.start-trial', 'operator'),
+  ('subscriptions.state', 'operator'), ('subscriptions.zone', 'operator');
+INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes, many) VALUES
+  ('subscriptions.apply-due', 'wf.tenants', 'update', '{plan}', NULL, NULL, true),
+  ('subscriptions.apply-due', 'wf.subscriptions', 'update',
+   '{plan_version,previous_plan,state,cycle,period_start}', NULL, NULL, true),
+  ('subscriptions.apply-due', 'wf.plan_changes', 'update', '{applied_at}', NULL, NULL, true),
+  ('subscriptions.change', 'wf.tenants', 'update', '{plan}', NULL, NULL, false),
+  ('subscriptions.change', 'wf.subscriptions', 'update',
+   '{plan_version,previous_plan,state,cycle,period_start}', NULL, NULL, false),
+  ('subscriptions.change', 'wf.plan_changes', 'insert', NULL, NULL, NULL, false),
+  ('subscriptions.change', 'wf.plan_changes', 'update', '{canceled_at}', NULL, NULL, false),
+  ('subscriptions.convert-trial', 'wf.tenants', 'update', '{plan}', NULL, NULL, false),
+  ('subscriptions.convert-trial', 'wf.subscriptions', 'update',
+   '{plan_version,previous_plan,state,cycle,period_start}', NULL, NULL, false),
+  ('subscriptions.convert-trial', 'wf.plan_changes', 'insert', NULL, NULL, NULL, false),
+  ('subscriptions.expire-trials', 'wf.subscriptions', 'update', '{state}', NULL, NULL, true),
+  ('subscriptions.extend-trial', 'wf.subscriptions', 'update', '{state,trial_end,extensions}', NULL, NULL, false),
+  ('subscriptions.start-trial', 'wf.subscriptions', 'update',
+   '{state,trial_plan,trial_version,trial_start,trial_end,trial_return}', NULL, NULL, false),
+  ('subscriptions.state', 'wf.subscriptions', 'update', '{state,grace_until}', NULL, NULL, false),
+  ('subscriptions.zone', 'wf.subscriptions', 'update', '{billing_zone}', NULL, NULL, false),
+  ('subscriptions.grant', 'wf.entitlement_grants', 'insert', NULL, NULL, NULL, false),
+  ('subscriptions.raise', 'wf.entitlement_grants', 'insert', NULL, NULL, NULL, false),
+  ('subscriptions.end-grant', 'wf.entitlement_grants', 'update', '{ended_at}', NULL, NULL, false),
+  ('tenants.purge', 'wf.subscriptions', 'delete', NULL, NULL, NULL, false),
+  ('tenants.purge', 'wf.entitlement_grants', 'delete', NULL, NULL, NULL, true),
+  ('tenants.purge', 'wf.plan_changes', 'delete', NULL, NULL, NULL, true);
+
 GRANT SELECT ON wf.subscriptions, wf.subscription_transitions TO wf_viewer, wf_worker;
 
 -- The state at a time: a trial or a grace ends when its time is over, whether or not a worker has written that yet.
@@ -10,6 +43,15 @@ BEGIN ATOMIC
               ELSE state END;
 END;
 GRANT EXECUTE ON FUNCTION wf.state_at TO wf_viewer, wf_worker;
+
+-- The subscriptions for the list: each with its tenant, its state now, and its ends as the indexes store them.
+CREATE VIEW wf.subscription_list AS
+SELECT s.*, t.id, t.search, t.status AS tenant_status, t.plan,
+       wf.state_at(s.state, s.trial_end, s.trial_return, s.grace_until, now()) AS state_now,
+       CASE WHEN s.state = 'trial' THEN s.trial_end::timestamptz ELSE 'infinity'::timestamptz END AS trial_ends,
+       CASE WHEN s.state = 'grace' THEN s.grace_until::timestamptz ELSE 'infinity'::timestamptz END AS grace_ends
+FROM wf.subscriptions s JOIN wf.tenants t ON t.id = s.tenant_id;
+GRANT SELECT ON wf.subscription_list TO wf_viewer;
 
 CREATE OR REPLACE FUNCTION wf.guard_subscription() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
@@ -289,3 +331,4 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   FROM wf.tenants t LEFT JOIN wf.subscriptions s ON s.tenant_id = t.id
   WHERE t.id = profile.tenant AND t.status <> 'erased'
 $$;
+GRANT EXECUTE ON FUNCTION wf_data.profile TO wf_service;

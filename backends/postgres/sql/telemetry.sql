@@ -1,3 +1,10 @@
+INSERT INTO wf.operations (name, role) VALUES
+  ('telemetry.drop-old', 'admin'), ('telemetry.retention', 'admin');
+INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes, many) VALUES
+  ('telemetry.drop-old', 'telemetry-drops', 'note', '{dropped}', NULL, NULL, false),
+  ('telemetry.retention', 'telemetry-drops', 'note', '{would_go}', NULL, NULL, false),
+  ('telemetry.retention', 'wf.telemetry_retention', 'update', '{days}', NULL, NULL, false);
+
 GRANT SELECT ON wf.request_hours TO wf_viewer, wf_worker;
 -- NULL stays NULL: unknown and impossible latencies are in no bucket. It is simple enough for the planner to inline.
 CREATE OR REPLACE FUNCTION wf.latency_bucket(ms real) RETURNS smallint LANGUAGE sql IMMUTABLE PARALLEL SAFE

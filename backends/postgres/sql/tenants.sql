@@ -1,3 +1,45 @@
+INSERT INTO wf.operations (name, role) VALUES
+  ('projects.archive', 'operator'), ('projects.create', 'operator'), ('projects.rename', 'operator'),
+  ('projects.restore', 'operator'), ('tenants.apply', 'operator'), ('tenants.create', 'operator'),
+  ('tenants.delete', 'admin'), ('tenants.edit', 'operator'), ('tenants.protect', 'admin'),
+  ('tenants.provision', 'operator'), ('tenants.purge', 'admin'), ('tenants.rename', 'operator'),
+  ('tenants.restore', 'admin'), ('tenants.resume', 'operator'), ('tenants.reveal', 'support'),
+  ('tenants.suspend', 'operator'), ('tenants.unprotect', 'admin');
+INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes, many) VALUES
+  ('projects.create', 'wf.projects', 'insert', NULL, NULL, NULL, false),
+  ('projects.rename', 'wf.projects', 'update', '{name}', NULL, NULL, false),
+  ('projects.archive', 'wf.projects', 'update', '{status,archived_at}', NULL, '{"status": "archived"}', false),
+  ('projects.restore', 'wf.projects', 'update', '{status,archived_at}', NULL, '{"status": "active"}', false),
+  ('tenants.create', 'wf.tenants', 'insert', NULL, NULL, NULL, false),
+  ('tenants.apply', 'wf.tenants', 'insert', NULL, NULL, NULL, true),
+  ('tenants.apply', 'wf.tenants', 'update', '{name,plan,region,allowed_regions,owner_email,metadata}', NULL, NULL, true),
+  ('tenants.apply', 'wf.subscriptions', 'update', '{plan_version,previous_plan,state}', NULL, NULL, true),
+  ('tenants.provision', 'wf.tenants', 'insert', NULL, NULL, NULL, false),
+  ('tenants.provision', 'wf.projects', 'insert', NULL, NULL, NULL, false),
+  ('tenants.provision', 'wf.api_keys', 'insert', NULL, NULL, NULL, false),
+  ('tenants.provision', 'wf.subscriptions', 'update',
+   '{state,trial_plan,trial_version,trial_start,trial_end,trial_return}', NULL, NULL, false),
+  ('tenants.rename', 'wf.tenants', 'update', '{name}', NULL, NULL, false),
+  ('tenants.edit', 'wf.tenants', 'update', '{plan,region,allowed_regions,owner_email,metadata}', NULL, NULL, false),
+  ('tenants.edit', 'wf.subscriptions', 'update', '{plan_version,previous_plan,state}', NULL, NULL, false),
+  ('tenants.suspend', 'wf.tenants', 'update', '{status,suspended_at,suspension_reason}', NULL, '{"status": "suspended"}',
+   false),
+  ('tenants.resume', 'wf.tenants', 'update', '{status,suspended_at,suspension_reason}', NULL, '{"status": "active"}',
+   false),
+  ('tenants.delete', 'wf.tenants', 'update', '{status,deleted_at,deleted_from,purge_after}', NULL,
+   '{"status": "pending_deletion"}', false),
+  ('tenants.restore', 'wf.tenants', 'update', '{status,deleted_at,deleted_from,purge_after}',
+   '{"status": "pending_deletion"}', NULL, false),
+  ('tenants.protect', 'wf.tenants', 'update', '{protected}', NULL, '{"protected": true}', false),
+  ('tenants.unprotect', 'wf.tenants', 'update', '{protected}', NULL, '{"protected": false}', false),
+  ('tenants.reveal', 'wf.reveals', 'insert', NULL, NULL, NULL, false),
+  ('tenants.purge', 'wf.tenants', 'update',
+   '{status,erased_at,name,owner_email,metadata,suspended_at,suspension_reason,deleted_at,purge_after,deleted_from}', NULL,
+   '{"status": "erased"}', false),
+  ('tenants.purge', 'wf.erasure_certificates', 'insert', NULL, NULL, NULL, false),
+  ('tenants.purge', 'wf.projects', 'delete', NULL, NULL, NULL, true),
+  ('tenants.purge', 'wf.reveals', 'delete', NULL, NULL, NULL, true);
+
 GRANT EXECUTE ON FUNCTION wf.trigrams, wf.folded, wf.folded_all TO wf_viewer, wf_worker;
 
 -- Tenants and their projects. Triggers guard which status may follow which, so that psql is bound by it as well.

@@ -218,7 +218,7 @@ BEGIN
   RETURN NEXT;
 END
 $$;
-GRANT EXECUTE ON FUNCTION wf_data.record_usage, wf_data.admit, wf_data.profile TO wf_service;
+GRANT EXECUTE ON FUNCTION wf_data.record_usage, wf_data.admit TO wf_service;
 GRANT SELECT ON wf.quotas_near TO wf_viewer;
 GRANT SELECT ON wf.quotas_looked TO wf_viewer;
 
