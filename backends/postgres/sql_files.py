@@ -14,9 +14,9 @@ from importlib.resources import files
 import psycopg
 from psycopg import sql
 
-# The other files of the folder are applied between these two lists: none of them depends on another. `values` holds the
-# pure functions that the tables' checks and indexes use, `operations` empties the tables that the others fill, `sessions`
-# the settings that all functions share.
+# The other files of the folder are applied between these: none of them depends on another. `values` holds the pure
+# functions that the tables' checks and indexes use, `operations` empties the tables that the others fill, `sessions`
+# holds the settings that all functions share.
 FIRST = ("values", "operations", "audit", "operators", "tenants", "telemetry")
 LAST = ("sessions",)
 FOLDER = files("backends.postgres").joinpath("sql")
