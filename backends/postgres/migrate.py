@@ -223,9 +223,7 @@ def _patiently(connection: psycopg.Connection) -> list[str]:
             psycopg.errors.DuplicateTable,
             psycopg.errors.UniqueViolation,
         ) as error:
-            if (
-                error.diag.schema_name == "wf"
-            ):  # our own rows, not the catalogue's: a fault in the files, so do not retry
+            if error.diag.schema_name == "wf":  # our own rows, not the catalogue's: a fault that no retry mends
                 raise
             if time.monotonic() > deadline:
                 raise Conflict(
