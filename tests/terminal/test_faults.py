@@ -360,7 +360,7 @@ def test_a_home_whose_migration_was_killed_is_finished_by_the_console(tmp_path: 
     ("content", "words"),
     [
         (b"", "is empty"),
-        (bytes(range(256)) * 300, "not a text"),
+        (bytes(range(256)) * 300, "not UTF-8 text"),
         (b"\x1f\x8b not gzip at all", "damaged"),
         (b'{"tenant": "acme-10", "route": "/a", "meth', "1 skipped"),
     ],
