@@ -22,6 +22,7 @@ from controlplane.filters.grammar import Field, parse
 from controlplane.jobs.list import JOBS
 from controlplane.keys.list import KEYS
 from controlplane.listing import Query
+from controlplane.nouns import list_named
 from controlplane.tenants.list import TENANTS
 from tests.postgres import Database
 
@@ -117,7 +118,7 @@ async def _ask(conninfo: str, asked: dict[str, tuple[str, ...]], rounds: int, wh
     try:
         figures = []
         for name, texts in asked.items():
-            listing: PagedList[Any] = getattr(home, name)
+            listing: PagedList[Any] = list_named(name).of(home)
             for text in texts:
                 query = Query(parse(text, FIELDS[name]), None, name in ("audit", "jobs"))
                 page = await _time(lambda listing=listing, query=query: listing.page(query, limit=100), rounds)  # type: ignore[misc]

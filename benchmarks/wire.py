@@ -64,7 +64,7 @@ def _bytes(estate: Estate, shadow: str, small: bool) -> Bytes:
         ten = _sent(
             terminal, lambda: _change(estate, terminal, 10, {"per_minute": 8002.5, "error_share": 0.5, "p95_ms": 9009})
         )
-        screen = _sent(terminal, lambda: _press(terminal, "3", "audit"))
+        screen = _sent(terminal, lambda: _press(terminal, "9", "audit"))
         _press(terminal, "1", FIRST)
         dialog = _sent(terminal, lambda: _press(terminal, "a", "suspend"))
         return Bytes(start, round(idle * 60 / seconds), five, ten, screen, dialog)

@@ -11,7 +11,8 @@ import re
 from controlplane.plans.model import Kind, Plan, Value
 
 MAX_TRIAL_DAYS = 90
-PERIODS = ("hour", "day", "month")
+PERIODS = {"hour": "an hour", "day": "a day", "month": "a month"}
+"""The periods of a quota, as they are written after its limit."""
 UNLIMITED = -1
 _MAX_AMOUNT = 10**18 - 1
 NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
@@ -73,10 +74,10 @@ def value_words(value: Value) -> str:
         return _limit(value)
     if kind == "quota":
         extras = [f"{name} {value[name]:,}" for name in ("soft", "burst") if name in value]
-        return ", ".join([f"{_limit(value['hard'])} a {value['period']}", *extras])
+        return ", ".join([f"{_limit(value['hard'])} {PERIODS[value['period']]}", *extras])
     if kind == "rate":
         waits = [f"waits {value['max_wait_ms']} ms"] if value.get("max_wait_ms") else []
-        return ", ".join([f"{value['rps']:,g}/s", f"burst {value['burst']:,}", *waits])
+        return ", ".join([f"{value['rps']:,.12g}/s", f"burst {value['burst']:,}", *waits])
     return str(value)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from controlplane.formatting import count, relative
 from controlplane.lists import Line, status_cell
-from controlplane.plans.rules import value_words
+from controlplane.plans.rules import PERIODS, value_words
 from controlplane.plans.words import limit_words, price_words
 from controlplane.subscriptions.list import STATES, current_period
 from controlplane.subscriptions.model import Claim, Standing, Subscription, SubscriptionDirectory, Usage
@@ -76,7 +76,7 @@ def standing_lines(standing: Standing, now: datetime) -> list[Line]:
 def usage_line(usage: Usage, now: datetime) -> Line:
     hard, soft, used = usage.value["hard"], usage.value.get("soft"), usage.used
     resets = f"resets {relative(usage.resets_at, now)}"
-    of = f"of {limit_words(hard)} a {usage.value['period']}"
+    of = f"of {limit_words(hard)} {PERIODS[usage.value['period']]}"
     if used is None:
         return (f"  {usage.metric:<10} {'? never counted':<{BAR_CELLS + 5}} {UNKNOWN} {of}  {resets}", "muted")
     bar = " " * (BAR_CELLS + 5) if hard == -1 else f"{bar_of(used, hard)} {min(used / hard, 9.99):>4.0%}"

@@ -24,3 +24,8 @@ def test_old_numbers_are_marked_as_old() -> None:
 def test_what_is_unknown_is_neither_old_nor_zero() -> None:
     assert activity(tenant(NOW - timedelta(days=3000), p95_ms=None), NOW).p95 == "–"
     assert activity(tenant(None, per_minute=None), NOW).requests == "–"
+
+
+def test_after_ten_minutes_a_number_is_old() -> None:
+    ten = NOW - timedelta(minutes=10)
+    assert not activity(tenant(ten), NOW).stale and activity(tenant(ten - timedelta(seconds=1)), NOW).stale

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.telemetry.anomalies import Limits, Slice, judge
+from controlplane.telemetry.anomalies import KeyUsage, Limits, Slice, judge
 
 LIMITS = Limits()
 
@@ -84,3 +84,108 @@ def test_whatever_was_stored_is_judged(recent: Slice, baseline: Slice) -> None:
 @given(st.integers(1, 100), st.integers(1, 400))
 def test_the_same_as_before_is_never_strange(hours: int, per_hour: int) -> None:
     assert names(steady(hours, per_hour), steady(168, per_hour)) == []
+
+
+# At the edge of what counts: numbers whose standard errors come out whole
+
+
+def volume(hours: int, n: int) -> Slice:
+    return Slice(hours, n)
+
+
+def timed(ms: float, variance: float, known: int = 4) -> Slice:
+    return Slice(1, known, known=known, latency_sum=known * ms, latency_squares=known * (ms * ms + variance))
+
+
+def failed(n: int, bad: int) -> Slice:
+    return Slice(1, n, errors_5xx=bad)
+
+
+EDGE = Limits(fewest=24, errors=4.0, times=3.0)
+
+
+def test_a_spike_is_so_many_times_as_many_by_so_many_standard_errors() -> None:
+    [spike] = judge(volume(1, 24), volume(1, 8), EDGE)
+    assert (spike.name, spike.words) == ("spike", "24 requests, 8 expected: 3.0 ×, +4.0 standard errors")
+    assert spike.inputs == {"requests": 24, "expected": 8.0, "ratio": 3.0, "standard_errors": 4.0}
+    for stricter in ({"fewest": 25}, {"errors": 4.01}, {"times": 3.01}):
+        assert not judge(volume(1, 24), volume(1, 8), dataclasses.replace(EDGE, **stricter))
+
+
+def test_what_is_expected_goes_by_the_hours() -> None:
+    [spike] = judge(volume(2, 80), volume(8, 32), EDGE)  # 4 an hour, so 8 in two; the error is that of √(4 · 2 · 1.25)
+    assert spike.inputs["expected"] == 8 and spike.inputs["standard_errors"] == pytest.approx(72 / 10**0.5)
+
+
+def test_a_drop_is_so_many_times_as_few_by_so_many_standard_errors() -> None:
+    edge = Limits(fewest=32, errors=2.0, times=2.0)
+    [drop] = judge(volume(1, 16), volume(1, 32), edge)
+    assert (drop.name, drop.words) == ("drop", "16 requests, 32 expected: 0.5 ×, -2.0 standard errors")
+    for stricter in ({"fewest": 33}, {"errors": 2.01}, {"times": 2.01}):
+        assert not judge(volume(1, 16), volume(1, 32), dataclasses.replace(edge, **stricter))
+
+
+def test_a_new_key_is_told_from_so_many_requests_on() -> None:
+    [new] = judge(volume(1, 24), Slice(168), EDGE)
+    assert (new.name, new.words) == ("new_key", "24 requests, and none in 168 h before")
+    assert new.inputs == {"requests": 24, "baseline": 0, "baseline_hours": 168}
+    assert not judge(volume(1, 23), Slice(168), EDGE)
+
+
+def test_slower_is_slower_by_a_share_and_by_more_than_chance() -> None:
+    edge = Limits(fewest=4, errors=1.0, slower=1.2)
+    [slow] = judge(timed(12, 8), timed(10, 8), edge)
+    assert (slow.name, slow.words) == ("latency", "mean 12.0 ms, 10.0 before: 1.0 standard errors")
+    assert slow.inputs == {"mean_ms": 12, "baseline_ms": 10, "standard_error_ms": 2, "standard_errors": 1}
+    for stricter in ({"fewest": 5}, {"errors": 1.01}, {"slower": 1.21}):
+        assert not judge(timed(12, 8), timed(10, 8), dataclasses.replace(edge, **stricter))
+    [even] = judge(timed(12, 0), timed(10, 0), edge)
+    assert even.words == "mean 12.0 ms, 10.0 before" and even.inputs["standard_errors"] is None
+    unknown = dataclasses.replace(timed(12, 8), known=0)
+    assert not judge(unknown, timed(10, 8), edge) and not judge(timed(12, 8), unknown, edge)
+
+
+def test_more_errors_are_more_by_a_share_and_by_more_than_chance() -> None:
+    edge = Limits(fewest=8, errors=2.0, times=3.0, server_share=0.75)
+    [more] = judge(failed(8, 6), failed(8, 2), edge)
+    assert (more.name, more.words) == ("server_errors", "75.0% 5xx of 8, 25.0% before: 2.0 standard errors")
+    assert more.inputs == {
+        **{"errors": 6, "requests": 8, "share": 0.75, "baseline": 0.25},
+        **{"standard_error": 0.25, "standard_errors": 2.0},
+    }
+    for stricter in ({"fewest": 9}, {"errors": 2.01}, {"times": 3.01}, {"server_share": 0.76}):
+        assert not judge(failed(8, 6), failed(8, 2), dataclasses.replace(edge, **stricter))
+    several = [signal for signal in judge(failed(8, 8), failed(32, 0), edge) if signal.name == "server_errors"]
+    assert several[0].inputs["standard_error"] == pytest.approx(0.4 * (1 / 8 + 1 / 32) ** 0.5)
+    all_of_them = judge(failed(8, 8), failed(8, 8), dataclasses.replace(edge, times=1.0, errors=0.0))[-1]
+    assert all_of_them.words == "100.0% 5xx of 8, 100.0% before"
+
+
+def test_of_a_new_key_a_high_share_of_errors_is_enough() -> None:
+    edge = Limits(fewest=8, server_share=0.75)
+    assert [signal.words for signal in judge(failed(8, 6), Slice(168), edge)][-1] == (
+        "75.0% 5xx of 8; before is unknown"
+    )
+
+
+def test_what_a_slice_says_of_itself() -> None:
+    some = Slice(2, 8, squares=50.0, known=2, latency_sum=20.0, latency_squares=250.0)
+    assert (some.per_hour, some.spread, some.latency, some.latency_variance) == (4, 9, 10, 25)
+    assert dataclasses.replace(some, squares=0).spread == 4, "chance alone makes so much"
+    assert dataclasses.replace(some, latency_squares=0).latency_variance == 0
+    none = Slice()
+    assert (none.per_hour, none.spread, none.latency, none.latency_variance) == (None, 0, None, 0)
+
+
+def test_a_key_is_told_with_the_numbers_that_it_was_found_by() -> None:
+    signals = judge(volume(1, 2400), volume(1, 8), EDGE)
+    usage = KeyUsage("acme", "wf_live_ab", "/", volume(1, 2400), volume(1, 8), signals, {404: 1200, 401: 3})
+    assert usage.reasons() == [
+        "spike: 2,400 requests, 8 expected: 300.0 ×, +598.0 standard errors",
+        "  requests 2,400, expected 8, ratio 300, standard_errors 598",
+        "refused: 3 × 401, 1,200 × 404",
+    ]
+    gone = dataclasses.replace(usage, denied=None)
+    assert gone.reasons()[-1] == "refused: not known by status, the raw rows are gone"
+    assert dataclasses.replace(gone, signals=()).reasons() == []
+    assert len(dataclasses.replace(usage, denied={}).reasons()) == 2

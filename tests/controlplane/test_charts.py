@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from controlplane.telemetry.charts import Axis, ChartSpec, Series, Threshold, axis, decimate, sparkline
+from controlplane.telemetry.charts import (
+    Axis,
+    Bands,
+    ChartSpec,
+    Series,
+    Threshold,
+    axis,
+    bands,
+    decimate,
+    number_words,
+    sparkline,
+)
+from controlplane.telemetry.model import Histogram, value_of
 from controlplane.text import printable_ascii
 
 series = st.lists(st.none() | st.floats(-1e6, 1e6), min_size=1, max_size=300)
@@ -117,3 +130,73 @@ def test_of_ratios_a_small_value_beside_a_large_one_stands_above_the_foot():
         for rows in (4, 8, 11, 15, 30):
             found = upright([low, 1450.0], rows, unit="ms", ratios=True)
             assert (found.at(low) - found.low) / (found.high - found.low) * (rows - 1) > 0.05, (low, rows)
+
+
+@pytest.mark.parametrize(
+    ("values", "rows", "labels", "high"),
+    [
+        ([46.0], 2, "0 50", 50),
+        ([46.0], 30, "0 5 10 15 20 25 30 35 40 45", 48.333),
+        ([0.7], 9, "0.0 0.2 0.4 0.6 0.8", 0.8),
+        ([7.0], 30, "0 1 2 3 4 5 6 7", 7.25),
+        ([123456.0], 15, "0 50,000 100,000", 140_000),
+        ([-5.0, 0.0], 9, "-6 -4 -2 0 2", 2),
+        ([-20.0, 100.0], 3, "-20 100", 100),
+        ([-20.0, 100.0], 15, "-20 0 20 40 60 80 100 120", 120),
+    ],
+)
+def test_labels_for_as_many_rows_as_there_are(values: list[float], rows: int, labels: str, high: float) -> None:
+    found = upright(values, rows, unit="")
+    assert " ".join(words for _, words in found.labels) == labels and found.high == pytest.approx(high, rel=1e-4)
+    assert found.at(3.0) == 3.0
+
+
+@pytest.mark.parametrize(
+    ("values", "rows", "labels", "high"),
+    [
+        ([12.0, 1450.0], 2, "1 10,000", 4),
+        ([12.0, 1450.0], 9, "1 10 100 1,000 10,000", 4),
+        ([1.0, 1e6], 15, "0.1 1 10 100 1,000 10,000 100,000 1,000,000", 6),
+        ([30.0], 15, "10 30 100", 2.4),
+        ([0.0, 5.0], 2, "0.001 5", 0.699),
+    ],
+)
+def test_labels_of_ratios(values: list[float], rows: int, labels: str, high: float) -> None:
+    found = upright(values, rows, unit="", ratios=True)
+    assert " ".join(words for _, words in found.labels) == labels and found.high == pytest.approx(high, rel=1e-3)
+    assert found.at(1000.0) == pytest.approx(3) and found.at(0.0) == pytest.approx(-3), "there is no place for less"
+
+
+def test_numbers_have_the_decimals_that_tell_them_apart():
+    said = [number_words(value, "ms", step) for value, step in ((5, 1), (5, 0.1), (5, 0.05), (1234.5, 10), (0, 0))]
+    assert said == ["5ms", "5.0ms", "5.00ms", "1,234ms", "0ms"]
+    assert number_words(3, "x" * 9, -0.5) == "3.0" + "x" * 7 + "…"
+
+
+def test_a_line_far_above_the_values_does_not_flatten_them():
+    assert upright([50.0], 9, lines=[Threshold(100, "SLO")]).high >= 100
+    assert upright([50.0], 9, lines=[Threshold(101, "SLO")]).high < 100
+
+
+def test_bands_of_equal_ratio_hold_what_is_in_them():
+    steps = [Histogram((0, 9), (1, 3)), None, Histogram((4,), (2,)), Histogram((5,), (2,))]
+    found = bands(steps, 4, 2)
+    assert found == Bands((value_of(4), value_of(9)), ((0.25, 0.75), None, (1.0, 0.0), (0.0, 1.0)))
+    assert bands(steps, 2, 2) == Bands(found.tops, ((0.25, 0.75), (0.5, 0.5))), "two steps in a column"
+    wide = bands(steps, 8, 1)
+    assert wide is not None and wide.shares == ((1.0,),) * 2 + (None,) * 2 + ((1.0,),) * 4
+    three = bands(steps, 4, 3)
+    assert three is not None and three.tops == tuple(value_of(bucket) for bucket in (3, 7, 11))
+    assert bands([None], 4, 2) is bands(steps, 0, 2) is bands(steps, 4, 0) is None
+
+
+def test_of_each_column_the_least_and_the_greatest_stay_and_a_gap_at_its_edge():
+    xs = range(100, 112)
+    ys = [1.0, 9.0, 5.0, 4.0, 3.0, 2.0, None, 7.0, 7.5, 6.0, 8.0, None]
+    assert decimate(xs, ys, 2) == ([100, 101, 106, 109, 110, 111], [1.0, 9.0, None, 6.0, 8.0, None])
+    assert decimate(xs, ys, 6) == ([*xs], ys), "twice as many as columns fit"
+
+
+def test_a_sparkline_of_more_values_than_cells_shows_the_greatest_of_each():
+    assert sparkline([1.0, 8.0, 2.0, 3.0, 4.0], 3) == "▂█▅"
+    assert sparkline([1.0, 8.0, 2.0, 3.0], 2) == "█▄"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from controlplane.errors import Usage
 from controlplane.telemetry.chartviews import (
     CHARTS,
+    HOUR,
     LINES,
     MAX_TENANTS_COMPARED,
     SPANS,
@@ -20,6 +22,7 @@ from controlplane.telemetry.chartviews import (
     parse_view,
     parse_window,
     render,
+    same_numbers,
 )
 from controlplane.telemetry.model import SOURCES, Scope
 
@@ -129,3 +132,120 @@ def test_the_hours_about_a_change_have_the_cursor_on_it() -> None:
     start, end = view.window.bounds(NOW)
     assert start < at < end <= NOW and view.at == at
     assert around(Scope("acme"), NOW, NOW).window.end is None
+
+
+@pytest.mark.parametrize(
+    ("window", "minutes"),
+    [
+        (Window(timedelta(minutes=15)), 1),
+        (Window(timedelta(hours=3)), 1),
+        (Window(timedelta(minutes=181)), 5),
+        (Window(timedelta(hours=24)), 15),
+        (Window(timedelta(hours=47)), 60),
+        (Window(timedelta(hours=6), NOW - timedelta(days=9)), 5),
+        (Window(timedelta(hours=7), NOW - timedelta(days=9)), 60),
+        (Window(timedelta(hours=7), NOW - timedelta(hours=40)), 5),
+        (Window(timedelta(hours=7), NOW - timedelta(hours=40, seconds=1)), 60),
+        (Window(timedelta(days=7)), 60),
+        (Window(timedelta(days=30)), 360),
+        (Window(timedelta(days=60)), 720),
+        (Window(timedelta(days=180)), 1440),
+        (Window(timedelta(days=181)), 7 * 1440),
+        (Window(timedelta(days=9999)), 7 * 1440),
+    ],
+)
+def test_the_finest_step_that_fits_and_is_kept(window: Window, minutes: int) -> None:
+    assert window.step(NOW) == timedelta(minutes=minutes)
+
+
+@pytest.mark.parametrize(("text", "good"), [("5m", True), ("299s", False), ("400d", True), ("401d", False)])
+def test_the_shortest_and_the_longest_window(text: str, good: bool) -> None:
+    if good:
+        assert parse_window(parse_window(text).words) == parse_window(text)
+        return
+    with pytest.raises(Usage) as refused:
+        parse_window(text)
+    assert refused.value.code == "window_unreadable"
+
+
+def test_a_window_is_moved_by_half_of_itself() -> None:
+    past = Window(timedelta(hours=2), NOW - timedelta(hours=3))
+    assert [past.moved(by, NOW).end for by in (-1, 1, 2)] == [NOW - timedelta(hours=n) for n in (4, 2, 1)]
+    assert past.moved(3, NOW).end is None, "it ends now"
+    assert Window(timedelta(hours=1)).longer(-1).span == timedelta(minutes=15)
+    assert Window(timedelta(days=30)).longer(-1).span == timedelta(days=7)
+
+
+def test_times_are_written_with_their_seconds_only_when_they_have_some() -> None:
+    at = NOW + timedelta(seconds=7)
+    assert Window(timedelta(hours=1), at).words == "2026-11-21T11:00:07..2026-11-21T12:00:07"
+    assert render(View(at=NOW)) == "at:2026-11-21T12:00 window:1d"
+    tokyo = NOW.astimezone(timezone(timedelta(hours=9)))
+    assert render(View(at=tokyo)) == "at:2026-11-21T12:00 window:1d"
+
+
+def test_the_canonical_text_of_a_view() -> None:
+    view = View(
+        Scope(None, "/a b", "wf_live_ab", "eu"), Window(HOUR), True, (("p95", 250.0), ("errors", 0.5)), "heat",
+        source="prometheus",
+    )  # fmt: skip
+    text = (
+        'route:"/a b" key:wf_live_ab region:eu source:prometheus p95>250ms errors>0.5 compare:week chart:heat window:1h'
+    )
+    assert render(view) == text and parse_view(text) == view
+    assert render(View(tenants=("a", "b"))) == "tenant:a,b window:1d"
+    assert parse_view("tenant:a,a,").scope.tenant_id == "a" and parse_view("tenant:a,a,").tenants == ()
+    assert len(parse_view("tenant:a,b,c,d").tenants) == 4
+
+
+def test_whose_requests_a_view_shows() -> None:
+    assert View(tenants=("a", "b")).label == "a + b"
+    assert View(Scope("a", "/x", "k", "eu")).label == "a, /x, key k, region eu"
+
+
+@pytest.mark.parametrize(("value", "number"), [("0", 0.0), ("1e11", 1e11), ("2.5", 2.5)])
+def test_a_line_at_a_number_of_requests(value: str, number: float) -> None:
+    assert parse_view(f"requests>{value}").lines == (("requests", number),)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("requests>1e12", "requests cannot have a line at 1e12"),
+        ("requests>-1", "requests cannot have a line at -1"),
+        ("requests>" + "9" * 30, "requests cannot have a line at " + "9" * 19 + "…"),
+        ("size>5", "No line is drawn for size"),
+        ("colour:red", "cannot show colour:red"),
+        ("compare:day", "cannot show compare:day"),
+        ("source:x", "cannot show source:x"),
+        ("p95>1s p95>2s", "p95 is there twice"),
+        ("p95>1s window:1h x", '"x" cannot be read here'),
+        ("tenant:a,b,c,d,e", "room for 4 tenants, not for 5"),
+        ("tenant:a,b key:k", "A key belongs to one tenant"),
+        ('route:"\\x"', '"\\x" is not a quoted value'),
+        ("route:" + "/" * 41 + '" "', '"route:' + "/" * 33 + '…" cannot be read'),
+        ("chart:" + "x" * 41, "cannot show chart:" + "x" * 39 + "…"),
+    ],
+)
+def test_what_is_wrong_with_a_view_is_said(text: str, says: str) -> None:
+    with pytest.raises(Usage) as refused:
+        parse_view(text)
+    assert says in refused.value.message
+
+
+def test_what_is_drawn_from_the_same_numbers() -> None:
+    view = View(Scope("acme"), Window(HOUR, NOW))
+    for same in ({"chart": "heat"}, {"at": NOW}, {"lines": (("p95", 1.0),)}):
+        assert same_numbers(view, replace(view, **same))
+    for other in (
+        *({"scope": Scope("globex")}, {"tenants": ("a", "b")}, {"window": Window(HOUR)}),
+        *({"source": "prometheus"}, {"compare": True}),
+    ):
+        assert not same_numbers(view, replace(view, **other))
+
+
+def test_the_six_hours_about_a_time() -> None:
+    at = NOW - timedelta(hours=3)
+    assert around(Scope(), at, NOW).window == Window(timedelta(hours=6)), "they end now"
+    earlier = around(Scope(), at - timedelta(seconds=1), NOW).window
+    assert earlier.bounds(NOW) == (NOW - timedelta(hours=6, seconds=1), NOW - timedelta(seconds=1))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.errors import Usage
-from controlplane.plans.currencies import PLACES, amount_of, money, read_money
+from controlplane.plans.currencies import PLACES, amount_of, check_currency, money, read_money
 
 
 @pytest.mark.parametrize(
@@ -82,3 +82,24 @@ def test_whole_digits_are_minor_units_and_all_else_names_its_currency() -> None:
         with pytest.raises(Usage) as refused:
             amount_of(value, currency)
         assert refused.value.code == code
+
+
+def test_what_is_repeated_of_a_foreign_text_is_short() -> None:
+    assert money(1, "ABCD") == "1 minor units of AB…"
+    for read, text, shown in (
+        (check_currency, "E" * 21, "E" * 19 + "…"),
+        (read_money, "9" * 41, "9" * 39 + "…"),
+        (read_money, "1" * 15 + ".123" + " " * 25 + "EUR", "1" * 15 + ".123"),
+        (lambda text: amount_of([text], "EUR"), "9" * 41, "9" * 37 + "…"),
+        (lambda text: amount_of(text, "USD"), "1 EUR", "1 EUR is in EUR, not in USD"),
+    ):
+        with pytest.raises(Usage) as refused:
+            read(text)
+        assert shown in refused.value.message
+
+
+def test_amounts_at_their_edges() -> None:
+    assert [money(amount, "EUR") for amount in (0, -5, 99, 100)] == ["0.00 EUR", "-0.05 EUR", "0.99 EUR", "1.00 EUR"]
+    assert money(0, "JPY") == "0 JPY" and money(-1, "JPY") == "-1 JPY"
+    assert read_money("1,234,567.89 EUR") == (123_456_789, "EUR") and read_money(" 0.5 EUR ") == (50, "EUR")
+    assert amount_of(-5, "EUR") == -5 and amount_of("0", None) == 0

@@ -35,3 +35,19 @@ def test_nonsense_is_refused_in_words(text: str) -> None:
 def test_another_version_is_refused() -> None:
     with pytest.raises(Usage, match="cursor_version"):
         cursors.place_of('{"v": 2}', "series", None)
+
+
+def test_the_longest_cursor_is_read() -> None:
+    longest = cursors.sealed("x" * (3 * 1023), b"xx")  # four letters for three bytes, a dot, and three for the two
+    assert len(longest) == 4096 and cursors.opened(longest) == ("x" * 3069, b"xx")
+    for other in (longest + "A", cursors.sealed("a\0b", b""), "é.", "a.", "....."):
+        with pytest.raises(Usage, match="cursor_unreadable"):
+            cursors.opened(other)
+
+
+def test_whose_cursor_it_is_is_said() -> None:
+    body = cursors.body("series", None, {}, [])
+    with pytest.raises(Usage, match="The cursor is for all tenants, not for acme"):
+        cursors.place_of(body, "series", "acme")
+    with pytest.raises(Usage, match="The cursor is for acme, not for all tenants"):
+        cursors.place_of(cursors.body("series", "acme", {}, []), "series", None)

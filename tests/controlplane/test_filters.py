@@ -73,6 +73,9 @@ def test_reading(text: str, terms: list[Term] | None) -> None:
         ('""', "empty"),
         ('"open', "quote is not closed"),
         ('a"b"', "a quote within"),
+        ('name:"a"b', "a quote within"),
+        ('"a",b', "a quote within"),
+        ("name:/a**/", "/a**/ cannot be used: * follows another repeat"),
         ("-~acme", "cannot be negated"),
         ("name>5", "cannot be compared"),
         ("age:7d", "is a time"),
@@ -100,6 +103,17 @@ def test_what_cannot_be_read_is_refused_in_words(text: str, says: str) -> None:
     assert str(refused.value).isprintable()
 
 
+def test_the_longest_filter_is_read() -> None:
+    assert parse("x" * 2000, FIELDS) == (Term("word", ("x" * 2000,)),)
+
+
+@pytest.mark.parametrize("text", ["{}:1", '{}"', "name:/{}**/", "status:{}", "requests>{}", "{}\x1b"])
+def test_of_a_long_text_the_first_sixty_characters_are_repeated(text: str) -> None:
+    with pytest.raises(Usage) as refused:
+        parse(text.format("x" * 61), FIELDS)
+    assert "x" * 59 + "…" in refused.value.message
+
+
 @given(st.text(st.sampled_from('ab name:status:active"\\,-~/<>57dms% \x1b(*'), max_size=30))
 def test_any_text_is_read_or_refused_never_a_crash(text: str) -> None:
     try:
@@ -119,12 +133,14 @@ def test_rendered_terms_read_back_the_same(terms: tuple[Term, ...]) -> None:
 def test_rendering_is_what_a_person_would_write() -> None:
     text = '-acme "two words" ~glob name:a,"b c" -status:active p95>250ms err<1% age>7d age<90m requests>1000 name:/^a/'
     assert render(parse(text, FIELDS), FIELDS) == text
+    ages = "age>5h age<90s age>3601s age<0s age>1d age>1440m age>25h"
+    assert render(parse(ages, FIELDS), FIELDS) == "age>5h age<90s age>3601s age<0s age>1d age>1d age>25h"
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "acme", "GMBH", "söhne", "SÖHNE", "me-p", "-globex", "~acme-prdo", "~ac", "acme gmbh"),
+        *("", "acme", "GMBH", "söhne", "SÖHNE", "me-p", "-globex", "~acme-prdo", "~acmeqrod", "~ac", "acme gmbh"),
         *('name:"acme gmbh & söhne"', 'name:x,"ACME GMBH & SÖHNE"', "status:active,suspended", "-status:suspended"),
         *("requests>1000", "requests<1205", "requests:1204", "p95>212ms", "p95<212.4ms", "err<1%", "-err>1%"),
         *("age>4d", "age<6d", "-age<4d", "protected:yes", "protected:yes,no", "-protected:no"),
@@ -139,7 +155,19 @@ def test_matching(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["acme -gmbh", "odAcme", '"prod acme"', "~acne", "~globex", "requests>1204", "age<5d", "age>5d"]
+    "text",
+    [
+        "acme -gmbh",
+        "odAcme",
+        '"prod acme"',
+        "~acne",
+        "~acmexyz",
+        "~globex",
+        "requests>1204",
+        "requests<1204",
+        "age<5d",
+        "age>5d",
+    ],
 )
 def test_not_matching(text: str) -> None:
     assert not holds(text)

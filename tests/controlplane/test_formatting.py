@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.errors import Usage
-from controlplane.formatting import age, count, milliseconds, parse_duration, percent, rate, relative, show, spell
+from controlplane.formatting import (
+    age,
+    count,
+    milliseconds,
+    parse_duration,
+    parse_time,
+    percent,
+    rate,
+    relative,
+    show,
+    spell,
+)
 
 NOW = datetime(2026, 11, 21, 5, 33, 12, tzinfo=UTC)
 
@@ -121,3 +133,61 @@ def test_numbers_with_their_units() -> None:
 def test_a_rate_says_zero_only_of_zero() -> None:
     said = [rate(number) for number in (None, 0, 0.03, 0.3, 3.44, 42.0, 1204.4)]
     assert said == ["–", "0", "<0.1", "0.3", "3.4", "42", "1,204"]
+
+
+INFINITE = float("inf")
+
+
+def test_where_one_unit_ends_and_the_next_begins() -> None:
+    second = [spell(s) for s in (0.0004, 0.999, 1, -0.25, -1, 59.9, 60, 3599, 86_399, 31_536_000, 31_535_999)]
+    assert second == ["0ms", "999ms", "1s", "-250ms", "-1s", "59s", "1m", "59m 59s", "23h 59m", "1y", "364d 23h"]
+    assert [rate(n) for n in (0.0999, 0.1, 9.94, 10, -1)] == ["<0.1", "0.1", "9.9", "10", "-1"]
+    assert [percent(n) for n in (0.00005, 0.0001, 0.9999, 1.5, -0.5)] == ["0.01", "0.01", "99.99", "150.00", "-50.00"]
+    assert [milliseconds(n) for n in (0.04, 9.94, 9.95, 999.4, 999.5, 9949, 9950)] == [
+        *("0.0ms", "9.9ms", "10ms", "999ms", "1.0s", "9.9s", "10s")
+    ]
+
+
+@pytest.mark.parametrize("words", [spell, count, rate, percent, milliseconds])
+@pytest.mark.parametrize("number", [None, float("nan"), INFINITE, -INFINITE])
+def test_what_is_no_number_is_unknown(words: Callable[[float | None], str], number: float | None) -> None:
+    assert words(number) == "–"
+
+
+@pytest.mark.parametrize("unit, seconds", [("y", 31_536_000), ("d", 86_400), ("h", 3600), ("m", 60)])
+def test_an_age_takes_the_largest_unit_that_is_full(unit: str, seconds: int) -> None:
+    assert age(ago(seconds=seconds), NOW) == f"1{unit}" and age(ago(seconds=-seconds), NOW) == f"in 1{unit}"
+    assert not age(ago(seconds=seconds - 1), NOW).endswith(unit)
+
+
+def test_now_is_neither_ago_nor_to_come() -> None:
+    assert (age(NOW, NOW), relative(NOW, NOW)) == ("0s", "now")
+    assert relative(ago(seconds=1), NOW) == "1 s ago" and relative(ago(seconds=-1), NOW) == "in 1 s"
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("2026-11-21", datetime(2026, 11, 21, tzinfo=UTC)),
+        ("2026-11-21T05:00+01:00", datetime(2026, 11, 21, 4, tzinfo=UTC)),
+        ("1970-01-01", datetime(1970, 1, 1, tzinfo=UTC)),
+        ("2999-12-31T23:59:59", datetime(2999, 12, 31, 23, 59, 59, tzinfo=UTC)),
+    ],
+)
+def test_times_are_read_in_utc(text: str, at: datetime) -> None:
+    assert parse_time(text) == at and parse_time(text).tzinfo is UTC
+
+
+@pytest.mark.parametrize("text", ["", "noon", "1969-12-31T23:59:59", "1970-01-01T00:30+01:00", "3000-01-01"])
+def test_what_is_no_time_of_a_request_is_refused(text: str) -> None:
+    with pytest.raises(Usage) as refused:
+        parse_time(text)
+    assert refused.value.code == "time_unreadable"
+
+
+def test_the_longest_duration_is_a_thousand_years_and_a_refusal_repeats_no_more_than_a_line() -> None:
+    assert parse_duration("1000y") == 1000 * 365 * 86_400
+    for read in (parse_duration, parse_time):
+        with pytest.raises(Usage) as refused:
+            read("9" * 41)
+        assert '"' + "9" * 39 + '…"' in refused.value.message

@@ -77,3 +77,22 @@ def test_what_may_be_done_in_which_state() -> None:
             with pytest.raises(Refusal) as refused:
                 check(job(state))
             assert refused.value.code == "job_transition" and "error: it broke" in refused.value.why
+
+
+def test_who_is_far_behind_takes_at_most_twice_its_share_of_one_batch() -> None:
+    lanes = {name: Lane(v, 1.0, [1.0] * 50) for name, v in (("late", -1000.0), ("b", 0.0), ("c", 0.0), ("d", 0.0))}
+    assert Counter(fair_batch(lanes, 10))["late"] == 5
+    lanes["late"] = Lane(-1000.0, 5.0, [1.0] * 50)
+    assert Counter(fair_batch(lanes, 8))["late"] == 8, "five of eight, and twice that is all of it"
+
+
+def test_whose_turn_it_is_when_all_are_level() -> None:
+    lanes = {name: Lane(0.0, weight, [2.0] * 4) for name, weight in (("b", 1.0), ("a", 1.0), ("c", 2.0))}
+    assert fair_batch(lanes, 6) == ["a", "b", "c", "c", "a", "b"]
+
+
+def test_what_is_under_way_is_told_from_what_is_over() -> None:
+    for state, hint in (("running", "Its worker will end it."), ("done", "Only a waiting job can be canceled.")):
+        with pytest.raises(Refusal) as refused:
+            rules.check_cancel(job(state))
+        assert refused.value.hint == hint

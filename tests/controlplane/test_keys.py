@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.errors import Refusal, Usage
-from controlplane.keys import secret
-from controlplane.keys.model import StalePolicy
+from controlplane.keys import rules, secret, verify
+from controlplane.keys.model import Key, StalePolicy
 from controlplane.keys.requests import KeyRegister, instant
 from controlplane.keys.rules import is_late
 from controlplane.keys.verify import check
 from controlplane.registry import named
-from tests.controlplane.keys import a_rotation
+from tests.controlplane.keys import a_key, a_rotation
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 WHOLE = st.builds(
@@ -134,3 +134,144 @@ def test_a_rotation_is_late_from_half_of_its_grace_on_when_somebody_still_uses_t
     assert is_late(half, NOW) and not is_late(half, NOW - timedelta(seconds=1))
     assert not is_late(half, NOW + timedelta(hours=2)), "nobody used it for half of the grace"
     assert not is_late(a_rotation(made, made + timedelta(hours=24), used=None), NOW)
+
+
+# The life of a key
+
+SOON, PAST = NOW + timedelta(seconds=1), NOW - timedelta(hours=1)
+
+
+def key(**instead: object) -> Key:
+    return a_key(NOW - timedelta(days=10), **{"rotated_to": "key_2", "rotated_at": PAST, **instead})
+
+
+@pytest.mark.parametrize(
+    ("marks", "state"),
+    [
+        ({}, "active"),
+        *[({name: None}, "active") for name in ("revoked_at", "disabled_at", "expires_at", "grace_until")],
+        ({"revoked_at": NOW}, "revoked"),
+        ({"revoked_at": SOON}, "active"),
+        ({"disabled_at": NOW}, "disabled"),
+        ({"disabled_at": SOON}, "active"),
+        ({"expires_at": NOW}, "expired"),
+        ({"expires_at": SOON}, "active"),
+        ({"grace_until": NOW}, "expired"),
+        ({"grace_until": SOON}, "rotating"),
+        ({"grace_until": SOON, "expires_at": NOW}, "expired"),
+        ({"grace_until": NOW, "expires_at": SOON}, "expired"),
+        ({"revoked_at": PAST, "disabled_at": PAST, "expires_at": PAST}, "revoked"),
+        ({"disabled_at": PAST, "expires_at": PAST}, "disabled"),
+    ],
+)
+def test_a_key_is_in_the_worst_state_that_it_has_come_to(marks: dict[str, object], state: str) -> None:
+    assert rules.state(key(**marks), NOW) == state
+
+
+CHECKS = {
+    "rotate": rules.check_rotate,
+    "grace": rules.check_grace,
+    "disable": rules.check_disable,
+    "enable": rules.check_enable,
+    "leak": rules.check_leak,
+    "revoke": rules.check_not_revoked,
+}
+
+
+@pytest.mark.parametrize(
+    ("marks", "codes"),
+    [
+        ({}, {"grace": "key_not_rotating", "enable": "not_disabled"}),
+        ({"grace_until": SOON}, {"rotate": "key_rotated_once", "enable": "not_disabled"}),
+        (
+            {"disabled_at": PAST},
+            {"rotate": "key_not_alive", "grace": "key_not_rotating", "disable": "already_disabled"}
+            | {"leak": "key_not_alive"},
+        ),
+        (
+            {"expires_at": PAST},
+            {"rotate": "key_not_alive", "grace": "key_not_rotating", "enable": "not_disabled", "leak": "key_not_alive"},
+        ),
+        (
+            {"revoked_at": PAST, "revoked_reason": "leaked"},
+            {"rotate": "key_not_alive", "grace": "key_not_rotating", "leak": "key_not_alive"}
+            | dict.fromkeys(("disable", "enable", "revoke"), "key_revoked"),
+        ),
+    ],
+)
+def test_what_can_be_done_with_a_key_and_what_is_refused(marks: dict[str, object], codes: dict[str, str]) -> None:
+    refused = {}
+    for name, checked in CHECKS.items():
+        try:
+            checked(key(**marks), NOW)
+        except Refusal as refusal:
+            refused[name] = refusal.code
+            assert refusal.why[0] == f"state: {rules.state(key(**marks), NOW)}" and "wf_live_abcd" in refusal.message
+    assert refused == codes
+
+
+def test_the_way_to_a_state_is_told_step_by_step() -> None:
+    marks = {
+        "revoked_at": PAST,
+        "revoked_reason": "leaked",
+        "disabled_at": PAST,
+        "expires_at": NOW,
+        "grace_until": SOON,
+    }
+    assert rules.why(key(), NOW) == ["state: active"]
+    assert rules.why(key(**marks), NOW) == [
+        "state: revoked",
+        "revoked 1 h ago: leaked",
+        "disabled 1 h ago",
+        "expires 2026-05-01 12:00 UTC (now)",
+        "rotated 1 h ago, good until 2026-05-01 12:00 UTC",
+    ]
+
+
+hours = st.integers(-100, 100).map(lambda number: NOW + timedelta(hours=number))
+
+
+@given(hours, st.none() | hours)
+def test_a_grace_is_never_over_before_now_nor_outlives_its_key(until: datetime, expires: datetime | None) -> None:
+    end = rules.grace_end(key(expires_at=expires), NOW, until)
+    assert end in (NOW, until, expires)
+    assert end >= NOW or end == expires
+    assert expires is None or end <= expires
+    assert end == until or until < NOW or (expires is not None and expires < until), "as it was asked for, if it can be"
+
+
+def test_a_successor_lives_as_long_as_its_predecessor_was_made_for() -> None:
+    assert rules.successor_expiry(key(), NOW) is None
+    assert rules.successor_expiry(key(expires_at=NOW + timedelta(days=80)), NOW) == NOW + timedelta(days=90)
+
+
+def test_a_rotation_is_late_when_the_last_use_is_half_a_grace_old() -> None:
+    made = NOW - timedelta(hours=24)
+    for used, late in ((NOW - timedelta(hours=12), True), (NOW - timedelta(hours=12, seconds=1), False)):
+        assert is_late(a_rotation(made, made + timedelta(hours=24), used=used), NOW) is late
+
+
+# What is pasted
+
+
+def test_what_is_far_too_long_is_no_key() -> None:
+    check("x" * 65_536, "wf")
+    with pytest.raises(Refusal, match="no key in what was given"):
+        check("x" * 65_537, "wf")
+
+
+def test_a_checksum_alone_is_no_key() -> None:
+    assert not secret.is_whole("wf_live_" + secret.checksum("wf_live_"))
+    assert secret.is_whole("wf_live_0" + secret.checksum("wf_live_0"))
+
+
+def test_a_verdict_in_words_leaves_out_what_does_not_apply() -> None:
+    assert verify.words(verify.Verdict(key(rotated_to=None), "suspended"), NOW) == [
+        *("wf_live_abcd, a live key: active", "id        key_1", "tenant    acme (suspended)"),
+        *("project   all of the tenant", "expires   never"),
+    ]
+    marks = {"project_id": "shop", "expires_at": NOW + timedelta(days=2), "grace_until": SOON, "revoked_reason": "lost"}
+    assert verify.words(verify.Verdict(key(**marks), "active"), NOW)[3:] == [
+        *("project   shop", "expires   2026-05-03 12:00 UTC (in 2 d)"),
+        *("rotated   good until 2026-05-01 12:00 UTC; successor key_2", "revoked   lost"),
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 
 from controlplane.errors import Refusal, Usage
 from controlplane.registry import operations
+from controlplane.runs.model import STANDINGS
 from controlplane.runs.operations import RunStart, in_bulk, target
-from controlplane.runs.rules import FOLLOWS, WINDOW, Pace, check_resume, check_state, stage, tripped
+from controlplane.runs.rules import FOLLOWS, WINDOW, Pace, check_resume, check_state, is_left, stage, tripped
 from tests.controlplane.runs import Ticks, a_run
 
 shares = st.sampled_from([0.0, 0.1, 0.2, 0.5, 0.9])
@@ -72,6 +74,13 @@ def test_a_resumed_run_pauses_again_when_it_goes_on_badly() -> None:
     assert paused_at([True] * 40, 0.2, resumed=20) == 25
 
 
+def test_the_breaker_looks_at_twenty_and_says_what_it_saw() -> None:
+    few = [True, *[False] * 15, *[True] * 4]
+    assert tripped(100, few, 0.2) == "5 of the last 20 refused"
+    assert tripped(100, [True, False, *few[1:]], 0.2) is None, "the oldest is not looked at any more"
+    assert tripped(11, [False] * 8 + [True] * 3, 0.2) == "3 of the canary of 10 refused"
+
+
 @pytest.mark.parametrize("state", FOLLOWS)
 def test_only_what_may_follow_is_let_through(state: str) -> None:
     for becomes in FOLLOWS:
@@ -88,6 +97,20 @@ def test_only_a_paused_run_is_resumed() -> None:
     for state in ("running", "stopped", "done"):
         with pytest.raises(Refusal):
             check_resume(a_run(state))
+
+
+def test_a_run_is_left_when_nobody_drives_it_though_it_shall_go_on() -> None:
+    left = {each for each in STANDINGS if is_left(replace(a_run("running"), standing=each))}
+    assert left == {"waiting", "interrupted"}
+
+
+def test_a_run_of_which_nothing_is_said_goes_slowly_and_stops_early() -> None:
+    asked = {"operation": "tenants.suspend", "subjects": [{"id": "acme"}]}
+    run = RunStart.model_validate(asked)
+    assert (run.per_second, run.breaker_share) == (10, 0.2)
+    assert len(RunStart.model_validate(asked | {"subjects": [{}] * 100_000}).subjects or ()) == 100_000
+    with pytest.raises(ValueError, match="at most 100000"):
+        RunStart.model_validate(asked | {"subjects": [{}] * 100_001})
 
 
 @given(st.floats(0.01, 1000), st.lists(st.floats(0, 100), max_size=30))

@@ -140,3 +140,60 @@ async def test_a_period_that_begins_within_an_hour_is_counted_from_there() -> No
         (midnight + 30 * MINUTE, at - 10 * MINUTE, HOUR),
         (at - 10 * MINUTE, at, MINUTE),
     ]
+
+
+def test_of_a_step_that_has_just_begun_nothing_is_said() -> None:
+    limit = Limit("requests", 2, "plan")
+    for minutes, shares in ((14, (0.5, None)), (15, (0.5, 0.5)), (16, (0.5, 900 / 960 / 2))):
+        points = (Point(3600, 0, 0), Point(900, 0, 0))
+        running = Series(Scope("acme"), START, HOUR, points, START + HOUR + minutes * MINUTE)
+        assert rate_filled(limit, running).shares == shares
+
+
+@pytest.mark.parametrize(("period", "days", "share"), [("day", 7, 1.0), ("month", 60, 3.5), ("day", 0.5, 7.0)])
+def test_of_a_step_of_several_periods_the_mean_is_told(period: str, days: float, share: float) -> None:
+    filled = quota_filled(Limit("a", 100, "plan", period), [], series([700], days * DAY))
+    assert filled.shares == (pytest.approx(share),)
+
+
+def test_a_step_that_still_runs_is_no_hole() -> None:
+    limit = Limit("a", 100, "plan", "day")
+    running = Series(Scope("acme"), START, HOUR, (Point(50, 0, 0), None, None), START + 2.5 * HOUR)
+    assert quota_filled(limit, [None], running).holes == 2
+    assert quota_filled(limit, [], series([None, 50] + [None] * 22 + [5])).holes == 0, "those are of the day before"
+
+
+async def test_each_limit_is_filled_in_its_own_way() -> None:
+    both = standing("a plan", ("requests", {"rps": 2, "burst": 9}), ("api_calls", {"hard": 1000, "period": "hour"}))
+    plane: Any = Plane(both)
+    found = await saturation_of(plane, series([3600]))
+    assert plane.asked == [], "a rate has no period, and the hour has just begun"
+    assert [(each.limit.words, each.shares) for each in found.filled] == [("1,000/hour", (3.6,)), ("2/second", (0.5,))]
+
+
+def test_limits_are_said_to_be_unknown_only_where_they_are() -> None:
+    rate = ("requests", {"rps": 2, "burst": 9})
+    found, words = limits_of(standing(None, rate))
+    assert len(found) == 1 and words == "the catalogue does not know growth: its limits are unknown"
+    endless = ("api_calls", {"hard": -1, "period": "day"})
+    assert limits_of(standing("a plan", endless, rate))[1] == "api_calls is unlimited"
+    assert limits_of(standing("a plan", rate))[1] == ""
+
+
+@pytest.mark.parametrize(
+    ("period", "zone", "at", "began"),
+    [
+        ("hour", "UTC", "2025-03-15T12:34:56.7", "2025-03-15T12:00"),
+        ("hour", "Asia/Kathmandu", "2025-03-15T12:14:59", "2025-03-15T11:15"),
+        ("hour", "Asia/Kathmandu", "2025-03-15T12:15:00", "2025-03-15T12:15"),
+        ("hour", "Australia/Lord_Howe", "2025-04-05T15:10:00", "2025-04-05T15:00"),
+        ("day", "Asia/Tokyo", "2025-03-15T15:00:00", "2025-03-15T15:00"),
+        ("day", "Asia/Tokyo", "2025-03-15T14:59:59", "2025-03-14T15:00"),
+        ("month", "Asia/Tokyo", "2025-03-31T15:00:00", "2025-03-31T15:00"),
+        ("month", "Asia/Tokyo", "2025-03-31T14:59:59", "2025-02-28T15:00"),
+    ],
+)
+def test_periods_begin_by_the_clock_of_their_zone(period: str, zone: str, at: str, began: str) -> None:
+    """Lord Howe's clock goes back by half an hour at 15:00 UTC of that day: it is 01:30 again."""
+    asked, expected = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (at, began))
+    assert Limit("a", 1, "plan", period, zone).began(asked) == expected

@@ -82,10 +82,51 @@ def test_an_unknown_plan_is_neither_charged_nor_credited_and_that_is_said() -> N
 
 
 def test_what_is_over_and_what_has_another_currency_is_refused() -> None:
-    with pytest.raises(Usage, match="is over"):
+    with pytest.raises(Usage, match="is not in the future"):
         propose(HELD, plan("old", 1), plan("new", 2), "month", JANUARY, date(2026, 1, 15))
     with pytest.raises(Usage, match="USD"):
         propose(HELD, plan("old", 1), plan("new", 2, currency="USD"), "month", None, JANUARY)
+
+
+def test_what_is_paid_in_advance_is_credited_only_once_it_was_charged() -> None:
+    old, new, today = plan("old", 3100, billing="advance"), plan("new", 6200), date(2026, 1, 15)
+    for on, amounts, when in (
+        (today, [-1700, 3400], "at once"),
+        (date(2026, 1, 20), [-1200, 2400], "on 2026-01-20:"),
+        (date(2026, 2, 1), [6200], "on 2026-02-01, the period's end"),
+        (date(2026, 2, 15), [-1550, 3100], "on 2026-02-15:"),
+    ):
+        made = propose(HELD, old, new, "month", on, today)
+        assert [line.amount for line in made.lines] == amounts and when in made.summary
+        assert (made.period_start, made.period_end) == period_of(JANUARY, "month", on)
+
+
+def test_a_year_is_dearer_or_cheaper_than_a_month_by_its_day() -> None:
+    old = plan("old", 3100)
+    for year, direction in ((36_500, "upgrade"), (36_499, "downgrade")):
+        assert propose(HELD, old, plan("new", 0, year=year), "year", None, JANUARY).direction == direction
+    yearly = dataclasses.replace(HELD, cycle="year")
+    for month, direction in ((3100, "upgrade"), (3099, "downgrade")):
+        assert propose(yearly, plan("old", 1, year=36_500), plan("new", month), "month", None, JANUARY).direction == (
+            direction
+        )
+
+
+def test_another_cycle_is_due_when_its_plan_is_billed() -> None:
+    for billing, due in (("arrears", date(2027, 1, 15)), ("advance", date(2026, 1, 15))):
+        new = plan("new", 1, year=99_999, billing=billing)
+        assert propose(HELD, plan("old", 1), new, "year", None, date(2026, 1, 15)).lines[-1].due == due
+    same = propose(HELD, plan("old", 1), plan("new", 3100, billing="advance"), "month", None, date(2026, 1, 15))
+    assert same.lines[-1].due == date(2026, 1, 15)
+
+
+def test_a_proposal_as_it_is_kept() -> None:
+    made = propose(HELD, plan("old", 3100), plan("new", 6200), "month", None, date(2026, 1, 15))
+    assert made.records()[0] == {
+        **{"plan": "old v1", "days": 14, "of_days": 31, "amount": 1400},
+        "due": "2026-01-15",
+    }
+    assert len(made.preview_hash) == 16
 
 
 @given(st.integers(0, 10**9), st.dates(JANUARY, date(2030, 1, 1)), st.sets(st.integers(1, 30), max_size=8))
