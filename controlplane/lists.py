@@ -207,7 +207,7 @@ class ListOf(Generic[R]):
     nothing: str
     order: str = ""
     summary: str = ""
-    empty: str = "Nothing matches. esc clears the filter."
+    empty: str = "Nothing matches. Press esc to clear the filter."
     subject: Callable[[R], Mapping[str, Any]] = lambda row: {"id": row.key}
     label: Callable[[R], str] = lambda row: row.key
     record: Callable[[R, datetime], dict[str, Any]] = lambda row, now: dataclasses.asdict(row)  # type: ignore[call-overload]

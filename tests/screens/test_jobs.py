@@ -62,7 +62,7 @@ async def test_a_dead_job_says_why_and_is_replayed(estate: Database, monkeypatch
         await pilot.press("a", "r")
         await until(pilot, lambda: "jobs replay 1" in text(pilot))
         await type_in(pilot, "y")
-        await until(pilot, lambda: "replay job 1" in text(pilot) and "u undoes" in text(pilot))
+        await until(pilot, lambda: "replay job 1" in text(pilot) and "u: undo" in text(pilot))
         await command(pilot, "jobs state:waiting")
         await until(pilot, lambda: "2 of 3" in text(pilot))
     with psycopg.connect(estate.owner) as owner:
