@@ -10,7 +10,6 @@ from typing import Any, Literal, Protocol
 from controlplane.listing import Listing
 
 JobState = Literal["waiting", "running", "done", "dead", "canceled"]
-JOB_STATES: tuple[JobState, ...] = ("waiting", "running", "done", "dead", "canceled")
 AttemptOutcome = Literal["done", "failed", "lost", "released"]
 WorkerState = Literal["alive", "late", "gone", "stopped"]
 WORKER_STATES: tuple[WorkerState, ...] = ("alive", "late", "gone", "stopped")

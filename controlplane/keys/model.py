@@ -12,7 +12,6 @@ from controlplane.formatting import spell
 from controlplane.listing import Listing
 
 KeyState = Literal["active", "rotating", "disabled", "expired", "revoked"]
-KEY_STATES: tuple[KeyState, ...] = ("active", "rotating", "disabled", "expired", "revoked")
 Env = Literal["live", "test"]
 ENVS: tuple[Env, ...] = ("live", "test")
 Level = Literal["stale", "warn", "fresh"]

@@ -19,7 +19,6 @@ CHECKSUM = 6
 SHOWN = 4
 """How many letters of the random part may be shown."""
 DEFAULT_PREFIX = "wf"
-MAX_PREFIX_CHARACTERS = 16
 
 _SHAPE = re.compile(r"([A-Za-z0-9]+)_(live|test)_([A-Za-z0-9]+)", re.ASCII)
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

@@ -45,10 +45,6 @@ ALMOST = 1e-9
 # Formulas
 
 
-def sli(counts: Counts) -> float | None:
-    return counts.good / counts.total if counts.total else None
-
-
 def burn(counts: Counts, target: float) -> float | None:
     """How many times faster than allowed the budget is used up; None without requests."""
     return (counts.bad / counts.total) / (1 - target) if counts.total else None
@@ -79,12 +75,6 @@ def factor(pair: Pair, period: timedelta) -> float:
 def reachable(target: float, threshold: float) -> bool:
     """Whether a burn can be that high at all: whether errors alone would reach it."""
     return threshold * (1 - target) < 1 - ALMOST
-
-
-def detect_seconds(pair: Pair, period: timedelta, target: float, error_share: float) -> float | None:
-    """Seconds until the long window burns too fast, with errors at a constant share from now on and none before."""
-    seconds = factor(pair, period) * (1 - target) * pair.long.total_seconds() / error_share if error_share else None
-    return seconds if seconds is not None and seconds <= pair.long.total_seconds() else None
 
 
 def absent_after(target: float, period: timedelta) -> timedelta:

@@ -14,11 +14,9 @@ if TYPE_CHECKING:
     from controlplane.filters.grammar import Term
 
 RunState = Literal["running", "paused", "stopped", "done"]
-RUN_STATES: tuple[RunState, ...] = ("running", "paused", "stopped", "done")
 Standing = Literal["running", "waiting", "interrupted", "paused", "stopped", "done"]
 STANDINGS: tuple[Standing, ...] = ("running", "waiting", "interrupted", "paused", "stopped", "done")
 ItemState = Literal["waiting", "done", "refused", "skipped"]
-ITEM_STATES: tuple[ItemState, ...] = ("waiting", "done", "refused", "skipped")
 
 
 @dataclass(frozen=True, slots=True)

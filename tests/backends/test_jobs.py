@@ -22,10 +22,10 @@ from controlplane.jobs.engine import Crew
 from controlplane.jobs.kinds import kinds
 from controlplane.jobs.model import JobDirectory, WorkerDirectory
 from controlplane.jobs.operations import cancel, replay
-from controlplane.jobs.rules import Lane, backoff, fair_batch, returning
 from controlplane.operations import Call, execute
 from tests.backends.jobs import KINDS, queue_jobs
 from tests.backends.runs import make_tenants, opened
+from tests.controlplane.fairness import Lane, backoff, fair_batch, returning
 from tests.postgres import Database, Server
 
 LONG_AGO = "UPDATE wf.workers SET lease_until = now() - interval '1 second' WHERE id = %s"

@@ -12,8 +12,8 @@ from backends.postgres.home import Home
 from controlplane.errors import Conflict, NotFound, OutcomeUnknown, Refusal
 from controlplane.filters.grammar import parse
 from controlplane.keys import secret
-from controlplane.keys.list import KEYS, ROTATIONS
-from controlplane.keys.model import KEY_STATES, KeyDirectory, StalePolicy
+from controlplane.keys.list import KEYS, ROTATIONS, STATES
+from controlplane.keys.model import KeyDirectory, StalePolicy
 from controlplane.keys.rules import state
 from controlplane.keys.verify import verify
 from controlplane.listing import Query
@@ -113,7 +113,7 @@ async def test_the_heart_and_the_home_agree_on_every_state(database: Database, n
                         marks = {"revoked_at": revoked, "disabled_at": disabled, "expires_at": expires}
                         assert row == (state(a_key(now, **marks, grace_until=grace), now),)
                         found.add(row[0])
-    assert found == set(KEY_STATES)
+    assert found == set(STATES)
 
 
 async def test_a_successor_has_the_same_rights_and_as_long_a_life(database: Database, home: Home) -> None:

@@ -15,12 +15,13 @@ from psycopg import errors, sql
 
 from controlplane.errors import Refusal
 from controlplane.impersonations.model import ImpersonationDirectory
-from controlplane.impersonations.rules import ATTEMPTS_PER_HOUR, check_running, minutes_left, sign_up_fault
+from controlplane.impersonations.rules import check_running, minutes_left
 from controlplane.keys.model import KeyDirectory
 from controlplane.operations import Call, execute
 from controlplane.registry import named
 from tests.backends.psql import Psql, denied, logins, one, refused
 from tests.backends.runs import opened
+from tests.backends.signup import ATTEMPTS_PER_HOUR, sign_up_fault
 from tests.postgres import Database, Server
 
 TENANTS = """

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from controlplane.objectives.model import Counts, Objective, Slice
+from controlplane.objectives.model import Counts, Objective, Pair, Slice
+from controlplane.objectives.rules import factor
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
 
@@ -46,3 +47,13 @@ def slices(
         for i, (good, total) in enumerate(numbers)
         if total
     ]
+
+
+def sli(counts: Counts) -> float | None:
+    return counts.good / counts.total if counts.total else None
+
+
+def detect_seconds(pair: Pair, period: timedelta, target: float, error_share: float) -> float | None:
+    """Seconds until the long window burns too fast, with errors at a constant share from now on and none before."""
+    seconds = factor(pair, period) * (1 - target) * pair.long.total_seconds() / error_share if error_share else None
+    return seconds if seconds is not None and seconds <= pair.long.total_seconds() else None

@@ -21,7 +21,6 @@ from controlplane.objectives.rules import (
     applies,
     burn_down,
     count_words,
-    detect_seconds,
     evaluate,
     impossible,
     reachable,
@@ -31,7 +30,7 @@ from controlplane.objectives.rules import (
     time_to_empty,
     verdict,
 )
-from tests.controlplane.objectives import NOW, objective, slices
+from tests.controlplane.objectives import NOW, detect_seconds, objective, slices
 
 ALL = Pair("page", HOUR, 5 * MINUTE, 100)
 """Of a period of an hour it fires at a burn of more than 1."""

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from controlplane.errors import Refusal
 from controlplane.jobs import rules
-from controlplane.jobs.model import JOB_STATES, Job
-from controlplane.jobs.rules import Lane, backoff, fair_batch, returning
+from controlplane.jobs.list import STATES
+from controlplane.jobs.model import Job
+from tests.controlplane.fairness import BACKOFF_CAP, Lane, backoff, fair_batch, returning
 
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
 WEIGHTS = st.sampled_from((1.0, 2.0, 3.0, 5.0, 10.0))
@@ -22,7 +23,7 @@ LANES = st.dictionaries(st.sampled_from("abcdefgh"), st.builds(Lane, st.floats(0
 
 @given(st.integers(0, 10_000), st.floats(0, 1, exclude_max=True))
 def test_a_pause_grows_to_its_cap(tries: int, jitter: float) -> None:
-    assert 0 <= backoff(tries, jitter) < rules.BACKOFF_CAP
+    assert 0 <= backoff(tries, jitter) < BACKOFF_CAP
     assert backoff(tries, jitter) <= backoff(tries + 1, jitter)
 
 
@@ -69,7 +70,7 @@ def job(state: str) -> Job:
 
 
 def test_what_may_be_done_in_which_state() -> None:
-    for state in JOB_STATES:
+    for state in STATES:
         for check, good in ((rules.check_replay, ("dead", "canceled")), (rules.check_cancel, ("waiting",))):
             if state in good:
                 check(job(state))

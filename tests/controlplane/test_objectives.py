@@ -30,7 +30,6 @@ from controlplane.objectives.rules import (
     allowed_bad,
     burn,
     burn_down,
-    detect_seconds,
     evaluate,
     factor,
     period_of,
@@ -39,10 +38,9 @@ from controlplane.objectives.rules import (
     remaining,
     replay,
     resolve,
-    sli,
     time_to_empty,
 )
-from tests.controlplane.objectives import NOW, objective, slices
+from tests.controlplane.objectives import NOW, detect_seconds, objective, sli, slices
 
 QUICK = PAIRS[0]
 targets = st.floats(0, 0.99999)
