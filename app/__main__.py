@@ -17,7 +17,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
 
 
 def _guarded(argv: list[str]) -> int:
-    """No traceback reaches the screen, whatever happens; an interrupt and a reader that went away are quiet."""
+    """No traceback reaches the screen, whatever happens; an interrupt and a closed pipe say nothing."""
     _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -40,9 +40,10 @@ def _guarded(argv: list[str]) -> int:
 
 
 def _open_what_is_closed() -> None:
-    """`>&-`: else the next file that is opened gets the number, and what is printed goes into it.
+    """Open stdin, stdout and stderr where they are closed (`>&-`): else the next file that is opened gets the number
+    of one of them, and what is printed goes into it.
 
-    To write to a closed stdout fails, as it should: an answer that is lost is told.
+    Writing to a closed stdout still fails, as it should: the loss of an answer is reported.
     """
     if sys.stdout is None:
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
@@ -67,7 +68,7 @@ def _run(argv: list[str]) -> int:
         return run(["tenants", "list", *home])
     import gc
 
-    gc.disable()  # what is loaded at a start stays; the console turns it on again
+    gc.disable()  # what is loaded at the start stays in use; the console turns it on again
     from app import console
 
     return console.run(start)

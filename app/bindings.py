@@ -14,7 +14,7 @@ import screens
 
 
 def all_bindings() -> list[Binding]:
-    """Those of the program, of every screen and of every widget of ours, each once; they all have an id."""
+    """The bindings of the program, of its screens and of its widgets, each once; they all have an id."""
     for module in pkgutil.walk_packages(screens.__path__, "screens."):
         import_module(module.name)
     import_module("app.console")

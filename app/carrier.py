@@ -1,8 +1,8 @@
-"""Carries on the runs that nobody drives, in a worker: so they outlive the console that began them.
+"""Carries on, in a worker, the runs that no console carries: so runs outlive the console that began them.
 
-A worker's own login may do nothing that a person does. With it the home does what the run says, item by item, as
-whoever started it. The worker of an embedded home has the login of the account that the home belongs to, and carries
-the runs of that one, as itself.
+A worker's own login may do nothing that a person may do. The home does each item of a run with it, as the login that
+started the run. The worker of an embedded home has the login of the account that the home belongs to, and carries that
+account's runs as itself.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Carrier:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _carry(self, home: Home, run: Run, seen: set[int]) -> None:
-        """A run that ends here is looked at again when it is resumed; one that cannot be carried here is not."""
+        """A run that ends here is taken again when it is resumed; one that cannot be carried here is not."""
         try:
             if named(run.operation).makes_secret:
                 return  # it needs a file of the person's own
@@ -69,7 +69,7 @@ class Carrier:
                 f"run {run.id} ({run.operation}): {ended.state}, {ended.done:,} done, {ended.refused:,} refused"
             )
         except Conflict:
-            pass  # another program was first
+            pass  # another program carries it
         except (HomeUnreachable, OutcomeUnknown):
             raise
         except Refusal as refusal:

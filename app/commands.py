@@ -20,7 +20,7 @@ Command = Callable[["Watchfloor", str], None]
 
 
 def run(app: Watchfloor, text: str) -> None:
-    """Carry out one line; what cannot be read is said, and nothing happens."""
+    """Carry out one line; when it cannot be read, say why and do nothing."""
     text = text.strip().removeprefix("watchfloor ").strip("'\"")
     word, _, rest = text.partition(" ")
     try:
@@ -29,7 +29,7 @@ def run(app: Watchfloor, text: str) -> None:
         elif shown_named(word):
             app.go(word, rest.strip().removeprefix("/"))
         elif _secret(text):
-            _find(app, text)  # pasted in haste: never said again, not even as an unknown command
+            _find(app, text)  # a secret, pasted in haste: never repeated, not even as an unknown command
         elif "/" in word:
             _open_link(app, text)
         elif "." in word or (rest and _named(f"{word}.{rest.split()[0]}")):
@@ -60,7 +60,7 @@ def completions(app: Watchfloor, text: str) -> list[str]:
 
 
 def palette() -> dict[str, str]:
-    """Every command with its words, for the palette."""
+    """Every command with what it does, for the palette."""
     from controlplane.registry import operations
 
     found = {noun.name: f"go to {noun.name}" for noun in shown()}
@@ -82,7 +82,7 @@ def _named(name: str) -> Any:
 
 
 def _open_link(app: Watchfloor, text: str) -> None:
-    """`context/noun?filter#key`, as `Y` copies it; another context is entered first."""
+    """`context/noun?filter#key`, as `Y` copies it; another context is opened first."""
     from app.links import read
     from app.switching import switch
 

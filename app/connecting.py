@@ -21,7 +21,7 @@ ENVIRONMENTS = ("development", "staging", "production")
 
 
 class Typed:
-    """Implements `Secrets` for one password that was typed and is kept nowhere; "" leaves it to libpq."""
+    """Implements `Secrets` for one password that was typed and is not stored; "" leaves it to libpq."""
 
     def __init__(self, value: str) -> None:
         self._value = value
@@ -81,7 +81,7 @@ async def _connect(app: Watchfloor, answers: Answers) -> None:
             await asyncio.to_thread(_keep, app.settings, keep, address, answers["environment"], password)
             app.read_settings()
         elif address not in app.settings.profiles:
-            # A profile of this console only, so that its password goes the way that all passwords go.
+            # A profile of this console only, so that its password is handled like all others.
             name = _free_name(app, home_name(HomeChoice("url", address, None, "")))
             app.passing[name] = Profile(name, address, "unknown", False)
             app.typed[name] = Typed(password)
@@ -99,7 +99,7 @@ def _free_name(app: Watchfloor, name: str) -> str:
 
 
 def _keep(settings: Settings, name: str, url: str, environment: str, password: str) -> None:
-    """The profile into the settings file, its password where passwords are kept."""
+    """Write the profile to the settings file, and its password to where passwords are kept."""
     from app.profiles import open_vault
     from app.settings_text import put_table
 

@@ -38,18 +38,18 @@ if TYPE_CHECKING:
     from screens.contexts import ContextRow
 
 OpenContext = Callable[[Callable[[str], None]], Awaitable["Context"]]
-"""Connects, telling in words what takes long. Raises Refusal."""
+"""Connects, and reports in words what takes long. Raises Refusal."""
 
 REFRESH_SECONDS = 2.0
 COALESCE_SECONDS = 0.1
-"""Hints that come in a burst are answered by one reading."""
+"""Hints that come within this time are answered by one reading."""
 STARTED_SECONDS = 1.5
 """After this long, whether or not the home answers, the start is over."""
 OF_THE_LINK = ("[link_stale]", "[home_unreachable]")
-"""In what was said while the link was down."""
+"""The codes in messages that are about the link being down."""
 OPEN_PAUSES = (0.5, 1.0, 2.0, 5.0)
 SLOW_PAUSE = 30.0
-"""Where it takes a person to put it right; R tries at once."""
+"""Seconds between attempts when a person must put something right; R tries at once."""
 
 
 class Watchfloor(Navigating, Driving):
@@ -72,7 +72,7 @@ class Watchfloor(Navigating, Driving):
         *,
         accessible: bool = False,
     ) -> None:
-        """`choice`: what `open_context` opens, when it can be come back to from another context."""
+        """`choice`: what `open_context` opens, when a person can return to it from another context."""
         super().__init__(settings, accessible=accessible)
         self.settings = settings
         self.open_context = open_context
@@ -85,7 +85,7 @@ class Watchfloor(Navigating, Driving):
         self.context: Context | None = None
         self._news = False
         self._of_link = Done("", "")
-        """What was said last of the link's trouble."""
+        """The last message about the link."""
         self._interrupted_at = float("-inf")
         if keymap := keymap_of(settings):
             self.set_keymap(dict(keymap))
@@ -101,7 +101,7 @@ class Watchfloor(Navigating, Driving):
         self.set_timer(STARTED_SECONDS, _started)
 
     def _first(self) -> str:
-        """The noun that is painted first: the one that a link leads to, so that it need not be painted twice."""
+        """The noun that is painted first: that of the link, so that no other list is painted before it."""
         noun = read_link(self.link).noun
         return noun if shown_named(noun) else FIRST
 
@@ -163,7 +163,7 @@ class Watchfloor(Navigating, Driving):
 
     @work(exit_on_error=False, group="welcome", exclusive=True)
     async def _welcome(self) -> None:
-        """In an empty home there is nothing to look over: show how to begin instead."""
+        """In an empty home the overview has nothing to show: show how to begin instead."""
         from screens.welcome import is_empty
 
         try:
@@ -186,7 +186,7 @@ class Watchfloor(Navigating, Driving):
             session.heard_at = session.clock() - timedelta(seconds=link.silent)
         session.link = link
         if link.state == "offline" and link.brief:
-            self._tell_of_link(link.words)  # more than that it is away, which the header says
+            self._tell_of_link(link.words)  # more than that the home cannot be reached, which the header says
         if area is not None:
             if link.state == "live" and self._no_longer_true(area.said):
                 area.said = Done("", "")
@@ -195,13 +195,13 @@ class Watchfloor(Navigating, Driving):
             area.draw_frame()
 
     def _tell_of_link(self, words: str) -> None:
-        """Once, and not again with every attempt."""
+        """Say it once, and not again with every attempt."""
         if words != self._of_link.words:
             self._of_link = Done(words, "bad")
             self.tell(self._of_link)
 
     def _no_longer_true(self, said: Done) -> bool:
-        """What was said because the link was down, now that it is live."""
+        """Whether a message was about the link being down, now that it is live."""
         of_link, self._of_link = self._of_link, Done("", "")
         return bool(said.words) and (said is of_link or any(code in said.words for code in OF_THE_LINK))
 
@@ -214,14 +214,14 @@ class Watchfloor(Navigating, Driving):
     def _read_news(self) -> None:
         self._news = False
         if self.accessible:  # nothing moves by itself there
-            self.tell(Done("something changed here: r reads it", "muted"))
+            self.tell(Done("something changed here: press r to read it", "muted"))
             return
         screen = self.area
         if screen is not None and not screen.paused and screen.is_current:
             screen.news()
 
     def _tick(self) -> None:
-        """Numbers that come without a hint (telemetry), and ages that grow."""
+        """Refresh numbers that come without a hint (telemetry), and ages."""
         screen = self.area
         if screen is not None:
             screen.settle_words()
@@ -255,7 +255,7 @@ class Watchfloor(Navigating, Driving):
         return await password_places(self, name)
 
     def read_settings(self) -> None:
-        """Again, after a profile or a view was written into them. Raises Refusal."""
+        """Read the settings again, after a profile or a view was written to them. Raises Refusal."""
         read = load(os.environ, themes.NAMES)
         self.settings = dataclasses.replace(read, profiles={**self.passing, **read.profiles})
 
@@ -263,7 +263,7 @@ class Watchfloor(Navigating, Driving):
         if self.context is not None and not self.session.link.brief:
             self.context.home.feed.retry_now()
             return
-        # A person has put something right, perhaps a password: it is read anew.
+        # A person has put something right, perhaps a password: connect with what is there now.
         left, self.context, self.link = self.context, None, ""
         self.connect_context()
         if left is not None:
@@ -315,7 +315,7 @@ class Watchfloor(Navigating, Driving):
 
     @work(exit_on_error=False, group="act", exclusive=True)
     async def write_for(self, minutes: int, reason: str) -> None:
-        """Open a read-only context for writing for a while, once that stands in its trail."""
+        """Open a read-only context for writing for a while, once its trail has recorded that."""
         from controlplane.carrying import carry_out
         from controlplane.contexts import write
         from controlplane.operations import Call, new_request_id
@@ -355,7 +355,7 @@ class Watchfloor(Navigating, Driving):
 
 
 def _started() -> None:
-    """Collect garbage again, but not among what the start has loaded: that pause of 40 ms would meet a key."""
+    """Collect garbage again, but not in what the start has loaded: that would take 40 ms, and delay a key."""
     gc.freeze()
     gc.enable()
 

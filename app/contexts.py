@@ -1,6 +1,6 @@
-"""A context, opened: the home behind a choice, checked, and the embedded one brought up when it has to be.
+"""Opening a context: the chosen home is checked, and an embedded one is started when it has to be.
 
-The console opens through here before its first data, so nothing heavy is imported that the way does not need.
+The console opens its context before its first data, so heavy imports are made only where they are needed.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ MENDED_BY_STARTING = frozenset(
     }
     | {"not_an_operator"}
 )
-"""What opening an embedded home can meet that starting it, or bringing its schema up, puts right."""
+"""Refusals of an embedded home that starting it, or migrating its schema, puts right."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ async def _open_embedded(
         can_revive = revive if start else None
         return await _opened(credentials.login_conninfo(), conversation, key_prefix, can_revive, embedded.out_of_room)
 
-    # When the server runs and knows us, one connection is all that it takes.
+    # When the server runs and its credentials are known, one connection is enough.
     if (known := await asyncio.to_thread(embedded.known)) is not None:
         try:
             home = await opened(known)
@@ -162,6 +162,6 @@ async def _opened(
 
 
 def usable(connection: psycopg.Connection) -> None:
-    """Raises what keeps this program from using the home as it is."""
+    """Raises the Refusal that keeps this program from using the home as it is."""
     if (problem := schema_state(connection).problem) is not None:
         raise problem

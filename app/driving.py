@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 NOTHING_ENDS = "Nothing ends with the console."
 TELL_SECONDS = 0.5
 TAKEN_LOOKS = 6
-"""So often it is looked whether a worker began with a run, before this console does."""
+"""How often the console looks whether a worker began with a run, before it carries the run itself."""
 
 
 class Driving(App[None]):
@@ -37,7 +37,7 @@ class Driving(App[None]):
         self.driven: dict[int, Run] = {}
         """The runs that this console carries, as they were last seen; they are interrupted when it ends."""
         self.followed: dict[int, Run] = {}
-        """Those that a worker carries."""
+        """The runs that a worker carries."""
 
     def tell(self, done: Done) -> None:
         raise NotImplementedError
@@ -47,7 +47,7 @@ class Driving(App[None]):
             self.unforeseen(event.worker.error)
 
     def unforeseen(self, error: BaseException) -> None:
-        """Something in the background failed that nobody foresaw: say so, and where the details are."""
+        """Say that something in the background failed unexpectedly, and where the details are."""
         import traceback
 
         from app.faults import write
@@ -64,9 +64,9 @@ class Driving(App[None]):
 
     @work(exit_on_error=False, group="runs")
     async def drive_run(self, run_id: int, secrets_to: str = "") -> None:
-        """See a run through: a worker carries it where there is one for it, else this console does.
+        """See a run through: a worker carries it if there is one for it, else this console does.
 
-        `secrets_to`: the file that secrets are added to, when the run makes some; no worker has it.
+        `secrets_to`: the file that the run's secrets are added to; no worker can write it.
         """
         from controlplane.runs.model import RunDirectory
         from controlplane.runs.rules import is_left
@@ -79,19 +79,19 @@ class Driving(App[None]):
             while is_left(run := await plane.of(RunDirectory).get(run_id)):
                 try:
                     run = await self._drive_here(plane, run_id, secrets_to)
-                except Conflict:  # a worker was first after all
+                except Conflict:  # a worker carries it after all
                     await self._follow_run(plane, run_id)
             tone = "good" if run.state == "done" and not run.refused else "warn"
             self.tell(Done(progress_words(run, 0.0), tone))
         except Refusal as refusal:
-            self.tell(Done(f"run {run_id}: {refusal} :runs, a r goes on with it", "bad"))
+            self.tell(Done(f"run {run_id}: {refusal} In :runs, press a, then r, to go on with it", "bad"))
         finally:
             self.driven.pop(run_id, None)
             self.followed.pop(run_id, None)
 
     async def _taken(self, plane: ControlPlane, run_id: int) -> bool:
-        """Whether a worker began with it: an embedded home's own carries the runs of whom the home belongs to, others
-        those of everybody, as far as they can.
+        """Whether a worker began with it: an embedded home's own worker carries the runs of the home's owner, other
+        workers those of everybody, as far as they can.
         """
         from controlplane.filters.grammar import Term
         from controlplane.jobs.model import WorkerDirectory
@@ -149,7 +149,7 @@ class Driving(App[None]):
     # Leaving
 
     def leave(self, *, ask: bool = False) -> None:
-        """Leave, once it was said what ends with this console; `ask`: also where nothing does."""
+        """Leave, after asking when something ends with this console; `ask`: ask also when nothing does."""
         from controlplane.operations import Risk
         from screens.dialogs.confirm import Confirm, Question
 
@@ -191,7 +191,7 @@ class Driving(App[None]):
 
     @work(exit_on_error=False, group="runs")
     async def tell_interrupted(self) -> None:
-        """Whoever comes back hears of the runs that were interrupted meanwhile."""
+        """Tell a person who comes back of the runs that were interrupted meanwhile."""
         from controlplane.runs.engine import left_runs
 
         try:
@@ -201,7 +201,7 @@ class Driving(App[None]):
         if left:
             run, more = left[0], f" and {len(left) - 1} more" if len(left) > 1 else ""
             words = f"run {run.id} ({run.operation}) was interrupted at {run.settled:,} of {run.total:,}{more}"
-            self.tell(Done(f"{words} · :runs, a r goes on with it", "warn"))
+            self.tell(Done(f"{words} · in :runs, press a, then r, to go on", "warn"))
 
     def start_work(self, work: Work, job: Coroutine[Any, Any, str]) -> None:
         """Do the job in the background of the program; it is in the list of long work from now on."""

@@ -28,7 +28,7 @@ def folder_of(choice: HomeChoice) -> Path:
 
 
 def embedded_at(folder: Path) -> EmbeddedHome:
-    """From here on the program's connections take nothing from the environment."""
+    """The embedded home in a folder. From here on connections take nothing from the environment."""
     hide_libpq()
     return EmbeddedHome(folder)
 
@@ -39,8 +39,8 @@ def embedded_of(choice: HomeChoice) -> EmbeddedHome:
 
 
 def bring_up(home: EmbeddedHome, report: Callable[[str], None] = lambda words: None) -> Credentials:
-    """Make it if there is none; start it, with this program's schema. Its worker: see `start_worker`. `report` hears
-    what takes long.
+    """Make the home if there is none, start it, and migrate it to this program's schema. Its worker: see
+    `start_worker`. `report` is called with words for what takes long.
     """
     from backends.postgres.migrate import migrate
 
@@ -52,15 +52,15 @@ def bring_up(home: EmbeddedHome, report: Callable[[str], None] = lambda words: N
 
 
 def renew_worker(home: EmbeddedHome, applied: Sequence[str]) -> None:
-    """After a migration: the worker that lives is of the program before, so it ends, and this program's begins."""
+    """After a migration: stop the worker, which is of an older program, and start this program's."""
     if applied and home.has_worker:
         home.stop_worker()
         start_worker(home)
 
 
 def worker_conninfo(home: EmbeddedHome) -> str:
-    """How a worker reaches it. The home is this account's own: no login is needed, but no more rights than a worker's
-    are taken along.
+    """The conninfo for a worker. The home is this account's own, so the worker needs no login of its own; it takes the
+    worker's role, to have no more rights than that.
     """
     from psycopg.conninfo import make_conninfo
 
@@ -70,14 +70,14 @@ def worker_conninfo(home: EmbeddedHome) -> str:
 
 
 def start_worker(home: EmbeddedHome) -> None:
-    """The home's own worker, unless it lives. It outlives this program."""
+    """Start the home's own worker, unless it runs. It outlives this program."""
     root = str(Path(__file__).parents[1])  # the worker is of the same installation, wherever it was started from
     paths = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     home.start_worker([sys.executable, "-m", WORKER, str(home.folder)], {**os.environ, "PYTHONPATH": paths})
 
 
 def bring_back(home: EmbeddedHome) -> bool:
-    """For whoever finds that the home is away: start what died, the server and its worker. True when the server had.
+    """When the home cannot be reached: start the server and the worker if they died. True when the server had.
 
     Raises Refusal: a home that was stopped or destroyed stays so, and one that cannot be started says why.
     """

@@ -1,8 +1,7 @@
 """What libpq, PostgreSQL's client library, finds in the environment: all of it for a home by URL, nothing for an
 embedded one.
 
-PGSERVICE, PGTZ, PGDATESTYLE and PGGEQO beat every parameter of a connection, so the only way not to be led astray by
-them is that they are not there.
+PGSERVICE, PGTZ, PGDATESTYLE and PGGEQO override every parameter of a connection, so they have to be removed.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ _aside: dict[str, str] = {}
 
 
 def hide_libpq() -> None:
-    """All that libpq reads begins with PG. It is put aside before an embedded home is reached."""
+    """Put aside all that libpq reads, which begins with PG, before an embedded home is reached."""
     for name in [name for name in os.environ if name.startswith("PG")]:
         _aside[name] = os.environ.pop(name)
 

@@ -1,4 +1,4 @@
-"""What nobody foresaw: into a log that only its owner reads, and one line on the screen."""
+"""Unexpected errors: into a log that only its owner can read, and one line on the screen."""
 
 from __future__ import annotations
 

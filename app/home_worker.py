@@ -1,7 +1,7 @@
 """The worker of an embedded home: `python -m app.home_worker FOLDER`, started by whoever opens the home.
 
-Two processes: one that only waits and begins the other anew when it dies, and one that works. The lock of
-`backends.embedded.worker` makes them the only ones; they end when the home is stopped.
+Two processes: one that waits and restarts the other when it dies, and one that works. The lock of
+`backends.embedded.worker` makes sure that there is only one pair; they end when the home is stopped.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from controlplane.errors import Refusal
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 WENT_WELL_SECONDS = 60.0
-"""After a life that long the next pause is the first again."""
+"""After a worker ran this long, the next pause is the shortest again."""
 
 
 def main(folder: Path) -> None:
@@ -33,7 +33,7 @@ def main(folder: Path) -> None:
 
 
 def watch_over(home: EmbeddedHome, lock: int) -> None:
-    """Until the worker ends because it was told to, or the home was stopped."""
+    """Restart the worker until it was told to end, or the home was stopped."""
     pause = FIRST_PAUSE
     while True:
         began = time.monotonic()

@@ -97,7 +97,7 @@ def classify(text: str, profiles: Iterable[str], base: Path) -> tuple[Literal["u
         check_url(text)
         return "url", text
     if re.search(_LIKE_A_PASSWORD, text):
-        raise Usage("home_invalid", "This looks like a URL with a password, and is none.", _NO_PASSWORD)
+        raise Usage("home_invalid", "This looks like a URL with a password, but is not PostgreSQL.", _NO_PASSWORD)
     if text[0] in "/.~":
         return "folder", str(_folder(text, base))
     if re.match(_CONNINFO, text):
@@ -122,7 +122,9 @@ def check_url(url: str) -> None:
     if redact(url) != url:
         raise Usage("home_invalid", "The URL holds a password.", _NO_PASSWORD)
     if odd_port(url):
-        raise Usage("home_invalid", "The port of the URL is no number.", "Write postgresql://user@host:5432/database")
+        raise Usage(
+            "home_invalid", "The port of the URL is not a number.", "Write postgresql://user@host:5432/database"
+        )
 
 
 def _folder(text: str, base: Path) -> Path:

@@ -25,8 +25,8 @@ MAPS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "table.page_down": ("pagedown", "ctrl+f", "ctrl+d"),
         "table.page_up": ("pageup", "ctrl+b", "ctrl+u"),
     },
-    # Nothing that is a usual prefix of tmux or screen, that screen does not pass on, or that waits for the time
-    # in which an escape sequence could still follow.
+    # No usual prefix of tmux or screen, no key that screen does not pass on, and none that has to wait because an
+    # escape sequence could follow.
     "tmux-safe": {
         "area.back": ("backspace", "escape"),
         "app.palette": ("f2", "ctrl+p"),
@@ -36,7 +36,7 @@ MAPS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 
 _HELD_BACK = {f"ctrl+{key}" for key in (*"abcdhijkmqsuwz0123456789", "enter")} | {"f11"}
-"""A terminal, tmux, screen or the line's discipline keeps these, or sends another key for them."""
+"""A terminal, tmux, screen or the line discipline keeps these keys, or sends others in their place."""
 
 _MODIFIERS = {"ctrl", "alt", "shift", "super", "hyper", "meta"}
 
@@ -44,7 +44,7 @@ _MODIFIERS = {"ctrl", "alt", "shift", "super", "hyper", "meta"}
 def keymap_of(settings: Settings) -> Mapping[str, str]:
     """What Textual's `App.set_keymap` takes. Raises Usage, see `resolve`.
 
-    Without a keymap or keys of one's own nothing is loaded for it: the start must not wait.
+    Without a keymap or keys in the settings it imports nothing, so that the start does not wait.
     """
     if settings.keymap == "default" and not settings.keys:
         return {}
@@ -79,7 +79,7 @@ def resolve(keymap: str, own: Mapping[str, Sequence[str]], known: Known) -> dict
     changes = {**MAPS[keymap], **own}
     keys = {id: _named(id, changes[id]) if id in changes else default for id, default in defaults.items()}
     for id in keys:
-        # What a binding is born with is decided in the code: ctrl+c has no second key, on purpose.
+        # Default keys are not checked: ctrl+c has no second key, on purpose.
         if keys[id] != defaults[id]:
             _check_sendable(id, keys[id])
     _check_conflicts(keys, known)
@@ -120,8 +120,8 @@ def _sendable(key: str) -> bool:
 
 
 def _named(id: str, keys: Iterable[str]) -> tuple[str, ...]:
-    """Keys by the names that Textual reports ("/" is "slash"), each once. Unknown ones are refused: a binding on
-    a key that cannot come would be lost without a word.
+    """Keys by the names that Textual reports ("/" is "slash"), each once. Unknown keys are refused: a binding on one
+    would silently have no effect.
     """
     from textual.keys import _character_to_key
 

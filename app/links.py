@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 DEMO = "demo-"
-"""How the names of demonstrations begin, each of which lives as long as its console."""
+"""How the names of demonstrations begin; each lasts as long as its console."""
 
 
 @dataclass(frozen=True)
 class Link:
-    """`key` names one thing. Behind a filter it is only the row that the cursor stood on, and is left out."""
+    """`key` names one thing. After a filter it was only the row under the cursor, and is left out."""
 
     context: str
     noun: str
@@ -37,7 +37,7 @@ def read(text: str) -> Link:
 
 
 def contexts(settings: Settings, choice: HomeChoice | None) -> dict[str, HomeChoice]:
-    """Every context that can be entered, by name: home, what the program was started with, the profiles."""
+    """Every context that can be opened, by name: home, what the program was started with, the profiles."""
     found = {EMBEDDED_NAME: HomeChoice("folder", None, None, "the embedded home in your data folder")}
     if choice is not None:
         found[home_name(choice)] = choice

@@ -51,7 +51,7 @@ class Navigating(Looks):
         self._show_list(found, text)
 
     def back(self) -> bool:
-        """Where one was before another list was gone to."""
+        """Go back to the list that was shown before this one."""
         if not self._been:
             return False
         noun, opened = self._been.pop()
@@ -81,7 +81,7 @@ class Navigating(Looks):
         self.name_terminal(noun)
 
     def forget_screens(self) -> None:
-        """Begin anew at the first screen: what the screens hold belongs to the context that is left."""
+        """Start again at the first screen: what the screens hold belongs to the context that is left."""
         left = set()
         self._been.clear()
         while len(self.screen_stack) > 1:

@@ -13,7 +13,7 @@ from backends.postgres.notary import Notary
 
 
 def checkpoint_folder(choice: HomeChoice, settings: Settings) -> CheckpointFolder:
-    """This home's own, by how it is reached and not by anything that it says of itself."""
+    """The folder of this home's checkpoints, chosen by how the home is reached and not by what it says of itself."""
     if choice.kind == "folder" and not settings.checkpoints:
         return CheckpointFolder(folder_of(choice) / "checkpoints")
     if settings.checkpoints:
@@ -36,8 +36,8 @@ def _place(choice: HomeChoice) -> str:
 
 
 def notary_of(conninfo: str, choice: HomeChoice, settings: Settings) -> Notary:
-    """With this account's key, which is made when there is none; a home in whose folder a key is (a demonstration)
-    is signed with that, and its checkpoints are in the folder too. Raises Refusal.
+    """A notary with this account's key, which is made when there is none. When the home's folder has a key (that of a
+    demonstration has), it signs with that one and keeps its checkpoints there too. Raises Refusal.
     """
     if choice.kind == "folder" and (key := signing_key(folder := folder_of(choice), make=False)) is not None:
         return Notary(conninfo, CheckpointFolder(folder / "checkpoints"), key)

@@ -1,4 +1,4 @@
-"""Where a person was before they went to another list: what the key `esc` goes back to."""
+"""The lists that a person came from, which the key `esc` goes back to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from screens.area import AreaScreen
 MAX_PLACES = 20
 
 Place = tuple[str, tuple[tuple[str, str], ...]]
-"""A list, and the things that were opened over each other from there: a noun and a key each."""
+"""A list, and the things that were opened from there on top of each other: a noun and a key each."""
 
 
 def place_of(stack: Sequence[Screen[Any]]) -> Place | None:

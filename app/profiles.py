@@ -1,4 +1,4 @@
-"""From the chosen home to what libpq connects with; the password joins at the last moment."""
+"""From the chosen home to what libpq connects with; the password is added at the last moment."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def _merge(url: str, password: str) -> str:
 
 
 def open_vault(settings: Settings, *, before_the_screen: bool = False) -> Secrets:
-    """One for the whole program: it remembers a keyring that failed, so that none is asked twice, and a
-    passphrase. That is asked for only before the screen has started, and only on a terminal.
+    """One vault for the whole program: it remembers a keyring that failed, so that it is not asked again, and the
+    passphrase, which is asked for only before the screen has started, and only on a terminal.
     """
     from backends.secrets.vault import Vault
 

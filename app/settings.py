@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FILE = "WATCHFLOOR_SETTINGS"
 
 
-# Nobody compares these; making `__eq__` and `__hash__` for three classes takes a millisecond of every start.
+# Nothing compares these; `__eq__` and `__hash__` for three classes would take a millisecond of every start.
 @dataclass(frozen=True, eq=False)
 class Profile:
     """A PostgreSQL to connect to. `environment` is the word in the header; `prometheus` a mapping file."""
@@ -180,7 +180,7 @@ class _Check:
         from controlplane.requestlogs.model import Format
 
         if name in (*Format, *SHIPPED):
-            raise ValueError("is the name of a format that is there already; take another")
+            raise ValueError("is the name of a format that exists already; choose another")
         faults = len(self.faults)
         values = self._table(value, ("logs", name), LOG)
         if len(self.faults) > faults:

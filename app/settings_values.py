@@ -1,4 +1,4 @@
-"""What the values of the settings file may be: each reader says what was expected of a value that is none."""
+"""What the values of the settings file may be: each reader refuses a wrong value with what was expected."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 def _paths(value: Any) -> tuple[str, ...]:
-    """A place in a line of JSON, or several, of which the first that holds something counts."""
+    """A place in a line of JSON, or several, of which the first with a value counts."""
     return _texts([value] if isinstance(value, str) else value)
 
 

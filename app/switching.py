@@ -1,4 +1,4 @@
-"""From one context to another: which there are, and how the console leaves one and enters the next."""
+"""From one context to another: which there are, and how the console leaves one and opens the next."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LATER = "not driven yet"
 
 
 def opener(choice: HomeChoice, settings: Settings, secrets: Secrets | None = None) -> OpenContext:
-    """What opens this choice; the database's library is loaded in a thread when it is called."""
+    """The function that opens this choice; it loads the database's library in a thread when it is called."""
 
     async def open_context(report: Callable[[str], None]) -> Context:
         await asyncio.to_thread(import_module, "app.contexts")
@@ -85,9 +85,9 @@ async def password_places(app: Watchfloor, name: str) -> list[str]:
 
 
 def switch(app: Watchfloor, name: str) -> None:
-    """Leave the context of now, also one that cannot be reached, and enter another. Raises NotFound.
+    """Leave the current context, even if it cannot be reached, and open another. Raises NotFound.
 
-    Nothing of the old context stays: its rows, its marks, its undo, its time of writing.
+    Nothing of the old context stays: no rows, marks, undo or time for writing.
     """
     known = choices(app)
     if name not in known:
@@ -100,6 +100,6 @@ def switch(app: Watchfloor, name: str) -> None:
     session.environment, session.read_only = fresh.environment, fresh.read_only
     session.link = LinkState("connecting")
     app.forget_screens()
-    app.connect_context()  # which ends listening to the old one
+    app.connect_context()  # which stops listening to the old one
     if old is not None:
         app.run_worker(old.close(), group="closing", exit_on_error=False)

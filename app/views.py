@@ -17,7 +17,7 @@ HINT = ":view NAME, :view save NAME, :view delete NAME, :view list"
 
 
 def view(app: Watchfloor, rest: str) -> None:
-    """What `:view …` says. Raises Refusal."""
+    """Carry out `:view …`. Raises Refusal."""
     words = rest.split()
     if words in ([], ["list"]):
         _list(app)
@@ -28,7 +28,7 @@ def view(app: Watchfloor, rest: str) -> None:
     elif len(words) == 1:
         show(app, _named(app, words[0]))
     else:
-        raise Usage("view_unreadable", f"A view is not asked for like that: {clean(rest, 60)}.", HINT)
+        raise Usage("view_unreadable", f":view does not understand {clean(rest, 60)}.", HINT)
 
 
 def completions(app: Watchfloor, rest: str) -> list[str]:
@@ -67,7 +67,7 @@ def delete(app: Watchfloor, name: str) -> None:
 
 
 def show(app: Watchfloor, wanted: View) -> None:
-    """Go to the view's noun and make its list what it was."""
+    """Go to the view's noun and give its list the view's filter, order and columns."""
     app.go(wanted.noun)
     screen = app.area
     if not isinstance(screen, ListScreen) or screen.noun != wanted.noun:

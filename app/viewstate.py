@@ -1,4 +1,4 @@
-"""What a person looked at when the line was cut: kept at a hang-up, shown again at the next start, once."""
+"""The view that was shown when the connection was cut: kept at a hang-up, shown once at the next start."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def path() -> Path:
 
 
 def keep(app: Watchfloor) -> None:
-    """Write the view down. Quick and without waiting: the program is being ended."""
+    """Save the view, quickly and without waiting: the program is being ended."""
     area = app.area
     if area is None or app.session.plane is None or app.session.environment == "demo":
         return  # the next demonstration is another home
@@ -54,5 +54,5 @@ def show_again(app: Watchfloor) -> bool:
             area.show_as(str(kept.get("filter", "")), sort, list(map(str, kept.get("columns", ()))))
     except (OSError, ValueError, KeyError, TypeError, RecursionError, Refusal):
         return False  # nothing was kept, or by another version
-    app.tell(Done("the line was cut here last time: this is what you looked at", "muted"))
+    app.tell(Done("the connection was cut here last time: this is the view you had", "muted"))
     return True

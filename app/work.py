@@ -1,4 +1,4 @@
-"""Long work in the background of the console: it belongs to the program, so it goes on when its screen is left."""
+"""Long work in the background of the console: it belongs to the program, so it goes on after its screen is left."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _check_import(app: Watchfloor, answers: Answers) -> None:
 
 
 def _log_import(app: Watchfloor, path: Path, answers: Answers) -> LogImport:
-    """Raises Usage. What is filled in of the tenant is left alone where the format knows by itself."""
+    """Raises Usage. The answer for the tenant is not used when the format has the tenant itself."""
     from app.logformats import log_format, tenant_source
     from backends.postgres.requests import LogImport, check
     from controlplane.requestlogs.mappings import LogMapping
@@ -132,7 +132,7 @@ async def _import(app: Watchfloor, work: Work, path: Path, answers: Answers) -> 
 
 
 def report_words(report: ImportReport) -> str:
-    """What an import did, a line for each thing worth knowing; the first line is the sum."""
+    """What an import did, a line for each thing worth knowing; the first line has the totals."""
     lines = [f"{report.rows:,} requests stored of {report.lines:,} lines"]
     if report.already_lines:
         lines[0] += f", {report.already_lines:,} lines had been stored before"

@@ -1,4 +1,4 @@
-"""`watchfloor worker`: a worker, until it is told to stop. Any number of them, on any number of machines."""
+"""`watchfloor worker`: a worker that runs until it is told to stop. Any number may run, on any machines."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from controlplane.jobs.refusals import WORKER_GONE
 
 MAX_PAUSE_SECONDS = 30.0
 HUNG_SECONDS = 60.0
-"""A job that is over its limit by so much, and still there, holds the program up: its lease may end."""
+"""A job that is still there this long after its time limit blocks the program: its lease may end."""
 
 log = logging.getLogger(__name__)
 
 
 class Work:
-    """Workers one after another: when the home is lost, or has given one up, the next begins with empty hands."""
+    """One worker after another: when the home is lost or gives a worker up, the next one begins without jobs."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Work:
         self._well: asyncio.Handle
 
     def stop(self) -> None:
-        """Take no more and end; a second time: at once."""
+        """Take no more jobs and end; the second call ends at once."""
         if self._stopping.is_set():
             self.grace = 0.0
             if self._crew is not None:
@@ -58,7 +58,7 @@ class Work:
             self._crew.stop()
 
     async def run(self) -> None:
-        """Until it is stopped. Raises NotPermitted; whatever else goes wrong is tried again, as it may get right."""
+        """Work until stopped. Raises NotPermitted; after any other failure it tries again."""
         failures = 0
         while not self._stopping.is_set():
             began = time.monotonic()
@@ -80,7 +80,7 @@ class Work:
                     continue
 
     async def _not_brought_back(self, trouble: Refusal) -> Refusal | None:
-        """What keeps the home away; None when there is no need to wait: it had died, and was started again."""
+        """Why the home cannot be reached; None when it had died and was started again: there is no need to wait."""
         if self.revive is None or not isinstance(trouble, HomeUnreachable) or self._stopping.is_set():
             return trouble
         try:
@@ -95,13 +95,15 @@ class Work:
         return None
 
     def _say(self, trouble: Refusal, words: str) -> None:
-        """What takes a person is said once, and not with each attempt."""
+        """Report a trouble; one that a person must put right only once, not with each attempt."""
         if not trouble.slow or trouble.code != self._told:
             self.report(words)
         self._told = trouble.code if trouble.slow else ""
 
     def _begins(self, worker: int) -> None:
-        """After such a trouble only once it has lasted: a home with a full disk lets a worker begin, and no more."""
+        """Report that the worker takes jobs; after such a trouble only once it lasts, for a home whose disk is full
+        lets a worker begin and nothing else.
+        """
 
         def say() -> None:
             self._told = ""
@@ -114,7 +116,7 @@ class Work:
             crew = self._crew = Crew(jobs, self.kinds)
             loop = asyncio.get_running_loop()
 
-            def lost() -> None:  # in the heart's thread
+            def lost() -> None:  # in the heartbeat's thread
                 loop.call_soon_threadsafe(crew.break_off, WORKER_GONE())
 
             heart = Heart(self.conninfo, jobs.worker, lambda: time.monotonic() < crew.due + HUNG_SECONDS, lost)
@@ -136,7 +138,7 @@ def _self() -> Self:
 
 
 async def until_told(work: Work, carrier: Carrier | None = None) -> None:
-    """Run until SIGTERM or SIGINT; a run that is carried is another's then."""
+    """Run until SIGTERM or SIGINT; a run that the carrier carries is then left for another program."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, work.stop)

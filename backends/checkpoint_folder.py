@@ -1,7 +1,7 @@
-"""The folder that signed checkpoints of one home are written to, one file each, and the key that signs them.
+"""The folder that one home's signed checkpoints are written to, one file each, and the key that signs them.
 
-Beside them lies whose they are: the public keys, each with the name of the trail that it signs. It was written with the
-first checkpoint, and nothing that a home says changes it.
+The file `trusted-keys` beside them says whose they are: the public keys, each with the name of the trail that it signs.
+It is written with the first checkpoint, and nothing that a home says changes it.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ MAX_KEYS = 100
 
 @dataclass(frozen=True)
 class CheckpointFolder:
-    """Of one home. Files are added and never touched again; none is named by what the home says."""
+    """The checkpoints of one home. Files are only added, and never named after anything that the home says."""
 
     path: Path
 
     def trusted(self) -> list[PublicKey]:
-        """The keys that are pinned here; none when nothing was signed yet. Raises Refusal."""
+        """The keys that are pinned here; none while nothing is signed. Raises Refusal."""
         return _trusted(self.path / TRUSTED)
 
     def trust(self, key: PublicKey) -> None:
-        """The first key, when nothing was signed yet. Raises Refusal: checkpoints without it are nobody's."""
+        """Pin the first key, before anything is signed. Raises Refusal when there are checkpoints but no pinned key."""
         if any(self.path.glob(f"*{SUFFIX}")):
             raise _unpinned(self.path)
         _write(self.path / TRUSTED, f"{key}\n")
 
     def last(self, key: PublicKey) -> tuple[Checkpoint, str] | None:
-        """The one of most rows that this key has signed. Raises Refusal: one that was spoiled is not passed over."""
+        """The longest checkpoint that this key signed. Raises Refusal when that one is damaged: it is not skipped."""
         for path in sorted(self.path.glob(f"*-{key.id.hex()}{SUFFIX}"), reverse=True):
             note = _note(path)
             try:
@@ -50,15 +50,16 @@ class CheckpointFolder:
         return None
 
     def add(self, key: PublicKey, checkpoint: Checkpoint, note: str) -> Path:
-        """Whole or not at all, and on the disk when this returns."""
+        """Write it whole or not at all; it is on the disk when this returns."""
         path = self.path / f"{checkpoint.size:019}-{key.id.hex()}{SUFFIX}"
         _write(path, note)
         return path
 
     def read_all(self, keys: Sequence[PublicKey]) -> Iterator[Checkpoint | None]:
-        """Every one in the folder and those in it; None for one that none of these keys has signed.
+        """Every checkpoint in the folder and below it; None for one that none of these keys signed.
 
-        Folders in it that are pinned to other trails are other homes'. Raises Refusal for a spoiled one.
+        Subfolders that are pinned to other trails belong to other homes and are skipped. Raises Refusal for a damaged
+        checkpoint.
         """
         if not self.path.is_dir():
             raise Refusal("checkpoints_missing", f"{self.path} is not a folder.", "--checkpoints FOLDER")
@@ -92,16 +93,16 @@ def _trusted(path: Path) -> list[PublicKey]:
     except Usage:
         raise Refusal(
             "trusted_keys_unreadable",
-            f"{path} holds a line that is no public key.",
-            "One a line, NAME+ID+KEY, as audit checkpoint prints it.",
+            f"{path} holds a line that is not a public key.",
+            "Each line is one key, NAME+ID+KEY, as audit checkpoint prints it.",
         ) from None
 
 
 def _unpinned(folder: Path) -> Refusal:
     return Refusal(
         "checkpoints_unpinned",
-        f"{folder} holds checkpoints, and not the file {TRUSTED} that says whose they are.",
-        "Put it back from a copy: a public key a line, as audit checkpoint printed it.",
+        f"{folder} holds checkpoints, but the file {TRUSTED}, which says whose they are, is missing.",
+        "Put it back from a copy: one public key a line, as audit checkpoint printed it.",
     )
 
 
@@ -139,7 +140,7 @@ def _spoiled(path: Path, refusal: Refusal) -> Refusal:
 
 
 def _settle(folder: Path) -> None:
-    """The name of a new file is on the disk when its folder is."""
+    """Flush the folder: until then a new file's name is not on the disk."""
     with contextlib.suppress(OSError):  # not every system opens folders
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -149,7 +150,10 @@ def _settle(folder: Path) -> None:
 
 
 def signing_key(folder: Path, *, make: bool) -> SigningKey | None:
-    """This account's key, beside the settings with the mode 0600; made when it is first needed. Raises Refusal."""
+    """This account's key, kept beside the settings with mode 0600. `make`: make it when there is none.
+
+    Raises Refusal.
+    """
     path = folder / KEY_FILE
     if not path.exists():
         if not make:
@@ -175,7 +179,7 @@ def _make(path: Path) -> None:
                 file.write(secrets.token_hex(32) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
-            with contextlib.suppress(FileExistsError):  # another worker was first: its key is taken
+            with contextlib.suppress(FileExistsError):  # another worker was first: its key is used
                 os.link(scratch, path)
         finally:
             scratch.unlink()

@@ -110,7 +110,7 @@ def _imports(small: bool) -> list[Figure]:
 
 
 def _compile() -> None:
-    """Programs that are started with PYTHONDONTWRITEBYTECODE would compile every module anew."""
+    """With PYTHONDONTWRITEBYTECODE, every program that is started would compile all its modules again."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     ours = ["app", "screens", "controlplane", "backends", "themes"]
     subprocess.run([sys.executable, "-m", "compileall", "-q", *ours], cwd=CHECKOUT, check=True)

@@ -1,4 +1,4 @@
-"""Asking whether a tenant may use something, against the plain way: a counter's UPDATE that asks nobody."""
+"""Asking whether a tenant may use something, against the plain way: updating a counter without any check."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run(estate: Estate, small: bool) -> list[Figure]:
     with psycopg.connect(estate.owner, autocommit=True) as connection:
         connection.execute(SET_UP)
         found: dict[str, list[float]] = {"api_calls": [], "recall": [], "plain": []}
-        for _ in range(ROUNDS):  # in turns, so that all meet the same machine
+        for _ in range(ROUNDS):  # in turns, so that all are measured under the same load
             for name, times in found.items():
                 times.append(_each(connection, name, calls))
     plain = median(found["plain"])
@@ -46,7 +46,7 @@ def run(estate: Estate, small: bool) -> list[Figure]:
 
 
 def _each(connection: psycopg.Connection, name: str, calls: int) -> float:
-    """Milliseconds of one call. Also one that is refused was asked."""
+    """Milliseconds of one call; refused calls count too."""
     began = time.perf_counter()
     for _ in range(calls):
         if name == "plain":

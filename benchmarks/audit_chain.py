@@ -45,7 +45,7 @@ def run(estate: Estate, small: bool) -> list[Figure]:
 
 def _speed(owner: psycopg.Connection, sequencer: psycopg.Connection, rows: int, rounds: int) -> list[Figure]:
     ours, plain = [], []
-    for number in range(rounds):  # in turns, so that both meet the same machine
+    for number in range(rounds):  # in turns, so that both are measured under the same load
         _chain_all(sequencer)
         [(last,)] = owner.execute("SELECT max(seq) FROM wf.audit").fetchall()
         owner.execute(MANY, [f"p{number}-{time.time_ns()}", rows])

@@ -1,4 +1,4 @@
-"""A chart drawn anew: in the program, and from a key to the last byte in a terminal; and the bytes of a live tick."""
+"""Drawing a chart: in the program, and from a key to the last byte in a terminal; and the bytes of a live tick."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def run(estate: Estate, small: bool) -> list[Figure]:
 
 
 def _drawn(small: bool) -> list[Figure]:
-    """Other values each time, so that nothing is drawn already."""
+    """Different values each time, so that nothing is drawn already."""
     found = {}
     for name, width, height in (("80×24", 80, 18), ("120×40", 71, 10)):
         for chart in ("latency", "heat map"):
@@ -108,7 +108,7 @@ def _walk(estate: Estate, columns: int, lines: int, shadow: str, presses: int, t
         terminal.see("in all", 30)
         terminal.settle(1.0)
         found: dict[str, list[float]] = {"tick bytes": [_tick(estate, terminal) for _ in range(ticks)]}
-        terminal.press("p")  # nothing comes by itself between a key and what it paints
+        terminal.press("p")  # pause, so that no live update is painted between a key and its frame
         terminal.settle(2.5)
         for key in ("tab", "h"):
             pressed = [_press(terminal, key) for _ in range(presses)]
@@ -118,7 +118,7 @@ def _walk(estate: Estate, columns: int, lines: int, shadow: str, presses: int, t
 
 
 def _tick(estate: Estate, terminal: Terminal) -> float:
-    """The bytes until it is quiet again after forty more requests came in."""
+    """The bytes until the terminal is quiet again after forty more requests came in."""
     terminal.settle(0.3)
     mark = terminal.mark()
     with psycopg.connect(estate.owner) as connection:

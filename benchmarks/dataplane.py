@@ -71,12 +71,12 @@ WHERE indrelid = 'wf.api_keys'::regclass AND NOT indisprimary AND indexrelid <> 
 ASKED = {
     "bare": "SELECT tenant_id FROM bare WHERE hash = sha256(('bench-' || :n)::bytea)",
     "authenticate": "SELECT * FROM wf_data.authenticate(sha256(('bench-' || :n)::bytea))",
-    # The tenants on the largest plan, which has no quota to run into.
+    # The tenants are on the largest plan, so that none runs into a quota.
     "admit": "SELECT * FROM wf_data.admit('tenant-' || lpad((4 + :n % 2000 * 5)::text, 7, '0'), 'api_calls', 1)",
 }
 LAZY = "admit on a link with synchronous_commit off"
 ASKED[LAZY] = ASKED["admit"]
-# What a person without the view would ask of each tenant; by index, prepared.
+# What somebody without the view would query for each tenant; by index, prepared.
 ONE_TENANT = """
 SELECT count(*) FILTER (WHERE k.created_at <= now() - interval '30 days'),
        count(*) FILTER (WHERE k.created_at <= now() - interval '21 days'), max(u.last_used_at),
@@ -113,7 +113,7 @@ def run(small: bool) -> list[Figure]:
 
 
 def _add_keys(owner: psycopg.Connection, tenants: int, first: int, last: int, *, whole: bool = True) -> None:
-    """Without their triggers. Unless the home is to be `whole`, only with the indexes by which a call is looked up."""
+    """Made without triggers. Unless `whole`, only with the indexes that a call uses."""
     indexes = owner.execute(INDEXES).fetchall()
     hashes = owner.execute("SELECT pg_get_indexdef('wf.key_hash_taken'::regclass)").fetchone()
     assert hashes is not None
@@ -134,7 +134,7 @@ def _add_keys(owner: psycopg.Connection, tenants: int, first: int, last: int, *,
 
 
 def _calls(home: Estate, service: str, keys: int, small: bool) -> list[Figure]:
-    """In turns, so that all meet the same machine: of each claim the turn is told that has the middle ratio."""
+    """In turns, so that all are measured under the same load; each claim reports its turn with the median ratio."""
     figures = []
     for clients in CLIENTS:
         turns: list[dict[str, float]] = []
@@ -211,7 +211,7 @@ async def _view(owner: str) -> tuple[list[float], list[float], StaleCounts]:
 
 
 def _promise(owner: psycopg.Connection, service: str, how: str, first: int, last: int) -> Figure:
-    """From a revocation's commit to the reference client's first refusal, of a key that it has in its memory."""
+    """From a revocation's commit to the reference client's first refusal of a key that it has cached."""
     keys = _reference().Keys(service)
     took: list[float] = []
     try:
@@ -219,7 +219,7 @@ def _promise(owner: psycopg.Connection, service: str, how: str, first: int, last
             while (said := keys.authenticate(f"bench-{n}").refusal) is None and not keys._kept:
                 time.sleep(0.001)
             assert said is None, said
-            time.sleep(random() * POLL)  # at any moment between two polls
+            time.sleep(random() * POLL)  # at a random moment between two polls
             owner.execute(REVOKE, [str(n)])
             began = time.perf_counter()
             while keys.authenticate(f"bench-{n}").refusal is None:
@@ -243,7 +243,7 @@ def _reference() -> ModuleType:
 
 
 def _mute(owner: psycopg.Connection) -> None:
-    """As behind a pooler that delivers no notifications: then only polling is left."""
+    """As behind a pooler that delivers no notifications, so that only polling is left."""
     row = owner.execute("SELECT pg_get_functiondef('wf.tell_services'::regproc)").fetchone()
     assert row is not None
     owner.execute(row[0].replace("PERFORM pg_notify", "PERFORM concat").encode())

@@ -1,4 +1,4 @@
-"""The empty Textual program that a start is held against: one screen with nothing on it."""
+"""The empty Textual program that a start is compared with: one screen with nothing on it."""
 
 from textual.app import App
 

@@ -18,10 +18,10 @@ from tests.terminal.driver import Terminal
 CHECKOUT = Path(__file__).parents[1]
 COLUMNS, LINES = 120, 40
 FIRST = "tenant-0"
-"""How the ids of the tenants begin: the sign of a painted row."""
+"""The prefix of the tenants' ids: it shows that a row is painted."""
 LIST = "home/tenants"
 
-# None is so young that its age changes while the benchmarks run.
+# All are old enough that the age shown does not change while the benchmarks run.
 _TENANTS = """
 INSERT INTO wf.tenants (id, name, status, plan, region, owner_email, created_at, updated_at,
                         suspended_at, suspension_reason)
@@ -36,7 +36,7 @@ SELECT 'tenant-' || lpad(n::text, 7, '0'),
        CASE n %% 50 WHEN 0 THEN now() END, CASE n %% 50 WHEN 0 THEN 'unpaid' END
 FROM generate_series(%s::integer, %s::integer) AS n
 """
-# One tenant of ten is quiet: what it does is unknown. Few have errors, as in life.
+# One tenant in ten has no requests, so its figures are unknown. Few have errors, as in real life.
 _ACTIVITY = """
 INSERT INTO wf.tenant_activity (tenant_id, per_minute, error_share, p95_ms, until)
 SELECT 'tenant-' || lpad(n::text, 7, '0'), n * 7919::bigint %% 100003 / 50.0,
@@ -64,7 +64,7 @@ class Estate:
         self.tenants = 0
 
     def fill(self, tenants: int) -> None:
-        """Have that many tenants, besides the one that every home is born with."""
+        """Have that many tenants, besides the one that every new home has."""
         if tenants > self.tenants:
             with psycopg.connect(self.owner, autocommit=True) as connection:
                 fill(connection, self.tenants + 1, tenants)
@@ -77,7 +77,7 @@ class Estate:
 
     @contextmanager
     def without_worker(self) -> Iterator[None]:
-        """What the home's own worker rolls up would change what is measured."""
+        """The home's own worker would roll up and so change what is measured."""
         self.home.ensure()
         self.home.stop_worker()
         with self.home.as_worker():
@@ -85,13 +85,13 @@ class Estate:
 
     @property
     def env(self) -> dict[str, str]:
-        """A console of nobody: whoever measures has settings, and a view that would be shown again."""
+        """Settings of its own: those of the person who measures would restore their last view."""
         person = str(self.home.folder.parent / "person")
         return {"PYTHONPATH": str(CHECKOUT), "XDG_STATE_HOME": person, "XDG_CONFIG_HOME": person}
 
 
 def fill(connection: psycopg.Connection, first: int, last: int) -> None:
-    """Tenants by number, without their audit rows. Many are loaded without indexes, which are then built at once."""
+    """Tenants by number, without audit rows. Many are loaded without indexes, which are built afterwards."""
     indexes = connection.execute(_INDEXES).fetchall() if last - first > 20_000 else []
     connection.execute("SET session_replication_role = replica")  # no triggers
     connection.execute("SET maintenance_work_mem = '512MB'")
@@ -110,7 +110,7 @@ def fill(connection: psycopg.Connection, first: int, last: int) -> None:
 @contextmanager
 def estate() -> Iterator[Estate]:
     folder = Path(tempfile.mkdtemp(prefix="watchfloor-bench-"))
-    folder.chmod(0o711)  # root's PostgreSQL runs as another account, which must pass through
+    folder.chmod(0o711)  # root's PostgreSQL runs as another account, which must be able to enter
     made = EmbeddedHome(folder / "home")
     try:
         yield Estate(folder)

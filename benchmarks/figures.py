@@ -1,4 +1,4 @@
-"""What a benchmark finds: a number of ours, what it is held against, and whether it meets its aim."""
+"""What a benchmark finds: a number of ours, what it is compared with, and whether it meets its aim."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from statistics import median
 class Figure:
     """`ours` and `other` are in `unit`; `ratio` is ours divided by the other. `met`: None where there is no aim.
 
-    `spread`: the least and the greatest value of which `ours` is the median.
+    `spread`: the minimum and maximum of the values of which `ours` is the median.
     """
 
     claim: str
@@ -29,7 +29,7 @@ class Figure:
 
 
 def middle(values: Sequence[float]) -> tuple[float, tuple[float, float]]:
-    """The median, and the least and the greatest."""
+    """The median, and the minimum and maximum."""
     return median(values), (min(values), max(values))
 
 

@@ -1,7 +1,7 @@
 """Every filter of the lists that grow, on a home of its own: 5 M audit rows, 1 M keys, 1 M tenants, 200,000 dead jobs.
 
-A filter that finds nothing is the hardest: nothing stops the search before its end. Of each the page is measured, and
-beside it the count that the screen asks for at the same time.
+A filter that finds nothing is the hardest: nothing stops the search before its end. Each filter's page is measured, and
+the count that the screen asks for at the same time.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Jobs per second against pgqueuer, how soon a killed worker's jobs go on, and what a flood does to quiet tenants.
+"""Jobs per second against pgqueuer, how soon a killed worker's jobs continue, and what a flood does to quiet tenants.
 
-Both sides do nothing with each job, take 100 at once, and begin when all their workers are up. As a program it is one
-of those workers: `python -m benchmarks.jobs ours|peer`.
+Both sides do nothing with each job, take 100 at once, and begin when all their workers are up. Run as a program, this
+file is one of those workers: `python -m benchmarks.jobs ours|peer`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def run(estate: Estate, small: bool) -> list[Figure]:
     figures = []
     for number in (1, 4):
         speeds: dict[str, list[float]] = {"ours": [], "peer": [], "peer as it comes": []}
-        for _ in range(1 if small else ROUNDS):  # in turns, so that all meet the same machine
+        for _ in range(1 if small else ROUNDS):  # in turns, so that all are measured under the same load
             speeds["ours"].append(_speed("ours", estate.owner, ours, number, JOBS_SMALL if small else JOBS))
             if peer is not None:
                 for side, part in (("peer", 2), ("peer as it comes", 8)):
@@ -67,7 +67,7 @@ def _faster(claim: str, speeds: dict[str, list[float]]) -> list[Figure]:
 
 @contextmanager
 def _crowd(side: str, conninfo: str, number: int) -> Iterator[list[subprocess.Popen[str]]]:
-    """Workers that are up and wait for the word."""
+    """Workers that are up and wait for the signal to begin."""
     command = [sys.executable, "-m", "benchmarks.jobs", side]
     crowd = [
         subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -90,7 +90,7 @@ def _tell(worker: subprocess.Popen[str], words: str) -> None:
 
 
 def _speed(side: str, owner: str, conninfo: str, number: int, jobs: int) -> float:
-    """Jobs per second, from when the first of all workers does one to when the home says that none is left."""
+    """Jobs per second, from the first job of any worker until the home says that none is left."""
     with psycopg.connect(owner, autocommit=True) as link:
         left = _fill(link, side, jobs)
         with _crowd(side, conninfo, number) as crowd:
@@ -108,7 +108,7 @@ def _speed(side: str, owner: str, conninfo: str, number: int, jobs: int) -> floa
 
 
 def _fill(link: psycopg.Connection, side: str, jobs: int) -> str:
-    """Queue jobs; a query that says whether any is left, and costs the home nothing however often it is asked."""
+    """Queue jobs. Returns a query that says whether any is left, and that costs the home next to nothing."""
     if side == "ours":
         link.execute("TRUNCATE wf.jobs, wf.job_attempts, wf.job_lanes")
         link.execute("INSERT INTO wf.jobs (kind) SELECT 'nothing' FROM generate_series(1, %s)", [jobs])
@@ -283,7 +283,7 @@ async def _asyncpg(conninfo: str) -> Any:
 
 
 async def _theirs(conninfo: str, batch: int) -> Count:
-    """As its documentation has it, with its fastest driver, until the queue is drained."""
+    """Set up as in its documentation, with its fastest driver, until the queue is drained."""
     from pgqueuer import PgQueuer
     from pgqueuer.db import AsyncpgDriver
     from pgqueuer.models import Job

@@ -40,7 +40,7 @@ def _latencies(estate: Estate, small: bool) -> dict[str, list[float]]:
         for name, keys in KEYS.items():
             presses = PRESSES[name] // (SHARE_SMALL if small else 1)
             found[name] = [took for n in range(presses) if (took := _press(terminal, keys[n % len(keys)])) is not None]
-            least = 1 if small else presses * 0.8  # a quick pass says that it runs, not how fast a busy machine paints
+            least = 1 if small else presses * 0.8  # a quick pass only shows that it runs
             assert len(found[name]) >= least, f"{name}: most presses must paint something"
         return found
 

@@ -18,8 +18,8 @@ from controlplane.objectives.rules import period_of
 
 TENANTS, DAYS = 1000, 30
 RUNS, MOST_MS, MOST_MINUTE_MS = 9, 100.0, 1000.0
-# Three routes of each tenant, hours of a month and minutes of eight hours. Six objectives for all, of both kinds, and
-# one of every twentieth tenant's own.
+# Three routes of each tenant, hours of a month and minutes of eight hours. Six objectives for all tenants, of both
+# kinds, and one for every twentieth tenant alone.
 _CELLS = """
 INSERT INTO wf.request_hours (tenant_id, route, hour, n, errors_4xx, errors_5xx, buckets, counts)
 SELECT 'tenant-' || lpad(t::text, 7, '0'), '/r' || r, h, 600, 1, (t + r) % 3,
@@ -77,7 +77,7 @@ def run(estate: Estate, small: bool) -> list[Figure]:
 
 
 async def _listed(conninfo: str, runs: int) -> tuple[float, tuple[float, float]]:
-    """Each time by a directory that holds nothing."""
+    """Each time with a new directory, which has nothing cached."""
     home = Home(conninfo)
     await home.open()
     took = []
@@ -92,7 +92,7 @@ async def _listed(conninfo: str, runs: int) -> tuple[float, tuple[float, float]]
 
 
 async def _derived(conninfo: str) -> float:
-    """The same of the same cells, as if nothing were kept."""
+    """The same from the same cells, as if nothing were kept."""
     async with await psycopg.AsyncConnection.connect(conninfo) as connection:
         reader = _Reader(connection)
         now, objectives = await reader.now(), await reader.live()

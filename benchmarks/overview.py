@@ -12,7 +12,7 @@ from benchmarks.figures import Figure, middle
 
 TENANTS = 1_000_000
 RUNS, MOST_MS = 9, 50.0
-# What twenty million requests of a thousand tenants leave behind: a fortnight of hours, two days of minutes. And work.
+# What twenty million requests of a thousand tenants leave: a fortnight of hours, two days of minutes. And some jobs.
 _CELLS = """
 INSERT INTO wf.request_hours (tenant_id, route, hour, n, errors_4xx, errors_5xx, buckets, counts)
 SELECT CASE t WHEN 0 THEN '' ELSE 'tenant-' || lpad(t::text, 7, '0') END, '', h, 60, 1, 1,

@@ -1,4 +1,4 @@
-"""The nouns' SQL files put into a home anew while people write and read: how long anybody waits."""
+"""Applying the nouns' SQL files again while people write and read: how long anybody waits."""
 
 from __future__ import annotations
 

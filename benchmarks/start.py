@@ -17,7 +17,7 @@ def run(estate: Estate, small: bool) -> list[Figure]:
     runs = 1 if small else RUNS
     frames, rows, empty = [], [], []
     if not small:
-        _start(estate)  # from here on all is read from memory
+        _start(estate)  # afterwards everything is read from memory
     for _ in range(runs):
         frame, row = _start(estate)
         frames.append(frame)
@@ -59,7 +59,7 @@ def _empty() -> float:
 
 
 def _seen(terminal: Terminal, sign: bytes) -> float:
-    """Milliseconds until a sign was written."""
+    """Milliseconds until a given text was written."""
     written = b""
     for seconds, data in terminal.records:
         if isinstance(data, bytes):

@@ -1,7 +1,7 @@
-"""Telemetry on 20 M requests of a thousand tenants: reading rollups against raw rows, rolling up, ingest, retention.
+"""Telemetry on 20 M requests of a thousand tenants: reading roll-ups against raw rows, rolling up, ingest, retention.
 
-The set is made once by SQL and kept in the folder for temporary files; where the disk is small, a smaller one is made.
-The raw side has the index that suits it best: (tenant, time) with the latency in it.
+The set is made once by SQL and kept in the folder for temporary files; on a small disk, a smaller one is made. The raw
+side has the index that suits it best: (tenant, time) with the latency in it.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ RUNS = 15
 LINES, LINES_SMALL = 300_000, 3_000
 ROUNDS = 5
 
-# In the order of time, as they come. Log-uniform tenants: the first has a tenth of all. The latency is log-normal, near
-# enough.
+# In the order of time, as they come in. Tenants are log-uniform: the first has a tenth of all requests. Latencies are
+# about log-normal.
 FILL = """
 INSERT INTO wf.requests (tenant_id, route, method, status, latency_ms, key_prefix, region, at)
 SELECT tenant, '/v1/' || (ARRAY['orders', 'orders', 'users', 'search'])[1 + floor(r * 4)::int], 'GET',
@@ -81,7 +81,7 @@ FROM generate_series(0, %s - 1) n
 
 @dataclass(frozen=True)
 class Set:
-    """The home with its rows; `end` is the hour after the last of them."""
+    """The home with its rows; `end` is the hour after the last row."""
 
     owner: str
     rows: int
@@ -94,12 +94,12 @@ def _folder(rows: int) -> Path:
 
 @contextmanager
 def requests(rows: int) -> Iterator[Set]:
-    """The cached set, made when it is not there; with the server running as long as it is used."""
+    """The cached set, made if it does not exist; the server runs as long as it is used."""
     folder = _folder(rows)
     stamp = folder / "made.json"
     files = [migration.checksum for migration in known_migrations()]
     made = json.loads(stamp.read_text())["migrations"] if stamp.exists() else []
-    if not made or made != files[: len(made)]:  # newer migrations than it was made with are brought to it
+    if not made or made != files[: len(made)]:  # migrations that were only added are applied to the old set
         with contextlib.suppress(FileNotFoundError):
             EmbeddedHome(folder / "home").destroy()
         shutil.rmtree(folder, ignore_errors=True)
@@ -163,7 +163,7 @@ def _say(words: str) -> None:
 
 
 def run(small: bool = False) -> list[Figure]:
-    """A small pass makes no set."""
+    """A small pass makes no cached set."""
     return [*([] if small else _of_set()), *_writing(small)]
 
 
@@ -264,14 +264,14 @@ def _writing(small: bool) -> list[Figure]:
 
 
 def _rolled(connection: psycopg.Connection[Any], count: int) -> Figure:
-    """Minutes of so many requests, one by one; the first warms up."""
+    """Minutes with that many requests, one by one; the first warms up."""
     times = []
     for ago in (6, 5, 4, 3):
         connection.execute("UPDATE wf.request_marks SET minutes_from = date_trunc('hour', now()) - interval '1 day'")
         row = connection.execute("SELECT date_trunc('minute', now()) - %s * interval '1 minute'", [ago]).fetchone()
         assert row is not None
         connection.execute(MINUTE, [row[0], count])
-        connection.execute("DELETE FROM wf.request_due")  # hours are another matter
+        connection.execute("DELETE FROM wf.request_due")  # hours are not measured here
         began = time.perf_counter()
         done = connection.execute("SELECT minutes FROM wf.roll_up_requests(10, 0)").fetchone()
         times.append(time.perf_counter() - began)
@@ -304,7 +304,7 @@ def _lines(count: int) -> list[bytes]:
 
 
 def _ingested(owner: str, connection: psycopg.Connection[Any], count: int) -> list[Figure]:
-    """In turns, so that both meet the same machine. The stream is written by a program of its own, as in life."""
+    """In turns, so that both are measured under the same load. Another program writes the stream, as in real life."""
     lines = _lines(count)
     parse, encode = parser(Format.JSONL), Encoder()
     rows = [encode(row) for row in map(parse, lines) if not isinstance(row, Skip)]
@@ -332,7 +332,7 @@ def _ingested(owner: str, connection: psycopg.Connection[Any], count: int) -> li
 
 
 def _dropped(connection: psycopg.Connection[Any], count: int) -> list[Figure]:
-    """A day of so many rows, dropped; and another, deleted."""
+    """A day of that many rows, dropped; and another one, deleted."""
     for ago in (20, 5):  # the second is not old yet
         connection.execute("SELECT wf.ensure_request_days(current_date - %s, current_date - %s)", [ago, ago])
         connection.execute(
@@ -349,7 +349,7 @@ def _dropped(connection: psycopg.Connection[Any], count: int) -> list[Figure]:
     deleted = (time.perf_counter() - began) * 1000
     while (row := connection.execute("SELECT hours FROM wf.roll_up_requests()").fetchone()) and row[0]:
         pass
-    connection.execute("VACUUM wf.requests")  # a day that is old was vacuumed long ago
+    connection.execute("VACUUM wf.requests")  # an old day would have been vacuumed long ago
     began = time.perf_counter()
     dropped = connection.execute("SELECT waits FROM wf.drop_old_requests()").fetchall()
     took = (time.perf_counter() - began) * 1000

@@ -14,11 +14,11 @@ from tests.terminal.driver import Terminal
 
 TENANTS = 1000
 IDLE_SECONDS, IDLE_SECONDS_SMALL = 20.0, 2.5
-"""Reported for a minute: every tick of two seconds is like the others."""
+"""Scaled to a minute for the report: every tick of two seconds is like the others."""
 QUIET, SETTLED = 0.5, 1.5
 SHOWN_WITHIN = 20.0
 
-# The tenants on the first screen, in its order.
+# The tenants on the first screen, in the order shown.
 _SHOWN = 'SELECT id FROM wf.tenants ORDER BY wf.folded(name) COLLATE "C", id LIMIT %s'
 
 
@@ -83,7 +83,7 @@ def _press(terminal: Terminal, key: str, sign: str) -> None:
 
 
 def _change(estate: Estate, terminal: Terminal, rows: int, values: dict[str, float]) -> None:
-    """Other numbers in the first rows; the console sees them at its next tick."""
+    """Change numbers in the first rows; the console sees them at its next tick."""
     assignments = ", ".join(f"{name} = {value}" for name, value in values.items())
     with psycopg.connect(estate.owner) as connection:
         statement = f"UPDATE wf.tenant_activity SET {assignments} WHERE tenant_id IN ({_SHOWN})"

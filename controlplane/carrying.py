@@ -1,6 +1,7 @@
 """The one way to carry out an operation: authorise, preview, ask, then run exactly what was previewed.
 
-Screens, `:` commands, the command line, the items of a run and undo all come through here; only the asking is theirs.
+Screens, `:` commands, the command line, the items of a run and undo all go through here; each brings only its own
+way to ask.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
 
 MAX_THINGS_BY_YES = 10
-"""More things than this, and their number is typed."""
+"""For more things than this a yes is not enough: the operator types their number."""
 
 
 class NotConfirmed(Refusal):
@@ -64,10 +65,10 @@ async def carry_out(
     production: bool = False,
     repeating: bool = False,
 ) -> Outcome:
-    """Run an operation once that was agreed to; what was shown then is what runs, or nothing.
+    """Show what an operation would do, ask, then run exactly that or nothing.
 
-    `ask` None: it was agreed to before (`--yes`, an item of a run), so it runs as it is asked for. `repeating`: the
-    request id may have been used before; what was done under it is only told again.
+    `ask` is None when the operator agreed before (`--yes`, an item of a run): then it runs without a question.
+    `repeating`: the request id may have been used before; then nothing runs, and the outcome of that time is returned.
 
     Raises Refusal `not_confirmed`; Conflict `stale_version` or `preview_changed` when somebody changed it after the
     preview; and what the operation raises.
@@ -86,10 +87,10 @@ async def carry_out(
 
 
 def level(operation: Operation[Any], *, production: bool, number: int = 1) -> Risk:
-    """What is asked before it runs here: it grows with what is touched, and with what cannot be put right.
+    """The confirmation that is needed here: the more it touches and the less can be undone, the stricter.
 
-    A yes becomes a typed name in production, for more than ten things, and where there is no way back; where a
-    mistake can still be put right without an undo, only for more than one.
+    A yes becomes a typed name in production, for more than ten things, and where nothing takes it back. Where there is
+    no undo but a mistake can be corrected in another way (`way_back`), only for more than one thing.
     """
     risk = operation.risk
     if number > 1 and risk in (Risk.SAFE, Risk.PREVIEW):

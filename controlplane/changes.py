@@ -17,7 +17,7 @@ P = TypeVar("P")
 
 @dataclass(frozen=True)
 class Actor:
-    """Who is at the console: the login, and the role by which the home lets it in."""
+    """Who is at the console: the login, and its role in the home."""
 
     name: str
     role: str
@@ -25,7 +25,7 @@ class Actor:
 
 @dataclass(frozen=True)
 class Intent:
-    """What a change is recorded as. The request id makes a repeat harmless. `drawn`: the ids that it is to take."""
+    """How a change is recorded. The request id makes a repeat harmless. `drawn`: the ids that it is to use."""
 
     operation: str
     request_id: str
@@ -76,11 +76,11 @@ class Change(Protocol):
         ...
 
     def of(self, port: type[P]) -> P:
-        """What this change writes through for a port."""
+        """The store of this change that implements a port."""
         ...
 
     async def note_writing(self, context: str, minutes: int) -> None:
-        """Write to the trail that a read-only context is opened for writing."""
+        """Record in the trail that a read-only context is opened for writing."""
         ...
 
     async def rows(self) -> tuple[AuditRow, ...]:
@@ -88,7 +88,7 @@ class Change(Protocol):
         ...
 
     async def finish(self, result: Record) -> None:
-        """Keep the result beside the change, for whoever repeats the request."""
+        """Store the result with the change: a repeat of the request is answered with it."""
         ...
 
 
@@ -100,11 +100,11 @@ class ControlPlane(Protocol):
 
     @property
     def clock(self) -> HomeClock:
-        """The time there."""
+        """The home's time."""
         ...
 
     def of(self, port: type[P]) -> P:
-        """What reads of this context for a port."""
+        """The reader of this context that implements a port."""
         ...
 
     @property
@@ -114,7 +114,7 @@ class ControlPlane(Protocol):
 
     @property
     def prometheus(self) -> SeriesSource | None:
-        """The same requests as a Prometheus counted them; None: this context names none."""
+        """The same requests as counted by the Prometheus of this context; None when it has none."""
         ...
 
     def change(self, intent: Intent) -> AbstractAsyncContextManager[Change]:
@@ -129,5 +129,5 @@ class ControlPlane(Protocol):
         ...
 
     async def revealed(self, tenant_id: str, field: str) -> str | None:
-        """A personal field in clear, within the minute after it was granted. Raises NotPermitted."""
+        """A personal field in clear, for one minute after the reveal was granted. Raises NotPermitted."""
         ...

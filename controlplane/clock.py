@@ -1,7 +1,7 @@
-"""The home's time, without asking for it again: what ages, windows and judgements are told by.
+"""The home's time, from which ages, windows and judgements are computed, kept without asking for it each time.
 
-This machine's own clock may be a day off. So the home's time is what its server last said, and the seconds since then
-by a counter that nobody sets.
+This machine's own clock may be a day off. So the home's time is what its server last said, plus the seconds since then
+by a monotonic counter, which nobody can set.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from controlplane.formatting import age
 
 ALLOWED = timedelta(seconds=2)
-"""So far a machine's clock may be off before a word is said about it."""
+"""How far this machine's clock may be off before the console says so."""
 
 
 def machine_now() -> datetime:
@@ -31,7 +31,7 @@ class HomeClock:
         self._ahead, self._doubt = timedelta(0), timedelta(0)
 
     def hear(self, at: datetime, asked: float) -> None:
-        """The server said `at` in an answer that came just now; `asked`: the counter when it was asked."""
+        """Take the time from an answer of the server that came just now; `asked`: the counter when it was asked."""
         heard = self.seconds()
         self._doubt = timedelta(seconds=heard - asked) / 2
         self._at, self._heard = at.astimezone(UTC) + self._doubt, heard
@@ -45,7 +45,7 @@ class HomeClock:
 
     @property
     def off(self) -> str:
-        """How far this machine's clock is off the home's, in words; "" when that is within what is allowed."""
+        """How far this machine's clock is off the home's, in words; "" when that is within ALLOWED."""
         if abs(self._ahead) - self._doubt <= ALLOWED:
             return ""
         start = datetime.min.replace(tzinfo=UTC)

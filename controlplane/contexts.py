@@ -1,4 +1,4 @@
-"""What is done to a context itself: opening one for writing that is read-only."""
+"""What is done to a context itself: opening a read-only one for writing."""
 
 from __future__ import annotations
 

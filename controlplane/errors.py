@@ -12,8 +12,8 @@ from typing import ClassVar
 class Refusal(Exception):
     """The console will not do this: `code` is stable, `message` says what happened, `hint` what to do.
 
-    `why` is the path that led here, outermost first: what the key `w` shows. `brief`: the same for the header, where
-    it is of the link. `slow`: it takes a person to put it right, so it is not tried again at once.
+    `why` is the path that led here, outermost first: what the key `w` shows. `brief`: the message in short, for the
+    link's place in the header. `slow`: a person has to put it right, so it is not retried at once.
     """
 
     exit_code: ClassVar[int] = 1
@@ -65,7 +65,7 @@ class HomeUnreachable(Refusal):
 
 
 class AnswerLost(Refusal):
-    """It is done and committed, but what it answers could not be written."""
+    """The change is committed, but its answer could not be written."""
 
     exit_code = 8
 

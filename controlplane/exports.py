@@ -1,4 +1,4 @@
-"""A list as a file: CSV, JSON, NDJSON, Markdown, with what it is on top."""
+"""A list as a file: CSV, JSON, NDJSON or Markdown, with context, filter and time on top."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BEFORE_ONE = ("\t", "\r", "\n")
 
 @dataclass(frozen=True)
 class Heading:
-    """Where an export comes from: the reader of the file has nothing else. `notes`: what may be missing in it."""
+    """Where an export comes from, for a reader who has only the file. `notes`: what may be missing from it."""
 
     context: str
     noun: str
@@ -47,7 +47,7 @@ class Heading:
 def chunks(
     form: Format, heading: Heading, columns: Sequence[str], records: Iterable[Mapping[str, Any]]
 ) -> Iterable[str]:
-    """The file's text, piece by piece, so that a list of any length takes no memory."""
+    """The file's text in pieces, so that a long list is never in memory as a whole."""
     return {"csv": _csv, "json": _json, "ndjson": _ndjson, "markdown": _markdown}[form](heading, columns, records)
 
 
@@ -75,7 +75,7 @@ def _csv_line(values: Iterable[Any]) -> str:
 
 
 def _csv_cell(value: Any) -> str:
-    """A spreadsheet takes some texts for a formula; a quote in front keeps them text. And a terminal obeys controls."""
+    """A spreadsheet would run some texts as formulas: a quote in front keeps them text. Controls are made inert."""
     if value is None:
         return ""
     if not isinstance(value, str):
@@ -85,7 +85,7 @@ def _csv_cell(value: Any) -> str:
 
 
 def _split(text: str) -> str:
-    """Where a comma is for decimals, spreadsheets split at semicolons: what follows one is a cell as well."""
+    """Where the comma is the decimal sign, spreadsheets split cells at semicolons: guard what follows one too."""
     return re.sub(r""";["'\s]*(?=[=+\-@])""", r"\g<0>'", text)
 
 

@@ -1,4 +1,4 @@
-"""What a text can be that somebody pasted: pure classification. A secret is only ever its hash from here on."""
+"""What a pasted text can be: pure classification. Only the hash of a secret leaves this module."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from controlplane.text import showable
 Kind = Literal["tenant", "owner", "project", "key", "secret", "change", "request", "operator"]
 MAX_SOUGHT_CHARACTERS = 320
 MAX_FOUND_PER_KIND = 20
-"""Of each kind that many are told; for more there are the lists with their filters."""
+"""At most this many of each kind are shown; the lists and their filters find the rest."""
 
-# Patterns stay texts until something is looked for: this module is loaded when a line was typed.
-_KEY_SECRET = r"[A-Za-z0-9]{1,20}_(live|test)_\S{12,}"  # what may be shown of one is shorter
+# Patterns are compiled when something is looked for: this module is loaded as soon as a line is typed.
+_KEY_SECRET = r"[A-Za-z0-9]{1,20}_(live|test)_\S{12,}"  # the prefix that may be shown is shorter
 _LONG_RUN = r"[A-Za-z0-9]{28,}"
-_LONGER_RUN = r"[A-Za-z0-9+_=-]{40,}"  # of small and capital letters and digits
+_LONGER_RUN = r"[A-Za-z0-9+_=-]{40,}"  # with lower-case and upper-case letters and digits
 _KEY_ID = r"key_[0-9A-HJKMNP-TV-Z]{26}"
 _UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_TRACE_ID = r"[0-9a-f]{32}"  # without a dash; a key of somebody else's may look like it, and is not ours then
+_TRACE_ID = r"[0-9a-f]{32}"  # without dashes; another vendor's key may look the same, but it is not one of ours
 _PLAIN = rf"{_KEY_ID}|{_UUID}|{_TRACE_ID}"
 _ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 
 @dataclass(frozen=True)
 class Sought:
-    """What is looked for. Of a secret only the SHA-256 is in here; `text` is empty then."""
+    """What is looked for. For a secret this holds only its SHA-256, and `text` is empty."""
 
     kinds: tuple[Kind, ...]
     text: str = ""
@@ -43,7 +43,7 @@ class Sought:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One thing that the text belongs to. `tenant_id`: whose it is, None when it is nobody's."""
+    """One thing that the text belongs to. `tenant_id`: its tenant, None when it has none."""
 
     kind: Kind
     id: str
@@ -73,7 +73,7 @@ FOUND = ListOf(
     of=lambda plane, sought: plane.of(Finder).look(sought),
     means="What a text belongs to: tenants, owners by the whole address, keys, projects, request ids, operators. "
     "A secret is hashed before it is looked for, and kept nowhere.",
-    nothing="Nothing here has to do with it. f looks for something else.",
+    nothing="Nothing was found. Press f to look for something else.",
     subject=lambda found: {},
     label=lambda found: found.id,
     opens=_opens,

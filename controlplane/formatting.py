@@ -25,7 +25,7 @@ _UNITS = {
     "w": Decimal(604_800),
     "y": Decimal(31_536_000),
 }
-_MAX_SECONDS = 1000 * _UNITS["y"]  # so that a time minus a duration stays a time
+_MAX_SECONDS = 1000 * _UNITS["y"]  # so that a time minus a duration is still a valid time
 _PART = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,12})?)(ms|[smhdwy])")
 _DURATION = re.compile(rf"(?:{_PART.pattern} ?)+")
 
@@ -47,7 +47,7 @@ def parse_duration(text: str) -> float:
 
 
 FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
-"""No request was before, none will be after; and a month added to or taken from them is still a time."""
+"""Every request lies between them; and a month before the first or after the last is still a valid time."""
 
 
 def parse_time(text: str) -> datetime:
@@ -79,7 +79,7 @@ def spell(seconds: float | None) -> str:
 
 
 def age(at: datetime | None, now: datetime) -> str:
-    """Time since `at` by its largest unit: "42s", "12m", "3h", "5d", "9y"; still to come: "in 29d"."""
+    """Time since `at` by its largest unit: "42s", "12m", "3h", "5d", "9y"; in the future: "in 29d"."""
     if at is None:
         return UNKNOWN
     number, unit = _largest(at, now)
@@ -97,7 +97,7 @@ def relative(at: datetime | None, now: datetime) -> str:
 
 
 def show(at: datetime | None, now: datetime, form: Form = "age", zone: tzinfo | None = None) -> str:
-    """`at` in one of the forms that the key `t` turns through.
+    """`at` in one of the forms that the key `t` goes through.
 
     utc: 2026-11-21 05:33:12Z. local (this machine's zone) and zone (the tenant's; UTC where it has none):
     2026-11-21 06:33:12+01:00.
@@ -108,7 +108,7 @@ def show(at: datetime | None, now: datetime, form: Form = "age", zone: tzinfo | 
         return age(at, now)
     try:
         here = at.astimezone(None if form == "local" else zone if form == "zone" and zone else UTC)
-    except OverflowError:  # 9999-12-31, which many write for "never", has no time further east
+    except OverflowError:  # 9999-12-31, often written for "never", overflows in zones east of UTC
         here = at.astimezone(UTC)
     shown = here.isoformat(" ", "seconds")
     return shown.removesuffix("+00:00") + "Z" if here.tzinfo is UTC else shown
@@ -120,7 +120,7 @@ def count(number: float | None) -> str:
 
 
 def rate(number: float | None) -> str:
-    """A number per time: "1,204", "3.4", "<0.1". 0 is said only of 0."""
+    """A number per time: "1,204", "3.4", "<0.1". "0" means exactly 0."""
     if number is None or not math.isfinite(number):
         return UNKNOWN
     if 0 < number < 0.1:
@@ -129,7 +129,7 @@ def rate(number: float | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share as per cent, without the sign: 0.0041 is "0.41". 0.00 and 100.00 are said only of 0 and 1."""
+    """A share as per cent, without the sign: 0.0041 is "0.41". "0.00" and "100.00" mean exactly 0 and 1."""
     if share is None or not math.isfinite(share):
         return UNKNOWN
     shown = f"{share * 100:.2f}"

@@ -1,4 +1,4 @@
-"""JSON that somebody wrote, read with a bound: Python's reader ends with no ValueError where it is nested too deep."""
+"""Foreign JSON, read with a limit on its depth: where Python's own is reached, it raises no ValueError."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 DEEPEST = 64
-"""Lists and objects in each other. What goes deeper than this no screen shows and no column holds."""
+"""Levels of nested lists and objects. No screen shows and no column holds what is nested deeper."""
 
 
 def read(text: str | bytes, *, real: Callable[[str], Any] = float, constant: Callable[[str], Any] | None = None) -> Any:

@@ -75,7 +75,7 @@ class Listing(Protocol[R_co]):
         backward: bool = False,
         limit: int = 100,
     ) -> Page[R_co]:
-        """Read up to `limit` rows after `start` (before it when `backward`), from an end when None."""
+        """Read up to `limit` rows after `start` (before it when `backward`); None starts at that end of the list."""
         ...
 
     async def count(self, query: Query, cap: int = 10_000) -> Count: ...
@@ -87,7 +87,7 @@ def cursor(query: Query, position: Position) -> str:
 
 
 def position_of(query: Query, text: str) -> Position:
-    """Read a cursor again; a cursor of another filter or order is refused."""
+    """Decode a cursor. Raises Usage `cursor_unreadable`, or `cursor_of_another_list` for another filter or order."""
     from controlplane import jsontext
 
     try:

@@ -30,13 +30,13 @@ Tone = Literal["", "good", "bad", "warn", "muted", "unknown"]
 Line = str | tuple[str, str]
 """A line of a description: its text, or its text and its tone ("title" is one too)."""
 MEASURES: tuple[FilterKind, ...] = ("number", "milliseconds", "share")
-"""What is sorted by them begins with the largest."""
+"""A list sorted by a column of these kinds begins with the largest."""
 TIME_CELLS: Mapping[Form, int] = {"age": 6, "utc": 20, "local": 25}
 """How wide a time is in each form."""
 EXTRA = 10
-"""From this priority on a column is for wide screens alone."""
+"""Columns of this priority and above are shown on wide screens only."""
 BELOW_ALL = -1e300
-"""What is unknown sorts below every number."""
+"""Where an unknown value sorts: below every number."""
 
 
 class Cell(NamedTuple):
@@ -50,7 +50,7 @@ NO_VALUE = Cell(UNKNOWN, "unknown")
 
 
 class Status(NamedTuple):
-    """How a state is shown: a glyph, a tone, and its word where that is another than the state's name."""
+    """How a state is shown: a glyph, a tone, and a word where that differs from the state's name."""
 
     glyph: str
     tone: Tone = ""
@@ -61,8 +61,8 @@ class Status(NamedTuple):
 class Kind:
     """How the values of a column are shown, filtered and aligned.
 
-    `show` is given a value that is known, the time and the form of times. `width`: cells at least, where the column
-    says no other.
+    `show` is given a value (never None), the time now and the form of times. `width`: the least width in cells, unless
+    the column says another.
     """
 
     filter: FilterKind
@@ -82,11 +82,11 @@ TEXT = Kind("text", lambda value, now, form: str(value), none=Cell(""))
 TEXTS = Kind("text", lambda value, now, form: " ".join(value), none=Cell(""), many=True)
 TIME = Kind("age", lambda value, now, form: show(value, now, form), right=True, timed=True)
 AGE = Kind("age", lambda value, now, form: show(value, now), right=True, width=6)
-"""A time that is always shown by how long ago it was."""
+"""A time that is always shown as an age."""
 UNTIL = Kind("until", TIME.show, right=True, timed=True)
 NUMBER = Kind("number", lambda value, now, form: str(value), right=True)
 ID = Kind("text", lambda value, now, form: str(value), right=True)
-"""A number that only names."""
+"""A number that is a name: shown without separators."""
 COUNT = Kind("number", lambda value, now, form: count(value), right=True)
 RATE = Kind("number", lambda value, now, form: rate(value), right=True)
 SHARE = Kind("share", lambda value, now, form: percent(value), right=True)
@@ -100,7 +100,7 @@ def choice(*choices: str) -> Kind:
 
 
 def status(statuses: Mapping[Any, Status], choices: Sequence[str] = ()) -> Kind:
-    """`choices`: what can be filtered by, where it is not every state."""
+    """`choices`: the states that can be filtered by, where that is not all of them."""
     return Kind(
         "choice", lambda value, now, form: status_cell(statuses, value), choices=tuple(choices) or tuple(statuses)
     )
@@ -112,18 +112,19 @@ def status_cell(statuses: Mapping[Any, Status], state: str) -> Cell:
 
 
 def toned(words: str, tone: Tone = "") -> Cell:
-    """A measure in words: what is unknown looks like it."""
+    """A measure in words; an unknown one gets the tone for unknown."""
     return Cell(words, "unknown" if words == UNKNOWN else tone)
 
 
 @dataclass(frozen=True)
 class Column(Generic[R]):
-    """One field of a list's rows: by `name` it is filtered and sorted, chosen in views and completed.
+    """One field of a list's rows, which filters, orders, views and completion call by its `name`.
 
-    `field`: the attribute of a row, which is its name in a record (JSON, exports) too, where that is another; `value`
-    computes it where there is none. `cell` replaces what the kind shows, `rank` what a list in memory is sorted by.
-    `priority` 1 stays longest on a narrow screen, from EXTRA on it needs a wide one; 0: not in the table. `grow` takes
-    a share of what is left. `what` is its line of help. `also` are further names; the title and `field` always are.
+    `field`: the row's attribute, which is also its name in a record (JSON, exports), where that is not `name`; `value`
+    computes the value where there is no attribute. `cell` replaces what the kind shows; `rank` what a list in memory
+    is sorted by. `priority`: 1 stays longest on a narrow screen, EXTRA and above need a wide one, 0 is not in the
+    table. `grow`: it takes a share of the width that is left. `what`: its line of help. `also`: further names, besides
+    the title and `field`, which are always accepted.
     """
 
     name: str
@@ -172,13 +173,13 @@ class Column(Generic[R]):
         return self.shown(row, now, "utc").text
 
     def cells(self, form: Form) -> int:
-        """The least width: of a time its form's, with room for the arrow of the order."""
+        """The least width; that of a time depends on its form and leaves room for the sort arrow."""
         if self.kind.timed:
             return max(TIME_CELLS[form], len(self.heading) + 1)
         return self.width or self.kind.width
 
     def filter_field(self, taken: Set[str]) -> Field:
-        """`taken`: the names of the list's columns, and the further ones of those before it."""
+        """`taken`: names that are not free: those of the list's columns, and the further names of those before it."""
         names = dict.fromkeys([*self.also, self.typed_title, self.attribute])
         also = tuple(name for name in names if name and name not in taken)
         return Field(self.name, self.kind.filter, self.kind.choices, self.what, also)
@@ -186,15 +187,16 @@ class Column(Generic[R]):
 
 @dataclass(frozen=True)
 class ListOf(Generic[R]):
-    """A list: what it is read from, its columns, and what is said of it.
+    """A list: where its rows come from, its columns, and the words about it.
 
-    `of` is given the control plane; that of a list within a thing (the items of a run) its key as well.
-    `order` is the order at first: a column's name, with "-" in front the other way round; "": it has only that in which
-    it is found. `summary` is the help of its command, `means` that of its screen; `nothing` is said when it is empty,
-    `empty` when a filter matches nothing. `subject`: the fields of a request that name the row, `label` what a person
-    calls it. `opens`: the noun and the key of what enter opens, or "?" and a filter of its list; None: enter describes
-    the row. `search`: the texts in which words are looked for, for a list in memory. `operations`: what is offered on a
-    row, by name; None: what is done on such a row. `charts` is what the charts of a row are asked for by.
+    `of` is given the control plane and, for a list within a thing (the items of a run), that thing's key.
+    `order` is the default order: a column's name, with "-" in front to reverse it; "": the order in which the rows are
+    found, and no other. `summary` is the help of its command, `means` that of its screen; `nothing` is shown when it is
+    empty, `empty` when no row matches the filter. `subject`: the fields of a request that name the row; `label`: what a
+    person calls it. `opens`: the noun and the key that enter opens, or "?" and a filter of that noun's list; None:
+    enter describes the row. `search`: the texts of a row that words are looked for in, for a list in memory.
+    `operations`: the names of those offered on a row; None: all that are done on such a row. `charts`: what opens a
+    row's charts, as text.
     """
 
     noun: str
@@ -205,7 +207,7 @@ class ListOf(Generic[R]):
     nothing: str
     order: str = ""
     summary: str = ""
-    empty: str = "Nothing matches. esc clears the filter."
+    empty: str = "Nothing matches. Press esc to clear the filter."
     subject: Callable[[R], Mapping[str, Any]] = lambda row: {"id": row.key}
     label: Callable[[R], str] = lambda row: row.key
     record: Callable[[R, datetime], dict[str, Any]] = lambda row, now: dataclasses.asdict(row)  # type: ignore[call-overload]
@@ -242,7 +244,7 @@ class ListOf(Generic[R]):
 
     @property
     def table(self) -> tuple[Column[R], ...]:
-        """The columns of the table, in the order that they stand in."""
+        """The columns of the table, from left to right."""
         return tuple(column for column in self.columns if column.priority)
 
     @property
@@ -266,9 +268,9 @@ class ListOf(Generic[R]):
         )
 
     def order_of(self, asked: str) -> tuple[str, bool]:
-        """The column and whether it is turned round, from "-err" or any name of a field. Raises Usage `sort_unknown`.
+        """The column and whether its order is reversed, from "-err" or any name of a field. "" is the default order.
 
-        Nothing asked is the list's own order.
+        Raises Usage `sort_unknown`.
         """
         asked = asked or self.order
         if not asked:
@@ -279,7 +281,7 @@ class ListOf(Generic[R]):
             raise Usage(
                 "sort_unknown",
                 f"{self.called.capitalize()} cannot be sorted by {clean(name, 60)}.",
-                f"They can by: {', '.join(self.sorts)}.",
+                f"Sort them by: {', '.join(self.sorts)}.",
             )
         return name, asked.startswith("-")
 
@@ -289,7 +291,7 @@ class ListOf(Generic[R]):
     # A list in memory
 
     def matching(self, rows: Sequence[R], terms: Sequence[Term], now: datetime) -> list[R]:
-        """The rows that a filter leaves, by the rule by which a database would find them."""
+        """The rows that match a filter, by the same rules as in the database."""
         return [row for row in rows if matches(terms, self._filtered(row), now)]
 
     def _filtered(self, row: R) -> dict[str, Any]:
@@ -297,7 +299,7 @@ class ListOf(Generic[R]):
         return known | {"": list(self.search(row) if self.search else (row.key,))}
 
     def position(self, row: R, query: Query) -> Position:
-        """Where a row stands; what is unknown stands below all."""
+        """A row's position in the order; unknown values sort below all others."""
         column = self.column(query.sort or self.sorts[0])
         value = column.rank(row) if column.rank else column.value_of(row)
         if isinstance(value, datetime):

@@ -9,10 +9,11 @@ from typing import Literal, Protocol
 
 @dataclass(frozen=True)
 class LinkState:
-    """`retry_in`: seconds until the next attempt, when offline. `polling`: hints do not come by themselves.
+    """`retry_in`: seconds until the next attempt, when offline. `polling`: no hints arrive, so the console asks.
 
     "stale": it is connected, and has been silent for `silent` seconds. "refused": it was reached and cannot be used;
-    nothing is tried again by itself. `words` say why; `brief`: the same for the header, when it is more than away.
+    it is not retried automatically. `words` say why; `brief` says it in short, for the header, where "offline" is not
+    all there is to say.
     """
 
     state: Literal["connecting", "live", "stale", "offline", "refused"]
@@ -29,5 +30,5 @@ class LiveFeed(Protocol):
         ...
 
     def retry_now(self) -> None:
-        """Do not wait out the pause before the next attempt."""
+        """Retry at once instead of waiting for the next attempt."""
         ...

@@ -1,4 +1,4 @@
-"""A list that is computed in memory, paged by key like any other: for what is few, or measured as a whole."""
+"""A list that is computed in memory, paged by key like any other: for few rows, or rows computed all at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ R = TypeVar("R", bound=Row)
 
 
 class MemoryList(Generic[R]):
-    """A `Listing` of a declaration whose rows `rows` reads. A subclass may leave rows out that no filter names."""
+    """The `Listing` of a declared list; `rows` reads its rows. A subclass may hide rows that no filter asks for."""
 
     declared: ListOf[R]
 

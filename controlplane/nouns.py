@@ -1,7 +1,7 @@
 """The table of nouns: a line for each, and everything else reads it.
 
-A place is written "module:name" and loaded when it is first needed, so that this table costs nothing and brings no
-room of the house into another.
+A place is written "module:name" and imported when it is first needed, so that this table costs nothing to load and
+makes no package import another.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class Noun(NamedTuple):
-    """`digit`: the key that goes to its list. `list`: its declaration. `within`: that of what one thing holds, which is
-    shown when the thing is opened; `detail`: the screen of one thing instead. `screen`: a list's screen of its own,
-    where it shows more than its declaration says. `operations`: the modules that register what can be done.
+    """`digit`: the key that goes to its list. `list`: its declaration. `within`: the declaration of the list inside one
+    thing, which is shown when the thing is opened; `detail`: a screen for one thing instead. `screen`: a screen for the
+    list, where it shows more than its declaration says. `operations`: the modules that register its operations.
     `commands`: the verbs that are neither `list` nor an operation. `listed`: the command that lists, where that is not
-    `NOUN list`. `readers` and `writers`: what a home and a change find by their ports; `refusals`: the module of its
-    words; `jobs`: what is done for it in the background.
+    `NOUN list`. `readers` and `writers`: the classes that a home and a change look up by port; `refusals`: the module
+    of its refusals; `jobs`: its background jobs.
     """
 
     name: str
@@ -127,7 +127,7 @@ NOUNS: tuple[Noun, ...] = (
     ),
     Noun(
         "telemetry",
-        "Requests over time, who has most, and how long it is kept.",
+        "Requests over time, who makes the most, and how long they are kept.",
         digit="4",
         screen="screens.telemetry.screen:TelemetryScreen",
         detail="screens.telemetry.screen:TelemetryScreen",
@@ -289,7 +289,7 @@ def noun_named(name: str) -> Noun | None:
 
 
 def shown() -> list[Noun]:
-    """The nouns that the console has a screen of, those with a digit first, in its order."""
+    """The nouns that have a screen in the console: those with a digit first, by digit."""
     return sorted((noun for noun in NOUNS if noun.list or noun.screen), key=lambda noun: noun.digit or "~")
 
 

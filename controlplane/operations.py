@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 
 class Request(BaseModel):
-    """What an operation asks for. `subject` names the fields that say which thing it is done to; `makes` those of
-    them that name a thing that is not there yet. `makes_a`: what is made for the thing of the subject, in a word, where
-    that gets its name by itself: a key.
+    """The arguments of an operation. `subject` names the fields that say which thing it is done to; `makes` those of
+    them that name a new thing. `makes_a`: in a word, what is made for that thing, where the new one gets its name by
+    itself: a key.
 
-    `personal` names those with personal data: they are not kept beyond the change and the guarded trail.
+    `personal` names the fields with personal data: they are kept only in the changed row and the guarded trail.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
@@ -51,8 +51,8 @@ class Request(BaseModel):
 
 
 class Risk(StrEnum):
-    """How much is asked before it runs: nothing; a look where it is filled in by hand; a yes; the name typed; another
-    person. `controlplane.carrying.level` decides what that becomes here.
+    """The confirmation that is needed before it runs: none; a preview where a form is filled in; a yes; the typed
+    name; a second person. `controlplane.carrying.level` decides which of them applies here.
     """
 
     SAFE = "safe"
@@ -68,9 +68,10 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True)
 class Subject(Generic[Row]):
-    """What operations are done on: the class of its rows, and how a request's is read and held until the change ends.
+    """What operations are done on: `row` is the class of its rows; `lock` reads the row that a request names and locks
+    it until the change ends.
 
-    `within`: other classes of rows that lists show it by, each with the way to it.
+    `within`: classes of rows in lists that contain it, each with the function that gets it.
     """
 
     row: type[Row]
@@ -78,21 +79,21 @@ class Subject(Generic[Row]):
     within: Mapping[type, Callable[[Any], Row]] = field(default_factory=dict)
 
     def of(self, shown: Any) -> Row | None:
-        """The row in what a list shows; None: it is about something else."""
+        """The row in what a list shows; None when that is something else."""
         found = self.within[type(shown)](shown) if type(shown) in self.within else shown
         return found if isinstance(found, self.row) else None
 
 
 @dataclass(frozen=True)
 class Operation(Generic[Req]):
-    """`run` is given the open change, the request, and, when it is done `on` something, the row of that.
+    """`run` is given the open change, the request, and, when the operation is done `on` something, its locked row.
 
-    `check` raises the Refusal that a row meets: before the run, and in menus and for `w`.
+    `check` raises a Refusal when a row does not allow the operation: before the run, in menus, and for the key `w`.
     `undo` names the operation that takes it back. Its request follows from the audit row (see `undo_step`);
-    `undo_request` adds what is spelled otherwise there.
-    `completes` reads, after the commit, what may only be read then. `makes_secret`: its run returns `Made`.
-    `writes`: the noun of the audit rows that it leaves, when that is another than its own. `way_back`: in words, how
-    a mistake is put right where no single operation undoes it.
+    `undo_request` adds the fields that do not.
+    `completes` reads, after the commit, what can be read only then. `makes_secret`: its run returns `Made`.
+    `writes`: the noun of the audit rows that it writes, where that is not its own. `way_back`: in words, how to correct
+    a mistake where no single operation undoes it.
     """
 
     name: str
@@ -121,20 +122,20 @@ class Operation(Generic[Req]):
         return self.name.partition(".")[2]
 
     def parse(self, fields: Mapping[str, Any]) -> Req:
-        """Read a request. Raises Usage with every fault in words."""
+        """Validate a request. Raises Usage `request_invalid`, which names every fault."""
         try:
             return self.request.model_validate(fields)
         except ValidationError as error:
             faults = [f"{'.'.join(map(str, e['loc'])) or 'request'}: {_words(e)}" for e in error.errors()]
             raise Usage(
                 "request_invalid",
-                f"{self.name} cannot be asked like that: {'; '.join(faults)}.",
+                f"The request for {self.name} is not valid: {'; '.join(faults)}.",
                 f"Fields: {', '.join(self.request.model_fields)}.",
                 why=faults,
             ) from None
 
     def refusal(self, shown: Any, now: datetime) -> Refusal | None:
-        """What it would meet now on what a list shows; None too where that is no row of what it is done on."""
+        """The refusal that it would raise now on a row of a list; None too when it is not done on such rows."""
         row = self.on.of(shown) if self.on else None
         if row is not None and self.check is not None:
             try:
@@ -193,9 +194,9 @@ def operation(
 
 @dataclass(frozen=True)
 class Made:
-    """What an operation returns that made a secret: the result, and the secret beside it.
+    """What an operation that makes a secret returns: the result, and the secret beside it.
 
-    The secret never becomes a part of the result, so it is neither kept with the change nor told twice.
+    The secret never becomes a part of the result, so it is neither stored with the change nor shown twice.
     """
 
     row: Any
@@ -213,10 +214,10 @@ class UndoStep:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an operation did, or would do when `dry_run`. `repeated`: it had been done by this request id before.
+    """What an operation did, or would do when `dry_run`. `repeated`: this request id had already done it before.
 
-    `secret`: what was made, told this once: neither a preview nor a repeat has it. `drawn`: the ids and secrets that
-    a preview drew, which the run that follows it takes.
+    `secret`: the new secret, shown only this once: neither a preview nor a repeat has it. `drawn`: the ids and secrets
+    that a preview drew; the run that follows it uses them.
     """
 
     operation: str
@@ -235,16 +236,16 @@ class Outcome:
 
 
 Keep = Callable[[Record, str], None]
-"""Puts a secret, with its result, where it outlives this program. It blocks, and raises Refusal when it cannot."""
+"""Stores a secret, with its result, outside this program. It blocks, and raises Refusal when it cannot store it."""
 
 
 @dataclass(frozen=True)
 class Call:
     """How an operation is asked for, apart from its request.
 
-    `keep` is called with what was made before it is committed: so no secret that is good can be lost by a kill.
-    `previewed`: what was shown; what runs is that, or it is refused.
-    `tell`: with words, when the outcome is unknown and is looked up, which takes some seconds.
+    `keep` is called with a new secret before the commit, so that no valid secret is lost when the program is killed.
+    `previewed`: the outcome that was shown; the run does the same, or it is refused.
+    `tell` is called with a message while an unknown outcome is looked up, which takes some seconds.
     """
 
     reason: str | None = None
@@ -260,7 +261,7 @@ def new_request_id() -> str:
 
 
 def fingerprint(operation: Operation[Any], request: Request) -> str:
-    """What was asked, as SHA-256. Personal fields are left out: a hash of an address can be guessed."""
+    """The request as SHA-256. Personal fields are left out: an address can be guessed from its hash."""
     asked = _impersonal(request.model_dump(mode="json", exclude_unset=True), request.personal)
     return hashlib.sha256(json.dumps([operation.name, asked], sort_keys=True).encode()).hexdigest()
 
@@ -274,7 +275,7 @@ def _impersonal(value: Any, personal: tuple[str, ...]) -> Any:
 async def execute(plane: ControlPlane, operation: Operation[Req], request: Req, call: Call) -> Outcome:
     """Run an operation, or preview it; `controlplane.carrying` asks in between.
 
-    Raises Refusal; then nothing was changed (but for OutcomeUnknown).
+    Raises Refusal; nothing was changed then, except perhaps with OutcomeUnknown.
     """
     from controlplane.changes import Intent, RequestRepeated
 
@@ -359,7 +360,7 @@ def undo_step(operation: Operation[Any], rows: Sequence[AuditRow]) -> UndoStep |
 
 
 async def _look_up(plane: ControlPlane, request_id: str) -> Recorded:
-    """There was no answer to the commit: ask the home before anything is said."""
+    """There was no answer to the commit: ask the home what happened before reporting anything."""
     try:
         found = await plane.recorded(request_id)
     except HomeUnreachable:

@@ -1,6 +1,6 @@
 """What was previewed is what runs: the ids and secrets that were shown, the versions that were seen, the same changes.
 
-A preview draws ids and secrets that its run then takes; a number that the home gives when it commits is not shown
+The run uses the ids and secrets that its preview drew; a number that the home assigns at the commit is not shown
 before. The run is compared with the preview before it is committed, by a hash of what both change.
 """
 
@@ -23,10 +23,10 @@ T = TypeVar("T")
 Req = TypeVar("Req", bound="Request")
 NEW = "(new)"
 NUMBERS = ("id", "grant", "change", "number", "leak")
-"""Fields of a result that may hold a number that the home gives."""
+"""Fields of a result that may hold a number assigned by the home."""
 SHOWN_THINGS = 3
 PASSING = KEPT_BY_DATABASE | {"request_id", "sha256"}
-"""Fields that differ between a preview and its run and say nothing: a certificate's hash is one of its time."""
+"""Fields that always differ between a preview and its run, and mean nothing: a certificate's hash covers its time."""
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d", re.ASCII)
 
 
@@ -46,7 +46,7 @@ class Drawn:
 
 
 def bound(operation: Operation[Any], request: Req, preview: Outcome) -> Req:
-    """The request with the version and the hash that its preview showed, where it has such fields and names neither."""
+    """The request with the version and the hash that its preview showed, where it has such fields and left them out."""
     fields = type(request).model_fields
     binding: Record = {"preview_hash": preview.result.get("preview_hash"), "version": _version(operation, preview.rows)}
     missing = {
@@ -58,7 +58,7 @@ def bound(operation: Operation[Any], request: Req, preview: Outcome) -> Req:
 
 
 def _version(operation: Operation[Any], rows: Sequence[AuditRow]) -> int | None:
-    """That of the one thing that is changed; what changes several is bound by the hash alone."""
+    """The version of the one thing that is changed; a change of several things is bound by the hash alone."""
     seen = [
         row.before["version"] for row in rows if row.noun == operation.noun and row.before and "version" in row.before
     ]
@@ -88,7 +88,7 @@ def digest(rows: Sequence[AuditRow]) -> str:
 
 
 def _facts(rows: Sequence[AuditRow]) -> list[tuple[str, str, str, str]]:
-    """Each row as it was seen and what becomes of it. An instant that the change sets is only that: it is set."""
+    """Each row as it was seen and what becomes of it. Of a time that the change sets, only that it is set."""
     found = []
     for row in unnumbered(rows):
         before = row.before or {}
@@ -112,7 +112,7 @@ def _timeless(value: Any) -> Any:
 
 
 def unnumbered(rows: Sequence[AuditRow]) -> tuple[AuditRow, ...]:
-    """The rows without the numbers that the home gives to what is new: in a run they are others."""
+    """The rows without the numbers that the home assigned to new things: the run gets other ones."""
     return tuple(replace(row, thing=_unnumbered(row), after=_without_id(row)) if _number(row) else row for row in rows)
 
 

@@ -53,7 +53,7 @@ def row_lines(row: AuditRow) -> list[str]:
 
 
 def _words(field: str, value: Any, row: AuditRow) -> str:
-    """Money by its currency, where the row has it; a key's cap is in its tenant's, which the row does not say."""
+    """Money in the row's currency, where it has one; a key's cap is in its tenant's, which the row does not name."""
     currency = (row.after or row.before or {}).get("currency")
     if field in MONEY and isinstance(value, int):
         return money(value, currency)
@@ -63,12 +63,12 @@ def _words(field: str, value: Any, row: AuditRow) -> str:
 
 
 def outcome_lines(outcome: Outcome, limit: int = 200) -> list[str]:
-    """What the operation notes of it, then every thing that changed; beyond `limit` only how many more there are."""
+    """The operation's notes, then every thing that changed; beyond `limit` lines only how many more there are."""
     lines = [clean(note) for note in outcome.result.get("notes", ())]
     lines += [line for row in outcome.rows for line in row_lines(row)]
     if not lines:
         return ["nothing changes"]
-    return lines if len(lines) <= limit else [*lines[:limit], f"… and {len(lines) - limit:,} lines more"]
+    return lines if len(lines) <= limit else [*lines[:limit], f"… and {len(lines) - limit:,} more lines"]
 
 
 def command_line(operation: Operation[Any], request: Mapping[str, Any], reason: str | None) -> str:

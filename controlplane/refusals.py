@@ -1,6 +1,6 @@
-"""A refusal's words stand in one place, beside its noun: for the rule, and for the constraint of the home.
+"""The words of a refusal are written once, beside its noun, for the rule and for the home's constraint.
 
-Here are those that belong to no noun.
+Those that belong to no noun are here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from controlplane.errors import Conflict, Refusal, Usage
 
 @dataclass(frozen=True)
 class Words:
-    """`code` is the constraint's name, unless `constraint` says another. Raise what a call gives."""
+    """`code` is also the constraint's name, unless `constraint` says another. A call returns the Refusal to raise."""
 
     code: str
     kind: type[Refusal]
@@ -22,13 +22,13 @@ class Words:
     constraint: str = ""
 
     def __call__(self, message: str | None = None, hint: str | None = None, why: Sequence[str] = ()) -> Refusal:
-        """Who knows more gives a fuller message, hint or path."""
+        """A caller that knows more gives its own message, hint or path."""
         return self.kind(
             self.code, self.message if message is None else message, self.hint if hint is None else hint, why
         )
 
     def of(self, *things: object) -> Refusal:
-        """Where message and hint have places for what it is about."""
+        """With the placeholders of message and hint filled in."""
         return self(self.message.format(*things), self.hint.format(*things))
 
 
@@ -38,15 +38,15 @@ REQUEST_ID_REUSED = Words(
 STALE_VERSION = Words(
     "stale_version", Conflict, "Somebody changed it since it was looked at.", "Look at it again, then repeat."
 )
-NO_UNDO = Words("no_undo", Refusal, "Nothing of it can be taken back.")
+NO_UNDO = Words("no_undo", Refusal, "It cannot be taken back.")
 OPERATION_UNKNOWN = Words(
     "operation_unknown", Usage, "There is no operation of that name.", "watchfloor operations lists them."
 )
 
 CONSTRAINTS = (
     Words("change_result_size", Refusal, "The result of the change is too large to be kept.", "Do less at once."),
-    Words("moment_range", Refusal, "A time lies between the years 1970 and 2199.", "Leave it out where none is meant."),
-    Words("day_range", Refusal, "A day lies between the years 1970 and 2199."),
+    Words("moment_range", Refusal, "A time must lie between the years 1970 and 2199.", "Leave it out for none."),
+    Words("day_range", Refusal, "A day must lie between the years 1970 and 2199."),
     Words("line_length", Refusal, "A name or code has at most 400 characters.", "Shorten it."),
     Words("words_length", Refusal, "A reason or remark has at most 2,000 characters.", "Keep a link to the rest."),
     Words("document_size", Refusal, "A JSON document has at most 65,536 bytes.", "Keep a link instead."),
@@ -56,8 +56,8 @@ CONSTRAINTS = (
     Words(
         "lock_held",
         Conflict,
-        "Somebody else holds what this needs, and does not end.",
-        "Try again; if it stays so, find who: SELECT pid, usename, state FROM pg_stat_activity"
+        "Somebody else holds a lock that this needs, and does not release it.",
+        "Try again; if it is still held, find who: SELECT pid, usename, state FROM pg_stat_activity"
         " WHERE xact_start IS NOT NULL.",
     ),
 )

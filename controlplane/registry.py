@@ -27,12 +27,12 @@ def named(name: str) -> Operation[Any]:
 
 
 def done_on(row: type) -> list[Operation[Any]]:
-    """What is done on a thing that such a row shows."""
+    """The operations on the thing that such a row shows."""
     return [each for each in operations().values() if _is_on(each, row)]
 
 
 def offered(noun: str, row: type) -> list[Operation[Any]]:
-    """What is offered in a list of such rows: what is done on one, and what the noun has that begins without one."""
+    """The operations offered in a list of such rows: those on a row, and those of the noun that need none."""
     every = operations().values()
     return [each for each in every if _is_on(each, row) or (each.noun == noun and (each.on is None or _makes(each)))]
 
@@ -43,7 +43,7 @@ def _is_on(operation: Operation[Any], row: type) -> bool:
 
 
 def _makes(operation: Operation[Any]) -> bool:
-    """Whether it makes a thing; what it is done on is what that belongs to."""
+    """Whether it makes a new thing; it is then done on what the new thing belongs to."""
     return bool(operation.request.makes)
 
 

@@ -1,4 +1,4 @@
-"""Where a secret is kept, said in a way that can be written down: settings hold references, never values."""
+"""References that say where a secret is kept: settings hold these, never the secrets themselves."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def variable(profile: str) -> str:
 
 
 def _absolute(path: str) -> bool:
-    """What a path means must not hang on the folder that the console was started in."""
+    """A path must not depend on the folder that the console was started in."""
     return path.startswith("~/") or PurePath(path).is_absolute()
 
 

@@ -10,11 +10,11 @@ from functools import lru_cache
 from typing import Literal
 
 UNKNOWN = "–"
-"""What stands where a value is not known. Never 0, never nothing."""
+"""Shown where a value is not known: never 0, never an empty cell."""
 
 ELLIPSIS = "…"
 _LOST = "\ufffd"
-_CARRIER = "◌"  # what a mark with nothing before it stands on; else it would join the cell to its left
+_CARRIER = "◌"  # carries a mark that has nothing before it, which would else join the cell to its left
 _MARKS_PER_CHARACTER = 4
 
 # C0 and DEL become the pictures made for them (U+2400 ff.), so that a tired eye sees what was there.
@@ -25,8 +25,8 @@ _INVISIBLE = frozenset(
     "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0" + chr(0x1D159) + chr(0x16FE4)
 )
 
-# ZWNJ parts and ZWJ joins letters of these scripts, whose words are written with them (Persian, Sinhala, Malayalam …):
-# there they are no fault, and are left out of what is shown. On anything else, or at a word's end, they only hide.
+# ZWNJ separates and ZWJ joins letters of these scripts, whose words are written with them (Persian, Sinhala, Malayalam
+# …): there they are right, and only left out of what is shown. Anywhere else, or at a word's end, they hide something.
 _JOINERS = "\u200c\u200d"
 _JOINING = (
     (0x0600, 0x08FF),  # Arabic, Syriac, Thaana, NKo, Mandaic
@@ -37,7 +37,7 @@ _JOINING = (
     (0xFE70, 0xFEFF),
 )
 
-# Rows of symbols that became wide with Unicode 16; Python's own tables are older.
+# Blocks of symbols that became wide with Unicode 16; Python's own tables are older.
 _WIDE_SINCE_16 = (
     (0x2630, 0x2637),
     (0x268A, 0x268F),
@@ -48,7 +48,7 @@ _WIDE_SINCE_16 = (
 
 
 def clean(value: object, limit: int = 4000) -> str:
-    """One line of at most `limit` (≥ 1) characters without power: no controls, bidi, invisibles, piles of marks.
+    """One inert line of at most `limit` (≥ 1) characters: no controls, bidi, invisibles or piles of marks.
 
     `str.isprintable()` holds, and cleaning again changes nothing. None is `UNKNOWN`.
     """
@@ -59,7 +59,7 @@ def clean(value: object, limit: int = 4000) -> str:
 
 
 def showable(text: str) -> bool:
-    """Whether it can be taken as a name: one line of which cleaning changes nothing, but for the joiners of a word."""
+    """Whether it can be a name: one line in which cleaning changes nothing but the joiners within a word."""
     kept = "".join(char for place, char in enumerate(text) if not _within_word(text, place))
     return clean(text, len(text) + 1) == kept
 
@@ -98,17 +98,17 @@ def fit(
 def fold(text: str, size: int) -> list[str]:
     """Cleaned text in rows of at most `size` (≥ 2) cells, broken at blanks where that leaves no row half empty.
 
-    What follows the first row is set in as far as that is, and two cells more.
+    Rows after the first are indented as far as that one, and two cells more.
     """
     rows, inset, room = [], "", size
     while cells(text) > room:
         head = _head(text, room)
         if text[len(head)] != " " and (blank := head.rfind(" ")) >= room // 2:
             head = head[:blank]
-        head = head or text[0]  # never stuck, whatever a cluster of characters is wide
+        head = head or text[0]  # always at least one, however wide a cluster of characters is
         rows.append(inset + head)
         if not inset:
-            inset = " " * min(len(text) - len(text.lstrip(" ")) + 2, size // 2, size - 2)  # room for a wide one
+            inset = " " * min(len(text) - len(text.lstrip(" ")) + 2, size // 2, size - 2)  # room for a wide character
             room = size - len(inset)
         text = text[len(head) :].lstrip(" ")
     return [*rows, inset + text] if text or not rows else rows
@@ -129,7 +129,7 @@ def _inert(line: str) -> str:
             continue
         char = _replacement(char)
         if char == "" and not (out and not out[-1].isascii()):
-            char = _LOST  # a variation selector chooses the look of a symbol; on anything else it only hides
+            char = _LOST  # a variation selector chooses the look of a symbol; after anything else it hides something
         if _joins(char):
             marks += 1
             if marks > _MARKS_PER_CHARACTER:
@@ -179,7 +179,7 @@ def _tail(text: str, size: int) -> str:
 
 @lru_cache(maxsize=8192)
 def _replacement(char: str) -> str:
-    """What one character becomes by itself; "" is a variation selector, which its neighbour decides on."""
+    """What one character becomes by itself; "" is a variation selector, which is judged by the one before it."""
     code = ord(char)
     if code in _PICTURES:
         return chr(_PICTURES[code])
@@ -193,7 +193,7 @@ def _replacement(char: str) -> str:
 
 
 def _within_word(line: str, place: int) -> bool:
-    """A joiner between two letters, or marks upon them, of a script that has it."""
+    """Whether it is a joiner between two letters, or marks on them, of a script that uses joiners."""
     if line[place] not in _JOINERS or not 0 < place < len(line) - 1:
         return False
     beside = (line[place - 1], line[place + 1])

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def as_before(request: type[Request], row: AuditRow) -> Record:
-    """The thing at the version that was left behind, and of the fields that changed each that is asked for, as it was.
+    """The thing, at the version that the change left, and each changed field that the request has, as it was before.
 
-    What is not named by a column of its own (`number`) is named by its id. A personal field is known only to those who
-    may see it; one that was empty is asked for as "".
+    A thing without a column of the subject's name (`number`) is named by its id. A personal field is set only for those
+    who may see it; one that was empty is set to "".
     """
     left = row.after or {}
     fields: Record = {name: left.get(name, left.get("id")) for name in request.subject}

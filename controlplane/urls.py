@@ -14,9 +14,9 @@ KNOWN_PARAMETERS = (
     "ssl_min_protocol_version ssl_max_protocol_version gssencmode krbsrvname gsslib gssdelegation replication "
     "target_session_attrs load_balance_hosts oauth_issuer oauth_client_id oauth_scope sslkeylogfile authtype "
 )
-"""Of libpq, up to that of PostgreSQL 18. What is not among them may be a password whose name is mistyped."""
+"""libpq's parameters, up to PostgreSQL 18. One that is not among them may be a password under a mistyped name."""
 
-# As libpq reads it, which lets a password hold a "?"; and as people write it, who forget that "/" must be %2F.
+# As libpq reads it, which allows a "?" in a password; and as people write it who forget that "/" must be %2F.
 _PASSWORD = r"(?<=://)([^@:/]*):[^@/]+@"
 _PASSWORD_WITH_SLASH = r"(?<=://)([^@:/?]*):[^@?]+@"
 _PARAMETER = r"(?<=[?&])([^=&]+)=[^&]+"
@@ -38,13 +38,13 @@ def redact(url: str) -> str:
 
 
 def odd_port(url: str) -> bool:
-    """Whether the port is no number: it may be a password, behind which the @ is missing."""
+    """Whether the port is not a number: it may be a password that the @ is missing after."""
     hosts = re.sub(r"^[^:/]*://(?:[^@/?#]*@)?|[/?#].*|\[[^]]*\]", "", url)
     return any(not re.fullmatch(r"[^:]*(?::\d*)?", host) for host in hosts.split(","))
 
 
 def _unknown_parameters(url: str) -> bool:
-    """Whether it asks for what no libpq knows."""
+    """Whether it has parameters that no libpq knows."""
     from urllib.parse import unquote  # libpq decodes names as well
 
     names = (unquote(found[1]).lower() for found in re.finditer(_PARAMETER, url))
@@ -52,24 +52,24 @@ def _unknown_parameters(url: str) -> bool:
 
 
 def shown_url(text: str) -> str:
-    """A URL for a message. What cannot be read as one is not repeated at all: nobody knows where its secret stands."""
+    """A URL for a message. What cannot be read as one is not repeated at all: nobody knows where its secret is."""
     url = redact(text.strip())
     return url if re.fullmatch(_FINE, url) and not _unknown_parameters(url) else HIDDEN
 
 
 def shown_name(text: str) -> str:
-    """What should be a name; where it may be a URL gone wrong, nothing of it is shown."""
+    """What should be a name; when it may be a mistyped URL, nothing of it is shown."""
     return HIDDEN if re.search("[:@]", text) else text
 
 
 def without_secrets(words: str) -> str:
-    """A message in which a URL may have been repeated by whoever refused it."""
+    """A message that may repeat a URL, without the secrets in it."""
     words = re.sub(_IN_WORDS, lambda found: shown_url(found[0]), words)
     return re.sub(_NAMED_IN_WORDS, rf"\g<1>{HIDDEN}", words)
 
 
 def without_words_like_urls(words: str) -> str:
-    """A message of a library, which repeats what was typed."""
+    """A library's message that may repeat what was typed, without anything that looks like a URL with a password."""
     return re.sub(_LIKE_A_URL, HIDDEN, without_secrets(words))
 
 

@@ -24,7 +24,7 @@ REVEALED_SECONDS = 60.0
 
 
 async def carry_out(app: App[None], session: Session, operation: Operation[Any], target: Target) -> Done | None:
-    """Ask what must be asked, run it, keep the way back in the session. None: the person chose not to.
+    """Ask what must be asked, run the operation, keep its undo in the session. None: the person declined.
 
     Runs in a worker: it waits for dialogs.
     """
@@ -45,7 +45,7 @@ async def carry_out(app: App[None], session: Session, operation: Operation[Any],
 async def filled_in(
     app: App[None], session: Session, operation: Operation[Any], title: str, given: dict[str, Any]
 ) -> tuple[dict[str, Any], str] | None:
-    """The fields and the reason: what is given, and what has to be asked for. None: the person chose not to."""
+    """The fields and the reason: those given, and those asked for in a form. None: the person declined."""
     from controlplane.operations import authorise
     from screens.dialogs.form import RequestForm, asks_nothing
 
@@ -56,7 +56,7 @@ async def filled_in(
 
 
 async def undo(app: App[None], session: Session, step: UndoStep) -> Done | None:
-    """Take the last change back, by the same way that it was made; its reason is asked for first."""
+    """Undo the last change by the same steps that made it, after asking for the reason."""
     from controlplane.operations import authorise
     from controlplane.registry import named
     from screens.dialogs.form import ReasonForm
@@ -74,7 +74,7 @@ async def undo(app: App[None], session: Session, step: UndoStep) -> Done | None:
 
 
 def not_done(refusal: Refusal) -> Done | None:
-    """What to say about it: nothing when the person chose not to."""
+    """What to say about a refusal: nothing when the person declined."""
     from controlplane.carrying import NotConfirmed
 
     return None if isinstance(refusal, NotConfirmed) else Done(str(refusal), "bad")
@@ -93,7 +93,7 @@ async def _ask_and_run(
 
         async def ask(question: carrying.Question) -> bool:
             agreed = bool(await app.push_screen_wait(_question(session, question, fields, label)))
-            session.require_writing()  # the link was lost, or the time of writing is over, while it was asked
+            session.require_writing()  # the link may be lost, or the time for writing over, since the question
             if agreed:
                 running.enter_context(pending(app, session, what, request_id))
             return agreed
@@ -111,7 +111,7 @@ async def _ask_and_run(
 
         title = f"the secret of {display(outcome.secret)}"
         await app.push_screen_wait(ShowSecret(session, title, outcome.secret))
-        outcome = dataclasses.replace(outcome, secret=None)  # forgotten
+        outcome = dataclasses.replace(outcome, secret=None)  # so that it is not kept
     seconds = REVEALED_SECONDS if "value" in outcome.result else SAID_SECONDS
     return Done(result_words(operation, label, outcome), seconds=seconds)
 
@@ -122,8 +122,8 @@ def asking(app: App[None], what: str) -> None:
 
 @contextmanager
 def pending(app: App[None], session: Session, what: str, request_id: str) -> Iterator[None]:
-    """A change is on its way under this request id. It stands in the place of what the one before came to, for as long
-    as it takes, and who leaves meanwhile is told of it.
+    """While the change with this request id has no answer, the last line says so in place of the previous result, and
+    a person who leaves is told of it.
     """
     session.pending = Pending(what, request_id)
     tell(app, Done("", ""))
@@ -142,8 +142,8 @@ def _lost(app: App[None], what: str, words: str) -> None:
 
 
 def _given(operation: Operation[Any], target: Target) -> dict[str, Any]:
-    """What the target says, as its list names it or as its row has it: whose a new thing is follows from the row that
-    it is asked on. The name of what is still to be made is not among it.
+    """The fields that the target gives, by its list's declaration or its row, without the name of what is created.
+    Whose a new thing is follows from the row that it is asked on.
     """
     known = set(operation.request.subject) - set(operation.request.makes)
     given = {name: target.subject.get(name, getattr(target.row, name, None)) for name in known}
@@ -173,7 +173,7 @@ def _question(session: Session, question: Question, fields: Mapping[str, Any], l
             title=f"{operation.verb} {label}",
             who=f"as {plane.actor.name} ({plane.actor.role})",
             preview=outcome_lines(preview),
-            way_back=way_back(operation, "u takes it back"),
+            way_back=way_back(operation, "Press u to undo it"),
             command=command_line(operation, fields, question.reason),
             risk=question.risk,
             name=label or question.name,
@@ -183,23 +183,23 @@ def _question(session: Session, question: Question, fields: Mapping[str, Any], l
 
 
 def way_back(operation: Operation[Any], undone_by: str) -> str:
-    """What takes it back, or how a mistake is put right."""
+    """How to undo the operation, or how to correct a mistake."""
     return f"{undone_by} ({operation.undo})" if operation.undo else operation.way_back or "There is no way back."
 
 
 def result_words(operation: Operation[Any], label: str, outcome: Outcome) -> str:
-    """One line: what was done, where it is in the trail, what takes it back."""
+    """One line: what was done, its audit rows, how to undo it."""
     audit = ", ".join(map(str, outcome.audit_ids[:3])) + (" …" if len(outcome.audit_ids) > 3 else "")
     value = outcome.result.get("value")
     revealed = f": {value or 'nothing is there'} (for 60 s)" if "value" in outcome.result else ""
     words = f"{operation.verb} {label}{revealed} · audit {audit}"
     if outcome.repeated:
-        words += " · had been done before"
-    return words + (" · u undoes" if outcome.undo else "")
+        words += " · was done before"
+    return words + (" · u: undo" if outcome.undo else "")
 
 
 def choices(operations: Sequence[Operation[Any]], session: Session, row: Any) -> list[tuple[Operation[Any], str]]:
-    """The operations of a noun that the role has, each with why it does not fit this row ("" when it does)."""
+    """The operations that the role allows, each with why it cannot be done on this row ("" when it can)."""
     from controlplane.operators.roles import allows
 
     found = []
@@ -211,7 +211,7 @@ def choices(operations: Sequence[Operation[Any]], session: Session, row: Any) ->
 
 
 def nothing_to_do(operations: Sequence[Operation[Any]], session: Session) -> str:
-    """Why no operation is offered: there is none, or the role has none."""
+    """Why no operation is offered: there is none, or the role allows none."""
     from controlplane.operators.roles import ROLES
 
     if not operations:

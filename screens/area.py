@@ -24,7 +24,7 @@ class AreaScreen(FramedScreen):
     """A screen of one noun: what is under the cursor, and what is done with it."""
 
     rows: type = type(None)
-    """The rows that operations are done on here."""
+    """The type of row that operations work on here."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "back", show=False, id="area.back"),
@@ -56,7 +56,7 @@ class AreaScreen(FramedScreen):
     # What a subclass has under the cursor
 
     def current(self) -> Any:
-        """The row that operations are about; None when there is none."""
+        """The row that operations apply to; None when there is none."""
         return None
 
     def targets(self) -> list[Target]:
@@ -64,7 +64,7 @@ class AreaScreen(FramedScreen):
         return []
 
     def clear_marks(self) -> None:
-        """What was marked was acted on."""
+        """An operation was done on the marked rows: unmark them."""
 
     def hidden_marks(self) -> int:
         """How many marked things a filter hides: they are not acted on."""
@@ -75,7 +75,7 @@ class AreaScreen(FramedScreen):
         return None
 
     def why_lines(self) -> list[Line]:
-        """The path that led to what is shown under the cursor, for `w`."""
+        """Why the row under the cursor is as it is shown, for `w`."""
         return []
 
     def operations(self) -> list[Operation[Any]]:
@@ -93,10 +93,10 @@ class AreaScreen(FramedScreen):
         """Read again what is shown."""
 
     def news(self) -> None:
-        """Something may have changed: read again. A screen that costs more takes its time.
+        """Something may have changed: read again. A screen whose reading is expensive does so less often.
 
-        A reading under way is let finish, and followed by another: begun anew with every hint, one that takes longer
-        than the next hint would never end.
+        A reading under way finishes, and another follows it: if every hint restarted it, a reading that takes longer
+        than the time between two hints would never finish.
         """
         if self._readings:
             self._again = True
@@ -104,7 +104,7 @@ class AreaScreen(FramedScreen):
             self.action_reload()
 
     def interrupt(self) -> bool:
-        """`ctrl+c`: end what this screen runs; whether there was something."""
+        """`ctrl+c`: stop what this screen runs. True when there was something to stop."""
         return False
 
     # Keys
@@ -169,7 +169,7 @@ class AreaScreen(FramedScreen):
 
     @work(exit_on_error=False, group="acting", exclusive=True)
     async def read_acting(self) -> None:
-        """Whom the person acts for stands in the header from the start, also where nothing is read again by itself."""
+        """Show in the header whom the person acts for, also on a screen that does not refresh by itself."""
         await self.session.read_acting()
         self.draw_frame()
 
@@ -205,7 +205,7 @@ class AreaScreen(FramedScreen):
         try:
             await self._act(operation, targets)
         finally:
-            # What was typed for a dialog that never came is no command.
+            # Keys that were typed for a dialog that never opened must not run as commands.
             self.desk.release_keys(replay=self.said.tone != "bad")
 
     async def _act(self, operation: Operation[Any], targets: list[Target]) -> None:
@@ -226,7 +226,7 @@ class AreaScreen(FramedScreen):
     def action_undo(self) -> None:
         step = self.session.undo
         if step is None:
-            self.say(Done("nothing to undo: the last change of this console has no way back, or there is none", "warn"))
+            self.say(Done("nothing to undo: this console changed nothing, or its last change has no undo", "warn"))
             return
         self.desk.hold_keys()  # what is typed from now on is the reason
         self.run_worker(self._undo(step), group="act", exclusive=True, exit_on_error=False)
@@ -252,12 +252,12 @@ class AreaScreen(FramedScreen):
 
         lines = self.why_lines() or ["Nothing to explain here."]
         words = self.heard.words or self.standing_words().words
-        if words:  # the footer may have cut it, and this key has ended it
+        if words:  # the footer may have cut the message, and this key removed it
             lines = [("last message", "title"), *wrap(words, 76), "", *lines]
         self.app.push_screen(Viewer(self.session, "why", lines))
 
     def charts_text(self) -> str:
-        """What the charts of the thing under the cursor are asked for by; "" is all tenants."""
+        """The filter of the charts of the thing under the cursor; "" is all tenants."""
         return ""
 
     def action_charts(self) -> None:
@@ -282,6 +282,6 @@ class AreaScreen(FramedScreen):
         return f"{self.session.context}/{self.noun}"
 
     def opened_as(self) -> tuple[str, str]:
-        """The noun and the key that open this view again, as its link has them."""
+        """The noun and the key that open this view again, taken from its link."""
         address, _, text = self.view_link().partition("#")[0].partition("?")
         return self.noun, address.removeprefix(f"{self.session.context}/{self.noun}").removeprefix("/") or text

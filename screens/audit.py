@@ -17,7 +17,7 @@ from screens.lists import ListScreen
 
 
 def number_cell(row: AuditRow, chained: int | None) -> Cell:
-    """The number that it has in the chain; one that is not there yet, or of which that is not known, is marked."""
+    """The row's number, marked when the row is not chained yet, or when that is not known."""
     if chained is None:
         return Cell(f"?{row.seq}", "unknown")
     return Cell(str(row.seq)) if row.seq <= chained else Cell(f"…{row.seq}", "muted")
@@ -32,7 +32,7 @@ class AuditScreen(ListScreen[AuditRow]):
         """None: not known."""
 
     def columns(self) -> tuple[Column[AuditRow], ...]:
-        """The number of a row with where the chain is."""
+        """The declared columns; the number also shows whether the row is chained."""
 
         def number(row: AuditRow, now: datetime) -> Cell:
             return number_cell(row, None if self.chain is None else self.chain.chained)
@@ -84,4 +84,4 @@ class AuditScreen(ListScreen[AuditRow]):
             return f"number {row.seq} of the chain, which goes no further: {self.chain.trouble}"
         signed = self.chain.signed
         held = "signed by a checkpoint" if signed is not None and row.seq <= signed else "no checkpoint holds it yet"
-        return f"number {row.seq} of the chain, {held}; watchfloor audit verify computes it anew"
+        return f"number {row.seq} of the chain, {held}; watchfloor audit verify computes it again"

@@ -68,12 +68,12 @@ async def carry_out_many(
 
 
 def _place(secrets_to: str) -> dict[str, Any]:
-    """As the command line has it."""
+    """The option of the command line."""
     return {"secrets_to": secrets_to} if secrets_to else {}
 
 
 async def ask_secrets_file(app: App[None], session: Session, title: str, *, new: bool) -> str | None:
-    """Where the secrets of many go: they are not shown. None: the person chose not to."""
+    """Ask for the file that the secrets of a run go to: they are not shown. None: the person declined."""
     from screens.dialogs.fields import Asked, FieldsForm
 
     def check(answers: dict[str, str]) -> None:
@@ -90,7 +90,7 @@ async def ask_secrets_file(app: App[None], session: Session, title: str, *, new:
     answers = await app.push_screen_wait(FieldsForm(session, title, [asked], check=check))
     if answers is None:
         return None
-    cast(Desk, app).hold_keys()  # until the preview is there
+    cast(Desk, app).hold_keys()  # until the preview opens
     return answers["file"]
 
 
@@ -105,7 +105,7 @@ def _title(operation: Operation[Any], targets: Sequence[Target]) -> str:
 async def confirmed(
     app: App[None], session: Session, question: RunQuestion, title: str, command: str, hides: str = ""
 ) -> bool:
-    """Show what a run would do, and ask. Raises Refusal when nothing can be changed any more."""
+    """Show what a run would do, and ask. Raises Refusal when changes are no longer possible."""
     from screens.dialogs.confirm import Confirm, Question
 
     plane, preview = session.require_plane(), question.preview
@@ -118,7 +118,7 @@ async def confirmed(
                 who=f"as {plane.actor.name} ({plane.actor.role})",
                 how_many=f"{preview.total:,} things, {refused:,} would be refused{hides}",
                 preview=preview_lines(preview),
-                way_back=way_back(question.operation, "a run undoes the whole (:runs, a u)"),
+                way_back=way_back(question.operation, "To undo the whole run, press a, then u, in :runs"),
                 command=command,
                 risk=question.risk,
                 name=question.name,
@@ -139,7 +139,7 @@ def _command(operation: Operation[Any], fields: dict[str, Any], reason: str, tar
 
 
 def preview_lines(preview: RunPreview) -> list[Line]:
-    """Who would be refused and why, then what the first ones would become."""
+    """Which things would be refused and why, then what the first ones would become."""
     from controlplane.previews import outcome_lines
 
     lines: list[Line] = [
@@ -155,7 +155,7 @@ def preview_lines(preview: RunPreview) -> list[Line]:
 
 
 def progress_words(run: Run, seconds: float) -> str:
-    """How far a run is, how fast, and how long it still takes; `seconds` since it was begun here."""
+    """How far a run is, how fast, and how long it still takes; `seconds` since this console began with it."""
     done = run.settled
     rate = done / seconds if seconds > 0 else 0.0
     refused = f", {run.refused} refused" if run.refused else ""

@@ -1,4 +1,4 @@
-"""The contexts to choose from: the embedded home, the profiles of the settings, and what comes later."""
+"""The contexts to choose from: the embedded home, the profiles of the settings, and kinds that are still to come."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from screens.widgets.table import WindowTable
 
 @dataclass(frozen=True)
 class ContextRow:
-    """`password` says from where it comes, never what it is. `why_not`: why it cannot be entered ("" when it can)."""
+    """`password` says where it comes from, never what it is. `why_not`: why it cannot be opened ("" when it can)."""
 
     name: str
     kind: str
@@ -39,7 +39,7 @@ class ContextRow:
 
 @dataclass(frozen=True)
 class Fixed:
-    """A list that is known whole: what the table pages through."""
+    """A list that is held in memory, for the table to page through."""
 
     rows: tuple[ContextRow, ...]
 
@@ -64,7 +64,7 @@ class Chooser(Protocol):
     def contexts(self) -> tuple[ContextRow, ...]: ...
     def choose_context(self, name: str) -> None: ...
     async def password_places(self, name: str) -> list[str]:
-        """The places that are asked for the password, and what each said; may take seconds."""
+        """The places that are asked for the password, and what each answered; may take seconds."""
         ...
 
 

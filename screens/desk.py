@@ -1,4 +1,4 @@
-"""What a screen may ask of the program around it; what is acted on, and what is said of it."""
+"""What a screen may ask of the program around it; the target of an operation, and the message about its result."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from screens.work import Work
 
 SAID_SECONDS = 6.0
-"""So long words stand on the last line, in place of the keys; the next key ends them sooner."""
+"""How long a message stays on the last line, in place of the keys; the next key removes it sooner."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Done:
-    """What to say about it, and whether it went well. `seconds`: after which it is not to be seen any more."""
+    """A message, and whether it went well (`tone`). `seconds`: how long it may be seen."""
 
     words: str
     tone: str = "good"
@@ -47,12 +47,12 @@ class Desk(Protocol):
 
     def go(self, noun: str, text: str = "") -> None: ...
     def back(self) -> bool:
-        """Go to where one was before another list was gone to; False when there is no such place."""
+        """Go back to the list that was shown before this one; False when there was none."""
         ...
 
     def leave(self, *, ask: bool = False) -> None: ...
     def commands(self) -> Mapping[str, str]:
-        """What can be typed after `:`, with what it does; operations and nouns aside."""
+        """The commands that can be typed after `:`, with what each does, without operations and nouns."""
         ...
 
     def open_thing(self, noun: str, key: str) -> None: ...
@@ -61,15 +61,15 @@ class Desk(Protocol):
     def retry_link(self) -> None: ...
     def tell(self, done: Done) -> None: ...
     def start_work(self, work: Work, job: Coroutine[Any, Any, str]) -> None:
-        """Do the job in the background; what it returns is said when it is done."""
+        """Do the job in the background, and show what it returns when it is done."""
         ...
 
     def drive_run(self, run_id: int, secrets_to: str = "") -> None:
-        """Carry a run on in the background, also when its screen is left. Secrets are added to that file."""
+        """Carry a run on in the background, also when its screen is left. Its secrets are added to the file."""
         ...
 
     def hold_keys(self) -> None:
-        """Keys that come now are for a dialog that is still on its way."""
+        """Keep the keys that are typed from now on for a dialog that is about to open."""
         ...
 
     def release_keys(self, *, replay: bool) -> None: ...

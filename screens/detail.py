@@ -1,4 +1,4 @@
-"""One thing in parts: on a wide terminal all of them, on a narrow one a part at a time."""
+"""One thing in panes: all of them on a wide terminal, one at a time on a narrow one."""
 
 from __future__ import annotations
 
@@ -31,21 +31,22 @@ if TYPE_CHECKING:
 
 WIDE_COLUMNS = 110
 MIN_LINE_CELLS = 30
-"""Cells of a line in a pane, however narrow that is."""
+"""The least cells of a line in a pane, however narrow the pane is."""
 READING_IDLE_FACTOR = 20
-"""A reading rests so many times as long as it took, at least: what is slow does not keep the home busy."""
+"""After a reading, at least this many times as long as it took pass before the next, to keep the load low."""
 MAX_TITLE = 60
 """Characters of a name that somebody else chose: it must not push the state off the screen. `d` shows all of it."""
 HINTED = 2
-"""As many of the related nouns have room on the last line."""
+"""How many of the related nouns have room on the last line."""
 T = TypeVar("T")
 Hints = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class Related:
-    """A noun that a key leads to from the thing; the binding is `detail.` and its name. `of` gives, from the screen,
-    the key of a thing of that noun, or what `field` is in the filter of its list; None: there is none, or not yet.
+    """A noun that a key opens from the thing; the binding's id is `detail.` and its name. `of` takes the screen and
+    gives the related thing's key or, with a `field`, the value by which its list is filtered. None: there is none, or
+    it is not known yet.
     """
 
     name: str
@@ -67,12 +68,12 @@ TENANT = Related("tenant", "O", "its tenant", "tenant", "tenants")
 
 
 class DetailScreen(AreaScreen, Generic[T]):
-    """Subclasses give the data below and `read`. The first pane is one of facts: it says why nothing can be read."""
+    """Subclasses give the data below and `read`. The first pane shows facts, or why the thing cannot be read."""
 
     panes: ClassVar[Sequence[Pane]] = ()
     """In the order of `tab`."""
     grid: ClassVar[Sequence[str]] = ()
-    """Where they stand on a wide terminal: names in rows; a name that is repeated takes so much room."""
+    """Their layout on a wide terminal: rows of names; a repeated name spans so many cells of the grid."""
     widths: ClassVar[str] = "2fr 3fr"
     heights: ClassVar[str] = "1fr 1fr"
     readings: ClassVar[Sequence[Reading[Any, Any]]] = ()
@@ -109,10 +110,10 @@ class DetailScreen(AreaScreen, Generic[T]):
         self.thing: T | None = None
         self.chosen = self.panes[0].name
         self.found: dict[Reading[Any, Any], Any] = {}
-        """What each reading found, or the Refusal that it met."""
+        """What each reading returned, or the Refusal that it raised."""
         self._under_way: set[Reading[Any, Any]] = set()
         self._rests: dict[Reading[Any, Any], tuple[float, int | None]] = {}
-        """Until when it does, unless the thing has another version than then."""
+        """Until when each reading pauses, and the version of the thing then: another version ends the pause."""
 
     # What a subclass says of the thing
 
@@ -134,7 +135,7 @@ class DetailScreen(AreaScreen, Generic[T]):
         return dataclasses.asdict(self.row_of(thing))
 
     def why(self, seen: Seen[T]) -> Sequence[Line]:
-        """The path that led to what is shown, for `w`; what can be done is added."""
+        """Why the thing is as it is shown, for `w`; the operations that can be done are added."""
         raise NotImplementedError
 
     def scope(self) -> Scope | None:
@@ -143,7 +144,7 @@ class DetailScreen(AreaScreen, Generic[T]):
 
     @property
     def tenant_id(self) -> str | None:
-        """Whose it is; None while that is not known."""
+        """The tenant that the thing belongs to; None while that is not known."""
         return self.thing_id if self.subject == "tenant_id" else getattr(self.row, "tenant_id", None)
 
     @property
@@ -205,7 +206,7 @@ class DetailScreen(AreaScreen, Generic[T]):
             first.tell(self.query_one(f"#{first.name}"), refusal_lines(refusal))
 
     def _read_beside(self, thing: T) -> None:
-        """Begin with what has rested; what is under way is let finish."""
+        """Start the readings whose pause is over; those under way go on."""
         version = self.row_of(thing).version
         for reading in self.readings:
             until, seen = self._rests.get(reading, (float("-inf"), None))
@@ -343,7 +344,7 @@ class DetailScreen(AreaScreen, Generic[T]):
             return []
         return [*self.why(self.seen), *choice_lines(self.operations(), self.session, self.current())]
 
-    # What it leads to
+    # Related nouns
 
     def action_related(self, name: str) -> None:
         related = next(each for each in self.related if each.name == name)

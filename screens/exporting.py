@@ -1,4 +1,4 @@
-"""`e`: the list as a file, all of it, with its filter and order. Pages are read by key, so memory stays as it is."""
+"""`e`: the whole list as a file, with its filter and order. Pages are read by key, so memory does not grow."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EXPORT_PAGE_ROWS = 1000
 
 @dataclass(frozen=True)
 class Export:
-    """What is written where. `columns` are fields of a record; None is all that it has. `total`: None is not known."""
+    """What is written where. `columns` are fields of a record; None is all of them. `total`: None is not known."""
 
     listing: Listing[Any]
     query: Query
@@ -47,7 +47,7 @@ def check(answers: Answers) -> None:
         path.lstat()
     except FileNotFoundError:
         pass
-    except OSError as error:  # a name that is too long, a folder that is none
+    except OSError as error:  # a name that is too long, a parent that is no folder
         raise Usage("export_path", f"{clean(path, 200)}: {error.strerror}.") from None
     if path.is_dir():
         raise Usage("export_path", f"{clean(path)} is a folder.", "Add a name for the file.")
@@ -58,7 +58,7 @@ def check(answers: Answers) -> None:
 
 
 def path_of(answers: Answers) -> Path:
-    """The path as it was typed; a name with the ending of another format gets that of the chosen one."""
+    """The path as it was typed; the ending of another format is replaced by that of the chosen one."""
     path = Path(answers["path"] or "export").expanduser()
     endings = {str(form): ending for form, ending in ENDINGS.items()} | {"svg": "svg"}
     ending = endings[answers["format"]]
@@ -81,7 +81,7 @@ def form_of(screen: ListScreen[Any]) -> FieldsForm:
 
 
 def replaced(session: Session, path: Path) -> Dialog[bool]:
-    """The question whether a file that is there may go."""
+    """The question whether to replace a file."""
     from controlplane.operations import Risk
     from screens.dialogs.confirm import Confirm, Question
 
@@ -94,7 +94,7 @@ def replaced(session: Session, path: Path) -> Dialog[bool]:
 
 
 def export_of(screen: ListScreen[Any], answers: Answers) -> Export:
-    """What `form_of` was answered, as seen now: a later change of the filter is not the export's."""
+    """The export that the form's answers ask for, of the list as it is now: a later filter does not change it."""
     session, query = screen.session, screen.query_shown
     filter_text, sort = screen.filter_text, f"{'-' if query.descending else ''}{query.sort}"
     path = path_of(answers)
@@ -116,7 +116,7 @@ def export_of(screen: ListScreen[Any], answers: Answers) -> Export:
 
 
 async def write(export: Export, work: Work) -> str:
-    """Write the file and say what was written. Raises Refusal, OSError; then there is no half file."""
+    """Write the file and say what was written. Raises Refusal, OSError; then no partial file is left."""
     loop, stop = asyncio.get_running_loop(), [False]
 
     def read(start: Position | None) -> Page[Any]:
@@ -127,7 +127,7 @@ async def write(export: Export, work: Work) -> str:
     try:
         await asyncio.to_thread(_write, export, work, read, lambda: stop[0])
     except asyncio.CancelledError:
-        stop[0] = True  # the thread notices at its next page and takes the half file away
+        stop[0] = True  # the thread notices at its next page and removes the partial file
         raise
     return f"{work.done:,} rows in {export.path.absolute()}"
 
@@ -161,11 +161,11 @@ def _write(
 
 
 def store(path: Path, replace: bool, pieces: Iterable[str], stopped: Callable[[], bool] = lambda: False) -> None:
-    """Write a file for the person alone; whatever goes wrong leaves no half one behind. Raises OSError."""
+    """Write a file for the person alone; whatever goes wrong, no partial file is left. Raises OSError."""
     target = path.with_name(f".{path.name}.part") if replace else path
     if replace:
         target.unlink(missing_ok=True)  # left by a program that was killed
-    # O_EXCL: what came into being since it was asked is not written over, and no link is followed.
+    # O_EXCL: a file that was created since the question is not overwritten, and no link is followed.
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:

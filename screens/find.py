@@ -1,4 +1,4 @@
-"""Whom a text belongs to: results of every kind, each opened as what it is."""
+"""Whom a text belongs to: results of every kind, each opened on its own screen."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from screens.lists import ListScreen
 
 @dataclass
 class Results:
-    """What is found is little and comes at once; it is looked for anew whenever it is read from its start."""
+    """The results, few enough for one page. Reading them from the start searches again."""
 
     plane: ControlPlane
     sought: Sought
@@ -83,4 +83,4 @@ class FindScreen(ListScreen[Found]):
         ]
 
     def view_link(self) -> str:
-        return f"{self.session.context}/find?{self.sought.text}"  # of a secret nothing
+        return f"{self.session.context}/find?{self.sought.text}"  # nothing of a secret

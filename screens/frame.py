@@ -38,7 +38,7 @@ class FramedScreen(Screen[None]):
         self.paused = False
         self.said = Done("", "")
         self.heard = Done("", "")
-        """What was said last, for `w`: it may have gone from the last line, or been cut there."""
+        """The last message, for `w`: it may be gone from the last line, or be cut there."""
         self._said_until = 0.0
         self._said_timer: Timer | None = None
         self.small = Done("", "")
@@ -95,7 +95,7 @@ class FramedScreen(Screen[None]):
         title.show(noun=self.noun)
 
     def say(self, done: Done | None) -> None:
-        """The line that says what happened, in place of the keys: until its time is over, or the next key."""
+        """Show a message in place of the keys, until its time is over or a key is pressed."""
         self.said = done or Done("", "")
         if self._said_timer is not None:
             self._said_timer.stop()
@@ -106,29 +106,29 @@ class FramedScreen(Screen[None]):
         self.draw_frame()
 
     def settle_words(self) -> None:
-        """Take what was said from the last line once its time is over, so that the keys are seen again."""
+        """Remove the message from the last line once its time is over, so that the keys are seen again."""
         if not self.said.words or self.session.ticks() < self._said_until:
             return
         revealed = self.said.seconds > SAID_SECONDS
         if revealed:
-            self.heard = Done("", "")  # it is not to be seen any more
+            self.heard = Done("", "")  # a revealed value must not be read later
         if revealed or not self.app.has_class("accessible"):  # nothing else moves by itself there
             self.say(Done("", ""))
 
     def key_pressed(self) -> None:
-        """What was said was seen; a revealed value keeps its time."""
+        """The person has seen the message, so remove it; a revealed value stays for its time."""
         if self.said.words and self.said.seconds <= SAID_SECONDS:
             self.say(Done("", ""))
 
     def standing_words(self) -> Done:
-        """What holds for as long as it is so, where nothing else is said."""
+        """What the last line says when there is no message: a pending change, the link, a pause, a small terminal."""
         link, pending = self.session.link, self.session.pending
         if pending is not None:
             return Done(f"{pending.what}: pending, the home has not answered yet", "muted")
         if link.words and (self.session.plane is None or link.brief):
             return Done(link.words, "muted" if link.state == "connecting" else "bad")
         if self.paused:
-            return Done("paused: p goes on", "warn")
+            return Done("paused: press p to go on", "warn")
         return self.small
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
@@ -166,8 +166,8 @@ class FramedScreen(Screen[None]):
                 return
 
     def focus_pane(self, chosen: Widget) -> None:
-        """Keys go to the pane that is chosen; when it takes none, to no other. A screen of panes has no AUTO_FOCUS:
-        that would give them to a pane that is not seen when a dialog closes.
+        """Focus the chosen pane; when it cannot take the focus, nothing has it. A screen of panes has no AUTO_FOCUS:
+        when a dialog closes, that would focus a pane that is hidden.
         """
         self.set_focus(chosen if chosen.focusable else None)
 

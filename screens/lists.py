@@ -31,7 +31,7 @@ COUNT_INTERVAL_SECONDS = 5.0
 
 
 class ListScreen(OrderedScreen[R]):
-    """The list of a declaration; a subclass names its own by `declared`."""
+    """A declared list; a subclass sets its own declaration as `declared`."""
 
     fixed: tuple[Term, ...] = ()
     """Terms that always hold, besides what is typed."""
@@ -59,12 +59,12 @@ class ListScreen(OrderedScreen[R]):
         self.only: tuple[str, ...] = ()
         """The columns that a view has chosen; empty: all that fit."""
         self.seen: dict[str, Target] = {}
-        """What was marked, as it was seen then."""
+        """The marked rows, as they were when they were marked."""
         self._typing: Timer | None = None
         self._before: tuple[str, tuple[Term, ...]] = ("", ())
-        """The filter that held when another was begun to be typed."""
+        """The filter that was in force when the person began to type another."""
         self.marked_here: set[str] = set()
-        """The marks made under the filter of now."""
+        """The marks made under the current filter."""
 
     def columns(self) -> Sequence[Declared[R]]:
         return self.declared.table
@@ -90,18 +90,18 @@ class ListScreen(OrderedScreen[R]):
         self.table.focus()
 
     def on_screen_resume(self) -> None:
-        """What was done elsewhere meanwhile is seen at once, not with the next tick."""
+        """Read at once what was changed on other screens meanwhile, not with the next tick."""
         if self.shown is not None:
             self._counted_at = float("-inf")
             self.action_reload()
 
     @property
     def is_readable(self) -> bool:
-        """The home was reached, and there is a table to read into: not yet while the screen is on its way."""
+        """Whether the home was reached and the screen has its table, which it gets when it is mounted."""
         return self.session.plane is not None and self.is_attached and bool(self.query(WindowTable))
 
     def show_list(self) -> None:
-        """Read the list as it is asked for now."""
+        """Read the list with its current filter and order."""
         if self.is_readable:
             self.table.empty = self.declared.empty if self.terms else self.declared.nothing
             self.table.show(self.listing(), self.query_shown)
@@ -118,7 +118,7 @@ class ListScreen(OrderedScreen[R]):
             self.count_rows()
 
     def count_rows(self) -> None:
-        """How many are shown, of how many: not asked anew each time, and one that is under way is let go on."""
+        """Count the rows that match and all rows, unless that was done a moment ago."""
         from asyncio import get_running_loop
 
         now = get_running_loop().time()
@@ -164,7 +164,7 @@ class ListScreen(OrderedScreen[R]):
         self.query_one(Prompt).open("filter", self.filter_text, lambda text: complete(text, self.fields))
 
     def filter_typed(self, text: str) -> None:
-        """While typing: applied when the typing rests, so that half a word hides nothing.
+        """Apply the filter once the person pauses, so that half a word hides nothing.
 
         A filter that cannot be read leaves the table as it was.
         """
@@ -174,7 +174,7 @@ class ListScreen(OrderedScreen[R]):
             terms = parse(text, self.fields)
         except Usage as fault:
             self.fault = fault.message
-            self._apply(*self._before)  # the half that could be read may have hidden all
+            self._apply(*self._before)  # what was typed before the fault may have hidden all rows
             return
         self.fault = ""
         self._typing = self.set_timer(TYPING_PAUSE_SECONDS, lambda: self._apply(text, terms))
@@ -200,11 +200,11 @@ class ListScreen(OrderedScreen[R]):
         self.show_list()
 
     def show_as(self, filter_text: str, sort: str, columns: Sequence[str]) -> None:
-        """Show the list as a view has it: "-err" sorts down. Raises Usage for what this list does not have."""
+        """Show the list as a view has it; "-err" sorts in descending order. Raises Usage for an unknown column."""
         self.only = tuple(self.declared.column_called(name).name for name in columns)
         if sort:
             self.sort, self.descending = self.declared.order_of(sort)
-        if not self.query(WindowTable):  # it is still on its way to the screen: it begins like that
+        if not self.query(WindowTable):  # not mounted yet: it starts with these
             self.filter_text = filter_text
             return
         self.retime()
@@ -240,7 +240,7 @@ class ListScreen(OrderedScreen[R]):
         self.draw_frame()
 
     def _remember_marks(self) -> None:
-        """Keep what was marked as it was seen: it may not be loaded any more when it is acted on."""
+        """Keep the marked rows as they are now: they may no longer be loaded when they are acted on."""
         rows = {row.key: row for row in self.table.rows_held}
         for key in self.table.visible_marks():
             self.seen[key] = self.target_of(rows[key])
@@ -306,7 +306,7 @@ class ListScreen(OrderedScreen[R]):
         return "" if row is None else self.declared.charts(row, self.session.clock())
 
     def targets(self) -> list[Target]:
-        self._remember_marks()  # the table's message may still be on its way
+        self._remember_marks()  # the table's message may not have arrived yet
         marked = [self.seen[key] for key in sorted(self.matching_marks()) if key in self.seen]
         if marked:
             return marked
@@ -314,7 +314,7 @@ class ListScreen(OrderedScreen[R]):
         return [] if row is None else [self.target_of(row)]
 
     def matching_marks(self) -> set[str]:
-        """The marks that the filter of now lets through: those made under it, and those that are loaded."""
+        """The marks that match the current filter: those made under it, and those of loaded rows."""
         return set(self.table.marks & self.marked_here) | set(self.table.visible_marks())
 
     def clear_marks(self) -> None:

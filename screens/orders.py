@@ -14,7 +14,7 @@ from screens.area import AreaScreen
 
 R = TypeVar("R", bound=Row)
 RESORT_SECONDS = 3.0
-"""So long after `S e` another `e` still reverses the order, and is not the key that exports."""
+"""For so long after `S e` another `e` reverses the order instead of exporting."""
 
 
 class OrderedScreen(AreaScreen, Generic[R]):
@@ -33,7 +33,7 @@ class OrderedScreen(AreaScreen, Generic[R]):
         super().__init__()
         self.choosing_sort = False
         self._resort = ("", 0.0)
-        """The letter that was sorted by last, and until when it still does."""
+        """The letter that the list was last sorted by, and until when pressing it again reverses the order."""
 
     def show_list(self) -> None:
         raise NotImplementedError
@@ -51,7 +51,7 @@ class OrderedScreen(AreaScreen, Generic[R]):
         return "sort by: " + "  ".join(f"{letter} {name}" for letter, name in self.sort_letters().items())
 
     def sort_letters(self) -> dict[str, str]:
-        """Each name's first letter, to whom comes first; the others get a letter of theirs that is still free."""
+        """A letter for each name: its first, or the next of its letters that no earlier name has."""
         letters: dict[str, str] = {}
         for name in self.sorts:
             letters.setdefault(name[0], name)
@@ -80,7 +80,7 @@ class OrderedScreen(AreaScreen, Generic[R]):
             self._resort = (letter, event.time + RESORT_SECONDS)
 
     def _sort_by(self, name: str) -> None:
-        """Measures begin with the largest, where what is unknown comes last; again reverses."""
+        """Sort by a column: measures from the largest, unknown values last; the same column again reverses."""
         if name == self.sort:
             self.descending = not self.descending
         else:

@@ -22,7 +22,7 @@ from screens.widgets.bars import TitleLine
 from screens.widgets.glance import Block, Content, Fault, Glance
 
 READ_EVERY = 10.0
-"""Seconds between two readings by itself; what was changed meanwhile is in the trail, which is read at every news."""
+"""Seconds between two automatic readings; the trail, which shows every change, is read at every hint."""
 WIDE = Block("requests", ("traffic",))
 PAIRS = (
     (Block("failing most", ("failing",), True, 3), Block("slowest p95", ("slowest",), True, 3)),
@@ -73,10 +73,10 @@ class OverviewScreen(AreaScreen):
     def context_ready(self) -> None:
         self._read_all()
 
-    # Reading: every part by itself, so that none waits for another and none takes another down.
+    # Reading: every part by itself, so that none waits for another or fails with it.
 
     def news(self) -> None:
-        """The trail at once; all the rest when it says that something was done, and every few seconds."""
+        """Read the trail at once, and the rest when the trail has a new row or every few seconds."""
         if time.monotonic() - self._read_at >= READ_EVERY:
             self.action_reload()
         else:
@@ -164,7 +164,7 @@ class OverviewScreen(AreaScreen):
             self._enter(entry.door)
 
     def _enter(self, door: Door) -> None:
-        """On top of this screen: escape comes back here."""
+        """Open it on top of this screen, so that escape comes back here."""
         from screens.lists import ListScreen
         from screens.nouns import list_screen
 

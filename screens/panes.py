@@ -34,8 +34,8 @@ READING = ("reading …",)
 
 @dataclass(frozen=True)
 class Reading(Generic[T, F]):
-    """What costs too much to be read with every tick: again after `every` seconds at the soonest, and at once when
-    the thing has another version.
+    """Data that is too expensive to read with every tick: it is read again after `every` seconds at the soonest, and
+    at once when the thing has another version.
     """
 
     read: Callable[[ControlPlane, T, datetime], Awaitable[F]]
@@ -48,16 +48,16 @@ class NotRead(Exception):
 
 @dataclass(frozen=True)
 class Seen(Generic[T]):
-    """What a pane draws from. `width`: the cells of a line; what is longer goes on in the next one."""
+    """What a pane draws from. `width`: the cells of a line; longer lines wrap."""
 
     thing: T
     now: datetime
     width: int = 76
     found: Mapping[Reading[Any, Any], Any] = field(default_factory=dict)
-    """What each reading found, or the Refusal that it met."""
+    """What each reading returned, or the Refusal that it raised."""
 
     def of(self, reading: Reading[T, F]) -> F:
-        """What it found. Raises NotRead, and the Refusal that it met: the pane then says so."""
+        """What the reading returned. Raises NotRead, or the Refusal that it raised: the pane then shows it."""
         if reading not in self.found:
             raise NotRead
         found: F | Refusal = self.found[reading]
@@ -66,13 +66,13 @@ class Seen(Generic[T]):
         return found
 
     def known(self, reading: Reading[T, F]) -> F | None:
-        """What it found; None while that is not known."""
+        """What the reading returned; None while that is not known."""
         found: F | Refusal | None = self.found.get(reading)
         return None if isinstance(found, Refusal) else found
 
 
 class Pane:
-    """A part of a thing, by its name. One that is of none of the kinds below is a subclass of its own."""
+    """A named pane of a thing. A pane of none of the kinds below is a subclass of its own."""
 
     name: str
 
@@ -80,7 +80,7 @@ class Pane:
         raise NotImplementedError
 
     def draw(self, widget: Any, seen: Seen[Any]) -> None:
-        """Show what is known now; a table reads by itself. Raises NotRead, and the Refusal that a reading met."""
+        """Show what is known now; a table reads by itself. Raises NotRead, or the Refusal that a reading raised."""
 
     def tell(self, widget: Any, lines: Sequence[Line]) -> None:
         """Say why there is nothing to be shown."""
@@ -123,10 +123,10 @@ class ChartPane(Pane):
 
 @dataclass(frozen=True)
 class TablePane(Pane):
-    """Rows of a list: `query` gives those of the thing with this key.
+    """Rows of a list: `query` selects those of the thing with this key.
 
-    `at`: when a row was; its charts are of that time. `none`: what operations of the list are done to without a row,
-    when its rows are things of their own.
+    `at`: a row's time, at which its charts open. `none`: the target of the list's operations when there is no row
+    under the cursor, for rows that are things of their own.
     """
 
     name: str
@@ -142,7 +142,7 @@ class TablePane(Pane):
 
 
 def timeline(field: str, *nouns: str) -> TablePane:
-    """All that was done: the rows of the trail whose `field` is the thing's key, of these nouns or of all."""
+    """All that was done to the thing: audit rows whose `field` is its key, of these nouns or of all."""
 
     def query(key: str) -> Query:
         among = (Term("is", nouns, "noun"),) if nouns else ()

@@ -23,7 +23,7 @@ class RunsScreen(ListScreen[Run]):
         return [*super().operations(), UNDO]
 
     async def _act(self, operation: Any, targets: list[Target]) -> None:
-        """A run that goes on needs somebody who drives it: this console."""
+        """A resumed run needs a program that drives it: this console."""
         if operation.name == "runs.undo":
             await self._undo_run(targets)
             return
@@ -46,7 +46,7 @@ class RunsScreen(ListScreen[Run]):
             place = await ask_secrets_file(self.app, self.session, f"resume run {run.id}", new=False)
         if place is None:
             return
-        if not is_left(run):  # else its state is right already, as `watchfloor runs resume` has it
+        if not is_left(run):  # a run that was left has the right state already; see `watchfloor runs resume`
             await super()._act(operation, targets[:1])
         _drive(self.app, run.id, place)
 

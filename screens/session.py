@@ -28,7 +28,7 @@ TIME_CELLS: dict[TimeForm, int] = {"age": 6, "utc": 20, "local": 25}
 """How wide a time is in each form."""
 PRODUCTION = "production"
 MAX_TENANT_CELLS = 24
-"""Cells of a tenant's id in the header: whom one acts for must not be left out for want of room."""
+"""Cells of a tenant's id in the header, cut so that there is always room for whom the person acts for."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Pending:
 
 @dataclass
 class Session:
-    """One context as this console sees it. `writable_until` is the end of a time of writing in a read-only context."""
+    """One context as this console sees it. `writable_until`: when writing to a read-only context ends."""
 
     context: str = "home"
     environment: str = "development"
@@ -50,7 +50,7 @@ class Session:
     read_only: bool = False
     writable_until: datetime | None = None
     writable_since: datetime | None = None
-    """A clock that was put back before this instant must not lengthen the time of writing."""
+    """When writing was opened: a clock that is set back before this instant must not lengthen it."""
     link: LinkState = field(default_factory=lambda: LinkState("connecting"))
     heard_at: datetime | None = None
     time_form: TimeForm = "age"
@@ -60,7 +60,7 @@ class Session:
     """The impersonation that the person has open here."""
     works: list[Work] = field(default_factory=list)
     vacant: bool = False
-    """Nothing is in the home yet: the welcome stands in the tenants' place."""
+    """The home is empty: the welcome stands in place of the tenants."""
     ticks: Callable[[], float] = time.monotonic
     """Seconds that only go forward."""
 
@@ -74,7 +74,7 @@ class Session:
 
     @property
     def locked(self) -> bool:
-        """Read-only, and no time of writing is open."""
+        """Whether the context is read-only and not open for writing."""
         if not self.read_only:
             return False
         if self.writable_until is None:
@@ -94,7 +94,7 @@ class Session:
         """The context, for reading. Raises HomeUnreachable before it was first reached."""
         if self.plane is None:
             words = self.link.words or "The home has not been reached yet."
-            raise HomeUnreachable("home_unreachable", words, "R tries again now.")
+            raise HomeUnreachable("home_unreachable", words, "R: try again now.")
         return self.plane
 
     def require_writing(self) -> ControlPlane:
@@ -105,14 +105,14 @@ class Session:
             raise HomeUnreachable(
                 "link_stale",
                 f"The link is down{why}, so nothing can be changed.",
-                "R tries again now; data shown is old.",
+                "R: try again now; data shown is old.",
             )
         if self.locked:
             raise Refusal("read_only", f"{self.context} is open read-only.", ":rw 15m REASON opens it for a while.")
         return plane
 
     async def read_acting(self) -> None:
-        """Whom the person acts for now. While the link is down, what is known stays until its hard stop."""
+        """Read whom the person acts for now. While the link is down, the last answer stays until its end."""
         from controlplane.impersonations.model import ImpersonationDirectory
 
         if self.plane is not None and self.role != "viewer":
@@ -126,7 +126,7 @@ class Session:
         if self.link.state == "refused":
             return "offline: refused"
         now = self.clock()
-        silence = age(min(self.heard_at or now, now), now)  # also when the clock was put back
+        silence = age(min(self.heard_at or now, now), now)  # also when the clock was set back
         if self.link.state == "offline":
             why = (
                 f"offline: {self.link.brief}" if self.link.brief else f"offline {silence if self.heard_at else UNKNOWN}"

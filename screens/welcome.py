@@ -24,14 +24,14 @@ NEEDS_WORKER = "   No worker runs: start one with watchfloor worker. Until then 
 
 
 async def is_empty(plane: ControlPlane) -> bool:
-    """Nobody but the tenant `default`, and no request of it. Raises Refusal."""
+    """Whether the home has no tenant but `default`, and no request of that one. Raises Refusal."""
     page = await plane.of(TenantDirectory).page(Query(), limit=2)
     return all(row.id == BORN_WITH and row.until is None for row in page.rows)
 
 
 class WelcomeScreen(AreaScreen):
     noun = "welcome"
-    means = "This home is empty. The first tenant that comes, however it comes, opens the overview."
+    means = "This home is empty. As soon as it has a tenant or a request, the overview opens."
     hints = (
         ("n", "create"),
         ("i", "import"),
@@ -48,7 +48,7 @@ class WelcomeScreen(AreaScreen):
     ]
 
     needs_worker = False
-    """Nobody does the background work, and the home does not start a worker by itself."""
+    """No worker runs, and the home does not start one by itself."""
 
     def body(self) -> Widget:
         return Lines(self._lines())

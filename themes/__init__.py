@@ -1,4 +1,4 @@
-"""Colours. Meaning never rests on them: every status is also a glyph and a word."""
+"""Colours. Meaning never depends on them: every status is also a glyph and a word."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ LIGHT = {"night": "day", SIXTEEN: "ansi-light"}
 
 
 def for_light(name: str) -> str:
-    """Textual's name of the theme for a light terminal, of the one for a dark one."""
+    """Textual's name of the light counterpart of a theme for dark terminals."""
     return LIGHT.get(name, name)
 
 

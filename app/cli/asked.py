@@ -1,4 +1,4 @@
-"""The options that every command has. What a command is given beside them is its own."""
+"""The options that every command has; a command adds its own."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Reading:
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Changing(Reading):
-    """`given_id`: the request id was chosen by the caller, who may be repeating a request."""
+    """`given_id`: the caller chose the request id, and may be repeating a request."""
 
     reason: Annotated[str | None, Parameter(help="Why, for the audit trail.", allow_leading_hyphen=True)] = None
     dry_run: Annotated[bool, Parameter(help="Show what would change, and change nothing.", negative="")] = False

@@ -1,4 +1,4 @@
-"""Questions on the terminal. Where stdin is none, nothing is ever asked."""
+"""Questions on the terminal. When stdin is no terminal, nothing is asked."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def piped(longest: int) -> str:
 
 
 def password(whose: str) -> str:
-    """Twice, unseen; "" when none is typed. Raises Refusal `passwords_differ`."""
+    """Ask for a password twice, without showing it; "" when none is typed. Raises Refusal `passwords_differ`."""
     from getpass import getpass
 
     with _interruptible():

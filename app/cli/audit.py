@@ -1,4 +1,4 @@
-"""`watchfloor audit checkpoint|status|verify|export`: nobody can change what was done without being found out."""
+"""`watchfloor audit checkpoint|status|verify|export`: a change of the trail after the fact is found."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def checkpoint(*, asked: Reading = READING) -> None:
 
 
 async def export(*, asked: Reading = READING) -> None:
-    """Print the chained trail for whoever verifies it elsewhere: a line of head and row for each."""
+    """Print the chained trail, to be verified elsewhere: a line for each row, with its head."""
     if asked.json:
         raise Usage("usage", "The export is a file of its own, not one document.", "Leave --json out.")
     async with opened(asked) as context:
@@ -104,9 +104,9 @@ async def status(*, asked: Reading = READING) -> int:
 async def verify(
     *, trail: Trail = None, checkpoints: Folder = None, public_key: Keys = (), asked: Reading = READING
 ) -> int:
-    """Compute the chain anew and hold it against the signed checkpoints; exit code 1 names what is wrong.
+    """Compute the chain again and compare it with the signed checkpoints; exit code 1 when something is wrong.
 
-    Without any checkpoint a cut tail or a trail that was written anew is not found: that is a fault as well.
+    Without a checkpoint neither a cut tail nor a rewritten trail can be found: that counts as a fault as well.
     """
     if trail is not None:
         said, lines = _read_trail(trail)
@@ -130,7 +130,7 @@ async def verify(
 
 
 async def _links(home: Home) -> AsyncIterator[Link]:
-    """The next page is read while this one is computed."""
+    """The links of the chain; the next page is read while this one is computed."""
     coming = asyncio.create_task(home.of(AuditDirectory).links(0))
     try:
         while page := await coming:
@@ -143,7 +143,7 @@ async def _links(home: Home) -> AsyncIterator[Link]:
 
 
 def _verification(said: str, folder: Path | None, texts: Sequence[str], asked: Reading) -> Verification:
-    """Of which trail it must be, and what was signed of it, is known from outside it. Blocks. Raises Refusal."""
+    """Which trail it must be, and what was signed of it, come from outside the trail. Blocks. Raises Refusal."""
     from app.notary import checkpoint_folder
     from app.settings import config_folder
     from backends.checkpoint_folder import CheckpointFolder, signing_key

@@ -1,4 +1,4 @@
-"""Done to many: `watchfloor tenants suspend a b c`, `… --filter TEXT`, and the runs that come of it."""
+"""One operation on many things: `watchfloor tenants suspend a b c`, `… --filter TEXT`, and the runs that do it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from app.contexts import Context
 
 MAX_CHANGES_SHOWN = 1_000
-"""So many changes of a run are told one by one; all are in the trail."""
+"""So many changes of a run are printed one by one; all are in the trail."""
 MAX_REFUSALS_SHOWN = 100
 
 
@@ -64,7 +64,7 @@ async def to_many(
     secrets_to: str | None,
     asked: Changing,
 ) -> int:
-    """One operation on the things that are named, or on all that match. The exit code is 1 when any is refused."""
+    """Do one operation on the named things, or on all that match. The exit code is 1 when any is refused."""
     if not asked.dry_run:
         check_kept(operation, secrets_to is not None)
     [subject] = operation.request.subject
@@ -92,7 +92,7 @@ async def to_many(
 
 @contextmanager
 def _secrets_file(path: str | None, *, append: bool) -> Iterator[Keep | None]:
-    """Where the secrets go that are made, if any are."""
+    """The file for the secrets that the run makes; None without a path."""
     if path is None:
         yield None
         return
@@ -108,7 +108,7 @@ def _secrets_file(path: str | None, *, append: bool) -> Iterator[Keep | None]:
 
 
 def _ask(context: Context, what: str) -> AskRun:
-    """Show what a run would do, and ask. `what` has a place for how many things."""
+    """Show what a run would do, and ask. `what` has a placeholder for the number of things."""
 
     async def ask(question: RunQuestion) -> bool:
         for line in _preview_lines(question.preview):
@@ -121,7 +121,7 @@ def _ask(context: Context, what: str) -> AskRun:
 
 
 async def _driven(context: Context, run: Run, asked: Changing, keep: Keep | None = None) -> int:
-    """Carry the run on as far as it goes, and tell what came of it."""
+    """Carry the run on as far as it goes, and print the result."""
     show = _progress if sys.stderr.isatty() else lambda run: None
     try:
         try:
@@ -129,9 +129,9 @@ async def _driven(context: Context, run: Run, asked: Changing, keep: Keep | None
         except Conflict:
             if keep is not None or run.driver is not None:
                 raise
-            run = await follow(context.home, run.id, on_progress=show)  # a worker was first with what was just begun
+            run = await follow(context.home, run.id, on_progress=show)  # a worker took the run that was just begun
     except asyncio.CancelledError:
-        with suppress(Refusal):  # paused, so that no worker goes on with what was interrupted on purpose
+        with suppress(Refusal):  # paused, so that no worker goes on with a run that was interrupted on purpose
             await carrying.carry_out(
                 context.home, named("runs.pause"), OneRun(id=run.id), Call("interrupted by ctrl+c")
             )
@@ -256,7 +256,7 @@ SecretsTo = Annotated[
 
 
 async def resume(run_id: int, /, *, secrets_to: SecretsTo = None, asked: Changing = CHANGING) -> int:
-    """Let a paused run go on, or carry on one whose program ended."""
+    """Resume a run that is paused, or whose program ended."""
     async with opened(asked) as context:
         run = await context.home.of(RunDirectory).get(run_id)
         operation = named("runs.resume")
@@ -273,7 +273,7 @@ async def resume(run_id: int, /, *, secrets_to: SecretsTo = None, asked: Changin
 
 
 async def undo(run_id: int, /, *, asked: Changing = CHANGING) -> int:
-    """Take back what a run did, last first; what was changed since is refused."""
+    """Undo what a run did, last change first; things that were changed since are refused."""
     async with opened(asked) as context:
         if asked.dry_run:
             call = Call(asked.reason, asked.request_id, dry_run=True)

@@ -1,4 +1,4 @@
-"""One operation from the command line: preview, question, run, and what came of it."""
+"""One operation from the command line: preview, question, run, result."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def carry_out(context: Context, operation: Operation[Any], request: Reques
 
 
 def with_reason(operation: Operation[Any], asked: Changing) -> Changing:
-    """The reason is asked for where one is needed and none was given."""
+    """Ask for the reason when one is needed and none was given."""
     if operation.needs_reason and not asked.reason and asking.can_ask() and not asked.yes:
         return dataclasses.replace(asked, reason=asking.line("Reason: "))
     return asked
@@ -58,7 +58,7 @@ def _way_back(operation: Operation[Any], context: Context) -> str:
 
 
 def print_outcome(outcome: Outcome, asked: Changing) -> None:
-    """Raises AnswerLost: then it is done, and a secret is kept."""
+    """Raises AnswerLost: then the operation is done, and its secret is kept in a file."""
     if outcome.dry_run:
         _print(outcome, asked)
         return
@@ -76,7 +76,7 @@ def _print(outcome: Outcome, asked: Changing) -> None:
 
 
 def _kept(outcome: Outcome) -> str:
-    """A secret that is shown once and could not be: into a file, for its owner alone."""
+    """Put a secret that could not be shown into a file, for its owner alone; says where it is."""
     secret = outcome.secret or outcome.result.get("password")
     if secret is None:
         return ""
@@ -89,7 +89,7 @@ def _kept(outcome: Outcome) -> str:
 
 
 def as_document(outcome: Outcome) -> dict[str, Any]:
-    """A change as the command line's contract has it; an undo comes with the command that runs it."""
+    """A change as the JSON contract has it; an undo comes with the command that runs it."""
     undo = None
     if outcome.undo is not None:
         step = outcome.undo
@@ -142,7 +142,7 @@ def print_lines(outcome: Outcome) -> None:
     elif outcome.repeated and named(outcome.operation).makes_secret:
         tell("The secret was shown once, when it was made; it cannot be shown again.")
     if outcome.repeated:
-        tell(f"It had been done before by this request id, {clean(outcome.request_id)}; nothing was done now.")
+        tell(f"Request {clean(outcome.request_id)} was carried out before: nothing was done now.")
     if outcome.audit_ids:
         tell(f"audit: {' '.join(map(str, outcome.audit_ids))}")
     if outcome.undo is not None:

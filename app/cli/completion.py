@@ -1,4 +1,4 @@
-"""Completion for bash, zsh and fish: nouns, verbs and options are in the script; tenants' ids are asked for."""
+"""Completion for bash, zsh and fish: nouns, verbs and options are in the script; tenants' ids come from the home."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _fish(verbs: Mapping[str, Sequence[str]], options: Mapping[str, Sequence[str
 
 
 def print_candidates(words: Sequence[str]) -> int:
-    """The ids that begin with the first word; the others are the command line so far. Quiet, whatever happens."""
+    """Print the ids that begin with the first word; the other words are the command line so far. Faults say nothing."""
     prefix, home = words[0] if words else "", None
     for at, word in enumerate(words[:-1]):
         if at and word == "--home":

@@ -1,4 +1,4 @@
-"""A list in a YAML or JSON file (JSON is YAML), whose faults are told with their line."""
+"""A list in a YAML or JSON file (JSON is YAML), whose faults are reported with their line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_VALUES = 1_000_000  # values
 
 @dataclass(frozen=True)
 class Source:
-    """A file's text; "-" was stdin."""
+    """A file's text, or that of stdin for "-"."""
 
     name: str
     text: str
@@ -51,8 +51,8 @@ class Source:
         return value
 
     def _bound(self) -> None:
-        """Read the file as a stream, before anything is made of it: libyaml ends the program where it is too deep, and
-        a few aliases of aliases stand for more than any memory holds. Raises Usage `file_unreadable`, YAMLError.
+        """Read the file as a stream of events before it is built: libyaml ends the program when it is nested too deep,
+        and a few aliases of aliases grow beyond any memory. Raises Usage `file_unreadable`, YAMLError.
         """
         import yaml
 
@@ -105,7 +105,7 @@ class Source:
 
 
 def _loader() -> Any:
-    """The one in C where it is built: it reads a large file in a twentieth of the time."""
+    """The loader in C where PyYAML has it: it reads a large file in a twentieth of the time."""
     import yaml
 
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -131,7 +131,7 @@ def read(path: str) -> Source:
 
 
 def _twice(node: yaml.Node) -> yaml.ScalarNode | None:
-    """The first key that its table has already; YAML would silently take the last."""
+    """The first key that stands twice in its table; YAML would silently take the last value."""
     import yaml
 
     if isinstance(node, yaml.SequenceNode):

@@ -19,7 +19,7 @@ Sought = Annotated[str, Parameter(allow_leading_hyphen=True, help="What to look 
 async def find(text: Sought = "-", /, *, asked: Reading = READING) -> None:
     """Find whom a text belongs to: a tenant, an owner's whole address, a key, a secret, a request id, an operator.
 
-    Without a text, or with -, one line of stdin is read: so a secret need not be an argument. It is only hashed.
+    Without a text, or with -, one line of stdin is read, so that a secret is not an argument. It is only hashed.
     """
     sought = seek(asking.piped(MAX_SOUGHT_CHARACTERS) if text == "-" else text)
     async with opened(asked) as context:

@@ -1,6 +1,6 @@
 """The command of an operation, made from its definition: none is written by hand.
 
-The words only become texts here; whether they are right is for the operation's request to say, in its words.
+Arguments are only read as texts here; the operation's request validates them, and words the faults.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from controlplane.text import clean
 
 Kind = Literal["text", "flag", "list", "table", "file", "secret"]
 FROM = "_from"
-"""A field that must not be seen is never an argument: its option names where it is kept."""
+"""A secret field is never an argument: its option, the name with this ending, says where it is kept."""
 
 
 def command(operation: Operation[Any]) -> Callable[..., Awaitable[int]]:
-    """What cyclopts registers: only what was given arrives, so that what was left out stays as it is."""
+    """The function that cyclopts registers. It receives only given arguments, so that the others stay as they are."""
 
     bulk = possible(operation) and len(operation.request.subject) == 1
 
@@ -148,7 +148,7 @@ def _is_model(kind: Any) -> bool:
 
 
 def _types(annotation: Any) -> list[Any]:
-    """What a field may be, None and the marks of Annotated aside."""
+    """The types that a field may have, without None and the metadata of Annotated."""
     if get_origin(annotation) is Annotated:
         return _types(get_args(annotation)[0])
     if get_origin(annotation) in (Union, types.UnionType):
@@ -164,8 +164,8 @@ def _choices(field: FieldInfo) -> tuple[str, ...]:
 def fields_of(
     operation: Operation[Any], subjects: tuple[Any, ...] | None, given: dict[str, Any]
 ) -> tuple[dict[str, Any], Source | None]:
-    """What the request is read from, and the file that holds a part of it. Without subjects only what many
-    requests share. Raises Usage.
+    """The fields that the request is made of, and the file that holds a part of them. Without subjects only the
+    fields that many requests share. Raises Usage.
     """
     model = operation.request
     fields: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""`watchfloor home …` and `watchfloor contexts list`: the PostgreSQL behind it all."""
+"""`watchfloor home …` and `watchfloor contexts list`: the homes and their PostgreSQL."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def ask(asked: Changing, what: str, risk: Risk, name: str, preview: str) -> None
 
 
 def done(asked: Changing, result: dict[str, Any], lines: list[str]) -> None:
-    """A change outside of the control plane: the same document, with nothing in the trail."""
+    """Print a change outside of the control plane: the same document, without audit rows."""
     if asked.dry_run:
         _print(asked, result, lines)
         tell("Nothing was changed: this is a preview.")

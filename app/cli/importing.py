@@ -77,7 +77,7 @@ async def requests(
 
 
 async def tell_report(home: Any, report: ImportReport, asked: Changing) -> int:
-    """What was stored, with the row that it left in the trail; 1 when that is nothing, as no tenant is known."""
+    """Print what was stored, with its audit row. Returns 1 when nothing was stored because no tenant is known."""
     rows = [] if asked.dry_run else await _audit_ids(home, asked.request_id)
     if asked.dry_run:
         _print(report, rows, asked)
@@ -118,7 +118,7 @@ def as_record(report: ImportReport) -> dict[str, Any]:
 
 
 def say_lines(lines: Sequence[LineRead]) -> None:
-    """How each line is read, or why it is not."""
+    """Print how each line is read, or why it cannot be."""
     for line in lines:
         if isinstance(line.found, Skip):
             say(f"line {line.line}: {line.found.words}: {clean(line.start, 60)}")
@@ -156,7 +156,7 @@ def _say(report: ImportReport, audit_ids: list[int]) -> None:
 
 
 class Bar:
-    """One line that is written over, with a rate and the time left. Called in the importer's thread."""
+    """A progress line that is overwritten, with the rate and the time left. Called in the importer's thread."""
 
     def show(self, progress: Progress) -> None:
         rate = f"{progress.rows:,} rows, {progress.rows_per_second:,.0f}/s"

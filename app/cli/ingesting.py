@@ -34,7 +34,7 @@ async def ingest(
 ) -> int:
     """Store request lines from stdin until it ends: tail -F access.log | watchfloor requests ingest.
 
-    Fed again from its beginning (tail -n +1 -F), a stream goes on where it was; while the home is away nothing is read.
+    A stream that starts over (tail -n +1 -F) goes on where it was; while the home cannot be reached nothing is read.
     --dry-run shows how the first ten lines are read, and stores nothing. The formats are those of requests import.
     """
     from app.logformats import log_format, tenant_source
@@ -94,7 +94,7 @@ async def try_lines(job: LogImport, asked: Changing) -> None:
 
 
 async def _lines(descriptor: int) -> list[bytes]:
-    """The first lines, as far as the stream has them. Waits in short steps, so that ctrl+c ends it."""
+    """The first lines that the stream has. Waits in short steps, so that ctrl+c ends it."""
     data = b""
     while data.count(b"\n") < FIRST and len(data) < FIRST * MAX_LINE_BYTES:
         if not select.select([descriptor], [], [], 0)[0]:

@@ -1,4 +1,4 @@
-"""`jobs show`: what a job was told, and its attempts."""
+"""`jobs show`: a job with its arguments, and its attempts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from controlplane.listing import Query
 
 
 async def show_job(number: int, /, *, asked: Reading = READING) -> None:
-    """Show a job with what it was told, and the first hundred of its attempts."""
+    """Show a job with its arguments, and the first hundred of its attempts."""
     from controlplane.previews import value_words
 
     async with opened(asked) as context:

@@ -22,12 +22,12 @@ async def anomalies(
     /,
     *,
     key: Annotated[str | None, Parameter(help="Only of the key with this prefix.")] = None,
-    window: Annotated[str, Parameter(help="How long is looked at, in whole hours.")] = "24h",
-    baseline: Annotated[str, Parameter(help="How long before it is compared with.")] = "7d",
-    fewest: Annotated[int, Parameter(help="Fewer requests are chance.")] = Limits().fewest,
+    window: Annotated[str, Parameter(help="How long the window is, in whole hours.")] = "24h",
+    baseline: Annotated[str, Parameter(help="How long the time before it is that it is compared with.")] = "7d",
+    fewest: Annotated[int, Parameter(help="Fewer requests than this are taken for chance.")] = Limits().fewest,
     errors: Annotated[float, Parameter(help="How many standard errors are more than chance.")] = Limits().errors,
     every: Annotated[bool, Parameter(name="--all", help="Also the keys with nothing strange.", negative="")] = False,
-    why: Annotated[bool, Parameter(help="With the numbers that each was found by.", negative="")] = False,
+    why: Annotated[bool, Parameter(help="Also the numbers behind each.", negative="")] = False,
     asked: Reading = READING,
 ) -> None:
     """Show what is strange of a tenant's keys, per route: spikes, drops, new keys, slowness, errors, refusals."""

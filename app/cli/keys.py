@@ -1,4 +1,4 @@
-"""What is read of keys: lists, one key, rotations under way, stale keys, and whose key a pasted secret is."""
+"""Commands that read keys: lists, one key, rotations under way, stale keys, and whose key a pasted secret is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A link where there is no screen to draw on: the same view as a table."""
+"""A link opened where no screen can be drawn: the same view as a table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from controlplane.text import clean_lines
 
 
 def show(text: str, home: str | None) -> int:
-    """The exit code. `home`: as --home names it."""
+    """Print the view; returns the exit code. `home`: as --home names it."""
     import os
 
     from app.cli.run import run

@@ -63,7 +63,7 @@ async def list_page(
     asked: Reading,
     sums: Mapping[str, int] | None = None,
 ) -> None:
-    """`sums`: what is counted of all rows, for `--json`."""
+    """`sums`: totals over all rows, for `--json`."""
     query = _query(declared, words, sort, desc)
     start = position_of(query, after) if after else None
     if not 1 <= limit <= MAX_PAGE_ROWS:
@@ -105,7 +105,7 @@ def print_rows(columns: Sequence[ListColumn[Any]], rows: Sequence[Any], now: dat
 
 
 def _export(form: Format, heading: Heading, records: Sequence[dict[str, Any]]) -> None:
-    """The page as another program reads it, with what it is on top, as the console's `e` writes it."""
+    """Print the page for another program, with the heading that the console's `e` writes."""
     for piece in chunks(form, heading, list(records[0]) if records else [], records):
         write(piece.replace("\r\n", "\n"))
 
@@ -124,7 +124,7 @@ def _query(declared: ListOf[Any], words: Sequence[str], sort: str | None, desc: 
 
 
 def _how_many(noun: str, shown: int, matching: Count, everything: Count, *, filtered: bool) -> str:
-    """Always shown of all, and what a filter hides."""
+    """How many rows are shown, match, and exist."""
     if not filtered:
         return f"{shown:,} of {everything} {noun}"
     return f"{shown:,} of {matching} {noun} that match, {everything} in all"

@@ -21,7 +21,7 @@ MAX_COLUMN_CELLS = 48
 
 
 def document(value: Mapping[str, Any]) -> None:
-    """The one JSON document. Everything but ASCII is escaped, so that no text in it can act on a terminal."""
+    """Print the one JSON document. All but ASCII is escaped, so that no text in it can control a terminal."""
     say(json.dumps(jsonable(value), allow_nan=False))
 
 
@@ -51,7 +51,7 @@ def write(text: str) -> None:
 
 
 def finish() -> None:
-    """The whole answer is out; raises as `say` does."""
+    """Flush the whole answer; raises as `say` does."""
     with _written():
         sys.stdout.flush()
 
@@ -68,7 +68,7 @@ def _written() -> Iterator[None]:
 
 
 def forget_stdout() -> None:
-    """The interpreter flushes once more at its end, and would complain there."""
+    """Point stdout at nothing: the interpreter flushes it once more at its end, and would print an error."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, sys.stdout.fileno())
     os.close(nothing)
@@ -76,9 +76,9 @@ def forget_stdout() -> None:
 
 @contextmanager
 def answering(where: str, keep: Callable[[], str] | None = None) -> Iterator[None]:
-    """What is printed inside answers a change that is committed. Raises AnswerLost `answer_lost`.
+    """Around the printing of a committed change's answer. Raises AnswerLost `answer_lost`.
 
-    `where` it can be read again; `keep` puts a secret that would be lost into a file, and says where.
+    `where` says how the answer can be read again; `keep` puts a secret that would be lost into a file, and says where.
     """
     try:
         yield
@@ -93,7 +93,7 @@ def answering(where: str, keep: Callable[[], str] | None = None) -> Iterator[Non
 
 
 def tell(line: str, end: str = "\n") -> None:
-    """A line beside the answer; `line` is clean. Where it cannot be written, there is nowhere to say so."""
+    """A line on stderr, beside the answer; `line` is clean. When it cannot be written, nobody can be told."""
     with suppress(OSError):
         print(_encodable(line, sys.stderr.encoding), file=sys.stderr, end=end, flush=True)
 
@@ -103,7 +103,7 @@ def _encodable(line: str, encoding: str | None) -> str:
 
 
 def refuse(refusal: Refusal, *, as_json: bool, request_id: str) -> int:
-    """Say a refusal, and return its exit code."""
+    """Print a refusal, and return its exit code."""
     if as_json and refusal.code not in ("output_failed", "answer_lost"):
         try:
             document({"error": error_of(refusal, request_id)})
@@ -134,7 +134,7 @@ class Column:
 
 
 def table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
-    """Aligned lines of clean text; a heading without rows too, so that nothing is not mistaken for a failure."""
+    """Print aligned lines of clean text; the heading also without rows, so that no rows do not look like a failure."""
     lines = [[column.title for column in columns], *[[clean(cell, 400) for cell in row] for row in rows]]
     widths = [min(MAX_COLUMN_CELLS, max(cells(line[at]) for line in lines)) for at in range(len(columns))]
     for line in lines:

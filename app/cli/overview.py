@@ -38,7 +38,7 @@ async def overview(*, asked: Reading = READING) -> int:
 
 
 async def read(glance: OverviewSource) -> Mapping[str, Any]:
-    """Every part's answer, or the refusal that stands in its place; all asked at once."""
+    """Every part's answer, or the refusal in its place; all parts are read at once."""
     found = await asyncio.gather(*(part.read(glance) for part in PARTS), return_exceptions=True)
     for answer in found:
         if isinstance(answer, BaseException) and not isinstance(answer, Refusal):

@@ -35,7 +35,7 @@ class Password:
 async def password_of(
     context: Context, operation: Operation[Any], request: Any, reference: str | None, asked: Changing
 ) -> Password:
-    """From where it is kept; else typed, for somebody new; else made."""
+    """The password from where it is kept; else typed, for a new login; else generated."""
     authorise(context.home, operation)
     setting = operation.name == "operators.password"
     if asked.dry_run:
@@ -59,7 +59,7 @@ def first_line() -> str:
 
 
 def resolved(reference: str) -> str:
-    """What a reference like env:NAME leads to. Blocks; raises Usage, NotFound, Refusal."""
+    """The value behind a reference like env:NAME. Blocks; raises Usage, NotFound, Refusal."""
     from app.profiles import open_vault
     from app.settings import load
     from controlplane.secrets import Reference

@@ -16,7 +16,7 @@ from controlplane.telemetry.saturation import saturation_of
 async def saturation(
     tenant: str, /, *, window: Window = WINDOW, step: StepText = None, asked: Reading = READING
 ) -> None:
-    """Show which share of its limits a tenant's requests use. A quota is as full as its period so far made it."""
+    """Show which share of its limits a tenant's requests use. A quota counts from the start of its period."""
     async with opened(asked) as context:
         start, end = window.read(context.home.clock.now())
         series = await series_of(context.home, "home", Scope(tenant), start, end, step_of(step, start, end))

@@ -24,9 +24,9 @@ from controlplane.telemetry.tops import MIN_REQUESTS_RANKED, By, Measure, TopRow
 from controlplane.text import UNKNOWN, clean
 
 ROUND_STEPS = (1, 5, 15, 60, 300, 900, 3600, 6 * 3600, 86_400)
-"""Steps in seconds that are chosen from when none is asked for."""
+"""The steps, in seconds, to choose from when none is asked for."""
 MAX_TABLE_STEPS = 60
-"""Steps of a window that is shown as a table, at most."""
+"""The most steps of a window that is shown as a table."""
 
 
 @Parameter(name="*")
@@ -144,7 +144,7 @@ async def export(
 
 
 def notes_of(found: Sequence[Series]) -> list[str]:
-    """What their source says may be missing, each once."""
+    """What the source says may be missing, each note once."""
     return list(dict.fromkeys(note for each in found for note in each.notes))
 
 
@@ -167,7 +167,7 @@ async def _read(which: Which, window: Window, asked: Reading) -> tuple[Sequence[
         start, end = window.read(now)
         step = step_of(which.step, start, end)
         if which.by is None and which.after is None:
-            if which.step is None:  # nothing was asked for: hours where the minutes are not kept
+            if which.step is None:  # no step was asked for: hours where the minutes are no longer kept
                 [found] = await series_as_kept(context.home, which.source, [scope], start, end, step)
             else:
                 found = await series_of(context.home, which.source, scope, start, end, step)
@@ -196,7 +196,7 @@ def words(point: Point | None) -> list[str]:
 
 
 def records(found: Series, *, every: bool = False) -> list[dict[str, Any]]:
-    """A row for each step, for another program. `every`: with the histogram."""
+    """A record for each step, for another program. `every`: with the histogram."""
     rows = []
     for at, point in zip(found.times(), found.points, strict=True):
         row: dict[str, Any] = {"at": at} | dataclasses.asdict(found.scope)
@@ -257,7 +257,7 @@ def _top_record(row: TopRow) -> dict[str, Any]:
 
 
 async def status(*, asked: Reading = READING) -> None:
-    """Show how far rolling up has come, what is kept, and rows that no day was made for."""
+    """Show how far the roll-up has come, what is kept, and rows whose day has no partition."""
     async with opened(asked) as context:
         found = await context.home.of(Rollups).status()
     if asked.json:
@@ -281,7 +281,7 @@ async def status(*, asked: Reading = READING) -> None:
     tell(_how_far(found.rolled_at, found.behind, found.minutes_due, found.hours_due))
     for kept in found.kept:
         if kept.strays:
-            tell(f"{kept.data}: rows lie in the default partition, as no day was made for their time.")
+            tell(f"{kept.data}: rows lie in the default partition, because their day has none.")
     if found.ahead_until is None or found.ahead_until < found.as_of + timedelta(days=1):
         tell("No partitions are made for the days to come: watchfloor telemetry roll-up makes them.")
 
@@ -294,7 +294,7 @@ def _how_far(rolled_at: datetime | None, behind: float | None, minutes: int, hou
 
 
 async def roll_up(*, asked: Reading = READING) -> None:
-    """Fold in what was stored since the last run, until nothing is left; a worker does this every minute."""
+    """Roll up what was stored since the last time, until nothing is left; a worker does this every minute."""
     runs: list[Rolled] = []
     async with opened(asked) as context:
         await refuse_read_only(context)

@@ -1,6 +1,6 @@
 """All commands: nouns with their verbs. Operations come from the registry; the few others are named here.
 
-Only what the words ask for is imported: a list needs neither the registry nor what changes things.
+Only what a command needs is imported: a list needs neither the registry nor the operations.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ EXIT_CODES = (
 
 
 def tree(words: list[str]) -> App:
-    """The commands that `words` can mean; all of them when that is not plain from the first two."""
+    """The commands that `words` can mean; all of them when the first two words do not tell."""
     from controlplane.errors import Usage
 
     app = App(
@@ -87,7 +87,7 @@ def whole(app: App) -> dict[str, App]:
 
 
 def reads() -> dict[str, str]:
-    """The commands that are no operations, or do more than one, and where each is: a function, or a list."""
+    """The commands that are not operations, or do more than one, with the function or list behind each."""
     found: dict[str, str] = {}
     for noun in nouns.NOUNS:
         if noun.list:

@@ -13,13 +13,13 @@ from controlplane.registry import named, operations
 
 
 async def undo(audit_id: int, /, *, asked: Changing = CHANGING) -> None:
-    """Take back the change that wrote this audit row."""
+    """Undo the change that wrote this audit row."""
     async with opened(asked) as context:
         row = await context.home.of(AuditDirectory).get(audit_id)
         done = operations().get(row.operation)
         step = undo_step(done, (row,)) if done else None
         if step is None:
-            what = "it was written past the operations" if row.out_of_band else f"{row.operation} cannot be taken back"
+            what = "it was written past the operations" if row.out_of_band else f"{row.operation} cannot be undone"
             raise NO_UNDO(f"Audit row {audit_id} has no undo: {what}.", f"watchfloor audit show {audit_id} shows it.")
         operation = named(step.operation)
         request = operation.parse(step.request)

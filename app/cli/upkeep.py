@@ -32,14 +32,14 @@ def init(*, path: ADDRESS = None, overwrite: bool = False, asked: Reading = READ
 
 
 def check(*, asked: Reading = READING) -> None:
-    """Read the settings file and tell every fault of it."""
+    """Read the settings file and report every fault in it."""
     settings = _load()
     where = str(settings.path) if settings.text else f"no file at {settings.path}: all is default"
     _item(asked, {"path": str(settings.path), "exists": bool(settings.text)}, f"no faults: {where}")
 
 
 def show(*, asked: Reading = READING) -> None:
-    """Show what holds, and where each value comes from."""
+    """Show every setting that is in force, and where its value comes from."""
     settings = _load()
     values = [
         {"key": field.name, "value": _plain(getattr(settings, field.name)), "source": settings.source(field.name)}
@@ -77,7 +77,7 @@ def _shown(value: Any) -> str:
 
 
 def doctor(*, asked: Reading = READING) -> None:
-    """Tell which places for passwords can be used here, and whether each profile's password is found."""
+    """Show which places for passwords can be used here, and whether each profile's password is found."""
     settings, vault = _vault()
     findings = vault.doctor({name: profile.password for name, profile in settings.profiles.items()})
     _findings(asked, findings)

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 
 async def worker(*, asked: Reading = READING) -> None:
-    """Do background jobs, and carry runs, until SIGTERM or ctrl+c: what is in hand is finished first, for 20 seconds at
-    most.
+    """Do background jobs and carry runs until SIGTERM or ctrl+c; jobs under way may take another 20 seconds to finish.
 
     A home by URL needs a login with the role worker: watchfloor operators add NAME --role worker. An embedded home
     has its worker by itself.
@@ -40,7 +39,7 @@ async def worker(*, asked: Reading = READING) -> None:
 
 
 async def _work_embedded(choice: HomeChoice, settings: Settings) -> None:
-    """In place of the worker that the home starts by itself. Raises Conflict when that one lives."""
+    """Work in place of the worker that the home starts by itself. Raises Conflict when that one runs."""
     from app.carrier import carrier_of
     from app.embedded import bring_back, bring_up, embedded_of, worker_conninfo
     from app.worker import Work, until_told
@@ -77,7 +76,7 @@ def kinds_of(conninfo: str, choice: HomeChoice, settings: Settings) -> Mapping[s
 
 
 def reached(choice: HomeChoice, settings: Settings) -> str:
-    """How a worker reaches a home, once that is sure to work. Blocks. Raises Refusal."""
+    """The conninfo of a home, after a connection with it worked. Blocks. Raises Refusal."""
     if choice.kind == "folder":
         from app.embedded import bring_up, embedded_of, worker_conninfo
 
@@ -107,6 +106,6 @@ def _check(connection: psycopg.Connection) -> None:
     if row != (True,):
         raise NotPermitted(
             "not_a_worker",
-            f"The login {connection.info.user} has not the role worker.",
+            f"The login {connection.info.user} does not have the role worker.",
             "Ask an admin: watchfloor operators add NAME --role worker",
         )

@@ -1,4 +1,4 @@
-"""Whether a context may be changed from here: a read-only one only for a while, by a row in its own trail."""
+"""Whether a context may be changed from here: a read-only one only for a while, which its own trail records."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _check_opening(context: Context, request: ContextWrite) -> None:
 
 
 async def _open_until(context: Context) -> datetime:
-    """When the last time of writing ends or ended that this login opened; long ago when it never did."""
+    """Until when this login last opened the context for writing; a time long ago when it never did."""
     actor = context.home.actor.name
     wanted = {"operation": OPENS, "actor": actor, "thing": context.name}
     query = Query(tuple(Term("is", (value,), name) for name, value in wanted.items()), descending=True)

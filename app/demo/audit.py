@@ -1,6 +1,6 @@
 """What the people of the demonstration do: real operations with real reasons, so that the trail is real.
 
-A trail cannot be written into the past, not even here: all of it happens when it happens.
+The trail cannot be written into the past, not even here: every row has the time at which it was written.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TICKETS = (
     "agreed with the account manager, mail of ticket SUP-{}",
 )
 SUSPENDING = (
-    "unpaid since 45 days, reminder {} unanswered",
+    "unpaid for 45 days, reminder {} unanswered",
     "requests from a leaked key, INC-{}",
     "load test without notice, SUP-{}",
 )
@@ -38,7 +38,7 @@ AWAY_AT_MOST = 3
 ROTATING = (
     "the quarterly rotation",
     "asked for by the owner, ticket SUP-{}",
-    "stale since weeks, mail of ticket SUP-{}",
+    "stale for weeks, mail of ticket SUP-{}",
 )
 DISABLING = ("the owner is not sure who has it, SUP-{}", "calls from an unknown network, INC-{}")
 
@@ -81,7 +81,7 @@ def steps(estate: Estate) -> list[Step]:
 
 
 def _key_steps(estate: Estate, rng: random.Random, taken: set[str]) -> list[Step]:
-    """A leak, a rotation, a key that is held back."""
+    """A leak, a rotation, a disabled key."""
     theirs = {firm.id for firm in _open(estate)} - taken
     good = [k for k in keys.make(estate) if k.tenant_id in theirs and k.is_good(estate.now) and not k.grace_until]
     leaked, old, unsure = rng.sample([key for key in good if key.env == "live" and key.expires_at is None], 3)
@@ -93,7 +93,7 @@ def _key_steps(estate: Estate, rng: random.Random, taken: set[str]) -> list[Step
 
 
 def _plan_steps(estate: Estate, rng: random.Random) -> list[Step]:
-    """Less from the next period on, and more at once."""
+    """A smaller plan from the next period on, and a larger one at once."""
     active = {each.tenant_id for each in subscriptions.make(estate) if each.state == "active"}
     growing = [firm.id for firm in _open(estate) if firm.plan == "growth" and firm.id in active]
     less, more = rng.sample(growing, 2)
@@ -109,7 +109,7 @@ def _plan_steps(estate: Estate, rng: random.Random) -> list[Step]:
 
 
 def _open(estate: Estate) -> list[Firm]:
-    """Tenants that nobody would mind to see changed: not the large ones, not those with a part to play."""
+    """Tenants that may be changed: not the large ones, nor those that show something."""
     return [
         firm
         for firm in estate.firms
@@ -161,7 +161,7 @@ class Shift:
         return self._rng.uniform(20, 40)
 
     async def act(self, homes: dict[str, Home]) -> None:
-        """What somebody at a console did meanwhile may be in its way: then nothing happens."""
+        """Do the next operation. When a change made at a console refuses it, nothing happens."""
         rng = self._rng
         firm, who = rng.choice(self._firms), rng.choice(("ana", "ben"))
         choices: list[Callable[[], Step]] = [

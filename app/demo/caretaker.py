@@ -1,8 +1,8 @@
 """The process behind a demonstration: `python -m app.demo.caretaker SEED [FOLDER]`.
 
-It brings the home up, fills it and keeps writing traffic, and ends when its stdin does: then whoever started it is
-gone, in whatever way. At its end it stops the server and, unless a FOLDER was named, takes the folder away. What it
-does is told on stdout, one JSON object per line: `say`; `ready` with the home's folder; or `refused`.
+It starts the home, fills it and keeps writing traffic. It ends when its stdin is closed, which happens however the
+program that started it ends. It then stops the server and, unless a FOLDER was named, removes the folder. It reports
+on stdout, one JSON object per line: `say`; `ready` with the home's folder; or `refused`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from app.embedded import bring_back, embedded_at, start_worker
 from controlplane.clock import machine_now
 from controlplane.errors import Refusal
 
-# What a crash of the machine would lose is thrown away anyway.
+# A crash of the machine may lose this data, which is thrown away anyway.
 CARELESS = ("fsync = off", "full_page_writes = off", "max_wal_size = '256MB'")
 
 
@@ -67,13 +67,13 @@ def _end_with_parent() -> None:
 
 
 def _end(*_: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough; what follows must not be disturbed
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second signal must not disturb the clean-up
     raise SystemExit
 
 
 @contextmanager
 def _folder(kept: Path | None) -> Iterator[Path]:
-    """Where the home is. Afterwards the server is stopped, and the folder gone if it was ours."""
+    """The home's folder. Afterwards the server is stopped, and the folder removed if it was made here."""
     if kept is not None:
         home = embedded_at(kept)
         was_running = home.status().state == "running"  # then others use it

@@ -15,7 +15,7 @@ NO_SCREEN = 2
 
 
 def run(words: Sequence[str] = ()) -> int:
-    """Show the demonstration until the person leaves; nothing of it runs or is on disk afterwards. The exit code."""
+    """Show the demonstration until the person leaves; nothing of it is left afterwards. Returns the exit code."""
     asked = _arguments(words)
     if why := why_not_a_screen():
         print(f"The demonstration needs a terminal to draw on: {why}. Run it in one.", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Who lives in the demonstration: 300 tenants with what there is to know of them. The same seed, the same estate."""
+"""The tenants of the demonstration: 300 of them, with all their data. The same seed gives the same estate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TENANTS = 300
 """`default`, which every home has, is one of them."""
 HISTORY = timedelta(days=30)
 REQUESTS_PER_SECOND = 24.0
-"""Of all tenants together, on average: so that the last hour is summed up in a tenth of a second."""
+"""Of all tenants together, on average: few enough to roll up the last hour in a tenth of a second."""
 
 REGIONS = ("eu-west-1", "eu-central-1", "us-east-1", "ap-southeast-1")
 
@@ -50,7 +50,7 @@ ROUTES = (
 """Path, method, and the median latency in milliseconds."""
 ROUTE_SHARES = (0.6, 0.3, 0.1)
 SUSPENSIONS = (
-    "unpaid since two invoices (billing)",
+    "two invoices unpaid (billing)",
     "credentials leaked in a public repository; waiting for the owner",
     "abuse: scraping of third parties, reported twice",
     "asked for by the owner: seasonal closing",
@@ -107,7 +107,7 @@ class Estate:
     failing: str
 
     def random(self, purpose: object) -> random.Random:
-        """Numbers of its own for each purpose, so that one more of one kind changes nothing of another."""
+        """A generator of its own for each purpose, so that one more number for one changes nothing of another."""
         return random.Random(f"{self.seed} {purpose}")
 
 

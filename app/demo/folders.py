@@ -1,6 +1,6 @@
-"""Folders of demonstrations: made, held as long as their process lives, and swept when it died without a word.
+"""Folders of demonstrations: made, locked as long as their process lives, and removed later when it was killed.
 
-Who holds a folder's lock is alive: the kernel knows, whatever became of pids.
+A folder whose lock is held is in use: the kernel releases the lock when the process ends, however it ends.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def make() -> tuple[Path, int]:
     held = os.open(unnamed / LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     fcntl.flock(held, fcntl.LOCK_EX)
     folder = unnamed.with_name(unnamed.name[1:])
-    unnamed.rename(folder)  # by this name the sweepers look, and now it is held
+    unnamed.rename(folder)  # the name that `sweep` looks for: from now on the lock is held
     return folder, held
 
 
@@ -50,19 +50,19 @@ def home(folder: Path) -> Path:
 
 
 def remove(folder: Path) -> None:
-    """Stop its server and take it away. Raises Refusal when the server does not stop."""
+    """Stop its server and remove it. Raises Refusal when the server does not stop."""
     EmbeddedHome(home(folder)).destroy()
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def number(home: Path) -> str | None:
-    """What tells a demonstration that is thrown away from the others; None for a home that is kept."""
+    """The number in the folder's name, which tells demonstrations apart; None for a home that is kept."""
     found = re.fullmatch(rf"{PREFIX}(\w{{8}})", home.parent.name)
     return found[1] if found else None
 
 
 def living(number: str) -> Path | None:
-    """The home of one that somebody holds."""
+    """The home of the running demonstration with this number."""
     mine = (folder for folder in _ours() if folder.name == f"{PREFIX}{number}")
     return next((home(folder) for folder in mine if is_held(folder, LOCK)), None)
 
@@ -74,7 +74,7 @@ def _ours() -> list[Path]:
 
 
 def sweep() -> None:
-    """Take away our own folders that nobody holds. What cannot be taken away is left for the next time."""
+    """Remove our own folders whose lock nobody holds. What cannot be removed is left for the next time."""
     for folder in _ours():
         try:
             _sweep(folder)
@@ -85,7 +85,7 @@ def sweep() -> None:
 def _sweep(folder: Path) -> None:
     held = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises when somebody lives in it
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises when it is in use
         remove(folder)
     finally:
         os.close(held)

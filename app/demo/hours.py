@@ -20,7 +20,7 @@ from app.demo.site import Site
 from backends.postgres.copying import HEADER, TRAILER
 from controlplane.telemetry.model import GROWTH, bucket_of, value_of
 
-# What a histogram is made of is parsed once, not once for each of the hours that have it: that is most of the time.
+# A histogram is parsed once, not once for each of the hours that have it: parsing takes most of the time.
 TABLES = """
 CREATE TEMP TABLE demo_shapes (
   shape integer PRIMARY KEY, total float8, largest real, buckets smallint[], counts integer[]);
@@ -43,7 +43,7 @@ SHARES = sorted(Counter(MIDDLE).items(), key=lambda each: -each[1])
 MAX_BUCKETS = 500
 VALUES = tuple(map(value_of, range(MAX_BUCKETS)))
 MAX_POINTS = 80
-"""Of so many requests the latencies differ; more repeat them."""
+"""So many requests have latencies of their own; further ones repeat them."""
 _int2, _int4 = 21, 23  # the types' numbers in PostgreSQL
 _numbers = Struct(">iqiiiiiiii").pack
 
@@ -77,7 +77,7 @@ def _store(connection: psycopg.Connection, shapes: list[bytes], cells: list[byte
 
 
 def _last_day(connection: psycopg.Connection, estate: Estate) -> None:
-    """The cells of all tenants together once more, to the bucket: those of a month would take longer than all else."""
+    """Compute the last day's cells of all tenants together exactly; for a month that would take too long."""
     hour = estate.now.replace(minute=0, second=0, microsecond=0)
     connection.execute("SELECT wf.put_fleet('request_hours', 'hour', %s, %s)", [hour - LAST_DAY, hour])
 
@@ -179,25 +179,25 @@ class Fleet:
 
 
 def _rounded(count: float) -> int:
-    """To two digits and a half, so that few numbers occur often."""
+    """Rounded to about two and a half digits, so that the same few numbers come again and again."""
     whole = int(count + 0.5)
     return whole if whole <= 64 else whole - whole % (1 << (whole.bit_length() - 6))
 
 
 def _moved(factor: float) -> int:
-    """By how many buckets latencies move that are multiplied."""
+    """By how many buckets latencies move when they are multiplied by `factor`."""
     return round(math.log(factor) / math.log(GROWTH))
 
 
 class Shapes:
-    """Histograms, numbered as they are met."""
+    """Histograms, numbered in the order of their first use."""
 
     def __init__(self) -> None:
         self._numbers: dict[tuple[int, int], int] = {}
         self._new: list[bytes] = []
 
     def number(self, count: int, moved: int) -> int:
-        """Of `count` requests whose latencies are `moved` buckets from those with a median of 100 ms."""
+        """The number of the histogram of `count` requests, `moved` buckets from those with a median of 100 ms."""
         found = self._numbers.get((count, moved))
         if found is None:
             found = self._numbers[count, moved] = len(self._numbers)
@@ -205,7 +205,7 @@ class Shapes:
         return found
 
     def put(self, medians: dict[int, int]) -> int:
-        """Of requests of several medians: how many are moved by how many buckets."""
+        """The number of a new histogram of several medians; `medians`: buckets moved by → how many requests."""
         found = [0] * MAX_BUCKETS
         for moved, count in medians.items():
             left = count
@@ -224,7 +224,7 @@ class Shapes:
         return number
 
     def take_new(self) -> list[bytes]:
-        """The rows of those that came since the last time."""
+        """The rows of the histograms that were added since the last call."""
         new, self._new = self._new, []
         return new
 

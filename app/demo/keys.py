@@ -1,6 +1,6 @@
-"""API keys of the estate in all their states, and who calls with which.
+"""API keys of the estate in all their states, and which of them callers use.
 
-No secret of the demonstration is ever known: it is made, hashed and thrown away.
+Nobody ever knows a secret of the demonstration: it is made, hashed and thrown away.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from controlplane.keys.model import Env
 
 LABELS = ("backend", "checkout", "mobile app", "nightly export", "partner webhook", "ci", "search indexer", "reporting")
 HOSTILE = ("\x1b[31mred\x1b[0m alert", "invoice \u202egpj.exe", "za" + "\u0301\u0316\u0347" * 8 + "lgo")
-"""Labels come from customers, so the console shows such ones as well."""
+"""Labels come from customers, so the console must show hostile ones as well."""
 SCOPES = ("orders:read", "orders:write", "search:read", "events:write", "reports:read", "users:read", "files:write")
 NETWORKS = ("192.0.2", "198.51.100", "203.0.113")
 REASONS = ("the contractor left", "found in a log of ours, SUP-4417", "replaced by a key per project")
 PEOPLE = ("ana", "ben", "chi")
 WINDOW, YOUNG = 30, 8
-"""Days in which a careful tenant rotates, and for how long most of their keys are younger still."""
+"""Days in which a careful tenant rotates its keys; most of its keys are younger than the second number of days."""
 CLINGING = 0.4
-"""So much of its calls the noisy neighbour makes with the old key until the grace is over: nobody there reads mail."""
+"""The share of its calls that the noisy neighbour makes with the old key until the grace is over."""
 MOVING = 600.0
 """Seconds after a rotation until the callers of everybody else have moved over."""
 
@@ -53,7 +53,7 @@ WHERE u.key_id = k.key_id
 
 @dataclass(frozen=True)
 class DemoKey:
-    """A key but for its secret, which is not made until it is stored. `used_at`: before the last hour, if ever."""
+    """A key without its secret, which is made when it is stored. `used_at`: before the last hour, if ever."""
 
     id: str
     tenant_id: str
@@ -86,7 +86,7 @@ class DemoKey:
 
 
 def make(estate: Estate) -> list[DemoKey]:
-    """One to four for each tenant, each after the key that it takes the place of."""
+    """One to four keys for each tenant, each after the key that it replaces."""
     rng = estate.random("keys")
     made = [key for firm in estate.firms for key in _of(estate, firm, rng)]
     for label in HOSTILE:
@@ -131,7 +131,7 @@ def _key(estate: Estate, firm: Firm, rng: random.Random, age: float) -> DemoKey:
 
 
 def _rotated(estate: Estate, firm: Firm, rng: random.Random) -> list[DemoKey]:
-    """A key and its successor. The noisy neighbour is past half of its grace; the other one waits in vain."""
+    """A key and its successor. For the noisy neighbour half of the grace is over, and the old key is still used."""
     days = (estate.now - firm.created_at) / timedelta(days=1)
     ago, grace = rng.uniform(2, min(days, WINDOW) * 0.9), 1.0
     if firm.id == estate.noisy:
@@ -143,14 +143,14 @@ def _rotated(estate: Estate, firm: Firm, rng: random.Random) -> list[DemoKey]:
     old = _key(estate, firm, rng, min(days, ago + rng.uniform(20, 40)))
     new = _key(estate, firm, rng, ago)
     end = new.created_at + timedelta(days=grace)
-    used = new.created_at - timedelta(minutes=1)  # since then nobody, but for the noisy one
+    used = new.created_at - timedelta(minutes=1)  # last used then, except by the noisy neighbour
     old = replace(old, rotated_at=new.created_at, grace_until=end, expires_at=None, env="live", used_at=used)
     same = {name: getattr(old, name) for name in ("project_id", "env", "label", "owner_email", "scopes", "addresses")}
     return [old, replace(new, rotated_from=old.id, expires_at=None, **same)]
 
 
 def _ended(rng: random.Random, key: DemoKey, now: datetime) -> DemoKey:
-    """As it is, or what became of it."""
+    """The key as it is, or disabled, revoked or expired, by chance."""
     when = key.created_at + (now - key.created_at) * rng.uniform(0.3, 1)
     used = None if key.used_at is None else min(key.used_at, when)
     chance = rng.random()
@@ -184,7 +184,7 @@ def _copy(connection: psycopg.Connection, keys: list[DemoKey]) -> None:
 
 
 def _hash(key: DemoKey) -> bytes:
-    """Of a secret that begins as it is shown to; the rest is chance, and forgotten here."""
+    """The hash of a secret that begins with the shown letters; the rest is random, and not kept."""
     letters = chain(key.letters, repeat(""))
     value = secret.make(secret.DEFAULT_PREFIX, key.env, lambda some: next(letters) or secrets.choice(some))
     return secret.digest(value)
@@ -203,11 +203,11 @@ class Caller:
 
 
 Call = tuple[str, str, str] | tuple[None, None, None]
-"""What may be shown of the key, its id, and the address that the call came from."""
+"""The display of the key, its id, and the address that the call came from."""
 
 
 class Callers:
-    """Who calls with which key. A tenant that has none that is good calls without."""
+    """Which key a tenant's call uses. A tenant without a good key calls without one."""
 
     def __init__(self, clinging: str, callers: Iterable[Caller]) -> None:
         self._clinging = clinging
@@ -246,7 +246,7 @@ def _caller(key: DemoKey) -> Caller:
 
 
 def callers(estate: Estate) -> Callers:
-    """As it is when the history ends."""
+    """The callers at the end of the history."""
     return Callers(estate.noisy, [_caller(key) for key in make(estate) if key.is_good(estate.now)])
 
 
@@ -257,7 +257,7 @@ WHERE state IN ('active', 'rotating')
 
 
 async def read_callers(connection: psycopg.AsyncConnection[TupleRow], estate: Estate) -> Callers:
-    """As it is now, whatever was done at a console meanwhile."""
+    """The callers as of now, with the changes that were made at a console."""
     async with connection.cursor(row_factory=class_row(Caller)) as cursor:
         await cursor.execute(READ)
         return Callers(estate.noisy, await cursor.fetchall())

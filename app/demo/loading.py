@@ -1,4 +1,4 @@
-"""Put the estate into an empty home: first what a person looks at first."""
+"""Puts the estate into an empty home, first what a person looks at first."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def check(owner: str) -> None:
         if connection.execute(query).fetchone() != (True,):
             raise NotPermitted(
                 "demo_needs_owner",
-                "History is written past the operations, and that only the owner of the home may do.",
+                "The demonstration writes its history past the operations, which only the owner of the home may do.",
                 "See it in a home of its own: watchfloor demo",
             )
         if connection.execute("SELECT EXISTS (SELECT FROM wf.tenants WHERE id <> 'default')").fetchone() == (True,):
@@ -53,7 +53,7 @@ def load(estate: Estate, site: Site, first: Callable[[], None] = lambda: None) -
 
 
 async def load_demonstration(owner: str, report: Callable[[str], None], seed: int = DEFAULT_SEED) -> None:
-    """Load the estate into a home that has no tenant but `default`; it stands still, nothing writes on.
+    """Load the estate into a home that has no tenant but `default`; no traffic follows.
 
     `owner` is the conninfo of the home's owner; `report` is called from a thread. Raises NotPermitted, Conflict.
     """

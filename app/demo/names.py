@@ -32,7 +32,7 @@ SECOND = (
 # fmt: on
 FORMS = ("", "", "", "", "", "GmbH", "AG", "Ltd", "Inc", "SAS", "BV", "AB", "Oy", "SpA", "Pty", "LLC")
 
-# Names as they are met in the world, and as they are met when somebody means harm: they must stand still on screen.
+# Names of many languages, and hostile ones: none may disturb the screen.
 SPECIAL = (
     ("tokyo-data", "東京データ株式会社"),
     ("sakura-logistics", "さくら物流ホールディングス"),

@@ -1,4 +1,4 @@
-"""Raw requests: the last hour at once, and whatever comes while the demonstration runs."""
+"""Raw requests: the last hour at once, and more while the demonstration runs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def seed(estate: Estate, site: Site) -> None:
 
 
 def roll_up(estate: Estate, site: Site) -> None:
-    """The last hour by the minute: else the first screen would not know it until as much has gone by."""
+    """Roll up the last hour by the minute: else the first screen would lack it for an hour."""
     site.report("telemetry: the last hour by the minute")
     since = (estate.now - timedelta(hours=1)).replace(second=0, microsecond=0)
     with psycopg.connect(site.owner) as connection:
@@ -46,7 +46,7 @@ def roll_up(estate: Estate, site: Site) -> None:
 
 
 def suspended(estate: Estate) -> frozenset[str]:
-    """Who is not served, for whatever reason."""
+    """The tenants that are not served, for whatever reason."""
     return frozenset(firm.id for firm in estate.firms if firm.suspended_at).union(subscriptions.refused(estate))
 
 
@@ -68,7 +68,7 @@ def rows(
 def _row(
     estate: Estate, callers: keys.Callers, firm: Firm, second: int, one: float, two: float, three: float
 ) -> RequestRow:
-    """Three numbers from 0 to 1 are all the chance in it: parts of them decide different things."""
+    """A request decided by three random numbers from 0 to 1: parts of each decide different things."""
     share, route = one, firm.routes[0]
     for route in firm.routes:
         if share < route.share:

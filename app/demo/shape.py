@@ -1,7 +1,7 @@
 """How requests come and go: pure functions of a tenant and an instant, the same for history and for live traffic.
 
 Instants are seconds since 1970 in UTC. A day in each region has its night, a week its weekend; one tenant is a noisy
-neighbour, one fails more and more until it starts over; regions slow down, one of them for hours on certain days.
+neighbour, one fails more and more and then starts over; regions slow down, one of them for hours on certain days.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ BURST = 9.0
 SLOW_DAY, SLOW_SPELL = 2.6, 1.9
 OUTAGE_REGION = "us-east-1"
 SAMPLES = 12
-"""How often an hour is looked at to tell its mean."""
+"""How many instants of an hour its mean is taken from."""
 
 
 def _spread() -> tuple[float, ...]:
@@ -29,7 +29,7 @@ SPREAD = _spread()
 
 
 def daily(region: str, at: float) -> float:
-    """Around 1: how busy it is there at that time of its day and week."""
+    """The factor, around 1, by which a region is busy at that time of its day and week."""
     local = at / 3600 + HOURS_FROM_UTC[region]
     weekend = (local // 24 + 3) % 7 >= 5  # 1970 began on a Thursday
     return (0.7 if weekend else 1.12) * (1 + 0.6 * math.cos((local - 14) / 24 * math.tau))

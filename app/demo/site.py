@@ -1,4 +1,4 @@
-"""Where the demonstration is put: a home, reached as its owner and as the people of the estate."""
+"""The home that the demonstration is put into, reached as its owner and as the people of the estate."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from controlplane.errors import Conflict
 WORKER = "demo_traffic"
 """The login that stores the requests."""
 SERVICE = "demo_service"
-"""The product's own service, which asks the data plane."""
+"""The login of the product's own service, which asks the data plane."""
 PROGRAMS = (WORKER, SERVICE)
 PEOPLE = {
     "ana": "operator",

@@ -1,4 +1,4 @@
-"""A demonstration that a process of its own prepares and keeps alive, and what opens it."""
+"""A demonstration that a process of its own prepares and keeps running, and how a console opens it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECONDS_TO_END = 30.0
 
 
 class Stage:
-    """The caretaker process, as long as the block runs: it ends when we do, because its stdin ends then."""
+    """The caretaker process, as long as the block runs: it ends with this program, because its stdin is closed then."""
 
     def __init__(self, seed: int, keep: Path | None) -> None:
         self._command = [sys.executable, "-m", "app.demo.caretaker", str(seed), *([str(keep)] if keep else [])]
@@ -47,7 +47,7 @@ class Stage:
             self._caretaker.kill()
             self._caretaker.wait()
         if self._caretaker.returncode:
-            folders.sweep()  # it could not do it itself
+            folders.sweep()  # it could not do that itself
 
     async def open_context(self, report: Callable[[str], None]) -> Context:
         """The home, as soon as its tenants are there. Raises Refusal."""
@@ -68,7 +68,7 @@ class Stage:
 
 
 def visitor(folder: Path) -> OpenContext:
-    """What opens a demonstration that lives, its own or from another terminal."""
+    """Opens a running demonstration, this console's own or one of another terminal."""
 
     async def open_context(report: Callable[[str], None]) -> Context:
         open_home = await asyncio.to_thread(_opener)
@@ -78,13 +78,13 @@ def visitor(folder: Path) -> OpenContext:
 
 
 def _name(folder: Path) -> str:
-    """A link into a demonstration that is thrown away must lead to no other."""
+    """The context's name. A link into a demonstration that is thrown away must not lead to another one."""
     number = folders.number(folder)
     return f"{DEMO}{number}" if number else home_name(HomeChoice("folder", str(folder), None, ""))
 
 
 def _opener() -> Callable[[Path], Awaitable[Context]]:
-    """What opens the home; its imports take a while, so this is called in a thread."""
+    """The function that opens the home; its imports take a while, so this is called in a thread."""
     from app.contexts import Context
     from app.embedded import bring_back, embedded_at
     from backends.postgres.home import Home

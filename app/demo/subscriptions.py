@@ -1,4 +1,4 @@
-"""Subscriptions of the estate in their states, what some have beside their plan, and what all of them used."""
+"""Subscriptions of the estate in all their states, grants beside the plan, and what was used."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _of(now: datetime, firm: Firm, state: State | None, rng: random.Random) -> D
 
 
 def _share(rng: random.Random) -> float | None:
-    """Mostly far from the limit; some over the soft one, a few at the end."""
+    """A share mostly far from the limit; some are over the soft limit, a few at the hard one."""
     chance = rng.random()
     if chance < 0.04:
         return None
@@ -129,7 +129,7 @@ def seed(estate: Estate, site: Site) -> None:
             for s in made:
                 trial = (s.trial_start, s.trial_end, s.extensions, s.grace_until)
                 copy.write_row((s.tenant_id, s.state, s.cycle, s.billing_zone, s.period_start, s.created_at, *trial))
-        connection.execute("ALTER TABLE wf.subscriptions DISABLE TRIGGER guard")  # a state of the past begins nowhere
+        connection.execute("ALTER TABLE wf.subscriptions DISABLE TRIGGER guard")  # it checks transitions
         connection.execute(FILL)
         connection.execute("ALTER TABLE wf.subscriptions ENABLE TRIGGER guard")
         used = [(each.tenant_id, each.share) for each in made if each.share is not None]
@@ -140,7 +140,7 @@ def seed(estate: Estate, site: Site) -> None:
 
 
 def grants(estate: Estate) -> list[tuple[Any, ...]]:
-    """For an incident and beside it; the noisy neighbour's calls have three sources, so that `w` has losers to show."""
+    """Grants for an incident and others; the noisy neighbour's calls have three sources, so that `w` shows losers."""
     hour, day = timedelta(hours=1), timedelta(days=1)
     now = estate.now
     launch = {"hard": 15_000_000, "soft": 12_000_000, "period": "month"}

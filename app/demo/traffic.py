@@ -1,6 +1,4 @@
-"""Traffic that goes on: requests each second, and people at work. Until it is cancelled. What sums it up is the home's
-own worker.
-"""
+"""Traffic until it is cancelled: requests each second, and people at work. The home's own worker rolls it up."""
 
 from __future__ import annotations
 
@@ -29,14 +27,14 @@ SECONDS = 1
 SERVE_SECONDS = 5
 LOOK_SECONDS = 5
 MAX_GAP_SECONDS = 3600
-"""Seconds that are caught up on after the home was away."""
+"""Seconds of traffic that are made up for after the home could not be reached."""
 RECONNECT_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 Connection = psycopg.AsyncConnection[tuple[object, ...]]
 
 
 async def run(estate: Estate, site: Site, revive: Revive) -> None:
-    """Never returns; a home that goes away is waited for, and started again when it died."""
+    """Never returns; a home that cannot be reached is waited for, and started again when it died."""
     async with people(site) as homes, asyncio.TaskGroup() as group:
         traffic = Traffic(estate)
         await _look(traffic, homes["ana"])
@@ -79,7 +77,7 @@ class Traffic:
                 self._uses[row.key_id] = row.at, row.address
 
     async def serve(self, link: Connection) -> None:
-        """What the product's services do: they count what is used, and say which keys were."""
+        """What the product's services do: count what is used, and report which keys were used."""
         calls, uses = self._calls, self._uses
         self._calls, self._uses = Counter(), {}
         asked = "SELECT count(*) FROM unnest(%s::text[], %s::bigint[]) c(t, n), wf_data.admit(c.t, 'api_calls', c.n)"
@@ -93,7 +91,7 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Linked:
-    """A connection that is made anew when it is lost; `revive` starts a home that died."""
+    """A connection that is made again when it is lost; `revive` starts a home that died."""
 
     conninfo: str = field(repr=False)
     revive: Revive
@@ -132,7 +130,7 @@ async def _look(traffic: Traffic, home: Home) -> None:
 
 
 async def _watch(traffic: Traffic, home: Home) -> None:
-    """Whom the product lets in, and with which key: also when that was changed at a console."""
+    """Keep up with which tenants are served, and with which keys, also when a console changes that."""
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         await _look(traffic, home)

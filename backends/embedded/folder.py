@@ -1,11 +1,11 @@
-"""The folder of an embedded home: what is in it, whose it is, and the locks on it.
+"""The folder of an embedded home: what is in it, who owns it, and the locks on it.
 
-watchfloor-home        the mark that the folder is ours, and the lock of the programs that start or stop it
-data/                  PostgreSQL's own, owned by the account it runs as
+watchfloor-home        marks the folder as ours; locked by the program that starts or stops the home
+data/                  PostgreSQL's data, owned by the account it runs as
 run/                   its socket, 0700 (elsewhere when the path is too long for a socket: see `socket-folder`)
 server.lock            held by the server's processes as long as one of them lives
-worker.lock            held by the home's worker; in it the worker's pid
-stopped                there when it was stopped on purpose: then only a program that opens it starts it again
+worker.lock            held by the home's worker; holds the worker's pid
+stopped                exists when the home was stopped on purpose: then only a program that opens it starts it again
 owner.password, login-NAME.password    readable only by the user who runs the program
 postgres.log, worker.log
 scrap-*                unfinished work of a killed program
@@ -33,15 +33,15 @@ OWNER_FILE = "owner.password"
 MARK_TEXT = "This folder is an embedded home of Watchfloor. Remove it with: watchfloor home destroy\n"
 SOCKET_NAME = ".s.PGSQL.5432"
 MAX_SOCKET_BYTES = 103  # bytes; macOS allows the least
-MAX_LOG_BYTES = 10 * 1024 * 1024  # bytes; a larger one is emptied when what writes it starts
+MAX_LOG_BYTES = 10 * 1024 * 1024  # bytes; a larger one is emptied when its program starts
 MIN_FREE_BYTES = 16 * 1024 * 1024
-"""PostgreSQL's log of changes grows by files of this size, and without room for the next it cannot run."""
+"""PostgreSQL's WAL grows by files of this size; without room for the next one it cannot run."""
 FULL = ("No space left on device", "Disk quota exceeded")
 
 
 @contextmanager
 def explained(folder: Path) -> Iterator[None]:
-    """Turn what the system says about files into what it means for the home."""
+    """Turn the system's errors about files into refusals about the home."""
     try:
         yield
     except OSError as error:
@@ -59,7 +59,7 @@ def unwritable(folder: Path, reason: str) -> Refusal:
 
 
 def out_of_room(folder: Path) -> HomeUnreachable | None:
-    """Whether its disk is too full for PostgreSQL to go on, in words; None when it is not."""
+    """The refusal for a disk that is too full for PostgreSQL to go on; None when there is room."""
     free = shutil.disk_usage(folder).free
     return _full(folder, f"{free / 1e6:.1f} MB are left") if free < MIN_FREE_BYTES else None
 
@@ -71,8 +71,8 @@ def _full(folder: Path, said: str) -> HomeUnreachable:
 
 
 def make(folder: Path) -> None:
-    """Make the folder and the missing ones above it; refuse one that holds something else. Existing parents stay
-    as they are."""
+    """Make the folder and its missing parents; existing parents stay as they are. Refuses a folder that holds
+    something else."""
     root = os.geteuid() == 0
     for missing in reversed([place for place in (folder, *folder.parents) if not os.path.lexists(place)]):
         try:
@@ -81,15 +81,17 @@ def make(folder: Path) -> None:
             continue
         missing.chmod(0o755 if root else 0o700)
     check_ours(folder)
-    # Root's server runs as another account, which must pass through; only what is meant for it opens to it.
+    # Root's server runs as another account, which must be able to pass through; it can read only what is meant for it.
     folder.chmod(0o711 if root else 0o700)
 
 
 def check_ours(folder: Path) -> None:
-    """Refuse a folder of another user (root too: its owner could lead root's writes astray) or of another purpose."""
+    """Refuse a folder that belongs to another user (even for root: its owner could redirect root's writes) or that
+    holds something else.
+    """
     if folder.stat().st_uid != os.geteuid():
         raise _of_another(folder)
-    # Any other name came after the mark, so asking for the mark second cannot be too early.
+    # A home's other files are made after the mark, so look for the mark last.
     if any(entry.name != MARK for entry in folder.iterdir()) and not _marked(folder):
         raise Refusal(
             "home_folder_foreign",
@@ -113,7 +115,7 @@ def _of_another(folder: Path) -> Refusal:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[int]:
-    """One program at a time. Yields the lock's descriptor, so that a program started under it can hold it too."""
+    """One program at a time. Yields the lock's descriptor, so that a child process can hold the lock too."""
     import fcntl
 
     while True:
@@ -132,16 +134,16 @@ def locked(folder: Path) -> Iterator[int]:
 
 @contextmanager
 def locked_now(folder: Path) -> Iterator[int | None]:
-    """The same without waiting and without making anything: None when another program has it, or there is no home."""
+    """Like `locked`, but neither waits nor makes anything: None when another program holds it or there is no home."""
     with held(folder, MARK) as lock:
         yield lock if lock is not None and _still_there(lock, folder / MARK) else None
 
 
 @contextmanager
 def held(folder: Path, name: str) -> Iterator[int | None]:
-    """The descriptor of a lock that is free, held as long as the block runs and by whoever inherits it; None when
-    somebody has it or there is no such file. The kernel keeps it, so it is right where a pid is not: after a crash, a
-    reboot, a reused number.
+    """Takes a free lock and yields its descriptor; the block, and whoever inherits the descriptor, hold it. None when
+    somebody holds it or there is no such file. The kernel keeps the lock, so it is right where a pid is not: after a
+    crash, a reboot, or when a pid is reused.
     """
     import fcntl
 
@@ -190,7 +192,7 @@ def read_secret(path: Path) -> str | None:
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Readable only by us, and there as a whole or not at all, even when the power goes."""
+    """Readable only by us; written whole or not at all, even when the power fails."""
     scrap = path.with_name(f"scrap-{secrets.token_hex(4)}")
     descriptor = os.open(scrap, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -202,7 +204,7 @@ def write_secret(path: Path, text: str) -> None:
 
 
 def data_version(folder: Path) -> str | None:
-    """PostgreSQL's major version of the data; None when there is no sound data."""
+    """The PostgreSQL major version of the data; None when the data is missing or incomplete."""
     try:
         return (folder / "data" / "PG_VERSION").read_text().strip() or None
     except FileNotFoundError:
@@ -210,7 +212,7 @@ def data_version(folder: Path) -> str | None:
 
 
 def socket_folder(folder: Path) -> Path | None:
-    """Where the server's socket belongs; None when there is no such place that only its account can enter."""
+    """Where the server's socket belongs; None when there is no such folder that only the server's account can enter."""
     place = folder / "run"
     if not _fits_a_socket(place):
         try:
@@ -248,7 +250,7 @@ def make_socket_folder(folder: Path, account: Account) -> Path:
 
 
 def _made_again(noted: Path) -> Path | None:
-    """The place of before, where running programs look, when something has only taken it away."""
+    """Make the earlier folder again, where running programs look, if it was only removed."""
     try:
         place = Path(noted.read_text())
         place.mkdir(mode=0o700)
@@ -287,7 +289,7 @@ def sweep(folder: Path) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove a stopped home, under the lock. The data goes first and at once, so that a half of it is never used."""
+    """Remove a stopped home, under the lock. The data goes first, by one rename, so that half of it is never used."""
     place = socket_folder(folder)
     if place and place.parent != folder:
         shutil.rmtree(place)
@@ -297,13 +299,13 @@ def remove(folder: Path) -> None:
         if entry.name != MARK:
             shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
     (folder / MARK).unlink()
-    # What remains is an empty folder that we may not take away (its parent's rights), or another program's new home.
+    # What may remain is an empty folder that we may not remove (its parent's mode), or another program's new home.
     with suppress(OSError):
         folder.rmdir()
 
 
 def size_of(folder: Path) -> int:
-    """Bytes on the disk of the files below; files that go away meanwhile do not count."""
+    """The size in bytes of the files below; files that are removed meanwhile do not count."""
     total = 0
     for parent, _, names in os.walk(folder):
         for name in names:

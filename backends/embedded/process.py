@@ -1,4 +1,4 @@
-"""PostgreSQL's process of an embedded home: set up, launch, stop, and whose pid it is. All under the home's lock."""
+"""The PostgreSQL process of an embedded home: set up, launch, stop, find its pid. All under the home's lock."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "max_connections": "100",
-    "reserved_connections": "5",  # for admins, when everybody else has taken all the others
+    "reserved_connections": "5",  # for admins, when all others are taken
     "shared_buffers": "128MB",
     "jit": "off",
     "idle_in_transaction_session_timeout": "60s",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    # The log must hold neither passwords nor personal data: no statements, no rows that broke a constraint.
+    # The log must hold neither passwords nor personal data: no statements, and no rows that violated a constraint.
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
 }
 
 
 def initialise(folder: Path, account: Account, lock: int) -> None:
-    """Into a scrap folder and renamed at the end: a killed init leaves nothing that looks like data."""
+    """Runs initdb in a scrap folder and renames it at the end, so that a killed initdb leaves nothing like data."""
     programs = programs_for(account, folder)
     scrap = Path(tempfile.mkdtemp(prefix="scrap-", dir=folder))
     password = secrets.token_urlsafe(24)
@@ -49,7 +49,7 @@ def initialise(folder: Path, account: Account, lock: int) -> None:
     command += ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     for name, value in SETTINGS.items():
         command += ["--set", f"{name}={value}"]
-    # It keeps our lock: when we are killed, the next program waits for it to end before it cleans up.
+    # initdb inherits our lock: when we are killed, the next program waits for it to end before it cleans up.
     done = subprocess.run(command, capture_output=True, text=True, pass_fds=(lock,), **account.spawn())
     if done.returncode != 0:
         shutil.rmtree(scrap, ignore_errors=True)
@@ -60,14 +60,14 @@ def initialise(folder: Path, account: Account, lock: int) -> None:
 
 
 def launch(folder: Path, account: Account, server_lock: int) -> int:
-    """Start the server, which inherits the lock. Returns where in the log its words begin."""
+    """Start the server, which inherits the lock. Returns the offset in the log at which its output begins."""
     socket = disk.make_socket_folder(folder, account)
-    # With the lock free no server lives: the pids in these are dead, zombies, or somebody else's by now.
+    # The lock is free, so no server lives: the pids in these files are dead or belong to other processes by now.
     for stale in (folder / "data" / "postmaster.pid", socket / f"{disk.SOCKET_NAME}.lock", socket / disk.SOCKET_NAME):
         stale.unlink(missing_ok=True)
     postgres = programs_for(account, folder) / "postgres"
-    # Not by pg_ctl: it pastes the paths into a shell line, and a folder may be named anything. A shell that
-    # ends at once leaves the server to init, in a session of its own: no terminal's ctrl+c or hang-up.
+    # Not by pg_ctl, which pastes the paths into a shell command, while a folder may have any name. The shell ends at
+    # once and leaves the server to init, in a session of its own, out of reach of a terminal's ctrl+c or hang-up.
     command = ["/bin/sh", "-c", 'exec "$@" &', "sh", str(postgres)]
     command += ["-D", str(folder / "data"), "-k", str(socket), "-p", str(PORT)]
     log = disk.open_log(folder, "postgres.log")
@@ -88,7 +88,7 @@ def launch(folder: Path, account: Account, server_lock: int) -> int:
 
 
 def stop(folder: Path) -> bool:
-    """True when it ran. First the fast way (sessions are ended), then the immediate one."""
+    """True when it was running. First a fast shutdown (sessions are ended), then an immediate one."""
     if not disk.server_alive(folder):
         return False
     for sign, seconds in ((signal.SIGINT, STOP_SECONDS), (signal.SIGQUIT, STOP_SECONDS)):
@@ -105,12 +105,12 @@ def stop(folder: Path) -> bool:
     raise HomeUnreachable(
         "home_stop_failed",
         f"PostgreSQL in {folder} did not stop within {2 * STOP_SECONDS:.0f} s.",
-        f"What it does is in {folder / 'postgres.log'}.",
+        f"See {folder / 'postgres.log'}.",
     )
 
 
 def postmaster(folder: Path) -> int | None:
-    """The server's pid, when the process with the number in postmaster.pid really is a server of this data."""
+    """The server's pid, if the pid in postmaster.pid really belongs to a server of this data."""
     data = folder / "data"
     try:
         pid = int((data / "postmaster.pid").read_text().split("\n")[0])

@@ -1,8 +1,8 @@
 """The embedded home: a PostgreSQL of the user's own, started when the first program needs it.
 
-It is shared by all programs of that user and survives any of them. Nothing here trusts a pid in a file: the server
-is alive when a connection succeeds, and gone when the lock that its processes inherited is free. A server that died is
-started again by whoever meets it dead (`revive`); one that was stopped only by a program that opens it (`ensure`).
+All programs of that user share it, and it outlives any of them. Nothing here trusts a pid in a file: the server is
+alive when a connection succeeds, and gone when the lock that its processes inherited is free. Whichever program finds
+that the server died starts it again (`revive`); a stopped server is only started by a program that opens it (`ensure`).
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from controlplane.errors import HomeUnreachable, Refusal
 
 DATABASE = "watchfloor"
 LOOKED_AT_SECONDS = 0.5
-"""Who only looks whether a worker lives has its lock for a moment: so long it is asked for again."""
-START_SECONDS = 120.0  # long enough to replay a gigabyte of log after a crash
+"""How long a new worker retries for the lock: a program that only checks for a worker holds it for a moment."""
+START_SECONDS = 120.0  # long enough to replay a gigabyte of WAL after a crash
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """How to log in: as the owner of the database, or as the person who runs the program."""
+    """How to log in: as the owner of the database, or as the user who runs the program."""
 
     socket_folder: Path
     port: int
@@ -54,8 +54,8 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Status:
-    """`pid`, `socket_folder` only while running; `version` the server's while running, else that of the data.
-    `worker_pid`: of the home's own worker, when one lives.
+    """`pid` and `socket_folder` are set only while it runs; `version` is the server's while it runs, else the data's.
+    `worker_pid`: the home's own worker, if it is running.
     """
 
     state: Literal["running", "stopped", "absent"]
@@ -95,7 +95,7 @@ class EmbeddedHome:
         return self.folder / "data"
 
     def ensure(self) -> Credentials:
-        """Make the home if there is none, start it if it is down. When it runs this costs one connection."""
+        """Make the home if there is none, start it if it is down. If it runs, this costs one connection."""
         with disk.explained(self.folder):
             if self.folder.is_dir():
                 disk.check_ours(self.folder)
@@ -107,11 +107,11 @@ class EmbeddedHome:
                 return self._bring_up(lock)
 
     def revive(self) -> bool:
-        """Start the server again when it died; True when it was this call that did. It costs next to nothing while a
-        server lives, or while another program is at it: that one is left to it.
+        """Start the server again if it died; True when this call started it. Costs next to nothing while the server
+        lives. If another program is already starting it, this call leaves that to it.
 
-        For whoever found it away. Raises HomeUnreachable `home_stopped` or `home_absent` for a home that shall not run,
-        `home_out_of_room`, and all that `ensure` raises.
+        Call it when the home did not answer. Raises HomeUnreachable `home_stopped` or `home_absent` for a home that is
+        not meant to run, `home_out_of_room`, and all that `ensure` raises.
         """
         with disk.explained(self.folder):
             if not self._data.is_dir():
@@ -128,7 +128,7 @@ class EmbeddedHome:
                     raise HomeUnreachable(
                         "home_stopped",
                         f"The home in {self.folder} was stopped with `watchfloor home stop`.",
-                        "R in the console starts it again, and so does every command that needs it.",
+                        "Press R in the console to start it again; any command that needs it starts it too.",
                         brief="stopped",
                     )
                 self._bring_up(lock)
@@ -140,14 +140,12 @@ class EmbeddedHome:
         return (self.folder / disk.STOPPED).exists()
 
     def out_of_room(self) -> HomeUnreachable | None:
-        """Why it is away, when that is for its full disk."""
+        """The refusal for a full disk, when that keeps the home away; else None."""
         with disk.explained(self.folder):
             return disk.out_of_room(self.folder)
 
-    # Its worker
-
     def start_worker(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Start the program that does the background work, unless it runs. It must hold `as_worker`."""
+        """Start the program that does the background work, unless it is running. It must hold `as_worker`."""
         with disk.explained(self.folder):
             worker.start(self.folder, command, environment)
 
@@ -160,8 +158,8 @@ class EmbeddedHome:
 
     @contextmanager
     def as_worker(self) -> Iterator[int | None]:
-        """The home's one worker holds this as long as it lives, its children too: the lock's descriptor, for
-        `worker.sign_in`. None when there is a worker already, or nothing to do: the home was stopped.
+        """The home's one worker holds this as long as it or one of its children lives. Yields the lock's descriptor,
+        for `worker.sign_in`; None when there is a worker already, or when the home was stopped.
         """
         if self._data.is_dir():
             disk.touch(self.folder / disk.WORKER_LOCK)
@@ -174,7 +172,7 @@ class EmbeddedHome:
             time.sleep(0.02)
 
     def known(self) -> Credentials | None:
-        """How to log in to a home that is complete; whether it runs is not asked. None when there is none yet."""
+        """How to log in to a complete home, running or not. None when there is none yet."""
         with disk.explained(self.folder):
             if not self.folder.is_dir():
                 return None
@@ -197,8 +195,8 @@ class EmbeddedHome:
             return Status("running", version, pid, self.folder, known.socket_folder, size, account, at_work)
 
     def stop(self) -> bool:
-        """With its worker; True when it was running. Programs that are connected lose their connection, and no
-        committed data, and leave it stopped.
+        """Stop the server and its worker; True when it was running. Connected programs lose their connection but no
+        committed data, and do not start it again.
         """
         with disk.explained(self.folder):
             if not self.folder.exists():
@@ -210,7 +208,7 @@ class EmbeddedHome:
                 return process.stop(self.folder)
 
     def destroy(self) -> None:
-        """Stop it and remove the folder with all data. Refuses a folder that is not a home."""
+        """Stop it, and remove the folder with all data. Refuses a folder that is not a home."""
         with disk.explained(self.folder):
             if not self.folder.exists():
                 return
@@ -254,7 +252,7 @@ class EmbeddedHome:
         if version != MAJOR:
             raise Refusal(
                 "home_other_version",
-                f"The data in {self.folder} is of PostgreSQL {version}; this program brings {MAJOR}.",
+                f"The data in {self.folder} is of PostgreSQL {version}; this program comes with {MAJOR}.",
                 f"Use the program's version that made it, or dump it with PostgreSQL {version} and load it anew.",
             )
 
@@ -278,7 +276,7 @@ class EmbeddedHome:
                 raise HomeUnreachable(
                     "home_start_failed",
                     f"PostgreSQL has been starting for {START_SECONDS:.0f} s; after a crash it first replays its log.",
-                    f"Try again in a minute. What it does is in {self.folder / 'postgres.log'}.",
+                    f"Try again in a minute. See {self.folder / 'postgres.log'}.",
                 )
             time.sleep(pause)
             pause = min(pause * 1.5, 0.25)
@@ -304,7 +302,7 @@ class EmbeddedHome:
 
 
 def login_name(name: str) -> str:
-    """A PostgreSQL role's name for a system account's: what needs no quotes and is not reserved."""
+    """The PostgreSQL role name for a system account: one that needs no quotes and is not reserved."""
     role = re.sub("[^a-z0-9_]", "_", name.lower())
     if not role[:1].isalpha() or role.startswith(("pg_", "wf_")) or role in ("public", "none"):
         role = f"u_{role}"
@@ -312,7 +310,7 @@ def login_name(name: str) -> str:
 
 
 def _answers(conninfo: str) -> str | None:
-    """The server's version, by a real connection; None when there is no server or it does not let us in."""
+    """The server's version, by a real connection; None when there is no server or it refuses us."""
     import psycopg
 
     try:
@@ -323,7 +321,7 @@ def _answers(conninfo: str) -> str | None:
 
 
 def _furnish(credentials: Credentials) -> None:
-    """The database and the person's login, which has no rights of its own. Again after a kill half-way."""
+    """Make the database and the user's login, which has no rights of its own. Safe to repeat after a kill."""
     import psycopg
     from psycopg import sql
 
@@ -334,7 +332,7 @@ def _furnish(credentials: Credentials) -> None:
         known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [login]).fetchone()
         if known and _answers(credentials.login_conninfo()):
             return
-        # Iterations are for passwords that can be guessed. This one is random, and they cost 7 ms of every connection.
+        # Iterations protect passwords that can be guessed. This one is random, and they cost each connection 7 ms.
         connection.execute("SET scram_iterations = 1")
         verifier = connection.pgconn.encrypt_password(password.encode(), login.encode(), b"scram-sha-256")
         connection.execute(

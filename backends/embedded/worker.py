@@ -1,4 +1,4 @@
-"""The process that does a home's background work: one, found by the lock that it holds. Its program is the caller's."""
+"""The one process that does a home's background work, found by the lock that it holds. The caller says what to run."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from backends.embedded import folder as disk
 from controlplane.errors import HomeUnreachable
 
 GRACE_SECONDS = 30.0
-"""Longer than a worker takes to finish what it has in hand."""
+"""Longer than a worker takes to finish its current jobs."""
 KILL_SECONDS = 5.0
 
 
 def start(folder: Path, command: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Start it, unless one lives. Of two that are started at once the one without the lock ends by itself."""
+    """Start it, unless one is running. If two start at once, the one that does not get the lock ends by itself."""
     if disk.is_held(folder, disk.WORKER_LOCK):
         return
     log = disk.open_log(folder, "worker.log")
     try:
-        # A shell that ends at once leaves it to init, in a session of its own: no terminal's ctrl+c or hang-up.
+        # The shell ends at once and leaves the worker to init, in a session of its own, out of reach of a terminal's
+        # ctrl+c or hang-up.
         subprocess.run(
             ["/bin/sh", "-c", 'exec "$@" &', "sh", *command],
             check=True,
@@ -40,14 +41,14 @@ def start(folder: Path, command: Sequence[str], environment: Mapping[str, str]) 
 
 
 def sign_in(lock: int) -> None:
-    """The process that does the work says which one it is, in the file of the lock that it holds. Raises OSError."""
+    """Write this worker's pid into the file of the lock that it holds. Raises OSError."""
     said = f"{os.getpid()}\n".encode()
-    os.pwrite(lock, said, 0)  # over what is there: a full disk has no room for it anew
+    os.pwrite(lock, said, 0)  # over the old one: an emptied file may get no room again on a full disk
     os.ftruncate(lock, len(said))
 
 
 def pid(folder: Path) -> int | None:
-    """The worker's pid, when the process with the number in the file really has that file open."""
+    """The worker's pid, if the process with the pid in the lock file really has that file open."""
     path = folder / disk.WORKER_LOCK
     if not disk.is_held(folder, disk.WORKER_LOCK):
         return None
@@ -68,7 +69,7 @@ def _target(descriptor: Path) -> str:
 
 
 def stop(folder: Path, grace: float = GRACE_SECONDS) -> None:
-    """End it: what it has in hand is finished first, within `grace`."""
+    """End it; it may finish its current jobs first, within `grace` seconds."""
     for sign, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, KILL_SECONDS)):
         deadline, told = time.monotonic() + seconds, None
         while time.monotonic() < deadline:
@@ -83,5 +84,5 @@ def stop(folder: Path, grace: float = GRACE_SECONDS) -> None:
     raise HomeUnreachable(
         "home_stop_failed",
         f"The worker of {folder} did not end within {grace + KILL_SECONDS:.0f} s.",
-        f"What it does is in {folder / 'worker.log'}.",
+        f"See {folder / 'worker.log'}.",
     )

@@ -1,4 +1,4 @@
-"""The audit trail in PostgreSQL, read only: its rows come from triggers."""
+"""The audit trail in PostgreSQL, read-only: triggers write its rows."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _NAMES = sql.SQL(", ").join(sql.Identifier(name) for name in COLUMNS)
 
 
 UPKEEP = (job("chain_audit", "SELECT wf.note_triggers(), wf.chain_audit()", timedelta(seconds=5), seconds=300),)
-"""Checkpoints are signed by a worker's own key: `notary`."""
+"""Signing checkpoints needs a worker's own key: see `notary`."""
 
 
 class AuditTrail(PagedList[AuditRow], AuditDirectory):
-    """Newest last in its only order; a screen asks for it descending."""
+    """Its only order is oldest first; a screen asks for it descending."""
 
     shape = dataclasses.replace(
         shape_of(
@@ -41,7 +41,7 @@ class AuditTrail(PagedList[AuditRow], AuditDirectory):
     )
 
     async def get(self, seq: int) -> AuditRow:
-        """One row, with its personal fields for those who may see them. Raises NotFound."""
+        """One row, with its personal fields if the login may see them. Raises NotFound."""
         async with self.home.connection() as connection:
             rows = await _read(connection, "seq = %s", seq, personal=self.home.actor.role in ("operator", "admin"))
         if not rows:
@@ -58,17 +58,17 @@ class AuditTrail(PagedList[AuditRow], AuditDirectory):
             return found
 
     async def origin(self) -> str:
-        """Which trail this is, in its checkpoints."""
+        """The name of this trail in its checkpoints."""
         async with self.home.connection() as connection:
             return await origin_of(connection)
 
     async def links(self, after: int) -> list[Link]:
-        """A page of the chain behind a row; empty at its end."""
+        """A page of the chain after a row; empty at the end."""
         async with self.home.connection() as connection:
             return await page_of_links(connection, after)
 
     async def behind(self, seq: int) -> tuple[int, int]:
-        """The rows behind one: how many there are, and how many there should be."""
+        """The rows after `seq`: how many there are, and how many there should be."""
         async with self.home.connection() as connection:
             statement = "SELECT count(*), coalesce(max(seq), %s) - %s FROM wf.audit WHERE seq > %s"
             row = await (await connection.execute(statement, [seq, seq, seq])).fetchone()
@@ -79,7 +79,7 @@ class AuditTrail(PagedList[AuditRow], AuditDirectory):
 async def change_rows(
     connection: psycopg.AsyncConnection[TupleRow], change_id: int, *, personal: bool
 ) -> tuple[AuditRow, ...]:
-    """What one change wrote, in order."""
+    """The rows that one change wrote, in order."""
     return await _read(connection, "change_id = %s", change_id, personal=personal)
 
 

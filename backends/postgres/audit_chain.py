@@ -1,4 +1,4 @@
-"""The audit chain in PostgreSQL, as it is read; what signs it is in `notary`."""
+"""Reading the audit chain from PostgreSQL; `notary` signs it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ Connection = psycopg.AsyncConnection[TupleRow]
 
 PAGE_LINKS = 5000
 
-# Neither wf.audit_canonical nor another function of the home: whoever can write the trail anew can write those anew as
-# well. So all that they do stands here once more; a test holds both together.
+# No function of the home is used, not even wf.audit_canonical: whoever can rewrite the trail can rewrite those as well.
+# So their work is repeated here; a test compares the two.
 _UNPACKED = """CASE jsonb_typeof({0}) WHEN 'object' THEN {0} || '{{}}' WHEN 'array' THEN {0} || '[]'
   ELSE jsonb_build_array({0}) END"""
 _DIGEST = """(
@@ -41,7 +41,7 @@ _DIGEST = """(
 
 
 def _held(column: str) -> str:
-    """The value itself; or nothing, and its digest beside it."""
+    """The value itself; or, when it is too large, NULL with its digest beside it."""
     value = f"a.{column}"
     unpacked = _UNPACKED.format(value)
     return f"""CASE WHEN {value} IS NOT NULL AND pg_column_size({unpacked}) > 1048576

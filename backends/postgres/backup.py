@@ -1,7 +1,7 @@
-"""A home as one file, and a home from one: PostgreSQL's own pg_dump and pg_restore, which come with the program.
+"""Backs up a home to one file and restores it, with the pg_dump and pg_restore that come with the program.
 
-The file is pg_dump's custom format, so that any PostgreSQL's pg_restore reads it. Logins belong to a server and are not
-in it. Passwords reach the programs in their environment, never as arguments.
+The file has pg_dump's custom format, so that any PostgreSQL's pg_restore can read it. It holds no logins: those belong
+to a server. The two programs get passwords in their environment, never as arguments.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from backends.postgres.migrate import migrate
 from backends.postgres.openings import close_to_strangers
 from controlplane.errors import Conflict, Refusal
 
-# What of a connection goes by another name than its own in capitals.
+# Connection parameters whose variable is not PG and the name in capitals.
 _VARIABLES = {"dbname": "PGDATABASE", "application_name": "PGAPPNAME"}
-# Which functions the home had is not taken along: so it has none that are called current until all is in its place.
-# Nor which triggers were seen: another catalogue has its own.
+# Left out: which functions the home had, so that a restored home has none until `migrate` has put them in; and which
+# triggers were seen, because the new catalogue has its own.
 _LEFT_OUT = ("--exclude-table-data=wf.sql_applied", "--exclude-table-data=wf.triggers_seen")
-# Transactions have other numbers on another server. What was rolled up there is of none; the rest is of this one.
+# Transactions have other numbers on another server. What was rolled up there gets the number of none; the rest gets
+# that of this transaction.
 _SETTLE = (
     "UPDATE wf.usage SET xid = CASE WHEN xid < (SELECT before FROM wf.usage_rolled_up) THEN '3'"
     " ELSE pg_current_xact_id() END",
@@ -39,12 +40,12 @@ _SETTLE = (
 
 
 def back_up(conninfo: str, target: Path, *, on_table: Callable[[str], None] = lambda table: None) -> int:
-    """Write the home to a new file that only its owner may read; its size in bytes.
+    """Write the home to a new file that only its owner may read. Returns its size in bytes.
 
-    Raises Refusal: the file exists, or pg_dump failed; then there is no file.
+    Raises Refusal when the file exists or pg_dump failed; it leaves no file then.
     """
     if target.exists():
-        raise Conflict("backup_exists", f"There is a file {target} already.", "Name another, or move that one away.")
+        raise Conflict("backup_exists", f"The file {target} exists already.", "Name another, or move that one away.")
     with connect(conninfo, "backup", statement=0) as connection:
         found = connection.execute("SELECT to_regclass('wf.migrations')").fetchone()
         if found == (None,):
@@ -58,7 +59,7 @@ def back_up(conninfo: str, target: Path, *, on_table: Callable[[str], None] = la
             os.fsync(written.fileno())
         os.link(scrap, target)  # unlike a rename it replaces nothing
     except FileExistsError:
-        raise Conflict("backup_exists", f"There is a file {target} already.", "Name another.") from None
+        raise Conflict("backup_exists", f"The file {target} exists already.", "Name another.") from None
     finally:
         Path(scrap).unlink(missing_ok=True)
     return target.stat().st_size
@@ -67,10 +68,10 @@ def back_up(conninfo: str, target: Path, *, on_table: Callable[[str], None] = la
 def restore(
     conninfo: str, source: Path, *, admin: str | None = None, on_table: Callable[[str], None] = lambda table: None
 ) -> list[str]:
-    """Make a home of an empty database from a file. Returns the operators that have no login on this server.
+    """Restore a home from a file into an empty database. Returns the operators that have no login on this server.
 
-    `admin`: a login that shall be an admin of it. Raises Refusal: the database holds a home, or the file is none of a
-    home of this version; then the database is as it was.
+    `admin`: a login to make an admin of the home. Raises Refusal when the database holds a home already, or the file is
+    not a backup of a home of this version; the database is left as it was then.
     """
     with connect(conninfo, "backup", statement=0) as connection:
         if connection.execute("SELECT to_regnamespace('wf')").fetchone() != (None,):
@@ -110,7 +111,7 @@ def _or_nothing(conninfo: str) -> Iterator[None]:
 
 def _run(program: str, options: list[str], conninfo: str, on_table: Callable[[str], None]) -> None:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PG")} | {"LC_ALL": "C"}
-    with connect(conninfo, "backup", statement=0) as connection:  # what it really used, wherever each of it came from
+    with connect(conninfo, "backup", statement=0) as connection:  # its parameters as resolved, wherever they came from
         used = connection.info.get_parameters() | {"password": connection.info.password}
     for name, value in used.items():
         environment[_VARIABLES.get(name, f"PG{name.upper()}")] = value
@@ -128,5 +129,5 @@ def _run(program: str, options: list[str], conninfo: str, on_table: Callable[[st
             elif "error:" in line or "fatal:" in line.lower():
                 last = last or line.partition("error:")[2].strip() or line.strip()
     if running.returncode != 0:
-        hint = f"It is PostgreSQL {MAJOR}'s {program}: a newer server needs its own." if "version" in last else ""
-        raise Refusal("backup_failed", f"{program} could not do it: {last or f'exit code {running.returncode}'}.", hint)
+        hint = f"This is {program} of PostgreSQL {MAJOR}; a newer server needs its own." if "version" in last else ""
+        raise Refusal("backup_failed", f"{program} failed: {last or f'exit code {running.returncode}'}.", hint)

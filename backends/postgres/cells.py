@@ -1,4 +1,4 @@
-"""Reading request telemetry: hours and minutes where they were rolled up, raw rows for what is newer or finer."""
+"""Reads request telemetry: hours and minutes where they are rolled up, raw rows for what is newer or finer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
-# PostgreSQL's infinities are no times for Python: they become the ends of what a log may say.
+# Python has no infinite times: PostgreSQL's become the earliest time that a log may hold.
 MARKS = """
 SELECT now(), greatest(minutes_from, '1970-01-01') AS minutes_from,
        greatest(minutes_until, '1970-01-01') AS minutes_until,
@@ -36,7 +36,7 @@ CELLS: dict[str, LiteralString] = {
     "minutes": """SELECT minute, n, errors_4xx, errors_5xx, latency_max, buckets, counts FROM wf.request_minutes c
         WHERE tenant_id = %(tenant)s AND dim = %(dim)s AND minute >= %(lower)s AND minute < %(upper)s""",
 }
-# The routes of a tenant at times of which there is no cell of all of it: from before 0011, or put there by hand.
+# A tenant's routes, for times without a cell for the tenant as a whole (made by an older version, or by hand).
 ROUTES_ALONE: dict[str, LiteralString] = {
     "hours": """ AND NOT EXISTS (SELECT FROM wf.request_hours t WHERE t.tenant_id = c.tenant_id AND t.dim = 'tenant'
                                  AND t.hour = c.hour)""",
@@ -51,7 +51,8 @@ FROM (SELECT date_bin(%(step)s, at, %(start)s) AS step, wf.latency_bucket(latenc
              count(*) FILTER (WHERE status BETWEEN 400 AND 499) AS errors_4xx,
              count(*) FILTER (WHERE status >= 500) AS errors_5xx, max(latency_ms) AS latency_max
       FROM wf.requests WHERE at >= %(lower)s AND at < %(upper)s"""
-# The first request of all tenants from `lower` on: of steps of hours by hour before `begin`, else by minute, or raw.
+# The time of the first request of any tenant from `lower` on. Before `begin` it is read from hours when the steps are
+# hours; else from minutes, or from raw rows where there are none.
 FIRST: LiteralString = """
 SELECT least(
   (SELECT min(hour) FROM wf.request_hours WHERE tenant_id = '' AND dim = 'route' AND value = '' AND route = ''
@@ -67,7 +68,7 @@ RAW_END: LiteralString = """ GROUP BY 1, 2) AS buckets GROUP BY step"""
 
 @dataclass(frozen=True)
 class Marks:
-    """How far rolling up has come: see wf.request_marks."""
+    """How far the roll-up has come: see wf.request_marks."""
 
     now: datetime
     minutes_from: datetime
@@ -80,7 +81,7 @@ class Marks:
 async def stored_since(
     connection: Connection, marks: Marks, points: tuple[Point | None, ...], start: datetime, step: timedelta
 ) -> datetime | None:
-    """When counting began, if it did within the first step that is known; before that step there was nothing at all."""
+    """When counting began, if that was within the first known step (nothing is stored before it); else None."""
     index = next((index for index, point in enumerate(points) if point is not None), None)
     if index is None:
         return None
@@ -109,13 +110,15 @@ def check_scope(scope: Scope) -> None:
     if scope.region is not None and (scope.route is not None or scope.key_prefix is not None):
         raise Usage("scope_unreadable", "A region is not kept by route or key.", "Leave the route and the key out.")
     if scope.key_prefix is not None and scope.tenant_id is None:
-        raise Usage("scope_unreadable", "A key is read of its tenant.", "Name the tenant as well.")
+        raise Usage("scope_unreadable", "A key belongs to a tenant.", "Name the tenant as well.")
     if scope.tenant_id == "":
         raise Usage("scope_unreadable", "No tenant is named.", "Leave the tenant out for all of them.")
 
 
 def sources(marks: Marks, start: datetime, end: datetime, step: timedelta) -> Iterator[tuple[str, datetime, datetime]]:
-    """Where each part of a window is read: hours, minutes, or raw rows. A step that is only partly there is a gap."""
+    """The parts of a window and where each is read: hours, minutes or raw rows. A step with only part of its data is
+    left out, as a gap.
+    """
     lower = start
     if not step % HOUR and start < marks.hours_until:
         upper = min(end, marks.hours_until)
@@ -134,7 +137,7 @@ def sources(marks: Marks, start: datetime, end: datetime, step: timedelta) -> It
 
 
 def _whole(at: datetime, start: datetime, step: timedelta) -> datetime:
-    """The first step that does not begin before that time."""
+    """The start of the first step that begins at `at` or later."""
     return start - (start - at) // step * step
 
 

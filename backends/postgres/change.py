@@ -1,4 +1,4 @@
-"""One open change: the stores that it writes through, all in one transaction."""
+"""One open change and the stores it writes through, all in one transaction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Request rows as PostgreSQL's binary COPY takes them: nothing to escape, nothing for the server to parse."""
+"""Request rows in the format of PostgreSQL's binary COPY: nothing to escape, nothing for the server to parse."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COPY = f"COPY wf.requests ({', '.join(RequestRow._fields)}) FROM STDIN (FORMAT b
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
 BATCH = 500
-"""Rows that are sent at once: some 70 KiB, less than a socket holds, so that sending seldom waits."""
+"""Rows sent at once: some 70 KiB, less than a socket buffers, so that sending seldom waits."""
 
 _NULL = b"\xff\xff\xff\xff"
 _COLUMNS = Struct(">h").pack(len(RequestRow._fields))
@@ -44,7 +44,7 @@ def _address(value: str | None) -> bytes:
 
 
 class Encoder:
-    """Makes one row's bytes; remembers how the columns begin that few values share, and who calls."""
+    """Encodes one row; caches the encoded columns whose values repeat: the first five, key and region, the caller."""
 
     def __init__(self) -> None:
         self.starts: dict[tuple[str, str | None, str, str, int], bytes] = {}
@@ -68,7 +68,7 @@ class Encoder:
             and key_id is None
             and address is None
         ):
-            name = request_id.encode()  # as nova's rows are: in one step
+            name = request_id.encode()  # a fast path for the shape of nova's rows
             return b"".join(
                 (
                     start,
@@ -104,7 +104,7 @@ class Encoder:
 
 
 def copy_rows(cursor: psycopg.Cursor[TupleRow], rows: list[bytes]) -> Iterator[None]:
-    """Store encoded rows by COPY, within the caller's transaction; pauses after each batch."""
+    """Store encoded rows by COPY, within the caller's transaction; yields after each batch."""
     with cursor.copy(COPY) as copy:
         copy.write(HEADER)
         for start in range(0, len(rows), BATCH):

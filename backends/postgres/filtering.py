@@ -1,7 +1,7 @@
-"""The filter grammar as SQL: the same rows as `controlplane.filters.grammar.matches`, found by the database.
+"""The filter grammar as SQL: finds the same rows as `controlplane.filters.grammar.matches`.
 
-`~word` is the one exception: SQL finds what contains the word's first letters (by the index), a superset that
-`matches` (or a ranking by rapidfuzz) then narrows.
+`~word` is the one exception: SQL finds, by an index, the texts that contain the word's first letters. `matches` (or a
+ranking by rapidfuzz) then narrows this superset.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from controlplane.filters.patterns import fold, portable
 
 @dataclass(frozen=True)
 class Filtered:
-    """What a field is in SQL: text, boolean, a number, or a timestamptz (age), as its kind says.
+    """A field's SQL expression, of the type that its kind says: text, boolean, a number, or a timestamptz (age).
 
-    The column of field "" is what words search: `wf.folded(id || E'\\n' || name)`, best with a GIN index on
+    The field "" is what plain words search: `wf.folded(id || E'\\n' || name)`, best with a GIN index on
     `wf.trigrams(…)` of the same expression. No word holds a line break, so none matches across the two.
 
-    `indexed`: the same number as an index holds it, where that one says -1 for what is unknown. `many`: an array of
-    texts, of which one must meet the condition. `implied`: what must hold for a choice to be that value, in words
-    that an index answers, where the expression itself is computed. `also`: what must hold for any value to be known.
-    `ahead`: a number of days (of seconds, where the kind is until) from now until the time that the expression is.
-    No index answers for a text that the view masks for some logins: `masked` is what these see, of which there is one;
-    `table` is what the others may read themselves, with an index of the expression.
+    `indexed`: the same number as the index stores it, with -1 for unknown. `many`: an array of texts, of which one must
+    meet the condition. `implied`: for a computed choice, value → a condition that follows from it and that an index
+    can answer. `also`: a condition that every known value meets. `ahead`: the expression is a time, and the filter says
+    how far ahead of now it is, in days (in seconds for the kind until).
+    A text that the view masks for some logins has no index of its own: `masked` is the indexed expression of what those
+    logins see; `table` is the table that the others may read themselves, with an index on the expression.
     """
 
     expression: sql.Composable
@@ -50,10 +50,10 @@ Condition = tuple[sql.Composable, list[object]]
 def where(
     terms: Iterable[Term], columns: Mapping[str, Filtered], now: datetime, *, unmasked: bool | None = None
 ) -> Condition:
-    """A condition and its parameters; TRUE for no terms. Usage `filter_unreadable` for a field with no column.
+    """A condition and its parameters; TRUE for no terms. Raises Usage `filter_unreadable` for a field with no column.
 
-    `unmasked`: whether the login sees everything as it is. None: right for every login, and without an index for what
-    is masked.
+    `unmasked`: whether the login sees masked fields in clear. None: a condition that is right for every login, but uses
+    no index for masked fields.
     """
     conditions: list[sql.Composable] = []
     parameters: list[object] = []
@@ -72,7 +72,7 @@ def where(
             condition = sql.SQL("id IN (SELECT id FROM {} WHERE {})").format(column.table, condition)
         if column.also is not None:
             condition = sql.SQL("{} AND {}").format(condition, column.also)
-        # What is unknown (NULL) meets no condition, so its negation holds.
+        # An unknown value (NULL) meets no condition, so it meets every negated one.
         conditions.append(sql.SQL("({}) IS NOT TRUE" if term.negated else "({})").format(condition))
         parameters += values
     return sql.SQL(" AND ").join(conditions) if conditions else sql.SQL("TRUE"), parameters
@@ -94,7 +94,7 @@ def _condition(term: Term, column: Filtered, now: datetime) -> Condition:
         return sql.SQL("{} ~ %s").format(_folded(expression)), [portable(str(term.values[0]))]
     if term.operator == "is":
         return _is(term, column)
-    if column.kind == "age":  # an older thing has an earlier time
+    if column.kind == "age":  # older means an earlier time
         sign = "<" if term.operator == "above" else ">"
         return sql.SQL(f"{{}} {sign} %s").format(expression), [threshold(term, now)]
     number = float(term.values[0])
@@ -108,7 +108,7 @@ def _condition(term: Term, column: Filtered, now: datetime) -> Condition:
 
 
 def _contains(expression: sql.Composable, word: str) -> Condition:
-    """Any part of a text that is already folded; the database folds the word by the same rule."""
+    """Whether a folded text contains the word; the database folds the word by the same rule."""
     pattern = "%" + re.sub(r"([%_\\])", r"\\\1", word) + "%"
     like = sql.SQL("{} LIKE wf.folded(%s::text)").format(expression)
     if len(fold(word)) < 3:
@@ -121,7 +121,7 @@ def _is(term: Term, column: Filtered) -> Condition:
     if column.kind == "flag":
         said = [sql.SQL("({})" if value == "yes" else "NOT ({})").format(column.expression) for value in term.values]
         return sql.SQL(" OR ").join(said), []
-    if column.kind == "choice" and not column.implied and len(term.values) == 1:  # an index goes on in its order
+    if column.kind == "choice" and not column.implied and len(term.values) == 1:  # `=` keeps an index's order, ANY not
         return sql.SQL("{} = %s").format(column.expression), list(term.values)
     if column.kind == "choice":
         condition = sql.SQL("{} = ANY(%s::text[])").format(column.expression)

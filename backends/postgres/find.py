@@ -1,4 +1,4 @@
-"""Whom a text belongs to: one statement, each part of it by an index, each with few rows."""
+"""Finds what a text belongs to: one statement, whose parts each use an index and return few rows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _OPERATOR = (
     "SELECT 'operator' AS kind, name AS id, NULL AS tenant_id, role AS words,"
     " CASE WHEN active THEN 'active' ELSE 'removed' END AS state FROM wf.operators"
 )
-# Any part of a text of three letters or more, by the index of its parts; a shorter one only as a beginning.
+# A text of three letters or more is found anywhere, by the trigram index; a shorter one only at the beginning.
 _PART = "wf.trigrams({0}) @> wf.trigrams(wf.folded(%(text)s)) AND {0} LIKE wf.folded(%(part)s)"
 _PROJECT_SEARCH = "wf.folded(id || E'\\n' || name)"
 
@@ -61,7 +61,7 @@ PARTS: dict[Kind, tuple[str, ...]] = {
     ),
     "operator": (_OPERATOR + " WHERE name LIKE wf.folded(%(part)s) ORDER BY name",),
 }
-"""What is asked for each kind, exact matches first."""
+"""The queries for each kind, exact matches first."""
 
 SHORT: dict[Kind, tuple[str, ...]] = {
     "tenant": (
@@ -72,7 +72,7 @@ SHORT: dict[Kind, tuple[str, ...]] = {
     "project": (),
     "key": (),
 }
-"""Of a text with less than three letters, which the index of parts does not know."""
+"""The queries for a text of fewer than three letters, which has no trigrams."""
 
 _OF_HASH = " WHERE id = (SELECT wf.key_of_hash(%(hash)s))"
 SECRET = (
@@ -82,7 +82,7 @@ SECRET = (
 
 
 def statement(sought: Sought) -> tuple[str, dict[str, Any]]:
-    """What is asked, and its parameters. A secret is not among them: only its hash."""
+    """The query and its parameters. They never hold a secret, only its hash."""
     if sought.hash:
         return _union(SECRET), {"hash": sought.hash}
     kinds = PARTS | SHORT if len(fold(sought.text)) < 3 else PARTS
@@ -119,4 +119,4 @@ class Finder(FinderPort):
         async with self.home.connection() as connection, connection.cursor(row_factory=class_row(Found)) as cursor:
             await cursor.execute(text.encode(), values)
             rows = await cursor.fetchall()
-        return tuple({row.key: row for row in reversed(rows)}.values())[::-1]  # what is found twice: where it is exact
+        return tuple({row.key: row for row in reversed(rows)}.values())[::-1]  # of a row found twice, keep the first

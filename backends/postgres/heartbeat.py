@@ -1,4 +1,4 @@
-"""A worker's heart: a thread with a connection of its own, which no job can starve."""
+"""A worker's heartbeat: a thread with a connection of its own, so that no job can starve it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from controlplane.errors import Refusal
 
 BEAT_SECONDS = 5.0
 LEASE_SECONDS = 15.0
-"""As the home has it (wf.worker_lease); a test compares both."""
+"""The same as the home's wf.worker_lease; a test compares the two."""
 
 
 class Heart:
-    """Beats until it is stopped. `may` says whether it may beat now; `on_lost` is called once, in the thread, when the
-    home has given the worker up, or must have by now.
+    """Sends heartbeats until it is stopped. `may` says whether it may send one now. `on_lost` is called once, in the
+    thread, when the home has given the worker up, or must have by now.
     """
 
     def __init__(self, conninfo: str, worker: int, may: Callable[[], bool], on_lost: Callable[[], None]) -> None:
-        # An answer that comes after the lease is over is none.
+        # Waiting longer is useless: an answer after the end of the lease does not count.
         self.conninfo = make_conninfo(conninfo, connect_timeout=3, tcp_user_timeout=4000)
         self.worker, self.may, self.on_lost = worker, may, on_lost
         self._stop = Event()

@@ -1,4 +1,4 @@
-"""Home over PostgreSQL: a few connections, read in short statements, changed in one transaction at a time."""
+"""A home in PostgreSQL: a few connections, short reading statements, one transaction for each change."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ SNAPSHOT = b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; "
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds that are waited for an answer: of a connection that rested, to a commit, to what became of one."""
+    """Seconds to wait for an answer: from an idle connection, to a commit, to a look-up of a commit's outcome."""
 
     check: float = 3.0
     commit: float = 10.0
@@ -60,7 +60,7 @@ PATIENCE = Patience()
 
 
 class _Noted(AsyncLink):
-    """The pool's connections: why one could not be made is noted, as the pool says only that time was up."""
+    """The pool's connections. Notes why one could not be made, because the pool itself only reports a timeout."""
 
     @classmethod
     async def connect(  # type: ignore[override]
@@ -90,8 +90,8 @@ class Home:
         out_of_room: Callable[[], HomeUnreachable | None] = lambda: None,
         change_seconds: float = STATEMENT_SECONDS,
     ) -> None:
-        """`revive` starts the server again when it died, where that is in this program's hands, and `out_of_room` says
-        whether a full disk keeps it away. `change_seconds`: what one statement of a change may take.
+        """`revive` starts the server again if it died, where this program can; `out_of_room` says whether a full disk
+        keeps it away. `change_seconds`: how long one statement of a change may take.
         """
         self._actor = Actor("", "viewer")
         self._heard = 0.0
@@ -103,7 +103,7 @@ class Home:
         self.patience = patience or PATIENCE
         self.change_seconds = change_seconds
         self.shared = False
-        """A pooler hands its connections around: nothing that is set or prepared outlives a transaction."""
+        """A pooler in transaction mode is in front: no setting or prepared statement outlives a transaction."""
         self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             dressed(conninfo, conversation),
             connection_class=_Noted,
@@ -119,22 +119,22 @@ class Home:
         self.prometheus: SeriesSource | None = None
         self.revive, self.out_of_room = revive, out_of_room
         self.readers: dict[Callable[[Home], Any], Any] = {}
-        """Each made when it is first asked for."""
+        """Each is made at first use."""
         self.feed = PostgresFeed(conninfo, self.clock, revive)
 
     async def open(self, look: Callable[[psycopg.Connection], None] | None = None) -> None:
-        """Connect and learn who we are here. `look` may refuse the home first; it blocks, in a thread.
+        """Connect and learn our login and role. `look` may refuse the home before; it blocks, so it runs in a thread.
 
         Raises HomeUnreachable, NotPermitted, and what `look` raises.
         """
-        # One connection by hand first: its error says what is wrong, the pool's only that time is up.
+        # One connection without the pool first: its error says what is wrong, the pool's only that time is up.
         try:
             probe = await AsyncLink.connect(dressed(self.conninfo, "start"))
         except psycopg.Error as error:
             raise refusal_of(error) from None
-        await self.pool.open()  # it connects while we are being met
+        await self.pool.open()  # it connects while the probe asks
         try:
-            # In a thread, as it blocks; which closes the probe.
+            # In a thread, because it blocks; it closes the probe.
             meeting = asyncio.to_thread(_meet, Link(probe.pgconn), self.conninfo, look, self.clock)
             self._actor, self.shared = await meeting
         except BaseException:
@@ -151,7 +151,7 @@ class Home:
         return self._actor
 
     def of(self, port: type[P]) -> P:
-        """What reads of this home for a port."""
+        """The reader of this home that implements a port."""
         reader = implementing(port, readers())
         if reader not in self.readers:
             self.readers[reader] = reader(self)
@@ -167,9 +167,9 @@ class Home:
     async def connection(
         self, seconds: float = STATEMENT_SECONDS, *, snapshot: bool = False
     ) -> AsyncIterator[Connection]:
-        """A connection for reading; its errors come out as refusals. `seconds`: what one statement may take.
+        """A connection for reading; its errors are raised as refusals. `seconds`: how long one statement may take.
 
-        `snapshot`: all is read as of one moment, in one transaction.
+        `snapshot`: read everything as of one moment, in one transaction.
         """
         async with self._leased(seconds + ANSWER_SECONDS) as link:
             if not (self.shared or snapshot or seconds != STATEMENT_SECONDS):
@@ -193,11 +193,11 @@ class Home:
             raise HomeUnreachable("home_busy", "All connections to the home are in use.", "Try again.") from None
         except psycopg.Error as error:
             if isinstance(error, NoAnswer):
-                self._heard = 0.0  # the others are not trusted either
+                self._heard = 0.0  # the other connections are checked as well before they are used
             raise self.explained(refusal_of(error)) from None
 
     def explained(self, refusal: Refusal) -> Refusal:
-        """A server that died of its full disk can no longer say so."""
+        """The better refusal for a server that a full disk ended: it can no longer say so itself."""
         return (self.out_of_room() if refusal.code in DIED else None) or refusal
 
     @asynccontextmanager
@@ -239,7 +239,7 @@ class Home:
         return OpenChange(connection, row[0], row[1], intent.reason, self._actor.name, self.key_prefix, intent.drawn)
 
     async def _commit(self, connection: AsyncLink, intent: Intent) -> None:
-        """Raises OutcomeUnknown: no answer came, or whoever waited for it waits no longer."""
+        """Raises OutcomeUnknown when no answer came, or when the wait for it was cancelled."""
         connection.limit = self.patience.commit
         committing, why = asyncio.ensure_future(connection.execute("COMMIT")), "The link was lost"
         try:
@@ -251,16 +251,16 @@ class Home:
         except psycopg.Error:
             pass
         if (error := committing.exception()) is None:
-            return  # also when it was interrupted: it was just being answered
+            return  # also when it was cancelled: the answer had come already
         lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
         if not lost or (not connection.closed and error.sqlstate is not None):  # type: ignore[attr-defined]
-            raise error  # the home says that it did not commit
+            raise error  # the home answered that it did not commit
         log.warning("no answer to the commit of %s: %s", intent.request_id, type(error).__name__)
-        self._heard = 0.0  # the other connections are not trusted either
+        self._heard = 0.0  # the other connections are checked as well before they are used
         raise OutcomeUnknown("outcome_unknown", f"{why} while {intent.request_id} was being committed.")
 
     async def recorded(self, request_id: str) -> Recorded | None:
-        """Asks again for some seconds: right after a lost link the next connection is still being made."""
+        """Retries for some seconds: right after a lost connection the next one is still being made."""
         deadline = time.monotonic() + self.patience.look_up
         while True:
             try:
@@ -286,7 +286,7 @@ class Home:
             return Recorded(row[1], row[2], row[3], rows)
 
     async def _wait_for(self, request_id: str) -> None:
-        """A change that is being committed cannot be seen yet; taking its id, and giving it back, waits for its end."""
+        """A change that is being committed cannot be seen yet: wait for it by taking its id and rolling back."""
         milliseconds = int(self.patience.look_up * 1000)
         async with self._leased(self.patience.look_up + ANSWER_SECONDS) as connection:
             await self._start(connection)
@@ -295,10 +295,10 @@ class Home:
                 await connection.execute("SELECT wf.begin_change('look.up', NULL, %s)", [request_id])
             except psycopg.errors.LockNotAvailable:
                 raise HomeUnreachable(
-                    "request_in_flight", f"{request_id} is still being committed.", "Ask again."
+                    "request_in_flight", f"{request_id} is still being committed.", "Try again in a moment."
                 ) from None
             except psycopg.Error as error:
-                if error.sqlstate is None:  # the link, again
+                if error.sqlstate is None:  # the connection was lost again
                     raise
             finally:
                 await _roll_back(connection)
@@ -309,12 +309,12 @@ class Home:
             return None if row is None else row[0]
 
     async def ask(self, statement: str, what: str | bytes) -> None:
-        """Say what will be looked up by something masked: it is answered once this is committed. Raises Refusal."""
+        """Announce a look-up by a masked value; the home answers it once this is committed. Raises Refusal."""
         async with self.connection() as connection:
             await connection.execute(statement.encode(), [what])
 
     async def _check_if_idle(self, connection: Connection) -> None:
-        """A connection that rested may be dead by now; one used a moment ago is not asked again."""
+        """An idle connection may be dead by now; one used a moment ago is not checked."""
         if self.silence > 2:
             assert isinstance(connection, AsyncLink)
             connection.limit = self.patience.check
@@ -324,10 +324,10 @@ class Home:
         self._trouble = trouble
 
     async def _configure(self, connection: Connection) -> None:
-        """Set a new connection up, once it is known what stands before the home."""
+        """Set up a new connection, once it is known whether a pooler is in front of the home."""
         await self._met.wait()
         if self.shared:
-            connection.prepare_threshold = None  # a prepared name would be another's in the next transaction
+            connection.prepare_threshold = None  # the next transaction may run on another server connection
         else:
             await connection.execute(settings(STATEMENT_SECONDS))
 
@@ -335,9 +335,9 @@ class Home:
 def _meet(
     probe: Link, conninfo: str, look: Callable[[psycopg.Connection], None] | None, clock: HomeClock
 ) -> tuple[Actor, bool]:
-    """Who we are in a home and what time it is there, once `look` has nothing against it.
+    """Our login and role, and whether a pooler in transaction mode is in front; sets the clock to the home's time.
 
-    And whether a pooler hands its connections around.
+    `look` may refuse the home first.
     """
     user = probe.info.user
     with probe:
@@ -368,4 +368,4 @@ async def _roll_back(connection: Connection) -> None:
     try:
         await connection.rollback()
     except psycopg.Error:
-        await connection.close()  # the server rolls back what it has no client for
+        await connection.close()  # the server rolls back when its client is gone

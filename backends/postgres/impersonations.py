@@ -1,4 +1,4 @@
-"""Impersonations in PostgreSQL. Its trigger decides who may begin, end and approve one; see the migration."""
+"""Impersonations in PostgreSQL. The table's trigger decides who may begin, end and approve one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of which log is in home: the ledger of chunks, written in the transactions that store their rows."""
+"""The ledger of chunks: which parts of which logs are stored, written in the transactions that store their rows."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ DAYS_AT_ONCE = 62
 MARK = 4
 """Bytes of a line's mark."""
 DAYS_MADE = 5
-"""How often a day of one chunk may be made while it is on its way."""
+"""How often storing a chunk is retried because the partition of one of its days was made meanwhile."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """A chunk that the ledger has."""
+    """A chunk that is in the ledger."""
 
     running: bytes
     size: int
@@ -44,7 +44,7 @@ class Known:
 
 @dataclass
 class Chunk:
-    """Some lines of a log, read: their requests by tenant, encoded for COPY."""
+    """Some lines of a log, parsed: their requests by tenant, encoded for COPY."""
 
     size: int
     lines: int
@@ -74,11 +74,11 @@ class Ledger:
         self.tenants: set[str] = set()
         self.beginning = b""  # the running hash before a log's first byte
         self.touched: set[bytes] = set()
-        self.attempt: Stored | None = None  # what the newest transaction stores, if it is committed
-        self.is_stream = False  # then workers roll it up minute by minute; readers take its raw rows until then
+        self.attempt: Stored | None = None  # what the latest transaction stores, if it is committed
+        self.is_stream = False  # if so, workers roll it up minute by minute, and readers read its raw rows until then
 
     def lock(self, source: bytes) -> None:
-        """Hold the log for this session: two imports of one log would both store it. Raises Conflict."""
+        """Lock the log for this session, or two imports of one log would both store it. Raises Conflict."""
         deadline = time.monotonic() + LOCK_SECONDS
         while self.connection.execute("SELECT wf.hold_import(%s)", [source]).fetchone() != (True,):
             if time.monotonic() > deadline:
@@ -99,7 +99,7 @@ class Ledger:
             )
 
     def after(self, previous: bytes, first_line: bytes) -> list[Known]:
-        """The chunks that were found to follow and may begin with that line, shortest first."""
+        """The known chunks that follow `previous` and may begin with that line, shortest first."""
         with self.connection.cursor(row_factory=class_row(Known)) as cursor:
             return cursor.execute(
                 "SELECT running, size, lines, rows, ends_open, left_out, change_id IS NOT NULL AS finished, marks"
@@ -108,7 +108,7 @@ class Ledger:
             ).fetchall()
 
     def known_tenants(self, ids: Iterable[str]) -> set[str]:
-        """Those of the tenants that home has; an erased one gets no telemetry any more."""
+        """The tenants that the home has. An erased one is not among them: it gets no more telemetry."""
         if new := list(set(ids) - self.tenants):
             found = self.connection.execute(
                 "SELECT id FROM wf.tenants WHERE id = ANY(%s) AND status <> 'erased'", [new]
@@ -117,20 +117,20 @@ class Ledger:
         return self.tenants
 
     def store(self, running: bytes, previous: bytes, chunk: Chunk) -> Generator[None, None, Stored]:
-        """Store a new chunk, all of it or nothing. Pauses while the server works; it is on the disk when it ends."""
+        """Store a new chunk, all of it or nothing. Yields while the server works; at the end it is on the disk."""
         stored = yield from self._in_its_day(lambda: self._store(running, previous, chunk))
         self.touched.add(running)
         return stored
 
     def _in_its_day(self, write: Callable[[], Generator[None, None, Stored]]) -> Generator[None, None, Stored]:
-        """Write again when a day was made while its rows were on their way to the default partition: it takes them."""
+        """Retry when a day's partition was made while the day's rows were on their way to the default partition."""
         left = DAYS_MADE
         while True:
             tenants = set(self.tenants)
             try:
                 return (yield from write())
             except psycopg.Error as error:
-                self.tenants = tenants  # those that were made are gone again
+                self.tenants = tenants  # tenants made in this transaction were rolled back
                 left -= 1
                 if not is_made_meanwhile(error) or not left:
                     raise
@@ -165,13 +165,13 @@ class Ledger:
         return self.attempt
 
     def _refuse_hole(self, previous: bytes) -> None:
-        """A chunk follows one that is there: after a hole, a log that comes again would not be recognised."""
+        """Refuse a chunk whose predecessor is missing: across a gap, the same log would not be recognised again."""
         known = "SELECT 1 FROM wf.import_chunks WHERE running = %s"
         if previous != self.beginning and not self.connection.execute(known, [previous]).fetchone():
             raise went_back()
 
     def store_left_out(self, known: Known, chunk: Chunk) -> Generator[None, None, Stored]:
-        """Store the rows of a known chunk whose tenants were unknown then and are not now."""
+        """Store the rows of a known chunk whose tenants were unknown at the time and are known now."""
         stored = yield from self._in_its_day(lambda: self._store_left_out(known, chunk))
         self.touched.add(known.running)
         return stored
@@ -201,7 +201,7 @@ class Ledger:
             try:
                 self.connection.execute("SELECT wf.ensure_request_days(%s, %s)", [first, last])
             except psycopg.errors.LockNotAvailable:
-                return  # a long reader is in the way; the default partition takes the rows
+                return  # a long read blocks it; the default partition takes the rows
 
     def _create_tenants(self, ids: Iterable[str]) -> list[str]:
         missing = set(ids) - self.known_tenants(ids) if self.create else set()
@@ -220,7 +220,7 @@ class Ledger:
         return len(rows)
 
     def finish(self, totals: dict[str, Any], thing: str, tenant_id: str | None) -> None:
-        """Roll up what was stored, and leave one row in the trail. Nothing stored: nothing done."""
+        """Roll up what was stored, and write one row to the trail. Does nothing when nothing was stored."""
         touched = list(self.touched)
         found = self.connection.execute(
             "SELECT days, from_at, until_at, change_id FROM wf.import_chunks WHERE running = ANY(%s)", [touched]
@@ -263,7 +263,7 @@ def running_hash(running: bytes, data: bytes) -> bytes:
 
 
 def marks_of(data: bytes) -> bytes:
-    """A mark of each line that has its end: so the beginning of a chunk is recognised before all of it has come."""
+    """A CRC-32 for each complete line, so that a chunk is recognised by its first lines before all of it has come."""
     lines = data.split(b"\n")[:-1]
     return pack(f">{len(lines)}I", *map(crc32, lines))
 
@@ -273,17 +273,19 @@ def went_back() -> Conflict:
         "home_went_back",
         "The home no longer has lines of this log that it had stored: it was restored from a backup,"
         " or a server with older data took its place.",
-        "Feed the log again from its beginning: what the home has is recognised, the rest is stored.",
+        "Feed the log again from its beginning: lines that the home has are recognised, the rest is stored.",
     )
 
 
 def is_made_meanwhile(error: psycopg.Error) -> bool:
-    """The default partition refuses rows whose day has a partition of its own since a moment ago."""
+    """Whether the default partition refused a row because the partition of its day was made a moment ago."""
     return isinstance(error, psycopg.errors.CheckViolation) and not error.diag.constraint_name
 
 
 def ensure_tenants(cursor: psycopg.Cursor[TupleRow], ids: Iterable[str]) -> list[str]:
-    """Create the tenants that do not exist, named after their ids, within the open change. Returns those made."""
+    """Create the tenants that do not exist, named after their ids, within the open change. Returns the ids of the new
+    ones.
+    """
     cursor.execute(
         "INSERT INTO wf.tenants (id, name) SELECT id, id FROM unnest(%s::text[]) AS id ON CONFLICT DO NOTHING"
         " RETURNING id",
@@ -293,7 +295,7 @@ def ensure_tenants(cursor: psycopg.Cursor[TupleRow], ids: Iterable[str]) -> list
 
 
 def _ranges(days: set[int], longest: int) -> list[tuple[date, date]]:
-    """Days (ordinals) as first and last of runs without a gap, each at most so long."""
+    """Days (ordinals) as (first, last) of runs without a gap, each at most `longest` days."""
     runs: list[list[int]] = []
     for day in sorted(days):
         if runs and day == runs[-1][1] + 1 and day - runs[-1][0] < longest:

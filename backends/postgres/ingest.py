@@ -1,7 +1,7 @@
-"""Ingesting a stream of request lines: stored every second or so, in the import's chunks and under its ledger.
+"""Ingests a stream of request lines, stored every second or so in the same chunks and ledger as an import.
 
-While home is away nothing more is read, so that whoever writes the stream waits; what was read is kept and stored when
-home is back, once. A stream that is fed again from its beginning goes on where the ledger says it was.
+While the home is away nothing more is read, so that the writer of the stream waits; what was read is kept, and stored
+once when the home is back. A stream that is fed again from its beginning continues where the ledger left off.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from controlplane.requestlogs.model import ImportReport, Skip
 from controlplane.requestlogs.parsing import is_whole
 
 FINISH_SECONDS = 600.0
-"""How often a stream that goes on leaves its row in the trail."""
+"""How often an endless stream writes a row to the trail."""
 RECONNECT_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 SLOW_SECONDS = 30.0
-"""Where it takes a person to put it right."""
+"""The pause between retries when only a person can fix the trouble."""
 STATEMENT_SECONDS = 60.0
 LIVELY = ("tcp_keepalives_idle TO 10", "tcp_keepalives_interval TO 5", "tcp_keepalives_count TO 3")
-"""The server, too, ends a session whose link was cut: until then it holds the stream."""
+"""The server ends a session whose connection was cut, too: until then that session holds the stream."""
 
 Say = Callable[[str], None]
 T = TypeVar("T")
@@ -47,7 +47,7 @@ async def ingest_requests(
     show: ShowProgress | None = None,
     revive: Revive | None = None,
 ) -> ImportReport:
-    """`ingest` beside the event loop. Cancelling it stores what was read in whole lines, and ends."""
+    """`ingest` in a thread. When it is cancelled, it stores the whole lines that were read, and ends."""
     stream = Stream(descriptor)
     running = asyncio.ensure_future(asyncio.to_thread(ingest, conninfo, job, stream, say, show, revive))
     try:
@@ -65,8 +65,8 @@ def ingest(
     show: ShowProgress | None = None,
     revive: Revive | None = None,
 ) -> ImportReport:
-    """Store what comes until the stream ends. Raises Refusal; a home that goes away is waited for, and started again
-    where that is in this program's hands (`revive`).
+    """Store what comes until the stream ends. Waits for a home that goes away, and starts it again where this program
+    can (`revive`). Raises Refusal.
     """
     check(job)
     first_line = stream.first_line()
@@ -89,12 +89,12 @@ def ingest(
         return run.report
     except psycopg.Error as error:
         refusal = refusal_of(error)
-        hint = "What was stored stays, what was read last may not be: feed the stream again from its beginning."
+        hint = "What was stored stays, but the last lines may be missing: feed the stream again from its beginning."
         raise type(refusal)(refusal.code, refusal.message, f"{refusal.hint} {hint}".strip(), refusal.why) from None
 
 
 class PatientLedger(Ledger):
-    """A ledger whose home may go away: what was being done is done again when it is back."""
+    """A ledger whose home may go away: the interrupted step is retried when it is back."""
 
     def __init__(
         self,
@@ -126,7 +126,7 @@ class PatientLedger(Ledger):
     def known_tenants(self, ids: Iterable[str]) -> set[str]:
         wanted = list(ids)
         if self.connection.info.transaction_status is not TransactionStatus.IDLE:
-            return super().known_tenants(wanted)  # within what is done again as a whole
+            return super().known_tenants(wanted)  # part of a transaction that is retried as a whole
         return self._patiently(lambda: super(PatientLedger, self).known_tenants(wanted))
 
     def store(self, running: bytes, previous: bytes, chunk: Chunk) -> Generator[None, None, Stored]:
@@ -143,7 +143,9 @@ class PatientLedger(Ledger):
         running: bytes,
         is_done: Callable[[list[str] | None], bool],
     ) -> Generator[None, None, Stored]:
-        """Write until it is done; `is_done` knows it by whom the ledger left out of the chunk, None: no such chunk."""
+        """Write until it is done. `is_done` gets the tenants that the ledger left out of the chunk; None when the chunk
+        is not in the ledger.
+        """
         statement = "SELECT left_out FROM wf.import_chunks WHERE running = %s"
         failed = False
         while True:
@@ -157,7 +159,7 @@ class PatientLedger(Ledger):
                 self._is_well(after=failed)
                 return stored
             found = self._patiently(lambda: self.connection.execute(statement, [running]).fetchone())
-            if self.attempt is not None and is_done(found and found[0]):  # only the answer of its commit was lost
+            if self.attempt is not None and is_done(found and found[0]):  # committed; only the answer was lost
                 self.touched.add(running)
                 self._is_well(after=True)
                 return self.attempt
@@ -181,8 +183,9 @@ class PatientLedger(Ledger):
         return connect(self.conninfo, "ingest", statement=STATEMENT_SECONDS, idle=0, more=(*SETTINGS, *LIVELY))
 
     def _recover(self, error: psycopg.Error) -> None:
-        """Wait until what was being done can be tried again, and hold the stream again; when it was stopped meanwhile,
-        the error stands. A home that answers and cannot store is not back: only what succeeds says so.
+        """Wait until the step can be retried, and lock the stream again. Raises the error if it is stopped meanwhile.
+
+        A home that answers but cannot store is not back: only the retried step's success shows that.
         """
         trouble = refusal_of(error)
         while True:
@@ -202,20 +205,20 @@ class PatientLedger(Ledger):
             except psycopg.OperationalError as again:
                 error, trouble = again, refusal_of(again)
             except Conflict as held:
-                hint = "It may be our own session of before, which the server has not given up yet."
+                hint = "It may be this program's earlier session, which the server has not ended yet."
                 trouble = Conflict(held.code, held.message, hint)
             except Refusal as away:
                 trouble = away
             self.connection.close()
 
     def _tell(self, trouble: Refusal) -> None:
-        """Once for each trouble, not with every attempt."""
+        """Report each trouble once, not with every retry."""
         if trouble.code != self._told:
             self._told = trouble.code
             self.say(f"{trouble.message} {trouble.hint} Waiting for it; what was read is kept.")
 
     def _is_well(self, *, after: bool) -> None:
-        """What had failed has succeeded; that something else does says nothing: a full disk can be read."""
+        """Report that the failed step has succeeded. Another step's success proves nothing: a full disk can be read."""
         if after:
             self.say("The home is back.")
             self._told, self._failures = "", 0
@@ -232,7 +235,7 @@ class IngestRun(ImportRun):
     def __init__(self, ledger: PatientLedger, job: LogImport, stream: Stream, show: ShowProgress) -> None:
         super().__init__(ledger.connection, job, stream, show, ledger.stop)
         self.ledger, self.stream = ledger, stream
-        stream.when_idle = self._end_storing  # as long as more waits, the server works while it is read
+        stream.when_idle = self._end_storing  # while more waits to be read, reading and storing overlap
         self.finished, self.finishes = time.monotonic(), 0
 
     def _store_rest(self, running: bytes) -> None:
@@ -252,7 +255,7 @@ class IngestRun(ImportRun):
         self._end_storing()
 
     def _up_to_whole_line(self, data: bytes) -> bytes:
-        """A last line that the stream's end cut off is left out; fed again, it is found whole."""
+        """Leave out a last line that the end of the stream cut off; when the stream is fed again, it comes whole."""
         start = data.rfind(b"\n") + 1
         over = self.stream.ended and not self.stream.buffer
         if over and start < len(data) and not is_whole(self.job.format, data[start:]):
@@ -261,7 +264,7 @@ class IngestRun(ImportRun):
         return data
 
     def _leave_trail(self) -> None:
-        """A row in the trail now and then, as a stream may never end."""
+        """Write a row to the trail now and then, because a stream may never end."""
         self.finishes += 1
         request_id = self.ledger.request_id
         self.ledger.request_id = f"{request_id[:90]}/{self.finishes}"

@@ -1,4 +1,6 @@
-"""A worker's side of the job table: a connection to claim by, one to listen on, some for jobs that are a statement."""
+"""A worker's side of the job table: one connection to claim jobs, one to listen on, some for jobs that are one
+statement.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +24,10 @@ from controlplane.jobs.model import Claimed
 Connection = psycopg.AsyncConnection[TupleRow]
 
 CONNECTIONS = 4
-"""For jobs that are a statement: so many are done side by side."""
+"""How many jobs that are one statement run at the same time."""
 STATEMENT_SECONDS = 600.0
 QUEUE_STATEMENT_SECONDS = 10
-"""For what is asked of the home besides."""
+"""For every other statement."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class PostgresQueue:
         )
 
     async def start(self, who: Self, kinds: Mapping[str, Kind]) -> None:
-        """Register, and the schedules of what it can do. Raises Refusal."""
+        """Register the worker, and the schedules of the jobs that it can do. Raises Refusal."""
         self._main = await connect(self.conninfo, "worker")
         self._main.limit = QUEUE_STATEMENT_SECONDS
         await self._pool.open()
@@ -91,7 +93,7 @@ class PostgresQueue:
         rows = await self._ask("SELECT * FROM wf.claim_jobs(%s, %s, %s, %s)", self.worker, most, *_held(done))
         told: dict[int, dict[str, Any]] = {}
         if with_payload := [row[0] for row in rows if row[5]]:
-            # Read apart: so much that a claim could wait for a slow reader, and all others for it.
+            # Read apart: large payloads in a claim would make it wait for a slow reader, and all other claims for it.
             told = dict(await self._ask("SELECT id, payload FROM wf.jobs WHERE id = ANY(%s)", with_payload))
         return [
             Claimed(number, kind, tenant, attempt, lease, told.get(number, {}))
@@ -138,7 +140,7 @@ class PostgresQueue:
                 raise refusal_of(error) from None
 
     async def _listen(self) -> None:
-        """Hints only: when this cannot be, jobs are found a second later."""
+        """Notifications are only hints: without them, jobs are found up to a second later."""
         while True:
             with suppress(psycopg.Error, Refusal):
                 async with await connect(self.conninfo, "worker") as connection:
@@ -147,7 +149,7 @@ class PostgresQueue:
                     while True:
                         async for _ in connection.notifies(timeout=QUEUE_STATEMENT_SECONDS):
                             self._news.set()
-                        await connection.execute("SELECT")  # whether it is still there
+                        await connection.execute("SELECT")  # check that the connection still lives
             await asyncio.sleep(QUEUE_STATEMENT_SECONDS)
 
 
@@ -171,7 +173,7 @@ async def connect(conninfo: str, conversation: str) -> AsyncLink:
 
 @asynccontextmanager
 async def queue(conninfo: str, who: Self, kinds: Mapping[str, Kind]) -> AsyncIterator[PostgresQueue]:
-    """A worker of this name, as long as the block runs. Raises Refusal."""
+    """A registered worker, as long as the block runs. Raises Refusal."""
     opened = PostgresQueue(conninfo)
     try:
         await opened.start(who, kinds)

@@ -1,4 +1,4 @@
-"""Jobs and workers in PostgreSQL, as people see them. What workers do is in `job_queue`."""
+"""Jobs and workers in PostgreSQL, as people see them. The workers' side is in `job_queue`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ JOB_TABLE = Table("wf.jobs", Job, ("id",), NO_JOB, view="wf.job_list")
 PAYLOAD = "SELECT payload FROM wf.jobs WHERE id = %s"
 REPLAY = "SELECT wf.replay_job(%s)"
 CANCEL = "SELECT wf.cancel_job(%s)"
-"""Both are refused as `job_transition`."""
+"""The database refuses both as `job_transition`."""
 
 ATTEMPT_SHAPE = shape_of(
     ATTEMPTS,
@@ -51,7 +51,7 @@ class JobAttempts(PagedList[JobAttempt]):
 
 
 class Jobs(PagedList[Job], JobDirectory):
-    """Oldest first in its only order; a screen asks for it descending."""
+    """Its only order is oldest first; a screen asks for it descending."""
 
     shape = shape_of(
         JOBS,

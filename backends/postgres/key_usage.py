@@ -1,4 +1,4 @@
-"""How a tenant's keys are used: both slices of all its keys from the hour cells, in one statement."""
+"""How a tenant's keys are used: window and baseline of all its keys from the hour cells, in one statement."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ WHERE tenant_id = %(tenant)s AND dim = 'key' AND hour >= %(baseline)s AND hour <
   AND (%(key)s::text IS NULL OR value = %(key)s)
 GROUP BY 1, 2, 3
 """
-# Hours of which nothing at all is known are no hours without requests; nor are those before the first that any key of
-# the tenant was named in: else every key would be new when services begin to name them.
+# Hours without any data do not count as hours without requests. Nor do hours before any key of the tenant was first
+# named, or every key would look new when services begin to name keys.
 HOURS = """
 WITH first AS (SELECT min(hour) AS at FROM wf.request_hours WHERE tenant_id = %(tenant)s AND dim = 'key')
 SELECT count(DISTINCT hour) FILTER (WHERE hour < %(start)s), count(DISTINCT hour) FILTER (WHERE hour >= %(start)s)

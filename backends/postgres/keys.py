@@ -1,4 +1,4 @@
-"""API keys in PostgreSQL: read through views that hold no hash, written to the table that operators may write."""
+"""API keys in PostgreSQL: read through views without hashes, written to the table that operators may write."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ SELECT jsonb_build_object('since', now() - %(days)s, 'until', now(),
     'first_at', first_at, 'last_at', last_at)), '[]')) FROM wf.key_calls(%(key)s, now() - %(days)s)
 """
 _EXPIRY = sql.SQL("coalesce(expires_at, 'infinity'::timestamptz)")
-"""As the index holds it."""
+"""The expression that the index is on."""
 _ENDS = _EXPIRY + sql.SQL(" < 'infinity'::timestamptz")
 _OF_STATE = {
     "rotating": sql.SQL("grace_until IS NOT NULL"),
@@ -82,7 +82,7 @@ UPKEEP = (job("prune_key_news", "SELECT wf.prune_key_news()", timedelta(minutes=
 
 
 class Rotations(PagedList[Rotation]):
-    """The keys in their grace, who is nearest to its end first; in one statement with who still uses which."""
+    """The keys in their grace, those nearest to its end first, with the calls that still use each; in one statement."""
 
     shape = shape_of(ROTATIONS, "wf.key_rotations")
 
@@ -129,14 +129,14 @@ class Keys(PagedList[Key], KeyDirectory):
             return await rows(connection, KeyCalls, CALLS, [key_id, since])
 
     async def leaks(self, key_id: str) -> Sequence[KeyLeak]:
-        """The column of calls is named only for those who may read it: the home refuses the others the whole."""
+        """The column of calls is only selected for logins that may read it; for others the whole query would fail."""
         calls = sql.SQL("calls" if allows(self.home.actor.role, "support") else "NULL::jsonb AS calls")
         async with self.home.connection() as connection:
             return await rows(connection, KeyLeak, LEAKS.format(calls), [key_id])
 
 
-# Every live key with its verdict. Whether a tenant rotated is asked of all tenants at once. What is live is state
-# active, said so that the planner can tell how many are: then it reads the oldest first, and stops at the page's end.
+# Every live key with its verdict. Which tenants rotated is read once for all. "Live" is state active, spelled out so
+# that the planner can estimate how many there are: then it reads the oldest first and stops at the end of the page.
 _JUDGED = """(
   SELECT k.id, k.tenant_id, k.env, k.display, k.label, k.created_at, k.last_used_at, k.expires_at, k.version, k.search,
          CASE WHEN k.created_at <= now() - interval '{max_age} seconds' THEN 'stale'
@@ -155,7 +155,7 @@ SELECT count(*) AS keys, count(*) FILTER (WHERE level = 'stale') AS stale,
 
 
 class StaleKeys(PagedList[StaleKey], StaleListing):
-    """The live keys that a policy finds fault with, the oldest first: one statement over all tenants."""
+    """The live keys that violate a policy, oldest first: one statement over all tenants."""
 
     def __init__(self, home: Home, policy: StalePolicy) -> None:
         super().__init__(home)
@@ -164,7 +164,7 @@ class StaleKeys(PagedList[StaleKey], StaleListing):
         self.shape = shape_of(STALE, f"(SELECT * FROM {self.judged} WHERE level <> 'fresh' OR unrotated) AS stale")
 
     async def counts(self) -> StaleCounts:
-        """Exact, of all."""
+        """Exact counts of all live keys."""
         async with self.home.connection() as connection:
             found = await first(connection, StaleCounts, COUNTS.format(judged=self.judged).encode())
         assert found is not None

@@ -1,7 +1,7 @@
-"""How every connection to a home is made: the same, whatever the environment, the role or a pooler between would have.
+"""Makes every connection to a home, with the same session settings whatever the environment, the role or a pooler say.
 
-Every wait has an end of our own, as a link that goes silent gives no error. What the URL, its service or the PG…
-variables say about the way there stands; what a session must be like is ours.
+Every wait has a time limit of our own, because a connection that goes silent gives no error. The URL, its service and
+the PG… variables decide how the home is reached; the program decides how a session is set up.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RV = TypeVar("RV")
 
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 5.0
-"""What an answer may take beyond the time limit that the server itself keeps."""
+"""How long an answer may take beyond the server's own time limit."""
 STATEMENT_SECONDS = 15.0
 LIVELY: Mapping[str, str | int] = {
     "connect_timeout": CONNECT_SECONDS,
@@ -36,7 +36,7 @@ LIVELY: Mapping[str, str | int] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-"""Where neither the URL nor the environment says otherwise."""
+"""Defaults, where neither the URL nor the environment says otherwise."""
 OURS = (
     "datestyle TO 'ISO, MDY'",
     "intervalstyle TO 'postgres'",
@@ -48,14 +48,14 @@ PROBE_SECONDS = 1.0
 
 
 class NoAnswer(psycopg.OperationalError):
-    """The link is silent; the connection is closed."""
+    """The server went silent; the connection is closed."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"it did not answer within {seconds:g} s")
 
 
 class Link(psycopg.Connection[TupleRow]):
-    """A connection that waits `limit` seconds for an answer, and not longer."""
+    """A connection that waits at most `limit` seconds for an answer."""
 
     limit = STATEMENT_SECONDS + ANSWER_SECONDS
 
@@ -70,7 +70,7 @@ class Link(psycopg.Connection[TupleRow]):
 
 
 class AsyncLink(psycopg.AsyncConnection[TupleRow]):
-    """A connection that waits `limit` seconds for an answer, and not longer."""
+    """A connection that waits at most `limit` seconds for an answer."""
 
     limit = STATEMENT_SECONDS + ANSWER_SECONDS
 
@@ -78,7 +78,7 @@ class AsyncLink(psycopg.AsyncConnection[TupleRow]):
         self,
         gen: PQGen[RV],
         interval: float = 0.1,
-        timeout: float | None = None,  # noqa: ASYNC109 - as psycopg has it
+        timeout: float | None = None,  # noqa: ASYNC109 - psycopg's signature
     ) -> RV:
         if timeout is not None:
             return await super().wait(gen, interval, timeout)
@@ -90,7 +90,7 @@ class AsyncLink(psycopg.AsyncConnection[TupleRow]):
 
 
 def dressed(conninfo: str, conversation: str) -> str:
-    """The conninfo with what all connections have in common."""
+    """The conninfo with the parameters that all connections share."""
     given = set(conninfo_to_dict(conninfo))
     if "PGCONNECT_TIMEOUT" in os.environ:
         given.add("connect_timeout")
@@ -99,7 +99,7 @@ def dressed(conninfo: str, conversation: str) -> str:
 
 
 def settings(statement: float, *, idle: float = 30, local: bool = False, more: tuple[str, ...] = ()) -> bytes:
-    """What sets a session up, or with `local` one transaction. `statement`, `idle`: time limits in seconds."""
+    """The statements that set up a session, or with `local` a transaction. `statement`, `idle`: limits in seconds."""
     limits = (
         f"statement_timeout TO {round(statement * 1000)}",
         f"idle_in_transaction_session_timeout TO {round(idle * 1000)}",
@@ -116,9 +116,9 @@ def connect(
     idle: float = 30,
     more: tuple[str, ...] = (),
 ) -> Link:
-    """A session of its own, in autocommit mode. `statement` 0 is no limit at the server, and an hour for an answer.
+    """A session of its own, in autocommit mode. `statement` 0: no limit at the server, and an hour for an answer.
 
-    Raises psycopg.Error; Refusal `home_pooled` where a pooler gives no session.
+    Raises psycopg.Error; Refusal `home_pooled` behind a pooler in transaction mode, which gives no session.
     """
     link = Link.connect(dressed(conninfo, conversation), autocommit=True)
     try:
@@ -149,21 +149,20 @@ async def session(conninfo: str, conversation: str, *, statement: float = STATEM
 def _no_session() -> Refusal:
     return Refusal(
         "home_pooled",
-        "A pooler stands before the home and hands its connections around (transaction mode): this needs a session of"
-        " its own.",
+        "The home is behind a pooler in transaction mode, which shares connections: this needs a session of its own.",
         "Name the PostgreSQL itself, or a pool in session mode (pool_mode = session in pgbouncer.ini).",
     )
 
 
 def pooled(link: psycopg.Connection[Any]) -> bool:
-    """Whether a pooler answers: then the process that works is not the one that let us in."""
+    """Whether we talk to a pooler: then the backend's pid is not the one that we were given at the login."""
     return link.execute("SELECT pg_catalog.pg_backend_pid()").fetchone() != (link.info.backend_pid,)
 
 
 def shared(link: psycopg.Connection[Any], conninfo: str) -> bool:
-    """Whether the pooler hands its connections around: then a session that listens hears nothing.
+    """Whether the pooler is in transaction mode: then a session that listens hears nothing.
 
-    Another must speak: what a connection tells itself can come back with the answer, in any mode.
+    Another connection must notify: a connection's own notification can come back with the answer, in any mode.
     """
     channel = sql.Identifier(f"wf_{secrets.token_hex(8)}")
     link.execute(sql.SQL("LISTEN {}").format(channel))
@@ -175,14 +174,14 @@ def shared(link: psycopg.Connection[Any], conninfo: str) -> bool:
 
 
 def pooler_of(link: psycopg.Connection[Any], conninfo: str) -> str:
-    """In words."""
+    """The pooler's mode, in words."""
     if not pooled(link):
         return "none"
     return "in transaction mode: polled, nothing prepared" if shared(link, conninfo) else "in session mode"
 
 
 async def hands_around(link: AsyncLink, conninfo: str) -> bool:
-    """`pooled` and `shared`."""
+    """Whether a pooler in transaction mode answers: `pooled` and `shared`, beside the event loop."""
     cursor = await link.execute("SELECT pg_catalog.pg_backend_pid()")
     if await cursor.fetchone() == (link.info.backend_pid,):
         return False
@@ -195,6 +194,6 @@ def _shared(conninfo: str) -> bool:
 
 
 def hang_up(link: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
-    """Whoever waits for an answer of this link gets an error now."""
+    """Cut the connection, so that whoever waits for its answer gets an error now."""
     with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(link.fileno())) as line:
         line.shutdown(socket.SHUT_RDWR)

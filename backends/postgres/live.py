@@ -1,4 +1,4 @@
-"""LISTEN on a connection of its own, with a heartbeat; polling where a pooler swallows notifications."""
+"""LISTEN on a connection of its own, with a heartbeat; polling where a pooler drops notifications."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from controlplane.live import LinkState
 
 BEAT_SECONDS = 1.5
 LATE_SECONDS = 1.0
-"""An answer that takes longer is late: from then on the link is not called live."""
+"""An answer that takes longer is late: from then on the link is stale, not live."""
 ANSWER_SECONDS = 5.0
 LOOP_SECONDS = 0.2
-"""So long an answer that is there already may wait for a loop that was busy."""
+"""How long an answer that has arrived may wait for a busy event loop."""
 CONNECT_LIMIT = 30.0
-"""For all addresses of a home together, and for finding out what they are."""
+"""For resolving a home's name and trying all its addresses, together."""
 MAX_PAUSE_SECONDS = 30.0
 SLOW_SECONDS = 0.2
-"""To look whether the server died takes less, to start it takes more."""
+"""Checking whether the server died takes less, starting it takes more."""
 REVIVING = "starting PostgreSQL"
 REVIVED = "PostgreSQL had died; it was started again, and nothing that was committed is lost."
 
 
 Revive = Callable[[], bool]
-"""Starts a server that died; True when it had, and runs again. It blocks, and raises Refusal."""
+"""Starts the server again if it died; True when it did. It blocks, and raises Refusal."""
 
 
 class PostgresFeed:
-    """The hints of one home. `revive`: where starting the server is in this program's hands."""
+    """The notifications of one home. `revive`: where this program can start the server."""
 
     def __init__(self, conninfo: str, clock: HomeClock, revive: Revive | None = None) -> None:
         self.conninfo = conninfo
@@ -68,7 +68,7 @@ class PostgresFeed:
                         continue
                 except HomeUnreachable as refusal:
                     trouble = refusal
-                # The first pause is short: most losses are a restart or a hiccup.
+                # The first pause is short: most losses are a restart or brief.
                 exponent = 20 if trouble.slow else min(failures, 20)
                 pause = min(MAX_PAUSE_SECONDS, 0.5 * 2**exponent) * random.uniform(0.7, 1.0)
                 on_state(LinkState("offline", retry_in=pause, words=str(trouble), brief=trouble.brief))
@@ -97,7 +97,7 @@ class PostgresFeed:
         return link
 
     async def _is_deaf(self, link: AsyncLink) -> bool:
-        """A pooler in transaction mode lets LISTEN pass and drops what comes: then it is not even tried."""
+        """A pooler in transaction mode accepts LISTEN but drops notifications, so LISTEN is not even tried there."""
         if await hands_around(link, self.conninfo):
             return True
         await link.execute("LISTEN wf")
@@ -121,7 +121,7 @@ async def _beat(link: AsyncLink, clock: HomeClock, on_state: Callable[[LinkState
     asking = asyncio.ensure_future(_newest(link, clock))
     try:
         done, _ = await asyncio.wait([asking], timeout=LATE_SECONDS)
-        if not done:  # or it has come while this program was busy
+        if not done:  # it may have arrived while this program was busy
             done, _ = await asyncio.wait([asking], timeout=LOOP_SECONDS)
         if late := not done:
             on_state(LinkState("stale", silent=BEAT_SECONDS + LATE_SECONDS))
@@ -135,7 +135,7 @@ async def _beat(link: AsyncLink, clock: HomeClock, on_state: Callable[[LinkState
 
 
 async def _newest(link: AsyncLink, clock: HomeClock) -> object:
-    """And what time it is there."""
+    """The newest row of the trail; sets the clock to the home's time."""
     asked = clock.seconds()
     row = await (await link.execute("SELECT clock_timestamp(), max(seq) FROM wf.audit")).fetchone()
     assert row is not None
@@ -144,7 +144,7 @@ async def _newest(link: AsyncLink, clock: HomeClock) -> object:
 
 
 def _trouble(error: BaseException) -> HomeUnreachable:
-    """What is not the link's (a right that was taken away) keeps it from being used as well."""
+    """Errors that are not the connection's, such as a revoked privilege, make the home unusable as well."""
     refusal = refusal_of(error) if isinstance(error, psycopg.Error) else unreachable(error)
     if isinstance(refusal, HomeUnreachable):
         return refusal

@@ -1,4 +1,4 @@
-"""Reading a log file in bounded memory: unpacked, in chunks that end with a line wherever they can."""
+"""Reads a log file in bounded memory: unpacked, in chunks that end with a line where possible."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from controlplane.requestlogs.parsing import Log, Whose, parser
 from controlplane.text import clean
 
 CHUNK = 4 << 20
-"""Bytes that are stored in one transaction."""
+"""Bytes stored in one transaction."""
 BLOCK = 1 << 18
 PACKED_BLOCK = 1 << 14
 _GZIP = zlib.MAX_WBITS | 16
@@ -30,7 +30,7 @@ PACKED = {
     b"7z\xbc\xaf": "7z",
 }
 PLAIN = [mapping for name, mapping in SHIPPED.items() if name != "nginx-json"]
-"""Formats that a log can be told by; anybody's JSON may have nginx's names."""
+"""Formats that a log can be recognised by. Not nginx-json: any JSON may have nginx's names."""
 WIDE = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -39,7 +39,7 @@ class Readable(Protocol):
 
 
 class Gzip:
-    """Unpacks gzip as far as it can be read: what comes before a damage is given out before the error is raised."""
+    """Unpacks gzip as far as possible: returns everything before the damaged place, then raises the error."""
 
     def __init__(self, raw: BinaryIO) -> None:
         self.raw, self.packed = raw, b""
@@ -53,7 +53,7 @@ class Gzip:
                 self.packed = self.raw.read(PACKED_BLOCK)
             over = not self.packed
             if self.unpacker.eof:
-                self.packed = self.packed.lstrip(b"\0")  # filling between and after files that were joined
+                self.packed = self.packed.lstrip(b"\0")  # padding between and after concatenated files
                 if over:
                     return b""
                 if not self.packed:
@@ -74,7 +74,7 @@ class Gzip:
 
 
 def _up_to_error(unpacker: zlib._Decompress, packed: bytes) -> bytes:
-    """A call that fails gives nothing out; byte by byte, only the last one does."""
+    """A failed call returns nothing at all; byte by byte, only the last byte's is lost."""
     data = bytearray()
     try:
         for at in range(len(packed)):
@@ -85,7 +85,7 @@ def _up_to_error(unpacker: zlib._Decompress, packed: bytes) -> bytes:
 
 
 class LogFile:
-    """A buffer over the unpacked bytes. `damage` says why it ended early, when it did."""
+    """A buffer over the unpacked bytes. `damage` says why it ended early, if it did."""
 
     def __init__(self, raw: BinaryIO, stream: Readable, size: int) -> None:
         self.raw, self.stream, self.size = raw, stream, size
@@ -94,7 +94,7 @@ class LogFile:
         self.damage: str | None = None
 
     def fill(self, wanted: int) -> bool:
-        """Whether so many bytes are left; then the buffer holds them."""
+        """Read until the buffer holds `wanted` bytes. False when the file ends before."""
         while len(self.buffer) < wanted and not self.ended:
             try:
                 block = self.stream.read(min(BLOCK, max(1, wanted - len(self.buffer))))
@@ -109,13 +109,13 @@ class LogFile:
         return len(self.buffer) >= wanted
 
     def more(self) -> bool:
-        """Read a block more. False: there is none."""
+        """Read another block. False at the end."""
         size = len(self.buffer)
         self.fill(size + BLOCK)
         return len(self.buffer) > size
 
     def first_line(self) -> bytes:
-        """All up to the first line's end; a huge line is not read to its end."""
+        """The first line, without its end; a huge one only up to a chunk."""
         while b"\n" not in self.buffer and len(self.buffer) < CHUNK and self.more():
             pass
         return bytes(self.buffer.partition(b"\n")[0])
@@ -127,11 +127,11 @@ class LogFile:
 
     @property
     def bytes_done(self) -> int:
-        """Of the file as it lies there."""
+        """Bytes read of the file itself, packed or not."""
         return self.raw.tell() if self.size else 0
 
     def next_cut(self) -> int:
-        """Where the next chunk ends: after its last line's end; all that is left; or all, within one huge line."""
+        """The next chunk's size: up to the end of its last line; all that is left; or a full chunk of one huge line."""
         self.fill(CHUNK)
         if self.ended and len(self.buffer) <= CHUNK:
             return len(self.buffer)
@@ -140,16 +140,16 @@ class LogFile:
 
 @contextmanager
 def opened(path: Path) -> Iterator[LogFile]:
-    """Open a log, packed with gzip or not. Raises NotFound, NotPermitted, Refusal for what is no log at all."""
+    """Open a log, packed with gzip or not. Raises NotFound, NotPermitted, or Refusal for what is not a log at all."""
     shown = clean(str(path), 200)
     try:
         raw = path.open("rb")
     except FileNotFoundError:
-        raise NotFound("log_not_found", f"There is no file {shown}.", "Look at the path.") from None
+        raise NotFound("log_not_found", f"There is no file {shown}.", "Check the path.") from None
     except IsADirectoryError:
         raise Usage("log_is_folder", f"{shown} is a folder.", "Import the files in it one by one.") from None
     except PermissionError:
-        raise NotPermitted("log_not_readable", f"You may not read {shown}.", "Look at its permissions.") from None
+        raise NotPermitted("log_not_readable", f"You may not read {shown}.", "Check its permissions.") from None
     except (OSError, ValueError) as error:
         raise Refusal("log_not_readable", f"{shown} cannot be read: {clean(str(error), 200)}.") from None
     with raw:
@@ -159,7 +159,7 @@ def opened(path: Path) -> Iterator[LogFile]:
         for start, name in PACKED.items():
             if magic.startswith(start):
                 raise Refusal(
-                    "log_packed", f"{shown} is packed with {name}.", "Unpack it first; gzip is read as it is."
+                    "log_packed", f"{shown} is packed with {name}.", "Unpack it first; only gzip is read packed."
                 )
         if magic.startswith(b"\x1f\x8b"):
             yield LogFile(raw, Gzip(raw), size)
@@ -168,7 +168,7 @@ def opened(path: Path) -> Iterator[LogFile]:
 
 
 def look_at(file: LogFile, log: Log, whose: Whose, path: Path) -> bytes:
-    """The first line. Refuses what is empty, binary, or plainly a log of another format."""
+    """Returns the first line. Refuses a file that is empty, binary, or plainly a log of another format."""
     shown = clean(path.name, 100)
     file.fill(HEAD)
     head = bytes(file.buffer[:HEAD])
@@ -181,7 +181,7 @@ def look_at(file: LogFile, log: Log, whose: Whose, path: Path) -> bytes:
     readable = any(not isinstance(one, Skip) or not one.is_fault for one in found)
     if head.startswith(WIDE) or (not readable and _is_binary(head)):
         raise Refusal(
-            "log_binary", f"{shown} is not a text in UTF-8.", "Is it the right file? UTF-16: convert it first."
+            "log_binary", f"{shown} is not UTF-8 text.", "Is it the right file? If it is UTF-16, convert it first."
         )
     if all(isinstance(one, Skip) for one in found):
         for other in (*Format, *PLAIN):
@@ -191,7 +191,7 @@ def look_at(file: LogFile, log: Log, whose: Whose, path: Path) -> bytes:
 
 
 def _is_binary(head: bytes) -> bool:
-    """NUL, or more than a tenth of bytes that no text has. NULs before all else are what a log that was cut holds."""
+    """Holds NUL, or more than a tenth of bytes that no text has. Leading NULs are fine: a truncated log has them."""
     head = head.lstrip(b"\0")
     strange = sum(byte < 32 and byte not in b"\t\n\r\x1b" for byte in head) + head.decode(errors="replace").count("�")
     return b"\0" in head or strange > len(head) / 10

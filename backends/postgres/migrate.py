@@ -1,6 +1,6 @@
 """Bring a home to this program's schema: numbered files of tables, then the nouns' functions, views and triggers.
 
-All that a home lacks is done in one transaction, so a program that is killed leaves nothing half done. Two programs
+Everything that a home lacks is applied in one transaction, so a killed program leaves nothing half done. Two programs
 may start at once: the second waits for the first.
 """
 
@@ -22,7 +22,7 @@ from controlplane.errors import Conflict, HomeUnreachable, NotPermitted, Refusal
 
 OLDEST_SERVER = 14
 BRING_IT_UP = "An admin brings it up with: watchfloor home migrate"
-LOCK_SECONDS = 60.0  # how long another program, and whoever holds what is to be changed, is waited for
+LOCK_SECONDS = 60.0  # how long to wait for another program, and for locks on what is to be changed
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Migration:
 
 @dataclass(frozen=True)
 class SchemaState:
-    """How a home stands to this program. `problem` is None when it can be used as it is."""
+    """How a home's schema compares with this program's. `problem` is None when the home can be used as it is."""
 
     server: int
     applied: int
@@ -47,7 +47,7 @@ class SchemaState:
 
 
 def known_migrations() -> list[Migration]:
-    """The program's own files, in order; a gap or a double number is a fault of the program."""
+    """The program's own files, in order. Raises Refusal for a gap or a double number: a fault of the program."""
     found = []
     for entry in files("backends.postgres").joinpath("migrations").iterdir():
         if match := re.fullmatch(r"(\d{4})_(\w+)\.sql", entry.name):
@@ -60,7 +60,7 @@ def known_migrations() -> list[Migration]:
 
 
 def schema_state(connection: psycopg.Connection) -> SchemaState:
-    """Look at a home without changing it: is it ours, of our age, writable?"""
+    """Check a home without changing it: is it a Watchfloor home, at this program's version, writable?"""
     known = known_migrations()
     server = connection.info.server_version // 10_000
     applied = _applied(connection)
@@ -117,14 +117,16 @@ def _problem(
         return HomeUnreachable(
             "home_read_only",
             "The home is read-only: it is a standby, or its database only allows reading.",
-            "Use the primary's address; audit rows must be written even for looking closely.",
+            "Use the primary's address: even a reveal or a look-up must write an audit row.",
             brief="standby",
         )
     return None
 
 
 def _functions_problem(connection: psycopg.Connection) -> Refusal | None:
-    """Which program's functions the home has. All that it ever had are remembered: so one that it left is older."""
+    """Compare the home's functions with this program's. The home remembers every version that it had, so if it had
+    this program's before, it now has newer ones.
+    """
     if connection.execute("SELECT to_regclass('wf.sql_applied')").fetchone() == (None,):
         return Conflict("home_older", "The home lacks the program's functions.", BRING_IT_UP)
     had = [sum_ for (sum_,) in connection.execute("SELECT checksum FROM wf.sql_applied ORDER BY number").fetchall()]
@@ -133,7 +135,7 @@ def _functions_problem(connection: psycopg.Connection) -> Refusal | None:
         return None
     if ours in had:
         return Conflict(
-            "home_newer", "The home's functions are of a newer program: it had this one's before.", "Update watchfloor."
+            "home_newer", "The home's functions are from a newer program than this one.", "Update watchfloor."
         )
     return Conflict("home_older", "The home's functions are not this program's.", BRING_IT_UP)
 
@@ -142,8 +144,8 @@ def _changed(applied: dict[int, tuple[str, str]], known: list[Migration]) -> Ref
     if applied.get(1, ("", ""))[0] == "roles_and_audit":
         return Conflict(
             "home_before_baseline",
-            "The home was made by a version from before the first release; its tables were laid out anew since.",
-            "Go on with the version that made it (home backup keeps a copy of it), or begin a new home with this one.",
+            "The home was made by a version from before the first release; its tables have a different layout.",
+            "Keep using the version that made it (home backup keeps a copy of it), or make a new home with this one.",
         )
     for migration in known:
         if migration.number not in applied:
@@ -151,7 +153,7 @@ def _changed(applied: dict[int, tuple[str, str]], known: list[Migration]) -> Ref
                 return Conflict(
                     "migration_missing",
                     f"Migration {migration.number:04}_{migration.name} was never applied, though later ones were.",
-                    "The home was changed by hand; restore it from a backup or ask who did.",
+                    "The home was changed by hand: restore it from a backup, or ask whoever changed it.",
                 )
             continue
         name, checksum = applied[migration.number]
@@ -176,10 +178,10 @@ def _encoding_problem(connection: psycopg.Connection) -> Refusal | None:
 
 
 def migrate(conninfo: str, *, admin: str | None = None) -> list[str]:
-    """Apply what is missing, and say what was applied (names). `admin`: of an embedded home, the login that shall be
+    """Apply what is missing; returns the names of what was applied. `admin`: for an embedded home, the login to make
     its admin.
 
-    Raises Refusal when the home cannot be brought up; then it is as it was.
+    Raises Refusal when the home cannot be brought up; it is left as it was then.
     """
     with connect(conninfo, "migrate", statement=0) as connection:
         if connection.info.server_version // 10_000 < OLDEST_SERVER:
@@ -191,7 +193,7 @@ def migrate(conninfo: str, *, admin: str | None = None) -> list[str]:
         except psycopg.errors.InsufficientPrivilege as error:
             raise NotPermitted(
                 "home_migrate_privileges",
-                f"The login {connection.info.user} may not make the home: {error.diag.message_primary}.",
+                f"The login {connection.info.user} may not migrate the home: {error.diag.message_primary}.",
                 "Migrate with a login that owns the database and has CREATEROLE.",
             ) from None
         except psycopg.errors.ReadOnlySqlTransaction:
@@ -203,7 +205,7 @@ def migrate(conninfo: str, *, admin: str | None = None) -> list[str]:
 
 
 def _patiently(connection: psycopg.Connection) -> list[str]:
-    """Try until the locks are had: each try waits for them only briefly, so that it holds nobody up for long."""
+    """Retry until it gets the locks. Each try waits only briefly, so that nobody waits long behind it."""
     deadline, anew, wait_ms = time.monotonic() + LOCK_SECONDS, False, sql_files.FIRST_WAIT_MS
     while True:
         try:
@@ -221,13 +223,13 @@ def _patiently(connection: psycopg.Connection) -> list[str]:
             psycopg.errors.DuplicateTable,
             psycopg.errors.UniqueViolation,
         ) as error:
-            if error.diag.schema_name == "wf":  # not the catalogue: two files say the same, and waiting mends nothing
+            if error.diag.schema_name == "wf":  # our own rows, not the catalogue's: a fault that no retry mends
                 raise
             if time.monotonic() > deadline:
                 raise Conflict(
                     "migration_locked",
-                    f"For {LOCK_SECONDS:.0f} s the home's tables could not be had for a moment: somebody's transaction"
-                    " stays open, or another program is migrating it.",
+                    f"The home's tables could not be locked within {LOCK_SECONDS:.0f} s: somebody's transaction stays"
+                    " open, or another program is migrating the home.",
                     "Find it: SELECT pid, usename, state, query FROM pg_stat_activity WHERE xact_start < now() - "
                     "interval '10 seconds'. Then try again.",
                 ) from None
@@ -236,8 +238,8 @@ def _patiently(connection: psycopg.Connection) -> list[str]:
 
 
 def _apply_missing(connection: psycopg.Connection, anew: bool, wait_ms: int) -> list[str]:
-    # What is bound when it is made (views, checks, defaults, policies) is bound to these and to what is named in full,
-    # whatever the login's own path leads to.
+    # Views, checks, defaults and policies bind their names when they are made: only to these schemas and to fully
+    # qualified names, whatever the login's own search_path is.
     connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")
     connection.execute("CREATE SCHEMA IF NOT EXISTS wf")
     connection.execute(
@@ -278,7 +280,7 @@ def _apply_missing(connection: psycopg.Connection, anew: bool, wait_ms: int) -> 
 
 
 def _let_the_worker_in(connection: psycopg.Connection) -> None:
-    """An embedded server has one home, and its worker is the owner as wf_worker, without a login of its own."""
+    """An embedded server has one home; its worker logs in as the owner and acts as wf_worker, without its own login."""
     let_in = "SELECT has_schema_privilege('wf_worker', 'wf', 'USAGE')"
     if connection.execute(let_in).fetchone() != (True,):
         with connection.transaction():

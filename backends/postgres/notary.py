@@ -1,4 +1,4 @@
-"""The signing of the audit chain: read, held against what was signed before, and signed by a key no home holds."""
+"""Signs the audit chain: recomputes it, compares it with what was signed before, and signs with a key no home holds."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ Connection = psycopg.AsyncConnection[TupleRow]
 SIGN_EVERY = timedelta(minutes=5)
 BITE = 50_000
 MAX_ROWS_SIGNED = 2_000_000
-"""Rows of one checkpoint more than of the one before: some minute's work; a longer trail is signed in several."""
+"""The most rows that one checkpoint adds, about a minute's work; a longer trail is signed in several checkpoints."""
 
 
 async def links(connection: Connection, after: int) -> AsyncIterator[Link]:
-    """The chain behind a row, in order."""
+    """The chain after a row, in order."""
     while page := await page_of_links(connection, after):
         for link in page:
             yield link
@@ -38,7 +38,7 @@ async def links(connection: Connection, after: int) -> AsyncIterator[Link]:
 
 @dataclass(frozen=True)
 class Signed:
-    """A checkpoint that holds now, and whether it was made just now: an unchanged trail is not signed twice."""
+    """A valid checkpoint. `new`: it was made just now; an unchanged trail is not signed twice."""
 
     checkpoint: Checkpoint
     note: str = field(repr=False)
@@ -47,14 +47,14 @@ class Signed:
 
 @dataclass(frozen=True)
 class Notary:
-    """Signs checkpoints of one home into a folder outside it; never one that contradicts those there."""
+    """Signs checkpoints of one home into a folder outside it, and never one that contradicts those in the folder."""
 
     conninfo: str = field(repr=False)
     folder: CheckpointFolder
     key: SigningKey
 
     async def sign(self) -> Signed | None:
-        """None: the trail has no row yet.
+        """Sign the trail as it is now. None when it has no row yet.
 
         Raises Refusal: `audit_inconsistent`, `audit_gap`, `checkpoint_under_way`, and what the folder refuses.
         """
@@ -65,7 +65,7 @@ class Notary:
                         break
                 async with connection.transaction():
                     if await (await connection.execute("SELECT wf.checkpoint_turn()")).fetchone() != (True,):
-                        raise Conflict("checkpoint_under_way", "Another worker is just signing.", "Ask again.")
+                        raise Conflict("checkpoint_under_way", "Another worker is signing now.", "Try again.")
                     return await self._sign(connection)
         except psycopg.Error as error:
             raise refusal_of(error) from None
@@ -99,23 +99,23 @@ class Notary:
         return Signed(checkpoint, note, new=True)
 
     def _last(self, public: PublicKey) -> dict[str, Checkpoint]:
-        """What each of the pinned keys signed last; nothing when none is pinned.
+        """The last checkpoint of each pinned key, by the key's id in hex; empty when no key is pinned.
 
-        Raises Refusal: only for the trail that is pinned is signed, and only by a key that is.
+        Raises Refusal when the folder is pinned to another trail, or when our key is not among its pinned keys.
         """
         trusted = self.folder.trusted()
         if other := next((key.origin for key in trusted if key.origin != public.origin), None):
             raise Refusal(
                 "audit_origin_changed",
-                f"The home says that its trail is {public.origin}, and {self.folder.path} is of {other}:"
-                " it is another home, or its trail was written anew. Nothing is signed.",
-                "If it is another home on purpose, give its checkpoints another folder.",
+                f"The home says that its trail is {public.origin}, but {self.folder.path} is of {other}:"
+                " it is another home, or its trail was rewritten. Nothing is signed.",
+                "If it is meant to be another home, give its checkpoints another folder.",
             )
         if trusted and public not in trusted:
             raise Refusal(
                 "signing_key_unpinned",
                 f"This account's key is not one of those in {self.folder.path / TRUSTED}: nothing is signed.",
-                f"If it shall sign there too, add its line to that file: {public}",
+                f"If this account is to sign there too, add its line to that file: {public}",
             )
         last = {key.id.hex(): self.folder.last(key) for key in trusted}
         return {signer: found[0] for signer, found in last.items() if found is not None}
@@ -125,17 +125,17 @@ class Notary:
             self.folder.trust(public)
 
     async def _compare_place(self, connection: Connection, signed: Checkpoint) -> None:
-        """What was signed last must be in the chain as it was; all before it is held in its head."""
+        """The chain must still have the head that was signed last; that head covers all rows before it."""
         found = await (
             await connection.execute("SELECT head FROM wf.audit_chain WHERE seq = %s", [signed.size])
         ).fetchone()
         if found is None:
-            raise _inconsistent(f"row {signed.size} was signed, and the chain does not reach it")
+            raise _inconsistent(f"row {signed.size} was signed, but the chain does not reach it")
         if bytes(found[0]) != signed.head:
             raise _inconsistent(f"the head after row {signed.size} is not the one that was signed")
 
     async def _compare_copies(self, connection: Connection) -> None:
-        """What others have signed is not ours to trust, but what contradicts it is not signed."""
+        """The home's copies prove nothing, but a chain that contradicts them is not signed."""
         cursor = await connection.execute(
             "SELECT p.size, c.head = p.head FROM (SELECT size, head FROM wf.audit_checkpoints"
             " ORDER BY size DESC, id DESC LIMIT 1) p LEFT JOIN wf.audit_chain c ON c.seq = p.size"
@@ -146,7 +146,7 @@ class Notary:
 
 
 async def _now(connection: Connection) -> datetime:
-    """By the home's clock, as the trail's own rows are."""
+    """The time by the home's clock, like that of the trail's rows."""
     row = await (await connection.execute("SELECT date_trunc('second', clock_timestamp())")).fetchone()
     assert row is not None
     return row[0].astimezone(UTC)  # type: ignore[no-any-return]
@@ -165,7 +165,7 @@ def signing(notary: Notary) -> Kind:
         try:
             await notary.sign()
         except Conflict as conflict:
-            if conflict.code != "checkpoint_under_way":  # another worker does it: that is well
+            if conflict.code != "checkpoint_under_way":  # another worker signs, so there is nothing to do
                 raise
         return False
 

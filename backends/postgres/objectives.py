@@ -1,4 +1,4 @@
-"""Objectives in PostgreSQL: their definitions are few and read whole, what is measured of them comes from the cells."""
+"""Objectives in PostgreSQL: the definitions are few and read whole; measurements come from the cells."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 class _Objectives(Table[Objective]):
     def made(self, found: Mapping[str, Any]) -> Objective:
-        """Shares are kept as decimals; here they are floats like every other."""
+        """Shares are stored as decimals; here they are floats, like all others."""
         shares = {name: None if found[name] is None else float(found[name]) for name in ("target", "contractual")}
         return Objective(**{**found, **shares})
 
@@ -64,12 +64,13 @@ RETIRED = sql.SQL("SELECT {} FROM wf.objectives WHERE retired_at IS NOT NULL ORD
 )
 HOUR = timedelta(hours=1)
 FINE_LIST = 7 * HOUR
-"""As far back as the list reads minutes: to the longest window whose edge an hour would blur, and the hour it is in."""
+"""How far back the list reads minutes: the longest window whose edge an hour would blur (6 h), plus an hour."""
 FINE_ONE = timedelta(hours=48)
 FRESH_FOR = timedelta(seconds=10)
-"""What was measured so short ago is not measured again: a list's pages and counts are of one moment."""
+"""A measurement is reused for this long, so that a list's pages and counts are of one moment."""
 MEASURE_IDLE_FACTOR = 20
-"""A measure stays fresh at least so many times as long as it took: a large home is not kept busy by who looks on."""
+"""A measurement stays fresh for at least this many times as long as it took, so that open lists do not keep a large
+home busy."""
 
 
 UPKEEP = (job("keep_objectives", "SELECT wf.keep_objectives()", timedelta(minutes=1), seconds=300),)
@@ -77,7 +78,7 @@ UPKEEP = (job("keep_objectives", "SELECT wf.keep_objectives()", timedelta(minute
 
 @dataclasses.dataclass(frozen=True)
 class _Measure:
-    """`of` says of what it is, and what would change it."""
+    """`of` identifies what was measured, with everything that would change the result."""
 
     of: tuple[object, ...]
     standings: tuple[Standing, ...]
@@ -86,7 +87,7 @@ class _Measure:
 
 
 class Objectives(MemoryList[Standing], ObjectiveDirectory):
-    """Implements `ObjectiveDirectory` over a home. A list is short (definitions), so it is sorted and cut here."""
+    """Implements `ObjectiveDirectory` over a home. There are few definitions, so the list is sorted and paged here."""
 
     declared = OBJECTIVES
 
@@ -103,7 +104,7 @@ class Objectives(MemoryList[Standing], ObjectiveDirectory):
         return shown(rows, terms, now)
 
     async def _all(self) -> _Measure:
-        """All, the retired ones as well."""
+        """All objectives, retired ones too."""
         async with self.home.connection() as connection:
             reader = _Reader(connection)
             now, of = await reader.now(), await reader.changed()
@@ -172,7 +173,7 @@ async def _standings(reader: _Reader, now: datetime) -> tuple[Standing, ...]:
 async def _measured(
     held: _Measure | None, of: tuple[object, ...], now: datetime, read: Callable[[], Awaitable[tuple[Standing, ...]]]
 ) -> _Measure:
-    """What is held while it is fresh; else measured again."""
+    """The held measurement while it is fresh; else a new one."""
     if held is not None and held.of == of and held.as_of <= now < held.fresh_until:
         return held
     begun = time.monotonic()
@@ -186,7 +187,7 @@ def _hour(at: datetime) -> datetime:
 
 
 def _calendar(objective: Objective, *begins: datetime) -> tuple[datetime, ...]:
-    """Beginnings that stay where they are: a rolling window, which moves on, takes an hour whole."""
+    """The starts of calendar windows. A rolling window has none: it moves, and counts its first hour whole."""
     return () if is_rolling(objective.period) else begins
 
 
@@ -199,7 +200,7 @@ class _Reader:
         return now.astimezone(UTC)
 
     async def changed(self) -> tuple[object, ...]:
-        """What differs when a definition or a maintenance does."""
+        """Values that change whenever a definition or a maintenance does."""
         return await (await self.connection.execute(CHANGED)).fetchone() or ()
 
     async def one(self, objective_id: int) -> Objective:
@@ -224,7 +225,7 @@ class _Reader:
     async def standings(
         self, objectives: list[Objective], now: datetime, party: tuple[str, str | None] | None = None
     ) -> tuple[Standing, ...]:
-        """All in one statement. `party`: by the requests of one tenant alone, or of one route of it."""
+        """All in one statement. `party`: count only the requests of this tenant, or of one route of it."""
         if not objectives:
             return ()
         since = {each: period_of(each.period, each.zone, now)[0] for each in objectives}

@@ -1,4 +1,4 @@
-"""What of a home's database is open to whoever may log in on its server: closed when the home is made, told later."""
+"""What of a home's database is open to every login of its server: closed when the home is made, reported later."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from psycopg import sql
 
 
 def close_to_strangers(connection: psycopg.Connection) -> None:
-    """A new home's database and its schema public are open to the whole server, as PostgreSQL makes them. Where they
-    are not the login's to close they stay open, and `openings` says so.
+    """PostgreSQL makes a new database and its schema public open to the whole server: close them. Where the login may
+    not close them they stay open, and `openings` reports it.
     """
     lacking = (
         psycopg.errors.InsufficientPrivilege,
@@ -27,7 +27,7 @@ def close_to_strangers(connection: psycopg.Connection) -> None:
 
 
 def openings(connection: psycopg.Connection) -> list[str]:
-    """What of a home's database is open to whoever may log in on its server, each with what closes it."""
+    """What of a home's database is open to every login of its server, each with the statement that closes it."""
     found = []
     connect = connection.execute(
         "SELECT quote_ident(current_database()) WHERE has_database_privilege('public', current_database(), 'CONNECT')"
@@ -53,8 +53,8 @@ def openings(connection: psycopg.Connection) -> list[str]:
     return found
 
 
-# Whether all but admins can take every connection; a login without a limit can alone. None is kept where no place is
-# reserved, or admins may not use it.
+# Whether the logins that are not admins can take every connection together; one without a limit can alone. It matters
+# where no connections are reserved, or where admins may not use those.
 _CROWD = """
     SELECT count(*), CASE WHEN bool_or(r.rolconnlimit < 0) THEN 'all' ELSE sum(r.rolconnlimit)::text END, room.all
     FROM wf.operators o JOIN pg_roles r ON r.rolname = o.name AND r.rolcanlogin,

@@ -24,7 +24,7 @@ REMOVE = "SELECT wf.remove_operator(%s)"
 
 
 class Operators(MemoryList[Operator], OperatorDirectory):
-    """Who may log in. A team's list is short: it is read whole."""
+    """Who may log in. A team is small, so the list is read whole."""
 
     declared = OPERATORS
 

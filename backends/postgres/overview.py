@@ -1,4 +1,4 @@
-"""The overview's parts in PostgreSQL: one statement each, by an index, whatever the size of the fleet."""
+"""The parts of the overview in PostgreSQL: one statement each, answered by an index whatever the size of the fleet."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ HOUR, MINUTE, WEEK = timedelta(hours=1), timedelta(minutes=1), timedelta(days=7)
 TOP = 10
 CAP = 1000
 
-# The fleet's cells: hours for what is over, minutes for the rest, and the two hours of the week before that the last
-# hour covers. Infinities are no times for Python.
+# The fleet's cells: complete hours, minutes for the rest, and the two hours a week ago that overlap the last hour.
+# Python has no infinite times.
 TRAFFIC = """
 WITH m AS MATERIALIZED (
   SELECT greatest(minutes_from, '1970-01-01') AS minutes_from, greatest(minutes_until, '1970-01-01') AS until,
@@ -81,7 +81,7 @@ SLOWEST = """
 SELECT id, per_minute, error_share, p95_ms, until FROM wf.tenant_list
 WHERE coalesce(p95_ms, -1) >= 0 ORDER BY coalesce(p95_ms, -1) DESC, tenant_id DESC LIMIT %s
 """
-# Regions that were heard of, and those that tenants have: the latter by steps over their index, at most 50.
+# Regions that requests name, and those that tenants have; the latter by stepping over their index, at most 50.
 REGIONS = """
 WITH RECURSIVE m AS MATERIALIZED (
   SELECT greatest(minutes_from, '1970-01-01') AS minutes_from, greatest(minutes_until, '1970-01-01') AS until
@@ -126,7 +126,7 @@ SELECT (SELECT count(*) FROM trials) AS trials,
         FROM (SELECT * FROM near ORDER BY share DESC, tenant_id, metric LIMIT 20) f) AS first_quotas,
        (SELECT at FROM wf.quotas_looked) AS quotas_at
 """
-# Late jobs by steps over the lanes, so that those that wait for their time are passed by; at most 1,000 lanes.
+# Late jobs, by stepping over the lanes, so that jobs that are not due yet are skipped; at most 1,000 lanes.
 WORK = """
 WITH RECURSIVE lanes (lane, place) AS (
   (SELECT lane, 1 FROM wf.jobs WHERE state = 'waiting' ORDER BY lane LIMIT 1)
@@ -253,7 +253,7 @@ class Overview(OverviewSource):
         return Stray(_capped(row["raw"]), _capped(row["minutes"]), _capped(row["hours"]))
 
     async def burning(self) -> Burning:
-        """From the list of objectives: what it measured is measured once for both."""
+        """From the list of objectives, so that both share one measurement."""
         objectives = self.home.of(ObjectiveDirectory)
         page = await objectives.page(Query((), "burn", True), limit=TOP)
         unknown = parse("state:unknown,insufficient", OBJECTIVES.fields)
@@ -276,7 +276,7 @@ class Overview(OverviewSource):
 def traffic_of(
     hours: Mapping[datetime, Point], minutes: Mapping[datetime, Point], until: datetime, minutes_from: datetime
 ) -> Traffic:
-    """The last hour by its minutes, 24 hours up to now (the last is only as long as it is old), and a week before."""
+    """The last hour from its minutes, the 24 hours up to now (the last one is not over), and the hour a week before."""
     began = max(until - HOUR, minutes_from)
     now = figures([(point, 1.0) for at, point in minutes.items() if at >= began], _minutes(began, until))
     last = until.replace(minute=0, second=0, microsecond=0)
@@ -301,7 +301,7 @@ def _hour(
 
 
 def _week_before(hours: Mapping[datetime, Point], until: datetime) -> Figures:
-    """An hour that lies over two cells takes of each its share; without one of them nothing is known."""
+    """An hour that overlaps two cells takes a share of each; if one is missing, nothing is known."""
     second = until.replace(minute=0, second=0, microsecond=0)
     share = (until - second) / HOUR
     parts = [(hours.get(second), share), (hours.get(second - HOUR), 1.0 - share)]

@@ -1,4 +1,4 @@
-"""Keyset pages of a view: the row comparison that makes the millionth row cost what the first does."""
+"""Keyset pages of a view: by row comparison, so that the millionth row costs as much as the first."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ R = TypeVar("R", bound=Row)
 
 @dataclass(frozen=True)
 class Order:
-    """One order of a list: the expression that an index holds, and the type that a position's text is cast to.
+    """One order of a list: the indexed expression, and the type that a position's text is cast to.
 
-    `tie`: the columns that end this index, where it holds the list's own under another name. `bound`: a column of
-    another table of the view that equals the expression: unless it is bounded too, a merge join reads that table
-    from its start.
+    `tie`: this index's last columns, where they have other names than the list's own tie. `bound`: a column of another
+    table in the view that equals the expression; it is bounded too, or a merge join would read that table from its
+    start.
     """
 
     expression: str
@@ -43,9 +43,9 @@ class Order:
 
 @dataclass(frozen=True)
 class ListShape(Generic[R]):
-    """What a list reads: the view, the row's class and columns, its orders, its filters, and what breaks ties.
+    """What a list reads: the view, the row's class and columns, the orders and the filters.
 
-    `tie` are the columns that end every order, all of type text.
+    `tie`: the columns that end every order, to break ties; all of type text.
     """
 
     view: str
@@ -67,7 +67,7 @@ TYPES: Mapping[Kind, str] = {
     "share": "float8",
     "milliseconds": "float8",
 }
-"""What a position in an order by a column of this kind is cast to."""
+"""The type that a position is cast to, by the kind of the column that orders the list."""
 
 
 def shape_of(
@@ -79,7 +79,7 @@ def shape_of(
     filters: Mapping[str, Filtered] | None = None,
     orders: Mapping[str, Order] | None = None,
 ) -> ListShape[R]:
-    """What a declared list reads from `view`. `filters` and `orders` are those that need more than a column's name."""
+    """The shape of a declared list over `view`. `filters` and `orders`: those that need more than a column's name."""
     found = {"": Filtered(sql.SQL(search))}
     for column in declared.columns:
         if column.filters:
@@ -146,7 +146,7 @@ class PagedList(Generic[R]):
         return statement, [*parameters, cap + 1]
 
     def _where(self, query: Query) -> Condition:
-        unmasked = allows(self.home.actor.role, "operator")  # as wf.sees_personal has it
+        unmasked = allows(self.home.actor.role, "operator")  # the same rule as wf.sees_personal
         return where(query.terms, self.shape.filters, self.home.clock.now(), unmasked=unmasked)
 
     def make(self, row: Mapping[str, Any]) -> R:
@@ -156,7 +156,7 @@ class PagedList(Generic[R]):
         name = query.sort or self.shape.default_order
         if name not in self.shape.orders:
             raise Usage(
-                "sort_unknown", f"This list cannot be sorted by {name}.", f"It can by: {', '.join(self.shape.orders)}."
+                "sort_unknown", f"This list cannot be sorted by {name}.", f"Sorts: {', '.join(self.shape.orders)}."
             )
         return self.shape.orders[name]
 
@@ -198,7 +198,7 @@ def as_json(value: Any) -> Jsonb:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, date):  # a datetime is one
+    if isinstance(value, date):  # or a datetime, which is a date too
         return value.isoformat()
     if is_dataclass(value) and not isinstance(value, type):
         return vars(value)

@@ -28,7 +28,7 @@ LATEST = sql.SQL("SELECT {} FROM wf.latest_plans WHERE code = %s").format(names(
 
 
 class Plans(PagedList[Plan], PlanDirectory):
-    """The catalogue of a home, each plan in its latest version."""
+    """The catalogue of a home: the latest version of each plan."""
 
     shape = shape_of(
         PLANS,

@@ -1,4 +1,4 @@
-"""What of a log is in already: what comes is compared with the chunks that the ledger found to follow."""
+"""Recognises what of a log is stored already: compares what comes with the known chunks that may come next."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from controlplane.requestlogs.parsing import is_whole
 
 
 def recognised(file: LogFile, running: bytes, known: list[Known], log: Format | LogMapping) -> Known | None:
-    """The known chunk that comes next; cut to what there is of it, where the log ends within it.
+    """The known chunk that comes next; where the log ends within it, cut to what there is of it.
 
-    The marks decide with each line that has come, so a line that is new never waits for others that may not come; a
-    line that waits for the rest of its chunk is in already.
+    The marks are compared line by line, so a new line never waits for others that may not come. A line that does wait
+    for the rest of its chunk is stored already.
     """
     size = lines = 0  # compared so far
     while known:
@@ -34,7 +34,7 @@ def recognised(file: LogFile, running: bytes, known: list[Known], log: Format | 
 
 
 def _cut(known: Known, file: LogFile, lines: int, log: Format | LogMapping) -> Known | None:
-    """What a log that ends there has of the chunk. Tenants that were left out stay so until all of it comes again."""
+    """The part of the chunk that a log ending here has. Its left-out tenants are only filled in from a whole chunk."""
     size = file.buffer.rfind(b"\n") + 1
     rest = bytes(file.buffer[size:])
     whole = file.ended and bool(rest) and is_whole(log, rest)

@@ -1,4 +1,4 @@
-"""What PostgreSQL refuses, in the console's words: those that its noun has for the constraint, or for the state."""
+"""What PostgreSQL refuses, in the console's words: chosen by the constraint's name, else by the SQLSTATE."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from controlplane.refusals import Words
 
 
 def said() -> Iterator[Words]:
-    """All that the nouns, and the domain itself, have words for."""
+    """The words of all refusals, of the nouns and of the domain itself."""
     for name in ("controlplane.refusals", *(noun.refusals for noun in nouns.NOUNS if noun.refusals)):
         module = import_module(name)
         yield from (value for value in vars(module).values() if isinstance(value, Words))
@@ -25,12 +25,12 @@ def said() -> Iterator[Words]:
 
 @cache
 def words() -> Mapping[str, Words]:
-    """By the constraint's name. They are read when something is first refused, not before the first paint."""
+    """The words by the constraint's name. They are loaded at the first refusal, not before the first paint."""
     return {each.constraint or each.code: each for each in said()}
 
 
 def refusal_of(error: psycopg.Error) -> Refusal:
-    """The refusal that a database error means. What is not known keeps the server's words and its SQLSTATE."""
+    """The refusal that a database error means. An unknown error keeps the server's words and its SQLSTATE."""
     diag = error.diag
     if (known := words().get(diag.constraint_name or "")) is not None:
         return known(why=[f"refused by the home: {diag.message_primary}"])
@@ -38,16 +38,16 @@ def refusal_of(error: psycopg.Error) -> Refusal:
         return NotPermitted(
             "not_permitted",
             f"The home does not permit it: {diag.message_primary}.",
-            "It needs another role; watchfloor operators list shows who has it.",
+            "It needs another role; watchfloor operators list shows who has which.",
         )
     if isinstance(error, errors.QueryCanceled):
         return Refusal("too_slow", "The home took too long and was told to stop.", "Narrow the filter, or try again.")
     if isinstance(error, errors.LockNotAvailable | errors.DeadlockDetected | errors.SerializationFailure):
         return Conflict("busy", "Somebody else is changing the same thing.", "Try again.")
-    if isinstance(error, errors.OutOfMemory):  # of what was asked, as a rule: the home lives
+    if isinstance(error, errors.OutOfMemory):  # usually the query's own fault: the server goes on
         return Refusal(
             "home_out_of_memory",
-            f"The home's server had not the memory for it: {diag.message_primary}.",
+            f"The home's server did not have enough memory for it: {diag.message_primary}.",
             "Narrow the filter, or try again.",
         )
     if isinstance(error, errors.ConfigurationLimitExceeded):
@@ -66,14 +66,16 @@ def refusal_of(error: psycopg.Error) -> Refusal:
 
 
 def _state_of(error: psycopg.Error) -> str | None:
-    """An error that the server did not send has none; one of psycopg's own about values is not the link's either."""
+    """The SQLSTATE. None for a connection error that the server did not send; "-" for psycopg's own errors about
+    values, which are not the connection's either.
+    """
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return error.diag.sqlstate
     return error.diag.sqlstate or "-"
 
 
 def unreachable(error: BaseException) -> HomeUnreachable:
-    """What is no answer of the server's: the network, a limit of our own."""
+    """The refusal for an error that is not the server's: of the network, or of our own time limit."""
     trouble = trouble_of(None, str(error))
     assert trouble is not None
     return trouble

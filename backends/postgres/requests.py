@@ -1,8 +1,8 @@
-"""Importing request logs: streamed into home by COPY, so that a kill at any point loses and repeats nothing.
+"""Imports request logs by COPY, so that a kill at any point loses nothing and repeats nothing.
 
 A log is cut into chunks. Each is stored in one transaction together with its row in the ledger `wf.import_chunks`,
-which names the chunk by the hash of all that the log held up to its end. An import first follows the chunks that
-the ledger knows, as far as the log's content agrees, and stores what comes after them.
+which names the chunk by the hash of the whole log up to its end. An import first skips the chunks that the ledger
+knows, as far as the log's content agrees, and stores what comes after them.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ from controlplane.requestlogs.telling import FINE, FIRST, first_lines, nothing_t
 from controlplane.text import clean
 
 STRIDE = 400
-"""Lines that are parsed between two batches sent: fewer than a batch, so that sending keeps ahead."""
+"""Lines parsed between two batches sent: fewer than a batch holds, so that sending stays ahead of parsing."""
 STATEMENT_SECONDS = 600.0
 SETTINGS = ("synchronous_commit TO on",)
-"""A chunk that was stored is on the disk, whatever the server's own setting is: what is told of it stays true."""
+"""A chunk that is reported as stored is on the disk, whatever the server's own setting."""
 
 
 @dataclass(frozen=True)
 class LogImport:
-    """What to import, and how. `tenant_id` is whose log it is, `tenant_from` where its lines say it: one of them, for
-    a format that does not know.
+    """What to import, and how. For a format that does not name tenants, one of `tenant_id` (whose log it is) and
+    `tenant_from` (where its lines say it).
     """
 
     path: Path
@@ -71,7 +71,7 @@ ShowProgress = Callable[[Progress], None]
 
 
 async def import_requests(conninfo: str, job: LogImport, show: ShowProgress | None = None) -> ImportReport:
-    """`import_log` beside the event loop. Cancelling it ends the import cleanly after the chunk in hand."""
+    """`import_log` in a thread. When it is cancelled, the import ends cleanly after the current chunk."""
     stop = threading.Event()
     running = asyncio.ensure_future(asyncio.to_thread(import_log, conninfo, job, show, stop))
     try:
@@ -85,10 +85,10 @@ async def import_requests(conninfo: str, job: LogImport, show: ShowProgress | No
 def import_log(
     conninfo: str, job: LogImport, show: ShowProgress | None = None, stop: threading.Event | None = None
 ) -> ImportReport:
-    """Import a log; what is in already is recognised by its content and not stored again.
+    """Import a log; what is stored already is recognised by its content and not stored again.
 
-    `show` is called after every chunk, in this thread. Raises Refusal; what was stored up to there stays, and the
-    next import of the same log goes on after it.
+    `show` is called after every chunk, in this thread. Raises Refusal; what was stored before stays, and the next
+    import of the same log continues after it.
     """
     check(job)
     started = time.monotonic()
@@ -113,7 +113,7 @@ def check(job: LogImport) -> None:
 
 
 class ImportRun:
-    """One run."""
+    """One run of an import."""
 
     def __init__(
         self,
@@ -134,11 +134,11 @@ class ImportRun:
         self.report = ImportReport(dry_run=job.dry_run)
         self.reads, self.encode = reader(job.format, job.whose), Encoder()
         self.parse = guarded(self.reads)
-        self.first: list[bytes] = []  # lines, for what is told about them
-        self.before = ImportReport()  # of what an earlier import took nothing of
-        self.line = 1  # of the next line that begins
-        self.open_line = False  # the bytes to come still belong to the line before
-        self.storing: Iterator[None] = iter(())  # the chunk before: each step sends some of it
+        self.first: list[bytes] = []  # the first lines, to report how they are read
+        self.before = ImportReport()  # of known chunks from which an earlier import stored nothing
+        self.line = 1  # the number of the next line that begins
+        self.open_line = False  # the next bytes still belong to the previous line
+        self.storing: Iterator[None] = iter(())  # stores the previous chunk: each step sends some of it
         self.first_of: dict[str, int] = {}  # tenant → the line of its first request
         self.started = time.monotonic()
 
@@ -166,7 +166,7 @@ class ImportRun:
             )
 
     def _refuse_nothing(self) -> None:
-        """A log of which nothing was taken, now or before, though it holds more than what is left out rightly."""
+        """Refuse a log of which nothing was stored, now or before, unless every line was rightly skipped."""
         report, before = self.report, self.before
         if report.rows or report.already_rows or report.unknown_tenants or self.stop.is_set():
             return
@@ -176,7 +176,7 @@ class ImportRun:
         raise nothing_taken(self.name, self.job.format, self.job.whose, report, self.first)
 
     def seed(self) -> bytes:
-        """The running hash before the first byte."""
+        """The running hash before the first byte: of the format and of whose log it is."""
         log, source = self.job.format, self.job.tenant_from
         read_as = log.identity if isinstance(log, LogMapping) else log
         whose = f"from {source}" if source else self.job.tenant_id or ""
@@ -192,7 +192,7 @@ class ImportRun:
     # What the ledger knows
 
     def _follow(self, running: bytes) -> bytes:
-        """Pass over what is in already. Returns the running hash there."""
+        """Skip what is stored already. Returns the running hash at its end."""
         while not self.stop.is_set() and (known := self._recognised(running)):
             data = self.file.take(known.size)
             if not known.finished:
@@ -264,7 +264,7 @@ class ImportRun:
         return Stored(rows, sorted(unknown - set(left_out) - set(self.report.created_tenants)), left_out)
 
     def _whole_lines(self, data: bytes) -> bytes:
-        """Hold back a last line that is still being written, or was cut off: a later import finds it whole."""
+        """Leave out a last line that is still being written or was cut off: a later import finds it whole."""
         start = data.rfind(b"\n") + 1
         begins_here = start > 0 or not self.open_line
         if not self.file.fill(1) and begins_here and start < len(data) and not is_whole(self.job.format, data[start:]):
@@ -274,7 +274,7 @@ class ImportRun:
         return data
 
     def _up_to_fault(self, data: bytes) -> tuple[bytes, Refusal | None]:
-        """What comes before the first line that cannot be read, and the refusal to go further."""
+        """What comes before the first unreadable line, and the refusal for that line; None when there is none."""
         start = (data.find(b"\n") + 1 or len(data)) if self.open_line else 0
         for number, line in enumerate(_lines(data[start:], b"\n"), self.line):
             found = self.parse(line)
@@ -289,7 +289,7 @@ class ImportRun:
         return Refusal(
             "log_line_unreadable",
             f"Line {line:,} of {self.name} cannot be read: {reason.words}. The lines before it are stored.",
-            "Mend the line and import again, or leave --strict out to skip such lines.",
+            "Correct the line and import again, or leave --strict out to skip such lines.",
             why=[f"--strict stops at {reason.value}"],
         )
 
@@ -321,7 +321,7 @@ class ImportRun:
         return chunk
 
     def _parser_for(self, data: bytes) -> tuple[Callable[[Any], Any], list[Any]]:
-        """The chunk's lines with their parser: as text at once where all of it is, else one by one."""
+        """The chunk's lines with their parser: decoded as a whole where it is all UTF-8, else line by line."""
         try:
             lines = _lines(data.decode(), "\n")
         except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""The upkeep of telemetry: rolling up, comparing with the raw rows, and dropping what is old."""
+"""The upkeep of telemetry: rolling up, verifying against the raw rows, and dropping what is old."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SELECT m.rolled_at, CASE WHEN m.minutes_until > '-infinity'
        (SELECT count(*) FROM wf.request_due WHERE step = 'hour' AND at < now() - interval '65 minutes'), now()
 FROM wf.request_marks m
 """
-# The marks are -infinity as long as nothing was dropped, and nothing rolled up: no time for Python.
+# The marks are -infinity until something was dropped or rolled up; Python has no such time, so they become NULL.
 KEPT = """
 SELECT r.data, r.days, count(p.part) FILTER (WHERE p.upper IS NOT NULL), coalesce(sum(p.bytes), 0)::bigint,
        coalesce(sum(p.rows) FILTER (WHERE p.upper IS NULL), 0)::bigint,
@@ -42,7 +42,8 @@ FROM wf.telemetry_retention r LEFT JOIN wf.telemetry_partitions() p USING (data)
 GROUP BY r.data, r.days, m.raw_from, m.minutes_from, m.hours_from, m.minutes_until, m.hours_until
 ORDER BY r.days
 """
-# Raw rows are summed anew; the fleet is compared with the sum of its tenants, whose cells outlive the raw rows.
+# Tenants' cells are compared with sums of the raw rows; the fleet's with the sum of its tenants' cells, which outlive
+# the raw rows.
 VERIFY = """
 WITH raw AS (
   SELECT tenant_id, dim, value, route, at, n, errors_4xx, errors_5xx, buckets, counts
@@ -81,7 +82,7 @@ UPKEEP = (
     job("drop_old_requests", "SELECT count(*) FROM wf.drop_old_requests() WHERE waits IS NULL", timedelta(hours=1)),
     job("prune_request_batches", "SELECT wf.prune_request_batches()", timedelta(minutes=10)),
 )
-"""The next days' partitions before they are needed, the tenants' figures, minutes and hours; old days."""
+"""Make the next days' partitions, compute the tenants' figures, roll up minutes and hours, drop what is old."""
 
 
 class Rollups(ports.Rollups):
@@ -152,7 +153,7 @@ def _whole(at: datetime, *, up: bool, step: str) -> datetime:
 
 HELD = "SELECT days FROM wf.telemetry_retention WHERE data = %s FOR NO KEY UPDATE"
 KEEP = "UPDATE wf.telemetry_retention SET days = %s WHERE data = %s"
-"""Refused as `retention_days`."""
+"""The database refuses it as `retention_days`."""
 NOTE = "SELECT wf.note('telemetry-drops', 'partitions', NULL, %s)"
 DROP_OLD = "SELECT * FROM wf.drop_old_requests(%s)"
 
@@ -171,7 +172,7 @@ class RetentionWriter(ports.RetentionStore):
 
     async def drop_old(self) -> list[Partition]:
         found = await self._drop(dry_run=False)
-        if all(part.waits is not None for part in found):  # what was dropped, the home notes itself
+        if all(part.waits is not None for part in found):  # the home itself notes what was dropped
             await self.note({"dropped": []})
         return found
 

@@ -1,4 +1,4 @@
-"""Runs in PostgreSQL: the snapshot of what they are done to, the verdicts, and which program drives."""
+"""Runs in PostgreSQL: the fixed list of their items, the verdicts, and which program carries them."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ SELECT %s, s.ordinal, concat_ws('/', {parts}), s.subject, coalesce(s.version, v.
 FROM unnest(%s::jsonb[], %s::integer[]) WITH ORDINALITY AS s(subject, version, ordinal)
   LEFT JOIN {view} v ON {same}
 """)
-"""Refused as `run_thing_twice`."""
+"""The database refuses it as `run_thing_twice`."""
 ADD_MATCHING = sql.SQL("""
 INSERT INTO wf.run_items (run_id, ordinal, thing, subject, version)
 SELECT %s, row_number() OVER (ORDER BY {tie}), concat_ws('/', {tie}), jsonb_build_object({pairs}), version
 FROM (SELECT * FROM {view} WHERE {condition} ORDER BY {tie} LIMIT %s) AS found
 """)
-"""Refused as `run_too_large`, which is why it takes one more than a run may have."""
+"""The database refuses it as `run_too_large`; to notice that, it selects one more than a run may have."""
 ADD_UNDONE = """
 INSERT INTO wf.run_items (run_id, ordinal, thing, subject, undoes)
 SELECT %s, row_number() OVER (ORDER BY ordinal DESC), thing, subject, 'run-' || run_id || '-' || ordinal
@@ -86,7 +86,7 @@ class RunItems(PagedList[RunItem]):
 
 
 class Runs(PagedList[Run], RunDirectory):
-    """Oldest first in its only order; a screen asks for it descending."""
+    """Its only order is oldest first; a screen asks for it descending."""
 
     shape = shape_of(RUNS, "wf.run_list", tie=(), orders={"created": Order("id", "bigint")})
 

@@ -1,4 +1,4 @@
-"""Whether what a scope names exists: a list has it, or a request of it is stored."""
+"""Whether what a scope names exists: it is in a list, or a stored request names it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from controlplane.tenants.refusals import NO_TENANT
 if TYPE_CHECKING:
     from backends.postgres.home import Home
 
-# Telemetry may come before its tenant and outlive it, and its keys. Raw rows are looked through where no cells are yet.
+# Telemetry may come before its tenant or key and outlive them. Raw rows are searched where there are no cells yet.
 TENANT: LiteralString = """
 SELECT EXISTS (SELECT FROM wf.tenant_list WHERE id = %(tenant)s)
   OR EXISTS (SELECT FROM wf.request_hours WHERE tenant_id = %(tenant)s)
@@ -55,7 +55,7 @@ async def require_seen(home: Home, scope: Scope) -> None:
             REGION,
             NotFound(
                 "no_region",
-                f"Neither a tenant nor a request is of the region {region}.",
+                f"No tenant and no stored request is in the region {region}.",
                 "watchfloor telemetry export --by region finds some.",
             ),
         ),

@@ -1,4 +1,4 @@
-"""Many series, a page at a time: which things there are in the window, then their cells, each by one statement."""
+"""Many series, a page at a time: one statement finds which things the window has, then one reads their cells."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 KIND = "series"
 MAX_SERIES_PER_PAGE = 200
 MAX_PAGE_POINTS = 20_000
-"""Of all series of a page together."""
+"""The most points of all series of a page together."""
 Part = tuple[str, datetime, datetime]
 
-# By what: the thing in a cell, which cells; the thing in a raw row, which rows. Without a tenant `tenant` is ''.
+# For each `by`: the thing's column in cells, and which cells; its column in raw rows, and which rows. Without a tenant,
+# `tenant` is ''.
 CUTS = {
     "tenant": ("tenant_id", "dim = 'route' AND tenant_id <> ''", "tenant_id", "true"),
     "route": ("route", "dim = 'route' AND tenant_id = %(tenant)s AND route <> ''", "route", "true"),
@@ -80,9 +81,9 @@ def _check(asked: ManySeries) -> None:
     if not 1 <= asked.limit <= MAX_SERIES_PER_PAGE:
         raise Usage("limit_out_of_range", f"A page has 1 to {MAX_SERIES_PER_PAGE} series, not {asked.limit}.")
     if asked.by == "key" and asked.tenant_id is None:
-        raise Usage("scope_unreadable", "Keys are read of their tenant.", "Name the tenant as well.")
+        raise Usage("scope_unreadable", "Keys belong to a tenant.", "Name the tenant as well.")
     if asked.by == "tenant" and asked.tenant_id is not None:
-        raise Usage("scope_unreadable", "A page of tenants is of all of them.", "Leave the tenant out.")
+        raise Usage("scope_unreadable", "A page of tenants covers all tenants.", "Leave the tenant out.")
     if asked.limit * ((asked.end - asked.start) / asked.step) > MAX_PAGE_POINTS:
         raise Usage(
             "window_unreadable",
@@ -94,7 +95,7 @@ def _check(asked: ManySeries) -> None:
 async def _things(
     connection: Connection, asked: ManySeries, parts: Sequence[Part], values: dict[str, Any]
 ) -> list[str]:
-    """The next ones after the place, one more than a page has."""
+    """The next things after the cursor's place: one more than fits on a page."""
     cell, cells_where, raw, raw_where = CUTS[asked.by]
     texts = []
     for number, (source, lower, upper) in enumerate(parts):

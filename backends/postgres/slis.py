@@ -1,7 +1,7 @@
-"""Good and total of objectives: one statement for all objectives of all tenants.
+"""Good and total requests of objectives: one statement for all objectives of all tenants.
 
-What a worker keeps is read by key (wf.objective_cells); what it has not kept yet, and what is newer, is derived from
-request cells and raw rows by the same function that it keeps the answers of.
+What a worker keeps is read by key (wf.objective_cells). What it has not kept yet, and what is newer, is derived from
+request cells and raw rows, by the same function whose results the worker keeps.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from psycopg.rows import TupleRow
 from controlplane.objectives.model import Counts, Objective, Slice
 from controlplane.objectives.rules import MAX_WINDOW, PAIRS
 
-# Hours up to `coarse`, minutes up to `upper`, then raw rows of what is not rolled up; and what of them is due. An hour
-# that a window begins within (of a zone that is not on whole hours) is read by the minute as long as that is known.
+# Which times to read from hours (up to `coarse`), from minutes (up to `upper`) and from raw rows (not rolled up yet),
+# and which of the hours and minutes are due. An hour within which a window begins (in a zone that is not on whole
+# hours) is read by the minute while minutes or raw rows are kept.
 EDGES: LiteralString = """
 WITH hours AS (
   SELECT *, greatest(%(start)s, hours_from) AS first,
@@ -77,8 +78,8 @@ SELECT d.id, d.at, d.seconds, d.good, d.total, d.skipped_good, d.skipped_total F
 ORDER BY 1, 2
 """
 
-# One slice of each stretch between two edges of windows: as good as all of its own, since no window ends within it.
-# It is placed where its newest is. What cannot be is only said to be there: whoever reads it looks at every slice.
+# One slice for each stretch between two edges of windows, placed at its newest part: no window ends within a stretch,
+# so this is as exact as every slice. Impossible numbers are only flagged: the reader then looks at every slice.
 SUMMED: LiteralString = """max(at) AS at, max(at + make_interval(secs => seconds)) AS until, sum(good) AS good,
          sum(total) AS total, sum(skipped_good) AS skipped_good, sum(skipped_total) AS skipped_total,
          bool_or(good > total OR good < 0) AS impossible"""
@@ -139,7 +140,7 @@ NOTHING = "{}"
 
 @dataclass(frozen=True)
 class Span:
-    """Hours from `start`, minutes from `fine`, `until`; derived from one tenant's or one route's requests alone."""
+    """Hours from `start`, minutes from `fine`, up to `until`. `tenant_id`, `route`: only these requests count."""
 
     start: datetime
     fine: datetime
@@ -147,9 +148,9 @@ class Span:
     tenant_id: str | None = None
     route: str | None = None
     kept: bool = True
-    """Whether what is kept answers too: it is of all whom an objective holds for, together."""
+    """Whether kept cells may be read too: they count everybody for whom an objective holds, together."""
     begins: tuple[datetime, ...] = ()
-    """When windows begin: what lies before one is not in it, also within an hour."""
+    """When windows begin: earlier requests do not count, even within the same hour."""
 
 
 @dataclass(frozen=True)
@@ -159,8 +160,8 @@ class Slis:
     connection: psycopg.AsyncConnection[TupleRow]
 
     async def sums(self, span: Span, asked: dict[Objective, datetime]) -> dict[int, tuple[Slice, ...]]:
-        """Enough of each objective to say how it stands, since its window's start. Names of which much is due are
-        read by themselves: they hold up no other.
+        """The slices since each objective's window began that are enough to evaluate it. Names with due times are read
+        apart, so that they slow down no others.
         """
         found: dict[int, tuple[Slice, ...]] = {}
         due = {name for (name,) in await self._read("SELECT DISTINCT name FROM wf.objective_due", {})}
@@ -186,12 +187,12 @@ class Slis:
         for id, at, seconds, *counts in await self._read(statement, values):
             good, total, skipped_good, skipped_total = map(int, counts[:4])
             if counts[4:] == [True]:
-                good = total + 1  # they are looked at one by one
+                good = total + 1  # impossible, so `sums` reads every slice
             found.setdefault(id, []).append(Slice(at, seconds, good, total, Counts(skipped_good, skipped_total)))
         return {id: tuple(slices) for id, slices in found.items()}
 
     async def shares(self, span: Span, objective: Objective, since: datetime) -> list[TupleRow]:
-        """Bad of total, by tenant (0) and by route (1), without what was planned."""
+        """Bad and total requests, by tenant (0) and by route (1), without planned maintenance."""
         return await self._read(SHARES, await self._values(span, objective) | {"since": since})
 
     async def keys(self, span: Span, objective: Objective) -> list[TupleRow]:
@@ -205,7 +206,7 @@ class Slis:
         return values | {"raw": raw} | dict(zip(("kept_hours", "kept_minutes", "hours", "minutes"), parts, strict=True))
 
     async def _read(self, statement: LiteralString, values: dict[str, Any]) -> list[TupleRow]:
-        """Never prepared: a plan for any tenant and any time is a bad one for each."""
+        """Never prepared: a generic plan for any tenant and time is a bad plan for each."""
         return await (await self.connection.execute(statement, values, prepare=False)).fetchall()
 
 

@@ -1,9 +1,9 @@
 """Functions, views, triggers, policies and privileges: one SQL file per noun, in its present form, applied as a whole.
 
-Tables and data are made once, by numbered migrations. What stands here is made again whenever a file changed, in the
-caller's transaction: at every moment a reader or writer meets either all of the old form or all of the new one. What
-the files do not hold any more is dropped. Locks are taken all at once at the start and waited for only briefly, so
-that nobody waits long behind this; who cannot get them tries again (backends/postgres/migrate.py).
+Tables and data are made once, by numbered migrations. What these files hold is made again whenever one of them changed,
+in the caller's transaction, so a reader or writer sees either all of the old form or all of the new one. What the files
+no longer hold is dropped. Locks are taken all at once at the start and waited for only briefly, so that nobody waits
+long behind this; the caller retries (backends/postgres/migrate.py).
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from importlib.resources import files
 import psycopg
 from psycopg import sql
 
-# Whatever file of the folder is not named here comes between the two: none of those builds on another.
-# `values` holds the pure functions that tables' checks and indexes are made of, `operations` empties what the others
-# fill, `sessions` sets what all functions have in common.
+# The other files of the folder are applied between these: none of them depends on another. `values` holds the pure
+# functions that the tables' checks and indexes use, `operations` empties the tables that the others fill, `sessions`
+# holds the settings that all functions share.
 FIRST = ("values", "operations", "audit", "operators", "tenants", "telemetry")
 LAST = ("sessions",)
 FOLDER = files("backends.postgres").joinpath("sql")
 SCHEMAS = ["wf", "wf_data"]
 FIRST_WAIT_MS, LONGEST_WAIT_MS = 100, 400
-"""For all locks of one kind together. Others wait behind this, so a try is short; the next may be longer."""
+"""For all locks of one kind together. Others queue behind them, so a try is short; each retry may wait longer."""
 NOT_IN_PLACE = (psycopg.errors.InvalidFunctionDefinition, psycopg.errors.AmbiguousFunction)
 
 
 def texts() -> dict[str, str]:
-    """The files by their names, in the order in which they are applied."""
+    """Name → text of each file, in the order in which they are applied."""
     found = {entry.name.removesuffix(".sql"): entry for entry in FOLDER.iterdir() if entry.name.endswith(".sql")}
     between = sorted(found.keys() - {*FIRST, *LAST})
     return {name: found[name].read_text(encoding="utf-8") for name in (*FIRST, *between, *LAST)}
@@ -38,32 +38,32 @@ def checksum() -> str:
 
 
 def apply_values(connection: psycopg.Connection) -> None:
-    """What tables are made of, before them."""
+    """The functions that tables use, made before the tables."""
     connection.execute(texts()["values"].encode())
 
 
 def apply(connection: psycopg.Connection, *, anew: bool, wait_ms: int = FIRST_WAIT_MS) -> None:
-    """Within a transaction. `anew`: drop every function first, for those whose arguments or result changed in kind.
+    """Apply all files, within a transaction. `anew`: drop every function first, for changed arguments or result types.
 
-    Raises psycopg's LockNotAvailable, QueryCanceled or DeadlockDetected when somebody holds what is needed, and
-    one of NOT_IN_PLACE when a function cannot be replaced in place: then `anew` does it.
+    Raises psycopg's LockNotAvailable, QueryCanceled or DeadlockDetected when somebody holds a lock that it needs, and
+    one of NOT_IN_PLACE when a function cannot be replaced in place: call it again with `anew` then.
     """
     with connection.transaction():
         connection.execute(f"SET LOCAL lock_timeout = {wait_ms}")
         _lock_tables(connection, wait_ms)
-        _drop_views(connection, wait_ms)  # after them: who is about to write may read a view on the way
+        _drop_views(connection, wait_ms)  # after the tables: a writer may read a view before it writes
         if anew:
             _drop(connection, _triggers(connection), "TRIGGER")
             _drop(connection, _policies(connection), "POLICY")
             _drop(connection, _functions(connection, unused=True), "FUNCTION")
         _revoke_everything(connection)
         before = _made(connection)
-        # Whatever order the files have: what a function's body names is found when it is called.
+        # The order of functions does not matter: names in a body are looked up when the function is called.
         connection.execute("SET LOCAL check_function_bodies = off")
         for text in texts().values():
             connection.execute(text.encode())
         _drop_stale(connection, before)
-        for schema in SCHEMAS:  # functions are open to everybody when they are made
+        for schema in SCHEMAS:  # by default PostgreSQL lets everybody execute a new function
             connection.execute(
                 sql.SQL("REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA {} FROM PUBLIC").format(sql.Identifier(schema))
             )
@@ -80,9 +80,9 @@ def _drop_views(connection: psycopg.Connection, wait_ms: int) -> None:
 
 
 def _lock_tables(connection: psycopg.Connection, wait_ms: int) -> None:
-    """Against writers, as CREATE TRIGGER needs it: readers go on. Not their partitions: they have no triggers.
+    """Lock out writers, as CREATE TRIGGER needs it; readers go on. Partitions are left: they have no triggers.
 
-    In the order in which a change comes to them, or it would wait for what this holds, and this for it: the trail last.
+    The order is that in which a change locks tables, the trail last; any other order could deadlock.
     """
     tables = connection.execute(
         "SELECT c.oid::regclass::text FROM pg_class c WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition"
@@ -95,14 +95,14 @@ def _lock_tables(connection: psycopg.Connection, wait_ms: int) -> None:
 
 
 def _briefly(connection: psycopg.Connection, statement: str, wait_ms: int) -> None:
-    """A statement that takes many locks, with one limit for all of them."""
+    """Run a statement that takes many locks, with one time limit for all of them."""
     connection.execute(f"SET LOCAL statement_timeout = {wait_ms}")
     connection.execute(statement.encode())
     connection.execute("SET LOCAL statement_timeout = 0")
 
 
 def _functions(connection: psycopg.Connection, *, unused: bool = False) -> dict[str, str]:
-    """'wf.thing(jsonb,text[])' → where its row stands. `unused`: those that no index, check or default is made of."""
+    """'wf.thing(jsonb,text[])' → its row's ctid. `unused`: only those that no index, check or default uses."""
     statement = """
         WITH RECURSIVE used AS (
           SELECT d.refobjid FROM pg_depend d WHERE d.refclassid = 'pg_proc'::regclass
@@ -142,14 +142,14 @@ def _made(connection: psycopg.Connection) -> dict[str, dict[str, str]]:
 
 
 def _drop_stale(connection: psycopg.Connection, before: dict[str, dict[str, str]]) -> None:
-    """What the files made again has a new row in the catalogue; what kept its old one is not in them any more."""
+    """What the files made again has a new row in the catalogue; what kept its old row is no longer in them."""
     for kind, was in before.items():
         now = _made(connection)[kind]
         _drop(connection, {name: row for name, row in was.items() if now.get(name) == row}, kind)
 
 
 def _drop(connection: psycopg.Connection, names: dict[str, str], kind: str) -> None:
-    if kind == "FUNCTION" and names:  # one may be made of another: all at once
+    if kind == "FUNCTION" and names:  # all at once, because one may depend on another
         connection.execute(f"DROP FUNCTION {', '.join(names)}".encode())
         return
     for name in names:
@@ -157,7 +157,7 @@ def _drop(connection: psycopg.Connection, names: dict[str, str], kind: str) -> N
 
 
 def _revoke_everything(connection: psycopg.Connection) -> None:
-    """From everybody but the owner: the files say who may do what, and nothing else does."""
+    """Revoke every privilege but the owner's: only the files say who may do what."""
     statement = """
         WITH held AS (
           SELECT 'TABLE ' || c.oid::regclass AS what, c.relacl AS acl, c.relowner AS owner, c.relnamespace AS schema

@@ -1,4 +1,4 @@
-"""Parts of statements whose columns are only known when they are made: names are quoted, values are parameters."""
+"""Builds parts of statements whose columns are only known at run time: names are quoted, values are parameters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def names(columns: Iterable[str]) -> sql.Composed:
 
 
 def placeholders(columns: Mapping[str, Any], casts: Mapping[str, sql.SQL]) -> sql.Composed:
-    """`casts`: column → its placeholder with a cast, where the server would not see the type."""
+    """`casts`: column → its placeholder with a cast, where the server cannot infer the type."""
     return sql.SQL(", ").join(_placed(name, value, casts) for name, value in columns.items())
 
 
@@ -32,12 +32,12 @@ def assignments(columns: Mapping[str, Any], casts: Mapping[str, sql.SQL]) -> sql
 
 
 def _placed(name: str, value: Any, casts: Mapping[str, sql.SQL]) -> sql.Composable:
-    """A value is a parameter; an expression stands in the statement."""
+    """A value becomes a parameter; an SQL expression is put into the statement itself."""
     return value if isinstance(value, sql.Composable) else casts.get(name, sql.SQL("%s"))
 
 
 def values(columns: Mapping[str, Any]) -> list[Any]:
-    """The parameters; a mapping among them is JSON."""
+    """The parameters, without SQL expressions; a dict becomes JSON."""
     return [
         Jsonb(value) if isinstance(value, dict) else value
         for value in columns.values()

@@ -1,4 +1,4 @@
-"""Which class reads or writes for which port: found from the ports that the classes declare to implement."""
+"""Finds the class that reads or writes for a port, by the ports that the classes declare to implement."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ P = TypeVar("P")
 
 
 def readers() -> tuple[str, ...]:
-    """What a home reads with: each is made of the home, once."""
+    """The places of the classes that read: a home makes one of each, once."""
     return tuple(place for noun in nouns.NOUNS for place in noun.readers)
 
 
 def writers() -> tuple[str, ...]:
-    """What a change writes with: each is made of the change's connection."""
+    """The places of the classes that write: each is made with a change's connection."""
     return tuple(place for noun in nouns.NOUNS for place in noun.writers)
 
 
 @cache
 def classes(among: tuple[str, ...]) -> tuple[type[Any], ...]:
-    """They are loaded when the first is asked for."""
+    """The classes at these places, loaded at the first call."""
     return tuple(nouns.load(place) for place in among)
 
 

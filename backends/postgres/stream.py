@@ -1,4 +1,4 @@
-"""A pipe as a log that is still being written: read as it comes, cut after at most a moment."""
+"""A pipe as a log that is still being written: read as it comes, cut into chunks at least every `FLUSH_SECONDS`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from io import BytesIO
 from backends.postgres.logfile import BLOCK, CHUNK, LogFile
 
 FLUSH_SECONDS = 0.75
-"""What was read is stored after that long, however little it is; twice that and a commit are less than two seconds."""
+"""What was read is stored after this time, however little it is; twice this and a commit take less than two seconds."""
 LOOK_SECONDS = 0.5
-"""How often a stream that is silent looks whether it was stopped."""
+"""How often a silent stream checks whether it was stopped."""
 
 
 class Stream(LogFile):
-    """Its chunks end with a line, and come when they are old enough or large enough."""
+    """A log whose chunks end with a line, and are cut when they are old enough or large enough."""
 
     def __init__(self, descriptor: int, stop: threading.Event | None = None) -> None:
         super().__init__(BytesIO(), BytesIO(), 0)
@@ -39,14 +39,14 @@ class Stream(LogFile):
         return len(self.buffer) >= wanted
 
     def more(self) -> bool:
-        """Wait until more has come. False: the stream is over, or it was stopped."""
+        """Wait for more. False: the stream has ended or was stopped."""
         while not self.ended and not self.stop.is_set():
             if self._read(LOOK_SECONDS):
                 return True
         return False
 
     def next_cut(self) -> int:
-        """Waits for a chunk; 0: the stream is over, or it was stopped."""
+        """Wait for the next chunk; its size. 0: the stream has ended or was stopped."""
         due: float | None = None
         while not self.ended and not self.stop.is_set() and len(self.buffer) < CHUNK:
             if due is None and b"\n" in self.buffer:
@@ -62,7 +62,7 @@ class Stream(LogFile):
         return (self.buffer.rfind(b"\n", 0, CHUNK) + 1) or (CHUNK if len(self.buffer) >= CHUNK else 0)
 
     def _read(self, seconds: float) -> bool:
-        """Read what is there; at most a chunk is ever held, so a writer that is faster waits."""
+        """Read what is there. At most a chunk is held at a time, so a faster writer has to wait."""
         if not (block := self._wait(seconds)):
             return False
         self.read += len(block)
@@ -70,7 +70,7 @@ class Stream(LogFile):
         return True
 
     def _wait(self, seconds: float) -> bytes:
-        """What comes within that time, and nothing once it is over."""
+        """What comes within that time; empty when nothing does or the stream has ended."""
         if not select.select([self.descriptor], [], [], seconds)[0]:
             return b""
         block = os.read(self.descriptor, BLOCK)

@@ -38,7 +38,7 @@ SUBSCRIPTION_TABLE = Table(
     "wf.subscriptions", Subscription, ("tenant_id",), NO_SUBSCRIPTION, view=_WITH.format(tenants="wf.tenants")
 )
 SHOWN = dataclasses.replace(SUBSCRIPTION_TABLE, view=_WITH.format(tenants="wf.tenant_list"))
-"""As those see them who may not read the table of tenants."""
+"""For logins that may not read the table of tenants."""
 GRANT_TABLE = Table("wf.entitlement_grants", Grant, ("tenant_id", "id"), NO_GRANT)
 CHANGE_TABLE = Table("wf.plan_changes", PlanChange, ("id",), NO_PLAN_CHANGE)
 
@@ -60,7 +60,7 @@ EXPIRE_TRIALS = "SELECT ended, reminded FROM wf.expire_trials()"
 APPLY_DUE = "SELECT wf.apply_due_changes()"
 
 _OF_STATE: dict[str, sql.Composable] = {state: sql.SQL("state = {}").format(state) for state in STATES}
-"""By what is written down, which indexes hold; few have an end that is over and not written down yet."""
+"""Conditions on the stored state, which is indexed; few rows have an end that is over but not written yet."""
 _OF_STATE["active"] += sql.SQL(" OR trial_ends <= now()")
 _OF_STATE["expired"] += sql.SQL(" OR trial_ends <= now() OR grace_ends <= now()")
 
@@ -105,7 +105,7 @@ class Subscriptions(PagedList[Listed], SubscriptionDirectory):
             return await _currency(connection, SHOWN, tenant_id)
 
     async def standing(self, tenant_id: str) -> Standing:
-        """All of it is of one moment."""
+        """Everything as of one moment."""
         async with self.home.connection(snapshot=True) as connection:
             subscription = await SHOWN.get(connection, tenant_id)
             now: datetime = await scalar(connection, "SELECT now()")

@@ -1,4 +1,4 @@
-"""A table whose rows a change finds, holds, makes and changes by their key: what all writers are made of."""
+"""A table whose rows a change finds, locks, creates and updates by their key; all writers use it."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ NOW = sql.SQL("now()")
 
 
 def fields_of(row: type[Any], *without: str) -> tuple[str, ...]:
-    """The columns that a row's class is made of."""
+    """The columns of a row: the fields of its class."""
     return tuple(each.name for each in dataclasses.fields(row) if each.name not in without)
 
 
 @dataclass(frozen=True)
 class Table(Generic[Row]):
-    """`name` is written to, `view` is read from where that is another.
+    """Writes go to `name`; reads come from `view`, where that is another.
 
-    `stored`: which of the row's fields the table itself holds and shows to who writes it; without them a row that was
-    held or written is read back from the view. `casts`: column → its placeholder, where the server would not see the
-    type. `held`: how a row is locked.
+    `stored`: the fields of the row that the table itself holds and its writers may read; without them, a row that was
+    locked or written is read back from the view. `casts`: column → its placeholder, where the server cannot infer the
+    type. `held`: the strength of the row lock.
     """
 
     name: str
@@ -63,14 +63,14 @@ class Table(Generic[Row]):
         return found
 
     async def find(self, connection: Connection, *key: object) -> Row | None:
-        """Hold a row until the change ends; None: it is not there, or cannot be held."""
+        """Lock a row until the change ends. None when it does not exist or the login may not lock it."""
         statement = sql.SQL("SELECT {} FROM {} WHERE {} FOR {}").format(
             names(self._returned), sql.SQL(self.name), self._keyed, sql.SQL(self.held)
         )
         return await self._written(connection, statement, key)
 
     async def lock(self, connection: Connection, *key: object) -> Row:
-        """As `find`. Raises NotFound; NotPermitted when it can be seen and not be changed."""
+        """As `find`. Raises NotFound; NotPermitted when the login can see the row but not change it."""
         return await self.find(connection, *key) or await self._absent(connection, key)
 
     async def create(self, connection: Connection, columns: Mapping[str, Any]) -> Row:

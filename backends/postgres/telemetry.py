@@ -1,4 +1,4 @@
-"""Requests over time, from the cells that are rolled up and the rows that are not yet."""
+"""Requests over time, from rolled-up cells and from raw rows that are not rolled up yet."""
 
 from __future__ import annotations
 
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from controlplane.telemetry.tops import By, Measure, Top
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
-
-# PostgreSQL's infinities are no times for Python: they become the ends of what a log may say.
 
 
 class Telemetry(RequestTelemetry):

@@ -30,7 +30,7 @@ MEASURED = {"req": "per_minute", "err": "error_share", "p95": "p95_ms"}
 
 
 def _indexed(column: str) -> str:
-    """As the index holds it: -1 for what is unknown."""
+    """The expression that the index is on: -1 stands for unknown."""
     return f"coalesce({column}, -1)"
 
 
@@ -64,7 +64,7 @@ class Tenants(PagedList[Tenant], TenantDirectory):
             return await TENANT_TABLE.get(connection, tenant_id)
 
     async def certificate(self, tenant_id: str) -> Certificate | None:
-        """What was erased, when it was."""
+        """The certificate of an erasure; None when the tenant was not erased."""
         async with self.home.connection() as connection:
             return await first(connection, Certificate, CERTIFICATE, [tenant_id])
 

@@ -1,4 +1,4 @@
-"""Top lists from the cells, each in one statement: sums of all, then the latencies of those that are shown."""
+"""Top lists from the cells, each in one statement: sums for all, then latencies only for the rows shown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_TOP_ROWS = 1000
 MAX_TOP_SPAN = timedelta(days=90)
 SHORT = timedelta(hours=2)
 
-# `before` holds whole hours; of one that lies in the window only in part, that share counts.
+# `before` is made of whole hours; one that is only partly in the window counts by that share.
 STATEMENT = """
 WITH sums AS (
   SELECT {keys}, sum(n) AS n, sum(errors_4xx) AS errors_4xx, sum(errors_5xx) AS errors_5xx
@@ -87,7 +87,9 @@ async def read_top(
 
 
 def _window(marks: Marks, start: datetime, end: datetime) -> tuple[str, datetime, datetime]:
-    """Minutes where the window has them, or is too short for hours; and what of the window was rolled up."""
+    """Minutes, where they cover the window or it is too short for hours; else hours. The window is cut to what is
+    rolled up.
+    """
     if start >= marks.minutes_from or end - start < SHORT:
         first, last = max(_cut(start, MINUTE), marks.minutes_from), min(_cut(end, MINUTE), marks.minutes_until)
         if first < last:
@@ -105,7 +107,7 @@ def _statement(by: By, measure: Measure, clock: str, scope: Scope) -> sql.Compos
     where = _where(by, scope)
     before, slow = where, measure == "p95"
     if by == "tenant" and clock == "minute" and scope.route is None:
-        where = where.replace("dim = 'route'", "dim = 'tenant'")  # far fewer cells; hours of old have none of these
+        where = where.replace("dim = 'route'", "dim = 'tenant'")  # far fewer cells; only old hours lack them
     parts = {
         "keys": ", ".join(keys),
         "cells": f"wf.request_{clock}s",
@@ -124,7 +126,7 @@ def _statement(by: By, measure: Measure, clock: str, scope: Scope) -> sql.Compos
 
 
 def _where(by: By, scope: Scope) -> str:
-    """Which cells. The fleet has some of its own for routes; tenants and keys are always somebody's."""
+    """Which cells. For routes the fleet has cells of its own; tenants' and keys' cells always belong to a tenant."""
     if scope.region is not None:
         where = "dim = 'region' AND value = %(region)s"
     elif scope.key_prefix is not None:

@@ -1,6 +1,6 @@
-"""What keeps a home from being used: told apart by SQLSTATE, or by the words where there is none, in this one place.
+"""The reasons why a home cannot be used, told apart by SQLSTATE, or by the message where there is none.
 
-A login that fails has no SQLSTATE (libpq hands on only its text), and a pooler gives one code for everything.
+A failed login has no SQLSTATE (libpq passes on only its text), and a pooler gives one code for everything.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from controlplane.text import clean
 
 MAX_WORDS_CHARACTERS = 300
 UNSAID = "XX000"
-"""What PostgreSQL gives to an error of the system that it has no code for."""
+"""The SQLSTATE that PostgreSQL gives to a system error that has no code of its own."""
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """`states`: how the SQLSTATEs begin that mean it; `words`: a pattern of what is said where there is none.
+    """`states`: prefixes of the SQLSTATEs that mean it; `words`: a pattern of the message, where there is no SQLSTATE.
 
-    `brief` is for the header. `slow`: it takes a person to put it right, so asking again at once is of no use.
+    `brief` is for the header. `slow`: only a person can fix it, so retrying at once is of no use.
     """
 
     code: str
@@ -32,13 +32,13 @@ class Trouble:
     slow: bool = False
 
 
-# The first that fits counts. {said} is what the server said, {name} the pattern's first group.
+# The first match counts. {said} is what the server said, {name} the pattern's first group.
 TROUBLES = (
     Trouble(
         "home_out_of_room",
         "disk full",
         "The home's disk is full ({said}): it stores nothing more until there is room; what it has is safe.",
-        "Make room where PostgreSQL keeps its data; then it goes on.",
+        "Make room where PostgreSQL keeps its data; then it goes on by itself.",
         ("53100",),
         "No space left on device|Disk quota exceeded",
         slow=True,
@@ -46,8 +46,8 @@ TROUBLES = (
     Trouble(
         "home_connections_used_up",
         "no connection free",
-        "The home is up, and takes no more connections ({said}).",
-        "Leave programs that hold some, or raise the limit: max_connections, the role's CONNECTION LIMIT, or the"
+        "The home is up, but takes no more connections ({said}).",
+        "Close programs that hold some, or raise the limit: max_connections, the role's CONNECTION LIMIT, or the"
         " pooler's max_client_conn and pool_size.",
         ("53300",),
         r"too many connections|too many clients|remaining connection slots|no more connections allowed"
@@ -58,15 +58,15 @@ TROUBLES = (
         "home_out_of_resources",
         "out of resources",
         "The home's server has run out of something ({said}).",
-        "Its log says of what.",
+        "The server's log says which resource.",
         ("53000",),
         slow=True,
     ),
     Trouble(
         "home_pooler_refuses",
         "refused by pooler",
-        'The pooler before the home refuses the startup parameter "{name}" ({said}).',
-        "It comes from the URL, the service file or PGOPTIONS: leave it out there, or let the pooler pass over it: "
+        'The pooler in front of the home refuses the startup parameter "{name}" ({said}).',
+        "It comes from the URL, the service file or PGOPTIONS: leave it out there, or let the pooler ignore it: "
         "ignore_startup_parameters = {name} in pgbouncer.ini.",
         words=r"unsupported startup parameter(?: in options)?:? *\"?(\w+)",
         slow=True,
@@ -74,8 +74,8 @@ TROUBLES = (
     Trouble(
         "home_database_missing",
         "no such database",
-        "The server is up, and has no such database ({said}): it was dropped, renamed, or the home's name is wrong.",
-        "watchfloor home status shows which is asked for. Restore it, or make a new home: createdb, then"
+        "The server is up, but has no such database ({said}): it was dropped, renamed, or the home's name is wrong.",
+        "watchfloor home status shows which one is wanted. Restore it, or make a new home: createdb, then"
         " watchfloor home migrate",
         ("3D", "57P04"),
         r"database \"?[^\"]*\"? does not exist|no such database",
@@ -104,7 +104,7 @@ TROUBLES = (
     Trouble(
         "not_an_operator",
         "not let in",
-        "The home does not let this login in: it is none of its operators ({said}).",
+        "The home does not let this login in: it is not one of its operators ({said}).",
         "Ask an admin: watchfloor operators add NAME --role viewer",
         words="permission denied for database",
         slow=True,
@@ -112,7 +112,7 @@ TROUBLES = (
     Trouble(
         "home_starting",
         "starting",
-        "The home's PostgreSQL is starting, and does not answer yet ({said}); after a crash it first replays its log.",
+        "The home's PostgreSQL is starting and does not answer yet ({said}); after a crash it first replays its log.",
         "Wait: it goes on by itself.",
         ("57P03",),
         "starting up|not yet accepting connections|recovery mode|not accepting connections",
@@ -136,15 +136,15 @@ TROUBLES = (
     Trouble(
         "home_pooler_alone",
         "only its pooler answers",
-        "The pooler answers, and the home's PostgreSQL behind it does not ({said}).",
-        "Is it running, and can the pooler reach it? The pooler's log says what it meets.",
+        "The pooler answers, but the home's PostgreSQL behind it does not ({said}).",
+        "Is it running, and can the pooler reach it? The pooler's log says what happens.",
         words="server_login_retry|server login has been failing|cannot connect to server|server_connect_timeout",
     ),
     Trouble(
         "home_system_error",
         "server error",
-        "The home's server met an error of its system ({said}).",
-        "Its log says more; a disk or a file may be damaged.",
+        "The home's server met a system error ({said}).",
+        "The server's log says more; a disk or a file may be damaged.",
         ("58",),
         slow=True,
     ),
@@ -160,7 +160,7 @@ AWAY = TROUBLES[-1]
 
 
 def trouble_of(sqlstate: str | None, words: str) -> HomeUnreachable | None:
-    """What an error of a link means; None when its SQLSTATE says that it is no trouble of the home's."""
+    """What a connection's error means; None when its SQLSTATE says that the home itself is usable."""
     telling = "" if sqlstate is None or sqlstate == UNSAID or sqlstate.startswith("08") else sqlstate
     for trouble in TROUBLES:
         if telling:
@@ -183,6 +183,6 @@ def _told(trouble: Trouble, words: str, name: str) -> HomeUnreachable:
 
 
 def said(words: str) -> str:
-    """The server's own words; else libpq's first line, as a conninfo may follow."""
+    """The server's own message; else libpq's first line, because the conninfo may follow."""
     found = re.search(r"(?:FATAL|ERROR|PANIC): +([^\n]*)", words)
     return clean(found[1] if found else words.strip().partition("\n")[0], MAX_WORDS_CHARACTERS).strip().rstrip(".")

@@ -1,4 +1,4 @@
-"""What a Prometheus answers, without believing that its numbers are any that a service can count."""
+"""What a Prometheus answers; its numbers are not trusted to be counts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from controlplane.text import clean
 
 MAX_COUNT = float(1 << 53)
-"""More than any service counts in a step; above it a float no longer holds every whole number."""
+"""More than any service counts in a step; above it a float cannot hold every whole number."""
 MAX_NOTES = 5
 _NUMBER = re.compile(r"[+-]?(?:Inf|NaN|[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?)")
 
@@ -26,14 +26,14 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`notes`: what may be missing or wrong, in words: Prometheus' own warnings, and what could not be used of it."""
+    """`notes`: what may be missing or wrong, in words: Prometheus' own warnings, and which values could not be used."""
 
     curves: tuple[Curve, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 def answer_of(said: Mapping[str, Any]) -> Answer:
-    """Of the JSON of a matrix. Raises KeyError, TypeError, ValueError, AttributeError when it is none."""
+    """From the JSON of a matrix. Raises KeyError, TypeError, ValueError or AttributeError when it is not one."""
     curves, beyond = [], 0
     for each in said["data"]["result"]:
         labels = {str(name): str(value) for name, value in each["metric"].items()}
@@ -51,16 +51,16 @@ def answer_of(said: Mapping[str, Any]) -> Answer:
 
 
 def number(said: object) -> float:
-    """A number as Prometheus writes it, in quotes or not; one past what a float holds is infinite. Else ValueError."""
+    """A number as Prometheus writes it, quoted or not; too large for a float is infinite. Raises ValueError."""
     if isinstance(said, str) and not _NUMBER.fullmatch(said):
         raise ValueError(said)
     return float(str(said))
 
 
 def bound_of(text: str) -> float | None:
-    """A histogram's upper bound; None when the text is none."""
+    """A histogram's upper bound; None when the text is not one."""
     try:
         bound = number(text)
     except ValueError:
         return None
-    return bound if bound >= 0 else None  # NaN is none either
+    return bound if bound >= 0 else None  # nor is NaN

@@ -1,4 +1,4 @@
-"""Asking a Prometheus over HTTP, without believing that it is quick, small, or a Prometheus."""
+"""Asks a Prometheus over HTTP; its answer is not trusted to be fast, small, or from a Prometheus."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ MAX_ANSWER_BYTES = 8 << 20
 MAX_SERIES = 1000
 BUSY = (408, 425, 429)
 """Statuses below 500 that mean: not now."""
-SHORTER = "Ask for a shorter window or less at once; the mapping file's timeout is how long is waited."
+SHORTER = "Ask for a shorter window or less at once, or raise the timeout in the mapping file."
 NARROWER = "Its query in the mapping file must sum by one label: sum by (code) (…)."
 
 
 class Client:
-    """One connection pool to one Prometheus, made when it is first asked; its secret is looked up then as well.
+    """One connection pool to one Prometheus. The first query opens it and looks up the secret.
 
-    `secret` may block; None: none is needed.
+    `secret` may block; None: no secret is needed.
     """
 
     def __init__(self, source: mapping.Mapping, secret: Callable[[], Secret] | None = None) -> None:
@@ -83,8 +83,8 @@ class Client:
 
     async def _open(self) -> httpx.AsyncClient:
         secret = None if self._secret is None else (await asyncio.to_thread(self._secret)).value
-        if secret and not secret.isprintable():  # the fault of who would send it repeats it
-            raise Refusal("secret_unusable", "The password or token of Prometheus holds what no header can hold.")
+        if secret and not secret.isprintable():  # the HTTP library's own error would repeat the secret
+            raise Refusal("secret_unusable", "The password or token of Prometheus holds characters no header can hold.")
         auth = httpx.BasicAuth(self.source.user, secret) if secret and self.source.user else None
         headers = {b"Authorization": f"Bearer {secret}".encode()} if secret and not self.source.user else {}
         self._http = httpx.AsyncClient(auth=auth, headers=headers, timeout=None)
@@ -99,7 +99,7 @@ class Client:
             raise Refusal(
                 "prometheus_refused",
                 f"Prometheus at {self.source.host} does not let us in ({status}).",
-                "Look at user, password or token in the mapping file.",
+                "Check user, password or token in the mapping file.",
             )
         failed = isinstance(said, dict) and said.get("status") == "error"
         words = clean(str(said.get("error", "")), 300) if failed else ""
@@ -109,7 +109,7 @@ class Client:
             raise Refusal(
                 "prometheus_unreachable",
                 f"Prometheus at {self.source.host} is not ready ({status}){words and ': '}{words or '.'}",
-                "It is starting, overloaded, or what stands before it cannot reach it: try again in a moment.",
+                "It is starting or overloaded, or the proxy in front cannot reach it: try again in a moment.",
             )
         if failed:
             raise Refusal("prometheus_refused", f"Prometheus at {self.source.host} refused the query: {words}")
@@ -136,6 +136,6 @@ class Client:
     def _unreadable(self, what: str) -> Refusal:
         return Refusal(
             "prometheus_unreadable",
-            f"What is at {self.source.host} gave {what}: that is no Prometheus.",
-            "Look at url in the mapping file: it is the address before /api/v1.",
+            f"{self.source.host} gave {what}: it is not a Prometheus.",
+            "Check url in the mapping file: it is the part of the address before /api/v1.",
         )

@@ -1,4 +1,4 @@
-"""The mapping file: how to ask a Prometheus for the requests of a scope, in its own words."""
+"""The mapping file: how to ask a Prometheus for the requests of a scope, in PromQL."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from controlplane.text import clean
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 MIN_SCRAPES = 4
-"""Scrapes in each step at least: from fewer, increase() is a guess or nothing."""
+"""The fewest scrapes in a step: from fewer, increase() is a guess or nothing."""
 _PLACE = re.compile(r"\$(match|step)\b")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
@@ -55,14 +55,14 @@ class _Table(BaseModel):
 
 
 class Requests(_Table):
-    """`query` answers with how many requests there were in a step, for each value of the label `status`."""
+    """`query` gives the number of requests in a step, for each value of the label `status`."""
 
     query: Template
     status: Label = "code"
 
 
 class Latency(_Table):
-    """`query` answers with a classic histogram's increase in a step, for each value of the label `le`, in `unit`."""
+    """`query` gives a classic histogram's increase in a step, for each value of the label `le`, in `unit`."""
 
     query: Template
     unit: Literal["s", "ms"] = "s"
@@ -86,16 +86,16 @@ class Mapping(_Table):
         try:
             parts = urlsplit(self.url)
             httpx.URL(self.url).host, parts.port
-        except (ValueError, httpx.InvalidURL):  # their words repeat what may be a password
-            raise ValueError("url: its host or its port cannot be one") from None
+        except (ValueError, httpx.InvalidURL):  # their text repeats the URL, which may hold a password
+            raise ValueError("url: its host or its port is not valid") from None
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise ValueError("url: expected https://host:port/path")
         if parts.username is not None or parts.password is not None:
             raise ValueError("url: no user and no password belong in it; use user, password or token")
         if self.token and (self.password or self.user):
-            raise ValueError("token: give it or user and password, not both")
+            raise ValueError("token: give either a token or user and password, not both")
         if bool(self.password) != bool(self.user):
-            raise ValueError("user and password: one is of no use without the other")
+            raise ValueError("user and password: give both or neither")
         if (self.token or self.password) and parts.scheme == "http" and parts.hostname not in LOOPBACK:
             raise ValueError("url: a secret goes over https only")
         return self
@@ -105,7 +105,7 @@ class Mapping(_Table):
         return clean(urlsplit(self.url).netloc, 60)
 
     def asking(self, template: str, scope: Scope, seconds: int) -> str:
-        """The query for a scope and a step. Raises Usage `scope_unreadable` for what no label is named for."""
+        """The query for a scope and a step. Raises Usage `scope_unreadable` for a part of the scope without a label."""
         match = ",".join(f"{label}={quoted(value)}" for label, value in self._matchers(scope))
         places = {"match": match, "step": f"{seconds}s"}
         return _PLACE.sub(lambda found: places[found[1]], template)
@@ -129,7 +129,7 @@ class Mapping(_Table):
 
 
 def quoted(value: str) -> str:
-    """A PromQL string, whatever is in it: JSON's escapes are among those of PromQL."""
+    """Any text as a PromQL string: PromQL understands all of JSON's escapes."""
     return json.dumps(value.encode("utf-8", "replace").decode(), ensure_ascii=False)
 
 

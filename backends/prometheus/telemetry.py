@@ -1,8 +1,8 @@
 """Requests as a Prometheus counted them: implements `SeriesSource`.
 
-A step's numbers are increase() over it: an estimate, for Prometheus sees counters only at its scrapes. A step in which
-it saw none is not known. Its histograms are coarser than ours; within one of its buckets latencies are taken to be
-evenly spread, as its own histogram_quantile() does.
+A step's numbers are increase() over it: an estimate, because Prometheus sees counters only at its scrapes. A step
+without a scrape is unknown. Its histograms are coarser than ours; latencies are assumed to be evenly spread within one
+of its buckets, as its own histogram_quantile() does.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ if TYPE_CHECKING:
     from controlplane.secrets import Reference, Secret
 
 MAX_LATENCY_MS = 1e9
-"""Eleven days: a bound above it is none, and our buckets up to it are few."""
+"""Eleven days: a bound above it counts as infinite, so that the number of our buckets stays small."""
 _STATUS = re.compile(r"[1-5](?:[0-9]{2}|[xX]{2})")
 
 
 class PrometheusSeries:
-    """`path` is the mapping file, read when it is first asked; `secret` resolves a reference of it, and may block;
+    """`path` is the mapping file, read at the first query; `secret` resolves a reference in it, and may block;
     `clock` tells the home's time."""
 
     def __init__(self, path: Path, secret: Callable[[Reference], Secret], clock: Callable[[], datetime]) -> None:
@@ -86,7 +86,7 @@ class PrometheusSeries:
 
 
 def unread_statuses(counted: Answer, label: str) -> list[str]:
-    """What is wrong with its statuses, in words. Raises Refusal `prometheus_labels` when no curve has one."""
+    """What is wrong with the statuses, in words. Raises Refusal `prometheus_labels` when no curve has one."""
     said = [curve.labels.get(label) for curve in counted.curves]
     if said and not any(said):
         raise _unlabelled("requests", label)
@@ -94,7 +94,7 @@ def unread_statuses(counted: Answer, label: str) -> list[str]:
 
 
 def unread_bounds(timed: Answer) -> list[str]:
-    """The same of its histogram's bounds."""
+    """As `unread_statuses`, for the histogram's bounds."""
     said = [curve.labels.get("le") for curve in timed.curves]
     if said and not any(said):
         raise _unlabelled("latency", "le")
@@ -104,7 +104,7 @@ def unread_bounds(timed: Answer) -> list[str]:
 def _unlabelled(query: str, label: str) -> Refusal:
     return Refusal(
         "prometheus_labels",
-        f"Prometheus answered the {query} query without the label {label}: nothing can be told apart by it.",
+        f"Prometheus answered the {query} query without the label {label}, so its series cannot be told apart.",
         f"The query in the mapping file must sum by it: sum by ({label}) (…).",
     )
 
@@ -120,7 +120,7 @@ def _odd(label: str, found: list[str | None], what: str) -> list[str]:
 def points_of(
     counted: Answer, status: str, timed: Answer, unit: float, ends: Sequence[datetime]
 ) -> tuple[Point | None, ...]:
-    """A point for each step that ends then; `unit`: how many ms the histogram's bounds are in."""
+    """A point for the step that ends at each of `ends`; `unit`: how many ms one unit of the histogram's bounds is."""
     requests = _by_status(counted, status)
     latencies = _cumulative(timed, unit)
     given = [0, 0, 0]
@@ -131,7 +131,7 @@ def points_of(
         if found is None:
             points.append(None)
             continue
-        # What is rounded away in one step is not lost: it is in a later one.
+        # What is rounded off in one step is carried over to a later one.
         upto = [before + more for before, more in zip(upto, found, strict=True)]
         whole = [round(sum_) - before for sum_, before in zip(upto, given, strict=True)]
         given = [before + more for before, more in zip(given, whole, strict=True)]
@@ -167,7 +167,7 @@ def _cumulative(answer: Answer, unit: float) -> dict[float, dict[float, float]]:
 
 
 def histogram_of(cumulative: Mapping[float, float]) -> Histogram:
-    """Our buckets from counts up to bounds in ms; those above the last finite bound are the overflow."""
+    """Our buckets, from cumulative counts by bound in ms; counts above the last finite bound are the overflow."""
     counts: dict[int, int] = {}
     lower = upto = 0.0
     given = 0
@@ -186,7 +186,7 @@ def histogram_of(cumulative: Mapping[float, float]) -> Histogram:
 
 
 def _spread(lower: float, bound: float) -> Iterator[tuple[int, float]]:
-    """Our buckets between two bounds, and which share of what is between them is up to the end of each."""
+    """Our buckets between two bounds, each with the share of that range up to the bucket's end."""
     if math.isinf(bound):
         yield OVERFLOW, 1.0
         return

@@ -25,8 +25,8 @@ from controlplane.secrets import Finding
 
 
 class AgeFile:
-    """`ask` puts a question on the terminal and returns the passphrase; None where nobody can be asked. Asked
-    once: a passphrase that was right is kept in memory, one that was wrong refuses the file from then on.
+    """`ask` asks for the passphrase on the terminal; None where nobody can be asked. It asks once: a right passphrase
+    is kept in memory; after a wrong one the file is refused.
 
     Raises NotFound `secret_not_found` (no file, no such entry) and Refusal `secret_unusable`.
     """
@@ -76,7 +76,7 @@ class AgeFile:
         return Finding("encrypted file", "good", f"{self.path} opens with {by}; entries: {len(entries)}")
 
     def _read(self) -> dict[str, str]:
-        # Others may read what is encrypted, but who can write it could put a password of theirs there.
+        # Others may read the encrypted file, but anyone who can write it could put a password of their own there.
         sealed = read_checked(self.path, 0o022)
         if self._last is None or self._last[0] != sealed:  # a passphrase takes seconds to try, by design
             opened = self._open_by_passphrase if _by_passphrase(sealed) else self._open_by_identity
@@ -89,7 +89,7 @@ class AgeFile:
             entries = jsontext.read(text) if text.lstrip().startswith("{") else tomllib.loads(text)
             if isinstance(entries, dict) and all(isinstance(value, str) for value in entries.values()):
                 return dict(entries)
-        except (ValueError, RecursionError):  # its words repeat parts of the text
+        except (ValueError, RecursionError):  # the error's text repeats parts of the content
             pass
         raise Refusal("secret_unusable", f"{self.path} does not hold a JSON or TOML mapping of names to texts")
 
@@ -178,7 +178,7 @@ class AgeFile:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Two programs that store at the same time must not lose one of the two passwords."""
+        """One writer at a time: two programs that store at once must not lose either password."""
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = os.open(self.path.with_name(self.path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -1,4 +1,4 @@
-"""A file of secrets that were just made, for its owner alone: one JSON document a line."""
+"""A file of newly made secrets that only its owner can read: one JSON document a line."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def keep_unshown(made: dict[str, Any], secret: str) -> Path:
 
 
 class SecretsFile:
-    """What `keep` took is on the disk when it returns. It blocks.
+    """When `keep` returns, the secret is on the disk. It blocks.
 
-    A new file must not be there yet; one that is appended to must be its owner's alone. Raises Conflict
+    A new file must not exist yet; with `append` the file must be open to its owner alone. Raises Conflict
     `secrets_file_exists`, Refusal `secrets_file_open_to_others`, `secrets_unwritable`.
     """
 
@@ -47,7 +47,7 @@ class SecretsFile:
             self._descriptor = os.open(path, flags, 0o600)
         except FileExistsError:
             raise Conflict(
-                "secrets_file_exists", f"{path} is there already and was left as it is.", "Name a new file."
+                "secrets_file_exists", f"{path} exists already and was left as it is.", "Name a new file."
             ) from None
         except OSError as error:
             raise self._unwritable(error) from None
@@ -64,7 +64,7 @@ class SecretsFile:
         self._append((json.dumps(line) + "\n").encode())
 
     def close(self) -> None:
-        """A new file that nothing was put into goes: the next try may have its name."""
+        """Remove a new file that is still empty, so that the next try can use its name."""
         if self._new and os.fstat(self._descriptor).st_size == 0:
             self.path.unlink(missing_ok=True)
         os.close(self._descriptor)
@@ -74,12 +74,12 @@ class SecretsFile:
         if not stat.S_ISREG(state.st_mode) or state.st_uid != os.geteuid() or state.st_mode & 0o077:
             raise Refusal(
                 "secrets_file_open_to_others",
-                f"{self.path} is not a file for you alone.",
+                f"{self.path} is not a file that only you can read and write.",
                 f"chmod 600 {self.path}, or name another file.",
             )
 
     def _end_line(self) -> None:
-        """A program that was killed while it wrote left a part of a line: it was not committed either."""
+        """End a partial line that a killed program left: its secret was not committed either."""
         size = os.fstat(self._descriptor).st_size
         if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
             self._append(b"\n")
@@ -91,7 +91,7 @@ class SecretsFile:
                 data = data[os.write(self._descriptor, data) :]
             os.fsync(self._descriptor)
         except OSError as error:
-            os.ftruncate(self._descriptor, size)  # of a line that cannot be kept, no part is
+            os.ftruncate(self._descriptor, size)  # leave no partial line
             raise self._unwritable(error) from None
 
     def _sync_folder(self) -> None:

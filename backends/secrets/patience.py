@@ -1,4 +1,4 @@
-"""A limit for calls that cannot be cancelled: a keyring waiting for a prompt nobody sees, a pipe nobody closes."""
+"""A time limit for calls that cannot be cancelled: a keyring waiting for an unseen prompt, a pipe nobody closes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 def within(seconds: float, work: Callable[[], T]) -> T:
     """What `work` returns or raises; TimeoutError when it takes longer.
 
-    The thread is a daemon, unlike an executor's: one that never comes back must not keep the program from ending.
+    The thread is a daemon, unlike an executor's: if it never ends, the program still can.
     """
     answers: list[T] = []
     faults: list[BaseException] = []

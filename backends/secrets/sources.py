@@ -1,4 +1,4 @@
-"""The places of a reference that need nothing but the operating system: environment, file, credential, command.
+"""The sources of a secret that need only the operating system: environment, file, credential, command.
 
 Each function returns the secret, or raises NotFound `secret_not_found` (nothing is there) or Refusal
 `secret_unusable` (something is there that must not be used). No message holds a value or a command's output.
@@ -34,8 +34,8 @@ def from_file(path: str) -> str:
 
 
 def from_credential(name: str, env: Mapping[str, str]) -> str:
-    """A credential that systemd hands to a service. It may belong to root and show its access list in the
-    group's bits (0440): so only the others' bits count.
+    """A credential that systemd passes to a service. It may belong to root, and its access list shows in the group's
+    mode bits (0440), so only the bits for others are checked.
     """
     folder = env.get("CREDENTIALS_DIRECTORY")
     if not folder:
@@ -44,8 +44,8 @@ def from_credential(name: str, env: Mapping[str, str]) -> str:
 
 
 def from_command(argv: Sequence[str]) -> str:
-    """The first line that the program prints. In a session of its own, so that it cannot ask on our terminal and
-    everything that it started can be ended with it.
+    """The first line that the program prints. It runs in a session of its own, so that it cannot prompt on our
+    terminal and can be killed together with everything that it started.
     """
     program = argv[0]
     try:
@@ -71,8 +71,8 @@ def from_command(argv: Sequence[str]) -> str:
 
 
 def read_checked(path: Path, forbidden: int, owners: Sequence[int] | None = None) -> bytes:
-    """A regular file of ours whose mode has none of the `forbidden` bits; checked on the open file, so that it
-    cannot be exchanged in between, and opened without waiting, so that a pipe cannot hang us.
+    """Read a regular file of ours whose mode has none of the `forbidden` bits. The open file is checked, so that it
+    cannot be swapped in between; it is opened without waiting, so that a pipe cannot hang us.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -89,7 +89,7 @@ def read_checked(path: Path, forbidden: int, owners: Sequence[int] | None = None
             raise Refusal("secret_unusable", f"{path} belongs to the user with the id {about.st_uid}, not to you")
         if mode & forbidden:
             raise Refusal(
-                "secret_unusable", f"{path} has the mode {mode:04o}: others may touch it; run: chmod 0600 {path}"
+                "secret_unusable", f"{path} has the mode {mode:04o}, which lets others at it; run: chmod 0600 {path}"
             )
         content = file.read(LIMIT + 1)
     if len(content) > LIMIT:
@@ -115,7 +115,7 @@ def _first_bytes(process: subprocess.Popen[bytes]) -> bytes:
     assert output is not None
     with output:
         line = output.readline(LIMIT)
-        while output.read(LIMIT):  # a program that prints more must not wait for a reader for ever
+        while output.read(LIMIT):  # a program that prints more must not block for ever
             pass
     process.wait()
     return line

@@ -1,8 +1,7 @@
 """The desktop's keyring, asked with a time limit, and only one that really encrypts.
 
-The library's own choice is not used: it takes whatever is installed, set in PYTHON_KEYRING_BACKEND or named in
-a configuration file, among them stores of plain text and ones that ask on the terminal. Here the choice is made
-from a list, and pinned.
+The library's own choice is not used: it takes whatever is installed, set in PYTHON_KEYRING_BACKEND or named in a
+configuration file, even stores of plain text and ones that prompt on the terminal. Here it is chosen from a fixed list.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ class SystemKeyring:
 
     def finding(self) -> Finding:
         def work(backend: KeyringBackend) -> str:
-            backend.get_password("watchfloor", "doctor")  # one that is locked says so only when it is asked
+            backend.get_password("watchfloor", "doctor")  # only a request shows that it is locked
             return type(backend).__module__.rpartition(".")[2]
 
         try:
@@ -83,14 +82,14 @@ class SystemKeyring:
         except Refusal as refusal:
             self._unusable = refusal.message
         except Exception as error:
-            # Only the kind of error: its text is written by others, who may have held the value.
+            # Only the type of the error: its text comes from other code and may hold the secret.
             self._unusable = f"the keyring failed with {type(error).__name__} (locked, or its prompt was dismissed?)"
         raise Refusal("secret_unusable", self._unusable)
 
 
 def _choose() -> KeyringBackend:
-    """The most preferred keyring of the list that works here. PYTHON_KEYRING_BACKEND may pick one of the list;
-    anything else in it means no keyring, because whoever set it does not want the usual one.
+    """The keyring of the list with the highest priority that works here. PYTHON_KEYRING_BACKEND may pick one of the
+    list; any other value means no keyring, because whoever set it does not want the usual one.
     """
     allowed = ALLOWED.get(sys.platform, ALLOWED["linux"])
     wanted = os.environ.get("PYTHON_KEYRING_BACKEND", "")

@@ -1,4 +1,4 @@
-"""All places together: a reference is asked for where it points to; without one they are asked in order."""
+"""All sources together: a reference is looked up where it points; without one, the sources are tried in order."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _STORE = "Keep it with: watchfloor secrets set"
 class Vault:
     """Implements `controlplane.secrets.Secrets`.
 
-    `folder` holds `secrets.age` and `identity.txt`. `command` is the last place asked, an argument list in which
-    `{profile}` stands for the profile's name; empty when there is none. `ask` puts a question on the terminal;
-    None where there is none, and once the screen has started.
+    `folder` holds `secrets.age` and `identity.txt`. `command` is tried last: an argument list in which `{profile}`
+    stands for the profile's name; empty when there is none. `ask` asks on the terminal; it is None where there is none,
+    and once the console runs.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The chain over the audit trail: how it is computed, and where it first breaks. docs/audit.md has it in words."""
+"""The chain over the audit trail: how it is computed, and where it first breaks. docs/audit.md describes it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 GENESIS = bytes(32)
 LATE = timedelta(minutes=1)
-"""A row that waits longer for its link: nobody chains."""
+"""How long a row may wait for its link; longer means that no worker chains."""
 UNSIGNED = timedelta(minutes=15)
-"""And for a checkpoint: nobody signs."""
+"""How long a link may wait for a checkpoint; longer means that nobody signs."""
 
 
 def following(head: bytes, canonical: str) -> bytes:
@@ -37,7 +37,7 @@ class Link:
 
     @property
     def cut(self) -> bool:
-        """A digest stands for what the row holds: it has more fields than others."""
+        """Whether the row is so large that its text holds a digest of its content instead."""
         if self.canonical is None or '_digest": "' not in self.canonical:
             return False
         return not {"before_digest", "after_digest"}.isdisjoint(json.loads(self.canonical))
@@ -45,7 +45,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Fault:
-    """`seq`: the first row of which something is wrong; 0: it is not of a row."""
+    """`seq`: the first row that is wrong; 0: the fault is not in a row."""
 
     seq: int
     code: str
@@ -54,13 +54,13 @@ class Fault:
 
 @dataclass
 class Walk:
-    """Goes along the chain and computes every head anew, from a place that is trusted."""
+    """Walks along the chain from a trusted place and computes every head again."""
 
     size: int = 0
     head: bytes = GENESIS
 
     def step(self, link: Link) -> Fault | None:
-        """Go on by one row, unless something is wrong with it."""
+        """Go on by one row. Returns what is wrong with it, and stays before it then."""
         number = self.size + 1
         if link.seq != number:
             return Fault(number, "link_missing", f"The link of row {number} is missing from the chain.")
@@ -75,10 +75,10 @@ class Walk:
 
 @dataclass
 class Verdict:
-    """What was found. `waiting`: rows that are not chained yet, so nothing is said of them; None: not known.
+    """What was found. `waiting`: rows that are not chained yet, so they were not verified; None: not known.
 
-    `signed`: how far the checkpoints go that were held against it, of which there are `checkpoints`. `others`: those
-    that are signed by nobody who is trusted. `cut`: rows that are too large to be read: their digest is held.
+    `checkpoints`: how many the chain was compared with; `signed`: the last row that they cover. `others`: checkpoints
+    that no trusted key signed. `cut`: rows that are too large to be read, whose digest was verified instead.
     """
 
     origin: str
@@ -93,12 +93,12 @@ class Verdict:
 
 
 class Verification:
-    """The chain held against itself and against what was signed; the first fault of a row ends the walk."""
+    """Verifies the chain against itself and against signed checkpoints; the first fault in a row ends it."""
 
     def __init__(self, origin: str, checkpoints: Sequence[Checkpoint | None], trail: str | None = None) -> None:
-        """`origin`: of which trail it is, as it is known from outside; `trail`: as it says itself.
+        """`origin`: which trail this should be, as known from outside; `trail`: which one it says it is.
 
-        A checkpoint that nobody signed who is trusted comes as None.
+        A checkpoint that no trusted key signed is passed as None.
         """
         ours = [each for each in checkpoints if each is not None and each.origin == origin]
         self.verdict = Verdict(origin, others=len(checkpoints) - len(ours))
@@ -119,18 +119,18 @@ class Verification:
 
     @property
     def size(self) -> int:
-        """How many rows hold."""
+        """How many rows were verified."""
         return self._walk.size
 
     def end(self, waiting: int | None = None, due: int | None = None) -> Verdict:
-        """When the chain has no more links. `waiting`: rows behind it; `due`: how many those should be."""
+        """Finish, when the chain has no more links. `waiting`: rows after its end; `due`: how many there should be."""
         verdict, walk = self.verdict, self._walk
         verdict.size, verdict.head, verdict.waiting = walk.size, walk.head.hex(), waiting
         if waiting != due and not verdict.faults:
-            words = f"Of the {due} rows behind row {walk.size}, which are not chained yet, {waiting} are there."
+            words = f"Of the {due} rows after row {walk.size}, which are not chained yet, only {waiting} are there."
             verdict.faults.append(Fault(walk.size + 1, "row_missing", words))
         if self._left and not verdict.faults:
-            words = f"The chain ends at row {walk.size}, and row {self._left[0].size} was signed: its tail was cut."
+            words = f"The chain ends at row {walk.size}, but row {self._left[0].size} was signed: its tail was cut."
             verdict.faults.append(Fault(walk.size + 1, "tail_cut", words))
         verdict.faults += self._outside
         return verdict
@@ -151,12 +151,12 @@ class Verification:
 
 
 def _outside(verdict: Verdict, ours: Sequence[Checkpoint], trail: str | None) -> Iterator[Fault]:
-    """What is wrong before a row is looked at."""
+    """The faults that can be seen before any row is read."""
     if trail is not None and trail != verdict.origin:
-        words = f"The trail says that it is {trail}, and the one that was signed is {verdict.origin}: it is another."
+        words = f"The trail says that it is {trail}, but {verdict.origin} was signed: it is another trail."
         yield Fault(0, "origin_changed", words)
     if verdict.others:
-        words = "Checkpoints that none of the trusted keys has signed for this trail, so not held against it"
+        words = "Checkpoints that no trusted key has signed for this trail, so it was not compared with them"
         yield Fault(0, "checkpoint_skipped", f"{words}: {count(verdict.others)}.")
     for signer in sorted({each.signer for each in ours}):
         numbers = {each.number for each in ours if each.signer == signer}
@@ -166,23 +166,22 @@ def _outside(verdict: Verdict, ours: Sequence[Checkpoint], trail: str | None) ->
             words = f"Of {count(most)} checkpoints by the key {signer} {count(most - len(numbers))} are missing"
             yield Fault(0, "checkpoint_missing", f"{words}, the first number {first}.")
     if not ours:
-        words = "No checkpoint was held against it: a cut tail or a trail written anew would not be found."
+        words = "It was compared with no checkpoint: a cut tail or a rewritten trail would not be found."
         yield Fault(0, "unsigned", words)
 
 
 def late(since: datetime | None, now: datetime) -> Fault | None:
-    """Rows that wait for their link since then: longer than any worker takes."""
+    """A fault when rows have waited for their link since then, longer than any worker takes."""
     if since is None or now - since <= LATE:
         return None
-    words = f"Rows have waited unchained for {age(since, now)}: no worker chains, or it was refused."
-    return Fault(0, "rows_unchained", f"{words} Until they are, they can be changed unseen.")
+    words = f"Rows have waited unchained for {age(since, now)}: no worker chains them, or it was refused."
+    return Fault(0, "rows_unchained", f"{words} Until they are chained, nobody would notice a change to them.")
 
 
 @dataclass(frozen=True)
 class ChainStatus:
-    """How far the chain and the signing of it have come; `waits_since` and `unsigned_since`: since when one lags.
-
-    `trouble`: why the last chaining or signing failed; None: it did not.
+    """How far the trail is chained and signed. `waits_since`: since when rows wait for their link; `unsigned_since`:
+    since when links wait for a checkpoint. `trouble`: why the last chaining or signing failed; None: it did not.
     """
 
     written: int
@@ -201,7 +200,7 @@ class ChainStatus:
 
 
 def status_words(status: ChainStatus | None, now: datetime) -> str:
-    """For the audit screen's title; what is not known is said to be so."""
+    """The status for the title of the audit screen; unknown is shown as unknown."""
     if status is None:
         return "chain ? not known"
     if status.signed is None or status.signed_at is None:

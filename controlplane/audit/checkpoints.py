@@ -8,7 +8,7 @@
 
     — watchfloor/audit/0f8c… 6Zk…=
 
-The head is that of a chain, not the root of a Merkle tree: all else is as it is written there.
+The head is that of a chain, not the root of a Merkle tree; everything else follows those two specifications.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from controlplane.errors import Refusal, Usage
 
-if TYPE_CHECKING:  # the library is imported only by who signs or verifies
+if TYPE_CHECKING:  # the library is imported only to sign or verify
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 ED25519 = b"\x01"
@@ -40,7 +40,7 @@ class Checkpoint:
     at: datetime
     number: int
     signer: str = field(default="", compare=False)
-    """The id of the key, once it was read from a note that it signed."""
+    """The id of the key that signed it; "" until that was verified."""
 
     @property
     def text(self) -> str:
@@ -52,7 +52,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class PublicKey:
-    """Of one signer of one origin; as text it is a signed-note verifier key."""
+    """The public key of one signer for one origin; as text it is a signed-note verifier key."""
 
     origin: str
     raw: bytes
@@ -76,14 +76,14 @@ class PublicKey:
                 return key
         raise Usage(
             "public_key_unreadable",
-            "That is no public key of a checkpoint.",
+            "That is not the public key of a checkpoint.",
             "It is one line, NAME+ID+KEY: watchfloor audit checkpoint prints it.",
         )
 
 
 @dataclass(frozen=True)
 class SigningKey:
-    """The 32 bytes that no home holds."""
+    """The private key: 32 bytes that no home holds."""
 
     seed: bytes = field(repr=False)
 
@@ -103,16 +103,17 @@ class SigningKey:
 
 
 def read(note: str, keys: Iterable[PublicKey]) -> Checkpoint:
-    """What a note says, once one of the keys has signed it. Raises Refusal.
+    """The checkpoint in a note that one of the keys has signed.
 
-    `checkpoint_unreadable`, `checkpoint_unsigned` (by none of these keys), `checkpoint_forged` (as if by one of them).
+    Raises Refusal `checkpoint_unreadable`, `checkpoint_unsigned` (by none of these keys), or `checkpoint_forged` (it
+    names one of them, but the signature is wrong).
     """
     text, _, tail = note.partition("\n\n")
     text += "\n"
     signatures = [line.removeprefix(MARK).split(" ") for line in tail.splitlines() if line.startswith(MARK)]
     checkpoint = _parsed(text)
     if checkpoint is None or len(note) > MAX_CHECKPOINT_CHARACTERS:
-        raise Refusal("checkpoint_unreadable", "This is no checkpoint.")
+        raise Refusal("checkpoint_unreadable", "This is not a checkpoint.")
     for key in keys:
         for name, coded in (parts for parts in signatures if len(parts) == 2):
             raw = _decoded(coded)

@@ -20,7 +20,7 @@ def what_changed(row: AuditRow, now: datetime) -> str:
 
 
 def charts_at(row: AuditRow, now: datetime) -> str:
-    """The charts of whom a change was about, with the cursor on its time."""
+    """The charts of the tenant that was changed, with the cursor on the time of the change."""
     from controlplane.telemetry.chartviews import around, render
     from controlplane.telemetry.model import Scope
 
@@ -28,7 +28,7 @@ def charts_at(row: AuditRow, now: datetime) -> str:
 
 
 def why(row: AuditRow, now: datetime) -> list[Line]:
-    marked = "it was written past the operations (psql, a script)" if row.out_of_band else "through an operation"
+    marked = "out of band: not by an operation (psql, a script)" if row.out_of_band else "through an operation"
     return [
         (f"audit {row.seq}", "title"),
         f"{row.operation} by {row.actor} at {row.at:%Y-%m-%d %H:%M:%S} UTC, {marked}",
@@ -43,9 +43,9 @@ AUDIT = ListOf(
     of=lambda plane: plane.of(AuditDirectory),
     order="-at",
     summary="List what was done, newest first.",
-    means="Every change, with its actor, time and reason. Rows in warning colour were written past the operations.",
+    means="Every change, with its actor, time and reason. Rows in warning colour were made out of band.",
     nothing="Nothing was done yet.",
-    empty="Nothing that matches was done. esc clears the filter.",
+    empty="No change matches. esc clears the filter.",
     name="audit rows",
     subject=lambda row: {},
     label=lambda row: "",
@@ -65,6 +65,6 @@ AUDIT = ListOf(
         Column("noun", what="tenants, projects, operators …"),
         Column("tenant", field="tenant_id", what="the tenant that it belongs to"),
         Column("request", field="request_id", what="the request id"),
-        Column("outofband", FLAG, field="out_of_band", what="written past the operations, with psql for instance"),
+        Column("outofband", FLAG, field="out_of_band", what="made without an operation, with psql for instance"),
     ),
 )  # fmt: skip

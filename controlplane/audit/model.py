@@ -17,10 +17,10 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class AuditRow:
-    """One changed thing. `before`/`after` hold the whole row, personal fields masked; None: was not / is no more.
+    """One changed thing. `before`/`after` hold the whole row, personal fields masked; None: it was new / is deleted.
 
     `personal` has the personal fields in clear for those who may see them. `impersonation`: the one that the actor
-    had open of this tenant. `carried_by`: the login of the worker that carried the actor's run.
+    had open for this tenant. `carried_by`: the login of the worker that carried the actor's run.
     """
 
     seq: int
@@ -57,15 +57,15 @@ class AuditDirectory(Listing[AuditRow], Protocol):
     async def chain_status(self) -> ChainStatus: ...
 
     async def origin(self) -> str:
-        """Which trail this is, in its checkpoints."""
+        """The name of this trail in its checkpoints."""
         ...
 
     async def links(self, after: int) -> list[Link]:
-        """A page of the chain behind a row; empty at its end."""
+        """A page of the chain after a row; empty at its end."""
         ...
 
     async def behind(self, seq: int) -> tuple[int, int]:
-        """The rows behind one: how many there are, and how many there should be."""
+        """How many rows there are after one, and how many there should be."""
         ...
 
 
@@ -77,11 +77,11 @@ class Difference:
 
 
 KEPT_BY_DATABASE = frozenset({"version", "updated_at", "created_at"})
-"""Fields that change with every write and say nothing in a preview."""
+"""Fields that change with every write, so a preview leaves them out."""
 
 
 def differences(row: AuditRow) -> list[Difference]:
-    """The fields that this row changed, in the row's own order; of a created thing only those that say something."""
+    """The fields that this row changed, in the row's own order; of a created thing only those with a value."""
     before, after = row.before or {}, row.after or {}
     found = []
     for name in dict.fromkeys([*before, *after]):

@@ -27,9 +27,9 @@ Kind = Literal["text", "choice", "number", "milliseconds", "share", "age", "unti
 class Field:
     """A column that can be filtered. `kind` says how its values are read and compared.
 
-    number: plain; milliseconds: 250ms, 1.2s; share: 1% (held as 0.01); age: 7d (time since, in seconds); until: 7d
-    (time that is left, in seconds; unknown where it is over); flag: yes/no; choice: one of `choices`; text: equality,
-    case-insensitive.
+    number: plain; milliseconds: 250ms, 1.2s; share: 1% (kept as 0.01); age: 7d (time since, in seconds); until: 7d
+    (time left, in seconds; unknown when it is over); flag: yes/no; choice: one of `choices`; text: equality, ignoring
+    case.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Field:
     choices: tuple[str, ...] = ()
     what: str = ""
     also: tuple[str, ...] = ()
-    """What a column's title and an export call it: the same field by these names."""
+    """Further names of the field: those in the column's title and in exports."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def named(fields: Sequence[Field]) -> dict[str, Field]:
 
 
 def one_name(name: str, fields: Sequence[Field]) -> str:
-    """What a field is called by, whichever of its names was given; a name of none as it is."""
+    """The name of the field that has `name` among its names; `name` itself when there is none."""
     found = named(fields).get(name)
     return found.name if found else name
 
@@ -119,7 +119,7 @@ class _Reader:
         self.place = head.end()
         if not name:
             if fuzzy and minus:
-                self._refuse("~word cannot be turned round.", "Write -word to leave out what contains the word.")
+                self._refuse("~word cannot be negated.", "Write -word to leave out what contains the word.")
             return Term("like" if fuzzy else "word", (self._value(_BARE, head[0]),), negated=bool(minus))
         field = self._field(name)
         if sign != ":":
@@ -151,7 +151,7 @@ class _Reader:
         self.place = found.end()
         after_it = self.text[self.place : self.place + 1]
         if after_it and not after_it.isspace() and not (bare is _LISTED and after_it == ","):
-            self._refuse(f'A quote stands within "{clean(value, 60)}".', 'Quote the whole value: "two words".')
+            self._refuse(f'There is a quote within "{clean(value, 60)}".', 'Quote the whole value: "two words".')
         return value
 
     def _values(self, field: Field, head: str) -> tuple[str | float, ...]:
@@ -203,7 +203,7 @@ class _Reader:
         )
 
     def _measure(self, field: Field, text: str) -> float:
-        """The number in the field's base unit; by Decimal, so that the same text always is the same float."""
+        """The number in the field's base unit; by Decimal, so that the same text always gives the same float."""
         if field.kind == "number" and _NUMBER.fullmatch(text):
             return float(text)
         if field.kind == "share" and (found := _SHARE.fullmatch(text)):
@@ -221,7 +221,7 @@ class _Reader:
 
 
 def _meant(text: str, known: Iterable[str]) -> str:
-    from difflib import get_close_matches  # only here: nobody needs it before the first mistake
+    from difflib import get_close_matches  # only here: it is not needed before the first mistake
 
     near = get_close_matches(text.lower(), list(known), n=1)
     return f" Did you mean {near[0]}?" if near else ""
@@ -293,7 +293,7 @@ def _render_value(value: str | float, kind: Kind) -> str:
 
 
 def _plain(number: Decimal) -> str:
-    """Without exponent and idle zeros."""
+    """Without an exponent or trailing zeros."""
     shown = f"{number:f}"
     return shown.rstrip("0").rstrip(".") if "." in shown else shown
 
@@ -301,20 +301,20 @@ def _plain(number: Decimal) -> str:
 def matches(terms: Iterable[Term], record: Mapping[str, object], now: datetime) -> bool:
     """Whether all terms hold for a record: field → value in its base unit (age: a datetime; unknown: None).
 
-    record[""] is the list of texts that words search (id, name); of another list one value must meet the condition.
-    What is unknown meets no condition, so that the negation of every condition holds for it. KeyError for a field
+    record[""] is the list of texts that words are looked for in (id, name); in any other list, one value must meet the
+    condition. An unknown value meets no condition, so every negated condition holds for it. Raises KeyError for a field
     that the record lacks.
     """
     return all(_holds(term, record[term.field], now) is not term.negated for term in terms)
 
 
 def threshold(term: Term, now: datetime) -> datetime:
-    """The instant that an age is compared with: older than it is above."""
+    """The time that an age is compared with; "above" means before it."""
     return now - timedelta(seconds=float(term.values[0]))
 
 
 FUZZY_HEAD = 4
-"""`~word` finds typing errors after this many letters: those before them pick the candidates, by index."""
+"""`~word` allows typing errors only after this many letters: these find the candidates, by index."""
 _FUZZY_SCORE = 75
 
 
@@ -353,6 +353,6 @@ def _number(value: object) -> float:
 
 
 def _fuzzy(text: str, word: str) -> bool:
-    from rapidfuzz.fuzz import partial_ratio  # only here: it costs the first paint 5 ms
+    from rapidfuzz.fuzz import partial_ratio  # only here: it would delay the first paint by 5 ms
 
     return word[:FUZZY_HEAD] in text and partial_ratio(word, text) >= _FUZZY_SCORE

@@ -1,8 +1,8 @@
-r"""Regular expressions that Python and PostgreSQL read alike, and that cannot run away.
+r"""Regular expressions that Python and PostgreSQL read alike, and whose search always ends soon.
 
 The common subset: literals, `.`, `^`, `$`, `|`, `( )`, `(?: )`, `[a-z]`, `[^…]`, `* + ? {m} {m,} {m,n}` (and
-their lazy forms, which find the same texts), `\d \w \s \D \W \S` (ASCII) and `\` before punctuation. Letters
-match without case: the pattern's letters are folded, and it is searched in folded text.
+their lazy forms, which find the same texts), `\d \w \s \D \W \S` (ASCII) and `\` before punctuation. Case is
+ignored: the pattern's letters are folded, and it is searched for in folded text.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Unreadable(ValueError):
 
 
 def fold(text: str) -> str:
-    """As the home folds what it stores (wf.folded): composed, without ZWJ and ZWNJ, and in lower case letter by letter,
-    as PostgreSQL does it: no letter becomes two, no final sigma.
+    """Fold text as the home does what it stores (wf.folded): composed, without ZWJ and ZWNJ, and in lower case letter
+    by letter, as in PostgreSQL: no letter becomes two, and there is no final sigma.
     """
     if text.isascii():
         return text.lower()
@@ -40,7 +40,7 @@ def _composed(text: str) -> str:
 
 @lru_cache(maxsize=256)
 def portable(pattern: str) -> str:
-    """The same expression for folded text, spelled so that both read it alike. Raises Unreadable."""
+    """The same expression for folded text, written so that both read it alike. Raises Unreadable."""
     if len(pattern) > MAX_PATTERN_CHARACTERS:
         raise Unreadable(f"it is longer than {MAX_PATTERN_CHARACTERS} characters")
     if not pattern:

@@ -41,7 +41,7 @@ class ImpersonationDirectory(Listing[Impersonation], Protocol):
 
 
 class ImpersonationStore(Protocol):
-    """What the operations write through."""
+    """The store that the operations of impersonations write through."""
 
     async def begin(self, tenant_id: str, reason: str, ticket: str, ends_at: datetime) -> Impersonation: ...
 

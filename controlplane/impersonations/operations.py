@@ -1,4 +1,4 @@
-"""Acting for a tenant, and making one in a single step."""
+"""Acting for a tenant; and creating a tenant with all that it needs in one step."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ IMPERSONATION = Subject(Impersonation, lambda change, request: change.of(Imperso
     check=lambda tenant, now: rules.check_impersonate(tenant),
 )
 async def impersonate(change: Change, request: Impersonate, tenant: Tenant) -> Impersonation:
-    """Act for a tenant for a while, reading only, for a ticket."""
+    """Act for a tenant for a limited time, reading only, for a ticket."""
     until = change.now + timedelta(minutes=request.minutes)
     return await change.of(ImpersonationStore).begin(tenant.id, change.reason or "", request.ticket, until)
 
@@ -71,7 +71,7 @@ async def impersonate(change: Change, request: Impersonate, tenant: Tenant) -> I
     check=rules.check_running,
 )
 async def end(change: Change, request: OneImpersonation, found: Impersonation) -> Impersonation:
-    """End an impersonation before its hard stop; anybody's."""
+    """End an impersonation before its hard stop: your own or another person's."""
     return await change.of(ImpersonationStore).end(found.id)
 
 
@@ -88,7 +88,7 @@ async def end(change: Change, request: OneImpersonation, found: Impersonation) -
     check=rules.check_approve,
 )
 async def approve_writing(change: Change, request: OneImpersonation, found: Impersonation) -> Impersonation:
-    """Let somebody else's impersonation write, until its hard stop."""
+    """Let another person's impersonation write, until its hard stop."""
     rules.check_not_own(found, change.actor)
     return await change.of(ImpersonationStore).approve_writing(found.id)
 
@@ -102,7 +102,7 @@ class Provision(Request):
     plan: Word = "trial"
     trial_days: Annotated[
         Days | None,
-        Field(default=None, description="try a plan that has a price first; one without begins with its trial"),
+        Field(default=None, description="begin a plan that has a price with a trial; a free one always does"),
     ]
     region: Annotated[Word, Field(description="the home region")] = "default"
     project: Annotated[Id, Field(description="the id of its first project")] = "main"

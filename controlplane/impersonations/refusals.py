@@ -1,15 +1,15 @@
-"""What is refused of impersonations, in words: for the rules, and for the home's constraints."""
+"""The refusals of impersonations, for the rules and for the home's constraints."""
 
 from controlplane.errors import Conflict, NotFound, NotPermitted, Refusal
 from controlplane.refusals import Words
 
 IMPERSONATION_OWN = Words(
-    "impersonation_own", NotPermitted, "Another person than the one who acts must approve writing.", "Ask an operator."
+    "impersonation_own", NotPermitted, "You cannot approve writing for yourself.", "Ask another operator."
 )
 IMPERSONATION_PROTECTED = Words(
     "impersonation_protected",
     Refusal,
-    "The tenant is protected: nobody acts for it.",
+    "The tenant is protected: nobody may act for it.",
     "An admin can lift that: tenants unprotect",
 )
 IMPERSONATION_OVER = Words(
@@ -20,14 +20,19 @@ NO_IMPERSONATION = Words(
 )
 
 CONSTRAINTS = (
-    Words("impersonation_reason", Refusal, "An impersonation needs a reason of at most 2,000 characters.", "Say it."),
+    Words(
+        "impersonation_reason",
+        Refusal,
+        "An impersonation needs a reason of at most 2,000 characters.",
+        "Say it with --reason.",
+    ),
     Words(
         "impersonation_ticket", Refusal, "An impersonation needs a ticket of at most 100 characters.", "Name the case."
     ),
     Words(
         "impersonation_length", Refusal, "An impersonation lasts at most 60 minutes.", "Begin another when it is over."
     ),
-    Words("impersonation_marks", Refusal, "Who approved an impersonation, and when, go together."),
+    Words("impersonation_marks", Refusal, "An approval needs both the person and the time."),
     Words(
         "impersonation_fixed", Refusal, "An impersonation can be ended or approved, and nothing else.", "Begin another."
     ),
@@ -38,12 +43,12 @@ CONSTRAINTS = (
         "End it first: watchfloor tenants impersonations state:open shows its number.",
     ),
     Words(
-        "impersonation_tenant_gone", Refusal, "The tenant is being deleted: nobody acts for it.", "Restore it first."
+        "impersonation_tenant_gone", Refusal, "The tenant is being deleted: nobody may act for it.", "Restore it first."
     ),
     Words(
         "impersonation_reading",
         NotPermitted,
-        "You act for this tenant, reading only: you change nothing of it.",
+        "You act for this tenant, reading only: you cannot change anything of it.",
         "End the impersonation, or have another person approve writing: watchfloor tenants impersonations state:open",
     ),
 )

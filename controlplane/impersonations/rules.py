@@ -1,6 +1,6 @@
 """When somebody may act for a tenant, and what a sign-up may look like: pure functions.
 
-The database guards the same rules (tests compare both); these say it in words before it is tried.
+The database guards the same rules (tests compare both); these say in words why not, before it is tried.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def check_impersonate(tenant: Tenant) -> None:
     check_open(tenant, "impersonated")
     if tenant.protected:
         raise IMPERSONATION_PROTECTED(
-            f"{tenant.id} is protected: nobody acts for it.",
+            f"{tenant.id} is protected: nobody may act for it.",
             f"An admin can lift that: watchfloor tenants unprotect {tenant.id}",
             why=["protected: yes"],
         )
@@ -63,14 +63,14 @@ def check_not_own(found: Impersonation, approver: str) -> None:
 
 
 def minutes_left(found: Impersonation, now: datetime) -> int:
-    """Begun minutes until the hard stop; 0: it counts for nothing any more."""
+    """Minutes until the hard stop, rounded up; 0: it is over."""
     if found.ended_at is not None:
         return 0
     return max(0, math.ceil((found.ends_at - now).total_seconds() / 60))
 
 
 def sign_up_fault(email: str, name: str) -> str | None:
-    """`invalid_email`, `invalid_name`, or None: what `wf_data.sign_up` answers, but for the number of attempts."""
+    """`invalid_email`, `invalid_name`, or None: what `wf_data.sign_up` answers, apart from its limit of attempts."""
     local, _, domain = email.partition("@")
     if (
         len(email) > MAX_EMAIL_CHARACTERS

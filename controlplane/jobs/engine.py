@@ -1,7 +1,7 @@
-"""One worker at work: it takes jobs, does them side by side, and says how each ended. Whoever drives it can be killed.
+"""One worker: it takes jobs, does them side by side, and reports how each ended. Its program may be killed any time.
 
-A job's own fault ends its attempt; a home that cannot be reached ends nothing: the jobs are others' when the lease is
-over, and what is said of them here has no effect then.
+A job's own fault ends its attempt; a home that cannot be reached ends none: when the lease is over, other workers get
+the jobs, and what this one still reports about them has no effect.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from controlplane.runs.rules import Clock, RealClock
 from controlplane.text import clean
 
 AT_ONCE = 200
-"""Jobs that one worker has in hand, at most."""
+"""The most jobs that one worker holds."""
 BATCH = 100
-"""Those that it takes at once: while it asks for more it does the ones before."""
+"""The most that it takes in one step; it works on those while it asks for more."""
 POLL_SECONDS = 1.0
 GRACE_SECONDS = 20.0
-"""How long a worker that was told to stop lets its jobs go on."""
+"""How long a worker that was told to stop waits for its jobs to finish."""
 DROP_SECONDS = 5.0
 MAX_ERROR_CHARACTERS = 1000
 UNKNOWN_SECONDS = 300.0
-"""A job of a kind that this program does not know is left to a newer one."""
+"""A job of a kind that this program does not know is left alone this long, for a newer program to take."""
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +38,8 @@ log = logging.getLogger(__name__)
 class Kind:
     """A kind of job. `run` does one: it either settles the job itself (True) or leaves that to the worker (False).
 
-    `every`: how often it comes by itself. `seconds`: how long one may take. It is done at least once, and exactly once
-    only through `JobQueue.settled`.
+    `every`: how often it is queued by itself. `seconds`: how long one may take. A job is done at least once; exactly
+    once only through `JobQueue.settled`.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Kind:
 
 
 def sql(name: str, statement: str, every: timedelta, seconds: float = 60.0) -> Kind:
-    """A periodic job that is one statement: its effect and its end are one transaction."""
+    """A periodic job that is one statement; its effect and its end are committed in one transaction."""
 
     async def run(queue: JobQueue, job: Claimed) -> bool:
         await queue.settled(job, statement)
@@ -59,11 +59,11 @@ def sql(name: str, statement: str, every: timedelta, seconds: float = 60.0) -> K
 
 
 class GiveUp(Exception):
-    """What a job raises when no further try would help; its text is kept with the job, so it holds no secret."""
+    """Raised by a job that no further try would help. Its text is kept with the job, so it must hold no secret."""
 
 
 class Crew:
-    """The jobs that one worker has in hand."""
+    """The jobs that one worker holds."""
 
     def __init__(self, queue: JobQueue, kinds: Mapping[str, Kind], *, clock: Clock | None = None) -> None:
         self.queue = queue
@@ -79,11 +79,11 @@ class Crew:
 
     @property
     def due(self) -> float:
-        """When the first of the jobs in hand must be over, by the clock's seconds. May be asked from a thread."""
+        """When the first of its jobs must be over, in the clock's seconds. May be called from another thread."""
         return min(tuple(self._due.values()), default=math.inf)
 
     def break_off(self, why: Exception) -> None:
-        """Give up what is in hand: `work` raises this."""
+        """Give up all jobs: `work` raises `why`."""
         self._broken = self._broken or why
         self._change.set()
 
@@ -93,9 +93,9 @@ class Crew:
         self._change.set()
 
     async def work(self, grace: float = GRACE_SECONDS) -> None:
-        """Until it is stopped; then what is in hand is finished, and released what is left when the grace is over.
+        """Work until it is stopped; then finish its jobs, and release those that are not done after `grace` seconds.
 
-        Raises Refusal when the home cannot be reached or has given this worker up; nothing is in hand then.
+        Raises Refusal when the home cannot be reached or has given this worker up; it holds no job then.
         """
         ticking = asyncio.create_task(self._tick())
         try:
@@ -120,7 +120,7 @@ class Crew:
             self.break_off(error)
 
     async def _round(self) -> None:
-        """Say what ended, take what there is room for, wait for something to do."""
+        """Report what ended, take as many jobs as there is room for, and wait for something to do."""
         self._change.clear()
         taken = await self._exchange(room := min(BATCH, AT_ONCE - len(self._running)))
         for job in taken:
@@ -147,7 +147,7 @@ class Crew:
         self._change.set()
         if self._dropping:
             return
-        # What became of the job could not be said, so it is taken back with all the others.
+        # How the job ended could not be reported, so the worker gives up this one and all others.
         if task.cancelled():
             self.break_off(Conflict("job_canceled_itself", f"Job {job.id} ({job.kind}) canceled its own task."))
         elif isinstance(error := task.exception(), Exception):
@@ -169,7 +169,7 @@ class Crew:
                 self._done.append(job)
 
     async def _exchange(self, room: int) -> Sequence[Claimed]:
-        """What was done, for what there is room for."""
+        """Report what was done, and take as many jobs as there is room for."""
         if self._broken is not None:
             raise self._broken
         done, self._done = self._done, []
@@ -185,7 +185,7 @@ class Crew:
 
 
 def words_of(error: Exception, kind: Kind) -> str:
-    """What is kept of an error. The text of one that nobody foresaw may hold anything, so only its type is."""
+    """What is kept of an error. The text of an unexpected one may hold anything, so only its type is kept."""
     if isinstance(error, Refusal):
         return clean(f"{error.message} [{error.code}]", MAX_ERROR_CHARACTERS)
     if isinstance(error, GiveUp):

@@ -40,8 +40,8 @@ def why_job(job: Job, now: datetime) -> list[Line]:
     means = {
         "waiting": f"to be taken from {job.run_at:%Y-%m-%d %H:%M:%S} UTC on, when it is its tenant's turn",
         "running": f"{job.worker or 'a worker that is not known any more'} has it",
-        "done": "one attempt ended well",
-        "dead": "it had all its tries, or gave up: a r replays it",
+        "done": "one attempt succeeded",
+        "dead": "all its tries failed, or it gave up: press a, then r, to replay it",
         "canceled": "somebody canceled it, or its schedule's next job took its place",
     }
     return [
@@ -59,9 +59,9 @@ JOBS = ListOf(
     Job,
     of=lambda plane: plane.of(JobDirectory),
     order="-created",
-    summary="List jobs, newest first: state:dead finds those that wait to be replayed. Done ones stay for a day.",
-    means="What is done in the background. A dead job had all its tries: it keeps every error until it is replayed.",
-    nothing="No job yet. A worker brings the periodic ones: watchfloor worker.",
+    summary="List jobs, newest first: state:dead finds those that wait to be replayed. Done ones are kept for a day.",
+    means="What is done in the background. All tries of a dead job failed; its errors are kept until it is replayed.",
+    nothing="No job yet. A worker queues the periodic ones: watchfloor worker.",
     subject=lambda job: {"id": job.id},
     label=lambda job: f"job {job.id}",
     opens=lambda job: ("jobs", job.key),
@@ -87,10 +87,10 @@ def _took(attempt: JobAttempt, now: datetime) -> str:
 
 def _why_attempt(attempt: JobAttempt, now: datetime) -> list[Line]:
     means = {
-        "done": "it ended well",
+        "done": "it succeeded",
         "failed": "it counts as a try",
-        "lost": "its worker's heart stopped; it counts as a try, since it may be what killed the worker",
-        "released": "it was given back unharmed: it counts as no try",
+        "lost": "its worker stopped sending heartbeats; it counts as a try, since it may have killed the worker",
+        "released": "its worker gave it back: it does not count as a try",
     }
     return [
         (f"attempt {attempt.attempt} at job {attempt.job_id}", "title"),
@@ -106,7 +106,7 @@ ATTEMPTS = ListOf(
     of=lambda plane, job: plane.of(JobDirectory).attempts(int(job)),
     order="attempt",
     summary="",
-    means="Every attempt at this job that ended: by whom, how, and with which error. One under way is not among them.",
+    means="Every attempt at this job that has ended: by which worker, how, and with which error.",
     nothing="No attempt has ended yet.",
     why=_why_attempt,
     columns=(
@@ -126,9 +126,9 @@ def _rate(worker: Worker, now: datetime) -> Cell:
 
 def _why_worker(worker: Worker, now: datetime) -> list[Line]:
     means = {
-        "alive": "its heart beats every 5 s",
-        "late": "no heartbeat for more than 10 s; it is given up after 15",
-        "gone": "no heartbeat for 15 s: it was given up, and its jobs are taken back",
+        "alive": "it sends a heartbeat every 5 s",
+        "late": "no heartbeat for more than 10 s; it is given up after 15 s",
+        "gone": "no heartbeat for 15 s: it was given up, and its jobs go to others",
         "stopped": "it was told to stop, and gave back what it had",
     }
     return [
@@ -145,8 +145,8 @@ WORKERS = ListOf(
     Worker,
     of=lambda plane: plane.of(WorkerDirectory),
     order="-started",
-    summary="List workers, newest first: state:alive finds those of now.",
-    means="The programs that do the jobs. One whose heart does not beat is given up, and its jobs go to others.",
+    summary="List workers, newest first: state:alive finds those that run now.",
+    means="The programs that do the jobs. One that sends no heartbeat is given up, and its jobs go to others.",
     nothing="No worker yet, so nothing is rolled up. Start one: watchfloor worker.",
     subject=lambda worker: {},
     label=lambda worker: worker.name,

@@ -18,9 +18,9 @@ WORKER_STATES: tuple[WorkerState, ...] = ("alive", "late", "gone", "stopped")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`attempts`: all there were; `tries`: those that count against `max_tries`. `schedule`: whose period it is of.
+    """`attempts`: all there were; `tries`: those that count against `max_tries`. `schedule`: the one that queued it.
 
-    `run_at`: not before. `worker`: who has it, or has done it. `error`: of its last attempt.
+    `run_at`: no worker takes it before. `worker`: who has it, or did it. `error`: that of its last attempt.
     """
 
     id: int
@@ -46,7 +46,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class JobAttempt:
-    """One attempt that ended. "lost": its worker was; "released": it was given back, and counts as no try."""
+    """One attempt that ended. "lost": its worker was lost; "released": it was given back, and counts as no try."""
 
     job_id: int
     attempt: int
@@ -63,9 +63,9 @@ class JobAttempt:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """`per_minute`: attempts that ended, between its last two heartbeats; None: not known.
+    """`per_minute`: the attempts that ended between its last two heartbeats, as a rate; None: not known.
 
-    "late": no heartbeat for ten seconds; "gone": given up, its jobs are with others.
+    "late": no heartbeat for ten seconds; "gone": given up, and its jobs went to others.
     """
 
     id: int
@@ -94,7 +94,7 @@ class JobDirectory(Listing[Job], Protocol):
         ...
 
     async def payload(self, number: int) -> dict[str, Any] | None:
-        """What the job was told; None for those who may not read it."""
+        """The job's input; None for those who may not read it."""
         ...
 
     def attempts(self, number: int) -> Listing[JobAttempt]: ...
@@ -108,7 +108,7 @@ class JobStore(Protocol):
     """What the operations write through."""
 
     async def get(self, number: int) -> Job:
-        """Raises NotFound. It is not held: `replay` and `cancel` look again, and raise Refusal `job_transition`."""
+        """Raises NotFound. It is not locked: `replay` and `cancel` look again, and raise Refusal `job_transition`."""
         ...
 
     async def replay(self, number: int) -> Job: ...
@@ -118,7 +118,7 @@ class JobStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A job in a worker's hand. `lease`: the number of its claim, by which all that is written about it is fenced."""
+    """A job that a worker holds. `lease`: the number of its claim; what is written under an older one has no effect."""
 
     id: int
     kind: str
@@ -129,34 +129,34 @@ class Claimed:
 
 
 class JobQueue(Protocol):
-    """What one worker needs of a home. What is said of a job that it does not hold any more has no effect."""
+    """What one worker needs of a home. What it reports about a job that it no longer holds has no effect."""
 
     async def tick(self) -> None:
         """Give up workers that are lost, and queue what is due: once a second, by any worker."""
         ...
 
     async def claim(self, most: int, done: Sequence[Claimed] = ()) -> Sequence[Claimed]:
-        """Say which are done, and take jobs, in fair order: in one step, since that is what a busy worker does all day.
+        """Report which are done and take others, in fair order: one step, because a busy worker does both all the time.
 
         Raises Refusal `worker_gone` when this worker was given up.
         """
         ...
 
     async def fail(self, job: Claimed, error: str, *, give_up: bool = False) -> bool:
-        """Another try after a pause; none when it had all, or with `give_up`."""
+        """Report a failed try. Another follows after a pause, unless it was the last, or `give_up`."""
         ...
 
     async def release(self, jobs: Sequence[Claimed], why: str, seconds: float = 0.0) -> int:
-        """Give back, counted as no try; not to be taken again before so many seconds are over."""
+        """Give jobs back without counting a try; nobody takes them again before so many seconds are over."""
         ...
 
     async def settled(self, job: Claimed, statement: str) -> bool:
-        """Run a statement and finish the job in one transaction: both or neither, whoever is killed.
+        """Run a statement and finish the job in one transaction: both or neither, even when something is killed.
 
-        False: the job was not its own any more, and nothing was done.
+        False: another worker holds the job by now, and nothing was done.
         """
         ...
 
     async def news(self, seconds: float) -> None:
-        """Until a job is queued, or so many seconds are over."""
+        """Wait until a job is queued, or so many seconds are over."""
         ...

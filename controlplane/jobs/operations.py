@@ -19,7 +19,7 @@ class OneJob(Request):
 
 
 JOB = Subject(Job, lambda change, request: change.of(JobStore).get(request.id))
-"""It is not held: a worker may take it meanwhile, so the home looks again."""
+"""It is not locked: a worker may take it meanwhile, so the home checks its state again."""
 
 
 @operation(
@@ -33,7 +33,7 @@ JOB = Subject(Job, lambda change, request: change.of(JobStore).get(request.id))
     check=lambda job, now: rules.check_replay(job),
 )
 async def replay(change: Change, request: OneJob, job: Job) -> Job:
-    """Let a dead or canceled job be tried anew, with all its tries."""
+    """Try a dead or canceled job again, with all its tries."""
     return await change.of(JobStore).replay(job.id)
 
 
@@ -48,5 +48,5 @@ async def replay(change: Change, request: OneJob, job: Job) -> Job:
     check=lambda job, now: rules.check_cancel(job),
 )
 async def cancel(change: Change, request: OneJob, job: Job) -> Job:
-    """Cancel a job that waits: nobody will do it."""
+    """Cancel a waiting job: no worker will do it."""
     return await change.of(JobStore).cancel(job.id)

@@ -1,4 +1,4 @@
-"""What is refused of jobs and workers, in words: for the rules, and for the home's constraints."""
+"""The refusals of jobs and workers, for the rules and for the home's constraints."""
 
 from controlplane.errors import Conflict, NotFound, Refusal
 from controlplane.refusals import Words
@@ -8,27 +8,27 @@ WORKER_GONE = Words(
     "worker_gone",
     Conflict,
     "This worker was given up: no heartbeat came in time, and others have its jobs.",
-    "It begins anew by itself.",
+    "It starts again by itself.",
 )
-NO_JOB = Words("no_job", NotFound, "There is no job {}.", "watchfloor jobs list; done ones stay for a day.")
+NO_JOB = Words(
+    "no_job", NotFound, "There is no job {}.", "watchfloor jobs list finds them; done ones are kept for a day."
+)
 
 CONSTRAINTS = (
     Words(
         "job_of_schedule",
         Refusal,
-        "Its schedule has another job that waits or runs: there are never two at a time.",
+        "Its schedule has another job that waits or runs, and there are never two at a time.",
         "That one does the same; watchfloor jobs list periodic:yes -state:done shows it.",
     ),
-    Words("job_kind", Refusal, "That is no kind of job.", "Small letters, digits, '.', '_' and '-'."),
-    Words(
-        "job_payload", Refusal, "What a job is told is a JSON object of at most 65,536 bytes.", "Keep a link instead."
-    ),
+    Words("job_kind", Refusal, "That is not a kind of job.", "Use lower-case letters, digits, '.', '_' and '-'."),
+    Words("job_payload", Refusal, "A job's input is a JSON object of at most 65,536 bytes.", "Keep a link instead."),
     Words("job_cost", Refusal, "A job's cost is more than 0 and at most 1,000."),
     Words("job_max_tries", Refusal, "A job has 1 to 100 tries."),
-    Words("job_error", Refusal, "What is kept of an error has at most 2,000 characters."),
-    Words("job_marks", Refusal, "A job's state and what is noted beside it contradict each other."),
+    Words("job_error", Refusal, "The error of a job has at most 2,000 characters."),
+    Words("job_marks", Refusal, "A job's state contradicts its times, worker or error."),
     Words("worker_name", Refusal, "A worker's name has 1 to 200 characters."),
     Words("worker_host", Refusal, "A host's name has at most 200 characters."),
     Words("worker_version", Refusal, "A version has at most 100 characters."),
-    Words("worker_marks", Refusal, "A worker that ended has a time at which it did."),
+    Words("worker_marks", Refusal, "A worker that has ended needs the time when it did."),
 )

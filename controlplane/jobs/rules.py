@@ -15,16 +15,16 @@ BACKOFF_CAP = 600.0
 
 
 def backoff(tries: int, jitter: float) -> float:
-    """Seconds until the next try: any part (`jitter` in [0, 1)) of 2 s, 4 s, 8 s … 10 min. The home says the same.
+    """Seconds until the next try: a part (`jitter` in [0, 1)) of 2 s, 4 s, 8 s … 10 min. The home has the same rule.
 
-    Full jitter: many that failed together do not come back together.
+    Full jitter, so that many that failed together are not tried again together.
     """
     return float(jitter * min(BACKOFF_CAP, BACKOFF_SECONDS ** min(max(tries, 1), 20)))
 
 
 @dataclass(frozen=True)
 class Lane:
-    """A tenant's jobs that are due, by their costs, first first; `v`: its virtual time."""
+    """The costs of a tenant's due jobs, in the order in which they are taken; `v`: the tenant's virtual time."""
 
     v: float
     weight: float
@@ -32,8 +32,9 @@ class Lane:
 
 
 def fair_batch(lanes: Mapping[str, Lane], most: int) -> list[str]:
-    """Whose jobs are taken next, in order: always of the lane with the least virtual time, which goes on by
-    cost ÷ weight. The home's claim takes the same jobs; a lane offers at most twice its share of a claim, by weight.
+    """The tenants whose jobs are taken next, in order: always the lane with the least virtual time, which each job
+    advances by cost ÷ weight. The home's claim takes the same jobs; a lane offers at most twice its share of a claim,
+    by weight.
     """
     chosen = sorted((name for name in lanes if lanes[name].costs), key=lambda name: (lanes[name].v, name))[:most]
     weights = sum(lanes[name].weight for name in chosen)
@@ -47,20 +48,20 @@ def fair_batch(lanes: Mapping[str, Lane], most: int) -> list[str]:
 
 
 def returning(v: float, active: Sequence[float], last: float) -> float:
-    """The virtual time of a lane that was idle: it has saved nothing up. `last`: that of the last claim."""
+    """The virtual time of a lane that was idle: it saves up no turns. `last`: that of the last claim."""
     return max(v, min(active, default=last))
 
 
 def check_replay(job: Job) -> None:
     """Raises Refusal `job_transition`."""
     if job.state not in ("dead", "canceled"):
-        raise _refusal(job, "replayed", "Only what is dead or canceled is.")
+        raise _refusal(job, "replayed", "Only a dead or canceled job can be replayed.")
 
 
 def check_cancel(job: Job) -> None:
     """Raises Refusal `job_transition`."""
     if job.state != "waiting":
-        hint = "It is under way; whoever does it ends it." if job.state == "running" else "Only what waits can be."
+        hint = "Its worker will end it." if job.state == "running" else "Only a waiting job can be canceled."
         raise _refusal(job, "canceled", hint)
 
 

@@ -63,9 +63,9 @@ KEYS = ListOf(
     of=lambda plane: plane.of(KeyDirectory),
     order="-created",
     summary="List keys, newest first: tenant:acme state:active finds those that are good for acme.",
-    means="API keys, by what may be shown of them. A secret is shown once, when it is made; only its hash is kept.",
-    nothing="No keys yet. a n makes one.",
-    empty="No key matches. esc clears the filter, a n makes a key.",
+    means="API keys, by the part that may be shown. A secret is shown once, when it is made; only its hash is kept.",
+    nothing="No keys yet. Press a, then n, to make one.",
+    empty="No key matches. Press esc to clear the filter, or a, then n, to make one.",
     label=lambda key: key.display,
     opens=_opens,
     charts=_charts,
@@ -94,7 +94,7 @@ KEYS = ListOf(
 
 
 def _why_rotation(row: Rotation, now: datetime) -> list[Line]:
-    used = "no use of the old key since is known"
+    used = "no use of the old key since then is known"
     if row.old_last_at is not None:
         used = f"the old key was last used {relative(row.old_last_at, now)}"
         used += f" from {row.old_last_address}" if row.old_last_address else ""
@@ -106,7 +106,7 @@ def _why_rotation(row: Rotation, now: datetime) -> list[Line]:
         "calls are counted from stored requests that name their key; – where none does",
     ]
     if is_late(row, now):
-        lines.append(("half of the grace is over and the old key is still used: a g extends the grace", "bad"))
+        lines.append(("half of the grace is over and the old key is still used: press a, then g, to extend it", "bad"))
     return lines
 
 
@@ -121,7 +121,7 @@ ROTATIONS = ListOf(
     order="left",
     summary="List the keys that are being rotated: who still uses the old one, and how long it is good.",
     means="Keys in their grace, the nearest end first: calls since the rotation with the old key and with the new.",
-    nothing="No key is being rotated. :keys, a r rotates one.",
+    nothing="No key is being rotated. In :keys press a, then r, to rotate one.",
     empty="No rotation matches. esc clears the filter.",
     label=lambda row: row.display,
     opens=_opens,

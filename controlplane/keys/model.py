@@ -1,4 +1,4 @@
-"""API keys as they are read: plain rows, what can be filtered, what can be sorted. None holds a secret or a hash."""
+"""API keys as they are read, and the ports that read them. No row holds a secret or a hash."""
 
 from __future__ import annotations
 
@@ -115,8 +115,8 @@ class StaleCounts:
 
 @dataclass(frozen=True)
 class StalePolicy:
-    """A key is stale when older than `max_age`, and worth a warning from `warn` on. A tenant should rotate a key in
-    every `window`; one that was made within it is not told so.
+    """A key is stale when older than `max_age`, and gets a warning from `warn` on. A tenant should rotate a key in
+    every `window`, except a tenant that was itself created within it.
     """
 
     max_age: timedelta = timedelta(days=30)
@@ -150,8 +150,8 @@ class KeyCalls:
 
 @dataclass(frozen=True, slots=True)
 class KeyLeak:
-    """What an incident needs of a key that leaked. `calls`: of the 30 days before, by address and route; None: not for
-    you to see.
+    """What an incident needs to know of a leaked key. `calls`: those of the 30 days before, by address and route; None:
+    not for you to see.
     """
 
     id: int
@@ -168,7 +168,7 @@ class StaleListing(Listing[StaleKey], Protocol):
 
 
 class KeyDirectory(Listing[Key], Protocol):
-    """The capability of a context to list keys and to tell what becomes of them."""
+    """The capability of a context to list keys and to show what becomes of them."""
 
     @property
     def rotations(self) -> Listing[Rotation]: ...
@@ -180,11 +180,11 @@ class KeyDirectory(Listing[Key], Protocol):
         ...
 
     async def of_hash(self, digest: bytes) -> Key | None:
-        """Whose secret has this SHA-256."""
+        """The key whose secret has this SHA-256."""
         ...
 
     async def chain(self, key_id: str) -> Sequence[Key]:
-        """The key with all that it came from and all that came of it, oldest first."""
+        """The key with all its predecessors and successors, oldest first."""
         ...
 
     async def calls(self, key_id: str, since: datetime) -> Sequence[KeyCalls]:

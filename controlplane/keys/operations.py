@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from controlplane.changes import Change
 
 COPIED = ("tenant_id", "project_id", "env", "label", "owner_email", "scopes", "addresses", "spend_cap")
-"""What a successor has of the key that it takes the place of."""
+"""What a successor copies from the key that it replaces."""
 KEY = Subject(Key, lambda change, request: change.of(KeyStore).lock(request.id))
 
 
 def was_edited(row: AuditRow) -> Record:
-    """No expiry and no cap are asked for by a word."""
+    """A request asks for no expiry and for no cap with a word."""
     was = row.was
     expires = {"expires": was["expires_at"] or NEVER} if "expires_at" in was else {}
     return expires | ({"spend_cap": NO_CAP} if was.get("spend_cap", 0) is None else {})
@@ -89,7 +89,7 @@ async def _facts(change: Change, request: KeyFacts, tenant_id: str) -> Record:
 
 
 async def make_key(change: Change, columns: Record) -> tuple[Key, str]:
-    """A new key and its secret, which is nowhere else."""
+    """A new key and its secret, which is stored nowhere."""
     value = change.drawn.draw(lambda: secret.make(change.key_prefix, columns["env"]))
     key = await change.of(KeyStore).create(
         {"id": _new_id(change), "display": secret.display(value), "hash": secret.digest(value)} | columns
@@ -138,7 +138,7 @@ def _until(request: KeyRotate, now: datetime) -> datetime:
 
 
 async def _succeed(change: Change, key: Key, marks: Record) -> Made:
-    """The old key first: the home takes a successor only of a key that is marked as rotated."""
+    """The old key first: the home accepts a successor only for a key that is marked as rotated."""
     await change.of(KeyStore).update(key.id, marks)
     rights = {name: getattr(key, name) for name in COPIED}
     expires = rules.successor_expiry(key, change.now)
@@ -220,7 +220,7 @@ async def revoke(change: Change, request: OneKey, key: Key) -> Key:
 )
 async def leak(change: Change, request: OneKey, key: Key) -> Made:
     """Answer a leak: disable it, give it a successor, keep its calls."""
-    # Its grace is over too: enabling it by mistake brings it back no more.
+    # End its grace too, so that enabling the key by mistake does not bring it back.
     marks = {"disabled_at": change.now, "grace_until": change.now}
     made: Made | None = None
     if key.rotated_at is None:

@@ -1,4 +1,4 @@
-"""What the keys' operations write through."""
+"""The store that the operations of keys write through."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from controlplane.keys.model import Key
 
 class KeyStore(Protocol):
     async def lock(self, key_id: str) -> Key:
-        """Read a key and hold it until the change ends. Raises NotFound, NotPermitted."""
+        """Read a key and lock it until the change ends. Raises NotFound, NotPermitted."""
         ...
 
     async def create(self, columns: Record) -> Key:
-        """`hash` is among the columns, and comes out of here no more. Raises Conflict `key_hash_taken`."""
+        """`hash` is among the columns, and is never read back. Raises Conflict `key_hash_taken`."""
         ...
 
     async def update(self, key_id: str, columns: Record) -> Key: ...

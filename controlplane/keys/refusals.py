@@ -1,11 +1,11 @@
-"""What is refused of API keys, in words: for the rules, and for the home's constraints."""
+"""The refusals of API keys, for the rules and for the home's constraints."""
 
 from controlplane.errors import Conflict, NotFound, Refusal
 from controlplane.refusals import Words
 
 KEY_ROTATED_ONCE = Words("key_rotated_once", Conflict, "The key has a successor already.", "Rotate that one.")
 KEY_REVOKED = Words("key_revoked", Refusal, "The key is revoked, for good.", "Make another: watchfloor keys create")
-KEY_NOT_ALIVE = Words("key_not_alive", Refusal, "A dead key is not brought back by a successor.", "Make another.")
+KEY_NOT_ALIVE = Words("key_not_alive", Refusal, "A dead key cannot have a successor.", "Make another.")
 ALREADY_DISABLED = Words("already_disabled", Refusal, "The key is disabled already.", "To end it: keys enable")
 NOT_DISABLED = Words("not_disabled", Refusal, "The key is not disabled.")
 NO_KEY = Words("no_key", NotFound, "There is no key {}.", "watchfloor keys list finds them.")
@@ -15,7 +15,7 @@ CONSTRAINTS = (
     Words("key_hash_taken", Conflict, "Another key has this secret already.", "Make another."),
     Words("key_id_format", Refusal, "A key's id is key_ and 26 letters and digits."),
     Words("key_env", Refusal, "A key is for live or for test."),
-    Words("key_display_length", Refusal, "What is shown of a key has 1 to 64 characters."),
+    Words("key_display_length", Refusal, "The shown part of a key has 1 to 64 characters."),
     Words("key_hash_length", Refusal, "A hash is the 32 bytes of a SHA-256."),
     Words("key_label_length", Refusal, "A label has at most 200 characters."),
     Words("key_owner_length", Refusal, "An e-mail address has 3 to 320 characters."),
@@ -28,14 +28,14 @@ CONSTRAINTS = (
     Words(
         "key_successor",
         Refusal,
-        "A successor is of the same tenant and env as the key that is being rotated.",
+        "A successor must have the tenant and env of the key that is being rotated.",
         "Rotate it: watchfloor keys rotate",
     ),
     Words("key_fixed", Refusal, "A key stays what it is: id, tenant, project, env, hash and origin never change."),
     Words("key_grace_over", Refusal, "The key's grace is over, or it was rotated once.", "Use its successor."),
     Words("key_grace_too_long", Refusal, "A grace ends at the latest when the key expires.", "End the grace earlier."),
     Words("leak_reason", Refusal, "A leak needs a reason.", "Say it with --reason."),
-    Words("leak_calls", Refusal, "The calls of a leak are a JSON object."),
+    Words("leak_calls", Refusal, "The calls of a leak must be a JSON object."),
     Words("leak_key", NotFound, "The tenant has no such key."),
     Words("leak_successor", NotFound, "The tenant has no such key."),
     Words(

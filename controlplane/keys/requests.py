@@ -1,4 +1,4 @@
-"""What the keys' operations ask for."""
+"""The requests of the operations on keys."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_SPEND_CAP = 2**63 - 1
 
 
 def instant(text: str, now: datetime) -> datetime | None:
-    """When "90d", "0", "2027-01-01T00:00:00Z" or "never" (None) is. Raises ValueError."""
+    """The time that "90d", "0" or "2027-01-01T00:00:00Z" means from `now`; None for "never". Raises ValueError."""
     if text == NEVER:
         return None
     if text == "0":
@@ -44,7 +44,7 @@ def _timely(value: str | None) -> str | None:
 
 
 class OneKey(Request):
-    """A key, as it was seen."""
+    """A key, at the version that was seen."""
 
     id: KeyId
     version: Version
@@ -66,7 +66,7 @@ class KeyFacts(Request):
     ]
     spend_cap: Annotated[
         int | str | None,
-        Field(default=None, description="a month: 5000, in minor units, or 50.00 EUR; none: no cap"),
+        Field(default=None, description="per month: 5000, in minor units, or 50.00 EUR; none: no cap"),
     ]
 
     @field_validator("label")
@@ -108,7 +108,7 @@ class KeyFacts(Request):
         return value
 
     def columns(self) -> Record:
-        """What was given, as columns; an empty e-mail takes it away. A cap that names its currency stays a text."""
+        """What was given, as columns; an empty e-mail removes it. A cap that names its currency stays a text."""
         given = self.model_dump(include=set(KeyFacts.model_fields), exclude_none=True)
         if "owner_email" in given:
             given["owner_email"] = given["owner_email"] or None
@@ -129,20 +129,20 @@ class KeyCreate(KeyFacts):
     @classmethod
     def _lives(cls, value: str | None) -> str | None:
         if value == "0":
-            raise ValueError("a key lives longer than that")
+            raise ValueError("a key must live longer than that")
         return _timely(value)
 
 
 class KeyRegister(KeyCreate):
     display: Annotated[
-        str, Field(min_length=1, max_length=24, description="its first characters, to know it by; never all of it")
+        str, Field(min_length=1, max_length=24, description="its first characters, to recognise it by; never all")
     ]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="the SHA-256 of the secret, in hex")]
 
     @field_validator("sha256", mode="before")
     @classmethod
     def _hex(cls, value: object) -> object:
-        """Its own words: the pattern's would be those of an id."""
+        """Checked before the pattern, whose message would be that of an id."""
         value = as_pasted(value) if isinstance(value, str) else value
         if not isinstance(value, str) or len(value) != 64 or set(value.lower()) - set("0123456789abcdef"):
             raise ValueError("64 hex digits: printf %s SECRET | sha256sum")
@@ -185,7 +185,7 @@ class KeyRotate(OneKey):
     @classmethod
     def _ends(cls, value: str) -> str:
         if value == NEVER:
-            raise ValueError("a grace ends")
+            raise ValueError("a grace must end")
         return value
 
 

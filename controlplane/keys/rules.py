@@ -1,6 +1,6 @@
 """What may happen to a key and when: pure functions of the row and the time.
 
-The database guards the same rules (a test compares both); these say it in words before it is tried.
+The database guards the same rules (a test compares both); these say in words why not, before it is tried.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from controlplane.keys.refusals import ALREADY_DISABLED, KEY_NOT_ALIVE, KEY_REVO
 
 
 def state(key: Key, now: datetime) -> KeyState:
-    """What is worst is said: revoked before disabled before expired. The same as wf.key_state in the home."""
+    """The worst state that applies: revoked before disabled before expired. The same as wf.key_state in the home."""
     if key.revoked_at is not None and key.revoked_at <= now:
         return "revoked"
     if key.disabled_at is not None and key.disabled_at <= now:
@@ -45,7 +45,7 @@ def check_not_revoked(key: Key, now: datetime) -> None:
 
 
 def check_rotate(key: Key, now: datetime) -> None:
-    """A dead key is not brought back by a successor, and a rotating one has its successor."""
+    """A dead key cannot have a successor, and a rotating one has its successor already."""
     found = state(key, now)
     if found == "rotating":
         raise KEY_ROTATED_ONCE(
@@ -94,12 +94,12 @@ def grace_end(key: Key, now: datetime, until: datetime) -> datetime:
 
 
 def successor_expiry(key: Key, now: datetime) -> datetime | None:
-    """A successor lives as long as the key that it takes the place of was made for."""
+    """A successor gets the whole lifetime that the key it replaces was made with."""
     return None if key.expires_at is None else now + (key.expires_at - key.created_at)
 
 
 def is_late(rotation: Rotation, now: datetime) -> bool:
-    """Half of the grace is over, and the old key was used within the last half of a grace: somebody still does."""
+    """Whether half of the grace is over and the old key was used within the last half grace: somebody still uses it."""
     half: timedelta = (rotation.grace_until - rotation.rotated_at) / 2
     used = rotation.old_last_at
     return now >= rotation.rotated_at + half and used is not None and used >= now - half

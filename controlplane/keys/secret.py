@@ -1,7 +1,7 @@
 """What a key is made of: `<prefix>_<env>_<30 random letters><checksum>`, and what of it may be shown.
 
 The checksum is CRC-32 of all before it, in base 62 with leading zeros: a key that was mistyped, cut or pasted with
-something else is told from a real one without asking anybody. No length is assumed of what is checked.
+something else is told from a real one without asking the home. Keys of any length can be checked.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 RANDOM = 30
 CHECKSUM = 6
 SHOWN = 4
-"""So many letters of the random part may be shown."""
+"""How many letters of the random part may be shown."""
 DEFAULT_PREFIX = "wf"
 MAX_PREFIX_CHARACTERS = 16
 
@@ -54,12 +54,12 @@ def display(secret: str) -> str:
 
 
 def digest(secret: str) -> bytes:
-    """What is stored. Plain SHA-256: 30 random letters cannot be guessed, so there is nothing to slow down."""
+    """What is stored. Plain SHA-256: 30 random letters cannot be guessed, so a slow hash would add nothing."""
     return sha256(secret.encode()).digest()
 
 
 def new_id(now: datetime, random: Callable[[int], int] = secrets.randbits) -> str:
-    """`key_<ulid>`: in the order of their making, and nothing of the secret in it."""
+    """`key_<ulid>`: ids sort by the time when they were made, and hold nothing of the secret."""
     number = int(now.timestamp() * 1000) << 80 | random(80)
     letters = ""
     for _ in range(26):

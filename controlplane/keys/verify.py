@@ -1,4 +1,4 @@
-"""Whose key is this? Asked offline first; then only its hash is asked about. The secret goes no further than here."""
+"""Whose key is this? Checked offline first; then the home is asked for its hash. The secret stays in this module."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Verdict:
 
 
 def check(pasted: str, prefix: str) -> None:
-    """Refuse, without asking anybody, what can be no key. One of another system has no checksum of ours."""
+    """Refuse what cannot be a key, without asking the home. A key of another system has no checksum of ours."""
     pasted = as_pasted(pasted)
     if not pasted or len(pasted) > MAX_PASTED_CHARACTERS:
         raise Refusal("key_missing", "There is no key in what was given.", "Paste one key, on one line.")

@@ -1,4 +1,4 @@
-"""What may be saved of an objective, what a person should know before, and the steps of what-if."""
+"""What makes an objective valid, what to warn of before it is saved, and the steps of what-if."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from controlplane.objectives.refusals import (
 from controlplane.objectives.rules import ALMOST, CALENDAR, PAIRS, factor, is_rolling, period_of, reachable, span
 
 LADDER = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999, 0.99995, 0.99999)
-"""Targets as they are agreed: the steps of `+` and `-`."""
+"""Targets that are usual in agreements: the steps of the keys `+` and `-`."""
 PERIODS = ("7d", "14d", "28d", "30d", "90d", "week", "month", "quarter")
 
 
 def check_period(period: str) -> str:
     if period not in CALENDAR and not is_rolling(period):
-        raise OBJECTIVE_PERIOD(f'"{period}" is no window of an objective.')
+        raise OBJECTIVE_PERIOD(f'"{period}" is not a window of an objective.')
     return period
 
 
@@ -48,7 +48,7 @@ def check_fields(kind: Kind, threshold_ms: float | None, target: float, contract
 
 
 def warnings(objective: Objective, now: datetime) -> list[str]:
-    """What a person should know before it is saved."""
+    """What a person should know before the objective is saved."""
     start, end = period_of(objective.period, objective.zone, now)
     found = []
     for pair in PAIRS:
@@ -63,7 +63,7 @@ def warnings(objective: Objective, now: datetime) -> list[str]:
 
 
 def step_target(target: float, by: int) -> float:
-    """The next agreed target: up (stricter) or down; at the ladder's ends it stays."""
+    """The next target of the ladder, up (stricter) or down; the same one at its end."""
     if by > 0:
         return next((each for each in LADDER if each > target + ALMOST), target)
     return next((each for each in reversed(LADDER) if each < target - ALMOST), target)

@@ -1,6 +1,4 @@
-"""The list of objectives: the least budget first, and what is unknown before it. Only what is known to be well is
-green.
-"""
+"""The list of objectives: unknown budgets first, then the least. Only what is known to be good is green."""
 
 from __future__ import annotations
 
@@ -47,7 +45,7 @@ STATUSES: dict[State, Status] = {
     "retired": Status("○", "muted"),
 }
 FILTERED = ("page", "ticket", "unknown", "insufficient", "ok", "retired")
-"""The states by one word each."""
+"""The states, each by its first word."""
 
 
 def _left(standing: Standing, now: datetime) -> Cell:
@@ -85,7 +83,8 @@ def why_of(standing: Standing, rivals: Sequence[Objective] = ()) -> list[Line]:
     newest = f"{standing.newest:%Y-%m-%d %H:%M:%S} UTC" if standing.newest else "none is known"
     lines += [f"newest request that is counted: {newest}", "", ("which requests it counts", "title")]
     lines += wrap(
-        "A request counts for the most specific objective of a name: a tenant's route, a tenant, a plan, a route, all.",
+        "Among objectives of one name, a request counts for the most specific one: "
+        "a tenant's route, a tenant, a plan, a route, all.",
         76,
     )
     for each in sorted(rivals, key=rank, reverse=True):
@@ -99,11 +98,11 @@ OBJECTIVES: ListOf[Standing] = ListOf(
     Standing,
     of=lambda plane: plane.of(ObjectiveDirectory),
     order="budget",
-    summary="List objectives, the least budget first; unknown before all.",
-    means="What was promised, what is left of each error budget, how fast it burns. /state:retired shows those that"
-    " are.",
-    nothing="No objectives yet. a n sets one.",
-    empty="No objective matches. esc clears the filter, a n sets one.",
+    summary="List objectives: unknown budgets first, then the least.",
+    means="What was promised, what is left of each error budget, how fast it burns. /state:retired shows the retired"
+    " ones.",
+    nothing="No objectives yet. Press a, then n, to set one.",
+    empty="None matches. Press esc to clear the filter, or a, then n, to set one.",
     subject=lambda standing: {"id": standing.objective.id},
     label=lambda standing: standing.objective.label,
     opens=lambda standing: ("objectives", standing.key),
@@ -120,7 +119,7 @@ OBJECTIVES: ListOf[Standing] = ListOf(
         Column("budget", SHARE, priority=4, width=9, title="LEFT", field="remaining", cell=_left, sorts=True,
                what="what remains of the budget; may be below 0"),
         Column("burn", NUMBER, priority=5, width=6, cell=_burn, sorts=True,
-               what="how fast it burns over the last hour; 1 empties it with the window"),
+               what="how fast it burns over the last hour; at 1 it lasts exactly one window"),
         Column("empty", DURATION, filters=False, priority=6, width=9, title="EMPTY IN", field="empties_in_seconds",
                cell=lambda s, now: empties_words(s)),
         Column("target", SHARE, priority=7, width=8, value=lambda s: s.objective.target, sorts=True,
@@ -136,7 +135,7 @@ OBJECTIVES: ListOf[Standing] = ListOf(
 
 
 def shown(standings: Iterable[Standing], terms: Sequence[Term], now: datetime) -> list[Standing]:
-    """What a filter leaves. Retired ones are only there when it names them."""
+    """Those that match a filter. Retired ones match only when the filter asks for them."""
     retired = any(t.field == "state" and "retired" in t.values and not t.negated for t in terms)
     among = [each for each in standings if retired or each.state != "retired"]
     return OBJECTIVES.matching(among, terms, now)

@@ -1,4 +1,4 @@
-"""Objectives (SLOs), what is measured of them, and planned maintenance, as they are read."""
+"""Objectives (SLOs), what is measured for them, and planned maintenance, as they are read."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ KINDS: tuple[Kind, ...] = ("availability", "latency")
 Severity = Literal["page", "ticket"]
 State = Literal["page", "ticket", "unknown", "insufficient data", "ok", "retired"]
 STATES: tuple[State, ...] = ("page", "ticket", "unknown", "insufficient data", "ok", "retired")
-"""The most urgent first. Nothing counts for a retired one: lists leave it out, unless they are asked for it."""
+"""The most urgent first. No request counts for a retired one; lists leave it out unless they are asked for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Objective:
     """`period` is "30d" (rolling) or "week", "month", "quarter" (calendar, in `zone`).
 
-    Of several with one name the most specific holds for a request: each counts for one objective of a name.
+    Of several with one name, a request counts only for the most specific one that it fits.
     """
 
     id: int
@@ -70,7 +70,9 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """The requests of a minute or an hour. `skipped` of them fell into planned maintenance. Ratios are never kept."""
+    """The requests of a minute or an hour; `skipped` of them fell into planned maintenance. Only counts are stored,
+    never ratios.
+    """
 
     start: datetime
     seconds: int
@@ -85,7 +87,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Maintenance:
-    """A planned interval. What has no scope is of all; `ended_at` is when it was ended before its time."""
+    """A planned interval. Without a scope it is for all requests; `ended_at`: when it was ended early."""
 
     id: int
     tenant_id: str | None
@@ -105,7 +107,9 @@ class Maintenance:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A long and a short window: when both burn faster than the factor, that much of the budget goes in the long."""
+    """A long and a short window. It fires when both burn faster than the factor, at which `budget_percent` of the
+    budget would be gone after the long window.
+    """
 
     severity: Severity
     long: timedelta
@@ -115,7 +119,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One pair now. A burn of None: no request in the window. `held`: why it does not fire although both burn."""
+    """One pair now. A burn of None: no request in the window. `held`: why it does not fire although both are over."""
 
     pair: Pair
     factor: float
@@ -135,7 +139,7 @@ class Verdict:
 class Standing:
     """An objective as it stands. `raw` counts all requests, `adjusted` those outside of planned maintenance.
 
-    The state goes by the adjusted ones. What is None is unknown; `remaining` may be below 0.
+    The state follows from the adjusted ones. None is unknown; `remaining` may be below 0.
     """
 
     objective: Objective
@@ -161,7 +165,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """A time in which a pair of that severity would have fired."""
+    """A period in which a pair of that severity would have fired."""
 
     severity: Severity
     start: datetime
@@ -170,7 +174,7 @@ class Episode:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Who burned how much: bad requests, of how many. `who` "" is what has no name of that kind."""
+    """How much one tenant, route or key burned: its bad requests, and how many it made. `who` "": it has no name."""
 
     who: str
     bad: int
@@ -179,8 +183,8 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """The burned budget by tenant, route and key, each the greatest first. `keys_since`: keys are only known since
-    then. No release is stored with a request, so what a release burned is unknown.
+    """The burned budget by tenant, route and key, the greatest first. `keys_since`: keys are known only since then.
+    No release is stored with a request, so what a release burned is unknown.
     """
 
     tenants: tuple[Share, ...]
@@ -191,7 +195,7 @@ class Attribution:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What holds of a name for somebody, and what lost against it, the best first."""
+    """The objective of a name that holds for a tenant, and those that lost against it, best first."""
 
     objective: Objective
     losers: tuple[Objective, ...] = ()
@@ -215,11 +219,11 @@ class ObjectiveDirectory(Listing[Standing], Protocol):
         ...
 
     async def maintenance(self, standing: Standing) -> tuple[Maintenance, ...]:
-        """What of its window was planned and may touch it, the newest first."""
+        """The maintenance planned in its window that may concern it, newest first."""
         ...
 
     async def of_tenant(self, tenant_id: str, route: str | None = None) -> list[tuple[Held, Standing]]:
-        """What holds for a tenant, measured by its own requests alone; without a route also those of its routes that
-        have one of their own. Raises NotFound.
+        """The objectives that hold for a tenant, measured by its own requests alone. Without a route, those of its
+        routes that have their own are included. Raises NotFound.
         """
         ...

@@ -39,7 +39,7 @@ Share = Annotated[float, BeforeValidator(a_share), Field(ge=0, lt=1)]
 Target = Annotated[Share, Field(description="99.9% or 0.999; below 1, which would leave no budget")]
 Contractual = Annotated[Share | None, Field(description="what was promised: at most the target")]
 Threshold = Annotated[float | None, Field(gt=0, le=86_400_000, description="of a latency objective, in milliseconds")]
-PeriodText = Annotated[str, Field(description="7d to 90d, rolling; or week, month, quarter of a calendar")]
+PeriodText = Annotated[str, Field(description="7d to 90d, rolling; or the calendar's week, month, quarter")]
 Zone = Annotated[str, Field(min_length=1, max_length=64, description="of a calendar window: Europe/Berlin …")]
 Events = Annotated[int, Field(ge=1, le=1_000_000_000, description="requests that a window needs before it can fire")]
 Route = Annotated[str | None, Field(default=None, min_length=1, max_length=400, description="as it is stored: /orders")]
@@ -65,7 +65,7 @@ def a_period(value: str | None) -> str | None:
 
 
 class Scope(Request):
-    """Whose requests it is about. Without any: those of all."""
+    """Whose requests it is about; none given: all requests."""
 
     tenant_id: Tenant
     plan: PlanCode
@@ -100,7 +100,7 @@ class ObjectiveCreate(Scope):
 
 
 class OneObjective(Request):
-    """An objective, as it was seen."""
+    """An objective, at the version that was seen."""
 
     id: Number
     version: Version
@@ -110,7 +110,7 @@ class ObjectiveEdit(OneObjective):
     target: Annotated[Target | None, Field(default=None)]
     threshold_ms: Threshold = None
     contractual: Contractual = None
-    no_contractual: Annotated[bool, Field(default=False, description="take the contractual target away")]
+    no_contractual: Annotated[bool, Field(default=False, description="remove the contractual target")]
     period: Annotated[PeriodText | None, Field(default=None)]
     zone: Annotated[Zone | None, Field(default=None)]
     min_events: Annotated[Events | None, Field(default=None)]
@@ -150,15 +150,15 @@ OBJECTIVE = Subject(
 
 
 def was_edited(row: AuditRow) -> Record:
-    """A contractual target that was not there is taken away by a field of its own."""
+    """A field of its own removes a contractual target that was not there before."""
     return {"no_contractual": True} if row.was.get("contractual", 0) is None else {}
 
 
 async def with_notes(change: Change, objective: Objective) -> Record:
-    """The objective, with what cannot fire and what it would have fired: what a preview says."""
+    """The objective, with the pairs that cannot fire and what it would have fired, for the preview."""
     start, end = rules.period_of(objective.period, objective.zone, change.now)
     slices = await change.of(ObjectiveStore).history(objective, min(start, change.now - timedelta(days=30)))
-    episodes = await asyncio.to_thread(rules.replay, objective, slices, end - start)  # it takes its time
+    episodes = await asyncio.to_thread(rules.replay, objective, slices, end - start)  # slow
     notes = [*checks.warnings(objective, change.now), rules.replay_words(episodes, slices)]
     return {"id": objective.id, "name": objective.name, "scope": objective.scope, "notes": notes} | {
         "target": objective.target,
@@ -221,7 +221,7 @@ async def edit(change: Change, request: ObjectiveEdit, objective: Objective) -> 
     check=lambda objective, now: checks.check_open(objective),
 )
 async def retire(change: Change, request: OneObjective, objective: Objective) -> Objective:
-    """Retire an objective: what lost against it holds again."""
+    """Retire an objective: those that lost against it hold again."""
     return await change.of(ObjectiveStore).update(request.id, {"retired_at": change.now})
 
 
@@ -264,7 +264,7 @@ def interval(request: MaintenancePlan, now: datetime) -> tuple[datetime, datetim
     writes="maintenance",
 )
 async def plan_maintenance(change: Change, request: MaintenancePlan) -> Record:
-    """Plan maintenance: what falls into it burns the raw budget alone."""
+    """Plan maintenance: bad requests in it burn only the raw budget."""
     if request.tenant_id is not None:
         check_open(await change.of(TenantStore).get(request.tenant_id), "maintained")
     starts, ends = interval(request, change.now)

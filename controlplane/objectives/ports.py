@@ -1,4 +1,4 @@
-"""What the objectives' operations write through."""
+"""The store that the operations of objectives write through."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from controlplane.objectives.model import Maintenance, Objective, Slice
 
 class ObjectiveStore(Protocol):
     async def lock(self, objective_id: int) -> Objective:
-        """Read an objective and hold it until the change ends. Raises NotFound."""
+        """Read an objective and lock it until the change ends. Raises NotFound."""
         ...
 
     async def create(self, columns: dict[str, Any]) -> Objective:
@@ -20,7 +20,7 @@ class ObjectiveStore(Protocol):
     async def update(self, objective_id: int, columns: dict[str, Any]) -> Objective: ...
 
     async def history(self, objective: Objective, start: datetime) -> tuple[Slice, ...]:
-        """What is stored of it as it is now, within this change: what a preview judges."""
+        """Its stored requests, counted as it is defined within this change: what a preview judges."""
         ...
 
     async def plan_maintenance(self, columns: dict[str, Any]) -> Maintenance: ...

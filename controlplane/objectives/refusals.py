@@ -1,4 +1,4 @@
-"""What is refused of objectives and maintenance, in words: for the rules, and for the home's constraints."""
+"""The refusals of objectives and maintenance, for the rules and for the home's constraints."""
 
 from controlplane.errors import Conflict, NotFound, Refusal, Usage
 from controlplane.refusals import Words
@@ -7,10 +7,10 @@ OBJECTIVE_TARGET = Words(
     "objective_target", Usage, "A target is at least 0 and below 1: 1 leaves no budget.", "Write 99.9% or 0.999."
 )
 OBJECTIVE_PERIOD = Words(
-    "objective_period", Usage, "That is no window of an objective.", "7d to 90d, or week, month, quarter."
+    "objective_period", Usage, "That is not a window of an objective.", "Write 7d to 90d, or week, month, quarter."
 )
 OBJECTIVE_THRESHOLD = Words(
-    "objective_threshold", Usage, "A latency objective has a threshold, another has none.", "In milliseconds."
+    "objective_threshold", Usage, "A latency objective needs a threshold; no other has one.", "Give it in milliseconds."
 )
 OBJECTIVE_CONTRACTUAL = Words(
     "objective_contractual",
@@ -27,7 +27,12 @@ NO_MAINTENANCE = Words(
 )
 
 CONSTRAINTS = (
-    Words("objective_name", Refusal, "That is no name of an objective.", "Small letters, digits, '.', '_' and '-'."),
+    Words(
+        "objective_name",
+        Refusal,
+        "That is not the name of an objective.",
+        "Use lower-case letters, digits, '.', '_' and '-'.",
+    ),
     Words("objective_plan", Refusal, "A plan's code has 1 to 64 characters."),
     Words("objective_route", Refusal, "A route has 1 to 400 characters."),
     Words("objective_kind", Refusal, "An objective is of availability or of latency."),
@@ -36,7 +41,7 @@ CONSTRAINTS = (
     Words(
         "objective_taken",
         Conflict,
-        "There is an objective with this name for the same scope.",
+        "There is already an objective with this name for the same scope.",
         "Edit that one: watchfloor objectives list name:… finds it.",
     ),
     Words(
@@ -49,15 +54,20 @@ CONSTRAINTS = (
     Words("objective_zone", Refusal, "There is no such time zone.", "Write Europe/Berlin."),
     Words("maintenance_plan", Refusal, "A plan's code has 1 to 64 characters."),
     Words("maintenance_route", Refusal, "A route has 1 to 400 characters."),
-    Words("maintenance_reason", Refusal, "Maintenance needs a reason of at most 2,000 characters.", "Say it."),
+    Words(
+        "maintenance_reason",
+        Refusal,
+        "Maintenance needs a reason of at most 2,000 characters.",
+        "Say it with --reason.",
+    ),
     Words("maintenance_scope", Refusal, "A plan stands alone: it goes with neither a tenant nor a route."),
     Words(
-        "maintenance_length", Refusal, "Maintenance ends after it begins, and lasts 7 days at most.", "Plan it anew."
+        "maintenance_length", Refusal, "Maintenance ends after it begins, and lasts 7 days at most.", "Plan it again."
     ),
     Words(
         "maintenance_past",
         Refusal,
-        "Maintenance is planned: what is over already is an outage, and burns the budget.",
+        "Maintenance is planned ahead: what is over already was an outage, and burns the budget.",
         "Begin it now or later.",
     ),
     Words("maintenance_tenant_gone", Refusal, "The tenant is being deleted.", "Restore it first."),

@@ -1,6 +1,6 @@
 """Error budgets and burn rates: pure functions of counts, windows and the time.
 
-The same functions say how an objective stands, explain it, and replay what it would have said over stored history.
+The same functions compute an objective's state, explain it, and replay it over stored history.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MAX_WINDOW = max(pair.long for pair in PAIRS)
 MIN_BAD_REQUESTS = 2
 """A single error never pages, however few requests there are."""
 MIN_ABSENCE = 10 * MINUTE
-"""Minutes come up to two minutes late: silence is said to be one only after this."""
+"""The shortest time without data that counts as silence; minutes may come up to two minutes late."""
 ROLLING = re.compile(r"([7-9]|[1-8]\d|90)d")
 CALENDAR = ("week", "month", "quarter")
 ALMOST = 1e-9
@@ -50,12 +50,12 @@ def sli(counts: Counts) -> float | None:
 
 
 def burn(counts: Counts, target: float) -> float | None:
-    """How many times faster than allowed the budget goes; None of nothing."""
+    """How many times faster than allowed the budget is used up; None without requests."""
     return (counts.bad / counts.total) / (1 - target) if counts.total else None
 
 
 def remaining(counts: Counts, target: float) -> float | None:
-    """The share of the budget that is left. Below 0 it is overdrawn: never cut off there."""
+    """The share of the budget that is left. Below 0 it is overdrawn; that is not cut off at 0."""
     burned = burn(counts, target)
     return None if burned is None else 1 - burned
 
@@ -65,30 +65,32 @@ def allowed_bad(total: int, target: float) -> float:
 
 
 def time_to_empty(left: float | None, period: timedelta, rate: float | None) -> float | None:
-    """Seconds until nothing is left at this burn; None when that never comes, has come, or is unknown."""
+    """Seconds until nothing is left at this burn; None when that never happens, has happened, or is unknown."""
     if left is None or rate is None or rate <= 0 or left <= 0:
         return None
     return left * period.total_seconds() / rate
 
 
 def factor(pair: Pair, period: timedelta) -> float:
-    """The burn that uses the pair's share of the budget within its long window."""
+    """The burn that uses up the pair's share of the budget within its long window."""
     return pair.budget_percent * (period / pair.long) / 100
 
 
 def reachable(target: float, threshold: float) -> bool:
-    """Whether even nothing but errors would burn that fast."""
+    """Whether a burn can be that high at all: whether errors alone would reach it."""
     return threshold * (1 - target) < 1 - ALMOST
 
 
 def detect_seconds(pair: Pair, period: timedelta, target: float, error_share: float) -> float | None:
-    """How long errors at this constant share go on before the long window burns too fast, clean before."""
+    """Seconds until the long window burns too fast, with errors at a constant share from now on and none before."""
     seconds = factor(pair, period) * (1 - target) * pair.long.total_seconds() / error_share if error_share else None
     return seconds if seconds is not None and seconds <= pair.long.total_seconds() else None
 
 
 def absent_after(target: float, period: timedelta) -> timedelta:
-    """After how long a silence is unknown: when an outage would have fired, but never within what is only late."""
+    """How long a silence lasts before the state is unknown: as long as an outage would take to fire, but never so short
+    that data may only be late.
+    """
     pair = PAIRS[0]
     return max(MIN_ABSENCE, min(pair.long, factor(pair, period) * (1 - target) * pair.long))
 
@@ -97,7 +99,9 @@ def absent_after(target: float, period: timedelta) -> timedelta:
 
 
 def period_of(period: str, zone: str, now: datetime) -> tuple[datetime, datetime]:
-    """The window that `now` is in: the days before it, or the calendar's in that zone. UTC offsets may differ."""
+    """The window that `now` is in: the days before it, or the calendar's in that zone, whose ends may differ in their
+    UTC offset.
+    """
     if (rolling := ROLLING.fullmatch(period)) is not None:
         return now - timedelta(days=int(rolling[1])), now
     from controlplane.zones import zone_of  # not before the first paint
@@ -121,7 +125,7 @@ def is_rolling(period: str) -> bool:
 
 
 class History:
-    """Slices that can be summed over any time. A slice belongs to a time when its middle does."""
+    """Slices that can be summed over any interval. A slice belongs to an interval when its middle does."""
 
     def __init__(self, slices: Sequence[Slice], *, adjusted: bool) -> None:
         self.slices = slices
@@ -137,7 +141,7 @@ class History:
 
 
 def impossible(slices: Iterable[Slice]) -> str:
-    """What cannot be, in words; "" when all can."""
+    """The first impossible count, in words; "" when there is none."""
     for each in slices:
         if each.good > each.total or each.good < 0 or each.total < 0:
             return f"{each.good:,} good of {each.total:,} at {each.start:%Y-%m-%d %H:%M} UTC: the data cannot be right"
@@ -164,7 +168,7 @@ def _held(long: Counts, min_events: int) -> str:
 
 
 def evaluate(objective: Objective, slices: Sequence[Slice], now: datetime) -> Standing:
-    """How an objective stands now, by slices that reach back to its window's start."""
+    """How an objective stands now; `slices` reach back to its window's start."""
     start, end = period_of(objective.period, objective.zone, now)
     adjusted, whole = History(slices, adjusted=True), History(slices, adjusted=False)
     counted, raw = adjusted.counts(start, now), whole.counts(start, now)
@@ -204,7 +208,7 @@ def _state(
     fault: str,
     now: datetime,
 ) -> tuple[State, tuple[str, ...]]:
-    """Bad news first; then what is not known; ok only when it is known to be."""
+    """Bad news first, then what is unknown; ok only when it is known to be ok."""
     if objective.retired_at is not None:
         return "retired", (f"retired since {objective.retired_at:%Y-%m-%d %H:%M} UTC: nothing counts for it",)
     if fault:
@@ -216,7 +220,7 @@ def _state(
         reasons = [firing_words(each) for each in fired]
         return fired[0].pair.severity, (*reasons, *([silence] if silent else []))
     if silent:
-        after = f"; a silence is unknown after {spell(delay.total_seconds())}" if newest else ""
+        after = f"; after {spell(delay.total_seconds())} of silence the state is unknown" if newest else ""
         return "unknown", (silence + after,)
     if waiting := [each for each in verdicts if each.held]:
         return "insufficient data", tuple(f"{firing_words(each)}, but {each.held}" for each in waiting)
@@ -244,9 +248,9 @@ def span(length: timedelta) -> str:
 
 
 def replay(objective: Objective, slices: Sequence[Slice], period: timedelta) -> tuple[Episode, ...]:
-    """When it would have paged or opened a ticket, judged at each slice's end, ascending by start.
+    """When it would have paged or opened a ticket, judged at each slice's end and sorted by start.
 
-    Where only hours are known, a shorter window is the hour itself.
+    Where only hours are known, a window shorter than an hour is the whole hour.
     """
     history = History(slices, adjusted=True)
     thresholds = [(pair, factor(pair, period)) for pair in PAIRS]
@@ -272,7 +276,7 @@ def replay(objective: Objective, slices: Sequence[Slice], period: timedelta) -> 
 
 
 def replayed(objective: Objective, slices: Sequence[Slice], now: datetime) -> tuple[Standing, tuple[Episode, ...]]:
-    """How it stands, and what it would have fired over all that is known. It takes its time: not in an event loop."""
+    """How it stands, and what it would have fired over all stored history. Slow: call it outside the event loop."""
     found = evaluate(objective, slices, now)
     return found, replay(objective, slices, found.end - found.start)
 
@@ -289,9 +293,9 @@ def _burning(
 
 
 def burn_down(objective: Objective, slices: Sequence[Slice], start: datetime) -> list[tuple[datetime, float | None]]:
-    """What was left of the window's budget after each hour of it; None for an hour of which nothing is known.
+    """What was left of the window's budget after each of its hours; None for an hour without data.
 
-    The budget is that of the requests so far counted in the window, so the line ends at what remains.
+    The budget is that of all requests counted in the window so far, so the line ends at what remains now.
     """
     inside = [each for each in slices if each.start.timestamp() + each.seconds / 2 > start.timestamp()]
     allowed = allowed_bad(sum(s.total - s.skipped.total for s in inside), objective.target)
@@ -313,7 +317,10 @@ def burn_down(objective: Objective, slices: Sequence[Slice], start: datetime) ->
 
 
 def rank(objective: Objective) -> int:
-    """tenant and route, then tenant, plan, route, all: the greatest holds. The home ranks by the same numbers."""
+    """How specific its scope is: the one with the greatest rank holds. The home has the same ranks.
+
+    From the greatest: tenant and route, tenant, plan, route, all.
+    """
     if objective.tenant_id is not None:
         return 4 if objective.route is not None else 3
     return 2 if objective.plan is not None else 1 if objective.route is not None else 0
@@ -329,7 +336,9 @@ def applies(objective: Objective, tenant_id: str, plan: str | None, route: str |
 
 
 def resolve(objectives: Iterable[Objective], tenant_id: str, plan: str | None, route: str | None) -> list[Held]:
-    """What holds for a tenant's requests to a route, by name; without a route: to those that have none of their own."""
+    """The objective of each name that holds for a tenant's requests to a route; without a route, for its requests to
+    routes that have no objective of their own.
+    """
     named: dict[str, list[Objective]] = {}
     for each in objectives:
         if applies(each, tenant_id, plan, route):
@@ -339,7 +348,7 @@ def resolve(objectives: Iterable[Objective], tenant_id: str, plan: str | None, r
 
 
 def replay_words(episodes: Sequence[Episode], slices: Sequence[Slice]) -> str:
-    """What one would have had, and over which time that is known."""
+    """What would have fired, and since when that is known."""
     if not slices:
         return "what it would have fired is unknown: no requests are stored for it"
     pages = sum(each.severity == "page" for each in episodes)

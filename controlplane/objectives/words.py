@@ -1,4 +1,4 @@
-"""Objectives in words, the same on every face. What is unknown is never 0 and never good."""
+"""Objectives in words, the same for screens and commands. What is unknown is never 0 and never good."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def target_words(target: float | None) -> str:
 
 
 def left_words(share: float | None) -> str:
-    """What remains of a budget, with its sign: "62.4%", "-37.0%". 0.0 and 100.0 are said only of 0 and 1."""
+    """What remains of a budget, with its sign: "62.4%", "-37.0%". "0.0%" and "100.0%" mean exactly 0 and 1."""
     if share is None or not math.isfinite(share):
         return UNKNOWN
     if abs(share) >= 10:
@@ -38,7 +38,7 @@ def burn_words(rate: float | None) -> str:
 
 
 def empties_words(standing: Standing) -> str:
-    """When the budget is empty at the burn of the last hour."""
+    """How long until the budget is empty, at the burn of the last hour."""
     if standing.remaining is not None and standing.remaining <= 0:
         return "empty"
     if standing.empties_in is not None:
@@ -55,7 +55,7 @@ def promise_words(objective: Objective) -> str:
 
 
 def verdict_cells(verdict: Verdict, standing: Standing) -> list[str]:
-    """A pair of windows as a row: severity, windows, factor, both burns, when the budget is empty at the long one."""
+    """A pair of windows as a row: severity, windows, factor, both burns, when the long one's empties the budget."""
     pair = verdict.pair
     period = standing.end - standing.start
     rate, left = verdict.long_burn, standing.remaining
@@ -78,7 +78,7 @@ VERDICT_TITLES = ("PAIR", "OVER", "ABOVE", "LONG", "SHORT", "EMPTY IN")
 
 
 def verdict_word(verdict: Verdict) -> str:
-    """What a pair says now, in a word."""
+    """The state of a pair now, in a word."""
     if verdict.fires:
         return "FIRES"
     if not verdict.reachable:
@@ -87,18 +87,18 @@ def verdict_word(verdict: Verdict) -> str:
 
 
 def verdict_words(verdict: Verdict) -> str:
-    """The same with its reason."""
+    """`verdict_word` with its reason."""
     word = verdict_word(verdict)
     reasons = {
         "held": verdict.held,
-        "cannot": "not even nothing but errors burns so fast",
+        "cannot": "even if all requests failed, it would not burn that fast",
         "FIRES": verdict.pair.severity,
     }
     return f"{word}: {reasons[word]}" if word in reasons else word
 
 
 def budget_words(standing: Standing) -> list[str]:
-    """The budget in numbers, raw and adjusted both."""
+    """The budget in numbers, adjusted and, where it differs, raw."""
     objective, counted, raw = standing.objective, standing.adjusted, standing.raw
     if counted.total:
         allowed = count(math.floor((1 - objective.target) * counted.total + 1e-9))
@@ -128,7 +128,7 @@ def maintenance_words(each: Maintenance) -> str:
 
 
 def scope_words(objective: Objective) -> str:
-    """Why this one goes before another of its name."""
+    """Its scope and how specific that is, which decides among objectives of one name."""
     rank = ("all", "a route", "a plan", "a tenant", "a route of a tenant")
     from controlplane.objectives.rules import rank as ranked
 
@@ -136,7 +136,7 @@ def scope_words(objective: Objective) -> str:
 
 
 def history_words(slices: Sequence[Slice]) -> str:
-    """What a replay could see."""
+    """Which data a replay had."""
     if not slices:
         return "no requests are stored for it: what it would have fired is unknown"
     minutes = [each for each in slices if each.seconds < 3600]
@@ -145,7 +145,7 @@ def history_words(slices: Sequence[Slice]) -> str:
         return f"over stored hours since {first}; windows under an hour saw whole hours"
     if minutes[0] is slices[0]:
         return f"over stored minutes since {first}"
-    return f"since {first}; before {minutes[0].start:%m-%d %H:%M} by the hour: shorter windows saw whole hours"
+    return f"since {first}; before {minutes[0].start:%m-%d %H:%M} by the hour: windows under an hour saw whole hours"
 
 
 def episode_words(each: Episode) -> str:

@@ -1,4 +1,4 @@
-"""The people (and workers) who log in to a home, and the role that each has."""
+"""Managing who may log in to a home (people, workers, services), and with which role."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def add(change: Change, request: OperatorAdd) -> Record:
 
 @operation("operators.password", OperatorPassword, role="admin", risk=Risk.TYPED, key="p", needs_reason=True)
 async def password(change: Change, request: OperatorPassword) -> Record:
-    """Give an operator another password. The trail says who set whose."""
+    """Give an operator another password. The trail records who did it, and for whom."""
     if request.password is None:
         raise Usage("password_missing", "There is no password to set.", "watchfloor operators password NAME makes one.")
     await change.of(OperatorStore).set_password(request.name, request.password)
@@ -57,5 +57,5 @@ async def password(change: Change, request: OperatorPassword) -> Record:
 async def remove(change: Change, request: OperatorRemove) -> Record:
     """Take a login away and end its sessions."""
     if not await change.of(OperatorStore).remove(request.name):
-        raise NotFound("no_operator", f"There is no operator {request.name}.", "watchfloor operators list")
+        raise NotFound("no_operator", f"There is no operator {request.name}.", "watchfloor operators list shows them.")
     return {"name": request.name, "role": None}

@@ -1,4 +1,4 @@
-"""What the operators' operations write through."""
+"""The store that the operations of operators write through."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from controlplane.operators.roles import LoginRole
 
 class OperatorStore(Protocol):
     async def put(self, name: str, role: LoginRole, password: str | None) -> None:
-        """Make the login or give it another role. The password leaves this program only as a SCRAM verifier."""
+        """Make a login, or give it another role. The password leaves this program only as a SCRAM verifier."""
         ...
 
     async def set_password(self, name: str, password: str) -> None:

@@ -1,7 +1,7 @@
-"""The fleet at a glance: what each part of the overview is made of, and what is said of it in words.
+"""The fleet at a glance: the lines of each part of the overview, and their words.
 
-A part is read by one question of its own: one that cannot be answered leaves the others standing. What is not known is
-said to be; it is never a zero and never good.
+Each part is read by a query of its own, so that one that fails leaves the others. What is not known is shown as
+unknown, never as zero and never as good.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Tone = Literal["", "good", "bad", "warn", "muted", "unknown"]
 STALE_AFTER = timedelta(minutes=10)
 ERRORS_WARN, ERRORS_BAD = 0.01, 0.05
 SLOWER_WARN = 2.0
-"""So many times the latency of a week ago is worth a word."""
+"""A latency this many times that of a week ago is shown as a warning."""
 SAME = 0.05
 
 
@@ -50,8 +50,8 @@ class Door(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of a part. `key` is unique within it; `trend`: a day of hours; `lines`: what enter shows, when there is
-    no list of it.
+    """One line of a part. `key` is unique within it; `trend`: the hours of a day; `lines`: what enter shows when there
+    is no list to open.
     """
 
     key: str
@@ -65,9 +65,9 @@ class Entry:
 
 
 def against(now: float | None, before: float | None, more: str = "more", less: str = "less") -> str:
-    """A number beside that of the week before, in words."""
+    """A number compared with that of the week before, in words."""
     if now is None or before is None or not (math.isfinite(now) and math.isfinite(before)):
-        return "nothing of a week ago to hold it against"
+        return "nothing from a week ago to compare with"
     if now == before or (before and abs(now / before - 1) <= SAME):
         return "as a week ago"
     if not before:
@@ -119,7 +119,7 @@ def traffic_entries(traffic: Traffic, now: datetime) -> list[Entry]:
         if unknown:
             words = _why_unknown(traffic.until, old, now)
         elif old:
-            value, tone, words = "~" + value, "muted", f"rolled up {age(traffic.until, now)} ago: not now's"
+            value, tone, words = "~" + value, "muted", f"rolled up {age(traffic.until, now)} ago: not current"
         entries.append(
             Entry(
                 name,
@@ -137,7 +137,7 @@ def traffic_entries(traffic: Traffic, now: datetime) -> list[Entry]:
 def _why_unknown(until: datetime | None, old: bool, now: datetime) -> str:
     if until is None:
         return "nothing was rolled up yet: see workers"
-    return f"rolled up {age(until, now)} ago: see workers" if old else "nothing is known of its last hour"
+    return f"rolled up {age(until, now)} ago: see workers" if old else "no data for its last hour"
 
 
 def _tone(tone: str) -> Tone:
@@ -162,7 +162,7 @@ def slowest_entries(rows: Sequence[TenantFigures], now: datetime) -> list[Entry]
 
 
 def _nothing_known() -> Entry:
-    return Entry("unknown", "of no tenant is anything known", UNKNOWN, "unknown", door=Door("tenants"))
+    return Entry("unknown", "nothing is known of any tenant", UNKNOWN, "unknown", door=Door("tenants"))
 
 
 def _all_old(rows: Sequence[TenantFigures], now: datetime) -> bool:
@@ -181,7 +181,7 @@ URGENT: tuple[Tone, ...] = ("bad", "warn", "unknown", "muted", "good")
 
 
 def region_state(region: Region, now: datetime) -> tuple[str, Tone]:
-    """A word and its tone. Nothing heard is unknown, also where nothing is expected."""
+    """A word and its tone. A region without requests is unknown, even where none are expected."""
     share = region.now.error_share
     if share is None:
         return "unknown", "unknown"
@@ -191,7 +191,7 @@ def region_state(region: Region, now: datetime) -> tuple[str, Tone]:
 
 
 def region_entries(regions: Sequence[Region], now: datetime) -> list[Entry]:
-    """The worst first: on a small screen the last are cut off."""
+    """The worst first, because a small screen cuts off the last."""
     entries = []
     for region in sorted(regions, key=lambda each: (URGENT.index(region_state(each, now)[1]), each.name)):
         word, tone = region_state(region, now)
@@ -203,7 +203,7 @@ def region_entries(regions: Sequence[Region], now: datetime) -> list[Entry]:
 
 
 def _tenants_of(region: str) -> Door:
-    """Their list; where the region's name cannot stand in a filter, the list sorted by region."""
+    """The list of a region's tenants; of all, sorted by region, when its name cannot be written in a filter."""
     if '"' in region or not region.isprintable() or not region.strip():
         return Door("tenants", sort="region")
     plain = region.isascii() and region.replace("-", "").replace("_", "").isalnum()
@@ -262,7 +262,7 @@ def stray_entries(due: Stray, now: datetime) -> list[Entry]:
     counts = (due.raw, due.minutes, due.hours)
     every = Count(sum(each.number for each in counts), any(each.capped for each in counts))
     lines = (
-        "Rows of telemetry without a partition of their own time: they are kept, and retention passes them by.",
+        "Rows of telemetry without a partition for their day: retention does not drop them.",
         "",
         *(f"{name:<9}{number}" for name, number in zip(("raw", "minutes", "hours"), counts, strict=True)),
     )
@@ -270,11 +270,11 @@ def stray_entries(due: Stray, now: datetime) -> list[Entry]:
 
 
 BURNING: dict[str, Tone] = {"page": "bad", "ticket": "warn"}
-"""What would wake somebody; the states that fire, the most urgent first."""
+"""The states that fire, the most urgent first, and their tones."""
 
 
 def burning_entries(burning: Burning, now: datetime) -> list[Entry]:
-    """Those that fire, then how many are not known, then the others by how fast they burn."""
+    """Those that fire, then the number of unknown ones, then the others by how fast they burn."""
     if not burning.objectives.number:
         return [Entry("none", "no objectives are set", "", "muted", door=Door("objectives"))]
     places = list(BURNING)
@@ -325,7 +325,7 @@ def _counted(key: str, label: str, number: Count, tone: Tone, door: Door | None,
 
 @dataclass(frozen=True)
 class Part:
-    """`read` asks; `entries` says what was answered."""
+    """`read` queries the data; `entries` makes its lines."""
 
     name: str
     title: str
@@ -346,4 +346,4 @@ PARTS: tuple[Part, ...] = (
     Part("burning", "budgets", lambda glance: glance.burning(), burning_entries),
     Part("changes", "changed", lambda glance: glance.changes(), changes_entries),
 )
-"""Each part with its question. A noun that brings one adds it here."""
+"""The parts, each with its query. A noun that has one adds it here."""

@@ -1,4 +1,4 @@
-"""What the parts of the overview are made of, and who reads them. None is not known."""
+"""The data of the overview's parts, and the port that reads it. None is unknown."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ JOB_LATE = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Requests per minute, the share of them that the service failed, p95. None: not known."""
+    """Requests per minute, the share of them that failed with 5xx, p95. None: not known."""
 
     per_minute: float | None = None
     error_share: float | None = None
@@ -26,8 +26,8 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """The whole fleet in the hour before `until` (how far requests are rolled up; None: they never were), the hours of
-    the day before it, the oldest first, and the same hour of the week before.
+    """All tenants. `now`: the hour before `until`, which is how far requests are rolled up (None: they never were);
+    `day`: the hours of the day before `until`, the oldest first; `before`: the same hour a week before.
     """
 
     until: datetime | None
@@ -38,7 +38,7 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class TenantFigures:
-    """Over the hour of data that ended at `until`."""
+    """One tenant, over the hour of data that ended at `until`."""
 
     id: str
     per_minute: float | None
@@ -49,7 +49,7 @@ class TenantFigures:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """`now`: the hour before `until`. A region that only tenants name has no figures."""
+    """`now`: the hour before `until`. A region without requests, known only from tenants, has no figures."""
 
     name: str
     until: datetime | None
@@ -78,8 +78,8 @@ class QuotaNear:
 
 @dataclass(frozen=True, slots=True)
 class PlansDue:
-    """`trials`: ending within TRIAL_DAYS; `quotas`: used to 80 % or more, as a worker saw it at `quotas_at` (None: none
-    has looked, so they are not known). Of both the first few.
+    """`trials`: those ending within TRIAL_DAYS; `quotas`: those used to 80 % or more when a worker looked at
+    `quotas_at` (None: none has looked, so they are unknown). `first_…` are the first few of each.
     """
 
     trials: Count
@@ -91,8 +91,8 @@ class PlansDue:
 
 @dataclass(frozen=True, slots=True)
 class WorkDue:
-    """`gone`: workers that were given up within a day. `late`: jobs that should have begun JOB_LATE ago.
-    `by_itself`: the home starts its worker, so nobody has to.
+    """`gone`: workers that were given up within the last day. `late`: jobs that should have begun JOB_LATE ago.
+    `by_itself`: the home starts its own worker, so nobody has to.
     """
 
     alive: int
@@ -105,7 +105,7 @@ class WorkDue:
 
 @dataclass(frozen=True, slots=True)
 class RunsDue:
-    """`refused`: runs that ended within a day and had refusals."""
+    """`refused`: runs that ended within the last day and had refusals."""
 
     paused: Count
     running: Count
@@ -114,7 +114,7 @@ class RunsDue:
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """Rows of telemetry that have no partition of their own time."""
+    """Rows of telemetry without a partition for their day."""
 
     raw: Count
     minutes: Count
@@ -133,7 +133,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Of the last hour: how many, and the newest. `trouble`: why the trail is not chained or signed; None: it is."""
+    """The changes of the last hour: how many, and the newest. `trouble`: why the trail is not chained or signed; None:
+    it is.
+    """
 
     number: Count
     newest: tuple[Change, ...]
@@ -153,7 +155,7 @@ class Burner:
 
 @dataclass(frozen=True, slots=True)
 class Burning:
-    """Of all objectives: how many there are, of how many the state is not known, and those that burn fastest."""
+    """How many objectives there are, how many have an unknown state, and those that burn fastest."""
 
     objectives: Count
     unknown: Count
@@ -161,7 +163,7 @@ class Burning:
 
 
 class OverviewSource(Protocol):
-    """The capability of a context to be looked at as a whole: each part is one question."""
+    """The capability of a context to show itself as a whole; each part is one query."""
 
     async def traffic(self) -> Traffic: ...
 
@@ -189,7 +191,9 @@ class OverviewSource(Protocol):
 
 
 def figures(points: Iterable[tuple[Point, float]], minutes: float) -> Figures:
-    """Points, each with the share of it that counts, over so many minutes. Nothing, or no time, is not known."""
+    """The figures of some points over so many minutes; of each point only the given share counts. Without requests or
+    time they are unknown.
+    """
     weighted = [(point, share) for point, share in points if share > 0]
     requests = sum(point.n * share for point, share in weighted)
     if minutes <= 0 or not requests:

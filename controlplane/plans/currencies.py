@@ -1,4 +1,4 @@
-"""Money: the places of every currency of ISO 4217 (list of 2026-01-01), one way to show an amount and one to read it.
+"""Money: the decimals of every currency of ISO 4217 (list of 2026-01-01), and how amounts are shown and read.
 
 An amount is kept as an integer in the currency's minor unit: 9900 is 99.00 EUR, 9,900 XOF and 9.900 KWD.
 """
@@ -22,14 +22,14 @@ _PLACES = {
     4: "CLF UYW",
 }
 PLACES = {code: places for places, codes in _PLACES.items() for code in codes.split()}
-"""How many places an amount has behind the point. Gold, test codes and the like, which have none, are no money here."""
+"""How many decimals an amount has. Gold, test codes and the like, for which ISO gives none, are not money here."""
 
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 _AMOUNT = re.compile(r"([0-9]{1,15}|[0-9]{1,3}(?:,[0-9]{3}){1,5})(?:\.([0-9]{1,4}))? ([A-Z]{3})", re.ASCII)
 
 
 def money(amount: int, currency: str | None) -> str:
-    """ "1,234.56 EUR". Of a currency that is not known, the minor units, and said so."""
+    """ "1,234.56 EUR"; "123,456 minor units" where the currency is not known."""
     places = PLACES.get(currency or "")
     if places is None:
         return f"{amount:,} minor units" + (f" of {clean(currency, 3)}" if currency else "")
@@ -41,7 +41,7 @@ def money(amount: int, currency: str | None) -> str:
 def check_currency(code: str) -> str:
     """Raises Usage `currency_unknown`."""
     if code not in PLACES:
-        raise Usage("currency_unknown", f'"{clean(code, 20)}" is no currency of ISO 4217.', "Write EUR, USD, JPY …")
+        raise Usage("currency_unknown", f'"{clean(code, 20)}" is not a currency of ISO 4217.', "Write EUR, USD, JPY …")
     return code
 
 
@@ -50,25 +50,25 @@ def read_money(text: str) -> tuple[int, str]:
     found = _AMOUNT.fullmatch(text.strip())
     if found is None:
         raise Usage(
-            "amount_unreadable", f'"{clean(text, 40)}" is no amount of money.', "Write it with its currency: 99.00 EUR."
+            "amount_unreadable", f'"{clean(text, 40)}" is not an amount of money.', "Name its currency: 99.00 EUR."
         )
     whole, part, currency = found[1].replace(",", ""), found[2] or "", check_currency(found[3])
     places = PLACES[currency]
     if len(part) > places:
-        raise Usage("amount_unreadable", f'"{clean(text, 40)}": {currency} has {places} places behind the point.')
+        raise Usage("amount_unreadable", f'"{clean(text, 40)}": {currency} has {places} decimals.')
     return int(Decimal(f"{whole}.{part or 0}").scaleb(places)), currency
 
 
 def amount_of(value: object, currency: str | None) -> int:
-    """An amount as a person or a file gives it: whole digits are minor units, all else names its currency.
+    """An amount as a person or a file gives it: digits alone are minor units, anything else names its currency.
 
-    `currency`: which one that must be. Raises Usage `amount_unreadable`, `currency_unknown`, `currency_other`.
+    `currency`: the one that it must be in. Raises Usage `amount_unreadable`, `currency_unknown`, `currency_other`.
     """
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         return int(value)
-    if not isinstance(value, str):  # 29.00 would be taken for 29 minor units
+    if not isinstance(value, str):  # 29.00 must not be taken for 29 minor units
         raise Usage(
             "amount_unreadable",
             f'"{clean(value, 40)}" is neither an integer, in minor units, nor an amount with its currency.',

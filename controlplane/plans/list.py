@@ -13,7 +13,7 @@ def why(plan: Plan, now: datetime) -> list[Line]:
     return [
         (plan.label, "title"),
         f"made {plan.created_at:%Y-%m-%d %H:%M} UTC by {plan.created_by}; a version never changes",
-        "tenants: those with this plan in any version; enter shows how many have which",
+        "tenants: those with this plan in any version; press enter to see how many have each",
     ]
 
 
@@ -23,8 +23,8 @@ PLANS = ListOf(
     of=lambda plane: plane.of(PlanDirectory),
     order="code",
     summary="List the plans, each in its latest version, and how many tenants have them.",
-    means="The plans, each in its latest version. enter shows one; :plan TENANT shows a tenant's subscription.",
-    nothing="No plans. watchfloor plans apply FILE makes them.",
+    means="The plans, each in its latest version. Press enter to see one; :plan TENANT shows a tenant's subscription.",
+    nothing="No plans yet. Make them from a file: watchfloor plans apply FILE.",
     empty="No plan matches. esc clears the filter.",
     subject=lambda plan: {},
     operations=("subscriptions.expire-trials", "subscriptions.apply-due"),  # a catalogue is read from a file

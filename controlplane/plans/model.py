@@ -19,8 +19,8 @@ MAX_TENANTS_COUNTED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One version of a plan; it never changes. Prices in minor units. `tenants`: how many have the plan, in any
-    version; one more than MAX_TENANTS_COUNTED means more than that.
+    """One version of a plan; it never changes. Prices are in minor units. `tenants`: how many have the plan, in any
+    version; MAX_TENANTS_COUNTED + 1 means that many or more.
     """
 
     code: str

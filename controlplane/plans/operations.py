@@ -1,4 +1,4 @@
-"""Bring the catalogue to what a file says: a new version of each plan that differs, all or nothing."""
+"""Make the catalogue match a file: a new version of each plan that differs, all or nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Price = Annotated[int, Field(ge=0, le=10**12, description="9900, in minor units,
 
 
 class PlanSpec(Request):
-    """What a plan shall be, as a whole."""
+    """All that a plan should be."""
 
     code: Word
     name: Name
@@ -57,7 +57,7 @@ class PlanSpec(Request):
     def _kinds(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
         for name, each in value.items():
             if not rules.NAME.fullmatch(name):
-                raise ValueError(f"{name!r} is no name: small letters, digits, '.', '_' and '-'")
+                raise ValueError(f"{name!r} is not a name: lower-case letters, digits, '.', '_' and '-'")
             if rules.kind_of(each) is None:
                 raise ValueError(
                     f"{name} is neither a limit (-1 is unlimited, 0 is none), nor true or false, a text, "
@@ -75,7 +75,7 @@ class PlansApply(Request):
         seen: set[str] = set()
         for spec in self.plans:
             if spec.code in seen:
-                raise ValueError(f"{spec.code} stands in the list twice")
+                raise ValueError(f"{spec.code} is in the list twice")
             seen.add(spec.code)
         return self
 

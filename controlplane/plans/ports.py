@@ -1,4 +1,4 @@
-"""What the plans' operations write through."""
+"""The store that the operations of plans write through."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an entitlement is, and when a plan is there to be tried: pure functions.
+"""What an entitlement is, and which plans are for trials only: pure functions.
 
 The database guards the same rules (tests compare both).
 """
@@ -19,7 +19,7 @@ NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 
 
 def kind_of(value: Value) -> Kind | None:
-    """The kind of an entitlement's value by its shape; None: it is none. -1 is unlimited, 0 is never a limit."""
+    """The kind of an entitlement's value, by its shape; None: it has none. -1 is unlimited, 0 is never a limit."""
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, str):
@@ -66,7 +66,7 @@ def _is_rate(value: dict[str, Value]) -> bool:
 
 
 def value_words(value: Value) -> str:
-    """A value of an entitlement for a person."""
+    """A value of an entitlement in words."""
     kind = kind_of(value)
     if kind == "boolean":
         return "yes" if value else "no"
@@ -86,5 +86,5 @@ def _limit(number: int) -> str:
 
 
 def is_trial_plan(plan: Plan) -> bool:
-    """A plan that costs nothing and has trial days is there to be tried, not to be kept."""
+    """Whether a plan is for trials only: it costs nothing and has trial days."""
     return plan.month_price == 0 and plan.trial_days > 0

@@ -1,4 +1,4 @@
-"""Plans in words, the same on every face."""
+"""Plans in words, the same for screens and commands."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ def tenants_words(plan: Plan) -> str:
 
 
 def limit_words(number: int | None) -> str:
-    """A limit; none that is set is not the same as one that is unlimited."""
+    """A limit; one that is not set is unknown, which is not the same as unlimited."""
     return UNKNOWN if number is None else "unlimited" if number == UNLIMITED else f"{number:,}"

@@ -1,4 +1,4 @@
-"""The combined log of Apache and nginx, and the request line that it shares with others."""
+"""The combined log of Apache and nginx, and the request line, which other formats have too."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def combined_instant(stamp: str) -> datetime:
 
 
 def asked_for(line: str) -> tuple[str, str]:
-    """Method and path of `GET / HTTP/1.1`. What is no request line (a port scan, TLS on a plain port) was answered
-    as well: it counts, under `-`.
+    """Method and path of `GET / HTTP/1.1`. Anything else (a port scan, TLS on a plain port) was answered too, so it
+    counts, under `-`.
     """
     words = _ASKED.fullmatch(line)
     return (words[1], words[2]) if words else ("-", "-")

@@ -1,4 +1,4 @@
-"""Lines of JSON, the format of our own."""
+"""JSON lines, our own format."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from controlplane.requestlogs.model import BOM, MAX_TEXTS, TENANT_ID, RequestRow
 from controlplane.requestlogs.routes import Routes
 
 Names = tuple[str, str | None, str, str, str | None, str | None]
-"""Of a JSON line: tenant, project, route, method, key prefix, region."""
+"""The names in a JSON line: tenant, project, route, method, key prefix, region."""
 
 
 def json_lines() -> Callable[[str], RequestRow | Skip]:
     """One JSON object a line, with the fields of RequestRow; others are ignored. A time without zone is UTC.
 
-    Few lines name what no line before them named: names are looked at once and remembered, as routes are.
+    Most lines repeat the names of earlier lines, so names are checked once and remembered, as routes are.
     """
     routes, decode, make = Routes(), json.JSONDecoder().raw_decode, tuple.__new__
     known: dict[tuple[Any, ...], Names] = {}
@@ -40,7 +40,7 @@ def json_lines() -> Callable[[str], RequestRow | Skip]:
         )  # fmt: skip
         try:
             names: Names | Skip | None = known.get(told)
-        except TypeError:  # a list or an object is none
+        except TypeError:  # a list or an object is not a name
             names = None
         if names is None:
             names = _names(*told, routes)
@@ -89,7 +89,7 @@ _NUMBERS = (float, int, type(None))
 
 
 def _spaced(line: str) -> Any:
-    """A line that does not begin with its value: that after a BOM or spaces, or why there is none."""
+    """The value of a line that begins with a BOM or spaces, or why there is none."""
     line = line.lstrip(BOM)
     if not line.strip():
         return Skip.BLANK
@@ -120,12 +120,12 @@ def _names(
 
 
 def shown_of_key(text: str | None) -> str | None:
-    """A log may hold whole keys: only what may be shown of one is kept, and that is what keys are known by."""
+    """A log may hold whole keys. Only the part that may be shown is kept, by which our keys are found again."""
     return secret.display(text) if text and secret.is_whole(text) else text
 
 
 def stores(text: str) -> bool:
-    r"""JSON can spell what no database text can hold: "\u0000" and half a surrogate pair."""
+    r"""Whether PostgreSQL can store a text: JSON can also hold "\u0000" and half a surrogate pair, which it cannot."""
     return "\0" not in text and (text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text))
 
 

@@ -1,4 +1,4 @@
-"""Lines of logs that a mapping is for: JSON objects of any shape, and AWS's load balancers' text."""
+"""Lines of logs that have a mapping: JSON objects of any shape, and the text of AWS's load balancers."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _NUMBER = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,20})?")
 
 
 class _BadValue(Exception):
-    """A field holds what it cannot."""
+    """A field holds an impossible value."""
 
 
 def mapped(mapping: LogMapping, whose: str | TenantSource) -> Callable[[str], RequestRow | Skip]:
-    """`whose`: the tenant of all lines, or where each line says it."""
+    """A reader of a mapping's lines. `whose`: the tenant of all lines, or where each line names it."""
     split = json_fields if mapping.is_json else alb_fields
     look = {name: look_for(getattr(mapping, name)) for name in _LOOKED_FOR}
     tenant_of = _tenant_look(mapping, whose)
@@ -111,7 +111,7 @@ _ALB_WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|([^ ]+)')
 
 
 def alb_fields(line: str) -> dict[str, Any] | Skip:
-    """By the names that AWS gives them, and `processing_time`: all three of its times, when each is known."""
+    """A line's fields by AWS's names, and `processing_time`: the sum of its three times, when all are known."""
     line = line.lstrip(BOM).strip()
     if not line:
         return Skip.BLANK
@@ -126,7 +126,7 @@ def alb_fields(line: str) -> dict[str, Any] | Skip:
 
 
 def _tenant_look(mapping: LogMapping, whose: str | TenantSource) -> Callable[[Fields, str], Any]:
-    """From a line's fields and the URL that was asked for."""
+    """A function that finds the tenant, given a line's fields and the requested URL."""
     if isinstance(whose, str):
         return lambda fields, url: whose
     part, host_of = whose.part, look_for(mapping.host)
@@ -153,7 +153,7 @@ def _path_of(url: str) -> str:
 
 
 def _text(value: Any) -> str | None:
-    """A number is a text as well: some ids are."""
+    """A text, or a number as text, because some ids are numbers."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18:

@@ -1,4 +1,4 @@
-"""Logs of other programs: a mapping says which of their fields is which of ours, and how a line's tenant is found."""
+"""Logs of other programs: a mapping says which of their fields is which of ours, and how to find a line's tenant."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any, Literal
 Fields = Mapping[str, Any]
 Look = Callable[[Fields], Any]
 Paths = tuple[str, ...]
-"""Places of one value, the first that holds one: `request.host` is the field of that name, or `host` in `request`."""
+"""Places to look for a value, in order: `request.host` is the field of that name, or `host` within `request`."""
 
 UNITS = {"s": 1000.0, "ms": 1.0, "us": 1e-3, "ns": 1e-6}
-"""Milliseconds of each."""
+"""How many milliseconds each unit has."""
 Unit = Literal["s", "ms", "us", "ns"]
 
 
 @dataclass(frozen=True)
 class TenantSource:
-    """Where a line says whose it is. `part` counts from 1; 0 is the whole host name."""
+    """Where a line names its tenant. `part` counts from 1; 0 is the whole host name."""
 
     kind: Literal["field", "header", "host", "path"]
     name: str = ""
@@ -43,9 +43,9 @@ class TenantSource:
 
 @dataclass(frozen=True)
 class LogMapping:
-    """`identity` is what the same log is recognised by when it comes again; `headers` has a * for a header's name.
+    """`identity`: recognises the mapping when the same log is imported again. `headers` has a * for a header's name.
 
-    `only`: a field, and what its value begins with in lines that are requests.
+    `only`: a field, and the text that its value begins with in lines that are requests.
     """
 
     name: str
@@ -73,7 +73,7 @@ class LogMapping:
         return self.name
 
     def fault(self, source: TenantSource | None) -> str:
-        """Why lines cannot be read so, or nothing."""
+        """Why lines cannot be read with this mapping; "" when they can."""
         if not self.route and not self.request:
             return 'needs "route" (the path or URL), or "request" (as in "GET / HTTP/1.1")'
         if source and source.kind == "header" and not self.headers:
@@ -83,7 +83,7 @@ class LogMapping:
         return ""
 
     def wanted(self, source: TenantSource | None) -> list[str]:
-        """The fields that each line must have, as a person is told."""
+        """The fields that each line must have, in words."""
         asked = [("at", self.at), ("status", self.status), ("route", self.route or self.request)]
         found = [f"{name} ({' or '.join(paths)})" for name, paths in asked]
         return [*found, *([f"tenant ({source})"] if source else [])]
@@ -165,7 +165,7 @@ SHIPPED = {
 
 
 def look_for(paths: Paths) -> Look:
-    """The first of these places that holds something."""
+    """A function that returns the first value found in these places."""
     looks = [_look(path) for path in paths]
 
     def look(fields: Fields) -> Any:
@@ -195,7 +195,7 @@ def _look(path: str) -> Look:
 
 
 def look_for_header(template: str, name: str) -> Look:
-    """A header whatever its case; nginx writes - as _."""
+    """A function that finds a header, ignoring case; nginx writes - as _."""
     place, _, key = template.rpartition(".")
     whole, box_of = key.replace("*", name), _look(place)
     wanted = _alike(whole)

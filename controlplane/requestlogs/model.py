@@ -1,4 +1,4 @@
-"""Requests as logs hold them, why a line is no request, and what an import says of both."""
+"""Requests as logs hold them, why a line is not a request, and the report of an import."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 MAX_LINE_BYTES = 65_536
-"""Bytes, without the line's end."""
+"""Without the line's end."""
 FIRST_LINES = 20
-"""How many line numbers, and tenants, a report names."""
+"""How many line numbers and tenants a report names."""
 BOM = "\ufeff"
-"""What some programs begin a file with; where files were joined, it begins a line."""
+"""Some programs begin a file with it; where files were joined, a line begins with it."""
 MAX_TEXTS = {"project_id": 64, "method": 16, "key_prefix": 64, "region": 64, "request_id": 128}
-"""Characters of fields that are text."""
+"""The most characters of each text field."""
 TENANT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -47,7 +47,7 @@ class Skip(StrEnum):
 
     @property
     def is_fault(self) -> bool:
-        """The line should have been readable: what `--strict` stops at."""
+        """Whether the line should have been readable; `--strict` stops at such a line."""
         return self in _FAULTS
 
 
@@ -60,8 +60,8 @@ _WORDS = {
     Skip.UNKNOWN_TENANT: "a tenant that this home does not have, or has erased",
     Skip.UNREADABLE: "not a line of this format",
     Skip.BAD_TENANT: "not a tenant id",
-    Skip.BAD_VALUE: "a value that cannot be: status, time, latency or size out of range, or a text too long",
-    Skip.NOT_TEXT: "bytes that are no text (not UTF-8, or NUL)",
+    Skip.BAD_VALUE: "an impossible value: status, time, latency or size out of range, or a text too long",
+    Skip.NOT_TEXT: "bytes that are not text (not UTF-8, or NUL)",
     Skip.TOO_LONG: f"longer than {MAX_LINE_BYTES:,} bytes",
     Skip.UNFINISHED: "the last line stops in the middle",
 }
@@ -80,7 +80,7 @@ _FAULTS = frozenset(
 class RequestRow(NamedTuple):
     """One request. `at` is in UTC; `latency_ms` and `bytes` are None when the log does not have them.
 
-    `key_id` and `address` (IPv4) are of the services that know their callers; logs have neither.
+    `key_id` and `address` (IPv4) come only from services that know their callers; logs have neither.
     """
 
     tenant_id: str
@@ -99,7 +99,7 @@ class RequestRow(NamedTuple):
 
 
 def checked(row: RequestRow, *, claimed: bool) -> RequestRow | Skip:
-    """The checks that all formats share. `claimed`: the log's tenant is what the request itself said."""
+    """The checks that all formats share. `claimed`: the tenant is the one that the request itself claimed."""
     if not 100 <= row.status <= 599 or not 1970 <= row.at.year <= 2199:
         return Skip.BAD_VALUE
     if row.latency_ms is not None and not 0 <= row.latency_ms <= 1e9:
@@ -111,7 +111,7 @@ def checked(row: RequestRow, *, claimed: bool) -> RequestRow | Skip:
 
 @dataclass
 class ImportReport:
-    """What an import did. Times in UTC; `first_lines` are line numbers, from 1, at most 20 for each reason."""
+    """What an import did. Times are in UTC; `first_lines`: line numbers from 1, at most 20 for each reason."""
 
     rows: int = 0
     lines: int = 0
@@ -121,7 +121,7 @@ class ImportReport:
     created_tenants: list[str] = field(default_factory=list)
     already_lines: int = 0  # lines that an earlier import had stored
     already_rows: int = 0  # requests in them
-    resumed_rows: int = 0  # rows that an import that was killed had stored, brought into the trail by this one
+    resumed_rows: int = 0  # rows stored by an import that was killed; this one recorded them in the trail
     seconds: float = 0.0
     from_at: datetime | None = None
     until_at: datetime | None = None
@@ -131,7 +131,7 @@ class ImportReport:
 
     @property
     def only_unknown(self) -> bool:
-        """No request was stored, now or before, since their tenants are not known."""
+        """Whether no request was stored, now or before, because the tenants are unknown."""
         return bool(self.unknown_tenants) and not self.rows and not self.already_rows
 
     def skip(self, reason: Skip, line: int) -> None:
@@ -143,7 +143,7 @@ class ImportReport:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where an import stands. `bytes_total` is 0 when the size is not known (a pipe)."""
+    """How far an import is. `bytes_total` is 0 when the size is not known (a pipe)."""
 
     bytes_done: int
     bytes_total: int

@@ -1,4 +1,4 @@
-"""OpenStack's logs of requests, as nova and the services beside it write them through oslo.log."""
+"""OpenStack's logs of requests, as nova and its sister services write them with oslo.log."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from controlplane.requestlogs.routes import Routes
 
 # The leading file name is there when several of nova's logs were merged into one.
 _NOVA_START = r"(?:[^ ]+ )?((?:19[7-9]|2[01][0-9])[0-9]-[0-9]{2}-[0-9]{2} [0-9:]{8}\.[0-9]{1,6}) [0-9]+ [A-Z]+ [^ ]+ "
-# What oslo.log writes of the context: the global request id (since Pike), the request's own, user, project, and three
-# or four words of domains and scope. A form of fewer words (DevStack's) may hold names in another order: it is unread.
+# The context that oslo.log writes: the global request id (since Pike), the request's own, user, project, and three or
+# four words for domains and scope. A shorter form (DevStack's) may hold names in another order, so it is not read.
 _OSLO_CONTEXT = (
     r"(?:None |req-[^ ]+ (?=req-))?+"
     r"([^ ]+) [^ ]+ ([A-Za-z0-9][A-Za-z0-9._-]{0,63}|-)(?: [^ \]]+){1,4}"
@@ -27,7 +27,7 @@ _NOVA_MESSAGE = re.compile(_NOVA_START)
 
 
 def nova_lines() -> Callable[[str], RequestRow | Skip]:
-    """nova's log, and those of services that log like it. Its times have no zone: UTC is what OpenStack runs in."""
+    """nova's log, and those of services that log like it. Its times have no zone; OpenStack runs in UTC."""
     routes, match, moment_of, make = Routes(), _NOVA.fullmatch, datetime.fromisoformat, tuple.__new__
 
     def read(line: str) -> RequestRow | Skip:
@@ -82,5 +82,5 @@ _END = re.compile(rb" time: \d+\.\d{7}$| microversion: [^ ]+ time: \d+\.\d{6}$")
 
 
 def ends(line: bytes) -> bool:
-    """Whether the line's last number has all its digits."""
+    """Whether the last number of the line has all its digits, so that the line is complete."""
     return _END.search(line) is not None

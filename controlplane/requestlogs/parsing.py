@@ -1,6 +1,6 @@
-"""Request logs: one line in, one request out, or the reason why not. Pure; reading and storing are the hands'.
+"""Request logs: one line in, one request out, or the reason why not. Pure functions; backends read and store.
 
-A line is foreign and hostile. A parser never raises: what it cannot read is a Skip, and every Skip is counted.
+Lines are foreign and may be hostile. A parser never raises: a line that it cannot read is a Skip, and is counted.
 """
 
 from __future__ import annotations
@@ -18,22 +18,24 @@ from controlplane.tenants.refusals import TENANT_ID_FORMAT
 
 Log = Format | LogMapping
 Whose = str | TenantSource | None
-"""The tenant of all lines, or where each says it; None when the format itself knows."""
+"""The tenant of all lines, or where each line names it; None when the format has a field for it."""
 Parser = Callable[[bytes], RequestRow | Skip]
 
 
 def check_whose(log: Log, tenant_id: str | None, source: TenantSource | None) -> None:
-    """Whether it is said once whose requests a log holds: by the log, or its caller. Raises Usage."""
+    """Check that the tenant is named exactly once: by the log, or by the caller. Raises Usage."""
     if isinstance(log, LogMapping):
         if tenant_id is not None and source is not None:
-            raise Usage("tenant_twice", "--tenant and --tenant-from both say whose requests these are.", "Take one.")
+            raise Usage(
+                "tenant_twice", "--tenant and --tenant-from both say whose requests these are.", "Give one of them."
+            )
         if tenant_id is None and source is None and log.tenant is None:
             hint = "Say it with --tenant ID, or --tenant-from host, host:N, path:N, header:NAME or field:PATH."
             raise Usage("tenant_needed", f"A log from {log} does not say whose requests it holds.", hint)
         if fault := log.fault(source):
-            raise Usage("tenant_from_unknown", f"The format {log} {fault}.", "Take another place of the tenant.")
+            raise Usage("tenant_from_unknown", f"The format {log} {fault}.", "Name another place for the tenant.")
     elif source is not None:
-        raise Usage("tenant_not_needed", f"--tenant-from is for mapped formats; {log} is none.", "Leave it out.")
+        raise Usage("tenant_not_needed", f"--tenant-from is for mapped formats; {log} is not one.", "Leave it out.")
     elif log is Format.COMBINED and tenant_id is None:
         message = "A combined log does not say whose requests it holds."
         raise Usage("tenant_needed", message, "Say it with --tenant ID.")
@@ -44,7 +46,7 @@ def check_whose(log: Log, tenant_id: str | None, source: TenantSource | None) ->
 
 
 def reader(log: Log, whose: Whose = None) -> Callable[[str], RequestRow | Skip]:
-    """Reads lines that are known to be text without NUL and not too long: what `parser` makes sure of first."""
+    """A reader of lines that are text without NUL and not too long, which `parser` checks first."""
     if log is Format.OPENSTACK_NOVA:
         return nova_lines()
     if isinstance(log, LogMapping):
@@ -63,7 +65,7 @@ def parser(log: Log, whose: Whose = None) -> Parser:
 
 
 def guarded(read: Callable[[str], RequestRow | Skip]) -> Parser:
-    """A reader that any bytes may be given to. NULs before a line are what a crash, or a log that was cut, leaves."""
+    """A reader made safe for any bytes. A crash, or a log that was cut, leaves NULs before a line; they are skipped."""
 
     def parse(line: bytes) -> RequestRow | Skip:
         if line[:1] == b"\0":
@@ -75,7 +77,7 @@ def guarded(read: Callable[[str], RequestRow | Skip]) -> Parser:
         try:
             return read(line.decode())
         except UnicodeDecodeError:
-            found = read(line.decode(errors="replace"))  # most often only a name is of another encoding
+            found = read(line.decode(errors="replace"))  # most often only a name is in another encoding
             return Skip.NOT_TEXT if found is Skip.UNREADABLE else found
 
     return parse
@@ -87,7 +89,7 @@ def parse(log: Log, line: bytes | str, whose: Whose = None) -> RequestRow | Skip
 
 
 def is_whole(log: Log, line: bytes) -> bool:
-    """Whether a last line without its line end is nevertheless complete; else it may still be being written."""
+    """Whether a last line without its line end is complete; if not, the program may still be writing it."""
     line = line.rstrip()
     if log is Format.OPENSTACK_NOVA:
         return ends(line)

@@ -15,8 +15,8 @@ _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 def route_of(path: str, tenant_id: str = "") -> str:
     """What a request's path is counted under: no origin, no query string, ids as {id}, at most 200 characters.
 
-    An id is the tenant's own, a number, a UUID or a hexadecimal of at least 8 characters that is no word
-    (a short prefix as in `srv_…` included).
+    An id is the tenant's own, a number, a UUID, or a hexadecimal number of at least 8 characters that is not a word;
+    it may have a short prefix, as in `srv_…`.
     """
     path = path[len(origin_of(path)) :]
     if "?" in path or "#" in path:
@@ -29,13 +29,13 @@ def route_of(path: str, tenant_id: str = "") -> str:
 
 
 def origin_of(url: str) -> str:
-    """`https://shop.example:443` of a whole URL; nothing of a path."""
+    """`https://shop.example:443` of a whole URL; "" of a path."""
     origin = None if url.startswith("/") else _ORIGIN.match(url)
     return origin[0] if origin else ""
 
 
 class Routes:
-    """`route_of`, remembered: a log asks for few paths, very often. Forgets all when it has learned too many."""
+    """`route_of` with a cache, because a log holds few paths, many times. A full cache is emptied."""
 
     def __init__(self) -> None:
         self.known: dict[tuple[str, str], str] = {}

@@ -1,4 +1,4 @@
-"""What a person is told about how lines are read, and about a log of which nothing could be taken."""
+"""What a person is told about how lines are read, and about a log from which nothing was imported."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FIRST = 10
 """How many lines are shown."""
 MAX_FIELDS = 40
 FINE = frozenset({Skip.BLANK, Skip.NOT_A_REQUEST, Skip.UNAUTHENTICATED, Skip.UNFINISHED})
-"""A log may hold nothing else, and be what it is said to be."""
+"""A log with nothing but such lines may still be in the format that was named."""
 EXAMPLES = {
     Format.OPENSTACK_NOVA: (
         "2026-11-29 10:00:00.008 25746 INFO nova.osapi_compute.wsgi.server"
@@ -33,7 +33,7 @@ EXAMPLES = {
 
 
 class NothingTaken(Refusal):
-    """With what was found instead, so that a caller can show it."""
+    """A log had no request to import. `report` says what was found instead."""
 
     def __init__(self, message: str, hint: str, why: Sequence[str], report: ImportReport) -> None:
         super().__init__("log_nothing_taken", message, hint, why)
@@ -61,7 +61,7 @@ def first_lines(lines: Iterable[bytes], parse: Parser) -> list[LineRead]:
 
 def nothing_taken(name: str, log: Log, whose: Whose, report: ImportReport, lines: Iterable[bytes]) -> NothingTaken:
     reasons = [f"{number:,} × {reason.words}" for reason, number in report.skipped.items()]
-    told = [f"{name} holds nothing that could be taken as a request from {log}.", *reasons]
+    told = [f"{name} holds no line that can be read as a request in the format {log}.", *reasons]
     told += example(log)
     if found := found_fields(lines):
         told.append(f"fields that its lines have: {', '.join(found)}")
@@ -84,7 +84,7 @@ def wanted(log: Log, whose: Whose) -> list[str]:
 
 
 def found_fields(lines: Iterable[bytes]) -> list[str]:
-    """The names in the JSON objects among these lines, as a mapping would call them."""
+    """The names of the fields in these lines that are JSON objects, as a mapping would write them."""
     names: dict[str, None] = {}
     for line in lines:
         fields = json_fields(line.decode(errors="replace"))

@@ -1,7 +1,8 @@
-"""Done to many: one engine for everything that is done in bulk.
+"""One engine for everything that is done in bulk.
 
-`preview_run` shows what would happen, `start_run` fixes the things, `drive` does them one by one, `undo_run` makes
-the run that takes all back. Whoever drives may be killed at any point: `drive` again goes on where it was.
+`preview_run` shows what would happen, `start_run` fixes the list of things, `drive` does them one by one, `undo_run`
+starts a run that takes all of it back. The driving program may be killed at any point: call `drive` again, and it goes
+on where it was.
 """
 
 from __future__ import annotations
@@ -50,19 +51,19 @@ if TYPE_CHECKING:
 
 BATCH = 50
 HOLD_SECONDS = 3.0
-"""How often the driver says that it is alive; the home lets another take over after 15 s of silence."""
+"""How often the driver sends a heartbeat; the home lets another take over after 15 s without one."""
 FOLLOW_SECONDS = 0.5
 LEFT = 100
-"""So many runs without a driver are looked at together."""
+"""How many runs without a driver are looked at together."""
 SECRETS_UNWRITABLE = "secrets_unwritable"
-"""The place for secrets is full or gone: that is no verdict on a key, and the run goes on when there is another."""
+"""The file for secrets cannot be written. That is no verdict on a key: the run goes on when another file is given."""
 
 
 @dataclass(frozen=True)
 class RunPreview:
-    """What a run would do: how many things, the first few really tried and rolled back, and who would be refused.
+    """What a run would do: to how many things, the first few tried and rolled back, and which would be refused.
 
-    `refusals`: code → how many of all things would meet it, by what their rows say; `words`: one example of each.
+    `refusals`: code → how many of all things would meet it, judged by their rows; `words`: one example of each.
     """
 
     total: int
@@ -104,7 +105,7 @@ async def start_run(
     production: bool = False,
     repeating: bool = False,
 ) -> Run:
-    """Fix what will be done, to what, and why, once that was agreed to. Nothing is done yet: `drive` does it.
+    """Show, ask, then record what will be done, to what, and why. Nothing is done yet: `drive` does it.
 
     Raises Usage (`not_in_bulk`, `run_filter_…`, `run_thing_twice`, `run_too_large`), Refusal `run_empty`, and what
     `carry_out` raises.
@@ -127,7 +128,7 @@ async def undo_run(
     production: bool = False,
     repeating: bool = False,
 ) -> Run:
-    """Start the run that takes back every done item of another, last first. What was changed since is refused."""
+    """Start a run that takes back every done item of another, last first. A thing that was changed since is refused."""
     asks = None
     if name := target((await plane.of(RunDirectory).get(run_id)).operation).undo:
         undo = _permitted(plane, name, reason or "undo")
@@ -140,7 +141,7 @@ async def undo_run(
 def _asking(
     ask: AskRun, operation: Operation[Any], look: Callable[[Outcome], Awaitable[RunPreview]], production: bool
 ) -> Ask:
-    """Ask about the run that was started and rolled back; `look` finds out what it would do to each thing."""
+    """Ask about a run that was started and rolled back; `look` previews what it would do to each thing."""
 
     async def asked(question: Question) -> bool:
         preview = await look(question.preview)
@@ -157,7 +158,7 @@ def _permitted(plane: ControlPlane, name: str, reason: str | None) -> Operation[
 
 
 def _level(operation: Operation[Any], production: bool, preview: RunPreview) -> Risk:
-    """Even one thing is worth a look when it is done by a run."""
+    """A run asks for a yes at least, even when it is of one thing."""
     risk = level(operation, production=production, number=preview.total)
     return Risk.CONFIRM if risk in (Risk.SAFE, Risk.PREVIEW) else risk
 
@@ -173,7 +174,7 @@ async def _preview_start(
 async def _preview_items(
     plane: ControlPlane, operation: Operation[Any], fields: Record, reason: str | None, tried: Outcome
 ) -> RunPreview:
-    """The first things of a run that was started and rolled back, each really tried and rolled back."""
+    """The first things of a run that was started and rolled back, each tried and rolled back too."""
     sample: list[tuple[str, Outcome | Refusal]] = []
     for first in tried.result["first"]:
         item = RunItem(**first)
@@ -193,13 +194,13 @@ async def drive(
     on_progress: Callable[[Run], None] = lambda run: None,
     keep: Keep | None = None,
 ) -> Run:
-    """Carry a run on until it is done, paused or stopped, and return it as it is then.
+    """Do the items of a run until it is done, paused or stopped, and return it as it is then.
 
-    `keep` takes the secrets that are made, each before its change is committed; a run that makes some is not driven
-    without. A run that is not running is returned as it is. Raises Usage `secrets_to_needed`, Conflict `run_driven`
-    when another program drives it, HomeUnreachable and OutcomeUnknown when the link is lost: then `drive` again.
+    `keep` stores each new secret before its change is committed; a run that makes secrets needs it. A run that is not
+    running is returned as it is. Raises Usage `secrets_to_needed`, Conflict `run_driven` when another program drives
+    it, HomeUnreachable and OutcomeUnknown when the link is lost: then call `drive` again.
 
-    With a worker's login the home does each item for whoever started the run: see `rules.CARRIED`.
+    With a worker's login, the home does each item as the person who started the run: see `rules.CARRIED`.
     """
     run = await plane.of(RunDirectory).get(run_id)
     operation = named(run.operation)
@@ -221,7 +222,7 @@ async def drive(
 async def follow(
     plane: ControlPlane, run_id: int, *, clock: rules.Clock | None = None, on_progress: Callable[[Run], None]
 ) -> Run:
-    """Watch a run that another program drives, until it ends or that program is gone."""
+    """Watch a run that another program drives, until the run ends or that program is gone."""
     while (run := await plane.of(RunDirectory).get(run_id)).standing == "running":
         on_progress(run)
         await (clock or rules.RealClock()).sleep(FOLLOW_SECONDS)
@@ -229,13 +230,13 @@ async def follow(
 
 
 def is_lent(plane: ControlPlane) -> bool:
-    """Whether what is done is done as whoever started a run, and not with rights of the login's own."""
+    """Whether items are done with the rights of the person who started the run, not with those of the login."""
     return plane.actor.role == "worker"
 
 
 async def left_runs(plane: ControlPlane) -> list[Run]:
-    """The runs that are to go on and that nobody drives, the oldest first: those of this login, and for a worker's all
-    that it can carry.
+    """The runs that are not finished and that nobody drives, the oldest first: those of this login, or for a worker's
+    login all that it can carry.
     """
     lent = is_lent(plane)
     whose = Term("is", tuple(sorted(rules.CARRIED)), "operation") if lent else Term("is", (plane.actor.name,), "actor")
@@ -246,17 +247,17 @@ async def left_runs(plane: ControlPlane) -> list[Run]:
 
 
 def check_kept(operation: Operation[Any], kept: bool) -> None:
-    """Many secrets are never shown: they need a place. Raises Usage `secrets_to_needed`."""
+    """The secrets of a run are never shown: they need a file. Raises Usage `secrets_to_needed`."""
     if operation.makes_secret and not kept:
         raise Usage(
             "secrets_to_needed",
-            f"{operation.name} makes a secret for each of many keys: they go to a file for you alone.",
-            "Say which: --secrets-to FILE",
+            f"{operation.name} makes a secret for each of many keys: they go to a file that only you can read.",
+            "Name it: --secrets-to FILE",
         )
 
 
 class _Driver:
-    """One program's turn at a run."""
+    """One program driving a run."""
 
     def __init__(
         self,
@@ -291,7 +292,7 @@ class _Driver:
             run = await self.hold(run.id)
 
     async def _batch(self, run: Run, items: Sequence[RunItem], recent: list[bool], pace: rules.Pace) -> None:
-        """Ends early when there is something to look up: a breaker that trips, a run that was paused."""
+        """Ends early when the breaker trips or the run was paused or stopped, so that the caller looks again."""
         for item in items:
             if not await self._wait(run, pace):
                 return
@@ -309,7 +310,7 @@ class _Driver:
                 return
 
     async def _wait(self, run: Run, pace: rules.Pace) -> bool:
-        """Keep the pace, and say now and then that this program lives; False when the run no longer runs."""
+        """Keep the pace, with a heartbeat now and then; False when the run no longer runs."""
         while True:
             if self.clock.now() - self._held_at >= HOLD_SECONDS and (await self.hold(run.id)).state != "running":
                 return False
@@ -318,7 +319,7 @@ class _Driver:
             await self.clock.sleep(min(left, HOLD_SECONDS))
 
     async def _settle(self, run: Run, item: RunItem) -> bool:
-        """Do one item; whether it was refused. Its change settles it in the home, in the same transaction."""
+        """Do one item; True when it was refused. Its change also settles it in the home, in one transaction."""
         try:
             await self._do(run, item)
         except (HomeUnreachable, OutcomeUnknown):
@@ -348,7 +349,7 @@ class _Driver:
 
 
 class _LentDriver(_Driver):
-    """A worker's turn: the home does each item as whoever started the run."""
+    """A worker driving a run: the home does each item as the person who started it."""
 
     async def _do(self, run: Run, item: RunItem) -> None:
         await self.plane.of(RunDirectory).carry(item)
@@ -363,7 +364,7 @@ class _LentDriver(_Driver):
 async def _request(
     plane: ControlPlane, operation: Operation[Any], fields: Record, item: RunItem, reason: str | None
 ) -> tuple[Request, str | None]:
-    """What is asked of one item, as it was seen when the run was started."""
+    """The request and the reason for one item, at the version that was seen when the run was started."""
     if item.undoes is None:
         return operation.parse(item_fields(operation, fields, item)), reason
     step = await _undo_of(plane, item.undoes)
@@ -371,7 +372,7 @@ async def _request(
 
 
 async def _undo_of(plane: ControlPlane, request_id: str) -> UndoStep:
-    """Built from the trail when it is needed: personal values stay where they are guarded and erased."""
+    """Built from the trail only when it is needed, so that no copy of personal values is kept with the run."""
     recorded = await plane.recorded(request_id)
     step = undo_step(named(recorded.operation), recorded.rows) if recorded else None
     if step is None:

@@ -24,8 +24,8 @@ VERDICTS: dict[ItemState, Status] = {
 }
 DRIVEN = {
     "running": "a program does one item after another",
-    "waiting": "a worker, or a r, begins with it",
-    "interrupted": "the program that drove it is gone. a r goes on with it, a u takes back what was done",
+    "waiting": "a worker begins it; or press a, then r, to begin it here",
+    "interrupted": "the program that drove it is gone: press a, then r, to resume it, or a, then u, to undo it",
 }
 
 
@@ -46,7 +46,7 @@ RUNS = ListOf(
     of=lambda plane: plane.of(RunDirectory),
     order="-created",
     summary="List what was done in bulk, newest first.",
-    means="What was done to many things at once: one at a time, paced, paused by its breaker, each with a verdict.",
+    means="What was done in bulk: one thing at a time, paced, paused by a breaker, with a verdict for each.",
     nothing="Nothing was done in bulk yet. Mark rows with space and press a.",
     subject=lambda run: {"id": run.id},
     label=lambda run: f"run {run.id}",

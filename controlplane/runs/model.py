@@ -25,9 +25,9 @@ ITEM_STATES: tuple[ItemState, ...] = ("waiting", "done", "refused", "skipped")
 class Run:
     """`fields`: what all its requests share. `why`: why it is in this state. `undoes`: the run that it takes back.
 
-    `driver`: the login whose program drives it now; None: none does. `standing`: its state, where "running" is told
-    from "waiting" (nobody has driven it yet) and "interrupted" (who drove it is gone). `settled_before`: how many
-    items had their verdict when it was last resumed.
+    `driver`: the login whose program drives it now; None: none does. `standing`: its state, in which "running" is kept
+    apart from "waiting" (nobody has driven it yet) and "interrupted" (the program that drove it is gone).
+    `settled_before`: how many items had their verdict when it was last resumed.
     """
 
     id: int
@@ -66,7 +66,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class RunItem:
-    """One thing of a run. `version`: as it was seen when the run began. `code`/`words`: why it was refused.
+    """One thing of a run. `version`: the one seen when the run was started. `code`/`words`: why it was refused.
 
     `undoes` is the request id of the change that is taken back.
     """
@@ -88,12 +88,12 @@ class RunItem:
 
     @property
     def request_id(self) -> str:
-        """Of its change: what makes a repeat harmless, and what finds it in the trail."""
+        """The request id of its change: it makes a repeat harmless, and finds the change in the trail."""
         return f"run-{self.run_id}-{self.ordinal}"
 
 
 class RunDirectory(Listing[Run], Protocol):
-    """The capability of a context to carry out runs: what is read of them, and what their driver notes."""
+    """The capability of a context to carry out runs: to read them, and to record what their driver does."""
 
     async def get(self, run_id: int) -> Run:
         """Raises NotFound."""
@@ -106,25 +106,25 @@ class RunDirectory(Listing[Run], Protocol):
         ...
 
     async def refusals(self, run_id: int, limit: int) -> Sequence[bool]:
-        """Of the last `limit` verdicts, oldest first: whether each was a refusal."""
+        """For each of the last `limit` verdicts, oldest first, whether it was a refusal."""
         ...
 
     async def hold(self, run_id: int, holder: str) -> Run:
-        """Be the one program that drives it, for some seconds. Raises Conflict `run_driven`, NotFound."""
+        """Become or stay the one program that drives it, for 15 s. Raises Conflict `run_driven`, NotFound."""
         ...
 
     async def release(self, run_id: int, holder: str) -> None: ...
 
     async def refuse(self, item: RunItem, code: str, words: str) -> bool:
-        """Note that an item was refused; False when it has a verdict already."""
+        """Record that an item was refused; False when it has a verdict already."""
         ...
 
     async def carry(self, item: RunItem) -> None:
-        """Do it as whoever started the run, with a worker's login. Raises what the operation would."""
+        """With a worker's login, do an item as the person who started the run. Raises what the operation would."""
         ...
 
     async def end(self, run_id: int, becomes: RunState, why: str | None) -> None:
-        """A worker's end of its turn: `done`, or `paused` with the reason."""
+        """With a worker's login, set the run `done`, or `paused` with the reason."""
         ...
 
 
@@ -138,21 +138,21 @@ class RunStore(Protocol):
     async def create(self, columns: Record) -> int: ...
 
     async def add_named(self, run_id: int, noun: str, subjects: Sequence[Record]) -> None:
-        """The things with these subject fields (and `version`, else the version that each has now)."""
+        """Add the things with these subject fields, at their `version`, or at the one that each has now."""
         ...
 
     async def add_matching(self, run_id: int, noun: str, terms: Sequence[Term], now: datetime) -> None:
-        """All things of a noun that match, as they are now. Raises Refusal `run_too_large`."""
+        """Add all things of a noun that match, as they are now. Raises Refusal `run_too_large`."""
         ...
 
     async def add_undone(self, run_id: int, undone: int) -> None:
-        """The done items of another run, last first."""
+        """Add the done items of another run, last first."""
         ...
 
     async def first(self, run_id: int, limit: int) -> Sequence[RunItem]: ...
 
     async def items_hash(self, run_id: int) -> str:
-        """Of all its things and their versions: a run starts with those that its preview showed."""
+        """A hash of all its things and their versions: a run starts only with those that its preview showed."""
         ...
 
     async def set_state(self, run_id: int, state: RunState, why: str | None) -> Run: ...

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from controlplane.changes import Change
 
 NOUNS = ("tenants", "projects", "keys")
-"""What things a run can be about."""
+"""The nouns that a run can be about."""
 SAMPLE_ITEMS = 5
 
 
@@ -33,7 +33,7 @@ RUN = Subject(Run, lambda change, request: change.of(RunStore).lock(request.id))
 
 
 class RunStart(Request):
-    """Either `subjects`, each with the subject's fields and perhaps the version that was seen, or a `filter`."""
+    """Either `subjects`, each with the subject's fields and, if known, the version that was seen, or a `filter`."""
 
     subject = ("operation",)
     operation: str
@@ -53,7 +53,7 @@ class RunStart(Request):
 
 
 def in_bulk(operation: Operation[Any]) -> bool:
-    """Whether it can be done to many: it is done to one thing of a list, as it was seen."""
+    """Whether it can be done in bulk: it is done to one thing of a list, at the version that was seen."""
     return operation.noun in NOUNS and "version" in operation.request.model_fields
 
 
@@ -73,7 +73,7 @@ def target(name: str) -> Operation[Any]:
 
 
 def item_fields(operation: Operation[Any], fields: Record, item: RunItem) -> Record:
-    """The request of one item: what all share, the thing, and the version that was seen."""
+    """The fields of one item's request: those that all share, the thing, and the version that was seen."""
     seen = {} if item.version is None else {"version": item.version}
     return fields | item.subject | seen
 
@@ -118,18 +118,18 @@ def _check_subjects(operation: Operation[Any], fields: Record, subjects: list[Re
     known, seen = {*operation.request.subject, "version"}, set[str]()
     for subject in subjects:
         if other := subject.keys() - known:
-            raise Usage("run_fields", f"{', '.join(sorted(other))} does not say which thing.", "All share the fields.")
+            raise Usage("run_fields", f"{', '.join(sorted(other))} does not name a thing.", "Give it once, for all.")
         thing = operation.parse(fields | subject).thing
         if thing in seen:
-            raise RUN_THING_TWICE(f"{thing} stands in the list twice.")
+            raise RUN_THING_TWICE(f"{thing} is in the list twice.")
         seen.add(thing)
 
 
 def terms_of(operation: Operation[Any], text: str) -> tuple[filters.Term, ...]:
-    """Raises Usage for a filter that cannot be read, means everything, finds more than it shows, or names a person."""
+    """Read a filter. Raises Usage when it cannot be read, would match everything, is fuzzy, or names a person."""
     terms = filters.parse(text, list_named(operation.noun).fields)
     if not terms:
-        raise Usage("run_filter_empty", "An empty filter would mean everything.", "Say it: -status:erased")
+        raise Usage("run_filter_empty", "An empty filter would mean everything.", "If you mean that: -status:erased")
     if any(term.field == "owner" for term in terms):
         raise Usage(
             "run_personal",
@@ -146,7 +146,7 @@ async def _started(change: Change, run_id: int, operation: Operation[Any], field
     if not first:
         raise Refusal("run_empty", "Nothing matches: there is nothing to do.", "Look at the list with that filter.")
     if fields is not None:
-        operation.parse(item_fields(operation, fields, first[0]))  # a fault in what all share shows before it begins
+        operation.parse(item_fields(operation, fields, first[0]))  # shows faults in the shared fields early
     items = {"first": [as_result(item) for item in first], "preview_hash": await change.of(RunStore).items_hash(run_id)}
     return as_result(run) | items
 
@@ -158,7 +158,7 @@ async def start_undo(change: Change, request: OneRun, undone: Run) -> Record:
         raise NO_UNDO(f"{undone.operation} cannot be taken back.")
     if undone.standing == "running":
         raise Refusal("run_running", f"Run {undone.id} is still running.", "Pause or stop it first.")
-    if undone.state == "running":  # who drove it is gone: nobody goes on with what is taken back
+    if undone.state == "running":  # the program that drove it is gone, and no other may go on with it
         await change.of(RunStore).set_state(undone.id, "stopped", "it is taken back")
     run_id = await change.of(RunStore).create(
         {
@@ -174,7 +174,7 @@ async def start_undo(change: Change, request: OneRun, undone: Run) -> Record:
 
 
 async def complete(change: Change, request: OneRun) -> Record:
-    """Note that every item of a run has its verdict."""
+    """Record that every item of a run has its verdict."""
     return as_result(await change.of(RunStore).set_state(request.id, "done", None))
 
 
@@ -187,7 +187,7 @@ UNDO: Operation[OneRun] = Operation(
 COMPLETE: Operation[OneRun] = Operation(
     "runs.complete", "Complete a run", OneRun, complete, role="operator", risk=Risk.SAFE, key="c"
 )
-"""Not in the registry: the faces offer these as the operation that is done in bulk, see `engine`."""
+"""Not in the registry: screens and commands offer the operation that is done in bulk instead, see `engine`."""
 
 
 @operation(

@@ -1,4 +1,4 @@
-"""How a run proceeds: the canary, the breaker, the pace. Pure functions, and a clock that is handed in."""
+"""How a run proceeds: the canary, the breaker, the pace. Pure functions, and a clock that is passed in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from controlplane.runs.model import Run, RunState
 from controlplane.runs.refusals import RUN_TRANSITION
 
 CANARY = (1, 10)
-"""The first items stand for all: one, then ten more, each judged before it goes on."""
+"""The first items are a trial for all: one, then ten more, judged before the run goes on."""
 WINDOW = 20
 """The breaker looks at this many verdicts."""
 PER_SECOND = 10.0
@@ -26,7 +26,7 @@ CARRIED = frozenset(
         *(f"keys.{verb}" for verb in ("disable", "enable", "revoke")),
     }
 )
-"""What a worker carries for others, with its own login: the home does these itself (wf.carried_operations)."""
+"""The operations that a worker carries for others, with its own login: the home does them (wf.carried_operations)."""
 
 FOLLOWS: dict[RunState, tuple[RunState, ...]] = {
     "running": ("paused", "stopped", "done"),
@@ -34,11 +34,11 @@ FOLLOWS: dict[RunState, tuple[RunState, ...]] = {
     "stopped": (),
     "done": (),
 }
-"""Which state may follow on which; the home guards the same."""
+"""Which states may follow each; the home guards the same."""
 
 
 def stage(settled: int) -> str:
-    """Where a run with so many verdicts is, in words."""
+    """The stage of a run that has `settled` verdicts, in words."""
     end = 0
     for size in CANARY:
         end += size
@@ -48,10 +48,11 @@ def stage(settled: int) -> str:
 
 
 def tripped(settled: int, recent: Sequence[bool], share: float, settled_before: int = 0) -> str | None:
-    """Why the run must pause now, if it must. `recent`: of the last verdicts, oldest first, which were refusals.
+    """Why the run must pause now; None when it need not. `recent`: for each of the last verdicts, oldest first, whether
+    it was a refusal.
 
-    At the end of each canary its own share counts; at any time the refusals among the last 20. What was settled
-    before the last resume was judged by a person and no longer counts.
+    It pauses when a canary ends with too large a share of refusals, or when the last 20 verdicts hold too many. What
+    was settled before the last resume was judged by a person and no longer counts.
     """
     fresh = list(recent)[-WINDOW:][-(settled - settled_before) :] if settled > settled_before else []
     end = 0
@@ -69,18 +70,18 @@ def check_state(run: Run, becomes: RunState, verb: str) -> None:
     if becomes not in FOLLOWS[run.state]:
         raise RUN_TRANSITION(
             f"Run {run.id} cannot be {verb}: it is {run.state}.",
-            f"watchfloor runs show {run.id} tells what became of it.",
+            f"watchfloor runs show {run.id} shows what became of it.",
             why=[f"state: {run.state}", *([f"because: {run.why}"] if run.why else [])],
         )
 
 
 def is_left(run: Run) -> bool:
-    """Whether it is to go on and nobody drives it: who did is gone, or nobody has begun."""
+    """Whether it should go on but nobody drives it: that program is gone, or none has begun."""
     return run.standing in ("waiting", "interrupted")
 
 
 def check_resume(run: Run) -> None:
-    """One that is left is in the right state already: it lacks only who drives it."""
+    """A run that is left is in the right state already: it only lacks a program that drives it."""
     if run.state == "running" and not is_left(run):
         raise RUN_TRANSITION(f"Run {run.id} is running already.", "", why=["state: running"])
     if run.state != "running":
@@ -88,7 +89,7 @@ def check_resume(run: Run) -> None:
 
 
 class Clock(Protocol):
-    """Seconds that only go forward, and waiting by them."""
+    """A monotonic clock in seconds, and waiting by it."""
 
     def now(self) -> float: ...
 
@@ -104,7 +105,7 @@ class RealClock:
 
 
 class Pace:
-    """At most so many a second, evenly: time that was lost is not caught up with."""
+    """At most `per_second` starts a second, evenly spaced; lost time is not made up for."""
 
     def __init__(self, per_second: float, clock: Clock) -> None:
         self.interval = 1 / per_second

@@ -1,4 +1,4 @@
-"""The things that a run would be done to, as their lists have them."""
+"""The things that a run would be done to, read from their lists."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CHUNK = 500
 async def expected_refusals(
     plane: ControlPlane, operation: Operation[Any], request: RunStart
 ) -> tuple[dict[str, int], dict[str, str]]:
-    """Who would be refused, by what the rows say: code → how many, and one example of each in words."""
+    """The refusals to expect, judged by the rows: code → how many, and the message of one example."""
     counts: Counter[str] = Counter()
     words: dict[str, str] = {}
     if operation.check is not None:
@@ -49,7 +49,7 @@ async def _rows(plane: ControlPlane, operation: Operation[Any], request: RunStar
     wanted = {"/".join(str(subject[name]) for name in operation.request.subject) for subject in request.subjects}
     ids = sorted({str(subject["id"]) for subject in request.subjects})
     for at in range(0, len(ids), CHUNK):
-        # Filters know no case and an id may be in many tenants: this finds more, the keys decide.
+        # Filters ignore case, and many tenants may have the same id: this finds more rows, and their keys decide.
         async for row in _pages(listing, Query((Term("is", tuple(ids[at : at + CHUNK]), "id"),), "id")):
             if row.key in wanted:
                 yield row

@@ -1,4 +1,4 @@
-"""Subscriptions, what holds for a tenant, and usage as they are read."""
+"""Subscriptions, effective entitlements and usage as they are read."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Listed(Subscription):
-    """A row of the list: `state_now` is the state as it is, whether or not the end of a trial was written down yet."""
+    """A row of the list. `state_now`: the state at present, even if the row does not yet say that its trial ended."""
 
     state_now: State
 
@@ -54,7 +54,7 @@ class Listed(Subscription):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """An entitlement beside the plan, for a while."""
+    """An entitlement in addition to the plan, for a limited time."""
 
     id: int
     tenant_id: str
@@ -82,7 +82,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Effective:
-    """What holds for an entitlement, and the claims that lost against it, best first."""
+    """The claim that holds for an entitlement, and those that lost against it, best first."""
 
     name: str
     holds: Claim
@@ -91,7 +91,7 @@ class Effective:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that a tenant's entitlements are derived from. A plan that is None is unknown."""
+    """All that a tenant's entitlements are derived from. `plan` None: unknown."""
 
     plan: Plan | None
     trial: Plan | None
@@ -103,7 +103,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """A quota and what is used of it: `admitted` by the home, `recorded` by services; None: never any."""
+    """A quota and how much of it is used: `admitted` by the home, `recorded` by services; None: none ever was."""
 
     metric: str
     value: dict[str, Any]
@@ -126,7 +126,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class PlanChange:
-    """A change of plan with what it costs; neither applied nor canceled: it waits for its day."""
+    """A change of plan with its cost, waiting for its day: neither applied nor canceled."""
 
     id: int
     tenant_id: str
@@ -159,7 +159,7 @@ class SubscriptionDirectory(Listing[Listed], Protocol):
     """The capability of a context to list subscriptions, and to show what a tenant has and may use."""
 
     async def currency(self, tenant_id: str) -> str | None:
-        """The one that the tenant pays in; None: not known."""
+        """The currency that the tenant pays in; None: not known."""
         ...
 
     async def standing(self, tenant_id: str) -> Standing:

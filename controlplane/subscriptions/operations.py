@@ -34,7 +34,7 @@ Until = Annotated[str, Field(min_length=1, max_length=60, description="24h, 7d, 
 
 
 class OneSubscription(Request):
-    """A tenant's subscription, as it was seen."""
+    """A tenant's subscription, at the version that was seen."""
 
     subject = ("tenant_id",)
     tenant_id: Id
@@ -46,7 +46,7 @@ class PlanChangeRequest(OneSubscription):
     plan_version: Annotated[int | None, Field(default=None, ge=1, description="an older version; else the latest")]
     cycle: Annotated[Cycle | None, Field(default=None, description="left out: as it is")]
     on: Annotated[
-        date | None, Field(default=None, description="the day; else today for more, the period's end for less")
+        date | None, Field(default=None, description="the day; left out: today if it costs more, else the period's end")
     ]
     at_once: Annotated[bool, Field(default=False, description="today, also when it costs less")]
     preview_hash: Annotated[
@@ -81,7 +81,7 @@ class GrantRequest(Request):
     source: Annotated[Literal["override", "incident"], Field(default="override")]
 
     def read(self) -> Value:
-        """The value, JSON where it is; else the text itself. Numbers of a rate may have a fraction, limits not."""
+        """The value as JSON, else the text itself. Numbers of a rate may have a fraction, limits may not."""
         try:
             return jsontext.read(self.value)
         except ValueError:
@@ -124,7 +124,7 @@ async def _lock_open(change: Change, request: Any) -> Subscription:
 
 
 SUBSCRIPTION = Subject(Subscription, _lock_open, {Standing: lambda standing: standing.subscription})
-"""That of a tenant that is not being deleted."""
+"""The subscription of a tenant that is not being deleted."""
 ANY_SUBSCRIPTION = replace(SUBSCRIPTION, lock=_lock)
 
 
@@ -143,7 +143,7 @@ def today_of(subscription: Subscription, now: datetime) -> date:
 
 
 def was_changed(row: AuditRow) -> Record:
-    """At once, and to the version of before; `previous_plan` tells whether it was another plan."""
+    """The undo is made at once, to the version before; `previous_plan` says which plan it was, if another."""
     plan = {"plan": (row.after or {}).get("previous_plan")} if "previous_plan" in row.was else {}
     return {"at_once": True, "plan_version": (row.before or {}).get("plan_version")} | plan
 
@@ -161,12 +161,12 @@ def was_changed(row: AuditRow) -> Record:
     check=lambda subscription, now: rules.check_change(subscription),
 )
 async def change_plan(change: Change, request: PlanChangeRequest, subscription: Subscription) -> Record:
-    """Change a tenant's plan or cycle: more at once, less with the next period; the preview says what it costs."""
+    """Change a tenant's plan or cycle: upgrades at once, downgrades with the next period; the preview shows costs."""
     cycle = request.cycle or subscription.cycle
     new = await known_plan(change, request.plan or subscription.plan, request.plan_version)
     same = (subscription.plan, subscription.plan_version, subscription.cycle) == (new.code, new.version, cycle)
     waits = await change.of(SubscriptionStore).pending(request.tenant_id)
-    if waits is not None:  # the newest word counts
+    if waits is not None:  # the newest change replaces it
         await change.of(SubscriptionStore).cancel_pending(request.tenant_id, change.now)
     if same:
         if waits is None:
@@ -186,7 +186,7 @@ async def change_plan(change: Change, request: PlanChangeRequest, subscription: 
 
 
 async def carry_out(change: Change, subscription: Subscription, new: Plan, cycle: Cycle, proposal: Proposal) -> Record:
-    """Keep the change with its lines, and make it when its day is today."""
+    """Record the change with its lines, and make it if its day is today."""
     tenant_id = subscription.tenant_id
     at_once = proposal.effective_on <= today_of(subscription, change.now)
     number = await change.of(SubscriptionStore).note_change(
@@ -255,7 +255,7 @@ def was_in_state(row: AuditRow) -> Record:
     on=SUBSCRIPTION,
 )
 async def set_state(change: Change, request: StateRequest, subscription: Subscription) -> Subscription:
-    """Bring a subscription into another state. It loses no entitlement by that: they are derived, not erased."""
+    """Set a subscription's state. No entitlement is lost by that: they are derived, not erased."""
     rules.check_state(subscription, request.state)
     columns: Record = {"state": request.state}
     if request.state == "trial" and (subscription.trial_end is None or subscription.trial_end <= change.now):
@@ -270,7 +270,7 @@ async def set_state(change: Change, request: StateRequest, subscription: Subscri
 
 @operation("subscriptions.zone", ZoneRequest, role="operator", risk=Risk.CONFIRM, key="z", on=SUBSCRIPTION)
 async def set_zone(change: Change, request: ZoneRequest, subscription: Subscription) -> Subscription:
-    """Set the time zone whose days a tenant is billed and counted by."""
+    """Set the time zone whose days a tenant's bills and quotas go by."""
     return await change.of(SubscriptionStore).update(request.tenant_id, {"billing_zone": request.zone})
 
 
@@ -286,7 +286,7 @@ async def _give(change: Change, request: GrantRequest | RaiseRequest, value: Val
             "reason": change.reason or "",
         }
     )
-    # Not "value": that is what a reveal answers with, to be shown for a minute.
+    # Not "value": that is the field of a reveal's answer, which is shown for a minute.
     return {"tenant_id": given.tenant_id, "grant": given.id, "name": given.name, "until": given.ends_at}
 
 
@@ -301,7 +301,7 @@ async def _give(change: Change, request: GrantRequest | RaiseRequest, value: Val
     on=SUBSCRIPTION,
 )
 async def grant(change: Change, request: GrantRequest, subscription: Subscription) -> Record:
-    """Grant a tenant an entitlement beside its plan, for a while: as an override or for an incident."""
+    """Grant a tenant an entitlement beyond its plan for a limited time: as an override or for an incident."""
     value = request.read()
     rules.check_grant(
         _found(await change.of(SubscriptionStore).facts(request.tenant_id), change.now, request.name),
@@ -322,7 +322,7 @@ async def grant(change: Change, request: GrantRequest, subscription: Subscriptio
     on=SUBSCRIPTION,
 )
 async def raise_limit(change: Change, request: RaiseRequest, subscription: Subscription) -> Record:
-    """Raise a tenant's limit for a while, all else of it as it is."""
+    """Raise a tenant's limit for a limited time; the rest of the entitlement stays."""
     found = _found(await change.of(SubscriptionStore).facts(request.tenant_id), change.now, request.name)
     return await _give(change, request, rules.raised(found, request.name, request.to), "override")
 
@@ -333,18 +333,18 @@ def _found(facts: Facts, now: datetime, name: str) -> Any:
 
 @operation("subscriptions.end-grant", OneGrant, role="operator", risk=Risk.CONFIRM, key="x", on=ANY_SUBSCRIPTION)
 async def end_grant(change: Change, request: OneGrant, subscription: Subscription) -> Record:
-    """End a grant before its time: what lost against it holds again."""
+    """End a grant early: what it had overridden holds again."""
     ended = await change.of(SubscriptionStore).end_grant(request.tenant_id, request.grant)
     return {"tenant_id": ended.tenant_id, "grant": ended.id, "name": ended.name, "ended_at": ended.ended_at}
 
 
 class Nothing(Request):
-    """What is asked of all tenants at once."""
+    """No arguments: it is done for all tenants at once."""
 
     subject = ()
 
 
 @operation("subscriptions.apply-due", Nothing, role="operator", risk=Risk.CONFIRM, key="d")
 async def apply_due(change: Change, request: Nothing) -> Record:
-    """Carry out the plan changes whose day has come, of all tenants."""
+    """Make the plan changes whose day has come, of all tenants."""
     return {"applied": await change.of(SubscriptionStore).apply_due()}

@@ -1,4 +1,4 @@
-"""What the subscriptions' operations write through."""
+"""The store that the operations of subscriptions write through."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from controlplane.subscriptions.model import Facts, Grant, PlanChange, Subscript
 
 class SubscriptionStore(Protocol):
     async def lock(self, tenant_id: str) -> Subscription:
-        """Read a tenant's subscription and hold it until the change ends. Raises NotFound."""
+        """Read a tenant's subscription and lock it until the change ends. Raises NotFound."""
         ...
 
     async def update(self, tenant_id: str, columns: dict[str, Any]) -> Subscription: ...
@@ -20,7 +20,7 @@ class SubscriptionStore(Protocol):
         ...
 
     async def currency(self, tenant_id: str) -> str | None:
-        """The one that the tenant pays in; None: not known."""
+        """The currency that the tenant pays in; None: not known."""
         ...
 
     async def grant(self, columns: dict[str, Any]) -> Grant: ...
@@ -36,13 +36,13 @@ class SubscriptionStore(Protocol):
     async def cancel_pending(self, tenant_id: str, at: datetime) -> None: ...
 
     async def note_change(self, columns: dict[str, Any]) -> int:
-        """Keep a change of plan with its lines; its number."""
+        """Record a change of plan with its lines. Returns its number."""
         ...
 
     async def expire_trials(self) -> tuple[int, int]:
-        """End what is over, of all tenants; how many were ended, and how many reminders noted."""
+        """End what is over, of all tenants. Returns how many were ended, and how many reminders were recorded."""
         ...
 
     async def apply_due(self) -> int:
-        """Carry out the changes whose day has come; how many."""
+        """Make the changes whose day has come. Returns how many."""
         ...

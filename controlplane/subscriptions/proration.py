@@ -1,7 +1,7 @@
 """What a change of plan costs: one function for the preview and the commit.
 
-Integer minor units; half up, once per line; the day of the change belongs to the new plan; days are calendar days of
-the tenant's billing zone, so that one of 23 or 25 hours is one day.
+Amounts are integers in minor units, rounded half up once per line. The day of the change belongs to the new plan. Days
+are calendar days in the tenant's billing zone, so a day of 23 or 25 hours counts as one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from controlplane.subscriptions.model import Subscription
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the bill, in minor units; a credit is negative. `due`: the day that it is charged."""
+    """One line of the bill, in minor units; a credit is negative. `due`: the day on which it is charged."""
 
     plan: str
     days: int
@@ -69,14 +69,14 @@ def period_of(anchor: date, cycle: Cycle, day: date) -> tuple[date, date]:
 
 
 def share(price: int, days: int, of_days: int) -> int:
-    """The part of a price for some of its days, half up."""
+    """The part of a price for some of its days, rounded half up."""
     return (2 * price * days + of_days) // (2 * of_days)
 
 
 def propose(
     subscription: Subscription, old: Plan | None, new: Plan, cycle: Cycle, on: date | None, today: date
 ) -> Proposal:
-    """What changing to a plan means. Without `on` more expensive plans begin today, cheaper ones with the next period.
+    """What changing to a plan means. Without `on`, an upgrade begins today, a downgrade with the next period.
 
     `old` None: its price is unknown, so nothing is charged or credited for it.
     """
@@ -102,7 +102,7 @@ def propose(
 def _direction(
     subscription: Subscription, old: Plan | None, new: Plan, cycle: Cycle, today: date
 ) -> Literal["upgrade", "downgrade", "unknown"]:
-    """By the price of a day; an equal one counts as upgrade."""
+    """By the price per day; an equal price counts as an upgrade."""
     if old is None:
         return "unknown"
     start, end = period_of(subscription.period_start, subscription.cycle, today)
@@ -123,7 +123,7 @@ def _lines(
     *,
     billed: bool,
 ) -> tuple[Line, ...]:
-    """`billed`: the period has begun, so that what is paid in advance was charged for it."""
+    """`billed`: the period has begun, so a plan paid in advance has been charged for it."""
     days, used = (end - start).days, (on - start).days
     left = days - used
     lines = []

@@ -1,6 +1,6 @@
-"""Which entitlement holds, and how a subscription may go on: pure functions.
+"""Which entitlement holds, and which states may follow each other: pure functions.
 
-The database guards the same rules (tests compare both); these say it in words before it is tried.
+The database guards the same rules (tests compare both); these say in words why not, before it is tried.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 def effective(facts: Facts, at: datetime) -> dict[str, Effective]:
-    """What holds: override before incident before trial before plan; of equals the one that began last."""
+    """What holds: override before incident before trial before plan; among equals, the one that began last."""
     found: dict[str, list[Claim]] = {}
     for grant in facts.grants:
         if grant.starts_at <= at < grant.ends_at and (grant.ended_at is None or at < grant.ended_at):
@@ -76,7 +76,7 @@ def effective(facts: Facts, at: datetime) -> dict[str, Effective]:
 
 
 def state_at(subscription: Subscription, at: datetime) -> State:
-    """The state as it is then: a trial or a grace is over when its time is, whether that was written down or not."""
+    """The state at a time: a trial or a grace is over when its end has passed, even if the row does not say so yet."""
     if subscription.state == "trial" and subscription.trial_end and subscription.trial_end <= at:
         return subscription.trial_return or "expired"
     if subscription.state == "grace" and subscription.grace_until and subscription.grace_until <= at:
@@ -100,7 +100,7 @@ def check_state(subscription: Subscription, becomes: State) -> None:
 def check_start_trial(subscription: Subscription) -> None:
     if subscription.trial_start is not None:
         raise TRIAL_ONCE(
-            f"{subscription.tenant_id} had its trial: it began {subscription.trial_start:%Y-%m-%d}.",
+            f"{subscription.tenant_id} has had its trial: it began {subscription.trial_start:%Y-%m-%d}.",
             "Extend it while it lasts or after it expired: watchfloor subscriptions extend-trial",
             why=[
                 f"trial of {subscription.trial_plan} v{subscription.trial_version}",
@@ -119,7 +119,7 @@ def check_extend(subscription: Subscription) -> None:
         )
     if subscription.extensions >= MAX_TRIAL_EXTENSIONS:
         raise TRIAL_EXTENSIONS(
-            f"The trial of {subscription.tenant_id} was extended {subscription.extensions} times; that is the most.",
+            f"The trial of {subscription.tenant_id} was extended {subscription.extensions} times, which is the limit.",
             f"Convert it (watchfloor subscriptions convert-trial {subscription.tenant_id}), or let it end.",
             why=[f"extensions: {subscription.extensions}", f"most: {MAX_TRIAL_EXTENSIONS}"],
         )
@@ -141,7 +141,7 @@ def check_convert(subscription: Subscription) -> None:
 
 
 def check_change(subscription: Subscription) -> None:
-    """A change of plan is charged; who tries or is gone pays nothing."""
+    """A change of plan is charged; a trial, expired or canceled subscription pays nothing."""
     if subscription.state in ("trial", "expired", "canceled"):
         way = "convert-trial" if subscription.trial_start and subscription.state != "canceled" else "state"
         raise Refusal(
@@ -153,7 +153,7 @@ def check_change(subscription: Subscription) -> None:
 
 
 def check_grant(found: Effective | None, name: str, value: Value) -> None:
-    """A value of the right kind: what the plan has as a quota is not overridden by a text."""
+    """Raises Refusal `grant_kind`: a value can be overridden only by one of its kind, a quota not by a text."""
     kind = kind_of(value)
     if found is not None and kind_of(found.holds.value) != kind:
         raise Refusal(
@@ -169,16 +169,16 @@ def raised(found: Effective | None, name: str, to: int) -> Value:
         raise Refusal("limit_unknown", f"The limit {name} is unknown, so it cannot be raised.", "Grant a whole value.")
     value, kind = found.holds.value, kind_of(found.holds.value)
     if kind not in ("integer", "quota"):
-        words = f"{name} is of the kind {kind}; only an integer or a quota is raised."
+        words = f"{name} is of the kind {kind}; only an integer or a quota can be raised."
         raise Refusal("not_a_limit", words, "Grant a whole value.")
     now = value if kind == "integer" else value["hard"]
     if now == UNLIMITED or 0 <= to <= now:
-        raise Refusal("not_a_raise", f"{name} is {limit_words(now)} already; {to:,} is no raise.", "Give more.")
+        raise Refusal("not_a_raise", f"{name} is {limit_words(now)} already; {to:,} does not raise it.", "Give more.")
     return to if kind == "integer" else value | {"hard": to}
 
 
 def instant(text: str, now: datetime, what: str) -> datetime:
-    """A time to come: "24h", "7d", or an ISO time with its zone. Raises Usage."""
+    """A time in the future: "24h", "7d", or an ISO time with its zone. Raises Usage."""
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
@@ -186,5 +186,5 @@ def instant(text: str, now: datetime, what: str) -> datetime:
     if at.tzinfo is None:
         raise Usage("time_without_zone", f"{what}: {text} has no zone.", "Write 24h, 7d or 2026-12-01T12:00:00Z.")
     if at <= now:
-        raise Usage("time_over", f"{what}: {text} is over ({relative(at, now)}).", "Give a time to come.")
+        raise Usage("time_over", f"{what}: {text} is past ({relative(at, now)}).", "Give a time in the future.")
     return at

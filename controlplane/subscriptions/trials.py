@@ -60,7 +60,7 @@ class TrialConvert(OneSubscription):
     check=lambda subscription, now: rules.check_start_trial(subscription),
 )
 async def start_trial(change: Change, request: TrialStart, subscription: Subscription) -> Subscription:
-    """Let a tenant try a plan: its entitlements hold before those of the plan that it has."""
+    """Let a tenant try a plan: its entitlements take precedence over those of its own plan."""
     returns: State = "active" if subscription.state == "active" else "expired"
     return await begin_trial(change, subscription, request.plan or subscription.plan, request.days, returns)
 
@@ -68,7 +68,7 @@ async def start_trial(change: Change, request: TrialStart, subscription: Subscri
 async def begin_trial(
     change: Change, subscription: Subscription, code: str, days: int | None, returns: State
 ) -> Subscription:
-    """`days` None: as many as the plan says. `returns`: what it becomes when the trial is over."""
+    """`days` None: as many as the plan says. `returns`: the state that follows when the trial is over."""
     plan = await known_plan(change, code)
     days = days or plan.trial_days
     if not days:
@@ -97,7 +97,7 @@ async def begin_trial(
     check=lambda subscription, now: rules.check_extend(subscription),
 )
 async def extend_trial(change: Change, request: TrialExtend, subscription: Subscription) -> Subscription:
-    """Extend a trial, at most three times; one that expired goes on."""
+    """Extend a trial, at most three times; an expired one is resumed."""
     end = rules.extended(subscription, request.days, change.now)
     return await change.of(SubscriptionStore).update(request.tenant_id, {"state": "trial", "trial_end": end})
 
@@ -112,17 +112,17 @@ async def extend_trial(change: Change, request: TrialExtend, subscription: Subsc
     check=lambda subscription, now: rules.check_convert(subscription),
 )
 async def convert_trial(change: Change, request: TrialConvert, subscription: Subscription) -> Record:
-    """Make a trial a subscription: its first period begins today, or it goes on where a plan was paid meanwhile."""
+    """Make a trial a subscription: its first period begins today, or goes on if a plan was paid during the trial."""
     plan = await known_plan(change, request.plan or subscription.trial_plan or subscription.plan)
     if is_trial_plan(plan):
         raise Refusal(
             "plan_is_trial",
-            f"{plan.label} costs nothing and is there to be tried.",
-            "Name the plan that is kept: --plan starter",
+            f"{plan.label} costs nothing and is for trials only.",
+            "Name the plan to convert to: --plan starter",
         )
     today = today_of(subscription, change.now)
     cycle = request.cycle or subscription.cycle
-    if subscription.trial_return == "active":  # what it paid beside the trial is settled as with any change
+    if subscription.trial_return == "active":  # the plan that it paid during the trial is settled as in any change
         old = (await change.of(SubscriptionStore).facts(request.tenant_id)).plan
         await change.of(SubscriptionStore).update(request.tenant_id, {"state": "active"})
         proposal = propose(subscription, old, plan, cycle, today, today)
@@ -145,6 +145,6 @@ async def convert_trial(change: Change, request: TrialConvert, subscription: Sub
 
 @operation("subscriptions.expire-trials", Nothing, role="operator", risk=Risk.CONFIRM, key="o")
 async def expire_trials(change: Change, request: Nothing) -> Record:
-    """End the trials and graces whose time is over, of all tenants, and note whom to remind (7, 3 and 1 days)."""
+    """End the trials and graces that are over, of all tenants, and record whom to remind (7, 3 and 1 days before)."""
     ended, reminded = await change.of(SubscriptionStore).expire_trials()
     return {"ended": ended, "reminded": reminded}

@@ -1,4 +1,4 @@
-"""Subscriptions in words, the same on every face."""
+"""Subscriptions in words, the same for screens and commands."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def state_lines(held: Subscription, now: datetime) -> list[Line]:
     after = sorted(becomes for was, becomes in TRANSITIONS if was == held.state)
     return [
         (f"{held.tenant_id}: {state_at(held, now)}", "title"),
-        f"written down: {held.state}; it can become {', '.join(after)}",
+        f"stored state: {held.state}; it can become {', '.join(after)}",
     ]
 
 
 def trial_words(held: Subscription, now: datetime) -> list[str]:
-    """The trial's clock: what is tried, how long still, and what comes then. Nothing when there was none."""
+    """The trial: which plan, how long it still lasts, and what follows. Empty when there was none."""
     if held.trial_end is None:
         return []
     ends = f"{held.trial_end:%Y-%m-%d %H:%M} UTC ({relative(held.trial_end, now)})"

@@ -1,7 +1,7 @@
-"""How each key is used, per route, against what it was used for before; and what is strange about it, with why.
+"""How each key is used on each route, compared with its use before; and what is unusual about that, and why.
 
-Every signal compares two slices of whole hours, the window and the baseline before it. A difference counts when it is
-large enough to matter and more than chance would make of so many requests: so many standard errors.
+Every signal compares two slices of whole hours: the window, and the baseline before it. A difference counts when it is
+large enough to matter and too large to be chance: it is some number of standard errors.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Literal
 
 Name = Literal["spike", "drop", "new_key", "latency", "server_errors", "client_errors"]
 DENIED = (401, 403, 404, 429)
-"""What a client's mistake, a leaked key that is being tried, and a scan look like."""
+"""The statuses that a client's mistake, a leaked key that somebody tries, or a scan gets."""
 
 
 WINDOW, BASELINE = 24, 7 * 24
-"""Hours that are looked at, and before them those that they are held against, when nothing else is asked for."""
+"""The default lengths, in hours: the window that is judged, and before it the baseline that it is compared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Whole hours of one key on one route. `hours`: those of which anything is known at all, of whatever key.
+    """Whole hours of one key on one route. `hours`: how many of them have data of any key.
 
-    `squares` is the sum of the hourly counts' squares; `known` are requests whose latency is known, `latency_squares`
-    the sum of their squares as the histogram has them.
+    `squares`: the sum of the squares of the hourly counts. `known`: the requests whose latency is known;
+    `latency_squares`: the sum of the squares of their latencies, as the histogram has them.
     """
 
     hours: int = 0
@@ -55,7 +55,7 @@ class Slice:
 
     @property
     def spread(self) -> float:
-        """The variance of an hour's count; never less than chance alone makes."""
+        """The variance of an hour's count; at least its mean, which is the variance by chance alone (Poisson)."""
         if not self.hours:
             return 0.0
         mean = self.n / self.hours
@@ -76,7 +76,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """Something strange, with the numbers that it was found by."""
+    """Something unusual, with the numbers that it was found by."""
 
     name: Name
     words: str
@@ -85,7 +85,7 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class KeyUsage:
-    """`denied`: how often each status of those was answered in the window; None: its raw rows are gone."""
+    """`denied`: how often each status of DENIED was answered in the window; None: its raw rows are gone."""
 
     tenant_id: str
     key_prefix: str
@@ -112,7 +112,7 @@ class KeyUsage:
 
 @dataclass(frozen=True, slots=True)
 class UsageReport:
-    """Strange ones first, then the busiest. The slices are [baseline, start) and [start, end), as far as rolled up."""
+    """Unusual keys first, then the busiest. The slices are [baseline, start) and [start, end), as far as rolled up."""
 
     baseline: datetime
     start: datetime
@@ -122,7 +122,7 @@ class UsageReport:
 
 
 def judge(recent: Slice, baseline: Slice, limits: Limits) -> tuple[Signal, ...]:
-    """What is strange of a key on a route."""
+    """What is unusual about a key on a route."""
     found = [
         _volume(recent, baseline, limits),
         _latency(recent, baseline, limits),
@@ -134,7 +134,7 @@ def judge(recent: Slice, baseline: Slice, limits: Limits) -> tuple[Signal, ...]:
 
 def _volume(recent: Slice, baseline: Slice, limits: Limits) -> Signal | None:
     if not recent.hours or not baseline.hours:
-        return None  # nothing is known of one of them: neither more nor fewer
+        return None  # one of them has no data, so it is neither more nor fewer
     if not baseline.n:
         if recent.n < limits.fewest:
             return None
@@ -168,7 +168,7 @@ def _latency(recent: Slice, baseline: Slice, limits: Limits) -> Signal | None:
 
 
 def _share(name: Name, words: str, recent: Slice, baseline: Slice, limits: Limits) -> Signal | None:
-    """More errors: by two proportions. A key that is new has none to compare with: then its share alone counts."""
+    """More errors, by a test of two proportions. A new key has no baseline: its share alone counts then."""
     bad, bad_before, floor = recent.errors_4xx, baseline.errors_4xx, limits.client_share
     if name == "server_errors":
         bad, bad_before, floor = recent.errors_5xx, baseline.errors_5xx, limits.server_share
@@ -177,7 +177,7 @@ def _share(name: Name, words: str, recent: Slice, baseline: Slice, limits: Limit
     share = bad / recent.n
     inputs: dict[str, float | int | None] = {"errors": bad, "requests": recent.n, "share": share, "baseline": None}
     if not baseline.n:
-        return Signal(name, f"{share:.1%} {words} of {recent.n:,}, nothing known of before", inputs)
+        return Signal(name, f"{share:.1%} {words} of {recent.n:,}; before is unknown", inputs)
     before = bad_before / baseline.n
     pooled = (bad + bad_before) / (recent.n + baseline.n)
     error = math.sqrt(pooled * (1 - pooled) * (1 / recent.n + 1 / baseline.n))

@@ -1,4 +1,4 @@
-"""What a chart shows, and how a long series is made small without losing its peaks and its gaps."""
+"""What a chart shows, and how a long series is thinned out without losing its peaks and its gaps."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Threshold:
-    """A line that the values are held against."""
+    """A line that the values are compared with."""
 
     value: float
     name: str
@@ -44,10 +44,10 @@ class Mark:
 
 @dataclass(frozen=True)
 class ChartSpec:
-    """`x_from` to `x_to`: the time shown, in POSIX seconds, whether there is data or not. `unit`: behind each value.
+    """`x_from` to `x_to`: the time shown, in POSIX seconds, whether there is data or not. `unit`: follows each value.
 
-    `notes` stand behind the names: what the picture alone does not say. `nothing`: said where no value is. `ratios`:
-    equal distances are equal ratios, so that a small value beside a large one is not drawn as none; nothing is 0 then.
+    `notes` follow the names: what the picture alone does not say. `nothing`: shown when there is no value. `ratios`:
+    the scale is logarithmic, so that a small value beside a large one is still seen; no value is 0 then.
     """
 
     series: tuple[Series, ...]
@@ -68,9 +68,9 @@ class ChartSpec:
 
 @dataclass(frozen=True)
 class HeatSpec:
-    """How latencies are spread, over time: a histogram for each equal step of time; None where nothing is known.
+    """How latencies are distributed over time: a histogram for each step of time, all equally long; None without data.
 
-    `limit`: the latency in ms that they are held against.
+    `limit`: the latency in ms that they are compared with.
     """
 
     steps: tuple[Histogram | None, ...]
@@ -90,9 +90,9 @@ class Bands:
 
 
 def bands(steps: Sequence[Histogram | None], columns: int, most: int) -> Bands | None:
-    """At most `most` bands of equal ratio over all latencies, and which share of each column's requests is in each.
+    """At most `most` bands of equal ratio over all latencies, and the share of each column's requests in each band.
 
-    A column with several steps has their requests together; with less than one, the step that it lies in.
+    A column of several steps holds all their requests; one shorter than a step holds the step that it lies in.
     """
     known = [step for step in steps if step is not None and step.buckets]
     if not known or columns < 1 or most < 1:
@@ -121,7 +121,7 @@ def known(value: float | None) -> bool:
 def decimate(xs: Sequence[float], ys: Sequence[float | None], columns: int) -> tuple[list[float], list[float | None]]:
     """The least and the greatest value of each of `columns` (≥ 1) slices of time, in the order they came.
 
-    At most four points a column. A gap that reaches a column's edge stays one (None); a shorter one has no cell.
+    At most four points a column. A gap that reaches a column's edge is kept (None); a shorter one is too small to show.
     """
     if len(xs) <= 2 * columns:
         return list(xs), list(ys)
@@ -137,9 +137,9 @@ def decimate(xs: Sequence[float], ys: Sequence[float | None], columns: int) -> t
 
 
 def sparkline(values: Sequence[float | None], width: int) -> str:
-    """The last `width` cells of a trend; what is not known is a blank. From 0, or from the least when below it.
+    """The last `width` cells of a trend; unknown values are blank. The scale begins at 0, or at the least value below.
 
-    More values than cells: the greatest of each cell is shown. `printable_ascii` makes it fit for any terminal.
+    With more values than cells, each cell shows its greatest. `printable_ascii` makes it fit for any terminal.
     """
     if width <= 0:
         return ""
@@ -150,14 +150,16 @@ def sparkline(values: Sequence[float | None], width: int) -> str:
     tops = [max((v for v in group if v is not None and math.isfinite(v)), default=None) for group in groups]
     there = [top for top in tops if top is not None]
     low, high = min([0.0, *there]), max([0.0, *there])
-    span = high / 2 - low / 2  # halves: the difference of two floats may be none
+    span = high / 2 - low / 2  # halves, because the difference of two floats may overflow
     steps = [None if top is None else (top / 2 - low / 2) / span if span else 0.0 for top in tops]
     return "".join(" " if step is None else BLOCKS[round(step * (len(BLOCKS) - 1))] for step in steps).rjust(width)
 
 
 @dataclass(frozen=True)
 class Axis:
-    """Of a chart's values: `at` places them between `low` (the foot) and `high`; so are the labels, in equal steps."""
+    """The axis of a chart's values: `at` places them between `low` (the foot) and `high`, as the labels are, in equal
+    steps.
+    """
 
     low: float
     high: float
@@ -169,13 +171,13 @@ class Axis:
 
 
 MIN_LATENCY_MS = 1e-3
-"""Where equal distances are equal ratios, there is no place for less."""
+"""The least value of a logarithmic axis."""
 MAX_TICK_ROWS = 5
-"""Between two labels."""
+"""The most rows between two labels."""
 
 
 def axis(spec: ChartSpec, rows: int) -> Axis:
-    """The axis of values that there are, for so many rows: each label lies on one, the same number of rows apart."""
+    """The axis for the values of a chart of `rows` rows: each label lies on a row, at equal distances."""
     top = max(spec.values)
     top = max([top, *(line.value for line in spec.thresholds if line.value <= 2 * top)])
     gaps = max(1, rows - 1)
@@ -183,13 +185,15 @@ def axis(spec: ChartSpec, rows: int) -> Axis:
 
 
 def _linear(low: float, top: float, gaps: int, unit: str) -> Axis:
-    """Round numbers from 0 (or below) to above all: three at least where they have room, little room above them."""
+    """Round numbers from 0 (or below) to above all values: three labels at least if there is room, and little space
+    above.
+    """
     low, top = min(0.0, low), max(0.0, top)
     high = top - low if top - low >= MIN_LATENCY_MS / 1e6 else 1.0
     fits = []
     for apart in range(min(2, gaps), min(MAX_TICK_ROWS, gaps) + 1):
         if low < 0 and gaps // apart < 2:
-            continue  # 0 lies between two labels then
+            continue  # 0 would lie between two labels
         step = _round_up(high * apart / gaps)
         while (foot := math.floor(low / step) * step) + step * gaps / apart < top:
             step = _round_up(step * 1.5)
@@ -202,13 +206,13 @@ def _linear(low: float, top: float, gaps: int, unit: str) -> Axis:
 
 
 def _round_up(number: float) -> float:
-    """1, 2 or 5 with zeros."""
+    """The next number up that is 1, 2 or 5 times a power of ten."""
     power = 10.0 ** math.floor(math.log10(number))
     return next(power * n for n in (1, 2, 5, 10) if power * n >= number * 0.999)
 
 
 def _ratios(low: float, top: float, gaps: int, unit: str) -> Axis:
-    """1, 3, 10, 30, …, or tens, hundreds, …; the least value does not lie on the foot."""
+    """1, 3, 10, 30, … or powers of ten, of a hundred, …; the least value does not lie on the foot."""
     low, top = math.log10(max(low, MIN_LATENCY_MS)), math.log10(max(top, MIN_LATENCY_MS))
     for size in (0.5, 1.0, 2.0, 4.0):
         foot = (math.ceil(low / size - 0.15) - 1) * size
@@ -227,6 +231,6 @@ def _ratios(low: float, top: float, gaps: int, unit: str) -> Axis:
 
 
 def number_words(value: float, unit: str, step: float) -> str:
-    """With as many decimals as it takes to tell values of that step apart."""
+    """A value with as many decimals as it takes to tell values one `step` apart."""
     decimals = max(0, -math.floor(math.log10(abs(step) or 1.0) + 0.001))
     return f"{value:,.{decimals}f}{clean(unit, 8)}"

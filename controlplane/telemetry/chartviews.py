@@ -1,7 +1,7 @@
-"""What a chart screen shows, as text: whose requests, which window, compared with what, held against which lines.
+"""What a chart screen shows, as text: whose requests, which window, compared with what, and which lines are drawn.
 
-`tenant:acme route:/v1/orders compare:week p95>250ms window:7d` is what a person types after `:telemetry`, what a link
-holds, and what `parse_view` and `render` turn into each other.
+`tenant:acme route:/v1/orders compare:week p95>250ms window:7d` is what a person types after `:telemetry` and what a
+link holds; `parse_view` reads it, and `render` writes it.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ MIN_SPAN, MAX_SPAN = 5 * MINUTE, 400 * DAY
 STEPS = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, WEEK)
 MAX_CHART_POINTS = 180
 MAX_TENANTS_COMPARED = 4
-"""As many as there are marks that tell curves apart without colour."""
+"""As many as there are line styles that tell curves apart without colour."""
 MINUTES_KEPT = timedelta(hours=47)
-"""Minutes are rolled up for two days; older windows have hours, or raw rows, of which only so much is read at once:"""
+"""Minutes are rolled up for two days; older windows have hours, or raw rows, which are read for this long at most:"""
 MAX_RAW_SPAN = 6 * HOUR
 CHARTS = ("requests", "errors", "error_share", "latency", "saturation", "heat", "top")
 LINES = ("requests", "errors", "p50", "p95", "p99")
-"""What a line can be drawn for: requests and 5xx per minute, latencies."""
+"""The measures that a line can be drawn for: requests and 5xx per minute, latencies."""
 _TOKEN = re.compile(r'\s*([a-z0-9]+)([:>])("(?:[^"\\]|\\.)*(?:"|$)|[^\s"]+)(?=\s|$)')
 _BARE = re.compile(r'[^\s"\\#]+')
 _HINT = "Write tenant:acme, route:/v1/orders, region:eu-west-1, key:wf_live_ab12, window:7d, compare:week, p95>250ms."
@@ -48,18 +48,18 @@ class Window:
         return end - self.span, end
 
     def step(self, now: datetime) -> timedelta:
-        """The finest step that gives no more points than a chart has room for, and that is kept of that time."""
+        """The finest step that is kept of that time and gives no more points than a chart has room for."""
         start, _ = self.bounds(now)
         least = HOUR if start < now - MINUTES_KEPT and self.span > MAX_RAW_SPAN else MINUTE
         return next((step for step in STEPS if step >= least and self.span / step <= MAX_CHART_POINTS), STEPS[-1])
 
     def longer(self, by: int) -> Window:
-        """The next of the usual spans in that direction, about the same end."""
+        """The next of the usual spans, longer or shorter, with the same end."""
         others = [span for span in SPANS if (span > self.span if by > 0 else span < self.span)]
         return self if not others else replace(self, span=others[0] if by > 0 else others[-1])
 
     def moved(self, by: int, now: datetime) -> Window:
-        """Half a window earlier or later; what would reach beyond now goes with it again."""
+        """Half a window earlier or later; a window that would reach beyond now follows it again."""
         end = (self.end or now) + by * self.span / 2
         return replace(self, end=None if end >= now else end)
 
@@ -76,13 +76,13 @@ class View:
     window: Window = field(default_factory=Window)
     compare: bool = False
     lines: tuple[tuple[str, float], ...] = ()
-    """A measure (of `LINES`) and the value that it is held against."""
+    """A measure (of `LINES`) and the value that its line is drawn at."""
     chart: str = CHARTS[0]
     at: datetime | None = None
-    """Where the cursor stands."""
+    """Where the cursor is."""
     source: Source = "home"
     tenants: tuple[str, ...] = ()
-    """Several, drawn beside each other; `scope` then names none."""
+    """Several tenants, drawn in one chart; `scope` then names none."""
 
     @property
     def label(self) -> str:
@@ -92,7 +92,7 @@ class View:
 
 
 def parse_view(text: str) -> View:
-    """Usage `view_unreadable` for what no view says."""
+    """Read a view. Raises Usage `view_unreadable`, `window_unreadable`, `duration_unreadable`, `time_unreadable`."""
     view, place, seen = View(), 0, set()
     text = text.strip().removeprefix("/").strip()
     while place < len(text):
@@ -101,24 +101,24 @@ def parse_view(text: str) -> View:
             _refuse(f'"{clean(text[place:].strip(), 40)}" cannot be read here.')
         name, sign, raw = found.groups()
         if (name, sign) in seen:
-            _refuse(f"{name} stands there twice.")
+            _refuse(f"{name} is there twice.")
         seen.add((name, sign))
         view = _with(view, name, sign, _value(raw))
         place = found.end()
     if view.tenants and view.scope.key_prefix is not None:
-        _refuse("A key is one tenant's.")
+        _refuse("A key belongs to one tenant: name only that one.")
     return view
 
 
 def same_numbers(one: View, other: View) -> bool:
-    """Whether both are drawn from the same series: chart, cursor and lines are nothing that is read."""
+    """Whether both are drawn from the same series; chart, cursor and lines do not change what is read."""
     return (one.scope, one.tenants, one.window, one.source, one.compare) == (
         *(other.scope, other.tenants, other.window, other.source, other.compare),
     )
 
 
 def parse_window(text: str) -> Window:
-    """ "7d", or "2026-11-01..2026-11-07" (whole days, the last one as well), or with times: …T03:00..…T05:30, UTC."""
+    """ "7d", or "2026-11-01..2026-11-07" (whole days, with the last one), or with times: …T03:00..…T05:30, UTC."""
     begin, dots, end = text.partition("..")
     if not dots:
         span = timedelta(seconds=float(exact_duration(text)))
@@ -130,7 +130,7 @@ def parse_window(text: str) -> Window:
 
 
 def render(view: View) -> str:
-    """The canonical text. The window comes last and needs no quotes: what reads a command takes off quotes there."""
+    """The canonical text. The window comes last and needs no quotes: a command line strips quotes at its end."""
     scope = view.scope
     tenant = ",".join(view.tenants) or scope.tenant_id
     named = {"tenant": tenant, "route": scope.route, "key": scope.key_prefix, "region": scope.region}
@@ -144,7 +144,7 @@ def render(view: View) -> str:
 
 
 def around(scope: Scope, at: datetime, now: datetime) -> View:
-    """The hours about a time, with the cursor on it."""
+    """The six hours around a time, with the cursor on it."""
     end = at + 3 * HOUR
     return View(scope, Window(6 * HOUR, None if end >= now else end), at=at)
 
@@ -178,7 +178,7 @@ def _with(view: View, name: str, sign: str, value: str) -> View:
             return replace(view, compare=True)
         case "chart" if value in CHARTS:
             return replace(view, chart=value)
-    _refuse(f"{name}:{clean(value, 40)} is nothing that a chart shows.")
+    _refuse(f"A chart cannot show {name}:{clean(value, 40)}.")
 
 
 def _line(name: str, value: str) -> float:
@@ -189,7 +189,7 @@ def _line(name: str, value: str) -> float:
     except ValueError:
         number = float("nan")
     if not 0 <= number < 1e12:
-        _refuse(f"{name} cannot be held against {clean(value, 20)}.", f"Write {name}>100: so many per minute.")
+        _refuse(f"{name} cannot have a line at {clean(value, 20)}.", f"Write {name}>100: that many per minute.")
     return number
 
 
@@ -199,7 +199,7 @@ def _value(raw: str) -> str:
     try:
         return str(json.loads(raw if len(raw) > 1 and raw.endswith('"') else raw + '"'))
     except ValueError:
-        _refuse(f"{clean(raw, 40)} is no quoted value.")
+        _refuse(f"{clean(raw, 40)} is not a quoted value.")
 
 
 def _quoted(value: str) -> str:

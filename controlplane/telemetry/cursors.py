@@ -1,7 +1,7 @@
-"""Cursors over telemetry: where a reader is, and all that the first page was asked with, signed by the home.
+"""Cursors over telemetry: where a reader is, and all parameters of the first page, signed by the home.
 
-A cursor pins both edges of the window and every parameter, so the pages after the first are of the same snapshot and
-the same question. Its signature is the home's: what was changed by hand, or comes from another home, is refused.
+A cursor fixes both ends of the window and every parameter, so later pages answer the same query as the first. The home
+refuses a cursor without its own signature: one that was changed by hand, or comes from another home.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAX_CURSOR_CHARACTERS = 4096
 
 
 def body(kind: str, tenant_id: str | None, asked: Mapping[str, Any], place: list[str]) -> str:
-    """What is signed: canonical, so that the same place has the same cursor."""
+    """The text that is signed; canonical, so that the same place always has the same cursor."""
     held = {"v": VERSION, "kind": kind, "tenant": tenant_id, "asked": dict(asked), "place": place}
     return json.dumps(held, sort_keys=True, separators=(",", ":"))
 
@@ -28,7 +28,7 @@ def sealed(text: str, signature: bytes) -> str:
 
 
 def opened(cursor: str) -> tuple[str, bytes]:
-    """The body and its signature, which is still to be checked. Raises Usage `cursor_unreadable`."""
+    """The body and its signature, which the caller has to check. Raises Usage `cursor_unreadable`."""
     try:
         text, _, signature = cursor.partition(".")
         read = _decoded(text).decode()
@@ -40,19 +40,19 @@ def opened(cursor: str) -> tuple[str, bytes]:
 
 
 def place_of(text: str, kind: str, tenant_id: str | None) -> tuple[dict[str, Any], list[str]]:
-    """What the first page was asked with, and where to go on; of a body whose signature is good.
+    """The parameters of the first page, and where to go on, from a body whose signature was checked.
 
     Raises Usage `cursor_version`, `cursor_of_another_kind`, `cursor_of_another_tenant`.
     """
     held = json.loads(text)
     if held.get("v") != VERSION:
-        raise Usage("cursor_version", "The cursor is of another version of the program.", "Start without it.")
+        raise Usage("cursor_version", "The cursor is from another version of the program.", "Start without it.")
     if held["kind"] != kind:
-        raise Usage("cursor_of_another_kind", f"The cursor is of {held['kind']}, not of {kind}.", "Start without it.")
+        raise Usage("cursor_of_another_kind", f"The cursor is for {held['kind']}, not for {kind}.", "Start without it.")
     if held["tenant"] != tenant_id:
         raise Usage(
             "cursor_of_another_tenant",
-            f"The cursor is of {held['tenant'] or 'all tenants'}, not of {tenant_id or 'all tenants'}.",
+            f"The cursor is for {held['tenant'] or 'all tenants'}, not for {tenant_id or 'all tenants'}.",
             "Start without it.",
         )
     return held["asked"], held["place"]

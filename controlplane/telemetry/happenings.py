@@ -1,4 +1,4 @@
-"""What was done to a scope, as marks beside its curves."""
+"""Changes to a scope, shown as marks on its charts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GOOD = ("resume", "reactivate", "restore", "provision", "create")
 
 @dataclass(frozen=True)
 class Happening:
-    """What was done to the scope at a time, from its trail."""
+    """A change to the scope, from the audit trail."""
 
     at: datetime
     what: str
@@ -31,7 +31,7 @@ class Happening:
 
 
 def happenings(rows: Iterable[AuditRow]) -> list[Happening]:
-    """In the order of time; what one change did to many things stands once."""
+    """In order of time; one change of many things is one of them."""
     found: dict[tuple[str, datetime], list[AuditRow]] = {}
     for row in sorted(rows, key=lambda row: row.seq):
         found.setdefault((row.operation, row.at), []).append(row)

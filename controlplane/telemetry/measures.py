@@ -1,4 +1,4 @@
-"""A series of requests as charts, readings and records. What is not known is a gap, and is named."""
+"""A series of requests as charts, readings and records. What is not known is a gap, and is said to be one."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
     from controlplane.telemetry.saturation import Filled, Saturation
 
 MIN_AXIS_SHARE = 0.25
-"""Of a step so much must be over, and counted, before its rate says something."""
+"""The share of a step that must be over, and counted, before its rate is shown."""
 BESIDE: tuple[Tone, ...] = ("good", "warn", "", "muted")
-"""Of tenants beside each other: none of them is bad for being drawn."""
+"""The tones of several tenants in one chart; none of them is drawn as bad."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What was read of a view: the series, that of a week before when it is compared, and what happened meanwhile."""
+    """What was read for a view: the series, that of a week before if it is compared, and what happened meanwhile."""
 
     view: View
     series: Series
     before: Series | None = None
     happened: tuple[Happening, ...] = ()
     changes: Count | None = None
-    """How many rows of the trail there are, when `happened` are only the newest; None: all of them are there."""
+    """How many rows of the trail there are, when `happened` holds only the newest; None: it holds all of them."""
     zone: tzinfo = UTC
     saturation: Saturation | None = None
     """None: it was not read."""
     many: tuple[Series, ...] = ()
-    """Those of each tenant, where the view names several: `series` is all of them together."""
+    """The series of each tenant, where the view names several; `series` is their sum."""
 
     @property
     def label(self) -> str:
@@ -48,7 +48,7 @@ class Measured:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the source says may be missing, of the week before too."""
+        """What the source says may be missing, also for the week before."""
         before = () if self.before is None else self.before.notes
         return tuple(dict.fromkeys((*self.series.notes, *before)))
 
@@ -62,7 +62,7 @@ class Measured:
         return tuple(Mark(each.at.timestamp(), each.tone) for each in self.happened)
 
     def index(self, at: datetime) -> int:
-        """The step that a time lies in, or the nearest."""
+        """The index of the step that a time lies in, or of the nearest."""
         return max(0, min(len(self.series.points) - 1, (at - self.series.start) // self.series.step))
 
     def happened_in(self, index: int) -> list[Happening]:
@@ -76,7 +76,7 @@ class Measured:
 
 
 def together(many: Sequence[Series], scope: Scope) -> Series:
-    """Several series of the same steps as one; a step of which one of them knows nothing holds what the others know."""
+    """Several series of the same steps as one sum; where one has a gap, the sum is that of the others."""
     points = tuple(
         add([point for point in same if point is not None])
         for same in zip(*(series.points for series in many), strict=True)
@@ -100,7 +100,7 @@ def errors_chart(measured: Measured) -> ChartSpec:
 
 
 def error_share_chart(measured: Measured) -> ChartSpec:
-    """Of a step's requests, in %: since when more of them fail, whatever their number does."""
+    """The share of each step's requests that failed, in %, whatever their number."""
     if measured.many:
         return _beside(measured, "5xx", "%", lambda each: _each(each, _failed))
     xs = _xs(measured.series)
@@ -176,7 +176,7 @@ def hole_words(filled: Filled) -> str:
 
 
 def reading_of_limits(measured: Measured, index: int | None) -> str:
-    """How full each limit is in a step, or in the last one that is known."""
+    """How full each limit is in a step, or in the last step that is known."""
     found = measured.saturation
     if found is None or not found.filled:
         return "" if found is None else found.words
@@ -229,7 +229,7 @@ def _rates(measured: Measured, named: Sequence[tuple[str, Tone, Counted]], compa
 
 
 def _beside(measured: Measured, line: str, unit: str, values: Callable[[Series], list[float | None]]) -> ChartSpec:
-    """A curve of each tenant, in the order in which they were named."""
+    """A curve for each tenant, in the order in which they were named."""
     xs = _xs(measured.series)
     what = "" if line == "requests" else f" {'5xx' if line == 'errors' else line}"
     drawn = tuple(
@@ -242,7 +242,9 @@ def _beside(measured: Measured, line: str, unit: str, values: Callable[[Series],
 
 
 def rates(series: Series, of: Counted) -> list[float | None]:
-    """Per minute, averaged over each step; of the one that runs now, or that counting began in, over what is known."""
+    """Per minute, averaged over each step; over its known part for the running one, and for the one that counting began
+    in.
+    """
     return [None if point is None else _rate(series, i, of(point)) for i, point in enumerate(series.points)]
 
 
@@ -257,7 +259,7 @@ def _xs(series: Series) -> list[float]:
 
 
 def gaps(series: Series) -> list[tuple[datetime, datetime]]:
-    """The times of which nothing is known, up to when the series was read; a step that still runs is not missed."""
+    """The times without data, up to when the series was read; a step that still runs is no gap."""
     found: list[tuple[datetime, datetime]] = []
     for i, point in enumerate(series.points):
         begin = series.start + i * series.step
@@ -296,13 +298,13 @@ def _gap_words(measured: Measured) -> list[str]:
     else:
         first, until = measured.clock(begin), measured.clock(end)
         day = first.rpartition(" ")[0]
-        words = f"no data {first}–{until.removeprefix(day).lstrip()}"  # the same day is not said twice
+        words = f"no data {first}–{until.removeprefix(day).lstrip()}"  # do not repeat the day
     more = len(found) - 1
     return [words + (f" and {more} more gap{'s' * (more > 1)}" if more else "")]
 
 
 def reading(measured: Measured, index: int | None) -> str:
-    """The values of a step, or of the whole window; what is not known is said so."""
+    """The values of a step, or of the whole window; unknown ones are shown as unknown."""
     series = measured.series
     if measured.many:
         over = "in all" if index is None else measured.clock(series.start + index * series.step)
@@ -314,7 +316,7 @@ def reading(measured: Measured, index: int | None) -> str:
 
 
 def _brief(series: Series, index: int | None) -> str:
-    """The least that tells tenants apart, for a line that has several."""
+    """The main values only, for a line with several tenants."""
     point, minutes = (series.whole, None) if index is None else (series.points[index], _per_minute(series, index))
     if point is None:
         return f"{series.scope.label} no data"
@@ -331,7 +333,7 @@ def reading_before(measured: Measured, index: int | None) -> str:
 
 
 def values_of(point: Point | None, minutes: float | None) -> str:
-    """`minutes`: over how many its numbers are rates; None: they are counts."""
+    """`minutes`: show rates over that many minutes; None: show counts."""
     if point is None:
         return "no data"
     said = _short if minutes is None else rate
@@ -344,7 +346,7 @@ def values_of(point: Point | None, minutes: float | None) -> str:
 
 
 def _short(number: float) -> str:
-    """Exact, but for so many that the line would not fit."""
+    """Exact, except for numbers that the line has no room for."""
     return count(number) if number < 10_000_000 else f"{number / 1e6:,.1f}M"
 
 
@@ -376,7 +378,7 @@ def _record(point: Point | None) -> dict[str, Any]:
 
 
 def next_happening(measured: Measured, at: datetime | None, by: int) -> datetime | None:
-    """The step of what happened next (or before), from a time on; round at the ends."""
+    """The step of the next change after a time, or with `by` below 0 of the one before; wraps around at the ends."""
     starts = sorted(
         {measured.series.start + measured.index(each.at) * measured.series.step for each in measured.happened}
     )

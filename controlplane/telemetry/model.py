@@ -1,7 +1,7 @@
 """How requests went: latency histograms that add up, percentiles by rank, and series over time.
 
 The histogram's bucket b holds latencies in (0.1 · 1.04^(b-1), 0.1 · 1.04^b] ms, bucket 0 all up to 0.1 ms. A bucket
-is read as the value that is equally far, relatively, from both of its ends: at most 2 % from any latency in it.
+stands for the value that has the same relative distance from both of its ends: at most 2 % from any latency in it.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 SMALLEST_MS = 0.1
 GROWTH = 1.04
 OVERFLOW = 32_767
-"""The bucket of latencies that are only known to be above the highest bound which their source has."""
+"""The bucket of latencies of which only this is known: they are above the highest bound of their source."""
 MIN_REQUESTS_FOR_P99 = 100
-"""Under so many requests the slowest of them would be called the p99."""
+"""With fewer requests the p99 would be just the slowest of them."""
 MAX_STEPS = 2000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -45,12 +45,14 @@ def value_of(bucket: int) -> float:
 
 
 def rank(share: float, n: int) -> int:
-    """Which of n sorted values, counted from 1, is the percentile: the first with at least that share up to it."""
+    """Which of n sorted values, counted from 1, is the percentile (nearest rank): the first that at least `share` of
+    them do not exceed.
+    """
     return min(n, max(1, math.ceil(share * n)))
 
 
 def percentile(values: Iterable[float], share: float) -> float | None:
-    """The exact percentile by rank, a value that occurred; None of nothing."""
+    """The exact percentile by rank, a value that occurred; None without values."""
     ordered = sorted(values)
     return ordered[rank(share, len(ordered)) - 1] if ordered else None
 
@@ -72,7 +74,7 @@ class Histogram:
 
     @property
     def bounded(self) -> Histogram:
-        """Without the overflow."""
+        """Without the overflow bucket."""
         if not self.buckets or self.buckets[-1] != OVERFLOW:
             return self
         return Histogram(self.buckets[:-1], self.counts[:-1])
@@ -112,7 +114,7 @@ class Point:
 
     @property
     def error_share(self) -> float | None:
-        """The share that the service failed (5xx), 0 to 1; None of no requests."""
+        """The share of requests that the service failed (5xx), 0 to 1; None without requests."""
         return self.errors_5xx / self.n if self.n else None
 
     @property
@@ -130,7 +132,7 @@ class Point:
 
 
 def add(points: Sequence[Point]) -> Point | None:
-    """Several points as one; None of nothing."""
+    """The sum of several points; None without points."""
     if not points:
         return None
     highest = [point.latency_max for point in points if point.latency_max is not None]
@@ -147,8 +149,8 @@ def add(points: Sequence[Point]) -> Point | None:
 class Scope:
     """Whose requests: all of them (the fleet), or those of what is named.
 
-    What is kept in cells can be read: a tenant with a route, a key prefix, both, or a region; the fleet with a route or
-    a region. Any other raises Usage `scope_unreadable` when it is read.
+    Only scopes that are rolled up can be read: a tenant with a route, a key prefix, both, or a region; the fleet with a
+    route or a region. Reading any other raises Usage `scope_unreadable`.
     """
 
     tenant_id: str | None = None
@@ -174,13 +176,13 @@ SOURCES: tuple[Source, ...] = ("home", "prometheus")
 
 
 def counted_by(label: str, source: Source) -> str:
-    """Whose requests, with who counted them when it was not the home."""
+    """Whose requests, and who counted them when it was not the home."""
     return label if source == SOURCES[0] else f"{label}, as {source} counted"
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Points at `start`, `start + step`, …; None where nothing is known of a step: a gap, never a zero."""
+    """Points at `start`, `start + step`, …; None for a step without data: a gap, never a zero."""
 
     scope: Scope
     start: datetime
@@ -191,12 +193,12 @@ class Series:
     notes: tuple[str, ...] = ()
     """What its source says may be missing, in words."""
     since: datetime | None = None
-    """From when anything was counted, where that was within a step: the first one, then, holds less than its length."""
+    """When counting began, where that was within a step: that step holds less than its length."""
 
     def known_for(self, index: int) -> timedelta:
-        """For how much of a step its numbers stand: the running one has not ended, one that counting began in is short.
+        """The part of a step that its numbers cover: less than all of it while it runs, and when counting began in it.
 
-        Not above 0 before counting began, and for one to come.
+        0 or less for a step before counting began, and for one in the future.
         """
         begin = self.start + index * self.step
         end = min(begin + self.step, self.as_of)
@@ -216,7 +218,7 @@ class Series:
 
 
 def whole_steps(start: datetime, end: datetime, step: timedelta) -> tuple[datetime, int]:
-    """The start moved back to a whole step, in UTC, and how many steps there are to the end."""
+    """The start moved back to a whole step, in UTC, and the number of steps to the end. Raises Usage."""
     if step < timedelta(seconds=1) or end <= start:
         raise Usage("window_unreadable", "A series needs a start before its end, and steps of at least a second.")
     start = EPOCH + (start - EPOCH) // step * step
@@ -228,7 +230,7 @@ def whole_steps(start: datetime, end: datetime, step: timedelta) -> tuple[dateti
 
 @dataclass(frozen=True, slots=True)
 class ManySeries:
-    """One series of each tenant, or of each route, key or region of a tenant; without one, of the fleet."""
+    """One series of each tenant, or of each route, key or region of a tenant, or without a tenant, of the fleet."""
 
     by: Literal["tenant", "route", "key", "region"]
     start: datetime
@@ -240,7 +242,7 @@ class ManySeries:
 
 @dataclass(frozen=True, slots=True)
 class SeriesPage:
-    """Some of many series, in the order of their names; `next` is the next page's cursor; None: this is the last."""
+    """A page of many series, sorted by name; `next` is the next page's cursor; None: this is the last."""
 
     items: tuple[Series, ...]
     next: str | None
@@ -248,13 +250,13 @@ class SeriesPage:
 
 
 class SeriesSource(Protocol):
-    """Where the requests of a scope over time can be read."""
+    """Something that the requests of a scope over time can be read from."""
 
     async def series(self, scope: Scope, start: datetime, end: datetime, step: timedelta) -> Series:
         """The requests of a scope from start to end (excluded), at most 2,000 steps of at least a second.
 
         `start` and `end` are widened to whole steps, counted from the epoch in UTC. Raises Usage `window_unreadable`
-        and `scope_unreadable`, HomeUnreachable; a source that is not the home, the Refusals that it has.
+        and `scope_unreadable`, HomeUnreachable; a source other than the home raises its own Refusals.
         """
         ...
 
@@ -263,7 +265,7 @@ class RequestTelemetry(SeriesSource, Protocol):
     """Reading telemetry; a context that has none does not offer it."""
 
     async def page(self, asked: ManySeries, after: str | None = None) -> SeriesPage:
-        """Series of many things. `after` is a cursor of the same kind and tenant; what it holds goes before `asked`.
+        """Series of many things. `after` is a cursor of the same kind and tenant; its parameters replace `asked`.
 
         Raises Usage as `series` does, and `cursor_…`.
         """
@@ -278,7 +280,7 @@ class RequestTelemetry(SeriesSource, Protocol):
         limit: int = 20,
         scope: Scope = FLEET,
     ) -> Top:
-        """The first tenants, routes or keys by a measure, of what is in the scope; from what was rolled up.
+        """The first tenants, routes or keys of a scope by a measure, from the roll-ups.
 
         Raises Usage `window_unreadable`, `scope_unreadable` and `limit_out_of_range`, HomeUnreachable.
         """
@@ -287,7 +289,7 @@ class RequestTelemetry(SeriesSource, Protocol):
     async def key_usage(
         self, tenant_id: str, window: int, baseline: int, limits: Limits, key_prefix: str | None = None
     ) -> UsageReport:
-        """A tenant's keys (or that one) over the last `window` whole hours, against the `baseline` hours before.
+        """A tenant's keys (or one of them) over the last `window` whole hours, against the `baseline` hours before.
 
         Raises Usage `window_unreadable`, HomeUnreachable.
         """
@@ -295,7 +297,7 @@ class RequestTelemetry(SeriesSource, Protocol):
 
     async def require(self, scope: Scope) -> None:
         """Raises NotFound `no_tenant`, `no_key`, `no_route`, `no_region` for the first that neither a list nor any
-        stored request names. What is empty is asked this, so that a name that was mistyped is no tenant without
+        stored request names. Called when a series is empty, so that a mistyped name is not shown as a tenant without
         requests.
         """
         ...

@@ -1,4 +1,4 @@
-"""How long telemetry is kept, and the drop of what is older."""
+"""Setting how long telemetry is kept, and dropping what is older."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RetentionRequest(Request):
 
 
 class DropRequest(Request):
-    """Of all classes at once."""
+    """No arguments: it is done for all classes at once."""
 
     subject = ()
 
@@ -39,7 +39,7 @@ class DropRequest(Request):
     undo="telemetry.retention",
 )
 async def retention(change: Change, request: RetentionRequest) -> Record:
-    """Keep a class of telemetry for so many days; what is older goes with the next drop, and is named here."""
+    """Keep a class of telemetry for so many days; the next drop deletes what is older, which is listed here."""
     before = await change.of(RetentionStore).keep(request.data, request.days)
     if before == request.days:
         raise Refusal("retention_as_it_is", f"{request.data} is kept for {before} days already.")
@@ -51,7 +51,7 @@ async def retention(change: Change, request: RetentionRequest) -> Record:
 
 @operation("telemetry.drop-old", DropRequest, role="admin", risk=Risk.TYPED, key="x", writes="telemetry-drops")
 async def drop_old(change: Change, request: DropRequest) -> Record:
-    """Drop the days and months of telemetry that are older than they are kept, as a worker does."""
+    """Drop the days and months of telemetry that are past their retention, as a worker does."""
     found = await change.of(RetentionStore).drop_old()
     return {
         "dropped": _named([part for part in found if part.waits is None]),

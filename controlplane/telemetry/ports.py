@@ -1,4 +1,4 @@
-"""What a home does to keep its own telemetry: rolling up, and dropping what is old."""
+"""What a home does with its own telemetry: roll it up, and drop what is old."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from controlplane.telemetry.retention import Data, Partition, Rolled, RollupStat
 
 
 class Rollups(Protocol):
-    """The upkeep of telemetry that a home keeps itself."""
+    """The upkeep of a home's own telemetry."""
 
     async def status(self) -> RollupStatus: ...
 
     async def make_ahead(self) -> int | None:
-        """Make the partitions of a week to come; None: a reader was in the way. Raises NotPermitted."""
+        """Make the partitions of the coming week; None: a reader held a lock. Raises NotPermitted."""
         ...
 
     async def roll_up(self) -> Rolled:
-        """Fold in what was stored since the last run; repeating is harmless. Raises NotPermitted."""
+        """Roll up what was stored since the last run; repeating is harmless. Raises NotPermitted."""
         ...
 
     async def verify(self, start: datetime, end: datetime) -> Verification:
@@ -29,11 +29,11 @@ class Rollups(Protocol):
 
 class RetentionStore(Protocol):
     async def keep(self, data: Data, days: int) -> int:
-        """Set it; returns the days before."""
+        """Set how long a class is kept. Returns the days before."""
         ...
 
     async def old(self) -> list[Partition]:
-        """What is older than it is kept."""
+        """The partitions that are past their retention."""
         ...
 
     async def note(self, what: Record) -> None:
@@ -41,5 +41,5 @@ class RetentionStore(Protocol):
         ...
 
     async def drop_old(self) -> list[Partition]:
-        """Drop that; what cannot go now is returned with what it waits for."""
+        """Drop them. Returns them all; one that cannot be dropped now says what it waits for."""
         ...

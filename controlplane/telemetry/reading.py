@@ -1,4 +1,4 @@
-"""Reading series of requests: of which source, and by which steps they are kept."""
+"""Reading series of requests: from which source, and in the steps in which they are kept."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def series_source(plane: ControlPlane, name: Source) -> SeriesSource:
 async def series_of(
     plane: ControlPlane, name: Source, scope: Scope, start: datetime, end: datetime, step: timedelta
 ) -> Series:
-    """Raises what its source does; NotFound when all is unknown because the scope names what does not exist."""
+    """Raises what its source raises; NotFound when there is no data because the scope names what does not exist."""
     found = await series_source(plane, name).series(scope, start, end, step)
     if all(point is None for point in found.points):
         await plane.of(RequestTelemetry).require(scope)
@@ -41,8 +41,8 @@ async def series_of(
 async def series_as_kept(
     plane: ControlPlane, source: Source, scopes: Sequence[Scope], start: datetime, end: datetime, step: timedelta
 ) -> tuple[Series, ...]:
-    """The series of each scope, by `step`; by hours where more of the window is kept so: what was stored before there
-    were minutes, or was brought over, is kept by the hour only. Raises what `series_of` does.
+    """The series of each scope in steps of `step`, or by the hour when that covers more of the window: data from before
+    minutes were kept, or taken over from elsewhere, has only hours. Raises what `series_of` raises.
     """
     found = tuple([await series_of(plane, source, scope, start, end, step) for scope in scopes])
     whole = together(found, scopes[0])

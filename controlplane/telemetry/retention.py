@@ -1,4 +1,4 @@
-"""How far rolling up has come, whether it agrees with the raw rows, and how long telemetry is kept."""
+"""How far telemetry is rolled up, whether that agrees with the raw rows, and how long it is kept."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ DATA: tuple[Data, ...] = ("raw", "minutes", "hours")
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """A part of a table. `upper` None: the default one, whose rows have no day of their own; they should be none.
+    """A partition of a table. `upper` None: the default one, for rows of days without a partition; it should be empty.
 
-    `rows` is an estimate, None when there is none; of a default one it is counted, up to 10,001. `waits`: why an old
-    one stays for now.
+    `rows` is an estimate, None when there is none; in a default partition they are counted, up to 10,001. `waits`: why
+    an old one is not dropped yet.
     """
 
     data: Data
@@ -29,7 +29,7 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One class of data, and the days that it is kept. `from_at`: since when there is any; None: not bounded yet."""
+    """One class of data, and how many days it is kept. `from_at`: since when there is any; None: not bounded yet."""
 
     data: Data
     days: int
@@ -42,9 +42,10 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class RollupStatus:
-    """`rolled_at` None: no run yet. `behind` are seconds since the last minute that was rolled up; None: none was.
+    """`rolled_at` None: no run yet. `behind`: seconds since the last minute that was rolled up; None: none was.
 
-    `minutes_due` and `hours_due` could be rolled up now and are not yet. `ahead_until`: to when days are made.
+    `minutes_due` and `hours_due`: how many could be rolled up now but are not. `ahead_until`: partitions exist until
+    then.
     """
 
     rolled_at: datetime | None
@@ -58,7 +59,7 @@ class RollupStatus:
 
 @dataclass(frozen=True, slots=True)
 class Rolled:
-    """What a run did: minutes and hours folded in, cells changed, and what is left for the next run."""
+    """What a run did: minutes and hours rolled up, cells changed, and what is left for the next run."""
 
     minutes: int
     hours: int
@@ -69,7 +70,7 @@ class Rolled:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A cell that says another thing than the raw rows. None: there is no such cell, or no such rows."""
+    """A cell that differs from the raw rows. `rolled` None: there is no such cell; `raw` None: no such rows."""
 
     step: Literal["minute", "hour"]
     tenant_id: str | None
@@ -84,7 +85,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """`cells` were compared. `due` are minutes and hours in the window that a run has still to fold in."""
+    """`cells`: how many were compared. `due`: the minutes and hours in the window that are still to be rolled up."""
 
     start: datetime
     end: datetime

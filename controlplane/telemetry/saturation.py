@@ -1,7 +1,7 @@
-"""How full a tenant's limits are over time: its requests held against the limits that count requests.
+"""How full a tenant's limits are over time: its requests compared with the limits that count requests.
 
-A rate limit is as full as the mean of a step; a quota is as full as what was asked for since its period began. Limits
-are those that hold now. A step of which nothing is known is a gap; a gap before it makes a quota "at least" so full.
+A rate limit is measured by the mean rate of a step; a quota by the requests since its period began. The limits are
+those that hold now. A step without data is a gap; after a gap, a quota is "at least" that full.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
 
 COUNTED = ("api_calls", "requests")
-"""Limits of these names count requests. What other limits count is not told with its time."""
+"""Limits of these names count requests. For other limits it is not known when something was counted."""
 LENGTHS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "month": timedelta(days=30)}
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """`most`: requests of a second, or of a period of the tenant's zone. `counted`: what the home let in of it since
-    the period began, None: not known.
+    """`most`: requests per second, or per period in the tenant's zone. `counted`: how many the home admitted, or
+    services recorded, since the period began; None: not known.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """A limit, and the share of it that is used in each step. `holes`: steps of its period that nothing is known of."""
+    """A limit, and the share of it that is used in each step. `holes`: the steps of its period without data."""
 
     limit: Limit
     shares: tuple[float | None, ...]
@@ -68,12 +68,12 @@ class Saturation:
 
 
 async def saturation_of(plane: ControlPlane, series: Series) -> Saturation:
-    """Of the series' steps. Raises Refusal."""
+    """The saturation in each step of a series. Raises Refusal."""
     scope = series.scope
     if scope.tenant_id is None:
-        return Saturation(words="a limit is a tenant's: name one, as tenant:acme")
+        return Saturation(words="a limit belongs to a tenant: name one, as in tenant:acme")
     if scope != Scope(scope.tenant_id):
-        return Saturation(words="a limit is of the whole tenant: leave route, key and region out")
+        return Saturation(words="a limit is for the whole tenant: leave out route, key and region")
     try:
         standing = await plane.of(SubscriptionDirectory).standing(scope.tenant_id)
     except NotFound as refusal:
@@ -87,7 +87,7 @@ async def saturation_of(plane: ControlPlane, series: Series) -> Saturation:
 
 
 async def _since(telemetry: RequestTelemetry, scope: Scope, began: datetime, until: datetime) -> list[Point | None]:
-    """The requests from then on: by whole hours, and by minutes what is left of the first and of the last one."""
+    """The requests since `began`: in whole hours, and in minutes for the rest of the first and of the last hour."""
     first, cut = min(_hour(began + HOUR - MINUTE), until), _hour(until)
     points: list[Point | None] = []
     for start, end, step in ((began, first, MINUTE), (first, cut, HOUR), (max(first, cut), until, MINUTE)):
@@ -101,7 +101,7 @@ def _hour(at: datetime) -> datetime:
 
 
 def limits_of(standing: Standing) -> tuple[list[Limit], str]:
-    """The limits that requests are held against, and what is to be said of those that are none."""
+    """The limits that requests are compared with, and in words why others are not among them."""
     found, none = [], []
     counted = {usage.metric: usage.used for usage in standing.usage}
     for name in COUNTED:
@@ -127,7 +127,7 @@ def limits_of(standing: Standing) -> tuple[list[Limit], str]:
 
 
 def rate_filled(limit: Limit, series: Series) -> Filled:
-    """Requests a second, averaged over what is over of each step."""
+    """Requests per second, averaged over the part of each step that is over."""
     shares: list[float | None] = []
     for index, point in enumerate(series.points):
         over = series.known_for(index)
@@ -137,9 +137,9 @@ def rate_filled(limit: Limit, series: Series) -> Filled:
 
 
 def quota_filled(limit: Limit, earlier: Sequence[Point | None], series: Series) -> Filled:
-    """What was asked for since the period began. A step is of the period that it begins in."""
+    """The requests since the period began. A step belongs to the period that it begins in."""
     assert limit.period is not None
-    several = max(1.0, series.step / LENGTHS[limit.period])  # of a step that holds several periods their mean
+    several = max(1.0, series.step / LENGTHS[limit.period])  # the mean, for a step of several periods
     used, began, shares = _sum(earlier), limit.began(series.start), list[float | None]()
     holes = sum(point is None for point in earlier)
     for at, point in zip(series.times(), series.points, strict=True):

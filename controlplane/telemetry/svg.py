@@ -1,4 +1,4 @@
-"""A chart as an SVG file of its own: no font, no script and no address is loaded from elsewhere."""
+"""A chart as a self-contained SVG file: it loads no font, script or address from elsewhere."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _lines(spec: ChartSpec) -> list[str]:
 
 
 def _pieces(spec: ChartSpec, series: Series, upright: Axis) -> list[str]:
-    """The points of each unbroken part; a lonely one is a short dash."""
+    """The points of each unbroken part; a single point is drawn as a short dash."""
     parts: list[list[str]] = [[]]
     for x, y in zip(series.xs, series.ys, strict=True):
         if y is None or not known(y):
@@ -124,13 +124,13 @@ def _text(x: float, y: float, words: str, anchor: str = "end", more: str = "") -
 
 
 def drawing(measured: Measured, names: Sequence[str]) -> str:
-    """Charts of `CHARTS_OF` by their names, under each other."""
+    """Charts of `CHARTS_OF`, by name, one below the other."""
     title = f"{measured.label}, {measured.view.window.words}"
     return together([svg(CHARTS_OF[name](measured), f"{name}: {title}", measured.zone) for name in names])
 
 
 def together(drawings: Sequence[str]) -> str:
-    """Several of them under each other in one file."""
+    """Several drawings, one below the other, in one file."""
     parts = [f'<svg y="{n * HEIGHT}" height="{HEIGHT}"{each.removeprefix("<svg")}' for n, each in enumerate(drawings)]
     height = HEIGHT * len(drawings)
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">'

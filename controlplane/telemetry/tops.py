@@ -1,4 +1,4 @@
-"""Who has most of something: tenants, routes and keys in a window, and the same a week before."""
+"""Top lists: the tenants, routes and keys with the most of something in a window, and the same a week before."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Measure = Literal["requests", "errors", "error_share", "p95", "growth"]
 BYS: tuple[By, ...] = ("tenant", "route", "key")
 MEASURES: tuple[Measure, ...] = ("requests", "errors", "error_share", "p95", "growth")
 MIN_REQUESTS_RANKED = 30
-"""Shares, percentiles and growth of fewer requests are chance: they are in no top list."""
+"""Shares, percentiles and growth of fewer requests are mostly chance, so they are in no top list."""
 WEEK = timedelta(days=7)
 
 
 def bys_of(scope: Scope) -> tuple[By, ...]:
-    """What can be ranked within a scope, so that it is not one row: a region is kept of tenants alone."""
+    """What can be ranked within a scope, leaving out what would be a single row; regions are kept for tenants alone."""
     if scope.region is not None:
         return ("tenant",)
     if scope.key_prefix is not None:
@@ -30,7 +30,9 @@ def bys_of(scope: Scope) -> tuple[By, ...]:
 
 @dataclass(frozen=True, slots=True)
 class TopRow:
-    """`before`: its requests in the same window a week before, of whole hours by their share; None: none are known."""
+    """`before`: its requests in the same window a week before; of an hour that lies in it partly, that part. None: none
+    are known.
+    """
 
     tenant_id: str | None
     route: str | None
@@ -55,12 +57,12 @@ class TopRow:
 
     @property
     def growth(self) -> float | None:
-        """1.0: as many as a week before. None: nothing is known of then, so it is neither growth nor none."""
+        """1.0: as many as a week before. None: nothing is known of that week, so it is not shown as growth."""
         return self.n / self.before if self.before else None
 
 
 def narrowed(scope: Scope, row: TopRow) -> Scope:
-    """What a row is of, within the scope that it was ranked in."""
+    """The scope of one row, within the scope that it was ranked in."""
     return replace(
         scope,
         tenant_id=row.tenant_id or scope.tenant_id,
@@ -71,7 +73,7 @@ def narrowed(scope: Scope, row: TopRow) -> Scope:
 
 @dataclass(frozen=True, slots=True)
 class Top:
-    """The first rows by a measure. `start` and `end` are what was rolled up of the window that was asked for."""
+    """The first rows by a measure. `start` and `end`: the part of the requested window that was rolled up."""
 
     by: By
     measure: Measure

@@ -1,4 +1,4 @@
-"""How a tenant is doing, in words: what is old is marked as old, what is unknown is said to be."""
+"""A tenant's activity in words: old numbers are marked as old, unknown ones are shown as unknown."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from controlplane.formatting import milliseconds, percent, rate
 from controlplane.tenants.model import Tenant
 
 STALE_AFTER = timedelta(minutes=10)
-"""Numbers whose hour ended longer ago are not those of now."""
+"""Numbers whose hour ended longer ago than this are marked as old."""
 STALE_MARK = "~"
 
 
 class Activity(NamedTuple):
-    """Requests per minute, share of 5xx in per cent, p95: over the last hour of data. `stale`: that hour is over."""
+    """Requests per minute, share of 5xx in per cent, p95: over the last hour of data. `stale`: they are old."""
 
     requests: str
     errors: str

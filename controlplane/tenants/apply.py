@@ -1,4 +1,4 @@
-"""Bring many tenants to what a file says, all or nothing."""
+"""Create and change many tenants to match a file, all or nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_TENANTS_APPLIED = 10_000
 
 
 class TenantSpec(TenantFacts):
-    """What a tenant shall be. Fields that are left out stay as they are."""
+    """What a tenant should be. Fields that are left out stay as they are."""
 
     id: Id
     name: Annotated[str | None, Field(default=None, min_length=1, max_length=200)]
@@ -43,7 +43,7 @@ class TenantsApply(Request):
         seen: set[str] = set()
         for spec in self.tenants:
             if spec.id in seen:
-                raise ValueError(f"{spec.id} stands in the list twice")
+                raise ValueError(f"{spec.id} is in the list twice")
             seen.add(spec.id)
         return self
 

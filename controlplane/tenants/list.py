@@ -88,8 +88,8 @@ TENANTS = ListOf(
     order="name",
     summary="List tenants, filtered and sorted.",
     means="The tenants of this control plane, and how each is doing over the last hour of data; ~ marks old numbers.",
-    nothing="No tenants yet. a n creates one.",
-    empty="No tenant matches. esc clears the filter, a n creates a tenant.",
+    nothing="No tenants yet. Press a, then n, to create one.",
+    empty="No tenant matches. Press esc to clear the filter, or a, then n, to add one.",
     opens=lambda tenant: ("tenants", tenant.id),
     charts=lambda tenant, now: charts_of(tenant.id),
     why=why,
@@ -120,8 +120,8 @@ PROJECTS = ListOf(
     order="id",
     summary="List projects: tenant:acme finds those of one tenant.",
     means="The projects of all tenants. A project belongs to its tenant for ever.",
-    nothing="No projects yet. a n creates one.",
-    empty="No project matches. esc clears the filter, a n creates a project.",
+    nothing="No projects yet. Press a, then n, to create one.",
+    empty="No project matches. Press esc to clear the filter, or a, then n, to add one.",
     subject=lambda project: {"tenant_id": project.tenant_id, "id": project.id},
     opens=lambda project: ("tenants", project.tenant_id),
     charts=lambda project, now: charts_of(project.tenant_id),
@@ -134,4 +134,4 @@ PROJECTS = ListOf(
     ),
 )
 OF_A_TENANT = PROJECTS.table[1:]
-"""The columns of projects where all are of one tenant."""
+"""The columns of a list of one tenant's projects."""

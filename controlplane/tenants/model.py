@@ -1,4 +1,4 @@
-"""Tenants and projects as they are read: plain rows, what can be filtered, what can be sorted."""
+"""Tenants and projects as they are read, and the ports that read them."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class TenantDirectory(Listing[Tenant], Protocol):
         ...
 
     async def certificate(self, tenant_id: str) -> Certificate | None:
-        """What was erased; None where nothing was."""
+        """What was erased; None when nothing was."""
         ...
 
 

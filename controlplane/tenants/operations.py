@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Name = Annotated[str, Field(min_length=1, max_length=200, description="the display name")]
 Word = Annotated[str, Field(min_length=1, max_length=64)]
-Email = Annotated[str, Field(max_length=320, description="the owner's e-mail; empty takes it away")]
+Email = Annotated[str, Field(max_length=320, description="the owner's e-mail; empty removes it")]
 Version = Annotated[int | None, Field(default=None, ge=1, description="refuse when it has changed since this version")]
 MAX_METADATA = 65_536
 
@@ -40,7 +40,7 @@ def an_email(value: str | None) -> str | None:
 
 
 class OneTenant(Request):
-    """A tenant, as it was seen."""
+    """A tenant, at the version that was seen."""
 
     id: Id
     version: Version
@@ -66,7 +66,7 @@ class TenantFacts(Request):
         return value
 
     def columns(self) -> Record:
-        """What was given, as columns; an empty e-mail takes it away."""
+        """What was given, as columns; an empty e-mail removes it."""
         given = self.model_dump(include=set(TenantFacts.model_fields), exclude_none=True)
         if "owner_email" in given:
             given["owner_email"] = given["owner_email"] or None
@@ -92,7 +92,7 @@ class TenantEdit(TenantFacts):
     version: Version
     replace_metadata: Annotated[
         bool,
-        Field(default=False, description="take the metadata as a whole; else it is merged, null removes a field"),
+        Field(default=False, description="replace all metadata; else it is merged, and null removes a field"),
     ]
 
     @model_validator(mode="after")
@@ -121,16 +121,16 @@ class TenantReveal(Request):
 
 TENANT = Subject(Tenant, lambda change, request: change.of(TenantStore).lock(request.id))
 TENANT_SEEN = Subject(Tenant, lambda change, request: change.of(TenantStore).get(request.id))
-"""For those who may not hold it."""
+"""For those who may not lock it."""
 
 
 def of_new(row: AuditRow) -> Record:
-    """What was created by mistake is kept for a day."""
+    """A tenant that was created by mistake is kept for a day."""
     return {"retention_days": 1}
 
 
 def was_edited(row: AuditRow) -> Record:
-    """Metadata comes back as a whole."""
+    """The undo replaces all metadata."""
     return {"replace_metadata": True} if "metadata" in row.was else {}
 
 

@@ -1,4 +1,4 @@
-"""What the tenants' operations write through."""
+"""The stores that the operations of tenants and projects write through."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from controlplane.tenants.model import Certificate, Project, Tenant
 
 class TenantStore(Protocol):
     async def lock(self, tenant_id: str) -> Tenant:
-        """Read a tenant and hold it until the change ends. Raises NotFound, NotPermitted."""
+        """Read a tenant and lock it until the change ends. Raises NotFound, NotPermitted."""
         ...
 
     async def get(self, tenant_id: str) -> Tenant:
@@ -18,7 +18,7 @@ class TenantStore(Protocol):
         ...
 
     async def find(self, tenant_id: str) -> Tenant | None:
-        """As `lock`, None when there is no such tenant."""
+        """As `lock`, but None when there is no such tenant."""
         ...
 
     async def create(self, tenant_id: str, columns: dict[str, Any]) -> Tenant:
@@ -30,7 +30,7 @@ class TenantStore(Protocol):
     async def purge(self, tenant_id: str) -> Certificate: ...
 
     async def grant_reveal(self, tenant_id: str, field: str) -> datetime:
-        """The instant until which the field may be read in clear, once this change is committed."""
+        """Returns the time until which the field may be read in clear, once this change is committed."""
         ...
 
 

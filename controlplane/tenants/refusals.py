@@ -1,4 +1,4 @@
-"""What is refused of tenants and projects, in words: for the rules, and for the home's constraints."""
+"""The refusals of tenants and projects, for the rules and for the home's constraints."""
 
 from controlplane.errors import Conflict, NotFound, NotPermitted, Refusal, Usage
 from controlplane.refusals import Words
@@ -41,7 +41,7 @@ CONSTRAINTS = (
         "Choose another id.",
         constraint="projects_pkey",
     ),
-    Words("project_id_format", Refusal, "The id is not one: letters, digits, '.', '_' and '-', at most 64."),
+    Words("project_id_format", Refusal, "That is not a project id: letters, digits, '.', '_' and '-', at most 64."),
     Words("tenant_name_length", Refusal, "A name has 1 to 200 characters."),
     Words("project_name_length", Refusal, "A name has 1 to 200 characters."),
     Words(
@@ -52,14 +52,14 @@ CONSTRAINTS = (
     ),
     Words("tenant_plan_length", Refusal, "A plan's code has 1 to 64 characters."),
     Words("tenant_region_length", Refusal, "A region has 1 to 64 characters."),
-    Words("tenant_status", Refusal, "There is no such status of a tenant."),
-    Words("tenant_marks", Refusal, "A tenant's status and what is noted beside it contradict each other."),
-    Words("project_marks", Refusal, "An archived project has a time at which it was archived, and no other has."),
+    Words("tenant_status", Refusal, "A tenant has no such status."),
+    Words("tenant_marks", Refusal, "A tenant's status contradicts its times and reasons."),
+    Words("project_marks", Refusal, "An archived project has the time when it was archived; no other project has one."),
     Words("tenant_owner_length", Refusal, "An e-mail address has 3 to 320 characters."),
     Words("tenant_transition", Refusal, "The tenant's status does not allow that.", "Press w on it to see why."),
     Words("tenant_retention", Refusal, "A deleted tenant is kept for at least one day.", "Keep it longer."),
-    Words("tenant_restore", Refusal, "A restore brings back the status that was there before."),
-    Words("tenant_not_due", Refusal, "The tenant's retention is not over.", "Wait for the purge instant."),
+    Words("tenant_restore", Refusal, "A restore must bring back the status from before the deletion."),
+    Words("tenant_not_due", Refusal, "The tenant's retention is not over.", "Wait until it is."),
     Words("project_tenant_gone", Refusal, "The tenant is being deleted.", "Restore it first."),
     Words(
         "reveal_reason",
@@ -71,10 +71,14 @@ CONSTRAINTS = (
     Words(
         "look_up_limit",
         Refusal,
-        "You have asked as often as one person may in an hour: for 60 addresses, for 60 keys, for 20 reveals.",
+        "You have reached one person's limit for an hour: 60 addresses, 60 keys, 20 reveals.",
         "Wait for the next hour, or ask a colleague.",
     ),
-    Words("look_up_unasked", NotPermitted, "A look-up is asked for first, and answered when that is committed."),
+    Words(
+        "look_up_unasked",
+        NotPermitted,
+        "A look-up must be requested, and the request committed, before it is answered.",
+    ),
     Words("not_revealed", NotPermitted, "Nothing is revealed to you, or its minute is over.", "Reveal it again."),
     Words("tenant_id_fixed", Refusal, "A tenant keeps its id for ever.", "Rename it: tenants rename changes its name."),
     Words("project_belongs_for_ever", Refusal, "A project stays with its tenant, under its id.", "Create another."),

@@ -1,6 +1,6 @@
 """What may happen to a tenant and when: pure functions of the row and the time.
 
-The database guards the same rules (a test compares both); these say it in words before it is tried.
+The database guards the same rules (a test compares both); these say in words why not, before it is tried.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def check_purge(tenant: Tenant, now: datetime) -> None:
             "purge_not_due",
             f"not purged: {tenant.id} is kept until {tenant.purge_after:%Y-%m-%d %H:%M} UTC "
             f"({relative(tenant.purge_after, now)}).",
-            "Wait for that instant; a shorter retention is chosen when deleting.",
+            "Wait until then; a shorter retention can be chosen only when deleting.",
             why=[f"purge after: {tenant.purge_after}", f"now: {now}"],
         )
 

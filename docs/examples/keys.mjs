@@ -1,4 +1,4 @@
-// The same as keys.py for Node: who is calling, answered from memory, and never later than promised.
+// The same as keys.py for Node: says who is calling, from memory, and never later than promised.
 //
 //   const keys = new Keys({ connectionString: 'postgresql://shop@db.example/watchfloor' })
 //   const caller = await keys.authenticate(secret, '203.0.113.9')
@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto'
 import pg from 'pg'
 
 const POLL_MS = 400
-const TRUSTED_MS = 1000 // so long after the last answer of the home its answers are believed
+const TRUSTED_MS = 1000 // how long after the home's last answer its answers are trusted
 const GIVE_UP = { connectionTimeoutMillis: 2000, query_timeout: 2000 }
 const MOST_KEPT = 100_000
 
@@ -26,7 +26,7 @@ export class Keys {
   constructor(settings) {
     this.#settings = { ...GIVE_UP, ...settings }
     this.#pool = new pg.Pool({ max: 4, ...this.#settings })
-    this.#pool.on('error', () => {}) // a resting connection died: the next question opens another
+    this.#pool.on('error', () => {}) // an idle connection died: the next query opens another
     this.#listening = this.#listen()
   }
 
@@ -37,7 +37,7 @@ export class Keys {
     const kept = this.#remembered(asked)
     if (kept) return kept
     const { rows: [caller] } = await this.#pool.query('SELECT * FROM wf_data.authenticate($1, $2)', [hash, address])
-    // Only what is good, and only when no news came since it was asked: they may be about it.
+    // Keep only a valid answer, and only if no news came since it was asked for: they may be about it.
     if (!caller.refusal && BigInt(caller.version) >= this.#seen) {
       if (this.#kept.size >= MOST_KEPT) this.#kept.clear()
       this.#kept.set(asked, caller)
@@ -66,7 +66,7 @@ export class Keys {
       try {
         await listener.connect()
         await listener.query('LISTEN wf_keys')
-        this.#kept.clear() // this may be another server than before, or one that was restored
+        this.#kept.clear() // this may be another server, or a restored one
         this.#seen = 0n
         while (!this.#closed) {
           await this.#readNews(listener)

@@ -1,11 +1,11 @@
-"""The reference client of a service: who is calling, answered from memory, and never later than promised.
+"""The reference client for a service: says who is calling, from memory, and never later than promised.
 
     keys = Keys("postgresql://shop@db.example/watchfloor")
     caller = keys.authenticate(secret, "203.0.113.9")
     if caller.refusal: ...   # 401 or 403, with that word
 
-An answer is kept until news of its key or tenant come: by notification at once, and by polling, because notifications
-may be lost. When the home has not answered for a second, nothing is answered from memory any more.
+An answer is kept until there are news of its key or tenant. Usually a notification brings them at once; when it is
+lost, polling does. When the home has not answered for a second, nothing is answered from memory any more.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from datetime import UTC, datetime
 import psycopg
 
 POLL_SECONDS = 0.4
-# A home that is away is noticed after two seconds; a pooler between may give the next statement another connection.
+# A dead network is noticed after two seconds. Nothing is prepared: a pooler may run the next statement elsewhere.
 LINK = {"connect_timeout": 2, "tcp_user_timeout": 2000, "prepare_threshold": None}
 TRUSTED_SECONDS = 1.0
-"""So long after the last answer of the home its answers are believed."""
+"""How long after the home's last answer its answers are trusted."""
 MOST_KEPT = 100_000
 
 
@@ -88,7 +88,7 @@ class Keys:
             except psycopg.OperationalError:
                 if not rested or not self._connection.closed:
                     raise
-                row = self._row(asked)  # the connection died while it rested: once more, on a new one
+                row = self._row(asked)  # the idle connection had died: once more, on a new one
         tenant, project, key_id, env, scopes, good_until, version, refusal = row
         return Caller(tenant, project, key_id, env, tuple(scopes or ()), good_until, version or 0, refusal)
 
@@ -98,7 +98,7 @@ class Keys:
         return self._connection.execute("SELECT * FROM wf_data.authenticate(%s, %s)", asked).fetchone()
 
     def _keep(self, asked: tuple[bytes, str | None], caller: Caller) -> None:
-        """Only what is good, and only when no news came since it was asked: they may be about it."""
+        """Keep only a valid answer, and only if no news came since it was asked for: they may be about it."""
         with self._keeping:
             if caller.refusal is None and caller.version >= self._seen:
                 if len(self._kept) >= MOST_KEPT:
@@ -110,7 +110,7 @@ class Keys:
             try:
                 with psycopg.connect(self._conninfo, autocommit=True, **LINK) as connection:
                     connection.execute("LISTEN wf_keys")
-                    with self._keeping:  # this may be another server than before, or one that was restored
+                    with self._keeping:  # this may be another server, or a restored one
                         self._kept, self._seen = {}, 0
                     while not self._closed.is_set():
                         self._read_news(connection)

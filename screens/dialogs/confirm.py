@@ -1,4 +1,4 @@
-"""The preview of a change, and the question whether it shall be made."""
+"""The preview of a change, and the question whether to make it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from screens.session import Session
 from screens.widgets.lines import Lines
 
 DEAD_SECONDS = 0.3
-"""Keys that were on their way when the dialog opened do not count."""
+"""Keys pressed this soon after the dialog opened do not count: they were meant for what was there before."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked: `name` must be typed when the risk is typed; `command` is the same as a command line."""
+    """What is asked: `name` must be typed when the risk is TYPED; `command` is the same change as a command line."""
 
     title: str
     who: str

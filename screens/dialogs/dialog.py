@@ -35,7 +35,7 @@ class Dialog(ModalScreen[T], Generic[T]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "close", show=False, id="dialog.close")]
     nothing: Any = None
     takes_typed_ahead = True
-    """Whether keys pressed while it was on its way are its own. What confirms takes none."""
+    """Whether keys that were typed before it opened go to it. A dialog that confirms takes none."""
 
     def __init__(self, session: Session, title: str) -> None:
         super().__init__()

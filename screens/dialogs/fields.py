@@ -82,7 +82,7 @@ class Choice(Label, can_focus=True):
 
 
 class LineInput(Input):
-    """A field of one line. Of what is pasted Textual takes the first line, which may be a blank one."""
+    """A field of one line. A paste is joined into one: Textual would keep only its first line, which may be blank."""
 
     def _on_paste(self, event: events.Paste) -> None:
         event.stop()

@@ -44,7 +44,7 @@ class RequestForm(Dialog[Answers | None]):
             for name, info in operation.request.model_fields.items()
             if name not in (*given, "version") and not _only_one(info)
         ]
-        self.fields.sort(key=lambda field: not field[1].is_required())  # what must be said is asked first
+        self.fields.sort(key=lambda field: not field[1].is_required())  # required fields first
 
     def parts(self) -> ComposeResult:
         yield text(self.operation.summary, classes="hint")
@@ -76,7 +76,7 @@ class RequestForm(Dialog[Answers | None]):
         except Usage as fault:
             retext(self.query_one("#fault", Label), fault.message)
             return
-        self.desk.hold_keys()  # until the preview is there: what is typed meanwhile is no command
+        self.desk.hold_keys()  # until the preview opens: keys typed meanwhile are no commands
         self.dismiss(answers)
 
     def _answers(self) -> Answers:
@@ -93,7 +93,7 @@ class RequestForm(Dialog[Answers | None]):
 
 
 class ReasonForm(Dialog[str | None]):
-    """Asks why, in a field of its own; left empty, the reason is the one that is offered."""
+    """Asks for the reason; left empty, it is the one that is offered."""
 
     DEFAULT_CSS = "ReasonForm Input { width: 100%; background: $panel; margin: 1 0; }"
 
@@ -135,7 +135,7 @@ def _shown(info: FieldInfo) -> str:
 
 
 def _read(name: str, value: str, info: FieldInfo) -> Any:
-    """What was typed, as JSON would say it: objects and lists are read, the model judges the rest."""
+    """The typed value for the request's model: objects and lists are parsed here, the model checks the rest."""
     kinds = str(get_args(info.annotation) or info.annotation)
     if "dict" in kinds:
         try:

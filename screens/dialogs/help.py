@@ -64,5 +64,5 @@ def help_lines(screen: FramedScreen) -> list[Line]:
     fields = getattr(screen, "fields", ())
     if fields:
         lines += [("Filter: terms joined by AND", "title"), *(f"  {line}" for line in describe(fields))]
-        lines += ["  S and a letter sorts; again reverses; measures begin with the largest"]
+        lines += ["  S, then a letter: sort; again reverses; measures begin with the largest"]
     return lines

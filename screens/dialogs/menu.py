@@ -23,7 +23,7 @@ WIDTH = 68
 
 @dataclass(frozen=True)
 class Choice:
-    """An operation, and why it does not fit now ("" when it does)."""
+    """An operation, and why it cannot be done now ("" when it can)."""
 
     operation: Operation[Any]
     why_not: str = ""
@@ -51,7 +51,7 @@ class ActMenu(Dialog[Operation[Any] | None]):
         menu = Lines(lines)
         menu.styles.height = min(16, max(1, len(lines)))
         yield menu
-        yield text("a letter chooses · esc closes", classes="hint")
+        yield text("press its letter to choose · esc closes", classes="hint")
 
     def on_key(self, event: events.Key) -> None:
         for choice in self.choices:

@@ -40,7 +40,7 @@ class ShowSecret(Dialog[None]):
     def action_turn(self) -> None:
         self._shown, self._taken = not self._shown, True
         retext(self.query_one("#secret", Label), self._secret if self._shown else HIDDEN)
-        retext(self.query_one("#said", Label), "")  # that nobody saw it is no longer true
+        retext(self.query_one("#said", Label), "")  # it may say that nobody has seen it, which is no longer true
 
     async def action_copy(self) -> None:
         said = await copy(self.app, self._secret)

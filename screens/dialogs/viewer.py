@@ -1,4 +1,4 @@
-"""Something to read: every field of a thing, the way that led to a refusal, the help."""
+"""Something to read: every field of a thing, the reasons for a refusal, the help."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ class KeyScreen(DetailScreen[KeyRead]):
 
 
 def facts(read: KeyRead, now: datetime) -> list[Line]:
-    """What there is to know of a key, in reading order; what is unknown is said so."""
+    """The facts of a key, in reading order; what is unknown is shown as unknown."""
     key = read.key
     lines: list[Line] = [(clean(key.label or key.display, MAX_TITLE), "title"), status_cell(STATES, key.state)]
     if key.revoked_at:

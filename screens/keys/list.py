@@ -1,4 +1,4 @@
-"""The list of stale keys: what it shows more than its declaration."""
+"""The list of stale keys: what it shows beyond its declaration."""
 
 from __future__ import annotations
 

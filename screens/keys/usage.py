@@ -27,7 +27,7 @@ def usage_lines(report: UsageReport, *, named: bool = False) -> list[Line]:
         (fit("  route", ROUTE + 2) + "   calls      /h  before  5xx%  4xx%   mean", "muted"),
     ]
     if not any(usage.baseline.hours for usage in report.rows):
-        lines.append(("of the days before nothing is known: there is nothing to hold it against", "muted"))
+        lines.append(("nothing is known of the days before: there is nothing to compare it with", "muted"))
     for usage in report.rows[:MAX_USAGE_ROWS]:
         lines += [(usage.key_prefix, "title")] if named else []
         lines.append((_row(usage), "warn" if usage.signals else ""))

@@ -14,8 +14,8 @@ def burn_down_chart(
 ) -> ChartSpec | None:
     """What was left of the budget over its window, in per cent; None when nothing is known of it.
 
-    Beside a calendar window stands what an even burn would leave; of a rolling one the level at which today's burn
-    empties it within a day. `other`: what-if. `planned`: maintenance, marked where it begins and ends.
+    A calendar window also has the line of an even burn; a rolling one the level from which today's burn empties the
+    budget within a day. `other`: the what-if. `planned`: maintenance, marked where it begins and ends.
     """
     line = _line("left", standing, slices)
     if line is None:

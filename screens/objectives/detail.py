@@ -52,12 +52,12 @@ if TYPE_CHECKING:
 
 VERDICT_WIDTHS = (6, 6, 5, 6, 6, 9, 7)
 FURTHEST = timedelta(days=90)
-"""As far back as `+` can move the window."""
+"""The longest window that `+` can ask about."""
 
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """What it is computed from, as of when, and who burned the budget."""
+    """The slices that the budget is computed from, as of when, and who burned it."""
 
     slices: tuple[Slice, ...]
     planned: tuple[Maintenance, ...]
@@ -126,11 +126,11 @@ def answer_of(question: Question) -> Answer | Refusal:
 
 
 HISTORY = Reading(read_history, every=30.0)
-"""It costs more than how the objective stands."""
+"""Read less often than the standing, because it costs more."""
 
 
 def budget_pane(seen: Seen[Asked]) -> list[Line]:
-    """How it stands, below what is asked about."""
+    """How the objective stands, below the what-if when there is one."""
     asked, history = seen.thing, seen.known(HISTORY)
     lines = budget_lines(asked.standing, seen.width)
     if asked.other is None:
@@ -238,7 +238,7 @@ class ObjectiveScreen(DetailScreen[Asked]):
         self.draw_frame()
 
     def action_back(self) -> None:
-        """First the question goes, then the screen."""
+        """First the what-if ends, then the screen."""
         if self.thing is not None and self.thing.other is not None:
             self._ask(self.thing.standing, None)
         else:
@@ -250,7 +250,7 @@ class ObjectiveScreen(DetailScreen[Asked]):
 
 
 def budget_lines(standing: Standing, width: int = 76) -> list[Line]:
-    """How it stands, in reading order; what is unknown is said so."""
+    """How the objective stands, in reading order; what is unknown is shown as unknown."""
     objective = standing.objective
     state, tone = status_cell(STATUSES, standing.state)
     lines: list[Line] = [(state, "warn" if tone == "unknown" else tone)]
@@ -275,7 +275,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def what_if_lines(standing: Standing, answer: Answer, slices: Sequence[Slice], width: int = 76) -> list[Line]:
-    """What one would have had, beside what one had."""
+    """What is left and what fired under the what-if, beside the objective as it is."""
     lines: list[Line] = [("what if", "title")]
     for name, each, episodes in (("as it is", standing, answer.was), ("what if", answer.other, answer.would)):
         fired = fired_words(episodes) if slices else UNKNOWN
@@ -284,7 +284,7 @@ def what_if_lines(standing: Standing, answer: Answer, slices: Sequence[Slice], w
     lines += [(f"  {episode_words(each)}", "muted") for each in answer.would[-3:]]
     for words in checks.warnings(answer.other.objective, standing.as_of):
         lines += [(part, "warn") for part in wrap(words, width, initial_indent="  ", subsequent_indent="    ")]
-    for words in (history_words(slices), "esc ends it; a e edits the objective"):
+    for words in (history_words(slices), "esc: end it; a, then e: edit the objective"):
         lines += [(part, "muted") for part in wrap(words, width, initial_indent="  ", subsequent_indent="    ")]
     return [*lines, ""]
 

@@ -53,7 +53,7 @@ class SubscriptionScreen(DetailScreen[Standing]):
 
 
 def standing_lines(standing: Standing, now: datetime) -> list[Line]:
-    """All that a person on the phone asks for, in that order; what is unknown is said so."""
+    """All that a caller on the phone asks for, in that order; what is unknown is shown as unknown."""
     held, plan = standing.subscription, standing.plan
     state = state_at(held, now)
     start, end = current_period(held, standing.as_of)
@@ -86,7 +86,7 @@ def usage_line(usage: Usage, now: datetime) -> Line:
 
 
 def bar_of(used: int, hard: int) -> str:
-    """Full only when it is: the last cell is kept for the last of it."""
+    """A bar of the share that is used; its last cell fills only at 100 %."""
     full = min(BAR_CELLS, used * BAR_CELLS // hard)
     return "█" * full + "▁" * (BAR_CELLS - full)
 
@@ -103,7 +103,7 @@ def entitlement_lines(standing: Standing, now: datetime) -> list[Line]:
 
 
 def claim_line(words: str, claim: Claim, now: datetime) -> Line:
-    """What is granted beside the plan stands out, with its end; that of a trial is said once, in the facts."""
+    """A grant beside the plan stands out, with its end; the end of a trial is shown once, in the facts."""
     if claim.grant is None:
         return f"{words}  {claim.source}"
     ends = f", {relative(claim.expires_at, now).removeprefix('in ')} left" if claim.expires_at else ""
@@ -111,10 +111,10 @@ def claim_line(words: str, claim: Claim, now: datetime) -> Line:
 
 
 def why_lines(standing: Standing) -> list[Line]:
-    """Each entitlement with every source that spoke for it: the first holds, the others lost."""
+    """Each entitlement with every source that claims it: the first holds, the others lost."""
     lines: list[Line] = [
         *state_lines(standing.subscription, standing.as_of),
-        "an override goes before an incident's grant, that before the trial, that before the plan",
+        "in order of precedence: an override, an incident's grant, the trial, the plan",
         "",
     ]
     for each in standing.effective:

@@ -21,7 +21,7 @@ def title_of(chart: str) -> str:
 
 
 class ChartPanes(Container):
-    SCOPED_CSS = False  # how wide the terminal is stands on the screen
+    SCOPED_CSS = False  # the class for the terminal's width is on the screen, outside
     DEFAULT_CSS = """
     ChartPanes {
         layout: grid; grid-size: 2 3; grid-columns: 3fr 2fr; grid-rows: 1fr 1fr 1fr; grid-gutter: 0 1; height: 1fr;
@@ -48,7 +48,7 @@ class ChartPanes(Container):
         super().__init__()
         self._series: Series | None = None
         self._specs: dict[str, ChartSpec | HeatSpec] = {}
-        """What was made of that series: a cursor that moves makes nothing anew."""
+        """The charts made of that series: they are not made again when only the cursor moves."""
 
     def compose(self) -> ComposeResult:
         yield Chart(id="requests")
@@ -65,8 +65,8 @@ class ChartPanes(Container):
             pane.set_class(pane.id == name, "chosen")
 
     def lay_out(self, view: View) -> None:
-        """A limit is a tenant's: only beside a tenant's charts there is room for it. How many failed stands where their
-        share does, when it is asked for.
+        """Limits are a tenant's, so only a tenant's charts leave room for them. The number of errors takes the place of
+        their share when it is chosen.
         """
         self.set_class(view.scope.tenant_id is not None or view.chart == "saturation", "limited")
         self.set_class(view.chart == "errors", "counts")

@@ -33,9 +33,9 @@ def beside(measured: Measured | None, index: int | None) -> tuple[str, str]:
     if not measured.happened:
         return "", ""
     if measured.changes is not None:
-        return f"▲ the newest of {measured.changes} changes in this window, others are left off: n goes there", "muted"
+        return f"▲ the newest of {measured.changes} changes in this window only: press n to go there", "muted"
     marks = len(measured.happened)
-    return f"▲ {marks} change{'s' * (marks != 1)} in this window: n goes there", "muted"
+    return f"▲ {marks} change{'s' * (marks != 1)} in this window: press n to go there", "muted"
 
 
 def window_words(window: Window, measured: Measured | None) -> str:

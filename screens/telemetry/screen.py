@@ -34,7 +34,7 @@ from screens.widgets.table import WindowTable
 WIDE_COLUMNS = 110
 MAX_LABEL_CELLS = 24
 LEAST_PAUSE, MOST_PAUSE, EMPTY_PAUSE = 2.0, 60.0, 10.0
-"""Seconds between two readings of a live window: a thirtieth of its step, within these; of one without any data yet."""
+"""Seconds between two readings of a live window: a thirtieth of its step, within the first two; the third if empty."""
 
 
 class TelemetryScreen(WindowedScreen):
@@ -221,7 +221,7 @@ class TelemetryScreen(WindowedScreen):
     # Drawing
 
     def draw_charts(self) -> None:
-        """Those that are seen; only what differs is sent."""
+        """Draw the charts that are shown; only changed cells are sent."""
         measured = self.measured
         self.query_one(ChartPanes).draw(measured, self.words, self.view.at)
         index = None if measured is None or self.view.at is None else measured.index(self.view.at)
@@ -231,7 +231,7 @@ class TelemetryScreen(WindowedScreen):
         self.query_one("#values", Reading).show(values)
         others = top_words(self.by, self.measure, self.view.scope) if self.view.chart == "top" else ""
         if others and self.view.source != SOURCES[0]:
-            others += "; these the home counted"
+            others += "; counted by the home"
         self.query_one("#beside", Reading).show(*((others, "muted") if others else beside(measured, index)))
 
     def draw_title(self, title: TitleLine) -> None:
@@ -263,7 +263,7 @@ class TelemetryScreen(WindowedScreen):
         self._choose(chart)
         self.query_one(ChartPanes).lay_out(self.view)
         self.draw_charts()
-        self.call_after_refresh(self.draw_charts)  # those that are seen only now
+        self.call_after_refresh(self.draw_charts)  # those that are shown only now
         self.draw_frame()
         if self._shows_limits and self.measured is not None and self.measured.saturation is None:
             self.reread()
@@ -297,7 +297,7 @@ class TelemetryScreen(WindowedScreen):
         self.reread()
 
     def action_tenant(self) -> None:
-        """Of the row in the top list, else of what the charts are of."""
+        """Open the tenant of the row in the top list, else that of the charts."""
         row = self.query_one("#top", WindowTable).cursor_row if self.view.chart == "top" else None
         tenant = row.top.tenant_id if isinstance(row, Ranked) else self.view.scope.tenant_id
         if tenant is None:
@@ -385,7 +385,7 @@ class TelemetryScreen(WindowedScreen):
 
     @work(exit_on_error=False, group="strange", exclusive=True)
     async def action_strange(self) -> None:
-        """Of the tenant's keys, or of the one that the charts are of."""
+        """Show what is strange of the tenant's keys, or of the key that the charts show."""
         from screens.telemetry.strange import strange
 
         found = await strange(self.session, self.view.scope)

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 MAX_CHANGE_MARKS = 200
 OF_THE_FLEET = ("tenants", "plans", "subscriptions", "telemetry")
 OF_A_TENANT = ("tenants", "projects", "keys", "leaks", "subscriptions", "plan_changes")
-"""Nouns of the trail whose changes can be what a curve shows; a revealed field is none."""
+"""Nouns whose changes can explain a curve. A revealed field changes nothing, so it is not among them."""
 
 
 async def scope_of(plane: ControlPlane, scope: Scope) -> Scope:
-    """A key that is named alone, with its tenant. Raises NotFound."""
+    """The scope, with the tenant looked up when only a key was named. Raises NotFound."""
     if scope.key_prefix is None or scope.tenant_id is not None:
         return scope
     page = await plane.of(KeyDirectory).page(Query((Term("is", (scope.key_prefix,), "display"),)), limit=1)
@@ -69,7 +69,7 @@ async def measured_of(plane: ControlPlane, view: View, session: Session, *, limi
 
 
 async def _happened(plane: ControlPlane, view: View, session: Session) -> tuple[Sequence[AuditRow], Count | None]:
-    """The newest of the window, so many at most; and how many there are when those are not all."""
+    """The newest changes of the window; and how many there are, when those are not all."""
     scope, (start, end) = view.scope, view.window.bounds(session.clock())
     now = plane.clock.now()  # a list counts ages from then
     terms = [Term("below", ((now - start).total_seconds(),), "at")]
@@ -98,4 +98,4 @@ async def nothing_words(plane: ControlPlane, measured: Measured) -> str:
     newest = await plane.of(RequestTelemetry).newest()
     if newest is None:
         return "no data here, and no single request is stored: watchfloor requests import"
-    return f"no data here; the newest of all is of {newest:%Y-%m-%d %H:%M} UTC: N goes there"
+    return f"no data here; the newest of all is of {newest:%Y-%m-%d %H:%M} UTC: press N to go there"

@@ -25,7 +25,7 @@ WORDS: dict[Measure, str] = {
 
 @dataclass(frozen=True)
 class Ranked:
-    """One row of a top list; its place is no part of what it is."""
+    """One row of a top list; its rank is not part of its identity."""
 
     place: int
     top: TopRow
@@ -36,7 +36,7 @@ class Ranked:
 
 
 class Ranking:
-    """A top list as the list of a table: it has one page. Read again, its rows are replaced by `hold`."""
+    """A top list of one page, for a table. After another reading, `hold` replaces its rows."""
 
     def __init__(self, top: Top) -> None:
         self.hold(top)
@@ -74,7 +74,7 @@ class Ranking:
 
 
 def top_columns(by: By, measure: Measure) -> Sequence[Column[Ranked]]:
-    """The measure that the order goes by is kept longest."""
+    """The columns; on a narrow screen the measure that sorts the list is kept longest."""
     named: dict[By, Column[Ranked]] = {
         "tenant": Column("tenant_id", "TENANT", 12, 1, lambda r: Cell(r.top.tenant_id or UNKNOWN), grow=True),
         "route": Column("route", "ROUTE", 12, 1, lambda r: Cell(r.top.route or UNKNOWN), grow=True),
@@ -99,5 +99,5 @@ def top_words(by: By, measure: Measure, scope: Scope) -> str:
 
 
 def growth_words(growth: float | None) -> str:
-    """Against the same window a week before: "×1.8"; not known is no growth of any kind."""
+    """Growth against the same window a week before, as "×1.8"; None is shown as unknown."""
     return UNKNOWN if growth is None else f"×{growth:,.2f}" if growth < 100 else f"×{growth:,.0f}"

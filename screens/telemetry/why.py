@@ -26,7 +26,7 @@ def why_measured(measured: Measured, at: datetime | None) -> list[Line]:
         f"read at {_utc(series.as_of)}: {SAID_OF[series.source]}",
         f"latencies are by rank, at most {COARSE[series.source]}; rates are averages over a step",
         *(f"it says: {note}" for note in measured.notes),
-        f"a p99 is not said under {MIN_REQUESTS_FOR_P99} requests of a step",
+        f"a p99 is shown only for steps of {MIN_REQUESTS_FOR_P99} requests or more",
         "",
         reading(measured, None),
     ]
@@ -61,7 +61,7 @@ def _limits(measured: Measured) -> list[Line]:
         limit = each.limit
         lines.append(f"  {limit.name}: {limit.words}, from {limit.source}")
         if limit.period is None:
-            lines.append("    its use is the mean of a step: what came at once is not seen in it")
+            lines.append("    its use is the mean of a step: a burst within the step is not seen")
             continue
         lines.append(f"    its use is all requests since the {limit.period} began ({limit.zone})")
         if each.holes:

@@ -24,7 +24,7 @@ class WindowedScreen(AreaScreen):
         Binding("minus", "span(-1)", "shorter window", show=False, id="telemetry.shorter"),
         Binding("left_square_bracket", "shift(-1)", "half a window earlier", show=False, id="telemetry.earlier"),
         Binding("right_square_bracket", "shift(1)", "half a window later", show=False, id="telemetry.later"),
-        Binding("full_stop", "hold", "hold the window, or let it go with the time", show=False, id="telemetry.hold"),
+        Binding("full_stop", "hold", "hold the window, or let it follow the time", show=False, id="telemetry.hold"),
         Binding("N", "newest", "to the newest data", show=False, id="telemetry.newest"),
     ]
 

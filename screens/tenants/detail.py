@@ -32,7 +32,7 @@ CHART_SPAN, CHART_STEP = timedelta(hours=48), timedelta(hours=1)
 
 
 async def read_traffic(plane: ControlPlane, tenant: Tenant, now: datetime) -> ChartSpec | None:
-    """Up to its newest data, else to the newest of all; None when there is none."""
+    """Its requests up to its newest data, else to the newest of all tenants; None when there is none."""
     end = tenant.until or await plane.of(RequestTelemetry).newest()
     if end is None:
         return None
@@ -62,7 +62,7 @@ class TenantScreen(DetailScreen[Tenant]):
             PROJECTS,
             OF_A_TENANT,
             lambda key: Query((Term("is", (key,), "tenant"),), "id"),
-            "No projects. a n creates one.",
+            "No projects. Press a, then n, to create one.",
             none=lambda key: Target({"tenant_id": key}, None, key),
         ),
     )
@@ -103,7 +103,7 @@ class TenantScreen(DetailScreen[Tenant]):
 
 
 def facts(tenant: Tenant, now: datetime, certificate: Sequence[Line] = ()) -> list[Line]:
-    """What there is to know of a tenant, in reading order; what is unknown is said so."""
+    """The facts of a tenant, in reading order; what is unknown is shown as unknown."""
     told = activity(tenant, now)
     lines: list[Line] = [(clean(tenant.name, MAX_TITLE), "title"), status_cell(STATES, tenant.status)]
     if tenant.suspended_at:

@@ -1,4 +1,4 @@
-"""The list of tenants: what it shows more than its declaration."""
+"""The list of tenants: what it shows beyond its declaration."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ class TenantsScreen(ListScreen[Tenant]):
     declared = TENANTS
 
     def charts_text(self) -> str:
-        """Of those that are marked, beside each other; else of the one under the cursor."""
+        """The charts of the marked tenants beside each other, else of the one under the cursor."""
         marked = sorted(self.matching_marks())
         return charts_of(*marked) if len(marked) > 1 else super().charts_text()

@@ -12,7 +12,7 @@ from controlplane.text import printable_ascii
 
 
 class AsciiOnly(LineFilter):
-    """Strips cache what a filter made of them by the filter itself: always use the one `ASCII_ONLY`."""
+    """Strips cache their filtered form by the filter object: always use the one `ASCII_ONLY`."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         if all(text.isascii() for text, _, _ in segments):

@@ -1,6 +1,6 @@
 """Is the terminal dark or light? It is asked after the first paint (OSC 11), and nobody waits for the answer.
 
-Textual's parser knows no such answer and would take it for typed keys, so a parser of ours stands before it.
+Textual's parser knows no such answer and would take it for typed keys, so our own parser comes before it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from screens.terminal.sequences import PastingParser
 
 QUESTION = "\x1b]11;?\x07"
 LIMIT_SECONDS = 0.15
-"""An answer that comes later changes nothing: the person reads already."""
+"""An answer that comes later changes nothing: the person is already reading."""
 SWALLOW_SECONDS = 5.0
-"""So long an answer may be on its way and must not be taken for keys."""
+"""For so long an answer may still come and must not be taken for keys."""
 HELD_SECONDS = 0.05
-"""So long the beginning of an answer is kept for its rest."""
+"""How long the beginning of an answer is kept while its rest is awaited."""
 
 _ANSWER = re.compile(r"\x1b\]11;([^\x07\x1b]{0,64})(?:\x07|\x1b\\)")
 _BEGUN = re.compile(r"\x1b(?:\](?:1(?:1(?:;[^\x07\x1b]{0,64}\x1b?)?)?)?)?\Z")
@@ -36,7 +36,7 @@ class BackgroundTold(Message):
 
 
 def is_dark(colour: str) -> bool | None:
-    """Of `rgb:1111/2222/3333`, by what the eye sees of each; None when it cannot be read."""
+    """Whether a colour like `rgb:1111/2222/3333` is dark, by perceived brightness; None when it cannot be read."""
     found = _COLOUR.match(colour)
     if found is None:
         return None

@@ -41,7 +41,7 @@ class HangupWatch:
         Thread(target=self._wait, name="hangup-watch", daemon=True).start()
 
     def _ending(self) -> int:
-        """Wait for what ends the program; its exit code."""
+        """Wait for what ends the program, and return its exit code."""
         poll = select.poll()
         poll.register(self._told, select.POLLIN)
         if self._tty is not None:

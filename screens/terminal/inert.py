@@ -1,4 +1,4 @@
-"""The last wall: whatever a widget draws, no control of foreign text reaches the terminal.
+"""The last guard: whatever a widget draws, no control character of foreign text reaches the terminal.
 
 Text is made inert where it enters the screen (`controlplane.text.clean`). This filter stands at the very end,
 for what was forgotten there; Textual itself lets every control character through.
@@ -26,7 +26,7 @@ _NO_CELL = re.compile(
     "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f]"
 )
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # takes a cell; the terminal's encoder would write it as six
-# Marks of all scripts are drawn upon the letter before; whoever piles up more than four paints over the lines above.
+# Combining marks are drawn on the letter before them; more than four paint over the lines above.
 _MARK = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
 _PILE = re.compile(f"([{_MARK}]{{4}})[{_MARK}]+")
 
@@ -43,7 +43,7 @@ def without_controls(text: str) -> str:
     plain = _PILE.sub(r"\1", _LONE_SURROGATE.sub("\ufffd", _NO_CELL.sub("", text)))
     if _ZWJ in plain:
         plain = "".join(_joined(plain[start:end]) for start, end, _ in split_graphemes(plain)[0])
-    # A joiner hides the character after it from the measure; when that one went, the next would be hidden.
+    # The width of a character after a joiner is not counted; when that one is removed, the next would not be either.
     return plain if cell_len(plain) == width else set_cell_size(plain, width)
 
 
@@ -60,7 +60,7 @@ def _without_controls_in_link(style: Style | None) -> Style | None:
 
 
 class DropControls(LineFilter):
-    """Strips cache what a filter made of them by the filter itself: always use the one `DROP_CONTROLS`."""
+    """Strips cache their filtered form by the filter object: always use the one `DROP_CONTROLS`."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         if all(_is_inert(text) and not (style and style.link) for text, style, _ in segments):

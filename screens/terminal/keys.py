@@ -16,14 +16,14 @@ from textual.dom import DOMNode
 from textual.message_pump import MessagePump
 
 PATIENCE = 0.25
-"""Seconds that a widget may take for a key before the next one is handed out all the same."""
+"""Seconds that a widget may take for a key before the next one is handed out anyway."""
 AT_ONCE = ("ctrl+c",)
 
 Pressed = events.Key | events.Paste
 
 
 class OrderedKeys(App[None]):
-    """An App that hands out one key at a time. `hold_keys` keeps what is typed for a dialog that is on its way."""
+    """An App that hands out one key at a time. `hold_keys` keeps what is typed for a dialog that is about to open."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -33,11 +33,11 @@ class OrderedKeys(App[None]):
         self._key_tasks: set[asyncio.Task[None]] = set()
 
     def hold_keys(self) -> None:
-        """Keys that come now are for a dialog that is still on its way."""
+        """Keep the keys that are typed from now on for a dialog that is about to open."""
         self._holding_keys = True
 
     def release_keys(self, *, replay: bool) -> None:
-        """The dialog is there (`replay`), or takes nothing that was typed before it could be read."""
+        """Hand out the keys that were kept (`replay`), or drop them: they were typed before the dialog was seen."""
         self._holding_keys = False
         if not replay:
             self._waiting_keys.clear()
@@ -65,7 +65,7 @@ class OrderedKeys(App[None]):
         task.add_done_callback(self._key_tasks.discard)
 
     async def _follow(self, way: list[DOMNode]) -> None:
-        """A key bubbles from the focused widget to the App: behind it comes the word that it is done."""
+        """A key bubbles from the focused widget to the App; a message that follows it tells when it is done."""
         for node in way:
             await _drained(node)
         self.call_later(self._key_done)

@@ -42,7 +42,7 @@ _RESTORE = (
 _NO_TITLE = ("linux", "dumb", "vt100", "vt220")  # they would print it
 _TITLE_CHARACTERS = 200
 LEAVE_SECONDS = 2.0
-"""So long a program that is left may close its connections."""
+"""How long the program may take to close its connections when the person leaves."""
 
 
 class TerminalDriver(LinuxDriver):
@@ -80,7 +80,7 @@ class TerminalDriver(LinuxDriver):
         return columns, lines
 
     def run_input_thread(self) -> None:
-        """Textual's, with a decoder and a parser that no byte can end."""
+        """Textual's, with a decoder and a parser that no input can crash."""
         parser, decoder = AnsweringParser(), InputDecoder()
         with selectors.SelectSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)
@@ -112,7 +112,7 @@ class TerminalDriver(LinuxDriver):
         self.write(f"\x1b]2;{self.title}\x07")
 
     def restore_now(self, last_words: str = "") -> None:
-        """From another thread, with the loop stuck: throw away what waits, put the terminal right, say the last."""
+        """From another thread, with the loop stuck: drop pending output, restore the terminal, write the last words."""
         if not self._drawing or self._file is None:
             return
         restore = (_RESTORE + (_POP_TITLE if self.title else "") + last_words).encode()
@@ -189,7 +189,7 @@ class TerminalLife(App[None]):
             self._last_call.start()
 
     def _be_gone(self, code: int) -> None:
-        """What runs in the background does not end: it waits for somebody who does not answer."""
+        """End the process: something in the background does not end, for it waits for an answer that does not come."""
         if isinstance(self._driver, TerminalDriver):
             self._driver.restore_now("".join(f"{line}\r\n" for line in self._last_lines()))
         os._exit(code)

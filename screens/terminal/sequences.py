@@ -1,7 +1,7 @@
-"""What a terminal sends, in whole sequences: keys that are known go on, all else is left out.
+"""What a terminal sends, in whole sequences: known keys are passed on, all else is dropped.
 
 Textual takes a sequence that it does not know for typed keys: the digits in it would change the screen. It also ends
-with a traceback for a byte that is no UTF-8, which old mouse reports and 8-bit meta keys send.
+with a traceback for a byte that is not UTF-8, which old mouse reports and 8-bit meta keys send.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ START, END = "\x1b[200~", "\x1b[201~"
 MAX_PASTED = 100_000
 """Characters of a paste; nothing here takes more, and a line of millions of them would hold the screen up."""
 REST_SECONDS = 1.0
-"""So long the rest of a sequence is waited for; the escape key alone waits `ESCAPE_DELAY`."""
+"""How long to wait for the rest of a sequence; for what follows an escape alone it is `ESCAPE_DELAY`."""
 LONGEST_STRING, LONGEST_KEY = 4096, 32
 MAX_SCREEN_CELLS = 2000
 """Columns or lines; a report of more is noise."""
@@ -42,21 +42,21 @@ _ALT = re.compile(r"\x1b[!-~]")
 
 
 class InputDecoder:
-    """Bytes to text. A C1 control is written as the escape that it stands for; what is no UTF-8 is left out."""
+    """Bytes to text. A C1 control is written as the escape that it stands for; what is not UTF-8 is dropped."""
 
     def __init__(self) -> None:
         self._decode = getincrementaldecoder("utf-8")("surrogateescape").decode
         self._before = b""
 
     def decode(self, data: bytes) -> str:
-        seen = _X10.sub(lambda found: found[0].translate(_ASCII), self._before + data)  # a place is no text
+        seen = _X10.sub(lambda found: found[0].translate(_ASCII), self._before + data)  # coordinates are not text
         text = self._decode(seen[len(self._before) :])
         self._before = seen[-5:]
         return _NOT_UTF8.sub("", _C1.sub(lambda found: "\x1b" + chr((ord(found[0]) & 0xFF) - 0x40), text))
 
 
 class SequenceParser(XTermParser):
-    """Gives Textual's parser one whole sequence after the other, and takes back those that it does not know."""
+    """Gives Textual's parser one whole sequence after the other, and drops those that it does not know."""
 
     def __init__(self, debug: bool = False) -> None:
         super().__init__(debug)
@@ -83,7 +83,7 @@ class SequenceParser(XTermParser):
                     self._part_at if known and not at else get_time(),
                 )
                 return
-            else:  # it breaks off
+            else:  # an incomplete sequence
                 if begun[0] == "\x1b":
                     yield Key("escape", "\x1b")
                 at = begun.end() - (len(begun[0]) > 1 and begun[0][-1] == "\x1b")
@@ -104,7 +104,7 @@ class SequenceParser(XTermParser):
             yield from self._known(sequence)
 
     def _known(self, sequence: str) -> list[Message]:
-        """What Textual makes of it; nothing, where that waits for more of it or fails at a number in it."""
+        """Textual's messages for it; none when Textual waits for more of it or fails at a number in it."""
         try:
             made = list(super().feed(sequence))
             whole = self._awaiting.timeout is None
@@ -132,10 +132,10 @@ class PastedTooMuch(Message):
 
 
 class PastingParser(SequenceParser):
-    """Takes each paste out of what the terminal sends, whole: it is text, whatever it holds, and never keys.
+    """Takes each paste out of the input as a whole: whatever it holds, it is text and never keys.
 
-    Textual looks for keys also inside of a paste: an escape character in it, and the letters behind it arrive as if
-    they had been pressed. A text from somebody else could answer a question so.
+    Textual also looks for keys inside a paste: after an escape character in it, the letters arrive as if they had been
+    pressed. That way a text from somebody else could answer a question.
     """
 
     def __init__(self, debug: bool = False) -> None:

@@ -11,11 +11,11 @@ from screens.widgets.painted import Line, Painted
 GAP = "  "
 SEPARATOR = " › "
 MIN_NAME_CELLS = 8
-"""Cells that a breadcrumb keeps; when that is too much, those in the middle go."""
+"""The least cells of a breadcrumb; when even these do not fit, the middle breadcrumbs are dropped."""
 MORE = " w: all"
 """What leads to the rest of a message that had to be cut."""
 MIN_CRUMBS_CELLS = 20
-"""Cells that the breadcrumbs keep before counts go."""
+"""Breadcrumbs shrink to so many cells before counts are dropped."""
 
 Part = tuple[str, str]
 """Cleaned text and its component: text, good, bad, warn, muted, strong, environment, production."""
@@ -128,7 +128,7 @@ class TitleLine(Bar):
             if self._filter:
                 left.append((GAP + fit(self._filter, min(cells(self._filter), max(0, room // 3)), cut="middle"), "bad"))
             return [*left, (GAP + "! " + self._fault, "bad")], []
-        wanted = min(cells(self._filter), MIN_CRUMBS_CELLS)  # that much of the filter goes before the order
+        wanted = min(cells(self._filter), MIN_CRUMBS_CELLS)  # so much of the filter matters more than the order
         order = self._order if cells(self._order) + len(GAP) + 1 + wanted <= room else ""
         if self._filter:
             left.append((GAP + self._filter, "warn"))  # rows are hidden: not to be overlooked

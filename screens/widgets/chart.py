@@ -25,13 +25,13 @@ class Chart(Painted):
     """
 
     def __init__(self, *, ascii_only: bool | None = None, id: str | None = None) -> None:
-        """`ascii_only`: None is as the program has it; braille has no letters to be turned into."""
+        """`ascii_only`: None takes the program's. A chart must know it, for braille has no ASCII to be turned into."""
         super().__init__(id=id)
         self._asked_ascii = ascii_only
         self._spec: ChartSpec | HeatSpec | None = None
         self._cursor: float | None = None
         self._plotted: tuple[object, list[list[tuple[str, Tone]]]] = (None, [])
-        """What was plotted last, and of what: a cursor that moves plots nothing anew."""
+        """The last plot and its data, so that moving the cursor does not plot again."""
         self._words = ""
         self._zone_offset = timedelta()
 

@@ -1,4 +1,4 @@
-"""Parts of a whole beside each other, each line with something behind it; the arrow keys go from line to line."""
+"""Blocks of lines beside each other. Each line opens something; the arrow keys move from line to line."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from screens.widgets.painted import Line, Painted, Piece
 
 GUTTER = 2
 MIN_PAIR_CELLS = 72
-"""Under so many cells the parts stand below each other."""
+"""With fewer cells the blocks stand below each other."""
 MAX_LINES_ALONE = 5
-"""Entries that a block has where blocks stand alone."""
+"""Lines of a block when the blocks stand below each other."""
 LABEL, VALUE = 10, 11
 GLYPHS = {"good": "● ", "bad": "✕ ", "warn": "◐ ", "unknown": "? ", "muted": "", "": ""}
 """A tone is never told by its colour alone."""
@@ -30,13 +30,13 @@ class Block(NamedTuple):
     title: str
     parts: tuple[str, ...]
     top: bool = False
-    """Its entries are the first of many anyhow: those without room are not missed."""
+    """Its entries are the first of a longer list: those without room are left out without a word."""
     least: int = 4
-    """Lines that it has in any case, its title among them."""
+    """The least lines that it gets, its title included."""
 
 
 class Fault(NamedTuple):
-    """What stands in the place of a part that could not be read, or was not yet."""
+    """Stands in place of a part that could not be read, or has not been read yet."""
 
     words: str
     tone: str = "muted"
@@ -44,7 +44,7 @@ class Fault(NamedTuple):
 
 Content = Sequence[Entry] | Fault
 Spot = tuple[str, str]
-"""The identity of a line: its part, and the entry's key."""
+"""The identity of a line: its part and the entry's key."""
 
 
 class _Placed(NamedTuple):
@@ -208,7 +208,7 @@ class Glance(Painted, can_focus=True):
         return placed
 
     def _lines_of(self, block: Block, x: int, y: int, width: int, most: int) -> list[_Placed]:
-        """At most `most` lines; what does not fit is said to be there."""
+        """At most `most` lines; the last one says how many entries did not fit."""
         lines: list[_Placed] = []
         for part in block.parts:
             content = self.contents.get(part, Fault("not read yet"))
@@ -290,7 +290,7 @@ class Glance(Painted, can_focus=True):
 
 
 def _within(runs: Sequence[tuple[str, str]], width: int) -> list[tuple[str, str]]:
-    """On the narrowest of screens the last of a line goes."""
+    """The runs that fit: on a very narrow screen the end of a line is cut."""
     kept: list[tuple[str, str]] = []
     for text, tone in runs:
         kept.append((text if cells(text) <= width else fit(text, width), tone))

@@ -17,8 +17,8 @@ SHADES: tuple[tuple[float, str, str, Tone], ...] = (
     (0.05, "▒", ":", ""),
     (0.0, "░", ".", "muted"),
 )
-"""From which share of its column's requests on a cell has a shade: fixed, so that two windows can be compared. What
-lies over the line that latencies are held against has a tone of its own."""
+"""The least share of its column's requests for each shade: fixed, so that two windows can be compared. Cells over the
+latency threshold have a tone of their own."""
 GAP, ASCII_GAP = "·", "-"
 """Nothing is known of that time: not the same as no request of that latency, which is a blank."""
 

@@ -18,8 +18,7 @@ from controlplane.text import clean, fit, fold
 class Lines(Widget, can_focus=True):
     """Scrollable lines. Text is made inert here; its own line breaks have been split before.
 
-    What is wider than the widget goes on in the next row, so that nothing is cut off; unless it does not fold: then
-    each line is one row.
+    Lines that are wider than the widget wrap, so that nothing is cut off. Without `folds` each line is one row.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"lines--{tone}" for tone in ("good", "bad", "warn", "muted", "title")}
@@ -51,7 +50,7 @@ class Lines(Widget, can_focus=True):
         self._rows_width = -1  # none were made yet
 
     def show(self, lines: Sequence[Line]) -> None:
-        """Replace the lines; only those that differ are drawn again by what stands behind."""
+        """Replace the lines; the terminal is sent only the cells that changed."""
         if list(lines) != self.lines:
             self.lines = list(lines)
             self._rows_width = -1
@@ -59,7 +58,7 @@ class Lines(Widget, can_focus=True):
             self.refresh()
 
     def rows(self) -> list[tuple[str, str]]:
-        """What stands in each row, and its tone, at the width of now."""
+        """The text of each row and its tone, at the current width."""
         width = self.size.width
         if self._rows_width != width:
             self._rows, self._rows_width = self._rows_in(width), width

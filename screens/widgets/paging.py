@@ -50,7 +50,7 @@ class Paging(Generic[R]):
         return page
 
     async def again(self) -> Page[R] | None:
-        """The rows of the window as they are now. When none was left, the next time from the start of the list."""
+        """The rows of the window as they are now. When none is left, the next reading begins at the start."""
         window, listing, asked = self.window, self.listing, self._slides
         if window is None or listing is None or not self.current:
             return None
@@ -60,6 +60,6 @@ class Paging(Generic[R]):
         return page if self.current and asked == self._slides else None
 
     def adopt(self, window: Window[R]) -> None:
-        """Hold what an answer of `whole` or `again` was made into."""
+        """Hold the window that was made of an answer of `whole` or `again`."""
         self.window = window
         self._slides += 1

@@ -30,9 +30,9 @@ Run = tuple[str, Tone]
 
 LEAST_WIDTH, LEAST_HEIGHT = 24, 6
 OF_THE_FRAME = 3
-"""Lines above and below of the rows that values are drawn in."""
+"""Lines above and below the rows that values are drawn in."""
 COLOURS: dict[Tone, int] = {"": 7, "bad": 1, "good": 2, "warn": 3, "muted": 8}
-"""How a tone passes through plotext; every other colour is of its own frame, and plain."""
+"""The colour that stands for a tone in plotext; its other colours, those of its frame, become plain."""
 TONES = {str(colour): tone for tone, colour in COLOURS.items()}
 MARKERS = ("braille", "•", "+", "x")
 ASCII_MARKERS = ("*", "o", "+", "x")
@@ -63,7 +63,7 @@ def draw(
 
 
 def plotted(spec: ChartSpec, width: int, height: int, zone_offset: timedelta, ascii_only: bool) -> list[list[Run]]:
-    """The chart as `finish` takes it; what is drawn upon it changes more often than it does."""
+    """The chart as `finish` takes it: marks and cursor are drawn there, for they change more often."""
     if width < 1 or height < 1:
         return []
     if not spec.values:
@@ -79,7 +79,7 @@ def plotted(spec: ChartSpec, width: int, height: int, zone_offset: timedelta, as
 def finish(
     lines: list[list[Run]], spec: ChartSpec | HeatSpec, cursor: float | None, ascii_only: bool
 ) -> list[list[Run]]:
-    """The marks on the axis, the cursor upon the blanks of its column, and all of it in ASCII where it must be."""
+    """Add the marks on the axis and the cursor in the blanks of its column, and turn all into ASCII if asked."""
     first = "".join(text for text, _ in lines[1]) if len(lines) > 1 else ""
     if "┌" in first:  # else there is no plot to draw upon
         left, right = first.index("┌") + 1, first.index("┐") - 1
@@ -97,7 +97,7 @@ def finish(
 
 
 def place(spec: ChartSpec | HeatSpec, x: float, left: int, right: int) -> int:
-    """The column that a time is drawn in, between those of the plot's first and last."""
+    """The column that a time is drawn in, between the plot's first and last columns."""
     share, wide = (x - spec.x_from) / ((spec.x_to - spec.x_from) or 1.0), right - left
     if isinstance(spec, HeatSpec):  # its columns are spans of time, not times
         return left + min(wide, int(share * (wide + 1)))
@@ -134,7 +134,7 @@ def _plot(spec: ChartSpec, markers: Sequence[str], width: int, height: int, offs
         if upright.low <= (at := upright.at(line.value)) <= upright.high:
             figure.line(at, pixel=COLOURS[line.tone], style="dotted")
     order = sorted(range(len(spec.series)), key=lambda number: (spec.series[number].tone != "muted", -number))
-    for number in order:  # the first lies over all, what is only compared with under all
+    for number in order:  # the first is drawn over the others, a series to compare with under them
         series = spec.series[number]
         _add(figure, series, upright, plotext.marker(markers[number % len(markers)], COLOURS[series.tone]), width)
     return [_runs(line, width) for line in str(figure.build().string()).split("\n")[:height]]
@@ -171,7 +171,7 @@ def _runs(line: str, width: int) -> list[Run]:
 
 
 def _names(spec: ChartSpec, markers: Sequence[str], width: int) -> list[Run]:
-    """The series with what they are drawn in, and the lines that they are held against."""
+    """The legend: the series with their markers, then the thresholds."""
     named: list[Run] = []
     for number, series in enumerate(spec.series):
         mark = markers[number % len(markers)]

@@ -16,7 +16,7 @@ Complete = Callable[[str], list[str]]
 
 
 class Completion(Suggester):
-    """Shows the first completion behind the cursor; right takes it."""
+    """Shows the first completion behind the cursor; the right arrow takes it."""
 
     def __init__(self, complete: Complete) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
@@ -68,7 +68,7 @@ class Prompt(Input):
         self._offered: list[str] = []
 
     def open(self, mode: Mode, text: str, complete: Complete, *, go_on: bool = False) -> None:
-        """What is typed takes the place of `text`; with `go_on` it comes after it."""
+        """What is typed replaces `text`; with `go_on` it is added after it."""
         self.select_on_focus = not go_on
         self.mode, self.complete = mode, complete
         self.suggester = Completion(complete)

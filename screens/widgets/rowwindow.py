@@ -27,7 +27,7 @@ QUIET = 0.5
 SETTLED = 3.0
 """Seconds between two re-orderings."""
 PATIENCE = 0.3
-"""Seconds before it is said that rows are being read."""
+"""Seconds before the table says that rows are being read."""
 
 
 class RowWindow(Painted, Generic[R]):
@@ -130,7 +130,7 @@ class RowWindow(Painted, Generic[R]):
         return [row for row in rows if not self._is_gone(row.key)]
 
     def hold(self) -> None:
-        """No row changes its place until `release`: a dialog speaks about what is behind it."""
+        """No row changes its place until `release`: a dialog is open about the rows behind it."""
         self._holds += 1
 
     def release(self) -> None:
@@ -261,7 +261,7 @@ class RowWindow(Painted, Generic[R]):
         self._show_read(page, before)
 
     def _show_read(self, page: Page[R], before: str | None) -> None:
-        """Paint rows that were read, and say so; `before`: the key that the cursor was on."""
+        """Paint rows that were read, and post `Loaded`; `before`: the key that the cursor was on."""
         self.repaint()
         self.post_message(self.Loaded(self, page.as_of))
         if self._key() != before:

@@ -66,7 +66,7 @@ def test_apply_does_nothing_at_all_when_one_thing_fails(cli: Cli, file: Path) ->
         ("- {id: ok}\n-\n  id: no good\n", 3, "letters, digits"),
         ("- {id: ok}\n\n- id: fine\n  nosuch: 1\n", 4, "nosuch"),
         ("- {id: ok}\n- id: a\n  id: b\n", 3, "twice"),
-        ("- {id: ok}\n- {id: ok}\n", 1, "stands in the list twice"),
+        ("- {id: ok}\n- {id: ok}\n", 1, "is in the list twice"),
         ("a: 1\n", 1, "expected a list"),
         ("- !!python/object/apply:os.system [ls]\n", 1, ""),
         ("- {id: a, metadata: {when: 2020-99-99}}\n", 1, ""),

@@ -89,7 +89,7 @@ async def test_minutes_that_are_not_rolled_up_are_not_the_last_hour(
     traffic = await glance.traffic()
     assert traffic.until is not None and traffic.now.per_minute == pytest.approx(4, rel=0.1)
     entries = {entry.key: entry for entry in PARTS[0].entries(traffic, datetime.now(UTC))}
-    assert entries["requests"].value.startswith("~") and "ago: not now's" in entries["requests"].words
+    assert entries["requests"].value.startswith("~") and "ago: not current" in entries["requests"].words
     assert entries["errors"].tone == "muted"
 
 

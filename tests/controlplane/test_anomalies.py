@@ -164,7 +164,7 @@ def test_more_errors_are_more_by_a_share_and_by_more_than_chance() -> None:
 def test_of_a_new_key_a_high_share_of_errors_is_enough() -> None:
     edge = Limits(fewest=8, server_share=0.75)
     assert [signal.words for signal in judge(failed(8, 6), Slice(168), edge)][-1] == (
-        "75.0% 5xx of 8, nothing known of before"
+        "75.0% 5xx of 8; before is unknown"
     )
 
 

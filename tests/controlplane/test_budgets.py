@@ -80,7 +80,7 @@ def test_at_which_age_news_are_too_old() -> None:
     quiet = slices([(500, 500)] * 60)
     at = [evaluate(objective(), quiet, NOW + 10 * MINUTE + late) for late in (timedelta(), SECOND)]
     assert [each.state for each in at] == ["ok", "unknown"]
-    assert at[1].why == ("no data since 2026-03-31 12:00 UTC; a silence is unknown after 10m",)
+    assert at[1].why == ("no data since 2026-03-31 12:00 UTC; after 10m of silence the state is unknown",)
     assert evaluate(objective(), [], NOW).why == ("no data in the window",)
     ahead = evaluate(objective(), slices([(1, 1)], until=NOW + HOUR), NOW)
     assert ahead.newest == NOW, "a clock that is ahead makes nothing newer than now"
@@ -220,7 +220,7 @@ def test_a_pair_in_a_word() -> None:
     unknown, never = judged(), judged((0, 0), target=0.0)
     assert [words.verdict_words(each) for each in (quiet, fires, held, unknown, never)] == [
         *("quiet", "FIRES: page", "held: 1 bad, at least 2 are needed", "no data"),
-        "cannot: not even nothing but errors burns so fast",
+        "cannot: even if all requests failed, it would not burn that fast",
     ]
 
 
@@ -281,7 +281,7 @@ def test_what_a_replay_could_see_and_what_it_saw() -> None:
     assert words.history_words(minutes) == "over stored minutes since 2026-03-31 11:58 UTC"
     assert words.history_words(hours).startswith("over stored hours since 2026-03-31 09:00 UTC; windows under an hour")
     assert words.history_words(hours + minutes) == (
-        "since 2026-03-31 09:00 UTC; before 03-31 11:58 by the hour: shorter windows saw whole hours"
+        "since 2026-03-31 09:00 UTC; before 03-31 11:58 by the hour: windows under an hour saw whole hours"
     )
     seen = [Episode("page", NOW, NOW + HOUR), Episode("ticket", NOW, NOW + DAY), Episode("ticket", NOW, NOW)]
     assert words.episode_words(seen[0]) == "page    2026-03-31 12:00 UTC, for 1h"

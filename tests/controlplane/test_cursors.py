@@ -47,7 +47,7 @@ def test_the_longest_cursor_is_read() -> None:
 
 def test_whose_cursor_it_is_is_said() -> None:
     body = cursors.body("series", None, {}, [])
-    with pytest.raises(Usage, match="The cursor is of all tenants, not of acme"):
+    with pytest.raises(Usage, match="The cursor is for all tenants, not for acme"):
         cursors.place_of(body, "series", "acme")
-    with pytest.raises(Usage, match="The cursor is of acme, not of all tenants"):
+    with pytest.raises(Usage, match="The cursor is for acme, not for all tenants"):
         cursors.place_of(cursors.body("series", "acme", {}, []), "series", None)

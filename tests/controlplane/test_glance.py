@@ -71,8 +71,8 @@ def test_a_region_in_a_word(share: float | None, until: datetime | None, state: 
         (199.0, 100.0, "99 % more than a week ago"),
         (200.0, 100.0, "2.0 × that of a week ago"),
         (0.0, 100.0, "100 % less than a week ago"),
-        (float("nan"), 1.0, "nothing of a week ago to hold it against"),
-        (1.0, float("inf"), "nothing of a week ago to hold it against"),
+        (float("nan"), 1.0, "nothing from a week ago to compare with"),
+        (1.0, float("inf"), "nothing from a week ago to compare with"),
     ],
 )
 def test_a_difference_of_more_than_a_twentieth_is_told(now: float, before: float, words: str) -> None:
@@ -98,11 +98,11 @@ def test_the_hour_of_the_fleet_beside_that_of_the_week_before() -> None:
 def test_of_an_old_hour_nothing_is_called_now_s() -> None:
     old = Traffic(NOW - TEN - SECOND, Figures(120.0, 0.5, None))
     assert said(entries.traffic_entries(old, NOW)) == [
-        ("requests", "~120/m", "muted", "rolled up 10m ago: not now's"),
-        ("errors", "~50.00 %", "muted", "rolled up 10m ago: not now's"),
+        ("requests", "~120/m", "muted", "rolled up 10m ago: not current"),
+        ("errors", "~50.00 %", "muted", "rolled up 10m ago: not current"),
         ("p95", "–", "unknown", "rolled up 10m ago: see workers"),
     ]
-    for until, words in ((None, "nothing was rolled up yet: see workers"), (NOW, "nothing is known of its last hour")):
+    for until, words in ((None, "nothing was rolled up yet: see workers"), (NOW, "no data for its last hour")):
         assert [entry.words for entry in entries.traffic_entries(Traffic(until), NOW)] == [words] * 3
 
 

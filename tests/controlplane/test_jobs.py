@@ -92,7 +92,7 @@ def test_whose_turn_it_is_when_all_are_level() -> None:
 
 
 def test_what_is_under_way_is_told_from_what_is_over() -> None:
-    for state, hint in (("running", "It is under way; whoever does it ends it."), ("done", "Only what waits can be.")):
+    for state, hint in (("running", "Its worker will end it."), ("done", "Only a waiting job can be canceled.")):
         with pytest.raises(Refusal) as refused:
             rules.check_cancel(job(state))
         assert refused.value.hint == hint

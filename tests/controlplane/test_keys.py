@@ -99,7 +99,7 @@ def test_a_time_is_an_instant_or_never() -> None:
 @pytest.mark.parametrize(
     ("name", "fields", "words"),
     [
-        ("keys.rotate", {"id": "k", "grace": "never"}, "a grace ends"),
+        ("keys.rotate", {"id": "k", "grace": "never"}, "a grace must end"),
         ("keys.rotate", {"id": "k", "grace": "tomorrow"}, "not a duration"),
         ("keys.create", {"tenant_id": "a", "addresses": ["10.0.0.1/8"]}, "host bits"),
         ("keys.create", {"tenant_id": "a", "scopes": ["a b"]}, "no blanks"),

@@ -51,8 +51,8 @@ def by_key(entries: list[Entry]) -> dict[str, Entry]:
 @pytest.mark.parametrize(
     ("now", "before", "words"),
     [
-        (None, 4.0, "nothing of a week ago to hold it against"),
-        (4.0, None, "nothing of a week ago to hold it against"),
+        (None, 4.0, "nothing from a week ago to compare with"),
+        (4.0, None, "nothing from a week ago to compare with"),
         (0.0, 0.0, "as a week ago"),
         (4.1, 4.0, "as a week ago"),
         (4.0, 0.0, "none a week ago"),

@@ -59,7 +59,7 @@ async def test_u_asks_why_in_a_field_and_takes_nothing_typed_as_keys(estate: Dat
     async with console(estate) as (app, pilot):
         await suspend(pilot)
         await confirm(pilot)
-        await until(pilot, lambda: "u undoes" in text(pilot))
+        await until(pilot, lambda: "u: undo" in text(pilot))
         await pilot.press("u")
         await type_in(pilot, "yes y quit a s")  # before the form is there
         await until(pilot, lambda: isinstance(app.screen, ReasonForm))
@@ -77,7 +77,7 @@ async def test_left_empty_the_reason_of_an_undo_is_the_one_that_is_offered(estat
     async with console(estate) as (_, pilot):
         await suspend(pilot)
         await confirm(pilot)
-        await until(pilot, lambda: "u undoes" in text(pilot))
+        await until(pilot, lambda: "u: undo" in text(pilot))
         await pilot.press("u")
         await until(pilot, lambda: "undo of tenants.suspend (audit" in text(pilot))
         await pilot.press("enter")
@@ -159,7 +159,7 @@ async def test_words_on_the_last_line_make_way_for_the_keys(estate: Database) ->
 async def test_what_still_holds_stays_on_the_last_line(estate: Database) -> None:
     async with console(estate) as (_, pilot):
         await pilot.press("p", "j")
-        await until(pilot, lambda: "paused: p goes on" in shown(pilot)[-1])
+        await until(pilot, lambda: "paused: press p to go on" in shown(pilot)[-1])
         await pilot.press("p")
         await until(pilot, lambda: "a act" in shown(pilot)[-1])
 

@@ -51,7 +51,7 @@ async def test_a_dead_job_says_why_and_is_replayed(estate: Database, monkeypatch
         await until(pilot, lambda: "✕ dead" in text(pilot) and "5/5" in text(pilot))
         assert "\x1b" not in text(pilot) and "[red]no" in text(pilot)
         await pilot.press("w")
-        await until(pilot, lambda: "it had all its tries" in text(pilot) and "attempts in all: 6" in text(pilot))
+        await until(pilot, lambda: "all its tries failed" in text(pilot) and "attempts in all: 6" in text(pilot))
         await pilot.press("escape", "enter")
         await until(pilot, lambda: isinstance(app.screen, ListWithin) and "✕ lost" in text(pilot))
         assert "✕ failed" in text(pilot) and "1,000ms" in text(pilot)
@@ -62,7 +62,7 @@ async def test_a_dead_job_says_why_and_is_replayed(estate: Database, monkeypatch
         await pilot.press("a", "r")
         await until(pilot, lambda: "jobs replay 1" in text(pilot))
         await type_in(pilot, "y")
-        await until(pilot, lambda: "replay job 1" in text(pilot) and "u undoes" in text(pilot))
+        await until(pilot, lambda: "replay job 1" in text(pilot) and "u: undo" in text(pilot))
         await command(pilot, "jobs state:waiting")
         await until(pilot, lambda: "2 of 3" in text(pilot))
     with psycopg.connect(estate.owner) as owner:

@@ -87,7 +87,7 @@ async def test_whoever_comes_back_is_told_and_undoes_it_by_a_key(estate: Databas
         await until(pilot, lambda: f"run {run.id} (tenants.suspend) was interrupted at 1 of 12" in text(pilot))
         await until(pilot, lambda: "◌ interrupted" in text(pilot))
         await pilot.press("w")
-        await until(pilot, lambda: "a r goes on with it, a u takes back" in " ".join(text(pilot).split()))
+        await until(pilot, lambda: "press a, then r, to resume it" in " ".join(text(pilot).split()))
         await pilot.press("escape", "a")
         await until(pilot, lambda: "Take a run back" in text(pilot) and "Let a paused run go on" in text(pilot))
         await pilot.press("u")

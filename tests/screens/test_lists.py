@@ -52,7 +52,7 @@ async def test_an_empty_list_says_whether_a_filter_hides_something(database: Dat
         app.run_command("projects")
         await until(pilot, lambda: "No projects yet" in text(pilot))
         app.run_command("projects id:nothing")
-        await until(pilot, lambda: "esc clears the filter" in text(pilot))
+        await until(pilot, lambda: "Press esc to clear the filter" in text(pilot))
 
 
 async def test_a_message_that_does_not_fit_is_read_with_w(database: Database) -> None:

@@ -175,7 +175,7 @@ async def test_an_objective_is_set_with_a_preview_and_taken_back(
         await until(pilot, lambda: "can never fire" in text(pilot))
         await pilot.pause(0.35)  # the dialog's dead time
         await pilot.press("y")
-        await until(pilot, lambda: "create checkout" in text(pilot) and "u undoes" in text(pilot))
+        await until(pilot, lambda: "create checkout" in text(pilot) and "u: undo" in text(pilot))
         await quiet(pilot)
         assert "checkout" in text(pilot)
         assert replayed.threads and threading.get_ident() not in replayed.threads

@@ -164,7 +164,7 @@ async def test_windows_by_keys_and_by_command(estate: Database) -> None:
         await pilot.press("plus", "full_stop")
         await quiet(pilot)
         assert screen.view.window == Window(timedelta(days=1))
-        await until(pilot, lambda: "the newest of all is of 2025-03-02 23:59 UTC: N goes there" in text(pilot))
+        await until(pilot, lambda: "the newest of all is of 2025-03-02 23:59 UTC: press N to go there" in text(pilot))
         await pilot.press("N")
         await until(pilot, lambda: screen.view.window.end == DAY + timedelta(days=1))
         await command(pilot, "window 2025-03-01..2025-03-02")
@@ -337,7 +337,7 @@ async def test_limits_are_drawn_where_the_tenant_has_some(estate: Database) -> N
         assert "api_calls: 1,000/day, from " in text(pilot) and "requests since the day began" in text(pilot)
         await pilot.press("escape")
         await command(pilot, f"telemetry chart:saturation {WINDOW}")
-        await until(pilot, lambda: "a limit is a tenant's: name one, as tenant:acme" in text(pilot))
+        await until(pilot, lambda: "a limit belongs to a tenant: name one, as in tenant:acme" in text(pilot))
         assert screen.measured is not None
 
 
@@ -350,7 +350,7 @@ async def test_many_changes_are_counted_though_only_the_newest_are_marked(estate
         )
     async with console(estate, role="viewer") as (_, pilot):
         await charts(pilot, "tenant:acme")
-        await until(pilot, lambda: "▲ the newest of 251 changes in this window, others are left off" in text(pilot))
+        await until(pilot, lambda: "▲ the newest of 251 changes in this window only" in text(pilot))
 
 
 async def test_a_link_opens_exactly_this_view(estate: Database) -> None:

@@ -54,7 +54,7 @@ def test_suspend_with_a_reason_see_the_preview_undo_it_and_find_both_in_the_time
         t.see("Do it? y/N")
         t.settle(DEAD_TIME)
         t.press("y")
-        t.see("u undoes")
+        t.see("u: undo")
         t.see("◐ suspended")
         t.press("u")
         t.type("yesterday's mistake\r")  # typed ahead: the reason, not keys

@@ -126,7 +126,7 @@ def test_two_consoles_on_one_tenant_the_second_is_told(estate: Database) -> None
                 each.see("Do it? y/N")
                 each.settle(DEAD_TIME)
                 each.press("y")
-                each.see("u undoes")
+                each.see("u: undo")
         second.see("somebody changed it since you looked")
         second.see("First")
     assert one(estate, "SELECT name FROM wf.tenants WHERE id = 'acme-10'") == "First"
@@ -360,7 +360,7 @@ def test_a_home_whose_migration_was_killed_is_finished_by_the_console(tmp_path: 
     ("content", "words"),
     [
         (b"", "is empty"),
-        (bytes(range(256)) * 300, "not a text"),
+        (bytes(range(256)) * 300, "not UTF-8 text"),
         (b"\x1f\x8b not gzip at all", "damaged"),
         (b'{"tenant": "acme-10", "route": "/a", "meth', "1 skipped"),
     ],

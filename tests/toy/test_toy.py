@@ -124,7 +124,7 @@ async def test_it_has_a_table_a_menu_a_detail_and_a_way_back(cli: Cli) -> None:
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, Confirm) and "Blue" in text(pilot))
         await confirm(pilot)
-        await until(pilot, lambda: "rename ball · audit" in text(pilot) and "u undoes" in text(pilot))
+        await until(pilot, lambda: "rename ball · audit" in text(pilot) and "u: undo" in text(pilot))
         await pilot.press("enter", "tab")
         await until(pilot, lambda: "toys.rename" in text(pilot))
         await pilot.press("escape")

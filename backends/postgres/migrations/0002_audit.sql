@@ -1,26 +1,26 @@
--- The trail of all that was done.
+-- The audit trail: every change that was made.
 
--- Numbers that readers rely on ("all after 41") come from a row that is updated in the writing transaction:
--- they neither skip nor commit out of order, as a sequence's would.
+-- Numbers that readers rely on ("all after 41") come from a row that is updated in the writing transaction. Unlike a
+-- sequence's, they have no gaps and do not commit out of order.
 CREATE TABLE wf.counters (
   name  text PRIMARY KEY,
   value bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
-INSERT INTO wf.counters (name) VALUES ('audit'), ('keys');  -- keys: of wf.key_news
+INSERT INTO wf.counters (name) VALUES ('audit'), ('keys');  -- keys: for wf.key_news
 
--- The operations that a change may be opened by, and the least role of each: controlplane/registry.py, and a test keeps
--- both equal. Some are nobody's to choose: `owner`. Both tables are filled anew whenever the nouns' files are applied
--- (backends/postgres/sql/): each file says at its top which operations are its own, and what they write.
+-- The operations that may open a change, and the least role for each: as in controlplane/registry.py; a test compares
+-- the two. Nobody can choose those with the role `owner`. This table and the next are filled again whenever the nouns'
+-- files are applied (backends/postgres/sql/): each file lists its operations, and what they write, at its top.
 CREATE TABLE wf.operations (
   name wf.line PRIMARY KEY,
   role text NOT NULL CHECK (role IN ('support', 'operator', 'admin', 'owner'))
 );
 
--- What each operation writes to the trail: rows of a table (`control`) by a verb; of an update, which columns (beside
--- those that the guards keep) and, where columns alone do not tell two operations apart, what it begins or ends with.
--- `many`: of several things; else of one, and a second row in the same change is another's. A note's `control` is its
--- noun, and `columns` are its fields. What does not fit is marked out-of-band: wf.append_audit. A file may also say what
--- another's operation writes to its tables, and be applied before that one: so the reference is checked at the commit.
+-- What each operation writes to the trail: rows of a table (`control`) with a verb. For an update, which columns
+-- (besides those that triggers set) and, where the columns do not tell two operations apart, the values before (`was`)
+-- or after (`becomes`). `many`: it writes several things; else only one. A note's `control` is its noun, and `columns`
+-- are its fields. wf.append_audit marks every other row out-of-band. A file may also list what another file's operation
+-- writes to its tables, and be applied before that file: so the foreign key is checked at the commit.
 CREATE TABLE wf.operation_writes (
   operation wf.line REFERENCES wf.operations DEFERRABLE INITIALLY DEFERRED,
   control   wf.line,
@@ -32,8 +32,8 @@ CREATE TABLE wf.operation_writes (
   PRIMARY KEY (operation, control, verb)
 );
 
--- One row per transaction that came through an operation. Its request id is what makes a repeat harmless
--- and what an unknown outcome is looked up by.
+-- One row per transaction that was opened by an operation. Its request id makes a repeat harmless, and an unknown
+-- outcome is looked up by it.
 CREATE TABLE wf.changes (
   id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   request_id  text NOT NULL UNIQUE CHECK (length(request_id) BETWEEN 1 AND 100),
@@ -45,15 +45,15 @@ CREATE TABLE wf.changes (
   carried_for text CONSTRAINT change_carried_for CHECK (octet_length(carried_for) <= 63),  -- whose run a worker carries
   started_at  timestamptz NOT NULL DEFAULT now(),
   xid         xid8 NOT NULL DEFAULT pg_current_xact_id(),
-  result      jsonb  -- its size is limited by wf.finish_change, which alone writes it
+  result      jsonb  -- wf.finish_change, its only writer, limits its size
 );
 
 CREATE TABLE wf.audit (
   seq         bigint PRIMARY KEY,
   at          timestamptz NOT NULL DEFAULT clock_timestamp(),
   change_id   bigint REFERENCES wf.changes,
-  out_of_band boolean NOT NULL,  -- true: written past the operations, with psql for instance
-  -- The login, whatever role it took on; of a run that a worker carries, whoever started it, and `carried_by` the login.
+  out_of_band boolean NOT NULL,  -- true: written without an operation, with psql for instance
+  -- The login, whatever role it set. For a run that a worker carries: who started it, with the login in `carried_by`.
   actor       text NOT NULL CONSTRAINT audit_actor CHECK (octet_length(actor) <= 63),
   operation   text NOT NULL CONSTRAINT audit_operation CHECK (char_length(operation) <= 100),
   noun        text NOT NULL CONSTRAINT audit_noun CHECK (char_length(noun) <= 100),
@@ -62,16 +62,15 @@ CREATE TABLE wf.audit (
   reason      text CONSTRAINT audit_reason CHECK (char_length(reason) <= 2000),
   request_id  text CONSTRAINT audit_request CHECK (char_length(request_id) <= 100),
   carried_by  text CONSTRAINT audit_carried_by CHECK (octet_length(carried_by) <= 63),
-  impersonation bigint,         -- both identities: the actor, and for whom they acted (wf.impersonations)
-  -- Their sizes are limited by wf.append_audit, which alone writes them, and not here: a home from before there were
-  -- limits keeps its rows when it is restored.
+  impersonation bigint,         -- set when the actor acted for a tenant (wf.impersonations)
+  -- wf.append_audit, their only writer, limits their sizes, not a CHECK: a home older than the limits can be restored.
   before      jsonb,
   after       jsonb
 );
 CREATE INDEX audit_of_thing ON wf.audit (noun, thing, seq);
 CREATE INDEX audit_of_tenant ON wf.audit (tenant_id, seq);
 CREATE INDEX audit_of_change ON wf.audit (change_id);
--- What the list's filters ask for, the newest first.
+-- For the list's filters, newest first.
 CREATE INDEX audit_by_operation ON wf.audit (wf.folded(operation), seq);
 CREATE INDEX audit_by_actor ON wf.audit (wf.folded(actor), seq);
 CREATE INDEX audit_by_noun ON wf.audit (wf.folded(noun), seq);
@@ -83,7 +82,7 @@ CREATE INDEX audit_out_of_band ON wf.audit (seq) WHERE out_of_band;
 CREATE INDEX audit_search ON wf.audit USING gin (wf.trigrams(wf.folded(
   thing || ' ' || operation || ' ' || actor || ' ' || coalesce(reason, ''))));
 
--- Personal values are kept beside the trail, not in it: an erasure deletes them and leaves the trail whole.
+-- Personal values are kept beside the trail, so that an erasure can delete them and leave the trail whole.
 CREATE TABLE wf.audit_personal (
   seq       bigint REFERENCES wf.audit,
   tenant_id text NOT NULL CONSTRAINT personal_tenant CHECK (char_length(tenant_id) <= 100),
@@ -96,12 +95,12 @@ CREATE INDEX audit_personal_of_tenant ON wf.audit_personal (tenant_id);
 
 -- The chain over the audit trail, and the home's copies of its signed checkpoints: docs/audit.md.
 --
--- A trail's numbers come from wf.counters in the writing transaction, which holds that row until it ends. So whoever
--- sees row n sees all before it, no number is ever left out, and none can come in late: a number that is missing
--- below one that is there was taken away. That is why the sequencer needs no horizon of transactions, and why writers
--- pay nothing for the chain: it only reads what they wrote.
+-- The trail's numbers come from wf.counters in the writing transaction, which locks that row until it ends. So whoever
+-- sees row n sees all rows before it, there are no gaps, and no row comes in late: a missing number below an existing
+-- one means that a row was deleted. So the chain needs to know nothing about open transactions, and costs writers
+-- nothing: it only reads what they wrote.
 
--- What the checkpoints of this home are of.
+-- The name of this home's trail in its checkpoints.
 CREATE TABLE wf.audit_origin (
   one    boolean PRIMARY KEY DEFAULT true CHECK (one),
   origin text NOT NULL DEFAULT 'watchfloor/audit/' || gen_random_uuid()
@@ -110,7 +109,7 @@ CREATE TABLE wf.audit_origin (
 INSERT INTO wf.audit_origin DEFAULT VALUES;
 
 CREATE TABLE wf.audit_chain (
-  seq        bigint PRIMARY KEY CHECK (seq > 0),  -- of the row; no reference: what is gone must be found, not refused
+  seq        bigint PRIMARY KEY CHECK (seq > 0),  -- the row's; no foreign key: a deletion must be found, not refused
   head       bytea NOT NULL CHECK (length(head) = 32),
   chained_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
@@ -125,5 +124,5 @@ CREATE TABLE wf.audit_checkpoints (
 );
 CREATE INDEX audit_checkpoints_of_size ON wf.audit_checkpoints (size);
 
--- The triggers as they were made or last seen: wf.note_triggers.
+-- The triggers as they were made or last seen by wf.note_triggers.
 CREATE TABLE wf.triggers_seen (control text, name text, enabled text NOT NULL, written text NOT NULL, PRIMARY KEY (control, name));

@@ -18,7 +18,7 @@ CREATE TABLE wf.tenants (
   suspension_reason wf.words,
   deleted_at        wf.moment,
   purge_after       wf.moment,
-  deleted_from      wf.line,  -- the status that a restore brings back
+  deleted_from      wf.line,  -- the status that a restore returns to
   erased_at         wf.moment,
   search            text GENERATED ALWAYS AS (wf.folded(id || E'\n' || name)) STORED  -- no word holds a line break,
   CONSTRAINT tenant_marks CHECK (
@@ -30,14 +30,14 @@ CREATE TABLE wf.tenants (
     AND (status = 'erased') = (erased_at IS NOT NULL))
 );
 
--- Every order that the list offers; ties are broken by id.
+-- For every order of the list; ties are broken by id.
 CREATE INDEX tenants_by_name ON wf.tenants ((wf.folded(name) COLLATE "C"), id);
 CREATE INDEX tenants_by_status ON wf.tenants (status, id);
 CREATE INDEX tenants_by_plan ON wf.tenants (plan, id);
 CREATE INDEX tenants_by_region ON wf.tenants (region, id);
 CREATE INDEX tenants_by_created ON wf.tenants (created_at, id);
 
--- What the filters ask for: any part of id or name; equality without regard to case.
+-- For the filters: any part of id or name; equality regardless of case.
 CREATE INDEX tenants_search ON wf.tenants USING gin (wf.trigrams(search));
 CREATE INDEX tenants_id_folded ON wf.tenants (wf.folded(id));
 CREATE INDEX tenants_name_folded ON wf.tenants (wf.folded(name));
@@ -52,7 +52,7 @@ CREATE INDEX tenants_due ON wf.tenants (purge_after) WHERE status = 'pending_del
 
 ALTER TABLE wf.tenants ENABLE ROW LEVEL SECURITY;
 
--- How each tenant is doing over the last hour of data. NULL: unknown, never zero.
+-- Each tenant's figures over the last hour of data. NULL: unknown, never zero.
 CREATE TABLE wf.tenant_activity (
   tenant_id   text COLLATE "C" PRIMARY KEY REFERENCES wf.tenants,
   per_minute  double precision,
@@ -66,7 +66,7 @@ CREATE INDEX activity_by_rate ON wf.tenant_activity ((coalesce(per_minute, -1)),
 CREATE INDEX activity_by_errors ON wf.tenant_activity ((coalesce(error_share, -1)), tenant_id);
 CREATE INDEX activity_by_p95 ON wf.tenant_activity ((coalesce(p95_ms, -1)), tenant_id);
 
--- Which status may follow on which. The heart holds the same table to explain it; a test compares the two.
+-- Which status may follow which. The domain has the same table, to explain refusals; a test compares the two.
 CREATE TABLE wf.tenant_transitions (
   was wf.line, becomes wf.line, PRIMARY KEY (was, becomes)
 );
@@ -94,7 +94,7 @@ CREATE INDEX projects_tenant_folded ON wf.projects (wf.folded(tenant_id));
 CREATE INDEX projects_archived ON wf.projects (created_at, tenant_id, id) WHERE status = 'archived';
 CREATE INDEX projects_search ON wf.projects USING gin (wf.trigrams(wf.folded(id || E'\n' || name)));
 
--- Every table that holds rows of a tenant, so that an erasure finds them all. Later tables add themselves;
+-- Every table that holds rows of a tenant, so that an erasure finds them all. Later migrations add their tables;
 -- a test compares this list with the catalogue.
 CREATE TABLE wf.tenant_tables (
   control wf.line PRIMARY KEY,  -- qualified name
@@ -108,11 +108,11 @@ CREATE TABLE wf.erasure_certificates (
   erased_by  wf.line NOT NULL,
   request_id wf.line,
   counts     wf.document NOT NULL,  -- rows erased per table
-  sha256     wf.line NOT NULL    -- of the certificate's canonical text (wf.certificate_text)
+  sha256     wf.line NOT NULL    -- of wf.certificate_text, the certificate's canonical text
 );
 
--- One masked field in clear, for one reason, for a minute. The grant must be committed before the value can be
--- read: so that nobody looks inside a transaction and rolls the audit row back.
+-- Reveals one masked field for a minute, with a reason. The value can only be read once the grant is committed, so that
+-- nobody reads it in a transaction and then rolls the audit row back.
 CREATE TABLE wf.reveals (
   id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   tenant_id  text COLLATE "C" NOT NULL REFERENCES wf.tenants,
@@ -124,6 +124,6 @@ CREATE TABLE wf.reveals (
 CREATE INDEX reveals_of_actor ON wf.reveals (tenant_id, actor, expires_at);
 INSERT INTO wf.tenant_tables VALUES ('wf.reveals', 5);
 
--- What is shipped was made by nobody: it is not in the trail.
+-- Nobody made the shipped rows, so they are not in the trail.
 INSERT INTO wf.tenants (id, name, protected) VALUES ('default', 'Default', true);
 INSERT INTO wf.tenant_activity (tenant_id) VALUES ('default');

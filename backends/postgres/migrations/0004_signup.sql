@@ -1,4 +1,4 @@
--- Signing up: five attempts an hour from one address, whatever comes of them. The address that was typed is not kept.
+-- Sign-ups: five attempts an hour from one IP address, successful or not. The e-mail address is not kept.
 CREATE TABLE wf.sign_up_attempts (
   id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   address inet NOT NULL,

@@ -1,14 +1,13 @@
--- Rollups: minutes and hours of requests, per tenant's route, key and region and of the fleet.
+-- Roll-ups: minutes and hours of requests, per tenant and its routes, keys and regions, and for the fleet.
 --
--- Rolling up computes whole cells from the raw rows and writes them over the old ones, so repeating it is harmless.
--- What is to be computed again is told by the transactions that were committed since (wf.requests.xid), so a row
--- that comes late, whatever its time, is folded in by the next run.
+-- A roll-up computes whole cells from the raw rows and overwrites the old ones, so repeating it is harmless. The
+-- transactions committed since the last run (wf.requests.xid) tell which cells to compute again, so the next run
+-- includes a late row whatever its time.
 
--- A cell: dim 'tenant': all of a tenant. 'route': one route of it. 'key': one key prefix (`value`) on one route.
--- 'region': one region (`value`), all routes. The fleet is the tenant '': 'route' with its routes, and '' for all of them;
--- 'region'.
--- Histogram: bucket ceil(ln(ms / 0.1) / ln 1.04), at least 0; two arrays, sorted by bucket.
--- n may be more than the sum of counts: requests without a known latency are in n alone.
+-- A cell's dim: 'tenant': all of a tenant; 'route': one of its routes; 'key': one key prefix (`value`) on one route;
+-- 'region': one region (`value`), all routes. The fleet is the tenant ''. It has the dims 'route' (a route, or '' for
+-- all of them) and 'region'. Histogram: bucket ceil(ln(ms / 0.1) / ln 1.04), at least 0; two arrays, sorted by bucket.
+-- n may be more than the sum of counts: requests without a known latency count in n only.
 CREATE TABLE wf.request_hours (
   tenant_id   text COLLATE "C" NOT NULL,
   route       text COLLATE "C" NOT NULL,
@@ -46,29 +45,29 @@ CREATE INDEX request_minutes_by_minute ON wf.request_minutes (minute, dim);
 CREATE TABLE wf.request_minutes_default PARTITION OF wf.request_minutes DEFAULT;
 INSERT INTO wf.tenant_tables VALUES ('wf.request_minutes', 3);
 
--- How far rolling up has come. Readers take minutes from minutes_from up to minutes_until, hours from hours_from up to
+-- How far the roll-up has come. Readers read minutes from minutes_from to minutes_until, hours from hours_from to
 -- hours_until, and raw rows, from raw_from on, for the rest.
 CREATE TABLE wf.request_marks (
   one           boolean PRIMARY KEY DEFAULT true CHECK (one),
-  before        bigint NOT NULL,       -- the rows of every transaction before this one were seen
+  before        bigint NOT NULL,       -- the rows of all transactions before this one are rolled up
   minutes_from  timestamptz NOT NULL,
   minutes_until timestamptz NOT NULL,
   hours_from    timestamptz NOT NULL DEFAULT '-infinity',
   hours_until   timestamptz NOT NULL,
   raw_from      timestamptz NOT NULL DEFAULT '-infinity',
-  rolled_at     timestamptz            -- the last run that ended; NULL: none yet
+  rolled_at     timestamptz            -- when the last run ended; NULL: none yet
 ) WITH (fillfactor = 50);
 INSERT INTO wf.request_marks (before, minutes_from, minutes_until, hours_until)
 VALUES (0, '-infinity', '-infinity', date_bin('1 hour', now(), '2000-01-01 UTC') - interval '1 hour');
 
--- Minutes and hours that hold rows which are in no cell yet.
+-- Minutes and hours with rows that are in no cell yet.
 CREATE TABLE wf.request_due (
   step text NOT NULL CHECK (step IN ('minute', 'hour')),
   at   wf.moment NOT NULL,
   PRIMARY KEY (step, at)
 );
 
--- What the home signs cursors with. Nobody reads it: HMAC-SHA-256 is made here, from the key's two paddings.
+-- The key that the home signs cursors with, as HMAC-SHA-256's two padded keys. Nobody may read it.
 CREATE TABLE wf.signing_keys (
   name  text PRIMARY KEY,
   inner_key bytea NOT NULL,

@@ -1,6 +1,6 @@
--- Keys: what the product's callers authenticate with, and what its services ask on their hot path (schema wf_data).
+-- Keys: what the product's callers authenticate with; its services ask for them on their hot path (schema wf_data).
 --
--- A secret is never in here: only its SHA-256, and the first characters that may be shown. The trail keeps neither
+-- The home never holds a secret, only its SHA-256 and the first characters, which may be shown. The trail keeps neither
 -- (see wf.record_change).
 CREATE TABLE wf.api_keys (
   id             text COLLATE "C" PRIMARY KEY CONSTRAINT key_id_format CHECK (id ~ '^key_[0-9A-HJKMNP-TV-Z]{26}$'),
@@ -11,13 +11,13 @@ CREATE TABLE wf.api_keys (
   hash           bytea NOT NULL CONSTRAINT key_hash_length CHECK (octet_length(hash) = 32),  -- SHA-256 of the secret
   label          text NOT NULL DEFAULT '' CONSTRAINT key_label_length CHECK (char_length(label) <= 200),
   owner_email    text CONSTRAINT key_owner_length CHECK (char_length(owner_email) BETWEEN 3 AND 320),
-  scopes         wf.lines NOT NULL DEFAULT '{}',  -- what is not named is denied
+  scopes         wf.lines NOT NULL DEFAULT '{}',  -- a scope that is not named is denied
   addresses      cidr[] NOT NULL DEFAULT '{}' CONSTRAINT key_addresses CHECK (cardinality(addresses) <= 1000),  -- where it may be used from; empty: anywhere
   expires_at     wf.moment,                   -- NULL: never
-  spend_cap      bigint CONSTRAINT key_spend_cap CHECK (spend_cap >= 0),  -- a month, in minor units of the currency
-  rotated_from   text COLLATE "C" REFERENCES wf.api_keys,  -- the key that this one takes the place of
+  spend_cap      bigint CONSTRAINT key_spend_cap CHECK (spend_cap >= 0),  -- per month, in minor units of the currency
+  rotated_from   text COLLATE "C" REFERENCES wf.api_keys,  -- the key that this one replaces
   rotated_at     wf.moment,                   -- when this key got a successor
-  grace_until    wf.moment,                   -- until when it is good all the same
+  grace_until    wf.moment,                   -- until when it stays valid after that
   disabled_at    wf.moment,
   revoked_at     wf.moment,
   revoked_reason wf.words,
@@ -51,7 +51,7 @@ CREATE INDEX api_keys_by_env ON wf.api_keys (env, created_at, id);
 CREATE INDEX api_keys_of_scope ON wf.api_keys USING gin (wf.folded_all(scopes));
 CREATE INDEX api_keys_display_folded ON wf.api_keys (wf.folded(display));
 
--- When a key was last used, kept apart: it changes all the time, and is no change that anybody made.
+-- When a key was last used, kept apart: it changes all the time, and nobody made that change.
 CREATE TABLE wf.key_uses (
   key_id       text COLLATE "C" PRIMARY KEY REFERENCES wf.api_keys,
   tenant_id    wf.line COLLATE "C" NOT NULL,
@@ -61,8 +61,8 @@ CREATE TABLE wf.key_uses (
 CREATE INDEX key_uses_by_time ON wf.key_uses (last_used_at);
 CREATE INDEX key_uses_of_tenant ON wf.key_uses (tenant_id);
 
--- Keys that leaked, with what an incident needs: who called with it in the 30 days before. The calls hold addresses,
--- so they stand beside the trail as personal values do, and an erasure takes them away.
+-- Keys that leaked, with what an incident needs: the calls of the 30 days before. The calls hold addresses, so they are
+-- kept outside the trail, like personal values, and an erasure deletes them.
 CREATE TABLE wf.key_leaks (
   id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   tenant_id    text COLLATE "C" NOT NULL,
@@ -77,8 +77,8 @@ CREATE TABLE wf.key_leaks (
 );
 CREATE INDEX key_leaks_of_key ON wf.key_leaks (key_id);
 
--- News for the services' caches: what may not be answered from memory any more. The numbers come from a counter row
--- of the writing transaction, so a reader that asks for all after 41 misses none. NOTIFY is only a hint.
+-- News for the services' caches: what must no longer be answered from memory. The numbers come from a counter row that
+-- the writing transaction locks, so a reader that asks for all after 41 misses none. NOTIFY is only a hint.
 CREATE TABLE wf.key_news (
   version   bigint PRIMARY KEY,
   at        wf.moment NOT NULL DEFAULT clock_timestamp(),

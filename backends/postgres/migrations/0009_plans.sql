@@ -33,7 +33,7 @@ INSERT INTO wf.plans (code, version, name, currency, month_price, year_price, bi
     "storage_gb": 500, "retention_days": 180, "key_lifetime_days": -1, "concurrency": 50, "weight": 5, "sso": true,
     "support": "24x7", "recall": {"rps": 200, "burst": 400}, "write": {"rps": 100, "burst": 200, "max_wait_ms": 300},
     "debug-embed": {"rps": 2, "burst": 8}, "recall-text": {"rps": 50, "burst": 100, "max_wait_ms": 500}}'),
-  -- Concurrency stays finite: "unlimited" would end fairness among tenants.
+  -- Concurrency must be finite: "unlimited" would end fairness among tenants.
   ('enterprise', 1, 'Enterprise', 'EUR', 99900, 999000, 'advance', 30, '{
     "api_calls": {"hard": -1, "period": "month"}, "seats": -1, "projects": -1, "storage_gb": 5000,
     "retention_days": 365, "key_lifetime_days": -1, "concurrency": 100, "weight": 10, "sso": true,
@@ -41,7 +41,7 @@ INSERT INTO wf.plans (code, version, name, currency, month_price, year_price, bi
     "write": {"rps": 500, "burst": 1000, "max_wait_ms": 300}, "debug-embed": {"rps": 5, "burst": 20},
     "recall-text": {"rps": 200, "burst": 400, "max_wait_ms": 500}}');
 
--- What a tenant has beside its plan, for a while and for a reason.
+-- What a tenant has besides its plan, for a limited time and with a reason.
 CREATE TABLE wf.entitlement_grants (
   id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   tenant_id text COLLATE "C" NOT NULL REFERENCES wf.tenants,

@@ -1,4 +1,4 @@
--- One subscription per tenant. The code of its plan stays in wf.tenants; here is which version of it.
+-- One subscription per tenant. The code of its plan is in wf.tenants; the version is here.
 CREATE TABLE wf.subscriptions (
   tenant_id     text COLLATE "C" PRIMARY KEY REFERENCES wf.tenants,
   plan_version  integer,  -- NULL: the catalogue does not know the plan. Its limits are unknown, not unlimited
@@ -8,11 +8,11 @@ CREATE TABLE wf.subscriptions (
   cycle         text NOT NULL DEFAULT 'month' CONSTRAINT subscription_cycle CHECK (cycle IN ('month', 'year')),
   billing_zone  wf.line NOT NULL DEFAULT 'UTC',
   period_start  wf.day NOT NULL DEFAULT current_date,  -- of the first period; the others follow from it
-  trial_plan    text,  -- what is tried: it goes before the plan while the trial lasts
+  trial_plan    text,  -- the plan on trial: it overrides the plan while the trial lasts
   trial_version integer,
   trial_start   wf.moment,
   trial_end     wf.moment,
-  trial_return  text CONSTRAINT trial_return CHECK (trial_return IN ('active', 'expired')),  -- what it becomes then
+  trial_return  text CONSTRAINT trial_return CHECK (trial_return IN ('active', 'expired')),  -- the state after the trial
   extensions    smallint NOT NULL DEFAULT 0 CONSTRAINT trial_extensions CHECK (extensions BETWEEN 0 AND 3),
   grace_until   wf.moment,
   version       integer NOT NULL DEFAULT 1,
@@ -26,7 +26,7 @@ CREATE TABLE wf.subscriptions (
 );
 CREATE INDEX subscriptions_trials ON wf.subscriptions (trial_end) WHERE state = 'trial';
 CREATE INDEX subscriptions_graces ON wf.subscriptions (grace_until) WHERE state = 'grace';
--- What the list is sorted and filtered by. What has no end sorts after all that have one.
+-- For the list's orders and filters. Rows without an end sort after all others.
 CREATE INDEX subscriptions_by_state ON wf.subscriptions (state, tenant_id);
 CREATE INDEX subscriptions_by_cycle ON wf.subscriptions (cycle, tenant_id);
 CREATE INDEX subscriptions_by_trial ON wf.subscriptions
@@ -48,11 +48,11 @@ INSERT INTO wf.subscription_transitions VALUES
   ('expired', 'trial'), ('expired', 'active'), ('expired', 'canceled'),
   ('canceled', 'active');
 
--- The tenant that is shipped has no trial.
+-- The shipped tenant has no trial.
 INSERT INTO wf.subscriptions (tenant_id, plan_version, period_start)
 VALUES ('default', 1, (now() AT TIME ZONE 'UTC')::date);
 
--- Every change of plan with what it costs; one that is neither applied nor canceled waits for its day.
+-- Every change of plan with its cost; one that is neither applied nor canceled waits for its day.
 CREATE TABLE wf.plan_changes (
   id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   tenant_id    text COLLATE "C" NOT NULL REFERENCES wf.tenants,
@@ -82,7 +82,7 @@ CREATE UNIQUE INDEX plan_change_pending ON wf.plan_changes (tenant_id) WHERE app
 CREATE INDEX plan_changes_due ON wf.plan_changes (effective_on) WHERE applied_at IS NULL AND canceled_at IS NULL;
 CREATE INDEX plan_changes_of_tenant ON wf.plan_changes (tenant_id, id);
 
--- That a trial's end is near, said once for each of the three days. An extension brings another end, and three more.
+-- Reminders that a trial ends soon, one on each of its last three days. An extension has a new end, with three more.
 CREATE TABLE wf.trial_reminders (
   tenant_id text COLLATE "C" NOT NULL REFERENCES wf.tenants,
   trial_end wf.moment NOT NULL,

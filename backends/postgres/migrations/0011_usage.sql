@@ -1,11 +1,11 @@
--- Usage: what was used, as it came; and hours of it. Nobody changes or takes away a row.
+-- Usage: rows as they were recorded, and hours of them. Nobody changes or deletes a row.
 CREATE TABLE wf.usage (
   tenant_id wf.line COLLATE "C" NOT NULL,  -- no foreign key: it may come before its tenant and outlive it
   metric    text COLLATE "C" NOT NULL CONSTRAINT usage_metric CHECK (metric ~ '^[a-z][a-z0-9_.-]{0,63}$'),
   amount    bigint NOT NULL CONSTRAINT usage_amount CHECK (amount > 0),
   at        wf.moment NOT NULL DEFAULT now(),
   key_id    wf.line COLLATE "C",
-  xid       xid8 NOT NULL DEFAULT pg_current_xact_id()  -- whose rows were rolled up is told by it
+  xid       xid8 NOT NULL DEFAULT pg_current_xact_id()  -- tells which rows are rolled up
 );
 CREATE INDEX usage_by_transaction ON wf.usage (xid);
 CREATE INDEX usage_of_tenant ON wf.usage (tenant_id, metric, at);
@@ -25,7 +25,7 @@ CREATE TABLE wf.usage_rolled_up (
 );
 INSERT INTO wf.usage_rolled_up (before) VALUES ('0');
 
--- Counters of what was let in. Not evidence, so not in the trail; one row per limit, changed in place.
+-- Counters of admitted use. They are no evidence, so not in the trail; one row per limit, updated in place.
 CREATE TABLE wf.quota_counters (
   tenant_id    wf.line COLLATE "C" NOT NULL,
   metric       wf.line COLLATE "C" NOT NULL,
@@ -47,8 +47,8 @@ CREATE TABLE wf.rate_buckets (
 INSERT INTO wf.tenant_tables VALUES ('wf.usage', 15), ('wf.usage_hours', 16), ('wf.quota_counters', 17),
   ('wf.rate_buckets', 18);
 
--- Quotas that are nearly used up, of all tenants: what holds for a tenant is derived, so no index can find them. A
--- worker looks now and then. Not in the trail: it is what was seen, not what anybody did.
+-- Quotas that are nearly used up, of all tenants. Entitlements are derived, so no index can find these; a worker looks
+-- for them every few minutes. Not in the trail: they are observed, not changed by anybody.
 CREATE TABLE wf.quotas_near (
   tenant_id wf.line COLLATE "C" NOT NULL,
   metric    wf.line COLLATE "C" NOT NULL,

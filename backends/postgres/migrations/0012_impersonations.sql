@@ -1,4 +1,4 @@
--- Acting for a tenant: who, why, for which ticket, at most an hour, only reading unless another person approves.
+-- Acting for a tenant: who, why and for which ticket; at most an hour, and read-only unless another person approves.
 CREATE TABLE wf.impersonations (
   id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   tenant_id   text COLLATE "C" NOT NULL REFERENCES wf.tenants,
@@ -7,8 +7,8 @@ CREATE TABLE wf.impersonations (
   ticket      text NOT NULL CONSTRAINT impersonation_ticket CHECK (char_length(btrim(ticket)) BETWEEN 1 AND 100),
   mode        text NOT NULL DEFAULT 'read' CHECK (mode IN ('read', 'write')),
   started_at  wf.moment NOT NULL DEFAULT now(),
-  ends_at     wf.moment NOT NULL,  -- a hard stop: from then on it counts for nothing, whatever else is in the row
-  ended_at    wf.moment,           -- when somebody ended it before
+  ends_at     wf.moment NOT NULL,  -- a hard stop: it is void from then on, whatever else the row says
+  ended_at    wf.moment,           -- when somebody ended it early
   approved_by wf.line,
   approved_at wf.moment,
   CONSTRAINT impersonation_length CHECK (ends_at > started_at AND ends_at <= started_at + interval '60 minutes'),

@@ -1,5 +1,5 @@
--- Objectives (SLOs), planned maintenance, and what is measured of both: derived from the request cells by one function.
--- A worker keeps its answers, and whatever makes one wrong notes its time as due, so that kept and derived agree.
+-- Objectives (SLOs), planned maintenance, and their measurements, which one function derives from the request cells.
+-- A worker keeps the results; whatever makes a result wrong marks its time as due, so that kept and derived agree.
 CREATE TABLE wf.objectives (
   id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   name         text NOT NULL CONSTRAINT objective_name CHECK (name ~ '^[a-z][a-z0-9_.-]{0,63}$'),
@@ -8,7 +8,7 @@ CREATE TABLE wf.objectives (
   route        text COLLATE "C" CONSTRAINT objective_route CHECK (char_length(route) BETWEEN 1 AND 400),
   kind         text NOT NULL DEFAULT 'availability' CONSTRAINT objective_kind CHECK (kind IN ('availability', 'latency')),
   threshold_ms double precision,
-  target       numeric(9, 8) NOT NULL CONSTRAINT objective_target CHECK (target >= 0 AND target < 1),  -- 1 has no budget
+  target       numeric(9, 8) NOT NULL CONSTRAINT objective_target CHECK (target >= 0 AND target < 1),  -- 1 would leave no budget
   contractual  numeric(9, 8),
   period       text NOT NULL DEFAULT '30d' CONSTRAINT objective_period
                CHECK (period ~ '^([7-9]|[1-8][0-9]|90)d$' OR period IN ('week', 'month', 'quarter')),
@@ -25,7 +25,7 @@ CREATE TABLE wf.objectives (
   CONSTRAINT objective_contractual CHECK (contractual >= 0 AND contractual <= target)
 );
 
--- One of a name per scope; a retired one frees its place. Both texts are never '' (see above).
+-- One objective of a name per scope; a retired one frees its place. Neither text is ever '' (see above).
 CREATE UNIQUE INDEX objective_taken ON wf.objectives
   (name, coalesce(tenant_id, ''), coalesce(plan, ''), coalesce(route, '')) WHERE retired_at IS NULL;
 
@@ -50,7 +50,7 @@ CREATE INDEX maintenance_by_end ON wf.maintenance (ends_at);
 CREATE INDEX maintenance_of_tenant ON wf.maintenance (tenant_id) WHERE tenant_id IS NOT NULL;
 INSERT INTO wf.tenant_tables VALUES ('wf.objectives', 21), ('wf.maintenance', 22);
 
--- What was measured of whole hours and minutes (`seconds`), of all tenants together.
+-- Measurements of whole hours and minutes (`seconds`), for all tenants together.
 CREATE TABLE wf.objective_cells (
   objective_id  bigint NOT NULL REFERENCES wf.objectives ON DELETE CASCADE,
   seconds       integer NOT NULL CHECK (seconds IN (60, 3600)),
@@ -63,8 +63,9 @@ CREATE TABLE wf.objective_cells (
 );
 CREATE INDEX objective_cells_by_time ON wf.objective_cells (seconds, at);
 
--- Times of which nothing that is kept holds: of hours, of minutes, of both (NULL); of the objectives of a name, of all
--- (NULL). Readers derive them until a worker has. Only ever added to, so that nobody waits for another here.
+-- Times whose kept cells no longer hold: of hours, of minutes, or of both (NULL); for the objectives of a name, or for
+-- all (NULL). Readers derive these until a worker has kept them again. Writers only insert, so nobody waits for
+-- another.
 CREATE TABLE wf.objective_due (
   seconds integer CHECK (seconds IN (60, 3600)),
   span    tstzrange NOT NULL,

@@ -22,8 +22,8 @@ CREATE OR REPLACE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON wf.changes
 CREATE OR REPLACE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON wf.counters
   FOR EACH STATEMENT EXECUTE FUNCTION wf.refuse_rewriting();
 
--- Open the change that this transaction makes. Without it, what the transaction writes is marked out-of-band. It is of
--- an operation that there is, and that the login may run: wf.operations.
+-- Open this transaction's change. Without one, everything that the transaction writes is marked out-of-band. The
+-- operation must exist, and the login must be allowed to run it (wf.operations).
 CREATE OR REPLACE FUNCTION wf.begin_change(operation text, reason text, request_id text, fingerprint text DEFAULT '')
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -41,7 +41,7 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf.begin_change TO wf_support;
 
--- The same for functions that have seen to it who may call them.
+-- The same for functions that check by themselves who may call them.
 CREATE OR REPLACE FUNCTION wf.open_change(operation text, reason text, request_id text, fingerprint text)
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -55,14 +55,14 @@ BEGIN
 END
 $$;
 
--- The open change of this transaction, if there is one. The xid keeps a setting of another transaction out.
+-- The open change of this transaction, if there is one. The xid rules out a setting left by another transaction.
 CREATE OR REPLACE FUNCTION wf.current_change() RETURNS wf.changes LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
   SELECT c FROM wf.changes c
   WHERE c.id = nullif(current_setting('wf.change', true), '')::bigint AND c.xid = pg_current_xact_id_if_assigned()
 $$;
 
--- Keep the result for whoever repeats the request; addresses in it are masked, for the same reason as above.
+-- Keep the result for repeats of the request; e-mail addresses in it are masked.
 CREATE OR REPLACE FUNCTION wf.finish_change(result jsonb) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 BEGIN
@@ -84,24 +84,24 @@ SET search_path = wf, pg_temp AS $$
     '{}') END
 $$;
 
--- Whatever looks like an e-mail address, at any depth: of texts that nobody knows the fields of.
+-- Mask whatever looks like an e-mail address, at any depth, in values whose fields are not known.
 CREATE OR REPLACE FUNCTION wf.without_addresses(value jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE
 RETURN regexp_replace(value::text, '([^\s"@\\])[^\s"@\\]*@([^\s"@\\]+\.[^\s"@\\]+)', '\1•••@\2', 'g')::jsonb;
 
--- Sizes. Limits stand at every column that somebody can write; what is here is for a column without, and for homes that
--- hold a row from before there were any. A value whose text cannot be built (1 GB) must not stop anything.
+-- Sizes. Every column that somebody can write has a limit; this is for columns without one, and for rows older than the
+-- limits. A value whose text cannot be built (1 GB) must not stop anything.
 
--- The value itself as it is in memory: a stored one may be packed, and says little of what it holds.
+-- The value as it is in memory: a stored one may be compressed, so its size says little.
 CREATE OR REPLACE FUNCTION wf.unpacked(value jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE
 RETURN CASE jsonb_typeof(value) WHEN 'object' THEN value || '{}' WHEN 'array' THEN value || '[]'
                                 ELSE jsonb_build_array(value) END;
 
--- In PostgreSQL's own form: not what its text takes, but that is no more than a small multiple.
+-- The size in PostgreSQL's own format; as text it takes at most a small multiple of that.
 CREATE OR REPLACE FUNCTION wf.size_of(value jsonb) RETURNS integer LANGUAGE sql IMMUTABLE
 SET search_path = wf, pg_temp AS $$ SELECT CASE WHEN value IS NOT NULL THEN pg_column_size(wf.unpacked(value)) END $$;
 
--- SHA-256 of a value of any size, by its parts: small ones by their text, a large text by its characters, and what a
--- large object or array holds one by one, each with the way that leads to it. No text of the whole is built.
+-- SHA-256 of a value of any size, from its parts: a small value's text, a large text's characters, and each element of
+-- a large object or array together with its path. The text of the whole value is never built.
 CREATE OR REPLACE FUNCTION wf.digest(value jsonb) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = wf, pg_temp AS $$
   WITH RECURSIVE part(way, v) AS (
     SELECT sha256(''), wf.unpacked(value)
@@ -126,7 +126,7 @@ CREATE OR REPLACE FUNCTION wf.digest(value jsonb) RETURNS text LANGUAGE sql IMMU
   SELECT encode(sha256(string_agg(h, '' ORDER BY h)), 'hex') FROM bites
 $$;
 
--- A row that is too large for the trail: of each large field its size and SHA-256 in its place.
+-- Cut down a row that is too large for the trail: each large field is replaced by its size and SHA-256.
 CREATE OR REPLACE FUNCTION wf.cut_down(value jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE SET search_path = wf, pg_temp AS $$
   SELECT CASE WHEN wf.size_of(value) <= 1048576 OR value IS NULL THEN value ELSE (
     SELECT jsonb_object_agg(e.key, CASE WHEN pg_column_size(e.value) <= 1024 THEN e.value ELSE
@@ -134,8 +134,8 @@ CREATE OR REPLACE FUNCTION wf.cut_down(value jsonb) RETURNS jsonb LANGUAGE sql I
     FROM jsonb_each(value) e) END
 $$;
 
--- For readers: a row that is too large is not read. What is stored of it may be packed, so both sizes are looked at, and
--- the one that costs nothing first.
+-- For readers: a row that is too large is not read. What is stored may be compressed, so both sizes are checked, the
+-- cheap one first.
 CREATE OR REPLACE FUNCTION wf.shown(value jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   SELECT CASE WHEN pg_column_size(value) > 2097152 OR wf.size_of(value) > 1048576
               THEN jsonb_build_object('too_large_to_show', pg_column_size(value)) ELSE value END
@@ -162,7 +162,7 @@ BEGIN
   ELSIF TG_OP = 'DELETE' THEN
     SELECT array_agg(to_jsonb(o) - ARRAY['search', 'hash']) AS before, array_agg(NULL::jsonb) AS after INTO r FROM old_rows o;
   ELSE
-    -- Key columns never change (each table's guard sees to it), so old and new rows meet by them.
+    -- Key columns never change (each table's guard ensures it), so they join the old and new rows.
     SELECT array_agg(o.row) AS before, array_agg(n.row) AS after INTO r
     FROM (SELECT to_jsonb(o) - ARRAY['search', 'hash'] AS row FROM old_rows o) o
     JOIN (SELECT to_jsonb(n) - ARRAY['search', 'hash'] AS row FROM new_rows n) n
@@ -183,7 +183,7 @@ $$;
 CREATE OR REPLACE FUNCTION wf.thing(value jsonb, keys text[]) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN (SELECT string_agg(value ->> key, '/' ORDER BY i) FROM unnest(keys) WITH ORDINALITY AS k(key, i));
 
--- No trigger sees the rows that a TRUNCATE takes, so nothing of it could be recorded.
+-- No trigger sees the rows that a TRUNCATE removes, so they could not be recorded.
 CREATE OR REPLACE FUNCTION wf.refuse_truncate() RETURNS trigger LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
 BEGIN
   RAISE EXCEPTION 'the rows of % are in the trail, and TRUNCATE would leave none there', TG_TABLE_NAME
@@ -191,7 +191,7 @@ BEGIN
 END
 $$;
 
--- Put the trigger on a table.
+-- Put the triggers on a table.
 CREATE OR REPLACE FUNCTION wf.audited(control regclass, VARIADIC arguments text[]) RETURNS void LANGUAGE plpgsql
 SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -208,8 +208,8 @@ BEGIN
 END
 $$;
 
--- Something that happened without a row of a control table changing: an import. Only what wf.operation_writes names:
--- the noun of a note, and its fields, belong to the operation; so it cannot pass for a changed row.
+-- Record something that changed no row of a control table, such as an import. wf.operation_writes gives the nouns and
+-- fields of the notes that an operation may write, so a note cannot pass for a changed row.
 CREATE OR REPLACE FUNCTION wf.note(noun text, thing text, tenant_id text, after jsonb) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -233,16 +233,16 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf.note TO wf_operator;
 
--- The next numbers of a counter; the last of them. Its row is held until the transaction ends, or numbers would be left
--- out or come in late: so who took one and then sits idle holds up every writer. When another has waited five seconds
--- for them, they are disconnected.
+-- Take the next numbers of a counter; returns the last of them. The row is locked until the transaction ends, or there
+-- would be gaps and late numbers. So a session that took one and then sits idle holds up every writer; it is
+-- disconnected when another has waited five seconds for it.
 CREATE OR REPLACE FUNCTION wf.take_numbers(counter text, many integer) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp SET lock_timeout = '5s' AS $$
 DECLARE
   last bigint;
 BEGIN
   LOOP
-    PERFORM FROM wf.counters c WHERE c.name = counter FOR NO KEY UPDATE SKIP LOCKED;  -- as a rule nobody has it
+    PERFORM FROM wf.counters c WHERE c.name = counter FOR NO KEY UPDATE SKIP LOCKED;  -- usually nobody has it
     EXIT WHEN FOUND;
     BEGIN
       PERFORM FROM wf.counters c WHERE c.name = counter FOR NO KEY UPDATE;
@@ -259,9 +259,9 @@ BEGIN
 END
 $$;
 
--- `control`: the table whose rows these are, or a note's noun. A row is of the open change when its operation writes
--- such rows (wf.operation_writes); else it is marked out-of-band like what was written without any, under the same
--- change.
+-- `control`: the table of the rows, or a note's noun. A row belongs to the open change when the change's operation
+-- writes such rows (wf.operation_writes). Any other row is marked out-of-band, as one without a change is, but keeps
+-- the change's id.
 CREATE OR REPLACE FUNCTION wf.append_audit(
   control text, noun text, verb text, things text[], tenants text[], befores jsonb[], afters jsonb[], personal text[]
 ) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
@@ -287,7 +287,7 @@ BEGIN
   last := wf.take_numbers('audit', cardinality(things));
   INSERT INTO wf.audit (seq, change_id, out_of_band, actor, operation, noun, thing, tenant_id, reason, request_id,
                         carried_by, impersonation, before, after)
-  -- unnest, not befores[i]: to find one element of such an array costs as much as to read all before it.
+  -- unnest, not befores[i]: finding one element of such an array costs as much as reading all elements before it.
   SELECT last - cardinality(things) + i, change.id, NOT f.fits, CASE WHEN f.fits THEN person ELSE session_user END,
          CASE WHEN f.fits THEN change.operation ELSE 'sql.' || verb END, append_audit.noun, u.thing, u.tenant,
          change.reason, change.request_id, CASE WHEN f.fits AND change.carried_for IS NOT NULL THEN session_user END,
@@ -306,8 +306,8 @@ BEGIN
 END
 $$;
 
--- Whether the operation of an open change writes such a row: of that table, in that way, in those columns, from and to
--- such values; and unless it writes many, of no second thing.
+-- Whether the operation of an open change writes such a row: this table, verb, columns and values; and, unless it
+-- writes many things, only one thing.
 CREATE OR REPLACE FUNCTION wf.is_of_change(
   change wf.changes, control text, noun text, verb text, thing text, things integer, old jsonb, new jsonb
 ) RETURNS boolean LANGUAGE sql STABLE SET search_path = wf, pg_temp AS $$
@@ -325,8 +325,8 @@ CREATE OR REPLACE FUNCTION wf.is_of_change(
           AND NOT a.out_of_band AND (a.before IS NULL) = (old IS NULL) AND (a.after IS NULL) = (new IS NULL))))
 $$;
 
--- What a tenant may read of its own trail: who did what, and whether they acted in its name; then also why. Other
--- reasons are words among colleagues; they, the rows themselves, addresses and request ids are left out.
+-- What a tenant may read of its own trail: who did what, and whether they acted for it; only then also the reason,
+-- since other reasons are internal. Values, addresses and request ids are left out.
 CREATE OR REPLACE FUNCTION wf_data.audit_feed(tenant text, after bigint DEFAULT 0, max integer DEFAULT 100)
 RETURNS TABLE (seq bigint, at timestamptz, actor text, operation text, noun text, thing text, reason text, impersonation bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
@@ -343,10 +343,10 @@ CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON wf.
   FOR EACH STATEMENT EXECUTE FUNCTION wf.refuse_rewriting();
 
 GRANT SELECT ON wf.audit_origin, wf.audit_chain, wf.audit_checkpoints TO wf_viewer, wf_worker;
-GRANT SELECT ON wf.audit TO wf_worker;  -- whoever signs reads what it signs
+GRANT SELECT ON wf.audit TO wf_worker;  -- a worker reads what it signs
 
--- The text of a row that is hashed. Never changed: what was chained by it must be found again. It holds every column;
--- of a row that is too large (one from before there were limits) the digest stands for what it holds.
+-- The text of a row that is hashed. It must never change, or chained rows could not be verified. It holds every column;
+-- in a row that is too large (older than the limits) a digest replaces the value.
 CREATE OR REPLACE FUNCTION wf.audit_canonical(a wf.audit) RETURNS text LANGUAGE sql STABLE SET search_path = wf, pg_temp AS $$
   SELECT (jsonb_build_object(
     'seq', a.seq, 'at', to_char(a.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'change_id', a.change_id,
@@ -368,11 +368,12 @@ BEGIN
 END
 $$;
 
--- Whoever signs holds its turn until its transaction ends.
+-- One worker signs at a time: it holds this lock until its transaction ends.
 CREATE OR REPLACE FUNCTION wf.checkpoint_turn() RETURNS boolean LANGUAGE sql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$ SELECT wf.try_lock('audit_checkpoint') $$;
 
--- Chain what was committed and is not chained yet, at most `most` rows; how many. One at a time: a second gets 0.
+-- Chain at most `most` committed rows that are not chained yet; returns how many. One at a time: a second caller gets
+-- 0.
 --   leaf = SHA-256(0x00 ‖ text)   head = SHA-256(head before ‖ leaf)   the head before row 1: 32 zero bytes
 CREATE OR REPLACE FUNCTION wf.chain_audit(most integer DEFAULT 50000) RETURNS bigint LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = wf, pg_temp AS $$
@@ -392,7 +393,7 @@ BEGIN
     last := newest.seq;
     link := newest.head;
   END IF;
-  -- Both in one statement, so of one moment: what was counted must be there, and what was chained must have been counted.
+  -- Both in one statement, so as of one moment: every counted row must exist, and every chained row must be counted.
   SELECT c.value AS counted, coalesce((SELECT max(a.seq) FROM wf.audit a), 0) AS there INTO r
   FROM wf.counters c WHERE c.name = 'audit';
   IF r.there < greatest(r.counted, last) THEN
@@ -407,7 +408,7 @@ BEGIN
     FROM wf.audit a WHERE a.seq > last ORDER BY a.seq LIMIT most
   LOOP
     IF r.seq <> last + 1 THEN
-      EXIT WHEN numbers <> '{}';  -- what is whole is chained first
+      EXIT WHEN numbers <> '{}';  -- first chain the rows before the gap
       RAISE EXCEPTION 'row % of the audit trail is missing', last + 1
         USING ERRCODE = 'check_violation', CONSTRAINT = 'audit_gap';
     END IF;
@@ -421,7 +422,7 @@ BEGIN
 END
 $$;
 
--- Keep a copy of a checkpoint whose original lies outside. Only one of the chain that is here.
+-- Keep a copy of a checkpoint whose original is outside the home. It must be of this home's chain.
 CREATE OR REPLACE FUNCTION wf.keep_checkpoint(size bigint, head bytea, note text) RETURNS void LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 BEGIN
@@ -435,14 +436,15 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf.chain_audit, wf.checkpoint_turn, wf.keep_checkpoint TO wf_worker;
 
--- The triggers that guard and record, as the catalogue has them. Whoever owns a table may disable or drop one; to do so,
--- and to undo it, writes its row there anew, which its xmin shows. So it is seen later too.
+-- The guarding and recording triggers, as the catalogue has them. A table's owner can disable or drop one; doing and
+-- undoing that both rewrite its catalogue row, which shows in the row's xmin. So it is noticed even afterwards.
 CREATE VIEW wf.triggers_now AS
 SELECT 'wf.' || c.relname AS control, t.tgname::text AS name, t.tgenabled::text AS enabled, t.xmin::text AS written
 FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
 WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND c.relnamespace = 'wf'::regnamespace;
 
--- A row in the trail for each table whose triggers are not those that were seen last; how many. Asked by whoever chains.
+-- Write a row to the trail for each table whose triggers changed since they were last seen; returns how many. The job
+-- that chains calls it.
 CREATE OR REPLACE FUNCTION wf.note_triggers() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -469,15 +471,15 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf.note_triggers TO wf_worker;
 
--- These are the ones that are meant: said by who has just made them (backends/postgres/sql_files.py).
+-- Remember the present triggers as the right ones, after making them (backends/postgres/sql_files.py).
 CREATE OR REPLACE FUNCTION wf.see_triggers() RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   DELETE FROM wf.triggers_seen;
   INSERT INTO wf.triggers_seen SELECT * FROM wf.triggers_now;
 $$;
 
--- How far both have come. `waits_since`: when the first row was written that is not chained; NULL: there is none.
--- `unsigned_since`: the same of checkpoints. `signed` and its time are NULL when none was made yet. `trouble`: what was
--- said when chaining or signing failed last, until it went well again.
+-- How far chaining and signing have come. `waits_since`: when the first unchained row was written; NULL: there is none.
+-- `unsigned_since`: the same for unsigned rows. `signed` and its time are NULL before the first checkpoint. `trouble`:
+-- the last error of chaining or signing, until it succeeds again.
 CREATE VIEW wf.audit_chain_status AS
 SELECT n.written, n.chained, s.size AS signed, s.made_at AS signed_at,
        (SELECT a.at FROM wf.audit a WHERE a.seq = n.chained + 1) AS waits_since,

@@ -1,10 +1,11 @@
--- A worker carries the runs of others, so that they outlive the console that began them. A worker's login has no rights
--- to what a run is about, and gets none: it names an item of a run that it drives, and the home does what the run says,
--- to that thing, once, if whoever started the run may still do it. What is written follows from the run and from the row:
--- there is nothing for the worker to choose.
+-- A worker carries other people's runs, so that they outlive the console that started them. The worker's login gets no
+-- rights to what a run changes. It names an item of a run that it drives; the home carries out the run's operation on
+-- that item, once, if the person who started the run may still do it. What is written follows from the run and the row
+-- alone, so the worker has nothing to choose.
 
--- The operations that can be carried so, and the table of what they are done to: those that make no secret and need
--- nothing else of the person's program. controlplane/runs/rules.py has the same ones, and tests hold what both write equal.
+-- The operations that a worker can carry, and the table of the things that they change: operations that make no secret
+-- and need nothing else from the person's program. controlplane/runs/rules.py lists the same ones; tests compare what
+-- both write.
 CREATE VIEW wf.carried_operations AS SELECT * FROM (VALUES
   ('tenants.suspend', 'wf.tenants'), ('tenants.resume', 'wf.tenants'), ('tenants.rename', 'wf.tenants'),
   ('tenants.edit', 'wf.tenants'), ('tenants.delete', 'wf.tenants'), ('tenants.restore', 'wf.tenants'),
@@ -13,19 +14,19 @@ CREATE VIEW wf.carried_operations AS SELECT * FROM (VALUES
   ('keys.disable', 'wf.api_keys'), ('keys.enable', 'wf.api_keys'), ('keys.revoke', 'wf.api_keys')
 ) AS o(operation, control);
 
--- Whether a login may drive a run: a worker one that is to go on, and that it can carry.
+-- Whether the login may drive a run. A worker may drive a running one whose operation it can carry.
 CREATE OR REPLACE FUNCTION wf.may_drive(run bigint) RETURNS boolean LANGUAGE sql STABLE SET search_path = wf, pg_temp AS $$
   SELECT wf.may('operator') OR EXISTS (
     SELECT FROM wf.runs r JOIN wf.carried_operations c USING (operation) WHERE r.id = may_drive.run AND r.state = 'running')
 $$;
 
--- Whether somebody else's login has a role's rights in this home now: what wf.may asks of one's own.
+-- Whether a login has a role's rights in this home now: as wf.may, for another login.
 CREATE OR REPLACE FUNCTION wf.login_may(login text, role text) RETURNS boolean LANGUAGE sql STABLE SET search_path = wf, pg_temp AS $$
   SELECT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = login AND r.rolcanlogin
                  AND pg_has_role(r.oid, 'wf_' || role, 'MEMBER') AND has_schema_privilege(r.oid, 'wf', 'USAGE'))
 $$;
 
--- Why an operation does not fit a row as it is; NULL: it does. As the checks of controlplane/*/rules.py.
+-- Why a row as it is refuses an operation; NULL: it does not. The same checks as in controlplane/*/rules.py.
 CREATE OR REPLACE FUNCTION wf.carried_refusal(operation text, old jsonb) RETURNS text LANGUAGE sql IMMUTABLE
 SET search_path = wf, pg_temp AS $$
   SELECT CASE
@@ -46,7 +47,7 @@ SET search_path = wf, pg_temp AS $$
     WHEN operation = 'keys.enable' AND old ->> 'disabled_at' IS NULL THEN 'not_disabled' END
 $$;
 
--- What an edit writes: the fields that are given; metadata is merged, where null removes a field, or taken as a whole.
+-- What an edit writes: the given fields. Metadata is merged (null removes a field), or replaced with `whole`.
 CREATE OR REPLACE FUNCTION wf.carried_edit(given jsonb, old jsonb, whole boolean) RETURNS jsonb LANGUAGE sql IMMUTABLE
 SET search_path = wf, pg_temp AS $$
   SELECT jsonb_object_agg(g.key, CASE WHEN g.key <> 'metadata' OR whole THEN g.value ELSE (
@@ -55,7 +56,7 @@ SET search_path = wf, pg_temp AS $$
   FROM jsonb_each(given) g WHERE g.key IN ('plan', 'region', 'allowed_regions', 'metadata') AND g.value <> 'null'
 $$;
 
--- What an operation writes into a row. `undone`: what the row of the trail says that is taken back, NULL when none is.
+-- The columns that an operation writes. `undone`: the trail's row of the change to undo; NULL when it undoes none.
 CREATE OR REPLACE FUNCTION wf.carried_columns(ordered wf.runs, old jsonb, undone wf.audit) RETURNS jsonb LANGUAGE sql STABLE
 SET search_path = wf, pg_temp AS $$
   SELECT CASE ordered.operation
@@ -84,7 +85,8 @@ SET search_path = wf, pg_temp AS $$
     WHEN 'keys.revoke' THEN jsonb_build_object('revoked_at', now(), 'revoked_reason', ordered.reason) END
 $$;
 
--- Do one item, as whoever started the run: its change settles it, as any other (wf.settle_item, wf.check_item).
+-- Carry out one item in the name of the person who started the run. Its change settles it, like any other
+-- (wf.settle_item, wf.check_item).
 CREATE OR REPLACE FUNCTION wf.carry_item(run bigint, place integer) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -130,11 +132,11 @@ BEGIN
   EXECUTE (SELECT format('UPDATE %s AS t SET (%s) = (SELECT %2$s FROM jsonb_populate_record(t, $2)) WHERE %s',
                          control, string_agg(format('%I', name), ', '), here) FROM jsonb_object_keys(columns) AS name)
     USING item.thing, columns;
-  PERFORM set_config('wf.change', '', true);  -- what the session does besides is its own
+  PERFORM set_config('wf.change', '', true);  -- the session's other statements are not part of the change
 END
 $$;
 
--- The end of a turn, by the worker itself: all items have their verdict, or its breaker says that a person should look.
+-- The worker ends its turn: all items have a verdict, or the breaker paused the run for a person to look at.
 CREATE OR REPLACE FUNCTION wf.end_carrying(run bigint, becomes text, why text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 BEGIN

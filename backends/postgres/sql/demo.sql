@@ -1,4 +1,4 @@
--- The owner's demonstration: nobody else may choose it.
+-- Only the owner may load the demonstration.
 INSERT INTO wf.operations (name, role) VALUES
   ('demo.load', 'owner');
 INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes, many) VALUES

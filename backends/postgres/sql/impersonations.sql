@@ -67,14 +67,14 @@ FROM wf.impersonations i;
 
 GRANT SELECT ON wf.impersonations, wf.impersonation_list TO wf_viewer;
 
--- Ending one is always safe: whoever may begin one may end anybody's.
+-- Ending one is always safe, so whoever may begin one may end anybody's.
 GRANT INSERT (tenant_id, reason, ticket, ends_at), UPDATE (ended_at) ON wf.impersonations TO wf_support;
 
 GRANT UPDATE (mode) ON wf.impersonations TO wf_operator;
 SELECT wf.audited('wf.impersonations', 'impersonations', 'id', 'tenant_id');
 
--- What the product's services ask before they let somebody act for a tenant. `refusal`: a code; then nothing else.
--- Never to be answered from a cache: its end, an early end and a removed operator count at once.
+-- The product's services call this before they let somebody act for a tenant. With a `refusal` (a code) all else is
+-- NULL. Its answer must never be cached: the end, an early end and a removed operator take effect at once.
 CREATE OR REPLACE FUNCTION wf_data.impersonation(id bigint)
 RETURNS TABLE (tenant text, actor text, mode text, until timestamptz, refusal text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$

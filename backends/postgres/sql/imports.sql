@@ -5,19 +5,19 @@ INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes
    '{file,format,rows,resumed_rows,lines,skipped,created_tenants,from_at,until_at}', NULL, NULL, false),
   ('requests.import', 'wf.tenants', 'insert', NULL, NULL, NULL, true);
 
--- Which log is in the home, and who is importing it.
+-- Which logs are stored, and who is importing them.
 GRANT SELECT ON wf.import_chunks TO wf_viewer;
 
 GRANT INSERT (running, previous, size, lines, rows, ends_open, left_out, from_at, until_at, days, marks),
       UPDATE (rows, left_out, change_id) ON wf.import_chunks TO wf_operator;
 
--- Hold a log for this session; false when another session that is alive has it. A session that ended holds nothing.
+-- Lock a log for this session; false when another live session has it. A session that ended holds no log.
 CREATE OR REPLACE FUNCTION wf.hold_import(source bytea) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 BEGIN
   DELETE FROM wf.import_holds h WHERE NOT EXISTS (
     SELECT FROM pg_stat_activity a
-    WHERE a.pid = h.pid AND coalesce(a.backend_start = h.backend_start, true));  -- NULL: it is not ours to see
+    WHERE a.pid = h.pid AND coalesce(a.backend_start = h.backend_start, true));  -- NULL: we may not see it
   INSERT INTO wf.import_holds (source, pid, backend_start)
   SELECT hold_import.source, a.pid, coalesce(a.backend_start, now()) FROM pg_stat_activity a WHERE a.pid = pg_backend_pid()
   ON CONFLICT DO NOTHING;
@@ -26,9 +26,9 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf.hold_import TO wf_operator;
 
--- How many requests of those days this transaction has stored: all, or as many as were `wanted`. New rows stand at the
--- end of their day, which the index knows only after a while: so each day is read from its end, a MiB at a time, as long
--- as some are there. What lies elsewhere, in room that erased rows left, is looked for in all of those days.
+-- How many requests of those days this transaction stored; counting stops at `wanted`. New rows are at the end of their
+-- day's table, where the index does not cover them yet: so each day is read from its end, a MiB at a time, while it
+-- finds some. Rows elsewhere, in space freed by erased rows, are searched for in all of those days.
 CREATE OR REPLACE FUNCTION wf.stored_just_now(days date[], wanted integer) RETURNS bigint LANGUAGE plpgsql
 SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -59,8 +59,8 @@ BEGIN
 END
 $$;
 
--- A piece of a log is said to be stored, or more of it, by the transaction that stores its rows, and by none of it that
--- was taken back. One piece for each transaction, or two would be claimed by the same rows.
+-- Only the transaction that stores a chunk's rows may enter the chunk in the ledger, or add rows to it; rows of a
+-- rolled-back savepoint do not count. One chunk per transaction, or the same rows could stand for two.
 CREATE OR REPLACE FUNCTION wf.check_import() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -80,7 +80,7 @@ $$;
 CREATE OR REPLACE TRIGGER check_import BEFORE INSERT OR UPDATE OF rows, left_out ON wf.import_chunks FOR EACH ROW
   EXECUTE FUNCTION wf.check_import();
 
--- And to be in the trail by the import's own change.
+-- And only the import's own change may mark it as recorded in the trail.
 CREATE OR REPLACE FUNCTION wf.check_import_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 DECLARE

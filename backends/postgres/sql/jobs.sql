@@ -10,30 +10,30 @@ BEGIN ATOMIC
 END;
 GRANT SELECT ON wf.job_schedules TO wf_viewer, wf_worker;
 
--- What a job is told may be a person's: for those who help.
+-- A payload may hold personal data: among people, only operators and above read it.
 GRANT SELECT (id, kind, tenant_id, lane, schedule, cost, state, run_at, attempts, tries, max_tries, worker_id, lease,
               started_at, ended_at, error, created_at) ON wf.jobs TO wf_viewer;
 
 GRANT SELECT (payload) ON wf.jobs TO wf_operator;
 GRANT SELECT ON wf.jobs TO wf_worker;
 
--- What a tenant's plan says of its weight; 1 where nothing says any, or nonsense.
+-- A tenant's weight by its plan; 1 where the plan says none, or an unusable one.
 CREATE OR REPLACE FUNCTION wf.job_weight(tenant text) RETURNS double precision LANGUAGE sql STABLE
 SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   SELECT coalesce((SELECT least(e.value::text::numeric, 1000)::float8 FROM wf.entitlement_claims(tenant, now(), 'weight') e
                    WHERE e.place = 1 AND wf.entitlement_kind(e.value) = 'integer' AND e.value::text <> '-1'), 1)
 $$;
 
--- Full jitter below a cap: 2 s, 4 s, 8 s … 10 min, times a random number in [0, 1). The heart says the same (a test
--- compares both).
+-- Full jitter below a cap: 2 s, 4 s, 8 s … 10 min, times a random number in [0, 1). The domain has the same rule; a
+-- test compares the two.
 CREATE OR REPLACE FUNCTION wf.job_backoff(tries integer, jitter double precision) RETURNS interval
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
   SELECT jitter * least(600, 2.0 ^ least(greatest(tries, 1), 20)) * interval '1 second';
 END;
 
--- These lanes will have a job that is due at these times. Until this transaction ends nobody lets them fall asleep:
--- a claim that cannot see the job yet skips a lane that is held here.
+-- These lanes will have a due job at these times. The lanes stay locked until this transaction ends, so a claim that
+-- cannot see the job yet skips them and does not put them to sleep.
 CREATE OR REPLACE FUNCTION wf.wake_lanes(lanes text[], at timestamptz[]) RETURNS void LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 BEGIN
@@ -65,7 +65,7 @@ BEGIN
   FROM (SELECT lane, min(run_at) AS at FROM new_rows WHERE state = 'waiting' GROUP BY lane) x;
   IF n.lanes IS NOT NULL THEN
     PERFORM wf.wake_lanes(n.lanes, n.at);
-    PERFORM pg_notify('wf_jobs', '');  -- a hint: workers look every second all the same
+    PERFORM pg_notify('wf_jobs', '');  -- a hint: workers look every second anyway
   END IF;
   RETURN NULL;
 END
@@ -88,7 +88,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   VALUES ($1, $2, $3, $4, $5, clock_timestamp() + wf.worker_lease()) RETURNING id
 $$;
 
--- That it lives. False: it was given up, its jobs are with others, and it must begin anew.
+-- A worker's heartbeat. False: the worker was given up, others have its jobs, and it must register again.
 CREATE OR REPLACE FUNCTION wf.beat(worker bigint) RETURNS boolean LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -103,7 +103,7 @@ BEGIN
 END
 $$;
 
--- Of the jobs that a worker says are done, those that it still holds by these claims.
+-- Finish the jobs that a worker reports as done, as far as it still holds them by these claims; returns those.
 CREATE OR REPLACE FUNCTION wf.settle_done(worker bigint, ids bigint[], leases bigint[]) RETURNS bigint[] LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = wf, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
@@ -111,7 +111,7 @@ DECLARE
 BEGIN
   WITH written AS (
     UPDATE wf.jobs j SET state = 'done', error = NULL, ended_at = clock_timestamp()
-    -- What has a lease and no end is running. Said so, and without a join, nothing is read but these rows.
+    -- A job with a lease and no end is running. Written this way, without a join, only these rows are read.
     WHERE j.id = ANY (ids) AND j.lease = leases[array_position(ids, j.id)] AND j.worker_id = settle_done.worker
       AND j.ended_at IS NULL
     RETURNING j.id
@@ -122,8 +122,8 @@ BEGIN
 END
 $$;
 
--- End attempts otherwise, of jobs that are still held by these claims and of no others. (One that somebody is just
--- writing is left: a lost one is looked at again.)
+-- End attempts in any other way, only for jobs that are still held by these claims. (A job that somebody is writing is
+-- skipped: if it is lost, the next look finds it.)
 CREATE OR REPLACE FUNCTION wf.settle_jobs(
   worker bigint, ids bigint[], leases bigint[], outcome text, error text, give_up boolean, delay interval
 ) RETURNS bigint[] LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp
@@ -166,7 +166,7 @@ BEGIN
 END
 $$;
 
--- What a worker says of its jobs; each returns the jobs of which it could. The others are not its own any more.
+-- What a worker reports about its jobs. Each function returns the jobs that it still held; the others it has lost.
 CREATE OR REPLACE FUNCTION wf.is_mine(worker bigint) RETURNS boolean LANGUAGE sql STABLE
 SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   SELECT EXISTS (SELECT FROM wf.workers w WHERE w.id = worker AND w.ended_at IS NULL AND w.login = session_user)
@@ -183,7 +183,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
               THEN wf.settle_jobs($1, ARRAY[$2], ARRAY[$3], 'failed', left($4, 2000), $5, NULL) ELSE '{}' END
 $$;
 
--- Given back unharmed: it counts as no try.
+-- Given back without fault: it does not count as a try.
 CREATE OR REPLACE FUNCTION wf.release_jobs(worker bigint, ids bigint[], leases bigint[], error text, delay interval)
 RETURNS bigint[] LANGUAGE sql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   SELECT CASE WHEN wf.is_mine($1) THEN wf.settle_jobs($1, $2, $3, 'released', left($4, 2000), false, $5) ELSE '{}' END
@@ -200,8 +200,8 @@ BEGIN
 END
 $$;
 
--- Once a second, by whichever worker comes first: give up workers whose heart stopped, take their jobs back, and queue
--- what is due. Not a job itself: one that is lost with its worker could not be taken back by itself.
+-- Once a second, by whichever worker comes first: give up workers whose heartbeats stopped, take their jobs back, and
+-- queue what is due. It is not a job: lost with its worker, it could not take itself back.
 CREATE OR REPLACE FUNCTION wf.tick_jobs() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
   moment timestamptz := clock_timestamp();
@@ -210,7 +210,7 @@ BEGIN
   IF NOT wf.try_lock('tick_jobs') THEN
     RETURN;
   END IF;
-  -- A lease or a date that lies further ahead than any is given was given before the clock was put back.
+  -- A lease or date further ahead than any that is ever given is from before the clock was put back.
   UPDATE wf.workers w SET ended = 'gone', ended_at = moment, per_minute = NULL
   WHERE w.id IN (SELECT g.id FROM wf.workers g WHERE g.ended_at IS NULL
                    AND (g.lease_until < moment OR g.lease_until > moment + 2 * wf.worker_lease())
@@ -226,7 +226,7 @@ BEGIN
       AND EXISTS (SELECT FROM wf.workers w WHERE w.ended_at IS NULL AND s.name = ANY (w.kinds))
       AND NOT EXISTS (SELECT FROM wf.jobs j WHERE j.schedule = s.name AND j.state IN ('waiting', 'running')));
   IF due <> '{}' THEN
-    -- However many periods were missed, it runs once. A dead one of before is settled by the next.
+    -- However many periods were missed, it runs once. The next job also settles a dead one before it.
     UPDATE wf.jobs SET state = 'canceled', ended_at = moment WHERE schedule = ANY (due) AND state = 'dead';
     INSERT INTO wf.jobs (kind, schedule) SELECT n, n FROM unnest(due) n ON CONFLICT DO NOTHING;
     UPDATE wf.job_schedules s SET next_at = date_bin(s.every, moment, '2000-01-01') + s.every WHERE s.name = ANY (due);
@@ -240,14 +240,14 @@ SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   ON CONFLICT (name) DO UPDATE SET every = excluded.every WHERE s.every <> excluded.every
 $$;
 
--- Settle what was done, and take up to `most` jobs, in fair order. One claim at a time, each some milliseconds, and none
--- waits for a transaction of anybody else. What is returned is small: a client that does not read it holds nobody up.
--- `told`: whether there is a payload to be read.
+-- Finish what is done, and claim up to `most` jobs in fair order. One claim runs at a time, for some milliseconds, and
+-- none waits for another transaction. The result is small, so that a client that does not read it holds nobody up.
+-- `told`: whether there is a payload to read.
 CREATE OR REPLACE FUNCTION wf.claim_jobs(worker bigint, most integer, done bigint[], done_leases bigint[])
 RETURNS TABLE (id bigint, kind text, tenant_id text, attempt integer, lease bigint, told boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp
--- To plan it anew takes as long as to run it; and a plan that was made while the table was small must not read all of it
--- when it is not.
+-- Planning takes as long as running, so the plan is kept; but a plan made while the table was small must not read all
+-- of it when it is large.
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
 #variable_conflict use_column
 DECLARE
@@ -268,7 +268,7 @@ BEGIN
   END IF;
   PERFORM wf.take_lock('claim_jobs');
   moment := clock_timestamp();
-  -- Who was idle comes back at the least virtual time of those who were not.
+  -- A lane that was idle comes back at the least virtual time of the others.
   least_v := coalesce((SELECT min(l.v) FROM wf.job_lanes l WHERE l.ready), (SELECT c.v FROM wf.job_clock c));
   WITH due AS (
     SELECT l.lane FROM wf.job_lanes l WHERE NOT l.ready AND l.wake_at <= moment
@@ -285,7 +285,7 @@ BEGIN
   token := nextval('wf.job_leases');
   RETURN QUERY
   WITH candidates AS MATERIALIZED (
-    -- Each lane offers at most twice its share of the claim, so a claim reads and locks some two times `most` rows.
+    -- Each lane offers at most twice its share of the claim, so a claim reads and locks about twice `most` rows.
     SELECT j.id, l.lane, l.v + (sum(j.cost) OVER w - j.cost) / l.weight AS began, l.v + sum(j.cost) OVER w / l.weight AS ends
     FROM unnest(chosen.lanes, chosen.v, chosen.weight) AS l(lane, v, weight)
     CROSS JOIN LATERAL (
@@ -307,9 +307,9 @@ BEGIN
   WHERE j.id = ANY (ARRAY(SELECT p.id FROM picked p))
   RETURNING j.id, j.kind::text, j.tenant_id, j.attempts, token, j.payload <> '{}';
 
-  -- Lanes without a job that is due fall asleep; but for those into which somebody is just putting one. To hold them
-  -- and to look are two statements: only what was held before the look is sure to be seen. (A subquery that is no
-  -- EXISTS looks once per lane, by the index, whatever the planner believes of the table.)
+  -- Put lanes without a due job to sleep, except those into which somebody is putting one. Locking and looking are two
+  -- statements: only after locking a lane does the look see all its jobs. (A subquery other than EXISTS looks once per
+  -- lane, by the index, whatever the planner believes about the table.)
   empty := ARRAY(
     SELECT l FROM unnest(chosen.lanes) l
     WHERE coalesce((SELECT j.run_at FROM wf.jobs j WHERE j.lane = l AND j.state = 'waiting' ORDER BY j.run_at, j.id LIMIT 1),
@@ -326,8 +326,8 @@ $$;
 GRANT EXECUTE ON FUNCTION wf.queue_job, wf.start_worker, wf.beat, wf.finish_jobs, wf.fail_job, wf.release_jobs,
   wf.stop_worker, wf.tick_jobs, wf.put_schedules, wf.claim_jobs TO wf_worker;
 
--- What people do to jobs. The table's own changes are not in the trail (they are a worker's, thousands a second), so
--- these write there themselves.
+-- What people do to jobs. The table has no audit trigger (workers change it thousands of times a second), so these
+-- functions write to the trail themselves.
 CREATE OR REPLACE FUNCTION wf.change_job(job bigint, becomes text) RETURNS bigint LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -389,7 +389,7 @@ FROM wf.jobs j LEFT JOIN wf.workers w ON w.id = j.worker_id WHERE j.state = 'don
 
 GRANT SELECT ON wf.worker_list, wf.job_list, wf.job_attempt_list TO wf_viewer;
 
--- Done and canceled jobs for a day, workers that ended for a week; the dead stay until somebody replays them.
+-- Keep done and canceled jobs for a day, and workers that ended for a week; dead jobs stay until somebody replays them.
 CREATE OR REPLACE FUNCTION wf.prune_jobs() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
   old bigint[] := ARRAY(
@@ -405,7 +405,7 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf.prune_jobs TO wf_worker;
 
--- A plan that changed changes the weight of a lane that never falls asleep, too.
+-- A changed plan must also change the weight of a lane that never sleeps.
 CREATE OR REPLACE FUNCTION wf.refresh_job_weights() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -421,7 +421,7 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf.refresh_job_weights TO wf_worker;
 
--- And it never changes after that.
+-- The kind never changes after that.
 CREATE OR REPLACE FUNCTION wf.keep_job_kind() RETURNS trigger LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
 BEGIN
   RAISE EXCEPTION 'a job keeps its kind' USING ERRCODE = 'check_violation', CONSTRAINT = 'job_kind';

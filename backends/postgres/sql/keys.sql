@@ -18,7 +18,7 @@ INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes
   ('tenants.purge', 'wf.api_keys', 'delete', NULL, NULL, NULL, true),
   ('tenants.purge', 'wf.key_leaks', 'delete', NULL, NULL, NULL, true);
 
--- Revoked before disabled before expired: what is worst is said. A rotated key is good until its grace ends.
+-- The worst state counts: revoked before disabled before expired. A rotated key stays valid until its grace ends.
 CREATE OR REPLACE FUNCTION wf.key_state(
   revoked_at timestamptz, disabled_at timestamptz, expires_at timestamptz, grace_until timestamptz, at timestamptz
 ) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -31,7 +31,7 @@ BEGIN ATOMIC
 END;
 GRANT EXECUTE ON FUNCTION wf.key_state TO wf_viewer, wf_worker;
 
--- An IPv4 address as programs that listen on IPv6 write it (::ffff:192.0.2.1) is that IPv4 address.
+-- Programs that listen on IPv6 write IPv4 addresses as ::ffff:192.0.2.1: take these as IPv4.
 CREATE OR REPLACE FUNCTION wf.plain_address(address inet) RETURNS inet LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
   SELECT CASE WHEN address <<= '::ffff:0.0.0.0/96'
@@ -65,7 +65,7 @@ BEGIN
     refused := 'key_revoked';  -- for good
   ELSIF OLD.rotated_at IS NULL AND NEW.rotated_at IS NOT NULL
       AND wf.key_state(OLD.revoked_at, OLD.disabled_at, OLD.expires_at, OLD.grace_until, now()) <> 'active' THEN
-    refused := 'key_not_alive';  -- a dead key is not brought back by a successor
+    refused := 'key_not_alive';  -- a successor does not bring a dead key back
   ELSIF OLD.rotated_at IS NOT NULL AND (NEW.rotated_at IS DISTINCT FROM OLD.rotated_at
       OR NEW.grace_until IS DISTINCT FROM OLD.grace_until AND OLD.grace_until <= now()) THEN
     refused := 'key_grace_over';
@@ -87,7 +87,7 @@ $$;
 CREATE OR REPLACE TRIGGER guard BEFORE INSERT OR UPDATE ON wf.api_keys FOR EACH ROW EXECUTE FUNCTION wf.guard_key();
 SELECT wf.audited('wf.api_keys', 'keys', 'id', 'tenant_id', 'owner_email');
 
--- The row is there from the start: who first uses a key waits for nobody who does the same.
+-- The row exists from the start, so that the first two users of a key do not wait for each other.
 CREATE OR REPLACE FUNCTION wf.add_key_uses() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 BEGIN
@@ -99,16 +99,16 @@ $$;
 CREATE OR REPLACE TRIGGER uses AFTER INSERT ON wf.api_keys REFERENCING NEW TABLE AS new_rows
   FOR EACH STATEMENT EXECUTE FUNCTION wf.add_key_uses();
 
--- Where calls come from is for those who help a customer.
+-- Only support and above see where calls come from.
 CREATE OR REPLACE FUNCTION wf.sees_addresses() RETURNS boolean LANGUAGE sql STABLE
 RETURN wf.may('support');
 GRANT EXECUTE ON FUNCTION wf.sees_addresses TO wf_viewer;
 
--- What people read: no hash, owners masked as those of tenants are.
+-- What people read: no hash, and owners masked like those of tenants.
 CREATE VIEW wf.key_list AS
 SELECT k.id, k.tenant_id, k.project_id, k.env, k.display, k.label,
        CASE WHEN (SELECT wf.sees_personal()) THEN k.owner_email ELSE wf.masked(k.owner_email) END AS owner_email,
-       wf.masked(k.owner_email) AS owner_masked,  -- for filters: an index holds it
+       wf.masked(k.owner_email) AS owner_masked,  -- for filters: an index is on it
        k.scopes, k.addresses::text[] AS addresses, k.expires_at, k.spend_cap,
        k.rotated_from, k.rotated_at, k.grace_until, k.disabled_at, k.revoked_at, k.revoked_reason,
        k.version, k.created_at, k.updated_at, k.created_by, k.search,
@@ -129,8 +129,8 @@ GRANT SELECT (id, tenant_id, project_id, env, display, label, owner_email, scope
               revoked_at, revoked_reason)
   ON wf.api_keys TO wf_operator;
 
--- Who calls with a key: by address and route, the most first, at most 200 of these; `whole` says whether the newest
--- 500,000 calls were all there are. Without support's rights the addresses are not told apart.
+-- Who calls with a key: by address and route, most calls first, at most 200 rows; `whole`: the newest 500,000 calls,
+-- which are read, were all. Without support's rights all addresses are one.
 CREATE OR REPLACE FUNCTION wf.key_calls(key text, since timestamptz)
 RETURNS TABLE (address text, route text, calls bigint, first_at timestamptz, last_at timestamptz, whole boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
@@ -142,9 +142,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 $$;
 GRANT EXECUTE ON FUNCTION wf.key_calls TO wf_viewer;
 
--- Keys in their grace, each with its successor, and who still uses which. A count is unknown (NULL) when no call of
--- either key is stored since the rotation, or when the old key was used and none of its calls is stored: 0 is said
--- only where calls name their keys.
+-- Keys in their grace, each with its successor and the calls with either. A count is unknown (NULL) when no call with
+-- either key is stored since the rotation, or when the old key was used but no call with it is stored: 0 is only shown
+-- where calls name their keys.
 CREATE VIEW wf.key_rotations AS
 SELECT k.id, k.tenant_id, k.env, k.display, k.label, k.rotated_at, k.grace_until, s.id AS successor_id,
        s.display AS successor_display,
@@ -185,13 +185,13 @@ BEGIN
   ELSE
     INSERT INTO wf.key_news (version, tenant_id) VALUES (last, NEW.tenant_id);
   END IF;
-  DELETE FROM wf.key_news WHERE version = last - 2000;  -- who is that far behind forgets everything
+  DELETE FROM wf.key_news WHERE version = last - 2000;  -- a cache that is so far behind forgets everything
   PERFORM pg_notify('wf_keys', last::text);
   RETURN NULL;
 END
 $$;
 
--- After the audit trigger by its name, so that every transaction takes the two counters in one order.
+-- Its name sorts after the audit trigger's, so that every transaction locks the two counters in the same order.
 CREATE OR REPLACE TRIGGER tell_services AFTER UPDATE ON wf.api_keys FOR EACH ROW
   WHEN ((OLD.revoked_at, OLD.disabled_at, OLD.expires_at, OLD.grace_until, OLD.scopes, OLD.addresses)
         IS DISTINCT FROM (NEW.revoked_at, NEW.disabled_at, NEW.expires_at, NEW.grace_until, NEW.scopes, NEW.addresses))
@@ -203,7 +203,7 @@ CREATE OR REPLACE TRIGGER tell_services AFTER UPDATE ON wf.tenants FOR EACH ROW
 CREATE OR REPLACE TRIGGER tell_services AFTER UPDATE ON wf.projects FOR EACH ROW
   WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION wf.tell_services();
 
--- A key lives no longer than its tenant's plan lets it. What is not known is no limit.
+-- A key lives no longer than its tenant's plan allows. An unknown limit does not bind.
 CREATE OR REPLACE FUNCTION wf.guard_key_lifetime() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -222,17 +222,17 @@ $$;
 CREATE OR REPLACE TRIGGER key_within_plan BEFORE INSERT OR UPDATE OF expires_at ON wf.api_keys
   FOR EACH ROW EXECUTE FUNCTION wf.guard_key_lifetime();
 
--- What the product's services ask on their hot path. The signatures are a contract: docs/data-plane.md.
+-- What the product's services call on their hot path. The signatures are a contract: docs/data-plane.md.
 
--- Whose key is this, and may it be used from there, now? Always one row; `refusal` says why not. Good for a cache
--- until news of the key or its tenant with a higher version than `version` come.
+-- Whose key is this, and may it be used from that address now? Always one row; `refusal` says why not. The answer may
+-- be cached until there are news of the key or its tenant with a higher version than `version`.
 CREATE OR REPLACE FUNCTION wf_data.authenticate(
   key_hash bytea, address inet DEFAULT NULL,
   OUT tenant text, OUT project text, OUT key_id text, OUT env text, OUT scopes text[], OUT good_until timestamptz,
   OUT version bigint, OUT refusal text
 ) RETURNS record LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
-  this constant timestamptz := clock_timestamp();  -- a value, so that the planner puts wf.key_state into the query
+  this constant timestamptz := clock_timestamp();  -- a value, so that the planner can inline wf.key_state
 BEGIN
   SELECT k.tenant_id, k.project_id, k.id, k.env, k.scopes, least(k.expires_at, k.grace_until), c.value,
          CASE wf.key_state(k.revoked_at, k.disabled_at, k.expires_at, k.grace_until, this)
@@ -257,14 +257,14 @@ BEGIN
 END
 $$;
 
--- The number of the newest news: what a cache polls when notifications may be lost (they always may).
+-- The number of the newest news. Caches poll it, because notifications may always be lost.
 CREATE OR REPLACE FUNCTION wf_data.version() RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   SELECT value FROM wf.counters WHERE name = 'keys'
 $$;
 
--- What a cache must forget: one key, all keys of a tenant (key_id NULL), or everything (tenant NULL): when it is more
--- than 1,000 news behind, ahead of the home (which was restored), or when news are gone with an erased tenant. Always
--- all that is new.
+-- What a cache must forget: one key, all keys of a tenant (key_id NULL), or everything (tenant NULL). Everything, when
+-- the cache is more than 1,000 news behind, is ahead of the home (which was restored), or when news went with an erased
+-- tenant. Returns all news after the given one.
 CREATE OR REPLACE FUNCTION wf_data.news(after bigint)
 RETURNS TABLE (version bigint, tenant text, key_id text) LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
@@ -280,8 +280,8 @@ BEGIN
 END
 $$;
 
--- Keys that were used: in batches, once a minute or so. Only forward; a row that somebody else is writing is left
--- to them, so nobody waits. Returns how many moved.
+-- Note when keys were last used, in batches, about once a minute. Times only move forward; a row that somebody else is
+-- writing is skipped, so nobody waits. Returns how many moved.
 CREATE OR REPLACE FUNCTION wf_data.touch_keys(keys text[], at timestamptz[], addresses inet[] DEFAULT NULL) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -303,8 +303,8 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf_data.authenticate, wf_data.version, wf_data.news, wf_data.touch_keys TO wf_service;
 
--- News older than an hour. The newest 1,000 stay whatever their age: wf_data.news answers with them to whoever is not
--- further behind than that, and tells all others to forget everything.
+-- Delete news older than an hour. The newest 1,000 stay whatever their age: wf_data.news answers with them unless a
+-- cache is further behind, and then tells it to forget everything.
 CREATE OR REPLACE FUNCTION wf.prune_key_news() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
   pruned bigint;
@@ -317,8 +317,8 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf.prune_key_news TO wf_worker;
 
--- Keys whose grace is half over and whose old key was used since the middle of a grace ago (the heart's rule is_late),
--- among the 500 whose grace ends first. Calls that name the key count as well as what authenticating noted.
+-- Rotations whose grace is half over and whose old key was used within half a grace of now (the domain's rule is_late),
+-- among the 500 whose grace ends first. Both stored calls that name the key and uses noted by authenticating count.
 CREATE OR REPLACE FUNCTION wf.late_rotations(most integer DEFAULT 500, OUT late integer, OUT looked integer) LANGUAGE sql STABLE
 SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   WITH due AS MATERIALIZED (

@@ -1,13 +1,14 @@
--- `look.up`: the looking up of an outcome. `look_ups.ask`: a look-up by what is masked, which only functions open.
+-- `look.up` looks up an unknown outcome. `look_ups.ask` is a look-up by a masked value; only functions open it.
 INSERT INTO wf.operations (name, role) VALUES
   ('look.up', 'support'), ('look_ups.ask', 'owner');
 INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes, many) VALUES
   ('look_ups.ask', 'look_ups', 'note', '{asked}', NULL, NULL, false);
 
--- Look-ups by what is masked, and reveals. What is asked is counted for each login and hour, and answered once that is
--- committed: so that nobody asks, reads and rolls it back. One for each transaction, so none for each row of a statement.
+-- Look-ups by masked values, and reveals. Each is counted per login and hour, and answered only once the count is
+-- committed, so that nobody can ask, read and roll back. One per transaction, so that a statement cannot ask for each
+-- row.
 
--- Count one. Raises past `most` in an hour, and at a second of one transaction.
+-- Count one. Raises above `most` in an hour, and for a second one in the same transaction.
 CREATE OR REPLACE FUNCTION wf.count_look_up(kind text, digest bytea, most integer) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, wf, pg_temp AS $$
 DECLARE
@@ -33,7 +34,7 @@ BEGIN
 END
 $$;
 
--- Whether this login has asked that within the hour, or the one before, in a transaction that is committed.
+-- Whether this login asked for that in a committed transaction, in this hour or the one before.
 CREATE OR REPLACE FUNCTION wf.was_asked(kind text, digest bytea) RETURNS boolean LANGUAGE sql STABLE
 SET search_path = pg_catalog, wf, pg_temp AS $$
   SELECT EXISTS (SELECT FROM wf.look_ups l
@@ -45,7 +46,7 @@ $$;
 CREATE OR REPLACE FUNCTION wf.of_address(email text) RETURNS bytea LANGUAGE sql IMMUTABLE
 RETURN sha256(convert_to(wf.folded(email), 'UTF8'));
 
--- Ask whose something is: an owner's address, or a key's hash. The answers: wf.tenants_of_email, wf.key_of_hash.
+-- Ask whose an owner's address or a key's hash is. wf.tenants_of_email and wf.key_of_hash answer.
 CREATE OR REPLACE FUNCTION wf.ask(kind text, digest bytea, words text) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, wf, pg_temp AS $$
 DECLARE
@@ -72,8 +73,8 @@ SET search_path = pg_catalog, wf, pg_temp AS $$
   SELECT wf.ask('key', sha256(hash), 'a key, by its hash') WHERE length(hash) = 32
 $$;
 
--- Whose address is this? Only the whole address finds its tenants, and only their ids come out: so those for whom
--- owners are masked can help who is on the phone, and cannot read an address that they do not know.
+-- Whose address is this? Only the whole address finds tenants, and only their ids are returned. So a login that sees
+-- owners masked can help somebody on the phone, but cannot read an address that it does not know.
 CREATE OR REPLACE FUNCTION wf.tenants_of_email(email text) RETURNS SETOF text LANGUAGE plpgsql STABLE ROWS 5 SECURITY DEFINER
 SET search_path = pg_catalog, wf, pg_temp AS $$
 BEGIN
@@ -87,7 +88,7 @@ BEGIN
 END
 $$;
 
--- Who holds this secret? The hash goes in, the id comes out: nobody can list hashes, and no query holds a secret.
+-- Which key has this secret? Takes the hash and returns the id: nobody can list hashes, and no query holds a secret.
 CREATE OR REPLACE FUNCTION wf.key_of_hash(hash bytea) RETURNS text LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, wf, pg_temp AS $$
 BEGIN

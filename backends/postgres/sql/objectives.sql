@@ -12,7 +12,7 @@ INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes
   ('tenants.purge', 'wf.objectives', 'delete', NULL, NULL, NULL, true),
   ('tenants.purge', 'wf.maintenance', 'delete', NULL, NULL, NULL, true);
 
--- The more specific goes before: tenant and route, tenant, plan, route, all. The heart ranks by the same numbers.
+-- The more specific objective wins: tenant and route, tenant, plan, route, all. The domain uses the same numbers.
 CREATE OR REPLACE FUNCTION wf.objective_rank(tenant_id text, plan text, route text) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
@@ -28,14 +28,14 @@ DECLARE
 BEGIN
   IF TG_OP = 'UPDATE' AND (NEW.id, NEW.name, NEW.tenant_id, NEW.plan, NEW.route, NEW.kind, NEW.created_at, NEW.created_by)
       IS DISTINCT FROM (OLD.id, OLD.name, OLD.tenant_id, OLD.plan, OLD.route, OLD.kind, OLD.created_at, OLD.created_by) THEN
-    refused := 'objective_fixed';  -- another thing under the same number would have another's history
+    refused := 'objective_fixed';  -- a changed kind or scope would inherit the history of another objective
   ELSIF TG_OP = 'UPDATE' AND OLD.retired_at IS NOT NULL AND NEW.retired_at IS NOT NULL AND NEW IS DISTINCT FROM OLD THEN
     refused := 'objective_retired';
   ELSIF NEW.tenant_id IS NOT NULL AND NEW.retired_at IS NULL AND (
       SELECT status FROM wf.tenants WHERE id = NEW.tenant_id FOR SHARE) NOT IN ('active', 'suspended') THEN
     refused := 'objective_tenant_gone';
   END IF;
-  -- By its name: PostgreSQL also reads rules such as UTC+3, which others do not.
+  -- Only by its name: PostgreSQL also accepts rules such as UTC+3, which others do not.
   IF refused IS NULL AND (TG_OP = 'INSERT' OR NEW.zone <> OLD.zone) AND NEW.zone <> 'UTC'
      AND NOT EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = NEW.zone) THEN
     refused := 'objective_zone';
@@ -66,7 +66,7 @@ DECLARE
 BEGIN
   IF TG_OP = 'INSERT' THEN
     IF NEW.starts_at < now() - interval '5 minutes' THEN
-      refused := 'maintenance_past';  -- it is planned, or it is an outage
+      refused := 'maintenance_past';  -- past downtime is an outage, not maintenance
     ELSIF NEW.tenant_id IS NOT NULL AND (
         SELECT status FROM wf.tenants WHERE id = NEW.tenant_id FOR SHARE) NOT IN ('active', 'suspended') THEN
       refused := 'maintenance_tenant_gone';
@@ -90,9 +90,9 @@ GRANT SELECT ON wf.maintenance TO wf_viewer, wf_worker;
 GRANT INSERT (tenant_id, plan, route, starts_at, ends_at, reason), UPDATE (ended_at) ON wf.maintenance TO wf_operator;
 SELECT wf.audited('wf.maintenance', 'maintenance', 'id', 'tenant_id');
 
--- Which objective of each name holds for whoever has requests in those times (the most specific), and when maintenance
--- was planned for them. A function of its own, planned for what it is asked: were they guessed to be few, each cell would
--- be looked for once for each of them.
+-- For everyone with requests in those times, the objective of each name that holds (the most specific), and when
+-- maintenance was planned. It is a function of its own so that it is planned for its arguments: if the planner guessed
+-- few rows, it would look up the cells once for each.
 CREATE OR REPLACE FUNCTION wf.objectives_held(
   hours tstzmultirange, minutes tstzmultirange, raw tstzmultirange, names text[], only_tenant text, only_route text
 ) RETURNS TABLE (tenant_id text, route text, id bigint, kind text, bucket smallint, planned tstzmultirange)
@@ -129,8 +129,8 @@ BEGIN
 END
 $$;
 
--- The request cells of those times: hours, minutes and, by the minute, raw rows. The planner puts it into what asks; a
--- CTE, with its arrays, would be written to disk.
+-- The request cells of those times: hours, minutes and, by the minute, raw rows. The planner inlines it; a CTE, with
+-- its arrays, would be written to disk.
 CREATE OR REPLACE FUNCTION wf.objectives_cells(
   hours tstzmultirange, minutes tstzmultirange, raw tstzmultirange, only_tenant text, only_route text
 ) RETURNS TABLE (tenant_id text, route text, at timestamptz, seconds integer, n integer, errors_5xx integer,
@@ -162,9 +162,9 @@ BEGIN ATOMIC
   GROUP BY 1, 2, 3;
 END;
 
--- Good and total of each objective, tenant and route in hours, in minutes and, by the minute, in raw rows. A latency
--- objective counts the requests whose latency is known; good are those in buckets up to its threshold's (buckets are
--- sorted, so what is bad is the arrays' end).
+-- Good and total requests of each objective, tenant and route, from hours, from minutes and, by the minute, from raw
+-- rows. A latency objective counts requests with a known latency; those in buckets up to its threshold's are good
+-- (buckets are sorted, so the bad ones are the end of the arrays).
 CREATE OR REPLACE FUNCTION wf.objectives_measured(
   hours tstzmultirange, minutes tstzmultirange, raw tstzmultirange, names text[], only_id bigint, only_tenant text,
   only_route text
@@ -196,7 +196,7 @@ GRANT EXECUTE ON FUNCTION wf.objectives_held, wf.objectives_cells, wf.objectives
 GRANT SELECT ON wf.objective_cells TO wf_viewer, wf_worker;
 GRANT SELECT ON wf.objective_due TO wf_viewer, wf_worker;
 
--- Cells that were written or erased: their times are due, in the transaction that did it.
+-- Written or erased cells make their times due, in the same transaction.
 CREATE OR REPLACE FUNCTION wf.due_by_hours() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 BEGIN
   INSERT INTO wf.objective_due
@@ -231,7 +231,8 @@ CREATE OR REPLACE TRIGGER due_update AFTER UPDATE ON wf.request_minutes REFERENC
 CREATE OR REPLACE TRIGGER due_delete AFTER DELETE ON wf.request_minutes REFERENCING OLD TABLE AS touched
   FOR EACH STATEMENT EXECUTE FUNCTION wf.due_by_minutes();
 
--- A definition says whose requests count for which objective of its name. Targets and windows are the reader's.
+-- So does a changed definition, which decides whose requests count for which objective of its name. Targets and windows
+-- do not: readers apply those.
 CREATE OR REPLACE FUNCTION wf.due_by_definition() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 BEGIN
@@ -276,7 +277,7 @@ $$;
 
 CREATE OR REPLACE TRIGGER due AFTER INSERT OR UPDATE OR DELETE ON wf.maintenance FOR EACH ROW EXECUTE FUNCTION wf.due_by_maintenance();
 
--- Measure these times of one name's objectives, or of all (NULL), and keep that instead of what was kept.
+-- Measure these times for the objectives of a name, or for all (NULL), and replace the kept cells.
 CREATE OR REPLACE FUNCTION wf.keep_objective_cells(this text, hours tstzmultirange, minutes tstzmultirange) RETURNS bigint
 LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -298,8 +299,8 @@ BEGIN
 END
 $$;
 
--- Measure again what is due and rolled up, by bites of so many hours, the newest first; when the time is up the rest
--- stays due. One transaction: killed at any point, it has done nothing. Returns how many cells were kept.
+-- Measure again what is due and rolled up, in batches of so many hours, newest first; when the time is up, the rest
+-- stays due. It is one transaction: killed at any point, it has done nothing. Returns how many cells were kept.
 CREATE OR REPLACE FUNCTION wf.keep_objectives(most_hours integer DEFAULT 168, most interval DEFAULT '1 minute') RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET work_mem = '64MB' AS $$
 DECLARE

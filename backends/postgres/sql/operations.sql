@@ -1,4 +1,4 @@
--- Emptied before the other files put in what is theirs. With DELETE: who reads meanwhile does not wait, and finds the
--- old rows until the commit.
+-- Empty these tables before the other files add their rows. By DELETE, so that readers do not wait, and see the old
+-- rows until the commit.
 DELETE FROM wf.operation_writes;
 DELETE FROM wf.operations;

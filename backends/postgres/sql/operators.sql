@@ -6,13 +6,13 @@ INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes
   ('operators.password', 'wf.operators', 'update', '{password_by,password_at}', NULL, '{"active": true}', false),
   ('operators.remove', 'wf.operators', 'update', '{active}', NULL, '{"active": false}', false);
 
--- Privileges start from nothing: whoever applies these files takes all of them back first (backends/postgres/migrate.py).
+-- Privileges start from nothing: all are revoked before these files are applied (backends/postgres/sql_files.py).
 GRANT SELECT ON wf.migrations, wf.sql_applied TO wf_viewer, wf_worker;
 
 GRANT SELECT ON wf.operators TO wf_viewer;
 SELECT wf.audited('wf.operators', 'operators', 'name', 'none');
 
--- Until the transaction ends, and waited for no longer than 30 s: what cannot be had is said, not waited for in silence.
+-- Lock a name until the transaction ends. Raises after 30 s, so that nobody waits in silence.
 CREATE OR REPLACE FUNCTION wf.take_lock(name text) RETURNS void LANGUAGE plpgsql
 SET search_path = wf, pg_temp SET lock_timeout = '30s' AS $$
 BEGIN
@@ -29,8 +29,9 @@ EXCEPTION WHEN lock_not_available THEN
 END
 $$;
 
--- Disconnect who holds rows of a table and has sat idle in a transaction for as long as they were waited for: theirs is
--- undone. False when nobody does, or when the owner may not see or end others' sessions (docs/home.md).
+-- Disconnect sessions that hold locks on a table and have sat idle in a transaction for the whole wait; their
+-- transactions are rolled back. False when there is none, or when the owner may not see or end others' sessions
+-- (docs/home.md).
 CREATE OR REPLACE FUNCTION wf.end_idle(control regclass) RETURNS boolean LANGUAGE sql
 SET search_path = wf, pg_temp AS $$
   SELECT coalesce(bool_or(pg_terminate_backend(idle.pid)), false) FROM (
@@ -40,12 +41,12 @@ SET search_path = wf, pg_temp AS $$
       AND a.state_change < clock_timestamp() - current_setting('lock_timeout')::interval) idle
 $$;
 
--- One row of those that a kind of work is spread over.
+-- Lock the row that a text is hashed to, of those that a kind of work is spread over.
 CREATE OR REPLACE FUNCTION wf.take_lock_of(kind text, whom text) RETURNS void LANGUAGE sql SET search_path = wf, pg_temp AS $$
   SELECT wf.take_lock(kind || ' ' || abs(hashtext(whom)::bigint) % 64)
 $$;
 
--- Without waiting: false when another has it.
+-- Lock without waiting; false when another has it.
 CREATE OR REPLACE FUNCTION wf.try_lock(name text) RETURNS boolean LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
 BEGIN
   PERFORM FROM wf.locks l WHERE l.name = try_lock.name FOR UPDATE SKIP LOCKED;
@@ -53,10 +54,9 @@ BEGIN
 END
 $$;
 
--- Who gets in. The wf_* group roles belong to the server: they say what somebody may do in those homes that let them
--- in. A home lets in its own operators and nobody else: CONNECT on its database and USAGE of its schemas are granted to
--- each of them by name, and neither to a group nor to PUBLIC. A copy of the database keeps the second; a dropped one
--- takes both along.
+-- Who gets in. The wf_* group roles belong to the server: they say what a login may do in the homes that let it in. A
+-- home lets in only its own operators: CONNECT on its database and USAGE of its schemas are granted to each of them by
+-- name, and neither to a group nor to PUBLIC. A copy of the database keeps USAGE; dropping the database removes both.
 CREATE OR REPLACE FUNCTION wf.let_in(name text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, wf, pg_temp AS $$
 BEGIN
   EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), name);
@@ -71,7 +71,7 @@ BEGIN
 END
 $$;
 
--- The group roles that a login was given.
+-- The group roles that a login has.
 CREATE OR REPLACE FUNCTION wf.groups_of(login name) RETURNS SETOF pg_auth_members LANGUAGE sql STABLE
 SET search_path = pg_catalog, wf, pg_temp AS $$
   SELECT m.* FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
@@ -79,17 +79,17 @@ SET search_path = pg_catalog, wf, pg_temp AS $$
     AND m.roleid::regrole::text ~ '^wf_(viewer|support|operator|admin|worker|service)$'
 $$;
 
--- Who is let in when these files are applied: whose group is that of their row, and no other. A home that was taken to
--- another server may find a login of the same name there, with another home's role.
+-- Who is let in when these files are applied: logins whose only group is that of their row. On another server a
+-- restored home may find a login of the same name with another home's role.
 SELECT wf.let_in(o.name) FROM wf.operators o WHERE o.active
   AND (SELECT array_agg(DISTINCT g.roleid::regrole::text) FROM wf.groups_of(o.name) g) = ARRAY['wf_' || o.role];
 
--- Whether this login has a role's rights, in this home: what every guard asks.
+-- Whether this login has a role's rights in this home; every guard asks this.
 CREATE OR REPLACE FUNCTION wf.may(role text) RETURNS boolean LANGUAGE sql STABLE
 RETURN pg_has_role(session_user, 'wf_' || role, 'MEMBER') AND has_schema_privilege(session_user, 'wf', 'USAGE');
 GRANT EXECUTE ON FUNCTION wf.may TO wf_viewer, wf_worker;
 
--- The role by which a login works here: the highest of those it holds; NULL when it holds none.
+-- The login's role here: the highest that it has; NULL when it has none.
 CREATE OR REPLACE FUNCTION wf.my_role() RETURNS text LANGUAGE sql STABLE
 RETURN CASE WHEN wf.may('admin') THEN 'admin'
             WHEN wf.may('operator') THEN 'operator'
@@ -109,7 +109,7 @@ CREATE OR REPLACE FUNCTION wf.other_home(login oid) RETURNS name LANGUAGE sql ST
   ORDER BY 1 LIMIT 1
 $$;
 
--- What a login is good for besides this home; NULL: nothing, so its password may be set here.
+-- What a login has besides this home; NULL: nothing, so its password may be set here.
 CREATE OR REPLACE FUNCTION wf.also_of(login oid) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, wf, pg_temp AS $$
   SELECT 'the database ' || d.datname FROM pg_shdepend s
     JOIN pg_database d ON d.oid = CASE WHEN s.classid = 'pg_database'::regclass THEN s.objid ELSE s.dbid END
@@ -120,7 +120,7 @@ CREATE OR REPLACE FUNCTION wf.also_of(login oid) RETURNS text LANGUAGE sql STABL
   LIMIT 1
 $$;
 
--- A login's part of the server, so that none takes all of it. Times are defaults: a session can set others.
+-- Limits for each login, so that none takes the whole server. The times are defaults: a session can set others.
 CREATE OR REPLACE FUNCTION wf.limit_login(name text, role text) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, wf, pg_temp AS $$
 DECLARE
@@ -132,15 +132,15 @@ BEGIN
   EXECUTE here || format('statement_timeout = %L', CASE WHEN program THEN '1h' ELSE '5min' END);
   BEGIN
     EXECUTE here || 'temp_file_limit = ''2GB''';
-  EXCEPTION WHEN insufficient_privilege THEN  -- an owner without all powers may not: docs/home.md
+  EXCEPTION WHEN insufficient_privilege THEN  -- an owner that is no superuser may not: docs/home.md
     NULL;
   END;
 END
 $$;
 
--- A login is of the home that made it, which the server remembers as its comment. When that home is gone, and the login
--- is good for nothing else, it is taken over; any other login that was there before gets its role here and nothing else:
--- neither its password nor whether it may log in is this home's to change.
+-- A login belongs to the home that made it; the server keeps that as the role's comment. When that home is gone and the
+-- login has nothing else, this home takes it over. Any other existing login only gets its role here: this home changes
+-- neither its password nor whether it may log in.
 CREATE OR REPLACE FUNCTION wf.put_operator(name text, role text, verifier text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, wf, pg_temp AS $$
 DECLARE
@@ -195,7 +195,7 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf.put_operator TO wf_admin;
 
--- Out of the group roles, but for `stays`; whoever had granted them.
+-- Take a login out of all group roles but `stays`, whoever granted them.
 CREATE OR REPLACE FUNCTION wf.leave_groups(name text, stays text) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, wf, pg_temp AS $$
 DECLARE
@@ -209,7 +209,7 @@ BEGIN
 END
 $$;
 
--- Another's password: by itself, so that the trail says that it was set, and by whom.
+-- Set another operator's password: a function of its own, so that the trail says that it was set, and by whom.
 CREATE OR REPLACE FUNCTION wf.set_password(name text, verifier text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, wf, pg_temp AS $$
 DECLARE
@@ -262,7 +262,7 @@ BEGIN
     END IF;
   END IF;
   IF NOT pg_has_role(name, 'USAGE') THEN
-    EXECUTE format('GRANT %I TO CURRENT_USER', name);  -- an owner without all powers needs it to end its sessions
+    EXECUTE format('GRANT %I TO CURRENT_USER', name);  -- an owner that is no superuser needs it to end the login's sessions
   END IF;
   RETURN true;
 END

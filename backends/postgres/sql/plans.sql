@@ -6,7 +6,7 @@ INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes
 
 GRANT EXECUTE ON FUNCTION wf.entitlement_kind, wf.entitlements_valid TO wf_viewer;
 
--- How many places a currency of ISO 4217 has; NULL: it is none. The heart has the same table
+-- How many decimal places a currency of ISO 4217 has; NULL: there is no such currency. The domain has the same table
 -- (controlplane.plans.currencies); a test compares the two.
 CREATE OR REPLACE FUNCTION wf.currency_places(code text) RETURNS smallint LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp AS $$
@@ -24,7 +24,7 @@ SET search_path = pg_catalog, pg_temp AS $$
 $$;
 GRANT EXECUTE ON FUNCTION wf.currency_places TO wf_viewer;
 
--- A version, once made, never changes: what somebody was sold can be looked up for ever.
+-- A version never changes once it is made, so that what somebody was sold can always be looked up.
 CREATE OR REPLACE FUNCTION wf.guard_plan() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -50,13 +50,13 @@ GRANT SELECT ON wf.plans TO wf_viewer, wf_worker;
 GRANT INSERT (code, version, name, currency, month_price, year_price, billing, trial_days, entitlements)
   ON wf.plans TO wf_admin;
 
--- From here on: what is shipped was made by nobody.
+-- Only from here on, because nobody made the shipped plans.
 SELECT wf.audited('wf.plans', 'plans', 'code/version', 'none');
 
 CREATE VIEW wf.latest_plans AS SELECT DISTINCT ON (code) * FROM wf.plans ORDER BY code, version DESC;
 GRANT SELECT ON wf.latest_plans TO wf_viewer;
 
--- The catalogue as it is shown: the latest version of each plan, and how many tenants have it (10,001: more than that).
+-- The catalogue as it is shown: the latest version of each plan, and how many tenants have it (10,001: over 10,000).
 CREATE VIEW wf.plan_list AS
 SELECT p.*, (SELECT count(*) FROM (  -- the index of tenants' plans sorts by the default
            SELECT FROM wf.tenants t WHERE t.plan = p.code COLLATE "default" AND t.status <> 'erased' LIMIT 10001) c) AS tenants

@@ -1,14 +1,14 @@
--- Addresses are for those who help a customer.
+-- Only support and above see addresses.
 GRANT SELECT (tenant_id, project_id, route, method, status, latency_ms, key_prefix, region, request_id, at, bytes, key_id)
   ON wf.requests TO wf_viewer;
 GRANT SELECT (address) ON wf.requests TO wf_support;
 GRANT SELECT ON wf.requests TO wf_worker;
--- The transaction that stores a row is what rolling up goes by: not the caller's to say.
+-- The roll-up relies on the number of the transaction that stores a row, so the caller cannot set it.
 GRANT INSERT (tenant_id, project_id, route, method, status, latency_ms, key_prefix, region, request_id, at, bytes, key_id,
               address) ON wf.requests TO wf_operator, wf_worker, wf_service;
 
--- Make the partition of one period, and move in what the default one holds of it. Returns whether it was made.
--- The default partition is closed meanwhile: a row of that period written to it in between would be refused.
+-- Make the partition of one period, and move its rows there from the default one. Returns whether it was made.
+-- The default partition is locked meanwhile; a row of that period written to it in between would be refused.
 CREATE OR REPLACE FUNCTION wf.make_partition(parent text, clock text, stamp text, lower timestamptz, upper timestamptz)
 RETURNS boolean LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -27,9 +27,9 @@ BEGIN
 END
 $$;
 
--- Make the day partitions from `first` to `last`, both included; at most 62 per call, none beyond the next 62 days, and
--- of days that are long gone so many that 1,000 is not passed: for others, rows go to the default partition. Returns how
--- many were made. Fails after 0.5 s when a reader blocks it.
+-- Make the day partitions from `first` to `last`, both included: at most 62 per call, none beyond the next 62 days, and
+-- old days only while there are fewer than 1,000 partitions. Rows of all other days go to the default partition.
+-- Returns how many were made. Fails after 0.5 s when a reader blocks it.
 CREATE OR REPLACE FUNCTION wf.ensure_request_days(first date, last date) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET lock_timeout = '500ms' AS $$
 DECLARE
@@ -47,7 +47,7 @@ BEGIN
   LOOP
     CONTINUE WHEN day NOT BETWEEN date '1970-01-01' AND today + 62;
     room := coalesce(room, 1000 - (SELECT count(*) FROM pg_inherits WHERE inhparent = 'wf.requests'::regclass)) - 1;
-    CONTINUE WHEN room < 0 AND day < today - 62;  -- days that somebody made in heaps never keep today's from being made
+    CONTINUE WHEN room < 0 AND day < today - 62;  -- any number of old days never keeps today's from being made
     made := made + wf.make_partition('requests', 'at', to_char(day, 'YYYYMMDD'), day::timestamp AT TIME ZONE 'UTC',
                                      (day + 1)::timestamp AT TIME ZONE 'UTC')::integer;
   END LOOP;
@@ -56,8 +56,8 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf.ensure_request_days TO wf_operator, wf_worker;
 
--- The newest stored request up to a time. The newest whole hour before it tells where to look, so that only the
--- last rows are read.
+-- The time of the newest stored request up to a time. The newest hour cell before it tells where to look, so that only
+-- the last rows are read.
 CREATE OR REPLACE FUNCTION wf.newest_request(as_of timestamptz DEFAULT NULL) RETURNS timestamptz
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -86,7 +86,7 @@ $$;
 
 CREATE OR REPLACE TRIGGER guard BEFORE UPDATE ON wf.telemetry_retention FOR EACH ROW EXECUTE FUNCTION wf.guard_retention();
 
--- What is older may be dropped: whole days, in UTC.
+-- Older data may be dropped: whole days, in UTC.
 CREATE OR REPLACE FUNCTION wf.kept_from(class text, as_of timestamptz DEFAULT now()) RETURNS timestamptz LANGUAGE sql STABLE
 BEGIN ATOMIC
   SELECT date_trunc('day', as_of, 'UTC') - r.days * interval '24 hours' FROM wf.telemetry_retention r WHERE r.data = class;
@@ -107,8 +107,8 @@ BEGIN
 END
 $$;
 
--- The partitions of each class. `rows` is an estimate, NULL where there is none; of the default ones it is counted, up
--- to 10,001: rows in those have no day of their own.
+-- The partitions of each class. `rows` is an estimate, NULL where there is none; for the default partitions, whose rows
+-- have no day of their own, it is counted up to 10,001.
 CREATE OR REPLACE FUNCTION wf.telemetry_partitions()
 RETURNS TABLE (data text, part text, lower timestamptz, upper timestamptz, rows bigint, bytes bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
@@ -127,9 +127,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 $$;
 GRANT EXECUTE ON FUNCTION wf.telemetry_partitions TO wf_viewer, wf_worker;
 
--- Drop the partitions that are older than their class is kept, the oldest first; `dry_run` names them. `waits`: why one
--- stays for now. A drop needs the whole table for a moment: behind a long reader it gives up after a second. Each drop
--- holds locks until the transaction ends, so one call takes a bounded bite: the rest is for the next.
+-- Drop the partitions that are older than their class is kept, oldest first; `dry_run` only lists them. `waits`: why
+-- one stays for now. A drop locks the whole table for a moment; behind a long reader it gives up after a second. Each
+-- drop holds locks until the transaction ends, so one call drops a limited number and leaves the rest to the next.
 CREATE OR REPLACE FUNCTION wf.drop_old_requests(dry_run boolean DEFAULT false, as_of timestamptz DEFAULT now(), most integer DEFAULT 100)
 RETURNS TABLE (data text, part text, lower timestamptz, upper timestamptz, rows bigint, bytes bigint, waits text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET lock_timeout = '1s' AS $$
@@ -175,8 +175,8 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf.drop_old_requests TO wf_admin, wf_worker;
 
--- Partitions for the days to come, so that no row meets none. Returns how many were made; gives up when a reader
--- blocks it, before the second after which PostgreSQL would look for a deadlock and fail the reader.
+-- Make the partitions of the coming days, so that every row finds one. Returns how many were made. When a reader blocks
+-- it, it gives up before PostgreSQL's deadlock check, which would fail the reader after a second.
 CREATE OR REPLACE FUNCTION wf.make_request_partitions(ahead integer DEFAULT 7) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET lock_timeout = '500ms' AS $$
 DECLARE
@@ -191,7 +191,7 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf.make_request_partitions TO wf_operator, wf_worker;
 
--- Those of more than a day ago: nobody waits that long for an answer.
+-- Delete those older than a day: nobody retries for that long.
 CREATE OR REPLACE FUNCTION wf.prune_request_batches() RETURNS bigint LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -207,7 +207,8 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf.prune_request_batches TO wf_worker;
 
--- What a batch says, typed, and whether each can be a request. Raises for a value that its column cannot hold.
+-- A batch's elements as typed columns, and whether each can be a request. Raises for a value that its column cannot
+-- hold.
 CREATE OR REPLACE FUNCTION wf.read_requests(batch jsonb)
 RETURNS TABLE (key_id text, route text, method text, status integer, latency_ms real, region text, request_id text,
                at timestamptz, bytes bigint, address inet, sound boolean)
@@ -235,7 +236,7 @@ EXCEPTION WHEN data_exception THEN
 END
 $$;
 
--- NULL: it holds what jsonb cannot (NUL, half a surrogate pair, an endless number).
+-- Text as jsonb; NULL when it holds what jsonb cannot (NUL, half a surrogate pair, a number that is too long).
 CREATE OR REPLACE FUNCTION wf.as_jsonb(element json) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -245,12 +246,12 @@ EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
 END
 $$;
 
--- Requests as a service saw them, at most 10,000 at once, all or none: an array of objects with key_id, route, status,
--- and method, latency_ms, region, request_id, at, bytes, address where they are known. Whose request it was is what its
--- key says; one without a key of ours (a 401 as often as not) is nobody's: it is counted in `uncredited` and not kept.
--- Telemetry must not fail a service: what cannot be a request is counted in `unreadable`. With an id a batch is stored
--- once, however often it is sent within a day; each time the answer is that of the first, so it is on the disk. A time
--- without a zone is in UTC, whatever the session says.
+-- Store requests as a service saw them, at most 10,000 at once, all or none: an array of objects with key_id, route and
+-- status, and with method, latency_ms, region, request_id, at, bytes and address where they are known. A request
+-- belongs to the tenant of its key; one without a key of ours (often a 401) is counted in `uncredited` and not stored.
+-- Telemetry must not fail a service, so what cannot be a request is only counted, in `unreadable`. With an id a batch
+-- is stored once, however often it is sent within a day; every repeat gets the first answer, so it waits for the disk.
+-- A time without a zone is in UTC, whatever the session's zone is.
 CREATE OR REPLACE FUNCTION wf_data.record_requests(batch jsonb, batch_id text DEFAULT NULL, OUT stored integer, OUT uncredited integer, OUT unreadable integer)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -265,7 +266,7 @@ BEGIN
     PERFORM set_config('synchronous_commit', 'on', true);
   END IF;
   IF batch_id IS NOT NULL THEN
-    -- Whoever sends it at the same time waits here for the other one.
+    -- A second sender of the same batch waits here for the first.
     INSERT INTO wf.request_batches (login, id) VALUES (session_user, batch_id) ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
       SELECT b.stored, b.uncredited, b.unreadable INTO STRICT record_requests.stored, record_requests.uncredited, record_requests.unreadable
@@ -290,13 +291,13 @@ BEGIN
       EXIT;
     EXCEPTION
       WHEN check_violation THEN
-        -- Its day was made while a row was on its way to the default partition: it goes there now.
+        -- The partition of a row's day was made while the row was on its way to the default one: try again.
         GET STACKED DIAGNOSTICS broken = CONSTRAINT_NAME;
         IF broken <> '' OR days_made = 10 THEN
           RAISE;
         END IF;
       WHEN data_exception THEN
-        -- One of them does not fit its column: only then they are looked at one by one.
+        -- A value does not fit its column: only then is each request checked on its own.
         IF days_made > 0 THEN
           RAISE;
         END IF;
@@ -312,7 +313,7 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf_data.record_requests(jsonb, text) TO wf_service;
 
--- The same for a batch as text: one that jsonb cannot hold costs the others nothing.
+-- The same for a batch as text: an element that jsonb cannot hold does not fail the others.
 CREATE OR REPLACE FUNCTION wf_data.record_requests(batch text, batch_id text DEFAULT NULL, OUT stored integer, OUT uncredited integer, OUT unreadable integer)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -331,7 +332,7 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf_data.record_requests(text, text) TO wf_service;
 
--- Rows of telemetry that have no partition of their own time, counted up to 1,001 of each class.
+-- Telemetry rows in the default partitions, counted up to 1,001 of each class.
 CREATE OR REPLACE FUNCTION wf.stray_requests(OUT raw integer, OUT minutes integer, OUT hours integer) LANGUAGE sql STABLE
 SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   SELECT (SELECT count(*) FROM (SELECT FROM wf.requests_default LIMIT 1001) r)::integer,

@@ -40,7 +40,7 @@ $$;
 
 CREATE OR REPLACE TRIGGER progress AFTER INSERT ON wf.runs FOR EACH ROW EXECUTE FUNCTION wf.add_progress();
 
--- Things join a run only in the transaction that makes it.
+-- Things can only be added to a run in the transaction that makes it.
 CREATE OR REPLACE FUNCTION wf.count_items() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 BEGIN
@@ -70,7 +70,7 @@ BEGIN
       USING ERRCODE = 'check_violation', CONSTRAINT = 'run_transition';
   END IF;
   IF NEW.state = 'running' AND OLD.state = 'paused' THEN
-    -- A worker goes on with it with the rights of whoever started it: nobody with less sets that going.
+    -- A worker carries it with the rights of the person who started it, so nobody with fewer rights may resume it.
     IF session_user <> OLD.actor AND NOT coalesce((SELECT wf.may(o.role) FROM wf.operations o WHERE o.name = OLD.operation), false) THEN
       RAISE EXCEPTION 'run % is of an operation that % may not do', OLD.id, session_user
         USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'run_role';
@@ -96,15 +96,15 @@ $$;
 CREATE OR REPLACE TRIGGER skip_the_rest AFTER UPDATE ON wf.runs FOR EACH ROW
   WHEN (NEW.state = 'stopped' AND OLD.state <> 'stopped') EXECUTE FUNCTION wf.skip_the_rest();
 
--- Whether the login drives the run: only then it may say what became of its items.
+-- Whether the login drives the run: only then may it settle the run's items.
 CREATE OR REPLACE FUNCTION wf.drives(run bigint) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
   SELECT EXISTS (SELECT FROM wf.run_progress p
                  WHERE p.run_id = run AND p.driver = session_user AND p.held_until > clock_timestamp())
 $$;
 
--- A change that takes the id of an item settles it. The run's row is held until the change ends: a pause or a stop
--- waits for the item that is under way, and none begins after it.
+-- A change that takes the id of an item settles it. The run's row is locked until the change ends: a pause or a stop
+-- waits for the current item, and no item begins after it.
 CREATE OR REPLACE FUNCTION wf.settle_item() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -137,7 +137,7 @@ $$;
 CREATE OR REPLACE TRIGGER settle_item AFTER INSERT ON wf.changes FOR EACH ROW
   WHEN (NEW.request_id ~ '^run-[0-9]{1,18}-[0-9]{1,9}$') EXECUTE FUNCTION wf.settle_item();
 
--- And it must have done it: when it is committed, the trail has a row of that thing by that change.
+-- And the change must have done something: at its commit, the trail must have a row of that thing by it.
 CREATE OR REPLACE FUNCTION wf.check_item() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 BEGIN
@@ -155,7 +155,7 @@ DROP TRIGGER IF EXISTS check_item ON wf.changes;  -- a constraint trigger cannot
 CREATE CONSTRAINT TRIGGER check_item AFTER INSERT ON wf.changes DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
   WHEN (NEW.request_id ~ '^run-[0-9]{1,18}-[0-9]{1,9}$') EXECUTE FUNCTION wf.check_item();
 
--- The verdict of an item that was refused: its change was rolled back, so this stands alone.
+-- Settle an item as refused: its change was rolled back, so the verdict is written by itself.
 CREATE OR REPLACE FUNCTION wf.refuse_item(run bigint, place integer, code text, words text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 BEGIN
@@ -176,7 +176,7 @@ BEGIN
 END
 $$;
 
--- Drive a run: for 15 s, unless another program does. Asked again by whoever holds it.
+-- Drive a run for 15 s, unless another program does. The holder calls it again to go on.
 CREATE OR REPLACE FUNCTION wf.hold_run(run bigint, holder text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 BEGIN

@@ -1,5 +1,6 @@
--- Whatever the zone and the styles of a caller's connection are: how a time is written and read, how long a day is, and
--- what JSON holds does not depend on them in a function that pins its search_path. What is immutable depends on none.
+-- Every function that pins its search_path also pins the time zone and the date and interval styles, so that how a time
+-- is written and read, how long a day is, and what JSON holds do not depend on the caller's session. Immutable
+-- functions depend on none of these.
 DO $$
 DECLARE
   f regprocedure;

@@ -1,4 +1,4 @@
--- What is wrong with it, NULL when nothing is. The heart says the same (a test compares both).
+-- What is wrong with it; NULL: nothing. The domain has the same rules; a test compares the two.
 CREATE OR REPLACE FUNCTION wf.sign_up_fault(email text, name text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
   SELECT CASE

@@ -33,7 +33,7 @@ INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes
 
 GRANT SELECT ON wf.subscriptions, wf.subscription_transitions TO wf_viewer, wf_worker;
 
--- The state as it is at a time: a trial or a grace is over when its time is, whether or not that was written down yet.
+-- The state at a time: a trial or a grace ends when its time is over, whether or not a worker has written that yet.
 CREATE OR REPLACE FUNCTION wf.state_at(
   state text, trial_end timestamptz, trial_return text, grace_until timestamptz, at timestamptz
 ) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -44,8 +44,7 @@ BEGIN ATOMIC
 END;
 GRANT EXECUTE ON FUNCTION wf.state_at TO wf_viewer, wf_worker;
 
--- The subscriptions as they are listed: each with its tenant, the state as it is now, and the ends that are to come as
--- the indexes hold them.
+-- The subscriptions for the list: each with its tenant, its state now, and its ends as the indexes store them.
 CREATE VIEW wf.subscription_list AS
 SELECT s.*, t.id, t.search, t.status AS tenant_status, t.plan,
        wf.state_at(s.state, s.trial_end, s.trial_return, s.grace_until, now()) AS state_now,
@@ -125,8 +124,8 @@ $$;
 CREATE OR REPLACE TRIGGER subscription AFTER INSERT ON wf.tenants REFERENCING NEW TABLE AS new_rows
   FOR EACH STATEMENT EXECUTE FUNCTION wf.add_subscription();
 
--- Another plan of the tenant: the latest version of it. Who is given a plan that has a price does not try any more.
--- After the audit trigger by its name, so that the trail says first what was changed and then what followed.
+-- When a tenant gets another plan, it gets the latest version of it; a plan with a price ends the trial.
+-- Its name sorts after the audit trigger's, so that the trail has first the change and then what followed.
 CREATE OR REPLACE FUNCTION wf.follow_plan() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 BEGIN
@@ -143,7 +142,7 @@ $$;
 CREATE OR REPLACE TRIGGER subscription_follows AFTER UPDATE ON wf.tenants REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
   FOR EACH STATEMENT EXECUTE FUNCTION wf.follow_plan();
 
--- The catalogue learns a code that tenants have already: their limits are known from now on.
+-- When a plan is added whose code tenants have already, their limits are known from then on.
 CREATE OR REPLACE FUNCTION wf.learn_plan() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 BEGIN
@@ -159,7 +158,7 @@ GRANT UPDATE (plan_version, state, cycle, billing_zone, period_start, trial_plan
               trial_return, grace_until) ON wf.subscriptions TO wf_operator;
 
 SELECT wf.audited('wf.subscriptions', 'subscriptions', 'tenant_id', 'tenant_id');
--- It is made with its tenant, whose row is in the trail; nobody else can make one.
+-- A subscription is made with its tenant, whose row is in the trail; it cannot be made in any other way.
 DROP TRIGGER audit_insert ON wf.subscriptions;
 
 CREATE OR REPLACE FUNCTION wf.guard_plan_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
@@ -174,7 +173,7 @@ BEGIN
 END
 $$;
 
--- One that says it was applied is true when it is committed.
+-- A change that claims to be applied must be true at its commit.
 CREATE OR REPLACE FUNCTION wf.check_plan_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 BEGIN
@@ -200,7 +199,7 @@ GRANT INSERT (tenant_id, from_plan, from_version, from_cycle, plan, version, cyc
 
 SELECT wf.audited('wf.plan_changes', 'plan_changes', 'tenant_id/id', 'tenant_id');
 
--- Carry out the changes whose day has come, of all tenants at once. Twice changes nothing more.
+-- Apply the changes of plan whose day has come, for all tenants at once. Running it again changes nothing.
 CREATE OR REPLACE FUNCTION wf.apply_due_changes() RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -225,7 +224,7 @@ END
 $$;
 GRANT SELECT ON wf.trial_reminders TO wf_viewer, wf_worker;
 
--- End what is over, and remember whom to remind, of all tenants at once. Twice changes nothing more.
+-- End trials that are over, and note reminders, for all tenants at once. Running it again changes nothing.
 CREATE OR REPLACE FUNCTION wf.expire_trials() RETURNS TABLE (ended bigint, reminded bigint)
 LANGUAGE sql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   WITH over AS (
@@ -280,8 +279,8 @@ GRANT INSERT (tenant_id, name, value, source, starts_at, ends_at, reason), UPDAT
 
 SELECT wf.audited('wf.entitlement_grants', 'subscriptions', 'tenant_id/name/id', 'tenant_id');
 
--- All that speaks for a tenant's entitlements at a time, or for `only` one of them; place 1 of a name is what holds, the
--- others lost. With the caller's rights and without settings of its own, so that the planner puts it into the query.
+-- All sources of a tenant's entitlements at a time, or of `only` one of them; place 1 of a name holds, the others lost.
+-- It has the caller's rights and no settings of its own, so that the planner can inline it.
 CREATE OR REPLACE FUNCTION wf.entitlement_claims(tenant text, at timestamptz, only_name text)
 RETURNS TABLE (name text, value jsonb, source text, starts_at timestamptz, expires_at timestamptz, grant_id bigint,
                place bigint)
@@ -319,7 +318,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 $$;
 GRANT EXECUTE ON FUNCTION wf.entitlement_sources TO wf_viewer, wf_worker;
 
--- What holds for a tenant now, for services that enforce it themselves. NULL: there is no such tenant.
+-- What holds for a tenant now, for services that enforce it themselves. NULL: no such tenant.
 CREATE OR REPLACE FUNCTION wf_data.profile(tenant text) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   SELECT jsonb_build_object(

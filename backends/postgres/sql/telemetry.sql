@@ -6,7 +6,7 @@ INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes
   ('telemetry.retention', 'wf.telemetry_retention', 'update', '{days}', NULL, NULL, false);
 
 GRANT SELECT ON wf.request_hours TO wf_viewer, wf_worker;
--- NULL stays NULL: unknown is in no bucket, nor is what cannot be. Simple enough for the planner to inline.
+-- NULL stays NULL: unknown and impossible latencies are in no bucket. It is simple enough for the planner to inline.
 CREATE OR REPLACE FUNCTION wf.latency_bucket(ms real) RETURNS smallint LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
   SELECT CASE WHEN ms <= 0.1 THEN 0::smallint WHEN ms <= 1e9 THEN ceil(ln(ms::float8 / 0.1) / ln(1.04::float8))::smallint END;
@@ -17,8 +17,8 @@ GRANT SELECT ON wf.request_minutes TO wf_viewer, wf_worker;
 GRANT SELECT ON wf.request_marks TO wf_viewer, wf_worker;
 GRANT SELECT ON wf.request_due TO wf_viewer, wf_worker;
 
--- Several cells as one, for each (tenant_id, dim, value, route, at) that the query gives: the text of a statement.
--- Names are compared once, and then only their numbers: comparing them for each bucket is most of the time else.
+-- The text of a statement that merges cells with the same (tenant_id, dim, value, route, at) from a query. Names are
+-- compared once, and then only their numbers: comparing names for each bucket would take most of the time.
 CREATE OR REPLACE FUNCTION wf.merging(cells text) RETURNS text LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC
   SELECT format('numbered AS MATERIALIZED (
@@ -45,7 +45,7 @@ BEGIN ATOMIC
 END;
 GRANT EXECUTE ON FUNCTION wf.merging TO wf_viewer;
 
--- The tenants' cells of a time, computed from raw rows. No route is '': that is the fleet's name for all of them.
+-- The tenants' cells of a time, computed from raw rows. No route is called '': that stands for all routes of the fleet.
 CREATE OR REPLACE FUNCTION wf.raw_cells(lower timestamptz, upper timestamptz, step interval)
 RETURNS TABLE (tenant_id text, route text, at timestamptz, n integer, errors_4xx integer, errors_5xx integer,
                latency_sum double precision, latency_max real, buckets smallint[], counts integer[], dim text, value text)
@@ -60,7 +60,7 @@ BEGIN
              sum(r.latency_ms::float8) FILTER (WHERE r.latency_ms <= 1e9) AS latency_sum,
              max(r.latency_ms) FILTER (WHERE r.latency_ms <= 1e9) AS latency_max
       FROM wf.requests r WHERE r.at >= %1$L AND r.at < %2$L GROUP BY 1, 2, 3, 4, 5, 6
-    ), whole AS MATERIALIZED (  -- the limits are those of wf.requests: a text past them would not fit into an index
+    ), whole AS MATERIALIZED (  -- the limits of wf.requests: a longer text would not fit into an index
       SELECT tenant_id, left(route, 400) AS route, left(key, 64) AS key, left(region, 64) AS region, at, sum(n)::integer AS n, sum(errors_4xx)::integer AS errors_4xx,
              sum(errors_5xx)::integer AS errors_5xx, sum(latency_sum) AS latency_sum, max(latency_max) AS latency_max,
              coalesce(array_agg(bucket ORDER BY bucket) FILTER (WHERE bucket IS NOT NULL), ''{}'') AS buckets,
@@ -75,7 +75,7 @@ BEGIN
 END
 $$;
 
--- The fleet's cells of a time, from the tenants' cells: those outlive the raw rows. Then all its routes as one.
+-- The fleet's cells of a time, from the tenants' cells, which outlive the raw rows; then one cell for all its routes.
 CREATE OR REPLACE FUNCTION wf.fleet_cells(lower timestamptz, upper timestamptz, cells text, clock text, whole boolean) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -86,8 +86,8 @@ BEGIN ATOMIC
                          ELSE 'dim IN (''route'', ''region'') AND tenant_id <> ''''' END));
 END;
 
--- Write cells over those that are there; returns how many changed. Raw rows are only ever added, so a cell that would
--- get fewer has lost raw rows to retention: it stays as it is.
+-- Overwrite cells; returns how many changed. Raw rows are only ever added, so when a cell would shrink, retention has
+-- dropped some of its raw rows: the old cell is kept.
 CREATE OR REPLACE FUNCTION wf.put_cells(target text, clock text, cells text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -114,8 +114,8 @@ LANGUAGE sql SET search_path = wf, pg_temp AS $$
        + wf.put_cells(target, clock, wf.fleet_cells(lower, upper, target, clock, true))
 $$;
 
--- Make the hours from raw rows again, for every hour that the given time touches. Repeating changes nothing, and
--- hours whose raw rows are gone stay. Returns the number of cells written.
+-- Compute the hours again from raw rows, for every hour that the given time overlaps. Repeating it changes nothing, and
+-- hours whose raw rows are gone are kept. Returns the number of cells written.
 CREATE OR REPLACE FUNCTION wf.roll_up_hours(from_at timestamptz, until_at timestamptz) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET work_mem = '64MB' AS $$
 DECLARE
@@ -138,7 +138,7 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf.roll_up_hours TO wf_operator, wf_worker;
 
--- One hour from its minutes, where they are all there; else from raw rows.
+-- One hour from its minutes, when all of them exist; else from raw rows.
 CREATE OR REPLACE FUNCTION wf.roll_up_hour(this timestamptz, from_minutes boolean) RETURNS bigint
 LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
 BEGIN
@@ -152,9 +152,9 @@ BEGIN
 END
 $$;
 
--- Fold in what was committed since the last run: minutes 90 s after they began, then hours that are over. Takes a
--- bounded bite, the oldest first; what is left waits for the next run, and readers take its raw rows meanwhile.
--- One transaction: killed at any point, it has done nothing.
+-- Roll up what was committed since the last run: minutes from 90 s after they began, then hours that are over. One call
+-- does a limited amount, oldest first; the rest waits for the next run, and readers read its raw rows meanwhile.
+-- It is one transaction: killed at any point, it has done nothing.
 CREATE OR REPLACE FUNCTION wf.roll_up_requests(
   most_minutes integer DEFAULT 180, most_hours integer DEFAULT 24,
   OUT minutes integer, OUT hours integer, OUT cells bigint, OUT minutes_left integer, OUT hours_left integer
@@ -162,20 +162,20 @@ CREATE OR REPLACE FUNCTION wf.roll_up_requests(
 DECLARE
   mark    wf.request_marks;
   ended   bigint;
-  horizon bigint;  -- every transaction before it has ended, so what it stored is seen below
-  ready   timestamptz := date_trunc('minute', now() - interval '90 seconds') + interval '1 minute';  -- minutes before it
+  horizon bigint;  -- every transaction before it has ended, so its rows are visible below
+  ready   timestamptz := date_trunc('minute', now() - interval '90 seconds') + interval '1 minute';  -- only minutes before this
   this    timestamptz;
 BEGIN
   PERFORM wf.take_lock('roll_up_requests');
   SELECT txid_snapshot_xmin(s), txid_snapshot_xmax(s) INTO horizon, ended FROM txid_current_snapshot() s;
   minutes := 0; hours := 0; cells := 0;
   SELECT * INTO mark FROM wf.request_marks FOR UPDATE;
-  -- A dump that was read into another server, whose transactions have lower numbers: look at all rows once.
+  -- After a dump was loaded into another server, whose transactions have lower numbers, look at all rows once.
   IF mark.before > ended THEN
     mark.before := 0;
   END IF;
   mark.minutes_from := greatest(mark.minutes_from, wf.kept_from('minutes'));
-  -- No transaction had a later number than `ended`; only in a dump of another server, whose rows are looked at once.
+  -- No row is from a later transaction than `ended`, except in a dump from another server; those rows are read once.
   WITH fresh AS (
     SELECT DISTINCT date_trunc('minute', at) AS at FROM wf.requests
     WHERE xid >= mark.before AND (xid < ended OR mark.before = 0) AND at >= '1970-01-01 00:00Z' AND at < '2200-01-01 00:00Z'

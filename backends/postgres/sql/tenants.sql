@@ -42,7 +42,7 @@ INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes
 
 GRANT EXECUTE ON FUNCTION wf.trigrams, wf.folded, wf.folded_all TO wf_viewer, wf_worker;
 
--- Tenants and their projects. What may follow on what is guarded here, so that psql is bound by it as well.
+-- Tenants and their projects. Triggers guard which status may follow which, so that psql is bound by it as well.
 CREATE OR REPLACE FUNCTION wf.sees_personal() RETURNS boolean LANGUAGE sql STABLE
 RETURN wf.may('operator');
 GRANT EXECUTE ON FUNCTION wf.sees_personal, wf.masked TO wf_viewer;
@@ -81,7 +81,7 @@ BEGIN
   ELSIF OLD.status = 'pending_deletion' AND NEW.status = OLD.status
       AND (NEW.deleted_at, NEW.deleted_from, NEW.purge_after)
         IS DISTINCT FROM (OLD.deleted_at, OLD.deleted_from, OLD.purge_after) THEN
-    refused := 'tenant_retention';  -- what was promised is not shortened: restore it, then delete it anew
+    refused := 'tenant_retention';  -- a promised retention is not shortened: restore the tenant, then delete it again
   ELSIF OLD.status = 'pending_deletion' AND NEW.status IN ('active', 'suspended') AND NEW.status <> OLD.deleted_from THEN
     refused := 'tenant_restore';
   ELSIF NEW.status = 'erased' AND (OLD.purge_after > now() OR OLD.protected) THEN
@@ -101,15 +101,15 @@ $$;
 
 CREATE OR REPLACE TRIGGER guard BEFORE UPDATE ON wf.tenants FOR EACH ROW EXECUTE FUNCTION wf.guard_tenant();
 
--- What people read. Runs with the owner's rights, so that nobody but operators needs the table itself.
+-- What people read. It runs with the owner's rights, so that only operators need the table itself.
 CREATE VIEW wf.tenant_list AS
 SELECT t.id, t.name, t.status, t.plan, t.region, t.allowed_regions,
        CASE WHEN (SELECT wf.sees_personal()) THEN t.owner_email ELSE wf.masked(t.owner_email) END AS owner_email,
-       wf.masked(t.owner_email) AS owner_masked,  -- for filters: an index holds it
+       wf.masked(t.owner_email) AS owner_masked,  -- for filters: an index is on it
        t.metadata, t.protected, t.version, t.created_at, t.updated_at, t.suspended_at, t.suspension_reason,
        t.deleted_at, t.purge_after, t.deleted_from, t.erased_at, t.search,
        a.per_minute, a.error_share, a.p95_ms, a.until,
-       a.tenant_id  -- always equal to id: the end of the activity's indexes, for pages in their order
+       a.tenant_id  -- always equal to id: the last column of the activity's indexes, for pages in their order
 FROM wf.tenants t JOIN wf.tenant_activity a ON a.tenant_id = t.id;
 
 GRANT SELECT ON wf.tenant_list TO wf_viewer;
@@ -126,14 +126,14 @@ CREATE POLICY operators_read ON wf.tenants FOR SELECT TO wf_operator USING (true
 DROP POLICY IF EXISTS operators_create ON wf.tenants;
 CREATE POLICY operators_create ON wf.tenants FOR INSERT TO wf_operator WITH CHECK (status = 'active');
 
--- An operator neither deletes nor touches what is being deleted.
+-- An operator neither deletes a tenant nor changes one that is being deleted.
 DROP POLICY IF EXISTS operators_change ON wf.tenants;
 CREATE POLICY operators_change ON wf.tenants FOR UPDATE TO wf_operator
   USING (status IN ('active', 'suspended')) WITH CHECK (status IN ('active', 'suspended'));
 
 DROP POLICY IF EXISTS admins_change ON wf.tenants;
 CREATE POLICY admins_change ON wf.tenants FOR UPDATE TO wf_admin USING (true)
-  WITH CHECK (status <> 'erased');  -- erasing goes by wf.purge_tenant alone
+  WITH CHECK (status <> 'erased');  -- only wf.purge_tenant erases
 
 SELECT wf.audited('wf.tenants', 'tenants', 'id', 'id', 'owner_email');
 
@@ -166,7 +166,7 @@ SELECT wf.audited('wf.projects', 'projects', 'tenant_id/id', 'tenant_id');
 GRANT SELECT ON wf.erasure_certificates TO wf_viewer;
 SELECT wf.audited('wf.erasure_certificates', 'certificates', 'tenant_id', 'tenant_id');
 
--- One line per fact, in a fixed order: what an auditor hashes again.
+-- One line per fact, in a fixed order, so that an auditor can compute the hash again.
 CREATE OR REPLACE FUNCTION wf.certificate_text(tenant_id text, erased_at timestamptz, erased_by text, counts jsonb)
 RETURNS text LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -178,7 +178,7 @@ BEGIN ATOMIC
 END;
 GRANT EXECUTE ON FUNCTION wf.certificate_text TO wf_viewer;
 
--- Erase what a tenant left, keep its id as a tombstone, and certify it.
+-- Erase a tenant's data, keep its id as a tombstone, and write the certificate.
 CREATE OR REPLACE FUNCTION wf.purge_tenant(tenant text) RETURNS wf.erasure_certificates
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -215,7 +215,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
   until timestamptz := clock_timestamp() + interval '60 seconds';
 BEGIN
-  -- Letters and digits of whatever script: all but blanks and ASCII's signs.
+  -- Letters and digits of any script: everything but blanks and ASCII punctuation.
   IF coalesce(length(regexp_replace((wf.current_change()).reason, '[\s!-/:-@\[-`{-~]', '', 'g')), 0) < 5 THEN
     RAISE EXCEPTION 'a reveal needs a change with a reason' USING ERRCODE = 'check_violation', CONSTRAINT = 'reveal_reason';
   END IF;
@@ -240,9 +240,9 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf.grant_reveal, wf.revealed TO wf_support;
 
--- How each tenant does over the last hour of data: the hour that ends with the newest stored request not after
--- `as_of`. Requests per minute, share of 5xx, p95 by rank. A tenant without requests in it is unknown (NULL).
--- One statement for all; only rows that differ are written. Returns how many.
+-- Each tenant's figures over the last hour of data, which ends with the newest stored request not after `as_of`:
+-- requests per minute, share of 5xx, p95 by rank. A tenant without requests in that hour is unknown (NULL). One
+-- statement for all; only rows that differ are written. Returns how many.
 CREATE OR REPLACE FUNCTION wf.refresh_activity(as_of timestamptz DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp SET work_mem = '64MB' AS $$
 DECLARE
@@ -268,14 +268,16 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf.refresh_activity TO wf_operator, wf_worker;
 
--- A tenant with its project, its plan and its first key, for a sign-up service: all of it or nothing. The request id
--- makes a repeat harmless: it gets the first answer again. The secret stays with the caller; its hash comes here.
+-- Make a tenant with its project, its plan and its first key, for a sign-up service: all of it or nothing. The request
+-- id makes a repeat harmless: it gets the first answer again. The secret stays with the caller, who sends only its
+-- hash.
 CREATE OR REPLACE FUNCTION wf_data.provision(
   request_id text, tenant text, name text, owner_email text, plan text, region text, project text,
   key_id text, key_hash bytea, key_display text, key_scopes text[]
 ) RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
-  -- Without the address, for the reason that the console's fingerprints are without it: it could be guessed.
+  -- Without the address, which could be guessed from the hash; the console's fingerprints leave it out for the same
+  -- reason.
   asked  text := encode(sha256(convert_to(jsonb_build_array('wf_data.provision', tenant, provision.name, plan, region,
                    project, key_id, encode(key_hash, 'hex'), key_display, key_scopes)::text, 'UTF8')), 'hex');
   found  wf.changes;
@@ -283,7 +285,7 @@ DECLARE
 BEGIN
   BEGIN
     PERFORM wf.open_change('tenants.provision', 'signed up', provision.request_id, asked);
-  EXCEPTION WHEN unique_violation THEN  -- committed before, or by somebody else a moment ago: this waited for it
+  EXCEPTION WHEN unique_violation THEN  -- committed earlier, or just now by another session that this one waited for
     SELECT * INTO found FROM wf.changes c WHERE c.request_id = provision.request_id;
     IF found.operation <> 'tenants.provision' OR found.fingerprint <> asked OR found.actor <> session_user THEN
       RAISE EXCEPTION 'the request id % was used for something else', provision.request_id

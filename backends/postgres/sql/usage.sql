@@ -1,8 +1,8 @@
 GRANT INSERT (tenant_id, metric, amount, at, key_id) ON wf.usage TO wf_service;
 GRANT SELECT ON wf.usage_hours TO wf_viewer, wf_worker;
 
--- Fold in what was committed since. A number from a sequence would skip a writer that commits late; every transaction
--- before the oldest that still runs has ended, so its rows are seen now or never.
+-- Roll up what was committed since the last run. Numbers from a sequence would miss a writer that commits late; but
+-- every transaction before the oldest running one has ended, so all its rows are visible now.
 CREATE OR REPLACE FUNCTION wf.roll_up_usage() RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -13,7 +13,7 @@ BEGIN
   SELECT before INTO from_xid FROM wf.usage_rolled_up FOR UPDATE;
   horizon := pg_snapshot_xmin(pg_current_snapshot());
   IF from_xid > horizon AND from_xid > pg_snapshot_xmax(pg_current_snapshot()) THEN
-    -- A dump was read into another server, whose transactions have lower numbers: say so rather than skip its rows.
+    -- A dump was loaded into another server, whose transactions have lower numbers: raise rather than skip its rows.
     RAISE EXCEPTION 'usage was rolled up to transaction %, which this server has not reached', from_xid
       USING ERRCODE = 'check_violation', CONSTRAINT = 'usage_restored';
   END IF;
@@ -32,7 +32,7 @@ $$;
 GRANT EXECUTE ON FUNCTION wf.roll_up_usage TO wf_operator, wf_worker;
 GRANT SELECT ON wf.quota_counters TO wf_viewer;
 
--- When a zone's clock first shows this local time or a later one: some are skipped, some are shown twice.
+-- When a zone's clock first shows this local time or a later one (a clock skips some times and shows some twice).
 CREATE OR REPLACE FUNCTION wf.first_at(shown timestamp, zone text) RETURNS timestamptz
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -42,8 +42,9 @@ BEGIN
 END
 $$;
 
--- When a quota's period began and when it ends: the tenant's own hours, days and months. A clock that is put forward or
--- back by half an hour begins a new hour, as the next one begins with the next whole hour that it shows.
+-- When a quota's period began and when it ends: hours, days and months of the tenant's zone. Where a clock is put
+-- forward or back by half an hour a new hour begins, and the next one begins with the next whole hour that the clock
+-- shows.
 CREATE OR REPLACE FUNCTION wf.period_start(period text, at timestamptz, zone text) RETURNS timestamptz
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -68,8 +69,8 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf.first_at, wf.period_start, wf.period_end TO wf_viewer, wf_worker;
 
--- What was used in a time: whole hours as they were rolled up, without what of the first and the last of them lies
--- outside (a period of a zone that is not on whole hours begins within one), and what is not rolled up yet.
+-- What was used in a time: rolled-up hours, minus the parts of the first and the last one that are outside (in a zone
+-- that is not on whole hours a period begins within an hour), plus what is not rolled up yet.
 CREATE OR REPLACE FUNCTION wf.used_between(tenant text, metric text, began timestamptz, until timestamptz) RETURNS numeric
 LANGUAGE sql STABLE SET search_path = wf, pg_temp AS $$
   SELECT coalesce((SELECT sum(h.amount) FROM wf.usage_hours h
@@ -85,7 +86,7 @@ LANGUAGE sql STABLE SET search_path = wf, pg_temp AS $$
   FROM wf.usage_rolled_up r
 $$;
 
--- Every quota of a tenant with what is used of it. NULL: nothing was ever counted, so it is not known.
+-- Every quota of a tenant, with what is used of it. NULL: nothing was ever counted, so it is unknown.
 CREATE OR REPLACE FUNCTION wf.usage_of(tenant text, as_of timestamptz)
 RETURNS TABLE (metric text, value jsonb, source text, resets_at timestamptz, admitted bigint, recorded numeric)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
@@ -107,10 +108,10 @@ CREATE OR REPLACE FUNCTION wf_data.record_usage(
   INSERT INTO wf.usage (tenant_id, metric, amount, at, key_id) VALUES ($1, $2, $3, $4, $5)
 $$;
 
--- May this tenant use so much of that now? Atomic: a counter is raised only within its limit, by one statement.
--- reason: admitted, soft_exceeded (let in all the same), quota_exceeded, rate_exceeded, limit_unknown, unknown_tenant,
+-- May this tenant use that much of a metric now? Atomic: one statement raises a counter, and only within its limit.
+-- reason: admitted, soft_exceeded (admitted as well), quota_exceeded, rate_exceeded, limit_unknown, unknown_tenant,
 -- tenant_suspended, tenant_gone, subscription_suspended, …_expired, …_canceled, amount_invalid.
--- hard -1: no limit, and then remaining is NULL. A quota's burst is the most of one minute.
+-- hard -1: no limit, and then remaining is NULL. A quota's burst is the most that one minute may use.
 CREATE OR REPLACE FUNCTION wf_data.admit(tenant text, metric text, amount bigint)
 RETURNS TABLE (admitted boolean, reason text, soft bigint, hard bigint, remaining bigint, resets_at timestamptz,
                retry_after_ms bigint)
@@ -132,7 +133,7 @@ BEGIN
   SELECT t.status, wf.state_at(s.state, s.trial_end, s.trial_return, s.grace_until, this) AS state, s.billing_zone,
          (SELECT e.value FROM wf.entitlement_claims(admit.tenant, this, admit.metric) e WHERE e.place = 1) AS value
   INTO known FROM wf.tenants t LEFT JOIN wf.subscriptions s ON s.tenant_id = t.id WHERE t.id = admit.tenant;
-  IF jsonb_typeof(known.value) = 'object' THEN  -- what is stored is of some kind, so a look tells which
+  IF jsonb_typeof(known.value) = 'object' THEN  -- stored values are valid, so their shape tells their kind
     kind := CASE WHEN known.value ? 'hard' THEN 'quota' ELSE 'rate' END;
   END IF;
   admitted := false;
@@ -181,7 +182,7 @@ BEGIN
   burst := coalesce(burst, 9223372036854775807);
   began := wf.period_start(known.value ->> 'period', this, known.billing_zone);
   resets_at := wf.period_end(known.value ->> 'period', this, known.billing_zone);
-  -- Another call may have seen the next period or minute already: what is later stands.
+  -- Another call may have begun the next period or minute already: the later one stands.
   INSERT INTO wf.quota_counters AS c (tenant_id, metric, period, period_start, used, minute, minute_used)
   SELECT admit.tenant, admit.metric, known.value ->> 'period', began, admit.amount, this_minute, admit.amount
   WHERE admit.amount <= most AND admit.amount <= burst
@@ -221,8 +222,8 @@ GRANT EXECUTE ON FUNCTION wf_data.record_usage, wf_data.admit TO wf_service;
 GRANT SELECT ON wf.quotas_near TO wf_viewer;
 GRANT SELECT ON wf.quotas_looked TO wf_viewer;
 
--- Counters that hold less than the least that any plan or grant allows cannot be near their limit; of the others the
--- limit is derived as `admit` does. One statement for all tenants. Returns how many are near.
+-- Find the quotas that are nearly used up. Counters below the lowest limit of any plan or grant cannot be near theirs;
+-- for the others the limit is derived as in `admit`. One statement for all tenants. Returns how many are near.
 CREATE OR REPLACE FUNCTION wf.look_at_quotas(least_share double precision DEFAULT 0.8) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE

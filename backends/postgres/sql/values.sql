@@ -1,30 +1,31 @@
--- One folding for what is stored and what is asked: composed, in lower case, without what only joins letters or parts
--- them (ZWJ, ZWNJ). Under one collation whatever the column's is: "C" knows only ASCII. As controlplane.filters.patterns.fold.
--- With its body as an expression, so that the planner puts it into queries and indexes.
+-- Fold a text, the same for what is stored and what is asked: composed, in lower case, without joiners (ZWJ, ZWNJ).
+-- Under one collation whatever the column's is, because "C" knows only ASCII. The same as
+-- controlplane.filters.patterns.fold. Its body is an expression, so that the planner can inline it into queries and
+-- indexes.
 CREATE OR REPLACE FUNCTION wf.folded(body text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN octet_length(body) = char_length(body) THEN lower(body COLLATE "default")
             ELSE lower(normalize(translate(body, E'\u200c\u200d', ''), NFC) COLLATE "default") END;
 
--- The same of each of a list.
+-- The same for each element of a list.
 CREATE OR REPLACE FUNCTION wf.folded_all(texts text[]) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN ARRAY(SELECT wf.folded(t) FROM unnest(texts) t);
 
--- An address as those see it who may not read it.
+-- An address as it is shown to logins that may not read it.
 CREATE OR REPLACE FUNCTION wf.masked(value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN value IS NULL THEN NULL
             WHEN strpos(value, '@') > 1 THEN left(value, 1) || '•••@' || split_part(value, '@', -1)
             ELSE '•••' END;
 
--- Substring search without an extension: every part of three letters of a text, for a GIN index.
--- The text must already be folded. PL/pgSQL because it is three times as fast here as SQL's ARRAY(SELECT …);
--- the cost makes the planner try a plain LIKE first wherever it does not use the index.
+-- Substring search without an extension: the trigrams of a text, for a GIN index. The text must be folded already. It
+-- is in PL/pgSQL because that is three times as fast here as SQL's ARRAY(SELECT …); its cost makes the planner try a
+-- plain LIKE first wherever it does not use the index.
 CREATE OR REPLACE FUNCTION wf.trigrams(body text) RETURNS text[]
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE COST 200
 SET search_path = pg_catalog, wf, pg_temp AS $$
 DECLARE
     parts text[] := '{}';
 BEGIN
-    FOR place IN 1 .. least(length(body), 10000) - 2 LOOP  -- no text that is searched is longer
+    FOR place IN 1 .. least(length(body), 10000) - 2 LOOP  -- no searched text is longer
         parts[place] := substr(body, place, 3);
     END LOOP;
     RETURN parts;
@@ -33,10 +34,10 @@ $$;
 
 -- Plans, subscriptions, what a tenant may use, and what it used.
 --
--- An entitlement is derived, never stored: override > incident > trial > plan. The heart holds the same rule
+-- An entitlement is derived, never stored: override > incident > trial > plan. The domain has the same rule
 -- (controlplane.subscriptions.rules.effective); a test compares the two.
 
--- The kind of an entitlement's value by its shape; NULL: it is none. -1 is unlimited, and 0 is never a limit.
+-- The kind of an entitlement's value, by its shape; NULL: not valid. -1 is unlimited, and 0 is never a limit.
 --   5, true, "text", {"hard", "soft"?, "burst"?, "period"}, {"rps", "burst", "max_wait_ms"?}
 CREATE OR REPLACE FUNCTION wf.entitlement_kind(value jsonb) RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, wf, pg_temp AS $$
