@@ -50,7 +50,9 @@ def read_money(text: str) -> tuple[int, str]:
     found = _AMOUNT.fullmatch(text.strip())
     if found is None:
         raise Usage(
-            "amount_unreadable", f'"{clean(text, 40)}" is not an amount of money.', "Name its currency: 99.00 EUR."
+            "amount_unreadable",
+            f'"{clean(text, 40)}" is not an amount of money.',
+            "Write it with its currency: 99.00 EUR.",
         )
     whole, part, currency = found[1].replace(",", ""), found[2] or "", check_currency(found[3])
     places = PLACES[currency]

@@ -12,7 +12,7 @@ from controlplane.plans.model import Kind, Plan, Value
 
 MAX_TRIAL_DAYS = 90
 PERIODS = {"hour": "an hour", "day": "a day", "month": "a month"}
-"""Those of a quota, as they are said behind its limit."""
+"""The periods of a quota, as they are written after its limit."""
 UNLIMITED = -1
 _MAX_AMOUNT = 10**18 - 1
 NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")

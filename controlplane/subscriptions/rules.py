@@ -186,5 +186,7 @@ def instant(text: str, now: datetime, what: str) -> datetime:
     if at.tzinfo is None:
         raise Usage("time_without_zone", f"{what}: {text} has no zone.", "Write 24h, 7d or 2026-12-01T12:00:00Z.")
     if at <= now:
-        raise Usage("time_over", f"{what}: {text} is past ({relative(at, now)}).", "Give a time in the future.")
+        raise Usage(
+            "time_over", f"{what}: {text} is not in the future ({relative(at, now)}).", "Give a time in the future."
+        )
     return at

@@ -78,7 +78,7 @@ def test_money_has_the_places_of_its_currency_wherever_it_is_shown(cli: Cli, tmp
 def test_a_price_that_could_be_misread_or_a_currency_that_is_none_is_refused(cli: Cli, tmp_path: Path) -> None:
     file = tmp_path / "plans.yaml"
     for wrong, words in (
-        ("currency: ZZZ", "no currency of ISO 4217"),
+        ("currency: ZZZ", "not a currency of ISO 4217"),
         ("month_price: 9.00", "neither an integer"),
         ("month_price: '9.00'", "Write it with its currency"),
         ("month_price: 9.00 USD", "in USD, not in EUR"),

@@ -187,7 +187,7 @@ async def test_who_lost_the_role_meanwhile_has_the_rest_refused(
         run = await drive(worker, run.id, clock=Ticks())
         assert (run.state, run.done, run.refused) == ("done", 1, 5)
         rest = psql("owner").execute("SELECT DISTINCT code, words FROM wf.run_items WHERE state = 'refused'").fetchall()
-        assert rest == [("run_actor", rest[0][1])] and "may not do this any more" in rest[0][1]
+        assert rest == [("run_actor", rest[0][1])] and "may no longer do this" in rest[0][1]
         assert one(psql("owner"), "SELECT count(*) FROM wf.tenants WHERE status = 'suspended'") == (1,)
     finally:  # the login is the whole server's
         psql("owner").execute("ALTER ROLE t_admin LOGIN")

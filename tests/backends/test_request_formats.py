@@ -77,7 +77,7 @@ def test_of_each_format_it_is_said_when_nothing_can_be_taken(run: Import, tmp_pa
     path.write_text('{"what": "is this?"}\nnothing\n')
     with pytest.raises(NothingTaken) as refused:
         run(path, log, tenant_id="web")
-    assert f"could be taken as a request from {log}" in refused.value.message
+    assert f"can be read as a request in the format {log}" in refused.value.message
     assert "fields that its lines have: what" in refused.value.message
     assert "a line of combined: 10.0.0.1 - - [" in refused.value.message or log is not Format.COMBINED
     assert (

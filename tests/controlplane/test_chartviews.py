@@ -224,7 +224,7 @@ def test_a_line_at_a_number_of_requests(value: str, number: float) -> None:
         ("tenant:a,b key:k", "A key belongs to one tenant"),
         ('route:"\\x"', '"\\x" is not a quoted value'),
         ("route:" + "/" * 41 + '" "', '"route:' + "/" * 33 + '…" cannot be read'),
-        ("chart:" + "x" * 41, "chart:" + "x" * 39 + "…"),
+        ("chart:" + "x" * 41, "cannot show chart:" + "x" * 39 + "…"),
     ],
 )
 def test_what_is_wrong_with_a_view_is_said(text: str, says: str) -> None:

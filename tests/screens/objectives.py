@@ -9,7 +9,17 @@ from controlplane.errors import NotFound
 from controlplane.filters.grammar import Term
 from controlplane.memorylist import MemoryList
 from controlplane.objectives.list import OBJECTIVES, shown
-from controlplane.objectives.model import Attribution, Counts, Held, Maintenance, Objective, Share, Slice, Standing
+from controlplane.objectives.model import (
+    Attribution,
+    Counts,
+    Held,
+    Maintenance,
+    Objective,
+    ObjectiveDirectory,
+    Share,
+    Slice,
+    Standing,
+)
 from controlplane.objectives.rules import evaluate
 from tests.controlplane.objectives import objective
 
@@ -18,7 +28,7 @@ GAP, OUTAGE, PLANNED = range(200, 215), range(90, 96), range(30, 34)
 """Hours ago: nothing is known of the first; in the last maintenance was planned."""
 
 
-class FrozenObjectives(MemoryList[Standing]):
+class FrozenObjectives(MemoryList[Standing], ObjectiveDirectory):
     """A promise that was kept until an outage, one that is quiet, and one that nothing is known of."""
 
     declared = OBJECTIVES

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from backends.postgres import stores
+from backends.postgres.home import Home
 from backends.postgres.objectives import Objectives
 from tests.postgres import Database
 from tests.screens.objectives import FrozenObjectives
@@ -25,7 +27,13 @@ SHOTS: dict[str, tuple[str, ...]] = {
 
 @pytest.fixture(autouse=True)
 def objectives(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Objectives, "__new__", lambda cls, home: FrozenObjectives(NOW), raising=False)
+    class Frozen(FrozenObjectives):
+        def __init__(self, home: Home) -> None:
+            super().__init__(NOW)
+
+    found = stores.classes
+    instead = {Objectives: Frozen}
+    monkeypatch.setattr(stores, "classes", lambda among: tuple(instead.get(each, each) for each in found(among)))
 
 
 @pytest.mark.parametrize("name", SHOTS)

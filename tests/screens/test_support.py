@@ -44,7 +44,7 @@ async def test_f_finds_and_enter_opens(estate: Database) -> None:
         await pilot.press("enter")
         await until(pilot, lambda: "/request:first-request" in text(pilot))
         await command(pilot, "find 100%nothing")
-        await until(pilot, lambda: "Nothing here has to do with it" in text(pilot))
+        await until(pilot, lambda: "Nothing was found" in text(pilot))
         await command(pilot, "find")
         await until(pilot, lambda: "Say what to look for" in text(pilot))
 
