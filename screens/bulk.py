@@ -29,11 +29,12 @@ async def carry_out_many(
     """`hidden`: how many marked things are not among the targets because a filter hides them."""
     from controlplane.operations import new_request_id
     from controlplane.runs.engine import start_run
-    from controlplane.runs.operations import RunStart
+    from controlplane.runs.operations import RunStart, target
 
     title = _title(operation, targets)
     given = dict(targets[0].subject)
     try:
+        target(operation.name)  # before a form is filled in for nothing
         answers = await filled_in(app, session, operation, title, given)
         if answers is None:
             return None
@@ -45,7 +46,7 @@ async def carry_out_many(
                 return None
             secrets_to = place
         shared = {name: value for name, value in fields.items() if name not in given}
-        subjects = [dict(target.subject) | _seen(target) for target in targets]
+        subjects = [dict(each.subject) | _seen(each) for each in targets]
         request = RunStart.model_validate({"operation": operation.name, "fields": shared, "subjects": subjects})
         request_id = new_request_id()
         with ExitStack() as running:

@@ -103,6 +103,16 @@ async def test_whose_trial_ends_is_found_and_opened(database: Database) -> None:
         await until(pilot, lambda: "extended 0 of 3 times" in text(pilot))
 
 
+async def test_of_many_it_is_said_at_once_that_it_cannot_be_done(database: Database) -> None:
+    fill(database)
+    async with console(database) as (app, pilot):
+        await command(pilot, "subscriptions")
+        await until(pilot, lambda: "◔ trial" in text(pilot))
+        await pilot.press("space", "space", "a", "s")
+        await until(pilot, lambda: "subscriptions.state cannot be done to many things at once" in text(pilot))
+        assert app.screen is app.area  # nothing was asked for nothing
+
+
 async def test_its_link_opens_it_and_escape_leads_back(database: Database) -> None:
     fill(database)
     async with console(database) as (_, pilot):
