@@ -52,7 +52,7 @@ SLOW_PAUSE = 30.0
 """Seconds between attempts when a person must put something right; R tries at once."""
 
 
-class Watchfloor(Navigating, Driving):
+class Watchfloor(Driving, Navigating):
     """The program. `open_context` connects; it is called in the background, after the first paint."""
 
     TITLE = "Watchfloor"

@@ -39,8 +39,9 @@ class Driving(App[None]):
         self.followed: dict[int, Run] = {}
         """The runs that a worker carries."""
 
-    def tell(self, done: Done) -> None:
-        raise NotImplementedError
+    if TYPE_CHECKING:  # the screens' part of the program has it, and stands behind this one
+
+        def tell(self, done: Done) -> None: ...
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         if event.state is WorkerState.ERROR and event.worker.error is not None:

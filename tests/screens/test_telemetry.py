@@ -177,7 +177,7 @@ async def test_a_scope_that_cannot_be_read_leaves_the_charts(estate: Database) -
     async with console(estate, role="viewer") as (_, pilot):
         screen = await charts(pilot, "tenant:acme")
         await command(pilot, "telemetry colour:red")
-        assert "colour:red is nothing that a chart shows" in text(pilot) and screen.view.scope == Scope("acme")
+        assert "A chart cannot show colour:red" in text(pilot) and screen.view.scope == Scope("acme")
         await pilot.press("slash")
         assert "tenant:acme" in text(pilot).splitlines()[-1] or "tenant:acme" in text(pilot)
         await pilot.press("escape")

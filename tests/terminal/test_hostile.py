@@ -96,8 +96,8 @@ def test_no_screen_lets_it_through(home: Database, columns: int, lines: int, sha
             t.press("tab")
         read(t, "w", "· why")
         change(t)
-        for noun, row in (("2", "closing"), ("3", "wf_owner"), ("4", "◐ paused")):
-            t.press(noun)
+        for noun, row in (("projects", "closing"), ("audit", "wf_owner"), ("runs", "◐ paused")):
+            t.type(f":{noun}\r")
             t.see(row)
             read(t, "d", "· describe")
             read(t, "w", "· why")
