@@ -207,11 +207,11 @@ def test_what_happened_in_a_step() -> None:
 
 
 def test_the_next_change_from_anywhere() -> None:
-    at = [START + n * MINUTE for n in range(4)]
-    changes = tuple(Happening(each, "a.b", "ana", "", "acme", n, "warn") for n, each in enumerate((at[1], at[2])))
-    found = replace(measured([point()] * 4), happened=changes)
-    assert [next_happening(found, each, 1) for each in at] == [at[1], at[2], at[1], at[1]]
-    assert [next_happening(found, each, -1) for each in at] == [at[2], at[2], at[1], at[2]]
+    at = [START + n * MINUTE for n in range(6)]
+    changes = tuple(Happening(at[n], "a.b", "ana", "", "acme", n, "warn") for n in (1, 2, 4))
+    found = replace(measured([point()] * 6), happened=changes)
+    assert [at.index(next_happening(found, each, 1)) for each in at] == [1, 2, 4, 4, 1, 1]
+    assert [at.index(next_happening(found, each, -1)) for each in at] == [4, 4, 1, 2, 2, 4]
 
 
 # Limits
