@@ -158,7 +158,8 @@ def test_loading_fills_an_empty_home(database: Database, capsys: pytest.CaptureF
         assert one(quiet) == (0, True)
         called = (
             # How many an hour has depends on the hour of the week: all of them name their key.
-            "SELECT count(*) > 10000 AND count(*) = (SELECT count(*) FROM wf.requests), bool_and(k.id IS NOT NULL AND k.tenant_id = r.tenant_id"
+            "SELECT count(*) > 10000 AND count(*) = (SELECT count(*) FROM wf.requests),"
+            " bool_and(k.id IS NOT NULL AND k.tenant_id = r.tenant_id"
             " AND k.display = r.key_prefix AND (k.addresses = '{}' OR r.address <<= ANY (k.addresses::cidr[]))"
             " AND r.address <<= ANY ('{192.0.2.0/24,198.51.100.0/24,203.0.113.0/24}'::cidr[]))"
             " FROM wf.requests r LEFT JOIN wf.key_list k ON k.id = r.key_id WHERE r.key_id IS NOT NULL"
