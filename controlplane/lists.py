@@ -158,6 +158,11 @@ class Column(Generic[R]):
     def value_of(self, row: R) -> Any:
         return self.value(row) if self.value else getattr(row, self.attribute)
 
+    @property
+    def needs_time(self) -> bool:
+        """Whether its words depend on the time."""
+        return self.cell is not None or self.kind.filter in ("age", "until")
+
     def shown(self, row: R, now: datetime, form: Form) -> Cell:
         if self.cell is not None:
             made = self.cell(row, now)
