@@ -8,10 +8,11 @@ EXAMPLES := docs/examples
 PACKAGES := $(EXAMPLES)/node_modules/.set-up
 PROMETHEUS := .venv/.prometheus
 PGBOUNCER := .venv/.pgbouncer
+ALERTMANAGER := .venv/.alertmanager
 
 .PHONY: setup demo test lint bench picture clean
 
-setup: $(STAMP) $(PACKAGES) $(PROMETHEUS) $(PGBOUNCER)
+setup: $(STAMP) $(PACKAGES) $(PROMETHEUS) $(PGBOUNCER) $(ALERTMANAGER)
 
 # The program and what it runs on: all that `make demo` needs. The venv is made anew only when what goes into it changes.
 $(INSTALLED): pyproject.toml requirements.txt requirements-build.txt
@@ -45,6 +46,12 @@ $(PGBOUNCER): $(STAMP)
 	$(BIN)/python -m tests.pgbouncer
 	@touch $(PGBOUNCER)
 
+# What routing is compared with.
+$(ALERTMANAGER): $(STAMP)
+	@echo "Fetching Alertmanager's amtool for the tests."
+	$(BIN)/python -m tests.alertmanager
+	@touch $(ALERTMANAGER)
+
 demo: $(INSTALLED)
 	$(BIN)/watchfloor demo
 
@@ -55,7 +62,7 @@ lint: setup
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist worksteal
 
 bench: setup
 	$(BIN)/python -m benchmarks

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import themes
 from controlplane.errors import Refusal, Usage
-from controlplane.nouns import noun_named, shown, shown_named
+from controlplane.nouns import load, noun_named, shown, shown_named
 from controlplane.refusals import OPERATION_UNKNOWN
 from controlplane.urls import shown_name
 from screens.desk import Done, Target
@@ -25,7 +25,8 @@ def run(app: Watchfloor, text: str) -> None:
     word, _, rest = text.partition(" ")
     try:
         if word in COMMANDS:
-            COMMANDS[word][1](app, rest.strip())
+            command = COMMANDS[word][1]
+            (load(command) if isinstance(command, str) else command)(app, rest.strip())
         elif shown_named(word):
             app.go(word, rest.strip().removeprefix("/"))
         elif _secret(text):
@@ -150,28 +151,10 @@ def _context(app: Watchfloor, rest: str) -> None:
     app.choose_context(rest)
 
 
-def _import(app: Watchfloor, rest: str) -> None:
-    from app.work import ask_import
-
-    ask_import(app, rest)
-
-
-def _connect(app: Watchfloor, rest: str) -> None:
-    from app.connecting import ask_connection
-
-    ask_connection(app, rest)
-
-
 def _demonstration(app: Watchfloor, rest: str) -> None:
     from app.work import load_demonstration
 
     load_demonstration(app)
-
-
-def _view(app: Watchfloor, rest: str) -> None:
-    from app.views import view
-
-    view(app, rest)
 
 
 def _plan(app: Watchfloor, rest: str) -> None:
@@ -232,7 +215,7 @@ def _redraw(app: Watchfloor, rest: str) -> None:
     app.refresh(layout=True)
 
 
-COMMANDS: dict[str, tuple[str, Command]] = {
+COMMANDS: dict[str, tuple[str, Command | str]] = {
     "q": ("leave", _quit),
     "quit": ("leave", _quit),
     "theme": ("night, day, contrast, sixteen", _theme),
@@ -240,12 +223,12 @@ COMMANDS: dict[str, tuple[str, Command]] = {
     "ro": ("make this context read-only again", _read_only),
     "help": ("this screen: what it means, its keys", _help),
     "context": ("choose another home or profile", _context),
-    "import": ("import a request log", _import),
-    "connect": ("connect to a PostgreSQL", _connect),
+    "import": ("import a request log", "app.work:ask_import"),
+    "connect": ("connect to a PostgreSQL", "app.connecting:ask_connection"),
     "demonstration": ("fill an empty embedded home with the demonstration", _demonstration),
     "plan": ("a tenant's subscription: plan TENANT", _plan),
     "work": ("imports, exports and other long work of this console", _work),
-    "view": ("a list as it was saved: view NAME, view save NAME, view delete NAME, view list", _view),
+    "view": ("a list as it was saved: view NAME, view save NAME, view delete NAME, view list", "app.views:view"),
     "window": ("what the charts show: window 7d, window 2026-11-01..2026-11-07", _window),
     "bindings": ("every key, with the id that the settings know it by", _bindings),
     "verify": ("whose API key is this? pasted, checked, kept nowhere", _verify),

@@ -20,6 +20,7 @@ from app.driving import Driving
 from app.keymaps import keymap_of
 from app.links import read as read_link
 from app.navigating import Navigating
+from app.ringing import Ringing
 from app.settings import Settings, load
 from app.switching import opener, session_of
 from controlplane.errors import HomeUnreachable, Refusal
@@ -52,7 +53,7 @@ SLOW_PAUSE = 30.0
 """Seconds between attempts when a person must put something right; R tries at once."""
 
 
-class Watchfloor(Driving, Navigating):
+class Watchfloor(Driving, Ringing, Navigating):
     """The program. `open_context` connects; it is called in the background, after the first paint."""
 
     TITLE = "Watchfloor"
@@ -149,8 +150,9 @@ class Watchfloor(Driving, Navigating):
         self.tell_interrupted()
         screen = self.area
         if screen is not None:
+            self.listen_for_alerts()  # before anything is read: what fires from now on is new
             screen.context_ready()
-            screen.read_acting()
+            screen.read_standing()
         if self.link:
             self.run_command(self.link)
         elif not self._shown_again():
@@ -213,6 +215,7 @@ class Watchfloor(Driving, Navigating):
 
     def _read_news(self) -> None:
         self._news = False
+        self.listen_for_alerts()
         if self.accessible:  # nothing moves by itself there
             self.tell(Done("something changed here: press r to read it", "muted"))
             return
@@ -227,7 +230,9 @@ class Watchfloor(Driving, Navigating):
             screen.settle_words()
         if self.session.link.state == "live":
             self.session.heard_at = self.session.clock()
-            if not self.accessible:
+            if self.accessible:
+                self.listen_for_alerts()
+            else:
                 self._read_news()
         elif screen is not None:
             screen.draw_frame()
@@ -315,29 +320,9 @@ class Watchfloor(Driving, Navigating):
 
     @work(exit_on_error=False, group="act", exclusive=True)
     async def write_for(self, minutes: int, reason: str) -> None:
-        """Open a read-only context for writing for a while, once its trail has recorded that."""
-        from controlplane.carrying import carry_out
-        from controlplane.contexts import write
-        from controlplane.operations import Call, new_request_id
-        from screens.actions import pending
+        from app.switching import open_for_writing
 
-        session = self.session
-        try:
-            if not session.read_only:
-                raise Refusal("not_read_only", f"{session.context} is open for writing already.", "")
-            request = write.parse({"context": session.context, "minutes": minutes})
-            with pending(self, session, f"opening {session.context} for writing", request_id := new_request_id()):
-                outcome = await carry_out(session.require_plane(), write, request, Call(reason, request_id))
-        except Refusal as refusal:
-            self.tell(Done(str(refusal), "bad"))
-            return
-        session.writable_since = session.clock()
-        session.writable_until = session.writable_since + timedelta(minutes=minutes)
-        audit = ", ".join(map(str, outcome.audit_ids))
-        self.tell(
-            Done(f"{session.context} is open for writing for {minutes} min · audit {audit} · :ro closes it", "warn")
-        )
-        self.name_terminal(self.area.noun if self.area else "")
+        self.tell(await open_for_writing(self, minutes, reason))
 
     # Leaving
 

@@ -6,14 +6,16 @@ The console opens its context before its first data, so heavy imports are made o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.controls import controls_of
 from app.embedded import bring_back, bring_up, embedded_of, start_worker
 from app.environment import show_libpq
 from app.homes import EMBEDDED_NAME, HomeChoice, home_name
+from app.sealing import sealing_of
 from backends.embedded.server import Credentials, EmbeddedHome
 from backends.postgres.home import Home
 from backends.postgres.live import Revive
@@ -26,12 +28,16 @@ if TYPE_CHECKING:
     from app.settings import Settings
     from backends.prometheus.telemetry import PrometheusSeries
     from controlplane.clock import HomeClock
+    from controlplane.queues.held import SourceBook
+    from controlplane.queues.source import Source
     from controlplane.secrets import Reference, Secret, Secrets
 
 EMBEDDED = "development"
 UNNAMED = "unknown"
 """The environment of a URL that no profile names."""
 
+CONSOLE_PATIENCE, COMMAND_PATIENCE = 0.3, 25.0
+"""Seconds that the first look at sources outside the home waits for them."""
 MENDED_BY_STARTING = frozenset(
     {
         "home_unreachable",
@@ -64,6 +70,8 @@ class Context:
         return self.environment == "production"
 
     async def close(self) -> None:
+        if self.home.sources is not None:
+            await self.home.sources.close()
         await self.home.close()
         if self.prometheus is not None:
             await self.prometheus.close()
@@ -77,6 +85,7 @@ async def connect(
     conversation: str = "command",
     start: bool = True,
     report: Callable[[str], None] = lambda words: None,
+    connections: int = 3,
 ) -> Context:
     """Open what was chosen. An embedded home is started and brought to this program's schema; any other never is.
 
@@ -86,15 +95,23 @@ async def connect(
     Raises Refusal: HomeUnreachable, NotPermitted, and whatever `schema_state` or the embedded home find wrong.
     """
     if choice.kind == "folder":
-        home = await _open_embedded(embedded_of(choice), conversation, start, settings.key_prefix, report)
-        prometheus = home.prometheus = prometheus_of(settings.prometheus, EMBEDDED_NAME, settings, secrets, home.clock)
+        home = await _open_embedded(embedded_of(choice), conversation, start, settings.key_prefix, report, connections)
+        prometheus = home.prometheus = home.metrics = prometheus_of(
+            settings.prometheus, EMBEDDED_NAME, settings, secrets, home.clock
+        )
+        home.sealing, home.controls = sealing_of(choice, settings), controls_of(settings)
+        home.sources = sources_of(settings.sources, EMBEDDED_NAME, settings, secrets, home.clock, conversation)
         return Context(home, home_name(choice), EMBEDDED, False, choice.source, True, prometheus)
     conninfo = await asyncio.to_thread(conninfo_of, choice, settings, secrets)
-    home = await _opened(conninfo, conversation, settings.key_prefix)
+    home = await _opened(conninfo, conversation, settings.key_prefix, connections=connections)
+    home.sealing, home.controls = sealing_of(choice, settings, secrets), controls_of(settings)
     profile = settings.profiles.get(choice.profile or "")
     if profile is None:
         return Context(home, home_name(choice), UNNAMED, False, choice.source, embedded=False)
-    prometheus = home.prometheus = prometheus_of(profile.prometheus, profile.name, settings, secrets, home.clock)
+    prometheus = home.prometheus = home.metrics = prometheus_of(
+        profile.prometheus, profile.name, settings, secrets, home.clock
+    )
+    home.sources = sources_of(profile.sources, profile.name, settings, secrets, home.clock, conversation)
     return Context(home, profile.name, profile.environment, profile.read_only, choice.source, False, prometheus)
 
 
@@ -113,6 +130,41 @@ def prometheus_of(
     return PrometheusSeries(settings.path.parent / Path(file).expanduser(), secret, clock.now)
 
 
+def sources_of(
+    file: str, profile: str, settings: Settings, secrets: Secrets | None, clock: HomeClock, conversation: str
+) -> SourceBook | None:
+    """Where messages are dead outside the home, by the file that names those places; None without one. A console
+    shows what it has at once; a command waits for each.
+    """
+    if not file:
+        return None
+    from controlplane.queues.held import Sources
+
+    path = settings.path.parent / Path(file).expanduser()
+
+    def secret(reference: Reference) -> Secret:
+        from app.profiles import open_vault
+
+        return (secrets or open_vault(settings)).resolve(profile, reference)
+
+    def opened() -> Sequence[Source]:
+        from backends.sources.opening import open_sources
+
+        return open_sources(path, secret, clock.now)
+
+    return Sources(opened, clock.now, COMMAND_PATIENCE if conversation == "command" else CONSOLE_PATIENCE)
+
+
+def metrics_of(choice: HomeChoice, settings: Settings) -> PrometheusSeries | None:
+    """The Prometheus that a worker of this home asks."""
+    from controlplane.clock import HomeClock
+
+    if choice.kind == "folder":
+        return prometheus_of(settings.prometheus, EMBEDDED_NAME, settings, None, HomeClock())
+    profile = settings.profiles.get(choice.profile or "")
+    return None if profile is None else prometheus_of(profile.prometheus, profile.name, settings, None, HomeClock())
+
+
 def conninfo_of(choice: HomeChoice, settings: Settings, secrets: Secrets | None = None) -> str:
     """How to reach a home by URL, with its password. Blocks while a keyring or a command is asked."""
     from app.profiles import connect_info, open_vault
@@ -122,14 +174,20 @@ def conninfo_of(choice: HomeChoice, settings: Settings, secrets: Secrets | None 
 
 
 async def _open_embedded(
-    embedded: EmbeddedHome, conversation: str, start: bool, key_prefix: str, report: Callable[[str], None]
+    embedded: EmbeddedHome,
+    conversation: str,
+    start: bool,
+    key_prefix: str,
+    report: Callable[[str], None],
+    connections: int,
 ) -> Home:
     def revive() -> bool:
         return bring_back(embedded)
 
     async def opened(credentials: Credentials) -> Home:
         can_revive = revive if start else None
-        return await _opened(credentials.login_conninfo(), conversation, key_prefix, can_revive, embedded.out_of_room)
+        conninfo = credentials.login_conninfo()
+        return await _opened(conninfo, conversation, key_prefix, can_revive, embedded.out_of_room, connections)
 
     # When the server runs and its credentials are known, one connection is enough.
     if (known := await asyncio.to_thread(embedded.known)) is not None:
@@ -155,8 +213,16 @@ async def _opened(
     key_prefix: str,
     revive: Revive | None = None,
     out_of_room: Callable[[], HomeUnreachable | None] = lambda: None,
+    connections: int = 3,
 ) -> Home:
-    home = Home(conninfo, conversation=conversation, key_prefix=key_prefix, revive=revive, out_of_room=out_of_room)
+    home = Home(
+        conninfo,
+        connections=connections,
+        conversation=conversation,
+        key_prefix=key_prefix,
+        revive=revive,
+        out_of_room=out_of_room,
+    )
     await home.open(look=usable)
     return home
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from textual import work
@@ -16,8 +17,9 @@ from screens.session import Session
 
 if TYPE_CHECKING:
     from app.console import Watchfloor
-    from backends.secrets.handed_out import SecretsFile
+    from controlplane.audit.model import Record
     from controlplane.changes import ControlPlane
+    from controlplane.operations import Keep
     from controlplane.runs.model import Run
     from screens.work import Work
 
@@ -64,22 +66,19 @@ class Driving(App[None]):
         self.tell(await ask_and_verify(self, self.session) or Done("", ""))
 
     @work(exit_on_error=False, group="runs")
-    async def drive_run(self, run_id: int, secrets_to: str = "") -> None:
-        """See a run through: a worker carries it if there is one for it, else this console does.
-
-        `secrets_to`: the file that the run's secrets are added to; no worker can write it.
-        """
+    async def drive_run(self, run_id: int) -> None:
+        """See a run through: a worker carries it if there is one for it, else this console does."""
         from controlplane.runs.model import RunDirectory
         from controlplane.runs.rules import is_left
         from screens.bulk import progress_words
 
         try:
             plane = self.session.require_writing()
-            if not secrets_to and await self._taken(plane, run_id):
+            if await self._taken(plane, run_id):
                 await self._follow_run(plane, run_id)
             while is_left(run := await plane.of(RunDirectory).get(run_id)):
                 try:
-                    run = await self._drive_here(plane, run_id, secrets_to)
+                    run = await self._drive_here(plane, run_id)
                 except Conflict:  # a worker carries it after all
                     await self._follow_run(plane, run_id)
             tone = "good" if run.state == "done" and not run.refused else "warn"
@@ -90,23 +89,43 @@ class Driving(App[None]):
             self.driven.pop(run_id, None)
             self.followed.pop(run_id, None)
 
+    def run_gate(self, number: int, title: str) -> None:
+        """Programs of the gate are not run from here: what a screen shows must not start one."""
+        from app.gating import run_gate
+        from app.settings import load
+        from backends.postgres.home import Home
+        from controlplane.gates.deciding import Result
+        from controlplane.gates.words import VERDICT_WORDS
+        from screens.work import Work
+
+        work = Work(title, "checks")
+        plane = self.session.require_plane()
+        assert isinstance(plane, Home)
+
+        def told(result: Result) -> None:
+            work.done += 1
+
+        async def job() -> str:
+            verdict = await run_gate(plane, number, settings=load(), folder=Path.cwd(), told=told)
+            return f"run {number}: {VERDICT_WORDS[verdict]}"
+
+        self.start_work(work, job())
+
     async def _taken(self, plane: ControlPlane, run_id: int) -> bool:
         """Whether a worker began with it: an embedded home's own worker carries the runs of the home's owner, other
-        workers those of everybody, as far as they can.
+        workers those of everybody.
         """
         from controlplane.filters.grammar import Term
         from controlplane.jobs.model import WorkerDirectory
         from controlplane.listing import Query
         from controlplane.runs.model import RunDirectory
-        from controlplane.runs.rules import CARRIED, is_left
+        from controlplane.runs.rules import is_left
 
-        context = cast("Watchfloor", self).context
-        alive, runs = Query((Term("is", ("alive",), "state"),)), plane.of(RunDirectory)
-        carried = context is not None and (context.embedded or (await runs.get(run_id)).operation in CARRIED)
-        if not carried or not (await plane.of(WorkerDirectory).page(alive, limit=1)).rows:
+        alive = Query((Term("is", ("alive",), "state"),))
+        if not (await plane.of(WorkerDirectory).page(alive, limit=1)).rows:
             return False
         for _ in range(TAKEN_LOOKS):
-            if not is_left(await runs.get(run_id)):
+            if not is_left(await plane.of(RunDirectory).get(run_id)):
                 return True
             await asyncio.sleep(TELL_SECONDS)
         return False
@@ -125,7 +144,7 @@ class Driving(App[None]):
         await follow(plane, run_id, on_progress=progress)
         self.followed.pop(run_id, None)
 
-    async def _drive_here(self, plane: ControlPlane, run_id: int, secrets_to: str) -> Run:
+    async def _drive_here(self, plane: ControlPlane, run_id: int) -> Run:
         from controlplane.runs.engine import drive
         from controlplane.runs.model import RunDirectory
         from screens.bulk import progress_words
@@ -140,12 +159,7 @@ class Driving(App[None]):
                 self.tell(Done(progress_words(run, told - began), "muted"))
 
         self.driven[run_id] = await plane.of(RunDirectory).get(run_id)
-        file = await asyncio.to_thread(_secrets_file, secrets_to) if secrets_to else None
-        try:
-            return await drive(plane, run_id, on_progress=progress, keep=file.keep if file is not None else None)
-        finally:
-            if file is not None:
-                file.close()
+        return await drive(plane, run_id, on_progress=progress)
 
     # Leaving
 
@@ -176,11 +190,15 @@ class Driving(App[None]):
         super().exit(result, return_code, "\n".join(map(str, words)) or None)
 
     def _ending_words(self) -> list[str]:
-        runs = [
-            f"run {run.id} ({run.operation}) is interrupted at {run.settled:,} of {run.total:,}: "
-            f"watchfloor runs resume {run.id} goes on, watchfloor runs undo {run.id} takes it back"
-            for run in self.driven.values()
-        ]
+        from controlplane.runs.operations import target
+
+        runs = []
+        for run in self.driven.values():
+            back = f", watchfloor runs undo {run.id} takes it back" if target(run.operation).undo else ""
+            runs.append(
+                f"run {run.id} ({run.operation}) is interrupted at {run.settled:,} of {run.total:,} until a worker "
+                f"takes it: watchfloor runs resume {run.id} goes on{back}"
+            )
         works = [f"{work.title} stops; what was done stays" for work in self.session.works if work.state == "running"]
         return runs + works
 
@@ -204,6 +222,15 @@ class Driving(App[None]):
             words = f"run {run.id} ({run.operation}) was interrupted at {run.settled:,} of {run.total:,}{more}"
             self.tell(Done(f"{words} · in :runs, press a, then r, to go on", "warn"))
 
+    def keep_secrets(self, path: str) -> Keep:
+        def keep(secrets: Sequence[tuple[Record, str]]) -> None:
+            from backends.secrets.handed_out import SecretsFile
+
+            with SecretsFile(Path(path).expanduser()) as file:
+                file.keep(secrets)
+
+        return keep
+
     def start_work(self, work: Work, job: Coroutine[Any, Any, str]) -> None:
         """Do the job in the background of the program; it is in the list of long work from now on."""
         from app.work import start
@@ -212,11 +239,3 @@ class Driving(App[None]):
 
     def _loop_time(self) -> float:
         return asyncio.get_running_loop().time()
-
-
-def _secrets_file(path: str) -> SecretsFile:
-    from pathlib import Path
-
-    from backends.secrets.handed_out import SecretsFile
-
-    return SecretsFile(Path(path).expanduser(), append=True)

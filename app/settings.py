@@ -27,7 +27,12 @@ FILE = "WATCHFLOOR_SETTINGS"
 # Nothing compares these; `__eq__` and `__hash__` for three classes would take a millisecond of every start.
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """A PostgreSQL to connect to. `environment` is the word in the header; `prometheus` a mapping file."""
+    """A PostgreSQL to connect to. `environment` is the word in the header; `prometheus` and `sources` are files: what
+    is measured, and where messages are dead, outside the home.
+
+    `encryption_key`: where the key is that the home's secrets are encrypted with. `allowed_targets`: hosts that notices
+    may go to wherever they are.
+    """
 
     name: str
     url: str
@@ -35,6 +40,9 @@ class Profile:
     read_only: bool
     password: Reference | None = None
     prometheus: str = ""
+    sources: str = ""
+    encryption_key: Reference | None = None
+    allowed_targets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +58,10 @@ class View:
 
 @dataclass(frozen=True, eq=False)
 class Settings:
-    """`refresh` is in seconds; `keys` maps a binding's id to its keys. `text` is the file, "" without one."""
+    """`refresh` is in seconds; `keys` maps a binding's id to its keys. `text` is the file, "" without one.
+    `allowed_targets` is of an embedded home; `mail_…` is what a worker sends notices by e-mail with. `controls`: the
+    file of controls, `evidence`: the folder of bundles, `publish_to`: where a worker may publish them.
+    """
 
     path: Path
     home: str = ""
@@ -59,11 +70,21 @@ class Settings:
     mouse: str = "auto"
     refresh: float = 1.0
     time: str = "age"
+    bell: str = "bell"
     glyphs: str = "auto"
     key_prefix: str = "wf"
     checkpoints: str = ""
     prometheus: str = ""
+    sources: str = ""
     password_command: tuple[str, ...] = field(default=(), repr=False)
+    allowed_targets: tuple[str, ...] = ()
+    mail_server: str = ""
+    mail_from: str = ""
+    mail_user: str = ""
+    mail_password: Reference | None = None
+    controls: str = ""
+    evidence: str = ""
+    publish_to: tuple[str, ...] = ()
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     views: Mapping[str, View] = field(default_factory=dict)

@@ -28,6 +28,9 @@ DEFAULT = """\
 # Mouse: "auto" (off over SSH), "on", "off".
 #mouse = "auto"
 
+# When an alert begins to fire: "bell" (the terminal's), "osc9" (a notification, where the terminal shows such), "off".
+#bell = "bell"
+
 # Seconds between two looks at the data where the database does not tell by itself; 0.2 to 3600.
 #refresh = 1.0
 
@@ -48,10 +51,37 @@ DEFAULT = """\
 # the embedded home as well, for example "prometheus.toml". A profile names its own.
 #prometheus = ""
 
+# A file that names where messages are dead outside the home, such as the outbox table of another PostgreSQL
+# (docs/queues.md), for example "sources.toml". A profile names its own.
+#sources = ""
+
 # The last place asked for a profile's password: a program and its arguments, {profile} is the profile's name, its
 # first line of output is the password. Before it: the system keyring, the encrypted file, the environment
 # variable WATCHFLOOR_PASSWORD_<PROFILE>. For example ["pass", "show", "watchfloor/{profile}"]
 #password_command = []
+
+# Receivers of notices that may be called although they are not public: "host", "host:port" or "http://host:port".
+# For the embedded home; a profile names its own.
+#allowed_targets = []
+
+# What a worker sends notices by e-mail with: a mail server that takes mail for others ("smtp.example.com:587" or :465),
+# the address that they are from, and its login; of its password only where it is kept: "keyring:watchfloor/mail".
+#mail_server = ""
+#mail_from = ""
+#mail_user = ""
+#mail_password = ""
+
+# The file of controls that evidence is held against (docs/evidence.md), beside this file or by its whole path. "": the
+# controls that come with the program.
+#controls = ""
+
+# The folder that bundles of evidence are kept in; relative to this file. "": in an embedded home's own folder, or in
+# your data folder.
+#evidence = ""
+
+# Where a worker may publish bundles, and below: ["s3://acme-evidence/production", "file:///srv/evidence"]. Credentials
+# come from the worker's own surroundings (AWS_…, GOOGLE_…, AZURE_…), never from here. []: nowhere.
+#publish_to = []
 
 # Keys by the name that the help screen shows; several with a comma between.
 #[keys]
@@ -69,6 +99,10 @@ DEFAULT = """\
 #   environment = "production"
 #   read_only = true
 #   password = "keyring:watchfloor/acme-prod"
+# The key that secrets of the home are encrypted with, the same for all of its operators and workers; made by
+# `openssl rand -base64 32`. And receivers of notices that may be called although they are not public.
+#   encryption_key = "file:/etc/watchfloor/acme-prod.key"
+#   allowed_targets = ["hooks.internal"]
 
 # Saved views, for `:view noisy`.
 #[views]

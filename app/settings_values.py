@@ -67,6 +67,12 @@ def _source(value: Any) -> TenantSource:
     return TenantSource.parse(_text(value))
 
 
+def _targets(value: Any) -> tuple[str, ...]:
+    from controlplane.evidence.publishing import Target
+
+    return tuple(str(Target.parse(each)) for each in _texts(value))
+
+
 def _flag(value: Any) -> bool:
     if isinstance(value, bool):
         return value
@@ -132,11 +138,21 @@ TOP = {
     "mouse": Option(one_of("auto", "on", "off")),
     "refresh": Option(_seconds),
     "time": Option(one_of("age", "utc", "local")),
+    "bell": Option(one_of("bell", "osc9", "off")),
     "glyphs": Option(one_of("auto", "unicode", "ascii")),
     "key_prefix": Option(_prefix),
     "checkpoints": Option(_text),
     "prometheus": Option(_text),
+    "sources": Option(_text),
     "password_command": Option(_texts),
+    "allowed_targets": Option(_texts),
+    "mail_server": Option(_text),
+    "mail_from": Option(_text),
+    "mail_user": Option(_text),
+    "mail_password": Option(lambda value: _reference(value) if value != "" else None),
+    "controls": Option(_text),
+    "evidence": Option(_text),
+    "publish_to": Option(_targets),
 }
 PROFILE = {
     "url": Option(_url, needed=True),
@@ -144,6 +160,9 @@ PROFILE = {
     "read_only": Option(_flag),
     "password": Option(_reference),
     "prometheus": Option(_text),
+    "sources": Option(_text),
+    "encryption_key": Option(_reference),
+    "allowed_targets": Option(_texts),
 }
 VIEW = {
     "noun": Option(name_of, needed=True),

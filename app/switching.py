@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from app.homes import HomeChoice, home_name
 from app.links import contexts, unknown
+from controlplane.errors import Refusal
 from controlplane.live import LinkState
+from screens.desk import Done
 from screens.session import Session
 
 if TYPE_CHECKING:
@@ -84,6 +87,29 @@ async def password_places(app: Watchfloor, name: str) -> list[str]:
     return [f"{finding.subject}: {finding.text}" for finding in findings]
 
 
+async def open_for_writing(app: Watchfloor, minutes: int, reason: str) -> Done:
+    """Open a read-only context for writing for a while, once its trail has recorded that."""
+    from controlplane.carrying import carry_out
+    from controlplane.contexts import write
+    from controlplane.operations import Call, new_request_id
+    from screens.actions import pending
+
+    session = app.session
+    try:
+        if not session.read_only:
+            raise Refusal("not_read_only", f"{session.context} is open for writing already.", "")
+        request = write.parse({"context": session.context, "minutes": minutes})
+        with pending(app, session, f"opening {session.context} for writing", request_id := new_request_id()):
+            outcome = await carry_out(session.require_plane(), write, request, Call(reason, request_id))
+    except Refusal as refusal:
+        return Done(str(refusal), "bad")
+    session.writable_since = session.clock()
+    session.writable_until = session.writable_since + timedelta(minutes=minutes)
+    app.name_terminal(app.area.noun if app.area else "")
+    audit = ", ".join(map(str, outcome.audit_ids))
+    return Done(f"{session.context} is open for writing for {minutes} min · audit {audit} · :ro closes it", "warn")
+
+
 def switch(app: Watchfloor, name: str) -> None:
     """Leave the current context, even if it cannot be reached, and open another. Raises NotFound.
 
@@ -96,7 +122,8 @@ def switch(app: Watchfloor, name: str) -> None:
     app.context, app.link = None, ""
     app.open_context = opener(known[name], app.settings, app.typed.get(name))
     session.plane = session.undo = session.writable_until = session.heard_at = None
-    session.context, session.vacant = name, False
+    session.context, session.vacant, session.open_alerts = name, False, None
+    app.bell_of_home = None
     session.environment, session.read_only = fresh.environment, fresh.read_only
     session.link = LinkState("connecting")
     app.forget_screens()

@@ -20,7 +20,8 @@ from screens.work import Work
 if TYPE_CHECKING:
     from app.console import Watchfloor
     from backends.postgres.requests import LogImport
-    from controlplane.requestlogs.model import ImportReport, Progress
+    from controlplane.requestlogs.model import Progress
+    from controlplane.sealing import Sealing
 
 
 def start(app: Watchfloor, work: Work, job: Coroutine[Any, Any, str]) -> None:
@@ -116,6 +117,7 @@ def import_log(app: Watchfloor, answers: Answers) -> None:
 
 async def _import(app: Watchfloor, work: Work, path: Path, answers: Answers) -> str:
     from backends.postgres.requests import import_requests
+    from controlplane.requestlogs.telling import report_lines
 
     if app.context is None:
         raise Usage("home_unreachable", "The home has not been reached yet.")
@@ -128,22 +130,7 @@ async def _import(app: Watchfloor, work: Work, path: Path, answers: Answers) -> 
 
     report = await import_requests(app.context.home.conninfo, job, progressed)
     work.done, work.share = report.rows, 1.0
-    return report_words(report)
-
-
-def report_words(report: ImportReport) -> str:
-    """What an import did, a line for each thing worth knowing; the first line has the totals."""
-    lines = [f"{report.rows:,} requests stored of {report.lines:,} lines"]
-    if report.already_lines:
-        lines[0] += f", {report.already_lines:,} lines had been stored before"
-    if report.created_tenants:
-        lines.append(f"{len(report.created_tenants):,} tenants created: {', '.join(report.created_tenants[:5])}")
-    if report.unknown_tenants:
-        lines.append(f"unknown tenants, skipped: {', '.join(report.unknown_tenants[:5])}")
-    for reason, number in report.skipped.items():
-        where = ", ".join(map(str, report.first_lines.get(reason, [])[:5]))
-        lines.append(f"{number:,} skipped: {reason.words} (lines {where}{' …' if number > 5 else ''})")
-    return "\n".join([*lines, *report.notes])
+    return "\n".join([*report_lines(report), *report.notes])
 
 
 # The demonstration
@@ -164,11 +151,11 @@ def load_demonstration(app: Watchfloor) -> None:
             "role_too_low", f"Loading the demonstration needs the role admin; you are {app.session.role}."
         )
     work = Work("demonstration", "steps")
-    start(app, work, _demonstrate(work, choices(app)[context.name]))
+    start(app, work, _demonstrate(work, choices(app)[context.name], context.home.sealing))
     show(app)
 
 
-async def _demonstrate(work: Work, choice: Any) -> str:
+async def _demonstrate(work: Work, choice: Any, sealing: Sealing) -> str:
     from app.demo.loading import load_demonstration as load
     from app.embedded import bring_up, embedded_of
 
@@ -177,5 +164,5 @@ async def _demonstrate(work: Work, choice: Any) -> str:
         work.words = words
 
     credentials = await asyncio.to_thread(bring_up, embedded_of(choice))
-    await load(credentials.owner_conninfo(), report)
+    await load(credentials.owner_conninfo(), report, sealing)
     return "The demonstration is loaded."

@@ -25,14 +25,19 @@ from benchmarks import (
     audit_chain,
     charts,
     dataplane,
+    detectors,
+    evidence,
     filters,
+    gates,
     import_rows,
     jobs,
     keys,
     memory,
     objectives,
     overview,
+    queues,
     reapply,
+    routing,
     start,
     telemetry,
     wire,
@@ -52,13 +57,23 @@ CLAIMS: dict[str, Callable[[Estate, bool], list[Figure]]] = {
     "memory": memory.run,
     "admit": admit.run,
     "jobs": jobs.run,
+    "routing": routing.run,
     "audit_chain": audit_chain.run,
     "charts": charts.run,
     "overview": overview.run,
     "objectives": objectives.run,
+    "queues": queues.run,
+    "evidence": evidence.run,
     "reapply": reapply.run,
 }
-NAMES = [*CLAIMS, "import_rows", "telemetry", "dataplane", "filters"]  # the last four make homes of their own
+OWN_HOMES = {
+    "telemetry": telemetry.run,
+    "dataplane": dataplane.run,
+    "detectors": detectors.run,
+    "filters": filters.run,
+    "gates": gates.run,
+}
+NAMES = [*CLAIMS, "import_rows", *OWN_HOMES]
 
 
 def main() -> None:
@@ -87,15 +102,10 @@ def _measure(names: list[str], small: bool) -> list[Figure]:
     if "import_rows" in names:
         print("import_rows …", file=sys.stderr, flush=True)
         figures += _imports(small)
-    if "telemetry" in names:
-        print("telemetry …", file=sys.stderr, flush=True)
-        figures += telemetry.run(small)
-    if "dataplane" in names:
-        print("dataplane …", file=sys.stderr, flush=True)
-        figures += dataplane.run(small)
-    if "filters" in names:
-        print("filters …", file=sys.stderr, flush=True)
-        figures += filters.run(small)
+    for name, measure in OWN_HOMES.items():
+        if name in names:
+            print(f"{name} …", file=sys.stderr, flush=True)
+            figures += measure(small)
     return figures
 
 

@@ -1,4 +1,5 @@
-"""Every filter of the lists that grow, on a home of its own: 5 M audit rows, 1 M keys, 1 M tenants, 200,000 dead jobs.
+"""Every filter of the lists that grow, on a home of its own: 5 M audit rows, 1 M keys, tenants, alerts and deliveries
+each, 200,000 dead jobs.
 
 A filter that finds nothing is the hardest: nothing stops the search before its end. Each filter's page is measured, and
 the count that the screen asks for at the same time.
@@ -17,7 +18,9 @@ from backends.postgres.home import Home
 from backends.postgres.paging import PagedList
 from benchmarks.estate import Estate, estate
 from benchmarks.figures import Figure
+from controlplane.alerts.list import ALERTS
 from controlplane.audit.list import AUDIT
+from controlplane.deliveries.list import DELIVERIES
 from controlplane.filters.grammar import Field, parse
 from controlplane.jobs.list import JOBS
 from controlplane.keys.list import KEYS
@@ -26,8 +29,8 @@ from controlplane.nouns import list_named
 from controlplane.tenants.list import TENANTS
 from tests.postgres import Database
 
-SIZES = {"audit": 5_000_000, "api_keys": 1_000_000, "jobs": 200_000}
-SIZES_SMALL = {"audit": 20_000, "api_keys": 10_000, "jobs": 5_000}
+SIZES = {"audit": 5_000_000, "api_keys": 1_000_000, "jobs": 200_000, "alerts": 1_000_000, "deliveries": 1_000_000}
+SIZES_SMALL = {"audit": 20_000, "api_keys": 10_000, "jobs": 5_000, "alerts": 10_000, "deliveries": 10_000}
 MANY_TENANTS, FEW_TENANTS = 1_000_000, 10_000
 MOST_MS = 200.0
 ROUNDS = 5
@@ -56,6 +59,30 @@ FILL = {
         SELECT (ARRAY['mail.send', 'report.make'])[n %% 2 + 1], 'tenant-' || lpad((1 + n %% 10000)::text, 7,
                '0'), 'dead',
                5, 5, 'no route to host ' || md5(n::text), now() FROM generate_series(1, %s) n""",
+    # 40 are open.
+    "alerts": """
+        INSERT INTO wf.alerts (kind, tenant_id, labels, severity, summary, state, fired_at, resolved_at, holder,
+                               acked_at, ack_until, ack_comment)
+        SELECT (ARRAY['jobs_dead', 'quota_near', 'trial_ending'])[n %% 3 + 1],
+               'tenant-' || lpad((1 + n %% 10000)::text, 7, '0'), jsonb_build_object('job', n::text),
+               (ARRAY['info', 'warning', 'error'])[n %% 3 + 1], n || ' dead jobs of ' || md5(n::text),
+               CASE WHEN n > {rows} - 40 THEN 'firing' ELSE 'resolved' END,
+               now() - ({rows} - n) * interval '30 seconds',
+               CASE WHEN n <= {rows} - 40 THEN now() - ({rows} - n) * interval '29 seconds' END,
+               CASE WHEN n <= {rows} - 40 THEN 'person' || n %% 40 END, CASE WHEN n <= {rows} - 40 THEN now() END,
+               CASE WHEN n <= {rows} - 40 THEN now() END, CASE WHEN n <= {rows} - 40 THEN 'looking' END
+        FROM generate_series(1, %s) n""",
+    "deliveries": """
+        WITH routes AS (
+          INSERT INTO wf.routes (name, channel, target)
+          SELECT 'route-' || n, 'webhook', 'x' FROM generate_series(1, 40) n
+        )
+        INSERT INTO wf.deliveries (key, route_id, group_key, number, tenant_id, action, reason, severity, event_type,
+                                   summary, notice, state, attempts, code, created_at, ended_at)
+        SELECT 'msg_' || repeat('a', 40), n %% 39 + 1, encode(sha256(n::text::bytea), 'hex'), 1,
+               'tenant-' || lpad((1 + n %% 10000)::text, 7, '0'), 'trigger', 'first_notification', 'error', 'jobs_dead',
+               n || ' dead jobs of ' || md5(n::text), '{{}}', 'delivered', 1, 'http_200',
+               now() - ({rows} - n) * interval '30 seconds', now() FROM generate_series(1, %s) n""",
 }  # fmt: skip
 ASKED: dict[str, tuple[str, ...]] = {
     "audit": (
@@ -72,6 +99,15 @@ ASKED: dict[str, tuple[str, ...]] = {
     "jobs": (
         "state:dead nowhereword", "state:dead kind:nothing", "state:dead tenant:tenant-0000017", "state:dead 4711",
     ),
+    "alerts": (
+        "nowhereword", "4711", "state:firing", "state:acked", "severity:critical", "tenant:tenant-0004711",
+        "who:person7", "kind:nothing", "age>3000d", "age<1h", "id:4711",
+    ),
+    "deliveries": (
+        "nowhereword", "4711", "state:failed", "age<1h", "reason:escalated", "tenant:tenant-0004711", "attempts>3",
+        "code:http_500", "action:resolve", "route:nothing", "route:route-7", "route:route-40", "route_no:7",
+        "channel:slack", "person:ana", "kind:nothing", "severity:critical", "test:yes", "id:4711",
+    ),
 }  # fmt: skip
 MASKED: dict[str, tuple[str, ...]] = {
     "keys": ("owner:b27@x.example", "owner:b•••@x.example", "owner:p•••@home.example", "-owner:p•••@home.example"),
@@ -79,6 +115,7 @@ MASKED: dict[str, tuple[str, ...]] = {
 }
 FIELDS: dict[str, tuple[Field, ...]] = {
     "audit": AUDIT.fields, "keys": KEYS.fields, "jobs": JOBS.fields, "tenants": TENANTS.fields,
+    "alerts": ALERTS.fields, "deliveries": DELIVERIES.fields,
 }  # fmt: skip
 
 
@@ -120,7 +157,7 @@ async def _ask(conninfo: str, asked: dict[str, tuple[str, ...]], rounds: int, wh
         for name, texts in asked.items():
             listing: PagedList[Any] = list_named(name).of(home)
             for text in texts:
-                query = Query(parse(text, FIELDS[name]), None, name in ("audit", "jobs"))
+                query = Query(parse(text, FIELDS[name]), None, name in ("audit", "jobs", "alerts", "deliveries"))
                 page = await _time(lambda listing=listing, query=query: listing.page(query, limit=100), rounds)  # type: ignore[misc]
                 count = await _time(lambda listing=listing, query=query: listing.count(query), rounds)  # type: ignore[misc]
                 slow = max(page, count)

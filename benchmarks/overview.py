@@ -39,7 +39,8 @@ SELECT 'deliver', CASE n % 50 WHEN 0 THEN 'dead' WHEN 1 THEN 'waiting' ELSE 'can
 INSERT INTO wf.audit (seq, out_of_band, actor, operation, noun, thing, at)
 SELECT (SELECT coalesce(max(seq), 0) FROM wf.audit) + n,
        false, 'ana', 'tenants.edit', 'tenants', 'acme', now() - ({jobs} - n) * interval '1 s'
-FROM generate_series(1, {jobs}) n
+FROM generate_series(1, {jobs}) n;
+UPDATE wf.counters SET value = (SELECT max(seq) FROM wf.audit) WHERE name = 'audit'
 """
 
 

@@ -16,17 +16,19 @@ def run(estate: Estate, small: bool) -> list[Figure]:
     estate.fill(TENANTS)
     runs = 1 if small else RUNS
     frames, rows, empty = [], [], []
-    if not small:
-        _start(estate)  # afterwards everything is read from memory
-    for _ in range(runs):
-        frame, row = _start(estate)
-        frames.append(frame)
-        rows.append(row)
-        empty.append(_empty())
+    with estate.without_worker():
+        if not small:
+            _start(estate)  # afterwards everything is read from memory
+        for _ in range(runs):
+            frame, row = _start(estate)
+            frames.append(frame)
+            rows.append(row)
+            empty.append(_empty())
     cold_frames, cold_rows = [], []
     for _ in range(1 if small else 3):
         estate.home.stop()
-        frame, row = _start(estate)
+        with estate.home.as_worker():
+            frame, row = _start(estate)
         cold_frames.append(frame)
         cold_rows.append(row)
     (row, _), (base, _), (cold, _) = middle(rows), middle(empty), middle(cold_frames)

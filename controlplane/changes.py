@@ -9,10 +9,16 @@ from typing import Protocol, TypeVar
 
 from controlplane.audit.model import AuditRow, Record
 from controlplane.clock import HomeClock
+from controlplane.detectors.model import MetricSource
 from controlplane.previewed import Drawn
+from controlplane.queues.held import SourceBook
+from controlplane.sealing import Sealing
 from controlplane.telemetry.model import SeriesSource
 
 P = TypeVar("P")
+Row = TypeVar("Row", covariant=True)
+Key = str | int | tuple[str | int, ...]
+"""What names a row; a tuple where it takes several columns."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,21 @@ class Change(Protocol):
         """What new secrets begin with."""
         ...
 
+    @property
+    def sealing(self) -> Sealing:
+        """What secrets that are kept are encrypted with."""
+        ...
+
+    @property
+    def metrics(self) -> MetricSource | None:
+        """Where PromQL is asked; None: the context has no Prometheus."""
+        ...
+
+    @property
+    def sources(self) -> SourceBook | None:
+        """Where messages are dead outside the home; None: the context names no such place."""
+        ...
+
     def of(self, port: type[P]) -> P:
         """The store of this change that implements a port."""
         ...
@@ -89,6 +110,22 @@ class Change(Protocol):
 
     async def finish(self, result: Record) -> None:
         """Store the result with the change: a repeat of the request is answered with it."""
+        ...
+
+
+class Store(Protocol[Row]):
+    """What the operations on the rows of a table write through; a noun's own store has more."""
+
+    async def lock(self, key: Key) -> Row:
+        """Read a row and lock it until the change ends. Raises NotFound, NotPermitted."""
+        ...
+
+    async def create(self, columns: Record) -> Row:
+        """Raises Conflict when there is one with the same key."""
+        ...
+
+    async def update(self, key: Key, columns: Record) -> Row:
+        """Raises what `lock` does."""
         ...
 
 

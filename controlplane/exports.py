@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 from controlplane.text import clean
@@ -52,8 +52,8 @@ def chunks(
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON has it: times as ISO-8601 in UTC."""
-    return value.isoformat() if isinstance(value, datetime) else value
+    """A value as JSON has it: times and days as ISO-8601, times in UTC."""
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def _picked(record: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from controlplane.errors import Usage
 from controlplane.keys.pasted import as_pasted
+from controlplane.listing import Page, Position, Query
 from controlplane.lists import Column, ListOf
+from controlplane.memorylist import MemoryList
 from controlplane.text import showable
+
+if TYPE_CHECKING:
+    from controlplane.changes import ControlPlane
 
 Kind = Literal["tenant", "owner", "project", "key", "secret", "change", "request", "operator"]
 MAX_SOUGHT_CHARACTERS = 320
@@ -70,11 +76,10 @@ def _opens(found: Found) -> tuple[str, str] | None:
 FOUND = ListOf(
     "find",
     Found,
-    of=lambda plane, sought: plane.of(Finder).look(sought),
+    of=lambda plane, sought: Results(plane, sought),
     means="What a text belongs to: tenants, owners by the whole address, keys, projects, request ids, operators. "
     "A secret is hashed before it is looked for, and kept nowhere.",
     nothing="Nothing was found. Press f to look for something else.",
-    subject=lambda found: {},
     label=lambda found: found.id,
     opens=_opens,
     operations=(),
@@ -92,6 +97,27 @@ class Finder(Protocol):
     async def look(self, sought: Sought) -> tuple[Found, ...]:
         """All that the text can belong to, exact matches first, at most MAX_FOUND_PER_KIND of each kind."""
         ...
+
+
+class Results(MemoryList[Found]):
+    """What was found. To read it from the start is to look again; a count does not look once more."""
+
+    declared = FOUND
+
+    def __init__(self, plane: ControlPlane, sought: Sought) -> None:
+        self.plane = plane
+        self.sought = sought
+        self.found: tuple[Found, ...] | None = None
+
+    async def rows(self) -> tuple[tuple[Found, ...], datetime]:
+        if self.found is None:
+            self.found = await self.plane.of(Finder).look(self.sought)
+        return self.found, self.plane.clock.now()
+
+    async def page(self, query: Query, *, start: Position | None = None, **more: Any) -> Page[Found]:
+        if start is None:
+            self.found = None
+        return await super().page(query, start=start, **more)
 
 
 def looks_secret(word: str) -> bool:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Literal
 
 from controlplane.errors import Usage
 from controlplane.text import UNKNOWN, clean
+from controlplane.zones import first_showing, zone_of
 
 Form = Literal["age", "utc", "local", "zone"]
 
@@ -46,6 +47,16 @@ def parse_duration(text: str) -> float:
     return float(exact_duration(text))
 
 
+def as_seconds(value: object) -> object:
+    """ "5m" as 300, for a field that takes a duration or whole seconds. Raises ValueError, as validators do."""
+    if not isinstance(value, str) or value.isdigit():
+        return value
+    try:
+        return int(parse_duration(value))
+    except Usage as fault:
+        raise ValueError(f"{fault.message} {fault.hint}".strip()) from None
+
+
 FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
 """Every request lies between them; and a month before the first or after the last is still a valid time."""
 
@@ -61,6 +72,22 @@ def parse_time(text: str) -> datetime:
     if not FIRST <= at < LAST:
         raise Usage("time_unreadable", f'"{clean(text, 40)}" is not between {FIRST.year} and {LAST.year}.', hint)
     return at
+
+
+def parse_moment(text: str, now: datetime) -> datetime:
+    """A time in UTC: "now", "2h" (from now), what `parse_time` reads, or a time and a zone: "2026-03-08 02:30
+    America/New_York". Of a time that the zone's clocks show twice, the first. Raises Usage; Refusal `zone_unknown`.
+    """
+    text = text.strip()
+    if text == "now":
+        return now
+    if _DURATION.fullmatch(text):
+        return now + timedelta(seconds=parse_duration(text))
+    clock, _, zone = text.rpartition(" ")
+    if not clock or not zone[:1].isalpha():
+        return parse_time(text)
+    shown = parse_time(clock).replace(tzinfo=None)
+    return first_showing(shown, zone_of(zone))
 
 
 def spell(seconds: float | None) -> str:
@@ -117,6 +144,18 @@ def show(at: datetime | None, now: datetime, form: Form = "age", zone: tzinfo | 
 def count(number: float | None) -> str:
     """ "1,204"."""
     return UNKNOWN if number is None or not math.isfinite(number) else f"{number:,.0f}"
+
+
+def count_words(number: int, noun: str) -> str:
+    """ "1 alert", "1,204 alerts"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def plain_number(number: float | None) -> str:
+    """Six of its digits, without the powers of ten of `:g`: "0.0041", "1,500", "1,250,000"."""
+    if number is None or not math.isfinite(number):
+        return UNKNOWN
+    return f"{number:,.6g}" if abs(number) < 1e6 else f"{number:,.0f}"
 
 
 def rate(number: float | None) -> str:

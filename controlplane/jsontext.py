@@ -1,11 +1,13 @@
-"""Foreign JSON, read with a limit on its depth: where Python's own is reached, it raises no ValueError."""
+"""JSON: foreign text read with a limit on its depth, and text of ours that whoever reads it can read."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
+MAX_INTEGER_BITS = 4096
 DEEPEST = 64
 """Levels of nested lists and objects. No screen shows and no column holds what is nested deeper."""
 
@@ -22,6 +24,28 @@ def read(text: str | bytes, *, real: Callable[[str], Any] = float, constant: Cal
         if depth > DEEPEST:
             raise _too_deep()
     return value
+
+
+def write(value: Any) -> bytes:
+    """Compact UTF-8, whatever is in it: what JSON has no word for becomes null or its own text."""
+    text = json.dumps(_fit(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode("utf-8", "replace")
+
+
+def _fit(value: Any, depth: int = 0) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, int) and value.bit_length() > MAX_INTEGER_BITS:  # Python itself does not write out such a one
+        return None
+    if value is None or isinstance(value, str | int):
+        return value
+    if depth > DEEPEST:
+        return "nested too deep"
+    if isinstance(value, Mapping):
+        return {str(name): _fit(part, depth + 1) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_fit(part, depth + 1) for part in value]
+    return str(value)
 
 
 def _parts(value: Any) -> list[Any]:

@@ -6,7 +6,7 @@ import base64
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from controlplane.errors import Usage
 from controlplane.filters.grammar import Term
@@ -21,6 +21,17 @@ class Row(Protocol):
     def key(self) -> str:
         """The identity that cursor and marks hold on to."""
         ...
+
+
+class ById:
+    """A row that its id names."""
+
+    __slots__ = ()
+    id: Any
+
+    @property
+    def key(self) -> str:
+        return str(self.id)
 
 
 R = TypeVar("R", bound=Row)
@@ -54,13 +65,14 @@ class Page(Generic[R_co]):
 
 @dataclass(frozen=True)
 class Count:
-    """Exact up to a cap; `capped` means "more than `number`" (shown as 10,000+)."""
+    """Exact up to a cap. `capped`: more than `number`, shown as 10,000+; with `near`: about so many, as ~12,000."""
 
     number: int
     capped: bool = False
+    near: bool = False
 
     def __str__(self) -> str:
-        return f"{self.number:,}" + ("+" if self.capped else "")
+        return f"~{self.number:,}" if self.near else f"{self.number:,}" + ("+" if self.capped else "")
 
 
 class Listing(Protocol[R_co]):
@@ -79,6 +91,10 @@ class Listing(Protocol[R_co]):
         ...
 
     async def count(self, query: Query, cap: int = 10_000) -> Count: ...
+
+    async def get(self, *key: Any) -> R_co:
+        """The row with this key, as it is named by the list's declaration. Raises NotFound."""
+        ...
 
 
 def cursor(query: Query, position: Position) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -19,6 +19,7 @@ from controlplane.filters.grammar import Field, matches, one_name
 from controlplane.filters.grammar import Kind as FilterKind
 from controlplane.formatting import Form, count, milliseconds, percent, rate, show, spell
 from controlplane.listing import Listing, Position, Query, Row
+from controlplane.refusals import NO_ROW, Words
 from controlplane.text import UNKNOWN, clean
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ RATE = Kind("number", lambda value, now, form: rate(value), right=True)
 SHARE = Kind("share", lambda value, now, form: percent(value), right=True)
 MILLISECONDS = Kind("milliseconds", lambda value, now, form: milliseconds(value), right=True)
 DURATION = Kind("number", lambda value, now, form: spell(value), right=True)
+DOCUMENT = Kind("document", TEXT.show)
+"""JSON: it is filtered by, and not shown."""
 FLAG = Kind("flag", lambda value, now, form: "yes" if value else "")
 
 
@@ -194,14 +197,15 @@ class Column(Generic[R]):
 class ListOf(Generic[R]):
     """A list: where its rows come from, its columns, and the words about it.
 
-    `of` is given the control plane and, for a list within a thing (the items of a run), that thing's key.
-    `order` is the default order: a column's name, with "-" in front to reverse it; "": the order in which the rows are
-    found, and no other. `summary` is the help of its command, `means` that of its screen; `nothing` is shown when it is
-    empty, `empty` when no row matches the filter. `subject`: the fields of a request that name the row; `label`: what a
-    person calls it. `opens`: the noun and the key that enter opens, or "?" and a filter of that noun's list; None:
-    enter describes the row. `search`: the texts of a row that words are looked for in, for a list in memory.
-    `operations`: the names of those offered on a row; None: all that are done on such a row. `charts`: what opens a
-    row's charts, as text.
+    `of` is given the control plane and, for a list within a thing (the items of a run), that thing's key. `order` is
+    the default order: a column's name, with "-" in front to reverse it; "": the order in which the rows are found, and
+    no other. `summary` is the help of its command, `means` that of its screen; `nothing` is shown when it is empty,
+    `empty` when no row matches the filter. `key`: the columns whose values name a row, which `show` and the operations
+    take; `named`: how one is found by what a person calls it, besides its key; `missing`: the refusal of a key that no
+    row has; `label`: what a person calls the row. `opens`: the noun and
+    the key that enter opens, or "?" and a filter of that noun's list; None: enter describes the row. `search`: the
+    texts of a row that words are looked for in, for a list in memory. `operations`: the names of those offered on a
+    row; None: all that are done on such a row. `charts`: what opens a row's charts, as text.
     """
 
     noun: str
@@ -213,7 +217,9 @@ class ListOf(Generic[R]):
     order: str = ""
     summary: str = ""
     empty: str = "Nothing matches. Press esc to clear the filter."
-    subject: Callable[[R], Mapping[str, Any]] = lambda row: {"id": row.key}
+    key: tuple[str, ...] = ("id",)
+    named: Callable[..., Awaitable[R]] | None = None
+    missing: Words = NO_ROW
     label: Callable[[R], str] = lambda row: row.key
     record: Callable[[R, datetime], dict[str, Any]] = lambda row, now: dataclasses.asdict(row)  # type: ignore[call-overload]
     opens: Callable[[R], tuple[str, str] | None] = lambda row: None
@@ -257,6 +263,14 @@ class ListOf(Generic[R]):
         """The columns on the command line: the id, which commands take, then those that are not for wide screens."""
         kept = tuple(column for column in self.table if column.priority < EXTRA and column.name != "id")
         return (*(column for column in self.columns if column.name == "id"), *kept)
+
+    @property
+    def key_columns(self) -> tuple[Column[R], ...]:
+        return tuple(self.column(name) for name in self.key)
+
+    def subject(self, row: R) -> dict[str, Any]:
+        """The fields of a request that name the row."""
+        return {column.attribute: column.value_of(row) for column in self.key_columns}
 
     def column(self, name: str) -> Column[R]:
         return next(column for column in self.columns if column.name == name)

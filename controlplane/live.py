@@ -1,10 +1,9 @@
-"""The link to a context: whether it is alive, and hints that something happened there."""
+"""The link to a context: whether it is alive."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -22,13 +21,3 @@ class LinkState:
     words: str = ""
     silent: float = 0.0
     brief: str = ""
-
-
-class LiveFeed(Protocol):
-    async def watch(self, on_news: Callable[[], None], on_state: Callable[[LinkState], None]) -> None:
-        """Runs until cancelled. `on_news` is only a hint: whoever hears it reads again."""
-        ...
-
-    def retry_now(self) -> None:
-        """Retry at once instead of waiting for the next attempt."""
-        ...

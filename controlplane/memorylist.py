@@ -1,29 +1,30 @@
-"""A list that is computed in memory, paged by key like any other: for few rows, or rows computed all at once."""
+"""Lists that are in memory, paged by key like any other: for few rows, or rows computed all at once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from controlplane.errors import Refusal
 from controlplane.filters.grammar import Term
 from controlplane.listing import Count, Page, Position, Query, Row
 from controlplane.lists import ListOf
+from controlplane.refusals import NO_ROW
 
 R = TypeVar("R", bound=Row)
 
 
-class MemoryList(Generic[R]):
-    """The `Listing` of a declared list; `rows` reads its rows. A subclass may hide rows that no filter asks for."""
-
-    declared: ListOf[R]
+class FewRows(Generic[R]):
+    """The `Listing` of a few rows in the order in which they are read, each at its place."""
 
     async def rows(self) -> tuple[Sequence[R], datetime]:
         """All rows, and as of when. Raises Refusal."""
         raise NotImplementedError
 
-    def matching(self, rows: Sequence[R], terms: Sequence[Term], now: datetime) -> list[R]:
-        return self.declared.matching(rows, terms, now)
+    def placed(self, rows: Sequence[R], query: Query, as_of: datetime) -> list[tuple[Position, R]]:
+        """Those that the query asks for, each with its position, in ascending order."""
+        return [((place,), row) for place, row in enumerate(rows)]
 
     async def page(
         self,
@@ -35,21 +36,20 @@ class MemoryList(Generic[R]):
         limit: int = 100,
     ) -> Page[R]:
         rows, as_of = await self.rows()
-        matching = self.matching(rows, query.terms, as_of)
-        ordered = sorted(((self.declared.position(row, query), row) for row in matching), key=lambda pair: pair[0])
+        placed = self.placed(rows, query, as_of)
         if query.descending:
-            ordered.reverse()
+            placed.reverse()
         if start is not None:
             up, begin = query.descending == backward, tuple(start)
-            ordered = [
-                (at, row) for at, row in ordered if (inclusive and at == begin) or (at != begin and (at > begin) == up)
+            placed = [
+                (at, row) for at, row in placed if (inclusive and at == begin) or (at != begin and (at > begin) == up)
             ]
-        more = len(ordered) > limit
-        ordered = ordered[-limit:] if backward else ordered[:limit]
+        more = len(placed) > limit
+        placed = placed[-limit:] if backward else placed[:limit]
         bounded = start is not None
         return Page(
-            rows=tuple(row for _, row in ordered),
-            positions=tuple(at for at, _ in ordered),
+            rows=tuple(row for _, row in placed),
+            positions=tuple(at for at, _ in placed),
             first=not more if backward else not bounded,
             last=not bounded if backward else not more,
             as_of=as_of,
@@ -57,5 +57,35 @@ class MemoryList(Generic[R]):
 
     async def count(self, query: Query, cap: int = 10_000) -> Count:
         rows, as_of = await self.rows()
-        number = len(self.matching(rows, query.terms, as_of))
+        number = len(self.placed(rows, query, as_of))
         return Count(min(number, cap), number > cap)
+
+    async def get(self, *key: Any) -> R:
+        rows, _ = await self.rows()
+        found = next((row for row in rows if row.key == "/".join(map(str, key))), None)
+        if found is None:
+            raise self.missing(*key)
+        return found
+
+    def missing(self, *key: Any) -> Refusal:
+        return NO_ROW.of(*key)
+
+
+class MemoryList(FewRows[R]):
+    """The `Listing` of a declared list: filtered, and in the declared orders where it has any. A subclass may hide rows
+    that no filter asks for.
+    """
+
+    declared: ListOf[R]
+
+    def missing(self, *key: Any) -> Refusal:
+        return self.declared.missing.of(*key)
+
+    def matching(self, rows: Sequence[R], terms: Sequence[Term], now: datetime) -> list[R]:
+        return self.declared.matching(rows, terms, now)
+
+    def placed(self, rows: Sequence[R], query: Query, as_of: datetime) -> list[tuple[Position, R]]:
+        matching = self.matching(rows, query.terms, as_of)
+        if not self.declared.sorts:
+            return super().placed(matching, query, as_of)
+        return sorted(((self.declared.position(row, query), row) for row in matching), key=lambda pair: pair[0])

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import hashlib
-import json
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,10 +20,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from controlplane.audit.model import AuditRow, Record
 from controlplane.errors import Conflict, HomeUnreachable, NotPermitted, OutcomeUnknown, Refusal, Usage
+from controlplane.fingerprints import fingerprint
 from controlplane.operators.roles import Role, allows
 from controlplane.previewed import Drawn, bound, check_as_previewed, unnumbered, without_numbers
 from controlplane.refusals import REQUEST_ID_REUSED, STALE_VERSION
-from controlplane.undoing import as_before
+from controlplane.undoing import UndoStep, as_before
 
 if TYPE_CHECKING:
     from controlplane.changes import Change, ControlPlane, Recorded
@@ -91,9 +90,11 @@ class Operation(Generic[Req]):
     `check` raises a Refusal when a row does not allow the operation: before the run, in menus, and for the key `w`.
     `undo` names the operation that takes it back. Its request follows from the audit row (see `undo_step`);
     `undo_request` adds the fields that do not.
-    `completes` reads, after the commit, what can be read only then. `makes_secret`: its run returns `Made`.
-    `writes`: the noun of the audit rows that it writes, where that is not its own. `way_back`: in words, how to correct
-    a mistake where no single operation undoes it.
+    `completes` reads, after the commit, what can be read only then; it is given the result so far.
+    `begins`: with which fields filled in its form begins on rows of a class; it is offered on those rows as well. May
+    raise Refusal. `foresees`: says below the form what the fields typed so far would do.
+    `makes_secret`: its run returns `Made`. `writes`: the noun of the audit rows that it writes, where that is not its
+    own. `way_back`: in words, how to correct a mistake where no single operation undoes it.
     """
 
     name: str
@@ -108,7 +109,9 @@ class Operation(Generic[Req]):
     needs_reason: bool = False
     undo: str | None = None
     undo_request: Callable[[AuditRow], Record] = lambda row: {}
-    completes: Callable[[ControlPlane, Req], Awaitable[Record]] | None = None
+    completes: Callable[[ControlPlane, Req, Record], Awaitable[Record]] | None = None
+    begins: Mapping[type, Callable[[Sequence[Any]], Record]] = field(default_factory=dict)
+    foresees: Callable[[ControlPlane, Record], Awaitable[str]] | None = None
     makes_secret: bool = False
     writes: str = ""
     way_back: str = ""
@@ -133,6 +136,13 @@ class Operation(Generic[Req]):
                 f"Fields: {', '.join(self.request.model_fields)}.",
                 why=faults,
             ) from None
+
+    def begun(self, shown: Sequence[Any]) -> Record:
+        """The fields that its form begins with on rows of a list; none when it does not begin with such rows."""
+        rows = [self.on.of(row) if self.on else row for row in shown]
+        kinds = {type(row) for row in rows}
+        begin = self.begins.get(kinds.pop()) if len(kinds) == 1 else None
+        return begin(rows) if begin else {}
 
     def refusal(self, shown: Any, now: datetime) -> Refusal | None:
         """The refusal that it would raise now on a row of a list; None too when it is not done on such rows."""
@@ -196,20 +206,13 @@ def operation(
 class Made:
     """What an operation that makes a secret returns: the result, and the secret beside it.
 
-    The secret never becomes a part of the result, so it is neither stored with the change nor shown twice.
+    The secret never becomes a part of the result, so it is neither stored with the change nor shown twice. `secrets`:
+    those of a run, each with what is told of its key; they are not shown at all.
     """
 
     row: Any
-    secret: str | None = field(repr=False)
-
-
-@dataclass(frozen=True)
-class UndoStep:
-    """The operation that takes a change back, ready to run."""
-
-    operation: str
-    request: Record
-    reason: str
+    secret: str | None = field(default=None, repr=False)
+    secrets: Sequence[tuple[Record, str]] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -235,15 +238,17 @@ class Outcome:
         return [] if self.dry_run else [row.seq for row in self.rows]
 
 
-Keep = Callable[[Record, str], None]
-"""Stores a secret, with its result, outside this program. It blocks, and raises Refusal when it cannot store it."""
+Keep = Callable[[Sequence[tuple[Record, str]]], None]
+"""Stores secrets, each with what is told of its key, outside this program. It blocks, and raises Refusal when it cannot
+store them.
+"""
 
 
 @dataclass(frozen=True)
 class Call:
     """How an operation is asked for, apart from its request.
 
-    `keep` is called with a new secret before the commit, so that no valid secret is lost when the program is killed.
+    `keep` is called with the secrets of a run before the commit, so that none is lost when the program is killed.
     `previewed`: the outcome that was shown; the run does the same, or it is refused.
     `tell` is called with a message while an unknown outcome is looked up, which takes some seconds.
     """
@@ -260,18 +265,6 @@ def new_request_id() -> str:
     return f"wf-{uuid.uuid4().hex[:24]}"
 
 
-def fingerprint(operation: Operation[Any], request: Request) -> str:
-    """The request as SHA-256. Personal fields are left out: an address can be guessed from its hash."""
-    asked = _impersonal(request.model_dump(mode="json", exclude_unset=True), request.personal)
-    return hashlib.sha256(json.dumps([operation.name, asked], sort_keys=True).encode()).hexdigest()
-
-
-def _impersonal(value: Any, personal: tuple[str, ...]) -> Any:
-    if isinstance(value, dict):
-        return {name: _impersonal(each, personal) for name, each in value.items() if name not in personal}
-    return [_impersonal(each, personal) for each in value] if isinstance(value, list) else value
-
-
 async def execute(plane: ControlPlane, operation: Operation[Req], request: Req, call: Call) -> Outcome:
     """Run an operation, or preview it; `controlplane.carrying` asks in between.
 
@@ -284,12 +277,12 @@ async def execute(plane: ControlPlane, operation: Operation[Req], request: Req, 
     intent = Intent(
         operation.name,
         call.request_id or new_request_id(),
-        fingerprint(operation, request),
+        fingerprint(operation.name, request),
         (call.reason or "").strip() or None,
         call.dry_run,
         Drawn(call.previewed.drawn if call.previewed else ()),
     )
-    made = Made({}, None)
+    made = Made({})
     try:
         async with plane.change(intent) as change:
             request = bound(operation, request, call.previewed) if call.previewed else request
@@ -298,8 +291,9 @@ async def execute(plane: ControlPlane, operation: Operation[Req], request: Req, 
             if call.previewed:
                 check_as_previewed(call.previewed, rows, made.row)
             await change.finish(made.row)
-            if made.secret is not None and call.keep is not None and not call.dry_run:
-                await asyncio.to_thread(call.keep, made.row, made.secret)
+            if made.secrets and not call.dry_run:
+                assert call.keep is not None, "a run that makes secrets is not started without a place for them"
+                await asyncio.to_thread(call.keep, made.secrets)
     except RequestRepeated:
         found = await plane.recorded(intent.request_id)
         if found is None:  # the one that held the id was rolled back meanwhile
@@ -317,7 +311,7 @@ async def execute(plane: ControlPlane, operation: Operation[Req], request: Req, 
         return Outcome(operation.name, intent.request_id, result, unnumbered(rows), dry_run=True, drawn=drawn)
     result = made.row
     if operation.completes is not None:
-        result |= await operation.completes(plane, request)
+        result |= await operation.completes(plane, request, result)
     return Outcome(operation.name, intent.request_id, result, rows, undo_step(operation, rows), secret=made.secret)
 
 
@@ -346,14 +340,15 @@ def as_result(value: Any) -> Record:
 
 
 def as_made(value: Any) -> Made:
-    """The result as fields, with the secret that was made beside it if there was one."""
-    return Made(as_result(value.row), value.secret) if isinstance(value, Made) else Made(as_result(value), None)
+    """The result as fields, with the secrets that were made beside it."""
+    made = value if isinstance(value, Made) else Made(value)
+    return dataclasses.replace(made, row=as_result(made.row))
 
 
 def undo_step(operation: Operation[Any], rows: Sequence[AuditRow]) -> UndoStep | None:
     """What takes a change of one thing back, from the audit row that it wrote."""
     mine = [row for row in rows if row.noun == (operation.writes or operation.noun)]
-    if operation.undo is None or len(mine) != 1:
+    if operation.undo is None or len(mine) != 1 or (mine[0].before is not None and not mine[0].was):
         return None
     request = as_before(REGISTRY[operation.undo].request, mine[0]) | operation.undo_request(mine[0])
     return UndoStep(operation.undo, request, f"undo of {operation.name} (audit {mine[0].seq})")
@@ -386,6 +381,7 @@ def _repeated(operation: Operation[Any], request_id: str, asked: str, found: Rec
     return Outcome(operation.name, request_id, found.result or {}, found.rows, step, repeated=True)
 
 
-def words_of(refusal: Refusal) -> Record:
-    """A refusal for `--json`."""
-    return {"code": refusal.code, "message": refusal.message, "hint": refusal.hint, "why": list(refusal.why)}
+def reveals(outcome: Outcome) -> bool:
+    """Whether its result holds a value that only the person who asked may see, and only now."""
+    operation = REGISTRY.get(outcome.operation)
+    return operation is not None and operation.completes is not None and "value" in outcome.result

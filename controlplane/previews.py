@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from controlplane.audit.model import AuditRow, differences
+from controlplane.formatting import plain_number
 from controlplane.operations import Operation, Outcome
 from controlplane.plans.currencies import money
 from controlplane.subscriptions.proration import line_words
@@ -29,7 +30,7 @@ def value_words(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:,.6g}"
+        return plain_number(value)
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
     if isinstance(value, str) and (instant := _INSTANT.fullmatch(value)):
@@ -71,10 +72,17 @@ def outcome_lines(outcome: Outcome, limit: int = 200) -> list[str]:
     return lines if len(lines) <= limit else [*lines[:limit], f"… and {len(lines) - limit:,} more lines"]
 
 
+def _named(value: Any) -> str:
+    """What names a thing, or several, as the command line takes them."""
+    if not isinstance(value, list):
+        return str(value)
+    return json.dumps(value) if any("," in str(each) for each in value) else ",".join(map(str, value))
+
+
 def command_line(operation: Operation[Any], request: Mapping[str, Any], reason: str | None) -> str:
     """The same action as a command: what a dialog shows, to be learnt, kept in a runbook, or pasted."""
     words = ["watchfloor", operation.noun, operation.verb]
-    words += [str(request.get(name, "")) for name in operation.request.subject]
+    words += [_named(request.get(name, "")) for name in operation.request.subject]
     for name, value in request.items():
         if name in operation.request.subject or value is None:
             continue

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from controlplane.errors import Conflict, Refusal, Usage
+from controlplane.errors import Conflict, NotFound, Refusal, Usage
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Words:
 REQUEST_ID_REUSED = Words(
     "request_id_reused", Conflict, "The request id was used for something else.", "Use a new one."
 )
+NO_ROW = Words("no_row", NotFound, "There is no {} in this list.")
 STALE_VERSION = Words(
     "stale_version", Conflict, "Somebody changed it since it was looked at.", "Look at it again, then repeat."
 )

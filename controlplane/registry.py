@@ -32,9 +32,15 @@ def done_on(row: type) -> list[Operation[Any]]:
 
 
 def offered(noun: str, row: type) -> list[Operation[Any]]:
-    """The operations offered in a list of such rows: those on a row, and those of the noun that need none."""
+    """The operations offered in a list of such rows: those on a row or begun from one, and those of the noun that need
+    none.
+    """
     every = operations().values()
-    return [each for each in every if _is_on(each, row) or (each.noun == noun and (each.on is None or _makes(each)))]
+    return [
+        each
+        for each in every
+        if _is_on(each, row) or row in each.begins or (each.noun == noun and (each.on is None or _makes(each)))
+    ]
 
 
 def _is_on(operation: Operation[Any], row: type) -> bool:

@@ -224,7 +224,7 @@ _GLYPHS = {
     **dict(zip("●◐✕✓›‹→←▼▲·•…–—‘’“”", "*%xv><><v^.*~--''\"\"", strict=True)),
     **dict(zip("▁▂▃▄▅▆▇█", "_.:-=+*#", strict=True)),
     **dict(zip("─│┌┐└┘├┤┬┴┼╭╮╰╯", "-|+++++++++++++", strict=True)),
-    **dict(zip("▐▌▎▶■◌∅×␛↑↓", "||I>#o0x^^v", strict=True)),
+    **dict(zip("▐▌▎▶■◌∅×␛↑↓◆", "||I>#o0x^^v+", strict=True)),
 }
 
 

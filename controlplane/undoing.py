@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from controlplane.audit.model import AuditRow, Record
 
 if TYPE_CHECKING:
     from controlplane.operations import Request
+
+
+@dataclass(frozen=True)
+class UndoStep:
+    """The operation that takes a change back, ready to run."""
+
+    operation: str
+    request: Record
+    reason: str
 
 
 def as_before(request: type[Request], row: AuditRow) -> Record:

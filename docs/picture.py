@@ -16,6 +16,9 @@ from app.settings import Settings
 from backends.embedded.server import EmbeddedHome
 from backends.postgres.home import Home
 from backends.postgres.migrate import migrate
+from controlplane.encryption import EncryptionKey, Keys, new_key
+from controlplane.sealing import Sealing
+from controlplane.secrets import Secret
 
 PICTURE = Path(__file__).parent / "tenants.svg"
 SIZE = (110, 26)
@@ -47,7 +50,8 @@ def main() -> None:
     try:
         credentials = EmbeddedHome(folders.home(folder)).ensure()
         migrate(credentials.owner_conninfo(), admin=credentials.login_user)
-        loading.load(make(7, datetime.now(UTC)), open_site(credentials.owner_conninfo(), lambda words: None))
+        sealing = Sealing(lambda: Keys([EncryptionKey.parse(Secret(new_key(), "the picture"))]))
+        loading.load(make(7, datetime.now(UTC)), open_site(credentials.owner_conninfo(), lambda words: None, sealing))
         PICTURE.write_text(asyncio.run(draw(credentials.login_conninfo())), encoding="utf-8")
     finally:
         folders.remove(folder)

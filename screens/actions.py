@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -17,42 +17,77 @@ if TYPE_CHECKING:
 
     from controlplane.carrying import Question
     from controlplane.lists import Line
-    from controlplane.operations import Operation, Outcome, UndoStep
+    from controlplane.operations import Operation, Outcome
+    from controlplane.undoing import UndoStep
 
+Way = Callable[["App[None]", Session, "Operation[Any]", Target], Awaitable["Done | None"]]
 REVEALED_SECONDS = 60.0
 """As long as the home lets a revealed field be read."""
 
 
-async def carry_out(app: App[None], session: Session, operation: Operation[Any], target: Target) -> Done | None:
-    """Ask what must be asked, run the operation, keep its undo in the session. None: the person declined.
+async def carry_out(
+    app: App[None], session: Session, operation: Operation[Any], target: Target, shown: Sequence[Any] = ()
+) -> Done | None:
+    """Ask what must be asked, run the operation, keep its undo in the session. None: the person declined. `shown`: the
+    rows that it is asked on, from which its form may begin.
 
     Runs in a worker: it waits for dialogs.
     """
     try:
-        given = _given(operation, target)
-        title = f"{operation.verb} {_label(operation, target, given)}".strip()
-        answers = await filled_in(app, session, operation, title, given)
-        if answers is None:
-            return None
-        fields, reason = answers
-        request = operation.parse(fields)
-        label = _label(operation, target, dict(request)) or request.thing
-        return await _ask_and_run(app, session, operation, fields, reason, label)
+        if way := way_of(operation):
+            return await way(app, session, operation, target)
+        return await form_and_run(app, session, operation, target, operation.begun(shown))
     except Refusal as refusal:
         return not_done(refusal)
 
 
+def way_of(operation: Operation[Any]) -> Way | None:
+    """How it is carried out where its noun says that it takes more than a form and a question."""
+    from controlplane.nouns import load, noun_named
+
+    noun = noun_named(operation.noun)
+    place = noun.ways.get(operation.verb) if noun else None
+    way: Way | None = load(place) if place else None
+    return way
+
+
+async def form_and_run(
+    app: App[None],
+    session: Session,
+    operation: Operation[Any],
+    target: Target,
+    begun: Mapping[str, Any] | None = None,
+) -> Done | None:
+    """Raises Refusal. `begun`: what the form begins with."""
+    given = _given(operation, target)
+    title = f"{operation.verb} {_label(operation, target, given)}".strip()
+    answers = await filled_in(app, session, operation, title, given, begun)
+    if answers is None:
+        return None
+    fields, reason = answers
+    request = operation.parse(fields)
+    label = _label(operation, target, dict(request)) or request.thing
+    return await _ask_and_run(app, session, operation, fields, reason, label)
+
+
 async def filled_in(
-    app: App[None], session: Session, operation: Operation[Any], title: str, given: dict[str, Any]
+    app: App[None],
+    session: Session,
+    operation: Operation[Any],
+    title: str,
+    given: dict[str, Any],
+    begun: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, Any], str] | None:
-    """The fields and the reason: those given, and those asked for in a form. None: the person declined."""
+    """The fields and the reason: those given, and those asked for in a form, which begins with those in `begun`. None:
+    the person declined.
+    """
     from controlplane.operations import authorise
     from screens.dialogs.form import RequestForm, asks_nothing
 
     authorise(session.require_writing(), operation)  # before a form is filled in for nothing
     if asks_nothing(operation, given):
         return given, ""
-    return await app.push_screen_wait(RequestForm(session, operation, title, given))
+    return await app.push_screen_wait(RequestForm(session, operation, title, given, begun or {}))
 
 
 async def undo(app: App[None], session: Session, step: UndoStep) -> Done | None:
@@ -63,6 +98,8 @@ async def undo(app: App[None], session: Session, step: UndoStep) -> Done | None:
 
     operation = named(step.operation)
     label = "/".join(str(step.request.get(name, "")) for name in operation.request.subject)
+    if way_of(operation):
+        return await carry_out(app, session, operation, Target(step.request, None, label))
     try:
         authorise(session.require_writing(), operation)
         reason = await app.push_screen_wait(ReasonForm(session, f"undo: {operation.verb} {label}", step.reason))
@@ -84,7 +121,7 @@ async def _ask_and_run(
     app: App[None], session: Session, operation: Operation[Any], fields: Mapping[str, Any], reason: str, label: str
 ) -> Done | None:
     from controlplane import carrying
-    from controlplane.operations import Call, Risk, new_request_id
+    from controlplane.operations import Call, Risk, new_request_id, reveals
 
     request, request_id = operation.parse(fields), new_request_id()
     what = f"{operation.verb} {label}".strip()
@@ -112,7 +149,7 @@ async def _ask_and_run(
         title = f"the secret of {display(outcome.secret)}"
         await app.push_screen_wait(ShowSecret(session, title, outcome.secret))
         outcome = dataclasses.replace(outcome, secret=None)  # so that it is not kept
-    seconds = REVEALED_SECONDS if "value" in outcome.result else SAID_SECONDS
+    seconds = REVEALED_SECONDS if reveals(outcome) else SAID_SECONDS
     return Done(result_words(operation, label, outcome), seconds=seconds)
 
 
@@ -190,8 +227,9 @@ def way_back(operation: Operation[Any], undone_by: str) -> str:
 def result_words(operation: Operation[Any], label: str, outcome: Outcome) -> str:
     """One line: what was done, its audit rows, how to undo it."""
     audit = ", ".join(map(str, outcome.audit_ids[:3])) + (" …" if len(outcome.audit_ids) > 3 else "")
-    value = outcome.result.get("value")
-    revealed = f": {value or 'nothing is there'} (for 60 s)" if "value" in outcome.result else ""
+    from controlplane.operations import reveals
+
+    revealed = f": {outcome.result['value'] or 'nothing is there'} (for 60 s)" if reveals(outcome) else ""
     words = f"{operation.verb} {label}{revealed} · audit {audit}"
     if outcome.repeated:
         words += " · was done before"
@@ -220,9 +258,11 @@ def nothing_to_do(operations: Sequence[Operation[Any]], session: Session) -> str
     return f"Nothing can be done here as {session.role}: it takes {least} or more."
 
 
-def choice_lines(operations: Sequence[Operation[Any]], session: Session, row: Any) -> list[Line]:
-    """For `w`: what can be done with this row and what cannot, with the reason."""
+def choice_lines(operations: Sequence[Operation[Any]], session: Session, row: Any, noun: str) -> list[Line]:
+    """For `w`: what can be done with this row of a noun and what cannot, with the reason."""
     offered = choices(operations, session, row)
     lines: list[Line] = ["", ("what can be done", "title")]
-    lines += [(f"  {each.verb}: {why_not or 'yes'}", "muted" if why_not else "") for each, why_not in offered]
+    for each, why_not in offered:
+        name = each.verb if each.noun == noun else each.name
+        lines.append((f"  {name}: {why_not or 'yes'}", "muted" if why_not else ""))
     return lines if offered else [*lines, f"  {nothing_to_do(operations, session)}"]

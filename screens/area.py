@@ -17,7 +17,8 @@ from screens.session import TIME_FORMS
 from screens.widgets.prompt import Prompt
 
 if TYPE_CHECKING:
-    from controlplane.operations import Operation, UndoStep
+    from controlplane.operations import Operation
+    from controlplane.undoing import UndoStep
 
 
 class AreaScreen(FramedScreen):
@@ -152,8 +153,8 @@ class AreaScreen(FramedScreen):
         self.draw_frame()
 
     async def read_again(self) -> None:
-        await self.session.read_acting()
         await self.refresh_data()
+        await self.session.read_standing()
         self.draw_frame()
 
     @work(exit_on_error=False, group="reload", exclusive=True)
@@ -167,10 +168,10 @@ class AreaScreen(FramedScreen):
             self._again = False
             self.action_reload()
 
-    @work(exit_on_error=False, group="acting", exclusive=True)
-    async def read_acting(self) -> None:
-        """Show in the header whom the person acts for, also on a screen that does not refresh by itself."""
-        await self.session.read_acting()
+    @work(exit_on_error=False, group="standing", exclusive=True)
+    async def read_standing(self) -> None:
+        """Show in the header the open alerts and whom the person acts for, also where nothing refreshes by itself."""
+        await self.session.read_standing()
         self.draw_frame()
 
     def action_act(self) -> None:
@@ -191,7 +192,7 @@ class AreaScreen(FramedScreen):
         if not offered:
             self.say(Done(nothing_to_do(operations, self.session), "warn"))
             return
-        title = targets[0].label if len(targets) == 1 else f"{len(targets)} marked" if targets else self.noun
+        title = targets[0].label if len(targets) == 1 else f"{len(targets):,} marked" if targets else self.noun
 
         def chose(chosen: Operation[Any] | None) -> None:
             if chosen is not None:
@@ -205,8 +206,10 @@ class AreaScreen(FramedScreen):
         try:
             await self._act(operation, targets)
         finally:
-            # Keys that were typed for a dialog that never opened must not run as commands.
+            # Keys that were typed for a dialog that never opened must not run as commands. Keys after the words were
+            # seen answer them: they do not wait for the reading.
             self.desk.release_keys(replay=self.said.tone != "bad")
+        await self.read_again()
 
     async def _act(self, operation: Operation[Any], targets: list[Target]) -> None:
         from screens.actions import carry_out
@@ -220,8 +223,8 @@ class AreaScreen(FramedScreen):
                 self.clear_marks()
         else:
             target = targets[0] if len(targets) == 1 else Target({}, None, "")  # of several none: it is asked which
-            self.say(await carry_out(self.app, self.session, operation, target))
-        await self.read_again()
+            shown = [each.row for each in targets if each.row is not None]
+            self.say(await carry_out(self.app, self.session, operation, target, shown))
 
     def action_undo(self) -> None:
         step = self.session.undo

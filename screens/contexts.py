@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from datetime import datetime
+from typing import Protocol, cast
 
-from textual import on, work
-from textual.widget import Widget
+from textual import work
 
 from controlplane.clock import machine_now
-from controlplane.listing import Count, Page, Position, Query
-from controlplane.lists import Cell, Line
-from screens.area import AreaScreen
+from controlplane.listing import Listing
+from controlplane.lists import Cell, Column, Line, ListOf
+from controlplane.memorylist import MemoryList
 from screens.desk import Done
+from screens.lists import ListScreen
 from screens.widgets.bars import TitleLine
-from screens.widgets.columns import Column
-from screens.widgets.table import WindowTable
 
 
 @dataclass(frozen=True)
@@ -37,27 +35,6 @@ class ContextRow:
         return self.name
 
 
-@dataclass(frozen=True)
-class Fixed:
-    """A list that is held in memory, for the table to page through."""
-
-    rows: tuple[ContextRow, ...]
-
-    async def page(
-        self,
-        query: Query,
-        *,
-        start: Position | None = None,
-        inclusive: bool = False,
-        backward: bool = False,
-        limit: int = 100,
-    ) -> Page[ContextRow]:
-        return Page(self.rows, tuple((row.key,) for row in self.rows), True, True, machine_now())
-
-    async def count(self, query: Query, cap: int = 10_000) -> Count:
-        return Count(len(self.rows))
-
-
 class Chooser(Protocol):
     """What this screen asks of the program around it."""
 
@@ -68,68 +45,64 @@ class Chooser(Protocol):
         ...
 
 
-COLUMNS: Sequence[Column[ContextRow]] = (
-    Column("name", "CONTEXT", 14, 1, lambda c: Cell(("• " if c.here else "  ") + c.name)),
-    Column(
-        "environment",
-        "ENVIRONMENT",
-        11,
-        2,
-        lambda c: Cell(c.environment, "bad" if c.environment == "production" else ""),
-    ),
-    Column("mode", "MODE", 4, 3, lambda c: Cell("" if c.why_not else "RO" if c.read_only else "RW")),
-    Column(
-        "address",
-        "WHERE",
-        20,
-        4,
-        lambda c: Cell(c.why_not or c.address.removeprefix("postgresql://"), "muted" if c.why_not else ""),
-        grow=True,
-    ),
-    Column("password", "PASSWORD FROM", 18, 5, lambda c: Cell(c.password)),
-    Column("kind", "KIND", 10, 6, lambda c: Cell(c.kind)),
-)
+def _environment(row: ContextRow, now: datetime) -> Cell:
+    return Cell(row.environment, "bad" if row.environment == "production" else "")
 
 
-class ContextsScreen(AreaScreen):
-    noun = "contexts"
-    means = "The control planes that this console can drive. Passwords are never shown, only where they come from."
+def _address(row: ContextRow, now: datetime) -> Cell:
+    return Cell(row.why_not or row.address.removeprefix("postgresql://"), "muted" if row.why_not else "")
+
+
+CONTEXTS = ListOf(
+    "contexts",
+    ContextRow,
+    of=lambda chooser: Contexts(chooser),
+    means="The control planes that this console can drive. Passwords are never shown, only where they come from.",
+    nothing="There is no context.",
+    operations=(),
+    columns=(
+        Column("name", priority=1, width=14, title="CONTEXT",
+               cell=lambda row, now: ("• " if row.here else "  ") + row.name),
+        Column("environment", priority=2, width=11, cell=_environment),
+        Column("mode", priority=3, width=4, value=lambda row: "" if row.why_not else "RO" if row.read_only else "RW"),
+        Column("address", priority=4, width=20, title="WHERE", grow=True, cell=_address),
+        Column("password", priority=5, width=18, title="PASSWORD FROM"),
+        Column("kind", priority=6, width=10),
+    ),
+)  # fmt: skip
+
+
+class Contexts(MemoryList[ContextRow]):
+    declared = CONTEXTS
+
+    def __init__(self, chooser: Chooser) -> None:
+        self.chooser = chooser
+
+    async def rows(self) -> tuple[tuple[ContextRow, ...], datetime]:
+        return self.chooser.contexts(), machine_now()
+
+
+class ContextsScreen(ListScreen[ContextRow]):
+    """It needs no home: it is there to choose one."""
+
+    declared = CONTEXTS
     hints = (("enter", "switch to it"), ("w", "password places"), ("esc", "back"), (":", "command"), ("?", "help"))
 
     @property
     def chooser(self) -> Chooser:
         return cast(Chooser, self.app)
 
-    def body(self) -> Widget:
-        return WindowTable(COLUMNS, empty="There is no context.")
+    @property
+    def is_readable(self) -> bool:
+        return self.is_attached
 
-    def on_mount(self) -> None:
-        self.focus_body()
-        self._read()
-
-    def _read(self) -> None:
-        table: WindowTable[ContextRow] = self.query_one(WindowTable)
-        rows = self.chooser.contexts()
-        table.show(Fixed(rows), Query())
-        self.draw_frame()
-
-    async def refresh_data(self) -> None:
-        if self.is_mounted:
-            self._read()
+    def listing(self) -> Listing[ContextRow]:
+        return self.declared.of(self.chooser)
 
     def draw_title(self, title: TitleLine) -> None:
         title.show(noun="contexts", count=f"{len(self.chooser.contexts())} · now: {self.session.context}")
 
-    def current(self) -> ContextRow | None:
-        row: ContextRow | None = self.query_one(WindowTable).cursor_row
-        return row
-
-    def operations(self) -> list[Any]:
-        return []
-
-    @on(WindowTable.Opened)
-    def _opened(self, event: WindowTable.Opened) -> None:
-        row = cast(ContextRow, event.row)
+    def open_row(self, row: ContextRow) -> None:
         if row.why_not:
             self.say(Done(f"{row.name}: {row.why_not}", "warn"))
         else:

@@ -10,6 +10,7 @@ from screens.session import Session
 
 if TYPE_CHECKING:
     from controlplane.lists import ListOf
+    from controlplane.operations import Keep
     from screens.work import Work
 
 SAID_SECONDS = 6.0
@@ -64,8 +65,16 @@ class Desk(Protocol):
         """Do the job in the background, and show what it returns when it is done."""
         ...
 
-    def drive_run(self, run_id: int, secrets_to: str = "") -> None:
-        """Carry a run on in the background, also when its screen is left. Its secrets are added to the file."""
+    def drive_run(self, run_id: int) -> None:
+        """See a run through in the background, also when its screen is left."""
+        ...
+
+    def run_gate(self, number: int, title: str) -> None:
+        """Carry out a gate's run that was begun, in the background."""
+        ...
+
+    def keep_secrets(self, path: str) -> Keep:
+        """Stores secrets in a new file that only its owner can read."""
         ...
 
     def hold_keys(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from operator import attrgetter
@@ -15,9 +15,13 @@ from textual.containers import Container
 from textual.widget import Widget
 
 from controlplane.errors import HomeUnreachable, NotFound, Refusal
+from controlplane.filters.grammar import Term
+from controlplane.filters.grammar import render as render_filter
 from controlplane.lists import Line
+from controlplane.nouns import list_named
 from controlplane.telemetry.chartviews import View, around, render
 from controlplane.telemetry.model import Scope
+from controlplane.text import clean
 from screens.actions import choice_lines
 from screens.area import AreaScreen
 from screens.columns import table_columns
@@ -45,8 +49,8 @@ Hints = Sequence[tuple[str, str]]
 @dataclass(frozen=True)
 class Related:
     """A noun that a key opens from the thing; the binding's id is `detail.` and its name. `of` takes the screen and
-    gives the related thing's key or, with a `field`, the value by which its list is filtered. None: there is none, or
-    it is not known yet.
+    gives the related thing's key or, where it `lists` several, the terms of their list's filter. None: there is none,
+    or it is not known yet.
     """
 
     name: str
@@ -54,22 +58,39 @@ class Related:
     words: str
     hint: str
     noun: str
-    of: Callable[[Any], str | None] = attrgetter("tenant_id")
-    field: str = ""
+    of: Callable[[Any], Any] = attrgetter("tenant_id")
+    lists: bool = False
 
     @property
     def binding(self) -> Binding:
         return Binding(self.key, f"related('{self.name}')", self.words, show=False, id=f"detail.{self.name}")
 
 
-API_KEYS = Related("api_keys", "A", "the tenant's API keys", "keys", "keys", field="tenant")
+@dataclass(frozen=True)
+class Also:
+    """An operation that is not done on the thing, and is offered beside it. `subject` takes the screen and gives the
+    fields that name what it is done on; None: it is not offered now.
+    """
+
+    operation: str
+    subject: Callable[[Any], Mapping[str, Any] | None] = lambda screen: {}
+
+
+def of_tenant(screen: Any) -> tuple[Term, ...] | None:
+    return (Term("is", (screen.tenant_id,), "tenant"),) if screen.tenant_id else None
+
+
+API_KEYS = Related("api_keys", "A", "the tenant's API keys", "keys", "keys", of=of_tenant, lists=True)
+WEBHOOKS = Related("webhooks", "W", "the tenant's webhooks", "webhooks", "webhooks", of=of_tenant, lists=True)
 PLAN = Related("plan", "P", "the tenant's plan", "plan", "subscriptions")
 TENANT = Related("tenant", "O", "its tenant", "tenant", "tenants")
 
 
 class DetailScreen(AreaScreen, Generic[T]):
-    """Subclasses give the data below and `read`. The first pane shows facts, or why the thing cannot be read."""
+    """Subclasses give the data below. The first pane shows facts, or why the thing cannot be read."""
 
+    numbered: ClassVar[bool] = False
+    """Its key is a number."""
     panes: ClassVar[Sequence[Pane]] = ()
     """In the order of `tab`."""
     grid: ClassVar[Sequence[str]] = ()
@@ -81,8 +102,7 @@ class DetailScreen(AreaScreen, Generic[T]):
     own_hints: ClassVar[Hints] = ()
     subject: ClassVar[str] = "id"
     """The field of a request that is the thing's key."""
-    also: ClassVar[Sequence[str]] = ()
-    """Operations of the noun that are not done on a thing, and are offered here as well."""
+    also: ClassVar[Sequence[Also]] = ()
     DEFAULT_CSS = """
     DetailScreen Lines { padding: 0 1; }
     DetailScreen #panes { layout: grid; grid-gutter: 0 1; }
@@ -100,13 +120,15 @@ class DetailScreen(AreaScreen, Generic[T]):
 
     def __init_subclass__(cls, **options: Any) -> None:
         cls.BINDINGS = [*cls.__dict__.get("BINDINGS", ()), *(each.binding for each in cls.related)]
-        related = [(each.key, each.hint) for each in cls.related[:HINTED]]
-        cls.hints = (("tab", "next pane"), *cls.own_hints, ("a", "act"), *related, ("w", "why"), ("?", "help"))
+        cls.hints = cls._hints(cls.related)
         super().__init_subclass__(**options)
 
     def __init__(self, key: str) -> None:
         super().__init__()
-        self.thing_id = key
+        is_number = key.isascii() and key.isdigit() and len(key) < 19
+        self.thing_id = key if is_number or not self.numbered else "0"  # which no thing has
+        self.unknown = "" if is_number or not self.numbered else key
+        """What was asked for, where that is no number."""
         self.thing: T | None = None
         self.chosen = self.panes[0].name
         self.found: dict[Reading[Any, Any], Any] = {}
@@ -115,11 +137,23 @@ class DetailScreen(AreaScreen, Generic[T]):
         self._rests: dict[Reading[Any, Any], tuple[float, int | None]] = {}
         """Until when each reading pauses, and the version of the thing then: another version ends the pause."""
 
+    @classmethod
+    def _hints(cls, related: Sequence[Related]) -> Hints:
+        keys = [(each.key, each.hint) for each in related[:HINTED]]
+        return (("tab", "next pane"), *cls.own_hints, ("a", "act"), *keys, ("w", "why"), ("?", "help"))
+
+    @property
+    def shown_hints(self) -> Hints:
+        if self.thing is None:
+            return self.hints
+        return self._hints([each for each in self.related if each.of(self) is not None])
+
     # What a subclass says of the thing
 
     async def read(self, plane: ControlPlane) -> T:
-        """The thing as it is now. Raises NotFound, Refusal."""
-        raise NotImplementedError
+        """The thing as it is now: a row of its list, unless a subclass reads more. Raises NotFound, Refusal."""
+        thing: T = await list_named(self.noun).of(plane).get(self.thing_id)
+        return thing
 
     def row_of(self, thing: T) -> Any:
         """What operations are done on: a row of the noun, with its version."""
@@ -169,7 +203,7 @@ class DetailScreen(AreaScreen, Generic[T]):
 
     def on_mount(self) -> None:
         for pane in self.panes:
-            self.query_one(f"#{pane.name}").border_title = pane.name
+            self.query_one(f"#{pane.name}").border_title = pane.title
         self._choose(self.chosen)
         self.context_ready()
 
@@ -185,6 +219,8 @@ class DetailScreen(AreaScreen, Generic[T]):
         if plane is None or not self.is_mounted:
             return
         try:
+            if self.unknown:
+                raise list_named(self.noun).missing.of(clean(self.unknown, 60))
             self.thing = await self.read(plane)
         except HomeUnreachable:
             return  # the header says that the link is down; what was read stays
@@ -249,7 +285,7 @@ class DetailScreen(AreaScreen, Generic[T]):
                 pane.tell(widget, refusal_lines(refusal))
 
     def draw_title(self, title: TitleLine) -> None:
-        names = [f"[{each.name}]" if each.name == self.chosen else each.name for each in self.panes]
+        names = [f"[{each.title}]" if each.name == self.chosen else each.title for each in self.panes]
         count = "  ".join(names) if self.has_class("narrow") else ""
         title.show(noun=self.label, count=count, order=self.order_words())
 
@@ -313,17 +349,19 @@ class DetailScreen(AreaScreen, Generic[T]):
 
     def target(self) -> Target:
         version = None if self.row is None else self.row.version
-        return Target({self.subject: self.thing_id}, version, self.label, self.row)
+        beside = {name: value for each in self.also for name, value in (each.subject(self) or {}).items()}
+        return Target({self.subject: self.thing_id, **beside}, version, self.label, self.row)
 
     def operations(self) -> list[Any]:
-        from controlplane.registry import done_on, offered
+        from controlplane.registry import done_on, named, offered
 
         pane, _ = self.chosen_row()
         if pane is not None and pane.none:
             return offered(pane.declared.noun, pane.declared.row)
         done = done_on(self.rows)
-        every = offered(self.noun, self.rows)
-        return [each for each in every if each in done or each.request.makes_a or each.name in self.also]
+        found = [each for each in offered(self.noun, self.rows) if each in done or each.request.makes_a]
+        found += [named(each.operation) for each in self.also if each.subject(self) is not None]
+        return sorted(found, key=lambda each: each.name)
 
     def record(self) -> dict[str, Any] | None:
         pane, row = self.chosen_row()
@@ -342,15 +380,17 @@ class DetailScreen(AreaScreen, Generic[T]):
     def why_lines(self) -> list[Line]:
         if self.seen is None:
             return []
-        return [*self.why(self.seen), *choice_lines(self.operations(), self.session, self.current())]
+        pane, _ = self.chosen_row()
+        noun = pane.declared.noun if pane is not None and pane.none else self.noun
+        return [*self.why(self.seen), *choice_lines(self.operations(), self.session, self.current(), noun)]
 
     # Related nouns
 
     def action_related(self, name: str) -> None:
         related = next(each for each in self.related if each.name == name)
         key = related.of(self)
-        if key is not None and related.field:
-            self.desk.go(related.noun, f"{related.field}:{key}")
+        if key is not None and related.lists:
+            self.desk.go(related.noun, render_filter(key, list_named(related.noun).fields))
         elif key is not None:
             self.desk.open_thing(related.noun, key)
 

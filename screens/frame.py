@@ -89,7 +89,12 @@ class FramedScreen(Screen[None]):
         )
         self.draw_title(self.query_one(TitleLine))
         said = self.said if self.said.words else self.standing_words()
-        self.query_one(FooterBar).show(hints=self.hints, role=session.role, said=said.words, tone=said.tone)
+        self.query_one(FooterBar).show(hints=self.shown_hints, role=session.role, said=said.words, tone=said.tone)
+
+    @property
+    def shown_hints(self) -> Sequence[tuple[str, str]]:
+        """Those that lead somewhere now."""
+        return self.hints
 
     def draw_title(self, title: TitleLine) -> None:
         title.show(noun=self.noun)

@@ -144,7 +144,7 @@ class ListScreen(OrderedScreen[R]):
         marks = len(self.table.marks)
         title.show(
             noun=self.noun,
-            count=count + (f" · {marks} marked" if marks else ""),
+            count=count + (f" · {marks:,} marked" if marks else ""),
             filter="/" + self.filter_text if self.filter_text else "",
             fault=self.fault or self._sort_choice(),
             order=self.order_words(),
@@ -279,6 +279,10 @@ class ListScreen(OrderedScreen[R]):
     @on(WindowTable.Opened)
     def _opened(self, event: WindowTable.Opened) -> None:
         row: Any = event.row
+        self.open_row(row)
+
+    def open_row(self, row: R) -> None:
+        """Enter on a row: where its list says that it leads."""
         noun, key = self.declared.opens(row) or ("", "")
         if not noun:
             self.action_describe()
@@ -292,7 +296,9 @@ class ListScreen(OrderedScreen[R]):
         if row is None:
             return []
         lines = list(self.declared.why(row, self.session.clock()))
-        return lines + choice_lines(self.operations(), self.session, row) if self.operations() else lines
+        if operations := self.operations():
+            lines += choice_lines(operations, self.session, row, self.declared.noun)
+        return lines
 
     def operations(self) -> list[Any]:
         if self.declared.operations is None:

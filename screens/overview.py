@@ -23,9 +23,9 @@ from screens.widgets.glance import Block, Content, Fault, Glance
 
 READ_EVERY = 10.0
 """Seconds between two automatic readings; the trail, which shows every change, is read at every hint."""
-WIDE = Block("requests", ("traffic",))
+WIDE = Block("requests", ("alerts", "gates", "traffic"))
 PAIRS = (
-    (Block("failing most", ("failing",), True, 3), Block("slowest p95", ("slowest",), True, 3)),
+    (Block("failing most", ("failing",), True, 2), Block("slowest p95", ("slowest",), True, 2)),
     (Block("due", ("keys", "plans", "stray"), False, 6), Block("work", ("work", "runs"), False, 6)),
     (Block("budgets burning", ("burning",), True, 5), Block("regions", ("regions",), False, 5)),
     (Block("changed", ("changes",), True),),
@@ -211,6 +211,7 @@ class OverviewScreen(AreaScreen):
 
 
 MEANING = (
+    "Alerts: what detectors found wrong and nobody has resolved. Unknown: their source is silent.",
     "Requests, errors (5xx) and p95 are those of the whole fleet in the hour before the time on the title line, from"
     " what is rolled up; the trends are of the 24 hours before it. A gap is an hour of which nothing is known.",
     "Tenants: over the last hour of data, as in their list; ~ means that this hour ended a while ago.",

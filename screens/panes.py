@@ -76,6 +76,10 @@ class Pane:
 
     name: str
 
+    @property
+    def title(self) -> str:
+        return self.name.replace("_", " ")
+
     def widget(self, session: Session) -> Widget:
         raise NotImplementedError
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from controlplane.clock import machine_now
 from controlplane.errors import HomeUnreachable, Refusal
@@ -17,15 +17,14 @@ from controlplane.live import LinkState
 from controlplane.text import UNKNOWN, cells, fit
 
 if TYPE_CHECKING:
+    from controlplane.alerts.model import OpenAlerts
     from controlplane.changes import ControlPlane
     from controlplane.impersonations.model import Impersonation
-    from controlplane.operations import UndoStep
+    from controlplane.undoing import UndoStep
     from screens.work import Work
 
 TimeForm = Literal["age", "utc", "local"]
 TIME_FORMS: tuple[TimeForm, ...] = ("age", "utc", "local")
-TIME_CELLS: dict[TimeForm, int] = {"age": 6, "utc": 20, "local": 25}
-"""How wide a time is in each form."""
 PRODUCTION = "production"
 MAX_TENANT_CELLS = 24
 """Cells of a tenant's id in the header, cut so that there is always room for whom the person acts for."""
@@ -46,7 +45,6 @@ class Session:
     context: str = "home"
     environment: str = "development"
     plane: ControlPlane | None = None
-    capabilities: Any = None
     read_only: bool = False
     writable_until: datetime | None = None
     writable_since: datetime | None = None
@@ -58,6 +56,9 @@ class Session:
     pending: Pending | None = None
     acting: Impersonation | None = None
     """The impersonation that the person has open here."""
+    open_alerts: OpenAlerts | None = None
+    """None: not read yet."""
+    dead_letters: int | None = None
     works: list[Work] = field(default_factory=list)
     vacant: bool = False
     """The home is empty: the welcome stands in place of the tenants."""
@@ -86,10 +87,6 @@ class Session:
     def role(self) -> str:
         return self.plane.actor.role if self.plane else ""
 
-    def time_cells(self, title: str) -> int:
-        """The width of a column of times with this title, its sort arrow included."""
-        return max(TIME_CELLS[self.time_form], len(title) + 1)
-
     def require_plane(self) -> ControlPlane:
         """The context, for reading. Raises HomeUnreachable before it was first reached."""
         if self.plane is None:
@@ -111,12 +108,20 @@ class Session:
             raise Refusal("read_only", f"{self.context} is open read-only.", ":rw 15m REASON opens it for a while.")
         return plane
 
-    async def read_acting(self) -> None:
-        """Read whom the person acts for now. While the link is down, the last answer stays until its end."""
+    async def read_standing(self) -> None:
+        """Read what the header says besides: open alerts, dead letters, whom the person acts for now. While the link is
+        down, the last answers stay.
+        """
+        from controlplane.alerts.model import AlertDirectory
         from controlplane.impersonations.model import ImpersonationDirectory
+        from controlplane.queues.model import CauseDirectory
 
-        if self.plane is not None and self.role != "viewer":
-            with suppress(Refusal):
+        if self.plane is None:
+            return
+        with suppress(Refusal):
+            self.open_alerts = await self.plane.of(AlertDirectory).open_alerts()
+            self.dead_letters = await self.plane.of(CauseDirectory).waiting()
+            if self.role != "viewer":
                 self.acting = await self.plane.of(ImpersonationDirectory).mine()
 
     def link_words(self) -> str:
@@ -137,7 +142,7 @@ class Session:
 
     def attention(self) -> list[str]:
         """What the header says besides: that this machine's clock is off, whom the person acts for, how long writing
-        stays open, the work that runs."""
+        stays open, the open alerts, the dead letters, the work that runs."""
         words = []
         if self.plane is not None and self.plane.clock.off:
             words.append(f"local clock {self.plane.clock.off}")
@@ -148,6 +153,12 @@ class Session:
         if self.read_only and not self.locked and self.writable_until is not None:
             minutes = math.ceil((self.writable_until - self.clock()).total_seconds() / 60)
             words.append(f"writing {minutes}m")
+        if self.open_alerts is not None:
+            from controlplane.alerts.words import open_words
+
+            words += filter(None, [open_words(self.open_alerts)])
+        if self.dead_letters:
+            words.append(f"{self.dead_letters:,} dead")
         running = [work.brief() for work in self.works if work.state == "running"]
         return words + running
 

@@ -41,10 +41,10 @@ class WelcomeScreen(AreaScreen):
         ("?", "help"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n", "run('tenants.create')", "create a tenant", show=False, id="welcome.create"),
-        Binding("i", "run('import')", "import a request log", show=False, id="welcome.import"),
-        Binding("c", "run('connect')", "connect to a PostgreSQL", show=False, id="welcome.connect"),
-        Binding("l", "run('demonstration')", "load the demonstration", show=False, id="welcome.demonstration"),
+        Binding("n", "choose('tenants.create')", "create a tenant", show=False, id="welcome.create"),
+        Binding("i", "choose('import')", "import a request log", show=False, id="welcome.import"),
+        Binding("c", "choose('connect')", "connect to a PostgreSQL", show=False, id="welcome.connect"),
+        Binding("l", "choose('demonstration')", "load the demonstration", show=False, id="welcome.demonstration"),
     ]
 
     needs_worker = False
@@ -97,5 +97,5 @@ class WelcomeScreen(AreaScreen):
         self.needs_worker = not due.by_itself and not due.alive and not due.late_workers
         self.query_one(Lines).show(self._lines())
 
-    def action_run(self, command: str) -> None:
+    def action_choose(self, command: str) -> None:
         self.desk.run_command(command)

@@ -28,6 +28,20 @@ settings.load_profile("unhurried")
 # Who starts the tests behind their terminal may ignore these, and what they start would inherit it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+# With it, every program that the tests start, and every worker of theirs, would compile all its modules again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Two for each core: half of a test's time is spent waiting for a server, a screen, a lease, or a signal."""
+    return 2 * (os.cpu_count() or 1)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files beside the folders hold the longest tests: they begin first, so that none of them ends alone."""
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +91,10 @@ def postgres_server() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def template_database(postgres_server: Server) -> str:
-    """The name of a database with all migrations applied; nobody may connect to it while it is copied."""
+    """The name of a database with all migrations applied; nobody may connect to it while it is copied.
+
+    A module whose tests begin with the same many rows has a fixture of this name, which fills a copy of it once.
+    """
     return postgres_server.make_template()
 
 
@@ -93,26 +110,23 @@ def _fleet(postgres_server: Server, template_database: str) -> Iterator[str]:
     """Not older than a module's tests: what is some minutes old is said to be stale."""
     from tests import overview
 
-    database = postgres_server.create(template=template_database)
-    with psycopg.connect(database.owner) as connection:
-        overview.fill(connection)
-    yield database.name
-    postgres_server.drop(database)
+    with postgres_server.database(template_database) as database:
+        with psycopg.connect(database.owner) as connection:
+            overview.fill(connection)
+        yield database.name
 
 
 @pytest.fixture
 def fleet(postgres_server: Server, _fleet: str) -> Iterator[Database]:
     """A home of which every part of the overview has something to say."""
-    database = postgres_server.create(template=_fleet)
-    yield database
-    postgres_server.drop(database)
+    with postgres_server.database(_fleet) as database:
+        yield database
 
 
 @pytest.fixture
 def database(postgres_server: Server, template_database: str) -> Iterator[Database]:
-    database = postgres_server.create(template=template_database)
-    yield database
-    with psycopg.connect(database.owner) as connection:
-        left = secrecy.in_database(connection)
-    postgres_server.drop(database)
+    with postgres_server.database(template_database) as database:
+        yield database
+        with psycopg.connect(database.owner) as connection:
+            left = secrecy.in_database(connection)
     assert not left

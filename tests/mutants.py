@@ -27,6 +27,7 @@ LEFT_OUT = (".*", "__pycache__", "node_modules", "results", "*.egg-info", "build
 RULES = (
     *("rules.py", "checks.py", "periods.py", "proration.py", "currencies.py", "activity.py"),
     *("secret.py", "verify.py", "grammar.py", "patterns.py", "formatting.py", "words.py"),
+    *("judging.py", "deciding.py", "jsonpath.py"),
     *(
         "measures.py",
         "happenings.py",
@@ -37,6 +38,9 @@ RULES = (
         "chartviews.py",
         "cursors.py",
     ),
+    *("decide.py", "holds.py", "telling.py", "escalation.py", "matching.py", "windows.py", "policy.py", "replay.py"),
+    *("matchers.py", "weekly.py", "zones.py", "calendar.py", "document.py", "union.py"),
+    *("addresses.py", "retries.py", "signing.py", "targets.py", "templates.py", "verdicts.py", "webhook.py"),
     *("model.py", "routes.py", "combined.py", "jsonlines.py", "mapped.py", "nova.py", "parsing.py", "entries.py"),
 )
 """The modules of controlplane, by their file's name, that hold decisions and ask nobody."""

@@ -19,8 +19,18 @@ MOST_BYTES = {
 }
 KINDS = ("start to the first row", "key to last paint", "resident memory", "bytes for", "import against")
 KINDS += ("authenticate, ", "admit, ", "a page of the stale keys", "from a revocation to the first refusal")
-KINDS += ("jobs that do nothing", "audit rows chained", "latency of 168 steps drawn", "ingest of JSON lines")
+KINDS += (
+    "jobs that do nothing",
+    "40 alerts at once",
+    "from firing to received",
+    "audit rows chained",
+    "latency of 168 steps drawn",
+    "ingest of JSON lines",
+)
 KINDS += ("one minute of", "a day of 10,000 rows taken away")
+KINDS += ("exact counts of stale keys", "all detectors evaluated once")
+KINDS += ("a bundle of 4 MiB verified", "10 × 64 KiB published to S3")
+KINDS += ("a gate of 50 checks", "consistency of 200 tenants")
 KINDS += ("audit nowhereword", "keys label:nothing", "longest wait of 4 writers")
 
 
@@ -36,7 +46,17 @@ def test_a_quick_pass_measures_every_claim(tmp_path: Path) -> None:
         assert any(claim.startswith(kind) for claim in figures), f"nothing says {kind}"
         assert kind in done.stdout
     for figure in figures.values():
-        assert figure["ours"] >= 0 and figure["unit"] in ("s", "ms", "MB", "B", "rows/s", "calls/s", "jobs/s")
+        assert figure["ours"] >= 0 and figure["unit"] in (
+            "s",
+            "ms",
+            "MB",
+            "MB/s",
+            "B",
+            "rows/s",
+            "calls/s",
+            "jobs/s",
+            "deliveries/s",
+        )
         assert figure["other"] is None or figure["ratio"] is None or figure["ratio"] > 0
         assert (figure["met"] is None) == (figure["aim"] == "")
     for claim, most in MOST_BYTES.items():

@@ -15,7 +15,6 @@ from app.cli.tree import SINGLE, reads, whole
 from backends.postgres.home import Home
 from controlplane.keys.list import KEYS
 from controlplane.lists import ListOf
-from controlplane.live import LiveFeed
 from controlplane.nouns import NOUNS, Noun, load, noun_named
 from controlplane.operations import Operation
 from controlplane.registry import operations
@@ -82,7 +81,8 @@ def places(noun: Noun) -> Iterator[str]:
         noun.jobs: tuple,
     }
     stores = (*noun.readers, *noun.writers)
-    for place in filter(None, (*wanted, noun.screen, noun.detail, *stores, *noun.commands.values())):
+    functions = (noun.shows, *noun.commands.values(), *noun.ways.values())
+    for place in filter(None, (*wanted, noun.screen, noun.detail, *stores, *functions)):
         try:
             at = load(place)
         except (ImportError, AttributeError):
@@ -160,8 +160,12 @@ def test_a_list_has_the_screen_of_its_declaration() -> None:
             assert isinstance(screen, ListScreen) and screen.declared is load(noun.list), noun.name
 
 
+class Nobody:
+    """A port that nothing implements."""
+
+
 TOYS = dataclasses.replace(KEYS, noun="toys")
-UNREAD = dataclasses.replace(TOYS, of=lambda plane: plane.of(LiveFeed))
+UNREAD = dataclasses.replace(TOYS, of=lambda plane: plane.of(Nobody))
 SPEECHLESS = dataclasses.replace(TOYS, nothing="")
 HERE = "tests.test_nouns"
 MADE_UP = {
@@ -182,6 +186,7 @@ MADE_UP = {
     "what it holds is a list, and it has none itself": Noun("toys", "Toys.", within=f"{HERE}:TOYS"),
     "the digit '3' is not its own": Noun("toys", "Toys.", digit="3", list=f"{HERE}:TOYS"),
     "the digit '' is not its own": Noun("alerts", "Alerts.", list=f"{HERE}:TOYS"),
+    "nothing is at screens.toys:mend": Noun("toys", "Toys.", list=f"{HERE}:TOYS", ways={"mend": "screens.toys:mend"}),
     "its digit leads to no list": Noun("alerts", "Alerts.", digit="3", commands={"list": "app.cli.jobs:show_job"}),
     "no screen offers jobs.replay": Noun("jobs", "Jobs.", operations=("controlplane.jobs.operations",)),
 }

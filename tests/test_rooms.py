@@ -1,4 +1,4 @@
-"""No circle of files: whoever reads one file need not read another that reads it back."""
+"""No circle of files: whoever reads one file need not read another that reads it back. One place speaks HTTP."""
 
 from __future__ import annotations
 
@@ -15,3 +15,16 @@ def test_no_files_import_each_other_in_a_circle() -> None:
         TopologicalSorter(files).prepare()
     except CycleError as circle:
         raise AssertionError(f"a circle: {' → '.join(circle.args[1])}") from None
+
+
+def test_one_folder_speaks_http() -> None:
+    """What connects anywhere does it past the check of addresses there; what publishes, only where the settings say."""
+    packages = ("app", "screens", "controlplane", "backends")
+    graph = grimp.build_graph(*packages, include_external_packages=True)
+    speakers = {
+        (library, module.rpartition(".")[0])
+        for library in ("httpx", "httpcore", "requests", "aiohttp", "obstore")
+        if library in graph.modules
+        for module in graph.find_modules_that_directly_import(library)
+    }
+    assert speakers == {("httpx", "backends.http"), ("httpcore", "backends.http"), ("obstore", "backends.evidence")}

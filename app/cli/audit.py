@@ -1,4 +1,4 @@
-"""`watchfloor audit checkpoint|status|verify|export`: a change of the trail after the fact is found."""
+"""`watchfloor audit show|checkpoint|status|verify|export`: a change of the trail after the fact is found."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from app.cli.asked import READING, Reading, chosen, opened
+from app.cli.lists import Told, field_lines
 from app.cli.output import document, facts, say, write
 from controlplane import jsontext
 from controlplane.audit.chain import Link, Verdict, Verification, status_words
 from controlplane.audit.chain import late as lag_of
 from controlplane.audit.checkpoints import PublicKey
-from controlplane.audit.model import AuditDirectory
+from controlplane.audit.model import AuditDirectory, AuditRow
 from controlplane.errors import Usage
 from controlplane.formatting import count
 from controlplane.text import clean
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home
+    from controlplane.changes import ControlPlane
 
 Trail = Annotated[Path | None, Parameter(help="What audit export wrote: no home is asked then.")]
 Folder = Annotated[
@@ -34,6 +36,14 @@ Keys = Annotated[
 ]
 
 
+async def show_row(plane: ControlPlane, row: AuditRow) -> Told:
+    """Show one change: who, when, why, before and after."""
+    from controlplane.previews import row_lines
+
+    about = ("seq", "at", "actor", "operation", "reason", "request_id", "out_of_band", "impersonation", "carried_by")
+    return Told(lines=[*field_lines({name: getattr(row, name) for name in about}), *row_lines(row)])
+
+
 async def checkpoint(*, asked: Reading = READING) -> None:
     """Chain what was done until now and sign it, as a worker does every 5 minutes. Needs the role worker."""
     from app.cli.worker import reached
@@ -42,7 +52,7 @@ async def checkpoint(*, asked: Reading = READING) -> None:
     choice, settings = chosen(asked)
     conninfo = await asyncio.to_thread(reached, choice, settings)
     notary = await asyncio.to_thread(notary_of, conninfo, choice, settings)
-    signed = await notary.sign()
+    signed = await notary.sign_in_turn()
     if signed is None:
         raise Usage("trail_empty", "The trail has no row yet: there is nothing to sign.")
     made, public = signed.checkpoint, notary.key.public(signed.checkpoint.origin)

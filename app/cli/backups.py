@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 from app.cli.asked import CHANGING, READING, Changing, Reading, chosen
-from app.cli.homes import ask, done
+from app.cli.homes import ask, done, owner
 from app.cli.output import document, say, tell
 from controlplane.errors import NotFound
 from controlplane.operations import Risk
@@ -17,8 +16,10 @@ from controlplane.text import clean
 def backup(file: Path, *, asked: Reading = READING) -> None:
     """Write the home, with its trail, to a new file. Logins and their passwords are not in it."""
     from backends.postgres.backup import back_up
+    from backends.postgres.refusals import as_refusals
 
-    size = _told(lambda: back_up(_owner(asked)[0], file, on_table=_progress))
+    with as_refusals():
+        size = back_up(owner(asked)[0], file, on_table=_progress)
     if asked.json:
         document({"item": {"file": str(file), "bytes": size}})
         return
@@ -28,6 +29,7 @@ def backup(file: Path, *, asked: Reading = READING) -> None:
 def restore(file: Path, *, asked: Changing = CHANGING) -> None:
     """Make a home of an empty database, or of a folder that is not there yet, from a backup."""
     from backends.postgres.backup import restore as take_in
+    from backends.postgres.refusals import as_refusals
 
     if not file.is_file():
         raise NotFound("no_backup", f"There is no file {file}.", "watchfloor home backup FILE makes one.")
@@ -35,34 +37,12 @@ def restore(file: Path, *, asked: Changing = CHANGING) -> None:
     ask(asked, "home restore", Risk.CONFIRM, "", f"{file} becomes the home {choice.value}.")
     missing: list[str] = []
     if not asked.dry_run:
-        conninfo, admin = _owner(asked)
-        missing = _told(lambda: take_in(conninfo, file, admin=admin, on_table=_progress))
+        conninfo, admin = owner(asked)
+        with as_refusals():
+            missing = take_in(conninfo, file, admin=admin, on_table=_progress)
     lines = ["restored" if not asked.dry_run else "it would be restored"]
     lines += [f"{name} is not let in here yet: watchfloor operators add {name} --role ROLE" for name in missing]
     done(asked, {"restored": not asked.dry_run, "operators_without_login": missing}, lines)
-
-
-def _owner(asked: Reading | Changing) -> tuple[str, str | None]:
-    """The connection that owns the home, and who shall be an admin of an embedded one."""
-    from app.contexts import conninfo_of
-    from app.embedded import embedded_of
-
-    choice, settings = chosen(asked)
-    if choice.kind == "folder":
-        credentials = embedded_of(choice).ensure()
-        return credentials.owner_conninfo(), credentials.login_user
-    return conninfo_of(choice, settings), None
-
-
-def _told(work: Any) -> Any:
-    import psycopg
-
-    from backends.postgres.refusals import refusal_of
-
-    try:
-        return work()
-    except psycopg.Error as error:
-        raise refusal_of(error) from None
 
 
 def _progress(table: str) -> None:

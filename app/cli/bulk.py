@@ -8,14 +8,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Any
 
 from app.cli import asking
-from app.cli.asked import CHANGING, READING, Changing, Reading, opened
+from app.cli.asked import CHANGING, Changing, opened
 from app.cli.changing import as_change, carry_out, print_outcome, with_reason
-from app.cli.output import answering, document, facts, say, tell
+from app.cli.lists import Told, field_lines
+from app.cli.output import answering, changed, say, tell
 from app.cli.writing import refuse_read_only
 from controlplane import carrying
 from controlplane.audit.model import AuditRow
@@ -23,7 +22,7 @@ from controlplane.errors import Conflict, Refusal
 from controlplane.filters.grammar import Term
 from controlplane.listing import Query
 from controlplane.operations import Call, Keep, Operation, Outcome
-from controlplane.previews import outcome_lines, value_words
+from controlplane.previews import outcome_lines
 from controlplane.registry import named
 from controlplane.runs.engine import (
     AskRun,
@@ -37,11 +36,12 @@ from controlplane.runs.engine import (
     undo_run,
 )
 from controlplane.runs.model import Run, RunDirectory
-from controlplane.runs.operations import START, UNDO, OneRun, target
+from controlplane.runs.operations import START, UNDO, OneRun, dead_secrets, in_bulk, target
 from controlplane.text import clean
 
 if TYPE_CHECKING:
     from app.contexts import Context
+    from controlplane.changes import ControlPlane
 
 MAX_CHANGES_SHOWN = 1_000
 """So many changes of a run are printed one by one; all are in the trail."""
@@ -50,10 +50,7 @@ MAX_REFUSALS_SHOWN = 100
 
 def possible(operation: Operation[Any]) -> bool:
     """Whether it can be done to many things at once."""
-    try:
-        return target(operation.name) is operation
-    except Refusal:
-        return False
+    return in_bulk(operation)
 
 
 async def to_many(
@@ -61,15 +58,19 @@ async def to_many(
     subjects: Sequence[str] | None,
     text: str | None,
     fields: dict[str, Any],
+    pace: dict[str, Any],
     secrets_to: str | None,
     asked: Changing,
 ) -> int:
-    """Do one operation on the named things, or on all that match. The exit code is 1 when any is refused."""
+    """Do one operation on the named things, or on all that match. The exit code is 1 when any is refused. `pace`: how
+    fast, and when it pauses by itself.
+    """
     if not asked.dry_run:
         check_kept(operation, secrets_to is not None)
     [subject] = operation.request.subject
     named_things = None if subjects is None else [{subject: thing} for thing in subjects]
-    request = START.parse({"operation": operation.name, "fields": fields, "subjects": named_things, "filter": text})
+    given = {"operation": operation.name, "fields": fields, "subjects": named_things, "filter": text, **pace}
+    request = START.parse(given)
     async with opened(asked) as context:
         asked = with_reason(operation, asked)
         if asked.dry_run:
@@ -77,34 +78,35 @@ async def to_many(
             return 0
         await refuse_read_only(context)
         ask = None if asked.yes else _ask(context, f"{operation.name} on {{}} {operation.noun}")
-        with _secrets_file(secrets_to, append=False) as keep:
+        with _secrets_file(secrets_to) as keep:
             run = await start_run(
                 context.home,
                 request,
                 asked.reason,
                 asked.request_id,
                 ask,
+                keep=keep,
                 production=context.production,
                 repeating=asked.given_id,
             )
-            return await _driven(context, run, asked, keep)
+        return await _driven(context, run, asked)
 
 
 @contextmanager
-def _secrets_file(path: str | None, *, append: bool) -> Iterator[Keep | None]:
-    """The file for the secrets that the run makes; None without a path."""
+def _secrets_file(path: str | None) -> Iterator[Keep | None]:
+    """The file for the secrets of the keys that a run will make; None without a path."""
     if path is None:
         yield None
         return
     from backends.secrets.handed_out import SecretsFile
 
-    file = SecretsFile(Path(path).expanduser(), append=append)
+    file = SecretsFile(Path(path).expanduser())
     try:
         yield file.keep
     finally:
         file.close()
         if file.path.exists():
-            tell(f"The secrets are in {clean(path)}, for you alone; of two for the same key the last is good.")
+            tell(f"The secrets are in {clean(path)}, for you alone; each is good from when its key was rotated.")
 
 
 def _ask(context: Context, what: str) -> AskRun:
@@ -120,14 +122,14 @@ def _ask(context: Context, what: str) -> AskRun:
     return ask
 
 
-async def _driven(context: Context, run: Run, asked: Changing, keep: Keep | None = None) -> int:
+async def _driven(context: Context, run: Run, asked: Changing) -> int:
     """Carry the run on as far as it goes, and print the result."""
     show = _progress if sys.stderr.isatty() else lambda run: None
     try:
         try:
-            run = await drive(context.home, run.id, on_progress=show, keep=keep)
+            run = await drive(context.home, run.id, on_progress=show)
         except Conflict:
-            if keep is not None or run.driver is not None:
+            if run.driver is not None:
                 raise
             run = await follow(context.home, run.id, on_progress=show)  # a worker took the run that was just begun
     except asyncio.CancelledError:
@@ -139,11 +141,11 @@ async def _driven(context: Context, run: Run, asked: Changing, keep: Keep | None
         raise
     if sys.stderr.isatty():
         tell("")
-    refused = await _refused(context, run)
+    refused = await _refused(context.home, run)
     rows = await _changes(context, run) if asked.json else []
     with answering(f"watchfloor runs show {run.id}"):
         if asked.json:
-            document(_as_document(run, refused, rows, asked))
+            _print_document(run, refused, rows, asked)
         else:
             _print_run(run, refused)
     return 0 if run.state == "done" and not run.refused else 1
@@ -154,12 +156,18 @@ def _progress(run: Run) -> None:
     tell(f"\r{words:<78.78}", end="")
 
 
-async def _refused(context: Context, run: Run) -> list[dict[str, Any]]:
+async def _refused(plane: ControlPlane, run: Run) -> list[dict[str, Any]]:
     if not run.refused:
         return []
     query = Query((Term("is", ("refused",), "state"),))
-    page = await context.home.of(RunDirectory).items(run.id).page(query, limit=MAX_REFUSALS_SHOWN)
+    page = await plane.of(RunDirectory).items(run.id).page(query, limit=MAX_REFUSALS_SHOWN)
     return [{"thing": item.thing, "code": item.code, "message": item.words} for item in page.rows]
+
+
+def _refused_lines(run: Run, refused: list[dict[str, Any]]) -> list[str]:
+    items = [clean(f"  {item['thing']}: {item['message']} [{item['code']}]") for item in refused]
+    dead = dead_secrets(run)
+    return [*items, dead] if dead else items
 
 
 async def _changes(context: Context, run: Run) -> list[AuditRow]:
@@ -172,31 +180,27 @@ async def _changes(context: Context, run: Run) -> list[AuditRow]:
     return [row for recorded in found if recorded for row in recorded.rows]
 
 
-def _as_document(
-    run: Run, refused: list[dict[str, Any]], rows: list[AuditRow], asked: Changing, *, dry_run: bool = False
-) -> dict[str, Any]:
-    undo = {"operation": "runs.undo", "request": {"id": run.id}, "reason": None}
-    undo["command"] = f"watchfloor runs undo {run.id}"
-    return {
-        "result": dataclasses.asdict(run) | {"refusals": refused},
-        "changes": [as_change(row, dry_run=dry_run) for row in rows],
-        "audit_ids": [row.seq for row in rows],
-        "undo": undo if run.done and named(run.operation).undo else None,
-        "dry_run": dry_run,
-        "request_id": asked.request_id,
-        "repeated": False,
-    }
+def _print_document(run: Run, refused: list[dict[str, Any]], rows: list[AuditRow], asked: Changing) -> None:
+    command = f"watchfloor runs undo {run.id}"
+    undo = {"operation": "runs.undo", "request": {"id": run.id}, "reason": None, "command": command}
+    changed(
+        dataclasses.asdict(run) | {"refusals": refused},
+        asked.request_id,
+        changes=[as_change(row, dry_run=False) for row in rows],
+        audit_ids=[row.seq for row in rows],
+        undo=undo if run.done and target(run.operation).undo else None,
+    )
 
 
 def _print_run(run: Run, refused: list[dict[str, Any]]) -> None:
     say(f"run {run.id}, {run.operation}: {run.state}; {run.done:,} done, {run.refused:,} refused of {run.total:,}")
     if run.why:
         say(f"because: {clean(run.why)}")
-    for item in refused:
-        say(f"  {clean(item['thing'])}: {clean(item['message'])} [{clean(item['code'])}]")
+    for line in _refused_lines(run, refused):
+        say(line)
     if run.state == "paused":
         tell(f"go on: watchfloor runs resume {run.id}; give up: watchfloor runs stop {run.id}")
-    if run.done and named(run.operation).undo:
+    if run.done and target(run.operation).undo:
         tell(f"undo: watchfloor runs undo {run.id}")
 
 
@@ -208,21 +212,13 @@ def _print_preview(preview: RunPreview, asked: Changing) -> None:
         return
     tried = [(thing, outcome) for thing, outcome in preview.sample if isinstance(outcome, Outcome)]
     refused = [(thing, refusal) for thing, refusal in preview.sample if isinstance(refusal, Refusal)]
-    document(
-        {
-            "result": {
-                "total": preview.total,
-                "refusals": [{"thing": thing, "code": r.code, "message": r.message} for thing, r in refused],
-                "refused": dict(preview.refusals),
-            },
-            "changes": [as_change(row, dry_run=True) for _, outcome in tried for row in outcome.rows],
-            "audit_ids": [],
-            "undo": None,
-            "dry_run": True,
-            "request_id": asked.request_id,
-            "repeated": False,
-        }
-    )
+    result = {
+        "total": preview.total,
+        "refusals": [{"thing": thing, "code": r.code, "message": r.message} for thing, r in refused],
+        "refused": dict(preview.refusals),
+    }
+    changes = [as_change(row, dry_run=True) for _, outcome in tried for row in outcome.rows]
+    changed(result, asked.request_id, changes=changes, dry_run=True)
 
 
 def _preview_lines(preview: RunPreview) -> list[str]:
@@ -237,39 +233,24 @@ def _preview_lines(preview: RunPreview) -> list[str]:
     return lines
 
 
-async def show(run_id: int, /, *, asked: Reading = READING) -> None:
+async def show_run(plane: ControlPlane, run: Run) -> Told:
     """Show a run: how far it is, and what was refused."""
-    async with opened(asked) as context:
-        run = await context.home.of(RunDirectory).get(run_id)
-        refused = await _refused(context, run)
-    if asked.json:
-        document({"item": dataclasses.asdict(run) | {"refusals": refused}})
-        return
-    facts((name, value_words(value)) for name, value in dataclasses.asdict(run).items())
-    for item in refused:
-        say(f"  {clean(item['thing'])}: {clean(item['message'])} [{clean(item['code'])}]")
+    refused = await _refused(plane, run)
+    return Told({"refusals": refused}, [*field_lines(dataclasses.asdict(run)), *_refused_lines(run, refused)])
 
 
-SecretsTo = Annotated[
-    str | None, Parameter(help="The file for the secrets that are made, for you alone; a run's own is appended to.")
-]
-
-
-async def resume(run_id: int, /, *, secrets_to: SecretsTo = None, asked: Changing = CHANGING) -> int:
+async def resume(run_id: int, /, *, asked: Changing = CHANGING) -> int:
     """Resume a run that is paused, or whose program ended."""
     async with opened(asked) as context:
         run = await context.home.of(RunDirectory).get(run_id)
         operation = named("runs.resume")
-        if not asked.dry_run:
-            check_kept(named(run.operation), secrets_to is not None)
         if run.state != "running" or asked.dry_run:
             outcome = await carry_out(context, operation, operation.parse({"id": run_id}), asked)
             if asked.dry_run:
                 print_outcome(outcome, asked)
                 return 0
         await refuse_read_only(context)
-        with _secrets_file(secrets_to, append=True) as keep:
-            return await _driven(context, await context.home.of(RunDirectory).get(run_id), asked, keep)
+        return await _driven(context, await context.home.of(RunDirectory).get(run_id), asked)
 
 
 async def undo(run_id: int, /, *, asked: Changing = CHANGING) -> int:

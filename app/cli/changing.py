@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from app.cli import asking
 from app.cli.asked import Changing
-from app.cli.output import answering, document, facts, say, tell
+from app.cli.output import answering, changed, facts, say, tell
 from app.cli.writing import refuse_read_only
 from controlplane import carrying
 from controlplane.audit.model import AuditRow, differences
 from controlplane.carrying import Question
 from controlplane.errors import Refusal
-from controlplane.operations import Call, Operation, Outcome, Request, Risk
+from controlplane.operations import Call, Operation, Outcome, Request, Risk, reveals
 from controlplane.previews import outcome_lines, value_words
 from controlplane.registry import named
 from controlplane.text import clean
@@ -70,7 +70,7 @@ def print_outcome(outcome: Outcome, asked: Changing) -> None:
 
 def _print(outcome: Outcome, asked: Changing) -> None:
     if asked.json:
-        document(as_document(outcome))
+        print_document(outcome)
     else:
         print_lines(outcome)
 
@@ -88,24 +88,20 @@ def _kept(outcome: Outcome) -> str:
         return f"The secret that was made is lost: {refusal.message} Make a new one."
 
 
-def as_document(outcome: Outcome) -> dict[str, Any]:
+def print_document(outcome: Outcome) -> None:
     """A change as the JSON contract has it; an undo comes with the command that runs it."""
-    undo = None
-    if outcome.undo is not None:
-        step = outcome.undo
-        undo = {"operation": step.operation, "request": step.request, "reason": step.reason}
-        undo["command"] = undo_command(outcome)
+    undo = dataclasses.asdict(outcome.undo) | {"command": undo_command(outcome)} if outcome.undo else None
     secret = {"secret": outcome.secret} if named(outcome.operation).makes_secret else {}
-    return {
-        "result": outcome.result,
+    changed(
+        outcome.result,
+        outcome.request_id,
+        changes=[as_change(row, dry_run=outcome.dry_run) for row in outcome.rows],
+        audit_ids=outcome.audit_ids,
+        undo=undo,
+        dry_run=outcome.dry_run,
+        repeated=outcome.repeated,
         **secret,
-        "changes": [as_change(row, dry_run=outcome.dry_run) for row in outcome.rows],
-        "audit_ids": outcome.audit_ids,
-        "undo": undo,
-        "dry_run": outcome.dry_run,
-        "request_id": outcome.request_id,
-        "repeated": outcome.repeated,
-    }
+    )
 
 
 def as_change(row: AuditRow, *, dry_run: bool) -> dict[str, Any]:
@@ -131,7 +127,7 @@ def print_lines(outcome: Outcome) -> None:
         say(line)
     if not outcome.rows:
         facts((name, value_words(value)) for name, value in outcome.result.items())
-    elif "value" in outcome.result:  # a revealed field: what was asked for, and in no audit row
+    elif reveals(outcome):  # a revealed field: what was asked for, and in no audit row
         say(f"{clean(outcome.result.get('field'))}: {clean(outcome.result['value'])}")
     if outcome.dry_run:
         tell("Nothing was changed: this is a preview.")

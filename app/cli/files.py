@@ -90,8 +90,8 @@ class Source:
             root = root.value[0][1]
         faults = []
         for words in fault.why:
-            place = re.match(r"\w+\.(\d+)(?:\.([\w.]+))?: ", words)
-            line = _line(root, int(place[1]), (place[2] or "").split(".")[0]) if place else 1
+            place = re.match(r"(?:request: )?\w+\.(\d+)(?:\.([\w.]+))?: (?:(\w+\.\d+[\w.]*): )?", words)
+            line = _line(root, int(place[1]), [*_parts(place[2]), *_parts(place[3])]) if place else 1
             faults.append(f"{self.name}:{line}: {clean(words, 400)}")
         return Usage(
             fault.code,
@@ -149,13 +149,38 @@ def _twice(node: yaml.Node) -> yaml.ScalarNode | None:
     return None
 
 
-def _line(root: Any, at: int, field: str) -> int:
-    """The line of an item of the list, or of one of its fields where it has it."""
+def _parts(path: str | None) -> list[str]:
+    return path.split(".") if path else []
+
+
+def _line(root: Any, at: int, path: list[str]) -> int:
+    """The line of an item of the list, or of what lies on the way to one of its parts, as deep as the file has it."""
     try:
-        item = root.value[at]
-        for key, _ in item.value if field else ():
-            if getattr(key, "value", None) == field:
-                return int(key.start_mark.line) + 1
-        return int(item.start_mark.line) + 1
+        node = root.value[at]
+        line = int(node.start_mark.line) + 1
+        for place, part in enumerate(path):
+            found = None if _is_kind(node, part) and place + 1 < len(path) else _within(node, part)
+            if found is not None:  # a part that is not there is a field that is missing
+                mark, node = found
+                line = int(mark.line) + 1
+        return line
     except (AttributeError, IndexError, TypeError, ValueError):
         return 1
+
+
+def _is_kind(node: Any, part: str) -> bool:
+    """Whether it names the kind that an item has, which may be the name of a field too."""
+    pairs = node.value if isinstance(node.value, list) else ()
+    return any(isinstance(pair, tuple) and pair[0].value == "kind" and pair[1].value == part for pair in pairs)
+
+
+def _within(node: Any, part: str) -> tuple[Any, Any] | None:
+    """Where a field, or an item by its place, begins, and what it is."""
+    import yaml
+
+    if isinstance(node, yaml.MappingNode):
+        return next(((key.start_mark, value) for key, value in node.value if key.value == part), None)
+    if isinstance(node, yaml.SequenceNode) and part.isdecimal() and int(part) < len(node.value):
+        item = node.value[int(part)]
+        return item.start_mark, item
+    return None

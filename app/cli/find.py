@@ -9,8 +9,8 @@ from cyclopts import Parameter
 
 from app.cli import asking
 from app.cli.asked import READING, Reading, opened
-from app.cli.lists import print_rows
-from app.cli.output import document, tell
+from app.cli.lists import row_lines
+from app.cli.output import listed, say, tell
 from controlplane.find import FOUND, MAX_SOUGHT_CHARACTERS, Finder, seek
 
 Sought = Annotated[str, Parameter(allow_leading_hyphen=True, help="What to look for; - or nothing: a line of stdin.")]
@@ -26,8 +26,8 @@ async def find(text: Sought = "-", /, *, asked: Reading = READING) -> None:
         rows = await context.home.of(Finder).look(sought)
         now = context.home.clock.now()
     if asked.json:
-        items = [dataclasses.asdict(row) for row in rows]
-        document({"items": items, "next": None, "total": len(items), "as_of": now})
+        listed([dataclasses.asdict(row) for row in rows], now)
         return
-    print_rows(FOUND.table, rows, now)
+    for line in row_lines(FOUND.table, rows, now):
+        say(line)
     tell(f"{len(rows):,} found")

@@ -5,6 +5,7 @@ Arguments are only read as texts here; the operation's request validates them, a
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import math
 import types
@@ -22,11 +23,14 @@ from app.cli.files import Source, read
 from controlplane import jsontext
 from controlplane.errors import Usage
 from controlplane.operations import Operation
+from controlplane.runs.operations import RunStart
 from controlplane.text import clean
 
 Kind = Literal["text", "flag", "list", "table", "file", "secret"]
 FROM = "_from"
 """A secret field is never an argument: its option, the name with this ending, says where it is kept."""
+PACE = ("per_second", "breaker_share")
+"""What a run takes besides what it does, and to what."""
 
 
 def command(operation: Operation[Any]) -> Callable[..., Awaitable[int]]:
@@ -37,16 +41,21 @@ def command(operation: Operation[Any]) -> Callable[..., Awaitable[int]]:
     async def run(*subjects: Any, asked: Changing = CHANGING, **given: Any) -> int:
         text = given.pop("filter", None) if bulk else None
         secrets_to = given.pop("secrets_to", None)
+        pace = {name: given.pop(name) for name in PACE if bulk and name in given}
         if bulk and (len(subjects) > 1 or text is not None):
             if subjects and text is not None:
                 raise Usage("usage", "Name the things, or give a --filter; not both.", _help(operation))
             if given.get("version") is not None:
                 raise Usage("usage", "--version is of one thing; of many, each keeps the one it has.", _help(operation))
             shared, _ = fields_of(operation, None, given)
-            return await to_many(operation, subjects or None, text, shared, secrets_to, asked)
+            return await to_many(operation, subjects or None, text, shared, pace, secrets_to, asked)
+        if pace:
+            option = next(iter(pace)).replace("_", "-")
+            raise Usage("usage", f"--{option} is for many: name several things, or give a --filter.", _help(operation))
         if secrets_to is not None:
             raise Usage("usage", "--secrets-to is for many; of one thing the secret is printed.", _help(operation))
         fields, source = fields_of(operation, subjects, given)
+        fields |= await asyncio.to_thread(_secrets, operation, given)
         try:
             request = operation.parse(fields)
         except Usage as fault:
@@ -75,8 +84,8 @@ def signature(operation: Operation[Any]) -> inspect.Signature:
     positional, options = [], []
     for name, field in model.model_fields.items():
         kind = kind_of(field)
-        if kind == "file":
-            note = Parameter(help=f"A YAML or JSON file with the {name}; - is stdin.")
+        if kind == "file" and not model.subject:
+            note = Parameter(help=f"A YAML or JSON file with the {name}; - is stdin.", allow_leading_hyphen=True)
             positional.append(_parameter(name, inspect.Parameter.POSITIONAL_ONLY, Annotated[str, note], field))
         elif name in model.subject:
             note = Parameter(help=field.description or f"The {name.replace('_', ' ')}.")
@@ -91,6 +100,7 @@ def signature(operation: Operation[Any]) -> inspect.Signature:
         note = Parameter(help="Do it to all that match; the grammar is that of list.", allow_leading_hyphen=True)
         text = Annotated[str | None, note]
         options.append(inspect.Parameter("filter", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=text))
+        options += [_option(name, RunStart.model_fields[name], "text") for name in PACE]
         if operation.makes_secret:
             place = Annotated[str | None, Parameter(help="A new file, for you alone, for the secrets of many.")]
             options.append(
@@ -114,6 +124,9 @@ def _option(name: str, field: FieldInfo, kind: Kind) -> inspect.Parameter:
     elif kind == "list":
         annotation = Annotated[list[str] | None, Parameter(help=f"{about} (repeat it for several)".strip())]
         # cyclopts adds --empty-…, which says "none" where leaving it out says "as it is"
+    elif kind == "file":
+        about = f"A YAML or JSON file with the {name}; - is stdin."
+        annotation = Annotated[str | None, Parameter(help=about, allow_leading_hyphen=True)]
     elif kind == "table":
         about = f"{about}: KEY=VALUE, repeated, or one JSON object"
         annotation = Annotated[list[str] | None, Parameter(help=about, negative="")]
@@ -125,7 +138,8 @@ def _option(name: str, field: FieldInfo, kind: Kind) -> inspect.Parameter:
         choices = _choices(field)
         text: Any = Literal[choices] if choices else str
         text = text if field.is_required() else text | None
-        annotation = Annotated[text, Parameter(help=about, allow_leading_hyphen=not choices)]
+        called = [f"--{name.replace('_', '-')}", *_also(field)]
+        annotation = Annotated[text, Parameter(name=called, help=about, allow_leading_hyphen=not choices)]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
@@ -154,6 +168,12 @@ def _types(annotation: Any) -> list[Any]:
     if get_origin(annotation) in (Union, types.UnionType):
         return [kind for part in get_args(annotation) for kind in _types(part) if kind is not type(None)]
     return [annotation]
+
+
+def _also(field: FieldInfo) -> list[str]:
+    """Another name of its option, where the field's own is not the only one that comes to mind."""
+    more = field.json_schema_extra
+    return [f"--{more['also']}"] if isinstance(more, dict) and "also" in more else []
 
 
 def _choices(field: FieldInfo) -> tuple[str, ...]:
@@ -190,6 +210,21 @@ def fields_of(
         else:
             fields[name] = text
     return fields, source
+
+
+def _secrets(operation: Operation[Any], given: dict[str, Any]) -> dict[str, Any]:
+    """The secret fields, from where they are kept; passwords of logins are asked for later. Blocks."""
+    fields = operation.request.model_fields
+    named = {name: given.get(name + FROM) for name, field in fields.items() if kind_of(field) == "secret"}
+    found: dict[str, Any] = {}
+    for name, reference in named.items():
+        if reference is not None and name != "password":
+            from app.cli.passwords import first_line, resolved
+
+            text = first_line() if reference == "-" else resolved(reference, operation.name)
+            table = any(get_origin(kind) is dict for kind in _types(fields[name].annotation))
+            found[name] = _json(name, text, dict) if table else text
+    return found
 
 
 def _help(operation: Operation[Any]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.cli import asking
 from app.cli.asked import CHANGING, READING, Changing, Reading, chosen
-from app.cli.output import Column, answering, document, facts, say, table, tell
+from app.cli.output import Column, answering, changed, document, facts, listed, say, table, tell
 from app.homes import HomeChoice, home_name
 from controlplane.clock import machine_now
 from controlplane.errors import Refusal
@@ -63,20 +63,15 @@ def _url_status(choice: HomeChoice, settings: Settings) -> dict[str, Any]:
 
 def _schema(conninfo: str) -> dict[str, Any]:
     """Raises HomeUnreachable."""
-    import psycopg
-
     from backends.postgres.link import Link, dressed, pooler_of
     from backends.postgres.migrate import schema_state
     from backends.postgres.openings import openings
-    from backends.postgres.refusals import refusal_of
+    from backends.postgres.refusals import as_refusals
 
-    try:
-        with Link.connect(dressed(conninfo, "command"), autocommit=True) as connection:
-            pooler = pooler_of(connection, conninfo)
-            state: SchemaState = schema_state(connection)
-            found = openings(connection)
-    except psycopg.Error as error:
-        raise refusal_of(error) from None
+    with as_refusals(), Link.connect(dressed(conninfo, "command"), autocommit=True) as connection:
+        pooler = pooler_of(connection, conninfo)
+        state: SchemaState = schema_state(connection)
+        found = openings(connection)
     usable = {"server": state.server, "pooler": pooler, "migration": state.applied, "migrations_known": state.known}
     return usable | {"usable": state.problem is None, "open": found, "problem": _words(state.problem)}
 
@@ -99,34 +94,35 @@ def _words(problem: Refusal | None) -> dict[str, Any] | None:
 
 def migrate(*, asked: Changing = CHANGING) -> None:
     """Bring the home to this program's schema, and make one of an empty database."""
-    import psycopg
-
-    from app.contexts import conninfo_of
     from app.embedded import embedded_of, renew_worker
     from backends.postgres import migrate as migrations
-    from backends.postgres.refusals import refusal_of
+    from backends.postgres.refusals import as_refusals
 
-    choice, settings = chosen(asked)
-    admin, home = None, None
-    if choice.kind == "folder":
-        home = embedded_of(choice)
-        credentials = home.ensure()
-        conninfo, admin = credentials.owner_conninfo(), credentials.login_user
-    else:
-        conninfo = conninfo_of(choice, settings)
+    choice, _ = chosen(asked)
+    conninfo, admin = owner(asked)
     if asked.dry_run:
         state = _schema(conninfo)
         names = [f"{m.number:04}_{m.name}" for m in migrations.known_migrations()[state["migration"] :]]
         if not names and state["problem"] and state["problem"]["code"] == "home_older":
             names = ["functions"]
     else:
-        try:
+        with as_refusals():
             names = migrations.migrate(conninfo, admin=admin)
-        except psycopg.Error as error:
-            raise refusal_of(error) from None
-        if home is not None:
-            renew_worker(home, names)
+        if choice.kind == "folder":
+            renew_worker(embedded_of(choice), names)
     done(asked, {"applied": names}, [f"applied {name}" for name in names] or ["nothing to apply"])
+
+
+def owner(asked: Reading) -> tuple[str, str | None]:
+    """The connection that owns the home, and who shall be an admin of an embedded one."""
+    from app.contexts import conninfo_of
+    from app.embedded import embedded_of
+
+    choice, settings = chosen(asked)
+    if choice.kind == "folder":
+        credentials = embedded_of(choice).ensure()
+        return credentials.owner_conninfo(), credentials.login_user
+    return conninfo_of(choice, settings), None
 
 
 def stop(*, asked: Changing = CHANGING) -> None:
@@ -176,17 +172,7 @@ def _print(asked: Changing, result: dict[str, Any], lines: list[str]) -> None:
         for line in lines:
             say(clean(line))
         return
-    document(
-        {
-            "result": result,
-            "changes": [],
-            "audit_ids": [],
-            "undo": None,
-            "dry_run": asked.dry_run,
-            "request_id": asked.request_id,
-            "repeated": False,
-        }
-    )
+    changed(result, asked.request_id, dry_run=asked.dry_run)
 
 
 def contexts(*, asked: Reading = READING) -> None:
@@ -207,7 +193,7 @@ def contexts(*, asked: Reading = READING) -> None:
     for item in items:
         item["current"] = item["name"] == current
     if asked.json:
-        document({"items": items, "next": None, "total": len(items), "as_of": machine_now()})
+        listed(items, machine_now())
         return
     columns = [Column(""), Column("CONTEXT"), Column("ENVIRONMENT"), Column("MODE"), Column("HOME")]
     rows = [

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from app.cli.asked import CHANGING, Changing, opened
-from app.cli.output import answering, document, say, tell
+from app.cli.output import answering, changed, say, tell
 from app.cli.writing import refuse_read_only
 from controlplane.requestlogs.model import Skip
-from controlplane.requestlogs.telling import NothingTaken
+from controlplane.requestlogs.telling import NothingTaken, report_lines
 from controlplane.text import clean
 
 if TYPE_CHECKING:
@@ -91,17 +91,7 @@ def _print(report: ImportReport, rows: list[int], asked: Changing) -> None:
     if not asked.json:
         _say(report, rows)
         return
-    document(
-        {
-            "result": as_record(report),
-            "changes": [],
-            "audit_ids": rows,
-            "undo": None,
-            "dry_run": asked.dry_run,
-            "request_id": asked.request_id,
-            "repeated": False,
-        }
-    )
+    changed(as_record(report), asked.request_id, audit_ids=rows, dry_run=asked.dry_run)
 
 
 async def _audit_ids(home: Any, request_id: str) -> list[int]:
@@ -137,18 +127,10 @@ def say_lines(lines: Sequence[LineRead]) -> None:
 
 def _say(report: ImportReport, audit_ids: list[int]) -> None:
     say_lines(report.first)
-    say(f"{report.rows:,} requests {'would be stored' if report.dry_run else 'stored'} of {report.lines:,} lines")
-    if report.already_lines:
-        say(f"{report.already_lines:,} lines had been stored before")
-    for reason, number in report.skipped.items():
-        lines = ", ".join(map(str, report.first_lines.get(reason, [])))
-        say(f"{number:,} skipped: {reason.words} (lines {lines}{' …' if number > lines.count(',') + 1 else ''})")
+    for line in report_lines(report):
+        say(line)
     if report.unknown_tenants:
-        names = ", ".join(clean(name, 64) for name in report.unknown_tenants)
-        say(f"unknown tenants: {names}; --create-tenants creates them")
-    if report.created_tenants:
-        names = ", ".join(clean(name, 64) for name in report.created_tenants[:20])
-        say(f"{len(report.created_tenants):,} tenants created: {names}")
+        say("--create-tenants creates them")
     for note in report.notes:
         tell(clean(note, 400))
     if audit_ids:

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 
 from app.cli.asked import CHANGING, Changing, opened
 from app.cli.importing import Bar, FormatName, Tenant, TenantFrom, as_record, say_lines, tell_report
-from app.cli.output import document, tell
+from app.cli.output import changed, tell
 from app.cli.writing import refuse_read_only
 from controlplane.errors import Refusal
 from controlplane.requestlogs.model import MAX_LINE_BYTES, ImportReport, Skip
@@ -80,17 +80,7 @@ async def try_lines(job: LogImport, asked: Changing) -> None:
     if not report.rows and not set(report.skipped) <= FINE:
         raise nothing_taken("The stream", job.format, job.whose, report, lines)
     if asked.json:
-        document(
-            {
-                "result": as_record(report),
-                "changes": [],
-                "audit_ids": [],
-                "undo": None,
-                "dry_run": True,
-                "request_id": asked.request_id,
-                "repeated": False,
-            }
-        )
+        changed(as_record(report), asked.request_id, dry_run=True)
 
 
 async def _lines(descriptor: int) -> list[bytes]:

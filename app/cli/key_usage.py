@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from app.cli.asked import READING, Reading, opened
-from app.cli.output import Column, document, say, table, tell
+from app.cli.output import Column, listed, say, table, tell
 from controlplane.errors import Usage
 from controlplane.formatting import count, milliseconds, parse_duration, percent, rate, show
 from controlplane.telemetry.anomalies import KeyUsage, Limits
@@ -41,9 +41,8 @@ async def anomalies(
             await telemetry.require(Scope(tenant, key_prefix=key))
     rows = [usage for usage in found.rows if usage.signals or every]
     if asked.json:
-        edges = {"baseline": found.baseline, "start": found.start, "end": found.end}
         items = [dataclasses.asdict(usage) for usage in rows]
-        document({"items": items, "next": None, "total": len(items), "as_of": found.as_of} | edges)
+        listed(items, found.as_of, baseline=found.baseline, start=found.start, end=found.end)
         return
     columns = [Column("KEY"), Column("ROUTE"), *(Column(c, "right") for c in ("REQUESTS", "/h", "/h BEFORE", "5XX%"))]
     columns += [Column("4XX%", "right"), Column("MEAN", "right"), Column("STRANGE")]

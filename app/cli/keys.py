@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from datetime import datetime, timedelta
-from typing import Annotated
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from app.cli import asking
 from app.cli.asked import READING, Reading, opened
-from app.cli.lists import After, Desc, Form, Limit, Sort, Words, list_page
-from app.cli.output import document, facts, say, tell
+from app.cli.lists import PAGE, PageOptions, Told, Words, field_lines, list_page
+from app.cli.output import document, say, tell
 from controlplane.errors import Usage
 from controlplane.formatting import count, parse_duration, show
 from controlplane.keys import model
@@ -21,13 +21,12 @@ from controlplane.keys.model import KeyDirectory
 from controlplane.keys.verify import MAX_PASTED_CHARACTERS, verify, words
 from controlplane.plans.currencies import money
 from controlplane.subscriptions.model import SubscriptionDirectory
-from controlplane.text import UNKNOWN, clean
+from controlplane.text import clean
+
+if TYPE_CHECKING:
+    from controlplane.changes import ControlPlane
 
 USES = timedelta(days=30)
-
-
-def _utc(at: datetime | None) -> str:
-    return UNKNOWN if at is None else show(at, at, "utc")
 
 
 async def stale(
@@ -35,11 +34,7 @@ async def stale(
     max_age: Annotated[str, Parameter(help="A key that is older is stale.")] = "30d",
     warn: Annotated[str, Parameter(help="A key that is older is worth a warning; at most --max-age.")] = "21d",
     window: Annotated[str, Parameter(help="A tenant should rotate a key this often.")] = "30d",
-    sort: Sort = None,
-    desc: Desc = False,
-    limit: Limit = 100,
-    after: After = None,
-    form: Form = "table",
+    shown: PageOptions = PAGE,
     asked: Reading = READING,
 ) -> None:
     """List live keys that are too old, or whose tenant rotated none in the window; the counts are of all keys."""
@@ -50,7 +45,7 @@ async def stale(
     if not asked.json:
         tell(stale_words(found))
     declared = dataclasses.replace(STALE, of=lambda plane: plane.of(KeyDirectory).stale(policy))
-    await list_page(declared, words, sort, desc, limit, after, form, asked, dataclasses.asdict(found))
+    await list_page(declared, words, shown, asked, dataclasses.asdict(found))
 
 
 def stale_words(found: model.StaleCounts) -> str:
@@ -60,38 +55,29 @@ def stale_words(found: model.StaleCounts) -> str:
     )
 
 
-async def show_key(key_id: str, /, *, asked: Reading = READING) -> None:
+async def show_key(plane: ControlPlane, key: model.Key) -> Told:
     """Show a key: every field, the rotations that it is part of, and who called with it in the last 30 days."""
-    async with opened(asked) as context:
-        home = context.home
-        key = await home.of(KeyDirectory).get(key_id)
-        chain = await home.of(KeyDirectory).chain(key_id)
-        calls = await home.of(KeyDirectory).calls(key_id, home.clock.now() - USES)
-        leaks = await home.of(KeyDirectory).leaks(key_id)
-        currency = None if key.spend_cap is None else await home.of(SubscriptionDirectory).currency(key.tenant_id)
-    if asked.json:
-        more = {"calls": [dataclasses.asdict(each) for each in calls], "leaks": [dataclasses.asdict(e) for e in leaks]}
-        document({"item": dataclasses.asdict(key) | {"chain": [each.id for each in chain]} | more})
-        return
-    from controlplane.previews import value_words
-
+    directory = plane.of(KeyDirectory)
+    chain, leaks = await directory.chain(key.id), await directory.leaks(key.id)
+    calls = await directory.calls(key.id, plane.clock.now() - USES)
     shown = dataclasses.asdict(key)
     if key.spend_cap is not None:
+        currency = await plane.of(SubscriptionDirectory).currency(key.tenant_id)
         shown["spend_cap"] = f"{money(key.spend_cap, currency)} a month"
-    facts((name, value_words(value)) for name, value in shown.items())
-    for leak in leaks:
-        say(clean(f"leak {leak.id}: {leak.at:%Y-%m-%d %H:%M} UTC by {leak.actor}: {leak.reason}"))
+    lines = [*field_lines(shown)]
+    lines += [f"leak {leak.id}: {leak.at:%Y-%m-%d %H:%M} UTC by {leak.actor}: {leak.reason}" for leak in leaks]
     if len(chain) > 1:
-        say("rotations, oldest first:")
-        for each in chain:
-            say(clean(f"  {each.id}  {each.display}  {each.state}"))
-    say("calls in the last 30 days:" if calls else "no call of it is stored in the last 30 days")
+        lines += ["rotations, oldest first:", *(f"  {each.id}  {each.display}  {each.state}" for each in chain)]
+    lines.append("calls in the last 30 days:" if calls else "no call of it is stored in the last 30 days")
     for use in calls:
-        say(
-            clean(
-                f"  {count(use.calls):>9}  {use.address or 'address not known'}  {use.route}  last {_utc(use.last_at)}"
-            )
-        )
+        who = use.address or "address not known"
+        lines.append(f"  {count(use.calls):>9}  {who}  {use.route}  last {show(use.last_at, use.last_at, 'utc')}")
+    record = {
+        "chain": [each.id for each in chain],
+        "calls": [dataclasses.asdict(each) for each in calls],
+        "leaks": [dataclasses.asdict(each) for each in leaks],
+    }
+    return Told(record, lines)
 
 
 async def verify_key(*given: str, asked: Reading = READING) -> None:

@@ -7,6 +7,7 @@ import sys
 from app.homes import HomeChoice
 from app.links import Link, chosen_by, demonstration, read
 from controlplane.errors import Refusal
+from controlplane.nouns import load, noun_named
 from controlplane.text import clean_lines
 
 
@@ -35,9 +36,12 @@ def words_of(link: Link) -> list[str]:
         return ["overview"]
     if link.noun == "find":
         return ["find", link.filter]
+    noun = noun_named(link.noun)
     if link.key:
-        return [link.noun, "show", link.key]
-    return [link.noun, "list", *([link.filter] if link.filter else [])]
+        key = link.key.split("/", len(load(noun.list).key) - 1) if noun and noun.list else [link.key]
+        return [link.noun, "show", *key]
+    listing = noun.listed if noun and noun.listed else f"{link.noun} list"
+    return [*listing.split(), *([link.filter] if link.filter else [])]
 
 
 def _option(link: Link, choice: HomeChoice | None) -> str:

@@ -1,52 +1,58 @@
-"""`list` and `show` of every noun: a page of the same lists that the console pages through."""
+"""`list` and `show` of every noun: the same lists that the console pages through."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from cyclopts import Parameter
 
 from app.cli.asked import READING, Reading, opened
-from app.cli.output import Column, document, facts, say, table, tell, write
-from controlplane.audit import model as audit
-from controlplane.audit.model import AuditDirectory
+from app.cli.output import Column, document, fact_lines, jsonable, say, table_lines, tell, write
 from controlplane.errors import Usage
 from controlplane.exports import Format, Heading, chunks
 from controlplane.filters.grammar import parse
 from controlplane.listing import Count, Query, cursor, position_of
+from controlplane.lists import ID, Line, ListOf
 from controlplane.lists import Column as ListColumn
-from controlplane.lists import ListOf
-from controlplane.tenants.model import ProjectDirectory, TenantDirectory
+from controlplane.nouns import Noun, load
 from controlplane.text import clean
+
+if TYPE_CHECKING:
+    from controlplane.changes import ControlPlane
 
 MAX_PAGE_ROWS = 10_000
 """Rows of one page; for more there is the next page."""
 
 Words = Annotated[str, Parameter(allow_leading_hyphen=True, help="A filter, as in the console: status:active p95>1s.")]
 Sort = Annotated[str | None, Parameter(help="The field to sort by; -FIELD turns it round.", allow_leading_hyphen=True)]
-Desc = Annotated[bool, Parameter(help="The other way round.", negative="")]
-Limit = Annotated[int, Parameter(help=f"Rows of a page, at most {MAX_PAGE_ROWS:,}.")]
 FormatName = Literal["table", "csv", "ndjson", "markdown"]
-Form = Annotated[FormatName, Parameter(help="How to print the page; all but table hold every field.", name="--format")]
-After = Annotated[str | None, Parameter(help="Go on after a page: the cursor that it printed.")]
+Form = Annotated[FormatName, Parameter(help="How to print it; all but table hold every field.", name="--format")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class PageOptions:
+    """Which page of a list, and how it is printed."""
+
+    sort: Sort = None
+    desc: Annotated[bool, Parameter(help="The other way round.", negative="")] = False
+    limit: Annotated[int, Parameter(help=f"Rows of a page, at most {MAX_PAGE_ROWS:,}.")] = 100
+    after: Annotated[str | None, Parameter(help="Go on after a page: the cursor that it printed.")] = None
+    form: Form = "table"
+
+
+PAGE = PageOptions()
 
 
 def listing_command(declared: ListOf[Any]) -> Callable[..., Awaitable[None]]:
     """The command that lists."""
 
-    async def command(
-        *words: Words,
-        sort: Sort = None,
-        desc: Desc = False,
-        limit: Limit = 100,
-        after: After = None,
-        form: Form = "table",
-        asked: Reading = READING,
-    ) -> None:
-        await list_page(declared, words, sort, desc, limit, after, form, asked)
+    async def command(*words: Words, shown: PageOptions = PAGE, asked: Reading = READING) -> None:
+        await list_page(declared, words, shown, asked)
 
     command.__doc__ = declared.summary
     return command
@@ -55,24 +61,20 @@ def listing_command(declared: ListOf[Any]) -> Callable[..., Awaitable[None]]:
 async def list_page(
     declared: ListOf[Any],
     words: Sequence[str],
-    sort: str | None,
-    desc: bool,
-    limit: int,
-    after: str | None,
-    form: FormatName,
+    shown: PageOptions,
     asked: Reading,
     sums: Mapping[str, int] | None = None,
 ) -> None:
     """`sums`: totals over all rows, for `--json`."""
-    query = _query(declared, words, sort, desc)
-    start = position_of(query, after) if after else None
-    if not 1 <= limit <= MAX_PAGE_ROWS:
+    query = _query(declared, words, shown)
+    start = position_of(query, shown.after) if shown.after else None
+    if not 1 <= shown.limit <= MAX_PAGE_ROWS:
         raise Usage(
-            "limit_out_of_range", f"A page has 1 to {MAX_PAGE_ROWS:,} rows, not {limit}.", "See --after for more."
+            "limit_out_of_range", f"A page has 1 to {MAX_PAGE_ROWS:,} rows, not {shown.limit}.", "See --after for more."
         )
     async with opened(asked) as context:
         listing = declared.of(context.home)
-        page = await listing.page(query, start=start, limit=limit)
+        page = await listing.page(query, start=start, limit=shown.limit)
         matching = await listing.count(query)
         everything = matching if asked.json or not query.terms else await listing.count(Query())
     following = None if page.last or not page.rows else cursor(query, page.positions[-1])
@@ -84,24 +86,26 @@ async def list_page(
                 "total": None if matching.capped else matching.number,
                 "as_of": page.as_of,
             }
+            | ({"about": matching.number} if matching.near else {})
             | ({} if sums is None else {"counts": sums})
         )
         return
-    if form != "table":
+    if shown.form != "table":
         order = ("-" if query.descending else "") + query.sort
         heading = Heading(context.name, declared.called, " ".join(words), order, page.as_of)
-        _export(form, heading, [declared.record(row, page.as_of) for row in page.rows])
+        _export(shown.form, heading, [declared.record(row, page.as_of) for row in page.rows])
     else:
-        print_rows(declared.printed, page.rows, page.as_of)
+        for line in row_lines(declared.printed, page.rows, page.as_of):
+            say(line)
     tell(_how_many(declared.called, len(page.rows), matching, everything, filtered=bool(query.terms)))
     if following:
         tell(f"next page: --after {following}")
 
 
-def print_rows(columns: Sequence[ListColumn[Any]], rows: Sequence[Any], now: datetime) -> None:
+def row_lines(columns: Sequence[ListColumn[Any]], rows: Sequence[Any], now: datetime) -> Iterator[str]:
     """Rows as the console shows them, at the home's time then; times in UTC."""
     heads = [Column(column.heading, "right" if column.kind.right else "left") for column in columns]
-    table(heads, [[column.plain(row, now) for column in columns] for row in rows])
+    return table_lines(heads, [[column.plain(row, now) for column in columns] for row in rows])
 
 
 def _export(form: Format, heading: Heading, records: Sequence[dict[str, Any]]) -> None:
@@ -110,7 +114,7 @@ def _export(form: Format, heading: Heading, records: Sequence[dict[str, Any]]) -
         write(piece.replace("\r\n", "\n"))
 
 
-def _query(declared: ListOf[Any], words: Sequence[str], sort: str | None, desc: bool) -> Query:
+def _query(declared: ListOf[Any], words: Sequence[str], shown: PageOptions) -> Query:
     for word in words:
         if word.startswith("--"):
             raise Usage(
@@ -119,8 +123,8 @@ def _query(declared: ListOf[Any], words: Sequence[str], sort: str | None, desc: 
                 "watchfloor … list --help shows them.",
             )
     terms = parse(" ".join(words), declared.fields)
-    name, down = declared.order_of(sort or "")
-    return Query(terms, name, down != desc)
+    name, down = declared.order_of(shown.sort or "")
+    return Query(terms, name, down != shown.desc)
 
 
 def _how_many(noun: str, shown: int, matching: Count, everything: Count, *, filtered: bool) -> str:
@@ -130,49 +134,63 @@ def _how_many(noun: str, shown: int, matching: Count, everything: Count, *, filt
     return f"{shown:,} of {matching} {noun} that match, {everything} in all"
 
 
-async def show_tenant(tenant_id: str, /, *, asked: Reading = READING) -> None:
-    """Show a tenant with every field; of an erased one the certificate."""
-    async with opened(asked) as context:
-        tenant = await context.home.of(TenantDirectory).get(tenant_id)
-        certificate = (
-            await context.home.of(TenantDirectory).certificate(tenant_id) if tenant.status == "erased" else None
-        )
-    record = dataclasses.asdict(tenant)
-    if certificate is not None:
-        record["certificate"] = dataclasses.asdict(certificate)
-    _show(record, asked)
+class Told(NamedTuple):
+    """What `show` says of one thing besides the fields of its row. `record`: further fields. `lines`: for a person, in
+    place of the fields.
+    """
+
+    record: Mapping[str, Any] = {}
+    lines: Sequence[str] = ()
 
 
-async def show_project(tenant_id: str, project_id: str, /, *, asked: Reading = READING) -> None:
-    """Show a project of a tenant."""
-    async with opened(asked) as context:
-        project = await context.home.of(ProjectDirectory).get(tenant_id, project_id)
-    _show(dataclasses.asdict(project), asked)
+Tell = Callable[["ControlPlane", Any], Awaitable[Told]]
 
 
-async def show_audit_row(audit_id: int, /, *, asked: Reading = READING) -> None:
-    """Show one change: who, when, why, before and after."""
-    async with opened(asked) as context:
-        row = await context.home.of(AuditDirectory).get(audit_id)
-    if asked.json:
-        document({"item": audit.as_record(row)})
-        return
-    from controlplane.previews import row_lines
+def show_command(noun: Noun) -> Callable[..., Awaitable[None]]:
+    """The command that shows one thing of a list, named by its key."""
+    declared: ListOf[Any] = load(noun.list)
+    told: Tell = load(noun.shows) if noun.shows else _nothing_more
 
-    about = ("seq", "at", "actor", "operation", "reason", "request_id", "out_of_band", "impersonation", "carried_by")
-    facts((name, _value(getattr(row, name))) for name in about)
-    for line in row_lines(row):
-        say(line)
+    async def command(*key: Any, form: Form = "table", asked: Reading = READING) -> None:
+        async with opened(asked) as context:
+            row = await (declared.named(context.home, *key) if declared.named else declared.of(context.home).get(*key))
+            now = context.home.clock.now()
+            more = await told(context.home, row)
+        record = declared.record(row, now) | dict(more.record)
+        if asked.json:
+            document({"item": record})
+        elif form != "table":
+            _export(form, Heading(context.name, noun.name, "/".join(map(str, key)), "none", now), [jsonable(record)])
+        else:
+            for line in more.lines or field_lines(record):
+                say(clean(line))
+
+    keys = {column.attribute: int if column.kind is ID else str for column in declared.key_columns}
+    positional = [
+        inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY, annotation=kind)
+        for name, kind in ({"name": str} if declared.named else keys).items()
+    ]
+    options = [
+        inspect.Parameter("form", inspect.Parameter.KEYWORD_ONLY, default="table", annotation=Form),
+        inspect.Parameter("asked", inspect.Parameter.KEYWORD_ONLY, default=READING, annotation=Reading),
+    ]
+    command.__signature__ = inspect.Signature([*positional, *options])  # type: ignore[attr-defined]
+    command.__doc__ = told.__doc__
+    return command
 
 
-def _show(record: dict[str, Any], asked: Reading) -> None:
-    if asked.json:
-        document({"item": record})
-    else:
-        facts((name, _value(value)) for name, value in record.items())
+async def _nothing_more(plane: ControlPlane, row: Any) -> Told:
+    """Show one with every field."""
+    return Told()
 
 
-def _value(value: Any) -> str:
+def field_lines(record: Mapping[str, Any]) -> Iterator[str]:
+    """Every field of a record, for a person."""
     from controlplane.previews import value_words
 
-    return value_words(value)
+    return fact_lines((name, value_words(value)) for name, value in record.items())
+
+
+def text_lines(lines: Iterable[Line]) -> list[str]:
+    """Lines of a description as text alone."""
+    return [line if isinstance(line, str) else line[0] for line in lines]

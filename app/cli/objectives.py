@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from app.cli.asked import READING, Reading, opened
-from app.cli.output import Column, document, say, table, tell
+from app.cli.lists import Told
+from app.cli.output import Column, document, listed, say, table, table_lines, tell
 from controlplane.objectives import checks, model, rules
 from controlplane.objectives.list import as_record
 from controlplane.objectives.model import ObjectiveDirectory
@@ -32,43 +34,41 @@ from controlplane.objectives.words import (
 )
 from controlplane.text import clean
 
+if TYPE_CHECKING:
+    from controlplane.changes import ControlPlane
+
 MAX_EPISODES = 20
 
 
-async def show_objective(number: int, /, *, asked: Reading = READING) -> None:
+async def show_objective(plane: ControlPlane, standing: model.Standing) -> Told:
     """Show an objective: its budget, raw and adjusted, its windows, who burned it, and planned maintenance."""
-    async with opened(asked) as context:
-        home = context.home
-        standing = await home.of(ObjectiveDirectory).standing(number)
-        spent = await home.of(ObjectiveDirectory).attribution(standing)
-        planned = await home.of(ObjectiveDirectory).maintenance(standing)
-    if asked.json:
-        item = _standing_record(standing) | {"attribution": _attribution_record(spent)}
-        document({"item": item | {"maintenance": [dataclasses.asdict(each) for each in planned]}})
-        return
-    say(clean(f"{standing.objective.label}: {standing.state}"))
-    for line in [promise_words(standing.objective), *standing.why, *budget_words(standing)]:
-        say(clean(f"  {line}"))
-    say()
-    _windows(standing)
+    spent = await plane.of(ObjectiveDirectory).attribution(standing)
+    planned = await plane.of(ObjectiveDirectory).maintenance(standing)
+    lines = [f"{standing.objective.label}: {standing.state}"]
+    lines += [f"  {words}" for words in (promise_words(standing.objective), *standing.why, *budget_words(standing))]
+    lines += ["", *_window_lines(standing)]
     for title, shares in (("tenant", spent.tenants), ("route", spent.routes), ("key", spent.keys)):
         since = f" since {spent.keys_since:%Y-%m-%d %H:%M} UTC" if title == "key" else ""
-        say(f"burned by {title}{since}:" + ("" if shares else " nobody"))
-        for share in shares[:10]:
-            say(clean(f"  {share.bad:>9,} bad of {share.total:>11,}  {share.who or 'without one'}"))
-    say("burned by release: not known, no release is stored with a request")
-    for each in planned:
-        say(clean(f"maintenance {maintenance_words(each)}"))
+        lines.append(f"burned by {title}{since}:" + ("" if shares else " nobody"))
+        lines += [f"  {each.bad:>9,} bad of {each.total:>11,}  {each.who or 'without one'}" for each in shares[:10]]
+    lines.append("burned by release: not known, no release is stored with a request")
+    lines += [f"maintenance {maintenance_words(each)}" for each in planned]
+    record = {
+        "windows": _windows(standing),
+        "attribution": dataclasses.asdict(spent) | {"releases": None},
+        "maintenance": [dataclasses.asdict(each) for each in planned],
+    }
+    return Told(record, lines)
 
 
-def _windows(standing: model.Standing) -> None:
+def _window_lines(standing: model.Standing) -> Iterator[str]:
     columns = [Column(title, "left" if title in ("PAIR", "OVER") else "right") for title in VERDICT_TITLES]
     rows = [[*verdict_cells(verdict, standing), verdict_words(verdict)] for verdict in standing.verdicts]
-    table([*columns, Column("NOW")], rows)
+    return table_lines([*columns, Column("NOW")], rows)
 
 
-def _standing_record(standing: model.Standing) -> dict[str, Any]:
-    pairs = [
+def _windows(standing: model.Standing) -> list[dict[str, Any]]:
+    return [
         {
             "severity": each.pair.severity,
             "long_seconds": each.pair.long.total_seconds(),
@@ -83,11 +83,6 @@ def _standing_record(standing: model.Standing) -> dict[str, Any]:
         }
         for each in standing.verdicts
     ]
-    return as_record(standing) | {"windows": pairs}
-
-
-def _attribution_record(spent: model.Attribution) -> dict[str, Any]:
-    return dataclasses.asdict(spent) | {"releases": None}
 
 
 async def budget(
@@ -104,10 +99,11 @@ async def budget(
         now = context.home.clock.now()
     if asked.json:
         items = [
-            _standing_record(standing) | {"losers": [dataclasses.asdict(each) for each in held.losers]}
+            as_record(standing)
+            | {"windows": _windows(standing), "losers": [dataclasses.asdict(each) for each in held.losers]}
             for held, standing in found
         ]
-        document({"items": items, "next": None, "total": len(items), "as_of": now})
+        listed(items, now)
         return
     rows = []
     for held, standing in found:

@@ -25,6 +25,37 @@ def document(value: Mapping[str, Any]) -> None:
     say(json.dumps(jsonable(value), allow_nan=False))
 
 
+def listed(items: Sequence[Any], as_of: datetime, **more: Any) -> None:
+    """The document of a whole list."""
+    document({"items": items, "next": None, "total": len(items), "as_of": as_of} | more)
+
+
+def changed(
+    result: Any,
+    request_id: str,
+    *,
+    changes: Sequence[Any] = (),
+    audit_ids: Sequence[int] = (),
+    undo: Mapping[str, Any] | None = None,
+    dry_run: bool = False,
+    repeated: bool = False,
+    **more: Any,
+) -> None:
+    """The document of a change."""
+    document(
+        {
+            "result": result,
+            "changes": changes,
+            "audit_ids": audit_ids,
+            "undo": undo,
+            "dry_run": dry_run,
+            "request_id": request_id,
+            "repeated": repeated,
+        }
+        | more
+    )
+
+
 def jsonable(value: Any) -> Any:
     """Times as ISO-8601, and what is not a number as null: unknown is never a value."""
     if isinstance(value, Mapping):
@@ -134,17 +165,27 @@ class Column:
 
 
 def table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
-    """Print aligned lines of clean text; the heading also without rows, so that no rows do not look like a failure."""
+    for line in table_lines(columns, rows):
+        say(line)
+
+
+def table_lines(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Aligned lines of clean text; the heading also without rows, so that no rows do not look like a failure."""
     lines = [[column.title for column in columns], *[[clean(cell, 400) for cell in row] for row in rows]]
     widths = [min(MAX_COLUMN_CELLS, max(cells(line[at]) for line in lines)) for at in range(len(columns))]
     for line in lines:
         parts = [fit(cell, size, c.align) for cell, size, c in zip(line, widths, columns, strict=True)]
-        say("  ".join(parts).rstrip())
+        yield "  ".join(parts).rstrip()
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> None:
+    for line in fact_lines(pairs):
+        say(line)
+
+
+def fact_lines(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
     """Label and value, a line each."""
     known = [(label, clean(value)) for label, value in pairs]
     size = max((cells(label) for label, _ in known), default=0)
     for label, value in known:
-        say(f"{fit(label, size)}  {value}".rstrip())
+        yield f"{fit(label, size)}  {value}".rstrip()

@@ -58,13 +58,13 @@ def first_line() -> str:
     return value
 
 
-def resolved(reference: str) -> str:
+def resolved(reference: str, asked_by: str = "operators.add") -> str:
     """The value behind a reference like env:NAME. Blocks; raises Usage, NotFound, Refusal."""
     from app.profiles import open_vault
     from app.settings import load
     from controlplane.secrets import Reference
 
-    return open_vault(load(), before_the_screen=True).resolve("operators.add", Reference.parse(reference)).value
+    return open_vault(load(), before_the_screen=True).resolve(asked_by, Reference.parse(reference)).value
 
 
 async def _is_known(context: Context, name: str) -> bool:

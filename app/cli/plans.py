@@ -1,29 +1,28 @@
-"""The catalogue of plans."""
+"""What `plans show` says of a plan."""
 
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
-from app.cli.asked import READING, Reading, opened
-from app.cli.output import Column, document, facts, say, table
+from app.cli.lists import Told
+from app.cli.output import Column, fact_lines, table_lines
 from controlplane.formatting import count, show
 from controlplane.plans.model import Plan, PlanDirectory
-from controlplane.plans.rules import value_words
-from controlplane.plans.words import price_words
+from controlplane.plans.words import price_words, value_words
+
+if TYPE_CHECKING:
+    from controlplane.changes import ControlPlane
 
 
-async def show_plan(code: str, /, *, asked: Reading = READING) -> None:
+async def show_plan(plane: ControlPlane, plan: Plan) -> Told:
     """Show a plan: its entitlements, its versions, and how many tenants have each."""
-    async with opened(asked) as context:
-        versions = await context.home.of(PlanDirectory).versions(code)
-    latest: Plan = versions[0][0]
-    if asked.json:
-        records = [dataclasses.asdict(plan) | {"tenants": tenants} for plan, tenants in versions]
-        document({"item": records[0] | {"versions": records}})
-        return
-    named = {"plan": latest.label, "name": latest.name, "month": price_words(latest, "month")}
-    named |= {"year": price_words(latest, "year"), "billing": latest.billing, "trial days": str(latest.trial_days)}
-    facts([*named.items(), *((name, value_words(value)) for name, value in sorted(latest.entitlements.items()))])
-    say()
+    versions = await plane.of(PlanDirectory).versions(plan.code)
+    records = [dataclasses.asdict(version) | {"tenants": tenants} for version, tenants in versions]
+    named = {"plan": plan.label, "name": plan.name, "month": price_words(plan, "month")}
+    named |= {"year": price_words(plan, "year"), "billing": plan.billing, "trial days": str(plan.trial_days)}
+    named |= {name: value_words(value) for name, value in sorted(plan.entitlements.items())}
+    heads = [Column("VERSION"), Column("MADE"), Column("BY"), Column("TENANTS", "right")]
     rows = [[p.label, show(p.created_at, p.created_at, "utc"), p.created_by, count(n)] for p, n in versions]
-    table([Column("VERSION"), Column("MADE"), Column("BY"), Column("TENANTS", "right")], rows)
+    lines = [*fact_lines(named.items()), "", *table_lines(heads, rows)]
+    return Told({"tenants": versions[0][1], "versions": records}, lines)

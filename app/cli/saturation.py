@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from app.cli.asked import READING, Reading, opened
-from app.cli.output import Column, document, table, tell
+from app.cli.output import Column, listed, table, tell
 from app.cli.telemetry import WINDOW, StepText, Window, step_of
 from controlplane.formatting import percent, show
 from controlplane.telemetry.model import Scope
@@ -29,8 +29,7 @@ async def saturation(
             for at, share in zip(times, each.shares, strict=True)
         ]
         limits = [asdict(each.limit) | {"holes": each.holes} for each in found.filled]
-        edges = {"limits": limits, "words": found.words}
-        document({"items": items, "next": None, "total": len(items), "as_of": series.as_of} | edges)
+        listed(items, series.as_of, limits=limits, words=found.words)
         return
     columns = [Column("AT"), *(Column(f"{each.limit.name} %", "right") for each in found.filled)]
     rows = [

@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from app.cli.asked import READING, Reading, opened
-from app.cli.output import Column, document, facts, say, table, tell
+from app.cli.lists import Told, field_lines
+from app.cli.output import Column, listed, table, tell
 from controlplane.formatting import count, show
-from controlplane.plans.rules import value_words
-from controlplane.plans.words import limit_words
-from controlplane.subscriptions.model import Effective, SubscriptionDirectory, Usage
-from controlplane.subscriptions.rules import state_at
+from controlplane.plans.words import limit_words, value_words
+from controlplane.subscriptions.list import SUBSCRIPTIONS
+from controlplane.subscriptions.model import Effective, Listed, SubscriptionDirectory, Usage
 from controlplane.subscriptions.words import trial_words
 from controlplane.text import UNKNOWN, clean
 
+if TYPE_CHECKING:
+    from controlplane.changes import ControlPlane
 
-async def show_subscription(tenant_id: str, /, *, asked: Reading = READING) -> None:
+
+async def show_subscription(plane: ControlPlane, held: Listed) -> Told:
     """Show a tenant's subscription: state, trial, period, and what waits for its day."""
-    async with opened(asked) as context:
-        standing = await context.home.of(SubscriptionDirectory).standing(tenant_id)
-    held = standing.subscription
-    state = state_at(held, standing.as_of)
-    if asked.json:
-        pending = dataclasses.asdict(standing.pending) if standing.pending else None
-        document({"item": dataclasses.asdict(held) | {"state_now": state, "pending": pending}})
-        return
-    from controlplane.previews import value_words as words
-
-    facts((name, words(value)) for name, value in dataclasses.asdict(held).items())
-    say(f"state now: {state}")
-    for line in trial_words(held, standing.as_of):
-        say(clean(line))
-    if standing.pending:
-        say(clean(f"waits: {standing.pending.summary}"))
+    standing = await plane.of(SubscriptionDirectory).standing(held.tenant_id)
+    pending = standing.pending
+    lines = [*field_lines(SUBSCRIPTIONS.record(held, standing.as_of)), *trial_words(held, standing.as_of)]
+    lines += [f"waits: {pending.summary}"] if pending else []
+    return Told({"pending": dataclasses.asdict(pending) if pending else None}, lines)
 
 
 Why = Annotated[bool, Parameter(help="Also what lost, and against what.", negative="")]
@@ -47,7 +39,7 @@ async def effective(tenant_id: str, /, *, why: Why = False, asked: Reading = REA
         standing = await context.home.of(SubscriptionDirectory).standing(tenant_id)
     if asked.json:
         items = [_effective_record(each) for each in standing.effective]
-        document({"items": items, "next": None, "total": len(items), "as_of": standing.as_of})
+        listed(items, standing.as_of)
         return
     rows = []
     for each in standing.effective:
@@ -72,7 +64,7 @@ async def usage(tenant_id: str, /, *, asked: Reading = READING) -> None:
         standing = await context.home.of(SubscriptionDirectory).standing(tenant_id)
     if asked.json:
         items = [_usage_record(each) for each in standing.usage]
-        document({"items": items, "next": None, "total": len(items), "as_of": standing.as_of})
+        listed(items, standing.as_of)
         return
     heads = [Column("METRIC"), *(Column(title, "right") for title in ("USED", "SOFT", "HARD", "LEFT"))]
     rows = [

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from app.cli.asked import READING, Reading, opened
-from app.cli.output import Column, document, table, tell, write
+from app.cli.output import Column, document, listed, table, tell, write
 from app.cli.writing import refuse_read_only
 from controlplane.errors import Usage
 from controlplane.exports import Heading, chunks
@@ -84,11 +84,11 @@ class Which:
 WHICH = Which()
 
 
-def step_of(text: str | None, start: datetime, end: datetime, rows: int = MAX_TABLE_STEPS) -> timedelta:
+def step_of(text: str | None, start: datetime, end: datetime) -> timedelta:
     if text is not None:
         return timedelta(seconds=parse_duration(text))
     seconds = (end - start).total_seconds()
-    return timedelta(seconds=next((step for step in ROUND_STEPS if seconds <= step * rows), ROUND_STEPS[-1]))
+    return timedelta(seconds=next((step for step in ROUND_STEPS if seconds <= step * MAX_TABLE_STEPS), ROUND_STEPS[-1]))
 
 
 async def series(
@@ -230,8 +230,7 @@ async def top(
             await context.home.of(RequestTelemetry).require(scope)
     if asked.json:
         items = [_top_record(row) for row in found.rows]
-        edges = {"start": found.start, "end": found.end, "by": by, "measure": measure}
-        document({"items": items, "next": None, "total": len(items), "as_of": found.as_of} | edges)
+        listed(items, found.as_of, start=found.start, end=found.end, by=by, measure=measure)
         return
     columns = [Column(by.upper()), *([Column("TENANT")] if by != "tenant" else [])]
     columns += [Column(name, "right") for name in ("REQUESTS", "5XX", "ERR%", "P95", "P99", "× WEEK BEFORE")]

@@ -6,6 +6,7 @@ Only what a command needs is imported: a list needs neither the registry nor the
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
@@ -13,7 +14,7 @@ from cyclopts import App, Parameter
 from app.cli.asked import READING, Reading
 from app.start import version
 from controlplane import nouns
-from controlplane.nouns import load, noun_named
+from controlplane.nouns import Noun, load, noun_named
 
 OF_LISTS = {"keys stale": "app.cli.keys:stale"}
 """Lists that take more than a filter."""
@@ -46,10 +47,10 @@ def tree(words: list[str]) -> App:
         version=version,
         help_format="plaintext",
     )
-    place = reads().get(" ".join(words[:2]))
-    if place:
+    reading = reads().get(" ".join(words[:2]))
+    if reading:
         noun = App(words[0], help=_help(words[0]))
-        noun.command(_read(place), name=words[1])
+        noun.command(reading(), name=words[1])
         app.command(noun)
     elif words and words[0] in SINGLE:
         app.command(load(SINGLE[words[0]]), name=words[0])
@@ -75,37 +76,39 @@ def whole(app: App) -> dict[str, App]:
             app.command(made[name])
         return made[name]
 
-    for words, place in reads().items():
+    found = reads()
+    for words, reading in found.items():
         name, verb = words.split(" ")
-        noun(name).command(_read(place), name=verb)
+        noun(name).command(reading(), name=verb)
     for operation in operations().values():
-        if f"{operation.noun} {operation.verb}" not in reads():
+        if f"{operation.noun} {operation.verb}" not in found:
             noun(operation.noun).command(command(operation), name=operation.verb)
     for name, place in SINGLE.items():
         app.command(load(place), name=name)
     return made
 
 
-def reads() -> dict[str, str]:
-    """The commands that are not operations, or do more than one, with the function or list behind each."""
-    found: dict[str, str] = {}
+def reads() -> dict[str, Callable[[], Callable[..., Any]]]:
+    """The commands that are not operations, or do more than one, each with what loads it."""
+    found: dict[str, Callable[[], Callable[..., Any]]] = {}
     for noun in nouns.NOUNS:
         if noun.list:
-            found[noun.listed or f"{noun.name} list"] = noun.list
-        found |= {f"{noun.name} {verb}": place for verb, place in noun.commands.items()}
-    return found | OF_LISTS
+            found[noun.listed or f"{noun.name} list"] = partial(_list, noun)
+            found[f"{noun.name} show"] = partial(_show, noun)
+        found |= {f"{noun.name} {verb}": partial(load, place) for verb, place in noun.commands.items()}
+    return found | {words: partial(load, place) for words, place in OF_LISTS.items()}
 
 
-def _read(place: str) -> Callable[..., Any]:
-    from controlplane.lists import ListOf
-
-    found = load(place)
-    if not isinstance(found, ListOf):
-        command: Callable[..., Any] = found
-        return command
+def _list(noun: Noun) -> Callable[..., Any]:
     from app.cli.lists import listing_command
 
-    return listing_command(found)
+    return listing_command(load(noun.list))
+
+
+def _show(noun: Noun) -> Callable[..., Any]:
+    from app.cli.lists import show_command
+
+    return show_command(noun)
 
 
 def _help(name: str) -> str:
@@ -115,14 +118,13 @@ def _help(name: str) -> str:
 
 def list_operations(*, asked: Reading = READING) -> None:
     """List everything that an operator can do: role, risk, undo, and the request's JSON Schema."""
-    from app.cli.output import Column, document, table
+    from app.cli.output import Column, listed, table
     from controlplane.clock import machine_now
     from controlplane.registry import describe, operations
 
     found = operations().values()
     if asked.json:
-        items = [describe(operation) for operation in found]
-        document({"items": items, "next": None, "total": len(items), "as_of": machine_now()})
+        listed([describe(operation) for operation in found], machine_now())
         return
     columns = [Column("OPERATION"), Column("ROLE"), Column("RISK"), Column("UNDO"), Column("WHAT IT DOES")]
     table(columns, [[o.name, o.role, o.risk.value, o.undo or "–", o.summary] for o in found])

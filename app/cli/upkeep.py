@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from app.cli import asking
 from app.cli.asked import READING, Reading
-from app.cli.output import Column, document, say, table
+from app.cli.output import Column, document, listed, say, table
 from app.settings import Settings, load, settings_path
 from controlplane.clock import machine_now
 from controlplane.errors import NotFound, Refusal, Usage
@@ -56,7 +56,7 @@ def show(*, asked: Reading = READING) -> None:
         fields = ", ".join(mapping.wanted(mapping.tenant))
         values.append({"key": f"logs.{name}", "value": fields, "source": settings.source("logs", name)})
     if asked.json:
-        document({"items": values, "next": None, "total": len(values), "as_of": machine_now()})
+        listed(values, machine_now())
         return
     columns = [Column("SETTING"), Column("VALUE"), Column("FROM")]
     table(columns, [[str(v["key"]), _shown(v["value"]), str(v["source"])] for v in values])
@@ -138,8 +138,7 @@ def _known(settings: Settings, profile: str) -> None:
 
 def _findings(asked: Reading, findings: list[Finding]) -> None:
     if asked.json:
-        items = [dataclasses.asdict(finding) for finding in findings]
-        document({"items": items, "next": None, "total": len(items), "as_of": machine_now()})
+        listed([dataclasses.asdict(finding) for finding in findings], machine_now())
         return
     for finding in findings:
         say(f"{finding.state:8}{clean(finding.subject)}: {clean(finding.text)}")

@@ -66,13 +66,23 @@ def _tell(words: str) -> None:
 
 
 def kinds_of(conninfo: str, choice: HomeChoice, settings: Settings) -> Mapping[str, Kind]:
-    """What a worker can do here: the jobs of every worker, and signing with this account's key. Raises Refusal."""
+    """What a worker can do here: the jobs of every worker, signing with this account's key, sending, asking the
+    context's Prometheus, publishing. Raises Refusal.
+    """
+    from app.contexts import metrics_of
+    from app.evidence import publisher_of
     from app.notary import notary_of
+    from app.sealing import post_of
+    from backends.postgres.detectors import evaluating
     from backends.postgres.notary import signing
+    from backends.postgres.publishing import publishing
+    from backends.postgres.sending import delivering
     from controlplane.jobs.kinds import kinds
 
-    sign = signing(notary_of(conninfo, choice, settings))
-    return {**kinds(), sign.name: sign}
+    sign, deliver = signing(notary_of(conninfo, choice, settings)), delivering(post_of(choice, settings))
+    evaluate = evaluating(metrics_of(choice, settings))
+    publish = publishing(publisher_of(choice, settings))
+    return {**kinds(), **{each.name: each for each in (sign, deliver, evaluate, publish)}}
 
 
 def reached(choice: HomeChoice, settings: Settings) -> str:
@@ -82,19 +92,14 @@ def reached(choice: HomeChoice, settings: Settings) -> str:
 
         bring_up(home := embedded_of(choice))
         return worker_conninfo(home)
-    import psycopg
-
     from app.contexts import conninfo_of
     from app.profiles import open_vault
     from backends.postgres.link import connect
-    from backends.postgres.refusals import refusal_of
+    from backends.postgres.refusals import as_refusals
 
     conninfo = conninfo_of(choice, settings, open_vault(settings, before_the_screen=True))
-    try:
-        with connect(conninfo, "worker") as connection:
-            _check(connection)
-    except psycopg.Error as error:
-        raise refusal_of(error) from None
+    with as_refusals(), connect(conninfo, "worker") as connection:
+        _check(connection)
     return conninfo
 
 

@@ -60,7 +60,7 @@ async def _do_all(site: Site, todo: list[Step]) -> None:
 def steps(estate: Estate) -> list[Step]:
     """A shift's work: two tenants are being deleted at its end."""
     rng = estate.random("audit")
-    firms = rng.sample(_open(estate), 16)
+    firms = rng.sample(open_firms(estate), 16)
     found: list[Step] = []
     for who, firm in zip(["ana", "ben", "ana", "ben", "ana", "ben"], firms, strict=False):
         found.append((who, "tenants.edit", {"id": firm.id, "metadata": _note(rng)}, _reason(rng, TICKETS)))
@@ -82,7 +82,7 @@ def steps(estate: Estate) -> list[Step]:
 
 def _key_steps(estate: Estate, rng: random.Random, taken: set[str]) -> list[Step]:
     """A leak, a rotation, a disabled key."""
-    theirs = {firm.id for firm in _open(estate)} - taken
+    theirs = {firm.id for firm in open_firms(estate)} - taken
     good = [k for k in keys.make(estate) if k.tenant_id in theirs and k.is_good(estate.now) and not k.grace_until]
     leaked, old, unsure = rng.sample([key for key in good if key.env == "live" and key.expires_at is None], 3)
     return [
@@ -95,7 +95,7 @@ def _key_steps(estate: Estate, rng: random.Random, taken: set[str]) -> list[Step
 def _plan_steps(estate: Estate, rng: random.Random) -> list[Step]:
     """A smaller plan from the next period on, and a larger one at once."""
     active = {each.tenant_id for each in subscriptions.make(estate) if each.state == "active"}
-    growing = [firm.id for firm in _open(estate) if firm.plan == "growth" and firm.id in active]
+    growing = [firm.id for firm in open_firms(estate) if firm.plan == "growth" and firm.id in active]
     less, more = rng.sample(growing, 2)
     return [
         (
@@ -108,7 +108,7 @@ def _plan_steps(estate: Estate, rng: random.Random) -> list[Step]:
     ]
 
 
-def _open(estate: Estate) -> list[Firm]:
+def open_firms(estate: Estate) -> list[Firm]:
     """Tenants that may be changed: not the large ones, nor those that show something."""
     return [
         firm
@@ -136,6 +136,7 @@ async def people(site: Site) -> AsyncIterator[dict[str, Home]]:
             if name not in PROGRAMS:
                 # Before a worker has rolled anything up, an objective is measured from all cells: a slow machine may.
                 homes[name] = Home(conninfo, connections=1, conversation=f"demo {name}", change_seconds=300)
+                homes[name].sealing = site.sealing
                 await homes[name].open()
                 stack.push_async_callback(homes[name].close)
         yield homes
@@ -152,7 +153,7 @@ class Shift:
 
     def __init__(self, estate: Estate) -> None:
         self._rng = estate.random("shift")
-        self._firms = _open(estate)
+        self._firms = open_firms(estate)
         self._away: list[str] = []
         self._disabled: list[str] = []
 

@@ -22,8 +22,11 @@ from typing import Any
 
 from app.demo import folders
 from app.embedded import bring_back, embedded_at, start_worker
+from app.homes import HomeChoice
+from app.sealing import embedded_keys
 from controlplane.clock import machine_now
 from controlplane.errors import Refusal
+from controlplane.sealing import Sealing
 
 # A crash of the machine may lose this data, which is thrown away anyway.
 CARELESS = ("fsync = off", "full_page_writes = off", "max_wal_size = '256MB'")
@@ -111,7 +114,8 @@ def perform(seed: int, folder: Path, *, careless: bool) -> None:
     migrate(owner, admin=credentials.login_user)
     if not (loaded := loading.is_loaded(owner)):
         loading.check(owner)
-    site, estate = open_site(owner, report), make(seed, machine_now())
+    sealing = Sealing(lambda: embedded_keys(HomeChoice("folder", str(folder), None, "")))
+    site, estate = open_site(owner, report, sealing, folder), make(seed, machine_now())
     if loaded:
         tell(ready=str(folder))
     else:

@@ -7,15 +7,33 @@ from collections.abc import Callable
 
 import psycopg
 
-from app.demo import audit, hours, keys, objectives, requests, subscriptions, tenants
+from app.demo import (
+    audit,
+    evidence,
+    gates,
+    hours,
+    keys,
+    letters,
+    objectives,
+    on_call,
+    requests,
+    routes,
+    subscriptions,
+    tenants,
+    webhooks,
+)
 from app.demo.estate import DEFAULT_SEED, Estate, make
 from app.demo.site import Site, open_site
 from controlplane.clock import machine_now
 from controlplane.errors import Conflict, NotPermitted
+from controlplane.sealing import Sealing
 
 FIRST = (tenants.seed,)
 """What the console opens on. The rest comes while a person looks at it."""
-THEN = (requests.seed, keys.seed, subscriptions.seed, audit.seed, hours.seed, requests.roll_up, objectives.seed)
+THEN = (
+    *(requests.seed, keys.seed, subscriptions.seed, audit.seed, hours.seed, requests.roll_up, objectives.seed),
+    *(on_call.seed, routes.seed, webhooks.seed, letters.seed, gates.seed, evidence.seed),
+)
 
 
 def check(owner: str) -> None:
@@ -52,14 +70,17 @@ def load(estate: Estate, site: Site, first: Callable[[], None] = lambda: None) -
         seed(estate, site)
 
 
-async def load_demonstration(owner: str, report: Callable[[str], None], seed: int = DEFAULT_SEED) -> None:
+async def load_demonstration(
+    owner: str, report: Callable[[str], None], sealing: Sealing, seed: int = DEFAULT_SEED
+) -> None:
     """Load the estate into a home that has no tenant but `default`; no traffic follows.
 
-    `owner` is the conninfo of the home's owner; `report` is called from a thread. Raises NotPermitted, Conflict.
+    `owner` is the conninfo of the home's owner; `report` is called from a thread; `sealing` has the home's key. Raises
+    NotPermitted, Conflict.
     """
 
     def work() -> None:
         check(owner)
-        load(make(seed, machine_now()), open_site(owner, report))
+        load(make(seed, machine_now()), open_site(owner, report, sealing))
 
     await asyncio.to_thread(work)

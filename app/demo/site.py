@@ -7,11 +7,13 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psycopg
 from psycopg.conninfo import make_conninfo
 
 from controlplane.errors import Conflict
+from controlplane.sealing import Sealing
 
 WORKER = "demo_traffic"
 """The login that stores the requests."""
@@ -29,11 +31,15 @@ PEOPLE = {
 
 @dataclass(frozen=True)
 class Site:
-    """`owner` and `logins` (by name) are conninfos. A noun's `seed(estate, site)` fills in what is its own."""
+    """`owner` and `logins` (by name) are conninfos; `sealing`: the key of the home's secrets; `folder`:
+    that of the home, where it has one. A noun's `seed(estate, site)` fills in what is its own.
+    """
 
     owner: str = field(repr=False)
     logins: Mapping[str, str] = field(repr=False)
     report: Callable[[str], None]
+    sealing: Sealing = field(repr=False)
+    folder: Path | None = None
 
     @contextmanager
     def change(self, operation: str, reason: str) -> Iterator[psycopg.Connection]:
@@ -53,7 +59,7 @@ def _begin(connection: psycopg.Connection, operation: str, reason: str) -> None:
     connection.execute("SELECT wf.begin_change(%s, %s, %s)", [operation, reason, f"demo-{uuid.uuid4().hex}"])
 
 
-def open_site(owner: str, report: Callable[[str], None]) -> Site:
+def open_site(owner: str, report: Callable[[str], None], sealing: Sealing, folder: Path | None = None) -> Site:
     """Make the people's logins, with passwords that only this program knows. Raises Conflict `demo_login_taken`."""
     passwords = {name: secrets.token_urlsafe(18) for name in PEOPLE}
     with psycopg.connect(owner) as connection:
@@ -69,4 +75,5 @@ def open_site(owner: str, report: Callable[[str], None]) -> Site:
                     f"The server has a login {name} already, and the demonstration brings its own.",
                     "See it in a home of its own: watchfloor demo",
                 ) from None
-    return Site(owner, {name: make_conninfo(owner, user=name, password=passwords[name]) for name in PEOPLE}, report)
+    logins = {name: make_conninfo(owner, user=name, password=passwords[name]) for name in PEOPLE}
+    return Site(owner, logins, report, sealing, folder)

@@ -12,6 +12,7 @@ from datetime import datetime
 import psycopg
 
 from app.demo.audit import Shift, people
+from app.demo.duty import Duty
 from app.demo.estate import Estate
 from app.demo.keys import Callers, read_callers
 from app.demo.requests import rows, suspended
@@ -42,7 +43,8 @@ async def run(estate: Estate, site: Site, revive: Revive) -> None:
         group.create_task(writer.repeat(lambda link: traffic.step(link, int(machine_now().timestamp())), SECONDS))
         group.create_task(service.repeat(traffic.serve, SERVE_SECONDS))
         group.create_task(_watch(traffic, homes["ana"]))
-        group.create_task(_work(estate, homes))
+        group.create_task(_work(Shift(estate), homes))
+        group.create_task(_work(Duty(estate), homes))
 
 
 class Traffic:
@@ -136,8 +138,7 @@ async def _watch(traffic: Traffic, home: Home) -> None:
         await _look(traffic, home)
 
 
-async def _work(estate: Estate, homes: dict[str, Home]) -> None:
-    shift = Shift(estate)
+async def _work(shift: Shift | Duty, homes: dict[str, Home]) -> None:
     while True:
         await asyncio.sleep(shift.pause())
         await shift.act(homes)

@@ -18,7 +18,7 @@ import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -201,6 +201,22 @@ def write_secret(path: Path, text: str) -> None:
     finally:
         os.close(descriptor)
     scrap.rename(path)
+
+
+def kept_secret(path: Path, make: Callable[[], str]) -> str:
+    """The secret in a file; it is made when there is none. Of two programs that make it at once, one's is kept."""
+    if (found := read_secret(path)) is not None:
+        return found
+    made = path.with_name(f"scrap-{secrets.token_hex(4)}")
+    write_secret(made, make())
+    try:
+        with suppress(FileExistsError):
+            os.link(made, path)
+    finally:
+        made.unlink()
+    found = read_secret(path)
+    assert found is not None
+    return found
 
 
 def data_version(folder: Path) -> str | None:

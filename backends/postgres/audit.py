@@ -15,7 +15,6 @@ from backends.postgres.paging import Order, PagedList, shape_of
 from controlplane.audit.chain import ChainStatus, Link
 from controlplane.audit.list import AUDIT
 from controlplane.audit.model import AuditDirectory, AuditRow
-from controlplane.errors import NotFound
 from controlplane.jobs.engine import sql as job
 
 COLUMNS = tuple(f.name for f in dataclasses.fields(AuditRow) if f.name != "personal")
@@ -40,12 +39,12 @@ class AuditTrail(PagedList[AuditRow], AuditDirectory):
         columns=COLUMNS,
     )
 
-    async def get(self, seq: int) -> AuditRow:
-        """One row, with its personal fields if the login may see them. Raises NotFound."""
+    async def get(self, *key: Any) -> AuditRow:
+        """With its personal fields if the login may see them."""
         async with self.home.connection() as connection:
-            rows = await _read(connection, "seq = %s", seq, personal=self.home.actor.role in ("operator", "admin"))
+            rows = await _read(connection, "seq = %s", *key, personal=self.home.actor.role in ("operator", "admin"))
         if not rows:
-            raise NotFound("no_audit_row", f"The trail has no row {seq}.", "watchfloor audit list")
+            raise AUDIT.missing.of(*key)
         return rows[0]
 
     async def chain_status(self) -> ChainStatus:

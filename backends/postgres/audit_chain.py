@@ -5,6 +5,7 @@ from __future__ import annotations
 import psycopg
 from psycopg.rows import TupleRow
 
+from backends.postgres.statements import scalar
 from controlplane.audit.chain import Link
 
 Connection = psycopg.AsyncConnection[TupleRow]
@@ -63,9 +64,7 @@ ORDER BY c.seq
 
 
 async def origin_of(connection: Connection) -> str:
-    row = await (await connection.execute("SELECT origin FROM wf.audit_origin")).fetchone()
-    assert row is not None
-    return str(row[0])
+    return str(await scalar(connection, "SELECT origin FROM wf.audit_origin"))
 
 
 async def page_of_links(connection: Connection, after: int) -> list[Link]:

@@ -31,12 +31,16 @@ _SETTLE = (
     "UPDATE wf.usage SET xid = CASE WHEN xid < (SELECT before FROM wf.usage_rolled_up) THEN '3'"
     " ELSE pg_current_xact_id() END",
     "UPDATE wf.usage_rolled_up SET before = pg_current_xact_id()",
-    "UPDATE wf.requests SET xid = txid_current() WHERE xid >= (SELECT before FROM wf.request_marks)",
+    # A backup of an older version has no `seen`.
+    "UPDATE wf.requests SET xid = txid_current() WHERE xid >= (SELECT least(m.before,"
+    " min((to_jsonb(d) ->> 'seen')::bigint)) FROM wf.request_marks m, wf.detectors d GROUP BY m.before)",
     "UPDATE wf.request_marks SET before = txid_current()",
     "UPDATE wf.import_chunks SET xid = pg_current_xact_id()",
     "UPDATE wf.run_progress SET holder = NULL, driver = NULL, held_until = NULL, xid = pg_current_xact_id()",
     "UPDATE wf.workers SET ended_at = clock_timestamp(), ended = 'gone' WHERE ended_at IS NULL",
 )
+# Not 0, which would read all requests again.
+_SEEN = "UPDATE wf.detectors SET seen = (SELECT before FROM wf.request_marks) WHERE seen IS NOT NULL"
 
 
 def back_up(conninfo: str, target: Path, *, on_table: Callable[[str], None] = lambda table: None) -> int:
@@ -91,6 +95,7 @@ def restore(
                 connection.execute(statement.encode())
         migrate(conninfo, admin=admin)
     with connect(conninfo, "backup", statement=0) as connection:
+        connection.execute(_SEEN.encode())
         close_to_strangers(connection)
         rows = connection.execute(
             "SELECT name FROM wf.operators o WHERE active AND NOT EXISTS (SELECT FROM pg_roles r"

@@ -11,9 +11,13 @@ from psycopg.rows import TupleRow
 
 from backends.postgres.audit import change_rows
 from backends.postgres.paging import as_json
+from backends.postgres.statements import scalar
 from backends.postgres.stores import implementing, writers
 from controlplane.audit.model import AuditRow
+from controlplane.detectors.model import MetricSource
 from controlplane.previewed import Drawn
+from controlplane.queues.held import SourceBook
+from controlplane.sealing import Sealing
 
 Connection = psycopg.AsyncConnection[TupleRow]
 P = TypeVar("P")
@@ -30,6 +34,9 @@ class OpenChange:
     actor: str
     key_prefix: str
     drawn: Drawn
+    sealing: Sealing
+    metrics: MetricSource | None
+    sources: SourceBook | None
 
     def of(self, port: type[P]) -> P:
         return implementing(port, writers())(self.connection)
@@ -38,11 +45,8 @@ class OpenChange:
         await self.connection.execute("SELECT wf.note_writing(%s, %s)", [context, minutes])
 
     async def rows(self) -> tuple[AuditRow, ...]:
-        return await change_rows(self.connection, self.id, personal=await self._sees_personal())
-
-    async def _sees_personal(self) -> bool:
-        row = await (await self.connection.execute("SELECT wf.sees_personal()")).fetchone()
-        return row == (True,)
+        personal = bool(await scalar(self.connection, "SELECT wf.sees_personal()"))
+        return await change_rows(self.connection, self.id, personal=personal)
 
     async def finish(self, result: dict[str, Any]) -> None:
         await self.connection.execute("SELECT wf.finish_change(%s)", [as_json(result)])

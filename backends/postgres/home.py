@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -30,13 +30,20 @@ from backends.postgres.link import (
     shared,
 )
 from backends.postgres.live import PostgresFeed, Revive
-from backends.postgres.refusals import refusal_of
+from backends.postgres.refusals import as_refusals, refusal_of
+from backends.postgres.statements import scalar
 from backends.postgres.stores import implementing, readers
 from controlplane.changes import Actor, Intent, Recorded, RequestRepeated
 from controlplane.clock import HomeClock
+from controlplane.detectors.model import MetricSource
 from controlplane.errors import HomeUnreachable, NotPermitted, OutcomeUnknown, Refusal
 from controlplane.keys.secret import DEFAULT_PREFIX
+from controlplane.queues.held import SourceBook
+from controlplane.sealing import NOTHING_SEALED
 from controlplane.telemetry.model import SeriesSource
+
+if TYPE_CHECKING:
+    from controlplane.evidence.controls import Control
 
 Connection = psycopg.AsyncConnection[TupleRow]
 P = TypeVar("P")
@@ -117,6 +124,11 @@ class Home:
             open=False,
         )
         self.prometheus: SeriesSource | None = None
+        self.metrics: MetricSource | None = None
+        self.sources: SourceBook | None = None
+        self.sealing = NOTHING_SEALED
+        self.controls: Callable[[], Sequence[Control]] | None = None
+        """Reads the controls that evidence is held against, where they are not those that come with the program."""
         self.revive, self.out_of_room = revive, out_of_room
         self.readers: dict[Callable[[Home], Any], Any] = {}
         """Each is made at first use."""
@@ -128,10 +140,8 @@ class Home:
         Raises HomeUnreachable, NotPermitted, and what `look` raises.
         """
         # One connection without the pool first: its error says what is wrong, the pool's only that time is up.
-        try:
+        with as_refusals():
             probe = await AsyncLink.connect(dressed(self.conninfo, "start"))
-        except psycopg.Error as error:
-            raise refusal_of(error) from None
         await self.pool.open()  # it connects while the probe asks
         try:
             # In a thread, because it blocks; it closes the probe.
@@ -236,7 +246,19 @@ class Home:
             await _roll_back(connection)
             raise
         assert row is not None
-        return OpenChange(connection, row[0], row[1], intent.reason, self._actor.name, self.key_prefix, intent.drawn)
+        reason, actor = intent.reason, self._actor.name
+        return OpenChange(
+            connection,
+            row[0],
+            row[1],
+            reason,
+            actor,
+            self.key_prefix,
+            intent.drawn,
+            self.sealing,
+            self.metrics,
+            self.sources,
+        )
 
     async def _commit(self, connection: AsyncLink, intent: Intent) -> None:
         """Raises OutcomeUnknown when no answer came, or when the wait for it was cancelled."""
@@ -305,8 +327,8 @@ class Home:
 
     async def revealed(self, tenant_id: str, field: str) -> str | None:
         async with self.connection() as connection:
-            row = await (await connection.execute("SELECT wf.revealed(%s, %s)", [tenant_id, field])).fetchone()
-            return None if row is None else row[0]
+            value: str | None = await scalar(connection, "SELECT wf.revealed(%s, %s)", [tenant_id, field])
+            return value
 
     async def ask(self, statement: str, what: str | bytes) -> None:
         """Announce a look-up by a masked value; the home answers it once this is committed. Raises Refusal."""
@@ -342,7 +364,7 @@ def _meet(
     user = probe.info.user
     with probe:
         probe.autocommit, probe.limit = True, ANSWER_SECONDS
-        try:
+        with as_refusals():
             with probe.transaction(force_rollback=True):  # it only reads
                 probe.execute(settings(STATEMENT_SECONDS, local=True))
                 between = pooled(probe)
@@ -353,8 +375,6 @@ def _meet(
                 if row is not None:
                     clock.hear(row[2], asked)
             pooler = between and shared(probe, conninfo)
-        except psycopg.Error as error:
-            raise refusal_of(error) from None
     if row is None or row[1] is None:
         raise NotPermitted(
             "not_an_operator",

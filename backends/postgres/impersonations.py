@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-
 from backends.postgres.paging import Order, PagedList, shape_of
-from backends.postgres.statements import Connection, first
-from backends.postgres.table import NOW, Table
+from backends.postgres.statements import first
+from backends.postgres.table import Table, Writer
 from controlplane.impersonations.list import IMPERSONATIONS
 from controlplane.impersonations.model import Impersonation, ImpersonationDirectory, ImpersonationStore
 from controlplane.impersonations.refusals import NO_IMPERSONATION
@@ -32,21 +29,5 @@ class Impersonations(PagedList[Impersonation], ImpersonationDirectory):
             return await first(connection, Impersonation, MINE)
 
 
-@dataclass(frozen=True)
-class ImpersonationWriter(ImpersonationStore):
-    """Writes within one transaction."""
-
-    connection: Connection
-
-    async def begin(self, tenant_id: str, reason: str, ticket: str, ends_at: datetime) -> Impersonation:
-        columns = {"tenant_id": tenant_id, "reason": reason, "ticket": ticket, "ends_at": ends_at}
-        return await IMPERSONATION_TABLE.create(self.connection, columns)
-
-    async def lock(self, number: int) -> Impersonation:
-        return await IMPERSONATION_TABLE.lock(self.connection, number)
-
-    async def end(self, number: int) -> Impersonation:
-        return await IMPERSONATION_TABLE.update(self.connection, {"ended_at": NOW}, number)
-
-    async def approve_writing(self, number: int) -> Impersonation:
-        return await IMPERSONATION_TABLE.update(self.connection, {"mode": "write"}, number)
+class ImpersonationWriter(Writer[Impersonation], ImpersonationStore):
+    table = IMPERSONATION_TABLE

@@ -16,7 +16,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
 from backends.postgres.link import ANSWER_SECONDS, AsyncLink, dressed, session, settings
-from backends.postgres.refusals import refusal_of
+from backends.postgres.refusals import as_refusals
 from controlplane.errors import Refusal
 from controlplane.jobs.engine import Kind
 from controlplane.jobs.model import Claimed
@@ -113,17 +113,25 @@ class PostgresQueue:
         )
         return len(settled)
 
-    async def settled(self, job: Claimed, statement: str) -> bool:
-        try:
+    async def settled(
+        self, job: Claimed, statement: str, values: Sequence[object] = (), *, seconds: float | None = None
+    ) -> bool:
+        with as_refusals():
             async with self._pool.connection() as connection, connection.transaction() as transaction:
-                await connection.execute(statement.encode())
+                if seconds is not None:
+                    await connection.execute(f"SET LOCAL statement_timeout = {int(seconds * 1000)}".encode())
+                await connection.execute(statement.encode(), values or None)
                 cursor = await connection.execute("SELECT wf.finish_jobs(%s, %s, %s)", [self.worker, *_held([job])])
                 if await cursor.fetchone() == ([job.id],):
                     return True
                 raise psycopg.Rollback(transaction)
-        except psycopg.Error as error:
-            raise refusal_of(error) from None
         return False
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection to read with, for a job that is more than one statement."""
+        async with self._pool.connection() as connection:
+            yield connection
 
     async def news(self, seconds: float) -> None:
         with suppress(TimeoutError):
@@ -133,11 +141,9 @@ class PostgresQueue:
     async def _ask(self, statement: str, *parameters: object) -> Any:
         async with self._turn:
             assert self._main is not None
-            try:
+            with as_refusals():
                 cursor = await self._main.execute(statement.encode(), parameters)
                 return await cursor.fetchall()
-            except psycopg.Error as error:
-                raise refusal_of(error) from None
 
     async def _listen(self) -> None:
         """Notifications are only hints: without them, jobs are found up to a second later."""
@@ -165,10 +171,8 @@ async def _configure(link: psycopg.AsyncConnection[TupleRow]) -> None:
 
 async def connect(conninfo: str, conversation: str) -> AsyncLink:
     """Raises Refusal."""
-    try:
+    with as_refusals():
         return await session(conninfo, conversation, statement=STATEMENT_SECONDS)
-    except psycopg.Error as error:
-        raise refusal_of(error) from None
 
 
 @asynccontextmanager

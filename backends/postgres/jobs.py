@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
@@ -28,6 +29,11 @@ REPLAY = "SELECT wf.replay_job(%s)"
 CANCEL = "SELECT wf.cancel_job(%s)"
 """The database refuses both as `job_transition`."""
 
+DIED = """
+SELECT date_trunc('minute', ended_at), count(*) FROM wf.job_list
+WHERE state = 'dead' AND wf.folded(kind) = wf.folded(%(kind)s) AND kind = %(kind)s
+  AND tenant_id IS NOT DISTINCT FROM %(tenant)s GROUP BY 1 ORDER BY 1
+"""
 ATTEMPT_SHAPE = shape_of(
     ATTEMPTS,
     "",  # one job's attempts, see `JobAttempts`
@@ -61,10 +67,6 @@ class Jobs(PagedList[Job], JobDirectory):
         filters={"periodic": Filtered(sql.SQL("schedule IS NOT NULL"), "flag")},
     )
 
-    async def get(self, number: int) -> Job:
-        async with self.home.connection() as connection:
-            return await JOB_TABLE.get(connection, number)
-
     async def payload(self, number: int) -> dict[str, Any] | None:
         if self.home.actor.role not in ("operator", "admin"):
             return None
@@ -74,6 +76,11 @@ class Jobs(PagedList[Job], JobDirectory):
 
     def attempts(self, number: int) -> JobAttempts:
         return JobAttempts(self.home, number)
+
+    async def died(self, kind: str, tenant_id: str | None) -> Sequence[tuple[datetime, int]]:
+        async with self.home.connection() as connection:
+            found = await (await connection.execute(DIED, {"kind": kind, "tenant": tenant_id})).fetchall()
+        return [(at.astimezone(UTC), number) for at, number in found]
 
 
 class Workers(PagedList[Worker], WorkerDirectory):

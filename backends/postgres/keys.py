@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
-from psycopg.types.json import Jsonb
 
 from backends.postgres.filtering import Filtered
 from backends.postgres.paging import Order, PagedList, shape_of
-from backends.postgres.statements import Connection, first, names, rows, scalar
-from backends.postgres.table import Table, fields_of
+from backends.postgres.statements import first, names, rows, scalar
+from backends.postgres.table import Table, Writer, fields_of
 from controlplane.jobs.engine import sql as job
 from controlplane.keys.list import KEYS, ROTATIONS, STALE
 from controlplane.keys.model import (
@@ -59,14 +57,8 @@ LEAKS = sql.SQL(
     "SELECT id, key_id, successor_id, reason, at, actor, {} FROM wf.key_leaks WHERE key_id = %s ORDER BY id"
 )
 RECORD_LEAK = """
-INSERT INTO wf.key_leaks (tenant_id, key_id, successor_id, reason, calls) VALUES (%s, %s, %s, %s, %s) RETURNING id
-"""
-LEAK_DAYS = timedelta(days=30)
-CALLS_OF_LEAK = """
-SELECT jsonb_build_object('since', now() - %(days)s, 'until', now(),
-  'total', sum(calls), 'whole', coalesce(bool_and(whole) AND count(*) < 200, true),
-  'by', coalesce(jsonb_agg(jsonb_build_object('address', address, 'route', route, 'calls', calls,
-    'first_at', first_at, 'last_at', last_at)), '[]')) FROM wf.key_calls(%(key)s, now() - %(days)s)
+INSERT INTO wf.key_leaks (tenant_id, key_id, successor_id, reason, calls) VALUES (%s, %s, %s, %s, wf.leak_calls(%s))
+RETURNING id, calls -> 'total'
 """
 _EXPIRY = sql.SQL("coalesce(expires_at, 'infinity'::timestamptz)")
 """The expression that the index is on."""
@@ -78,7 +70,10 @@ _OF_STATE = {
     "revoked": sql.SQL("revoked_at IS NOT NULL"),
     "active": sql.SQL("revoked_at IS NULL AND disabled_at IS NULL AND rotated_at IS NULL"),
 }
-UPKEEP = (job("prune_key_news", "SELECT wf.prune_key_news()", timedelta(minutes=10)),)
+UPKEEP = (
+    job("prune_key_news", "SELECT wf.prune_key_news()", timedelta(minutes=10)),
+    job("count_live_keys", "SELECT wf.count_live_keys()", timedelta(minutes=1)),
+)
 
 
 class Rotations(PagedList[Rotation]):
@@ -110,15 +105,11 @@ class Keys(PagedList[Key], KeyDirectory):
     def stale(self, policy: StalePolicy) -> StaleKeys:
         return StaleKeys(self.home, policy)
 
-    async def get(self, key_id: str) -> Key:
-        async with self.home.connection() as connection:
-            return await KEY_TABLE.get(connection, key_id)
-
     async def of_hash(self, digest: bytes) -> Key | None:
         await self.home.ask("SELECT wf.ask_hash(%s)", digest)
         async with self.home.connection() as connection:
             key_id = await scalar(connection, OF_HASH, [digest])
-            return None if key_id is None else await KEY_TABLE.get(connection, key_id)
+        return None if key_id is None else await self.get(key_id)
 
     async def chain(self, key_id: str) -> Sequence[Key]:
         async with self.home.connection() as connection:
@@ -144,14 +135,15 @@ _JUDGED = """(
          t.created_at <= now() - interval '{window} seconds' AND k.tenant_id NOT IN
            (SELECT tenant_id FROM wf.key_list WHERE rotated_at >= now() - interval '{window} seconds') AS unrotated
   FROM wf.key_list k JOIN wf.tenant_list t ON t.id = k.tenant_id
-  WHERE (k.revoked_at IS NULL OR k.revoked_at > now()) AND (k.disabled_at IS NULL OR k.disabled_at > now())
-    AND (k.expires_at IS NULL OR k.expires_at > now()) AND k.grace_until IS NULL AND t.status IN ('active', 'suspended')
+  WHERE k.revoked_at IS NULL AND k.disabled_at IS NULL AND k.grace_until IS NULL
+    AND (k.expires_at IS NULL OR k.expires_at > now()) AND t.status IN ('active', 'suspended')
 ) AS judged"""
 COUNTS = """
-SELECT count(*) AS keys, count(*) FILTER (WHERE level = 'stale') AS stale,
-  count(*) FILTER (WHERE level = 'warn') AS warn, count(DISTINCT tenant_id) AS tenants,
-  count(DISTINCT tenant_id) FILTER (WHERE unrotated) AS tenants_unrotated FROM {judged}
+SELECT coalesce(sum(keys), 0)::bigint AS keys, coalesce(sum(stale), 0)::bigint AS stale,
+  coalesce(sum(warned), 0)::bigint AS warn, count(*) AS tenants, count(*) FILTER (WHERE unrotated) AS tenants_unrotated
+FROM wf.key_ages(%(max_age)s, %(warn)s, %(window)s)
 """
+"""The same function that the detector of stale keys reads."""
 
 
 class StaleKeys(PagedList[StaleKey], StaleListing):
@@ -159,34 +151,24 @@ class StaleKeys(PagedList[StaleKey], StaleListing):
 
     def __init__(self, home: Home, policy: StalePolicy) -> None:
         super().__init__(home)
+        self.policy = policy
         seconds = {name: int(value.total_seconds()) for name, value in vars(policy).items()}
-        self.judged = _JUDGED.format(**seconds)
-        self.shape = shape_of(STALE, f"(SELECT * FROM {self.judged} WHERE level <> 'fresh' OR unrotated) AS stale")
+        judged = _JUDGED.format(**seconds)
+        self.shape = shape_of(STALE, f"(SELECT * FROM {judged} WHERE level <> 'fresh' OR unrotated) AS stale")
 
     async def counts(self) -> StaleCounts:
         """Exact counts of all live keys."""
         async with self.home.connection() as connection:
-            found = await first(connection, StaleCounts, COUNTS.format(judged=self.judged).encode())
+            found = await first(connection, StaleCounts, COUNTS, vars(self.policy))
         assert found is not None
         return found
 
 
-@dataclasses.dataclass(frozen=True)
-class KeyWriter(KeyStore):
-    """Writes within one transaction."""
-
-    connection: Connection
-
-    async def lock(self, key_id: str) -> Key:
-        return await KEY_TABLE.lock(self.connection, key_id)
-
-    async def create(self, columns: dict[str, Any]) -> Key:
-        return await KEY_TABLE.create(self.connection, columns)
-
-    async def update(self, key_id: str, columns: dict[str, Any]) -> Key:
-        return await KEY_TABLE.update(self.connection, columns, key_id)
+class KeyWriter(Writer[Key], KeyStore):
+    table = KEY_TABLE
 
     async def record_leak(self, key: Key, successor_id: str | None, reason: str) -> dict[str, Any]:
-        calls = await scalar(self.connection, CALLS_OF_LEAK, {"key": key.id, "days": LEAK_DAYS})
-        leak = await scalar(self.connection, RECORD_LEAK, [key.tenant_id, key.id, successor_id, reason, Jsonb(calls)])
-        return {"leak": leak, "calls": calls["total"]}
+        cursor = await self.connection.execute(RECORD_LEAK, [key.tenant_id, key.id, successor_id, reason, key.id])
+        row = await cursor.fetchone()
+        assert row is not None
+        return {"leak": row[0], "calls": row[1]}

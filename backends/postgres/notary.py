@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +13,8 @@ from psycopg.rows import TupleRow
 from backends.checkpoint_folder import TRUSTED, CheckpointFolder
 from backends.postgres.audit_chain import origin_of, page_of_links
 from backends.postgres.job_queue import connect
-from backends.postgres.refusals import refusal_of
+from backends.postgres.refusals import as_refusals
+from backends.postgres.statements import scalar
 from controlplane.audit.chain import Link, Walk
 from controlplane.audit.checkpoints import Checkpoint, PublicKey, SigningKey
 from controlplane.audit.refusals import AUDIT_INCONSISTENT
@@ -26,6 +27,9 @@ SIGN_EVERY = timedelta(minutes=5)
 BITE = 50_000
 MAX_ROWS_SIGNED = 2_000_000
 """The most rows that one checkpoint adds, about a minute's work; a longer trail is signed in several checkpoints."""
+TURN_PATIENCE, TURN_PAUSE = 20.0, 0.5
+"""How long a person's checkpoint waits for a worker that signs, and how often it looks, in seconds."""
+UNDER_WAY = "checkpoint_under_way"
 
 
 async def links(connection: Connection, after: int) -> AsyncIterator[Link]:
@@ -58,17 +62,29 @@ class Notary:
 
         Raises Refusal: `audit_inconsistent`, `audit_gap`, `checkpoint_under_way`, and what the folder refuses.
         """
-        try:
+        with as_refusals():
             async with await connect(self.conninfo, "notary") as connection:
                 for _ in range(MAX_ROWS_SIGNED // BITE):
-                    if await (await connection.execute("SELECT wf.chain_audit(%s)", [BITE])).fetchone() == (0,):
+                    if await scalar(connection, "SELECT wf.chain_audit(%s)", [BITE]) == 0:
                         break
                 async with connection.transaction():
-                    if await (await connection.execute("SELECT wf.checkpoint_turn()")).fetchone() != (True,):
-                        raise Conflict("checkpoint_under_way", "Another worker is signing now.", "Try again.")
+                    if not await scalar(connection, "SELECT wf.checkpoint_turn()"):
+                        raise Conflict(UNDER_WAY, "Another worker is signing now.", "Try again.")
                     return await self._sign(connection)
-        except psycopg.Error as error:
-            raise refusal_of(error) from None
+
+    async def sign_in_turn(self, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> Signed | None:
+        """Sign it for a person, who needs not hear that a worker of the same home is signing at that moment.
+
+        Raises Refusal as `sign` does; `checkpoint_under_way` only when it was not this one's turn for TURN_PATIENCE.
+        """
+        for _ in range(round(TURN_PATIENCE / TURN_PAUSE)):
+            try:
+                return await self.sign()
+            except Conflict as conflict:
+                if conflict.code != UNDER_WAY:
+                    raise
+            await pause(TURN_PAUSE)
+        return await self.sign()
 
     async def _sign(self, connection: Connection) -> Signed | None:
         origin = await origin_of(connection)
@@ -147,9 +163,8 @@ class Notary:
 
 async def _now(connection: Connection) -> datetime:
     """The time by the home's clock, like that of the trail's rows."""
-    row = await (await connection.execute("SELECT date_trunc('second', clock_timestamp())")).fetchone()
-    assert row is not None
-    return row[0].astimezone(UTC)  # type: ignore[no-any-return]
+    now: datetime = await scalar(connection, "SELECT date_trunc('second', clock_timestamp())")
+    return now.astimezone(UTC)
 
 
 def _inconsistent(words: str) -> Refusal:
@@ -165,7 +180,7 @@ def signing(notary: Notary) -> Kind:
         try:
             await notary.sign()
         except Conflict as conflict:
-            if conflict.code != "checkpoint_under_way":  # another worker signs, so there is nothing to do
+            if conflict.code != UNDER_WAY:  # another worker signs, so there is nothing to do
                 raise
         return False
 

@@ -13,12 +13,13 @@ from psycopg.rows import dict_row
 
 from backends.postgres.slis import Slis, Span
 from backends.postgres.statements import Connection, names, rows, scalar
-from backends.postgres.table import NOW, Table, fields_of
+from backends.postgres.table import NOW, Table, Writer, fields_of
 from controlplane.filters.grammar import Term
 from controlplane.jobs.engine import sql as job
 from controlplane.memorylist import MemoryList
 from controlplane.objectives.list import OBJECTIVES, shown
 from controlplane.objectives.model import (
+    MINUTES_KEPT,
     Attribution,
     Held,
     Maintenance,
@@ -65,7 +66,6 @@ RETIRED = sql.SQL("SELECT {} FROM wf.objectives WHERE retired_at IS NOT NULL ORD
 HOUR = timedelta(hours=1)
 FINE_LIST = 7 * HOUR
 """How far back the list reads minutes: the longest window whose edge an hour would blur (6 h), plus an hour."""
-FINE_ONE = timedelta(hours=48)
 FRESH_FOR = timedelta(seconds=10)
 """A measurement is reused for this long, so that a list's pages and counts are of one moment."""
 MEASURE_IDLE_FACTOR = 20
@@ -111,6 +111,9 @@ class Objectives(MemoryList[Standing], ObjectiveDirectory):
             self._list = await _measured(self._list, of, now, lambda: _standings(reader, now))
             return self._list
 
+    async def get(self, *key: Any) -> Standing:
+        return await self.standing(*key)
+
     async def standing(self, objective_id: int) -> Standing:
         async with self.home.connection() as connection:
             reader = _Reader(connection)
@@ -119,17 +122,17 @@ class Objectives(MemoryList[Standing], ObjectiveDirectory):
             self._one = await _measured(self._one, of, now, lambda: reader.standings([objective], now))
             return self._one.standings[0]
 
-    async def history(self, objective_id: int, start: datetime) -> tuple[Slice, ...]:
+    async def history(self, objective_id: int, start: datetime, fine: timedelta = MINUTES_KEPT) -> tuple[Slice, ...]:
         async with self.home.connection() as connection:
             reader = _Reader(connection)
             objective, now = await reader.one(objective_id), await reader.now()
-            return await reader.slices(objective, start, now)
+            return await reader.slices(objective, start, now, fine)
 
     async def attribution(self, standing: Standing) -> Attribution:
         objective, now = standing.objective, standing.as_of
         span = Span(_hour(standing.start), _hour(now - FINE_LIST), now, objective.tenant_id, objective.route)
         span = dataclasses.replace(span, kept=False, begins=_calendar(objective, standing.start))
-        since = max(standing.start, _hour(now - FINE_ONE))
+        since = max(standing.start, _hour(now - MINUTES_KEPT))
         async with self.home.connection() as connection:
             slis = Slis(connection)
             rows = await slis.shares(span, objective, standing.start)
@@ -168,6 +171,12 @@ class Objectives(MemoryList[Standing], ObjectiveDirectory):
 async def _standings(reader: _Reader, now: datetime) -> tuple[Standing, ...]:
     retired = tuple(evaluate(each, (), now) for each in await reader.retired())
     return await reader.standings(await reader.live(), now) + retired
+
+
+async def live_standings(connection: Connection) -> tuple[Standing, ...]:
+    """How every objective that is not retired stands now, as the list shows it."""
+    reader = _Reader(connection)
+    return await reader.standings(await reader.live(), await reader.now())
 
 
 async def _measured(
@@ -217,9 +226,11 @@ class _Reader:
             await cursor.execute(statement)
             return [OBJECTIVE_TABLE.made(row) for row in await cursor.fetchall()]
 
-    async def slices(self, objective: Objective, start: datetime, now: datetime) -> tuple[Slice, ...]:
+    async def slices(
+        self, objective: Objective, start: datetime, now: datetime, fine: timedelta = MINUTES_KEPT
+    ) -> tuple[Slice, ...]:
         begins = _calendar(objective, start, period_of(objective.period, objective.zone, now)[0])
-        span = Span(_hour(start), _hour(now - FINE_ONE), now, objective.tenant_id, objective.route, begins=begins)
+        span = Span(_hour(start), _hour(now - fine), now, objective.tenant_id, objective.route, begins=begins)
         return await Slis(self.connection).slices(span, objective)
 
     async def standings(
@@ -241,20 +252,8 @@ class _Reader:
         return tuple(evaluate(each, found.get(each.id, ()), now) for each in objectives)
 
 
-@dataclasses.dataclass(frozen=True)
-class ObjectiveWriter(ObjectiveStore):
-    """Writes within one transaction."""
-
-    connection: Connection
-
-    async def lock(self, objective_id: int) -> Objective:
-        return await OBJECTIVE_TABLE.lock(self.connection, objective_id)
-
-    async def create(self, columns: dict[str, Any]) -> Objective:
-        return await OBJECTIVE_TABLE.create(self.connection, columns)
-
-    async def update(self, objective_id: int, columns: dict[str, Any]) -> Objective:
-        return await OBJECTIVE_TABLE.update(self.connection, columns, objective_id)
+class ObjectiveWriter(Writer[Objective], ObjectiveStore):
+    table = OBJECTIVE_TABLE
 
     async def history(self, objective: Objective, start: datetime) -> tuple[Slice, ...]:
         reader = _Reader(self.connection)

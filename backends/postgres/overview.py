@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import class_row, dict_row
 
+from controlplane.alerts.model import AlertDirectory, OpenAlerts
 from controlplane.audit.model import AuditDirectory
 from controlplane.filters.grammar import parse
 from controlplane.keys.model import StalePolicy
@@ -24,6 +26,7 @@ from controlplane.overview.model import (
     Changes,
     Ending,
     Figures,
+    GatesDue,
     KeysDue,
     OverviewSource,
     PlansDue,
@@ -103,9 +106,10 @@ KEYS = """
 SELECT l.late, l.looked, (
   SELECT count(*) FROM (
     SELECT FROM wf.key_list k JOIN wf.tenant_list t ON t.id = k.tenant_id
-    WHERE k.created_at <= now() - %(max_age)s AND (k.revoked_at IS NULL OR k.revoked_at > now())
-      AND (k.disabled_at IS NULL OR k.disabled_at > now()) AND (k.expires_at IS NULL OR k.expires_at > now())
-      AND k.grace_until IS NULL AND t.status IN ('active', 'suspended') LIMIT %(cap)s + 1) s) AS stale
+    WHERE k.created_at <= now() - %(max_age)s AND k.revoked_at IS NULL AND k.disabled_at IS NULL
+      AND k.grace_until IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+      AND t.status IN ('active', 'suspended')
+    LIMIT %(cap)s + 1) s) AS stale
 FROM wf.late_rotations(%(cap)s) l
 """
 PLANS = """
@@ -137,7 +141,7 @@ WITH RECURSIVE lanes (lane, place) AS (
 )
 SELECT count(*) FILTER (WHERE w.state = 'alive') AS alive, count(*) FILTER (WHERE w.state = 'late') AS late_workers,
        count(*) FILTER (WHERE w.state = 'gone' AND coalesce(w.ended_at, w.seen_at) > now() - interval '1 day') AS gone,
-       (SELECT count(*) FROM (SELECT FROM wf.jobs WHERE state = 'dead' LIMIT %(cap)s + 1) d) AS dead,
+       (SELECT coalesce(sum(c.waiting), 0)::bigint FROM wf.cause_list c WHERE c.waiting > 0) AS dead,
        (SELECT count(*) FROM (
           SELECT FROM lanes l, LATERAL (
             SELECT FROM wf.jobs j
@@ -186,6 +190,9 @@ class Overview(OverviewSource):
         async with self.home.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(statement.encode(), values or None)
             return await cursor.fetchall()
+
+    async def alerts(self) -> OpenAlerts:
+        return await self.home.of(AlertDirectory).open_alerts()
 
     async def traffic(self) -> Traffic:
         rows = await self._rows("traffic")
@@ -247,6 +254,18 @@ class Overview(OverviewSource):
     async def runs(self) -> RunsDue:
         [row] = await self._rows("runs")
         return RunsDue(_capped(row["paused"]), _capped(row["running"]), _capped(row["refused"]))
+
+    async def gates(self) -> GatesDue:
+        """From the board, so that both say the same."""
+        from controlplane.gates.model import GateDirectory  # not before the first paint
+
+        page = await self.home.of(GateDirectory).page(Query(), limit=CAP)
+        ran = [row for row in page.rows if row.standing not in ("never", "retired")]
+        standing = Counter(row.standing for row in ran)
+        names = tuple(row.key for row in ran if row.standing in ("NO_GO", "INCONCLUSIVE"))
+        return GatesDue(
+            len(ran), standing["NO_GO"], standing["INCONCLUSIVE"], standing["GO_WITH_CONDITIONS"], names[:TOP]
+        )
 
     async def stray(self) -> Stray:
         [row] = await self._rows("stray")

@@ -13,17 +13,22 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from backends.postgres.filtering import Condition, Filtered, where
+from backends.postgres.filtering import MAX_FEW, Condition, Filtered, few_meant, where
+from backends.postgres.statements import Connection
+from backends.postgres.table import Table
 from controlplane.errors import Usage
-from controlplane.filters.grammar import Kind
+from controlplane.filters.grammar import Kind, Term
 from controlplane.listing import Count, Page, Position, Query, Row
 from controlplane.lists import ListOf
 from controlplane.operators.roles import allows
+from controlplane.refusals import Words
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home
 
 R = TypeVar("R", bound=Row)
+Few = Mapping[Term, Sequence[int]]
+NONE: Few = {}
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,8 @@ class Order:
 class ListShape(Generic[R]):
     """What a list reads: the view, the row's class and columns, the orders and the filters.
 
-    `tie`: the columns that end every order, to break ties; all of type text.
+    `tie`: the columns that end every order, to break ties; all of type text. `key`: those that name a row; `missing`:
+    the refusal when none has such a key.
     """
 
     view: str
@@ -55,6 +61,8 @@ class ListShape(Generic[R]):
     default_order: str
     tie: Sequence[str]
     filters: Mapping[str, Filtered]
+    key: Sequence[str]
+    missing: Words
 
 
 TYPES: Mapping[Kind, str] = {
@@ -91,7 +99,15 @@ def shape_of(
         sorted_by[name] = Order(column.attribute, TYPES[column.kind.filter])
     columns = tuple(f.name for f in dataclasses.fields(declared.row))  # type: ignore[arg-type]
     return ListShape(
-        view, declared.row, columns, sorted_by | dict(orders or {}), declared.sorts[0], tie, found | dict(filters or {})
+        view,
+        declared.row,
+        columns,
+        sorted_by | dict(orders or {}),
+        declared.sorts[0],
+        tie,
+        found | dict(filters or {}),
+        [column.attribute for column in declared.key_columns],
+        declared.missing,
     )
 
 
@@ -115,7 +131,8 @@ class PagedList(Generic[R]):
         order = self._order(query)
         down = query.descending != backward
         async with self.home.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-            statement, parameters = self._statement(query, order, start, inclusive, down, limit + 1)
+            few = await self._few(connection, query)
+            statement, parameters = self._statement(query, order, start, inclusive, down, limit + 1, few)
             await cursor.execute(statement, parameters)
             found = await cursor.fetchall()
         more = len(found) > limit
@@ -134,20 +151,37 @@ class PagedList(Generic[R]):
 
     async def count(self, query: Query, cap: int = 10_000) -> Count:
         async with self.home.connection() as connection:
-            row = await (await connection.execute(*self._counting(query, cap))).fetchone()
+            counting = self._counting(query, cap, await self._few(connection, query))
+            row = await (await connection.execute(*counting)).fetchone()
         number = row[0] if row else 0
         return Count(min(number, cap), capped=number > cap)
 
-    def _counting(self, query: Query, cap: int) -> tuple[sql.Composed, list[Any]]:
-        condition, parameters = self._where(query)
+    async def get(self, *key: Any) -> R:
+        shape = self.shape
+        async with self.home.connection() as connection:
+            return await Table(shape.view, shape.row, shape.key, shape.missing).get(connection, *key)
+
+    async def _few(self, connection: Connection, query: Query) -> Few:
+        """Which of few rows the filter means, for each term about such."""
+        found = {}
+        for term in query.terms:
+            if (asked := few_meant(term, self.shape.filters, self.home.clock.now())) is not None:
+                statement, values = asked
+                ids = [number for (number,) in await (await connection.execute(statement, values)).fetchall()]
+                if len(ids) <= MAX_FEW:
+                    found[term] = ids
+        return found
+
+    def _counting(self, query: Query, cap: int, few: Few = NONE) -> tuple[sql.Composed, list[Any]]:
+        condition, parameters = self._where(query, few)
         statement = sql.SQL("SELECT count(*) FROM (SELECT FROM {view} WHERE {condition} LIMIT %s) AS capped").format(
             view=sql.SQL(self.shape.view), condition=condition
         )
         return statement, [*parameters, cap + 1]
 
-    def _where(self, query: Query) -> Condition:
+    def _where(self, query: Query, few: Few = NONE) -> Condition:
         unmasked = allows(self.home.actor.role, "operator")  # the same rule as wf.sees_personal
-        return where(query.terms, self.shape.filters, self.home.clock.now(), unmasked=unmasked)
+        return where(query.terms, self.shape.filters, self.home.clock.now(), unmasked=unmasked, few=few)
 
     def make(self, row: Mapping[str, Any]) -> R:
         return self.shape.row(**{name: row[name] for name in self.shape.columns})
@@ -161,9 +195,16 @@ class PagedList(Generic[R]):
         return self.shape.orders[name]
 
     def _statement(
-        self, query: Query, order: Order, start: Position | None, inclusive: bool, down: bool, limit: int
+        self,
+        query: Query,
+        order: Order,
+        start: Position | None,
+        inclusive: bool,
+        down: bool,
+        limit: int,
+        few: Few = NONE,
     ) -> tuple[sql.Composed, list[Any]]:
-        condition, parameters = self._where(query)
+        condition, parameters = self._where(query, few)
         direction = sql.SQL(" DESC" if down else " ASC")
         sort = sql.SQL(order.expression)
         tie = [sql.Identifier(name) for name in order.tie or self.shape.tie]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 
@@ -63,6 +64,15 @@ def refusal_of(error: psycopg.Error) -> Refusal:
         f"The home refused it: {diag.message_primary or type(error).__name__} (SQLSTATE {diag.sqlstate or 'none'}).",
         diag.message_hint or "",
     )
+
+
+@contextmanager
+def as_refusals() -> Iterator[None]:
+    """Around what talks to the database: its errors are raised as refusals."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise refusal_of(error) from None
 
 
 def _state_of(error: psycopg.Error) -> str | None:

@@ -105,10 +105,10 @@ class Rollups(ports.Rollups):
     async def make_ahead(self) -> int | None:
         async with self.home.connection() as connection:
             try:
-                row = await (await connection.execute("SELECT wf.make_request_partitions()")).fetchone()
+                made: int = await scalar(connection, "SELECT wf.make_request_partitions()")
             except psycopg.errors.LockNotAvailable:
                 return None
-        return row[0] if row else None
+        return made
 
     async def roll_up(self) -> Rolled:
         async with self.home.connection(ROLL_SECONDS) as connection:

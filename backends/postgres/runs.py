@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from backends.postgres import silences
+from backends.postgres.alerts import Alerts
+from backends.postgres.deliveries import Deliveries
 from backends.postgres.filtering import where
 from backends.postgres.keys import Keys
 from backends.postgres.paging import ListShape, Order, PagedList, shape_of
-from backends.postgres.statements import Connection, names, rows, scalar
-from backends.postgres.table import Table, fields_of
+from backends.postgres.queues import Letters
+from backends.postgres.refusals import words
+from backends.postgres.statements import names, rows, scalar
+from backends.postgres.table import Table, Writer, fields_of
 from backends.postgres.tenants import Projects, Tenants
 from controlplane.errors import Conflict
 from controlplane.filters.grammar import Term
 from controlplane.runs.list import ITEMS, RUNS
-from controlplane.runs.model import Run, RunDirectory, RunItem, RunState, RunStore
+from controlplane.runs.model import NewKey, Replaced, Run, RunDirectory, RunItem, RunState, RunStore
 from controlplane.runs.refusals import NO_RUN
 
 if TYPE_CHECKING:
@@ -28,13 +33,22 @@ if TYPE_CHECKING:
 RUN_TABLE = Table("wf.runs", Run, ("id",), NO_RUN, view="wf.run_list", held="NO KEY UPDATE")
 
 VERDICTS = """
-SELECT state = 'refused' FROM wf.run_items WHERE run_id = %s AND state IN ('done', 'refused')
-ORDER BY ordinal DESC LIMIT %s
+SELECT i.state = 'refused' FROM wf.run_items i WHERE i.run_id = %(run)s AND i.state IN ('done', 'refused')
+  AND i.ordinal < coalesce(
+    (SELECT min(w.ordinal) FROM wf.run_items w WHERE w.run_id = %(run)s AND w.state = 'waiting'), 2147483647)
+ORDER BY i.ordinal DESC LIMIT %(limit)s
 """
+"""Items have their verdicts in order, so those that wait are not read."""
 HOLD = "SELECT wf.hold_run(%s, %s)"
 RELEASE = "SELECT wf.release_run(%s, %s)"
-REFUSE_ITEM = "SELECT wf.refuse_item(%s, %s, %s, %s)"
+REFUSE_ITEMS = "SELECT wf.refuse_items(%s, %s, %s, %s)"
+CARRY_ITEMS = "SELECT done, places, codes FROM wf.carry_items(%s, %s, %s)"
 CARRY_ITEM = "SELECT wf.carry_item(%s, %s)"
+REPLACED = """
+SELECT i.ordinal, k.id, k.tenant_id, k.env FROM wf.run_items i JOIN wf.api_keys k ON k.id = i.thing
+WHERE i.run_id = %s AND i.ordinal BETWEEN %s AND %s AND k.rotated_at IS NULL ORDER BY i.ordinal
+"""
+PREPARE_KEYS = "SELECT wf.prepare_keys(%s, %s, %s, %s, %s)"
 END_CARRYING = "SELECT wf.end_carrying(%s, %s, %s)"
 ADD_NAMED = sql.SQL("""
 INSERT INTO wf.run_items (run_id, ordinal, thing, subject, version)
@@ -67,7 +81,17 @@ SHAPES: Mapping[str, ListShape[Any]] = {
     "tenants": Tenants.shape,
     "projects": Projects.shape,
     "keys": Keys.shape,
+    "alerts": Alerts.shape,
+    "deliveries": Deliveries.shape,
+    "letters": Letters.shape,
 }
+NUMBERED = {
+    "alerts": "wf.alert_list",
+    "silences": "wf.silences",
+    "deliveries": "wf.delivery_list",
+    "letters": "wf.letter_list",
+}
+"""Where the things are that a number names."""
 
 ITEM_SHAPE = shape_of(
     ITEMS,
@@ -90,10 +114,6 @@ class Runs(PagedList[Run], RunDirectory):
 
     shape = shape_of(RUNS, "wf.run_list", tie=(), orders={"created": Order("id", "bigint")})
 
-    async def get(self, run_id: int) -> Run:
-        async with self.home.connection() as connection:
-            return await RUN_TABLE.get(connection, run_id)
-
     def items(self, run_id: int) -> RunItems:
         return RunItems(self.home, run_id)
 
@@ -103,7 +123,7 @@ class Runs(PagedList[Run], RunDirectory):
 
     async def refusals(self, run_id: int, limit: int) -> list[bool]:
         async with self.home.connection() as connection:
-            cursor = await connection.execute(VERDICTS, [run_id, limit])
+            cursor = await connection.execute(VERDICTS, {"run": run_id, "limit": limit})
             return [refused for (refused,) in reversed(await cursor.fetchall())]
 
     async def hold(self, run_id: int, holder: str) -> Run:
@@ -124,44 +144,51 @@ class Runs(PagedList[Run], RunDirectory):
 
     async def refuse(self, item: RunItem, code: str, words: str) -> bool:
         async with self.home.connection() as connection:
-            return bool(await scalar(connection, REFUSE_ITEM, [item.run_id, item.ordinal, code, words]))
+            return bool(await scalar(connection, REFUSE_ITEMS, [item.run_id, [item.ordinal], [code], [words]]))
 
     async def carry(self, item: RunItem) -> None:
         async with self.home.connection() as connection:
             await connection.execute(CARRY_ITEM, [item.run_id, item.ordinal])
+
+    async def carry_batch(self, run_id: int, most: int, failures: int) -> int:
+        refusals = words()
+        async with self.home.connection() as connection:
+            cursor = await connection.execute(CARRY_ITEMS, [run_id, most, failures])
+            done, places, codes = await cursor.fetchone() or (0, [], [])
+            if places:
+                refused = [refusals[code]() for code in codes]
+                verdicts = [each.code for each in refused], [each.message for each in refused]
+                await connection.execute(REFUSE_ITEMS, [run_id, places, *verdicts])
+        return int(done) + len(places)
 
     async def end(self, run_id: int, becomes: RunState, why: str | None) -> None:
         async with self.home.connection() as connection:
             await connection.execute(END_CARRYING, [run_id, becomes, why])
 
 
-@dataclasses.dataclass(frozen=True)
-class RunWriter(RunStore):
-    """Writes within one transaction."""
-
-    connection: Connection
-
-    async def lock(self, run_id: int) -> Run:
-        return await RUN_TABLE.lock(self.connection, run_id)
-
-    async def create(self, columns: dict[str, Any]) -> int:
-        return (await RUN_TABLE.create(self.connection, columns)).id
+class RunWriter(Writer[Run], RunStore):
+    table = RUN_TABLE
 
     async def add_named(self, run_id: int, noun: str, subjects: Sequence[Mapping[str, Any]]) -> None:
-        shape = SHAPES[noun]
+        key = ("id",) if noun in NUMBERED else SHAPES[noun].tie
+        cast = sql.SQL("::bigint" if noun in NUMBERED else "")
         statement = ADD_NAMED.format(
-            parts=sql.SQL(", ").join(sql.SQL("s.subject ->> {}").format(sql.Literal(name)) for name in shape.tie),
-            view=sql.SQL(shape.view),
+            parts=sql.SQL(", ").join(sql.SQL("s.subject ->> {}").format(sql.Literal(name)) for name in key),
+            view=sql.SQL(NUMBERED.get(noun) or SHAPES[noun].view),
             same=sql.SQL(" AND ").join(
-                sql.SQL("v.{} = s.subject ->> {}").format(sql.Identifier(name), sql.Literal(name)) for name in shape.tie
+                sql.SQL("v.{} = (s.subject ->> {}){}").format(sql.Identifier(name), sql.Literal(name), cast)
+                for name in key
             ),
         )
-        named = [Jsonb({name: subject[name] for name in shape.tie}) for subject in subjects]
+        named = [Jsonb({name: subject[name] for name in key}) for subject in subjects]
         await self.connection.execute(statement, [run_id, named, [subject.get("version") for subject in subjects]])
 
     async def add_matching(self, run_id: int, noun: str, terms: Sequence[Term], now: datetime) -> None:
+        if noun == "silences":  # they are few: their list is not filtered by the home
+            found = await silences.matching(self.connection, terms, now)
+            return await self.add_named(run_id, noun, [{"id": each.id, "version": each.version} for each in found])
         shape = SHAPES[noun]
-        condition, parameters = where(terms, shape.filters, now)
+        condition, parameters = where(terms, shape.filters, now, unmasked=True)  # only operators start runs
         statement = ADD_MATCHING.format(
             tie=names(shape.tie),
             pairs=sql.SQL(", ").join(
@@ -175,11 +202,15 @@ class RunWriter(RunStore):
     async def add_undone(self, run_id: int, undone: int) -> None:
         await self.connection.execute(ADD_UNDONE, [run_id, undone])
 
+    async def replaced(self, run_id: int, first: int, last: int) -> list[Replaced]:
+        return await rows(self.connection, Replaced, REPLACED, [run_id, first, last])
+
+    async def prepare_keys(self, run_id: int, keys: Sequence[NewKey]) -> None:
+        columns = [[getattr(key, name) for key in keys] for name in ("ordinal", "id", "display", "hash")]
+        await self.connection.execute(PREPARE_KEYS, [run_id, *columns])
+
     async def first(self, run_id: int, limit: int) -> list[RunItem]:
         return await rows(self.connection, RunItem, WAITING, [run_id, limit])
 
     async def items_hash(self, run_id: int) -> str:
         return str(await scalar(self.connection, ITEMS_HASH, [run_id]))
-
-    async def set_state(self, run_id: int, state: RunState, why: str | None) -> Run:
-        return await RUN_TABLE.update(self.connection, {"state": state, "why": why}, run_id)

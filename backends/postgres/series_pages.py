@@ -11,6 +11,7 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 
 from backends.postgres.cells import placed, read_marks, sources
+from backends.postgres.statements import scalar
 from controlplane.errors import Usage
 from controlplane.telemetry import cursors
 from controlplane.telemetry.model import ManySeries, Scope, Series, SeriesPage, whole_steps
@@ -161,6 +162,4 @@ async def _resumed(connection: Connection, asked: ManySeries, cursor: str) -> tu
 
 
 async def _signature(connection: Connection, text: str) -> bytes:
-    row = await (await connection.execute("SELECT wf.sign_cursor(%s)", [text])).fetchone()
-    assert row is not None
-    return bytes(row[0])
+    return bytes(await scalar(connection, "SELECT wf.sign_cursor(%s)", [text]))

@@ -20,9 +20,9 @@ LOOK_SECONDS = 0.5
 class Stream(LogFile):
     """A log whose chunks end with a line, and are cut when they are old enough or large enough."""
 
-    def __init__(self, descriptor: int, stop: threading.Event | None = None) -> None:
+    def __init__(self, descriptor: int) -> None:
         super().__init__(BytesIO(), BytesIO(), 0)
-        self.descriptor, self.stop = descriptor, stop or threading.Event()
+        self.descriptor, self.stop = descriptor, threading.Event()
         self.read = 0
         self.when_idle: Callable[[], None] = lambda: None  # called when nothing waits to be read
 

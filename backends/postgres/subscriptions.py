@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from backends.postgres.filtering import Filtered
 from backends.postgres.paging import Order, PagedList, shape_of
 from backends.postgres.plans import PLAN_TABLE
 from backends.postgres.statements import Connection, first, names, rows, scalar
-from backends.postgres.table import NOW, Table, fields_of
+from backends.postgres.table import NOW, Table, Writer, fields_of
 from controlplane.jobs.engine import sql as job
 from controlplane.subscriptions.list import SUBSCRIPTIONS
 from controlplane.subscriptions.model import (
@@ -42,14 +43,14 @@ SHOWN = dataclasses.replace(SUBSCRIPTION_TABLE, view=_WITH.format(tenants="wf.te
 GRANT_TABLE = Table("wf.entitlement_grants", Grant, ("tenant_id", "id"), NO_GRANT)
 CHANGE_TABLE = Table("wf.plan_changes", PlanChange, ("id",), NO_PLAN_CHANGE)
 
-CURRENCY = """
-SELECT (SELECT p.currency FROM {view}
-          JOIN wf.plans p ON p.code = of_tenants.plan AND p.version = of_tenants.plan_version WHERE tenant_id = %s)
-"""
 HELD = sql.SQL("""
 SELECT {} FROM wf.entitlement_grants WHERE tenant_id = %s AND ends_at > now() AND ended_at IS NULL ORDER BY id
 """).format(names(fields_of(Grant)))
 USAGE = "SELECT * FROM wf.usage_of(%s, now()) ORDER BY metric"
+RECORDED = """
+SELECT hour, amount::bigint FROM wf.usage_hours
+WHERE tenant_id = %s AND metric = %s AND hour >= %s AND hour < %s ORDER BY hour
+"""
 PENDING = sql.SQL("""
 SELECT {} FROM wf.plan_changes WHERE tenant_id = %s AND applied_at IS NULL AND canceled_at IS NULL
 """).format(names(fields_of(PlanChange)))
@@ -102,7 +103,14 @@ class Subscriptions(PagedList[Listed], SubscriptionDirectory):
 
     async def currency(self, tenant_id: str) -> str | None:
         async with self.home.connection() as connection:
-            return await _currency(connection, SHOWN, tenant_id)
+            return await _currency(connection, tenant_id)
+
+    async def recorded(
+        self, tenant_id: str, metric: str, start: datetime, end: datetime
+    ) -> Sequence[tuple[datetime, int]]:
+        async with self.home.connection() as connection:
+            found = await connection.execute(RECORDED, [tenant_id, metric, start, end])
+            return [(hour, amount) for hour, amount in await found.fetchall()]
 
     async def standing(self, tenant_id: str) -> Standing:
         """Everything as of one moment."""
@@ -124,8 +132,8 @@ class Subscriptions(PagedList[Listed], SubscriptionDirectory):
             )
 
 
-async def _currency(connection: Connection, seen: Table[Subscription], tenant_id: str) -> str | None:
-    currency: str | None = await scalar(connection, CURRENCY.format(view=seen.view), [tenant_id])
+async def _currency(connection: Connection, tenant_id: str) -> str | None:
+    currency: str | None = await scalar(connection, "SELECT wf.currency_of(%s)", [tenant_id])
     return currency
 
 
@@ -140,23 +148,14 @@ async def _facts(connection: Connection, subscription: Subscription) -> Facts:
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class SubscriptionWriter(SubscriptionStore):
-    """Writes within one transaction."""
-
-    connection: Connection
-
-    async def lock(self, tenant_id: str) -> Subscription:
-        return await SUBSCRIPTION_TABLE.lock(self.connection, tenant_id)
-
-    async def update(self, tenant_id: str, columns: dict[str, Any]) -> Subscription:
-        return await SUBSCRIPTION_TABLE.update(self.connection, columns, tenant_id)
+class SubscriptionWriter(Writer[Subscription], SubscriptionStore):
+    table = SUBSCRIPTION_TABLE
 
     async def facts(self, tenant_id: str) -> Facts:
         return await _facts(self.connection, await SUBSCRIPTION_TABLE.get(self.connection, tenant_id))
 
     async def currency(self, tenant_id: str) -> str | None:
-        return await _currency(self.connection, SUBSCRIPTION_TABLE, tenant_id)
+        return await _currency(self.connection, tenant_id)
 
     async def grant(self, columns: dict[str, Any]) -> Grant:
         return await GRANT_TABLE.create(self.connection, columns | {"value": Jsonb(columns["value"])})

@@ -12,6 +12,7 @@ from psycopg import sql
 from psycopg.rows import TupleRow, dict_row
 
 from backends.postgres.statements import assignments, names, placeholders, values
+from controlplane.changes import Key
 from controlplane.errors import NotPermitted
 from controlplane.refusals import Words
 
@@ -119,3 +120,25 @@ class Table(Generic[Row]):
             "It needs an admin.",
             why=[*([f"status: {status}"] if status else []), "refused by a row policy of the home"],
         )
+
+
+class Writer(Generic[Row]):
+    """Writes the rows of a table within one transaction."""
+
+    table: Table[Row]
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    async def lock(self, key: Key) -> Row:
+        return await self.table.lock(self.connection, *_parts(key))
+
+    async def create(self, columns: Mapping[str, Any]) -> Row:
+        return await self.table.create(self.connection, columns)
+
+    async def update(self, key: Key, columns: Mapping[str, Any]) -> Row:
+        return await self.table.update(self.connection, columns, *_parts(key))
+
+
+def _parts(key: Key) -> tuple[str | int, ...]:
+    return key if isinstance(key, tuple) else (key,)

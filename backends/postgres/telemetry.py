@@ -20,6 +20,7 @@ from backends.postgres.cells import (
     stored_since,
     values_of,
 )
+from backends.postgres.statements import scalar
 from controlplane.telemetry.model import (
     FLEET,
     ManySeries,
@@ -46,8 +47,8 @@ class Telemetry(RequestTelemetry):
 
     async def newest(self) -> datetime | None:
         async with self.home.connection() as connection:
-            row = await (await connection.execute("SELECT wf.newest_request()")).fetchone()
-        return row[0].astimezone(UTC) if row and row[0] else None
+            newest: datetime | None = await scalar(connection, "SELECT wf.newest_request()")
+        return newest.astimezone(UTC) if newest else None
 
     async def require(self, scope: Scope) -> None:
         from backends.postgres.seen import require_seen

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from psycopg import sql
 
 from backends.postgres.filtering import Filtered
 from backends.postgres.paging import Order, PagedList, shape_of
-from backends.postgres.statements import Connection, first, scalar
-from backends.postgres.table import Table, fields_of
+from backends.postgres.statements import first, scalar
+from backends.postgres.table import Table, Writer, fields_of
 from controlplane.tenants.list import PROJECTS, TENANTS
 from controlplane.tenants.model import Certificate, Project, ProjectDirectory, Tenant, TenantDirectory
 from controlplane.tenants.ports import ProjectStore, TenantStore
@@ -59,10 +57,6 @@ class Tenants(PagedList[Tenant], TenantDirectory):
         },
     )
 
-    async def get(self, tenant_id: str) -> Tenant:
-        async with self.home.connection() as connection:
-            return await TENANT_TABLE.get(connection, tenant_id)
-
     async def certificate(self, tenant_id: str) -> Certificate | None:
         """The certificate of an erasure; None when the tenant was not erased."""
         async with self.home.connection() as connection:
@@ -78,31 +72,15 @@ class Projects(PagedList[Project], ProjectDirectory):
         orders={"id": Order("tenant_id", "text")},
     )
 
-    async def get(self, tenant_id: str, project_id: str) -> Project:
-        async with self.home.connection() as connection:
-            return await PROJECT_TABLE.get(connection, tenant_id, project_id)
 
-
-@dataclass(frozen=True)
-class TenantWriter(TenantStore):
-    """Writes within one transaction."""
-
-    connection: Connection
+class TenantWriter(Writer[Tenant], TenantStore):
+    table = TENANT_TABLE
 
     async def find(self, tenant_id: str) -> Tenant | None:
         return await TENANT_TABLE.find(self.connection, tenant_id)
 
-    async def lock(self, tenant_id: str) -> Tenant:
-        return await TENANT_TABLE.lock(self.connection, tenant_id)
-
     async def get(self, tenant_id: str) -> Tenant:
         return await TENANT_TABLE.get(self.connection, tenant_id)
-
-    async def create(self, tenant_id: str, columns: dict[str, Any]) -> Tenant:
-        return await TENANT_TABLE.create(self.connection, {"id": tenant_id} | columns)
-
-    async def update(self, tenant_id: str, columns: dict[str, Any]) -> Tenant:
-        return await TENANT_TABLE.update(self.connection, columns, tenant_id)
 
     async def purge(self, tenant_id: str) -> Certificate:
         found = await first(self.connection, Certificate, PURGE, [tenant_id])
@@ -114,15 +92,5 @@ class TenantWriter(TenantStore):
         return until
 
 
-@dataclass(frozen=True)
-class ProjectWriter(ProjectStore):
-    connection: Connection
-
-    async def lock(self, tenant_id: str, project_id: str) -> Project:
-        return await PROJECT_TABLE.lock(self.connection, tenant_id, project_id)
-
-    async def create(self, tenant_id: str, project_id: str, name: str) -> Project:
-        return await PROJECT_TABLE.create(self.connection, {"tenant_id": tenant_id, "id": project_id, "name": name})
-
-    async def update(self, tenant_id: str, project_id: str, columns: dict[str, Any]) -> Project:
-        return await PROJECT_TABLE.update(self.connection, columns, tenant_id, project_id)
+class ProjectWriter(Writer[Project], ProjectStore):
+    table = PROJECT_TABLE

@@ -50,6 +50,14 @@ def answer_of(said: Mapping[str, Any]) -> Answer:
     return Answer(tuple(curves), tuple(notes[:MAX_NOTES]))
 
 
+def values_of(said: Mapping[str, Any]) -> list[tuple[dict[str, str], float]]:
+    """From the JSON of a vector: the labels and the value of each series. Raises as `answer_of`."""
+    return [
+        ({str(name): str(value) for name, value in each["metric"].items()}, number(each["value"][1]))
+        for each in said["data"]["result"]
+    ]
+
+
 def number(said: object) -> float:
     """A number as Prometheus writes it, quoted or not; too large for a float is infinite. Raises ValueError."""
     if isinstance(said, str) and not _NUMBER.fullmatch(said):

@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import math
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlencode
 
-import httpx
-
+from backends.http.client import Http
 from backends.prometheus import mapping
-from backends.prometheus.answers import Answer, answer_of
+from backends.prometheus.answers import Answer, answer_of, values_of
+from controlplane.deliveries.model import Trouble
 from controlplane.errors import Refusal
 from controlplane.secrets import Secret
 from controlplane.text import clean
 
 MAX_ANSWER_BYTES = 8 << 20
-MAX_SERIES = 1000
+T = TypeVar("T")
+
+
+class Wanted(NamedTuple):
+    """A kind of answer, in its words and in ours, how many series it may have, and what to do when there are more."""
+
+    kind: str
+    words: str
+    most: int
+    narrower: str
+
+
+CURVES = Wanted("matrix", "curves", 1000, "Its query in the mapping file must sum by one label: sum by (code) (…).")
+VALUES = Wanted("vector", "a value for each series", 10_000, "Sum by fewer labels: sum by (tenant) (…).")
 BUSY = (408, 425, 429)
 """Statuses below 500 that mean: not now."""
 SHORTER = "Ask for a shorter window or less at once, or raise the timeout in the mapping file."
-NARROWER = "Its query in the mapping file must sum by one label: sum by (code) (…)."
 
 
 class Client:
@@ -34,63 +48,79 @@ class Client:
     def __init__(self, source: mapping.Mapping, secret: Callable[[], Secret] | None = None) -> None:
         self.source = source
         self._secret = secret
-        self._http: httpx.AsyncClient | None = None
+        self._headers: tuple[tuple[str, str], ...] | None = None
+        self._http = Http()
 
     async def close(self) -> None:
-        if self._http is not None:
-            await self._http.aclose()
-            self._http = None
+        self._headers = None
+        await self._http.close()
 
     async def range(self, query: str, start: datetime, end: datetime, seconds: int) -> Answer:
         """The values at start, start + seconds, … end.
 
-        Raises Refusal: `prometheus_unreachable`, `prometheus_slow`, `prometheus_refused`, `prometheus_too_wide`,
-        `prometheus_unreadable`, and what looking up its secret raises.
+        Raises what `_ask` does.
         """
         form = {
             "query": query,
             "start": f"{start.timestamp():.3f}",
             "end": f"{end.timestamp():.3f}",
             "step": str(seconds),
-            "timeout": f"{math.ceil(self.source.timeout * 1000)}ms",  # its durations are whole numbers
         }
+        status, body = await self._ask("/api/v1/query_range", form)
+        return await asyncio.to_thread(self._read, status, body, CURVES, answer_of)
+
+    async def instant(self, query: str) -> list[tuple[dict[str, str], float]]:
+        """The value of each series now, with its labels. Raises what `_ask` does."""
+        status, body = await self._ask("/api/v1/query", {"query": query})
+        return await asyncio.to_thread(self._read, status, body, VALUES, values_of)
+
+    async def _ask(self, path: str, form: dict[str, str]) -> tuple[int, bytes]:
+        """Raises Refusal: `prometheus_unreachable`, `prometheus_slow`, `prometheus_refused`, `prometheus_too_wide`,
+        `prometheus_unreadable`, and what looking up its secret raises.
+        """
+        form["timeout"] = f"{math.ceil(self.source.timeout * 1000)}ms"  # its durations are whole numbers
         try:
-            async with asyncio.timeout(self.source.timeout):
-                status, body = await self._post("/api/v1/query_range", form)
-        except TimeoutError:
-            raise Refusal(
-                "prometheus_slow",
-                f"Prometheus at {self.source.host} gave no answer within {self.source.timeout:g} s.",
-                SHORTER,
-            ) from None
-        except httpx.HTTPError as error:
+            return await self._post(path, form)
+        except Trouble as trouble:
+            if trouble.kind == "slow":
+                words = f"Prometheus at {self.source.host} gave no answer within {self.source.timeout:g} s."
+                raise Refusal("prometheus_slow", words, SHORTER) from None
             raise Refusal(
                 "prometheus_unreachable",
-                f"Prometheus at {self.source.host} cannot be asked: {clean(str(error) or type(error).__name__, 120)}.",
+                f"Prometheus at {self.source.host} cannot be asked. {trouble.words}",
                 "What the home itself has is shown without source:prometheus.",
             ) from None
-        return await asyncio.to_thread(self._read, status, body)
 
     async def _post(self, path: str, form: dict[str, str]) -> tuple[int, bytes]:
-        http = self._http or await self._open()
-        body = bytearray()
-        async with http.stream("POST", self.source.url.rstrip("/") + path, data=form) as response:
-            async for piece in response.aiter_bytes():
-                body += piece
-                if len(body) > MAX_ANSWER_BYTES:
-                    raise self._too_wide(f"more than {MAX_ANSWER_BYTES >> 20} MB")
-        return response.status_code, bytes(body)
+        headers = await self._with_secret()
+        url, content = self.source.url.rstrip("/") + path, urlencode(form).encode()
+        received = await self._http.post(url, headers, content, seconds=self.source.timeout, most=MAX_ANSWER_BYTES)
+        if received.broken is not None:
+            raise received.broken
+        if received.cut:
+            raise self._too_wide(f"more than {MAX_ANSWER_BYTES >> 20} MB", "Sum by fewer labels.")
+        return received.status, bytes(received.body)
 
-    async def _open(self) -> httpx.AsyncClient:
-        secret = None if self._secret is None else (await asyncio.to_thread(self._secret)).value
-        if secret and not secret.isprintable():  # the HTTP library's own error would repeat the secret
-            raise Refusal("secret_unusable", "The password or token of Prometheus holds characters no header can hold.")
-        auth = httpx.BasicAuth(self.source.user, secret) if secret and self.source.user else None
-        headers = {b"Authorization": f"Bearer {secret}".encode()} if secret and not self.source.user else {}
-        self._http = httpx.AsyncClient(auth=auth, headers=headers, timeout=None)
-        return self._http
+    async def _with_secret(self) -> tuple[tuple[str, str], ...]:
+        """The headers of every query; the secret is looked up for the first one."""
+        if self._headers is None:
+            secret = None if self._secret is None else (await asyncio.to_thread(self._secret)).value
+            if secret and not secret.isprintable():  # the HTTP library's own error would repeat the secret
+                raise Refusal(
+                    "secret_unusable", "The password or token of Prometheus holds characters no header can hold."
+                )
+            self._headers = (("content-type", "application/x-www-form-urlencoded"), *self._authorization(secret))
+        return self._headers
 
-    def _read(self, status: int, body: bytes) -> Answer:
+    def _authorization(self, secret: str | None) -> tuple[tuple[str, str], ...]:
+        if not secret:
+            return ()
+        if not self.source.user:
+            return (("authorization", f"Bearer {secret}"),)
+        pair = base64.b64encode(f"{self.source.user}:{secret}".encode()).decode()
+        return (("authorization", f"Basic {pair}"),)
+
+    def _read(self, status: int, body: bytes, wanted: Wanted, read: Callable[[dict[str, Any]], T]) -> T:
         try:
             said = json.loads(body)
         except (ValueError, RecursionError):
@@ -116,22 +146,22 @@ class Client:
         if status != 200 or not isinstance(said, dict) or said.get("status") != "success":
             raise self._unreadable(f"HTTP {status}, " + ("not an answer" if said is None else "an unknown answer"))
         try:
-            return self._answer(said)
+            return read(self._fit(said, wanted))
         except (KeyError, TypeError, ValueError, AttributeError):
             raise self._unreadable("an answer that cannot be read") from None
 
-    def _answer(self, said: dict[str, Any]) -> Answer:
-        if said["data"]["resultType"] != "matrix":
-            raise self._unreadable(f"a {clean(str(said['data']['resultType']), 20)} instead of curves")
+    def _fit(self, said: dict[str, Any], wanted: Wanted) -> dict[str, Any]:
+        if said["data"]["resultType"] != wanted.kind:
+            raise self._unreadable(f"a {clean(str(said['data']['resultType']), 20)} instead of {wanted.words}")
         found = said["data"]["result"]
         if not isinstance(found, list):
             raise TypeError
-        if len(found) > MAX_SERIES:
-            raise self._too_wide(f"{len(found):,} series")
-        return answer_of(said)
+        if len(found) > wanted.most:
+            raise self._too_wide(f"{len(found):,} series", wanted.narrower)
+        return said
 
-    def _too_wide(self, what: str) -> Refusal:
-        return Refusal("prometheus_too_wide", f"Prometheus at {self.source.host} answered with {what}.", NARROWER)
+    def _too_wide(self, what: str, narrower: str) -> Refusal:
+        return Refusal("prometheus_too_wide", f"Prometheus at {self.source.host} answered with {what}.", narrower)
 
     def _unreadable(self, what: str) -> Refusal:
         return Refusal(

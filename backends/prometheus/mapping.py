@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-import httpx
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from backends.http.client import is_url
 from controlplane.errors import NotFound, Refusal, Usage
 from controlplane.secrets import Reference
 from controlplane.telemetry.model import Scope
@@ -85,9 +85,11 @@ class Mapping(_Table):
     def _url_is_fit(self) -> Self:
         try:
             parts = urlsplit(self.url)
-            httpx.URL(self.url).host, parts.port
-        except (ValueError, httpx.InvalidURL):  # their text repeats the URL, which may hold a password
+            _ = parts.port  # read only to hear whether it is a number
+        except ValueError:  # its text repeats the URL, which may hold a password
             raise ValueError("url: its host or its port is not valid") from None
+        if not is_url(self.url):
+            raise ValueError("url: its host or its port is not valid")
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise ValueError("url: expected https://host:port/path")
         if parts.username is not None or parts.password is not None:

@@ -1,4 +1,4 @@
-"""Requests as a Prometheus counted them: implements `SeriesSource`.
+"""Requests as a Prometheus counted them: implements `SeriesSource`, and `MetricSource` for a team's own detectors.
 
 A step's numbers are increase() over it: an estimate, because Prometheus sees counters only at its scrapes. A step
 without a scrape is unknown. Its histograms are coarser than ours; latencies are assumed to be evenly spread within one
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from backends.prometheus.answers import Answer, bound_of
 from backends.prometheus.mapping import MIN_SCRAPES, read_mapping
+from controlplane.detectors.model import Measured
 from controlplane.errors import Refusal
 from controlplane.telemetry.model import (
     GROWTH,
@@ -74,6 +75,19 @@ class PrometheusSeries:
         unread = (*unread_statuses(counted, source.requests.status), *unread_bounds(timed))
         notes = tuple(dict.fromkeys((*unread, *counted.notes, *timed.notes)))
         return Series(scope, start, step, points, as_of, "prometheus", notes)
+
+    async def instant(self, query: str) -> Sequence[Measured]:
+        """See `MetricSource`: a value that is no finite number is not known."""
+        client = self._opened()
+        tenant = client.source.labels.get("tenant", "")
+        return [
+            Measured(
+                clean(labels[tenant], 400) if labels.get(tenant) else None,
+                {name: value for name, value in labels.items() if name not in (tenant, "__name__")},
+                value if math.isfinite(value) else None,
+            )
+            for labels, value in await client.instant(query)
+        ]
 
     def _opened(self) -> Client:
         if self._client is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +24,17 @@ def keep_unshown(made: dict[str, Any], secret: str) -> Path:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise Refusal(UNWRITABLE, f"{path.parent} cannot be made: {error.strerror}.") from None
-    file = SecretsFile(path, append=True)
-    try:
-        file.keep(made, secret)
-    finally:
-        file.close()
+    with SecretsFile(path, append=True) as file:
+        file.keep([(made, secret)])
     return path
 
 
+def _line(made: Mapping[str, Any], secret: str) -> str:
+    return json.dumps({name: made[name] for name in TOLD if made.get(name) is not None} | {"secret": secret}) + "\n"
+
+
 class SecretsFile:
-    """When `keep` returns, the secret is on the disk. It blocks.
+    """When `keep` returns, the secrets are on the disk. It blocks.
 
     A new file must not exist yet; with `append` the file must be open to its owner alone. Raises Conflict
     `secrets_file_exists`, Refusal `secrets_file_open_to_others`, `secrets_unwritable`.
@@ -59,15 +61,21 @@ class SecretsFile:
             self.close()
             raise
 
-    def keep(self, made: dict[str, Any], secret: str) -> None:
-        line = {name: made[name] for name in TOLD if made.get(name) is not None} | {"secret": secret}
-        self._append((json.dumps(line) + "\n").encode())
+    def keep(self, secrets: Sequence[tuple[Mapping[str, Any], str]]) -> None:
+        """Each with what is told of its key."""
+        self._append("".join(_line(made, secret) for made, secret in secrets).encode())
 
     def close(self) -> None:
         """Remove a new file that is still empty, so that the next try can use its name."""
         if self._new and os.fstat(self._descriptor).st_size == 0:
             self.path.unlink(missing_ok=True)
         os.close(self._descriptor)
+
+    def __enter__(self) -> SecretsFile:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
 
     def _check(self) -> None:
         state = os.fstat(self._descriptor)

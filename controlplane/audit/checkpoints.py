@@ -64,6 +64,17 @@ class PublicKey:
     def __str__(self) -> str:
         return f"{self.origin}+{self.id.hex()}+{_base64(ED25519 + self.raw)}"
 
+    def holds(self, signature: bytes, message: bytes) -> bool:
+        """Whether it is this key's signature of the message."""
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+        try:
+            Ed25519PublicKey.from_public_bytes(self.raw).verify(signature, message)
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
     @classmethod
     def parse(cls, text: str) -> PublicKey:
         """Raises Usage `public_key_unreadable`."""
@@ -92,9 +103,13 @@ class SigningKey:
 
     def sign(self, checkpoint: Checkpoint) -> str:
         """The checkpoint as a signed note."""
-        signature = self._private().sign(checkpoint.text.encode())
+        signature = self.sign_bytes(checkpoint.text.encode())
         public = self.public(checkpoint.origin)
         return f"{checkpoint.text}\n{MARK}{checkpoint.origin} {_base64(public.id + signature)}\n"
+
+    def sign_bytes(self, message: bytes) -> bytes:
+        """The signature of a message that says itself what it is, so that none can pass for one of another kind."""
+        return self._private().sign(message)
 
     def _private(self) -> Ed25519PrivateKey:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -119,7 +134,7 @@ def read(note: str, keys: Iterable[PublicKey]) -> Checkpoint:
             raw = _decoded(coded)
             if name != key.origin or raw is None or raw[:4] != key.id or key.origin != checkpoint.origin:
                 continue
-            if not _holds(key, raw[4:], text):
+            if not key.holds(raw[4:], text.encode()):
                 raise Refusal("checkpoint_forged", "Its signature is not by the key that it names.")
             return replace(checkpoint, signer=key.id.hex())
     raise Refusal("checkpoint_unsigned", "None of the trusted keys has signed it.")
@@ -138,17 +153,6 @@ def _parsed(text: str) -> Checkpoint | None:
     except ValueError:
         return None
     return Checkpoint(form[1], int(form[2]), head, at, int(form[4]))
-
-
-def _holds(key: PublicKey, signature: bytes, text: str) -> bool:
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-    try:
-        Ed25519PublicKey.from_public_bytes(key.raw).verify(signature, text.encode())
-    except (InvalidSignature, ValueError):
-        return False
-    return True
 
 
 def _base64(raw: bytes) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from controlplane.audit.model import AuditDirectory, AuditRow, as_record, differences
+from controlplane.audit.refusals import NO_AUDIT_ROW
 from controlplane.lists import FLAG, ID, TIME, Cell, Column, Line, ListOf
 
 
@@ -47,7 +48,8 @@ AUDIT = ListOf(
     nothing="Nothing was done yet.",
     empty="No change matches. Press esc to clear the filter.",
     name="audit rows",
-    subject=lambda row: {},
+    key=("seq",),
+    missing=NO_AUDIT_ROW,
     label=lambda row: "",
     charts=charts_at,
     why=why,

@@ -50,10 +50,6 @@ class AuditRow:
 
 
 class AuditDirectory(Listing[AuditRow], Protocol):
-    async def get(self, seq: int) -> AuditRow:
-        """Raises NotFound."""
-        ...
-
     async def chain_status(self) -> ChainStatus: ...
 
     async def origin(self) -> str:

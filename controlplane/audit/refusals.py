@@ -1,6 +1,6 @@
 """The refusals of the audit trail, for the rules and for the home's constraints."""
 
-from controlplane.errors import NotPermitted, Refusal
+from controlplane.errors import NotFound, NotPermitted, Refusal
 from controlplane.refusals import Words
 
 AUDIT_INCONSISTENT = Words(
@@ -9,6 +9,7 @@ AUDIT_INCONSISTENT = Words(
     "The audit trail is not the one that was signed before: nothing is signed.",
     "watchfloor audit verify names the first row; keep the checkpoints that are stored outside.",
 )
+NO_AUDIT_ROW = Words("no_audit_row", NotFound, "The trail has no row {}.", "watchfloor audit list")
 
 CONSTRAINTS = (
     Words("audit_append_only", NotPermitted, "Rows are only added to the audit trail, never changed or removed."),

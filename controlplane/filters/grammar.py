@@ -20,7 +20,7 @@ from controlplane.formatting import exact_duration
 from controlplane.text import clean
 
 Operator = Literal["word", "is", "above", "below", "matches", "like"]
-Kind = Literal["text", "choice", "number", "milliseconds", "share", "age", "until", "flag"]
+Kind = Literal["text", "choice", "number", "milliseconds", "share", "age", "until", "flag", "document"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Field:
 
     number: plain; milliseconds: 250ms, 1.2s; share: 1% (kept as 0.01); age: 7d (time since, in seconds); until: 7d
     (time left, in seconds; unknown when it is over); flag: yes/no; choice: one of `choices`; text: equality, ignoring
-    case.
+    case; document: JSON, of which a part is named after a point (payload.user.id:42), or a JSON path
+    (payload:"$.a ? (@ > 1)").
     """
 
     name: str
@@ -131,6 +132,9 @@ class _Reader:
     def _field(self, name: str) -> Field:
         if field := self.named.get(name.lower()):
             return field
+        head, _, part = name.partition(".")
+        if part and (document := self.named.get(head.lower())) and document.kind == "document":
+            return Field(f"{document.name}.{part}", "document")
         self._refuse(
             f'There is no field "{clean(name, 60)}".{_meant(name, self.fields)}',
             'To search for the text itself, quote it: "a:b".',
@@ -184,7 +188,9 @@ class _Reader:
         return found[1]
 
     def _operand(self, field: Field, text: str) -> str | float:
-        if field.kind == "text":
+        if field.kind == "document" and "." not in field.name and not text.startswith("$"):
+            self._refuse(f"{field.name} is a document.", f"Write {field.name}.part:value.")
+        if field.kind in ("text", "document"):
             return text
         if field.kind in ("age", "until"):
             self._refuse(f"{field.name} is a time.", f"Write {field.name}<7d or {field.name}>15m.")
@@ -235,6 +241,8 @@ def describe(fields: Sequence[Field]) -> list[str]:
             how = f"{field.name}>{_EXAMPLES[field.kind].split()[0]}"
         elif field.kind == "text":
             how = f"{field.name}:value"
+        elif field.kind == "document":
+            how = f"{field.name}.part:value"
         else:
             how = f"{field.name}:{'|'.join(field.choices if field.kind == 'choice' else ('yes', 'no'))}"
         lines.append(f"{how}  {field.what}".rstrip())

@@ -1,8 +1,8 @@
 r"""Regular expressions that Python and PostgreSQL read alike, and whose search always ends soon.
 
 The common subset: literals, `.`, `^`, `$`, `|`, `( )`, `(?: )`, `[a-z]`, `[^…]`, `* + ? {m} {m,} {m,n}` (and
-their lazy forms, which find the same texts), `\d \w \s \D \W \S` (ASCII) and `\` before punctuation. Case is
-ignored: the pattern's letters are folded, and it is searched for in folded text.
+their lazy forms, which find the same texts), `\d \w \s \D \W \S` (ASCII) and `\` before punctuation. In filters case
+is ignored: the pattern's letters are folded, and it is searched for in folded text.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from functools import lru_cache
 
 MAX_PATTERN_CHARACTERS = 200
 _MAX_REPEATS = 3  # each is a nested loop over the text
-_MAX_CHOICES = 16  # each may double the ways to try
+_MAX_CHOICES = (16, 12, 6, 2)  # each may double the ways to try; so many beside none, one, two and three repeats
 _MAX_BOUND = 100
 
 _CLASSES = {"d": "0-9", "w": "a-z0-9_", "s": " \\t\\n\\r\\f\\v"}
+_CASED = _CLASSES | {"w": "A-Za-z0-9_"}
 _JOINERS = dict.fromkeys((0x200C, 0x200D))
 _BOUND = re.compile(r"\{([0-9]{1,4})(,([0-9]{0,4}))?\}")
 
@@ -41,11 +42,15 @@ def _composed(text: str) -> str:
 @lru_cache(maxsize=256)
 def portable(pattern: str) -> str:
     """The same expression for folded text, written so that both read it alike. Raises Unreadable."""
-    if len(pattern) > MAX_PATTERN_CHARACTERS:
-        raise Unreadable(f"it is longer than {MAX_PATTERN_CHARACTERS} characters")
-    if not pattern:
-        raise Unreadable("it is empty")
-    return _Reader(_composed(pattern)).read()
+    _check_length(pattern)
+    return _Reader(_composed(pattern), folds=True).read()
+
+
+@lru_cache(maxsize=1024)
+def cased(pattern: str) -> re.Pattern[str]:
+    """For `fullmatch` in text as it is. Raises Unreadable."""
+    _check_length(pattern)
+    return re.compile(_Reader(pattern, folds=False).read(), re.DOTALL)
 
 
 @lru_cache(maxsize=256)
@@ -54,11 +59,20 @@ def compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(portable(pattern), re.DOTALL)
 
 
+def _check_length(pattern: str) -> None:
+    if len(pattern) > MAX_PATTERN_CHARACTERS:
+        raise Unreadable(f"it is longer than {MAX_PATTERN_CHARACTERS} characters")
+    if not pattern:
+        raise Unreadable("it is empty")
+
+
 class _Reader:
     """One pass over a pattern, from left to right."""
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, folds: bool) -> None:
         self.pattern = pattern
+        self.fold = fold if folds else str
+        self.classes = _CLASSES if folds else _CASED
         self.place = 0
         self.repeats = 0
         self.choices = 0
@@ -67,6 +81,9 @@ class _Reader:
         spelled = self._alternatives()
         if self.place < len(self.pattern):
             raise Unreadable("a ) closes nothing")
+        if self.choices > (most := _MAX_CHOICES[self.repeats]):
+            beside = f" beside {self.repeats} open repeats" if self.repeats else ""
+            raise Unreadable(f"it has more than {most} choices (| or ?){beside}")
         return spelled
 
     def _ahead(self) -> str:
@@ -83,7 +100,7 @@ class _Reader:
         branches = [self._branch()]
         while self._ahead() == "|":
             self.place += 1
-            self._choice()
+            self.choices += 1
             branches.append(self._branch())
         if "" in branches:
             raise Unreadable("an alternative is empty")
@@ -108,7 +125,7 @@ class _Reader:
             return self._escape()
         if char in "*+?{":
             raise Unreadable(f"{char} follows nothing that it could repeat (write \\{char} for the character)")
-        return {"^": r"\A", "$": r"\Z", ".": "."}.get(char) or _literal(char)
+        return {"^": r"\A", "$": r"\Z", ".": "."}.get(char) or self._literal(char)
 
     def _group(self) -> str:
         if self._ahead() == "?":
@@ -123,8 +140,8 @@ class _Reader:
 
     def _escape(self) -> str:
         char = self._next()
-        if char.lower() in _CLASSES:
-            return f"[{'' if char.islower() else '^'}{_CLASSES[char.lower()]}]"
+        if char.lower() in self.classes:
+            return f"[{'' if char.islower() else '^'}{self.classes[char.lower()]}]"
         return self._escaped(char)
 
     def _escaped(self, char: str) -> str:
@@ -132,25 +149,26 @@ class _Reader:
             raise Unreadable("back references are not supported")
         if char.isalpha() or not char.isascii():
             raise Unreadable(f"\\{char} is not supported")
-        return _literal(char)
+        return self._literal(char)
 
     def _bracket(self) -> str:
         negated = self._ahead() == "^"
         self.place += negated
         out: list[str] = []
         while (char := self._next()) != "]":
-            if char == "\\" and self._ahead() in _CLASSES:
-                out.append(_CLASSES[self._next()])
+            if char == "\\" and self._ahead() in self.classes:
+                out.append(self.classes[self._next()])
                 continue
             first = self._member(char)
             if self._ahead() == "-" and not self.pattern.startswith("-]", self.place):
                 self.place += 1
                 last = self._member(self._next())
-                if fold(last) < fold(first):
-                    raise Unreadable(f"the range {first}-{last} runs backwards (letters are read as lower case)")
-                out.append(f"{_literal(first)}-{_literal(last)}")
+                if self.fold(last) < self.fold(first):
+                    folded = " (letters are read as lower case)" if self.fold is fold else ""
+                    raise Unreadable(f"the range {first}-{last} runs backwards{folded}")
+                out.append(f"{self._literal(first)}-{self._literal(last)}")
             else:
-                out.append(_literal(first))
+                out.append(self._literal(first))
         if not out:
             raise Unreadable("[] is empty")
         return f"[{'^' if negated else ''}{''.join(out)}]"
@@ -171,7 +189,7 @@ class _Reader:
             raise Unreadable(f"{char} cannot repeat ^ or $")
         spelled = self._bound() if char == "{" else self._next()
         if spelled == "?":
-            self._choice()
+            self.choices += 1
         elif compound:
             raise Unreadable("a repeated group must not itself hold a repeat or a choice")
         elif not spelled.endswith("}") or "," in spelled:
@@ -194,12 +212,6 @@ class _Reader:
         self.place = found.end()
         return found[0]
 
-    def _choice(self) -> None:
-        self.choices += 1
-        if self.choices > _MAX_CHOICES:
-            raise Unreadable(f"it has more than {_MAX_CHOICES} choices")
-
-
-def _literal(char: str) -> str:
-    char = fold(char)
-    return "\\" + char if char.isascii() and not char.isalnum() and char not in " _" else char
+    def _literal(self, char: str) -> str:
+        char = self.fold(char)
+        return "\\" + char if char.isascii() and not char.isalnum() and char not in " _" else char

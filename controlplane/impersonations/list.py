@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from controlplane.impersonations.model import STATES, Impersonation, ImpersonationDirectory
+from controlplane.impersonations.refusals import NO_IMPERSONATION
 from controlplane.impersonations.rules import minutes_left
 from controlplane.lists import ID, TIME, Cell, Column, Line, ListOf, choice
 
@@ -40,7 +41,7 @@ IMPERSONATIONS = ListOf(
     summary="List who acts for which tenant and who did, newest first: state:open finds those that are open now.",
     means="Who acts for which tenant: reading only, unless another person approved writing; an hour at most.",
     nothing="Nobody has acted for a tenant yet. On a tenant, press a, then i, to begin.",
-    subject=lambda row: {"number": row.id},
+    missing=NO_IMPERSONATION,
     label=lambda row: f"impersonation {row.id}",
     opens=lambda row: ("tenants", row.tenant_id),
     why=why,

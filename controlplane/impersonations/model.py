@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-from controlplane.listing import Listing
+from controlplane.changes import Store
+from controlplane.listing import ById, Listing
 
 State = Literal["open", "ended", "over"]
 STATES: tuple[State, ...] = ("open", "ended", "over")
 
 
 @dataclass(frozen=True, slots=True)
-class Impersonation:
+class Impersonation(ById):
     """`ends_at` is a hard stop. `state`: "ended" by somebody, "over" by itself. Writing needs `approved_by`."""
 
     id: int
@@ -30,8 +31,9 @@ class Impersonation:
     state: State
 
     @property
-    def key(self) -> str:
-        return str(self.id)
+    def number(self) -> int:
+        """What its operations call it."""
+        return self.id
 
 
 class ImpersonationDirectory(Listing[Impersonation], Protocol):
@@ -40,15 +42,5 @@ class ImpersonationDirectory(Listing[Impersonation], Protocol):
         ...
 
 
-class ImpersonationStore(Protocol):
-    """The store that the operations of impersonations write through."""
-
-    async def begin(self, tenant_id: str, reason: str, ticket: str, ends_at: datetime) -> Impersonation: ...
-
-    async def lock(self, number: int) -> Impersonation:
-        """Raises NotFound, NotPermitted."""
-        ...
-
-    async def end(self, number: int) -> Impersonation: ...
-
-    async def approve_writing(self, number: int) -> Impersonation: ...
+class ImpersonationStore(Store[Impersonation], Protocol):
+    """What the operations of impersonations write through. The home itself notes when one is ended or approved."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from controlplane.impersonations import rules
 from controlplane.impersonations.model import Impersonation, ImpersonationStore
@@ -15,7 +15,7 @@ from controlplane.operations import Made, Request, Risk, Subject, operation
 from controlplane.subscriptions.ports import SubscriptionStore
 from controlplane.subscriptions.trials import Days, begin_trial
 from controlplane.tenants.model import Tenant
-from controlplane.tenants.operations import TENANT_SEEN, Email, Id, Word, an_email, of_new, readable
+from controlplane.tenants.operations import TENANT_SEEN, Email, Id, NewName, Readable, Word, of_new
 from controlplane.tenants.ports import ProjectStore, TenantStore
 
 if TYPE_CHECKING:
@@ -26,12 +26,10 @@ Number = Annotated[int, Field(ge=1, description="the impersonation's number")]
 
 class Impersonate(Request):
     id: Id
-    ticket: Annotated[str, Field(min_length=1, max_length=100, description="the case that it is for")]
+    ticket: Annotated[str, Field(min_length=1, max_length=100, description="the case that it is for"), Readable]
     minutes: Annotated[
         int, Field(ge=1, le=rules.MAX_MINUTES, description=f"until its hard stop, at most {rules.MAX_MINUTES}")
     ] = rules.DEFAULT_MINUTES
-
-    _readable = field_validator("ticket")(readable)
 
 
 class OneImpersonation(Request):
@@ -57,7 +55,8 @@ IMPERSONATION = Subject(Impersonation, lambda change, request: change.of(Imperso
 async def impersonate(change: Change, request: Impersonate, tenant: Tenant) -> Impersonation:
     """Act for a tenant for a limited time, reading only, for a ticket."""
     until = change.now + timedelta(minutes=request.minutes)
-    return await change.of(ImpersonationStore).begin(tenant.id, change.reason or "", request.ticket, until)
+    columns = {"tenant_id": tenant.id, "reason": change.reason or "", "ticket": request.ticket, "ends_at": until}
+    return await change.of(ImpersonationStore).create(columns)
 
 
 @operation(
@@ -72,7 +71,7 @@ async def impersonate(change: Change, request: Impersonate, tenant: Tenant) -> I
 )
 async def end(change: Change, request: OneImpersonation, found: Impersonation) -> Impersonation:
     """End an impersonation before its hard stop: your own or another person's."""
-    return await change.of(ImpersonationStore).end(found.id)
+    return await change.of(ImpersonationStore).update(found.id, {"ended_at": change.now})
 
 
 @operation(
@@ -90,14 +89,14 @@ async def end(change: Change, request: OneImpersonation, found: Impersonation) -
 async def approve_writing(change: Change, request: OneImpersonation, found: Impersonation) -> Impersonation:
     """Let another person's impersonation write, until its hard stop."""
     rules.check_not_own(found, change.actor)
-    return await change.of(ImpersonationStore).approve_writing(found.id)
+    return await change.of(ImpersonationStore).update(found.id, {"mode": "write"})
 
 
 class Provision(Request):
     makes = ("id",)
     personal = ("owner_email",)
     id: Id
-    name: Annotated[str, Field(default="", max_length=200, description="the display name; the id when left out")]
+    name: NewName
     owner_email: Email | None = None
     plan: Word = "trial"
     trial_days: Annotated[
@@ -108,9 +107,6 @@ class Provision(Request):
     project: Annotated[Id, Field(description="the id of its first project")] = "main"
     env: Annotated[Env, Field(description="of its first key: live or test")] = "live"
     scopes: Annotated[list[Word] | None, Field(default=None, description="of the key; what is not named is denied")]
-
-    _readable = field_validator("name")(readable)
-    _email = field_validator("owner_email")(an_email)
 
 
 @operation(
@@ -126,8 +122,8 @@ class Provision(Request):
 async def provision(change: Change, request: Provision) -> Made:
     """Create a tenant with plan, trial, project and first key at once."""
     facts = {"plan": request.plan, "region": request.region, "owner_email": request.owner_email or None}
-    tenant = await change.of(TenantStore).create(request.id, {"name": request.name or request.id} | facts)
-    await change.of(ProjectStore).create(tenant.id, request.project, request.project)
+    tenant = await change.of(TenantStore).create({"id": request.id, "name": request.name or request.id} | facts)
+    await change.of(ProjectStore).create({"tenant_id": tenant.id, "id": request.project, "name": request.project})
     subscription = await change.of(SubscriptionStore).lock(tenant.id)
     if request.trial_days is not None and subscription.state != "trial":
         subscription = await begin_trial(change, subscription, request.plan, request.trial_days, "expired")

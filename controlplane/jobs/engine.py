@@ -65,10 +65,10 @@ class GiveUp(Exception):
 class Crew:
     """The jobs that one worker holds."""
 
-    def __init__(self, queue: JobQueue, kinds: Mapping[str, Kind], *, clock: Clock | None = None) -> None:
+    def __init__(self, queue: JobQueue, kinds: Mapping[str, Kind]) -> None:
         self.queue = queue
         self.kinds = kinds
-        self.clock = clock or RealClock()
+        self.clock: Clock = RealClock()
         self.stopping = asyncio.Event()
         self._running: dict[asyncio.Task[None], Claimed] = {}
         self._due: dict[int, float] = {}

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from controlplane.formatting import count
 from controlplane.jobs.model import Job, JobAttempt, JobDirectory, JobState, Worker, WorkerDirectory, WorkerState
+from controlplane.jobs.refusals import NO_JOB, NO_WORKER
 from controlplane.lists import COUNT, FLAG, ID, NUMBER, TIME, Cell, Column, Line, ListOf, Status, Tone, status, toned
 from controlplane.text import UNKNOWN
 
@@ -62,7 +63,7 @@ JOBS = ListOf(
     summary="List jobs, newest first: state:dead finds those that wait to be replayed. Done ones are kept for a day.",
     means="What is done in the background. All tries of a dead job failed; its errors are kept until it is replayed.",
     nothing="No job yet. A worker queues the periodic ones: watchfloor worker.",
-    subject=lambda job: {"id": job.id},
+    missing=NO_JOB,
     label=lambda job: f"job {job.id}",
     opens=lambda job: ("jobs", job.key),
     why=why_job,
@@ -108,6 +109,7 @@ ATTEMPTS = ListOf(
     summary="",
     means="Every attempt at this job that has ended: by which worker, how, and with which error.",
     nothing="No attempt has ended yet.",
+    key=("attempt",),
     why=_why_attempt,
     columns=(
         Column("attempt", ID, filters=False, priority=1, width=4, title="#", sorts=True),
@@ -148,7 +150,7 @@ WORKERS = ListOf(
     summary="List workers, newest first: state:alive finds those that run now.",
     means="The programs that do the jobs. One that sends no heartbeat is given up, and its jobs go to others.",
     nothing="No worker yet, so nothing is rolled up. Start one: watchfloor worker.",
-    subject=lambda worker: {},
+    missing=NO_WORKER,
     label=lambda worker: worker.name,
     opens=lambda worker: ("jobs", f"?worker:{worker.name}"),
     why=_why_worker,
@@ -165,5 +167,6 @@ WORKERS = ListOf(
         Column("version", filters=False, priority=9, width=8),
         Column("host"),
         Column("login"),
+        Column("id", ID, filters=False),
     ),
 )  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from controlplane.listing import Listing
+from controlplane.listing import ById, Listing
 
 JobState = Literal["waiting", "running", "done", "dead", "canceled"]
 AttemptOutcome = Literal["done", "failed", "lost", "released"]
@@ -16,7 +16,7 @@ WORKER_STATES: tuple[WorkerState, ...] = ("alive", "late", "gone", "stopped")
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Job(ById):
     """`attempts`: all there were; `tries`: those that count against `max_tries`. `schedule`: the one that queued it.
 
     `run_at`: no worker takes it before. `worker`: who has it, or did it. `error`: that of its last attempt.
@@ -38,10 +38,6 @@ class Job:
     created_at: datetime
     worker: str | None
 
-    @property
-    def key(self) -> str:
-        return str(self.id)
-
 
 @dataclass(frozen=True, slots=True)
 class JobAttempt:
@@ -61,7 +57,7 @@ class JobAttempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Worker:
+class Worker(ById):
     """`per_minute`: the attempts that ended between its last two heartbeats, as a rate; None: not known.
 
     "late": no heartbeat for ten seconds; "gone": given up, and its jobs went to others.
@@ -82,21 +78,19 @@ class Worker:
     per_minute: float | None
     running: int
 
-    @property
-    def key(self) -> str:
-        return str(self.id)
-
 
 class JobDirectory(Listing[Job], Protocol):
-    async def get(self, number: int) -> Job:
-        """Raises NotFound."""
-        ...
-
     async def payload(self, number: int) -> dict[str, Any] | None:
         """The job's input; None for those who may not read it."""
         ...
 
     def attempts(self, number: int) -> Listing[JobAttempt]: ...
+
+    async def died(self, kind: str, tenant_id: str | None) -> Sequence[tuple[datetime, int]]:
+        """Of the jobs of a kind and tenant (None: of no tenant) that are dead now: in which minutes they died, and how
+        many in each; in order.
+        """
+        ...
 
 
 class WorkerDirectory(Listing[Worker], Protocol):
@@ -149,8 +143,11 @@ class JobQueue(Protocol):
         """Give jobs back without counting a try; nobody takes them again before so many seconds are over."""
         ...
 
-    async def settled(self, job: Claimed, statement: str) -> bool:
+    async def settled(
+        self, job: Claimed, statement: str, values: Sequence[object] = (), *, seconds: float | None = None
+    ) -> bool:
         """Run a statement and finish the job in one transaction: both or neither, even when something is killed.
+        `seconds`: how long it may take, where that is not the job's own limit.
 
         False: another worker holds the job by now, and nothing was done.
         """

@@ -13,6 +13,7 @@ WORKER_GONE = Words(
 NO_JOB = Words(
     "no_job", NotFound, "There is no job {}.", "watchfloor jobs list finds them; done ones are kept for a day."
 )
+NO_WORKER = Words("no_worker", NotFound, "There is no worker {}.", "watchfloor workers list finds them.")
 
 CONSTRAINTS = (
     Words(

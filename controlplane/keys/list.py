@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from controlplane.formatting import count, relative, spell
 from controlplane.keys.model import ENVS, Key, KeyDirectory, KeyState, Level, Rotation, StaleKey, StalePolicy
+from controlplane.keys.refusals import NO_KEY, NO_ROTATION, NO_STALE_KEY
 from controlplane.keys.rules import is_late, why
 from controlplane.lists import (
     AGE,
@@ -66,6 +67,7 @@ KEYS = ListOf(
     means="API keys, by the part that may be shown. A secret is shown once, when it is made; only its hash is kept.",
     nothing="No keys yet. Press a, then n, to make one.",
     empty="No key matches. Press esc to clear the filter, or a, then n, to make one.",
+    missing=NO_KEY,
     label=lambda key: key.display,
     opens=_opens,
     charts=_charts,
@@ -123,6 +125,7 @@ ROTATIONS = ListOf(
     means="Keys in their grace, the nearest end first: calls since the rotation with the old key and with the new.",
     nothing="No key is being rotated. In :keys press a, then r, to rotate one.",
     empty="No rotation matches. Press esc to clear the filter.",
+    missing=NO_ROTATION,
     label=lambda row: row.display,
     opens=_opens,
     charts=_charts,
@@ -180,6 +183,7 @@ STALE = ListOf(
     means="Live keys that are too old, or whose tenant rotated none in the window. The counts are of all live keys.",
     nothing="No live key is stale, and every tenant rotated one in time.",
     empty="No stale key matches. Press esc to clear the filter.",
+    missing=NO_STALE_KEY,
     name="stale keys",
     label=lambda row: row.display,
     opens=_opens,

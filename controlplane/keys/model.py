@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 from controlplane.errors import Usage
 from controlplane.formatting import spell
-from controlplane.listing import Listing
+from controlplane.listing import ById, Listing
 
 KeyState = Literal["active", "rotating", "disabled", "expired", "revoked"]
 Env = Literal["live", "test"]
@@ -19,7 +19,7 @@ LEVELS: tuple[Level, ...] = ("stale", "warn", "fresh")
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class Key(ById):
     """One key. `owner_email` is masked, `last_address` None, for those who may not see it.
 
     `state` is that of the moment when it was read. `last_used_at` None: no use is known.
@@ -51,13 +51,9 @@ class Key:
     last_used_at: datetime | None = None
     last_address: str | None = None
 
-    @property
-    def key(self) -> str:
-        return self.id
-
 
 @dataclass(frozen=True, slots=True)
-class Rotation:
+class Rotation(ById):
     """A key in its grace and its successor. Calls are since the rotation; None is unknown, never zero."""
 
     id: str
@@ -75,13 +71,9 @@ class Rotation:
     old_last_address: str | None
     version: int
 
-    @property
-    def key(self) -> str:
-        return self.id
-
 
 @dataclass(frozen=True, slots=True)
-class StaleKey:
+class StaleKey(ById):
     """A key that is too old, nearly so, or of a tenant that rotated none in the window."""
 
     id: str
@@ -95,10 +87,6 @@ class StaleKey:
     last_used_at: datetime | None
     expires_at: datetime | None
     version: int
-
-    @property
-    def key(self) -> str:
-        return self.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +161,6 @@ class KeyDirectory(Listing[Key], Protocol):
     def rotations(self) -> Listing[Rotation]: ...
 
     def stale(self, policy: StalePolicy) -> StaleListing: ...
-
-    async def get(self, key_id: str) -> Key:
-        """Raises NotFound."""
-        ...
 
     async def of_hash(self, digest: bytes) -> Key | None:
         """The key whose secret has this SHA-256."""

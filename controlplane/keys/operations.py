@@ -90,11 +90,14 @@ async def _facts(change: Change, request: KeyFacts, tenant_id: str) -> Record:
 
 async def make_key(change: Change, columns: Record) -> tuple[Key, str]:
     """A new key and its secret, which is stored nowhere."""
-    value = change.drawn.draw(lambda: secret.make(change.key_prefix, columns["env"]))
-    key = await change.of(KeyStore).create(
-        {"id": _new_id(change), "display": secret.display(value), "hash": secret.digest(value)} | columns
-    )
-    return key, value
+    drawn, value = draw_key(change, columns["env"])
+    return await change.of(KeyStore).create(drawn | columns), value
+
+
+def draw_key(change: Change, env: str) -> tuple[Record, str]:
+    """A new secret, after the columns by which the home knows its key."""
+    value = change.drawn.draw(lambda: secret.make(change.key_prefix, env))
+    return {"id": _new_id(change), "display": secret.display(value), "hash": secret.digest(value)}, value
 
 
 @operation(

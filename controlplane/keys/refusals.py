@@ -6,9 +6,14 @@ from controlplane.refusals import Words
 KEY_ROTATED_ONCE = Words("key_rotated_once", Conflict, "The key has a successor already.", "Rotate that one.")
 KEY_REVOKED = Words("key_revoked", Refusal, "The key is revoked, for good.", "Make another: watchfloor keys create")
 KEY_NOT_ALIVE = Words("key_not_alive", Refusal, "A dead key cannot have a successor.", "Make another.")
+KEY_NOT_ROTATING = Words("key_not_rotating", Refusal, "The key has no grace now.")
 ALREADY_DISABLED = Words("already_disabled", Refusal, "The key is disabled already.", "To end it: keys enable")
 NOT_DISABLED = Words("not_disabled", Refusal, "The key is not disabled.")
 NO_KEY = Words("no_key", NotFound, "There is no key {}.", "watchfloor keys list finds them.")
+NO_ROTATION = Words(
+    "no_rotation", NotFound, "The key {} is not being rotated.", "watchfloor keys rotations lists those that are."
+)
+NO_STALE_KEY = Words("no_stale_key", NotFound, "There is no stale key {}.", "watchfloor keys stale lists them.")
 
 CONSTRAINTS = (
     Words("key_exists", Conflict, "A key with this id exists already.", "Make another.", constraint="api_keys_pkey"),

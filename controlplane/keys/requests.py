@@ -14,8 +14,8 @@ from controlplane.formatting import parse_duration
 from controlplane.keys.model import Env
 from controlplane.keys.pasted import as_pasted
 from controlplane.operations import Request
-from controlplane.plans.currencies import read_money
-from controlplane.tenants.operations import Email, Id, Version, Word, readable
+from controlplane.plans.currencies import money, read_money
+from controlplane.tenants.operations import Email, Id, Readable, Version, Word, readable
 
 KeyId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="the key's id, key_…")]
 NEVER, NO_CAP = "never", "none"
@@ -38,9 +38,11 @@ def instant(text: str, now: datetime) -> datetime | None:
 
 
 def _timely(value: str | None) -> str | None:
-    if value is not None:
-        instant(value, datetime.fromisoformat("2000-01-01T00:00:00+00:00"))
-    return value
+    """A time is written out in full, with its zone, so that the home reads it alike."""
+    if value is None:
+        return None
+    at = instant(value, datetime.fromisoformat("2000-01-01T00:00:00+00:00"))
+    return at.isoformat() if at is not None and value[4:5] == "-" else value
 
 
 class OneKey(Request):
@@ -54,7 +56,9 @@ class KeyFacts(Request):
     """The fields that can be changed later."""
 
     personal = ("owner_email",)
-    label: Annotated[str | None, Field(default=None, max_length=200, description="what it is for")]
+    label: Annotated[
+        Annotated[str, Field(max_length=200), Readable] | None, Field(default=None, description="what it is for")
+    ]
     owner_email: Email | None = None
     scopes: Annotated[
         list[Word] | None,
@@ -68,18 +72,6 @@ class KeyFacts(Request):
         int | str | None,
         Field(default=None, description="per month: 5000, in minor units, or 50.00 EUR; none: no cap"),
     ]
-
-    @field_validator("label")
-    @classmethod
-    def _readable(cls, value: str | None) -> str | None:
-        return readable(value) if value else value
-
-    @field_validator("owner_email")
-    @classmethod
-    def _email(cls, value: str | None) -> str | None:
-        if value and (value.count("@") != 1 or value.startswith("@") or value.endswith("@") or " " in value):
-            raise ValueError("not an e-mail address")
-        return readable(value) if value else value
 
     @field_validator("scopes")
     @classmethod
@@ -97,15 +89,17 @@ class KeyFacts(Request):
     @field_validator("spend_cap")
     @classmethod
     def _cap(cls, value: int | str | None) -> int | str | None:
+        """Minor units; or an amount with all its decimals and its currency."""
         if value is None or value == NO_CAP:
             return value
+        named = not str(value).removeprefix("-").isdecimal()
         try:
-            amount = int(value) if str(value).removeprefix("-").isdecimal() else read_money(str(value))[0]
+            amount, currency = read_money(str(value)) if named else (int(value), None)
         except Usage as fault:
             raise ValueError(f"{fault.message} {fault.hint}".rstrip()) from None
         if not 0 <= amount <= MAX_SPEND_CAP:
             raise ValueError("a cap is 0 or more")
-        return value
+        return money(amount, currency) if named else amount
 
     def columns(self) -> Record:
         """What was given, as columns; an empty e-mail removes it. A cap that names its currency stays a text."""
@@ -135,7 +129,9 @@ class KeyCreate(KeyFacts):
 
 class KeyRegister(KeyCreate):
     display: Annotated[
-        str, Field(min_length=1, max_length=24, description="its first characters, to recognise it by; never all")
+        str,
+        Field(min_length=1, max_length=24, description="its first characters, to recognise it by; never all"),
+        Readable,
     ]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="the SHA-256 of the secret, in hex")]
 
@@ -147,11 +143,6 @@ class KeyRegister(KeyCreate):
         if not isinstance(value, str) or len(value) != 64 or set(value.lower()) - set("0123456789abcdef"):
             raise ValueError("64 hex digits: printf %s SECRET | sha256sum")
         return value.lower()
-
-    @field_validator("display")
-    @classmethod
-    def _shown(cls, value: str) -> str:
-        return readable(value)
 
     @model_validator(mode="after")
     def _no_secret(self) -> KeyRegister:

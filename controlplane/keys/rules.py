@@ -7,10 +7,16 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from controlplane.errors import Refusal
 from controlplane.formatting import relative
 from controlplane.keys.model import Key, KeyState, Rotation
-from controlplane.keys.refusals import ALREADY_DISABLED, KEY_NOT_ALIVE, KEY_REVOKED, KEY_ROTATED_ONCE, NOT_DISABLED
+from controlplane.keys.refusals import (
+    ALREADY_DISABLED,
+    KEY_NOT_ALIVE,
+    KEY_NOT_ROTATING,
+    KEY_REVOKED,
+    KEY_ROTATED_ONCE,
+    NOT_DISABLED,
+)
 
 
 def state(key: Key, now: datetime) -> KeyState:
@@ -64,7 +70,7 @@ def check_rotate(key: Key, now: datetime) -> None:
 def check_grace(key: Key, now: datetime) -> None:
     found = state(key, now)
     if found != "rotating":
-        raise Refusal("key_not_rotating", f"{key.display} is {found}: it has no grace now.", "", why(key, now))
+        raise KEY_NOT_ROTATING(f"{key.display} is {found}: it has no grace now.", "", why(key, now))
 
 
 def check_disable(key: Key, now: datetime) -> None:

@@ -25,6 +25,7 @@ from controlplane.lists import (
     status_cell,
 )
 from controlplane.objectives.model import KINDS, STATES, Objective, ObjectiveDirectory, Standing, State
+from controlplane.objectives.refusals import NO_OBJECTIVE
 from controlplane.objectives.rules import rank
 from controlplane.objectives.words import (
     budget_words,
@@ -103,7 +104,7 @@ OBJECTIVES: ListOf[Standing] = ListOf(
     " ones.",
     nothing="No objectives yet. Press a, then n, to set one.",
     empty="None matches. Press esc to clear the filter, or a, then n, to set one.",
-    subject=lambda standing: {"id": standing.objective.id},
+    missing=NO_OBJECTIVE,
     label=lambda standing: standing.objective.label,
     opens=lambda standing: ("objectives", standing.key),
     why=lambda standing, now: why_of(standing),
@@ -113,7 +114,7 @@ OBJECTIVES: ListOf[Standing] = ListOf(
         Column("name", priority=1, width=12, title="OBJECTIVE", grow=True, sorts=True,
                value=lambda s: s.objective.name),
         Column("scope", filters=False, priority=2, width=12, title="OF", grow=True, value=lambda s: s.objective.scope),
-        Column("state", dataclasses.replace(status(STATUSES), choices=FILTERED), priority=3, width=17, sorts=True,
+        Column("state", status(STATUSES, FILTERED), priority=3, width=17, sorts=True,
                value=lambda s: s.state.partition(" ")[0], rank=lambda s: STATES.index(s.state),
                cell=lambda s, now: status_cell(STATUSES, s.state)),
         Column("budget", SHARE, priority=4, width=9, title="LEFT", field="remaining", cell=_left, sorts=True,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
-from controlplane.listing import Listing
+from controlplane.listing import ById, Listing
 
 Kind = Literal["availability", "latency"]
 KINDS: tuple[Kind, ...] = ("availability", "latency")
@@ -17,7 +17,7 @@ STATES: tuple[State, ...] = ("page", "ticket", "unknown", "insufficient data", "
 
 
 @dataclass(frozen=True, slots=True)
-class Objective:
+class Objective(ById):
     """`period` is "30d" (rolling) or "week", "month", "quarter" (calendar, in `zone`).
 
     Of several with one name, a request counts only for the most specific one that it fits.
@@ -40,10 +40,6 @@ class Objective:
     created_by: str
     updated_at: datetime
     retired_at: datetime | None = None
-
-    @property
-    def key(self) -> str:
-        return str(self.id)
 
     @property
     def scope(self) -> str:
@@ -201,6 +197,9 @@ class Held:
     losers: tuple[Objective, ...] = ()
 
 
+MINUTES_KEPT = timedelta(hours=48)
+
+
 class ObjectiveDirectory(Listing[Standing], Protocol):
     """The capability of a context to show objectives."""
 
@@ -208,8 +207,8 @@ class ObjectiveDirectory(Listing[Standing], Protocol):
         """Raises NotFound."""
         ...
 
-    async def history(self, objective_id: int, start: datetime) -> tuple[Slice, ...]:
-        """Minutes for the last two days, hours before."""
+    async def history(self, objective_id: int, start: datetime, fine: timedelta = MINUTES_KEPT) -> tuple[Slice, ...]:
+        """Minutes for the last two days (or as long as `fine` is), hours before."""
         ...
 
     async def attribution(self, standing: Standing) -> Attribution: ...

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
-from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from controlplane.audit.model import AuditRow, Record
 from controlplane.errors import Usage
@@ -19,6 +18,7 @@ from controlplane.operations import Request, Risk, Subject, operation
 from controlplane.tenants.operations import Id, Version, Word, readable
 from controlplane.tenants.ports import TenantStore
 from controlplane.tenants.rules import check_open
+from controlplane.zones import a_zone
 
 if TYPE_CHECKING:
     from controlplane.changes import Change
@@ -39,8 +39,6 @@ Share = Annotated[float, BeforeValidator(a_share), Field(ge=0, lt=1)]
 Target = Annotated[Share, Field(description="99.9% or 0.999; below 1, which would leave no budget")]
 Contractual = Annotated[Share | None, Field(description="what was promised: at most the target")]
 Threshold = Annotated[float | None, Field(gt=0, le=86_400_000, description="of a latency objective, in milliseconds")]
-PeriodText = Annotated[str, Field(description="7d to 90d, rolling; or the calendar's week, month, quarter")]
-Zone = Annotated[str, Field(min_length=1, max_length=64, description="of a calendar window: Europe/Berlin …")]
 Events = Annotated[int, Field(ge=1, le=1_000_000_000, description="requests that a window needs before it can fire")]
 Route = Annotated[str | None, Field(default=None, min_length=1, max_length=400, description="as it is stored: /orders")]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,63}$", description="what is promised: api, checkout …")]
@@ -49,19 +47,21 @@ Tenant = Annotated[Id | None, Field(default=None, description="of one tenant; le
 PlanCode = Annotated[Word | None, Field(default=None, description="of every tenant on a plan")]
 
 
-def a_zone(value: str | None) -> str | None:
+def a_period(value: str) -> str:
     try:
-        ZoneInfo(value or "UTC")
-    except (ValueError, OSError, LookupError):
-        raise ValueError("not a time zone") from None
-    return value
-
-
-def a_period(value: str | None) -> str | None:
-    try:
-        return value and checks.check_period(value)
+        return checks.check_period(value)
     except Usage as fault:
         raise ValueError(fault.message.rstrip(".") + ": 7d to 90d, week, month or quarter") from None
+
+
+PeriodText = Annotated[
+    str, Field(description="7d to 90d, rolling; or the calendar's week, month, quarter"), AfterValidator(a_period)
+]
+Zone = Annotated[
+    str,
+    Field(min_length=1, max_length=64, description="of a calendar window: Europe/Berlin …"),
+    AfterValidator(a_zone),
+]
 
 
 class Scope(Request):
@@ -95,9 +95,6 @@ class ObjectiveCreate(Scope):
     zone: Zone = "UTC"
     min_events: Events = 100
 
-    _zone = field_validator("zone")(a_zone)
-    _period = field_validator("period")(a_period)
-
 
 class OneObjective(Request):
     """An objective, at the version that was seen."""
@@ -114,9 +111,6 @@ class ObjectiveEdit(OneObjective):
     period: Annotated[PeriodText | None, Field(default=None)]
     zone: Annotated[Zone | None, Field(default=None)]
     min_events: Annotated[Events | None, Field(default=None)]
-
-    _zone = field_validator("zone")(a_zone)
-    _period = field_validator("period")(a_period)
 
     def columns(self) -> Record:
         given = self.model_dump(exclude={"id", "version", "no_contractual"}, exclude_none=True)

@@ -5,19 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Protocol
 
+from controlplane.changes import Store
 from controlplane.objectives.model import Maintenance, Objective, Slice
 
 
-class ObjectiveStore(Protocol):
-    async def lock(self, objective_id: int) -> Objective:
-        """Read an objective and lock it until the change ends. Raises NotFound."""
-        ...
-
-    async def create(self, columns: dict[str, Any]) -> Objective:
-        """Raises Conflict `objective_taken`."""
-        ...
-
-    async def update(self, objective_id: int, columns: dict[str, Any]) -> Objective: ...
+class ObjectiveStore(Store[Objective], Protocol):
+    """Raises Conflict `objective_taken` for a second objective with the same name and scope."""
 
     async def history(self, objective: Objective, start: datetime) -> tuple[Slice, ...]:
         """Its stored requests, counted as it is defined within this change: what a preview judges."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, time, timedelta
 from itertools import accumulate
 
-from controlplane.formatting import spell
+from controlplane.formatting import count_words, spell
 from controlplane.objectives.model import (
     Counts,
     Episode,
@@ -347,7 +347,3 @@ def replay_words(episodes: Sequence[Episode], slices: Sequence[Slice]) -> str:
         f"since {since:%Y-%m-%d %H:%M} UTC it would have fired {count_words(pages, 'page')} and "
         f"{count_words(len(episodes) - pages, 'ticket')}"
     )
-
-
-def count_words(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from datetime import timedelta
 
-from controlplane.formatting import count, spell
+from controlplane.formatting import count, count_words, plain_number, spell
 from controlplane.objectives.model import Episode, Maintenance, Objective, Slice, Standing, Verdict
-from controlplane.objectives.rules import count_words, is_rolling, span
+from controlplane.objectives.rules import is_rolling, span
 from controlplane.text import UNKNOWN
 
 
@@ -48,7 +48,8 @@ def empties_words(standing: Standing) -> str:
 
 def promise_words(objective: Objective) -> str:
     """ "99.9% of requests under 300 ms, of any 30d"."""
-    what = "answered without 5xx" if objective.kind == "availability" else f"within {objective.threshold_ms:g} ms"
+    within = f"within {plain_number(objective.threshold_ms)} ms"
+    what = "answered without 5xx" if objective.kind == "availability" else within
     window = f"any {objective.period}" if is_rolling(objective.period) else f"a {objective.period} in {objective.zone}"
     promised = f"; promised: {target_words(objective.contractual)}" if objective.contractual is not None else ""
     return f"{target_words(objective.target)} {what}, of {window}{promised}"

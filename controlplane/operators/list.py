@@ -6,6 +6,7 @@ from typing import get_args
 
 from controlplane.lists import TIME, Column, ListOf, Status, choice, status
 from controlplane.operators.model import Operator, OperatorDirectory
+from controlplane.operators.refusals import NO_OPERATOR
 from controlplane.operators.roles import LoginRole
 
 STATES = {"active": Status("●", "good"), "removed": Status("◌", "muted")}
@@ -18,7 +19,8 @@ OPERATORS = ListOf(
     summary="List who may log in, and with which role.",
     means="Who may log in to this home, and with which role. Press enter to see in the trail what somebody did.",
     nothing="Nobody may log in yet. Press a, then a again, to add somebody.",
-    subject=lambda operator: {"name": operator.name},
+    key=("name",),
+    missing=NO_OPERATOR,
     opens=lambda operator: ("audit", f"?actor:{operator.name}"),
     search=lambda operator: (operator.name,),
     columns=(

@@ -3,6 +3,8 @@
 from controlplane.errors import Conflict, NotFound, NotPermitted, Refusal, Usage
 from controlplane.refusals import Words
 
+NO_OPERATOR = Words("operator_unknown", NotFound, "There is no such operator.", "watchfloor operators list shows them.")
+
 CONSTRAINTS = (
     Words(
         "operator_is_superuser", NotPermitted, "That login has rights of its own on the server.", "Use another name."
@@ -25,7 +27,6 @@ CONSTRAINTS = (
         "The login has another role in another home on the same server, and a login has one role on a server.",
         "Give the same role here, or use another name.",
     ),
-    Words("operator_unknown", NotFound, "There is no such operator.", "watchfloor operators list shows them."),
     Words("operator_verifier", Usage, "That is not the verifier of a password (SCRAM-SHA-256)."),
     Words("operators_name_check", Refusal, "That is not a login's name: a-z, 0-9, '_', '.', '-'; not pg_… or wf_…."),
 )

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
+from controlplane.alerts.model import OpenAlerts
 from controlplane.formatting import age, milliseconds, percent, rate
 from controlplane.listing import Count
 from controlplane.overview.model import (
@@ -19,6 +20,7 @@ from controlplane.overview.model import (
     Burner,
     Burning,
     Changes,
+    GatesDue,
     KeysDue,
     OverviewSource,
     PlansDue,
@@ -88,60 +90,74 @@ def error_tone(share: float | None) -> Tone:
     return "bad" if share >= ERRORS_BAD else "warn" if share >= ERRORS_WARN else ""
 
 
+OPEN_ALERTS = "state:firing,acked,unknown"
+NOT_EVALUATED = timedelta(minutes=5)
+
+
+def alerts_entries(found: OpenAlerts, now: datetime) -> list[Entry]:
+    """None open is only known when detectors were evaluated just now."""
+    door, more = Door("alerts", OPEN_ALERTS), "+" if found.capped else ""
+    parts = ((found.critical, "critical"), (found.acked, "acked"), (found.unknown, "unknown"))
+    words = ", ".join(f"{number:,}{more} {word}" for number, word in parts if number)
+    if found.evaluated is None or now - found.evaluated > NOT_EVALUATED:
+        since = "yet" if found.evaluated is None else f"for {age(found.evaluated, now)}"
+        why = f"no detector was evaluated {since}"
+        return [Entry("open", "alerts", UNKNOWN, "unknown", why, (), Door("detectors"))]
+    if found.firing:
+        tone: Tone = "bad" if found.critical else "warn"
+        return [Entry("open", "alerts", f"{found.firing:,}{more} firing", tone, words, (), door)]
+    value, tone = ("unknown", "unknown") if found.unknown else ("none firing", "")
+    return [Entry("open", "alerts", value, tone, words, (), door)]
+
+
 def traffic_entries(traffic: Traffic, now: datetime) -> list[Entry]:
-    current, before, old = traffic.now, traffic.before, stale(traffic.until, now)
+    current, before, day = traffic.now, traffic.before, traffic.day
     slower = current.p95_ms is not None and before.p95_ms and current.p95_ms >= SLOWER_WARN * before.p95_ms
-    shown = (
-        ("requests", _known(rate(current.per_minute), "/m"), "", against(current.per_minute, before.per_minute)),
-        (
-            "errors",
-            _known(percent(current.error_share), " %"),
-            error_tone(current.error_share),
-            against(current.error_share, before.error_share),
-        ),
-        (
-            "p95",
-            milliseconds(current.p95_ms),
-            "warn" if slower else "",
-            against(current.p95_ms, before.p95_ms, "slower", "faster"),
-        ),
+    requests = Entry(
+        "requests",
+        "requests",
+        _known(rate(current.per_minute), "/m"),
+        words=against(current.per_minute, before.per_minute),
+        trend=[each.per_minute for each in day],
+        door=Door("telemetry", "chart:requests"),
     )
-    trends = (
-        [each.per_minute for each in traffic.day],
-        [each.error_share for each in traffic.day],
-        [each.p95_ms for each in traffic.day],
+    errors = Entry(
+        "errors",
+        "errors",
+        _known(percent(current.error_share), " %"),
+        error_tone(current.error_share),
+        against(current.error_share, before.error_share),
+        [each.error_share for each in day],
+        Door("telemetry", "chart:error_share"),
     )
-    entries = []
-    for (name, value, tone, words), trend, chart in zip(
-        shown, trends, ("requests", "error_share", "latency"), strict=True
-    ):
-        unknown = value == UNKNOWN
-        if unknown:
-            words = _why_unknown(traffic.until, old, now)
-        elif old:
-            value, tone, words = "~" + value, "muted", f"rolled up {age(traffic.until, now)} ago: not current"
-        entries.append(
-            Entry(
-                name,
-                name,
-                value,
-                "unknown" if unknown else _tone(tone),
-                words,
-                trend,
-                Door("telemetry", f"chart:{chart}"),
-            )
+    p95 = Entry(
+        "p95",
+        "p95",
+        milliseconds(current.p95_ms),
+        "warn" if slower else "",
+        against(current.p95_ms, before.p95_ms, "slower", "faster"),
+        [each.p95_ms for each in day],
+        Door("telemetry", "chart:latency"),
+    )
+    return [_as_current(each, traffic.until, now) for each in (requests, errors, p95)]
+
+
+def _as_current(entry: Entry, until: datetime | None, now: datetime) -> Entry:
+    """It as it is when it is known and current, else with the reason why it is not."""
+    old = stale(until, now)
+    if entry.value == UNKNOWN:
+        return replace(entry, tone="unknown", words=_why_unknown(until, old, now))
+    if old:
+        return replace(
+            entry, value="~" + entry.value, tone="muted", words=f"rolled up {age(until, now)} ago: not current"
         )
-    return entries
+    return entry
 
 
 def _why_unknown(until: datetime | None, old: bool, now: datetime) -> str:
     if until is None:
         return "nothing was rolled up yet: see workers"
     return f"rolled up {age(until, now)} ago: see workers" if old else "no data for its last hour"
-
-
-def _tone(tone: str) -> Tone:
-    return tone  # type: ignore[return-value]
 
 
 def _known(text: str, unit: str) -> str:
@@ -244,7 +260,7 @@ def work_entries(due: WorkDue, now: datetime) -> list[Entry]:
     start = "" if not none else "starts by itself" if due.by_itself else START_A_WORKER
     return [
         Entry("workers", "workers", value, tone, start, door=Door("workers")),
-        _counted("dead", "jobs dead", due.dead, "bad", Door("jobs", "state:dead")),
+        _counted("dead", "dead letters", due.dead, "bad", Door("queues")),
         _counted("late", "jobs late", due.late, "warn", Door("jobs", "state:waiting")),
     ]
 
@@ -256,6 +272,24 @@ def runs_entries(due: RunsDue, now: datetime) -> list[Entry]:
             "waiting", waiting.label, f"0, {due.running} running", "", door=Door("runs", "state:running,paused")
         )
     return [waiting, _counted("refused", "runs with refusals", due.refused, "bad", Door("runs", "refused>0"))]
+
+
+GATES_CLOSED = "verdict:NO_GO,INCONCLUSIVE"
+
+
+def gates_entries(due: GatesDue, now: datetime) -> list[Entry]:
+    """A gate of which nothing is known is closed too, and is no good news."""
+    door = Door("gates", GATES_CLOSED)
+    if not due.gates:
+        return [Entry("gates", "gates", UNKNOWN, "unknown", "none was run yet", (), Door("gates"))]
+    words = ", ".join(due.names)
+    if due.closed:
+        unknown = f"{due.unknown} not known: " if due.unknown else ""
+        return [Entry("gates", "gates", f"{due.closed} closed", "bad", unknown + words, (), door)]
+    if due.unknown:
+        return [Entry("gates", "gates", f"{due.unknown} unknown", "unknown", words, (), door)]
+    waived = f"{due.conditions} with conditions" if due.conditions else ""
+    return [Entry("gates", "gates", "none closed", "warn" if due.conditions else "", waived, (), Door("gates"))]
 
 
 def stray_entries(due: Stray, now: datetime) -> list[Entry]:
@@ -334,6 +368,8 @@ class Part:
 
 
 PARTS: tuple[Part, ...] = (
+    Part("alerts", "alerts", lambda glance: glance.alerts(), alerts_entries),
+    Part("gates", "gates", lambda glance: glance.gates(), gates_entries),
     Part("traffic", "requests", lambda glance: glance.traffic(), traffic_entries),
     Part("failing", "failing most", lambda glance: glance.failing(), failing_entries),
     Part("slowest", "slowest p95", lambda glance: glance.slowest(), slowest_entries),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from controlplane.alerts.model import OpenAlerts
 from controlplane.listing import Count
 from controlplane.telemetry.model import Point, add
 
@@ -91,8 +92,8 @@ class PlansDue:
 
 @dataclass(frozen=True, slots=True)
 class WorkDue:
-    """`gone`: workers that were given up within the last day. `late`: jobs that should have begun JOB_LATE ago.
-    `by_itself`: the home starts its own worker, so nobody has to.
+    """`gone`: workers that were given up within the last day. `dead`: letters that wait. `late`: jobs that should have
+    begun JOB_LATE ago. `by_itself`: the home starts its own worker, so nobody has to.
     """
 
     alive: int
@@ -101,6 +102,19 @@ class WorkDue:
     dead: Count
     late: Count
     by_itself: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GatesDue:
+    """Gates, each in each environment where it was run: how many are closed, how many nothing is known of, how many are
+    open with conditions. `names`: those of the closed ones, as far as they are few.
+    """
+
+    gates: int
+    closed: int
+    unknown: int
+    conditions: int
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +179,8 @@ class Burning:
 class OverviewSource(Protocol):
     """The capability of a context to show itself as a whole; each part is one query."""
 
+    async def alerts(self) -> OpenAlerts: ...
+
     async def traffic(self) -> Traffic: ...
 
     async def failing(self) -> Sequence[TenantFigures]:
@@ -182,6 +198,8 @@ class OverviewSource(Protocol):
     async def work(self) -> WorkDue: ...
 
     async def runs(self) -> RunsDue: ...
+
+    async def gates(self) -> GatesDue: ...
 
     async def stray(self) -> Stray: ...
 

@@ -9,6 +9,7 @@ import re
 from decimal import Decimal
 
 from controlplane.errors import Usage
+from controlplane.plans.refusals import CURRENCY_OTHER
 from controlplane.text import clean
 
 _PLACES = {
@@ -78,7 +79,5 @@ def amount_of(value: object, currency: str | None) -> int:
         )
     amount, given = read_money(value)
     if given != currency:
-        raise Usage(
-            "currency_other", f"{clean(value, 40)} is in {given}, not in {currency or 'a currency known here'}."
-        )
+        raise CURRENCY_OTHER(f"{clean(value, 40)} is in {given}, not in {currency or 'a currency known here'}.")
     return amount

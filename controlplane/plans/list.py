@@ -6,6 +6,7 @@ from datetime import datetime
 
 from controlplane.lists import COUNT, NUMBER, TIME, Column, Line, ListOf, choice
 from controlplane.plans.model import Plan, PlanDirectory
+from controlplane.plans.refusals import NO_PLAN
 from controlplane.plans.words import price_words, tenants_words
 
 
@@ -26,8 +27,9 @@ PLANS = ListOf(
     means="The plans, each in its latest version. Press enter to see one; :plan TENANT shows a tenant's subscription.",
     nothing="No plans yet. Make them from a file: watchfloor plans apply FILE.",
     empty="No plan matches. Press esc to clear the filter.",
-    subject=lambda plan: {},
-    operations=("subscriptions.expire-trials", "subscriptions.apply-due"),  # a catalogue is read from a file
+    key=("code",),
+    missing=NO_PLAN,
+    operations=(),  # a catalogue is read from a file
     why=why,
     columns=(
         Column("code", priority=1, width=14, title="PLAN", grow=True, sorts=True),

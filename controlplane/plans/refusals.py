@@ -1,9 +1,10 @@
 """The refusals of plans, for the rules and for the home's constraints."""
 
-from controlplane.errors import Conflict, NotFound, Refusal
+from controlplane.errors import Conflict, NotFound, Refusal, Usage
 from controlplane.refusals import Words
 
 NO_PLAN = Words("no_plan", NotFound, "The catalogue has no plan {}.", "watchfloor plans list shows them.")
+CURRENCY_OTHER = Words("currency_other", Usage, "The amount is not in the currency that the tenant pays in.")
 
 CONSTRAINTS = (
     Words("plan_version_fixed", Refusal, "A version of a plan never changes.", "Make a new one: plans apply."),

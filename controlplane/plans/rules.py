@@ -65,26 +65,6 @@ def _is_rate(value: dict[str, Value]) -> bool:
     )
 
 
-def value_words(value: Value) -> str:
-    """A value of an entitlement in words."""
-    kind = kind_of(value)
-    if kind == "boolean":
-        return "yes" if value else "no"
-    if kind == "integer":
-        return _limit(value)
-    if kind == "quota":
-        extras = [f"{name} {value[name]:,}" for name in ("soft", "burst") if name in value]
-        return ", ".join([f"{_limit(value['hard'])} {PERIODS[value['period']]}", *extras])
-    if kind == "rate":
-        waits = [f"waits {value['max_wait_ms']} ms"] if value.get("max_wait_ms") else []
-        return ", ".join([f"{value['rps']:,.12g}/s", f"burst {value['burst']:,}", *waits])
-    return str(value)
-
-
-def _limit(number: int) -> str:
-    return "unlimited" if number == UNLIMITED else f"{number:,}"
-
-
 def is_trial_plan(plan: Plan) -> bool:
     """Whether a plan is for trials only: it costs nothing and has trial days."""
     return plan.month_price == 0 and plan.trial_days > 0

@@ -54,6 +54,24 @@ class LineRead:
         return {"line": self.line, "request": self.found._asdict(), "skipped": None}
 
 
+def report_lines(report: ImportReport) -> list[str]:
+    """What an import did, a line for each thing worth knowing; the first has the totals."""
+    lines = [f"{report.rows:,} requests {'would be stored' if report.dry_run else 'stored'} of {report.lines:,} lines"]
+    if report.already_lines:
+        lines.append(f"{report.already_lines:,} lines had been stored before")
+    for reason, number in report.skipped.items():
+        first = report.first_lines.get(reason, [])
+        places = ", ".join(map(str, first)) + (" …" if number > len(first) else "")
+        lines.append(f"{number:,} skipped: {reason.words} (lines {places})")
+    if report.unknown_tenants:
+        names = ", ".join(clean(name, 64) for name in report.unknown_tenants)
+        lines.append(f"unknown tenants: {names}")
+    if report.created_tenants:
+        names = ", ".join(clean(name, 64) for name in report.created_tenants[:20])
+        lines.append(f"{len(report.created_tenants):,} tenants created: {names}")
+    return lines
+
+
 def first_lines(lines: Iterable[bytes], parse: Parser) -> list[LineRead]:
     found = enumerate(lines, 1)
     return [LineRead(number, line[:400].decode(errors="replace"), parse(line)) for number, line in found]

@@ -1,8 +1,12 @@
 """One engine for everything that is done in bulk.
 
-`preview_run` shows what would happen, `start_run` fixes the list of things, `drive` does them one by one, `undo_run`
-starts a run that takes all of it back. The driving program may be killed at any point: call `drive` again, and it goes
-on where it was.
+`preview_run` shows what would happen, `start_run` fixes the list of things, `drive` does them in batches or one by one,
+`undo_run` starts a run that takes all of it back. The driving program may be killed at any point: call `drive` again,
+and it goes on where it was.
+
+A batch is one transaction of the home, never larger than what the canary, the breaker and the rate allow. When it fails
+as a whole, halves of it are tried, down to one item: that goes by itself, as all do when the rate is low, and its
+refusal says why. So one bad item neither stops nor undoes the others.
 """
 
 from __future__ import annotations
@@ -23,7 +27,6 @@ from controlplane.operations import (
     Outcome,
     Request,
     Risk,
-    UndoStep,
     authorise,
     check_reason,
     execute,
@@ -44,6 +47,7 @@ from controlplane.runs.operations import (
 )
 from controlplane.runs.operations import pause as pause_operation
 from controlplane.runs.things import expected_refusals
+from controlplane.undoing import UndoStep
 
 if TYPE_CHECKING:
     from controlplane.audit.model import Record
@@ -55,8 +59,6 @@ HOLD_SECONDS = 3.0
 FOLLOW_SECONDS = 0.5
 LEFT = 100
 """How many runs without a driver are looked at together."""
-SECRETS_UNWRITABLE = "secrets_unwritable"
-"""The file for secrets cannot be written. That is no verdict on a key: the run goes on when another file is given."""
 
 
 @dataclass(frozen=True)
@@ -102,19 +104,22 @@ async def start_run(
     request_id: str = "",
     ask: AskRun | None = None,
     *,
+    keep: Keep | None = None,
     production: bool = False,
     repeating: bool = False,
 ) -> Run:
     """Show, ask, then record what will be done, to what, and why. Nothing is done yet: `drive` does it.
 
-    Raises Usage (`not_in_bulk`, `run_filter_…`, `run_thing_twice`, `run_too_large`), Refusal `run_empty`, and what
-    `carry_out` raises.
+    `keep` stores the secrets of the keys that the run will make; nothing starts without them. Raises Usage
+    (`not_in_bulk`, `run_filter_…`, `run_thing_twice`, `run_too_large`, `secrets_to_needed`), Refusal `run_empty`, and
+    what `keep` and `carry_out` raise.
     """
     operation = _permitted(plane, request.operation, reason)
+    check_kept(operation, keep is not None)
     asks = ask and _asking(
         ask, operation, lambda tried: _preview_start(plane, operation, request, reason, tried), production
     )
-    outcome = await carry_out(plane, START, request, Call(reason, request_id), asks, repeating=repeating)
+    outcome = await carry_out(plane, START, request, Call(reason, request_id, keep=keep), asks, repeating=repeating)
     return await plane.of(RunDirectory).get(outcome.result["id"])
 
 
@@ -192,15 +197,13 @@ async def drive(
     *,
     clock: rules.Clock | None = None,
     on_progress: Callable[[Run], None] = lambda run: None,
-    keep: Keep | None = None,
 ) -> Run:
     """Do the items of a run until it is done, paused or stopped, and return it as it is then.
 
-    `keep` stores each new secret before its change is committed; a run that makes secrets needs it. A run that is not
-    running is returned as it is. Raises Usage `secrets_to_needed`, Conflict `run_driven` when another program drives
-    it, HomeUnreachable and OutcomeUnknown when the link is lost: then call `drive` again.
+    A run that is not running is returned as it is. Raises Conflict `run_driven` when another program drives it,
+    HomeUnreachable and OutcomeUnknown when the link is lost: then call `drive` again.
 
-    With a worker's login, the home does each item as the person who started the run: see `rules.CARRIED`.
+    With a worker's login, the home does each item as the person who started the run.
     """
     run = await plane.of(RunDirectory).get(run_id)
     operation = named(run.operation)
@@ -208,9 +211,8 @@ async def drive(
         authorise(plane, operation)
     if run.state != "running":
         return run
-    check_kept(operation, keep is not None)
     turn = _LentDriver if is_lent(plane) else _Driver
-    driver = turn(plane, operation, clock or rules.RealClock(), on_progress, keep)
+    driver = turn(plane, operation, clock or rules.RealClock(), on_progress)
     run = await driver.hold(run_id)
     try:
         await driver.to_the_end(run)
@@ -236,14 +238,13 @@ def is_lent(plane: ControlPlane) -> bool:
 
 async def left_runs(plane: ControlPlane) -> list[Run]:
     """The runs that are not finished and that nobody drives, the oldest first: those of this login, or for a worker's
-    login all that it can carry.
+    login all.
     """
-    lent = is_lent(plane)
-    whose = Term("is", tuple(sorted(rules.CARRIED)), "operation") if lent else Term("is", (plane.actor.name,), "actor")
-    page = await plane.of(RunDirectory).page(
-        Query((Term("is", ("waiting", "interrupted"), "state"), whose)), limit=LEFT
-    )
-    return [run for run in page.rows if (run.operation in rules.CARRIED if lent else run.actor == plane.actor.name)]
+    left, me = Term("is", ("waiting", "interrupted"), "state"), plane.actor.name
+    if is_lent(plane):
+        return list((await plane.of(RunDirectory).page(Query((left,)), limit=LEFT)).rows)
+    page = await plane.of(RunDirectory).page(Query((left, Term("is", (me,), "actor"))), limit=LEFT)
+    return [run for run in page.rows if run.actor == me]  # the filter ignores case
 
 
 def check_kept(operation: Operation[Any], kept: bool) -> None:
@@ -265,13 +266,11 @@ class _Driver:
         operation: Operation[Any],
         clock: rules.Clock,
         on_progress: Callable[[Run], None],
-        keep: Keep | None,
     ) -> None:
         self.plane = plane
         self.operation = operation
         self.clock = clock
         self.on_progress = on_progress
-        self.keep = keep
         self.holder = uuid.uuid4().hex
         self._held_at = clock.now()
 
@@ -280,18 +279,47 @@ class _Driver:
         return await self.plane.of(RunDirectory).hold(run_id, self.holder)
 
     async def to_the_end(self, run: Run) -> None:
-        pace = rules.Pace(run.per_second, self.clock)
+        pace, size = rules.Pace(run.per_second, self.clock), rules.BatchSize()
         while run.state == "running":
             recent = list(await self.plane.of(RunDirectory).refusals(run.id, rules.WINDOW))
             if why := self._tripped(run, recent):
                 return await self._pause(run, why)
-            items = await self.plane.of(RunDirectory).waiting(run.id, BATCH)
-            if not items:
-                return await self._complete(run)
-            await self._batch(run, items, recent, pace)
-            run = await self.hold(run.id)
+            most, failures = rules.allowed(run, recent)
+            together = min(most, size.now, run.waiting)
+            after = await self._together(run, together, failures, pace, size) if together > 1 else None
+            if after is None:
+                alone = BATCH if rules.by_pace(run.per_second) == 1 else 1
+                items = await self.plane.of(RunDirectory).waiting(run.id, alone)
+                if not items:
+                    return await self._complete(run)
+                await self._one_by_one(run, items, recent, pace)
+                size.went(0.0)
+            run = after or await self.hold(run.id)
 
-    async def _batch(self, run: Run, items: Sequence[RunItem], recent: list[bool], pace: rules.Pace) -> None:
+    async def _together(
+        self, run: Run, most: int, failures: int, pace: rules.Pace, size: rules.BatchSize
+    ) -> Run | None:
+        """Do the next items in one transaction; None when the next one must go by itself."""
+        if not await self._wait(run, pace):
+            return await self.hold(run.id)
+        began, settled = self.clock.now(), 0
+        try:
+            settled = await self.plane.of(RunDirectory).carry_batch(run.id, most, failures)
+        except Refusal as refusal:
+            if isinstance(refusal, HomeUnreachable | OutcomeUnknown):
+                raise
+            if refusal.code != "run_not_running":
+                size.failed()
+            return await self.hold(run.id)
+        if settled == 0:
+            return None
+        size.went(self.clock.now() - began)
+        pace.begin(settled, began)
+        run = await self.hold(run.id)
+        self.on_progress(run)
+        return run
+
+    async def _one_by_one(self, run: Run, items: Sequence[RunItem], recent: list[bool], pace: rules.Pace) -> None:
         """Ends early when the breaker trips or the run was paused or stopped, so that the caller looks again."""
         for item in items:
             if not await self._wait(run, pace):
@@ -325,14 +353,16 @@ class _Driver:
         except (HomeUnreachable, OutcomeUnknown):
             raise
         except Refusal as refusal:
-            if refusal.code in ("run_not_running", "run_item_settled", SECRETS_UNWRITABLE):
+            if refusal.code in ("run_not_running", "run_item_settled"):
                 raise
             return await self.plane.of(RunDirectory).refuse(item, refusal.code, refusal.message)
         return False
 
     async def _do(self, run: Run, item: RunItem) -> None:
+        if self.operation.makes_secret:  # the home alone knows the key that this item will make
+            return await self.plane.of(RunDirectory).carry(item)
         request, reason = await _request(self.plane, self.operation, run.fields, item, run.reason)
-        await carry_out(self.plane, self.operation, request, Call(reason, item.request_id, keep=self.keep))
+        await carry_out(self.plane, self.operation, request, Call(reason, item.request_id))
 
     def _tripped(self, run: Run, recent: Sequence[bool]) -> str | None:
         return rules.tripped(run.settled, recent, run.breaker_share, run.settled_before)

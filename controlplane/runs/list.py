@@ -7,6 +7,7 @@ from datetime import datetime
 
 from controlplane.lists import COUNT, ID, TIME, Cell, Column, Line, ListOf, Status, status
 from controlplane.runs.model import ItemState, Run, RunDirectory, RunItem, Standing
+from controlplane.runs.refusals import NO_RUN
 
 STANDINGS: dict[Standing, Status] = {
     "running": Status("▶", "good"),
@@ -22,20 +23,26 @@ VERDICTS: dict[ItemState, Status] = {
     "refused": Status("✕", "bad"),
     "skipped": Status("–", "muted"),
 }
-DRIVEN = {
+DRIVEN: dict[Standing, str] = {
     "running": "a program does one item after another",
     "waiting": "a worker begins it; or press a, then r, to begin it here",
-    "interrupted": "the program that drove it is gone: press a, then r, to resume it, or a, then u, to undo it",
+    "interrupted": "the program that drove it is gone: a worker goes on; or press a, then r, to resume it here",
 }
 
 
 def why(run: Run, now: datetime) -> list[Line]:
+    from controlplane.runs.operations import dead_secrets, target
+
+    driven = DRIVEN.get(run.standing, "nobody drives it")
+    if run.standing == "interrupted" and target(run.operation).undo:
+        driven += ", or a, then u, to undo it"
     return [
         (f"run {run.id}: {run.operation}", "title"),
-        f"{run.standing}{': ' + run.why if run.why else ''}; {DRIVEN.get(run.standing, 'nobody drives it')}",
+        f"{run.standing}{': ' + run.why if run.why else ''}; {driven}",
         *([f"driven by a program of {run.driver}"] if run.driver else []),
         f"reason: {run.reason or 'none was given'}",
         f"things: {'those that matched ' + run.filter if run.filter else 'named one by one'}, fixed at its start",
+        *([dead] if (dead := dead_secrets(run)) else []),
         f"pace: {run.per_second:g} per second; it pauses above {run.breaker_share:.0%} refusals of the last ones",
     ]
 
@@ -48,7 +55,7 @@ RUNS = ListOf(
     summary="List what was done in bulk, newest first.",
     means="What was done in bulk: one thing at a time, paced, paused by a breaker, with a verdict for each.",
     nothing="Nothing was done in bulk yet. Mark rows with space and press a.",
-    subject=lambda run: {"id": run.id},
+    missing=NO_RUN,
     label=lambda run: f"run {run.id}",
     opens=lambda run: ("runs", run.key),
     why=why,
@@ -75,6 +82,7 @@ ITEMS = ListOf(
     summary="",
     means="Every thing of this run with its verdict.",
     nothing="Nothing here yet.",
+    key=("ordinal",),
     record=lambda item, now: dataclasses.asdict(item) | {"request_id": item.request_id},
     columns=(
         Column("ordinal", ID, filters=False, priority=2, width=6, title="#", sorts=True),

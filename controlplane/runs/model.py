@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from controlplane.listing import Listing
+from controlplane.changes import Store
+from controlplane.listing import ById, Listing
 
 if TYPE_CHECKING:
     from controlplane.audit.model import Record
@@ -20,7 +21,7 @@ ItemState = Literal["waiting", "done", "refused", "skipped"]
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class Run(ById):
     """`fields`: what all its requests share. `why`: why it is in this state. `undoes`: the run that it takes back.
 
     `driver`: the login whose program drives it now; None: none does. `standing`: its state, in which "running" is kept
@@ -48,10 +49,6 @@ class Run:
     skipped: int
     driver: str | None
     standing: Standing
-
-    @property
-    def key(self) -> str:
-        return str(self.id)
 
     @property
     def settled(self) -> int:
@@ -90,12 +87,28 @@ class RunItem:
         return f"run-{self.run_id}-{self.ordinal}"
 
 
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A key that an item of a run will replace."""
+
+    ordinal: int
+    id: str
+    tenant_id: str
+    env: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """The key that an item of a run will make, by what a home may hold of it."""
+
+    ordinal: int
+    id: str
+    display: str
+    hash: bytes
+
+
 class RunDirectory(Listing[Run], Protocol):
     """The capability of a context to carry out runs: to read them, and to record what their driver does."""
-
-    async def get(self, run_id: int) -> Run:
-        """Raises NotFound."""
-        ...
 
     def items(self, run_id: int) -> Listing[RunItem]: ...
 
@@ -118,7 +131,16 @@ class RunDirectory(Listing[Run], Protocol):
         ...
 
     async def carry(self, item: RunItem) -> None:
-        """With a worker's login, do an item as the person who started the run. Raises what the operation would."""
+        """Let the home do an item: with a worker's login as the person who started the run. Raises what the operation
+        would.
+        """
+        ...
+
+    async def carry_batch(self, run_id: int, most: int, failures: int) -> int:
+        """Let the home do the next items together, in one transaction, and give those their verdicts that it refuses:
+        at most `most` items, `failures` of them refused. Returns how many have their verdicts now, 0 when the next one
+        must go by itself. Raises Refusal when none of them was done.
+        """
         ...
 
     async def end(self, run_id: int, becomes: RunState, why: str | None) -> None:
@@ -126,14 +148,8 @@ class RunDirectory(Listing[Run], Protocol):
         ...
 
 
-class RunStore(Protocol):
+class RunStore(Store[Run], Protocol):
     """What the operations on runs write through."""
-
-    async def lock(self, run_id: int) -> Run:
-        """Raises NotFound."""
-        ...
-
-    async def create(self, columns: Record) -> int: ...
 
     async def add_named(self, run_id: int, noun: str, subjects: Sequence[Record]) -> None:
         """Add the things with these subject fields, at their `version`, or at the one that each has now."""
@@ -147,10 +163,14 @@ class RunStore(Protocol):
         """Add the done items of another run, last first."""
         ...
 
+    async def replaced(self, run_id: int, first: int, last: int) -> Sequence[Replaced]:
+        """The keys among these items that have no successor yet."""
+        ...
+
+    async def prepare_keys(self, run_id: int, keys: Sequence[NewKey]) -> None: ...
+
     async def first(self, run_id: int, limit: int) -> Sequence[RunItem]: ...
 
     async def items_hash(self, run_id: int) -> str:
         """A hash of all its things and their versions: a run starts only with those that its preview showed."""
         ...
-
-    async def set_state(self, run_id: int, state: RunState, why: str | None) -> Run: ...

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, JsonValue, model_validator
@@ -10,19 +12,23 @@ from pydantic import Field, JsonValue, model_validator
 from controlplane.audit.model import Record
 from controlplane.errors import Refusal, Usage
 from controlplane.filters import grammar as filters
-from controlplane.nouns import list_named
-from controlplane.operations import Operation, Request, Risk, Subject, as_result, operation
+from controlplane.nouns import list_named, noun_named
+from controlplane.operations import Made, Operation, Request, Risk, Subject, as_result, operation
 from controlplane.refusals import NO_UNDO
 from controlplane.runs import rules
 from controlplane.runs.model import Run, RunItem, RunStore
+from controlplane.runs.newkeys import prepare
 from controlplane.runs.refusals import RUN_THING_TWICE
 
 if TYPE_CHECKING:
     from controlplane.changes import Change
 
-NOUNS = ("tenants", "projects", "keys")
+NOUNS = ("tenants", "projects", "keys", "alerts", "silences", "deliveries", "queues")
 """The nouns that a run can be about."""
+ONE_BY_ONE = ("silences.edit",)
+"""An edit may put another silence in the place of the one that it is done to, so no run could say what became of it."""
 SAMPLE_ITEMS = 5
+_ADDRESS = re.compile(r"[\w.%+-]@[A-Za-z0-9][\w-]*\.\w")
 
 
 class OneRun(Request):
@@ -40,9 +46,18 @@ class RunStart(Request):
     fields: Annotated[dict[str, JsonValue], Field(default_factory=dict, description="what all requests share")]
     subjects: Annotated[list[dict[str, JsonValue]] | None, Field(default=None, max_length=rules.MAX_RUN_ITEMS)]
     filter: Annotated[str | None, Field(default=None, description="all things that match it now")]
-    per_second: Annotated[float, Field(default=rules.PER_SECOND, ge=0.01, le=1000)]
+    per_second: Annotated[
+        float,
+        Field(
+            default=rules.PER_SECOND,
+            ge=0.01,
+            le=rules.MAX_PER_SECOND,
+            description="of many: begin at most so many a second (10)",
+        ),
+    ]
     breaker_share: Annotated[
-        float, Field(default=rules.BREAKER_SHARE, ge=0, le=1, description="pause above this share of refusals")
+        float,
+        Field(default=rules.BREAKER_SHARE, ge=0, le=1, description="of many: pause above this share of refusals (0.2)"),
     ]
 
     @model_validator(mode="after")
@@ -53,12 +68,30 @@ class RunStart(Request):
 
 
 def in_bulk(operation: Operation[Any]) -> bool:
-    """Whether it can be done in bulk: it is done to one thing of a list, at the version that was seen."""
-    return operation.noun in NOUNS and "version" in operation.request.model_fields
+    """Whether it can be done in bulk: it is done to one thing of a list, at the version that was seen, and not all that
+    it takes is personal, which is not kept with a run.
+    """
+    request = operation.request
+    if operation.name in ONE_BY_ONE or operation.noun not in NOUNS or "version" not in request.model_fields:
+        return False
+    shared = request.model_fields.keys() - {*request.subject, "version"}
+    return (not shared or not shared <= {*request.personal}) and operation.on is not None and _listed(operation)
+
+
+def _listed(operation: Operation[Any]) -> bool:
+    """Whether what it is done on is what the list holds that its noun acts on."""
+    noun = acted_on(operation)
+    return noun == operation.noun or (operation.on is not None and operation.on.row is list_named(noun).row)
+
+
+def acted_on(operation: Operation[Any]) -> str:
+    """The noun in whose list the things of a run are."""
+    noun = noun_named(operation.noun)
+    return noun.acts_on if noun and noun.acts_on else operation.noun
 
 
 def target(name: str) -> Operation[Any]:
-    """An operation that can be done in bulk. Raises Usage `not_in_bulk`."""
+    """An operation that can be done in bulk; its undo only if that can be too. Raises Usage `not_in_bulk`."""
     from controlplane.registry import operations  # it imports this module
 
     every = operations()
@@ -69,7 +102,8 @@ def target(name: str) -> Operation[Any]:
             f"{name} cannot be done to many things at once.",
             f"Those that can: {', '.join(sorted(each.name for each in every.values() if in_bulk(each)))}.",
         )
-    return found
+    undo = every.get(found.undo or "")
+    return found if undo is None or in_bulk(undo) else replace(found, undo=None)
 
 
 def item_fields(operation: Operation[Any], fields: Record, item: RunItem) -> Record:
@@ -78,14 +112,20 @@ def item_fields(operation: Operation[Any], fields: Record, item: RunItem) -> Rec
     return fields | item.subject | seen
 
 
-async def start(change: Change, request: RunStart) -> Record:
-    """Start a run: fix what it will be done to."""
+def dead_secrets(run: Run) -> str:
+    """In words, which secrets that were made for a run are good for nothing; empty when there are none."""
+    if not (run.refused or run.skipped) or not target(run.operation).makes_secret:
+        return ""
+    return "The secrets of keys that were refused or skipped will never be good: no key has the id in their lines."
+
+
+async def start(change: Change, request: RunStart) -> Made:
+    """Start a run: fix what it will be done to, and the keys that it will make."""
     operation = target(request.operation)
-    _check_fields(operation, request.fields)
-    run_id = await change.of(RunStore).create(
+    run = await change.of(RunStore).create(
         {
             "operation": operation.name,
-            "fields": request.fields,
+            "fields": _shared(operation, request.fields),
             "filter": request.filter,
             "reason": change.reason,
             "per_second": request.per_second,
@@ -93,16 +133,21 @@ async def start(change: Change, request: RunStart) -> Record:
         }
     )
     if request.subjects is not None:
-        _check_subjects(operation, request.fields, request.subjects)
-        await change.of(RunStore).add_named(run_id, operation.noun, request.subjects)
+        subjects = _read_subjects(operation, request.fields, request.subjects)
+        await change.of(RunStore).add_named(run.id, acted_on(operation), subjects)
     else:
         await change.of(RunStore).add_matching(
-            run_id, operation.noun, terms_of(operation, request.filter or ""), change.now
+            run.id, acted_on(operation), terms_of(operation, request.filter or ""), change.now
         )
-    return await _started(change, run_id, operation, request.fields)
+    started = await _started(change, run.id)
+    secrets = await prepare(change, run.id, started["waiting"]) if operation.makes_secret else ()
+    return Made(started, secrets=secrets)
 
 
-def _check_fields(operation: Operation[Any], fields: Mapping[str, Any]) -> None:
+def _shared(operation: Operation[Any], fields: Record) -> Record:
+    """The fields that all requests share as the operation reads them, with its defaults: whoever carries the run need
+    not know how they are read.
+    """
     own = {*operation.request.subject, "version"} & fields.keys()
     if own:
         raise Usage("run_fields", f"{', '.join(sorted(own))} differs from thing to thing.", "Leave it out.")
@@ -112,22 +157,27 @@ def _check_fields(operation: Operation[Any], fields: Mapping[str, Any]) -> None:
             f"{', '.join(sorted(personal))} is personal: it is not kept with a run.",
             "Change it one by one.",
         )
+    of_any: Request = operation.parse(fields | dict.fromkeys(operation.request.subject, "1"))  # a name, or a number
+    return of_any.model_dump(mode="json", exclude={*operation.request.subject, "version"}, exclude_none=True)
 
 
-def _check_subjects(operation: Operation[Any], fields: Record, subjects: list[Record]) -> None:
-    known, seen = {*operation.request.subject, "version"}, set[str]()
+def _read_subjects(operation: Operation[Any], fields: Record, subjects: list[Record]) -> list[Record]:
+    """As the operation reads them: "01" names the alert 1."""
+    known, seen, found = {*operation.request.subject, "version"}, set[str](), []
     for subject in subjects:
         if other := subject.keys() - known:
             raise Usage("run_fields", f"{', '.join(sorted(other))} does not name a thing.", "Give it once, for all.")
-        thing = operation.parse(fields | subject).thing
-        if thing in seen:
-            raise RUN_THING_TWICE(f"{thing} is in the list twice.")
-        seen.add(thing)
+        read = operation.parse(fields | subject)
+        if read.thing in seen:
+            raise RUN_THING_TWICE(f"{read.thing} is in the list twice.")
+        seen.add(read.thing)
+        found.append(subject | {name: getattr(read, name) for name in operation.request.subject})
+    return found
 
 
 def terms_of(operation: Operation[Any], text: str) -> tuple[filters.Term, ...]:
     """Read a filter. Raises Usage when it cannot be read, would match everything, is fuzzy, or names a person."""
-    terms = filters.parse(text, list_named(operation.noun).fields)
+    terms = filters.parse(text, list_named(acted_on(operation)).fields)
     if not terms:
         raise Usage("run_filter_empty", "An empty filter would mean everything.", "If you mean that: -status:erased")
     if any(term.field == "owner" for term in terms):
@@ -136,31 +186,43 @@ def terms_of(operation: Operation[Any], text: str) -> tuple[filters.Term, ...]:
             "An owner is personal: a filter by one is not kept with a run.",
             "List them, and name the things.",
         )
+    if any(_ADDRESS.search(str(value)) for term in terms for value in term.values):
+        raise Usage(
+            "run_personal",
+            "The filter holds an e-mail address, which is personal: it is not kept with a run.",
+            "List what it finds, and name or mark the things.",
+        )
     if any(term.operator == "like" for term in terms):
         raise Usage("run_filter_fuzzy", "A fuzzy filter finds more than it shows.", "Mark the things, or narrow it.")
     return terms
 
 
-async def _started(change: Change, run_id: int, operation: Operation[Any], fields: Record | None) -> Record:
+async def _started(change: Change, run_id: int) -> Record:
     run, first = await change.of(RunStore).lock(run_id), await change.of(RunStore).first(run_id, SAMPLE_ITEMS)
     if not first:
         raise Refusal("run_empty", "Nothing matches: there is nothing to do.", "Look at the list with that filter.")
-    if fields is not None:
-        operation.parse(item_fields(operation, fields, first[0]))  # shows faults in the shared fields early
     items = {"first": [as_result(item) for item in first], "preview_hash": await change.of(RunStore).items_hash(run_id)}
     return as_result(run) | items
 
 
+def check_undo(run: Run, now: datetime) -> None:
+    """Raises Refusal `no_undo`, `run_running`."""
+    if target(run.operation).undo is None:
+        raise NO_UNDO(f"{run.operation} cannot be taken back.")
+    if run.standing == "running":
+        raise Refusal("run_running", f"Run {run.id} is still running.", "Pause or stop it first.")
+
+
 async def start_undo(change: Change, request: OneRun, undone: Run) -> Record:
-    """Start a run that takes back what another did, last first."""
+    """Take a run back.
+
+    Another run does it, item by item, last first.
+    """
     undo = target(undone.operation).undo
-    if undo is None:
-        raise NO_UNDO(f"{undone.operation} cannot be taken back.")
-    if undone.standing == "running":
-        raise Refusal("run_running", f"Run {undone.id} is still running.", "Pause or stop it first.")
+    assert undo is not None  # see check_undo
     if undone.state == "running":  # the program that drove it is gone, and no other may go on with it
-        await change.of(RunStore).set_state(undone.id, "stopped", "it is taken back")
-    run_id = await change.of(RunStore).create(
+        await change.of(RunStore).update(undone.id, {"state": "stopped", "why": "it is taken back"})
+    run = await change.of(RunStore).create(
         {
             "operation": undo,
             "undoes": undone.id,
@@ -169,25 +231,23 @@ async def start_undo(change: Change, request: OneRun, undone: Run) -> Record:
             "breaker_share": undone.breaker_share,
         }
     )
-    await change.of(RunStore).add_undone(run_id, undone.id)
-    return await _started(change, run_id, target(undo), None)
+    await change.of(RunStore).add_undone(run.id, undone.id)
+    return await _started(change, run.id)
 
 
 async def complete(change: Change, request: OneRun) -> Record:
     """Record that every item of a run has its verdict."""
-    return as_result(await change.of(RunStore).set_state(request.id, "done", None))
+    return as_result(await change.of(RunStore).update(request.id, {"state": "done", "why": None}))
 
 
 START: Operation[RunStart] = Operation(
     "runs.start", "Start a run", RunStart, start, role="operator", risk=Risk.CONFIRM, key="n"
 )
-UNDO: Operation[OneRun] = Operation(
-    "runs.undo", "Take a run back", OneRun, start_undo, role="operator", risk=Risk.CONFIRM, key="u", on=RUN
-)
 COMPLETE: Operation[OneRun] = Operation(
     "runs.complete", "Complete a run", OneRun, complete, role="operator", risk=Risk.SAFE, key="c"
 )
 """Not in the registry: screens and commands offer the operation that is done in bulk instead, see `engine`."""
+UNDO = operation("runs.undo", OneRun, role="operator", risk=Risk.CONFIRM, key="u", on=RUN, check=check_undo)(start_undo)
 
 
 @operation(
@@ -202,7 +262,7 @@ COMPLETE: Operation[OneRun] = Operation(
 )
 async def pause(change: Change, request: OneRun, run: Run) -> Run:
     """Pause a run: the item under way is finished, none begins."""
-    return await change.of(RunStore).set_state(run.id, "paused", change.reason)
+    return await change.of(RunStore).update(run.id, {"state": "paused", "why": change.reason})
 
 
 @operation(
@@ -219,7 +279,7 @@ async def resume(change: Change, request: OneRun, run: Run) -> Run:
     """Let a paused run go on; its breaker counts anew."""
     if rules.is_left(run):
         return run
-    return await change.of(RunStore).set_state(run.id, "running", change.reason)
+    return await change.of(RunStore).update(run.id, {"state": "running", "why": change.reason})
 
 
 @operation(
@@ -233,4 +293,4 @@ async def resume(change: Change, request: OneRun, run: Run) -> Run:
 )
 async def stop(change: Change, request: OneRun, run: Run) -> Run:
     """Stop a run for good: what was not done yet is left as it is."""
-    return await change.of(RunStore).set_state(run.id, "stopped", change.reason)
+    return await change.of(RunStore).update(run.id, {"state": "stopped", "why": change.reason})

@@ -27,11 +27,12 @@ CONSTRAINTS = (
         "The run does an operation that you may not do yourself.",
         "Ask the person who started it, or somebody with that role.",
     ),
+    Words("run_not_carried", Refusal, "The run has no such item, or its operation cannot be done to many things."),
     Words(
-        "run_not_carried",
+        "run_key_missing",
         Refusal,
-        "Workers do not carry items of this operation.",
-        "Resume the run from a console or a shell.",
+        "The run has no new key ready for this one: it was rotated when the run started, or the run was made without.",
+        "Rotate it by itself.",
     ),
     Words(
         "run_actor",
@@ -40,5 +41,6 @@ CONSTRAINTS = (
         "Stop it, and let somebody with the role start another.",
     ),
     Words("run_thing_gone", NotFound, "The thing no longer exists."),
+    Words("run_key_item", Refusal, "A new key was prepared for an item that the run does not have."),
     Words("run_item_not_done", Refusal, "The change did not touch the thing that it was meant for."),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from typing import Protocol
@@ -15,18 +16,16 @@ CANARY = (1, 10)
 WINDOW = 20
 """The breaker looks at this many verdicts."""
 PER_SECOND = 10.0
+MAX_PER_SECOND = 10_000
+"""More than a home can do: a run at this rate goes as fast as it can."""
 BREAKER_SHARE = 0.2
 MAX_RUN_ITEMS = 100_000
-
-CARRIED = frozenset(
-    {
-        *(f"tenants.{verb}" for verb in ("suspend", "resume", "rename", "edit", "delete", "restore")),
-        *(f"tenants.{verb}" for verb in ("protect", "unprotect")),
-        *(f"projects.{verb}" for verb in ("rename", "archive", "restore")),
-        *(f"keys.{verb}" for verb in ("disable", "enable", "revoke")),
-    }
-)
-"""The operations that a worker carries for others, with its own login: the home does them (wf.carried_operations)."""
+MAX_BATCH = 1_000
+"""A pause waits for the batch under way: so many letters take less than a second."""
+BATCHES_PER_SECOND = 10
+"""A rate is kept in steps of a tenth of a second: at 10 a second and below, one item at a time."""
+BATCH_SECONDS = 0.25
+"""Batches grow while they take less, and shrink when they take twice as long."""
 
 FOLLOWS: dict[RunState, tuple[RunState, ...]] = {
     "running": ("paused", "stopped", "done"),
@@ -54,7 +53,7 @@ def tripped(settled: int, recent: Sequence[bool], share: float, settled_before: 
     It pauses when a canary ends with too large a share of refusals, or when the last 20 verdicts hold too many. What
     was settled before the last resume was judged by a person and no longer counts.
     """
-    fresh = list(recent)[-WINDOW:][-(settled - settled_before) :] if settled > settled_before else []
+    fresh = _fresh(settled, recent, settled_before)
     end = 0
     for size in CANARY:
         end += size
@@ -63,6 +62,52 @@ def tripped(settled: int, recent: Sequence[bool], share: float, settled_before: 
     if sum(fresh) > share * WINDOW:
         return f"{sum(fresh)} of the last {len(fresh)} refused"
     return None
+
+
+def by_pace(per_second: float) -> int:
+    """How many items may begin together at that rate."""
+    return min(MAX_BATCH, max(1, int(per_second / BATCHES_PER_SECOND)))
+
+
+def allowed(run: Run, recent: Sequence[bool]) -> tuple[int, int]:
+    """How many items may be done before the rules must look again, and how many of them may be refused.
+
+    Within the first number no canary ends but at its last item, and no rate is passed; the breaker cannot trip before
+    the second is reached. `recent`: as for `tripped`.
+    """
+    most = by_pace(run.per_second)
+    end = 0
+    for size in CANARY:
+        end += size
+        if run.settled < end:
+            most = min(most, end - run.settled)
+            break
+    fresh = _fresh(run.settled, recent, run.settled_before)
+    return most, max(1, math.floor(run.breaker_share * WINDOW) + 1 - sum(fresh))
+
+
+def _fresh(settled: int, recent: Sequence[bool], settled_before: int) -> list[bool]:
+    """Of the verdicts that the breaker looks at, those since the last resume."""
+    return list(recent)[-WINDOW:][-(settled - settled_before) :] if settled > settled_before else []
+
+
+class BatchSize:
+    """How many items are carried together: twice as many while that is quick and well, half of them when it is not.
+
+    Of a batch that fails as a whole, halves are tried until one item is left, which then goes by itself and says why.
+    """
+
+    def __init__(self) -> None:
+        self.now = 64
+
+    def went(self, seconds: float) -> None:
+        if seconds < BATCH_SECONDS:
+            self.now = min(self.now * 2, MAX_BATCH)
+        elif seconds > 2 * BATCH_SECONDS:
+            self.failed()
+
+    def failed(self) -> None:
+        self.now = max(self.now // 2, 1)
 
 
 def check_state(run: Run, becomes: RunState, verb: str) -> None:
@@ -116,5 +161,6 @@ class Pace:
         """Seconds until the next may begin; 0 when it may now."""
         return max(0.0, self._next - self.clock.now())
 
-    def begin(self) -> None:
-        self._next = max(self._next, self.clock.now()) + self.interval
+    def begin(self, many: int = 1, at: float | None = None) -> None:
+        """So many began now, or `at` that time."""
+        self._next = max(self._next, self.clock.now() if at is None else at) + many * self.interval

@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from controlplane.filters.grammar import Term
-from controlplane.keys.model import KeyDirectory
 from controlplane.listing import Listing, Query
+from controlplane.nouns import list_named
 from controlplane.operations import Operation
-from controlplane.runs.operations import RunStart, terms_of
-from controlplane.tenants.model import ProjectDirectory, TenantDirectory
+from controlplane.runs.operations import RunStart, acted_on, terms_of
 
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
@@ -36,21 +35,17 @@ async def expected_refusals(
 
 async def _rows(plane: ControlPlane, operation: Operation[Any], request: RunStart) -> AsyncIterator[Any]:
     """The things of a run as they are listed, page by page."""
-    listings: dict[str, Listing[Any]] = {
-        "tenants": plane.of(TenantDirectory),
-        "projects": plane.of(ProjectDirectory),
-        "keys": plane.of(KeyDirectory),
-    }
-    listing = listings[operation.noun]
+    declared = list_named(acted_on(operation))
+    listing, order = declared.of(plane), "id" if "id" in declared.sorts else declared.sorts[0]
     if request.subjects is None:
-        async for row in _pages(listing, Query(terms_of(operation, request.filter or ""), "id")):
+        async for row in _pages(listing, Query(terms_of(operation, request.filter or ""), order)):
             yield row
         return
     wanted = {"/".join(str(subject[name]) for name in operation.request.subject) for subject in request.subjects}
     ids = sorted({str(subject["id"]) for subject in request.subjects})
     for at in range(0, len(ids), CHUNK):
         # Filters ignore case, and many tenants may have the same id: this finds more rows, and their keys decide.
-        async for row in _pages(listing, Query((Term("is", tuple(ids[at : at + CHUNK]), "id"),), "id")):
+        async for row in _pages(listing, Query((Term("is", tuple(ids[at : at + CHUNK]), "id"),), order)):
             if row.key in wanted:
                 yield row
 

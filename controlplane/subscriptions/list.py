@@ -9,6 +9,7 @@ from typing import Any
 from controlplane.lists import FLAG, UNTIL, Cell, Column, Line, ListOf, Status, choice, status
 from controlplane.plans.model import CYCLES
 from controlplane.subscriptions.model import Listed, State, Subscription, SubscriptionDirectory
+from controlplane.subscriptions.refusals import NO_SUBSCRIPTION
 from controlplane.subscriptions.words import state_lines, trial_words
 from controlplane.tenants.list import STATES as TENANT_STATES
 from controlplane.tenants.list import charts_of
@@ -55,7 +56,8 @@ SUBSCRIPTIONS = ListOf(
     summary="List subscriptions: trial<7d finds whose trial ends this week, state:past_due who has not paid.",
     means="What each tenant has. trial<7d finds whose trial ends this week, state:past_due who has not paid.",
     nothing="No subscriptions yet. Each tenant has one: create one in :tenants.",
-    subject=lambda row: {"tenant_id": row.tenant_id},
+    key=("tenant",),
+    missing=NO_SUBSCRIPTION,
     opens=lambda row: ("subscriptions", row.tenant_id),
     charts=lambda row, now: charts_of(row.tenant_id),
     why=_why,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal, Protocol
@@ -164,4 +165,10 @@ class SubscriptionDirectory(Listing[Listed], Protocol):
 
     async def standing(self, tenant_id: str) -> Standing:
         """Raises NotFound."""
+        ...
+
+    async def recorded(
+        self, tenant_id: str, metric: str, start: datetime, end: datetime
+    ) -> Sequence[tuple[datetime, int]]:
+        """How much services recorded in each hour that begins in [start, end) and has any, in order."""
         ...

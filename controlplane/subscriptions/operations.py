@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from controlplane import jsontext
 from controlplane.audit.model import AuditRow, Record
@@ -24,7 +23,7 @@ from controlplane.subscriptions.proration import Proposal, propose
 from controlplane.tenants import rules as tenant_rules
 from controlplane.tenants.operations import Id, Version, Word, readable
 from controlplane.tenants.ports import TenantStore
-from controlplane.zones import zone_of
+from controlplane.zones import a_zone, zone_of
 
 if TYPE_CHECKING:
     from controlplane.changes import Change
@@ -60,16 +59,7 @@ class StateRequest(OneSubscription):
 
 
 class ZoneRequest(OneSubscription):
-    zone: Annotated[str, Field(min_length=1, max_length=64, description="Europe/Berlin …")]
-
-    @field_validator("zone")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ValueError, OSError, LookupError):
-            raise ValueError("not a time zone") from None
-        return value
+    zone: Annotated[str, Field(min_length=1, max_length=64, description="Europe/Berlin …"), AfterValidator(a_zone)]
 
 
 class GrantRequest(Request):

@@ -5,15 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Protocol
 
+from controlplane.changes import Store
 from controlplane.subscriptions.model import Facts, Grant, PlanChange, Subscription
 
 
-class SubscriptionStore(Protocol):
-    async def lock(self, tenant_id: str) -> Subscription:
-        """Read a tenant's subscription and lock it until the change ends. Raises NotFound."""
-        ...
-
-    async def update(self, tenant_id: str, columns: dict[str, Any]) -> Subscription: ...
+class SubscriptionStore(Store[Subscription], Protocol):
+    """A subscription's key is its tenant's id; it is made with its tenant."""
 
     async def facts(self, tenant_id: str) -> Facts:
         """What the tenant's entitlements are derived from."""

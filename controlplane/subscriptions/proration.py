@@ -17,6 +17,7 @@ from typing import Any, Literal
 from controlplane.errors import Usage
 from controlplane.plans.currencies import money
 from controlplane.plans.model import Cycle, Plan
+from controlplane.plans.refusals import CURRENCY_OTHER
 from controlplane.subscriptions.model import Subscription
 
 
@@ -81,7 +82,7 @@ def propose(
     `old` None: its price is unknown, so nothing is charged or credited for it.
     """
     if old is not None and old.currency != new.currency:
-        raise Usage("currency_other", f"{old.label} is in {old.currency}, {new.label} in {new.currency}.")
+        raise CURRENCY_OTHER(f"{old.label} is in {old.currency}, {new.label} in {new.currency}.")
     direction = _direction(subscription, old, new, cycle, today)
     if on is None:
         current_end = period_of(subscription.period_start, subscription.cycle, today)[1]

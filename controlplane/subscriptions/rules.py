@@ -10,43 +10,21 @@ from datetime import UTC, datetime, timedelta
 from controlplane.errors import Refusal, Usage
 from controlplane.formatting import parse_duration, relative
 from controlplane.plans.model import Value
-from controlplane.plans.rules import UNLIMITED, kind_of, value_words
-from controlplane.plans.words import limit_words
+from controlplane.plans.rules import UNLIMITED, kind_of
+from controlplane.plans.words import limit_words, value_words
 from controlplane.subscriptions.model import Claim, Effective, Facts, State, Subscription
 from controlplane.subscriptions.refusals import SUBSCRIPTION_TRANSITION, TRIAL_EXTENSIONS, TRIAL_ONCE
 
-TRANSITIONS: frozenset[tuple[State, State]] = frozenset(
-    {
-        ("trial", "active"),
-        ("trial", "expired"),
-        ("trial", "suspended"),
-        ("trial", "canceled"),
-        ("active", "trial"),
-        ("active", "past_due"),
-        ("active", "grace"),
-        ("active", "suspended"),
-        ("active", "canceled"),
-        ("past_due", "active"),
-        ("past_due", "grace"),
-        ("past_due", "suspended"),
-        ("past_due", "canceled"),
-        ("grace", "active"),
-        ("grace", "suspended"),
-        ("grace", "expired"),
-        ("grace", "canceled"),
-        ("suspended", "trial"),
-        ("suspended", "active"),
-        ("suspended", "past_due"),
-        ("suspended", "grace"),
-        ("suspended", "expired"),
-        ("suspended", "canceled"),
-        ("expired", "trial"),
-        ("expired", "active"),
-        ("expired", "canceled"),
-        ("canceled", "active"),
-    }
-)
-
+FOLLOWS: dict[State, tuple[State, ...]] = {
+    "trial": ("active", "expired", "suspended", "canceled"),
+    "active": ("trial", "past_due", "grace", "suspended", "canceled"),
+    "past_due": ("active", "grace", "suspended", "canceled"),
+    "grace": ("active", "suspended", "expired", "canceled"),
+    "suspended": ("trial", "active", "past_due", "grace", "expired", "canceled"),
+    "expired": ("trial", "active", "canceled"),
+    "canceled": ("active",),
+}
+"""Which states may follow each."""
 MAX_TRIAL_EXTENSIONS = 3
 _RANK = {"override": 1, "incident": 2, "trial": 3, "plan": 4}
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -88,8 +66,8 @@ def check_state(subscription: Subscription, becomes: State) -> None:
     was = subscription.state
     if was == becomes:
         raise Refusal("already_so", f"The subscription of {subscription.tenant_id} is {was} already.")
-    if (was, becomes) not in TRANSITIONS:
-        after = sorted(state for before, state in TRANSITIONS if before == was)
+    if becomes not in FOLLOWS[was]:
+        after = sorted(FOLLOWS[was])
         raise SUBSCRIPTION_TRANSITION(
             f"The subscription of {subscription.tenant_id} is {was}; it cannot become {becomes}.",
             f"It can become {', '.join(after)}.",

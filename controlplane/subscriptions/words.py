@@ -7,12 +7,12 @@ from datetime import datetime
 from controlplane.formatting import relative
 from controlplane.lists import Line
 from controlplane.subscriptions.model import Subscription
-from controlplane.subscriptions.rules import MAX_TRIAL_EXTENSIONS, TRANSITIONS, state_at
+from controlplane.subscriptions.rules import FOLLOWS, MAX_TRIAL_EXTENSIONS, state_at
 
 
 def state_lines(held: Subscription, now: datetime) -> list[Line]:
     """Why it is in its state, and what may follow."""
-    after = sorted(becomes for was, becomes in TRANSITIONS if was == held.state)
+    after = sorted(FOLLOWS[held.state])
     return [
         (f"{held.tenant_id}: {state_at(held, now)}", "title"),
         f"stored state: {held.state}; it can become {', '.join(after)}",

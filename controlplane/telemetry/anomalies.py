@@ -1,7 +1,8 @@
 """How each key is used on each route, compared with its use before; and what is unusual about that, and why.
 
 Every signal compares two slices of whole hours: the window, and the baseline before it. A difference counts when it is
-large enough to matter and too large to be chance: it is some number of standard errors.
+large enough to matter and too large to be chance: it is some number of standard errors. Volume is also compared with
+the median of the windows before, by their median absolute deviation (MAD): one burst moves a mean, but no median.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from datetime import datetime
+from statistics import median
 from typing import Literal
 
 Name = Literal["spike", "drop", "new_key", "latency", "server_errors", "client_errors"]
@@ -16,13 +18,18 @@ DENIED = (401, 403, 404, 429)
 """The statuses that a client's mistake, a leaked key that somebody tries, or a scan gets."""
 
 
+MAD_TO_SIGMA = 1.4826
+"""A normal distribution's standard deviation in median absolute deviations."""
+MIN_WINDOWS = 3
+"""A median of fewer windows says nothing."""
+MIN_PEERS = 10
 WINDOW, BASELINE = 24, 7 * 24
 """The default lengths, in hours: the window that is judged, and before it the baseline that it is compared with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """When a difference counts. `errors`: standard errors."""
+    """When a difference counts. `errors`: standard errors, and deviations from a median."""
 
     fewest: int = 30
     errors: float = 3.0
@@ -37,7 +44,8 @@ class Slice:
     """Whole hours of one key on one route. `hours`: how many of them have data of any key.
 
     `squares`: the sum of the squares of the hourly counts. `known`: the requests whose latency is known;
-    `latency_squares`: the sum of the squares of their latencies, as the histogram has them.
+    `latency_squares`: the sum of the squares of their latencies, as the histogram has them. `windows`: of a baseline,
+    the requests per hour in each window of it that is as long as the judged one and has no gap.
     """
 
     hours: int = 0
@@ -48,6 +56,7 @@ class Slice:
     known: int = 0
     latency_sum: float = 0.0
     latency_squares: float = 0.0
+    windows: tuple[float, ...] = ()
 
     @property
     def per_hour(self) -> float | None:
@@ -72,6 +81,17 @@ class Slice:
             return 0.0
         mean = self.latency_sum / self.known
         return max(self.latency_squares / self.known - mean * mean, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """What the keys of a plan usually make of requests in a window: the median of them and its spread, as a standard
+    deviation; so many keys.
+    """
+
+    keys: int
+    middle: float
+    spread: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +141,12 @@ class UsageReport:
     as_of: datetime
 
 
-def judge(recent: Slice, baseline: Slice, limits: Limits) -> tuple[Signal, ...]:
-    """What is unusual about a key on a route."""
+def judge(recent: Slice, baseline: Slice, limits: Limits, peers: Peers | None = None) -> tuple[Signal, ...]:
+    """What is unusual about a key on a route. `peers`: what the keys of its plan usually do, by which a key without a
+    baseline is judged; None: not known, and then it is unusual that it is new.
+    """
     found = [
-        _volume(recent, baseline, limits),
+        _volume(recent, baseline, limits, peers),
         _latency(recent, baseline, limits),
         _share("server_errors", "5xx", recent, baseline, limits),
         _share("client_errors", "4xx", recent, baseline, limits),
@@ -132,24 +154,62 @@ def judge(recent: Slice, baseline: Slice, limits: Limits) -> tuple[Signal, ...]:
     return tuple(signal for signal in found if signal is not None)
 
 
-def _volume(recent: Slice, baseline: Slice, limits: Limits) -> Signal | None:
+def _volume(recent: Slice, baseline: Slice, limits: Limits, peers: Peers | None) -> Signal | None:
     if not recent.hours or not baseline.hours:
         return None  # one of them has no data, so it is neither more nor fewer
     if not baseline.n:
-        if recent.n < limits.fewest:
-            return None
-        inputs: dict[str, float | int | None] = {"requests": recent.n, "baseline": 0, "baseline_hours": baseline.hours}
-        return Signal("new_key", f"{recent.n:,} requests, and none in {baseline.hours} h before", inputs)
+        return _new_key(recent, baseline, limits, peers)
     expected = baseline.n / baseline.hours * recent.hours
     error = math.sqrt(baseline.spread * recent.hours * (1 + recent.hours / baseline.hours))
     ratio, off = recent.n / expected, (recent.n - expected) / error
-    inputs = {"requests": recent.n, "expected": expected, "ratio": ratio, "standard_errors": off}
+    middle, deviations = _robust(recent, baseline)
+    inputs: dict[str, float | int | None] = {"requests": recent.n, "expected": expected, "ratio": ratio}
+    inputs["standard_errors"] = off
     words = f"{recent.n:,} requests, {expected:,.0f} expected: {ratio:.1f} ×, {off:+.1f} standard errors"
-    if recent.n >= limits.fewest and ratio >= limits.times and off >= limits.errors:
+    if middle is not None and deviations is not None:
+        inputs |= {"median": middle, "deviations": deviations}
+        words += f"; usually {middle:,.0f}: {deviations:+.1f} deviations"
+    if recent.n >= limits.fewest and (
+        (ratio >= limits.times and off >= limits.errors)
+        or (middle and deviations and recent.n >= limits.times * middle and deviations >= limits.errors)
+    ):
         return Signal("spike", words, inputs)
-    if expected >= limits.fewest and ratio <= 1 / limits.times and off <= -limits.errors:
+    if (expected >= limits.fewest and ratio <= 1 / limits.times and off <= -limits.errors) or (
+        middle and deviations and middle >= limits.fewest and recent.n <= middle / limits.times
+        and deviations <= -limits.errors
+    ):  # fmt: skip
         return Signal("drop", words, inputs)
     return None
+
+
+def _robust(recent: Slice, baseline: Slice) -> tuple[float | None, float | None]:
+    """The median of the windows before, scaled to the hours of this one, and how many deviations this one is off it.
+
+    A deviation is at least that of chance alone (Poisson). Both None: too few windows are known.
+    """
+    if len(baseline.windows) < MIN_WINDOWS:
+        return None, None
+    middle = median(baseline.windows)
+    mad = median(abs(each - middle) for each in baseline.windows)
+    middle, deviation = middle * recent.hours, MAD_TO_SIGMA * mad * recent.hours
+    deviation = max(deviation, math.sqrt(middle))
+    return middle, (recent.n - middle) / deviation if deviation else None
+
+
+def _new_key(recent: Slice, baseline: Slice, limits: Limits, peers: Peers | None) -> Signal | None:
+    """A key without a baseline: unusual when it makes far more requests than the keys of its plan."""
+    if recent.n < limits.fewest:
+        return None
+    inputs: dict[str, float | int | None] = {"requests": recent.n, "baseline": 0, "baseline_hours": baseline.hours}
+    words = f"{recent.n:,} requests, and none in {baseline.hours} h before"
+    if peers is None or peers.keys < MIN_PEERS:
+        return Signal("new_key", words, inputs)
+    off = (recent.n - peers.middle) / max(peers.spread, math.sqrt(peers.middle), 1.0)
+    inputs |= {"peers": peers.keys, "peers_median": peers.middle, "deviations": off}
+    words += f"; {peers.keys:,} keys of its plan usually make {peers.middle:,.0f}: {off:+.1f} deviations"
+    return (
+        Signal("new_key", words, inputs) if recent.n >= limits.times * peers.middle and off >= limits.errors else None
+    )
 
 
 def _latency(recent: Slice, baseline: Slice, limits: Limits) -> Signal | None:

@@ -40,6 +40,7 @@ class Mark:
 
     x: float
     tone: Tone = "warn"
+    glyph: str = "▲"
 
 
 @dataclass(frozen=True)
@@ -228,6 +229,12 @@ def _ratios(low: float, top: float, gaps: int, unit: str) -> Axis:
     words = [10.0 ** math.floor(place) * (3 if place % 1 else 1) for place in places]
     labels = tuple((place, number_words(value, unit, value)) for place, value in zip(places, words, strict=True))
     return Axis(foot, foot + gaps / apart * size, labels, ratios=True)
+
+
+def exact_words(value: float, unit: str) -> str:
+    """A value by itself, with three digits at least where it has them: "14.4×", "1×", "1,250ms"."""
+    words = number_words(value, "", value / 100)
+    return (words.rstrip("0").rstrip(".") if "." in words else words) + clean(unit, 8)
 
 
 def number_words(value: float, unit: str, step: float) -> str:

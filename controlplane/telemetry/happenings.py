@@ -1,4 +1,4 @@
-"""Changes to a scope, shown as marks on its charts."""
+"""What happened to a scope, shown as marks on its charts."""
 
 from __future__ import annotations
 
@@ -10,28 +10,24 @@ from controlplane.audit.model import AuditRow
 from controlplane.telemetry.charts import Tone
 
 BAD = ("suspend", "revoke", "purge", "erase", "expire", "cancel", "leak")
+CHANGED = "▲"
+"""The glyph of a change."""
 GOOD = ("resume", "reactivate", "restore", "provision", "create")
 
 
 @dataclass(frozen=True)
 class Happening:
-    """A change to the scope, from the audit trail."""
+    """`source`: where it is written down, as "audit 41". `glyph`: what marks it on a chart."""
 
     at: datetime
-    what: str
-    actor: str
-    reason: str
-    thing: str
-    seq: int
+    words: str
     tone: Tone
-
-    @property
-    def words(self) -> str:
-        return f"{self.what} {self.thing} by {self.actor}" + (f": {self.reason}" if self.reason else "")
+    source: str
+    glyph: str = CHANGED
 
 
 def happenings(rows: Iterable[AuditRow]) -> list[Happening]:
-    """In order of time; one change of many things is one of them."""
+    """Changes to the scope, from the trail, in order of time; one change of many things is one of them."""
     found: dict[tuple[str, datetime], list[AuditRow]] = {}
     for row in sorted(rows, key=lambda row: row.seq):
         found.setdefault((row.operation, row.at), []).append(row)
@@ -40,5 +36,7 @@ def happenings(rows: Iterable[AuditRow]) -> list[Happening]:
         verb = operation.rpartition(".")[2]
         tone: Tone = "bad" if verb.startswith(BAD) else "good" if verb.startswith(GOOD) else "warn"
         thing = same[0].thing if len(same) == 1 else f"{len(same)} rows"
-        happened.append(Happening(at, operation, same[0].actor, same[0].reason or "", thing, same[0].seq, tone))
+        reason = f": {same[0].reason}" if same[0].reason else ""
+        words = f"{operation} {thing} by {same[0].actor}{reason}"
+        happened.append(Happening(at, words, tone, f"audit {same[0].seq}"))
     return happened

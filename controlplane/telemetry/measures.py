@@ -34,7 +34,7 @@ class Measured:
     before: Series | None = None
     happened: tuple[Happening, ...] = ()
     changes: Count | None = None
-    """How many rows of the trail there are, when `happened` holds only the newest; None: it holds all of them."""
+    """How many changes there are, when `happened` holds only the newest; None: it holds all of them."""
     zone: tzinfo = UTC
     saturation: Saturation | None = None
     """None: it was not read."""
@@ -54,12 +54,11 @@ class Measured:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        series = self.series
-        return series.start.timestamp(), (series.start + len(series.points) * series.step).timestamp()
+        return self.series.start.timestamp(), self.series.end.timestamp()
 
     @property
     def marks(self) -> tuple[Mark, ...]:
-        return tuple(Mark(each.at.timestamp(), each.tone) for each in self.happened)
+        return tuple(Mark(each.at.timestamp(), each.tone, each.glyph) for each in self.happened)
 
     def index(self, at: datetime) -> int:
         """The index of the step that a time lies in, or of the nearest."""
@@ -378,7 +377,7 @@ def _record(point: Point | None) -> dict[str, Any]:
 
 
 def next_happening(measured: Measured, at: datetime | None, by: int) -> datetime | None:
-    """The step of the next change after a time, or with `by` below 0 of the one before; wraps around at the ends."""
+    """The step of what happened next after a time, or with `by` below 0 before it; wraps around at the ends."""
     starts = sorted(
         {measured.series.start + measured.index(each.at) * measured.series.step for each in measured.happened}
     )

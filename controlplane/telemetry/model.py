@@ -204,6 +204,10 @@ class Series:
         end = min(begin + self.step, self.as_of)
         return end - (begin if self.since is None else max(begin, self.since))
 
+    @property
+    def end(self) -> datetime:
+        return self.start + len(self.points) * self.step
+
     def times(self) -> list[datetime]:
         return [self.start + i * self.step for i in range(len(self.points))]
 

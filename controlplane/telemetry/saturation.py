@@ -100,10 +100,19 @@ def _hour(at: datetime) -> datetime:
     return at.replace(minute=0, second=0, microsecond=0)
 
 
+def quota_of(standing: Standing, name: str) -> Limit | None:
+    """The quota of that name that holds now; None: there is none, or it is unlimited."""
+    held = next((each.holds for each in standing.effective if each.name == name), None)
+    if held is None or kind_of(held.value) != "quota" or held.value["hard"] == UNLIMITED:
+        return None
+    counted = next((usage.used for usage in standing.usage if usage.metric == name), None)
+    value, zone = held.value, standing.subscription.billing_zone
+    return Limit(name, value["hard"], held.source, value["period"], zone, value.get("soft"), counted)
+
+
 def limits_of(standing: Standing) -> tuple[list[Limit], str]:
     """The limits that requests are compared with, and in words why others are not among them."""
     found, none = [], []
-    counted = {usage.metric: usage.used for usage in standing.usage}
     for name in COUNTED:
         held = next((each.holds for each in standing.effective if each.name == name), None)
         kind = None if held is None else kind_of(held.value)
@@ -112,13 +121,10 @@ def limits_of(standing: Standing) -> tuple[list[Limit], str]:
         if kind == "rate":
             found.append(Limit(name, held.value["rps"], held.source))
             continue
-        value = held.value
-        if value["hard"] == UNLIMITED:
+        if (quota := quota_of(standing, name)) is None:
             none.append(f"{name} is unlimited")
         else:
-            zone = standing.subscription.billing_zone
-            most, soft = value["hard"], value.get("soft")
-            found.append(Limit(name, most, held.source, value["period"], zone, soft, counted.get(name)))
+            found.append(quota)
     if standing.plan is None:
         none.append(f"the catalogue does not know {standing.subscription.plan}: its limits are unknown")
     elif not found and not none:

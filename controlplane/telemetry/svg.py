@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from xml.sax.saxutils import escape
 
-from controlplane.formatting import milliseconds
+from controlplane.formatting import milliseconds, plain_number
 from controlplane.telemetry.charts import Axis, ChartSpec, HeatSpec, Series, Tone, axis, bands, known
 from controlplane.telemetry.measures import CHARTS_OF, Measured
 from controlplane.text import clean
@@ -56,7 +56,7 @@ def _lines(spec: ChartSpec) -> list[str]:
         y = _y(upright.at(line.value), upright)
         shapes.append(f'<line x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" stroke="#777777" '
                       'stroke-dasharray="1 4"/>')  # fmt: skip
-        shapes.append(_text(WIDTH - RIGHT - 4, y - 4, f"{line.name} {line.value:g}{spec.unit}"))
+        shapes.append(_text(WIDTH - RIGHT - 4, y - 4, f"{line.name} {plain_number(line.value)}{spec.unit}"))
     return [*shapes, _text(LEFT, 62, "; ".join(spec.notes), anchor="start", more=f' fill="{COLOURS["warn"]}"')]
 
 

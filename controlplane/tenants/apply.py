@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from controlplane.audit.model import Record
 from controlplane.operations import Request, Risk, operation
 from controlplane.tenants import rules
-from controlplane.tenants.operations import Id, TenantFacts, readable
+from controlplane.tenants.operations import Id, Readable, TenantFacts
 from controlplane.tenants.ports import TenantStore
 
 if TYPE_CHECKING:
@@ -22,12 +22,7 @@ class TenantSpec(TenantFacts):
     """What a tenant should be. Fields that are left out stay as they are."""
 
     id: Id
-    name: Annotated[str | None, Field(default=None, min_length=1, max_length=200)]
-
-    @field_validator("name")
-    @classmethod
-    def _readable(cls, value: str | None) -> str | None:
-        return value and readable(value)
+    name: Annotated[Annotated[str, Field(min_length=1, max_length=200), Readable] | None, Field(default=None)]
 
     def wanted(self) -> Record:
         return ({"name": self.name} if self.name else {}) | self.columns()
@@ -55,7 +50,7 @@ async def apply(change: Change, request: TenantsApply) -> Record:
     for spec in sorted(request.tenants, key=lambda spec: spec.id):  # in one order, so that two applies cannot deadlock
         found = await change.of(TenantStore).find(spec.id)
         if found is None:
-            await change.of(TenantStore).create(spec.id, {"name": spec.id} | spec.wanted())
+            await change.of(TenantStore).create({"id": spec.id, "name": spec.id} | spec.wanted())
             counts["created"] += 1
             continue
         rules.check_open(found, "changed")

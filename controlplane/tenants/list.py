@@ -23,6 +23,7 @@ from controlplane.lists import (
 )
 from controlplane.tenants.activity import activity
 from controlplane.tenants.model import STATUSES, Project, ProjectDirectory, Tenant, TenantDirectory
+from controlplane.tenants.refusals import NO_PROJECT, NO_TENANT
 from controlplane.text import UNKNOWN
 
 ERRORS_WARN, ERRORS_BAD = 0.01, 0.05
@@ -90,6 +91,7 @@ TENANTS = ListOf(
     means="The tenants of this control plane, and how each is doing over the last hour of data; ~ marks old numbers.",
     nothing="No tenants yet. Press a, then n, to create one.",
     empty="No tenant matches. Press esc to clear the filter, or a, then n, to add one.",
+    missing=NO_TENANT,
     opens=lambda tenant: ("tenants", tenant.id),
     charts=lambda tenant, now: charts_of(tenant.id),
     why=why,
@@ -122,7 +124,8 @@ PROJECTS = ListOf(
     means="The projects of all tenants. A project belongs to its tenant for ever.",
     nothing="No projects yet. Press a, then n, to create one.",
     empty="No project matches. Press esc to clear the filter, or a, then n, to add one.",
-    subject=lambda project: {"tenant_id": project.tenant_id, "id": project.id},
+    key=("tenant", "id"),
+    missing=NO_PROJECT,
     opens=lambda project: ("tenants", project.tenant_id),
     charts=lambda project, now: charts_of(project.tenant_id),
     columns=(

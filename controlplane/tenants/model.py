@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from controlplane.listing import Listing
+from controlplane.listing import ById, Listing
 
 Status = Literal["active", "suspended", "pending_deletion", "erased"]
 STATUSES: tuple[Status, ...] = ("active", "suspended", "pending_deletion", "erased")
 
 
 @dataclass(frozen=True, slots=True)
-class Tenant:
+class Tenant(ById):
     """One tenant. `owner_email` is masked for those who may not see it.
 
     Activity is over the last hour of data, which ends at `until`; None is unknown, never zero.
@@ -41,10 +41,6 @@ class Tenant:
     error_share: float | None = None
     p95_ms: float | None = None
     until: datetime | None = None
-
-    @property
-    def key(self) -> str:
-        return self.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +74,10 @@ class Certificate:
 class TenantDirectory(Listing[Tenant], Protocol):
     """The capability of a context to list and show tenants."""
 
-    async def get(self, tenant_id: str) -> Tenant:
-        """Raises NotFound."""
-        ...
-
     async def certificate(self, tenant_id: str) -> Certificate | None:
         """What was erased; None when nothing was."""
         ...
 
 
 class ProjectDirectory(Listing[Project], Protocol):
-    async def get(self, tenant_id: str, project_id: str) -> Project:
-        """Raises NotFound."""
-        ...
+    pass

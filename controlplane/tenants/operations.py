@@ -7,7 +7,7 @@ import math
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import AfterValidator, Field, JsonValue, field_validator, model_validator
 
 from controlplane.audit.model import AuditRow, Record
 from controlplane.operations import Request, Risk, Subject, operation
@@ -19,11 +19,6 @@ from controlplane.text import showable
 if TYPE_CHECKING:
     from controlplane.changes import Change, ControlPlane
 
-Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-Name = Annotated[str, Field(min_length=1, max_length=200, description="the display name")]
-Word = Annotated[str, Field(min_length=1, max_length=64)]
-Email = Annotated[str, Field(max_length=320, description="the owner's e-mail; empty removes it")]
-Version = Annotated[int | None, Field(default=None, ge=1, description="refuse when it has changed since this version")]
 MAX_METADATA = 65_536
 
 
@@ -33,10 +28,24 @@ def readable(value: str) -> str:
     return value
 
 
-def an_email(value: str | None) -> str | None:
+def an_email(value: str) -> str:
     if value and (value.count("@") != 1 or value.startswith("@") or value.endswith("@") or " " in value):
         raise ValueError("not an e-mail address")
-    return readable(value) if value else value
+    return readable(value)
+
+
+Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Readable = AfterValidator(readable)
+"""It comes after the limits of a field, whose faults are in plainer words then."""
+Name = Annotated[str, Field(min_length=1, max_length=200, description="the display name"), Readable]
+NewName = Annotated[
+    str, Field(default="", max_length=200, description="the display name; the id when left out"), Readable
+]
+Word = Annotated[str, Field(min_length=1, max_length=64)]
+Email = Annotated[
+    str, Field(max_length=320, description="the owner's e-mail; empty removes it"), AfterValidator(an_email)
+]
+Version = Annotated[int | None, Field(default=None, ge=1, description="refuse when it has changed since this version")]
 
 
 class OneTenant(Request):
@@ -56,8 +65,6 @@ class TenantFacts(Request):
     owner_email: Email | None = None
     metadata: Annotated[dict[str, JsonValue] | None, Field(default=None, description="a JSON object")]
 
-    _email = field_validator("owner_email")(an_email)
-
     @field_validator("metadata")
     @classmethod
     def _size(cls, value: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
@@ -76,15 +83,11 @@ class TenantFacts(Request):
 class TenantCreate(TenantFacts):
     makes = ("id",)
     id: Id
-    name: Annotated[str, Field(default="", max_length=200, description="the display name; the id when left out")]
-
-    _readable = field_validator("name")(readable)
+    name: NewName
 
 
 class TenantRename(OneTenant):
     name: Name
-
-    _readable = field_validator("name")(readable)
 
 
 class TenantEdit(TenantFacts):
@@ -145,7 +148,8 @@ def was_edited(row: AuditRow) -> Record:
 )
 async def create(change: Change, request: TenantCreate) -> Tenant:
     """Create a tenant."""
-    return await change.of(TenantStore).create(request.id, {"name": request.name or request.id} | request.columns())
+    named = {"id": request.id, "name": request.name or request.id}
+    return await change.of(TenantStore).create(named | request.columns())
 
 
 @operation(
@@ -308,7 +312,7 @@ async def unprotect(change: Change, request: OneTenant, tenant: Tenant) -> Tenan
     return await change.of(TenantStore).update(tenant.id, {"protected": False})
 
 
-async def read_revealed(plane: ControlPlane, request: TenantReveal) -> Record:
+async def read_revealed(plane: ControlPlane, request: TenantReveal, result: Record) -> Record:
     return {"value": await plane.revealed(request.id, request.field)}
 
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
+from controlplane.changes import Store
 from controlplane.tenants.model import Certificate, Project, Tenant
 
 
-class TenantStore(Protocol):
-    async def lock(self, tenant_id: str) -> Tenant:
-        """Read a tenant and lock it until the change ends. Raises NotFound, NotPermitted."""
-        ...
-
+class TenantStore(Store[Tenant], Protocol):
     async def get(self, tenant_id: str) -> Tenant:
         """Read a tenant as the actor may see it. Raises NotFound."""
         ...
@@ -21,12 +18,6 @@ class TenantStore(Protocol):
         """As `lock`, but None when there is no such tenant."""
         ...
 
-    async def create(self, tenant_id: str, columns: dict[str, Any]) -> Tenant:
-        """Raises Conflict `tenant_exists`."""
-        ...
-
-    async def update(self, tenant_id: str, columns: dict[str, Any]) -> Tenant: ...
-
     async def purge(self, tenant_id: str) -> Certificate: ...
 
     async def grant_reveal(self, tenant_id: str, field: str) -> datetime:
@@ -34,13 +25,5 @@ class TenantStore(Protocol):
         ...
 
 
-class ProjectStore(Protocol):
-    async def lock(self, tenant_id: str, project_id: str) -> Project:
-        """Raises NotFound, NotPermitted."""
-        ...
-
-    async def create(self, tenant_id: str, project_id: str, name: str) -> Project:
-        """Raises Conflict `project_exists`."""
-        ...
-
-    async def update(self, tenant_id: str, project_id: str, columns: dict[str, Any]) -> Project: ...
+class ProjectStore(Store[Project], Protocol):
+    """A project's key is its tenant's id and its own."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from pydantic import field_validator
+from typing import TYPE_CHECKING, Annotated
 
 from controlplane.operations import Request, Risk, Subject, operation
 from controlplane.tenants import rules
 from controlplane.tenants.model import Project, Tenant
-from controlplane.tenants.operations import Id, Name, Version, readable
+from controlplane.tenants.operations import Id, Name, Readable, Version
 from controlplane.tenants.ports import ProjectStore, TenantStore
 
 if TYPE_CHECKING:
@@ -30,18 +28,14 @@ class ProjectCreate(Request):
     makes = ("id",)
     tenant_id: Id
     id: Id
-    name: str = ""
-
-    _readable = field_validator("name")(readable)
+    name: Annotated[str, Readable] = ""
 
 
 class ProjectRename(OneProject):
     name: Name
 
-    _readable = field_validator("name")(readable)
 
-
-PROJECT = Subject(Project, lambda change, request: change.of(ProjectStore).lock(request.tenant_id, request.id))
+PROJECT = Subject(Project, lambda change, request: change.of(ProjectStore).lock((request.tenant_id, request.id)))
 THEIR_TENANT = Subject(Tenant, lambda change, request: change.of(TenantStore).lock(request.tenant_id))
 
 
@@ -57,7 +51,9 @@ THEIR_TENANT = Subject(Tenant, lambda change, request: change.of(TenantStore).lo
 )
 async def create(change: Change, request: ProjectCreate, tenant: Tenant) -> Project:
     """Create a project of a tenant."""
-    return await change.of(ProjectStore).create(request.tenant_id, request.id, request.name or request.id)
+    return await change.of(ProjectStore).create(
+        {"tenant_id": request.tenant_id, "id": request.id, "name": request.name or request.id}
+    )
 
 
 @operation(
@@ -71,7 +67,7 @@ async def create(change: Change, request: ProjectCreate, tenant: Tenant) -> Proj
 )
 async def rename(change: Change, request: ProjectRename, project: Project) -> Project:
     """Give a project another display name."""
-    return await change.of(ProjectStore).update(request.tenant_id, request.id, {"name": request.name})
+    return await change.of(ProjectStore).update((request.tenant_id, request.id), {"name": request.name})
 
 
 @operation(
@@ -87,7 +83,7 @@ async def rename(change: Change, request: ProjectRename, project: Project) -> Pr
 async def archive(change: Change, request: OneProject, project: Project) -> Project:
     """Archive a project: its keys are refused until it is restored."""
     columns = {"status": "archived", "archived_at": change.now}
-    return await change.of(ProjectStore).update(request.tenant_id, request.id, columns)
+    return await change.of(ProjectStore).update((request.tenant_id, request.id), columns)
 
 
 @operation(
@@ -103,4 +99,4 @@ async def archive(change: Change, request: OneProject, project: Project) -> Proj
 async def restore(change: Change, request: OneProject, project: Project) -> Project:
     """Bring an archived project back."""
     columns = {"status": "active", "archived_at": None}
-    return await change.of(ProjectStore).update(request.tenant_id, request.id, columns)
+    return await change.of(ProjectStore).update((request.tenant_id, request.id), columns)

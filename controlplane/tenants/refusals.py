@@ -21,6 +21,12 @@ ALREADY_PENDING_DELETION = Words(
     "already_pending_deletion", Refusal, "The tenant is pending deletion already.", "To keep it: tenants restore"
 )
 NOT_DELETED = Words("not_deleted", Refusal, "The tenant is not pending deletion.")
+PURGE_NOT_DUE = Words(
+    "purge_not_due",
+    Refusal,
+    "The tenant's retention is not over.",
+    "Wait until then; a shorter retention can be chosen only when deleting.",
+)
 ALREADY_PROTECTED = Words("already_protected", Refusal, "The tenant is protected already.")
 NOT_PROTECTED = Words("not_protected", Refusal, "The tenant is not protected.")
 ALREADY_ARCHIVED = Words("already_archived", Refusal, "The project is archived already.")

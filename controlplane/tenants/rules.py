@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from controlplane.errors import Refusal
 from controlplane.formatting import relative
-from controlplane.tenants.model import Project, Status, Tenant
+from controlplane.tenants.model import Project, Tenant
 from controlplane.tenants.refusals import (
     ALREADY_ARCHIVED,
     ALREADY_PENDING_DELETION,
@@ -19,21 +18,10 @@ from controlplane.tenants.refusals import (
     NOT_DELETED,
     NOT_PROTECTED,
     NOT_SUSPENDED,
+    PURGE_NOT_DUE,
     TENANT_ERASED,
     TENANT_PENDING_DELETION,
     TENANT_PROTECTED,
-)
-
-TRANSITIONS: frozenset[tuple[Status, Status]] = frozenset(
-    {
-        ("active", "suspended"),
-        ("suspended", "active"),
-        ("active", "pending_deletion"),
-        ("suspended", "pending_deletion"),
-        ("pending_deletion", "active"),
-        ("pending_deletion", "suspended"),
-        ("pending_deletion", "erased"),
-    }
 )
 
 RETENTION_DAYS = 30
@@ -118,11 +106,9 @@ def check_purge(tenant: Tenant, now: datetime) -> None:
         )
     check_not_protected(tenant, "purged")
     if tenant.purge_after > now:
-        raise Refusal(
-            "purge_not_due",
+        raise PURGE_NOT_DUE(
             f"not purged: {tenant.id} is kept until {tenant.purge_after:%Y-%m-%d %H:%M} UTC "
             f"({relative(tenant.purge_after, now)}).",
-            "Wait until then; a shorter retention can be chosen only when deleting.",
             why=[f"purge after: {tenant.purge_after}", f"now: {now}"],
         )
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args, get_origin
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args, get_origin
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.timer import Timer
 from textual.widgets import Input, Label
 
 from controlplane import jsontext
-from controlplane.errors import Usage
+from controlplane.errors import Refusal, Usage
 from controlplane.operations import Operation
 from controlplane.text import clean
 from screens.dialogs.dialog import Dialog, retext, text
@@ -20,10 +23,14 @@ from screens.session import Session
 
 Answers = tuple[dict[str, Any], str]
 """The fields that were given, and the reason."""
+TYPING_PAUSE_SECONDS = 0.2
+"""Seconds without a key after which it is said what the typed fields would do."""
 
 
 class RequestForm(Dialog[Answers | None]):
-    """`given` are fields that are known already (which thing, its version): they are not asked."""
+    """`given` are fields that are known already (which thing, its version): they are not asked. `begun`: what others
+    begin with.
+    """
 
     DEFAULT_CSS = """
     RequestForm Input { width: 100%; background: $panel; margin-bottom: 1; }
@@ -35,14 +42,23 @@ class RequestForm(Dialog[Answers | None]):
         Binding("up", "app.focus_previous", show=False, id="form.previous"),
     ]
 
-    def __init__(self, session: Session, operation: Operation[Any], title: str, given: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        operation: Operation[Any],
+        title: str,
+        given: dict[str, Any],
+        begun: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(session, title)
         self.operation = operation
         self.given = given
+        self.begun = begun or {}
+        self._pause: Timer | None = None
         self.fields = [
             (name, info)
             for name, info in operation.request.model_fields.items()
-            if name not in (*given, "version") and not _only_one(info)
+            if name not in (*given, "version") and not _only_one(info) and not _from_file(info)
         ]
         self.fields.sort(key=lambda field: not field[1].is_required())  # required fields first
 
@@ -51,10 +67,13 @@ class RequestForm(Dialog[Answers | None]):
         for name, info in self.fields:
             words = f"{name.replace('_', ' ')}{'' if not info.is_required() else ' *'}"
             yield text(f"{words}  {info.description or ''}", classes="field")
-            yield LineInput(value=_shown(info), compact=True, id=f"field-{name}")
+            value = str(self.begun.get(name) or _shown(info))
+            yield LineInput(value=value, password=not info.repr, compact=True, id=f"field-{name}")
         if self.operation.needs_reason:
             yield text("reason *  kept in the audit trail", classes="field")
             yield LineInput(compact=True, id="reason")
+        if self.operation.foresees is not None:
+            yield Label("", id="foreseen")
         yield Label("", id="fault", classes="fault")
         yield text("enter goes on · esc closes", classes="hint")
 
@@ -62,6 +81,26 @@ class RequestForm(Dialog[Answers | None]):
         inputs = list(self.query(Input))
         self.set_class(3 * len(inputs) + 8 > self.app.size.height, "tight")  # frame and heads, two long labels
         next((entry for entry in inputs if not entry.value), inputs[0]).focus()
+
+    @on(Input.Changed)
+    def _typed(self) -> None:
+        if self.operation.foresees is not None:
+            if self._pause is not None:
+                self._pause.stop()
+            self._pause = self.set_timer(TYPING_PAUSE_SECONDS, self._foresee)
+
+    @work(exit_on_error=False, group="foresee", exclusive=True)
+    async def _foresee(self) -> None:
+        """What was typed meanwhile ends a look that is under way."""
+        assert self.operation.foresees is not None
+        fields = self.given | {name: self.query_one(f"#field-{name}", Input).value for name, _ in self.fields}
+        label = self.query_one("#foreseen", Label)
+        try:
+            words, faulty = await self.operation.foresees(self.session.require_plane(), fields), False
+        except Refusal as refusal:
+            words, faulty = refusal.message, True
+        label.set_class(faulty, "hint")
+        retext(label, words)
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
@@ -127,6 +166,13 @@ def _only_one(info: FieldInfo) -> bool:
     return get_origin(info.annotation) is Literal and len(get_args(info.annotation)) == 1 and not info.is_required()
 
 
+def _from_file(info: FieldInfo) -> bool:
+    """Whether it is a list of things, which the command line reads from a file, and which is not needed here."""
+    kinds = [get_args(kind)[0] if get_origin(kind) is Annotated else kind for kind in get_args(info.annotation)]
+    of = [get_args(kind)[0] for kind in kinds if get_origin(kind) is list]
+    return not info.is_required() and any(isinstance(kind, type) and issubclass(kind, BaseModel) for kind in of)
+
+
 def _shown(info: FieldInfo) -> str:
     default = info.default
     if info.is_required() or default in (None, "", False):
@@ -136,7 +182,7 @@ def _shown(info: FieldInfo) -> str:
 
 def _read(name: str, value: str, info: FieldInfo) -> Any:
     """The typed value for the request's model: objects and lists are parsed here, the model checks the rest."""
-    kinds = str(get_args(info.annotation) or info.annotation)
+    kinds = str(info.annotation)
     if "dict" in kinds:
         try:
             return jsontext.read(value)

@@ -42,7 +42,7 @@ from controlplane.objectives.words import (
 )
 from controlplane.telemetry.charts import ChartSpec
 from controlplane.text import UNKNOWN, fit
-from screens.detail import DetailScreen
+from screens.detail import Also, DetailScreen
 from screens.objectives.chart import burn_down_chart
 from screens.panes import ChartPane, Facts, Reading, Seen, timeline
 from screens.widgets.lines import Lines
@@ -161,7 +161,7 @@ class ObjectiveScreen(DetailScreen[Asked]):
     grid, widths = ("budget burndown", "burned timeline"), "1fr 1fr"
     readings = (HISTORY,)
     own_hints = (("+ -", "what if"), ("m", "target or window"))
-    also = ("objectives.maintenance", "objectives.end-maintenance")
+    also = (Also("objectives.maintenance"), Also("objectives.end-maintenance"))
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("plus", "move(1)", "what if it were stricter, or longer", show=False, id="objective.more"),
         Binding("minus", "move(-1)", "what if it were looser, or shorter", show=False, id="objective.less"),

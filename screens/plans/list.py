@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from textual import on, work
+from textual import work
 
 from controlplane.formatting import count
 from controlplane.lists import Line
 from controlplane.plans.list import PLANS
 from controlplane.plans.model import Plan, PlanDirectory
-from controlplane.plans.rules import value_words
-from controlplane.plans.words import price_words
+from controlplane.plans.words import price_words, value_words
 from screens.lists import ListScreen
-from screens.widgets.table import WindowTable
 
 
 class PlansScreen(ListScreen[Plan]):
     declared = PLANS
 
-    @on(WindowTable.Opened)
-    def _opened(self, event: WindowTable.Opened) -> None:
-        self.show_versions(event.row.key)
+    def open_row(self, row: Plan) -> None:
+        self.show_versions(row.code)
 
     @work(exit_on_error=False, group="act", exclusive=True)
     async def show_versions(self, code: str) -> None:

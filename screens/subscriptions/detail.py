@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from controlplane.formatting import count, relative
 from controlplane.lists import Line, status_cell
-from controlplane.plans.rules import PERIODS, value_words
-from controlplane.plans.words import limit_words, price_words
+from controlplane.plans.rules import PERIODS
+from controlplane.plans.words import limit_words, price_words, value_words
 from controlplane.subscriptions.list import STATES, current_period
 from controlplane.subscriptions.model import Claim, Standing, Subscription, SubscriptionDirectory, Usage
 from controlplane.subscriptions.rules import state_at

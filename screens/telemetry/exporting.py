@@ -60,16 +60,16 @@ async def export(screen: TelemetryScreen) -> Done | None:
 def top_records(ranking: Ranking) -> list[dict[str, Any]]:
     return [
         {
-            "place": row.place,
-            "tenant_id": row.top.tenant_id,
-            "route": row.top.route,
-            "key_prefix": row.top.key_prefix,
-            "requests": row.top.n,
-            "errors_4xx": row.top.errors_4xx,
-            "errors_5xx": row.top.errors_5xx,
-            "error_share": row.top.error_share,
-            "p95_ms": row.top.p95,
-            "requests_week_before": row.top.before,
+            "place": place,
+            "tenant_id": row.tenant_id,
+            "route": row.route,
+            "key_prefix": row.key_prefix,
+            "requests": row.n,
+            "errors_4xx": row.errors_4xx,
+            "errors_5xx": row.errors_5xx,
+            "error_share": row.error_share,
+            "p95_ms": row.p95,
+            "requests_week_before": row.before,
         }
-        for row in ranking.rows
+        for place, row in enumerate(ranking.top.rows, 1)
     ]

@@ -44,7 +44,7 @@ class TelemetryScreen(WindowedScreen):
     means = (
         "Requests, errors, latencies and who has most, of all tenants or of what / asks for: tenant:acme,globex "
         "route:/v1/orders region:eu-west-1 key:wf_live_ab12 window:7d p95>250ms source:prometheus. What is not known "
-        "is a gap. ▲ is what was done then."
+        "is a gap. ▲ is what was done then, ◆ an alert that fired or ended."
     )
     hints = (
         ("tab", "chart"),
@@ -205,9 +205,9 @@ class TelemetryScreen(WindowedScreen):
         if self.ranking is None or self._ranked_as != asked:
             self.ranking, self._ranked_as = Ranking(top), asked
             table.columns = tuple(top_columns(self.by, self.measure))
-            table.show(self.ranking, Query((), f"{self.by} {self.measure}", True))
+            table.show(self.ranking, Query((), f"{self.by} {self.measure}"))
         else:
-            self.ranking.hold(top)
+            self.ranking.top = top
             await table.refresh_rows()
 
     def _pause(self) -> float:
@@ -322,7 +322,7 @@ class TelemetryScreen(WindowedScreen):
             return
         found = next_happening(self.measured, self.view.at, by)
         if found is None:
-            self.say(Done("nothing was done in this window", "warn"))
+            self.say(Done("nothing happened in this window", "warn"))
         else:
             self._point_at(found)
 

@@ -1,19 +1,20 @@
-"""Reading what a view asks for: the series, the week before, and what was done to the scope meanwhile."""
+"""Reading what a view asks for: the series, the week before, and what happened to the scope meanwhile."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC
 from typing import TYPE_CHECKING
 
-from controlplane.audit.model import AuditDirectory, AuditRow
+from controlplane.alerts.marks import alert_happenings
+from controlplane.alerts.model import AlertDirectory
+from controlplane.audit.model import AuditDirectory
 from controlplane.filters.grammar import Term
-from controlplane.keys.model import KeyDirectory
+from controlplane.keys.model import Key, KeyDirectory
 from controlplane.keys.refusals import NO_KEY
 from controlplane.listing import Count, Query
 from controlplane.telemetry.chartviews import WEEK, View
-from controlplane.telemetry.happenings import happenings
+from controlplane.telemetry.happenings import Happening, happenings
 from controlplane.telemetry.measures import Measured, together
 from controlplane.telemetry.model import RequestTelemetry, Scope, Series
 from controlplane.telemetry.reading import series_as_kept, series_of
@@ -32,10 +33,15 @@ async def scope_of(plane: ControlPlane, scope: Scope) -> Scope:
     """The scope, with the tenant looked up when only a key was named. Raises NotFound."""
     if scope.key_prefix is None or scope.tenant_id is not None:
         return scope
-    page = await plane.of(KeyDirectory).page(Query((Term("is", (scope.key_prefix,), "display"),)), limit=1)
-    if not page.rows:
+    key = await _key_of(plane, scope.key_prefix)
+    if key is None:
         raise NO_KEY(f"No key begins with {scope.key_prefix}.", "Or name its tenant: tenant:acme key:…")
-    return replace(scope, tenant_id=page.rows[0].tenant_id)
+    return replace(scope, tenant_id=key.tenant_id)
+
+
+async def _key_of(plane: ControlPlane, prefix: str) -> Key | None:
+    page = await plane.of(KeyDirectory).page(Query((Term("is", (prefix,), "display"),)), limit=1)
+    return page.rows[0] if page.rows else None
 
 
 async def measured_of(plane: ControlPlane, view: View, session: Session, *, limits: bool = False) -> Measured:
@@ -57,36 +63,39 @@ async def measured_of(plane: ControlPlane, view: View, session: Session, *, limi
         past = [await series_of(plane, view.source, scope, start - WEEK, end - WEEK, series.step) for scope in scopes]
         before = whole(tuple(past))
     zone = end.astimezone().tzinfo if session.time_form == "local" else UTC
-    rows, changes = await _happened(plane, view, session)
+    happened, changes = await _happened(plane, view, session)
     saturation = None
     if limits:
         from controlplane.telemetry.saturation import saturation_of
 
         saturation = await saturation_of(plane, series)
-    return Measured(
-        view, series, before, tuple(happenings(rows)), changes, zone or UTC, saturation, found if view.tenants else ()
-    )
+    return Measured(view, series, before, happened, changes, zone or UTC, saturation, found if view.tenants else ())
 
 
-async def _happened(plane: ControlPlane, view: View, session: Session) -> tuple[Sequence[AuditRow], Count | None]:
-    """The newest changes of the window; and how many there are, when those are not all."""
+async def _happened(plane: ControlPlane, view: View, session: Session) -> tuple[tuple[Happening, ...], Count | None]:
+    """The newest changes and alerts of the window; and how many changes there are, when those are not all."""
     scope, (start, end) = view.scope, view.window.bounds(session.clock())
     now = plane.clock.now()  # a list counts ages from then
     terms = [Term("below", ((now - start).total_seconds(),), "at")]
     if end <= now:
         terms.append(Term("above", ((now - end).total_seconds(),), "at"))
+    tenants = view.tenants or ((scope.tenant_id,) if scope.tenant_id else ())
+    named = None
     if scope.key_prefix is not None:
-        page = await plane.of(KeyDirectory).page(Query((Term("is", (scope.key_prefix,), "display"),)), limit=1)
-        if not page.rows:
+        if (key := await _key_of(plane, scope.key_prefix)) is None:
             return (), None
-        terms += [Term("is", ("keys",), "noun"), Term("is", (page.rows[0].id,), "thing")]
-    elif tenants := view.tenants or (scope.tenant_id and (scope.tenant_id,)):
+        named = key.id, key.display
+        terms += [Term("is", ("keys",), "noun"), Term("is", (key.id,), "thing")]
+    elif tenants:
         terms += [Term("is", tenants, "tenant"), Term("is", OF_A_TENANT, "noun")]
     else:
         terms.append(Term("is", OF_THE_FLEET, "noun"))
     asked = Query(tuple(terms), "at", True)
     found = await plane.of(AuditDirectory).page(asked, limit=MAX_CHANGE_MARKS)
-    return found.rows, await plane.of(AuditDirectory).count(asked) if len(found.rows) == MAX_CHANGE_MARKS else None
+    alerts = await plane.of(AlertDirectory).during(start, end, tenants, named)
+    happened = [*happenings(found.rows), *alert_happenings(alerts, start, end)]  # an alert's mark covers a change's
+    changes = await plane.of(AuditDirectory).count(asked) if len(found.rows) == MAX_CHANGE_MARKS else None
+    return tuple(sorted(happened, key=lambda each: each.at)), changes
 
 
 async def nothing_words(plane: ControlPlane, measured: Measured) -> str:

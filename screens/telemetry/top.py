@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from controlplane.formatting import count, milliseconds, percent
-from controlplane.listing import Count, Page, Position, Query
 from controlplane.lists import Cell
+from controlplane.memorylist import FewRows
 from controlplane.telemetry.model import FLEET, Scope
 from controlplane.telemetry.tops import By, Measure, Top, TopRow
 from controlplane.text import UNKNOWN
@@ -27,7 +28,6 @@ WORDS: dict[Measure, str] = {
 class Ranked:
     """One row of a top list; its rank is not part of its identity."""
 
-    place: int
     top: TopRow
 
     @property
@@ -35,42 +35,14 @@ class Ranked:
         return "\n".join((self.top.tenant_id or "", self.top.route or "", self.top.key_prefix or ""))
 
 
-class Ranking:
-    """A top list of one page, for a table. After another reading, `hold` replaces its rows."""
+class Ranking(FewRows[Ranked]):
+    """A top list, for a table. After another reading, `top` is replaced."""
 
     def __init__(self, top: Top) -> None:
-        self.hold(top)
-
-    def hold(self, top: Top) -> None:
         self.top = top
-        self.rows = tuple(Ranked(place, row) for place, row in enumerate(top.rows, 1))
 
-    async def page(
-        self,
-        query: Query,
-        *,
-        start: Position | None = None,
-        inclusive: bool = False,
-        backward: bool = False,
-        limit: int = 100,
-    ) -> Page[Ranked]:
-        rows = self.rows
-        if start is not None:
-            place = int(start[0] or 0)
-            least, most = (place, place) if inclusive else (place + 1, place - 1)
-            rows = tuple(row for row in rows if (row.place <= most if backward else row.place >= least))
-        kept = rows[-limit:] if backward else rows[:limit]
-        ends = {row.place for row in kept}
-        return Page(
-            kept,
-            tuple((row.place, row.key) for row in kept),
-            not self.rows or 1 in ends,
-            not self.rows or len(self.rows) in ends,
-            self.top.as_of,
-        )
-
-    async def count(self, query: Query, cap: int = 10_000) -> Count:
-        return Count(len(self.rows))
+    async def rows(self) -> tuple[list[Ranked], datetime]:
+        return [Ranked(row) for row in self.top.rows], self.top.as_of
 
 
 def top_columns(by: By, measure: Measure) -> Sequence[Column[Ranked]]:

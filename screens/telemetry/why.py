@@ -1,10 +1,10 @@
-"""Where what a chart shows comes from: its window and steps, its gaps, and what was done meanwhile."""
+"""Where what a chart shows comes from: its window and steps, its gaps, and what happened meanwhile."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from controlplane.formatting import spell
+from controlplane.formatting import plain_number, spell
 from controlplane.lists import Line
 from controlplane.telemetry.measures import Measured, gaps, reading, reading_before
 from controlplane.telemetry.model import MIN_REQUESTS_FOR_P99, Source
@@ -18,11 +18,10 @@ COARSE: dict[Source, str] = {"home": "2 % off", "prometheus": "one of its bucket
 
 
 def why_measured(measured: Measured, at: datetime | None) -> list[Line]:
-    series, view = measured.series, measured.view
-    end = series.start + len(series.points) * series.step
+    series, view, step = measured.series, measured.view, spell(measured.series.step.total_seconds())
     lines: list[Line] = [
         (f"requests of {measured.label}", "title"),
-        f"{_utc(series.start)} to {_utc(end)}, {len(series.points)} steps of {spell(series.step.total_seconds())}",
+        f"{_utc(series.start)} to {_utc(series.end)}, {len(series.points)} steps of {step}",
         f"read at {_utc(series.as_of)}: {SAID_OF[series.source]}",
         f"latencies are by rank, at most {COARSE[series.source]}; rates are averages over a step",
         *(f"it says: {note}" for note in measured.notes),
@@ -43,11 +42,13 @@ def why_measured(measured: Measured, at: datetime | None) -> list[Line]:
         lines += [f"  {_utc(begin)} to {_utc(end)}" for begin, end in found[:MAX_GAPS_SHOWN]]
         lines += [f"  and {len(found) - MAX_GAPS_SHOWN} more"] if len(found) > MAX_GAPS_SHOWN else []
     if measured.happened:
-        newest = "" if measured.changes is None else f": the newest of {measured.changes}; :audit has all of them"
-        lines += ["", (f"▲ what was done meanwhile{newest}", "title")]
-        lines += [(f"  {_utc(each.at)}  audit {each.seq}  {each.words}", each.tone) for each in measured.happened]
+        newest = "" if measured.changes is None else f"; the newest of {measured.changes} changes: :audit has all"
+        lines += ["", (f"▲ what was done meanwhile, ◆ alerts{newest}", "title")]
+        lines += [
+            (f"{each.glyph} {_utc(each.at)}  {each.source}  {each.words}", each.tone) for each in measured.happened
+        ]
     if view.lines:
-        lines += ["", ("lines", "title"), *(f"  {name} {value:g}" for name, value in view.lines)]
+        lines += ["", ("lines", "title"), *(f"  {name} {plain_number(value)}" for name, value in view.lines)]
     return lines
 
 

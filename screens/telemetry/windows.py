@@ -24,7 +24,7 @@ class WindowedScreen(AreaScreen):
         Binding("minus", "span(-1)", "shorter window", show=False, id="telemetry.shorter"),
         Binding("left_square_bracket", "shift(-1)", "half a window earlier", show=False, id="telemetry.earlier"),
         Binding("right_square_bracket", "shift(1)", "half a window later", show=False, id="telemetry.later"),
-        Binding("full_stop", "hold", "hold the window, or let it follow the time", show=False, id="telemetry.hold"),
+        Binding("full_stop", "hold_window", "hold the window, or let it follow", show=False, id="telemetry.hold"),
         Binding("N", "newest", "to the newest data", show=False, id="telemetry.newest"),
     ]
 
@@ -44,7 +44,7 @@ class WindowedScreen(AreaScreen):
     def action_shift(self, by: int) -> None:
         self.show_window(self.view.window.moved(by, self.session.clock()))
 
-    def action_hold(self) -> None:
+    def action_hold_window(self) -> None:
         window = self.view.window
         end = None if window.end is not None else self.session.clock().replace(second=0, microsecond=0)
         self.show_window(replace(window, end=end))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
+from controlplane.alerts.model import AlertDirectory
 from controlplane.errors import Refusal
 from controlplane.filters.grammar import Term
 from controlplane.formatting import count, relative
@@ -21,7 +22,7 @@ from controlplane.tenants.list import OF_A_TENANT, PROJECTS, STATES, why
 from controlplane.tenants.model import Certificate, Tenant, TenantDirectory
 from controlplane.text import UNKNOWN, clean
 from screens.desk import Target
-from screens.detail import API_KEYS, MAX_TITLE, PLAN, DetailScreen, refusal_lines
+from screens.detail import API_KEYS, MAX_TITLE, PLAN, WEBHOOKS, Also, DetailScreen, refusal_lines
 from screens.panes import READING, ChartPane, Facts, NotRead, Reading, Seen, TablePane, timeline
 from screens.tenants.traffic import traffic_chart
 
@@ -36,7 +37,9 @@ async def read_traffic(plane: ControlPlane, tenant: Tenant, now: datetime) -> Ch
     end = tenant.until or await plane.of(RequestTelemetry).newest()
     if end is None:
         return None
-    return traffic_chart(await plane.of(RequestTelemetry).series(Scope(tenant.id), end - CHART_SPAN, end, CHART_STEP))
+    requests = await plane.of(RequestTelemetry).series(Scope(tenant.id), end - CHART_SPAN, end, CHART_STEP)
+    alerts = await plane.of(AlertDirectory).during(requests.start, requests.end, [tenant.id])
+    return traffic_chart(requests, alerts)
 
 
 TRAFFIC = Reading(read_traffic)
@@ -49,10 +52,19 @@ async def read_certificate(plane: ControlPlane, tenant: Tenant, now: datetime) -
 CERTIFICATE = Reading(read_certificate)
 
 
+def acting_for(screen: TenantScreen) -> dict[str, int] | None:
+    """The impersonation under which the person acts for this tenant now."""
+    acting = screen.session.acting
+    return {"number": acting.id} if acting and acting.tenant_id == screen.thing_id else None
+
+
 class TenantScreen(DetailScreen[Tenant]):
     noun = "tenants"
     rows = Tenant
-    means = "One tenant: its facts, all that was done to it, its traffic of the last 48 hours of data, its projects."
+    means = (
+        "One tenant: its facts, all that was done to it, its traffic of the last 48 hours of data (◆ is an alert), its "
+        "projects."
+    )
     panes = (
         Facts("facts", lambda seen: facts(seen.thing, seen.now, certificate_lines(seen))),
         timeline("tenant"),
@@ -68,10 +80,8 @@ class TenantScreen(DetailScreen[Tenant]):
     )
     grid = ("facts timeline", "projects traffic")
     readings = (TRAFFIC, CERTIFICATE)
-    related = (API_KEYS, PLAN)
-
-    async def read(self, plane: ControlPlane) -> Tenant:
-        return await plane.of(TenantDirectory).get(self.thing_id)
+    related = (API_KEYS, PLAN, WEBHOOKS)
+    also = (Also("tenants.end-impersonation", acting_for),)
 
     def record_of(self, thing: Tenant) -> dict[str, Any]:
         certificate = Seen(thing, self.session.clock(), found=self.found).known(CERTIFICATE)
@@ -83,20 +93,6 @@ class TenantScreen(DetailScreen[Tenant]):
 
     def scope(self) -> Scope:
         return Scope(self.thing_id)
-
-    def target(self) -> Target:
-        target, acting = super().target(), self.session.acting
-        return replace(target, subject={**target.subject, "number": acting.id}) if acting and self._acting() else target
-
-    def operations(self) -> list[Any]:
-        from controlplane.registry import named
-
-        found = super().operations()
-        return [*found, named("tenants.end-impersonation")] if self._acting() and self.chosen != "projects" else found
-
-    def _acting(self) -> bool:
-        """Whether the person acts for this tenant now."""
-        return self.session.acting is not None and self.session.acting.tenant_id == self.thing_id
 
     def why(self, seen: Seen[Tenant]) -> list[Line]:
         return why(seen.thing, seen.now)

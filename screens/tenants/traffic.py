@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from controlplane.telemetry.charts import ChartSpec, Series
+from collections.abc import Sequence
+
+from controlplane.alerts.marks import ALERT, alert_happenings
+from controlplane.alerts.model import Alert
+from controlplane.formatting import count_words
+from controlplane.telemetry.charts import ChartSpec, Mark, Series
 from controlplane.telemetry.measures import rates
 from controlplane.telemetry.model import Series as Requests
 
 
-def traffic_chart(requests: Requests) -> ChartSpec:
-    """Per minute, averaged over each step. A step of which nothing is known is a gap."""
+def traffic_chart(requests: Requests, alerts: Sequence[Alert] = ()) -> ChartSpec:
+    """Per minute, averaged over each step. A step of which nothing is known is a gap. `alerts`: marked where they fired
+    and ended.
+    """
     xs = [time.timestamp() for time in requests.times()]
     served = rates(requests, lambda point: point.n)
     failed = rates(requests, lambda point: point.errors_5xx)
+    happened = alert_happenings(alerts, requests.start, requests.end)
     return ChartSpec(
         (Series("requests", xs, served, "good"), Series("5xx", xs, failed, "bad")),
         unit="/m",
         x_from=xs[0],
-        x_to=(requests.times()[-1] + requests.step).timestamp(),
+        x_to=requests.end.timestamp(),
+        notes=(f"{ALERT} {count_words(len({each.source for each in happened}), 'alert')}",) if happened else (),
+        marks=tuple(Mark(each.at.timestamp(), each.tone, each.glyph) for each in happened),
     )

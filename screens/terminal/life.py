@@ -108,6 +108,11 @@ class TerminalDriver(LinuxDriver):
             self._write_title()
             self.flush()
 
+    def ring(self, sequence: str) -> None:
+        if self._drawing:
+            self.write(sequence)
+            self.flush()
+
     def _write_title(self) -> None:
         self.write(f"\x1b]2;{self.title}\x07")
 

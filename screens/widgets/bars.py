@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from controlplane.text import cells, clean, fit, printable_ascii
+from controlplane.text import cells, clean, fit
 from screens.widgets.painted import Line, Painted
 
 GAP = "  "
@@ -40,10 +40,6 @@ class Bar(Painted):
     }
     """
 
-    def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self._ascii_only = ascii_only
-
     def parts(self, width: int) -> tuple[list[Part], list[Part]]:
         """What stands at the left and at the right end of `width` cells."""
         raise NotImplementedError
@@ -55,8 +51,6 @@ class Bar(Painted):
         left, right = self.parts(width)
         right_width = min(width, sum(cells(text) for text, _ in right))
         kept = [*_cut(left, width - right_width), *_cut(right, right_width)]
-        if self._ascii_only:
-            kept = [(printable_ascii(text), name) for text, name in kept]
         return [tuple((text, self.look(f"bar--{name}")) for text, name in kept)]
 
 

@@ -96,16 +96,9 @@ class Glance(Painted, can_focus=True):
     class Moved(Message):
         """The cursor stands on another line."""
 
-    def __init__(
-        self,
-        wide: Block,
-        pairs: Sequence[tuple[Block, ...]],
-        *,
-        single: bool = False,
-        id: str | None = None,
-    ) -> None:
+    def __init__(self, wide: Block, pairs: Sequence[tuple[Block, ...]], *, single: bool = False) -> None:
         """`single`: one below the other, on any screen."""
-        super().__init__(id=id)
+        super().__init__()
         self.wide, self.pairs, self.single = wide, tuple(pairs), single
         self.contents: Mapping[str, Content] = {}
         self.cursor: Spot | None = None
@@ -185,7 +178,7 @@ class Glance(Painted, can_focus=True):
             return self._alone(width)
         top = self._lines_of(self.wide, 0, 0, width, 99)
         y = len(top)
-        least = [max(block.least for block in pair) for pair in self.pairs]
+        least = [max(min(block.least, self._needs(block)) for block in pair) for pair in self.pairs]
         more = max(0, height - y - sum(least))
         placed = top
         for place, pair in enumerate(self.pairs):
@@ -196,6 +189,13 @@ class Glance(Painted, can_focus=True):
                 placed += self._lines_of(block, x, y + 1, width - half if x else half, lines - 1)
             y += lines
         return placed
+
+    def _needs(self, block: Block) -> int:
+        """The lines that it fills, its title included; as many as it may have while a part of it was not read yet."""
+        contents = [self.contents.get(part) for part in block.parts]
+        if None in contents:
+            return block.least
+        return 1 + sum(1 if isinstance(each, Fault) else len(each or ()) for each in contents)
 
     def _alone(self, width: int) -> list[_Placed]:
         placed = self._lines_of(self.wide, 0, 0, width, 99)

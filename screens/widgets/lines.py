@@ -21,13 +21,16 @@ class Lines(Widget, can_focus=True):
     Lines that are wider than the widget wrap, so that nothing is cut off. Without `folds` each line is one row.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"lines--{tone}" for tone in ("good", "bad", "warn", "muted", "title")}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        f"lines--{tone}" for tone in ("good", "bad", "warn", "muted", "unknown", "title")
+    }
     DEFAULT_CSS = """
     Lines { height: 1fr; }
     Lines > .lines--good { color: $text-success; }
     Lines > .lines--bad { color: $text-error; text-style: bold; }
     Lines > .lines--warn { color: $text-warning; text-style: bold; }
     Lines > .lines--muted { color: $text-muted; }
+    Lines > .lines--unknown { color: $text-muted; text-style: italic; }
     Lines > .lines--title { text-style: bold; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -39,10 +42,8 @@ class Lines(Widget, can_focus=True):
         Binding("G,end", "edge(1)", "end", show=False, id="lines.end"),
     ]
 
-    def __init__(
-        self, lines: Sequence[Line] = (), *, folds: bool = True, id: str | None = None, classes: str | None = None
-    ) -> None:
-        super().__init__(id=id, classes=classes)
+    def __init__(self, lines: Sequence[Line] = (), *, folds: bool = True, id: str | None = None) -> None:
+        super().__init__(id=id)
         self.lines: list[Line] = list(lines)
         self.folds = folds
         self.top = 0

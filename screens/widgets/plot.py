@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from textwrap import wrap
 from typing import Any
 
 from controlplane.telemetry.charts import (
@@ -19,8 +20,8 @@ from controlplane.telemetry.charts import (
     Tone,
     axis,
     decimate,
+    exact_words,
     known,
-    number_words,
     sparkline,
 )
 from controlplane.text import cells, clean, fit, printable_ascii
@@ -92,7 +93,7 @@ def finish(
             lines[axis] = _put(lines[axis], at, "┴", "")
         for mark in spec.marks:
             if spec.x_from <= mark.x <= spec.x_to:
-                lines[axis] = _put(lines[axis], place(spec, mark.x, left, right), "▲", mark.tone)
+                lines[axis] = _put(lines[axis], place(spec, mark.x, left, right), mark.glyph, mark.tone)
     return [[(_ascii(text), tone) for text, tone in line] for line in lines] if ascii_only else lines
 
 
@@ -177,8 +178,7 @@ def _names(spec: ChartSpec, markers: Sequence[str], width: int) -> list[Run]:
         mark = markers[number % len(markers)]
         named.append((f"{'⠒' if mark == 'braille' else mark} {clean(series.name, 40)}  ", series.tone))
     for line in spec.thresholds:
-        value = number_words(line.value, spec.unit, line.value)
-        named.append((f"┈ {clean(line.name, 40)} {value}  ", line.tone))
+        named.append((f"┈ {clean(line.name, 40)} {exact_words(line.value, spec.unit)}  ", line.tone))
     return fitted([*named, *((f"{clean(note, 120)}  ", "warn") for note in spec.notes)], width)
 
 
@@ -194,8 +194,11 @@ def fitted(named: Sequence[Run], width: int) -> list[Run]:
 
 def nothing(x_from: float, x_to: float, width: int, height: int, offset: timedelta, words: str = "") -> list[list[Run]]:
     begin, end = (f"{_moment(x, offset):%m-%d %H:%M}" for x in (x_from, x_to))
-    said: list[Run] = [(fit(clean(words, 200) or f"no data from {begin} to {end}", width, "centre"), "muted")]
-    return [said if y == height // 2 else [(" " * width, "")] for y in range(height)]
+    said = wrap(clean(words, 200) or f"no data from {begin} to {end}", width)[:height]
+    first = (height - len(said)) // 2
+    rows: list[Run] = [(" " * width, "")] * height
+    rows[first : first + len(said)] = [(fit(each, width, "centre"), "muted") for each in said]
+    return [[row] for row in rows]
 
 
 def _small(series: Series, width: int) -> list[Run]:

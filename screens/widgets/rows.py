@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from rich.style import Style
 
 from controlplane.listing import Query, Row
-from controlplane.text import cells, clean, fit, printable_ascii
+from controlplane.text import cells, clean, fit
 from screens.widgets.columns import COLUMN_GAP, Place
 from screens.widgets.painted import Line, Piece
 
@@ -20,17 +20,16 @@ RIGHT_MARGIN = 2
 """Cells behind the last one: a blank, the position."""
 BETWEEN = " " * COLUMN_GAP
 GONE = "(gone)"
+MARK, POSITION = "✓", "▐"
 
 
 class RowLines(Generic[R]):
     """Draws lines of `width` cells in the columns of `places`. `look` gives the style of a component class."""
 
-    def __init__(self, places: Sequence[Place[R]], width: int, look: Callable[[str], Style], ascii_only: bool) -> None:
+    def __init__(self, places: Sequence[Place[R]], width: int, look: Callable[[str], Style]) -> None:
         self._places = places
         self._width = width
         self._look = look
-        self._ascii_only = ascii_only
-        self._mark, self._position = ("*", "|") if ascii_only else ("✓", "▐")
 
     def header(self, query: Query) -> Line:
         style = self._look("table--header")
@@ -46,7 +45,7 @@ class RowLines(Generic[R]):
         """`thumb`: the position mark is on this line."""
         style = self._look("table--cursor" if cursor else "table--gone" if gone else "table--row")
         mark_style = style if cursor or not marked else self._look("table--mark")
-        pieces = [("›" if cursor else " ", style), (self._mark if marked else " ", mark_style), (" ", style)]
+        pieces = [("›" if cursor else " ", style), (MARK if marked else " ", mark_style), (" ", style)]
         plain = cursor or gone
         for column, _, width in self._places:
             cell = column.cell(row)
@@ -68,5 +67,5 @@ class RowLines(Generic[R]):
             line.append((shown, look))
             room -= cells(shown)
         line.append((" " * room, style))
-        line.append((self._position, self._look("table--position")) if thumb else (" ", style))
-        return tuple((printable_ascii(text), look) for text, look in line) if self._ascii_only else tuple(line)
+        line.append((POSITION, self._look("table--position")) if thumb else (" ", style))
+        return tuple(line)

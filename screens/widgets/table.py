@@ -90,7 +90,6 @@ class WindowTable(RowWindow[R], can_focus=True):
         *,
         empty: str,
         clock: Callable[[], float] = time.monotonic,
-        ascii_only: bool = False,
         id: str | None = None,
     ) -> None:
         """`empty`: what to say when the list has no rows. `clock`: seconds that only go forward."""
@@ -99,7 +98,6 @@ class WindowTable(RowWindow[R], can_focus=True):
         self.empty = empty
         self.total: int | None = None
         """How many rows the list has, when somebody counted them: for the position mark only."""
-        self._ascii_only = ascii_only
         self._offset = 0
         self._marks: set[str] = set()
 
@@ -207,7 +205,7 @@ class WindowTable(RowWindow[R], can_focus=True):
         width, height = self.size
         if width < 1 or height < 1:
             return []
-        draw = RowLines(self._places(), width, self.look, self._ascii_only)
+        draw = RowLines(self._places(), width, self.look)
         window = self._window
         lines = [draw.header(self._paging.query)] if self._header_height else []
         thumb = self._thumb()

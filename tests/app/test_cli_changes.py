@@ -86,10 +86,12 @@ def test_many_things_become_a_run(cli: Cli) -> None:
     assert asked.code == 1 and "[confirmation_needed]" in asked.err and "tenants b: changed" in asked.err
     preview = cli.done("tenants", "suspend", "--filter", "-protected:yes", "--reason", "x", "--dry-run")
     assert preview["result"]["total"] == 3 and preview["dry_run"] is True
-    run = cli.done("tenants", "suspend", "a", "b", "--reason", "x", "--yes", "--request-id", "many")
+    pace = ("--per-second", "10000", "--breaker-share", "0.5")
+    run = cli.done("tenants", "suspend", "a", "b", "--reason", "x", "--yes", "--request-id", "many", *pace)
     assert (run["result"]["state"], run["result"]["done"]) == ("done", 2)
+    assert (run["result"]["per_second"], run["result"]["breaker_share"]) == (10_000, 0.5)
     assert [change["thing"] for change in run["changes"]] == ["a", "b"] and len(run["audit_ids"]) == 2
-    again = cli.done("tenants", "suspend", "a", "b", "--reason", "x", "--request-id", "many")
+    again = cli.done("tenants", "suspend", "a", "b", "--reason", "x", "--request-id", "many", *pace)
     assert again["audit_ids"] == run["audit_ids"]
     undone = cli(*run["undo"]["command"].split()[1:], "--yes")
     assert undone.code == 0 and "2 done, 0 refused" in undone.out
@@ -113,6 +115,8 @@ def test_a_run_that_meets_a_refusal_is_1_and_goes_on_when_told(cli: Cli) -> None
 def test_named_things_and_a_filter_exclude_each_other(cli: Cli) -> None:
     assert cli("tenants", "suspend", "a", "--filter", "b", "--reason", "x").code == 2
     assert cli("tenants", "suspend", "a", "b", "--version", "1", "--reason", "x").code == 2
+    assert cli("tenants", "suspend", "a", "--per-second", "5", "--reason", "x").code == 2
+    assert cli("tenants", "suspend", "a", "b", "--per-second", "10001", "--reason", "x").code == 2
     assert cli("tenants", "create", "a", "b").code == 2
 
 

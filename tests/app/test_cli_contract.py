@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -13,8 +14,14 @@ import psycopg
 import pytest
 
 from backends.postgres.home import Patience
+from controlplane.queues.causes import fingerprint
 from controlplane.registry import operations
 from tests.app.commands import Cli, program
+from tests.backends.notices import KEY, PAGING
+from tests.backends.outside import OUTSIDE
+from tests.backends.outside import url_of as sources_url
+from tests.sqs import prop
+from tests.sqs import settings as sqs_settings
 from tests.terminal.link import CutLink
 
 LIST = {"items", "next", "total", "as_of"}
@@ -24,7 +31,31 @@ ERROR = {"code", "message", "hint", "request_id", "why"}
 # What each generated command is tried with, on the tenants that `estate` makes.
 TRIED = {
     "operators.add": ["ana", "--role", "support"],
+    "alerts.ack": ["1", "--comment", "looking"],
+    "alerts.escalate": ["1"],
+    "alerts.hand-over": ["2", "--to", "on_duty"],
+    "alerts.resolve": ["1"],
+    "alerts.unack": ["2"],
+    "contacts.add": ["on_duty", "--channel", "mail", "--address-from", "env:AN_ADDRESS"],
+    "contacts.edit": ["1", "--address-from", "env:AN_ADDRESS"],
+    "contacts.remove": ["1"],
+    "contacts.test": ["1"],
     "contexts.write": ["acme-prod", "--minutes", "5"],
+    "detectors.apply": ["DETECTORS"],
+    "gates.answer": ["--gate", "shop", "--environment", "staging", "--check", "m", "--answer", "pass"],
+    "gates.apply": ["GATES"],
+    "gates.retire": ["shop"],
+    "gates.run": ["shop", "--environment", "staging"],
+    "evidence.add": ["FILE", "--kind", "junit", "--about", "2.4.0"],
+    "evidence.cancel": ["1"],
+    "evidence.publish": ["1", "--target", "gs://bucket/prod"],
+    "evidence.republish": ["2"],
+    "evidence.withdraw": ["1"],
+    "heartbeats.create": ["nightly", "--every", "1d", "--grace", "1h"],
+    "heartbeats.edit": ["billing", "--every", "10m"],
+    "heartbeats.restore": ["old"],
+    "heartbeats.retire": ["billing"],
+    "detectors.evaluate": ["jobs_dead"],
     "jobs.cancel": ["1"],
     "jobs.replay": ["2"],
     "keys.create": ["acme", "--label", "ci", "--scopes", "read", "--expires-in", "90d"],
@@ -36,6 +67,8 @@ TRIED = {
     "keys.register": ["acme", "--display", "old_abc", "--sha256", "ab" * 32],
     "keys.revoke": ["KEY"],
     "keys.rotate": ["KEY", "--grace", "7d"],
+    "messages.discard": ["orders", "2"],
+    "messages.replay": ["orders", "1,2"],
     "objectives.create": ["api", "--target", "99.9%", "--tenant-id", "acme", "--route", "/orders"],
     "objectives.edit": ["1", "--target", "0.9995", "--period", "month"],
     "objectives.end-maintenance": ["1"],
@@ -45,6 +78,32 @@ TRIED = {
     "operators.password": ["gone_soon"],
     "operators.remove": ["gone_soon"],
     "plans.apply": ["PLANS"],
+    "deliveries.replay": ["1"],
+    "routes.create": ["ops", "--channel", "slack", "--address-from", "env:A_HOOK", "--matchers", 'tenant="acme"'],
+    "routes.disable": ["1"],
+    "routes.edit": ["1", "--group-by", "kind", "--repeat", "never"],
+    "routes.enable": ["2"],
+    "routes.restore": ["3"],
+    "routes.retire": ["1"],
+    "routes.rotate-secret": ["1", "--keeps", "2h"],
+    "routes.test": ["1"],
+    "webhooks.create": ["acme", "--address-from", "env:A_HOOK", "--events", "plan.changed", "--label", "billing"],
+    "webhooks.delete": ["4"],
+    "webhooks.disable": ["4"],
+    "webhooks.edit": ["4", "--events", "plan.changed", "--events", "key.expiring"],
+    "webhooks.enable": ["5"],
+    "webhooks.replay": ["4", "--since", "2h ago", "--what", "all"],
+    "webhooks.rotate-secret": ["4", "--keeps", "2h"],
+    "webhooks.test": ["4"],
+    "schedules.create": ["new", "--people", "ana", "--people", "ben", "--starts", "2026-01-05 09:00"],
+    "schedules.edit": ["primary", "--rotations", "ROTATIONS"],
+    "schedules.end-override": ["1"],
+    "schedules.override": ["primary", "--person", "zoe", "--for", "8h"],
+    "schedules.restore": ["old"],
+    "schedules.retire": ["primary"],
+    "silences.create": ["--matchers", 'tenant="acme"', "--for", "1h", "--comment", "new disks"],
+    "silences.edit": ["1", "--matchers", 'tenant=~"acme|beta"'],
+    "silences.end": ["1"],
     "subscriptions.apply-due": [],
     "subscriptions.change": ["held", "--plan", "growth"],
     "subscriptions.convert-trial": ["acme", "--plan", "growth"],
@@ -56,6 +115,16 @@ TRIED = {
     "subscriptions.start-trial": ["held", "--plan", "pro"],
     "subscriptions.state": ["held", "--state", "suspended"],
     "subscriptions.zone": ["held", "--zone", "Europe/Berlin"],
+    "thresholds.clear": ["jobs_dead.number", "all"],
+    "thresholds.set": ["jobs_dead.critical", "plan:growth", "--value", "50"],
+    "queues.discard": ["1"],
+    "queues.edit": ["1", "--patch", "to=7"],
+    "queues.fixed": ["CAUSE", "--release", "2.1"],
+    "queues.hold": ["1"],
+    "queues.quarantine": ["1"],
+    "queues.release": ["2"],
+    "queues.replay": ["1"],
+    "queues.unhold": ["2"],
     "projects.archive": ["acme", "web"],
     "projects.create": ["acme", "new"],
     "projects.rename": ["acme", "web", "--name", "The web"],
@@ -63,7 +132,10 @@ TRIED = {
     "runs.pause": ["RUN"],
     "runs.resume": ["PAUSED"],
     "runs.stop": ["RUN"],
+    "runs.undo": ["DONE"],
     "telemetry.drop-old": [],
+    "sources.cancel": ["busy"],
+    "sources.redrive": ["idle", "--per-second", "5"],
     "telemetry.retention": ["raw", "--days", "30"],
     "tenants.apply": ["FILE"],
     "tenants.approve-writing": ["1"],
@@ -81,7 +153,29 @@ TRIED = {
     "tenants.reveal": ["acme"],
     "tenants.suspend": ["acme"],
     "tenants.unprotect": ["default"],
+    "waivers.approve": ["1"],
+    "waivers.create": ["--gate", "shop", "--environment", "staging", "--check", "m", "--until", "1h"],
+    "waivers.end": ["1"],
 }
+
+
+def name_sources(cli: Cli, folder: Path) -> None:
+    """A profile of the home, with the source `orders` in it."""
+    url = sources_url(cli.database.login("admin"))
+    (folder / "sources.toml").write_text(
+        f'[orders]\nurl = "{url}"\npassword = "env:PGPASSWORD"\ntable = "public.outside"\ndead = "t.dead"\n'
+        'columns = {id = "id"}\nrequeue = "UPDATE $table SET dead = false WHERE id = ANY ($ids)"\n'
+        'discard = "DELETE FROM $table WHERE id = ANY ($ids)"\n'
+        + "".join(sqs_settings(name, queue) for name, queue in zip(("idle", "busy"), prop(), strict=True))
+    )
+    cli.monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "for tests only")
+    settings = folder / "settings.toml"
+    settings.write_text(
+        f'[profiles.here]\nurl = "{os.environ["WATCHFLOOR_HOME"]}"\npassword = "env:PGPASSWORD"\n'
+        'environment = "testing"\nsources = "sources.toml"\n'
+    )
+    cli.monkeypatch.setenv("WATCHFLOOR_SETTINGS", str(settings))
+    cli.monkeypatch.setenv("WATCHFLOOR_HOME", "here")
 
 
 @pytest.fixture
@@ -113,20 +207,69 @@ def estate(cli: Cli, tmp_path: Path) -> dict[str, str]:
           FROM generate_series(1, 3) n;
         UPDATE wf.api_keys SET disabled_at = now() WHERE display = 'wf_live_2';
         UPDATE wf.api_keys SET rotated_at = now(), grace_until = now() + interval '1 d' WHERE display = 'wf_live_3';
-        INSERT INTO wf.impersonations (tenant_id, reason, ticket, ends_at)
-          VALUES ('acme', 'x', 'T-1', now() + interval '1 hour');
         INSERT INTO wf.jobs (kind, tenant_id, state, ended_at)
           VALUES ('deliver', 'acme', 'waiting', NULL), ('deliver', 'acme', 'dead', now());
         INSERT INTO wf.objectives (name, target) VALUES ('api', 0.999), ('old', 0.99);
         UPDATE wf.objectives SET retired_at = now() WHERE name = 'old';
         INSERT INTO wf.maintenance (starts_at, ends_at, reason) VALUES (now(), now() + interval '1 hour', 'new disks');
+        INSERT INTO wf.alerts (kind, severity, summary) VALUES ('jobs_dead', 'error', 'x');
+        INSERT INTO wf.alerts (kind, severity, summary, state, holder, acked_at, ack_until, ack_comment)
+          VALUES ('tenant_leak', 'error', 'x', 'acked', 'ana', now(), now() + interval '1 hour', 'looking');
+        INSERT INTO wf.thresholds (detector, name, value) VALUES ('jobs_dead', 'number', 5);
+        INSERT INTO wf.routes (name, channel, target) VALUES ('a', 'webhook', 'https://a.example');
+        INSERT INTO wf.routes (name, channel, target, enabled) VALUES ('b', 'slack', 'https://b.example', false);
+        INSERT INTO wf.routes (name, channel, target) VALUES ('c', 'slack', 'https://c.example');
+        UPDATE wf.routes SET retired_at = now() WHERE name = 'c';
+        INSERT INTO wf.deliveries (key, route_id, group_key, number, action, reason, severity, event_type, summary,
+          notice, state, ended_at) VALUES ('msg_' || repeat('a', 40), 1, repeat('a', 64), 1, 'trigger',
+          'first_notification', 'error', 'x', 'y', '{}', 'failed', now());
+        INSERT INTO wf.heartbeats (name, every) VALUES ('billing', 300), ('old', 300);
+        UPDATE wf.heartbeats SET retired_at = now() WHERE name = 'old';
+        INSERT INTO wf.webhooks (tenant_id, target) VALUES ('acme', 'https://a.example');
+        INSERT INTO wf.webhooks (tenant_id, target) VALUES ('acme', 'https://b.example');
+        UPDATE wf.webhooks SET enabled = false WHERE id = 5;
+        INSERT INTO wf.tenant_events (id, tenant_id, type, summary, data)
+          VALUES ('evt_' || repeat('a', 40), 'acme', 'key.created', 'x', '{}');
+        UPDATE wf.deliveries SET state = 'held' WHERE webhook_id = 4;
+        INSERT INTO wf.impersonations (tenant_id, reason, ticket, ends_at)
+          VALUES ('acme', 'x', 'T-1', now() + interval '1 hour');
+        INSERT INTO wf.silences (matchers, ends_at, comment)
+          VALUES ('[{"label": "tenant", "op": "=", "value": "acme"}]', now() + interval '1 hour', 'new disks');
+        INSERT INTO wf.gates (name, definition) VALUES ('shop',
+          '{"checks":[{"due":3600,"freshness":3600,"kind":"manual","limit":30,"name":"m","owner":"ana",'
+          '"question":"Is it?","required":true}],"name":"shop","owner":"ana"}');
+        INSERT INTO wf.gate_waivers (gate, check_name, environment, reason, ends_at)
+          VALUES ('shop', 'm', 'production', 'new disks', now() + interval '1 hour');
+        INSERT INTO wf.schedules (name, rotations)
+          SELECT name, '[{"name": "main", "people": ["ana", "ben"], "starts": "2026-01-05 09:00"}]'
+          FROM unnest(ARRAY['primary', 'old']) name;
+        UPDATE wf.schedules SET retired_at = now() WHERE name = 'old';
+        INSERT INTO wf.schedule_overrides (schedule, person, starts_at, ends_at)
+          VALUES ('primary', 'zoe', now(), now() + interval '1 day');
+        INSERT INTO wf.evidence (sha256, bytes, name, kind, environment, at)
+          VALUES (repeat('ef', 32), 1, 'a', 'urn:watchfloor:evidence-bundle:v1', 'production', now());
+        SELECT wf.publish_evidence(1, 's3://bucket'), wf.publish_evidence(1, 's3://canceled');
+        SELECT wf.change_publication('cancel', 2);
+        SET CONSTRAINTS ALL IMMEDIATE;
+        INSERT INTO wf.jobs (kind, tenant_id, state, ended_at) VALUES ('deliver', 'acme', 'dead', now());
+        UPDATE wf.dead_letters SET state = 'quarantined', hold = true WHERE id = 2;
         """
+        + PAGING
+        + OUTSIDE
     )
+    name_sources(cli, tmp_path)
+    cli.monkeypatch.setenv("WATCHFLOOR_ENCRYPTION_KEY", KEY)
+    cli.monkeypatch.setenv("A_HOOK", "https://hooks.slack.com/services/T0/B0/x")
     cli.done("operators", "add", "gone_soon", "--role", "viewer", "--yes")
+    cli.done("operators", "add", "on_duty", "--role", "operator", "--yes")
+    cli.monkeypatch.setenv("AN_ADDRESS", "ana@acme.example")
+    cli.sql("INSERT INTO wf.contacts (person, channel, target) VALUES ('gone_soon', 'mail', 'a…@acme.example')")
+    cli.sql("INSERT INTO wf.routes (name, channel, target) VALUES ('d', 'mail', 'a…@acme.example')")
     # A run whose breaker paused it, and one that nobody drives.
     paused = cli("tenants", "suspend", "held", "acme", "--reason", "x", "--yes", "--json").document["result"]["id"]
     other = cli("tenants", "suspend", "held", "due", "--reason", "x", "--yes", "--json").document["result"]["id"]
     cli.sql("UPDATE wf.runs SET state = 'running' WHERE id = %s", other)
+    done = cli("tenants", "rename", "acme", "held", "--name", "x", "--yes", "--json").document["result"]["id"]
     file = tmp_path / "tenants.yaml"
     file.write_text("- {id: one, plan: growth}\n- {id: acme, name: ACME}\n")
     keys = {name: f"key_{n:026}" for n, name in enumerate(("KEY", "DISABLED", "ROTATING"), 1)}
@@ -135,7 +278,18 @@ def estate(cli: Cli, tmp_path: Path) -> dict[str, str]:
         "- {code: basic, name: Basic, currency: EUR, month_price: 900, year_price: 9000, billing: arrears,\n"
         "   entitlements: {seats: 2, api_calls: {soft: 80, hard: 100, period: day}}}\n"
     )
-    return keys | {"PLANS": str(plans), "RUN": str(other), "PAUSED": str(paused), "FILE": str(file)}
+    rotations = tmp_path / "rotations.yaml"
+    rotations.write_text("rotations:\n- {people: [cho], starts: 2026-01-05 09:00:00, shift: 1d, zone: Asia/Seoul}\n")
+    detectors = tmp_path / "detectors.yaml"
+    detectors.write_text(
+        "- {name: own_names, means: Long names, above: 9,\n"
+        "   sql: 'SELECT id AS tenant_id, length(name) AS value FROM wf.tenant_list'}\n"
+    )
+    gates = tmp_path / "gates.yaml"
+    gates.write_text("- {name: other, owner: ana, checks: [{name: a, kind: keys}]}\n")
+    keys |= {"ROTATIONS": str(rotations), "DETECTORS": str(detectors), "GATES": str(gates)}
+    keys |= {"CAUSE": fingerprint("jobs", "deliver", "gave_up", "")[:16]}
+    return keys | {"PLANS": str(plans), "RUN": str(other), "PAUSED": str(paused), "DONE": str(done), "FILE": str(file)}
 
 
 def test_every_operation_has_a_command_whose_dry_run_keeps_the_contract(cli: Cli, estate: dict[str, str]) -> None:
@@ -163,6 +317,9 @@ def test_every_operation_has_a_command_whose_dry_run_keeps_the_contract(cli: Cli
 def test_every_list_has_the_same_four_keys(cli: Cli) -> None:
     lists = ("tenants list", "tenants impersonations", "projects list", "keys list", "keys rotations", "audit list")
     lists = (*lists, "operators list", "runs list", "contexts list", "jobs list", "workers list", "objectives list")
+    lists = (*lists, "silences list", "schedules list", "webhooks list", "events list", "contacts list")
+    lists = (*lists, "messages list", "sources list", "gates list", "gates decisions", "waivers list")
+    lists = (*lists, "evidence list", "evidence coverage", "evidence publications")
     for words in lists:
         document = cli.done(*words.split())
         assert set(document) == LIST, words
@@ -175,6 +332,9 @@ def test_every_list_has_the_same_four_keys(cli: Cli) -> None:
 ON_A_FRESH_HOME = (
     *("tenants list", "projects list", "keys list", "keys rotations", "keys stale", "audit list", "plans list"),
     *("objectives list", "tenants impersonations", "operators list", "runs list", "jobs list", "workers list"),
+    *("silences list", "schedules list", "webhooks list", "events list", "contacts list"),
+    *("gates list", "gates decisions", "waivers list"),
+    *("evidence list", "evidence coverage", "evidence publications"),
     *("telemetry series", "telemetry series --by tenant", "telemetry export", "telemetry export --by region"),
     *("telemetry top", "telemetry top route", "telemetry top key", "telemetry status", "telemetry verify"),
     *(

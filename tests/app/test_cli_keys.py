@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from pathlib import Path
 
 import pytest
 
+from backends.secrets.handed_out import SecretsFile
 from controlplane.errors import Refusal
 from controlplane.find import seek
 from controlplane.keys import secret
 from controlplane.keys.verify import check
+from controlplane.runs.engine import start_run
 from tests.app.commands import Cli, program
-from tests.backends.keys import make_calls, make_keys
+from tests.backends.keys import make_calls, make_keys, rotating
+from tests.backends.runs import opened
 
 
 @pytest.fixture
@@ -110,17 +114,35 @@ def test_many_are_rotated_into_a_file_for_its_owner_alone(acme: Cli, tmp_path: P
     assert len(acme.done("runs", "list")["items"]) == 1, "no run was begun"
 
 
-def test_a_paused_run_goes_on_into_the_same_file(acme: Cli, tmp_path: Path) -> None:
-    acme.done("keys", "create", "acme")
+def test_a_paused_run_goes_on_without_its_file(acme: Cli, tmp_path: Path) -> None:
+    make_keys(acme.database.owner, 2)
     path = tmp_path / "secrets"
-    acme.done("keys", "rotate", "--filter", "tenant:acme", "--yes", "--secrets-to", str(path))
-    acme.sql("INSERT INTO wf.runs (operation, per_second, breaker_share) VALUES ('keys.rotate', 100, 1)")
-    acme.sql("UPDATE wf.runs SET state = 'paused' WHERE id = 2")
-    needed = acme("runs", "resume", "2")
-    assert needed.code == 2 and "[secrets_to_needed]" in needed.err
-    assert acme.done("runs", "show", "2")["item"]["state"] == "paused"
-    assert acme("runs", "resume", "2", "--secrets-to", str(path)).code == 0
-    assert acme.done("runs", "show", "2")["item"]["state"] == "done" and len(path.read_text().splitlines()) == 1
+    run = str(asyncio.run(_started(acme, path)))
+    acme.done("runs", "pause", run)
+    moved = tmp_path / "elsewhere" / path.name
+    moved.parent.mkdir()
+    path.rename(moved)
+    assert acme.done("runs", "resume", run)["result"]["done"] == 2
+    for line in moved.read_text().splitlines():
+        told = json.loads(line)
+        assert acme.done("keys", "show", told["id"])["item"]["rotated_from"] == told["rotated_from"]
+
+
+async def _started(cli: Cli, path: Path) -> int:
+    with SecretsFile(path) as file:
+        async with opened(cli.database.login("admin")) as home:
+            return (await start_run(home, rotating(), None, keep=file.keep)).id
+
+
+def test_it_is_said_which_secrets_are_good_for_nothing(acme: Cli, tmp_path: Path) -> None:
+    keys = make_keys(acme.database.owner, 3)
+    acme.done("keys", "disable", keys[2], "--yes")
+    path = tmp_path / "secrets"
+    answer = acme("keys", "rotate", *keys, "--yes", "--secrets-to", str(path))
+    assert answer.code == 1 and "2 done, 1 refused" in answer.out and f"{keys[2]}: " in answer.out
+    assert "secrets of keys that were refused or skipped will never be good" in answer.out
+    assert "will never be good" in acme("runs", "show", "1").out
+    assert len(path.read_text().splitlines()) == 3
 
 
 def test_verify_takes_a_secret_from_stdin_and_never_as_an_argument(acme: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

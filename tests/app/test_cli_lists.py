@@ -8,8 +8,13 @@ import sys
 
 import pytest
 
+from app.cli.linked import words_of
+from app.cli.tree import reads
+from app.links import read as read_link
 from app.start import Start, read
+from controlplane.nouns import NOUNS, Noun, list_named
 from tests.app.commands import ROOT, Cli, program
+from tests.backends.keys import make_calls, make_keys
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J‮evil​\r\n[red]x[/red]"
 
@@ -146,3 +151,54 @@ def test_a_page_as_csv_ndjson_or_markdown_for_another_program(cli: Cli) -> None:
     lines = cli(*words, "ndjson").out.splitlines()
     assert [json.loads(line)["id"] for line in lines[1:]] == ["acme-8", "acme-6"]
     assert "| acme-8 |" in cli(*words, "markdown").out
+
+
+@pytest.mark.parametrize(
+    "noun", [noun for noun in NOUNS if noun.list and "show" not in noun.commands], ids=lambda n: n.name
+)
+def test_every_list_shows_one_by_its_key_and_says_when_there_is_none(cli: Cli, noun: Noun) -> None:
+    declared = list_named(noun.name)
+    key = ["9" for _ in declared.key]
+    answer = cli(noun.name, "show", *key, "--json")
+    assert answer.code == 4 and answer.document["error"]["code"] == declared.missing.code != "no_row", answer
+
+
+def test_one_thing_has_the_formats_of_its_list(cli: Cli) -> None:
+    fill(cli)
+    words = ("tenants", "show", "acme-1", "--format")
+    comment, header, row = cli(*words, "csv").out.splitlines()
+    assert "filter: acme-1" in comment and header.startswith("id,name,") and row.startswith("acme-1,Acme 1,")
+    item = json.loads(cli(*words, "ndjson").out.splitlines()[1])
+    assert item["id"] == "acme-1" and item == cli.done("tenants", "show", "acme-1")["item"]
+    assert "| acme-1 |" in cli(*words, "markdown").out
+    assert cli("tenants", "show", "acme-1").out.splitlines()[0].split() == ["id", "acme-1"]
+
+
+def test_what_a_noun_adds_is_in_every_format(cli: Cli) -> None:
+    cli.done("tenants", "create", "acme")
+    [key] = make_keys(cli.database.owner, 1)
+    make_calls(cli.database.owner, key, 3)
+    item = cli.done("keys", "show", key)["item"]
+    assert json.loads(cli("keys", "show", key, "--format", "ndjson").out.splitlines()[1]) == item
+    assert item["calls"][0]["calls"] == 3
+
+
+def test_a_list_with_days_has_every_format(cli: Cli) -> None:
+    fill(cli)
+    for form in ("csv", "ndjson", "markdown"):
+        answer = cli("subscriptions", "list", "--format", form)
+        assert answer.code == 0 and "acme-1" in answer.out, answer
+
+
+@pytest.mark.parametrize(
+    ("link", "words"),
+    [
+        ("home/stale?env:live", "keys stale env:live"),
+        ("home/tenants#acme", "tenants show acme"),
+        ("home/projects/acme/web", "projects show acme web"),
+        ("home/objectives/3", "objectives show 3"),
+    ],
+)
+def test_a_link_where_no_screen_can_be_drawn_is_its_command(link: str, words: str) -> None:
+    found = words_of(read_link(link))
+    assert found == words.split() and " ".join(found[:2]) in reads()

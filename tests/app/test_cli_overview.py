@@ -13,11 +13,11 @@ def test_the_overview_is_one_document_with_every_part(cli: Cli, fleet: Database)
     found = cli.done("overview")
     assert list(found["parts"]) == [part.name for part in PARTS]
     parts = found["parts"]
-    assert parts["keys"]["late"] == {"number": 1, "capped": False}
+    assert parts["keys"]["late"] == {"number": 1, "capped": False, "near": False}
     assert parts["failing"][0]["id"] == "umbrella" and parts["plans"]["quotas"]["number"] == 2
     assert round(parts["traffic"]["now"]["error_share"], 2) == 0.25 and len(parts["traffic"]["day"]) == 24
     lines = cli("overview")
-    assert lines.code == 0 and "FAILING MOST" in lines.out and "jobs dead" in lines.out
+    assert lines.code == 0 and "FAILING MOST" in lines.out and "dead letters" in lines.out
 
 
 def test_a_part_that_cannot_be_read_says_so_and_the_others_stand(cli: Cli) -> None:
@@ -28,7 +28,7 @@ def test_a_part_that_cannot_be_read_says_so_and_the_others_stand(cli: Cli) -> No
         assert answer.code == 3 and "error" in answer.document["parts"]["changes"]
         assert answer.document["parts"]["work"]["alive"] == 0
         lines = cli("overview")
-        assert lines.code == 3 and "not read:" in lines.out and "jobs dead" in lines.out
+        assert lines.code == 3 and "not read:" in lines.out and "dead letters" in lines.out
     finally:
         cli.sql("GRANT SELECT ON wf.audit TO wf_viewer")
 

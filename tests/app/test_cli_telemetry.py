@@ -7,6 +7,7 @@ import csv
 import json
 import re
 import shlex
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,26 +15,36 @@ import psycopg
 import pytest
 
 from tests.app.commands import Cli
+from tests.postgres import Server
 
 MINUTES = 50
 
 
+@pytest.fixture(scope="module")
+def template_database(postgres_server: Server, template_database: str) -> Iterator[str]:
+    """Fifty minutes of seven tenants that were rolled up: t0 has least requests and t6 most, all of t3's fail."""
+    with postgres_server.database(template_database) as rolled:
+        with psycopg.connect(rolled.owner, autocommit=True) as owner:
+            owner.execute(
+                """UPDATE wf.request_marks SET minutes_from = at, minutes_until = at
+                   FROM (SELECT date_trunc('minute', now()) - make_interval(mins => 5 + %s) AS at) AS start""",
+                [MINUTES],
+            )
+            owner.execute(
+                """INSERT INTO wf.requests (tenant_id, route, method, status, latency_ms, key_prefix, region, at)
+                   SELECT 't' || t, '/r' || m % 2, 'GET', CASE t WHEN 3 THEN 500 ELSE 200 END, 10 * (t + 1),
+                          'wf_' || m % 3, 'eu', minutes_from + m * interval '1 minute' + i * interval '1 second'
+                   FROM wf.request_marks, generate_series(0, 6) t, generate_series(0, 49) m, generate_series(0, t) i"""
+            )
+            assert owner.execute("SELECT minutes FROM wf.roll_up_requests()").fetchone() == (MINUTES,)
+        yield rolled.name
+
+
 @pytest.fixture
 def start(cli: Cli) -> datetime:
-    """Fifty minutes of seven tenants that were rolled up: t0 has least requests and t6 most, all of t3's fail."""
-    cli.log_in("admin")
-    [(end,)] = cli.sql("SELECT date_trunc('minute', now()) - interval '5 minutes'")
-    start: datetime = end.astimezone(UTC) - timedelta(minutes=MINUTES)
-    cli.sql("UPDATE wf.request_marks SET minutes_from = %s, minutes_until = %s", start, start)
-    cli.sql(
-        """INSERT INTO wf.requests (tenant_id, route, method, status, latency_ms, key_prefix, region, at)
-        SELECT 't' || t, '/r' || m %% 2, 'GET', CASE t WHEN 3 THEN 500 ELSE 200 END, 10 * (t + 1),
-               'wf_' || m %% 3, 'eu', %s::timestamptz + m * interval '1 minute' + i * interval '1 second'
-        FROM generate_series(0, 6) t, generate_series(0, 49) m, generate_series(0, t) i""",
-        start,
-    )
-    assert cli.done("telemetry", "roll-up")["item"]["minutes"] == MINUTES
-    return start
+    """When the fifty minutes begin."""
+    [(start,)] = cli.sql("SELECT minutes_from FROM wf.request_marks")
+    return start.astimezone(UTC)
 
 
 def window(start: datetime) -> list[str]:
@@ -56,21 +67,6 @@ def test_series_of_each_scope(cli: Cli, start: datetime) -> None:
     assert answer.code == 0 and " 0 " not in answer.out and "–" in answer.out, "unknown is not zero"
     assert cli("telemetry", "series", "--key", "wf_0").code == 2
     assert "scope_unreadable" in cli("telemetry", "series", "--key", "wf_0").err
-
-
-def test_what_is_kept_by_the_hour_alone_is_shown_by_the_hour(cli: Cli) -> None:
-    cli.log_in("viewer")
-    cli.sql(
-        """INSERT INTO wf.request_hours
-             (tenant_id, dim, value, route, hour, n, errors_4xx, errors_5xx, latency_sum, buckets, counts)
-           SELECT 'default', 'route', '', '', date_trunc('hour', now()) - h * interval '1 hour', 100, 0, 0, 5000,
-                  ARRAY[158], ARRAY[100] FROM generate_series(1, 12) h"""
-    )
-    cli.sql("UPDATE wf.request_marks SET hours_until = date_trunc('hour', now())")
-    items = cli.done("telemetry", "series", "--tenant", "default", "--window", "12h")["items"]
-    assert 1100 <= sum(item["n"] or 0 for item in items) <= 1200 and len(items) <= 13
-    items = cli.done("telemetry", "series", "--tenant", "default", "--window", "12h", "--step", "15m")["items"]
-    assert not any(item["n"] for item in items), "a step that was asked for is kept"
 
 
 TENANT, ROUTE, REGION = ("--tenant", "nosuch"), ("--route", "/nosuch"), ("--region", "nosuch")
@@ -274,16 +270,6 @@ def test_status_names_rows_without_a_day_and_what_is_due(cli: Cli, start: dateti
     assert answer.code == 0 and "raw: rows lie in the default partition" in answer.err
 
 
-def test_a_fresh_home_has_a_status(cli: Cli) -> None:
-    found = cli.done("telemetry", "status")["item"]
-    assert (found["rolled_at"], found["behind"], found["minutes_due"], found["hours_due"]) == (None, None, 0, 0)
-    kept = {each["data"]: each for each in found["kept"]}
-    assert [each["from_at"] for each in kept.values()] == [None, None, None]
-    assert kept["minutes"]["until_at"] is kept["raw"]["until_at"] is None and kept["raw"]["strays"] == 0
-    shown = cli("telemetry", "status")
-    assert shown.code == 0 and "Nothing was rolled up here yet" in shown.err and "inf" not in shown.out
-
-
 def test_keeping_less_names_what_goes_and_dropping_takes_it(cli: Cli, start: datetime) -> None:
     [(day, name)] = cli.sql("SELECT current_date - 9, 'requests_' || to_char(current_date - 9, 'YYYYMMDD')")
     cli.sql("SELECT wf.ensure_request_days(%s, %s)", day, day)
@@ -303,47 +289,6 @@ def test_keeping_less_names_what_goes_and_dropping_takes_it(cli: Cli, start: dat
     assert cli.sql("SELECT days FROM wf.telemetry_retention WHERE data = 'raw'") == [(14,)]
     with pytest.raises(psycopg.errors.CheckViolation, match="retention_days"):
         cli.sql("UPDATE wf.telemetry_retention SET days = 0")
-
-
-def test_strange_keys_are_named_with_why(cli: Cli) -> None:
-    cli.log_in("viewer")
-    cli.sql(
-        """WITH calls AS (
-          SELECT date_trunc('hour', now()) - h * interval '1 hour' AS hour, key, CASE
-            WHEN key = 'spiky' AND h <= 24 THEN 300 WHEN key = 'new' AND h > 24 THEN 0 ELSE 100 END AS n,
-            CASE WHEN key = 'scan' AND h <= 24 THEN 60 ELSE 1 END AS refused
-          FROM generate_series(2, 190) h, unnest(ARRAY['calm', 'spiky', 'new', 'scan']) key)
-        INSERT INTO wf.request_hours (tenant_id, dim, value, route, hour, n, errors_4xx, errors_5xx, latency_sum,
-                                      buckets, counts)
-        SELECT 'acme', 'key', key, '/a', hour, n, refused, 0, n * 50.0, ARRAY[158], ARRAY[n] FROM calls WHERE n > 0
-        UNION ALL
-        SELECT 'acme', 'route', '', '/a', hour, sum(n), 4, 0, 1, '{}', '{}' FROM calls GROUP BY hour""",
-    )
-    cli.sql(
-        "INSERT INTO wf.requests (tenant_id, route, method, status, key_prefix, at)"
-        " SELECT 'acme', '/a', 'GET', 403, 'scan', now() - interval '5 hours' FROM generate_series(1, 7)"
-    )
-    answer = cli.done("telemetry", "anomalies", "acme", "--all")
-    found = {item["key_prefix"]: item for item in answer["items"]}
-    assert {key: [signal["name"] for signal in found[key]["signals"]] for key in found} == {
-        "spiky": ["spike"],
-        "new": ["new_key"],
-        "scan": ["client_errors"],
-        "calm": [],
-    }
-    assert found["scan"]["denied"] == {"403": 7}
-    [spike] = found["spiky"]["signals"]
-    assert spike["inputs"]["ratio"] == pytest.approx(3, rel=0.1)
-    [only] = cli.done("telemetry", "anomalies", "acme", "--key", "scan", "--all")["items"]
-    assert only["key_prefix"] == "scan" and [signal["name"] for signal in only["signals"]] == ["client_errors"]
-    shown = cli("telemetry", "anomalies", "acme", "--why")
-    assert "calm" not in shown.out and "7 × 403" in shown.out and "standard errors" in shown.out
-    assert "3 of 4" in shown.err
-    assert "Nothing is known" in cli("telemetry", "anomalies", "default").err
-    cli.sql("DELETE FROM wf.request_hours WHERE dim = 'key' AND hour < now() - interval '20 hours'")
-    known = cli.done("telemetry", "anomalies", "acme", "--all")["items"]
-    assert {item["baseline"]["hours"] for item in known} == {0}, "when no key was named before, none of them is new"
-    assert not any(signal["name"] in ("new_key", "spike") for item in known for signal in item["signals"])
 
 
 def test_a_series_is_drawn_as_svg(cli: Cli, start: datetime) -> None:

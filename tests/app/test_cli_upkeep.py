@@ -145,7 +145,10 @@ def test_bash_completes_nouns_verbs_options_and_ids(cli: Cli, tmp_path: Path) ->
     verbs = {operation.verb for operation in operations().values() if operation.noun == "tenants"}
     assert complete("watchfloor", "tenants", "") == verbs | {"list", "show", "impersonations"}
     assert complete("watchfloor", "tenants", "delete", "acme", "--ret") == {"--retention-days"}
-    assert complete("watchfloor", "tenants", "suspend", "ac") == {"acme", "acorn"}
+    ids: set[str] = set()
+    while not ids:  # a home that does not answer soon completes nothing; a busy machine's may not, once or twice
+        ids = complete("watchfloor", "tenants", "suspend", "ac")
+    assert ids == {"acme", "acorn"}
     assert complete("watchfloor", "tenants", "suspend", "$(") == set()
 
 

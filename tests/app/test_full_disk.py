@@ -33,6 +33,7 @@ from app.worker import Work
 from backends.checkpoint_folder import CheckpointFolder, signing_key
 from backends.embedded.folder import server_alive
 from backends.embedded.server import EmbeddedHome
+from backends.embedded.worker import pid as pid_of_worker
 from backends.postgres import ingest as ingest_module
 from backends.postgres import live as live_module
 from backends.postgres.home import Home
@@ -277,7 +278,7 @@ def test_a_command_says_why_it_cannot_start_the_home() -> None:
 def test_a_home_is_stopped_and_opened_again_on_a_full_disk() -> None:
     def scenario(disk: SmallDisk, home: EmbeddedHome) -> list[str]:
         start_worker(home)
-        until(lambda: home.status().worker_pid is not None)
+        until(lambda: pid_of_worker(home.folder) is not None)
         disk.fill()
         assert home.stop() and not home.has_worker
         with pytest.raises(HomeUnreachable) as refused:
@@ -356,7 +357,7 @@ def test_a_worker_that_cannot_say_which_it_is_begins_when_there_is_room(monkeypa
             assert lock is not None
             disk.fill()
             watching = thread.submit(home_worker.watch_over, home, lock)
-            until(lambda: home.status().worker_pid not in (None, os.getpid()))
+            until(lambda: pid_of_worker(home.folder) not in (None, os.getpid()))
             until(lambda: workers(home) == 1)
             os.kill(home.status().worker_pid or 0, signal.SIGTERM)
             watching.result(PATIENCE)

@@ -29,6 +29,7 @@ MAY = {*OURS, "textual", "rich", "typing_extensions", "platformdirs"}
 NEVER = {
     *("psycopg", "psycopg_pool", "psycopg_binary", "pydantic", "pydantic_core", "httpx", "keyring", "plotext"),
     *("cyclopts", "pyrage", "rapidfuzz", "yaml", "cryptography"),
+    *("httpcore", "certifi", "aiosmtplib", "minijinja", "controlplane.deliveries.model"),
     *("backends", "app.cli", "app.contexts", "app.demo", "screens.dialogs", "controlplane.operations"),
     *(
         "controlplane.registry",

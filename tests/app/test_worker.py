@@ -207,7 +207,7 @@ def test_a_run_whose_program_was_killed_goes_on_in_a_worker(cli: Cli, database: 
 
 async def _start(database: Database) -> int:
     async with opened(database.login("admin")) as home:
-        return (await start_run(home, suspending(), "unpaid")).id
+        return (await start_run(home, suspending(per_second=10), "unpaid")).id  # one by one
 
 
 def test_jobs_are_replayed_and_canceled_by_command(cli: Cli, database: Database) -> None:

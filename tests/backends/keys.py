@@ -1,4 +1,4 @@
-"""Keys to do things to; and, run as a program, a driver of a rotation that kills itself while it works."""
+"""Keys to do things to; and, run as a program, one that starts a rotation of many and kills itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -14,7 +16,9 @@ from backends.postgres.home import Home
 from backends.secrets.handed_out import SecretsFile
 from controlplane.operations import Call, Outcome, execute
 from controlplane.registry import named
-from controlplane.runs.engine import drive
+from controlplane.runs.engine import drive, start_run
+from controlplane.runs.model import Run
+from controlplane.runs.operations import RunStart
 from tests.backends.runs import opened
 from tests.controlplane.runs import Ticks
 
@@ -58,23 +62,31 @@ async def do(home: Home, name: str, /, reason: str = "as the test says", **field
     return await execute(home, named(name), named(name).parse(fields), Call(reason))
 
 
-async def die_while_rotating(conninfo: str, run_id: int, path: str, at: int) -> None:
-    """Killed at the `at`-th key, when its secret is in the file and its change is not committed."""
-    reached = 0
-    commit = Home._commit
+async def die_while_rotating(conninfo: str, path: str, point: str, at: int) -> None:
+    """Start to rotate all keys of acme, and be killed: `starting`, when the secrets are in the file and nothing is
+    committed; or `driving`, once so many keys are done.
+    """
 
-    async def watched(home: Home, connection: object, intent: object) -> None:
-        nonlocal reached
-        reached += 1
-        if reached == at:
+    def die(run: Run) -> None:
+        if run.done == at:
             os.kill(os.getpid(), signal.SIGKILL)
-        await commit(home, connection, intent)  # type: ignore[arg-type]
 
-    Home._commit = watched  # type: ignore[method-assign,assignment]
-    file = SecretsFile(Path(path), append=True)
+    def keep(secrets: Sequence[tuple[Mapping[str, Any], str]]) -> None:
+        with SecretsFile(Path(path)) as file:
+            file.keep(secrets)
+        if point == "starting":
+            os.kill(os.getpid(), signal.SIGKILL)
+
     async with opened(conninfo) as home:
-        await drive(home, run_id, clock=Ticks(), keep=file.keep)
+        run = await start_run(home, rotating(per_second=10), None, keep=keep)  # one by one
+        await drive(home, run.id, clock=Ticks(), on_progress=die)
+
+
+def rotating(**more: object) -> RunStart:
+    return RunStart.model_validate(
+        {"operation": "keys.rotate", "filter": "tenant:acme state:active", "per_second": 1000, **more}
+    )
 
 
 if __name__ == "__main__":
-    asyncio.run(die_while_rotating(sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])))
+    asyncio.run(die_while_rotating(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])))

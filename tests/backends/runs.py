@@ -6,21 +6,31 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import psycopg
 
+from app.carrier import Carrier
 from backends.postgres.change import OpenChange
 from backends.postgres.home import Home
+from controlplane.filters.grammar import parse
+from controlplane.listing import Query
 from controlplane.runs.engine import drive
+from controlplane.runs.list import ITEMS
+from controlplane.runs.model import Run, RunDirectory, RunItem
 from controlplane.runs.operations import RunStart
+from tests.backends.notices import sealing
 from tests.controlplane.runs import Ticks
+from tests.postgres import Database
 
 
 @asynccontextmanager
 async def opened(conninfo: str) -> AsyncIterator[Home]:
+    """With a key for secrets."""
     home = Home(conninfo)
+    home.sealing = sealing()
     await home.open()
     try:
         yield home
@@ -43,6 +53,29 @@ def suspending(tenants: list[str] | None = None, **more: object) -> RunStart:
     """A request to suspend these, or all that make_tenants made; as fast as it goes."""
     named = {"filter": "plan:growth"} if tenants is None else {"subjects": [{"id": name} for name in tenants]}
     return RunStart.model_validate({"operation": "tenants.suspend", "per_second": 1000, **named, **more})
+
+
+async def items(home: Home, run: Run, text: str = "") -> tuple[RunItem, ...]:
+    return (await home.of(RunDirectory).items(run.id).page(Query(parse(text, ITEMS.fields)), limit=1000)).rows
+
+
+@asynccontextmanager
+async def carrying(database: Database, said: Callable[[str], None] = lambda words: None) -> AsyncIterator[None]:
+    """A worker with its own login, which carries runs."""
+    task = asyncio.create_task(Carrier(database.login("worker"), said).run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def until_over(home: Home, run: Run) -> Run:
+    deadline = time.monotonic() + 60
+    while (found := await home.of(RunDirectory).get(run.id)).state == "running":
+        assert time.monotonic() < deadline, "it never ended"
+        await asyncio.sleep(0.05)
+    return found
 
 
 def abandoned(owner: str) -> None:

@@ -19,7 +19,7 @@ from backends.postgres.job_queue import Self, queue
 from backends.postgres.notary import Notary, Signed, signing
 from controlplane.audit.chain import GENESIS, Fault, Verdict, Verification, following
 from controlplane.audit.checkpoints import Checkpoint, SigningKey
-from controlplane.errors import Refusal
+from controlplane.errors import Conflict, Refusal
 from controlplane.jobs.kinds import kinds
 from controlplane.jobs.model import Claimed
 from tests.backends.psql import Psql, denied, logins, one
@@ -220,6 +220,24 @@ def test_a_row_that_went_before_it_was_chained_stops_the_chain_loudly(cut: str, 
         chain(psql)
     assert refused.value.diag.constraint_name == "audit_gap"
     assert refused.value.diag.message_primary == "row 3 of the audit trail is missing"
+
+
+async def test_a_persons_checkpoint_waits_while_a_worker_signs(psql: Psql, notary: Notary) -> None:
+    add(psql, 1)
+    chain(psql)
+    worker, waited = psql("worker"), list[float]()
+    worker.autocommit = False
+    assert one(worker, "SELECT wf.checkpoint_turn()") == (True,)
+    with pytest.raises(Conflict) as refused:
+        await notary.sign()
+    assert refused.value.code == "checkpoint_under_way"
+
+    async def pause(seconds: float) -> None:
+        waited.append(seconds)
+        worker.commit()
+
+    signed = await notary.sign_in_turn(pause)
+    assert signed is not None and signed.new and len(waited) == 1
 
 
 def test_what_is_whole_before_a_gap_is_chained_first(psql: Psql) -> None:

@@ -6,31 +6,22 @@ import asyncio
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg import errors
 
-from app.carrier import Carrier
 from backends.postgres.home import Home
-from controlplane.audit.model import AuditRow
-from controlplane.errors import NotPermitted, Refusal
-from controlplane.filters.grammar import parse
-from controlplane.listing import Query
+from controlplane.errors import NotPermitted
 from controlplane.operations import Call, execute
 from controlplane.registry import named
-from controlplane.runs import rules
 from controlplane.runs.engine import drive, left_runs, start_run, undo_run
-from controlplane.runs.list import ITEMS
-from controlplane.runs.model import Run, RunDirectory, RunItem
+from controlplane.runs.model import Run, RunDirectory
 from controlplane.runs.operations import RunStart
-from tests.backends.keys import make_keys
 from tests.backends.psql import Psql, denied, logins, one, refused
-from tests.backends.runs import abandoned, make_tenants, opened, suspending
+from tests.backends.runs import abandoned, carrying, items, make_tenants, opened, suspending, until_over
 from tests.controlplane.runs import Ticks
 from tests.postgres import Database
 
@@ -52,28 +43,6 @@ async def worker(database: Database) -> AsyncIterator[Home]:
 def psql(database: Database) -> Iterator[Psql]:
     with logins(database) as connect:
         yield connect
-
-
-@asynccontextmanager
-async def carrying(database: Database) -> AsyncIterator[None]:
-    task = asyncio.create_task(Carrier(database.login("worker")).run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-
-
-async def until_over(home: Home, run: Run) -> Run:
-    deadline = time.monotonic() + 60
-    while (found := await home.of(RunDirectory).get(run.id)).state == "running":
-        assert time.monotonic() < deadline, "it never ended"
-        await asyncio.sleep(0.05)
-    return found
-
-
-async def items(home: Home, run: Run, text: str = "") -> tuple[RunItem, ...]:
-    return (await home.of(RunDirectory).items(run.id).page(Query(parse(text, ITEMS.fields)), limit=1000)).rows
 
 
 async def do(home: Home, name: str, /, **fields: Any) -> None:
@@ -99,7 +68,7 @@ async def test_a_run_is_done_as_whoever_started_it_and_the_trail_names_both(
 
 
 async def test_a_killed_program_leaves_its_run_to_the_worker(database: Database, person: Home, psql: Psql) -> None:
-    run = await start_run(person, suspending(), "unpaid")
+    run = await start_run(person, suspending(per_second=10), "unpaid")
     command = [sys.executable, "-m", "tests.backends.runs", database.login("admin"), str(run.id), "after commit", "3"]
     assert (await asyncio.to_thread(subprocess.run, command)).returncode == -signal.SIGKILL
     abandoned(database.owner)
@@ -110,14 +79,12 @@ async def test_a_killed_program_leaves_its_run_to_the_worker(database: Database,
     assert psql("owner").execute(by).fetchall() == [("t_admin", 3), ("t_worker", 3)]
 
 
-async def test_what_it_cannot_carry_waits_for_a_person(database: Database, person: Home, worker: Home) -> None:
-    make_keys(database.owner, 1, "t001")
-    edits = {"operation": "keys.edit", "fields": {"expires": "30d"}, "filter": "tenant:t001"}
-    run = await start_run(person, RunStart.model_validate(edits), None)
-    assert await left_runs(worker) == []
-    with pytest.raises(Refusal):
-        await drive(worker, run.id, clock=Ticks())
-    assert (await person.of(RunDirectory).get(run.id)).waiting == 1
+@pytest.mark.parametrize("operation", ["tenants.create", "subscriptions.change", "keys.register", "no.such"])
+def test_nobody_makes_a_run_of_what_is_not_done_to_many(psql: Psql, operation: str) -> None:
+    """It would wait for a worker for ever, before all others."""
+    insert = f"INSERT INTO wf.runs (operation, per_second, breaker_share) VALUES ('{operation}', 1, 1)"
+    for role in ("operator", "admin", "owner"):
+        refused(psql(role), "run_not_carried", insert)
 
 
 async def test_it_is_undone_by_the_worker_as_well(database: Database, person: Home, worker: Home, psql: Psql) -> None:
@@ -137,7 +104,7 @@ async def test_it_is_undone_by_the_worker_as_well(database: Database, person: Ho
 
 
 async def test_pause_resume_and_stop_are_obeyed(person: Home, worker: Home, psql: Psql) -> None:
-    run = await start_run(person, suspending(), "unpaid")
+    run = await start_run(person, suspending(per_second=10), "unpaid")
 
     def turn(becomes: str, at: int) -> Callable[[Run], None]:
         def look(run: Run) -> None:
@@ -262,6 +229,8 @@ def test_it_may_not_write_or_read_what_runs_are_about(psql: Psql, ordered: Run) 
         "UPDATE wf.runs SET operation = 'tenants.delete'",
         "UPDATE wf.runs SET state = 'running'",
         "SELECT wf.carried_columns(NULL, NULL, NULL)",
+        "SELECT wf.purge_tenant('t001')",
+        "SELECT wf.leak_calls('x')",
         "SELECT wf.append_audit('wf.tenants', 'tenants', 'update', '{t001}', '{t001}', '{NULL}', '{NULL}', '{}')",
         "SELECT holder FROM wf.run_progress",
         "SET ROLE wf_operator",
@@ -293,7 +262,7 @@ def test_nothing_is_done_after_a_run_was_halted(psql: Psql, ordered: Run, become
     psql("operator").execute(f"UPDATE wf.runs SET state = '{becomes}' WHERE id = {ordered.id}".encode())
     mine = psql("worker")
     refused(mine, "run_not_running" if becomes == "paused" else "run_item_settled", CARRY.format(ordered.id, 1))
-    refused(mine, "run_not_held", f"SELECT wf.refuse_item({ordered.id}, 2, 'x', 'made up')")
+    refused(mine, "run_not_held", f"SELECT wf.refuse_items({ordered.id}, '{{2}}', '{{x}}', '{{made up}}')")
     refused(mine, "run_not_held", f"SELECT wf.end_carrying({ordered.id}, 'done', NULL)")
     assert one(mine, "SELECT wf.hold_run(%s, 'another')", ordered.id) == (False,)
     assert one(psql("owner"), "SELECT count(*) FROM wf.tenants WHERE status = 'suspended'") == (0,)
@@ -368,105 +337,3 @@ def test_the_thing_of_an_item_is_what_it_says(psql: Psql, person: Home) -> None:
         refused(psql("worker"), "run_thing_gone", CARRY.format(run, place))
     suspended = "SELECT array_agg(id::text) FROM wf.tenants WHERE status = 'suspended'"
     assert one(psql("owner"), suspended) == (["t001"],)
-
-
-# The same as the operation itself
-
-
-def test_the_heart_and_the_home_carry_the_same_operations(psql: Psql) -> None:
-    rows = psql("owner").execute("SELECT operation, control FROM wf.carried_operations").fetchall()
-    assert {operation for operation, _ in rows} == rules.CARRIED
-    assert all(control == TABLES[operation.partition(".")[0]] for operation, control in rows)
-    assert not any(named(operation).makes_secret for operation, _ in rows)
-
-
-TENANTS = {
-    "active": "",
-    "suspended": "status = 'suspended', suspended_at = now(), suspension_reason = 'x'",
-    "protected": "protected = true",
-    "pending_deletion": "status = 'pending_deletion', deleted_at = now(), deleted_from = 'active',"
-    " purge_after = now() + interval '9 days'",
-    "erased": "status = 'erased', erased_at = now()",
-}
-PROJECTS = {"active": "", "archived": "status = 'archived', archived_at = now()"}
-KEYS = {
-    "active": "",
-    "disabled": "disabled_at = now()",
-    "revoked": "revoked_at = now(), revoked_reason = 'x'",
-    "expired": "expires_at = now() - interval '1 day', created_at = now() - interval '2 days'",
-}
-FIELDS: dict[str, list[dict[str, Any]]] = {
-    "tenants.rename": [{"name": "New"}],
-    "projects.rename": [{"name": "New"}],
-    "tenants.delete": [{}, {"retention_days": 7}],
-    "tenants.edit": [
-        {"plan": "free"},
-        {"region": "eu", "allowed_regions": ["eu", "us"]},
-        {"metadata": {"a": None, "b": {"c": None}, "d": 1}},
-        {"metadata": {"a": None, "d": [1]}, "replace_metadata": True, "plan": "free"},
-    ],
-}
-CASES = [(name, fields) for name in sorted(rules.CARRIED) for fields in FIELDS.get(name, [{}])]
-
-
-MADE = {
-    "tenants": "INSERT INTO wf.tenants (id, name, metadata) VALUES (%(id)s, 'Name', '{\"a\": 1, \"z\": 2}')",
-    "projects": "INSERT INTO wf.projects (tenant_id, id, name) VALUES (%(tenant_id)s, %(id)s, 'Name')",
-    "keys": "INSERT INTO wf.api_keys (id, tenant_id, env, display, hash)"
-    " VALUES (%(id)s::text, 't001', 'live', 'wf_live_x', sha256(convert_to(%(id)s::text, 'UTF8')))",
-}
-STATES = {"tenants": TENANTS, "projects": PROJECTS, "keys": KEYS}
-TABLES = {"tenants": "wf.tenants", "projects": "wf.projects", "keys": "wf.api_keys"}
-
-
-def things(owner: psycopg.Connection, noun: str, whose: str) -> list[dict[str, str]]:
-    """One in each state; `whose` tells those of the person from those of the worker."""
-    found = []
-    for number, (state, changes) in enumerate(STATES[noun].items()):
-        thing = {"id": f"key_{whose.upper()[0]}{number:025}" if noun == "keys" else f"{whose}-{state}"}
-        thing |= {"tenant_id": "t001"} if noun == "projects" else {}
-        owner.execute(MADE[noun].encode(), thing)
-        with owner.transaction():
-            owner.execute("SET LOCAL session_replication_role = replica")  # whatever led to it
-            if changes:
-                owner.execute(f"UPDATE {TABLES[noun]} SET {changes} WHERE id = %(id)s".encode(), thing)
-        found.append(thing)
-    return found
-
-
-def said(rows: tuple[AuditRow, ...]) -> list[Any]:
-    """What a change wrote, without what differs from one thing to the next: its id, and when it was."""
-    plain = []
-    for row in rows:
-        before, after = row.before or {}, row.after or {}
-        changed = {name: value for name, value in after.items() if before.get(name) != value}
-        moments = {name: value[:10] for name, value in changed.items() if name.endswith(("_at", "_after")) and value}
-        plain.append((row.noun, row.operation, row.actor, row.reason, row.out_of_band, changed | moments))
-    return plain
-
-
-@pytest.mark.parametrize(("name", "fields"), CASES)
-async def test_the_home_does_what_the_operation_does(
-    person: Home, worker: Home, psql: Psql, name: str, fields: dict[str, Any]
-) -> None:
-    verdicts = {}
-    for whose, plane in (("person", person), ("worker", worker)):
-        subjects = things(psql("owner"), name.partition(".")[0], whose)
-        request = {"operation": name, "fields": fields, "subjects": subjects, "breaker_share": 1.0}
-        run = await start_run(person, RunStart.model_validate(request), "as the test says")
-        run = await drive(plane, run.id, clock=Ticks())
-        assert (run.state, run.settled) == ("done", len(subjects))
-        told: list[Any] = []
-        for item in await items(person, run):
-            recorded = await person.recorded(item.request_id) if item.state == "done" else None
-            told.append((item.state, item.code, said(recorded.rows) if recorded else None))
-        verdicts[whose] = told
-        if (undo := named(name).undo) is not None and run.done:
-            undone = await drive(plane, (await undo_run(person, run.id, "back")).id, clock=Ticks())
-            back = []
-            for item in await items(person, undone):
-                recorded = await person.recorded(item.request_id) if item.state == "done" else None
-                back.append((undo, item.state, item.code, said(recorded.rows) if recorded else None))
-            verdicts[whose] += back
-    assert verdicts["worker"] == verdicts["person"]
-    assert any(verdict[0] == "done" for verdict in verdicts["worker"])

@@ -21,6 +21,7 @@ from controlplane.tenants.model import TenantDirectory
 from tests.backends.keys import make_keys
 from tests.backends.runs import make_tenants, opened, suspending
 from tests.backends.test_operations_by_role import ESTATE, EXAMPLES
+from tests.backends.test_operations_by_role import opened as opened_with_all
 from tests.controlplane.runs import Ticks
 from tests.postgres import Database
 
@@ -213,7 +214,7 @@ async def test_every_operation_runs_as_it_was_previewed(database: Database, name
         return True
 
     role = "support" if name == "tenants.impersonate" else "admin"
-    async with opened(database.login(role)) as home:
+    async with opened_with_all(database.login(role)) as home:
         assert (await do(home, name, yes, **EXAMPLES[name])).rows
 
 

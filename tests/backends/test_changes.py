@@ -72,7 +72,7 @@ async def test_a_repeat_waits_for_the_first_and_runs_itself_when_that_one_fails(
     async with opened(database.login("admin")) as other:
         with pytest.raises(ZeroDivisionError):
             async with home.change(intent) as change:
-                await change.of(TenantStore).create("acme", {"name": "Acme"})
+                await change.of(TenantStore).create({"id": "acme", "name": "Acme"})
                 repeat = asyncio.create_task(do(other, "tenants.create", "same", id="acme"))
                 await _is_waiting(database)
                 raise ZeroDivisionError

@@ -11,7 +11,9 @@ import pytest
 from backends.postgres.home import Home
 from backends.postgres.paging import PagedList
 from backends.postgres.plans import Plans
+from controlplane.alerts.list import ALERTS
 from controlplane.audit.list import AUDIT
+from controlplane.deliveries.list import DELIVERIES
 from controlplane.filters.grammar import Field, Kind, Term, parse, render
 from controlplane.jobs.list import JOBS
 from controlplane.keys.list import KEYS
@@ -30,6 +32,8 @@ LISTS: dict[str, tuple[Field, ...]] = {
     "audit": AUDIT.fields,
     "jobs": JOBS.fields,
     "subscriptions": SUBSCRIPTIONS.fields,
+    "alerts": ALERTS.fields,
+    "deliveries": DELIVERIES.fields,
 }
 ROWS = 12_000
 FILL = f"""
@@ -62,6 +66,17 @@ FILL = f"""
     INSERT INTO wf.jobs (kind, tenant_id, payload, state, attempts, tries, error, ended_at)
       SELECT 'mail.send', 't' || n % 100 + 1, '{{}}', 'dead', 5, 5, 'no route to host ' || n, now()
       FROM generate_series(1, {ROWS}) n;
+    INSERT INTO wf.alerts (kind, tenant_id, labels, severity, summary, state, fired_at, resolved_at)
+      SELECT 'jobs_dead', 't' || n % 3000 + 1, jsonb_build_object('job', n::text), 'error', n || ' dead jobs',
+             'resolved', now() - n * interval '1 minute', now() - n * interval '50 s'
+      FROM generate_series({ROWS}, 1, -1) n;
+    INSERT INTO wf.routes (name, channel, target) SELECT 'route-' || n, 'drill', 'x' FROM generate_series(1, 40) n;
+    INSERT INTO wf.deliveries (key, route_id, group_key, number, tenant_id, action, reason, severity, event_type,
+                               summary, notice, state, attempts, code, created_at, ended_at)
+      SELECT 'msg_' || repeat('a', 40), n % 40 + 1, encode(sha256(n::text::bytea), 'hex'), 1,
+             't' || n % 3000 + 1, 'trigger', 'first_notification', 'error', 'jobs_dead', n || ' dead jobs', '{{}}',
+             'delivered', 1, 'http_200',
+             now() - n * interval '1 minute', now() FROM generate_series({ROWS}, 1, -1) n;
     SET session_replication_role = DEFAULT;
     VACUUM ANALYZE;
 """  # fmt: skip
@@ -76,6 +91,7 @@ SAID: dict[Kind, str] = {
     "flag": ":yes",
 }
 # Rows of jobs are few but for the dead, whose filters have indexes; more of them would slow every claim.
+FEW = ("workers", "routes")
 WITHOUT_INDEX = {("jobs", field.name) for field in JOBS.fields} | {("jobs", "")}
 
 
@@ -124,11 +140,35 @@ async def test_no_filter_reads_a_whole_table(many: tuple[psycopg.Connection, Hom
     if (name, field_of(terms)) in WITHOUT_INDEX or round(plan["Actual Rows"]) == 101:
         return  # what many match is read in the list's order: test_query_plans.py
     scans = [node for node in nodes(plan, "Seq Scan") if node["Actual Loops"]]
-    assert not [node["Relation Name"] for node in scans if node["Relation Name"] != "workers"], render(
-        terms, LISTS[name]
-    )
+    assert not [node["Relation Name"] for node in scans if node["Relation Name"] not in FEW], render(terms, LISTS[name])
     if round(plan["Actual Rows"]) == 0:
         assert touched(plan) <= 300, f"{text}: {touched(plan)} rows read to find none"
+
+
+async def test_the_newest_of_a_rare_route_are_found_by_its_index(filled: Database) -> None:
+    """Where hardly any row is of a route, walking all by their age would find its page last."""
+    with psycopg.connect(filled.owner, autocommit=True) as owner:
+        owner.execute("SET session_replication_role = replica")  # the trail was filled without its counter
+        owner.execute(
+            "INSERT INTO wf.routes (name, channel, target) VALUES ('rare', 'drill', 'x'), ('none', 'drill', 'x')"
+        )
+        owner.execute(
+            "UPDATE wf.deliveries SET route_id = (SELECT id FROM wf.routes WHERE name = 'rare') WHERE id IN (7, 9)"
+        )
+    home = Home(filled.login("viewer"))
+    await home.open()
+    try:
+        listing: PagedList[Any] = list_named("deliveries").of(home)
+        async with home.connection() as connection:
+            for name, number in (("rare", 2), ("none", 0), ("nowhere", 0)):
+                query = Query(parse(f"route:{name}", LISTS["deliveries"]), None, True)
+                assert len((await listing.page(query)).rows) == number == (await listing.count(query)).number
+                few = await listing._few(connection, query)
+                statement = listing._statement(query, listing._order(query), None, False, True, 101, few)
+                with psycopg.connect(filled.login("viewer"), autocommit=True) as viewer:
+                    assert touched(explained(viewer, *statement)) <= 100
+    finally:
+        await home.close()
 
 
 def field_of(terms: tuple[Term, ...]) -> str:

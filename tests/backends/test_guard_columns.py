@@ -19,7 +19,8 @@ WRITTEN_BY_THE_HOME = {
     # Rolled up from rows of wf.requests, whose texts have limits; one bucket per power of 1.04.
     "request_hours.tenant_id", "request_hours.route", "request_hours.value", "request_hours.buckets",
     "request_hours.counts", "request_minutes.tenant_id", "request_minutes.route", "request_minutes.value",
-    "request_minutes.buckets", "request_minutes.counts",
+    "request_minutes.buckets", "request_minutes.counts", "key_days.tenant_id", "key_days.value", "key_days.route",
+    "key_days_due.tenant_id",
     # The trail's own limits: test_guard_trail.py.
     "audit.actor", "audit.operation", "audit.noun", "audit.thing", "audit.tenant_id", "audit.reason",
     "audit.request_id", "audit.before", "audit.after", "audit_personal.tenant_id", "audit_personal.field",
@@ -32,7 +33,7 @@ HOMES_OWN_TIMES = {
     "migrations.applied_at", "sql_applied.applied_at", "changes.started_at", "audit.at", "audit_chain.chained_at",
     "audit_checkpoints.made_at", "request_hours.hour", "request_minutes.minute", "request_marks.minutes_from",
     "request_marks.minutes_until", "request_marks.hours_from", "request_marks.hours_until", "request_marks.raw_from",
-    "request_marks.rolled_at",
+    "request_marks.rolled_at", "key_days.day", "key_days_due.day",
 }  # fmt: skip
 
 COLUMNS = """
@@ -263,10 +264,10 @@ def test_an_item_of_a_run_is_settled_by_who_drives_it_and_by_its_change_alone(ps
     with operator.transaction():
         operator.execute(RUN)
     refused(operator, "run_not_held", BEGIN)
-    refused(operator, "run_not_held", "SELECT wf.refuse_item(1, 1, 'x', 'x')")
+    refused(operator, "run_not_held", "SELECT wf.refuse_items(1, '{1}', '{x}', '{x}')")
     assert one(operator, "SELECT wf.hold_run(1, 'the program')") == (True,)
     refused(admin, "run_not_held", BEGIN)
-    refused(admin, "run_not_held", "SELECT wf.refuse_item(1, 1, 'x', 'x')")
+    refused(admin, "run_not_held", "SELECT wf.refuse_items(1, '{1}', '{x}', '{x}')")
     refused(operator, "run_item_not_done", BEGIN)
     assert one(operator, "SELECT state FROM wf.run_items") == ("waiting",)
     with operator.transaction():

@@ -95,6 +95,11 @@ ASKED = [
     " WHERE display OPERATOR(pg_catalog.=) 'nothing'",
     "UPDATE wf.telemetry_retention SET days = 1",
     "INSERT INTO wf.objectives (name, target, tenant_id) VALUES ('Not a name', 0.99, 'active')",
+    "INSERT INTO wf.silences (matchers, ends_at, comment) VALUES ('[]', pg_catalog.now() + interval '1 hour', 'x')",
+    "INSERT INTO wf.schedules (name, rotations) VALUES ('Not a name', '[{}]'), ('none', '[]')",
+    "INSERT INTO wf.schedule_overrides (schedule, person, starts_at, ends_at)"
+    " VALUES ('old', 'zoe', pg_catalog.now(), pg_catalog.now() OPERATOR(pg_catalog.+) '1 hour'::pg_catalog.interval)",
+    "UPDATE wf.silences SET ends_at = pg_catalog.now() + interval '800 hours'",
     "UPDATE wf.objectives SET retired_at = pg_catalog.now(), target = 0.5 WHERE name OPERATOR(pg_catalog.=) 'old'",
     "SELECT wf.put_operator('pg_monitor', 'admin', NULL)",
     "SELECT * FROM wf_data.authenticate('\\x00')",

@@ -11,11 +11,12 @@ from psycopg import errors
 
 from backends.postgres.audit_chain import LINKS
 from controlplane.operations import Call, execute
+from controlplane.queues.drill import DRILL
+from controlplane.queues.source_operations import SETTLE
 from controlplane.registry import named, operations
 from controlplane.runs.operations import COMPLETE, START, UNDO
 from tests.backends.psql import Psql, denied, logins, one, refused
-from tests.backends.runs import opened
-from tests.backends.test_operations_by_role import ESTATE, EXAMPLES
+from tests.backends.test_operations_by_role import ESTATE, EXAMPLES, opened
 from tests.postgres import ROLES, Database
 
 RENAME = "UPDATE wf.tenants SET name = 'Renamed' WHERE id = 'active'"
@@ -56,7 +57,8 @@ def count(connection: psycopg.Connection) -> int:
 
 def test_the_home_and_the_program_know_the_same_operations_and_roles(psql: Psql) -> None:
     own = {"requests.import": "operator", "look.up": "support", "look_ups.ask": "owner", "demo.load": "owner"}
-    known = {each.name: each.role for each in (*operations().values(), START, UNDO, COMPLETE)}
+    own |= {"silences.expire": "owner", "gates.decide": "owner", "evidence.published": "owner"}
+    known = {each.name: each.role for each in (*operations().values(), START, UNDO, COMPLETE, DRILL, SETTLE)}
     assert dict(psql("owner").execute("SELECT name, role FROM wf.operations").fetchall()) == known | own
 
 
@@ -83,10 +85,11 @@ def test_what_operations_write_names_tables_and_columns_that_there_are(psql: Psq
 
 async def test_every_row_that_an_operation_writes_is_its_own(estate: Database, psql: Psql) -> None:
     before = count(psql("owner"))
-    last = ("tenants.delete", "tenants.protect")
+    last = ("contacts.remove", "tenants.delete", "tenants.protect")
     async with opened(estate.login("admin")) as admin:
         for name in [*sorted(set(operations()) - set(last)), *last]:
-            await execute(admin, named(name), named(name).parse(EXAMPLES[name]), Call("as the test says", f"do {name}"))
+            call = Call("as the test says", f"do {name}")
+            await execute(admin, named(name), named(name).parse(EXAMPLES[name]), call)
     strange = psql("owner").execute(
         "SELECT a.operation, c.operation, a.noun, a.thing FROM wf.audit a LEFT JOIN wf.changes c ON c.id = a.change_id"
         " WHERE a.out_of_band AND a.seq > %s",
@@ -450,7 +453,12 @@ def test_nobody_but_functions_writes_what_the_trail_is_made_of(psql: Psql, role:
         "wf.login_may('t_admin', 'admin')",
         "wf.may_drive(1)",
         "wf.carried_refusal('tenants.suspend', '{}')",
+        "wf.carried_key_refusal('keys.rotate', NULL)",
         "wf.carried_columns(NULL, NULL, NULL)",
+        "wf.carried_key_edit('{}')",
+        "wf.values_before(NULL)",
+        "wf.make_successor(NULL, 'x', 'y')",
+        "wf.calls_of('x', now(), true)",
     ):
         denied(psql(role), f"SELECT {call}")
 

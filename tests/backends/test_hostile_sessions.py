@@ -29,13 +29,18 @@ HOSTILE = {
 }
 ALWAYS = {"client_encoding": "latin1", "extra_float_digits": "-15", "bytea_output": "escape"}
 KEY = "key_" + "0" * 26
-# What is called by others of these, is asked elsewhere without a time in it, or ends logins.
+# What is called by others of these, is asked elsewhere without a time in it, takes what only the worker's program makes
+# (tests/backends/test_deliveries*.py), or ends logins.
 NOT_HERE = """
 wf.ask_address wf.ask_hash wf.certificate_text wf.first_at wf.hold_import wf.keep_checkpoint wf.kept_from
-wf.key_of_hash wf.may wf.my_role wf.note_writing wf.objectives_cells wf.objectives_held wf.objectives_measured
-wf.period_end wf.period_start wf.put_operator wf.raw_cells wf.refuse_item wf.release_run wf.remove_operator
+wf.key_of_hash wf.may wf.my_role wf.note_writing wf.objectives_cells wf.objectives_held
+wf.objectives_measured
+wf.period_end wf.period_start wf.put_operator wf.raw_cells wf.refuse_items wf.release_run wf.remove_operator
 wf.revealed wf.sees_addresses wf.sees_personal wf.set_password wf.sign_cursor wf.stop_worker
-wf.tenants_of_email wf_data.sign_up
+wf.tenants_of_email wf.escalate_alert wf_data.sign_up
+wf.hand_over_alert wf.lock_alert wf.lock_delivery wf.lock_letter wf.put_contact_secret wf.put_endpoint_secret
+wf.replay_delivery wf.settle_deliveries wf.settle_delivery wf.settle_publication wf.store_routing wf.test_contact
+wf.test_endpoint
 """
 
 # Who does what; $at is a time of today that both runs share.
@@ -59,8 +64,15 @@ SCRIPT: tuple[tuple[str, str], ...] = (
     ("service", "SELECT * FROM wf_data.impersonation(1)"),
     ("operator", "SELECT wf.begin_change('tenants.create', 'why', 'req-1'); INSERT INTO wf.tenants (id, name, plan)"
                  " VALUES ('globex', 'Globex', 'starter'); SELECT wf.finish_change('{\"id\": \"globex\"}')"),
+    ("operator", "INSERT INTO wf.webhooks (tenant_id, target) VALUES ('acme', 'https://x'), ('globex', 'https://x')"),
+    ("operator", "UPDATE wf.webhooks SET enabled = false WHERE tenant_id = 'globex'"),
     ("operator", "UPDATE wf.tenants SET status = 'suspended', suspended_at = now(),"
                  " suspension_reason = 'unpaid' WHERE id = 'globex'"),
+    ("operator", "UPDATE wf.webhooks SET enabled = true WHERE tenant_id = 'globex'"),
+    ("viewer", "SELECT wf.count_replayable(2, '2026-01-01Z', '2100-01-01Z', '{held}')"),
+    ("operator", "SELECT wf.replay_webhook(2, '2026-01-01Z', '2100-01-01Z', '{held}')"),
+    ("operator", f"UPDATE wf.api_keys SET expires_at = '$atZ'::timestamptz + interval '72 hours' WHERE id = '{KEY}'"),
+    ("worker", "SELECT wf.note_expiring_keys()"),
     ("operator", "UPDATE wf.subscriptions SET billing_zone = 'Asia/Kolkata' WHERE tenant_id = 'acme'"),
     ("operator", "INSERT INTO wf.entitlement_grants (tenant_id, name, value, source, ends_at, reason)"
                  " VALUES ('acme', 'seats', '9', 'override', now() + interval '72 hours', 'launch')"),
@@ -75,6 +87,8 @@ SCRIPT: tuple[tuple[str, str], ...] = (
     ("operator", "INSERT INTO wf.runs (operation, per_second, breaker_share) VALUES ('tenants.suspend', 3.3, 0.2)"),
     ("operator", "SELECT wf.ensure_request_days('2026-01-30', '2026-02-02')"),
     ("operator", f"SELECT * FROM wf.key_calls('{KEY}', '2026-01-01Z')"),
+    ("operator", f"SELECT wf.leak_calls('{KEY}')"),
+    ("operator", "SELECT wf.currency_of('acme')"),
     ("operator", "SELECT wf.newest_request()"),
     ("support", "SELECT wf.begin_change('tenants.reveal', 'she asks', 'req-3');"
                 " SELECT wf.grant_reveal('acme', 'owner_email')"),
@@ -94,6 +108,54 @@ SCRIPT: tuple[tuple[str, str], ...] = (
     ("worker", "SELECT wf.finish_jobs(1, '{2}', ARRAY(SELECT lease FROM wf.jobs WHERE id = 2))"),
     ("worker", "SELECT wf.fail_job(1, 3, (SELECT lease FROM wf.jobs WHERE id = 3), 'no', true)"),
     ("worker", "SELECT wf.release_jobs(1, '{4}', ARRAY(SELECT lease FROM wf.jobs WHERE id = 4), 'no', '1 day')"),
+    ("viewer", "SELECT id, state, handler, error, obstacle FROM wf.letter_list"),
+    ("viewer", "SELECT attempts -> 0 -> 'error' FROM wf.letter_attempts"),
+    ("operator", "SELECT payload_json, headers -> 'queued_at' IS NOT NULL FROM wf.letter_message"),
+    ("viewer", "SELECT wf.letter_obstacle('jobs', '3', 'acme', NULL, 1)"),
+    ("operator", "SELECT count(*) FROM wf.last_success(1)"),
+    ("operator", "SELECT wf.begin_change('queues.edit', 'why', 'req-7');"
+                 " SELECT wf.change_letter('edit', 1, '{\"patch\": {\"n\": 0.1}}') > 0"),
+    ("operator", "SELECT wf.begin_change('queues.fixed', 'why', 'req-8');"
+                 " SELECT wf.fix_cause(id, '2.0') > 0 FROM wf.cause_list"),
+    ("operator", "SELECT wf.begin_change('queues.drill', 'why', 'req-9');"
+                 " SELECT wf.make_drill('drill-0123456789ab')"),
+    ("operator", "SELECT wf.begin_change('messages.replay', 'why', 'req-10');"
+                 " SELECT wf.begin_source_act('orders', 'replay', '{1,ü}')"),
+    ("operator", "SELECT wf.begin_change('messages.settle', 'why', 'req-11');"
+                 " SELECT wf.end_source_act(1, 'done', '{\"1\": \"settled\"}', 'a')"),
+    ("worker", "SELECT wf.collect_letters(), wf.prune_letters(), wf.prune_source_acts()"),
+    ("worker", "SELECT wf.evaluate('jobs_dead')"),
+    ("operator", "SELECT wf.would_evaluate('jobs_dead') -> 'counts'"),
+    ("operator", "SELECT wf.begin_change('alerts.ack', 'why', 'req-4');"
+                 " SELECT wf.ack_alert(1, now() + interval '24 hours', 'looking') > 0"),
+    ("operator", "SELECT wf.begin_change('alerts.unack', 'why', 'req-5'); SELECT wf.unack_alert(1) > 0"),
+    ("operator", "SELECT wf.begin_change('alerts.resolve', 'why', 'req-6'); SELECT wf.resolve_alert(1, 'over') > 0"),
+    ("operator", "SELECT wf.evaluate_soon('jobs_dead') IS NULL"),
+    ("worker", "SELECT wf.queue_evaluations() > 0"),
+    ("worker", "SELECT wf.begin_routing() IS NULL"),
+    ("worker", "SELECT wf.queue_deliveries(), wf.prune_deliveries(), wf.prune_alerts()"),
+    ("worker", "SELECT count(*) FROM wf.claim_deliveries(1, 5)"),
+    ("viewer", "SELECT wf.is_late('2026-01-02T03:04:05Z', '1 minute')"),
+    ("viewer", "SELECT source, value FROM wf.threshold_sources('jobs_dead.number', 'acme')"),
+    ("worker", "SELECT wf.count_live_keys()"),
+    ("service", "SELECT wf_data.beat('nobody')"),
+    ("admin", "SELECT wf.own_columns('SELECT ''acme'' AS tenant_id, 1 AS value')"),
+    ("admin", "SELECT wf.own_rows('SELECT ''acme'' AS tenant_id, 1 AS value')"),
+    ("worker", "SELECT wf.own_detector_rows('own_names') IS NULL"),
+    ("admin", """INSERT INTO wf.gates (name, definition) VALUES ('shop', '{"checks": [{"name": "a", "kind": "sql",
+                 "sql": "SELECT id FROM wf.tenant_list", "owner": "ana", "required": true, "freshness": 3600,
+                 "due": 3600, "limit": 30}], "name": "shop"}')"""),
+    ("operator", "SELECT wf.begin_change('gates.run', 'why', 'req-12');"
+                 " SELECT wf.begin_gate_run('shop', 'staging', 'full', NULL, NULL) > 0"),
+    ("operator", "SELECT wf.gate_rows('shop', 1, 'a', true) -> 'rows'"),
+    ("operator", """SELECT wf.record_gate_check(max(id), 'a', 'pass', '', 0.1, '', '', '', '{"n": 0.1}',
+                    '2026-01-02T03:04:05Z', 0.1) FROM wf.gate_runs"""),
+    ("operator", "SELECT wf.decide_gate_run(max(id)) FROM wf.gate_runs"),
+    ("operator", "INSERT INTO wf.gate_waivers (gate, check_name, environment, reason, ends_at)"
+                 " VALUES ('shop', 'a', 'staging', 'new disks', now() + interval '1 hour')"),
+    ("viewer", "SELECT count(*) FROM wf.key_ages('30 days', '7 days', '30 days')"),
+    ("worker", "SELECT count(*) FROM"
+               " wf.usage_candidates('2026-01-02Z', '2026-01-03Z', '2025-12-26', '2026-01-02', 2, 0.1, 0.1, 10)"),
     ("operator", "SELECT wf.replay_job(3)"),
     ("worker", "SELECT wf.tick_jobs()"),
     ("worker", "SELECT wf.make_request_partitions()"),
@@ -101,6 +163,14 @@ SCRIPT: tuple[tuple[str, str], ...] = (
     ("worker", "SELECT wf.roll_up_hours('2026-01-01T22:00Z', '2026-01-02T12:00Z') > 0"),
     ("worker", "SELECT wf.roll_up_usage()"),
     ("worker", "SELECT wf.keep_objectives() > 0"),
+    ("worker", "SELECT wf.keep_key_days()"),
+    ("operator", """INSERT INTO wf.silences (matchers, ends_at, comment, ends) VALUES
+                     ('[{"label": "n", "op": "=", "value": "a"}]', now() + interval '24 hours', 'x', 'unmatched')"""),
+    ("operator", """INSERT INTO wf.schedules (name, rotations)
+                     VALUES ('ops', '[{"people": ["ana"], "starts": "2026-01-05 09:00"}]')"""),
+    ("operator", """INSERT INTO wf.schedule_overrides (schedule, person, starts_at, ends_at)
+                     VALUES ('ops', 'zoe', now() + interval '1 hour', now() + interval '2208 hours')"""),
+    ("worker", "SELECT wf.expire_silences(array_agg(id)) FROM wf.silences"),
     ("worker", "SELECT wf.look_at_quotas(0.001)"),
     ("worker", "SELECT * FROM wf.expire_trials()"),
     ("worker", "SELECT wf.apply_due_changes()"),
@@ -121,18 +191,36 @@ SCRIPT: tuple[tuple[str, str], ...] = (
     ("owner", "ALTER TABLE wf.tenants ENABLE TRIGGER guard"),
     ("admin", "SELECT wf.purge_tenant('globex') IS NOT NULL"),
     ("admin", "INSERT INTO wf.runs (operation, fields, reason, per_second, breaker_share)"
+              " VALUES ('keys.rotate', '{\"grace\": \"3d 1.5h\"}', 'a run', 1, 1); INSERT INTO wf.run_items"
+              f" (run_id, ordinal, thing, subject) SELECT max(id), 1, '{KEY}', '{{}}' FROM wf.runs;"
+              f" SELECT wf.prepare_keys(max(id), '{{1}}', '{{{KEY[:-1]}1}}', '{{wf_live_2}}', ARRAY[sha256('y')])"
+              " FROM wf.run_list"),
+    ("admin", "SELECT wf.hold_run(max(id), 'a') FROM wf.run_list"),
+    ("admin", "SELECT wf.carry_item(max(id), 1) FROM wf.run_list"),
+    ("admin", "INSERT INTO wf.runs (operation, fields, reason, per_second, breaker_share)"
               " VALUES ('tenants.delete', '{\"retention_days\": 3}', 'a run', 1, 1); INSERT INTO wf.run_items"
               " (run_id, ordinal, thing, subject) SELECT max(id), 1, 'acme', '{}' FROM wf.runs"),
     ("worker", "SELECT wf.hold_run(max(id), 'w') FROM wf.run_list"),
     ("worker", "SELECT wf.carry_item(max(id), 1) FROM wf.run_list"),
     ("worker", "SELECT wf.end_carrying(max(id), 'done', NULL) FROM wf.run_list"),
+    ("admin", "INSERT INTO wf.runs (operation, reason, per_second, breaker_share)"
+              " VALUES ('queues.hold', 'a run', 1, 1); INSERT INTO wf.run_items (run_id, ordinal, thing, subject)"
+              " SELECT (SELECT max(id) FROM wf.runs), row_number() OVER (ORDER BY id), id, '{}' FROM wf.letter_list"),
+    ("worker", "SELECT wf.hold_run(max(id), 'x') FROM wf.run_list"),
+    ("worker", "SELECT c.* FROM (SELECT max(id) AS run FROM wf.run_list) r, wf.carry_items(r.run, 50, 50) c"),
+    ("operator", "INSERT INTO wf.evidence (sha256, bytes, name, kind, environment, at)"
+                 " VALUES (repeat('ab', 32), 1, 'a', 'junit', 'production', '2026-01-02T03:04:05Z')"),
+    ("operator", "SELECT wf.publish_evidence(1, 's3://bucket')"),
+    ("operator", "SELECT wf.change_publication('cancel', 1)"),
+    ("operator", "UPDATE wf.evidence SET withdrawn_at = now()"),
     ("service", "SELECT actor, operation, noun, thing FROM wf_data.audit_feed('acme')"),
     ("worker", "SELECT wf.chain_audit() > 0"),
     ("worker", "SELECT wf.checkpoint_turn()"),
     ("worker", "SELECT wf.note_triggers()"),
 )  # fmt: skip
-# What differs from run to run: random or running numbers, and what is hashed of a time.
-VARYING = {"xid", "written", "head", "hash", "outer_key", "inner_key", "origin", "checksum", "fingerprint", "sha256"}
+# What differs from run to run: random or running numbers, durations, and what is hashed of a time.
+VARYING = {"xid", "took_ms", "written", "head", "hash", "outer_key", "inner_key", "origin", "oldest_seconds"}
+VARYING |= {"checksum", "fingerprint", "sha256"}
 INSTANT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d(:?\d\d)?)")
 
 
@@ -198,7 +286,8 @@ def differences(one: Any, other: Any, path: str = "", depth: int = 0) -> Iterato
             yield from differences(a, b, f"{path} {one[0] if place and isinstance(one[0], str) else place}", depth)
     elif isinstance(one, str) and isinstance(other, str) and INSTANT.fullmatch(one) and INSTANT.fullmatch(other):
         apart = datetime.fromisoformat(one) - datetime.fromisoformat(other)
-        if abs(apart) > timedelta(minutes=10) or (depth > 1 and one[-6:] != other[-6:]):
+        zones = {INSTANT.fullmatch(each)[2] for each in (one, other)}  # type: ignore[index]
+        if abs(apart) > timedelta(minutes=10) or (depth > 1 and len(zones) > 1):
             yield f"{path}: {one} and {other}"
     elif one != other:
         yield f"{path}: {one} and {other}"

@@ -18,7 +18,7 @@ from controlplane.runs.list import RUNS
 from controlplane.runs.model import Run, RunDirectory
 from controlplane.runs.operations import RunStart
 from tests.backends.keys import make_keys
-from tests.backends.runs import abandoned, make_tenants, opened, suspending
+from tests.backends.runs import abandoned, make_tenants, opened, suspending, until_over
 from tests.controlplane.runs import Ticks
 from tests.postgres import Database
 
@@ -32,7 +32,7 @@ async def home(database: Database):
 
 async def interrupted(database: Database, home: Home, after: int = 3) -> Run:
     """A run whose driver was killed after some items; its heartbeat is over."""
-    run = await start_run(home, suspending(), "unpaid")
+    run = await start_run(home, suspending(per_second=10), "unpaid")
 
     class Killed(BaseException):
         pass
@@ -86,7 +86,7 @@ async def test_a_worker_carries_on_what_was_interrupted_and_leaves_the_rest(data
     run = await interrupted(database, home)
     make_keys(database.owner, 1, "t001")
     rotates = RunStart.model_validate({"operation": "keys.rotate", "filter": "tenant:t001"})
-    secret = await start_run(home, rotates, None)
+    rotation = await start_run(home, rotates, None, keep=lambda secrets: None)
     async with opened(database.login("admin")) as other:
         of_another = await start_run(other, suspending(["t006"]), "unpaid")
     said: list[str] = []
@@ -100,11 +100,12 @@ async def test_a_worker_carries_on_what_was_interrupted_and_leaves_the_rest(data
             assert not carrying.done()
             await asyncio.sleep(0.05)
         ended = await follow(home, later.id, on_progress=lambda run: None)
+        rotated = await until_over(home, rotation)
     finally:
         carrying.cancel()
         await asyncio.wait([carrying])
     assert (await home.of(RunDirectory).get(run.id)).done == 6 and (ended.state, ended.refused) == ("done", 1)
-    # Its secrets have no file here, and nobody's login is lent to others.
-    assert (await home.of(RunDirectory).get(secret.id)).standing == "waiting"
+    assert (rotated.done, rotated.refused) == (1, 0)
+    # Nobody's login is lent to others.
     assert (await home.of(RunDirectory).get(of_another.id)).standing == "waiting"
     assert any(f"run {run.id} (tenants.suspend): done, 6 done, 0 refused" in words for words in said)

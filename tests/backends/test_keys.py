@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from backends.postgres.home import Home
+from controlplane.audit.model import Record
 from controlplane.errors import Conflict, NotFound, OutcomeUnknown, Refusal
 from controlplane.filters.grammar import parse
 from controlplane.keys import secret
@@ -73,11 +74,13 @@ async def test_nothing_but_what_may_be_shown_is_anywhere(
     rotated = await do(home, "keys.rotate", id=made.result["id"])
     leaked = await do(home, "keys.leak", id=rotated.result["id"])
     [run_key] = make_keys(database.owner, 1)
-    kept: list[str] = []
-    run = await start_run(
-        home, RunStart.model_validate({"operation": "keys.rotate", "subjects": [{"id": run_key}]}), None
-    )
-    await drive(home, run.id, clock=Ticks(), keep=lambda result, value: kept.append(value))
+    stored: list[tuple[Record, str]] = []
+    request = RunStart.model_validate({"operation": "keys.rotate", "subjects": [{"id": run_key}]})
+    run = await start_run(home, request, None, keep=stored.extend)
+    kept = [value for _, value in stored]
+    waiting = asked(database.owner, "SELECT k::text, secret FROM wf.run_keys k, unnest(%s::text[]) secret", kept)
+    assert not any(value[len(secret.display(value)) :][:8] in row for row, value in waiting) and waiting
+    await drive(home, run.id, clock=Ticks())
     for value in (made.secret, rotated.secret, leaked.secret):
         assert value is not None
         await verify(home, value)

@@ -82,6 +82,39 @@ def test_a_program_killed_while_it_makes_a_home_leaves_nothing(empty_database: D
     assert migrate(empty_database.owner) == NAMES
 
 
+ROUTED = """
+INSERT INTO wf.routes (name, channel, target) VALUES ('a', 'slack', 'x'), ('b', 'webhook', 'y');
+INSERT INTO wf.route_health (route_id, failures, disabled, disabled_at) VALUES (1, 0, NULL, NULL), (2, 50, 'x', now());
+INSERT INTO wf.route_secrets (id, route_id, kind, key_id, data)
+  SELECT gen_random_uuid(), n, 'target', repeat('a', 16), decode(repeat('00', 40), 'hex') FROM generate_series(1, 2) n;
+INSERT INTO wf.deliveries (key, route_id, group_key, number, action, reason, severity, event_type, summary, notice)
+  SELECT 'msg_' || repeat('a', 40), n, repeat('a', 64), n, 'trigger', 'x', 'error', 'x', 'y', '{}'
+  FROM generate_series(1, 2) n;
+"""
+
+
+def test_what_routes_told_stays_theirs_when_webhooks_come(
+    empty_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A home from before webhooks, without the functions of its time."""
+    before = [each for each in known_migrations() if each.number < 22]
+    stub = "CREATE FUNCTION wf.make_request_partitions() RETURNS void LANGUAGE sql AS ''"
+    with monkeypatch.context() as older:
+        older.setattr(module, "known_migrations", lambda: before)
+        older.setattr(module.sql_files, "apply", lambda connection, **more: connection.execute(stub))
+        older.setattr(module.sql_files, "checksum", lambda: "older")
+        migrate(empty_database.owner)
+    as_owner(empty_database, ROUTED)
+    assert "0022_webhooks" in migrate(empty_database.owner)
+    with psycopg.connect(empty_database.owner) as owner:
+        told = "SELECT d.endpoint_id, d.route_id, e.failures, s.endpoint_id FROM wf.deliveries d JOIN wf.endpoints e"
+        told += " ON e.id = d.endpoint_id JOIN wf.endpoint_secrets s ON s.endpoint_id = e.id ORDER BY 1"
+        assert owner.execute(told.encode()).fetchall() == [(1, 1, 0, 1), (2, 2, 50, 2)]
+        owner.execute("INSERT INTO wf.webhooks (tenant_id, target) VALUES ('default', 'https://x')")
+        assert owner.execute("SELECT id FROM wf.endpoints ORDER BY 1").fetchall() == [(1,), (2,), (3,)]
+        assert owner.execute("SELECT name, failures FROM wf.route_list ORDER BY id").fetchall() == [("a", 0), ("b", 50)]
+
+
 def test_a_failing_file_leaves_nothing_and_the_next_try_finds_it(
     empty_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,9 +209,10 @@ def test_a_stranger_is_told_who_could_let_them_in(database: Database) -> None:
     assert isinstance(found, NotPermitted) and found.code == "not_an_operator" and "stranger" in found.message
 
 
+@pytest.mark.usefixtures("database")  # whose home has made the groups
 def test_an_owner_without_all_powers_makes_a_home_and_its_people(empty_database: Database) -> None:
     """As on a server that somebody else runs: CREATEROLE, and the database is theirs."""
-    groups = "wf_viewer, wf_support, wf_operator, wf_admin, wf_worker, wf_service"
+    groups = "wf_viewer, wf_support, wf_operator, wf_admin, wf_worker, wf_service, wf_detector"
     as_owner(
         empty_database,
         "CREATE ROLE landlord LOGIN CREATEROLE PASSWORD 'x'",

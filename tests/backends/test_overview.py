@@ -12,7 +12,7 @@ from backends.postgres.home import Home
 from backends.postgres.overview import QUESTIONS, Overview
 from controlplane.errors import Refusal
 from controlplane.listing import Count
-from controlplane.overview.entries import PARTS
+from controlplane.overview.entries import PARTS, traffic_entries
 from controlplane.overview.model import OverviewSource
 from tests.postgres import Database
 
@@ -88,7 +88,7 @@ async def test_minutes_that_are_not_rolled_up_are_not_the_last_hour(
     connection.commit()
     traffic = await glance.traffic()
     assert traffic.until is not None and traffic.now.per_minute == pytest.approx(4, rel=0.1)
-    entries = {entry.key: entry for entry in PARTS[0].entries(traffic, datetime.now(UTC))}
+    entries = {entry.key: entry for entry in traffic_entries(traffic, datetime.now(UTC))}
     assert entries["requests"].value.startswith("~") and "ago: not current" in entries["requests"].words
     assert entries["errors"].tone == "muted"
 
@@ -132,6 +132,9 @@ FROM generate_series(now() - interval '6 hours', now(), '1 minute') m, generate_
 INSERT INTO wf.jobs (kind, state, error, ended_at, run_at, tenant_id)
 SELECT 'deliver', CASE n % 50 WHEN 0 THEN 'dead' WHEN 1 THEN 'waiting' ELSE 'canceled' END, NULL,
        CASE n % 50 WHEN 1 THEN NULL ELSE now() END, now() + interval '1 day', NULL FROM generate_series(1, 20000) n;
+INSERT INTO wf.dead_causes (fingerprint, source, queue, handler, error_class, cause, dead, first_seen, last_seen)
+SELECT encode(sha256(n::text::bytea), 'hex'), 'jobs', 'q', 'h', 'c', 'x', CASE n % 50 WHEN 0 THEN 7 ELSE 0 END, now(),
+       now() FROM generate_series(1, 20000) n;
 INSERT INTO wf.runs (operation, state, per_second, breaker_share, changed_at)
 SELECT 'tenants.edit', CASE n % 500 WHEN 0 THEN 'paused' ELSE 'done' END, 10, 0.2, now() - n * interval '1 hour'
 FROM generate_series(1, 5000) n;

@@ -61,7 +61,7 @@ async def test_three_hundred_tenants_are_suspended_each_in_a_change_of_its_own(d
     assert (run.state, run.waiting, run.actor, run.filter) == ("running", 300, "t_operator", "plan:growth")
     run = await drive(home, run.id, clock=Ticks(), on_progress=lambda run: seen.append(run.done))
     assert (run.state, run.done, run.waiting, run.refused) == ("done", 300, 0, 0)
-    assert seen == list(range(1, 301))
+    assert seen == sorted(seen) and seen[:2] == [1, 11] and len(seen) < 12, "the canaries, then batches"
     assert suspensions(database) == Counter(tenants)
     assert asked(
         database, "SELECT DISTINCT reason, out_of_band FROM wf.audit WHERE noun = 'tenants' AND actor = 't_operator'"
@@ -79,7 +79,7 @@ async def test_a_change_and_its_verdict_are_one_transaction(database: Database, 
     found = asked(
         database,
         "SELECT count(*), count(DISTINCT i.xmin::text) FROM wf.run_items i JOIN wf.changes c"
-        " ON c.request_id = 'run-' || i.run_id || '-' || i.ordinal AND i.xmin::text = c.xid::text",
+        " ON c.request_id = 'run-' || i.run_id || '-' || i.ordinal AND i.xmin = c.xmin",
     )
     assert found == [(3, 3)]
 
@@ -92,7 +92,7 @@ async def test_a_killed_run_is_taken_over_and_nothing_is_done_twice(
     database: Database, home: Home, point: str, at: int
 ) -> None:
     tenants = make_tenants(database.owner, 8)
-    run = await start_run(home, suspending(), "unpaid")
+    run = await start_run(home, suspending(per_second=10), "unpaid")
     command = [sys.executable, "-m", "tests.backends.runs", database.login("operator"), str(run.id), point, str(at)]
     assert (await asyncio.to_thread(subprocess.run, command)).returncode == -signal.SIGKILL
     run = await home.of(RunDirectory).get(run.id)
@@ -182,7 +182,7 @@ async def test_pause_and_stop_hold_at_once_against_a_driver(
     database: Database, home: Home, operation: str, state: str
 ) -> None:
     make_tenants(database.owner, 60)
-    run = await start_run(home, suspending(), "unpaid")
+    run = await start_run(home, suspending(per_second=10), "unpaid")
     async with opened(database.login("operator")) as other:
         interrupting: list[asyncio.Task[Outcome]] = []
 
@@ -355,7 +355,7 @@ async def test_a_viewer_reads_runs_and_support_neither_starts_nor_drives(databas
                 await attempt
         statements = (
             "SELECT wf.hold_run(1, 'x')",
-            "SELECT wf.refuse_item(1, 1, 'x', 'x')",
+            "SELECT wf.refuse_items(1, '{1}', '{x}', '{x}')",
             "UPDATE wf.runs SET state = 'stopped'",
             "INSERT INTO wf.runs (operation, per_second, breaker_share) VALUES ('tenants.suspend', 1, 1)",
             f"SELECT wf.begin_change('tenants.suspend', 'x', 'run-{run.id}-1')",

@@ -19,6 +19,7 @@ from backends.secrets import sources, system_keyring
 from backends.secrets.vault import Vault
 from controlplane.errors import NotFound, Refusal
 from controlplane.secrets import Reference
+from tests.backends.age import sealed
 
 VALUE = "hunter" + "2-ünïcode"
 
@@ -374,10 +375,7 @@ def test_what_people_encrypt_themselves(tmp_path: Path) -> None:
 
 
 def test_a_passphrase_is_asked_once_and_only_where_someone_can_answer(tmp_path: Path) -> None:
-    import pyrage
-
-    sealed = pyrage.passphrase.encrypt(f'acme = "{VALUE}"\nother = "x"'.encode(), "right")
-    file_with(tmp_path / "secrets.age", sealed)
+    file_with(tmp_path / "secrets.age", sealed(f'acme = "{VALUE}"\nother = "x"'.encode(), "right"))
     questions: list[str] = []
 
     def ask(answer: str) -> Vault:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.telemetry.anomalies import KeyUsage, Limits, Slice, judge
+from controlplane.telemetry.anomalies import KeyUsage, Limits, Peers, Slice, judge
 
 LIMITS = Limits()
 
@@ -189,3 +189,59 @@ def test_a_key_is_told_with_the_numbers_that_it_was_found_by() -> None:
     assert gone.reasons()[-1] == "refused: not known by status, the raw rows are gone"
     assert dataclasses.replace(gone, signals=()).reasons() == []
     assert len(dataclasses.replace(usage, denied={}).reasons()) == 2
+
+
+# Beside the mean, the median of the windows before: one burst among them hides nothing
+
+
+def of_windows(*per_hour: float) -> Slice:
+    """A baseline of whole days, each with so many requests in every hour."""
+    n = round(sum(per_hour) * 24)
+    squares = sum(each * each * 24 for each in per_hour)
+    return Slice(24 * len(per_hour), n, squares, windows=per_hour)
+
+
+def test_a_burst_in_the_baseline_hides_no_spike() -> None:
+    burst = of_windows(10, 10, 10, 400, 10, 10, 10)
+    plain = dataclasses.replace(burst, windows=())
+    assert not judge(Slice(24, 24 * 40), plain, LIMITS), "the mean is moved by the burst"
+    [spike] = judge(Slice(24, 24 * 40), burst, LIMITS)
+    assert spike.name == "spike" and spike.inputs["median"] == 240
+    assert spike.inputs["deviations"] == pytest.approx((960 - 240) / 240**0.5)
+    assert "usually 240: +46.5 deviations" in spike.words
+    assert not judge(Slice(24, 240), burst, LIMITS), "as always"
+
+
+def test_a_drop_is_seen_behind_a_burst_too() -> None:
+    burst = of_windows(10, 10, 10, 400, 10, 10, 10)
+    [drop] = judge(Slice(24, 24), burst, LIMITS)
+    assert drop.name == "drop"
+    assert not judge(Slice(24, 24), dataclasses.replace(burst, windows=()), LIMITS)
+
+
+def test_a_key_that_varies_from_day_to_day_is_no_spike_for_its_median() -> None:
+    varied = of_windows(5, 30, 10, 25, 8, 28, 15)
+    assert not judge(Slice(24, 24 * 31), varied, LIMITS)
+
+
+def test_too_few_windows_or_none_with_requests_have_no_median() -> None:
+    for baseline in (of_windows(10, 10), of_windows(0, 0, 0, 0, 400, 0, 0)):
+        for signal in judge(Slice(24, 24 * 400), baseline, LIMITS):
+            assert not signal.inputs.get("median")
+
+
+@pytest.mark.parametrize(
+    ("n", "peers", "found"),
+    [
+        (500, None, True),
+        (500, Peers(9, 100, 10), True),  # too few keys to compare with
+        (500, Peers(10, 100, 10), True),
+        (190, Peers(10, 100, 10), False),  # not twice as many
+        (500, Peers(10, 100, 200), False),  # they differ by more among themselves
+        (500, Peers(10, 450, 10), False),
+        (29, Peers(10, 0, 0), False),
+        (30, Peers(10, 0, 0), True),
+    ],
+)
+def test_a_key_without_a_baseline_is_judged_by_its_plan(n: int, peers: Peers | None, found: bool) -> None:
+    assert [each.name for each in judge(Slice(24, n), Slice(168), LIMITS, peers)] == (["new_key"] if found else [])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from controlplane.errors import Refusal, Usage
+from controlplane.formatting import count_words
 from controlplane.objectives import checks, words
 from controlplane.objectives.model import Counts, Episode, Maintenance, Pair, Slice
 from controlplane.objectives.rules import (
@@ -20,7 +21,6 @@ from controlplane.objectives.rules import (
     absent_after,
     applies,
     burn_down,
-    count_words,
     evaluate,
     impossible,
     reachable,

@@ -19,11 +19,13 @@ from controlplane.formatting import (
     parse_duration,
     parse_time,
     percent,
+    plain_number,
     rate,
     relative,
     show,
     spell,
 )
+from controlplane.previews import value_words
 
 NOW = datetime(2026, 11, 21, 5, 33, 12, tzinfo=UTC)
 
@@ -130,6 +132,20 @@ def test_numbers_with_their_units() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (0.0, "0"),
+        (0.00412345678, "0.00412346"),
+        (1500.0, "1,500"),
+        (999_999.4, "999,999"),
+        (86_400_000.0, "86,400,000"),
+    ],
+)
+def test_no_number_is_told_in_powers_of_ten(number: float, words: str) -> None:
+    assert plain_number(number) == value_words(number) == words
+
+
 def test_a_rate_says_zero_only_of_zero() -> None:
     said = [rate(number) for number in (None, 0, 0.03, 0.3, 3.44, 42.0, 1204.4)]
     assert said == ["–", "0", "<0.1", "0.3", "3.4", "42", "1,204"]
@@ -148,7 +164,7 @@ def test_where_one_unit_ends_and_the_next_begins() -> None:
     ]
 
 
-@pytest.mark.parametrize("words", [spell, count, rate, percent, milliseconds])
+@pytest.mark.parametrize("words", [spell, count, rate, percent, milliseconds, plain_number])
 @pytest.mark.parametrize("number", [None, float("nan"), INFINITE, -INFINITE])
 def test_what_is_no_number_is_unknown(words: Callable[[float | None], str], number: float | None) -> None:
     assert words(number) == "–"

@@ -16,6 +16,7 @@ from controlplane.overview.model import (
     Changes,
     Ending,
     Figures,
+    GatesDue,
     KeysDue,
     PlansDue,
     QuotaNear,
@@ -179,6 +180,15 @@ def test_jobs_and_runs_that_wait() -> None:
         ("dead", "2", "bad", ""),
         ("late", "1", "warn", ""),
     ]
+    for due, value, tone in (
+        (GatesDue(0, 0, 0, 0), "–", "unknown"),
+        (GatesDue(3, 1, 1, 0, ("a/production", "b/staging")), "1 closed", "bad"),
+        (GatesDue(3, 0, 1, 0, ("b/staging",)), "1 unknown", "unknown"),
+        (GatesDue(3, 0, 0, 1), "none closed", "warn"),
+        (GatesDue(3, 0, 0, 0), "none closed", ""),
+    ):
+        [entry] = entries.gates_entries(due, NOW)
+        assert (entry.value, entry.tone) == (value, tone)
     assert said(entries.runs_entries(RunsDue(TWO, TWO, NONE), NOW)) == [
         ("waiting", "2", "warn", ""),
         ("refused", "0", "", ""),

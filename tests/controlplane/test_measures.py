@@ -155,7 +155,10 @@ def test_records_are_counts_and_have_no_zero_for_the_unknown() -> None:
 def test_what_one_change_did_to_many_stands_once() -> None:
     at = START + MINUTE
     found = happenings([row(at, seq=3), row(at, seq=2, thing="b"), row(at + MINUTE, "tenants.resume", 4)])
-    assert [(each.thing, each.tone, each.seq) for each in found] == [("2 rows", "bad", 2), ("acme", "good", 4)]
+    assert [(each.words, each.tone, each.source) for each in found] == [
+        ("tenants.suspend 2 rows by ana: three chargebacks", "bad", "audit 2"),
+        ("tenants.resume acme by ana: three chargebacks", "good", "audit 4"),
+    ]
 
 
 def test_the_cursor_goes_from_change_to_change_and_round() -> None:

@@ -15,7 +15,7 @@ from controlplane.errors import Conflict, Refusal
 from controlplane.impersonations.model import Impersonation
 from controlplane.keys.model import Key, Rotation
 from controlplane.objectives.model import Objective, Standing
-from controlplane.operations import Operation, Request, Risk, Subject, undo_step
+from controlplane.operations import Operation, Outcome, Request, Risk, Subject, reveals, undo_step
 from controlplane.registry import done_on, named, offered, operations
 from controlplane.tenants.model import Project, Tenant
 from tests.controlplane.keys import a_key
@@ -277,3 +277,11 @@ def test_nothing_takes_back_what_changed_several_things_or_none() -> None:
     assert undo_step(named("tenants.rename"), []) is None
     assert undo_step(named("tenants.purge"), [row]) is None
     assert undo_step(named("tenants.rename"), [row, dataclasses.replace(row, noun="reveals")]) is not None
+
+
+def test_a_result_with_a_value_is_revealed_only_by_an_operation_that_reveals() -> None:
+    """An alert has a value too: it is no secret to be kept on the last line for a minute."""
+    operations()  # fills the registry
+    assert reveals(Outcome("tenants.reveal", "r-1", {"value": "ada@lovelace.example"}, ()))
+    assert not reveals(Outcome("tenants.reveal", "r-1", {"field": "owner_email"}, ()))
+    assert not reveals(Outcome("alerts.ack", "r-1", {"value": 120.0}, ()))

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from controlplane.filters.patterns import Unreadable, compiled, fold, portable
+from controlplane.filters.patterns import Unreadable, cased, compiled, fold, portable
 
 
 @pytest.mark.parametrize(
@@ -93,6 +93,9 @@ def test_it_does_not_find(pattern: str, text: str) -> None:
         ("a{1,2}b{1,2}c{1,2}d{1,2}", "open repeats"),
         ("a?" * 17, "choices"),
         ("(a|b)" * 17, "choices"),
+        ("a?" * 13 + "a*", "12 choices .* beside 1 open repeats"),
+        ("a?" * 7 + "a*a*", "6 choices"),
+        ("(a|b)?a?a*a*a*b", "2 choices"),
     ],
 )
 def test_what_is_outside_the_subset_is_refused_with_the_reason(pattern: str, says: str) -> None:
@@ -103,7 +106,8 @@ def test_what_is_outside_the_subset_is_refused_with_the_reason(pattern: str, say
 def test_what_is_allowed_cannot_run_away() -> None:
     started = time.process_time()
     compiled("a?" * 16 + "a" * 16 + "b").search("a" * 60)
-    compiled("a*a*a*b").search("a" * 200)
+    for choices, repeats in ((2, 3), (6, 2), (12, 1)):
+        compiled("a?" * choices + "a*" * repeats + "b").search("a" * 100)
     assert time.process_time() - started < 5
 
 
@@ -111,3 +115,24 @@ def test_folding_goes_letter_by_letter() -> None:
     assert fold("ÄSSΣ İI") == "ässσ ii"
     assert fold("Acme") == "acme"
     assert fold("é\u200cA\u200d") == "éa" and "\u200b" in fold("é\u200b") and "\u200e" in fold("é\u200e")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "whole", "not_whole"),
+    [
+        ("db|web", "web", "webs"),
+        ("Web", "Web", "web"),
+        (r"\w+", "aB_9", "ä"),
+        ("[A-C]x", "Bx", "bx"),
+        ("e\u0301", "e\u0301", "\u00e9"),
+        ("^a$", "a", "a\n"),
+    ],
+)
+def test_matchers_read_text_as_it_is(pattern: str, whole: str, not_whole: str) -> None:
+    assert cased(pattern).fullmatch(whole) and not cased(pattern).fullmatch(not_whole)
+
+
+@pytest.mark.parametrize(("pattern", "says"), [("", "empty"), ("a" * 201, "longer"), ("[c-B]", "backwards$")])
+def test_matchers_have_the_same_bounds(pattern: str, says: str) -> None:
+    with pytest.raises(Unreadable, match=says):
+        cased(pattern)

@@ -42,7 +42,7 @@ RATE: dict[str, Any] = {"rps": 1.5, "burst": 1000}
 )
 def test_what_an_entitlement_can_be_and_how_it_is_told(value: Any, kind: str, said: str) -> None:
     assert rules.kind_of(value) == kind
-    assert rules.value_words(value) == said
+    assert words.value_words(value) == said
 
 
 @pytest.mark.parametrize(

@@ -202,13 +202,13 @@ def test_a_change_in_words() -> None:
 
 def test_what_happened_in_a_step() -> None:
     found = replace(measured([point()] * 3), happened=tuple(happenings([row("a.b", 1), row("a.b", 2, 1)])))
-    assert [[each.seq for each in found.happened_in(index)] for index in range(3)] == [[1], [2], []]
+    assert [[each.source for each in found.happened_in(n)] for n in range(3)] == [["audit 1"], ["audit 2"], []]
     assert [mark.x for mark in found.marks] == [START.timestamp(), START.timestamp() + 60]
 
 
 def test_the_next_change_from_anywhere() -> None:
     at = [START + n * MINUTE for n in range(6)]
-    changes = tuple(Happening(at[n], "a.b", "ana", "", "acme", n, "warn") for n in (1, 2, 4))
+    changes = tuple(Happening(at[n], "a.b acme by ana", "warn", f"audit {n}") for n in (1, 2, 4))
     found = replace(measured([point()] * 6), happened=changes)
     assert [at.index(next_happening(found, each, 1)) for each in at] == [1, 2, 4, 4, 1, 1]
     assert [at.index(next_happening(found, each, -1)) for each in at] == [4, 4, 1, 2, 2, 4]

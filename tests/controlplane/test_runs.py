@@ -13,7 +13,21 @@ from controlplane.errors import Refusal, Usage
 from controlplane.registry import operations
 from controlplane.runs.model import STANDINGS
 from controlplane.runs.operations import RunStart, in_bulk, target
-from controlplane.runs.rules import FOLLOWS, WINDOW, Pace, check_resume, check_state, is_left, stage, tripped
+from controlplane.runs.rules import (
+    BATCH_SECONDS,
+    FOLLOWS,
+    MAX_BATCH,
+    WINDOW,
+    BatchSize,
+    Pace,
+    allowed,
+    by_pace,
+    check_resume,
+    check_state,
+    is_left,
+    stage,
+    tripped,
+)
 from tests.controlplane.runs import Ticks, a_run
 
 shares = st.sampled_from([0.0, 0.1, 0.2, 0.5, 0.9])
@@ -40,6 +54,59 @@ def test_the_canary_is_one_then_ten_then_the_rest() -> None:
 @given(shares, st.lists(st.booleans(), max_size=60))
 def test_a_refused_first_item_always_pauses(share: float, others: list[bool]) -> None:
     assert paused_at([True, *others], share) == 1
+
+
+def paused_in_batches(verdicts: list[bool], share: float, resumed: int, per_second: float) -> int | None:
+    """The same when items are done in batches, each judged at its end alone."""
+    settled = resumed
+    while True:
+        recent = verdicts[max(0, settled - WINDOW) : settled]
+        if tripped(settled, recent, share, resumed):
+            return settled
+        if settled == len(verdicts):
+            return None
+        run = replace(
+            a_run("running"), done=settled, breaker_share=share, settled_before=resumed, per_second=per_second
+        )
+        most, failures = allowed(run, recent)
+        batch = verdicts[settled : settled + most]
+        ends = [place for place, refused in enumerate(batch, 1) if refused]
+        settled += ends[failures - 1] if len(ends) >= failures else len(batch)
+
+
+@given(shares, st.lists(st.booleans(), max_size=80), st.integers(0, 30), st.sampled_from([1.0, 50.0, 300.0, 10_000.0]))
+def test_a_batch_ends_wherever_the_breaker_would_pause(
+    share: float, verdicts: list[bool], resumed: int, per_second: float
+) -> None:
+    resumed = min(resumed, len(verdicts))
+    assert paused_in_batches(verdicts, share, resumed, per_second) == paused_at(verdicts, share, resumed)
+
+
+def test_a_batch_keeps_the_rate_in_steps_of_a_tenth_of_a_second() -> None:
+    assert [by_pace(rate) for rate in (0.01, 10, 19, 20, 300, 10_000)] == [1, 1, 1, 2, 30, MAX_BATCH]
+    clock = Ticks()
+    pace = Pace(300, clock)
+    pace.begin(30)
+    assert pace.left() == pytest.approx(0.1)
+    clock.at += 0.1
+    assert pace.left() == pytest.approx(0.0)
+    began, clock.at = clock.at, clock.at + 0.07
+    pace.begin(30, began)
+    assert pace.left() == pytest.approx(0.03), "a batch takes its own time out of its share of the rate"
+
+
+def test_batches_grow_while_they_are_quick_and_halve_when_they_fail_or_are_slow() -> None:
+    size = BatchSize()
+    for _ in range(20):
+        size.went(BATCH_SECONDS / 2)
+    assert size.now == MAX_BATCH
+    size.went(BATCH_SECONDS * 1.5)
+    assert size.now == MAX_BATCH
+    size.went(BATCH_SECONDS * 3)
+    assert size.now == MAX_BATCH // 2
+    for _ in range(20):
+        size.failed()
+    assert size.now == 1
 
 
 @given(st.integers(0, 10))

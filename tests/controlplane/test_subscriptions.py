@@ -19,6 +19,7 @@ from controlplane.subscriptions.operations import today_of
 from controlplane.subscriptions.proration import add_months, period_of, propose, share
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
+TRANSITIONS = {(was, becomes) for was, after in rules.FOLLOWS.items() for becomes in after}
 JANUARY = date(2026, 1, 1)
 
 
@@ -226,9 +227,9 @@ def test_a_walk_goes_only_where_the_table_leads(walk: list) -> None:
             rules.check_state(held, becomes)
         except Refusal as refused:
             assert refused.code == ("already_so" if held.state == becomes else "subscription_transition")
-            assert (held.state, becomes) not in rules.TRANSITIONS
+            assert (held.state, becomes) not in TRANSITIONS
         else:
-            assert (held.state, becomes) in rules.TRANSITIONS
+            assert (held.state, becomes) in TRANSITIONS
             held = dataclasses.replace(held, state=becomes)
 
 

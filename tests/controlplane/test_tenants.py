@@ -10,6 +10,7 @@ import pytest
 from controlplane.errors import NotFound, Refusal
 from controlplane.tenants import rules
 from controlplane.tenants.model import STATUSES, Project, Tenant
+from tests.controlplane.tenants import TRANSITIONS
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ACTIVE = Tenant("acme", "Acme", "active", "pro", "eu", [], None, {}, False, 3, NOW, NOW)
@@ -93,9 +94,9 @@ def test_a_row_without_its_times_is_neither_restored_nor_purged() -> None:
 
 
 def test_no_way_leads_from_an_erased_tenant_or_back_to_where_one_is() -> None:
-    assert {was for was, _ in rules.TRANSITIONS} == {*STATUSES} - {"erased"}
-    assert all(was != becomes for was, becomes in rules.TRANSITIONS)
-    assert {was for was, becomes in rules.TRANSITIONS if becomes == "erased"} == {"pending_deletion"}
+    assert {was for was, _ in TRANSITIONS} == {*STATUSES} - {"erased"}
+    assert all(was != becomes for was, becomes in TRANSITIONS)
+    assert {was for was, becomes in TRANSITIONS if becomes == "erased"} == {"pending_deletion"}
 
 
 def test_a_project_is_archived_once_and_brought_back_once() -> None:

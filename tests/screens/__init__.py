@@ -1,0 +1,1 @@
+from tests.screens import pausing as pausing

@@ -17,9 +17,12 @@ from app.settings import Settings
 from backends.postgres.home import Home
 from screens.dialogs.confirm import Confirm
 from tests.postgres import Database
+from tests.screens.pausing import soon
 
 LONG = ("link", "read", "work-follow")
 """Groups of workers that run as long as the program."""
+BRIEF_SECONDS = 0.5
+"""What is put off for less waits until no more is typed, or no more news comes."""
 
 
 @asynccontextmanager
@@ -53,12 +56,14 @@ async def console(
 
 
 async def quiet(pilot: Pilot[None]) -> None:
-    """Until everything that was asked for is done, but for listening and long work."""
+    """Until everything that was asked for is done, but for listening, long work, and what waits for an answer."""
     await pilot.pause()
-    while waiting := [w for w in pilot.app.workers if w.group not in ("link", "work") and not w.is_finished]:
-        if any(worker.group == "act" for worker in waiting):
-            return  # it waits for an answer
-        for worker in waiting:
+    while True:
+        waiting = [w for w in pilot.app.workers if w.group not in ("link", "work") and not w.is_finished]
+        asks = any(worker.group == "act" for worker in waiting)
+        if (asks or not waiting) and not soon(pilot.app, BRIEF_SECONDS):
+            break
+        for worker in () if asks else waiting:
             with suppress(WorkerCancelled, WorkerFailed):
                 await worker.wait()
         await pilot.pause()
@@ -102,7 +107,7 @@ async def confirm(pilot: Pilot[None], word: str = "y") -> None:
     await until(pilot, lambda: isinstance(pilot.app.screen, Confirm))
     dialog = pilot.app.screen
     assert isinstance(dialog, Confirm)
-    dialog.opened = float("-inf")
+    dialog.opened, dialog.last_key = float("-inf"), ("", float("-inf"))  # nor is it a repeat of the key before
     await type_in(pilot, word)
     if word != "y":
         await pilot.press("enter")

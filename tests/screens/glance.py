@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from controlplane.alerts.model import OpenAlerts
 from controlplane.errors import Refusal
 from controlplane.listing import Count
 from controlplane.overview.model import (
@@ -15,6 +16,7 @@ from controlplane.overview.model import (
     Changes,
     Ending,
     Figures,
+    GatesDue,
     KeysDue,
     PlansDue,
     QuotaNear,
@@ -34,6 +36,9 @@ class FrozenGlance:
 
     def __init__(self, now: Any) -> None:
         self.now = now
+
+    async def alerts(self) -> OpenAlerts:
+        return OpenAlerts(3, 1, 2, 1, self.now - timedelta(seconds=20))
 
     async def traffic(self) -> Traffic:
         day = [Figures(float(n), 0.004 + 0.03 * (place == 5), 180 + n / 10) for place, n in enumerate(NIGHT)]
@@ -72,6 +77,9 @@ class FrozenGlance:
 
     async def work(self) -> WorkDue:
         return WorkDue(2, 0, 1, Count(12), Count(0))
+
+    async def gates(self) -> GatesDue:
+        return GatesDue(4, 1, 1, 1, ("release/production", "core/staging"))
 
     async def runs(self) -> RunsDue:
         raise Refusal("home_busy", "The home took too long to answer.", "Try again.")

@@ -65,7 +65,7 @@ class FrozenObjectives(MemoryList[Standing], ObjectiveDirectory):
         which = self.objectives[objective_id]
         return evaluate(which, self.slices(which), self.now)
 
-    async def history(self, objective_id: int, start: datetime) -> tuple[Slice, ...]:
+    async def history(self, objective_id: int, start: datetime, fine: timedelta = HOUR) -> tuple[Slice, ...]:
         return self.slices(self.objectives[objective_id])
 
     async def attribution(self, standing: Standing) -> Attribution:

@@ -145,9 +145,3 @@ async def test_a_bar_is_painted_only_when_its_text_changed(monkeypatch):
         assert regions == []
         header(bar, link="live 2s")
         assert [(region.x, region.width) for region in regions] == [(72, 7)]
-
-
-async def test_a_terminal_without_utf8_gets_ascii():
-    bar = HeaderBar(ascii_only=True)
-    lines = await shown(bar, lambda: header(bar))
-    assert all(line.isascii() for line in lines.values())

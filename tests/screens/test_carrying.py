@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import psycopg
 import pytest
 from textual.widgets import Input
@@ -28,7 +30,7 @@ def sql(database: Database, statement: str) -> list[tuple]:
         return cursor.fetchall() if cursor.description else []
 
 
-async def suspend(pilot, *, by_key: bool = False) -> None:
+async def ask_to_suspend(pilot, *, by_key: bool) -> None:
     if by_key:
         await command(pilot, "tenants id:t1")
         await until(pilot, lambda: "Tenant 1" in text(pilot) and "Tenant 2" not in text(pilot))
@@ -39,6 +41,10 @@ async def suspend(pilot, *, by_key: bool = False) -> None:
         await command(pilot, "tenants.suspend t1")
     await until(pilot, lambda: "kept in the audit trail" in text(pilot))
     await type_in(pilot, "unpaid")
+
+
+async def suspend(pilot, *, by_key: bool = False) -> None:
+    await ask_to_suspend(pilot, by_key=by_key)
     await pilot.press("enter")
     await until(pilot, lambda: "Do it?" in text(pilot))
 
@@ -53,6 +59,19 @@ async def test_what_another_changed_before_the_y_is_refused(estate: Database, by
         await pilot.press("w")
         await until(pilot, lambda: "[stale_version]" in text(pilot))
     assert sql(estate, "SELECT status FROM wf.tenants WHERE id = 't1'") == [("active",)]
+
+
+async def test_a_key_that_answers_a_refusal_waits_for_no_reading(estate: Database, monkeypatch) -> None:
+    async with console(estate) as (app, pilot):
+        await ask_to_suspend(pilot, by_key=True)
+        read = asyncio.Event()
+        monkeypatch.setattr(app.area, "read_again", read.wait)
+        sql(estate, "UPDATE wf.tenants SET name = 'Of another' WHERE id = 't1'")
+        await pilot.press("enter")
+        await until(pilot, lambda: "somebody changed it since you looked" in text(pilot))
+        await pilot.press("w")
+        await until(pilot, lambda: "[stale_version]" in text(pilot))
+        read.set()
 
 
 async def test_u_asks_why_in_a_field_and_takes_nothing_typed_as_keys(estate: Database) -> None:

@@ -16,6 +16,8 @@ from controlplane.errors import HomeUnreachable, Refusal
 from controlplane.telemetry.charts import ChartSpec
 from controlplane.telemetry.chartviews import parse_view
 from controlplane.telemetry.model import RequestTelemetry, Scope
+from screens.alerts.detail import AlertScreen
+from screens.alerts.detector import DetectorScreen
 from screens.detail import API_KEYS, TENANT, DetailScreen
 from screens.keys.detail import KeyScreen
 from screens.objectives.detail import ObjectiveScreen
@@ -169,14 +171,28 @@ async def test_charts_are_of_the_thing_and_of_the_time_of_the_row(database: Data
         assert parse_view(screen.charts_text()).at == row["at"].replace(microsecond=0)
 
 
+SCREENS = [TenantScreen, KeyScreen, SubscriptionScreen, ObjectiveScreen, AlertScreen, DetectorScreen]
+
+
 def test_their_bindings_keep_their_ids() -> None:
-    ids = {"api_keys": "A", "plan": "P", "tenant": "O", "next_pane": "tab", "previous_pane": "shift+tab"}
+    ids = {"api_keys": "A", "plan": "P", "tenant": "O", "key": "K", "objective": "B", "alert": "L", "route": "E"}
+    ids |= {
+        "webhooks": "W",
+        "webhook": "H",
+        "events": "N",
+        "cause": "U",
+        "dead": "D",
+        "delivery": "V",
+        "job": "J",
+        "gate": "F",
+    }
+    ids |= {"next_pane": "tab", "previous_pane": "shift+tab"}
     assert {id: list(keys) for id, (_, keys) in known().items() if id.startswith("detail.")} == {
         f"detail.{name}": [key] for name, key in ids.items()
     }
 
 
-@pytest.mark.parametrize("screen", [TenantScreen, KeyScreen, SubscriptionScreen, ObjectiveScreen])
+@pytest.mark.parametrize("screen", SCREENS)
 def test_every_pane_has_its_place(screen: type[DetailScreen[Any]]) -> None:
     rows = [row.split() for row in screen.grid]
     assert sorted({name for row in rows for name in row}) == sorted(pane.name for pane in screen.panes)

@@ -1,6 +1,7 @@
 import csv
 import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -8,17 +9,23 @@ import pytest
 
 from controlplane.tenants.model import Tenant
 from screens.longwork import WorkScreen
-from tests.postgres import Database
+from tests.postgres import Database, Server
 from tests.screens.console import console, quiet, text, until
 
 MANY = "INSERT INTO wf.tenants (id, name, plan) SELECT 't' || i, 'Name ' || i, 'growth' FROM generate_series(1, 2500) i"
 
 
+@pytest.fixture(scope="module")
+def template_database(postgres_server: Server, template_database: str) -> Iterator[str]:
+    with postgres_server.database(template_database) as many:
+        with psycopg.connect(many.owner) as connection:
+            connection.execute(MANY.encode())
+            connection.execute("INSERT INTO wf.tenants (id, name) VALUES ('sum', '=1+1')")
+        yield many.name
+
+
 @pytest.fixture
 def many(database: Database) -> Database:
-    with psycopg.connect(database.owner) as connection:
-        connection.execute(MANY.encode())
-        connection.execute("INSERT INTO wf.tenants (id, name) VALUES ('sum', '=1+1')")
     return database
 
 

@@ -102,6 +102,8 @@ async def test_with_ascii_no_other_character_is_drawn_anywhere(database: Databas
         )
     async with console(database, settings=Settings(Path("/nowhere"), glyphs="ascii")) as (_, pilot):
         await until(pilot, lambda: "active" in text(pilot))
+        await pilot.press("space")
+        await until(pilot, lambda: "1 marked" in text(pilot))
         for pressed in ("a", "escape", "question_mark", "escape", "e", "escape", "d"):
             await pilot.press(pressed)
             await quiet(pilot)

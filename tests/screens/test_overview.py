@@ -45,7 +45,7 @@ async def test_the_whole_fleet_is_on_the_first_screen(fleet: Database, size: tup
         assert "✕ 12.00 %" in line_of(pilot, "umbrella") and "1.2s" in line_of(pilot, "1.2s")
         for words in ("keys late in rotation", "stale keys", "trials ending", "quotas near their limit"):
             assert words in text(pilot)
-        assert "◐ 1 alive, 1 gone" in line_of(pilot, "workers") and "✕ 2" in line_of(pilot, "jobs dead")
+        assert "◐ 1 alive, 1 gone" in line_of(pilot, "workers") and "✕ 2" in line_of(pilot, "dead letters")
         assert "✕ failing" in line_of(pilot, "eu-west-1") and "? unknown" in line_of(pilot, "us-east-1")
         assert "in the last hour" in text(pilot) and "…" not in line_of(pilot, "in the last hour")
 
@@ -54,6 +54,8 @@ async def test_every_line_opens_what_is_behind_it_and_escape_comes_back(fleet: D
     async with looking(fleet) as (app, pilot):
         glance = app.screen.query_one(Glance)
         expected = {
+            ("alerts", "open"): ("detectors", "burn_rate"),
+            ("gates", "gates"): ("gates", "No gate is kept"),
             ("traffic", "errors"): (TelemetryScreen, "error share 3/7"),
             ("failing", "umbrella"): (TenantScreen, "umbrella"),
             ("keys", "late"): (None, "rotations"),
@@ -62,7 +64,7 @@ async def test_every_line_opens_what_is_behind_it_and_escape_comes_back(fleet: D
             ("plans", "quotas"): (Viewer, "acme  exports 95 of 100"),
             ("stray", "stray"): (Viewer, "raw      1,000+"),
             ("work", "workers"): ("workers", "box-2"),
-            ("work", "dead"): ("jobs", "/state:dead"),
+            ("work", "dead"): ("queues", "jobs 2"),
             ("runs", "waiting"): (None, "/state:paused"),
             ("runs", "refused"): (None, "/refused>0"),
             ("regions", "eu-west-1"): (TenantsScreen, "/region:eu-west-1"),
@@ -87,7 +89,7 @@ async def test_every_line_opens_what_is_behind_it_and_escape_comes_back(fleet: D
 async def test_the_arrows_go_from_part_to_part_and_the_cursor_stays_with_its_line(fleet: Database) -> None:
     async with looking(fleet) as (app, pilot):
         glance = app.screen.query_one(Glance)
-        await pilot.press("down", "down", "down")
+        await pilot.press("down", "down", "down", "down", "down")
         assert glance.cursor == ("failing", "umbrella")
         await pilot.press("right")
         assert glance.cursor == ("slowest", "globex")
@@ -120,7 +122,7 @@ async def test_a_part_that_fails_says_so_and_the_others_stand(fleet: Database) -
     try:
         async with looking(fleet, role="viewer") as (_, pilot):
             assert "✕ failing most not read" in text(pilot) and "✕ regions not read" in text(pilot)
-            assert "✕ 2" in line_of(pilot, "jobs dead")
+            assert "✕ 2" in line_of(pilot, "dead letters")
             await pilot.press("w")
             await until(pilot, lambda: "failing most: not read" in text(pilot))
     finally:
@@ -136,7 +138,7 @@ async def test_while_the_home_is_away_what_was_read_stays(fleet: Database) -> No
         app._link_changed(LinkState("offline", retry_in=8))
         await pilot.press("r")
         await quiet(pilot)
-        assert "offline" in shown(pilot)[0] and "✕ 2" in line_of(pilot, "jobs dead")
+        assert "offline" in shown(pilot)[0] and "✕ 2" in line_of(pilot, "dead letters")
         assert "✕ 12.00 %" in text(pilot)
 
 
@@ -165,7 +167,7 @@ async def test_for_a_screen_reader_parts_stand_below_each_other_and_lines_are_re
         lines = shown(pilot)
         titles = [line.strip() for line in lines if line.strip().isupper()]
         assert titles[:2] == ["FAILING MOST", "SLOWEST P95"] and not any("█" in line for line in lines)
-        await pilot.press("down")
+        await pilot.press("down", "down", "down")
         await until(pilot, lambda: "errors 25.00 %" in shown(pilot)[-1])
 
 

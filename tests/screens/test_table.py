@@ -580,16 +580,6 @@ async def test_the_theme_reaches_the_lines():
         assert strips(stage.table)[7] != before
 
 
-async def test_a_terminal_without_utf8_gets_ascii():
-    table = WindowTable(COLUMNS, empty="", ascii_only=True)
-    async with Desk(table).run_test() as pilot:
-        table.show(Million(), Query(sort="key"))
-        await settled(pilot, table)
-        table.action_mark()
-        assert "".join(texts(table)).isascii()
-        assert texts(table)[1].startswith(" * t") and texts(table)[2].startswith(">")
-
-
 async def test_a_move_costs_the_same_few_milliseconds_at_any_length():
     async with staged(size=(120, 40)) as stage:
         await stage.press("end")

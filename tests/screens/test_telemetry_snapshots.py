@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ import psycopg
 import pytest
 
 from controlplane.telemetry.model import Histogram, bucket_of
-from tests.postgres import Database
+from tests.postgres import Database, Server
 from tests.screens.test_snapshots import NARROW, WIDE, frozen, steps
 
 END = datetime(2025, 11, 21, 12, tzinfo=UTC)
@@ -52,21 +53,31 @@ def cells(tenant: str, route: str, size: int, middle: float) -> list[tuple[Any, 
 SPREAD = {0.3: 0.05, 0.6: 0.2, 1.0: 0.4, 1.6: 0.2, 2.6: 0.1, 5.0: 0.04, 11.0: 0.01}
 
 
+@pytest.fixture(scope="module")
+def template_database(postgres_server: Server, template_database: str) -> Iterator[str]:
+    with postgres_server.database(template_database) as estate:
+        with psycopg.connect(estate.owner) as owner:
+            fill(owner)
+        yield estate.name
+
+
+def fill(owner: psycopg.Connection) -> None:
+    owner.execute(
+        "INSERT INTO wf.tenants (id, name, plan) VALUES ('acme', 'Acme', 'growth'), ('globex', 'Globex', 'pro')"
+    )
+    wanted = (
+        ("acme", "/v1/orders", 900, 40.0),
+        ("acme", "/v1/users", 300, 25.0),
+        ("globex", "/v1/orders", 500, 90.0),
+    )
+    for each in wanted:
+        owner.cursor().executemany(CELL, cells(*each))
+    owner.execute("SELECT wf.put_fleet('request_hours', 'hour', '2025-11-01Z', '2025-11-22Z')")
+    owner.execute(ROWS)
+
+
 @pytest.fixture
 def estate(database: Database) -> Database:
-    with psycopg.connect(database.owner) as owner:
-        owner.execute(
-            "INSERT INTO wf.tenants (id, name, plan) VALUES ('acme', 'Acme', 'growth'), ('globex', 'Globex', 'pro')"
-        )
-        wanted = (
-            ("acme", "/v1/orders", 900, 40.0),
-            ("acme", "/v1/users", 300, 25.0),
-            ("globex", "/v1/orders", 500, 90.0),
-        )
-        for each in wanted:
-            owner.cursor().executemany(CELL, cells(*each))
-        owner.execute("SELECT wf.put_fleet('request_hours', 'hour', '2025-11-01Z', '2025-11-22Z')")
-        owner.execute(ROWS)
     return database
 
 

@@ -23,7 +23,7 @@ import termios
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
 from tests.terminal.keys import KEYS
@@ -259,9 +259,10 @@ class Terminal:
     def gone(self, text: str | re.Pattern[str], timeout: float = 40.0) -> None:
         self._until(lambda: not self._shows(text), timeout, f"still there: {_words(text)}")
 
-    def receive(self, data: bytes, timeout: float = 40.0) -> None:
-        """Wait until the program has written these bytes."""
-        self._until(lambda: data in self._bytes(), timeout, f"not received: {data!r}")
+    def receive(self, data: bytes | Callable[[bytes], bool], timeout: float = 40.0) -> None:
+        """Wait until the program has written these bytes, or what was written is as a function wants it."""
+        true = data if callable(data) else lambda written: data in written
+        self._until(lambda: true(self._bytes()), timeout, f"not received: {data!r}")
 
     def settle(self, quiet: float = 0.2, timeout: float = 40.0) -> None:
         """Wait until the program has written nothing for `quiet` seconds, counted from now at the earliest."""

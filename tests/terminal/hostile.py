@@ -65,8 +65,8 @@ def fill(database: Database) -> None:
             connection.commit()
             (run,) = connection.execute(
                 "INSERT INTO wf.runs (operation, fields, filter, reason, why, actor, state, per_second, breaker_share)"
-                " VALUES (%s, %s, %s, %s, %s, %s, 'paused', 5, 0.2) RETURNING id",
-                [payload, json.dumps({payload: payload}), payload, payload, payload, payload],
+                " VALUES ('tenants.suspend', %s, %s, %s, %s, %s, 'paused', 5, 0.2) RETURNING id",
+                [json.dumps({payload: payload}), payload, payload, payload, payload],
             ).fetchone() or (0,)
             connection.execute(
                 "INSERT INTO wf.run_items (run_id, ordinal, thing, subject, state, code, words)"

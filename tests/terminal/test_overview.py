@@ -21,10 +21,10 @@ def test_it_is_seen_first_and_leads_to_a_tenant_and_back(fleet: Database, column
         t.see("✕ failing")
         t.settle()
         assert len(t.raw) <= MOST_BYTES
-        t.press("down", "down", "down", "enter")
+        t.press(*["down"] * 5, "enter")  # past alerts, gates, requests, errors and latency
         t.see("tenants › umbrella")
         t.press("esc")
-        t.see("jobs dead")
+        t.see("dead letters")
         t.press("ctrl+c", "ctrl+c")
         assert t.wait() == 0 and t.restored()
 

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from screens.detail import DetailScreen
 from screens.panes import Facts, timeline
-from tests.toy.model import Toy, ToyDirectory
-
-if TYPE_CHECKING:
-    from controlplane.changes import ControlPlane
+from tests.toy.model import Toy
 
 
 class ToyScreen(DetailScreen[Toy]):
@@ -21,6 +16,3 @@ class ToyScreen(DetailScreen[Toy]):
         timeline("thing", "toys"),
     )
     grid = ("facts timeline",)
-
-    async def read(self, plane: ControlPlane) -> Toy:
-        return await plane.of(ToyDirectory).get(self.thing_id)

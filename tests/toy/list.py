@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from controlplane.lists import COUNT, TIME, Column, ListOf, Status, status
 from tests.toy.model import Toy, ToyDirectory
+from tests.toy.refusals import NO_TOY
 
 STATES = {"whole": Status("●", "good"), "broken": Status("✕", "bad")}
 
@@ -15,6 +16,7 @@ TOYS = ListOf(
     summary="List toys, newest first.",
     means="The toys of this home.",
     nothing="No toys yet.",
+    missing=NO_TOY,
     opens=lambda toy: ("toys", toy.id),
     why=lambda toy, now: [(toy.id, "title"), f"it is {toy.state}"],
     columns=(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
-from controlplane.listing import Listing
+from controlplane.changes import Store
+from controlplane.listing import ById, Listing
 
 
 @dataclass(frozen=True, slots=True)
-class Toy:
+class Toy(ById):
     id: str
     label: str
     state: Literal["whole", "broken"]
@@ -18,16 +19,10 @@ class Toy:
     version: int
     created_at: datetime
 
-    @property
-    def key(self) -> str:
-        return self.id
-
 
 class ToyDirectory(Listing[Toy], Protocol):
-    async def get(self, toy_id: str) -> Toy: ...
+    pass
 
 
-class ToyStore(Protocol):
-    async def lock(self, toy_id: str) -> Toy: ...
-    async def create(self, columns: dict[str, Any]) -> Toy: ...
-    async def update(self, toy_id: str, columns: dict[str, Any]) -> Toy: ...
+class ToyStore(Store[Toy], Protocol):
+    """What its operations write through."""

@@ -72,6 +72,9 @@ def test_it_has_a_list_with_filters_orders_and_formats(cli: Cli) -> None:
     assert [row["id"] for row in page["items"]] == ["car", "blocks"], "the newest first"
     assert [row["id"] for row in cli.done("toys", "list", "--after", page["next"])["items"]] == ["ball"]
     assert cli("toys", "list", "--format", "csv").out.splitlines()[1].startswith("id,label,state")
+    assert cli.done("toys", "show", "car")["item"]["state"] == "broken"
+    assert cli("toys", "show", "car", "--format", "csv").out.splitlines()[2].startswith("car,Small car,broken")
+    assert "There is no toy bike." in cli("toys", "show", "bike").err
     assert "Fields: id, state, label, pieces, created." in cli("toys", "list", "colour:red").err
 
 

@@ -62,6 +62,17 @@ SET search_path = wf, pg_temp AS $$
   WHERE c.id = nullif(current_setting('wf.change', true), '')::bigint AND c.xid = pg_current_xact_id_if_assigned()
 $$;
 
+-- A change of this transaction.
+CREATE OR REPLACE FUNCTION wf.change_of_now(change bigint) RETURNS wf.changes LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+  SELECT c FROM wf.changes c WHERE c.id = change AND c.xid = pg_current_xact_id_if_assigned()
+$$;
+
+-- Whose change it is: of one that a worker carries, the person who started the run.
+CREATE OR REPLACE FUNCTION wf.person() RETURNS text LANGUAGE sql STABLE SET search_path = wf, pg_temp AS $$
+  SELECT coalesce((wf.current_change()).carried_for, session_user)
+$$;
+
 -- Keep the result for repeats of the request; e-mail addresses in it are masked.
 CREATE OR REPLACE FUNCTION wf.finish_change(result jsonb) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
@@ -265,15 +276,27 @@ $$;
 CREATE OR REPLACE FUNCTION wf.append_audit(
   control text, noun text, verb text, things text[], tenants text[], befores jsonb[], afters jsonb[], personal text[]
 ) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+BEGIN
+  RETURN wf.append_audit_of(NULL, control, noun, verb, things, tenants, befores, afters, personal);
+END
+$$;
+
+-- The same for rows of many changes of this transaction, all of one operation and person: `changes` has the change of each
+-- row, none twice; NULL: all rows are of the open change.
+CREATE OR REPLACE FUNCTION wf.append_audit_of(
+  changes bigint[], control text, noun text, verb text, things text[], tenants text[], befores jsonb[], afters jsonb[],
+  personal text[]
+) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
-  change wf.changes := wf.current_change();
+  change wf.changes := CASE WHEN changes IS NULL THEN wf.current_change() ELSE wf.change_of_now(changes[1]) END;
   person text := coalesce(change.carried_for, session_user);
+  own    bigint[] := coalesce(changes, array_fill(change.id, ARRAY[cardinality(things)]));
   acting record;
   grown  text;
   last   bigint;
 BEGIN
   SELECT u.thing INTO grown FROM unnest(things, befores, afters) AS u(thing, old, new)
-  WHERE wf.size_of(u.new) > 1048576 AND (wf.size_of(u.old) > 1048576) IS NOT TRUE LIMIT 1;
+  WHERE pg_column_size(u.new) > 1048576 AND (pg_column_size(u.old) > 1048576) IS NOT TRUE LIMIT 1;
   IF FOUND THEN
     RAISE EXCEPTION '% % would be too large for the trail', noun, left(grown, 200)
       USING ERRCODE = 'check_violation', CONSTRAINT = 'audit_row_size';
@@ -288,14 +311,31 @@ BEGIN
   INSERT INTO wf.audit (seq, change_id, out_of_band, actor, operation, noun, thing, tenant_id, reason, request_id,
                         carried_by, impersonation, before, after)
   -- unnest, not befores[i]: finding one element of such an array costs as much as reading all elements before it.
-  SELECT last - cardinality(things) + i, change.id, NOT f.fits, CASE WHEN f.fits THEN person ELSE session_user END,
-         CASE WHEN f.fits THEN change.operation ELSE 'sql.' || verb END, append_audit.noun, u.thing, u.tenant,
-         change.reason, change.request_id, CASE WHEN f.fits AND change.carried_for IS NOT NULL THEN session_user END,
+  SELECT last - cardinality(things) + i, c.id, NOT f.fits, CASE WHEN f.fits THEN person ELSE session_user END,
+         CASE WHEN f.fits THEN c.operation ELSE 'sql.' || verb END, append_audit_of.noun, u.thing, u.tenant,
+         c.reason, c.request_id, CASE WHEN f.fits AND c.carried_for IS NOT NULL THEN session_user END,
          CASE WHEN u.tenant = acting.tenant_id THEN acting.impersonation END,
-         wf.without_personal(wf.cut_down(u.old), personal), wf.without_personal(wf.cut_down(u.new), personal)
-  FROM unnest(things, tenants, befores, afters) WITH ORDINALITY AS u(thing, tenant, old, new, i)
-  CROSS JOIN LATERAL (SELECT change.id IS NOT NULL AND wf.is_of_change(
-    change, control, append_audit.noun, verb, things[1], cardinality(things), u.old, u.new) AS fits) f;
+         -- An array's elements are never compressed, so their sizes are those in memory (wf.size_of).
+         wf.without_personal(CASE WHEN pg_column_size(u.old) > 1048576 THEN wf.cut_down(u.old) ELSE u.old END, personal),
+         wf.without_personal(CASE WHEN pg_column_size(u.new) > 1048576 THEN wf.cut_down(u.new) ELSE u.new END, personal)
+  FROM unnest(things, tenants, befores, afters, own) WITH ORDINALITY AS u(thing, tenant, old, new, change_id, i)
+  LEFT JOIN wf.changes c ON c.id = u.change_id AND c.xid = pg_current_xact_id_if_assigned()
+  -- Whether the change's operation writes such a row: this table, verb, columns and values; and, unless it writes many
+  -- things, only one thing. Not a function: called for each row, it would take half of the time. OFFSET: asked once per row.
+  CROSS JOIN LATERAL (
+    SELECT EXISTS (
+      SELECT FROM wf.operation_writes w
+      WHERE w.operation = c.operation AND w.control = append_audit_of.control AND w.verb = append_audit_of.verb
+        AND (w.was IS NULL OR u.old @> w.was) AND (w.becomes IS NULL OR u.new @> w.becomes)
+        AND (w.verb <> 'update' OR NOT EXISTS (
+          SELECT FROM jsonb_each(u.new) n
+          WHERE n.value IS DISTINCT FROM u.old -> n.key AND n.key <> ALL (w.columns)
+            AND n.key <> ALL ('{version,updated_at,changed_at}')))
+        AND (w.many OR (changes IS NOT NULL OR cardinality(things) = 1) AND NOT EXISTS (
+          SELECT FROM wf.audit a
+          WHERE a.change_id = c.id AND a.noun = append_audit_of.noun AND a.thing <> u.thing
+            AND NOT a.out_of_band AND (a.before IS NULL) = (u.old IS NULL) AND (a.after IS NULL) = (u.new IS NULL)))
+    ) AS fits OFFSET 0) f;
   INSERT INTO wf.audit_personal (seq, tenant_id, field, before, after)
   SELECT last - cardinality(things) + i, u.tenant, field, left(u.old ->> field, 100000), left(u.new ->> field, 100000)
   FROM unnest(things, tenants, befores, afters) WITH ORDINALITY AS u(thing, tenant, old, new, i),
@@ -304,25 +344,6 @@ BEGIN
   PERFORM pg_notify('wf', noun || ' ' || last);
   RETURN last;
 END
-$$;
-
--- Whether the operation of an open change writes such a row: this table, verb, columns and values; and, unless it
--- writes many things, only one thing.
-CREATE OR REPLACE FUNCTION wf.is_of_change(
-  change wf.changes, control text, noun text, verb text, thing text, things integer, old jsonb, new jsonb
-) RETURNS boolean LANGUAGE sql STABLE SET search_path = wf, pg_temp AS $$
-  SELECT EXISTS (
-    SELECT FROM wf.operation_writes w
-    WHERE w.operation = change.operation AND w.control = is_of_change.control AND w.verb = is_of_change.verb
-      AND (w.was IS NULL OR old @> w.was) AND (w.becomes IS NULL OR new @> w.becomes)
-      AND (w.verb <> 'update' OR NOT EXISTS (
-        SELECT FROM jsonb_each(new) n
-        WHERE n.value IS DISTINCT FROM old -> n.key AND n.key <> ALL (w.columns)
-          AND n.key <> ALL ('{version,updated_at,changed_at}')))
-      AND (w.many OR things = 1 AND NOT EXISTS (
-        SELECT FROM wf.audit a
-        WHERE a.change_id = change.id AND a.noun = is_of_change.noun AND a.thing <> is_of_change.thing
-          AND NOT a.out_of_band AND (a.before IS NULL) = (old IS NULL) AND (a.after IS NULL) = (new IS NULL))))
 $$;
 
 -- What a tenant may read of its own trail: who did what, and whether they acted for it; only then also the reason,

@@ -332,7 +332,6 @@ CREATE OR REPLACE FUNCTION wf.change_job(job bigint, becomes text) RETURNS bigin
 SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
   was wf.jobs;
-  made wf.jobs;
 BEGIN
   SELECT * INTO was FROM wf.jobs WHERE id = job FOR UPDATE;
   IF (becomes = 'waiting' AND was.state IN ('dead', 'canceled') OR becomes = 'canceled' AND was.state = 'waiting')
@@ -340,17 +339,36 @@ BEGIN
     RAISE EXCEPTION 'job %: % to % is refused', job, was.state, becomes
       USING ERRCODE = 'check_violation', CONSTRAINT = 'job_transition';
   END IF;
-  UPDATE wf.jobs
-  SET state = becomes, ended_at = CASE becomes WHEN 'canceled' THEN clock_timestamp() END,
-      tries = CASE becomes WHEN 'waiting' THEN 0 ELSE tries END,
-      run_at = CASE becomes WHEN 'waiting' THEN clock_timestamp() ELSE run_at END
-  WHERE id = was.id RETURNING * INTO made;
+  RETURN wf.move_jobs(ARRAY[job], becomes, NULL);
+END
+$$;
+
+-- Do it to jobs that are locked and allow it, and write it to the trail. `changes`: the change of each; NULL: the open one
+-- (wf.append_audit_of). Returns the last row of the trail.
+CREATE OR REPLACE FUNCTION wf.move_jobs(jobs bigint[], becomes text, changes bigint[]) RETURNS bigint LANGUAGE plpgsql
+SET search_path = wf, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
+DECLARE
+  moved record;
+BEGIN
+  WITH old AS MATERIALIZED (
+    SELECT j.id, to_jsonb(j) - ARRAY['payload', 'lane'] AS image FROM wf.jobs j WHERE j.id = ANY (jobs)
+  ), made AS (
+    UPDATE wf.jobs j
+    SET state = becomes, ended_at = CASE becomes WHEN 'canceled' THEN clock_timestamp() END,
+        tries = CASE becomes WHEN 'waiting' THEN 0 ELSE tries END,
+        run_at = CASE becomes WHEN 'waiting' THEN clock_timestamp() ELSE run_at END
+    WHERE j.id = ANY (jobs)
+    RETURNING j.id, j.tenant_id, j.lane, j.run_at, to_jsonb(j) - ARRAY['payload', 'lane'] AS image
+  )
+  SELECT array_agg(m.id::text ORDER BY u.place) AS things, array_agg(m.tenant_id ORDER BY u.place) AS tenants,
+         array_agg(m.lane) AS lanes, array_agg(m.run_at) AS at,
+         array_agg(o.image ORDER BY u.place) AS befores, array_agg(m.image ORDER BY u.place) AS afters INTO moved
+  FROM unnest(jobs) WITH ORDINALITY u(id, place) JOIN old o USING (id) JOIN made m USING (id);
   IF becomes = 'waiting' THEN
-    PERFORM wf.wake_lanes(ARRAY[made.lane], ARRAY[made.run_at]);
+    PERFORM wf.wake_lanes(moved.lanes, moved.at);
     PERFORM pg_notify('wf_jobs', '');
   END IF;
-  RETURN wf.append_audit('wf.jobs', 'jobs', 'update', ARRAY[job::text], ARRAY[was.tenant_id],
-                         ARRAY[to_jsonb(was) - ARRAY['payload', 'lane']], ARRAY[to_jsonb(made) - ARRAY['payload', 'lane']], '{}');
+  RETURN wf.append_audit_of(changes, 'wf.jobs', 'jobs', 'update', moved.things, moved.tenants, moved.befores, moved.afters, '{}');
 END
 $$;
 

@@ -130,17 +130,35 @@ GRANT SELECT (id, tenant_id, project_id, env, display, label, owner_email, scope
   ON wf.api_keys TO wf_operator;
 
 -- Who calls with a key: by address and route, most calls first, at most 200 rows; `whole`: the newest 500,000 calls,
--- which are read, were all. Without support's rights all addresses are one.
-CREATE OR REPLACE FUNCTION wf.key_calls(key text, since timestamptz)
+-- which are read, were all. Without `addresses` all addresses are one.
+CREATE OR REPLACE FUNCTION wf.calls_of(key text, since timestamptz, addresses boolean)
 RETURNS TABLE (address text, route text, calls bigint, first_at timestamptz, last_at timestamptz, whole boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   WITH newest AS MATERIALIZED (
-    SELECT CASE WHEN (SELECT wf.sees_addresses()) THEN host(r.address) END AS address, r.route, r.at
-    FROM wf.requests r WHERE r.key_id = key_calls.key AND r.at >= key_calls.since ORDER BY r.at DESC LIMIT 500001)
+    SELECT CASE WHEN addresses THEN host(r.address) END AS address, r.route, r.at
+    FROM wf.requests r WHERE r.key_id = calls_of.key AND r.at >= calls_of.since ORDER BY r.at DESC LIMIT 500001)
   SELECT n.address, n.route, count(*), min(n.at), max(n.at), (SELECT count(*) <= 500000 FROM newest)
   FROM newest n GROUP BY n.address, n.route ORDER BY count(*) DESC, n.address, n.route LIMIT 200
 $$;
+
+-- The same as the login may see it.
+CREATE OR REPLACE FUNCTION wf.key_calls(key text, since timestamptz)
+RETURNS TABLE (address text, route text, calls bigint, first_at timestamptz, last_at timestamptz, whole boolean)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+  SELECT * FROM wf.calls_of(key, since, (SELECT wf.sees_addresses()))
+$$;
 GRANT EXECUTE ON FUNCTION wf.key_calls TO wf_viewer;
+
+-- What is kept of a leaked key's calls: those of the 30 days before, with their addresses.
+CREATE OR REPLACE FUNCTION wf.leak_calls(key text) RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+  SELECT jsonb_build_object('since', now() - interval '30 days', 'until', now(),
+    'total', sum(calls), 'whole', coalesce(bool_and(whole) AND count(*) < 200, true),
+    'by', coalesce(jsonb_agg(jsonb_build_object('address', address, 'route', route, 'calls', calls,
+      'first_at', first_at, 'last_at', last_at)), '[]'))
+  FROM wf.calls_of(key, now() - interval '30 days', true)
+$$;
+GRANT EXECUTE ON FUNCTION wf.leak_calls TO wf_operator;
 
 -- Keys in their grace, each with its successor and the calls with either. A count is unknown (NULL) when no call with
 -- either key is stored since the rotation, or when the old key was used but no call with it is stored: 0 is only shown

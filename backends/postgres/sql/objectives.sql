@@ -53,6 +53,7 @@ $$;
 
 CREATE OR REPLACE TRIGGER guard BEFORE INSERT OR UPDATE ON wf.objectives FOR EACH ROW EXECUTE FUNCTION wf.guard_objective();
 GRANT SELECT ON wf.objectives TO wf_viewer, wf_worker;
+GRANT SELECT (id, plan) ON wf.tenant_list TO wf_worker;  -- for wf.objectives_held
 
 GRANT INSERT (name, tenant_id, plan, route, kind, threshold_ms, target, contractual, period, zone, min_events),
       UPDATE (threshold_ms, target, contractual, period, zone, min_events, retired_at) ON wf.objectives TO wf_operator;
@@ -201,6 +202,9 @@ CREATE OR REPLACE FUNCTION wf.due_by_hours() RETURNS trigger LANGUAGE plpgsql SE
 BEGIN
   INSERT INTO wf.objective_due
   SELECT DISTINCT 3600, tstzrange(hour, hour + interval '1 hour') FROM touched WHERE dim = 'route' AND tenant_id <> '';
+  -- And the days of their keys (sql/key_days.sql), also where they are due already: that note may be taken this moment.
+  INSERT INTO wf.key_days_due
+  SELECT DISTINCT (hour AT TIME ZONE 'UTC')::date, tenant_id FROM touched WHERE dim = 'key' AND tenant_id <> '';
   RETURN NULL;
 END
 $$;

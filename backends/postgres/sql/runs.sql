@@ -4,6 +4,7 @@ INSERT INTO wf.operations (name, role) VALUES
 INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes, many) VALUES
   ('runs.start', 'wf.runs', 'insert', NULL, NULL, '{"undoes": null}', false),
   ('runs.undo', 'wf.runs', 'insert', NULL, NULL, NULL, false),
+  ('runs.undo', 'wf.runs', 'update', '{state,why}', '{"state": "running"}', '{"state": "stopped"}', false),
   ('runs.pause', 'wf.runs', 'update', '{state,why}', NULL, '{"state": "paused"}', false),
   ('runs.resume', 'wf.runs', 'update', '{state,why,settled_before}', NULL, '{"state": "running"}', false),
   ('runs.stop', 'wf.runs', 'update', '{state,why}', NULL, '{"state": "stopped"}', false),
@@ -33,6 +34,9 @@ GRANT SELECT ON wf.run_list TO wf_viewer, wf_worker;
 CREATE OR REPLACE FUNCTION wf.add_progress() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 BEGIN
+  IF NOT EXISTS (SELECT FROM wf.carried_operations c WHERE c.operation = NEW.operation) THEN
+    RAISE EXCEPTION 'no run can do %', NEW.operation USING ERRCODE = 'check_violation', CONSTRAINT = 'run_not_carried';
+  END IF;
   INSERT INTO wf.run_progress (run_id) VALUES (NEW.id);
   RETURN NULL;
 END
@@ -57,6 +61,19 @@ $$;
 
 CREATE OR REPLACE TRIGGER count_items AFTER INSERT ON wf.run_items REFERENCING NEW TABLE AS new_rows
   FOR EACH STATEMENT EXECUTE FUNCTION wf.count_items();
+
+-- The new keys that items of a run will make; like things, they can only be added in the transaction that makes the run.
+CREATE OR REPLACE FUNCTION wf.prepare_keys(run bigint, places integer[], ids text[], displays text[], hashes bytea[])
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM wf.run_progress p WHERE p.run_id = run AND p.xid = pg_current_xact_id()) THEN
+    RAISE EXCEPTION 'a run takes no more keys after it was made'
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'run_snapshot_over';
+  END IF;
+  INSERT INTO wf.run_keys (run_id, ordinal, id, display, hash) SELECT run, * FROM unnest(places, ids, displays, hashes);
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf.prepare_keys TO wf_operator;
 
 CREATE OR REPLACE FUNCTION wf.guard_run() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
@@ -89,6 +106,7 @@ SET search_path = wf, pg_temp AS $$
 BEGIN
   UPDATE wf.run_items SET state = 'skipped', settled_at = clock_timestamp() WHERE run_id = NEW.id AND state = 'waiting';
   UPDATE wf.run_progress SET skipped = skipped + waiting, waiting = 0 WHERE run_id = NEW.id;
+  DELETE FROM wf.run_keys WHERE run_id = NEW.id;  -- their secrets will never be good
   RETURN NULL;
 END
 $$;
@@ -104,38 +122,46 @@ SET search_path = wf, pg_temp AS $$
 $$;
 
 -- A change that takes the id of an item settles it. The run's row is locked until the change ends: a pause or a stop
--- waits for the current item, and no item begins after it.
-CREATE OR REPLACE FUNCTION wf.settle_item() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = wf, pg_temp AS $$
+-- waits for what is under way, and nothing begins after it. Once per statement: a batch takes many ids at once.
+CREATE OR REPLACE FUNCTION wf.settle_items() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
+  taken   record;
   run     wf.runs;
-  place   integer := split_part(NEW.request_id, '-', 3);
+  settled integer;
   refused text;
 BEGIN
-  SELECT * INTO run FROM wf.runs WHERE id = split_part(NEW.request_id, '-', 2)::bigint FOR SHARE;
-  IF run.operation IS DISTINCT FROM NEW.operation OR NOT (NEW.carried_for IS NOT NULL OR wf.may('operator')) THEN
-    refused := 'run_item_unknown';
-  ELSIF run.state <> 'running' THEN
-    refused := 'run_not_running';
-  ELSIF NOT wf.drives(run.id) THEN
-    refused := 'run_not_held';
-  ELSE
-    UPDATE wf.run_items SET state = 'done', settled_at = clock_timestamp(), settled_by = session_user
-    WHERE run_id = run.id AND ordinal = place AND state = 'waiting';
-    IF NOT FOUND THEN
-      refused := 'run_item_settled';
+  FOR taken IN
+    SELECT split_part(n.request_id, '-', 2)::bigint AS run_id, array_agg(split_part(n.request_id, '-', 3)::integer) AS places,
+           min(n.request_id) AS example, array_agg(DISTINCT n.operation) AS operations, bool_and(n.carried_for IS NOT NULL) AS lent
+    FROM new_rows n WHERE n.request_id ~ '^run-[0-9]{1,18}-[0-9]{1,9}$' GROUP BY 1 ORDER BY 1
+  LOOP
+    SELECT * INTO run FROM wf.runs WHERE id = taken.run_id FOR SHARE;
+    IF ARRAY[run.operation] IS DISTINCT FROM taken.operations OR NOT (taken.lent OR wf.may('operator')) THEN
+      refused := 'run_item_unknown';
+    ELSIF run.state <> 'running' THEN
+      refused := 'run_not_running';
+    ELSIF NOT wf.drives(run.id) THEN
+      refused := 'run_not_held';
+    ELSE
+      UPDATE wf.run_items SET state = 'done', settled_at = clock_timestamp(), settled_by = session_user
+      WHERE run_id = run.id AND ordinal = ANY (taken.places) AND state = 'waiting';
+      GET DIAGNOSTICS settled = ROW_COUNT;
+      IF settled <> cardinality(taken.places) THEN
+        refused := 'run_item_settled';
+      END IF;
     END IF;
-  END IF;
-  IF refused IS NOT NULL THEN
-    RAISE EXCEPTION 'the request id % is refused', NEW.request_id USING ERRCODE = 'check_violation', CONSTRAINT = refused;
-  END IF;
-  UPDATE wf.run_progress SET waiting = waiting - 1, done = done + 1 WHERE run_id = run.id;
+    IF refused IS NOT NULL THEN
+      RAISE EXCEPTION 'the request id % is refused', taken.example USING ERRCODE = 'check_violation', CONSTRAINT = refused;
+    END IF;
+    UPDATE wf.run_progress SET waiting = waiting - settled, done = done + settled WHERE run_id = run.id;
+  END LOOP;
   RETURN NULL;
 END
 $$;
 
-CREATE OR REPLACE TRIGGER settle_item AFTER INSERT ON wf.changes FOR EACH ROW
-  WHEN (NEW.request_id ~ '^run-[0-9]{1,18}-[0-9]{1,9}$') EXECUTE FUNCTION wf.settle_item();
+CREATE OR REPLACE TRIGGER settle_items AFTER INSERT ON wf.changes REFERENCING NEW TABLE AS new_rows
+  FOR EACH STATEMENT EXECUTE FUNCTION wf.settle_items();
 
 -- And the change must have done something: at its commit, the trail must have a row of that thing by it.
 CREATE OR REPLACE FUNCTION wf.check_item() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
@@ -155,24 +181,29 @@ DROP TRIGGER IF EXISTS check_item ON wf.changes;  -- a constraint trigger cannot
 CREATE CONSTRAINT TRIGGER check_item AFTER INSERT ON wf.changes DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
   WHEN (NEW.request_id ~ '^run-[0-9]{1,18}-[0-9]{1,9}$') EXECUTE FUNCTION wf.check_item();
 
--- Settle an item as refused: its change was rolled back, so the verdict is written by itself.
-CREATE OR REPLACE FUNCTION wf.refuse_item(run bigint, place integer, code text, words text) RETURNS boolean
+-- Settle items as refused: their changes were rolled back, or not begun, so the verdicts are written by themselves. Returns
+-- how many had none yet.
+CREATE OR REPLACE FUNCTION wf.refuse_items(run bigint, places integer[], codes text[], words text[]) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+DECLARE
+  settled integer;
 BEGIN
   PERFORM FROM wf.runs WHERE id = run FOR SHARE;
   IF NOT wf.drives(run) OR NOT wf.may_drive(run) THEN
     RAISE EXCEPTION 'run % is not driven by %', run, session_user
       USING ERRCODE = 'check_violation', CONSTRAINT = 'run_not_held';
   END IF;
-  UPDATE wf.run_items SET state = 'refused', settled_by = session_user, code = left(refuse_item.code, 100), words = left(refuse_item.words, 1000),
+  UPDATE wf.run_items i SET state = 'refused', settled_by = session_user, code = left(u.code, 100), words = left(u.words, 1000),
          settled_at = clock_timestamp()
-  WHERE run_id = run AND ordinal = place AND state = 'waiting';
-  IF NOT FOUND THEN
-    RETURN false;
+  FROM unnest(places, codes, refuse_items.words) u(place, code, words)
+  WHERE i.run_id = run AND i.ordinal = u.place AND i.state = 'waiting';
+  GET DIAGNOSTICS settled = ROW_COUNT;
+  IF settled > 0 THEN
+    UPDATE wf.run_progress SET waiting = waiting - settled, refused = refused + settled WHERE run_id = run;
+    DELETE FROM wf.run_keys WHERE run_id = run AND ordinal = ANY (places);
+    PERFORM pg_notify('wf', 'runs ' || run);
   END IF;
-  UPDATE wf.run_progress SET waiting = waiting - 1, refused = refused + 1 WHERE run_id = run;
-  PERFORM pg_notify('wf', 'runs ' || run);
-  RETURN true;
+  RETURN settled;
 END
 $$;
 
@@ -192,4 +223,4 @@ CREATE OR REPLACE FUNCTION wf.release_run(run bigint, holder text) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   UPDATE wf.run_progress p SET holder = NULL, held_until = NULL WHERE p.run_id = run AND p.holder = release_run.holder
 $$;
-GRANT EXECUTE ON FUNCTION wf.refuse_item, wf.hold_run, wf.release_run TO wf_operator, wf_worker;
+GRANT EXECUTE ON FUNCTION wf.refuse_items, wf.hold_run, wf.release_run TO wf_operator, wf_worker;

@@ -107,6 +107,15 @@ $$;
 
 CREATE OR REPLACE TRIGGER guard BEFORE UPDATE ON wf.subscriptions FOR EACH ROW EXECUTE FUNCTION wf.guard_subscription();
 
+-- The currency that a tenant pays in; NULL: not known.
+CREATE OR REPLACE FUNCTION wf.currency_of(tenant text) RETURNS text LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+  SELECT p.currency FROM wf.subscriptions s JOIN wf.tenants t ON t.id = s.tenant_id
+    JOIN wf.plans p ON p.code = t.plan AND p.version = s.plan_version
+  WHERE s.tenant_id = tenant
+$$;
+GRANT EXECUTE ON FUNCTION wf.currency_of TO wf_viewer;
+
 -- A new tenant on a plan that costs nothing and has trial days begins with that trial.
 CREATE OR REPLACE FUNCTION wf.add_subscription() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$

@@ -182,6 +182,7 @@ GRANT EXECUTE ON FUNCTION wf.certificate_text TO wf_viewer;
 CREATE OR REPLACE FUNCTION wf.purge_tenant(tenant text) RETURNS wf.erasure_certificates
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
+  person      text := coalesce((wf.current_change()).carried_for, session_user);
   counts      jsonb := '{}';
   erased      bigint;
   child       record;
@@ -200,8 +201,8 @@ BEGIN
   END LOOP;
   INSERT INTO wf.tenant_activity (tenant_id) VALUES (tenant);
   INSERT INTO wf.erasure_certificates (tenant_id, erased_at, erased_by, request_id, counts, sha256)
-  VALUES (tenant, now(), session_user, (wf.current_change()).request_id, counts,
-          encode(sha256(convert_to(wf.certificate_text(tenant, now(), session_user, counts), 'UTF8')), 'hex'))
+  VALUES (tenant, now(), person, (wf.current_change()).request_id, counts,
+          encode(sha256(convert_to(wf.certificate_text(tenant, now(), person, counts), 'UTF8')), 'hex'))
   RETURNING * INTO certificate;
   RETURN certificate;
 END

@@ -205,6 +205,7 @@ BEGIN
     IF coalesce(now_used, 0) > most - admit.amount THEN
       reason := 'quota_exceeded';
       IF admit.amount <= most THEN
+        PERFORM wf.note_exceeded_quota(admit.tenant, admit.metric, coalesce(now_used, 0), hard, resets_at);
         retry_after_ms := greatest(1, ceil(extract(epoch FROM resets_at - this) * 1000));
       END IF;
     ELSE

@@ -1,0 +1,67 @@
+"""What the demonstration can prove: a bundle of its last release, attestations, and a control that nothing shows."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from app.demo.audit import Step, do, people
+from app.demo.estate import Estate
+from app.demo.site import Site
+from backends.checkpoint_folder import signing_key
+from backends.evidence.folder import BundleWriter
+from backends.postgres.home import Home
+from controlplane.evidence.bundles import BUNDLE
+from controlplane.evidence.collecting import Wanted, collect
+from controlplane.evidence.envelopes import Ed25519Signer
+
+RELEASE = "2.4.0"
+RECORDED = (
+    ("ana", "provenance.json", "https://slsa.dev/provenance/v1", RELEASE, 2, "unverified"),
+    ("ana", "tests.json", "https://in-toto.io/attestation/test-result/v0.1", RELEASE, 2, "unverified"),
+    ("ben", "semgrep.sarif", "sarif", "2.3.0", 40, "none"),
+    ("ben", "sbom.cdx.json", "cyclonedx", RELEASE, 2, "none"),
+    ("chi", "access-review.pdf", "access-review", "third quarter", 70, "none"),
+)
+"""Who, the file, its kind, what it is about, how many days ago, its signature."""
+
+
+def steps(estate: Estate) -> list[Step]:
+    made: list[Step] = []
+    for who, name, kind, about, days, signature in RECORDED:
+        fields: dict[str, Any] = {"sha256": hashlib.sha256(f"{estate.seed} {name}".encode()).hexdigest()}
+        fields |= {"bytes": 4000 + 731 * len(name), "name": name, "kind": kind, "about": about}
+        fields |= {"environment": "production", "signature": signature}
+        fields["at"] = f"{estate.now - timedelta(days=days):%Y-%m-%d %H:%M}"
+        made.append((who, "evidence.add", fields, ""))
+    return made
+
+
+def seed(estate: Estate, site: Site) -> None:
+    site.report("evidence: a bundle of the last release")
+    asyncio.run(_do_all(estate, site))
+
+
+async def _do_all(estate: Estate, site: Site) -> None:
+    async with people(site) as homes:
+        for step in steps(estate):
+            await do(homes, step)
+        if site.folder is not None:
+            await do(homes, await _bundle(homes["chi"], site.folder))
+
+
+async def _bundle(home: Home, folder: Path) -> Step:
+    """Collect a real one into the home's folder, signed with the demonstration's key."""
+    key = signing_key(folder, make=True)
+    assert key is not None
+    now = home.clock.now().replace(microsecond=0)
+    writer = BundleWriter(folder / "evidence" / ".collecting")
+    wanted = Wanted("release", RELEASE, "production", now - timedelta(days=7))
+    predicate = await collect(home, wanted, writer, lambda origin: Ed25519Signer.of(key, origin), now)
+    writer.move(folder / "evidence" / writer.envelope_sha256)
+    fields = {"sha256": writer.envelope_sha256, "bytes": writer.bytes, "name": f"release-{RELEASE}", "kind": BUNDLE}
+    fields |= {"about": RELEASE, "environment": "production", "at": f"{now:%Y-%m-%dT%H:%M:%S}", "signature": "good"}
+    return "chi", "evidence.add", fields | {"signer": key.public(predicate["trail"]).id.hex()}, "the weekly bundle"

@@ -1,0 +1,167 @@
+"""The lists of evidence: what is recorded, the newest first; and the controls, those that nothing fresh shows first."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from controlplane.evidence import controls
+from controlplane.evidence.controls import STATES, Standing, State
+from controlplane.evidence.model import (
+    CoverageDirectory,
+    Evidence,
+    EvidenceDirectory,
+    Publication,
+    PublicationDirectory,
+    PublicationState,
+)
+from controlplane.evidence.refusals import NO_CONTROL, NO_EVIDENCE, NO_PUBLICATION
+from controlplane.evidence.words import kind_words, publication_why, size_words, why_of
+from controlplane.lists import COUNT, ID, TEXTS, TIME, UNTIL, Cell, Column, Line, ListOf, Status, choice, status
+from controlplane.text import UNKNOWN, clean
+
+SIGNATURES: dict[str, Status] = {
+    "good": Status("●", "good"),
+    "unverified": Status("?", "unknown", "not verified"),
+    "none": Status("○", "muted"),
+}
+COVERAGE: dict[State, Status] = {
+    "missing": Status("✕", "bad"),
+    "stale": Status("~", "warn"),
+    "unmapped": Status("?", "unknown"),
+    "fresh": Status("●", "good"),
+}
+assert tuple(COVERAGE) == STATES
+
+
+def _about(evidence: Evidence, now: datetime) -> Cell:
+    words = clean(evidence.subject or UNKNOWN, 300)
+    return Cell(f"{words} (withdrawn)", "muted") if evidence.withdrawn_at else Cell(words)
+
+
+EVIDENCE: ListOf[Evidence] = ListOf(
+    "evidence",
+    Evidence,
+    of=lambda plane: plane.of(EvidenceDirectory),
+    order="-age",
+    summary="List what is recorded as evidence, the newest first.",
+    means="Files that prove something, by their SHA-256: who recorded which for what. :coverage shows what is lacking.",
+    nothing="Nothing is recorded yet. watchfloor evidence collect makes a bundle; a, then n, records a file.",
+    missing=NO_EVIDENCE,
+    label=lambda evidence: f"evidence {evidence.id}",
+    opens=lambda evidence: ("evidence", evidence.key),
+    why=why_of,
+    columns=(
+        Column("kind", priority=1, width=18, grow=True, cell=lambda e, now: kind_words(e.kind)),
+        Column("subject", priority=1, width=14, title="ABOUT", grow=True, cell=_about, also=("about",)),
+        Column("environment", priority=3, width=11, title="ENV", also=("env",)),
+        Column("age", TIME, priority=2, field="at", sorts=True, what="when it was found out"),
+        Column("signature", status(SIGNATURES), priority=4, width=14),
+        Column("by", priority=5, width=10, field="recorded_by"),
+        Column("name", priority=6, width=16, grow=True),
+        Column("bytes", COUNT, priority=8, width=8, title="SIZE", filters=False,
+               cell=lambda e, now: size_words(e.bytes)),
+        Column("sha256", priority=10, width=14, cell=lambda e, now: e.sha256[:12]),
+        Column("id", ID, priority=7, width=5, title="NO"),
+        Column("signer"),
+        Column("recorded", TIME, field="recorded_at"),
+        Column("withdrawn", TIME, field="withdrawn_at", what="when it was withdrawn"),
+    ),
+)  # fmt: skip
+
+
+PUBLISHED: dict[PublicationState, Status] = {
+    "failed": Status("✕", "bad"),
+    "running": Status("◐", "warn", "publishing"),
+    "waiting": Status("◐", "warn"),
+    "published": Status("●", "good"),
+    "canceled": Status("–", "muted"),
+}
+
+PUBLICATIONS: ListOf[Publication] = ListOf(
+    "publications",
+    Publication,
+    of=lambda plane: plane.of(PublicationDirectory),
+    order="-age",
+    summary="List what was published where, the newest first.",
+    means="Evidence in S3, GCS, Azure and folders: uploaded by a worker, and read back before it counts as published.",
+    nothing="Nothing was published yet. In :evidence press a, then p.",
+    missing=NO_PUBLICATION,
+    label=lambda publication: f"publication {publication.id}",
+    opens=lambda publication: ("publications", publication.key),
+    why=publication_why,
+    columns=(
+        Column("state", status(PUBLISHED), priority=1, width=12),
+        Column("target", priority=1, width=24, grow=True),
+        Column("about", priority=2, width=14, field="subject", grow=True),
+        Column("age", TIME, priority=3, field="created_at", sorts=True),
+        Column("published", TIME, priority=4, field="published_at", what="when it was last read back"),
+        Column("attempts", COUNT, priority=5, width=5, title="TRIES"),
+        Column("objects", COUNT, priority=6, width=7, title="FILES"),
+        Column("error", priority=7, width=20, grow=True, cell=lambda p, now: clean(p.error or "", 400)),
+        Column("bytes", COUNT, filters=False, priority=9, width=8, title="SIZE",
+               cell=lambda p, now: UNKNOWN if p.bytes is None else size_words(p.bytes)),
+        Column("evidence", ID, priority=8, width=8, field="evidence_id", value=lambda p: str(p.evidence_id)),
+        Column("id", ID, priority=8, width=5, title="NO", value=lambda p: p.key),
+        Column("by", field="created_by"),
+    ),
+)  # fmt: skip
+
+
+def _why(standing: Standing, now: datetime) -> list[Line]:
+    first, *rest = controls.why(standing, now)
+    return [(first, "title"), *rest]
+
+
+CONTROLS: ListOf[Standing] = ListOf(
+    "coverage",
+    Standing,
+    of=lambda plane: plane.of(CoverageDirectory),
+    order="state",
+    summary="List the controls, those first that no fresh evidence shows to be kept.",
+    means="What auditors ask for, and whether fresh evidence shows it. ✕ nothing was recorded; ~ it is too old;"
+    " ? no kind of evidence is named for it.",
+    nothing="The file of controls is empty.",
+    missing=NO_CONTROL,
+    name="controls",
+    label=lambda standing: standing.control.id,
+    opens=lambda standing: ("evidence", f"?kind:{','.join(standing.control.evidence)}")
+    if standing.control.evidence else None,
+    why=_why,
+    operations=(),
+    record=lambda standing, now: as_record(standing),
+    search=lambda standing: (standing.control.id, standing.control.framework, standing.control.title),
+    columns=(
+        Column("state", status(COVERAGE), priority=1, width=11, sorts=True, rank=lambda s: STATES.index(s.state)),
+        Column("id", priority=1, width=8, title="CONTROL", sorts=True, value=lambda s: s.control.id),
+        Column("framework", choice("SOC 2", "ISO 27001"), priority=3, width=10, value=lambda s: s.control.framework),
+        Column("title", priority=2, width=22, grow=True, title="WHAT IT ASKS FOR", value=lambda s: s.control.title),
+        Column("age", TIME, priority=2, title="SHOWN", field="oldest", what="when the oldest of its evidence was found",
+               rank=lambda s: None if s.oldest is None else s.oldest.timestamp()),
+        Column("due", UNTIL, priority=4, what="until when it is fresh",
+               rank=lambda s: None if s.due is None else s.due.timestamp()),
+        Column("lacking", TEXTS, priority=5, width=20, grow=True, title="NOTHING OF",
+               cell=lambda s, now: " ".join(map(kind_words, s.lacking))),
+        Column("environment", priority=10, width=11, title="ENV", value=lambda s: s.control.environment or "any"),
+        Column("kind", TEXTS, value=lambda s: s.control.evidence, what="the kinds that it takes"),
+    ),
+)  # fmt: skip
+
+
+def as_record(standing: Standing) -> dict[str, object]:
+    """Every field, flat, for `d`, exports and `--json`."""
+    control = standing.control
+    return {
+        "id": control.id,
+        "framework": control.framework,
+        "title": control.title,
+        "state": standing.state,
+        "environment": control.environment or None,
+        "signed": control.signed,
+        "fresh_seconds": int(control.fresh.total_seconds()),
+        "oldest": standing.oldest,
+        "due": standing.due,
+        "evidence": [
+            {"kind": each.kind, "id": each.evidence and each.evidence.id, "at": each.evidence and each.evidence.at}
+            for each in standing.found
+        ],
+    }

@@ -1,0 +1,1 @@
+"""The gates that come with the program, as data: `watchfloor gates shipped`."""

@@ -1,0 +1,165 @@
+"""What an operator can do with dead letters, and to say in which release a cause is fixed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field, JsonValue
+
+from controlplane.audit.model import AuditRow, Record
+from controlplane.operations import Request, Risk, Subject, operation
+from controlplane.queues import rules
+from controlplane.queues.model import Cause, CauseStore, Letter, LetterStore
+from controlplane.tenants.operations import Version
+
+if TYPE_CHECKING:
+    from controlplane.changes import Change
+
+
+class OneLetter(Request):
+    id: Annotated[int, Field(ge=1, description="the dead letter's number")]
+    version: Version
+
+
+class LetterEdit(OneLetter):
+    personal = ("patch",)
+    patch: Annotated[
+        dict[str, JsonValue],
+        Field(description="what is different in the replay: a JSON merge patch; {} takes an edit back"),
+    ]
+
+
+class CauseFixed(Request):
+    id: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$", description="the cause, by its 16 digits")]
+    version: Version
+    release: Annotated[str, Field(max_length=100, description="the release that removes it; empty: not known")] = ""
+
+
+LETTER = Subject(Letter, lambda change, request: change.of(LetterStore).lock(request.id))
+CAUSE = Subject(Cause, lambda change, request: change.of(CauseStore).lock(request.id))
+
+
+@operation(
+    "queues.replay",
+    OneLetter,
+    role="operator",
+    risk=Risk.CONFIRM,
+    key="r",
+    on=LETTER,
+    check=lambda letter, now: rules.check_replay(letter),
+    way_back="What was replayed is done again by a worker; while it waits, cancel it in :jobs.",
+)
+async def replay(change: Change, request: OneLetter, letter: Letter) -> Letter:
+    """Do a dead message again, with all its tries, as it was or as it was edited; workers keep no order."""
+    return await change.of(LetterStore).change("replay", letter.id)
+
+
+@operation(
+    "queues.edit",
+    LetterEdit,
+    role="operator",
+    risk=Risk.PREVIEW,
+    key="e",
+    on=LETTER,
+    check=lambda letter, now: rules.check_dead(letter),
+    way_back="The original is kept: edit it again, or with {}.",
+)
+async def edit(change: Change, request: LetterEdit, letter: Letter) -> Record:
+    """Change what a message says in its replay, by a JSON merge patch; the original stays."""
+    made = await change.of(LetterStore).change("edit", letter.id, {"patch": request.patch})
+    return {"id": made.id, "is_edited": made.is_edited, "version": made.version}
+
+
+@operation(
+    "queues.discard",
+    OneLetter,
+    role="operator",
+    risk=Risk.CONFIRM,
+    key="x",
+    needs_reason=True,
+    on=LETTER,
+    check=lambda letter, now: rules.check_discard(letter),
+)
+async def discard(change: Change, request: OneLetter, letter: Letter) -> Letter:
+    """Give a dead message up: it is never done."""
+    return await change.of(LetterStore).change("discard", letter.id)
+
+
+@operation(
+    "queues.quarantine",
+    OneLetter,
+    role="operator",
+    risk=Risk.CONFIRM,
+    key="q",
+    undo="queues.release",
+    on=LETTER,
+    check=lambda letter, now: rules.check_dead(letter),
+)
+async def quarantine(change: Change, request: OneLetter, letter: Letter) -> Letter:
+    """Keep a dead message out of every replay until it is released."""
+    return await change.of(LetterStore).change("quarantine", letter.id)
+
+
+@operation(
+    "queues.release",
+    OneLetter,
+    role="operator",
+    risk=Risk.CONFIRM,
+    key="l",
+    undo="queues.quarantine",
+    on=LETTER,
+    check=lambda letter, now: rules.check_release(letter),
+)
+async def release(change: Change, request: OneLetter, letter: Letter) -> Letter:
+    """Take a message out of quarantine: it may be replayed again."""
+    return await change.of(LetterStore).change("release", letter.id)
+
+
+@operation(
+    "queues.hold",
+    OneLetter,
+    role="operator",
+    risk=Risk.CONFIRM,
+    key="h",
+    undo="queues.unhold",
+    on=LETTER,
+    check=lambda letter, now: rules.check_hold(letter),
+)
+async def hold(change: Change, request: OneLetter, letter: Letter) -> Letter:
+    """Put a message under a legal hold: it is neither discarded nor deleted."""
+    return await change.of(LetterStore).change("hold", letter.id)
+
+
+@operation(
+    "queues.unhold",
+    OneLetter,
+    role="operator",
+    risk=Risk.CONFIRM,
+    key="u",
+    undo="queues.hold",
+    on=LETTER,
+    check=lambda letter, now: rules.check_unhold(letter),
+)
+async def unhold(change: Change, request: OneLetter, letter: Letter) -> Letter:
+    """End the legal hold of a message."""
+    return await change.of(LetterStore).change("unhold", letter.id)
+
+
+def _as_fixed(row: AuditRow) -> Record:
+    return {"id": row.thing, "release": (row.before or {}).get("fixed_in") or ""}
+
+
+@operation(
+    "queues.fixed",
+    CauseFixed,
+    role="operator",
+    risk=Risk.PREVIEW,
+    key="f",
+    on=CAUSE,
+    undo="queues.fixed",
+    undo_request=_as_fixed,
+)
+async def fixed(change: Change, request: CauseFixed, cause: Cause) -> Record:
+    """Say in which release a cause is fixed."""
+    made = await change.of(CauseStore).fixed(cause.id, request.release)
+    return {"id": made.id, "fixed_in": made.fixed_in, "version": made.version}
