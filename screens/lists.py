@@ -65,6 +65,7 @@ class ListScreen(OrderedScreen[R]):
         """The filter that was in force when the person began to type another."""
         self.marked_here: set[str] = set()
         """The marks made under the current filter."""
+        self._acts_when_read = False
 
     def columns(self) -> Sequence[Declared[R]]:
         return self.declared.table
@@ -269,6 +270,23 @@ class ListScreen(OrderedScreen[R]):
         self.table.set_marks(self.table.marks | found.keys())
 
     # What is under the cursor
+
+    def action_act(self) -> None:
+        """While the rows are being read, the menu and the keys typed for it wait for the row that they are about."""
+        if not self.table.is_awaited:
+            super().action_act()
+        elif not self._acts_when_read:
+            self._acts_when_read = True
+            self.desk.hold_keys()
+
+    @on(WindowTable.Loaded)
+    @on(WindowTable.Failed)
+    def _act_now(self) -> None:
+        if self._acts_when_read:
+            self._acts_when_read = False
+            self.action_act()
+            if not self.app.screen.is_modal:  # there is nothing to choose
+                self.desk.release_keys(replay=False)
 
     def current(self) -> Any:
         return self.table.cursor_row

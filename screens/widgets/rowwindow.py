@@ -118,6 +118,11 @@ class RowWindow(Painted, Generic[R]):
         return None if row is None or self._is_gone(row.key) else row
 
     @property
+    def is_awaited(self) -> bool:
+        """Whether other rows were asked for than those held, and are not here yet."""
+        return self._asked_at is not None
+
+    @property
     def rows_held(self) -> Sequence[R]:
         """The rows that are loaded, in display order, without those that are gone."""
         rows = self._window.rows if self._window is not None else []

@@ -21,7 +21,7 @@ from backends.postgres.stores import readers
 from controlplane.registry import operations
 from controlplane.runs import rules
 from controlplane.runs.engine import drive
-from tests.backends.runs import abandoned, opened
+from tests.backends.runs import abandoned, opened, until_gone
 
 STATES = """
 SELECT DISTINCT l.state || ' ' || j.state || ' ' || i.state
@@ -59,6 +59,7 @@ def main(owner: str, logins: list[str], run: int, kills: int, seed: int) -> None
             ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
             assert ended == -signal.SIGKILL, f"after {died} kills a driver ended with {ended}"
             died += 1
+            until_gone(owner)
             states = {state for (state,) in connection.execute(STATES)}
             assert states <= WHOLE, states
             abandoned(owner)

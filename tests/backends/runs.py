@@ -25,6 +25,10 @@ from tests.backends.notices import sealing
 from tests.controlplane.runs import Ticks
 from tests.postgres import Database
 
+SESSIONS = """
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'watchfloor %'
+"""
+
 
 @asynccontextmanager
 async def opened(conninfo: str) -> AsyncIterator[Home]:
@@ -82,6 +86,15 @@ def abandoned(owner: str) -> None:
     """As if the seconds were over after which another program may take a run over."""
     with psycopg.connect(owner) as connection:
         connection.execute("UPDATE wf.run_progress SET held_until = now() - interval '1 second'")
+
+
+def until_gone(owner: str) -> None:
+    """Until the sessions of a killed program have ended: what it sent last still happens, and may hold a run again."""
+    deadline = time.monotonic() + 60
+    with psycopg.connect(owner, autocommit=True) as connection:
+        while connection.execute(SESSIONS).fetchone() != (0,):
+            assert time.monotonic() < deadline, "a session never ended"
+            time.sleep(0.01)
 
 
 async def die_while_driving(conninfo: str, run_id: int, point: str, at: int) -> None:

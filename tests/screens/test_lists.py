@@ -1,4 +1,5 @@
 import asyncio
+from typing import Any
 
 import psycopg
 import pytest
@@ -98,6 +99,26 @@ async def test_a_count_that_is_under_way_is_not_ended_by_a_refresh(
         await area.refresh_data()
         let_go.set()
         await until(pilot, lambda: "1 of 3" in text(pilot), COUNT_INTERVAL_SECONDS / 2)
+
+
+async def test_an_act_asked_for_before_the_rows_are_there_is_on_the_row_that_comes(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(database)
+    async with console(database) as (app, pilot):
+        tenants, let_go = app.session.require_plane().of(TenantDirectory), asyncio.Event()
+        page = tenants.page
+
+        async def slow(*args: Any, **more: Any) -> Any:
+            await let_go.wait()
+            return await page(*args, **more)
+
+        monkeypatch.setattr(tenants, "page", slow)
+        app.run_command("tenants id:zed")
+        await until(pilot, lambda: isinstance(app.area, ListScreen) and app.area.filter_text == "id:zed")
+        await pilot.press("a", "r")
+        let_go.set()
+        await until(pilot, lambda: "rename zed" in text(pilot))
 
 
 async def test_every_order_has_a_letter_of_its_own(database: Database) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from controlplane.keys import secret
 from tests.backends.keys import asked, make_keys, make_tenants
-from tests.backends.runs import abandoned
+from tests.backends.runs import abandoned, until_gone
 from tests.postgres import LOGIN_PASSWORD, Database
 from tests.terminal.console import CHECKOUT, PROGRAM, console, url
 from tests.terminal.driver import Terminal
@@ -104,6 +104,7 @@ def test_a_worker_ends_the_rotation_of_a_console_that_is_gone(
             terminal.wait(30)
             assert 3 <= done(database) < KEYS
             if number == signal.SIGKILL:
+                until_gone(database.owner)
                 abandoned(database.owner)
             with worker(database):
                 until_done(database, KEYS)
