@@ -521,6 +521,14 @@ NOUNS: tuple[Noun, ...] = (
         },
     ),
     Noun(
+        "consoles",
+        "The consoles that are open: who looks at what.",
+        list="controlplane.presence.list:CONSOLES",
+        screen="screens.consoles:ConsolesScreen",
+        readers=("backends.postgres.presence:Presences",),
+        refusals="controlplane.presence.refusals",
+    ),
+    Noun(
         "contexts",
         "The control planes that can be opened, and opening one for writing.",
         operations=("controlplane.contexts",),

@@ -111,6 +111,8 @@ class AreaScreen(FramedScreen):
     # Keys
 
     def action_back(self) -> None:
+        if self.desk.stop_following():
+            return
         if len(self.app.screen_stack) > 2:  # below the first one there is only an empty screen
             self.app.pop_screen()
         else:

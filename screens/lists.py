@@ -61,6 +61,8 @@ class ListScreen(OrderedScreen[R]):
         self.seen: dict[str, Target] = {}
         """The marked rows, as they were when they were marked."""
         self._typing: Timer | None = None
+        self.awaited_row = ""
+        """The key of the row that the cursor goes to once it is read."""
         self._before: tuple[str, tuple[Term, ...]] = ("", ())
         """The filter that was in force when the person began to type another."""
         self.marked_here: set[str] = set()
@@ -78,6 +80,11 @@ class ListScreen(OrderedScreen[R]):
     @property
     def table(self) -> WindowTable[R]:
         return self.query_one(WindowTable)
+
+    @property
+    def order_name(self) -> str:
+        """ "-err": as `show_as` takes it."""
+        return f"{'-' if self.descending else ''}{self.sort}"
 
     @property
     def query_shown(self) -> Query:
@@ -153,8 +160,8 @@ class ListScreen(OrderedScreen[R]):
     # Filter
 
     def action_back(self) -> None:
-        """First the filter goes, then the screen."""
-        if self.filter_text or self.fault:
+        """First following ends, then the filter goes, then the screen."""
+        if not self.session.following and (self.filter_text or self.fault):
             self.filter_entered("")
         else:
             super().action_back()
@@ -226,6 +233,11 @@ class ListScreen(OrderedScreen[R]):
     def _failed(self, event: WindowTable.Failed) -> None:
         self.say(Done(str(event.error) if isinstance(event.error, Refusal) else "The list could not be read.", "bad"))
 
+    @on(WindowTable.Loaded)
+    def _put_cursor(self) -> None:
+        if self.awaited_row and self.table.put_cursor(self.awaited_row):
+            self.awaited_row = ""
+
     @on(WindowTable.Highlighted)
     def _read_out(self) -> None:
         """For a screen reader the row is one line of labels and values."""
@@ -271,7 +283,7 @@ class ListScreen(OrderedScreen[R]):
     # What is under the cursor
 
     def current(self) -> Any:
-        return self.table.cursor_row
+        return self.table.cursor_row if self.query(WindowTable) else None
 
     def target_of(self, row: R) -> Target:
         return Target.of(self.declared, row)

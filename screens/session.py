@@ -60,6 +60,8 @@ class Session:
     """None: not read yet."""
     dead_letters: int | None = None
     works: list[Work] = field(default_factory=list)
+    following: str = ""
+    """The person whose console this one follows."""
     vacant: bool = False
     """The home is empty: the welcome stands in place of the tenants."""
     ticks: Callable[[], float] = time.monotonic
@@ -141,11 +143,13 @@ class Session:
         return doing + ("connecting" if self.heard_at is None else f"stale {silence}")
 
     def attention(self) -> list[str]:
-        """What the header says besides: that this machine's clock is off, whom the person acts for, how long writing
-        stays open, the open alerts, the dead letters, the work that runs."""
+        """What the header says besides: that this machine's clock is off, whom it follows, whom the person acts for, how
+        long writing stays open, the open alerts, the dead letters, the work that runs."""
         words = []
         if self.plane is not None and self.plane.clock.off:
             words.append(f"local clock {self.plane.clock.off}")
+        if self.following:
+            words.append(f"following {self.following}")
         if self.acting is not None and (left := (self.acting.ends_at - self.clock()).total_seconds()) > 0:
             tenant = self.acting.tenant_id
             named = fit(tenant, min(cells(tenant), MAX_TENANT_CELLS), cut="middle")

@@ -1,0 +1,57 @@
+"""Who is here, and following them: two consoles on one home."""
+
+from __future__ import annotations
+
+import psycopg
+
+from screens.consoles import ConsolesScreen
+from screens.lists import ListScreen
+from tests.postgres import Database
+from tests.screens.console import console, text, until
+
+
+def fill(database: Database) -> None:
+    with psycopg.connect(database.owner) as connection:
+        connection.execute(
+            "INSERT INTO wf.tenants (id, name) SELECT 'acme-' || i, 'Acme ' || i FROM generate_series(10, 19) i"
+        )
+
+
+async def test_one_console_follows_another_to_its_screen_its_filter_and_its_row(database: Database) -> None:
+    fill(database)
+    async with console(database) as (ana, first), console(database, role="operator") as (ben, second):
+        ben.run_command("tenants /acme")
+        await until(second, lambda: "tenants  10 of 11" in text(second))
+        await second.press("j", "j")
+        ben._say_view()
+        ana.run_command("consoles")
+        await until(first, lambda: "tenants /acme" in text(first) and "acme-12" in text(first))
+        await first.press("/", *"t_operator", "enter")
+        await until(first, lambda: isinstance(ana.area, ConsolesScreen) and ana.area.current() is not None)
+        await first.press("f")
+        await until(first, lambda: "following t_operator" in text(first) and "›  acme-12" in text(first))
+        await second.press("j", "S", "n")
+        ben._say_view()
+        await until(first, lambda: "›  acme-13" in text(first))
+        await until(first, lambda: isinstance(ana.area, ListScreen) and ana.area.sort == "name")
+        ben.open_thing("tenants", "acme-14")
+        await until(second, lambda: "Acme 14" in text(second))
+        ben._say_view()
+        await until(first, lambda: "acme-14" in text(first)[:80])
+        assert "following" not in text(second), "it leaves no trace there"
+        await first.press("escape")
+        await until(first, lambda: "you no longer follow t_operator" in text(first))
+        assert "acme-14" in text(first)[:80], "it stays where it was led"
+        ben.run_command("keys")
+        ben._say_view()
+        await first.pause(0.6)
+        assert "acme-14" in text(first)[:80]
+
+
+async def test_nobody_follows_their_own_console(database: Database) -> None:
+    async with console(database) as (app, pilot):
+        app._say_view()
+        app.run_command("consoles")
+        await until(pilot, lambda: "t_admin" in text(pilot))
+        await pilot.press("f")
+        await until(pilot, lambda: "that is this console" in text(pilot))
