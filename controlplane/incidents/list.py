@@ -72,7 +72,7 @@ INCIDENTS = ListOf(
         Column("opened", TIME, priority=3, field="opened_at", sorts=True),
         Column("update", filters=False, priority=3, width=12, field="update_due", cell=_update,
                what="when customers are told next"),
-        Column("affected", filters=False, priority=4, width=14, grow=True, value=lambda incident: affected_words(incident),
+        Column("affected", filters=False, priority=4, width=14, grow=True, value=affected_words,
                cell=lambda incident, now: affected_words(incident) or Cell(UNKNOWN, "unknown")),
         Column("cycle", ID, filters=False, priority=10, width=5),
         Column("events", COUNT, filters=False, priority=10, width=6),

@@ -1,4 +1,4 @@
-"""What an operator can do with an incident: open it, lead it through its steps, say what is affected and what happened."""
+"""What an operator can do with an incident: open it, lead it through its steps, tell its timeline."""
 
 from __future__ import annotations
 

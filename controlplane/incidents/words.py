@@ -121,7 +121,8 @@ def standing_lines(incident: Incident, now: datetime) -> list[Line]:
         lines.append(line)
     lines += ["", f"affected: {affected_words(incident) or 'not said yet'}"]
     lines.append(
-        f"began {relative(incident.began_at, now)}, opened {relative(incident.opened_at, now)} by {clean(incident.opened_by, 63)}"
+        f"began {relative(incident.began_at, now)}, opened {relative(incident.opened_at, now)}"
+        f" by {clean(incident.opened_by, 63)}"
     )
     if incident.origin_words:
         lines.append(f"from {clean(incident.origin_words, 300)}")
