@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from controlplane.formatting import parse_time, relative, spell
+from controlplane.incidents.measures import Measures
 from controlplane.incidents.model import ACTIVE, ROLES, Incident, IncidentEvent, Standing
 from controlplane.lists import Cell, Line, Tone
 from controlplane.text import clean
@@ -126,4 +127,21 @@ def standing_lines(incident: Incident, now: datetime) -> list[Line]:
     )
     if incident.origin_words:
         lines.append(f"from {clean(incident.origin_words, 300)}")
+    return lines
+
+
+def measure_lines(measures: Sequence[Measures]) -> list[Line]:
+    """How long things took, of the last cycle first."""
+    lines: list[Line] = []
+    for each in reversed(measures):
+        if len(measures) > 1:
+            lines.append((f"cycle {each.cycle}", "title"))
+        for name in ("detect", "acknowledge", "mitigate", "resolve"):
+            seconds: float | None = getattr(each, name)
+            if seconds is not None:
+                lines.append(f"to {name:<12} {spell(seconds)}")
+            elif name != "detect" or each.cycle == 1:
+                lines.append((f"to {name:<12} not yet", "muted"))
+        lines += [f"at {severity:<12} {spell(seconds)}" for severity, seconds in each.severities.items()]
+        lines.append(f"customers       told {each.updates}×")
     return lines

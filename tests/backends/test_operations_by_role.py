@@ -106,7 +106,8 @@ INSERT INTO wf.evidence (sha256, bytes, name, kind, environment, at)
   VALUES (repeat('ef', 32), 1, 'a', 'urn:watchfloor:evidence-bundle:v1', 'production', now());
 SELECT wf.publish_evidence(1, 's3://bucket'), wf.publish_evidence(1, 's3://canceled');
 SELECT wf.change_publication('cancel', 2);
-INSERT INTO wf.incidents (title, severity, regions) SELECT 'Incident ' || n, 'SEV-1', '{moon}' FROM generate_series(1, 5) n;
+INSERT INTO wf.incidents (title, severity, regions)
+  SELECT 'Incident ' || n, 'SEV-1', '{moon}' FROM generate_series(1, 5) n;
 UPDATE wf.incidents SET status = 'resolved' WHERE id IN (2, 3);
 UPDATE wf.incidents SET status = 'closed' WHERE id = 3;
 INSERT INTO wf.incident_roles (incident_id, role, holder, offered_to, offered_until, offered_summary) VALUES
