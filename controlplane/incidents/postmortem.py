@@ -1,4 +1,4 @@
-"""The post-mortem, filled from the events, as a document and as Markdown. What only people can say is listed as missing."""
+"""The post-mortem, filled from the events: a document, and Markdown. What only people can say is listed as missing."""
 
 from __future__ import annotations
 
