@@ -50,7 +50,7 @@ class IncidentScreen(DetailScreen[Incident]):
         TablePane(
             "timeline",
             TIMELINE,
-            TIMELINE.table,
+            tuple(column for column in TIMELINE.table if column.name != "incident"),
             lambda key: Query((Term("is", (key,), "incident"),), "happened", True),
             "Nothing happened yet.",
         ),

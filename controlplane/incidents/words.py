@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -16,6 +17,11 @@ MAX_AFFECTED = 6
 """How many affected things are named in a line."""
 
 
+def whole_minutes(seconds: float) -> str:
+    """ "39m", "1h 5m": what counts down changes once a minute, so that an idle console sends little."""
+    return spell(60 * math.ceil(seconds / 60))
+
+
 def affected_words(incident: Incident) -> str:
     """ "acme, beta, region eu, route /orders"; of many the first few."""
     named = [*incident.tenants, *(f"region {each}" for each in incident.regions)]
@@ -26,7 +32,7 @@ def affected_words(incident: Incident) -> str:
 
 def event_words(event: IncidentEvent) -> Cell:
     """An event on one line, without its time and who."""
-    said = clean(event.words, 300)
+    said = clean(event.words, 300).removeprefix(f"{event.actor} ")
     if event.corrects is not None:
         said = f"corrects {event.corrects}: {said}"
     if event.kind == "customers":
@@ -68,7 +74,7 @@ def header_words(standing: Sequence[Standing], now: datetime, me: str) -> list[s
     if first.offered_to == me:
         said = f"{first.label}: the conn is offered to you"
     elif first.update_due is not None and first.update_due <= now:
-        said += f", update overdue {spell(60 * ((now - first.update_due).total_seconds() // 60))}"
+        said += f", update overdue {whole_minutes((now - first.update_due).total_seconds())}"
     return [said + (f" +{more}" if more else "")]
 
 
@@ -79,11 +85,11 @@ def update_line(incident: Incident, now: datetime) -> Line | None:
         return None
     told = f"told {relative(incident.told_at, now)}" if incident.told_at else "not told yet"
     if due <= now:
-        return (f"customers: {told}; the next update is overdue by {spell((now - due).total_seconds())}", "bad")
+        return (f"customers: {told}; the next update is overdue by {whole_minutes((now - due).total_seconds())}", "bad")
     snoozed = ""
     if incident.snoozed_until == due:
         snoozed = f"; it can wait: {clean(incident.snoozed_why, 300)}"
-    return f"customers: {told}; the next update is due in {spell((due - now).total_seconds())}{snoozed}"
+    return f"customers: {told}; the next update is due in {whole_minutes((due - now).total_seconds())}{snoozed}"
 
 
 def role_lines(incident: Incident, now: datetime) -> list[Line]:
@@ -97,12 +103,12 @@ def role_lines(incident: Incident, now: datetime) -> list[Line]:
         since = relative(parse_time(each["since"]), now)
         lines.append(f"{role:<10} {clean(each['holder'], 63)}, {since}")
         if each.get("offered_to"):
-            left = spell(max(0.0, (parse_time(each["until"]) - now).total_seconds()))
+            left = whole_minutes(max(0.0, (parse_time(each["until"]) - now).total_seconds()))
             lines.append(
                 (f"  offered to {clean(each['offered_to'], 63)}, who has {left}: {clean(each['summary'], 500)}", "warn")
             )
     for each in incident.overrides:
-        left = spell(max(0.0, (parse_time(each["until"]) - now).total_seconds()))
+        left = whole_minutes(max(0.0, (parse_time(each["until"]) - now).total_seconds()))
         lines.append(
             (f"{clean(each['person'], 63)} acts without the conn for {left}: {clean(each['reason'], 300)}", "warn")
         )

@@ -68,7 +68,7 @@ $$;
 -- After each statement that wrote to the trail: a change of what an incident affects needs its conn, while somebody has it, or
 -- a stated override; then it is told in the timeline. Whoever is here has the trail's counter, and whoever takes the conn
 -- needs it: so no change slips past a conn that was taken meanwhile. Alerts and silences bind nobody: they change who is told.
--- Background work is no person's.
+-- Background work is no person's, and the owner is bound by nothing.
 CREATE OR REPLACE FUNCTION wf.tell_incidents() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -99,6 +99,7 @@ BEGIN
     SELECT format('%s has the conn of INC-%s, and %s is affected', r.holder, m.incident_id, m.affected) AS words
     FROM reached m JOIN wf.incident_roles r ON r.incident_id = m.incident_id AND r.role = 'conn' AND r.holder <> m.actor
     WHERE m.status IN ('open', 'mitigated') AND m.noun NOT IN ('alerts', 'silences') AND wf.login_may(m.actor, 'support')
+      AND NOT pg_has_role(session_user, current_user, 'MEMBER')  -- the owner
       AND NOT EXISTS (SELECT FROM wf.incident_overrides o
                       WHERE o.incident_id = m.incident_id AND o.person = m.actor AND o.until > clock_timestamp())
       AND NOT EXISTS (SELECT FROM wf.operations o WHERE o.name = m.operation AND o.role = 'owner')
