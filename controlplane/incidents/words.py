@@ -67,15 +67,15 @@ def header_words(standing: Sequence[Standing], now: datetime, me: str) -> list[s
     """For the header: the most severe one, who has its conn, and what waits for somebody."""
     if not standing:
         return []
-    first, more = standing[0], len(standing) - 1
+    first, more, late = standing[0], len(standing) - 1, list[str]()
     said = f"{first.label}: {f'{clean(first.conn, 24)} has the conn' if first.conn else 'nobody has the conn'}"
     if first.conn == me:
         said = f"{first.label}: you have the conn"
     if first.offered_to == me:
         said = f"{first.label}: the conn is offered to you"
     elif first.update_due is not None and first.update_due <= now:
-        said += f", update overdue {whole_minutes((now - first.update_due).total_seconds())}"
-    return [said + (f" +{more}" if more else "")]
+        late = [f"update overdue {whole_minutes((now - first.update_due).total_seconds())}"]
+    return [said + (f" +{more}" if more else ""), *late]
 
 
 def update_line(incident: Incident, now: datetime) -> Line | None:

@@ -126,7 +126,7 @@ def test_the_header_says_who_has_the_conn_and_what_waits() -> None:
     assert header_words([], NOW, "ben") == []
     assert header_words([standing], NOW, "ben") == ["INC-41: ana has the conn"]
     assert header_words([standing] * 3, NOW, "ana") == ["INC-41: you have the conn +2"]
-    assert header_words([standing], at(8), "ben") == ["INC-41: ana has the conn, update overdue 3m"]
+    assert header_words([standing], at(8), "ben") == ["INC-41: ana has the conn", "update overdue 3m"]
     offered = dataclasses.replace(standing, offered_to="ben")
     assert header_words([offered], NOW, "ben") == ["INC-41: the conn is offered to you"]
     assert header_words([dataclasses.replace(standing, conn=None)], NOW, "x") == ["INC-41: nobody has the conn"]
