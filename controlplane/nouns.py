@@ -350,6 +350,7 @@ NOUNS: tuple[Noun, ...] = (
         detail="screens.incidents:IncidentScreen",
         operations=("controlplane.incidents.operations", "controlplane.incidents.roles"),
         shows="app.cli.incidents:show_incident",
+        commands={"post-mortem": "app.cli.incidents:write_post_mortem"},
         readers=("backends.postgres.incidents:Incidents",),
         writers=("backends.postgres.incidents:IncidentWriter",),
         refusals="controlplane.incidents.refusals",

@@ -34,6 +34,7 @@ class AreaScreen(FramedScreen):
         Binding("f", "find", "find what a text belongs to", show=False, id="area.find"),
         Binding("slash", "filter", "filter", show=False, id="area.filter"),
         Binding("a", "act", "act", show=False, id="area.act"),
+        Binding("I", "incident", "open an incident from it", show=False, id="area.incident"),
         Binding("d", "describe", "describe", show=False, id="area.describe"),
         Binding("w", "why", "why", show=False, id="area.why"),
         Binding("m", "charts", "its charts", show=False, id="area.charts"),
@@ -201,6 +202,14 @@ class AreaScreen(FramedScreen):
                 self.run_worker(self.act(chosen, targets), group="act", exclusive=True, exit_on_error=False)
 
         self.app.push_screen(ActMenu(self.session, title, offered), chose)
+
+    def action_incident(self) -> None:
+        """Open an incident, from what is under the cursor where one can begin there."""
+        from controlplane.registry import named
+
+        operation = named("incidents.open")
+        targets = [each for each in self.targets() if type(each.row) in operation.begins]
+        self.run_worker(self.act(operation, targets), group="act", exclusive=True, exit_on_error=False)
 
     async def act(self, operation: Operation[Any], targets: list[Target]) -> None:
         """Carry an operation out on what is marked or under the cursor, and say how it went."""

@@ -1,4 +1,4 @@
-"""Incidents in PostgreSQL: read from two views; a change of the row itself is an update, the rest are the home's functions."""
+"""Incidents in PostgreSQL: read from two views, written by updates of the row and by the home's functions."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ INCIDENT_TABLE = Table("wf.incidents", Incident, ("id",), NO_INCIDENT, view="wf.
 EVENT_COLUMNS = names(fields_of(IncidentEvent))
 UNDER_WAY = """
 SELECT id, severity, conn, roles #>> ARRAY[(
-         SELECT (r.n - 1)::text FROM jsonb_array_elements(roles) WITH ORDINALITY AS r(role, n) WHERE r.role ->> 'role' = 'conn'),
-       'offered_to'] AS offered_to, update_due
+         SELECT (r.n - 1)::text FROM jsonb_array_elements(roles) WITH ORDINALITY AS r(role, n)
+         WHERE r.role ->> 'role' = 'conn'), 'offered_to'] AS offered_to, update_due
 FROM wf.incident_list WHERE urgency >= 10 ORDER BY urgency DESC, id DESC LIMIT 10
 """
 MILESTONE_EVENTS = sql.SQL("""

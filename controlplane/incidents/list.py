@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from controlplane.formatting import relative, spell
+from controlplane.formatting import relative
 from controlplane.incidents.model import (
     KINDS,
     SEVERITIES,
@@ -15,7 +15,7 @@ from controlplane.incidents.model import (
     TimelineDirectory,
 )
 from controlplane.incidents.refusals import NO_EVENT, NO_INCIDENT
-from controlplane.incidents.words import affected_words, event_words, standing_lines
+from controlplane.incidents.words import affected_words, event_words, standing_lines, whole_minutes
 from controlplane.lists import COUNT, ID, TIME, Cell, Column, ListOf, Status, choice, status
 from controlplane.text import UNKNOWN, clean
 
@@ -46,7 +46,7 @@ def _update(incident: Incident, now: datetime) -> Cell:
     if incident.update_due is None:
         return Cell("")
     left = (incident.update_due - now).total_seconds()
-    return Cell(f"in {spell(left)}") if left > 0 else Cell(f"overdue {spell(-left)}", "bad")
+    return Cell(f"in {whole_minutes(left)}") if left > 0 else Cell(f"overdue {whole_minutes(-left)}", "bad")
 
 
 INCIDENTS = ListOf(
@@ -55,8 +55,8 @@ INCIDENTS = ListOf(
     of=lambda plane: plane.of(IncidentDirectory),
     order="-severity",
     summary="List incidents: those under way first, the most severe on top.",
-    means="Incidents: those under way first. Enter opens one, with its timeline; a, then i, opens a new one.",
-    nothing="No incident yet. Open one here, or on an alert, a tenant, a cause or a gate: a, then i.",
+    means="Incidents: those under way first. Enter shows one, with its timeline; I opens a new one.",
+    nothing="No incident yet. Open one here, or on an alert, a tenant, a cause or a gate: press I.",
     missing=NO_INCIDENT,
     label=lambda incident: incident.label,
     opens=lambda incident: ("incidents", incident.key),
@@ -66,13 +66,13 @@ INCIDENTS = ListOf(
         Column("severity", status(SEVERITY), priority=1, width=8, title="SEV", cell=_severity, sorts=True,
                what="sorts those under way first"),
         Column("status", status(STATES), priority=2, width=11),
-        Column("title", priority=1, width=22, grow=True, filters=False),
-        Column("conn", priority=2, width=8, grow=True, what="who has the conn"),
-        Column("commander", priority=5, width=9, grow=True),
+        Column("title", priority=1, width=28, grow=True, filters=False),
+        Column("conn", priority=2, width=8, what="who has the conn"),
+        Column("commander", priority=5, width=9),
         Column("opened", TIME, priority=3, field="opened_at", sorts=True),
         Column("update", filters=False, priority=3, width=12, field="update_due", cell=_update,
                what="when customers are told next"),
-        Column("affected", filters=False, priority=4, width=14, grow=True, value=lambda incident: affected_words(incident),
+        Column("affected", filters=False, priority=4, width=14, grow=True, value=affected_words,
                cell=lambda incident, now: affected_words(incident) or Cell(UNKNOWN, "unknown")),
         Column("cycle", ID, filters=False, priority=10, width=5),
         Column("events", COUNT, filters=False, priority=10, width=6),
@@ -100,8 +100,8 @@ TIMELINE = ListOf(
         Column("incident", ID, priority=8, width=5, field="incident_id", title="INC"),
         Column("event", ID, filters=False, priority=3, width=4, field="seq", title="#"),
         Column("happened", TIME, priority=1, field="happened_at", title="WHEN", sorts=True),
-        Column("kind", choice(*KINDS), priority=4, width=10),
-        Column("actor", priority=2, width=8, title="WHO", grow=True, also=("who",)),
+        Column("kind", choice(*KINDS), priority=9, width=10),
+        Column("actor", priority=2, width=8, title="WHO", also=("who",)),
         Column("what", filters=False, priority=1, width=30, grow=True, field="words",
                cell=lambda event, now: event_words(event)),
         Column("operation", priority=0),

@@ -31,8 +31,8 @@ MAX_NOTE = 51_200
 
 @dataclass(frozen=True, slots=True)
 class Incident(ById):
-    """`began_at`: since when things are wrong, as far as it is known; `cycle_at`: when it was opened last. `origin`: what
-    it was opened from, of `origin_noun`; None: by hand. `conn`, `commander`: who has it; None: nobody.
+    """`began_at`: since when things are wrong, as far as it is known; `cycle_at`: when it was opened last. `origin`:
+    what it was opened from, of `origin_noun`; None: by hand. `conn`, `commander`: who has it; None: nobody.
 
     `roles`: {"role", "holder", "since"}, with "offered_to", "until" and "summary" while an offer stands. `overrides`:
     {"person", "until", "reason"} of those who may change what is affected without the conn. `events`: the number of the

@@ -1,4 +1,4 @@
-"""What an operator can do with an incident: open it, lead it through its steps, say what is affected and what happened."""
+"""What an operator can do with an incident: open it, lead it through its steps, tell its timeline."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _of_gate(gates: Sequence[GateRow]) -> Record:
     IncidentOpen,
     role="operator",
     risk=Risk.PREVIEW,
-    key="i",
+    key="g",
     begins={Alert: _of_alerts, Tenant: _of_tenants, Cause: _of_cause, GateRow: _of_gate},
     way_back="Resolve it, and close it.",
 )

@@ -26,7 +26,7 @@ ROLE_NOT_YOURS = Words(
     "role_not_yours", NotPermitted, "Only who has it gives it away.", "Or take it: incidents relieve"
 )
 ROLE_FREE = Words("role_free", Refusal, "Nobody has it.", "Take it: incidents take")
-ROLE_NOT_OFFERED = Words("role_not_offered", Refusal, "Nobody offers it to you.", "Ask whoever has it.")
+ROLE_NOT_OFFERED = Words("role_not_offered", NotPermitted, "Nobody offers it to you.", "Ask whoever has it.")
 CUSTOMERS_PERSONAL = Words(
     "customers_personal", Refusal, "A text for customers names nobody, and holds no secret.", "Leave that out."
 )

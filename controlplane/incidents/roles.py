@@ -1,5 +1,6 @@
-"""Who does what in an incident: roles are taken, offered, accepted and given back. The conn is one of them: while somebody
-has it, the home lets nobody else change what is affected, unless they state why.
+"""Who does what in an incident: roles are taken, offered, accepted and given back.
+
+The conn is one of them: while somebody has it, the home lets nobody else change what is affected without stating why.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ async def take(change: Change, request: IncidentRole, incident: Incident) -> Rec
 
 
 @operation("incidents.offer", RoleOffer, role="operator", risk=Risk.PREVIEW, key="f", on=INCIDENT,
-           check=rules.check_not_closed, way_back="Until it is accepted it is yours; after its time it is over.")  # fmt: skip
+           check=rules.check_not_closed, way_back="It is yours until it is accepted, and after its time.")  # fmt: skip
 async def offer(change: Change, request: RoleOffer, incident: Incident) -> Record:
     """Offer a role of yours to somebody, with how things stand; it is yours until they accept it."""
     rules.check_mine(incident, request.role, change.actor)
@@ -84,8 +85,8 @@ async def give_back(change: Change, request: IncidentRole, incident: Incident) -
     return {"id": incident.id, "role": request.role, "holder": None}
 
 
-@operation("incidents.relieve", IncidentRole, role="operator", risk=Risk.CONFIRM, key="l", on=INCIDENT, needs_reason=True,
-           way_back="Whoever had it takes it again.")  # fmt: skip
+@operation("incidents.relieve", IncidentRole, role="operator", risk=Risk.CONFIRM, key="l", on=INCIDENT,
+           needs_reason=True, way_back="Whoever had it takes it again.")  # fmt: skip
 async def relieve(change: Change, request: IncidentRole, incident: Incident) -> Record:
     """Take a role from somebody who cannot give it back: nobody has it then."""
     rules.check_held(incident, request.role)
@@ -93,8 +94,8 @@ async def relieve(change: Change, request: IncidentRole, incident: Incident) -> 
     return {"id": incident.id, "role": request.role, "holder": None}
 
 
-@operation("incidents.override", ConnOverride, role="operator", risk=Risk.CONFIRM, key="w", on=INCIDENT, needs_reason=True,
-           check=rules.check_active, way_back="It ends by itself.")  # fmt: skip
+@operation("incidents.override", ConnOverride, role="operator", risk=Risk.CONFIRM, key="w", on=INCIDENT,
+           needs_reason=True, check=rules.check_active, way_back="It ends by itself.")  # fmt: skip
 async def override(change: Change, request: ConnOverride, incident: Incident) -> Record:
     """State that you change what is affected without the conn, for a while, and why."""
     until = parse_moment(request.until, change.now)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
 
 from controlplane.formatting import parse_time, relative, spell
+from controlplane.incidents.measures import Measures
 from controlplane.incidents.model import ACTIVE, ROLES, Incident, IncidentEvent, Standing
 from controlplane.lists import Cell, Line, Tone
 from controlplane.text import clean
@@ -13,6 +15,11 @@ from controlplane.text import clean
 TONES: dict[str, Tone] = {"alert": "warn", "customers": "good", "override": "warn", "note": "", "origin": "muted"}
 MAX_AFFECTED = 6
 """How many affected things are named in a line."""
+
+
+def whole_minutes(seconds: float) -> str:
+    """ "39m", "1h 5m": what counts down changes once a minute, so that an idle console sends little."""
+    return spell(60 * math.ceil(seconds / 60))
 
 
 def affected_words(incident: Incident) -> str:
@@ -25,7 +32,7 @@ def affected_words(incident: Incident) -> str:
 
 def event_words(event: IncidentEvent) -> Cell:
     """An event on one line, without its time and who."""
-    said = clean(event.words, 300)
+    said = clean(event.words, 300).removeprefix(f"{event.actor} ")
     if event.corrects is not None:
         said = f"corrects {event.corrects}: {said}"
     if event.kind == "customers":
@@ -60,15 +67,15 @@ def header_words(standing: Sequence[Standing], now: datetime, me: str) -> list[s
     """For the header: the most severe one, who has its conn, and what waits for somebody."""
     if not standing:
         return []
-    first, more = standing[0], len(standing) - 1
+    first, more, late = standing[0], len(standing) - 1, list[str]()
     said = f"{first.label}: {f'{clean(first.conn, 24)} has the conn' if first.conn else 'nobody has the conn'}"
     if first.conn == me:
         said = f"{first.label}: you have the conn"
     if first.offered_to == me:
         said = f"{first.label}: the conn is offered to you"
     elif first.update_due is not None and first.update_due <= now:
-        said += f", update overdue {spell(60 * ((now - first.update_due).total_seconds() // 60))}"
-    return [said + (f" +{more}" if more else "")]
+        late = [f"update overdue {whole_minutes((now - first.update_due).total_seconds())}"]
+    return [said + (f" +{more}" if more else ""), *late]
 
 
 def update_line(incident: Incident, now: datetime) -> Line | None:
@@ -78,11 +85,11 @@ def update_line(incident: Incident, now: datetime) -> Line | None:
         return None
     told = f"told {relative(incident.told_at, now)}" if incident.told_at else "not told yet"
     if due <= now:
-        return (f"customers: {told}; the next update is overdue by {spell((now - due).total_seconds())}", "bad")
+        return (f"customers: {told}; the next update is overdue by {whole_minutes((now - due).total_seconds())}", "bad")
     snoozed = ""
     if incident.snoozed_until == due:
         snoozed = f"; it can wait: {clean(incident.snoozed_why, 300)}"
-    return f"customers: {told}; the next update is due in {spell((due - now).total_seconds())}{snoozed}"
+    return f"customers: {told}; the next update is due in {whole_minutes((due - now).total_seconds())}{snoozed}"
 
 
 def role_lines(incident: Incident, now: datetime) -> list[Line]:
@@ -96,12 +103,12 @@ def role_lines(incident: Incident, now: datetime) -> list[Line]:
         since = relative(parse_time(each["since"]), now)
         lines.append(f"{role:<10} {clean(each['holder'], 63)}, {since}")
         if each.get("offered_to"):
-            left = spell(max(0.0, (parse_time(each["until"]) - now).total_seconds()))
+            left = whole_minutes(max(0.0, (parse_time(each["until"]) - now).total_seconds()))
             lines.append(
                 (f"  offered to {clean(each['offered_to'], 63)}, who has {left}: {clean(each['summary'], 500)}", "warn")
             )
     for each in incident.overrides:
-        left = spell(max(0.0, (parse_time(each["until"]) - now).total_seconds()))
+        left = whole_minutes(max(0.0, (parse_time(each["until"]) - now).total_seconds()))
         lines.append(
             (f"{clean(each['person'], 63)} acts without the conn for {left}: {clean(each['reason'], 300)}", "warn")
         )
@@ -121,8 +128,26 @@ def standing_lines(incident: Incident, now: datetime) -> list[Line]:
         lines.append(line)
     lines += ["", f"affected: {affected_words(incident) or 'not said yet'}"]
     lines.append(
-        f"began {relative(incident.began_at, now)}, opened {relative(incident.opened_at, now)} by {clean(incident.opened_by, 63)}"
+        f"began {relative(incident.began_at, now)}, opened {relative(incident.opened_at, now)}"
+        f" by {clean(incident.opened_by, 63)}"
     )
     if incident.origin_words:
         lines.append(f"from {clean(incident.origin_words, 300)}")
+    return lines
+
+
+def measure_lines(measures: Sequence[Measures]) -> list[Line]:
+    """How long things took, of the last cycle first."""
+    lines: list[Line] = []
+    for each in reversed(measures):
+        if len(measures) > 1:
+            lines.append((f"cycle {each.cycle}", "title"))
+        for name in ("detect", "acknowledge", "mitigate", "resolve"):
+            seconds: float | None = getattr(each, name)
+            if seconds is not None:
+                lines.append(f"to {name:<12} {spell(seconds)}")
+            elif name != "detect" or each.cycle == 1:
+                lines.append((f"to {name:<12} not yet", "muted"))
+        lines += [f"at {severity:<12} {spell(seconds)}" for severity, seconds in each.severities.items()]
+        lines.append(f"customers       told {each.updates}×")
     return lines

@@ -4,6 +4,10 @@
 CREATE OR REPLACE FUNCTION wf.role_words(role text) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN CASE role WHEN 'conn' THEN 'the conn' ELSE 'the role of ' || role END;
 
+-- "10 min": how long something lasts, to the minute.
+CREATE OR REPLACE FUNCTION wf.minutes_words(until timestamptz, at timestamptz) RETURNS text LANGUAGE sql IMMUTABLE
+RETURN greatest(1, round(extract(epoch FROM until - at) / 60)) || ' min';
+
 -- What a row of the trail says of the incident itself: the events in their order. What a person said is written elsewhere
 -- (wf.say_in_incident).
 CREATE OR REPLACE FUNCTION wf.told_of_incident(n wf.audit)
@@ -22,8 +26,8 @@ RETURNS TABLE (kind text, words text, becomes text, happened_at timestamptz) LAN
     UNION ALL SELECT 'edited', 'title: ' || (a ->> 'title'), NULL, NULL, false WHERE r ? 'title' AND o ->> 'title' <> a ->> 'title'
     UNION ALL SELECT 'edited', 'summary: ' || (a ->> 'summary'), NULL, NULL, false
     WHERE r ? 'title' AND coalesce(o ->> 'summary', '') <> a ->> 'summary'
-    UNION ALL SELECT 'snooze', 'customers need not be told before ' || wf.in_utc((a ->> 'snoozed_until')::timestamptz) || ': '
-                               || (a ->> 'snoozed_why'), NULL, NULL, false
+    UNION ALL SELECT 'snooze', format('customers need not be told for %s: %s',
+                                                 wf.minutes_words((a ->> 'snoozed_until')::timestamptz, n.at), a ->> 'snoozed_why'), NULL, NULL, false
     WHERE r ? 'title' AND o IS NOT NULL AND a ->> 'snoozed_until' IS DISTINCT FROM o ->> 'snoozed_until'
       AND a ->> 'snoozed_until' IS NOT NULL
     UNION ALL SELECT 'affected', d.words, NULL, NULL, true FROM (
@@ -39,15 +43,15 @@ RETURNS TABLE (kind text, words text, becomes text, happened_at timestamptz) LAN
     WHERE r ? 'offered_to' AND o ->> 'holder' <> a ->> 'holder'
     UNION ALL SELECT 'offer', CASE WHEN a ->> 'offered_to' IS NULL
         THEN format('%s did not accept %s in time: %s still has it', o ->> 'offered_to', wf.role_words(a ->> 'role'), a ->> 'holder')
-        ELSE format('%s offers %s to %s until %s: %s', a ->> 'holder', wf.role_words(a ->> 'role'), a ->> 'offered_to',
-                    wf.in_utc((a ->> 'offered_until')::timestamptz), a ->> 'offered_summary') END, NULL, NULL, false
+        ELSE format('%s offers %s to %s for %s: %s', a ->> 'holder', wf.role_words(a ->> 'role'), a ->> 'offered_to',
+                    wf.minutes_words((a ->> 'offered_until')::timestamptz, n.at), a ->> 'offered_summary') END, NULL, NULL, false
     WHERE r ? 'offered_to' AND o ->> 'holder' = a ->> 'holder'
     UNION ALL SELECT 'role', CASE WHEN n.operation = 'incidents.close' THEN wf.role_words(o ->> 'role') || ' ends with the incident'
         WHEN n.actor = o ->> 'holder' THEN n.actor || ' gives ' || wf.role_words(o ->> 'role') || ' back'
         ELSE format('%s relieves %s of %s', n.actor, o ->> 'holder', wf.role_words(o ->> 'role')) END, NULL, NULL, true
     WHERE r ? 'offered_to' AND a IS NULL
-    UNION ALL SELECT 'override', format('%s acts without the conn until %s: %s', a ->> 'person',
-                                        wf.in_utc((a ->> 'until')::timestamptz), a ->> 'reason'), NULL, NULL, false
+    UNION ALL SELECT 'override', format('%s acts without the conn for %s: %s', a ->> 'person',
+                                        wf.minutes_words((a ->> 'until')::timestamptz, n.at), a ->> 'reason'), NULL, NULL, false
     WHERE r ? 'person') v
 $$;
 
@@ -64,7 +68,7 @@ $$;
 -- After each statement that wrote to the trail: a change of what an incident affects needs its conn, while somebody has it, or
 -- a stated override; then it is told in the timeline. Whoever is here has the trail's counter, and whoever takes the conn
 -- needs it: so no change slips past a conn that was taken meanwhile. Alerts and silences bind nobody: they change who is told.
--- Background work is no person's.
+-- Background work is no person's, and the owner is bound by nothing.
 CREATE OR REPLACE FUNCTION wf.tell_incidents() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -95,6 +99,7 @@ BEGIN
     SELECT format('%s has the conn of INC-%s, and %s is affected', r.holder, m.incident_id, m.affected) AS words
     FROM reached m JOIN wf.incident_roles r ON r.incident_id = m.incident_id AND r.role = 'conn' AND r.holder <> m.actor
     WHERE m.status IN ('open', 'mitigated') AND m.noun NOT IN ('alerts', 'silences') AND wf.login_may(m.actor, 'support')
+      AND NOT pg_has_role(session_user, current_user, 'MEMBER')  -- the owner
       AND NOT EXISTS (SELECT FROM wf.incident_overrides o
                       WHERE o.incident_id = m.incident_id AND o.person = m.actor AND o.until > clock_timestamp())
       AND NOT EXISTS (SELECT FROM wf.operations o WHERE o.name = m.operation AND o.role = 'owner')
@@ -204,7 +209,9 @@ FROM wf.incidents i LEFT JOIN wf.incident_marks m ON m.incident_id = i.id;
 -- Addresses in what people wrote are masked for those who may not read them.
 CREATE VIEW wf.incident_event_list AS
 SELECT e.incident_id, e.seq, e.cycle, e.happened_at, e.recorded_at, e.kind, e.actor,
-       CASE WHEN (SELECT wf.sees_personal()) THEN e.words ELSE wf.without_mail(e.words) END AS words,
+       CASE WHEN (SELECT wf.sees_personal()) THEN e.words 
+            ELSE regexp_replace(e.words, '(?<![0-9A-Za-z._%+-])([0-9A-Za-z._%+-])[0-9A-Za-z._%+-]*@([0-9A-Za-z.-]+)', '\1•••@\2', 'g')
+       END AS words,
        e.noun, e.thing, e.operation, e.becomes, e.corrects, e.audit_seq, e.search,
        EXISTS (SELECT FROM wf.incident_events c WHERE c.incident_id = e.incident_id AND c.corrects = e.seq) AS corrected
 FROM wf.incident_events e;
