@@ -53,11 +53,9 @@ class Accompanying(Looks):
 
     def _say_view(self) -> None:
         """When it changed, and now and then."""
-        from screens.views import view_of
-
         if self.area is None or self.session.plane is None or self.session.link.state != "live":
             return
-        view, now = view_of(self.area), time.monotonic()
+        view, now = self.area.as_view(), time.monotonic()
         said, at = self._said
         if view != said or now - at >= STILL_SECONDS:
             self._said = view, now
@@ -88,17 +86,17 @@ class Accompanying(Looks):
 
     @work(exit_on_error=False, group="follow", exclusive=True)
     async def _accompany(self, other: Presence) -> None:
-        from controlplane.presence.model import PresenceDirectory, View
+        from controlplane.presence.model import PresenceDirectory
         from screens.views import show
 
         self.session.following = name = clean(other.person, 40)
-        shown: View | None = None
+        shown: dict[str, Any] | None = None
         found: Presence | None = other
         try:
             while found is not None:
-                if (view := View.read(found.view)) != shown:
-                    shown = view
-                    show(cast(Desk, self), self.area, view)
+                if found.view != shown:
+                    shown = found.view
+                    show(cast(Desk, self), shown)
                     if self.area is not None:
                         self.area.draw_frame()
                 await asyncio.sleep(LOOK_SECONDS)

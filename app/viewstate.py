@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from controlplane.errors import Refusal
-from controlplane.presence.model import View
 from screens.desk import Desk, Done
-from screens.views import show, view_of
+from screens.views import show
 
 if TYPE_CHECKING:
     from app.console import Watchfloor
@@ -27,7 +26,7 @@ def keep(app: Watchfloor) -> None:
     area = app.area
     if area is None or app.session.plane is None or app.session.environment == "demo":
         return  # the next demonstration is another home
-    kept: dict[str, Any] = {"context": app.session.context, **view_of(area).record()}
+    kept: dict[str, Any] = {"context": app.session.context, **area.as_view().record()}
     file = path()
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = file.with_name(f".{file.name}-{os.getpid()}")
@@ -45,7 +44,7 @@ def show_again(app: Watchfloor) -> bool:
         if kept["context"] != app.session.context or not kept["path"]:
             return False
         file.unlink()
-        show(cast(Desk, app), app.area, View.read(kept))
+        show(cast(Desk, app), kept)
     except (OSError, ValueError, KeyError, TypeError, RecursionError, Refusal):
         return False  # nothing was kept, or by another version
     app.tell(Done("the connection was cut here last time: this is the view you had", "muted"))

@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from controlplane.presence.list import CONSOLES
-from controlplane.presence.model import Presence, View
+from controlplane.presence.model import Presence
 from screens.desk import Done
 from screens.lists import ListScreen
 
@@ -18,11 +18,6 @@ class ConsolesScreen(ListScreen[Presence]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f", "accompany", "follow that console, until esc", show=False, id="consoles.follow"),
     ]
-
-    def open_row(self, row: Presence) -> None:
-        from screens.views import show
-
-        show(self.desk, self, View.read(row.view))
 
     def action_accompany(self) -> None:
         row = self.current()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 
 from textual import on, work
@@ -14,6 +15,7 @@ from controlplane.filters.grammar import Term, complete, parse
 from controlplane.listing import Count, Listing, Query, Row
 from controlplane.lists import Column as Declared
 from controlplane.lists import Line, ListOf
+from controlplane.presence.model import View
 from screens.actions import choice_lines
 from screens.columns import table_columns
 from screens.desk import Done, Target
@@ -61,6 +63,7 @@ class ListScreen(OrderedScreen[R]):
         self.seen: dict[str, Target] = {}
         """The marked rows, as they were when they were marked."""
         self._typing: Timer | None = None
+        self._read_at: datetime | None = None
         self.awaited_row = ""
         """The key of the row that the cursor goes to once it is read."""
         self._before: tuple[str, tuple[Term, ...]] = ("", ())
@@ -217,6 +220,18 @@ class ListScreen(OrderedScreen[R]):
         self.retime()
         self.filter_entered(filter_text)
 
+    def as_view(self) -> View:
+        shown, row = super().as_view(), self.current()
+        key = row.key if row is not None else ""
+        path = shown.path.partition("?")[0]
+        return View(shown.noun, path, self.filter_text, self.order_name, self.only, key)
+
+    def look_like(self, view: View) -> None:
+        if (self.filter_text, self.order_name, self.only) != (view.filter, view.sort, view.columns):
+            self.show_as(view.filter, view.sort, view.columns)
+        if view.row and not (self.is_readable and self.table.put_cursor(view.row)):
+            self.awaited_row = view.row
+
     def retime(self) -> None:
         """Times have another form, and so another width."""
         if self.query(WindowTable):
@@ -234,7 +249,8 @@ class ListScreen(OrderedScreen[R]):
         self.say(Done(str(event.error) if isinstance(event.error, Refusal) else "The list could not be read.", "bad"))
 
     @on(WindowTable.Loaded)
-    def _put_cursor(self) -> None:
+    def _was_read(self, event: WindowTable.Loaded) -> None:
+        self._read_at = event.as_of
         if self.awaited_row and self.table.put_cursor(self.awaited_row):
             self.awaited_row = ""
 
@@ -293,8 +309,16 @@ class ListScreen(OrderedScreen[R]):
         row: Any = event.row
         self.open_row(row)
 
+    def as_of(self) -> datetime:
+        return self._read_at or super().as_of()
+
     def open_row(self, row: R) -> None:
-        """Enter on a row: where its list says that it leads."""
+        """Enter on a row: where its list says that it leads, or the view that it holds."""
+        if (view := getattr(row, "view", None)) is not None:
+            from screens.views import show
+
+            show(self.desk, view)
+            return
         noun, key = self.declared.opens(row) or ("", "")
         if not noun:
             self.action_describe()

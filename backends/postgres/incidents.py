@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from backends.postgres.filtering import Filtered
 from backends.postgres.paging import Order, PagedList, shape_of
@@ -111,6 +112,10 @@ class IncidentWriter(IncidentStore):
 
     async def note(self, number: int, text: str, at: datetime | None) -> int:
         return int(await scalar(self.connection, "SELECT wf.note_incident(%s, %s, %s)", [number, text, at]))
+
+    async def post(self, number: int, text: str, view: Mapping[str, Any], seen_at: datetime | None) -> int:
+        given = [number, text, Jsonb(view), seen_at]
+        return int(await scalar(self.connection, "SELECT wf.post_view(%s, %s, %s, %s)", given))
 
     async def correct(self, number: int, event: int, text: str) -> int:
         return int(await scalar(self.connection, "SELECT wf.correct_incident(%s, %s, %s)", [number, event, text]))

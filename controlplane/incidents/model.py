@@ -21,7 +21,7 @@ ROLES: tuple[Role, ...] = ("conn", "commander", "deputy", "scribe", "liaison")
 Affects = Literal["tenant", "region", "route"]
 KINDS = (
     "origin", "opened", "edited", "severity", "status", "role", "offer", "affected", "snooze", "override", "note",
-    "correction", "customers", "change", "alert", "gate", "run", "deploy",
+    "correction", "customers", "view", "change", "alert", "gate", "run", "deploy",
 )  # fmt: skip
 MILESTONES = ("origin", "opened", "severity", "status", "role", "customers")
 """The kinds of events that times are computed from."""
@@ -87,6 +87,7 @@ class Incident(ById):
 class IncidentEvent:
     """One event of a timeline. `happened_at`: when; `recorded_at`: when it was written down. `actor` None: the home.
     `becomes`: the severity, status or role from then on. `corrects`: the number of the event that it puts right.
+    `view`: what opens what was seen, see controlplane.presence.model.View.
     """
 
     incident_id: int
@@ -104,6 +105,7 @@ class IncidentEvent:
     corrects: int | None
     audit_seq: int | None
     corrected: bool
+    view: dict[str, Any] | None = None
 
     @property
     def key(self) -> str:
@@ -175,6 +177,8 @@ class IncidentStore(Protocol):
     async def note(self, number: int, text: str, at: datetime | None) -> int:
         """The number of the event."""
         ...
+
+    async def post(self, number: int, text: str, view: Mapping[str, Any], seen_at: datetime | None) -> int: ...
 
     async def correct(self, number: int, event: int, text: str) -> int: ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, JsonValue
 
 from controlplane.alerts.model import Alert
 from controlplane.audit.model import AuditRow, Record
@@ -15,7 +15,7 @@ from controlplane.incidents import rules
 from controlplane.incidents.model import MAX_NOTE, Affects, Incident, IncidentStore, Severity, Status
 from controlplane.incidents.personal import personal_in
 from controlplane.incidents.refusals import CUSTOMERS_PERSONAL, INCIDENT_NOTHING, INCIDENT_TAKEN
-from controlplane.operations import Request, Risk, Subject, operation
+from controlplane.operations import Operation, Request, Risk, Subject, operation
 from controlplane.queues.model import Cause
 from controlplane.tenants.model import Tenant
 from controlplane.tenants.operations import Version
@@ -79,6 +79,13 @@ class IncidentAffects(OneIncident):
 class IncidentNote(OneIncident):
     text: Text
     at: Annotated[str, Field(max_length=60, description="when: now, 10m ago, or a time")] = "now"
+
+
+class PostedView(OneIncident):
+    comment: Annotated[str, Field(max_length=2000, description="what it shows, in your words")] = ""
+    view: Annotated[dict[str, JsonValue], Field(description="what opens it again")]
+    seen: Annotated[str, Field(min_length=1, max_length=20_000, description="what was seen, as text")]
+    at: Annotated[str, Field(max_length=60, description="as of when: now, 10m ago, or a time")] = "now"
 
 
 class IncidentCorrection(OneIncident):
@@ -266,6 +273,20 @@ async def note(change: Change, request: IncidentNote, incident: Incident) -> Rec
     """Write into the timeline what happened, now or before."""
     at = None if request.at.strip() == "now" else rules.past(request.at, change.now)
     return {"id": incident.id, "event": await change.of(IncidentStore).note(incident.id, request.text, at)}
+
+
+async def post(change: Change, request: PostedView, incident: Incident) -> Record:
+    """Post what you see to the timeline: a copy of it, and the view that opens it again."""
+    at = None if request.at.strip() == "now" else rules.past(request.at, change.now)
+    text = f"{request.comment}\n\n{request.seen}".strip()
+    return {"id": incident.id, "event": await change.of(IncidentStore).post(incident.id, text, request.view, at)}
+
+
+POST: Operation[PostedView] = Operation(
+    "incidents.post", "Post what you see to an incident's timeline", PostedView, post, role="support", risk=Risk.SAFE,
+    key=">", on=INCIDENT, way_back="Correct it: the timeline is only added to.",
+)  # fmt: skip
+"""Not in the registry: only a screen can be posted, by its key."""
 
 
 @operation("incidents.correct", IncidentCorrection, role="support", risk=Risk.SAFE, key="c", on=INCIDENT,

@@ -10,6 +10,7 @@ from controlplane.formatting import parse_time, relative, spell
 from controlplane.incidents.measures import Measures
 from controlplane.incidents.model import ACTIVE, ROLES, Incident, IncidentEvent, Standing
 from controlplane.lists import Cell, Line, Tone
+from controlplane.presence.model import View
 from controlplane.text import clean
 
 TONES: dict[str, Tone] = {"alert": "warn", "customers": "good", "override": "warn", "note": "", "origin": "muted"}
@@ -35,6 +36,8 @@ def event_words(event: IncidentEvent) -> Cell:
     said = clean(event.words, 300).removeprefix(f"{event.actor} ")
     if event.corrects is not None:
         said = f"corrects {event.corrects}: {said}"
+    if event.view is not None:
+        said = f"view of {View.read(event.view).words}: {said}"
     if event.kind == "customers":
         said = f"told customers: {said}"
     if event.corrected:

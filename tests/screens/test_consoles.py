@@ -55,3 +55,25 @@ async def test_nobody_follows_their_own_console(database: Database) -> None:
         await until(pilot, lambda: "t_admin" in text(pilot))
         await pilot.press("f")
         await until(pilot, lambda: "that is this console" in text(pilot))
+
+
+async def test_a_view_is_posted_to_the_incident_and_opened_again_from_its_timeline(database: Database) -> None:
+    fill(database)
+    with psycopg.connect(database.owner) as connection:
+        connection.execute("INSERT INTO wf.incidents (title, severity) VALUES ('half of it fails', 'SEV-1')")
+    async with console(database, size=(120, 40)) as (app, pilot):
+        app.run_command("tenants /acme")
+        await until(pilot, lambda: "tenants  10 of 11" in text(pilot) and "INC-1" in text(pilot))
+        await pilot.press("j", "j")
+        await pilot.press(">")
+        await until(pilot, lambda: "in your words" in text(pilot))
+        await pilot.press(*"look", "enter")
+        await until(pilot, lambda: "posted to INC-1 as event" in text(pilot))
+        with psycopg.connect(database.owner) as connection:
+            row = connection.execute("SELECT words, view FROM wf.incident_event_list WHERE kind = 'view'").fetchone()
+        assert row is not None and row[0].startswith("look\n\n") and "Acme 12" in row[0]
+        assert row[1] == {"noun": "tenants", "path": "tenants", "filter": "acme", "sort": "name", "row": "acme-12"}
+        app.run_command("timeline /kind:view")
+        await until(pilot, lambda: "view of tenants /acme: look" in text(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: "›  acme-12" in text(pilot) and "/acme" in text(pilot))

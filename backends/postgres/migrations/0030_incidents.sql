@@ -88,7 +88,7 @@ CREATE TABLE wf.incident_events (
   recorded_at wf.moment NOT NULL DEFAULT clock_timestamp(),
   kind        text NOT NULL CONSTRAINT incident_event_kind CHECK (kind IN (
                 'origin', 'opened', 'edited', 'severity', 'status', 'role', 'offer', 'affected', 'snooze', 'override', 'note',
-                'correction', 'customers', 'change', 'alert', 'gate', 'run', 'deploy')),
+                'correction', 'customers', 'view', 'change', 'alert', 'gate', 'run', 'deploy')),
   actor       wf.line,
   words       text NOT NULL CONSTRAINT incident_event_words CHECK (octet_length(words) BETWEEN 1 AND 51200),
   noun        wf.line,
@@ -111,3 +111,4 @@ CREATE INDEX incident_events_by_time ON wf.incident_events (happened_at, inciden
 CREATE INDEX incident_events_marks ON wf.incident_events (incident_id, seq)
   WHERE kind IN ('origin', 'opened', 'severity', 'status', 'role', 'customers');
 CREATE INDEX incident_events_search ON wf.incident_events USING gin (wf.trigrams(search));
+CREATE INDEX incident_events_corrections ON wf.incident_events (incident_id, corrects) WHERE corrects IS NOT NULL;

@@ -213,6 +213,7 @@ SELECT e.incident_id, e.seq, e.cycle, e.happened_at, e.recorded_at, e.kind, e.ac
             ELSE regexp_replace(e.words, '(?<![0-9A-Za-z._%+-])([0-9A-Za-z._%+-])[0-9A-Za-z._%+-]*@([0-9A-Za-z.-]+)', '\1•••@\2', 'g')
        END AS words,
        e.noun, e.thing, e.operation, e.becomes, e.corrects, e.audit_seq, e.search,
-       EXISTS (SELECT FROM wf.incident_events c WHERE c.incident_id = e.incident_id AND c.corrects = e.seq) AS corrected
-FROM wf.incident_events e;
+       EXISTS (SELECT FROM wf.incident_events c WHERE c.incident_id = e.incident_id AND c.corrects = e.seq) AS corrected,
+       CASE WHEN (SELECT wf.sees_personal()) THEN v.view ELSE wf.without_addresses(v.view) END AS view
+FROM wf.incident_events e LEFT JOIN wf.incident_views v USING (incident_id, seq);
 GRANT SELECT ON wf.incident_list, wf.incident_event_list TO wf_viewer;

@@ -5,7 +5,7 @@ INSERT INTO wf.operations (name, role) VALUES
   ('incidents.reopen', 'operator'), ('incidents.snooze', 'operator'), ('incidents.affect', 'operator'),
   ('incidents.unaffect', 'operator'), ('incidents.take', 'operator'), ('incidents.offer', 'operator'),
   ('incidents.accept', 'operator'), ('incidents.return', 'operator'), ('incidents.relieve', 'operator'),
-  ('incidents.override', 'operator'), ('incidents.note', 'support'), ('incidents.correct', 'support'),
+  ('incidents.override', 'operator'), ('incidents.note', 'support'), ('incidents.post', 'support'), ('incidents.correct', 'support'),
   ('incidents.tell-customers', 'operator'), ('incidents.end-offer', 'owner');
 INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes, many) VALUES
   ('incidents.open', 'wf.incidents', 'insert', NULL, NULL, '{"status": "open", "cycle": 1}', false),
@@ -32,6 +32,7 @@ INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes
   ('incidents.override', 'wf.incident_overrides', 'insert', NULL, NULL, NULL, false),
   ('incidents.override', 'wf.incident_overrides', 'update', '{until,reason}', NULL, NULL, false),
   ('incidents.note', 'wf.incident_events', 'insert', NULL, NULL, '{"kind": "note"}', false),
+  ('incidents.post', 'wf.incident_events', 'insert', NULL, NULL, '{"kind": "view"}', false),
   ('incidents.correct', 'wf.incident_events', 'insert', NULL, NULL, '{"kind": "correction"}', false),
   ('incidents.tell-customers', 'wf.incident_events', 'insert', NULL, NULL, '{"kind": "customers"}', false);
 
@@ -164,6 +165,8 @@ BEGIN
 END
 $$;
 CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON wf.incident_events
+  FOR EACH STATEMENT EXECUTE FUNCTION wf.refuse_timeline_rewriting();
+CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON wf.incident_views
   FOR EACH STATEMENT EXECUTE FUNCTION wf.refuse_timeline_rewriting();
 CREATE OR REPLACE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON wf.incidents
   FOR EACH STATEMENT EXECUTE FUNCTION wf.refuse_timeline_rewriting();
@@ -322,6 +325,17 @@ LANGUAGE sql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   SELECT wf.say_in_incident(wf.lock_incident(incident), 'note', body, coalesce(happened_at, clock_timestamp()), NULL)
 $$;
 
+-- Post what somebody saw: a copy of it as text, at the time that it shows, and what opens the same view again.
+CREATE OR REPLACE FUNCTION wf.post_view(incident bigint, body text, view jsonb, seen_at timestamptz) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+DECLARE
+  event bigint := wf.say_in_incident(wf.lock_incident(incident), 'view', body, coalesce(seen_at, clock_timestamp()), NULL);
+BEGIN
+  INSERT INTO wf.incident_views (incident_id, seq, view) VALUES (incident, event, post_view.view);
+  RETURN event;
+END
+$$;
+
 -- Correct an event: a new one, which stands at the time of the one that it corrects. Said twice, it is there once.
 CREATE OR REPLACE FUNCTION wf.correct_incident(incident bigint, event bigint, body text) RETURNS bigint LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = wf, pg_temp AS $$
@@ -351,7 +365,7 @@ BEGIN
   RETURN event;
 END
 $$;
-GRANT EXECUTE ON FUNCTION wf.lock_incident, wf.note_incident, wf.correct_incident TO wf_support;
+GRANT EXECUTE ON FUNCTION wf.lock_incident, wf.note_incident, wf.post_view, wf.correct_incident TO wf_support;
 GRANT EXECUTE ON FUNCTION wf.take_role, wf.offer_role, wf.accept_role, wf.return_role, wf.override_conn,
   wf.tell_customers TO wf_operator;
 GRANT INSERT (title, summary, severity, began_at, origin_noun, origin, tenants, regions, routes),
