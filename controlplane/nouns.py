@@ -350,7 +350,10 @@ NOUNS: tuple[Noun, ...] = (
         detail="screens.incidents:IncidentScreen",
         operations=("controlplane.incidents.operations", "controlplane.incidents.roles"),
         shows="app.cli.incidents:show_incident",
-        commands={"post-mortem": "app.cli.incidents:write_post_mortem"},
+        commands={
+            "post-mortem": "app.cli.incidents:write_post_mortem",
+            "catch-up": "app.cli.incidents:catch_up",
+        },
         readers=("backends.postgres.incidents:Incidents",),
         writers=("backends.postgres.incidents:IncidentWriter",),
         refusals="controlplane.incidents.refusals",

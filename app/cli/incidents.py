@@ -61,5 +61,22 @@ async def write_post_mortem(
         tell(f"missing: {'; '.join(found['missing'])}")
 
 
+async def catch_up(
+    *,
+    since: Annotated[str, Parameter(help="2h ago, or a time; else since your last console was used.")] = "",
+    asked: Reading = READING,
+) -> None:
+    """Show what happened in the incidents since you left: how each stands, and what was done most."""
+    from controlplane.incidents import catchup
+
+    async with opened(asked) as context:
+        lines = await catchup.catch_up(context.home, await catchup.left_at(context.home, since, None))
+    if asked.json:
+        document({"lines": text_lines(lines)})
+    else:
+        for line in text_lines(lines):
+            say(line)
+
+
 def as_json(found: dict[str, Any]) -> str:
     return json.dumps(jsonable(found), indent=2, ensure_ascii=False) + "\n"

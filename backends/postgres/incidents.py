@@ -41,6 +41,10 @@ SELECT {} FROM wf.incident_event_list WHERE incident_id = %s AND kind = ANY (%s)
 SINCE = sql.SQL("""
 SELECT {} FROM wf.incident_event_list WHERE incident_id = %s AND seq > %s ORDER BY seq LIMIT %s
 """).format(EVENT_COLUMNS)
+RECORDED_SINCE = sql.SQL("""
+SELECT * FROM (SELECT {} FROM wf.incident_event_list WHERE incident_id = ANY (%s) AND recorded_at > %s
+               ORDER BY incident_id DESC, seq DESC LIMIT 2000) e ORDER BY incident_id, seq
+""").format(EVENT_COLUMNS)
 OPENED_FROM = "SELECT min(id) FROM wf.incidents WHERE status <> 'closed' AND origin_noun = %s AND origin = %s"
 UPKEEP = (job("tend_incidents", "SELECT wf.tend_incidents()", timedelta(seconds=5)),)
 
@@ -64,6 +68,10 @@ class Incidents(PagedList[Incident], IncidentDirectory):
     async def since(self, number: int, seq: int, limit: int = 1000) -> Sequence[IncidentEvent]:
         async with self.home.connection() as connection:
             return await rows(connection, IncidentEvent, SINCE, [number, seq, limit])
+
+    async def recorded_since(self, numbers: Sequence[int], since: datetime) -> Sequence[IncidentEvent]:
+        async with self.home.connection() as connection:
+            return await rows(connection, IncidentEvent, RECORDED_SINCE, [list(numbers), since])
 
 
 class Timeline(PagedList[IncidentEvent], TimelineDirectory):

@@ -142,6 +142,10 @@ class IncidentDirectory(Listing[Incident], Protocol):
         """The events after a number, by number: none is skipped."""
         ...
 
+    async def recorded_since(self, numbers: Sequence[int], since: datetime) -> Sequence[IncidentEvent]:
+        """The last 2,000 events of these incidents that were recorded since, by number."""
+        ...
+
 
 class TimelineDirectory(Listing[IncidentEvent], Protocol):
     """The events of all incidents."""
