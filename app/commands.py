@@ -227,6 +227,7 @@ COMMANDS: dict[str, tuple[str, Command | str]] = {
     "connect": ("connect to a PostgreSQL", "app.connecting:ask_connection"),
     "demonstration": ("fill an empty embedded home with the demonstration", _demonstration),
     "plan": ("a tenant's subscription: plan TENANT", _plan),
+    "catch-up": ("what happened in the incidents since you left: catch-up [2h]", "app.catching_up:catch_up"),
     "work": ("imports, exports and other long work of this console", _work),
     "view": ("a list as it was saved: view NAME, view save NAME, view delete NAME, view list", "app.views:view"),
     "window": ("what the charts show: window 7d, window 2026-11-01..2026-11-07", _window),

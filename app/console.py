@@ -16,6 +16,7 @@ from textual import work
 from textual.binding import Binding, BindingType
 
 import themes
+from app.accompanying import Accompanying
 from app.driving import Driving
 from app.keymaps import keymap_of
 from app.links import read as read_link
@@ -53,7 +54,7 @@ SLOW_PAUSE = 30.0
 """Seconds between attempts when a person must put something right; R tries at once."""
 
 
-class Watchfloor(Driving, Ringing, Navigating):
+class Watchfloor(Driving, Ringing, Accompanying, Navigating):
     """The program. `open_context` connects; it is called in the background, after the first paint."""
 
     TITLE = "Watchfloor"

@@ -123,6 +123,7 @@ def switch(app: Watchfloor, name: str) -> None:
     app.open_context = opener(known[name], app.settings, app.typed.get(name))
     session.plane = session.undo = session.writable_until = session.heard_at = None
     session.context, session.vacant, session.open_alerts = name, False, None
+    session.incidents = ()
     app.bell_of_home = None
     session.environment, session.read_only = fresh.environment, fresh.read_only
     session.link = LinkState("connecting")

@@ -48,7 +48,7 @@ def save(app: Watchfloor, name: str) -> None:
         raise Usage("view_of_list", "Only a list can be kept as a view.", "Go to one, then :view save NAME")
     values: dict[str, str | list[str]] = {"noun": screen.noun}
     values |= {"filter": screen.filter_text} if screen.filter_text else {}
-    values |= {"sort": f"{'-' if screen.descending else ''}{screen.sort}"} if screen.sort else {}
+    values |= {"sort": screen.order_name} if screen.sort else {}
     values |= {"columns": list(screen.only)} if screen.only else {}
     known = name in app.settings.views
     put_table(app.settings.path, ("views", name), values)

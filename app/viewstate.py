@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from controlplane.errors import Refusal
-from screens.desk import Done
-from screens.lists import ListScreen
+from screens.desk import Desk, Done
+from screens.views import show
 
 if TYPE_CHECKING:
     from app.console import Watchfloor
@@ -26,10 +26,7 @@ def keep(app: Watchfloor) -> None:
     area = app.area
     if area is None or app.session.plane is None or app.session.environment == "demo":
         return  # the next demonstration is another home
-    kept: dict[str, Any] = {"context": app.session.context, "link": area.view_link().partition("#")[0]}
-    if isinstance(area, ListScreen):
-        kept |= {"filter": area.filter_text, "sort": f"{'-' if area.descending else ''}{area.sort}"}
-        kept["columns"] = list(area.only)
+    kept: dict[str, Any] = {"context": app.session.context, **area.as_view().record()}
     file = path()
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = file.with_name(f".{file.name}-{os.getpid()}")
@@ -44,14 +41,10 @@ def show_again(app: Watchfloor) -> bool:
     file = path()
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
-        if kept["context"] != app.session.context:
+        if kept["context"] != app.session.context or not kept["path"]:
             return False
         file.unlink()
-        link, sort = str(kept["link"]), str(kept.get("sort", ""))
-        app.run_command(link.partition("?")[0] if "filter" in kept else link)
-        area = app.area
-        if isinstance(area, ListScreen):
-            area.show_as(str(kept.get("filter", "")), sort, list(map(str, kept.get("columns", ()))))
+        show(cast(Desk, app), kept)
     except (OSError, ValueError, KeyError, TypeError, RecursionError, Refusal):
         return False  # nothing was kept, or by another version
     app.tell(Done("the connection was cut here last time: this is the view you had", "muted"))

@@ -196,7 +196,10 @@ def _label(operation: Operation[Any], target: Target, fields: Mapping[str, Any])
         return target.label
     known = set(asked.subject) <= fields.keys()
     thing = "/".join(str(fields[name]) for name in asked.subject) if known else ""
-    return (f"a {asked.makes_a} of {thing}" if thing else f"a {asked.makes_a}") if asked.makes_a else thing
+    if not asked.makes_a:
+        return thing
+    made = f"{'an' if asked.makes_a[0] in 'aeiou' else 'a'} {asked.makes_a}"
+    return f"{made} of {thing}" if thing else made
 
 
 def _question(session: Session, question: Question, fields: Mapping[str, Any], label: str) -> Any:

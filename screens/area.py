@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,6 +12,7 @@ from textual.binding import Binding, BindingType
 from controlplane.errors import Refusal
 from controlplane.lists import Line
 from controlplane.nouns import FIRST, shown
+from controlplane.presence.model import View
 from screens.desk import Done, Target
 from screens.frame import FramedScreen
 from screens.session import TIME_FORMS
@@ -34,6 +36,7 @@ class AreaScreen(FramedScreen):
         Binding("f", "find", "find what a text belongs to", show=False, id="area.find"),
         Binding("slash", "filter", "filter", show=False, id="area.filter"),
         Binding("a", "act", "act", show=False, id="area.act"),
+        Binding("I", "incident", "open an incident from it", show=False, id="area.incident"),
         Binding("d", "describe", "describe", show=False, id="area.describe"),
         Binding("w", "why", "why", show=False, id="area.why"),
         Binding("m", "charts", "its charts", show=False, id="area.charts"),
@@ -43,6 +46,7 @@ class AreaScreen(FramedScreen):
         Binding("R", "retry", "try the link again", show=False, id="area.retry"),
         Binding("p", "pause", "pause", show=False, id="area.pause"),
         Binding("e", "export", "export", show=False, id="area.export"),
+        Binding("greater_than_sign", "to_incident", "post this view to the incident", show=False, id="area.post"),
         Binding("Y", "link", "copy a link to this view", show=False, id="area.link"),
         Binding("question_mark,f1", "help", "help", show=False, id="area.help"),
         Binding("0", "overview", "the overview", show=False, id="area.overview"),
@@ -111,6 +115,8 @@ class AreaScreen(FramedScreen):
     # Keys
 
     def action_back(self) -> None:
+        if self.desk.stop_following():
+            return
         if len(self.app.screen_stack) > 2:  # below the first one there is only an empty screen
             self.app.pop_screen()
         else:
@@ -200,6 +206,14 @@ class AreaScreen(FramedScreen):
 
         self.app.push_screen(ActMenu(self.session, title, offered), chose)
 
+    def action_incident(self) -> None:
+        """Open an incident, from what is under the cursor where one can begin there."""
+        from controlplane.registry import named
+
+        operation = named("incidents.open")
+        targets = [each for each in self.targets() if type(each.row) in operation.begins]
+        self.run_worker(self.act(operation, targets), group="act", exclusive=True, exit_on_error=False)
+
     async def act(self, operation: Operation[Any], targets: list[Target]) -> None:
         """Carry an operation out on what is marked or under the cursor, and say how it went."""
         self.said = Done("", "")
@@ -259,6 +273,19 @@ class AreaScreen(FramedScreen):
             lines = [("last message", "title"), *wrap(words, 76), "", *lines]
         self.app.push_screen(Viewer(self.session, "why", lines))
 
+    def as_of(self) -> datetime:
+        """When what is shown was read."""
+        return self.session.clock()
+
+    @work(exit_on_error=False, group="act", exclusive=True)
+    async def action_to_incident(self) -> None:
+        from screens.posting import post
+
+        try:
+            self.say(await post(self.app, self.session, self))
+        finally:
+            self.desk.release_keys(replay=self.said.tone != "bad")  # the form holds them
+
     def charts_text(self) -> str:
         """The filter of the charts of the thing under the cursor; "" is all tenants."""
         return ""
@@ -283,6 +310,13 @@ class AreaScreen(FramedScreen):
     def view_link(self) -> str:
         """The text that opens exactly this view, in `:` and as an argument of the program."""
         return f"{self.session.context}/{self.noun}"
+
+    def as_view(self) -> View:
+        """What it shows, so that another console can show the same."""
+        return View(self.noun, self.view_link().partition("#")[0].removeprefix(f"{self.session.context}/"))
+
+    def look_like(self, view: View) -> None:
+        """Look as a view of this screen says."""
 
     def opened_as(self) -> tuple[str, str]:
         """The noun and the key that open this view again, taken from its link."""

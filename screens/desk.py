@@ -11,6 +11,8 @@ from screens.session import Session
 if TYPE_CHECKING:
     from controlplane.lists import ListOf
     from controlplane.operations import Keep
+    from controlplane.presence.model import Presence
+    from screens.area import AreaScreen
     from screens.work import Work
 
 SAID_SECONDS = 6.0
@@ -46,6 +48,11 @@ class Desk(Protocol):
 
     session: Session
 
+    @property
+    def area(self) -> AreaScreen | None:
+        """The screen that a person works in, also while a dialog is over it."""
+        ...
+
     def go(self, noun: str, text: str = "") -> None: ...
     def back(self) -> bool:
         """Go back to the list that was shown before this one; False when there was none."""
@@ -57,6 +64,14 @@ class Desk(Protocol):
         ...
 
     def open_thing(self, noun: str, key: str) -> None: ...
+    def follow(self, other: Presence) -> None:
+        """Show what another console shows, from now on."""
+        ...
+
+    def stop_following(self) -> bool:
+        """False when it follows nobody."""
+        ...
+
     def run_command(self, text: str) -> None: ...
     def complete_command(self, text: str) -> list[str]: ...
     def retry_link(self) -> None: ...

@@ -328,8 +328,14 @@ class DetailScreen(AreaScreen, Generic[T]):
         self._choose(self.chosen)
 
     @on(WindowTable.Opened)
-    def _opened(self) -> None:
-        self.action_describe()
+    def _opened(self, event: WindowTable.Opened) -> None:
+        row: Any = event.row
+        if (view := getattr(row, "view", None)) is not None:
+            from screens.views import show
+
+            show(self.desk, view)
+        else:
+            self.action_describe()
 
     @on(WindowTable.Failed)
     def _failed(self, event: WindowTable.Failed) -> None:

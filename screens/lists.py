@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 
 from textual import on, work
@@ -14,6 +15,7 @@ from controlplane.filters.grammar import Term, complete, parse
 from controlplane.listing import Count, Listing, Query, Row
 from controlplane.lists import Column as Declared
 from controlplane.lists import Line, ListOf
+from controlplane.presence.model import View
 from screens.actions import choice_lines
 from screens.columns import table_columns
 from screens.desk import Done, Target
@@ -61,6 +63,9 @@ class ListScreen(OrderedScreen[R]):
         self.seen: dict[str, Target] = {}
         """The marked rows, as they were when they were marked."""
         self._typing: Timer | None = None
+        self._read_at: datetime | None = None
+        self.awaited_row = ""
+        """The key of the row that the cursor goes to once it is read."""
         self._before: tuple[str, tuple[Term, ...]] = ("", ())
         """The filter that was in force when the person began to type another."""
         self.marked_here: set[str] = set()
@@ -79,6 +84,11 @@ class ListScreen(OrderedScreen[R]):
     @property
     def table(self) -> WindowTable[R]:
         return self.query_one(WindowTable)
+
+    @property
+    def order_name(self) -> str:
+        """ "-err": as `show_as` takes it."""
+        return f"{'-' if self.descending else ''}{self.sort}"
 
     @property
     def query_shown(self) -> Query:
@@ -154,8 +164,8 @@ class ListScreen(OrderedScreen[R]):
     # Filter
 
     def action_back(self) -> None:
-        """First the filter goes, then the screen."""
-        if self.filter_text or self.fault:
+        """First following ends, then the filter goes, then the screen."""
+        if not self.session.following and (self.filter_text or self.fault):
             self.filter_entered("")
         else:
             super().action_back()
@@ -211,6 +221,18 @@ class ListScreen(OrderedScreen[R]):
         self.retime()
         self.filter_entered(filter_text)
 
+    def as_view(self) -> View:
+        shown, row = super().as_view(), self.current()
+        key = row.key if row is not None else ""
+        path = shown.path.partition("?")[0]
+        return View(shown.noun, path, self.filter_text, self.order_name, self.only, key)
+
+    def look_like(self, view: View) -> None:
+        if (self.filter_text, self.order_name, self.only) != (view.filter, view.sort, view.columns):
+            self.show_as(view.filter, view.sort, view.columns)
+        if view.row and not (self.is_readable and self.table.put_cursor(view.row)):
+            self.awaited_row = view.row
+
     def retime(self) -> None:
         """Times have another form, and so another width."""
         if self.query(WindowTable):
@@ -226,6 +248,12 @@ class ListScreen(OrderedScreen[R]):
     @on(WindowTable.Failed)
     def _failed(self, event: WindowTable.Failed) -> None:
         self.say(Done(str(event.error) if isinstance(event.error, Refusal) else "The list could not be read.", "bad"))
+
+    @on(WindowTable.Loaded)
+    def _was_read(self, event: WindowTable.Loaded) -> None:
+        self._read_at = event.as_of
+        if self.awaited_row and self.table.put_cursor(self.awaited_row):
+            self.awaited_row = ""
 
     @on(WindowTable.Highlighted)
     def _read_out(self) -> None:
@@ -289,7 +317,7 @@ class ListScreen(OrderedScreen[R]):
                 self.desk.release_keys(replay=False)
 
     def current(self) -> Any:
-        return self.table.cursor_row
+        return self.table.cursor_row if self.query(WindowTable) else None
 
     def target_of(self, row: R) -> Target:
         return Target.of(self.declared, row)
@@ -299,8 +327,16 @@ class ListScreen(OrderedScreen[R]):
         row: Any = event.row
         self.open_row(row)
 
+    def as_of(self) -> datetime:
+        return self._read_at or super().as_of()
+
     def open_row(self, row: R) -> None:
-        """Enter on a row: where its list says that it leads."""
+        """Enter on a row: where its list says that it leads, or the view that it holds."""
+        if (view := getattr(row, "view", None)) is not None:
+            from screens.views import show
+
+            show(self.desk, view)
+            return
         noun, key = self.declared.opens(row) or ("", "")
         if not noun:
             self.action_describe()

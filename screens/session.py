@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from controlplane.alerts.model import OpenAlerts
     from controlplane.changes import ControlPlane
     from controlplane.impersonations.model import Impersonation
+    from controlplane.incidents.model import Standing
     from controlplane.undoing import UndoStep
     from screens.work import Work
 
@@ -59,7 +60,11 @@ class Session:
     open_alerts: OpenAlerts | None = None
     """None: not read yet."""
     dead_letters: int | None = None
+    incidents: Sequence[Standing] = ()
+    """Those under way, the most severe first."""
     works: list[Work] = field(default_factory=list)
+    following: str = ""
+    """The person whose console this one follows."""
     vacant: bool = False
     """The home is empty: the welcome stands in place of the tenants."""
     ticks: Callable[[], float] = time.monotonic
@@ -109,11 +114,12 @@ class Session:
         return plane
 
     async def read_standing(self) -> None:
-        """Read what the header says besides: open alerts, dead letters, whom the person acts for now. While the link is
-        down, the last answers stay.
+        """Read what the header says besides: incidents, open alerts, dead letters, whom the person acts for now. While
+        the link is down, the last answers stay.
         """
         from controlplane.alerts.model import AlertDirectory
         from controlplane.impersonations.model import ImpersonationDirectory
+        from controlplane.incidents.model import IncidentDirectory
         from controlplane.queues.model import CauseDirectory
 
         if self.plane is None:
@@ -121,6 +127,7 @@ class Session:
         with suppress(Refusal):
             self.open_alerts = await self.plane.of(AlertDirectory).open_alerts()
             self.dead_letters = await self.plane.of(CauseDirectory).waiting()
+            self.incidents = await self.plane.of(IncidentDirectory).under_way()
             if self.role != "viewer":
                 self.acting = await self.plane.of(ImpersonationDirectory).mine()
 
@@ -141,11 +148,14 @@ class Session:
         return doing + ("connecting" if self.heard_at is None else f"stale {silence}")
 
     def attention(self) -> list[str]:
-        """What the header says besides: that this machine's clock is off, whom the person acts for, how long writing
-        stays open, the open alerts, the dead letters, the work that runs."""
+        """What the header says besides: that this machine's clock is off, whom it follows, whom the person acts for,
+        how long writing stays open, the incident and who has its conn, the open alerts, the dead letters, the work that
+        runs."""
         words = []
         if self.plane is not None and self.plane.clock.off:
             words.append(f"local clock {self.plane.clock.off}")
+        if self.following:
+            words.append(f"following {self.following}")
         if self.acting is not None and (left := (self.acting.ends_at - self.clock()).total_seconds()) > 0:
             tenant = self.acting.tenant_id
             named = fit(tenant, min(cells(tenant), MAX_TENANT_CELLS), cut="middle")
@@ -153,6 +163,10 @@ class Session:
         if self.read_only and not self.locked and self.writable_until is not None:
             minutes = math.ceil((self.writable_until - self.clock()).total_seconds() / 60)
             words.append(f"writing {minutes}m")
+        if self.incidents:
+            from controlplane.incidents.words import header_words
+
+            words += header_words(self.incidents, self.clock(), self.plane.actor.name if self.plane else "")
         if self.open_alerts is not None:
             from controlplane.alerts.words import open_words
 

@@ -19,7 +19,10 @@ from controlplane.formatting import count, parse_duration
 from controlplane.text import clean
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from app.artefacts import Described
+    from controlplane.changes import ControlPlane
     from controlplane.evidence.collecting import Purpose
     from controlplane.operations import Outcome
 
@@ -74,6 +77,8 @@ async def collect(
             authorise(context.home, operation)
             await refuse_read_only(context)
         now = context.home.clock.now().replace(microsecond=0)
+        if purpose == "incident":
+            files += await _incident(context.home, subject, now)
         wanted = Wanted(_purpose(purpose), subject, environment or context.environment, now - _ago(since))
         writer = BundleWriter(folder)
         try:
@@ -95,6 +100,24 @@ async def collect(
     key = signer(predicate["trail"])
     public = str(key.public) if isinstance(key, Ed25519Key) else ""
     _say_collected(predicate, folder, sha256, public, outcome, asked)
+
+
+async def _incident(plane: ControlPlane, subject: str, now: datetime) -> list[tuple[str, Callable[[], Any]]]:
+    """The incident's timeline and post-mortem, where the subject is one of this home."""
+    from functools import partial
+
+    from app.cli.incidents import as_json
+    from controlplane.errors import NotFound
+    from controlplane.incidents.postmortem import markdown
+    from controlplane.incidents.reading import number_of, post_mortem
+
+    try:
+        found = await post_mortem(plane, number_of(subject) or 0, now)
+    except NotFound:
+        tell(f"{clean(subject, 60)} is no incident of this home: its timeline is not in the bundle")
+        return []
+    files = {"incident/post-mortem.md": markdown(found), "incident/post-mortem.json": as_json(found)}
+    return [(name, partial(iter, [text.encode()])) for name, text in files.items()]
 
 
 def _say_collected(

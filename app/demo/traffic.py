@@ -14,6 +14,7 @@ import psycopg
 from app.demo.audit import Shift, people
 from app.demo.duty import Duty
 from app.demo.estate import Estate
+from app.demo.incidents import unfold
 from app.demo.keys import Callers, read_callers
 from app.demo.requests import rows, suspended
 from app.demo.site import SERVICE, WORKER, Site
@@ -45,6 +46,7 @@ async def run(estate: Estate, site: Site, revive: Revive) -> None:
         group.create_task(_watch(traffic, homes["ana"]))
         group.create_task(_work(Shift(estate), homes))
         group.create_task(_work(Duty(estate), homes))
+        group.create_task(unfold(estate, homes))
 
 
 class Traffic:

@@ -67,7 +67,8 @@ class RequestForm(Dialog[Answers | None]):
         for name, info in self.fields:
             words = f"{name.replace('_', ' ')}{'' if not info.is_required() else ' *'}"
             yield text(f"{words}  {info.description or ''}", classes="field")
-            value = str(self.begun.get(name) or _shown(info))
+            begun = self.begun.get(name)
+            value = _text(begun) if begun else _shown(info)
             yield LineInput(value=value, password=not info.repr, compact=True, id=f"field-{name}")
         if self.operation.needs_reason:
             yield text("reason *  kept in the audit trail", classes="field")
@@ -177,7 +178,12 @@ def _shown(info: FieldInfo) -> str:
     default = info.default
     if info.is_required() or default in (None, "", False):
         return ""
-    return str(default)
+    return _text(default)
+
+
+def _text(value: Any) -> str:
+    """As a person types it: a list with commas."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _read(name: str, value: str, info: FieldInfo) -> Any:

@@ -85,7 +85,7 @@ class GateScreen(DetailScreen[GateRow]):
         return why_pane(seen)
 
     @on(WindowTable.Opened)
-    def _opened(self) -> None:
+    def _opened(self, event: WindowTable.Opened) -> None:
         pane, row = self.chosen_row()
         if pane is not None and pane.name == "history" and row is not None:
             self.desk.open_thing("decisions", row.key)

@@ -134,6 +134,15 @@ class RowWindow(Painted, Generic[R]):
         rows = self._window.rows[self._top : self._top + self.room] if self._window is not None else []
         return [row for row in rows if not self._is_gone(row.key)]
 
+    def put_cursor(self, key: str) -> bool:
+        """Put the cursor on the row with this key; False when it is not among those held."""
+        place = self._window.index(key) if self._window is not None and self._paging.current else None
+        if place is None:
+            return False
+        if place != self._cursor:
+            self._go(place)
+        return True
+
     def hold(self) -> None:
         """No row changes its place until `release`: a dialog is open about the rows behind it."""
         self._holds += 1

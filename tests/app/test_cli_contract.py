@@ -56,6 +56,25 @@ TRIED = {
     "heartbeats.restore": ["old"],
     "heartbeats.retire": ["billing"],
     "detectors.evaluate": ["jobs_dead"],
+    "incidents.accept": ["INC-1", "--role", "scribe"],
+    "incidents.affect": ["1", "--kind", "tenant", "--name", "acme"],
+    "incidents.close": ["2"],
+    "incidents.correct": ["1", "--event", "1", "--text", "It was another."],
+    "incidents.edit": ["1", "--summary", "half is back"],
+    "incidents.mitigate": ["1"],
+    "incidents.note": ["1", "--text", "It is the disks.", "--at", "5m ago"],
+    "incidents.offer": ["1", "--role", "commander", "--to", "on_duty", "--summary", "half is back"],
+    "incidents.open": ["--title", "Down", "--severity", "SEV-2", "--tenants", "acme", "--origin", "tenants/acme"],
+    "incidents.override": ["1", "--for", "5m"],
+    "incidents.relieve": ["1"],
+    "incidents.reopen": ["2"],
+    "incidents.resolve": ["1"],
+    "incidents.return": ["1", "--role", "commander"],
+    "incidents.severity": ["1", "--severity", "SEV-2"],
+    "incidents.snooze": ["1", "--until", "1h"],
+    "incidents.take": ["1", "--role", "deputy"],
+    "incidents.tell-customers": ["1", "--text", "We are looking into it."],
+    "incidents.unaffect": ["1", "--kind", "region", "--name", "moon"],
     "jobs.cancel": ["1"],
     "jobs.replay": ["2"],
     "keys.create": ["acme", "--label", "ci", "--scopes", "read", "--expires-in", "90d"],
@@ -216,6 +235,11 @@ def estate(cli: Cli, tmp_path: Path) -> dict[str, str]:
         INSERT INTO wf.alerts (kind, severity, summary, state, holder, acked_at, ack_until, ack_comment)
           VALUES ('tenant_leak', 'error', 'x', 'acked', 'ana', now(), now() + interval '1 hour', 'looking');
         INSERT INTO wf.thresholds (detector, name, value) VALUES ('jobs_dead', 'number', 5);
+        INSERT INTO wf.incidents (title, severity, regions) VALUES ('Down', 'SEV-1', '{moon}'), ('Over', 'SEV-1', '{}');
+        UPDATE wf.incidents SET status = 'resolved' WHERE id = 2;
+        INSERT INTO wf.incident_roles (incident_id, role, holder, offered_to, offered_until, offered_summary) VALUES
+          (1, 'commander', 't_admin', NULL, NULL, NULL), (1, 'conn', 'ben', NULL, NULL, NULL),
+          (1, 'scribe', 'ben', 't_admin', now() + interval '1 hour', 'x');
         INSERT INTO wf.routes (name, channel, target) VALUES ('a', 'webhook', 'https://a.example');
         INSERT INTO wf.routes (name, channel, target, enabled) VALUES ('b', 'slack', 'https://b.example', false);
         INSERT INTO wf.routes (name, channel, target) VALUES ('c', 'slack', 'https://c.example');

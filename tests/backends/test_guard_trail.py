@@ -57,6 +57,7 @@ def count(connection: psycopg.Connection) -> int:
 
 def test_the_home_and_the_program_know_the_same_operations_and_roles(psql: Psql) -> None:
     own = {"requests.import": "operator", "look.up": "support", "look_ups.ask": "owner", "demo.load": "owner"}
+    own |= {"incidents.end-offer": "owner"}
     own |= {"silences.expire": "owner", "gates.decide": "owner", "evidence.published": "owner"}
     known = {each.name: each.role for each in (*operations().values(), START, UNDO, COMPLETE, DRILL, SETTLE)}
     assert dict(psql("owner").execute("SELECT name, role FROM wf.operations").fetchall()) == known | own
@@ -483,8 +484,9 @@ def test_a_trigger_that_was_off_leaves_a_row_even_when_it_is_on_again(psql: Psql
     owner.execute("ALTER TABLE wf.audit DISABLE TRIGGER USER")
     owner.execute("DROP TRIGGER no_truncate ON wf.projects")
     assert one(worker, "SELECT wf.note_triggers()") == (3,)
+    of_trail = {"append_only": "O", "tell_incidents": "O"}
     assert noted(owner, before) == [
-        ("t_worker", "sql.update", True, "wf.audit", {"append_only": "O"}, {"append_only": "D"}),
+        ("t_worker", "sql.update", True, "wf.audit", of_trail, dict.fromkeys(of_trail, "D")),
         ("t_worker", "sql.update", True, "wf.projects", {"no_truncate": "O"}, {"no_truncate": "none"}),
         ("t_worker", "sql.update", True, "wf.tenants", {"audit_update": "O"}, {"audit_update": "O"}),
     ]

@@ -37,7 +37,7 @@ wf.key_of_hash wf.may wf.my_role wf.note_writing wf.objectives_cells wf.objectiv
 wf.objectives_measured
 wf.period_end wf.period_start wf.put_operator wf.raw_cells wf.refuse_items wf.release_run wf.remove_operator
 wf.revealed wf.sees_addresses wf.sees_personal wf.set_password wf.sign_cursor wf.stop_worker
-wf.tenants_of_email wf.escalate_alert wf_data.sign_up
+wf.tenants_of_email wf.escalate_alert wf.lock_incident wf_data.sign_up
 wf.hand_over_alert wf.lock_alert wf.lock_delivery wf.lock_letter wf.put_contact_secret wf.put_endpoint_secret
 wf.replay_delivery wf.settle_deliveries wf.settle_delivery wf.settle_publication wf.store_routing wf.test_contact
 wf.test_endpoint
@@ -131,6 +131,18 @@ SCRIPT: tuple[tuple[str, str], ...] = (
     ("operator", "SELECT wf.begin_change('alerts.unack', 'why', 'req-5'); SELECT wf.unack_alert(1) > 0"),
     ("operator", "SELECT wf.begin_change('alerts.resolve', 'why', 'req-6'); SELECT wf.resolve_alert(1, 'over') > 0"),
     ("operator", "SELECT wf.evaluate_soon('jobs_dead') IS NULL"),
+    ("operator", "INSERT INTO wf.incidents (title, severity, began_at, tenants)"
+                 " VALUES ('Down', 'SEV-1', '$atZ', '{acme}')"),
+    ("admin", "SELECT true"),  # a login that it can be offered to
+    ("operator", "SELECT wf.take_role(1, 'conn'); SELECT wf.take_role(1, 'scribe')"),
+    ("operator", "SELECT wf.offer_role(1, 'conn', 't_admin', now() + interval '10 minutes', 'half is back')"),
+    ("admin", "SELECT wf.accept_role(1, 'conn'); SELECT wf.return_role(1, 'conn', false)"),
+    ("operator", "SELECT wf.begin_change('incidents.override', 'why', 'req-13');"
+                 " SELECT wf.override_conn(1, now() + interval '10 minutes')"),
+    ("support", "SELECT wf.note_incident(1, 'Ä note', '$atZ') > 0; SELECT wf.correct_incident(1, 1, 'no')"),
+    ("operator", "SELECT wf.tell_customers(1, 'We are looking into it.') > 0"),
+    ("operator", "UPDATE wf.incidents SET snoozed_until = now() + interval '2 hours', snoozed_why = 'quiet'"),
+    ("worker", "SELECT wf.tend_incidents() > 0"),
     ("worker", "SELECT wf.queue_evaluations() > 0"),
     ("worker", "SELECT wf.begin_routing() IS NULL"),
     ("worker", "SELECT wf.queue_deliveries(), wf.prune_deliveries(), wf.prune_alerts()"),

@@ -106,6 +106,15 @@ INSERT INTO wf.evidence (sha256, bytes, name, kind, environment, at)
   VALUES (repeat('ef', 32), 1, 'a', 'urn:watchfloor:evidence-bundle:v1', 'production', now());
 SELECT wf.publish_evidence(1, 's3://bucket'), wf.publish_evidence(1, 's3://canceled');
 SELECT wf.change_publication('cancel', 2);
+INSERT INTO wf.incidents (title, severity, regions)
+  SELECT 'Incident ' || n, 'SEV-1', '{moon}' FROM generate_series(1, 5) n;
+UPDATE wf.incidents SET status = 'resolved' WHERE id IN (2, 3);
+UPDATE wf.incidents SET status = 'closed' WHERE id = 3;
+INSERT INTO wf.incident_roles (incident_id, role, holder, offered_to, offered_until, offered_summary) VALUES
+  (1, 'commander', 't_admin', NULL, NULL, NULL), (1, 'deputy', 't_operator', NULL, NULL, NULL),
+  (1, 'scribe', 'ben', 't_admin', now() + interval '1 hour', 'x'),
+  (1, 'liaison', 'ben', 't_operator', now() + interval '1 hour', 'x'), (4, 'conn', 'ben', NULL, NULL, NULL),
+  (5, 'commander', 't_admin', NULL, NULL, NULL), (5, 'deputy', 't_operator', NULL, NULL, NULL);
 SET CONSTRAINTS ALL IMMEDIATE;
 INSERT INTO wf.jobs (kind, tenant_id, state, ended_at)
   SELECT 'deliver', 'active', 'dead', now() FROM generate_series(1, 8);
@@ -148,6 +157,25 @@ EXAMPLES: dict[str, Record] = {
     "heartbeats.edit": {"name": "billing", "grace": "2m"},
     "heartbeats.restore": {"name": "old"},
     "heartbeats.retire": {"name": "billing"},
+    "incidents.accept": {"id": 1, "role": "scribe"},
+    "incidents.affect": {"id": 1, "kind": "tenant", "name": "protected"},
+    "incidents.close": {"id": 2},
+    "incidents.correct": {"id": 1, "event": 1, "text": "It was another."},
+    "incidents.edit": {"id": 1, "summary": "half is back"},
+    "incidents.mitigate": {"id": 4},
+    "incidents.note": {"id": 1, "text": "It is the disks.", "at": "5m ago"},
+    "incidents.offer": {"id": 1, "role": "commander", "to": "taking", "summary": "half is back"},
+    "incidents.open": {"title": "Down", "severity": "SEV-2", "tenants": ["waiting"], "origin": "tenants/waiting"},
+    "incidents.override": {"id": 1, "until": "5m"},
+    "incidents.relieve": {"id": 4},
+    "incidents.reopen": {"id": 3},
+    "incidents.resolve": {"id": 5},
+    "incidents.return": {"id": 5, "role": "commander"},
+    "incidents.severity": {"id": 1, "severity": "SEV-2"},
+    "incidents.snooze": {"id": 1, "until": "1h"},
+    "incidents.take": {"id": 1},
+    "incidents.tell-customers": {"id": 1, "text": "We are looking into it."},
+    "incidents.unaffect": {"id": 1, "kind": "region", "name": "moon"},
     "jobs.cancel": {"id": 1},
     "jobs.replay": {"id": 2},
     "keys.create": {"tenant_id": "active", "env": "live", "scopes": ["read"], "expires_in": "90d"},
@@ -270,6 +298,10 @@ EXAMPLES: dict[str, Record] = {
 """A request of each operation that fits the estate. A new operation needs one here."""
 
 
+MINE = {"incidents.accept": "liaison", "incidents.offer": "deputy", "incidents.return": "deputy"}
+"""The role that the operator has, or is offered."""
+
+
 @asynccontextmanager
 async def opened(conninfo: str) -> AsyncIterator[Home]:
     """With a key for secrets, and a source outside."""
@@ -305,7 +337,9 @@ async def test_the_home_permits_what_the_registry_says(estate: Database, role: R
 
 
 def example(name: str, home: Home) -> Record:
-    """Those who are no admin change their own contacts."""
+    """Those who are no admin change their own contacts, and give away their own roles."""
+    if name in MINE and home.actor.role == "operator":
+        return EXAMPLES[name] | {"role": MINE[name]}
     if not name.startswith("contacts.") or home.actor.role not in ROLES:
         return EXAMPLES[name]
     mine = {"person": home.actor.name} if name == "contacts.add" else {"id": 2 + ROLES.index(home.actor.role)}

@@ -1,0 +1,11 @@
+"""The refusals of presence."""
+
+from controlplane.errors import NotFound, NotPermitted, Refusal
+from controlplane.refusals import Words
+
+NO_CONSOLE = Words("no_console", NotFound, "The console {} is not open.", "watchfloor consoles list shows which are.")
+
+CONSTRAINTS = (
+    Words("presence_taken", NotPermitted, "That console is of somebody else.", ""),
+    Words("presence_view", Refusal, "What the console shows is too long to be told to others.", ""),
+)

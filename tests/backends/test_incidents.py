@@ -1,0 +1,136 @@
+"""Incidents in a real home: the timeline that writes itself, roles, and the conn, which the home enforces."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from backends.postgres.home import Home
+from controlplane.errors import Conflict, NotPermitted, Refusal
+from controlplane.incidents.model import Incident, IncidentDirectory, IncidentEvent
+from tests.backends.gates import do
+from tests.backends.psql import Psql, logins
+from tests.postgres import Database
+
+
+@pytest.fixture
+def psql(database: Database) -> Iterator[Psql]:
+    with logins(database) as connect:
+        connect("owner").execute(
+            "INSERT INTO wf.tenants (id, name, region) VALUES ('acme', 'Acme', 'eu'), ('beta', 'Beta', 'us');"
+            "SELECT wf.put_operator(n, 'operator', NULL) FROM unnest(ARRAY['zoe']) n"
+        )
+        yield connect
+
+
+async def opened(database: Database, role: str) -> Home:
+    home = Home(database.login(role))
+    await home.open()
+    return home
+
+
+@pytest.fixture
+async def ana(database: Database, psql: Psql) -> AsyncIterator[Home]:
+    home = await opened(database, "operator")
+    yield home
+    await home.close()
+
+
+@pytest.fixture
+async def ben(database: Database, psql: Psql) -> AsyncIterator[Home]:
+    home = await opened(database, "admin")
+    yield home
+    await home.close()
+
+
+async def incident(home: Home, number: int = 1) -> Incident:
+    return await home.of(IncidentDirectory).get(number)
+
+
+async def events(home: Home, number: int = 1) -> list[IncidentEvent]:
+    return list(await home.of(IncidentDirectory).since(number, 0))
+
+
+def said(events: list[IncidentEvent]) -> list[str]:
+    return [f"{each.kind}: {each.words}" for each in events]
+
+
+async def down(home: Home, **more: object) -> int:
+    fields = {"title": "Sign-in is down", "severity": "SEV-1", "tenants": ["acme"]} | more
+    return int((await do(home, "incidents.open", "", **fields)).result["id"])
+
+
+async def test_the_thing_that_it_is_opened_from_is_its_first_event(ana: Home, psql: Psql) -> None:
+    psql("owner").execute(
+        "INSERT INTO wf.alerts (kind, tenant_id, severity, summary)"
+        " VALUES ('errors', 'acme', 'critical', 'half of it fails');"
+        "INSERT INTO wf.alert_events (alert_id, n, at, kind, severity, words)"
+        " VALUES (1, 1, now() - interval '5 minutes', 'fired', 'critical', 'half of it fails')"
+    )
+    number = await down(ana, origin="alerts/1", began="10m ago")
+    assert psql("worker").execute("SELECT wf.tend_incidents(), wf.tend_incidents()").fetchone() == (1, 0)
+    found = await events(ana, number)
+    assert said(found) == [
+        "origin: alert 1: half of it fails",
+        "opened: opened at SEV-1: Sign-in is down",
+        "affected: affected: tenant acme",
+        "alert: alert 1 fired, critical: half of it fails",
+    ]
+    assert found[0].happened_at == (await incident(ana, number)).began_at < found[3].happened_at < found[1].happened_at
+    with pytest.raises(Conflict, match=f"INC-{number} was opened from alerts/1"):
+        await down(ana, origin="alerts/1")
+
+
+async def test_what_is_done_to_what_is_affected_is_told_and_needs_the_conn(ana: Home, ben: Home) -> None:
+    number = await down(ana)
+    await do(ben, "tenants.rename", id="acme", name="Acme 2")
+    await do(ana, "incidents.take", id=number)
+    with pytest.raises(NotPermitted) as refused:
+        await do(ben, "tenants.suspend", "too loud", id="acme")
+    assert refused.value.code == "conn_held" and "t_operator has the conn of INC-1, and acme is affected" in str(
+        refused.value.why
+    )
+    await do(ben, "tenants.suspend", "elsewhere", id="beta")
+    await do(ben, "incidents.override", "it burns", id=number)
+    await do(ben, "tenants.suspend", "too loud", id="acme")
+    await do(ana, "tenants.resume", "better", id="acme")
+    told = [(each.kind, each.actor, each.operation, each.words) for each in (await events(ana, number))[2:]]
+    assert [(kind, actor) for kind, actor, *_ in told] == [
+        ("change", "t_admin"), ("role", "t_operator"), ("override", "t_admin"), ("change", "t_admin"),
+        ("change", "t_operator"),
+    ]  # fmt: skip
+    assert told[3][2:] == ("tenants.suspend", "tenants.suspend acme: too loud")
+    await do(ana, "incidents.resolve", id=number)
+    await do(ben, "tenants.edit", id="acme", region="us")
+
+
+async def test_one_person_has_a_role_and_the_other_is_told_who(ana: Home, ben: Home, psql: Psql) -> None:
+    number = await down(ana)
+    await do(ana, "incidents.take", id=number, role="commander")
+    with pytest.raises(Conflict, match="t_operator has the role of commander of INC-1"):
+        await do(ben, "incidents.take", id=number, role="commander")
+    with pytest.raises(NotPermitted, match="t_operator has the role of commander of INC-1, not you"):
+        await do(ben, "incidents.return", id=number, role="commander")
+    await do(ana, "incidents.offer", id=number, role="commander", to="t_admin", summary="half is back")
+    assert (await incident(ben)).offered_to("commander") == "t_admin"
+    await do(ben, "incidents.accept", id=number, role="commander")
+    assert (await incident(ben)).commander == "t_admin"
+    with pytest.raises(Refusal, match="is not offered to you"):
+        await do(ana, "incidents.accept", id=number, role="commander")
+    await do(ben, "incidents.offer", id=number, role="commander", to="t_operator", until="1s", summary="all is back")
+    psql("owner").execute("UPDATE wf.incident_roles SET offered_until = '2026-01-01Z'")
+    with pytest.raises(Refusal, match="not offered"):
+        await do(ana, "incidents.accept", id=number, role="commander")
+    psql("worker").execute("SELECT wf.tend_incidents()")
+    assert (await incident(ben)).commander == "t_admin"
+    await do(ana, "incidents.relieve", "ben sleeps", id=number, role="commander")
+    told = [each.words.partition(" for ")[0] for each in (await events(ana, number))[2:]]
+    assert told == [
+        "t_operator takes the role of commander: as the test says",
+        "t_operator offers the role of commander to t_admin",
+        "t_admin accepts the role of commander from t_operator; half is back",
+        *["t_admin offers the role of commander to t_operator"] * 2,  # the owner's update is told as well
+        "t_operator did not accept the role of commander in time: t_admin still has it",
+        "t_operator relieves t_admin of the role of commander: ben sleeps",
+    ]

@@ -1,0 +1,64 @@
+"""A war room: two real consoles in two real terminals carry one incident from an alert to its post-mortem."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import psycopg
+
+from tests.postgres import LOGIN_PASSWORD, Database
+from tests.terminal.console import CHECKOUT, PROGRAM, console, url
+
+DEAD_TIME = 0.4
+"""A dialog takes no confirming key in its first 300 ms."""
+ALERT = """
+INSERT INTO wf.tenants (id, name) VALUES ('acme', 'Acme');
+INSERT INTO wf.alerts (kind, tenant_id, severity, summary) VALUES ('errors', 'acme', 'critical', 'half of it fails');
+"""
+
+
+def test_two_consoles_carry_an_incident(database: Database, tmp_path: Path) -> None:
+    with psycopg.connect(database.owner) as owner:
+        owner.execute(ALERT)
+    ana = console(database, "operator", words=("/alerts",))
+    ben = console(database, "admin", words=("/incidents",))
+    with ana, ben:
+        ana.see("half of it fails")
+        ben.see("No incident yet")
+        ana.press("I")
+        ana.see("alerts/1")  # the form is filled in
+        ana.press("enter")
+        ana.see("(y/N)")
+        ana.settle(DEAD_TIME)
+        ana.press("y")
+        ben.see("half of it fails")  # without a key
+        ben.press("enter")
+        ben.see("opened at SEV-1: half of it fails")
+        ana.press("7")
+        ana.see("SEV-1")
+        ana.press("a")
+        ana.see("Take a role that nobody has")
+        ana.press("t")
+        ana.see("role")
+        ana.press("enter")
+        ben.see("t_operator has the conn")
+        ben.see("takes the conn")
+        ben.press("a")
+        ben.see("Write into the timeline")
+        ben.press("n")
+        ben.see("what happened")
+        ben.type("It is the network.")
+        ben.press("enter")
+        ben.see("It is the network.")
+        ana.press("enter")
+        ana.see("It is the network.")
+    environment = os.environ | {"PGPASSWORD": LOGIN_PASSWORD, "PYTHONPATH": str(CHECKOUT)}
+    command = [*PROGRAM, "--home", url(database, "admin"), "incidents", "post-mortem", "1", "--to", str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and "missing: root cause" in done.stderr
+    told = json.loads((tmp_path / "INC-1.json").read_text())
+    assert [each["kind"] for each in told["timeline"]] == ["origin", "opened", "affected", "role", "note"]
+    assert "## Timeline" in (tmp_path / "INC-1.md").read_text()
