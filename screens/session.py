@@ -18,6 +18,7 @@ from controlplane.text import UNKNOWN, cells, fit
 
 if TYPE_CHECKING:
     from controlplane.alerts.model import OpenAlerts
+    from controlplane.approvals.model import Desk
     from controlplane.changes import ControlPlane
     from controlplane.impersonations.model import Impersonation
     from controlplane.undoing import UndoStep
@@ -59,6 +60,8 @@ class Session:
     open_alerts: OpenAlerts | None = None
     """None: not read yet."""
     dead_letters: int | None = None
+    waiting: Desk | None = None
+    """The requests for approval that wait for this person, and a role that is raised."""
     works: list[Work] = field(default_factory=list)
     vacant: bool = False
     """The home is empty: the welcome stands in place of the tenants."""
@@ -113,6 +116,7 @@ class Session:
         down, the last answers stay.
         """
         from controlplane.alerts.model import AlertDirectory
+        from controlplane.approvals.model import ApprovalDirectory
         from controlplane.impersonations.model import ImpersonationDirectory
         from controlplane.queues.model import CauseDirectory
 
@@ -121,6 +125,7 @@ class Session:
         with suppress(Refusal):
             self.open_alerts = await self.plane.of(AlertDirectory).open_alerts()
             self.dead_letters = await self.plane.of(CauseDirectory).waiting()
+            self.waiting = await self.plane.of(ApprovalDirectory).desk()
             if self.role != "viewer":
                 self.acting = await self.plane.of(ImpersonationDirectory).mine()
 
@@ -153,6 +158,10 @@ class Session:
         if self.read_only and not self.locked and self.writable_until is not None:
             minutes = math.ceil((self.writable_until - self.clock()).total_seconds() / 60)
             words.append(f"writing {minutes}m")
+        if self.waiting is not None:
+            from controlplane.approvals.words import desk_words
+
+            words += desk_words(self.waiting, self.clock())
         if self.open_alerts is not None:
             from controlplane.alerts.words import open_words
 
