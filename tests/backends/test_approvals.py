@@ -32,7 +32,9 @@ SET session_replication_role = origin;
 @pytest.fixture
 def psql(database: Database) -> Iterator[Psql]:
     with logins(database) as connect:
-        connect("owner").execute("INSERT INTO wf.tenants (id, name) VALUES ('acme', 'Acme'), ('beta', 'Beta')")
+        owner = connect("owner")
+        owner.execute("UPDATE wf.approval_rules SET active = true")
+        owner.execute("INSERT INTO wf.tenants (id, name) VALUES ('acme', 'Acme'), ('beta', 'Beta')")
         yield connect
 
 
@@ -192,7 +194,7 @@ async def test_psql_cannot_vote_for_others_or_touch_a_request(due: Psql, admin: 
             due(role),
             "UPDATE wf.approvals SET state = 'approved'",
             "DELETE FROM wf.approvals",
-            "INSERT INTO wf.approval_votes (approval_id, person, role, vote) VALUES (1, 't_operator', 'admin', 'approve')",
+            "INSERT INTO wf.approval_votes (approval_id, person, role, vote) VALUES (1, 't_x', 'admin', 'approve')",
             "UPDATE wf.approval_rules SET active = false",
             "UPDATE wf.runs SET held = false",
             "UPDATE wf.changes SET needs_approval = NULL",
@@ -212,7 +214,8 @@ async def test_psql_cannot_vote_for_others_or_touch_a_request(due: Psql, admin: 
     for role in ("viewer", "worker", "service"):
         denied(due(role), vote.format(request.id, request.sha256, "approve"))
     # A request that shows less than it would do is good for less than it would do.
-    lie = 'SELECT wf.ask_approval(\'tenants.purge\', \'beta\', \'{}\', repeat(\'b\', 64), \'[{"noun": "plans", "thing": "x", "verb": "new"}]\')'
+    less = '[{"noun": "plans", "thing": "x", "verb": "new"}]'
+    lie = f"SELECT wf.ask_approval('tenants.purge', 'beta', '{{}}', repeat('b', 64), '{less}')"
     due("admin").execute("BEGIN")
     due("admin").execute("SELECT wf.begin_change('approvals.ask', 'harmless', 'lie')")
     number = one(due("admin"), lie)[0]

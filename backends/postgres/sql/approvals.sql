@@ -39,10 +39,9 @@ SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   WHERE r.operation = CASE rule_of.operation
       WHEN 'runs.release' THEN wf.release_rule(CASE WHEN thing ~ '^[0-9]{1,18}$' THEN thing::bigint END)
       WHEN 'queues.edit' THEN NULL ELSE rule_of.operation END
-    AND (r.active AND wf.seats_filled(r.roles, (
+    AND r.active AND (r.operation = 'operators.raise' OR wf.seats_filled(r.roles, (
       SELECT coalesce(array_agg(o.role), '{}') FROM wf.operators o
-      WHERE o.active AND o.name <> person AND o.role IN ('support', 'operator', 'admin')))
-    OR r.operation = 'operators.raise')
+      WHERE o.active AND o.name <> person AND o.role IN ('support', 'operator', 'admin'))))
 $$;
 
 -- By which rule a run of many things is held: that of its operation, of edited messages, or of bulk. NULL: by none.
@@ -365,7 +364,7 @@ SELECT a.*, CASE WHEN a.state NOT IN ('waiting', 'approved') THEN a.state
           'at', v.at) ORDER BY v.at), '[]') FROM wf.approval_votes v WHERE v.approval_id = a.id) AS votes
 FROM wf.approvals a;
 CREATE VIEW wf.approval_rule_list AS
-SELECT r.*, CASE WHEN NOT r.active AND r.operation <> 'operators.raise' THEN 'off'
+SELECT r.*, CASE WHEN NOT r.active THEN 'off'
   WHEN r.operation = 'operators.raise' OR wf.seats_filled(r.roles, (
     SELECT coalesce(array_agg(o.role), '{}') FROM wf.operators o
     WHERE o.active AND o.name <> session_user AND o.role IN ('support', 'operator', 'admin'))) THEN 'on'

@@ -4,6 +4,7 @@ INSERT INTO wf.operations (name, role) VALUES
   ('operators.raise', 'support'), ('operators.give-back', 'support'), ('raises.end', 'owner');
 INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes, many) VALUES
   ('operators.raise', 'wf.raises', 'insert', NULL, NULL, '{"ended_at": null}', false),
+  ('operators.raise', 'wf.raises', 'update', '{ended_at,ended_by}', '{"ended_at": null}', NULL, false),
   ('operators.give-back', 'wf.raises', 'update', '{ended_at,ended_by}', '{"ended_at": null}', NULL, false),
   ('raises.end', 'wf.raises', 'update', '{ended_at,ended_by}', '{"ended_at": null}', NULL, false);
 
@@ -52,9 +53,8 @@ BEGIN
     RAISE EXCEPTION 'a role is raised by its own change' USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'raise_change';
   ELSIF (wf.role_rank(raise_role.role) > wf.role_rank(own)) IS NOT TRUE THEN
     RAISE EXCEPTION '% is %', session_user, own USING ERRCODE = 'check_violation', CONSTRAINT = 'raise_role';
-  ELSIF EXISTS (SELECT FROM wf.raises r WHERE r.login = session_user AND r.ended_at IS NULL AND r.ends_at <= clock_timestamp()) THEN
-    PERFORM wf.end_raise(session_user::text);
   END IF;
+  PERFORM wf.end_raise(session_user::text);  -- the new one takes the place of one that is open, or over
   PERFORM wf.require_approval('operators.raise', session_user::text);
   INSERT INTO wf.raises (was, role, minutes, reason, ends_at)
   VALUES (own, raise_role.role, raise_role.minutes, coalesce(change.reason, ''), until);
