@@ -56,7 +56,7 @@ END_RAISES = "SELECT wf.end_raises()"
 
 
 # Takes away the memberships of raised roles whose time is over. Their rights have ended by themselves.
-UPKEEP = (sql_job("end_raises", END_RAISES, timedelta(seconds=5)),)
+UPKEEP = (sql_job("end_raises", END_RAISES, timedelta(seconds=1)),)
 
 
 class Approvals(PagedList[Approval], ApprovalDirectory):
