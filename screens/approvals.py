@@ -28,6 +28,9 @@ def facts(seen: Seen[Approval]) -> list[Line]:
         standing_words(request, now),
         *([needs_lines(request)] if request.standing != "waiting" else []),
         *vote_lines(request),
+        "",
+        ("what it would change", "title"),
+        *fact_lines(request.facts),
         (f"sha256 {request.sha256[:16]}", "muted"),
     ]
 
@@ -42,10 +45,9 @@ class ApprovalScreen(DetailScreen[Approval]):
     )
     panes = (
         Facts("request", facts),
-        Facts("what_it_changes", lambda seen: [*fact_lines(seen.thing.facts)]),
         timeline("thing", "approvals"),
     )
-    grid, widths = ("request what_it_changes", "timeline what_it_changes"), "2fr 3fr"
+    grid, widths, heights = ("request timeline",), "1fr 1fr", "1fr"
     own_hints = (("y", "approve"), ("n", "refuse"), ("+", "1h more"))
     related = (
         TENANT,

@@ -47,7 +47,13 @@ class OneApproval(Request):
 
 class Vote(OneApproval):
     preview_hash: Annotated[
-        str | None, Field(default=None, max_length=64, description="the hash of what was seen, if known")
+        str | None,
+        Field(
+            default=None,
+            max_length=64,
+            description="the hash of what was seen, if known",
+            json_schema_extra={"seen": True},
+        ),
     ]
 
 

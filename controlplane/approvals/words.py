@@ -16,6 +16,7 @@ from controlplane.text import clean
 SOON_MINUTES = 5
 """So long before its end a request reminds of itself."""
 FIRST_THINGS = 8
+VERBS = ("changed", "new", "gone")
 
 
 def needs_words(roles: Sequence[str]) -> str:
@@ -30,9 +31,11 @@ def needs_lines(approval: Approval) -> str:
 
 
 def fact_lines(facts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What it would change, a line for each thing and field. Facts that somebody made up are shown as they are."""
+    """What it would change, a line for each thing and field; what is changed comes first. Facts that somebody made up are
+    shown as they are.
+    """
     lines: list[str] = []
-    for fact in facts:
+    for fact in sorted(facts, key=lambda fact: VERBS.index(fact["verb"]) if fact.get("verb") in VERBS else len(VERBS)):
         if "more" in fact:
             lines.append(clean(f"… and {fact['more']} more (sha256 {str(fact.get('sha256'))[:12]})", 100))
             continue

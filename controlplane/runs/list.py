@@ -13,7 +13,7 @@ STANDINGS: dict[Standing, Status] = {
     "running": Status("▶", "good"),
     "waiting": Status("…", "muted"),
     "interrupted": Status("◌", "warn"),
-    "held": Status("?", "warn", "needs approval"),
+    "held": Status("?", "warn"),
     "paused": Status("◐", "warn"),
     "stopped": Status("■", "muted"),
     "done": Status("●", "good"),
