@@ -78,7 +78,7 @@ async def ask_for(
         "fingerprint": asked_as(operation, request),
         "facts": list(preview.facts),
     }
-    made = await execute(plane, ASK, ASK.parse(asked), Call(call.reason or operation.summary, new_request_id()))
+    made = await execute(plane, ASK, ASK.parse(asked), Call(call.reason, new_request_id()))
     return int(made.result["id"])
 
 

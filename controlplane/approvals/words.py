@@ -31,8 +31,8 @@ def needs_lines(approval: Approval) -> str:
 
 
 def fact_lines(facts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What it would change, a line for each thing and field; what is changed comes first. Facts that somebody made up are
-    shown as they are.
+    """What it would change, a line for each thing and field; what is changed comes first. Facts that somebody made up
+    are shown as they are.
     """
     lines: list[str] = []
     for fact in sorted(facts, key=lambda fact: VERBS.index(fact["verb"]) if fact.get("verb") in VERBS else len(VERBS)):
@@ -55,8 +55,10 @@ def _run_lines(run: Mapping[str, Any]) -> list[str]:
     first = run.get("first")
     names = [clean(str(each), 60) for each in first[:FIRST_THINGS]] if isinstance(first, list) else []
     more = ", …" if isinstance(first, list) and len(first) > FIRST_THINGS else ""
+    things = run.get("things")
+    many = f"{things:,}" if isinstance(things, int) else str(things)
     lines = [
-        clean(f"  {run.get('operation')} on {run.get('things')} things: {', '.join(names)}{more}", 600),
+        clean(f"  {run.get('operation')} on {many} things: {', '.join(names)}{more}", 600),
         f"  the run shows all; sha256 of the things {clean(str(run.get('sha256')), 12)}",
     ]
     if run.get("fields"):

@@ -288,6 +288,7 @@ async def resume(change: Change, request: OneRun, run: Run) -> Run:
     role="operator",
     risk=Risk.TWO_PERSON,
     key="l",
+    needs_reason=True,
     on=RUN,
     check=lambda run, now: rules.check_release(run),
     way_back="Stop it: what was not done yet is left as it is.",
