@@ -266,7 +266,9 @@ async def test_many_at_once_are_held_until_approved(psql: Psql, admin: Home, ope
     assert one(psql("viewer"), "SELECT approval_id, held FROM wf.runs WHERE id = %s", run.id) == (request.id, False)
 
 
-async def test_a_run_of_purges_is_held_whatever_its_size(due: Psql, admin: Home, operator: Home) -> None:
+async def test_a_run_of_purges_is_held_whatever_its_size_and_carried_by_a_worker(
+    database: Database, due: Psql, admin: Home, operator: Home
+) -> None:
     start = START.parse({"operation": "tenants.purge", "subjects": [{"id": "acme"}], "per_second": 1000})
     run = await start_run(admin, start, "over")
     assert run.standing == "held"
@@ -278,9 +280,32 @@ async def test_a_run_of_purges_is_held_whatever_its_size(due: Psql, admin: Home,
     begin = f"SELECT wf.begin_change('tenants.purge', 'x', 'run-{run.id}-1')"
     both = "SELECT wf.purge_tenant('acme'), wf.purge_tenant('beta')"
     assert attempt(due("admin"), hold, begin, both) == "approval_void"
-    done = await drive(admin, run.id)
+    async for worker in _home(database, "worker"):
+        done = await drive(worker, run.id)
     assert (done.state, done.done) == ("done", 1), one(due("owner"), "SELECT code, words FROM wf.run_items")
+    assert one(due("viewer"), "SELECT DISTINCT actor, carried_by FROM wf.audit WHERE operation = 'tenants.purge'") == (
+        "t_admin", "t_worker"
+    )  # fmt: skip
     assert (await admin.of(RunDirectory).get(run.id)).held is False
+
+
+async def test_a_replay_of_many_edited_messages_is_held(psql: Psql, admin: Home, operator: Home) -> None:
+    owner = psql("owner")
+    owner.execute("UPDATE wf.approval_rules SET above = 1 WHERE operation = 'queues.edit'")
+    owner.execute(
+        "INSERT INTO wf.jobs (kind, tenant_id, state, payload, ended_at)"
+        " SELECT 'deliver', 'acme', 'dead', '{}', now() FROM generate_series(1, 3)"
+    )
+    for letter in (1, 2):
+        await do(operator, "queues.edit", id=letter, patch={"amount": 1})
+    few = START.parse({"operation": "queues.replay", "subjects": [{"id": 1}, {"id": 3}], "per_second": 1000})
+    assert (await start_run(operator, few, "one of them edited")).standing == "waiting"
+    owner.execute("UPDATE wf.runs SET state = 'stopped'")
+    many = START.parse({"operation": "queues.replay", "subjects": [{"id": 1}, {"id": 2}], "per_second": 1000})
+    run = await start_run(operator, many, "both edited")
+    assert run.standing == "held"
+    hold = f"SELECT wf.hold_run({run.id}, 'x')"
+    assert attempt(psql("operator"), hold, f"SELECT wf.carry_items({run.id}, 9, 9)") == "run_not_running"
 
 
 async def test_a_request_ends_is_extended_and_withdrawn(due: Psql, admin: Home, operator: Home) -> None:
