@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from controlplane.approvals.model import ApprovalStore
+from controlplane.approvals.model import ApprovalStore, Raise
 from controlplane.approvals.refusals import NO_RAISE
 from controlplane.audit.model import Record
 from controlplane.operations import Request, Risk, operation
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 MAX_MINUTES = 480
 
 
+def _whose(rows: Sequence[Raise]) -> Record:
+    return {"name": rows[0].login} if len(rows) == 1 else {}
+
+
 class RoleRaise(Request):
     subject = ("role",)
     role: Annotated[Literal["operator", "admin"], Field(description="the role to have for a while")]
@@ -25,7 +30,7 @@ class RoleRaise(Request):
 
 
 class RoleBack(Request):
-    subject = ("name",)
+    subject = ()
     name: Annotated[LoginName | None, Field(default=None, description="whose role; your own when it is left out")]
 
 
@@ -37,7 +42,8 @@ async def raise_role(change: Change, request: RoleRaise) -> Record:
     return {"role": request.role, "minutes": request.minutes, "ends_at": until}
 
 
-@operation("operators.give-back", RoleBack, role="support", risk=Risk.SAFE, key="g", writes="raises")
+@operation("operators.give-back", RoleBack, role="support", risk=Risk.SAFE, key="g", writes="raises",
+           begins={Raise: _whose})  # fmt: skip
 async def give_back(change: Change, request: RoleBack) -> Record:
     """Give a raised role back before its time is over: it allows nothing from then on."""
     name = request.name or change.actor
