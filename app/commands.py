@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -131,12 +132,34 @@ def _write(app: Watchfloor, rest: str) -> None:
     from controlplane.formatting import parse_duration
 
     duration, _, reason = rest.partition(" ")
-    if not reason.strip():
-        raise Usage("reason_needed", "Say for how long and why.", ":rw 15m REASON")
-    app.write_for(max(1, round(parse_duration(duration) / 60)), reason.strip())
+    raised = re.fullmatch(r"as (operator|admin)\b(.*)", reason.strip())
+    if not (raised[2] if raised else reason).strip():
+        raise Usage("reason_needed", "Say for how long and why.", ":rw 15m REASON, :rw 15m as operator REASON")
+    minutes = max(1, round(parse_duration(duration) / 60))
+    if raised:
+        _carry_out(app, "operators.raise", {"role": raised[1], "minutes": minutes}, raised[2].strip(), raised[1])
+    else:
+        app.write_for(minutes, reason.strip())
+
+
+def _carry_out(app: Watchfloor, name: str, fields: dict[str, Any], reason: str, label: str) -> None:
+    """An operation whose fields are all given."""
+    from controlplane.registry import named
+    from screens.actions import carry_out_given
+
+    async def carry_out() -> None:
+        app.tell(await carry_out_given(app, app.session, named(name), fields, reason, label) or Done("", ""))
+        if app.area is not None:
+            await app.area.read_again()
+
+    app.run_worker(carry_out(), group="act", exclusive=True, exit_on_error=False)
 
 
 def _read_only(app: Watchfloor, rest: str) -> None:
+    waiting = app.session.waiting
+    if waiting is not None and waiting.raised_until is not None:
+        _carry_out(app, "operators.give-back", {}, "", "")
+        return
     app.session.writable_until = None
     app.session.read_only = True
     app.tell(Done("read-only", "muted"))
@@ -219,8 +242,8 @@ COMMANDS: dict[str, tuple[str, Command | str]] = {
     "q": ("leave", _quit),
     "quit": ("leave", _quit),
     "theme": ("night, day, contrast, sixteen", _theme),
-    "rw": ("open a read-only context for writing: rw 15m REASON", _write),
-    "ro": ("make this context read-only again", _read_only),
+    "rw": ("open a read-only context for writing, or have a role: rw 15m REASON, rw 15m as operator REASON", _write),
+    "ro": ("give a raised role back, or make this context read-only again", _read_only),
     "help": ("this screen: what it means, its keys", _help),
     "context": ("choose another home or profile", _context),
     "import": ("import a request log", "app.work:ask_import"),

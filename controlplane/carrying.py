@@ -70,6 +70,8 @@ async def carry_out(
     `ask` is None when the operator agreed before (`--yes`, an item of a run): then it runs without a question.
     `repeating`: the request id may have been used before; then nothing runs, and the outcome of that time is returned.
 
+    What takes a second person is not done before somebody else approved it: see `controlplane.approvals.seconding`.
+
     Raises Refusal `not_confirmed`; Conflict `stale_version` or `preview_changed` when somebody changed it after the
     preview; and what the operation raises.
     """
@@ -78,12 +80,28 @@ async def carry_out(
     call = replace(call, request_id=call.request_id or new_request_id())
     if call.dry_run or operation.risk is Risk.SAFE:
         ask = None
-    if ask is not None and not (repeating and await plane.recorded(call.request_id)):
+    done_before = repeating and await plane.recorded(call.request_id) is not None
+    if operation.risk is Risk.TWO_PERSON and not call.dry_run and not done_before:
+        call = await _seconded(plane, operation, request, call, ask)
+    if ask is not None and not done_before:
         preview = await execute(plane, operation, request, replace(call, dry_run=True))
         if not await ask(Question(operation, request, call.reason, preview, level(operation, production=production))):
             raise NotConfirmed
         call = replace(call, previewed=preview)
     return await execute(plane, operation, request, call)
+
+
+async def _seconded(
+    plane: ControlPlane, operation: Operation[Any], request: Request, call: Call, ask: Ask | None
+) -> Call:
+    """Raises `ApprovalAsked` when a second person was asked now."""
+    from controlplane.approvals.seconding import seconded
+
+    async def show(preview: Outcome) -> None:
+        if not await ask(Question(operation, request, call.reason, preview, Risk.TWO_PERSON)):  # type: ignore[misc]
+            raise NotConfirmed
+
+    return await seconded(plane, operation, request, call, show if ask else None)
 
 
 def level(operation: Operation[Any], *, production: bool, number: int = 1) -> Risk:
@@ -93,6 +111,8 @@ def level(operation: Operation[Any], *, production: bool, number: int = 1) -> Ri
     no undo but a mistake can be corrected in another way (`way_back`), only for more than one thing.
     """
     risk = operation.risk
+    if risk is Risk.TWO_PERSON:
+        return Risk.TYPED  # approved already, or it takes nobody else here
     if number > 1 and risk in (Risk.SAFE, Risk.PREVIEW):
         risk = Risk.CONFIRM
     if risk is not Risk.CONFIRM:

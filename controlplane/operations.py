@@ -220,7 +220,8 @@ class Outcome:
     """What an operation did, or would do when `dry_run`. `repeated`: this request id had already done it before.
 
     `secret`: the new secret, shown only this once: neither a preview nor a repeat has it. `drawn`: the ids and secrets
-    that a preview drew; the run that follows it uses them.
+    that a preview drew; the run that follows it uses them. `facts`: what a preview of what takes a second person would
+    change, in the form in which the home has it approved.
     """
 
     operation: str
@@ -232,6 +233,7 @@ class Outcome:
     repeated: bool = False
     secret: str | None = field(default=None, repr=False)
     drawn: tuple[Any, ...] = field(default=(), repr=False)
+    facts: tuple[Record, ...] = field(default=(), repr=False)
 
     @property
     def audit_ids(self) -> list[int]:
@@ -251,6 +253,7 @@ class Call:
     `keep` is called with the secrets of a run before the commit, so that none is lost when the program is killed.
     `previewed`: the outcome that was shown; the run does the same, or it is refused.
     `tell` is called with a message while an unknown outcome is looked up, which takes some seconds.
+    `approval`: the number of the request under whose approval it is done.
     """
 
     reason: str | None = None
@@ -259,6 +262,7 @@ class Call:
     keep: Keep | None = field(default=None, repr=False)
     previewed: Outcome | None = None
     tell: Callable[[str], None] = field(default=lambda words: None, repr=False)
+    approval: int | None = None
 
 
 def new_request_id() -> str:
@@ -270,6 +274,7 @@ async def execute(plane: ControlPlane, operation: Operation[Req], request: Req, 
 
     Raises Refusal; nothing was changed then, except perhaps with OutcomeUnknown.
     """
+    from controlplane.approvals.model import ApprovalStore
     from controlplane.changes import Intent, RequestRepeated
 
     authorise(plane, operation)
@@ -283,11 +288,16 @@ async def execute(plane: ControlPlane, operation: Operation[Req], request: Req, 
         Drawn(call.previewed.drawn if call.previewed else ()),
     )
     made = Made({})
+    facts: list[Record] = []
     try:
         async with plane.change(intent) as change:
+            if call.approval is not None:
+                await change.of(ApprovalStore).use(call.approval)
             request = bound(operation, request, call.previewed) if call.previewed else request
             made = as_made(await operation.perform(change, request))
             rows = await change.rows()
+            if call.dry_run and operation.risk is Risk.TWO_PERSON:
+                facts = await change.of(ApprovalStore).facts()
             if call.previewed:
                 check_as_previewed(call.previewed, rows, made.row)
             await change.finish(made.row)
@@ -308,7 +318,8 @@ async def execute(plane: ControlPlane, operation: Operation[Req], request: Req, 
         return dataclasses.replace(outcome, secret=made.secret if ours else None)
     if call.dry_run:
         result, drawn = without_numbers(made.row, rows), tuple(intent.drawn.values)
-        return Outcome(operation.name, intent.request_id, result, unnumbered(rows), dry_run=True, drawn=drawn)
+        shown = unnumbered(rows)
+        return Outcome(operation.name, intent.request_id, result, shown, dry_run=True, drawn=drawn, facts=tuple(facts))
     result = made.row
     if operation.completes is not None:
         result |= await operation.completes(plane, request, result)

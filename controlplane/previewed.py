@@ -25,7 +25,7 @@ NEW = "(new)"
 NUMBERS = ("id", "grant", "change", "number", "leak")
 """Fields of a result that may hold a number assigned by the home."""
 SHOWN_THINGS = 3
-PASSING = KEPT_BY_DATABASE | {"request_id", "sha256"}
+PASSING = KEPT_BY_DATABASE | {"request_id", "change_id", "sha256"}
 """Fields that always differ between a preview and its run, and mean nothing: a certificate's hash covers its time."""
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d", re.ASCII)
 

@@ -70,6 +70,19 @@ async def form_and_run(
     return await _ask_and_run(app, session, operation, fields, reason, label)
 
 
+async def carry_out_given(
+    app: App[None], session: Session, operation: Operation[Any], fields: Mapping[str, Any], reason: str, label: str
+) -> Done | None:
+    """The same where all that a form would ask for is known."""
+    from controlplane.operations import authorise
+
+    try:
+        authorise(session.require_writing(), operation)
+        return await _ask_and_run(app, session, operation, fields, reason, label)
+    except Refusal as refusal:
+        return not_done(refusal)
+
+
 async def filled_in(
     app: App[None],
     session: Session,
@@ -114,7 +127,9 @@ def not_done(refusal: Refusal) -> Done | None:
     """What to say about a refusal: nothing when the person declined."""
     from controlplane.carrying import NotConfirmed
 
-    return None if isinstance(refusal, NotConfirmed) else Done(str(refusal), "bad")
+    if isinstance(refusal, NotConfirmed):
+        return None
+    return Done(str(refusal), "warn" if refusal.code == "approval_asked_now" else "bad")
 
 
 async def _ask_and_run(

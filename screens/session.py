@@ -18,6 +18,7 @@ from controlplane.text import UNKNOWN, cells, fit
 
 if TYPE_CHECKING:
     from controlplane.alerts.model import OpenAlerts
+    from controlplane.approvals.model import Desk
     from controlplane.changes import ControlPlane
     from controlplane.impersonations.model import Impersonation
     from controlplane.incidents.model import Standing
@@ -62,6 +63,8 @@ class Session:
     dead_letters: int | None = None
     incidents: Sequence[Standing] = ()
     """Those under way, the most severe first."""
+    waiting: Desk | None = None
+    """The requests for approval that wait for this person, and a role that is raised."""
     works: list[Work] = field(default_factory=list)
     following: str = ""
     """The person whose console this one follows."""
@@ -118,6 +121,7 @@ class Session:
         the link is down, the last answers stay.
         """
         from controlplane.alerts.model import AlertDirectory
+        from controlplane.approvals.model import ApprovalDirectory
         from controlplane.impersonations.model import ImpersonationDirectory
         from controlplane.incidents.model import IncidentDirectory
         from controlplane.queues.model import CauseDirectory
@@ -128,6 +132,7 @@ class Session:
             self.open_alerts = await self.plane.of(AlertDirectory).open_alerts()
             self.dead_letters = await self.plane.of(CauseDirectory).waiting()
             self.incidents = await self.plane.of(IncidentDirectory).under_way()
+            self.waiting = await self.plane.of(ApprovalDirectory).desk()
             if self.role != "viewer":
                 self.acting = await self.plane.of(ImpersonationDirectory).mine()
 
@@ -167,6 +172,10 @@ class Session:
             from controlplane.incidents.words import header_words
 
             words += header_words(self.incidents, self.clock(), self.plane.actor.name if self.plane else "")
+        if self.waiting is not None:
+            from controlplane.approvals.words import desk_words
+
+            words += desk_words(self.waiting, self.clock())
         if self.open_alerts is not None:
             from controlplane.alerts.words import open_words
 

@@ -27,8 +27,8 @@ def confirmed(what: str, risk: Risk, name: str, environment: str = "") -> None:
             why=[f"risk: {risk.value}", *([f"environment: {environment}"] if environment else [])],
         )
     if risk is Risk.TWO_PERSON:
-        raise Refusal("second_person_needed", f"{what} needs another person's approval.", "Do it in the console.")
-    if risk is Risk.TYPED:
+        agreed = line("It takes a second person. Ask for the approval? [y/N] ").lower() in ("y", "yes")
+    elif risk is Risk.TYPED:
         agreed = line(f"Type {clean(name)} to do it: ") == name
     else:
         agreed = line("Do it? [y/N] ").lower() in ("y", "yes")

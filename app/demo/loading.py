@@ -8,6 +8,7 @@ from collections.abc import Callable
 import psycopg
 
 from app.demo import (
+    approvals,
     audit,
     evidence,
     gates,
@@ -34,6 +35,7 @@ FIRST = (tenants.seed,)
 THEN = (
     *(requests.seed, keys.seed, subscriptions.seed, audit.seed, hours.seed, requests.roll_up, objectives.seed),
     *(on_call.seed, routes.seed, webhooks.seed, letters.seed, gates.seed, incidents.seed, evidence.seed),
+    approvals.seed,
 )
 
 

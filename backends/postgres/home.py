@@ -160,6 +160,11 @@ class Home:
     def actor(self) -> Actor:
         return self._actor
 
+    def know_role(self, role: str) -> None:
+        """The login's role was raised, or that is over."""
+        if role and role != self._actor.role:
+            self._actor = Actor(self._actor.name, role)
+
     def of(self, port: type[P]) -> P:
         """The reader of this home that implements a port."""
         reader = implementing(port, readers())

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from controlplane.carrying import Ask, Question, carry_out, level
-from controlplane.errors import HomeUnreachable, OutcomeUnknown, Refusal, Usage
+from controlplane.errors import Conflict, HomeUnreachable, OutcomeUnknown, Refusal, Usage
 from controlplane.filters.grammar import Term
 from controlplane.listing import Query
 from controlplane.operations import (
@@ -120,7 +121,7 @@ async def start_run(
         ask, operation, lambda tried: _preview_start(plane, operation, request, reason, tried), production
     )
     outcome = await carry_out(plane, START, request, Call(reason, request_id, keep=keep), asks, repeating=repeating)
-    return await plane.of(RunDirectory).get(outcome.result["id"])
+    return await _ask_release(plane, await plane.of(RunDirectory).get(outcome.result["id"]))
 
 
 async def undo_run(
@@ -140,7 +141,17 @@ async def undo_run(
         asks = ask and _asking(ask, undo, lambda tried: _preview_items(plane, undo, {}, reason, tried), production)
     request, call = OneRun(id=run_id), Call(reason, request_id)
     outcome = await carry_out(plane, UNDO, request, call, asks, repeating=repeating)
-    return await plane.of(RunDirectory).get(outcome.result["id"])
+    return await _ask_release(plane, await plane.of(RunDirectory).get(outcome.result["id"]))
+
+
+async def _ask_release(plane: ControlPlane, run: Run) -> Run:
+    """Ask a second person about a run that is held; the person who started it has seen what it would do."""
+    from controlplane.approvals.seconding import ask_for
+
+    if run.held:
+        with suppress(Conflict):  # asked for already: the start was repeated
+            await ask_for(plane, named("runs.release"), OneRun(id=run.id), Call(run.reason or run.operation))
+    return run
 
 
 def _asking(
@@ -359,7 +370,8 @@ class _Driver:
         return False
 
     async def _do(self, run: Run, item: RunItem) -> None:
-        if self.operation.makes_secret:  # the home alone knows the key that this item will make
+        # The home alone knows the key that this item will make; and the run was approved as a whole.
+        if self.operation.makes_secret or self.operation.risk is Risk.TWO_PERSON:
             return await self.plane.of(RunDirectory).carry(item)
         request, reason = await _request(self.plane, self.operation, run.fields, item, run.reason)
         await carry_out(self.plane, self.operation, request, Call(reason, item.request_id))

@@ -13,6 +13,7 @@ STANDINGS: dict[Standing, Status] = {
     "running": Status("▶", "good"),
     "waiting": Status("…", "muted"),
     "interrupted": Status("◌", "warn"),
+    "held": Status("?", "warn"),
     "paused": Status("◐", "warn"),
     "stopped": Status("■", "muted"),
     "done": Status("●", "good"),
@@ -26,6 +27,7 @@ VERDICTS: dict[ItemState, Status] = {
 DRIVEN: dict[Standing, str] = {
     "running": "a program does one item after another",
     "waiting": "a worker begins it; or press a, then r, to begin it here",
+    "held": "so many at once take a second person: when one approved it, press a, then l, to let it begin",
     "interrupted": "the program that drove it is gone: a worker goes on; or press a, then r, to resume it here",
 }
 

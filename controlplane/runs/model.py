@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from controlplane.filters.grammar import Term
 
 RunState = Literal["running", "paused", "stopped", "done"]
-Standing = Literal["running", "waiting", "interrupted", "paused", "stopped", "done"]
-STANDINGS: tuple[Standing, ...] = ("running", "waiting", "interrupted", "paused", "stopped", "done")
+Standing = Literal["running", "waiting", "interrupted", "held", "paused", "stopped", "done"]
+STANDINGS: tuple[Standing, ...] = ("running", "waiting", "interrupted", "held", "paused", "stopped", "done")
 ItemState = Literal["waiting", "done", "refused", "skipped"]
 
 
@@ -25,7 +25,8 @@ class Run(ById):
     """`fields`: what all its requests share. `why`: why it is in this state. `undoes`: the run that it takes back.
 
     `driver`: the login whose program drives it now; None: none does. `standing`: its state, in which "running" is kept
-    apart from "waiting" (nobody has driven it yet) and "interrupted" (the program that drove it is gone).
+    apart from "waiting" (nobody has driven it yet) and "interrupted" (the program that drove it is gone), and "paused"
+    apart from "held" (a second person has not approved it yet).
     `settled_before`: how many items had their verdict when it was last resumed.
     """
 
@@ -49,6 +50,7 @@ class Run(ById):
     skipped: int
     driver: str | None
     standing: Standing
+    held: bool = False
 
     @property
     def settled(self) -> int:

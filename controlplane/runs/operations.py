@@ -283,6 +283,22 @@ async def resume(change: Change, request: OneRun, run: Run) -> Run:
 
 
 @operation(
+    "runs.release",
+    OneRun,
+    role="operator",
+    risk=Risk.TWO_PERSON,
+    key="l",
+    needs_reason=True,
+    on=RUN,
+    check=lambda run, now: rules.check_release(run),
+    way_back="Stop it: what was not done yet is left as it is.",
+)
+async def release(change: Change, request: OneRun, run: Run) -> Run:
+    """Let a run begin that waits for a second person, once one approved it."""
+    return await change.of(RunStore).update(run.id, {"state": "running", "why": None})
+
+
+@operation(
     "runs.stop",
     OneRun,
     role="operator",

@@ -8,6 +8,13 @@ RUN_TRANSITION = Words(
 )
 NO_RUN = Words("no_run", NotFound, "There is no run {}.", "watchfloor runs list")
 RUN_THING_TWICE = Words("run_thing_twice", Usage, "A thing is in the list twice.", "Name each thing once.")
+RUN_HELD = Words(
+    "run_held",
+    Refusal,
+    "The run waits for a second person: nothing is done before.",
+    "watchfloor runs release asks for the approval, and lets it begin when it has it.",
+)
+RUN_NOT_HELD = Words("run_released", Refusal, "The run waits for nobody's approval.")
 
 CONSTRAINTS = (
     Words("run_too_large", Usage, "A run has at most 100,000 things.", "Narrow the filter and start several runs."),

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from controlplane.runs.model import Run, RunState
-from controlplane.runs.refusals import RUN_TRANSITION
+from controlplane.runs.refusals import RUN_HELD, RUN_NOT_HELD, RUN_TRANSITION
 
 CANARY = (1, 10)
 """The first items are a trial for all: one, then ten more, judged before the run goes on."""
@@ -127,10 +127,19 @@ def is_left(run: Run) -> bool:
 
 def check_resume(run: Run) -> None:
     """A run that is left is in the right state already: it only lacks a program that drives it."""
+    if run.held:
+        raise RUN_HELD()
     if run.state == "running" and not is_left(run):
         raise RUN_TRANSITION(f"Run {run.id} is running already.", "", why=["state: running"])
     if run.state != "running":
         check_state(run, "running", "resumed")
+
+
+def check_release(run: Run) -> None:
+    """Raises Refusal `run_released` when the run waits for nobody."""
+    if not run.held:
+        raise RUN_NOT_HELD(f"Run {run.id} waits for nobody's approval.")
+    check_state(run, "running", "released")
 
 
 class Clock(Protocol):

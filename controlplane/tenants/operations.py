@@ -271,7 +271,7 @@ async def restore(change: Change, request: OneTenant, tenant: Tenant) -> Tenant:
     "tenants.purge",
     OneTenant,
     role="admin",
-    risk=Risk.TYPED,
+    risk=Risk.TWO_PERSON,
     key="p",
     needs_reason=True,
     on=TENANT,

@@ -64,7 +64,8 @@ class Confirm(Dialog[bool]):
             yield text(f"Type {question.name} and press enter. esc changes nothing.", id="ask")
             yield TypedInput(compact=True, id="typed")
         else:
-            yield text("Do it? y/N", id="ask")
+            second = self.question.risk is Risk.TWO_PERSON
+            yield text("It takes a second person. Ask for the approval? y/N" if second else "Do it? y/N", id="ask")
 
     def on_mount(self) -> None:
         if self.question.risk is Risk.TYPED:

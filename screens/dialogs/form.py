@@ -58,7 +58,7 @@ class RequestForm(Dialog[Answers | None]):
         self.fields = [
             (name, info)
             for name, info in operation.request.model_fields.items()
-            if name not in (*given, "version") and not _only_one(info) and not _from_file(info)
+            if name not in given and not _seen(name, info) and not _only_one(info) and not _from_file(info)
         ]
         self.fields.sort(key=lambda field: not field[1].is_required())  # required fields first
 
@@ -159,7 +159,15 @@ class ReasonForm(Dialog[str | None]):
 def asks_nothing(operation: Operation[Any], given: dict[str, Any]) -> bool:
     """Whether all that the operation needs is known already."""
     fields = operation.request.model_fields.items()
-    return not operation.needs_reason and all(name in (*given, "version") or _only_one(info) for name, info in fields)
+    return not operation.needs_reason and all(
+        name in given or _seen(name, info) or _only_one(info) for name, info in fields
+    )
+
+
+def _seen(name: str, info: FieldInfo) -> bool:
+    """Whether it says what was seen: the preview knows it, and nobody types it."""
+    extra = info.json_schema_extra
+    return name == "version" or (isinstance(extra, dict) and extra.get("seen") is True)
 
 
 def _only_one(info: FieldInfo) -> bool:

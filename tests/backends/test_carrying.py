@@ -213,7 +213,7 @@ async def test_every_operation_runs_as_it_was_previewed(database: Database, name
     async def yes(question: Question) -> bool:
         return True
 
-    role = "support" if name == "tenants.impersonate" else "admin"
+    role = "support" if name in ("tenants.impersonate", "operators.raise") else "admin"
     async with opened_with_all(database.login(role)) as home:
         assert (await do(home, name, yes, **EXAMPLES[name])).rows
 

@@ -70,6 +70,7 @@ def grant_reveal(connection: psycopg.Connection, request_id: str, reason: str = 
     connection.execute("SELECT wf.grant_reveal('active', 'owner_email')")
 
 
+RAISE = "operators.raise"
 REVEALED = "SELECT wf.revealed('active', 'owner_email')"
 
 
@@ -108,11 +109,11 @@ async def test_no_operation_leaves_an_owner_in_what_a_viewer_reads(estate: Datab
     owners = {"tenants.create": "grace@hopper.example", "tenants.edit": "joan@clarke.example"}
     last = ("contacts.remove", "tenants.delete", "tenants.protect")
     async with opened(estate.login("admin")) as admin:
-        for name in [*sorted(set(operations()) - set(last)), *last]:
+        for name in [*sorted(set(operations()) - {*last, RAISE}), *last]:  # an admin has no role above
             fields = EXAMPLES[name] | ({"owner_email": owners[name]} if name in owners else {})
             await execute(admin, named(name), named(name).parse(fields), Call("as the test says", f"do {name}"))
     done = {name for (name,) in psql("viewer").execute("SELECT DISTINCT operation FROM wf.audit")}
-    assert done >= set(operations())
+    assert done >= set(operations()) - {RAISE}
     read = everything(psql("viewer"))
     assert {"wf.audit", "wf.changes", "wf.runs", "wf.tenant_list"} <= read.keys()
     for table, text in read.items():

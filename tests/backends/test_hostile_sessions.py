@@ -40,7 +40,9 @@ wf.revealed wf.sees_addresses wf.sees_personal wf.set_password wf.sign_cursor wf
 wf.tenants_of_email wf.escalate_alert wf.lock_incident wf_data.sign_up
 wf.hand_over_alert wf.lock_alert wf.lock_delivery wf.lock_letter wf.put_contact_secret wf.put_endpoint_secret
 wf.replay_delivery wf.settle_deliveries wf.settle_delivery wf.settle_publication wf.store_routing wf.test_contact
-wf.test_endpoint
+wf.test_endpoint wf.ask_approval wf.change_facts wf.changed_since wf.extend_approval wf.give_back wf.put_approval_rule
+wf.raise_over wf.raise_role wf.rule_of wf.use_approval wf.vote_approval
+wf.withdraw_approval
 """
 
 # Who does what; $at is a time of today that both runs share.
@@ -202,6 +204,7 @@ SCRIPT: tuple[tuple[str, str], ...] = (
               " WHERE id = 'globex'"),
     ("owner", "ALTER TABLE wf.tenants ENABLE TRIGGER guard"),
     ("admin", "SELECT wf.purge_tenant('globex') IS NOT NULL"),
+    ("worker", "SELECT wf.end_raises()"),
     ("admin", "INSERT INTO wf.runs (operation, fields, reason, per_second, breaker_share)"
               " VALUES ('keys.rotate', '{\"grace\": \"3d 1.5h\"}', 'a run', 1, 1); INSERT INTO wf.run_items"
               f" (run_id, ordinal, thing, subject) SELECT max(id), 1, '{KEY}', '{{}}' FROM wf.runs;"

@@ -122,6 +122,16 @@ UPDATE wf.dead_letters SET state = 'quarantined' WHERE id = 3;
 UPDATE wf.dead_letters SET hold = true WHERE id = 4;
 """
 ESTATE += PAGING + OUTSIDE
+ESTATE += """
+INSERT INTO wf.approvals (operation, thing, fingerprint, reason, facts, sha256, trail_at, roles, asked_by, expires_at)
+  SELECT 'tenants.purge', 'due', repeat('a', 64), 'x', '[{"noun": "plans", "thing": "x", "verb": "new"}]',
+    repeat('a', 64), 0, '{support}', person, now() + interval '1 hour'
+  FROM unnest(ARRAY['taking', 'taking', 't_viewer', 't_support', 't_operator', 't_admin']) person;
+INSERT INTO wf.raises (login, was, role, minutes, reason, ends_at)
+  VALUES ('taking', 'operator', 'admin', 30, 'x', now() + interval '30 minutes');
+INSERT INTO wf.runs (operation, per_second, breaker_share) VALUES ('tenants.suspend', 1, 1);
+UPDATE wf.runs SET held = true, state = 'paused' WHERE id = 4;
+"""
 ESTATE += "INSERT INTO wf.routes (name, channel, target) VALUES ('mails', 'mail', 'a…@acme.example');"
 
 CAUSE = fingerprint("jobs", "deliver", "gave_up", "")[:16]
@@ -132,6 +142,11 @@ EXAMPLES: dict[str, Record] = {
     "alerts.hand-over": {"id": 2, "to": "taking"},
     "alerts.resolve": {"id": 1},
     "alerts.unack": {"id": 2},
+    "approvals.approve": {"id": 1},
+    "approvals.extend": {"id": 1},
+    "approvals.refuse": {"id": 2},
+    "approvals.rule": {"operation": "queues.edit", "roles": ["operator"], "above": 5},
+    "approvals.withdraw": {"id": 6},
     "contacts.add": {"person": "taking", "channel": "slack", "address": "U012AB3CD"},
     "contacts.edit": {"id": 1, "address": "ana@acme.example"},
     "contacts.remove": {"id": 1},
@@ -196,6 +211,8 @@ EXAMPLES: dict[str, Record] = {
     "objectives.restore": {"id": 2},
     "objectives.retire": {"id": 1},
     "operators.add": {"name": "joining", "role": "viewer"},
+    "operators.give-back": {"name": "taking"},
+    "operators.raise": {"role": "operator"},
     "operators.password": {"name": "keeping", "password": "another one of theirs"},
     "operators.remove": {"name": "leaving"},
     "plans.apply": {
@@ -268,6 +285,7 @@ EXAMPLES: dict[str, Record] = {
     "webhooks.rotate-secret": {"id": 5},
     "webhooks.test": {"id": 5},
     "runs.pause": {"id": 1},
+    "runs.release": {"id": 4},
     "runs.resume": {"id": 2},
     "runs.stop": {"id": 1},
     "runs.undo": {"id": 3},
@@ -320,6 +338,9 @@ def estate(postgres_server: Server, template_database: str):
     with psycopg.connect(database.owner) as connection, connection.cursor() as cursor:
         contact = "INSERT INTO wf.contacts (person, channel, target) VALUES (%s, 'mail', 'a…@acme.example')"
         cursor.executemany(contact, [[person] for person in people])
+        raised = "INSERT INTO wf.raises (login, was, role, minutes, reason, ends_at)"
+        raised += " VALUES (%s, 'viewer', 'admin', 30, 'x', now() + interval '30 minutes')"
+        cursor.executemany(raised, [[person] for person in people])
     yield database
     postgres_server.drop(database)
 
@@ -332,14 +353,26 @@ def test_every_operation_has_an_example() -> None:
 async def test_the_home_permits_what_the_registry_says(estate: Database, role: Role) -> None:
     async with opened(estate.login(role)) as home:
         assert home.actor.role == role
-        answers = {name: await permitted(home, name) for name in operations()}
-    assert answers == {name: allows(role, operation.role) for name, operation in operations().items()}
+        answers = {name: await permitted(home, name) for name in operations() if fits(name, role)}
+    wanted = {name: allows(role, each.role) for name, each in operations().items() if fits(name, role)}
+    assert answers == wanted
+
+
+def fits(name: str, role: str) -> bool:
+    """There is no role above an admin's."""
+    return (name, role) != ("operators.raise", "admin")
 
 
 def example(name: str, home: Home) -> Record:
-    """Those who are no admin change their own contacts, and give away their own roles."""
+    """Those who are no admin change their own contacts, and give their own roles away and back."""
     if name in MINE and home.actor.role == "operator":
         return EXAMPLES[name] | {"role": MINE[name]}
+    if name == "operators.raise":
+        return {"role": "admin" if home.actor.role == "operator" else "operator"}
+    if name == "operators.give-back":
+        return {"name": home.actor.name}
+    if name == "approvals.withdraw" and home.actor.role in ROLES:
+        return {"id": 3 + ROLES.index(home.actor.role)}
     if not name.startswith("contacts.") or home.actor.role not in ROLES:
         return EXAMPLES[name]
     mine = {"person": home.actor.name} if name == "contacts.add" else {"id": 2 + ROLES.index(home.actor.role)}
@@ -363,6 +396,8 @@ async def test_the_registry_refuses_before_the_home_does(estate: Database, role:
     async with opened(estate.login(role)) as home:
         for name, operation in operations().items():
             call = Call("as the test says", dry_run=True)
+            if not fits(name, role):
+                continue
             if allows(role, operation.role):
                 await execute(home, operation, operation.parse(example(name, home)), call)
                 continue

@@ -295,6 +295,7 @@ DECLARE
   grown  text;
   last   bigint;
 BEGIN
+  PERFORM wf.check_raise();
   SELECT u.thing INTO grown FROM unnest(things, befores, afters) AS u(thing, old, new)
   WHERE pg_column_size(u.new) > 1048576 AND (pg_column_size(u.old) > 1048576) IS NOT TRUE LIMIT 1;
   IF FOUND THEN
@@ -341,6 +342,9 @@ BEGIN
   FROM unnest(things, tenants, befores, afters) WITH ORDINALITY AS u(thing, tenant, old, new, i),
        unnest(personal) AS field
   WHERE u.old ->> field IS DISTINCT FROM u.new ->> field;
+  IF change.needs_approval IS NOT NULL THEN  -- what it has written is looked at again, now or at the commit (approvals.sql)
+    UPDATE wf.changes c SET needs_approval = c.needs_approval WHERE c.id = change.id;
+  END IF;
   PERFORM pg_notify('wf', noun || ' ' || last);
   RETURN last;
 END

@@ -28,6 +28,7 @@ $$;
 CREATE OR REPLACE FUNCTION wf.login_may(login text, role text) RETURNS boolean LANGUAGE sql STABLE SET search_path = wf, pg_temp AS $$
   SELECT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = login AND r.rolcanlogin
                  AND pg_has_role(r.oid, 'wf_' || role, 'MEMBER') AND has_schema_privilege(r.oid, 'wf', 'USAGE'))
+    AND NOT wf.raise_over(login, role)
 $$;
 
 -- Why a row as it is refuses an operation; NULL: it does not. The same checks as in controlplane/*/rules.py.

@@ -81,12 +81,29 @@ $$;
 
 -- Who is let in when these files are applied: logins whose only group is that of their row. On another server a
 -- restored home may find a login of the same name with another home's role.
+-- A role that is raised for a while here (wf.raises) does not count.
 SELECT wf.let_in(o.name) FROM wf.operators o WHERE o.active
-  AND (SELECT array_agg(DISTINCT g.roleid::regrole::text) FROM wf.groups_of(o.name) g) = ARRAY['wf_' || o.role];
+  AND (SELECT array_agg(DISTINCT g.roleid::regrole::text) FROM wf.groups_of(o.name) g
+       WHERE NOT EXISTS (SELECT FROM wf.raises r WHERE r.login = o.name AND r.ended_at IS NULL AND r.was = o.role
+                         AND 'wf_' || r.role = g.roleid::regrole::text)) = ARRAY['wf_' || o.role];
+
+-- From the least to the most; NULL for workers and services.
+CREATE OR REPLACE FUNCTION wf.role_rank(role text) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN array_position('{viewer,support,operator,admin}'::text[], role);
+
+-- Whether a login holds a role only because it was raised to it, and the time of that is over. The clock alone decides:
+-- nothing has to run for it. See raises.sql.
+CREATE OR REPLACE FUNCTION wf.raise_over(login text, role text) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+  SELECT EXISTS (SELECT FROM wf.raises r WHERE r.login = raise_over.login AND r.ended_at IS NULL
+                 AND r.ends_at <= clock_timestamp() AND wf.role_rank(raise_over.role) > wf.role_rank(r.was))
+$$;
+GRANT EXECUTE ON FUNCTION wf.raise_over TO wf_viewer, wf_worker;
 
 -- Whether this login has a role's rights in this home; every guard asks this.
 CREATE OR REPLACE FUNCTION wf.may(role text) RETURNS boolean LANGUAGE sql STABLE
-RETURN pg_has_role(session_user, 'wf_' || role, 'MEMBER') AND has_schema_privilege(session_user, 'wf', 'USAGE');
+RETURN pg_has_role(session_user, 'wf_' || role, 'MEMBER') AND has_schema_privilege(session_user, 'wf', 'USAGE')
+  AND NOT wf.raise_over(session_user::text, role);
 GRANT EXECUTE ON FUNCTION wf.may TO wf_viewer, wf_worker;
 
 -- The login's role here: the highest that it has; NULL when it has none.

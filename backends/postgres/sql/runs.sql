@@ -1,10 +1,14 @@
 INSERT INTO wf.operations (name, role) VALUES
   ('runs.pause', 'operator'), ('runs.resume', 'operator'), ('runs.stop', 'operator'), ('runs.start', 'operator'),
-  ('runs.undo', 'operator'), ('runs.complete', 'operator');
+  ('runs.undo', 'operator'), ('runs.complete', 'operator'), ('runs.release', 'operator');
 INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes, many) VALUES
   ('runs.start', 'wf.runs', 'insert', NULL, NULL, '{"undoes": null}', false),
   ('runs.undo', 'wf.runs', 'insert', NULL, NULL, NULL, false),
-  ('runs.undo', 'wf.runs', 'update', '{state,why}', '{"state": "running"}', '{"state": "stopped"}', false),
+  ('runs.undo', 'wf.runs', 'update', '{state,why,held}', '{"state": "running"}', NULL, true),
+  -- A run that takes a second person is held as soon as its things are known.
+  ('runs.start', 'wf.runs', 'update', '{state,why,held}', '{"state": "running"}', '{"state": "paused", "held": true}', false),
+  ('runs.release', 'wf.runs', 'update', '{state,why,held,approval_id,settled_before}', '{"held": true}', '{"state": "running"}',
+   false),
   ('runs.pause', 'wf.runs', 'update', '{state,why}', NULL, '{"state": "paused"}', false),
   ('runs.resume', 'wf.runs', 'update', '{state,why,settled_before}', NULL, '{"state": "running"}', false),
   ('runs.stop', 'wf.runs', 'update', '{state,why}', NULL, '{"state": "stopped"}', false),
@@ -23,7 +27,8 @@ GRANT SELECT (run_id, waiting, done, refused, skipped, driver, held_until) ON wf
 CREATE VIEW wf.run_list AS
 SELECT r.*, p.waiting, p.done, p.refused, p.skipped,
        CASE WHEN p.held_until > clock_timestamp() THEN p.driver END AS driver,
-       CASE WHEN r.state <> 'running' THEN r.state
+       CASE WHEN r.state = 'paused' AND r.held THEN 'held'
+            WHEN r.state <> 'running' THEN r.state
             WHEN p.held_until > clock_timestamp() THEN 'running'
             WHEN p.driver IS NULL THEN 'waiting' ELSE 'interrupted' END AS standing,
        wf.folded(r.id || E'\n' || r.operation || E'\n' || coalesce(r.reason, '')) AS search
@@ -55,6 +60,9 @@ BEGIN
   END IF;
   UPDATE wf.run_progress p SET waiting = waiting + counted.n
   FROM (SELECT run_id, count(*) AS n FROM new_rows GROUP BY run_id) AS counted WHERE p.run_id = counted.run_id;
+  UPDATE wf.runs r SET held = true, state = 'paused', why = 'it waits for a second person'
+  WHERE r.id IN (SELECT n.run_id FROM new_rows n) AND NOT r.held
+    AND (wf.rule_of('runs.release', r.id::text, r.actor)).operation IS NOT NULL;
   RETURN NULL;
 END
 $$;
@@ -85,6 +93,14 @@ BEGIN
     OR OLD.state <> 'done' AND NEW.state = 'done' AND progress.waiting > 0 THEN
     RAISE EXCEPTION 'run %: % to % is refused', OLD.id, OLD.state, NEW.state
       USING ERRCODE = 'check_violation', CONSTRAINT = 'run_transition';
+  END IF;
+  IF NEW.state = 'running' AND OLD.held THEN
+    IF (wf.current_change()).operation IS DISTINCT FROM 'runs.release' THEN
+      RAISE EXCEPTION 'run % waits for a second person', OLD.id USING ERRCODE = 'check_violation', CONSTRAINT = 'run_held';
+    END IF;
+    PERFORM wf.require_approval('runs.release', OLD.id::text);
+    NEW.held := false;
+    NEW.approval_id := (wf.current_change()).approval_id;
   END IF;
   IF NEW.state = 'running' AND OLD.state = 'paused' THEN
     -- A worker carries it with the rights of the person who started it, so nobody with fewer rights may resume it.

@@ -188,6 +188,7 @@ DECLARE
   child       record;
   certificate wf.erasure_certificates;
 BEGIN
+  PERFORM wf.require_approval('tenants.purge', tenant);
   UPDATE wf.tenants SET status = 'erased', erased_at = now(), name = '(erased)', owner_email = NULL, metadata = '{}',
          suspended_at = NULL, suspension_reason = NULL, deleted_at = NULL, purge_after = NULL, deleted_from = NULL
   WHERE id = tenant;
