@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from app.contexts import Context
 
 
+LOOKS = 20
+"""How often a drill looks again at a check that does not pass yet: the worker of a scratch home has just begun."""
+
+
 @asynccontextmanager
 async def scratch_home() -> AsyncIterator[Context]:
     """A home that is made for the block, and removed after it."""
@@ -49,7 +53,7 @@ async def rehearse(context: Context, name: str, path: Path, asked: Reading, *, b
     runbook = await home.of(RunbookDirectory).runbook(name)
     answers = await scenario(name)(home)
     number = await begin(home, name, drill=True)
-    hands = AtTerminal(context, Changing(yes=True), answers) if by_hand else Player(home, answers)
+    hands = AtTerminal(context, Changing(yes=True), answers) if by_hand else Player(home, answers, looks=LOOKS)
 
     def told(row: StepRow) -> None:
         if not asked.json:

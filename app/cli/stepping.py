@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from app.cli import asking
 from app.cli.asked import Changing
 from app.cli.lists import text_lines
-from app.cli.output import tell
+from app.cli.output import say, tell
 from controlplane.carrying import Question
 from controlplane.errors import Conflict, Refusal, Usage
 from controlplane.previews import outcome_lines
 from controlplane.runbooks.drill import run_counts
-from controlplane.runbooks.model import Verdict, Whole
+from controlplane.runbooks.model import StepRow, Verdict, Whole
 from controlplane.runbooks.walking import Said, not_needed
 from controlplane.runbooks.words import step_page
 from controlplane.text import clean
@@ -115,6 +115,14 @@ class AtTerminal:
         if answer not in WORDS:
             raise Refusal("not_confirmed", "The step is left as it is; it stays yours.")
         return Said(WORDS[answer], asking.line("Note: "))
+
+    async def again(self, row: StepRow) -> bool:
+        """A person looks again when they want to: runbooks resume."""
+        return False
+
+    async def secret(self, secret: str) -> None:
+        (tell if self.asked.json else say)(f"secret: {secret}")
+        tell("The secret is shown this once: keep it now.")
 
     async def observe(self, check: Any) -> Mapping[str, Any]:
         from app.gating import look_outside

@@ -15,12 +15,13 @@ from controlplane.runbooks.document import QuestionSpec, Step
 from controlplane.runbooks.model import ExecutionDirectory, StepRow, Whole
 from controlplane.runbooks.walking import Said, do_step, not_needed
 from controlplane.runs.engine import RunQuestion, drive
-from controlplane.runs.rules import Clock
+from controlplane.runs.rules import Clock, RealClock
 
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
 
 NOTE = "played in a drill"
+LOOK_SECONDS = 2.0
 
 
 class Player:
@@ -28,10 +29,14 @@ class Player:
 
     production = False
 
-    def __init__(self, plane: ControlPlane, answers: Mapping[str, str], clock: Clock | None = None) -> None:
+    def __init__(
+        self, plane: ControlPlane, answers: Mapping[str, str], *, looks: int = 0, clock: Clock | None = None
+    ) -> None:
+        """`looks`: how often a check that does not pass is looked at again, two seconds apart, for a worker."""
         self.plane = plane
         self.answers = answers
-        self.clock = clock
+        self.looks = looks
+        self.clock = clock or RealClock()
 
     async def ask(self, question: carrying.Question) -> bool:
         return True
@@ -44,6 +49,15 @@ class Player:
 
     async def judge(self, step: Step) -> Said:
         return Said("passed", NOTE)
+
+    async def again(self, row: StepRow) -> bool:
+        if row.tries > self.looks:
+            return False
+        await self.clock.sleep(LOOK_SECONDS)
+        return True
+
+    async def secret(self, secret: str) -> None:
+        """Nobody waits for it."""
 
     async def observe(self, check: Any) -> Mapping[str, Any]:
         return {"trouble": "not_here", "words": "a drill asks nothing outside of the home"}
@@ -72,8 +86,8 @@ async def walk(
     ready: Callable[[Whole, Step], bool] = lambda whole, step: True,
 ) -> Whole:
     """Do every step that is left, in order. It ends before an operation that a check keeps closed, before a step that
-    somebody else has, and before one for which the hands are not `ready`. Raises NotConfirmed and what `do_step` raises;
-    what was done stays.
+    somebody else has, and before one for which the hands are not `ready`. Raises NotConfirmed and what `do_step`
+    raises; what was done stays.
     """
     directory = plane.of(ExecutionDirectory)
     whole = await directory.whole(number)
@@ -85,20 +99,20 @@ async def walk(
             break
         if not ready(whole, step):
             break
-        told(await do_step(plane, number, step.place, hands))
+        done = await do_step(plane, number, step.place, hands)
+        while done.kind == "check" and done.verdict in ("failed", "unknown") and await hands.again(done):
+            done = await do_step(plane, number, step.place, hands)
+        told(done)
         whole = await directory.whole(number)
     return whole
 
 
 def blocked(whole: Whole, step: Step) -> str:
     """Why the home would not let the step begin now; "" when it would. The same rule as wf.guard_execution_step."""
-    if step.kind != "operation" or not_needed(whole, step) is not None:
+    if not_needed(whole, step) is not None:
         return ""
+    closed = ("failed", "unknown", None) if step.kind == "operation" else ("failed", "unknown")
     for row in whole.steps[: step.place - 1]:
-        if (
-            row.kind in ("check", "question")
-            and row.place != step.remedy_of
-            and row.verdict not in ("passed", "skipped")
-        ):
+        if row.kind in ("check", "question") and row.place != step.remedy_of and row.verdict in closed:
             return f"step {row.place}, {row.name}, {row.verdict or 'has no verdict yet'}"
     return ""

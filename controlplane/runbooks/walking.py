@@ -60,6 +60,10 @@ class Hands(Protocol):
 
     async def judge(self, step: Step) -> Said: ...
 
+    async def secret(self, secret: str) -> None:
+        """Show a secret that was made: it is shown this once."""
+        ...
+
     async def observe(self, check: Any) -> Mapping[str, Any]:
         """What a check sees outside of the home."""
         ...
@@ -150,6 +154,8 @@ async def _operation(
         raise
     except Refusal as refusal:
         return "failed", clean(refusal.message, 1000), {"refused": refusal.code}
+    if outcome.secret is not None:
+        await hands.secret(outcome.secret)
     audit = list(outcome.audit_ids[:100])
     return "passed", "", {"request_id": row.request_id, "audit": audit, "things": [r.thing for r in outcome.rows[:20]]}
 

@@ -142,7 +142,7 @@ def step_page(whole: Whole, place: int, now: datetime) -> list[Line]:
     lines: list[Line] = [(f"{place} of {len(whole.steps)}. {step.name}", "title")]
     if step.remedy_of is not None:
         lines.append((f"only if step {step.remedy_of} fails: {whole.step(step.remedy_of).name}", "warn"))
-    lines += [*text_lines(step.text), "", *do_lines(step, whole.answers)]
+    lines += [*text_lines([filled(line, whole.answers) for line in step.text]), "", *do_lines(step, whole.answers)]
     if (due := due_words(step, row, whole.execution.started_at, now)) is not None:
         lines.append(due)
     return [*lines, "", *step_lines(row, now)[1:]]

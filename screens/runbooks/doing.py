@@ -113,6 +113,13 @@ class ByDialogs:
             raise carrying.NotConfirmed
         return Said(cast(Any, answers["verdict"]), answers["note"].strip())
 
+    async def secret(self, secret: str) -> None:
+        from controlplane.keys.secret import display
+        from screens.dialogs.secret import ShowSecret
+
+        title = f"the secret of {display(secret)}"
+        await self.app.push_screen_wait(ShowSecret(self.session, title, secret))
+
     async def observe(self, check: Any) -> Mapping[str, Any]:
         asking(self.app, "asking outside of the home")
         return await cast(Desk, self.app).look_outside(check)
