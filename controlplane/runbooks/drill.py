@@ -111,8 +111,8 @@ def blocked(whole: Whole, step: Step) -> str:
     """Why the home would not let the step begin now; "" when it would. The same rule as wf.guard_execution_step."""
     if not_needed(whole, step) is not None:
         return ""
-    closed = ("failed", "unknown", None) if step.kind == "operation" else ("failed", "unknown")
     for row in whole.steps[: step.place - 1]:
-        if row.kind in ("check", "question") and row.place != step.remedy_of and row.verdict in closed:
+        waits = step.kind == "operation" and row.kind in ("check", "question") and row.verdict is None
+        if row.place != step.remedy_of and (waits or row.verdict in ("failed", "unknown")):
             return f"step {row.place}, {row.name}, {row.verdict or 'has no verdict yet'}"
     return ""

@@ -50,7 +50,7 @@ CONSTRAINTS = (
     Words(
         "step_blocked",
         Refusal,
-        "A check or question before it is open: nothing is changed until it passes, or somebody skips it with a note.",
+        "A step before it did not pass, or a check before it is open: until it passes, or is skipped, this waits.",
         "Look at the steps before it.",
     ),
     Words("step_without_change", Refusal, "The home knows no such change: an operation passes by being done."),

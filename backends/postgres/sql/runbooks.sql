@@ -124,11 +124,12 @@ BEGIN
       refused := 'step_begun';
     ELSIF (asked.request_id IS NOT NULL) <> (OLD.kind = 'operation') THEN
       refused := 'step_request';
-    -- After a check that did not pass only what is for that failure is done; and nothing is changed while one is open.
+    -- After a step that did not pass only what is for that failure is done; nothing is changed while a check is open.
     ELSIF EXISTS (
-        SELECT FROM wf.execution_steps s WHERE s.execution = OLD.execution AND s.place < OLD.place AND s.kind IN ('check', 'question')
-          AND s.place IS DISTINCT FROM OLD.remedy_of
-          AND (s.verdict IN ('failed', 'unknown') OR OLD.kind = 'operation' AND s.verdict IS NULL)) THEN
+        SELECT FROM wf.execution_steps s
+        WHERE s.execution = OLD.execution AND s.place < OLD.place AND s.place IS DISTINCT FROM OLD.remedy_of
+          AND (s.verdict IN ('failed', 'unknown')
+               OR OLD.kind = 'operation' AND s.kind IN ('check', 'question') AND s.verdict IS NULL)) THEN
       refused := 'step_blocked';
     END IF;
     NEW.begun_at := moment;
