@@ -60,6 +60,8 @@ class Session:
     """None: not read yet."""
     dead_letters: int | None = None
     works: list[Work] = field(default_factory=list)
+    served: bool = False
+    """The console is in a browser: nothing is written on, read from, or opened by the machine that serves it."""
     vacant: bool = False
     """The home is empty: the welcome stands in place of the tenants."""
     ticks: Callable[[], float] = time.monotonic

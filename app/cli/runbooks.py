@@ -17,6 +17,7 @@ from app.cli.stepping import AtTerminal, answers_of
 from app.cli.writing import refuse_read_only
 from controlplane.errors import Refusal, Usage
 from controlplane.runbooks.model import Execution, ExecutionDirectory, RunbookRow, StepRow, Verdict, Whole
+from controlplane.runbooks.refusals import NO_STEP
 from controlplane.runbooks.words import execution_lines, output_words, runbook_lines, step_lines
 from controlplane.text import clean
 
@@ -60,6 +61,8 @@ async def resume(number: int, /, *, answer: Answers = (), asked: Changing = CHAN
 
     given = answers_of(answer)
     async with opened(asked) as context:
+        if asked.dry_run:
+            return await _previewed(context, "runbooks.resume", {"id": number}, asked)
         await refuse_read_only(context)
         execution = await context.home.of(ExecutionDirectory).get(number)
         if execution.stopped_at is not None:
@@ -82,30 +85,33 @@ async def do(
     from controlplane.runbooks.walking import do_step
 
     async with opened(asked) as context:
+        if asked.dry_run:
+            return await _previewed(context, "runbooks.do", {"execution": number, "place": step}, asked)
         await refuse_read_only(context)
-        _refuse_dry_run(asked)
         hands = AtTerminal(context, asked, answers_of(answer), verdict, note)
         whole = await context.home.of(ExecutionDirectory).whole(number)
         if not 1 <= step <= len(whole.steps):
-            raise Usage(
-                "no_step", f"Execution {number} has {len(whole.steps)} steps.", f"watchfloor executions show {number}"
-            )
+            raise NO_STEP.of(step)
         hands.page(whole, step)
         done = await do_step(context.home, number, step, hands)
         whole = await context.home.of(ExecutionDirectory).whole(number)
         return _printed(whole, asked, [done])
 
 
-def _refuse_dry_run(asked: Changing) -> None:
-    if asked.dry_run:
-        raise Usage("usage", "A step is only done or not.", "watchfloor executions show NUMBER says what it will do.")
+async def _previewed(context: Context, name: str, fields: dict[str, object], asked: Changing) -> int:
+    """What beginning with it would change; what its operations do is previewed when they are done."""
+    from app.cli.changing import carry_out, print_outcome
+    from controlplane.registry import named
+
+    operation = named(name)
+    print_outcome(await carry_out(context, operation, operation.parse(fields), asked), asked)
+    return 0
 
 
 async def _walked(context: Context, number: int, answers: Mapping[str, str], asked: Changing) -> int:
     """Exit codes: 0 every step passed or was skipped, 1 something is left or failed."""
     from controlplane.runbooks.drill import walk
 
-    _refuse_dry_run(asked)
     hands = AtTerminal(context, asked, answers)
     done: list[StepRow] = []
 
@@ -168,8 +174,11 @@ async def evidence(number: int, /, *, to: To = None, asked: Changing = CHANGING)
     """Write what an execution proves to a file, signed, and record it as evidence."""
     from app.cli.rehearsing import prove
 
+    if asked.dry_run:
+        raise Usage(
+            "usage", "Evidence is only written or not.", "watchfloor executions show NUMBER says what it holds."
+        )
     async with opened(asked) as context:
-        _refuse_dry_run(asked)
         await refuse_read_only(context)
         whole = await context.home.of(ExecutionDirectory).whole(number)
         path = new_file(to or f"runbook-{whole.execution.runbook}-{number}.dsse.json")

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from controlplane.errors import Usage
+from controlplane.refusals import OPERATION_UNKNOWN
 from controlplane.runbooks.document import (
     CHECKS,
     MAX_STEPS,
@@ -220,7 +221,7 @@ def _check_operation(name: str, spec: OperationSpec) -> None:
 
     found = operations().get(name)
     if found is None:
-        raise Usage("operation_unknown", f"there is no operation {clean(name, 60)}; watchfloor operations lists them")
+        raise OPERATION_UNKNOWN(f"there is no operation {clean(name, 60)}; watchfloor operations lists them")
     fields = found.request.model_fields
     why = [f"fields.{each}|{name} has no field {clean(each, 60)}" for each in spec.fields if each not in fields]
     given = {*spec.fields}

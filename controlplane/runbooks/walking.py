@@ -29,7 +29,7 @@ from controlplane.runbooks.document import (
     placeholders,
 )
 from controlplane.runbooks.model import SETTLED, ExecutionDirectory, StepRow, Verdict, Whole
-from controlplane.runbooks.refusals import NOT_ANSWERED, STEP_NOT_YOURS
+from controlplane.runbooks.refusals import NO_ANSWER, STEP_NOT_YOURS
 from controlplane.text import clean
 
 if TYPE_CHECKING:
@@ -127,10 +127,10 @@ async def _carried(
 
 
 def with_answers(whole: Whole, value: Any) -> Any:
-    """Raises Refusal `not_answered`."""
+    """Raises Refusal `no_answer`."""
     answers = whole.answers
     if missing := sorted(placeholders(value) - answers.keys()):
-        raise NOT_ANSWERED.of(", ".join(missing))
+        raise NO_ANSWER.of(", ".join(missing))
     return filled(value, answers)
 
 

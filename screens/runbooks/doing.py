@@ -9,6 +9,7 @@ from controlplane import carrying
 from controlplane.errors import Refusal
 from controlplane.runbooks.drill import run_counts
 from controlplane.runbooks.model import ExecutionDirectory, RunbookDirectory
+from controlplane.runbooks.refusals import STEP_NOTE
 from controlplane.runbooks.walking import Said, do_step
 from controlplane.runs.model import RunDirectory
 from controlplane.runs.rules import RealClock, is_left
@@ -105,7 +106,7 @@ class ByDialogs:
 
         def check(answers: Mapping[str, str]) -> None:
             if answers["verdict"] == "skipped" and not answers["note"].strip():
-                raise Refusal("step_note", "To skip a step needs a note.", "Say why it is skipped.")
+                raise STEP_NOTE()
 
         title = f"step {step.place}: {step.name}"
         answers = await self.app.push_screen_wait(FieldsForm(self.session, title, fields, check=check))

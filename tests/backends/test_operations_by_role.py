@@ -16,6 +16,7 @@ from controlplane.operations import Call, execute
 from controlplane.operators.roles import ROLES, Role, allows
 from controlplane.queues.causes import fingerprint
 from controlplane.registry import named, operations
+from tests.backends.executions import EXECUTIONS
 from tests.backends.notices import PAGING, sealing
 from tests.backends.outside import OUTSIDE, outside
 from tests.backends.runs import opened as connected
@@ -112,7 +113,7 @@ INSERT INTO wf.jobs (kind, tenant_id, state, ended_at)
 UPDATE wf.dead_letters SET state = 'quarantined' WHERE id = 3;
 UPDATE wf.dead_letters SET hold = true WHERE id = 4;
 """
-ESTATE += PAGING + OUTSIDE
+ESTATE += EXECUTIONS + PAGING + OUTSIDE
 ESTATE += "INSERT INTO wf.routes (name, channel, target) VALUES ('mails', 'mail', 'a…@acme.example');"
 
 CAUSE = fingerprint("jobs", "deliver", "gave_up", "")[:16]
@@ -239,6 +240,13 @@ EXAMPLES: dict[str, Record] = {
     "webhooks.replay": {"id": 5, "since": "1h"},
     "webhooks.rotate-secret": {"id": 5},
     "webhooks.test": {"id": 5},
+    "runbooks.claim": {"execution": 2, "place": 1},
+    "runbooks.do": {"execution": 2, "place": 2},
+    "runbooks.release": {"execution": 2, "place": 3},
+    "runbooks.resume": {"id": 3},
+    "runbooks.run": {"name": "worker-down"},
+    "runbooks.settle": {"execution": 2, "place": 4, "verdict": "passed", "note": "seen"},
+    "runbooks.stop": {"id": 2},
     "runs.pause": {"id": 1},
     "runs.resume": {"id": 2},
     "runs.stop": {"id": 1},
@@ -304,8 +312,13 @@ async def test_the_home_permits_what_the_registry_says(estate: Database, role: R
     assert answers == {name: allows(role, operation.role) for name, operation in operations().items()}
 
 
+STEPS = ("runbooks.claim", "runbooks.do", "runbooks.release", "runbooks.settle")
+
+
 def example(name: str, home: Home) -> Record:
-    """Those who are no admin change their own contacts."""
+    """Those who are no admin change their own contacts, and everybody the steps that they claimed."""
+    if name in STEPS and home.actor.role == "operator":
+        return EXAMPLES[name] | {"execution": 1}
     if not name.startswith("contacts.") or home.actor.role not in ROLES:
         return EXAMPLES[name]
     mine = {"person": home.actor.name} if name == "contacts.add" else {"id": 2 + ROLES.index(home.actor.role)}

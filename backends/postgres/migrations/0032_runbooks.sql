@@ -3,7 +3,7 @@
 
 -- The texts of runbooks, each once.
 CREATE TABLE wf.runbook_texts (
-  sha256   text PRIMARY KEY,
+  sha256   wf.line PRIMARY KEY,
   body     text NOT NULL CONSTRAINT runbook_text CHECK (octet_length(body) BETWEEN 1 AND 131072),
   kept_at  wf.moment NOT NULL DEFAULT clock_timestamp(),
   kept_by  wf.line NOT NULL DEFAULT session_user
@@ -13,7 +13,7 @@ CREATE TABLE wf.executions (
   id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   runbook     text COLLATE "C" NOT NULL CONSTRAINT execution_runbook CHECK (runbook ~ '^[a-z][a-z0-9-]{0,63}$'),
   title       wf.line NOT NULL,
-  sha256      text NOT NULL REFERENCES wf.runbook_texts,
+  sha256      wf.line NOT NULL REFERENCES wf.runbook_texts,
   steps       integer NOT NULL,
   incident    bigint CONSTRAINT execution_incident CHECK (incident > 0),  -- the incident that it is carried out for
   drill       boolean NOT NULL DEFAULT false,
