@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from controlplane import carrying
 from controlplane.errors import Refusal
+from controlplane.runbooks.document import filled
 from controlplane.runbooks.drill import run_counts
 from controlplane.runbooks.model import ExecutionDirectory, RunbookDirectory
 from controlplane.runbooks.refusals import STEP_NOTE
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from controlplane.runs.engine import RunQuestion
 
 LOOK_SECONDS = 0.5
+MAX_INTRO = 300
 VERDICTS = ("passed", "failed", "skipped")
 
 
@@ -96,7 +98,8 @@ class ByDialogs:
                 raise Refusal("answer_unreadable", f"That is no answer: {fault}.")
 
         title = f"step {step.place}: {step.name}"
-        answers = await self.app.push_screen_wait(FieldsForm(self.session, title, [asked], check=check))
+        form = FieldsForm(self.session, title, [asked], intro=self._said(step), check=check)
+        answers = await self.app.push_screen_wait(form)
         if answers is None:
             raise carrying.NotConfirmed
         return str(answers["answer"].strip())
@@ -109,10 +112,16 @@ class ByDialogs:
                 raise STEP_NOTE()
 
         title = f"step {step.place}: {step.name}"
-        answers = await self.app.push_screen_wait(FieldsForm(self.session, title, fields, check=check))
+        form = FieldsForm(self.session, title, fields, intro=self._said(step), check=check)
+        answers = await self.app.push_screen_wait(form)
         if answers is None:
             raise carrying.NotConfirmed
         return Said(cast(Any, answers["verdict"]), answers["note"].strip())
+
+    def _said(self, step: Step) -> str:
+        """The step's text, as much of it as a dialog has room for."""
+        text = " ".join(" ".join(filled(line, self.whole.answers) for line in step.text).split())
+        return text if len(text) <= MAX_INTRO else f"{text[:MAX_INTRO]} … (enter on the step shows all of it)"
 
     async def secret(self, secret: str) -> None:
         from controlplane.keys.secret import display

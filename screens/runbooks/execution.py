@@ -65,6 +65,10 @@ class ExecutionScreen(DetailScreen[Shown]):
     related = (RUNBOOK,)
     own_hints = (("enter", "read the step"), ("a d", "do it"))
 
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self._placed = False
+
     async def read(self, plane: ControlPlane) -> Shown:
         whole = await plane.of(ExecutionDirectory).whole(int(self.thing_id))
         row = self._under_cursor()
@@ -93,6 +97,13 @@ class ExecutionScreen(DetailScreen[Shown]):
             self.thing = replace(self.thing, place=row.place)
             self.query_one("#step", Lines).action_edge(-1)
             self.draw_panes()
+
+    @on(WindowTable.Loaded, "#steps")
+    def _begin_at_next(self) -> None:
+        """The first time, the cursor goes to the step that comes next."""
+        if not self._placed and self.thing is not None:
+            self._placed = True
+            self.query_one("#steps", WindowTable).action_move((self.row.at or 1) - 1)
 
     def on_window_table_opened(self, event: WindowTable.Opened) -> None:
         """Enter on a step reads its page; on a row of the trail it describes it."""
