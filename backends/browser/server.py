@@ -142,6 +142,7 @@ class Server:
             [
                 web.get("/static/{name:.+}", self.static),
                 web.get("/ws", self.socket),
+                web.get("/favicon.ico", self.no_icon),
                 web.get("/", self.page),
                 web.get("/{link:.+}", self.page),
             ]
@@ -197,6 +198,9 @@ class Server:
         content = files("textual_serve").joinpath("static", name).read_bytes()
         headers = {**self._headers(), "Content-Type": STATICS[name], "Cache-Control": "private, max-age=3600"}
         return web.Response(body=content, headers=headers)
+
+    async def no_icon(self, request: web.Request) -> web.StreamResponse:
+        return web.Response(status=204, headers=self._headers())
 
     async def page(self, request: web.Request) -> web.StreamResponse:
         link = self._link(request.path.removeprefix("/") + (f"?{request.query_string}" if request.query_string else ""))

@@ -17,6 +17,7 @@ import psutil
 import pyte
 import pytest
 
+from tests import chromium
 from tests.app.commands import url_of
 from tests.postgres import Database
 
@@ -156,3 +157,19 @@ async def test_a_pasted_link_opens_its_view_and_nothing_can_be_changed(database:
 async def test_a_login_that_can_change_something_is_not_served(database: Database, role: str) -> None:
     async with serving(database, role=role) as served:
         assert "serve_role" in served.url
+
+
+@pytest.mark.skipif(chromium.program() is None, reason="no Chromium is installed here: apt-get install chromium")
+async def test_a_real_browser_shows_it_and_another_page_does_not_get_in(database: Database, tmp_path: Path) -> None:
+    async with serving(database) as served, chromium.page(tmp_path) as page:
+        await page.ask("Page.navigate", url=served.url)
+        await page.until("document.body && document.body.classList.contains('-first-byte')")
+        assert await page.value("location.href") == f"{served.origin}/", "the token has left the address bar"
+        assert await page.value("document.cookie") == "", "no script can read the cookie"
+        assert (await page.value("document.title")).startswith("Watchfloor: ")
+        assert page.complaints == []
+        await page.ask("Page.navigate", url="data:text/html,foreign")
+        await page.until("document.body && document.body.innerText == 'foreign'")
+        opening = f"const s = new WebSocket('{served.origin.replace('http', 'ws')}/ws')"
+        ends = "s.onopen = () => done('open'); s.onerror = () => done('refused')"
+        assert await page.value(f"new Promise(done => {{ {opening}; {ends} }})") == "refused"
