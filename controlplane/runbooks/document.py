@@ -44,8 +44,8 @@ MAX_COUNTED = 10_000
 NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
 PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]{0,39})\}")
 """Where the answer to the question of that name stands."""
-WORD = re.compile(r"[\w.:/+-]{1,200}", re.ASCII)
-"""An answer that may stand in a filter: no blank, no quote, no comma can add a term to it."""
+WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}", re.ASCII)
+"""An answer that may stand in a filter: it can neither add a term, name a field, negate, nor be a pattern."""
 MAX_ANSWER = 400
 
 
@@ -98,7 +98,11 @@ class QuestionSpec(StepSpec):
         if self.words:
             good = 0 < len(answer) <= MAX_ANSWER and showable(answer)
             return "" if good else f"it has 1 to {MAX_ANSWER} characters on one line"
-        return "" if WORD.fullmatch(answer) else "it is one word of letters, digits and . : / + - _"
+        return (
+            ""
+            if WORD.fullmatch(answer)
+            else "it is one word of letters, digits, '.', '_' and '-', beginning with a letter or digit"
+        )
 
 
 class ListCheck(Limited):

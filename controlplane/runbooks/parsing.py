@@ -16,6 +16,7 @@ from controlplane.runbooks.document import (
     CHECKS,
     MAX_STEPS,
     NAME,
+    WORD,
     CheckSpec,
     ListCheck,
     OperationSpec,
@@ -268,7 +269,7 @@ def _check_answers(steps: list[Step], faults: _Faults) -> None:
             question = asked.get(name)
             if question is None:
                 faults.add(step.line, f"{step.name}: {{{name}}} is used, and no question before it is named {name}")
-            elif in_filter and (question.words or any(not each.isascii() for each in question.choices)):
+            elif in_filter and (question.words or not all(map(WORD.fullmatch, question.choices))):
                 faults.add(step.line, f"{step.name}: {{{name}}} is a sentence, and cannot stand in a filter")
         if isinstance(step.spec, QuestionSpec):
             if step.what in asked:

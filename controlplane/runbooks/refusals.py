@@ -18,7 +18,7 @@ STEP_OVER = Words("step_over", Refusal, "The step is over.", "Only what failed i
 STEP_UNCLAIMED = Words("step_unclaimed", Refusal, "Nobody has claimed the step.", "Claim it first.")
 STEP_NOT_YOURS = Words("step_not_yours", NotPermitted, "Somebody else has claimed the step.", "Take another one.")
 STEP_NOTE = Words("step_note", Usage, "To skip a step needs a note.", "Say why it is skipped.")
-NO_ANSWER = Words("no_answer", Refusal, "A question before it has no answer yet: {}.", "Answer it first.")
+NO_ANSWER = Words("no_answer", Refusal, "A question before it has no answer that can be taken: {}.", "Answer it first.")
 
 CONSTRAINTS = (
     Words("runbook_text", Usage, "A runbook has at most 131,072 bytes."),

@@ -127,8 +127,13 @@ async def _carried(
 
 
 def with_answers(whole: Whole, value: Any) -> Any:
-    """Raises Refusal `no_answer`."""
+    """Raises Refusal `no_answer`, also for an answer that its question would not have taken: it may have been recorded
+    past every console.
+    """
     answers = whole.answers
+    for step in whole.runbook.steps:
+        if isinstance(step.spec, QuestionSpec) and step.what in answers and step.spec.fault(answers[step.what]):
+            del answers[step.what]
     if missing := sorted(placeholders(value) - answers.keys()):
         raise NO_ANSWER.of(", ".join(missing))
     return filled(value, answers)

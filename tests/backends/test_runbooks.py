@@ -289,3 +289,14 @@ async def test_a_file_that_cannot_be_read_is_shown_with_its_lines(homes: tuple[H
         await begin(one, "broken")
     with pytest.raises(Refusal, match="no_runbook"):
         await begin(one, "nothing")
+
+
+async def test_an_answer_that_was_forged_is_not_used(homes: tuple[Home, Home]) -> None:
+    one, _ = homes
+    number = await begin(one, "leak")
+    await change(one, "runbooks.claim", execution=number, place=1)
+    await change_step(one, "do", await step(one, number, 1))
+    forged = {"answer": "-acme status:active"}
+    await change(one, "runbooks.settle", execution=number, place=1, verdict="passed", output=forged)
+    with pytest.raises(Refusal, match="no_answer"):
+        await do_step(one, number, 2, Player(one, {}))

@@ -1,0 +1,98 @@
+"""Runbooks on the command line: run, resumed, rehearsed, shown, checked; and what they prove."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from controlplane.evidence.envelopes import Envelope
+from tests.app.commands import Cli
+
+MINE = """# Mine
+
+What to do.
+
+## Which
+
+```question tenant
+ask: Which tenant?
+```
+
+## Suspend it
+
+```operation tenants.suspend
+fields: {id: "{tenant}"}
+reason: because
+```
+
+## Write to them
+
+They want to know.
+"""
+
+
+@pytest.fixture
+def mine(cli: Cli, tmp_path: Path, frozen_environment: Path) -> Cli:
+    """A team with a runbook of its own, which needs a tenant."""
+    (tmp_path / "team").mkdir()
+    (tmp_path / "team" / "mine.md").write_text(MINE)
+    settings = frozen_environment / "config" / "watchfloor" / "settings.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(f'runbooks = "{tmp_path / "team"}"\n')
+    cli.sql("INSERT INTO wf.tenants (id, name) VALUES ('acme', 'Acme')")
+    cli.monkeypatch.chdir(tmp_path)
+    return cli
+
+
+def test_a_runbook_is_run_as_far_as_it_goes_without_a_person_and_then_on(mine: Cli) -> None:
+    answer = mine("runbooks", "run", "mine", "--answer", "tenant=acme", "--yes", "--incident", "7")
+    assert answer.code == 1 and "passed   2. Suspend it" in answer.out
+    assert "next is step 3, Write to them" in answer.err and "watchfloor runbooks resume 1" in answer.err
+    item = mine("executions", "show", "1", "--json").document["item"]
+    assert item["state"] == "open" and item["incident"] == 7 and item["at"] == 3
+    assert mine("tenants", "show", "acme", "--json").document["item"]["status"] == "suspended"
+    mine.done("runbooks", "do", "1", "3", "--verdict", "passed", "--note", "told them")
+    assert "passed" in mine.done("runbooks", "executions").out
+    assert "note: told them" in mine.done("executions", "show", "1").out
+    mine.done("runbooks", "evidence", "1", "--to", "proof.json")
+    envelope = Envelope.parse(Path("proof.json").read_bytes())
+    predicate = json.loads(envelope.payload)["predicate"]
+    assert [step["verdict"] for step in predicate["steps"]] == ["passed"] * 3
+    assert predicate["steps"][1]["output"]["audit"] and predicate["incident"] == 7
+    recorded = mine("evidence", "list", "--json").document["items"]
+    assert [each["about"] if "about" in each else each["subject"] for each in recorded] == ["mine, execution 1"]
+
+
+def test_without_a_person_nothing_that_asks_is_begun(mine: Cli) -> None:
+    answer = mine("runbooks", "run", "mine")
+    assert answer.code == 1 and "next is step 1, Which" in answer.err
+    answer = mine("runbooks", "resume", "1", "--answer", "tenant=acme status:active", "--yes")
+    assert "answer_unreadable" in answer.err
+    assert "not_confirmed" not in answer.err and "suspended" not in mine.done("tenants", "show", "acme").out
+    mine.done("runbooks", "stop", "1")
+    refused = mine("runbooks", "do", "1", "1", "--answer", "tenant=acme", "--json")
+    assert refused.document["error"]["code"] == "execution_stopped"
+    answer = mine("runbooks", "resume", "1", "--answer", "tenant=acme", "--yes")
+    assert "passed   2. Suspend it" in answer.out
+
+
+def test_a_drill_leaves_its_evidence_and_is_remembered(mine: Cli) -> None:
+    answer = mine.done("runbooks", "drill", "p1-cross-tenant-leak", "--to", "drill.json")
+    assert "passed   4. Suspend it" in answer.out and "(within 1h)" in answer.out
+    predicate = json.loads(Envelope.parse(Path("drill.json").read_bytes()).payload)["predicate"]
+    assert predicate["drill"] and predicate["state"] == "passed"
+    assert [step["late"] for step in predicate["steps"] if step["within"]] == [False] * 6
+    shown = mine.done("runbooks", "show", "p1-cross-tenant-leak").out
+    assert "never run" in shown and "last drill: passed" in shown
+    again = mine("runbooks", "drill", "p1-cross-tenant-leak", "--to", "drill.json", "--json")
+    assert again.document["error"]["code"] == "evidence_file_exists"
+
+
+def test_a_runbook_is_checked_without_a_home(mine: Cli) -> None:
+    mine.monkeypatch.setenv("WATCHFLOOR_HOME", "postgresql://nobody@127.0.0.1:1/none")
+    assert "1 checked, 0 faults" in mine.done("runbooks", "check", "team/mine.md").err
+    Path("bad.md").write_text("# T\n\n## A\n\n```check weather\n```\n")
+    answer = mine("runbooks", "check", "bad.md", "team/mine.md")
+    assert answer.code == 1 and answer.out.startswith("bad.md:5: there is no check weather")
