@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import tempfile
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,22 +27,25 @@ LOOKS = 20
 
 
 @asynccontextmanager
-async def scratch_home() -> AsyncIterator[Context]:
-    """A home that is made for the block, and removed after it."""
+async def scratch_home() -> AsyncIterator[tuple[Context, str]]:
+    """A home that is made for the block, and where it is; it is removed after it, or by the next demonstration."""
     from app.contexts import connect
-    from app.embedded import embedded_of
+    from app.demo import folders
     from app.homes import HomeChoice
     from app.settings import load
 
-    with tempfile.TemporaryDirectory(prefix="watchfloor-drill-") as folder:
-        choice = HomeChoice("folder", str(Path(folder, "home")), None, "a scratch home")
-        tell("making a scratch home …")
+    tell("making a scratch home …")
+    folder, held = await asyncio.to_thread(folders.make)
+    choice = HomeChoice("folder", str(folders.home(folder)), None, "a scratch home")
+    try:
         context = await connect(choice, settings=load())
         try:
-            yield context
+            yield context, str(folders.home(folder))
         finally:
             await context.close()
-            await asyncio.to_thread(embedded_of(choice).destroy)
+    finally:
+        await asyncio.to_thread(folders.remove, folder)
+        os.close(held)
 
 
 async def rehearse(context: Context, name: str, path: Path, asked: Reading, *, by_hand: bool) -> int:
@@ -66,6 +69,8 @@ async def rehearse(context: Context, name: str, path: Path, asked: Reading, *, b
         document({"item": recorded})
     took = whole.execution.ended_at
     words = "" if took is None else f" after {spell((took - whole.execution.started_at).total_seconds())}"
+    if not asked.json and recorded["public_key"]:
+        say(f"public key {recorded['public_key']}")
     tell(f"{whole.execution.state if passed else 'FAILED'}{words}; the evidence is in {clean(path, 400)}")
     return 0 if passed else 1
 
@@ -81,6 +86,7 @@ async def prove(context: Context, whole: Whole, path: Path, asked: Changing) -> 
     from app.cli.changing import carry_out
     from app.evidence import signer_of
     from controlplane.evidence.collecting import TrailParts
+    from controlplane.evidence.envelopes import Ed25519Signer
     from controlplane.registry import named
     from controlplane.runbooks.record import EXECUTION, execution_record, sealed
 
@@ -109,4 +115,6 @@ async def prove(context: Context, whole: Whole, path: Path, asked: Changing) -> 
         "signer": signer.name,
     }
     outcome = await carry_out(context, operation, operation.parse(fields), Changing(yes=True))
-    return {**execution_record(whole, trail), "file": str(path), "evidence": outcome.result["id"]}
+    public = str(signer.public) if isinstance(signer, Ed25519Signer) else ""
+    record = execution_record(whole, trail)
+    return {**record, "file": str(path), "evidence": outcome.result["id"], "public_key": public}

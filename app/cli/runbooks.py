@@ -161,8 +161,8 @@ async def drill(
 
     path = new_file(to or f"runbook-drill-{clean(name, 64)}.dsse.json")
     if scratch:
-        async with scratch_home() as place:
-            return await rehearse(place, name, path, asked, by_hand=by_hand)
+        async with scratch_home() as (context, place):
+            return await rehearse(context, name, path, dataclasses.replace(asked, home=place), by_hand=by_hand)
     async with opened(asked) as context:
         await refuse_read_only(context)
         if context.production:
