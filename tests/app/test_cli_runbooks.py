@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
 
+from backends.runbook_folder import shipped
 from controlplane.evidence.envelopes import Envelope
 from tests.app.commands import Cli
+
+CHECKOUT = Path(__file__).parents[2]
 
 MINE = """# Mine
 
@@ -96,3 +101,26 @@ def test_a_runbook_is_checked_without_a_home(mine: Cli) -> None:
     Path("bad.md").write_text("# T\n\n## A\n\n```check weather\n```\n")
     answer = mine("runbooks", "check", "bad.md", "team/mine.md")
     assert answer.code == 1 and answer.out.startswith("bad.md:5: there is no check weather")
+
+
+def test_the_page_tells_of_all_runbooks_and_its_own_can_be_read(mine: Cli) -> None:
+    page = (CHECKOUT / "docs/runbooks.md").read_text(encoding="utf-8")
+    table = page.partition("| runbook |")[2].partition("\n\n")[0]
+    assert {file.name for file in shipped()} == set(re.findall(r"^\| `([a-z0-9-]+)` \|", table, re.MULTILINE))
+    (example,) = re.findall(r"````markdown\n(.*?)````", page, re.DOTALL)
+    Path("slow-tenant.md").write_text(example)
+    assert "1 checked, 0 faults" in mine("runbooks", "check", "slow-tenant.md").err
+    Path("team/slow-tenant.md").write_text(example)
+    answer = mine("runbooks", "run", "slow-tenant", "--answer", "tenant=acme", "--yes")
+    assert "passed   2. It is there" in answer.out and "next is step 3" in answer.err
+
+
+def test_every_command_of_the_page_is_one() -> None:
+    from app.cli.run import parsed
+
+    for name in ("runbooks", "browser"):
+        page = (CHECKOUT / f"docs/{name}.md").read_text(encoding="utf-8")
+        lines = [line.partition(" #")[0] for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+                 for line in block.splitlines()]  # fmt: skip
+        for line in (line for line in lines if line.startswith("watchfloor ")):
+            parsed(shlex.split(line)[1:])
