@@ -129,7 +129,7 @@ EXECUTIONS: ListOf[Execution] = ListOf(
         Column("id", ID, priority=1, width=5, title="NO"),
         Column("runbook", priority=1, width=18, grow=True),
         Column("state", status(STATES), priority=1, width=10),
-        Column("done", priority=2, width=8, title="STEPS", filters=False, cell=_place,
+        Column("done", priority=2, width=13, title="STEPS", filters=False, cell=_place,
                value=lambda row: f"{row.settled}/{row.steps}"),
         Column("started", TIME, priority=2, field="started_at", title="BEGUN"),
         Column("by", priority=3, width=8, field="started_by"),
