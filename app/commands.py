@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from app.console import Watchfloor
 
 Command = Callable[["Watchfloor", str], None]
+OF_THIS_MACHINE = ("context", "connect", "import", "demonstration", "view", "rw", "work", "verify")
+"""Commands that open something, or read or write a file, where the program runs."""
 
 
 def run(app: Watchfloor, text: str) -> None:
@@ -25,6 +27,8 @@ def run(app: Watchfloor, text: str) -> None:
     text = text.strip().removeprefix("watchfloor ").strip("'\"")
     word, _, rest = text.partition(" ")
     try:
+        if app.session.served and word in OF_THIS_MACHINE:
+            raise Refusal("served", f"{word} is for a console on one's own machine: this one only shows.", "")
         if word in COMMANDS:
             command = COMMANDS[word][1]
             (load(command) if isinstance(command, str) else command)(app, rest.strip())
@@ -90,6 +94,8 @@ def _open_link(app: Watchfloor, text: str) -> None:
 
     link = read(text)
     if link.context != app.session.context:
+        if app.session.served:
+            raise Refusal("served", f"Only {app.session.context} is shown here.", "")
         switch(app, link.context)
         app.link = text
     elif link.noun == "find":

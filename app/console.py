@@ -346,7 +346,7 @@ def _started() -> None:
     gc.enable()
 
 
-def run(start: Start) -> int:
+def run(start: Start, *, served: bool = False) -> int:
     """Show the console on the home that was asked for; the exit code of the program."""
     from app.homes import resolve_home
     from app.links import chosen_by, demonstration
@@ -368,7 +368,8 @@ def run(start: Start) -> int:
 
         assert place is not None
         return show(settings, visitor(place), start.link or "", accessible=start.accessible)
-    return show(settings, opener(choice, settings), start.link or "", choice, accessible=start.accessible)
+    opening, link = opener(choice, settings), start.link or ""
+    return show(settings, opening, link, choice, accessible=start.accessible, served=served)
 
 
 def show(
@@ -378,11 +379,15 @@ def show(
     choice: HomeChoice | None = None,
     *,
     accessible: bool = False,
+    served: bool = False,
 ) -> int:
-    """Show the console on whatever context `open_context` opens, at the view that `link` names."""
+    """Show the console on whatever context `open_context` opens, at the view that `link` names. `served`: in somebody's
+    browser.
+    """
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     os.environ.setdefault("ESCDELAY", "25")
     app = Watchfloor(settings, open_context, link, choice, accessible=accessible)
+    app.session.served = served
     mouse = settings.mouse == "on" or (settings.mouse == "auto" and "SSH_CONNECTION" not in os.environ)
     app.run(mouse=mouse)
     return app.return_code or 0

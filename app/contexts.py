@@ -20,6 +20,7 @@ from backends.embedded.server import Credentials, EmbeddedHome
 from backends.postgres.home import Home
 from backends.postgres.live import Revive
 from backends.postgres.migrate import schema_state
+from backends.runbook_folder import RunbookFolder
 from controlplane.errors import HomeUnreachable, Refusal
 
 if TYPE_CHECKING:
@@ -100,11 +101,13 @@ async def connect(
             settings.prometheus, EMBEDDED_NAME, settings, secrets, home.clock
         )
         home.sealing, home.controls = sealing_of(choice, settings), controls_of(settings)
+        home.runbooks = runbooks_of(settings)
         home.sources = sources_of(settings.sources, EMBEDDED_NAME, settings, secrets, home.clock, conversation)
         return Context(home, home_name(choice), EMBEDDED, False, choice.source, True, prometheus)
     conninfo = await asyncio.to_thread(conninfo_of, choice, settings, secrets)
     home = await _opened(conninfo, conversation, settings.key_prefix, connections=connections)
     home.sealing, home.controls = sealing_of(choice, settings, secrets), controls_of(settings)
+    home.runbooks = runbooks_of(settings)
     profile = settings.profiles.get(choice.profile or "")
     if profile is None:
         return Context(home, home_name(choice), UNNAMED, False, choice.source, embedded=False)
@@ -113,6 +116,12 @@ async def connect(
     )
     home.sources = sources_of(profile.sources, profile.name, settings, secrets, home.clock, conversation)
     return Context(home, profile.name, profile.environment, profile.read_only, choice.source, False, prometheus)
+
+
+def runbooks_of(settings: Settings) -> RunbookFolder:
+    """Those that come with the program, and those of the folder that the settings name."""
+    named = settings.path.parent / Path(settings.runbooks).expanduser() if settings.runbooks else None
+    return RunbookFolder(named)
 
 
 def prometheus_of(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -110,6 +110,14 @@ class Driving(App[None]):
             return f"run {number}: {VERDICT_WORDS[verdict]}"
 
         self.start_work(work, job())
+
+    async def look_outside(self, check: Any) -> Mapping[str, Any]:
+        from app.gating import look_outside
+        from backends.postgres.home import Home
+
+        plane = self.session.require_plane()
+        assert isinstance(plane, Home)
+        return await look_outside(plane, check)
 
     async def _taken(self, plane: ControlPlane, run_id: int) -> bool:
         """Whether a worker began with it: an embedded home's own worker carries the runs of the home's owner, other

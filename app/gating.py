@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backends.http.client import Http
 from backends.http.guard import Guard
@@ -12,7 +12,7 @@ from backends.postgres.other_databases import OtherDatabases
 from backends.probes import Artefacts, HttpProbe, run_command
 from controlplane.errors import NotFound
 from controlplane.gates.deciding import Result, Verdict
-from controlplane.gates.document import SqlCheck, read
+from controlplane.gates.document import HttpCheck, SqlCheck, read
 from controlplane.gates.engine import Engine
 from controlplane.gates.model import RunDirectory
 from controlplane.gates.observing import Native, Observer, Seen, not_here
@@ -36,6 +36,18 @@ def conninfo_of(profile: str, settings: Settings) -> str:
         known = ", ".join(sorted(settings.profiles)) or "none is set"
         raise NotFound("no_profile", f"There is no profile {profile}.", f"Profiles: {known}.")
     return connect_info(HomeChoice("url", found.url, profile, ""), settings, open_vault(settings)).conninfo
+
+
+async def look_outside(home: Home, check: HttpCheck) -> Mapping[str, Any]:
+    """What one check by HTTP sees. Raises Refusal, for an address that must not be asked too."""
+    allowed = home.sealing.allowed
+    http = Http(Guard(allowed))
+    try:
+        return (await HttpProbe(http, allowed)(check)).observed
+    except TimeoutError:
+        return {"trouble": "time_limit", "words": ""}
+    finally:
+        await http.close()
 
 
 async def run_gate(

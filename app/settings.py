@@ -60,7 +60,8 @@ class View:
 class Settings:
     """`refresh` is in seconds; `keys` maps a binding's id to its keys. `text` is the file, "" without one.
     `allowed_targets` is of an embedded home; `mail_…` is what a worker sends notices by e-mail with. `controls`: the
-    file of controls, `evidence`: the folder of bundles, `publish_to`: where a worker may publish them.
+    file of controls, `evidence`: the folder of bundles, `publish_to`: where a worker may publish them, `runbooks`:
+    a folder of one's own.
     """
 
     path: Path
@@ -85,6 +86,7 @@ class Settings:
     controls: str = ""
     evidence: str = ""
     publish_to: tuple[str, ...] = ()
+    runbooks: str = ""
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     views: Mapping[str, View] = field(default_factory=dict)

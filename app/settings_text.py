@@ -83,6 +83,10 @@ DEFAULT = """\
 # come from the worker's own surroundings (AWS_…, GOOGLE_…, AZURE_…), never from here. []: nowhere.
 #publish_to = []
 
+# A folder with your team's runbooks (docs/runbooks.md), beside this file or by its whole path: each NAME.md is one, and
+# replaces one of the same name that comes with the program. "": only those.
+#runbooks = ""
+
 # Keys by the name that the help screen shows; several with a comma between.
 #[keys]
 # For example:

@@ -152,6 +152,7 @@ TOP = {
     "mail_password": Option(lambda value: _reference(value) if value != "" else None),
     "controls": Option(_text),
     "evidence": Option(_text),
+    "runbooks": Option(_text),
     "publish_to": Option(_targets),
 }
 PROFILE = {

@@ -12,6 +12,7 @@ from controlplane.clock import HomeClock
 from controlplane.detectors.model import MetricSource
 from controlplane.previewed import Drawn
 from controlplane.queues.held import SourceBook
+from controlplane.runbooks.model import Shelf
 from controlplane.sealing import Sealing
 from controlplane.telemetry.model import SeriesSource
 
@@ -94,6 +95,11 @@ class Change(Protocol):
     @property
     def sources(self) -> SourceBook | None:
         """Where messages are dead outside the home; None: the context names no such place."""
+        ...
+
+    @property
+    def runbooks(self) -> Shelf:
+        """Where runbooks come from."""
         ...
 
     def of(self, port: type[P]) -> P:

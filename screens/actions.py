@@ -144,8 +144,7 @@ async def _ask_and_run(
     with ExitStack() as running:
 
         async def ask(question: carrying.Question) -> bool:
-            agreed = bool(await app.push_screen_wait(_question(session, question, fields, label)))
-            session.require_writing()  # the link may be lost, or the time for writing over, since the question
+            agreed = await ask_about(app, session, question, fields, label)
             if agreed:
                 running.enter_context(pending(app, session, what, request_id))
             return agreed
@@ -166,6 +165,15 @@ async def _ask_and_run(
         outcome = dataclasses.replace(outcome, secret=None)  # so that it is not kept
     seconds = REVEALED_SECONDS if reveals(outcome) else SAID_SECONDS
     return Done(result_words(operation, label, outcome), seconds=seconds)
+
+
+async def ask_about(
+    app: App[None], session: Session, question: Question, fields: Mapping[str, Any], label: str
+) -> bool:
+    """Show what it would change, and ask. Raises Refusal when nothing can be changed any more."""
+    agreed = bool(await app.push_screen_wait(_question(session, question, fields, label)))
+    session.require_writing()  # the link may be lost, or the time for writing over, since the question
+    return agreed
 
 
 def asking(app: App[None], what: str) -> None:

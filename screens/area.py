@@ -300,7 +300,14 @@ class AreaScreen(FramedScreen):
         self.app.push_screen(Viewer(self.session, f"help: {self.noun}", help_lines(self)))
 
     def action_export(self) -> None:
-        self.say(Done("nothing to export here", "warn"))
+        if self.may_export():
+            self.say(Done("nothing to export here", "warn"))
+
+    def may_export(self) -> bool:
+        """A console in a browser writes no file where it runs; it says so."""
+        if self.session.served:
+            self.say(Done("a console in a browser writes no files: watchfloor … list --format csv does", "warn"))
+        return not self.session.served
 
     async def action_link(self) -> None:
         from screens.terminal.clipboard import copy

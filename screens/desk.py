@@ -88,6 +88,10 @@ class Desk(Protocol):
         """Carry out a gate's run that was begun, in the background."""
         ...
 
+    async def look_outside(self, check: Any) -> Mapping[str, Any]:
+        """What a check sees outside of the home. Raises Refusal when that must not be asked from here."""
+        ...
+
     def keep_secrets(self, path: str) -> Keep:
         """Stores secrets in a new file that only its owner can read."""
         ...

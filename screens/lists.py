@@ -399,7 +399,8 @@ class ListScreen(OrderedScreen[R]):
     # Export
 
     def action_export(self) -> None:
-        self._export()
+        if self.may_export():
+            self._export()
 
     @work(exit_on_error=False, group="act", exclusive=True)
     async def _export(self) -> None:

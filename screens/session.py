@@ -68,6 +68,8 @@ class Session:
     works: list[Work] = field(default_factory=list)
     following: str = ""
     """The person whose console this one follows."""
+    served: bool = False
+    """The console is in a browser: nothing is written on, read from, or opened by the machine that serves it."""
     vacant: bool = False
     """The home is empty: the welcome stands in place of the tenants."""
     ticks: Callable[[], float] = time.monotonic

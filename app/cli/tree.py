@@ -27,6 +27,7 @@ SINGLE: dict[str, str] = {
     "completion": "app.cli.completion:print_script",
     "worker": "app.cli.worker:worker",
     "demo": "app.cli.tree:demo",
+    "serve": "app.cli.serve:serve",
 }
 
 

@@ -17,6 +17,7 @@ from controlplane.audit.model import AuditRow
 from controlplane.detectors.model import MetricSource
 from controlplane.previewed import Drawn
 from controlplane.queues.held import SourceBook
+from controlplane.runbooks.model import Shelf
 from controlplane.sealing import Sealing
 
 Connection = psycopg.AsyncConnection[TupleRow]
@@ -37,6 +38,7 @@ class OpenChange:
     sealing: Sealing
     metrics: MetricSource | None
     sources: SourceBook | None
+    runbooks: Shelf
 
     def of(self, port: type[P]) -> P:
         return implementing(port, writers())(self.connection)

@@ -33,12 +33,14 @@ from backends.postgres.live import PostgresFeed, Revive
 from backends.postgres.refusals import as_refusals, refusal_of
 from backends.postgres.statements import scalar
 from backends.postgres.stores import implementing, readers
+from backends.runbook_folder import RunbookFolder
 from controlplane.changes import Actor, Intent, Recorded, RequestRepeated
 from controlplane.clock import HomeClock
 from controlplane.detectors.model import MetricSource
 from controlplane.errors import HomeUnreachable, NotPermitted, OutcomeUnknown, Refusal
 from controlplane.keys.secret import DEFAULT_PREFIX
 from controlplane.queues.held import SourceBook
+from controlplane.runbooks.model import Shelf
 from controlplane.sealing import NOTHING_SEALED
 from controlplane.telemetry.model import SeriesSource
 
@@ -126,6 +128,7 @@ class Home:
         self.prometheus: SeriesSource | None = None
         self.metrics: MetricSource | None = None
         self.sources: SourceBook | None = None
+        self.runbooks: Shelf = RunbookFolder()
         self.sealing = NOTHING_SEALED
         self.controls: Callable[[], Sequence[Control]] | None = None
         """Reads the controls that evidence is held against, where they are not those that come with the program."""
@@ -263,6 +266,7 @@ class Home:
             self.sealing,
             self.metrics,
             self.sources,
+            self.runbooks,
         )
 
     async def _commit(self, connection: AsyncLink, intent: Intent) -> None:

@@ -372,6 +372,8 @@ class TelemetryScreen(WindowedScreen):
         """They are here already."""
 
     def action_export(self) -> None:
+        if not self.may_export():
+            return
         if self.measured is None:
             self.say(Done("nothing was read yet", "warn"))
         else:

@@ -17,6 +17,7 @@ from backends.postgres.home import Patience
 from controlplane.queues.causes import fingerprint
 from controlplane.registry import operations
 from tests.app.commands import Cli, program
+from tests.backends.executions import EXECUTIONS
 from tests.backends.notices import KEY, PAGING
 from tests.backends.outside import OUTSIDE
 from tests.backends.outside import url_of as sources_url
@@ -155,6 +156,13 @@ TRIED = {
     "projects.create": ["acme", "new"],
     "projects.rename": ["acme", "web", "--name", "The web"],
     "projects.restore": ["acme", "old"],
+    "runbooks.claim": ["2", "1"],
+    "runbooks.do": ["2", "2"],
+    "runbooks.release": ["2", "2"],
+    "runbooks.resume": ["3"],
+    "runbooks.run": ["worker-down"],
+    "runbooks.settle": ["2", "4", "--verdict", "passed"],
+    "runbooks.stop": ["2"],
     "runs.pause": ["RUN"],
     "runs.release": ["HELD"],
     "runs.resume": ["PAUSED"],
@@ -293,6 +301,7 @@ def estate(cli: Cli, tmp_path: Path) -> dict[str, str]:
         INSERT INTO wf.jobs (kind, tenant_id, state, ended_at) VALUES ('deliver', 'acme', 'dead', now());
         UPDATE wf.dead_letters SET state = 'quarantined', hold = true WHERE id = 2;
         """
+        + EXECUTIONS
         + PAGING
         + OUTSIDE
     )

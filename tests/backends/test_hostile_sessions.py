@@ -228,6 +228,12 @@ SCRIPT: tuple[tuple[str, str], ...] = (
     ("operator", "SELECT wf.publish_evidence(1, 's3://bucket')"),
     ("operator", "SELECT wf.change_publication('cancel', 1)"),
     ("operator", "UPDATE wf.evidence SET withdrawn_at = now()"),
+    ("operator", """SELECT wf.begin_execution('tell', 'Tell', 'x', '[{"name": "a", "kind": "person"}]', 41, true)
+                    > 0"""),
+    ("operator", "UPDATE wf.execution_steps SET claimed_at = '2026-01-02T03:04:05Z'"),
+    ("operator", "UPDATE wf.execution_steps SET begun_at = '2026-01-02T03:04:05Z'"),
+    ("operator", "UPDATE wf.execution_steps SET verdict = 'passed', output = '{\"n\": 0.1}'"),
+    ("viewer", "SELECT state, settled FROM wf.execution_list"),
     ("service", "SELECT actor, operation, noun, thing FROM wf_data.audit_feed('acme')"),
     ("worker", "SELECT wf.chain_audit() > 0"),
     ("worker", "SELECT wf.checkpoint_turn()"),

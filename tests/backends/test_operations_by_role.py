@@ -16,6 +16,7 @@ from controlplane.operations import Call, execute
 from controlplane.operators.roles import ROLES, Role, allows
 from controlplane.queues.causes import fingerprint
 from controlplane.registry import named, operations
+from tests.backends.executions import EXECUTIONS
 from tests.backends.notices import PAGING, sealing
 from tests.backends.outside import OUTSIDE, outside
 from tests.backends.runs import opened as connected
@@ -121,7 +122,6 @@ INSERT INTO wf.jobs (kind, tenant_id, state, ended_at)
 UPDATE wf.dead_letters SET state = 'quarantined' WHERE id = 3;
 UPDATE wf.dead_letters SET hold = true WHERE id = 4;
 """
-ESTATE += PAGING + OUTSIDE
 ESTATE += """
 INSERT INTO wf.approvals (operation, thing, fingerprint, reason, facts, sha256, trail_at, roles, asked_by, expires_at)
   SELECT 'tenants.purge', 'due', repeat('a', 64), 'x', '[{"noun": "plans", "thing": "x", "verb": "new"}]',
@@ -132,6 +132,7 @@ INSERT INTO wf.raises (login, was, role, minutes, reason, ends_at)
 INSERT INTO wf.runs (operation, per_second, breaker_share) VALUES ('tenants.suspend', 1, 1);
 UPDATE wf.runs SET held = true, state = 'paused' WHERE id = 4;
 """
+ESTATE += EXECUTIONS + PAGING + OUTSIDE
 ESTATE += "INSERT INTO wf.routes (name, channel, target) VALUES ('mails', 'mail', 'a…@acme.example');"
 
 CAUSE = fingerprint("jobs", "deliver", "gave_up", "")[:16]
@@ -284,6 +285,13 @@ EXAMPLES: dict[str, Record] = {
     "webhooks.replay": {"id": 5, "since": "1h"},
     "webhooks.rotate-secret": {"id": 5},
     "webhooks.test": {"id": 5},
+    "runbooks.claim": {"execution": 2, "place": 1},
+    "runbooks.do": {"execution": 2, "place": 2},
+    "runbooks.release": {"execution": 2, "place": 3},
+    "runbooks.resume": {"id": 3},
+    "runbooks.run": {"name": "worker-down"},
+    "runbooks.settle": {"execution": 2, "place": 4, "verdict": "passed", "note": "seen"},
+    "runbooks.stop": {"id": 2},
     "runs.pause": {"id": 1},
     "runs.release": {"id": 4},
     "runs.resume": {"id": 2},
@@ -363,8 +371,11 @@ def fits(name: str, role: str) -> bool:
     return (name, role) != ("operators.raise", "admin")
 
 
+STEPS = ("runbooks.claim", "runbooks.do", "runbooks.release", "runbooks.settle")
+
+
 def example(name: str, home: Home) -> Record:
-    """Those who are no admin change their own contacts, and give their own roles away and back."""
+    """Those who are no admin change what is their own: contacts, roles, the steps that they claimed."""
     if name in MINE and home.actor.role == "operator":
         return EXAMPLES[name] | {"role": MINE[name]}
     if name == "operators.raise":
@@ -373,6 +384,8 @@ def example(name: str, home: Home) -> Record:
         return {"name": home.actor.name}
     if name == "approvals.withdraw" and home.actor.role in ROLES:
         return {"id": 3 + ROLES.index(home.actor.role)}
+    if name in STEPS and home.actor.role == "operator":
+        return EXAMPLES[name] | {"execution": 1}
     if not name.startswith("contacts.") or home.actor.role not in ROLES:
         return EXAMPLES[name]
     mine = {"person": home.actor.name} if name == "contacts.add" else {"id": 2 + ROLES.index(home.actor.role)}
