@@ -6,13 +6,15 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backends.artefacts import Artefacts
 from backends.http.client import Http
 from backends.http.guard import Guard
 from backends.postgres.other_databases import OtherDatabases
-from backends.probes import Artefacts, HttpProbe, run_command
+from backends.probes import HttpProbe, run_command
 from controlplane.errors import NotFound
+from controlplane.gates.checks import SqlCheck
 from controlplane.gates.deciding import Result, Verdict
-from controlplane.gates.document import SqlCheck, read
+from controlplane.gates.document import read
 from controlplane.gates.engine import Engine
 from controlplane.gates.model import RunDirectory
 from controlplane.gates.observing import Native, Observer, Seen, not_here
@@ -72,9 +74,11 @@ async def run_gate(
         "sql": sql,
         "http": HttpProbe(http, allowed),
         "command": run_command if commands else not_here(NO_COMMANDS),
-        "junit": files,
-        "sbom": files,
-        "vulnerabilities": files,
+        "junit": files.report,
+        "sbom": files.report,
+        "vulnerabilities": files.report,
+        "signature": files.signature,
+        "provenance": files.provenance,
     }
 
     async def record(result: Result) -> None:

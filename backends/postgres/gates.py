@@ -67,8 +67,16 @@ FROM wf.gate_latest l JOIN wf.gate_runs r ON r.id = l.run_id
   JOIN wf.gate_checks c ON c.run_id = l.run_id AND c.name = l.name
 WHERE %(gate)s::text IS NULL OR l.gate = %(gate)s AND l.environment = %(environment)s
 """
-# The last runs of each gate and environment, by stepping over the index.
-TRENDS = """
+LAST_RUNS = """
+SELECT r.id, r.verdict, r.decided_at FROM wf.gate_runs r
+WHERE r.gate = p.gate AND r.environment = p.environment AND r.state = 'decided' ORDER BY r.id DESC LIMIT 12
+"""
+TREND = f"""
+SELECT p.gate, p.environment, t.* FROM (SELECT %(gate)s::text AS gate, %(environment)s::text AS environment) p,
+  LATERAL ({LAST_RUNS}) t
+"""
+# The last runs of every gate and environment, by stepping over the index.
+TRENDS = f"""
 WITH RECURSIVE places (gate, environment) AS (
   (SELECT gate, environment FROM wf.gate_runs ORDER BY gate, environment LIMIT 1)
   UNION ALL
@@ -76,9 +84,7 @@ WITH RECURSIVE places (gate, environment) AS (
     SELECT r.gate, r.environment FROM wf.gate_runs r WHERE (r.gate, r.environment) > (p.gate, p.environment)
     ORDER BY r.gate, r.environment LIMIT 1) n
 )
-SELECT p.gate, p.environment, t.id, t.verdict, t.decided_at FROM places p, LATERAL (
-  SELECT r.id, r.verdict, r.decided_at FROM wf.gate_runs r
-  WHERE r.gate = p.gate AND r.environment = p.environment AND r.state = 'decided' ORDER BY r.id DESC LIMIT 12) t
+SELECT p.gate, p.environment, t.* FROM places p, LATERAL ({LAST_RUNS}) t
 """
 OPEN_WAIVERS = sql.SQL("SELECT {} FROM wf.gate_waivers WHERE ends_at > %s AND ended_at IS NULL ORDER BY id").format(
     names(fields_of(Waiver))
@@ -203,7 +209,7 @@ class _Read:
         for each in await _dicts(connection, ANSWERS, only):
             answers[each["gate"], each["environment"]].append(_answer(each))
         trends: dict[Place, list[tuple[int, str, datetime]]] = defaultdict(list)
-        for each in await _dicts(connection, TRENDS, {}):
+        for each in await _dicts(connection, TREND if place else TRENDS, only):
             trends[each["gate"], each["environment"]].append((each["id"], each["verdict"], each["decided_at"]))
         gates = await rows(connection, Gate, ALL_GATES)
         return cls(gates, results, answers, await rows(connection, Waiver, OPEN_WAIVERS, [now]), trends, now)

@@ -8,8 +8,9 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from controlplane.audit.model import Record
 from controlplane.errors import Usage
+from controlplane.gates.checks import Name
 from controlplane.gates.deciding import kind_of
-from controlplane.gates.document import Definition, GateSpec, Name, read, whole, written
+from controlplane.gates.document import Definition, GateSpec, read, whole, written
 from controlplane.gates.model import Gate, GateRow, GateStore, Mode
 from controlplane.gates.refusals import GATE_RETIRED
 from controlplane.operations import Request, Risk, operation
