@@ -58,7 +58,7 @@ class Artefacts:
         observed = {"tool": signed.tool, "key": signed.key, "holds": signed.holds, "comment": signed.comment}
         return observed | {
             "sha256": digests.sha256.hex(),
-            "bytes": digests.bytes,
+            "bytes": digests.size,
             "signature_sha256": hashlib.sha256(text).hexdigest(),
         }, at
 

@@ -324,6 +324,7 @@ NOUNS: tuple[Noun, ...] = (
         readers=("backends.postgres.gates:Gates", "backends.postgres.gates:Checks"),
         writers=("backends.postgres.gates:GateWriter",),
         refusals="controlplane.gates.refusals",
+        jobs="backends.postgres.gates:UPKEEP",
     ),
     Noun(
         "decisions",

@@ -28,7 +28,7 @@ class Digests:
 
     sha256: bytes
     blake2b: bytes
-    bytes: int
+    size: int
 
     @classmethod
     def of(cls, pieces: Iterable[bytes]) -> Digests:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from controlplane.audit.model import Record
 from controlplane.errors import Usage
-from controlplane.gates.checks import Name
+from controlplane.formatting import spell
+from controlplane.gates.checks import Name, Seconds
 from controlplane.gates.deciding import kind_of
 from controlplane.gates.document import Definition, GateSpec, read, whole, written
 from controlplane.gates.model import Gate, GateRow, GateStore, Mode
@@ -92,6 +94,17 @@ class GateAnswer(Request):
     answer: Annotated[Literal["pass", "fail"], Field(description="what is so")]
 
 
+class GateSchedule(OneGate):
+    subject = ("gate", "environment")
+    environment: Environment
+    every: Annotated[Seconds, Field(ge=300, le=31 * 86_400, description="how often: 1h, 1d; at least 5m")]
+
+
+class OnePlace(OneGate):
+    subject = ("gate", "environment")
+    environment: Environment
+
+
 @operation("gates.apply", GatesApply, role="admin", risk=Risk.CONFIRM, key="f")
 async def apply(change: Change, request: GatesApply) -> Record:
     """Store the gates of a file, all or none; gates that are not in it stay as they are.
@@ -139,6 +152,20 @@ async def run(change: Change, request: GateRun) -> Record:
         request.gate, request.environment, request.mode, request.batch_size, request.batch_index
     )
     return {"id": number, "gate": request.gate, "environment": request.environment}
+
+
+@operation("gates.schedule", GateSchedule, role="operator", risk=Risk.CONFIRM, key="s", undo="gates.unschedule")
+async def schedule(change: Change, request: GateSchedule) -> Record:
+    """Let a worker run a gate every so often. When it does not open, that is an alert: gate_closed."""
+    made = await change.of(GateStore).schedule(request.gate, request.environment, timedelta(seconds=request.every))
+    return {"gate": made.gate, "environment": made.environment, "every": spell(made.every.total_seconds())}
+
+
+@operation("gates.unschedule", OnePlace, role="operator", risk=Risk.CONFIRM, key="z", way_back="Schedule it again.")
+async def unschedule(change: Change, request: OnePlace) -> Record:
+    """End a gate's schedule: no worker runs it any more."""
+    ended = await change.of(GateStore).unschedule(request.gate, request.environment)
+    return {"gate": ended.gate, "environment": ended.environment, "ended_at": ended.ended_at}
 
 
 def _manual(rows: Sequence[GateRow]) -> Record:
