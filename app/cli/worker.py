@@ -67,9 +67,11 @@ def _tell(words: str) -> None:
 
 def kinds_of(conninfo: str, choice: HomeChoice, settings: Settings) -> Mapping[str, Kind]:
     """What a worker can do here: the jobs of every worker, signing with this account's key, sending, asking the
-    context's Prometheus, publishing, running gates. Raises Refusal.
+    context's Prometheus, publishing, running gates, and
+    making reports. Raises Refusal.
     """
     from app.contexts import metrics_of
+    from app.controls import controls_of
     from app.evidence import publisher_of
     from app.gating import scheduled
     from app.notary import notary_of
@@ -77,6 +79,7 @@ def kinds_of(conninfo: str, choice: HomeChoice, settings: Settings) -> Mapping[s
     from backends.postgres.detectors import evaluating
     from backends.postgres.notary import signing
     from backends.postgres.publishing import publishing
+    from backends.postgres.reports import reporting
     from backends.postgres.sending import delivering
     from controlplane.jobs.kinds import kinds
 
@@ -84,7 +87,8 @@ def kinds_of(conninfo: str, choice: HomeChoice, settings: Settings) -> Mapping[s
     evaluate = evaluating(metrics_of(choice, settings))
     publish = publishing(publisher_of(choice, settings))
     run_gates = scheduled(conninfo, sealing_of(choice, settings), settings)
-    return {**kinds(), **{each.name: each for each in (sign, deliver, evaluate, publish, run_gates)}}
+    report = reporting(controls_of(settings))
+    return {**kinds(), **{each.name: each for each in (sign, deliver, evaluate, publish, run_gates, report)}}
 
 
 def reached(choice: HomeChoice, settings: Settings) -> str:

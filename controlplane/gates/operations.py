@@ -40,14 +40,14 @@ Environment = Annotated[
 GateName = Annotated[Name, Field(description="the gate")]
 
 
-def _shown(value: str) -> str:
+def shown(value: str) -> str:
     if not showable(value):
         raise ValueError("holds characters that cannot be shown")
     return value
 
 
 CheckName = Annotated[
-    Annotated[str, Field(min_length=1, max_length=130, description="the check")], AfterValidator(_shown)
+    Annotated[str, Field(min_length=1, max_length=130, description="the check")], AfterValidator(shown)
 ]
 
 
