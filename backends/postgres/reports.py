@@ -32,7 +32,7 @@ REPORT_TABLE = Table("wf.reports", Report, ("id",), NO_REPORT)
 DATA = "SELECT (SELECT data FROM wf.report_data WHERE report_id = %s)"
 ASK = "SELECT wf.ask_report(%s, %s)"
 WANTED = """
-SELECT kind, subject, from_at AS "from", to_at AS "to", wf.report_figures(from_at, to_at) AS figures
+SELECT kind, subject, from_at AS "from", to_at AS "to", wf.report_figures(id) AS figures
 FROM wf.reports WHERE id = %s AND made_at IS NULL
 """
 KEEP = "SELECT wf.keep_report(%s, %s, %s)"

@@ -94,15 +94,14 @@ class GateAnswer(Request):
     answer: Annotated[Literal["pass", "fail"], Field(description="what is so")]
 
 
-class GateSchedule(OneGate):
+class OnePlace(Request):
     subject = ("gate", "environment")
+    gate: GateName
     environment: Environment
+
+
+class GateSchedule(OnePlace):
     every: Annotated[Seconds, Field(ge=300, le=31 * 86_400, description="how often: 1h, 1d; at least 5m")]
-
-
-class OnePlace(OneGate):
-    subject = ("gate", "environment")
-    environment: Environment
 
 
 @operation("gates.apply", GatesApply, role="admin", risk=Risk.CONFIRM, key="f")

@@ -34,7 +34,7 @@ def report_lines(text: str | None) -> list[Line]:
     data = read(text)
     said = points(data)
     tone = {"red": "bad", "yellow": "warn", "green": "good"}[overall(said)]
-    lines: list[Line] = [(overall(said), tone), ""]  # type: ignore[list-item]
+    lines: list[Line] = [(overall(said), tone), ""]
     lines += [(words, mark) for mark, words in said]
     return [*lines, "", (about(data), "muted")]
 

@@ -40,7 +40,7 @@ wf.revealed wf.sees_addresses wf.sees_personal wf.set_password wf.sign_cursor wf
 wf.tenants_of_email wf.escalate_alert wf_data.sign_up
 wf.hand_over_alert wf.lock_alert wf.lock_delivery wf.lock_letter wf.put_contact_secret wf.put_endpoint_secret
 wf.replay_delivery wf.settle_deliveries wf.settle_delivery wf.settle_publication wf.store_routing wf.test_contact
-wf.test_endpoint
+wf.test_endpoint wf.begin_scheduled_run wf.keep_report
 """
 
 # Who does what; $at is a time of today that both runs share.
@@ -153,6 +153,11 @@ SCRIPT: tuple[tuple[str, str], ...] = (
     ("operator", "SELECT wf.decide_gate_run(max(id)) FROM wf.gate_runs"),
     ("operator", "INSERT INTO wf.gate_waivers (gate, check_name, environment, reason, ends_at)"
                  " VALUES ('shop', 'a', 'staging', 'new disks', now() + interval '1 hour')"),
+    ("operator", "INSERT INTO wf.gate_schedules (gate, environment, every) VALUES ('shop', 'staging', '60 minutes')"),
+    ("worker", "SELECT wf.queue_gate_runs(), wf.prune_gate_runs()"),
+    ("operator", "SELECT wf.begin_change('reports.make', 'why', 'req-13'); SELECT wf.ask_report('2.4', '$atZ')"),
+    ("worker", "SELECT wf.queue_weekly_report() > 0"),
+    ("worker", "SELECT wf.report_figures(min(id)) -> 'rotations' FROM wf.reports"),
     ("viewer", "SELECT count(*) FROM wf.key_ages('30 days', '7 days', '30 days')"),
     ("worker", "SELECT count(*) FROM"
                " wf.usage_candidates('2026-01-02Z', '2026-01-03Z', '2025-12-26', '2026-01-02', 2, 0.1, 0.1, 10)"),

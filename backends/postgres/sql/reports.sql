@@ -40,7 +40,7 @@ $$;
 
 -- The report of the last whole week (ISO 8601, UTC), once.
 CREATE OR REPLACE FUNCTION wf.queue_weekly_report() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = wf, pg_temp SET timezone = 'UTC' AS $$
+SET search_path = wf, pg_temp AS $$
 DECLARE
   monday timestamptz := date_trunc('week', now());
   week   text := to_char(monday - interval '7 days', 'IYYY-"W"IW');
@@ -60,12 +60,14 @@ BEGIN
 END
 $$;
 
--- What is counted for a report. Lists are short; what is not known is null.
-CREATE OR REPLACE FUNCTION wf.report_figures(since timestamptz, until timestamptz) RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER
-SET search_path = wf, pg_temp SET timezone = 'UTC' AS $$
-  WITH runs AS MATERIALIZED (
+-- What is counted for a report, whose times are bounded by its table. Lists are short; what is not known is null.
+CREATE OR REPLACE FUNCTION wf.report_figures(report bigint) RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+  WITH asked AS MATERIALIZED (
+    SELECT r.from_at::timestamptz AS since, r.to_at::timestamptz AS until FROM wf.reports r WHERE r.id = report
+  ), runs AS MATERIALIZED (
     SELECT r.gate, r.environment, r.id, r.started_at, r.decided_at, r.verdict, r.state = 'running' AND r.ends_by < now() AS lost
-    FROM wf.gate_runs r WHERE r.started_at >= since AND r.started_at < until AND r.batch_size IS NULL
+    FROM asked, wf.gate_runs r WHERE r.started_at >= since AND r.started_at < until AND r.batch_size IS NULL
   ), gates AS (
     SELECT r.gate, r.environment, count(*) AS runs, count(*) FILTER (WHERE r.verdict = 'GO') AS go,
            count(*) FILTER (WHERE r.verdict = 'GO_WITH_CONDITIONS') AS conditions, count(*) FILTER (WHERE r.verdict = 'NO_GO') AS no_go,
@@ -77,7 +79,7 @@ SET search_path = wf, pg_temp SET timezone = 'UTC' AS $$
     SELECT to_char(d.day, 'YYYY-MM-DD') AS day, count(r.id) FILTER (WHERE r.verdict = 'GO') AS go,
            count(r.id) FILTER (WHERE r.verdict = 'GO_WITH_CONDITIONS') AS conditions,
            count(r.id) FILTER (WHERE r.verdict = 'NO_GO') AS no_go, count(r.id) FILTER (WHERE r.verdict = 'INCONCLUSIVE') AS inconclusive
-    FROM generate_series(date_trunc('day', since), until - interval '1 microsecond', interval '1 day') d(day)
+    FROM asked, generate_series(date_trunc('day', since), until - interval '1 microsecond', interval '1 day') d(day)
       LEFT JOIN runs r ON date_trunc('day', r.started_at) = d.day
     GROUP BY d.day ORDER BY d.day
   ), ending AS (
@@ -88,7 +90,7 @@ SET search_path = wf, pg_temp SET timezone = 'UTC' AS $$
     SELECT k.tenant_id AS tenant, k.stale, k.keys, k.oldest FROM wf.key_ages(NULL, NULL, NULL) k WHERE k.stale > 0
   ), tenants AS MATERIALIZED (
     SELECT h.tenant_id AS tenant, sum(h.n) AS requests, round(sum(h.errors_5xx)::numeric / sum(h.n), 6)::float8 AS share
-    FROM wf.request_hours h
+    FROM asked, wf.request_hours h
     WHERE h.dim = 'tenant' AND h.tenant_id <> '' AND h.hour >= since AND h.hour < until
     GROUP BY 1 HAVING sum(h.n) >= 1000
   )
@@ -97,8 +99,8 @@ SET search_path = wf, pg_temp SET timezone = 'UTC' AS $$
     'gates', (SELECT coalesce(jsonb_agg(to_jsonb(g) ORDER BY g.gate, g.environment), '[]') FROM gates g),
     'days', (SELECT coalesce(jsonb_agg(to_jsonb(d) ORDER BY d.day), '[]') FROM days d),
     'waivers', jsonb_build_object(
-      'made', (SELECT count(*) FROM wf.gate_waivers w WHERE w.created_at >= since AND w.created_at < until),
-      'ended', (SELECT count(*) FROM wf.gate_waivers w
+      'made', (SELECT count(*) FROM asked, wf.gate_waivers w WHERE w.created_at >= since AND w.created_at < until),
+      'ended', (SELECT count(*) FROM asked, wf.gate_waivers w
                 WHERE least(w.ended_at, w.ends_at) >= since AND least(w.ended_at, w.ends_at) < until),
       'open', (SELECT count(*) FROM wf.gate_waivers w WHERE w.ended_at IS NULL AND w.ends_at > now()),
       'ending', (SELECT coalesce(jsonb_agg(to_jsonb(e) ORDER BY e.ends_at), '[]') FROM ending e)),
@@ -115,9 +117,9 @@ SET search_path = wf, pg_temp SET timezone = 'UTC' AS $$
                          FROM (SELECT * FROM tenants ORDER BY share DESC, tenant LIMIT 5) w))
       FROM tenants t),
     'drills', jsonb_build_object(
-      'made', (SELECT count(*) FROM wf.audit a WHERE wf.folded(a.noun) = 'drills' AND a.at >= since AND a.at < until),
-      'last_at', (SELECT max(a.at) FROM wf.audit a WHERE wf.folded(a.noun) = 'drills' AND a.at < until),
-      'settled', (SELECT count(*) FROM wf.dead_letters l WHERE l.settled_at >= since AND l.settled_at < until)),
+      'made', (SELECT count(*) FROM asked, wf.audit a WHERE wf.folded(a.noun) = 'drills' AND a.at >= since AND a.at < until),
+      'last_at', (SELECT max(a.at) FROM asked, wf.audit a WHERE wf.folded(a.noun) = 'drills' AND a.at < until),
+      'settled', (SELECT count(*) FROM asked, wf.dead_letters l WHERE l.settled_at >= since AND l.settled_at < until)),
     'chain', (SELECT to_jsonb(c) FROM (SELECT s.written, s.chained, s.signed, s.signed_at, s.trouble FROM wf.audit_chain_status s) c))
 $$;
 
