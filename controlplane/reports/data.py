@@ -105,7 +105,7 @@ def _waivers(data: Data) -> list[Point]:
     if not ending:
         return [("good", "no waiver ends within 14 days")]
     names = [f"{each['gate']}/{each['environment']} {each['check']}" for each in ending]
-    return [("warn", f"{count(len(ending))} waivers end within 14 days: {_some(names)}")]
+    return [("warn", f"within 14 days {_many(len(ending), 'waiver')} will end: {_some(names)}")]
 
 
 def _evidence(data: Data) -> list[Point]:
@@ -116,18 +116,22 @@ def _evidence(data: Data) -> list[Point]:
         return [("bad", f"{missing} of {sum(counts.values())} controls without fresh evidence: {_some(ids)}")]
     if counts["unmapped"]:
         return [("unknown", f"for {counts['unmapped']} controls no kind of evidence is named")]
+    if not counts["fresh"]:
+        return [("unknown", "no control is named, so nothing shows what is kept")]
     return [("good", f"every control has fresh evidence: {counts['fresh']}")]
 
 
 def _rest(data: Data) -> list[Point]:
     rotations, drift, drills, chain = data["rotations"], data["drift"], data["drills"], data["chain"]
     due = rotations["stale"] + rotations["late"]
-    words = f"{count(rotations['stale'])} live keys are too old, {count(rotations['late'])} rotations are late"
+    words = f"{_many(rotations['stale'], 'live key')} too old, {_many(rotations['late'], 'rotation')} late"
     found: list[Point] = [("warn" if due else "good", words)]
     if drift["spread"] is None:
         found.append(("unknown", "how far tenants drift apart is not known: too few requests"))
     else:
-        words = f"shares of failed requests lie {share(drift['spread'])} apart, among {count(drift['tenants'])} tenants"
+        words = (
+            f"shares of failed requests lie {share(drift['spread'])} apart, among {_many(drift['tenants'], 'tenant')}"
+        )
         found.append(("warn" if drift["spread"] > SPREAD else "good", words))
     if drills["made"]:
         found.append(
@@ -148,6 +152,10 @@ def _rest(data: Data) -> list[Point]:
 
 def share(value: float | None) -> str:
     return "?" if value is None else f"{plain_number(round(value * 100, 2))} %"
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
 
 
 def _some(names: Sequence[str]) -> str:

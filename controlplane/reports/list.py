@@ -13,6 +13,7 @@ from controlplane.reports.refusals import NO_REPORT
 from controlplane.reports.rendering import about
 from controlplane.text import clean
 
+GLYPHS: dict[str, str] = {"bad": "✕", "unknown": "?", "warn": "◐", "good": "●"}
 MADE = {"made": Status("●", "good"), "waits": Status("…", "muted")}
 
 
@@ -34,8 +35,8 @@ def report_lines(text: str | None) -> list[Line]:
     data = read(text)
     said = points(data)
     tone = {"red": "bad", "yellow": "warn", "green": "good"}[overall(said)]
-    lines: list[Line] = [(overall(said), tone), ""]
-    lines += [(words, mark) for mark, words in said]
+    lines: list[Line] = [(f"status: {overall(said)}", tone), ""]
+    lines += [(f"{GLYPHS[mark]} {words}", mark) for mark, words in said]
     return [*lines, "", (about(data), "muted")]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from controlplane.reports.data import document
 from tests.app.commands import Cli
-from tests.controlplane.test_reports import ASKED, figures
+from tests.controlplane.test_reports import ASKED, KEPT, figures
 
 PAGE = (Path(__file__).parents[2] / "docs/reports.md").read_text(encoding="utf-8")
 
@@ -23,7 +23,7 @@ def test_every_command_of_the_page_runs_and_says_what_is_waited_for(
     monkeypatch.chdir(tmp_path)
     shown = re.findall(r"^watchfloor (reports .*?)(?: +#.*)?$", PAGE, re.M)
     assert [line.split()[1] for line in shown] == ["list", "make", "show", "write"]
-    text = document(ASKED, figures(), [])
+    text = document(ASKED, figures(), [KEPT])
     for line in shown:
         if line.startswith("reports write"):
             waits = cli(*shlex.split(line))

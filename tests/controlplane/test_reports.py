@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from controlplane.errors import Usage
-from controlplane.evidence.controls import Control, standing
+from controlplane.evidence.controls import Control, Standing, standing
 from controlplane.reports.data import document, points, read, status
 from controlplane.reports.rendering import html, markdown
 
@@ -21,6 +21,7 @@ ASKED = {
     "from": "2026-11-23T00:00:00+00:00",
     "to": "2026-11-30T00:00:00+00:00",
 }
+KEPT = Standing(Control("CC7.2", "SOC 2", "Kept", ("junit",), timedelta(days=1)), "fresh", ())
 EVIL = "<script>alert(1)</script>|`x`\u202e\x1b[31m"
 
 
@@ -47,7 +48,8 @@ def figures(**more: Any) -> dict[str, Any]:
 
 
 def report(*controls: Control, **more: Any) -> Any:
-    return read(document(ASKED, figures(**more), [standing(each, [], NOW) for each in controls]))
+    kept = [KEPT] if not controls else [standing(each, [], NOW) for each in controls]
+    return read(document(ASKED, figures(**more), kept))
 
 
 def test_a_week_in_which_all_was_well_is_green_and_nothing_else_is() -> None:
@@ -60,9 +62,9 @@ def test_a_week_in_which_all_was_well_is_green_and_nothing_else_is() -> None:
         ({"gates": [gate(None)]}, "yellow", "nothing was decided at the last run: release/production"),
         ({"gates": []}, "yellow", "no gate was run"),
         ({"waivers": {"made": 1, "ended": 0, "open": 1, "ending": [waiver]}}, "yellow",
-         "1 waivers end within 14 days: release/production tests"),
+         "within 14 days 1 waiver will end: release/production tests"),
         ({"rotations": {"stale": 2, "tenants": 1, "late": 1, "worst": []}}, "yellow",
-         "2 live keys are too old, 1 rotations are late"),
+         "2 live keys too old, 1 rotation late"),
         ({"drift": figures()["drift"] | {"spread": None, "worst": []}}, "yellow",
          "how far tenants drift apart is not known: too few requests"),
         ({"drift": figures()["drift"] | {"spread": 0.4}}, "yellow",
@@ -78,6 +80,7 @@ def test_a_week_in_which_all_was_well_is_green_and_nothing_else_is() -> None:
     control = Control("CC8.1", "SOC 2", "Changes are tested", ("junit",), timedelta(days=31))
     said = points(report(control))
     assert status(said) == "red" and said[0][1] == "1 of 1 controls without fresh evidence: CC8.1"
+    assert status(points(read(document(ASKED, figures(), [])))) == "yellow", "no control at all is not green"
     unmapped = points(report(Control("A1", "SOC 2", "x", (), timedelta(days=1))))
     assert status(unmapped) == "yellow" and "no kind of evidence is named" in unmapped[0][1]
 
