@@ -153,7 +153,8 @@ async def run(change: Change, request: GateRun) -> Record:
     return {"id": number, "gate": request.gate, "environment": request.environment}
 
 
-@operation("gates.schedule", GateSchedule, role="operator", risk=Risk.CONFIRM, key="s", undo="gates.unschedule")
+@operation("gates.schedule", GateSchedule, role="operator", risk=Risk.CONFIRM, key="s",
+           way_back="End it, or schedule it as it was.")  # fmt: skip
 async def schedule(change: Change, request: GateSchedule) -> Record:
     """Let a worker run a gate every so often. When it does not open, that is an alert: gate_closed."""
     made = await change.of(GateStore).schedule(request.gate, request.environment, timedelta(seconds=request.every))

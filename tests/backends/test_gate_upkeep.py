@@ -197,3 +197,16 @@ async def test_what_was_found_long_ago_goes_and_what_was_decided_stays(admin: Ho
     pruned = await operator.of(RunDirectory).whole(1)
     assert (pruned.run.found, pruned.run.pruned_at is not None, pruned.run.verdict) == (0, True, "GO_WITH_CONDITIONS")
     assert "what they found was removed" in "\n".join(str(line) for line in run_lines(pruned.run, operator.clock.now()))
+
+
+async def test_one_gates_detail_reads_its_own_trend_alone(admin: Home, operator: Home, psql: Psql) -> None:
+    from backends.postgres.gates import _Read
+
+    for name in ("shop", "other"):
+        await apply(admin, QUIET, name=name)
+        for environment in ("staging", "production"):
+            await ran(operator, await begin(operator, name, environment))
+    async with operator.connection(snapshot=True) as connection:
+        own, every = await _Read.of(connection, ("shop", "staging")), await _Read.of(connection, None)
+    assert list(own.trends) == [("shop", "staging")] and len(every.trends) == 4
+    assert own.trends["shop", "staging"] == every.trends["shop", "staging"]
