@@ -6,23 +6,32 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backends.artefacts import Artefacts
 from backends.http.client import Http
 from backends.http.guard import Guard
+from backends.postgres.gates import begin_scheduled
+from backends.postgres.home import Home
 from backends.postgres.other_databases import OtherDatabases
-from backends.probes import Artefacts, HttpProbe, run_command
+from backends.probes import HttpProbe, run_command
 from controlplane.errors import NotFound
+from controlplane.gates.checks import HttpCheck, SqlCheck
 from controlplane.gates.deciding import Result, Verdict
-from controlplane.gates.document import HttpCheck, SqlCheck, read
+from controlplane.gates.document import read
 from controlplane.gates.engine import Engine
 from controlplane.gates.model import RunDirectory
 from controlplane.gates.observing import Native, Observer, Seen, not_here
+from controlplane.jobs.engine import Kind
 
 if TYPE_CHECKING:
     from app.settings import Settings
-    from backends.postgres.home import Home
+    from controlplane.jobs.model import Claimed, JobQueue
+    from controlplane.sealing import Sealing
 
 Told = Callable[[Result], Awaitable[None] | None]
 NO_COMMANDS = "commands run only by watchfloor gates run --commands, on this machine"
+NO_FILES = "files are read only by watchfloor gates run, on the machine that has them"
+RUN_SECONDS = 3600.0
+CONNECTIONS = 4
 NO_DATABASES = "other databases are asked only by watchfloor gates run --databases, on this machine"
 
 
@@ -50,12 +59,21 @@ async def look_outside(home: Home, check: HttpCheck) -> Mapping[str, Any]:
         await http.close()
 
 
+def _of_files(folder: Path | None) -> dict[str, Observer]:
+    if folder is None:
+        kinds = ("junit", "sbom", "vulnerabilities", "signature", "provenance")
+        return dict.fromkeys(kinds, not_here(NO_FILES))
+    files = Artefacts(folder)
+    reports: dict[str, Observer] = dict.fromkeys(("junit", "sbom", "vulnerabilities"), files.report)
+    return reports | {"signature": files.signature, "provenance": files.provenance}
+
+
 async def run_gate(
     home: Home,
     number: int,
     *,
     settings: Settings,
-    folder: Path,
+    folder: Path | None,
     commands: bool = False,
     databases: bool = False,
     of_home: int = 2,
@@ -64,7 +82,7 @@ async def run_gate(
     """Carry out a run that was begun. Raises Refusal: then it has no verdict, and gets none.
 
     `commands`, `databases`: whether the gate's programs may run here, and its SQL may ask the databases of this
-    machine's profiles, with the logins of whoever runs it. `folder`: where the files of tools are.
+    machine's profiles, with the logins of whoever runs it. `folder`: where the files of tools are; None: nowhere.
     """
     runs = home.of(RunDirectory)
     whole = await runs.whole(number)
@@ -79,14 +97,11 @@ async def run_gate(
     async def sql(check: SqlCheck) -> Seen:
         return await (elsewhere(check) if check.database else native.sql(check))
 
-    files = Artefacts(folder)
     outside: dict[str, Observer] = {
         "sql": sql,
         "http": HttpProbe(http, allowed),
         "command": run_command if commands else not_here(NO_COMMANDS),
-        "junit": files,
-        "sbom": files,
-        "vulnerabilities": files,
+        **_of_files(folder),
     }
 
     async def record(result: Result) -> None:
@@ -101,3 +116,20 @@ async def run_gate(
     finally:
         await http.close()
     return await runs.decide(number)
+
+
+def scheduled(conninfo: str, sealing: Sealing, settings: Settings) -> Kind:
+    """The job of a worker that runs a gate by its schedule, with what can be seen from any machine."""
+
+    async def run(queue: JobQueue, job: Claimed) -> bool:
+        home = Home(conninfo, connections=CONNECTIONS, conversation="worker")
+        await home.open()
+        home.sealing = sealing
+        try:
+            number = await begin_scheduled(home, job.id)
+            await run_gate(home, number, settings=settings, folder=None, of_home=CONNECTIONS - 1)
+        finally:
+            await home.close()
+        return False
+
+    return Kind("run_gate", run, seconds=RUN_SECONDS)

@@ -1,25 +1,19 @@
-"""What a gate's checks look at outside of the control plane: an HTTP endpoint, a program's answer, a file of a tool."""
+"""What a gate's checks look at outside of the control plane: an HTTP endpoint, a program's answer."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-import stat
 import time
-from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from backends.http.client import Http
 from controlplane import jsontext
 from controlplane.deliveries.model import Trouble
 from controlplane.deliveries.targets import Allowed, check_url
-from controlplane.errors import Refusal
-from controlplane.gates import files
-from controlplane.gates.document import CommandCheck, HttpCheck, JunitCheck, SbomCheck, VulnerabilitiesCheck
+from controlplane.gates.checks import CommandCheck, HttpCheck
 from controlplane.gates.jsonpath import find
 from controlplane.gates.judging import trouble
 from controlplane.gates.observing import Seen
@@ -120,35 +114,3 @@ async def _end_group(process: asyncio.subprocess.Process) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     with suppress(TimeoutError):
         await asyncio.wait_for(asyncio.shield(process.wait()), GRACE_SECONDS)
-
-
-class Artefacts:
-    """Files of tools below a folder. A link, or a path that leaves the folder, is refused."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    async def __call__(self, check: JunitCheck | SbomCheck | VulnerabilitiesCheck) -> Seen:
-        found = await asyncio.to_thread(self._read, check.file)
-        if found is None:
-            return Seen(trouble("no_data", f"there is no file {check.file}"))
-        content, written_at = found
-        observed: Mapping[str, Any] = await asyncio.to_thread(files.observed, check.kind, content)
-        return Seen(dict(observed) | {"file": check.file}, written_at)
-
-    def _read(self, name: str) -> tuple[bytes, datetime] | None:
-        folder = self._folder.resolve()
-        path = folder / name
-        try:
-            if not path.resolve().is_relative_to(folder):
-                raise Refusal("artefact_outside", f"{name} leads out of the folder.", "Name a file within it.")
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise Refusal("artefact_unreadable", f"{name} cannot be read: {error.strerror}.") from None
-        with os.fdopen(descriptor, "rb") as file:
-            about = os.fstat(file.fileno())
-            if not stat.S_ISREG(about.st_mode):
-                raise Refusal("artefact_unreadable", f"{name} is not a plain file.")
-            return file.read(files.MAX_BYTES + 1), datetime.fromtimestamp(about.st_mtime, UTC)

@@ -324,6 +324,7 @@ NOUNS: tuple[Noun, ...] = (
         readers=("backends.postgres.gates:Gates", "backends.postgres.gates:Checks"),
         writers=("backends.postgres.gates:GateWriter",),
         refusals="controlplane.gates.refusals",
+        jobs="backends.postgres.gates:UPKEEP",
     ),
     Noun(
         "decisions",
@@ -428,6 +429,19 @@ NOUNS: tuple[Noun, ...] = (
         list="controlplane.evidence.list:CONTROLS",
         listed="evidence coverage",
         readers=("backends.postgres.evidence:Coverage",),
+    ),
+    Noun(
+        "reports",
+        "Governance reports: what was decided, waived and proven in a week or for a release.",
+        list="controlplane.reports.list:REPORTS",
+        detail="screens.reports:ReportScreen",
+        operations=("controlplane.reports.operations",),
+        commands={"write": "app.cli.reports:write"},
+        shows="app.cli.reports:show_report",
+        readers=("backends.postgres.reports:Reports",),
+        writers=("backends.postgres.reports:ReportWriter",),
+        refusals="controlplane.reports.refusals",
+        jobs="backends.postgres.reports:UPKEEP",
     ),
     Noun(
         "runs",

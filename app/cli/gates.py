@@ -16,6 +16,7 @@ from app.cli.output import Column, document, say, table, tell
 from controlplane.errors import Refusal, Usage
 from controlplane.gates.deciding import EXIT_CODES, Decision, Result
 from controlplane.gates.model import GateRow, GateRun, RunDirectory, Whole
+from controlplane.gates.refusals import GATE_RUN_PRUNED
 from controlplane.gates.standing import check_row, decision_of, rows_of
 from controlplane.gates.words import GLYPHS, VERDICT_WORDS, check_words, compared, run_lines, why_lines
 from controlplane.text import clean
@@ -106,6 +107,8 @@ def _printed(whole: Whole, asked: Reading, summary: str | None, junit: str | Non
     run = whole.run
     if run.verdict is None:
         raise Refusal("gate_run_undecided", f"Run {run.id} has no verdict: it is {run.state}.", "Run the gate again.")
+    if run.pruned_at is not None:
+        raise GATE_RUN_PRUNED()
     made = document_of(whole)
     text = json.dumps(made, ensure_ascii=False, indent=1) + "\n"
     rows = rows_of(whole)

@@ -67,22 +67,28 @@ def _tell(words: str) -> None:
 
 def kinds_of(conninfo: str, choice: HomeChoice, settings: Settings) -> Mapping[str, Kind]:
     """What a worker can do here: the jobs of every worker, signing with this account's key, sending, asking the
-    context's Prometheus, publishing. Raises Refusal.
+    context's Prometheus, publishing, running gates, and
+    making reports. Raises Refusal.
     """
     from app.contexts import metrics_of
+    from app.controls import controls_of
     from app.evidence import publisher_of
+    from app.gating import scheduled
     from app.notary import notary_of
-    from app.sealing import post_of
+    from app.sealing import post_of, sealing_of
     from backends.postgres.detectors import evaluating
     from backends.postgres.notary import signing
     from backends.postgres.publishing import publishing
+    from backends.postgres.reports import reporting
     from backends.postgres.sending import delivering
     from controlplane.jobs.kinds import kinds
 
     sign, deliver = signing(notary_of(conninfo, choice, settings)), delivering(post_of(choice, settings))
     evaluate = evaluating(metrics_of(choice, settings))
     publish = publishing(publisher_of(choice, settings))
-    return {**kinds(), **{each.name: each for each in (sign, deliver, evaluate, publish)}}
+    run_gates = scheduled(conninfo, sealing_of(choice, settings), settings)
+    report = reporting(controls_of(settings))
+    return {**kinds(), **{each.name: each for each in (sign, deliver, evaluate, publish, run_gates, report)}}
 
 
 def reached(choice: HomeChoice, settings: Settings) -> str:

@@ -10,7 +10,7 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -32,6 +32,7 @@ from controlplane.gates.model import (
     GateDirectory,
     GateRow,
     GateRun,
+    GateSchedule,
     GateStore,
     Mode,
     RunDirectory,
@@ -40,7 +41,8 @@ from controlplane.gates.model import (
     WaiverStore,
     Whole,
 )
-from controlplane.gates.refusals import NO_CHECK, NO_DECISION, NO_GATE, NO_WAIVER
+from controlplane.gates.refusals import NO_CHECK, NO_DECISION, NO_GATE, NO_GATE_SCHEDULE, NO_WAIVER
+from controlplane.jobs.engine import sql as job
 from controlplane.listing import Count, Page, Query
 from controlplane.memorylist import MemoryList
 from controlplane.text import clean
@@ -67,8 +69,16 @@ FROM wf.gate_latest l JOIN wf.gate_runs r ON r.id = l.run_id
   JOIN wf.gate_checks c ON c.run_id = l.run_id AND c.name = l.name
 WHERE %(gate)s::text IS NULL OR l.gate = %(gate)s AND l.environment = %(environment)s
 """
-# The last runs of each gate and environment, by stepping over the index.
-TRENDS = """
+LAST_RUNS = """
+SELECT r.id, r.verdict, r.decided_at FROM wf.gate_runs r
+WHERE r.gate = p.gate AND r.environment = p.environment AND r.state = 'decided' ORDER BY r.id DESC LIMIT 12
+"""
+TREND = f"""
+SELECT p.gate, p.environment, t.* FROM (SELECT %(gate)s::text AS gate, %(environment)s::text AS environment) p,
+  LATERAL ({LAST_RUNS}) t
+"""
+# The last runs of every gate and environment, by stepping over the index.
+TRENDS = f"""
 WITH RECURSIVE places (gate, environment) AS (
   (SELECT gate, environment FROM wf.gate_runs ORDER BY gate, environment LIMIT 1)
   UNION ALL
@@ -76,9 +86,7 @@ WITH RECURSIVE places (gate, environment) AS (
     SELECT r.gate, r.environment FROM wf.gate_runs r WHERE (r.gate, r.environment) > (p.gate, p.environment)
     ORDER BY r.gate, r.environment LIMIT 1) n
 )
-SELECT p.gate, p.environment, t.id, t.verdict, t.decided_at FROM places p, LATERAL (
-  SELECT r.id, r.verdict, r.decided_at FROM wf.gate_runs r
-  WHERE r.gate = p.gate AND r.environment = p.environment AND r.state = 'decided' ORDER BY r.id DESC LIMIT 12) t
+SELECT p.gate, p.environment, t.* FROM places p, LATERAL ({LAST_RUNS}) t
 """
 OPEN_WAIVERS = sql.SQL("SELECT {} FROM wf.gate_waivers WHERE ends_at > %s AND ended_at IS NULL ORDER BY id").format(
     names(fields_of(Waiver))
@@ -113,6 +121,7 @@ SELECT r.id, c.name, c.state FROM (
   SELECT id FROM wf.gate_runs WHERE gate = %s AND environment = %s AND state = 'decided' ORDER BY id DESC LIMIT %s) r
 JOIN wf.gate_checks c ON c.run_id = r.id ORDER BY r.id
 """
+BEGIN_SCHEDULED = "SELECT wf.begin_scheduled_run(%s)"
 BEGIN = "SELECT wf.begin_gate_run(%s, %s, %s, %s, %s)"
 RECORD = "SELECT wf.record_gate_check(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 DECIDE = "SELECT wf.decide_gate_run(%s)"
@@ -122,7 +131,32 @@ INSERT INTO wf.gates (name, definition) VALUES (%s, %s)
 ON CONFLICT (name) DO UPDATE SET definition = excluded.definition, retired_at = NULL
 """
 ANSWER = "INSERT INTO wf.gate_answers (gate, check_name, environment, answer, reason) VALUES (%s, %s, %s, %s, %s)"
+_SCHEDULE = names(fields_of(GateSchedule))
+SCHEDULE = sql.SQL(
+    "INSERT INTO wf.gate_schedules (gate, environment, every) VALUES (%s, %s, %s)"
+    " ON CONFLICT (gate, environment) DO UPDATE SET every = excluded.every, ended_at = NULL RETURNING {}"
+).format(_SCHEDULE)
+UNSCHEDULE = sql.SQL(
+    "UPDATE wf.gate_schedules SET ended_at = now()"
+    " WHERE gate = %s AND environment = %s AND ended_at IS NULL RETURNING {}"
+).format(_SCHEDULE)
+SCHEDULES = sql.SQL(
+    "SELECT {} FROM wf.gate_schedules WHERE ended_at IS NULL"
+    " AND (%(gate)s::text IS NULL OR gate = %(gate)s AND environment = %(environment)s)"
+).format(_SCHEDULE)
 Place = tuple[str, str]
+
+
+UPKEEP = (
+    job("queue_gate_runs", "SELECT wf.queue_gate_runs()", timedelta(seconds=30)),
+    job("prune_gate_runs", "SELECT wf.prune_gate_runs()", timedelta(hours=1)),
+)
+
+
+async def begin_scheduled(home: Home, number: int) -> int:
+    """Begin the run that a job is for, as the worker that holds it. Raises NotPermitted `gate_turn_held`."""
+    async with home.connection() as connection:
+        return int(await scalar(connection, BEGIN_SCHEDULED, [number]))
 
 
 class Gates(MemoryList[GateRow], GateDirectory, SqlAssertions):
@@ -190,6 +224,7 @@ class _Read:
     answers: Mapping[Place, Sequence[Answer]]
     waivers: Sequence[Waiver]
     trends: Mapping[Place, Sequence[tuple[int, str, datetime]]]
+    schedules: Mapping[Place, timedelta]
     now: datetime
 
     @classmethod
@@ -203,15 +238,18 @@ class _Read:
         for each in await _dicts(connection, ANSWERS, only):
             answers[each["gate"], each["environment"]].append(_answer(each))
         trends: dict[Place, list[tuple[int, str, datetime]]] = defaultdict(list)
-        for each in await _dicts(connection, TRENDS, {}):
+        for each in await _dicts(connection, TREND if place else TRENDS, only):
             trends[each["gate"], each["environment"]].append((each["id"], each["verdict"], each["decided_at"]))
         gates = await rows(connection, Gate, ALL_GATES)
-        return cls(gates, results, answers, await rows(connection, Waiver, OPEN_WAIVERS, [now]), trends, now)
+        waivers = await rows(connection, Waiver, OPEN_WAIVERS, [now])
+        scheduled = await rows(connection, GateSchedule, SCHEDULES, only)
+        schedules = {(each.gate, each.environment): each.every for each in scheduled}
+        return cls(gates, results, answers, waivers, trends, schedules, now)
 
     def rows(self) -> list[GateRow]:
-        found = []
+        places, found = (*self.results, *self.answers, *self.trends, *self.schedules), []
         for gate in self.gates:
-            ran = {place[1] for place in (*self.results, *self.answers, *self.trends) if place[0] == gate.name}
+            ran = {place[1] for place in places if place[0] == gate.name}
             found += [self.row(gate, environment) for environment in sorted(ran) or [""]]
         return found
 
@@ -225,7 +263,7 @@ class _Read:
         row = GateRow(
             gate.name, environment, "never", gate.version, gate.sha256, "", 0, (), None,
             newest[2].astimezone(UTC) if newest else None, newest[0] if newest else None,
-            tuple(verdict for _, verdict, _ in reversed(trend)),
+            tuple(verdict for _, verdict, _ in reversed(trend)), every=self.schedules.get(place),
         )  # fmt: skip
         try:
             definition = read(gate.definition)
@@ -363,6 +401,15 @@ class GateWriter(GateStore):
         self, gate: str, environment: str, mode: Mode, batch_size: int | None, batch_index: int | None
     ) -> int:
         return int(await scalar(self.connection, BEGIN, [gate, environment, mode, batch_size, batch_index]))
+
+    async def schedule(self, gate: str, environment: str, every: timedelta) -> GateSchedule:
+        [made] = await rows(self.connection, GateSchedule, SCHEDULE, [gate, environment, every])
+        return made
+
+    async def unschedule(self, gate: str, environment: str) -> GateSchedule:
+        if not (ended := await rows(self.connection, GateSchedule, UNSCHEDULE, [gate, environment])):
+            raise NO_GATE_SCHEDULE.of(clean(f"{gate}/{environment}", 200))
+        return ended[0]
 
     async def answer(self, gate: str, check: str, environment: str, answer: str, reason: str) -> None:
         await self.connection.execute(ANSWER, [gate, check, environment, answer, reason])

@@ -11,7 +11,7 @@ from psycopg import errors
 
 from backends.postgres.link import ANSWER_SECONDS, AsyncLink, NoAnswer, dressed
 from controlplane.errors import Refusal
-from controlplane.gates.document import SqlCheck
+from controlplane.gates.checks import SqlCheck
 from controlplane.gates.judging import trouble
 from controlplane.gates.observing import Seen, sql_observed
 from controlplane.text import clean

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:
-    from controlplane.gates.document import Check, Definition
+    from controlplane.gates.checks import Check
+    from controlplane.gates.document import Definition
     from controlplane.gates.judged import Judged
 
 CheckState = Literal["pass", "fail", "inconclusive", "stale", "waived", "running"]

@@ -13,245 +13,31 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from controlplane.alerts.model import Severity
 from controlplane.errors import Usage
-from controlplane.formatting import as_seconds
-from controlplane.gates.jsonpath import check_path
-from controlplane.text import clean, showable
+from controlplane.gates.checks import AnyCheck, Line, Name, Spec, shown
+from controlplane.text import clean
 
 MAX_CHECKS = 200
-MAX_FRESHNESS = 366 * 86_400
-HOUR, DAY = 3600, 86_400
-DEFAULT_LIMIT, MAX_LIMIT = 30, 3600
 
 
-def _shown(value: str) -> str:
-    if not showable(value):
-        raise ValueError("holds characters that cannot be shown")
-    return value
-
-
-def _relative(value: str) -> str:
-    """A file below the folder that the run is given; a gate of the home must not name others of the operator's."""
-    if value.startswith(("/", "\\", "~")) or ":" in value or ".." in value.replace("\\", "/").split("/"):
-        raise ValueError("a path below the folder in which the gate is run, without '..'")
-    return value
-
-
-def _without_semicolon(statement: str) -> str:
-    """It becomes a part of another statement."""
-    return statement.rstrip("; \n\t")
-
-
-Line = Annotated[Annotated[str, Field(max_length=200)], AfterValidator(_shown)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,63}$")]
-Seconds = Annotated[int, BeforeValidator(as_seconds)]
-File = Annotated[Annotated[str, Field(min_length=1, max_length=300)], AfterValidator(_shown), AfterValidator(_relative)]
-Path = Annotated[Annotated[str, Field(max_length=300)], AfterValidator(check_path)]
-Number = Annotated[float | None, Field(default=None, ge=-1e15, le=1e15, allow_inf_nan=False)]
-
-
-class _Spec(BaseModel):
-    # Built when a gate is first read: whoever acts on anything loads this module with the other operations.
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, defer_build=True)
-
-
-class Check(_Spec):
-    """What every check has. `freshness`: for how many seconds what was found holds; `limit`: how many it may take;
-    `due`: within how many an advisory check that does not pass is to be put right.
-    """
-
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,63}(/[a-z][a-z0-9_.-]{0,63})?$")]
-    owner: Line = ""
-    means: Line = ""
-    required: bool = True
-    freshness: Annotated[Seconds, Field(ge=60, le=MAX_FRESHNESS)] = DAY
-    limit: Annotated[Seconds, Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
-    due: Annotated[Seconds, Field(ge=HOUR, le=MAX_FRESHNESS)] = 7 * DAY
-
-
-class Limited(Check):
-    """A value, and what it is held to: at most one of the three."""
-
-    at_most: Number
-    at_least: Number
-    equals: Annotated[bool | float | str | None, Field(default=None)]
-    unit: Annotated[Line, Field(default="", max_length=40)]
-
-    @property
-    def held(self) -> bool:
-        return any(each is not None for each in (self.at_most, self.at_least, self.equals))
-
-    @model_validator(mode="after")
-    def _one_limit(self) -> Limited:
-        given = [each for each in (self.at_most, self.at_least, self.equals) if each is not None]
-        if len(given) > 1:
-            raise ValueError("give one of at_most, at_least and equals")
-        if isinstance(self.equals, float) and not math.isfinite(self.equals):
-            raise ValueError("equals is a number, a text, or true or false")
-        if not given and self._needs_limit():
-            raise ValueError("give at_most, at_least or equals")
-        return self
-
-    def _needs_limit(self) -> bool:
-        return False
-
-
-class SqlCheck(Limited):
-    """Without a limit the statement finds violations: it passes when there is no row. With one it gives one row, whose
-    column `value` is held to it. `database`: a profile's name; left out: the home.
-    """
-
-    kind: Literal["sql"]
-    sql: Annotated[Annotated[str, Field(min_length=1, max_length=8000)], AfterValidator(_without_semicolon)]
-    database: Annotated[str, Field(default="", max_length=64, pattern=r"^[A-Za-z0-9_.-]*$")]
-
-
-class HttpCheck(Limited):
-    """`status`: those that are good. `within_ms`: how long the whole answer may take. `path`: a value in its JSON."""
-
-    kind: Literal["http"]
-    url: Annotated[str, Field(min_length=8, max_length=1000, pattern=r"^https?://")]
-    status: Annotated[list[Annotated[int, Field(ge=100, le=599)]], Field(min_length=1, max_length=20)] = [200]
-    within_ms: Annotated[float | None, Field(default=None, gt=0, le=3_600_000)]
-    path: Path = ""
-
-    @model_validator(mode="after")
-    def _path_is_held(self) -> HttpCheck:
-        if bool(self.path) != self.held:
-            raise ValueError("a path needs a limit, and a limit a path")
-        if "@" in self.url.partition("://")[2].partition("/")[0]:
-            raise ValueError("no password belongs into a URL that is kept")
-        return self
-
-
-class CommandCheck(Limited):
-    """A program and its words, without a shell. `exit`: the codes that are good. `path`: a value in its JSON output."""
-
-    kind: Literal["command"]
-    run: Annotated[list[Annotated[str, Field(max_length=1000)]], Field(min_length=1, max_length=50)]
-    exit: Annotated[list[Annotated[int, Field(ge=0, le=255)]], Field(min_length=1, max_length=20)] = [0]
-    path: Path = ""
-
-    @model_validator(mode="after")
-    def _path_is_held(self) -> CommandCheck:
-        if bool(self.path) != self.held:
-            raise ValueError("a path needs a limit, and a limit a path")
-        return self
-
-
-class ObjectiveCheck(Check):
-    """`which`: a filter of the list of objectives; left out: all. `left_at_least`: percent of the budget."""
-
-    kind: Literal["objective"]
-    which: Annotated[str, Field(default="", max_length=300)]
-    left_at_least: Annotated[float | None, Field(default=None, ge=-1000, le=100)]
-
-
-class QueueCheck(Limited):
-    """`source`: a queue of dead letters; left out: all. `oldest` is in seconds."""
-
-    kind: Literal["queue"]
-    measure: Literal["dead_letters", "oldest", "late_jobs"] = "dead_letters"
-    source: Annotated[str, Field(default="", max_length=200)]
-
-    def _needs_limit(self) -> bool:
-        return True
-
-
-class KeysCheck(Check):
-    """The promise of rotation: no more than so many keys that are too old, or late in their rotation."""
-
-    kind: Literal["keys"]
-    at_most: Annotated[int, Field(ge=0, le=1000)] = 0
-
-
-class AlertsCheck(Check):
-    """Nothing fires at this severity or above."""
-
-    kind: Literal["alerts"]
-    severity: Severity = "error"
-
-
-class AuditCheck(Check):
-    """The trail is chained and signed, and no checkpoint is older than so many seconds."""
-
-    kind: Literal["audit"]
-    signed_within: Annotated[Seconds, Field(ge=60, le=MAX_FRESHNESS)] = DAY
-
-
-class JunitCheck(Check):
-    """`at_most`: how many tests may fail or end in an error; `skipped_at_most`: how many may be skipped."""
-
-    kind: Literal["junit"]
-    file: File
-    at_most: Annotated[int, Field(ge=0, le=100_000)] = 0
-    skipped_at_most: Annotated[int | None, Field(default=None, ge=0, le=100_000)]
-
-
-class SbomCheck(Check):
-    """A bill of materials in CycloneDX or SPDX JSON: every component with its name and version."""
-
-    kind: Literal["sbom"]
-    file: File
-    components_at_least: Annotated[int, Field(ge=1, le=1_000_000)] = 1
-
-
-class VulnerabilitiesCheck(Check):
-    """Findings of Trivy's JSON or of SARIF, by severity; a severity without a limit is not held to one."""
-
-    kind: Literal["vulnerabilities"]
-    file: File
-    critical: Annotated[int | None, Field(ge=0)] = 0
-    high: Annotated[int | None, Field(ge=0)] = 0
-    medium: Annotated[int | None, Field(default=None, ge=0)]
-    low: Annotated[int | None, Field(default=None, ge=0)]
-    unknown: Annotated[int | None, Field(ge=0)] = 0
-
-
-class ManualCheck(Check):
-    """A person answers: `watchfloor gates answer`."""
-
-    kind: Literal["manual"]
-    question: Annotated[Annotated[str, Field(min_length=1, max_length=400)], AfterValidator(_shown)]
-
-
-AnyCheck = Annotated[
-    SqlCheck
-    | HttpCheck
-    | CommandCheck
-    | ObjectiveCheck
-    | QueueCheck
-    | KeysCheck
-    | AlertsCheck
-    | AuditCheck
-    | JunitCheck
-    | SbomCheck
-    | VulnerabilitiesCheck
-    | ManualCheck,
-    Field(discriminator="kind"),
-]
-
-
-class Include(_Spec):
+class Include(Spec):
     """The checks of another gate, as they are when this one is applied. `advisory`: none of them is required here."""
 
     gate: Name
     advisory: bool = False
 
 
-class GateSpec(_Spec):
+class GateSpec(Spec):
     """All that a gate should be. A check without an owner is the gate's owner's."""
 
     name: Name
-    owner: Annotated[Annotated[str, Field(min_length=1, max_length=200)], AfterValidator(_shown)]
+    owner: Annotated[Annotated[str, Field(min_length=1, max_length=200)], AfterValidator(shown)]
     means: Line = ""
     include: Annotated[list[Include], Field(default_factory=list, max_length=20)]
     checks: Annotated[list[AnyCheck], Field(default_factory=list, max_length=MAX_CHECKS)]
@@ -270,7 +56,7 @@ class GateSpec(_Spec):
         return self
 
 
-class Definition(_Spec):
+class Definition(Spec):
     """A gate as it is kept: whole, with the checks that it includes."""
 
     name: Name

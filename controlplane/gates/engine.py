@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 
 from controlplane import jsontext
 from controlplane.errors import HomeUnreachable, Refusal
+from controlplane.gates.checks import Check
 from controlplane.gates.deciding import Result, kind_of
-from controlplane.gates.document import Check, Definition, canonical, sha256
+from controlplane.gates.document import Definition, canonical, sha256
 from controlplane.gates.judging import judge, trouble
 from controlplane.gates.model import GateRun
 from controlplane.gates.observing import Native, Observer, Seen, not_here
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 AT_ONCE = 8
 MAX_OBSERVED = 60_000
 """Bytes of an observation; the home takes a little more."""
-READS_HOME = ("sql", "objective", "queue", "keys", "alerts", "audit", "manual")
+READS_HOME = ("sql", "objective", "queue", "keys", "alerts", "audit", "evidence", "manual")
 
 
 @dataclass

@@ -11,23 +11,26 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from controlplane.formatting import spell
-from controlplane.gates.document import (
+from controlplane.gates.checks import (
     AlertsCheck,
     AuditCheck,
     Check,
     CommandCheck,
+    EvidenceCheck,
     HttpCheck,
     JunitCheck,
     KeysCheck,
     Limited,
     ManualCheck,
     ObjectiveCheck,
+    ProvenanceCheck,
     QueueCheck,
     SbomCheck,
+    SignatureCheck,
     SqlCheck,
     VulnerabilitiesCheck,
 )
-from controlplane.gates.judged import WHY, Because, Judged
+from controlplane.gates.judged import WHY, Because, Judged, State
 from controlplane.text import clean
 
 MAX_NAMES = 20
@@ -43,7 +46,7 @@ def judge(check: Check, observed: Observed) -> Judged:
     """Judge an observation. Whatever is wrong with it is inconclusive: nothing that errs ever passes."""
     word = observed.get("trouble")
     if word is not None:
-        because = word if word in WHY else "error"
+        because = word if isinstance(word, str) and word in WHY else "error"
         return _unknown(because, str(observed.get("words", "")), threshold_of(check), unit_of(check))
     try:
         return JUDGES[type(check)](check, observed)
@@ -77,6 +80,12 @@ def threshold_of(check: Check) -> str:
         return f"at least {check.components_at_least}, all named with a version"
     if isinstance(check, VulnerabilitiesCheck):
         return ", ".join(f"{name} ≤ {limit}" for name, limit in _limits(check).items())
+    if isinstance(check, EvidenceCheck):
+        return f"at most {spell(check.freshness)}{', its signature verified' if check.signed else ''}"
+    if isinstance(check, SignatureCheck):
+        return "1, by the key that is named"
+    if isinstance(check, ProvenanceCheck):
+        return f"1 by a key that is named, built by {clean(' or '.join(check.builders), 200)}"
     return "a person says that it is so"
 
 
@@ -99,7 +108,8 @@ def unit_of(check: Check) -> str:
         return "" if check.held else "rows"
     names: dict[type, str] = {
         ObjectiveCheck: "objectives", KeysCheck: "keys", AlertsCheck: "alerts", AuditCheck: "s", JunitCheck: "tests",
-        SbomCheck: "components", VulnerabilitiesCheck: "findings",
+        SbomCheck: "components", VulnerabilitiesCheck: "findings", EvidenceCheck: "s", SignatureCheck: "signatures",
+        ProvenanceCheck: "signatures",
     }  # fmt: skip
     return names.get(type(check), "")
 
@@ -270,6 +280,41 @@ def _vulnerabilities(check: VulnerabilitiesCheck, seen: Observed) -> Judged:
     return Judged("pass", "", 0.0, threshold, "findings", words)
 
 
+def _evidence(check: EvidenceCheck, seen: Observed) -> Judged:
+    threshold, number = threshold_of(check), seen["id"]
+    if number is None:
+        return _unknown("no_data", f"no {check.artefact} is recorded for {seen['environment']}", threshold, "s")
+    verified, age = seen["signature"] == "good", float(seen["age_seconds"])
+    words = f"evidence {int(number)}, sha256 {str(seen['sha256'])[:12]}…, " + (
+        f"signed by {seen['signer']}" if verified else "its signature was not verified"
+    )
+    return Judged("pass" if verified or not check.signed else "fail", "", age, threshold, "s", clean(words, 300))
+
+
+def _signature(check: SignatureCheck, seen: Observed) -> Judged:
+    holds = seen["holds"] is True
+    said = f"{seen['tool']}, key {seen['key']}" + (f": {seen['comment']}" if seen["comment"] else "")
+    words = said if holds else f"{said} did not sign this file"
+    return Judged("pass" if holds else "fail", "", float(holds), threshold_of(check), unit_of(check), clean(words, 300))
+
+
+def _provenance(check: ProvenanceCheck, seen: Observed) -> Judged:
+    """Only of what a trusted key has signed is anything believed."""
+    signers, builder = list(seen["signers"]), str(seen["builder"])
+    wrong = ""
+    if not signers:
+        wrong = "none of the keys has signed it"
+    elif not builder:
+        wrong = f"it names no builder: it is {seen['type']}"
+    elif builder not in check.builders:
+        wrong = f"it was built by {builder}"
+    elif seen["about_it"] is not True:
+        wrong = f"it is not about {check.file}"
+    words = wrong or f"built by {builder}, signed by {', '.join(map(str, signers))}"
+    state: State = "fail" if wrong else "pass"
+    return Judged(state, "", float(len(signers)), threshold_of(check), unit_of(check), clean(words, 400))
+
+
 def _manual(check: ManualCheck, seen: Observed) -> Judged:
     if seen.get("answer") not in ("pass", "fail"):
         return _unknown("unanswered", check.question, threshold_of(check))
@@ -289,5 +334,8 @@ JUDGES: dict[type, Callable[[Any, Observed], Judged]] = {
     JunitCheck: _junit,
     SbomCheck: _sbom,
     VulnerabilitiesCheck: _vulnerabilities,
+    EvidenceCheck: _evidence,
+    SignatureCheck: _signature,
+    ProvenanceCheck: _provenance,
     ManualCheck: _manual,
 }

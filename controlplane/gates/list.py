@@ -6,7 +6,7 @@ import dataclasses
 from datetime import datetime
 from typing import Any
 
-from controlplane.formatting import relative
+from controlplane.formatting import relative, spell
 from controlplane.gates.deciding import PRODUCTION, Waiver
 from controlplane.gates.model import (
     CheckDirectory,
@@ -85,7 +85,8 @@ def _blocks(row: GateRow, now: datetime) -> Cell:
 
 
 def gate_record(row: GateRow) -> dict[str, Any]:
-    record = {name: getattr(row, name) for name in row.__dataclass_fields__ if name != "decision"}
+    record = {name: getattr(row, name) for name in row.__dataclass_fields__ if name not in ("decision", "every")}
+    record["every"] = None if row.every is None else spell(row.every.total_seconds())
     conditions = row.decision.conditions if row.decision else ()
     return record | {"conditions": [dataclasses.asdict(each) for each in conditions]}
 
@@ -117,6 +118,8 @@ GATES: ListOf[GateRow] = ListOf(
                what="the verdicts of the last runs, the newest on the right"),
         Column("checks", COUNT, priority=6, width=7),
         Column("owner", priority=7, width=12, grow=True),
+        Column("every", priority=8, width=7, filters=False, what="how often a worker runs it",
+               cell=lambda row, now: "–" if row.every is None else spell(row.every.total_seconds())),
         Column("version", COUNT, priority=10, width=8, filters=False),
     ),
 )  # fmt: skip

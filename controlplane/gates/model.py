@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from controlplane.gates.deciding import CheckState, Decision, Result, Verdict, Waiver
@@ -38,12 +38,27 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
+class GateSchedule:
+    """A worker runs the gate there every so often."""
+
+    gate: str
+    environment: str
+    every: timedelta
+    ended_at: datetime | None
+    version: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.gate}/{self.environment}"
+
+
+@dataclass(frozen=True, slots=True)
 class GateRow:
     """How a gate stands in an environment now: by its present version, the newest result of each check, the waivers and
     the answers. `decided_at` None: it was never decided there. `decision` None: the definition cannot be read.
 
     `closes_at`: when it closes by itself, because a waiver ends or a result becomes stale. `trend`: the verdicts of the
-    last runs, the oldest first.
+    last runs, the oldest first. `every`: how often a worker runs it there; None: it has no schedule.
     """
 
     gate: str
@@ -59,6 +74,7 @@ class GateRow:
     run_id: int | None
     trend: tuple[str, ...]
     decision: Decision | None = None
+    every: timedelta | None = None
 
     @property
     def key(self) -> str:
@@ -96,7 +112,9 @@ class CheckRow:
 
 @dataclass(frozen=True, slots=True)
 class GateRun:
-    """`state` lost: it had to end by `ends_by`, and did not. `found`: how many checks it holds, of `checks`."""
+    """`state` lost: it had to end by `ends_by`, and did not. `found`: how many checks it holds, of `checks`.
+    `pruned_at`: when what they found was removed, because it was too old.
+    """
 
     id: int
     gate: str
@@ -117,6 +135,7 @@ class GateRun:
     failed: int
     checks: int
     version: int
+    pruned_at: datetime | None = None
 
     @property
     def key(self) -> str:
@@ -210,6 +229,14 @@ class GateStore(Protocol):
         self, gate: str, environment: str, mode: Mode, batch_size: int | None, batch_index: int | None
     ) -> int:
         """Begin a run. Raises Refusal `gate_unknown`, `gate_batch_empty`, `gate_runs_many`."""
+        ...
+
+    async def schedule(self, gate: str, environment: str, every: timedelta) -> GateSchedule:
+        """Raises Refusal `gate_unknown`."""
+        ...
+
+    async def unschedule(self, gate: str, environment: str) -> GateSchedule:
+        """Raises NotFound `no_gate_schedule`."""
         ...
 
     async def answer(self, gate: str, check: str, environment: str, answer: str, reason: str) -> None:

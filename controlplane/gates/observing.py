@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from controlplane.alerts.list import ALERTS
 from controlplane.alerts.model import SEVERITIES, AlertDirectory
 from controlplane.audit.model import AuditDirectory
+from controlplane.evidence.model import EvidenceDirectory
 from controlplane.filters.grammar import parse
-from controlplane.gates.document import (
+from controlplane.gates.checks import (
     AlertsCheck,
     AuditCheck,
     Check,
+    EvidenceCheck,
     KeysCheck,
     ManualCheck,
     ObjectiveCheck,
@@ -68,6 +70,7 @@ class Native:
             "keys": self.keys,
             "alerts": self.alerts,
             "audit": self.audit,
+            "evidence": self.evidence,
             "manual": self.manual,
         }
 
@@ -126,6 +129,17 @@ class Native:
             "late": status.late(now),
             "trouble_words": None if status.trouble is None else clean(status.trouble, 300),
         })  # fmt: skip
+
+    async def evidence(self, check: EvidenceCheck) -> Seen:
+        """The newest that counts; where none does, the newest there is, so that it is told why."""
+        environment = check.environment or self.environment
+        found = await self.plane.of(EvidenceDirectory).newest([check.artefact], [environment])
+        if not found:
+            return Seen({"id": None, "environment": environment})
+        newest = max(found, key=lambda each: (each.signature == "good" or not check.signed, each.at, each.id))
+        age = round(max(0.0, (self.plane.clock.now() - newest.at).total_seconds()), 1)
+        said = {name: getattr(newest, name) for name in ("id", "sha256", "signature", "signer", "environment")}
+        return Seen(said | {"age_seconds": age}, newest.at)
 
     async def manual(self, check: ManualCheck) -> Seen:
         """The home takes the answer itself when the check is recorded."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from controlplane.audit.model import Record
 from controlplane.errors import Usage
+from controlplane.formatting import spell
+from controlplane.gates.checks import Name, Seconds
 from controlplane.gates.deciding import kind_of
-from controlplane.gates.document import Definition, GateSpec, Name, read, whole, written
+from controlplane.gates.document import Definition, GateSpec, read, whole, written
 from controlplane.gates.model import Gate, GateRow, GateStore, Mode
 from controlplane.gates.refusals import GATE_RETIRED
 from controlplane.operations import Request, Risk, operation
@@ -37,14 +40,14 @@ Environment = Annotated[
 GateName = Annotated[Name, Field(description="the gate")]
 
 
-def _shown(value: str) -> str:
+def shown(value: str) -> str:
     if not showable(value):
         raise ValueError("holds characters that cannot be shown")
     return value
 
 
 CheckName = Annotated[
-    Annotated[str, Field(min_length=1, max_length=130, description="the check")], AfterValidator(_shown)
+    Annotated[str, Field(min_length=1, max_length=130, description="the check")], AfterValidator(shown)
 ]
 
 
@@ -89,6 +92,16 @@ class GateAnswer(Request):
     environment: Environment
     check_name: Annotated[CheckName, Field(json_schema_extra={"also": "check"})]
     answer: Annotated[Literal["pass", "fail"], Field(description="what is so")]
+
+
+class OnePlace(Request):
+    subject = ("gate", "environment")
+    gate: GateName
+    environment: Environment
+
+
+class GateSchedule(OnePlace):
+    every: Annotated[Seconds, Field(ge=300, le=31 * 86_400, description="how often: 1h, 1d; at least 5m")]
 
 
 @operation("gates.apply", GatesApply, role="admin", risk=Risk.CONFIRM, key="f")
@@ -138,6 +151,21 @@ async def run(change: Change, request: GateRun) -> Record:
         request.gate, request.environment, request.mode, request.batch_size, request.batch_index
     )
     return {"id": number, "gate": request.gate, "environment": request.environment}
+
+
+@operation("gates.schedule", GateSchedule, role="operator", risk=Risk.CONFIRM, key="s",
+           way_back="End it, or schedule it as it was.")  # fmt: skip
+async def schedule(change: Change, request: GateSchedule) -> Record:
+    """Let a worker run a gate every so often. When it does not open, that is an alert: gate_closed."""
+    made = await change.of(GateStore).schedule(request.gate, request.environment, timedelta(seconds=request.every))
+    return {"gate": made.gate, "environment": made.environment, "every": spell(made.every.total_seconds())}
+
+
+@operation("gates.unschedule", OnePlace, role="operator", risk=Risk.CONFIRM, key="z", way_back="Schedule it again.")
+async def unschedule(change: Change, request: OnePlace) -> Record:
+    """End a gate's schedule: no worker runs it any more."""
+    ended = await change.of(GateStore).unschedule(request.gate, request.environment)
+    return {"gate": ended.gate, "environment": ended.environment, "ended_at": ended.ended_at}
 
 
 def _manual(rows: Sequence[GateRow]) -> Record:

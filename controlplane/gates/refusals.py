@@ -8,6 +8,13 @@ NO_DECISION = Words("no_decision", NotFound, "There is no run {}.", "watchfloor 
 NO_WAIVER = Words("no_waiver", NotFound, "There is no waiver {}.", "watchfloor waivers list shows them.")
 NO_CHECK = Words("no_check", NotFound, "There is no check {} here.")
 GATE_RETIRED = Words("gate_retired", Refusal, "The gate is retired.", "Apply it again to keep it.")
+NO_GATE_SCHEDULE = Words(
+    "no_gate_schedule", NotFound, "The gate {} has no schedule there.", "gates schedule makes one."
+)
+GATE_RUN_PRUNED = Words(
+    "gate_run_pruned", Refusal, "What that run found is no longer kept: it is older than 400 days.",
+    "Its verdict and the hash of its inputs are; a summary that was written then can still be decided again.",
+)  # fmt: skip
 WAIVER_OVER = Words("waiver_over", Refusal, "The waiver is over.", "Make a new one.")
 WAIVER_AGREED = Words("waiver_agreed", Refusal, "A second person has agreed already.")
 WAIVER_PAST = Words("waiver_past", Refusal, "A waiver ends in the future.", "Give a later end.")
@@ -47,6 +54,10 @@ CONSTRAINTS = (
     Words("gate_check_value", Usage, "A value is a number below 1e300."),
     Words("gate_check_observed", Usage, "What was observed is a JSON object of at most 65,536 bytes."),
     Words("gate_check_seconds", Usage, "A check takes at most a day."),
+    Words("gate_schedule_every", Usage, "A schedule is of 5 minutes to 31 days."),
+    Words("gate_schedules_many", Refusal, "There are 500 schedules already.", "End those that are not needed."),
+    Words("gate_schedule_fixed", Refusal, "A schedule keeps its gate."),
+    Words("gate_turn_held", NotPermitted, "Only the worker that holds its job runs a gate by its schedule."),
     Words("gate_not_manual", Refusal, "Nobody is asked that: the check is not manual, or there is none."),
     Words("answer_check", Usage, "A check's name is too long."),
     Words("answer_environment", Usage, "That is no environment; production is written in full."),

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from controlplane.gates.checks import ManualCheck
 from controlplane.gates.deciding import CheckState, Decided, Decision, Result, Waiver, decide, kind_of
-from controlplane.gates.document import Definition, ManualCheck, canonical, read, sha256
+from controlplane.gates.document import Definition, canonical, read, sha256
 from controlplane.gates.engine import batch
 from controlplane.gates.judged import Because
 from controlplane.gates.judging import judge

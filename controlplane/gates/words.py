@@ -92,6 +92,8 @@ def why_lines(row: GateRow, now: datetime) -> list[Line]:
     if decision is None:
         return [*lines, ("its definition cannot be read by this program: apply it again", "bad")]
     lines.append(f"version {row.version}, definition sha256 {row.sha256[:16]}…")
+    if row.every is not None:
+        lines.append(f"a worker runs it every {spell(row.every.total_seconds())}")
     if row.decided_at is not None:
         lines.append(f"last decided {relative(row.decided_at, now)} (run {row.run_id})")
     if row.closes_at is not None:
@@ -172,6 +174,8 @@ def run_lines(run: GateRun, now: datetime) -> list[Line]:
         f"run {run.id} by {clean(run.started_by, 100)}, {relative(run.started_at, now)}, {run.mode}",
         f"version {run.gate_version} of the gate; {run.found} of {run.checks} checks recorded",
     ]
+    if run.pruned_at is not None:
+        lines.append((f"what they found was removed {relative(run.pruned_at, now)}: it is kept 400 days", "warn"))
     if run.batch_size is not None and run.batch_index is not None:
         lines.append(f"batch {run.batch_index} of size {run.batch_size}: the other checks are in other batches")
     if run.decided_at is not None:

@@ -72,7 +72,13 @@ class GateScreen(DetailScreen[GateRow]):
     )
     grid, widths = ("why checks", "timeline history"), "2fr 3fr"
     readings = (HISTORY,)
-    also = (Also("gates.run", place_of), Also("gates.answer", place_of), Also("gates.retire", place_of))
+    also = (
+        Also("gates.run", place_of),
+        Also("gates.answer", place_of),
+        Also("gates.schedule", place_of),
+        Also("gates.unschedule", place_of),
+        Also("gates.retire", place_of),
+    )
 
     def record_of(self, thing: GateRow) -> dict[str, Any]:
         return gate_record(thing)

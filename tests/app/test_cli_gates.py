@@ -32,7 +32,7 @@ def blocks(language: str) -> list[str]:
 def shop(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """A folder as a newcomer has it."""
     monkeypatch.chdir(tmp_path)
-    [example] = blocks("yaml")
+    example, *_ = blocks("yaml")
     Path("gates.yaml").write_text(example)
     Path("report.xml").write_text('<testsuite><testcase name="pays"/></testsuite>')
     Path("smoke.sh").write_text("#!/bin/sh\nexit 0\n")
@@ -69,9 +69,9 @@ def test_the_published_schema_is_that_of_the_program(cli: Cli) -> None:
 def test_the_shipped_gates_are_kept_as_they_come_through_a_pipe(cli: Cli) -> None:
     shipped = cli("gates", "shipped").out.encode()
     cli.monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(shipped)))
-    assert cli.done("gates", "apply", "-", "--yes")["result"]["created"] == 6
+    assert cli.done("gates", "apply", "-", "--yes")["result"]["created"] == 7
     assert cli("gates", "apply", "--yse", "x.yaml").code == 2, "what is no option is not taken for a file"
-    assert cli.done("gates", "list")["total"] == 6
+    assert cli.done("gates", "list")["total"] == 7
 
 
 def test_a_fault_is_told_with_its_line_and_nothing_is_kept(shop: Cli) -> None:

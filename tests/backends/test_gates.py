@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import random
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -12,6 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 
@@ -30,6 +32,9 @@ from controlplane.listing import Query
 from controlplane.sealing import Sealing
 from tests.backends.gates import apply, begin, do, ran
 from tests.backends.psql import Psql, denied, logins, one, refused
+from tests.controlplane.proofs import ARTEFACT, DSSE_KEY, MINISIGN, MINISIGN_KEY
+from tests.controlplane.test_proofs import BUILDER, pem, sealed
+from tests.controlplane.test_proofs import statement as built_by
 from tests.postgres import Database
 from tests.receivers import receiving, says
 
@@ -65,6 +70,17 @@ TENANTS = "SELECT id FROM wf.tenant_list"
 async def test_every_kind_looks_at_the_real_thing(admin: Home, operator: Home, tmp_path: Path) -> None:
     (tmp_path / "report.xml").write_bytes(REPORT)
     (tmp_path / "out.xml").symlink_to("/etc/passwd")
+    (tmp_path / "shop.whl").write_bytes(ARTEFACT)
+    (tmp_path / "shop.whl.minisig").write_bytes(MINISIGN)
+    builder = ec.generate_private_key(ec.SECP256R1())
+    (tmp_path / "shop.intoto.json").write_text(json.dumps(sealed(builder, built_by())))
+    recorded = {"kind": "evidence", "artefact": "test-report"}
+    signed = {"kind": "signature", "file": "shop.whl", "signature": "shop.whl.minisig", "key": MINISIGN_KEY}
+    built = {"kind": "provenance", "file": "shop.whl", "provenance": "shop.intoto.json", "keys": [pem(builder)],
+             "builders": [BUILDER]}  # fmt: skip
+    for number, (kind, signer) in enumerate([("test-report", "0f8c"), ("test-report", ""), ("runbook", "")]):
+        await do(operator, "evidence.add", sha256=f"{number:064}", bytes=1, name="x", kind=kind, environment="staging",
+                 signature="good" if signer else "unverified", signer=signer)  # fmt: skip
     answers = says("200 OK", b'{"errors": {"share": 0.25}}')
     async with receiving(answers) as good, receiving(says("503 Down")) as down:
         at = f"http://127.0.0.1:{good.port}/"
@@ -109,14 +125,29 @@ async def test_every_kind_looks_at_the_real_thing(admin: Home, operator: Home, t
             "junit-absent": ({"kind": "junit", "file": "x/report.xml"}, "inconclusive", "no_data", None),
             "junit-link": ({"kind": "junit", "file": "out.xml"}, "inconclusive", "error", None),
             "sbom-no-json": ({"kind": "sbom", "file": "report.xml"}, "inconclusive", "error", None),
+            "evidence": (recorded, "pass", "", None),
+            "evidence-unsigned": (recorded | {"artefact": "runbook"}, "fail", "", None),
+            "evidence-elsewhere": (recorded | {"environment": "production"}, "inconclusive", "no_data", None),
+            "signature": (signed, "pass", "", 1),
+            "signature-of-other": (signed | {"file": "report.xml"}, "fail", "", 0),
+            "signature-absent": (signed | {"signature": "x.minisig"}, "inconclusive", "no_data", None),
+            "signature-no-signature": (signed | {"signature": "report.xml"}, "inconclusive", "error", None),
+            "provenance": (built, "pass", "", 1),
+            "provenance-of-other": (built | {"builders": ["https://other"]}, "fail", "", 1),
+            "provenance-not-about-it": (built | {"file": "report.xml"}, "fail", "", 1),
+            "provenance-by-nobody": (built | {"keys": [DSSE_KEY]}, "fail", "", 0),
+            "provenance-absent": (built | {"provenance": "x.json"}, "inconclusive", "no_data", None),
+            "provenance-no-envelope": (built | {"provenance": "report.xml"}, "inconclusive", "error", None),
             "manual": ({"kind": "manual", "question": "Is it?"}, "inconclusive", "unanswered", None),
         }  # fmt: skip
         await apply(admin, *({"name": name} | check for name, (check, *_) in wanted.items()))
         whole = await ran(operator, await begin(operator), tmp_path, commands=True)
     found = {name: each.judged for name, each in whole.results.items()}
-    assert {name: (each.state, each.because, each.value) for name, each in found.items()} == {
+    aged = {name for name in wanted if name.startswith("evidence")}
+    assert {name: (each.state, each.because, None if name in aged else each.value) for name, each in found.items()} == {
         name: tuple(rest) for name, (_, *rest) in wanted.items()
     }
+    assert found["evidence"].words.startswith("evidence 1, ") and (found["evidence"].value or 0) < 900
     assert whole.run.verdict == "NO_GO" == decision_of(whole).verdict
     assert whole.run.inputs_sha256 == inputs_sha256(whole.definition_sha256, whole.results)
     assert "127.0.0.1" not in str(found["http-forbidden"]) and "public addresses only" in found["http-forbidden"].words

@@ -43,6 +43,7 @@ wf.replay_delivery wf.settle_deliveries wf.settle_delivery wf.settle_publication
 wf.test_endpoint wf.ask_approval wf.change_facts wf.changed_since wf.extend_approval wf.give_back wf.put_approval_rule
 wf.raise_over wf.raise_role wf.rule_of wf.use_approval wf.vote_approval
 wf.withdraw_approval
+wf.test_endpoint wf.begin_scheduled_run wf.keep_report
 """
 
 # Who does what; $at is a time of today that both runs share.
@@ -167,6 +168,11 @@ SCRIPT: tuple[tuple[str, str], ...] = (
     ("operator", "SELECT wf.decide_gate_run(max(id)) FROM wf.gate_runs"),
     ("operator", "INSERT INTO wf.gate_waivers (gate, check_name, environment, reason, ends_at)"
                  " VALUES ('shop', 'a', 'staging', 'new disks', now() + interval '1 hour')"),
+    ("operator", "INSERT INTO wf.gate_schedules (gate, environment, every) VALUES ('shop', 'staging', '60 minutes')"),
+    ("worker", "SELECT wf.queue_gate_runs(), wf.prune_gate_runs()"),
+    ("operator", "SELECT wf.begin_change('reports.make', 'why', 'req-13'); SELECT wf.ask_report('2.4', '$atZ')"),
+    ("worker", "SELECT wf.queue_weekly_report() > 0"),
+    ("worker", "SELECT wf.report_figures(min(id)) -> 'rotations' FROM wf.reports"),
     ("viewer", "SELECT count(*) FROM wf.key_ages('30 days', '7 days', '30 days')"),
     ("worker", "SELECT count(*) FROM"
                " wf.usage_candidates('2026-01-02Z', '2026-01-03Z', '2025-12-26', '2026-01-02', 2, 0.1, 0.1, 10)"),

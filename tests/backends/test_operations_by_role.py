@@ -95,6 +95,7 @@ INSERT INTO wf.gates (name, definition) VALUES ('shop',
   '{"checks":[{"due":3600,"freshness":3600,"kind":"manual","limit":30,"name":"m","owner":"ana","question":"Is it?",'
   '"required":true}],"name":"shop","owner":"ana"}');
 INSERT INTO wf.gates (name, definition) SELECT 'old', replace(definition, 'shop', 'old') FROM wf.gates;
+INSERT INTO wf.gate_schedules (gate, environment, every) VALUES ('shop', 'production', '1 day');
 INSERT INTO wf.gate_waivers (gate, check_name, environment, reason, ends_at)
   VALUES ('shop', 'm', 'production', 'new disks', now() + interval '1 hour');
 INSERT INTO wf.schedules (name, rotations)
@@ -164,6 +165,8 @@ EXAMPLES: dict[str, Record] = {
     "gates.apply": {"gates": [{"name": "x", "owner": "ana", "checks": [{"name": "a", "kind": "keys"}]}]},
     "gates.retire": {"gate": "old"},
     "gates.run": {"gate": "shop", "environment": "staging"},
+    "gates.schedule": {"gate": "shop", "environment": "staging", "every": 3600},
+    "gates.unschedule": {"gate": "shop", "environment": "production"},
     "evidence.add": {"sha256": "ab" * 32, "bytes": 9, "name": "a.xml", "kind": "junit", "environment": "production"},
     "evidence.cancel": {"id": 1},
     "evidence.publish": {"id": 1, "target": "gs://bucket/prod"},
@@ -269,6 +272,7 @@ EXAMPLES: dict[str, Record] = {
     "queues.release": {"id": 3},
     "queues.replay": {"id": 8},
     "queues.unhold": {"id": 4},
+    "reports.make": {"release": "2.4.0"},
     "routes.create": {"name": "new", "channel": "webhook", "address": "https://hooks.example/x"},
     "routes.disable": {"id": 1},
     "routes.edit": {"id": 1, "min_severity": "error", "address": "https://hooks.example/y"},

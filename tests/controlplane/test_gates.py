@@ -24,6 +24,7 @@ from controlplane.gates.shipped.texts import ORDER, text
 from controlplane.gates.words import check_words, compared, opening_lines, why_lines
 from controlplane.registry import named
 from tests.controlplane.gates import NOW, gate, results, saw, waiver
+from tests.controlplane.proofs import COSIGN_KEY, MINISIGN_KEY
 
 NOTHING: dict[str, Any] = {}
 HTTP = {"kind": "http", "url": "https://shop.example/health", "at_most": None}
@@ -37,6 +38,21 @@ AUDIT = {"kind": "audit"}
 JUNIT = {"kind": "junit", "file": "report.xml"}
 SBOM = {"kind": "sbom", "file": "bom.json"}
 VULNERABILITIES = {"kind": "vulnerabilities", "file": "trivy.json"}
+EVIDENCE = {"kind": "evidence", "artefact": "junit"}
+SIGNATURE = {"kind": "signature", "file": "shop.whl", "signature": "shop.whl.minisig", "key": MINISIGN_KEY}
+PROVENANCE = {"kind": "provenance", "file": "shop.whl", "provenance": "shop.intoto.json", "keys": [COSIGN_KEY],
+              "builders": ["https://ci.example/builder@v1"]}  # fmt: skip
+RECORDED = {
+    "id": 7,
+    "environment": "staging",
+    "sha256": "ab" * 32,
+    "signature": "good",
+    "signer": "0f8c",
+    "age_seconds": 60,
+}
+SIGNED = {"tool": "minisign", "key": "AD9A", "holds": True, "comment": "2.4.0"}
+BUILT = {"signers": ["0f8c"], "type": "https://slsa.dev/provenance/v1", "builder": "https://ci.example/builder@v1",
+         "about_it": True}  # fmt: skip
 MANUAL = {"kind": "manual", "question": "Was it rehearsed?"}
 ANSWERS = {"objectives": [{"id": 1, "label": "checkout", "state": "ok", "left": 0.5}]}
 
@@ -124,12 +140,29 @@ CASES = [
     (VULNERABILITIES, {"counts": {"low": 9}, "scanned": 1}, ("pass", "", 0.0)),
     (VULNERABILITIES, {"counts": {"high": 2, "low": 9}, "scanned": 1}, ("fail", "", 2.0)),
     (VULNERABILITIES, {"counts": {}, "scanned": 0}, ("inconclusive", "no_data", None)),
+    (EVIDENCE, RECORDED, ("pass", "", 60.0)),
+    (EVIDENCE, RECORDED | {"signature": "unverified", "signer": ""}, ("fail", "", 60.0)),
+    (EVIDENCE | {"signed": False}, RECORDED | {"signature": "none", "signer": ""}, ("pass", "", 60.0)),
+    (EVIDENCE, {"id": None, "environment": "staging"}, ("inconclusive", "no_data", None)),
+    (EVIDENCE, {"id": 7}, ("inconclusive", "error", None)),
+    (SIGNATURE, SIGNED, ("pass", "", 1.0)),
+    (SIGNATURE, SIGNED | {"holds": False}, ("fail", "", 0.0)),
+    (SIGNATURE, SIGNED | {"holds": "yes"}, ("fail", "", 0.0)),
+    (SIGNATURE, {"tool": "minisign"}, ("inconclusive", "error", None)),
+    (SIGNATURE, trouble("no_data", "There is no file shop.whl."), ("inconclusive", "no_data", None)),
+    (PROVENANCE, BUILT, ("pass", "", 1.0)),
+    (PROVENANCE, BUILT | {"signers": []}, ("fail", "", 0.0)),
+    (PROVENANCE, BUILT | {"builder": "https://ci.example/builder@v2"}, ("fail", "", 1.0)),
+    (PROVENANCE, BUILT | {"builder": ""}, ("fail", "", 1.0)),
+    (PROVENANCE, BUILT | {"about_it": False}, ("fail", "", 1.0)),
+    (PROVENANCE, {"signers": ["x"]}, ("inconclusive", "error", None)),
+    (PROVENANCE, trouble("no_data", "There is no file shop.intoto.json."), ("inconclusive", "no_data", None)),
     (MANUAL, {"answer": "pass", "by": "ana", "reason": "yes"}, ("pass", "", None)),
     (MANUAL, {"answer": "fail", "by": "ana", "reason": "no"}, ("fail", "", None)),
     (MANUAL, {"answer": None}, ("inconclusive", "unanswered", None)),
 ]  # fmt: skip
 EVERY = [SQL, HTTP, COMMAND, OBJECTIVE, {"kind": "queue", "at_most": 0}, KEYS, ALERTS, AUDIT, JUNIT, SBOM,
-         VULNERABILITIES, MANUAL]  # fmt: skip
+         VULNERABILITIES, EVIDENCE, SIGNATURE, PROVENANCE, MANUAL]  # fmt: skip
 
 
 def test_each_kind_passes_fails_or_says_why_nothing_is_known() -> None:
@@ -370,8 +403,34 @@ def test_the_shipped_gates_can_be_kept_and_each_check_says_its_owner() -> None:
         known[spec.name] = whole(spec, known)
     assert tuple(known) == ORDER
     assert all(check.owner for each in known.values() for check in each.checks)
-    assert len(known["release"].checks) == sum(len(known[name].checks) for name in ORDER[:-1]) + 1
+    assert len(known["release"].checks) == sum(len(known[name].checks) for name in ORDER[:5]) + 1
     assert canonical(schema())
+
+
+def test_the_certification_needs_every_packet_and_tells_what_is_put_off() -> None:
+    import yaml
+
+    [certification] = GatesApply.model_validate({"gates": yaml.safe_load(text(["certification"]))}).gates
+    packets = whole(certification, {})
+    lanes = [check.name.partition("-")[0] for check in packets.checks]
+    assert (lanes.count("readiness"), lanes.count("operations"), lanes[-1]) == (9, 7, "accepted")
+
+    def decided(*without: str) -> tuple[str, list[str]]:
+        seen = {
+            "evidence": RECORDED | {"signature": "none", "signer": ""}, "sql": {"rows": 0, "sample": []},
+            "objective": ANSWERS, "manual": {"answer": "pass", "by": "ana", "reason": "read"},
+        }  # fmt: skip
+        found = {c.name: saw(packets, c.name, seen[c.kind]) for c in packets.checks if c.name not in without}
+        decision = decide(packets, found, [], "production", NOW)
+        return decision.verdict, [each.check for each in decision.conditions]
+
+    assert decided() == ("GO", [])
+    assert decided("operations-load", "readiness-metrics") == (
+        "GO_WITH_CONDITIONS", ["readiness-metrics", "operations-load"],
+    )  # fmt: skip
+    for each in packets.checks:
+        if each.required:
+            assert decided(each.name)[0] == "INCONCLUSIVE", each.name
 
 
 def test_what_an_apply_changes_is_told() -> None:

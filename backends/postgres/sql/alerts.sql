@@ -235,6 +235,7 @@ BEGIN ATOMIC
   SELECT (looked_at >= clock_timestamp() - 3 * every - interval '1 minute') IS NOT TRUE;
 END;
 GRANT EXECUTE ON FUNCTION wf.is_late, wf.severity_rank TO wf_viewer;
+GRANT EXECUTE ON FUNCTION wf.is_late, wf.severity_rank TO wf_worker;  -- for gates that it runs by a schedule
 
 -- What people read. Of an alert whose detector has not been evaluated for some periods nothing is known, whether or not
 -- somebody has written that down: the worker that would may be what is missing.
@@ -269,6 +270,7 @@ SELECT d.name, d.every, d.means, d.looked_at, d.known_at, d.next_at, d.took_ms, 
        o.language, o.statement, wf.folded(d.name || E'\n' || d.means) AS search
 FROM wf.detectors d LEFT JOIN wf.own_detectors o ON o.name = d.name;
 GRANT SELECT ON wf.detector_list TO wf_viewer;
+GRANT SELECT ON wf.detector_list TO wf_worker;  -- for gates that it runs by a schedule
 
 -- Delete alerts that were resolved more than 400 days ago, in bounded bites.
 CREATE OR REPLACE FUNCTION wf.prune_alerts() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$

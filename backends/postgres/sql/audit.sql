@@ -519,3 +519,4 @@ FROM (SELECT coalesce((SELECT max(seq) FROM wf.audit), 0) AS written,
 LEFT JOIN LATERAL (SELECT c.size, c.made_at FROM wf.audit_checkpoints c ORDER BY c.size DESC, c.id DESC LIMIT 1) s ON true;
 
 GRANT SELECT ON wf.audit_chain_status TO wf_viewer;
+GRANT SELECT ON wf.audit_chain_status TO wf_worker;  -- for gates that it runs by a schedule

@@ -308,6 +308,8 @@ FROM (SELECT n.name, (SELECT coalesce(sum(c.waiting), 0)::bigint FROM wf.dead_ca
 -- A view's functions are called with its reader's rights.
 GRANT EXECUTE ON FUNCTION wf.letter_obstacle, wf.letters_kept, wf.letters_told, wf.without_mail, wf.sources_here TO wf_viewer;
 GRANT SELECT ON wf.letter_list, wf.letter_attempts, wf.cause_list, wf.letter_sources TO wf_viewer;
+GRANT SELECT ON wf.cause_list, wf.letter_sources TO wf_worker;  -- for gates that it runs by a schedule
+GRANT EXECUTE ON FUNCTION wf.letters_kept, wf.letters_told, wf.sources_here TO wf_worker;
 GRANT SELECT ON wf.letter_message TO wf_operator;
 GRANT SELECT (id, payload_json) ON wf.dead_letters TO wf_operator;
 

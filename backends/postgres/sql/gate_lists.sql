@@ -7,6 +7,6 @@ SELECT r.id, r.gate, r.gate_version, r.environment, r.mode, r.batch_size, r.batc
        coalesce(r.verdict, CASE WHEN r.ends_by < now() THEN 'lost' ELSE 'running' END) AS outcome,
        (SELECT count(*)::integer FROM wf.gate_checks c WHERE c.run_id = r.id) AS found,
        (SELECT count(*)::integer FROM wf.gate_checks c WHERE c.run_id = r.id AND c.state = 'fail') AS failed, r.checks,
-       wf.folded(r.gate || E'\n' || r.environment || E'\n' || r.started_by) AS search
-FROM wf.gate_runs r;
-GRANT SELECT ON wf.gate_run_list TO wf_viewer;
+       p.pruned_at, wf.folded(r.gate || E'\n' || r.environment || E'\n' || r.started_by) AS search
+FROM wf.gate_runs r LEFT JOIN wf.gate_runs_pruned p ON p.run_id = r.id;
+GRANT SELECT ON wf.gate_run_list TO wf_viewer, wf_worker;

@@ -57,7 +57,7 @@ END
 $$;
 CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON wf.gate_versions
   FOR EACH STATEMENT EXECUTE FUNCTION wf.refuse_gate_rewriting();
-CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON wf.gate_checks
+CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR TRUNCATE ON wf.gate_checks
   FOR EACH STATEMENT EXECUTE FUNCTION wf.refuse_gate_rewriting();
 CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON wf.gate_answers
   FOR EACH STATEMENT EXECUTE FUNCTION wf.refuse_gate_rewriting();
@@ -241,7 +241,8 @@ BEGIN
   RETURN this.verdict;
 END
 $$;
-GRANT EXECUTE ON FUNCTION wf.begin_gate_run, wf.record_gate_check, wf.decide_gate_run TO wf_operator;
+GRANT EXECUTE ON FUNCTION wf.begin_gate_run TO wf_operator;
+GRANT EXECUTE ON FUNCTION wf.record_gate_check, wf.decide_gate_run TO wf_operator, wf_worker;
 
 CREATE OR REPLACE FUNCTION wf.guard_waiver() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
@@ -308,7 +309,8 @@ END
 $$;
 CREATE OR REPLACE TRIGGER guard BEFORE INSERT ON wf.gate_answers FOR EACH ROW EXECUTE FUNCTION wf.guard_answer();
 
-GRANT SELECT ON wf.gates, wf.gate_versions, wf.gate_runs, wf.gate_checks, wf.gate_latest, wf.gate_waivers, wf.gate_answers TO wf_viewer;
+GRANT SELECT ON wf.gates, wf.gate_versions, wf.gate_runs, wf.gate_checks, wf.gate_latest, wf.gate_waivers, wf.gate_answers
+  TO wf_viewer, wf_worker;
 GRANT INSERT (name, definition), UPDATE (definition, retired_at) ON wf.gates TO wf_admin;
 GRANT INSERT (gate, check_name, environment, reason, ends_at), UPDATE (approved_at, ended_at) ON wf.gate_waivers TO wf_operator;
 GRANT INSERT (gate, check_name, environment, answer, reason) ON wf.gate_answers TO wf_operator;

@@ -406,6 +406,7 @@ SELECT j.id, j.attempts, coalesce(w.name, 'worker ' || j.worker_id), j.started_a
 FROM wf.jobs j LEFT JOIN wf.workers w ON w.id = j.worker_id WHERE j.state = 'done';
 
 GRANT SELECT ON wf.worker_list, wf.job_list, wf.job_attempt_list TO wf_viewer;
+GRANT SELECT ON wf.worker_list TO wf_worker;  -- for gates that it runs by a schedule
 
 -- Keep done and canceled jobs for a day, and workers that ended for a week; dead jobs stay until somebody replays them.
 CREATE OR REPLACE FUNCTION wf.prune_jobs() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$

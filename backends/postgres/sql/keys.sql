@@ -119,6 +119,7 @@ SELECT k.id, k.tenant_id, k.project_id, k.env, k.display, k.label,
 FROM wf.api_keys k LEFT JOIN wf.key_uses u ON u.key_id = k.id;
 
 GRANT SELECT ON wf.key_list TO wf_viewer;
+GRANT SELECT (tenant_id, created_at, revoked_at, disabled_at, grace_until, expires_at) ON wf.key_list TO wf_worker;  -- for gates that it runs by a schedule
 
 GRANT SELECT (id, tenant_id, project_id, env, display, label, owner_email, scopes, addresses, expires_at, spend_cap,
               rotated_from, rotated_at, grace_until, disabled_at, revoked_at, revoked_reason, version, created_at,
@@ -353,3 +354,4 @@ SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   FROM due d
 $$;
 GRANT EXECUTE ON FUNCTION wf.late_rotations TO wf_viewer;
+GRANT EXECUTE ON FUNCTION wf.late_rotations TO wf_worker;  -- for gates that it runs by a schedule

@@ -53,7 +53,7 @@ $$;
 
 CREATE OR REPLACE TRIGGER guard BEFORE INSERT OR UPDATE ON wf.objectives FOR EACH ROW EXECUTE FUNCTION wf.guard_objective();
 GRANT SELECT ON wf.objectives TO wf_viewer, wf_worker;
-GRANT SELECT (id, plan) ON wf.tenant_list TO wf_worker;  -- for wf.objectives_held
+GRANT SELECT (id, plan, status) ON wf.tenant_list TO wf_worker;  -- for wf.objectives_held, and the keys of a gate
 
 GRANT INSERT (name, tenant_id, plan, route, kind, threshold_ms, target, contractual, period, zone, min_events),
       UPDATE (threshold_ms, target, contractual, period, zone, min_events, retired_at) ON wf.objectives TO wf_operator;

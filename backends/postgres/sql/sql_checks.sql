@@ -29,4 +29,4 @@ END
 $$;
 ALTER FUNCTION wf.gate_rows OWNER TO wf_detector;
 REVOKE CREATE ON SCHEMA wf FROM wf_detector;
-GRANT EXECUTE ON FUNCTION wf.gate_rows TO wf_operator;
+GRANT EXECUTE ON FUNCTION wf.gate_rows TO wf_operator, wf_worker;

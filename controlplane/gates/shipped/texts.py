@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.resources import files
 
-ORDER = ("preflight", "core", "consistency", "health", "partitions", "release")
+ORDER = ("preflight", "core", "consistency", "health", "partitions", "release", "certification")
 """In this order each includes only what comes before it."""
 
 
