@@ -82,7 +82,7 @@ def kinds_of(conninfo: str, choice: HomeChoice, settings: Settings) -> Mapping[s
     sign, deliver = signing(notary_of(conninfo, choice, settings)), delivering(post_of(choice, settings))
     evaluate = evaluating(metrics_of(choice, settings))
     publish = publishing(publisher_of(choice, settings))
-    return {**kinds(), **{each.name: each for each in (sign, deliver, evaluate, publish)}}
+    return {**kinds(), **{each.name: each for each in (sign, deliver, evaluate, *publish)}}
 
 
 def reached(choice: HomeChoice, settings: Settings) -> str:

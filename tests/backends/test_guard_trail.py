@@ -58,6 +58,7 @@ def count(connection: psycopg.Connection) -> int:
 def test_the_home_and_the_program_know_the_same_operations_and_roles(psql: Psql) -> None:
     own = {"requests.import": "operator", "look.up": "support", "look_ups.ask": "owner", "demo.load": "owner"}
     own |= {"silences.expire": "owner", "gates.decide": "owner", "evidence.published": "owner"}
+    own |= {"evidence.probed": "owner", "evidence.verified": "owner", "evidence.swept": "owner"}
     known = {each.name: each.role for each in (*operations().values(), START, UNDO, COMPLETE, DRILL, SETTLE)}
     assert dict(psql("owner").execute("SELECT name, role FROM wf.operations").fetchall()) == known | own
 

@@ -39,7 +39,7 @@ wf.period_end wf.period_start wf.put_operator wf.raw_cells wf.refuse_items wf.re
 wf.revealed wf.sees_addresses wf.sees_personal wf.set_password wf.sign_cursor wf.stop_worker
 wf.tenants_of_email wf.escalate_alert wf_data.sign_up
 wf.hand_over_alert wf.lock_alert wf.lock_delivery wf.lock_letter wf.put_contact_secret wf.put_endpoint_secret
-wf.replay_delivery wf.settle_deliveries wf.settle_delivery wf.settle_publication wf.store_routing wf.test_contact
+wf.replay_delivery wf.settle_deliveries wf.settle_delivery wf.settle_publication wf.note_abilities wf.note_verification wf.settle_sweep wf.settle_verification wf.store_routing wf.test_contact
 wf.test_endpoint
 """
 
@@ -212,6 +212,10 @@ SCRIPT: tuple[tuple[str, str], ...] = (
                  " VALUES (repeat('ab', 32), 1, 'a', 'junit', 'production', '2026-01-02T03:04:05Z')"),
     ("operator", "SELECT wf.publish_evidence(1, 's3://bucket')"),
     ("operator", "SELECT wf.change_publication('cancel', 1)"),
+    ("operator", "SELECT wf.limit_target('s3://bucket', 1, 500)"),
+    ("operator", "SELECT wf.sweep_target('s3://bucket', 24, false)"),
+    ("owner", "UPDATE wf.publications SET published_at = now(), attestation = '{}'"),
+    ("operator", "SELECT wf.verify_publication(1)"),
     ("operator", "UPDATE wf.evidence SET withdrawn_at = now()"),
     ("service", "SELECT actor, operation, noun, thing FROM wf_data.audit_feed('acme')"),
     ("worker", "SELECT wf.chain_audit() > 0"),

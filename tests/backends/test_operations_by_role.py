@@ -106,6 +106,7 @@ INSERT INTO wf.evidence (sha256, bytes, name, kind, environment, at)
   VALUES (repeat('ef', 32), 1, 'a', 'urn:watchfloor:evidence-bundle:v1', 'production', now());
 SELECT wf.publish_evidence(1, 's3://bucket'), wf.publish_evidence(1, 's3://canceled');
 SELECT wf.change_publication('cancel', 2);
+UPDATE wf.publications SET published_at = now(), attestation = '{"objects": []}' WHERE id = 2;
 SET CONSTRAINTS ALL IMMEDIATE;
 INSERT INTO wf.jobs (kind, tenant_id, state, ended_at)
   SELECT 'deliver', 'active', 'dead', now() FROM generate_series(1, 8);
@@ -142,7 +143,10 @@ EXAMPLES: dict[str, Record] = {
     "evidence.add": {"sha256": "ab" * 32, "bytes": 9, "name": "a.xml", "kind": "junit", "environment": "production"},
     "evidence.cancel": {"id": 1},
     "evidence.publish": {"id": 1, "target": "gs://bucket/prod"},
+    "evidence.limit": {"target": "s3://bucket", "priority": 1, "rate": 500},
     "evidence.republish": {"id": 2},
+    "evidence.sweep": {"target": "s3://bucket", "remove": True},
+    "evidence.verify-remote": {"id": 2},
     "evidence.withdraw": {"id": 1},
     "heartbeats.create": {"name": "nightly", "every": "1d"},
     "heartbeats.edit": {"name": "billing", "grace": "2m"},

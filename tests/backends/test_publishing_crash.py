@@ -50,7 +50,7 @@ def work(conninfo: str, folder: Path, out: Path) -> None:
     from backends.postgres import heartbeat
 
     heartbeat.BEAT_SECONDS = 0.5
-    kind = publishing(Publisher(folder, [Target.parse(f"file://{out}")], SlowRemote))
+    kind, *_ = publishing(Publisher(folder, [Target.parse(f"file://{out}")], SlowRemote))
     asyncio.run(until_told(Work(conninfo, {kind.name: kind}, grace=2)))
 
 

@@ -1,0 +1,199 @@
+"""Targets of a real home: probed before they are used, served by priority and at their rate, verified, and swept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from backends.postgres.job_queue import queue
+from controlplane.errors import Refusal
+from controlplane.evidence.bundles import BUNDLE
+from controlplane.evidence.model import PublicationDirectory, TargetDirectory
+from controlplane.evidence.words import ability_words
+from controlplane.jobs.engine import Kind
+from controlplane.jobs.model import Claimed
+from controlplane.listing import Query
+from tests.backends.psql import Psql, denied, logins, one, refused
+from tests.backends.test_evidence import do
+from tests.backends.test_publishing import ME, Stage, soon, staged
+from tests.postgres import Database
+
+
+@pytest.fixture
+def psql(database: Database) -> Iterator[Psql]:
+    with logins(database) as connect:
+        yield connect
+
+
+async def work(stage: Stage, kind: Kind) -> None:
+    async with queue(stage.database.login("worker"), ME, {each.name: each for each in stage.kinds}) as jobs:
+        [job] = await jobs.claim(1)
+        assert job.kind == kind.name and await kind.run(jobs, job)
+
+
+async def test_a_target_is_probed_before_it_is_used_and_says_what_it_can(
+    database: Database, psql: Psql, tmp_path: Path
+) -> None:
+    async with staged(database, tmp_path) as stage:
+        await stage.ask()
+        place = f"file://{stage.out}/prod"
+        before = await stage.home.of(TargetDirectory).get(place)
+        assert (before.probed_at, before.creates, before.pending) == (None, None, 1)
+        assert await stage.work() is None
+        [found] = (await stage.home.of(TargetDirectory).page(Query((), "target"))).rows
+        assert (found.creates, found.versions, found.digests, found.locks, found.published) == (
+            True,
+            False,
+            False,
+            False,
+            1,
+        )
+        assert ability_words(found) == "● creates ✕ versions ✕ digests ✕ locks"
+        trail = "SELECT operation FROM wf.audit WHERE noun = 'targets' ORDER BY seq"
+        assert psql("viewer").execute(trail).fetchall() == [("evidence.publish",), ("evidence.probed",)]
+        await do(stage.home, "evidence.republish", id=1)
+        assert await stage.work() is None, "within a day it is not probed again"
+        assert len(psql("viewer").execute(trail).fetchall()) == 2
+        locked = await stage.home.of(PublicationDirectory).get(1)
+        assert locked.locked_until is None and locked.state == "published"
+
+
+async def test_what_is_published_is_read_again_by_ranges_and_what_is_wrong_is_named(
+    database: Database, psql: Psql, tmp_path: Path
+) -> None:
+    async with staged(database, tmp_path) as stage:
+        await stage.ask()
+        with pytest.raises(Refusal) as found:
+            await do(stage.home, "evidence.verify-remote", id=1)
+        assert found.value.code == "publication_verifying"
+        await stage.work()
+        await do(stage.home, "evidence.verify-remote", id=1)
+        assert (await stage.read()).verification == "waiting"
+        await work(stage, stage.verifying)
+        good = await stage.read()
+        assert (good.verification, good.faults, good.verified_bytes) == ("good", 0, good.bytes)
+        attestation = await stage.home.of(PublicationDirectory).attestation(1)
+        assert attestation is not None
+        first, second = (stage.out / "prod" / attestation["objects"][number]["key"] for number in (0, 1))
+        stat = first.stat()
+        first.write_bytes(bytes([first.read_bytes()[0] ^ 1]) + first.read_bytes()[1:])
+        os.utime(first, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # so that only its content tells
+        second.unlink()
+        await do(stage.home, "evidence.verify-remote", id=1)
+        await work(stage, stage.verifying)
+        bad = await stage.read()
+        assert bad.verification == "bad" and bad.faults == 2 and bad.fault_list is not None
+        assert [each["fault"] for each in bad.fault_list] == ["its content is another one", "it is gone"]
+        trail = "SELECT count(*) FROM wf.audit WHERE operation = 'evidence.verified'"
+        assert one(psql("viewer"), trail) == (2,)
+
+
+async def test_a_verification_is_taken_over_where_it_was(database: Database, psql: Psql, tmp_path: Path) -> None:
+    worker = psql("worker")
+    async with staged(database, tmp_path) as stage:
+        await stage.ask()
+        await stage.work()
+        await do(stage.home, "evidence.verify-remote", id=1)
+        attestation = await stage.home.of(PublicationDirectory).attestation(1)
+        assert attestation is not None
+        kinds = {each.name: each for each in stage.kinds}
+        async with queue(database.login("worker"), ME, kinds) as jobs:
+            [job] = await jobs.claim(1)
+            note = "SELECT wf.note_verification(1, %s, 1, 9, 0, '[]')"
+            worker.execute(note, [job.id])
+            assert (await stage.read()).verified_objects == 1
+            (stage.out / "prod" / attestation["objects"][0]["key"]).unlink()  # it was looked at already
+            assert await stage.verifying.run(jobs, job)
+            refused(worker, "publication_held", note % job.id)
+        assert (await stage.read()).verification == "good"
+
+
+async def test_what_a_killed_worker_left_is_found_and_swept_up(database: Database, psql: Psql, tmp_path: Path) -> None:
+    async with staged(database, tmp_path) as stage:
+        await stage.ask()
+        await stage.work()
+        attestation = await stage.home.of(PublicationDirectory).attestation(1)
+        assert attestation is not None
+        whole = stage.out / "prod" / attestation["objects"][0]["key"]
+        old, fresh, other = (whole.with_name(whole.name + end) for end in ("#1", "#2", ".mine"))
+        for each in (old, fresh, other):
+            each.write_bytes(b"part")
+        for each in (old, other, whole):
+            os.utime(each, (1_700_000_000, 1_700_000_000))
+        place = f"file://{stage.out}/prod"
+        await do(stage.home, "evidence.sweep", target=place)
+        with pytest.raises(Refusal) as found:
+            await do(stage.home, "evidence.sweep", target=place)
+        assert found.value.code == "target_sweeping"
+        await work(stage, stage.sweeping)
+        dry = await stage.home.of(TargetDirectory).get(place)
+        assert (dry.sweep, dry.swept_found, dry.swept_removed, old.exists()) == ("done", 1, 0, True)
+        assert dry.swept_items is not None and dry.swept_items[0]["key"].endswith("#1")
+        await do(stage.home, "evidence.sweep", target=place, remove=True)
+        await work(stage, stage.sweeping)
+        swept = await stage.home.of(TargetDirectory).get(place)
+        assert (swept.swept_found, swept.swept_removed) == (1, 1)
+        assert [each.exists() for each in (old, fresh, other, whole)] == [False, True, True, True]
+
+
+async def test_who_matters_more_goes_first_and_a_rated_target_takes_one_at_a_time(
+    database: Database, psql: Psql, tmp_path: Path
+) -> None:
+    owner, worker = psql("owner"), psql("worker")
+    async with staged(database, tmp_path) as stage:
+        await stage.ask()
+        for name in ("other", "third"):
+            await do(stage.home, "evidence.publish", id=1, target=f"file://{stage.out}/{name}")
+        await do(stage.home, "evidence.limit", target=f"file://{stage.out}/third", priority=1)
+        kinds = {each.name: each for each in stage.kinds}
+        async with queue(database.login("worker"), ME, kinds) as jobs:
+            [first] = await jobs.claim(1)
+            assert await stage.kind.run(jobs, first)
+            waits = await stage.read(1)
+            assert waits.state == "waiting" and "others go first" in (waits.error or "")
+            for job in await jobs.claim(2):
+                await stage.kind.run(jobs, job)
+            assert [(await stage.read(number)).state for number in (1, 2, 3)] == ["waiting", "published", "published"]
+            soon(owner)
+            other = await do(
+                stage.home, "evidence.add", sha256="cd" * 32, bytes=1, name="c", kind=BUNDLE, environment="production"
+            )
+            place = f"file://{stage.out}/prod"
+            await do(stage.home, "evidence.publish", id=other.result["id"], target=place)
+            await do(stage.home, "evidence.limit", target=place, rate=1000)
+            mine = await jobs.claim(2)
+            turn = {job.payload["publication"]: await turn_of(worker, job) for job in mine}
+            assert turn == {1: None, 4: 10}, "two of one target, and it has a rate"
+
+
+async def turn_of(worker: psycopg.Connection, job: Claimed) -> int | None:
+    found: int | None = one(worker, f"SELECT wf.publication_turn({job.payload['publication']}, {job.id})")[0]
+    return found
+
+
+def test_who_may_limit_sweep_and_say_what_was_found(psql: Psql, tmp_path: Path) -> None:
+    owner, operator, worker = psql("owner"), psql("operator"), psql("worker")
+    owner.execute("INSERT INTO wf.publication_targets (target) VALUES ('s3://bucket')")
+    for role in ("viewer", "support", "worker", "service"):
+        denied(psql(role), "SELECT wf.limit_target('s3://bucket', 1, 1)",
+               "SELECT wf.sweep_target('s3://bucket', 1, true)", "SELECT wf.verify_publication(1)")  # fmt: skip
+    for role in ("viewer", "support", "operator", "admin", "worker"):
+        denied(psql(role), "INSERT INTO wf.publication_targets (target) VALUES ('s3://b')",
+               "UPDATE wf.publication_targets SET creates = true", "DELETE FROM wf.publication_targets",
+               "UPDATE wf.sweep_jobs SET job_id = 1", "UPDATE wf.publication_checks SET faults = 0")  # fmt: skip
+    denied(operator, "SELECT wf.note_abilities(1, 1, true, true, true, true, 'x', 1)",
+           "SELECT wf.settle_sweep('s3://bucket', 1, 0, 0, '[]')", "SELECT wf.settle_verification(1, 1)",
+           "SELECT wf.note_verification(1, 1, 1, 1, 0, '[]')", "SELECT wf.publication_turn(1, 1)")  # fmt: skip
+    refused(worker, "publication_held", "SELECT wf.note_abilities(1, 1, true, true, true, true, 'x', 1)")
+    refused(worker, "publication_held", "SELECT wf.settle_sweep('s3://bucket', 1, 0, 0, '[]')")
+    refused(worker, "publication_held", "SELECT wf.settle_verification(1, 1)")
+    refused(operator, "target_unknown", "SELECT wf.limit_target('s3://other', 1, 1)")
+    refused(operator, "target_unknown", "SELECT wf.sweep_target('s3://other', 1, true)")
+    refused(operator, "target_priority", "SELECT wf.limit_target('s3://bucket', 10, 1)")
+    refused(operator, "target_rate", "SELECT wf.limit_target('s3://bucket', 1, 0)")
+    refused(operator, "target_sweep_hours", "SELECT wf.sweep_target('s3://bucket', 0, true)")
+    refused(operator, "publication_verifying", "SELECT wf.verify_publication(7)")
