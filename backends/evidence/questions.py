@@ -117,7 +117,7 @@ def unfinished(target: Target, prefix: str, url: str, secret: str, before: datet
                 "key-marker": page.findtext("NextKeyMarker") or "",
                 "upload-id-marker": page.findtext("NextUploadIdMarker") or "",
             }
-        return found
+        return sorted(found, key=lambda each: (each.key, each.upload))
 
     return _run(ask)
 

@@ -39,8 +39,9 @@ wf.period_end wf.period_start wf.put_operator wf.raw_cells wf.refuse_items wf.re
 wf.revealed wf.sees_addresses wf.sees_personal wf.set_password wf.sign_cursor wf.stop_worker
 wf.tenants_of_email wf.escalate_alert wf_data.sign_up
 wf.hand_over_alert wf.lock_alert wf.lock_delivery wf.lock_letter wf.put_contact_secret wf.put_endpoint_secret
-wf.replay_delivery wf.settle_deliveries wf.settle_delivery wf.settle_publication wf.note_abilities wf.note_verification wf.settle_sweep wf.settle_verification wf.store_routing wf.test_contact
-wf.test_endpoint
+wf.replay_delivery wf.settle_deliveries wf.settle_delivery wf.settle_publication wf.store_routing wf.test_contact
+wf.note_abilities wf.note_verification wf.settle_sweep wf.settle_verification
+wf.test_endpoint wf.publication_turn
 """
 
 # Who does what; $at is a time of today that both runs share.
