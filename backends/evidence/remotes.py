@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from backends.evidence import questions
 from controlplane.errors import Refusal
+from controlplane.evidence.bundles import MAX_CHECKPOINT_BYTES
 from controlplane.evidence.publishing import CHECKPOINTS, Held, Stored, Target, Unfinished
 from controlplane.text import clean
 
@@ -129,7 +130,8 @@ class ObjectRemote:
         with self._asked():
             names = [each["path"] for page in obstore.list(self._store, prefix=CHECKPOINTS) for each in page]
             for name in sorted(names):
-                yield bytes(obstore.get(self._store, name).bytes())
+                options: Any = {"range": (0, MAX_CHECKPOINT_BYTES)}
+                yield bytes(obstore.get(self._store, name, options=options).bytes())
 
     def held(self, keys: Sequence[str]) -> Mapping[str, Held]:
         if self.target.scheme == "file":

@@ -135,7 +135,7 @@ async def test_bundles_end_published_once_and_whole_however_often_their_workers_
         assert one(owner, asked) == (BUNDLES, BUNDLES)
         assert client.list_multipart_uploads(Bucket="evidence").get("Uploads"), "some died within a large file"
         publisher = Publisher(tmp_path, [TARGET], lambda target: ObjectRemote(target, server.options))
-        soon_after = datetime.now(UTC) + timedelta(minutes=1)  # noqa: TID251
+        soon_after = datetime.now(UTC) + timedelta(minutes=1)
         swept = await asyncio.to_thread(publisher.sweep, TARGET, soon_after, True)
         assert swept["removed"] == swept["found"] > 0
         assert not client.list_multipart_uploads(Bucket="evidence").get("Uploads")
