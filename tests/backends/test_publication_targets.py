@@ -18,6 +18,7 @@ from controlplane.jobs.engine import Kind
 from controlplane.jobs.model import Claimed
 from controlplane.listing import Query
 from tests.backends.psql import Psql, denied, logins, one, refused
+from tests.backends.test_detectors import found
 from tests.backends.test_evidence import do
 from tests.backends.test_publishing import ME, Stage, soon, staged
 from tests.postgres import Database
@@ -197,3 +198,66 @@ def test_who_may_limit_sweep_and_say_what_was_found(psql: Psql, tmp_path: Path) 
     refused(operator, "target_rate", "SELECT wf.limit_target('s3://bucket', 1, 0)")
     refused(operator, "target_sweep_hours", "SELECT wf.sweep_target('s3://bucket', 0, true)")
     refused(operator, "publication_verifying", "SELECT wf.verify_publication(7)")
+
+
+PUBLICATION = """
+WITH e AS (
+  INSERT INTO wf.evidence (sha256, bytes, name, kind, environment, at)
+  SELECT md5(n || %(key)s) || md5('x'), 1, 'a', 'urn:watchfloor:evidence-bundle:v1', 'production', now()
+  FROM generate_series(1, %(number)s) n RETURNING id
+), p AS (
+  INSERT INTO wf.publications (evidence_id, target, asked_at, published_at, attestation, locked_until, lock_mode)
+  SELECT e.id, 's3://bucket', now() - %(ago)s::interval, CASE WHEN %(state)s = 'done' THEN now() END,
+         CASE WHEN %(state)s = 'done' THEN '{}'::jsonb END, now() + %(locked)s::interval, 'COMPLIANCE'
+  FROM e RETURNING id
+), j AS (
+  INSERT INTO wf.jobs (kind, payload, state, attempts, tries, error, ended_at)
+  SELECT 'publish_evidence', jsonb_build_object('publication', p.id), %(state)s, 1, 1,
+         'it cannot be reached', CASE WHEN %(state)s = 'dead' THEN now() END
+  FROM p WHERE %(state)s <> 'done' RETURNING id, (payload ->> 'publication')::bigint AS publication
+)
+INSERT INTO wf.publication_jobs (publication_id, job_id) SELECT publication, id FROM j
+"""
+
+
+def publications(
+    owner: psycopg.Connection, state: str, number: int, ago: str = "1 hour", locked: str | None = None
+) -> None:
+    key = f"{state}{ago}{locked}{number}"
+    values = {"state": state, "number": number, "ago": ago, "locked": locked, "key": key}
+    owner.execute(PUBLICATION, values)
+
+
+def test_publishing_that_fails_more_than_before_is_an_alert(psql: Psql) -> None:
+    owner = psql("owner")
+    publications(owner, "dead", 2)
+    publications(owner, "done", 17)
+    assert found(psql, "publishing_failing") == [], "19 are chance"
+    publications(owner, "done", 30)
+    [failing] = found(psql, "publishing_failing")
+    assert (failing["severity"], failing["threshold"]) == ("warning", 0.02) and failing["value"] == pytest.approx(
+        2 / 49
+    )
+    publications(owner, "dead", 4, ago="3 days")
+    publications(owner, "done", 16, ago="3 days")
+    assert found(psql, "publishing_failing") == [], "a fifth was given up in the days before"
+    publications(owner, "waiting", 30)
+    [failing] = found(psql, "publishing_failing")
+    assert failing["details"]["failure_rate"] == pytest.approx(32 / 79) and failing["severity"] == "warning"
+    publications(owner, "dead", 46, ago="20 days")
+    [many] = found(psql, "publishing_failing")
+    assert many["severity"] == "critical" and many["details"]["dead_letter_backlog"] == 52
+
+
+def test_a_lock_that_ends_within_thirty_days_is_an_alert(psql: Psql) -> None:
+    owner = psql("owner")
+    publications(owner, "done", 2, locked="31 days")
+    assert found(psql, "lock_ending") == []
+    publications(owner, "done", 3, locked="29 days")
+    [ending] = found(psql, "lock_ending")
+    assert (ending["severity"], ending["labels"]) == ("warning", {"target": "s3://bucket"})
+    assert 28.9 < ending["value"] < 29.1 and ending["details"]["publications"] == 3
+    publications(owner, "done", 1, locked="-1 day")
+    assert found(psql, "lock_ending")[0]["severity"] == "error"
+    owner.execute("UPDATE wf.evidence SET withdrawn_at = now()")
+    assert found(psql, "lock_ending") == []

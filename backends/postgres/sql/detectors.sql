@@ -38,7 +38,11 @@ WITH known (name, every, source, computed, stays, means) AS (VALUES
   ('heartbeat_missing', interval '30 seconds', 'live', false, false,
    'Heartbeats that are late by more than their grace: what should say from outside that it is alive does not.'),
   ('deliveries_failing', interval '5 minutes', 'live', false, false,
-   'Routes whose notices of the last 24 hours are received less often than those of the 6 days before.')
+   'Routes whose notices of the last 24 hours are received less often than those of the 6 days before.'),
+  ('lock_ending', interval '1 hour', 'live', false, false,
+   'Targets where evidence is locked no longer than for some days: after that it can be changed or removed.'),
+  ('publishing_failing', interval '5 minutes', 'live', false, false,
+   'Publications of the last 24 hours that fail more often than those of the 6 days before, or too many that wait or are dead.')
 ), gone AS (
   DELETE FROM wf.detectors d
   WHERE d.name NOT IN (SELECT k.name FROM known k) AND d.name NOT IN (SELECT o.name FROM wf.own_detectors o WHERE o.retired_at IS NULL)
@@ -69,7 +73,15 @@ INSERT INTO wf.detector_parameters (detector, name, value, least, most, unit, me
   ('deliveries_failing', 'fewest', 20, 1, 1000000, 'notices', 'fewer notices than this are taken for chance'),
   ('deliveries_failing', 'times', 2, 1, 20, '×', 'so many times the share of the 6 days before'),
   ('deliveries_failing', 'share', 0.05, 0, 1, 'share', 'the least share of deliveries that are not received'),
-  ('deliveries_failing', 'dead', 0.02, 0, 1, 'share', 'the least share of deliveries that were given up or are held');
+  ('deliveries_failing', 'dead', 0.02, 0, 1, 'share', 'the least share of deliveries that were given up or are held'),
+  ('lock_ending', 'days', 30, 1, 3660, 'days', 'how long before a lock ends'),
+  ('publishing_failing', 'fewest', 20, 1, 1000000, 'publications', 'fewer publications than this are taken for chance'),
+  ('publishing_failing', 'times', 2, 1, 20, '×', 'so many times the share of the 6 days before'),
+  ('publishing_failing', 'share', 0.05, 0, 1, 'share', 'the least share of publications whose last try failed'),
+  ('publishing_failing', 'dead', 0.02, 0, 1, 'share', 'the least share of publications that were given up'),
+  ('publishing_failing', 'backlog', 200, 1, 1000000, 'publications', 'so many that are waiting or running'),
+  ('publishing_failing', 'backlog_dead', 20, 1, 1000000, 'publications', 'so many that were given up'),
+  ('publishing_failing', 'backlog_critical', 50, 1, 1000000, 'publications', 'so many that were given up are critical');
 
 -- From now on, or since it looked last (wf.evaluate).
 UPDATE wf.detectors d SET seen = txid_snapshot_xmin(txid_current_snapshot()) WHERE d.name = 'tenant_leak' AND d.seen IS NULL;
