@@ -14,11 +14,12 @@ from controlplane.clock import machine_now
 from controlplane.errors import Refusal
 from controlplane.evidence.bundles import CHECKPOINT, ENVELOPE, MAX_CHECKPOINT_BYTES, Hashing
 from controlplane.evidence.envelopes import Envelope
-from controlplane.evidence.publishing import Check, File, Remote, Target, publish
+from controlplane.evidence.publishing import Check, File, Target, publish
 from controlplane.evidence.statements import Statement
 from controlplane.evidence.targets import (
     Abilities,
     Progress,
+    Provider,
     attested,
     probe,
     sweep,
@@ -36,7 +37,7 @@ class Publisher:
 
     folder: Path
     allowed: Sequence[Target]
-    open: Callable[[Target], Remote] = field(default=ObjectRemote, repr=False)
+    open: Callable[[Target], Provider] = field(default=ObjectRemote, repr=False)
     now: Callable[[], datetime] = machine_now
 
     def probe(self, target: Target, check: Check = lambda number: None) -> Abilities:
@@ -68,7 +69,7 @@ class Publisher:
         """End what was begun before that and never finished. Blocks; raises Refusal."""
         return sweep(self._remote(target), before, remove, check)
 
-    def _remote(self, target: Target) -> Remote:
+    def _remote(self, target: Target) -> Provider:
         if not target.within(self.allowed):
             raise Refusal(
                 "target_not_allowed",

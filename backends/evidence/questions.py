@@ -17,7 +17,8 @@ from backends.evidence.signing import with_query
 from backends.http.client import Http, Received
 from controlplane.deliveries.model import Trouble
 from controlplane.errors import Refusal
-from controlplane.evidence.publishing import Held, Lock, Target, Unfinished
+from controlplane.evidence.publishing import Target
+from controlplane.evidence.targets import Held, Lock, Unfinished
 from controlplane.text import clean
 
 GOOD_FOR = timedelta(minutes=15)

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, cast
 from backends.evidence import questions
 from controlplane.errors import Refusal
 from controlplane.evidence.bundles import MAX_CHECKPOINT_BYTES
-from controlplane.evidence.publishing import CHECKPOINTS, Held, Stored, Target, Unfinished
+from controlplane.evidence.publishing import CHECKPOINTS, Stored, Target
+from controlplane.evidence.targets import Held, Unfinished
 from controlplane.text import clean
 
 if TYPE_CHECKING:

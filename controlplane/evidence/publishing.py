@@ -14,7 +14,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from controlplane.errors import Refusal, Usage
@@ -91,31 +90,6 @@ class Stored:
     version: str | None = None
 
 
-@dataclass(frozen=True)
-class Lock:
-    """Until when a provider keeps an object from being changed or removed, and how strictly."""
-
-    mode: str
-    until: datetime
-
-
-@dataclass(frozen=True)
-class Held:
-    """What a provider says of an object only when it is asked for that. `metageneration`: of GCS."""
-
-    lock: Lock | None = None
-    metageneration: str | None = None
-
-
-@dataclass(frozen=True)
-class Unfinished:
-    """An upload that was begun and neither finished nor given up. `upload`: the provider's number of it."""
-
-    key: str
-    upload: str
-    since: datetime
-
-
 class Remote(Protocol):
     """A target. Its methods block, may be called from several threads at once, and raise Refusal `target_failed` when
     it cannot be reached or refuses.
@@ -133,26 +107,6 @@ class Remote(Protocol):
 
     def read(self, key: str) -> tuple[Stored, Iterable[bytes]] | None:
         """What the provider says of an object, and its content in pieces; None: there is no such object."""
-        ...
-
-    def read_range(self, key: str, start: int, end: int, etag: str | None) -> bytes | None:
-        """Some bytes of the object that has this ETag; None: there is no such object any more."""
-        ...
-
-    def held(self, keys: Sequence[str]) -> Mapping[str, Held]:
-        """How each is held. Raises Refusal `target_unasked` where that cannot be found out."""
-        ...
-
-    def refuses_wrong_digest(self, key: str) -> bool:
-        """Offers an object with a wrong digest. Raises Refusal `target_unasked`."""
-        ...
-
-    def unfinished(self, before: datetime) -> Sequence[Unfinished]:
-        """Uploads of ours that were begun before that. Raises Refusal `target_unasked`."""
-        ...
-
-    def give_up(self, upload: Unfinished) -> None:
-        """End it, and drop what is there of it."""
         ...
 
 

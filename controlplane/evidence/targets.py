@@ -7,16 +7,65 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from controlplane.errors import Refusal
-from controlplane.evidence.publishing import Check, Held, Lock, Remote, Target, Unfinished
+from controlplane.evidence.publishing import Check, Remote, Target
 from controlplane.text import clean
 
 RANGE = 8 << 20
 MAX_FAULTS = 20
 MAX_ITEMS = 200
 MAX_GIVEN_UP = 10_000
+
+
+@dataclass(frozen=True)
+class Lock:
+    """Until when a provider keeps an object from being changed or removed, and how strictly."""
+
+    mode: str
+    until: datetime
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a provider says of an object only when it is asked for that. `metageneration`: of GCS."""
+
+    lock: Lock | None = None
+    metageneration: str | None = None
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """An upload that was begun and neither finished nor given up. `upload`: the provider's number of it."""
+
+    key: str
+    upload: str
+    since: datetime
+
+
+class Provider(Remote, Protocol):
+    """A target with what it is asked besides publishing."""
+
+    def read_range(self, key: str, start: int, end: int, etag: str | None) -> bytes | None:
+        """Some bytes of the object that has this ETag; None: there is no such object any more."""
+        ...
+
+    def held(self, keys: Sequence[str]) -> Mapping[str, Held]:
+        """How each is held. Raises Refusal `target_unasked` where that cannot be found out."""
+        ...
+
+    def refuses_wrong_digest(self, key: str) -> bool:
+        """Offers an object with a wrong digest. Raises Refusal `target_unasked`."""
+        ...
+
+    def unfinished(self, before: datetime) -> Sequence[Unfinished]:
+        """Uploads of ours that were begun before that. Raises Refusal `target_unasked`."""
+        ...
+
+    def give_up(self, upload: Unfinished) -> None:
+        """End it, and drop what is there of it."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -39,7 +88,7 @@ class Abilities:
         return {name: getattr(self, name) for name in ("creates", "versions", "digests", "locks", "mode", "days")}
 
 
-def probe(remote: Remote, target: Target, now: datetime) -> Abilities:
+def probe(remote: Provider, target: Target, now: datetime) -> Abilities:
     """Try it with two small objects, the same ones for a month. Raises Refusal `target_failed`, `target_unfit`."""
     key, content = f"probes/{now:%Y-%m}", b"What this place can do was found out with this object.\n"
     remote.create(key, content)
@@ -130,7 +179,7 @@ class Progress:
 
 
 def verify_published(
-    remote: Remote,
+    remote: Provider,
     attestation: Mapping[str, Any],
     check: Check = lambda number: None,
     progress: Progress | None = None,
@@ -159,7 +208,7 @@ def attested(attestation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return list({each["key"]: each for each in attestation["objects"]}.values())
 
 
-def _fault(remote: Remote, each: Mapping[str, Any], check: Check, done: Progress, part: int) -> str | None:
+def _fault(remote: Provider, each: Mapping[str, Any], check: Check, done: Progress, part: int) -> str | None:
     there = remote.look(each["key"])
     if there is None:
         return "it is gone"
@@ -181,7 +230,7 @@ def _fault(remote: Remote, each: Mapping[str, Any], check: Check, done: Progress
     return None if hashing.hexdigest() == each["sha256"] else "its content is another one"
 
 
-def sweep(remote: Remote, before: datetime, remove: bool, check: Check = lambda number: None) -> dict[str, Any]:
+def sweep(remote: Provider, before: datetime, remove: bool, check: Check = lambda number: None) -> dict[str, Any]:
     """Find uploads that were begun before that and never ended, and end them with `remove`; without, that is a dry run.
 
     Raises Refusal `target_unasked`, `target_failed`.

@@ -97,7 +97,7 @@ def publication_lines(publication: Publication, now: datetime) -> list[Line]:
 
 def lock_words(mode: str | None, until: datetime | None, now: datetime) -> str:
     if until is None:
-        return f"{UNKNOWN} no lock is known: whoever may write there may remove it"
+        return f"{UNKNOWN} none known: it can be removed"
     return f"until {until:%Y-%m-%d %H:%M} UTC, {relative(until, now)} ({clean(mode or UNKNOWN, 40)})"
 
 
@@ -106,7 +106,7 @@ def verification_lines(publication: Publication, now: datetime) -> list[Line]:
     state, total = publication.verification, publication.bytes or 0
     done = publication.verified_bytes or 0
     if state is None:
-        return [("verified     not since: a, then v, reads it again", "muted")]
+        return [("verified     not since (press a, then v)", "muted")]
     if state in ("waiting", "running"):
         share = f"{100 * done // total} %" if total else UNKNOWN
         return [f"verified     {state}: {size_words(done)} of {size_words(total)} read ({share})"]

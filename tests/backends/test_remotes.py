@@ -22,8 +22,8 @@ from backends.evidence.remotes import ObjectRemote
 from backends.evidence.signing import with_query
 from controlplane.errors import Refusal
 from controlplane.evidence.bundles import index
-from controlplane.evidence.publishing import Remote, Target
-from controlplane.evidence.targets import Progress
+from controlplane.evidence.publishing import Target
+from controlplane.evidence.targets import Progress, Provider
 from tests import clouds, seaweed
 from tests.backends.test_evidence_files import SIGNER, written
 from tests.clouds import Asked, Azure, Between, Cloud, Google
@@ -70,7 +70,7 @@ def bundle(folder: Path, large: int = 0) -> str:
 def publisher(folder: Path, place: str, more: dict[str, Any]) -> tuple[Publisher, Target]:
     target = Target.parse(place)
 
-    def open_(asked: Target) -> Remote:
+    def open_(asked: Target) -> Provider:
         return ObjectRemote(asked, more)
 
     return Publisher(folder, [target], open_), target

@@ -75,13 +75,13 @@ INSERT INTO wf.detector_parameters (detector, name, value, least, most, unit, me
   ('deliveries_failing', 'share', 0.05, 0, 1, 'share', 'the least share of deliveries that are not received'),
   ('deliveries_failing', 'dead', 0.02, 0, 1, 'share', 'the least share of deliveries that were given up or are held'),
   ('lock_ending', 'days', 30, 1, 3660, 'days', 'how long before a lock ends'),
-  ('publishing_failing', 'fewest', 20, 1, 1000000, 'publications', 'fewer publications than this are taken for chance'),
+  ('publishing_failing', 'fewest', 20, 1, 1000000, 'jobs', 'fewer publications than this are taken for chance'),
   ('publishing_failing', 'times', 2, 1, 20, '×', 'so many times the share of the 6 days before'),
   ('publishing_failing', 'share', 0.05, 0, 1, 'share', 'the least share of publications whose last try failed'),
   ('publishing_failing', 'dead', 0.02, 0, 1, 'share', 'the least share of publications that were given up'),
-  ('publishing_failing', 'backlog', 200, 1, 1000000, 'publications', 'so many that are waiting or running'),
-  ('publishing_failing', 'backlog_dead', 20, 1, 1000000, 'publications', 'so many that were given up'),
-  ('publishing_failing', 'backlog_critical', 50, 1, 1000000, 'publications', 'so many that were given up are critical');
+  ('publishing_failing', 'backlog', 200, 1, 1000000, 'jobs', 'so many that are waiting or running'),
+  ('publishing_failing', 'backlog_dead', 20, 1, 1000000, 'jobs', 'so many that were given up'),
+  ('publishing_failing', 'backlog_critical', 50, 1, 1000000, 'jobs', 'so many that were given up are critical');
 
 -- From now on, or since it looked last (wf.evaluate).
 UPDATE wf.detectors d SET seen = txid_snapshot_xmin(txid_current_snapshot()) WHERE d.name = 'tenant_leak' AND d.seen IS NULL;

@@ -47,7 +47,7 @@ SET search_path = wf, pg_temp AS $$
          CASE WHEN s.by_failed THEN s.share WHEN s.by_dead THEN s.dead_share WHEN s.all_dead > s.most_dead THEN s.all_dead ELSE s.open END,
          CASE WHEN s.by_failed THEN s.limit_failed WHEN s.by_dead THEN s.limit_dead WHEN s.all_dead > s.most_dead THEN s.most_dead
               ELSE s.most_open END,
-         CASE WHEN s.by_failed OR s.by_dead THEN 'share' ELSE 'publications' END,
+         CASE WHEN s.by_failed OR s.by_dead THEN 'share' ELSE 'jobs' END,
          format('%s of %s publications in 24 hours are not published, %s of them given up; in all %s wait and %s were given up',
                 s.failed, s.n, s.dead, s.open, s.all_dead),
          jsonb_build_object('publications', s.n, 'failed', s.failed, 'dead', s.dead, 'publications_before', s.old_n,
