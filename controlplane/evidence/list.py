@@ -19,7 +19,7 @@ from controlplane.evidence.model import (
     VerificationState,
 )
 from controlplane.evidence.refusals import NO_CONTROL, NO_EVIDENCE, NO_PUBLICATION, NO_TARGET
-from controlplane.evidence.words import ability_words, kind_words, publication_why, size_words, target_why, why_of
+from controlplane.evidence.words import kind_words, lock_days, publication_why, size_words, target_why, why_of
 from controlplane.lists import COUNT, ID, TEXTS, TIME, UNTIL, Cell, Column, Line, ListOf, Status, choice, status
 from controlplane.text import UNKNOWN, clean
 
@@ -122,6 +122,12 @@ PUBLICATIONS: ListOf[Publication] = ListOf(
 )  # fmt: skip
 
 
+def ability_cell(has: bool | None, words: str = "yes") -> Cell:
+    if has is None:
+        return Cell("? unknown", "unknown")
+    return Cell(f"● {words}", "good") if has else Cell("✕ no", "warn")
+
+
 SWEPT: dict[SweepState, Status] = {
     "failed": Status("✕", "bad"),
     "running": Status("◐", "warn"),
@@ -143,8 +149,14 @@ TARGETS: ListOf[PublicationTarget] = ListOf(
     why=target_why,
     columns=(
         Column("target", priority=1, width=24, grow=True, sorts=True),
-        Column("can", priority=2, width=34, filters=False, value=lambda t: ability_words(t),
-               cell=lambda t, now: ability_words(t)),
+        Column("locks", priority=2, width=10, filters=False, cell=lambda t, now: ability_cell(t.locks, lock_days(t)),
+               what="whether what is new is locked, and for how long"),
+        Column("versions", priority=3, width=9, filters=False, cell=lambda t, now: ability_cell(t.versions),
+               what="whether what is replaced or removed is kept"),
+        Column("creates", priority=4, width=9, filters=False, cell=lambda t, now: ability_cell(t.creates),
+               what="whether an object is made only where there is none"),
+        Column("digests", priority=5, width=9, filters=False, cell=lambda t, now: ability_cell(t.digests),
+               what="whether what arrives damaged is refused"),
         Column("probed", TIME, priority=4, field="probed_at", what="when that was last found out"),
         Column("priority", COUNT, priority=5, width=4, title="PRIO", what="1 goes first, 9 last"),
         Column("rate", COUNT, priority=6, width=8, title="KB/S", what="kB a second at most; empty: any"),

@@ -116,26 +116,15 @@ def verification_lines(publication: Publication, now: datetime) -> list[Line]:
     when = UNKNOWN if at is None else f"{at:%Y-%m-%d %H:%M:%S} UTC, {relative(at, now)}"
     if state == "good":
         return [f"verified     ● all of it is as it was attested: {when}"]
-    lines: list[Line] = [
-        (f"verified     ✕ {count(publication.faults)} files are not as they were attested: {when}", "bad")
-    ]
+    lines: list[Line] = [(f"verified     ✕ {count(publication.faults)} of its files not as attested: {when}", "bad")]
     for each in publication.fault_list or ():
         lines.append((f"  {clean(each.get('path'), 100)}: {clean(each.get('fault'), 200)}", "bad"))
     return lines
 
 
-def ability_words(target: PublicationTarget) -> str:
-    """What a probe showed, in short: what is not known is said so."""
-    if target.probed_at is None:
-        return "not known before its first publication"
-    lock = f"locks {clean(target.lock_mode, 20)} {target.lock_days:g} d" if target.locks else "locks"
-    told = (
-        ("creates", target.creates),
-        ("versions", target.versions),
-        ("digests", target.digests),
-        (lock, target.locks),
-    )
-    return " ".join(f"{'?' if has is None else '●' if has else '✕'} {name}" for name, has in told)
+def lock_days(target: PublicationTarget) -> str:
+    """For how long what is new is locked."""
+    return "yes" if target.lock_days is None else f"{target.lock_days:.3g} d"
 
 
 def target_why(target: PublicationTarget, now: datetime) -> list[Line]:

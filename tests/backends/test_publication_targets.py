@@ -13,7 +13,6 @@ from backends.postgres.job_queue import queue
 from controlplane.errors import Refusal
 from controlplane.evidence.bundles import BUNDLE
 from controlplane.evidence.model import PublicationDirectory, TargetDirectory
-from controlplane.evidence.words import ability_words
 from controlplane.jobs.engine import Kind
 from controlplane.jobs.model import Claimed
 from controlplane.listing import Query
@@ -53,7 +52,6 @@ async def test_a_target_is_probed_before_it_is_used_and_says_what_it_can(
             False,
             1,
         )
-        assert ability_words(found) == "● creates ✕ versions ✕ digests ✕ locks"
         trail = "SELECT operation FROM wf.audit WHERE noun = 'targets' ORDER BY seq"
         assert psql("viewer").execute(trail).fetchall() == [("evidence.publish",), ("evidence.probed",)]
         await do(stage.home, "evidence.republish", id=1)
