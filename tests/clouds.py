@@ -153,8 +153,8 @@ class Azure(Cloud):
             assert asked.headers["x-ms-blob-type"] == "BlockBlob"
             return self.put(asked.path, asked.body, asked.headers.get("if-none-match") == "*")
         if kind == "list":
-            one = "<Blob><Name>%s</Name><Properties><Content-Length>%d</Content-Length><Etag>e</Etag>"
-            one += f"<Last-Modified>{MODIFIED}</Last-Modified></Properties></Blob>"
+            one = "<Blob><Name>%s</Name><Properties><Content-Length>%d</Content-Length><Content-Type>b</Content-Type>"
+            one += f"<Etag>e</Etag><Last-Modified>{MODIFIED}</Last-Modified></Properties></Blob>"
             page = '<?xml version="1.0"?><EnumerationResults><Blobs>%s</Blobs><NextMarker/></EnumerationResults>'
             return self.list(asked.query.get("prefix", ""), page, one)
         return self.get(asked)

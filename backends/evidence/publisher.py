@@ -18,6 +18,7 @@ from controlplane.evidence.publishing import Check, File, Target, publish
 from controlplane.evidence.statements import Statement
 from controlplane.evidence.targets import (
     Abilities,
+    Held,
     Progress,
     Provider,
     attested,
@@ -49,9 +50,12 @@ class Publisher:
         remote = self._remote(target)
         files = list(self._files(sha256))
         attestation = publish(remote, target, sha256, files, check, checkpoint=_checkpoint(files))
-        keys = [each["key"] for each in (*attested(attestation), attestation["manifest"])]
+        manifest = attestation["manifest"]["key"]
         try:
-            return with_locks(attestation, remote.held(keys))
+            held = remote.held([manifest])
+            if held[manifest] != Held():  # else there is nothing to ask of the others
+                held = {**held, **remote.held([each["key"] for each in attested(attestation)])}
+            return with_locks(attestation, held)
         except Refusal as refusal:
             if refusal.code != "target_unasked":
                 raise

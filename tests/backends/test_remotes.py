@@ -15,6 +15,7 @@ from typing import Any
 import boto3  # type: ignore[import-untyped,unused-ignore]
 import obstore
 import pytest
+from moto.server import ThreadedMotoServer
 
 from backends.evidence import remotes
 from backends.evidence.publisher import Publisher
@@ -22,7 +23,7 @@ from backends.evidence.remotes import ObjectRemote
 from backends.evidence.signing import with_query
 from controlplane.errors import Refusal
 from controlplane.evidence.bundles import index
-from controlplane.evidence.publishing import Target
+from controlplane.evidence.publishing import Target, checkpoint_key
 from controlplane.evidence.targets import Progress, Provider
 from tests import clouds, seaweed
 from tests.backends.test_evidence_files import SIGNER, written
@@ -142,6 +143,37 @@ def test_a_plain_bucket_is_found_to_lock_nothing(s3: S3, tmp_path: Path) -> None
     assert attestation["lock"] is None and {each["lock"] for each in attestation["objects"]} == {None}
 
 
+def kept_beside(remote: ObjectRemote) -> None:
+    """Checkpoints are stored by themselves, and read again from below the prefix."""
+    notes = [b"trail\n41\nhead\n", b"trail\n7\nhead\n"]
+    for note in notes:
+        assert remote.create(checkpoint_key(note), note) is not None
+    assert remote.create(checkpoint_key(notes[0]), notes[0]) is None
+    assert list(remote.checkpoints()) == sorted(notes, key=checkpoint_key)
+
+
+def test_moto_is_served_as_well(tmp_path: Path) -> None:
+    """Another server, so that nothing leans on what is peculiar to one. (With a default retention it takes only an MD5,
+    which the library does not send; S3 takes the SHA-256.)
+    """
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        other = S3("http://{}:{}".format(*server.get_host_and_port()))
+        client(other).create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
+        publish, target = publisher(tmp_path, "s3://locked/prod", options(other))
+        able = publish.probe(target)
+        assert (able.creates, able.versions, able.locks) == (True, True, False), "what is new is not locked by itself"
+        sha256 = bundle(tmp_path, PART + 9)
+        attestation = publish.publish(sha256, target)
+        assert attestation["lock"] is None and all(each["version"] for each in attestation["objects"])
+        assert publish.publish(sha256, target)["written"] == 0
+        assert publish.verify(target, attestation, Progress()).faulty == 0
+        kept_beside(ObjectRemote(target, options(other)))
+    finally:
+        server.stop()
+
+
 def test_a_target_that_replaces_what_should_be_made_once_is_not_used(s3: S3, between: Between, tmp_path: Path) -> None:
     publish, target = publisher(tmp_path, "s3://evidence/replaces", options(s3, between))
 
@@ -255,6 +287,7 @@ def test_azure_and_google_take_it_in_parts_and_say_how_it_is_held(
             assert each.get("metageneration") == ("1" if isinstance(cloud, Google) else None)
         assert publish.publish(sha256, target)["written"] == 0
         assert publish.verify(target, attestation, Progress()).faulty == 0
+        kept_beside(ObjectRemote(target, cloud.options))  # type: ignore[attr-defined]
         large = next(each for each in attestation["objects"] if each["path"] == "large")
         ranges = [
             asked.headers["range"] for asked in cloud.asked if large["key"] in asked.path and "range" in asked.headers
