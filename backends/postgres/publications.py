@@ -88,8 +88,8 @@ class TargetWriter(TargetStore):
     async def lock(self, target: str) -> PublicationTarget:
         return await TARGET_TABLE.get(self.connection, target)
 
-    async def limit(self, target: str, priority: int, rate: int | None) -> PublicationTarget:
-        await self.connection.execute("SELECT wf.limit_target(%s, %s, %s)", [target, priority, rate])
+    async def limit(self, target: str, priority: int, rate: int | None, keep_days: int | None) -> PublicationTarget:
+        await self.connection.execute("SELECT wf.limit_target(%s, %s, %s, %s)", [target, priority, rate, keep_days])
         return await TARGET_TABLE.get(self.connection, target)
 
     async def sweep(self, target: str, hours: int, remove: bool) -> PublicationTarget:

@@ -160,6 +160,7 @@ TARGETS: ListOf[PublicationTarget] = ListOf(
         Column("probed", TIME, priority=4, field="probed_at", what="when that was last found out"),
         Column("priority", COUNT, priority=5, width=4, title="PRIO", what="1 goes first, 9 last"),
         Column("rate", COUNT, priority=6, width=8, title="KB/S", what="kB a second at most; empty: any"),
+        Column("keep", COUNT, priority=8, width=5, field="keep_days", what="days that evidence must stay locked there"),
         Column("published", COUNT, priority=3, width=9),
         Column("pending", COUNT, priority=7, width=7),
         Column("failed", COUNT, priority=3, width=6),

@@ -132,6 +132,7 @@ SweepState = Literal["waiting", "running", "failed", "done"]
 @dataclass(frozen=True, slots=True)
 class PublicationTarget:
     """Where evidence is published to. `priority`: 1 goes first, 9 last; `rate`: kB a second, None: any.
+    `keep_days`: how long what is published there must stay locked; None: nothing is asked for.
 
     `creates` … `lock_days`: what a probe showed (`controlplane.evidence.targets.Abilities`); None: not known.
     `published`, `pending`, `failed`: publications. `swept_…`: what the last sweep found and removed, `sweep_remove`:
@@ -141,6 +142,7 @@ class PublicationTarget:
     target: str
     priority: int
     rate: int | None
+    keep_days: int | None
     probed_at: datetime | None
     creates: bool | None
     versions: bool | None
@@ -182,7 +184,7 @@ class TargetStore(Protocol):
         """Raises NotFound. It is not locked: a worker may write to it."""
         ...
 
-    async def limit(self, target: str, priority: int, rate: int | None) -> PublicationTarget: ...
+    async def limit(self, target: str, priority: int, rate: int | None, keep_days: int | None) -> PublicationTarget: ...
 
     async def sweep(self, target: str, hours: int, remove: bool) -> PublicationTarget:
         """Raises Refusal `target_sweeping`."""

@@ -228,6 +228,9 @@ class OneTarget(Request):
 class TargetLimit(OneTarget):
     priority: Annotated[int | None, Field(ge=1, le=9, description="1 goes first, 9 last; usually 5")] = None
     rate: Annotated[int | None, Field(ge=0, le=10_000_000, description="kB a second at most; 0: any")] = None
+    keep_days: Annotated[
+        int | None, Field(ge=0, le=36_600, description="so many days it must stay locked there; 0: nothing is asked")
+    ] = None
 
 
 class TargetSweep(OneTarget):
@@ -249,10 +252,11 @@ TARGET = Subject(PublicationTarget, lambda change, request: change.of(TargetStor
     way_back="Set it back.",
 )
 async def limit(change: Change, request: TargetLimit, target: PublicationTarget) -> Record:
-    """Say which target goes first, and how fast one may be written to and read back."""
+    """Say which target goes first, how fast one may be used, and how long evidence must stay locked there."""
     priority = target.priority if request.priority is None else request.priority
     rate = target.rate if request.rate is None else request.rate or None
-    return _of_target(await change.of(TargetStore).limit(target.target, priority, rate))
+    keep = target.keep_days if request.keep_days is None else request.keep_days or None
+    return _of_target(await change.of(TargetStore).limit(target.target, priority, rate, keep))
 
 
 def check_sweep(target: PublicationTarget, now: datetime) -> None:

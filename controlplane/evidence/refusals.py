@@ -51,6 +51,7 @@ CONSTRAINTS = (
     Words("target_unknown", NotFound, "Nothing was published to it.", "watchfloor evidence targets lists them."),
     Words("target_priority", Refusal, "A priority is 1 (first) to 9 (last)."),
     Words("target_rate", Refusal, "A rate is 1 to 10,000,000 kB a second."),
+    Words("target_keep_days", Refusal, "Evidence must stay locked for 1 to 36,600 days."),
     Words("target_sweep_hours", Refusal, "A sweep looks at uploads that are 1 to 8,760 hours old or more."),
     Words("target_lock_days", Refusal, "A lock of a probe is of 0 to 100,000 days."),
     Words("target_swept", Refusal, "A sweep removes no more than it finds."),

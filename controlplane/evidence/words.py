@@ -153,6 +153,10 @@ def target_why(target: PublicationTarget, now: datetime) -> list[Line]:
             lines.append(f"? not known: {good}" if has is None else f"● {good}" if has else (f"✕ {bad}", "warn"))
     rate = "as fast as it goes" if target.rate is None else f"at most {count(target.rate)} kB a second, one at a time"
     lines.append(f"priority {target.priority} of 1 (first) to 9, {rate}")
+    if target.keep_days is not None:
+        short = target.probed_at is not None and (not target.locks or (target.lock_days or 0) < target.keep_days)
+        words = f"what is published there must stay locked for {count(target.keep_days)} days"
+        lines.append((f"✕ {words}: it locks for less", "bad") if short else words)
     if target.sweep_error:
         lines.append((f"sweeping failed: {clean(target.sweep_error, 400)}", "bad"))
     if target.swept_at is not None:

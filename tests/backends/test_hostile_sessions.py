@@ -213,7 +213,7 @@ SCRIPT: tuple[tuple[str, str], ...] = (
                  " VALUES (repeat('ab', 32), 1, 'a', 'junit', 'production', '2026-01-02T03:04:05Z')"),
     ("operator", "SELECT wf.publish_evidence(1, 's3://bucket')"),
     ("operator", "SELECT wf.change_publication('cancel', 1)"),
-    ("operator", "SELECT wf.limit_target('s3://bucket', 1, 500)"),
+    ("operator", "SELECT wf.limit_target('s3://bucket', 1, 500, 365)"),
     ("operator", "SELECT wf.sweep_target('s3://bucket', 24, false)"),
     ("owner", "UPDATE wf.publications SET published_at = now(), attestation = '{}'"),
     ("operator", "SELECT wf.verify_publication(1)"),

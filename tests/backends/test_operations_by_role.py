@@ -143,7 +143,7 @@ EXAMPLES: dict[str, Record] = {
     "evidence.add": {"sha256": "ab" * 32, "bytes": 9, "name": "a.xml", "kind": "junit", "environment": "production"},
     "evidence.cancel": {"id": 1},
     "evidence.publish": {"id": 1, "target": "gs://bucket/prod"},
-    "evidence.limit": {"target": "s3://bucket", "priority": 1, "rate": 500},
+    "evidence.limit": {"target": "s3://bucket", "priority": 1, "rate": 500, "keep_days": 365},
     "evidence.republish": {"id": 2},
     "evidence.sweep": {"target": "s3://bucket", "remove": True},
     "evidence.verify-remote": {"id": 2},

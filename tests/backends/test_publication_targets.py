@@ -178,7 +178,7 @@ def test_who_may_limit_sweep_and_say_what_was_found(psql: Psql, tmp_path: Path) 
     owner, operator, worker = psql("owner"), psql("operator"), psql("worker")
     owner.execute("INSERT INTO wf.publication_targets (target) VALUES ('s3://bucket')")
     for role in ("viewer", "support", "worker", "service"):
-        denied(psql(role), "SELECT wf.limit_target('s3://bucket', 1, 1)",
+        denied(psql(role), "SELECT wf.limit_target('s3://bucket', 1, 1, 1)",
                "SELECT wf.sweep_target('s3://bucket', 1, true)", "SELECT wf.verify_publication(1)")  # fmt: skip
     for role in ("viewer", "support", "operator", "admin", "worker"):
         denied(psql(role), "INSERT INTO wf.publication_targets (target) VALUES ('s3://b')",
@@ -190,16 +190,19 @@ def test_who_may_limit_sweep_and_say_what_was_found(psql: Psql, tmp_path: Path) 
     refused(worker, "publication_held", "SELECT wf.note_abilities(1, 1, true, true, true, true, 'x', 1)")
     refused(worker, "publication_held", "SELECT wf.settle_sweep('s3://bucket', 1, 0, 0, '[]')")
     refused(worker, "publication_held", "SELECT wf.settle_verification(1, 1)")
-    refused(operator, "target_unknown", "SELECT wf.limit_target('s3://other', 1, 1)")
+    refused(operator, "target_unknown", "SELECT wf.limit_target('s3://other', 1, 1, NULL)")
     refused(operator, "target_unknown", "SELECT wf.sweep_target('s3://other', 1, true)")
-    refused(operator, "target_priority", "SELECT wf.limit_target('s3://bucket', 10, 1)")
-    refused(operator, "target_rate", "SELECT wf.limit_target('s3://bucket', 1, 0)")
+    refused(operator, "target_priority", "SELECT wf.limit_target('s3://bucket', 10, 1, NULL)")
+    refused(operator, "target_rate", "SELECT wf.limit_target('s3://bucket', 1, 0, NULL)")
+    refused(operator, "target_keep_days", "SELECT wf.limit_target('s3://bucket', 1, NULL, 0)")
     refused(operator, "target_sweep_hours", "SELECT wf.sweep_target('s3://bucket', 0, true)")
     refused(operator, "publication_verifying", "SELECT wf.verify_publication(7)")
 
 
 PUBLICATION = """
-WITH e AS (
+WITH t AS (
+  INSERT INTO wf.publication_targets (target) VALUES ('s3://bucket') ON CONFLICT DO NOTHING
+), e AS (
   INSERT INTO wf.evidence (sha256, bytes, name, kind, environment, at)
   SELECT md5(n || %(key)s) || md5('x'), 1, 'a', 'urn:watchfloor:evidence-bundle:v1', 'production', now()
   FROM generate_series(1, %(number)s) n RETURNING id
@@ -258,4 +261,18 @@ def test_a_lock_that_ends_within_thirty_days_is_an_alert(psql: Psql) -> None:
     publications(owner, "done", 1, locked="-1 day")
     assert found(psql, "lock_ending")[0]["severity"] == "error"
     owner.execute("UPDATE wf.evidence SET withdrawn_at = now()")
+    assert found(psql, "lock_ending") == []
+
+
+def test_evidence_that_is_locked_for_less_than_is_asked_for_is_an_alert(psql: Psql) -> None:
+    owner, operator = psql("owner"), psql("operator")
+    publications(owner, "done", 2, locked="90 days")
+    publications(owner, "done", 1)
+    assert found(psql, "lock_ending") == [], "nothing is asked for"
+    operator.execute("SELECT wf.limit_target('s3://bucket', 5, NULL, 89)")
+    [short] = found(psql, "lock_ending")
+    assert (short["severity"], short["details"]["short"]) == ("error", 1), "the one without a lock"
+    operator.execute("SELECT wf.limit_target('s3://bucket', 5, NULL, 365)")
+    assert found(psql, "lock_ending")[0]["details"]["short"] == 3
+    operator.execute("SELECT wf.limit_target('s3://bucket', 5, NULL, NULL)")
     assert found(psql, "lock_ending") == []

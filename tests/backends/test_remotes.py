@@ -201,6 +201,23 @@ def test_uploads_that_nobody_finished_are_found_and_ended_and_no_others(s3: S3, 
     assert {each["Key"] for each in left} == {"swept/of-somebody-else", f"other/{key}"}
 
 
+def test_memory_is_bounded_however_large_a_file_is() -> None:
+    """What was read of it and not yet taken by the target is at most the parts under way, and the next one."""
+    with clouds.serving(Google()) as cloud:
+        remote, read = ObjectRemote(Target.parse("gs://bucket"), cloud.options), 0
+
+        def pieces() -> Iterator[bytes]:
+            nonlocal read
+            for _ in range(10 * PART >> 20):
+                read += 1 << 20
+                taken = sum(len(each) for upload in cloud.parts.values() for each in upload.values())
+                assert read - taken <= (remotes.PARTS_AT_ONCE + 2) * PART
+                yield bytes(1 << 20)
+
+        remote.put("large", pieces(), 10 * PART)
+        assert read == 10 * PART == len(cloud.objects["/bucket/large"].content)
+
+
 def test_our_signature_is_that_of_the_library(s3: S3) -> None:
     store: Any = ObjectRemote(Target.parse("s3://evidence/a"), options(s3))._store
     url = obstore.sign(store, "GET", "x y/ü+z", timedelta(minutes=1))

@@ -4,6 +4,7 @@ CREATE TABLE wf.publication_targets (
                  AND target ~ '^((s3|gs)://[A-Za-z0-9]|az://[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9]|file:///[A-Za-z0-9])[A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$'),
   priority       integer NOT NULL DEFAULT 5 CONSTRAINT target_priority CHECK (priority BETWEEN 1 AND 9),  -- 1 goes first
   rate           integer CONSTRAINT target_rate CHECK (rate BETWEEN 1 AND 10000000),  -- kB a second; NULL: any
+  keep_days      integer CONSTRAINT target_keep_days CHECK (keep_days BETWEEN 1 AND 36600),  -- evidence must stay locked
   probed_at      wf.moment,
   creates        boolean,        -- what a probe showed; NULL: it could not be found out
   versions       boolean,

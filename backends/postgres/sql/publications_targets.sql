@@ -3,7 +3,7 @@ INSERT INTO wf.operations (name, role) VALUES
   ('evidence.limit', 'operator'), ('evidence.sweep', 'operator'), ('evidence.probed', 'owner'), ('evidence.swept', 'owner');
 INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes, many) VALUES
   ('evidence.publish', 'wf.publication_targets', 'insert', NULL, NULL, NULL, false),
-  ('evidence.limit', 'wf.publication_targets', 'update', '{priority,rate}', NULL, NULL, false),
+  ('evidence.limit', 'wf.publication_targets', 'update', '{priority,rate,keep_days}', NULL, NULL, false),
   ('evidence.sweep', 'wf.publication_targets', 'update', '{sweep_asked_at,sweep_hours,sweep_remove}', NULL, NULL, false),
   ('evidence.probed', 'wf.publication_targets', 'update',
    '{probed_at,creates,versions,digests,locks,lock_mode,lock_days}', NULL, NULL, false),
@@ -13,7 +13,7 @@ GRANT SELECT ON wf.publication_targets, wf.sweep_jobs TO wf_viewer, wf_worker;
 SELECT wf.audited('wf.publication_targets', 'targets', 'target', 'none');
 
 CREATE VIEW wf.target_list AS
-SELECT t.target, t.priority, t.rate, t.probed_at, t.creates, t.versions, t.digests, t.locks, t.lock_mode, t.lock_days,
+SELECT t.target, t.priority, t.rate, t.keep_days, t.probed_at, t.creates, t.versions, t.digests, t.locks, t.lock_mode, t.lock_days,
        n.published, n.pending, n.failed, s.job_id AS sweep_job,
        CASE WHEN j.state IN ('waiting', 'running') THEN j.state WHEN j.state IN ('dead', 'canceled') THEN 'failed'
             WHEN t.swept_at IS NOT NULL THEN 'done' END AS sweep,
@@ -34,11 +34,11 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION wf.limit_target(target text, priority integer, rate integer) RETURNS void LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION wf.limit_target(target text, priority integer, rate integer, keep_days integer) RETURNS void LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 BEGIN
   UPDATE wf.publication_targets t
-  SET priority = limit_target.priority, rate = limit_target.rate, version = t.version + 1, updated_at = now()
+  SET priority = limit_target.priority, rate = limit_target.rate, keep_days = limit_target.keep_days, version = t.version + 1, updated_at = now()
   WHERE t.target = limit_target.target;
   IF NOT FOUND THEN
     PERFORM wf.no_target(target);

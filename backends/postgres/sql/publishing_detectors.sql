@@ -1,15 +1,28 @@
 -- What detectors find about published evidence (sql/detectors.sql).
--- Locks that end within some days, or have ended within the last week, of evidence that still counts; one for each target.
+-- Locks of evidence that still counts: that end within some days, or have ended within the last week, or that are shorter than
+-- is asked for at their target (then also none at all); one for each target.
 CREATE OR REPLACE FUNCTION wf.detect_lock_ending() RETURNS SETOF wf.finding LANGUAGE sql STABLE SET search_path = wf, pg_temp AS $$
-  SELECT NULL, jsonb_build_object('target', p.target), CASE WHEN min(p.locked_until) < now() THEN 'error' ELSE 'warning' END,
-         extract(epoch FROM min(p.locked_until) - now()) / 86400, t.value, 'days',
-         format('the first of %s at %s ends at %s', wf.counted(count(*), 'lock'), p.target, wf.minute_of(min(p.locked_until))),
-         jsonb_build_object('target', p.target, 'publications', count(*), 'first_ends', min(p.locked_until),
-                            'first', (array_agg(p.id ORDER BY p.locked_until, p.id))[1], 'threshold_from', t.source), NULL
-  FROM wf.publications p JOIN wf.evidence e ON e.id = p.evidence_id AND e.withdrawn_at IS NULL
-    CROSS JOIN wf.estate_threshold('lock_ending', 'days') t
-  WHERE p.locked_until > now() - interval '7 days' AND p.locked_until <= now() + t.value * interval '24 hours'
-  GROUP BY p.target, t.value, t.source
+  WITH locks AS (
+    SELECT p.id, p.target, p.locked_until, t.value, t.source, g.keep_days,
+           p.locked_until > now() - interval '7 days' AND p.locked_until <= now() + t.value * interval '24 hours' AS ending,
+           g.keep_days IS NOT NULL AND coalesce(p.locked_until, '-infinity')
+             < p.created_at + least(g.keep_days, 36600) * interval '24 hours' - interval '1 hour' AS short
+    FROM wf.publications p JOIN wf.evidence e ON e.id = p.evidence_id AND e.withdrawn_at IS NULL
+      JOIN wf.publication_targets g ON g.target = p.target CROSS JOIN wf.estate_threshold('lock_ending', 'days') t
+    WHERE p.published_at IS NOT NULL
+  )
+  SELECT NULL, jsonb_build_object('target', l.target),
+         CASE WHEN bool_or(l.short) OR min(l.locked_until) < now() THEN 'error' ELSE 'warning' END,
+         coalesce(extract(epoch FROM min(l.locked_until) - now()) / 86400, 0), l.value, 'days',
+         CASE WHEN bool_or(l.short)
+              THEN format('%s at %s not locked for the %s that are asked for', wf.counted(count(*) FILTER (WHERE l.short), 'bundle'),
+                          l.target, wf.counted(max(l.keep_days), 'day'))
+              ELSE format('the first of %s at %s ends at %s', wf.counted(count(*), 'lock'), l.target,
+                          wf.minute_of(min(l.locked_until))) END,
+         jsonb_build_object('target', l.target, 'publications', count(*), 'short', count(*) FILTER (WHERE l.short),
+                            'first_ends', min(l.locked_until), 'threshold_from', l.source,
+                            'first', (array_agg(l.id ORDER BY l.locked_until NULLS FIRST, l.id))[1]), NULL
+  FROM locks l WHERE l.ending OR l.short GROUP BY l.target, l.value, l.source
 $$;
 
 -- The share of publications of the last 24 hours whose last try failed, and the share that was given up, each against that of
