@@ -111,6 +111,34 @@ async def test_a_verification_is_taken_over_where_it_was(database: Database, psq
         assert (await stage.read()).verification == "good"
 
 
+async def test_a_worker_cannot_store_what_nobody_can_show(database: Database, psql: Psql, tmp_path: Path) -> None:
+    worker = psql("worker")
+    async with staged(database, tmp_path) as stage:
+        await stage.ask()
+        async with queue(database.login("worker"), ME, {each.name: each for each in stage.kinds}) as jobs:
+            [job] = await jobs.claim(1)
+            for attestation in ('{"objects": [1]}', '{"objects": [{"lock": "x"}]}', '{"lock": {"until": "soon"}}',
+                                '{"objects": [{"bytes": "many"}]}', "[]"):  # fmt: skip
+                refused(
+                    worker, "publication_attestation", f"SELECT wf.settle_publication(1, {job.id}, '{attestation}')"
+                )
+            for days in ("'NaN'", "'Infinity'", "-1"):
+                refused(worker, "target_lock_days",
+                        f"SELECT wf.note_abilities(1, {job.id}, true, true, true, true, 'x', {days})")  # fmt: skip
+        await do(stage.home, "evidence.cancel", id=1)
+        await do(stage.home, "evidence.republish", id=1)
+        await stage.work()
+        await do(stage.home, "evidence.verify-remote", id=1)
+        async with queue(database.login("worker"), ME, {each.name: each for each in stage.kinds}) as jobs:
+            [job] = await jobs.claim(1)
+            for told, name in (
+                ("1, 1, 0, '[7]'", "faults"),
+                ("1, 1, 0, '{}'", "faults"),
+                ("-1, 1, 0, '[]'", "progress"),
+            ):
+                refused(worker, f"publication_check_{name}", f"SELECT wf.note_verification(1, {job.id}, {told})")
+
+
 async def test_what_a_killed_worker_left_is_found_and_swept_up(database: Database, psql: Psql, tmp_path: Path) -> None:
     async with staged(database, tmp_path) as stage:
         await stage.ask()

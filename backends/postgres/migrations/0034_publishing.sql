@@ -19,7 +19,8 @@ CREATE TABLE wf.publication_targets (
   swept_found    integer CONSTRAINT target_swept CHECK (swept_found >= swept_removed AND swept_removed >= 0),
   swept_removed  integer,
   swept_items    jsonb CONSTRAINT target_swept_items
-                 CHECK (jsonb_typeof(swept_items) = 'array' AND octet_length(swept_items::text) <= 131072),
+                 CHECK (jsonb_typeof(swept_items) = 'array' AND octet_length(swept_items::text) <= 131072
+                        AND NOT jsonb_path_exists(swept_items, '$[*] ? (@.type() != "object")')),
   version        integer NOT NULL DEFAULT 1,
   created_at     wf.moment NOT NULL DEFAULT now(),
   created_by     wf.line NOT NULL DEFAULT session_user,
@@ -39,7 +40,8 @@ ALTER TABLE wf.publications
   ADD COLUMN verified_at wf.moment,
   ADD COLUMN faults integer CONSTRAINT publication_faults CHECK (faults >= 0),
   ADD COLUMN fault_list jsonb CONSTRAINT publication_fault_list
-    CHECK (jsonb_typeof(fault_list) = 'array' AND octet_length(fault_list::text) <= 65536);
+    CHECK (jsonb_typeof(fault_list) = 'array' AND octet_length(fault_list::text) <= 65536
+           AND NOT jsonb_path_exists(fault_list, '$[*] ? (@.type() != "object")'));
 CREATE INDEX publications_by_target ON wf.publications (target);
 CREATE INDEX publications_by_lock ON wf.publications (locked_until) WHERE locked_until IS NOT NULL;
 -- The newest verification of each, and how far it has come: apart, for the trail is no place for that.
@@ -49,6 +51,8 @@ CREATE TABLE wf.publication_checks (
   objects        integer NOT NULL DEFAULT 0,
   bytes          bigint NOT NULL DEFAULT 0,
   faults         integer NOT NULL DEFAULT 0,
-  fault_list     jsonb NOT NULL DEFAULT '[]' CONSTRAINT publication_check_faults
-                 CHECK (jsonb_typeof(fault_list) = 'array' AND octet_length(fault_list::text) <= 65536)
+  fault_list     jsonb NOT NULL DEFAULT '[]',
+  CONSTRAINT publication_check_progress CHECK (objects >= 0 AND bytes >= 0 AND faults >= 0),
+  CONSTRAINT publication_check_faults CHECK (jsonb_typeof(fault_list) = 'array' AND octet_length(fault_list::text) <= 65536
+                                             AND NOT jsonb_path_exists(fault_list, '$[*] ? (@.type() != "object")'))
 );

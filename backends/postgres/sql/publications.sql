@@ -135,6 +135,9 @@ BEGIN
   END IF;
   BEGIN
     ends := (settle_publication.attestation -> 'lock' ->> 'until')::timestamptz;
+    IF jsonb_path_exists(settle_publication.attestation, 'lax $.objects[*] ? (@.type() != "object" || @.lock.type() != "object" && @.lock != null)') THEN
+      RAISE data_exception;
+    END IF;
     PERFORM sum((o ->> 'bytes')::bigint) FROM jsonb_array_elements(settle_publication.attestation -> 'objects') o;
   EXCEPTION WHEN data_exception THEN
     RAISE EXCEPTION 'an attestation of publication % cannot be read', publication
