@@ -411,7 +411,11 @@ NOUNS: tuple[Noun, ...] = (
             "verify": "app.cli.evidence:verify",
         },
         readers=("backends.postgres.evidence:Registry", "backends.postgres.evidence:Trail"),
-        writers=("backends.postgres.evidence:EvidenceWriter", "backends.postgres.publishing:PublicationWriter"),
+        writers=(
+            "backends.postgres.evidence:EvidenceWriter",
+            "backends.postgres.publications:PublicationWriter",
+            "backends.postgres.publications:TargetWriter",
+        ),
         refusals="controlplane.evidence.refusals",
     ),
     Noun(
@@ -421,7 +425,15 @@ NOUNS: tuple[Noun, ...] = (
         detail="screens.evidence:PublicationScreen",
         listed="evidence publications",
         shows="app.cli.publications:show_publication",
-        readers=("backends.postgres.publishing:Publications",),
+        readers=("backends.postgres.publications:Publications",),
+    ),
+    Noun(
+        "targets",
+        "Where evidence is published to, and what each place can do.",
+        list="controlplane.evidence.list:TARGETS",
+        listed="evidence targets",
+        shows="app.cli.publications:show_target",
+        readers=("backends.postgres.publications:Targets",),
     ),
     Noun(
         "coverage",

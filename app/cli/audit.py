@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,9 +16,9 @@ from app.cli.output import document, facts, say, write
 from controlplane import jsontext
 from controlplane.audit.chain import Link, Verdict, Verification, status_words
 from controlplane.audit.chain import late as lag_of
-from controlplane.audit.checkpoints import PublicKey
+from controlplane.audit.checkpoints import Checkpoint, PublicKey
 from controlplane.audit.model import AuditDirectory, AuditRow
-from controlplane.errors import Usage
+from controlplane.errors import Refusal, Usage
 from controlplane.formatting import count
 from controlplane.text import clean
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 Trail = Annotated[Path | None, Parameter(help="What audit export wrote: no home is asked then.")]
 Folder = Annotated[
     Path | None, Parameter(help="Where the checkpoints are; else where this machine's worker writes them.")
+]
+Published = Annotated[
+    tuple[str, ...], Parameter(help="A place that bundles are published to: s3://…; may be given again.", negative="")
 ]
 Keys = Annotated[
     tuple[str, ...],
@@ -112,15 +115,21 @@ async def status(*, asked: Reading = READING) -> int:
 
 
 async def verify(
-    *, trail: Trail = None, checkpoints: Folder = None, public_key: Keys = (), asked: Reading = READING
+    *,
+    trail: Trail = None,
+    checkpoints: Folder = None,
+    published: Published = (),
+    public_key: Keys = (),
+    asked: Reading = READING,
 ) -> int:
     """Compute the chain again and compare it with the signed checkpoints; exit code 1 when something is wrong.
 
-    Without a checkpoint neither a cut tail nor a rewritten trail can be found: that counts as a fault as well.
+    Without a checkpoint neither a cut tail nor a rewritten trail can be found: that counts as a fault as well. With
+    published, those count too that bundles have taken to where whoever owns the home and its worker cannot change them.
     """
     if trail is not None:
         said, lines = _read_trail(trail)
-        verification = await asyncio.to_thread(_verification, said, checkpoints, public_key, asked)
+        verification = await asyncio.to_thread(_verification, said, checkpoints, published, public_key, asked)
         for link in lines:
             if not verification.step(link):
                 break
@@ -128,7 +137,7 @@ async def verify(
     async with opened(asked) as context:
         home = context.home
         said = await home.of(AuditDirectory).origin()
-        verification = await asyncio.to_thread(_verification, said, checkpoints, public_key, asked)
+        verification = await asyncio.to_thread(_verification, said, checkpoints, published, public_key, asked)
         async for link in _links(home):
             if not verification.step(link):
                 return _say(verification.end(), asked)
@@ -152,7 +161,9 @@ async def _links(home: Home) -> AsyncIterator[Link]:
         await asyncio.gather(coming, return_exceptions=True)
 
 
-def _verification(said: str, folder: Path | None, texts: Sequence[str], asked: Reading) -> Verification:
+def _verification(
+    said: str, folder: Path | None, places: Sequence[str], texts: Sequence[str], asked: Reading
+) -> Verification:
     """Which trail it must be, and what was signed of it, come from outside the trail. Blocks. Raises Refusal."""
     from app.notary import checkpoint_folder
     from app.settings import config_folder
@@ -164,7 +175,7 @@ def _verification(said: str, folder: Path | None, texts: Sequence[str], asked: R
     own = None if keys else signing_key(config_folder(), make=False)
     if own is not None:
         keys = [own.public(origin) for origin in sorted({key.origin for key in pinned} or {said})]
-    if folder is not None and not keys:
+    if (folder is not None or places) and not keys:
         raise Usage(
             "public_key_needed",
             "Whose signature counts is not known: this account has no key of its own.",
@@ -172,7 +183,27 @@ def _verification(said: str, folder: Path | None, texts: Sequence[str], asked: R
         )
     origins = {key.origin for key in keys or pinned}
     found = list(usual.read_all(keys)) if keys and (folder is not None or usual.path.is_dir()) else []
-    return Verification(said if said in origins or not origins else min(origins), found, said)
+    taken = [each for place in places for each in _published(place, keys)]
+    return Verification(said if said in origins or not origins else min(origins), found, said, taken)
+
+
+def _published(place: str, keys: Sequence[PublicKey]) -> Iterator[Checkpoint | None]:
+    """The checkpoints at a place that are of the trails of these keys; None: none of them has signed it."""
+    from backends.evidence.remotes import ObjectRemote
+    from controlplane.audit.checkpoints import read
+    from controlplane.evidence.publishing import Target
+
+    origins = {key.origin for key in keys}
+    for note in ObjectRemote(Target.parse(place)).checkpoints():
+        text = note.decode(errors="replace")
+        if text.partition("\n")[0] not in origins:
+            continue  # of another home that publishes there as well
+        try:
+            yield read(text, keys)
+        except Refusal as refusal:
+            if refusal.code != "checkpoint_unsigned":
+                raise
+            yield None
 
 
 def _read_trail(path: Path) -> tuple[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -58,7 +57,8 @@ async def collect(
     from app.cli.changing import carry_out
     from app.cli.writing import refuse_read_only
     from app.evidence import evidence_folder, signer_of
-    from backends.evidence.folder import BundleWriter
+    from backends.evidence.folder import BundleWriter, clear_abandoned, collecting
+    from controlplane.clock import machine_now
     from controlplane.evidence.collecting import Wanted
     from controlplane.evidence.collecting import collect as collected
     from controlplane.evidence.envelopes import Ed25519Key
@@ -70,7 +70,8 @@ async def collect(
     choice, settings = chosen(asked)
     signer = await asyncio.to_thread(signer_of, choice, _shared(shared_key_from))
     kept = evidence_folder(choice, settings)
-    folder = to if to is not None else kept / f".collecting-{secrets.token_hex(8)}"
+    await asyncio.to_thread(clear_abandoned, kept, machine_now())
+    folder = to if to is not None else collecting(kept)
     operation = named("evidence.add")
     async with opened(asked) as context:
         if not unrecorded:

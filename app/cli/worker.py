@@ -88,7 +88,7 @@ def kinds_of(conninfo: str, choice: HomeChoice, settings: Settings) -> Mapping[s
     publish = publishing(publisher_of(choice, settings))
     run_gates = scheduled(conninfo, sealing_of(choice, settings), settings)
     report = reporting(controls_of(settings))
-    return {**kinds(), **{each.name: each for each in (sign, deliver, evaluate, publish, run_gates, report)}}
+    return {**kinds(), **{each.name: each for each in (sign, deliver, evaluate, *publish, run_gates, report)}}
 
 
 def reached(choice: HomeChoice, settings: Settings) -> str:

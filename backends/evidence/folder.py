@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
+import secrets
 import shutil
 import stat
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from controlplane.errors import Refusal, Usage
@@ -17,6 +20,9 @@ from controlplane.evidence.statements import Subject
 from controlplane.text import clean
 
 CHUNK = 1 << 20
+COLLECTING = ".collecting-"
+ABANDONED = timedelta(hours=1)
+"""After so long without a write, a folder that nobody holds was left by a program that was killed."""
 WORDS: tuple[tuple[Callable[[int], bool], str], ...] = (
     (stat.S_ISLNK, "link"),
     (stat.S_ISFIFO, "pipe"),
@@ -127,6 +133,7 @@ class BundleWriter:
                 path.mkdir(mode=0o700, parents=True)
             except FileExistsError:
                 raise Usage("bundle_exists", f"{clean(path, 400)} is there already.", "Name a new folder.") from None
+            self._held = _hold(path)
 
     @contextlib.contextmanager
     def open(self, name: str) -> Iterator[Writing]:
@@ -146,6 +153,7 @@ class BundleWriter:
         self.envelope_sha256 = self.subjects.pop().sha256
         for folder in {self.path, self.path.parent, *(path for path in self.path.rglob("*") if path.is_dir())}:
             settle(folder)
+        self.release()
 
     def move(self, to: Path) -> Path:
         """Give the finished bundle its place. Raises Refusal `evidence_unwritable`."""
@@ -156,6 +164,49 @@ class BundleWriter:
 
     def discard(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
+        self.release()
+
+    def release(self) -> None:
+        """Nobody writes to it any more."""
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
+
+
+def collecting(kept: Path) -> Path:
+    """A new name for a bundle that is being collected in the evidence folder."""
+    return kept / f"{COLLECTING}{secrets.token_hex(8)}"
+
+
+def clear_abandoned(kept: Path, now: datetime) -> list[Path]:
+    """Remove what killed programs were collecting: nobody holds it, and nothing was written to it for an hour (a lock
+    is not seen from another machine). Returns what was removed.
+    """
+    removed = []
+    for path in sorted(kept.glob(f"{COLLECTING}*")):
+        try:
+            newest = max(each.lstat().st_mtime for each in (path, *path.rglob("*")))
+            if newest > (now - ABANDONED).timestamp() or (held := _hold(path)) is None:
+                continue
+        except OSError:
+            continue  # it has just been finished
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(held)
+        removed.append(path)
+    return removed
+
+
+def _hold(folder: Path) -> int | None:
+    """A lock on a folder, until the descriptor is closed or the program ends; None: somebody else has it, or there are
+    no locks here.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def settle(folder: Path) -> None:

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from backends.evidence.folder import BundleFolder, readable
 from backends.evidence.remotes import ObjectRemote
+from controlplane.clock import machine_now
 from controlplane.errors import Refusal
-from controlplane.evidence.bundles import ENVELOPE, Hashing
+from controlplane.evidence.bundles import CHECKPOINT, ENVELOPE, MAX_CHECKPOINT_BYTES, Hashing
 from controlplane.evidence.envelopes import Envelope
-from controlplane.evidence.publishing import File, Remote, Target, publish
+from controlplane.evidence.publishing import Check, File, Target, publish
 from controlplane.evidence.statements import Statement
+from controlplane.evidence.targets import (
+    Abilities,
+    Held,
+    Progress,
+    Provider,
+    attested,
+    probe,
+    sweep,
+    verify_published,
+    with_locks,
+)
 from controlplane.text import clean
 
 
@@ -25,18 +38,49 @@ class Publisher:
 
     folder: Path
     allowed: Sequence[Target]
-    open: Callable[[Target], Remote] = field(default=ObjectRemote, repr=False)
+    open: Callable[[Target], Provider] = field(default=ObjectRemote, repr=False)
+    now: Callable[[], datetime] = machine_now
 
-    def publish(self, sha256: str, target: Target, check: Callable[[], None] = lambda: None) -> Mapping[str, Any]:
-        """Blocks; returns the attestation. `check` raises to break it off. Raises Refusal."""
+    def probe(self, target: Target, check: Check = lambda number: None) -> Abilities:
+        """What the target can do. Blocks; raises Refusal."""
+        return probe(self._remote(target), target, self.now())
+
+    def publish(self, sha256: str, target: Target, check: Check = lambda number: None) -> Mapping[str, Any]:
+        """Blocks; returns the attestation. `check`: see `controlplane.evidence.publishing.publish`. Raises Refusal."""
+        remote = self._remote(target)
+        files = list(self._files(sha256))
+        attestation = publish(remote, target, sha256, files, check, checkpoint=_checkpoint(files))
+        manifest = attestation["manifest"]["key"]
+        try:
+            held = remote.held([manifest])
+            if held[manifest] != Held():  # else there is nothing to ask of the others
+                held = {**held, **remote.held([each["key"] for each in attested(attestation)])}
+            return with_locks(attestation, held)
+        except Refusal as refusal:
+            if refusal.code != "target_unasked":
+                raise
+            return with_locks(attestation, {})
+
+    def verify(
+        self, target: Target, attestation: Mapping[str, Any], progress: Progress, check: Check = lambda number: None
+    ) -> Progress:
+        """Read again what is published. Blocks; raises Refusal."""
+        return verify_published(self._remote(target), attestation, check, progress)
+
+    def sweep(
+        self, target: Target, before: datetime, remove: bool, check: Check = lambda number: None
+    ) -> Mapping[str, Any]:
+        """End what was begun before that and never finished. Blocks; raises Refusal."""
+        return sweep(self._remote(target), before, remove, check)
+
+    def _remote(self, target: Target) -> Provider:
         if not target.within(self.allowed):
             raise Refusal(
                 "target_not_allowed",
                 f"This worker does not publish to {target}.",
                 "Name the place in its settings: publish_to",
             )
-        files = list(self._files(sha256))
-        return publish(self.open(target), target, sha256, files, check)
+        return self.open(target)
 
     def _files(self, sha256: str) -> Iterator[File]:
         """The bundle's files as they are signed, its envelope among them. What the registry's hash does not cover is
@@ -65,3 +109,9 @@ class Publisher:
             with readable(place):
                 size = place.lstat().st_size
             yield File(each.name, each.sha256, size, content)
+
+
+def _checkpoint(files: Sequence[File]) -> bytes | None:
+    """The checkpoint that a bundle holds; None: no trail was signed by then."""
+    found = next((each for each in files if each.path == CHECKPOINT and each.size <= MAX_CHECKPOINT_BYTES), None)
+    return None if found is None else b"".join(found.read())

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from backends.evidence import questions
 from controlplane.errors import Refusal
-from controlplane.evidence.publishing import Stored, Target
+from controlplane.evidence.bundles import MAX_CHECKPOINT_BYTES
+from controlplane.evidence.publishing import CHECKPOINTS, Stored, Target
+from controlplane.evidence.targets import Held, Unfinished
 from controlplane.text import clean
 
 if TYPE_CHECKING:
     from obstore import GetResult
-    from obstore.store import ObjectStore
+    from obstore.store import ObjectStore, S3Store
 
 PART = 8 << 20
 PARTS_AT_ONCE = 4
@@ -39,6 +44,8 @@ def _store(target: Target, options: Mapping[str, Any]) -> ObjectStore:
     if target.scheme == "az":  # in the library's own form the account is not in the address
         account, container, *prefix = target.place.split("/", 2)
         return AzureStore(container, account_name=account, prefix="".join(prefix) or None, **options)
+    if target.scheme == "s3":  # where an object is locked by default, each part needs its checksum
+        options = {"checksum_algorithm": "SHA256", **options}
     return from_url(str(target), **options)
 
 
@@ -48,9 +55,13 @@ class ObjectRemote:
     def __init__(self, target: Target, options: Mapping[str, Any] | None = None) -> None:
         """`options`: for the store, where its surroundings do not say them. Raises Refusal `target_failed`."""
         self.target = target
+        self._secret = (options or {}).get("secret_access_key") or os.environ.get("AWS_SECRET_ACCESS_KEY")
         more: dict[str, Any] = {"client_options": CLIENT | _plain_http(), **(options or {})}
         with self._asked():
             self._store = _store(target, more)
+            place, _, prefix = target.place.partition("/")
+            whole = replace(target, place=place) if target.scheme == "s3" else target
+            self._bucket, self._prefix = _store(whole, more), prefix + "/" if prefix else ""
 
     def look(self, key: str) -> Stored | None:
         import obstore
@@ -101,6 +112,70 @@ class ObjectRemote:
         with self._asked():
             for piece in found.stream(min_chunk_size=1 << 20):
                 yield bytes(piece)
+
+    def read_range(self, key: str, start: int, end: int, etag: str | None) -> bytes | None:
+        import obstore
+        from obstore.exceptions import PreconditionError
+
+        with self._asked():
+            try:
+                options: Any = {"range": (start, end), **({} if etag is None else {"if_match": etag})}
+                return bytes(obstore.get(self._store, key, options=options).bytes())
+            except (FileNotFoundError, PreconditionError):
+                return None
+
+    def checkpoints(self) -> Iterator[bytes]:
+        """The checkpoints of trails that were published here. Raises Refusal."""
+        import obstore
+
+        with self._asked():
+            names = [each["path"] for page in obstore.list(self._store, prefix=CHECKPOINTS) for each in page]
+            for name in sorted(names):
+                options: Any = {"range": (0, MAX_CHECKPOINT_BYTES)}
+                yield bytes(obstore.get(self._store, name, options=options).bytes())
+
+    def held(self, keys: Sequence[str]) -> Mapping[str, Held]:
+        if self.target.scheme == "file":
+            return {key: Held() for key in keys}
+        read = "GET" if self.target.scheme == "az" else "HEAD"  # the library gives HEAD no rights there; reading may
+        return questions.held(self.target, {key: self._signed(read, key) for key in keys})
+
+    def refuses_wrong_digest(self, key: str) -> bool:
+        if self.target.scheme == "file":
+            return False
+        return questions.refuses_wrong_digest(self.target, self._signed("PUT", key))
+
+    def unfinished(self, before: datetime) -> Sequence[Unfinished]:
+        if self.target.scheme == "file":
+            return questions.unfinished_files(Path(f"/{self.target.place}"), before)
+        secret = self._secret_of_s3()
+        return questions.unfinished(self.target, self._prefix, self._signed("GET", "", self._bucket), secret, before)
+
+    def give_up(self, upload: Unfinished) -> None:
+        if self.target.scheme == "file":
+            questions.remove_unfinished(Path(f"/{self.target.place}"), upload)
+        else:
+            url = self._signed("DELETE", upload.key)
+            questions.give_up(self.target, url, self._secret_of_s3(), upload)
+
+    def _signed(self, method: Any, key: str, store: Any = None) -> str:
+        """An address that is good for some minutes. Raises Refusal `target_unasked`."""
+        import obstore
+        from obstore.exceptions import BaseError
+
+        try:
+            return obstore.sign(cast("S3Store", store or self._store), method, key, questions.GOOD_FOR)
+        except (BaseError, ValueError, TypeError):
+            raise questions.unasked(self.target, "this worker's credentials cannot sign for it") from None
+
+    def _secret_of_s3(self) -> str:
+        if self.target.scheme == "az":
+            raise questions.unasked(self.target, "Azure drops what was not finished by itself, after a week")
+        if self.target.scheme != "s3" or not self._secret:
+            raise questions.unasked(
+                self.target, "only for S3, with a key in the worker's surroundings: give the bucket a rule for it"
+            )
+        return str(self._secret)
 
     def _settle(self, key: str) -> None:
         """In a folder: flush the file and its name, which the library leaves to chance."""

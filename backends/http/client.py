@@ -45,6 +45,13 @@ class Http:
         """As `post`."""
         return await self._within("GET", url, headers, b"", seconds, most)
 
+    async def ask(
+        self, method: str, url: str, headers: Iterable[tuple[str, str]] = (), content: bytes = b"", *,
+        seconds: float, most: int
+    ) -> Received:  # fmt: skip
+        """By any method, as `post`."""
+        return await self._within(method, url, headers, content, seconds, most)
+
     async def _within(
         self, method: str, url: str, headers: Iterable[tuple[str, str]], content: bytes, seconds: float, most: int
     ) -> Received:

@@ -1,128 +1,177 @@
-"""The job that publishes evidence, and the list of what was published where."""
+"""The jobs of a worker that publishes: publish a bundle, verify what is published, sweep up what was left."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
-from psycopg import sql
 
 from backends.evidence.publisher import Publisher
-from backends.postgres.filtering import Filtered
 from backends.postgres.job_queue import PostgresQueue
-from backends.postgres.paging import PagedList, as_json, shape_of
+from backends.postgres.paging import as_json
 from backends.postgres.refusals import refusal_of
-from backends.postgres.statements import Connection, scalar
-from backends.postgres.table import Table
 from controlplane.errors import Refusal
-from controlplane.evidence.list import PUBLICATIONS
-from controlplane.evidence.model import Publication, PublicationDirectory, PublicationStore
 from controlplane.evidence.publishing import Target
-from controlplane.evidence.refusals import NO_PUBLICATION
+from controlplane.evidence.targets import Pace, Progress
 from controlplane.jobs.engine import GiveUp, Kind
 from controlplane.jobs.model import Claimed, JobQueue
 
-PUBLICATION_TABLE = Table("wf.publications", Publication, ("id",), NO_PUBLICATION, view="wf.publication_list")
 JOB_SECONDS = 3600.0
 AT_ONCE = 2
 """Bundles that one worker publishes at a time: each takes a thread, and up to 32 MiB."""
 BUSY_SECONDS = 10.0
-WANTED = "SELECT e.sha256, p.target FROM wf.publications p JOIN wf.evidence e ON e.id = p.evidence_id WHERE p.id = %s"
+NOTE_SECONDS = 1.0
+WANTED = """
+SELECT e.sha256, p.target, t.rate, t.probed_at < clock_timestamp() - interval '1 day', wf.publication_turn(p.id, %s)
+FROM wf.publications p JOIN wf.evidence e ON e.id = p.evidence_id JOIN wf.publication_targets t ON t.target = p.target
+WHERE p.id = %s
+"""
+ABLE = "SELECT wf.note_abilities(%s, %s, %s, %s, %s, %s, %s, %s)"
 SETTLE = "SELECT wf.settle_publication(%s, %s, %s)"
-FINAL = ("target_unreadable", "bundle_too_large", "manifest_differs")
+PUBLISHED = """
+SELECT p.target, p.attestation, t.rate, c.objects, c.bytes, c.faults, c.fault_list
+FROM wf.publications p JOIN wf.publication_checks c ON c.publication_id = p.id
+JOIN wf.publication_targets t ON t.target = p.target WHERE p.id = %s AND c.job_id = %s
+"""
+NOTE = "SELECT wf.note_verification(%s, %s, %s, %s, %s, %s)"
+VERIFIED = "SELECT wf.settle_verification(%s, %s)"
+SWEEP = """
+SELECT t.target, clock_timestamp() - t.sweep_hours * interval '1 hour', t.sweep_remove FROM wf.publication_targets t
+WHERE t.target = %s
+"""
+SWEPT = "SELECT wf.settle_sweep(%s, %s, %s, %s, %s)"
+FINAL = ("target_unreadable", "bundle_too_large", "manifest_differs", "target_unasked")
 """Another try would be refused the same way."""
+T = TypeVar("T")
 
 
-def publishing(publisher: Publisher) -> Kind:
-    """The job of a worker that publishes, a few bundles at a time: the others are for another worker, or for later."""
-    room = asyncio.Semaphore(AT_ONCE)
-    threads = ThreadPoolExecutor(AT_ONCE, "publishing")
-
-    async def run(queue: JobQueue, job: Claimed) -> bool:
-        if room.locked():
-            await queue.release([job], "this worker publishes as many as it can", BUSY_SECONDS)
-            return True
-        async with room:
-            return await publish(queue, job)
-
-    async def publish(queue: JobQueue, job: Claimed) -> bool:
-        assert isinstance(queue, PostgresQueue)
-        number = int(job.payload["publication"])
-        try:
-            async with queue.connection() as connection:
-                found = await (await connection.execute(WANTED, [number])).fetchone()
-        except psycopg.Error as error:
-            raise refusal_of(error) from None
-        if found is None:
-            raise GiveUp("The publication is gone.")
-        try:
-            attestation = await _in_thread(threads, publisher, *found)
-        except Refusal as refusal:
-            if refusal.code in FINAL:
-                raise GiveUp(f"{refusal.message} [{refusal.code}]") from None
-            raise
-        await queue.settled(job, SETTLE, [number, job.id, as_json(attestation)])
-        return True
-
-    return Kind("publish_evidence", run, seconds=JOB_SECONDS)
-
-
-async def _in_thread(threads: Executor, publisher: Publisher, sha256: str, target: str) -> Mapping[str, Any]:
-    """The thread cannot be stopped from outside: it is told, and stops with its next piece."""
-    stop = threading.Event()
-
-    def check() -> None:
-        if stop.is_set():
-            raise Refusal("publishing_stopped", "It was broken off.")
-
-    try:
-        work = partial(publisher.publish, sha256, Target.parse(target), check)
-        return await asyncio.get_running_loop().run_in_executor(threads, work)
-    finally:
-        stop.set()
-
-
-class Publications(PagedList[Publication], PublicationDirectory):
-    shape = shape_of(
-        PUBLICATIONS,
-        "wf.publication_list",
-        filters={
-            "id": Filtered(sql.SQL("id::text"), number=sql.Identifier("id")),
-            "evidence": Filtered(sql.SQL("evidence_id::text"), number=sql.Identifier("evidence_id")),
-        },
+def publishing(publisher: Publisher) -> tuple[Kind, Kind, Kind]:
+    """The jobs of a worker that publishes, a few at a time: the others are for another worker, or for later."""
+    jobs = _Publishing(publisher)
+    return (
+        Kind("publish_evidence", jobs.publish, seconds=JOB_SECONDS),
+        Kind("verify_published", jobs.verify, seconds=JOB_SECONDS),
+        Kind("sweep_target", jobs.sweep, seconds=JOB_SECONDS),
     )
 
-    async def get(self, number: int) -> Publication:
-        async with self.home.connection() as connection:
-            return await PUBLICATION_TABLE.get(connection, number)
 
-    async def attestation(self, number: int) -> Mapping[str, Any] | None:
-        async with self.home.connection() as connection:
-            found: Mapping[str, Any] | None = await scalar(
-                connection, "SELECT (SELECT attestation FROM wf.publications WHERE id = %s)", [number]
-            )
-            return found
+class _Publishing:
+    def __init__(self, publisher: Publisher) -> None:
+        self.publisher = publisher
+        self.room = asyncio.Semaphore(AT_ONCE)
+        self.threads = ThreadPoolExecutor(AT_ONCE, "publishing")
+
+    async def publish(self, queue: JobQueue, job: Claimed) -> bool:
+        assert isinstance(queue, PostgresQueue)
+        number = int(job.payload["publication"])
+        if self.room.locked():
+            return await self._later(queue, job, "this worker publishes as many as it can")
+        async with self.room:
+            found = await _asked(queue, WANTED, [job.id, number])
+            if found is None:
+                raise GiveUp("The publication is gone.")
+            sha256, place, rate, old, wait = found
+            if wait is not None:
+                return await self._later(queue, job, "others go first, by their priority or the rate of its target")
+            with final():
+                target = Target.parse(place)
+                if old is not False:  # also when it was never probed
+                    able = await self._do(partial(self.publisher.probe, target), None)
+                    told = (able.creates, able.versions, able.digests, able.locks, able.mode, able.days)
+                    await _asked(queue, ABLE, [number, job.id, *told])
+                attestation = await self._do(partial(self.publisher.publish, sha256, target), rate)
+            await queue.settled(job, SETTLE, [number, job.id, as_json(attestation)])
+        return True
+
+    async def verify(self, queue: JobQueue, job: Claimed) -> bool:
+        assert isinstance(queue, PostgresQueue)
+        number = int(job.payload["publication"])
+        if self.room.locked():
+            return await self._later(queue, job, "this worker reads as many as it can")
+        async with self.room:
+            found = await _asked(queue, PUBLISHED, [number, job.id])
+            if found is None or found[1] is None:
+                raise GiveUp("There is nothing to verify.")
+            place, attestation, rate, *come = found
+            progress = Progress(come[0], come[1], list(come[3]), come[2])
+            last: list[Any] = []
+
+            async def note() -> None:
+                told = [progress.objects, progress.bytes, progress.faulty, as_json(progress.faults)]
+                if told != last:
+                    await _asked(queue, NOTE, [number, job.id, *told])
+                    last[:] = told
+
+            with final():
+                verify = partial(self.publisher.verify, Target.parse(place), attestation, progress)
+                work = asyncio.create_task(self._do(verify, rate))
+                try:
+                    while not (await asyncio.wait((work,), timeout=NOTE_SECONDS))[0]:
+                        await note()
+                    await work
+                finally:
+                    work.cancel()
+                    await asyncio.wait((work,))
+            await note()
+            await queue.settled(job, VERIFIED, [number, job.id])
+        return True
+
+    async def sweep(self, queue: JobQueue, job: Claimed) -> bool:
+        assert isinstance(queue, PostgresQueue)
+        found = await _asked(queue, SWEEP, [job.payload["target"]])
+        if found is None:
+            raise GiveUp("The target is gone.")
+        place, before, remove = found
+        with final():
+            swept = await self._do(partial(self.publisher.sweep, Target.parse(place), before, remove), None)
+        told = [swept["found"], swept["removed"], as_json(swept["items"])]
+        await queue.settled(job, SWEPT, [place, job.id, *told])
+        return True
+
+    async def _later(self, queue: PostgresQueue, job: Claimed, why: str) -> bool:
+        await queue.release([job], why, BUSY_SECONDS)
+        return True
+
+    async def _do(self, work: Callable[[Pace], T], rate: int | None) -> T:
+        """The thread cannot be stopped from outside: it is told, and stops with its next piece."""
+        stop = threading.Event()
+
+        def wait(seconds: float) -> None:
+            if stop.wait(seconds):
+                raise Refusal("publishing_stopped", "It was broken off.")
+
+        pace = Pace(None if rate is None else rate * 1000.0, time.monotonic, wait)
+        try:
+            return await _in_thread(self.threads, partial(work, pace))
+        finally:
+            stop.set()
 
 
-@dataclass(frozen=True)
-class PublicationWriter(PublicationStore):
-    """Writes within one transaction, through the home's functions alone."""
+async def _in_thread(threads: Executor, work: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(threads, work)
 
-    connection: Connection
 
-    async def lock(self, number: int) -> Publication:
-        return await PUBLICATION_TABLE.get(self.connection, number)
+class final:
+    """What another try would be refused for as well is given up."""
 
-    async def publish(self, evidence: int, target: str) -> Publication:
-        number = await scalar(self.connection, "SELECT wf.publish_evidence(%s, %s)", [evidence, target])
-        return await PUBLICATION_TABLE.get(self.connection, number)
+    def __enter__(self) -> None:
+        pass
 
-    async def change(self, verb: str, number: int) -> Publication:
-        await self.connection.execute("SELECT wf.change_publication(%s, %s)", [verb, number])
-        return await PUBLICATION_TABLE.get(self.connection, number)
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Refusal) and error.code in FINAL:
+            raise GiveUp(f"{error.message} [{error.code}]") from None
+
+
+async def _asked(queue: PostgresQueue, statement: str, values: Sequence[object]) -> Any:
+    """One row, in a transaction of its own."""
+    try:
+        async with queue.connection() as connection:
+            return await (await connection.execute(statement.encode(), values)).fetchone()
+    except psycopg.Error as error:
+        raise refusal_of(error) from None

@@ -95,16 +95,25 @@ class Verdict:
 class Verification:
     """Verifies the chain against itself and against signed checkpoints; the first fault in a row ends it."""
 
-    def __init__(self, origin: str, checkpoints: Sequence[Checkpoint | None], trail: str | None = None) -> None:
-        """`origin`: which trail this should be, as known from outside; `trail`: which one it says it is.
+    def __init__(
+        self,
+        origin: str,
+        checkpoints: Sequence[Checkpoint | None],
+        trail: str | None = None,
+        published: Sequence[Checkpoint | None] = (),
+    ) -> None:
+        """`origin`: which trail this should be, as known from outside; `trail`: which one it says it is. `published`:
+        checkpoints that were published with bundles; there need not be all of them.
 
         A checkpoint that no trusted key signed is passed as None.
         """
-        ours = [each for each in checkpoints if each is not None and each.origin == origin]
-        self.verdict = Verdict(origin, others=len(checkpoints) - len(ours))
-        self._outside = list(_outside(self.verdict, ours, trail))
+        ours, others = ([each for each in found if each is not None and each.origin == origin]
+                        for found in (checkpoints, published))  # fmt: skip
+        self.verdict = Verdict(origin, others=len(checkpoints) + len(published) - len(ours) - len(others))
+        every = list({(each, each.signer): each for each in (*ours, *others)}.values())
+        self._outside = list(_outside(self.verdict, every, trail, numbered=bool(ours)))
         self._walk = Walk()
-        self._left = sorted(ours, key=lambda each: each.size, reverse=True)
+        self._left = sorted(every, key=lambda each: each.size, reverse=True)
         self._same(self._walk)
 
     def step(self, link: Link) -> bool:
@@ -150,15 +159,15 @@ class Verification:
             self.verdict.checkpoints += 1
 
 
-def _outside(verdict: Verdict, ours: Sequence[Checkpoint], trail: str | None) -> Iterator[Fault]:
-    """The faults that can be seen before any row is read."""
+def _outside(verdict: Verdict, ours: Sequence[Checkpoint], trail: str | None, numbered: bool) -> Iterator[Fault]:
+    """The faults that can be seen before any row is read. `numbered`: there should be all of each key."""
     if trail is not None and trail != verdict.origin:
         words = f"The trail says that it is {trail}, but {verdict.origin} was signed: it is another trail."
         yield Fault(0, "origin_changed", words)
     if verdict.others:
         words = "Checkpoints that no trusted key has signed for this trail, so it was not compared with them"
         yield Fault(0, "checkpoint_skipped", f"{words}: {count(verdict.others)}.")
-    for signer in sorted({each.signer for each in ours}):
+    for signer in sorted({each.signer for each in ours if numbered}):
         numbers = {each.number for each in ours if each.signer == signer}
         most = max(numbers)
         if len(numbers) < most:

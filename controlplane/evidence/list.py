@@ -13,9 +13,13 @@ from controlplane.evidence.model import (
     Publication,
     PublicationDirectory,
     PublicationState,
+    PublicationTarget,
+    SweepState,
+    TargetDirectory,
+    VerificationState,
 )
-from controlplane.evidence.refusals import NO_CONTROL, NO_EVIDENCE, NO_PUBLICATION
-from controlplane.evidence.words import kind_words, publication_why, size_words, why_of
+from controlplane.evidence.refusals import NO_CONTROL, NO_EVIDENCE, NO_PUBLICATION, NO_TARGET
+from controlplane.evidence.words import kind_words, lock_days, publication_why, size_words, target_why, why_of
 from controlplane.lists import COUNT, ID, TEXTS, TIME, UNTIL, Cell, Column, Line, ListOf, Status, choice, status
 from controlplane.text import UNKNOWN, clean
 
@@ -77,6 +81,14 @@ PUBLISHED: dict[PublicationState, Status] = {
     "canceled": Status("–", "muted"),
 }
 
+VERIFIED: dict[VerificationState, Status] = {
+    "bad": Status("✕", "bad"),
+    "failed": Status("✕", "bad", "no answer"),
+    "running": Status("◐", "warn", "reading"),
+    "waiting": Status("◐", "warn"),
+    "good": Status("●", "good"),
+}
+
 PUBLICATIONS: ListOf[Publication] = ListOf(
     "publications",
     Publication,
@@ -97,11 +109,65 @@ PUBLICATIONS: ListOf[Publication] = ListOf(
         Column("published", TIME, priority=4, field="published_at", what="when it was last read back"),
         Column("attempts", COUNT, priority=5, width=5, title="TRIES"),
         Column("objects", COUNT, priority=6, width=7, title="FILES"),
+        Column("locked", UNTIL, priority=6, width=8, field="locked_until", what="when the first of its locks ends"),
+        Column("verification", status(VERIFIED), priority=7, width=11, title="VERIFIED"),
+        Column("verified", TIME, field="verified_at", what="when it was last read again"),
         Column("error", priority=7, width=20, grow=True, cell=lambda p, now: clean(p.error or "", 400)),
         Column("bytes", COUNT, filters=False, priority=9, width=8, title="SIZE",
                cell=lambda p, now: UNKNOWN if p.bytes is None else size_words(p.bytes)),
         Column("evidence", ID, priority=8, width=8, field="evidence_id", value=lambda p: str(p.evidence_id)),
         Column("id", ID, priority=8, width=5, title="NO", value=lambda p: p.key),
+        Column("by", field="created_by"),
+    ),
+)  # fmt: skip
+
+
+def ability_cell(has: bool | None, words: str = "yes") -> Cell:
+    if has is None:
+        return Cell("? unknown", "unknown")
+    return Cell(f"● {words}", "good") if has else Cell("✕ no", "warn")
+
+
+SWEPT: dict[SweepState, Status] = {
+    "failed": Status("✕", "bad"),
+    "running": Status("◐", "warn"),
+    "waiting": Status("◐", "warn"),
+    "done": Status("●", "good"),
+}
+
+TARGETS: ListOf[PublicationTarget] = ListOf(
+    "targets",
+    PublicationTarget,
+    of=lambda plane: plane.of(TargetDirectory),
+    order="target",
+    summary="List where evidence is published to, and what each place can do.",
+    means="Places that evidence is published to: what a probe showed, who goes first, what was left unfinished there.",
+    nothing="Nothing was published yet. In :evidence press a, then p.",
+    key=("target",),
+    missing=NO_TARGET,
+    opens=lambda target: ("publications", f"?target:{target.target}"),
+    why=target_why,
+    columns=(
+        Column("target", priority=1, width=24, grow=True, sorts=True),
+        Column("locks", priority=2, width=10, filters=False, cell=lambda t, now: ability_cell(t.locks, lock_days(t)),
+               what="whether what is new is locked, and for how long"),
+        Column("versions", priority=3, width=9, filters=False, cell=lambda t, now: ability_cell(t.versions),
+               what="whether what is replaced or removed is kept"),
+        Column("creates", priority=4, width=9, filters=False, cell=lambda t, now: ability_cell(t.creates),
+               what="whether an object is made only where there is none"),
+        Column("digests", priority=5, width=9, filters=False, cell=lambda t, now: ability_cell(t.digests),
+               what="whether what arrives damaged is refused"),
+        Column("probed", TIME, priority=4, field="probed_at", what="when that was last found out"),
+        Column("priority", COUNT, priority=5, width=4, title="PRIO", what="1 goes first, 9 last"),
+        Column("rate", COUNT, priority=6, width=8, title="KB/S", what="kB a second at most; empty: any"),
+        Column("keep", COUNT, priority=8, width=5, field="keep_days", what="days that evidence must stay locked there"),
+        Column("published", COUNT, priority=3, width=9),
+        Column("pending", COUNT, priority=7, width=7),
+        Column("failed", COUNT, priority=3, width=6),
+        Column("sweep", status(SWEPT), priority=8, width=9),
+        Column("swept", TIME, priority=9, field="swept_at", what="when it was last swept"),
+        Column("unfinished", COUNT, priority=9, width=6, field="swept_found", title="FOUND",
+               what="what the sweep found"),
         Column("by", field="created_by"),
     ),
 )  # fmt: skip

@@ -58,13 +58,16 @@ class EvidenceStore(Protocol):
     async def update(self, number: int, columns: Mapping[str, Any]) -> Evidence: ...
 
 
+VerificationState = Literal["waiting", "running", "failed", "good", "bad"]
 PublicationState = Literal["waiting", "running", "published", "failed", "canceled"]
 
 
 @dataclass(frozen=True, slots=True)
 class Publication(ById):
     """Evidence at a target. `error`: that of the last attempt, until it is published; `objects`, `bytes`: of what was
-    read back, None before. `attempts`: None when its job is gone; done ones are kept for a day.
+    read back, None before. `attempts`: None when its job is gone; done ones are kept for a day. `locked_until`: when
+    the first lock of its objects ends; None: one has none, or it is not known. `verification`: of what was published;
+    `verified_…`: how far it came, `faults`: what it found.
     """
 
     id: int
@@ -80,6 +83,15 @@ class Publication(ById):
     published_at: datetime | None
     objects: int | None
     bytes: int | None
+    lock_mode: str | None
+    locked_until: datetime | None
+    verification: VerificationState | None
+    verified_at: datetime | None
+    verified_objects: int | None
+    verified_bytes: int | None
+    faults: int | None
+    fault_list: Sequence[Mapping[str, str]] | None
+    verify_error: str | None
     version: int
     created_at: datetime
     created_by: str
@@ -107,6 +119,75 @@ class PublicationStore(Protocol):
 
     async def change(self, verb: str, number: int) -> Publication:
         """`cancel` or `republish`. Raises Refusal `publication_transition`."""
+        ...
+
+    async def verify(self, number: int) -> Publication:
+        """Have it verified. Raises Refusal `publication_verifying`."""
+        ...
+
+
+SweepState = Literal["waiting", "running", "failed", "done"]
+
+
+@dataclass(frozen=True, slots=True)
+class PublicationTarget:
+    """Where evidence is published to. `priority`: 1 goes first, 9 last; `rate`: kB a second, None: any.
+    `keep_days`: how long what is published there must stay locked; None: nothing is asked for.
+
+    `creates` … `lock_days`: what a probe showed (`controlplane.evidence.targets.Abilities`); None: not known.
+    `published`, `pending`, `failed`: publications. `swept_…`: what the last sweep found and removed, `sweep_remove`:
+    whether it should.
+    """
+
+    target: str
+    priority: int
+    rate: int | None
+    keep_days: int | None
+    probed_at: datetime | None
+    creates: bool | None
+    versions: bool | None
+    digests: bool | None
+    locks: bool | None
+    lock_mode: str | None
+    lock_days: float | None
+    published: int
+    pending: int
+    failed: int
+    sweep: SweepState | None
+    sweep_error: str | None
+    sweep_hours: int | None
+    sweep_remove: bool | None
+    swept_at: datetime | None
+    swept_found: int | None
+    swept_removed: int | None
+    swept_items: Sequence[Mapping[str, str]] | None
+    version: int
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+
+    @property
+    def key(self) -> str:
+        return self.target
+
+
+class TargetDirectory(Listing[PublicationTarget], Protocol):
+    async def get(self, target: str) -> PublicationTarget:
+        """Raises NotFound."""
+        ...
+
+
+class TargetStore(Protocol):
+    """What the operations write through."""
+
+    async def lock(self, target: str) -> PublicationTarget:
+        """Raises NotFound. It is not locked: a worker may write to it."""
+        ...
+
+    async def limit(self, target: str, priority: int, rate: int | None, keep_days: int | None) -> PublicationTarget: ...
+
+    async def sweep(self, target: str, hours: int, remove: bool) -> PublicationTarget:
+        """Raises Refusal `target_sweeping`."""
         ...
 
 

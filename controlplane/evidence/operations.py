@@ -10,9 +10,24 @@ from pydantic import Field
 
 from controlplane.audit.model import Record
 from controlplane.evidence.bundles import BUNDLE
-from controlplane.evidence.model import Evidence, EvidenceStore, Publication, PublicationStore, SignatureState
+from controlplane.evidence.model import (
+    Evidence,
+    EvidenceStore,
+    Publication,
+    PublicationStore,
+    PublicationTarget,
+    SignatureState,
+    TargetStore,
+)
 from controlplane.evidence.publishing import Target
-from controlplane.evidence.refusals import EVIDENCE_FUTURE, EVIDENCE_WITHDRAWN, NO_BUNDLE, PUBLICATION_TRANSITION
+from controlplane.evidence.refusals import (
+    EVIDENCE_FUTURE,
+    EVIDENCE_WITHDRAWN,
+    NO_BUNDLE,
+    PUBLICATION_TRANSITION,
+    PUBLICATION_VERIFYING,
+    TARGET_SWEEPING,
+)
 from controlplane.formatting import parse_moment
 from controlplane.operations import Request, Risk, Subject, operation
 from controlplane.tenants.operations import Version
@@ -180,3 +195,91 @@ async def republish(change: Change, request: OnePublication, publication: Public
 def _result(publication: Publication) -> Record:
     told = ("id", "evidence_id", "target", "state", "version")
     return {name: getattr(publication, name) for name in told}
+
+
+def check_verify(publication: Publication, now: datetime) -> None:
+    """Raises Refusal `publication_verifying`."""
+    if publication.published_at is None or publication.verification in ("waiting", "running"):
+        raise PUBLICATION_VERIFYING()
+
+
+@operation(
+    "evidence.verify-remote",
+    OnePublication,
+    role="operator",
+    risk=Risk.CONFIRM,
+    key="v",
+    on=PUBLICATION,
+    check=check_verify,
+    writes="publications",
+    way_back="It only reads.",
+)
+async def verify_remote(change: Change, request: OnePublication, publication: Publication) -> Record:
+    """Verify what is published: a worker reads all of it again, by ranges, and compares it with its attestation."""
+    return _result(await change.of(PublicationStore).verify(publication.id))
+
+
+class OneTarget(Request):
+    subject = ("target",)
+    target: Annotated[str, Field(min_length=1, max_length=300, description="s3://…, gs://…, az://… or file:///…")]
+    version: Version
+
+
+class TargetLimit(OneTarget):
+    priority: Annotated[int | None, Field(ge=1, le=9, description="1 goes first, 9 last; usually 5")] = None
+    rate: Annotated[int | None, Field(ge=0, le=10_000_000, description="kB a second at most; 0: any")] = None
+    keep_days: Annotated[
+        int | None, Field(ge=0, le=36_600, description="so many days it must stay locked there; 0: nothing is asked")
+    ] = None
+
+
+class TargetSweep(OneTarget):
+    hours: Annotated[int, Field(ge=1, le=8760, description="only uploads that were begun so long ago")] = 24
+    remove: Annotated[bool, Field(description="end them; otherwise they are only found")] = False
+
+
+TARGET = Subject(PublicationTarget, lambda change, request: change.of(TargetStore).lock(request.target))
+
+
+@operation(
+    "evidence.limit",
+    TargetLimit,
+    role="operator",
+    risk=Risk.CONFIRM,
+    key="l",
+    on=TARGET,
+    writes="targets",
+    way_back="Set it back.",
+)
+async def limit(change: Change, request: TargetLimit, target: PublicationTarget) -> Record:
+    """Say which target goes first, how fast one may be used, and how long evidence must stay locked there."""
+    priority = target.priority if request.priority is None else request.priority
+    rate = target.rate if request.rate is None else request.rate or None
+    keep = target.keep_days if request.keep_days is None else request.keep_days or None
+    return _of_target(await change.of(TargetStore).limit(target.target, priority, rate, keep))
+
+
+def check_sweep(target: PublicationTarget, now: datetime) -> None:
+    """Raises Conflict `target_sweeping`."""
+    if target.sweep in ("waiting", "running"):
+        raise TARGET_SWEEPING()
+
+
+@operation(
+    "evidence.sweep",
+    TargetSweep,
+    role="operator",
+    risk=Risk.CONFIRM,
+    key="s",
+    on=TARGET,
+    check=check_sweep,
+    writes="targets",
+    way_back="What was ended is uploaded again by the next try.",
+)
+async def sweep(change: Change, request: TargetSweep, target: PublicationTarget) -> Record:
+    """Find uploads that a killed worker left unfinished at a target; with remove, end them."""
+    return _of_target(await change.of(TargetStore).sweep(target.target, request.hours, request.remove))
+
+
+def _of_target(target: PublicationTarget) -> Record:
+    return {name: getattr(target, name) for name in ("target", "priority", "rate", "sweep", "version")}

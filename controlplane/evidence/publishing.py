@@ -1,6 +1,7 @@
 """Publishing a bundle: its files under their SHA-256, then a manifest that is only ever created; then all is read back.
 
     PREFIX/data/sha256/9f/9f86d0…       a file; two bundles that share one store it once
+    PREFIX/checkpoints/NAME             the checkpoint of the audit trail that the bundle holds
     PREFIX/bundles/1b4f0e….json         the manifest of the bundle whose envelope has this SHA-256
 
 Whoever is killed on the way leaves files that no manifest names; the next one goes on with those that are there.
@@ -8,6 +9,7 @@ Whoever is killed on the way leaves files that no manifest names; the next one g
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -24,8 +26,10 @@ MAX_TARGET = 300
 MAX_FILES = 1000
 AT_ONCE, SMALL = 8, 1 << 20
 """So many files of at most so many bytes are under way together; what is larger goes alone."""
+CHECKPOINTS = "checkpoints/"
 MANIFEST = "urn:watchfloor:evidence-manifest:v1"
 T = TypeVar("T")
+Check = Callable[[int], None]
 _PLACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 
 
@@ -116,16 +120,25 @@ def manifest_of(sha256: str, files: Sequence[File]) -> bytes:
     )
 
 
+def checkpoint_key(note: bytes) -> str:
+    """Two checkpoints of one trail at the same row that differ are both kept: the trail's verification finds that."""
+    size = note.split(b"\n")[1:2]
+    number = int(size[0]) if size and re.fullmatch(rb"[0-9]{1,19}", size[0]) else 0
+    return f"{CHECKPOINTS}{number:019}-{hashlib.sha256(note).hexdigest()[:16]}.checkpoint"
+
+
 def publish(
     remote: Remote,
     target: Target,
     sha256: str,
     files: Sequence[File],
-    check: Callable[[], None] = lambda: None,
+    check: Check = lambda number: None,
     at_once: int = AT_ONCE,
+    checkpoint: bytes | None = None,
 ) -> Mapping[str, Any]:
-    """Publish a bundle, or see that it is published already; returns the attestation. `check` raises to break it off,
-    between two pieces; `at_once`: how many small files are under way.
+    """Publish a bundle, or see that it is published already; returns the attestation. `check` is told of every piece
+    before it goes, by its bytes: it raises to break it off, and may wait. `at_once`: how many small files are under
+    way. `checkpoint`: of the audit trail, which is published beside the manifests.
 
     Raises Refusal: `target_failed`, `published_differs` (what was read back is something else), `file_changed`,
     `manifest_differs`, `bundle_too_large`.
@@ -135,16 +148,19 @@ def publish(
     manifest, name = manifest_of(sha256, files), f"bundles/{sha256}.json"
     stored = list({each.sha256: each for each in files}.values())
 
-    def put(file: File) -> bool:
-        check()
+    def put(file: File) -> Stored | None:
+        check(0)
         return _put(remote, file, check)
 
-    def read_back(file: File) -> dict[str, Any]:
-        check()
-        return _read_back(remote, target, file, check)
+    said = dict(zip((each.sha256 for each in stored), _each(put, stored, at_once), strict=True))
 
-    written = sum(_each(put, stored, at_once))
-    check()
+    def read_back(file: File) -> dict[str, Any]:
+        check(0)
+        return _read_back(remote, target, file, said[file.sha256], check)
+
+    check(0)
+    if checkpoint is not None:
+        remote.create(checkpoint_key(checkpoint), checkpoint)
     created = remote.create(name, manifest)
     there = remote.read(name)
     found = b"" if there is None else b"".join(_limited(there[1], len(manifest) + 1))
@@ -159,7 +175,7 @@ def publish(
         "bundle": sha256,
         "manifest": {"key": name, "bytes": len(manifest), "etag": there[0].etag, "version": there[0].version},
         "objects": [{"path": each.path, **objects[each.sha256]} for each in files],
-        "written": written,
+        "written": sum(each is not None for each in said.values()),
         "created": created is not None,
     }
 
@@ -181,30 +197,31 @@ def _each(do: Callable[[File], T], files: Sequence[File], at_once: int) -> list[
     return [done[each.sha256] for each in files]
 
 
-def _checked(pieces: Iterable[bytes], check: Callable[[], None]) -> Iterable[bytes]:
+def _checked(pieces: Iterable[bytes], check: Check) -> Iterable[bytes]:
     for piece in pieces:
-        check()
+        check(len(piece))
         yield piece
 
 
-def _put(remote: Remote, file: File, check: Callable[[], None]) -> bool:
-    """False: it was there already."""
+def _put(remote: Remote, file: File, check: Check) -> Stored | None:
+    """What the provider said when it took it; None: it was there already."""
     there = remote.look(file.key)
     if there is not None and there.size == file.size:
-        return False
+        return None
     hashing = Hashing(_checked(file.read(), check))
-    remote.put(file.key, hashing, file.size)
+    made = remote.put(file.key, hashing, file.size)
     if hashing.hexdigest() != file.sha256:
         raise Refusal("file_changed", f"{clean(file.path, 100)} changed while it was published.")
-    return True
+    return made
 
 
-def _read_back(remote: Remote, target: Target, file: File, check: Callable[[], None]) -> dict[str, Any]:
-    """Our own SHA-256 of what the provider gives back, beside what the provider says of it."""
+def _read_back(remote: Remote, target: Target, file: File, said: Stored | None, check: Check) -> dict[str, Any]:
+    """Our own SHA-256 of what the provider gives back, beside what the provider says of it. `said`: when it took it."""
     there = remote.read(file.key)
     hashing = Hashing(() if there is None else _checked(there[1], check))
     hashing.finish()
-    if there is None or hashing.hexdigest() != file.sha256:
+    etag = said and said.etag and there and there[0].etag
+    if there is None or hashing.hexdigest() != file.sha256 or (etag and said and etag != said.etag):
         raise Refusal("published_differs", f"{target} does not give back {clean(file.path, 100)} as it was published.")
     return {
         "key": file.key,

@@ -14,6 +14,14 @@ PUBLICATION_TRANSITION = Words(
     "That cannot be done to the publication as it is now.",
     "One that waits can be canceled; one that failed, was canceled or is done can be published again.",
 )
+NO_TARGET = Words("no_target", NotFound, "Nothing was published to {}.", "watchfloor evidence targets lists them.")
+PUBLICATION_VERIFYING = Words(
+    "publication_verifying",
+    Refusal,
+    "It is not published, or it is being verified.",
+    "watchfloor publications show NUMBER says how far that is.",
+)
+TARGET_SWEEPING = Words("target_sweeping", Conflict, "It is being swept.", "watchfloor targets show TARGET")
 EVIDENCE_WITHDRAWN = Words(
     "evidence_withdrawn", Refusal, "The evidence was withdrawn.", "Record it again: watchfloor evidence add"
 )
@@ -40,6 +48,18 @@ CONSTRAINTS = (
         "That is no place to publish to.",
         "s3://BUCKET/PREFIX, gs://…, az://ACCOUNT/CONTAINER/…, file:///FOLDER",
     ),
+    Words("target_unknown", NotFound, "Nothing was published to it.", "watchfloor evidence targets lists them."),
+    Words("target_priority", Refusal, "A priority is 1 (first) to 9 (last)."),
+    Words("target_rate", Refusal, "A rate is 1 to 10,000,000 kB a second."),
+    Words("target_keep_days", Refusal, "Evidence must stay locked for 1 to 36,600 days."),
+    Words("target_sweep_hours", Refusal, "A sweep looks at uploads that are 1 to 8,760 hours old or more."),
+    Words("target_lock_days", Refusal, "A lock of a probe is of 0 to 100,000 days."),
+    Words("target_swept", Refusal, "A sweep removes no more than it finds."),
+    Words("target_swept_items", Refusal, "What a sweep found is a list of objects, of at most 131,072 bytes."),
+    Words("publication_faults", Refusal, "A number of faults is 0 or more."),
+    Words("publication_fault_list", Refusal, "Faults are a list of objects, of at most 65,536 bytes."),
+    Words("publication_check_progress", Refusal, "How far a verification has come is 0 or more."),
+    Words("publication_check_faults", Refusal, "Faults are a list of objects, of at most 65,536 bytes."),
     Words("publication_evidence", Refusal, "The evidence is not there, or it was withdrawn."),
     Words("publication_attestation", Refusal, "An attestation is an object of at most 524,288 bytes."),
     Words("publication_marks", Refusal, "What is published has an attestation."),

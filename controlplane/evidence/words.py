@@ -12,7 +12,7 @@ from controlplane.lists import Line
 from controlplane.text import UNKNOWN, clean
 
 if TYPE_CHECKING:
-    from controlplane.evidence.model import Evidence, Publication
+    from controlplane.evidence.model import Evidence, Publication, PublicationTarget
 
 SHORT = {BUNDLE: "bundle"}
 
@@ -87,8 +87,84 @@ def publication_lines(publication: Publication, now: datetime) -> list[Line]:
         f"tries        {count(publication.attempts)} by job {publication.job_id}",
         f"asked for    {publication.created_at:%Y-%m-%d %H:%M:%S} UTC by {clean(publication.created_by, 80)}",
     ]
+    if publication.published_at is not None:
+        lines.append(f"locked       {lock_words(publication.lock_mode, publication.locked_until, now)}")
+        lines += verification_lines(publication, now)
     if publication.error:
         lines.append((clean(publication.error, 1000), "bad" if publication.state == "failed" else "warn"))
+    return lines
+
+
+def lock_words(mode: str | None, until: datetime | None, now: datetime) -> str:
+    if until is None:
+        return f"{UNKNOWN} none known: it can be removed"
+    return f"until {until:%Y-%m-%d %H:%M} UTC, {relative(until, now)} ({clean(mode or UNKNOWN, 40)})"
+
+
+def verification_lines(publication: Publication, now: datetime) -> list[Line]:
+    """Whether what was published is still there, as it was last read again, and how far that has come."""
+    state, total = publication.verification, publication.bytes or 0
+    done = publication.verified_bytes or 0
+    if state is None:
+        return [("verified     not since (press a, then v)", "muted")]
+    if state in ("waiting", "running"):
+        share = f"{100 * done // total} %" if total else UNKNOWN
+        return [f"verified     {state}: {size_words(done)} of {size_words(total)} read ({share})"]
+    if state == "failed":
+        return [(f"verified     its tries failed: {clean(publication.verify_error or '', 400)}", "bad")]
+    at = publication.verified_at
+    when = UNKNOWN if at is None else f"{at:%Y-%m-%d %H:%M:%S} UTC, {relative(at, now)}"
+    if state == "good":
+        return [f"verified     ● all of it is as it was attested: {when}"]
+    lines: list[Line] = [(f"verified     ✕ {count(publication.faults)} of its files not as attested: {when}", "bad")]
+    for each in publication.fault_list or ():
+        lines.append((f"  {clean(each.get('path'), 100)}: {clean(each.get('fault'), 200)}", "bad"))
+    return lines
+
+
+def lock_days(target: PublicationTarget) -> str:
+    """For how long what is new is locked."""
+    return "yes" if target.lock_days is None else f"{target.lock_days:.3g} d"
+
+
+def target_why(target: PublicationTarget, now: datetime) -> list[Line]:
+    lines: list[Line] = [(clean(target.target, 300), "title")]
+    if target.probed_at is None:
+        lines.append("what it can do is found out before the first publication")
+    for has, good, bad in (
+        (
+            target.creates,
+            "an object is made only where there is none",
+            "what is there can be replaced by a second upload",
+        ),
+        (target.versions, "what is replaced or removed is kept as a version", "what is replaced or removed is gone"),
+        (
+            target.digests,
+            "what arrives damaged is refused on arrival",
+            "damage on the way is found only when it is read back",
+        ),
+        (
+            target.locks,
+            f"what is new is locked ({clean(target.lock_mode or '', 40)}) for {target.lock_days or 0:g} days",
+            "nothing is locked by itself: whoever may write there may remove it",
+        ),
+    ):
+        if target.probed_at is not None:
+            lines.append(f"? not known: {good}" if has is None else f"● {good}" if has else (f"✕ {bad}", "warn"))
+    rate = "as fast as it goes" if target.rate is None else f"at most {count(target.rate)} kB a second, one at a time"
+    lines.append(f"priority {target.priority} of 1 (first) to 9, {rate}")
+    if target.keep_days is not None:
+        short = target.probed_at is not None and (not target.locks or (target.lock_days or 0) < target.keep_days)
+        words = f"what is published there must stay locked for {count(target.keep_days)} days"
+        lines.append((f"✕ {words}: it locks for less", "bad") if short else words)
+    if target.sweep_error:
+        lines.append((f"sweeping failed: {clean(target.sweep_error, 400)}", "bad"))
+    if target.swept_at is not None:
+        did = f"{count(target.swept_removed)} ended" if target.sweep_remove else "nothing ended: it was a dry run"
+        lines.append(f"swept {relative(target.swept_at, now)}: {count(target.swept_found)} unfinished uploads, {did}")
+        lines += [
+            f"  {clean(each.get('since'), 30)} {clean(each.get('key'), 120)}" for each in target.swept_items or ()
+        ]
     return lines
 
 
@@ -99,6 +175,8 @@ def attestation_lines(attestation: Mapping[str, Any] | None) -> list[Line]:
     lines: list[Line] = []
     for each in attestation.get("objects", []):
         said = f"ETag {each.get('etag') or UNKNOWN}, version {each.get('version') or UNKNOWN}"
+        if lock := each.get("lock"):
+            said += f", {lock.get('mode')} until {str(lock.get('until'))[:10]}"
         lines += [clean(each.get("path"), 100), (clean(f"  {str(each.get('sha256'))[:16]}…  {said}", 200), "muted")]
     return lines
 

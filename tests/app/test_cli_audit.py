@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from backends.evidence.remotes import ObjectRemote
 from controlplane.audit.checkpoints import SigningKey
+from controlplane.evidence.publishing import Target, checkpoint_key
 from tests.app.commands import ROOT, Cli
 
 UNGUARDED = "ALTER TABLE wf.audit DISABLE TRIGGER USER; ALTER TABLE wf.audit_chain DISABLE TRIGGER USER;"
@@ -137,6 +139,26 @@ def test_a_checkpoint_that_is_gone_is_missed(cli: Cli, signed: dict[str, str]) -
     sorted(Path(signed["folder"]).glob("*.checkpoint"))[1].unlink()
     answer = cli("audit", "verify")
     assert answer.code == 1 and "[checkpoint_missing]" in answer.out and "the first number 2" in answer.out
+
+
+def test_what_was_published_is_held_against_the_trail(cli: Cli, signed: dict[str, str], tmp_path: Path) -> None:
+    """Whoever owns the home and its worker's machine can take the checkpoints there away, but not those elsewhere."""
+    place = f"file://{tmp_path / 'published'}"
+    remote, other = (
+        ObjectRemote(Target.parse(place)),
+        signed["note"].replace(signed["origin"], "watchfloor/audit/other"),
+    )
+    for note in (signed["note"].encode(), other.encode()):
+        assert remote.create(checkpoint_key(note), note) is not None
+    assert cli.done("audit", "verify", "--published", place)["item"]["checkpoints"] == 1
+    last = int(signed["size"])
+    cli.sql(UNGUARDED + f"DELETE FROM wf.audit_chain WHERE seq = {last}; DELETE FROM wf.audit WHERE seq = {last};"
+            f" UPDATE wf.counters SET value = {last - 1} WHERE value = {last}")  # fmt: skip
+    [local] = Path(signed["folder"]).glob("*.checkpoint")
+    local.unlink()
+    assert "[tail_cut]" not in cli("audit", "verify").out
+    answer = cli("audit", "verify", "--published", place)
+    assert answer.code == 1 and "[tail_cut]" in answer.out
 
 
 def test_rows_that_nobody_chains_are_a_fault_after_a_while(cli: Cli, signed: dict[str, str]) -> None:

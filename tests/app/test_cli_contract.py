@@ -58,7 +58,10 @@ TRIED = {
     "evidence.add": ["FILE", "--kind", "junit", "--about", "2.4.0"],
     "evidence.cancel": ["1"],
     "evidence.publish": ["1", "--target", "gs://bucket/prod"],
+    "evidence.limit": ["s3://bucket", "--priority", "1"],
     "evidence.republish": ["2"],
+    "evidence.sweep": ["s3://bucket", "--remove"],
+    "evidence.verify-remote": ["2"],
     "evidence.withdraw": ["1"],
     "heartbeats.create": ["nightly", "--every", "1d", "--grace", "1h"],
     "heartbeats.edit": ["billing", "--every", "10m"],
@@ -300,6 +303,7 @@ def estate(cli: Cli, tmp_path: Path) -> dict[str, str]:
           VALUES ('t_admin', 'operator', 'admin', 30, 'x', now() + interval '30 minutes');
         SELECT wf.publish_evidence(1, 's3://bucket'), wf.publish_evidence(1, 's3://canceled');
         SELECT wf.change_publication('cancel', 2);
+        UPDATE wf.publications SET published_at = now(), attestation = '{"objects": []}' WHERE id = 2;
         SET CONSTRAINTS ALL IMMEDIATE;
         INSERT INTO wf.jobs (kind, tenant_id, state, ended_at) VALUES ('deliver', 'acme', 'dead', now());
         UPDATE wf.dead_letters SET state = 'quarantined', hold = true WHERE id = 2;
@@ -378,7 +382,7 @@ def test_every_list_has_the_same_four_keys(cli: Cli) -> None:
     lists = (*lists, "operators list", "runs list", "contexts list", "jobs list", "workers list", "objectives list")
     lists = (*lists, "silences list", "schedules list", "webhooks list", "events list", "contacts list")
     lists = (*lists, "messages list", "sources list", "gates list", "gates decisions", "waivers list")
-    lists = (*lists, "evidence list", "evidence coverage", "evidence publications")
+    lists = (*lists, "evidence list", "evidence coverage", "evidence publications", "evidence targets")
     for words in lists:
         document = cli.done(*words.split())
         assert set(document) == LIST, words
@@ -393,7 +397,7 @@ ON_A_FRESH_HOME = (
     *("objectives list", "tenants impersonations", "operators list", "runs list", "jobs list", "workers list"),
     *("silences list", "schedules list", "webhooks list", "events list", "contacts list"),
     *("gates list", "gates decisions", "waivers list"),
-    *("evidence list", "evidence coverage", "evidence publications"),
+    *("evidence list", "evidence coverage", "evidence publications", "evidence targets"),
     *("telemetry series", "telemetry series --by tenant", "telemetry export", "telemetry export --by region"),
     *("telemetry top", "telemetry top route", "telemetry top key", "telemetry status", "telemetry verify"),
     *(

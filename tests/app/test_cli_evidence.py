@@ -42,7 +42,7 @@ def test_every_command_and_the_script_of_the_page_run(cli: Cli, here: Path) -> N
         words = shlex.split(line.replace("PUBLIC-KEY", public))
         if words[1] == "republish":
             assert cli.sql("SELECT canceled_at IS NOT NULL FROM wf.publications") == [(True,)]
-        changes = words[1] in ("add", "publish", "cancel", "republish", "withdraw")
+        changes = words[1] in ("add", "publish", "cancel", "limit", "republish", "sweep", "withdraw")
         answer = cli(*words, *(["--yes"] if changes else []))
         assert answer.code == 0, (line, answer)
         public = (re.findall(r"^public key +(\S+)$", answer.out, re.M) or [public])[0]

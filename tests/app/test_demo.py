@@ -136,6 +136,8 @@ def test_loading_fills_an_empty_home(database: Database, capsys: pytest.CaptureF
         assert one("SELECT count(*), count(*) FILTER (WHERE signature = 'good') FROM wf.evidence") == (6, 1)
         [bundle] = (tmp_path / "evidence").iterdir()
         assert one("SELECT sha256 FROM wf.evidence WHERE signature = 'good'") == (bundle.name,)
+        assert one("SELECT state, target LIKE 'file://%/published' FROM wf.publication_list") == ("published", True)
+        assert one("SELECT creates FROM wf.target_list") == (True,)
         assert '"hour":' in (bundle / "telemetry.ndjson").read_text() and (bundle / "alerts.ndjson").exists()
         told = "SELECT count(DISTINCT state), count(DISTINCT webhook_id) FROM wf.deliveries"
         told += " WHERE attempts > 0 AND webhook_id > 0"

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import os
+import signal
+import subprocess
+import sys
 import tarfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from backends.evidence.archive import BundleArchive, pack
-from backends.evidence.folder import BundleFolder, BundleWriter
+from backends.evidence.folder import BundleFolder, BundleWriter, clear_abandoned, collecting
 from controlplane.audit.checkpoints import SigningKey
 from controlplane.errors import Refusal, Usage
 from controlplane.evidence.bundles import ENVELOPE, Container, index, verify
@@ -132,3 +136,29 @@ def test_what_cannot_be_read_or_written_is_said(bundle: Path, tmp_path: Path) ->
     with pytest.raises(Refusal) as found:
         BundleWriter(bundle / "empty" / "below")
     assert found.value.code == "evidence_unwritable"
+
+
+def test_what_a_killed_program_was_collecting_is_removed_and_nothing_that_is_held_or_new(tmp_path: Path) -> None:
+    now = datetime(2026, 11, 30, 12, tzinfo=UTC)
+    code = (
+        "import os, signal, sys; from pathlib import Path; from backends.evidence.folder import BundleWriter\n"
+        "with BundleWriter(Path(sys.argv[1])).open('audit/trail') as file: file.write(b'half')\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    killed, held, new = (collecting(tmp_path) for _ in range(3))
+    assert subprocess.run([sys.executable, "-c", code, str(killed)]).returncode == -signal.SIGKILL
+    writer, other = BundleWriter(held), BundleWriter(new)
+    other.release()
+    bundle = written(tmp_path / "ab")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (tmp_path / ".collecting-link").symlink_to(outside)
+    for hours, folder in ((2, killed), (2, held), (0.5, new)):
+        at = (now - timedelta(hours=hours)).timestamp()
+        for each in (*folder.rglob("*"), folder):
+            os.utime(each, (at, at))
+    assert clear_abandoned(tmp_path, now) == [killed] and not killed.exists()
+    assert held.exists() and new.exists() and bundle.path.exists() and outside.exists()
+    writer.release()
+    assert clear_abandoned(tmp_path, now) == [held]
+    assert clear_abandoned(tmp_path / "nothing", now) == []

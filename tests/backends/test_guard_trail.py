@@ -62,6 +62,7 @@ def test_the_home_and_the_program_know_the_same_operations_and_roles(psql: Psql)
     own |= {"incidents.end-offer": "owner"}
     own |= {"raises.end": "owner", "silences.expire": "owner", "gates.decide": "owner", "evidence.published": "owner"}
     own |= {"gates.run_scheduled": "owner", "reports.weekly": "owner", "reports.made": "owner"}
+    own |= {"evidence.probed": "owner", "evidence.verified": "owner", "evidence.swept": "owner"}
     known = {each.name: each.role for each in (*operations().values(), START, UNDO, COMPLETE, DRILL, SETTLE, ASK, POST)}
     assert dict(psql("owner").execute("SELECT name, role FROM wf.operations").fetchall()) == known | own
 

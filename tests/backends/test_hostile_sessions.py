@@ -44,6 +44,8 @@ wf.test_endpoint wf.ask_approval wf.change_facts wf.changed_since wf.extend_appr
 wf.raise_over wf.raise_role wf.rule_of wf.use_approval wf.vote_approval
 wf.withdraw_approval
 wf.test_endpoint wf.begin_scheduled_run wf.keep_report
+wf.note_abilities wf.note_verification wf.settle_sweep wf.settle_verification
+wf.test_endpoint wf.publication_turn
 """
 
 # Who does what; $at is a time of today that both runs share.
@@ -233,6 +235,10 @@ SCRIPT: tuple[tuple[str, str], ...] = (
                  " VALUES (repeat('ab', 32), 1, 'a', 'junit', 'production', '2026-01-02T03:04:05Z')"),
     ("operator", "SELECT wf.publish_evidence(1, 's3://bucket')"),
     ("operator", "SELECT wf.change_publication('cancel', 1)"),
+    ("operator", "SELECT wf.limit_target('s3://bucket', 1, 500, 365)"),
+    ("operator", "SELECT wf.sweep_target('s3://bucket', 24, false)"),
+    ("owner", "UPDATE wf.publications SET published_at = now(), attestation = '{}'"),
+    ("operator", "SELECT wf.verify_publication(1)"),
     ("operator", "UPDATE wf.evidence SET withdrawn_at = now()"),
     ("operator", """SELECT wf.begin_execution('tell', 'Tell', 'x', '[{"name": "a", "kind": "person"}]', 41, true)
                     > 0"""),

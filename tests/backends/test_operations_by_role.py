@@ -117,6 +117,7 @@ INSERT INTO wf.incident_roles (incident_id, role, holder, offered_to, offered_un
   (1, 'scribe', 'ben', 't_admin', now() + interval '1 hour', 'x'),
   (1, 'liaison', 'ben', 't_operator', now() + interval '1 hour', 'x'), (4, 'conn', 'ben', NULL, NULL, NULL),
   (5, 'commander', 't_admin', NULL, NULL, NULL), (5, 'deputy', 't_operator', NULL, NULL, NULL);
+UPDATE wf.publications SET published_at = now(), attestation = '{"objects": []}' WHERE id = 2;
 SET CONSTRAINTS ALL IMMEDIATE;
 INSERT INTO wf.jobs (kind, tenant_id, state, ended_at)
   SELECT 'deliver', 'active', 'dead', now() FROM generate_series(1, 8);
@@ -170,7 +171,10 @@ EXAMPLES: dict[str, Record] = {
     "evidence.add": {"sha256": "ab" * 32, "bytes": 9, "name": "a.xml", "kind": "junit", "environment": "production"},
     "evidence.cancel": {"id": 1},
     "evidence.publish": {"id": 1, "target": "gs://bucket/prod"},
+    "evidence.limit": {"target": "s3://bucket", "priority": 1, "rate": 500, "keep_days": 365},
     "evidence.republish": {"id": 2},
+    "evidence.sweep": {"target": "s3://bucket", "remove": True},
+    "evidence.verify-remote": {"id": 2},
     "evidence.withdraw": {"id": 1},
     "heartbeats.create": {"name": "nightly", "every": "1d"},
     "heartbeats.edit": {"name": "billing", "grace": "2m"},

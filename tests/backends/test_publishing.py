@@ -56,7 +56,8 @@ class Stage:
         writer = written(folder / "bundle")
         self.sha256 = writer.envelope_sha256
         self.bundle = writer.move(folder / self.sha256)
-        self.kind = publishing(Publisher(folder, [Target.parse(f"file://{self.out}")]))
+        self.kinds = publishing(Publisher(folder, [Target.parse(f"file://{self.out}")]))
+        self.kind, self.verifying, self.sweeping = self.kinds
 
     async def ask(self, target: str = "") -> Publication:
         await do(
@@ -299,7 +300,7 @@ async def test_a_worker_publishes_two_at_a_time_and_a_stopped_one_says_nothing(
     database: Database, psql: Psql, tmp_path: Path
 ) -> None:
     async with staged(database, tmp_path) as stage:
-        stage.kind = publishing(Publisher(tmp_path, [Target.parse(f"file://{stage.out}")], Slow))
+        stage.kind, *_ = publishing(Publisher(tmp_path, [Target.parse(f"file://{stage.out}")], Slow))
         await stage.ask()
         for name in ("other", "third"):
             await do(stage.home, "evidence.publish", id=1, target=f"file://{stage.out}/{name}")

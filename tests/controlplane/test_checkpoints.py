@@ -117,6 +117,23 @@ def test_what_is_wrong_outside_is_named() -> None:
     assert "2 are missing, the first number 3" in words
 
 
+def test_what_was_published_is_held_against_it_and_need_not_be_all() -> None:
+    def found(local: list[Checkpoint | None], published: list[Checkpoint | None]) -> list[str]:
+        return [fault.code for fault in Verification(ORIGIN, local, ORIGIN, published).end().faults]
+
+    assert found([], numbered(2, 7)) == ["tail_cut"], "an auditor has only those"
+    assert found(numbered(1, 2), numbered(2)) == found(numbered(1, 2), []) == ["tail_cut"]
+    assert found(numbered(1, 2), numbered(4)) == ["tail_cut", "checkpoint_missing"], "number 3 was there once"
+    assert found([], [*numbered(1), None]) == ["tail_cut", "checkpoint_skipped"]
+    ours = Checkpoint(ORIGIN, 0, bytes(32), AT, 1)
+    theirs = replace(ours, head=bytes(31) + b"x")
+    assert [fault.code for fault in Verification(ORIGIN, [ours], ORIGIN, [theirs]).verdict.faults] == [
+        "trail_rewritten"
+    ]
+    both = numbered(1, 2) + numbered(1, 2, 3, key=SigningKey(bytes(32)))
+    assert codes(both) == [], "two keys may sign the same rows"
+
+
 def test_rows_may_wait_for_their_link_only_so_long() -> None:
     assert late(None, AT) is None
     assert late(AT, AT + LATE) is None

@@ -74,7 +74,7 @@ def files(**content: bytes) -> list[File]:
 
 
 def publish(
-    remote: Remote, target: Target, sha256: str, of: list[File], check: Callable[[], None] = lambda: None
+    remote: Remote, target: Target, sha256: str, of: list[File], check: Callable[[int], None] = lambda number: None
 ) -> Mapping[str, Any]:
     """One file after another, so that the calls are in order."""
     return publishing.publish(remote, target, sha256, of, check, at_once=1)
@@ -178,7 +178,7 @@ def test_a_file_that_changes_meanwhile_and_another_manifest_are_refused() -> Non
 def test_it_can_be_broken_off_between_two_files_and_within_one() -> None:
     bucket, left = Bucket(), [2]
 
-    def check() -> None:
+    def check(number: int) -> None:
         left[0] -= 1
         if left[0] < 0:
             raise Outage

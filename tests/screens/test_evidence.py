@@ -40,3 +40,13 @@ async def test_from_a_control_to_its_evidence_which_is_published_and_canceled(da
         await confirm(pilot)
         await until(pilot, lambda: "state        canceled" in text(pilot))
         assert "cancel publication" in shown(pilot)[-1]
+        await command(pilot, "targets")
+        await until(pilot, lambda: "? unknown" in text(pilot))
+        await pilot.press("a", "l")
+        await until(pilot, lambda: "priority" in text(pilot))
+        await pilot.press("escape")
+        await pilot.press("a", "s")
+        await until(pilot, lambda: "remove" in text(pilot))
+        await pilot.press("enter")
+        await confirm(pilot)
+        await until(pilot, lambda: "sweep s3://acme-evidence/production · audit" in shown(pilot)[-1])

@@ -36,7 +36,15 @@ UPDATE wf.publications SET published_at = '2025-11-20T09:05Z', attestation = jso
   SELECT jsonb_agg(jsonb_build_object('path', f, 'sha256', encode(sha256(f::bytea), 'hex'), 'bytes', 16000,
     'etag', '"' || left(md5(f), 12) || E'"\x1b[31m', 'version', 'nXwQ' || left(md5(f), 6)) ORDER BY f)
   FROM unnest(ARRAY['alerts.ndjson', 'audit/trail', 'bundle.dsse.json']) f)) WHERE id = 1;
+UPDATE wf.publications SET lock_mode = 'COMPLIANCE', locked_until = '2026-11-20T09:05Z', faults = 1,
+  verified_at = '2025-11-21T03:00Z', fault_list = '[{{"path": "audit/trail", "fault": "it is gone"}}]' WHERE id = 1;
 UPDATE wf.publication_jobs SET job_id = 41 WHERE publication_id = 1;
+UPDATE wf.publication_targets SET probed_at = '2025-11-21T09:01Z', creates = true, versions = true, digests = true,
+  locks = true, lock_mode = E'COMPLIANCE\x1b[31m', lock_days = 365, priority = 1, rate = 20000,
+  swept_at = '2025-11-21T04:00Z', swept_found = 2, swept_removed = 0, sweep_remove = false,
+  swept_items = '[{{"key": "data/sha256/9f/9f86d0", "since": "2025-11-19T03:00:00Z"}}]' WHERE target LIKE 's3%';
+UPDATE wf.publication_targets SET probed_at = '2025-11-21T09:01Z', creates = true, versions = false
+WHERE target LIKE 'gs%';
 ALTER TABLE wf.audit DISABLE TRIGGER append_only;
 UPDATE wf.audit SET at = '2025-11-20T10:00Z', actor = 'ana' WHERE at > '2025-11-22';
 ALTER TABLE wf.audit ENABLE TRIGGER append_only;
@@ -46,6 +54,8 @@ SHOTS: dict[str, tuple[str, ...]] = {
     "one": (":acme-stage/evidence/1",),
     "coverage": (":coverage",),
     "published": (":acme-stage/publications/1", "tab"),
+    "targets": (":targets",),
+    "target": (":targets", "G", "w"),
 }
 
 

@@ -41,10 +41,10 @@ WITH known (name, every, source, computed, stays, means) AS (VALUES
    'Routes whose notices of the last 24 hours are received less often than those of the 6 days before.'),
   ('gate_closed', interval '1 minute', 'live', false, false,
    'Gates with a schedule whose last run does not open them, or which could not be run.'),
-  ('publishing_failing', interval '5 minutes', 'live', false, false,
-   'Places to which evidence is published less often than in the 6 days before, or for which too much waits.'),
   ('lock_ending', interval '1 hour', 'live', false, false,
-   'Published evidence whose retention lock ends soon, or has ended.')
+   'Targets where evidence is locked no longer than for some days: after that it can be changed or removed.'),
+  ('publishing_failing', interval '5 minutes', 'live', false, false,
+   'Publications of the last 24 hours that fail more often than those of the 6 days before, or too many that wait or are dead.')
 ), gone AS (
   DELETE FROM wf.detectors d
   WHERE d.name NOT IN (SELECT k.name FROM known k) AND d.name NOT IN (SELECT o.name FROM wf.own_detectors o WHERE o.retired_at IS NULL)
@@ -76,14 +76,14 @@ INSERT INTO wf.detector_parameters (detector, name, value, least, most, unit, me
   ('deliveries_failing', 'times', 2, 1, 20, '×', 'so many times the share of the 6 days before'),
   ('deliveries_failing', 'share', 0.05, 0, 1, 'share', 'the least share of deliveries that are not received'),
   ('deliveries_failing', 'dead', 0.02, 0, 1, 'share', 'the least share of deliveries that were given up or are held'),
+  ('lock_ending', 'days', 30, 1, 3660, 'days', 'how long before a lock ends'),
   ('publishing_failing', 'fewest', 20, 1, 1000000, 'jobs', 'fewer publications than this are taken for chance'),
   ('publishing_failing', 'times', 2, 1, 20, '×', 'so many times the share of the 6 days before'),
-  ('publishing_failing', 'share', 0.05, 0, 1, 'share', 'the least share of publications that are not published'),
+  ('publishing_failing', 'share', 0.05, 0, 1, 'share', 'the least share of publications whose last try failed'),
   ('publishing_failing', 'dead', 0.02, 0, 1, 'share', 'the least share of publications that were given up'),
-  ('publishing_failing', 'backlog', 200, 1, 1000000, 'jobs', 'so many may wait'),
-  ('publishing_failing', 'dead_backlog', 20, 1, 1000000, 'jobs', 'so many may be dead'),
-  ('publishing_failing', 'dead_critical', 50, 1, 1000000, 'jobs', 'more dead ones are critical'),
-  ('lock_ending', 'days', 30, 1, 3660, 'days', 'how long before a retention lock ends');
+  ('publishing_failing', 'backlog', 200, 1, 1000000, 'jobs', 'so many that are waiting or running'),
+  ('publishing_failing', 'backlog_dead', 20, 1, 1000000, 'jobs', 'so many that were given up'),
+  ('publishing_failing', 'backlog_critical', 50, 1, 1000000, 'jobs', 'so many that were given up are critical');
 
 -- From now on, or since it looked last (wf.evaluate).
 UPDATE wf.detectors d SET seen = txid_snapshot_xmin(txid_current_snapshot()) WHERE d.name = 'tenant_leak' AND d.seen IS NULL;

@@ -1,16 +1,18 @@
 -- Publishing evidence: people ask for it, a worker does it.
 INSERT INTO wf.operations (name, role) VALUES
   ('evidence.publish', 'operator'), ('evidence.cancel', 'operator'), ('evidence.republish', 'operator'),
-  ('evidence.published', 'owner');
+  ('evidence.published', 'owner'), ('evidence.verify-remote', 'operator'), ('evidence.verified', 'owner');
 INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes, many) VALUES
   ('evidence.publish', 'wf.publications', 'insert', NULL, NULL, NULL, false),
   ('evidence.cancel', 'wf.publications', 'update', '{canceled_at}', NULL, NULL, false),
   ('evidence.cancel', 'wf.jobs', 'update', '{state,ended_at}', NULL, '{"state": "canceled"}', false),
   ('evidence.republish', 'wf.publications', 'update', '{asked_at,canceled_at}', NULL, NULL, false),
   ('evidence.republish', 'wf.jobs', 'update', '{state,ended_at,tries,run_at}', NULL, '{"state": "waiting"}', false),
-  ('evidence.published', 'wf.publications', 'update', '{published_at,attestation}', NULL, NULL, false);
+  ('evidence.published', 'wf.publications', 'update', '{published_at,attestation,lock_mode,locked_until}', NULL, NULL, false),
+  ('evidence.verify-remote', 'wf.publications', 'update', '{verify_asked_at}', NULL, NULL, false),
+  ('evidence.verified', 'wf.publications', 'update', '{verified_at,faults,fault_list}', NULL, NULL, false);
 
-GRANT SELECT ON wf.publications, wf.publication_jobs TO wf_viewer, wf_worker;
+GRANT SELECT ON wf.publications, wf.publication_jobs, wf.publication_checks TO wf_viewer, wf_worker;
 SELECT wf.audited('wf.publications', 'publications', 'id', 'none');
 
 CREATE VIEW wf.publication_list AS
@@ -22,10 +24,16 @@ SELECT p.id, p.evidence_id, e.sha256, e.kind, e.subject, p.target, q.job_id,
        j.attempts, CASE WHEN j.state <> 'done' THEN j.error END AS error, p.published_at,
        jsonb_array_length(p.attestation -> 'objects') AS objects,
        (SELECT sum((o ->> 'bytes')::bigint)::bigint FROM jsonb_array_elements(p.attestation -> 'objects') o) AS bytes,
+       p.lock_mode, p.locked_until,
+       CASE WHEN k.state IN ('waiting', 'running') THEN k.state WHEN k.state IN ('dead', 'canceled') THEN 'failed'
+            WHEN p.verified_at IS NULL THEN NULL WHEN p.faults = 0 THEN 'good' ELSE 'bad' END AS verification,
+       p.verified_at, c.objects AS verified_objects, c.bytes AS verified_bytes, p.faults, p.fault_list,
+       CASE WHEN k.state <> 'done' THEN k.error END AS verify_error,
        p.version, p.created_at, p.created_by, p.updated_at,
        wf.folded(p.target || E'\n' || e.subject || E'\n' || e.sha256) AS search
 FROM wf.publications p JOIN wf.evidence e ON e.id = p.evidence_id LEFT JOIN wf.publication_jobs q ON q.publication_id = p.id
-LEFT JOIN wf.jobs j ON j.id = q.job_id;
+LEFT JOIN wf.jobs j ON j.id = q.job_id
+LEFT JOIN wf.publication_checks c ON c.publication_id = p.id LEFT JOIN wf.jobs k ON k.id = c.job_id;
 GRANT SELECT ON wf.publication_list TO wf_viewer;
 
 CREATE OR REPLACE FUNCTION wf.queue_publication(publication bigint) RETURNS void LANGUAGE sql
@@ -45,6 +53,7 @@ BEGIN
     RAISE EXCEPTION 'evidence % is not there, or was withdrawn', evidence
       USING ERRCODE = 'check_violation', CONSTRAINT = 'publication_evidence';
   END IF;
+  INSERT INTO wf.publication_targets (target) VALUES (publish_evidence.target) ON CONFLICT DO NOTHING;
   INSERT INTO wf.publications (evidence_id, target) VALUES (evidence, publish_evidence.target) RETURNING id INTO made;
   PERFORM wf.queue_publication(made);
   RETURN made;
@@ -81,26 +90,100 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf.publish_evidence, wf.change_publication TO wf_operator;
 
+-- Read what is published again, by ranges: a worker does it, from the beginning.
+CREATE OR REPLACE FUNCTION wf.verify_publication(publication bigint) RETURNS void LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+DECLARE
+  p     wf.publications;
+  state text;
+BEGIN
+  SELECT * INTO p FROM wf.publications x WHERE x.id = publication FOR UPDATE;
+  SELECT j.state INTO state FROM wf.publication_checks c JOIN wf.jobs j ON j.id = c.job_id
+  WHERE c.publication_id = publication FOR UPDATE OF j;
+  IF p.published_at IS NULL OR coalesce(state, 'done') NOT IN ('done', 'dead', 'canceled') THEN
+    RAISE EXCEPTION 'publication % is not published, or is being verified', publication
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'publication_verifying';
+  END IF;
+  INSERT INTO wf.publication_checks AS c (publication_id, job_id)
+  VALUES (p.id, wf.queue_job('verify_published', NULL, jsonb_build_object('publication', p.id), NULL, 1, 8))
+  ON CONFLICT (publication_id) DO UPDATE
+    SET job_id = excluded.job_id, objects = 0, bytes = 0, faults = 0, fault_list = '[]';
+  UPDATE wf.publications x SET verify_asked_at = now(), version = x.version + 1, updated_at = now() WHERE x.id = p.id;
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf.verify_publication TO wf_operator;
+
+-- The claim by which this login's worker has a job of this kind now; NULL: it does not.
+CREATE OR REPLACE FUNCTION wf.claim_of(job bigint, kind text) RETURNS bigint LANGUAGE sql STABLE
+SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+  SELECT j.lease FROM wf.jobs j JOIN wf.workers w ON w.id = j.worker_id
+  WHERE j.id = job AND j.kind = claim_of.kind AND j.state = 'running' AND w.login = session_user AND w.ended_at IS NULL
+$$;
+
 -- What the worker that holds the job read back; its claim is checked with it, in the same transaction.
 CREATE OR REPLACE FUNCTION wf.settle_publication(publication bigint, job bigint, attestation jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
-  held bigint;
+  held bigint := wf.claim_of(job, 'publish_evidence');
+  ends timestamptz;
 BEGIN
-  SELECT j.lease INTO held
-  FROM wf.publications p JOIN wf.publication_jobs q ON q.publication_id = p.id JOIN wf.jobs j ON j.id = q.job_id
-  JOIN wf.workers w ON w.id = j.worker_id
-  WHERE p.id = publication AND j.id = job AND j.kind = 'publish_evidence' AND j.state = 'running'
-    AND w.login = session_user AND w.ended_at IS NULL FOR UPDATE OF p;
-  IF NOT FOUND THEN
+  PERFORM FROM wf.publications p JOIN wf.publication_jobs q ON q.publication_id = p.id
+  WHERE p.id = publication AND q.job_id = job FOR UPDATE OF p;
+  IF NOT FOUND OR held IS NULL THEN
     RAISE EXCEPTION 'publication % is not held by this worker', publication
       USING ERRCODE = 'check_violation', CONSTRAINT = 'publication_held';
   END IF;
+  BEGIN
+    ends := (settle_publication.attestation -> 'lock' ->> 'until')::timestamptz;
+    IF jsonb_path_exists(settle_publication.attestation, 'lax $.objects[*] ? (@.type() != "object" || @.lock.type() != "object" && @.lock != null)') THEN
+      RAISE data_exception;
+    END IF;
+    PERFORM sum((o ->> 'bytes')::bigint) FROM jsonb_array_elements(settle_publication.attestation -> 'objects') o;
+  EXCEPTION WHEN data_exception THEN
+    RAISE EXCEPTION 'an attestation of publication % cannot be read', publication
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'publication_attestation';
+  END;
   PERFORM wf.open_change('evidence.published', NULL, format('publication-%s-claim-%s', publication, held), '');
   UPDATE wf.publications p
-  SET published_at = clock_timestamp(), attestation = settle_publication.attestation, version = p.version + 1, updated_at = now()
+  SET published_at = clock_timestamp(), attestation = settle_publication.attestation, locked_until = ends,
+      lock_mode = settle_publication.attestation -> 'lock' ->> 'mode', version = p.version + 1, updated_at = now()
   WHERE p.id = publication;
   PERFORM set_config('wf.change', '', true);
 END
 $$;
-GRANT EXECUTE ON FUNCTION wf.settle_publication TO wf_worker;
+
+-- How far the verification has come, so that whoever takes it over goes on from there.
+CREATE OR REPLACE FUNCTION wf.note_verification(
+  publication bigint, job bigint, objects integer, bytes bigint, faults integer, fault_list jsonb
+) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+BEGIN
+  UPDATE wf.publication_checks c
+  SET objects = note_verification.objects, bytes = note_verification.bytes, faults = note_verification.faults,
+      fault_list = note_verification.fault_list
+  WHERE c.publication_id = publication AND c.job_id = job AND wf.claim_of(job, 'verify_published') IS NOT NULL;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'publication % is not held by this worker', publication
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'publication_held';
+  END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION wf.settle_verification(publication bigint, job bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+DECLARE
+  held bigint := wf.claim_of(job, 'verify_published');
+  c    wf.publication_checks;
+BEGIN
+  SELECT * INTO c FROM wf.publication_checks x WHERE x.publication_id = publication AND x.job_id = job FOR UPDATE;
+  IF c.job_id IS NULL OR held IS NULL THEN
+    RAISE EXCEPTION 'publication % is not held by this worker', publication
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'publication_held';
+  END IF;
+  PERFORM wf.open_change('evidence.verified', NULL, format('verification-%s-claim-%s', publication, held), '');
+  UPDATE wf.publications p
+  SET verified_at = clock_timestamp(), faults = c.faults, fault_list = c.fault_list, version = p.version + 1, updated_at = now()
+  WHERE p.id = publication;
+  PERFORM set_config('wf.change', '', true);
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf.settle_publication, wf.note_verification, wf.settle_verification TO wf_worker;
