@@ -12,8 +12,10 @@ from collections.abc import Callable
 
 from backends.embedded.server import EmbeddedHome
 from backends.postgres.home import Home
+from controlplane.clock import HomeClock
 from controlplane.errors import Conflict, HomeUnreachable, OutcomeUnknown, Refusal
-from controlplane.runs.engine import drive, left_runs
+from controlplane.queues.held import SourceBook
+from controlplane.runs.engine import drive, lacks, left_runs
 from controlplane.runs.model import Run
 
 LOOK_SECONDS = 1.0
@@ -21,22 +23,34 @@ AGAIN_SECONDS = 5.0
 CONNECTIONS = 4
 
 
-def carrier_of(home: EmbeddedHome, report: Callable[[str], None]) -> Carrier | None:
+def carrier_of(
+    home: EmbeddedHome,
+    report: Callable[[str], None],
+    sources: Callable[[HomeClock], SourceBook | None] = lambda clock: None,
+) -> Carrier | None:
     """For the worker of an embedded home, whose login is this account's own."""
     known = home.known()
-    return None if known is None else Carrier(known.login_conninfo(), report)
+    return None if known is None else Carrier(known.login_conninfo(), report, sources)
 
 
 class Carrier:
-    """`conninfo`: of the login whose runs are carried."""
+    """`conninfo`: of the login whose runs are carried. `sources`: opens the sources whose credentials this program has: a
+    run over messages of others is left for another program.
+    """
 
-    def __init__(self, conninfo: str, report: Callable[[str], None] = lambda words: None) -> None:
-        self.conninfo, self.report = conninfo, report
+    def __init__(
+        self,
+        conninfo: str,
+        report: Callable[[str], None] = lambda words: None,
+        sources: Callable[[HomeClock], SourceBook | None] = lambda clock: None,
+    ) -> None:
+        self.conninfo, self.report, self.sources = conninfo, report, sources
 
     async def run(self) -> None:
         """Until it is cancelled; a home that cannot be reached is tried again."""
         while True:
             home = Home(self.conninfo, connections=CONNECTIONS, conversation="worker")
+            home.sources = self.sources(home.clock)
             try:
                 await home.open()
                 async with asyncio.TaskGroup() as driving:
@@ -46,6 +60,8 @@ class Carrier:
             except* Refusal as troubles:
                 self.report("; ".join(str(trouble) for trouble in troubles.exceptions))
             finally:
+                if home.sources is not None:
+                    await home.sources.close()
                 await home.close()
             await asyncio.sleep(AGAIN_SECONDS)
 
@@ -53,7 +69,7 @@ class Carrier:
         seen: set[int] = set()
         while True:
             for run in await left_runs(home):
-                if run.id not in seen:
+                if run.id not in seen and not await lacks(home, run):
                     seen.add(run.id)
                     driving.create_task(self._carry(home, run, seen))
             await asyncio.sleep(LOOK_SECONDS)

@@ -30,10 +30,19 @@ DRIVEN: dict[Standing, str] = {
 }
 
 
+OUTSIDE_DRIVEN: dict[Standing, str] = {
+    "waiting": "a program begins it whose settings name its source: a worker, or this console by a, then r",
+    "interrupted": "a program goes on whose settings name its source: a worker, or this console by a, then r",
+}
+"""Of runs over messages of other systems."""
+
+
 def why(run: Run, now: datetime) -> list[Line]:
-    from controlplane.runs.operations import dead_secrets, target
+    from controlplane.runs.operations import OUTSIDE, dead_secrets, target
 
     driven = DRIVEN.get(run.standing, "nobody drives it")
+    if target(run.operation).noun == OUTSIDE:
+        driven = OUTSIDE_DRIVEN.get(run.standing, driven)
     if run.standing == "interrupted" and target(run.operation).undo:
         driven += ", or a, then u, to undo it"
     return [
