@@ -34,8 +34,8 @@ def carrier_of(
 
 
 class Carrier:
-    """`conninfo`: of the login whose runs are carried. `sources`: opens the sources whose credentials this program has: a
-    run over messages of others is left for another program.
+    """`conninfo`: of the login whose runs are carried. `sources`: opens the sources whose credentials this program has;
+    a run over messages of others is left for another program.
     """
 
     def __init__(

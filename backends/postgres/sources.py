@@ -178,9 +178,7 @@ class RunActsHere(RunActs):
         async with self.home.connection() as connection:
             return int(await scalar(connection, "SELECT wf.begin_run_act(%s, %s)", [run_id, list(places)]))
 
-    async def end(
-        self, act: int, state: str, others: Mapping[str, str], detail: str, said: Mapping[str, str]
-    ) -> None:
+    async def end(self, act: int, state: str, others: Mapping[str, str], detail: str, said: Mapping[str, str]) -> None:
         given = [act, state, Jsonb(dict(others)), detail, Jsonb(dict(said))]
         async with self.home.connection() as connection:
             await connection.execute("SELECT wf.end_run_act(%s, %s, %s, %s, %s)", given)

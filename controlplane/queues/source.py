@@ -69,7 +69,6 @@ class DeadMessage:
     release: str = ""
     replays: int = 0
     act: str = ""
-    version: int = 0
 
     @property
     def id(self) -> str:

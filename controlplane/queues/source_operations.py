@@ -81,7 +81,13 @@ async def _begin(change: Change, request: OneMessage, verb: Verb) -> Record:
     if refused:
         raise MESSAGES_SETTLED(f"{clean(request.id, 100)} cannot be taken: {WORDS[refused]}.")
     act = await store.begin(source.name, verb, [request.name])
-    return {"id": act.id, "source": source.name, "verb": verb, "ids": [request.name]}
+    return {"id": act.id, "source": source.name, "verb": verb, "ids": [request.name], "notes": [_as_it_is(found)]}
+
+
+def _as_it_is(message: DeadMessage | None) -> str:
+    """What a preview says: the intent names the message, and no more. A cause holds nothing personal."""
+    assert message is not None
+    return f"{message.id}, {clean(message.handler, 60)}: {clean(message.cause, 200) or 'no error is known'}"
 
 
 async def _act(plane: ControlPlane, request: OneMessage, result: Record) -> Record:

@@ -105,8 +105,8 @@ class MessageDirectory(Listing[DeadMessage], Protocol):
         ...
 
     async def every(self, terms: Sequence[Term], verb: Verb, limit: int) -> list[DeadMessage]:
-        """All that match, of the sources that can do `verb`, read anew; at most `limit`. Raises Refusal when a source that
-        may have some does not answer.
+        """All that match, of the sources that can do `verb`, read anew; at most `limit`. Raises Refusal when a source
+        that may have some does not answer.
         """
         ...
 
@@ -128,9 +128,7 @@ class RunActs(Protocol):
         """Record what is about to be done to these items of one source. Raises Refusal `run_not_running`, `run_…`."""
         ...
 
-    async def end(
-        self, act: int, state: str, others: Mapping[str, str], detail: str, said: Mapping[str, str]
-    ) -> None:
+    async def end(self, act: int, state: str, others: Mapping[str, str], detail: str, said: Mapping[str, str]) -> None:
         """Record what became of it, and give its items their verdicts: done, or those in `others`; what is `left` waits
         on. `said`: each verdict in words.
         """

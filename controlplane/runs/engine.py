@@ -7,12 +7,12 @@ and it goes on where it was.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from controlplane.carrying import Ask, Question, carry_out, level
-from controlplane.errors import HomeUnreachable, OutcomeUnknown, Refusal, Usage
+from controlplane.errors import Refusal, Usage
 from controlplane.filters.grammar import Term
 from controlplane.listing import Query
 from controlplane.operations import Call, Keep, Operation, Outcome, Risk, authorise, check_reason, execute

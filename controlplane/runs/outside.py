@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from controlplane.errors import OutcomeUnknown, Refusal
+from controlplane.queues.refusals import SOURCE_CANNOT
 from controlplane.queues.source import Acted, DeadMessage, Source, Verb, Verdict
 from controlplane.queues.source_operations import WORDS, state_of
 from controlplane.queues.sources import RunActs, SourceDirectory
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 BITE = 100
 """Messages that are done in one transaction at the source."""
 SAID = {verdict: f"It is {words}." for verdict, words in WORDS.items()} | {
-    "unknown": "The link was lost: nobody knows whether it was done. It is not dead there any more, or could not be asked.",
+    "unknown": "The link was lost, and nothing tells what became of it.",
     "conflict": "One like it, that must be the only one, waits there.",
     "tenant": "Its tenant is not active.",
     "refused": "Its source refused it.",
@@ -97,7 +98,7 @@ class OutsideDriver(Driver):
         verb: Verb = "replay" if run.operation.endswith(".replay") else "discard"
         source, found = await self._looked(items)
         if not getattr(source.can, verb):
-            raise Away(source.name, Refusal("source_cannot", f"it cannot {verb}."))
+            raise Away(source.name, SOURCE_CANNOT(f"it cannot {verb}."))
         tenants = {each.tenant_id for each in found.values() if each.tenant_id} if verb == "replay" else set()
         inactive = await self.plane.of(RunActs).inactive(tenants) if tenants else set()
         refused: list[tuple[RunItem, Verdict]] = []
@@ -127,9 +128,7 @@ class OutsideDriver(Driver):
             run.id, [(item.ordinal, f"message_{why}", SAID[why]) for item, why in verdicts]
         )
 
-    async def _done(
-        self, run: Run, source: Source, verb: Verb, going: Sequence[RunItem], size: rules.BatchSize
-    ) -> int:
+    async def _done(self, run: Run, source: Source, verb: Verb, going: Sequence[RunItem], size: rules.BatchSize) -> int:
         """Record what is about to be done, do it, record what became of it."""
         acts, names = self.plane.of(RunActs), [split(item)[1] for item in going]
         act = await acts.begin(run.id, [item.ordinal for item in going])

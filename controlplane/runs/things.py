@@ -40,8 +40,8 @@ async def expected_refusals(
 
 
 async def fixed(plane: ControlPlane, operation: Operation[Any], request: RunStart) -> RunStart:
-    """The same request with its things: those of other systems are looked up once, before anything is shown, so that what
-    is shown is what runs, however many come meanwhile. Raises Usage `run_too_large`.
+    """The same request with its things: those of other systems are looked up once, before anything is shown, so that
+    what is shown is what runs, however many come meanwhile. Raises Usage `run_too_large`.
     """
     if operation.noun != OUTSIDE or request.subjects is not None:
         return request

@@ -1,4 +1,4 @@
-"""Runs over dead messages of another system: the same engine, and the same strengths, with the source doing the work."""
+"""Runs over dead messages of another system: the same engine, with the source doing the work."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ CREATE TABLE orders (id bigint PRIMARY KEY, state text NOT NULL, tenant text, er
 CREATE TABLE done (id bigint);  -- how often each was queued again
 INSERT INTO orders (id, state, tenant, err)
 SELECT i, 'dead', 'acme', 'no answer from 10.0.0.' || i FROM generate_series(1, 40) i;
-CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO done VALUES (NEW.id); RETURN NEW; END $$;
+CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN INSERT INTO done VALUES (NEW.id); RETURN NEW; END $$;
 CREATE TRIGGER noted AFTER UPDATE OF state ON orders FOR EACH ROW EXECUTE FUNCTION noted();
 """
 SETTINGS = """
@@ -129,9 +130,7 @@ async def test_an_empty_filter_and_a_source_that_cannot_are_refused(home: Home) 
     assert nothing.value.code == "run_empty"
 
 
-async def test_one_bad_message_stops_no_other_and_too_many_pause_it(
-    home: Home, elsewhere: psycopg.Connection
-) -> None:
+async def test_one_bad_message_stops_no_other_and_too_many_pause_it(home: Home, elsewhere: psycopg.Connection) -> None:
     elsewhere.execute("ALTER TABLE orders ADD CONSTRAINT stays CHECK (id <> 30 OR state = 'dead')")
     run = await drive(home, (await start_run(home, replaying(), "why")).id, clock=Ticks())
     assert (run.state, run.done, run.refused) == ("done", 39, 1)
@@ -233,9 +232,7 @@ async def test_a_program_that_dies_is_taken_over_and_nothing_is_done_twice(
     assert twice(elsewhere) == 0 and one(elsewhere, "SELECT count(*) FROM orders WHERE state = 'dead'") == (0,)
 
 
-async def test_a_source_that_goes_away_pauses_it_with_the_reason(
-    home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_source_that_goes_away_pauses_it_with_the_reason(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     assert home.sources is not None
     source, run = home.sources.source("orders"), await start_run(home, replaying(), "why")
     really, looks = source.look, []
@@ -262,7 +259,7 @@ async def test_a_worker_carries_it_where_it_has_the_source_and_leaves_it_where_n
     said: list[str] = []
     carrying = asyncio.create_task(Carrier(database.login("worker"), said.append, lambda clock: book).run())
     try:
-        while (now := await home.of(RunDirectory).get(run.id)).state == "running":
+        while (now := await home.of(RunDirectory).get(run.id)).state == "running":  # noqa: ASYNC110 - another connection's work
             await asyncio.sleep(0.01)
     finally:
         carrying.cancel()
