@@ -69,6 +69,7 @@ class DeadMessage:
     release: str = ""
     replays: int = 0
     act: str = ""
+    version: int = 0
 
     @property
     def id(self) -> str:
