@@ -59,6 +59,7 @@ class Session:
     open_alerts: OpenAlerts | None = None
     """None: not read yet."""
     dead_letters: int | None = None
+    dead_elsewhere: bool = False
     works: list[Work] = field(default_factory=list)
     vacant: bool = False
     """The home is empty: the welcome stands in place of the tenants."""
@@ -115,12 +116,14 @@ class Session:
         from controlplane.alerts.model import AlertDirectory
         from controlplane.impersonations.model import ImpersonationDirectory
         from controlplane.queues.model import CauseDirectory
+        from controlplane.queues.sources import SourceDirectory
 
         if self.plane is None:
             return
         with suppress(Refusal):
             self.open_alerts = await self.plane.of(AlertDirectory).open_alerts()
             self.dead_letters = await self.plane.of(CauseDirectory).waiting()
+            self.dead_elsewhere = self.plane.of(SourceDirectory).elsewhere
             if self.role != "viewer":
                 self.acting = await self.plane.of(ImpersonationDirectory).mine()
 
@@ -158,7 +161,7 @@ class Session:
 
             words += filter(None, [open_words(self.open_alerts)])
         if self.dead_letters:
-            words.append(f"{self.dead_letters:,} dead")
+            words.append(f"{self.dead_letters:,} dead{' here' if self.dead_elsewhere else ''}")
         running = [work.brief() for work in self.works if work.state == "running"]
         return words + running
 

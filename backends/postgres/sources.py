@@ -70,6 +70,10 @@ class SourceRows(MemoryList[SourceRow], SourceDirectory):
     async def outside(self) -> Sequence[Held]:
         return await self.home.sources.look() if self.home.sources else ()
 
+    @property
+    def elsewhere(self) -> bool:
+        return self.home.sources is not None
+
     async def lines(self) -> Sequence[SourceRow]:
         held, now = await self.outside(), self.home.clock.now()
         acts = await recent(self.home, [each.name for each in held])

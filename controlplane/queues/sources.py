@@ -86,6 +86,11 @@ class SourceDirectory(Listing[SourceRow], Protocol):
         """The sources outside the home, as they are known; none when the settings name none. Never raises."""
         ...
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the settings name sources outside: then a count of the home's own dead letters is not of all."""
+        ...
+
     async def lines(self) -> Sequence[SourceRow]:
         """A line for each source outside the home."""
         ...

@@ -15,7 +15,7 @@ from controlplane.queues.list import CAUSES
 from controlplane.queues.model import Cause, CauseDirectory, SourceStats
 from controlplane.queues.source_words import source_lines
 from controlplane.queues.sources import OutsideCause, SourceDirectory
-from controlplane.queues.words import source_words
+from controlplane.queues.words import ready_lines, source_words
 from screens.desk import Done, Target
 from screens.lists import ListScreen
 from screens.widgets.bars import TitleLine
@@ -62,14 +62,16 @@ class QueuesScreen(ListScreen[Cause]):
     @work(exit_on_error=False, group="sources", exclusive=True)
     async def _read_sources(self) -> None:
         plane = self.session.require_plane()
+        ready = 0
         try:
             self.sources = await plane.of(CauseDirectory).sources()
+            ready = await plane.of(CauseDirectory).ready()
         except Refusal:
             self.sources = ()
         self.draw_frame()
         rows = await plane.of(SourceDirectory).lines()
         for lines in self.query(SourceLines):  # none, when the screen was left meanwhile
-            lines.tell(source_lines(rows, self.session.clock()))
+            lines.tell([*ready_lines(ready), *source_lines(rows, self.session.clock())])
 
     def draw_title(self, title: TitleLine) -> None:
         super().draw_title(title)

@@ -12,6 +12,7 @@ from psycopg import errors
 from backends.postgres.audit_chain import LINKS
 from controlplane.operations import Call, execute
 from controlplane.queues.drill import DRILL
+from controlplane.queues.exported import EXPORT
 from controlplane.queues.source_operations import SETTLE
 from controlplane.registry import named, operations
 from controlplane.runs.operations import COMPLETE, START, UNDO
@@ -58,7 +59,7 @@ def count(connection: psycopg.Connection) -> int:
 def test_the_home_and_the_program_know_the_same_operations_and_roles(psql: Psql) -> None:
     own = {"requests.import": "operator", "look.up": "support", "look_ups.ask": "owner", "demo.load": "owner"}
     own |= {"silences.expire": "owner", "gates.decide": "owner", "evidence.published": "owner"}
-    known = {each.name: each.role for each in (*operations().values(), START, UNDO, COMPLETE, DRILL, SETTLE)}
+    known = {each.name: each.role for each in (*operations().values(), START, UNDO, COMPLETE, DRILL, EXPORT, SETTLE)}
     assert dict(psql("owner").execute("SELECT name, role FROM wf.operations").fetchall()) == known | own
 
 

@@ -116,7 +116,7 @@ SCRIPT: tuple[tuple[str, str], ...] = (
     ("operator", "SELECT wf.begin_change('queues.edit', 'why', 'req-7');"
                  " SELECT wf.change_letter('edit', 1, '{\"patch\": {\"n\": 0.1}}') > 0"),
     ("operator", "SELECT wf.begin_change('queues.fixed', 'why', 'req-8');"
-                 " SELECT wf.fix_cause(id, '2.0') > 0 FROM wf.cause_list"),
+                 " SELECT wf.fix_cause(id, '2.0', '') > 0 FROM wf.cause_list"),
     ("operator", "SELECT wf.begin_change('queues.drill', 'why', 'req-9');"
                  " SELECT wf.make_drill('drill-0123456789ab')"),
     ("operator", "SELECT wf.begin_change('messages.replay', 'why', 'req-10');"

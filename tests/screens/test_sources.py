@@ -74,6 +74,8 @@ async def test_all_sources_are_on_one_screen_and_a_cause_outside_is_replayed(
         await until(pilot, lambda: "orders 5, oldest" in text(pilot) and "away: cannot be reached" in text(pilot))
         shown = text(pilot)
         assert "ship" in shown and "deliver" in shown and "card declined" in shown and "jobs 2" in shown
+        await app.session.read_standing()
+        assert "2 dead here" in app.session.attention()  # the others are in the line above the list
         await pilot.press("a", "r")
         await reason(app, pilot)
         await until(pilot, lambda: "4 things" in text(pilot) and "orders/4, ship: no answer from <ip>" in text(pilot))
