@@ -79,6 +79,8 @@ RUNS = ListOf(
         Column("actor", priority=7, width=10, title="WHO", what="who started it"),
         Column("why", filters=False, priority=6, width=12, grow=True,
                cell=lambda run, now: run.why or run.reason or ""),
+        Column("rate", filters=False, priority=9, width=6, field="per_second", title="RATE", what="at most, a second",
+               cell=lambda run, now: f"{run.per_second:g}/s"),
         Column("created", TIME, priority=8, title="STARTED", field="created_at", sorts=True),
     ),
 )  # fmt: skip

@@ -40,7 +40,7 @@ wf.revealed wf.sees_addresses wf.sees_personal wf.set_password wf.sign_cursor wf
 wf.tenants_of_email wf.escalate_alert wf_data.sign_up
 wf.hand_over_alert wf.lock_alert wf.lock_delivery wf.lock_letter wf.put_contact_secret wf.put_endpoint_secret
 wf.replay_delivery wf.settle_deliveries wf.settle_delivery wf.settle_publication wf.store_routing wf.test_contact
-wf.test_endpoint
+wf.test_endpoint wf.begin_run_act wf.end_run_act wf.end_lost_acts
 """
 
 # Who does what; $at is a time of today that both runs share.
@@ -123,6 +123,9 @@ SCRIPT: tuple[tuple[str, str], ...] = (
                  " SELECT wf.begin_source_act('orders', 'replay', '{1,ü}')"),
     ("operator", "SELECT wf.begin_change('messages.settle', 'why', 'req-11');"
                  " SELECT wf.end_source_act(1, 'done', '{\"1\": \"settled\"}', 'a')"),
+    ("operator", "SELECT wf.begin_change('queues.export', 'why', 'req-12');"
+                 " SELECT wf.note_letter_export('letters', 'age>2d', 'csv') > 0"),
+    ("operator", "SELECT wf.inactive_tenants('{acme,globex}')"),
     ("worker", "SELECT wf.collect_letters(), wf.prune_letters(), wf.prune_source_acts()"),
     ("worker", "SELECT wf.evaluate('jobs_dead')"),
     ("operator", "SELECT wf.would_evaluate('jobs_dead') -> 'counts'"),
