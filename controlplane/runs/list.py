@@ -30,6 +30,7 @@ DRIVEN: dict[Standing, str] = {
 }
 
 
+NO_ORDER = "what it replays is taken in any order: the order of messages with the same key is not kept"
 OUTSIDE_DRIVEN: dict[Standing, str] = {
     "waiting": "a program begins it whose settings name its source: a worker, or this console by a, then r",
     "interrupted": "a program goes on whose settings name its source: a worker, or this console by a, then r",
@@ -52,6 +53,7 @@ def why(run: Run, now: datetime) -> list[Line]:
         f"reason: {run.reason or 'none was given'}",
         f"things: {'those that matched ' + run.filter if run.filter else 'named one by one'}, fixed at its start",
         *([dead] if (dead := dead_secrets(run)) else []),
+        *([NO_ORDER] if run.operation in ("queues.replay", "messages.replay", "deliveries.replay") else []),
         f"pace: {run.per_second:g} per second; it pauses above {run.breaker_share:.0%} refusals of the last ones",
     ]
 

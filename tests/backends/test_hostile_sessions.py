@@ -123,7 +123,7 @@ SCRIPT: tuple[tuple[str, str], ...] = (
                  " SELECT wf.begin_source_act('orders', 'replay', '{1,ü}')"),
     ("operator", "SELECT wf.begin_change('messages.settle', 'why', 'req-11');"
                  " SELECT wf.end_source_act(1, 'done', '{\"1\": \"settled\"}', 'a')"),
-    ("operator", "SELECT wf.begin_change('queues.export', 'why', 'req-12');"
+    ("operator", "SELECT wf.begin_change('queues.export', 'why', 'req-export');"
                  " SELECT wf.note_letter_export('letters', 'age>2d', 'csv') > 0"),
     ("operator", "SELECT wf.inactive_tenants('{acme,globex}')"),
     ("worker", "SELECT wf.collect_letters(), wf.prune_letters(), wf.prune_source_acts()"),

@@ -17,6 +17,7 @@ from controlplane.operations import Call, execute
 from controlplane.queues.held import Sources
 from controlplane.registry import named
 from controlplane.runs.engine import drive, preview_run, start_run
+from controlplane.runs.list import NO_ORDER, why
 from controlplane.runs.model import Run, RunDirectory
 from controlplane.runs.operations import RunStart
 from tests.backends.outside import booked, password_of, sources_of, url_of
@@ -115,6 +116,15 @@ async def test_its_messages_are_fixed_when_it_is_asked_and_each_has_a_verdict(
         ("messages.settle", False, "it is back", "t_operator", None, "done"),
     }
     assert {row[7] for row in trail} == {str(run.id)}
+
+
+async def test_more_than_are_held_are_all_found_and_counted(home: Home, elsewhere: psycopg.Connection) -> None:
+    """riverui#590: 200 at a time there; the 2,000 that are held of a source are no limit."""
+    elsewhere.execute("INSERT INTO orders (id, state, err) SELECT i, 'dead', 'late' FROM generate_series(100, 2599) i")
+    run = await start_run(home, replaying(filter="source:orders error:late"), "why")
+    assert run.waiting == 2_500
+    said = [line if isinstance(line, str) else line[0] for line in why(run, run.created_at)]
+    assert NO_ORDER in said and any("settings name its source" in line for line in said)
 
 
 async def test_an_empty_filter_and_a_source_that_cannot_are_refused(home: Home) -> None:
