@@ -20,6 +20,8 @@ from controlplane.runs.model import Run
 
 LOOK_SECONDS = 1.0
 AGAIN_SECONDS = 5.0
+LACKING_SECONDS = 30.0
+"""How long a run whose source cannot be asked from here is left alone: to ask takes time that other runs wait for."""
 CONNECTIONS = 4
 
 
@@ -67,9 +69,17 @@ class Carrier:
 
     async def _look(self, home: Home, driving: asyncio.TaskGroup) -> None:
         seen: set[int] = set()
+        again: dict[int, float] = {}
+        now = asyncio.get_running_loop().time
         while True:
             for run in await left_runs(home):
-                if run.id not in seen and not await lacks(home, run):
+                if run.id in seen or now() < again.get(run.id, 0):
+                    continue
+                if why := await lacks(home, run):
+                    if run.id not in again:
+                        self.report(f"run {run.id} is left for another program: {why}")
+                    again[run.id] = now() + LACKING_SECONDS
+                else:
                     seen.add(run.id)
                     driving.create_task(self._carry(home, run, seen))
             await asyncio.sleep(LOOK_SECONDS)

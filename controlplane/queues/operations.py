@@ -163,6 +163,7 @@ def _as_fixed(row: AuditRow) -> Record:
     on=CAUSE,
     undo="queues.fixed",
     undo_request=_as_fixed,
+    begins={Cause: lambda rows: {"release": rows[0].fixed_in or "", "gate": rows[0].fixed_gate or ""}},
 )
 async def fixed(change: Change, request: CauseFixed, cause: Cause) -> Record:
     """Say in which release a cause is fixed, and which gate decides about that."""
