@@ -12,31 +12,47 @@ from collections.abc import Callable
 
 from backends.embedded.server import EmbeddedHome
 from backends.postgres.home import Home
+from controlplane.clock import HomeClock
 from controlplane.errors import Conflict, HomeUnreachable, OutcomeUnknown, Refusal
-from controlplane.runs.engine import drive, left_runs
+from controlplane.queues.held import SourceBook
+from controlplane.runs.engine import drive, lacks, left_runs
 from controlplane.runs.model import Run
 
 LOOK_SECONDS = 1.0
 AGAIN_SECONDS = 5.0
+LACKING_SECONDS = 30.0
+"""How long a run whose source cannot be asked from here is left alone: to ask takes time that other runs wait for."""
 CONNECTIONS = 4
 
 
-def carrier_of(home: EmbeddedHome, report: Callable[[str], None]) -> Carrier | None:
+def carrier_of(
+    home: EmbeddedHome,
+    report: Callable[[str], None],
+    sources: Callable[[HomeClock], SourceBook | None] = lambda clock: None,
+) -> Carrier | None:
     """For the worker of an embedded home, whose login is this account's own."""
     known = home.known()
-    return None if known is None else Carrier(known.login_conninfo(), report)
+    return None if known is None else Carrier(known.login_conninfo(), report, sources)
 
 
 class Carrier:
-    """`conninfo`: of the login whose runs are carried."""
+    """`conninfo`: of the login whose runs are carried. `sources`: opens the sources whose credentials this program has;
+    a run over messages of others is left for another program.
+    """
 
-    def __init__(self, conninfo: str, report: Callable[[str], None] = lambda words: None) -> None:
-        self.conninfo, self.report = conninfo, report
+    def __init__(
+        self,
+        conninfo: str,
+        report: Callable[[str], None] = lambda words: None,
+        sources: Callable[[HomeClock], SourceBook | None] = lambda clock: None,
+    ) -> None:
+        self.conninfo, self.report, self.sources = conninfo, report, sources
 
     async def run(self) -> None:
         """Until it is cancelled; a home that cannot be reached is tried again."""
         while True:
             home = Home(self.conninfo, connections=CONNECTIONS, conversation="worker")
+            home.sources = self.sources(home.clock)
             try:
                 await home.open()
                 async with asyncio.TaskGroup() as driving:
@@ -46,14 +62,24 @@ class Carrier:
             except* Refusal as troubles:
                 self.report("; ".join(str(trouble) for trouble in troubles.exceptions))
             finally:
+                if home.sources is not None:
+                    await home.sources.close()
                 await home.close()
             await asyncio.sleep(AGAIN_SECONDS)
 
     async def _look(self, home: Home, driving: asyncio.TaskGroup) -> None:
         seen: set[int] = set()
+        again: dict[int, float] = {}
+        now = asyncio.get_running_loop().time
         while True:
             for run in await left_runs(home):
-                if run.id not in seen:
+                if run.id in seen or now() < again.get(run.id, 0):
+                    continue
+                if why := await lacks(home, run):
+                    if run.id not in again:
+                        self.report(f"run {run.id} is left for another program: {why}")
+                    again[run.id] = now() + LACKING_SECONDS
+                else:
                     seen.add(run.id)
                     driving.create_task(self._carry(home, run, seen))
             await asyncio.sleep(LOOK_SECONDS)

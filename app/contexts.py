@@ -164,6 +164,13 @@ def sources_of(
     return Sources(opened, clock.now, COMMAND_PATIENCE if conversation == "command" else CONSOLE_PATIENCE)
 
 
+def worker_sources(choice: HomeChoice, settings: Settings) -> Callable[[HomeClock], SourceBook | None]:
+    """Opens, for a worker of this home, the sources whose credentials its own settings name."""
+    named = settings if choice.kind == "folder" else settings.profiles.get(choice.profile or "")
+    file, name = (named.sources if named else ""), (EMBEDDED_NAME if choice.kind == "folder" else choice.profile or "")
+    return lambda clock: sources_of(file, name, settings, None, clock, "worker")
+
+
 def metrics_of(choice: HomeChoice, settings: Settings) -> PrometheusSeries | None:
     """The Prometheus that a worker of this home asks."""
     from controlplane.clock import HomeClock

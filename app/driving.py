@@ -155,6 +155,7 @@ class Driving(App[None]):
     async def _drive_here(self, plane: ControlPlane, run_id: int) -> Run:
         from controlplane.runs.engine import drive
         from controlplane.runs.model import RunDirectory
+        from controlplane.runs.operations import OUTSIDE
         from screens.bulk import progress_words
 
         began = told = self._loop_time()
@@ -164,9 +165,11 @@ class Driving(App[None]):
             self.driven[run_id] = run
             if self._loop_time() - told >= TELL_SECONDS:
                 told = self._loop_time()
-                self.tell(Done(progress_words(run, told - began), "muted"))
+                self.tell(Done(progress_words(run, told - began) + here, "muted"))
 
-        self.driven[run_id] = await plane.of(RunDirectory).get(run_id)
+        begun = self.driven[run_id] = await plane.of(RunDirectory).get(run_id)
+        outside = begun.operation.startswith(f"{OUTSIDE}.")
+        here = " · by this console: no worker has its source" if outside else ""
         return await drive(plane, run_id, on_progress=progress)
 
     # Leaving

@@ -72,6 +72,7 @@ async def work(home: EmbeddedHome) -> None:
     """Do the jobs until told to stop. Raises Refusal."""
     from app.carrier import carrier_of
     from app.cli.worker import kinds_of
+    from app.contexts import worker_sources
     from app.embedded import worker_conninfo
     from app.homes import HomeChoice
     from app.settings import load
@@ -79,8 +80,10 @@ async def work(home: EmbeddedHome) -> None:
 
     choice = HomeChoice("folder", str(home.folder), None, "")
     conninfo = await asyncio.to_thread(worker_conninfo, home)
-    kinds = await asyncio.to_thread(lambda: kinds_of(conninfo, choice, load()))
-    await until_told(Work(conninfo, kinds, say, revive=lambda: bring_back(home)), carrier_of(home, say))
+    settings = await asyncio.to_thread(load)
+    kinds = await asyncio.to_thread(kinds_of, conninfo, choice, settings)
+    work = Work(conninfo, kinds, say, revive=lambda: bring_back(home))
+    await until_told(work, carrier_of(home, say, worker_sources(choice, settings)))
 
 
 def say(words: str) -> None:

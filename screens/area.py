@@ -226,9 +226,10 @@ class AreaScreen(FramedScreen):
         await self.read_again()
 
     async def _act(self, operation: Operation[Any], targets: list[Target]) -> None:
+        from controlplane.runs.operations import in_bulk
         from screens.actions import carry_out
 
-        if len(targets) > 1 and "version" in operation.request.model_fields:
+        if len(targets) > 1 and ("version" in operation.request.model_fields or in_bulk(operation)):
             from screens.bulk import carry_out_many
 
             done = await carry_out_many(self.app, self.session, operation, targets, self.hidden_marks())

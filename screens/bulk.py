@@ -30,7 +30,8 @@ async def carry_out_many(
     app: App[None], session: Session, operation: Operation[Any], targets: Sequence[Target], hidden: int
 ) -> Done | None:
     """`hidden`: how many marked things are not among the targets because a filter hides them."""
-    among = {"subjects": [dict(each.subject) | _seen(each) for each in targets]}
+    versioned = "version" in operation.request.model_fields
+    among = {"subjects": [dict(each.subject) | (_seen(each) if versioned else {}) for each in targets]}
     hides = f"; {hidden} marked are hidden by the filter and left out" if hidden else ""
 
     def command(fields: dict[str, Any], reason: str) -> str:

@@ -13,6 +13,7 @@ from controlplane.errors import Usage
 from controlplane.exports import ENDINGS, FORMATS, Format, Heading, chunks
 from controlplane.listing import Listing, Page, Position, Query
 from controlplane.lists import Line
+from controlplane.queues.exported import NOUNS, note_export
 from controlplane.text import clean
 from screens.dialogs.dialog import Dialog
 from screens.dialogs.fields import Answers, Asked, FieldsForm
@@ -42,6 +43,8 @@ class Export:
 
 def check(answers: Answers) -> None:
     """Raises Usage with what is wrong with the path."""
+    if not answers.get("reason", "given"):
+        raise Usage("reason_needed", "This export needs a reason.")
     path = path_of(answers)
     try:
         path.lstat()
@@ -57,6 +60,14 @@ def check(answers: Answers) -> None:
         raise Usage("export_path", f"{clean(path)} is not a plain file.")
 
 
+async def noted(screen: ListScreen[Any], answers: Answers) -> None:
+    """Record the export where that is asked for. Raises Refusal; then nothing is written."""
+    if "reason" in answers:
+        await note_export(
+            screen.session.require_plane(), screen.noun, screen.filter_text, answers["format"], answers["reason"]
+        )
+
+
 def path_of(answers: Answers) -> Path:
     """The path as it was typed; the ending of another format is replaced by that of the chosen one."""
     path = Path(answers["path"] or "export").expanduser()
@@ -69,11 +80,13 @@ def path_of(answers: Answers) -> Path:
 
 def form_of(screen: ListScreen[Any]) -> FieldsForm:
     shown = ", ".join(screen.shown_fields())
-    asked = (
+    asked: tuple[Asked, ...] = (
         Asked("format", "format: ←→ or a first letter", choices=FORMATS),
         Asked("columns", f"columns: all fields, or those of the list ({shown})", choices=("all", "list")),
         Asked("path", "file; readable for you alone; its ending follows the format", f"{screen.noun}.csv"),
     )
+    if screen.noun in NOUNS:
+        asked += (Asked("reason", "reason *  kept in the audit trail"),)
     filtered = f"/{screen.filter_text}" if screen.filter_text else "no filter"
     order = f"{screen.sort}{' down' if screen.descending else ''}"
     intro = f"{screen.shown if screen.shown is not None else 'all'} {screen.noun}, {filtered}, order {order}"

@@ -404,7 +404,7 @@ class ListScreen(OrderedScreen[R]):
 
     @work(exit_on_error=False, group="act", exclusive=True)
     async def _export(self) -> None:
-        from screens.exporting import export_of, form_of, replaced, write
+        from screens.exporting import export_of, form_of, noted, replaced, write
         from screens.work import Work
 
         if self.session.plane is None:
@@ -415,6 +415,11 @@ class ListScreen(OrderedScreen[R]):
             return
         export = export_of(self, answers)
         if export.replace and not await self.app.push_screen_wait(replaced(self.session, export.path)):
+            return
+        try:
+            await noted(self, answers)
+        except Refusal as refusal:
+            self.say(Done(str(refusal), "bad"))
             return
         work = Work(f"export {export.path.name}")
         self.desk.start_work(work, write(export, work))

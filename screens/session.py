@@ -65,6 +65,7 @@ class Session:
     """Those under way, the most severe first."""
     waiting: Desk | None = None
     """The requests for approval that wait for this person, and a role that is raised."""
+    dead_elsewhere: bool = False
     works: list[Work] = field(default_factory=list)
     following: str = ""
     """The person whose console this one follows."""
@@ -127,6 +128,7 @@ class Session:
         from controlplane.impersonations.model import ImpersonationDirectory
         from controlplane.incidents.model import IncidentDirectory
         from controlplane.queues.model import CauseDirectory
+        from controlplane.queues.sources import SourceDirectory
 
         if self.plane is None:
             return
@@ -135,6 +137,7 @@ class Session:
             self.dead_letters = await self.plane.of(CauseDirectory).waiting()
             self.incidents = await self.plane.of(IncidentDirectory).under_way()
             self.waiting = await self.plane.of(ApprovalDirectory).desk()
+            self.dead_elsewhere = self.plane.of(SourceDirectory).elsewhere
             if self.role != "viewer":
                 self.acting = await self.plane.of(ImpersonationDirectory).mine()
 
@@ -183,7 +186,7 @@ class Session:
 
             words += filter(None, [open_words(self.open_alerts)])
         if self.dead_letters:
-            words.append(f"{self.dead_letters:,} dead")
+            words.append(f"{self.dead_letters:,} dead{' here' if self.dead_elsewhere else ''}")
         running = [work.brief() for work in self.works if work.state == "running"]
         return words + running
 

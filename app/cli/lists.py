@@ -19,9 +19,11 @@ from controlplane.listing import Count, Query, cursor, position_of
 from controlplane.lists import ID, Line, ListOf
 from controlplane.lists import Column as ListColumn
 from controlplane.nouns import Noun, load
+from controlplane.queues.exported import NOUNS, note_export
 from controlplane.text import clean
 
 if TYPE_CHECKING:
+    from app.contexts import Context
     from controlplane.changes import ControlPlane
 
 MAX_PAGE_ROWS = 10_000
@@ -50,9 +52,29 @@ PAGE = PageOptions()
 
 def listing_command(declared: ListOf[Any]) -> Callable[..., Awaitable[None]]:
     """The command that lists."""
+    if declared.noun in NOUNS:
+        return _recorded_command(declared)
 
     async def command(*words: Words, shown: PageOptions = PAGE, asked: Reading = READING) -> None:
         await list_page(declared, words, shown, asked)
+
+    command.__doc__ = declared.summary
+    return command
+
+
+Reason = Annotated[str | None, Parameter(help="Why it is exported (--format): it is kept in the audit trail.")]
+
+
+def _recorded_command(declared: ListOf[Any]) -> Callable[..., Awaitable[None]]:
+    """The same for what is exported with a reason only."""
+
+    async def command(
+        *words: Words, shown: PageOptions = PAGE, reason: Reason = None, asked: Reading = READING
+    ) -> None:
+        async def note(context: Context) -> None:
+            await note_export(context.home, declared.noun, " ".join(words), shown.form, reason)
+
+        await list_page(declared, words, shown, asked, note=note if shown.form != "table" and not asked.json else None)
 
     command.__doc__ = declared.summary
     return command
@@ -64,8 +86,9 @@ async def list_page(
     shown: PageOptions,
     asked: Reading,
     sums: Mapping[str, int] | None = None,
+    note: Callable[[Context], Awaitable[None]] | None = None,
 ) -> None:
-    """`sums`: totals over all rows, for `--json`."""
+    """`sums`: totals over all rows, for `--json`. `note` is called before anything is read."""
     query = _query(declared, words, shown)
     start = position_of(query, shown.after) if shown.after else None
     if not 1 <= shown.limit <= MAX_PAGE_ROWS:
@@ -73,6 +96,8 @@ async def list_page(
             "limit_out_of_range", f"A page has 1 to {MAX_PAGE_ROWS:,} rows, not {shown.limit}.", "See --after for more."
         )
     async with opened(asked) as context:
+        if note is not None:
+            await note(context)
         listing = declared.of(context.home)
         page = await listing.page(query, start=start, limit=shown.limit)
         matching = await listing.count(query)

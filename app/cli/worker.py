@@ -26,6 +26,7 @@ async def worker(*, asked: Reading = READING) -> None:
     has its worker by itself.
     """
     from app.carrier import Carrier
+    from app.contexts import worker_sources
     from app.worker import Work, until_told
 
     choice, settings = chosen(asked)
@@ -34,13 +35,14 @@ async def worker(*, asked: Reading = READING) -> None:
     else:
         conninfo = await asyncio.to_thread(reached, choice, settings)
         kinds = await asyncio.to_thread(kinds_of, conninfo, choice, settings)
-        await until_told(Work(conninfo, kinds, _tell), Carrier(conninfo, _tell))
+        await until_told(Work(conninfo, kinds, _tell), Carrier(conninfo, _tell, worker_sources(choice, settings)))
     tell("stopped")
 
 
 async def _work_embedded(choice: HomeChoice, settings: Settings) -> None:
     """Work in place of the worker that the home starts by itself. Raises Conflict when that one runs."""
     from app.carrier import carrier_of
+    from app.contexts import worker_sources
     from app.embedded import bring_back, bring_up, embedded_of, worker_conninfo
     from app.worker import Work, until_told
     from backends.embedded.worker import sign_in
@@ -58,7 +60,7 @@ async def _work_embedded(choice: HomeChoice, settings: Settings) -> None:
         conninfo = await asyncio.to_thread(worker_conninfo, home)
         kinds = await asyncio.to_thread(kinds_of, conninfo, choice, settings)
         work = Work(conninfo, kinds, _tell, revive=lambda: bring_back(home))
-        await until_told(work, carrier_of(home, _tell))
+        await until_told(work, carrier_of(home, _tell, worker_sources(choice, settings)))
 
 
 def _tell(words: str) -> None:

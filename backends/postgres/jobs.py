@@ -30,9 +30,10 @@ CANCEL = "SELECT wf.cancel_job(%s)"
 """The database refuses both as `job_transition`."""
 
 DIED = """
-SELECT date_trunc('minute', ended_at), count(*) FROM wf.job_list
-WHERE state = 'dead' AND wf.folded(kind) = wf.folded(%(kind)s) AND kind = %(kind)s
-  AND tenant_id IS NOT DISTINCT FROM %(tenant)s GROUP BY 1 ORDER BY 1
+SELECT date_trunc('minute', e.at), sum(e.more)::integer
+FROM wf.letter_list l, LATERAL (VALUES (l.dead_at::timestamptz, 1), (l.settled_at::timestamptz, -1)) AS e(at, more)
+WHERE l.source = 'jobs' AND wf.folded(l.handler) = wf.folded(%(kind)s) AND l.handler = %(kind)s
+  AND l.tenant_id IS NOT DISTINCT FROM %(tenant)s AND e.at IS NOT NULL GROUP BY 1 ORDER BY 1
 """
 ATTEMPT_SHAPE = shape_of(
     ATTEMPTS,

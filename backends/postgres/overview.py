@@ -249,7 +249,15 @@ class Overview(OverviewSource):
         late = _capped(row["late"])
         late = Count(late.number, late.capped or (row["lanes"] or 0) >= CAP)
         by_itself = self.home.revive is not None
-        return WorkDue(row["alive"], row["late_workers"], row["gone"], _capped(row["dead"]), late, by_itself)
+        return WorkDue(
+            row["alive"],
+            row["late_workers"],
+            row["gone"],
+            _capped(row["dead"]),
+            late,
+            by_itself,
+            self.home.sources is not None,
+        )
 
     async def runs(self) -> RunsDue:
         [row] = await self._rows("runs")

@@ -47,6 +47,8 @@ COUNT_SECONDS = 0.6
 SAMPLE_ROWS = 5_000
 WAITING = "SELECT coalesce(sum(waiting), 0)::bigint FROM wf.cause_list WHERE waiting > 0"
 
+READY = "SELECT count(*) FROM wf.cause_list WHERE fixed_gate IS NOT NULL AND ready"
+
 
 async def rehearse(queue: JobQueue, job: Claimed) -> bool:
     """What a worker does with a message of a drill: nothing."""
@@ -71,6 +73,10 @@ class Causes(PagedList[Cause], CauseDirectory):
     async def sources(self) -> Sequence[SourceStats]:
         async with self.home.connection() as connection:
             return await rows(connection, SourceStats, SOURCES)
+
+    async def ready(self) -> int:
+        async with self.home.connection() as connection:
+            return int(await scalar(connection, READY))
 
     async def waiting(self) -> int:
         async with self.home.connection() as connection:
@@ -156,6 +162,9 @@ class LetterWriter(LetterStore):
         await self.connection.execute("SELECT wf.change_letter(%s, %s, %s)", [verb, number, Jsonb(given or {})])
         return await LETTER_TABLE.get(self.connection, number)
 
+    async def exported(self, noun: str, filter: str, form: str) -> None:
+        await self.connection.execute("SELECT wf.note_letter_export(%s, %s, %s)", [noun, filter, form])
+
     async def make_drill(self, name: str) -> int:
         return int(await scalar(self.connection, "SELECT wf.make_drill(%s)", [name]))
 
@@ -169,6 +178,6 @@ class CauseWriter(CauseStore):
     async def lock(self, cause: str) -> Cause:
         return await CAUSE_TABLE.get(self.connection, cause)
 
-    async def fixed(self, cause: str, release: str) -> Cause:
-        await self.connection.execute("SELECT wf.fix_cause(%s, %s)", [cause, release])
+    async def fixed(self, cause: str, release: str, gate: str) -> Cause:
+        await self.connection.execute("SELECT wf.fix_cause(%s, %s, %s)", [cause, release, gate])
         return await CAUSE_TABLE.get(self.connection, cause)

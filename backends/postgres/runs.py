@@ -25,6 +25,7 @@ from controlplane.errors import Conflict
 from controlplane.filters.grammar import Term
 from controlplane.runs.list import ITEMS, RUNS
 from controlplane.runs.model import NewKey, Replaced, Run, RunDirectory, RunItem, RunState, RunStore
+from controlplane.runs.operations import OUTSIDE
 from controlplane.runs.refusals import NO_RUN
 
 if TYPE_CHECKING:
@@ -57,6 +58,10 @@ FROM unnest(%s::jsonb[], %s::integer[]) WITH ORDINALITY AS s(subject, version, o
   LEFT JOIN {view} v ON {same}
 """)
 """The database refuses it as `run_thing_twice`."""
+ADD_OUTSIDE = """
+INSERT INTO wf.run_items (run_id, ordinal, thing, subject)
+SELECT %s, place, id, jsonb_build_object('id', id) FROM unnest(%s::text[]) WITH ORDINALITY AS s(id, place)
+"""
 ADD_MATCHING = sql.SQL("""
 INSERT INTO wf.run_items (run_id, ordinal, thing, subject, version)
 SELECT %s, row_number() OVER (ORDER BY {tie}), concat_ws('/', {tie}), jsonb_build_object({pairs}), version
@@ -146,6 +151,11 @@ class Runs(PagedList[Run], RunDirectory):
         async with self.home.connection() as connection:
             return bool(await scalar(connection, REFUSE_ITEMS, [item.run_id, [item.ordinal], [code], [words]]))
 
+    async def refuse_all(self, run_id: int, verdicts: Sequence[tuple[int, str, str]]) -> None:
+        if verdicts:
+            async with self.home.connection() as connection:
+                await connection.execute(REFUSE_ITEMS, [run_id, *map(list, zip(*verdicts, strict=True))])
+
     async def carry(self, item: RunItem) -> None:
         async with self.home.connection() as connection:
             await connection.execute(CARRY_ITEM, [item.run_id, item.ordinal])
@@ -170,6 +180,9 @@ class RunWriter(Writer[Run], RunStore):
     table = RUN_TABLE
 
     async def add_named(self, run_id: int, noun: str, subjects: Sequence[Mapping[str, Any]]) -> None:
+        if noun == OUTSIDE:
+            await self.connection.execute(ADD_OUTSIDE, [run_id, [subject["id"] for subject in subjects]])
+            return
         key = ("id",) if noun in NUMBERED else SHAPES[noun].tie
         cast = sql.SQL("::bigint" if noun in NUMBERED else "")
         statement = ADD_NAMED.format(

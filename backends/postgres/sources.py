@@ -13,17 +13,19 @@ from psycopg.types.json import Jsonb
 from backends.postgres.statements import Connection, names, rows, scalar
 from backends.postgres.table import Table, fields_of
 from controlplane.errors import Refusal
+from controlplane.filters.grammar import Term
 from controlplane.jobs.engine import sql as job
 from controlplane.listing import Page, Position, Query
 from controlplane.memorylist import MemoryList
 from controlplane.operators.roles import allows
 from controlplane.queues.held import Held, unknown
 from controlplane.queues.model import CauseDirectory
-from controlplane.queues.refusals import NO_ACT
-from controlplane.queues.source import DeadMessage, Said, Source, Verb, masked
+from controlplane.queues.refusals import NO_ACT, SOURCE_CANNOT
+from controlplane.queues.source import MAX_PAGE, DeadMessage, Said, Source, Verb, masked
 from controlplane.queues.source_lists import MESSAGES, SOURCES
 from controlplane.queues.sources import (
     MessageDirectory,
+    RunActs,
     SourceAct,
     SourceActStore,
     SourceDirectory,
@@ -32,6 +34,7 @@ from controlplane.queues.sources import (
     noted,
     outside,
 )
+from controlplane.runs.model import RunItem
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home
@@ -44,7 +47,10 @@ RECENT = sql.SQL(
 OF_THING = sql.SQL(
     "SELECT {} FROM wf.source_act_list WHERE source = %s AND things::text[] @> ARRAY[%s] ORDER BY id DESC LIMIT 50"
 ).format(_COLUMNS)
-INACTIVE = "SELECT coalesce(array_agg(id), '{}') FROM wf.tenant_list WHERE id = ANY (%s) AND status <> 'active'"
+INACTIVE = "SELECT wf.inactive_tenants(%s)"
+ITEMS = sql.SQL("SELECT {} FROM wf.run_items WHERE run_id = %s AND ordinal = ANY (%s) ORDER BY ordinal").format(
+    names(fields_of(RunItem))
+)
 REMEMBERED = timedelta(days=30)
 """How far back replays of a message are counted in the list."""
 UPKEEP = (job("prune_source_acts", "SELECT wf.prune_source_acts()", timedelta(hours=1)),)
@@ -63,6 +69,10 @@ class SourceRows(MemoryList[SourceRow], SourceDirectory):
 
     async def outside(self) -> Sequence[Held]:
         return await self.home.sources.look() if self.home.sources else ()
+
+    @property
+    def elsewhere(self) -> bool:
+        return self.home.sources is not None
 
     async def lines(self) -> Sequence[SourceRow]:
         held, now = await self.outside(), self.home.clock.now()
@@ -128,6 +138,28 @@ class Messages(MemoryList[DeadMessage], MessageDirectory):
         _, said = await self.home.of(SourceDirectory).source(message.source).fetch(message.name)
         return said
 
+    async def every(self, terms: Sequence[Term], verb: Verb, limit: int) -> list[DeadMessage]:
+        book, now = self.home.sources, self.home.clock.now()
+        held = await book.look() if book else ()
+        wanted = {str(name) for term in terms if term.field == "source" and not term.negated for name in term.values}
+        acts = await recent(self.home, [each.name for each in held])
+        found: list[DeadMessage] = []
+        for name in wanted or [each.name for each in held]:
+            source = self.home.of(SourceDirectory).source(name)
+            if not (getattr(source.can, verb) and source.can.browse):
+                if wanted:
+                    why = source.can.why.get(verb) or "its settings say nothing of it"
+                    raise SOURCE_CANNOT(f"The source {name} cannot {verb}: {why}.")
+                continue
+            after = None
+            while len(found) < limit:
+                page = await source.page(after, MAX_PAGE)
+                found += MESSAGES.matching(noted(page.rows, acts, now), terms, now)
+                after = page.next
+                if after is None:
+                    break
+        return found[:limit]
+
     async def acts(self, source: str, name: str) -> Sequence[SourceAct]:
         async with self.home.connection() as connection:
             return await rows(connection, SourceAct, OF_THING, [source, name])
@@ -135,6 +167,29 @@ class Messages(MemoryList[DeadMessage], MessageDirectory):
     @property
     def _unmasked(self) -> bool:
         return allows(self.home.actor.role, "operator")
+
+
+class RunActsHere(RunActs):
+    def __init__(self, home: Home) -> None:
+        self.home = home
+
+    async def lost(self, run_id: int) -> Sequence[RunItem]:
+        async with self.home.connection() as connection:
+            places = await scalar(connection, "SELECT wf.end_lost_acts(%s)", [run_id])
+            return await rows(connection, RunItem, ITEMS, [run_id, places]) if places else []
+
+    async def begin(self, run_id: int, places: Sequence[int]) -> int:
+        async with self.home.connection() as connection:
+            return int(await scalar(connection, "SELECT wf.begin_run_act(%s, %s)", [run_id, list(places)]))
+
+    async def end(self, act: int, state: str, others: Mapping[str, str], detail: str, said: Mapping[str, str]) -> None:
+        given = [act, state, Jsonb(dict(others)), detail, Jsonb(dict(said))]
+        async with self.home.connection() as connection:
+            await connection.execute("SELECT wf.end_run_act(%s, %s, %s, %s, %s)", given)
+
+    async def inactive(self, tenants: Collection[str]) -> set[str]:
+        async with self.home.connection() as connection:
+            return set(await scalar(connection, INACTIVE, [list(tenants)]))
 
 
 async def recent(home: Home, sources: Sequence[str]) -> list[SourceAct]:

@@ -80,9 +80,9 @@ async def telemetry_absent(plane: ControlPlane, alert: Alert, now: datetime) -> 
 
 
 async def jobs_dead(plane: ControlPlane, alert: Alert, now: datetime) -> ChartSpec:
-    if alert.resolved_at is not None:
-        raise NoSeries("Jobs that are replayed or canceled leave no trace of when they were dead")
     died = await plane.of(JobDirectory).died(alert.labels.get("job", ""), alert.tenant_id)
+    if not died:
+        raise NoSeries("Its dead letters were settled more than 30 days ago")
     return dead_chart(alert, died, now)
 
 

@@ -132,7 +132,7 @@ def quota_chart(alert: Alert, quota: Limit, hours: Iterable[tuple[datetime, int]
 
 
 def dead_chart(alert: Alert, died: Iterable[tuple[datetime, int]], now: datetime) -> ChartSpec:
-    """How many of the jobs that are dead now had died by each time. `died`: when, and how many then; in order."""
+    """How many dead letters waited at each time. `died`: when, and how many more or fewer then; in order."""
     start, end = bounds(alert, timedelta(hours=24), now)
     number, xs, ys = 0, [start.timestamp()], [0.0]
     for at, more in died:
@@ -146,5 +146,5 @@ def dead_chart(alert: Alert, died: Iterable[tuple[datetime, int]], now: datetime
     xs.append(end.timestamp())
     ys.append(float(number))
     thresholds = () if alert.threshold is None else (Threshold(alert.threshold, "threshold"),)
-    spec = ChartSpec((Series("still dead", xs, ys, "bad"),), "", start.timestamp(), end.timestamp(), thresholds)
+    spec = ChartSpec((Series("dead", xs, ys, "bad"),), "", start.timestamp(), end.timestamp(), thresholds)
     return drawn(alert, spec)

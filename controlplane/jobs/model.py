@@ -87,8 +87,8 @@ class JobDirectory(Listing[Job], Protocol):
     def attempts(self, number: int) -> Listing[JobAttempt]: ...
 
     async def died(self, kind: str, tenant_id: str | None) -> Sequence[tuple[datetime, int]]:
-        """Of the jobs of a kind and tenant (None: of no tenant) that are dead now: in which minutes they died, and how
-        many in each; in order.
+        """By the dead letters of a kind and tenant (None: of no tenant): in which minutes how many more waited, or,
+        below 0, how many fewer; in order. Settled ones are known for 30 days.
         """
         ...
 

@@ -260,7 +260,7 @@ def work_entries(due: WorkDue, now: datetime) -> list[Entry]:
     start = "" if not none else "starts by itself" if due.by_itself else START_A_WORKER
     return [
         Entry("workers", "workers", value, tone, start, door=Door("workers")),
-        _counted("dead", "dead letters", due.dead, "bad", Door("queues")),
+        _counted("dead", f"dead letters{' here' if due.elsewhere else ''}", due.dead, "bad", Door("queues")),
         _counted("late", "jobs late", due.late, "warn", Door("jobs", "state:waiting")),
     ]
 

@@ -92,8 +92,9 @@ class PlansDue:
 
 @dataclass(frozen=True, slots=True)
 class WorkDue:
-    """`gone`: workers that were given up within the last day. `dead`: letters that wait. `late`: jobs that should have
-    begun JOB_LATE ago. `by_itself`: the home starts its own worker, so nobody has to.
+    """`gone`: workers that were given up within the last day. `dead`: letters that wait in this home; `elsewhere`: the
+    settings name other places with dead letters. `late`: jobs that should have begun JOB_LATE ago. `by_itself`: the
+    home starts its own worker, so nobody has to.
     """
 
     alive: int
@@ -102,6 +103,7 @@ class WorkDue:
     dead: Count
     late: Count
     by_itself: bool = False
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,8 @@ CAUSES: ListOf[Cause] = ListOf(
         Column("error", priority=10, width=14, grow=True, field="error_class", title="CLASS",
                what="the class of the error"),
         Column("fixed", priority=10, width=8, field="fixed_in", title="FIXED IN"),
+        Column("gate", filters=False, priority=10, width=10, field="gate_verdict", what="what its gate decided"),
+        Column("ready", FLAG, priority=12, width=6, what="fixed, and the gate passed: replay it"),
         Column("releases", TEXTS, priority=11, width=10, what="the releases that failed"),
         Column("id", what="the cause, as cause: of a message has it"),
     ),

@@ -21,7 +21,8 @@ class Cause(ById):
     are dead or quarantined; `replayed`, `discarded`: how many ever were. `tenants`: those with a message that waits.
 
     `hours`: how many died in each of the last 24 hours, oldest first. `fixed_in`: the release that is said to have
-    removed it.
+    removed it; `fixed_gate`: the gate that decides about that release, as gate/environment; `gate_verdict`: what it
+    decided since; `ready`: it passed, so a replay may be tried.
     """
 
     id: str
@@ -43,6 +44,9 @@ class Cause(ById):
     fixed_in: str | None
     version: int
     hours: list[int]
+    fixed_gate: str | None = None
+    gate_verdict: str | None = None
+    ready: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,10 @@ class SourceStats:
 class CauseDirectory(Listing[Cause], Protocol):
     async def sources(self) -> Sequence[SourceStats]: ...
 
+    async def ready(self) -> int:
+        """How many causes are fixed in a release whose gate passed."""
+        ...
+
     async def waiting(self) -> int:
         """How many messages of all causes are dead or quarantined."""
         ...
@@ -150,6 +158,10 @@ class LetterStore(Protocol):
 
     async def change(self, verb: str, number: int, given: dict[str, Any] | None = None) -> Letter: ...
 
+    async def exported(self, noun: str, filter: str, form: str) -> None:
+        """Record that those that match were exported."""
+        ...
+
     async def make_drill(self, name: str) -> int:
         """Let messages die on purpose. Returns how many."""
         ...
@@ -160,4 +172,4 @@ class CauseStore(Protocol):
         """Raises NotFound."""
         ...
 
-    async def fixed(self, cause: str, release: str) -> Cause: ...
+    async def fixed(self, cause: str, release: str, gate: str) -> Cause: ...

@@ -33,6 +33,10 @@ class CauseFixed(Request):
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$", description="the cause, by its 16 digits")]
     version: Version
     release: Annotated[str, Field(max_length=100, description="the release that removes it; empty: not known")] = ""
+    gate: Annotated[
+        str,
+        Field(max_length=200, description="the gate that decides about it: gate/environment; a pass offers a replay"),
+    ] = ""
 
 
 LETTER = Subject(Letter, lambda change, request: change.of(LetterStore).lock(request.id))
@@ -146,7 +150,8 @@ async def unhold(change: Change, request: OneLetter, letter: Letter) -> Letter:
 
 
 def _as_fixed(row: AuditRow) -> Record:
-    return {"id": row.thing, "release": (row.before or {}).get("fixed_in") or ""}
+    before = row.before or {}
+    return {"id": row.thing, "release": before.get("fixed_in") or "", "gate": before.get("fixed_gate") or ""}
 
 
 @operation(
@@ -158,8 +163,9 @@ def _as_fixed(row: AuditRow) -> Record:
     on=CAUSE,
     undo="queues.fixed",
     undo_request=_as_fixed,
+    begins={Cause: lambda rows: {"release": rows[0].fixed_in or "", "gate": rows[0].fixed_gate or ""}},
 )
 async def fixed(change: Change, request: CauseFixed, cause: Cause) -> Record:
-    """Say in which release a cause is fixed."""
-    made = await change.of(CauseStore).fixed(cause.id, request.release)
-    return {"id": made.id, "fixed_in": made.fixed_in, "version": made.version}
+    """Say in which release a cause is fixed, and which gate decides about that."""
+    made = await change.of(CauseStore).fixed(cause.id, request.release, request.gate)
+    return {"id": made.id, "fixed_in": made.fixed_in, "fixed_gate": made.fixed_gate, "version": made.version}

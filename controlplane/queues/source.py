@@ -24,8 +24,6 @@ left: not tried, because one before it was refused.
 VERDICTS: tuple[Verdict, ...] = ("done", "settled", "busy", "conflict", "tenant", "refused", "unknown", "left")
 MAX_PAGE = 500
 """Messages that are read at once."""
-MAX_ACT = 500
-"""Messages that one act is done to."""
 MAX_ERROR = 2000
 """Characters of an error that are kept."""
 MAX_PAYLOAD = 262_144
@@ -80,11 +78,6 @@ class DeadMessage:
     @property
     def key(self) -> str:
         return self.id
-
-    @property
-    def ids(self) -> list[str]:
-        """As a request of one message names it."""
-        return [self.name]
 
     @cached_property
     def cause(self) -> str:

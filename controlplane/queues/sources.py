@@ -6,12 +6,16 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
+from controlplane.filters.grammar import Term
 from controlplane.listing import ById, Listing
 from controlplane.queues.held import Held
 from controlplane.queues.model import Cause, SourceStats
 from controlplane.queues.source import Acted, DeadMessage, Said, Source, Verb
+
+if TYPE_CHECKING:
+    from controlplane.runs.model import RunItem
 
 SourceState = Literal["ok", "down", "unknown"]
 SOURCE_STATES: tuple[SourceState, ...] = ("ok", "down", "unknown")
@@ -70,6 +74,7 @@ class SourceAct(ById):
     reason: str | None
     at: datetime
     ended_at: datetime | None
+    run_id: int | None = None
 
     def standing(self, now: datetime) -> str:
         """Its state; `unknown` when it has been open for so long that it must have been cut off."""
@@ -79,6 +84,11 @@ class SourceAct(ById):
 class SourceDirectory(Listing[SourceRow], Protocol):
     async def outside(self) -> Sequence[Held]:
         """The sources outside the home, as they are known; none when the settings name none. Never raises."""
+        ...
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the settings name sources outside: then a count of the home's own dead letters is not of all."""
         ...
 
     async def lines(self) -> Sequence[SourceRow]:
@@ -99,8 +109,38 @@ class MessageDirectory(Listing[DeadMessage], Protocol):
         """None for those who may not read it. Raises NotFound, Refusal."""
         ...
 
+    async def every(self, terms: Sequence[Term], verb: Verb, limit: int) -> list[DeadMessage]:
+        """All that match, of the sources that can do `verb`, read anew; at most `limit`. Raises Refusal when a source
+        that may have some does not answer.
+        """
+        ...
+
     async def acts(self, source: str, name: str) -> Sequence[SourceAct]:
         """What was done to it from this home, the newest first."""
+        ...
+
+
+class RunActs(Protocol):
+    """What the home keeps of the acts of a run, for the program that carries it."""
+
+    async def lost(self, run_id: int) -> Sequence[RunItem]:
+        """Of what a program that is gone had begun, nobody knows the outcome: record that. Returns the items that wait
+        and of which that is so.
+        """
+        ...
+
+    async def begin(self, run_id: int, places: Sequence[int]) -> int:
+        """Record what is about to be done to these items of one source. Raises Refusal `run_not_running`, `run_…`."""
+        ...
+
+    async def end(self, act: int, state: str, others: Mapping[str, str], detail: str, said: Mapping[str, str]) -> None:
+        """Record what became of it, and give its items their verdicts: done, or those in `others`; what is `left` waits
+        on. `said`: each verdict in words.
+        """
+        ...
+
+    async def inactive(self, tenants: Collection[str]) -> set[str]:
+        """Those of them that this home knows, and that are not active."""
         ...
 
 

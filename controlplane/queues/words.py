@@ -22,7 +22,8 @@ ENTERED_CAP = 10_000
 
 
 def cause_words(cause: Cause) -> str:
-    fixed = f"fixed in {clean(cause.fixed_in, 60)}: " if cause.fixed_in else ""
+    passed = ", gate passed" if cause.ready else ""
+    fixed = f"fixed in {clean(cause.fixed_in, 60)}{passed}: " if cause.fixed_in else ""
     return fixed + clean(f"{cause.error_class}: {cause.cause}" if cause.error_class else cause.cause, 400)
 
 
@@ -53,11 +54,35 @@ def why_cause(cause: Cause, now: datetime) -> list[Line]:
         f"first {relative(cause.first_seen, now)}, last {relative(cause.last_seen, now)}",
         f"died in: {', '.join(clean(each, 60) for each in cause.releases) or 'no known release'}",
         f"fixed in: {clean(cause.fixed_in, 100)}" if cause.fixed_in else "not said to be fixed: press a, then f",
+        *gate_lines(cause),
         "one cause: the same queue, handler and class, and the same message",
         "without ids, numbers, quoted texts, addresses and times",
         f"fingerprint: {cause.fingerprint}",
     ]
     return lines
+
+
+def gate_lines(cause: Cause) -> list[Line]:
+    """What the gate of the release in which it is fixed decided, and what to do then."""
+    if not cause.fixed_gate:
+        return []
+    decided = cause.gate_verdict or "has not decided since that was said"
+    lines: list[Line] = [f"its gate {clean(cause.fixed_gate, 200)}: {clean(decided, 40)}"]
+    if cause.ready:
+        lines.append(("it may be replayed, one message first: press a, then r", "good"))
+    elif cause.fixed_in in cause.releases:
+        lines.append(("but it died in that release too", "bad"))
+    return lines
+
+
+def ready_lines(number: int) -> list[Line]:
+    """Above the causes: those whose fix passed its gate."""
+    if not number:
+        return []
+    said = (
+        "1 cause is fixed and its gate passed" if number == 1 else f"{number} causes are fixed and their gates passed"
+    )
+    return [(f"{said}: /ready:yes, then a, r replays one message first", "good")]
 
 
 def why_letter(letter: Letter, now: datetime) -> list[Line]:

@@ -32,10 +32,20 @@ DRIVEN: dict[Standing, str] = {
 }
 
 
+NO_ORDER = "what it replays is taken in any order: the order of messages with the same key is not kept"
+OUTSIDE_DRIVEN: dict[Standing, str] = {
+    "waiting": "a program begins it whose settings name its source: a worker, or this console by a, then r",
+    "interrupted": "a program goes on whose settings name its source: a worker, or this console by a, then r",
+}
+"""Of runs over messages of other systems."""
+
+
 def why(run: Run, now: datetime) -> list[Line]:
-    from controlplane.runs.operations import dead_secrets, target
+    from controlplane.runs.operations import OUTSIDE, dead_secrets, target
 
     driven = DRIVEN.get(run.standing, "nobody drives it")
+    if target(run.operation).noun == OUTSIDE:
+        driven = OUTSIDE_DRIVEN.get(run.standing, driven)
     if run.standing == "interrupted" and target(run.operation).undo:
         driven += ", or a, then u, to undo it"
     return [
@@ -45,6 +55,7 @@ def why(run: Run, now: datetime) -> list[Line]:
         f"reason: {run.reason or 'none was given'}",
         f"things: {'those that matched ' + run.filter if run.filter else 'named one by one'}, fixed at its start",
         *([dead] if (dead := dead_secrets(run)) else []),
+        *([NO_ORDER] if run.operation in ("queues.replay", "messages.replay", "deliveries.replay") else []),
         f"pace: {run.per_second:g} per second; it pauses above {run.breaker_share:.0%} refusals of the last ones",
     ]
 
@@ -72,6 +83,8 @@ RUNS = ListOf(
         Column("actor", priority=7, width=10, title="WHO", what="who started it"),
         Column("why", filters=False, priority=6, width=12, grow=True,
                cell=lambda run, now: run.why or run.reason or ""),
+        Column("rate", filters=False, priority=9, width=6, field="per_second", title="RATE", what="at most, a second",
+               cell=lambda run, now: f"{run.per_second:g}/s"),
         Column("created", TIME, priority=8, title="STARTED", field="created_at", sorts=True),
     ),
 )  # fmt: skip

@@ -132,6 +132,10 @@ class RunDirectory(Listing[Run], Protocol):
         """Record that an item was refused; False when it has a verdict already."""
         ...
 
+    async def refuse_all(self, run_id: int, verdicts: Sequence[tuple[int, str, str]]) -> None:
+        """The same for several: the ordinal, code and words of each."""
+        ...
+
     async def carry(self, item: RunItem) -> None:
         """Let the home do an item: with a worker's login as the person who started the run. Raises what the operation
         would.

@@ -23,7 +23,9 @@ from controlplane.runs.refusals import RUN_THING_TWICE
 if TYPE_CHECKING:
     from controlplane.changes import Change
 
-NOUNS = ("tenants", "projects", "keys", "alerts", "silences", "deliveries", "queues")
+OUTSIDE = "messages"
+"""The noun whose things are in other systems: whoever carries a run over them needs the credentials of those."""
+NOUNS = ("tenants", "projects", "keys", "alerts", "silences", "deliveries", "queues", OUTSIDE)
 """The nouns that a run can be about."""
 ONE_BY_ONE = ("silences.edit",)
 """An edit may put another silence in the place of the one that it is done to, so no run could say what became of it."""
@@ -72,7 +74,9 @@ def in_bulk(operation: Operation[Any]) -> bool:
     it takes is personal, which is not kept with a run.
     """
     request = operation.request
-    if operation.name in ONE_BY_ONE or operation.noun not in NOUNS or "version" not in request.model_fields:
+    if operation.name in ONE_BY_ONE or operation.noun not in NOUNS:
+        return False
+    if "version" not in request.model_fields and operation.noun != OUTSIDE:
         return False
     shared = request.model_fields.keys() - {*request.subject, "version"}
     return (not shared or not shared <= {*request.personal}) and operation.on is not None and _listed(operation)
@@ -280,6 +284,28 @@ async def resume(change: Change, request: OneRun, run: Run) -> Run:
     if rules.is_left(run):
         return run
     return await change.of(RunStore).update(run.id, {"state": "running", "why": change.reason})
+
+
+class RunRate(OneRun):
+    per_second: Annotated[
+        float, Field(ge=0.01, le=rules.MAX_PER_SECOND, description="begin at most so many a second, from now on")
+    ]
+
+
+@operation(
+    "runs.rate",
+    RunRate,
+    role="operator",
+    risk=Risk.SAFE,
+    key="s",
+    undo="runs.rate",
+    on=RUN,
+    check=lambda run, now: rules.check_over(run),
+    begins={Run: lambda rows: {"per_second": rows[0].per_second}},
+)
+async def rate(change: Change, request: RunRate, run: Run) -> Run:
+    """Change how many things a second a run does: whoever carries it keeps to it within 3 seconds."""
+    return await change.of(RunStore).update(run.id, {"per_second": request.per_second})
 
 
 @operation(

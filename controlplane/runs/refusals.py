@@ -6,6 +6,7 @@ from controlplane.refusals import Words
 RUN_TRANSITION = Words(
     "run_transition", Refusal, "The run's state does not allow that.", "Look at it: watchfloor runs show."
 )
+RUN_OVER = Words("run_over", Refusal, "The run is over.", "Start another.")
 NO_RUN = Words("no_run", NotFound, "There is no run {}.", "watchfloor runs list")
 RUN_THING_TWICE = Words("run_thing_twice", Usage, "A thing is in the list twice.", "Name each thing once.")
 RUN_HELD = Words(
@@ -15,9 +16,11 @@ RUN_HELD = Words(
     "watchfloor runs release asks for the approval, and lets it begin when it has it.",
 )
 RUN_NOT_HELD = Words("run_released", Refusal, "The run waits for nobody's approval.")
+RUN_TOO_LARGE = Words(
+    "run_too_large", Usage, "A run has at most 100,000 things.", "Narrow the filter and start several runs."
+)
 
 CONSTRAINTS = (
-    Words("run_too_large", Usage, "A run has at most 100,000 things.", "Narrow the filter and start several runs."),
     Words("run_snapshot_over", Refusal, "A run takes no more things after it was started.", "Start another."),
     Words("run_not_running", Refusal, "The run was paused or stopped.", "Resume it, or start another."),
     Words("run_item_settled", Refusal, "The item of the run has its verdict already."),

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from controlplane.runs.model import Run, RunState
-from controlplane.runs.refusals import RUN_HELD, RUN_NOT_HELD, RUN_TRANSITION
+from controlplane.runs.refusals import RUN_HELD, RUN_NOT_HELD, RUN_OVER, RUN_TRANSITION
 
 CANARY = (1, 10)
 """The first items are a trial for all: one, then ten more, judged before the run goes on."""
@@ -120,6 +120,12 @@ def check_state(run: Run, becomes: RunState, verb: str) -> None:
         )
 
 
+def check_over(run: Run) -> None:
+    """Raises Refusal `run_over`."""
+    if not FOLLOWS[run.state]:
+        raise RUN_OVER(f"Run {run.id} is {run.state}.", why=[f"state: {run.state}"])
+
+
 def is_left(run: Run) -> bool:
     """Whether it should go on but nobody drives it: that program is gone, or none has begun."""
     return run.standing in ("waiting", "interrupted")
@@ -164,7 +170,11 @@ class Pace:
     def __init__(self, per_second: float, clock: Clock) -> None:
         self.interval = 1 / per_second
         self.clock = clock
-        self._next = clock.now()
+        self._began, self._many = clock.now(), 0
+
+    def keep(self, per_second: float) -> None:
+        """Another rate, from the last start on."""
+        self.interval = 1 / per_second
 
     def left(self) -> float:
         """Seconds until the next may begin; 0 when it may now."""
@@ -172,4 +182,8 @@ class Pace:
 
     def begin(self, many: int = 1, at: float | None = None) -> None:
         """So many began now, or `at` that time."""
-        self._next = max(self._next, self.clock.now() if at is None else at) + many * self.interval
+        self._began, self._many = max(self._next, self.clock.now() if at is None else at), many
+
+    @property
+    def _next(self) -> float:
+        return self._began + self._many * self.interval

@@ -10,7 +10,11 @@ from controlplane.filters.grammar import Term
 from controlplane.listing import Listing, Query
 from controlplane.nouns import list_named
 from controlplane.operations import Operation
-from controlplane.runs.operations import RunStart, acted_on, terms_of
+from controlplane.queues.source import Verb
+from controlplane.queues.sources import MessageDirectory, RunActs, SourceDirectory
+from controlplane.runs.operations import OUTSIDE, RunStart, acted_on, terms_of
+from controlplane.runs.refusals import RUN_TOO_LARGE
+from controlplane.runs.rules import MAX_RUN_ITEMS
 
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
@@ -22,6 +26,8 @@ async def expected_refusals(
     plane: ControlPlane, operation: Operation[Any], request: RunStart
 ) -> tuple[dict[str, int], dict[str, str]]:
     """The refusals to expect, judged by the rows: code → how many, and the message of one example."""
+    if operation.noun == OUTSIDE:
+        return await _outside(plane, operation, request)
     counts: Counter[str] = Counter()
     words: dict[str, str] = {}
     if operation.check is not None:
@@ -31,6 +37,50 @@ async def expected_refusals(
                 counts[refusal.code] += 1
                 words.setdefault(refusal.code, refusal.message)
     return dict(counts), words
+
+
+async def fixed(plane: ControlPlane, operation: Operation[Any], request: RunStart) -> RunStart:
+    """The same request with its things: those of other systems are looked up once, before anything is shown, so that
+    what is shown is what runs, however many come meanwhile. Raises Usage `run_too_large`.
+    """
+    if operation.noun != OUTSIDE or request.subjects is not None:
+        return request
+    terms = terms_of(operation, request.filter or "")
+    found = await plane.of(MessageDirectory).every(terms, _verb(operation), MAX_RUN_ITEMS + 1)
+    if len(found) > MAX_RUN_ITEMS:
+        raise RUN_TOO_LARGE()
+    return request.model_copy(update={"subjects": [{"id": each.id} for each in found]})
+
+
+def _verb(operation: Operation[Any]) -> Verb:
+    return "replay" if operation.verb == "replay" else "discard"
+
+
+async def _outside(
+    plane: ControlPlane, operation: Operation[Any], request: RunStart
+) -> tuple[dict[str, int], dict[str, str]]:
+    """The same for messages of other systems: as each source has them now."""
+    from controlplane.queues.source_operations import WORDS
+
+    names: dict[str, list[str]] = {}
+    for subject in request.subjects or ():
+        source, _, name = str(subject["id"]).partition("/")
+        names.setdefault(source, []).append(name)
+    counts: Counter[str] = Counter()
+    for source, wanted in names.items():
+        place = plane.of(SourceDirectory).source(source)
+        for at in range(0, len(wanted), CHUNK):
+            chunk = wanted[at : at + CHUNK]
+            found = await place.look(chunk)
+            counts["settled"] += len(chunk) - len(found)
+            tenants = {each.tenant_id for each in found.values() if each.tenant_id}
+            if operation.verb == "replay" and tenants:
+                inactive = await plane.of(RunActs).inactive(tenants)
+                counts["tenant"] += sum(each.tenant_id in inactive for each in found.values())
+    kept = {verdict: number for verdict, number in counts.items() if number}
+    return {f"message_{verdict}": number for verdict, number in kept.items()}, {
+        f"message_{verdict}": WORDS[verdict] for verdict in kept
+    }
 
 
 async def _rows(plane: ControlPlane, operation: Operation[Any], request: RunStart) -> AsyncIterator[Any]:

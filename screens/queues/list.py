@@ -13,11 +13,9 @@ from controlplane.errors import Refusal
 from controlplane.lists import Line
 from controlplane.queues.list import CAUSES
 from controlplane.queues.model import Cause, CauseDirectory, SourceStats
-from controlplane.queues.source import MAX_ACT
 from controlplane.queues.source_words import source_lines
 from controlplane.queues.sources import OutsideCause, SourceDirectory
-from controlplane.queues.words import source_words
-from screens.actions import carry_out
+from controlplane.queues.words import ready_lines, source_words
 from screens.desk import Done, Target
 from screens.lists import ListScreen
 from screens.widgets.bars import TitleLine
@@ -64,14 +62,16 @@ class QueuesScreen(ListScreen[Cause]):
     @work(exit_on_error=False, group="sources", exclusive=True)
     async def _read_sources(self) -> None:
         plane = self.session.require_plane()
+        ready = 0
         try:
             self.sources = await plane.of(CauseDirectory).sources()
+            ready = await plane.of(CauseDirectory).ready()
         except Refusal:
             self.sources = ()
         self.draw_frame()
         rows = await plane.of(SourceDirectory).lines()
         for lines in self.query(SourceLines):  # none, when the screen was left meanwhile
-            lines.tell(source_lines(rows, self.session.clock()))
+            lines.tell([*ready_lines(ready), *source_lines(rows, self.session.clock())])
 
     def draw_title(self, title: TitleLine) -> None:
         super().draw_title(title)
@@ -88,40 +88,21 @@ class QueuesScreen(ListScreen[Cause]):
 
     async def _act(self, operation: Operation[Any], targets: list[Target]) -> None:
         """What is done to messages is done to all of the marked causes."""
-        if operation.name in OUTSIDE or any(isinstance(each.row, OutsideCause) for each in targets):
-            await self._act_outside(operation, targets)
-            return
         if operation.on is None or issubclass(Cause, operation.on.row):
             await super()._act(operation, targets)
+            return
+        away = {each.row.source for each in targets if isinstance(each.row, OutsideCause)}
+        if (operation.name in OUTSIDE) != all(isinstance(each.row, OutsideCause) for each in targets) or len(away) > 1:
+            self.say(Done("mark causes of this home, or of one source: those of others go by themselves", "warn"))
             return
         from screens.bulk import carry_out_matching
 
         named = ",".join(str(each.subject["id"]) for each in targets)
         what = "the messages of " + (targets[0].label if len(targets) == 1 else f"{len(targets)} causes")
-        text = f"cause:{named} state:{STATES.get(operation.name, 'dead')}"
+        among = f"source:{away.pop()}" if away else f"state:{STATES.get(operation.name, 'dead')}"
+        text = f"cause:{named} {among}"
         done = await carry_out_matching(self.app, self.session, operation, text, what)
         self.say(done)
         if done is not None and done.tone == "good":
             self.clear_marks()
-        await self.read_again()
-
-    async def _act_outside(self, operation: Operation[Any], targets: list[Target]) -> None:
-        sources = {each.row.source if isinstance(each.row, OutsideCause) else "" for each in targets}
-        if operation.name not in OUTSIDE or len(sources) != 1 or "" in sources:
-            self.say(Done("mark causes of one source only: each source is asked by itself", "warn"))
-            return
-        [source], causes = sources, {str(each.subject["id"]) for each in targets}
-        held = await self.session.require_plane().of(SourceDirectory).outside()
-        names = [
-            message.name
-            for each in held
-            if each.name == source
-            for message in each.messages
-            if message.cause_id in causes
-        ]
-        first = (
-            f"the first {MAX_ACT:,} of {len(names):,} messages" if len(names) > MAX_ACT else f"{len(names):,} messages"
-        )
-        target = Target({"source": source, "ids": names[:MAX_ACT]}, None, f"{first} of {source}")
-        self.say(await carry_out(self.app, self.session, operation, target))
         await self.read_again()

@@ -83,8 +83,10 @@ def test_every_command_of_the_guide_runs_and_does_what_it_says(cli: Cli, empty_d
         assert answer.code == 0, (words, answer)
         said[" ".join(words[:3])] = answer.document
     assert said["messages list source:orders"]["total"] == 9
-    assert said["messages discard orders"]["result"]["verdicts"] == {"done": 1}
-    assert said["messages replay orders"]["result"]["verdicts"] == {"done": 6}  # of the cause; 7 and 8 before
+    assert said["messages discard orders/9"]["result"]["verdicts"] == {"done": 1}
+    two = said["messages replay orders/7"]["result"]
+    assert (two["done"], two["state"]) == (2, "done")
+    assert said["messages replay --filter"]["result"]["done"] == 6  # of the cause
     assert said["sources redrive dead-orders"]["result"]["said"].startswith("it moves as")
     assert said["sources cancel dead-orders"]["result"]["said"].startswith("stopped; about")
     with psycopg.connect(empty_database.owner) as owner:
@@ -92,7 +94,7 @@ def test_every_command_of_the_guide_runs_and_does_what_it_says(cli: Cli, empty_d
     assert rows == [("given_up", 7, 1), ("new", 0, 8)]
     shown = bytes.fromhex(said["messages show orders/7"]["item"]["message"]["payload"])
     assert b'"n": 9007199254740993' in shown
-    again = cli("messages", "replay", "orders", "7", "--reason", "again", "--yes")
+    again = cli("messages", "replay", "orders/7", "--reason", "again", "--yes")
     assert again.code == 1 and "messages_settled" in again.err
     assert cli("messages", "show", "orders/7").code == 4
     assert {row["operation"] for row in cli.done("audit", "list", "noun:messages")["items"]} == {
@@ -112,4 +114,4 @@ def test_faults_of_the_file_are_told_with_their_line_and_no_secret(cli: Cli, tmp
                   "jobs: this is the name of a source of the home", "b: kind: expected one of",
                   "c: mapping: expected one of", "D: a source is called by"):  # fmt: skip
         assert words in fault["fault"], words
-    assert cli("messages", "replay", "a", "1", "--reason", "x", "--yes").code == 2
+    assert cli("messages", "replay", "a/1", "--reason", "x", "--yes").code == 2

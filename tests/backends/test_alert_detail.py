@@ -108,7 +108,7 @@ async def test_a_slow_burn_is_drawn_by_hours_where_no_minutes_are(home: Home, ps
     assert line.ys.count(None) <= 1
 
 
-async def test_dead_jobs_are_drawn_by_when_they_died_while_they_are_dead(home: Home, psql: Psql) -> None:
+async def test_dead_jobs_are_drawn_by_when_they_died_and_were_settled(home: Home, psql: Psql) -> None:
     owner, worker = psql("owner"), psql("worker")
     dead(owner, number=3, tenant="acme")
     dead(owner, number=2)
@@ -123,7 +123,10 @@ async def test_dead_jobs_are_drawn_by_when_they_died_while_they_are_dead(home: H
         settle(owner, kind)
     evaluate(worker)
     _, spec = await chart(home, "jobs_dead")
-    assert not spec.series and "leave no trace" in spec.nothing
+    assert spec.series[0].ys[-1] == 0 and max(spec.series[0].ys) == alert.value  # also after they were settled
+    owner.execute("DELETE FROM wf.dead_letters")
+    _, spec = await chart(home, "jobs_dead")
+    assert not spec.series and "30 days ago" in spec.nothing
 
 
 async def test_a_quota_of_requests_is_drawn_by_those_that_are_stored(home: Home, psql: Psql) -> None:

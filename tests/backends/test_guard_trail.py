@@ -14,6 +14,7 @@ from controlplane.approvals.operations import ASK
 from controlplane.incidents.operations import POST
 from controlplane.operations import Call, execute
 from controlplane.queues.drill import DRILL
+from controlplane.queues.exported import EXPORT
 from controlplane.queues.source_operations import SETTLE
 from controlplane.registry import named, operations
 from controlplane.runs.operations import COMPLETE, START, UNDO
@@ -56,6 +57,9 @@ def count(connection: psycopg.Connection) -> int:
 
 # What an operation may be called, and what it writes
 
+HIDDEN = (START, UNDO, COMPLETE, DRILL, EXPORT, SETTLE, ASK, POST)
+"""Those that no menu and no command offers by itself."""
+
 
 def test_the_home_and_the_program_know_the_same_operations_and_roles(psql: Psql) -> None:
     own = {"requests.import": "operator", "look.up": "support", "look_ups.ask": "owner", "demo.load": "owner"}
@@ -63,7 +67,7 @@ def test_the_home_and_the_program_know_the_same_operations_and_roles(psql: Psql)
     own |= {"raises.end": "owner", "silences.expire": "owner", "gates.decide": "owner", "evidence.published": "owner"}
     own |= {"gates.run_scheduled": "owner", "reports.weekly": "owner", "reports.made": "owner"}
     own |= {"evidence.probed": "owner", "evidence.verified": "owner", "evidence.swept": "owner"}
-    known = {each.name: each.role for each in (*operations().values(), START, UNDO, COMPLETE, DRILL, SETTLE, ASK, POST)}
+    known = {each.name: each.role for each in (*operations().values(), *HIDDEN)}
     assert dict(psql("owner").execute("SELECT name, role FROM wf.operations").fetchall()) == known | own
 
 

@@ -41,11 +41,10 @@ wf.tenants_of_email wf.escalate_alert wf.lock_incident wf_data.sign_up
 wf.hand_over_alert wf.lock_alert wf.lock_delivery wf.lock_letter wf.put_contact_secret wf.put_endpoint_secret
 wf.replay_delivery wf.settle_deliveries wf.settle_delivery wf.settle_publication wf.store_routing wf.test_contact
 wf.test_endpoint wf.ask_approval wf.change_facts wf.changed_since wf.extend_approval wf.give_back wf.put_approval_rule
-wf.raise_over wf.raise_role wf.rule_of wf.use_approval wf.vote_approval
-wf.withdraw_approval
-wf.test_endpoint wf.begin_scheduled_run wf.keep_report
+wf.raise_over wf.raise_role wf.rule_of wf.use_approval wf.vote_approval wf.withdraw_approval
+wf.begin_scheduled_run wf.keep_report wf.post_view wf.be_present wf.left_at
 wf.note_abilities wf.note_verification wf.settle_sweep wf.settle_verification
-wf.test_endpoint wf.publication_turn
+wf.publication_turn wf.begin_run_act wf.end_run_act wf.end_lost_acts
 """
 
 # Who does what; $at is a time of today that both runs share.
@@ -121,13 +120,16 @@ SCRIPT: tuple[tuple[str, str], ...] = (
     ("operator", "SELECT wf.begin_change('queues.edit', 'why', 'req-7');"
                  " SELECT wf.change_letter('edit', 1, '{\"patch\": {\"n\": 0.1}}') > 0"),
     ("operator", "SELECT wf.begin_change('queues.fixed', 'why', 'req-8');"
-                 " SELECT wf.fix_cause(id, '2.0') > 0 FROM wf.cause_list"),
+                 " SELECT wf.fix_cause(id, '2.0', '') > 0 FROM wf.cause_list"),
     ("operator", "SELECT wf.begin_change('queues.drill', 'why', 'req-9');"
                  " SELECT wf.make_drill('drill-0123456789ab')"),
     ("operator", "SELECT wf.begin_change('messages.replay', 'why', 'req-10');"
                  " SELECT wf.begin_source_act('orders', 'replay', '{1,ü}')"),
     ("operator", "SELECT wf.begin_change('messages.settle', 'why', 'req-11');"
                  " SELECT wf.end_source_act(1, 'done', '{\"1\": \"settled\"}', 'a')"),
+    ("operator", "SELECT wf.begin_change('queues.export', 'why', 'req-export');"
+                 " SELECT wf.note_letter_export('letters', 'age>2d', 'csv') > 0"),
+    ("operator", "SELECT wf.inactive_tenants('{acme,globex}')"),
     ("worker", "SELECT wf.collect_letters(), wf.prune_letters(), wf.prune_source_acts()"),
     ("worker", "SELECT wf.evaluate('jobs_dead')"),
     ("operator", "SELECT wf.would_evaluate('jobs_dead') -> 'counts'"),

@@ -40,7 +40,7 @@ def test_only_operators_change_a_letter_or_read_its_message(psql: Psql, role: st
     denied(
         psql(role),
         "SELECT wf.change_letter('replay', 1)",
-        "SELECT wf.fix_cause('x', 'y')",
+        "SELECT wf.fix_cause('x', 'y', '')",
         "SELECT wf.lock_letter(1)",
         "SELECT wf.make_drill('drill-0123456789ab')",
         "SELECT * FROM wf.letter_message",

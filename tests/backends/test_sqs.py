@@ -70,7 +70,7 @@ async def test_a_queue_is_looked_into_moved_back_at_a_pace_and_stopped(database:
         assert said is not None and '"n": 9007199254740993' in (indented(said.payload) or "")
         assert "deleted_at_the_latest" in said.headers and "receipt" not in said.headers
         with pytest.raises(Refusal) as whole:
-            await act(home, "messages.replay", source="dead-orders", ids=[first.name])
+            await act(home, "messages.replay", id=first.id)
         assert whole.value.code == "source_cannot" and "as a whole" in str(whole.value)
         done = await act(home, "sources.redrive", id="dead-orders", per_second=2)
         assert done.result["said"].startswith("it moves as move-")

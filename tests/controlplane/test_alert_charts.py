@@ -99,11 +99,11 @@ def test_the_minutes_without_a_request_grow_until_one_comes() -> None:
 
 
 def test_dead_jobs_are_counted_by_when_they_died() -> None:
-    died = [(FIRED - 48 * HOUR, 2), (FIRED - HOUR, 3), (FIRED, 1)]
+    died = [(FIRED - 48 * HOUR, 2), (FIRED - HOUR, 3), (FIRED, -1)]
     chart = dead_chart(stored(kind="jobs_dead", threshold=1.0), died, NOW)
     [line] = chart.series
-    assert list(line.ys) == [2, 2, 5, 5, 6, 6] and line.xs[0] == (FIRED - 24 * HOUR).timestamp()
-    assert line.xs[-1] == NOW.timestamp() and line.name == "still dead"
+    assert list(line.ys) == [2, 2, 5, 5, 4, 4] and line.xs[0] == (FIRED - 24 * HOUR).timestamp()
+    assert line.xs[-1] == NOW.timestamp() and line.name == "dead"
 
 
 def test_a_quota_fills_up_by_the_hour_and_begins_anew_with_its_period() -> None:

@@ -176,6 +176,8 @@ def test_workers_in_a_line(due: WorkDue, told: tuple[str, str, str]) -> None:
 
 
 def test_jobs_and_runs_that_wait() -> None:
+    here = WorkDue(1, 0, 0, TWO, Count(1), elsewhere=True)
+    assert entries.work_entries(here, NOW)[1].label == "dead letters here"
     assert said(entries.work_entries(WorkDue(1, 0, 0, TWO, Count(1)), NOW))[1:] == [
         ("dead", "2", "bad", ""),
         ("late", "1", "warn", ""),

@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from controlplane.errors import NotFound, OutcomeUnknown, Refusal, Usage
+from controlplane.errors import NotFound, Refusal, Usage
 from controlplane.previews import command_line
 from controlplane.queues.causes import fingerprint
 from controlplane.queues.held import EVERY_SECONDS, PEEK_SECONDS, SAMPLE, Held, Sources
 from controlplane.queues.source import Acted, Can, Counted, DeadMessage, DeadPage, Said, Source, Verb, masked
-from controlplane.queues.source_operations import OfSource, in_bites, replay, state_of
+from controlplane.queues.source_operations import OneMessage, replay, state_of
 from controlplane.queues.source_words import act_lines, indented, source_lines
 from controlplane.queues.sources import LONG, SourceAct, causes_of, noted, outside
 
@@ -148,34 +148,10 @@ async def test_a_source_that_reading_would_change_is_looked_into_only_when_asked
     await held.close()
 
 
-@pytest.mark.parametrize(
-    ("poison", "bites", "verdicts"),
-    [("", [1, 10, 100, 100, 39], {"done": 250}), ("1", [1], {"refused": 1, "left": 249}),
-     ("5", [1, 10], {"done": 1, "refused": 10, "left": 239}),
-     ("250", [1, 10, 100, 100, 39], {"done": 211, "refused": 39})],
-)  # fmt: skip
-async def test_one_then_ten_then_the_rest(poison: str, bites: list[int], verdicts: dict[str, int]) -> None:
-    shelf = Shelf("s")
-    shelf.poison = poison
-    names = [str(n) for n in range(1, 251)]
-    acted = await in_bites(shelf, "replay", names)
-    assert shelf.bites == bites and [*acted.verdicts] == names
-    counted = {each: [*acted.verdicts.values()].count(each) for each in dict.fromkeys(acted.verdicts.values())}
-    assert counted == verdicts
-    assert state_of(acted) == ("refused" if poison == "1" else "done")
+def test_what_became_of_an_act_is_the_worst_that_is_not_known() -> None:
     assert state_of(Acted({"1": "done", "2": "unknown"})) == "unknown"
-
-
-async def test_a_bite_without_an_answer_is_unknown() -> None:
-    class Cut(Shelf):
-        async def replay(self, names: Sequence[str]) -> Acted:
-            if len(names) > 1:
-                raise OutcomeUnknown("x", "the link was lost.")
-            return await super().replay(names)
-
-    acted = await in_bites(Cut("s"), "replay", [str(n) for n in range(20)])
-    assert [*acted.verdicts.values()] == ["done", *["unknown"] * 10, *["left"] * 9]
-    assert state_of(acted) == "unknown" and "the link was lost" in acted.detail
+    assert state_of(Acted({"1": "done", "2": "refused"})) == "done"
+    assert state_of(Acted({"1": "left", "2": "refused"})) == "refused"
 
 
 def test_causes_are_those_of_the_home_and_count_what_is_held() -> None:
@@ -226,11 +202,10 @@ def test_words_of_sources_and_payloads() -> None:
     assert masked(message("1", "no mail for ana@acme.example, b@c")).error == "no mail for a•••@acme.example, b•••@c"
 
 
-def test_ids_are_one_word_of_a_command_and_several_of_a_request() -> None:
-    assert OfSource(source="orders", ids="1,2").ids == ["1", "2"]  # type: ignore[arg-type]
-    assert OfSource(source="orders", ids='["a,b", 3]').ids == ["a,b", "3"]  # type: ignore[arg-type]
-    for wrong in ("", "[", "[" + "1," * 9, ["x" * 401], [str(n) for n in range(501)]):
+def test_a_message_is_named_by_its_source_and_its_name_there() -> None:
+    asked = OneMessage(id="orders/a/b c")
+    assert (asked.source, asked.name, asked.thing) == ("orders", "a/b c", "orders/a/b c")
+    for wrong in ("", "x" * 466):
         with pytest.raises(ValueError):
-            OfSource(source="orders", ids=wrong)  # type: ignore[arg-type]
-    assert command_line(replay, {"source": "s", "ids": ["1", "2"]}, None) == "watchfloor messages replay s 1,2"
-    assert command_line(replay, {"source": "s", "ids": ["a,b"]}, None) == "watchfloor messages replay s '[\"a,b\"]'"
+            OneMessage(id=wrong)
+    assert command_line(replay, {"id": "s/a b"}, None) == "watchfloor messages replay 's/a b'"

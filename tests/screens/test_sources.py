@@ -74,10 +74,12 @@ async def test_all_sources_are_on_one_screen_and_a_cause_outside_is_replayed(
         await until(pilot, lambda: "orders 5, oldest" in text(pilot) and "away: cannot be reached" in text(pilot))
         shown = text(pilot)
         assert "ship" in shown and "deliver" in shown and "card declined" in shown and "jobs 2" in shown
+        await app.session.read_standing()
+        assert "2 dead here" in app.session.attention()  # the others are in the line above the list
         await pilot.press("a", "r")
         await reason(app, pilot)
-        await until(pilot, lambda: "replay 4 of 4" in text(pilot))
-        await confirm(pilot)
+        await until(pilot, lambda: "4 things" in text(pilot) and "orders/4, ship: no answer from <ip>" in text(pilot))
+        await confirm(pilot, "4")
         await until(pilot, lambda: "orders 1, oldest" in text(pilot) and "out 4/h" in text(pilot))
         assert elsewhere.execute("SELECT count(*) FROM orders WHERE dead").fetchone() == (1,)
         assert "no answer from 10" not in text(pilot)
@@ -90,7 +92,7 @@ async def test_messages_are_marked_and_replayed_together_and_one_shows_what_it_s
         await until(pilot, lambda: "card declined" in text(pilot))
         await pilot.press("space", "space", "a", "r")
         await reason(app, pilot)
-        await confirm(pilot)
+        await confirm(pilot, "2")
         await until(pilot, lambda: "card declined" not in text(pilot) and "no answer from 10.0.0.3" in text(pilot))
         assert elsewhere.execute("SELECT array_agg(id ORDER BY id) FROM orders WHERE NOT dead").fetchone() == ([4, 5],)
         await pilot.press("enter")

@@ -291,6 +291,12 @@ DECLARE
   change wf.changes := CASE WHEN changes IS NULL THEN wf.current_change() ELSE wf.change_of_now(changes[1]) END;
   person text := coalesce(change.carried_for, session_user);
   own    bigint[] := coalesce(changes, array_fill(change.id, ARRAY[cardinality(things)]));
+  -- What the change's operation writes to such rows: this table, verb, columns and values.
+  writes wf.operation_writes := (SELECT w FROM wf.operation_writes w
+    WHERE w.operation = change.operation AND w.control = append_audit_of.control AND w.verb = append_audit_of.verb);
+  kept   text[] := writes.columns::text[] || '{version,updated_at,changed_at}';
+  -- Whether some of the changes have written such a row before.
+  again  boolean := EXISTS (SELECT FROM wf.audit a WHERE a.change_id = ANY (own) AND a.noun = append_audit_of.noun);
   acting record;
   grown  text;
   last   bigint;
@@ -317,26 +323,23 @@ BEGIN
          c.reason, c.request_id, CASE WHEN f.fits AND c.carried_for IS NOT NULL THEN session_user END,
          CASE WHEN u.tenant = acting.tenant_id THEN acting.impersonation END,
          -- An array's elements are never compressed, so their sizes are those in memory (wf.size_of).
-         wf.without_personal(CASE WHEN pg_column_size(u.old) > 1048576 THEN wf.cut_down(u.old) ELSE u.old END, personal),
-         wf.without_personal(CASE WHEN pg_column_size(u.new) > 1048576 THEN wf.cut_down(u.new) ELSE u.new END, personal)
+         CASE WHEN pg_column_size(u.old) > 1048576 THEN wf.without_personal(wf.cut_down(u.old), personal)
+              WHEN personal = '{}' THEN u.old ELSE wf.without_personal(u.old, personal) END,
+         CASE WHEN pg_column_size(u.new) > 1048576 THEN wf.without_personal(wf.cut_down(u.new), personal)
+              WHEN personal = '{}' THEN u.new ELSE wf.without_personal(u.new, personal) END
   FROM unnest(things, tenants, befores, afters, own) WITH ORDINALITY AS u(thing, tenant, old, new, change_id, i)
   LEFT JOIN wf.changes c ON c.id = u.change_id AND c.xid = pg_current_xact_id_if_assigned()
-  -- Whether the change's operation writes such a row: this table, verb, columns and values; and, unless it writes many
-  -- things, only one thing. Not a function: called for each row, it would take half of the time. OFFSET: asked once per row.
+  -- Whether the row is one of those; and, unless the operation writes many things, of one thing. Not a function: called for
+  -- each row, it would take half of the time. OFFSET: asked once per row.
   CROSS JOIN LATERAL (
-    SELECT EXISTS (
-      SELECT FROM wf.operation_writes w
-      WHERE w.operation = c.operation AND w.control = append_audit_of.control AND w.verb = append_audit_of.verb
-        AND (w.was IS NULL OR u.old @> w.was) AND (w.becomes IS NULL OR u.new @> w.becomes)
-        AND (w.verb <> 'update' OR NOT EXISTS (
-          SELECT FROM jsonb_each(u.new) n
-          WHERE n.value IS DISTINCT FROM u.old -> n.key AND n.key <> ALL (w.columns)
-            AND n.key <> ALL ('{version,updated_at,changed_at}')))
-        AND (w.many OR (changes IS NOT NULL OR cardinality(things) = 1) AND NOT EXISTS (
-          SELECT FROM wf.audit a
-          WHERE a.change_id = c.id AND a.noun = append_audit_of.noun AND a.thing <> u.thing
-            AND NOT a.out_of_band AND (a.before IS NULL) = (u.old IS NULL) AND (a.after IS NULL) = (u.new IS NULL)))
-    ) AS fits OFFSET 0) f;
+    SELECT coalesce(c.operation = change.operation AND writes.operation IS NOT NULL
+      AND (writes.was IS NULL OR u.old @> writes.was) AND (writes.becomes IS NULL OR u.new @> writes.becomes)
+      AND (append_audit_of.verb <> 'update' OR u.new - kept = u.old - kept)
+      AND (writes.many OR (changes IS NOT NULL OR cardinality(things) = 1) AND NOT (again AND EXISTS (
+        SELECT FROM wf.audit a
+        WHERE a.change_id = c.id AND a.noun = append_audit_of.noun AND a.thing <> u.thing
+          AND NOT a.out_of_band AND (a.before IS NULL) = (u.old IS NULL) AND (a.after IS NULL) = (u.new IS NULL)))), false)
+    AS fits OFFSET 0) f;
   INSERT INTO wf.audit_personal (seq, tenant_id, field, before, after)
   SELECT last - cardinality(things) + i, u.tenant, field, left(u.old ->> field, 100000), left(u.new ->> field, 100000)
   FROM unnest(things, tenants, befores, afters) WITH ORDINALITY AS u(thing, tenant, old, new, i),

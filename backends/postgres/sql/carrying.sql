@@ -16,7 +16,8 @@ CREATE VIEW wf.carried_operations AS SELECT * FROM (VALUES
   ('alerts.escalate', 'wf.alerts'), ('alerts.resolve', 'wf.alerts'),
   ('silences.end', 'wf.silences'), ('deliveries.replay', 'wf.deliveries'),
   ('queues.replay', 'wf.dead_letters'), ('queues.discard', 'wf.dead_letters'), ('queues.quarantine', 'wf.dead_letters'),
-  ('queues.release', 'wf.dead_letters'), ('queues.hold', 'wf.dead_letters'), ('queues.unhold', 'wf.dead_letters')
+  ('queues.release', 'wf.dead_letters'), ('queues.hold', 'wf.dead_letters'), ('queues.unhold', 'wf.dead_letters'),
+  ('messages.replay', 'wf.source_acts'), ('messages.discard', 'wf.source_acts')
 ) AS o(operation, control);
 
 -- Whether the login may drive a run. A worker may drive a running one.
@@ -205,7 +206,7 @@ DECLARE
   made    wf.run_keys;
   refused text;
 BEGIN
-  IF control IS NULL OR item.thing IS NULL THEN
+  IF control IS NULL OR control = 'wf.source_acts' OR item.thing IS NULL THEN
     refused := 'run_not_carried';
   ELSIF item.state <> 'waiting' THEN
     refused := 'run_item_settled';

@@ -17,7 +17,7 @@ BEGIN
   SELECT r.* INTO ordered FROM wf.runs r WHERE r.id = run FOR SHARE;
   control := (SELECT c.control FROM wf.carried_operations c WHERE c.operation = ordered.operation);
   refused := CASE
-    WHEN control IS NULL THEN 'run_not_carried'
+    WHEN control IS NULL OR control = 'wf.source_acts' THEN 'run_not_carried'  -- outside_runs.sql
     WHEN ordered.state <> 'running' THEN 'run_not_running'
     WHEN NOT (wf.drives(run) AND wf.may_drive(run)) THEN 'run_not_held'
     WHEN NOT wf.login_may(CASE WHEN wf.may('operator') THEN session_user ELSE ordered.actor END,

@@ -1,9 +1,5 @@
 -- The two sources of dead letters in this home itself: jobs that died, and deliveries that failed for good. A letter is
 -- written at the end of the transaction in which that happens, so that nothing waits for the counts while it holds a lock.
--- Whether a message may be edited before its replay. A notice is made from alerts, so it is not.
-CREATE OR REPLACE FUNCTION wf.editable_here(source text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN source = 'jobs';
-
 -- How often this message was replayed before and then died of the same cause.
 CREATE OR REPLACE FUNCTION wf.replays_before(letter wf.dead_letters) RETURNS integer LANGUAGE sql STABLE
 SET search_path = wf, pg_temp AS $$
@@ -170,37 +166,6 @@ CREATE CONSTRAINT TRIGGER delivery_failed AFTER UPDATE ON wf.deliveries DEFERRAB
 DROP TRIGGER IF EXISTS delivery_lives ON wf.deliveries;
 CREATE CONSTRAINT TRIGGER delivery_lives AFTER UPDATE ON wf.deliveries DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
   WHEN (OLD.state = 'failed' AND NEW.state <> 'failed') EXECUTE FUNCTION wf.living_delivery();
-
--- What stands in the way of a replay, apart from the letter's own state; NULL: nothing.
-CREATE OR REPLACE FUNCTION wf.obstacle_here(source text, source_id text, key text, letter bigint) RETURNS text LANGUAGE plpgsql STABLE
-SET search_path = wf, pg_temp AS $$
-BEGIN
-  RETURN CASE source
-    WHEN 'jobs' THEN (
-      SELECT CASE WHEN j.id IS NULL OR j.state = 'canceled' THEN 'letter_gone'
-                  WHEN j.state = 'done' THEN 'letter_processed'
-                  WHEN j.state <> 'dead' THEN 'letter_conflict'
-                  WHEN j.schedule IS NOT NULL AND EXISTS (
-                    SELECT FROM wf.jobs o WHERE o.schedule = j.schedule AND o.state IN ('waiting', 'running')) THEN 'letter_conflict'
-                  WHEN key IS NOT NULL THEN (
-                    -- Another job with the same key, that died once and was replayed. Its own death is no obstacle.
-                    SELECT CASE WHEN bool_or(o.state = 'done') THEN 'letter_processed'
-                                WHEN bool_or(o.state IN ('waiting', 'running')) THEN 'letter_conflict' END
-                    FROM wf.dead_letters l JOIN wf.jobs o ON o.id = l.source_id::bigint
-                    WHERE l.source = 'jobs' AND l.idempotency_key = key AND l.id <> letter AND l.source_id <> obstacle_here.source_id)
-             END
-      FROM (VALUES (source_id::bigint)) n(id) LEFT JOIN wf.jobs j ON j.id = n.id)
-    WHEN 'deliveries' THEN (
-      SELECT CASE WHEN d.id IS NULL THEN 'letter_gone'
-                  WHEN d.state = 'delivered' THEN 'letter_processed'
-                  WHEN d.state <> 'failed' THEN 'letter_conflict'
-                  WHEN NOT r.enabled OR r.retired_at IS NOT NULL OR NOT w.enabled OR w.deleted_at IS NOT NULL
-                    OR h.disabled IS NOT NULL AND d.contact_id IS NULL THEN 'delivery_route_off' END
-      FROM (VALUES (source_id::bigint)) n(id) LEFT JOIN wf.deliveries d ON d.id = n.id
-        LEFT JOIN wf.routes r ON r.id = d.route_id LEFT JOIN wf.webhooks w ON w.id = d.webhook_id
-        LEFT JOIN wf.endpoints h ON h.id = d.endpoint_id) END;
-END
-$$;
 
 -- The jobs, or deliveries, that letters stand for.
 CREATE OR REPLACE FUNCTION wf.stood_for(letters bigint[], source text) RETURNS bigint[] LANGUAGE sql STABLE

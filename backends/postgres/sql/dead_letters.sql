@@ -3,7 +3,8 @@
 INSERT INTO wf.operations (name, role) VALUES
   ('queues.replay', 'operator'), ('queues.edit', 'operator'), ('queues.discard', 'operator'),
   ('queues.quarantine', 'operator'), ('queues.release', 'operator'), ('queues.hold', 'operator'),
-  ('queues.unhold', 'operator'), ('queues.fixed', 'operator'), ('queues.drill', 'operator');
+  ('queues.unhold', 'operator'), ('queues.fixed', 'operator'), ('queues.drill', 'operator'),
+  ('queues.export', 'support');
 INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes, many) VALUES
   ('queues.replay', 'wf.dead_letters', 'update', '{state,settled_at,settled_by,settled_why}', '{"state": "dead"}',
    '{"state": "replayed"}', false),
@@ -17,8 +18,9 @@ INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes
   ('queues.release', 'wf.dead_letters', 'update', '{state}', '{"state": "quarantined"}', '{"state": "dead"}', false),
   ('queues.hold', 'wf.dead_letters', 'update', '{hold}', NULL, '{"hold": true}', false),
   ('queues.unhold', 'wf.dead_letters', 'update', '{hold}', NULL, '{"hold": false}', false),
-  ('queues.fixed', 'wf.dead_causes', 'update', '{fixed_in}', NULL, NULL, false),
-  ('queues.drill', 'drills', 'note', '{messages}', NULL, NULL, false);
+  ('queues.fixed', 'wf.dead_causes', 'update', '{fixed_in,fixed_gate}', NULL, NULL, false),
+  ('queues.drill', 'drills', 'note', '{messages}', NULL, NULL, false),
+  ('queues.export', 'exports', 'note', '{filter,form}', NULL, NULL, false);
 
 -- After so many replays that ended in the same cause, a message is quarantined.
 CREATE OR REPLACE FUNCTION wf.poison_replays() RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN 3;
@@ -118,50 +120,80 @@ CREATE OR REPLACE TRIGGER count_gone AFTER DELETE ON wf.dead_letters REFERENCING
 
 -- What people do to a letter. Workers write the table too, so this function writes to the trail, and no trigger.
 
--- What the trail keeps of a letter: neither the message nor its error. An edit may be personal; its value is kept in the
--- guarded part of the trail, which is of tenants.
-CREATE OR REPLACE FUNCTION wf.letter_image(l wf.dead_letters) RETURNS jsonb LANGUAGE plpgsql STABLE
-SET search_path = wf, pg_temp AS $$
-DECLARE
-  image jsonb;
-BEGIN
-  l.payload := '';  -- 256 KiB would become half a megabyte of JSON, to be thrown away
-  l.payload_json := NULL;
-  image := to_jsonb(l) - ARRAY['payload', 'payload_json', 'headers', 'attempts', 'error', 'cause', 'search'];
-  RETURN CASE WHEN l.tenant_id IS NULL AND l.edited IS NOT NULL THEN wf.without_personal(image, ARRAY['edited']) ELSE image END;
-END
-$$;
+-- What the trail keeps of a letter: all but the message, its error, and what follows from these. An edit may be personal; its
+-- value is kept in the guarded part of the trail, which is of tenants. A plain expression: a run asks it twice for each letter.
+CREATE OR REPLACE FUNCTION wf.letter_image(l wf.dead_letters) RETURNS jsonb LANGUAGE sql STABLE
+RETURN jsonb_build_object(
+  'id', l.id, 'source', l.source, 'source_id', l.source_id, 'tenant_id', l.tenant_id, 'queue', l.queue, 'handler', l.handler,
+  'error_class', l.error_class, 'fingerprint', l.fingerprint, 'payload_bytes', l.payload_bytes,
+  'edited', CASE WHEN l.edited IS NULL OR l.tenant_id IS NOT NULL THEN l.edited ELSE to_jsonb(wf.masked(l.edited::jsonb #>> '{}')) END,
+  'attempt_count', l.attempt_count, 'first_failed_at', l.first_failed_at, 'dead_at', l.dead_at,
+  'idempotency_key', l.idempotency_key, 'ordering_key', l.ordering_key, 'release', l.release, 'state', l.state,
+  'replays', l.replays, 'hold', l.hold, 'settled_at', l.settled_at, 'settled_by', l.settled_by, 'settled_why', l.settled_why,
+  'version', l.version);
 
--- Why a letter cannot be replayed now, whatever its own state; NULL: it can. The code of a refusal.
+-- Whether a message may be edited before its replay. A notice is made from alerts, so it is not.
+CREATE OR REPLACE FUNCTION wf.editable_here(source text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN source = 'jobs';
+
+-- Why a letter cannot be replayed now, whatever its own state; NULL: it can. The code of a refusal. What few letters need is
+-- asked apart, so that a run pays for it only there.
 CREATE OR REPLACE FUNCTION wf.letter_obstacle(source text, source_id text, tenant text, key text, letter bigint) RETURNS text
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+DECLARE
+  job record;
 BEGIN
-  RETURN CASE
-    WHEN EXISTS (SELECT FROM wf.tenants t WHERE t.id = tenant AND t.status <> 'active') THEN 'letter_tenant'
-    ELSE wf.obstacle_here(source, source_id, key, letter) END;
+  IF tenant IS NOT NULL AND EXISTS (SELECT FROM wf.tenants t WHERE t.id = tenant AND t.status <> 'active') THEN
+    RETURN 'letter_tenant';
+  END IF;
+  IF source = 'jobs' THEN
+    SELECT j.state, j.schedule INTO job FROM wf.jobs j WHERE j.id = source_id::bigint;
+    IF job.state IS DISTINCT FROM 'dead' THEN
+      RETURN CASE WHEN job.state = 'done' THEN 'letter_processed' WHEN job.state IN ('waiting', 'running') THEN 'letter_conflict'
+                  ELSE 'letter_gone' END;
+    ELSIF job.schedule IS NOT NULL AND EXISTS (
+        SELECT FROM wf.jobs o WHERE o.schedule = job.schedule AND o.state IN ('waiting', 'running')) THEN
+      RETURN 'letter_conflict';
+    ELSIF key IS NULL THEN
+      RETURN NULL;
+    END IF;
+    RETURN (  -- another job with the same key, that died once and was replayed; its own death is no obstacle
+      SELECT CASE WHEN bool_or(o.state = 'done') THEN 'letter_processed'
+                  WHEN bool_or(o.state IN ('waiting', 'running')) THEN 'letter_conflict' END
+      FROM wf.dead_letters l JOIN wf.jobs o ON o.id = l.source_id::bigint
+      WHERE l.source = 'jobs' AND l.idempotency_key = key AND l.id <> letter AND l.source_id <> letter_obstacle.source_id);
+  ELSIF source = 'deliveries' THEN
+    RETURN (
+      SELECT CASE WHEN d.id IS NULL THEN 'letter_gone'
+                  WHEN d.state = 'delivered' THEN 'letter_processed'
+                  WHEN d.state <> 'failed' THEN 'letter_conflict'
+                  WHEN NOT r.enabled OR r.retired_at IS NOT NULL OR NOT w.enabled OR w.deleted_at IS NOT NULL
+                    OR h.disabled IS NOT NULL AND d.contact_id IS NULL THEN 'delivery_route_off' END
+      FROM (VALUES (source_id::bigint)) n(id) LEFT JOIN wf.deliveries d ON d.id = n.id
+        LEFT JOIN wf.routes r ON r.id = d.route_id LEFT JOIN wf.webhooks w ON w.id = d.webhook_id
+        LEFT JOIN wf.endpoints h ON h.id = d.endpoint_id);
+  END IF;
+  RETURN NULL;
 END
 $$;
 
--- Why it is refused; NULL: it is not. In PL/pgSQL, as the two that it calls: SQL would plan anew for each letter of a run.
+-- Why it is refused; NULL: it is not. A plain expression, so that it is a part of the statement for all letters of a run.
 CREATE OR REPLACE FUNCTION wf.letter_refusal(l wf.dead_letters, verb text, given jsonb, seen integer, why text) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = wf, pg_temp AS $$
-BEGIN
-  RETURN CASE
-    WHEN l.id IS NULL THEN 'letter_unknown'
-    WHEN l.state IN ('replayed', 'discarded', 'replaying') AND verb NOT IN ('hold', 'unhold') THEN 'letter_settled'
-    WHEN verb IN ('replay', 'edit', 'quarantine') AND l.state = 'quarantined' THEN 'letter_quarantined'
-    WHEN verb = 'release' AND l.state <> 'quarantined' THEN 'letter_not_quarantined'
-    WHEN verb = 'hold' AND l.hold THEN 'letter_held'
-    WHEN verb = 'unhold' AND NOT l.hold THEN 'letter_not_held'
-    WHEN verb = 'discard' AND l.hold THEN 'letter_held'
-    WHEN verb = 'discard' AND why IS NULL THEN 'letter_reason'
-    WHEN seen <> l.version THEN 'stale_version'
-    WHEN verb = 'edit' AND NOT wf.editable_here(l.source) OR verb = 'edit' AND jsonb_typeof(l.payload_json) <> 'object'
-      THEN 'letter_not_editable'
-    WHEN verb = 'edit' AND jsonb_typeof(given -> 'patch') IS DISTINCT FROM 'object' THEN 'letter_patch'
-    WHEN verb = 'replay' THEN wf.letter_obstacle(l.source, l.source_id, l.tenant_id, l.idempotency_key, l.id) END;
-END
-$$;
+LANGUAGE sql STABLE
+RETURN CASE
+  WHEN l.id IS NULL THEN 'letter_unknown'
+  WHEN l.state IN ('replayed', 'discarded', 'replaying') AND verb NOT IN ('hold', 'unhold') THEN 'letter_settled'
+  WHEN verb IN ('replay', 'edit', 'quarantine') AND l.state = 'quarantined' THEN 'letter_quarantined'
+  WHEN verb = 'release' AND l.state <> 'quarantined' THEN 'letter_not_quarantined'
+  WHEN verb = 'hold' AND l.hold THEN 'letter_held'
+  WHEN verb = 'unhold' AND NOT l.hold THEN 'letter_not_held'
+  WHEN verb = 'discard' AND l.hold THEN 'letter_held'
+  WHEN verb = 'discard' AND why IS NULL THEN 'letter_reason'
+  WHEN seen <> l.version THEN 'stale_version'
+  WHEN verb = 'edit' AND NOT wf.editable_here(l.source) OR verb = 'edit' AND jsonb_typeof(l.payload_json) <> 'object'
+    THEN 'letter_not_editable'
+  WHEN verb = 'edit' AND jsonb_typeof(given -> 'patch') IS DISTINCT FROM 'object' THEN 'letter_patch'
+  WHEN verb = 'replay' THEN wf.letter_obstacle(l.source, l.source_id, l.tenant_id, l.idempotency_key, l.id) END;
 
 -- Change a letter, and with it what it stands for, in one transaction. `seen`: the version that was looked at. Returns the
 -- row of the trail.
@@ -224,8 +256,21 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf.change_letter TO wf_operator;
 
--- Say in which release a cause is fixed; NULL: it is not known to be.
-CREATE OR REPLACE FUNCTION wf.fix_cause(cause text, release text) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
+-- Record an export of letters, within its operation. Addresses in the filter are masked (wf.note).
+CREATE OR REPLACE FUNCTION wf.note_letter_export(noun text, filter text, form text) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+BEGIN
+  IF (wf.current_change()).operation IS DISTINCT FROM 'queues.export' OR (wf.current_change()).reason IS NULL
+    OR (noun IN ('letters', 'messages') AND form ~ '^[a-z]{1,20}$' AND char_length(filter) <= 2000) IS NOT TRUE THEN
+    RAISE EXCEPTION 'an export is recorded by queues.export, with a reason' USING ERRCODE = 'check_violation', CONSTRAINT = 'export_note';
+  END IF;
+  RETURN wf.note('exports', noun, NULL, jsonb_build_object('filter', filter, 'form', form));
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf.note_letter_export TO wf_support;
+
+-- Say in which release a cause is fixed, and which gate decides about that release, as gate/environment; NULL: it is not known.
+CREATE OR REPLACE FUNCTION wf.fix_cause(cause text, release text, gate text) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 DECLARE
   was  wf.dead_causes;
@@ -236,11 +281,17 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'there is no cause %', left(cause, 100) USING ERRCODE = 'check_violation', CONSTRAINT = 'cause_unknown';
   END IF;
-  UPDATE wf.dead_causes c SET fixed_in = nullif(btrim(release), ''), version = c.version + 1
+  IF btrim(gate) <> '' AND (btrim(release) = '' OR NOT EXISTS (
+      SELECT FROM wf.gates g WHERE g.name = split_part(gate, '/', 1) AND g.retired_at IS NULL
+        AND gate = g.name || '/' || split_part(gate, '/', 2) AND wf.environment_valid(split_part(gate, '/', 2)))) THEN
+    RAISE EXCEPTION 'there is no gate %, or no release', left(gate, 100) USING ERRCODE = 'check_violation', CONSTRAINT = 'cause_gate';
+  END IF;
+  UPDATE wf.dead_causes c
+  SET fixed_in = nullif(btrim(release), ''), fixed_gate = nullif(btrim(gate), ''), fixed_at = clock_timestamp(), version = c.version + 1
   WHERE c.fingerprint = was.fingerprint RETURNING * INTO made;
   RETURN wf.append_audit('wf.dead_causes', 'queues', 'update', ARRAY[cause], ARRAY[NULL::text],
-    ARRAY[jsonb_build_object('fixed_in', was.fixed_in, 'version', was.version)],
-    ARRAY[jsonb_build_object('fixed_in', made.fixed_in, 'version', made.version)], '{}');
+    ARRAY[jsonb_build_object('fixed_in', was.fixed_in, 'fixed_gate', was.fixed_gate, 'version', was.version)],
+    ARRAY[jsonb_build_object('fixed_in', made.fixed_in, 'fixed_gate', made.fixed_gate, 'version', made.version)], '{}');
 END
 $$;
 CREATE OR REPLACE FUNCTION wf.lock_letter(letter bigint) RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
@@ -284,8 +335,16 @@ SELECT left(c.fingerprint, 16) AS id, c.fingerprint, c.source, c.queue, c.handle
        ARRAY(SELECT coalesce(h.n, 0) FROM generate_series(23, 0, -1) AS ago
              LEFT JOIN wf.dead_cause_hours h ON h.fingerprint = c.fingerprint
                AND h.hour = date_trunc('hour', now(), 'UTC') - ago * interval '1 hour'
-             ORDER BY ago DESC) AS hours
-FROM wf.dead_causes c;
+             ORDER BY ago DESC) AS hours,
+       c.fixed_gate, v.verdict AS gate_verdict,
+       -- Its release passed, and it did not die in that one: a replay may be tried.
+       coalesce(c.dead > 0 AND c.fixed_in <> ALL (c.releases::text[]) AND v.verdict IN ('GO', 'GO_WITH_CONDITIONS'), false) AS ready
+FROM wf.dead_causes c LEFT JOIN LATERAL (
+  -- What the gate decided last, of all its checks, in a run that began after somebody said so.
+  SELECT r.verdict FROM wf.gate_runs r
+  WHERE c.fixed_gate IS NOT NULL AND r.gate = split_part(c.fixed_gate, '/', 1) AND r.environment = split_part(c.fixed_gate, '/', 2)
+    AND r.state = 'decided' AND r.mode = 'full' AND r.batch_size IS NULL AND r.started_at >= c.fixed_at
+  ORDER BY r.id DESC LIMIT 1) v ON c.fixed_gate IS NOT NULL;
 
 CREATE OR REPLACE FUNCTION wf.sources_here() RETURNS SETOF text LANGUAGE sql IMMUTABLE SET search_path = wf, pg_temp AS $$
   VALUES ('jobs'), ('deliveries')

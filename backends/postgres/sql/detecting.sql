@@ -31,9 +31,9 @@ CREATE OR REPLACE FUNCTION wf.detect_quota_over() RETURNS SETOF wf.finding LANGU
 $$;
 
 CREATE OR REPLACE FUNCTION wf.detect_jobs_dead() RETURNS SETOF wf.finding LANGUAGE sql STABLE SET search_path = wf, pg_temp AS $$
-  WITH dead AS (
-    SELECT j.tenant_id, j.kind, count(*) AS n, min(j.ended_at) AS oldest, max(j.id) AS newest
-    FROM wf.jobs j WHERE j.state = 'dead' GROUP BY 1, 2
+  WITH dead AS (  -- what waits as a dead letter, quarantined or not
+    SELECT l.tenant_id, l.handler AS kind, count(*) AS n, min(l.dead_at) AS oldest, max(l.source_id::bigint) AS newest
+    FROM wf.dead_letters l WHERE l.source = 'jobs' AND l.state IN ('dead', 'quarantined') GROUP BY 1, 2
   )
   SELECT d.tenant_id, jsonb_build_object('job', d.kind),
          CASE WHEN d.n >= coalesce(c.value, ec.value) OR d.oldest <= now() - coalesce(a.value, ea.value) * interval '1 hour'

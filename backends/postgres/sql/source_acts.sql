@@ -43,7 +43,6 @@ CREATE OR REPLACE FUNCTION wf.end_source_act(act bigint, state text, others json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
   was     wf.source_acts;
-  made    wf.source_acts;
   refused text;
 BEGIN
   SELECT * INTO was FROM wf.source_acts a WHERE a.id = act FOR NO KEY UPDATE;
@@ -51,7 +50,7 @@ BEGIN
     refused := 'act_unknown';
   ELSIF (wf.current_change()).operation IS DISTINCT FROM 'messages.settle' THEN
     refused := 'act_change';
-  ELSIF was.actor <> wf.person() THEN
+  ELSIF was.actor <> wf.person() OR was.run_id IS NOT NULL THEN  -- of a run's act wf.end_run_act does
     refused := 'act_foreign';
   ELSIF was.state <> 'open' OR end_source_act.state = 'open' THEN
     refused := 'act_ended';
@@ -61,14 +60,7 @@ BEGIN
   IF refused IS NOT NULL THEN
     RAISE EXCEPTION 'the outcome of an act is refused: %', refused USING ERRCODE = 'check_violation', CONSTRAINT = refused;
   END IF;
-  UPDATE wf.source_acts a
-  SET state = end_source_act.state, others = end_source_act.others, detail = left(wf.without_addresses(to_jsonb(end_source_act.detail)) #>> '{}', 2000),
-      ended_at = clock_timestamp(),
-      done = CASE end_source_act.state WHEN 'done'
-               THEN cardinality(a.things) - (SELECT count(*) FROM jsonb_object_keys(end_source_act.others)) ELSE 0 END
-  WHERE a.id = was.id RETURNING * INTO made;
-  PERFORM wf.append_audit('wf.source_acts', 'messages', 'update', ARRAY[made.id::text], ARRAY[NULL::text],
-                          ARRAY[wf.act_image(was)], ARRAY[wf.act_image(made)], '{}');
+  PERFORM wf.close_act(was, end_source_act.state, others, detail);
 END
 $$;
 
@@ -78,7 +70,7 @@ $$;
 GRANT EXECUTE ON FUNCTION wf.begin_source_act, wf.end_source_act TO wf_operator;
 
 CREATE VIEW wf.source_act_list AS
-SELECT a.id, a.source, a.verb, a.things, a.state, a.done, a.others, a.detail, a.actor, a.reason, a.at, a.ended_at
+SELECT a.id, a.source, a.verb, a.things, a.state, a.done, a.others, a.detail, a.actor, a.reason, a.at, a.ended_at, a.run_id
 FROM wf.source_acts a;
 GRANT SELECT ON wf.source_act_list TO wf_viewer;
 
