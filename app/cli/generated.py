@@ -12,7 +12,6 @@ import types
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from cyclopts import Parameter
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -20,6 +19,7 @@ from app.cli.asked import CHANGING, Changing, opened
 from app.cli.bulk import possible, to_many
 from app.cli.changing import carry_out, print_outcome
 from app.cli.files import Source, read
+from app.cli.parameters import Parameter
 from controlplane import jsontext
 from controlplane.errors import Usage
 from controlplane.operations import Operation
@@ -34,7 +34,7 @@ PACE = ("per_second", "breaker_share")
 
 
 def command(operation: Operation[Any]) -> Callable[..., Awaitable[int]]:
-    """The function that cyclopts registers. It receives only given arguments, so that the others stay as they are."""
+    """The command's function. It receives only given arguments, so that the others stay as they are."""
 
     bulk = possible(operation) and len(operation.request.subject) == 1
 
@@ -119,17 +119,18 @@ def _option(name: str, field: FieldInfo, kind: Kind) -> inspect.Parameter:
     annotation: Any = None
     about = field.description or ""
     if kind == "flag":
-        annotation = Annotated[bool, Parameter(help=about, negative="")]
+        annotation = Annotated[bool, Parameter(help=about)]
         default = False
     elif kind == "list":
-        annotation = Annotated[list[str] | None, Parameter(help=f"{about} (repeat it for several)".strip())]
-        # cyclopts adds --empty-…, which says "none" where leaving it out says "as it is"
+        # --empty-… says "none" where leaving it out says "as it is"
+        note = Parameter(help=f"{about} (repeat it for several)".strip(), empty=not field.is_required())
+        annotation = Annotated[list[str] | None, note]
     elif kind == "file":
         about = f"A YAML or JSON file with the {name}; - is stdin."
         annotation = Annotated[str | None, Parameter(help=about, allow_leading_hyphen=True)]
     elif kind == "table":
         about = f"{about}: KEY=VALUE, repeated, or one JSON object"
-        annotation = Annotated[list[str] | None, Parameter(help=about, negative="")]
+        annotation = Annotated[list[str] | None, Parameter(help=about)]
     elif kind == "secret":
         name, default = name + FROM, None
         about = f"Where the {name.removesuffix(FROM)} is kept (env:, file:, keyring:, …); - is stdin."

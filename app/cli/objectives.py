@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter
-
 from app.cli.asked import READING, Reading, opened
 from app.cli.lists import Told
 from app.cli.output import Column, document, listed, say, table, table_lines, tell
+from app.cli.parameters import Parameter
 from controlplane.objectives import checks, model, rules
 from controlplane.objectives.list import as_record
 from controlplane.objectives.model import ObjectiveDirectory
@@ -90,7 +89,7 @@ async def budget(
     /,
     *,
     route: Annotated[str | None, Parameter(help="What holds for its requests to this route.")] = None,
-    why: Annotated[bool, Parameter(help="Also what lost, and against what.", negative="")] = False,
+    why: Annotated[bool, Parameter(help="Also what lost, and against what.")] = False,
     asked: Reading = READING,
 ) -> None:
     """Show which objectives hold for a tenant, and its own budget under each; --why: also what lost."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter
-
 from app.cli.asked import READING, Reading, opened
 from app.cli.lists import Told, field_lines
 from app.cli.output import Column, listed, table, tell
+from app.cli.parameters import Parameter
 from controlplane.formatting import count, show
 from controlplane.plans.words import limit_words, value_words
 from controlplane.subscriptions.list import SUBSCRIPTIONS
@@ -30,7 +29,7 @@ async def show_subscription(plane: ControlPlane, held: Listed) -> Told:
     return Told({"pending": dataclasses.asdict(pending) if pending else None}, lines)
 
 
-Why = Annotated[bool, Parameter(help="Also what lost, and against what.", negative="")]
+Why = Annotated[bool, Parameter(help="Also what lost, and against what.")]
 
 
 async def effective(tenant_id: str, /, *, why: Why = False, asked: Reading = READING) -> None:

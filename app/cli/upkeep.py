@@ -7,11 +7,10 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import Parameter
-
 from app.cli import asking
 from app.cli.asked import READING, Reading
 from app.cli.output import Column, document, listed, say, table
+from app.cli.parameters import Parameter
 from app.settings import Settings, load, settings_path
 from controlplane.clock import machine_now
 from controlplane.errors import NotFound, Refusal, Usage
