@@ -57,10 +57,13 @@ def chosen(asked: Reading) -> tuple[HomeChoice, Settings]:
 async def opened(asked: Reading, connections: int = 3) -> AsyncIterator[Context]:
     """The context of a command, open as long as it runs."""
     from app.contexts import connect
-    from app.profiles import open_vault
 
     choice, settings = chosen(asked)
-    vault = open_vault(settings, before_the_screen=True) if choice.kind == "url" else None
+    vault = None
+    if choice.kind == "url":
+        from app.profiles import open_vault
+
+        vault = open_vault(settings, before_the_screen=True)
     context = await connect(choice, settings=settings, secrets=vault, conversation="command", connections=connections)
     if off := context.home.clock.off:
         tell(f"This machine's clock is {off} of the home's; ages and windows are by the home's.")

@@ -10,7 +10,8 @@ from controlplane.filters.grammar import Term
 from controlplane.listing import Listing, Query
 from controlplane.nouns import list_named
 from controlplane.operations import Operation
-from controlplane.runs.operations import RunStart, acted_on, terms_of
+from controlplane.runs.bulk import acted_on
+from controlplane.runs.operations import RunStart, terms_of
 
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
