@@ -147,12 +147,12 @@ class Watchfloor(Driving, Ringing, Navigating):
         session.environment, session.read_only = context.environment, context.read_only
         session.link, session.heard_at = LinkState("live"), session.clock()
         self.tell(Done("", ""))
-        self.tell_interrupted()
         screen = self.area
         if screen is not None:
             self.listen_for_alerts()  # before anything is read: what fires from now on is new
             screen.context_ready()
             screen.read_standing()
+        self.tell_interrupted()
         if self.link:
             self.run_command(self.link)
         elif not self._shown_again():
