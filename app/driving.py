@@ -198,7 +198,7 @@ class Driving(App[None]):
             back = f", watchfloor runs undo {run.id} takes it back" if target(run.operation).undo else ""
             runs.append(
                 f"run {run.id} ({run.operation}) is interrupted at {run.settled:,} of {run.total:,} until a worker "
-                f"takes it: watchfloor runs resume {run.id} goes on{back}"
+                f"takes it: watchfloor runs resume {run.id} continues it{back}"
             )
         works = [f"{work.title} stops; what was done stays" for work in self.session.works if work.state == "running"]
         return runs + works

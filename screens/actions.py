@@ -221,7 +221,7 @@ def _question(session: Session, question: Question, fields: Mapping[str, Any], l
 
 def way_back(operation: Operation[Any], undone_by: str) -> str:
     """How to undo the operation, or how to correct a mistake."""
-    return f"{undone_by} ({operation.undo})" if operation.undo else operation.way_back or "There is no way back."
+    return f"{undone_by} ({operation.undo})" if operation.undo else operation.way_back or "Cannot be undone."
 
 
 def result_words(operation: Operation[Any], label: str, outcome: Outcome) -> str:

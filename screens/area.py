@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from textual import work
 from textual.binding import Binding, BindingType
@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     from controlplane.undoing import UndoStep
 
 
+class Left(NamedTuple):
+    """How a list was left: its filter, its order as a view has it, and the row that the cursor was on."""
+
+    filter: str = ""
+    sort: str = ""
+    key: str = ""
+
+
 class AreaScreen(FramedScreen):
     """A screen of one noun: what is under the cursor, and what is done with it."""
 
@@ -29,6 +37,8 @@ class AreaScreen(FramedScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "back", show=False, id="area.back"),
+        Binding("left_square_bracket,backspace", "previous", "where you were before", show=False, id="area.previous"),
+        Binding("right_square_bracket", "next_place", "forward again", show=False, id="area.next"),
         Binding("q", "leave", "back; on the first screen: leave", show=False, id="area.leave"),
         Binding("colon", "command", "command", show=False, id="area.command"),
         Binding("f", "find", "find what a text belongs to", show=False, id="area.find"),
@@ -38,9 +48,9 @@ class AreaScreen(FramedScreen):
         Binding("w", "why", "why", show=False, id="area.why"),
         Binding("m", "charts", "its charts", show=False, id="area.charts"),
         Binding("u", "undo", "undo", show=False, id="area.undo"),
-        Binding("t", "time_form", "time form", show=False, id="area.time"),
+        Binding("t", "time_form", "time format", show=False, id="area.time"),
         Binding("r", "reload", "refresh now", show=False, id="area.refresh"),
-        Binding("R", "retry", "try the link again", show=False, id="area.retry"),
+        Binding("R", "retry", "reconnect", show=False, id="area.retry"),
         Binding("p", "pause", "pause", show=False, id="area.pause"),
         Binding("e", "export", "export", show=False, id="area.export"),
         Binding("Y", "link", "copy a link to this view", show=False, id="area.link"),
@@ -111,16 +121,25 @@ class AreaScreen(FramedScreen):
     # Keys
 
     def action_back(self) -> None:
-        if len(self.app.screen_stack) > 2:  # below the first one there is only an empty screen
-            self.app.pop_screen()
-        else:
-            self.desk.back()
+        self.desk.back()
+
+    def action_previous(self) -> None:
+        self.desk.back()
+
+    def action_next_place(self) -> None:
+        if not self.desk.forward():
+            self.say(Done("this is where you were last", "muted"))
 
     def action_leave(self) -> None:
-        if len(self.app.screen_stack) > 2:
-            self.app.pop_screen()
-        elif not self.desk.back():
+        if not self.desk.back():
             self.desk.leave(ask=True)
+
+    def left_as(self) -> Left:
+        """What to restore when a person comes back."""
+        return Left()
+
+    def return_to(self, left: Left) -> None:
+        """Show what was left."""
 
     def action_command(self) -> None:
         self.query_one(Prompt).open("command", "", self.desk.complete_command)

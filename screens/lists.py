@@ -15,6 +15,7 @@ from controlplane.listing import Count, Listing, Query, Row
 from controlplane.lists import Column as Declared
 from controlplane.lists import Line, ListOf
 from screens.actions import choice_lines
+from screens.area import Left
 from screens.columns import table_columns
 from screens.desk import Done, Target
 from screens.orders import OrderedScreen
@@ -209,6 +210,19 @@ class ListScreen(OrderedScreen[R]):
             return
         self.retime()
         self.filter_entered(filter_text)
+
+    def left_as(self) -> Left:
+        row = self.table.cursor_row if self.query(WindowTable) else None
+        return Left(self.filter_text, self._sorted_as(), "" if row is None else row.key)
+
+    def return_to(self, left: Left) -> None:
+        if self.query(WindowTable):
+            self.table.seek(left.key)
+        if (left.filter, left.sort) != (self.filter_text, self._sorted_as()):
+            self.show_as(left.filter, left.sort, self.only)
+
+    def _sorted_as(self) -> str:
+        return f"{'-' if self.descending else ''}{self.sort}" if self.sort else ""
 
     def retime(self) -> None:
         """Times have another form, and so another width."""

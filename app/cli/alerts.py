@@ -58,7 +58,7 @@ async def show_threshold(
     tenant: Annotated[str | None, Parameter(help="Whom it is asked for; left out: the whole estate.")] = None,
     asked: Reading = READING,
 ) -> None:
-    """Show which value of a threshold holds for a tenant, and which lost against it."""
+    """Show which value of a threshold applies to a tenant, and which it overrides."""
     async with opened(asked) as context:
         sources = await context.home.of(ThresholdDirectory).sources(parameter, tenant)
     if asked.json:

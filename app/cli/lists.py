@@ -129,7 +129,7 @@ def _how_many(noun: str, shown: int, matching: Count, everything: Count, *, filt
     """How many rows are shown, match, and exist."""
     if not filtered:
         return f"{shown:,} of {everything} {noun}"
-    return f"{shown:,} of {matching} {noun} that match, {everything} in all"
+    return f"{shown:,} of {matching} {noun} that match, {everything} in total"
 
 
 class Told(NamedTuple):

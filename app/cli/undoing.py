@@ -19,7 +19,7 @@ async def undo(audit_id: int, /, *, asked: Changing = CHANGING) -> None:
         done = operations().get(row.operation)
         step = undo_step(done, (row,)) if done else None
         if step is None:
-            what = "it was written past the operations" if row.out_of_band else f"{row.operation} cannot be undone"
+            what = "it was changed by direct SQL" if row.out_of_band else f"{row.operation} cannot be undone"
             raise NO_UNDO(f"Audit row {audit_id} has no undo: {what}.", f"watchfloor audit show {audit_id} shows it.")
         operation = named(step.operation)
         request = operation.parse(step.request)

@@ -75,7 +75,7 @@ class RequestForm(Dialog[Answers | None]):
         if self.operation.foresees is not None:
             yield Label("", id="foreseen")
         yield Label("", id="fault", classes="fault")
-        yield text("enter goes on · esc closes", classes="hint")
+        yield text("enter next · esc closes", classes="hint")
 
     def on_mount(self) -> None:
         inputs = list(self.query(Input))
@@ -143,7 +143,7 @@ class ReasonForm(Dialog[str | None]):
     def parts(self) -> ComposeResult:
         yield text("reason  kept in the audit trail", classes="hint")
         yield Input(placeholder=clean(self.offered), compact=True, id="reason")
-        yield text("enter goes on · esc closes", classes="hint")
+        yield text("enter next · esc closes", classes="hint")
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()
