@@ -19,7 +19,6 @@ KEY_SYMBOLS = {
     "pageup": "PgUp",
     "home": "Home",
     "end": "End",
-    "f1": "F1",
     "up": "↑",
     "down": "↓",
     "left": "←",
@@ -46,7 +45,8 @@ def shown_key(key: str) -> str:
     from textual.keys import key_to_character
 
     *held, last = key.split("+")
-    symbol = KEY_SYMBOLS.get(last) or key_to_character(last) or last
+    is_function = last[:1] == "f" and last[1:].isdigit()
+    symbol = KEY_SYMBOLS.get(last) or key_to_character(last) or (last.upper() if is_function else last)
     return "+".join([*held, symbol.strip() or last])
 
 
