@@ -7,7 +7,7 @@ import dataclasses
 import gc
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -263,6 +263,18 @@ class Watchfloor(Driving, Ringing, Navigating):
         """Read the settings again, after a profile or a view was written to them. Raises Refusal."""
         read = load(os.environ, themes.NAMES)
         self.settings = dataclasses.replace(read, profiles={**self.passing, **read.profiles})
+
+    def kept_columns(self, noun: str) -> Sequence[str]:
+        return self.settings.columns.get(noun, ())
+
+    def keep_columns(self, noun: str, columns: Sequence[str]) -> None:
+        from app.settings_text import put_table
+
+        try:
+            put_table(self.settings.path, ("columns", noun), {"shown": list(columns)} if columns else None)
+            self.read_settings()
+        except Refusal as refusal:
+            self.tell(Done(f"shown, but not kept: {refusal}", "warn"))
 
     def retry_link(self) -> None:
         if self.context is not None and not self.session.link.brief:

@@ -29,7 +29,6 @@ MAPS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     # escape sequence could follow.
     "tmux-safe": {
         "area.back": ("backspace", "escape"),
-        "area.previous": ("[",),
         "app.palette": ("f2", "ctrl+p"),
         "table.mark_down": ("J", "shift+down"),
         "table.mark_up": ("K", "shift+up"),

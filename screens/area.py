@@ -36,8 +36,8 @@ class AreaScreen(FramedScreen):
     """The type of row that operations work on here."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "back", show=False, id="area.back"),
-        Binding("left_square_bracket,backspace", "previous", "where you were before", show=False, id="area.previous"),
+        Binding("escape,backspace", "back", "back", show=False, id="area.back"),
+        Binding("left_square_bracket", "previous", "where you were before", show=False, id="area.previous"),
         Binding("right_square_bracket", "next_place", "forward again", show=False, id="area.next"),
         Binding("q", "leave", "back; on the first screen: leave", show=False, id="area.leave"),
         Binding("colon", "command", "command", show=False, id="area.command"),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, TypeVar
 
 from textual import on, work
+from textual.binding import Binding, BindingType
 from textual.timer import Timer
 from textual.widget import Widget
 
@@ -34,6 +35,9 @@ COUNT_INTERVAL_SECONDS = 5.0
 class ListScreen(OrderedScreen[R]):
     """A declared list; a subclass sets its own declaration as `declared`."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("C", "columns", "choose columns", show=False, id="list.columns"),
+    ]
     fixed: tuple[Term, ...] = ()
     """Terms that always hold, besides what is typed."""
     hints: ClassVar[Sequence[tuple[str, str]]] = (
@@ -58,7 +62,7 @@ class ListScreen(OrderedScreen[R]):
         self.total: Count | None = None
         self._counted_at = float("-inf")
         self.only: tuple[str, ...] = ()
-        """The columns that a view has chosen; empty: all that fit."""
+        """The columns that the person or a view has chosen; empty: all that fit."""
         self.seen: dict[str, Target] = {}
         """The marked rows, as they were when they were marked."""
         self._typing: Timer | None = None
@@ -85,6 +89,8 @@ class ListScreen(OrderedScreen[R]):
         return Query((*self.fixed, *self.terms), self.sort, self.descending)
 
     def on_mount(self) -> None:
+        every = {column.name for column in self.columns()}
+        self.only = self.only or tuple(name for name in self.desk.kept_columns(self.noun) if name in every)
         if self.only:
             self.retime()
         self.filter_entered(self.filter_text)
@@ -233,6 +239,16 @@ class ListScreen(OrderedScreen[R]):
     def _chosen_columns(self) -> tuple[Declared[R], ...]:
         every = {column.name: column for column in self.columns()}
         return tuple(every[name] for name in self.only or every)
+
+    def action_columns(self) -> None:
+        from screens.dialogs.columns import ColumnChooser
+
+        def chosen(columns: tuple[str, ...] | None) -> None:
+            if columns is not None:
+                self.show_as(self.filter_text, self._sorted_as(), columns)
+                self.desk.keep_columns(self.noun, columns)
+
+        self.app.push_screen(ColumnChooser(self.session, self.noun, self.columns(), self.only), chosen)
 
     # The table's messages
 

@@ -81,7 +81,8 @@ def source_lines(sources: Sequence[ThresholdSource], unit: str = "") -> list[Lin
     lines: list[Line] = []
     for place, each in enumerate(sources):
         by = f", set by {clean(each.set_by, 63)} at {each.set_at:%Y-%m-%d %H:%M} UTC" if each.set_at else ""
-        words = f"{'applies   ' if not place else 'overridden'}  {clean(each.source, 80)}: {number_words(each.value, unit)}{by}"
+        verb = "overridden" if place else "applies   "
+        words = f"{verb}  {clean(each.source, 80)}: {number_words(each.value, unit)}{by}"
         lines.append((words, "muted" if place else ""))
     return lines
 

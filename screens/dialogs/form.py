@@ -29,7 +29,7 @@ TYPING_PAUSE_SECONDS = 0.2
 
 class RequestForm(Dialog[Answers | None]):
     """`given` are fields that are known already (which thing, its version): they are not asked. `begun`: what others
-    begin with.
+    begin with. `now`: the fields of the thing as they are: shown, and sent only where they were changed.
     """
 
     DEFAULT_CSS = """
@@ -49,8 +49,10 @@ class RequestForm(Dialog[Answers | None]):
         title: str,
         given: dict[str, Any],
         begun: Mapping[str, Any] | None = None,
+        now: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(session, title)
+        self.now = now or {}
         self.operation = operation
         self.given = given
         self.begun = begun or {}
@@ -67,7 +69,7 @@ class RequestForm(Dialog[Answers | None]):
         for name, info in self.fields:
             words = f"{name.replace('_', ' ')}{'' if not info.is_required() else ' *'}"
             yield text(f"{words}  {info.description or ''}", classes="field")
-            value = str(self.begun.get(name) or _shown(info))
+            value = str(self.begun.get(name) or self.now.get(name) or _shown(info))
             yield LineInput(value=value, password=not info.repr, compact=True, id=f"field-{name}")
         if self.operation.needs_reason:
             yield text("reason *  kept in the audit trail", classes="field")
@@ -122,7 +124,10 @@ class RequestForm(Dialog[Answers | None]):
         fields = dict(self.given)
         for name, info in self.fields:
             value = self.query_one(f"#field-{name}", Input).value
-            if value.strip() or info.is_required():
+            if name in self.now and not info.is_required():
+                if value.strip() != self.now[name]:
+                    fields[name] = _read(name, value.strip(), info)
+            elif value.strip() or info.is_required():
                 fields[name] = _read(name, value.strip(), info)
         self.operation.parse(fields)
         reason = self.query_one("#reason", Input).value.strip() if self.operation.needs_reason else ""
@@ -159,6 +164,23 @@ def asks_nothing(operation: Operation[Any], given: dict[str, Any]) -> bool:
     """Whether all that the operation needs is known already."""
     fields = operation.request.model_fields.items()
     return not operation.needs_reason and all(name in (*given, "version") or _only_one(info) for name, info in fields)
+
+
+def as_it_is(operation: Operation[Any], row: Any) -> dict[str, str]:
+    """The fields that an edit may change, as the row has them; not those that are personal, nor those that are typed
+    in another unit than they are kept in.
+    """
+    if operation.verb not in ("edit", "rename"):
+        return {}
+    request = operation.request
+    found: dict[str, str] = {}
+    for name in request.model_fields.keys() - {*request.subject, *request.personal, "version"}:
+        value = getattr(row, name, None)
+        if isinstance(value, str) and value:
+            found[name] = value
+        elif isinstance(value, list | tuple) and value and all(isinstance(part, str) for part in value):
+            found[name] = ", ".join(value)
+    return found
 
 
 def _only_one(info: FieldInfo) -> bool:

@@ -264,7 +264,7 @@ async def test_back_and_forward_through_where_one_was_with_cursor_and_filter(dat
         await until(pilot, lambda: "› zed" in text(pilot))
         seen = []
         for _ in range(4):
-            await pilot.press("backspace")
+            await pilot.press("left_square_bracket")
             await quiet(pilot)
             seen.append((app.area.noun, len(app.screen_stack)))
         assert seen == [("tenants", 2), ("audit", 2), ("tenants", 2), ("tenants", 2)]
