@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from controlplane.undoing import UndoStep
 
 
+UNDO_ROWS = 200
+"""So many rows of the trail are looked through for changes that can be taken back."""
+
+
 class Left(NamedTuple):
     """How a list was left: its filter, its order as a view has it, and the row that the cursor was on."""
 
@@ -48,6 +52,7 @@ class AreaScreen(FramedScreen):
         Binding("w", "why", "why", show=False, id="area.why"),
         Binding("m", "charts", "its charts", show=False, id="area.charts"),
         Binding("u", "undo", "undo", show=False, id="area.undo"),
+        Binding("U", "undo_list", "my changes that can be undone", show=False, id="area.undo_list"),
         Binding("t", "time_form", "time format", show=False, id="area.time"),
         Binding("r", "reload", "refresh now", show=False, id="area.refresh"),
         Binding("R", "retry", "reconnect", show=False, id="area.retry"),
@@ -250,8 +255,33 @@ class AreaScreen(FramedScreen):
         if step is None:
             self.say(Done("nothing to undo: this console changed nothing, or its last change has no undo", "warn"))
             return
+        self.undo_step(step)
+
+    def undo_step(self, step: UndoStep) -> None:
+        """Ask for the reason, show the preview, ask, and take the change back."""
         self.desk.hold_keys()  # what is typed from now on is the reason
         self.run_worker(self._undo(step), group="act", exclusive=True, exit_on_error=False)
+
+    @work(exit_on_error=False, group="undos", exclusive=True)
+    async def action_undo_list(self) -> None:
+        from controlplane.audit.model import AuditDirectory
+        from controlplane.filters.grammar import Term
+        from controlplane.listing import Query
+        from controlplane.undolist import still_undoable
+        from screens.dialogs.undo import UndoList
+
+        try:
+            plane = self.session.require_plane()
+            mine = Query((Term("is", (plane.actor.name,), "actor"),), descending=True)
+            rows = (await plane.of(AuditDirectory).page(mine, limit=UNDO_ROWS)).rows
+        except Refusal as refusal:
+            self.say(Done(str(refusal), "bad"))
+            return
+        # The filter ignores case.
+        found = list(still_undoable(row for row in rows if row.actor == plane.actor.name))
+        step = await self.app.push_screen_wait(UndoList(self.session, found))
+        if step is not None:
+            self.undo_step(step)
 
     async def _undo(self, step: UndoStep) -> None:
         from screens.actions import undo

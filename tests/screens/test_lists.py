@@ -278,3 +278,15 @@ async def test_back_and_forward_through_where_one_was_with_cursor_and_filter(dat
         await pilot.press("left_square_bracket")
         await quiet(pilot)
         assert here(app)[:2] == ("tenants", "id:zed")
+
+
+async def test_a_click_on_a_heading_sorts_by_it_the_worst_first(database: Database) -> None:
+    fill(database)
+    async with console(database) as (app, pilot):
+        area: Any = app.area
+        heads = text(pilot).splitlines()[2]
+        for title, sort in (("ERR%", "err"), ("NAME", "name"), ("STATUS", "status")):
+            await pilot.click(area.table, offset=(heads.index(title) + 1, 0))
+            await quiet(pilot)
+            assert area.sort == sort, title
+            assert area.descending is (sort == "err"), "measures begin with the largest"
