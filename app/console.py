@@ -7,7 +7,7 @@ import dataclasses
 import gc
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -148,12 +148,12 @@ class Watchfloor(Driving, Ringing, Accompanying, Navigating):
         session.environment, session.read_only = context.environment, context.read_only
         session.link, session.heard_at = LinkState("live"), session.clock()
         self.tell(Done("", ""))
-        self.tell_interrupted()
         screen = self.area
         if screen is not None:
             self.listen_for_alerts()  # before anything is read: what fires from now on is new
             screen.context_ready()
             screen.read_standing()
+        self.tell_interrupted()
         if self.link:
             self.run_command(self.link)
         elif not self._shown_again():
@@ -264,6 +264,18 @@ class Watchfloor(Driving, Ringing, Accompanying, Navigating):
         """Read the settings again, after a profile or a view was written to them. Raises Refusal."""
         read = load(os.environ, themes.NAMES)
         self.settings = dataclasses.replace(read, profiles={**self.passing, **read.profiles})
+
+    def kept_columns(self, noun: str) -> Sequence[str]:
+        return self.settings.columns.get(noun, ())
+
+    def keep_columns(self, noun: str, columns: Sequence[str]) -> None:
+        from app.settings_text import put_table
+
+        try:
+            put_table(self.settings.path, ("columns", noun), {"shown": list(columns)} if columns else None)
+            self.read_settings()
+        except Refusal as refusal:
+            self.tell(Done(f"shown, but not kept: {refusal}", "warn"))
 
     def retry_link(self) -> None:
         if self.context is not None and not self.session.link.brief:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from textual import work
 from textual.app import App
-from textual.worker import Worker, WorkerState
+from textual.worker import Worker, WorkerError, WorkerState
 
 from controlplane.errors import Conflict, OutcomeUnknown, Refusal
 from screens.desk import Done
@@ -153,9 +154,9 @@ class Driving(App[None]):
         self.followed.pop(run_id, None)
 
     async def _drive_here(self, plane: ControlPlane, run_id: int) -> Run:
+        from controlplane.runs.bulk import OUTSIDE
         from controlplane.runs.engine import drive
         from controlplane.runs.model import RunDirectory
-        from controlplane.runs.operations import OUTSIDE
         from screens.bulk import progress_words
 
         began = told = self._loop_time()
@@ -208,7 +209,7 @@ class Driving(App[None]):
             back = f", watchfloor runs undo {run.id} takes it back" if target(run.operation).undo else ""
             runs.append(
                 f"run {run.id} ({run.operation}) is interrupted at {run.settled:,} of {run.total:,} until a worker "
-                f"takes it: watchfloor runs resume {run.id} goes on{back}"
+                f"takes it: watchfloor runs resume {run.id} continues it{back}"
             )
         works = [f"{work.title} stops; what was done stays" for work in self.session.works if work.state == "running"]
         return runs + works
@@ -222,6 +223,7 @@ class Driving(App[None]):
     @work(exit_on_error=False, group="runs")
     async def tell_interrupted(self) -> None:
         """Tell a person who comes back of the runs that were interrupted meanwhile."""
+        await self._when_shown()
         from controlplane.runs.engine import left_runs
 
         try:
@@ -232,6 +234,14 @@ class Driving(App[None]):
             run, more = left[0], f" and {len(left) - 1} more" if len(left) > 1 else ""
             words = f"run {run.id} ({run.operation}) was interrupted at {run.settled:,} of {run.total:,}{more}"
             self.tell(Done(f"{words} · in :runs, press a, then r, to go on", "warn"))
+
+    async def _when_shown(self) -> None:
+        """Wait for what the screen reads: what comes after it, and loads much, does not hold up its rows."""
+        shown = self.screen
+        of_screen = [each for each in self.workers if each.node is not self and each.node.is_attached]
+        for worker in [each for each in of_screen if each.node.screen is shown]:
+            with suppress(WorkerError):
+                await worker.wait()
 
     def keep_secrets(self, path: str) -> Keep:
         def keep(secrets: Sequence[tuple[Record, str]]) -> None:

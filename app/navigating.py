@@ -22,6 +22,8 @@ class Navigating(Looks):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._been: deque[Place] = deque(maxlen=MAX_PLACES)
+        self._ahead: list[Place] = []
+        """Where `]` leads: what was left by going back."""
 
     @property
     def area(self) -> AreaScreen | None:
@@ -46,21 +48,46 @@ class Navigating(Looks):
         if found is None:
             self.tell(Done(f"there is no {noun}; there are {', '.join(each.name for each in shown())}", "bad"))
             return
-        if (place := place_of(self.screen_stack)) and place != (noun, ()):
-            self._been.append(place)
+        here = place_of(self.screen_stack)
+        if here and (here[:2] != (noun, ()) or (text and text != here.left.filter)):
+            self._been.append(here)
+            self._ahead.clear()
         self._show_list(found, text)
 
     def back(self) -> bool:
-        """Go back to the list that was shown before this one."""
-        if not self._been:
+        """Close what was opened last; below that, go back to the place before this one."""
+        here = place_of(self.screen_stack)
+        if len(self.screen_stack) > 2:  # below the first one there is only an empty screen
+            self.pop_screen()
+        elif self._been:
+            self._return_to(self._been.pop())
+        else:
             return False
-        noun, opened = self._been.pop()
-        found = shown_named(noun)
+        if here is not None:
+            self._ahead.append(here)
+        return True
+
+    def forward(self) -> bool:
+        """The way that `back` went, the other way round."""
+        if not self._ahead:
+            return False
+        here, place = place_of(self.screen_stack), self._ahead.pop()
+        if here and place.opened and (here.noun, here.opened) == (place.noun, place.opened[:-1]):
+            self._open(*place.opened[-1])
+            return True
+        if here is not None:
+            self._been.append(here)
+        self._return_to(place)
+        return True
+
+    def _return_to(self, place: Place) -> None:
+        found = shown_named(place.noun)
         assert found is not None
         self._show_list(found)
-        for each in opened:
-            self.open_thing(*each)
-        return True
+        if isinstance(self.screen, AreaScreen):
+            self.screen.look_like(place.left)
+        for each in place.opened:
+            self._open(*each)
 
     def _show_list(self, found: Noun, text: str = "") -> None:
         noun = found.name
@@ -84,6 +111,7 @@ class Navigating(Looks):
         """Start again at the first screen: what the screens hold belongs to the context that is left."""
         left = set()
         self._been.clear()
+        self._ahead.clear()
         while len(self.screen_stack) > 1:
             left.add(self.screen)
             self.pop_screen()
@@ -94,6 +122,10 @@ class Navigating(Looks):
         self.go(FIRST)
 
     def open_thing(self, noun: str, key: str) -> None:
+        self._ahead.clear()
+        self._open(noun, key)
+
+    def _open(self, noun: str, key: str) -> None:
         found = noun_named(noun)
         screen = thing_screen(found, key) if found else None
         if screen is not None:

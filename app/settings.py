@@ -14,7 +14,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.homes import classify
-from app.settings_values import LOG, NAME, PRODUCTION, PROFILE, TOP, VIEW, Option, keys_of, name_of, near, one_of
+from app.settings_values import (
+    COLUMNS,
+    LOG,
+    NAME,
+    PRODUCTION,
+    PROFILE,
+    TOP,
+    VIEW,
+    Option,
+    keys_of,
+    name_of,
+    near,
+    one_of,
+)
 from controlplane.errors import NotFound, Refusal, Usage
 
 if TYPE_CHECKING:
@@ -91,6 +104,8 @@ class Settings:
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     views: Mapping[str, View] = field(default_factory=dict)
     logs: Mapping[str, LogMapping] = field(default_factory=dict)
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The columns of a noun's list that the person has chosen, in their order."""
     text: str = field(default="", repr=False)
 
     def source(self, *key: str) -> str:
@@ -172,17 +187,20 @@ class _Check:
         self.faults: list[tuple[tuple[str, ...], str]] = []
 
     def settings(self, given: dict[str, Any], text: str, themes: Collection[str]) -> Settings:
-        tables = {name: given.pop(name, {}) for name in ("keys", "profiles", "views", "logs")}
+        tables = {name: given.pop(name, {}) for name in ("keys", "profiles", "views", "logs", "columns")}
         options = {**TOP, "theme": Option(one_of("auto", *themes) if themes else name_of)}
         values = self._table(given, (), options, known=tables)
         keys = self._entries(tables["keys"], "keys", keys_of)
         profiles = self._entries(tables["profiles"], "profiles", self._profile)
         views = self._entries(tables["views"], "views", self._view)
         logs = self._entries(tables["logs"], "logs", self._log)
+        columns = self._entries(tables["columns"], "columns", self._columns)
         self._one_variable_each(profiles)
         if values.get("home"):
             self._try(("home",), partial(classify, values["home"], [*tables["profiles"]], self._path.parent))
-        return Settings(self._path, **values, keys=keys, profiles=profiles, views=views, logs=logs, text=text)
+        return Settings(
+            self._path, **values, keys=keys, profiles=profiles, views=views, logs=logs, columns=columns, text=text
+        )
 
     def _profile(self, name: str, value: Any) -> Profile | None:
         at = ("profiles", name)
@@ -195,6 +213,10 @@ class _Check:
     def _view(self, name: str, value: Any) -> View | None:
         values = self._table(value, ("views", name), VIEW)
         return View(name, **values) if "noun" in values else None
+
+    def _columns(self, noun: str, value: Any) -> tuple[str, ...] | None:
+        shown: tuple[str, ...] | None = self._table(value, ("columns", noun), COLUMNS).get("shown")
+        return shown
 
     def _log(self, name: str, value: Any) -> LogMapping | None:
         from json import dumps

@@ -117,6 +117,12 @@ DEFAULT = """\
 #   sort = "-err"
 #   columns = ["id", "plan", "err", "p95"]
 
+# The columns of a list in their order, as C in that list keeps them.
+#[columns]
+# For example:
+#   [columns.tenants]
+#   shown = ["id", "status", "err"]
+
 # Request logs of your own: which of their fields is which of ours (docs/requests.md), for
 # `watchfloor requests import FILE --format gateway`.
 #[logs]

@@ -173,6 +173,9 @@ VIEW = {
 }
 
 
+COLUMNS = {"shown": Option(_texts, needed=True)}
+
+
 PLACES = ("route", "method", "request", "latency", "bytes", "request_id", "project_id", "key_prefix", "region", "host")
 LOG = {
     "at": Option(_paths, needed=True),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
+
+VERSION = "0.1.0"
 
 
-@dataclass(frozen=True)
-class Start:
+class Start(NamedTuple):
     """How the program was called. `link` opens the console at a view; `words` are a command's."""
 
     words: tuple[str, ...] = ()
@@ -47,7 +48,14 @@ def wants_json(argv: list[str]) -> bool:
     return "--json" in words
 
 
-def version() -> str:
-    from importlib.metadata import version as installed
-
-    return installed("watchfloor")
+def given_id(words: list[str]) -> str:
+    """The request id that the caller chose, for messages also when the words cannot be understood."""
+    found = ""
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word == "--":
+            break
+        if word == "--request-id":
+            found = following
+        elif word.startswith("--request-id="):
+            found = word.partition("=")[2]
+    return found

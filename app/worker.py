@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from app.carrier import Carrier
-from app.start import version
+from app.start import VERSION
 from backends.postgres.heartbeat import Heart
 from backends.postgres.job_queue import Self, queue
 from controlplane.errors import HomeUnreachable, NotPermitted, Refusal
@@ -134,7 +134,7 @@ class Work:
 
 def _self() -> Self:
     host = socket.gethostname()
-    return Self(f"{host}-{os.getpid()}-{secrets.token_hex(2)}", host, os.getpid(), version())
+    return Self(f"{host}-{os.getpid()}-{secrets.token_hex(2)}", host, os.getpid(), VERSION)
 
 
 async def until_told(work: Work, carrier: Carrier | None = None) -> None:

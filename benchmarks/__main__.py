@@ -24,6 +24,7 @@ from benchmarks import (
     admit,
     audit_chain,
     charts,
+    commands,
     dataplane,
     detectors,
     evidence,
@@ -52,6 +53,7 @@ COPY_SHARE = 0.5
 # In this order: the home grows from a thousand tenants to a million.
 CLAIMS: dict[str, Callable[[Estate, bool], list[Figure]]] = {
     "start": start.run,
+    "commands": commands.run,
     "wire": wire.run,
     "keys": keys.run,
     "memory": memory.run,

@@ -5,16 +5,18 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from controlplane.audit.model import AuditRow, Record
 from controlplane.clock import HomeClock
-from controlplane.detectors.model import MetricSource
 from controlplane.previewed import Drawn
-from controlplane.queues.held import SourceBook
-from controlplane.runbooks.model import Shelf
 from controlplane.sealing import Sealing
-from controlplane.telemetry.model import SeriesSource
+
+if TYPE_CHECKING:
+    from controlplane.detectors.model import MetricSource
+    from controlplane.queues.held import SourceBook
+    from controlplane.runbooks.model import Shelf
+    from controlplane.telemetry.model import SeriesSource
 
 P = TypeVar("P")
 Row = TypeVar("Row", covariant=True)

@@ -12,8 +12,6 @@ from typing import Any
 from controlplane.audit.model import AuditRow, differences
 from controlplane.formatting import plain_number
 from controlplane.operations import Operation, Outcome
-from controlplane.plans.currencies import money
-from controlplane.subscriptions.proration import line_words
 from controlplane.text import clean
 
 MAX_VALUE_CHARACTERS = 200
@@ -57,8 +55,12 @@ def _words(field: str, value: Any, row: AuditRow) -> str:
     """Money in the row's currency, where it has one; a key's cap is in its tenant's, which the row does not name."""
     currency = (row.after or row.before or {}).get("currency")
     if field in MONEY and isinstance(value, int):
+        from controlplane.plans.currencies import money
+
         return money(value, currency)
     if field == "lines" and row.noun == "plan_changes" and isinstance(value, list):
+        from controlplane.subscriptions.proration import line_words
+
         return clean("; ".join(line_words(line, currency or "") for line in value), MAX_VALUE_CHARACTERS)
     return value_words(value)
 

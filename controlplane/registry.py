@@ -18,12 +18,19 @@ def operations() -> Mapping[str, Operation[Any]]:
     return dict(sorted(REGISTRY.items()))
 
 
+def find(name: str) -> Operation[Any] | None:
+    """An operation by its name. Loads those of its noun; those of all nouns only when it is not among them."""
+    if name not in REGISTRY and (noun := nouns.noun_named(name.partition(".")[0])):
+        for module in noun.operations:
+            import_module(module)
+    return REGISTRY.get(name) or operations().get(name)
+
+
 def named(name: str) -> Operation[Any]:
     """Raises Usage `operation_unknown`."""
-    found = operations()
-    if name not in found:
+    if (found := find(name)) is None:
         raise OPERATION_UNKNOWN(f"There is no operation {name}.")
-    return found[name]
+    return found
 
 
 def done_on(row: type) -> list[Operation[Any]]:

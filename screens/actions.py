@@ -36,7 +36,10 @@ async def carry_out(
     try:
         if way := way_of(operation):
             return await way(app, session, operation, target)
-        return await form_and_run(app, session, operation, target, operation.begun(shown))
+        from screens.dialogs.form import as_it_is
+
+        row = target.row if target.row is not None else next(iter(shown), None)
+        return await form_and_run(app, session, operation, target, operation.begun(shown), as_it_is(operation, row))
     except Refusal as refusal:
         return not_done(refusal)
 
@@ -57,11 +60,12 @@ async def form_and_run(
     operation: Operation[Any],
     target: Target,
     begun: Mapping[str, Any] | None = None,
+    now: Mapping[str, str] | None = None,
 ) -> Done | None:
-    """Raises Refusal. `begun`: what the form begins with."""
+    """Raises Refusal. `begun`: what the form begins with; `now`: the fields of the thing as they are."""
     given = _given(operation, target)
     title = f"{operation.verb} {_label(operation, target, given)}".strip()
-    answers = await filled_in(app, session, operation, title, given, begun)
+    answers = await filled_in(app, session, operation, title, given, begun, now)
     if answers is None:
         return None
     fields, reason = answers
@@ -90,6 +94,7 @@ async def filled_in(
     title: str,
     given: dict[str, Any],
     begun: Mapping[str, Any] | None = None,
+    now: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, Any], str] | None:
     """The fields and the reason: those given, and those asked for in a form, which begins with those in `begun`. None:
     the person declined.
@@ -100,7 +105,7 @@ async def filled_in(
     authorise(session.require_writing(), operation)  # before a form is filled in for nothing
     if asks_nothing(operation, given):
         return given, ""
-    return await app.push_screen_wait(RequestForm(session, operation, title, given, begun or {}))
+    return await app.push_screen_wait(RequestForm(session, operation, title, given, begun, now))
 
 
 async def undo(app: App[None], session: Session, step: UndoStep) -> Done | None:
@@ -247,7 +252,7 @@ def _question(session: Session, question: Question, fields: Mapping[str, Any], l
 
 def way_back(operation: Operation[Any], undone_by: str) -> str:
     """How to undo the operation, or how to correct a mistake."""
-    return f"{undone_by} ({operation.undo})" if operation.undo else operation.way_back or "There is no way back."
+    return f"{undone_by} ({operation.undo})" if operation.undo else operation.way_back or "Cannot be undone."
 
 
 def result_words(operation: Operation[Any], label: str, outcome: Outcome) -> str:

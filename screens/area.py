@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from controlplane.undoing import UndoStep
 
 
+UNDO_ROWS = 200
+"""So many rows of the trail are looked through for changes that can be taken back."""
+
+
 class AreaScreen(FramedScreen):
     """A screen of one noun: what is under the cursor, and what is done with it."""
 
@@ -30,7 +34,9 @@ class AreaScreen(FramedScreen):
     """The type of row that operations work on here."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "back", show=False, id="area.back"),
+        Binding("escape,backspace", "back", "back", show=False, id="area.back"),
+        Binding("left_square_bracket", "previous", "where you were before", show=False, id="area.previous"),
+        Binding("right_square_bracket", "next_place", "forward again", show=False, id="area.next"),
         Binding("q", "leave", "back; on the first screen: leave", show=False, id="area.leave"),
         Binding("colon", "command", "command", show=False, id="area.command"),
         Binding("f", "find", "find what a text belongs to", show=False, id="area.find"),
@@ -41,9 +47,10 @@ class AreaScreen(FramedScreen):
         Binding("w", "why", "why", show=False, id="area.why"),
         Binding("m", "charts", "its charts", show=False, id="area.charts"),
         Binding("u", "undo", "undo", show=False, id="area.undo"),
-        Binding("t", "time_form", "time form", show=False, id="area.time"),
+        Binding("U", "undo_list", "my changes that can be undone", show=False, id="area.undo_list"),
+        Binding("t", "time_form", "time format", show=False, id="area.time"),
         Binding("r", "reload", "refresh now", show=False, id="area.refresh"),
-        Binding("R", "retry", "try the link again", show=False, id="area.retry"),
+        Binding("R", "retry", "reconnect", show=False, id="area.retry"),
         Binding("p", "pause", "pause", show=False, id="area.pause"),
         Binding("e", "export", "export", show=False, id="area.export"),
         Binding("greater_than_sign", "to_incident", "post this view to the incident", show=False, id="area.post"),
@@ -115,17 +122,18 @@ class AreaScreen(FramedScreen):
     # Keys
 
     def action_back(self) -> None:
-        if self.desk.stop_following():
-            return
-        if len(self.app.screen_stack) > 2:  # below the first one there is only an empty screen
-            self.app.pop_screen()
-        else:
+        if not self.desk.stop_following():
             self.desk.back()
 
+    def action_previous(self) -> None:
+        self.desk.back()
+
+    def action_next_place(self) -> None:
+        if not self.desk.forward():
+            self.say(Done("this is where you were last", "muted"))
+
     def action_leave(self) -> None:
-        if len(self.app.screen_stack) > 2:
-            self.app.pop_screen()
-        elif not self.desk.back():
+        if not self.desk.back():
             self.desk.leave(ask=True)
 
     def action_command(self) -> None:
@@ -226,7 +234,7 @@ class AreaScreen(FramedScreen):
         await self.read_again()
 
     async def _act(self, operation: Operation[Any], targets: list[Target]) -> None:
-        from controlplane.runs.operations import in_bulk
+        from controlplane.runs.bulk import in_bulk
         from screens.actions import carry_out
 
         if len(targets) > 1 and ("version" in operation.request.model_fields or in_bulk(operation)):
@@ -246,8 +254,33 @@ class AreaScreen(FramedScreen):
         if step is None:
             self.say(Done("nothing to undo: this console changed nothing, or its last change has no undo", "warn"))
             return
+        self.undo_step(step)
+
+    def undo_step(self, step: UndoStep) -> None:
+        """Ask for the reason, show the preview, ask, and take the change back."""
         self.desk.hold_keys()  # what is typed from now on is the reason
         self.run_worker(self._undo(step), group="act", exclusive=True, exit_on_error=False)
+
+    @work(exit_on_error=False, group="undos", exclusive=True)
+    async def action_undo_list(self) -> None:
+        from controlplane.audit.model import AuditDirectory
+        from controlplane.filters.grammar import Term
+        from controlplane.listing import Query
+        from controlplane.undolist import still_undoable
+        from screens.dialogs.undo import UndoList
+
+        try:
+            plane = self.session.require_plane()
+            mine = Query((Term("is", (plane.actor.name,), "actor"),), descending=True)
+            rows = (await plane.of(AuditDirectory).page(mine, limit=UNDO_ROWS)).rows
+        except Refusal as refusal:
+            self.say(Done(str(refusal), "bad"))
+            return
+        # The filter ignores case.
+        found = list(still_undoable(row for row in rows if row.actor == plane.actor.name))
+        step = await self.app.push_screen_wait(UndoList(self.session, found))
+        if step is not None:
+            self.undo_step(step)
 
     async def _undo(self, step: UndoStep) -> None:
         from screens.actions import undo

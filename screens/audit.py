@@ -13,6 +13,7 @@ from controlplane.audit.model import AuditDirectory, AuditRow
 from controlplane.errors import Refusal
 from controlplane.lists import Cell, Column, Line
 from controlplane.previews import row_lines
+from screens.desk import Done
 from screens.lists import ListScreen
 
 
@@ -61,6 +62,19 @@ class AuditScreen(ListScreen[AuditRow]):
             self.chain = None
         self.table.repaint()
         self.draw_frame()
+
+    def action_undo(self) -> None:
+        """Take back what the row under the cursor records."""
+        from controlplane.undolist import step_of, why_no_step
+
+        row = self.current()
+        if row is None:
+            return
+        step = step_of(row)
+        if step is None:
+            self.say(Done(f"row {row.seq} has no undo: {why_no_step(row)}", "warn"))
+        else:
+            self.undo_step(step)
 
     def why_lines(self) -> list[Line]:
         row = self.current()

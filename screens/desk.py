@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -55,9 +55,18 @@ class Desk(Protocol):
 
     def go(self, noun: str, text: str = "") -> None: ...
     def back(self) -> bool:
-        """Go back to the list that was shown before this one; False when there was none."""
+        """Go back to what was shown before this; False when there was nothing."""
         ...
 
+    def forward(self) -> bool:
+        """Go forward again to what was left by going back; False when there is nothing."""
+        ...
+
+    def kept_columns(self, noun: str) -> Sequence[str]:
+        """The columns that the person has chosen for a list, in their order; none: its own."""
+        ...
+
+    def keep_columns(self, noun: str, columns: Sequence[str]) -> None: ...
     def leave(self, *, ask: bool = False) -> None: ...
     def commands(self) -> Mapping[str, str]:
         """The commands that can be typed after `:`, with what each does, without operations and nouns."""

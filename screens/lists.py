@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 
 from textual import on, work
+from textual.binding import Binding, BindingType
 from textual.timer import Timer
 from textual.widget import Widget
 
@@ -35,6 +36,9 @@ COUNT_INTERVAL_SECONDS = 5.0
 class ListScreen(OrderedScreen[R]):
     """A declared list; a subclass sets its own declaration as `declared`."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("C", "columns", "choose columns", show=False, id="list.columns"),
+    ]
     fixed: tuple[Term, ...] = ()
     """Terms that always hold, besides what is typed."""
     hints: ClassVar[Sequence[tuple[str, str]]] = (
@@ -59,13 +63,13 @@ class ListScreen(OrderedScreen[R]):
         self.total: Count | None = None
         self._counted_at = float("-inf")
         self.only: tuple[str, ...] = ()
-        """The columns that a view has chosen; empty: all that fit."""
+        """The columns that the person or a view has chosen; empty: all that fit."""
         self.seen: dict[str, Target] = {}
         """The marked rows, as they were when they were marked."""
         self._typing: Timer | None = None
         self._read_at: datetime | None = None
-        self.awaited_row = ""
-        """The key of the row that the cursor goes to once it is read."""
+        self._sought = ""
+        """The key of the row that the cursor goes to when the list is mounted."""
         self._before: tuple[str, tuple[Term, ...]] = ("", ())
         """The filter that was in force when the person began to type another."""
         self.marked_here: set[str] = set()
@@ -88,15 +92,18 @@ class ListScreen(OrderedScreen[R]):
     @property
     def order_name(self) -> str:
         """ "-err": as `show_as` takes it."""
-        return f"{'-' if self.descending else ''}{self.sort}"
+        return f"{'-' if self.descending else ''}{self.sort}" if self.sort else ""
 
     @property
     def query_shown(self) -> Query:
         return Query((*self.fixed, *self.terms), self.sort, self.descending)
 
     def on_mount(self) -> None:
+        every = {column.name for column in self.columns()}
+        self.only = self.only or tuple(name for name in self.desk.kept_columns(self.noun) if name in every)
         if self.only:
             self.retime()
+        self.table.seek(self._sought)
         self.filter_entered(self.filter_text)
         self.table.focus()
 
@@ -228,10 +235,11 @@ class ListScreen(OrderedScreen[R]):
         return View(shown.noun, path, self.filter_text, self.order_name, self.only, key)
 
     def look_like(self, view: View) -> None:
+        self._sought = view.row
+        if self.query(WindowTable):
+            self.table.seek(view.row)
         if (self.filter_text, self.order_name, self.only) != (view.filter, view.sort, view.columns):
             self.show_as(view.filter, view.sort, view.columns)
-        if view.row and not (self.is_readable and self.table.put_cursor(view.row)):
-            self.awaited_row = view.row
 
     def retime(self) -> None:
         """Times have another form, and so another width."""
@@ -243,6 +251,16 @@ class ListScreen(OrderedScreen[R]):
         every = {column.name: column for column in self.columns()}
         return tuple(every[name] for name in self.only or every)
 
+    def action_columns(self) -> None:
+        from screens.dialogs.columns import ColumnChooser
+
+        def chosen(columns: tuple[str, ...] | None) -> None:
+            if columns is not None:
+                self.show_as(self.filter_text, self.order_name, columns)
+                self.desk.keep_columns(self.noun, columns)
+
+        self.app.push_screen(ColumnChooser(self.session, self.noun, self.columns(), self.only), chosen)
+
     # The table's messages
 
     @on(WindowTable.Failed)
@@ -252,8 +270,6 @@ class ListScreen(OrderedScreen[R]):
     @on(WindowTable.Loaded)
     def _was_read(self, event: WindowTable.Loaded) -> None:
         self._read_at = event.as_of
-        if self.awaited_row and self.table.put_cursor(self.awaited_row):
-            self.awaited_row = ""
 
     @on(WindowTable.Highlighted)
     def _read_out(self) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Generic, TypeVar
 
-from textual import events
+from textual import events, on
 from textual.binding import Binding, BindingType
 
 from controlplane.listing import Row
 from controlplane.lists import ListOf
 from screens.area import AreaScreen
+from screens.widgets.table import WindowTable
 
 R = TypeVar("R", bound=Row)
 RESORT_SECONDS = 3.0
@@ -59,6 +60,12 @@ class OrderedScreen(AreaScreen, Generic[R]):
             if name not in letters.values():
                 letters[next(letter for letter in name if letter not in letters)] = name
         return letters
+
+    @on(WindowTable.HeadingClicked)
+    def _heading_clicked(self, event: WindowTable.HeadingClicked) -> None:
+        if event.column in self.sorts:
+            self._sort_by(event.column)
+            self.draw_frame()
 
     def on_key(self, event: events.Key) -> None:
         if self.choosing_sort:

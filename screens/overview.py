@@ -216,7 +216,7 @@ MEANING = (
     " what is rolled up; the trends are of the 24 hours before it. A gap is an hour of which nothing is known.",
     "Tenants: over the last hour of data, as in their list; ~ means that this hour ended a while ago.",
     "Budgets: how many times faster than allowed the last hour burned them, those that page or open a ticket first.",
-    "Late in rotation: half of the grace is over and the old key is still used. Stale: older than 30 days.",
+    "Old keys still in use: they were rotated, and half of their grace is over. Stale: older than 30 days.",
     "Quotas near their limit: 80 % or more of what may be admitted is, as a worker saw it last.",
     "Late jobs should have begun a minute ago. Runs with refusals ended within a day. 1,000+ is that or more.",
 )

@@ -9,9 +9,8 @@ from inspect import isroutine
 from typing import Any
 
 import pytest
-from cyclopts import App
 
-from app.cli.tree import SINGLE, reads, whole
+from app.cli.tree import SINGLE, every, reads
 from backends.postgres.home import Home
 from controlplane.keys.list import KEYS
 from controlplane.lists import ListOf
@@ -142,7 +141,7 @@ def test_names_and_digits_are_of_one_noun() -> None:
 
 
 def test_every_list_and_every_operation_is_a_command() -> None:
-    commands = {f"{name} {verb}" for name, noun in whole(App("all")).items() for verb in noun}
+    commands = {*every()}
     assert {*reads()} <= commands
     assert {noun.listed or f"{noun.name} list" for noun in NOUNS if noun.list} <= {*reads()}
     assert {f"{each.noun} {each.verb}" for each in operations().values()} <= commands

@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
-
 from app.cli.asked import READING, Reading, opened
 from app.cli.lists import Told, row_lines, text_lines
 from app.cli.output import document, fact_lines, say
+from app.cli.parameters import Parameter
 from controlplane.alerts.model import Alert, AlertDirectory
 from controlplane.alerts.words import ended_words, event_words, lasted_words, why_of
 from controlplane.detectors import words
@@ -59,7 +58,7 @@ async def show_threshold(
     tenant: Annotated[str | None, Parameter(help="Whom it is asked for; left out: the whole estate.")] = None,
     asked: Reading = READING,
 ) -> None:
-    """Show which value of a threshold holds for a tenant, and which lost against it."""
+    """Show which value of a threshold applies to a tenant, and which it overrides."""
     async with opened(asked) as context:
         sources = await context.home.of(ThresholdDirectory).sources(parameter, tenant)
     if asked.json:

@@ -8,9 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
-
 from app.cli.output import tell
+from app.cli.parameters import Parameter
 from controlplane.errors import HomeUnreachable
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 
-@Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Reading:
     """`request_id` names this call in messages and in the log."""
@@ -27,18 +25,17 @@ class Reading:
     home: Annotated[
         str | None, Parameter(help="A PostgreSQL URL, a folder for an embedded home, or a profile's name.")
     ] = None
-    json: Annotated[bool, Parameter(help="Print exactly one JSON document.", negative="")] = False
+    json: Annotated[bool, Parameter(help="Print exactly one JSON document.")] = False
     request_id: Annotated[str, Parameter(parse=False)] = ""
 
 
-@Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Changing(Reading):
     """`given_id`: the caller chose the request id, and may be repeating a request."""
 
     reason: Annotated[str | None, Parameter(help="Why, for the audit trail.", allow_leading_hyphen=True)] = None
-    dry_run: Annotated[bool, Parameter(help="Show what would change, and change nothing.", negative="")] = False
-    yes: Annotated[bool, Parameter(help="Answer yes to what would be asked.", negative="")] = False
+    dry_run: Annotated[bool, Parameter(help="Show what would change, and change nothing.")] = False
+    yes: Annotated[bool, Parameter(help="Answer yes to what would be asked.")] = False
     request_id: Annotated[str, Parameter(help="A name for this request; repeating it does nothing twice.")] = ""
     given_id: Annotated[bool, Parameter(parse=False)] = False
 
@@ -60,10 +57,13 @@ def chosen(asked: Reading) -> tuple[HomeChoice, Settings]:
 async def opened(asked: Reading, connections: int = 3) -> AsyncIterator[Context]:
     """The context of a command, open as long as it runs."""
     from app.contexts import connect
-    from app.profiles import open_vault
 
     choice, settings = chosen(asked)
-    vault = open_vault(settings, before_the_screen=True) if choice.kind == "url" else None
+    vault = None
+    if choice.kind == "url":
+        from app.profiles import open_vault
+
+        vault = open_vault(settings, before_the_screen=True)
     context = await connect(choice, settings=settings, secrets=vault, conversation="command", connections=connections)
     if off := context.home.clock.off:
         tell(f"This machine's clock is {off} of the home's; ages and windows are by the home's.")

@@ -8,11 +8,10 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter
-
 from app.cli.asked import READING, Reading, chosen, opened
 from app.cli.lists import Told, field_lines
 from app.cli.output import document, facts, say, write
+from app.cli.parameters import Parameter
 from controlplane import jsontext
 from controlplane.audit.chain import Link, Verdict, Verification, status_words
 from controlplane.audit.chain import late as lag_of
@@ -35,7 +34,7 @@ Published = Annotated[
 ]
 Keys = Annotated[
     tuple[str, ...],
-    Parameter(help="A key whose signature counts; may be given again. Else this account's own.", negative=""),
+    Parameter(help="A key whose signature counts; may be given again. Else this account's own."),
 ]
 
 

@@ -36,7 +36,7 @@ from controlplane.runs.engine import (
     undo_run,
 )
 from controlplane.runs.model import Run, RunDirectory
-from controlplane.runs.operations import START, UNDO, OneRun, dead_secrets, in_bulk, target
+from controlplane.runs.operations import START, UNDO, OneRun, dead_secrets, target
 from controlplane.text import clean
 
 if TYPE_CHECKING:
@@ -46,11 +46,6 @@ if TYPE_CHECKING:
 MAX_CHANGES_SHOWN = 1_000
 """So many changes of a run are printed one by one; all are in the trail."""
 MAX_REFUSALS_SHOWN = 100
-
-
-def possible(operation: Operation[Any]) -> bool:
-    """Whether it can be done to many things at once."""
-    return in_bulk(operation)
 
 
 async def to_many(

@@ -53,7 +53,7 @@ def with_reason(operation: Operation[Any], asked: Changing) -> Changing:
 
 
 def _way_back(operation: Operation[Any], context: Context) -> str:
-    back = f"It can be undone ({operation.undo})." if operation.undo else operation.way_back or "It cannot be undone."
+    back = f"It can be undone ({operation.undo})." if operation.undo else operation.way_back or "Cannot be undone."
     return f"{context.name} ({context.environment}), as {clean(context.home.actor.name)}. {back}"
 
 

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
-from cyclopts import App
-
 from app.cli.asked import READING, Reading
+from app.cli.known import Known, known
 from app.cli.output import document, say
-from controlplane.errors import Refusal
-from controlplane.tenants.model import TenantDirectory
 
 COMPLETION_SECONDS = 1.5
 MAX_CANDIDATES = 50
-ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 WITH_IDS = ("tenants", "projects", "subscriptions")
 """The nouns whose commands begin with a tenant's id."""
 
@@ -75,28 +69,20 @@ def print_script(shell: Literal["bash", "zsh", "fish"], /, *, asked: Reading = R
         say(text.rstrip("\n"))
 
 
-def script(shell: Literal["bash", "zsh", "fish"]) -> str:
-    from app.cli.tree import SINGLE, whole
-
-    app = App("watchfloor")
-    nouns = whole(app)
-    verbs = {name: [verb for verb in noun if not verb.startswith("-")] for name, noun in nouns.items()}
-    options = {f"{name} {verb}": options_of(nouns[name][verb]) for name, found in verbs.items() for verb in found}
-    options |= {f"{name} *": options_of(app[name]) for name in SINGLE}
-    top = " ".join([*verbs, *SINGLE])
+def script(shell: Literal["bash", "zsh", "fish"], commands: Sequence[Known] | None = None) -> str:
+    """`commands`: else all that there are."""
+    commands = known() if commands is None else commands
+    verbs: dict[str, list[str]] = {}
+    for each in commands:
+        verbs.setdefault(each.noun, []).extend([each.verb] if each.verb else [])
+    options = {f"{each.noun} {each.verb or '*'}": each.options for each in commands}
     if shell == "fish":
-        return FISH.format(nouns=top, cases="\n".join(_fish(verbs, options)))
+        return FISH.format(nouns=" ".join(verbs), cases="\n".join(_fish(verbs, options)))
     text, ids = (BASH, BASH_IDS) if shell == "bash" else (ZSH, ZSH_IDS)
-    return text.format(nouns=top, cases="\n".join(_posix(verbs, options, ids)))
+    return text.format(nouns=" ".join(verbs), cases="\n".join(_posix(verbs, options, ids)))
 
 
-def options_of(app: App) -> list[str]:
-    """The options of a command, as they are typed."""
-    parts = [part for part in app.assemble_argument_collection() if part.parse]
-    return sorted(name for part in parts for name in part.names if name.startswith("--"))
-
-
-def _posix(verbs: Mapping[str, Sequence[str]], options: Mapping[str, Sequence[str]], ids: str) -> Iterable[str]:
+def _posix(verbs: Mapping[str, Sequence[str]], options: Mapping[str, Sequence[str]], ids: str) -> Iterator[str]:
     for command, found in options.items():
         name, _, verb = command.partition(" ")
         yield f'        *:-*:"{name} "{verb}) words="{" ".join(found)}" ;;'
@@ -106,7 +92,7 @@ def _posix(verbs: Mapping[str, Sequence[str]], options: Mapping[str, Sequence[st
         yield f'        *:"{name} "*) words="{ids}" ;;'
 
 
-def _fish(verbs: Mapping[str, Sequence[str]], options: Mapping[str, Sequence[str]]) -> Iterable[str]:
+def _fish(verbs: Mapping[str, Sequence[str]], options: Mapping[str, Sequence[str]]) -> Iterator[str]:
     for command, found in options.items():
         yield f"        case '*:-*:{command}'\n            echo {' '.join(found)}"
     for name, several in verbs.items():
@@ -117,26 +103,36 @@ def _fish(verbs: Mapping[str, Sequence[str]], options: Mapping[str, Sequence[str
 
 def print_candidates(words: Sequence[str]) -> int:
     """Print the ids that begin with the first word; the other words are the command line so far. Faults say nothing."""
+    import asyncio
+    import contextlib
+    import re
+
+    from controlplane.errors import Refusal
+
     prefix, home = words[0] if words else "", None
     for at, word in enumerate(words[:-1]):
         if at and word == "--home":
             home = words[at + 1]
     with contextlib.suppress(Refusal, TimeoutError, OSError):
         for found in asyncio.run(_ids(prefix, home)):
-            if ID.fullmatch(found):  # the shell expands what it is given
+            if re.fullmatch(ID, found):  # the shell expands what it is given
                 print(found)
     return 0
 
 
 async def _ids(prefix: str, home: str | None) -> list[str]:
+    import asyncio
+    import re
+
     from app.cli.asked import chosen
     from app.contexts import connect
     from controlplane.filters.grammar import parse
     from controlplane.listing import Query
     from controlplane.tenants.list import TENANTS
+    from controlplane.tenants.model import TenantDirectory
 
     choice, settings = chosen(Reading(home=home))
-    if prefix and not ID.fullmatch(prefix):
+    if prefix and not re.fullmatch(ID, prefix):
         return []
     async with asyncio.timeout(COMPLETION_SECONDS):
         context = await connect(choice, settings=settings, start=False)

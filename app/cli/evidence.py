@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter
-
 from app.cli.asked import CHANGING, READING, Changing, Reading, chosen, opened
 from app.cli.output import document, facts, say, tell
+from app.cli.parameters import Parameter
 from controlplane.errors import Refusal, Usage
 from controlplane.evidence.bundles import BUNDLE, Report, is_name
 from controlplane.formatting import count, parse_duration
@@ -27,13 +26,13 @@ if TYPE_CHECKING:
 
 Keys = Annotated[
     tuple[str, ...],
-    Parameter(help="A key whose signature counts; may be given again. Else this account's own.", negative=""),
+    Parameter(help="A key whose signature counts; may be given again. Else this account's own."),
 ]
 Shared = Annotated[
     str | None, Parameter(help="Where a shared key (HMAC-SHA256) is kept: env:NAME, file:…", allow_leading_hyphen=True)
 ]
 Given = Annotated[
-    tuple[Path, ...], Parameter(name="--with", help="A file that belongs to it, such as a gate's summary.", negative="")
+    tuple[Path, ...], Parameter(name="--with", help="A file that belongs to it, such as a gate's summary.")
 ]
 Environment = Annotated[str | None, Parameter(help="production, staging, …; else that of the context.")]
 DEFAULT_SINCE = "7d"
@@ -49,7 +48,7 @@ async def collect(
     given: Given = (),
     to: Annotated[Path | None, Parameter(help="A new folder for it; else it is kept in the evidence folder.")] = None,
     shared_key_from: Shared = None,
-    unrecorded: Annotated[bool, Parameter(help="Do not record it in the home.", negative="")] = False,
+    unrecorded: Annotated[bool, Parameter(help="Do not record it in the home.")] = False,
     asked: Changing = CHANGING,
 ) -> None:
     """Collect a bundle of a release or an incident, sign it, and record it as evidence."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from app.cli import asking
 from app.cli.asked import READING, Reading, opened
 from app.cli.lists import row_lines
 from app.cli.output import listed, say, tell
+from app.cli.parameters import Parameter
 from controlplane.find import FOUND, MAX_SOUGHT_CHARACTERS, Finder, seek
 
 Sought = Annotated[str, Parameter(allow_leading_hyphen=True, help="What to look for; - or nothing: a line of stdin.")]

@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Parameter
-
 from app.cli.asked import CHANGING, READING, Changing, Reading, opened
 from app.cli.lists import Told, text_lines
 from app.cli.output import Column, document, say, table, tell
+from app.cli.parameters import Parameter
 from controlplane.errors import Refusal, Usage
 from controlplane.gates.deciding import EXIT_CODES, Decision, Result
 from controlplane.gates.model import GateRow, GateRun, RunDirectory, Whole
@@ -37,10 +36,8 @@ async def run(
     batch_size: Annotated[int | None, Parameter(help="Only so many checks.")] = None,
     batch_index: Annotated[int | None, Parameter(help="Which of the batches, from 0.")] = None,
     files: Annotated[str, Parameter(help="The folder with the files that tools wrote.")] = ".",
-    commands: Annotated[bool, Parameter(help="Let the gate's programs run on this machine.", negative="")] = False,
-    databases: Annotated[
-        bool, Parameter(help="Let the gate's SQL ask the databases of your profiles.", negative="")
-    ] = False,
+    commands: Annotated[bool, Parameter(help="Let the gate's programs run on this machine.")] = False,
+    databases: Annotated[bool, Parameter(help="Let the gate's SQL ask the databases of your profiles.")] = False,
     summary: Annotated[str | None, Parameter(help="Write all that the verdict follows from into this file.")] = None,
     junit: Annotated[str | None, Parameter(help="Write the checks as JUnit XML into this file.")] = None,
     sarif: Annotated[str | None, Parameter(help="Write what does not pass as SARIF into this file.")] = None,

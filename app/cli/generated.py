@@ -12,31 +12,28 @@ import types
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from cyclopts import Parameter
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from app.cli.asked import CHANGING, Changing, opened
-from app.cli.bulk import possible, to_many
 from app.cli.changing import carry_out, print_outcome
 from app.cli.files import Source, read
+from app.cli.parameters import Parameter
 from controlplane import jsontext
 from controlplane.errors import Usage
 from controlplane.operations import Operation
-from controlplane.runs.operations import RunStart
+from controlplane.runs.bulk import PACE, in_bulk
 from controlplane.text import clean
 
 Kind = Literal["text", "flag", "list", "table", "file", "secret"]
 FROM = "_from"
 """A secret field is never an argument: its option, the name with this ending, says where it is kept."""
-PACE = ("per_second", "breaker_share")
-"""What a run takes besides what it does, and to what."""
 
 
 def command(operation: Operation[Any]) -> Callable[..., Awaitable[int]]:
-    """The function that cyclopts registers. It receives only given arguments, so that the others stay as they are."""
+    """The command's function. It receives only given arguments, so that the others stay as they are."""
 
-    bulk = possible(operation) and len(operation.request.subject) == 1
+    bulk = in_bulk(operation) and len(operation.request.subject) == 1
 
     async def run(*subjects: Any, asked: Changing = CHANGING, **given: Any) -> int:
         text = given.pop("filter", None) if bulk else None
@@ -48,6 +45,8 @@ def command(operation: Operation[Any]) -> Callable[..., Awaitable[int]]:
             if given.get("version") is not None:
                 raise Usage("usage", "--version is of one thing; of many, each keeps the one it has.", _help(operation))
             shared, _ = fields_of(operation, None, given)
+            from app.cli.bulk import to_many
+
             return await to_many(operation, subjects or None, text, shared, pace, secrets_to, asked)
         if pace:
             option = next(iter(pace)).replace("_", "-")
@@ -96,11 +95,13 @@ def signature(operation: Operation[Any]) -> inspect.Signature:
         else:
             options.append(_option(name, field, kind))
     positional.sort(key=lambda p: model.subject.index(p.name) if p.name in model.subject else -1)
-    if several and possible(operation):
+    if several and in_bulk(operation):
         note = Parameter(help="Do it to all that match; the grammar is that of list.", allow_leading_hyphen=True)
         text = Annotated[str | None, note]
         options.append(inspect.Parameter("filter", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=text))
-        options += [_option(name, RunStart.model_fields[name], "text") for name in PACE]
+        for name, help_ in PACE.items():
+            number = Annotated[str | None, Parameter(help=help_)]
+            options.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=number))
         if operation.makes_secret:
             place = Annotated[str | None, Parameter(help="A new file, for you alone, for the secrets of many.")]
             options.append(
@@ -119,17 +120,18 @@ def _option(name: str, field: FieldInfo, kind: Kind) -> inspect.Parameter:
     annotation: Any = None
     about = field.description or ""
     if kind == "flag":
-        annotation = Annotated[bool, Parameter(help=about, negative="")]
+        annotation = Annotated[bool, Parameter(help=about)]
         default = False
     elif kind == "list":
-        annotation = Annotated[list[str] | None, Parameter(help=f"{about} (repeat it for several)".strip())]
-        # cyclopts adds --empty-…, which says "none" where leaving it out says "as it is"
+        # --empty-… says "none" where leaving it out says "as it is"
+        note = Parameter(help=f"{about} (repeat it for several)".strip(), empty=not field.is_required())
+        annotation = Annotated[list[str] | None, note]
     elif kind == "file":
         about = f"A YAML or JSON file with the {name}; - is stdin."
         annotation = Annotated[str | None, Parameter(help=about, allow_leading_hyphen=True)]
     elif kind == "table":
         about = f"{about}: KEY=VALUE, repeated, or one JSON object"
-        annotation = Annotated[list[str] | None, Parameter(help=about, negative="")]
+        annotation = Annotated[list[str] | None, Parameter(help=about)]
     elif kind == "secret":
         name, default = name + FROM, None
         about = f"Where the {name.removesuffix(FROM)} is kept (env:, file:, keyring:, …); - is stdin."

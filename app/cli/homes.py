@@ -136,7 +136,7 @@ def stop(*, asked: Changing = CHANGING) -> None:
 
 
 def destroy(*, asked: Changing = CHANGING) -> None:
-    """Stop the embedded home and remove its folder with all data. There is no way back."""
+    """Stop the embedded home and remove its folder with all data. Cannot be undone."""
     from app.embedded import embedded_of
 
     embedded = embedded_of(chosen(asked)[0])

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter
-
 from app.cli.asked import CHANGING, Changing, opened
 from app.cli.output import answering, changed, say, tell
+from app.cli.parameters import Parameter
 from app.cli.writing import refuse_read_only
 from controlplane.requestlogs.model import Skip
 from controlplane.requestlogs.telling import NothingTaken, report_lines
@@ -41,8 +40,8 @@ async def requests(
     format: FormatName,
     tenant: Tenant = None,
     tenant_from: TenantFrom = None,
-    create_tenants: Annotated[bool, Parameter(help="Create the tenants that are not known.", negative="")] = False,
-    strict: Annotated[bool, Parameter(help="Stop at the first line that cannot be read.", negative="")] = False,
+    create_tenants: Annotated[bool, Parameter(help="Create the tenants that are not known.")] = False,
+    strict: Annotated[bool, Parameter(help="Stop at the first line that cannot be read.")] = False,
     asked: Changing = CHANGING,
 ) -> int:
     """Import a request log. The same file twice changes nothing.

@@ -7,11 +7,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter
-
 from app.cli.asked import READING, Reading, opened
 from app.cli.lists import Told, text_lines
 from app.cli.output import document, jsonable, say, tell
+from app.cli.parameters import Parameter
 from controlplane.errors import Usage
 from controlplane.incidents.model import Incident
 from controlplane.incidents.postmortem import markdown

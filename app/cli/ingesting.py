@@ -9,11 +9,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
-
 from app.cli.asked import CHANGING, Changing, opened
 from app.cli.importing import Bar, FormatName, Tenant, TenantFrom, as_record, say_lines, tell_report
 from app.cli.output import changed, tell
+from app.cli.parameters import Parameter
 from app.cli.writing import refuse_read_only
 from controlplane.errors import Refusal
 from controlplane.requestlogs.model import MAX_LINE_BYTES, ImportReport, Skip
@@ -29,7 +28,7 @@ async def ingest(
     format: FormatName = "jsonl",
     tenant: Tenant = None,
     tenant_from: TenantFrom = None,
-    create_tenants: Annotated[bool, Parameter(help="Create the tenants that are not known.", negative="")] = False,
+    create_tenants: Annotated[bool, Parameter(help="Create the tenants that are not known.")] = False,
     asked: Changing = CHANGING,
 ) -> int:
     """Store request lines from stdin until it ends: tail -F access.log | watchfloor requests ingest.

@@ -6,10 +6,9 @@ import dataclasses
 import math
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from app.cli.asked import READING, Reading, opened
 from app.cli.output import Column, listed, say, table, tell
+from app.cli.parameters import Parameter
 from controlplane.errors import Usage
 from controlplane.formatting import count, milliseconds, parse_duration, percent, rate, show
 from controlplane.telemetry.anomalies import KeyUsage, Limits
@@ -26,8 +25,8 @@ async def anomalies(
     baseline: Annotated[str, Parameter(help="How long the time before it is that it is compared with.")] = "7d",
     fewest: Annotated[int, Parameter(help="Fewer requests than this are taken for chance.")] = Limits().fewest,
     errors: Annotated[float, Parameter(help="How many standard errors are more than chance.")] = Limits().errors,
-    every: Annotated[bool, Parameter(name="--all", help="Also the keys with nothing strange.", negative="")] = False,
-    why: Annotated[bool, Parameter(help="Also the numbers behind each.", negative="")] = False,
+    every: Annotated[bool, Parameter(name="--all", help="Also the keys with nothing strange.")] = False,
+    why: Annotated[bool, Parameter(help="Also the numbers behind each.")] = False,
     asked: Reading = READING,
 ) -> None:
     """Show what is strange of a tenant's keys, per route: spikes, drops, new keys, slowness, errors, refusals."""

@@ -7,12 +7,11 @@ import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
-
 from app.cli import asking
 from app.cli.asked import READING, Reading, opened
 from app.cli.lists import PAGE, PageOptions, Told, Words, field_lines, list_page
 from app.cli.output import document, say, tell
+from app.cli.parameters import Parameter
 from controlplane.errors import Usage
 from controlplane.formatting import count, parse_duration, show
 from controlplane.keys import model

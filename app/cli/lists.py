@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
-from cyclopts import Parameter
-
 from app.cli.asked import READING, Reading, opened
 from app.cli.output import Column, document, fact_lines, jsonable, say, table_lines, tell, write
+from app.cli.parameters import Parameter
 from controlplane.errors import Usage
 from controlplane.exports import Format, Heading, chunks
 from controlplane.filters.grammar import parse
@@ -35,13 +34,12 @@ FormatName = Literal["table", "csv", "ndjson", "markdown"]
 Form = Annotated[FormatName, Parameter(help="How to print it; all but table hold every field.", name="--format")]
 
 
-@Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class PageOptions:
     """Which page of a list, and how it is printed."""
 
     sort: Sort = None
-    desc: Annotated[bool, Parameter(help="The other way round.", negative="")] = False
+    desc: Annotated[bool, Parameter(help="The other way round.")] = False
     limit: Annotated[int, Parameter(help=f"Rows of a page, at most {MAX_PAGE_ROWS:,}.")] = 100
     after: Annotated[str | None, Parameter(help="Go on after a page: the cursor that it printed.")] = None
     form: Form = "table"
@@ -156,7 +154,7 @@ def _how_many(noun: str, shown: int, matching: Count, everything: Count, *, filt
     """How many rows are shown, match, and exist."""
     if not filtered:
         return f"{shown:,} of {everything} {noun}"
-    return f"{shown:,} of {matching} {noun} that match, {everything} in all"
+    return f"{shown:,} of {matching} {noun} that match, {everything} in total"
 
 
 class Told(NamedTuple):

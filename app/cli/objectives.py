@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter
-
 from app.cli.asked import READING, Reading, opened
 from app.cli.lists import Told
 from app.cli.output import Column, document, listed, say, table, table_lines, tell
+from app.cli.parameters import Parameter
 from controlplane.objectives import checks, model, rules
 from controlplane.objectives.list import as_record
 from controlplane.objectives.model import ObjectiveDirectory
@@ -89,11 +88,11 @@ async def budget(
     tenant_id: str,
     /,
     *,
-    route: Annotated[str | None, Parameter(help="What holds for its requests to this route.")] = None,
-    why: Annotated[bool, Parameter(help="Also what lost, and against what.", negative="")] = False,
+    route: Annotated[str | None, Parameter(help="What applies to its requests to this route.")] = None,
+    why: Annotated[bool, Parameter(help="Also what is overridden, and by what.")] = False,
     asked: Reading = READING,
 ) -> None:
-    """Show which objectives hold for a tenant, and its own budget under each; --why: also what lost."""
+    """Show which objectives apply to a tenant, and its own budget under each; --why: also what is overridden."""
     async with opened(asked) as context:
         found = await context.home.of(ObjectiveDirectory).of_tenant(tenant_id, route)
         now = context.home.clock.now()
@@ -110,7 +109,7 @@ async def budget(
         objective = held.objective
         first = [objective.name, scope_words(objective), standing.state, left_words(standing.remaining)]
         rows.append([*first, burn_words(standing.burn), empties_words(standing)])
-        rows += [["  lost", scope_words(each), "", "", "", ""] for each in (held.losers if why else ())]
+        rows += [["  overridden", scope_words(each), "", "", "", ""] for each in (held.losers if why else ())]
     heads = [Column("OBJECTIVE"), Column("FROM"), Column("STATE")]
     table([*heads, *(Column(title, "right") for title in ("LEFT", "BURN", "EMPTY IN"))], rows)
     tell(f"{len(found):,} objectives hold for {clean(tenant_id)}; the budgets are of its own requests")

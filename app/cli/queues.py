@@ -7,11 +7,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
-
 from app.cli.asked import READING, Reading, opened
 from app.cli.lists import Told, text_lines
 from app.cli.output import document, say, tell
+from app.cli.parameters import Parameter
 from app.cli.writing import refuse_read_only
 from controlplane.errors import Usage
 from controlplane.lists import Line

@@ -6,11 +6,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
-
 from app.cli.asked import READING, Reading, opened
 from app.cli.lists import Told, text_lines
 from app.cli.output import tell
+from app.cli.parameters import Parameter
 from controlplane.errors import Usage
 from controlplane.reports.data import read
 from controlplane.reports.list import report_lines, why_report

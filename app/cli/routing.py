@@ -9,11 +9,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import Parameter
-
 from app.cli.asked import READING, Reading, opened
 from app.cli.lists import text_lines
 from app.cli.output import document, say
+from app.cli.parameters import Parameter
 from controlplane import jsontext
 from controlplane.alerts.model import Severity
 from controlplane.deliveries.kept import DeliveryDirectory
@@ -72,9 +71,7 @@ async def explain(number: int, /, *, asked: Reading = READING) -> None:
 
 async def simulate(
     *,
-    labels: Annotated[
-        list[str] | None, Parameter(help="NAME=VALUE, repeated; tenant and kind too.", consume_multiple=True)
-    ] = None,
+    labels: Annotated[list[str] | None, Parameter(help="NAME=VALUE, repeated; tenant and kind too.")] = None,
     severity: Annotated[Severity, Parameter(help="Its severity.")] = "warning",
     at: Annotated[str, Parameter(help='When: now, or "2026-03-08 02:30 America/New_York".')] = "now",
     hours: Annotated[int, Parameter(help="How long it is followed while it fires, in hours.")] = 24,

@@ -2,53 +2,43 @@
 
 from __future__ import annotations
 
-import asyncio
-import dataclasses
-import inspect
-import secrets
-from typing import Any
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import CycloptsError
-
-from app.cli.asked import Changing, Reading
-from app.cli.output import finish, refuse
-from app.cli.tree import tree
-from app.faults import log_warnings, report
-from app.start import wants_json
+from app.cli.helping import answered, asks_for_help, print_command_help
+from app.cli.output import finish, refuse, say
+from app.start import VERSION, given_id, wants_json
 from controlplane.errors import Refusal, Usage
 from controlplane.text import clean
 from controlplane.urls import without_words_like_urls
 
+if TYPE_CHECKING:
+    import inspect
+
+    from app.cli.asked import Reading
+
 
 def run(words: list[str]) -> int:
     """Print the answer, or the refusal, and return the exit code."""
-    as_json, request_id = wants_json(words), f"wf-{secrets.token_hex(12)}"
-    log_warnings()
-    if words[:1] == ["complete"]:  # for the shells' scripts; the words after it are foreign
-        from app.cli.completion import print_candidates
-
-        return print_candidates(words[1:])
+    as_json, request_id = wants_json(words), given_id(words) or f"wf-{os.urandom(12).hex()}"
     try:
         if not all(word.isprintable() or _is_text(word) for word in words):
             raise Usage("argument_not_text", "An argument is not UTF-8 text.")
-        command, bound = parsed(words)
-        asked = bound.arguments.get("asked")
-        if asked is None and (default := inspect.signature(command).parameters.get("asked")) is not None:
-            asked = default.default
-        if isinstance(asked, Reading):
-            asked = _named(asked, request_id)
-            request_id = asked.request_id
-            bound.arguments["asked"] = asked
-        code = command(*bound.args, **bound.kwargs)
-        if inspect.iscoroutine(code):
-            code = asyncio.run(code)
+        code = 0
+        if words[:1] == ["--version"]:
+            say(VERSION)
+        elif not answered(words):
+            code = _carried_out(words, request_id)
         finish()
-        return code if isinstance(code, int) else 0
+        return code
     except Refusal as refusal:
         return refuse(refusal, as_json=as_json, request_id=request_id)
     except (BrokenPipeError, KeyboardInterrupt):
         raise
     except Exception as error:
+        from app.faults import report
+
         return report(error, as_json=as_json, request_id=request_id)
 
 
@@ -60,18 +50,55 @@ def _is_text(word: str) -> bool:
     return True
 
 
-def _named(asked: Reading, request_id: str) -> Reading:
-    if isinstance(asked, Changing) and asked.request_id:
-        return dataclasses.replace(asked, given_id=True)
-    return dataclasses.replace(asked, request_id=request_id)
+def _carried_out(words: list[str], request_id: str) -> int:
+    """Run the command that the words name; its exit code."""
+    import inspect
+
+    if words[:1] == ["complete"]:  # for the shells' scripts; the words after it are foreign
+        from app.cli.completion import print_candidates
+
+        return print_candidates(words[1:])
+    if asks_for_help(words) and words[0] != "demo":
+        from app.cli.tree import command_of
+
+        command, named = command_of(words)
+        print_command_help(" ".join(words[:named]), command)
+        return 0
+    command, bound = parsed(words)
+    if "asked" in bound.arguments:
+        bound.arguments["asked"] = _named(bound.arguments["asked"], request_id)
+    code = command(*bound.args, **bound.kwargs)
+    if inspect.iscoroutine(code):
+        import asyncio
+
+        from app.faults import log_warnings
+
+        log_warnings()
+        code = asyncio.run(code)
+    return code if isinstance(code, int) else 0
 
 
-def parsed(words: list[str]) -> tuple[Any, inspect.BoundArguments]:
+def parsed(words: Sequence[str]) -> tuple[Any, inspect.BoundArguments]:
     """Raises Usage `usage` with what cannot be understood."""
+    from app.cli.parameters import parse
+    from app.cli.tree import command_of
+
+    command, named = command_of(words)
     try:
-        command, bound, _ = tree(words).parse_args(words, print_error=False, exit_on_error=False)
-    except CycloptsError as error:
-        noun = words[0] if words and words[0].isidentifier() else ""
-        hint = f"watchfloor {noun} --help" if noun else "watchfloor --help"
-        raise Usage("usage", clean(without_words_like_urls(str(error).removeprefix("Error: ")), 400), hint) from None
-    return command, bound
+        return command, parse(command, words[named:])
+    except Usage as fault:
+        if fault.code != "usage":
+            raise
+        text = clean(without_words_like_urls(fault.message), 400)
+        raise Usage("usage", text, f"watchfloor {' '.join(words[:named])} --help") from None
+
+
+def _named(asked: Reading, request_id: str) -> Reading:
+    """With the id of this request, unless the caller chose one."""
+    from dataclasses import replace
+
+    from app.cli.asked import Changing
+
+    if isinstance(asked, Changing) and asked.request_id:
+        return replace(asked, given_id=True)
+    return replace(asked, request_id=request_id)

@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
-
 from app.cli.asked import CHANGING, READING, Changing, Reading, opened
 from app.cli.lists import Told, text_lines
 from app.cli.output import document, say, tell
+from app.cli.parameters import Parameter
 from app.cli.stepping import AtTerminal, answers_of
 from app.cli.writing import refuse_read_only
 from controlplane.errors import Refusal, Usage

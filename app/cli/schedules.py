@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from app.cli.asked import READING, Reading, opened
 from app.cli.lists import text_lines
 from app.cli.output import Column, document, say, table, tell
+from app.cli.parameters import Parameter
 from controlplane.errors import Refusal
 from controlplane.formatting import parse_moment, spell
 from controlplane.lists import Line

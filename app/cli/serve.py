@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from cyclopts import Parameter
-
 from app.cli.asked import READING, Reading, opened
 from app.cli.output import say, tell
+from app.cli.parameters import Parameter
 from controlplane.errors import Refusal, Usage
 from controlplane.text import clean
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter
-
 from app.cli.asked import READING, Reading, opened
 from app.cli.lists import Told, field_lines
 from app.cli.output import Column, listed, table, tell
+from app.cli.parameters import Parameter
 from controlplane.formatting import count, show
 from controlplane.plans.words import limit_words, value_words
 from controlplane.subscriptions.list import SUBSCRIPTIONS
@@ -30,11 +29,11 @@ async def show_subscription(plane: ControlPlane, held: Listed) -> Told:
     return Told({"pending": dataclasses.asdict(pending) if pending else None}, lines)
 
 
-Why = Annotated[bool, Parameter(help="Also what lost, and against what.", negative="")]
+Why = Annotated[bool, Parameter(help="Also what is overridden, and by what.")]
 
 
 async def effective(tenant_id: str, /, *, why: Why = False, asked: Reading = READING) -> None:
-    """Show what a tenant may use: each value, where it comes from and until when; --why: also what lost."""
+    """Show what a tenant may use: each value, where it comes from and until when; --why: also what is overridden."""
     async with opened(asked) as context:
         standing = await context.home.of(SubscriptionDirectory).standing(tenant_id)
     if asked.json:
@@ -45,7 +44,7 @@ async def effective(tenant_id: str, /, *, why: Why = False, asked: Reading = REA
     for each in standing.effective:
         for place, claim in enumerate((each.holds, *(each.losers if why else ()))):
             until = show(claim.expires_at, standing.as_of, "utc") if claim.expires_at else ""
-            name = each.name if place == 0 else "  lost"
+            name = each.name if place == 0 else "  overridden"
             rows.append([name, value_words(claim.value), claim.source, until, claim.words])
     heads = [Column("ENTITLEMENT"), Column("VALUE"), Column("SOURCE"), Column("UNTIL"), Column("FROM")]
     table(heads, rows)

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from cyclopts import Parameter
-
 from app.cli.asked import READING, Reading, opened
 from app.cli.output import Column, document, listed, table, tell, write
+from app.cli.parameters import Parameter
 from app.cli.writing import refuse_read_only
 from controlplane.errors import Usage
 from controlplane.exports import Heading, chunks
@@ -29,7 +28,6 @@ MAX_TABLE_STEPS = 60
 """The most steps of a window that is shown as a table."""
 
 
-@Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Window:
     """A window that ends at a time, or now: `--window` before it, or from `--start`."""
@@ -61,7 +59,6 @@ Each = Annotated[
 After = Annotated[str | None, Parameter(help="Go on after a page: the cursor that it printed, which holds the window.")]
 
 
-@Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Which:
     """The series that are asked for."""

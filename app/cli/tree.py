@@ -5,15 +5,15 @@ Only what a command needs is imported: a list needs neither the registry nor the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Annotated, Any
 
-from cyclopts import App, Parameter
-
 from app.cli.asked import READING, Reading
-from app.start import version
+from app.cli.known import Known, known
+from app.cli.parameters import Parameter, taken_by
 from controlplane import nouns
+from controlplane.errors import Usage
 from controlplane.nouns import Noun, load, noun_named
 
 OF_LISTS = {"keys stale": "app.cli.keys:stale"}
@@ -31,62 +31,59 @@ SINGLE: dict[str, str] = {
 }
 
 
-EXIT_CODES = (
-    "Exit codes: 0 done, 1 refused, 2 usage, 3 not permitted, 4 not found, 5 conflict, 6 home unreachable, "
-    "7 outcome unknown, 8 done but the answer could not be written."
-)
+def command_of(words: Sequence[str]) -> tuple[Callable[..., Any], int]:
+    """The command that the words begin with, and of how many words its name is. Raises Usage."""
+    first, second = words[0], words[1] if len(words) > 1 else ""
+    if first in SINGLE:
+        return load(SINGLE[first]), 1
+    if reading := reads().get(f"{first} {second}"):
+        return reading(), 2
+    if noun_named(first) is None:
+        raise Usage("usage", f"There is no command {first}.{_near(first, top_names())}", "watchfloor --help")
+    verbs = sorted(each.verb for each in known() if each.noun == first and each.verb)
+    if not second or second.startswith("-"):
+        raise Usage("verb_missing", f"{first}: what is to be done?", f"watchfloor {first} {', '.join(verbs)}")
+    from app.cli.generated import command
+    from controlplane.registry import find
+
+    if (operation := find(f"{first}.{second}")) is None:
+        raise Usage("usage", f"{first} has no command {second}.{_near(second, verbs)}", f"watchfloor {first} --help")
+    return command(operation), 2
 
 
-def tree(words: list[str]) -> App:
-    """The commands that `words` can mean; all of them when the first two words do not tell."""
-    from controlplane.errors import Usage
-
-    app = App(
-        "watchfloor",
-        help="The control plane of a multi-tenant SaaS.",
-        help_epilogue=EXIT_CODES,
-        version=version,
-        help_format="plaintext",
-    )
-    reading = reads().get(" ".join(words[:2]))
-    if reading:
-        noun = App(words[0], help=_help(words[0]))
-        noun.command(reading(), name=words[1])
-        app.command(noun)
-    elif words and words[0] in SINGLE:
-        app.command(load(SINGLE[words[0]]), name=words[0])
-    else:
-        found = whole(app)
-        verb = words[1] if len(words) > 1 else "-"
-        if words and words[0] in found and verb.startswith("-") and verb not in ("--help", "-h"):
-            verbs = ", ".join(sorted(name for name in found[words[0]] if not name.startswith("-")))
-            raise Usage("verb_missing", f"{words[0]}: what is to be done?", f"watchfloor {words[0]} {verbs}")
-    return app
+def top_names() -> list[str]:
+    return [*(each.name for each in nouns.NOUNS), *SINGLE]
 
 
-def whole(app: App) -> dict[str, App]:
-    """Put every command into `app`; the nouns among them."""
+def _near(word: str, words: Sequence[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, words, 1)
+    return f" Did you mean {near[0]}?" if near else ""
+
+
+def every() -> dict[str, Callable[..., Any]]:
+    """Every command by its words, with all operations loaded."""
     from app.cli.generated import command
     from controlplane.registry import operations
 
-    made: dict[str, App] = {}
-
-    def noun(name: str) -> App:
-        if name not in made:
-            made[name] = App(name, help=_help(name))
-            app.command(made[name])
-        return made[name]
-
-    found = reads()
-    for words, reading in found.items():
-        name, verb = words.split(" ")
-        noun(name).command(reading(), name=verb)
+    found = {words: reading() for words, reading in reads().items()}
     for operation in operations().values():
-        if f"{operation.noun} {operation.verb}" not in found:
-            noun(operation.noun).command(command(operation), name=operation.verb)
-    for name, place in SINGLE.items():
-        app.command(load(place), name=name)
-    return made
+        found.setdefault(f"{operation.noun} {operation.verb}", command(operation))
+    return dict(sorted(found.items())) | {name: load(place) for name, place in SINGLE.items()}
+
+
+def described() -> Iterator[Known]:
+    """What `app/cli/known.tsv` holds: a line for each command."""
+    for words, command in every().items():
+        noun, _, verb = words.partition(" ")
+        options = sorted(name for option in taken_by(command).options for name in option.names)
+        yield Known(noun, verb, summary(command), tuple(options))
+
+
+def summary(command: Callable[..., Any]) -> str:
+    """The first paragraph of what it says of itself, on one line."""
+    return " ".join((command.__doc__ or "").strip().partition("\n\n")[0].split())
 
 
 def reads() -> dict[str, Callable[[], Callable[..., Any]]]:
@@ -110,11 +107,6 @@ def _show(noun: Noun) -> Callable[..., Any]:
     from app.cli.lists import show_command
 
     return show_command(noun)
-
-
-def _help(name: str) -> str:
-    noun = noun_named(name)
-    return noun.help if noun else f"{name.capitalize()}."
 
 
 def list_operations(*, asked: Reading = READING) -> None:

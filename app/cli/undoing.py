@@ -7,20 +7,21 @@ import dataclasses
 from app.cli.asked import CHANGING, Changing, opened
 from app.cli.changing import carry_out, print_outcome
 from controlplane.audit.model import AuditDirectory
-from controlplane.operations import undo_step
 from controlplane.refusals import NO_UNDO
-from controlplane.registry import named, operations
+from controlplane.registry import named
+from controlplane.undolist import step_of, why_no_step
 
 
 async def undo(audit_id: int, /, *, asked: Changing = CHANGING) -> None:
     """Undo the change that wrote this audit row."""
     async with opened(asked) as context:
         row = await context.home.of(AuditDirectory).get(audit_id)
-        done = operations().get(row.operation)
-        step = undo_step(done, (row,)) if done else None
+        step = step_of(row)
         if step is None:
-            what = "it was written past the operations" if row.out_of_band else f"{row.operation} cannot be undone"
-            raise NO_UNDO(f"Audit row {audit_id} has no undo: {what}.", f"watchfloor audit show {audit_id} shows it.")
+            raise NO_UNDO(
+                f"Audit row {audit_id} has no undo: {why_no_step(row)}.",
+                f"watchfloor audit show {audit_id} shows it.",
+            )
         operation = named(step.operation)
         request = operation.parse(step.request)
         outcome = await carry_out(

@@ -7,11 +7,10 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import Parameter
-
 from app.cli import asking
 from app.cli.asked import READING, Reading
 from app.cli.output import Column, document, listed, say, table
+from app.cli.parameters import Parameter
 from app.settings import Settings, load, settings_path
 from controlplane.clock import machine_now
 from controlplane.errors import NotFound, Refusal, Usage
@@ -44,7 +43,7 @@ def show(*, asked: Reading = READING) -> None:
     values = [
         {"key": field.name, "value": _plain(getattr(settings, field.name)), "source": settings.source(field.name)}
         for field in dataclasses.fields(Settings)
-        if field.repr and field.name not in ("path", "profiles", "views", "logs")
+        if field.repr and field.name not in ("path", "profiles", "views", "logs", "columns")
     ]
     for name, profile in settings.profiles.items():
         parts = {"url": shown_url(profile.url), "environment": profile.environment, "read_only": profile.read_only}

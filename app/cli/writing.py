@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from controlplane.audit.model import AuditDirectory
-from controlplane.contexts import ContextWrite
 from controlplane.errors import Refusal, Usage
 from controlplane.filters.grammar import Term
 from controlplane.listing import Query
@@ -14,12 +13,15 @@ from controlplane.operations import Request
 
 if TYPE_CHECKING:
     from app.contexts import Context
+    from controlplane.contexts import ContextWrite
 
 OPENS = "contexts.write"
 
 
 async def refuse_read_only(context: Context, request: Request | None = None) -> None:
     """Raises Refusal `read_only`, unless this login opened the context for writing and its time is not over."""
+    from controlplane.contexts import ContextWrite
+
     if isinstance(request, ContextWrite):
         _check_opening(context, request)
         return

@@ -46,7 +46,7 @@ def check(owner: str) -> None:
         if connection.execute(query).fetchone() != (True,):
             raise NotPermitted(
                 "demo_needs_owner",
-                "The demonstration writes its history past the operations, which only the owner of the home may do.",
+                "The demonstration writes its history by direct SQL, which only the owner of the home may do.",
                 "See it in a home of its own: watchfloor demo",
             )
         if connection.execute("SELECT EXISTS (SELECT FROM wf.tenants WHERE id <> 'default')").fetchone() == (True,):

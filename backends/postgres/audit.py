@@ -6,20 +6,15 @@ import dataclasses
 from datetime import timedelta
 from typing import Any
 
-import psycopg
-from psycopg import sql
-from psycopg.rows import TupleRow, class_row, dict_row
+from psycopg.rows import class_row
 
 from backends.postgres.audit_chain import origin_of, page_of_links
+from backends.postgres.audit_rows import COLUMNS, rows_where
 from backends.postgres.paging import Order, PagedList, shape_of
 from controlplane.audit.chain import ChainStatus, Link
 from controlplane.audit.list import AUDIT
 from controlplane.audit.model import AuditDirectory, AuditRow
 from controlplane.jobs.engine import sql as job
-
-COLUMNS = tuple(f.name for f in dataclasses.fields(AuditRow) if f.name != "personal")
-_NAMES = sql.SQL(", ").join(sql.Identifier(name) for name in COLUMNS)
-
 
 UPKEEP = (job("chain_audit", "SELECT wf.note_triggers(), wf.chain_audit()", timedelta(seconds=5), seconds=300),)
 """Signing checkpoints needs a worker's own key: see `notary`."""
@@ -42,7 +37,9 @@ class AuditTrail(PagedList[AuditRow], AuditDirectory):
     async def get(self, *key: Any) -> AuditRow:
         """With its personal fields if the login may see them."""
         async with self.home.connection() as connection:
-            rows = await _read(connection, "seq = %s", *key, personal=self.home.actor.role in ("operator", "admin"))
+            rows = await rows_where(
+                connection, "seq = %s", *key, personal=self.home.actor.role in ("operator", "admin")
+            )
         if not rows:
             raise AUDIT.missing.of(*key)
         return rows[0]
@@ -73,29 +70,3 @@ class AuditTrail(PagedList[AuditRow], AuditDirectory):
             row = await (await connection.execute(statement, [seq, seq, seq])).fetchone()
             assert row is not None
             return row[0], row[1]
-
-
-async def change_rows(
-    connection: psycopg.AsyncConnection[TupleRow], change_id: int, *, personal: bool
-) -> tuple[AuditRow, ...]:
-    """The rows that one change wrote, in order."""
-    return await _read(connection, "change_id = %s", change_id, personal=personal)
-
-
-async def _read(
-    connection: psycopg.AsyncConnection[TupleRow], condition: str, value: int, *, personal: bool
-) -> tuple[AuditRow, ...]:
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        statement = sql.SQL("SELECT {} FROM wf.audit_list WHERE {} ORDER BY seq").format(_NAMES, sql.SQL(condition))
-        rows = await (await cursor.execute(statement, [value])).fetchall()
-        secret: list[dict[str, Any]] = []
-        if personal and rows:
-            await cursor.execute(
-                "SELECT seq, field, before, after FROM wf.audit_personal WHERE seq BETWEEN %s AND %s",
-                [rows[0]["seq"], rows[-1]["seq"]],
-            )
-            secret = await cursor.fetchall()
-    fields: dict[int, dict[str, tuple[str | None, str | None]]] = {}
-    for entry in secret:
-        fields.setdefault(entry["seq"], {})[entry["field"]] = (entry["before"], entry["after"])
-    return tuple(AuditRow(**row, personal=fields.get(row["seq"], {})) for row in rows)

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 from psycopg.rows import TupleRow
 
-from backends.postgres.audit import change_rows
+from backends.postgres.audit_rows import change_rows
 from backends.postgres.paging import as_json
 from backends.postgres.statements import scalar
 from backends.postgres.stores import implementing, writers
 from controlplane.audit.model import AuditRow
-from controlplane.detectors.model import MetricSource
 from controlplane.previewed import Drawn
-from controlplane.queues.held import SourceBook
-from controlplane.runbooks.model import Shelf
 from controlplane.sealing import Sealing
+
+if TYPE_CHECKING:
+    from controlplane.detectors.model import MetricSource
+    from controlplane.queues.held import SourceBook
+    from controlplane.runbooks.model import Shelf
 
 Connection = psycopg.AsyncConnection[TupleRow]
 P = TypeVar("P")

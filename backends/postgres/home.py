@@ -14,8 +14,6 @@ import psycopg
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from backends.postgres.audit import change_rows
-from backends.postgres.change import OpenChange
 from backends.postgres.link import (
     ANSWER_SECONDS,
     CONNECT_SECONDS,
@@ -36,16 +34,17 @@ from backends.postgres.stores import implementing, readers
 from backends.runbook_folder import RunbookFolder
 from controlplane.changes import Actor, Intent, Recorded, RequestRepeated
 from controlplane.clock import HomeClock
-from controlplane.detectors.model import MetricSource
 from controlplane.errors import HomeUnreachable, NotPermitted, OutcomeUnknown, Refusal
 from controlplane.keys.secret import DEFAULT_PREFIX
-from controlplane.queues.held import SourceBook
-from controlplane.runbooks.model import Shelf
 from controlplane.sealing import NOTHING_SEALED
-from controlplane.telemetry.model import SeriesSource
 
 if TYPE_CHECKING:
+    from backends.postgres.change import OpenChange
+    from controlplane.detectors.model import MetricSource
     from controlplane.evidence.controls import Control
+    from controlplane.queues.held import SourceBook
+    from controlplane.runbooks.model import Shelf
+    from controlplane.telemetry.model import SeriesSource
 
 Connection = psycopg.AsyncConnection[TupleRow]
 P = TypeVar("P")
@@ -238,6 +237,8 @@ class Home:
 
     async def _begin(self, connection: Connection, intent: Intent) -> OpenChange:
         await self._start(connection)
+        from backends.postgres.change import OpenChange
+
         # A preview must neither wait for nor take the id that the run will use.
         request_id = f"{intent.request_id}-preview" if intent.dry_run else intent.request_id
         try:
@@ -313,6 +314,8 @@ class Home:
             )
             if (row := await cursor.fetchone()) is None:
                 return None
+            from backends.postgres.audit_rows import change_rows
+
             rows = await change_rows(connection, row[0], personal=self._actor.role in ("operator", "admin"))
             return Recorded(row[1], row[2], row[3], rows)
 

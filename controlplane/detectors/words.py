@@ -77,11 +77,12 @@ def statement_lines(detector: Detector) -> list[Line]:
 
 
 def source_lines(sources: Sequence[ThresholdSource], unit: str = "") -> list[Line]:
-    """The value that holds, then those that lost against it."""
+    """The value that applies, then those that it overrides."""
     lines: list[Line] = []
     for place, each in enumerate(sources):
         by = f", set by {clean(each.set_by, 63)} at {each.set_at:%Y-%m-%d %H:%M} UTC" if each.set_at else ""
-        words = f"{'holds' if not place else 'lost '}  {clean(each.source, 80)}: {number_words(each.value, unit)}{by}"
+        verb = "overridden" if place else "applies   "
+        words = f"{verb}  {clean(each.source, 80)}: {number_words(each.value, unit)}{by}"
         lines.append((words, "muted" if place else ""))
     return lines
 

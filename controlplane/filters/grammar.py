@@ -1,6 +1,7 @@
 """The filter grammar: one text for every list, on the screen and after `list` on the command line.
 
-`word` any part of id or name; `field:value`; `field:a,b` either; `field>n`, `field<n` with units;
+`word` any part of id or name; `field:value`; `field:a,b` either; `field>n`, `field<n` with units; a time is compared
+as an age (`at<7d`), with a moment (`at>2026-11-29`, UTC) or with `at>24h ago`;
 `field:/regex/`; `~word` fuzzy; `-` before a term: not; "two words", field:"a b". All terms must hold.
 """
 
@@ -10,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Literal, NoReturn
 
@@ -46,7 +47,8 @@ class Term:
     """One condition; a filter is all of its terms.
 
     field "" with operator "word" (any part of id or name) or "like" (`~word`, fuzzy).
-    "is": equal to any of `values`; "above"/"below": one number in the field's base unit (ms, share, seconds);
+    "is": equal to any of `values`; "above"/"below": one number in the field's base unit (ms, share, seconds), or for a
+    time a moment as ISO-8601: "below" is later than that, as a smaller age is;
     "matches": one regular expression of the subset in `controlplane.filters.patterns`, as it was typed.
     """
 
@@ -62,7 +64,7 @@ _EXAMPLES: dict[Kind, str] = {
     "number": "100",
     "milliseconds": "250ms or 1.2s",
     "share": "1%",
-    "age": "7d or 15m",
+    "age": "7d or 24h ago or 2026-11-29",
     "until": "7d or 15m",
 }
 _HEAD = re.compile(r"(-?)(?:(~)|([A-Za-z_][\w.-]*)([:<>]))?")
@@ -72,6 +74,10 @@ _LISTED = re.compile(r'[^\s",]+')
 _REGEX = re.compile(r"/((?:[^/\\]|\\.)*)/(?!\S)")
 _NUMBER = re.compile(r"-?[0-9]{1,16}(?:\.[0-9]{1,12})?")
 _SHARE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,12})?)%")
+
+
+_AGO = re.compile(r"\s+ago(?!\S)")
+_DATE = re.compile(r"[0-9]{4}-")
 
 
 def named(fields: Sequence[Field]) -> dict[str, Field]:
@@ -159,6 +165,9 @@ class _Reader:
         return value
 
     def _values(self, field: Field, head: str) -> tuple[str | float, ...]:
+        choices = ("yes", "no") if field.kind == "flag" else field.choices
+        if choices and not self.text[self.place : self.place + 1].strip():
+            self._refuse(f"{field.name} is one of {', '.join(choices)}.")
         values = [self._operand(field, self._value(_LISTED, head))]
         while self.text.startswith(",", self.place):
             self.place += 1
@@ -169,7 +178,23 @@ class _Reader:
         if field.kind not in _MEASURED:
             self._refuse(f"{field.name} cannot be compared with {sign}.", f"Write {field.name}:value.")
         text = self._value(_BARE, field.name + sign)
+        if field.kind == "age" and (moment := self._moment(field, text)) is not None:
+            return Term("below" if sign == ">" else "above", (moment,), field.name, negated)  # later is younger
         return Term("above" if sign == ">" else "below", (self._measure(field, text),), field.name, negated)
+
+    def _moment(self, field: Field, text: str) -> str | float | None:
+        """A time in place of an age: "24h ago" in seconds, 2026-11-29 or 2026-11-29T10:00 as ISO-8601 in UTC."""
+        if (ago := _AGO.match(self.text, self.place)) is not None:
+            self.place = ago.end()
+            return self._measure(field, text)
+        if not _DATE.match(text):
+            return None
+        try:
+            at = datetime.fromisoformat(text)
+            at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        except (ValueError, OverflowError):
+            self._refuse(f'{field.name} cannot be "{clean(text, 60)}".', "Write 2026-11-29 or 2026-11-29T10:00Z, UTC.")
+        return at.isoformat()
 
     def _pattern(self, field: Field) -> str:
         if field.kind not in ("text", "choice"):
@@ -239,6 +264,7 @@ def describe(fields: Sequence[Field]) -> list[str]:
     for field in fields:
         if field.kind in _MEASURED:
             how = f"{field.name}>{_EXAMPLES[field.kind].split()[0]}"
+            how += f" {field.name}>24h ago" if field.kind == "age" else ""
         elif field.kind == "text":
             how = f"{field.name}:value"
         elif field.kind == "document":
@@ -277,6 +303,8 @@ def _render(term: Term, kind: Kind) -> str:
     if term.operator == "matches":
         pattern = re.sub(r"(\\.)|/", lambda found: found[1] or r"\/", str(term.values[0]))
         return f"{term.field}:/{pattern}/"
+    if kind == "age" and isinstance(term.values[0], str):
+        return f"{term.field}{'>' if term.operator == 'below' else '<'}{term.values[0]}"
     sign = {"word": "", "like": "~", "is": ":", "above": ">", "below": "<"}[term.operator]
     return term.field + sign + ",".join(_render_value(value, kind) for value in term.values)
 
@@ -318,6 +346,8 @@ def matches(terms: Iterable[Term], record: Mapping[str, object], now: datetime) 
 
 def threshold(term: Term, now: datetime) -> datetime:
     """The time that an age is compared with; "above" means before it."""
+    if isinstance(moment := term.values[0], str):
+        return datetime.fromisoformat(moment)
     return now - timedelta(seconds=float(term.values[0]))
 
 

@@ -48,7 +48,7 @@ def why_job(job: Job, now: datetime) -> list[Line]:
     return [
         (f"job {job.id}: {job.kind}", "title"),
         f"{job.state}: {means[job.state]}",
-        f"tries: {job.tries} of {job.max_tries}; attempts in all: {job.attempts}",
+        f"tries: {job.tries} of {job.max_tries}; attempts in total: {job.attempts}",
         f"queued by {'its schedule' if job.schedule else 'what needed it'}"
         f" at {job.created_at:%Y-%m-%d %H:%M:%S} UTC, at a cost of {job.cost:g}",
         f"last error: {job.error or 'none'}",

@@ -131,7 +131,7 @@ async def edit(change: Change, request: KeyEdit, key: Key) -> Key:
     makes_secret=True,
 )
 async def rotate(change: Change, request: KeyRotate, key: Key) -> Made:
-    """Give a key a successor; the old one is good for a grace."""
+    """Rotate a key: a new one replaces it, and the old one works until its grace ends."""
     until = rules.grace_end(key, change.now, _until(request, change.now))
     return await _succeed(change, key, {"rotated_at": change.now, "grace_until": until})
 
@@ -206,7 +206,7 @@ async def enable(change: Change, request: OneKey, key: Key) -> Key:
     check=rules.check_not_revoked,
 )
 async def revoke(change: Change, request: OneKey, key: Key) -> Key:
-    """Refuse a key for good."""
+    """Revoke a key: it is refused everywhere, and cannot be enabled again."""
     return await change.of(KeyStore).update(key.id, {"revoked_at": change.now, "revoked_reason": change.reason})
 
 
@@ -222,7 +222,7 @@ async def revoke(change: Change, request: OneKey, key: Key) -> Key:
     makes_secret=True,
 )
 async def leak(change: Change, request: OneKey, key: Key) -> Made:
-    """Answer a leak: disable it, give it a successor, keep its calls."""
+    """Answer a leak: disable the key, make a new one, keep its calls as evidence."""
     # End its grace too, so that enabling the key by mistake does not bring it back.
     marks = {"disabled_at": change.now, "grace_until": change.now}
     made: Made | None = None

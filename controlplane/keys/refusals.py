@@ -3,9 +3,9 @@
 from controlplane.errors import Conflict, NotFound, Refusal
 from controlplane.refusals import Words
 
-KEY_ROTATED_ONCE = Words("key_rotated_once", Conflict, "The key has a successor already.", "Rotate that one.")
+KEY_ROTATED_ONCE = Words("key_rotated_once", Conflict, "The key was rotated already.", "Rotate that one.")
 KEY_REVOKED = Words("key_revoked", Refusal, "The key is revoked, for good.", "Make another: watchfloor keys create")
-KEY_NOT_ALIVE = Words("key_not_alive", Refusal, "A dead key cannot have a successor.", "Make another.")
+KEY_NOT_ALIVE = Words("key_not_alive", Refusal, "A dead key cannot be rotated.", "Make another.")
 KEY_NOT_ROTATING = Words("key_not_rotating", Refusal, "The key has no grace now.")
 ALREADY_DISABLED = Words("already_disabled", Refusal, "The key is disabled already.", "To end it: keys enable")
 NOT_DISABLED = Words("not_disabled", Refusal, "The key is not disabled.")
@@ -33,7 +33,7 @@ CONSTRAINTS = (
     Words(
         "key_successor",
         Refusal,
-        "A successor must have the tenant and env of the key that is being rotated.",
+        "The new key must have the tenant and env of the key that is being rotated.",
         "Rotate it: watchfloor keys rotate",
     ),
     Words("key_fixed", Refusal, "A key stays what it is: id, tenant, project, env, hash and origin never change."),

@@ -215,7 +215,7 @@ async def edit(change: Change, request: ObjectiveEdit, objective: Objective) -> 
     check=lambda objective, now: checks.check_open(objective),
 )
 async def retire(change: Change, request: OneObjective, objective: Objective) -> Objective:
-    """Retire an objective: those that lost against it hold again."""
+    """Retire an objective: those that it overrode apply again."""
     return await change.of(ObjectiveStore).update(request.id, {"retired_at": change.now})
 
 

@@ -29,6 +29,13 @@ def left_words(share: float | None) -> str:
     return ">99.9%" if shown == "100.0%" and share < 1 else shown
 
 
+def spent_words(share: float | None) -> str:
+    """What remains of a budget as a phrase: "62.4% left", "overspent by 37.0%"."""
+    if share is not None and share < 0 and math.isfinite(share):
+        return f"overspent by {left_words(-share)}"
+    return f"{left_words(share)} left"
+
+
 def burn_words(rate: float | None) -> str:
     if rate is None or not math.isfinite(rate):
         return UNKNOWN
@@ -40,19 +47,25 @@ def burn_words(rate: float | None) -> str:
 def empties_words(standing: Standing) -> str:
     """How long until the budget is empty, at the burn of the last hour."""
     if standing.remaining is not None and standing.remaining <= 0:
-        return "empty"
+        return "exhausted"
     if standing.empties_in is not None:
         return spell(standing.empties_in)
     return "never" if standing.burn == 0 and standing.remaining is not None else UNKNOWN
 
 
 def promise_words(objective: Objective) -> str:
-    """ "99.9% of requests under 300 ms, of any 30d"."""
-    within = f"within {plain_number(objective.threshold_ms)} ms"
+    """ "99% under 300 ms, rolling 30 days"."""
+    slow = objective.threshold_ms or 0
+    within = f"under {f'{slow / 1000:g} s' if slow >= 1000 else f'{plain_number(slow)} ms'}"
     what = "answered without 5xx" if objective.kind == "availability" else within
-    window = f"any {objective.period}" if is_rolling(objective.period) else f"a {objective.period} in {objective.zone}"
+    rolling = is_rolling(objective.period)
+    window = (
+        f"rolling {objective.period.removesuffix('d')} days"
+        if rolling
+        else f"each {objective.period} in {objective.zone}"
+    )
     promised = f"; promised: {target_words(objective.contractual)}" if objective.contractual is not None else ""
-    return f"{target_words(objective.target)} {what}, of {window}{promised}"
+    return f"{target_words(objective.target)} {what}, {window}{promised}"
 
 
 def verdict_cells(verdict: Verdict, standing: Standing) -> list[str]:
@@ -62,7 +75,7 @@ def verdict_cells(verdict: Verdict, standing: Standing) -> list[str]:
     rate, left = verdict.long_burn, standing.remaining
     empty = UNKNOWN
     if left is not None and left <= 0:
-        empty = "empty"
+        empty = "exhausted"
     elif left is not None and rate is not None:
         empty = spell(left * period.total_seconds() / rate) if rate > 0 else "never"
     return [
@@ -106,15 +119,15 @@ def budget_words(standing: Standing) -> list[str]:
         numbers = f"{count(counted.bad)} bad of {count(counted.total)} requests, {allowed} are allowed"
     else:
         numbers = "no request is known" + (" outside of planned maintenance" if raw.total else "")
-    lines = [f"{left_words(standing.remaining)} left: {numbers}"]
+    lines = [f"{spent_words(standing.remaining)}: {numbers}"]
     if raw != counted:
         lines.append(
-            f"{left_words(standing.remaining_raw)} left raw: {count(raw.bad)} bad of {count(raw.total)}, "
+            f"raw, {spent_words(standing.remaining_raw)}: {count(raw.bad)} bad of {count(raw.total)}, "
             "planned maintenance counted too"
         )
     if objective.contractual is not None:
-        left = left_words(standing.remaining_contractual)
-        lines.append(f"{left} left of what was promised ({target_words(objective.contractual)})")
+        left = spent_words(standing.remaining_contractual)
+        lines.append(f"{left}, of what was promised ({target_words(objective.contractual)})")
     return lines
 
 

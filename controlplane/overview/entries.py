@@ -156,7 +156,7 @@ def _as_current(entry: Entry, until: datetime | None, now: datetime) -> Entry:
 
 def _why_unknown(until: datetime | None, old: bool, now: datetime) -> str:
     if until is None:
-        return "nothing was rolled up yet: see workers"
+        return "No data yet. Start a worker: watchfloor worker"
     return f"rolled up {age(until, now)} ago: see workers" if old else "no data for its last hour"
 
 
@@ -178,7 +178,7 @@ def slowest_entries(rows: Sequence[TenantFigures], now: datetime) -> list[Entry]
 
 
 def _nothing_known() -> Entry:
-    return Entry("unknown", "nothing is known of any tenant", UNKNOWN, "unknown", door=Door("tenants"))
+    return Entry("unknown", "No tenant data", UNKNOWN, "unknown", door=Door("tenants"))
 
 
 def _all_old(rows: Sequence[TenantFigures], now: datetime) -> bool:
@@ -228,7 +228,7 @@ def _tenants_of(region: str) -> Door:
 
 def keys_entries(due: KeysDue, now: datetime) -> list[Entry]:
     return [
-        _counted("late", "keys late in rotation", due.late, "bad", Door("rotations")),
+        _counted("late", "old keys still in use", due.late, "bad", Door("rotations")),
         _counted("stale", "stale keys", due.stale, "warn", Door("stale", "level:stale")),
     ]
 
@@ -323,10 +323,10 @@ def burning_entries(burning: Burning, now: datetime) -> list[Entry]:
 
 
 def _burner(each: Burner) -> Entry:
-    from controlplane.objectives.words import burn_words, left_words  # not before the first paint
+    from controlplane.objectives.words import burn_words, spent_words  # not before the first paint
 
     tone = BURNING.get(each.state, "")
-    words = "" if each.remaining is None else f"{left_words(each.remaining)} left"
+    words = "" if each.remaining is None else spent_words(each.remaining)
     return Entry(
         str(each.id), each.label, f"{burn_words(each.burn)} ×", tone, words, door=Door("objectives", key=str(each.id))
     )

@@ -164,7 +164,7 @@ def payload_lines(message: Message | None, size: int) -> list[Line]:
     elif message.payload:
         lines += hex_lines(message.payload[:MAX_SHOWN_BYTES])
     if message.cut or (message.json is None and len(message.payload) > MAX_SHOWN_BYTES):
-        lines.append((f"… {size:,} bytes in all", "muted"))
+        lines.append((f"… {size:,} bytes in total", "muted"))
     if not lines:
         lines.append(("it is empty", "muted"))
     if message.headers:

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from controlplane.alerts.model import Alert, AlertDirectory
 from controlplane.errors import NotFound
-from controlplane.routes.kept import RouteDirectory
-from controlplane.routes.model import Decision
 
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
+    from controlplane.routes.model import Decision
 
 MOST = 20
 """Of so many that come together, each is looked at; one that is not quiet is enough."""
@@ -43,6 +42,8 @@ class Bell:
 
 
 async def _rings(plane: ControlPlane, number: int) -> Alert | None:
+    from controlplane.routes.kept import RouteDirectory  # not at the first look, which every start waits for
+
     try:
         alert = await plane.of(AlertDirectory).get(number)
         return None if is_quiet(await plane.of(RouteDirectory).explain(number)) else alert

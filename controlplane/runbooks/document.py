@@ -25,7 +25,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from controlplane.formatting import as_seconds
-from controlplane.gates.document import (
+from controlplane.gates.checks import (
     AlertsCheck,
     AuditCheck,
     Check,

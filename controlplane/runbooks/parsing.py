@@ -218,7 +218,7 @@ def _spec(kind: Kind, what: str, value: dict[str, Any]) -> Spec:
 
 def _check_operation(name: str, spec: OperationSpec) -> None:
     from controlplane.registry import operations
-    from controlplane.runs.operations import in_bulk
+    from controlplane.runs.bulk import in_bulk
 
     found = operations().get(name)
     if found is None:

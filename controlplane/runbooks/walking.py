@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from controlplane import carrying
 from controlplane.errors import Conflict, HomeUnreachable, OutcomeUnknown, Refusal
-from controlplane.gates.document import QueueCheck
+from controlplane.gates.checks import QueueCheck
 from controlplane.gates.judged import Judged
 from controlplane.gates.judging import judge
 from controlplane.gates.observing import Native

@@ -28,7 +28,7 @@ DRIVEN: dict[Standing, str] = {
     "running": "a program does one item after another",
     "waiting": "a worker begins it; or press a, then r, to begin it here",
     "held": "so many at once take a second person: when one approved it, press a, then l, to let it begin",
-    "interrupted": "the program that drove it is gone: a worker goes on; or press a, then r, to resume it here",
+    "interrupted": "its program is gone: a worker continues it; or press a, then r, to resume it here",
 }
 
 
@@ -41,16 +41,17 @@ OUTSIDE_DRIVEN: dict[Standing, str] = {
 
 
 def why(run: Run, now: datetime) -> list[Line]:
-    from controlplane.runs.operations import OUTSIDE, dead_secrets, target
+    from controlplane.runs.bulk import OUTSIDE
+    from controlplane.runs.operations import dead_secrets, target
 
-    driven = DRIVEN.get(run.standing, "nobody drives it")
+    driven = DRIVEN.get(run.standing, "")
     if target(run.operation).noun == OUTSIDE:
         driven = OUTSIDE_DRIVEN.get(run.standing, driven)
     if run.standing == "interrupted" and target(run.operation).undo:
         driven += ", or a, then u, to undo it"
     return [
         (f"run {run.id}: {run.operation}", "title"),
-        f"{run.standing}{': ' + run.why if run.why else ''}; {driven}",
+        f"{run.standing}{': ' + run.why if run.why else ''}{'; ' * bool(driven)}{driven}",
         *([f"driven by a program of {run.driver}"] if run.driver else []),
         f"reason: {run.reason or 'none was given'}",
         f"things: {'those that matched ' + run.filter if run.filter else 'named one by one'}, fixed at its start",

@@ -12,10 +12,11 @@ from pydantic import Field, JsonValue, model_validator
 from controlplane.audit.model import Record
 from controlplane.errors import Refusal, Usage
 from controlplane.filters import grammar as filters
-from controlplane.nouns import list_named, noun_named
+from controlplane.nouns import list_named
 from controlplane.operations import Made, Operation, Request, Risk, Subject, as_result, operation
 from controlplane.refusals import NO_UNDO
 from controlplane.runs import rules
+from controlplane.runs.bulk import PACE, acted_on, in_bulk
 from controlplane.runs.model import Run, RunItem, RunStore
 from controlplane.runs.newkeys import prepare
 from controlplane.runs.refusals import RUN_THING_TWICE
@@ -23,12 +24,6 @@ from controlplane.runs.refusals import RUN_THING_TWICE
 if TYPE_CHECKING:
     from controlplane.changes import Change
 
-OUTSIDE = "messages"
-"""The noun whose things are in other systems: whoever carries a run over them needs the credentials of those."""
-NOUNS = ("tenants", "projects", "keys", "alerts", "silences", "deliveries", "queues", OUTSIDE)
-"""The nouns that a run can be about."""
-ONE_BY_ONE = ("silences.edit",)
-"""An edit may put another silence in the place of the one that it is done to, so no run could say what became of it."""
 SAMPLE_ITEMS = 5
 _ADDRESS = re.compile(r"[\w.%+-]@[A-Za-z0-9][\w-]*\.\w")
 
@@ -54,12 +49,12 @@ class RunStart(Request):
             default=rules.PER_SECOND,
             ge=0.01,
             le=rules.MAX_PER_SECOND,
-            description="of many: begin at most so many a second (10)",
+            description=PACE["per_second"],
         ),
     ]
     breaker_share: Annotated[
         float,
-        Field(default=rules.BREAKER_SHARE, ge=0, le=1, description="of many: pause above this share of refusals (0.2)"),
+        Field(default=rules.BREAKER_SHARE, ge=0, le=1, description=PACE["breaker_share"]),
     ]
 
     @model_validator(mode="after")
@@ -67,31 +62,6 @@ class RunStart(Request):
         if (self.subjects is None) == (self.filter is None):
             raise ValueError("give either subjects or a filter")
         return self
-
-
-def in_bulk(operation: Operation[Any]) -> bool:
-    """Whether it can be done in bulk: it is done to one thing of a list, at the version that was seen, and not all that
-    it takes is personal, which is not kept with a run.
-    """
-    request = operation.request
-    if operation.name in ONE_BY_ONE or operation.noun not in NOUNS:
-        return False
-    if "version" not in request.model_fields and operation.noun != OUTSIDE:
-        return False
-    shared = request.model_fields.keys() - {*request.subject, "version"}
-    return (not shared or not shared <= {*request.personal}) and operation.on is not None and _listed(operation)
-
-
-def _listed(operation: Operation[Any]) -> bool:
-    """Whether what it is done on is what the list holds that its noun acts on."""
-    noun = acted_on(operation)
-    return noun == operation.noun or (operation.on is not None and operation.on.row is list_named(noun).row)
-
-
-def acted_on(operation: Operation[Any]) -> str:
-    """The noun in whose list the things of a run are."""
-    noun = noun_named(operation.noun)
-    return noun.acts_on if noun and noun.acts_on else operation.noun
 
 
 def target(name: str) -> Operation[Any]:

@@ -102,7 +102,7 @@ def schedule_of(name: str, rotations: Any, overrides: Sequence[Override] = ()) -
     rotations = tuple(spec.made() for spec in _read(name, rotations))
     windows, handoffs = sum(len(each.only) for each in rotations), sum(24 / each.shift for each in rotations)
     if windows > MAX_WINDOWS or handoffs > MAX_HANDOFFS:
-        words = f"a schedule has at most {MAX_WINDOWS} windows in all, and {MAX_HANDOFFS} hand-offs a day"
+        words = f"a schedule has at most {MAX_WINDOWS} windows in total, and {MAX_HANDOFFS} hand-offs a day"
         raise Usage("schedule_invalid", f"The schedule {clean(name, 60)} cannot be so: {words}.", why=[words])
     return Schedule(name, rotations, tuple(overrides))
 

@@ -58,7 +58,7 @@ def proof_words(found: Sequence[Span]) -> str:
     total = sum(((span.end - span.start) for span in found), timedelta())
     first = f"the first from {found[0].start:%Y-%m-%d %H:%M} UTC"
     times = "once" if len(found) == 1 else f"{len(found):,} times"
-    return f"nobody is on call {times} in the next 12 months, for {spell(total.total_seconds())} in all, {first}"
+    return f"nobody is on call {times} in the next 12 months, for {spell(total.total_seconds())} in total, {first}"
 
 
 def rotation_words(rotation: Rotation) -> str:

@@ -306,10 +306,10 @@ def reading(measured: Measured, index: int | None) -> str:
     """The values of a step, or of the whole window; unknown ones are shown as unknown."""
     series = measured.series
     if measured.many:
-        over = "in all" if index is None else measured.clock(series.start + index * series.step)
+        over = "total" if index is None else measured.clock(series.start + index * series.step)
         return f"{over}  " + " · ".join(_brief(each, index) for each in measured.many)
     if index is None:
-        return f"in all {values_of(series.whole, None)}"
+        return f"total {values_of(series.whole, None)}"
     begin = series.start + index * series.step
     return f"{measured.clock(begin)}  {values_of(series.points[index], _per_minute(series, index))}"
 

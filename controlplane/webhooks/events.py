@@ -11,7 +11,7 @@ EVENTS: Mapping[str, str] = {
     "quota.near": "most of a quota is used",
     "quota.exceeded": "a use was refused because a quota is used up; once in each of the quota's periods",
     "key.created": "a key was made",
-    "key.rotated": "a key has a successor",
+    "key.rotated": "a key was rotated",
     "key.disabled": "a key was disabled",
     "key.enabled": "a key was enabled again",
     "key.revoked": "a key was revoked",

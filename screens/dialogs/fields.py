@@ -39,7 +39,7 @@ class Choice(Label, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right,space", "turn(1)", "next", show=False, id="choice.next"),
         Binding("left", "turn(-1)", "before", show=False, id="choice.previous"),
-        Binding("enter", "submit", "goes on", show=False, id="choice.submit"),
+        Binding("enter", "submit", "next", show=False, id="choice.submit"),
     ]
 
     class Submitted(Message):
@@ -124,7 +124,7 @@ class FieldsForm(Dialog[Answers | None]):
             else:
                 yield LineInput(each.value, password=each.hidden, compact=True, id=f"ask-{each.name}")
         yield Label("", id="fault", classes="fault")
-        yield text("enter goes on · ↑↓ between fields · esc closes", classes="hint")
+        yield text("enter next · ↑↓ between fields · esc closes", classes="hint")
 
     def on_mount(self) -> None:
         self._entry(self.asked[0].name).focus()

@@ -29,7 +29,7 @@ TYPING_PAUSE_SECONDS = 0.2
 
 class RequestForm(Dialog[Answers | None]):
     """`given` are fields that are known already (which thing, its version): they are not asked. `begun`: what others
-    begin with.
+    begin with. `now`: the fields of the thing as they are: shown, and sent only where they were changed.
     """
 
     DEFAULT_CSS = """
@@ -49,8 +49,10 @@ class RequestForm(Dialog[Answers | None]):
         title: str,
         given: dict[str, Any],
         begun: Mapping[str, Any] | None = None,
+        now: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(session, title)
+        self.now = now or {}
         self.operation = operation
         self.given = given
         self.begun = begun or {}
@@ -67,7 +69,7 @@ class RequestForm(Dialog[Answers | None]):
         for name, info in self.fields:
             words = f"{name.replace('_', ' ')}{'' if not info.is_required() else ' *'}"
             yield text(f"{words}  {info.description or ''}", classes="field")
-            begun = self.begun.get(name)
+            begun = self.begun.get(name) or self.now.get(name)
             value = _text(begun) if begun else _shown(info)
             yield LineInput(value=value, password=not info.repr, compact=True, id=f"field-{name}")
         if self.operation.needs_reason:
@@ -76,7 +78,7 @@ class RequestForm(Dialog[Answers | None]):
         if self.operation.foresees is not None:
             yield Label("", id="foreseen")
         yield Label("", id="fault", classes="fault")
-        yield text("enter goes on · esc closes", classes="hint")
+        yield text("enter next · esc closes", classes="hint")
 
     def on_mount(self) -> None:
         inputs = list(self.query(Input))
@@ -123,7 +125,10 @@ class RequestForm(Dialog[Answers | None]):
         fields = dict(self.given)
         for name, info in self.fields:
             value = self.query_one(f"#field-{name}", Input).value
-            if value.strip() or info.is_required():
+            if name in self.now and not info.is_required():
+                if value.strip() != self.now[name]:
+                    fields[name] = _read(name, value.strip(), info)
+            elif value.strip() or info.is_required():
                 fields[name] = _read(name, value.strip(), info)
         self.operation.parse(fields)
         reason = self.query_one("#reason", Input).value.strip() if self.operation.needs_reason else ""
@@ -144,7 +149,7 @@ class ReasonForm(Dialog[str | None]):
     def parts(self) -> ComposeResult:
         yield text("reason  kept in the audit trail", classes="hint")
         yield Input(placeholder=clean(self.offered), compact=True, id="reason")
-        yield text("enter goes on · esc closes", classes="hint")
+        yield text("enter next · esc closes", classes="hint")
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()
@@ -168,6 +173,23 @@ def _seen(name: str, info: FieldInfo) -> bool:
     """Whether it says what was seen: the preview knows it, and nobody types it."""
     extra = info.json_schema_extra
     return name == "version" or (isinstance(extra, dict) and extra.get("seen") is True)
+
+
+def as_it_is(operation: Operation[Any], row: Any) -> dict[str, str]:
+    """The fields that an edit may change, as the row has them; not those that are personal, nor those that are typed
+    in another unit than they are kept in.
+    """
+    if operation.verb not in ("edit", "rename"):
+        return {}
+    request = operation.request
+    found: dict[str, str] = {}
+    for name in request.model_fields.keys() - {*request.subject, *request.personal, "version"}:
+        value = getattr(row, name, None)
+        if isinstance(value, str) and value:
+            found[name] = value
+        elif isinstance(value, list | tuple) and value and all(isinstance(part, str) for part in value):
+            found[name] = ", ".join(value)
+    return found
 
 
 def _only_one(info: FieldInfo) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from textwrap import wrap
 from typing import Any
 
@@ -13,16 +13,20 @@ from controlplane.lists import Line
 from controlplane.nouns import shown
 from screens.frame import FramedScreen
 
-KEY_WORDS = {
-    "question_mark": "?",
-    "slash": "/",
-    "colon": ":",
-    "asterisk": "*",
+KEY_SYMBOLS = {
     "escape": "esc",
-    "greater_than_sign": ">",
     "pagedown": "PgDn",
     "pageup": "PgUp",
+    "home": "Home",
+    "end": "End",
+    "up": "↑",
+    "down": "↓",
+    "left": "←",
+    "right": "→",
 }
+"""How keys are written that are no character."""
+COLUMN = 38
+"""Cells of one of the two columns of keys."""
 
 
 def _pressed(screen: FramedScreen, bindings: Any) -> Iterator[tuple[str, Binding]]:
@@ -37,32 +41,62 @@ def _pressed(screen: FramedScreen, bindings: Any) -> Iterator[tuple[str, Binding
 
 
 def shown_key(key: str) -> str:
-    return KEY_WORDS.get(key, key)
+    """A key as it is printed on a keyboard: "[", "shift+↓", "ctrl+p"."""
+    from textual.keys import key_to_character
+
+    *held, last = key.split("+")
+    is_function = last[:1] == "f" and last[1:].isdigit()
+    symbol = KEY_SYMBOLS.get(last) or key_to_character(last) or (last.upper() if is_function else last)
+    return "+".join([*held, symbol.strip() or last])
+
+
+def in_columns(entries: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Keys with what they do, two beside each other where both fit."""
+    left = ""
+    for keys, words in entries:
+        entry = f"  {keys:<10} {words}"
+        if left and len(entry) <= COLUMN:
+            yield f"{left:<{COLUMN}}{entry}".rstrip()
+            left = ""
+            continue
+        if left:
+            yield left
+        left = entry if len(entry) < COLUMN else ""
+        if not left:
+            yield entry
+    if left:
+        yield left
 
 
 def help_lines(screen: FramedScreen) -> list[Line]:
-    """First what the screen shows, then the keys of what has the focus, of the screen, and of the program."""
+    """First the keys of what has the focus and of this screen, then the commands, then the rest."""
     lines: list[Line] = [*wrap(screen.means, 76), ""]
     seen: set[str] = set()
-    commands = [f"  :{name:<19} {words}" for name, words in screen.desk.commands().items()]
-    for title, bindings in (
-        ("Keys here", getattr(screen.focused, "_bindings", None)),
-        ("Keys of every screen", screen._bindings),
-        ("Keys of the program", screen.app._bindings),
-    ):
-        found: dict[str, list[str]] = {}
-        for key, binding in _pressed(screen, bindings):
-            if key not in seen and binding.description and binding.id and "noun_" not in binding.id:
-                found.setdefault(binding.description, []).append(shown_key(key))
-                seen.add(key)
-        if found:
-            lines += [(title, "title"), *(f"  {', '.join(keys):<20} {words}" for words, keys in found.items()), ""]
-        if title == "Keys here":
-            lines += [("Commands: also every noun and every operation; tab completes", "title"), *commands, ""]
-    nouns = "  ".join(f"{noun.digit} {noun.name}".strip() for noun in shown())
-    lines += [("Nouns", "title"), *(f"  {line}" for line in wrap(nouns, 76)), ""]
+    entries: list[tuple[str, str]] = []
+    everywhere: list[tuple[str, str]] = []
+    for bindings in (getattr(screen.focused, "_bindings", None), screen._bindings):
+        for words, keys, general in _bound(screen, bindings, seen):
+            (everywhere if general else entries).append((keys, words))
+    lines += [("Keys here", "title"), *in_columns(entries), ""]
     fields = getattr(screen, "fields", ())
     if fields:
-        lines += [("Filter: terms joined by AND", "title"), *(f"  {line}" for line in describe(fields))]
-        lines += ["  S, then a letter: sort; again reverses; measures begin with the largest"]
-    return lines
+        lines += [("Filter: terms joined by AND", "title"), *(f"  {line}" for line in describe(fields)), ""]
+    commands = [f"  :{name:<19} {words}" for name, words in screen.desk.commands().items()]
+    lines += [("Commands: also every noun and every operation; tab completes", "title"), *commands, ""]
+    everywhere += [(keys, words) for words, keys, _ in _bound(screen, screen.app._bindings, seen)]
+    lines += [("Keys of every screen", "title"), *in_columns(everywhere), ""]
+    nouns = "  ".join(f"{noun.digit} {noun.name}".strip() for noun in shown())
+    return [*lines, ("Nouns", "title"), *(f"  {line}" for line in wrap(nouns, 76))]
+
+
+def _bound(screen: FramedScreen, bindings: Any, seen: set[str]) -> Iterator[tuple[str, str, bool]]:
+    """What each key does, the keys, and whether they do so on every screen; a key counts where it is met first."""
+    found: dict[str, list[str]] = {}
+    general: dict[str, bool] = {}
+    for key, binding in _pressed(screen, bindings):
+        if key not in seen and binding.description and binding.id and "noun_" not in binding.id:
+            found.setdefault(binding.description, []).append(shown_key(key))
+            general[binding.description] = binding.id.startswith("area.")
+            seen.add(key)
+    for words, keys in found.items():
+        yield words, " ".join(keys), general[words]

@@ -29,9 +29,9 @@ class Choice:
     why_not: str = ""
 
 
-def _folded(line: Line) -> list[Line]:
+def _folded(line: Line, indent: int) -> list[Line]:
     words, tone = (line, "") if isinstance(line, str) else line
-    return [(part, tone) for part in wrap(words, WIDTH, subsequent_indent="   ", drop_whitespace=False)]
+    return [(part, tone) for part in wrap(words, WIDTH, subsequent_indent=" " * indent, drop_whitespace=False)]
 
 
 class ActMenu(Dialog[Operation[Any] | None]):
@@ -45,9 +45,10 @@ class ActMenu(Dialog[Operation[Any] | None]):
 
     def parts(self) -> ComposeResult:
         fits = [choice for choice in self.choices if not choice.why_not]
-        lines: list[Line] = [f"{choice.operation.key}  {choice.operation.summary}" for choice in fits]
+        size = max((len(choice.operation.verb) for choice in fits), default=0)
+        lines: list[Line] = [f"{c.operation.key}  {c.operation.verb:<{size}}  {c.operation.summary}" for c in fits]
         lines += [(f"   {c.operation.verb}: {clean(c.why_not, 130)}", "muted") for c in self.choices if c.why_not]
-        lines = [part for line in lines for part in _folded(line)]
+        lines = [part for line in lines for part in _folded(line, size + 5 if isinstance(line, str) else 3)]
         menu = Lines(lines)
         menu.styles.height = min(16, max(1, len(lines)))
         yield menu

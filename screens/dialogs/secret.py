@@ -50,7 +50,7 @@ class ShowSecret(Dialog[None]):
     def action_close(self) -> None:
         if not self._taken:
             self._taken = True
-            retext(self.query_one("#said", Label), "Nobody has seen it yet. esc again gives it up for good.")
+            retext(self.query_one("#said", Label), "Nobody has seen it yet. esc again gives it up.")
             return
         self._secret = ""
         self.dismiss(None)

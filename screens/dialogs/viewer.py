@@ -6,8 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.widgets import Input
 
 from controlplane.lists import Line
 from controlplane.previews import value_words
@@ -23,11 +25,14 @@ class Viewer(Dialog[None]):
     DEFAULT_CSS = """
     Viewer > Vertical { width: 100%; height: 100%; }
     Viewer Lines { height: 1fr; }
+    Viewer Input { display: none; height: 1; border: none; padding: 0; }
+    Viewer.searching Input { display: block; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "close", show=False, id="viewer.close"),
         Binding("y", "turn", show=False, id="viewer.json"),
         Binding("c", "copy", show=False, id="viewer.copy"),
+        Binding("slash", "search", show=False, id="viewer.search"),
     ]
 
     def __init__(
@@ -40,13 +45,39 @@ class Viewer(Dialog[None]):
 
     def parts(self) -> ComposeResult:
         yield Lines(self.lines)
-        keys = "y JSON · c copy · esc closes" if self.record is not None else "c copy · esc closes"
-        yield text(keys, id="keys", classes="hint")
+        yield Input(placeholder="search: only lines with this text; enter keeps them, esc shows all", id="sought")
+        keys = "/ search · c copy · esc closes"
+        yield text(f"y JSON · {keys}" if self.record is not None else keys, id="keys", classes="hint")
+
+    def on_mount(self) -> None:
+        self.query_one(Lines).focus()
 
     def action_turn(self) -> None:
         if self.record is not None:
             self.as_json = not self.as_json
-            self.query_one(Lines).show(self._json() if self.as_json else self.lines)
+            self._show()
+
+    def action_search(self) -> None:
+        self.add_class("searching")
+        self.query_one(Input).focus()
+
+    def action_close(self) -> None:
+        """First the search ends, then the dialog."""
+        if self.has_class("searching"):
+            self.remove_class("searching")
+            self.query_one(Input).value = ""
+            self.query_one(Lines).focus()
+        else:
+            super().action_close()
+
+    @on(Input.Changed)
+    def _show(self) -> None:
+        lines, sought = self._json() if self.as_json else self.lines, self.query_one(Input).value.casefold()
+        self.query_one(Lines).show(found_in(lines, sought) if sought else lines)
+
+    @on(Input.Submitted)
+    def _keep(self) -> None:
+        self.query_one(Lines).focus()
 
     def _json(self) -> list[Line]:
         return list(json.dumps(self.record, indent=2, default=str, ensure_ascii=False).splitlines())
@@ -55,6 +86,20 @@ class Viewer(Dialog[None]):
         shown = self._json() if self.as_json else self.lines
         plain = "\n".join(line if isinstance(line, str) else line[0] for line in shown)
         self.app.notify(await copy(self.app, plain), markup=False)
+
+
+def found_in(lines: Sequence[Line], sought: str) -> list[Line]:
+    """The lines with this text, each group under its title."""
+    found: list[Line] = []
+    title: Line | None = None
+    for line in lines:
+        words, tone = (line, "") if isinstance(line, str) else line
+        if tone == "title":
+            title = line
+        if sought in words.casefold():
+            found += [line] if title is None or title is line else [title, line]
+            title = None
+    return found or [(f"No match for {sought}", "muted")]
 
 
 def described(record: Mapping[str, Any]) -> list[Line]:

@@ -258,7 +258,9 @@ def budget_lines(standing: Standing, width: int = 76) -> list[Line]:
     lines.append("")
     for words in (promise_words(objective), *budget_words(standing)):
         lines += wrap(words, width, subsequent_indent="  ")
-    lines += [f"empty in (at the burn of the last hour): {empties_words(standing)}", ""]
+    empties = empties_words(standing)
+    of_budget = f"empty in {empties}, at the burn of the last hour"
+    lines += ["Budget exhausted" if empties == "exhausted" else of_budget, ""]
     lines.append((_row([*VERDICT_TITLES, "NOW"]), "title"))
     for verdict in standing.verdicts:
         urgent = "bad" if verdict.fires and verdict.pair.severity == "page" else "warn" if verdict.fires else ""

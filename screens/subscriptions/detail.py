@@ -28,7 +28,7 @@ class SubscriptionScreen(DetailScreen[Standing]):
     rows = Subscription
     means = (
         "A tenant's subscription and what is used of it, what it may use, and how it came to it. "
-        "w says where each entitlement comes from and what lost against it."
+        "w says where each entitlement comes from and what it overrides."
     )
     panes = (
         Facts("facts", lambda seen: standing_lines(seen.thing, seen.now)),
@@ -111,7 +111,7 @@ def claim_line(words: str, claim: Claim, now: datetime) -> Line:
 
 
 def why_lines(standing: Standing) -> list[Line]:
-    """Each entitlement with every source that claims it: the first holds, the others lost."""
+    """Each entitlement with every source that claims it: the first applies, the others are overridden."""
     lines: list[Line] = [
         *state_lines(standing.subscription, standing.as_of),
         "in order of precedence: an override, an incident's grant, the trial, the plan",
@@ -120,7 +120,7 @@ def why_lines(standing: Standing) -> list[Line]:
     for each in standing.effective:
         lines.append((each.name, "title"))
         for place, claim in enumerate((each.holds, *each.losers)):
-            verb = "holds" if place == 0 else "lost "
+            verb = "applies   " if place == 0 else "overridden"
             grant = f" {claim.grant}" if claim.grant else ""
             until = f", until {claim.expires_at:%Y-%m-%d %H:%M} UTC" if claim.expires_at else ""
             words = f"  {verb}  {claim.source}{grant}: {value_words(claim.value)}{until}  {claim.words}"

@@ -71,6 +71,8 @@ class RowWindow(Painted, Generic[R]):
         self._clock = clock
         self._paging: Paging[R] = Paging()
         self._cursor = self._top = 0
+        self._sought = ""
+        """The key of the row that the cursor goes to when it is read."""
         self._readers: dict[str, Worker[None]] = {}
         self._patience: Timer | None = None
         self._asked_at: float | None = None  # when a whole window was asked for that is not here yet
@@ -134,14 +136,12 @@ class RowWindow(Painted, Generic[R]):
         rows = self._window.rows[self._top : self._top + self.room] if self._window is not None else []
         return [row for row in rows if not self._is_gone(row.key)]
 
-    def put_cursor(self, key: str) -> bool:
-        """Put the cursor on the row with this key; False when it is not among those held."""
-        place = self._window.index(key) if self._window is not None and self._paging.current else None
-        if place is None:
-            return False
-        if place != self._cursor:
+    def seek(self, key: str) -> None:
+        """Put the cursor on a row; on one that is being read when it is there."""
+        self._sought = key
+        place = self._window.index(key) if self._window is not None else None
+        if place is not None:
             self._go(place)
-        return True
 
     def hold(self) -> None:
         """No row changes its place until `release`: a dialog is open about the rows behind it."""
@@ -221,9 +221,10 @@ class RowWindow(Painted, Generic[R]):
         if page is None:
             return
         before, window = self._key(), Window.of(page)
+        wanted, self._sought = self._sought or before, ""
         self._paging.adopt(window)
         self._asked_at = None
-        place = window.index(before) if follow and before is not None else None
+        place = window.index(wanted) if follow and wanted is not None else None
         self._top = len(window) if backward else 0
         self._settle(len(window) - 1 if backward else place or 0)
         self._show_read(page, before)

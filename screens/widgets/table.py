@@ -77,6 +77,13 @@ class WindowTable(RowWindow[R], can_focus=True):
             super().__init__(table)
             self.count = count
 
+    class HeadingClicked(RowWindow.Said):
+        """The heading of a column was clicked; `column` is its name."""
+
+        def __init__(self, table: WindowTable[Any], column: str) -> None:
+            super().__init__(table)
+            self.column = column
+
     class MarkAll(RowWindow.Said):
         """All that match are to be marked, and not all are loaded: ask the backend, then `set_marks`."""
 
@@ -179,12 +186,20 @@ class WindowTable(RowWindow[R], can_focus=True):
             self.post_message(self.Opened(self, row))
 
     def on_click(self, event: events.Click) -> None:
+        if event.y < self._header_height:
+            self._heading_clicked(event.x - LEFT_MARGIN)
+            return
         place = self._top + event.y - self._header_height
         window = self._window
-        if window is not None and event.y >= self._header_height and place < len(window):
+        if window is not None and place < len(window):
             self._go(place)
             if event.chain == 2:
                 self.action_open()
+
+    def _heading_clicked(self, x: int) -> None:
+        for place in self._places():
+            if place.x <= x < place.x + place.width:
+                self.post_message(self.HeadingClicked(self, place.column.key))
 
     def on_mouse_scroll_down(self) -> None:
         self.action_move(3)

@@ -55,7 +55,7 @@ def test_a_person_sees_an_aligned_table_and_how_many_of_all(cli: Cli) -> None:
     assert [line.split()[0] for line in lines[1:]] == ["acme-2", "acme-4"]
     assert lines[0].index("STATUS") == lines[1].index("active")
     assert lines[1].split()[-3:] == ["–", "–", "–"]  # unknown, never 0
-    assert "2 of 4 tenants that match, 10 in all" in answer.err and "--after" in answer.err
+    assert "2 of 4 tenants that match, 10 in total" in answer.err and "--after" in answer.err
     assert cli("tenants", "list").err == "10 of 10 tenants\n"
 
 

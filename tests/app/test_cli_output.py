@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from app.cli.tree import EXIT_CODES
+from app.cli.helping import EXIT_CODES
 from controlplane.keys import secret
 from tests.app.commands import ROOT, Cli
 

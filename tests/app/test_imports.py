@@ -1,12 +1,18 @@
-"""What the console may load before its first paint: a person at the other end of a link waits for all of it."""
+"""What the console and the commands may load: whoever waits for the first paint or the answer waits for all of it.
+
+Times differ from machine to machine; what is imported does not. The times are measured in `benchmarks/`.
+"""
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from controlplane.nouns import NOUNS
+from tests.app.commands import Cli
 from tests.terminal.driver import Terminal
 
 CHECKOUT = Path(__file__).parents[2]
@@ -28,7 +34,7 @@ OURS = {"app", "screens", "controlplane", "themes"}
 MAY = {*OURS, "textual", "rich", "typing_extensions", "platformdirs"}
 NEVER = {
     *("psycopg", "psycopg_pool", "psycopg_binary", "pydantic", "pydantic_core", "httpx", "keyring", "plotext"),
-    *("cyclopts", "pyrage", "rapidfuzz", "yaml", "cryptography"),
+    *("pyrage", "rapidfuzz", "yaml", "cryptography"),
     *("httpcore", "certifi", "aiosmtplib", "minijinja", "controlplane.deliveries.model"),
     *("backends", "app.cli", "app.contexts", "app.demo", "screens.dialogs", "controlplane.operations"),
     *(
@@ -77,3 +83,48 @@ def test_the_first_paint_needs_few_modules(loaded: set[str]) -> None:
     assert len(own) <= MOST_OWN_MODULES, sorted(own)
     installed = {name for name in loaded if name.partition(".")[0] in MAY}
     assert len(installed) <= MOST_MODULES, sorted(installed - own)
+
+
+COMMAND = """
+import atexit, sys
+atexit.register(lambda: print("\\n".join(sys.modules), file=sys.stderr))
+from app.__main__ import main
+main(sys.argv[1:])
+"""
+HEAVY = {"asyncio", "pydantic", "psycopg", "rich", "textual", "logging", "subprocess", "importlib.metadata"}
+NEVER_BY_COMMAND = {"rich", "textual", "plotext", "keyring", "httpx", "rapidfuzz", "yaml", "screens", "themes"}
+
+
+def loaded_by(*words: str) -> set[str]:
+    """The modules that a command has loaded when it ends."""
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, *words], cwd=CHECKOUT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout
+    return {*done.stderr.split()}
+
+
+@pytest.mark.parametrize("line", ["--version", "--help", "tenants --help", "completion bash"])
+def test_what_needs_no_home_loads_next_to_nothing(line: str) -> None:
+    found = loaded_by(*line.split())
+    assert not found & (HEAVY | NEVER_BY_COMMAND)
+    assert not {name for name in found if name.startswith(("backends.", "controlplane.tenants", "app.contexts"))}
+
+
+def of_nouns(loaded: set[str]) -> set[str]:
+    """The nouns whose backends were loaded."""
+    nouns = {place.partition(":")[0] for noun in NOUNS for place in (*noun.readers, *noun.writers)}
+    return {name.removeprefix("backends.postgres.") for name in loaded & nouns}
+
+
+def test_a_command_loads_its_own_noun_alone(cli: Cli) -> None:
+    cli.done("tenants", "create", "acme")
+    listed, shown = loaded_by("tenants", "list", "--json"), loaded_by("tenants", "show", "acme", "--json")
+    for found in (listed, shown):
+        assert not found & (NEVER_BY_COMMAND | {"pydantic", "controlplane.operations", "cryptography"})
+        assert of_nouns(found) == {"tenants"}
+    changed = loaded_by("tenants", "rename", "acme", "--name", "Acme", "--yes", "--json")
+    assert not changed & (
+        NEVER_BY_COMMAND | {"cryptography", "controlplane.runs.engine", "controlplane.keys.operations"}
+    )
+    assert of_nouns(changed) == {"tenants"}

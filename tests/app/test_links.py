@@ -83,7 +83,7 @@ def test_the_program_refuses_a_link_to_an_unknown_context(frozen_environment: Pa
 
 def test_without_a_screen_a_link_is_its_table(settings) -> None:
     shown = program("acme-prod/tenants?id:zed")
-    assert shown.code == 0 and "zed" in shown.out and "2 in all" in shown.err
+    assert shown.code == 0 and "zed" in shown.out and "2 in total" in shown.err
     assert "Zed" in program("acme-prod/tenants#zed").out
     refused = program("--plain", "nowhere/tenants")
     assert refused.code == 4 and "Contexts: home, acme-prod." in refused.err

@@ -107,3 +107,22 @@ def test_behind_a_link_the_file_itself_is_written(tmp_path: Path) -> None:
     link.symlink_to(real)
     put_table(link, ("views", "old"), None)
     assert link.is_symlink() and "views" not in tomllib.loads(real.read_text())
+
+
+async def test_chosen_columns_are_kept_for_the_noun_and_taken_back(database: Database, file: Path) -> None:
+    async with console(database, settings=load()) as (app, pilot):
+        await pilot.press("C")
+        await until(pilot, lambda: "columns of tenants" in text(pilot))
+        await pilot.press(
+            "J", "k", "j", "down", "space", "enter"
+        )  # the first goes below the second, the next is hidden
+        await until(pilot, lambda: bool(load().columns))
+        shown = load().columns["tenants"]
+        assert app.area.only == shown  # type: ignore[union-attr]
+        assert shown[:2] == ("name", "id") and "status" not in shown
+        assert OWN.rstrip() in content(file)
+    async with console(database, settings=load()) as (app, pilot):
+        assert app.area.only == shown and "STATUS" not in text(pilot)  # type: ignore[union-attr]
+        await pilot.press("C", "0")
+        await until(pilot, lambda: "STATUS" in text(pilot))
+        assert "columns" not in content(file)

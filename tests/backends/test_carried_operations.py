@@ -19,9 +19,10 @@ from controlplane.errors import Refusal
 from controlplane.keys.requests import instant
 from controlplane.operations import Call, execute
 from controlplane.registry import named, operations
+from controlplane.runs.bulk import in_bulk
 from controlplane.runs.engine import drive, start_run, undo_run
 from controlplane.runs.model import Run
-from controlplane.runs.operations import RunStart, in_bulk, target
+from controlplane.runs.operations import RunStart, target
 from tests.backends.keys import make_calls
 from tests.backends.psql import Psql, logins, one
 from tests.backends.runs import items, make_tenants, opened

@@ -6,15 +6,16 @@ from typing import Any, Protocol
 
 import pytest
 
-from backends.postgres.stores import classes, implementing, readers, writers
+from backends.postgres.stores import implementing, readers, writers
 from controlplane.changes import Store
 from controlplane.keys.model import KeyDirectory
 from controlplane.keys.ports import KeyStore
 from controlplane.listing import Listing
+from controlplane.nouns import load
 from tests.backends.runs import opened
 from tests.postgres import Database
 
-STORES = [*classes(readers()), *classes(writers())]
+STORES = [load(place) for place in (*readers(), *writers())]
 
 
 class Nobody(Protocol):
@@ -35,7 +36,7 @@ def test_all_that_a_port_asks_for_is_there(store: type[Any]) -> None:
 
 def test_each_port_has_one_who_reads_or_writes_for_it() -> None:
     for among in (readers(), writers()):
-        told = [port for store in classes(among) for port in ports_of(store) if port not in (Listing, Store)]
+        told = [port for store in map(load, among) for port in ports_of(store) if port not in (Listing, Store)]
         assert len(told) > 8
         assert [port for port in told if told.count(port) > 1] == []
 

@@ -78,7 +78,7 @@ exact_terms = st.one_of(
     _compared("requests", numbers),
     _compared("p95", numbers.map(abs)),
     _compared("err", shares),
-    _compared("age", seconds),
+    _compared("age", seconds | seconds.map(lambda ago: (NOW - timedelta(seconds=ago)).isoformat())),
 )
 fuzzy_terms = st.builds(Term, st.just("like"), st.tuples(_words))
 

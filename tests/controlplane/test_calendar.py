@@ -101,7 +101,7 @@ def test_a_document_is_kept_with_every_field_and_reads_the_same_again() -> None:
             [{"name": str(n), "people": ["a"], "starts": "2026-01-05", "shift": 1} for n in range(3)],
         ),
         (
-            "20 windows in all",
+            "20 windows in total",
             [{"name": str(n), "people": ["a"], "starts": "2026-01-05", "only": ["mon", "tue"] * 5} for n in range(3)],
         ),
     ],

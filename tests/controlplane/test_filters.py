@@ -66,7 +66,7 @@ def test_reading(text: str, terms: list[Term] | None) -> None:
         ("stauts:active", 'no field "stauts". Did you mean status?'),
         ("zzz:1", 'no field "zzz".'),
         ("status:activ", 'never "activ". Did you mean active?'),
-        ("status:", 'Nothing follows "status:"'),
+        ("status:", "status is one of active, "),
         ("status:active,", "Nothing follows"),
         ("-", 'Nothing follows "-"'),
         ("~", 'Nothing follows "~"'),
@@ -79,6 +79,8 @@ def test_reading(text: str, terms: list[Term] | None) -> None:
         ("-~acme", "cannot be negated"),
         ("name>5", "cannot be compared"),
         ("age:7d", "is a time"),
+        ("age>2026-13-01", 'age cannot be "2026-13-01"'),
+        ("age>0001-01-01T00:00+14:00", "age cannot be"),
         ("p95>250", 'p95 cannot be "250"'),
         ("p95>250kb", 'p95 cannot be "250kb"'),
         ("err>0.01", "err cannot be"),
@@ -224,3 +226,15 @@ def test_description_says_how_each_field_is_written() -> None:
 def test_now_is_the_clock_that_is_given() -> None:
     assert not matches(parse("age>6d", FIELDS), ACME, NOW)
     assert matches(parse("age>6d", FIELDS), ACME, NOW + timedelta(days=2))
+
+
+def test_a_time_is_also_compared_with_a_moment_and_later_is_the_larger() -> None:
+    assert parse("age>24h ago", FIELDS) == (Term("below", (86_400.0,), "age"),)
+    assert parse("age<1h ago acme", FIELDS) == (Term("above", (3600.0,), "age"), Term("word", ("acme",)))
+    assert parse("age<1h agog", FIELDS)[1] == Term("word", ("agog",)), "a word of its own"
+    day = parse("age>2026-11-16", FIELDS)
+    assert day == (Term("below", ("2026-11-16T00:00:00+00:00",), "age"),)
+    assert parse("age>2026-11-16T01:00+01:00", FIELDS) == day and parse(render(day, FIELDS), FIELDS) == day
+    for text, holds in (("age>2026-11-16", True), ("age<2026-11-16", False), ("age>2026-11-17", False)):
+        assert matches(parse(text, FIELDS), ACME, NOW) is holds, text
+        assert matches(parse(text, FIELDS), ACME, NOW + timedelta(days=99)) is holds, "a moment does not move"

@@ -108,7 +108,7 @@ def test_bytes_are_shown_in_hex_and_json_as_it_came() -> None:
     told = payload_lines(
         Message(b"{}", True, '{\n    "id": 9007199254740993\n}', {"event": "x\x1b"}, '{"a": 1}'), 300_000
     )
-    assert '    "id": 9007199254740993' in told and ("… 300,000 bytes in all", "muted") in told
+    assert '    "id": 9007199254740993' in told and ("… 300,000 bytes in total", "muted") in told
     assert "event: x␛" in told and ('{"a": 1}', "warn") in told
     assert "Only operators" in payload_lines(None, 1)[0][0]
 

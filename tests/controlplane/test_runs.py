@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from controlplane.errors import Refusal, Usage
 from controlplane.registry import operations
+from controlplane.runs.bulk import in_bulk
 from controlplane.runs.model import STANDINGS
-from controlplane.runs.operations import RunStart, in_bulk, target
+from controlplane.runs.operations import RunStart, target
 from controlplane.runs.rules import (
     BATCH_SECONDS,
     FOLLOWS,

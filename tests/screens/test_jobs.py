@@ -51,7 +51,7 @@ async def test_a_dead_job_says_why_and_is_replayed(estate: Database, monkeypatch
         await until(pilot, lambda: "✕ dead" in text(pilot) and "5/5" in text(pilot))
         assert "\x1b" not in text(pilot) and "[red]no" in text(pilot)
         await pilot.press("w")
-        await until(pilot, lambda: "all its tries failed" in text(pilot) and "attempts in all: 6" in text(pilot))
+        await until(pilot, lambda: "all its tries failed" in text(pilot) and "attempts in total: 6" in text(pilot))
         await pilot.press("escape", "enter")
         await until(pilot, lambda: isinstance(app.screen, ListWithin) and "✕ lost" in text(pilot))
         assert "✕ failed" in text(pilot) and "1,000ms" in text(pilot)

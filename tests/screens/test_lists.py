@@ -12,7 +12,7 @@ from screens.dialogs.confirm import Confirm
 from screens.dialogs.fields import FieldsForm
 from screens.lists import COUNT_INTERVAL_SECONDS, ListScreen
 from tests.postgres import Database
-from tests.screens.console import confirm, console, quiet, text, type_in, until
+from tests.screens.console import command, confirm, console, quiet, text, type_in, until
 
 
 def fill(database: Database) -> None:
@@ -243,4 +243,70 @@ async def test_the_help_names_every_command(database: Database) -> None:
         lines = [line if isinstance(line, str) else line[0] for line in help_lines(app.area)]
         for name in app.commands():
             assert any(line.startswith(f"  :{name} ") for line in lines), name
-        assert any(line.lstrip().startswith("q ") and "leave" in line for line in lines)
+        assert any("  q  " in line and "leave" in line for line in lines)
+        titles = [line for line in lines if line and not line.startswith(" ")]
+        assert titles.index("Keys here") < next(n for n, t in enumerate(titles) if t.startswith("Commands"))
+        keys = lines[lines.index("Keys here") + 1 : lines.index("", lines.index("Keys here"))]
+        assert any("j ↓ " in line for line in keys) and any("shift+↑" in line for line in keys)
+        assert max(map(len, keys)) <= 76 and not any("_" in line for line in keys), "symbols, not their names"
+
+
+async def test_the_help_is_searched(database: Database) -> None:
+    async with console(database) as (app, pilot):
+        await pilot.press("question_mark")
+        await until(pilot, lambda: "Keys here" in text(pilot))
+        await pilot.press("slash", *"leave")
+        await until(pilot, lambda: ":quit" in text(pilot) and "PgDn" not in text(pilot))
+        await pilot.press(*"xyz")
+        await until(pilot, lambda: "No match for leavexyz" in text(pilot))
+        await pilot.press("escape")
+        await until(pilot, lambda: "PgDn" in text(pilot))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is app.area)
+
+
+async def test_back_and_forward_through_where_one_was_with_cursor_and_filter(database: Database) -> None:
+    fill(database)
+
+    def here(app: Any) -> tuple[str, str, str]:
+        left = app.area.as_view()
+        return app.area.noun, left.filter, left.row
+
+    async with console(database) as (app, pilot):
+        await command(pilot, "tenants e")
+        await pilot.press("j")
+        await quiet(pilot)
+        first = here(app)
+        assert first == ("tenants", "e", "default")
+        await pilot.press("9")
+        await command(pilot, "tenants id:zed")
+        await pilot.press("enter")
+        await until(pilot, lambda: "› zed" in text(pilot))
+        seen = []
+        for _ in range(4):
+            await pilot.press("left_square_bracket")
+            await quiet(pilot)
+            seen.append((app.area.noun, len(app.screen_stack)))
+        assert seen == [("tenants", 2), ("audit", 2), ("tenants", 2), ("tenants", 2)]
+        await pilot.press("right_square_bracket")
+        await quiet(pilot)
+        assert here(app) == first, "with the filter and the cursor that it was left with"
+        await pilot.press("right_square_bracket", "right_square_bracket", "right_square_bracket")
+        await until(pilot, lambda: "› zed" in text(pilot))
+        await pilot.press("right_square_bracket")
+        assert "where you were last" in text(pilot)
+        await pilot.press("left_square_bracket")
+        await quiet(pilot)
+        assert here(app)[:2] == ("tenants", "id:zed")
+
+
+async def test_a_click_on_a_heading_sorts_by_it_the_worst_first(database: Database) -> None:
+    fill(database)
+    async with console(database) as (app, pilot):
+        area: Any = app.area
+        heads = text(pilot).splitlines()[2]
+        for title, sort in (("ERR%", "err"), ("NAME", "name"), ("STATUS", "status")):
+            await pilot.click(area.table, offset=(heads.index(title) + 1, 0))
+            await quiet(pilot)
+            assert area.sort == sort, title
+            assert area.descending is (sort == "err"), "measures begin with the largest"

@@ -7,9 +7,12 @@ from typing import Any
 
 import psycopg
 import pytest
+from textual.widgets import Input
 
-from controlplane.errors import Refusal
+from controlplane.errors import Refusal, Usage
+from controlplane.registry import named
 from controlplane.tenants.model import TenantDirectory
+from screens.dialogs.form import RequestForm
 from tests.postgres import Database
 from tests.screens.console import command, console, shown, text, until
 
@@ -67,3 +70,21 @@ async def test_a_certificate_that_cannot_be_read_is_not_passed_over(
         monkeypatch.setattr(app.session.plane.of(TenantDirectory), "certificate", refused)
         await command(pilot, "test/tenants/acme")
         await until(pilot, lambda: "The home took too long." in text(pilot) and "∅ erased" in text(pilot))
+
+
+async def test_an_edit_begins_with_what_is_there_and_changes_only_what_was_changed(database: Database) -> None:
+    with psycopg.connect(database.owner) as owner:
+        owner.execute("INSERT INTO wf.tenants (id, name, plan, region) VALUES ('acme', 'Acme', 'growth', 'eu')")
+    async with console(database) as (app, pilot):
+        await command(pilot, "tenants id:acme")
+        await pilot.press("a", named("tenants.edit").key)
+        await until(pilot, lambda: isinstance(app.screen, RequestForm))
+        form = app.screen
+        assert isinstance(form, RequestForm)
+        assert [form.query_one(f"#field-{name}", Input).value for name in ("plan", "region")] == ["growth", "eu"]
+        form.query_one("#field-plan", Input).value = "pro"
+        fields, _ = form._answers()
+        assert {name: fields[name] for name in fields.keys() - {"id", "version"}} == {"plan": "pro"}
+        form.query_one("#field-region", Input).value = ""
+        with pytest.raises(Usage, match="region"):
+            form._answers()  # emptied is not the same as left out

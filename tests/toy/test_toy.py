@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from app.cli.completion import script
+from app.cli.tree import described
 from backends.postgres import refusals
 from controlplane import nouns
 from controlplane.nouns import Noun
@@ -92,7 +93,8 @@ def test_it_has_commands_with_preview_undo_audit_and_words(cli: Cli) -> None:
     assert cli("toys", "create", "ball", "--label", "x", "--json").document["error"]["code"] == "toys_pkey"
     stale = cli("toys", "rename", "ball", "--label", "x", "--version", "1", "--yes", "--json")
     assert stale.document["error"]["code"] == "stale_version"
-    assert "toys" in script("bash") and "smash" in script("bash")
+    completion = script("bash", list(described()))
+    assert "toys" in completion and "smash" in completion
     assert "Toys, for a test." in cli("--help").out
 
 
