@@ -28,10 +28,13 @@ def kind_words(kind: str) -> str:
 
 
 def size_words(number: int) -> str:
-    if number < 1000:
-        return f"{number} B"
-    power = min(3, (len(str(number)) - 1) // 3)
-    return f"{number / 1000**power:.3g} {('kB', 'MB', 'GB')[power - 1]}"
+    """ "999 B", "1.23 kB", "1 MB": three digits."""
+    size = float(number)
+    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
+        if size < 999.5:
+            break
+        size /= 1000
+    return f"{size:.3g} {unit}"
 
 
 def fact_lines(evidence: Evidence, now: datetime) -> list[Line]:
