@@ -154,7 +154,9 @@ def payload_lines(message: Message | None, size: int) -> list[Line]:
 
 def json_lines(text: str) -> list[Line]:
     lines = [clean(line, 1000) for line in text.split("\n")]
-    more: list[Line] = [(f"… {count_words(len(lines) - MAX_LINES, 'more line')}", "muted")] if len(lines) > MAX_LINES else []
+    more: list[Line] = (
+        [(f"… {count_words(len(lines) - MAX_LINES, 'more line')}", "muted")] if len(lines) > MAX_LINES else []
+    )
     return [*lines[:MAX_LINES], *more]
 
 

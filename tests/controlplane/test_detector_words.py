@@ -23,7 +23,18 @@ from tests.controlplane.texts import HOSTILE, SHOWN, is_inert
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 DETECTOR = Detector(
-    "burn_rate", timedelta(minutes=2), "a budget burns", "ok", NOW, None, NOW + timedelta(minutes=2), 12.0, 1, None, None, 1
+    "burn_rate",
+    timedelta(minutes=2),
+    "a budget burns",
+    "ok",
+    NOW,
+    None,
+    NOW + timedelta(minutes=2),
+    12.0,
+    1,
+    None,
+    None,
+    1,
 )
 ALERT = Foreseen(("fired",), None, "acme", {}, "critical", 17.0, 14.4, "×", "it burns")
 DEFAULT = ThresholdSource("default", 14.4, None, None)

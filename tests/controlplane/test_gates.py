@@ -17,6 +17,7 @@ from controlplane.gates import standing, summary
 from controlplane.gates.deciding import EXIT_CODES, decide, in_effect
 from controlplane.gates.document import GateSpec, canonical, read, schema, whole, written
 from controlplane.gates.engine import batch
+from controlplane.gates.jsonpath import MAX_SEGMENTS, find, segments
 from controlplane.gates.judging import judge, trouble
 from controlplane.gates.model import Answer, GateRow
 from controlplane.gates.operations import GatesApply, differences
@@ -429,3 +430,43 @@ def test_a_check_that_went_back_and_forth_is_flaky() -> None:
     states = [{"a": "pass", "b": "fail"}, {"a": "fail", "b": "fail"}, {"a": "pass", "b": "pass"}]
     assert standing.flaky(states) == ("a",)
     assert standing.flaky(states[:2]) == ()
+
+
+def test_a_definition_of_another_version_says_what_cannot_be_read() -> None:
+    shop = gate(A)
+    assert read(written(shop)) == shop
+    fields = json.loads(written(shop)) | {f"field{n}": n for n in range(9)}
+    with pytest.raises(Usage) as refused:
+        read(json.dumps(fields))
+    assert refused.value.code == "gate_unreadable" and refused.value.message.count("field") == 5
+
+
+# A value in a document
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("$", (True, {"a": [1, {"p 95": 2}], "n": None})),
+        ("$.a[0]", (True, 1)),
+        ("$.a[-2]", (True, 1)),
+        ("$.a[1]['p 95']", (True, 2)),
+        ("$.n", (True, None)),
+        ("$.a[2]", (False, None)),
+        ("$.a[-3]", (False, None)),
+        ("$.a.b", (False, None)),
+        ("$.b", (False, None)),
+        ("$[0]", (False, None)),
+        ("$.n.x", (False, None)),
+    ],
+)
+def test_a_path_finds_one_value_or_none(path: str, found: tuple[bool, Any]) -> None:
+    assert find({"a": [1, {"p 95": 2}], "n": None}, path) == found
+
+
+def test_a_path_is_of_names_and_numbers_and_bounded() -> None:
+    assert segments("$.a[-1]['it\\'s'][\"\\\\\"]") == ["a", -1, "it's", "\\"]
+    assert len(segments("$" + ".a" * MAX_SEGMENTS)) == MAX_SEGMENTS
+    for wrong in ("", "a", "$a", "$.", "$.a[*]", "$..a", "$.a b", "$" + ".a" * (MAX_SEGMENTS + 1)):
+        with pytest.raises(ValueError, match="a path"):
+            segments(wrong)

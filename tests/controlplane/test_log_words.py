@@ -83,7 +83,12 @@ def test_which_fields_a_format_wants(log: Log, whose: Whose, told: list[str]) ->
 
 
 def test_the_fields_that_were_found_are_named_as_a_mapping_writes_them() -> None:
-    assert found_fields([b'{"a": {"b": 1, "c": {}}, "d": {}}', b"no JSON", b'{"d": 2, "e": [1]}']) == ["a.b", "a.c", "d", "e"]
+    assert found_fields([b'{"a": {"b": 1, "c": {}}, "d": {}}', b"no JSON", b'{"d": 2, "e": [1]}']) == [
+        "a.b",
+        "a.c",
+        "d",
+        "e",
+    ]
     assert found_fields([b'{"\\u001b[31mred\\u202e": 1}']) == [SHOWN]
     many = b"{" + b",".join(b'"f%d": 1' % n for n in range(MAX_FIELDS + 1)) + b"}"
     assert found_fields([many])[MAX_FIELDS - 1 :] == [f"f{MAX_FIELDS - 1}", "and 1 more"]
@@ -94,7 +99,9 @@ def test_a_log_from_which_nothing_was_taken_says_what_was_expected() -> None:
     report = ImportReport(lines=1200, skipped={Skip.UNREADABLE: 1200})
     refusal = nothing_taken("log.txt", Format.JSONL, None, report, [b'{"path": "/"}'])
     assert refusal.code == "log_nothing_taken" and refusal.report is report
-    assert refusal.message.startswith("log.txt holds no line that can be read as a request in the format jsonl.\n  1,200 × not")
+    assert refusal.message.startswith(
+        "log.txt holds no line that can be read as a request in the format jsonl.\n  1,200 × not"
+    )
     assert [each.partition(":")[0] for each in refusal.why][1:] == [
         "a line of jsonl",
         "fields that its lines have",

@@ -107,7 +107,11 @@ def test_why_a_cause_is_one() -> None:
 
 def test_why_a_letter_waits_and_what_a_replay_would_meet() -> None:
     told = why_letter(LETTER, NOW)
-    assert texts(told)[1:4] == ["dead: died 1 h ago, after 5 attempts", "error: no answer", f"cause: {'ab' * 8}, no answer"]
+    assert texts(told)[1:4] == [
+        "dead: died 1 h ago, after 5 attempts",
+        "error: no answer",
+        f"cause: {'ab' * 8}, no answer",
+    ]
     assert told[-1] == "kept until 2027-02-28 06:00 UTC, counted from its death" and len(told) == 6
     refused = why_letter(replace(LETTER, obstacle="letter_tenant", error=""), NOW)
     assert texts(refused)[2] == "error: none was kept"
@@ -120,7 +124,9 @@ def test_why_a_letter_waits_and_what_a_replay_would_meet() -> None:
 
 
 def facts(**fields: Any) -> dict[str, str]:
-    return {line[:10].strip(): line[10:] for line in texts(fact_lines(replace(LETTER, **fields), NOW)) if line[9:10] == " "}
+    return {
+        line[:10].strip(): line[10:] for line in texts(fact_lines(replace(LETTER, **fields), NOW)) if line[9:10] == " "
+    }
 
 
 def test_the_facts_of_a_letter() -> None:
@@ -168,13 +174,22 @@ def test_whatever_a_message_died_of_is_inert() -> None:
     assert is_inert(fact_lines(letter, NOW)) and is_inert(why_letter(letter, NOW))
     cause = replace(CAUSE, handler=HOSTILE, error_class=HOSTILE, queue=HOSTILE, releases=[HOSTILE], fixed_in=HOSTILE)
     assert is_inert(why_cause(cause, NOW))
-    assert is_inert(attempt_lines([{"attempt": HOSTILE, "at": HOSTILE, "outcome": HOSTILE, "error": HOSTILE, "by": HOSTILE}]))
+    assert is_inert(
+        attempt_lines([{"attempt": HOSTILE, "at": HOSTILE, "outcome": HOSTILE, "error": HOSTILE, "by": HOSTILE}])
+    )
     assert is_inert(payload_lines(Message(b"", False, HOSTILE, {HOSTILE: HOSTILE}, HOSTILE), 9))
 
 
 def test_attempts_are_told_the_newest_first() -> None:
     first = {"attempt": 1, "at": "2026-11-30T05:00:00.5+00:00", "outcome": "failed", "error": "no answer"}
-    second = {**first, "attempt": 2, "ended_at": "2026-11-30T05:10:00+00:00", "outcome": "lost", "error": None, "by": "w1"}
+    second = {
+        **first,
+        "attempt": 2,
+        "ended_at": "2026-11-30T05:10:00+00:00",
+        "outcome": "lost",
+        "error": None,
+        "by": "w1",
+    }
     assert attempt_lines([first, second]) == [
         ("2  2026-11-30 05:10:00  lost by w1", "bad"),
         ("   no error was kept: its worker was lost", "muted"),
@@ -200,12 +215,22 @@ def test_bytes_are_shown_to_their_limit_and_then_their_number() -> None:
     assert payload_lines(message(b"x" * 5000, json="1"), 5000) == ["1"]
     assert payload_lines(message(b"x", cut=True, json="1"), 300_000)[-1] == ("… 300,000 bytes in all", "muted")
     assert payload_lines(message(), 0) == [("it is empty", "muted")]
-    assert payload_lines(None, 9) == [("Only operators and admins read messages: they may hold personal data.", "muted")]
+    assert payload_lines(None, 9) == [
+        ("Only operators and admins read messages: they may hold personal data.", "muted")
+    ]
 
 
 def test_headers_and_the_edit_follow_the_payload() -> None:
     lines = payload_lines(message(json="{}", headers={"retry": 2, "trace": None}, edited='{"a": 1}'), 2)
-    assert lines == ["{}", "", ("headers", "title"), "retry: 2", "", ("in its replay, merged into it", "title"), ('{"a": 1}', "warn")]
+    assert lines == [
+        "{}",
+        "",
+        ("headers", "title"),
+        "retry: 2",
+        "",
+        ("in its replay, merged into it", "title"),
+        ('{"a": 1}', "warn"),
+    ]
 
 
 def test_hexdump_shows_the_letters_and_a_dot_for_the_rest() -> None:
@@ -245,7 +270,10 @@ def test_the_difference_from_the_last_success() -> None:
         (SourceStats("jobs", 1200, NOW - 3 * DAY, 0, 0, 0), "jobs 1,200, oldest 3d"),
         (SourceStats("jobs", 1, None, 5, 0, 0), "jobs 1, in 5/h, out 0/h"),
         (SourceStats("jobs", 1, None, 0, 2, 3), "jobs 1, in 0/h, out 2/h, 3 deleted within 7d"),
-        (SourceStats("jobs", 1, None, 10_000, 10_001, 10_001), "jobs 1, in 10,000/h, out 10,000+/h, 10,000+ deleted within 7d"),
+        (
+            SourceStats("jobs", 1, None, 10_000, 10_001, 10_001),
+            "jobs 1, in 10,000/h, out 10,000+/h, 10,000+ deleted within 7d",
+        ),
     ],
 )
 def test_a_source_says_how_much_how_old_and_how_fast(stats: SourceStats, words: str) -> None:

@@ -91,13 +91,19 @@ def test_how_a_route_stands(fields: dict[str, Any], lines: list[object]) -> None
 
 def test_policy_and_escalation_are_told_in_words_or_as_they_are_kept() -> None:
     policy = {"dedupe": {"key": "{tenant}", "ttl_seconds": 60}}
-    assert fact_lines(stored(policy=policy), NOW)[-3:] == ["", ("policy", "title"), "one notice within 1m for each {tenant}"]
+    assert fact_lines(stored(policy=policy), NOW)[-3:] == [
+        "",
+        ("policy", "title"),
+        "one notice within 1m for each {tenant}",
+    ]
     broken = fact_lines(stored(policy={"x": 1}), NOW)
     assert broken[-2:] == [("policy", "title"), '{"x":1}']
     assert fact_lines(stored(escalation={"x": 1}), NOW)[-2][0] == "escalation"
 
 
-@pytest.mark.parametrize("matchers", [[{}], ["x"], [{"label": "a", "op": "=~", "value": "("}], [{"label": "a", "op": "?", "value": ""}]])
+@pytest.mark.parametrize(
+    "matchers", [[{}], ["x"], [{"label": "a", "op": "=~", "value": "("}], [{"label": "a", "op": "?", "value": ""}]]
+)
 def test_matchers_that_cannot_be_read_are_said_to_be_so(matchers: list[Any]) -> None:
     assert matchers_words(stored(matchers=matchers)) == "cannot be read"
 

@@ -138,7 +138,7 @@ def test_nobody_on_call_is_bad_and_what_is_not_known_is_said() -> None:
     assert turn_lines(row(None, retired_at=NOW - DAY)) == [("retired 1 d ago: nobody is on call by it", "muted")]
     broken = turn_lines(row(None, schedule=None, fault=HOSTILE))
     assert broken[0] == (f"cannot be read: {SHOWN}", "bad") and "watchfloor schedules edit ops" in str(broken[1])
-    assert texts(turn_lines(row(None, fault="?"))) [0].startswith("cannot be read")
+    assert texts(turn_lines(row(None, fault="?")))[0].startswith("cannot be read")
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,8 @@ def test_until_when_in_a_cell(turns: Turns | None, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "cells"), [(0, 3), (41, 3), (48, 3), (49, 4), (62, 5 - 1), (63, 6), (76, 6), (77, 8), (105, 12), (188, 12), (189, 24)]
+    ("width", "cells"),
+    [(0, 3), (41, 3), (48, 3), (49, 4), (62, 5 - 1), (63, 6), (76, 6), (77, 8), (105, 12), (188, 12), (189, 24)],
 )
 def test_a_day_has_as_many_cells_as_fit(width: int, cells: int) -> None:
     assert cells_of(width) == cells
@@ -199,7 +200,10 @@ def test_the_day_on_which_the_clocks_change_is_named() -> None:
     assert ("Sun 29: the clocks change, the day has 23 hours", "warn") in week_lines(spring, NOW)
 
 
-@pytest.mark.parametrize(("number", "more"), [(SHOWN_SPANS, None), (SHOWN_SPANS + 1, "1 more hand-off"), (SHOWN_SPANS + 5, "5 more hand-offs")])
+@pytest.mark.parametrize(
+    ("number", "more"),
+    [(SHOWN_SPANS, None), (SHOWN_SPANS + 1, "1 more hand-off"), (SHOWN_SPANS + 5, "5 more hand-offs")],
+)
 def test_of_many_hand_offs_the_rest_is_counted(number: int, more: str | None) -> None:
     spans = tuple(Span(NOW + n * MINUTE, NOW + (n + 1) * MINUTE, Duty(f"p{n % 2}")) for n in range(number))
     lines = week_lines(replace(week(), rows=(), changed=(), spans=spans), NOW)

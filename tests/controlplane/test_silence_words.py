@@ -27,7 +27,13 @@ from tests.controlplane.alerting import DAY, HOUR, MINUTE, NOW
 from tests.controlplane.texts import HOSTILE, SHOWN, is_inert, texts
 
 KEPT = KeptSilence(
-    5, parse_matchers('tenant="acme", kind="burn_rate"'), NOW - HOUR, NOW + 2 * HOUR, "ana", "known", created_at=NOW - HOUR
+    5,
+    parse_matchers('tenant="acme", kind="burn_rate"'),
+    NOW - HOUR,
+    NOW + 2 * HOUR,
+    "ana",
+    "known",
+    created_at=NOW - HOUR,
 )
 ALERT = RecentAlert(7, "burn_rate", "acme", "critical", "it burns", NOW - HOUR, None)
 
@@ -62,7 +68,12 @@ def test_before_any_detector_was_evaluated_nothing_is_known() -> None:
 
 @pytest.mark.parametrize(
     ("hides", "more", "standing", "words"),
-    [(None, False, "active", "–"), (None, False, "pending", ""), (0, False, "active", "0"), (2000, True, "active", "2,000+")],
+    [
+        (None, False, "active", "–"),
+        (None, False, "pending", ""),
+        (0, False, "active", "0"),
+        (2000, True, "active", "2,000+"),
+    ],
 )
 def test_how_many_it_hides_in_a_cell(hides: int | None, more: bool, standing: Any, words: str) -> None:
     assert hides_words(SilenceRow(KEPT, standing, hides, more)) == words
@@ -74,8 +85,14 @@ def test_how_many_it_hides_in_a_cell(hides: int | None, more: bool, standing: An
         ({}, "ends in 2 h, at 2026-06-03 14:00 UTC"),
         ({"ends_at": NOW}, "ended now, at 2026-06-03 12:00 UTC"),
         ({"ends_at": NOW + MINUTE}, "ends in 1 m, at 2026-06-03 12:01 UTC"),
-        ({"ends": "resolved"}, "ends in 2 h, at 2026-06-03 14:00 UTC, or once all that it hid have been resolved for 15m"),
-        ({"ends": "unmatched", "after": HOUR}, "ends in 2 h, at 2026-06-03 14:00 UTC, or once it has had nothing to hide for 1h"),
+        (
+            {"ends": "resolved"},
+            "ends in 2 h, at 2026-06-03 14:00 UTC, or once all that it hid have been resolved for 15m",
+        ),
+        (
+            {"ends": "unmatched", "after": HOUR},
+            "ends in 2 h, at 2026-06-03 14:00 UTC, or once it has had nothing to hide for 1h",
+        ),
         ({"ends": "resolved", "ends_at": NOW - DAY}, "ended 1 d ago, at 2026-06-02 12:00 UTC"),
         ({"ended_at": NOW - MINUTE, "ended_by": HOSTILE}, f"ended 1 m ago by {SHOWN}"),
         (
