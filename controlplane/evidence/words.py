@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from controlplane.evidence.model import Evidence, Publication
 
 SHORT = {BUNDLE: "bundle"}
+UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 
 
 def kind_words(kind: str) -> str:
@@ -29,12 +30,8 @@ def kind_words(kind: str) -> str:
 
 def size_words(number: int) -> str:
     """ "999 B", "1.23 kB", "1 MB": three digits."""
-    size = float(number)
-    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
-        if size < 999.5:
-            break
-        size /= 1000
-    return f"{size:.3g} {unit}"
+    power = next(power for power in range(len(UNITS)) if number < 999.5 * 1000**power)
+    return f"{number / 1000**power:.3g} {UNITS[power]}"
 
 
 def fact_lines(evidence: Evidence, now: datetime) -> list[Line]:

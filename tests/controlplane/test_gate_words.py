@@ -29,8 +29,8 @@ SHOP = gate(
     {"name": "a"}, {"name": "b", "owner": "ben", "means": "no orders are lost"}, {"name": "c", "required": False}
 )
 RUN = GateRun(
-    3, "shop", 2, "staging", "full", None, None, "decided", "NO_GO", [], "f" * 64, NOW - HOUR, "ana", NOW, NOW - HOUR / 2,
-    2, 1, 3, 1,
+    3, "shop", 2, "staging", "full", None, None, "decided", "NO_GO", [], "f" * 64, NOW - HOUR, "ana", NOW,
+    NOW - HOUR / 2, 2, 1, 3, 1,
 )  # fmt: skip
 
 

@@ -164,7 +164,7 @@ def test_a_day_has_as_many_cells_as_fit(width: int, cells: int) -> None:
     assert cells_of(width) == cells
 
 
-def week(schedule: Schedule = KEPT.schedule or Schedule("ops"), per_day: int = 4) -> Week:
+def week(schedule: Schedule, per_day: int = 4) -> Week:
     return week_of(schedule, date(2026, 1, 5), "UTC", per_day)
 
 
@@ -206,6 +206,6 @@ def test_the_day_on_which_the_clocks_change_is_named() -> None:
 )
 def test_of_many_hand_offs_the_rest_is_counted(number: int, more: str | None) -> None:
     spans = tuple(Span(NOW + n * MINUTE, NOW + (n + 1) * MINUTE, Duty(f"p{n % 2}")) for n in range(number))
-    lines = week_lines(replace(week(), rows=(), changed=(), spans=spans), NOW)
+    lines = week_lines(replace(week(Schedule("ops")), rows=(), changed=(), spans=spans), NOW)
     assert lines[-1] == (f"… and {more}", "muted") if more else str(lines[-1][0]).startswith("Mon 05")
     assert sum(" – " in text for text in texts(lines)) == SHOWN_SPANS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -53,8 +52,8 @@ def test_matchers_are_shown_as_they_are_typed() -> None:
         (
             (2, 1200, 3),
             True,
-            "hides at least 2 open alerts now; in the last 7 days it would have hidden at least 1,200, 3 of them critical; "
-            "not all alerts were looked at",
+            "hides at least 2 open alerts now; in the last 7 days it would have hidden at least 1,200, "
+            "3 of them critical; not all alerts were looked at",
         ),
     ],
 )
