@@ -18,7 +18,7 @@ from controlplane.gates.deciding import EXIT_CODES, decide, in_effect
 from controlplane.gates.document import GateSpec, canonical, read, schema, whole, written
 from controlplane.gates.engine import batch
 from controlplane.gates.jsonpath import MAX_SEGMENTS, find, segments
-from controlplane.gates.judging import judge, trouble
+from controlplane.gates.judging import MAX_NAMES, judge, trouble
 from controlplane.gates.model import Answer, GateRow
 from controlplane.gates.operations import GatesApply, differences
 from controlplane.gates.shipped.texts import ORDER, text
@@ -470,3 +470,18 @@ def test_a_path_is_of_names_and_numbers_and_bounded() -> None:
     for wrong in ("", "a", "$a", "$.", "$.a[*]", "$..a", "$.a b", "$" + ".a" * (MAX_SEGMENTS + 1)):
         with pytest.raises(ValueError, match="a path"):
             segments(wrong)
+
+
+def test_of_many_objectives_that_burn_the_first_are_named() -> None:
+    shop = gate({"name": "slo", **OBJECTIVE})
+    for state, words in (("page", "burns its budget: "), ("unknown", "nothing is known of ")):
+        found = [{"id": n, "label": f"o{n}", "state": state, "left": None} for n in range(MAX_NAMES + 1)]
+        named = ", ".join(f"o{n}" for n in range(MAX_NAMES))
+        assert saw(shop, "slo", {"objectives": found}).judged.words == words + named
+
+
+@pytest.mark.parametrize(("left", "state"), [(0.4, "pass"), (0.39999, "fail")])
+def test_an_objective_keeps_at_least_its_share_of_the_budget(left: float, state: str) -> None:
+    shop = gate({"name": "slo", **OBJECTIVE, "left_at_least": 40})
+    judged = saw(shop, "slo", objective("ok", left)).judged
+    assert (judged.state, judged.value, judged.unit) == (state, round(left * 100, 3), "%")
