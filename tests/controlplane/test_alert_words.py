@@ -21,7 +21,7 @@ from controlplane.alerts.words import (
 )
 from controlplane.errors import Refusal, Usage
 from tests.controlplane.stored_alerts import FIRED, HOUR, MINUTE, event, stored
-from tests.controlplane.texts import HOSTILE, SHOWN
+from tests.controlplane.texts import HOSTILE, LONG, SHOWN, cuts
 
 
 @pytest.mark.parametrize(
@@ -177,3 +177,14 @@ def test_the_end_of_an_ack_is_sent_with_its_zone() -> None:
     for text in ("soon", "2026-13-01"):
         with pytest.raises(Usage):
             written_out(text)
+
+
+def test_a_long_text_leaves_room_for_what_stands_beside_it() -> None:
+    by = {"actor": LONG, "words": LONG}
+    assert cuts([event_words(event("handed_over", **by, holder=LONG))]) == [63, 63, 500]
+    over = stored(standing="resolved", resolved_at=FIRED, resolved_by=LONG, resolved_why=LONG)
+    unknown = stored(standing="unknown", unknown_why=LONG, holder=LONG, ack_until=FIRED)
+    assert cuts([standing_words(over, FIRED), standing_words(unknown, FIRED)]) == [63, 300, 300, 63]
+    alert = stored(summary=LONG, labels={LONG: LONG}, details={"threshold_from": LONG}, unit=LONG)
+    assert cuts(why_of(alert, FIRED)) == [500, 40, 40, 100, 60, 200]
+    assert cuts([measured_words(alert)]) == [40]

@@ -19,7 +19,7 @@ from controlplane.detectors.words import (
     whole_words,
     why_of,
 )
-from tests.controlplane.texts import HOSTILE, SHOWN, is_inert
+from tests.controlplane.texts import HOSTILE, LONG, SHOWN, cuts, is_inert
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 DETECTOR = Detector(
@@ -120,3 +120,11 @@ def test_the_threshold_that_holds_comes_before_those_that_lost() -> None:
         *((f"  {words}", tone) for words, tone in lines),
     ]
     assert judged_lines("burn_rate", []) == [("burn_rate has none that can be set", "muted")]
+
+
+def test_a_long_text_leaves_room_for_what_stands_beside_it() -> None:
+    failed = replace(DETECTOR, state="failed", error=LONG, means=LONG, language="sql", statement=LONG)
+    assert cuts(why_of(failed)) == [500, 500, 200]
+    assert cuts([state_words(replace(DETECTOR, state="silent", silent=LONG))]) == [500]
+    assert cuts([foreseen_words(replace(ALERT, summary=LONG))]) == [300]
+    assert cuts(source_lines([ThresholdSource(LONG, 1.0, LONG, NOW)], "keys")) == [80, 63]

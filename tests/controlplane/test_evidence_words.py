@@ -19,7 +19,7 @@ from controlplane.evidence.words import (
     size_words,
     why_of,
 )
-from tests.controlplane.texts import HOSTILE, SHOWN, is_inert, texts
+from tests.controlplane.texts import HOSTILE, LONG, SHOWN, cuts, is_inert, texts
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -145,3 +145,14 @@ def test_what_the_provider_says_stands_beside_our_hash() -> None:
     known = {"path": HOSTILE, "sha256": SHA256, "etag": "e1", "version": None}
     assert texts(attestation_lines({"objects": [known]})) == [SHOWN, f"  {'ab' * 8}…  ETag e1, version –"]
     assert attestation_lines({}) == []
+
+
+def test_a_long_text_leaves_room_for_what_stands_beside_it() -> None:
+    evidence = replace(EVIDENCE, kind=f"https://a/{LONG}", subject=LONG, signer=LONG, name=LONG, recorded_by=LONG)
+    assert cuts(fact_lines(evidence, NOW)) == [198, 190, 300, 80, 200, 80]
+    assert cuts([kind_words(LONG)]) == [200] and cuts(why_of(evidence, NOW)) == [80]
+    publication = replace(PUBLICATION, target=LONG, subject=LONG, created_by=LONG, error=LONG)
+    assert cuts(publication_lines(publication, NOW)) == [300, 200, 80, 1000]
+    assert cuts(publication_lines(replace(publication, subject="", kind=LONG), NOW))[1] == 200
+    assert cuts(publication_why(publication, NOW)) == [1000]
+    assert cuts(attestation_lines({"objects": [{"path": LONG, "sha256": SHA256, "etag": LONG}]})) == [100, 174]

@@ -22,7 +22,7 @@ from controlplane.gates.words import (
     why_lines,
 )
 from tests.controlplane.gates import NOW, gate, results, saw, waiver
-from tests.controlplane.texts import HOSTILE, SHOWN, is_inert, texts
+from tests.controlplane.texts import HOSTILE, LONG, SHOWN, cuts, is_inert, texts
 
 HOUR = timedelta(hours=1)
 SHOP = gate(
@@ -222,3 +222,14 @@ def test_two_runs_are_compared_check_by_check() -> None:
         ("c", "inconclusive –", "not in it"),
     ]
     assert compared(before[:1], after[:2]) == [("b", "not in it", "fail 3 messages")]
+
+
+def test_a_long_text_leaves_room_for_what_stands_beside_it() -> None:
+    row_ = check_row(words=LONG, unit=LONG, because="no_data")
+    assert cuts([value_words(row_), because_words(row_), check_words(row_, NOW)]) == [58, 300, 58, 296]
+    assert cuts([check_words(check_row(name=LONG), NOW)]) == [385]
+    condition = {"check": LONG, "state": "fail"}
+    assert cuts(run_lines(replace(RUN, started_by=LONG, conditions=[condition]), NOW)) == [100, 189]
+    found = {"a": saw(SHOP, "a", trouble("no_data", LONG))}
+    waived = [waiver("b", created_by=LONG, reason=LONG)]
+    assert cuts(why_lines(row(decide(SHOP, found, waived, "staging", NOW)), NOW)) == [189, 100, 200]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from controlplane.errors import Refusal, Usage
 from controlplane.gates import standing, summary
 from controlplane.gates.deciding import EXIT_CODES, decide, in_effect
-from controlplane.gates.document import GateSpec, canonical, read, schema, whole, written
+from controlplane.gates.document import MAX_CHECKS, GateSpec, canonical, read, schema, whole, written
 from controlplane.gates.engine import batch
 from controlplane.gates.jsonpath import MAX_SEGMENTS, find, segments
 from controlplane.gates.judging import MAX_NAMES, judge, trouble
@@ -485,3 +485,40 @@ def test_an_objective_keeps_at_least_its_share_of_the_budget(left: float, state:
     shop = gate({"name": "slo", **OBJECTIVE, "left_at_least": 40})
     judged = saw(shop, "slo", objective("ok", left)).judged
     assert (judged.state, judged.value, judged.unit) == (state, round(left * 100, 3), "%")
+
+
+@pytest.mark.parametrize(
+    ("check", "defaults"),
+    [
+        (
+            {"at_most": 0},
+            {"freshness": 86_400, "limit": 30, "due": 604_800, "required": True, "measure": "dead_letters"},
+        ),
+        ({"kind": "http", "url": "https://shop.example"}, {"status": [200], "within_ms": None, "path": ""}),
+        ({"kind": "command", "run": ["true"]}, {"exit": [0], "path": ""}),
+        ({"kind": "keys"}, {"at_most": 0}),
+        (AUDIT, {"signed_within": 86_400}),
+        (ALERTS, {"severity": "error"}),
+        (JUNIT, {"at_most": 0, "skipped_at_most": None}),
+        (SBOM, {"components_at_least": 1}),
+        (VULNERABILITIES, {"critical": 0, "high": 0, "medium": None, "low": None, "unknown": 0}),
+    ],
+)
+def test_what_a_gate_file_leaves_out_is_the_strict_default(check: dict[str, Any], defaults: dict[str, Any]) -> None:
+    made = gate({"name": "x", **check}).check("x")
+    assert made is not None
+    kept = made.model_dump()
+    assert {name: kept[name] for name in defaults} == defaults
+
+
+def test_a_gate_has_at_most_200_checks_with_those_it_includes() -> None:
+    other = gate({"name": "a"}, name="other")
+    checks = [{"kind": "queue", "at_most": 0, "name": f"c{n}"} for n in range(MAX_CHECKS)]
+
+    def made(number: int) -> int:
+        spec = {"name": "shop", "owner": "ana", "checks": checks[:number], "include": [{"gate": "other"}]}
+        return len(whole(GateSpec.model_validate(spec), {"other": other}).checks)
+
+    assert MAX_CHECKS == 200 and made(MAX_CHECKS - 1) == MAX_CHECKS
+    with pytest.raises(Usage, match="it has 201 checks; 200 are the most"):
+        made(MAX_CHECKS)

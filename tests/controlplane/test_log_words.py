@@ -19,7 +19,7 @@ from controlplane.requestlogs.telling import (
     report_lines,
     wanted,
 )
-from tests.controlplane.texts import HOSTILE, SHOWN
+from tests.controlplane.texts import HOSTILE, LONG, SHOWN, cuts
 
 
 @pytest.mark.parametrize(
@@ -109,3 +109,9 @@ def test_a_log_from_which_nothing_was_taken_says_what_was_expected() -> None:
     ]
     plain = nothing_taken("log.txt", Format.COMBINED, "acme", report, [b"no JSON"])
     assert len(plain.why) == 2 and plain.message.endswith('"curl/8.5.0".')
+
+
+def test_a_long_text_leaves_room_for_what_stands_beside_it() -> None:
+    report = ImportReport(unknown_tenants=[LONG], created_tenants=[LONG])
+    assert cuts(report_lines(report)) == [64, 64]
+    assert cuts(found_fields([f'{{"{LONG}": 1}}'.encode()])) == [64]

@@ -27,7 +27,7 @@ from controlplane.queues.words import (
     why_cause,
     why_letter,
 )
-from tests.controlplane.texts import HOSTILE, SHOWN, is_inert, texts
+from tests.controlplane.texts import HOSTILE, LONG, SHOWN, cuts, is_inert, texts
 
 NOW = datetime(2026, 11, 30, 6, 0, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -278,3 +278,23 @@ def test_the_difference_from_the_last_success() -> None:
 )
 def test_a_source_says_how_much_how_old_and_how_fast(stats: SourceStats, words: str) -> None:
     assert source_words(stats, NOW) == words
+
+
+def test_a_long_text_leaves_room_for_what_stands_beside_it() -> None:
+    texts = {"handler": LONG, "error": LONG, "error_class": LONG, "tenant_id": LONG, "queue": LONG, "source": LONG}
+    more = {"source_id": LONG, "idempotency_key": LONG, "release": LONG, "cause": LONG}
+    letter = replace(LETTER, **texts, **more, settled_at=NOW, settled_by=LONG, settled_why=LONG)  # type: ignore[arg-type]
+    assert cuts(fact_lines(letter, NOW)) == [600, 63, 300, 200, 100, 100, 64, 100, 100, 200, 100]
+    assert cuts(why_letter(letter, NOW)) == [100, 63, 300, 2000, 500]
+    cause = replace(CAUSE, handler=LONG, cause=LONG, error_class=LONG, queue=LONG, source=LONG, releases=[LONG])
+    assert cuts(why_cause(replace(cause, fixed_in=LONG), NOW)) == [100, 500, 100, 100, 64, 60, 100]
+    assert cuts([cause_words(replace(cause, fixed_in=LONG)), cause_words(replace(cause, error_class=""))]) == [
+        60,
+        400,
+        400,
+    ]
+    attempt = {"attempt": LONG, "at": LONG, "outcome": LONG, "error": LONG, "by": LONG}
+    assert cuts(attempt_lines([attempt])) == [12, 40, 100, 1000]
+    assert cuts(payload_lines(message(json=LONG, headers={LONG: LONG}, edited=LONG), 9)) == [1000, 60, 300, 4000]
+    assert cuts(difference_lines(message(json=LONG), Success("9", NOW, "{}"), NOW)) == [999]
+    assert cuts([source_words(SourceStats(LONG, 0, None, 0, 0, 0), NOW)]) == [40]

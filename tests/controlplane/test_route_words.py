@@ -22,7 +22,7 @@ from controlplane.routes.words import (
     why_of,
 )
 from tests.controlplane.alerting import HOUR, NOW, SECOND, route
-from tests.controlplane.texts import HOSTILE, SHOWN, is_inert, texts
+from tests.controlplane.texts import HOSTILE, LONG, SHOWN, cuts, is_inert, texts
 
 KNOWN: dict[str, Any] = {
     **dict.fromkeys(("tenant_id", "parent", "group_by", "repeat_seconds", "escalation", "secret_at", "retired_at")),
@@ -159,3 +159,13 @@ def test_what_may_be_done_with_a_route(check: Callable[[RouteRow], None], fields
         refused = refusal.code
         assert "night" in refusal.message
     assert refused == code
+
+
+def test_a_long_text_leaves_room_for_what_stands_beside_it() -> None:
+    long = stored(
+        name=LONG, tenant_id=LONG, target=LONG, events=[LONG], group_by=[LONG], disabled=LONG, disabled_at=NOW
+    )
+    assert cuts(fact_lines(long, NOW)) == [100, 400, 292, 300, 64, 200]
+    assert cuts(fact_lines(stored(policy={LONG: 1}), NOW)) == [200, 3998]
+    group = RouteDecision(route(4, name=LONG), (Stage("quiet", "hold", LONG),), (), GroupState(4, "g"), None)
+    assert cuts(decision_lines(Decision("a1", NOW, (), (group,)))) == [60, 400]

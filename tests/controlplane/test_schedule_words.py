@@ -28,7 +28,7 @@ from controlplane.schedules.words import (
     week_lines,
 )
 from controlplane.weekly import Hours
-from tests.controlplane.texts import HOSTILE, SHOWN, is_inert, texts
+from tests.controlplane.texts import HOSTILE, LONG, SHOWN, cuts, is_inert, texts
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 """A Monday."""
@@ -209,3 +209,11 @@ def test_of_many_hand_offs_the_rest_is_counted(number: int, more: str | None) ->
     lines = week_lines(replace(week(Schedule("ops")), rows=(), changed=(), spans=spans), NOW)
     assert lines[-1] == (f"… and {more}", "muted") if more else str(lines[-1][0]).startswith("Mon 05")
     assert sum(" – " in text for text in texts(lines)) == SHOWN_SPANS
+
+
+def test_a_long_text_leaves_room_for_what_stands_beside_it() -> None:
+    duty = Duty(LONG, LONG)
+    assert cuts(turn_lines(row(Turns(duty, NOW + HOUR, duty)))) == [100, 64, 100]
+    assert cuts([rotation_words(replace(DAYS, name=LONG, people=(LONG,)))]) == [64, 60]
+    assert cuts([override_words(replace(OVERRIDE, person=LONG, instead_of=LONG, created_by=LONG), NOW)]) == [60, 60, 63]
+    assert cuts(turn_lines(row(None, fault=LONG))) == [1000]

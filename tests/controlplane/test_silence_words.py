@@ -23,7 +23,7 @@ from controlplane.silences.words import (
     why_of,
 )
 from tests.controlplane.alerting import DAY, HOUR, MINUTE, NOW
-from tests.controlplane.texts import HOSTILE, SHOWN, is_inert, texts
+from tests.controlplane.texts import HOSTILE, LONG, SHOWN, cuts, is_inert, texts
 
 KEPT = KeptSilence(
     5,
@@ -142,3 +142,9 @@ def test_that_not_all_alerts_were_looked_at_is_said() -> None:
     assert hidden_lines([], True) == ["not all alerts were looked at; it hides none of those"]
     assert hidden_lines([ALERT], True)[1:] == [("not all alerts were looked at: there may be more", "warn")]
     assert alert_words(replace(ALERT, tenant_id=None, summary=HOSTILE)) == f"alert 7, critical, all, burn_rate: {SHOWN}"
+
+
+def test_a_long_text_leaves_room_for_what_stands_beside_it() -> None:
+    long = replace(KEPT, matchers=(), fault=LONG, created_by=LONG, comment=LONG, ended_at=NOW, ended_by=LONG)
+    assert cuts(fact_lines(SilenceRow(long, "unreadable"), NOW)) == [200, 63, 63, 2000]
+    assert cuts([alert_words(replace(ALERT, summary=LONG))]) == [264]

@@ -10,7 +10,7 @@ import pytest
 
 from controlplane.webhooks.model import TenantEvent, Webhook
 from controlplane.webhooks.words import event_lines, events_lines, fact_lines, state_lines, told_of, why_of
-from tests.controlplane.texts import HOSTILE, SHOWN, is_inert, texts
+from tests.controlplane.texts import HOSTILE, LONG, SHOWN, cuts, is_inert, texts
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -95,3 +95,10 @@ def test_whatever_a_tenant_is_called_is_inert() -> None:
     event = replace(EVENT, type=HOSTILE, summary=HOSTILE, tenant_id=HOSTILE, data={HOSTILE: HOSTILE})
     assert is_inert(fact_lines(webhook, NOW)) and is_inert(events_lines([event], NOW))
     assert is_inert(event_lines(event, NOW)) and SHOWN in texts(event_lines(event, NOW))
+
+
+def test_a_long_text_leaves_room_for_what_stands_beside_it() -> None:
+    long = replace(WEBHOOK, tenant_id=LONG, label=LONG, target=LONG, created_by=LONG, events=[LONG], disabled=LONG)
+    assert cuts(fact_lines(replace(long, disabled_at=NOW), NOW)) == [100, 400, 64, 200, 64, 60]
+    event = replace(EVENT, type=LONG, summary=LONG, tenant_id=LONG, data={LONG: LONG})
+    assert cuts(events_lines([event], NOW)) == [40, 200] and cuts(event_lines(event, NOW)) == [60, 64, 400, 20, 200]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from controlplane.lists import Line
@@ -9,6 +10,7 @@ from controlplane.text import clean
 
 HOSTILE = "\x1b[31mred\u202e"
 SHOWN = clean(HOSTILE)
+LONG = "ж" * 5000
 
 
 def texts(lines: Iterable[Line]) -> list[str]:
@@ -19,3 +21,8 @@ def is_inert(lines: Iterable[Line]) -> bool:
     """Whether each line stays one, with what was foreign in it made visible and harmless."""
     told = texts(lines)
     return all(text.isprintable() for text in told) and any(SHOWN in text for text in told)
+
+
+def cuts(lines: Iterable[Line]) -> list[int]:
+    """To how many characters each LONG was cut, so that what stands beside it is still seen."""
+    return [len(found) for text in texts(lines) for found in re.findall("ж+…", text)]
