@@ -232,4 +232,4 @@ def test_a_long_text_leaves_room_for_what_stands_beside_it() -> None:
     assert cuts(run_lines(replace(RUN, started_by=LONG, conditions=[condition]), NOW)) == [100, 189]
     found = {"a": saw(SHOP, "a", trouble("no_data", LONG))}
     waived = [waiver("b", created_by=LONG, reason=LONG)]
-    assert cuts(why_lines(row(decide(SHOP, found, waived, "staging", NOW)), NOW)) == [189, 100, 200]
+    assert cuts(why_lines(row(decide(SHOP, found, waived, "staging", NOW)), NOW)) == [291, 100, 200]
