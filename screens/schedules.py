@@ -51,7 +51,7 @@ def week_pane(seen: Seen[Shown]) -> list[Line]:
     if schedule is None or shown.row.turns is None:
         return turn_lines(shown.row)
     week = week_of(schedule, shown.monday, shown.zone, cells_of(seen.width))
-    return week_lines(week, shown.row.at, seen.width)
+    return week_lines(week, shown.row.at)
 
 
 class ScheduleScreen(DetailScreen[Shown]):

@@ -50,7 +50,7 @@ async def show_schedule(
     if kept.schedule is not None:
         zone = zones_of(kept.schedule)[0]
         week = week_of(kept.schedule, monday_of(row.at, zone), zone, cells_of(WIDTH))
-        lines += ["", *week_lines(week, row.at, WIDTH)]
+        lines += ["", *week_lines(week, row.at)]
     for line in text_lines(lines):
         say(clean(line).rstrip())
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from controlplane.evidence.model import Evidence, Publication, PublicationTarget
 
 SHORT = {BUNDLE: "bundle"}
+UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 
 
 def kind_words(kind: str) -> str:
@@ -28,10 +29,9 @@ def kind_words(kind: str) -> str:
 
 
 def size_words(number: int) -> str:
-    if number < 1000:
-        return f"{number} B"
-    power = min(3, (len(str(number)) - 1) // 3)
-    return f"{number / 1000**power:.3g} {('kB', 'MB', 'GB')[power - 1]}"
+    """ "999 B", "1.23 kB", "1 MB": three digits."""
+    power = next(power for power in range(len(UNITS)) if number < 999.5 * 1000**power)
+    return f"{number / 1000**power:.3g} {UNITS[power]}"
 
 
 def fact_lines(evidence: Evidence, now: datetime) -> list[Line]:

@@ -49,7 +49,8 @@ def why_cause(cause: Cause, now: datetime) -> list[Line]:
         clean(cause.cause, 500) or "no message",
         f"class: {clean(cause.error_class, 100) or 'none'}",
         f"queue: {clean(cause.queue, 100)}; source: {clean(cause.source, 64)}",
-        f"{cause.waiting:,} wait: {cause.dead:,} dead, {cause.quarantined:,} quarantined; of {cause.tenants:,} tenants",
+        f"{cause.waiting:,} wait{'s' if cause.waiting == 1 else ''}: {cause.dead:,} dead, "
+        f"{cause.quarantined:,} quarantined; of {count_words(cause.tenants, 'tenant')}",
         f"{cause.replayed:,} were ever replayed, {cause.discarded:,} discarded",
         f"first {relative(cause.first_seen, now)}, last {relative(cause.last_seen, now)}",
         f"died in: {', '.join(clean(each, 60) for each in cause.releases) or 'no known release'}",
@@ -123,7 +124,7 @@ def fact_lines(letter: Letter, now: datetime) -> list[Line]:
         "tenant": clean(letter.tenant_id, 100) if letter.tenant_id else "none",
         "source": f"{clean(letter.source, 64)} {clean(letter.source_id, 100)}, queue {clean(letter.queue, 100)}",
         "attempts": f"{letter.attempt_count}, first failed {relative(letter.first_failed_at, now)}",
-        "replayed": f"{letter.replays} times before, and died of the same",
+        "replayed": f"{count_words(letter.replays, 'time')} before, and died of the same",
         "key": clean(letter.idempotency_key, 200) if letter.idempotency_key else "none",
         "release": clean(letter.release, 100) or UNKNOWN,
         "kept": "legal hold" if letter.hold else _kept(letter, now),
@@ -178,7 +179,9 @@ def payload_lines(message: Message | None, size: int) -> list[Line]:
 
 def json_lines(text: str) -> list[Line]:
     lines = [clean(line, 1000) for line in text.split("\n")]
-    more: list[Line] = [(f"… {len(lines) - MAX_LINES:,} more lines", "muted")] if len(lines) > MAX_LINES else []
+    more: list[Line] = (
+        [(f"… {count_words(len(lines) - MAX_LINES, 'more line')}", "muted")] if len(lines) > MAX_LINES else []
+    )
     return [*lines[:MAX_LINES], *more]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from controlplane.errors import Refusal
+from controlplane.formatting import count_words
 from controlplane.requestlogs.mapped import json_fields
 from controlplane.requestlogs.mappings import LogMapping
 from controlplane.requestlogs.model import Format, ImportReport, RequestRow, Skip
@@ -58,17 +59,17 @@ def report_lines(report: ImportReport) -> list[str]:
     """What an import did, a line for each thing worth knowing; the first has the totals."""
     lines = [f"{report.rows:,} requests {'would be stored' if report.dry_run else 'stored'} of {report.lines:,} lines"]
     if report.already_lines:
-        lines.append(f"{report.already_lines:,} lines had been stored before")
+        lines.append(f"{count_words(report.already_lines, 'line')} had been stored before")
     for reason, number in report.skipped.items():
         first = report.first_lines.get(reason, [])
         places = ", ".join(map(str, first)) + (" …" if number > len(first) else "")
-        lines.append(f"{number:,} skipped: {reason.words} (lines {places})")
+        lines.append(f"{number:,} skipped: {reason.words} (line{'' if number == 1 else 's'} {places})")
     if report.unknown_tenants:
         names = ", ".join(clean(name, 64) for name in report.unknown_tenants)
         lines.append(f"unknown tenants: {names}")
     if report.created_tenants:
         names = ", ".join(clean(name, 64) for name in report.created_tenants[:20])
-        lines.append(f"{len(report.created_tenants):,} tenants created: {names}")
+        lines.append(f"{count_words(len(report.created_tenants), 'tenant')} created: {names}")
     return lines
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from controlplane.formatting import relative, spell
+from controlplane.formatting import count_words, relative, spell
 from controlplane.lists import Line
 from controlplane.schedules.calendar import Turns, Week, by_person, zones_of
 from controlplane.schedules.directory import KeptOverride, KeptSchedule, ScheduleRow
@@ -134,7 +134,7 @@ def bar_lines(week: Week, at: datetime) -> list[Line]:
     return lines
 
 
-def week_lines(week: Week, at: datetime, width: int) -> list[Line]:
+def week_lines(week: Week, at: datetime) -> list[Line]:
     """The bars, on which days the clocks change, and every hand-off."""
     lines: list[Line] = [
         (f"week of {week.monday:%Y-%m-%d}, by the clocks of {week.zone}", "muted"),
@@ -149,7 +149,7 @@ def week_lines(week: Week, at: datetime, width: int) -> list[Line]:
         by = f"  {by_words(span.duty)}" if span.duty else ""
         lines.append((f"{begin} – {end}  {person_words(span.duty)}{by}", "" if span.duty else "bad"))
     if len(joined) > SHOWN_SPANS:
-        lines.append((f"… and {len(joined) - SHOWN_SPANS} more hand-offs", "muted"))
+        lines.append((f"… and {count_words(len(joined) - SHOWN_SPANS, 'more hand-off')}", "muted"))
     return lines
 
 

@@ -24,7 +24,8 @@ def state_lines(webhook: Webhook, now: datetime) -> list[Line]:
         lines.append((f"  {relative(webhook.disabled_at, now)}: {clean(webhook.disabled, 400)}", "bad"))
         lines.append(("  what happens is held; enable it, then replay what was held (a, then p)", "muted"))
     elif webhook.failures:
-        lines.append((f"  the last {count(webhook.failures)} attempts failed; it is disabled after 50", "warn"))
+        last = "attempt" if webhook.failures == 1 else f"{count(webhook.failures)} attempts"
+        lines.append((f"  the last {last} failed; it is disabled after 50", "warn"))
     return lines
 
 

@@ -131,3 +131,20 @@ def test_without_a_series_it_is_said_with_the_values_that_are_known() -> None:
     assert not spec.series
     assert spec.nothing == "The home keeps none. It was 1 key when it fired, 3 keys when it was last evaluated."
     assert undrawn(replace(alert, value=None), [], "None").nothing == "None."
+
+
+def test_a_gap_in_the_burn_begins_a_second_after_what_was_known() -> None:
+    found = slices([(99, 100), *[(0, 0)] * 60, (99, 100)], until=NOW)
+    [line] = burn_chart(stored(), objective(), HOURLY, MONTH, found, NOW).series
+    assert [NOW.timestamp() - x for x in line.xs] == [3660, 3659, 0] and line.ys[1] is None
+    outside = slices([(99, 100)] * 2, until=FIRED - burn_lead(HOURLY))
+    assert [
+        len(burn_chart(stored(), objective(), HOURLY, MONTH, each, NOW).series[0].xs) for each in (outside, [])
+    ] == [1, 0]
+    assert burn_lead(HOURLY) == 6 * HOUR and burn_lead(PAIRS[1]) == 18 * HOUR
+
+
+def test_before_the_first_request_the_silence_is_not_known_and_without_a_threshold_no_line_is_drawn() -> None:
+    requests = Series(FLEET, FIRED, MINUTE, (None, Point(1, 0, 0)), NOW)
+    chart = silence_chart(stored(threshold=None), requests, FIRED + 2 * MINUTE)
+    assert chart.series[0].ys == [None, 0] and not chart.thresholds

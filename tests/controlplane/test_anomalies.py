@@ -245,3 +245,47 @@ def test_too_few_windows_or_none_with_requests_have_no_median() -> None:
 )
 def test_a_key_without_a_baseline_is_judged_by_its_plan(n: int, peers: Peers | None, found: bool) -> None:
     assert [each.name for each in judge(Slice(24, n), Slice(168), LIMITS, peers)] == (["new_key"] if found else [])
+
+
+BEFORE = Slice(168, 1680, 16_800.0, 16, 16, 1680, 168_000.0, 1680 * 10_400.0, (10.0, 12.0, 8.0))
+"""10 requests an hour of 100 ms, give or take 20; 1 % errors."""
+
+
+@pytest.mark.parametrize(
+    ("recent", "told"),
+    [
+        (
+            Slice(24, 600, 15_000.0),
+            "spike: 600 requests, 240 expected: 2.5 ×, +21.7 standard errors; usually 240: +5.1 deviations",
+        ),
+        (
+            Slice(24, 60, 200.0),
+            "drop: 60 requests, 240 expected: 0.2 ×, -10.9 standard errors; usually 240: -2.5 deviations",
+        ),
+        (
+            Slice(24, 240, 2400.0, 0, 0, 240, 36_000.0, 240 * 23_400.0),
+            "latency: mean 150.0 ms, 100.0 before: 25.0 standard errors",
+        ),
+        (Slice(24, 240, 2400.0, 0, 24), "server_errors: 10.0% 5xx of 240, 1.0% before: 9.2 standard errors"),
+        (Slice(24, 240, 2400.0, 48, 0), "client_errors: 20.0% 4xx of 240, 1.0% before: 15.4 standard errors"),
+    ],
+)
+def test_a_signal_says_its_numbers(recent: Slice, told: str) -> None:
+    [signal] = judge(recent, BEFORE, Limits())
+    assert f"{signal.name}: {signal.words}" == told
+
+
+def test_a_new_key_is_compared_with_the_keys_of_its_plan() -> None:
+    recent, none = Slice(24, 1000), Slice(168, 0)
+    [signal] = judge(recent, none, Limits(), Peers(10, 400.0, 100.0))
+    assert (
+        signal.words
+        == "1,000 requests, and none in 168 h before; 10 keys of its plan usually make 400: +6.0 deviations"
+    )
+    assert judge(recent, none, Limits(), Peers(9, 400.0, 100.0))[0].words == "1,000 requests, and none in 168 h before"
+    assert judge(recent, none, Limits(), Peers(10, 500.0, 100.0)) and not judge(
+        recent, none, Limits(), Peers(10, 501.0, 1.0)
+    )
+    spread = [judge(recent, none, Limits(), Peers(10, 400.0, each)) for each in (200.0, 200.1)]
+    assert spread[0] and not spread[1]
+    assert judge(Slice(24, 30), none, Limits()) and not judge(Slice(24, 29), none, Limits())

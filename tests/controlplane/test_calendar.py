@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from controlplane.errors import Usage
 from controlplane.formatting import parse_moment
-from controlplane.schedules.calendar import monday_of, turns, week_of, zones_of
+from controlplane.schedules.calendar import by_person, monday_of, turns, week_of, zones_of
 from controlplane.schedules.document import kept_form, schedule_of
-from controlplane.schedules.model import Override, Schedule
+from controlplane.schedules.model import Duty, Override, Schedule, Span
 from controlplane.schedules.rules import on_call, uncovered
 from controlplane.schedules.texts import hours_of, hours_text, shift_of, shift_text
 from controlplane.schedules.words import bar_lines, cells_of, proof_words, week_lines
@@ -182,7 +182,7 @@ def test_the_night_on_which_the_clocks_change_is_said_and_drawn() -> None:
     assert ana[6 * 24 + 1 : 6 * 24 + 4] == (1.0, 0.0, 1.0), "02:00 to 03:00 is not there"
     autumn = week_of(schedule, date(2026, 10, 26), "America/New_York", 24)
     assert hours_by_person(schedule, date(2026, 10, 26), "America/New_York", 24)["ana"] == pytest.approx(43)
-    assert "Sun 01: the clocks change, the day has 25 hours" in str(week_lines(autumn, NOW, 78))
+    assert "Sun 01: the clocks change, the day has 25 hours" in str(week_lines(autumn, NOW))
 
 
 @pytest.mark.parametrize("width", [40, 60, 78, 110, 190])
@@ -224,3 +224,13 @@ def test_a_week_ends_where_the_next_begins_and_a_schedule_has_the_zones_of_its_t
     week, after = (week_of(schedule, first, "Europe/Berlin", 4) for first in (monday, monday + 7 * DAY))
     assert len(week.edges) == 7 * 4 + 1 and week.edges[-1] == after.edges[0]
     assert zones_of(schedule) == ["Europe/Berlin", "UTC"] and zones_of(Schedule("empty")) == ["UTC"]
+
+
+def test_spans_of_one_person_are_joined_whatever_puts_them_there() -> None:
+    duties = (Duty("ana", "days"), Duty("ana", "nights"), None, None, Duty("ben"))
+    found = [Span(NOW + n * HOUR, NOW + (n + 1) * HOUR, duty) for n, duty in enumerate(duties)]
+    assert by_person(found) == [
+        Span(NOW, NOW + 2 * HOUR, duties[0]),
+        Span(NOW + 2 * HOUR, NOW + 4 * HOUR, None),
+        Span(NOW + 4 * HOUR, NOW + 5 * HOUR, duties[4]),
+    ]

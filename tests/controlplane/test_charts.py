@@ -17,6 +17,7 @@ from controlplane.telemetry.charts import (
     axis,
     bands,
     decimate,
+    exact_words,
     number_words,
     sparkline,
 )
@@ -200,3 +201,14 @@ def test_of_each_column_the_least_and_the_greatest_stay_and_a_gap_at_its_edge():
 def test_a_sparkline_of_more_values_than_cells_shows_the_greatest_of_each():
     assert sparkline([1.0, 8.0, 2.0, 3.0, 4.0], 3) == "▂█▅"
     assert sparkline([1.0, 8.0, 2.0, 3.0], 2) == "█▄"
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "words"),
+    [
+        *((14.4, "×", "14.4×"), (1.0, "×", "1×"), (1250.0, "ms", "1,250ms"), (0.5, "", "0.5"), (100.0, "", "100")),
+        *((0.0, "/m", "0/m"), (0.05, "%", "0.05%"), (123.456, "", "123"), (12.345, "", "12.3"), (20.0, "", "20")),
+    ],
+)
+def test_a_value_by_itself_has_three_digits_where_it_has_them(value: float, unit: str, words: str) -> None:
+    assert exact_words(value, unit) == words

@@ -108,5 +108,5 @@ def test_kinds_and_sizes_in_words() -> None:
     assert kind_words("urn:watchfloor:evidence-bundle:v1") == "bundle"
     assert kind_words("junit\x1b") == "junit␛"
     assert [size_words(number) for number in (0, 999, 1000, 1234, 5_670_000, 8 * 10**12)] == [
-        "0 B", "999 B", "1 kB", "1.23 kB", "5.67 MB", "8e+03 GB",
+        "0 B", "999 B", "1 kB", "1.23 kB", "5.67 MB", "8 TB",
     ]  # fmt: skip

@@ -275,3 +275,9 @@ def test_a_verdict_in_words_leaves_out_what_does_not_apply() -> None:
         *("project   shop", "expires   2026-05-03 12:00 UTC (in 2 d)"),
         *("rotated   good until 2026-05-01 12:00 UTC; successor key_2", "revoked   lost"),
     ]
+
+
+def test_a_paste_that_is_too_long_is_no_key() -> None:
+    check("a" * verify.MAX_PASTED_CHARACTERS, "wf")
+    with pytest.raises(Refusal, match="There is no key"):
+        check("a" * (verify.MAX_PASTED_CHARACTERS + 1), "wf")

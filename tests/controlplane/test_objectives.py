@@ -37,6 +37,7 @@ from controlplane.objectives.rules import (
     reachable,
     remaining,
     replay,
+    replayed,
     resolve,
     time_to_empty,
 )
@@ -91,6 +92,13 @@ def test_the_short_window_clears_the_page_within_five_minutes() -> None:
     assert timedelta() < page.end - stopped <= timedelta(minutes=5)
     at_end = evaluate(objective(), history, history[-1].end)
     assert not at_end.verdicts[0].fires and (at_end.verdicts[0].long_burn or 0) > 14.4  # the long one still burns
+
+
+def test_what_would_have_fired_is_told_beside_how_it_stands() -> None:
+    history = slices([*[(60, 60)] * 100, *[(0, 60)] * 10])
+    standing, episodes = replayed(objective(), history, NOW)
+    assert standing == evaluate(objective(), history, NOW) and episodes == replay(objective(), history, 30 * DAY)
+    assert {each.severity for each in episodes} >= {"page"}
 
 
 # 2.d

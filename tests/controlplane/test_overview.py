@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controlplane.alerts.model import OpenAlerts
 from controlplane.filters.grammar import parse
 from controlplane.listing import Count
 from controlplane.objectives.list import OBJECTIVES
@@ -15,6 +16,7 @@ from controlplane.overview.entries import (
     Door,
     Entry,
     against,
+    alerts_entries,
     burning_entries,
     failing_entries,
     plans_entries,
@@ -155,3 +157,24 @@ def test_budgets_that_fire_go_before_what_is_unknown_and_that_before_what_only_b
 def test_the_worst_regions_are_not_the_ones_that_are_cut_off() -> None:
     regions = [Region("a", NOW, Figures(1, 0.0, 1)), Region("b", None), Region("c", NOW, Figures(1, 0.5, 1))]
     assert [each.key for each in region_entries(regions, NOW)] == ["c", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("found", "value", "tone", "words"),
+    [
+        (OpenAlerts(0, 0, 0, 0, NOW), "none firing", "", ""),
+        (OpenAlerts(0, 0, 2, 0, NOW), "none firing", "", "2 acked"),
+        (OpenAlerts(0, 0, 0, 1, NOW), "unknown", "unknown", "1 unknown"),
+        (OpenAlerts(1200, 0, 2, 1, NOW), "1,200 firing", "warn", "2 acked, 1 unknown"),
+        (OpenAlerts(3, 1, 0, 0, NOW, True), "3+ firing", "bad", "1+ critical"),
+        (OpenAlerts(3, 1, 0, 0, NOW - timedelta(minutes=5)), "3 firing", "bad", "1 critical"),
+        (OpenAlerts(3, 1, 0, 0, NOW - timedelta(minutes=6)), "–", "unknown", "no detector was evaluated for 6m"),
+        (OpenAlerts(0, 0, 0, 0, None), "–", "unknown", "no detector was evaluated yet"),
+    ],
+)
+def test_no_alert_is_only_known_when_detectors_were_evaluated_just_now(
+    found: OpenAlerts, value: str, tone: str, words: str
+) -> None:
+    [entry] = alerts_entries(found, NOW)
+    assert (entry.value, entry.tone, entry.words) == (value, tone, words)
+    assert entry.door is not None and entry.door.noun == ("detectors" if value == "–" else "alerts")

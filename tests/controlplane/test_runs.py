@@ -208,3 +208,8 @@ def test_only_what_is_done_to_one_thing_as_it_was_seen_can_be_done_in_bulk() -> 
 def test_a_run_has_one_source(given: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="either subjects or a filter"):
         RunStart.model_validate({"operation": "tenants.suspend", **given})
+
+
+def test_every_item_of_a_run_is_counted_once() -> None:
+    run = replace(a_run("running"), waiting=1, done=20, refused=300, skipped=4000)
+    assert (run.settled, run.total) == (320, 4321)

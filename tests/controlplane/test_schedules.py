@@ -319,3 +319,11 @@ def test_the_bounds_themselves_are_allowed() -> None:
     assert len(rotation(only=OFFICE * 20).only) == 20
     with pytest.raises(Refusal, match="zone_unknown"):
         rotation(zone="Mars/Olympus")
+
+
+def test_a_hand_off_that_the_clocks_show_twice_is_at_the_first() -> None:
+    """On 25 October clocks in Berlin show 02:00 to 03:00 twice, from 00:00 UTC and from 01:00 UTC."""
+    night = schedule(rotation(starts=datetime(2026, 10, 23, 2, 30), zone="Europe/Berlin"))
+    times = [utc(25, 0, 29, month=10), utc(25, 0, 30, month=10), utc(25, 1, 10, month=10), utc(25, 1, 40, month=10)]
+    assert [who(night, at) for at in times] == ["ben", "cho", "cho", "cho"]
+    assert who(night, utc(26, 1, 29, month=10)) == "cho" and who(night, utc(26, 1, 30, month=10)) == "ana"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from controlplane.errors import Refusal, Usage
 from controlplane.weekly import Hours
-from controlplane.zones import first_showing, parse_local, stretches
+from controlplane.zones import a_zone, first_showing, parse_local, stretches
 from tests.controlplane.zones import FROM, UNTIL, ZONES, all_changes, changes, shown
 
 MINUTE = timedelta(minutes=1)
@@ -60,7 +60,15 @@ def test_a_time_may_be_written_by_the_clocks_of_a_zone() -> None:
     assert at == datetime(2026, 11, 1, 5, 30, tzinfo=UTC) and "show 01:30 twice that day: the first is meant" in odd
     assert parse_local(" 2026-07-01 12:00 Europe/Berlin ") == (datetime(2026, 7, 1, 10, tzinfo=UTC), "")
     assert parse_local("2026-07-01 12:00 UTC") == (datetime(2026, 7, 1, 12, tzinfo=UTC), "")
-    for wrong in ("", "UTC", "soon UTC", "2026-07-01 12:00+02:00 UTC", "1970-01-01 UTC", "9999-12-31 23:00 Asia/Seoul"):
+    for wrong in (
+        "",
+        "UTC",
+        "soon UTC",
+        "2026-07-01 12:00+02:00 UTC",
+        "1970-12-31 UTC",
+        "3000-01-01 UTC",
+        "9999-12-31 23:00 Asia/Seoul",
+    ):
         with pytest.raises(Usage, match="by the clocks of a zone"):
             parse_local(wrong)
     with pytest.raises(Refusal, match="zone_unknown"):
@@ -161,3 +169,15 @@ def test_the_machines_own_zone_does_not_matter(monkeypatch: pytest.MonkeyPatch, 
     test_a_skipped_time_is_the_moment_of_the_jump()
     test_hours_that_are_skipped_have_no_minute_and_hours_shown_twice_have_double()
     test_a_time_may_be_written_by_the_clocks_of_a_zone()
+
+
+def test_the_first_and_the_last_year_that_can_be_written() -> None:
+    for year in (1971, 2999):
+        assert parse_local(f"{year}-01-01 00:00 UTC") == (datetime(year, 1, 1, tzinfo=UTC), "")
+
+
+def test_a_field_takes_the_name_of_a_zone_as_it_is() -> None:
+    assert a_zone("Europe/Berlin") == "Europe/Berlin"
+    for name in ("Mars/Olympus", "", "../etc/passwd", "/etc/localtime"):
+        with pytest.raises(ValueError, match="not a time zone"):
+            a_zone(name)
