@@ -30,7 +30,7 @@ Folder = Annotated[
     Path | None, Parameter(help="Where the checkpoints are; else where this machine's worker writes them.")
 ]
 Published = Annotated[
-    tuple[str, ...], Parameter(help="A place that bundles are published to: s3://…; may be given again.", negative="")
+    tuple[str, ...], Parameter(help="A place that bundles are published to: s3://…; may be given again.")
 ]
 Keys = Annotated[
     tuple[str, ...],

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Answers = Annotated[
     tuple[str, ...],
-    Parameter(name="--answer", help="NAME=VALUE: the answer to a question; may be given again.", negative=""),
+    Parameter(name="--answer", help="NAME=VALUE: the answer to a question; may be given again."),
 ]
 To = Annotated[str | None, Parameter(help="The file for the evidence; a new one.")]
 
@@ -151,8 +151,8 @@ async def drill(
     /,
     *,
     to: To = None,
-    by_hand: Annotated[bool, Parameter(help="You do the steps of a person yourself.", negative="")] = False,
-    scratch: Annotated[bool, Parameter(help="In a home that is made for it and thrown away.", negative="")] = False,
+    by_hand: Annotated[bool, Parameter(help="You do the steps of a person yourself.")] = False,
+    scratch: Annotated[bool, Parameter(help="In a home that is made for it and thrown away.")] = False,
     asked: Reading = READING,
 ) -> int:
     """Rehearse a runbook against a clock, on things that are made for it, and write the evidence to a file."""
