@@ -56,6 +56,7 @@ CONSOLES: ListOf[Presence] = ListOf(
         Column("view", priority=1, width=24, grow=True, filters=False, title="LOOKS AT", value=view_words),
         Column("row", priority=3, width=14, grow=True, filters=False, title="CURSOR ON", value=_row_words),
         Column("since", AGE, priority=5, field="view_at", what="since when they look at it"),
+        Column("console", filters=False, value=lambda row: row.key),
         Column("idle", AGE, priority=2, field="moved_at", cell=idle_cell, what="since the last key"),
     ),
 )  # fmt: skip

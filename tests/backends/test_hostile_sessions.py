@@ -174,7 +174,7 @@ SCRIPT: tuple[tuple[str, str], ...] = (
                  " VALUES ('shop', 'a', 'staging', 'new disks', now() + interval '1 hour')"),
     ("operator", "INSERT INTO wf.gate_schedules (gate, environment, every) VALUES ('shop', 'staging', '60 minutes')"),
     ("worker", "SELECT wf.queue_gate_runs(), wf.prune_gate_runs()"),
-    ("operator", "SELECT wf.begin_change('reports.make', 'why', 'req-13'); SELECT wf.ask_report('2.4', '$atZ')"),
+    ("operator", "SELECT wf.begin_change('reports.make', 'why', 'req-14'); SELECT wf.ask_report('2.4', '$atZ')"),
     ("worker", "SELECT wf.queue_weekly_report() > 0"),
     ("worker", "SELECT wf.report_figures(min(id)) -> 'rotations' FROM wf.reports"),
     ("viewer", "SELECT count(*) FROM wf.key_ages('30 days', '7 days', '30 days')"),

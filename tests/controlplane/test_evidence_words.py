@@ -29,8 +29,8 @@ EVIDENCE = Evidence(
     "good", "build", 1, NOW - HOUR, "ana", None,
 )  # fmt: skip
 PUBLICATION = Publication(
-    9, 4, SHA256, BUNDLE, "shop:2.0", "s3://evidence/2.0", 31, "waiting", 2, None, None, None, None, 1,
-    NOW - HOUR, "ana", NOW,
+    9, 4, SHA256, BUNDLE, "shop:2.0", "s3://evidence/2.0", 31, "waiting", 2, None, None, None, None, None, None, None,
+    None, None, None, None, None, None, 1, NOW - HOUR, "ana", NOW,
 )  # fmt: skip
 
 
