@@ -105,7 +105,9 @@ def test_what_is_done_on_a_row_is_offered_where_it_is_listed() -> None:
     of_tenants = names(done_on(Tenant))
     assert {"tenants.suspend", "tenants.impersonate", "tenants.reveal"} <= of_tenants
     assert not of_tenants & {"tenants.create", "tenants.apply", "projects.create", "tenants.approve-writing"}
-    assert names(offered("tenants", Tenant)) - of_tenants == {"tenants.create", "tenants.apply", "tenants.provision"}
+    assert names(offered("tenants", Tenant)) - of_tenants == {
+        *("tenants.create", "tenants.apply", "tenants.provision", "incidents.open"),
+    }
     assert names(offered("projects", Project)) == {name for name in operations() if name.startswith("projects.")}
     assert names(done_on(Standing)) == names(done_on(Objective)) >= {"objectives.edit", "objectives.retire"}
     assert done_on(Rotation) == [] and "keys.rotate" in names(done_on(Key))
