@@ -321,7 +321,7 @@ NOUNS: tuple[Noun, ...] = (
         shows="app.cli.gates:show_gate",
         ways={"run": "screens.gates.running:run"},
         readers=("backends.postgres.gates:Gates", "backends.postgres.gates:Checks"),
-        writers=("backends.postgres.gates:GateWriter",),
+        writers=("backends.postgres.gate_writing:GateWriter",),
         refusals="controlplane.gates.refusals",
         jobs="backends.postgres.gates:UPKEEP",
     ),
@@ -340,7 +340,7 @@ NOUNS: tuple[Noun, ...] = (
         list="controlplane.gates.list:WAIVERS",
         operations=("controlplane.gates.waiving",),
         readers=("backends.postgres.gates:Waivers",),
-        writers=("backends.postgres.gates:WaiverWriter",),
+        writers=("backends.postgres.gate_writing:WaiverWriter",),
     ),
     Noun(
         "incidents",

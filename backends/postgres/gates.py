@@ -19,7 +19,7 @@ from psycopg.rows import dict_row
 
 from backends.postgres.paging import Order, PagedList, shape_of
 from backends.postgres.statements import Connection, names, rows, scalar
-from backends.postgres.table import NOW, Table, Writer, fields_of
+from backends.postgres.table import Table, fields_of
 from controlplane.errors import Refusal, Usage
 from controlplane.gates.deciding import Result, Verdict, Waiver, decide
 from controlplane.gates.judged import Judged
@@ -33,15 +33,12 @@ from controlplane.gates.model import (
     GateRow,
     GateRun,
     GateSchedule,
-    GateStore,
-    Mode,
     RunDirectory,
     SqlAssertions,
     WaiverDirectory,
-    WaiverStore,
     Whole,
 )
-from controlplane.gates.refusals import NO_CHECK, NO_DECISION, NO_GATE, NO_GATE_SCHEDULE, NO_WAIVER
+from controlplane.gates.refusals import NO_CHECK, NO_DECISION, NO_GATE, NO_WAIVER
 from controlplane.jobs.engine import sql as job
 from controlplane.listing import Count, Page, Query
 from controlplane.memorylist import MemoryList
@@ -49,7 +46,6 @@ from controlplane.text import clean
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home
-    from controlplane.gates.document import Definition
 
 GATE_TABLE = Table("wf.gates", Gate, ("name",), NO_GATE, held="NO KEY UPDATE")
 RUN_TABLE = Table("wf.gate_runs", GateRun, ("id",), NO_DECISION, view="wf.gate_run_list")
@@ -122,24 +118,10 @@ SELECT r.id, c.name, c.state FROM (
 JOIN wf.gate_checks c ON c.run_id = r.id ORDER BY r.id
 """
 BEGIN_SCHEDULED = "SELECT wf.begin_scheduled_run(%s)"
-BEGIN = "SELECT wf.begin_gate_run(%s, %s, %s, %s, %s)"
 RECORD = "SELECT wf.record_gate_check(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 DECIDE = "SELECT wf.decide_gate_run(%s)"
 ROWS = "SELECT wf.gate_rows(%s, %s, %s, %s)"
-PUT = """
-INSERT INTO wf.gates (name, definition) VALUES (%s, %s)
-ON CONFLICT (name) DO UPDATE SET definition = excluded.definition, retired_at = NULL
-"""
-ANSWER = "INSERT INTO wf.gate_answers (gate, check_name, environment, answer, reason) VALUES (%s, %s, %s, %s, %s)"
 _SCHEDULE = names(fields_of(GateSchedule))
-SCHEDULE = sql.SQL(
-    "INSERT INTO wf.gate_schedules (gate, environment, every) VALUES (%s, %s, %s)"
-    " ON CONFLICT (gate, environment) DO UPDATE SET every = excluded.every, ended_at = NULL RETURNING {}"
-).format(_SCHEDULE)
-UNSCHEDULE = sql.SQL(
-    "UPDATE wf.gate_schedules SET ended_at = now()"
-    " WHERE gate = %s AND environment = %s AND ended_at IS NULL RETURNING {}"
-).format(_SCHEDULE)
 SCHEDULES = sql.SQL(
     "SELECT {} FROM wf.gate_schedules WHERE ended_at IS NULL"
     " AND (%(gate)s::text IS NULL OR gate = %(gate)s AND environment = %(environment)s)"
@@ -375,48 +357,6 @@ class _Found(MemoryList[CheckRow]):
 
     async def rows(self) -> tuple[Sequence[CheckRow], datetime]:
         return self.found, self.at
-
-
-class GateWriter(GateStore):
-    """Writes within one transaction."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-
-    async def lock(self, name: str) -> Gate:
-        return await GATE_TABLE.lock(self.connection, name)
-
-    async def present(self) -> Mapping[str, Gate]:
-        return {gate.name: gate for gate in await rows(self.connection, Gate, ALL_GATES)}
-
-    async def put(self, definition: Definition) -> None:
-        from controlplane.gates.document import written
-
-        await self.connection.execute(PUT, [definition.name, written(definition)])
-
-    async def retire(self, name: str, at: datetime) -> Gate:
-        return await GATE_TABLE.update(self.connection, {"retired_at": NOW}, name)
-
-    async def begin(
-        self, gate: str, environment: str, mode: Mode, batch_size: int | None, batch_index: int | None
-    ) -> int:
-        return int(await scalar(self.connection, BEGIN, [gate, environment, mode, batch_size, batch_index]))
-
-    async def schedule(self, gate: str, environment: str, every: timedelta) -> GateSchedule:
-        [made] = await rows(self.connection, GateSchedule, SCHEDULE, [gate, environment, every])
-        return made
-
-    async def unschedule(self, gate: str, environment: str) -> GateSchedule:
-        if not (ended := await rows(self.connection, GateSchedule, UNSCHEDULE, [gate, environment])):
-            raise NO_GATE_SCHEDULE.of(clean(f"{gate}/{environment}", 200))
-        return ended[0]
-
-    async def answer(self, gate: str, check: str, environment: str, answer: str, reason: str) -> None:
-        await self.connection.execute(ANSWER, [gate, check, environment, answer, reason])
-
-
-class WaiverWriter(Writer[Waiver], WaiverStore):
-    table = WAIVER_TABLE
 
 
 def _result(found: Mapping[str, Any]) -> Result:

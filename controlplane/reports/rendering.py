@@ -105,7 +105,7 @@ def html(data: Data) -> str:
         "</ul><h2>Verdicts by day</h2>",
         verdict_chart(data["days"]),
         "<h2>Failed requests of tenants</h2>",
-        drift_chart(data["drift"]["worst"]),
+        drift_chart(data["drift"]),
     ]
     for name, columns, rows, nothing in tables(data):
         parts.append(f"<h2>{escape(name)}</h2>")
@@ -146,10 +146,13 @@ def verdict_chart(days: Sequence[Mapping[str, Any]]) -> str:
     return _svg(bars, words)
 
 
-def drift_chart(worst: Sequence[Mapping[str, Any]]) -> str:
+def drift_chart(drift: Mapping[str, Any]) -> str:
+    worst: Sequence[Mapping[str, Any]] = drift["worst"]
+    if not worst:
+        return f"<p>Nothing is known: no tenant had {_n(drift['fewest'])} requests.</p>"
     most = max((each["share"] for each in worst), default=0)
     if not most:
-        return "<p>No tenant had failed requests that are worth a bar.</p>"
+        return "<p>No request of these tenants failed.</p>"
     tall = HEIGHT / len(worst)
     bars = []
     for place, each in enumerate(worst):

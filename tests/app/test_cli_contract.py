@@ -53,7 +53,7 @@ TRIED = {
     "gates.retire": ["shop"],
     "gates.run": ["shop", "--environment", "staging"],
     "gates.schedule": ["shop", "staging", "--every", "1h"],
-    "gates.unschedule": ["shop", "staging"],
+    "gates.unschedule": ["shop", "production"],
     "reports.make": ["--release", "2.4.0"],
     "evidence.add": ["FILE", "--kind", "junit", "--about", "2.4.0"],
     "evidence.cancel": ["1"],
@@ -285,6 +285,7 @@ def estate(cli: Cli, tmp_path: Path) -> dict[str, str]:
         INSERT INTO wf.gates (name, definition) VALUES ('shop',
           '{"checks":[{"due":3600,"freshness":3600,"kind":"manual","limit":30,"name":"m","owner":"ana",'
           '"question":"Is it?","required":true}],"name":"shop","owner":"ana"}');
+        INSERT INTO wf.gate_schedules (gate, environment, every) VALUES ('shop', 'production', '1 day');
         INSERT INTO wf.gate_waivers (gate, check_name, environment, reason, ends_at)
           VALUES ('shop', 'm', 'production', 'new disks', now() + interval '1 hour');
         INSERT INTO wf.schedules (name, rotations)

@@ -249,7 +249,10 @@ async def test_a_verdict_cannot_be_claimed(admin: Home, operator: Home, psql: Ps
             "UPDATE wf.gate_waivers SET approved_by = 'ana'",
             "DELETE FROM wf.gate_answers",
         )
-    for role in ("viewer", "support", "worker", "service"):
+    denied(psql("worker"), "SELECT wf.begin_gate_run('shop', 'staging', 'full', NULL, NULL)")
+    refused(psql("worker"), "gate_run_not_yours", found(run))  # it records what it finds by a schedule, and no more
+    refused(psql("worker"), "gate_run_not_yours", f"SELECT wf.decide_gate_run({run})")
+    for role in ("viewer", "support", "service"):
         denied(psql(role), found(run), f"SELECT wf.decide_gate_run({run})",
                "SELECT wf.begin_gate_run('shop', 'staging', 'full', NULL, NULL)",
                "SELECT wf.gate_rows('shop', 1, 'a', true)")  # fmt: skip

@@ -124,3 +124,5 @@ def test_a_day_without_a_run_is_an_empty_place() -> None:
     assert drawn.count("<title>2026-11-") == 4 and "2026-11-24: " not in drawn
     nothing = report(days=[{"day": "2026-11-23", "go": 0, "conditions": 0, "no_go": 0, "inconclusive": 0}])
     assert html(nothing).count("<svg") == 1
+    unknown = report(drift=figures()["drift"] | {"worst": [], "spread": None})
+    assert "Nothing is known: no tenant had 1,000 requests." in html(unknown), "unknown is not zero"
