@@ -480,7 +480,7 @@ def test_of_many_objectives_that_burn_the_first_are_named() -> None:
         assert saw(shop, "slo", {"objectives": found}).judged.words == words + named
 
 
-@pytest.mark.parametrize(("left", "state"), [(0.4, "pass"), (0.39999, "fail")])
+@pytest.mark.parametrize(("left", "state"), [(0.4, "pass"), (0.3912345, "fail"), (0.4765432, "pass")])
 def test_an_objective_keeps_at_least_its_share_of_the_budget(left: float, state: str) -> None:
     shop = gate({"name": "slo", **OBJECTIVE, "left_at_least": 40})
     judged = saw(shop, "slo", objective("ok", left)).judged
