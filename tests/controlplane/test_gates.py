@@ -444,3 +444,11 @@ def test_an_objective_keeps_at_least_its_share_of_the_budget(left: float, state:
     shop = gate({"name": "slo", **OBJECTIVE, "left_at_least": 40})
     judged = saw(shop, "slo", objective("ok", left)).judged
     assert (judged.state, judged.value, judged.unit) == (state, round(left * 100, 3), "%")
+
+
+def test_of_two_waivers_of_a_check_the_later_end_counts() -> None:
+    shop = gate(B)
+    for order in (1, -1):
+        waivers = [waiver("b", 60), waiver("b", 7200, id=2)][::order]
+        [check] = decide(shop, results(shop, b=1), waivers, "staging", NOW).checks
+        assert check.waiver is not None and check.waiver.id == 2
