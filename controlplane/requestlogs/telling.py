@@ -57,7 +57,8 @@ class LineRead:
 
 def report_lines(report: ImportReport) -> list[str]:
     """What an import did, a line for each thing worth knowing; the first has the totals."""
-    lines = [f"{report.rows:,} requests {'would be stored' if report.dry_run else 'stored'} of {report.lines:,} lines"]
+    stored = "would be stored" if report.dry_run else "stored"
+    lines = [f"{count_words(report.rows, 'request')} {stored} of {count_words(report.lines, 'line')}"]
     if report.already_lines:
         lines.append(f"{count_words(report.already_lines, 'line')} had been stored before")
     for reason, number in report.skipped.items():

@@ -148,3 +148,12 @@ def test_before_the_first_request_the_silence_is_not_known_and_without_a_thresho
     requests = Series(FLEET, FIRED, MINUTE, (None, Point(1, 0, 0)), NOW)
     chart = silence_chart(stored(threshold=None), requests, FIRED + 2 * MINUTE)
     assert chart.series[0].ys == [None, 0] and not chart.thresholds
+
+
+def test_a_quota_of_which_nothing_is_recorded_is_not_used_and_one_of_nothing_is_used_up() -> None:
+    alert = stored(fired_at=datetime(2026, 6, 3, 12, tzinfo=UTC), threshold=None)
+    now, quota = alert.fired_at + HOUR, Limit("exports", 100, "plan", "day")
+    empty = quota_chart(alert, quota, [], now)
+    assert empty.series[0].ys == [0.0, 0.0] and not empty.thresholds
+    nothing = quota_chart(alert, replace(quota, most=0), [(alert.fired_at, 1)], now)
+    assert nothing.series[0].ys == [0.0, 0.0, 0.0, 100.0, 100.0]

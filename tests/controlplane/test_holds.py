@@ -135,6 +135,12 @@ def test_maintenance_is_for_what_it_was_planned_for(fields: dict[str, Any], hold
         assert words(decision, "maintenance") == "planned maintenance 7 until 2026-06-03 13:00:00 UTC: move"
 
 
+def test_maintenance_begins_at_its_first_moment() -> None:
+    for start, holds in ((0 * SECOND, True), (SECOND, False)):
+        decision = decide(alert(), Facts(routes=[route()], maintenance=[maintenance(start, HOUR)]), NOW)
+        assert (stages(decision)["maintenance"] == "maintenance") is holds
+
+
 # Inhibition
 
 

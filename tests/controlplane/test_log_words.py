@@ -26,7 +26,7 @@ from tests.controlplane.texts import HOSTILE, LONG, SHOWN, cuts
     ("fields", "lines"),
     [
         ({"rows": 1200, "lines": 1201}, ["1,200 requests stored of 1,201 lines"]),
-        ({"rows": 2, "lines": 3, "dry_run": True}, ["2 requests would be stored of 3 lines"]),
+        ({"rows": 1, "lines": 1, "dry_run": True}, ["1 request would be stored of 1 line"]),
         ({"already_lines": 1200}, ["0 requests stored of 0 lines", "1,200 lines had been stored before"]),
         ({"already_lines": 1}, ["0 requests stored of 0 lines", "1 line had been stored before"]),
         (

@@ -98,6 +98,10 @@ def test_a_batch_keeps_the_rate_in_steps_of_a_tenth_of_a_second() -> None:
 
 def test_batches_grow_while_they_are_quick_and_halve_when_they_fail_or_are_slow() -> None:
     size = BatchSize()
+    assert size.now == 64
+    size.went(BATCH_SECONDS)
+    size.went(BATCH_SECONDS * 2)
+    assert size.now == 64
     for _ in range(20):
         size.went(BATCH_SECONDS / 2)
     assert size.now == MAX_BATCH

@@ -89,7 +89,7 @@ async def test_a_log_of_another_program_is_imported_by_its_format(database: Data
         await pilot.press("enter", "c", "c", "enter")
         app.screen.query_one("#ask-tenant").value = "header:X-Tenant"  # type: ignore[attr-defined]
         await pilot.press("enter", "enter")
-        await until(pilot, lambda: "1 requests stored of 1 lines" in text(pilot))
+        await until(pilot, lambda: "1 request stored of 1 line" in text(pilot))
     assert people(database) == [("acme",), ("default",)]
 
 
