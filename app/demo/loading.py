@@ -18,6 +18,7 @@ from app.demo import (
     on_call,
     requests,
     routes,
+    runbooks,
     subscriptions,
     tenants,
     webhooks,
@@ -32,7 +33,7 @@ FIRST = (tenants.seed,)
 """What the console opens on. The rest comes while a person looks at it."""
 THEN = (
     *(requests.seed, keys.seed, subscriptions.seed, audit.seed, hours.seed, requests.roll_up, objectives.seed),
-    *(on_call.seed, routes.seed, webhooks.seed, letters.seed, gates.seed, evidence.seed),
+    *(on_call.seed, routes.seed, webhooks.seed, letters.seed, gates.seed, evidence.seed, runbooks.seed),
 )
 
 
