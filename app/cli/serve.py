@@ -20,8 +20,11 @@ from app.cli.output import say, tell
 from controlplane.errors import Refusal, Usage
 from controlplane.text import clean
 
-KEPT = ("HOME", "LANG", "LC_ALL", "TZ", "PATH", "PYTHONPATH", "PGPASSWORD", "PGPASSFILE", "PGSSLROOTCERT", "PGSSLMODE")
-"""What a console in a browser is given of this program's environment, besides XDG_… and WATCHFLOOR_…"""
+KEPT = (
+    *("HOME", "LANG", "LC_ALL", "TZ", "PATH", "PYTHONPATH", "DBUS_SESSION_BUS_ADDRESS"),
+    *("PGPASSWORD", "PGPASSFILE", "PGSSLROOTCERT", "PGSSLMODE", "WATCHFLOOR_HOME", "WATCHFLOOR_SETTINGS"),
+)
+"""What a console in a browser is given of this program's environment, besides XDG_…: none of its other secrets."""
 SHORTEST_TOKEN = 20
 
 
@@ -116,9 +119,7 @@ def _loopback(host: str) -> bool:
 
 
 def _environment(home: str | None) -> dict[str, str]:
-    kept = {
-        name: value for name, value in os.environ.items() if name in KEPT or name.startswith(("XDG_", "WATCHFLOOR_"))
-    }
+    kept = {name: value for name, value in os.environ.items() if name in KEPT or name.startswith("XDG_")}
     root = str(Path(__file__).parents[2])
     paths = os.pathsep.join(filter(None, (root, kept.get("PYTHONPATH"))))
     return {**kept, **({"WATCHFLOOR_HOME": home} if home else {}), "PYTHONPATH": paths, "TERM": "xterm-256color"}
