@@ -38,7 +38,7 @@ async def serve(
     token_from: Annotated[
         str | None, Parameter(help="Where the token is kept (env:, file:, keyring:, …); else a new one is made.")
     ] = None,
-    most: Annotated[int, Parameter(help="So many consoles at once, each a process of about 70 MB.")] = 10,
+    most: Annotated[int, Parameter(help="So many consoles at once, each a process of about 80 MB.")] = 10,
     asked: Reading = READING,
 ) -> int:
     """Show the console in a browser, to whoever has the token; the login must be a viewer's."""
