@@ -342,7 +342,8 @@ class Watchfloor(Driving, Ringing, Accompanying, Navigating):
     def on_hangup(self) -> None:
         from app.viewstate import keep
 
-        keep(self)
+        if not self.session.served:
+            keep(self)
 
     def report_folder(self) -> Path:
         from platformdirs import user_log_path

@@ -19,8 +19,11 @@ from app.cli.parameters import Parameter
 from controlplane.errors import Refusal, Usage
 from controlplane.text import clean
 
-KEPT = ("HOME", "LANG", "LC_ALL", "TZ", "PATH", "PYTHONPATH", "PGPASSWORD", "PGPASSFILE", "PGSSLROOTCERT", "PGSSLMODE")
-"""What a console in a browser is given of this program's environment, besides XDG_… and WATCHFLOOR_…"""
+KEPT = (
+    *("HOME", "LANG", "LC_ALL", "TZ", "PATH", "PYTHONPATH", "DBUS_SESSION_BUS_ADDRESS"),
+    *("PGPASSWORD", "PGPASSFILE", "PGSSLROOTCERT", "PGSSLMODE", "WATCHFLOOR_HOME", "WATCHFLOOR_SETTINGS"),
+)
+"""What a console in a browser is given of this program's environment, besides XDG_…: none of its other secrets."""
 SHORTEST_TOKEN = 20
 
 
@@ -34,7 +37,7 @@ async def serve(
     token_from: Annotated[
         str | None, Parameter(help="Where the token is kept (env:, file:, keyring:, …); else a new one is made.")
     ] = None,
-    most: Annotated[int, Parameter(help="So many consoles at once, each a process of about 70 MB.")] = 10,
+    most: Annotated[int, Parameter(help="So many consoles at once, each a process of about 80 MB.")] = 10,
     asked: Reading = READING,
 ) -> int:
     """Show the console in a browser, to whoever has the token; the login must be a viewer's."""
@@ -115,9 +118,7 @@ def _loopback(host: str) -> bool:
 
 
 def _environment(home: str | None) -> dict[str, str]:
-    kept = {
-        name: value for name, value in os.environ.items() if name in KEPT or name.startswith(("XDG_", "WATCHFLOOR_"))
-    }
+    kept = {name: value for name, value in os.environ.items() if name in KEPT or name.startswith("XDG_")}
     root = str(Path(__file__).parents[2])
     paths = os.pathsep.join(filter(None, (root, kept.get("PYTHONPATH"))))
     return {**kept, **({"WATCHFLOOR_HOME": home} if home else {}), "PYTHONPATH": paths, "TERM": "xterm-256color"}

@@ -20,6 +20,7 @@ from controlplane.text import clean
 
 if TYPE_CHECKING:
     from app.contexts import Context
+    from controlplane.operations import Outcome
     from controlplane.runbooks.document import QuestionSpec, Step
     from controlplane.runs.engine import RunQuestion
 
@@ -120,9 +121,14 @@ class AtTerminal:
         """A person looks again when they want to: runbooks resume."""
         return False
 
-    async def secret(self, secret: str) -> None:
-        (tell if self.asked.json else say)(f"secret: {secret}")
-        tell("The secret is shown this once: keep it now.")
+    async def carried(self, outcome: Outcome) -> None:
+        if outcome.secret is not None:
+            (tell if self.asked.json else say)(f"secret: {outcome.secret}")
+            tell("The secret is shown this once: keep it now.")
+        if outcome.undo is not None:
+            from app.cli.changing import undo_command
+
+            tell(f"undo: {undo_command(outcome)}")
 
     async def observe(self, check: Any) -> Mapping[str, Any]:
         from app.gating import look_outside

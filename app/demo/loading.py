@@ -20,6 +20,7 @@ from app.demo import (
     on_call,
     requests,
     routes,
+    runbooks,
     subscriptions,
     tenants,
     webhooks,
@@ -35,7 +36,7 @@ FIRST = (tenants.seed,)
 THEN = (
     *(requests.seed, keys.seed, subscriptions.seed, audit.seed, hours.seed, requests.roll_up, objectives.seed),
     *(on_call.seed, routes.seed, webhooks.seed, letters.seed, gates.seed, incidents.seed, evidence.seed),
-    approvals.seed,
+    *(approvals.seed, runbooks.seed),
 )
 
 

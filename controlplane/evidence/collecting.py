@@ -98,6 +98,12 @@ SECTIONS = (
     Section("dead-letters", "queues", "every cause of dead messages"),
     Section("stale-keys", "stale", "live keys that are too old"),
     Section("rotations", "rotations", "keys that are being rotated"),
+    Section(
+        "executions",
+        "executions",
+        "executions of runbooks that began since then",
+        lambda wanted, now: (f"started<{_length(wanted, now)}",),
+    ),
     Section("silences", "silences", "silences in force", lambda wanted, now: ("state:active,pending",)),
 )
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from controlplane import carrying
-from controlplane.operations import Call, execute
+from controlplane.operations import Call, Outcome, execute
 from controlplane.registry import named
 from controlplane.runbooks.document import QuestionSpec, Step
 from controlplane.runbooks.model import ExecutionDirectory, StepRow, Whole
@@ -56,7 +56,7 @@ class Player:
         await self.clock.sleep(LOOK_SECONDS)
         return True
 
-    async def secret(self, secret: str) -> None:
+    async def carried(self, outcome: Outcome) -> None:
         """Nobody waits for it."""
 
     async def observe(self, check: Any) -> Mapping[str, Any]:

@@ -60,8 +60,8 @@ class Hands(Protocol):
 
     async def judge(self, step: Step) -> Said: ...
 
-    async def secret(self, secret: str) -> None:
-        """Show a secret that was made: it is shown this once."""
+    async def carried(self, outcome: Outcome) -> None:
+        """Tell what an operation did. A secret that was made is shown this once."""
         ...
 
     async def observe(self, check: Any) -> Mapping[str, Any]:
@@ -159,8 +159,7 @@ async def _operation(
         raise
     except Refusal as refusal:
         return "failed", clean(refusal.message, 1000), {"refused": refusal.code}
-    if outcome.secret is not None:
-        await hands.secret(outcome.secret)
+    await hands.carried(outcome)
     audit = list(outcome.audit_ids[:100])
     return "passed", "", {"request_id": row.request_id, "audit": audit, "things": [r.thing for r in outcome.rows[:20]]}
 

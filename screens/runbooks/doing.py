@@ -12,6 +12,7 @@ from controlplane.runbooks.drill import run_counts
 from controlplane.runbooks.model import ExecutionDirectory, RunbookDirectory
 from controlplane.runbooks.refusals import STEP_NOTE
 from controlplane.runbooks.walking import Said, do_step
+from controlplane.runbooks.words import output_words
 from controlplane.runs.model import RunDirectory
 from controlplane.runs.rules import RealClock, is_left
 from controlplane.text import clean
@@ -24,7 +25,7 @@ from screens.session import Session
 if TYPE_CHECKING:
     from textual.app import App
 
-    from controlplane.operations import Operation
+    from controlplane.operations import Operation, Outcome
     from controlplane.runbooks.document import QuestionSpec, Step
     from controlplane.runs.engine import RunQuestion
 
@@ -67,11 +68,14 @@ async def do(app: App[None], session: Session, operation: Operation[Any], target
     if number is None or place is None:
         raise Refusal("no_step_chosen", "No step is chosen.", "Open an execution: :executions")
     whole = await plane.of(ExecutionDirectory).whole(int(number))
+    session.undo = None
     step = await do_step(plane, int(number), int(place), ByDialogs(app, session, whole))
     if step.verdict is None:
         return None
-    words = f"step {place}, {step.name}: {step.verdict}" + (f" · {clean(step.note, 200)}" if step.note else "")
-    return Done(words, {"passed": "good", "skipped": "good"}.get(step.verdict, "bad"))
+    came = step.note or output_words(step)
+    words = f"step {place}, {step.name}: {step.verdict}" + (f" · {clean(came, 200)}" if came else "")
+    undo = " · u: undo" if step.operation and step.verdict == "passed" and session.undo else ""
+    return Done(words + undo, {"passed": "good", "skipped": "good"}.get(step.verdict, "bad"))
 
 
 class ByDialogs:
@@ -123,12 +127,14 @@ class ByDialogs:
         text = " ".join(" ".join(filled(line, self.whole.answers) for line in step.text).split())
         return text if len(text) <= MAX_INTRO else f"{text[:MAX_INTRO]} … (enter on the step shows all of it)"
 
-    async def secret(self, secret: str) -> None:
-        from controlplane.keys.secret import display
-        from screens.dialogs.secret import ShowSecret
+    async def carried(self, outcome: Outcome) -> None:
+        self.session.undo = outcome.undo
+        if outcome.secret is not None:
+            from controlplane.keys.secret import display
+            from screens.dialogs.secret import ShowSecret
 
-        title = f"the secret of {display(secret)}"
-        await self.app.push_screen_wait(ShowSecret(self.session, title, secret))
+            title = f"the secret of {display(outcome.secret)}"
+            await self.app.push_screen_wait(ShowSecret(self.session, title, outcome.secret))
 
     async def observe(self, check: Any) -> Mapping[str, Any]:
         asking(self.app, "asking outside of the home")

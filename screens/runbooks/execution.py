@@ -41,7 +41,7 @@ def page(seen: Seen[Shown]) -> list[Line]:
 
 
 RUNBOOK = Related(
-    "runbook", "B", "its runbook", "runbook", "runbooks", of=lambda screen: screen.row and screen.row.runbook
+    "runbook", "X", "its runbook", "runbook", "runbooks", of=lambda screen: screen.row and screen.row.runbook
 )
 
 

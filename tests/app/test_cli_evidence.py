@@ -53,7 +53,7 @@ def test_every_command_and_the_script_of_the_page_run(cli: Cli, here: Path) -> N
     assert script is not None
     said: list[tuple[Any, ...]] = []
     exec(script[1].replace("PUBLIC-KEY", public), {"print": lambda *words: said.append(words)})
-    assert said == [(8, "files hold")]
+    assert said == [(9, "files hold")]
 
 
 def test_verify_says_what_is_wrong_first_and_opens_no_socket(
@@ -71,7 +71,7 @@ def test_verify_says_what_is_wrong_first_and_opens_no_socket(
     monkeypatch.setattr(socket, "socket", no_socket)
     monkeypatch.setenv("WATCHFLOOR_HOME", "postgresql://nobody@nowhere.invalid/x")
     answer = cli("evidence", "verify", "b")
-    assert answer.code == 0 and "● files that are what was signed, and no others: 9" in answer.out
+    assert answer.code == 0 and "● files that are what was signed, and no others: 10" in answer.out
     assert "? nothing but the bundle's own key vouches for the others: no checkpoint was signed by then" in answer.out
     (here / "b" / "with" / "summary.json").write_text('{"verdict": "NO"}')
     answer = cli("evidence", "verify", "b")

@@ -55,6 +55,7 @@ def test_a_runbook_is_run_as_far_as_it_goes_without_a_person_and_then_on(mine: C
     answer = mine("runbooks", "run", "mine", "--answer", "tenant=acme", "--yes", "--incident", "7")
     assert answer.code == 1 and "passed   2. Suspend it" in answer.out
     assert "next is step 3, Write to them" in answer.err and "watchfloor runbooks resume 1" in answer.err
+    assert "undo: watchfloor undo" in answer.err
     item = mine("executions", "show", "1", "--json").document["item"]
     assert item["state"] == "open" and item["incident"] == 7 and item["at"] == 3
     assert mine("tenants", "show", "acme", "--json").document["item"]["status"] == "suspended"

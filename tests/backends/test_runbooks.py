@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from app.gating import look_outside
 from backends.postgres.home import Home
 from backends.runbook_folder import RunbookFolder
 from controlplane.errors import Conflict, NotPermitted, Refusal
@@ -18,8 +19,10 @@ from controlplane.registry import named
 from controlplane.runbooks.drill import Player, begin, walk
 from controlplane.runbooks.model import ExecutionDirectory, RunbookDirectory, StepRow
 from controlplane.runbooks.walking import change_step, do_step
+from controlplane.sealing import Sealing
 from tests.backends.psql import Psql, denied, logins, refused
 from tests.postgres import Database
+from tests.receivers import receiving, says
 
 LEAK = """# A leak
 
@@ -300,3 +303,30 @@ async def test_an_answer_that_was_forged_is_not_used(homes: tuple[Home, Home]) -
     await change(one, "runbooks.settle", execution=number, place=1, verdict="passed", output=forged)
     with pytest.raises(Refusal, match="no_answer"):
         await do_step(one, number, 2, Player(one, {}))
+
+
+class Outside(Player):
+    """Asks outside of the home, as the console and the command line do."""
+
+    async def observe(self, check: Any) -> Mapping[str, Any]:
+        assert isinstance(self.plane, Home)
+        return await look_outside(self.plane, check)
+
+
+async def test_a_check_by_http_asks_only_where_it_may(homes: tuple[Home, Home], tmp_path: Path) -> None:
+    one, _ = homes
+    async with receiving(says("200 OK")) as good, receiving(says("503 Down")) as down:
+        urls = [f"http://127.0.0.1:{each.port}/" for each in (good, down)]
+        steps = [
+            f"## Step {n}\n\n```check http\nurl: {url}\n```\n" for n, url in enumerate([*urls, "http://10.0.0.1/"])
+        ]
+        (tmp_path / "outside.md").write_text("\n".join(["# Outside\n", *steps]))
+        one.sealing = Sealing(None, tuple(url.rstrip("/") for url in urls))
+        number = await begin(one, "outside")
+        player = Outside(one, {})
+        assert (await do_step(one, number, 1, player)).verdict == "passed"
+        assert (await do_step(one, number, 2, player)).output["state"] == "fail"
+        await change(one, "runbooks.claim", execution=number, place=2)
+        await change(one, "runbooks.settle", execution=number, place=2, verdict="skipped", note="it is known")
+        row = await do_step(one, number, 3, player)
+        assert row.verdict == "unknown" and row.output["because"] == "error", "what could not be asked is not passed"
