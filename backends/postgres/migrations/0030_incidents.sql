@@ -3,7 +3,7 @@
 -- `origin_noun`, `origin`: what it was opened from; NULL: by hand. `began_at`: since when things are wrong, as far as it is
 -- known. `cycle_at`: when it was opened last; a reopened one is in its next cycle, and the marks are those of this cycle.
 CREATE TABLE wf.incidents (
-  id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  id            bigint PRIMARY KEY,  -- from a counter, without gaps: people say it aloud
   title         text NOT NULL CONSTRAINT incident_title CHECK (char_length(btrim(title)) BETWEEN 1 AND 200),
   summary       wf.words NOT NULL DEFAULT '',
   severity      text NOT NULL CONSTRAINT incident_severity CHECK (severity IN ('SEV-1', 'SEV-2', 'SEV-3', 'SEV-4')),
@@ -44,6 +44,8 @@ CREATE INDEX incidents_not_closed ON wf.incidents (id) WHERE status <> 'closed';
 CREATE INDEX incidents_by_urgency ON wf.incidents (urgency, id);
 CREATE INDEX incidents_by_opening ON wf.incidents (opened_at, id);
 CREATE INDEX incidents_search ON wf.incidents USING gin (wf.trigrams(search));
+
+INSERT INTO wf.counters (name) VALUES ('incidents');
 
 -- What is written all the time, beside the row that people change. `events`: the number of the last event; it is taken in
 -- the transaction that writes the event, so a reader that asks for all after a number skips none. `told_at`: when customers

@@ -73,6 +73,7 @@ BEGIN
   NEW.regions := ARRAY(SELECT DISTINCT btrim(x) FROM unnest(NEW.regions) x ORDER BY 1);
   NEW.routes := ARRAY(SELECT DISTINCT btrim(x) FROM unnest(NEW.routes) x ORDER BY 1);
   IF TG_OP = 'INSERT' THEN
+    NEW.id := wf.take_numbers('incidents', 1);
     NEW.opened_at := moment;
     NEW.cycle_at := moment;
     NEW.severity_at := moment;
