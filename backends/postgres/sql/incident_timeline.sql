@@ -69,7 +69,7 @@ $$;
 -- a stated override; then it is told in the timeline. Whoever is here has the trail's counter, and whoever takes the conn
 -- needs it: so no change slips past a conn that was taken meanwhile. Alerts and silences bind nobody: they change who is told.
 -- Background work is no person's, and the owner is bound by nothing.
-CREATE OR REPLACE FUNCTION wf.tell_incidents() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION wf.tell_incidents() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET jit = off
 SET search_path = wf, pg_temp AS $$
 DECLARE
   held text;
