@@ -45,7 +45,7 @@ RETURNS TABLE (kind text, words text, becomes text, happened_at timestamptz) LAN
         THEN format('%s did not accept %s in time: %s still has it', o ->> 'offered_to', wf.role_words(a ->> 'role'), a ->> 'holder')
         ELSE format('%s offers %s to %s for %s: %s', a ->> 'holder', wf.role_words(a ->> 'role'), a ->> 'offered_to',
                     wf.minutes_words((a ->> 'offered_until')::timestamptz, n.at), a ->> 'offered_summary') END, NULL, NULL, false
-    WHERE r ? 'offered_to' AND o ->> 'holder' = a ->> 'holder'
+    WHERE o ->> 'holder' = a ->> 'holder' AND o -> 'offered_to' IS DISTINCT FROM a -> 'offered_to'
     UNION ALL SELECT 'role', CASE WHEN n.operation = 'incidents.close' THEN wf.role_words(o ->> 'role') || ' ends with the incident'
         WHEN n.actor = o ->> 'holder' THEN n.actor || ' gives ' || wf.role_words(o ->> 'role') || ' back'
         ELSE format('%s relieves %s of %s', n.actor, o ->> 'holder', wf.role_words(o ->> 'role')) END, NULL, NULL, true
@@ -110,13 +110,17 @@ BEGIN
     FROM new_rows n, LATERAL wf.told_of_incident(n.*) WITH ORDINALITY AS w(kind, words, becomes, happened_at, place)
     WHERE n.noun = 'incidents'
     UNION ALL
+    -- Of many things that one statement changed, one event.
     SELECT m.incident_id, min(m.seq), 1, min(m.at), CASE WHEN m.run IS NOT NULL THEN 'run' WHEN m.noun = 'alerts' THEN 'alert' ELSE 'change' END,
-           m.actor, min(m.words), CASE WHEN m.run IS NULL THEN m.noun ELSE 'runs' END, left(coalesce(m.run, min(m.thing)), 400), m.operation,
+           m.actor, CASE WHEN m.run IS NULL AND m.many > 20
+                         THEN format('%s of %s things that are affected, %s the first of them', m.operation, m.many, left(min(m.thing), 400))
+                         ELSE min(m.words) END, CASE WHEN m.run IS NULL THEN m.noun ELSE 'runs' END, left(coalesce(m.run, min(m.thing)), 400), m.operation,
            NULL, 'run ' || m.run
     FROM (SELECT r.*, wf.change_words(ROW(r.seq, r.at, r.change_id, r.out_of_band, r.actor, r.operation, r.noun, r.thing, r.tenant_id,
                    r.reason, r.request_id, r.carried_by, r.impersonation, r.before, r.after)::wf.audit) AS words,
-                 CASE WHEN r.request_id ~ '^run-[0-9]+-' THEN split_part(r.request_id, '-', 2) END AS run FROM reached r) m
-    GROUP BY m.incident_id, m.run, m.noun, m.actor, m.operation, CASE WHEN m.run IS NULL THEN m.seq END
+                 CASE WHEN r.request_id ~ '^run-[0-9]+-' THEN split_part(r.request_id, '-', 2) END AS run,
+                 count(*) OVER (PARTITION BY r.incident_id, r.noun, r.actor, r.operation) AS many FROM reached r) m
+    GROUP BY m.incident_id, m.run, m.noun, m.actor, m.operation, m.many, CASE WHEN m.run IS NULL AND m.many <= 20 THEN m.seq END
     UNION ALL
     SELECT i.id, n.seq, 1, n.at, CASE n.noun WHEN 'runs' THEN 'run' ELSE 'gate' END, n.actor, wf.change_words(n.*), n.noun, left(n.thing, 400),
            n.operation, NULL, NULL
@@ -165,7 +169,8 @@ BEGIN
       JOIN wf.alert_events e ON e.audit_seq IS NULL AND e.at >= greatest(
         i.began_at, CASE WHEN m.gathered_at > i.affected_at + interval '1 minute' THEN m.gathered_at - interval '10 minutes' END)
       JOIN wf.alerts a ON a.id = e.alert_id LEFT JOIN wf.tenants t ON t.id = a.tenant_id
-    WHERE (a.tenant_id = ANY (i.tenants) OR t.region = ANY (i.regions) OR a.labels ->> 'region' = ANY (i.regions)
+    WHERE m.events < 10000  -- a flood of alerts does not bury what people say
+      AND (a.tenant_id = ANY (i.tenants) OR t.region = ANY (i.regions) OR a.labels ->> 'region' = ANY (i.regions)
            OR a.labels ->> 'route' = ANY (i.routes)) AND i.status <> 'closed' AND NOT EXISTS (
       SELECT FROM wf.incident_events x WHERE x.incident_id = i.id AND x.source = format('alert %s/%s', e.alert_id, e.n))
     ORDER BY e.at LIMIT most) f;
