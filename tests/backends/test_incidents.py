@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from psycopg import errors
 
 from backends.postgres.home import Home
 from controlplane.errors import Conflict, NotPermitted, Refusal
 from controlplane.incidents.model import Incident, IncidentDirectory, IncidentEvent
 from tests.backends.gates import do
-from tests.backends.psql import Psql, logins
+from tests.backends.psql import Psql, logins, one
 from tests.postgres import Database
 
 
@@ -103,6 +104,25 @@ async def test_what_is_done_to_what_is_affected_is_told_and_needs_the_conn(ana: 
     assert told[3][2:] == ("tenants.suspend", "tenants.suspend acme: too loud")
     await do(ana, "incidents.resolve", id=number)
     await do(ben, "tenants.edit", id="acme", region="us")
+
+
+async def test_what_was_deployed_is_told_where_it_matters(ana: Home, psql: Psql) -> None:
+    service, worker = psql("service"), psql("worker")
+    say = "SELECT wf_data.deployed(%s, %s, now() - interval '30 minutes')"
+    for what, region, new in (
+        ("shop 2.1", "eu", True),
+        ("shop 2.1", "eu", False),
+        ("shop 2.1", "us", True),
+        ("dns", "", True),
+    ):
+        assert one(service, say, what, region) == (new,)
+    with pytest.raises(errors.CheckViolation):
+        service.execute("SELECT wf_data.deployed('x', '', now() - interval '2 days')")
+    number = await down(ana, tenants=[], regions=["eu"])
+    assert one(worker, "SELECT wf.tend_incidents(), wf.tend_incidents()") == (2, 0)
+    told = [each for each in await events(ana, number) if each.kind == "deploy"]
+    assert sorted(each.words for each in told) == ["deployed dns everywhere", "deployed shop 2.1 in eu"]
+    assert told[0].actor == "t_service" and told[0].happened_at < (await incident(ana, number)).began_at
 
 
 async def test_a_run_and_a_change_of_many_are_each_one_event(ana: Home, psql: Psql) -> None:

@@ -113,3 +113,15 @@ CREATE INDEX incident_events_by_time ON wf.incident_events (happened_at, inciden
 CREATE INDEX incident_events_marks ON wf.incident_events (incident_id, seq)
   WHERE kind IN ('origin', 'opened', 'severity', 'status', 'role', 'customers');
 CREATE INDEX incident_events_search ON wf.incident_events USING gin (wf.trigrams(search));
+
+-- What was deployed, as the product's services say: the usual suspects of an incident. `region` '': everywhere.
+CREATE TABLE wf.deploys (
+  id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  what        text NOT NULL CONSTRAINT deploy_what CHECK (char_length(btrim(what)) BETWEEN 1 AND 200),
+  region      text NOT NULL DEFAULT '' CONSTRAINT deploy_region CHECK (char_length(region) <= 64),
+  at          wf.moment NOT NULL,
+  recorded_at wf.moment NOT NULL DEFAULT clock_timestamp(),
+  recorded_by wf.line NOT NULL DEFAULT session_user
+);
+CREATE INDEX deploys_by_time ON wf.deploys (at);
+CREATE INDEX deploys_by_recording ON wf.deploys (recorded_at);

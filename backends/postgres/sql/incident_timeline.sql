@@ -143,8 +143,28 @@ $$;
 CREATE OR REPLACE TRIGGER tell_incidents AFTER INSERT ON wf.audit REFERENCING NEW TABLE AS new_rows
   FOR EACH STATEMENT EXECUTE FUNCTION wf.tell_incidents();
 
+-- Say that something was deployed, in a region or ('') everywhere. False: it was said already within ten minutes, or a
+-- thousand were said within the hour.
+CREATE OR REPLACE FUNCTION wf_data.deployed(what text, region text DEFAULT '', at timestamptz DEFAULT NULL) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+DECLARE
+  moment constant timestamptz := clock_timestamp();
+BEGIN
+  IF deployed.at < moment - interval '1 day' THEN
+    RAISE EXCEPTION 'a deploy is said within a day' USING ERRCODE = 'check_violation', CONSTRAINT = 'deploy_time';
+  END IF;
+  INSERT INTO wf.deploys (what, region, at)
+  SELECT btrim(deployed.what), coalesce(deployed.region, ''), least(coalesce(deployed.at, moment), moment)
+  WHERE NOT EXISTS (SELECT FROM wf.deploys d WHERE d.recorded_at > moment - interval '10 minutes' AND d.what = btrim(deployed.what)
+                    AND d.region = coalesce(deployed.region, ''))
+    AND (SELECT count(*) FROM wf.deploys d WHERE d.recorded_at > moment - interval '1 hour') < 1000;
+  RETURN FOUND;
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf_data.deployed TO wf_service;
+
 -- What a worker does every few seconds: offers that nobody accepted go back, and what alerts did to what is affected is told,
--- from the beginning of the incident on. What people did to alerts is told by the trail. Returns the number of events.
+-- from the beginning of the incident on, and what was deployed, from an hour before it. What people did to alerts is told by the trail. Returns the number of events.
 CREATE OR REPLACE FUNCTION wf.tend_incidents() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
   moment constant timestamptz := clock_timestamp();
@@ -160,11 +180,19 @@ BEGIN
     WHERE r.incident_id = ANY (over) AND r.offered_until <= moment;
     PERFORM set_config('wf.change', '', true);
   END IF;
-  SELECT array_agg(ROW(f.incident_id, NULL, NULL, f.at, NULL, 'alert', NULL, f.words, 'alerts', f.alert_id::text, NULL, NULL, NULL, NULL,
+  SELECT array_agg(ROW(f.incident_id, NULL, NULL, f.at, NULL, f.kind, f.actor, f.words, f.noun, f.thing, NULL, NULL, NULL, NULL,
                        f.source, NULL)::wf.incident_events ORDER BY f.at, f.source) INTO told
   FROM (
-    SELECT i.id AS incident_id, e.at, e.alert_id, format('alert %s/%s', e.alert_id, e.n) AS source,
-           left(format('alert %s %s, %s: %s', e.alert_id, replace(e.kind, '_', ' '), e.severity, coalesce(e.words, a.summary)), 4000) AS words
+    (SELECT i.id AS incident_id, d.at, 'deploy' AS kind, d.recorded_by AS actor, NULL AS noun, NULL AS thing, 'deploy ' || d.id AS source,
+            format('deployed %s %s', d.what, CASE d.region WHEN '' THEN 'everywhere' ELSE 'in ' || d.region END) AS words
+     FROM wf.incidents i JOIN wf.incident_marks m ON m.incident_id = i.id
+       JOIN wf.deploys d ON d.at >= i.began_at - interval '1 hour' AND (d.region = '' OR i.regions = '{}' OR d.region = ANY (i.regions))
+     WHERE i.status <> 'closed' AND m.events < 10000 AND NOT EXISTS (
+       SELECT FROM wf.incident_events x WHERE x.incident_id = i.id AND x.source = 'deploy ' || d.id)
+     ORDER BY d.at LIMIT most)
+    UNION ALL
+    (SELECT i.id AS incident_id, e.at, 'alert', NULL, 'alerts', e.alert_id::text, format('alert %s/%s', e.alert_id, e.n),
+           left(format('alert %s %s, %s: %s', e.alert_id, replace(e.kind, '_', ' '), e.severity, coalesce(e.words, a.summary)), 4000)
     FROM wf.incidents i JOIN wf.incident_marks m ON m.incident_id = i.id
       JOIN wf.alert_events e ON e.audit_seq IS NULL AND e.at >= greatest(
         i.began_at, CASE WHEN m.gathered_at > i.affected_at + interval '1 minute' THEN m.gathered_at - interval '10 minutes' END)
@@ -173,7 +201,7 @@ BEGIN
       AND (a.tenant_id = ANY (i.tenants) OR t.region = ANY (i.regions) OR a.labels ->> 'region' = ANY (i.regions)
            OR a.labels ->> 'route' = ANY (i.routes)) AND i.status <> 'closed' AND NOT EXISTS (
       SELECT FROM wf.incident_events x WHERE x.incident_id = i.id AND x.source = format('alert %s/%s', e.alert_id, e.n))
-    ORDER BY e.at LIMIT most) f;
+    ORDER BY e.at LIMIT most)) f;
   IF told IS NOT NULL THEN
     added := wf.add_incident_events(told);
     PERFORM pg_notify('wf', 'incidents');
@@ -183,6 +211,8 @@ BEGIN
     WHERE i.status <> 'closed' AND (m.gathered_at > moment - interval '1 minute') IS NOT TRUE) THEN
     PERFORM wf.take_numbers('audit', 0);
     UPDATE wf.incident_marks m SET gathered_at = moment FROM wf.incidents i WHERE i.id = m.incident_id AND i.status <> 'closed';
+    DELETE FROM wf.deploys d WHERE d.id IN (
+      SELECT o.id FROM wf.deploys o WHERE o.recorded_at < moment - interval '400 days' ORDER BY o.recorded_at LIMIT 1000);
   END IF;
   RETURN added;
 END
