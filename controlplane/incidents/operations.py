@@ -207,7 +207,7 @@ async def resolve(change: Change, request: SeenIncident, incident: Incident) -> 
     return await _step(change, incident, "resolved")
 
 
-@operation("incidents.close", SeenIncident, role="operator", risk=Risk.CONFIRM, key="x", on=INCIDENT,
+@operation("incidents.close-out", SeenIncident, role="operator", risk=Risk.CONFIRM, key="x", on=INCIDENT,
            check=rules.step_to("closed"), way_back="Reopen it: that begins its next cycle.")  # fmt: skip
 async def close(change: Change, request: SeenIncident, incident: Incident) -> Record:
     """Nothing is left to do: its roles end.

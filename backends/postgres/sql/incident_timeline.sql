@@ -46,7 +46,7 @@ RETURNS TABLE (kind text, words text, becomes text, happened_at timestamptz) LAN
         ELSE format('%s offers %s to %s for %s: %s', a ->> 'holder', wf.role_words(a ->> 'role'), a ->> 'offered_to',
                     wf.minutes_words((a ->> 'offered_until')::timestamptz, n.at), a ->> 'offered_summary') END, NULL, NULL, false
     WHERE o ->> 'holder' = a ->> 'holder' AND o -> 'offered_to' IS DISTINCT FROM a -> 'offered_to'
-    UNION ALL SELECT 'role', CASE WHEN n.operation = 'incidents.close' THEN wf.role_words(o ->> 'role') || ' ends with the incident'
+    UNION ALL SELECT 'role', CASE WHEN n.operation = 'incidents.close-out' THEN wf.role_words(o ->> 'role') || ' ends with the incident'
         WHEN n.actor = o ->> 'holder' THEN n.actor || ' gives ' || wf.role_words(o ->> 'role') || ' back'
         ELSE format('%s relieves %s of %s', n.actor, o ->> 'holder', wf.role_words(o ->> 'role')) END, NULL, NULL, true
     WHERE r ? 'offered_to' AND a IS NULL
