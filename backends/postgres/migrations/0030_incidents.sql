@@ -109,6 +109,7 @@ CREATE TABLE wf.incident_events (
 );
 CREATE UNIQUE INDEX incident_events_once ON wf.incident_events (incident_id, source) WHERE source IS NOT NULL;
 CREATE INDEX incident_events_of ON wf.incident_events (incident_id, happened_at, seq);
+CREATE INDEX incident_events_corrected ON wf.incident_events (incident_id, corrects) WHERE corrects IS NOT NULL;
 CREATE INDEX incident_events_by_time ON wf.incident_events (happened_at, incident_id, seq);
 CREATE INDEX incident_events_marks ON wf.incident_events (incident_id, seq)
   WHERE kind IN ('origin', 'opened', 'severity', 'status', 'role', 'customers');

@@ -248,6 +248,7 @@ SELECT e.incident_id, e.seq, e.cycle, e.happened_at, e.recorded_at, e.kind, e.ac
             ELSE regexp_replace(e.words, '(?<![0-9A-Za-z._%+-])([0-9A-Za-z._%+-])[0-9A-Za-z._%+-]*@([0-9A-Za-z.-]+)', '\1•••@\2', 'g')
        END AS words,
        e.noun, e.thing, e.operation, e.becomes, e.corrects, e.audit_seq, e.search,
-       EXISTS (SELECT FROM wf.incident_events c WHERE c.incident_id = e.incident_id AND c.corrects = e.seq) AS corrected
+       -- Not EXISTS: that would be answered for all events at once.
+       coalesce((SELECT true FROM wf.incident_events c WHERE c.incident_id = e.incident_id AND c.corrects = e.seq LIMIT 1), false) AS corrected
 FROM wf.incident_events e;
 GRANT SELECT ON wf.incident_list, wf.incident_event_list TO wf_viewer;
