@@ -58,7 +58,7 @@ def seed(estate: Estate, site: Site) -> None:
         for text in CAUSES:
             _say(ana, "note", "note_incident", number, text)
         _do(ana, "resolve", "UPDATE wf.incidents SET status = 'resolved' WHERE id = %s", number)
-        _do(ana, "close", "UPDATE wf.incidents SET status = 'closed' WHERE id = %s", number)
+        _do(ana, "close-out", "UPDATE wf.incidents SET status = 'closed' WHERE id = %s", number)
     with psycopg.connect(site.owner) as owner:
         _put_back(owner, number)
 

@@ -195,6 +195,8 @@ def _is(term: Term, column: Filtered) -> Condition:
         return condition, [list(term.values)]
     if column.number is not None:
         numbers = [int(word) for value in term.values if NUMBER.fullmatch(word := str(value))]
+        if len(numbers) == 1:  # `=` keeps an index's order, ANY not
+            return sql.SQL("{} = %s").format(column.number), [*numbers]
         return sql.SQL("{} = ANY(%s::bigint[])").format(column.number), [numbers]
     if column.kind == "text":
         wanted = sql.SQL(", ").join([sql.SQL("wf.folded(%s::text)")] * len(term.values))

@@ -173,7 +173,7 @@ async def open_incident(change: Change, request: IncidentOpen) -> Record:
     begins={Incident: lambda rows: {"title": rows[0].title, "summary": rows[0].summary} if len(rows) == 1 else {}},
 )
 async def edit(change: Change, request: IncidentEdit, incident: Incident) -> Record:
-    """Change what it is called, or say how things stand."""
+    """Change its title, or say how things stand."""
     columns = {name: value for name in ("title", "summary") if (value := getattr(request, name)) is not None}
     return await _update(change, incident, columns)
 
@@ -207,28 +207,34 @@ async def mitigate(change: Change, request: SeenIncident, incident: Incident) ->
 @operation("incidents.resolve", SeenIncident, role="operator", risk=Risk.CONFIRM, key="r", on=INCIDENT,
            check=rules.step_to("resolved"), way_back="Reopen it: that begins its next cycle.")  # fmt: skip
 async def resolve(change: Change, request: SeenIncident, incident: Incident) -> Record:
-    """Nothing is wrong any more; its conn holds nothing up from now on."""
+    """Nothing is wrong any more.
+
+    Its conn holds nothing up from now on.
+    """
     return await _step(change, incident, "resolved")
 
 
-@operation("incidents.close", SeenIncident, role="operator", risk=Risk.CONFIRM, key="x", on=INCIDENT,
+@operation("incidents.close-out", SeenIncident, role="operator", risk=Risk.CONFIRM, key="x", on=INCIDENT,
            check=rules.step_to("closed"), way_back="Reopen it: that begins its next cycle.")  # fmt: skip
 async def close(change: Change, request: SeenIncident, incident: Incident) -> Record:
-    """Nothing is left to do: its roles end, and its timeline is told nothing more by itself."""
+    """Nothing is left to do: its roles end.
+
+    Its timeline is told nothing more by itself.
+    """
     return await _step(change, incident, "closed")
 
 
 @operation("incidents.reopen", SeenIncident, role="operator", risk=Risk.CONFIRM, key="o", on=INCIDENT,
            check=rules.step_to("open"), way_back="Resolve it again.")  # fmt: skip
 async def reopen(change: Change, request: SeenIncident, incident: Incident) -> Record:
-    """Open it again: a resolved or closed one begins its next cycle."""
+    """Open it again; if it was resolved, as its next cycle."""
     return await _step(change, incident, "open")
 
 
 @operation("incidents.snooze", IncidentSnooze, role="operator", risk=Risk.SAFE, key="z", on=INCIDENT, needs_reason=True,
            check=rules.check_active, way_back="Tell customers, or snooze it until another time.")  # fmt: skip
 async def snooze(change: Change, request: IncidentSnooze, incident: Incident) -> Record:
-    """Let customers wait for the next update until a time, with the reason."""
+    """Let customers wait for the next update until a time."""
     until = parse_moment(request.until, change.now)
     return await _update(change, incident, {"snoozed_until": until, "snoozed_why": change.reason or ""})
 
@@ -245,14 +251,17 @@ def _moved(row: AuditRow) -> Record:
 @operation("incidents.affect", IncidentAffects, role="operator", risk=Risk.SAFE, key="a", on=INCIDENT,
            check=rules.check_not_closed, undo="incidents.unaffect", undo_request=_moved)  # fmt: skip
 async def affect(change: Change, request: IncidentAffects, incident: Incident) -> Record:
-    """Say that a tenant, region or route is affected: what is done to it comes into the timeline."""
+    """Say that a tenant, region or route is affected.
+
+    What is done to it comes into the timeline from then on.
+    """
     return await _update(change, incident, rules.with_affected(incident, request.kind, request.name))
 
 
 @operation("incidents.unaffect", IncidentAffects, role="operator", risk=Risk.SAFE, key="u", on=INCIDENT,
            check=rules.check_not_closed, undo="incidents.affect", undo_request=_moved)  # fmt: skip
 async def unaffect(change: Change, request: IncidentAffects, incident: Incident) -> Record:
-    """Say that something is not affected, or not any more."""
+    """Say that something is not affected any more."""
     return await _update(change, incident, rules.without_affected(incident, request.kind, request.name))
 
 
@@ -292,7 +301,10 @@ POST: Operation[PostedView] = Operation(
 @operation("incidents.correct", IncidentCorrection, role="support", risk=Risk.SAFE, key="c", on=INCIDENT,
            way_back="Correct it again: the last correction counts.")  # fmt: skip
 async def correct(change: Change, request: IncidentCorrection, incident: Incident) -> Record:
-    """Put an event right: a new one that points back to it. The same correction twice is one."""
+    """Put an event right by a new one that points back to it.
+
+    The same correction twice is one.
+    """
     event = await change.of(IncidentStore).correct(incident.id, request.event, request.text)
     return {"id": incident.id, "event": event, "corrects": request.event}
 
@@ -311,7 +323,10 @@ def _nobody_named(request: CustomerText) -> None:
 @operation("incidents.tell-customers", CustomerText, role="operator", risk=Risk.CONFIRM, key="p", on=INCIDENT,
            check=rules.check_not_closed, foresees=foresee, way_back="Publish a correction.")  # fmt: skip
 async def tell_customers(change: Change, request: CustomerText, incident: Incident) -> Record:
-    """Publish an update for customers; the clock for the next one begins anew."""
+    """Publish an update for customers.
+
+    The clock for the next one begins anew.
+    """
     _nobody_named(request)
     event = await change.of(IncidentStore).tell_customers(incident.id, request.text)
     return {"id": incident.id, "event": event, "notes": [request.text]}

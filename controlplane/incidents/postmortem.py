@@ -151,8 +151,10 @@ def _affected(affected: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def _times(cycle: Mapping[str, Any]) -> str:
-    times = " | ".join(UNKNOWN if cycle[name] is None else spell(cycle[name]) for name, _ in TIMES)
-    severities = ", ".join(f"{name} {spell(seconds)}" for name, seconds in cycle["severities"].items()) or UNKNOWN
+    times = " | ".join(UNKNOWN if cycle[name] is None else spell(round(cycle[name])) for name, _ in TIMES)
+    severities = (
+        ", ".join(f"{name} {spell(round(seconds))}" for name, seconds in cycle["severities"].items()) or UNKNOWN
+    )
     return f"| {cycle['cycle']} | {times} | {severities} | {cycle['updates']} |"
 
 

@@ -50,7 +50,7 @@ def _same(row: AuditRow) -> Record:
 @operation("incidents.take", IncidentRole, role="operator", risk=Risk.SAFE, key="t", on=INCIDENT,
            check=rules.check_not_closed, undo="incidents.return", undo_request=_same)  # fmt: skip
 async def take(change: Change, request: IncidentRole, incident: Incident) -> Record:
-    """Take a role that nobody has: the conn, unless another is named."""
+    """Take a role that nobody has: the conn, or another."""
     rules.check_free(incident, request.role)
     await change.of(IncidentStore).take(incident.id, request.role)
     return {"id": incident.id, "role": request.role, "holder": change.actor}
@@ -59,7 +59,10 @@ async def take(change: Change, request: IncidentRole, incident: Incident) -> Rec
 @operation("incidents.offer", RoleOffer, role="operator", risk=Risk.PREVIEW, key="f", on=INCIDENT,
            check=rules.check_not_closed, way_back="It is yours until it is accepted, and after its time.")  # fmt: skip
 async def offer(change: Change, request: RoleOffer, incident: Incident) -> Record:
-    """Offer a role of yours to somebody, with how things stand; it is yours until they accept it."""
+    """Offer a role of yours to somebody, with how things stand.
+
+    It is yours until they accept it.
+    """
     rules.check_mine(incident, request.role, change.actor)
     until = parse_moment(request.until, change.now)
     summary = request.summary or incident.summary or incident.title
@@ -79,7 +82,7 @@ async def accept(change: Change, request: IncidentRole, incident: Incident) -> R
 @operation("incidents.return", IncidentRole, role="operator", risk=Risk.SAFE, key="b", on=INCIDENT,
            undo="incidents.take", undo_request=_same)  # fmt: skip
 async def give_back(change: Change, request: IncidentRole, incident: Incident) -> Record:
-    """Give a role of yours back: nobody has it then."""
+    """Give a role of yours back."""
     rules.check_mine(incident, request.role, change.actor)
     await change.of(IncidentStore).give_back(incident.id, request.role)
     return {"id": incident.id, "role": request.role, "holder": None}
@@ -88,7 +91,7 @@ async def give_back(change: Change, request: IncidentRole, incident: Incident) -
 @operation("incidents.relieve", IncidentRole, role="operator", risk=Risk.CONFIRM, key="l", on=INCIDENT,
            needs_reason=True, way_back="Whoever had it takes it again.")  # fmt: skip
 async def relieve(change: Change, request: IncidentRole, incident: Incident) -> Record:
-    """Take a role from somebody who cannot give it back: nobody has it then."""
+    """Take a role from somebody who cannot give it back."""
     rules.check_held(incident, request.role)
     await change.of(IncidentStore).give_back(incident.id, request.role, another=True)
     return {"id": incident.id, "role": request.role, "holder": None}
@@ -97,7 +100,7 @@ async def relieve(change: Change, request: IncidentRole, incident: Incident) -> 
 @operation("incidents.override", ConnOverride, role="operator", risk=Risk.CONFIRM, key="w", on=INCIDENT,
            needs_reason=True, check=rules.check_active, way_back="It ends by itself.")  # fmt: skip
 async def override(change: Change, request: ConnOverride, incident: Incident) -> Record:
-    """State that you change what is affected without the conn, for a while, and why."""
+    """Change what is affected without the conn, and say why."""
     until = parse_moment(request.until, change.now)
     await change.of(IncidentStore).override(incident.id, until)
     return {"id": incident.id, "person": change.actor, "until": until}

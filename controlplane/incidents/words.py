@@ -148,9 +148,9 @@ def measure_lines(measures: Sequence[Measures]) -> list[Line]:
         for name in ("detect", "acknowledge", "mitigate", "resolve"):
             seconds: float | None = getattr(each, name)
             if seconds is not None:
-                lines.append(f"to {name:<12} {spell(seconds)}")
+                lines.append(f"to {name:<12} {spell(round(seconds))}")
             elif name != "detect" or each.cycle == 1:
                 lines.append((f"to {name:<12} not yet", "muted"))
-        lines += [f"at {severity:<12} {spell(seconds)}" for severity, seconds in each.severities.items()]
+        lines += [f"at {severity:<12} {spell(round(seconds))}" for severity, seconds in each.severities.items()]
         lines.append(f"customers       told {each.updates}×")
     return lines

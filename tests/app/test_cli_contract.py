@@ -70,7 +70,7 @@ TRIED = {
     "detectors.evaluate": ["jobs_dead"],
     "incidents.accept": ["INC-1", "--role", "scribe"],
     "incidents.affect": ["1", "--kind", "tenant", "--name", "acme"],
-    "incidents.close": ["2"],
+    "incidents.close-out": ["2"],
     "incidents.correct": ["1", "--event", "1", "--text", "It was another."],
     "incidents.edit": ["1", "--summary", "half is back"],
     "incidents.mitigate": ["1"],

@@ -149,6 +149,7 @@ SCRIPT: tuple[tuple[str, str], ...] = (
     ("support", "SELECT wf.note_incident(1, 'Ä note', '$atZ') > 0; SELECT wf.correct_incident(1, 1, 'no')"),
     ("operator", "SELECT wf.tell_customers(1, 'We are looking into it.') > 0"),
     ("operator", "UPDATE wf.incidents SET snoozed_until = now() + interval '2 hours', snoozed_why = 'quiet'"),
+    ("service", "SELECT wf_data.deployed('shop 2.1', 'eu', '$atZ')"),
     ("worker", "SELECT wf.tend_incidents() > 0"),
     ("worker", "SELECT wf.queue_evaluations() > 0"),
     ("worker", "SELECT wf.begin_routing() IS NULL"),

@@ -182,7 +182,7 @@ EXAMPLES: dict[str, Record] = {
     "heartbeats.retire": {"name": "billing"},
     "incidents.accept": {"id": 1, "role": "scribe"},
     "incidents.affect": {"id": 1, "kind": "tenant", "name": "protected"},
-    "incidents.close": {"id": 2},
+    "incidents.close-out": {"id": 2},
     "incidents.correct": {"id": 1, "event": 1, "text": "It was another."},
     "incidents.edit": {"id": 1, "summary": "half is back"},
     "incidents.mitigate": {"id": 4},

@@ -7,12 +7,12 @@ import psycopg
 INCIDENTS = """
 ALTER TABLE wf.incidents DISABLE TRIGGER USER;
 ALTER TABLE wf.incident_roles DISABLE TRIGGER USER;
-INSERT INTO wf.incidents (title, summary, severity, status, cycle, tenants, regions, origin_noun, origin,
+INSERT INTO wf.incidents (id, title, summary, severity, status, cycle, tenants, regions, origin_noun, origin,
   origin_words, began_at, opened_at, opened_by, cycle_at, severity_at, mitigated_at, resolved_at, closed_at) VALUES
-  ('Sign-in fails for every tenth person', 'The release halved the pool. It is back.', 'SEV-2', 'closed', 2,
+  (1, 'Sign-in fails for every tenth person', 'The release halved the pool. It is back.', 'SEV-2', 'closed', 2,
    '{}', '{eu-w1}', NULL, NULL, NULL, '2025-11-20T09:00Z', '2025-11-20T09:10Z', 'ana', '2025-11-20T14:00Z',
    '2025-11-20T09:10Z', '2025-11-20T14:10Z', '2025-11-20T14:30Z', '2025-11-20T15:00Z'),
-  ('Checkout is down', 'Half is back: the second region is not.', 'SEV-1', 'open', 1, '{acme}', '{}', 'alerts', '1',
+  (2, 'Checkout is down', 'Half is back: the second region is not.', 'SEV-1', 'open', 1, '{acme}', '{}', 'alerts', '1',
    'alert 1: half of the requests fail', '2025-11-21T11:10Z', '2025-11-21T11:20Z', 'ben', '2025-11-21T11:20Z',
    '2025-11-21T11:20Z', NULL, NULL, NULL);
 ALTER TABLE wf.incidents ENABLE TRIGGER USER;

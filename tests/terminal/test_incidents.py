@@ -30,17 +30,19 @@ def test_two_consoles_carry_an_incident(database: Database, tmp_path: Path) -> N
         ben.see("No incident yet")
         ana.press("I")
         ana.see("alerts/1")  # the form is filled in
-        ana.press("enter")
-        ana.see("(y/N)")
+        ana.press(*["enter"] * 4)  # summary, tenants, regions, routes: as they are
+        ana.see("Do it? y/N")
         ana.settle(DEAD_TIME)
         ana.press("y")
         ben.see("half of it fails")  # without a key
         ben.press("enter")
+        ben.see("INC-1")
+        ben.press("tab")
         ben.see("opened at SEV-1: half of it fails")
         ana.press("7")
         ana.see("SEV-1")
         ana.press("a")
-        ana.see("Take a role that nobody has")
+        ana.see("Accept a role")
         ana.press("t")
         ana.see("role")
         ana.press("enter")
@@ -54,6 +56,8 @@ def test_two_consoles_carry_an_incident(database: Database, tmp_path: Path) -> N
         ben.press("enter")
         ben.see("It is the network.")
         ana.press("enter")
+        ana.see("[incident]")
+        ana.press("tab")
         ana.see("It is the network.")
     environment = os.environ | {"PGPASSWORD": LOGIN_PASSWORD, "PYTHONPATH": str(CHECKOUT)}
     command = [*PROGRAM, "--home", url(database, "admin"), "incidents", "post-mortem", "1", "--to", str(tmp_path)]

@@ -3,7 +3,7 @@
 -- `origin_noun`, `origin`: what it was opened from; NULL: by hand. `began_at`: since when things are wrong, as far as it is
 -- known. `cycle_at`: when it was opened last; a reopened one is in its next cycle, and the marks are those of this cycle.
 CREATE TABLE wf.incidents (
-  id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  id            bigint PRIMARY KEY,  -- from a counter, without gaps: people say it aloud
   title         text NOT NULL CONSTRAINT incident_title CHECK (char_length(btrim(title)) BETWEEN 1 AND 200),
   summary       wf.words NOT NULL DEFAULT '',
   severity      text NOT NULL CONSTRAINT incident_severity CHECK (severity IN ('SEV-1', 'SEV-2', 'SEV-3', 'SEV-4')),
@@ -44,6 +44,8 @@ CREATE INDEX incidents_not_closed ON wf.incidents (id) WHERE status <> 'closed';
 CREATE INDEX incidents_by_urgency ON wf.incidents (urgency, id);
 CREATE INDEX incidents_by_opening ON wf.incidents (opened_at, id);
 CREATE INDEX incidents_search ON wf.incidents USING gin (wf.trigrams(search));
+
+INSERT INTO wf.counters (name) VALUES ('incidents');
 
 -- What is written all the time, beside the row that people change. `events`: the number of the last event; it is taken in
 -- the transaction that writes the event, so a reader that asks for all after a number skips none. `told_at`: when customers
@@ -107,8 +109,21 @@ CREATE TABLE wf.incident_events (
 );
 CREATE UNIQUE INDEX incident_events_once ON wf.incident_events (incident_id, source) WHERE source IS NOT NULL;
 CREATE INDEX incident_events_of ON wf.incident_events (incident_id, happened_at, seq);
+CREATE INDEX incident_events_corrected ON wf.incident_events (incident_id, corrects) WHERE corrects IS NOT NULL;
 CREATE INDEX incident_events_by_time ON wf.incident_events (happened_at, incident_id, seq);
 CREATE INDEX incident_events_marks ON wf.incident_events (incident_id, seq)
   WHERE kind IN ('origin', 'opened', 'severity', 'status', 'role', 'customers');
 CREATE INDEX incident_events_search ON wf.incident_events USING gin (wf.trigrams(search));
 CREATE INDEX incident_events_corrections ON wf.incident_events (incident_id, corrects) WHERE corrects IS NOT NULL;
+
+-- What was deployed, as the product's services say: the usual suspects of an incident. `region` '': everywhere.
+CREATE TABLE wf.deploys (
+  id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  what        text NOT NULL CONSTRAINT deploy_what CHECK (char_length(btrim(what)) BETWEEN 1 AND 200),
+  region      text NOT NULL DEFAULT '' CONSTRAINT deploy_region CHECK (char_length(region) <= 64),
+  at          wf.moment NOT NULL,
+  recorded_at wf.moment NOT NULL DEFAULT clock_timestamp(),
+  recorded_by wf.line NOT NULL DEFAULT session_user
+);
+CREATE INDEX deploys_by_time ON wf.deploys (at);
+CREATE INDEX deploys_by_recording ON wf.deploys (recorded_at);

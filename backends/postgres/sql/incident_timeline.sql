@@ -45,8 +45,8 @@ RETURNS TABLE (kind text, words text, becomes text, happened_at timestamptz) LAN
         THEN format('%s did not accept %s in time: %s still has it', o ->> 'offered_to', wf.role_words(a ->> 'role'), a ->> 'holder')
         ELSE format('%s offers %s to %s for %s: %s', a ->> 'holder', wf.role_words(a ->> 'role'), a ->> 'offered_to',
                     wf.minutes_words((a ->> 'offered_until')::timestamptz, n.at), a ->> 'offered_summary') END, NULL, NULL, false
-    WHERE r ? 'offered_to' AND o ->> 'holder' = a ->> 'holder'
-    UNION ALL SELECT 'role', CASE WHEN n.operation = 'incidents.close' THEN wf.role_words(o ->> 'role') || ' ends with the incident'
+    WHERE o ->> 'holder' = a ->> 'holder' AND o -> 'offered_to' IS DISTINCT FROM a -> 'offered_to'
+    UNION ALL SELECT 'role', CASE WHEN n.operation = 'incidents.close-out' THEN wf.role_words(o ->> 'role') || ' ends with the incident'
         WHEN n.actor = o ->> 'holder' THEN n.actor || ' gives ' || wf.role_words(o ->> 'role') || ' back'
         ELSE format('%s relieves %s of %s', n.actor, o ->> 'holder', wf.role_words(o ->> 'role')) END, NULL, NULL, true
     WHERE r ? 'offered_to' AND a IS NULL
@@ -69,7 +69,7 @@ $$;
 -- a stated override; then it is told in the timeline. Whoever is here has the trail's counter, and whoever takes the conn
 -- needs it: so no change slips past a conn that was taken meanwhile. Alerts and silences bind nobody: they change who is told.
 -- Background work is no person's, and the owner is bound by nothing.
-CREATE OR REPLACE FUNCTION wf.tell_incidents() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION wf.tell_incidents() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET jit = off
 SET search_path = wf, pg_temp AS $$
 DECLARE
   held text;
@@ -110,13 +110,17 @@ BEGIN
     FROM new_rows n, LATERAL wf.told_of_incident(n.*) WITH ORDINALITY AS w(kind, words, becomes, happened_at, place)
     WHERE n.noun = 'incidents'
     UNION ALL
+    -- Of many things that one statement changed, one event.
     SELECT m.incident_id, min(m.seq), 1, min(m.at), CASE WHEN m.run IS NOT NULL THEN 'run' WHEN m.noun = 'alerts' THEN 'alert' ELSE 'change' END,
-           m.actor, min(m.words), CASE WHEN m.run IS NULL THEN m.noun ELSE 'runs' END, left(coalesce(m.run, min(m.thing)), 400), m.operation,
+           m.actor, CASE WHEN m.run IS NULL AND m.many > 20
+                         THEN format('%s of %s things that are affected, %s the first of them', m.operation, m.many, left(min(m.thing), 400))
+                         ELSE min(m.words) END, CASE WHEN m.run IS NULL THEN m.noun ELSE 'runs' END, left(coalesce(m.run, min(m.thing)), 400), m.operation,
            NULL, 'run ' || m.run
     FROM (SELECT r.*, wf.change_words(ROW(r.seq, r.at, r.change_id, r.out_of_band, r.actor, r.operation, r.noun, r.thing, r.tenant_id,
                    r.reason, r.request_id, r.carried_by, r.impersonation, r.before, r.after)::wf.audit) AS words,
-                 CASE WHEN r.request_id ~ '^run-[0-9]+-' THEN split_part(r.request_id, '-', 2) END AS run FROM reached r) m
-    GROUP BY m.incident_id, m.run, m.noun, m.actor, m.operation, CASE WHEN m.run IS NULL THEN m.seq END
+                 CASE WHEN r.request_id ~ '^run-[0-9]+-' THEN split_part(r.request_id, '-', 2) END AS run,
+                 count(*) OVER (PARTITION BY r.incident_id, r.noun, r.actor, r.operation) AS many FROM reached r) m
+    GROUP BY m.incident_id, m.run, m.noun, m.actor, m.operation, m.many, CASE WHEN m.run IS NULL AND m.many <= 20 THEN m.seq END
     UNION ALL
     SELECT i.id, n.seq, 1, n.at, CASE n.noun WHEN 'runs' THEN 'run' ELSE 'gate' END, n.actor, wf.change_words(n.*), n.noun, left(n.thing, 400),
            n.operation, NULL, NULL
@@ -139,8 +143,28 @@ $$;
 CREATE OR REPLACE TRIGGER tell_incidents AFTER INSERT ON wf.audit REFERENCING NEW TABLE AS new_rows
   FOR EACH STATEMENT EXECUTE FUNCTION wf.tell_incidents();
 
+-- Say that something was deployed, in a region or ('') everywhere. False: it was said already within ten minutes, or a
+-- thousand were said within the hour.
+CREATE OR REPLACE FUNCTION wf_data.deployed(what text, region text DEFAULT '', at timestamptz DEFAULT NULL) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+DECLARE
+  moment constant timestamptz := clock_timestamp();
+BEGIN
+  IF deployed.at < moment - interval '1 day' THEN
+    RAISE EXCEPTION 'a deploy is said within a day' USING ERRCODE = 'check_violation', CONSTRAINT = 'deploy_time';
+  END IF;
+  INSERT INTO wf.deploys (what, region, at)
+  SELECT btrim(deployed.what), coalesce(deployed.region, ''), least(coalesce(deployed.at, moment), moment)
+  WHERE NOT EXISTS (SELECT FROM wf.deploys d WHERE d.recorded_at > moment - interval '10 minutes' AND d.what = btrim(deployed.what)
+                    AND d.region = coalesce(deployed.region, ''))
+    AND (SELECT count(*) FROM wf.deploys d WHERE d.recorded_at > moment - interval '1 hour') < 1000;
+  RETURN FOUND;
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf_data.deployed TO wf_service;
+
 -- What a worker does every few seconds: offers that nobody accepted go back, and what alerts did to what is affected is told,
--- from the beginning of the incident on. What people did to alerts is told by the trail. Returns the number of events.
+-- from the beginning of the incident on, and what was deployed, from an hour before it. What people did to alerts is told by the trail. Returns the number of events.
 CREATE OR REPLACE FUNCTION wf.tend_incidents() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
   moment constant timestamptz := clock_timestamp();
@@ -156,19 +180,28 @@ BEGIN
     WHERE r.incident_id = ANY (over) AND r.offered_until <= moment;
     PERFORM set_config('wf.change', '', true);
   END IF;
-  SELECT array_agg(ROW(f.incident_id, NULL, NULL, f.at, NULL, 'alert', NULL, f.words, 'alerts', f.alert_id::text, NULL, NULL, NULL, NULL,
+  SELECT array_agg(ROW(f.incident_id, NULL, NULL, f.at, NULL, f.kind, f.actor, f.words, f.noun, f.thing, NULL, NULL, NULL, NULL,
                        f.source, NULL)::wf.incident_events ORDER BY f.at, f.source) INTO told
   FROM (
-    SELECT i.id AS incident_id, e.at, e.alert_id, format('alert %s/%s', e.alert_id, e.n) AS source,
-           left(format('alert %s %s, %s: %s', e.alert_id, replace(e.kind, '_', ' '), e.severity, coalesce(e.words, a.summary)), 4000) AS words
+    (SELECT i.id AS incident_id, d.at, 'deploy' AS kind, d.recorded_by AS actor, NULL AS noun, NULL AS thing, 'deploy ' || d.id AS source,
+            format('deployed %s %s', d.what, CASE d.region WHEN '' THEN 'everywhere' ELSE 'in ' || d.region END) AS words
+     FROM wf.incidents i JOIN wf.incident_marks m ON m.incident_id = i.id
+       JOIN wf.deploys d ON d.at >= i.began_at - interval '1 hour' AND (d.region = '' OR i.regions = '{}' OR d.region = ANY (i.regions))
+     WHERE i.status <> 'closed' AND m.events < 10000 AND NOT EXISTS (
+       SELECT FROM wf.incident_events x WHERE x.incident_id = i.id AND x.source = 'deploy ' || d.id)
+     ORDER BY d.at LIMIT most)
+    UNION ALL
+    (SELECT i.id AS incident_id, e.at, 'alert', NULL, 'alerts', e.alert_id::text, format('alert %s/%s', e.alert_id, e.n),
+           left(format('alert %s %s, %s: %s', e.alert_id, replace(e.kind, '_', ' '), e.severity, coalesce(e.words, a.summary)), 4000)
     FROM wf.incidents i JOIN wf.incident_marks m ON m.incident_id = i.id
       JOIN wf.alert_events e ON e.audit_seq IS NULL AND e.at >= greatest(
         i.began_at, CASE WHEN m.gathered_at > i.affected_at + interval '1 minute' THEN m.gathered_at - interval '10 minutes' END)
       JOIN wf.alerts a ON a.id = e.alert_id LEFT JOIN wf.tenants t ON t.id = a.tenant_id
-    WHERE (a.tenant_id = ANY (i.tenants) OR t.region = ANY (i.regions) OR a.labels ->> 'region' = ANY (i.regions)
+    WHERE m.events < 10000  -- a flood of alerts does not bury what people say
+      AND (a.tenant_id = ANY (i.tenants) OR t.region = ANY (i.regions) OR a.labels ->> 'region' = ANY (i.regions)
            OR a.labels ->> 'route' = ANY (i.routes)) AND i.status <> 'closed' AND NOT EXISTS (
       SELECT FROM wf.incident_events x WHERE x.incident_id = i.id AND x.source = format('alert %s/%s', e.alert_id, e.n))
-    ORDER BY e.at LIMIT most) f;
+    ORDER BY e.at LIMIT most)) f;
   IF told IS NOT NULL THEN
     added := wf.add_incident_events(told);
     PERFORM pg_notify('wf', 'incidents');
@@ -178,6 +211,8 @@ BEGIN
     WHERE i.status <> 'closed' AND (m.gathered_at > moment - interval '1 minute') IS NOT TRUE) THEN
     PERFORM wf.take_numbers('audit', 0);
     UPDATE wf.incident_marks m SET gathered_at = moment FROM wf.incidents i WHERE i.id = m.incident_id AND i.status <> 'closed';
+    DELETE FROM wf.deploys d WHERE d.id IN (
+      SELECT o.id FROM wf.deploys o WHERE o.recorded_at < moment - interval '400 days' ORDER BY o.recorded_at LIMIT 1000);
   END IF;
   RETURN added;
 END
@@ -213,7 +248,8 @@ SELECT e.incident_id, e.seq, e.cycle, e.happened_at, e.recorded_at, e.kind, e.ac
             ELSE regexp_replace(e.words, '(?<![0-9A-Za-z._%+-])([0-9A-Za-z._%+-])[0-9A-Za-z._%+-]*@([0-9A-Za-z.-]+)', '\1•••@\2', 'g')
        END AS words,
        e.noun, e.thing, e.operation, e.becomes, e.corrects, e.audit_seq, e.search,
-       EXISTS (SELECT FROM wf.incident_events c WHERE c.incident_id = e.incident_id AND c.corrects = e.seq) AS corrected,
+       -- Not EXISTS: that would be answered for all events at once.
+       coalesce((SELECT true FROM wf.incident_events c WHERE c.incident_id = e.incident_id AND c.corrects = e.seq LIMIT 1), false) AS corrected,
        CASE WHEN (SELECT wf.sees_personal()) THEN v.view ELSE wf.without_addresses(v.view) END AS view
 FROM wf.incident_events e LEFT JOIN wf.incident_views v USING (incident_id, seq);
 GRANT SELECT ON wf.incident_list, wf.incident_event_list TO wf_viewer;

@@ -1,7 +1,7 @@
 -- Incidents: what people do with them, what each lets be changed of what is affected, and the timeline that writes itself.
 INSERT INTO wf.operations (name, role) VALUES
   ('incidents.open', 'operator'), ('incidents.edit', 'operator'), ('incidents.severity', 'operator'),
-  ('incidents.mitigate', 'operator'), ('incidents.resolve', 'operator'), ('incidents.close', 'operator'),
+  ('incidents.mitigate', 'operator'), ('incidents.resolve', 'operator'), ('incidents.close-out', 'operator'),
   ('incidents.reopen', 'operator'), ('incidents.snooze', 'operator'), ('incidents.affect', 'operator'),
   ('incidents.unaffect', 'operator'), ('incidents.take', 'operator'), ('incidents.offer', 'operator'),
   ('incidents.accept', 'operator'), ('incidents.return', 'operator'), ('incidents.relieve', 'operator'),
@@ -14,8 +14,8 @@ INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes
   ('incidents.mitigate', 'wf.incidents', 'update', '{status,mitigated_at,urgency}', '{"status": "open"}', '{"status": "mitigated"}', false),
   ('incidents.resolve', 'wf.incidents', 'update', '{status,resolved_at,urgency,snoozed_until,snoozed_why}', NULL,
    '{"status": "resolved"}', false),
-  ('incidents.close', 'wf.incidents', 'update', '{status,closed_at,urgency}', '{"status": "resolved"}', '{"status": "closed"}', false),
-  ('incidents.close', 'wf.incident_roles', 'delete', NULL, NULL, NULL, true),
+  ('incidents.close-out', 'wf.incidents', 'update', '{status,closed_at,urgency}', '{"status": "resolved"}', '{"status": "closed"}', false),
+  ('incidents.close-out', 'wf.incident_roles', 'delete', NULL, NULL, NULL, true),
   ('incidents.reopen', 'wf.incidents', 'update', '{status,cycle,cycle_at,mitigated_at,resolved_at,closed_at,urgency}', NULL,
    '{"status": "open"}', false),
   ('incidents.snooze', 'wf.incidents', 'update', '{snoozed_until,snoozed_why}', NULL, NULL, false),
@@ -74,6 +74,7 @@ BEGIN
   NEW.regions := ARRAY(SELECT DISTINCT btrim(x) FROM unnest(NEW.regions) x ORDER BY 1);
   NEW.routes := ARRAY(SELECT DISTINCT btrim(x) FROM unnest(NEW.routes) x ORDER BY 1);
   IF TG_OP = 'INSERT' THEN
+    NEW.id := wf.take_numbers('incidents', 1);
     NEW.opened_at := moment;
     NEW.cycle_at := moment;
     NEW.severity_at := moment;
