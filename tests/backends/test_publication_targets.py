@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from backends.evidence.publisher import Publisher
+from backends.evidence.remotes import ObjectRemote
+from backends.postgres import publishing
 from backends.postgres.job_queue import queue
 from controlplane.errors import Refusal
 from controlplane.evidence.bundles import BUNDLE
 from controlplane.evidence.model import PublicationDirectory, TargetDirectory
+from controlplane.evidence.publishing import Target
+from controlplane.evidence.words import size_words, verification_lines
 from controlplane.jobs.engine import Kind
 from controlplane.jobs.model import Claimed
 from controlplane.listing import Query
@@ -108,6 +115,39 @@ async def test_a_verification_is_taken_over_where_it_was(database: Database, psq
             (stage.out / "prod" / attestation["objects"][0]["key"]).unlink()  # it was looked at already
             assert await stage.verifying.run(jobs, job)
             refused(worker, "publication_held", note % job.id)
+        assert (await stage.read()).verification == "good"
+
+
+class Halting(ObjectRemote):
+    """It gives nothing of the second object until it is told to."""
+
+    go, looks = threading.Event(), 0
+
+    def read_range(self, key: str, start: int, end: int, etag: str | None) -> bytes | None:
+        Halting.looks += 1
+        assert Halting.looks < 2 or self.go.wait(60)
+        return super().read_range(key, start, end, etag)
+
+
+async def test_how_far_a_verification_is_can_be_seen(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "NOTE_SECONDS", 0.01)
+    async with staged(database, tmp_path) as stage:
+        await stage.ask()
+        await stage.work()
+        await do(stage.home, "evidence.verify-remote", id=1)
+        publisher = Publisher(tmp_path, [Target.parse(f"file://{stage.out}")], Halting)
+        verifying = publishing.publishing(publisher)[1]
+        reading = asyncio.create_task(work(stage, verifying))
+        while not (seen := await stage.read()).verified_objects:
+            assert not reading.done()
+        assert seen.verification == "running" and seen.verified_objects == 1
+        words = verification_lines(seen, stage.home.clock.now())
+        assert words == [f"verified     running: {seen.verified_bytes} B of {size_words(seen.bytes or 0)} read"
+                         f" ({100 * (seen.verified_bytes or 0) // (seen.bytes or 1)} %)"]  # fmt: skip
+        Halting.go.set()
+        await reading
         assert (await stage.read()).verification == "good"
 
 
