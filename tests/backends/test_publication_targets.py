@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -19,6 +20,7 @@ from controlplane.errors import Refusal
 from controlplane.evidence.bundles import BUNDLE
 from controlplane.evidence.model import PublicationDirectory, TargetDirectory
 from controlplane.evidence.publishing import Target
+from controlplane.evidence.targets import Pace
 from controlplane.evidence.words import size_words, verification_lines
 from controlplane.jobs.engine import Kind
 from controlplane.jobs.model import Claimed
@@ -208,7 +210,7 @@ async def test_what_a_killed_worker_left_is_found_and_swept_up(database: Databas
 
 
 async def test_who_matters_more_goes_first_and_a_rated_target_takes_one_at_a_time(
-    database: Database, psql: Psql, tmp_path: Path
+    database: Database, psql: Psql, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owner, worker = psql("owner"), psql("worker")
     async with staged(database, tmp_path) as stage:
@@ -235,6 +237,16 @@ async def test_who_matters_more_goes_first_and_a_rated_target_takes_one_at_a_tim
             mine = await jobs.claim(2)
             turn = {job.payload["publication"]: await turn_of(worker, job) for job in mine}
             assert turn == {1: None, 4: 10}, "two of one target, and it has a rate"
+            rates: list[float | None] = []
+
+            def pace(rate: float | None, *others: Any) -> Pace:
+                rates.append(rate)
+                return Pace(None, *others)
+
+            monkeypatch.setattr(publishing, "Pace", pace)
+            [mine_first] = [job for job in mine if job.payload["publication"] == 1]
+            assert await stage.kind.run(jobs, mine_first)
+            assert rates[-1] == 1_000_000.0 and (await stage.read(1)).state == "published"
 
 
 async def turn_of(worker: psycopg.Connection, job: Claimed) -> int | None:
