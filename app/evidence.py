@@ -78,6 +78,15 @@ def _said(envelope: bytes | None) -> list[str]:
     return [said] if isinstance(said, str) and said and not any(each in said for each in " +\n") else []
 
 
+def bundle_of(place: str) -> Container:
+    """A bundle by its folder, its file, or the address of its manifest. Raises Usage, Refusal."""
+    if "://" in place:
+        from backends.evidence.published import PublishedBundle
+
+        return PublishedBundle.at(place)
+    return container_of(Path(place))
+
+
 def container_of(path: Path) -> Container:
     """A bundle's folder or file. Raises Usage `evidence_missing`."""
     from backends.evidence.archive import BundleArchive

@@ -215,20 +215,23 @@ def _request(made: Described, environment: str) -> dict[str, Any]:
 
 
 def verify(
-    path: Annotated[Path, Parameter(help="A bundle's folder, or its file.")],
+    place: Annotated[
+        str, Parameter(help="A bundle's folder, its file, or where it is published: s3://…/bundles/SHA256.json.")
+    ],
     /,
     *,
     public_key: Keys = (),
     shared_key_from: Shared = None,
     asked: Reading = READING,
 ) -> int:
-    """Verify a bundle without a network; exit code 1 when anything in it is not what was signed, naming the first."""
-    from app.evidence import container_of, keys_of
+    """Verify a bundle; exit code 1 when anything in it is not what was signed, naming the first. Only for one that is
+    published is there any network.
+    """
+    from app.evidence import bundle_of, keys_of
     from controlplane.evidence import bundles
 
-    first = container_of(path)
-    keys = keys_of(lambda: chosen(asked)[0], public_key, _shared(shared_key_from), _envelope(first))
-    report = bundles.verify(container_of(path), keys)
+    keys = keys_of(lambda: chosen(asked)[0], public_key, _shared(shared_key_from), _envelope(bundle_of(place)))
+    report = bundles.verify(bundle_of(place), keys)
     _say_verified(report, asked)
     return 0 if report.fault is None else 1
 

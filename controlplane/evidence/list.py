@@ -87,6 +87,7 @@ VERIFIED: dict[VerificationState, Status] = {
     "running": Status("◐", "warn", "reading"),
     "waiting": Status("◐", "warn"),
     "good": Status("●", "good"),
+    "never": Status("?", "unknown"),
 }
 
 PUBLICATIONS: ListOf[Publication] = ListOf(
@@ -133,6 +134,7 @@ SWEPT: dict[SweepState, Status] = {
     "running": Status("◐", "warn"),
     "waiting": Status("◐", "warn"),
     "done": Status("●", "good"),
+    "never": Status("–", "muted"),
 }
 
 TARGETS: ListOf[PublicationTarget] = ListOf(

@@ -58,7 +58,7 @@ class EvidenceStore(Protocol):
     async def update(self, number: int, columns: Mapping[str, Any]) -> Evidence: ...
 
 
-VerificationState = Literal["waiting", "running", "failed", "good", "bad"]
+VerificationState = Literal["waiting", "running", "failed", "good", "bad", "never"]
 PublicationState = Literal["waiting", "running", "published", "failed", "canceled"]
 
 
@@ -85,7 +85,7 @@ class Publication(ById):
     bytes: int | None
     lock_mode: str | None
     locked_until: datetime | None
-    verification: VerificationState | None
+    verification: VerificationState
     verified_at: datetime | None
     verified_objects: int | None
     verified_bytes: int | None
@@ -126,7 +126,7 @@ class PublicationStore(Protocol):
         ...
 
 
-SweepState = Literal["waiting", "running", "failed", "done"]
+SweepState = Literal["waiting", "running", "failed", "done", "never"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class PublicationTarget:
     published: int
     pending: int
     failed: int
-    sweep: SweepState | None
+    sweep: SweepState
     sweep_error: str | None
     sweep_hours: int | None
     sweep_remove: bool | None

@@ -105,7 +105,7 @@ def verification_lines(publication: Publication, now: datetime) -> list[Line]:
     """Whether what was published is still there, as it was last read again, and how far that has come."""
     state, total = publication.verification, publication.bytes or 0
     done = publication.verified_bytes or 0
-    if state is None:
+    if state == "never":
         return [("verified     not since (press a, then v)", "muted")]
     if state in ("waiting", "running"):
         share = f"{100 * done // total} %" if total else UNKNOWN

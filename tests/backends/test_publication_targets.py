@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
+from backends.evidence.publisher import Publisher
+from backends.evidence.remotes import ObjectRemote
+from backends.postgres import publishing
 from backends.postgres.job_queue import queue
 from controlplane.errors import Refusal
 from controlplane.evidence.bundles import BUNDLE
 from controlplane.evidence.model import PublicationDirectory, TargetDirectory
+from controlplane.evidence.publishing import Target
+from controlplane.evidence.targets import Pace
+from controlplane.evidence.words import size_words, verification_lines
 from controlplane.jobs.engine import Kind
 from controlplane.jobs.model import Claimed
 from controlplane.listing import Query
@@ -111,6 +120,39 @@ async def test_a_verification_is_taken_over_where_it_was(database: Database, psq
         assert (await stage.read()).verification == "good"
 
 
+class Halting(ObjectRemote):
+    """It gives nothing of the second object until it is told to."""
+
+    go, looks = threading.Event(), 0
+
+    def read_range(self, key: str, start: int, end: int, etag: str | None) -> bytes | None:
+        Halting.looks += 1
+        assert Halting.looks < 2 or self.go.wait(60)
+        return super().read_range(key, start, end, etag)
+
+
+async def test_how_far_a_verification_is_can_be_seen(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "NOTE_SECONDS", 0.01)
+    async with staged(database, tmp_path) as stage:
+        await stage.ask()
+        await stage.work()
+        await do(stage.home, "evidence.verify-remote", id=1)
+        publisher = Publisher(tmp_path, [Target.parse(f"file://{stage.out}")], Halting)
+        verifying = publishing.publishing(publisher)[1]
+        reading = asyncio.create_task(work(stage, verifying))
+        while not (seen := await stage.read()).verified_objects:
+            assert not reading.done()
+        assert seen.verification == "running" and seen.verified_objects == 1
+        words = verification_lines(seen, stage.home.clock.now())
+        assert words == [f"verified     running: {seen.verified_bytes} B of {size_words(seen.bytes or 0)} read"
+                         f" ({100 * (seen.verified_bytes or 0) // (seen.bytes or 1)} %)"]  # fmt: skip
+        Halting.go.set()
+        await reading
+        assert (await stage.read()).verification == "good"
+
+
 async def test_a_worker_cannot_store_what_nobody_can_show(database: Database, psql: Psql, tmp_path: Path) -> None:
     worker = psql("worker")
     async with staged(database, tmp_path) as stage:
@@ -168,7 +210,7 @@ async def test_what_a_killed_worker_left_is_found_and_swept_up(database: Databas
 
 
 async def test_who_matters_more_goes_first_and_a_rated_target_takes_one_at_a_time(
-    database: Database, psql: Psql, tmp_path: Path
+    database: Database, psql: Psql, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owner, worker = psql("owner"), psql("worker")
     async with staged(database, tmp_path) as stage:
@@ -195,6 +237,16 @@ async def test_who_matters_more_goes_first_and_a_rated_target_takes_one_at_a_tim
             mine = await jobs.claim(2)
             turn = {job.payload["publication"]: await turn_of(worker, job) for job in mine}
             assert turn == {1: None, 4: 10}, "two of one target, and it has a rate"
+            rates: list[float | None] = []
+
+            def pace(rate: float | None, *others: Any) -> Pace:
+                rates.append(rate)
+                return Pace(None, *others)
+
+            monkeypatch.setattr(publishing, "Pace", pace)
+            [mine_first] = [job for job in mine if job.payload["publication"] == 1]
+            assert await stage.kind.run(jobs, mine_first)
+            assert rates[-1] == 1_000_000.0 and (await stage.read(1)).state == "published"
 
 
 async def turn_of(worker: psycopg.Connection, job: Claimed) -> int | None:

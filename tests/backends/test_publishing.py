@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from backends.evidence.folder import BundleFolder
+from backends.evidence.published import PublishedBundle
 from backends.evidence.publisher import Publisher
 from backends.evidence.remotes import PART, ObjectRemote
 from backends.postgres.home import Home
@@ -107,6 +108,8 @@ async def test_a_bundle_is_published_read_back_and_attested(database: Database, 
             content = stage.out / "prod" / "data" / "sha256" / each["sha256"][:2] / each["sha256"]
             (again / each["path"]).write_bytes(content.read_bytes())
         assert verify(BundleFolder(again), [SIGNER]).fault is None
+        address = f"file://{stage.out}/prod/bundles/{stage.sha256}.json"
+        assert verify(PublishedBundle.at(address), [SIGNER]).fault is None, "and it is verified where it is"
         trail = "SELECT operation, out_of_band FROM wf.audit WHERE noun = 'publications' ORDER BY seq"
         assert psql("viewer").execute(trail).fetchall() == [("evidence.publish", False), ("evidence.published", False)]
 

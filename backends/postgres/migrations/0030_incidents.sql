@@ -114,7 +114,6 @@ CREATE INDEX incident_events_by_time ON wf.incident_events (happened_at, inciden
 CREATE INDEX incident_events_marks ON wf.incident_events (incident_id, seq)
   WHERE kind IN ('origin', 'opened', 'severity', 'status', 'role', 'customers');
 CREATE INDEX incident_events_search ON wf.incident_events USING gin (wf.trigrams(search));
-CREATE INDEX incident_events_corrections ON wf.incident_events (incident_id, corrects) WHERE corrects IS NOT NULL;
 
 -- What was deployed, as the product's services say: the usual suspects of an incident. `region` '': everywhere.
 CREATE TABLE wf.deploys (

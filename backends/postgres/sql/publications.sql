@@ -26,7 +26,7 @@ SELECT p.id, p.evidence_id, e.sha256, e.kind, e.subject, p.target, q.job_id,
        (SELECT sum((o ->> 'bytes')::bigint)::bigint FROM jsonb_array_elements(p.attestation -> 'objects') o) AS bytes,
        p.lock_mode, p.locked_until,
        CASE WHEN k.state IN ('waiting', 'running') THEN k.state WHEN k.state IN ('dead', 'canceled') THEN 'failed'
-            WHEN p.verified_at IS NULL THEN NULL WHEN p.faults = 0 THEN 'good' ELSE 'bad' END AS verification,
+            WHEN p.verified_at IS NULL THEN 'never' WHEN p.faults = 0 THEN 'good' ELSE 'bad' END AS verification,
        p.verified_at, c.objects AS verified_objects, c.bytes AS verified_bytes, p.faults, p.fault_list,
        CASE WHEN k.state <> 'done' THEN k.error END AS verify_error,
        p.version, p.created_at, p.created_by, p.updated_at,

@@ -16,7 +16,7 @@ CREATE VIEW wf.target_list AS
 SELECT t.target, t.priority, t.rate, t.keep_days, t.probed_at, t.creates, t.versions, t.digests, t.locks, t.lock_mode, t.lock_days,
        n.published, n.pending, n.failed, s.job_id AS sweep_job,
        CASE WHEN j.state IN ('waiting', 'running') THEN j.state WHEN j.state IN ('dead', 'canceled') THEN 'failed'
-            WHEN t.swept_at IS NOT NULL THEN 'done' END AS sweep,
+            WHEN t.swept_at IS NOT NULL THEN 'done' ELSE 'never' END AS sweep,
        CASE WHEN j.state <> 'done' THEN j.error END AS sweep_error,
        t.sweep_hours, t.sweep_remove, t.swept_at, t.swept_found, t.swept_removed, t.swept_items,
        t.version, t.created_at, t.created_by, t.updated_at, wf.folded(t.target) AS search
