@@ -36,7 +36,7 @@ VERDICTS = ("passed", "failed", "skipped")
 
 async def run(app: App[None], session: Session, operation: Operation[Any], target: Target) -> Done | None:
     """Raises Refusal."""
-    from controlplane.operations import Call, authorise, execute, new_request_id
+    from controlplane.operations import Call, authorise, new_request_id
     from screens.actions import filled_in
 
     plane = session.require_writing()
@@ -52,7 +52,7 @@ async def run(app: App[None], session: Session, operation: Operation[Any], targe
         fields = answers[0]
     request_id = new_request_id()
     with pending(app, session, f"run {name}", request_id):
-        outcome = await execute(plane, operation, operation.parse(fields), Call("", request_id))
+        outcome = await carrying.carry_out(plane, operation, operation.parse(fields), Call("", request_id))
     number = int(outcome.result["id"])
     cast(Desk, app).open_thing("executions", str(number))
     return Done(f"execution {number} has begun: a, then d, does its first step")
