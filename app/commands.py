@@ -248,7 +248,7 @@ COMMANDS: dict[str, tuple[str, Command | str]] = {
     "q": ("leave", _quit),
     "quit": ("leave", _quit),
     "theme": ("night, day, contrast, sixteen", _theme),
-    "rw": ("open a read-only context for writing, or have a role: rw 15m REASON, rw 15m as operator REASON", _write),
+    "rw": ("open a read-only context for writing: rw 15m REASON; raise your role: rw 15m as operator REASON", _write),
     "ro": ("give a raised role back, or make this context read-only again", _read_only),
     "help": ("this screen: what it means, its keys", _help),
     "context": ("choose another home or profile", _context),

@@ -35,6 +35,9 @@ def facts(seen: Seen[Approval]) -> list[Line]:
     ]
 
 
+DECISIONS = {"yes": "approvals.approve", "no": "approvals.refuse", "longer": "approvals.extend"}
+
+
 class ApprovalScreen(DetailScreen[Approval]):
     noun = "approvals"
     numbered = True
@@ -51,19 +54,20 @@ class ApprovalScreen(DetailScreen[Approval]):
     own_hints = (("y", "approve"), ("n", "refuse"), ("+", "1h more"))
     related = (
         TENANT,
-        Related("released_run", "G", "the run that it releases", "run", "runs", of=lambda screen: screen.run_id),
+        Related("released_run", "Z", "the run that it releases", "run", "runs", of=lambda screen: screen.run_id),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "decide('approvals.approve')", "approve it", show=False, id="approval.yes"),
-        Binding("n", "decide('approvals.refuse')", "refuse it, with a reason", show=False, id="approval.no"),
+        Binding("y", "decide('yes')", "approve it", show=False, id="approval.yes"),
+        Binding("n", "decide('no')", "refuse it, with a reason", show=False, id="approval.no"),
         Binding("c", "finish", "carry it out, once it is approved", show=False, id="approval.finish"),
-        Binding("plus", "decide('approvals.extend')", "give it an hour more", show=False, id="approval.longer"),
+        Binding("plus", "decide('longer')", "give it an hour more", show=False, id="approval.longer"),
     ]
 
-    def action_decide(self, name: str) -> None:
-        """Approve, refuse or extend; why not is said at once."""
+    def action_decide(self, how: str) -> None:
+        """Approve, refuse or give it more time; why not is said at once."""
         from controlplane.registry import named
 
+        name = DECISIONS[how]
         try:
             self.session.require_writing()
         except Refusal as refusal:

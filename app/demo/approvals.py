@@ -27,7 +27,9 @@ FROM (SELECT id, version FROM wf.tenants WHERE plan = 'trial' AND status = 'acti
 def seed(estate: Estate, site: Site) -> None:
     site.report("approvals: what waits for a second person")
     with site.change("approvals.rule", "this many tenants at once are looked at by two") as owner:
-        owner.execute("UPDATE wf.approval_rules SET above = %s WHERE operation = 'runs.release'", [ABOVE])
+        owner.execute(
+            "UPDATE wf.approval_rules SET above = %s, active = true WHERE operation = 'runs.release'", [ABOVE]
+        )
     with psycopg.connect(site.logins["ben"]) as ben:
         _begin(ben, "runs.start")
         made = ben.execute(

@@ -17,7 +17,7 @@ from tests.backends.test_approvals import asked, attempt, do
 from tests.postgres import Database
 
 EDIT = "UPDATE wf.tenants SET name = 'By support' WHERE id = 'acme'"
-READ = ("SELECT owner_email FROM wf.tenants", "SELECT * FROM wf.audit_personal", "SELECT owner_email FROM wf.api_keys")
+READ = ("SELECT * FROM wf.audit_personal", "SELECT calls FROM wf.key_leaks", "SELECT * FROM wf.letter_message")
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ async def test_an_open_session_has_the_role_and_loses_it_when_it_is_given_back(
     assert support.actor.role == "operator"
     begun = time.monotonic()
     await do(support, "operators.give-back")
-    denied(session, EDIT, *READ)
+    denied(session, EDIT, "SELECT owner_email FROM wf.tenants", READ[0], READ[2])
     assert one(session, "SELECT wf.my_role(), owner_email FROM wf.tenant_list WHERE id = 'acme'") == (
         "support",
         "a•••@acme.example",
@@ -135,8 +135,8 @@ async def test_an_open_session_loses_it_with_the_time_though_nothing_runs_for_it
         session.execute("COMMIT")  # begun in time, and committed too late
     assert late.value.diag.constraint_name == "raise_over"
     assert one(session, "SELECT pg_has_role('wf_operator', 'MEMBER')") == (True,)  # nobody took it away yet
-    assert session.execute(EDIT).rowcount == 0
     for statement in (
+        EDIT,
         "INSERT INTO wf.tenants (id, name) VALUES ('mine', 'Mine')",
         "SELECT wf.begin_change('tenants.suspend', 'x', 'late')",
         "SELECT wf.note_writing('x', 1)",

@@ -94,6 +94,5 @@ CREATE TABLE wf.raise_uses (
 
 -- What only a higher role may read as it stands is read by nobody whose raised role is over: see sql/raises.sql.
 ALTER TABLE wf.audit_personal ENABLE ROW LEVEL SECURITY;
-ALTER TABLE wf.api_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE wf.key_leaks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE wf.reveals ENABLE ROW LEVEL SECURITY;

@@ -50,7 +50,8 @@ SET search_path = wf, pg_temp AS $$
   SELECT CASE
     WHEN EXISTS (SELECT FROM wf.approval_rules a WHERE a.operation = r.operation AND a.active) THEN r.operation
     WHEN r.operation = 'queues.replay' AND (
-        SELECT count(*) FROM wf.run_items i JOIN wf.dead_letters l ON l.id = i.thing::bigint AND l.edited IS NOT NULL
+        SELECT count(*) FROM wf.run_items i JOIN wf.dead_letters l
+          ON l.id = CASE WHEN i.thing ~ '^[0-9]{1,18}$' THEN i.thing::bigint END AND l.edited IS NOT NULL
         WHERE i.run_id = r.id) > (SELECT a.above FROM wf.approval_rules a WHERE a.operation = 'queues.edit' AND a.active)
       THEN 'queues.edit'
     WHEN p.waiting + p.done + p.refused + p.skipped

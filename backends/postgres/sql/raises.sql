@@ -124,18 +124,16 @@ DROP TRIGGER IF EXISTS end_raised_work ON wf.raises;
 CREATE CONSTRAINT TRIGGER end_raised_work AFTER UPDATE ON wf.raises DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
   WHEN (OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL) EXECUTE FUNCTION wf.end_raised_work();
 
--- What is granted to a higher role as it stands, and no view masks, is read by nobody whose raised role is over. Messages of
--- jobs and of dead letters, and addresses of requests, are read until the membership is taken away: a policy would keep their
--- lists from their indexes.
+-- What is granted to a higher role as it stands, and no view masks, is read by nobody whose raised role is over. The tables
+-- of tenants and keys, messages of jobs and dead letters, and addresses of requests are read until the membership is taken
+-- away: a policy would keep their lists from their indexes.
 DO $$
 DECLARE
   control text;
 BEGIN
-  FOREACH control IN ARRAY '{audit_personal,api_keys,key_leaks,reveals}'::text[] LOOP
+  FOREACH control IN ARRAY '{audit_personal,key_leaks,reveals}'::text[] LOOP
     EXECUTE format('DROP POLICY IF EXISTS as_granted ON wf.%I', control);
     EXECUTE format('CREATE POLICY as_granted ON wf.%I USING (true) WITH CHECK (true)', control);
-  END LOOP;
-  FOREACH control IN ARRAY '{audit_personal,api_keys,key_leaks,reveals,tenants}'::text[] LOOP
     EXECUTE format('DROP POLICY IF EXISTS in_time ON wf.%I', control);
     EXECUTE format($policy$CREATE POLICY in_time ON wf.%I AS RESTRICTIVE FOR SELECT
       USING (NOT (SELECT wf.raise_over(session_user::text, 'admin')))$policy$, control);
