@@ -146,8 +146,7 @@ class Driving(App[None]):
 
     async def _drive_here(self, plane: ControlPlane, run_id: int) -> Run:
         from controlplane.runs.engine import drive
-        from controlplane.runs.model import RunDirectory
-        from controlplane.runs.operations import OUTSIDE
+        from controlplane.runs.model import OUTSIDE, RunDirectory
         from screens.bulk import progress_words
 
         began = told = self._loop_time()

@@ -6,7 +6,7 @@ import dataclasses
 from datetime import datetime
 
 from controlplane.lists import COUNT, ID, TIME, Cell, Column, Line, ListOf, Status, status
-from controlplane.runs.model import ItemState, Run, RunDirectory, RunItem, Standing
+from controlplane.runs.model import OUTSIDE, ItemState, Run, RunDirectory, RunItem, Standing
 from controlplane.runs.refusals import NO_RUN
 
 STANDINGS: dict[Standing, Status] = {
@@ -39,7 +39,7 @@ OUTSIDE_DRIVEN: dict[Standing, str] = {
 
 
 def why(run: Run, now: datetime) -> list[Line]:
-    from controlplane.runs.operations import OUTSIDE, dead_secrets, target
+    from controlplane.runs.operations import dead_secrets, target
 
     driven = DRIVEN.get(run.standing, "nobody drives it")
     if target(run.operation).noun == OUTSIDE:

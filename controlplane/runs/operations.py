@@ -16,15 +16,13 @@ from controlplane.nouns import list_named, noun_named
 from controlplane.operations import Made, Operation, Request, Risk, Subject, as_result, operation
 from controlplane.refusals import NO_UNDO
 from controlplane.runs import rules
-from controlplane.runs.model import Run, RunItem, RunStore
+from controlplane.runs.model import OUTSIDE, Run, RunItem, RunStore
 from controlplane.runs.newkeys import prepare
 from controlplane.runs.refusals import RUN_THING_TWICE
 
 if TYPE_CHECKING:
     from controlplane.changes import Change
 
-OUTSIDE = "messages"
-"""The noun whose things are in other systems: whoever carries a run over them needs the credentials of those."""
 NOUNS = ("tenants", "projects", "keys", "alerts", "silences", "deliveries", "queues", OUTSIDE)
 """The nouns that a run can be about."""
 ONE_BY_ONE = ("silences.edit",)
