@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from controlplane.errors import Usage
-from controlplane.exports import ENDINGS, FORMATS, Format, Heading, chunks
+from controlplane.exports import ENDINGS, FORMATS, WITH_REASON, Format, Heading, chunks
 from controlplane.listing import Listing, Page, Position, Query
 from controlplane.lists import Line
-from controlplane.queues.exported import NOUNS, note_export
 from controlplane.text import clean
 from screens.dialogs.dialog import Dialog
 from screens.dialogs.fields import Answers, Asked, FieldsForm
@@ -63,6 +62,8 @@ def check(answers: Answers) -> None:
 async def noted(screen: ListScreen[Any], answers: Answers) -> None:
     """Record the export where that is asked for. Raises Refusal; then nothing is written."""
     if "reason" in answers:
+        from controlplane.queues.exported import note_export
+
         await note_export(
             screen.session.require_plane(), screen.noun, screen.filter_text, answers["format"], answers["reason"]
         )
@@ -85,7 +86,7 @@ def form_of(screen: ListScreen[Any]) -> FieldsForm:
         Asked("columns", f"columns: all fields, or those of the list ({shown})", choices=("all", "list")),
         Asked("path", "file; readable for you alone; its ending follows the format", f"{screen.noun}.csv"),
     )
-    if screen.noun in NOUNS:
+    if screen.noun in WITH_REASON:
         asked += (Asked("reason", "reason *  kept in the audit trail"),)
     filtered = f"/{screen.filter_text}" if screen.filter_text else "no filter"
     order = f"{screen.sort}{' down' if screen.descending else ''}"

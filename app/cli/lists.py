@@ -12,13 +12,12 @@ from app.cli.asked import READING, Reading, opened
 from app.cli.output import Column, document, fact_lines, jsonable, say, table_lines, tell, write
 from app.cli.parameters import Parameter
 from controlplane.errors import Usage
-from controlplane.exports import Format, Heading, chunks
+from controlplane.exports import WITH_REASON, Format, Heading, chunks
 from controlplane.filters.grammar import parse
 from controlplane.listing import Count, Query, cursor, position_of
 from controlplane.lists import ID, Line, ListOf
 from controlplane.lists import Column as ListColumn
 from controlplane.nouns import Noun, load
-from controlplane.queues.exported import NOUNS, note_export
 from controlplane.text import clean
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ PAGE = PageOptions()
 
 def listing_command(declared: ListOf[Any]) -> Callable[..., Awaitable[None]]:
     """The command that lists."""
-    if declared.noun in NOUNS:
+    if declared.noun in WITH_REASON:
         return _recorded_command(declared)
 
     async def command(*words: Words, shown: PageOptions = PAGE, asked: Reading = READING) -> None:
@@ -70,6 +69,8 @@ def _recorded_command(declared: ListOf[Any]) -> Callable[..., Awaitable[None]]:
         *words: Words, shown: PageOptions = PAGE, reason: Reason = None, asked: Reading = READING
     ) -> None:
         async def note(context: Context) -> None:
+            from controlplane.queues.exported import note_export  # only here: other lists do without pydantic
+
             await note_export(context.home, declared.noun, " ".join(words), shown.form, reason)
 
         await list_page(declared, words, shown, asked, note=note if shown.form != "table" and not asked.json else None)

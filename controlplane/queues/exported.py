@@ -14,9 +14,6 @@ from controlplane.queues.model import LetterStore
 if TYPE_CHECKING:
     from controlplane.changes import Change, ControlPlane
 
-NOUNS = ("letters", "messages")
-"""The lists whose export needs a reason."""
-
 
 class LetterExport(Request):
     subject = ("noun",)

@@ -6,7 +6,7 @@ import dataclasses
 from datetime import datetime
 
 from controlplane.lists import COUNT, ID, TIME, Cell, Column, Line, ListOf, Status, status
-from controlplane.runs.model import ItemState, Run, RunDirectory, RunItem, Standing
+from controlplane.runs.model import OUTSIDE, ItemState, Run, RunDirectory, RunItem, Standing
 from controlplane.runs.refusals import NO_RUN
 
 STANDINGS: dict[Standing, Status] = {
@@ -41,7 +41,6 @@ OUTSIDE_DRIVEN: dict[Standing, str] = {
 
 
 def why(run: Run, now: datetime) -> list[Line]:
-    from controlplane.runs.bulk import OUTSIDE
     from controlplane.runs.operations import dead_secrets, target
 
     driven = DRIVEN.get(run.standing, "")

@@ -413,6 +413,25 @@ async def test_an_endpoint_is_disabled_at_exactly_so_many_failures_and_what_foll
         assert told(owner)[0][2] == "delivered"
 
 
+async def test_an_endpoint_that_takes_nothing_for_five_days_is_disabled(
+    database: Database, psql: Psql, home: Home
+) -> None:
+    """As Svix does by default, however few the attempts are."""
+    owner = psql("owner")
+    async with Playing(database, home, BUSY) as stage:
+        fire(owner, 1)
+        await stage.hand.route()
+        await stage.hand.deliver()
+        assert one(owner, "SELECT failures, disabled, failing_since IS NOT NULL FROM wf.endpoints") == (1, None, True)
+        owner.execute("UPDATE wf.endpoints SET failing_since = now() - interval '5 days'")
+        soon(owner)
+        await stage.hand.deliver()
+        failures, why = one(owner, "SELECT failures, disabled FROM wf.endpoints")
+        assert failures == 2 and why.startswith("2 attempts in a row failed since")
+        await do(home, "routes.enable", id=stage.route)
+        assert one(owner, "SELECT failing_since FROM wf.endpoints") == (None,)
+
+
 async def test_only_failures_in_a_row_count_and_one_that_wants_no_more_is_disabled_at_once(
     database: Database, psql: Psql, home: Home
 ) -> None:

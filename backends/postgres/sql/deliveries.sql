@@ -37,8 +37,9 @@ CREATE OR REPLACE FUNCTION wf.deliveries_at_once(of_webhook boolean, failures in
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN NOT of_webhook THEN 8 WHEN failures = 0 THEN 4 ELSE 1 END;
 
--- So many attempts in a row that were not delivered disable an endpoint.
+-- So many attempts in a row that were not delivered disable an endpoint, or attempts for so long without one that was.
 CREATE OR REPLACE FUNCTION wf.endpoint_failure_limit() RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN 50;
+CREATE OR REPLACE FUNCTION wf.endpoint_failing_limit() RETURNS interval LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN interval '5 days';
 
 -- Hold what waits for disabled endpoints, in bounded bites: also what was decided by a transaction that did not see yet
 -- that its endpoint was disabled.
@@ -183,12 +184,15 @@ BEGIN
   IF counts THEN
     UPDATE wf.endpoints h
     SET failures = CASE outcome WHEN 'delivered' THEN 0 ELSE h.failures + 1 END,
+        failing_since = CASE WHEN outcome <> 'delivered' THEN coalesce(h.failing_since, moment) END,
         delivered_at = CASE outcome WHEN 'delivered' THEN moment ELSE h.delivered_at END
     WHERE h.id = was.endpoint_id RETURNING * INTO health;
-    IF outcome <> 'delivered' AND health.disabled IS NULL AND (gone OR health.failures >= wf.endpoint_failure_limit()) THEN
+    IF outcome <> 'delivered' AND health.disabled IS NULL AND (gone OR health.failures >= wf.endpoint_failure_limit()
+        OR health.failing_since <= moment - wf.endpoint_failing_limit()) THEN
       UPDATE wf.endpoints h SET disabled_at = moment, disabled = left(
         CASE WHEN gone THEN settle_delivery.words
-             ELSE health.failures || ' attempts in a row failed; the last one: ' || settle_delivery.words END, 2000)
+             ELSE health.failures || ' attempts in a row failed since ' || to_char(health.failing_since, 'YYYY-MM-DD HH24:MI "UTC"')
+               || '; the last one: ' || settle_delivery.words END, 2000)
       WHERE h.id = was.endpoint_id RETURNING * INTO health;
       PERFORM wf.hold_deliveries();
     END IF;
@@ -239,7 +243,7 @@ BEGIN
            left(m.answer, 2000), CASE WHEN m.seconds BETWEEN 0 AND 86400 THEN m.seconds END
     FROM mine m
   ), healthy AS (
-    UPDATE wf.endpoints h SET failures = 0, delivered_at = moment
+    UPDATE wf.endpoints h SET failures = 0, failing_since = NULL, delivered_at = moment
     WHERE h.id IN (SELECT m.endpoint_id FROM mine m WHERE m.counts)
   ), done AS (
     UPDATE wf.deliveries d

@@ -70,7 +70,7 @@ BEGIN
   IF TG_OP = 'INSERT' THEN
     INSERT INTO wf.endpoints (route_id) VALUES (NEW.id);
   ELSIF NEW.revived_at IS DISTINCT FROM OLD.revived_at THEN
-    UPDATE wf.endpoints SET failures = 0, disabled = NULL, disabled_at = NULL WHERE id = NEW.id;
+    UPDATE wf.endpoints SET failures = 0, failing_since = NULL, disabled = NULL, disabled_at = NULL WHERE id = NEW.id;
   END IF;
   RETURN NULL;
 END

@@ -189,15 +189,14 @@ DECLARE
   certificate wf.erasure_certificates;
 BEGIN
   PERFORM wf.require_approval('tenants.purge', tenant);
-  IF EXISTS (SELECT FROM wf.dead_letters l WHERE l.tenant_id = tenant AND l.hold) THEN
-    RAISE EXCEPTION 'dead letters of % are under a legal hold', left(tenant, 100)
-      USING ERRCODE = 'check_violation', CONSTRAINT = 'tenant_letters_held';
-  END IF;
   UPDATE wf.tenants SET status = 'erased', erased_at = now(), name = '(erased)', owner_email = NULL, metadata = '{}',
          suspended_at = NULL, suspension_reason = NULL, deleted_at = NULL, purge_after = NULL, deleted_from = NULL
   WHERE id = tenant;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'no tenant %', tenant USING ERRCODE = 'no_data_found';
+  ELSIF EXISTS (SELECT FROM wf.dead_letters l WHERE l.tenant_id = tenant AND l.hold) THEN
+    RAISE EXCEPTION 'dead letters of % are under a legal hold', left(tenant, 100)
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'tenant_letters_held';
   END IF;
   FOR child IN SELECT control FROM wf.tenant_tables ORDER BY position LOOP
     EXECUTE format('DELETE FROM %s WHERE tenant_id = $1', child.control) USING tenant;

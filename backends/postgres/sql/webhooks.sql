@@ -88,7 +88,7 @@ BEGIN
     UPDATE wf.endpoints SET disabled_at = now(),
       disabled = left(concat_ws(': ', 'disabled by ' || who, change.reason), 2000) WHERE id = NEW.id;
   ELSIF NEW.enabled AND (NOT OLD.enabled OR NEW.revived_at IS DISTINCT FROM OLD.revived_at) THEN
-    UPDATE wf.endpoints SET failures = 0, disabled = NULL, disabled_at = NULL WHERE id = NEW.id;
+    UPDATE wf.endpoints SET failures = 0, failing_since = NULL, disabled = NULL, disabled_at = NULL WHERE id = NEW.id;
   END IF;
   IF NOT NEW.enabled THEN
     PERFORM wf.hold_deliveries();
