@@ -15,6 +15,9 @@ from screens.frame import FramedScreen
 
 KEY_SYMBOLS = {
     "escape": "esc",
+    "slash": "/",
+    "plus": "+",
+    "minus": "-",
     "pagedown": "PgDn",
     "pageup": "PgUp",
     "home": "Home",
@@ -46,8 +49,9 @@ def shown_key(key: str) -> str:
 
     *held, last = key.split("+")
     is_function = last[:1] == "f" and last[1:].isdigit()
-    symbol = KEY_SYMBOLS.get(last) or key_to_character(last) or (last.upper() if is_function else last)
-    return "+".join([*held, symbol.strip() or last])
+    character = key_to_character(last) or ""
+    printed = character if character.isprintable() and character.strip() else last
+    return "+".join([*held, KEY_SYMBOLS.get(last) or (last.upper() if is_function else printed)])
 
 
 def in_columns(entries: Sequence[tuple[str, str]]) -> Iterator[str]:
