@@ -82,11 +82,11 @@ def help_lines(screen: FramedScreen) -> list[Line]:
         for words, keys, general in _bound(screen, bindings, seen):
             (everywhere if general else entries).append((keys, words))
     lines += [("Keys here", "title"), *in_columns(entries), ""]
+    commands = [f"  :{name:<19} {words}" for name, words in screen.desk.commands().items()]
+    lines += [("Commands: also every noun and every operation; tab completes", "title"), *commands, ""]
     fields = getattr(screen, "fields", ())
     if fields:
         lines += [("Filter: terms joined by AND", "title"), *(f"  {line}" for line in describe(fields)), ""]
-    commands = [f"  :{name:<19} {words}" for name, words in screen.desk.commands().items()]
-    lines += [("Commands: also every noun and every operation; tab completes", "title"), *commands, ""]
     everywhere += [(keys, words) for words, keys, _ in _bound(screen, screen.app._bindings, seen)]
     lines += [("Keys of every screen", "title"), *in_columns(everywhere), ""]
     nouns = "  ".join(f"{noun.digit} {noun.name}".strip() for noun in shown())
