@@ -74,7 +74,7 @@ async def test_a_day_of_the_fleet_reads_as_its_rows_say(estate: Database) -> Non
         assert screen.measured is not None and screen.measured.series.whole is not None
         assert screen.measured.series.whole.n == 8640 - 181
         shown = text(pilot)
-        assert "requests 1/7" in shown and "each 1h" in shown and "in all 8,459" in shown
+        assert "requests 1/7" in shown and "each 1h" in shown and "total 8,459" in shown
         await pilot.press("tab", "tab")
         assert "error share 3/7" in text(pilot) and "5xx" in text(pilot) and "%┤" in text(pilot)
         await pilot.press("tab")
