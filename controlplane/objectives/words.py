@@ -29,10 +29,10 @@ def left_words(share: float | None) -> str:
     return ">99.9%" if shown == "100.0%" and share < 1 else shown
 
 
-def spent_words(share: float | None) -> str:
-    """What remains of a budget as a phrase: "62.4% left", "overspent by 37.0%"."""
+def spent_words(share: float | None, *, short: bool = False) -> str:
+    """What remains of a budget as a phrase: "62.4% left", "overspent by 37.0%", or short: "over by 37.0%"."""
     if share is not None and share < 0 and math.isfinite(share):
-        return f"overspent by {left_words(-share)}"
+        return f"{'over' if short else 'overspent'} by {left_words(-share)}"
     return f"{left_words(share)} left"
 
 

@@ -326,7 +326,7 @@ def _burner(each: Burner) -> Entry:
     from controlplane.objectives.words import burn_words, spent_words  # not before the first paint
 
     tone = BURNING.get(each.state, "")
-    words = "" if each.remaining is None else spent_words(each.remaining)
+    words = "" if each.remaining is None else spent_words(each.remaining, short=True)
     return Entry(
         str(each.id), each.label, f"{burn_words(each.burn)} ×", tone, words, door=Door("objectives", key=str(each.id))
     )

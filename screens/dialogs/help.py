@@ -15,6 +15,9 @@ from screens.frame import FramedScreen
 
 KEY_SYMBOLS = {
     "escape": "esc",
+    "slash": "/",
+    "plus": "+",
+    "minus": "-",
     "pagedown": "PgDn",
     "pageup": "PgUp",
     "home": "Home",
@@ -46,8 +49,9 @@ def shown_key(key: str) -> str:
 
     *held, last = key.split("+")
     is_function = last[:1] == "f" and last[1:].isdigit()
-    symbol = KEY_SYMBOLS.get(last) or key_to_character(last) or (last.upper() if is_function else last)
-    return "+".join([*held, symbol.strip() or last])
+    character = key_to_character(last) or ""
+    printed = character if character.isprintable() and character.strip() else last
+    return "+".join([*held, KEY_SYMBOLS.get(last) or (last.upper() if is_function else printed)])
 
 
 def in_columns(entries: Sequence[tuple[str, str]]) -> Iterator[str]:
@@ -78,11 +82,11 @@ def help_lines(screen: FramedScreen) -> list[Line]:
         for words, keys, general in _bound(screen, bindings, seen):
             (everywhere if general else entries).append((keys, words))
     lines += [("Keys here", "title"), *in_columns(entries), ""]
+    commands = [f"  :{name:<19} {words}" for name, words in screen.desk.commands().items()]
+    lines += [("Commands: also every noun and every operation; tab completes", "title"), *commands, ""]
     fields = getattr(screen, "fields", ())
     if fields:
         lines += [("Filter: terms joined by AND", "title"), *(f"  {line}" for line in describe(fields)), ""]
-    commands = [f"  :{name:<19} {words}" for name, words in screen.desk.commands().items()]
-    lines += [("Commands: also every noun and every operation; tab completes", "title"), *commands, ""]
     everywhere += [(keys, words) for words, keys, _ in _bound(screen, screen.app._bindings, seen)]
     lines += [("Keys of every screen", "title"), *in_columns(everywhere), ""]
     nouns = "  ".join(f"{noun.digit} {noun.name}".strip() for noun in shown())

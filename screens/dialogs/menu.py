@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 
 from controlplane.lists import Line
 from controlplane.operations import Operation
-from controlplane.text import clean
+from controlplane.text import clean, fit
 from screens.dialogs.dialog import Dialog, text
 from screens.session import Session
 from screens.widgets.lines import Lines
@@ -29,11 +29,6 @@ class Choice:
     why_not: str = ""
 
 
-def _folded(line: Line, indent: int) -> list[Line]:
-    words, tone = (line, "") if isinstance(line, str) else line
-    return [(part, tone) for part in wrap(words, WIDTH, subsequent_indent=" " * indent, drop_whitespace=False)]
-
-
 class ActMenu(Dialog[Operation[Any] | None]):
     """Answers with the operation whose letter was pressed."""
 
@@ -46,9 +41,16 @@ class ActMenu(Dialog[Operation[Any] | None]):
     def parts(self) -> ComposeResult:
         fits = [choice for choice in self.choices if not choice.why_not]
         size = max((len(choice.operation.verb) for choice in fits), default=0)
-        lines: list[Line] = [f"{c.operation.key}  {c.operation.verb:<{size}}  {c.operation.summary}" for c in fits]
-        lines += [(f"   {c.operation.verb}: {clean(c.why_not, 130)}", "muted") for c in self.choices if c.why_not]
-        lines = [part for line in lines for part in _folded(line, size + 5 if isinstance(line, str) else 3)]
+        # One line each, so that all are seen at once; the form says the whole sentence.
+        lines: list[Line] = [
+            fit(f"{c.operation.key}  {c.operation.verb:<{size}}  {c.operation.summary}", WIDTH).rstrip() for c in fits
+        ]
+        lines += [
+            (part, "muted")
+            for c in self.choices
+            if c.why_not
+            for part in wrap(f"   {c.operation.verb}: {clean(c.why_not, 130)}", WIDTH, subsequent_indent="   ")
+        ]
         menu = Lines(lines)
         menu.styles.height = min(16, max(1, len(lines)))
         yield menu

@@ -32,7 +32,7 @@ def of_cause(screen: Any) -> tuple[Term, ...] | None:
     return (Term("is", (screen.cause,), "cause"),) if screen.cause else None
 
 
-CAUSE = Related("cause", "U", "its cause's messages", "cause", "letters", of=of_cause, lists=True)
+CAUSE = Related("cause", "X", "its cause's messages", "cause", "letters", of=of_cause, lists=True)
 DELIVERY = Related(
     "delivery", "V", "its delivery", "delivery", "deliveries", of=lambda screen: screen.source_id("deliveries")
 )

@@ -37,7 +37,7 @@ async def read_acts(plane: ControlPlane, message: DeadMessage, now: datetime) ->
 
 SAID = Reading(read_said, EVERY_SECONDS)
 ACTS = Reading(read_acts, EVERY_SECONDS)
-CAUSE = Related("cause", "U", "its cause's messages", "cause", "messages", of=of_cause, lists=True)
+CAUSE = Related("cause", "X", "its cause's messages", "cause", "messages", of=of_cause, lists=True)
 
 
 class MessageScreen(DetailScreen[DeadMessage]):

@@ -106,7 +106,7 @@ def test_the_value_that_holds_is_shown_with_those_that_lost(firing: Cli) -> None
     for scope, value in (("all", "5"), ("tenant:acme", "3")):
         firing.done("thresholds", "set", "jobs_dead.number", scope, "--value", value, "--reason", "noise", "--yes")
     lines = firing("thresholds", "show", "jobs_dead.number", "--tenant", "acme").out.splitlines()
-    assert lines[0].startswith("holds  tenant:acme: 3") and lines[1].startswith("lost   all: 5")
-    assert lines[2] == "lost   default: 1"
+    assert lines[0].startswith("applies     tenant:acme: 3") and lines[1].startswith("overridden  all: 5")
+    assert lines[2] == "overridden  default: 1"
     assert firing.done("thresholds", "show", "jobs_dead.number")["item"]["sources"][0]["source"] == "all"
     assert firing("thresholds", "show", "nothing.x", "--json").document["error"]["code"] == "no_threshold"

@@ -34,7 +34,7 @@ def test_the_list_has_a_sign_and_says_unknown(busy: Cli) -> None:
     assert listed["items"][0]["remaining"] is None and listed["items"][1]["remaining"] < 0
     shown = busy("objectives", "list").out.splitlines()
     assert "unknown" in shown[1] and "–" in shown[1] and "beta" in shown[1]
-    assert "page" in shown[2] and "%  " in shown[2] and " -" in shown[2] and "empty" in shown[2]
+    assert "page" in shown[2] and "%  " in shown[2] and " -" in shown[2] and "exhausted" in shown[2]
     assert [item["name"] for item in busy.done("objectives", "list", "budget<0%")["items"]] == ["api"]
     assert busy.done("objectives", "list", "state:ok")["items"] == []
 
@@ -42,9 +42,9 @@ def test_the_list_has_a_sign_and_says_unknown(busy: Cli) -> None:
 def test_one_objective_with_its_windows_and_who_burned_it(busy: Cli) -> None:
     number = str(busy.done(*CREATE, "--contractual", "99%")["result"]["id"])
     shown = busy("objectives", "show", number).out
-    assert "99.9% answered without 5xx, of any 30d; promised: 99%" in shown
+    assert "99.9% answered without 5xx, rolling 30 days; promised: 99%" in shown
     assert "FIRES: page" in shown and "1h/5m" in shown and "14.4" in shown
-    assert "left of what was promised" in shown and "acme" in shown and "/orders" in shown and "k_1" in shown
+    assert "of what was promised" in shown and "acme" in shown and "/orders" in shown and "k_1" in shown
     assert "burned by release: not known" in shown
     item = busy.done("objectives", "show", number)["item"]
     assert [each["factor"] for each in item["windows"]] == pytest.approx([14.4, 6, 3, 1])
@@ -57,8 +57,8 @@ def test_what_holds_for_a_tenant_with_what_lost(busy: Cli) -> None:
     busy.done("objectives", "create", "api", "--target", "99%", "--plan", "growth", "--yes")
     [item] = busy.done("objectives", "budget", "acme")["items"]
     assert item["plan"] == "growth" and [each["target"] for each in item["losers"]] == [0.999]
-    assert "lost" not in busy("objectives", "budget", "acme").out
-    assert "lost" in busy("objectives", "budget", "acme", "--why").out
+    assert "overridden" not in busy("objectives", "budget", "acme").out
+    assert "overridden" in busy("objectives", "budget", "acme", "--why").out
     assert busy("objectives", "budget", "nobody").code == 4
 
 

@@ -13,8 +13,8 @@ def test_what_holds_with_what_lost_and_until_when(cli: Cli) -> None:
     item = next(each for each in cli.done("subscriptions", "effective", "acme")["items"] if each["name"] == "seats")
     assert (item["value"], item["source"], item["words"]) == (9, "override", "launch (t_admin)")
     assert [(each["source"], each["value"]) for each in item["losers"]] == [("plan", 5)]
-    assert "lost" not in cli("subscriptions", "effective", "acme").out
-    assert "lost" in cli("subscriptions", "effective", "acme", "--why").out
+    assert "overridden" not in cli("subscriptions", "effective", "acme").out
+    assert "overridden" in cli("subscriptions", "effective", "acme", "--why").out
     cli.done("undo", str(done["audit_ids"][0]), "--yes")
     item = next(each for each in cli.done("subscriptions", "effective", "acme")["items"] if each["name"] == "seats")
     assert (item["value"], item["losers"]) == (5, [])

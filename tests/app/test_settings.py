@@ -229,10 +229,11 @@ def test_the_default_text_with_every_line_uncommented_is_the_defaults() -> None:
 def test_the_examples_in_the_default_text_can_be_read() -> None:
     lines = [line[1:].lstrip() if line.startswith("#   ") else line.removeprefix("#[") for line in DEFAULT.split("\n")]
     lines = [
-        "[keys]" if line == "keys]" else "" if line in ("profiles]", "views]", "logs]") else line for line in lines
+        "[keys]" if line == "keys]" else "" if line in ("profiles]", "views]", "logs]", "columns]") else line
+        for line in lines
     ]
     settings = read("\n".join(lines), PATH)
-    assert settings.keys and settings.views["noisy"].columns
+    assert settings.keys and settings.views["noisy"].columns and settings.columns["tenants"]
     assert str(settings.logs["gateway"].tenant) == "header:X-Tenant"
     assert settings.profiles["acme-prod"].read_only
     assert settings.profiles["acme-prod"].password == Reference("keyring", "watchfloor", "acme-prod")

@@ -190,9 +190,9 @@ def test_burn_rates_and_targets() -> None:
 
 
 def test_what_is_promised() -> None:
-    assert words.promise_words(objective()) == "99.9% answered without 5xx, of any 30d"
+    assert words.promise_words(objective()) == "99.9% answered without 5xx, rolling 30 days"
     quick = objective(kind="latency", threshold_ms=300.0, contractual=0.99, period="month", zone="Europe/Berlin")
-    assert words.promise_words(quick) == "99.9% within 300 ms, of a month in Europe/Berlin; promised: 99%"
+    assert words.promise_words(quick) == "99.9% under 300 ms, each month in Europe/Berlin; promised: 99%"
 
 
 def test_when_the_budget_is_empty() -> None:
@@ -200,18 +200,18 @@ def test_when_the_budget_is_empty() -> None:
     burning = evaluate(objective(target=0.5), slices([(500, 1000)] * 60 + [(750, 1000)] * 60), NOW)
     spent = evaluate(objective(), slices([(0, 1000)]), NOW)
     unknown = evaluate(objective(), [], NOW)
-    assert [words.empties_words(each) for each in (calm, spent, unknown)] == ["never", "empty", "–"]
+    assert [words.empties_words(each) for each in (calm, spent, unknown)] == ["never", "exhausted", "–"]
     assert burning.empties_in is not None and words.empties_words(burning) == "15d"
-    assert words.empties_words(replace(spent, remaining=0.0)) == "empty"
+    assert words.empties_words(replace(spent, remaining=0.0)) == "exhausted"
     assert words.empties_words(replace(calm, remaining=None)) == "–"
     assert words.verdict_cells(burning.verdicts[0], burning) == ["page", "1h/5m", "14.4", "0.50", "0.50", "15d"]
     assert [words.verdict_cells(each.verdicts[0], each)[-1] for each in (calm, spent, unknown)] == [
         "never",
-        "empty",
+        "exhausted",
         "–",
     ]
     assert words.verdict_cells(calm.verdicts[0], replace(calm, remaining=None))[-1] == "–"
-    assert words.verdict_cells(spent.verdicts[0], replace(spent, remaining=0.0))[-1] == "empty"
+    assert words.verdict_cells(spent.verdicts[0], replace(spent, remaining=0.0))[-1] == "exhausted"
 
 
 def test_a_pair_in_a_word() -> None:
@@ -232,8 +232,8 @@ def test_a_budget_in_numbers() -> None:
     planned = [replace(each, skipped=Counts(0, 1000)) for each in planned]
     assert words.budget_words(evaluate(objective(target=0.98, contractual=0.9), planned + good, NOW)) == [
         "50.0% left: 100 bad of 10,000 requests, 200 are allowed",
-        "-2,425% left raw: 10,100 bad of 20,000, planned maintenance counted too",
-        "90.0% left of what was promised (90%)",
+        "raw, overspent by 2,425%: 10,100 bad of 20,000, planned maintenance counted too",
+        "90.0% left, of what was promised (90%)",
     ]
     assert words.budget_words(evaluate(objective(), planned, NOW))[0] == (
         "– left: no request is known outside of planned maintenance"

@@ -103,7 +103,7 @@ def test_of_an_old_hour_nothing_is_called_now_s() -> None:
         ("errors", "~50.00 %", "muted", "rolled up 10m ago: not current"),
         ("p95", "–", "unknown", "rolled up 10m ago: see workers"),
     ]
-    for until, words in ((None, "nothing was rolled up yet: see workers"), (NOW, "no data for its last hour")):
+    for until, words in ((None, "No data yet. Start a worker: watchfloor worker"), (NOW, "no data for its last hour")):
         assert [entry.words for entry in entries.traffic_entries(Traffic(until), NOW)] == [words] * 3
 
 

@@ -143,7 +143,7 @@ def test_a_reading_says_what_is_not_known() -> None:
     found = measured([point(), None])
     assert reading(found, 0) == "00:00  120/m  4xx 12  5xx 6.0 5.00%  p50 101ms p95 101ms p99 101ms"
     assert reading(found, 1) == "00:01  no data"
-    assert reading(found, None).startswith("in all 120  4xx 12  5xx 6 5.00%")
+    assert reading(found, None).startswith("total 120  4xx 12  5xx 6 5.00%")
 
 
 def test_records_are_counts_and_have_no_zero_for_the_unknown() -> None:

@@ -145,7 +145,7 @@ def test_budgets_that_fire_go_before_what_is_unknown_and_that_before_what_only_b
         ("objectives not known", "2", "unknown"),
         ("quick", "9.00 ×", ""),
     ]
-    assert (entries[0].words, entries[1].words) == ("", "-37.0% left")
+    assert (entries[0].words, entries[1].words) == ("", "over by 37.0%")
     assert entries[0].door == Door("objectives", key="3")
     assert entries[2].door is not None and parse(entries[2].door.text, OBJECTIVES.fields)
     [none] = burning_entries(Burning(Count(0), Count(0), ()), NOW)

@@ -78,7 +78,7 @@ def test_tenants_beside_each_other_have_a_curve_each() -> None:
 
 def test_tenants_beside_each_other_are_read_in_one_line() -> None:
     found = beside([point(), None], [point(60, 0), point(10, 10)])
-    assert reading(found, None) == "in all  t0 120 5.00% p95 20ms · t1 70 14.29% p95 20ms"
+    assert reading(found, None) == "total  t0 120 5.00% p95 20ms · t1 70 14.29% p95 20ms"
     assert reading(found, 1) == "00:01  t0 no data · t1 10/m 100.00% p95 20ms"
 
 
@@ -122,8 +122,8 @@ def test_a_p99_that_no_step_has_is_said_once() -> None:
 
 
 def test_many_requests_are_said_shortly() -> None:
-    assert reading(measured([point(9_999_999, 0)]), None).startswith("in all 9,999,999  ")
-    assert reading(measured([point(10_000_000, 0)]), None).startswith("in all 10.0M  ")
+    assert reading(measured([point(9_999_999, 0)]), None).startswith("total 9,999,999  ")
+    assert reading(measured([point(10_000_000, 0)]), None).startswith("total 10.0M  ")
     assert reading(measured([point(0, 0, Histogram())]), 0) == "00:00  0/m  4xx 0  5xx 0 –%  p50 – p95 – p99 –"
 
 

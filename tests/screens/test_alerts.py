@@ -95,8 +95,8 @@ async def test_w_says_by_which_thresholds_it_is_judged(database: Database, owner
         await until(pilot, lambda: "threshold 1" in text(pilot))
         await pilot.press("w")
         await until(pilot, lambda: "jobs_dead.number" in text(pilot))
-        assert "holds  tenant:acme: 9 jobs, set by wf_owner at" in text(pilot)
-        assert "lost   default: 1 job" in text(pilot) and "who was told" in text(pilot)
+        assert "applies     tenant:acme: 9 jobs, set by wf_owner at" in text(pilot)
+        assert "overridden  default: 1 job" in text(pilot) and "who was told" in text(pilot)
 
 
 async def test_one_key_each_to_its_key_and_its_objective(database: Database, owner: psycopg.Connection) -> None:

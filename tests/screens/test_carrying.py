@@ -119,7 +119,7 @@ async def test_the_menu_asks_the_row_that_is_marked_and_not_the_one_under_the_cu
         await until(pilot, lambda: "1 marked" in text(pilot))
         await pilot.press("a")
         await until(pilot, lambda: "t11 is suspended already" in text(pilot))
-        assert "u  End a tenant's suspension" in text(pilot)
+        assert any(line.split()[1:3] == ["u", "resume"] for line in text(pilot).splitlines())
 
 
 async def test_more_than_ten_at_once_ask_for_their_number(estate: Database) -> None:

@@ -49,7 +49,7 @@ async def test_a_list_shows_the_homes_ages(database: Database, words: str) -> No
 
 async def test_a_chart_ends_at_the_homes_now(fleet: Database, words: str) -> None:
     async with console(fleet, link="test/telemetry") as (_, pilot):
-        await until(pilot, lambda: "in all 5," in text(pilot))
+        await until(pilot, lambda: "total 5," in text(pilot))
         assert "changes in this window" in text(pilot) and "no data" not in text(pilot)
 
 

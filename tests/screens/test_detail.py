@@ -180,7 +180,7 @@ def test_their_bindings_keep_their_ids() -> None:
         "webhooks": "W",
         "webhook": "H",
         "events": "N",
-        "cause": "U",
+        "cause": "X",
         "dead": "D",
         "delivery": "V",
         "job": "J",

@@ -83,7 +83,7 @@ async def test_q_says_that_a_run_ends_with_the_console_and_asks(
         await confirm(pilot)
         await until(pilot, lambda: app._exit)
     words = capfd.readouterr().err
-    assert f"watchfloor runs resume {run.id} goes on, watchfloor runs undo {run.id} takes it back" in words
+    assert f"watchfloor runs resume {run.id} continues it, watchfloor runs undo {run.id} takes it back" in words
     assert "import access.log stops" in words
     assert (await seen(estate, run)).standing == "interrupted"
 
@@ -98,7 +98,7 @@ async def test_no_way_back_is_promised_where_there_is_none(estate: Database, cap
         await until(pilot, lambda: app.driven.get(run.id) and app.driven[run.id].done == 1)
         app.exit()
     words = capfd.readouterr().err
-    assert f"watchfloor runs resume {run.id} goes on" in words and "takes it back" not in words
+    assert f"watchfloor runs resume {run.id} continues it" in words and "takes it back" not in words
     async with console(estate, link="test/runs", size=(120, 30)) as (_, pilot):
         await until(pilot, lambda: "◌ interrupted" in text(pilot))
         await pilot.press("w")

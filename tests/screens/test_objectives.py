@@ -48,7 +48,7 @@ async def test_the_list_begins_with_what_is_unknown_and_then_the_least_budget(bu
         rows = [line for line in shown(pilot) if "api" in line]
         assert ["gone" in rows[0], "acme" in rows[1], "beta" in rows[2]] == [True] * 3
         assert "? unknown" in rows[0] and "–" in rows[0] and "%" not in rows[0]
-        assert "✕ page" in rows[1] and "-" in rows[1] and "empty" in rows[1]
+        assert "✕ page" in rows[1] and "-" in rows[1] and "exhausted" in rows[1]
         assert "● ok" in rows[2] and "100.0%" in rows[2] and "never" in rows[2]
         await type_in(pilot, "/state:page")
         await pilot.press("enter")
@@ -61,7 +61,7 @@ async def test_one_objective_shows_windows_attribution_and_burn_down(busy: Datab
         await command(pilot, "test/objectives/1")
         await until(pilot, lambda: "FIRES" in text(pilot))
         shows = text(pilot)
-        assert "✕ page" in shows and "1h/5m" in shows and "left of what was promised (99%)" in " ".join(shows.split())
+        assert "✕ page" in shows and "1h/5m" in shows and "of what was promised (99%)" in " ".join(shows.split())
         for pane, words in (("burned", "no release is stored"), ("burndown", "┈ empty 0%"), ("timeline", "sql.insert")):
             if size[0] < 110:
                 await pilot.press("tab")
@@ -185,7 +185,7 @@ async def test_the_overview_shows_what_burns_and_opens_it(busy: Database) -> Non
     async with console(busy, role="viewer", link="") as (app, pilot):
         await until(pilot, lambda: "api (acme)" in text(pilot))
         burner = next(line for line in shown(pilot) if "api (acme)" in line)
-        assert "✕ " in burner and " ×" in burner and "left" in burner and "? 1" in text(pilot)
+        assert "✕ " in burner and " ×" in burner and "over by" in burner and "? 1" in text(pilot)
         app.screen.query_one(Glance).cursor = ("burning", "1")
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, ObjectiveScreen) and "FIRES" in text(pilot))

@@ -31,9 +31,14 @@ def objectives(monkeypatch: pytest.MonkeyPatch) -> None:
         def __init__(self, home: Home) -> None:
             super().__init__(NOW)
 
-    found = stores.classes
+    found = stores._found
     instead = {Objectives: Frozen}
-    monkeypatch.setattr(stores, "classes", lambda among: tuple(instead.get(each, each) for each in found(among)))
+
+    def frozen_found(port: Any, among: tuple[str, ...]) -> Any:
+        each = found(port, among)
+        return instead.get(each, each)
+
+    monkeypatch.setattr(stores, "_found", frozen_found)
 
 
 @pytest.mark.parametrize("name", SHOTS)

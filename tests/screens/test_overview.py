@@ -43,7 +43,7 @@ async def test_the_whole_fleet_is_on_the_first_screen(fleet: Database, size: tup
         assert "4.0/m" in line_of(pilot, "requests  ") and "█" in line_of(pilot, "requests  ")
         assert "✕ 25.00 %" in line_of(pilot, "errors") and "2.0 × that of a week ago" in line_of(pilot, "p95  ")
         assert "✕ 12.00 %" in line_of(pilot, "umbrella") and "1.2s" in line_of(pilot, "1.2s")
-        for words in ("keys late in rotation", "stale keys", "trials ending", "quotas near their limit"):
+        for words in ("old keys still in use", "stale keys", "trials ending", "quotas near their limit"):
             assert words in text(pilot)
         assert "◐ 1 alive, 1 gone" in line_of(pilot, "workers") and "✕ 2" in line_of(pilot, "dead letters")
         assert "✕ failing" in line_of(pilot, "eu-west-1") and "? unknown" in line_of(pilot, "us-east-1")

@@ -38,14 +38,14 @@ async def test_a_subscription_with_its_usage_and_what_lost(database: Database) -
         await pilot.press("tab")
         assert "seats" in text(pilot) and "incident 1, 1 d left" in text(pilot)
         await pilot.press("w")
-        await until(pilot, lambda: "lost" in text(pilot) or "more lines" in text(pilot))
+        await until(pilot, lambda: "overridden" in text(pilot) or "more lines" in text(pilot))
         await pilot.press("G")
         await until(pilot, lambda: "what can be done" in text(pilot))
         for _ in range(30):
-            if "holds  incident 1: 9" in text(pilot):
+            if "applies     incident 1: 9" in text(pilot):
                 break
             await pilot.press("k")
-        assert "[red]INC-4" in text(pilot) and "lost   plan: 5" in text(pilot)
+        assert "[red]INC-4" in text(pilot) and "overridden  plan: 5" in text(pilot)
         assert "\x1b" not in text(pilot)
 
 

@@ -74,7 +74,7 @@ async def test_a_day_of_the_fleet_reads_as_its_rows_say(estate: Database) -> Non
         assert screen.measured is not None and screen.measured.series.whole is not None
         assert screen.measured.series.whole.n == 8640 - 181
         shown = text(pilot)
-        assert "requests 1/7" in shown and "each 1h" in shown and "in all 8,459" in shown
+        assert "requests 1/7" in shown and "each 1h" in shown and "total 8,459" in shown
         await pilot.press("tab", "tab")
         assert "error share 3/7" in text(pilot) and "5xx" in text(pilot) and "%┤" in text(pilot)
         await pilot.press("tab")
@@ -146,7 +146,7 @@ async def test_the_cursor_reads_values_and_goes_to_what_happened(estate: Databas
         await pilot.press("w")
         assert "tenants.suspend acme by ana" in text(pilot) and "chargebacks" in text(pilot)
         await pilot.press("escape", "escape")
-        assert "in all" in text(pilot)
+        assert "total" in text(pilot)
 
 
 async def test_comparing_reads_the_week_before(estate: Database) -> None:

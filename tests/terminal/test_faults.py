@@ -151,7 +151,7 @@ def test_ten_megabytes_are_neither_pasted_nor_stored(cli: Cli, estate: Database,
     with console(estate) as t:
         t.see("Acme 10")
         t.press("a", "e")
-        t.see("enter goes on")
+        t.see("enter next")
         t.paste(ten)
         t.see("Nothing was pasted: 10,000,009 characters", timeout=20)
         t.press("esc")

@@ -133,7 +133,7 @@ def change(t: Terminal) -> None:
     t.press("a")
     t.see("click is suspended already")
     t.press("e")
-    t.see("enter goes on")
+    t.see("enter next")
     t.paste('{"x": "' + "A\u202e" * 20 + '"}')
     t.press("enter")
     t.settle(0.1)
