@@ -11,8 +11,7 @@ from screens.session import Session
 if TYPE_CHECKING:
     from controlplane.lists import ListOf
     from controlplane.operations import Keep
-    from controlplane.presence.model import Presence
-    from screens.area import AreaScreen
+    from controlplane.presence.model import Presence, View
     from screens.work import Work
 
 SAID_SECONDS = 6.0
@@ -43,13 +42,22 @@ class Done:
     seconds: float = SAID_SECONDS
 
 
+class Shows(Protocol):
+    """A screen that can say what it shows, and be told to show something else."""
+
+    noun: str
+
+    def as_view(self) -> View: ...
+    def look_like(self, view: View) -> None: ...
+
+
 class Desk(Protocol):
     """What a screen may ask of the program around it."""
 
     session: Session
 
     @property
-    def area(self) -> AreaScreen | None:
+    def area(self) -> Shows | None:
         """The screen that a person works in, also while a dialog is over it."""
         ...
 
