@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Iterator
 
 import psycopg
@@ -92,14 +91,12 @@ async def test_an_open_session_has_the_role_and_loses_it_when_it_is_given_back(
     )
     assert (await support.of(ApprovalDirectory).desk()).raised_role == "operator"
     assert support.actor.role == "operator"
-    begun = time.monotonic()
     await do(support, "operators.give-back")
     denied(session, EDIT, "SELECT owner_email FROM wf.tenants", READ[0], READ[2])
     assert one(session, "SELECT wf.my_role(), owner_email FROM wf.tenant_list WHERE id = 'acme'") == (
         "support",
         "a•••@acme.example",
     )
-    assert time.monotonic() - begun < 1
     await support.of(ApprovalDirectory).desk()
     assert support.actor.role == "support"
     trail = psql("owner").execute(
@@ -119,7 +116,7 @@ async def test_what_a_session_is_doing_ends_with_the_role(psql: Psql, support: H
     session = psql("support")
     session.execute("BEGIN")
     session.execute(EDIT)
-    await do(support, "operators.give-back")
+    await do(support, "operators.give-back")  # although that transaction holds the trail's counter
     with pytest.raises(psycopg.OperationalError):
         session.execute("COMMIT")
     assert one(psql("viewer"), "SELECT name FROM wf.tenant_list WHERE id = 'acme'") == ("Acme",)

@@ -69,6 +69,11 @@ SET search_path = pg_catalog, wf, pg_temp AS $$
 DECLARE
   own text;
 BEGIN
+  -- At once too, or a transaction that holds the trail's counter would hold this up; but a preview ends nothing.
+  IF EXISTS (SELECT FROM wf.raises r WHERE r.login = name AND r.ended_at IS NULL)
+      AND (wf.current_change()).request_id NOT LIKE '%-preview' THEN
+    PERFORM wf.end_work_of(name);
+  END IF;
   LOCK TABLE wf.operators IN SHARE ROW EXCLUSIVE MODE;
   UPDATE wf.raises r SET ended_at = clock_timestamp(), ended_by = session_user WHERE r.login = name AND r.ended_at IS NULL;
   IF NOT FOUND THEN
@@ -108,14 +113,21 @@ BEGIN
 END
 $$;
 
+CREATE OR REPLACE FUNCTION wf.end_work_of(name text) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, wf, pg_temp AS $$
+BEGIN
+  IF NOT pg_has_role(name, 'USAGE') THEN
+    EXECUTE format('GRANT %I TO CURRENT_USER', name);  -- as in wf.remove_operator
+  END IF;
+  PERFORM pg_terminate_backend(a.pid) FROM pg_stat_activity a
+  WHERE a.usename = name AND a.pid <> pg_backend_pid() AND a.state <> 'idle' AND a.datname = current_database();
+END
+$$;
+
 CREATE OR REPLACE FUNCTION wf.end_raised_work() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, wf, pg_temp AS $$
 BEGIN
-  IF NOT pg_has_role(NEW.login, 'USAGE') THEN
-    EXECUTE format('GRANT %I TO CURRENT_USER', NEW.login);  -- as in wf.remove_operator
-  END IF;
-  PERFORM pg_terminate_backend(a.pid) FROM pg_stat_activity a
-  WHERE a.usename = NEW.login AND a.pid <> pg_backend_pid() AND a.state <> 'idle' AND a.datname = current_database();
+  PERFORM wf.end_work_of(NEW.login);
   RETURN NULL;
 END
 $$;
