@@ -131,7 +131,7 @@ async def edit(change: Change, request: KeyEdit, key: Key) -> Key:
     makes_secret=True,
 )
 async def rotate(change: Change, request: KeyRotate, key: Key) -> Made:
-    """Rotate a key: a new one replaces it, and the old one works until its grace ends."""
+    """Rotate a key: a new one replaces it after a grace."""
     until = rules.grace_end(key, change.now, _until(request, change.now))
     return await _succeed(change, key, {"rotated_at": change.now, "grace_until": until})
 
@@ -206,7 +206,7 @@ async def enable(change: Change, request: OneKey, key: Key) -> Key:
     check=rules.check_not_revoked,
 )
 async def revoke(change: Change, request: OneKey, key: Key) -> Key:
-    """Revoke a key: it is refused everywhere, and cannot be enabled again."""
+    """Revoke a key: no call with it is admitted again."""
     return await change.of(KeyStore).update(key.id, {"revoked_at": change.now, "revoked_reason": change.reason})
 
 

@@ -46,7 +46,7 @@ def rotate_all(terminal: Terminal, path: Path) -> None:
     terminal.press("*")
     terminal.see(f"{KEYS} marked")
     terminal.press("a")
-    terminal.see("Give a key a successor")
+    terminal.see("Rotate a key")
     terminal.press("r")
     terminal.see("how long the old key")
     terminal.press("enter")
