@@ -41,7 +41,7 @@ def page(seen: Seen[Shown]) -> list[Line]:
 
 
 RUNBOOK = Related(
-    "runbook", "X", "its runbook", "runbook", "runbooks", of=lambda screen: screen.row and screen.row.runbook
+    "runbook", "T", "its runbook", "runbook", "runbooks", of=lambda screen: screen.row and screen.row.runbook
 )
 
 
