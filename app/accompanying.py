@@ -17,7 +17,8 @@ from screens.desk import Desk, Done
 from screens.session import Session
 
 if TYPE_CHECKING:
-    from controlplane.presence.model import Presence, View
+    from controlplane.listing import View
+    from controlplane.presence.model import Presence
     from screens.area import AreaScreen
 
 SAY_SECONDS = 1.0

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from textual.screen import Screen
 
+from controlplane.listing import View
 from controlplane.nouns import shown_named
-from controlplane.presence.model import View
 from screens.area import AreaScreen
 
 MAX_PLACES = 20

@@ -105,7 +105,7 @@ def _walk(estate: Estate, columns: int, lines: int, shadow: str, presses: int, t
         terminal.see(FIRST, 30)
         terminal.type(f":telemetry tenant:{TENANT} window:15m")
         terminal.press("enter")
-        terminal.see("in all", 30)
+        terminal.see("total", 30)
         terminal.settle(1.0)
         found: dict[str, list[float]] = {"tick bytes": [_tick(estate, terminal) for _ in range(ticks)]}
         terminal.press("p")  # pause, so that no live update is painted between a key and its frame

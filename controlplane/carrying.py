@@ -80,8 +80,9 @@ async def carry_out(
     call = replace(call, request_id=call.request_id or new_request_id())
     if call.dry_run or operation.risk is Risk.SAFE:
         ask = None
-    done_before = repeating and await plane.recorded(call.request_id) is not None
-    if operation.risk is Risk.TWO_PERSON and not call.dry_run and not done_before:
+    seconds = operation.risk is Risk.TWO_PERSON and not call.dry_run
+    done_before = repeating and (seconds or ask is not None) and await plane.recorded(call.request_id) is not None
+    if seconds and not done_before:
         call = await _seconded(plane, operation, request, call, ask)
     if ask is not None and not done_before:
         preview = await execute(plane, operation, request, replace(call, dry_run=True))

@@ -10,9 +10,9 @@ from textual import work
 from textual.binding import Binding, BindingType
 
 from controlplane.errors import Refusal
+from controlplane.listing import View
 from controlplane.lists import Line
 from controlplane.nouns import FIRST, shown
-from controlplane.presence.model import View
 from screens.desk import Done, Target
 from screens.frame import FramedScreen
 from screens.session import TIME_FORMS

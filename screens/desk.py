@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from screens.session import Session
 
 if TYPE_CHECKING:
+    from controlplane.listing import View
     from controlplane.lists import ListOf
     from controlplane.operations import Keep
-    from controlplane.presence.model import Presence, View
+    from controlplane.presence.model import Presence
     from screens.work import Work
 
 SAID_SECONDS = 6.0

@@ -13,10 +13,9 @@ from textual.widget import Widget
 
 from controlplane.errors import Refusal, Usage
 from controlplane.filters.grammar import Term, complete, parse
-from controlplane.listing import Count, Listing, Query, Row
+from controlplane.listing import Count, Listing, Query, Row, View
 from controlplane.lists import Column as Declared
 from controlplane.lists import Line, ListOf
-from controlplane.presence.model import View
 from screens.actions import choice_lines
 from screens.columns import table_columns
 from screens.desk import Done, Target

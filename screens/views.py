@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def show(desk: Desk, record: Mapping[str, Any]) -> None:
     """`record`: of a View; foreign data. Raises Refusal when it is of no screen that there is."""
-    from controlplane.presence.model import View
+    from controlplane.listing import View
 
     view, area = View.read(record), desk.area
     if area is None or area.as_view().path != view.path:

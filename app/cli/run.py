@@ -59,9 +59,7 @@ def _carried_out(words: list[str], request_id: str) -> int:
 
         return print_candidates(words[1:])
     if asks_for_help(words) and words[0] != "demo":
-        from app.cli.tree import command_of
-
-        command, named = command_of(words)
+        command, named = _command_of(words)
         print_command_help(" ".join(words[:named]), command)
         return 0
     command, bound = parsed(words)
@@ -81,16 +79,28 @@ def _carried_out(words: list[str], request_id: str) -> int:
 def parsed(words: Sequence[str]) -> tuple[Any, inspect.BoundArguments]:
     """Raises Usage `usage` with what cannot be understood."""
     from app.cli.parameters import parse
-    from app.cli.tree import command_of
 
-    command, named = command_of(words)
+    command, named = _command_of(words)
     try:
         return command, parse(command, words[named:])
     except Usage as fault:
-        if fault.code != "usage":
-            raise
-        text = clean(without_words_like_urls(fault.message), 400)
-        raise Usage("usage", text, f"watchfloor {' '.join(words[:named])} --help") from None
+        raise _shown(fault, f"watchfloor {' '.join(words[:named])} --help") from None
+
+
+def _command_of(words: Sequence[str]) -> tuple[Any, int]:
+    from app.cli.tree import command_of
+
+    try:
+        return command_of(words)
+    except Usage as fault:
+        raise _shown(fault, fault.hint) from None
+
+
+def _shown(fault: Usage, hint: str) -> Usage:
+    """What is wrong with the words, without those that may be addresses with passwords."""
+    if fault.code != "usage":
+        return fault
+    return Usage("usage", clean(without_words_like_urls(fault.message), 400), hint)
 
 
 def _named(asked: Reading, request_id: str) -> Reading:

@@ -152,7 +152,7 @@ async def refuse(change: Change, request: Vote, approval: Approval) -> Record:
 
 @operation("approvals.extend", Extend, role="support", risk=Risk.SAFE, key="e", on=APPROVAL, check=check_open)
 async def extend(change: Change, request: Extend, approval: Approval) -> Record:
-    """Give a request more time: 7 days in all at most."""
+    """Give a request more time: at most 7 days from when it was asked."""
     until = await change.of(ApprovalStore).extend(approval.id, request.minutes)
     return {"id": approval.id, "expires_at": until}
 

@@ -111,7 +111,7 @@ PUBLICATIONS: ListOf[Publication] = ListOf(
         Column("attempts", COUNT, priority=5, width=5, title="TRIES"),
         Column("objects", COUNT, priority=6, width=7, title="FILES"),
         Column("locked", UNTIL, priority=6, width=8, field="locked_until", what="when the first of its locks ends"),
-        Column("verification", status(VERIFIED), priority=7, width=11, title="VERIFIED"),
+        Column("verification", status(VERIFIED), priority=7, width=12),
         Column("verified", TIME, field="verified_at", what="when it was last read again"),
         Column("error", priority=7, width=20, grow=True, cell=lambda p, now: clean(p.error or "", 400)),
         Column("bytes", COUNT, filters=False, priority=9, width=8, title="SIZE",

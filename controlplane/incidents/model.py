@@ -87,7 +87,7 @@ class Incident(ById):
 class IncidentEvent:
     """One event of a timeline. `happened_at`: when; `recorded_at`: when it was written down. `actor` None: the home.
     `becomes`: the severity, status or role from then on. `corrects`: the number of the event that it puts right.
-    `view`: what opens what was seen, see controlplane.presence.model.View.
+    `view`: what opens what was seen, see controlplane.listing.View.
     """
 
     incident_id: int

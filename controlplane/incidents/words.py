@@ -9,8 +9,8 @@ from datetime import datetime
 from controlplane.formatting import parse_time, relative, spell
 from controlplane.incidents.measures import Measures
 from controlplane.incidents.model import ACTIVE, ROLES, Incident, IncidentEvent, Standing
+from controlplane.listing import View
 from controlplane.lists import Cell, Line, Tone
-from controlplane.presence.model import View
 from controlplane.text import clean
 
 TONES: dict[str, Tone] = {"alert": "warn", "customers": "good", "override": "warn", "note": "", "origin": "muted"}

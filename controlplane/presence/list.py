@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from controlplane.formatting import age, relative
+from controlplane.listing import View
 from controlplane.lists import AGE, Cell, Column, Line, ListOf
-from controlplane.presence.model import Presence, PresenceDirectory, View
+from controlplane.presence.model import Presence, PresenceDirectory
 from controlplane.presence.refusals import NO_CONSOLE
 from controlplane.text import clean
 

@@ -198,7 +198,7 @@ def test_loading_fills_an_empty_home(database: Database, capsys: pytest.CaptureF
         assert one("SELECT count(*), sum(dead), sum(quarantined) FROM wf.cause_list") == (3, 220, 4)
         verdicts = "SELECT string_agg(verdict, ' ' ORDER BY id) FROM wf.gate_runs WHERE environment = 'production'"
         assert one(verdicts) == ("GO_WITH_CONDITIONS INCONCLUSIVE NO_GO",)
-        assert one("SELECT count(*), bool_and(ends_at < now() + interval '1 day') FROM wf.gate_waivers") == (2, True)
+        assert one("SELECT count(*), bool_and(ends_at < now() + interval '25 hours') FROM wf.gate_waivers") == (2, True)
         actors = connection.execute("SELECT actor, count(*) FROM wf.audit WHERE NOT out_of_band GROUP BY 1").fetchall()
         assert {"ana", "ben", "chi"} < {actor for actor, _ in actors}
         assert one("SELECT count(*) FROM wf.audit WHERE out_of_band AND thing <> 'default'") == (0,)

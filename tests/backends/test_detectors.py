@@ -105,7 +105,8 @@ def test_dead_jobs_and_the_oldest(psql: Psql) -> None:
     [error] = found(psql, "jobs_dead")
     assert (error["severity"], error["details"]["dead_letter_backlog"]) == ("error", 2)
     assert 55 <= error["details"]["oldest_seconds"] <= 120
-    owner.execute("UPDATE wf.jobs SET ended_at = now() - interval '25 hours' WHERE id = (SELECT min(id) FROM wf.jobs)")
+    first = "(SELECT min(id) FROM wf.dead_letters)"
+    owner.execute(f"UPDATE wf.dead_letters SET dead_at = now() - interval '25 hours' WHERE id = {first}".encode())
     [critical] = found(psql, "jobs_dead")
     assert critical["severity"] == "critical" and critical["id"] == error["id"]
     owner.execute(

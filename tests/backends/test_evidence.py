@@ -191,7 +191,7 @@ async def test_a_bundle_of_a_home_holds_its_trail_masked_and_bound_to_the_publis
         assert "a•••@acme.example" in trail and "ana@acme.example" not in trail
         await bundle_of(home, tmp_path / "two", now)
         files = [path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file()]
-        assert len(files) == 10
+        assert len(files) == 11
         for name in files:
             assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
     async with opened(database, "viewer") as home:  # a late window begins where the checkpoint ends

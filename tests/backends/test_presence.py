@@ -9,7 +9,8 @@ import psycopg
 import pytest
 
 from backends.postgres.home import Home
-from controlplane.presence.model import PresenceDirectory, View
+from controlplane.listing import View
+from controlplane.presence.model import PresenceDirectory
 from tests.postgres import Database
 
 SAY = "SELECT wf.be_present(%s, %s, %s)"

@@ -112,8 +112,8 @@ def test_why_it_knows_what_it_knows() -> None:
 def test_the_threshold_that_holds_comes_before_those_that_lost() -> None:
     lines = source_lines([OF_ALL, DEFAULT], "keys")
     assert lines == [
-        (f"holds  {SHOWN}: 1 key, set by ana at 2026-03-04 12:00 UTC", ""),
-        ("lost   default: 14.4 keys", "muted"),
+        (f"applies     {SHOWN}: 1 key, set by ana at 2026-03-04 12:00 UTC", ""),
+        ("overridden  default: 14.4 keys", "muted"),
     ]
     assert judged_lines("burn_rate", [Judged("burn_rate.fast", "keys", (OF_ALL, DEFAULT))]) == [
         "burn_rate.fast",

@@ -211,9 +211,9 @@ def test_bytes_are_shown_to_their_limit_and_then_their_number() -> None:
     whole = payload_lines(message(bytes(MAX_SHOWN_BYTES)), MAX_SHOWN_BYTES)
     assert len(whole) == MAX_SHOWN_BYTES // 16 and texts(whole)[-1].startswith("000ff0  00 ")
     longer = payload_lines(message(bytes(MAX_SHOWN_BYTES + 1)), MAX_SHOWN_BYTES + 1)
-    assert len(longer) == len(whole) + 1 and longer[-1] == ("… 4,097 bytes in all", "muted")
+    assert len(longer) == len(whole) + 1 and longer[-1] == ("… 4,097 bytes in total", "muted")
     assert payload_lines(message(b"x" * 5000, json="1"), 5000) == ["1"]
-    assert payload_lines(message(b"x", cut=True, json="1"), 300_000)[-1] == ("… 300,000 bytes in all", "muted")
+    assert payload_lines(message(b"x", cut=True, json="1"), 300_000)[-1] == ("… 300,000 bytes in total", "muted")
     assert payload_lines(message(), 0) == [("it is empty", "muted")]
     assert payload_lines(None, 9) == [
         ("Only operators and admins read messages: they may hold personal data.", "muted")

@@ -71,11 +71,11 @@ def test_who_is_on_call_and_until_when() -> None:
         ([], "somebody is on call in every minute of the next 12 months"),
         (
             [HOUR],
-            "nobody is on call once in the next 12 months, for 1h in all, the first from 2026-01-05 12:00 UTC",
+            "nobody is on call once in the next 12 months, for 1h in total, the first from 2026-01-05 12:00 UTC",
         ),
         (
             [HOUR, 30 * MINUTE],
-            "nobody is on call 2 times in the next 12 months, for 1h 30m in all, the first from 2026-01-05 12:00 UTC",
+            "nobody is on call 2 times in the next 12 months, for 1h 30m in total, the first from 2026-01-05 12:00 UTC",
         ),
     ],
 )

@@ -185,6 +185,8 @@ def test_their_bindings_keep_their_ids() -> None:
         "delivery": "V",
         "job": "J",
         "gate": "F",
+        "runbook": "T",
+        "released_run": "Z",
     }
     ids |= {"next_pane": "tab", "previous_pane": "shift+tab"}
     assert {id: list(keys) for id, (_, keys) in known().items() if id.startswith("detail.")} == {

@@ -97,7 +97,7 @@ $$;
 
 -- Mask whatever looks like an e-mail address, at any depth, in values whose fields are not known.
 CREATE OR REPLACE FUNCTION wf.without_addresses(value jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE
-RETURN regexp_replace(value::text, '(\\u[0-9a-f]{4}|\\[^u]|[^\s"@\\])[^\s"@\\]*@([^\s"@\\]+\.[^\s"@\\]+)', '\1•••@\2', 'g')::jsonb;
+RETURN regexp_replace(value::text, '((?:\\u[0-9a-f]{4}|\\[^u])+|[^\s"@\\])[^\s"@\\]*@([^\s"@\\]+\.[^\s"@\\]+)', '\1•••@\2', 'g')::jsonb;
 
 -- Sizes. Every column that somebody can write has a limit; this is for columns without one, and for rows older than the
 -- limits. A value whose text cannot be built (1 GB) must not stop anything.

@@ -36,6 +36,22 @@ LEFT JOIN wf.jobs j ON j.id = q.job_id
 LEFT JOIN wf.publication_checks c ON c.publication_id = p.id LEFT JOIN wf.jobs k ON k.id = c.job_id;
 GRANT SELECT ON wf.publication_list TO wf_viewer;
 
+-- Targets, with what was published there.
+CREATE VIEW wf.target_list AS
+SELECT t.target, t.priority, t.rate, t.keep_days, t.probed_at, t.creates, t.versions, t.digests, t.locks, t.lock_mode, t.lock_days,
+       n.published, n.pending, n.failed, s.job_id AS sweep_job,
+       CASE WHEN j.state IN ('waiting', 'running') THEN j.state WHEN j.state IN ('dead', 'canceled') THEN 'failed'
+            WHEN t.swept_at IS NOT NULL THEN 'done' ELSE 'never' END AS sweep,
+       CASE WHEN j.state <> 'done' THEN j.error END AS sweep_error,
+       t.sweep_hours, t.sweep_remove, t.swept_at, t.swept_found, t.swept_removed, t.swept_items,
+       t.version, t.created_at, t.created_by, t.updated_at, wf.folded(t.target) AS search
+FROM wf.publication_targets t LEFT JOIN wf.sweep_jobs s ON s.target = t.target LEFT JOIN wf.jobs j ON j.id = s.job_id,
+  LATERAL (SELECT count(*) FILTER (WHERE l.state = 'published') AS published,
+                  count(*) FILTER (WHERE l.state IN ('waiting', 'running')) AS pending,
+                  count(*) FILTER (WHERE l.state = 'failed') AS failed
+           FROM wf.publication_list l WHERE l.target = t.target) n;
+GRANT SELECT ON wf.target_list TO wf_viewer;
+
 CREATE OR REPLACE FUNCTION wf.queue_publication(publication bigint) RETURNS void LANGUAGE sql
 SET search_path = wf, pg_temp AS $$
   INSERT INTO wf.publication_jobs AS q (publication_id, job_id)

@@ -12,21 +12,6 @@ INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes
 GRANT SELECT ON wf.publication_targets, wf.sweep_jobs TO wf_viewer, wf_worker;
 SELECT wf.audited('wf.publication_targets', 'targets', 'target', 'none');
 
-CREATE VIEW wf.target_list AS
-SELECT t.target, t.priority, t.rate, t.keep_days, t.probed_at, t.creates, t.versions, t.digests, t.locks, t.lock_mode, t.lock_days,
-       n.published, n.pending, n.failed, s.job_id AS sweep_job,
-       CASE WHEN j.state IN ('waiting', 'running') THEN j.state WHEN j.state IN ('dead', 'canceled') THEN 'failed'
-            WHEN t.swept_at IS NOT NULL THEN 'done' ELSE 'never' END AS sweep,
-       CASE WHEN j.state <> 'done' THEN j.error END AS sweep_error,
-       t.sweep_hours, t.sweep_remove, t.swept_at, t.swept_found, t.swept_removed, t.swept_items,
-       t.version, t.created_at, t.created_by, t.updated_at, wf.folded(t.target) AS search
-FROM wf.publication_targets t LEFT JOIN wf.sweep_jobs s ON s.target = t.target LEFT JOIN wf.jobs j ON j.id = s.job_id,
-  LATERAL (SELECT count(*) FILTER (WHERE l.state = 'published') AS published,
-                  count(*) FILTER (WHERE l.state IN ('waiting', 'running')) AS pending,
-                  count(*) FILTER (WHERE l.state = 'failed') AS failed
-           FROM wf.publication_list l WHERE l.target = t.target) n;
-GRANT SELECT ON wf.target_list TO wf_viewer;
-
 CREATE OR REPLACE FUNCTION wf.no_target(target text) RETURNS void LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
 BEGIN
   RAISE EXCEPTION 'nothing was published to %', left(target, 300)
