@@ -12,9 +12,10 @@ from psycopg.types.json import Jsonb
 
 from backends.postgres.statements import first, names, rows, scalar
 from backends.postgres.table import fields_of
+from controlplane.listing import View
 from controlplane.memorylist import MemoryList
 from controlplane.presence.list import CONSOLES
-from controlplane.presence.model import Presence, PresenceDirectory, View
+from controlplane.presence.model import Presence, PresenceDirectory
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home

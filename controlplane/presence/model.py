@@ -12,7 +12,7 @@ from controlplane.listing import Listing, View
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """A console that is open. `view`: what it shows since `view_at`, as controlplane.listing.View; `moved_at`: when a key was
+    """A console that is open. `view`: what it shows since `view_at`, the record of a View; `moved_at`: when a key was
     pressed there last. `role` None: the login is no operator any more.
     """
 

@@ -21,7 +21,7 @@ from backends.postgres.stores import readers
 from controlplane.registry import operations
 from controlplane.runs import rules
 from controlplane.runs.engine import drive
-from tests.backends.runs import abandoned, opened, until_gone
+from tests.backends.runs import abandoned, opened, sessions, until_gone
 
 STATES = """
 SELECT DISTINCT l.state || ' ' || j.state || ' ' || i.state
@@ -50,6 +50,7 @@ def main(owner: str, logins: list[str], run: int, kills: int, seed: int) -> None
     operations(), words(), readers()  # what each fork would import by itself
     chance, died = random.Random(seed), 0
     with psycopg.connect(owner, autocommit=True) as connection:
+        others = sessions(connection)
         while died < kills:
             login, statement, delay = chance.choice(logins), chance.randint(2, 24), chance.random() * 0.01
             rules.MAX_BATCH = chance.choice((1, 5, 9))  # small, so that every driver is killed among several
@@ -59,7 +60,7 @@ def main(owner: str, logins: list[str], run: int, kills: int, seed: int) -> None
             ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
             assert ended == -signal.SIGKILL, f"after {died} kills a driver ended with {ended}"
             died += 1
-            until_gone(owner)
+            until_gone(owner, others)
             states = {state for (state,) in connection.execute(STATES)}
             assert states <= WHOLE, states
             abandoned(owner)

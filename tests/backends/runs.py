@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 
 import psycopg
@@ -26,7 +26,7 @@ from tests.controlplane.runs import Ticks
 from tests.postgres import Database
 
 SESSIONS = """
-SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'watchfloor %'
+SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'watchfloor %'
 """
 
 
@@ -88,11 +88,18 @@ def abandoned(owner: str) -> None:
         connection.execute("UPDATE wf.run_progress SET held_until = now() - interval '1 second'")
 
 
-def until_gone(owner: str) -> None:
-    """Until the sessions of a killed program have ended: what it sent last still happens, and may hold a run again."""
+def sessions(connection: psycopg.Connection) -> set[int]:
+    """Those of our programs, this one included."""
+    return {pid for (pid,) in connection.execute(SESSIONS).fetchall()}
+
+
+def until_gone(owner: str, others: Collection[int] = ()) -> None:
+    """Until the sessions of a killed program have ended: what it sent last still happens, and may hold a run again.
+    `others`: sessions that go on.
+    """
     deadline = time.monotonic() + 60
     with psycopg.connect(owner, autocommit=True) as connection:
-        while connection.execute(SESSIONS).fetchone() != (0,):
+        while not sessions(connection) <= {*others}:
             assert time.monotonic() < deadline, "a session never ended"
             time.sleep(0.01)
 
