@@ -212,7 +212,7 @@ class AreaScreen(FramedScreen):
             if chosen is not None:
                 self.run_worker(self.act(chosen, targets), group="act", exclusive=True, exit_on_error=False)
 
-        self.app.push_screen(ActMenu(self.session, title, offered), chose)
+        self.app.push_screen(ActMenu(self.session, title, offered, self.noun), chose)
 
     def action_incident(self) -> None:
         """Open an incident, from what is under the cursor where one can begin there."""

@@ -82,12 +82,14 @@ class Choice(Label, can_focus=True):
 
 
 class LineInput(Input):
-    """A field of one line. A paste is joined into one: Textual would keep only its first line, which may be blank."""
+    """A field of one line. A paste is joined into one: Textual would keep only its first line, which may be blank. It
+    takes the place of what is selected, as what is typed does: at first all that the field began with.
+    """
 
     def _on_paste(self, event: events.Paste) -> None:
         event.stop()
         event.prevent_default()
-        self.insert_text_at_cursor(" ".join(event.text.strip().splitlines()))
+        self.replace(" ".join(event.text.strip().splitlines()), *sorted(self.selection))
 
 
 class FieldsForm(Dialog[Answers | None]):

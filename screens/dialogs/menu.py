@@ -29,32 +29,42 @@ class Choice:
     why_not: str = ""
 
 
+def called(operation: Operation[Any], noun: str) -> str:
+    """An operation in the menu of a noun: by its verb, or its whole name when it is another noun's."""
+    return operation.verb if operation.noun == noun else operation.name
+
+
 class ActMenu(Dialog[Operation[Any] | None]):
     """Answers with the operation whose letter was pressed."""
 
     DEFAULT_CSS = "ActMenu Lines { height: auto; max-height: 16; }"
 
-    def __init__(self, session: Session, title: str, choices: Sequence[Choice]) -> None:
+    def __init__(self, session: Session, title: str, choices: Sequence[Choice], noun: str) -> None:
+        """`noun`: whose menu it is; its own operations come first."""
         super().__init__(session, title)
-        self.choices = choices
+        self.noun = noun
+        self.choices = sorted(choices, key=lambda choice: choice.operation.noun != noun)
 
     def parts(self) -> ComposeResult:
         fits = [choice for choice in self.choices if not choice.why_not]
-        size = max((len(choice.operation.verb) for choice in fits), default=0)
+        size = max((len(self._called(choice)) for choice in fits), default=0)
         # One line each, so that all are seen at once; the form says the whole sentence.
         lines: list[Line] = [
-            fit(f"{c.operation.key}  {c.operation.verb:<{size}}  {c.operation.summary}", WIDTH).rstrip() for c in fits
+            fit(f"{c.operation.key}  {self._called(c):<{size}}  {c.operation.summary}", WIDTH).rstrip() for c in fits
         ]
         lines += [
             (part, "muted")
             for c in self.choices
             if c.why_not
-            for part in wrap(f"   {c.operation.verb}: {clean(c.why_not, 130)}", WIDTH, subsequent_indent="   ")
+            for part in wrap(f"   {self._called(c)}: {clean(c.why_not, 130)}", WIDTH, subsequent_indent="   ")
         ]
         menu = Lines(lines)
         menu.styles.height = min(16, max(1, len(lines)))
         yield menu
         yield text("press its letter to choose · esc closes", classes="hint")
+
+    def _called(self, choice: Choice) -> str:
+        return called(choice.operation, self.noun)
 
     def on_key(self, event: events.Key) -> None:
         for choice in self.choices:
