@@ -38,6 +38,7 @@ from benchmarks import (
     overview,
     queues,
     reapply,
+    room,
     routing,
     start,
     telemetry,
@@ -66,6 +67,7 @@ CLAIMS: dict[str, Callable[[Estate, bool], list[Figure]]] = {
     "objectives": objectives.run,
     "queues": queues.run,
     "evidence": evidence.run,
+    "room": room.run,
     "reapply": reapply.run,
 }
 OWN_HOMES = {

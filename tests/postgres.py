@@ -37,6 +37,12 @@ CARELESS = {
     "scram_iterations": "1",
 }
 SCRATCH = "watchfloor-test-"
+RAISED = """
+SELECT m.roleid::regrole::text, m.member::regrole::text, m.grantor::regrole::text FROM pg_auth_members m
+WHERE m.member::regrole::text LIKE 't\\_%' AND m.roleid::regrole::text LIKE 'wf\\_%'
+  AND substr(m.member::regrole::text, 3) <> substr(m.roleid::regrole::text, 4)
+"""
+"""The logins t_ROLE that are members of another role's group."""
 
 
 def scratch_folder() -> Path:
@@ -152,6 +158,12 @@ class Server:
         for (role,) in made:
             with contextlib.suppress(psycopg.errors.DependentObjectsStillExist):  # of a database that a module keeps
                 self._admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+        self._take_raises_back()
+
+    def _take_raises_back(self) -> None:
+        """A login that a test raised is what its name says again: roles belong to the whole server."""
+        for names in self._admin.execute(RAISED).fetchall():
+            self._admin.execute(sql.SQL("REVOKE {} FROM {} GRANTED BY {}").format(*map(sql.Identifier, names)))
 
     def make_template(self) -> str:
         """The name of a database with all migrations applied."""

@@ -30,6 +30,7 @@ KINDS += (
 KINDS += ("one minute of", "a day of 10,000 rows taken away")
 KINDS += ("exact counts of stale keys", "all detectors evaluated once")
 KINDS += ("a bundle of 4 MiB verified", "10 × 64 KiB published to S3")
+KINDS += ("a change seen in 3 consoles",)
 KINDS += ("a gate of 50 checks", "consistency of 200 tenants")
 KINDS += ("audit nowhereword", "keys label:nothing", "longest wait of 4 writers")
 

@@ -27,6 +27,13 @@ FROM (VALUES ('acme', 6), ('beta', 60)) v(t, f), generate_series(1, 3) n
 """
 
 
+LONG_THERE = """
+SET session_replication_role = replica;
+UPDATE wf.tenants SET created_at = now() - interval '30 days';
+SET session_replication_role = origin;
+"""
+
+
 async def test_a_worker_makes_the_report_of_a_release_and_of_the_last_week(
     database: Database, admin: Home, operator: Home, psql: Psql
 ) -> None:
@@ -39,6 +46,8 @@ async def test_a_worker_makes_the_report_of_a_release_and_of_the_last_week(
     await run_drill(operator)
     asked = (await do(operator, "reports.make", release="2.4.0", since="1d")).result
     assert await operator.of(ReportDirectory).data(asked["id"]) is None
+    assert one(worker, "SELECT wf.queue_weekly_report()") == (None,), "the home was made this week"
+    owner.execute(LONG_THERE)
     assert one(worker, "SELECT wf.queue_weekly_report()") == (asked["id"] + 1,)
     assert one(worker, "SELECT wf.queue_weekly_report()") == (None,), "each week once"
     kind = reporting()

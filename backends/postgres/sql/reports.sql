@@ -38,7 +38,7 @@ BEGIN
 END
 $$;
 
--- The report of the last whole week (ISO 8601, UTC), once.
+-- The report of the last whole week (ISO 8601, UTC), once; none of a week in which the home had nobody.
 CREATE OR REPLACE FUNCTION wf.queue_weekly_report() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -46,7 +46,8 @@ DECLARE
   week   text := to_char(monday - interval '7 days', 'IYYY-"W"IW');
   made   bigint;
 BEGIN
-  IF EXISTS (SELECT FROM wf.reports r WHERE r.kind = 'weekly' AND r.subject = week) THEN
+  IF EXISTS (SELECT FROM wf.reports r WHERE r.kind = 'weekly' AND r.subject = week)
+     OR NOT EXISTS (SELECT FROM wf.tenants t WHERE t.created_at < monday) THEN
     RETURN NULL;
   END IF;
   PERFORM wf.open_change('reports.weekly', NULL, 'report-' || week, '');
