@@ -14,7 +14,9 @@ import screens
 
 
 def all_bindings() -> list[Binding]:
-    """The bindings of the program, of its screens and of its widgets, each once; they all have an id."""
+    """The bindings of the program, of its screens and of its widgets, each once; they all have an id. Of several with
+    one id, the one with the shortest words: it fits all of them.
+    """
     for module in pkgutil.walk_packages(screens.__path__, "screens."):
         import_module(module.name)
     import_module("app.console")
@@ -23,8 +25,12 @@ def all_bindings() -> list[Binding]:
         if kind.__module__.partition(".")[0] in ("screens", "app"):
             for binding in kind.__dict__.get("BINDINGS", ()):
                 assert isinstance(binding, Binding) and binding.id, kind
-                found.setdefault(binding.id, binding)
+                found[binding.id] = min(found.get(binding.id, binding), binding, key=_shortness)
     return [found[id] for id in sorted(found)]
+
+
+def _shortness(binding: Binding) -> tuple[int, str, str]:
+    return len(binding.description), binding.description, binding.key
 
 
 def known() -> dict[str, tuple[str, list[str]]]:

@@ -36,7 +36,7 @@ def origin_of(noun: str) -> Any:
     return lambda screen: screen.row.origin if screen.row and screen.row.origin_noun == noun else None
 
 
-ALERT = Related("alert", "L", "the alert that it was opened from", "alert", "alerts", of=origin_of("alerts"))
+ALERT = Related("alert", "L", "its alert", "alert", "alerts", of=origin_of("alerts"))
 GATE = Related("gate", "F", "the gate that it was opened from", "gate", "gates", of=origin_of("gates"))
 
 

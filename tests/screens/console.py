@@ -21,6 +21,8 @@ from tests.screens.pausing import soon
 
 LONG = ("link", "read", "work-follow")
 """Groups of workers that run as long as the program."""
+PREVIEW_SECONDS = 3.0
+"""How long a dialog may take to open once an act was begun."""
 BRIEF_SECONDS = 0.5
 """What is put off for less waits until no more is typed, or no more news comes."""
 
@@ -58,10 +60,14 @@ async def console(
 async def quiet(pilot: Pilot[None]) -> None:
     """Until everything that was asked for is done, but for listening, long work, and what waits for an answer."""
     await pilot.pause()
+    deadline = time.monotonic() + PREVIEW_SECONDS
     while True:
         waiting = [w for w in pilot.app.workers if w.group not in ("link", "work") and not w.is_finished]
         asks = any(worker.group == "act" for worker in waiting)
-        if (asks or not waiting) and not soon(pilot.app, BRIEF_SECONDS):
+        opens = (
+            asks and not pilot.app.screen.is_modal and time.monotonic() < deadline
+        )  # the home is asked for a preview
+        if (asks or not waiting) and not opens and not soon(pilot.app, BRIEF_SECONDS):
             break
         for worker in () if asks else waiting:
             with suppress(WorkerCancelled, WorkerFailed):
