@@ -9,7 +9,8 @@ from typing import Any
 
 MAX_INTEGER_BITS = 4096
 DEEPEST = 64
-"""Levels of nested lists and objects. No screen shows and no column holds what is nested deeper."""
+"""Levels of nested lists and objects. No screen shows what is nested deeper, and the home refuses it."""
+TOO_DEEP = {"unreadable": f"nested deeper than {DEEPEST} levels"}
 
 
 def read(text: str | bytes, *, real: Callable[[str], Any] = float, constant: Callable[[str], Any] | None = None) -> Any:
@@ -18,12 +19,30 @@ def read(text: str | bytes, *, real: Callable[[str], Any] = float, constant: Cal
         value = json.loads(text, parse_float=real, parse_constant=constant)
     except RecursionError:
         raise _too_deep() from None
+    if _is_too_deep(value):
+        raise _too_deep()
+    return value
+
+
+def read_stored(text: str | bytes) -> Any:
+    """What a home holds. A value that is nested deeper than DEEPEST, however it came to be there, is read as TOO_DEEP:
+    it hides no other.
+    """
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        return dict(TOO_DEEP)
+    brackets = text.count("[") + text.count("{") if isinstance(text, str) else text.count(b"[") + text.count(b"{")
+    return dict(TOO_DEEP) if brackets > DEEPEST and _is_too_deep(value) else value
+
+
+def _is_too_deep(value: Any) -> bool:
     level, depth = [value], 0
     while level := [part for each in level for part in _parts(each)]:
         depth += 1
         if depth > DEEPEST:
-            raise _too_deep()
-    return value
+            return True
+    return False
 
 
 def write(value: Any) -> bytes:

@@ -50,6 +50,7 @@ CONSTRAINTS = (
     Words("day_range", Refusal, "A day must lie between the years 1970 and 2199."),
     Words("line_length", Refusal, "A name or code has at most 400 characters.", "Shorten it."),
     Words("words_length", Refusal, "A reason or remark has at most 2,000 characters.", "Keep a link to the rest."),
+    Words("document_depth", Refusal, "A JSON document is nested at most 64 levels deep.", "Keep it flatter."),
     Words("document_size", Refusal, "A JSON document has at most 65,536 bytes.", "Keep a link instead."),
     Words(
         "lines_size", Refusal, "A list has at most 1,000 entries and 65,536 bytes, none of them empty.", "Shorten it."

@@ -20,10 +20,14 @@ from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import _WaitTimeout
 from psycopg.rows import TupleRow
+from psycopg.types.json import set_json_loads
 
 from controlplane.errors import Refusal
+from controlplane.jsontext import read_stored
 
 RV = TypeVar("RV")
+
+set_json_loads(read_stored)  # for every connection of this program
 
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 5.0

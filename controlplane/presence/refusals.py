@@ -7,6 +7,5 @@ NO_CONSOLE = Words("no_console", NotFound, "The console {} is not open.", "watch
 
 CONSTRAINTS = (
     Words("presence_taken", NotPermitted, "That console is of somebody else.", ""),
-    Words("incident_view", Refusal, "The view is too long to be posted.", "Use a shorter filter."),
-    Words("presence_view", Refusal, "What the console shows is too long to be told to others.", ""),
+    Words("view_form", Refusal, "What the screen shows cannot be told in this form.", "Use a shorter filter."),
 )

@@ -51,11 +51,17 @@ def test_nobody_writes_a_timeline_past_the_homes_functions(psql: Psql, role: str
         "SELECT wf.add_incident_events('{}')",
         "SELECT wf.say_in_incident(NULL, 'change', 'x', now(), NULL)",
         "SELECT words FROM wf.incident_events",
+        "SELECT view FROM wf.incident_views",
+        'INSERT INTO wf.incident_views VALUES (1, 1, \'{"noun": "keys"}\')',
+        "UPDATE wf.incident_views SET view = view",
+        "DELETE FROM wf.incident_views",
         "TRUNCATE wf.incidents CASCADE",
     ):
         denied(person, statement)
     if role != "worker":
         denied(person, "SELECT wf.tend_incidents()")
+    if role in ("viewer", "worker", "service"):
+        denied(person, "SELECT wf.post_view(1, 'x', '{\"noun\": \"keys\"}', now())")
     if role not in ("operator", "admin"):
         denied(person, "INSERT INTO wf.incidents (title, severity) VALUES ('x', 'SEV-1')")
         denied(person, "SELECT wf.take_role(1, 'commander')")

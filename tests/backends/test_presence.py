@@ -36,7 +36,9 @@ def test_a_console_speaks_for_its_own_login_only(database: Database) -> None:
             operator.execute(SAY, [mine, json.dumps({"noun": "keys"}), 0])
         assert found.value.diag.constraint_name == "presence_taken"
         assert operator.execute(LIST).fetchall()[0][1]["filter"] == "owner:ana@acme.com", "an operator may read it"
-        for wrong in ("[]", "{}", json.dumps({"noun": "x" * 5000})):
+        deep = json.dumps({"noun": "x"})[:-1] + ', "row": ' + "[" * 1500 + "]" * 1500 + "}"
+        other = [{"noun": 3}, {"noun": "x", "row": {"a": "b"}}, {"noun": "x", "more": "y"}, {"noun": "x" * 5000}]
+        for wrong in ("[]", "{}", deep, *map(json.dumps, other)):
             with pytest.raises(psycopg.errors.CheckViolation):
                 operator.execute(SAY, [uuid.uuid4(), wrong, 0])
         for idle in (-5, 1e300, "NaN", None):
