@@ -356,6 +356,16 @@ class AreaScreen(FramedScreen):
         """What it shows, so that another console can show the same."""
         return View(self.noun, self.view_link().partition("#")[0].removeprefix(f"{self.session.context}/"))
 
+    def open_view(self, row: Any) -> bool:
+        """Show the view that a row holds; False when it holds none."""
+        view = getattr(row, "view", None)
+        if view is None:
+            return False
+        from screens.views import show
+
+        show(self.desk, view)
+        return True
+
     def look_like(self, view: View) -> None:
         """Look as a view of this screen says."""
 

@@ -330,11 +330,7 @@ class DetailScreen(AreaScreen, Generic[T]):
     @on(WindowTable.Opened)
     def _opened(self, event: WindowTable.Opened) -> None:
         row: Any = event.row
-        if (view := getattr(row, "view", None)) is not None:
-            from screens.views import show
-
-            show(self.desk, view)
-        else:
+        if not self.open_view(row):
             self.action_describe()
 
     @on(WindowTable.Failed)

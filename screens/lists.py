@@ -347,10 +347,7 @@ class ListScreen(OrderedScreen[R]):
 
     def open_row(self, row: R) -> None:
         """Enter on a row: where its list says that it leads, or the view that it holds."""
-        if (view := getattr(row, "view", None)) is not None:
-            from screens.views import show
-
-            show(self.desk, view)
+        if self.open_view(row):
             return
         noun, key = self.declared.opens(row) or ("", "")
         if not noun:

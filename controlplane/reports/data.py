@@ -22,7 +22,7 @@ from typing import Any
 from controlplane import jsontext
 from controlplane.errors import Usage
 from controlplane.evidence.controls import STATES, Standing
-from controlplane.formatting import count, plain_number
+from controlplane.formatting import count, count_words, plain_number
 from controlplane.lists import Tone
 from controlplane.reports.model import Data
 from controlplane.text import clean
@@ -105,7 +105,7 @@ def _waivers(data: Data) -> list[Point]:
     if not ending:
         return [("good", "no waiver ends within 14 days")]
     names = [f"{each['gate']}/{each['environment']} {each['check']}" for each in ending]
-    return [("warn", f"within 14 days {_many(len(ending), 'waiver')} will end: {_some(names)}")]
+    return [("warn", f"within 14 days {count_words(len(ending), 'waiver')} will end: {_some(names)}")]
 
 
 def _evidence(data: Data) -> list[Point]:
@@ -124,18 +124,17 @@ def _evidence(data: Data) -> list[Point]:
 def _rest(data: Data) -> list[Point]:
     rotations, drift, drills, chain = data["rotations"], data["drift"], data["drills"], data["chain"]
     due = rotations["stale"] + rotations["late"]
-    words = f"{_many(rotations['stale'], 'live key')} too old, {_many(rotations['late'], 'rotation')} late"
+    words = f"{count_words(rotations['stale'], 'live key')} too old, {count_words(rotations['late'], 'rotation')} late"
     found: list[Point] = [("warn" if due else "good", words)]
     if drift["spread"] is None:
         found.append(("unknown", "how far tenants drift apart is not known: too few requests"))
     else:
-        words = (
-            f"shares of failed requests lie {share(drift['spread'])} apart, among {_many(drift['tenants'], 'tenant')}"
-        )
+        among = count_words(drift["tenants"], "tenant")
+        words = f"shares of failed requests lie {share(drift['spread'])} apart, among {among}"
         found.append(("warn" if drift["spread"] > SPREAD else "good", words))
     if drills["made"]:
         found.append(
-            ("good", f"{count(drills['made'])} drills of dead letters, the last at {moment(drills['last_at'])}")
+            ("good", f"{count_words(drills['made'], 'drill')} of dead letters, the last at {moment(drills['last_at'])}")
         )
     else:
         found.append(("warn", "no drill of dead letters was made"))
@@ -152,10 +151,6 @@ def _rest(data: Data) -> list[Point]:
 
 def share(value: float | None) -> str:
     return "?" if value is None else f"{plain_number(round(value * 100, 2))} %"
-
-
-def _many(number: int, noun: str) -> str:
-    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
 
 
 def _some(names: Sequence[str]) -> str:

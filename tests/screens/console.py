@@ -64,9 +64,8 @@ async def quiet(pilot: Pilot[None]) -> None:
     while True:
         waiting = [w for w in pilot.app.workers if w.group not in ("link", "work") and not w.is_finished]
         asks = any(worker.group == "act" for worker in waiting)
-        opens = (
-            asks and not pilot.app.screen.is_modal and time.monotonic() < deadline
-        )  # the home is asked for a preview
+        # The home is asked for a preview.
+        opens = asks and not pilot.app.screen.is_modal and time.monotonic() < deadline
         if (asks or not waiting) and not opens and not soon(pilot.app, BRIEF_SECONDS):
             break
         for worker in () if asks else waiting:

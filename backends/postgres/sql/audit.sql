@@ -99,6 +99,10 @@ $$;
 CREATE OR REPLACE FUNCTION wf.without_addresses(value jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE
 RETURN regexp_replace(value::text, '((?:\\u[0-9a-f]{4}|\\[^u])+|[^\s"@\\])[^\s"@\\]*@([^\s"@\\]+\.[^\s"@\\]+)', '\1•••@\2', 'g')::jsonb;
 
+-- The same in a text.
+CREATE OR REPLACE FUNCTION wf.without_mail(body text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN regexp_replace(body, '(?<![0-9A-Za-z._%+-])([0-9A-Za-z._%+-])[0-9A-Za-z._%+-]*@([0-9A-Za-z.-]+)', '\1•••@\2', 'g');
+
 -- Sizes. Every column that somebody can write has a limit; this is for columns without one, and for rows older than the
 -- limits. A value whose text cannot be built (1 GB) must not stop anything.
 

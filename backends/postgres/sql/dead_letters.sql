@@ -301,8 +301,6 @@ GRANT EXECUTE ON FUNCTION wf.fix_cause, wf.lock_letter TO wf_operator;
 
 -- What people read. An error may name a person: its addresses are masked for those who may not read them. The message
 -- itself is for operators and above.
-CREATE OR REPLACE FUNCTION wf.without_mail(body text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN regexp_replace(body, '(?<![0-9A-Za-z._%+-])([0-9A-Za-z._%+-])[0-9A-Za-z._%+-]*@([0-9A-Za-z.-]+)', '\1•••@\2', 'g');
 
 CREATE VIEW wf.letter_list AS
 SELECT l.id, l.source, l.source_id, l.tenant_id, l.queue, l.handler, l.error_class,

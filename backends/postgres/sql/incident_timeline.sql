@@ -244,9 +244,7 @@ FROM wf.incidents i LEFT JOIN wf.incident_marks m ON m.incident_id = i.id;
 -- Addresses in what people wrote are masked for those who may not read them.
 CREATE VIEW wf.incident_event_list AS
 SELECT e.incident_id, e.seq, e.cycle, e.happened_at, e.recorded_at, e.kind, e.actor,
-       CASE WHEN (SELECT wf.sees_personal()) THEN e.words 
-            ELSE regexp_replace(e.words, '(?<![0-9A-Za-z._%+-])([0-9A-Za-z._%+-])[0-9A-Za-z._%+-]*@([0-9A-Za-z.-]+)', '\1•••@\2', 'g')
-       END AS words,
+       CASE WHEN (SELECT wf.sees_personal()) THEN e.words ELSE wf.without_mail(e.words) END AS words,
        e.noun, e.thing, e.operation, e.becomes, e.corrects, e.audit_seq, e.search,
        -- Not EXISTS: that would be answered for all events at once.
        coalesce((SELECT true FROM wf.incident_events c WHERE c.incident_id = e.incident_id AND c.corrects = e.seq LIMIT 1), false) AS corrected,
