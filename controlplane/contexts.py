@@ -23,6 +23,6 @@ class ContextWrite(Request):
 
 @operation("contexts.write", ContextWrite, role="support", risk=Risk.SAFE, key="w", needs_reason=True)
 async def write(change: Change, request: ContextWrite) -> Record:
-    """Note that a read-only context is opened for writing, why and for how long."""
+    """Note that a context is opened for writing: why, and for how long."""
     await change.note_writing(request.context, request.minutes)
     return {"context": request.context, "minutes": request.minutes}

@@ -34,7 +34,7 @@ def refusal_of(error: psycopg.Error) -> Refusal:
     """The refusal that a database error means. An unknown error keeps the server's words and its SQLSTATE."""
     diag = error.diag
     if (known := words().get(diag.constraint_name or "")) is not None:
-        return known(why=[f"refused by the home: {diag.message_primary}"])
+        return known(unnamed(known.message), unnamed(known.hint), [f"refused by the home: {diag.message_primary}"])
     if isinstance(error, errors.InsufficientPrivilege):
         return NotPermitted(
             "not_permitted",
@@ -64,6 +64,11 @@ def refusal_of(error: psycopg.Error) -> Refusal:
         f"The home refused it: {diag.message_primary or type(error).__name__} (SQLSTATE {diag.sqlstate or 'none'}).",
         diag.message_hint or "",
     )
+
+
+def unnamed(words: str) -> str:
+    """Words about a thing whose name the server does not say: "There is no such detector."."""
+    return words.replace("There is no ", "There is no such ").replace(" {}", "") if "{}" in words else words
 
 
 @contextmanager

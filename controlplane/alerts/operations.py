@@ -53,7 +53,7 @@ def as_acked(row: AuditRow) -> Record:
     check=lambda alert, now: rules.check_open(alert),
 )
 async def ack(change: Change, request: AlertAck, alert: Alert) -> Alert:
-    """Take an alert: it is yours until the ack ends. If it is still there then, it fires again."""
+    """Acknowledge an alert: it is yours until the ack ends, and fires again if it is still there then."""
     return await change.of(AlertStore).ack(alert.id, rules.ack_end(request.until, change.now), request.comment)
 
 
@@ -85,7 +85,7 @@ async def unack(change: Change, request: OneAlert, alert: Alert) -> Alert:
     check=lambda alert, now: rules.check_acked(alert),
 )
 async def hand_over(change: Change, request: AlertHandOver, alert: Alert) -> Alert:
-    """Hand an acked alert over to another operator, with the ack as it is."""
+    """Hand an acked alert over to another operator, with its ack."""
     return await change.of(AlertStore).hand_over(alert.id, request.to)
 
 
@@ -101,5 +101,5 @@ async def hand_over(change: Change, request: AlertHandOver, alert: Alert) -> Ale
     way_back="If its cause is still there, its detector fires a new one.",
 )
 async def resolve(change: Change, request: OneAlert, alert: Alert) -> Alert:
-    """Resolve an alert by hand; if its detector still finds it, it fires a new one."""
+    """Resolve an alert by hand; if its detector still finds it, a new one fires."""
     return await change.of(AlertStore).resolve(alert.id, change.reason or "")

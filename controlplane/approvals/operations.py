@@ -130,7 +130,7 @@ async def _vote(change: Change, request: Vote, approval: Approval, vote: str) ->
     way_back="Refuse it as another person, or have it withdrawn, before it is carried out.",
 )
 async def approve(change: Change, request: Vote, approval: Approval) -> Record:
-    """Approve what somebody else asked for, just as it is shown."""
+    """Approve somebody else's request, exactly as shown."""
     return await _vote(change, request, approval, "approve")
 
 
@@ -146,7 +146,7 @@ async def approve(change: Change, request: Vote, approval: Approval) -> Record:
     way_back="It can be asked for again.",
 )
 async def refuse(change: Change, request: Vote, approval: Approval) -> Record:
-    """Refuse what somebody else asked for, with a reason."""
+    """Refuse somebody else's request, with a reason."""
     return await _vote(change, request, approval, "refuse")
 
 
@@ -159,7 +159,7 @@ async def extend(change: Change, request: Extend, approval: Approval) -> Record:
 
 @operation("approvals.withdraw", OneApproval, role="support", risk=Risk.SAFE, key="x", on=APPROVAL, check=check_open)
 async def withdraw(change: Change, request: OneApproval, approval: Approval) -> Record:
-    """Take one's own request back."""
+    """Withdraw your own request."""
     await change.of(ApprovalStore).withdraw(approval.id)
     return {"id": approval.id, "state": "withdrawn"}
 
@@ -167,7 +167,7 @@ async def withdraw(change: Change, request: OneApproval, approval: Approval) -> 
 @operation("approvals.rule", RulePut, role="admin", risk=Risk.TWO_PERSON, key="r", needs_reason=True,
            writes="approval-rules")  # fmt: skip
 async def rule(change: Change, request: RulePut) -> Record:
-    """Say which operation takes a second person, and whose. That takes a second person too."""
+    """Set which operation needs a second person, and of which role; that needs a second person too."""
     roles: list[Role] = list(request.roles)
     await change.of(ApprovalStore).put_rule(request.operation, roles, request.above, request.minutes, request.active)
     return request.model_dump()

@@ -37,7 +37,7 @@ class RoleBack(Request):
 @operation("operators.raise", RoleRaise, role="support", risk=Risk.TWO_PERSON, key="r", needs_reason=True,
            writes="raises")  # fmt: skip
 async def raise_role(change: Change, request: RoleRaise) -> Record:
-    """Have a higher role for a while, once somebody approved it."""
+    """Raise your role for a while, once somebody approved it."""
     until = await change.of(ApprovalStore).raise_role(request.role, request.minutes)
     return {"role": request.role, "minutes": request.minutes, "ends_at": until}
 
@@ -45,7 +45,7 @@ async def raise_role(change: Change, request: RoleRaise) -> Record:
 @operation("operators.give-back", RoleBack, role="support", risk=Risk.SAFE, key="g", writes="raises",
            begins={Raise: _whose})  # fmt: skip
 async def give_back(change: Change, request: RoleBack) -> Record:
-    """Give a raised role back before its time is over: it allows nothing from then on."""
+    """Give a raised role back early: it allows nothing from then on."""
     name = request.name or change.actor
     if not await change.of(ApprovalStore).give_back(name):
         raise NO_RAISE(f"The role of {name} is not raised.")

@@ -90,7 +90,7 @@ async def _keep(change: Change, contact: Contact, checked: Checked) -> None:
     begins={Operator: lambda rows: {"person": rows[0].name}, Contact: lambda rows: {"person": rows[0].person}},
 )
 async def add(change: Change, request: ContactAdd) -> Record:
-    """Add where somebody is paged by the routes of a channel: yourself, or as an admin anybody."""
+    """Add a contact: where somebody is paged by the routes of a channel; yourself, or as an admin anybody."""
     checked = _checked(change, request.channel, request.address)
     columns = {"person": request.person, "channel": request.channel, "target": checked.shown}
     contact = await change.of(ContactStore).create(columns)
@@ -109,7 +109,7 @@ async def add(change: Change, request: ContactAdd) -> Record:
     way_back="Edit it again: the address before is kept nowhere.",
 )
 async def edit(change: Change, request: ContactEdit, contact: Contact) -> Record:
-    """Give a contact another address."""
+    """Change a contact's address."""
     checked = _checked(change, contact.channel, request.address)  # type: ignore[arg-type]
     columns = {"target": checked.shown, "target_at": change.now}
     changed = await change.of(ContactStore).update(contact.id, columns)
@@ -128,5 +128,5 @@ async def edit(change: Change, request: ContactEdit, contact: Contact) -> Record
     way_back="Add it again: a removed address is kept nowhere.",
 )
 async def remove(change: Change, request: OneContact, contact: Contact) -> Record:
-    """Remove where somebody is paged: their pages on that channel go to the route's own target."""
+    """Remove a contact: that person's pages on that channel go to the route's own target."""
     return _result(await change.of(ContactStore).update(contact.id, {"removed_at": change.now}))

@@ -30,6 +30,6 @@ class ContactTest(Request):
     completes=outcome_of_test,
 )
 async def test(change: Change, request: ContactTest, contact: Contact) -> Record:
-    """Send a test to somebody's own address: a real delivery marked TEST, by the first route of that channel."""
+    """Send a test to a contact: a real delivery marked TEST, by the first route of that channel."""
     made = await send_test_to(change, contact.id)
     return {"delivery": made.id, "person": contact.person, "channel": contact.channel}

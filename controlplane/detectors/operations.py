@@ -38,7 +38,7 @@ class ThresholdSet(OneThreshold):
 
 @operation("detectors.evaluate", OneDetector, role="operator", risk=Risk.SAFE, key="e")
 async def evaluate(change: Change, request: OneDetector) -> Record:
-    """Evaluate a detector now; --dry-run shows what it would do, and does nothing."""
+    """Evaluate a detector now; --dry-run only shows what it would do."""
     store = change.of(DetectorStore)
     foreseen = await store.dry_run(request.name, change.metrics)
     await store.evaluate_soon(request.name)
@@ -70,7 +70,7 @@ async def set_threshold(change: Change, request: ThresholdSet) -> Record:
     undo="thresholds.set",
 )
 async def clear_threshold(change: Change, request: OneThreshold) -> Record:
-    """Clear a threshold: that of the wider scope holds again."""
+    """Clear a threshold: that of the wider scope applies again."""
     detector, name = parameter_of(request.parameter)
     return await change.of(ThresholdStore).set(detector, name, scope_of(request.scope), None)
 

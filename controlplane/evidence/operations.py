@@ -156,7 +156,7 @@ def _check_state(*states: str) -> Callable[[Publication, datetime], None]:
     way_back="While it waits, cancel it; what is published stays there.",
 )
 async def publish(change: Change, request: EvidencePublish, evidence: Evidence) -> Record:
-    """Publish a bundle: a worker uploads it, reads it back, and keeps what the provider says of each file."""
+    """Publish a bundle: a worker uploads it, reads it back, and records what the provider says of each file."""
     return _result(await change.of(PublicationStore).publish(evidence.id, str(Target.parse(request.target))))
 
 
@@ -252,7 +252,7 @@ TARGET = Subject(PublicationTarget, lambda change, request: change.of(TargetStor
     way_back="Set it back.",
 )
 async def limit(change: Change, request: TargetLimit, target: PublicationTarget) -> Record:
-    """Say which target goes first, how fast one may be used, and how long evidence must stay locked there."""
+    """Set a target's priority and rate, and how long evidence must stay locked there."""
     priority = target.priority if request.priority is None else request.priority
     rate = target.rate if request.rate is None else request.rate or None
     keep = target.keep_days if request.keep_days is None else request.keep_days or None
@@ -277,7 +277,7 @@ def check_sweep(target: PublicationTarget, now: datetime) -> None:
     way_back="What was ended is uploaded again by the next try.",
 )
 async def sweep(change: Change, request: TargetSweep, target: PublicationTarget) -> Record:
-    """Find uploads that a killed worker left unfinished at a target; with remove, end them."""
+    """Sweep a target: find uploads that a killed worker left unfinished; with remove, abort them."""
     return _of_target(await change.of(TargetStore).sweep(target.target, request.hours, request.remove))
 
 

@@ -106,7 +106,7 @@ class GateSchedule(OnePlace):
 
 @operation("gates.apply", GatesApply, role="admin", risk=Risk.CONFIRM, key="f")
 async def apply(change: Change, request: GatesApply) -> Record:
-    """Store the gates of a file, all or none; gates that are not in it stay as they are.
+    """Store the gates of a file, all or none; other gates stay as they are.
 
     A gate that is changed is a new version: its earlier runs keep the one that they were made with.
     """
@@ -136,7 +136,7 @@ async def apply(change: Change, request: GatesApply) -> Record:
     way_back="Apply its file again: all versions are kept.",
 )  # fmt: skip
 async def retire(change: Change, request: OneGate) -> Record:
-    """Retire a gate: it is no longer run or counted. Its past runs stay."""
+    """Retire a gate: it is no longer run or counted; its past runs stay."""
     gate = await change.of(GateStore).lock(request.gate)
     if gate.retired_at is not None:
         raise GATE_RETIRED()
@@ -156,7 +156,7 @@ async def run(change: Change, request: GateRun) -> Record:
 @operation("gates.schedule", GateSchedule, role="operator", risk=Risk.CONFIRM, key="s",
            way_back="End it, or schedule it as it was.")  # fmt: skip
 async def schedule(change: Change, request: GateSchedule) -> Record:
-    """Let a worker run a gate every so often. When it does not open, that is an alert: gate_closed."""
+    """Schedule a gate: a worker runs it every so often, and alerts (gate_closed) when it does not open."""
     made = await change.of(GateStore).schedule(request.gate, request.environment, timedelta(seconds=request.every))
     return {"gate": made.gate, "environment": made.environment, "every": spell(made.every.total_seconds())}
 
@@ -191,7 +191,7 @@ def _manual(rows: Sequence[GateRow]) -> Record:
     way_back="Answer it again: the newest answer counts.",
 )
 async def answer(change: Change, request: GateAnswer) -> Record:
-    """Answer a manual check. The answer counts at once, until it is older than the check's freshness."""
+    """Answer a manual check; the answer counts until it is older than the check's freshness."""
     await change.of(GateStore).answer(
         request.gate, request.check_name, request.environment, request.answer, change.reason or ""
     )

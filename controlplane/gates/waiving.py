@@ -69,7 +69,7 @@ WAIVER = Subject(Waiver, lambda change, request: change.of(WaiverStore).lock(req
     begins={GateRow: _blocking},
 )
 async def create(change: Change, request: WaiverCreate) -> Record:
-    """Waive a check that does not pass, until a time, with a reason. Production needs a second person's approval."""
+    """Waive a check that does not pass, until a time; production needs a second person's approval."""
     ends_at = parse_moment(request.until, change.now)
     if ends_at <= change.now:
         raise WAIVER_PAST()

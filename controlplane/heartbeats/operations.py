@@ -69,7 +69,7 @@ HEARTBEAT = Subject(Heartbeat, lambda change, request: change.of(HeartbeatStore)
 
 @operation("heartbeats.create", HeartbeatCreate, role="operator", risk=Risk.PREVIEW, key="n", undo="heartbeats.retire")
 async def create(change: Change, request: HeartbeatCreate) -> Heartbeat:
-    """Expect a heartbeat: what is watched calls wf_data.beat; that it does not is an alert."""
+    """Create a heartbeat: what is watched calls wf_data.beat, and an alert fires when it does not."""
     return await change.of(HeartbeatStore).create(request.model_dump())
 
 
@@ -84,7 +84,7 @@ async def create(change: Change, request: HeartbeatCreate) -> Heartbeat:
     check=lambda heartbeat, now: check_open(heartbeat),
 )
 async def edit(change: Change, request: HeartbeatEdit, heartbeat: Heartbeat) -> Heartbeat:
-    """Change how often a heartbeat is expected, its grace, its severity or what it means."""
+    """Change a heartbeat's interval, grace, severity or meaning."""
     columns = request.model_dump(exclude_none=True, exclude={"name", "version"})
     if not columns:
         return heartbeat
@@ -103,7 +103,7 @@ async def edit(change: Change, request: HeartbeatEdit, heartbeat: Heartbeat) -> 
     check=lambda heartbeat, now: check_open(heartbeat),
 )
 async def retire(change: Change, request: OneHeartbeat, heartbeat: Heartbeat) -> Heartbeat:
-    """Expect a heartbeat no more."""
+    """Retire a heartbeat: it is no longer expected."""
     return await change.of(HeartbeatStore).update(request.name, {"retired_at": change.now})
 
 
@@ -118,5 +118,5 @@ async def retire(change: Change, request: OneHeartbeat, heartbeat: Heartbeat) ->
     check=lambda heartbeat, now: check_retired(heartbeat),
 )
 async def restore(change: Change, request: OneHeartbeat, heartbeat: Heartbeat) -> Heartbeat:
-    """Expect a retired heartbeat again, from now on."""
+    """Restore a retired heartbeat: it is expected again from now on."""
     return await change.of(HeartbeatStore).update(request.name, {"retired_at": None})

@@ -53,7 +53,7 @@ IMPERSONATION = Subject(Impersonation, lambda change, request: change.of(Imperso
     check=lambda tenant, now: rules.check_impersonate(tenant),
 )
 async def impersonate(change: Change, request: Impersonate, tenant: Tenant) -> Impersonation:
-    """Act for a tenant for a limited time, reading only, for a ticket."""
+    """Impersonate a tenant for a limited time, read-only, for a ticket."""
     until = change.now + timedelta(minutes=request.minutes)
     columns = {"tenant_id": tenant.id, "reason": change.reason or "", "ticket": request.ticket, "ends_at": until}
     return await change.of(ImpersonationStore).create(columns)
@@ -70,7 +70,7 @@ async def impersonate(change: Change, request: Impersonate, tenant: Tenant) -> I
     check=rules.check_running,
 )
 async def end(change: Change, request: OneImpersonation, found: Impersonation) -> Impersonation:
-    """End an impersonation before its hard stop: your own or another person's."""
+    """End an impersonation before its hard stop, your own or another person's."""
     return await change.of(ImpersonationStore).update(found.id, {"ended_at": change.now})
 
 
@@ -87,7 +87,7 @@ async def end(change: Change, request: OneImpersonation, found: Impersonation) -
     check=rules.check_approve,
 )
 async def approve_writing(change: Change, request: OneImpersonation, found: Impersonation) -> Impersonation:
-    """Let another person's impersonation write, until its hard stop."""
+    """Let an impersonation write: another person's, until its hard stop."""
     rules.check_not_own(found, change.actor)
     return await change.of(ImpersonationStore).update(found.id, {"mode": "write"})
 

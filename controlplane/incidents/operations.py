@@ -173,7 +173,7 @@ async def open_incident(change: Change, request: IncidentOpen) -> Record:
     begins={Incident: lambda rows: {"title": rows[0].title, "summary": rows[0].summary} if len(rows) == 1 else {}},
 )
 async def edit(change: Change, request: IncidentEdit, incident: Incident) -> Record:
-    """Change its title, or say how things stand."""
+    """Change an incident's title or summary."""
     columns = {name: value for name in ("title", "summary") if (value := getattr(request, name)) is not None}
     return await _update(change, incident, columns)
 
@@ -189,7 +189,7 @@ async def edit(change: Change, request: IncidentEdit, incident: Incident) -> Rec
     undo="incidents.severity",
 )
 async def severity(change: Change, request: IncidentSeverity, incident: Incident) -> Record:
-    """Change how severe it is."""
+    """Change an incident's severity."""
     return await _update(change, incident, {"severity": request.severity})
 
 
@@ -200,14 +200,14 @@ async def _step(change: Change, incident: Incident, status: Status) -> Record:
 @operation("incidents.mitigate", SeenIncident, role="operator", risk=Risk.CONFIRM, key="m", on=INCIDENT,
            check=rules.step_to("mitigated"), undo="incidents.reopen")  # fmt: skip
 async def mitigate(change: Change, request: SeenIncident, incident: Incident) -> Record:
-    """Customers are served again; the cause may still be there."""
+    """Mark an incident mitigated: customers are served again, but the cause may still be there."""
     return await _step(change, incident, "mitigated")
 
 
 @operation("incidents.resolve", SeenIncident, role="operator", risk=Risk.CONFIRM, key="r", on=INCIDENT,
            check=rules.step_to("resolved"), way_back="Reopen it: that begins its next cycle.")  # fmt: skip
 async def resolve(change: Change, request: SeenIncident, incident: Incident) -> Record:
-    """Nothing is wrong any more.
+    """Resolve an incident: nothing is wrong any more.
 
     Its conn holds nothing up from now on.
     """
@@ -217,7 +217,7 @@ async def resolve(change: Change, request: SeenIncident, incident: Incident) -> 
 @operation("incidents.close-out", SeenIncident, role="operator", risk=Risk.CONFIRM, key="x", on=INCIDENT,
            check=rules.step_to("closed"), way_back="Reopen it: that begins its next cycle.")  # fmt: skip
 async def close(change: Change, request: SeenIncident, incident: Incident) -> Record:
-    """Nothing is left to do: its roles end.
+    """Close an incident: nothing is left to do, and its roles end.
 
     Its timeline is told nothing more by itself.
     """
@@ -227,14 +227,14 @@ async def close(change: Change, request: SeenIncident, incident: Incident) -> Re
 @operation("incidents.reopen", SeenIncident, role="operator", risk=Risk.CONFIRM, key="o", on=INCIDENT,
            check=rules.step_to("open"), way_back="Resolve it again.")  # fmt: skip
 async def reopen(change: Change, request: SeenIncident, incident: Incident) -> Record:
-    """Open it again; if it was resolved, as its next cycle."""
+    """Reopen an incident; if it was resolved, as its next cycle."""
     return await _step(change, incident, "open")
 
 
 @operation("incidents.snooze", IncidentSnooze, role="operator", risk=Risk.SAFE, key="z", on=INCIDENT, needs_reason=True,
            check=rules.check_active, way_back="Tell customers, or snooze it until another time.")  # fmt: skip
 async def snooze(change: Change, request: IncidentSnooze, incident: Incident) -> Record:
-    """Let customers wait for the next update until a time."""
+    """Snooze the update clock until a time: customers wait for the next update."""
     until = parse_moment(request.until, change.now)
     return await _update(change, incident, {"snoozed_until": until, "snoozed_why": change.reason or ""})
 
@@ -251,7 +251,7 @@ def _moved(row: AuditRow) -> Record:
 @operation("incidents.affect", IncidentAffects, role="operator", risk=Risk.SAFE, key="a", on=INCIDENT,
            check=rules.check_not_closed, undo="incidents.unaffect", undo_request=_moved)  # fmt: skip
 async def affect(change: Change, request: IncidentAffects, incident: Incident) -> Record:
-    """Say that a tenant, region or route is affected.
+    """Add what is affected: a tenant, region or route.
 
     What is done to it comes into the timeline from then on.
     """
@@ -261,7 +261,7 @@ async def affect(change: Change, request: IncidentAffects, incident: Incident) -
 @operation("incidents.unaffect", IncidentAffects, role="operator", risk=Risk.SAFE, key="u", on=INCIDENT,
            check=rules.check_not_closed, undo="incidents.affect", undo_request=_moved)  # fmt: skip
 async def unaffect(change: Change, request: IncidentAffects, incident: Incident) -> Record:
-    """Say that something is not affected any more."""
+    """Remove what is no longer affected."""
     return await _update(change, incident, rules.without_affected(incident, request.kind, request.name))
 
 
@@ -279,7 +279,7 @@ async def _update(change: Change, incident: Incident, columns: Record) -> Record
 @operation("incidents.note", IncidentNote, role="support", risk=Risk.SAFE, key="n", on=INCIDENT,
            way_back="Correct it: the timeline is only added to.")  # fmt: skip
 async def note(change: Change, request: IncidentNote, incident: Incident) -> Record:
-    """Write into the timeline what happened, now or before."""
+    """Add a note to the timeline, for now or an earlier time."""
     at = None if request.at.strip() == "now" else rules.past(request.at, change.now)
     return {"id": incident.id, "event": await change.of(IncidentStore).note(incident.id, request.text, at)}
 
@@ -301,7 +301,7 @@ POST: Operation[PostedView] = Operation(
 @operation("incidents.correct", IncidentCorrection, role="support", risk=Risk.SAFE, key="c", on=INCIDENT,
            way_back="Correct it again: the last correction counts.")  # fmt: skip
 async def correct(change: Change, request: IncidentCorrection, incident: Incident) -> Record:
-    """Put an event right by a new one that points back to it.
+    """Correct an event: by a new one that points back to it.
 
     The same correction twice is one.
     """

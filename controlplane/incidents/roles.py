@@ -59,7 +59,7 @@ async def take(change: Change, request: IncidentRole, incident: Incident) -> Rec
 @operation("incidents.offer", RoleOffer, role="operator", risk=Risk.PREVIEW, key="f", on=INCIDENT,
            check=rules.check_not_closed, way_back="It is yours until it is accepted, and after its time.")  # fmt: skip
 async def offer(change: Change, request: RoleOffer, incident: Incident) -> Record:
-    """Offer a role of yours to somebody, with how things stand.
+    """Offer your role to somebody, with a summary of how things stand.
 
     It is yours until they accept it.
     """
@@ -82,7 +82,7 @@ async def accept(change: Change, request: IncidentRole, incident: Incident) -> R
 @operation("incidents.return", IncidentRole, role="operator", risk=Risk.SAFE, key="b", on=INCIDENT,
            undo="incidents.take", undo_request=_same)  # fmt: skip
 async def give_back(change: Change, request: IncidentRole, incident: Incident) -> Record:
-    """Give a role of yours back."""
+    """Return a role of yours."""
     rules.check_mine(incident, request.role, change.actor)
     await change.of(IncidentStore).give_back(incident.id, request.role)
     return {"id": incident.id, "role": request.role, "holder": None}
@@ -91,7 +91,7 @@ async def give_back(change: Change, request: IncidentRole, incident: Incident) -
 @operation("incidents.relieve", IncidentRole, role="operator", risk=Risk.CONFIRM, key="l", on=INCIDENT,
            needs_reason=True, way_back="Whoever had it takes it again.")  # fmt: skip
 async def relieve(change: Change, request: IncidentRole, incident: Incident) -> Record:
-    """Take a role from somebody who cannot give it back."""
+    """Take a role from somebody who cannot return it."""
     rules.check_held(incident, request.role)
     await change.of(IncidentStore).give_back(incident.id, request.role, another=True)
     return {"id": incident.id, "role": request.role, "holder": None}

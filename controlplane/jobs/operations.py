@@ -33,7 +33,7 @@ JOB = Subject(Job, lambda change, request: change.of(JobStore).get(request.id))
     check=lambda job, now: rules.check_replay(job),
 )
 async def replay(change: Change, request: OneJob, job: Job) -> Job:
-    """Try a dead or canceled job again, with all its tries."""
+    """Replay a dead or canceled job, with all its tries."""
     return await change.of(JobStore).replay(job.id)
 
 
@@ -48,5 +48,5 @@ async def replay(change: Change, request: OneJob, job: Job) -> Job:
     check=lambda job, now: rules.check_cancel(job),
 )
 async def cancel(change: Change, request: OneJob, job: Job) -> Job:
-    """Cancel a waiting job: no worker will do it."""
+    """Cancel a waiting job: no worker does it."""
     return await change.of(JobStore).cancel(job.id)

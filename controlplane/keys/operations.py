@@ -51,7 +51,7 @@ def was_edited(row: AuditRow) -> Record:
     makes_secret=True,
 )
 async def create(change: Change, request: KeyCreate) -> Made:
-    """Make a key: its secret is shown once."""
+    """Create a key: its secret is shown once."""
     return Made(*await make_key(change, await _given(change, request)))
 
 
@@ -64,7 +64,7 @@ async def create(change: Change, request: KeyCreate) -> Made:
     undo="keys.revoke",
 )
 async def register(change: Change, request: KeyRegister) -> Key:
-    """Take over a key of another system by its hash."""
+    """Register a key of another system by its hash."""
     columns = await _given(change, request) | {"display": request.display, "hash": bytes.fromhex(request.sha256)}
     return await change.of(KeyStore).create({"id": _new_id(change)} | columns)
 
@@ -131,7 +131,7 @@ async def edit(change: Change, request: KeyEdit, key: Key) -> Key:
     makes_secret=True,
 )
 async def rotate(change: Change, request: KeyRotate, key: Key) -> Made:
-    """Rotate a key: a new one replaces it after a grace."""
+    """Rotate a key: a new one replaces it after a grace period."""
     until = rules.grace_end(key, change.now, _until(request, change.now))
     return await _succeed(change, key, {"rotated_at": change.now, "grace_until": until})
 
@@ -160,7 +160,7 @@ async def _succeed(change: Change, key: Key, marks: Record) -> Made:
     check=rules.check_grace,
 )
 async def grace(change: Change, request: KeyGrace, key: Key) -> Key:
-    """Shorten or extend the grace of a rotated key; 0 ends it now."""
+    """Shorten or extend a rotated key's grace; 0 ends it now."""
     until = rules.grace_end(key, change.now, _until(request, change.now))
     return await change.of(KeyStore).update(key.id, {"grace_until": until})
 
@@ -176,7 +176,7 @@ async def grace(change: Change, request: KeyGrace, key: Key) -> Key:
     check=rules.check_disable,
 )
 async def disable(change: Change, request: OneKey, key: Key) -> Key:
-    """Refuse a key until it is enabled again."""
+    """Disable a key: it is refused until it is enabled again."""
     return await change.of(KeyStore).update(key.id, {"disabled_at": change.now})
 
 
@@ -191,7 +191,7 @@ async def disable(change: Change, request: OneKey, key: Key) -> Key:
     check=rules.check_enable,
 )
 async def enable(change: Change, request: OneKey, key: Key) -> Key:
-    """Let a disabled key be used again."""
+    """Enable a disabled key."""
     return await change.of(KeyStore).update(key.id, {"disabled_at": None})
 
 

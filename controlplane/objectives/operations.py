@@ -170,7 +170,7 @@ async def with_notes(change: Change, objective: Objective) -> Record:
     undo="objectives.retire",
 )
 async def create(change: Change, request: ObjectiveCreate) -> Record:
-    """Set an objective; the preview says what it would have fired."""
+    """Create an objective; the preview shows what it would have fired."""
     checks.check_fields(request.kind, request.threshold_ms, request.target, request.contractual)
     if request.tenant_id is not None:
         check_open(await change.of(TenantStore).get(request.tenant_id), "given objectives")
@@ -191,7 +191,7 @@ async def create(change: Change, request: ObjectiveCreate) -> Record:
     check=lambda objective, now: checks.check_open(objective),
 )
 async def edit(change: Change, request: ObjectiveEdit, objective: Objective) -> Record:
-    """Change an objective; the preview says what it would have fired."""
+    """Change an objective; the preview shows what it would have fired."""
     columns = request.columns()
     target = columns.get("target", objective.target)
     checks.check_fields(

@@ -39,14 +39,14 @@ class OperatorRemove(Request):
 
 @operation("operators.add", OperatorAdd, role="admin", risk=Risk.CONFIRM, key="a")
 async def add(change: Change, request: OperatorAdd) -> Record:
-    """Make a login with a role, or give an existing one another role."""
+    """Add an operator: a login with a role, or another role for an existing login."""
     await change.of(OperatorStore).put(request.name, request.role, request.password)
     return {"name": request.name, "role": request.role}
 
 
 @operation("operators.password", OperatorPassword, role="admin", risk=Risk.TYPED, key="p", needs_reason=True)
 async def password(change: Change, request: OperatorPassword) -> Record:
-    """Give an operator another password. The trail records who did it, and for whom."""
+    """Set an operator's password; the trail records who did it, and for whom."""
     if request.password is None:
         raise Usage("password_missing", "There is no password to set.", "watchfloor operators password NAME makes one.")
     await change.of(OperatorStore).set_password(request.name, request.password)
@@ -55,7 +55,7 @@ async def password(change: Change, request: OperatorPassword) -> Record:
 
 @operation("operators.remove", OperatorRemove, role="admin", risk=Risk.TYPED, key="x")
 async def remove(change: Change, request: OperatorRemove) -> Record:
-    """Take a login away and end its sessions."""
+    """Remove an operator's login and end its sessions."""
     if not await change.of(OperatorStore).remove(request.name):
         raise NotFound("no_operator", f"There is no operator {request.name}.", "watchfloor operators list shows them.")
     return {"name": request.name, "role": None}

@@ -82,7 +82,7 @@ class PlansApply(Request):
 
 @operation("plans.apply", PlansApply, role="admin", risk=Risk.CONFIRM, key="f")
 async def apply(change: Change, request: PlansApply) -> Record:
-    """Make a new version of every plan that differs from a list, all or nothing. Tenants keep the one they have."""
+    """Apply a list of plans, all or nothing: each that differs gets a new version; tenants keep theirs."""
     counts = {"created": 0, "new_versions": 0, "unchanged": 0}
     for spec in sorted(request.plans, key=lambda spec: spec.code):
         wanted = spec.model_dump()

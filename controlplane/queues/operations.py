@@ -54,7 +54,7 @@ CAUSE = Subject(Cause, lambda change, request: change.of(CauseStore).lock(reques
     way_back="What was replayed is done again by a worker; while it waits, cancel it in :jobs.",
 )
 async def replay(change: Change, request: OneLetter, letter: Letter) -> Letter:
-    """Do a dead message again, with all its tries, as it was or as it was edited; workers keep no order."""
+    """Replay a dead message, as it was or as edited, with all its tries; workers keep no order."""
     return await change.of(LetterStore).change("replay", letter.id)
 
 
@@ -69,7 +69,7 @@ async def replay(change: Change, request: OneLetter, letter: Letter) -> Letter:
     way_back="The original is kept: edit it again, or with {}.",
 )
 async def edit(change: Change, request: LetterEdit, letter: Letter) -> Record:
-    """Change what a message says in its replay, by a JSON merge patch; the original stays."""
+    """Edit what a message says in its replay, by a JSON merge patch; the original stays."""
     made = await change.of(LetterStore).change("edit", letter.id, {"patch": request.patch})
     return {"id": made.id, "is_edited": made.is_edited, "version": made.version}
 
@@ -85,7 +85,7 @@ async def edit(change: Change, request: LetterEdit, letter: Letter) -> Record:
     check=lambda letter, now: rules.check_discard(letter),
 )
 async def discard(change: Change, request: OneLetter, letter: Letter) -> Letter:
-    """Give a dead message up: it is never done."""
+    """Discard a dead message: it is never processed."""
     return await change.of(LetterStore).change("discard", letter.id)
 
 
@@ -100,7 +100,7 @@ async def discard(change: Change, request: OneLetter, letter: Letter) -> Letter:
     check=lambda letter, now: rules.check_dead(letter),
 )
 async def quarantine(change: Change, request: OneLetter, letter: Letter) -> Letter:
-    """Keep a dead message out of every replay until it is released."""
+    """Quarantine a dead message: no replay takes it until it is released."""
     return await change.of(LetterStore).change("quarantine", letter.id)
 
 
@@ -115,7 +115,7 @@ async def quarantine(change: Change, request: OneLetter, letter: Letter) -> Lett
     check=lambda letter, now: rules.check_release(letter),
 )
 async def release(change: Change, request: OneLetter, letter: Letter) -> Letter:
-    """Take a message out of quarantine: it may be replayed again."""
+    """Release a message from quarantine: it may be replayed again."""
     return await change.of(LetterStore).change("release", letter.id)
 
 
@@ -130,7 +130,7 @@ async def release(change: Change, request: OneLetter, letter: Letter) -> Letter:
     check=lambda letter, now: rules.check_hold(letter),
 )
 async def hold(change: Change, request: OneLetter, letter: Letter) -> Letter:
-    """Put a message under a legal hold: it is neither discarded nor deleted."""
+    """Put a message under legal hold: it is neither discarded nor deleted."""
     return await change.of(LetterStore).change("hold", letter.id)
 
 
@@ -145,7 +145,7 @@ async def hold(change: Change, request: OneLetter, letter: Letter) -> Letter:
     check=lambda letter, now: rules.check_unhold(letter),
 )
 async def unhold(change: Change, request: OneLetter, letter: Letter) -> Letter:
-    """End the legal hold of a message."""
+    """End a message's legal hold."""
     return await change.of(LetterStore).change("unhold", letter.id)
 
 
@@ -166,6 +166,6 @@ def _as_fixed(row: AuditRow) -> Record:
     begins={Cause: lambda rows: {"release": rows[0].fixed_in or "", "gate": rows[0].fixed_gate or ""}},
 )
 async def fixed(change: Change, request: CauseFixed, cause: Cause) -> Record:
-    """Say in which release a cause is fixed, and which gate decides about that."""
+    """Record in which release a cause is fixed, and which gate decides about that."""
     made = await change.of(CauseStore).fixed(cause.id, request.release, request.gate)
     return {"id": made.id, "fixed_in": made.fixed_in, "fixed_gate": made.fixed_gate, "version": made.version}

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     way_back="Whoever was told cannot be called back, but can ack it.",
 )
 async def escalate(change: Change, request: OneAlert, alert: Alert) -> Record:
-    """Tell the next level of an alert's escalation now; if somebody has it, they give it to that level."""
+    """Escalate an alert to its next level now; if somebody has it, they give it to that level."""
     made = await change.of(AlertStore).escalate(alert.id)
     decision = await change.of(RouteStore).explain(alert.id)
     pages = [notice for notice in decision.notices if notice.reason == "escalated"]

@@ -187,7 +187,7 @@ def _checked(change: Change, channel: Channel, request: RouteFields, form: str) 
     makes_secret=True,
 )
 async def create(change: Change, request: RouteCreate) -> Made:
-    """Make a route: which alerts are told to whom; the secret that it signs with is shown once."""
+    """Create a route: which alerts are told to whom; its signing secret is shown once."""
     if not request.address:
         raise Usage(
             "route_address_needed", "A route needs an address.", "--address-from env:NAME (or file:, keyring:, -)."
@@ -219,7 +219,7 @@ async def create(change: Change, request: RouteCreate) -> Made:
     check=lambda route, now: checks.check_open(route),
 )
 async def edit(change: Change, request: RouteEdit, route: RouteRow) -> Record:
-    """Change a route; a new address takes the place of the one before."""
+    """Change a route; a new address replaces the old one."""
     columns = request.columns()
     target = None
     if request.address:
@@ -245,7 +245,7 @@ async def edit(change: Change, request: RouteEdit, route: RouteRow) -> Record:
     way_back="The secret before it signs as well, until it ends.",
 )
 async def rotate_secret(change: Change, request: RouteRotate, route: RouteRow) -> Made:
-    """Make a new secret that a webhook signs with; the one before signs as well for a while."""
+    """Rotate the secret that a webhook signs with; the old one signs as well for a while."""
     if route.channel != "webhook":
         raise ROUTE_NO_SECRET()
     changed = await change.of(RouteStore).update(route.id, {"secret_at": change.now})
@@ -266,7 +266,7 @@ async def rotate_secret(change: Change, request: RouteRotate, route: RouteRow) -
     check=lambda route, now: checks.check_disable(route),
 )
 async def disable(change: Change, request: OneRoute, route: RouteRow) -> Record:
-    """Disable a route: it takes no alert any more; who heard a trigger still hears the resolve."""
+    """Disable a route: it takes no new alerts; who heard a trigger still hears the resolve."""
     return checks.result(await change.of(RouteStore).update(route.id, {"enabled": False}))
 
 
@@ -281,7 +281,7 @@ async def disable(change: Change, request: OneRoute, route: RouteRow) -> Record:
     check=lambda route, now: checks.check_enable(route),
 )
 async def enable(change: Change, request: OneRoute, route: RouteRow) -> Record:
-    """Enable a route, and its endpoint; what was held is sent when somebody replays it."""
+    """Enable a route and its endpoint; what was held is sent when somebody replays it."""
     return checks.result(await change.of(RouteStore).update(route.id, {"enabled": True, "revived_at": change.now}))
 
 
@@ -312,5 +312,5 @@ async def retire(change: Change, request: OneRoute, route: RouteRow) -> Record:
     check=lambda route, now: checks.check_restore(route),
 )
 async def restore(change: Change, request: OneRoute, route: RouteRow) -> Record:
-    """Bring a retired route back."""
+    """Restore a retired route."""
     return checks.result(await change.of(RouteStore).update(route.id, {"retired_at": None}))

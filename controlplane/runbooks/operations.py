@@ -92,7 +92,7 @@ def _told(step: StepRow) -> Record:
     writes="executions", begins={RunbookRow: lambda rows: {"name": rows[0].name} if len(rows) == 1 else {}},
 )  # fmt: skip
 async def run(change: Change, request: RunbookRun) -> Record:
-    """Run a runbook: begin an execution, which people carry out step by step."""
+    """Run a runbook: begin an execution that people carry out step by step."""
     store = change.of(ExecutionStore)
     runbook = await asyncio.to_thread(named, change.runbooks, request.name)
     number = await store.begin(runbook, request.incident, request.drill)
@@ -113,7 +113,7 @@ async def stop(change: Change, request: OneExecution, execution: Execution) -> E
     undo="runbooks.stop", on=EXECUTION, check=check_resume,
 )  # fmt: skip
 async def resume(change: Change, request: OneExecution, execution: Execution) -> Execution:
-    """Resume an execution that was stopped, from any console."""
+    """Resume a stopped execution, from any console."""
     return await change.of(ExecutionStore).resume(execution.id)
 
 
@@ -131,7 +131,7 @@ async def claim(change: Change, request: OneStep, step: StepRow) -> Record:
     undo="runbooks.claim", on=STEP, check=check_claimed,
 )  # fmt: skip
 async def release(change: Change, request: OneStep, step: StepRow) -> Record:
-    """Release a step that is claimed: your own, or one that was claimed 30 minutes ago or more."""
+    """Release a claimed step: your own, or one that was claimed 30 minutes ago or more."""
     return _told(await change.of(ExecutionStore).release(step.execution, step.place))
 
 
@@ -140,7 +140,7 @@ async def release(change: Change, request: OneStep, step: StepRow) -> Record:
     on=STEP, check=lambda step, now: check_claim(step, now) if step.claimed_by is None else None,
 )  # fmt: skip
 async def do(change: Change, request: StepDo, step: StepRow) -> Record:
-    """Do a step: carry out its operation or check, answer its question, or say that it is done."""
+    """Do a step: carry out its operation or check, answer its question, or mark it done."""
     return _told(await change.of(ExecutionStore).do(step.execution, step.place, request.change))
 
 
@@ -149,7 +149,7 @@ async def do(change: Change, request: StepDo, step: StepRow) -> Record:
     on=STEP, check=check_claimed,
 )  # fmt: skip
 async def settle(change: Change, request: StepSettle, step: StepRow) -> Record:
-    """Give a step that you claimed its verdict, or skip it with a note."""
+    """Give your step its verdict, or skip it with a note."""
     if request.verdict == "skipped" and not request.note.strip():
         raise STEP_NOTE()
     output: dict[str, Any] = dict(request.output)

@@ -188,7 +188,7 @@ def check_undo(run: Run, now: datetime) -> None:
 
 
 async def start_undo(change: Change, request: OneRun, undone: Run) -> Record:
-    """Take a run back.
+    """Undo a run, by another run.
 
     Another run does it, item by item, last first.
     """
@@ -250,7 +250,7 @@ async def pause(change: Change, request: OneRun, run: Run) -> Run:
     check=lambda run, now: rules.check_resume(run),
 )
 async def resume(change: Change, request: OneRun, run: Run) -> Run:
-    """Let a paused run go on; its breaker counts anew."""
+    """Resume a paused run; its breaker counts anew."""
     if rules.is_left(run):
         return run
     return await change.of(RunStore).update(run.id, {"state": "running", "why": change.reason})
@@ -274,7 +274,7 @@ class RunRate(OneRun):
     begins={Run: lambda rows: {"per_second": rows[0].per_second}},
 )
 async def rate(change: Change, request: RunRate, run: Run) -> Run:
-    """Change how many things a second a run does: whoever carries it keeps to it within 3 seconds."""
+    """Change a run's rate, in things a second; it applies within 3 seconds."""
     return await change.of(RunStore).update(run.id, {"per_second": request.per_second})
 
 
@@ -290,7 +290,7 @@ async def rate(change: Change, request: RunRate, run: Run) -> Run:
     way_back="Stop it: what was not done yet is left as it is.",
 )
 async def release(change: Change, request: OneRun, run: Run) -> Run:
-    """Let a run begin that waits for a second person, once one approved it."""
+    """Release a run that waits for a second person, once one approved it."""
     return await change.of(RunStore).update(run.id, {"state": "running", "why": None})
 
 
@@ -304,5 +304,5 @@ async def release(change: Change, request: OneRun, run: Run) -> Run:
     check=lambda run, now: rules.check_state(run, "stopped", "stopped"),
 )
 async def stop(change: Change, request: OneRun, run: Run) -> Run:
-    """Stop a run for good: what was not done yet is left as it is."""
+    """Stop a run for good: what is not done yet is left as it is."""
     return await change.of(RunStore).update(run.id, {"state": "stopped", "why": change.reason})

@@ -189,7 +189,7 @@ SCHEDULE = Subject(
     foresees=foresee,
 )
 async def create(change: Change, request: ScheduleCreate) -> Record:
-    """Make a schedule: people take turns at being on call."""
+    """Create a schedule: people take turns at being on call."""
     given = request.model_dump()
     schedule, document = sound(request.name, given["rotations"] or _one_rotation(given))
     await change.of(ScheduleStore).create(request.name, document)
@@ -245,7 +245,7 @@ async def retire(change: Change, request: OneSchedule, kept: KeptSchedule) -> Re
     check=_retired,
 )
 async def restore(change: Change, request: OneSchedule, kept: KeptSchedule) -> Record:
-    """Bring a retired schedule back."""
+    """Restore a retired schedule."""
     await change.of(ScheduleStore).update(kept.name, {"retired_at": None})
     return {"name": kept.name}
 
@@ -285,6 +285,6 @@ async def override(change: Change, request: ScheduleOverride, kept: KeptSchedule
     way_back="Make another.",
 )
 async def end_override(change: Change, request: OneOverride) -> Record:
-    """End an override: whoever would be on call is again."""
+    """End an override: whoever would be on call is on call again."""
     ended = await change.of(ScheduleStore).end_override(request.number)
     return {"number": ended.id, "schedule": ended.schedule, "ended_at": ended.ended_at}

@@ -125,7 +125,7 @@ async def _told(change: Change, silence: KeptSilence) -> Record:
     foresees=foresee,
 )
 async def create(change: Change, request: SilenceCreate) -> Record:
-    """Silence alerts: those that match are told to nobody until it ends."""
+    """Silence alerts: those that match notify nobody until it ends."""
     now, after = change.now, timedelta(seconds=parse_duration(request.after))
     starts = max(parse_moment(request.starts, now), now)
     matchers, ends_at = parse_matchers(request.matchers), parse_moment(request.until, now)
@@ -147,7 +147,7 @@ async def create(change: Change, request: SilenceCreate) -> Record:
     way_back="Edit it again: what it was is kept.",
 )
 async def edit(change: Change, request: SilenceEdit, silence: KeptSilence) -> Record:
-    """Change a silence; with other matchers, a new one takes its place."""
+    """Change a silence; with other matchers, a new one replaces it."""
     now = change.now
     wanted = rules.edit(
         silence,
@@ -172,6 +172,6 @@ async def edit(change: Change, request: SilenceEdit, silence: KeptSilence) -> Re
     undo_request=_again,
 )
 async def end(change: Change, request: OneSilence, silence: KeptSilence) -> Record:
-    """End a silence: what it hides is told from now on."""
+    """End a silence: what it hides notifies again from now on."""
     ended = await change.of(SilenceStore).end(silence.id)
     return {"id": ended.id, "ended_at": ended.ended_at, "version": ended.version}

@@ -245,7 +245,7 @@ def was_in_state(row: AuditRow) -> Record:
     on=SUBSCRIPTION,
 )
 async def set_state(change: Change, request: StateRequest, subscription: Subscription) -> Subscription:
-    """Set a subscription's state. No entitlement is lost by that: they are derived, not erased."""
+    """Set a subscription's state; no entitlement is lost by that: they are derived, not erased."""
     rules.check_state(subscription, request.state)
     columns: Record = {"state": request.state}
     if request.state == "trial" and (subscription.trial_end is None or subscription.trial_end <= change.now):
@@ -260,7 +260,7 @@ async def set_state(change: Change, request: StateRequest, subscription: Subscri
 
 @operation("subscriptions.zone", ZoneRequest, role="operator", risk=Risk.CONFIRM, key="z", on=SUBSCRIPTION)
 async def set_zone(change: Change, request: ZoneRequest, subscription: Subscription) -> Subscription:
-    """Set the time zone whose days a tenant's bills and quotas go by."""
+    """Set the time zone of a tenant's bills and quotas."""
     return await change.of(SubscriptionStore).update(request.tenant_id, {"billing_zone": request.zone})
 
 
@@ -291,7 +291,7 @@ async def _give(change: Change, request: GrantRequest | RaiseRequest, value: Val
     on=SUBSCRIPTION,
 )
 async def grant(change: Change, request: GrantRequest, subscription: Subscription) -> Record:
-    """Grant a tenant an entitlement beyond its plan for a limited time: as an override or for an incident."""
+    """Grant an entitlement beyond the plan: for a limited time, as an override or for an incident."""
     value = request.read()
     rules.check_grant(
         _found(await change.of(SubscriptionStore).facts(request.tenant_id), change.now, request.name),
@@ -323,7 +323,7 @@ def _found(facts: Facts, now: datetime, name: str) -> Any:
 
 @operation("subscriptions.end-grant", OneGrant, role="operator", risk=Risk.CONFIRM, key="x", on=ANY_SUBSCRIPTION)
 async def end_grant(change: Change, request: OneGrant, subscription: Subscription) -> Record:
-    """End a grant early: what it had overridden holds again."""
+    """End a grant early: what it overrode applies again."""
     ended = await change.of(SubscriptionStore).end_grant(request.tenant_id, request.grant)
     return {"tenant_id": ended.tenant_id, "grant": ended.id, "name": ended.name, "ended_at": ended.ended_at}
 
@@ -336,5 +336,5 @@ class Nothing(Request):
 
 @operation("subscriptions.apply-due", Nothing, role="operator", risk=Risk.CONFIRM, key="d")
 async def apply_due(change: Change, request: Nothing) -> Record:
-    """Make the plan changes whose day has come, of all tenants."""
+    """Apply the plan changes that are due, of all tenants."""
     return {"applied": await change.of(SubscriptionStore).apply_due()}

@@ -60,7 +60,7 @@ class TrialConvert(OneSubscription):
     check=lambda subscription, now: rules.check_start_trial(subscription),
 )
 async def start_trial(change: Change, request: TrialStart, subscription: Subscription) -> Subscription:
-    """Let a tenant try a plan: its entitlements take precedence over those of its own plan."""
+    """Start a trial of a plan: its entitlements take precedence over those of the tenant's own plan."""
     returns: State = "active" if subscription.state == "active" else "expired"
     return await begin_trial(change, subscription, request.plan or subscription.plan, request.days, returns)
 
@@ -97,7 +97,7 @@ async def begin_trial(
     check=lambda subscription, now: rules.check_extend(subscription),
 )
 async def extend_trial(change: Change, request: TrialExtend, subscription: Subscription) -> Subscription:
-    """Extend a trial, at most three times; an expired one is resumed."""
+    """Extend a trial, at most three times; an expired one resumes."""
     end = rules.extended(subscription, request.days, change.now)
     return await change.of(SubscriptionStore).update(request.tenant_id, {"state": "trial", "trial_end": end})
 
@@ -112,7 +112,7 @@ async def extend_trial(change: Change, request: TrialExtend, subscription: Subsc
     check=lambda subscription, now: rules.check_convert(subscription),
 )
 async def convert_trial(change: Change, request: TrialConvert, subscription: Subscription) -> Record:
-    """Make a trial a subscription: its first period begins today, or goes on if a plan was paid during the trial."""
+    """Convert a trial to a subscription: its first period begins today; one that is paid already goes on."""
     plan = await known_plan(change, request.plan or subscription.trial_plan or subscription.plan)
     if is_trial_plan(plan):
         raise Refusal(

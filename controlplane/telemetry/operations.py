@@ -39,7 +39,7 @@ class DropRequest(Request):
     undo="telemetry.retention",
 )
 async def retention(change: Change, request: RetentionRequest) -> Record:
-    """Keep a class of telemetry for so many days; the next drop deletes what is older, which is listed here."""
+    """Set how many days a class of telemetry is kept; the next drop deletes what is older, which is listed here."""
     before = await change.of(RetentionStore).keep(request.data, request.days)
     if before == request.days:
         raise Refusal("retention_as_it_is", f"{request.data} is kept for {before} days already.")
@@ -51,7 +51,7 @@ async def retention(change: Change, request: RetentionRequest) -> Record:
 
 @operation("telemetry.drop-old", DropRequest, role="admin", risk=Risk.TYPED, key="x", writes="telemetry-drops")
 async def drop_old(change: Change, request: DropRequest) -> Record:
-    """Drop the days and months of telemetry that are past their retention, as a worker does."""
+    """Drop telemetry past its retention, by days and months, as a worker does."""
     found = await change.of(RetentionStore).drop_old()
     return {
         "dropped": _named([part for part in found if part.waits is None]),

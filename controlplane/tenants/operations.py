@@ -163,7 +163,7 @@ async def create(change: Change, request: TenantCreate) -> Tenant:
     check=lambda tenant, now: rules.check_open(tenant, "renamed"),
 )
 async def rename(change: Change, request: TenantRename, tenant: Tenant) -> Tenant:
-    """Give a tenant another display name."""
+    """Change a tenant's display name."""
     return await change.of(TenantStore).update(request.id, {"name": request.name})
 
 
@@ -216,7 +216,7 @@ async def suspend(change: Change, request: OneTenant, tenant: Tenant) -> Tenant:
     check=lambda tenant, now: rules.check_resume(tenant),
 )
 async def resume(change: Change, request: OneTenant, tenant: Tenant) -> Tenant:
-    """End a tenant's suspension."""
+    """Resume a suspended tenant."""
     return await change.of(TenantStore).update(
         request.id, {"status": "active", "suspended_at": None, "suspension_reason": None}
     )
@@ -234,7 +234,7 @@ async def resume(change: Change, request: OneTenant, tenant: Tenant) -> Tenant:
     check=lambda tenant, now: rules.check_delete(tenant),
 )
 async def delete(change: Change, request: TenantDelete, tenant: Tenant) -> Tenant:
-    """Delete a tenant softly: it can be restored until it is purged."""
+    """Delete a tenant: it can be restored until it is purged."""
     columns = {
         "status": "pending_deletion",
         "deleted_at": change.now,
@@ -262,7 +262,7 @@ def was_restored(row: AuditRow) -> Record:
     check=lambda tenant, now: rules.check_restore(tenant),
 )
 async def restore(change: Change, request: OneTenant, tenant: Tenant) -> Tenant:
-    """Undo a soft delete completely: the tenant is what it was before."""
+    """Restore a deleted tenant: it is what it was before."""
     marks = {"deleted_at": None, "deleted_from": None, "purge_after": None}
     return await change.of(TenantStore).update(request.id, {"status": tenant.deleted_from} | marks)
 
@@ -278,7 +278,7 @@ async def restore(change: Change, request: OneTenant, tenant: Tenant) -> Tenant:
     check=rules.check_purge,
 )
 async def purge(change: Change, request: OneTenant, tenant: Tenant) -> Certificate:
-    """Erase what a deleted tenant left, once its retention is over, and certify it."""
+    """Purge a deleted tenant: once its retention is over, erase what it left and certify it."""
     return await change.of(TenantStore).purge(request.id)
 
 
@@ -293,7 +293,7 @@ async def purge(change: Change, request: OneTenant, tenant: Tenant) -> Certifica
     check=lambda tenant, now: rules.check_protect(tenant, True),
 )
 async def protect(change: Change, request: OneTenant, tenant: Tenant) -> Tenant:
-    """Protect a tenant from being suspended or deleted."""
+    """Protect a tenant from suspension and deletion."""
     return await change.of(TenantStore).update(tenant.id, {"protected": True})
 
 
@@ -328,6 +328,6 @@ async def read_revealed(plane: ControlPlane, request: TenantReveal, result: Reco
     completes=read_revealed,
 )
 async def reveal(change: Change, request: TenantReveal, tenant: Tenant) -> Record:
-    """Show one masked field in clear for 60 seconds, for a reason."""
+    """Reveal one masked field for 60 seconds, for a reason."""
     until = await change.of(TenantStore).grant_reveal(request.id, request.field)
     return {"id": request.id, "field": request.field, "until": until}

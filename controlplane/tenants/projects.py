@@ -50,7 +50,7 @@ THEIR_TENANT = Subject(Tenant, lambda change, request: change.of(TenantStore).lo
     check=lambda tenant, now: rules.check_open(tenant, "given projects"),
 )
 async def create(change: Change, request: ProjectCreate, tenant: Tenant) -> Project:
-    """Create a project of a tenant."""
+    """Create a project for a tenant."""
     return await change.of(ProjectStore).create(
         {"tenant_id": request.tenant_id, "id": request.id, "name": request.name or request.id}
     )
@@ -66,7 +66,7 @@ async def create(change: Change, request: ProjectCreate, tenant: Tenant) -> Proj
     on=PROJECT,
 )
 async def rename(change: Change, request: ProjectRename, project: Project) -> Project:
-    """Give a project another display name."""
+    """Change a project's display name."""
     return await change.of(ProjectStore).update((request.tenant_id, request.id), {"name": request.name})
 
 

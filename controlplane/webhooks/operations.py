@@ -151,7 +151,7 @@ def _as_it_is(webhooks: Sequence[Webhook]) -> Record:
     makes_secret=True,
 )
 async def create(change: Change, request: WebhookCreate) -> Made:
-    """Make a webhook of a tenant: an address that is told of what happens to it; its secret is shown once."""
+    """Create a webhook for a tenant: an address that is told of what happens to it; its secret is shown once."""
     if not request.address:
         raise Usage("webhook_address_needed", "A webhook needs an address.", "--address-from env:NAME (or file:, -).")
     target = _checked(change, request.address)
@@ -175,7 +175,7 @@ async def create(change: Change, request: WebhookCreate) -> Made:
     on=WEBHOOK,
 )
 async def edit(change: Change, request: WebhookEdit, webhook: Webhook) -> Record:
-    """Change a webhook's label or events; a new address takes the place of the one before."""
+    """Change a webhook's label or events; a new address replaces the old one."""
     columns = request.model_dump(include={"label", "events"}, exclude_none=True)
     target = _checked(change, request.address) if request.address else None
     if target is not None:
@@ -197,7 +197,7 @@ async def edit(change: Change, request: WebhookEdit, webhook: Webhook) -> Record
     way_back="The secret before it signs as well, until it ends.",
 )
 async def rotate_secret(change: Change, request: WebhookRotate, webhook: Webhook) -> Made:
-    """Make a new secret that a webhook signs with; the one before signs as well for a while."""
+    """Rotate the secret that a webhook signs with; the old one signs as well for a while."""
     changed = await change.of(WebhookStore).update(webhook.id, {"secret_at": change.now})
     secret = change.drawn.draw(new_secret)
     await keep_secret(change, webhook.id, "signing", secret, request.keeps)
@@ -231,7 +231,7 @@ async def disable(change: Change, request: OneWebhook, webhook: Webhook) -> Reco
     check=check_enable,
 )
 async def enable(change: Change, request: OneWebhook, webhook: Webhook) -> Record:
-    """Enable a webhook, and its endpoint; what was held is sent when somebody replays it."""
+    """Enable a webhook and its endpoint; what was held is sent when somebody replays it."""
     return result(await change.of(WebhookStore).update(webhook.id, {"enabled": True, "revived_at": change.now}))
 
 
@@ -246,7 +246,7 @@ async def enable(change: Change, request: OneWebhook, webhook: Webhook) -> Recor
     way_back="Make another one; what this one was told stays on record.",
 )
 async def delete(change: Change, request: OneWebhook, webhook: Webhook) -> Record:
-    """Delete a webhook with its secrets; what it was told stays on record."""
+    """Delete a webhook with its secrets; its deliveries stay on record."""
     await change.of(WebhookStore).delete(webhook.id, change.now)
     return {"id": webhook.id, "tenant_id": webhook.tenant_id, "deleted": True}
 
@@ -291,7 +291,7 @@ async def foresee(plane: ControlPlane, fields: Record) -> str:
     way_back="What was sent cannot be called back.",
 )
 async def replay(change: Change, request: WebhookReplay, webhook: Webhook) -> Record:
-    """Send all deliveries of a span again, each with the same key and the secrets of now."""
+    """Send all deliveries of a span again, each with the same key and the current secrets."""
     begins, ends = span_of(request.since, request.until, change.now)
     many = await change.of(WebhookStore).replay(webhook.id, begins, ends, REPLAYED[request.what])
     return {"id": webhook.id, "replayed": many, "since": begins, "until": ends}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import wrap
@@ -19,6 +20,7 @@ from screens.widgets.lines import Lines
 
 WIDTH = 68
 """Cells inside of a dialog's frame."""
+_CLAUSE_END = re.compile(r"[,;:.] ")
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,12 @@ class Choice:
 def called(operation: Operation[Any], noun: str) -> str:
     """An operation in the menu of a noun: by its verb, or its whole name when it is another noun's."""
     return operation.verb if operation.noun == noun else operation.name
+
+
+def shortened(sentence: str, width: int) -> str:
+    """As many of a sentence's clauses as fit."""
+    ends = [at.start() for at in _CLAUSE_END.finditer(sentence)] if len(sentence) > width else []
+    return fit(sentence[: max((end for end in ends if end <= width), default=len(sentence))], width).rstrip()
 
 
 class ActMenu(Dialog[Operation[Any] | None]):
@@ -50,7 +58,8 @@ class ActMenu(Dialog[Operation[Any] | None]):
         size = max((len(self._called(choice)) for choice in fits), default=0)
         # One line each, so that all are seen at once; the form says the whole sentence.
         lines: list[Line] = [
-            fit(f"{c.operation.key}  {self._called(c):<{size}}  {c.operation.summary}", WIDTH).rstrip() for c in fits
+            f"{c.operation.key}  {self._called(c):<{size}}  {shortened(c.operation.summary, WIDTH - size - 5)}"
+            for c in fits
         ]
         lines += [
             (part, "muted")

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import backends.postgres.refusals as refusals
 from controlplane import errors
 from controlplane.nouns import NOUNS
@@ -65,4 +67,11 @@ def test_words_with_places_are_filled_in() -> None:
     for each in refusals.said():
         if "{" in each.message:
             assert "{" not in str(each.of("acme", "web"))
-            assert each.code.startswith("no_")  # of no constraint: what the home refuses is said as it stands
+            assert each.code.startswith("no_")  # of nothing but what is missing
+            assert not each.constraint or "{" not in refusals.unnamed(each.message) + refusals.unnamed(each.hint)
+
+
+def test_what_the_home_itself_does_not_find_is_said_without_its_name(database: Database) -> None:
+    with logins(database) as psql, pytest.raises(errors.NotFound) as refused, refusals.as_refusals():
+        psql("operator").execute("SELECT wf.evaluate_soon('nobody')")
+    assert refused.value.message == "There is no such detector."
