@@ -342,8 +342,10 @@ async def opened(conninfo: str) -> AsyncIterator[Home]:
     """With a key for secrets, and a source outside."""
     async with connected(conninfo) as home:
         home.sealing, home.sources = sealing(), outside(conninfo)
-        yield home
-        await home.sources.close()
+        try:
+            yield home
+        finally:
+            await home.sources.close()
 
 
 @pytest.fixture(scope="module")

@@ -48,13 +48,14 @@ async def console(
         return Context(home, "test", environment, read_only, "the test", embedded)
 
     app = Watchfloor(settings or Settings(Path("/nowhere/settings.toml")), open_context, link, accessible=accessible)
-    async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: app.session.plane is not None)
-        await quiet(pilot)
-        yield app, pilot
-        context = app.context
-    if context is not None:
-        await context.close()
+    try:
+        async with app.run_test(size=size) as pilot:
+            await until(pilot, lambda: app.session.plane is not None)
+            await quiet(pilot)
+            yield app, pilot
+    finally:  # an open pool would never let the loop end
+        if app.context is not None:
+            await app.context.close()
 
 
 async def quiet(pilot: Pilot[None]) -> None:
@@ -75,7 +76,7 @@ async def quiet(pilot: Pilot[None]) -> None:
     await pilot.pause()
 
 
-async def until(pilot: Pilot[None], holds: Callable[[], Any], seconds: float = 10) -> None:
+async def until(pilot: Pilot[None], holds: Callable[[], Any], seconds: float = 30) -> None:
     """Until it holds; what never does fails with the screen's text."""
     deadline = time.monotonic() + seconds
     while not holds():

@@ -52,10 +52,9 @@ async def opened(
     book = booked(sources_of(folder, text, password_of(empty_database.owner)))
     async with console(database, role="operator") as (app, pilot):
         assert app.context is not None
-        app.context.home.sources = book
+        app.context.home.sources = book  # closed with its context
         await command(pilot, noun)
         yield app, pilot
-    await book.close()
 
 
 async def reason(app: Watchfloor, pilot: Pilot[None]) -> None:
