@@ -45,11 +45,15 @@ class Publisher:
         """What the target can do. Blocks; raises Refusal."""
         return probe(self._remote(target), target, self.now())
 
-    def publish(self, sha256: str, target: Target, check: Check = lambda number: None) -> Mapping[str, Any]:
-        """Blocks; returns the attestation. `check`: see `controlplane.evidence.publishing.publish`. Raises Refusal."""
+    def publish(
+        self, sha256: str, target: Target, check: Check = lambda number: None, back: Check | None = None
+    ) -> Mapping[str, Any]:
+        """Blocks; returns the attestation. `check`, `back`: see `controlplane.evidence.publishing.publish`. Raises
+        Refusal.
+        """
         remote = self._remote(target)
         files = list(self._files(sha256))
-        attestation = publish(remote, target, sha256, files, check, checkpoint=_checkpoint(files))
+        attestation = publish(remote, target, sha256, files, check, back=back, checkpoint=_checkpoint(files))
         manifest = attestation["manifest"]["key"]
         try:
             held = remote.held([manifest])

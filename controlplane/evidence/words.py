@@ -187,7 +187,8 @@ def publication_why(publication: Publication, now: datetime) -> list[Line]:
         "running": "a worker has it; when that one is lost, another goes on with it",
         "published": "every file was read back, and is what was signed",
         "failed": "all its tries failed; it is among the dead letters of :queues as well",
-        "canceled": "it was canceled before a worker took it",
+        "canceling": "its worker breaks it off within seconds, unless all of it is there by then",
+        "canceled": "it was canceled; files that were there by then stay, and no manifest names them",
     }
     lines: list[Line] = [(f"publication {publication.id}: {publication.state}", "title"), words[publication.state]]
     if publication.error:
