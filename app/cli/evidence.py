@@ -228,10 +228,14 @@ def verify(
     published is there any network.
     """
     from app.evidence import bundle_of, keys_of
+    from app.settings import load
     from controlplane.evidence import bundles
 
-    keys = keys_of(lambda: chosen(asked)[0], public_key, _shared(shared_key_from), _envelope(bundle_of(place)))
-    report = bundles.verify(bundle_of(place), keys)
+    def bundle() -> Any:
+        return bundle_of(place, load())
+
+    keys = keys_of(lambda: chosen(asked)[0], public_key, _shared(shared_key_from), _envelope(bundle()))
+    report = bundles.verify(bundle(), keys)
     _say_verified(report, asked)
     return 0 if report.fault is None else 1
 

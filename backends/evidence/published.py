@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from backends.evidence.remotes import ObjectRemote
@@ -30,7 +30,7 @@ class PublishedBundle:
         self._files: dict[str, str] = {}
 
     @classmethod
-    def at(cls, address: str) -> PublishedBundle:
+    def at(cls, address: str, open: Callable[[Target], Reads] = ObjectRemote) -> PublishedBundle:
         """`address`: s3://BUCKET/PREFIX/bundles/SHA256.json, and so on. Raises Usage, Refusal `target_failed`."""
         found = _ADDRESS.fullmatch(address.strip())
         if found is None:
@@ -39,7 +39,7 @@ class PublishedBundle:
                 "That is not the address of a published bundle.",
                 "TARGET/bundles/SHA256.json: watchfloor publications show NUMBER has both.",
             )
-        return cls(ObjectRemote(Target.parse(found["target"])), found["bundle"])
+        return cls(open(Target.parse(found["target"])), found["bundle"])
 
     def envelope(self) -> bytes | None:
         """Raises Refusal `manifest_unreadable`."""

@@ -1,6 +1,7 @@
 """Targets that evidence is published to: S3, GCS, Azure and folders, through one library.
 
-Credentials come from the provider's own chain (environment, files, the machine's identity), never from a URL.
+Credentials are given, or come from the provider's own chain (environment, files, the machine's identity); never from a
+URL.
 """
 
 from __future__ import annotations
@@ -31,9 +32,12 @@ REQUEST_SECONDS = "120 seconds"
 CLIENT: dict[str, Any] = {"timeout": REQUEST_SECONDS, "connect_timeout": "10 seconds"}
 
 
-def _plain_http() -> dict[str, Any]:
-    """The library forgets this of its surroundings when it is given other options."""
-    return {"allow_http": True} if os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true") else {}
+def _plain_http(endpoint: str) -> dict[str, Any]:
+    """Whoever names an endpoint without TLS means it. What its surroundings say of that, the library forgets when it is
+    given other options.
+    """
+    allowed = os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true") or endpoint.startswith("http://")
+    return {"allow_http": True} if allowed else {}
 
 
 def _store(target: Target, options: Mapping[str, Any]) -> ObjectStore:
@@ -56,7 +60,8 @@ class ObjectRemote:
         """`options`: for the store, where its surroundings do not say them. Raises Refusal `target_failed`."""
         self.target = target
         self._secret = (options or {}).get("secret_access_key") or os.environ.get("AWS_SECRET_ACCESS_KEY")
-        more: dict[str, Any] = {"client_options": CLIENT | _plain_http(), **(options or {})}
+        plain = _plain_http(str((options or {}).get("endpoint", "")))
+        more: dict[str, Any] = {"client_options": CLIENT | plain, **(options or {})}
         with self._asked():
             self._store = _store(target, more)
             place, _, prefix = target.place.partition("/")
@@ -173,7 +178,8 @@ class ObjectRemote:
             raise questions.unasked(self.target, "Azure drops what was not finished by itself, after a week")
         if self.target.scheme != "s3" or not self._secret:
             raise questions.unasked(
-                self.target, "only for S3, with a key in the worker's surroundings: give the bucket a rule for it"
+                self.target,
+                "only for S3, with a key in the worker's settings or surroundings: give the bucket a rule for it",
             )
         return str(self._secret)
 

@@ -55,7 +55,7 @@ class Target:
                 "target_unreadable",
                 "That is no place to publish to.",
                 "s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://ACCOUNT/CONTAINER/PREFIX or file:///FOLDER, of letters,"
-                " digits, '.', '_' and '-'; credentials come from the worker's surroundings, never from here.",
+                " digits, '.', '_' and '-'; credentials are named in the settings or the surroundings, never here.",
             )
         return cls(scheme, place)
 
