@@ -39,7 +39,7 @@ def publisher_of(choice: HomeChoice, settings: Settings) -> Publisher:
     from controlplane.evidence.publishing import Target
 
     allowed = [Target.parse(each) for each in settings.publish_to]
-    return Publisher(evidence_folder(choice, settings), allowed, opening(settings))
+    return Publisher(evidence_folder(choice, settings), allowed, opening(settings), sign=signer_of(choice, None))
 
 
 def signer_of(choice: HomeChoice, shared: str | None) -> Callable[[str], Signer]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 PART = 8 << 20
 PARTS_AT_ONCE = 4
 """Together: what one upload holds in memory, whatever its size."""
+MAX_LISTED = 100
 REQUEST_SECONDS = "120 seconds"
 CLIENT: dict[str, Any] = {"timeout": REQUEST_SECONDS, "connect_timeout": "10 seconds"}
 
@@ -138,6 +139,18 @@ class ObjectRemote:
             for name in sorted(names):
                 options: Any = {"range": (0, MAX_CHECKPOINT_BYTES)}
                 yield bytes(obstore.get(self._store, name, options=options).bytes())
+
+    def below(self, folder: str) -> Sequence[str]:
+        """The keys in a folder, at most MAX_LISTED. Raises Refusal `target_failed`."""
+        import obstore
+
+        found: list[str] = []
+        with self._asked():
+            for page in obstore.list(self._store, prefix=folder):
+                found += [each["path"] for each in page]
+                if len(found) >= MAX_LISTED:
+                    break
+        return sorted(found)[:MAX_LISTED]
 
     def held(self, keys: Sequence[str]) -> Mapping[str, Held]:
         if self.target.scheme == "file":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from controlplane.lists import Line
 from controlplane.text import UNKNOWN, clean
 
 if TYPE_CHECKING:
+    from controlplane.evidence.attestations import Attested
     from controlplane.evidence.model import Evidence, Publication, PublicationTarget
 
 SHORT = {BUNDLE: "bundle"}
@@ -178,7 +179,26 @@ def attestation_lines(attestation: Mapping[str, Any] | None) -> list[Line]:
         if lock := each.get("lock"):
             said += f", {lock.get('mode')} until {str(lock.get('until'))[:10]}"
         lines += [clean(each.get("path"), 100), (clean(f"  {str(each.get('sha256'))[:16]}…  {said}", 200), "muted")]
+    if isinstance(signed := attestation.get("signed"), dict):
+        lines += [
+            f"signed by the key {clean(signed.get('signer'), 80)}",
+            (f"  {clean(signed.get('key'), 120)}", "muted"),
+        ]
     return lines
+
+
+def attested_lines(attested: Sequence[Attested]) -> list[str]:
+    """What the signed attestations of a published bundle come to."""
+    lines = []
+    for each in attested:
+        if each.fault:
+            lines.append(f"✕ {each.file}: {each.fault}")
+        elif not each.signer:
+            lines.append(f"? {each.file}: it is an attestation by a key that was not given")
+        else:
+            lock = f"locked until {each.until} ({each.mode})" if each.until else "not known to be locked"
+            lines.append(f"● published at {each.target}, {lock}, attests the key {each.signer}")
+    return [clean(each, 600) for each in lines] or ["? no attestation of its publication is there"]
 
 
 def publication_why(publication: Publication, now: datetime) -> list[Line]:

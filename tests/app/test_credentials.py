@@ -72,6 +72,8 @@ def test_a_worker_publishes_and_a_person_verifies_with_what_the_keyring_holds(
     address = f"s3://evidence/prod/bundles/{sha256}.json"
     held = cli("evidence", "verify", address, "--public-key", str(SIGNER.public), "--json")
     assert held.code == 0, held
+    [attested] = held.document["item"]["attested"]
+    assert attested["signer"] == "", "the worker's key was not given"
     for words in (("settings", "show"), ("secrets", "doctor")):
         said = cli(*words)
         assert "archive" in said.out and SECRET not in said.out, words

@@ -144,7 +144,11 @@ def test_what_the_provider_says_stands_beside_our_hash() -> None:
     assert attestation_lines(None) == [("nothing was read back yet", "muted")]
     known = {"path": HOSTILE, "sha256": SHA256, "etag": "e1", "version": None}
     assert texts(attestation_lines({"objects": [known]})) == [SHOWN, f"  {'ab' * 8}…  ETag e1, version –"]
-    assert attestation_lines({}) == []
+    assert attestation_lines({}) == attestation_lines({"signed": 7}) == []
+    assert texts(attestation_lines({"signed": {"signer": "0f8c", "key": HOSTILE}})) == [
+        "signed by the key 0f8c",
+        f"  {SHOWN}",
+    ]
 
 
 def test_a_long_text_leaves_room_for_what_stands_beside_it() -> None:
