@@ -227,9 +227,9 @@ class OneTarget(Request):
 
 class TargetLimit(OneTarget):
     priority: Annotated[int | None, Field(ge=1, le=9, description="1 goes first, 9 last; usually 5")] = None
-    rate: Annotated[int | None, Field(ge=0, le=10_000_000, description="kB a second at most; 0: any")] = None
+    rate: Annotated[int | None, Field(ge=0, le=10_000_000, description="kB a second at most; 0: no limit")] = None
     keep_days: Annotated[
-        int | None, Field(ge=0, le=36_600, description="so many days it must stay locked there; 0: nothing is asked")
+        int | None, Field(ge=0, le=36_600, description="how many days it must stay locked there; 0: none")
     ] = None
 
 

@@ -85,7 +85,7 @@ def publication_lines(publication: Publication, now: datetime) -> list[Line]:
         f"             {publication.sha256[32:]}",
         f"read back    {read_back}",
         f"files        {count(publication.objects)}",
-        f"tries        {count(publication.attempts)} by job {publication.job_id}",
+        f"tries        {count(publication.attempts)}{f', by job {publication.job_id}' if publication.attempts else ''}",
         f"asked for    {publication.created_at:%Y-%m-%d %H:%M:%S} UTC by {clean(publication.created_by, 80)}",
     ]
     if publication.published_at is not None:
@@ -98,7 +98,7 @@ def publication_lines(publication: Publication, now: datetime) -> list[Line]:
 
 def lock_words(mode: str | None, until: datetime | None, now: datetime) -> str:
     if until is None:
-        return f"{UNKNOWN} none known: it can be removed"
+        return "? no lock is known: it could be removed there"
     return f"until {until:%Y-%m-%d %H:%M} UTC, {relative(until, now)} ({clean(mode or UNKNOWN, 40)})"
 
 
@@ -152,8 +152,8 @@ def target_why(target: PublicationTarget, now: datetime) -> list[Line]:
     ):
         if target.probed_at is not None:
             lines.append(f"? not known: {good}" if has is None else f"● {good}" if has else (f"✕ {bad}", "warn"))
-    rate = "as fast as it goes" if target.rate is None else f"at most {count(target.rate)} kB a second, one at a time"
-    lines.append(f"priority {target.priority} of 1 (first) to 9, {rate}")
+    rate = "no limit of its rate" if target.rate is None else f"at most {count(target.rate)} kB a second, one at a time"
+    lines.append(f"priority {target.priority} (1 goes first, 9 last), {rate}")
     if target.keep_days is not None:
         short = target.probed_at is not None and (not target.locks or (target.lock_days or 0) < target.keep_days)
         words = f"what is published there must stay locked for {count(target.keep_days)} days"

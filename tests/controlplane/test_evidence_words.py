@@ -107,7 +107,7 @@ def test_what_is_not_read_back_is_not_shown_as_published() -> None:
         f"             {'cd' * 16}",
         "read back    not yet",
         "files        –",
-        "tries        2 by job 31",
+        "tries        2, by job 31",
         "asked for    2026-03-04 11:00:00 UTC by ana",
     ]
     done = replace(PUBLICATION, subject="", published_at=NOW, objects=3, attempts=None)
@@ -115,7 +115,7 @@ def test_what_is_not_read_back_is_not_shown_as_published() -> None:
     assert lines[2] == "evidence     4, bundle" and lines[5:8] == [
         "read back    2026-03-04 12:00:00 UTC, now",
         "files        3",
-        "tries        – by job 31",
+        "tries        –",
     ]
 
 
