@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.credentials import opening
 from app.embedded import folder_of
 from app.notary import own_key
 from controlplane.audit.checkpoints import PublicKey
@@ -37,7 +38,8 @@ def publisher_of(choice: HomeChoice, settings: Settings) -> Publisher:
     from backends.evidence.publisher import Publisher
     from controlplane.evidence.publishing import Target
 
-    return Publisher(evidence_folder(choice, settings), [Target.parse(each) for each in settings.publish_to])
+    allowed = [Target.parse(each) for each in settings.publish_to]
+    return Publisher(evidence_folder(choice, settings), allowed, opening(settings), sign=signer_of(choice, None))
 
 
 def signer_of(choice: HomeChoice, shared: str | None) -> Callable[[str], Signer]:
@@ -78,12 +80,12 @@ def _said(envelope: bytes | None) -> list[str]:
     return [said] if isinstance(said, str) and said and not any(each in said for each in " +\n") else []
 
 
-def bundle_of(place: str) -> Container:
+def bundle_of(place: str, settings: Settings) -> Container:
     """A bundle by its folder, its file, or the address of its manifest. Raises Usage, Refusal."""
     if "://" in place:
         from backends.evidence.published import PublishedBundle
 
-        return PublishedBundle.at(place)
+        return PublishedBundle.at(place, opening(settings))
     return container_of(Path(place))
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from app.homes import classify
 from app.settings_values import (
     COLUMNS,
+    CREDENTIAL,
     LOG,
     NAME,
     PRODUCTION,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from controlplane.secrets import Reference
 
 FILE = "WATCHFLOOR_SETTINGS"
+TABLES = ("keys", "profiles", "views", "logs", "credentials", "columns")
 
 
 # Nothing compares these; `__eq__` and `__hash__` for three classes would take a millisecond of every start.
@@ -67,6 +69,20 @@ class View:
     filter: str = ""
     sort: str = ""
     columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Credential:
+    """What a place that evidence is published to, and all below it, is reached with. `user`: the id of an access key of
+    S3; `secret`: where its secret, the account key of Azure or the JSON of a service account of Google is kept.
+    """
+
+    name: str
+    target: str
+    secret: Reference
+    user: str = ""
+    endpoint: str = ""
+    region: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +120,7 @@ class Settings:
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     views: Mapping[str, View] = field(default_factory=dict)
     logs: Mapping[str, LogMapping] = field(default_factory=dict)
+    credentials: Mapping[str, Credential] = field(default_factory=dict)
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The columns of a noun's list that the person has chosen, in their order."""
     text: str = field(default="", repr=False)
@@ -187,7 +204,7 @@ class _Check:
         self.faults: list[tuple[tuple[str, ...], str]] = []
 
     def settings(self, given: dict[str, Any], text: str, themes: Collection[str]) -> Settings:
-        tables = {name: given.pop(name, {}) for name in ("keys", "profiles", "views", "logs", "columns")}
+        tables = {name: given.pop(name, {}) for name in TABLES}
         options = {**TOP, "theme": Option(one_of("auto", *themes) if themes else name_of)}
         values = self._table(given, (), options, known=tables)
         keys = self._entries(tables["keys"], "keys", keys_of)
@@ -195,11 +212,21 @@ class _Check:
         views = self._entries(tables["views"], "views", self._view)
         logs = self._entries(tables["logs"], "logs", self._log)
         columns = self._entries(tables["columns"], "columns", self._columns)
-        self._one_variable_each(profiles)
+        credentials = self._entries(tables["credentials"], "credentials", self._credential)
+        named = {"profiles": profiles, "credentials": credentials}
+        self._one_variable_each((table, each) for table, names in named.items() for each in names)
         if values.get("home"):
             self._try(("home",), partial(classify, values["home"], [*tables["profiles"]], self._path.parent))
         return Settings(
-            self._path, **values, keys=keys, profiles=profiles, views=views, logs=logs, columns=columns, text=text
+            self._path,
+            **values,
+            keys=keys,
+            profiles=profiles,
+            views=views,
+            logs=logs,
+            credentials=credentials,
+            columns=columns,
+            text=text,
         )
 
     def _profile(self, name: str, value: Any) -> Profile | None:
@@ -209,6 +236,10 @@ class _Check:
             return None
         values.setdefault("read_only", values["environment"] == PRODUCTION)
         return Profile(name, **values)
+
+    def _credential(self, name: str, value: Any) -> Credential | None:
+        values = self._table(value, ("credentials", name), CREDENTIAL)
+        return Credential(name, **values) if {"target", "secret"} <= values.keys() else None
 
     def _view(self, name: str, value: Any) -> View | None:
         values = self._table(value, ("views", name), VIEW)
@@ -267,16 +298,17 @@ class _Check:
                 self.faults.append(((*at, key), "is missing"))
         return values
 
-    def _one_variable_each(self, profiles: Iterable[str]) -> None:
-        """Two profiles that share a variable would send one's password to the other's server."""
-        owners: dict[str, str] = {}
-        for name in profiles:
-            other = owners.setdefault(name.lower().replace("-", "_").replace(".", "_"), name)
-            if other != name:
+    def _one_variable_each(self, names: Iterable[tuple[str, str]]) -> None:
+        """Two that share a variable, or an entry of the keyring, would send one's secret to the other's server."""
+        owners: dict[str, tuple[str, str]] = {}
+        for table, name in names:
+            other = owners.setdefault(name.lower().replace("-", "_").replace(".", "_"), (table, name))
+            if other != (table, name):
                 from controlplane.secrets import variable
 
-                words = f"would take its password from {variable(name)}, like the profile {other!r}; rename one"
-                self.faults.append((("profiles", name), words))
+                like = f"like the {other[0].removesuffix('s')} {other[1]!r}"
+                words = f"would take its password from {variable(name)}, {like}; rename one"
+                self.faults.append(((table, name), words))
 
     def _try(self, key: tuple[str, ...], make: Callable[[], Any]) -> Any:
         try:

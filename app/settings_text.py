@@ -80,7 +80,7 @@ DEFAULT = """\
 #evidence = ""
 
 # Where a worker may publish bundles, and below: ["s3://acme-evidence/production", "file:///srv/evidence"]. Credentials
-# come from the worker's own surroundings (AWS_…, GOOGLE_…, AZURE_…), never from here. []: nowhere.
+# are those of [credentials] below, else of the worker's own surroundings (AWS_…, GOOGLE_…, AZURE_…). []: nowhere.
 #publish_to = []
 
 # A folder with your team's runbooks (docs/runbooks.md), beside this file or by its whole path: each NAME.md is one, and
@@ -136,6 +136,18 @@ DEFAULT = """\
 #   latency_unit = "us"
 #   headers = "request.headers.*"
 #   tenant = "header:X-Tenant"
+
+# What evidence is published, and read again, with: at a place and below it, instead of what the machine's surroundings
+# say. S3 takes the id of an access key and its secret, Azure an account key, Google the JSON of a service account on
+# one line. A secret is never written here, only where it is kept.
+#[credentials]
+# For example:
+#   [credentials.archive]
+#   target = "s3://acme-evidence"
+#   user = "AKIA0123456789"
+#   secret = "keyring:watchfloor/archive"
+#   endpoint = "https://s3.acme.example"
+#   region = "eu-central-1"
 """
 
 

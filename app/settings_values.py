@@ -24,6 +24,7 @@ class Option(NamedTuple):
 
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+ENDPOINT = re.compile(r"https?://[A-Za-z0-9.\[\]:-]{1,253}(/[A-Za-z0-9._/-]*)?")
 
 
 def _text(value: Any) -> str:
@@ -71,6 +72,18 @@ def _targets(value: Any) -> tuple[str, ...]:
     from controlplane.evidence.publishing import Target
 
     return tuple(str(Target.parse(each)) for each in _texts(value))
+
+
+def _target(value: Any) -> str:
+    [target] = _targets([_text(value)])
+    return target
+
+
+def _endpoint(value: Any) -> str:
+    """An address with a login or parameters could hold a secret, so none is taken, or repeated."""
+    if isinstance(value, str) and ENDPOINT.fullmatch(value):
+        return value
+    raise ValueError("expected https://HOST, https://HOST:PORT or http://…, without a login and without parameters")
 
 
 def _flag(value: Any) -> bool:
@@ -164,6 +177,13 @@ PROFILE = {
     "sources": Option(_text),
     "encryption_key": Option(_reference),
     "allowed_targets": Option(_texts),
+}
+CREDENTIAL = {
+    "target": Option(_target, needed=True),
+    "secret": Option(_reference, needed=True),
+    "user": Option(_text),
+    "endpoint": Option(_endpoint),
+    "region": Option(_text),
 }
 VIEW = {
     "noun": Option(name_of, needed=True),

@@ -291,9 +291,10 @@ def nothing_to_do(operations: Sequence[Operation[Any]], session: Session) -> str
 
 def choice_lines(operations: Sequence[Operation[Any]], session: Session, row: Any, noun: str) -> list[Line]:
     """For `w`: what can be done with this row of a noun and what cannot, with the reason."""
+    from screens.dialogs.menu import called
+
     offered = choices(operations, session, row)
     lines: list[Line] = ["", ("what can be done", "title")]
     for each, why_not in offered:
-        name = each.verb if each.noun == noun else each.name
-        lines.append((f"  {name}: {why_not or 'yes'}", "muted" if why_not else ""))
+        lines.append((f"  {called(each, noun)}: {why_not or 'yes'}", "muted" if why_not else ""))
     return lines if offered else [*lines, f"  {nothing_to_do(operations, session)}"]

@@ -49,25 +49,34 @@ class S3:
 def serving() -> Iterator[S3]:
     """It has the bucket `evidence`."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        ports = _free(2 * len(PORTS))
-        flags = [f"-{name}={port}" for name, port in zip(PORTS, ports, strict=False)]
-        flags += [f"-{name}.grpc={port}" for name, port in zip(PORTS, ports[len(PORTS) :], strict=True)]
-        secrets = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "S3_BUCKET": "evidence"}
-        log = stack.enter_context((Path(folder) / "log").open("wb"))
-        server = subprocess.Popen(
-            [PROGRAM, "server", f"-dir={folder}", "-ip=127.0.0.1", "-s3", "-volume.max=20", *flags],
-            env=os.environ | secrets,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        stack.callback(server.wait)
-        stack.callback(server.kill)
-        found = S3(f"http://127.0.0.1:{ports[PORTS.index('s3.port')]}")
-        deadline = time.monotonic() + PATIENCE
-        while not _ready(found):
-            assert time.monotonic() < deadline and server.poll() is None
-            time.sleep(0.05)
+        deadline, found = time.monotonic() + PATIENCE, None
+        while found is None:  # another program may take one of its ports before it does
+            assert time.monotonic() < deadline, (Path(folder) / "log").read_text()[-2000:]
+            found = _started(folder, stack, deadline)
         yield found
+
+
+def _started(folder: str, stack: ExitStack, deadline: float) -> S3 | None:
+    """None: it ended at once, or is not ready in time."""
+    ports = _free(2 * len(PORTS))
+    flags = [f"-{name}={port}" for name, port in zip(PORTS, ports, strict=False)]
+    flags += [f"-{name}.grpc={port}" for name, port in zip(PORTS, ports[len(PORTS) :], strict=True)]
+    secrets = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "S3_BUCKET": "evidence"}
+    log = stack.enter_context((Path(folder) / "log").open("wb"))
+    server = subprocess.Popen(
+        [PROGRAM, "server", f"-dir={folder}", "-ip=127.0.0.1", "-s3", "-volume.max=20", *flags],
+        env=os.environ | secrets,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
+    stack.callback(server.wait)
+    stack.callback(server.kill)
+    found = S3(f"http://127.0.0.1:{ports[PORTS.index('s3.port')]}")
+    while not _ready(found):
+        if time.monotonic() > deadline or server.poll() is not None:
+            return None
+        time.sleep(0.05)
+    return found
 
 
 def _ready(server: S3) -> bool:

@@ -188,12 +188,13 @@ def _verification(
 
 def _published(place: str, keys: Sequence[PublicKey]) -> Iterator[Checkpoint | None]:
     """The checkpoints at a place that are of the trails of these keys; None: none of them has signed it."""
-    from backends.evidence.remotes import ObjectRemote
+    from app.credentials import opening
+    from app.settings import load
     from controlplane.audit.checkpoints import read
     from controlplane.evidence.publishing import Target
 
     origins = {key.origin for key in keys}
-    for note in ObjectRemote(Target.parse(place)).checkpoints():
+    for note in opening(load())(Target.parse(place)).checkpoints():
         text = note.decode(errors="replace")
         if text.partition("\n")[0] not in origins:
             continue  # of another home that publishes there as well

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from app.artefacts import Described
     from controlplane.changes import ControlPlane
+    from controlplane.evidence.attestations import Attested
     from controlplane.evidence.collecting import Purpose
     from controlplane.operations import Outcome
 
@@ -228,12 +229,18 @@ def verify(
     published is there any network.
     """
     from app.evidence import bundle_of, keys_of
+    from app.settings import load
+    from backends.evidence.published import PublishedBundle
     from controlplane.evidence import bundles
 
-    keys = keys_of(lambda: chosen(asked)[0], public_key, _shared(shared_key_from), _envelope(bundle_of(place)))
-    report = bundles.verify(bundle_of(place), keys)
-    _say_verified(report, asked)
-    return 0 if report.fault is None else 1
+    settings = load()
+    said = _envelope(bundle_of(place, settings))
+    keys = keys_of(lambda: chosen(asked)[0], public_key, _shared(shared_key_from), said)
+    bundle = bundle_of(place, settings)
+    report = bundles.verify(bundle, keys)
+    attested = bundle.attested(keys) if isinstance(bundle, PublishedBundle) and report.fault is None else None
+    _say_verified(report, attested, asked)
+    return 0 if report.fault is None and not any(each.fault for each in attested or ()) else 1
 
 
 def _envelope(container: Any) -> bytes | None:
@@ -244,9 +251,11 @@ def _envelope(container: Any) -> bytes | None:
         return None  # the verification says why
 
 
-def _say_verified(report: Report, asked: Reading) -> None:
+def _say_verified(report: Report, attested: Sequence[Attested] | None, asked: Reading) -> None:
+    """`attested`: None for a bundle that was not read where it is published."""
     if asked.json:
-        document({"item": {**dataclasses.asdict(report), "held": report.fault is None}})
+        more = {} if attested is None else {"attested": [dataclasses.asdict(each) for each in attested]}
+        document({"item": {**dataclasses.asdict(report), **more, "held": report.fault is None}})
         return
     if (fault := report.fault) is not None:
         say(clean(f"✕ {fault.file}: {fault.words} [{fault.code}]", 600))
@@ -263,6 +272,11 @@ def _say_verified(report: Report, asked: Reading) -> None:
         if trail.signed_to is None or trail.signed_to < trail.to:
             why = report.checkpoint or "they are newer than the checkpoint"
             say(f"? nothing but the bundle's own key vouches for the others: {clean(why, 200)}")
+    if attested is not None:
+        from controlplane.evidence.words import attested_lines
+
+        for line in attested_lines(attested):
+            say(line)
 
 
 def pack(

@@ -43,7 +43,7 @@ def show(*, asked: Reading = READING) -> None:
     values = [
         {"key": field.name, "value": _plain(getattr(settings, field.name)), "source": settings.source(field.name)}
         for field in dataclasses.fields(Settings)
-        if field.repr and field.name not in ("path", "profiles", "views", "logs", "columns")
+        if field.repr and field.name not in ("path", "profiles", "views", "logs", "credentials", "columns")
     ]
     for name, profile in settings.profiles.items():
         parts = {"url": shown_url(profile.url), "environment": profile.environment, "read_only": profile.read_only}
@@ -51,6 +51,12 @@ def show(*, asked: Reading = READING) -> None:
         for key, value in parts.items():
             source = settings.source("profiles", name, key)
             values.append({"key": f"profiles.{name}.{key}", "value": value, "source": source})
+    for name, credential in settings.credentials.items():
+        for key in ("target", "user", "secret", "endpoint", "region"):
+            source = settings.source("credentials", name, key)
+            values.append(
+                {"key": f"credentials.{name}.{key}", "value": str(getattr(credential, key)), "source": source}
+            )
     for name, mapping in settings.logs.items():
         fields = ", ".join(mapping.wanted(mapping.tenant))
         values.append({"key": f"logs.{name}", "value": fields, "source": settings.source("logs", name)})
@@ -77,8 +83,11 @@ def _shown(value: Any) -> str:
 
 def doctor(*, asked: Reading = READING) -> None:
     """Show which places for passwords can be used here, and whether each profile's password is found."""
+    from app.credentials import finding
+
     settings, vault = _vault()
     findings = vault.doctor({name: profile.password for name, profile in settings.profiles.items()})
+    findings += [finding(each, vault) for each in settings.credentials.values()]
     _findings(asked, findings)
 
 
@@ -89,7 +98,9 @@ def put(
     password_from: Annotated[str | None, Parameter(help="Copy it from there; - is stdin.")] = None,
     asked: Reading = READING,
 ) -> None:
-    """Keep a profile's password in the system keyring, else in the encrypted file."""
+    """Keep the password of a profile, or the secret of a credential, in the system keyring, else in the encrypted
+    file.
+    """
     from app.cli.passwords import first_line, resolved
 
     settings, vault = _vault()
@@ -127,11 +138,12 @@ def _vault() -> Any:
 
 
 def _known(settings: Settings, profile: str) -> None:
-    if profile not in settings.profiles:
+    if profile not in settings.profiles and profile not in settings.credentials:
         raise NotFound(
             "no_profile",
             f"There is no profile {clean(profile, 80)} in {settings.path}.",
-            f"Profiles: {', '.join(settings.profiles) or 'none'}.",
+            f"Profiles: {', '.join(settings.profiles) or 'none'}."
+            + (f" Credentials: {', '.join(settings.credentials)}." if settings.credentials else ""),
         )
 
 

@@ -97,7 +97,9 @@ async def _publish(homes: dict[str, Home], site: Site, folder: Path, sha256: str
     found = await homes["chi"].of(EvidenceDirectory).page(Query(parse(f"sha256:{sha256}", EVIDENCE.fields), "age"))
     fields = {"id": found.rows[0].id, "target": str(target)}
     await do(homes, ("chi", "evidence.publish", fields, ""))
-    publisher = Publisher(folder / "evidence", [target])
+    key = signing_key(folder, make=True)
+    assert key is not None
+    publisher = Publisher(folder / "evidence", [target], sign=lambda origin: Ed25519Signer.of(key, origin))
     able = await asyncio.to_thread(publisher.probe, target)
     attestation = await asyncio.to_thread(publisher.publish, sha256, target)
     with site.change("evidence.probed", "") as owner:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from backends.evidence.remotes import ObjectRemote
 from controlplane import jsontext
 from controlplane.errors import Refusal, Usage
+from controlplane.evidence.attestations import Attested, folder_of, verify_attestations
 from controlplane.evidence.bundles import ENVELOPE, Entry
-from controlplane.evidence.envelopes import MAX_ENVELOPE_BYTES
+from controlplane.evidence.envelopes import MAX_ENVELOPE_BYTES, Key
 from controlplane.evidence.publishing import MAX_FILES, File, Stored, Target
 
 MAX_MANIFEST_BYTES = 1 << 20
@@ -18,6 +20,8 @@ _ADDRESS = re.compile(r"(?P<target>.+)/bundles/(?P<bundle>[0-9a-f]{64})\.json")
 
 
 class Reads(Protocol):
+    def below(self, folder: str) -> Sequence[str]: ...
+
     def read(self, key: str) -> tuple[Stored, Iterable[bytes]] | None: ...
 
 
@@ -30,7 +34,7 @@ class PublishedBundle:
         self._files: dict[str, str] = {}
 
     @classmethod
-    def at(cls, address: str) -> PublishedBundle:
+    def at(cls, address: str, open: Callable[[Target], Reads] = ObjectRemote) -> PublishedBundle:
         """`address`: s3://BUCKET/PREFIX/bundles/SHA256.json, and so on. Raises Usage, Refusal `target_failed`."""
         found = _ADDRESS.fullmatch(address.strip())
         if found is None:
@@ -39,7 +43,7 @@ class PublishedBundle:
                 "That is not the address of a published bundle.",
                 "TARGET/bundles/SHA256.json: watchfloor publications show NUMBER has both.",
             )
-        return cls(ObjectRemote(Target.parse(found["target"])), found["bundle"])
+        return cls(open(Target.parse(found["target"])), found["bundle"])
 
     def envelope(self) -> bytes | None:
         """Raises Refusal `manifest_unreadable`."""
@@ -54,6 +58,15 @@ class PublishedBundle:
         for name in sorted(self._files):
             if name != ENVELOPE and (content := self._content(name)) is not None:
                 yield Entry(name, lambda content=content: content)  # type: ignore[misc]
+
+    def attested(self, keys: Sequence[Key]) -> list[Attested]:
+        """Its attestations, once the bundle was verified. Raises Refusal `target_failed`."""
+        found = [(name, partial(self._attestation, name)) for name in self.remote.below(folder_of(self.bundle))]
+        return verify_attestations(found, self.bundle, self._files, keys)
+
+    def _attestation(self, key: str) -> bytes:
+        there = self.remote.read(key)
+        return b"" if there is None else _most(there[1], MAX_ENVELOPE_BYTES + 1)
 
     def _content(self, name: str, most: int | None = None) -> Iterable[bytes] | None:
         """None: it is not there."""

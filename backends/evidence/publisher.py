@@ -12,8 +12,9 @@ from backends.evidence.folder import BundleFolder, readable
 from backends.evidence.remotes import ObjectRemote
 from controlplane.clock import machine_now
 from controlplane.errors import Refusal
+from controlplane.evidence.attestations import attest
 from controlplane.evidence.bundles import CHECKPOINT, ENVELOPE, MAX_CHECKPOINT_BYTES, Hashing
-from controlplane.evidence.envelopes import Envelope
+from controlplane.evidence.envelopes import Envelope, Signer
 from controlplane.evidence.publishing import Check, File, Target, publish
 from controlplane.evidence.statements import Statement
 from controlplane.evidence.targets import (
@@ -33,23 +34,33 @@ from controlplane.text import clean
 @dataclass(frozen=True)
 class Publisher:
     """`folder`: of bundles, each under the SHA-256 of its envelope; nothing else on this machine is ever read.
-    `allowed`: where it may publish to, and below. `open`: reaches a target.
+    `allowed`: where it may publish to, and below. `open`: reaches a target. `sign`: signs attestations for a trail;
+    None: they are not signed.
     """
 
     folder: Path
     allowed: Sequence[Target]
     open: Callable[[Target], Provider] = field(default=ObjectRemote, repr=False)
     now: Callable[[], datetime] = machine_now
+    sign: Callable[[str], Signer] | None = field(default=None, repr=False)
 
     def probe(self, target: Target, check: Check = lambda number: None) -> Abilities:
         """What the target can do. Blocks; raises Refusal."""
         return probe(self._remote(target), target, self.now())
 
-    def publish(self, sha256: str, target: Target, check: Check = lambda number: None) -> Mapping[str, Any]:
-        """Blocks; returns the attestation. `check`: see `controlplane.evidence.publishing.publish`. Raises Refusal."""
+    def publish(
+        self, sha256: str, target: Target, check: Check = lambda number: None, back: Check | None = None
+    ) -> Mapping[str, Any]:
+        """Blocks; returns the attestation. `check`, `back`: see `controlplane.evidence.publishing.publish`. Raises
+        Refusal.
+        """
         remote = self._remote(target)
         files = list(self._files(sha256))
-        attestation = publish(remote, target, sha256, files, check, checkpoint=_checkpoint(files))
+        attestation = publish(remote, target, sha256, files, check, back=back, checkpoint=_checkpoint(files))
+        attestation = self._with_locks(remote, attestation)
+        return attestation if self.sign is None else attest(remote, attestation, self.sign(_trail(files)))
+
+    def _with_locks(self, remote: Provider, attestation: Mapping[str, Any]) -> Mapping[str, Any]:
         manifest = attestation["manifest"]["key"]
         try:
             held = remote.held([manifest])
@@ -109,6 +120,12 @@ class Publisher:
             with readable(place):
                 size = place.lstat().st_size
             yield File(each.name, each.sha256, size, content)
+
+
+def _trail(files: Sequence[File]) -> str:
+    """Which trail the bundle says that it is of."""
+    [envelope] = [each for each in files if each.path == ENVELOPE]
+    return str(Statement.parse(Envelope.parse(b"".join(envelope.read())).payload).predicate.get("trail", ""))
 
 
 def _checkpoint(files: Sequence[File]) -> bytes | None:

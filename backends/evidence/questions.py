@@ -33,7 +33,7 @@ LOCKS = (
 )
 WRONG = "AAAAAAAAAAAAAAAAAAAAAA=="
 """The MD5 of nothing that anybody ever stored."""
-OURS = re.compile(r"(data/sha256/[0-9a-f]{2}/[0-9a-f]{64}|bundles/[0-9a-f]{64}\.json)")
+OURS = re.compile(r"(data/sha256/[0-9a-f]{2}/[0-9a-f]{64}|bundles/[0-9a-f]{64}(/[0-9a-f]{8}\.dsse)?\.json)")
 T = TypeVar("T")
 STAGED = re.compile(OURS.pattern + r"#[0-9]+")
 """What the library calls a file that it has not finished."""
@@ -148,7 +148,7 @@ def give_up(target: Target, url: str, secret: str, upload: Unfinished) -> None:
 
 def unfinished_files(folder: Path, before: datetime) -> Sequence[Unfinished]:
     found = []
-    for path in sorted((*folder.glob("data/sha256/*/*#*"), *folder.glob("bundles/*#*"))):
+    for path in sorted((*folder.glob("data/sha256/*/*#*"), *folder.glob("bundles/*#*"), *folder.glob("bundles/*/*#*"))):
         name = path.relative_to(folder).as_posix()
         try:
             since = datetime.fromtimestamp(path.lstat().st_mtime, UTC)

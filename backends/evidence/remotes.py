@@ -1,6 +1,7 @@
 """Targets that evidence is published to: S3, GCS, Azure and folders, through one library.
 
-Credentials come from the provider's own chain (environment, files, the machine's identity), never from a URL.
+Credentials are given, or come from the provider's own chain (environment, files, the machine's identity); never from a
+URL.
 """
 
 from __future__ import annotations
@@ -27,13 +28,17 @@ if TYPE_CHECKING:
 PART = 8 << 20
 PARTS_AT_ONCE = 4
 """Together: what one upload holds in memory, whatever its size."""
+MAX_LISTED = 100
 REQUEST_SECONDS = "120 seconds"
 CLIENT: dict[str, Any] = {"timeout": REQUEST_SECONDS, "connect_timeout": "10 seconds"}
 
 
-def _plain_http() -> dict[str, Any]:
-    """The library forgets this of its surroundings when it is given other options."""
-    return {"allow_http": True} if os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true") else {}
+def _plain_http(endpoint: str) -> dict[str, Any]:
+    """Whoever names an endpoint without TLS means it. What its surroundings say of that, the library forgets when it is
+    given other options.
+    """
+    allowed = os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true") or endpoint.startswith("http://")
+    return {"allow_http": True} if allowed else {}
 
 
 def _store(target: Target, options: Mapping[str, Any]) -> ObjectStore:
@@ -56,7 +61,8 @@ class ObjectRemote:
         """`options`: for the store, where its surroundings do not say them. Raises Refusal `target_failed`."""
         self.target = target
         self._secret = (options or {}).get("secret_access_key") or os.environ.get("AWS_SECRET_ACCESS_KEY")
-        more: dict[str, Any] = {"client_options": CLIENT | _plain_http(), **(options or {})}
+        plain = _plain_http(str((options or {}).get("endpoint", "")))
+        more: dict[str, Any] = {"client_options": CLIENT | plain, **(options or {})}
         with self._asked():
             self._store = _store(target, more)
             place, _, prefix = target.place.partition("/")
@@ -134,6 +140,18 @@ class ObjectRemote:
                 options: Any = {"range": (0, MAX_CHECKPOINT_BYTES)}
                 yield bytes(obstore.get(self._store, name, options=options).bytes())
 
+    def below(self, folder: str) -> Sequence[str]:
+        """The keys in a folder, at most MAX_LISTED. Raises Refusal `target_failed`."""
+        import obstore
+
+        found: list[str] = []
+        with self._asked():
+            for page in obstore.list(self._store, prefix=folder):
+                found += [each["path"] for each in page]
+                if len(found) >= MAX_LISTED:
+                    break
+        return sorted(found)[:MAX_LISTED]
+
     def held(self, keys: Sequence[str]) -> Mapping[str, Held]:
         if self.target.scheme == "file":
             return {key: Held() for key in keys}
@@ -173,7 +191,8 @@ class ObjectRemote:
             raise questions.unasked(self.target, "Azure drops what was not finished by itself, after a week")
         if self.target.scheme != "s3" or not self._secret:
             raise questions.unasked(
-                self.target, "only for S3, with a key in the worker's surroundings: give the bucket a rule for it"
+                self.target,
+                "only for S3, with a key in the worker's settings or surroundings: give the bucket a rule for it",
             )
         return str(self._secret)
 

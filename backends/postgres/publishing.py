@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
@@ -28,12 +28,14 @@ AT_ONCE = 2
 BUSY_SECONDS = 10.0
 NOTE_SECONDS = 1.0
 WANTED = """
-SELECT e.sha256, p.target, t.rate, t.probed_at < clock_timestamp() - interval '1 day', wf.publication_turn(p.id, %s)
+SELECT e.sha256, p.target, t.rate, t.probed_at < clock_timestamp() - interval '1 day', wf.publication_turn(p.id, %s),
+       p.canceled_at IS NOT NULL
 FROM wf.publications p JOIN wf.evidence e ON e.id = p.evidence_id JOIN wf.publication_targets t ON t.target = p.target
 WHERE p.id = %s
 """
 ABLE = "SELECT wf.note_abilities(%s, %s, %s, %s, %s, %s, %s, %s)"
 SETTLE = "SELECT wf.settle_publication(%s, %s, %s)"
+CANCELED = "SELECT (SELECT p.canceled_at IS NOT NULL FROM wf.publications p WHERE p.id = %s)"
 PUBLISHED = """
 SELECT p.target, p.attestation, t.rate, c.objects, c.bytes, c.faults, c.fault_list
 FROM wf.publications p JOIN wf.publication_checks c ON c.publication_id = p.id
@@ -76,7 +78,9 @@ class _Publishing:
             found = await _asked(queue, WANTED, [job.id, number])
             if found is None:
                 raise GiveUp("The publication is gone.")
-            sha256, place, rate, old, wait = found
+            sha256, place, rate, old, wait, canceled = found
+            if canceled:
+                return await queue.settled(job, CANCELED, [number])
             if wait is not None:
                 return await self._later(queue, job, "others go first, by their priority or the rate of its target")
             with final():
@@ -85,9 +89,38 @@ class _Publishing:
                     able = await self._do(partial(self.publisher.probe, target), None)
                     told = (able.creates, able.versions, able.digests, able.locks, able.mode, able.days)
                     await _asked(queue, ABLE, [number, job.id, *told])
-                attestation = await self._do(partial(self.publisher.publish, sha256, target), rate)
-            await queue.settled(job, SETTLE, [number, job.id, as_json(attestation)])
+                attestation = await self._publish(queue, number, sha256, target, rate)
+            if attestation is None:
+                await queue.settled(job, CANCELED, [number])
+            else:
+                await queue.settled(job, SETTLE, [number, job.id, as_json(attestation)])
         return True
+
+    async def _publish(
+        self, queue: PostgresQueue, number: int, sha256: str, target: Target, rate: int | None
+    ) -> Mapping[str, Any] | None:
+        """The attestation; None: it was canceled, and is broken off before its manifest is made. After that the bundle
+        is published, so what remains is read back whatever is asked for.
+        """
+        stop = threading.Event()
+
+        def publish(back: Pace) -> Mapping[str, Any]:
+            return self.publisher.publish(sha256, target, _pace(rate, stop), back)
+
+        work = asyncio.create_task(self._do(publish, rate))
+        try:
+            while not (await asyncio.wait((work,), timeout=NOTE_SECONDS))[0]:
+                if not stop.is_set() and await _asked(queue, CANCELED, [number]) == (True,):
+                    stop.set()
+            return await work
+        except Refusal:
+            if await _asked(queue, CANCELED, [number]) == (True,):
+                return None
+            raise
+        finally:
+            stop.set()
+            work.cancel()
+            await asyncio.wait((work,))
 
     async def verify(self, queue: JobQueue, job: Claimed) -> bool:
         assert isinstance(queue, PostgresQueue)
@@ -141,16 +174,18 @@ class _Publishing:
     async def _do(self, work: Callable[[Pace], T], rate: int | None) -> T:
         """The thread cannot be stopped from outside: it is told, and stops with its next piece."""
         stop = threading.Event()
-
-        def wait(seconds: float) -> None:
-            if stop.wait(seconds):
-                raise Refusal("publishing_stopped", "It was broken off.")
-
-        pace = Pace(None if rate is None else rate * 1000.0, time.monotonic, wait)
         try:
-            return await _in_thread(self.threads, partial(work, pace))
+            return await _in_thread(self.threads, partial(work, _pace(rate, stop)))
         finally:
             stop.set()
+
+
+def _pace(rate: int | None, stop: threading.Event) -> Pace:
+    def wait(seconds: float) -> None:
+        if stop.wait(seconds):
+            raise Refusal("publishing_stopped", "It was broken off.")
+
+    return Pace(None if rate is None else rate * 1000.0, time.monotonic, wait)
 
 
 async def _in_thread(threads: Executor, work: Callable[[], T]) -> T:

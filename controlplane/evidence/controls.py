@@ -118,7 +118,7 @@ def why(each: Standing, now: datetime) -> list[str]:
     lines = [f"{control.framework} {control.id}: {each.state}"]
     if not control.evidence:
         return [*lines, "No kind of evidence is named for it: in the file of controls, put some under evidence."]
-    lines.append(f"It takes evidence{whose} of the last {spell(control.fresh.total_seconds())}{signed}:")
+    lines.append(f"It needs evidence{whose} from the last {spell(control.fresh.total_seconds())}{signed}:")
     for found in each.found:
         if found.evidence is None:
             lines.append(f"✕ {found.kind}: none")

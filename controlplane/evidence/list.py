@@ -78,6 +78,7 @@ PUBLISHED: dict[PublicationState, Status] = {
     "running": Status("◐", "warn", "publishing"),
     "waiting": Status("◐", "warn"),
     "published": Status("●", "good"),
+    "canceling": Status("◐", "warn"),
     "canceled": Status("–", "muted"),
 }
 

@@ -59,7 +59,7 @@ class EvidenceStore(Protocol):
 
 
 VerificationState = Literal["waiting", "running", "failed", "good", "bad", "never"]
-PublicationState = Literal["waiting", "running", "published", "failed", "canceled"]
+PublicationState = Literal["waiting", "running", "published", "failed", "canceling", "canceled"]
 
 
 @dataclass(frozen=True, slots=True)

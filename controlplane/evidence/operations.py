@@ -153,7 +153,7 @@ def _check_state(*states: str) -> Callable[[Publication, datetime], None]:
     on=EVIDENCE,
     check=check_publish,
     writes="publications",
-    way_back="While it waits, cancel it; what is published stays there.",
+    way_back="Until it is published, cancel it; what is published stays there.",
 )
 async def publish(change: Change, request: EvidencePublish, evidence: Evidence) -> Record:
     """Publish a bundle: a worker uploads it, reads it back, and records what the provider says of each file."""
@@ -167,12 +167,12 @@ async def publish(change: Change, request: EvidencePublish, evidence: Evidence) 
     risk=Risk.CONFIRM,
     key="c",
     on=PUBLICATION,
-    check=_check_state("waiting"),
+    check=_check_state("waiting", "running"),
     writes="publications",
     way_back="Publish it again: evidence republish.",
 )
 async def cancel(change: Change, request: OnePublication, publication: Publication) -> Record:
-    """Cancel a publication that waits."""
+    """Cancel a publication that waits, or that a worker is publishing."""
     return _result(await change.of(PublicationStore).change("cancel", publication.id))
 
 
@@ -185,7 +185,7 @@ async def cancel(change: Change, request: OnePublication, publication: Publicati
     on=PUBLICATION,
     check=_check_state("failed", "canceled", "published"),
     writes="publications",
-    way_back="While it waits, cancel it.",
+    way_back="Until it is published, cancel it.",
 )
 async def republish(change: Change, request: OnePublication, publication: Publication) -> Record:
     """Publish again what failed or was canceled, or check that what is published is still complete."""
@@ -227,9 +227,9 @@ class OneTarget(Request):
 
 class TargetLimit(OneTarget):
     priority: Annotated[int | None, Field(ge=1, le=9, description="1 goes first, 9 last; usually 5")] = None
-    rate: Annotated[int | None, Field(ge=0, le=10_000_000, description="kB a second at most; 0: any")] = None
+    rate: Annotated[int | None, Field(ge=0, le=10_000_000, description="kB a second at most; 0: no limit")] = None
     keep_days: Annotated[
-        int | None, Field(ge=0, le=36_600, description="so many days it must stay locked there; 0: nothing is asked")
+        int | None, Field(ge=0, le=36_600, description="how many days it must stay locked there; 0: none")
     ] = None
 
 

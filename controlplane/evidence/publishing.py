@@ -55,7 +55,7 @@ class Target:
                 "target_unreadable",
                 "That is no place to publish to.",
                 "s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://ACCOUNT/CONTAINER/PREFIX or file:///FOLDER, of letters,"
-                " digits, '.', '_' and '-'; credentials come from the worker's surroundings, never from here.",
+                " digits, '.', '_' and '-'; credentials are named in the settings or the surroundings, never here.",
             )
         return cls(scheme, place)
 
@@ -135,10 +135,12 @@ def publish(
     check: Check = lambda number: None,
     at_once: int = AT_ONCE,
     checkpoint: bytes | None = None,
+    back: Check | None = None,
 ) -> Mapping[str, Any]:
     """Publish a bundle, or see that it is published already; returns the attestation. `check` is told of every piece
-    before it goes, by its bytes: it raises to break it off, and may wait. `at_once`: how many small files are under
-    way. `checkpoint`: of the audit trail, which is published beside the manifests.
+    before it goes, by its bytes: it raises to break it off, and may wait. `back`: the same for what is read back, once
+    the manifest is made; usually `check`. `at_once`: how many small files are under way. `checkpoint`: of the audit
+    trail, which is published beside the manifests.
 
     Raises Refusal: `target_failed`, `published_differs` (what was read back is something else), `file_changed`,
     `manifest_differs`, `bundle_too_large`.
@@ -154,9 +156,11 @@ def publish(
 
     said = dict(zip((each.sha256 for each in stored), _each(put, stored, at_once), strict=True))
 
+    reading = back or check
+
     def read_back(file: File) -> dict[str, Any]:
-        check(0)
-        return _read_back(remote, target, file, said[file.sha256], check)
+        reading(0)
+        return _read_back(remote, target, file, said[file.sha256], reading)
 
     check(0)
     if checkpoint is not None:

@@ -12,7 +12,7 @@ PUBLICATION_TRANSITION = Words(
     "publication_transition",
     Refusal,
     "That cannot be done to the publication as it is now.",
-    "One that waits can be canceled; one that failed, was canceled or is done can be published again.",
+    "One that waits or runs can be canceled; one that failed, was canceled or is done can be published again.",
 )
 NO_TARGET = Words("no_target", NotFound, "Nothing was published to {}.", "watchfloor evidence targets lists them.")
 PUBLICATION_VERIFYING = Words(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from controlplane.lists import Line
 from controlplane.text import UNKNOWN, clean
 
 if TYPE_CHECKING:
+    from controlplane.evidence.attestations import Attested
     from controlplane.evidence.model import Evidence, Publication, PublicationTarget
 
 SHORT = {BUNDLE: "bundle"}
@@ -84,7 +85,7 @@ def publication_lines(publication: Publication, now: datetime) -> list[Line]:
         f"             {publication.sha256[32:]}",
         f"read back    {read_back}",
         f"files        {count(publication.objects)}",
-        f"tries        {count(publication.attempts)} by job {publication.job_id}",
+        f"tries        {count(publication.attempts)}{f', by job {publication.job_id}' if publication.attempts else ''}",
         f"asked for    {publication.created_at:%Y-%m-%d %H:%M:%S} UTC by {clean(publication.created_by, 80)}",
     ]
     if publication.published_at is not None:
@@ -97,7 +98,7 @@ def publication_lines(publication: Publication, now: datetime) -> list[Line]:
 
 def lock_words(mode: str | None, until: datetime | None, now: datetime) -> str:
     if until is None:
-        return f"{UNKNOWN} none known: it can be removed"
+        return "? no lock is known: it could be removed there"
     return f"until {until:%Y-%m-%d %H:%M} UTC, {relative(until, now)} ({clean(mode or UNKNOWN, 40)})"
 
 
@@ -151,8 +152,8 @@ def target_why(target: PublicationTarget, now: datetime) -> list[Line]:
     ):
         if target.probed_at is not None:
             lines.append(f"? not known: {good}" if has is None else f"● {good}" if has else (f"✕ {bad}", "warn"))
-    rate = "as fast as it goes" if target.rate is None else f"at most {count(target.rate)} kB a second, one at a time"
-    lines.append(f"priority {target.priority} of 1 (first) to 9, {rate}")
+    rate = "no limit of its rate" if target.rate is None else f"at most {count(target.rate)} kB a second, one at a time"
+    lines.append(f"priority {target.priority} (1 goes first, 9 last), {rate}")
     if target.keep_days is not None:
         short = target.probed_at is not None and (not target.locks or (target.lock_days or 0) < target.keep_days)
         words = f"what is published there must stay locked for {count(target.keep_days)} days"
@@ -178,7 +179,26 @@ def attestation_lines(attestation: Mapping[str, Any] | None) -> list[Line]:
         if lock := each.get("lock"):
             said += f", {lock.get('mode')} until {str(lock.get('until'))[:10]}"
         lines += [clean(each.get("path"), 100), (clean(f"  {str(each.get('sha256'))[:16]}…  {said}", 200), "muted")]
+    if isinstance(signed := attestation.get("signed"), dict):
+        lines += [
+            f"signed by the key {clean(signed.get('signer'), 80)}",
+            (f"  {clean(signed.get('key'), 120)}", "muted"),
+        ]
     return lines
+
+
+def attested_lines(attested: Sequence[Attested]) -> list[str]:
+    """What the signed attestations of a published bundle come to."""
+    lines = []
+    for each in attested:
+        if each.fault:
+            lines.append(f"✕ {each.file}: {each.fault}")
+        elif not each.signer:
+            lines.append(f"? {each.file}: it is an attestation by a key that was not given")
+        else:
+            lock = f"locked until {each.until} ({each.mode})" if each.until else "not known to be locked"
+            lines.append(f"● published at {each.target}, {lock}, attests the key {each.signer}")
+    return [clean(each, 600) for each in lines] or ["? no attestation of its publication is there"]
 
 
 def publication_why(publication: Publication, now: datetime) -> list[Line]:
@@ -187,7 +207,8 @@ def publication_why(publication: Publication, now: datetime) -> list[Line]:
         "running": "a worker has it; when that one is lost, another goes on with it",
         "published": "every file was read back, and is what was signed",
         "failed": "all its tries failed; it is among the dead letters of :queues as well",
-        "canceled": "it was canceled before a worker took it",
+        "canceling": "its worker breaks it off within seconds, unless all of it is there by then",
+        "canceled": "it was canceled; files that were there by then stay, and no manifest names them",
     }
     lines: list[Line] = [(f"publication {publication.id}: {publication.state}", "title"), words[publication.state]]
     if publication.error:

@@ -65,7 +65,7 @@ RUN_STATES = {
     "lost": Status("?", "unknown"),
 }
 WAIVER_STATES: dict[WaiverState, Status] = {
-    "waiting": Status("?", "unknown", "needs a second"),
+    "waiting": Status("?", "unknown", "not approved"),
     "active": Status("◐", "warn"),
     "over": Status("○", "muted"),
 }
@@ -154,9 +154,9 @@ CHECKS: ListOf[CheckRow] = ListOf(
     why=_check_why,
     search=lambda row: (row.name, row.words),
     columns=(
-        Column("name", priority=1, width=20, title="CHECK", grow=True),
+        Column("name", priority=1, width=18, title="CHECK", grow=True),
         Column("state", status(CHECK_STATES), priority=1, width=14),
-        Column("value", priority=2, width=14, title="FOUND", cell=_found, filters=False),
+        Column("value", priority=2, width=12, title="FOUND", cell=_found, filters=False),
         Column("threshold", priority=3, width=14, title="HELD TO", filters=False, grow=True),
         Column("why", priority=4, width=16, filters=False, grow=True, value=because_words, cell=lambda row, now:
                Cell(because_words(row), "unknown" if row.because else "muted")),
@@ -216,9 +216,9 @@ def _waiver_why(waiver: Waiver, now: datetime) -> list[Line]:
         f"{clean(waiver.created_by, 100)}: {clean(waiver.reason, 300)}",
     ]
     if waiver.approved_by is not None:
-        lines.append(f"agreed by {clean(waiver.approved_by, 100)}")
+        lines.append(f"approved by {clean(waiver.approved_by, 100)}")
     elif state == "waiting":
-        lines.append("in production it opens nothing until a second person agrees")
+        lines.append("in production it opens nothing until a second person approves it: a, then p")
     if waiver.ended_by is not None:
         lines.append(f"ended by {clean(waiver.ended_by, 100)}")
     return lines
@@ -230,7 +230,7 @@ WAIVERS: ListOf[Waiver] = ListOf(
     of=lambda plane: plane.of(WaiverDirectory),
     order="-ends",
     summary="List waivers: which checks are open although they do not pass, until when, and why.",
-    means="Which checks are open although they do not pass. In production a second person agrees: a, then p.",
+    means="Which checks are open although they do not pass. In production a second person approves: a, then p.",
     nothing="Nothing is waived.",
     missing=NO_WAIVER,
     label=lambda waiver: f"waiver {waiver.id}",
@@ -245,7 +245,7 @@ WAIVERS: ListOf[Waiver] = ListOf(
                cell=lambda waiver, now: status_cell(WAIVER_STATES, waiver_state(waiver, now))),
         Column("ends", UNTIL, priority=1, field="ends_at", sorts=True),
         Column("by", priority=4, width=8, field="created_by"),
-        Column("second", priority=6, width=8, field="approved_by",
+        Column("second", priority=6, width=8, field="approved_by", title="APPROVED",
                cell=lambda waiver, now: waiver.approved_by or ("?" if waiver_state(waiver, now) == "waiting" else "–")),
         Column("reason", TEXT, priority=5, width=16, grow=True),
     ),

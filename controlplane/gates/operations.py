@@ -37,7 +37,7 @@ Environment = Annotated[
     Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$", description="production, staging …")],
     AfterValidator(_environment),
 ]
-GateName = Annotated[Name, Field(description="the gate")]
+GateName = Annotated[Name, Field(description="its name")]
 
 
 def shown(value: str) -> str:
@@ -47,7 +47,7 @@ def shown(value: str) -> str:
 
 
 CheckName = Annotated[
-    Annotated[str, Field(min_length=1, max_length=130, description="the check")], AfterValidator(shown)
+    Annotated[str, Field(min_length=1, max_length=130, description="its name in the gate")], AfterValidator(shown)
 ]
 
 

@@ -69,7 +69,7 @@ CONSTRAINTS = (
     Words(
         "waiver_second_person",
         NotPermitted,
-        "In production a second person agrees to a waiver: not who asked for it.",
+        "In production a second person approves a waiver, not who asked for it.",
         "Ask a colleague: watchfloor waivers approve NUMBER",
     ),
     Words("waiver_times", Usage, "A waiver ends after it begins."),

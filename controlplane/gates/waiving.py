@@ -82,7 +82,7 @@ async def create(change: Change, request: WaiverCreate) -> Record:
             "ends_at": ends_at,
         }
     )
-    second = ["it opens nothing until a second person agrees: waivers approve"]
+    second = ["it opens nothing until a second person approves it: waivers approve"]
     notes = second if request.environment == PRODUCTION else []
     return {"id": made.id, "ends_at": made.ends_at, "version": made.version, "notes": notes}
 

@@ -49,13 +49,17 @@ def value_words(row: CheckRow) -> str:
     """What was found, with its unit; "?" where it is not known."""
     if row.value is None:
         return UNKNOWN if row.state != "pass" else ""
-    return clean(_amount(row.value, row.unit), 60)
+    return clean(_amount(row.value, row.unit, row.threshold), 60)
 
 
-def _amount(value: float, unit: str) -> str:
-    """ "1 message", "224 messages", "41.5 ms", "3d"."""
+def _amount(value: float, unit: str, threshold: str) -> str:
+    """ "1 message", "224 messages", "41.5 ms", "3d", "0 failed". Of tests and objectives the bad ones are counted."""
     if unit == "s":
         return spell(value)
+    if unit == "tests":
+        return f"{plain_number(value)} {'skipped' if threshold.endswith('skipped') else 'failed'}"
+    if unit == "objectives":
+        return f"{plain_number(value)} firing"
     counted = unit.removesuffix("s") if value == 1 and unit in COUNTED else unit
     return f"{plain_number(value)} {counted}".rstrip()
 
@@ -80,34 +84,33 @@ def check_words(row: CheckRow, now: datetime) -> str:
 
 
 def why_lines(row: GateRow, now: datetime) -> list[Line]:
-    """The tree that led to the verdict: what blocks first, then what stands as a condition."""
+    """What must change to open it, and the tree that led to the verdict: what blocks first, then the conditions."""
     lines: list[Line] = [
-        (f"{row.gate} in {row.environment or 'no environment'}: {VERDICT_WORDS[row.standing]}", "title")
+        (f"{row.gate}{f' in {row.environment}' if row.environment else ''}: {VERDICT_WORDS[row.standing]}", "title")
     ]
     decision = row.decision
     if row.standing == "never":
-        return [*lines, "it was never run there: nothing is known, so it is closed"]
+        return [*lines, "nothing is known of it yet, so it is closed: run it (gates run)"]
     if row.standing == "retired":
         return [*lines, "it is retired; apply it again to keep it"]
     if decision is None:
         return [*lines, ("its definition cannot be read by this program: apply it again", "bad")]
-    lines.append(f"version {row.version}, definition sha256 {row.sha256[:16]}…")
     if row.every is not None:
         lines.append(f"a worker runs it every {spell(row.every.total_seconds())}")
     if row.decided_at is not None:
         lines.append(f"last decided {relative(row.decided_at, now)} (run {row.run_id})")
     if row.closes_at is not None:
         lines.append((f"closes by itself {relative(row.closes_at, now)}, if nothing is done", "warn"))
+    lines += opening_lines(decision)
     blocking = [each for each in decision.checks if each.blocks]
     if blocking:
         lines += ["", ("why it is closed", "title")]
         lines += [line for each in blocking for line in _branch(each, now)]
-    lines += opening_lines(decision)
     conditions = [each for each in decision.checks if not each.blocks and each.state != "pass"]
     if conditions:
         lines += ["", ("conditions", "title")]
         lines += [line for each in conditions for line in _branch(each, now)]
-    return lines
+    return [*lines, "", (f"version {row.version}, definition sha256 {row.sha256[:16]}…", "muted")]
 
 
 def _branch(each: Decided, now: datetime) -> list[Line]:
@@ -118,7 +121,7 @@ def _branch(each: Decided, now: datetime) -> list[Line]:
         lines.append("│   no run holds it yet")
     else:
         judged = result.judged
-        value = UNKNOWN if judged.value is None else clean(_amount(judged.value, judged.unit), 60)
+        value = UNKNOWN if judged.value is None else clean(_amount(judged.value, judged.unit, judged.threshold), 60)
         held = f", held to {judged.threshold}" if judged.threshold else ""
         lines.append(f"│   found {value}{held}, {age(result.observed_at, now)} ago")
         if judged.because or judged.words:
@@ -161,7 +164,7 @@ def _opens(each: Decided) -> str:
     if each.state == "fail":
         return f"{result.judged.threshold or 'it passes'}; or it is waived"
     word = WHY.get(result.judged.because, "something is known")
-    return f"there is something to judge (now: {word}); or it is waived"
+    return f"it gives a result (now: {word}); or it is waived"
 
 
 def run_lines(run: GateRun, now: datetime) -> list[Line]:
@@ -184,7 +187,8 @@ def run_lines(run: GateRun, now: datetime) -> list[Line]:
         lines.append((f"inputs sha256 {run.inputs_sha256}", "muted"))
     for each in run.conditions or ():
         if isinstance(each, dict):
-            words = f"condition: {each.get('check')} ({each.get('state')}), {each.get('owner')} by {each.get('due')}"
+            due = str(each.get("due"))[:16].replace("T", " ")
+            words = f"condition: {each.get('check')} {each.get('state')}; {each.get('owner')} by {due} UTC"
             lines.append((clean(words, 200), "warn"))
     return lines
 

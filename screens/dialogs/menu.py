@@ -32,8 +32,8 @@ class Choice:
 
 
 def called(operation: Operation[Any], noun: str) -> str:
-    """An operation in the menu of a noun: by its verb, or its whole name when it is another noun's."""
-    return operation.verb if operation.noun == noun else operation.name
+    """An operation in the menu of a noun: by its verb, or its whole name when it is done to another noun's things."""
+    return operation.verb if noun in (operation.noun, operation.writes) else operation.name
 
 
 def shortened(sentence: str, width: int) -> str:
@@ -51,7 +51,7 @@ class ActMenu(Dialog[Operation[Any] | None]):
         """`noun`: whose menu it is; its own operations come first."""
         super().__init__(session, title)
         self.noun = noun
-        self.choices = sorted(choices, key=lambda choice: choice.operation.noun != noun)
+        self.choices = sorted(choices, key=lambda choice: called(choice.operation, noun) != choice.operation.verb)
 
     def parts(self) -> ComposeResult:
         fits = [choice for choice in self.choices if not choice.why_not]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from controlplane.filters.grammar import Term
+from controlplane.formatting import count_words
 from controlplane.gates.list import CHECKS
 from controlplane.gates.model import CheckRow, GateRun, RunDirectory
 from controlplane.gates.standing import rows_of
@@ -50,7 +51,7 @@ def difference(seen: Seen[GateRun]) -> list[Line]:
     if before.number is None:
         return [("there is no run before it", "muted")]
     found = compared(before.was, before.now)
-    lines: list[Line] = [(f"against run {before.number}: {len(found)} checks differ", "title")]
+    lines: list[Line] = [(f"against run {before.number}: {count_words(len(found), 'check')} changed", "title")]
     return [*lines, *(clean(f"{name}: {was} → {now}", 300) for name, was, now in found)]
 
 

@@ -70,7 +70,7 @@ class GateScreen(DetailScreen[GateRow]):
         TablePane("history", DECISIONS, DECISIONS.table, runs_of, "It was never run there."),
         TablePane("timeline", AUDIT, AUDIT.table, changes_of, "Nothing was done to it yet."),
     )
-    grid, widths = ("why checks", "timeline history"), "2fr 3fr"
+    grid, widths, heights = ("why checks", "why history", "why timeline"), "2fr 3fr", "2fr 1fr 1fr"
     readings = (HISTORY,)
     also = (
         Also("gates.run", place_of),

@@ -9,11 +9,13 @@ import shutil
 import socket
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.settings import read
 from tests.app.commands import ROOT, Cli
 
 PAGE = (ROOT / "docs" / "evidence.md").read_text(encoding="utf-8")
@@ -142,7 +144,8 @@ def test_controls_come_from_the_file_of_the_settings(cli: Cli, here: Path, monke
     settings = here / "settings.toml"
     settings.write_text('controls = "mine.toml"\n')
     monkeypatch.setenv("WATCHFLOOR_SETTINGS", str(settings))
-    [shown] = re.findall(r"```toml\n(.*?)```", PAGE, re.S)
+    shown, credentials = (textwrap.dedent(each) for each in re.findall(r"^ *```toml\n(.*?)```", PAGE, re.S | re.M))
+    assert read(credentials, settings).credentials["archive"].target == "s3://acme-evidence"
     (here / "mine.toml").write_text(shown)
     [item] = cli.done("evidence", "coverage")["items"]
     assert (item["id"], item["state"], item["environment"], item["signed"]) == ("CC8.1", "missing", "production", True)

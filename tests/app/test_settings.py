@@ -175,6 +175,33 @@ def test_a_password_in_the_file_is_refused_and_not_repeated(line: str) -> None:
         assert "did you mean 'env'?" in error.message
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        'secret = "hunter2"',
+        'secret = ["hunter2"]',
+        'endpoint = "https://key:hunter2@s3.example"',
+        'endpoint = "https://s3.example/?sig=hunter2"',
+        'target = "s3://key:hunter2@bucket"',
+        'target = "s3://bucket?secret=hunter2"',
+    ],
+)
+def test_a_secret_of_a_credential_is_never_in_the_file_or_repeated(line: str) -> None:
+    rest = {"target": 'target = "s3://bucket"', "secret": 'secret = "env:X"'}
+    rest.pop(line.split(" ")[0], None)
+    with pytest.raises(Usage) as caught:
+        read("[credentials.a]\n" + "\n".join([line, *rest.values()]), PATH)
+    error = caught.value
+    assert f"{PATH}:2: credentials.a." in error.message
+    assert "hunter2" not in f"{error} {error.hint} {error.why} {error!r} {error.__cause__!r}"
+
+
+def test_a_credential_and_a_profile_share_no_name() -> None:
+    text = '[profiles]\neu = {url = "postgresql:///x", environment = "lab"}\n'
+    (fault,) = faults(text + '[credentials]\nEU = {target = "s3://bucket", secret = "env:X"}')
+    assert fault.startswith(f"{PATH}:4: credentials.EU:") and "like the profile 'eu'" in fault
+
+
 def test_a_home_with_a_password_is_told_what_to_do() -> None:
     (fault,) = faults('home = "postgresql://ana:hunter2@db/x"')
     assert "holds a password" in fault and "PGPASSWORD" in fault and "hunter2" not in fault
@@ -229,12 +256,18 @@ def test_the_default_text_with_every_line_uncommented_is_the_defaults() -> None:
 def test_the_examples_in_the_default_text_can_be_read() -> None:
     lines = [line[1:].lstrip() if line.startswith("#   ") else line.removeprefix("#[") for line in DEFAULT.split("\n")]
     lines = [
-        "[keys]" if line == "keys]" else "" if line in ("profiles]", "views]", "logs]", "columns]") else line
+        "[keys]"
+        if line == "keys]"
+        else ""
+        if line in ("profiles]", "views]", "logs]", "credentials]", "columns]")
+        else line
         for line in lines
     ]
     settings = read("\n".join(lines), PATH)
     assert settings.keys and settings.views["noisy"].columns and settings.columns["tenants"]
     assert str(settings.logs["gateway"].tenant) == "header:X-Tenant"
+    archive = settings.credentials["archive"]
+    assert (archive.target, str(archive.secret)) == ("s3://acme-evidence", "keyring:watchfloor/archive")
     assert settings.profiles["acme-prod"].read_only
     assert settings.profiles["acme-prod"].password == Reference("keyring", "watchfloor", "acme-prod")
 

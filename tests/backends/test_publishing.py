@@ -8,15 +8,18 @@ import json
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from backends.evidence import remotes
 from backends.evidence.folder import BundleFolder
 from backends.evidence.published import PublishedBundle
 from backends.evidence.publisher import Publisher
 from backends.evidence.remotes import PART, ObjectRemote
+from backends.postgres import publishing as module
 from backends.postgres.home import Home
 from backends.postgres.job_queue import PostgresQueue, Self, queue
 from backends.postgres.publishing import publishing
@@ -24,13 +27,15 @@ from controlplane.errors import Refusal
 from controlplane.evidence.bundles import BUNDLE, ENVELOPE, index, verify
 from controlplane.evidence.model import Publication, PublicationDirectory
 from controlplane.evidence.publishing import Stored, Target
+from controlplane.evidence.targets import Pace
 from controlplane.jobs.engine import GiveUp, words_of
 from controlplane.listing import Query
 from controlplane.queues.model import LetterDirectory
-from tests import seaweed
+from tests import clouds, seaweed
 from tests.backends.psql import Psql, denied, logins, one, refused
 from tests.backends.test_evidence import do, opened
 from tests.backends.test_evidence_files import SIGNER, written
+from tests.clouds import Between
 from tests.postgres import Database
 from tests.seaweed import S3
 
@@ -325,3 +330,97 @@ async def test_a_worker_publishes_two_at_a_time_and_a_stopped_one_says_nothing(
         assert [(await stage.read(number)).state for number in (1, 2)] == ["waiting", "published"]
         manifests = [path.parts[-3] for path in stage.out.rglob("bundles/*.json")]
         assert manifests == ["other"], "the one that was broken off wrote no manifest"
+
+
+class Held:
+    """Lets so many bytes pass; the next ones wait until it is broken off."""
+
+    def __init__(self, most: int) -> None:
+        self.left, self.reached = most, threading.Event()
+
+    def pace(self, rate: int | None, stop: threading.Event) -> Pace:
+        def wait(seconds: float) -> None:
+            if self.left < 0:
+                self.reached.set()
+                assert stop.wait(60)
+            if stop.is_set():
+                raise Refusal("publishing_stopped", "It was broken off.")
+
+        held = self
+
+        class Counting(Pace):
+            def __call__(self, number: int) -> None:
+                held.left -= number
+                super().__call__(number)
+
+        return Counting(None, lambda: 0.0, wait)
+
+
+async def test_one_that_is_being_published_is_canceled_and_leaves_nothing_unfinished(
+    database: Database, s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = 5 << 20
+    held, target = Held(part + (2 << 20)), Target.parse("s3://evidence/canceled")
+    monkeypatch.setattr(remotes, "PART", part)
+    monkeypatch.setattr(module, "NOTE_SECONDS", 0.05)
+    monkeypatch.setattr(module, "_pace", held.pace)
+    writer = written(tmp_path / "bundle")
+    (tmp_path / "bundle" / ENVELOPE).unlink()
+    with writer.open("large") as file:
+        file.write(b"x" * (2 * part + 5))
+    writer.finish(index(writer.subjects, {"trail": SIGNER.public.origin}, SIGNER))
+    async with staged(database, tmp_path / "stage") as stage:
+        stage.sha256 = writer.envelope_sha256
+        writer.move(tmp_path / stage.sha256)
+        with clouds.serving(Between(s3.endpoint.removeprefix("http://"))) as between:
+            options = s3.options | {"endpoint": between.endpoint}
+            stage.kind, *_ = publishing(Publisher(tmp_path, [target], lambda asked: ObjectRemote(asked, options)))
+            await stage.ask(str(target))
+            working = asyncio.create_task(stage.work())
+            assert await asyncio.to_thread(held.reached.wait, 60)
+            await do(stage.home, "evidence.cancel", id=1)
+            assert (await stage.read()).state in ("canceling", "canceled")
+            assert await working is None
+            assert (await stage.read()).state == "canceled"
+            asked = [each for each in between.asked if each.query.keys() & {"uploads", "uploadId"}]
+            assert [each.method for each in asked if "uploads" in each.query] == ["POST"], "it was begun"
+            assert "DELETE" in [each.method for each in asked], "and ended"
+            remote = ObjectRemote(target, s3.options)
+            assert not await asyncio.to_thread(remote.unfinished, datetime.now(UTC) + timedelta(days=1))
+            assert remote.look(f"bundles/{stage.sha256}.json") is None, "no manifest of what is not all there"
+
+            held.left = 1 << 40
+            await do(stage.home, "evidence.republish", id=1)
+            assert await stage.work() is None and (await stage.read()).state == "published"
+
+
+async def test_a_cancel_outlives_the_worker_and_comes_too_late_for_what_has_its_manifest(
+    database: Database, psql: Psql, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Late(ObjectRemote):
+        """Its manifest is made; what was published is read back only when that was canceled."""
+
+        def read(self, key: str) -> tuple[Stored, Iterator[bytes]] | None:
+            psql("operator").execute("SELECT wf.change_publication('cancel', 1)") if key.startswith(
+                "bundles/"
+            ) else None
+            return super().read(key)
+
+    monkeypatch.setattr(module, "NOTE_SECONDS", 0.01)
+    async with staged(database, tmp_path) as stage:
+        places = [Target.parse(f"file://{stage.out}")]
+        await stage.ask()
+        async with queue(database.login("worker"), ME, {stage.kind.name: stage.kind}) as lost:
+            await lost.claim(1)
+            await do(stage.home, "evidence.cancel", id=1)
+            with pytest.raises(Refusal) as found:
+                await do(stage.home, "evidence.cancel", id=1)
+            assert found.value.code == "publication_transition" and (await stage.read()).state == "canceling"
+        soon(psql("owner"))
+        assert await stage.work() is None, "the next one has nothing left to do"
+        assert (await stage.read()).state == "canceled" and not stage.out.exists()
+
+        stage.kind, *_ = publishing(Publisher(tmp_path, places, Late))
+        await do(stage.home, "evidence.republish", id=1)
+        assert await stage.work() is None
+        assert (await stage.read()).state == "published", "it is there, whatever was asked for"

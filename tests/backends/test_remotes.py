@@ -18,11 +18,12 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from backends.evidence import remotes
+from backends.evidence.published import PublishedBundle
 from backends.evidence.publisher import Publisher
 from backends.evidence.remotes import ObjectRemote
 from backends.evidence.signing import with_query
 from controlplane.errors import Refusal
-from controlplane.evidence.bundles import index
+from controlplane.evidence.bundles import index, verify
 from controlplane.evidence.publishing import Target, checkpoint_key
 from controlplane.evidence.targets import Progress, Provider
 from tests import clouds, seaweed
@@ -68,13 +69,13 @@ def bundle(folder: Path, large: int = 0) -> str:
     return writer.envelope_sha256
 
 
-def publisher(folder: Path, place: str, more: dict[str, Any]) -> tuple[Publisher, Target]:
+def publisher(folder: Path, place: str, more: dict[str, Any], **given: Any) -> tuple[Publisher, Target]:
     target = Target.parse(place)
 
     def open_(asked: Target) -> Provider:
         return ObjectRemote(asked, more)
 
-    return Publisher(folder, [target], open_), target
+    return Publisher(folder, [target], open_, **given), target
 
 
 def client(s3: S3) -> Any:
@@ -113,7 +114,7 @@ def test_a_bucket_that_locks_by_default_is_found_out_used_and_attested(s3: S3, t
         Bucket="locked", ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
     )
     sha256 = bundle(tmp_path, PART + 9)
-    publish, target = publisher(tmp_path, "s3://locked/prod", options(s3))
+    publish, target = publisher(tmp_path, "s3://locked/prod", options(s3), sign=lambda origin: SIGNER)
     able = publish.probe(target)
     assert (able.creates, able.versions, able.digests, able.locks, able.mode) == (True, True, True, True, "COMPLIANCE")
     assert able.days is not None and 39 < able.days <= 41
@@ -125,6 +126,11 @@ def test_a_bucket_that_locks_by_default_is_found_out_used_and_attested(s3: S3, t
     assert attestation["lock"]["until"] == min(each["lock"]["until"] for each in attestation["objects"])
     again = publish.publish(sha256, target)
     assert (again["written"], again["created"]) == (0, False) and again["objects"] == attestation["objects"]
+    assert again["signed"] == attestation["signed"], "the same facts are the same statement"
+    published = PublishedBundle(ObjectRemote(target, options(s3)), sha256)
+    assert verify(published, [SIGNER]).fault is None
+    [signed] = published.attested([SIGNER])
+    assert (signed.mode, signed.until, signed.fault) == ("COMPLIANCE", attestation["lock"]["until"], "")
     # WORM against stolen credentials (restic#2202): a version stays, whoever asks.
     first = attestation["objects"][0]
     with pytest.raises(s3_client.exceptions.ClientError, match="AccessDenied"):

@@ -56,7 +56,7 @@ def test_a_control_may_ask_for_a_signature_that_was_verified() -> None:
         assert standing(control, [made("junit", DAY, signature=signature)], NOW).state == state
     assert why(standing(control, [], NOW), NOW) == [
         "SOC 2 CC8.1: missing",
-        "It takes evidence of production of the last 30d, with a signature that was verified:",
+        "It needs evidence of production from the last 30d, with a signature that was verified:",
         "✕ junit: none",
     ]
     assert why(standing(CONTROL, [made("junit", 31 * DAY), made("sarif", DAY)], NOW), NOW)[2:] == [

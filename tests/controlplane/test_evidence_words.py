@@ -107,7 +107,7 @@ def test_what_is_not_read_back_is_not_shown_as_published() -> None:
         f"             {'cd' * 16}",
         "read back    not yet",
         "files        –",
-        "tries        2 by job 31",
+        "tries        2, by job 31",
         "asked for    2026-03-04 11:00:00 UTC by ana",
     ]
     done = replace(PUBLICATION, subject="", published_at=NOW, objects=3, attempts=None)
@@ -115,7 +115,7 @@ def test_what_is_not_read_back_is_not_shown_as_published() -> None:
     assert lines[2] == "evidence     4, bundle" and lines[5:8] == [
         "read back    2026-03-04 12:00:00 UTC, now",
         "files        3",
-        "tries        – by job 31",
+        "tries        –",
     ]
 
 
@@ -144,7 +144,11 @@ def test_what_the_provider_says_stands_beside_our_hash() -> None:
     assert attestation_lines(None) == [("nothing was read back yet", "muted")]
     known = {"path": HOSTILE, "sha256": SHA256, "etag": "e1", "version": None}
     assert texts(attestation_lines({"objects": [known]})) == [SHOWN, f"  {'ab' * 8}…  ETag e1, version –"]
-    assert attestation_lines({}) == []
+    assert attestation_lines({}) == attestation_lines({"signed": 7}) == []
+    assert texts(attestation_lines({"signed": {"signer": "0f8c", "key": HOSTILE}})) == [
+        "signed by the key 0f8c",
+        f"  {SHOWN}",
+    ]
 
 
 def test_a_long_text_leaves_room_for_what_stands_beside_it() -> None:

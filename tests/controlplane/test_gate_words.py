@@ -92,6 +92,9 @@ def test_a_trend_shows_what_it_does_not_know() -> None:
         ({"value": 1.0, "unit": "ms"}, "1 ms"),
         ({"value": 90.0, "unit": "s"}, "1m 30s"),
         ({"value": 41.5, "unit": ""}, "41.5"),
+        ({"value": 0.0, "unit": "tests"}, "0 failed"),
+        ({"value": 3.0, "unit": "tests", "threshold": "at most 0 skipped"}, "3 skipped"),
+        ({"value": 1.0, "unit": "objectives"}, "1 firing"),
         ({"value": 41.5, "unit": HOSTILE}, f"41.5 {SHOWN}"),
         ({"value": None}, ""),
         ({"value": None, "state": "inconclusive"}, "–"),
@@ -136,7 +139,7 @@ def test_a_check_is_one_line(fields: dict[str, Any], words: str) -> None:
 @pytest.mark.parametrize(
     ("gone", "words"),
     [
-        ({"standing": "never"}, "it was never run there: nothing is known, so it is closed"),
+        ({"standing": "never"}, "nothing is known of it yet, so it is closed: run it (gates run)"),
         ({"standing": "retired"}, "it is retired; apply it again to keep it"),
         ({}, "its definition cannot be read by this program: apply it again"),
     ],
@@ -147,25 +150,18 @@ def test_a_gate_without_a_decision_says_why(gone: dict[str, Any], words: str) ->
 
 def test_what_blocks_comes_before_what_is_a_condition() -> None:
     told = texts(why_lines(row(decided(a=0, b=2, c=1)), NOW))
-    assert told[:3] == [
-        "shop in staging: NO GO",
-        "version 1, definition sha256 ffffffffffffffff…",
-        "last decided now (run 7)",
+    assert told[:2] == ["shop in staging: NO GO", "last decided now (run 7)"]
+    assert told[2:5] == ["", "what must change to open it: 1 of 3 checks", "  b: at most 0; or it is waived"]
+    assert told[5:9] == ["", "why it is closed", "├ ✕ b: fail", "│   found 2 messages, held to at most 0, 0s ago"]
+    assert told[9].startswith("│   observed sha256 ") and told[9].endswith("…, run 1")
+    assert told[10] == "│   owner ben, no orders are lost"
+    assert [each for each in told if not each.startswith("│")][8:] == [
+        *("", "conditions", "├ ✕ c: fail", "", "version 1, definition sha256 ffffffffffffffff…"),
     ]
-    assert told[3:7] == ["", "why it is closed", "├ ✕ b: fail", "│   found 2 messages, held to at most 0, 0s ago"]
-    assert told[7].startswith("│   observed sha256 ") and told[7].endswith("…, run 1")
-    assert told[8] == "│   owner ben, no orders are lost"
-    assert [each for each in told if not each.startswith("│")][5:] == [
-        *("├ ✕ b: fail", "", "what must change to open it: 1 of 3 checks", "  b: at most 0; or it is waived"),
-        *("", "conditions", "├ ✕ c: fail"),
-    ]
-    assert told[-1] == "│   owner ana"
+    assert told[-3] == "│   owner ana"
     open_ = texts(why_lines(row(decided(a=0, b=0, c=0), closes_at=NOW + HOUR, decided_at=None), NOW))
-    assert open_[2:] == ["closes by itself in 1 h, if nothing is done"]
-    assert (
-        texts(why_lines(replace(row(None, standing="never"), environment=""), NOW))[0]
-        == "shop in no environment: never run"
-    )
+    assert open_[1:2] == ["closes by itself in 1 h, if nothing is done"]
+    assert texts(why_lines(replace(row(None, standing="never"), environment=""), NOW))[0] == "shop: never run"
 
 
 def test_a_branch_says_what_was_not_found_and_who_waived_it() -> None:
@@ -209,7 +205,7 @@ def test_the_facts_of_a_run() -> None:
     batch = replace(RUN, batch_size=4, batch_index=0, decided_at=None, inputs_sha256=None, conditions=[condition, "?"])
     assert run_lines(batch, NOW)[3:] == [
         "batch 0 of size 4: the other checks are in other batches",
-        (f"condition: b (waived), {SHOWN} by 2026-04-01", "warn"),
+        (f"condition: b waived; {SHOWN} by 2026-04-01 UTC", "warn"),
     ]
     assert run_lines(replace(RUN, conditions=None, batch_size=4), NOW) == run_lines(RUN, NOW)
 

@@ -477,7 +477,7 @@ def test_what_opens_a_check_depends_on_why_it_is_closed() -> None:
     assert told == [
         "  a: at most 0; or it is waived",
         "  b: it is run again",
-        "  c: there is something to judge (now: no data); or it is waived",
+        "  c: it gives a result (now: no data); or it is waived",
         "  new: it is run",
         "  tool: it is run with --commands",
         "  asked: somebody answers it (gates answer)",

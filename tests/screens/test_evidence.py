@@ -22,7 +22,7 @@ async def test_from_a_control_to_its_evidence_which_is_published_and_canceled(da
         await command(pilot, "coverage A.8.15")
         await until(pilot, lambda: "● fresh" in text(pilot))
         await pilot.press("w")
-        await until(pilot, lambda: "It takes evidence of the last 8d" in text(pilot))
+        await until(pilot, lambda: "It needs evidence from the last 8d" in text(pilot))
         await pilot.press("escape", "enter")
         await until(pilot, lambda: "2.4.0" in text(pilot) and f"/kind:{BUNDLE}" in text(pilot))
         await pilot.press("enter")

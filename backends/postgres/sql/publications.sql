@@ -17,7 +17,7 @@ SELECT wf.audited('wf.publications', 'publications', 'id', 'none');
 
 CREATE VIEW wf.publication_list AS
 SELECT p.id, p.evidence_id, e.sha256, e.kind, e.subject, p.target, q.job_id,
-       CASE WHEN j.state IN ('waiting', 'running') THEN j.state
+       CASE WHEN j.state IN ('waiting', 'running') THEN CASE WHEN p.canceled_at IS NULL THEN j.state ELSE 'canceling' END
             WHEN j.state = 'dead' THEN 'failed'
             WHEN p.published_at IS NOT NULL THEN 'published'
             WHEN p.canceled_at IS NOT NULL OR j.state = 'canceled' THEN 'canceled' ELSE 'failed' END AS state,
@@ -76,7 +76,8 @@ BEGIN
 END
 $$;
 
--- `cancel` one that waits; `republish` one that failed, was canceled, or is to be looked at again.
+-- `cancel` one that waits, or that a worker has: that one breaks it off, unless its manifest is made by then. `republish`
+-- one that failed, was canceled, or is to be looked at again.
 CREATE OR REPLACE FUNCTION wf.change_publication(verb text, publication bigint) RETURNS void LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -86,13 +87,15 @@ DECLARE
 BEGIN
   SELECT * INTO p FROM wf.publications x WHERE x.id = publication FOR UPDATE;
   SELECT j.state INTO state FROM wf.jobs j WHERE j.id = job FOR UPDATE;
-  IF p.id IS NULL OR (verb = 'cancel' AND state = 'waiting'
+  IF p.id IS NULL OR (verb = 'cancel' AND state IN ('waiting', 'running') AND p.canceled_at IS NULL
       OR verb = 'republish' AND coalesce(state, 'done') IN ('done', 'dead', 'canceled')) IS NOT TRUE THEN
     RAISE EXCEPTION 'publication %: % is refused while its job is %', publication, left(verb, 20), coalesce(state, 'gone')
       USING ERRCODE = 'check_violation', CONSTRAINT = 'publication_transition';
   END IF;
-  IF verb = 'cancel' THEN
+  IF verb = 'cancel' AND state = 'waiting' THEN
     PERFORM wf.cancel_job(job);
+  ELSIF verb = 'cancel' THEN
+    NULL;
   ELSIF state IN ('dead', 'canceled') THEN
     PERFORM wf.replay_job(job);  -- its letter is settled with it
   ELSE
