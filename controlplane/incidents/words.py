@@ -163,6 +163,6 @@ def measure_lines(measures: Sequence[Measures]) -> list[Line]:
                 lines.append(f"to {name:<12} {spell(round(seconds))}")
             elif name != "detect" or each.cycle == 1:
                 lines.append((f"to {name:<12} not yet", "muted"))
-        lines += [f"at {severity:<12} {spell(round(seconds))}" for severity, seconds in each.severities.items()]
+        lines += [f"at {severity:<12} {whole_minutes(seconds)}" for severity, seconds in each.severities.items()]
         lines.append(f"customers       told {each.updates}×")
     return lines
