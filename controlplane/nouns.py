@@ -367,6 +367,13 @@ NOUNS: tuple[Noun, ...] = (
         readers=("backends.postgres.incidents:Timeline",),
     ),
     Noun(
+        "update-intervals",
+        "How often customers are told while an incident is under way.",
+        list="controlplane.incidents.list:INTERVALS",
+        listed="incidents intervals",
+        readers=("backends.postgres.incidents:Intervals",),
+    ),
+    Noun(
         "objectives",
         "Objectives (SLOs): their error budgets, how fast they burn, and what fires.",
         digit="8",

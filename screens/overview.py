@@ -23,7 +23,7 @@ from screens.widgets.glance import Block, Content, Fault, Glance
 
 READ_EVERY = 10.0
 """Seconds between two automatic readings; the trail, which shows every change, is read at every hint."""
-WIDE = Block("requests", ("alerts", "gates", "traffic"))
+WIDE = Block("requests", ("incidents", "alerts", "gates", "traffic"))
 PAIRS = (
     (Block("failing most", ("failing",), True, 2), Block("slowest p95", ("slowest",), True, 2)),
     (Block("due", ("keys", "plans", "stray"), False, 6), Block("work", ("work", "runs"), False, 6)),
@@ -211,6 +211,7 @@ class OverviewScreen(AreaScreen):
 
 
 MEANING = (
+    "Incidents: those that are open or mitigated, and how the most severe of them stands.",
     "Alerts: what detectors found wrong and nobody has resolved. Unknown: their source is silent.",
     "Requests, errors (5xx) and p95 are those of the whole fleet in the hour before the time on the title line, from"
     " what is rolled up; the trends are of the 24 hours before it. A gap is an hour of which nothing is known.",

@@ -30,7 +30,8 @@ KINDS += (
 KINDS += ("one minute of", "a day of 10,000 rows taken away")
 KINDS += ("exact counts of stale keys", "all detectors evaluated once")
 KINDS += ("a bundle of 4 MiB verified", "10 × 64 KiB published to S3")
-KINDS += ("a change seen in 3 consoles",)
+KINDS += ("a change in one console painted in 2 others", "80 events of 8 writers", "a note of 50 KB")
+KINDS += ("from the return of a link to a whole timeline",)
 KINDS += ("a gate of 50 checks", "consistency of 200 tenants")
 KINDS += ("audit nowhereword", "keys label:nothing", "longest wait of 4 writers")
 

@@ -6,10 +6,12 @@ import dataclasses
 from datetime import timedelta
 from typing import Any
 
+from psycopg import sql
 from psycopg.rows import class_row
 
 from backends.postgres.audit_chain import origin_of, page_of_links
 from backends.postgres.audit_rows import COLUMNS, rows_where
+from backends.postgres.filtering import Filtered
 from backends.postgres.paging import Order, PagedList, shape_of
 from controlplane.audit.chain import ChainStatus, Link
 from controlplane.audit.list import AUDIT
@@ -18,6 +20,12 @@ from controlplane.jobs.engine import sql as job
 
 UPKEEP = (job("chain_audit", "SELECT wf.note_triggers(), wf.chain_audit()", timedelta(seconds=5), seconds=300),)
 """Signing checkpoints needs a worker's own key: see `notary`."""
+
+
+OF_EXECUTION = Filtered(
+    sql.SQL("execution::text"), number=sql.SQL("execution"), among=(sql.SQL("seq"), sql.SQL("wf.execution_trail"))
+)
+"""Asked by the screen of an execution only."""
 
 
 class AuditTrail(PagedList[AuditRow], AuditDirectory):
@@ -30,6 +38,7 @@ class AuditTrail(PagedList[AuditRow], AuditDirectory):
             search="wf.folded(thing || ' ' || operation || ' ' || actor || ' ' || coalesce(reason, ''))",
             tie=(),
             orders={"at": Order("seq", "bigint")},
+            filters={"execution": OF_EXECUTION},
         ),
         columns=COLUMNS,
     )

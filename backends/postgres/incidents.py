@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 from psycopg.types.json import Jsonb
@@ -14,20 +14,29 @@ from backends.postgres.filtering import Filtered
 from backends.postgres.paging import Order, PagedList, shape_of
 from backends.postgres.statements import Connection, names, rows, scalar
 from backends.postgres.table import Table, fields_of
-from controlplane.incidents.list import INCIDENTS, TIMELINE
+from controlplane.incidents.list import INCIDENTS, INTERVALS, TIMELINE
 from controlplane.incidents.model import (
     MILESTONES,
     Incident,
     IncidentDirectory,
     IncidentEvent,
     IncidentStore,
+    IntervalDirectory,
+    Severity,
     Standing,
     TimelineDirectory,
+    UpdateInterval,
 )
-from controlplane.incidents.refusals import NO_INCIDENT
+from controlplane.incidents.refusals import NO_INCIDENT, NO_INTERVAL
 from controlplane.jobs.engine import sql as job
+from controlplane.memorylist import MemoryList
+
+if TYPE_CHECKING:
+    from backends.postgres.home import Home
 
 INCIDENT_TABLE = Table("wf.incidents", Incident, ("id",), NO_INCIDENT, view="wf.incident_list")
+INTERVAL_TABLE = Table("wf.update_intervals", UpdateInterval, ("severity",), NO_INTERVAL)
+INTERVALS_NOW = "SELECT severity, minutes FROM wf.update_intervals ORDER BY severity"
 EVENT_COLUMNS = names(fields_of(IncidentEvent))
 UNDER_WAY = """
 SELECT id, severity, conn, roles #>> ARRAY[(
@@ -83,6 +92,17 @@ class Timeline(PagedList[IncidentEvent], TimelineDirectory):
     )
 
 
+class Intervals(MemoryList[UpdateInterval], IntervalDirectory):
+    declared = INTERVALS
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+
+    async def rows(self) -> tuple[Sequence[UpdateInterval], datetime]:
+        async with self.home.connection() as connection:
+            return await rows(connection, UpdateInterval, INTERVALS_NOW), self.home.clock.now()
+
+
 @dataclass(frozen=True)
 class IncidentWriter(IncidentStore):
     """Writes within one transaction."""
@@ -130,3 +150,9 @@ class IncidentWriter(IncidentStore):
 
     async def tell_customers(self, number: int, text: str) -> int:
         return int(await scalar(self.connection, "SELECT wf.tell_customers(%s, %s)", [number, text]))
+
+    async def lock_interval(self, severity: Severity) -> UpdateInterval:
+        return await INTERVAL_TABLE.lock(self.connection, severity)
+
+    async def put_interval(self, severity: Severity, minutes: int | None) -> UpdateInterval:
+        return await INTERVAL_TABLE.update(self.connection, {"minutes": minutes}, severity)

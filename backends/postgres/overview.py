@@ -12,6 +12,7 @@ from psycopg.rows import class_row, dict_row
 from controlplane.alerts.model import AlertDirectory, OpenAlerts
 from controlplane.audit.model import AuditDirectory
 from controlplane.filters.grammar import parse
+from controlplane.incidents.model import IncidentDirectory, Standing
 from controlplane.keys.model import StalePolicy
 from controlplane.listing import Count, Query
 from controlplane.objectives.list import OBJECTIVES
@@ -193,6 +194,9 @@ class Overview(OverviewSource):
 
     async def alerts(self) -> OpenAlerts:
         return await self.home.of(AlertDirectory).open_alerts()
+
+    async def incidents(self) -> Sequence[Standing]:
+        return await self.home.of(IncidentDirectory).under_way()
 
     async def traffic(self) -> Traffic:
         rows = await self._rows("traffic")

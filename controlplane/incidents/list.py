@@ -12,11 +12,13 @@ from controlplane.incidents.model import (
     Incident,
     IncidentDirectory,
     IncidentEvent,
+    IntervalDirectory,
     TimelineDirectory,
+    UpdateInterval,
 )
-from controlplane.incidents.refusals import NO_EVENT, NO_INCIDENT
+from controlplane.incidents.refusals import NO_EVENT, NO_INCIDENT, NO_INTERVAL
 from controlplane.incidents.words import affected_words, event_words, standing_lines, whole_minutes
-from controlplane.lists import COUNT, ID, TIME, Cell, Column, ListOf, Status, choice, status
+from controlplane.lists import COUNT, ID, TIME, Cell, Column, Line, ListOf, Status, choice, status
 from controlplane.text import UNKNOWN, clean
 
 SEVERITY: dict[str, Status] = {
@@ -76,6 +78,37 @@ INCIDENTS = ListOf(
                cell=lambda incident, now: affected_words(incident) or Cell(UNKNOWN, "unknown")),
         Column("cycle", ID, filters=False, priority=10, width=5),
         Column("events", COUNT, filters=False, priority=10, width=6),
+    ),
+)  # fmt: skip
+
+
+def _interval_why(row: UpdateInterval, now: datetime) -> list[Line]:
+    how = f"every {row.minutes:,} minutes" if row.minutes else "when there is something to tell"
+    return [
+        (f"{row.severity}: customers are told {how}", "title"),
+        "From the opening, or from the last update, on. Once one is overdue every console says so.",
+        "An admin changes it: incidents interval",
+    ]
+
+
+INTERVALS: ListOf[UpdateInterval] = ListOf(
+    "update-intervals",
+    UpdateInterval,
+    of=lambda plane: plane.of(IntervalDirectory),
+    order="severity",
+    summary="List how often customers are told while an incident is under way, by its severity.",
+    means="How often customers are told while an incident is under way. a, then i, changes it.",
+    nothing="There are no severities.",
+    key=("severity",),
+    missing=NO_INTERVAL,
+    why=_interval_why,
+    search=lambda row: (row.severity,),
+    operations=("incidents.interval",),
+    columns=(
+        Column("severity", priority=1, width=10, sorts=True),
+        Column("minutes", COUNT, priority=1, width=9,
+               cell=lambda row, now: f"{row.minutes:,}" if row.minutes else Cell("none", "muted"),
+               what="none: when there is something to tell"),
     ),
 )  # fmt: skip
 

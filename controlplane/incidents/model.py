@@ -127,6 +127,24 @@ class Standing:
         return f"INC-{self.id}"
 
 
+@dataclass(frozen=True, slots=True)
+class UpdateInterval:
+    """How often customers are told while an incident of a severity is under way. `minutes` None: when there is
+    something to tell, and nothing is overdue.
+    """
+
+    severity: Severity
+    minutes: int | None
+
+    @property
+    def key(self) -> str:
+        return self.severity
+
+
+class IntervalDirectory(Listing[UpdateInterval], Protocol):
+    """The settings of the home about updates for customers."""
+
+
 class IncidentDirectory(Listing[Incident], Protocol):
     """The capability of a context to show incidents."""
 
@@ -187,3 +205,7 @@ class IncidentStore(Protocol):
     async def correct(self, number: int, event: int, text: str) -> int: ...
 
     async def tell_customers(self, number: int, text: str) -> int: ...
+
+    async def lock_interval(self, severity: Severity) -> UpdateInterval: ...
+
+    async def put_interval(self, severity: Severity, minutes: int | None) -> UpdateInterval: ...

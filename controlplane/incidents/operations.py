@@ -12,9 +12,9 @@ from controlplane.audit.model import AuditRow, Record
 from controlplane.formatting import parse_moment
 from controlplane.gates.model import GateRow
 from controlplane.incidents import rules
-from controlplane.incidents.model import MAX_NOTE, Affects, Incident, IncidentStore, Severity, Status
+from controlplane.incidents.model import MAX_NOTE, Affects, Incident, IncidentStore, Severity, Status, UpdateInterval
 from controlplane.incidents.personal import personal_in
-from controlplane.incidents.refusals import CUSTOMERS_PERSONAL, INCIDENT_NOTHING, INCIDENT_TAKEN
+from controlplane.incidents.refusals import CUSTOMERS_PERSONAL, INCIDENT_NOTHING, INCIDENT_TAKEN, INTERVAL_NOTHING
 from controlplane.operations import Operation, Request, Risk, Subject, operation
 from controlplane.queues.model import Cause
 from controlplane.tenants.model import Tenant
@@ -97,6 +97,16 @@ class CustomerText(OneIncident):
     text: Annotated[str, Field(min_length=1, max_length=8000, description="what customers read; it names nobody")]
 
 
+class IntervalPut(Request):
+    subject = ("severity",)
+    severity: Severity
+    minutes: Annotated[
+        int | None,
+        Field(default=None, ge=5, le=1440, description="5 to 1440; none: when there is something to tell"),
+    ]
+
+
+INTERVAL = Subject(UpdateInterval, lambda change, request: change.of(IncidentStore).lock_interval(request.severity))
 INCIDENT = Subject(Incident, lambda change, request: change.of(IncidentStore).lock(request.id))
 
 
@@ -330,3 +340,25 @@ async def tell_customers(change: Change, request: CustomerText, incident: Incide
     _nobody_named(request)
     event = await change.of(IncidentStore).tell_customers(incident.id, request.text)
     return {"id": incident.id, "event": event, "notes": [request.text]}
+
+
+@operation(
+    "incidents.interval",
+    IntervalPut,
+    role="admin",
+    risk=Risk.CONFIRM,
+    key="i",
+    on=INTERVAL,
+    undo="incidents.interval",
+    writes="update-intervals",
+    begins={UpdateInterval: lambda rows: {"minutes": rows[0].minutes} if len(rows) == 1 else {}},
+)
+async def interval(change: Change, request: IntervalPut, now: UpdateInterval) -> Record:
+    """Say how often customers are told while an incident of a severity is under way.
+
+    It holds at once, also for incidents that are open.
+    """
+    if now.minutes == request.minutes:
+        raise INTERVAL_NOTHING()
+    made = await change.of(IncidentStore).put_interval(request.severity, request.minutes)
+    return {"severity": made.severity, "minutes": made.minutes}

@@ -11,6 +11,8 @@ NO_EVENT = Words("no_incident_event", NotFound, "There is no event {}.", "watchf
 INCIDENT_TAKEN = Words(
     "incident_taken", Conflict, "An incident was opened from it already.", "Add what you know there: incidents note"
 )
+NO_INTERVAL = Words("no_interval", NotFound, "There is no severity {}.", "It is SEV-1, SEV-2, SEV-3 or SEV-4.")
+INTERVAL_NOTHING = Words("interval_nothing", Usage, "That is how often they are told already.", "Give another number.")
 INCIDENT_CLOSED = Words("incident_closed", Refusal, "The incident is closed.", "Reopen it: that begins its next cycle.")
 INCIDENT_OVER = Words("incident_over", Refusal, "The incident is over.", "Reopen it: that begins its next cycle.")
 INCIDENT_STEP = Words(
@@ -38,6 +40,8 @@ INCIDENT_PERSONAL = Words(
 )
 
 CONSTRAINTS = (
+    Words("interval_severity", Usage, "A severity is SEV-1, SEV-2, SEV-3 or SEV-4."),
+    Words("interval_minutes", Usage, "Customers are told every 5 to 1,440 minutes, or at no fixed interval."),
     Words(
         "conn_held",
         NotPermitted,

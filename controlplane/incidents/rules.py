@@ -28,8 +28,6 @@ STEPS: dict[Status, tuple[Status, ...]] = {
 """Status → those that it follows."""
 FIELDS: dict[Affects, str] = {"tenant": "tenants", "region": "regions", "route": "routes"}
 OF_ALERT: dict[str, Severity] = {"critical": "SEV-1", "error": "SEV-2", "warning": "SEV-3", "info": "SEV-4"}
-UPDATE_EVERY: dict[str, timedelta] = {"SEV-1": timedelta(minutes=20), "SEV-2": timedelta(minutes=40)}
-"""How often customers are told, as wf.update_every; a test compares the two."""
 
 
 def step_to(status: Status) -> Callable[[Incident, datetime], None]:

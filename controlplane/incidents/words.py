@@ -81,6 +81,18 @@ def header_words(standing: Sequence[Standing], now: datetime, me: str) -> list[s
     return [said + (f" +{more}" if more else ""), *late]
 
 
+def standing_words(standing: Sequence[Standing], now: datetime) -> str:
+    """The most severe in a few words: "INC-4 SEV-1, ana has the conn, update overdue 3m"."""
+    first = standing[0]
+    said = [
+        f"{first.label} {first.severity}",
+        f"{clean(first.conn, 24)} has the conn" if first.conn else "nobody has the conn",
+    ]
+    if first.update_due is not None and first.update_due <= now:
+        said.append(f"update overdue {whole_minutes((now - first.update_due).total_seconds())}")
+    return ", ".join(said)
+
+
 def update_line(incident: Incident, now: datetime) -> Line | None:
     """When customers are told next; None: nobody waits for it."""
     due = incident.update_due
@@ -151,6 +163,6 @@ def measure_lines(measures: Sequence[Measures]) -> list[Line]:
                 lines.append(f"to {name:<12} {spell(round(seconds))}")
             elif name != "detect" or each.cycle == 1:
                 lines.append((f"to {name:<12} not yet", "muted"))
-        lines += [f"at {severity:<12} {spell(round(seconds))}" for severity, seconds in each.severities.items()]
+        lines += [f"at {severity:<12} {whole_minutes(seconds)}" for severity, seconds in each.severities.items()]
         lines.append(f"customers       told {each.updates}×")
     return lines

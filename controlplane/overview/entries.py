@@ -10,7 +10,7 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from controlplane.alerts.model import OpenAlerts
 from controlplane.formatting import age, milliseconds, percent, rate
@@ -32,6 +32,9 @@ from controlplane.overview.model import (
     WorkDue,
 )
 from controlplane.text import UNKNOWN
+
+if TYPE_CHECKING:
+    from controlplane.incidents.model import Standing
 
 Tone = Literal["", "good", "bad", "warn", "muted", "unknown"]
 STALE_AFTER = timedelta(minutes=10)
@@ -108,6 +111,24 @@ def alerts_entries(found: OpenAlerts, now: datetime) -> list[Entry]:
         return [Entry("open", "alerts", f"{found.firing:,}{more} firing", tone, words, (), door)]
     value, tone = ("unknown", "unknown") if found.unknown else ("none firing", "")
     return [Entry("open", "alerts", value, tone, words, (), door)]
+
+
+UNDER_WAY = "status:open,mitigated"
+MANY = 10
+"""So many incidents under way are read, the most severe first."""
+
+
+def incidents_entries(standing: Sequence[Standing], now: datetime) -> list[Entry]:
+    """How many are under way, and how the most severe stands; no line while there is none."""
+    from controlplane.incidents.words import standing_words  # not before the first paint
+
+    if not standing:
+        return []
+    number = f"{len(standing)}{'+' if len(standing) >= MANY else ''} open"
+    tone: Tone = "bad" if standing[0].severity in ("SEV-1", "SEV-2") else "warn"
+    return [
+        Entry("incidents", "incidents", number, tone, standing_words(standing, now), (), Door("incidents", UNDER_WAY))
+    ]
 
 
 def traffic_entries(traffic: Traffic, now: datetime) -> list[Entry]:
@@ -368,6 +389,7 @@ class Part:
 
 
 PARTS: tuple[Part, ...] = (
+    Part("incidents", "incidents", lambda glance: glance.incidents(), incidents_entries),
     Part("alerts", "alerts", lambda glance: glance.alerts(), alerts_entries),
     Part("gates", "gates", lambda glance: glance.gates(), gates_entries),
     Part("traffic", "requests", lambda glance: glance.traffic(), traffic_entries),

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from controlplane.alerts.model import OpenAlerts
 from controlplane.listing import Count
 from controlplane.telemetry.model import Point, add
+
+if TYPE_CHECKING:
+    from controlplane.incidents.model import Standing
 
 HOURS = 24
 TRIAL_DAYS = 7
@@ -182,6 +185,10 @@ class OverviewSource(Protocol):
     """The capability of a context to show itself as a whole; each part is one query."""
 
     async def alerts(self) -> OpenAlerts: ...
+
+    async def incidents(self) -> Sequence[Standing]:
+        """Those under way, the most severe first; at most ten."""
+        ...
 
     async def traffic(self) -> Traffic: ...
 

@@ -59,7 +59,10 @@ class ExecutionScreen(DetailScreen[Shown]):
             "It has no steps.",
         ),
         Facts("step", page),
-        timeline("thing", "executions"),
+        dataclasses.replace(
+            timeline("thing"),
+            query=lambda key: Query((Term("is", (key,), "execution"),), "at", True),
+        ),
     )
     grid, widths, heights = ("steps step", "timeline step"), "1fr 1fr", "3fr 1fr"
     related = (RUNBOOK,)

@@ -85,6 +85,7 @@ TRIED = {
     "incidents.severity": ["1", "--severity", "SEV-2"],
     "incidents.snooze": ["1", "--until", "1h"],
     "incidents.take": ["1", "--role", "deputy"],
+    "incidents.interval": ["SEV-1", "--minutes", "30"],
     "incidents.tell-customers": ["1", "--text", "We are looking into it."],
     "incidents.unaffect": ["1", "--kind", "region", "--name", "moon"],
     "jobs.cancel": ["1"],

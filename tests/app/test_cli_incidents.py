@@ -23,7 +23,7 @@ def test_every_command_of_the_page_runs_and_its_bundle_verifies(
     assert len(shown) >= 8
     for line in shown:
         words = shlex.split(line, comments=True)[1:]
-        changes = words[1] in ("open", "note")
+        changes = words[1] in ("open", "note", "interval")
         answer = cli(*words, *(["--yes"] if changes else []))
         assert answer.code == 0, (line, answer)
     cli.done("incidents", "take", "1")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 
 import pytest
 from psycopg import errors
 
 from backends.postgres.home import Home
-from controlplane.errors import Conflict, NotPermitted, Refusal
+from controlplane.errors import Conflict, NotPermitted, Refusal, Usage
 from controlplane.incidents.model import Incident, IncidentDirectory, IncidentEvent
 from tests.backends.gates import do
 from tests.backends.psql import Psql, logins, one
@@ -180,3 +181,22 @@ async def test_one_person_has_a_role_and_the_other_is_told_who(ana: Home, ben: H
         "t_operator did not accept the role of commander in time: t_admin still has it",
         "t_operator relieves t_admin of the role of commander: ben sleeps",
     ]
+
+
+async def test_the_interval_of_updates_is_changed_by_an_operation_and_holds_at_once(ana: Home, ben: Home) -> None:
+    number = await down(ana)
+    due = (await incident(ana, number)).update_due
+    assert due == (await incident(ana, number)).opened_at + timedelta(minutes=20)
+    with pytest.raises(NotPermitted):
+        await do(ana, "incidents.interval", severity="SEV-1", minutes=30)
+    made = await do(ben, "incidents.interval", "too often", severity="SEV-1", minutes=30)
+    assert (await incident(ana, number)).update_due == due + timedelta(minutes=10)
+    [row] = made.rows
+    assert (row.noun, row.thing, row.reason, row.before, row.after) == (
+        "update-intervals", "SEV-1", "too often",
+        {"severity": "SEV-1", "minutes": 20}, {"severity": "SEV-1", "minutes": 30},
+    )  # fmt: skip
+    with pytest.raises(Usage, match="told already"):
+        await do(ben, "incidents.interval", severity="SEV-1", minutes=30)
+    await do(ben, "incidents.interval", severity="SEV-1", minutes=None)
+    assert (await incident(ana, number)).update_due is None, "nobody waits for an update"

@@ -10,7 +10,6 @@ import pytest
 
 from controlplane.incidents.model import MAX_NOTE
 from controlplane.incidents.personal import PATTERNS, personal_in
-from controlplane.incidents.rules import UPDATE_EVERY
 from controlplane.operators.roles import ROLES
 from tests.backends.psql import Psql, denied, logins, one, refused
 from tests.postgres import Database
@@ -149,8 +148,24 @@ def test_the_home_and_the_program_agree(psql: Psql) -> None:
     for text in texts:
         assert one(owner, f"SELECT wf.personal_in('{text}')") == (personal_in(text),), text
     assert {personal_in(text) for text in texts} == {None, *(what for what, _ in PATTERNS)}
-    told = dict(owner.execute("SELECT s, wf.update_every(s) FROM unnest(ARRAY['SEV-1', 'SEV-2']) s").fetchall())
-    assert told == UPDATE_EVERY and one(owner, "SELECT wf.update_every('SEV-3')") == (None,)
+
+
+def test_how_often_customers_are_told_is_the_homes_to_say(psql: Psql) -> None:
+    every = "UPDATE wf.update_intervals SET minutes = {} WHERE severity = 'SEV-1'"
+    assert one(psql("viewer"), "SELECT array_agg(minutes ORDER BY severity) FROM wf.update_intervals") == (
+        [20, 40, None, None],
+    )
+    for role in ("viewer", "support", "operator", "worker", "service"):
+        denied(psql(role), every.format(600), "DELETE FROM wf.update_intervals")
+    admin = psql("admin")
+    denied(admin, "DELETE FROM wf.update_intervals", "UPDATE wf.update_intervals SET severity = 'SEV-9'",
+           "INSERT INTO wf.update_intervals VALUES ('SEV-5', 20)", "TRUNCATE wf.update_intervals")  # fmt: skip
+    for wrong in (0, 4, 1441, -20):
+        refused(admin, "interval_minutes", every.format(wrong))
+    admin.execute(every.format(5))
+    assert one(admin, "SELECT operation, thing, after, out_of_band FROM wf.audit ORDER BY seq DESC LIMIT 1") == (
+        "sql.update", "SEV-1", {"severity": "SEV-1", "minutes": 5}, True
+    )  # fmt: skip
 
 
 def test_of_two_at_once_one_takes_the_role(psql: Psql, database: Database) -> None:

@@ -197,6 +197,7 @@ EXAMPLES: dict[str, Record] = {
     "incidents.severity": {"id": 1, "severity": "SEV-2"},
     "incidents.snooze": {"id": 1, "until": "1h"},
     "incidents.take": {"id": 1},
+    "incidents.interval": {"severity": "SEV-1", "minutes": 30},
     "incidents.tell-customers": {"id": 1, "text": "We are looking into it."},
     "incidents.unaffect": {"id": 1, "kind": "region", "name": "moon"},
     "jobs.cancel": {"id": 1},

@@ -13,7 +13,10 @@ import pytest
 from app.gating import look_outside
 from backends.postgres.home import Home
 from backends.runbook_folder import RunbookFolder
+from controlplane.audit.model import AuditDirectory
 from controlplane.errors import Conflict, NotPermitted, Refusal
+from controlplane.filters.grammar import Term
+from controlplane.listing import Query
 from controlplane.operations import Call, execute
 from controlplane.registry import named
 from controlplane.runbooks.drill import Player, begin, walk
@@ -116,6 +119,12 @@ async def test_a_runbook_is_carried_out_and_everything_is_in_the_trail(homes: tu
     assert row == ("tenants.suspend", "acme", "security incident")
     out = psql("viewer").execute("SELECT count(*) FROM wf.audit WHERE noun = 'executions' AND out_of_band").fetchone()
     assert out == (0,)
+    # Its trail has its own rows, those of its steps, and what its operations changed; nothing of another's.
+    await begin(home, "leak", 41)
+    trail = await home.of(AuditDirectory).page(Query((Term("is", (str(number),), "execution"),), "at", False))
+    assert {row.thing.partition("/")[0] for row in trail.rows} == {str(number), "acme"}
+    assert [row.operation for row in trail.rows if row.thing == "acme"] == ["tenants.suspend"]
+    assert {f"{number}/{place}" for place in range(1, 7)} < {row.thing for row in trail.rows}
 
 
 async def test_of_two_people_one_has_the_step_and_the_other_is_told_who(homes: tuple[Home, Home]) -> None:

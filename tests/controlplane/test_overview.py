@@ -9,7 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.alerts.model import OpenAlerts
+from controlplane.alerts.words import open_words
 from controlplane.filters.grammar import parse
+from controlplane.incidents.list import INCIDENTS
+from controlplane.incidents.model import Standing
 from controlplane.listing import Count
 from controlplane.objectives.list import OBJECTIVES
 from controlplane.overview.entries import (
@@ -19,6 +22,7 @@ from controlplane.overview.entries import (
     alerts_entries,
     burning_entries,
     failing_entries,
+    incidents_entries,
     plans_entries,
     region_entries,
     region_state,
@@ -178,3 +182,22 @@ def test_no_alert_is_only_known_when_detectors_were_evaluated_just_now(
     [entry] = alerts_entries(found, NOW)
     assert (entry.value, entry.tone, entry.words) == (value, tone, words)
     assert entry.door is not None and entry.door.noun == ("detectors" if value == "–" else "alerts")
+
+
+def test_incidents_say_how_the_most_severe_one_stands() -> None:
+    late = Standing(4, "SEV-1", "ana", None, NOW - timedelta(minutes=3))
+    [entry] = incidents_entries([late, Standing(3, "SEV-3", None, None, None)], NOW)
+    assert (entry.value, entry.tone) == ("2 open", "bad")
+    assert entry.words == "INC-4 SEV-1, ana has the conn, update overdue 3m"
+    assert entry.door is not None and parse(entry.door.text, INCIDENTS.fields)
+    [entry] = incidents_entries([Standing(3, "SEV-3", None, None, None)] * 10, NOW)
+    assert (entry.value, entry.tone, entry.words) == ("10+ open", "warn", "INC-3 SEV-3, nobody has the conn")
+    assert incidents_entries([], NOW) == []
+
+
+def test_acked_alerts_stay_in_the_counts() -> None:
+    """An ack takes an alert from nobody's sight: "3 firing, 2 acked"."""
+    found = OpenAlerts(3, 1, 2, 0, NOW)
+    assert open_words(found) == "3 firing, 2 acked"
+    [entry] = alerts_entries(found, NOW)
+    assert (entry.value, entry.words) == ("3 firing", "1 critical, 2 acked")

@@ -8,6 +8,7 @@ from typing import Any
 
 from controlplane.alerts.model import OpenAlerts
 from controlplane.errors import Refusal
+from controlplane.incidents.model import Standing
 from controlplane.listing import Count
 from controlplane.overview.model import (
     Burner,
@@ -39,6 +40,12 @@ class FrozenGlance:
 
     async def alerts(self) -> OpenAlerts:
         return OpenAlerts(3, 1, 2, 1, self.now - timedelta(seconds=20))
+
+    async def incidents(self) -> Sequence[Standing]:
+        return [
+            Standing(4, "SEV-1", "ana", None, self.now - timedelta(minutes=3)),
+            Standing(3, "SEV-3", None, None, None),
+        ]
 
     async def traffic(self) -> Traffic:
         day = [Figures(float(n), 0.004 + 0.03 * (place == 5), 180 + n / 10) for place, n in enumerate(NIGHT)]

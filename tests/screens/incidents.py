@@ -40,6 +40,21 @@ SELECT incident, seq, cycle, at, at, kind, actor, words, becomes, corrects, oper
 ) e(incident, seq, cycle, at, kind, actor, words, becomes, corrects, operation);
 """
 
+PRESENCES = """
+INSERT INTO wf.presences (console, person, view, view_at, moved_at, seen_at)
+SELECT console::uuid, person, view::jsonb, since::timestamptz, moved::timestamptz, '2190-01-01Z' FROM (VALUES
+  ('00000000-0000-4000-8000-000000000001', 'ana', '{"noun": "incidents", "path": "incidents/2"}',
+   '2025-11-21T11:30Z', '2025-11-21T11:59:50Z'),
+  ('00000000-0000-4000-8000-000000000002', 'ben',
+   '{"noun": "tenants", "path": "tenants", "filter": "owner:x@[b]acme[/b].example status:suspended", "row": "acme"}',
+   '2025-11-21T11:56Z', '2025-11-21T11:59:10Z'),
+  ('00000000-0000-4000-8000-000000000003', 'ben', '{"noun": "audit", "path": "audit", "row": "1,204"}',
+   '2025-11-20T17:00Z', '2025-11-20T17:10Z')
+) AS v(console, person, view, since, moved)
+"""
+"""Consoles that are open whenever the snapshot is taken."""
+
 
 def fill(connection: psycopg.Connection) -> None:
     connection.execute(INCIDENTS.encode())
+    connection.execute(PRESENCES.encode())

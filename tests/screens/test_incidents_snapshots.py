@@ -17,6 +17,7 @@ SHOTS: dict[str, tuple[str, ...]] = {
     "list": ("7",),
     "one": (ONE,),
     "timeline": (ONE, "tab"),
+    "consoles": (":consoles /person:ana,ben", "j"),
     "times": (":acme-stage/incidents/1", "tab", "tab"),
 }
 
@@ -33,6 +34,6 @@ def test_narrow(kept: Database, snap_compare: Any, name: str) -> None:
     assert snap_compare(frozen(kept), terminal_size=NARROW, run_before=steps(*SHOTS[name]))
 
 
-@pytest.mark.parametrize("name", ["list", "one"])
+@pytest.mark.parametrize("name", ["list", "one", "consoles"])
 def test_wide(kept: Database, snap_compare: Any, name: str) -> None:
     assert snap_compare(frozen(kept), terminal_size=WIDE, run_before=steps(*SHOTS[name]))

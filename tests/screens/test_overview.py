@@ -51,9 +51,12 @@ async def test_the_whole_fleet_is_on_the_first_screen(fleet: Database, size: tup
 
 
 async def test_every_line_opens_what_is_behind_it_and_escape_comes_back(fleet: Database) -> None:
+    with psycopg.connect(fleet.owner) as owner:
+        owner.execute("INSERT INTO wf.incidents (title, severity) VALUES ('half of it fails', 'SEV-1')")
     async with looking(fleet) as (app, pilot):
         glance = app.screen.query_one(Glance)
         expected = {
+            ("incidents", "incidents"): (None, "half of it fails"),
             ("alerts", "open"): ("detectors", "burn_rate"),
             ("gates", "gates"): ("gates", "No gate is kept"),
             ("traffic", "errors"): (TelemetryScreen, "error share 3/7"),

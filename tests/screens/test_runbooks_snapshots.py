@@ -18,6 +18,7 @@ SHOTS: dict[str, tuple[str, ...]] = {
     "runbook": (":acme-stage/runbooks/key-leak",),
     "executions": (":executions",),
     "execution": (EXECUTION,),
+    "trail": (EXECUTION, "tab", "tab"),
     "step": (EXECUTION, "k", "k", "enter"),
 }
 

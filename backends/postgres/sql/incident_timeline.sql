@@ -219,11 +219,6 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION wf.tend_incidents TO wf_worker;
 
--- How often customers are told; NULL: nobody waits for it.
-CREATE OR REPLACE FUNCTION wf.update_every(severity text) RETURNS interval LANGUAGE sql IMMUTABLE
-RETURN CASE severity WHEN 'SEV-1' THEN interval '20 minutes' WHEN 'SEV-2' THEN interval '40 minutes' END;
-GRANT EXECUTE ON FUNCTION wf.update_every TO wf_viewer;
-
 CREATE VIEW wf.incident_list AS
 SELECT i.id, i.title, i.summary, i.severity, i.status, i.cycle, i.origin_noun, i.origin, i.origin_words, i.began_at, i.opened_at,
        i.opened_by, i.cycle_at, i.mitigated_at, i.resolved_at, i.closed_at, i.snoozed_until, i.snoozed_why, i.version, i.urgency, i.search,
@@ -237,9 +232,10 @@ SELECT i.id, i.title, i.summary, i.severity, i.status, i.cycle, i.origin_noun, i
        (SELECT coalesce(jsonb_agg(jsonb_build_object('person', o.person, 'until', o.until, 'reason', o.reason) ORDER BY o.person), '[]')
         FROM wf.incident_overrides o WHERE o.incident_id = i.id AND o.until > now()) AS overrides,
        m.events, m.told_at,
-       CASE WHEN i.status IN ('open', 'mitigated') AND wf.update_every(i.severity) IS NOT NULL THEN
-         greatest(greatest(i.cycle_at, i.severity_at, m.told_at) + wf.update_every(i.severity), i.snoozed_until) END AS update_due
-FROM wf.incidents i LEFT JOIN wf.incident_marks m ON m.incident_id = i.id;
+       CASE WHEN i.status IN ('open', 'mitigated') AND u.minutes IS NOT NULL THEN
+         greatest(greatest(i.cycle_at, i.severity_at, m.told_at) + make_interval(mins => u.minutes), i.snoozed_until) END AS update_due
+FROM wf.incidents i LEFT JOIN wf.incident_marks m ON m.incident_id = i.id
+LEFT JOIN wf.update_intervals u ON u.severity = i.severity;
 
 -- Addresses in what people wrote are masked for those who may not read them.
 CREATE VIEW wf.incident_event_list AS

@@ -6,7 +6,7 @@ INSERT INTO wf.operations (name, role) VALUES
   ('incidents.unaffect', 'operator'), ('incidents.take', 'operator'), ('incidents.offer', 'operator'),
   ('incidents.accept', 'operator'), ('incidents.return', 'operator'), ('incidents.relieve', 'operator'),
   ('incidents.override', 'operator'), ('incidents.note', 'support'), ('incidents.post', 'support'), ('incidents.correct', 'support'),
-  ('incidents.tell-customers', 'operator'), ('incidents.end-offer', 'owner');
+  ('incidents.tell-customers', 'operator'), ('incidents.interval', 'admin'), ('incidents.end-offer', 'owner');
 INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes, many) VALUES
   ('incidents.open', 'wf.incidents', 'insert', NULL, NULL, '{"status": "open", "cycle": 1}', false),
   ('incidents.edit', 'wf.incidents', 'update', '{title,summary}', NULL, NULL, false),
@@ -29,6 +29,7 @@ INSERT INTO wf.operation_writes (operation, control, verb, columns, was, becomes
    '{"offered_to": null}', false),
   ('incidents.return', 'wf.incident_roles', 'delete', NULL, NULL, NULL, false),
   ('incidents.relieve', 'wf.incident_roles', 'delete', NULL, NULL, NULL, false),
+  ('incidents.interval', 'wf.update_intervals', 'update', '{minutes}', NULL, NULL, false),
   ('incidents.override', 'wf.incident_overrides', 'insert', NULL, NULL, NULL, false),
   ('incidents.override', 'wf.incident_overrides', 'update', '{until,reason}', NULL, NULL, false),
   ('incidents.note', 'wf.incident_events', 'insert', NULL, NULL, '{"kind": "note"}', false),
@@ -375,3 +376,6 @@ GRANT SELECT ON wf.incidents TO wf_operator;
 SELECT wf.audited('wf.incidents', 'incidents', 'id', 'none');
 SELECT wf.audited('wf.incident_roles', 'incidents', 'incident_id/role', 'none');
 SELECT wf.audited('wf.incident_overrides', 'incidents', 'incident_id/person', 'none');
+GRANT SELECT ON wf.update_intervals TO wf_viewer;
+GRANT UPDATE (minutes) ON wf.update_intervals TO wf_admin;
+SELECT wf.audited('wf.update_intervals', 'update-intervals', 'severity', 'none');

@@ -192,5 +192,14 @@ GRANT SELECT ON wf.runbook_texts, wf.executions, wf.execution_steps, wf.executio
 GRANT UPDATE (stopped_at) ON wf.executions TO wf_operator;
 GRANT UPDATE (claimed_at, begun_at, request_id, verdict, note, output) ON wf.execution_steps TO wf_operator;
 GRANT EXECUTE ON FUNCTION wf.begin_execution TO wf_operator;
+-- The rows of the trail of each execution: its own, those of its steps, and what its operations changed.
+CREATE VIEW wf.execution_trail AS
+SELECT e.id AS execution, a.seq AS id FROM wf.executions e JOIN wf.audit a ON a.noun = 'executions' AND a.thing = e.id::text
+UNION ALL SELECT s.execution, a.seq FROM wf.execution_steps s
+  JOIN wf.audit a ON a.noun = 'executions' AND a.thing = s.execution || '/' || s.place
+UNION ALL SELECT s.execution, a.seq FROM wf.execution_steps s
+  JOIN wf.audit a ON wf.folded(a.request_id) = wf.folded(s.request_id) AND a.noun <> 'executions';
+GRANT SELECT ON wf.execution_trail TO wf_viewer;
+
 SELECT wf.audited('wf.executions', 'executions', 'id', 'none');
 SELECT wf.audited('wf.execution_steps', 'executions', 'execution/place', 'none');
