@@ -18,25 +18,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from app.demo import folders
 from app.embedded import bring_back, embedded_at, start_worker
-from app.homes import HomeChoice
-from app.sealing import embedded_keys
-from controlplane.clock import machine_now
 from controlplane.errors import Refusal
-from controlplane.sealing import Sealing
-
-if TYPE_CHECKING:
-    from app.demo.prepared import Record
-    from backends.embedded.server import EmbeddedHome
-
-# A crash of the machine may lose this data, which is thrown away anyway.
-CARELESS = (
-    *("fsync = off", "full_page_writes = off", "synchronous_commit = off"),
-    *("max_wal_size = '1GB'", "min_wal_size = '32MB'", "wal_recycle = off"),  # so that a stopped home is small
-)
 
 
 def main(seed: int, kept: Path | None) -> None:
@@ -103,76 +89,12 @@ def _folder(kept: Path | None) -> Iterator[Path]:
 
 
 def perform(seed: int, folder: Path, *, careless: bool) -> None:
-    from app.demo import prepared, present, traffic
-    from app.demo.estate import make
-    from app.demo.site import known_site
+    from app.demo import opening, traffic
 
-    now = machine_now()
-    report("a PostgreSQL of its own")
-    record = prepared.restore(seed, folder, now) if careless else prepared.read(folder)
-    home = embedded_at(folder)
-    sealing = Sealing(lambda: embedded_keys(HomeChoice("folder", str(folder), None, "")))
-    taken_up = record is not None and not careless
-    if record is None:
-        record = _prepare(seed, home, sealing, careless=careless)
-        now = machine_now()
-    owner = (credentials := home.ensure()).owner_conninfo()
-    if taken_up:
-        _migrate(owner, credentials.login_user)
-    estate = make(record.seed, record.now)
-    site = known_site(owner, report, sealing, record.passwords, folder)
-    if not taken_up:
-        estate = present.catch_up(estate, site, now, trail=True)
-    start_worker(home)
+    shown = opening.opened(seed, folder, report, careless=careless)
+    start_worker(shown.home)
     tell(ready=str(folder))
-    asyncio.run(_until_told(traffic.run(estate, site, lambda: bring_back(home), estate.now if taken_up else now)))
-
-
-def _prepare(seed: int, home: EmbeddedHome, sealing: Sealing, *, careless: bool) -> Record:
-    """Fill the home, and keep a copy of it for the next time."""
-    from app.demo import loading, prepared
-    from app.demo.estate import LATELY, make
-    from app.demo.site import open_site
-    from backends.checkpoint_folder import CheckpointFolder, signing_key
-    from backends.postgres.notary import Notary
-
-    begun = machine_now()
-    credentials = home.ensure()
-    key = signing_key(
-        home.folder, make=True
-    )  # in the home's folder: the worker signs with it, and it goes with the home
-    assert key is not None
-    owner = credentials.owner_conninfo()
-    if careless:
-        _be_careless(owner)
-    report("its tables")
-    _migrate(owner, credentials.login_user)
-    loading.check(owner)
-    estate = make(seed, machine_now() - LATELY)
-    site = open_site(owner, report, sealing, home.folder, begun)
-    loading.load(estate, site, trail=loading.is_new(owner))
-    asyncio.run(Notary(owner, CheckpointFolder(home.folder / "checkpoints"), key).sign())
-    record = prepared.Record(seed, estate.now.isoformat(), site.passwords)
-    prepared.write(home.folder, record)
-    if careless:
-        home.stop()
-        prepared.keep(seed, home.folder)
-    return record
-
-
-def _migrate(owner: str, login: str) -> None:
-    from backends.postgres.migrate import migrate
-
-    migrate(owner, admin=login)
-
-
-def _be_careless(owner: str) -> None:
-    import psycopg
-
-    with psycopg.connect(owner, autocommit=True) as connection:
-        for setting in CARELESS:
-            connection.execute(f"ALTER SYSTEM SET {setting}".encode())
-        connection.execute("SELECT pg_reload_conf()")
+    asyncio.run(_until_told(traffic.run(shown.estate, shown.site, lambda: bring_back(shown.home), shown.until)))
 
 
 async def _until_told(traffic: Any) -> None:
