@@ -224,13 +224,15 @@ class Callers:
 
     def __init__(self, clinging: str, callers: Iterable[Caller]) -> None:
         self._clinging = clinging
-        made = sorted(callers, key=lambda caller: caller.id)
+        made = sorted(callers, key=lambda caller: (caller.refused, caller.id))
         old = {caller.id: caller for caller in made if caller.rotated_at is not None}
         self._keys: dict[str, list[tuple[Caller, Caller | None]]] = {}
         for caller in made:
             theirs = self._keys.setdefault(caller.tenant_id, [])
             # Some keys nobody calls with; a tenant's first one and a successor are none of these.
-            if caller.id not in old and (not theirs or caller.rotated_from or crc32(caller.id.encode()) % 3):
+            if caller.refused:
+                theirs.append((caller, None))
+            elif caller.id not in old and (not theirs or caller.rotated_from or crc32(caller.id.encode()) % 3):
                 theirs.append((caller, old.get(caller.rotated_from or "")))
         self._calls = {
             key.id: [(key.display, key.id, address, key.refused) for address in addresses_of(key)] for key in made
@@ -265,13 +267,14 @@ def callers(estate: Estate) -> Callers:
     return Callers(estate.noisy, [_caller(key) for key in make(estate) if key.is_good(estate.now)])
 
 
-# A key that was ended is called with, in vain, for some time: until its caller has noticed.
+# A key that was ended is called with, in vain, until its caller has noticed; a leaked one for longer.
 READ = """
 SELECT id, display, tenant_id, addresses, rotated_from, rotated_at, state NOT IN ('active', 'rotating') AS refused
 FROM wf.key_list
 WHERE state IN ('active', 'rotating')
    OR greatest(disabled_at, revoked_at) > now() - interval '30 minutes'
   AND last_used_at > greatest(disabled_at, revoked_at) - interval '1 hour'
+   OR id IN (SELECT key_id FROM wf.key_leaks WHERE at > now() - interval '1 day')
 """
 
 

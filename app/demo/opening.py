@@ -41,7 +41,7 @@ class Shown:
 
 
 def opened(seed: int, folder: Path, report: Callable[[str], None], *, careless: bool) -> Shown:
-    """`careless`: the folder is new and thrown away afterwards. Another one is filled if it is empty. Raises Refusal."""
+    """`careless`: the folder is new and thrown away afterwards. Another is filled if it is empty. Raises Refusal."""
     report("a PostgreSQL of its own")
     home, now = embedded_at(folder), machine_now()
     sealing = Sealing(lambda: embedded_keys(HomeChoice("folder", str(folder), None, "")))
@@ -57,7 +57,16 @@ def opened(seed: int, folder: Path, report: Callable[[str], None], *, careless: 
     estate, site = make(record.seed, record.now), known_site(owner, report, sealing, record.passwords, folder)
     if taken_up:
         return Shown(home, estate, site, estate.now)
-    return Shown(home, present.catch_up(estate, site, now, trail=True), site, now)
+    estate = present.catch_up(estate, site, now, trail=True)
+    _sign(home, owner)
+    return Shown(home, estate, site, now)
+
+
+def _sign(home: EmbeddedHome, owner: str) -> None:
+    """The key is in the home's folder: the worker signs with it, and it goes with the home."""
+    key = signing_key(home.folder, make=True)
+    assert key is not None
+    asyncio.run(Notary(owner, CheckpointFolder(home.folder / "checkpoints"), key).sign())
 
 
 def _prepare(
@@ -66,10 +75,6 @@ def _prepare(
     """Fill the home, and keep a copy of it for the next time."""
     begun = machine_now()
     credentials = home.ensure()
-    key = signing_key(
-        home.folder, make=True
-    )  # in the home's folder: the worker signs with it, and it goes with the home
-    assert key is not None
     owner = credentials.owner_conninfo()
     if careless:
         _be_careless(owner)
@@ -79,7 +84,7 @@ def _prepare(
     estate, new = make(seed, machine_now() - LATELY), loading.is_new(owner)
     site = open_site(owner, report, sealing, home.folder, begun)
     loading.load(estate, site, trail=new)
-    asyncio.run(Notary(owner, CheckpointFolder(home.folder / "checkpoints"), key).sign())
+    _sign(home, owner)
     record = prepared.Record(seed, estate.now.isoformat(), site.passwords)
     prepared.write(home.folder, record)
     if careless:
