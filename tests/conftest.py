@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ import psycopg
 import pytest
 from hypothesis import settings
 
-from tests import secrecy
+from tests import demonstration, secrecy
 from tests.postgres import Database, Server, running_server
 
 # Outside of the tests these change what the program draws, where it connects, and whose data it touches.
@@ -42,6 +43,18 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files beside the folders hold the longest tests: they begin first, so that none of them ends alone."""
     items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # the process that the others work for is the last to end
+        shutil.rmtree(demonstration.cache(), ignore_errors=True)
+
+
+@pytest.fixture
+def prepared_demonstration(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where demonstrations find a prepared one."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(demonstration.cache()))
+    return demonstration.cache()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,4 @@
-"""What the people of the demonstration do: real operations with real reasons, so that the trail is real.
-
-The trail cannot be written into the past, not even here: every row has the time at which it was written.
-"""
+"""What the people of the demonstration do: real operations with real reasons, so that the trail is real."""
 
 from __future__ import annotations
 
@@ -9,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import timedelta
 from typing import Any
 
 from app.demo import keys, subscriptions
@@ -33,6 +31,7 @@ SUSPENDING = (
     "requests from a leaked key, INC-{}",
     "load test without notice, SUP-{}",
 )
+SHIFT = timedelta(hours=6)
 AWAY_AT_MOST = 3
 """So many tenants are suspended by live operations at a time, and so many keys disabled."""
 ROTATING = (
@@ -47,13 +46,15 @@ Step = tuple[str, str, dict[str, Any], str]
 
 
 def seed(estate: Estate, site: Site) -> None:
-    site.report("people: what ana, ben and chi did")
-    asyncio.run(_do_all(site, list(steps(estate))))
+    site.report("people: what ana, ben and chi did today")
+    asyncio.run(_do_all(estate, site))
 
 
-async def _do_all(site: Site, todo: list[Step]) -> None:
+async def _do_all(estate: Estate, site: Site) -> None:
+    todo = steps(estate)
     async with people(site) as homes:
-        for step in todo:
+        for n, step in enumerate(todo):
+            site.past.at(estate.now - SHIFT * (len(todo) - n) / len(todo))
             await do(homes, step)
 
 
@@ -63,9 +64,9 @@ def steps(estate: Estate) -> list[Step]:
     firms = rng.sample(open_firms(estate), 16)
     found: list[Step] = []
     for who, firm in zip(["ana", "ben", "ana", "ben", "ana", "ben"], firms, strict=False):
-        found.append((who, "tenants.edit", {"id": firm.id, "metadata": _note(rng)}, _reason(rng, TICKETS)))
+        found.append((who, "tenants.edit", {"id": firm.id, "metadata": note(rng)}, reason(rng, TICKETS)))
     for firm in firms[6:9]:
-        found.append(("ben", "tenants.suspend", {"id": firm.id}, _reason(rng, SUSPENDING)))
+        found.append(("ben", "tenants.suspend", {"id": firm.id}, reason(rng, SUSPENDING)))
     found.append(("ana", "tenants.resume", {"id": firms[6].id}, "paid in full"))
     found.append(
         ("ana", "tenants.rename", {"id": firms[9].id, "name": f"{firms[9].name} Group"}, "merger, CRM note 812")
@@ -75,8 +76,8 @@ def steps(estate: Estate) -> list[Step]:
     found.append(("ana", "projects.create", {"tenant_id": firms[12].id, "id": "pilot", "name": "Pilot"}, ""))
     found.append(("ben", "projects.archive", {"tenant_id": firms[13].id, "id": firms[13].projects[0].id}, "replaced"))
     for firm, days in zip(firms[14:], (30, 7), strict=True):
-        reason = f"the owner asked for deletion, SUP-{rng.randrange(1000, 9999)}"
-        found.append(("chi", "tenants.delete", {"id": firm.id, "retention_days": days}, reason))
+        why = f"the owner asked for deletion, SUP-{rng.randrange(1000, 9999)}"
+        found.append(("chi", "tenants.delete", {"id": firm.id, "retention_days": days}, why))
     return found + _key_steps(estate, rng, {firm.id for firm in firms}) + _plan_steps(estate, rng)
 
 
@@ -87,8 +88,8 @@ def _key_steps(estate: Estate, rng: random.Random, taken: set[str]) -> list[Step
     leaked, old, unsure = rng.sample([key for key in good if key.env == "live" and key.expires_at is None], 3)
     return [
         ("ben", "keys.leak", {"id": leaked.id}, "found in a public repository, INC-41"),
-        ("ana", "keys.rotate", {"id": old.id, "grace": "24h"}, _reason(rng, ROTATING)),
-        ("ben", "keys.disable", {"id": unsure.id}, _reason(rng, DISABLING)),
+        ("ana", "keys.rotate", {"id": old.id, "grace": "24h"}, reason(rng, ROTATING)),
+        ("ben", "keys.disable", {"id": unsure.id}, reason(rng, DISABLING)),
     ]
 
 
@@ -119,11 +120,11 @@ def open_firms(estate: Estate) -> list[Firm]:
     ]
 
 
-def _note(rng: random.Random) -> dict[str, Any]:
+def note(rng: random.Random) -> dict[str, Any]:
     return {"crm": f"ACC-{rng.randrange(10_000, 99_999)}", "seats": rng.randint(1, 80)}
 
 
-def _reason(rng: random.Random, phrases: tuple[str, ...]) -> str:
+def reason(rng: random.Random, phrases: tuple[str, ...]) -> str:
     return rng.choice(phrases).format(rng.randrange(1000, 9999))
 
 
@@ -166,8 +167,8 @@ class Shift:
         rng = self._rng
         firm, who = rng.choice(self._firms), rng.choice(("ana", "ben"))
         choices: list[Callable[[], Step]] = [
-            lambda: (who, "tenants.edit", {"id": firm.id, "metadata": _note(rng)}, _reason(rng, TICKETS)),
-            lambda: (who, "tenants.rename", {"id": firm.id, "name": _renamed(firm, rng)}, _reason(rng, TICKETS)),
+            lambda: (who, "tenants.edit", {"id": firm.id, "metadata": note(rng)}, reason(rng, TICKETS)),
+            lambda: (who, "tenants.rename", {"id": firm.id, "name": _renamed(firm, rng)}, reason(rng, TICKETS)),
             lambda: self._suspend_or_resume(who, firm),
         ]
         with suppress(Refusal):
@@ -182,7 +183,7 @@ class Shift:
         if len(self._away) >= AWAY_AT_MOST or (self._away and self._rng.random() < 0.5):
             return who, "tenants.resume", {"id": self._away.pop(0)}, "settled with the owner"
         self._away.append(firm.id)
-        return who, "tenants.suspend", {"id": firm.id}, _reason(self._rng, SUSPENDING)
+        return who, "tenants.suspend", {"id": firm.id}, reason(self._rng, SUSPENDING)
 
     async def _with_a_key(self, who: str, home: Home, firm: Firm) -> Step | None:
         """Rotate a key of the tenant, or disable it, or enable one that was disabled before."""
@@ -196,9 +197,9 @@ class Shift:
         key = rng.choice(found)
         if rng.random() < 0.7:
             grace = rng.choice(("1h", "24h", "7d"))
-            return who, "keys.rotate", {"id": key.id, "grace": grace}, _reason(rng, ROTATING)
+            return who, "keys.rotate", {"id": key.id, "grace": grace}, reason(rng, ROTATING)
         self._disabled.append(key.id)
-        return who, "keys.disable", {"id": key.id}, _reason(rng, DISABLING)
+        return who, "keys.disable", {"id": key.id}, reason(rng, DISABLING)
 
 
 def _renamed(firm: Firm, rng: random.Random) -> str:

@@ -1,8 +1,8 @@
 """The process behind a demonstration: `python -m app.demo.caretaker SEED [FOLDER]`.
 
-It starts the home, fills it and keeps writing traffic. It ends when its stdin is closed, which happens however the
-program that started it ends. It then stops the server and, unless a FOLDER was named, removes the folder. It reports
-on stdout, one JSON object per line: `say`; `ready` with the home's folder; or `refused`.
+It starts the home, filled or copied from a prepared one, and keeps writing traffic. It ends when its stdin is closed,
+which happens however the program that started it ends. It then stops the server and, unless a FOLDER was named, removes
+the folder. It reports on stdout, one JSON object per line: `say`; `ready` with the home's folder; or `refused`.
 """
 
 from __future__ import annotations
@@ -22,14 +22,7 @@ from typing import Any
 
 from app.demo import folders
 from app.embedded import bring_back, embedded_at, start_worker
-from app.homes import HomeChoice
-from app.sealing import embedded_keys
-from controlplane.clock import machine_now
 from controlplane.errors import Refusal
-from controlplane.sealing import Sealing
-
-# A crash of the machine may lose this data, which is thrown away anyway.
-CARELESS = ("fsync = off", "full_page_writes = off", "max_wal_size = '256MB'")
 
 
 def main(seed: int, kept: Path | None) -> None:
@@ -53,7 +46,7 @@ def tell(**what: Any) -> None:
 
 
 def report(words: str) -> None:
-    tell(say=f"preparing the demonstration: {words}")
+    tell(say=f"Preparing the demonstration: {words}")
 
 
 def _end_with_parent() -> None:
@@ -96,41 +89,12 @@ def _folder(kept: Path | None) -> Iterator[Path]:
 
 
 def perform(seed: int, folder: Path, *, careless: bool) -> None:
-    from backends.checkpoint_folder import signing_key
+    from app.demo import opening, traffic
 
-    report("a PostgreSQL of its own")
-    home = embedded_at(folder)
-    credentials = home.ensure()
-    signing_key(folder, make=True)  # in the home's folder: the worker signs with it, and it goes with the home
-    owner = credentials.owner_conninfo()
-    from app.demo import loading, traffic
-    from app.demo.estate import make
-    from app.demo.site import open_site
-    from backends.postgres.migrate import migrate
-
-    if careless:
-        _be_careless(owner)
-    report("its tables")
-    migrate(owner, admin=credentials.login_user)
-    if not (loaded := loading.is_loaded(owner)):
-        loading.check(owner)
-    sealing = Sealing(lambda: embedded_keys(HomeChoice("folder", str(folder), None, "")))
-    site, estate = open_site(owner, report, sealing, folder), make(seed, machine_now())
-    if loaded:
-        tell(ready=str(folder))
-    else:
-        loading.load(estate, site, first=lambda: tell(ready=str(folder)))
-    start_worker(home)
-    asyncio.run(_until_told(traffic.run(estate, site, lambda: bring_back(home))))
-
-
-def _be_careless(owner: str) -> None:
-    import psycopg
-
-    with psycopg.connect(owner, autocommit=True) as connection:
-        for setting in CARELESS:
-            connection.execute(f"ALTER SYSTEM SET {setting}".encode())
-        connection.execute("SELECT pg_reload_conf()")
+    shown = opening.opened(seed, folder, report, careless=careless)
+    start_worker(shown.home)
+    tell(ready=str(folder))
+    asyncio.run(_until_told(traffic.run(shown.estate, shown.site, lambda: bring_back(shown.home), shown.until)))
 
 
 async def _until_told(traffic: Any) -> None:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 
 from app.demo.estate import DEFAULT_SEED
 from app.demo.stage import Stage
+from controlplane.errors import Refusal
 from screens.terminal.plain import why_not_a_screen
 
 NO_SCREEN = 2
+FAILED = 1
+INTERRUPTED = 130
 
 
 def run(words: Sequence[str] = ()) -> int:
@@ -20,12 +26,41 @@ def run(words: Sequence[str] = ()) -> int:
     if why := why_not_a_screen():
         print(f"The demonstration needs a terminal to draw on: {why}. Run it in one.", file=sys.stderr)
         return NO_SCREEN
-    with Stage(asked.seed, asked.keep) as stage:  # it prepares while the console is being imported
+    with Stage(asked.seed, asked.keep) as stage:
+        try:
+            with Progress() as progress:
+                stage.prepare(progress.show)
+        except Refusal as refusal:
+            print(f"{refusal} {refusal.hint or ''}".strip(), file=sys.stderr)
+            return FAILED
+        except KeyboardInterrupt:
+            return INTERRUPTED
         import themes
         from app.console import show
         from app.settings import load
 
         return show(load(themes=themes.NAMES), stage.open_context)
+
+
+class Progress:
+    """One line of the terminal that says what is being prepared, and is gone afterwards. The console's modules are
+    read meanwhile.
+    """
+
+    def __enter__(self) -> Progress:
+        Thread(target=import_module, args=("app.console",), daemon=True).start()
+        return self
+
+    def show(self, words: str) -> None:
+        width = shutil.get_terminal_size().columns - 1
+        self._write(f"\r\x1b[K{words[:width]}")
+
+    def __exit__(self, *_: object) -> None:
+        self._write("\r\x1b[K")
+
+    def _write(self, text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
 
 
 def _arguments(words: Sequence[str]) -> argparse.Namespace:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,8 +15,13 @@ DEFAULT_SEED = 7
 TENANTS = 300
 """`default`, which every home has, is one of them."""
 HISTORY = timedelta(days=30)
-REQUESTS_PER_SECOND = 24.0
-"""Of all tenants together, on average: few enough to roll up the last hour in a tenth of a second."""
+LATELY = timedelta(minutes=45)
+"""What is prepared ends so long ago; the rest is written when it is shown (present.py)."""
+ONSET = timedelta(minutes=40)
+"""So long before it is shown the errors of one tenant begin."""
+OUTAGE_SECONDS = 64 * 60.0
+REQUESTS_PER_SECOND = 16.0
+"""Of all tenants together, on average: few enough to store and roll up the last hour in a second."""
 
 REGIONS = ("eu-west-1", "eu-central-1", "us-east-1", "ap-southeast-1")
 
@@ -97,14 +103,34 @@ class Firm:
 
 
 @dataclass(frozen=True)
+class Outage:
+    """The incident of two days ago: a deploy in one region, and when it was taken back. Times in seconds since 1970."""
+
+    region: str
+    deployed: float
+    mended: float
+
+    @property
+    def began(self) -> float:
+        return self.deployed + 90
+
+
+@dataclass(frozen=True)
 class Estate:
-    """`now` is where history ends. `noisy` has bursts; the share of errors of `failing` climbs again and again."""
+    """`now` is where what is prepared ends. `noisy` has bursts; `failing` fails from `onset` until `mended`."""
 
     seed: int
     now: datetime
     firms: tuple[Firm, ...]
     noisy: str
     failing: str
+    outage: Outage
+    onset: float
+    """In seconds since 1970, as `mended`."""
+    mended: float = math.inf
+
+    def firm(self, tenant_id: str) -> Firm:
+        return next(firm for firm in self.firms if firm.id == tenant_id)
 
     def random(self, purpose: object) -> random.Random:
         """A generator of its own for each purpose, so that one more number for one changes nothing of another."""
@@ -127,7 +153,10 @@ def make(seed: int, now: datetime) -> Estate:
         for n, company in enumerate(companies)
     )
     noisy, failing = rng.sample([firm.id for firm in firms if firm.plan == "pro"], 2)
-    return Estate(seed, now, firms, noisy, failing)
+    deployed = (now - timedelta(hours=50)).replace(minute=11, second=20).timestamp()
+    region = next(firm.region for firm in firms if firm.id == failing)
+    outage = Outage(region, deployed, deployed + OUTAGE_SECONDS)
+    return Estate(seed, now, firms, noisy, failing, outage, (now + LATELY - ONSET).timestamp())
 
 
 def _firm(

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from statistics import fmean
@@ -14,7 +15,7 @@ from typing import Any, LiteralString
 
 import psycopg
 
-from app.demo import shape
+from app.demo import month, shape
 from app.demo.estate import HISTORY, REGIONS, Estate, Firm
 from app.demo.site import Site
 from backends.postgres.copying import HEADER, TRAILER
@@ -49,15 +50,13 @@ _numbers = Struct(">iqiiiiiiii").pack
 
 
 def seed(estate: Estate, site: Site) -> None:
-    shapes, weather, fleet = Shapes(), Weather(estate), Fleet()
-    with psycopg.connect(site.owner, autocommit=True, options="-c timezone=UTC") as connection:
-        _make_months(connection, estate)
-        connection.execute(TABLES)
+    weather, shapes, fleet = Weather(estate), Shapes(), Fleet()
+    with _connected(site) as connection:
+        _make_months(connection, estate.now - HISTORY, estate.now)
         stored: Future[None] = Future()
         stored.set_result(None)
         with ThreadPoolExecutor(1) as storing:  # while the next ones are being made
             for first in range(0, len(estate.firms), FIRMS_AT_ONCE):
-                site.report(f"history: thirty days of {first} of {len(estate.firms)} tenants")
                 firms = estate.firms[first : first + FIRMS_AT_ONCE]
                 cells = [cell for firm in firms for cell in cells_of(weather, firm, shapes, fleet)]
                 stored.result()
@@ -65,9 +64,30 @@ def seed(estate: Estate, site: Site) -> None:
             stored.result()
             cells = list(fleet.cells(weather, shapes))
             _store(connection, shapes.take_new(), cells)
-        _last_day(connection, estate)
+        # The last day's cells of all tenants together exactly; for a month that would take too long.
+        _put_fleet(connection, weather.hours.stop - LAST_DAY // timedelta(hours=1), weather.hours.stop)
         # All that readers compare: what nothing is known of is taken for rare. Arrays would take as long as all else.
         connection.execute("ANALYZE wf.request_hours (tenant_id, dim, value, route, hour)")
+
+
+def catch_up(estate: Estate, site: Site, now: datetime) -> None:
+    """The whole hours since the history's end."""
+    end = int(estate.now.timestamp()) // 3600
+    weather, shapes, fleet = Weather(estate, range(end, int(now.timestamp()) // 3600)), Shapes(), Fleet()
+    if not weather.hours:
+        return
+    with _connected(site) as connection:
+        _make_months(connection, estate.now, now)
+        cells = [cell for firm in estate.firms for cell in cells_of(weather, firm, shapes, fleet)]
+        _store(connection, shapes.take_new(), cells)
+        _put_fleet(connection, weather.hours.start, weather.hours.stop)
+
+
+@contextmanager
+def _connected(site: Site) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(site.owner, autocommit=True, options="-c timezone=UTC") as connection:
+        connection.execute(TABLES)
+        yield connection
 
 
 def _store(connection: psycopg.Connection, shapes: list[bytes], cells: list[bytes]) -> None:
@@ -77,10 +97,9 @@ def _store(connection: psycopg.Connection, shapes: list[bytes], cells: list[byte
         connection.execute(FILL)
 
 
-def _last_day(connection: psycopg.Connection, estate: Estate) -> None:
-    """Compute the last day's cells of all tenants together exactly; for a month that would take too long."""
-    hour = estate.now.replace(minute=0, second=0, microsecond=0)
-    connection.execute("SELECT wf.put_fleet('request_hours', 'hour', %s, %s)", [hour - LAST_DAY, hour])
+def _put_fleet(connection: psycopg.Connection, first: int, until: int) -> None:
+    hours = [datetime.fromtimestamp(3600 * hour, UTC) for hour in (first, until)]
+    connection.execute("SELECT wf.put_fleet('request_hours', 'hour', %s, %s)", hours)
 
 
 def _copy(connection: psycopg.Connection, table: LiteralString, rows: list[bytes]) -> None:
@@ -90,21 +109,23 @@ def _copy(connection: psycopg.Connection, table: LiteralString, rows: list[bytes
         copy.write(TRAILER)
 
 
-def _make_months(connection: psycopg.Connection, estate: Estate) -> None:
+def _make_months(connection: psycopg.Connection, since: datetime, until: datetime) -> None:
     connection.execute(
         "SELECT wf.make_partition('request_hours', 'hour', to_char(m, 'YYYYMM'), m, m + interval '1 month')"
         " FROM generate_series(date_trunc('month', %s::timestamptz), %s, interval '1 month') m",
-        [estate.now - HISTORY, estate.now],
+        [since, until],
     )
 
 
 class Weather:
     """What the hours of history were like in each region. `slow`: how many buckets the latencies moved by."""
 
-    def __init__(self, estate: Estate) -> None:
+    def __init__(self, estate: Estate, hours: range | None = None) -> None:
+        """`hours`, numbered from 1970; None: the thirty days before the hour of the estate's `now`."""
         self.estate = estate
         end = int(estate.now.timestamp()) // 3600
-        self.hours = range(end - int(HISTORY.total_seconds()) // 3600, end)  # raw requests fill the hour of `now`
+        self.hours = hours if hours is not None else range(end - int(HISTORY.total_seconds()) // 3600, end)
+        self.away = month.absences(estate)
         self.at = [shape.samples(hour) for hour in self.hours]
         self.slow = {region: list(map(_moved, self.means(shape.slowness, region))) for region in REGIONS}
         self.busy = {region: [fmean(map(partial(shape.daily, region), at)) for at in self.at] for region in REGIONS}
@@ -116,10 +137,12 @@ class Weather:
         """The hours, counted from the first, in which a tenant was there and not suspended."""
         born = math.ceil(firm.created_at.timestamp() / 3600)
         gone = int(firm.suspended_at.timestamp() / 3600) if firm.suspended_at else self.hours.stop
-        return [n for n, hour in enumerate(self.hours) if born <= hour < gone]
+        away = self.away.get(firm.id, ())
+        there = (n for n, hour in enumerate(self.hours) if born <= hour < gone)
+        return [n for n in there if not any(since <= 3600 * self.hours[n] < until for since, until in away)]
 
     def failing(self, firm: Firm) -> list[float]:
-        if firm.id != self.estate.failing and firm.region != shape.OUTAGE_REGION:
+        if firm.id != self.estate.failing and firm.region != self.estate.outage.region:
             return [firm.server_errors] * len(self.hours)
         return self.means(shape.failing, firm)
 
@@ -131,7 +154,7 @@ class Weather:
 
 def cells_of(weather: Weather, firm: Firm, shapes: Shapes, fleet: Fleet) -> Iterator[bytes]:
     """The rows of a tenant's routes, encoded."""
-    rng = weather.estate.random(f"hours of {firm.id}")
+    rng = weather.estate.random(f"hours of {firm.id} from {weather.hours.start}")
     slow, wrong, rates = weather.slow[firm.region], weather.failing(firm), weather.demand(firm)
     alive = weather.alive(firm)
     for route in firm.routes:

@@ -51,6 +51,12 @@ WHERE u.key_id = k.key_id
 """
 
 
+ENDED = """
+UPDATE wf.key_uses u SET last_used_at = k.grace_until - interval '1 hour' FROM wf.api_keys k
+WHERE k.id = u.key_id AND k.grace_until < now() AND u.last_used_at > k.grace_until
+"""
+
+
 @dataclass(frozen=True)
 class DemoKey:
     """A key without its secret, which is made when it is stored. `used_at`: before the last hour, if ever."""
@@ -169,7 +175,12 @@ def seed(estate: Estate, site: Site) -> None:
             _copy(connection, [key for key in made if (key.rotated_from is not None) is generation])
         used = [(key.id, key.used_at, addresses_of(_caller(key))[0]) for key in made if key.used_at]
         connection.execute(USED, [list(column) for column in zip(*used, strict=True)])
-        connection.execute(CALLED)
+
+
+def called(connection: psycopg.Connection) -> None:
+    """What the requests that are stored say of their keys. A key that was rotated was not used after its grace."""
+    connection.execute(CALLED)
+    connection.execute(ENDED)
 
 
 def _copy(connection: psycopg.Connection, keys: list[DemoKey]) -> None:
@@ -200,10 +211,12 @@ class Caller:
     addresses: list[str]
     rotated_from: str | None
     rotated_at: datetime | None
+    refused: bool = False
+    """It was ended a short while ago, and whoever has it has not noticed yet."""
 
 
-Call = tuple[str, str, str] | tuple[None, None, None]
-"""The display of the key, its id, and the address that the call came from."""
+Call = tuple[str, str, str, bool] | tuple[None, None, None, bool]
+"""The display of the key, its id, the address that the call came from, and whether the key is refused."""
 
 
 class Callers:
@@ -211,21 +224,25 @@ class Callers:
 
     def __init__(self, clinging: str, callers: Iterable[Caller]) -> None:
         self._clinging = clinging
-        made = sorted(callers, key=lambda caller: caller.id)
+        made = sorted(callers, key=lambda caller: (caller.refused, caller.id))
         old = {caller.id: caller for caller in made if caller.rotated_at is not None}
         self._keys: dict[str, list[tuple[Caller, Caller | None]]] = {}
         for caller in made:
             theirs = self._keys.setdefault(caller.tenant_id, [])
             # Some keys nobody calls with; a tenant's first one and a successor are none of these.
-            if caller.id not in old and (not theirs or caller.rotated_from or crc32(caller.id.encode()) % 3):
+            if caller.refused:
+                theirs.append((caller, None))
+            elif caller.id not in old and (not theirs or caller.rotated_from or crc32(caller.id.encode()) % 3):
                 theirs.append((caller, old.get(caller.rotated_from or "")))
-        self._calls = {key.id: [(key.display, key.id, address) for address in addresses_of(key)] for key in made}
+        self._calls = {
+            key.id: [(key.display, key.id, address, key.refused) for address in addresses_of(key)] for key in made
+        }
 
     def pick(self, tenant_id: str, at: float, chance: float) -> Call:
         """`chance` is from 0 to 1."""
         keys = self._keys.get(tenant_id)
         if not keys:
-            return None, None, None
+            return None, None, None, False
         key, old = keys[int(len(keys) * chance * chance)]  # the first ones most
         if old is not None and old.rotated_at is not None:
             moved = min(1.0, (at - old.rotated_at.timestamp()) / MOVING)
@@ -250,14 +267,24 @@ def callers(estate: Estate) -> Callers:
     return Callers(estate.noisy, [_caller(key) for key in make(estate) if key.is_good(estate.now)])
 
 
+# A key that was ended is called with, in vain, until its caller has noticed; a leaked one for longer.
 READ = """
-SELECT id, display, tenant_id, addresses, rotated_from, rotated_at FROM wf.key_list
+SELECT id, display, tenant_id, addresses, rotated_from, rotated_at, state NOT IN ('active', 'rotating') AS refused
+FROM wf.key_list
 WHERE state IN ('active', 'rotating')
+   OR greatest(disabled_at, revoked_at) > now() - interval '30 minutes'
+  AND last_used_at > greatest(disabled_at, revoked_at) - interval '1 hour'
+   OR id IN (SELECT key_id FROM wf.key_leaks WHERE at > now() - interval '1 day')
 """
 
 
-async def read_callers(connection: psycopg.AsyncConnection[TupleRow], estate: Estate) -> Callers:
+def callers_now(connection: psycopg.Connection, estate: Estate) -> Callers:
     """The callers as of now, with the changes that were made at a console."""
+    with connection.cursor(row_factory=class_row(Caller)) as cursor:
+        return Callers(estate.noisy, cursor.execute(READ).fetchall())
+
+
+async def read_callers(connection: psycopg.AsyncConnection[TupleRow], estate: Estate) -> Callers:
     async with connection.cursor(row_factory=class_row(Caller)) as cursor:
         await cursor.execute(READ)
         return Callers(estate.noisy, await cursor.fetchall())

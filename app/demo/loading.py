@@ -1,9 +1,11 @@
-"""Puts the estate into an empty home, first what a person looks at first."""
+"""Puts the estate into an empty home."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import psycopg
 
@@ -16,28 +18,25 @@ from app.demo import (
     incidents,
     keys,
     letters,
+    month,
     objectives,
     on_call,
-    requests,
+    present,
     routes,
     runbooks,
     subscriptions,
     tenants,
     webhooks,
 )
-from app.demo.estate import DEFAULT_SEED, Estate, make
+from app.demo.estate import DEFAULT_SEED, HISTORY, LATELY, Estate, make
 from app.demo.site import Site, open_site
 from controlplane.clock import machine_now
 from controlplane.errors import Conflict, NotPermitted
 from controlplane.sealing import Sealing
 
-FIRST = (tenants.seed,)
-"""What the console opens on. The rest comes while a person looks at it."""
-THEN = (
-    *(requests.seed, keys.seed, subscriptions.seed, audit.seed, hours.seed, requests.roll_up, objectives.seed),
-    *(on_call.seed, routes.seed, webhooks.seed, letters.seed, gates.seed, incidents.seed, evidence.seed),
-    *(approvals.seed, runbooks.seed),
-)
+DAY = timedelta(days=1)
+MEASURED = "SELECT wf.keep_objectives(most_hours => 800, most => '5 minutes')"
+"""What a worker would do first: budgets are read from what it keeps."""
 
 
 def check(owner: str) -> None:
@@ -58,20 +57,44 @@ def check(owner: str) -> None:
             )
 
 
-def is_loaded(owner: str) -> bool:
-    """Whether an estate is in the home already."""
+def is_new(owner: str) -> bool:
+    """Whether nothing of the home's trail was chained yet: then it is the demonstration's own."""
     with psycopg.connect(owner) as connection:
-        query = "SELECT EXISTS (SELECT FROM wf.changes WHERE operation = 'demo.load')"
-        return connection.execute(query).fetchone() == (True,)
+        return connection.execute("SELECT NOT EXISTS (SELECT FROM wf.audit_chain)").fetchone() == (True,)
 
 
-def load(estate: Estate, site: Site, first: Callable[[], None] = lambda: None) -> None:
-    """Fill an empty home. `first` is called when the tenants are there."""
-    for seed in FIRST:
+def load(estate: Estate, site: Site, *, trail: bool) -> None:
+    """Fill an empty home up to the estate's `now`. `trail`: its trail is the demonstration's own, and gets the times of
+    the story (past.py).
+    """
+    site.past.at(estate.now - HISTORY)
+    for seed in (tenants.seed, keys.seed, subscriptions.seed):
         seed(estate, site)
-    first()
-    for seed in THEN:
+    for days, seed in ((29, routes.seed), (28, objectives.seed)):  # an objective is measured when it is made
+        site.past.at(estate.now - days * DAY)
         seed(estate, site)
+    with ThreadPoolExecutor(1) as beside:
+        history = beside.submit(hours.seed, estate, site)
+        month.seed(estate, site)
+        incidents.seed(estate, site)
+        audit.seed(estate, site)
+        for seed in (on_call.seed, webhooks.seed, letters.seed, gates.seed, approvals.seed, runbooks.seed):
+            site.past.at(estate.now)
+            seed(estate, site)
+        site.report("history: thirty days of requests")
+        history.result()
+    _settle(estate, site, trail=trail)
+    with psycopg.connect(site.owner) as owner:
+        owner.execute(MEASURED)
+    site.past.at(estate.now)
+    evidence.seed(estate, site)  # of what is there by now
+    if trail:
+        site.past.settle(site.owner, trail=True)
+
+
+def _settle(estate: Estate, site: Site, *, trail: bool) -> None:
+    site.past.settle(site.owner, () if trail else incidents.TABLES, trail=trail)
+    incidents.date_back(estate, site.owner, trail=trail)
 
 
 async def load_demonstration(
@@ -85,6 +108,9 @@ async def load_demonstration(
 
     def work() -> None:
         check(owner)
-        load(make(seed, machine_now()), open_site(owner, report, sealing))
+        now = machine_now()
+        estate, site = make(seed, now - LATELY), open_site(owner, report, sealing)
+        load(estate, site, trail=False)
+        present.catch_up(estate, site, now, trail=False)
 
     await asyncio.to_thread(work)

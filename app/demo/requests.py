@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 
@@ -16,33 +17,45 @@ from controlplane.requestlogs.model import RequestRow
 
 CLIENT_ERRORS = (400, 401, 403, 404, 404, 409, 422, 429)
 SERVER_ERRORS = (500, 502, 503, 503, 504)
+HOUR = timedelta(hours=1)
+ROLLED = """
+UPDATE wf.request_marks SET before = txid_snapshot_xmin(txid_current_snapshot()), minutes_from = %s,
+  minutes_until = %s, hours_until = %s, rolled_at = clock_timestamp()
+"""
 
 
-def seed(estate: Estate, site: Site) -> None:
-    site.report("requests: the last hour")
-    end = int(estate.now.timestamp())
-    encode, quiet, callers = Encoder(), suspended(estate), keys.callers(estate)
+def last_hour(estate: Estate, site: Site, now: datetime, callers: keys.Callers, quiet: Collection[str]) -> None:
+    """Store the hour before `now` and roll it up by the minute."""
+    end = int(now.timestamp())
+    encode = Encoder()
     with psycopg.connect(site.logins[WORKER], autocommit=True) as connection:
         connection.execute(
-            "SELECT wf.ensure_request_days(%s, %s)",
-            [(estate.now - timedelta(hours=1)).date(), (estate.now + timedelta(days=1)).date()],
+            "SELECT wf.ensure_request_days(%s, %s)", [(now - HOUR).date(), (now + timedelta(days=1)).date()]
         )
         with connection.transaction(), connection.cursor() as cursor, cursor.copy(COPY) as copy:
             copy.write(HEADER)
             for minute in range(end - 3600, end, 60):
-                copy.write(b"".join(map(encode, rows(estate, minute, minute + 60, callers, quiet))))
+                made = rows(estate, minute, min(end, minute + 60), callers, quiet)
+                copy.write(b"".join(map(encode, made)))
             copy.write(TRAILER)
-        connection.execute("SELECT wf.roll_up_hours(%s, %s)", [estate.now.replace(minute=0, second=0), estate.now])
+    since = (now - HOUR).replace(second=0, microsecond=0)
+    middle = since + HOUR / 2
+    with ThreadPoolExecutor(2) as both:  # a core for each half
+        list(both.map(lambda span: _roll_up(site, *span), ((since, middle), (middle, since + HOUR))))
+    with psycopg.connect(site.owner) as connection:
+        connection.execute(ROLLED, [since, since + HOUR, (since + HOUR).replace(minute=0)])
         connection.execute("SELECT wf.refresh_activity()")
 
 
-def roll_up(estate: Estate, site: Site) -> None:
-    """Roll up the last hour by the minute: else the first screen would lack it for an hour."""
-    site.report("telemetry: the last hour by the minute")
-    since = (estate.now - timedelta(hours=1)).replace(second=0, microsecond=0)
-    with psycopg.connect(site.owner) as connection:
-        connection.execute("UPDATE wf.request_marks SET minutes_from = %s, minutes_until = %s", [since, since])
-        connection.execute("SELECT wf.roll_up_requests(most_hours => 0)")  # those are the history's
+def _roll_up(site: Site, since: datetime, until: datetime) -> None:
+    """Many minutes in one statement, where a worker takes each as it comes."""
+    with psycopg.connect(site.owner, options="-c work_mem=64MB") as connection:
+        connection.execute("SELECT wf.make_cell_partition('request_minutes', 'minute', %s)", [since])
+        connection.execute("SELECT wf.make_cell_partition('request_minutes', 'minute', %s)", [until])
+        cells = "SELECT wf.put_cells('request_minutes', 'minute', format("
+        cells += "'SELECT * FROM wf.raw_cells(%%L, %%L, ''1 minute'')', %s::timestamptz, %s::timestamptz))"
+        connection.execute(cells, [since, until])
+        connection.execute("SELECT wf.put_fleet('request_minutes', 'minute', %s, %s)", [since, until])
 
 
 def suspended(estate: Estate) -> frozenset[str]:
@@ -75,15 +88,17 @@ def _row(
             break
         share -= route.share
     latency = route.median_ms * shape.slowness(estate, firm.region, second) * shape.SPREAD[int(two * 1000)]
+    key_prefix, key_id, address, refused = callers.pick(firm.id, second, two * 7919 % 1)
     server = shape.failing(estate, firm, second)
-    if three < server:
+    if refused:
+        status = 401
+    elif three < server:
         status = SERVER_ERRORS[int(one * 997) % len(SERVER_ERRORS)]
     elif three < server + firm.client_errors:
         status = CLIENT_ERRORS[int(one * 997) % len(CLIENT_ERRORS)]
     else:
         status = 201 if route.method == "POST" else 200
     project = firm.projects[int(two * 9973) % len(firm.projects)]
-    key_prefix, key_id, address = callers.pick(firm.id, second, two * 7919 % 1)
     return RequestRow(
         tenant_id=firm.id,
         project_id=project.id,

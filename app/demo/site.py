@@ -7,11 +7,15 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from app.demo.estate import HISTORY, LATELY
+from app.demo.past import Past
+from controlplane.clock import machine_now
 from controlplane.errors import Conflict
 from controlplane.sealing import Sealing
 
@@ -32,7 +36,8 @@ PEOPLE = {
 @dataclass(frozen=True)
 class Site:
     """`owner` and `logins` (by name) are conninfos; `sealing`: the key of the home's secrets; `folder`:
-    that of the home, where it has one. A noun's `seed(estate, site)` fills in what is its own.
+    that of the home, where it has one; `past`: when the present step happened. A noun's `seed(estate, site)` fills in
+    what is its own.
     """
 
     owner: str = field(repr=False)
@@ -40,6 +45,8 @@ class Site:
     report: Callable[[str], None]
     sealing: Sealing = field(repr=False)
     folder: Path | None = None
+    past: Past = field(default_factory=Past)
+    passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @contextmanager
     def change(self, operation: str, reason: str) -> Iterator[psycopg.Connection]:
@@ -59,9 +66,19 @@ def _begin(connection: psycopg.Connection, operation: str, reason: str) -> None:
     connection.execute("SELECT wf.begin_change(%s, %s, %s)", [operation, reason, f"demo-{uuid.uuid4().hex}"])
 
 
-def open_site(owner: str, report: Callable[[str], None], sealing: Sealing, folder: Path | None = None) -> Site:
-    """Make the people's logins, with passwords that only this program knows. Raises Conflict `demo_login_taken`."""
+def open_site(
+    owner: str,
+    report: Callable[[str], None],
+    sealing: Sealing,
+    folder: Path | None = None,
+    made: datetime | None = None,
+) -> Site:
+    """Make the people's logins, with passwords that only this program knows. `made`: when the making of the home began,
+    if it is made now. Raises Conflict `demo_login_taken`.
+    """
     passwords = {name: secrets.token_urlsafe(18) for name in PEOPLE}
+    site = known_site(owner, report, sealing, passwords, folder)
+    site.past.at(machine_now() - LATELY - HISTORY - timedelta(minutes=5), made)
     with psycopg.connect(owner) as connection:
         for name, role in PEOPLE.items():
             _begin(connection, "operators.add", "the people of the demonstration")
@@ -75,5 +92,12 @@ def open_site(owner: str, report: Callable[[str], None], sealing: Sealing, folde
                     f"The server has a login {name} already, and the demonstration brings its own.",
                     "See it in a home of its own: watchfloor demo",
                 ) from None
+    return site
+
+
+def known_site(
+    owner: str, report: Callable[[str], None], sealing: Sealing, passwords: Mapping[str, str], folder: Path | None
+) -> Site:
+    """A home that has the people's logins already."""
     logins = {name: make_conninfo(owner, user=name, password=passwords[name]) for name in PEOPLE}
-    return Site(owner, logins, report, sealing, folder)
+    return Site(owner, logins, report, sealing, folder, passwords=passwords)

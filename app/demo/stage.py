@@ -26,6 +26,7 @@ class Stage:
     """The caretaker process, as long as the block runs: it ends with this program, because its stdin is closed then."""
 
     def __init__(self, seed: int, keep: Path | None) -> None:
+        self._home = Path()
         self._command = [sys.executable, "-m", "app.demo.caretaker", str(seed), *([str(keep)] if keep else [])]
 
     def __enter__(self) -> Stage:
@@ -49,22 +50,22 @@ class Stage:
         if self._caretaker.returncode:
             folders.sweep()  # it could not do that itself
 
-    async def open_context(self, report: Callable[[str], None]) -> Context:
-        """The home, as soon as its tenants are there. Raises Refusal."""
-        return await visitor(await self._ready(report))(report)
-
-    async def _ready(self, report: Callable[[str], None]) -> Path:
-        reader = asyncio.StreamReader()
-        pipe = self._caretaker.stdout
-        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
-        while line := await reader.readline():
+    def prepare(self, report: Callable[[str], None]) -> None:
+        """Wait until the home is ready to be looked at. Raises Refusal."""
+        assert self._caretaker.stdout is not None
+        for line in self._caretaker.stdout:
             said: dict[str, Any] = json.loads(line)
             if "ready" in said:
-                return Path(said["ready"])
+                self._home = Path(said["ready"])
+                return
             if "refused" in said:
                 raise Refusal(**said["refused"])
             report(said["say"])
         raise Refusal("demo_failed", "The demonstration's process ended before its home was there.", "Try again.")
+
+    async def open_context(self, report: Callable[[str], None]) -> Context:
+        """The home, after `prepare`. Raises Refusal."""
+        return await visitor(self._home)(report)
 
 
 def visitor(folder: Path) -> OpenContext:

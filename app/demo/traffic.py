@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import psycopg
@@ -32,13 +33,17 @@ MAX_GAP_SECONDS = 3600
 """Seconds of traffic that are made up for after the home could not be reached."""
 RECONNECT_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 
+UNAUTHENTICATED = 401
+
 Connection = psycopg.AsyncConnection[tuple[object, ...]]
 
 
-async def run(estate: Estate, site: Site, revive: Revive) -> None:
-    """Never returns; a home that cannot be reached is waited for, and started again when it died."""
+async def run(estate: Estate, site: Site, revive: Revive, since: datetime | None = None) -> None:
+    """Never returns; a home that cannot be reached is waited for, and started again when it died. `since`: up to when
+    requests are stored.
+    """
     async with people(site) as homes, asyncio.TaskGroup() as group:
-        traffic = Traffic(estate)
+        traffic = Traffic(estate, since or estate.now)
         await _look(traffic, homes["ana"])
         writer, service = Linked(site.logins[WORKER], revive), Linked(site.logins[SERVICE], revive)
         group.create_task(writer.repeat(lambda link: traffic.step(link, int(machine_now().timestamp())), SECONDS))
@@ -54,11 +59,11 @@ class Traffic:
     which all is stored.
     """
 
-    def __init__(self, estate: Estate) -> None:
+    def __init__(self, estate: Estate, since: datetime) -> None:
         self.estate = estate
         self.quiet = suspended(estate)
         self.callers = Callers("", ())
-        self.written = int(estate.now.timestamp())
+        self.written = int(since.timestamp())
         self._calls: Counter[str] = Counter()
         self._uses: dict[str, tuple[datetime, str | None]] = {}
 
@@ -77,7 +82,7 @@ class Traffic:
         self.written = now
         for row in made:
             self._calls[row.tenant_id] += 1
-            if row.key_id is not None:
+            if row.key_id is not None and row.status != UNAUTHENTICATED:
                 self._uses[row.key_id] = row.at, row.address
 
     async def serve(self, link: Connection) -> None:
@@ -126,11 +131,21 @@ WHERE t.status <> 'active'
 """
 
 
+# What one tenant's errors come from: NULL when it was never granted, false when somebody has ended it.
+GIVEN = """
+SELECT bool_or(ended_at IS NULL) FROM wf.entitlement_grants
+WHERE tenant_id = %s AND name = 'write' AND source = 'override'
+"""
+
+
 async def _look(traffic: Traffic, home: Home) -> None:
     with suppress(Refusal):
         async with home.connection() as connection:
             traffic.quiet = frozenset(row[0] for row in await (await connection.execute(QUIET)).fetchall())
             traffic.callers = await read_callers(connection, traffic.estate)
+            given = await (await connection.execute(GIVEN, [traffic.estate.failing])).fetchone()
+            if given == (False,) and traffic.estate.mended == math.inf:
+                traffic.estate = replace(traffic.estate, mended=machine_now().timestamp())
 
 
 async def _watch(traffic: Traffic, home: Home) -> None:

@@ -241,6 +241,7 @@ def test_an_embedded_home_takes_nothing_from_the_environment() -> None:
         shutil.rmtree(folder)
 
 
+@pytest.mark.usefixtures("prepared_demonstration")
 def test_a_demonstration_takes_nothing_from_the_environment() -> None:
     words = [sys.executable, "-m", "app.demo.caretaker", "7"]
     with subprocess.Popen(

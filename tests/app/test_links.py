@@ -98,8 +98,9 @@ async def test_a_link_typed_in_the_console_enters_its_context(database: Database
         assert app.session.context == "acme-prod"
 
 
-def test_a_link_into_a_demonstration_opens_that_one_while_it_lives() -> None:
+def test_a_link_into_a_demonstration_opens_that_one_while_it_lives(prepared_demonstration: Path) -> None:
     environment = {"PYTHONPATH": str(CHECKOUT), "HOME": os.environ["HOME"]}
+    environment["XDG_CACHE_HOME"] = str(prepared_demonstration)
     with Terminal(DEMO, env=environment) as demo:
         demo.see("in the last hour", PATIENCE)
         name = re.search(r"demo-\w{8}", demo.screen()[0])
