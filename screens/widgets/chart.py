@@ -30,6 +30,7 @@ class Chart(Painted):
         self._asked_ascii = ascii_only
         self._spec: ChartSpec | HeatSpec | None = None
         self._cursor: float | None = None
+        self._begin: float | None = None
         self._plotted: tuple[object, list[list[tuple[str, Tone]]]] = (None, [])
         """The last plot and its data, so that moving the cursor does not plot again."""
         self._words = ""
@@ -46,9 +47,13 @@ class Chart(Painted):
         *,
         words: str = "no data",
         cursor: float | None = None,
+        begin: float | None = None,
     ) -> None:
-        """`zone_offset`: east of UTC, for the times. `words`: what to say instead of a chart when there is none."""
-        self._spec, self._zone_offset, self._words, self._cursor = spec, zone_offset, clean(words, 200), cursor
+        """`zone_offset`: east of UTC, for the times. `words`: what to say instead of a chart when there is none.
+        `cursor`: a time; `begin`: the other end of a range.
+        """
+        self._spec, self._zone_offset, self._words = spec, zone_offset, clean(words, 200)
+        self._cursor, self._begin = cursor, begin
         self.repaint()
 
     def lines(self) -> list[Line]:
@@ -61,7 +66,8 @@ class Chart(Painted):
             return [(words,) if y == height // 2 else (blank,) for y in range(height)]
         from screens.widgets.plot import finish  # plotext is imported when the first chart is drawn
 
-        drawn = finish(self._plot(self._spec, width, height), self._spec, self._cursor, self._ascii_only)
+        plot = self._plot(self._spec, width, height)
+        drawn = finish(plot, self._spec, self._cursor, self._ascii_only, self._begin)
         return [tuple((text, self.look(f"chart--{tone or 'text'}")) for text, tone in runs) for runs in drawn]
 
     def _plot(self, spec: ChartSpec | HeatSpec, width: int, height: int) -> list[list[tuple[str, Tone]]]:
