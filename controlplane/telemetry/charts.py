@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
@@ -168,3 +168,30 @@ def sparkline(values: Sequence[float | None], width: int) -> str:
     span = high / 2 - low / 2  # halves, because the difference of two floats may overflow
     steps = [None if top is None else (top / 2 - low / 2) / span if span else 0.0 for top in tops]
     return "".join(" " if step is None else BLOCKS[round(step * (len(BLOCKS) - 1))] for step in steps).rjust(width)
+
+
+STEADY = 0.1
+"""A trend of less, of the greater of its ends, is no trend."""
+
+
+def trend_words(values: Sequence[float | None], say: Callable[[float], str]) -> str:
+    """A sparkline in words: "least 80, most 400, rising"."""
+    there = [value for value in values if value is not None and known(value)]
+    if not there:
+        return "nothing known"
+    missing = f", {len(values) - len(there)} of {len(values)} unknown" if len(there) < len(values) else ""
+    return f"least {say(min(there))}, most {say(max(there))}, {direction(there)}{missing}"
+
+
+def direction(values: Sequence[float]) -> str:
+    """Rising, falling or steady: the median of the last quarter of the known values against that of the first."""
+    quarter = max(1, len(values) // 4)
+    first, last = middle(values[:quarter]), middle(values[-quarter:])
+    if abs(last - first) <= STEADY * max(abs(first), abs(last)):
+        return "steady"
+    return "rising" if last > first else "falling"
+
+
+def middle(values: Sequence[float]) -> float:
+    """The middle value; of two, the lower."""
+    return sorted(values)[(len(values) - 1) // 2]

@@ -161,7 +161,7 @@ def test_an_axis_of_ratios_says_so():
 @pytest.mark.parametrize(("width", "height"), [(80, 18), (45, 8), (24, 6), (23, 5), (1, 1)])
 @pytest.mark.parametrize("ascii_only", [False, True])
 def test_a_heat_map_has_exactly_its_size_and_tells_a_gap_from_no_request(width, height, ascii_only):
-    steps = tuple(None if n in range(20, 40) else Histogram.of([10.0, 10.0, 400.0]) for n in range(60))
+    steps = tuple(None if n in range(20, 40) else Histogram.of([10.0, 10.0, 40_000.0]) for n in range(60))
     heat = HeatSpec(steps, XS[0], XS[-1], limit=250.0)
     lines = finish(heated(heat, width, height, timedelta(), ascii_only), heat, XS[0], ascii_only)
     assert len(lines) == height and [cells(line) for line in shown(lines)] == [width] * height

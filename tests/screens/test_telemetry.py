@@ -445,6 +445,15 @@ async def test_a_terminal_of_letters_gets_charts_of_letters(estate: Database) ->
         assert any("*" in line for line in shown) and all(line.isascii() for line in shown)
 
 
+async def test_without_eyes_charts_are_words(estate: Database) -> None:
+    async with console(estate, role="viewer", accessible=True) as (_, pilot):
+        await charts(pilot, "tenant:acme")
+        await until(pilot, lambda: "requests: now 4.5/m at 03-02 23:00, least " in text(pilot))
+        assert "something happened at 03-02 09:20" in text(pilot)
+        await pilot.press(*("tab",) * 5)
+        await until(pilot, lambda: "latencies: now half within " in text(pilot))
+
+
 async def test_without_eyes_the_cursor_is_read_out(estate: Database) -> None:
     async with console(estate, role="viewer", accessible=True) as (_, pilot):
         screen = await charts(pilot, "tenant:acme")
