@@ -44,7 +44,7 @@ class TelemetryScreen(WindowedScreen):
     means = (
         "Requests, errors, latencies and who has most, of all tenants or of what / asks for: tenant:acme,globex "
         "route:/v1/orders region:eu-west-1 key:wf_live_ab12 window:7d p95>250ms source:prometheus. What is not known "
-        "is a gap. ▲ is what was done then, ◆ an alert that fired or ended, ↑ ↓ where the share of errors changed."
+        "is a gap. ▲ is what was done then, ◆ an alert that fired or ended, ◢ ◣ where the share of errors changed."
     )
     hints = (
         ("tab", "chart"),

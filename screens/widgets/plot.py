@@ -122,7 +122,7 @@ def _shares(spec: HeatSpec, x: float) -> list[Run]:
     if step is None or not step.n:
         return [("no data", "muted")]
     ranks = ((0.05, "5%"), (0.5, "half"), (0.95, "95%"))
-    said = "  ".join(f"{words} ≤{milliseconds(step.percentile(rank))}" for rank, words in ranks)
+    said = "  ".join(f"{words} in {milliseconds(step.percentile(rank))}" for rank, words in ranks)
     return [(f"{step.n:,} known latencies: {said}", "")]
 
 
@@ -247,4 +247,4 @@ def _small(series: Series, width: int) -> list[Run]:
 
 
 def _ascii(text: str) -> str:
-    return printable_ascii(text.replace("┈", "."))
+    return printable_ascii(text)

@@ -77,8 +77,8 @@ def test_it_is_told_with_its_time() -> None:
     points = [*[Point(200, 0, 0)] * 40, None, *[Point(200, 0, 20)] * 4]
     series = Series(FLEET, START, timedelta(minutes=15), tuple(points), START)
     (found,) = shift_happenings(series, "acme ")
-    assert found.at == START + timedelta(hours=10, minutes=15) and (found.glyph, found.tone) == ("↑", "bad")
+    assert found.at == START + timedelta(hours=10, minutes=15) and (found.glyph, found.tone) == ("◢", "bad")
     assert found.words == "acme errors 0.0% → 10.0%"
     assert last_shift([found]) == found and last_shift([]) is None
     recovered = Series(FLEET, START, timedelta(minutes=15), (*points, *[Point(200, 0, 0)] * 30), START)
-    assert [each.glyph for each in shift_happenings(recovered)] == ["↑", "↓"]
+    assert [each.glyph for each in shift_happenings(recovered)] == ["◢", "◣"]

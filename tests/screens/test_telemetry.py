@@ -185,7 +185,7 @@ async def test_since_when_errors_rose_is_marked_and_said(estate: Database) -> No
         )
     async with console(estate, role="viewer") as (_, pilot):
         await charts(pilot, "tenant:globex chart:error_share")
-        await until(pilot, lambda: "↑ errors 19.9% → 50.0% since 03-02 17:00" in text(pilot))
+        await until(pilot, lambda: "◢ errors 19.9% → 50.0% since 03-02 17:00" in text(pilot))
         await pilot.press("n")
         await until(pilot, lambda: "03-02 17:00  " in text(pilot) and "5xx 50%" in text(pilot))
 
