@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import themes
@@ -211,8 +211,11 @@ def _bindings(app: Watchfloor, rest: str) -> None:
     from screens.dialogs.help import shown_key
     from screens.dialogs.viewer import Viewer
 
+    def printed(keys: Iterable[str]) -> str:
+        return ", ".join(shown_key(key, ascii_only=app.ascii_only) for key in keys)
+
     lines: list[Line] = ["Change them in the settings under [keys].", ""]
-    lines += [f"{id:<22} {', '.join(map(shown_key, keys)):<20} {words}" for id, keys, words in key_lines(app.settings)]
+    lines += [f"{id:<22} {printed(keys):<20} {words}" for id, keys, words in key_lines(app.settings)]
     app.push_screen(Viewer(app.session, f"keys: {app.settings.keymap}", lines))
 
 

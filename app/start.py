@@ -38,6 +38,7 @@ def read(argv: list[str]) -> Start:
         words = ["tenants", "list"]
     if words:  # what stood before the command is the command's
         given = [*(["--home", home] if home is not None else []), *(["--json"] if "--json" in flags - {*words} else [])]
+        given += ["--accessible"] if accessible and words[0] == "demo" else []
         words = [*words[:2], *given, *words[2:]]
     return Start(tuple(words), None, home, plain, accessible)
 

@@ -64,7 +64,7 @@ def ask_import(app: Watchfloor, path: str = "") -> None:
     tenants = "default" if app.session.vacant else ""
     asked = (
         Asked("path", "file, plain or gzip", path),
-        Asked("format", "what the log is: ←→ or a first letter", choices=tuple(names(app.settings))),
+        Asked("format", "what the log is: arrows or a first letter", choices=tuple(names(app.settings))),
         Asked("tenant", "whose requests: an id, or host, path:N, header:NAME, field:PATH of each line", tenants),
         Asked("create", "tenants that are not known", choices=("create", "skip")),
     )

@@ -124,10 +124,11 @@ class Column(Generic[R]):
     """One field of a list's rows, which filters, orders, views and completion call by its `name`.
 
     `field`: the row's attribute, which is also its name in a record (JSON, exports), where that is not `name`; `value`
-    computes the value where there is no attribute. `cell` replaces what the kind shows; `rank` what a list in memory
-    is sorted by. `priority`: 1 stays longest on a narrow screen, EXTRA and above need a wide one, 0 is not in the
-    table. `grow`: it takes a share of the width that is left. `what`: its line of help. `also`: further names, besides
-    the title and `field`, which are always accepted.
+    computes the value where there is no attribute. `cell` replaces what the kind shows; `said` is what a screen reader
+    reads instead of a picture made of characters; `rank` what a list in memory is sorted by. `priority`: 1 stays
+    longest on a narrow screen, EXTRA and above need a wide one, 0 is not in the table. `grow`: it takes a share of the
+    width that is left. `what`: its line of help. `also`: further names, besides the title and `field`, which are always
+    accepted.
     """
 
     name: str
@@ -139,6 +140,7 @@ class Column(Generic[R]):
     what: str = ""
     value: Callable[[R], Any] | None = None
     cell: Callable[[R, datetime], str | Cell] | None = None
+    said: Callable[[R], str] | None = None
     rank: Callable[[R], Any] | None = None
     grow: bool = False
     sorts: bool = False

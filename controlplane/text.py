@@ -220,12 +220,39 @@ def _width(char: str) -> int:
     return 2 if any(first <= code <= last for first, last in _WIDE_SINCE_16) else 1
 
 
-_GLYPHS = {
-    **dict(zip("●◐✕✓›‹→←▼▲·•…–—‘’“”", "*%xv><><v^.*~--''\"\"", strict=True)),
-    **dict(zip("▁▂▃▄▅▆▇█", "_.:-=+*#", strict=True)),
-    **dict(zip("─│┌┐└┘├┤┬┴┼╭╮╰╯", "-|+++++++++++++", strict=True)),
-    **dict(zip("▐▌▎▶■◌∅×␛↑↓◆", "||I>#o0x^^v+", strict=True)),
+SIGNS = {
+    "●": "*",  # good, on, done
+    "✕": "!",  # bad, failed
+    "◐": "=",  # in between: suspended, acked, warned of
+    "○": "o",  # off, over
+    "◌": "@",  # not yet, or not any more: pending, archived, interrupted
+    "◔": "(",  # on trial
+    "■": "#",  # stopped by somebody
+    "▶": "}",  # running
+    "∅": "0",  # erased
+    "◆": "&",  # an alert
+    "▲": "^",  # ascending; a change; severe
+    "▼": "v",  # descending
+    "◢": "/",  # the share of errors rises
+    "◣": "\\",  # it falls
+    "›": ">",  # leads to what follows
+    "✓": "+",  # marked
+    "•": ".",  # here; hidden
+    "·": "|",  # between two parts of a line
+    "…": "_",  # something is left out
+    "×": "x",  # times
+    "–": "-",  # not known
 }
+"""Each symbol that means something, and what stands for it in ASCII: for each another. "?" and "~", which mean unknown
+and stale, and "%" are none of them."""
+_LIKE = {
+    **dict(zip("→−—‘’“”≤≥", ">--''\"\"<>", strict=True)),
+    **dict(zip("▁▂▃▄▅▆▇█", "_.:-=+*#", strict=True)),
+    **dict(zip("─│┌┐└┘├┤┬┴┼╭╮╰╯═┈", "-|+++++++++++++=.", strict=True)),
+    **dict(zip("▐▌▎", "||I", strict=True)),
+}
+"""Typography, and what drawings are made of (lines, bars of eight heights): read together, not one by one."""
+_GLYPHS = SIGNS | _LIKE
 
 
 @lru_cache(maxsize=8192)

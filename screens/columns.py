@@ -33,6 +33,7 @@ def table_columns(columns: Sequence[Declared[R]], session: Session) -> tuple[Col
             "right" if column.kind.right else "left",
             column.grow,
             column.attribute,
+            column.said,
         )
 
     return tuple(made(column) for column in columns)

@@ -82,7 +82,7 @@ def path_of(answers: Answers) -> Path:
 def form_of(screen: ListScreen[Any]) -> FieldsForm:
     shown = ", ".join(screen.shown_fields())
     asked: tuple[Asked, ...] = (
-        Asked("format", "format: ←→ or a first letter", choices=FORMATS),
+        Asked("format", "format: arrows or a first letter", choices=FORMATS),
         Asked("columns", f"columns: all fields, or those of the list ({shown})", choices=("all", "list")),
         Asked("path", "file; readable for you alone; its ending follows the format", f"{screen.noun}.csv"),
     )

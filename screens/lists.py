@@ -275,7 +275,10 @@ class ListScreen(OrderedScreen[R]):
         """For a screen reader the row is one line of labels and values."""
         row = self.table.cursor_row
         if row is not None and self.app.has_class("accessible"):
-            cells = ((column.title.lower(), column.cell(row).text) for column in self.table.columns)
+            cells = (
+                (column.title.lower(), column.said(row) if column.said else column.cell(row).text)
+                for column in self.table.columns
+            )
             self.say(Done("; ".join(f"{title} {value}" for title, value in cells if value), ""))
 
     @on(WindowTable.Marked)

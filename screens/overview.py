@@ -151,7 +151,8 @@ class OverviewScreen(AreaScreen):
     def _moved(self) -> None:
         entry = self.current()
         if entry is not None and self.app.has_class("accessible"):
-            self.say(Done(" ".join(filter(None, (entry.label, entry.value, entry.words)))))
+            about = "; ".join(filter(None, (entry.words, entry.said)))
+            self.say(Done(" ".join(filter(None, (entry.label, entry.value, about)))))
 
     @on(Glance.Opened)
     def _opened(self, event: Glance.Opened) -> None:

@@ -19,7 +19,7 @@ EXIT_CODES = (
 OF_PROGRAM = (
     ("--home HOME", "A PostgreSQL URL, a folder for an embedded home, or a profile's name."),
     ("--plain", "Print the first list as text instead of opening the console."),
-    ("--accessible", "Open the console for a screen reader: lines of text, no frames, nothing moves by itself."),
+    ("--accessible", "Open the console for a screen reader: lines of text, charts in words, nothing moves by itself."),
     ("--version", "Print the version."),
     ("--help, -h", "Print this, or the help of a command."),
 )

@@ -39,7 +39,7 @@ def run(words: Sequence[str] = ()) -> int:
         from app.console import show
         from app.settings import load
 
-        return show(load(themes=themes.NAMES), stage.open_context)
+        return show(load(themes=themes.NAMES), stage.open_context, accessible=asked.accessible)
 
 
 class Progress:
@@ -67,6 +67,7 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser("watchfloor demo", description="The console on a throw-away home that is alive.")
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="another number is another estate")
     parser.add_argument("--keep", type=_folder, metavar="FOLDER", help="keep the home in FOLDER, to open it later")
+    parser.add_argument("--accessible", action="store_true", help="for a screen reader")
     return parser.parse_args(list(words))
 
 

@@ -79,7 +79,7 @@ def threshold_of(check: Check) -> str:
     if isinstance(check, SbomCheck):
         return f"at least {check.components_at_least}, all named with a version"
     if isinstance(check, VulnerabilitiesCheck):
-        return ", ".join(f"{name} ≤ {limit}" for name, limit in _limits(check).items())
+        return ", ".join(f"{name} at most {limit}" for name, limit in _limits(check).items())
     if isinstance(check, EvidenceCheck):
         return f"at most {spell(check.freshness)}{', its signature verified' if check.signed else ''}"
     if isinstance(check, SignatureCheck):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import groupby
 
 from controlplane.formatting import age, plain_number, relative, spell
 from controlplane.gates.deciding import Decided, Decision, kind_of
@@ -43,6 +44,12 @@ GLYPHS = {"pass": "●", "fail": "✕", "inconclusive": "?", "stale": "~", "waiv
 
 def trend_words(trend: Sequence[str]) -> str:
     return "".join(TREND.get(each, "?") for each in trend)
+
+
+def trend_said(trend: Sequence[str]) -> str:
+    """For a screen reader: the newest first, and what is equal once."""
+    runs = [(words, len(list(same))) for words, same in groupby(VERDICT_WORDS.get(v, v) for v in reversed(trend))]
+    return ", then ".join(words if times == 1 else f"{times} times {words}" for words, times in runs)
 
 
 def value_words(row: CheckRow) -> str:

@@ -31,6 +31,7 @@ from controlplane.overview.model import (
     Traffic,
     WorkDue,
 )
+from controlplane.telemetry.charts import trend_words
 from controlplane.text import UNKNOWN
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ class Door(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of a part. `key` is unique within it; `trend`: the hours of a day; `lines`: what enter shows when there
-    is no list to open.
+    """One line of a part. `key` is unique within it; `trend`: the hours of a day, in words `said`; `lines`: what enter
+    shows when there is no list to open.
     """
 
     key: str
@@ -67,6 +68,7 @@ class Entry:
     trend: Sequence[float | None] | None = None
     door: Door | None = None
     lines: tuple[str, ...] = ()
+    said: str = ""
 
 
 def against(now: float | None, before: float | None, more: str = "more", less: str = "less") -> str:
@@ -141,6 +143,7 @@ def traffic_entries(traffic: Traffic, now: datetime) -> list[Entry]:
         words=against(current.per_minute, before.per_minute),
         trend=[each.per_minute for each in day],
         door=Door("telemetry", "chart:requests"),
+        said=_day_words([each.per_minute for each in day], lambda value: rate(value) + "/m"),
     )
     errors = Entry(
         "errors",
@@ -150,6 +153,7 @@ def traffic_entries(traffic: Traffic, now: datetime) -> list[Entry]:
         against(current.error_share, before.error_share),
         [each.error_share for each in day],
         Door("telemetry", "chart:error_share"),
+        said=_day_words([each.error_share for each in day], lambda value: percent(value) + "%"),
     )
     p95 = Entry(
         "p95",
@@ -159,8 +163,13 @@ def traffic_entries(traffic: Traffic, now: datetime) -> list[Entry]:
         against(current.p95_ms, before.p95_ms, "slower", "faster"),
         [each.p95_ms for each in day],
         Door("telemetry", "chart:latency"),
+        said=_day_words([each.p95_ms for each in day], milliseconds),
     )
     return [_as_current(each, traffic.until, now) for each in (requests, errors, p95)]
+
+
+def _day_words(day: Sequence[float | None], say: Callable[[float], str]) -> str:
+    return f"in 24 hours {trend_words(day, say)}" if any(each is not None for each in day) else ""
 
 
 def _as_current(entry: Entry, until: datetime | None, now: datetime) -> Entry:

@@ -12,7 +12,7 @@ from controlplane.queues.model import STATES, Cause, Letter, LetterDirectory, St
 from controlplane.queues.refusals import NO_CAUSE, NO_LETTER
 from controlplane.queues.source_words import why_outside
 from controlplane.queues.sources import OutsideCause
-from controlplane.queues.words import cause_words, hours_words, obstacle_words, why_cause, why_letter
+from controlplane.queues.words import cause_words, hours_said, hours_words, obstacle_words, why_cause, why_letter
 from controlplane.text import clean
 
 STATUSES: dict[State, Status] = {
@@ -71,7 +71,7 @@ CAUSES: ListOf[Cause] = ListOf(
         Column("last", TIME, priority=3, field="last_seen", sorts=True, what="when one died last"),
         Column("first", TIME, priority=8, field="first_seen", filters=False),
         Column("day", filters=False, priority=5, width=12, title="24 HOURS", field="hours",
-               cell=lambda cause, now: hours_words(cause)),
+               cell=lambda cause, now: hours_words(cause), said=hours_said),
         Column("replayed", COUNT, priority=6, width=8, what="how many were ever replayed"),
         Column("quarantined", COUNT, priority=7, width=11),
         Column("source", priority=9, width=10, also=("from",)),

@@ -10,7 +10,7 @@ from controlplane.formatting import age, count_words, relative, spell
 from controlplane.lists import Cell, Line
 from controlplane.queues.model import Cause, Letter, Message, SourceStats, Success
 from controlplane.queues.rules import obstacle
-from controlplane.telemetry.charts import sparkline
+from controlplane.telemetry.charts import sparkline, trend_words
 from controlplane.text import UNKNOWN, clean
 
 HOURS = 24
@@ -30,6 +30,10 @@ def cause_words(cause: Cause) -> str:
 def hours_words(cause: Cause) -> str:
     """How many died in each of the last 24 hours, two hours a cell; "" when none did."""
     return sparkline(cause.hours, HOURS // 2) if any(cause.hours) else ""
+
+
+def hours_said(cause: Cause) -> str:
+    return trend_words(cause.hours, lambda died: f"{died:,.0f} an hour") if any(cause.hours) else ""
 
 
 def obstacle_words(letter: Letter) -> Cell:

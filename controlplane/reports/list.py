@@ -14,7 +14,7 @@ from controlplane.reports.rendering import about
 from controlplane.text import clean
 
 GLYPHS: dict[str, str] = {"bad": "✕", "unknown": "?", "warn": "◐", "good": "●"}
-MADE = {"made": Status("●", "good"), "waits": Status("…", "muted")}
+MADE = {"made": Status("●", "good"), "waits": Status("◌", "muted")}
 
 
 def why_report(report: Report, now: datetime) -> list[Line]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
 from controlplane.telemetry.model import Histogram, merge, value_of
-from controlplane.text import clean
 
 Tone = Literal["", "good", "bad", "warn", "muted"]
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -61,6 +61,15 @@ class ChartSpec:
     nothing: str = ""
     ratios: bool = False
 
+    def at(self, x: float) -> list[float | None]:
+        """The value of each series in the step that begins at a time, or in the last one before it."""
+        found: list[float | None] = []
+        for each in self.series:
+            place = bisect_right(each.xs, x) - 1
+            value = each.ys[place] if place >= 0 else None
+            found.append(value if known(value) else None)
+        return found
+
     @property
     def values(self) -> list[float]:
         """All that are known."""
@@ -80,6 +89,11 @@ class HeatSpec:
     limit: float | None = None
     notes: tuple[str, ...] = ()
     marks: tuple[Mark, ...] = ()
+
+    def at(self, x: float) -> Histogram | None:
+        """The latencies of the step that a time lies in."""
+        place = int((x - self.x_from) / ((self.x_to - self.x_from) or 1.0) * len(self.steps))
+        return self.steps[place] if 0 <= place < len(self.steps) else None
 
 
 @dataclass(frozen=True)
@@ -156,88 +170,28 @@ def sparkline(values: Sequence[float | None], width: int) -> str:
     return "".join(" " if step is None else BLOCKS[round(step * (len(BLOCKS) - 1))] for step in steps).rjust(width)
 
 
-@dataclass(frozen=True)
-class Axis:
-    """The axis of a chart's values: `at` places them between `low` (the foot) and `high`, as the labels are, in equal
-    steps.
-    """
-
-    low: float
-    high: float
-    labels: tuple[tuple[float, str], ...]
-    ratios: bool = False
-
-    def at(self, value: float) -> float:
-        return math.log10(max(value, MIN_LATENCY_MS)) if self.ratios else value
+STEADY = 0.1
+"""A trend of less, of the greater of its ends, is no trend."""
 
 
-MIN_LATENCY_MS = 1e-3
-"""The least value of a logarithmic axis."""
-MAX_TICK_ROWS = 5
-"""The most rows between two labels."""
+def trend_words(values: Sequence[float | None], say: Callable[[float], str]) -> str:
+    """A sparkline in words: "least 80, most 400, rising"."""
+    there = [value for value in values if value is not None and known(value)]
+    if not there:
+        return "nothing known"
+    missing = f", {len(values) - len(there)} of {len(values)} unknown" if len(there) < len(values) else ""
+    return f"least {say(min(there))}, most {say(max(there))}, {direction(there)}{missing}"
 
 
-def axis(spec: ChartSpec, rows: int) -> Axis:
-    """The axis for the values of a chart of `rows` rows: each label lies on a row, at equal distances."""
-    top = max(spec.values)
-    top = max([top, *(line.value for line in spec.thresholds if line.value <= 2 * top)])
-    gaps = max(1, rows - 1)
-    return (_ratios if spec.ratios else _linear)(min(spec.values), top, gaps, spec.unit)
+def direction(values: Sequence[float]) -> str:
+    """Rising, falling or steady: the median of the last quarter of the known values against that of the first."""
+    quarter = max(1, len(values) // 4)
+    first, last = middle(values[:quarter]), middle(values[-quarter:])
+    if abs(last - first) <= STEADY * max(abs(first), abs(last)):
+        return "steady"
+    return "rising" if last > first else "falling"
 
 
-def _linear(low: float, top: float, gaps: int, unit: str) -> Axis:
-    """Round numbers from 0 (or below) to above all values: three labels at least if there is room, and little space
-    above.
-    """
-    low, top = min(0.0, low), max(0.0, top)
-    high = top - low if top - low >= MIN_LATENCY_MS / 1e6 else 1.0
-    fits = []
-    for apart in range(min(2, gaps), min(MAX_TICK_ROWS, gaps) + 1):
-        if low < 0 and gaps // apart < 2:
-            continue  # 0 would lie between two labels
-        step = _round_up(high * apart / gaps)
-        while (foot := math.floor(low / step) * step) + step * gaps / apart < top:
-            step = _round_up(step * 1.5)
-        fits.append((gaps // apart < 2, step * gaps / apart, abs(apart - 4), foot, step, apart))
-    if not fits:
-        return Axis(low, top, tuple((value, number_words(value, unit, value)) for value in (low, top)))
-    _, span, _, foot, step, apart = min(fits)
-    values = [foot + n * step for n in range(gaps // apart + 1)]
-    return Axis(foot, foot + span, tuple((value, number_words(value, unit, step)) for value in values))
-
-
-def _round_up(number: float) -> float:
-    """The next number up that is 1, 2 or 5 times a power of ten."""
-    power = 10.0 ** math.floor(math.log10(number))
-    return next(power * n for n in (1, 2, 5, 10) if power * n >= number * 0.999)
-
-
-def _ratios(low: float, top: float, gaps: int, unit: str) -> Axis:
-    """1, 3, 10, 30, … or powers of ten, of a hundred, …; the least value does not lie on the foot."""
-    low, top = math.log10(max(low, MIN_LATENCY_MS)), math.log10(max(top, MIN_LATENCY_MS))
-    for size in (0.5, 1.0, 2.0, 4.0):
-        foot = (math.ceil(low / size - 0.15) - 1) * size
-        apart = min(MAX_TICK_ROWS, gaps, int(gaps * size / (top - foot)))
-        if apart >= min(2, gaps):
-            break
-    if foot + gaps / max(1, apart) * size < top:  # two rows: one label for each end
-        foot = min(low, top - 1)
-        ends = [(place, number_words(10.0**place, unit, 10.0**place)) for place in (foot, top)]
-        return Axis(foot, top, tuple(ends), ratios=True)
-    apart = max(1, apart)
-    places = [foot + n * size for n in range(gaps // apart + 1)]
-    words = [10.0 ** math.floor(place) * (3 if place % 1 else 1) for place in places]
-    labels = tuple((place, number_words(value, unit, value)) for place, value in zip(places, words, strict=True))
-    return Axis(foot, foot + gaps / apart * size, labels, ratios=True)
-
-
-def exact_words(value: float, unit: str) -> str:
-    """A value by itself, with three digits at least where it has them: "14.4×", "1×", "1,250ms"."""
-    words = number_words(value, "", value / 100)
-    return (words.rstrip("0").rstrip(".") if "." in words else words) + clean(unit, 8)
-
-
-def number_words(value: float, unit: str, step: float) -> str:
-    """A value with as many decimals as it takes to tell values one `step` apart."""
-    decimals = max(0, -math.floor(math.log10(abs(step) or 1.0) + 0.001))
-    return f"{value:,.{decimals}f}{clean(unit, 8)}"
+def middle(values: Sequence[float]) -> float:
+    """The middle value; of two, the lower."""
+    return sorted(values)[(len(values) - 1) // 2]

@@ -83,6 +83,8 @@ class View:
     source: Source = "home"
     tenants: tuple[str, ...] = ()
     """Several tenants, drawn in one chart; `scope` then names none."""
+    linear: bool = False
+    """Latencies on an axis of equal steps, not of equal ratios."""
 
     @property
     def label(self) -> str:
@@ -138,6 +140,7 @@ def render(view: View) -> str:
     words += [f"source:{view.source}"] if view.source != SOURCES[0] else []
     words += [f"{name}>{value:.12g}{'ms' if name.startswith('p') else ''}" for name, value in view.lines]
     words += ["compare:week"] if view.compare else []
+    words += ["scale:linear"] if view.linear else []
     words += [f"chart:{view.chart}"] if view.chart != CHARTS[0] else []
     words += [f"at:{_stamp(view.at)}"] if view.at else []
     return " ".join([*words, f"window:{view.window.words.replace(' ', '')}"])
@@ -176,6 +179,8 @@ def _with(view: View, name: str, sign: str, value: str) -> View:
             return replace(view, source=value)
         case "compare" if value == "week":
             return replace(view, compare=True)
+        case "scale" if value in ("log", "linear"):
+            return replace(view, linear=value == "linear")
         case "chart" if value in CHARTS:
             return replace(view, chart=value)
     _refuse(f"A chart cannot show {name}:{clean(value, 40)}.")

@@ -12,6 +12,8 @@ from controlplane.telemetry.charts import Tone
 BAD = ("suspend", "revoke", "purge", "erase", "expire", "cancel", "leak")
 CHANGED = "▲"
 """The glyph of a change."""
+RISES, FALLS = "◢", "◣"
+"""The glyphs of a change of the share of errors."""
 GOOD = ("resume", "reactivate", "restore", "provision", "create")
 
 

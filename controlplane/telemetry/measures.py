@@ -15,6 +15,7 @@ from controlplane.telemetry.charts import ChartSpec, HeatSpec, Mark, Threshold, 
 from controlplane.telemetry.chartviews import DAY, View
 from controlplane.telemetry.happenings import Happening
 from controlplane.telemetry.model import MIN_REQUESTS_FOR_P99, Point, Scope, Series, add, counted_by
+from controlplane.telemetry.onset import last_shift
 
 if TYPE_CHECKING:
     from controlplane.telemetry.saturation import Filled, Saturation
@@ -64,6 +65,11 @@ class Measured:
         """The index of the step that a time lies in, or of the nearest."""
         return max(0, min(len(self.series.points) - 1, (at - self.series.start) // self.series.step))
 
+    def range(self, one: int, other: int) -> tuple[datetime, datetime]:
+        """From the begin of the earlier step to the end of the later one."""
+        first, last = sorted((one, other))
+        return self.series.start + first * self.series.step, self.series.start + (last + 1) * self.series.step
+
     def happened_in(self, index: int) -> list[Happening]:
         lower = self.series.start + index * self.series.step
         return [each for each in self.happened if lower <= each.at < lower + self.series.step]
@@ -101,14 +107,21 @@ def errors_chart(measured: Measured) -> ChartSpec:
 def error_share_chart(measured: Measured) -> ChartSpec:
     """The share of each step's requests that failed, in %, whatever their number."""
     if measured.many:
-        return _beside(measured, "5xx", "%", lambda each: _each(each, _failed))
+        return _beside(measured, "5xx", "%", lambda each: _each(each, _failed), onset_words(measured))
     xs = _xs(measured.series)
     drawn = [charts.Series("5xx", xs, _each(measured.series, _failed), "bad")]
     drawn.append(charts.Series("4xx", xs, _each(measured.series, _refused), "warn"))
     if measured.before is not None:
         before = _each(measured.before, _failed)[: len(xs)]
         drawn.append(charts.Series("5xx a week before", xs, before, "muted"))
-    return ChartSpec(tuple(drawn), "%", *measured.bounds, (), tuple(gap_words(measured)), measured.marks)
+    notes = (*onset_words(measured), *gap_words(measured))
+    return ChartSpec(tuple(drawn), "%", *measured.bounds, (), notes, measured.marks)
+
+
+def onset_words(measured: Measured) -> list[str]:
+    """Since when the share of errors is as it is, where it changed in the window."""
+    last = last_shift(measured.happened)
+    return [] if last is None else [f"{last.glyph} {last.words} since {measured.clock(last.at)}"]
 
 
 def _failed(point: Point) -> float | None:
@@ -140,7 +153,8 @@ def latency_chart(measured: Measured) -> ChartSpec:
         whole = "p99" if few == len(there) else f"p99 of {few} of {len(there)} steps"
         notes.append(f"{whole} not said: under {MIN_REQUESTS_FOR_P99} requests")
     lines = tuple(Threshold(value, name, "muted") for name, value in measured.view.lines if name.startswith("p"))
-    return ChartSpec(tuple(drawn), "ms", *measured.bounds, lines, tuple(notes), measured.marks, ratios=True)
+    ratios = not measured.view.linear
+    return ChartSpec(tuple(drawn), "ms", *measured.bounds, lines, tuple(notes), measured.marks, ratios=ratios)
 
 
 def _each(series: Series, of: Callable[[Point], float | None]) -> list[float | None]:
@@ -227,7 +241,13 @@ def _rates(measured: Measured, named: Sequence[tuple[str, Tone, Counted]], compa
     return ChartSpec(tuple(drawn), "/m", *measured.bounds, held, tuple(gap_words(measured)), measured.marks)
 
 
-def _beside(measured: Measured, line: str, unit: str, values: Callable[[Series], list[float | None]]) -> ChartSpec:
+def _beside(
+    measured: Measured,
+    line: str,
+    unit: str,
+    values: Callable[[Series], list[float | None]],
+    more: Sequence[str] = (),
+) -> ChartSpec:
     """A curve for each tenant, in the order in which they were named."""
     xs = _xs(measured.series)
     what = "" if line == "requests" else f" {'5xx' if line == 'errors' else line}"
@@ -236,8 +256,9 @@ def _beside(measured: Measured, line: str, unit: str, values: Callable[[Series],
         for each, tone in zip(measured.many, BESIDE, strict=False)
     )
     held = tuple(Threshold(value, name, "muted") for name, value in measured.view.lines if name == line)
-    notes = tuple(gap_words(measured))
-    return ChartSpec(drawn, unit, *measured.bounds, held, notes, measured.marks, ratios=unit == "ms")
+    ratios = unit == "ms" and not measured.view.linear
+    notes = (*more, *gap_words(measured))
+    return ChartSpec(drawn, unit, *measured.bounds, held, notes, measured.marks, ratios=ratios)
 
 
 def rates(series: Series, of: Counted) -> list[float | None]:

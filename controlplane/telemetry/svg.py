@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from xml.sax.saxutils import escape
 
-from controlplane.formatting import milliseconds, plain_number
-from controlplane.telemetry.charts import Axis, ChartSpec, HeatSpec, Series, Tone, axis, bands, known
+from controlplane.formatting import plain_number
+from controlplane.telemetry.axes import Axis, axis, moment, round_ratios, times
+from controlplane.telemetry.charts import ChartSpec, HeatSpec, Series, Tone, bands, known
 from controlplane.telemetry.measures import CHARTS_OF, Measured
 from controlplane.text import clean
 
@@ -17,6 +19,8 @@ COLOURS: dict[Tone, str] = {"": "#1f4e79", "good": "#1b7f4b", "bad": "#b3261e", 
 DASHES = ("", "6 3", "2 3", "8 3 2 3")
 """Series differ without colour as well."""
 COLUMNS, BANDS, ROWS = 160, 24, 16
+TIME_COLUMNS, TIME_WIDTH = 86, 100
+"""So many cells of a terminal the axis of time stands for; how wide a date with its time is at most."""
 
 
 def svg(spec: ChartSpec | HeatSpec, title: str, zone: tzinfo = UTC) -> str:
@@ -89,20 +93,21 @@ def _heat(spec: HeatSpec) -> list[str]:
         if shares is None:
             shapes.append(f'<rect x="{LEFT + column * wide:.1f}" y="{TOP}" width="{wide:.2f}" '
                           f'height="{HEIGHT - TOP - BOTTOM}" fill="#eeeeee"/>')  # fmt: skip
-    for band in range(0, len(found.tops), 4):
-        shapes.append(_text(LEFT - 8, HEIGHT - BOTTOM - (band + 1) * high + 4, milliseconds(found.tops[band])))
+    low, top = math.log(found.tops[0]), math.log(found.tops[-1])
+    for value in round_ratios(found.tops[0], found.tops[-1], 6) if top > low else ():
+        up = (math.log(value) - low) / (top - low) * (len(found.tops) - 1) + 1  # a top is its band's upper edge
+        shapes.append(_text(LEFT - 8, HEIGHT - BOTTOM - up * high + 4, f"{value:,g}ms"))
     words = "; ".join(["the darker, the more of a step's requests; grey: no data", *spec.notes])
     return [*shapes, _text(LEFT, 46, words, anchor="start")]
 
 
 def _times(spec: ChartSpec | HeatSpec, zone: tzinfo) -> list[str]:
-    span = spec.x_to - spec.x_from
+    offset = datetime.fromtimestamp(spec.x_from, UTC).astimezone(zone).utcoffset() or timedelta()
     shapes = []
-    for n in range(6):
-        x = spec.x_from + span * n / 5
-        at = datetime.fromtimestamp(x, UTC).astimezone(zone)
-        anchor = "start" if n == 0 else "end" if n == 5 else "middle"
-        shapes.append(_text(_x(spec, x), HEIGHT - 14, f"{at:%Y-%m-%d %H:%M}", anchor=anchor))
+    for x in times(spec.x_from, spec.x_to, TIME_COLUMNS, offset):
+        at = min(max(_x(spec, x), LEFT), WIDTH - RIGHT - TIME_WIDTH / 2)
+        shapes.append(_text(at, HEIGHT - 14, f"{moment(x, offset):%Y-%m-%d %H:%M}", anchor="middle"))
+        shapes.append(f'<path d="M{_x(spec, x):.1f} {HEIGHT - BOTTOM} v5" stroke="#999999"/>')
     return shapes
 
 

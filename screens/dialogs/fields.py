@@ -126,7 +126,7 @@ class FieldsForm(Dialog[Answers | None]):
             else:
                 yield LineInput(each.value, password=each.hidden, compact=True, id=f"ask-{each.name}")
         yield Label("", id="fault", classes="fault")
-        yield text("enter next · ↑↓ between fields · esc closes", classes="hint")
+        yield text("enter next · arrows between fields · esc closes", classes="hint")
 
     def on_mount(self) -> None:
         self._entry(self.asked[0].name).focus()

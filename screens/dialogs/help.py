@@ -43,15 +43,16 @@ def _pressed(screen: FramedScreen, bindings: Any) -> Iterator[tuple[str, Binding
                 yield from ((own, binding) for own in keymap[binding.id].split(","))
 
 
-def shown_key(key: str) -> str:
-    """A key as it is printed on a keyboard: "[", "shift+↓", "ctrl+p"."""
+def shown_key(key: str, *, ascii_only: bool = False) -> str:
+    """A key as it is printed on a keyboard: "[", "shift+↓", "ctrl+p"; in ASCII an arrow has its name."""
     from textual.keys import key_to_character
 
     *held, last = key.split("+")
     is_function = last[:1] == "f" and last[1:].isdigit()
     character = key_to_character(last) or ""
     printed = character if character.isprintable() and character.strip() else last
-    return "+".join([*held, KEY_SYMBOLS.get(last) or (last.upper() if is_function else printed)])
+    symbol = KEY_SYMBOLS.get(last) or (last.upper() if is_function else printed)
+    return "+".join([*held, last if ascii_only and not symbol.isascii() else symbol])
 
 
 def in_columns(entries: Sequence[tuple[str, str]]) -> Iterator[str]:
@@ -97,9 +98,10 @@ def _bound(screen: FramedScreen, bindings: Any, seen: set[str]) -> Iterator[tupl
     """What each key does, the keys, and whether they do so on every screen; a key counts where it is met first."""
     found: dict[str, list[str]] = {}
     general: dict[str, bool] = {}
+    ascii_only = bool(getattr(screen.app, "ascii_only", False))
     for key, binding in _pressed(screen, bindings):
         if key not in seen and binding.description and binding.id and "noun_" not in binding.id:
-            found.setdefault(binding.description, []).append(shown_key(key))
+            found.setdefault(binding.description, []).append(shown_key(key, ascii_only=ascii_only))
             general[binding.description] = binding.id.startswith("area.")
             seen.add(key)
     for words, keys in found.items():

@@ -28,7 +28,7 @@ async def export(screen: TelemetryScreen) -> Done | None:
     assert measured is not None
     top = screen.view.chart == "top"
     asked = (
-        Asked("format", "format: ←→ or a first letter", choices=FORMATS if top else (*FORMATS, "svg")),
+        Asked("format", "format: arrows or a first letter", choices=FORMATS if top else (*FORMATS, "svg")),
         Asked("path", "file; readable for you alone; its ending follows the format", "telemetry.csv"),
     )
     what = f"the top {screen.by}s" if top else f"{len(measured.series.points)} steps"

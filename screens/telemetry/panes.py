@@ -46,9 +46,9 @@ class ChartPanes(Container):
 
     def __init__(self) -> None:
         super().__init__()
-        self._series: Series | None = None
+        self._drawn: tuple[Series, bool] | None = None
         self._specs: dict[str, ChartSpec | HeatSpec] = {}
-        """The charts made of that series: they are not made again when only the cursor moves."""
+        """The charts made of that series on that scale: they are not made again when only the cursor moves."""
 
     def compose(self) -> ComposeResult:
         yield Chart(id="requests")
@@ -76,10 +76,12 @@ class ChartPanes(Container):
         charts = {name: self.query_one(f"#{name}", Chart) for name in CHARTS_OF}
         return {name: chart for name, chart in charts.items() if chart.display}
 
-    def draw(self, measured: Measured | None, words: str, at: datetime | None) -> None:
-        """`words`: what to say where nothing is measured. `at`: where the cursor stands."""
-        if measured is not None and measured.series is not self._series:
-            self._series, self._specs = measured.series, {}
+    def draw(self, measured: Measured | None, words: str, at: datetime | None, begin: datetime | None = None) -> None:
+        """`words`: what to say where nothing is measured. `at`: where the cursor stands. `begin`: of a range."""
+        if measured is not None:
+            asked = measured.series, measured.view.linear
+            if self._drawn is None or self._drawn[0] is not asked[0] or self._drawn[1] != asked[1]:
+                self._drawn, self._specs = asked, {}
         for name, chart in self.shown_charts().items():
             if measured is None:
                 chart.show(None, words=words)
@@ -87,4 +89,5 @@ class ChartPanes(Container):
             if name not in self._specs:
                 self._specs[name] = CHARTS_OF[name](measured)
             offset = measured.series.start.astimezone(measured.zone).utcoffset() or timedelta()
-            chart.show(self._specs[name], offset, cursor=None if at is None else at.timestamp())
+            cursor, first = (None if time is None else time.timestamp() for time in (at, begin))
+            chart.show(self._specs[name], offset, cursor=cursor, begin=first)

@@ -16,7 +16,7 @@ from controlplane.formatting import spell
 from controlplane.listing import Query
 from controlplane.lists import Line
 from controlplane.telemetry.chartviews import CHARTS, View, parse_view, render, same_numbers
-from controlplane.telemetry.measures import Measured, next_happening, reading, reading_of_limits, records
+from controlplane.telemetry.measures import reading, reading_of_limits, records
 from controlplane.telemetry.model import SOURCES, RequestTelemetry
 from controlplane.telemetry.reading import series_source
 from controlplane.telemetry.tops import MEASURES, By, Measure, bys_of, narrowed
@@ -44,12 +44,13 @@ class TelemetryScreen(WindowedScreen):
     means = (
         "Requests, errors, latencies and who has most, of all tenants or of what / asks for: tenant:acme,globex "
         "route:/v1/orders region:eu-west-1 key:wf_live_ab12 window:7d p95>250ms source:prometheus. What is not known "
-        "is a gap. ▲ is what was done then, ◆ an alert that fired or ended."
+        "is a gap. ▲ is what was done then, ◆ an alert that fired or ended, ◢ ◣ where the share of errors changed."
     )
     hints = (
         ("tab", "chart"),
         ("+-", "window"),
         ("hl", "cursor"),
+        ("space", "range"),
         ("n", "next ▲"),
         ("c", "compare"),
         ("/", "scope"),
@@ -60,10 +61,7 @@ class TelemetryScreen(WindowedScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "pane(1)", "next chart", show=False, id="telemetry.next_chart"),
         Binding("shift+tab", "pane(-1)", "chart before", show=False, id="telemetry.previous_chart"),
-        Binding("h,left", "cursor(-1)", "cursor back", show=False, id="telemetry.cursor_back"),
-        Binding("l,right", "cursor(1)", "cursor on", show=False, id="telemetry.cursor_on"),
-        Binding("n", "mark(1)", "to what happened next", show=False, id="telemetry.next_mark"),
-        Binding("b", "mark(-1)", "to what happened before", show=False, id="telemetry.previous_mark"),
+        Binding("L", "scale", "latencies on a logarithmic or a linear axis", show=False, id="telemetry.scale"),
         Binding("c", "compare", "compare with the week before", show=False, id="telemetry.compare"),
         Binding("s", "source", "from Prometheus, or from the home", show=False, id="telemetry.source"),
         Binding("o", "measure", "what the top list goes by", show=False, id="telemetry.measure"),
@@ -76,7 +74,6 @@ class TelemetryScreen(WindowedScreen):
     def __init__(self, text: str = "") -> None:
         super().__init__()
         self.text = text
-        self.measured: Measured | None = None
         self.words = "reading …"
         self.by: By = "tenant"
         self.measure: Measure = "requests"
@@ -115,6 +112,7 @@ class TelemetryScreen(WindowedScreen):
             return
         self.say(None)
         self.by = bys_of(view.scope)[0]
+        self.range_begin = None
         self.show_view(view)
 
     def show_view(self, view: View) -> None:
@@ -223,16 +221,17 @@ class TelemetryScreen(WindowedScreen):
     def draw_charts(self) -> None:
         """Draw the charts that are shown; only changed cells are sent."""
         measured = self.measured
-        self.query_one(ChartPanes).draw(measured, self.words, self.view.at)
+        self.query_one(ChartPanes).draw(measured, self.words, self.view.at, self.range_begin)
         index = None if measured is None or self.view.at is None else measured.index(self.view.at)
         values = self.words if measured is None or not measured.series.whole else reading(measured, index)
         if measured is not None and self.view.chart == "saturation":
             values = reading_of_limits(measured, index) or values
         self.query_one("#values", Reading).show(values)
+        begin = None if measured is None or self.range_begin is None else measured.index(self.range_begin)
         others = top_words(self.by, self.measure, self.view.scope) if self.view.chart == "top" else ""
         if others and self.view.source != SOURCES[0]:
             others += "; counted by the home"
-        self.query_one("#beside", Reading).show(*((others, "muted") if others else beside(measured, index)))
+        self.query_one("#beside", Reading).show(*((others, "muted") if others else beside(measured, index, begin)))
 
     def draw_title(self, title: TitleLine) -> None:
         window, place = self.view.window, CHARTS.index(self.view.chart) + 1
@@ -287,6 +286,13 @@ class TelemetryScreen(WindowedScreen):
             return
         self.show_view(replace(self.view, source=other))
 
+    def action_scale(self) -> None:
+        self.view = replace(self.view, linear=not self.view.linear)
+        if self.measured is not None:
+            self.measured = replace(self.measured, view=self.view)
+        self.draw_charts()
+        self.say(Done(f"latencies on a {'linear' if self.view.linear else 'logarithmic'} axis"))
+
     def action_measure(self) -> None:
         self.measure = MEASURES[(MEASURES.index(self.measure) + 1) % len(MEASURES)]
         self.reread()
@@ -305,41 +311,11 @@ class TelemetryScreen(WindowedScreen):
         else:
             self.desk.open_thing("tenants", tenant)
 
-    def action_cursor(self, by: int) -> None:
-        measured = self.measured
-        if measured is None:
-            return
-        series = measured.series
-        if self.view.at is None:
-            known = [i for i, point in enumerate(series.points) if point is not None]
-            index = known[-1] if known else len(series.points) - 1
-        else:
-            index = max(0, min(len(series.points) - 1, measured.index(self.view.at) + by))
-        self._point_at(series.start + index * series.step)
-
-    def action_mark(self, by: int) -> None:
-        if self.measured is None:
-            return
-        found = next_happening(self.measured, self.view.at, by)
-        if found is None:
-            self.say(Done("nothing happened in this window", "warn"))
-        else:
-            self._point_at(found)
-
-    def _point_at(self, at: datetime | None) -> None:
-        self.view = replace(self.view, at=at)
-        if self.measured is not None:
-            self.measured = replace(self.measured, view=self.view)
+    def point_at(self, at: datetime | None) -> None:
+        super().point_at(at)
         self.draw_charts()
         if self.measured is not None and at is not None and self.app.has_class("accessible"):
             self.say(Done(reading(self.measured, self.measured.index(at)), ""))
-
-    def action_back(self) -> None:
-        """First the cursor goes, then the screen."""
-        if self.view.at is not None:
-            self._point_at(None)
-        else:
-            super().action_back()
 
     @on(WindowTable.Opened)
     def _opened(self, event: WindowTable.Opened) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from controlplane.telemetry.chartviews import WEEK, View
 from controlplane.telemetry.happenings import Happening, happenings
 from controlplane.telemetry.measures import Measured, together
 from controlplane.telemetry.model import RequestTelemetry, Scope, Series
+from controlplane.telemetry.onset import shift_happenings
 from controlplane.telemetry.reading import series_as_kept, series_of
 from screens.session import Session
 
@@ -64,12 +66,22 @@ async def measured_of(plane: ControlPlane, view: View, session: Session, *, limi
         before = whole(tuple(past))
     zone = end.astimezone().tzinfo if session.time_form == "local" else UTC
     happened, changes = await _happened(plane, view, session)
+    happened = _with_shifts(happened, found if view.tenants else (series,))
     saturation = None
     if limits:
         from controlplane.telemetry.saturation import saturation_of
 
         saturation = await saturation_of(plane, series)
     return Measured(view, series, before, happened, changes, zone or UTC, saturation, found if view.tenants else ())
+
+
+def _with_shifts(happened: Sequence[Happening], found: Sequence[Series]) -> tuple[Happening, ...]:
+    """Also where the share of errors changed."""
+    several = len(found) > 1
+    shifts = [
+        shift for each in found for shift in shift_happenings(each, f"{each.scope.tenant_id} " if several else "")
+    ]
+    return tuple(sorted([*happened, *shifts], key=lambda each: each.at))
 
 
 async def _happened(plane: ControlPlane, view: View, session: Session) -> tuple[tuple[Happening, ...], Count | None]:

@@ -43,7 +43,7 @@ def why_measured(measured: Measured, at: datetime | None) -> list[Line]:
         lines += [f"  and {len(found) - MAX_GAPS_SHOWN} more"] if len(found) > MAX_GAPS_SHOWN else []
     if measured.happened:
         newest = "" if measured.changes is None else f"; the newest of {measured.changes} changes: :audit has all"
-        lines += ["", (f"▲ what was done meanwhile, ◆ alerts{newest}", "title")]
+        lines += ["", (f"▲ what was done meanwhile, ◆ alerts, ◢ ◣ the share of errors{newest}", "title")]
         lines += [
             (f"{each.glyph} {_utc(each.at)}  {each.source}  {each.words}", each.tone) for each in measured.happened
         ]

@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import ClassVar
 
 from controlplane.telemetry.charts import ChartSpec, HeatSpec, Tone
-from controlplane.text import clean, fit
+from controlplane.telemetry.spoken import said_of
+from controlplane.text import clean, fit, fold
 from screens.widgets.painted import Line, Painted
 
 
@@ -30,6 +31,7 @@ class Chart(Painted):
         self._asked_ascii = ascii_only
         self._spec: ChartSpec | HeatSpec | None = None
         self._cursor: float | None = None
+        self._begin: float | None = None
         self._plotted: tuple[object, list[list[tuple[str, Tone]]]] = (None, [])
         """The last plot and its data, so that moving the cursor does not plot again."""
         self._words = ""
@@ -46,23 +48,41 @@ class Chart(Painted):
         *,
         words: str = "no data",
         cursor: float | None = None,
+        begin: float | None = None,
     ) -> None:
-        """`zone_offset`: east of UTC, for the times. `words`: what to say instead of a chart when there is none."""
-        self._spec, self._zone_offset, self._words, self._cursor = spec, zone_offset, clean(words, 200), cursor
+        """`zone_offset`: east of UTC, for the times. `words`: what to say instead of a chart when there is none.
+        `cursor`: a time; `begin`: the other end of a range.
+        """
+        self._spec, self._zone_offset, self._words = spec, zone_offset, clean(words, 200)
+        self._cursor, self._begin = cursor, begin
         self.repaint()
 
     def lines(self) -> list[Line]:
         width, height = self.size
         if width < 1 or height < 1:
             return []
+        if self._spec is not None and self.app.has_class("accessible"):
+            return self._said(self._spec, width, height)
         if self._spec is None:
             blank = (" " * width, self.look("chart--text"))
             words = (fit(self._words, width, "centre"), self.look("chart--muted"))
             return [(words,) if y == height // 2 else (blank,) for y in range(height)]
         from screens.widgets.plot import finish  # plotext is imported when the first chart is drawn
 
-        drawn = finish(self._plot(self._spec, width, height), self._spec, self._cursor, self._ascii_only)
+        plot = self._plot(self._spec, width, height)
+        drawn = finish(plot, self._spec, self._cursor, self._ascii_only, self._begin)
         return [tuple((text, self.look(f"chart--{tone or 'text'}")) for text, tone in runs) for runs in drawn]
+
+    def _said(self, spec: ChartSpec | HeatSpec, width: int, height: int) -> list[Line]:
+        """What the picture would show, in words."""
+        folded: list[tuple[str, Tone]] = [
+            (row, tone) for words, tone in said_of(spec, self._zone_offset) for row in fold(words, max(2, width))
+        ]
+        if len(folded) > height:
+            more = f"{len(folded) - height + 1} more lines: a higher window has room"
+            folded = [*folded[: height - 1], (more, "muted")]
+        folded += [("", "")] * (height - len(folded))
+        return [((fit(words, width), self.look(f"chart--{tone or 'text'}")),) for words, tone in folded]
 
     def _plot(self, spec: ChartSpec | HeatSpec, width: int, height: int) -> list[list[tuple[str, Tone]]]:
         from screens.widgets.heat import heated

@@ -28,6 +28,8 @@ class Column(Generic[R]):
     grow: bool = False
     field: str = ""
     """The field of a row's record that it shows; "" when it is called like the column."""
+    said: Callable[[R], str] | None = None
+    """What a screen reader reads of a row, where that is not the cell's text."""
 
     @property
     def name(self) -> str:

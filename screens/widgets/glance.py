@@ -277,7 +277,10 @@ class Glance(Painted, can_focus=True):
         spread = [each for each in entry.trend for _ in range(size // HOURS)]
         rest = room - LABEL - VALUE - 2
         known = any(each is not None for each in entry.trend)
-        if self.single or not known or rest < size + 14:  # a trend says nothing to a screen reader
+        if self.single:  # for a screen reader
+            about = "; ".join(filter(None, (entry.words, entry.said)))
+            return [label, shown, (fit(clean(about), rest), "muted")]
+        if not known or rest < size + 14:
             return [label, shown, (fit(clean(entry.words), rest), "muted")]
         words = fit(clean(entry.words), rest - size - 2)
         return [label, shown, (sparkline(spread, size) + "  ", ""), (words, "muted")]

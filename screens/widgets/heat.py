@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from datetime import timedelta
 from itertools import groupby
 
 from controlplane.formatting import milliseconds
+from controlplane.telemetry.axes import clock_times, round_ratios, times
 from controlplane.telemetry.charts import HeatSpec, Tone, bands
-from screens.widgets.plot import Run, clock_times, fitted, nothing, place, times
+from screens.widgets.plot import Run, fitted, nothing, place
 
 LEAST_WIDTH, LEAST_HEIGHT = 24, 6
 SHADES: tuple[tuple[float, str, str, Tone], ...] = (
@@ -35,15 +37,23 @@ def heated(spec: HeatSpec, width: int, height: int, offset: timedelta, ascii_onl
         small: list[list[Run]] = [fitted([("too small for a heat map", "muted")], width)]
         lines = small if known else nothing(spec.x_from, spec.x_to, width, height, offset)
     else:
-        lines = [_legend(spec, width, ascii_only), [(" " * label + "┌" + "─" * inner + "┐", "")]]
+        lines = [_legend(spec, width, ascii_only), [("log".rjust(label), "muted"), ("┌" + "─" * inner + "┐", "")]]
+        named = _names(found.tops)
         for band in range(len(found.tops) - 1, -1, -1):
-            named = (len(found.tops) - 1 - band) % 2 == 0
-            name = f"{milliseconds(found.tops[band])}".rjust(label - 1) if named else " " * (label - 1)
+            name = named.get(band, "").rjust(label - 1)
             over: Tone = "warn" if spec.limit is not None and found.tops[band] > spec.limit else ""
             row = [_shade(None if column is None else column[band], over, ascii_only) for column in found.shares]
             lines.append([(f"{name} │", ""), *_joined(row), ("│", "")])
         lines += _axis(spec, label, inner, offset)
     return lines + [[(" " * width, "")] for _ in range(height - len(lines))]
+
+
+def _names(tops: Sequence[float]) -> dict[int, str]:
+    """Round latencies, each at the band that holds it; of bands too narrow for two, the highest latency of each."""
+    places = {bisect_left(tops, value): value for value in round_ratios(tops[0], tops[-1], max(2, len(tops) // 2))}
+    if len(places) < 2:
+        return {band: milliseconds(tops[band]) for band in range(len(tops) - 1, -1, -2)}
+    return {band: f"{value:g}ms" if value < 1000 else f"{value / 1000:g}s" for band, value in places.items()}
 
 
 def _shade(share: float | None, over: Tone, ascii_only: bool) -> Run:
@@ -72,13 +82,10 @@ def _legend(spec: HeatSpec, width: int, ascii_only: bool) -> list[Run]:
 def _axis(spec: HeatSpec, label: int, inner: int, offset: timedelta) -> list[list[Run]]:
     width = label + inner + 2
     line, below = ["─"] * inner, [" "] * width
-    moments = times(spec.x_from, spec.x_to, width, offset)
-    free = 0
+    moments = times(spec.x_from, spec.x_to, inner, offset)
     for at, name in zip(moments, clock_times(moments, offset), strict=True):
         x = place(spec, at, label + 1, label + inner)
         line[x - label - 1] = "┬"
-        begin = min(max(x - len(name) // 2, 0), width - len(name))
-        if begin >= free:
-            below[begin : begin + len(name)] = name
-            free = begin + len(name) + 1
+        begin = min(x - len(name) // 2, width - len(name))
+        below[begin : begin + len(name)] = name
     return [[(" " * label + "└" + "".join(line) + "┘", "")], [("".join(below), "")]]

@@ -8,23 +8,22 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from textwrap import wrap
 from typing import Any
 
+from controlplane.formatting import milliseconds
+from controlplane.telemetry.axes import Axis, axis, clock_times, exact_words, moment, times
 from controlplane.telemetry.charts import (
-    Axis,
     ChartSpec,
     HeatSpec,
     Series,
     Tone,
-    axis,
     decimate,
-    exact_words,
     known,
     sparkline,
 )
-from controlplane.text import cells, clean, fit, printable_ascii
+from controlplane.text import UNKNOWN, cells, clean, fit, printable_ascii
 
 Run = tuple[str, Tone]
 """Text of one tone."""
@@ -34,15 +33,11 @@ OF_THE_FRAME = 3
 """Lines above and below the rows that values are drawn in."""
 COLOURS: dict[Tone, int] = {"": 7, "bad": 1, "good": 2, "warn": 3, "muted": 8}
 """The colour that stands for a tone in plotext; its other colours, those of its frame, become plain."""
+RANGE = "═"
+"""Drawn on the axis of a range of time."""
 TONES = {str(colour): tone for tone, colour in COLOURS.items()}
 MARKERS = ("braille", "•", "+", "x")
 ASCII_MARKERS = ("*", "o", "+", "x")
-MINUTE, HOUR, DAY = 60, 3600, 86_400
-STEPS = (
-    *(MINUTE * n for n in (1, 2, 5, 10, 15, 30)),
-    *(HOUR * n for n in (1, 2, 3, 6, 12)),
-    *(DAY * n for n in (1, 2, 7, 14, 30, 90, 365)),
-)
 _CODES = re.compile("\x1b\\[([0-9;]*)m")
 
 
@@ -54,13 +49,15 @@ def draw(
     *,
     ascii_only: bool = False,
     cursor: float | None = None,
+    begin: float | None = None,
 ) -> list[list[Run]]:
     """`height` lines of `width` cells: the names, then the plot, with times in the zone `zone_offset` east of UTC.
 
     Without any value it says so; where there is no room for a plot, a sparkline of each series stands for it.
-    `cursor`: a time, drawn as an upright line.
+    `cursor`: a time, drawn as an upright line; the names then have their values there. `begin`: the other end of a
+    range.
     """
-    return finish(plotted(spec, width, height, zone_offset, ascii_only), spec, cursor, ascii_only)
+    return finish(plotted(spec, width, height, zone_offset, ascii_only), spec, cursor, ascii_only, begin)
 
 
 def plotted(spec: ChartSpec, width: int, height: int, zone_offset: timedelta, ascii_only: bool) -> list[list[Run]]:
@@ -78,23 +75,59 @@ def plotted(spec: ChartSpec, width: int, height: int, zone_offset: timedelta, as
 
 
 def finish(
-    lines: list[list[Run]], spec: ChartSpec | HeatSpec, cursor: float | None, ascii_only: bool
+    lines: list[list[Run]],
+    spec: ChartSpec | HeatSpec,
+    cursor: float | None,
+    ascii_only: bool,
+    begin: float | None = None,
 ) -> list[list[Run]]:
-    """Add the marks on the axis and the cursor in the blanks of its column, and turn all into ASCII if asked."""
+    """Add the marks on the axis, the cursor in the blanks of its column with the values there, and the range from
+    `begin` to it; turn all into ASCII if asked.
+    """
     first = "".join(text for text, _ in lines[1]) if len(lines) > 1 else ""
     if "┌" in first:  # else there is no plot to draw upon
         left, right = first.index("┌") + 1, first.index("┐") - 1
         axis = next(y for y, line in enumerate(lines) if "└" in "".join(text for text, _ in line))
         lines = list(lines)
-        if cursor is not None and spec.x_from <= cursor <= spec.x_to:
-            at = place(spec, cursor, left, right)
+        there = [x for x in (begin, cursor) if x is not None and spec.x_from <= x <= spec.x_to]
+        ends = [place(spec, x, left, right) for x in there]
+        for at in range(min(ends, default=0), max(ends, default=0)):
+            lines[axis] = _put(lines[axis], at, RANGE, "warn")
+        for at in ends:
             for y in range(2, axis):
                 lines[y] = _put(lines[y], at, "│", "", (" ", "⠀"))
             lines[axis] = _put(lines[axis], at, "┴", "")
+        if cursor is not None and cursor in there:
+            width, markers = sum(cells(text) for text, _ in lines[0]), ASCII_MARKERS if ascii_only else MARKERS
+            here = _shares(spec, cursor) if isinstance(spec, HeatSpec) else _valued(spec, markers, cursor)
+            lines[0] = fitted(here, width)
         for mark in spec.marks:
             if spec.x_from <= mark.x <= spec.x_to:
                 lines[axis] = _put(lines[axis], place(spec, mark.x, left, right), mark.glyph, mark.tone)
     return [[(_ascii(text), tone) for text, tone in line] for line in lines] if ascii_only else lines
+
+
+def _valued(spec: ChartSpec, markers: Sequence[str], x: float) -> list[Run]:
+    """The series with their values at a time."""
+    said: list[Run] = []
+    for number, (series, value) in enumerate(zip(spec.series, spec.at(x), strict=True)):
+        words = UNKNOWN if value is None else exact_words(value, spec.unit)
+        said.append((f"{_marked(series, markers[number % len(markers)])} {words}  ", series.tone))
+    return said
+
+
+def _shares(spec: HeatSpec, x: float) -> list[Run]:
+    """Below which latencies the requests of that step are."""
+    step = spec.at(x)
+    if step is None or not step.n:
+        return [("no data", "muted")]
+    ranks = ((0.05, "5%"), (0.5, "half"), (0.95, "95%"))
+    said = "  ".join(f"{words} in {milliseconds(step.percentile(rank))}" for rank, words in ranks)
+    return [(f"{step.n:,} known latencies: {said}", "")]
+
+
+def _marked(series: Series, marker: str) -> str:
+    return f"{'⠒' if marker == 'braille' else marker} {clean(series.name, 40)}"
 
 
 def place(spec: ChartSpec | HeatSpec, x: float, left: int, right: int) -> int:
@@ -129,7 +162,7 @@ def _plot(spec: ChartSpec, markers: Sequence[str], width: int, height: int, offs
     upright = axis(spec, height - OF_THE_FRAME)
     places, words = zip(*upright.labels, strict=True)
     figure.ruler("y").lim(upright.low, upright.high).ticks(list(places), list(words))
-    moments = times(spec.x_from, spec.x_to, width, offset)
+    moments = times(spec.x_from, spec.x_to, width - max(map(cells, words)) - 3, offset)
     figure.ruler("x").lim(spec.x_from, spec.x_to).ticks(moments, clock_times(moments, offset))
     for line in spec.thresholds:
         if upright.low <= (at := upright.at(line.value)) <= upright.high:
@@ -138,7 +171,15 @@ def _plot(spec: ChartSpec, markers: Sequence[str], width: int, height: int, offs
     for number in order:  # the first is drawn over the others, a series to compare with under them
         series = spec.series[number]
         _add(figure, series, upright, plotext.marker(markers[number % len(markers)], COLOURS[series.tone]), width)
-    return [_runs(line, width) for line in str(figure.build().string()).split("\n")[:height]]
+    lines = [_runs(line, width) for line in str(figure.build().string()).split("\n")[:height]]
+    return [_logarithmic(lines[0]), *lines[1:]] if spec.ratios else lines
+
+
+def _logarithmic(top: list[Run]) -> list[Run]:
+    """The plot's upper edge, with the words that the axis below it is of ratios."""
+    text = "".join(words for words, _ in top)
+    gutter = text.index("┌")
+    return [(fit("log", gutter, "right"), "muted"), (text[gutter:], "")]
 
 
 def _add(figure: Any, series: Series, upright: Axis, marker: Any, width: int) -> None:
@@ -175,8 +216,7 @@ def _names(spec: ChartSpec, markers: Sequence[str], width: int) -> list[Run]:
     """The legend: the series with their markers, then the thresholds."""
     named: list[Run] = []
     for number, series in enumerate(spec.series):
-        mark = markers[number % len(markers)]
-        named.append((f"{'⠒' if mark == 'braille' else mark} {clean(series.name, 40)}  ", series.tone))
+        named.append((f"{_marked(series, markers[number % len(markers)])}  ", series.tone))
     for line in spec.thresholds:
         named.append((f"┈ {clean(line.name, 40)} {exact_words(line.value, spec.unit)}  ", line.tone))
     return fitted([*named, *((f"{clean(note, 120)}  ", "warn") for note in spec.notes)], width)
@@ -193,7 +233,7 @@ def fitted(named: Sequence[Run], width: int) -> list[Run]:
 
 
 def nothing(x_from: float, x_to: float, width: int, height: int, offset: timedelta, words: str = "") -> list[list[Run]]:
-    begin, end = (f"{_moment(x, offset):%m-%d %H:%M}" for x in (x_from, x_to))
+    begin, end = (f"{moment(x, offset):%m-%d %H:%M}" for x in (x_from, x_to))
     said = wrap(clean(words, 200) or f"no data from {begin} to {end}", width)[:height]
     first = (height - len(said)) // 2
     rows: list[Run] = [(" " * width, "")] * height
@@ -206,23 +246,5 @@ def _small(series: Series, width: int) -> list[Run]:
     return [(fit(f"{name} {sparkline(series.ys, width - cells(name) - 1)}", width), series.tone)]
 
 
-def times(begin: float, end: float, width: int, offset: timedelta) -> list[float]:
-    """Round times of the zone, as many as have room."""
-    span, shift = max(end - begin, 1.0), offset.total_seconds()
-    step = next((step for step in STEPS if span / step <= max(1, width // 14)), STEPS[-1])
-    first = math.ceil((begin + shift) / step)
-    return [n * step - shift for n in range(first, math.floor((end + shift) / step) + 1)]
-
-
-def clock_times(times: Sequence[float], offset: timedelta) -> list[str]:
-    """Hours and minutes; the date at midnight."""
-    moments = [_moment(time, offset) for time in times]
-    return [f"{at:%H:%M}" if (at.hour, at.minute) != (0, 0) else f"{at:%m-%d}" for at in moments]
-
-
-def _moment(seconds: float, offset: timedelta) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC) + offset
-
-
 def _ascii(text: str) -> str:
-    return printable_ascii(text.replace("┈", "."))
+    return printable_ascii(text)

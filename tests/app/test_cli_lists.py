@@ -99,6 +99,7 @@ def test_what_stands_before_a_command_is_the_commands() -> None:
     assert read(["--home=h"]) == Start(home="h")
     assert read(["--home", "h", "home/tenants?plan:x#acme"]) == Start(home="h", link="home/tenants?plan:x#acme")
     assert read(["tenants", "list", "id:/a/"]).words == ("tenants", "list", "id:/a/")
+    assert read(["--accessible", "demo"]).words == ("demo", "--accessible")
 
 
 def test_a_reader_that_goes_away_is_quiet(cli: Cli) -> None:

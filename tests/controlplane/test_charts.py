@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import math
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from controlplane.telemetry.charts import (
+from controlplane.telemetry.axes import (
+    STEPS,
+    TIME_CELLS,
     Axis,
+    axis,
+    clock_times,
+    exact_words,
+    number_words,
+    round_ratios,
+    times,
+)
+from controlplane.telemetry.charts import (
     Bands,
     ChartSpec,
     Series,
     Threshold,
-    axis,
     bands,
     decimate,
-    exact_words,
-    number_words,
     sparkline,
 )
 from controlplane.telemetry.model import Histogram, value_of
@@ -112,6 +121,39 @@ def test_every_label_lies_on_a_row_and_all_are_equally_far_apart(values, rows, r
     least = 1e-9 * max(1, abs(found.high))
     assert all(found.low - least <= found.at(value) <= found.high + least for value in values)
     assert len({words for _, words in found.labels}) == len(found.labels)
+
+
+DAY = 86_400.0
+
+
+@given(
+    begin=st.integers(0, 3 * 10**9),
+    span=st.integers(300, 400 * 86_400),
+    columns=st.integers(12, 240),
+    quarters=st.integers(-48, 56),
+)
+def test_times_are_round_evenly_placed_and_never_run_into_each_other(begin, span, columns, quarters):
+    offset = timedelta(minutes=15 * quarters)
+    found = times(begin, begin + span, columns, offset)
+    assert all(begin <= at <= begin + span for at in found)
+    apart = {round(b - a) for a, b in pairwise(found)}
+    assert len(apart) <= 1 and apart <= set(STEPS)
+    shift = offset.total_seconds()
+    assert all((at + shift) % (min(apart) if apart else 60) == 0 for at in found)
+    places = [round((at - begin) / span * (columns - 1)) for at in found]
+    gaps = [b - a for a, b in pairwise(places)]
+    assert all(gap > TIME_CELLS for gap in gaps) and max(gaps, default=0) - min(gaps, default=0) <= 1
+    assert len(found) >= 2 or columns < 60 or span > 100 * DAY
+    assert all(len(words) == TIME_CELLS for words in clock_times(found, offset))
+
+
+@given(st.floats(1e-3, 1e6), st.floats(1, 1e6), st.integers(2, 12))
+def test_ratios_are_round_and_at_most_as_many(low, times_more, most):
+    found = round_ratios(low, low * times_more, most)
+    assert len(found) <= most and all(low * 0.94 <= value <= low * times_more * 1.06 for value in found)
+    assert all(f"{value:.0e}"[0] in "13" for value in found)
+    steps = [math.log10(b / a) for a, b in pairwise(found)]
+    assert max(steps, default=0) - min(steps, default=0) < 0.05, "3 stands for the root of 10"
 
 
 def test_labels_are_round_and_as_many_as_there_is_room_for():

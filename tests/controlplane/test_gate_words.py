@@ -17,6 +17,7 @@ from controlplane.gates.words import (
     check_words,
     compared,
     run_lines,
+    trend_said,
     trend_words,
     value_words,
     why_lines,
@@ -80,7 +81,9 @@ def check_row(**fields: Any) -> CheckRow:
 
 
 def test_a_trend_shows_what_it_does_not_know() -> None:
-    assert trend_words(["GO", "GO_WITH_CONDITIONS", "NO_GO", "INCONCLUSIVE", "new"]) == "●◐✕??"
+    trend = ["GO", "GO", "GO_WITH_CONDITIONS", "NO_GO", "INCONCLUSIVE", "new"]
+    assert trend_words(trend) == "●●◐✕??"
+    assert trend_said(trend) == "new, then inconclusive, then NO GO, then GO with conditions, then 2 times GO"
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from controlplane.queues.words import (
     difference_lines,
     fact_lines,
     hex_lines,
+    hours_said,
     hours_words,
     json_lines,
     obstacle_words,
@@ -55,8 +56,9 @@ def test_a_cause_says_its_class_and_the_release_that_removed_it(fields: dict[str
 
 
 def test_the_hours_of_a_cause_are_a_bar_of_twelve_cells_or_nothing() -> None:
-    assert hours_words(CAUSE) == ""
-    assert hours_words(replace(CAUSE, hours=[0] * 22 + [8, 8])) == "▁" * 11 + "█"
+    assert hours_words(CAUSE) == hours_said(CAUSE) == ""
+    busy = replace(CAUSE, hours=[0] * 22 + [8, 8])
+    assert hours_words(busy) == "▁" * 11 + "█" and hours_said(busy) == "least 0 an hour, most 8 an hour, steady"
 
 
 @pytest.mark.parametrize(

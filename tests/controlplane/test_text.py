@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from controlplane.text import cells, clean, clean_lines, fit, fold, printable_ascii, showable
+from controlplane.text import SIGNS, cells, clean, clean_lines, fit, fold, printable_ascii, showable
 
 HOSTILE = st.text(
     st.one_of(
@@ -141,8 +144,48 @@ def test_ascii_takes_the_same_cells(text: str) -> None:
     assert len(shown) == cells(clean(text))
 
 
+CHECKOUT = Path(__file__).parents[2]
+OTHER_SIGNS = {"?", "~", "%"}
+"""Signs that are ASCII themselves: unknown, stale, per cent."""
+NOT_ON_A_SCREEN = {"controlplane/text.py", "controlplane/exports.py", "controlplane/keys/pasted.py"}
+"""They look for such characters in foreign text."""
+ONLY_WITHOUT_ASCII = set("░▒▓⠀⠒↑↓←→�")
+"""Shades and markers that have letters of their own there, keys that have their names, and what is lost."""
+
+
+def literals(path: Path) -> Iterator[str]:
+    """The texts in a file's code, without what documents it."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    documents = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documents:
+            yield node.value
+
+
+def test_in_ascii_each_sign_has_another_character() -> None:
+    assert len({*SIGNS.values()} | OTHER_SIGNS) == len(SIGNS) + len(OTHER_SIGNS)
+    assert all(len(sign) == 1 and sign.isascii() and sign.isprintable() for sign in SIGNS.values())
+
+
+def test_every_symbol_of_the_screens_has_a_character_in_ascii() -> None:
+    """Else it would be "?", which means unknown."""
+    lost: dict[str, str] = {}
+    for folder in ("screens", "controlplane", "app"):
+        for path in (CHECKOUT / folder).rglob("*.py"):
+            name = str(path.relative_to(CHECKOUT))
+            if name in NOT_ON_A_SCREEN or name.startswith("app/demo/"):  # foreign names are a tenant's, not ours
+                continue
+            symbols = {char for text in literals(path) for char in text if unicodedata.category(char)[0] in "PS"}
+            lost |= {
+                char: name
+                for char in symbols - ONLY_WITHOUT_ASCII
+                if not char.isascii() and printable_ascii(char) == "?"
+            }
+    assert not lost
+
+
 def test_ascii_keeps_what_can_be_read() -> None:
-    assert printable_ascii("● Müller … ▇▁ –") == "* Muller ~ *_ -"
+    assert printable_ascii("● Müller … ▇▁ –") == "* Muller _ *_ -"
     assert printable_ascii("表x Ａ") == "? x A "
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -127,10 +128,40 @@ def test_a_cursor_outside_of_the_plot_and_without_a_plot_is_nothing():
         assert draw(spec(ys), 80, 12, cursor=XS[0] - 1) == draw(spec(ys), 80, 12)
 
 
+def test_at_the_cursor_each_pane_says_its_values():
+    ys = [100.0 + n for n in range(1440)]
+    both = spec(ys, more=[Series("p50", XS, [None] * 1440)])
+    lines = shown(draw(both, 80, 12, cursor=XS[700]))
+    assert lines[0].startswith("⠒ p95 800ms  • p50 –  ")
+    assert shown(draw(both, 80, 12))[0].startswith("⠒ p95  • p50  ")
+    steps = (*(Histogram.of([10.0] * 90 + [400.0] * 10) for _ in range(30)), *([None] * 30))
+    heat = HeatSpec(steps, XS[0], XS[-1])
+    known, unknown = (
+        shown(finish(heated(heat, 80, 18, timedelta(), False), heat, XS[at], False))[0] for at in (100, 900)
+    )
+    assert known.startswith("100 known latencies: 5% in 10ms  half in 10ms  95% in 4") and unknown.startswith("no data")
+
+
+def test_a_range_is_drawn_on_the_axis_from_its_begin_to_the_cursor():
+    lines = shown(draw(spec([100.0] * 1440), 80, 12, cursor=XS[900], begin=XS[300]))
+    axis = lines[-2]
+    assert axis.count("═") > 20 and axis.index("┴") < axis.index("═") and axis.count("┴") == 2
+    left, right = (x for x, char in enumerate(axis) if char == "┴")
+    assert set(axis[left + 1 : right]) <= {"═", "▲"} and lines[4][left] == lines[4][right] == "│"
+    same = shown(draw(spec([100.0] * 1440), 80, 12, cursor=XS[300], begin=XS[900]))
+    assert same[-2] == axis
+
+
+def test_an_axis_of_ratios_says_so():
+    ratios = replace(spec([10.0, 1000.0]), ratios=True)
+    assert "log ┌" in shown(draw(ratios, 80, 12))[1].replace("log┌", "log ┌")
+    assert "log" not in "".join(shown(draw(spec([10.0, 1000.0]), 80, 12)))
+
+
 @pytest.mark.parametrize(("width", "height"), [(80, 18), (45, 8), (24, 6), (23, 5), (1, 1)])
 @pytest.mark.parametrize("ascii_only", [False, True])
 def test_a_heat_map_has_exactly_its_size_and_tells_a_gap_from_no_request(width, height, ascii_only):
-    steps = tuple(None if n in range(20, 40) else Histogram.of([10.0, 10.0, 400.0]) for n in range(60))
+    steps = tuple(None if n in range(20, 40) else Histogram.of([10.0, 10.0, 40_000.0]) for n in range(60))
     heat = HeatSpec(steps, XS[0], XS[-1], limit=250.0)
     lines = finish(heated(heat, width, height, timedelta(), ascii_only), heat, XS[0], ascii_only)
     assert len(lines) == height and [cells(line) for line in shown(lines)] == [width] * height

@@ -10,6 +10,7 @@ from textual.message import Message
 
 from app import viewstate
 from app.settings import Settings
+from controlplane.nouns import shown
 from screens.terminal import background
 from screens.terminal.ascii import wants_ascii
 from screens.terminal.background import AnsweringParser, BackgroundTold, is_dark
@@ -110,6 +111,24 @@ async def test_with_ascii_no_other_character_is_drawn_anywhere(database: Databas
             assert text(pilot).isascii(), text(pilot)
         await pilot.press("escape")
         assert "* active" in text(pilot)
+
+
+async def test_with_ascii_every_screen_is_drawn_in_it(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole walk as LANG=C has it: each noun's list, its help, and the charts."""
+    monkeypatch.setenv("LC_ALL", "C")
+    lists = [noun.name for noun in shown() if noun.name != "telemetry"]
+    async with console(database) as (app, pilot):
+        for name in lists:
+            app.run_command(name)
+            await quiet(pilot)
+            assert text(pilot).isascii(), (name, text(pilot))
+        for name in ("telemetry", "telemetry chart:heat", "keys"):
+            app.run_command(name)
+            await quiet(pilot)
+            await pilot.press("question_mark")
+            await quiet(pilot)
+            assert text(pilot).isascii(), (name, text(pilot))
+            await pilot.press("escape")
 
 
 async def test_accessible_reads_the_row_out_and_puts_the_terminals_cursor_on_it(

@@ -172,6 +172,7 @@ async def test_for_a_screen_reader_parts_stand_below_each_other_and_lines_are_re
         assert titles[:2] == ["FAILING MOST", "SLOWEST P95"] and not any("█" in line for line in lines)
         await pilot.press("down", "down", "down")
         await until(pilot, lambda: "errors 25.00 %" in shown(pilot)[-1])
+        assert any("; in 24 hours least " in line for line in shown(pilot)), "the sparkline in words"
 
 
 BLOCKS = (Block("one", ("a",)), Block("two", ("b",)))

@@ -149,6 +149,47 @@ async def test_the_cursor_reads_values_and_goes_to_what_happened(estate: Databas
         assert "total" in text(pilot)
 
 
+async def test_a_range_is_selected_shown_and_left_again(estate: Database) -> None:
+    async with console(estate, role="viewer") as (_, pilot):
+        screen = await charts(pilot, "tenant:acme")
+        whole = screen.view.window
+        await pilot.press("n", "space")
+        assert "03-02 09:00 to 03-02 10:00, 1h: space shows only this" in text(pilot)
+        await pilot.press("l", "l", "escape")
+        assert screen.range_begin is None and screen.view.at == DAY + timedelta(hours=11)
+        await pilot.press("space", "h", "h", "space")
+        await quiet(pilot)
+        assert screen.view.window == Window(timedelta(hours=3), DAY + timedelta(hours=12)) and screen.view.at is None
+        await until(pilot, lambda: screen.current_reading and "2025-03-02 09:00 – 03-02 12:00" in text(pilot))
+        await pilot.press("z")
+        await quiet(pilot)
+        assert screen.view.window == whole
+        await pilot.press("z")
+        assert "no range was selected before" in text(pilot)
+
+
+async def test_the_axis_of_latencies_says_when_it_is_logarithmic(estate: Database) -> None:
+    async with console(estate, role="viewer") as (_, pilot):
+        screen = await charts(pilot, "chart:latency")
+        assert " log┌" in text(pilot).replace("log ┌", "log┌")
+        await pilot.press("L")
+        assert "log┌" not in text(pilot).replace("log ┌", "log┌") and "scale:linear" in screen.view_link()
+        await pilot.press("L")
+        assert " log┌" in text(pilot).replace("log ┌", "log┌") and "scale" not in screen.view_link()
+
+
+async def test_since_when_errors_rose_is_marked_and_said(estate: Database) -> None:
+    with psycopg.connect(estate.owner) as owner:
+        owner.execute(
+            "UPDATE wf.request_hours SET errors_5xx = n / 2 WHERE tenant_id = 'globex' AND hour >= '2025-03-02T17:00Z'"
+        )
+    async with console(estate, role="viewer") as (_, pilot):
+        await charts(pilot, "tenant:globex chart:error_share")
+        await until(pilot, lambda: "◢ errors 19.9% → 50.0% since 03-02 17:00" in text(pilot))
+        await pilot.press("n")
+        await until(pilot, lambda: "03-02 17:00  " in text(pilot) and "5xx 50%" in text(pilot))
+
+
 async def test_comparing_reads_the_week_before(estate: Database) -> None:
     async with console(estate, role="viewer") as (_, pilot):
         screen = await charts(pilot)
@@ -402,6 +443,15 @@ async def test_a_terminal_of_letters_gets_charts_of_letters(estate: Database) ->
         screen = await charts(pilot, "tenant:acme")
         shown = [strip.text for strip in (screen.query_one("#requests").render_line(y) for y in range(18))]
         assert any("*" in line for line in shown) and all(line.isascii() for line in shown)
+
+
+async def test_without_eyes_charts_are_words(estate: Database) -> None:
+    async with console(estate, role="viewer", accessible=True) as (_, pilot):
+        await charts(pilot, "tenant:acme")
+        await until(pilot, lambda: "requests: now 4.5/m at 03-02 23:00, least " in text(pilot))
+        assert "something happened at 03-02 09:20" in text(pilot)
+        await pilot.press(*("tab",) * 5)
+        await until(pilot, lambda: "latencies: now half within " in text(pilot))
 
 
 async def test_without_eyes_the_cursor_is_read_out(estate: Database) -> None:
