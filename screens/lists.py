@@ -156,12 +156,14 @@ class ListScreen(OrderedScreen[R]):
             self.table.total = self.shown.number
         self.draw_frame()
 
+    def count_words(self) -> str:
+        return "" if self.shown is None else f"{self.shown} of {self.total}" if self.terms else str(self.shown)
+
     def draw_title(self, title: TitleLine) -> None:
-        count = "" if self.shown is None else f"{self.shown} of {self.total}" if self.terms else str(self.shown)
         marks = len(self.table.marks)
         title.show(
             noun=self.noun,
-            count=count + (f" · {marks:,} marked" if marks else ""),
+            count=self.count_words() + (f" · {marks:,} marked" if marks else ""),
             filter="/" + self.filter_text if self.filter_text else "",
             fault=self.fault or self._sort_choice(),
             order=self.order_words(),
