@@ -18,6 +18,7 @@ from app.settings_values import (
     COLUMNS,
     LOG,
     NAME,
+    PREVIEW,
     PRODUCTION,
     PROFILE,
     TOP,
@@ -106,6 +107,8 @@ class Settings:
     logs: Mapping[str, LogMapping] = field(default_factory=dict)
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The columns of a noun's list that the person has chosen, in their order."""
+    previews: frozenset[str] = frozenset()
+    """The nouns whose list has a preview beside it."""
     text: str = field(default="", repr=False)
 
     def source(self, *key: str) -> str:
@@ -187,7 +190,7 @@ class _Check:
         self.faults: list[tuple[tuple[str, ...], str]] = []
 
     def settings(self, given: dict[str, Any], text: str, themes: Collection[str]) -> Settings:
-        tables = {name: given.pop(name, {}) for name in ("keys", "profiles", "views", "logs", "columns")}
+        tables = {name: given.pop(name, {}) for name in ("keys", "profiles", "views", "logs", "columns", "previews")}
         options = {**TOP, "theme": Option(one_of("auto", *themes) if themes else name_of)}
         values = self._table(given, (), options, known=tables)
         keys = self._entries(tables["keys"], "keys", keys_of)
@@ -195,11 +198,20 @@ class _Check:
         views = self._entries(tables["views"], "views", self._view)
         logs = self._entries(tables["logs"], "logs", self._log)
         columns = self._entries(tables["columns"], "columns", self._columns)
+        previews = self._entries(tables["previews"], "previews", self._preview)
         self._one_variable_each(profiles)
         if values.get("home"):
             self._try(("home",), partial(classify, values["home"], [*tables["profiles"]], self._path.parent))
         return Settings(
-            self._path, **values, keys=keys, profiles=profiles, views=views, logs=logs, columns=columns, text=text
+            self._path,
+            **values,
+            keys=keys,
+            profiles=profiles,
+            views=views,
+            logs=logs,
+            columns=columns,
+            previews=frozenset(noun for noun, shown in previews.items() if shown),
+            text=text,
         )
 
     def _profile(self, name: str, value: Any) -> Profile | None:
@@ -217,6 +229,9 @@ class _Check:
     def _columns(self, noun: str, value: Any) -> tuple[str, ...] | None:
         shown: tuple[str, ...] | None = self._table(value, ("columns", noun), COLUMNS).get("shown")
         return shown
+
+    def _preview(self, noun: str, value: Any) -> bool:
+        return self._table(value, ("previews", noun), PREVIEW).get("shown") == "yes"
 
     def _log(self, name: str, value: Any) -> LogMapping | None:
         from json import dumps
