@@ -269,10 +269,20 @@ class Watchfloor(Driving, Ringing, Accompanying, Navigating):
         return self.settings.columns.get(noun, ())
 
     def keep_columns(self, noun: str, columns: Sequence[str]) -> None:
+        self._keep(("columns", noun), {"shown": list(columns)} if columns else None)
+
+    def keeps_preview(self, noun: str) -> bool:
+        return noun in self.settings.previews
+
+    def keep_preview(self, noun: str, wanted: bool) -> None:
+        self._keep(("previews", noun), {"shown": "yes"} if wanted else None)
+
+    def _keep(self, table: tuple[str, str], values: dict[str, str | list[str]] | None) -> None:
+        """Write how a person wants to see a noun to the settings."""
         from app.settings_text import put_table
 
         try:
-            put_table(self.settings.path, ("columns", noun), {"shown": list(columns)} if columns else None)
+            put_table(self.settings.path, table, values)
             self.read_settings()
         except Refusal as refusal:
             self.tell(Done(f"shown, but not kept: {refusal}", "warn"))

@@ -19,6 +19,7 @@ from app.settings_values import (
     CREDENTIAL,
     LOG,
     NAME,
+    PREVIEW,
     PRODUCTION,
     PROFILE,
     TOP,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from controlplane.secrets import Reference
 
 FILE = "WATCHFLOOR_SETTINGS"
-TABLES = ("keys", "profiles", "views", "logs", "credentials", "columns")
+TABLES = ("keys", "profiles", "views", "logs", "credentials", "columns", "previews")
 
 
 # Nothing compares these; `__eq__` and `__hash__` for three classes would take a millisecond of every start.
@@ -123,6 +124,8 @@ class Settings:
     credentials: Mapping[str, Credential] = field(default_factory=dict)
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The columns of a noun's list that the person has chosen, in their order."""
+    previews: frozenset[str] = frozenset()
+    """The nouns whose list has a preview beside it."""
     text: str = field(default="", repr=False)
 
     def source(self, *key: str) -> str:
@@ -215,6 +218,7 @@ class _Check:
         credentials = self._entries(tables["credentials"], "credentials", self._credential)
         named = {"profiles": profiles, "credentials": credentials}
         self._one_variable_each((table, each) for table, names in named.items() for each in names)
+        previews = self._entries(tables["previews"], "previews", self._preview)
         if values.get("home"):
             self._try(("home",), partial(classify, values["home"], [*tables["profiles"]], self._path.parent))
         return Settings(
@@ -226,6 +230,7 @@ class _Check:
             logs=logs,
             credentials=credentials,
             columns=columns,
+            previews=frozenset(noun for noun, shown in previews.items() if shown),
             text=text,
         )
 
@@ -248,6 +253,9 @@ class _Check:
     def _columns(self, noun: str, value: Any) -> tuple[str, ...] | None:
         shown: tuple[str, ...] | None = self._table(value, ("columns", noun), COLUMNS).get("shown")
         return shown
+
+    def _preview(self, noun: str, value: Any) -> bool:
+        return self._table(value, ("previews", noun), PREVIEW).get("shown") == "yes"
 
     def _log(self, name: str, value: Any) -> LogMapping | None:
         from json import dumps

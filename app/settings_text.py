@@ -123,6 +123,12 @@ DEFAULT = """\
 #   [columns.tenants]
 #   shown = ["id", "status", "err"]
 
+# The lists with a preview beside them, as v keeps them.
+#[previews]
+# For example:
+#   [previews.tenants]
+#   shown = "yes"
+
 # Request logs of your own: which of their fields is which of ours (docs/requests.md), for
 # `watchfloor requests import FILE --format gateway`.
 #[logs]

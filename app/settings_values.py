@@ -194,6 +194,7 @@ VIEW = {
 
 
 COLUMNS = {"shown": Option(_texts, needed=True)}
+PREVIEW = {"shown": Option(one_of("yes", "no"), needed=True)}
 
 
 PLACES = ("route", "method", "request", "latency", "bytes", "request_id", "project_id", "key_prefix", "region", "host")

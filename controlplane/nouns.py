@@ -579,8 +579,16 @@ NOUNS: tuple[Noun, ...] = (
     Noun("find", "What a text belongs to.", readers=("backends.postgres.find:Finder",)),
     Noun(
         "requests",
-        "Request logs.",
-        commands={"import": "app.cli.importing:requests", "ingest": "app.cli.ingesting:ingest"},
+        "Single requests as they come, and request logs.",
+        list="controlplane.requests.list:REQUESTS",
+        screen="screens.requests:RequestsScreen",
+        commands={
+            "import": "app.cli.importing:requests",
+            "ingest": "app.cli.ingesting:ingest",
+            "tail": "app.cli.tailing:tail",
+        },
+        readers=("backends.postgres.request_list:RequestList",),
+        refusals="controlplane.requests.refusals",
     ),
     Noun(
         "home",

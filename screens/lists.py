@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 
-from textual import on, work
+from textual import events, on, work
 from textual.binding import Binding, BindingType
 from textual.timer import Timer
 from textual.widget import Widget
@@ -19,7 +19,7 @@ from controlplane.lists import Line, ListOf
 from screens.actions import choice_lines
 from screens.columns import table_columns
 from screens.desk import Done, Target
-from screens.orders import OrderedScreen
+from screens.previewing import PreviewingScreen
 from screens.widgets.bars import TitleLine
 from screens.widgets.prompt import Prompt
 from screens.widgets.table import WindowTable
@@ -32,7 +32,7 @@ COUNT_INTERVAL_SECONDS = 5.0
 """Seconds between two counts: they cost more than a page."""
 
 
-class ListScreen(OrderedScreen[R]):
+class ListScreen(PreviewingScreen[R]):
     """A declared list; a subclass sets its own declaration as `declared`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -82,7 +82,7 @@ class ListScreen(OrderedScreen[R]):
         return self.declared.of(self.session.require_plane())
 
     def body(self) -> Widget:
-        return WindowTable(table_columns(self._chosen_columns(), self.session), empty=self.declared.empty)
+        return self.beside(WindowTable(table_columns(self._chosen_columns(), self.session), empty=self.declared.empty))
 
     @property
     def table(self) -> WindowTable[R]:
@@ -100,10 +100,17 @@ class ListScreen(OrderedScreen[R]):
     def on_mount(self) -> None:
         every = {column.name for column in self.columns()}
         self.only = self.only or tuple(name for name in self.desk.kept_columns(self.noun) if name in every)
+        self.previews = self.desk.keeps_preview(self.noun)
         if self.only:
             self.retime()
         self.table.seek(self._sought)
         self.filter_entered(self.filter_text)
+        self.table.focus()
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.lay_out_preview()
+
+    def focus_body(self) -> None:
         self.table.focus()
 
     def on_screen_resume(self) -> None:
@@ -156,12 +163,14 @@ class ListScreen(OrderedScreen[R]):
             self.table.total = self.shown.number
         self.draw_frame()
 
+    def count_words(self) -> str:
+        return "" if self.shown is None else f"{self.shown} of {self.total}" if self.terms else str(self.shown)
+
     def draw_title(self, title: TitleLine) -> None:
-        count = "" if self.shown is None else f"{self.shown} of {self.total}" if self.terms else str(self.shown)
         marks = len(self.table.marks)
         title.show(
             noun=self.noun,
-            count=count + (f" · {marks:,} marked" if marks else ""),
+            count=self.count_words() + (f" · {marks:,} marked" if marks else ""),
             filter="/" + self.filter_text if self.filter_text else "",
             fault=self.fault or self._sort_choice(),
             order=self.order_words(),

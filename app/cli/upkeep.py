@@ -43,7 +43,7 @@ def show(*, asked: Reading = READING) -> None:
     values = [
         {"key": field.name, "value": _plain(getattr(settings, field.name)), "source": settings.source(field.name)}
         for field in dataclasses.fields(Settings)
-        if field.repr and field.name not in ("path", "profiles", "views", "logs", "credentials", "columns")
+        if field.repr and field.name not in ("path", "profiles", "views", "logs", "credentials", "columns", "previews")
     ]
     for name, profile in settings.profiles.items():
         parts = {"url": shown_url(profile.url), "environment": profile.environment, "read_only": profile.read_only}

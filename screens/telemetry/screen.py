@@ -68,6 +68,7 @@ class TelemetryScreen(WindowedScreen):
         Binding("v", "by", "top tenants, routes or keys", show=False, id="telemetry.by"),
         Binding("i", "strange", "what is strange of its keys", show=False, id="telemetry.strange"),
         Binding("O", "tenant", "its tenant", show=False, id="telemetry.tenant"),
+        Binding("enter", "requests", "the single requests from the cursor on", show=False, id="telemetry.requests"),
         Binding("r", "reread", "refresh now", show=False, id="telemetry.refresh"),
     ]
 
@@ -316,6 +317,13 @@ class TelemetryScreen(WindowedScreen):
         self.draw_charts()
         if self.measured is not None and at is not None and self.app.has_class("accessible"):
             self.say(Done(reading(self.measured, self.measured.index(at)), ""))
+
+    def action_requests(self) -> None:
+        """The single requests of what is shown, from the cursor on; without a cursor those that come now."""
+        from controlplane.requests.words import view_from
+        from screens.views import show
+
+        show(self.desk, view_from(self.view).record())
 
     @on(WindowTable.Opened)
     def _opened(self, event: WindowTable.Opened) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from controlplane.requestlogs.mappings import SHIPPED
 from controlplane.requestlogs.model import Format, RequestRow
-from tests.app.commands import Cli
+from tests.app.commands import ROOT, Cli
 
 
 def test_a_log_is_imported_once(cli: Cli, tmp_path: Path) -> None:
@@ -104,3 +107,27 @@ def test_help_names_the_fields_of_json_lines(cli: Cli) -> None:
     row = set(RequestRow._fields) - {"key_id", "address"}
     assert all(name in told for name in row)
     assert all(name in told for name in (*Format, *SHIPPED))
+
+
+def test_a_tail_prints_the_newest_and_follows(cli: Cli) -> None:
+    insert = (
+        "INSERT INTO wf.requests (tenant_id, route, method, status, at, address) SELECT 'acme', '/v1/' || n, 'GET',"
+    )
+    cli.sql(f"{insert} 200 + n, now() - n * interval '1 min', '203.0.113.7' FROM generate_series(1, 3) n")
+    answer = cli("requests", "tail", "--limit", "2", "status>200", "--json")
+    rows = [json.loads(line) for line in answer.out.splitlines()]
+    assert [row["route"] for row in rows] == ["/v1/2", "/v1/1"] and rows[0]["tenant_id"] == "acme"
+    assert cli("requests", "tail", "--limit", "9999").code == 2
+    line = cli("requests", "tail", "tenant:acme", "--limit", "1").out
+    assert line.split()[1:5] == ["acme", "GET", "/v1/1", "201"], line
+    assert [item["route"] for item in cli.done("requests", "list", "at<150s")["items"]] == ["/v1/1", "/v1/2"]
+
+    command = [sys.executable, "-m", "app", "requests", "tail", "--follow", "--json"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None
+        first = [json.loads(following.stdout.readline())["route"] for _ in range(3)]
+        cli.sql(f"{insert} 500, now(), NULL FROM generate_series(7, 7) n")
+        assert [*first, json.loads(following.stdout.readline())["route"]] == ["/v1/3", "/v1/2", "/v1/1", "/v1/7"]
+        following.send_signal(signal.SIGINT)
+        out, err = following.communicate(timeout=30)
+        assert (out, err) == ("", "") and following.returncode == 130

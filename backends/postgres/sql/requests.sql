@@ -7,6 +7,16 @@ GRANT SELECT ON wf.requests TO wf_worker;
 GRANT INSERT (tenant_id, project_id, route, method, status, latency_ms, key_prefix, region, request_id, at, bytes, key_id,
               address) ON wf.requests TO wf_operator, wf_worker, wf_service;
 
+-- What people read, with the owner's rights: an address is masked for those who may not read it. `id` names a row by its
+-- time and its place in the table; rows never change, so it stays, but for one moved to a new partition.
+CREATE VIEW wf.request_list AS
+SELECT (extract(epoch FROM r.at) * 1000000)::bigint || '-' || replace(btrim(r.ctid::text, '()'), ',', '-') COLLATE "C" AS id,
+       r.at, r.tenant_id, r.route, r.method, r.status, r.latency_ms, r.bytes, r.key_prefix, r.key_id,
+       CASE WHEN (SELECT wf.may('support')) THEN host(r.address) ELSE wf.masked(host(r.address)) END AS address,
+       r.region, r.project_id, r.request_id, r.xid
+FROM wf.requests r;
+GRANT SELECT ON wf.request_list TO wf_viewer;
+
 -- Make the partition of one period, and move its rows there from the default one. Returns whether it was made.
 -- The default partition is locked meanwhile; a row of that period written to it in between would be refused.
 CREATE OR REPLACE FUNCTION wf.make_partition(parent text, clock text, stamp text, lower timestamptz, upper timestamptz)

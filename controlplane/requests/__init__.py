@@ -1,0 +1,1 @@
+"""Single requests: the list of those that are stored, and its live tail."""
