@@ -354,7 +354,7 @@ async def tell_customers(change: Change, request: CustomerText, incident: Incide
     begins={UpdateInterval: lambda rows: {"minutes": rows[0].minutes} if len(rows) == 1 else {}},
 )
 async def interval(change: Change, request: IntervalPut, now: UpdateInterval) -> Record:
-    """Say how often customers are told while an incident of a severity is under way.
+    """Set the update interval of a severity: how often customers are told.
 
     It holds at once, also for incidents that are open.
     """

@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from dataclasses import asdict
@@ -255,14 +256,7 @@ def test_the_default_text_with_every_line_uncommented_is_the_defaults() -> None:
 
 def test_the_examples_in_the_default_text_can_be_read() -> None:
     lines = [line[1:].lstrip() if line.startswith("#   ") else line.removeprefix("#[") for line in DEFAULT.split("\n")]
-    lines = [
-        "[keys]"
-        if line == "keys]"
-        else ""
-        if line in ("profiles]", "views]", "logs]", "credentials]", "columns]")
-        else line
-        for line in lines
-    ]
+    lines = ["[keys]" if line == "keys]" else "" if re.fullmatch(r"[a-z]+\]", line) else line for line in lines]
     settings = read("\n".join(lines), PATH)
     assert settings.keys and settings.views["noisy"].columns and settings.columns["tenants"]
     assert str(settings.logs["gateway"].tenant) == "header:X-Tenant"
