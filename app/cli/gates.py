@@ -17,7 +17,7 @@ from controlplane.gates.deciding import EXIT_CODES, Decision, Result
 from controlplane.gates.model import GateRow, GateRun, RunDirectory, Whole
 from controlplane.gates.refusals import GATE_RUN_PRUNED
 from controlplane.gates.standing import check_row, decision_of, rows_of
-from controlplane.gates.words import GLYPHS, VERDICT_WORDS, check_words, compared, run_lines, why_lines
+from controlplane.gates.words import GLYPHS, VERDICT_WORDS, check_words, compared, opening_lines, run_lines, why_lines
 from controlplane.text import clean
 
 if TYPE_CHECKING:
@@ -119,7 +119,8 @@ def _printed(whole: Whole, asked: Reading, summary: str | None, junit: str | Non
     if asked.json:
         document(made)
     else:
-        for line in text_lines(run_lines(run, run.decided_at or run.started_at)):
+        lines = [*run_lines(run, run.decided_at or run.started_at), *opening_lines(decision_of(whole))]
+        for line in text_lines(lines):
             say(clean(line))
     return EXIT_CODES[run.verdict]
 

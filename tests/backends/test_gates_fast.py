@@ -98,6 +98,37 @@ async def test_what_it_would_go_on_from_must_still_hold(home: Home, psql: Psql) 
     assert (state, value, list(looked)) == ("fail", 1.0, ["seq"]), "the trail was off for a while"
 
 
+HOSTILE = [
+    "WITH x AS (DELETE FROM wf.tenants WHERE $1 > 0 RETURNING 1) SELECT * FROM x",
+    "SELECT owner_email FROM wf.tenants WHERE $1 > 0",
+    "SELECT 1) d) s; DROP TABLE wf.tenants; SELECT $1 FROM (SELECT (SELECT 1",
+    "SELECT set_config('transaction_read_only', 'off', true), $1",
+    "SELECT $1, pg_sleep(60)",
+]
+
+
+async def test_a_fast_statement_can_only_read_what_a_viewer_reads(home: Home, psql: Psql) -> None:
+    for fast in HOSTILE:
+        await apply(home, SUSPENDED | {"fast": fast, "limit": 1})
+        assert (await found(home, "full"))[0] == "pass"
+        state, _, words, _ = await found(home, "fast")
+        assert state == "inconclusive" or "found; only what" in words, fast
+    assert psql("owner").execute("SELECT count(*) FROM wf.tenants").fetchone() == (3,), "nobody is gone"
+
+
+async def test_what_somebody_recorded_that_cannot_be_believed_is_not_gone_on_from(home: Home, psql: Psql) -> None:
+    owner = psql("owner")
+    await apply(home, SUSPENDED)
+    await found(home, "full")
+    for seq in ("-1", '"x"', "1e5", "null", "[7]", '{"a": 1}', "99999999999999999999", "999999999999999999"):
+        with past_the_trail(owner):
+            owner.execute(
+                f"""UPDATE wf.gate_checks SET observed = '{{"rows": 0, "sample": [], "seq": {seq}}}'""".encode()
+            )
+        state, _, _, looked = await found(home, "fast")
+        assert (state, list(looked)) == ("pass", ["seq"]), seq
+
+
 PLANTED = """
 ALTER TABLE wf.tenants DROP CONSTRAINT tenant_home_region_allowed, DROP CONSTRAINT tenant_marks;
 INSERT INTO wf.api_keys (id, tenant_id, project_id, env, display, hash, scopes, rotated_from) VALUES
