@@ -85,21 +85,9 @@ def _settings() -> Any:
     return load()
 
 
-def document_of(whole: Whole) -> dict[str, Any]:
-    """The summary of a run that is decided."""
-    from controlplane.gates.summary import stamp, summary_of
-
-    run = whole.run
-    about = {
-        "run": run.id, "gate": run.gate, "version": run.gate_version, "environment": run.environment, "mode": run.mode,
-        "batch_size": run.batch_size, "batch_index": run.batch_index, "started_at": stamp(run.started_at),
-        "by": run.started_by,
-    }  # fmt: skip
-    return summary_of(about, whole.definition, decision_of(whole), whole.results, whole.waivers)
-
-
 def _printed(whole: Whole, asked: Reading, summary: str | None, junit: str | None, sarif: str | None) -> int:
     from controlplane.gates import reports
+    from controlplane.gates.standing import document_of
 
     run = whole.run
     if run.verdict is None:
