@@ -1,4 +1,4 @@
-"""A gate of fifty checks against its slowest one; and consistency over a whole estate, fast against full."""
+"""A gate of fifty checks against its slowest one; and consistency of an estate, what changed against all of it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from controlplane.registry import named
 CHECKS, SLOWEST, EACH = 50, 2.0, 0.1
 SLOWEST_SMALL, EACH_SMALL = 0.5, 0.02
 """Seconds that the slowest check takes, and that each of the others does."""
-MOST_OF_SLOWEST = 1.25
+MOST_OF_SLOWEST, MOST_OF_FULL = 1.25, 0.5
+MANY = 1_000_000
 TENANTS, KEYS_OF_EACH = 10_000, 100
 TENANTS_SMALL = 200
 RUNS = 3
@@ -56,23 +57,34 @@ def _measured(home: Estate, small: bool) -> list[Figure]:
     return asyncio.run(_ran(home.owner, slowest, tenants * keys, tenants))
 
 
+def _change(owner: str, tenants: int) -> None:
+    """So many tenants are changed after the full runs, as in the minutes between two fast ones."""
+    with psycopg.connect(owner, autocommit=True) as connection:
+        connection.execute("UPDATE wf.tenants SET name = name || '.' WHERE id IN (SELECT id FROM wf.tenants LIMIT %s)",
+                           [tenants])  # fmt: skip
+
+
 async def _ran(owner: str, slowest: float, keys: int, tenants: int) -> list[Figure]:
+    changed = tenants // 100
     home = Home(owner, connections=CONNECTIONS)
     await home.open()
     try:
         wall = [await _seconds(home, "waits", "full") for _ in range(RUNS)]
         full = [await _seconds(home, "consistency", "full") for _ in range(RUNS)]
+        await asyncio.to_thread(_change, owner, changed)
         fast = [await _seconds(home, "consistency", "fast") for _ in range(RUNS)]
     finally:
         await home.close()
     (took, spread), (counted, _), (sampled, sampled_spread) = middle(wall), middle(full), middle(fast)
     most = f"≤ {MOST_OF_SLOWEST:g} ×"
     met = took <= MOST_OF_SLOWEST * slowest
-    claim = f"consistency of {tenants:,} tenants with {keys:,} keys, fast"
+    claim = f"consistency of {tenants:,} tenants with {keys:,} keys, fast after {changed:,} changes"
+    # A small estate is looked at in the time that a run takes anyway.
+    aim = ("", None) if keys < MANY else (f"≤ {MOST_OF_FULL:g} ×", sampled <= MOST_OF_FULL * counted)
     in_ms = (sampled_spread[0] * 1000, sampled_spread[1] * 1000)
     return [
         Figure(f"a gate of {CHECKS} checks", took, "s", slowest, "s of its slowest check", most, met, spread),
-        Figure(claim, sampled * 1000, "ms", counted * 1000, "ms in full", spread=in_ms),
+        Figure(claim, sampled * 1000, "ms", counted * 1000, "ms in full", *aim, in_ms),
     ]
 
 

@@ -180,6 +180,11 @@ def check_version(thing: str, now: int, seen: int) -> None:
 def _words(error: Any) -> str:
     if error["type"] == "string_pattern_mismatch":
         return "letters, digits, '.', '_' and '-', at most 64, starting with a letter or digit"
+    if error["type"] == "extra_forbidden":
+        return "there is no such field"
+    if error["type"] == "union_tag_invalid":
+        found = error["ctx"]
+        return f"{found['discriminator']} is {found['tag']!r}, and not one of {found['expected_tags']}".replace("'", "")
     return str(error["msg"]).removeprefix("Value error, ").rstrip(".")
 
 

@@ -17,7 +17,7 @@ from controlplane.gates.deciding import EXIT_CODES, Decision, Result
 from controlplane.gates.model import GateRow, GateRun, RunDirectory, Whole
 from controlplane.gates.refusals import GATE_RUN_PRUNED
 from controlplane.gates.standing import check_row, decision_of, rows_of
-from controlplane.gates.words import GLYPHS, VERDICT_WORDS, check_words, compared, run_lines, why_lines
+from controlplane.gates.words import GLYPHS, VERDICT_WORDS, check_words, compared, opening_lines, run_lines, why_lines
 from controlplane.text import clean
 
 if TYPE_CHECKING:
@@ -85,21 +85,9 @@ def _settings() -> Any:
     return load()
 
 
-def document_of(whole: Whole) -> dict[str, Any]:
-    """The summary of a run that is decided."""
-    from controlplane.gates.summary import stamp, summary_of
-
-    run = whole.run
-    about = {
-        "run": run.id, "gate": run.gate, "version": run.gate_version, "environment": run.environment, "mode": run.mode,
-        "batch_size": run.batch_size, "batch_index": run.batch_index, "started_at": stamp(run.started_at),
-        "by": run.started_by,
-    }  # fmt: skip
-    return summary_of(about, whole.definition, decision_of(whole), whole.results, whole.waivers)
-
-
 def _printed(whole: Whole, asked: Reading, summary: str | None, junit: str | None, sarif: str | None) -> int:
     from controlplane.gates import reports
+    from controlplane.gates.standing import document_of
 
     run = whole.run
     if run.verdict is None:
@@ -119,7 +107,8 @@ def _printed(whole: Whole, asked: Reading, summary: str | None, junit: str | Non
     if asked.json:
         document(made)
     else:
-        for line in text_lines(run_lines(run, run.decided_at or run.started_at)):
+        lines = [*run_lines(run, run.decided_at or run.started_at), *opening_lines(decision_of(whole))]
+        for line in text_lines(lines):
             say(clean(line))
     return EXIT_CODES[run.verdict]
 

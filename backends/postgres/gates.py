@@ -120,7 +120,7 @@ JOIN wf.gate_checks c ON c.run_id = r.id ORDER BY r.id
 BEGIN_SCHEDULED = "SELECT wf.begin_scheduled_run(%s)"
 RECORD = "SELECT wf.record_gate_check(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 DECIDE = "SELECT wf.decide_gate_run(%s)"
-ROWS = "SELECT wf.gate_rows(%s, %s, %s, %s)"
+ROWS = "SELECT wf.gate_rows(%s, %s, %s, %s, %s)"
 _SCHEDULE = names(fields_of(GateSchedule))
 SCHEDULES = sql.SQL(
     "SELECT {} FROM wf.gate_schedules WHERE ended_at IS NULL"
@@ -174,10 +174,12 @@ class Gates(MemoryList[GateRow], GateDirectory, SqlAssertions):
 
     # What a check's SQL finds
 
-    async def assertion(self, gate: str, version: int, check: str, counted: bool, seconds: float) -> dict[str, Any]:
+    async def assertion(
+        self, gate: str, version: int, check: str, environment: str, counted: bool, seconds: float
+    ) -> dict[str, Any]:
         async with self.home.connection(float(seconds)) as connection:
             try:
-                found = await scalar(connection, ROWS, [gate, version, check, counted])
+                found = await scalar(connection, ROWS, [gate, version, check, environment, counted])
             except errors.QueryCanceled:
                 raise TimeoutError from None
             except psycopg.Error as error:

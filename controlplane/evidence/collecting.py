@@ -9,12 +9,15 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from controlplane.audit.model import AuditDirectory
+from controlplane.errors import Usage
 from controlplane.evidence import canonical
 from controlplane.evidence.bundles import CHECKPOINT, TRAIL, index
 from controlplane.evidence.envelopes import Signer
 from controlplane.evidence.slices import first_line, row_line
 from controlplane.evidence.statements import Subject
 from controlplane.filters.grammar import parse
+from controlplane.gates.model import GateDirectory, RunDirectory
+from controlplane.gates.standing import document_of
 from controlplane.listing import Query
 from controlplane.nouns import list_named
 from controlplane.telemetry.model import FLEET, MAX_STEPS, RequestTelemetry
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 Purpose = Literal["release", "incident"]
 PAGE = 1000
 HOUR = timedelta(hours=1)
+MAX_GATE_RUNS = 200
 LONGEST = MAX_STEPS * HOUR
 """Telemetry is collected by the hour."""
 
@@ -127,6 +131,7 @@ async def collect(
                 file.write(canonical.document(record) + b"\n")
                 rows += 1
         made.append({"file": name, "rows": rows, "what": section.what})
+    made.append(await _gates(plane, files))
     made.append(await _telemetry(plane, wanted, files, now))
     trail = await _trail(plane, wanted, files)
     for name, pieces in given:
@@ -165,6 +170,26 @@ async def _records(
             if page.last or not page.rows:
                 break
             start = page.positions[-1]
+
+
+async def _gates(plane: ControlPlane, files: Files) -> dict[str, Any]:
+    """The summary of the newest run of each gate and environment, from which its verdict is computed again."""
+    runs, rows = plane.of(RunDirectory), await plane.of(GateDirectory).page(Query((), "verdict"), limit=PAGE)
+    numbers = sorted({row.run_id for row in rows.rows if row.run_id is not None})[-MAX_GATE_RUNS:]
+    written = 0
+    for number in numbers:
+        whole = await runs.whole(number)
+        if whole.run.state != "decided" or whole.run.pruned_at is not None:
+            continue
+        try:
+            summary = document_of(whole)
+        except Usage:  # of another version of this program
+            continue
+        with files.open(f"gates/run-{number}.json") as file:
+            file.write(canonical.document(summary) + b"\n")
+        written += 1
+    what = "the newest run of each gate and environment: watchfloor gates decide computes its verdict again"
+    return {"file": "gates/", "rows": written, "what": what}
 
 
 async def _telemetry(plane: ControlPlane, wanted: Wanted, files: Files, now: datetime) -> dict[str, Any]:

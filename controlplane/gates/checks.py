@@ -92,12 +92,20 @@ class Limited(Check):
 
 class SqlCheck(Limited):
     """Without a limit the statement finds violations: it passes when there is no row. With one it gives one row, whose
-    column `value` is held to it. `database`: a profile's name; left out: the home.
+    column `value` is held to it. `database`: a profile's name; left out: the home. `fast`: what is asked in fast mode
+    instead, about what the rows of the trail after $1 touched; left out: the same.
     """
 
     kind: Literal["sql"]
     sql: Annotated[Annotated[str, Field(min_length=1, max_length=8000)], AfterValidator(_without_semicolon)]
     database: Annotated[str, Field(default="", max_length=64, pattern=r"^[A-Za-z0-9_.-]*$")]
+    fast: Annotated[Annotated[str, Field(max_length=8000)], AfterValidator(_without_semicolon)] = ""
+
+    @model_validator(mode="after")
+    def _fast_of_what_changed(self) -> SqlCheck:
+        if self.fast and (self.held or self.database or "$1" not in self.fast):
+            raise ValueError("fast is for violations in the home, and asks about the rows of the trail after $1")
+        return self
 
 
 class HttpCheck(Limited):

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from controlplane.formatting import spell
+from controlplane.formatting import count_words, spell
 from controlplane.gates.checks import (
     AlertsCheck,
     AuditCheck,
@@ -157,6 +157,10 @@ def _sql(check: SqlCheck, seen: Observed) -> Judged:
         return _held(check, row.get("value"), "value" in row)
     more = "at least " if seen.get("capped") else ""
     words = f"{more}{rows:,} found" if rows else ""
+    if "since" in seen:
+        number = count_words(int(seen["changes"]), "change")
+        told = f"only what {number} since run {int(seen['run'])} touched was looked at"
+        words = f"{words}; {told}" if words else told
     return Judged("fail" if rows else "pass", "", float(rows), "no row", unit_of(check), words)
 
 

@@ -205,8 +205,13 @@ class WaiverDirectory(Listing[Waiver], Protocol):
 class SqlAssertions(Protocol):
     """Asks the home with a check's SQL."""
 
-    async def assertion(self, gate: str, version: int, check: str, counted: bool, seconds: float) -> dict[str, Any]:
-        """{"rows", "sample"}. `counted`: all are counted. Raises Refusal; TimeoutError past its time limit."""
+    async def assertion(
+        self, gate: str, version: int, check: str, environment: str, counted: bool, seconds: float
+    ) -> dict[str, Any]:
+        """{"rows", "sample"}, and `seq`, the last row of the trail, when all was looked at; else only what changed in
+        that environment's gate since its `run`, which saw the trail up to `since`; `changes` is how many rows the trail
+        has since then. `counted`: all is looked at, and counted. Raises Refusal; TimeoutError past its time limit.
+        """
         ...
 
 

@@ -75,9 +75,11 @@ class Native:
         }
 
     async def sql(self, check: SqlCheck) -> Seen:
-        """In fast mode violations are not counted beyond the sample."""
-        counted = self.mode == "full"
-        found = await self.plane.of(SqlAssertions).assertion(self.gate, self.version, check.name, counted, check.limit)
+        """In fast mode only what changed is looked at, where the check can tell, and nothing is counted beyond the
+        sample.
+        """
+        counted, asserting = self.mode == "full", self.plane.of(SqlAssertions)
+        found = await asserting.assertion(self.gate, self.version, check.name, self.environment, counted, check.limit)
         return Seen(sql_observed(found, counted))
 
     async def objective(self, check: ObjectiveCheck) -> Seen:
@@ -157,7 +159,8 @@ def answered(answer: str, by: str, reason: str) -> dict[str, Any]:
 def sql_observed(found: Mapping[str, Any], counted: bool) -> dict[str, Any]:
     """`found`: {"rows", "sample"}, of which the sample may hold anything that a database gives."""
     rows = int(found["rows"])
-    return {"rows": rows, "capped": not counted and rows > 20, "sample": list(found["sample"])[:20]}
+    whence = {name: int(found[name]) for name in ("seq", "since", "run", "changes") if name in found}
+    return {"rows": rows, "capped": not counted and rows > 20, "sample": list(found["sample"])[:20], **whence}
 
 
 def not_here(words: str) -> Observer:

@@ -75,7 +75,7 @@ class GateRun(Request):
     subject = ("gate", "environment")
     gate: GateName
     environment: Environment
-    mode: Annotated[Mode, Field(description="fast counts no violations beyond a sample")] = "full"
+    mode: Annotated[Mode, Field(description="fast looks at what changed, where a check can")] = "full"
     batch_size: Annotated[int | None, Field(default=None, ge=1, le=200, description="so many checks only")]
     batch_index: Annotated[int | None, Field(default=None, ge=0, le=199, description="which of the batches, from 0")]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 from controlplane.gates.checks import ManualCheck
 from controlplane.gates.deciding import CheckState, Decided, Decision, Result, Waiver, decide, kind_of
@@ -17,6 +18,7 @@ from controlplane.gates.judged import Because
 from controlplane.gates.judging import judge
 from controlplane.gates.model import Answer, CheckRow, Whole
 from controlplane.gates.observing import answered
+from controlplane.gates.summary import stamp, summary_of
 
 OPEN = ("GO", "GO_WITH_CONDITIONS")
 MAX_INSTANTS = 400
@@ -113,3 +115,14 @@ def flaky(history: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
         if changes >= 2:
             found.append(name)
     return tuple(found)
+
+
+def document_of(whole: Whole) -> dict[str, Any]:
+    """The summary of a run that is decided. Raises Usage for a definition that cannot be read."""
+    run = whole.run
+    about = {
+        "run": run.id, "gate": run.gate, "version": run.gate_version, "environment": run.environment, "mode": run.mode,
+        "batch_size": run.batch_size, "batch_index": run.batch_index, "started_at": stamp(run.started_at),
+        "by": run.started_by,
+    }  # fmt: skip
+    return summary_of(about, whole.definition, decision_of(whole), whole.results, whole.waivers)

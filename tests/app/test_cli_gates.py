@@ -79,9 +79,9 @@ def test_a_fault_is_told_with_its_line_and_nothing_is_kept(shop: Cli) -> None:
     kind, misspelt = "        kind: junit\n", "        fresh: 1d"
     line = example.split("\n").index("        freshness: 1d                   # an older report counts as stale") + 1
     for wrong, place, words in (
-        (example.replace("        freshness: 1d  ", misspelt, 1), line, "Extra inputs"),
+        (example.replace("        freshness: 1d  ", misspelt, 1), line, "there is no such field"),
         (example.replace("name: smoke", "name: tests"), 17, "the check tests is there twice"),
-        (example.replace(kind, "        kind: jnuit\n"), 13, "does not match any"),
+        (example.replace(kind, "        kind: jnuit\n"), 13, "kind is jnuit, and not one of sql, http,"),
         (example + example.removeprefix("gates:\n"), 25, "the gate checkout is there twice"),
         ("gates: [" * 200, 1, "nested deeper"),
     ):

@@ -25,10 +25,13 @@ from controlplane.evidence.controls import read
 from controlplane.evidence.envelopes import Ed25519Signer
 from controlplane.evidence.model import CoverageDirectory, EvidenceDirectory
 from controlplane.filters.grammar import parse
+from controlplane.gates.summary import read as read_summary
+from controlplane.gates.summary import recompute
 from controlplane.listing import Query
 from controlplane.nouns import list_named
 from controlplane.operations import Call, Outcome, execute
 from controlplane.registry import named
+from tests.backends.gates import apply, begin, ran
 from tests.backends.psql import Psql, denied, logins, one, refused
 from tests.postgres import Database
 
@@ -175,12 +178,18 @@ async def test_a_bundle_of_a_home_holds_its_trail_masked_and_bound_to_the_publis
     async with opened(database, "admin") as home:
         await do(home, "tenants.create", id="acme", name="Acme", owner_email="ana@acme.example")
         await do(home, "keys.create", tenant_id="acme", label="ci")
+        await apply(home, {"name": "a"})
+        await ran(home, await begin(home))
+        newest = await ran(home, await begin(home))
         notary = Notary(database.login("worker"), CheckpointFolder(tmp_path / "checkpoints"), PRIVATE)
         signed = await notary.sign()
         await do(home, "tenants.suspend", id="acme")
         psql("owner").execute("SELECT wf.chain_audit()")
         now = home.clock.now().replace(microsecond=0)
         predicate = await bundle_of(home, tmp_path / "one", now)
+        [gate] = (tmp_path / "one" / "gates").iterdir()
+        assert gate.name == f"run-{newest.run.id}.json"
+        assert recompute([read_summary(gate.read_text())]).verdict == newest.run.verdict == "GO"
         assert signed is not None
         key = Ed25519Signer.of(PRIVATE, signed.checkpoint.origin)
         report = verify(BundleFolder(tmp_path / "one"), [key])
@@ -191,7 +200,7 @@ async def test_a_bundle_of_a_home_holds_its_trail_masked_and_bound_to_the_publis
         assert "a•••@acme.example" in trail and "ana@acme.example" not in trail
         await bundle_of(home, tmp_path / "two", now)
         files = [path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file()]
-        assert len(files) == 11
+        assert len(files) == 12
         for name in files:
             assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
     async with opened(database, "viewer") as home:  # a late window begins where the checkpoint ends

@@ -255,7 +255,7 @@ async def test_a_verdict_cannot_be_claimed(admin: Home, operator: Home, psql: Ps
     for role in ("viewer", "support", "service"):
         denied(psql(role), found(run), f"SELECT wf.decide_gate_run({run})",
                "SELECT wf.begin_gate_run('shop', 'staging', 'full', NULL, NULL)",
-               "SELECT wf.gate_rows('shop', 1, 'a', true)")  # fmt: skip
+               "SELECT wf.gate_rows('shop', 1, 'a', 'staging', true)")  # fmt: skip
     refused(theirs, "gate_run_not_yours", found(run))
     refused(theirs, "gate_run_not_yours", f"SELECT wf.decide_gate_run({run})")
     refused(mine, "gate_check_unknown", found(run, "nope"))

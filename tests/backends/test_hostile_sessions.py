@@ -167,7 +167,7 @@ SCRIPT: tuple[tuple[str, str], ...] = (
                  "due": 3600, "limit": 30}], "name": "shop"}')"""),
     ("operator", "SELECT wf.begin_change('gates.run', 'why', 'req-12');"
                  " SELECT wf.begin_gate_run('shop', 'staging', 'full', NULL, NULL) > 0"),
-    ("operator", "SELECT wf.gate_rows('shop', 1, 'a', true) -> 'rows'"),
+    ("operator", "SELECT wf.gate_rows('shop', 1, 'a', 'staging', true) -> 'rows'"),
     ("operator", """SELECT wf.record_gate_check(max(id), 'a', 'pass', '', 0.1, '', '', '', '{"n": 0.1}',
                     '2026-01-02T03:04:05Z', 0.1) FROM wf.gate_runs"""),
     ("operator", "SELECT wf.decide_gate_run(max(id)) FROM wf.gate_runs"),

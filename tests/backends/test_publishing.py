@@ -424,3 +424,16 @@ async def test_a_cancel_outlives_the_worker_and_comes_too_late_for_what_has_its_
         await do(stage.home, "evidence.republish", id=1)
         assert await stage.work() is None
         assert (await stage.read()).state == "published", "it is there, whatever was asked for"
+
+
+async def test_whoever_cancels_and_does_not_commit_holds_up_no_worker(
+    database: Database, psql: Psql, tmp_path: Path
+) -> None:
+    operator, owner = psql("operator"), psql("owner")
+    async with staged(database, tmp_path) as stage:
+        await stage.ask()
+        async with queue(database.login("worker"), ME, {stage.kind.name: stage.kind}) as jobs:
+            [job] = await jobs.claim(1)
+            with operator.transaction():
+                operator.execute("SELECT wf.change_publication('cancel', 1)")
+                owner.execute("SELECT FROM wf.jobs WHERE id = %s FOR UPDATE NOWAIT", [job.id])

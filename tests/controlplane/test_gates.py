@@ -212,6 +212,8 @@ def test_a_gate_is_open_only_when_everything_required_passes_or_is_waived() -> N
     assert verdict(shop, results(shop, a=0, b=trouble("error", ""), c=0)) == "INCONCLUSIVE"
     assert verdict(shop, results(shop, a=0, c=0)) == "INCONCLUSIVE", "one is missing, as while a run is going on"
     assert verdict(shop, {}) == "INCONCLUSIVE"
+    broken_off = results(shop, a=0, b=trouble("not_run", "its run was broken off"), c=0)
+    assert verdict(shop, broken_off) == "INCONCLUSIVE", "Argo Rollouts #2158, #943: what was broken off is no success"
     assert verdict(shop, results(shop, a=0, b=1, c=0), waiver("b")) == "GO_WITH_CONDITIONS"
     assert [EXIT_CODES[each] for each in ("GO", "GO_WITH_CONDITIONS", "NO_GO", "INCONCLUSIVE")] == [0, 10, 20, 30]
 

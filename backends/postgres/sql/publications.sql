@@ -86,7 +86,11 @@ DECLARE
   state text;
 BEGIN
   SELECT * INTO p FROM wf.publications x WHERE x.id = publication FOR UPDATE;
-  SELECT j.state INTO state FROM wf.jobs j WHERE j.id = job FOR UPDATE;
+  -- The row of a job that runs is left to its worker, whose every report would wait for this transaction.
+  SELECT j.state INTO state FROM wf.jobs j WHERE j.id = job;
+  IF verb <> 'cancel' OR state <> 'running' THEN
+    SELECT j.state INTO state FROM wf.jobs j WHERE j.id = job FOR UPDATE;
+  END IF;
   IF p.id IS NULL OR (verb = 'cancel' AND state IN ('waiting', 'running') AND p.canceled_at IS NULL
       OR verb = 'republish' AND coalesce(state, 'done') IN ('done', 'dead', 'canceled')) IS NOT TRUE THEN
     RAISE EXCEPTION 'publication %: % is refused while its job is %', publication, left(verb, 20), coalesce(state, 'gone')
