@@ -64,6 +64,7 @@ $$;
 -- NULL: the open change.
 CREATE OR REPLACE FUNCTION wf.change_facts(change bigint DEFAULT NULL) RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
+  SELECT wf.in_time('support');
   WITH written AS (
     SELECT a.noun, CASE WHEN n.number IS NULL THEN a.thing ELSE (
              SELECT string_agg(CASE WHEN p = n.number THEN '(new)' ELSE p END, '/' ORDER BY i)

@@ -11,6 +11,7 @@ DECLARE
     WHERE v.gate = gate_rows.gate AND v.version = gate_rows.version AND c ->> 'name' = check_name AND c ->> 'kind' = 'sql');
   found jsonb;
 BEGIN
+  PERFORM wf.in_time('operator');
   IF statement IS NULL THEN
     RAISE EXCEPTION 'the gate has no such check with SQL' USING ERRCODE = 'check_violation', CONSTRAINT = 'gate_check_unknown';
   END IF;
