@@ -204,7 +204,7 @@ BEGIN
     refused := 'approval_not_needed';
   ELSIF NOT coalesce((SELECT wf.may(o.role) FROM wf.operations o WHERE o.name = ask_approval.operation), false) THEN
     refused := 'approval_asker';
-  ELSIF jsonb_typeof(facts) IS DISTINCT FROM 'array' OR EXISTS (
+  ELSIF jsonb_typeof(facts) IS DISTINCT FROM 'array' OR jsonb_path_exists(facts, 'strict $.**{64 to last}') OR EXISTS (
       SELECT FROM jsonb_array_elements(facts) f
       WHERE (f ? 'more' OR jsonb_typeof(f -> 'noun') = 'string' AND jsonb_typeof(f -> 'thing') = 'string'
              AND f ->> 'verb' IN ('new', 'gone', 'changed')) IS NOT TRUE) THEN
