@@ -37,7 +37,7 @@ def called(operation: Operation[Any], noun: str) -> str:
 class ActMenu(Dialog[Operation[Any] | None]):
     """Answers with the operation whose letter was pressed."""
 
-    DEFAULT_CSS = "ActMenu Lines { height: auto; max-height: 16; }"
+    DEFAULT_CSS = "ActMenu Lines { height: auto; max-height: 70vh; }"
 
     def __init__(self, session: Session, title: str, choices: Sequence[Choice], noun: str) -> None:
         """`noun`: whose menu it is; its own operations come first."""
