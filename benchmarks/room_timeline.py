@@ -22,7 +22,7 @@ from tests.terminal.link import CutLink
 
 WRITERS = 8
 EVENTS, EVENTS_SMALL = 10_000, 80
-MISSED, MISSED_SMALL = 500, 50
+MISSED, TOGETHER = 500, 25
 LONG, LONG_SMALL = 50, 3
 POLLED, POLLED_SMALL = 20, 2
 MOST_POLLED = 2.5
@@ -33,6 +33,7 @@ AGO = "{0} = {0} - interval '3 hours'"
 EARLIER = ", ".join(map(AGO.format, ("began_at", "opened_at", "cycle_at", "severity_at")))
 EARLIER_EVENT = ", ".join(map(AGO.format, ("happened_at", "recorded_at")))
 NOTE = "SELECT wf.note_incident(%s, %s)"
+NOTES = "SELECT wf.note_incident(%s, 'note ' || n) FROM generate_series(%s::integer, %s::integer) n"
 AFTER = "SELECT seq FROM wf.incident_event_list WHERE incident_id = %s AND seq > %s ORDER BY seq LIMIT 1000"
 
 
@@ -57,7 +58,7 @@ def run(estate: Estate, small: bool) -> list[Figure]:
     figures = [
         writers(database, EVENTS_SMALL if small else EVENTS),
         long_notes(database, LONG_SMALL if small else LONG),
-        asyncio.run(missed(database, MISSED_SMALL if small else MISSED)),
+        asyncio.run(missed(database, MISSED)),
     ]
     if pgbouncer.program() is not None:
         figures += polled(estate, database, POLLED_SMALL if small else POLLED)
@@ -163,8 +164,8 @@ async def _follow(home: Home, number: int, mine: list[IncidentEvent], news: asyn
 
 def _notes(database: Database, number: int, first: int, last: int) -> None:
     with psycopg.connect(database.login("operator"), autocommit=True) as operator:
-        for n in range(first, last):
-            operator.execute(NOTE, [number, f"note {n}"])
+        for n in range(first, last, TOGETHER):
+            operator.execute(NOTES, [number, n, n + TOGETHER - 1])
 
 
 def polled(estate: Estate, database: Database, changes: int) -> Sequence[Figure]:

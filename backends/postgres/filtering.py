@@ -32,7 +32,7 @@ class Filtered:
     how far ahead of now it is, in days (in seconds for the kind until). `number`: the indexed number that the text is.
     `among`: (a column, few rows with an id): the expression is of those rows, and the column is the id of one.
     A text that the view masks for some logins has no index of its own: `masked` is the indexed expression of what those
-    logins see; `table` is the table that the others may read themselves, with an index on the expression.
+    logins see; `table` is what the others may read themselves, with an index on the expression.
     """
 
     expression: sql.Composable

@@ -94,7 +94,7 @@ class PostgresQueue:
         told: dict[int, dict[str, Any]] = {}
         if with_payload := [row[0] for row in rows if row[5]]:
             # Read apart: large payloads in a claim would make it wait for a slow reader, and all other claims for it.
-            told = dict(await self._ask("SELECT id, payload FROM wf.jobs WHERE id = ANY(%s)", with_payload))
+            told = dict(await self._ask("SELECT id, payload FROM wf.job_payloads WHERE id = ANY(%s)", with_payload))
         return [
             Claimed(number, kind, tenant, attempt, lease, told.get(number, {}))
             for number, kind, tenant, attempt, lease, has_payload in rows

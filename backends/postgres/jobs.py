@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 JOB_TABLE = Table("wf.jobs", Job, ("id",), NO_JOB, view="wf.job_list")
 
-PAYLOAD = "SELECT payload FROM wf.jobs WHERE id = %s"
+PAYLOAD = "SELECT payload FROM wf.job_payloads WHERE id = %s"
 REPLAY = "SELECT wf.replay_job(%s)"
 CANCEL = "SELECT wf.cancel_job(%s)"
 """The database refuses both as `job_transition`."""

@@ -91,7 +91,7 @@ class Keys(PagedList[Key], KeyDirectory):
         orders={"expires": Order(_EXPIRY.as_string(), "timestamptz")},
         filters={
             "state": Filtered(sql.SQL("state"), "choice", implied=_OF_STATE),
-            "owner": Filtered(sql.SQL("owner_email"), masked=sql.SQL("owner_masked"), table=sql.SQL("wf.api_keys")),
+            "owner": Filtered(sql.SQL("owner_email"), masked=sql.SQL("owner_masked"), table=sql.SQL("wf.key_owners")),
             "expired": Filtered(_EXPIRY, "age", also=_EXPIRY + sql.SQL(" <= now()")),
             "expires": Filtered(_EXPIRY, "until", also=_EXPIRY + sql.SQL(" > now() AND ") + _ENDS, ahead=True),
             "left": Filtered(_EXPIRY, "number", also=_ENDS, ahead=True),

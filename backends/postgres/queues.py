@@ -94,7 +94,7 @@ class Letters(PagedList[Letter], LetterDirectory):
                 sql.SQL("payload_json"),
                 "document",
                 masked=sql.SQL("NULL::jsonb"),
-                table=sql.SQL("wf.dead_letters"),
+                table=sql.SQL("wf.letter_payloads"),
             ),
         },
     )

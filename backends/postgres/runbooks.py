@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from backends.postgres.filtering import Filtered
 from backends.postgres.paging import Order, PagedList, shape_of
 from backends.postgres.statements import Connection, rows, scalar
 from backends.postgres.table import NOW, Table, fields_of
@@ -92,7 +94,13 @@ def _row(file: File, last: Mapping[tuple[str, bool], Mapping[str, Any]]) -> Runb
 class Executions(PagedList[Execution], ExecutionDirectory):
     """Its only order is oldest first; a screen asks for it descending."""
 
-    shape = shape_of(EXECUTIONS, "wf.execution_list", tie=("id",), orders={"started": Order("id", "bigint")})
+    shape = shape_of(
+        EXECUTIONS,
+        "wf.execution_list",
+        tie=("id",),
+        orders={"started": Order("id", "bigint")},
+        filters={name: Filtered(sql.SQL(f"{name}::text"), number=sql.Identifier(name)) for name in ("id", "incident")},
+    )
 
     async def whole(self, number: int) -> Whole:
         async with self.home.connection(snapshot=True) as connection:

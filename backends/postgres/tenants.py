@@ -53,7 +53,9 @@ class Tenants(PagedList[Tenant], TenantDirectory):
         },
         filters={
             **{name: _measured_filter(name, column) for name, column in MEASURED.items()},
-            "owner": Filtered(sql.SQL("owner_email"), masked=sql.SQL("owner_masked"), table=sql.SQL("wf.tenants")),
+            "owner": Filtered(
+                sql.SQL("owner_email"), masked=sql.SQL("owner_masked"), table=sql.SQL("wf.tenant_owners")
+            ),
         },
     )
 

@@ -34,6 +34,8 @@ def fact_lines(facts: Sequence[Mapping[str, Any]]) -> list[str]:
     """What it would change, a line for each thing and field; what is changed comes first. Facts that somebody made up
     are shown as they are.
     """
+    if isinstance(facts, Mapping):  # nested too deep to be read
+        return [clean(f"{name}: {value}", 300) for name, value in facts.items()]
     lines: list[str] = []
     for fact in sorted(facts, key=lambda fact: VERBS.index(fact["verb"]) if fact.get("verb") in VERBS else len(VERBS)):
         if "more" in fact:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from controlplane.errors import Usage
+from controlplane.filters.grammar import Term
 from controlplane.formatting import count_words, relative
 from controlplane.incidents.model import ACTIVE, Incident, IncidentDirectory, IncidentEvent
 from controlplane.incidents.rules import past
@@ -16,6 +17,7 @@ from controlplane.incidents.words import conn_words, event_words
 from controlplane.listing import Query
 from controlplane.lists import Line
 from controlplane.presence.model import PresenceDirectory
+from controlplane.runbooks.model import Execution, ExecutionDirectory
 from controlplane.text import clean
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ MOST = 20
 """Incidents that are told of."""
 LAST = 5
 """Events of each that are told in full, besides those that change how it stands."""
+MOST_TASKS = 50
+UNDONE = Term("is", ("open", "failed", "unknown"), "state")
 TURNS = ("severity", "status", "role", "customers")
 
 
@@ -47,27 +51,37 @@ async def catch_up(plane: ControlPlane, since: datetime) -> list[Line]:
     page = await incidents.page(Query((), "severity", True), limit=MOST)
     told = [each for each in page.rows if each.status != "closed" or (each.closed_at and each.closed_at > since)]
     events = await incidents.recorded_since([each.id for each in told], since)
-    return catch_up_lines(told, events, since, plane.clock.now())
+    of_these = Term("is", tuple(str(each.id) for each in told), "incident")
+    tasks = await plane.of(ExecutionDirectory).page(Query((of_these, UNDONE), "started", False), limit=MOST_TASKS)
+    return catch_up_lines(told, events, tasks.rows if told else (), since, plane.clock.now())
 
 
 def catch_up_lines(
-    incidents: Sequence[Incident], events: Sequence[IncidentEvent], since: datetime, now: datetime
+    incidents: Sequence[Incident],
+    events: Sequence[IncidentEvent],
+    tasks: Sequence[Execution],
+    since: datetime,
+    now: datetime,
 ) -> list[Line]:
-    """`events`: those recorded since, of all these incidents."""
+    """`events`: those recorded since, of all these incidents; `tasks`: the runbooks that are carried out for them."""
     if not incidents:
         return [f"No incident is open, and none was closed since you left {relative(since, now)}."]
     lines: list[Line] = [f"since you left, {relative(since, now)}"]
     for incident in incidents:
-        lines += ["", *_lines(incident, [each for each in events if each.incident_id == incident.id], now)]
+        own = [each for each in tasks if each.incident == incident.id]
+        lines += ["", *_lines(incident, [each for each in events if each.incident_id == incident.id], own, now)]
     return lines
 
 
-def _lines(incident: Incident, events: Sequence[IncidentEvent], now: datetime) -> list[Line]:
+def _lines(
+    incident: Incident, events: Sequence[IncidentEvent], tasks: Sequence[Execution], now: datetime
+) -> list[Line]:
     title = f"{incident.label} {incident.severity} {incident.status}: {clean(incident.title, 200)}"
     people = [f"commander: {clean(incident.commander or 'nobody', 63)}", conn_words(incident)]
     lines: list[Line] = [(title, "title"), "; ".join(filter(None, people))]
     if incident.status in ACTIVE:
         lines.append(_customers(incident, now))
+    lines += [_task(each) for each in tasks]
     if not events:
         return [*lines, ("nothing happened in it", "muted")]
     most = Counter(each.operation for each in events if each.operation and each.kind in ("change", "run")).most_common(
@@ -83,6 +97,12 @@ def _lines(incident: Incident, events: Sequence[IncidentEvent], now: datetime) -
             (f"  {relative(event.happened_at, now)}, {clean(event.actor or 'the home', 63)}: {words.text}", words.tone)
         )
     return lines
+
+
+def _task(execution: Execution) -> Line:
+    left = execution.steps - execution.settled
+    words = f"to do: {execution.runbook}, {count_words(left, 'step')} of {execution.steps} left"
+    return f"{words} (execution {execution.id}, {execution.state})", "warn"
 
 
 def _customers(incident: Incident, now: datetime) -> Line:

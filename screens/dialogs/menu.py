@@ -45,7 +45,7 @@ def shortened(sentence: str, width: int) -> str:
 class ActMenu(Dialog[Operation[Any] | None]):
     """Answers with the operation whose letter was pressed."""
 
-    DEFAULT_CSS = "ActMenu Lines { height: auto; max-height: 16; }"
+    DEFAULT_CSS = "ActMenu Lines { height: auto; max-height: 70vh; }"
 
     def __init__(self, session: Session, title: str, choices: Sequence[Choice], noun: str) -> None:
         """`noun`: whose menu it is; its own operations come first."""

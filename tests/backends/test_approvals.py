@@ -12,7 +12,10 @@ from backends.postgres.home import Home
 from controlplane import carrying
 from controlplane.approvals.model import Approval, ApprovalDirectory
 from controlplane.approvals.seconding import ApprovalAsked
+from controlplane.approvals.words import fact_lines
 from controlplane.errors import Conflict, NotPermitted, Refusal
+from controlplane.jsontext import TOO_DEEP
+from controlplane.listing import Query
 from controlplane.operations import Call, Outcome
 from controlplane.registry import named
 from controlplane.runs.engine import drive, start_run
@@ -346,3 +349,23 @@ def _all():
     from controlplane.listing import Query
 
     return Query((), "asked", True)
+
+
+async def test_a_request_that_no_program_could_read_is_refused(due: Psql, admin: Home) -> None:
+    """What it would change is somebody's word: nested deeper than a document, it would hide all other requests."""
+    support = due("support")
+    for depth in (80, 3000):
+        deep = '{"a":' * depth + "1" + "}" * depth
+        facts = f'[{{"noun": "raises", "thing": "(new)", "verb": "new", "after": {deep}}}]'
+        with pytest.raises(psycopg.errors.CheckViolation) as found, support.transaction():
+            support.execute("SELECT wf.begin_change('approvals.ask', 'x', %s)", [f"deep-{depth}"])
+            support.execute("SELECT wf.ask_approval('operators.raise', 't_support', '{}', %s, %s)", ["a" * 64, facts])
+        assert found.value.diag.constraint_name == "approval_facts"
+    # One that is there already is shown, and hides no other.
+    due("owner").execute(
+        "INSERT INTO wf.approvals (operation, thing, fingerprint, reason, facts, sha256, trail_at, roles, expires_at)"
+        " VALUES ('operators.raise', 'x', %s, 'x', %s, %s, 0, '{admin}', now() + interval '1 h')",
+        ["a" * 64, facts, "a" * 64],
+    )
+    [row] = (await admin.of(ApprovalDirectory).page(Query(()), limit=10)).rows
+    assert row.facts == TOO_DEEP and fact_lines(row.facts) == ["unreadable: nested deeper than 64 levels"]

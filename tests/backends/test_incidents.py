@@ -10,7 +10,9 @@ from psycopg import errors
 
 from backends.postgres.home import Home
 from controlplane.errors import Conflict, NotPermitted, Refusal, Usage
-from controlplane.incidents.model import Incident, IncidentDirectory, IncidentEvent
+from controlplane.filters.grammar import Term
+from controlplane.incidents.model import Incident, IncidentDirectory, IncidentEvent, TimelineDirectory
+from controlplane.listing import Query
 from tests.backends.gates import do
 from tests.backends.psql import Psql, logins, one
 from tests.postgres import Database
@@ -200,3 +202,35 @@ async def test_the_interval_of_updates_is_changed_by_an_operation_and_holds_at_o
         await do(ben, "incidents.interval", severity="SEV-1", minutes=30)
     await do(ben, "incidents.interval", severity="SEV-1", minutes=None)
     assert (await incident(ana, number)).update_due is None, "nobody waits for an update"
+
+
+async def test_a_view_that_is_posted_later_stands_at_the_time_that_it_shows(ana: Home, psql: Psql) -> None:
+    number = await down(ana, began="1h ago")
+    await do(ana, "incidents.note", id=number, text="before", at="40m ago")
+    await do(ana, "incidents.note", id=number, text="after", at="20m ago")
+    view = "SELECT wf.post_view(%s, 'what was seen', '{\"noun\": \"tenants\"}', now() - interval '30 minutes')"
+    assert one(psql("support"), view, number) == (5,)
+    page = await ana.of(TimelineDirectory).page(Query((Term("is", (str(number),), "incident"),), "happened", False))
+    assert [each.words for each in page.rows if each.kind in ("note", "view")] == ["before", "what was seen", "after"]
+
+
+async def test_cycles_are_numbered_a_correction_is_once_and_a_snooze_has_its_reason(ana: Home) -> None:
+    number = await down(ana)
+    note = (await do(ana, "incidents.note", id=number, text="It is the disks.")).result["event"]
+    for _ in range(2):
+        await do(ana, "incidents.correct", id=number, event=note, text="It is the network.")
+    with pytest.raises(Refusal):
+        await do(ana, "incidents.snooze", "", id=number, until="2h")
+    await do(ana, "incidents.snooze", "they sleep", id=number, until="2h")
+    this = await incident(ana)
+    assert this.update_due == this.snoozed_until and this.snoozed_why == "they sleep"
+    for step in ("mitigate", "resolve", "close-out", "reopen", "resolve", "reopen"):
+        await do(ana, f"incidents.{step}", id=number)
+    this = await incident(ana)
+    assert (this.status, this.cycle, this.roles, this.snoozed_until) == ("open", 3, [], None)
+    told = [(each.kind, each.cycle, each.words) for each in (await events(ana))[3:]]
+    assert [words for kind, _, words in told if kind == "correction"] == ["It is the network."]
+    assert [(cycle, words.partition(":")[0]) for kind, cycle, words in told if kind == "status"] == [
+        (1, "open → mitigated"), (1, "mitigated → resolved"), (1, "resolved → closed"), (2, "reopened, cycle 2"),
+        (2, "open → resolved"), (3, "reopened, cycle 3"),
+    ]  # fmt: skip

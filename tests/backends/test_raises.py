@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import AsyncIterator, Iterator
 
 import psycopg
@@ -18,13 +20,24 @@ from tests.postgres import Database
 EDIT = "UPDATE wf.tenants SET name = 'By support' WHERE id = 'acme'"
 READ = ("SELECT * FROM wf.audit_personal", "SELECT calls FROM wf.key_leaks", "SELECT * FROM wf.letter_message")
 
+ROWS = (
+    "SELECT (SELECT count(*) FROM wf.requests), (SELECT count(*) FROM wf.import_holds), (SELECT count(*) FROM wf.audit)"
+)
+
 
 @pytest.fixture
 def psql(database: Database) -> Iterator[Psql]:
     with logins(database) as connect:
         owner = connect("owner")
         owner.execute("UPDATE wf.approval_rules SET active = true")
-        owner.execute("INSERT INTO wf.tenants (id, name, owner_email) VALUES ('acme', 'Acme', 'ada@acme.example')")
+        owner.execute(
+            "INSERT INTO wf.tenants (id, name, owner_email) VALUES ('acme', 'Acme', 'ada@acme.example');"
+            "INSERT INTO wf.api_keys (id, tenant_id, env, display, hash, owner_email) VALUES"
+            " ('key_' || repeat('0', 25) || '1', 'acme', 'live', 'wf_live_8sKq', sha256('1'), 'ada@acme.example');"
+            "INSERT INTO wf.incidents (title, severity) VALUES ('Down', 'SEV-3');"
+            "INSERT INTO wf.runs (operation, reason, per_second, breaker_share) VALUES ('tenants.protect', 'x', 1, 1);"
+            "INSERT INTO wf.jobs (kind, payload) VALUES ('mail', '{\"to\": \"ada@acme.example\"}')"
+        )
         yield connect
         owner.execute("REVOKE wf_operator, wf_admin FROM t_support")  # roles belong to the server, not to the database
 
@@ -112,6 +125,104 @@ async def test_an_open_session_has_the_role_and_loses_it_when_it_is_given_back(
         await do(support, "operators.give-back")
 
 
+LEFT = (
+    EDIT,
+    "INSERT INTO wf.tenants (id, name) VALUES ('mine', 'Mine')",
+    "INSERT INTO wf.requests (tenant_id, route, status) VALUES ('acme', '/', 200)",
+    "SELECT owner_email FROM wf.tenants",
+    "SELECT id FROM wf.incidents FOR UPDATE",
+    "SELECT wf.take_role(1, 'conn')",
+    "SELECT wf.lock_alert(1)",
+    "SELECT wf.roll_up_requests()",
+)
+
+
+async def test_a_role_that_was_set_before_it_was_given_back_is_worth_nothing(
+    psql: Psql, support: Home, raised: int
+) -> None:
+    """PostgreSQL leaves a session the role that it took by SET ROLE, also when the login is a member of it no more. It
+    may not name what is in the home with it; what it prepared before, it need not name.
+    """
+    session = psql("support")
+    empty = (*READ, "SELECT * FROM wf.tenant_owners", "SELECT payload FROM wf.job_payloads")
+    for place, statement in enumerate((*LEFT, *empty)):
+        session.execute(f"PREPARE s{place} AS {statement}")
+    session.execute("SET ROLE wf_operator")
+    assert session.execute(f"EXECUTE s{len(LEFT) + len(empty) - 1}").fetchall()
+    await do(support, "operators.give-back")
+    assert one(session, "SELECT current_user, pg_has_role(session_user, 'wf_operator', 'MEMBER')") == (
+        "wf_operator",
+        False,
+    )
+    for place, statement in enumerate(LEFT):
+        with pytest.raises(errors.InsufficientPrivilege):
+            session.execute(f"EXECUTE s{place}")
+            raise AssertionError(statement)
+    for place, statement in enumerate(empty, len(LEFT)):
+        with contextlib.suppress(errors.InsufficientPrivilege):
+            assert session.execute(f"EXECUTE s{place}").fetchall() == [], statement
+    session.execute("RESET ROLE")
+    session.execute("SELECT wf.note_incident(1, 'what support may do goes on')")
+
+
+HIGHER = ("support", "operator", "admin")
+PURE = {"environment_valid", "gate_valid", "matchers_valid"}
+OF_A_CHANGE = {"finish_change"}  # which was begun in time
+AUDITED = """
+SELECT DISTINCT c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid
+WHERE p.proname = ANY (%s)
+"""
+CALLED = """
+SELECT p.proname, array_agg(DISTINCT a.grantee::regrole::text) FROM pg_proc p CROSS JOIN LATERAL aclexplode(p.proacl) a
+WHERE p.pronamespace = 'wf'::regnamespace GROUP BY 1
+"""
+SOURCES = """
+SELECT proname, coalesce(nullif(prosrc, ''), pg_get_function_sqlbody(oid)) FROM pg_proc
+WHERE pronamespace = 'wf'::regnamespace
+"""
+GRANTED = """
+SELECT DISTINCT c.relname, c.relkind::text, a.privilege_type, a.grantee::regrole::text FROM pg_class c
+  LEFT JOIN pg_attribute t ON t.attrelid = c.oid, aclexplode(coalesce(t.attacl, c.relacl)) a
+WHERE c.relnamespace = 'wf'::regnamespace AND a.grantee::regrole::text = ANY (%s)
+"""
+POLICIES = "SELECT c.relname || ' ' || p.polname FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid"
+
+
+def test_all_that_a_higher_role_may_looks_at_the_time(psql: Psql) -> None:
+    """So that what is granted later is not forgotten: functions write to the trail or ask; so do tables and views."""
+    owner = psql("owner")
+    audited = {name for (name,) in owner.execute(AUDITED, [["record_change"]])}
+    in_time = {name for (name,) in owner.execute(AUDITED, [["add_in_time"]])}
+    sources = dict(owner.execute(SOURCES).fetchall())
+    asks = re.compile(r"wf\.(may|raise_over|in_time|my_role|sees_personal|append_audit|open_change|check_raise)\(")
+
+    def looks(name: str, seen: frozenset[str] = frozenset()) -> bool:
+        source = sources.get(name, "")
+        written = re.findall(r"(?:INSERT INTO|UPDATE|DELETE FROM)\s+wf\.(\w+)", source)
+        if audited.intersection(written) or asks.search(source):
+            return True
+        return any(looks(each, seen | {name}) for each in {*re.findall(r"wf\.(\w+)\(", source)} - seen - {name})
+
+    higher = {f"wf_{role}" for role in HIGHER}
+    called = [name for name, roles in owner.execute(CALLED) if higher & {*roles} and "wf_viewer" not in roles]
+    assert len(called) > 50
+    assert {name for name in called if not looks(name)} == PURE | OF_A_CHANGE
+    policies = {name for (name,) in owner.execute(POLICIES)}
+    for table, kind, verb, role in owner.execute(GRANTED, [sorted(higher)]):
+        if verb == "INSERT":
+            assert table in audited | in_time, (table, verb, role)
+        elif verb == "UPDATE":
+            assert table in in_time or f"{table} in_time_update" in policies, (table, verb, role)
+        elif verb == "SELECT" and kind == "v":
+            [view] = one(owner, "SELECT pg_get_viewdef(%s::regclass)", f"wf.{table}")
+            assert re.search(r"\b(may|in_time)\(", view), (table, verb, role)
+        elif table not in SEEN_BY_ALL:
+            assert f"{table} in_time_select" in policies, (table, verb, role)
+
+
+SEEN_BY_ALL = {"incidents"}  # a list shows viewers the same
+
+
 async def test_what_a_session_is_doing_ends_with_the_role(psql: Psql, support: Home, raised: int) -> None:
     session = psql("support")
     session.execute("BEGIN")
@@ -143,6 +254,41 @@ async def test_an_open_session_loses_it_with_the_time_though_nothing_runs_for_it
             raise AssertionError(statement)
     for statement in READ:
         assert session.execute(statement).fetchall() == []
+    # Nothing that the role allowed is left: no reading, no lock, no work, in any table or by any function.
+    held = one(psql("owner"), ROWS)
+    assert one(psql("owner"), "SELECT count(*) FROM wf.jobs")[0] > 0
+    assert session.execute("SELECT * FROM wf.letter_message").fetchall() == []
+    for statement in (
+        "SELECT * FROM wf.tenant_owners",
+        "SELECT * FROM wf.key_owners",
+        "SELECT * FROM wf.letter_payloads",
+        "SELECT * FROM wf.job_payloads",
+        "SELECT owner_email FROM wf.tenants",
+        "SELECT owner_email FROM wf.api_keys",
+        "SELECT payload FROM wf.jobs",
+        "SELECT payload_json FROM wf.dead_letters",
+        "SELECT address FROM wf.requests",
+        "SELECT id FROM wf.tenants FOR UPDATE",
+        "SELECT id FROM wf.incidents FOR SHARE",
+        "SELECT id FROM wf.runs FOR UPDATE",
+        "SELECT wf.lock_alert(1)",
+        "SELECT wf.lock_letter(1)",
+        "SELECT wf.last_success(1)",
+        "SELECT wf.leak_calls('key_00000000000000000000000001')",
+        "SELECT wf.roll_up_requests()",
+        "SELECT wf.refresh_activity()",
+        "SELECT wf.make_request_partitions(2)",
+        "SELECT wf.would_evaluate('errors')",
+        "SELECT wf.hold_import('x')",
+        "INSERT INTO wf.requests (tenant_id, route, status) VALUES ('acme', '/', 200)",
+        "INSERT INTO wf.run_items (run_id, ordinal, thing, subject) VALUES (1, 1, 'acme', '{}')",
+        "SET ROLE wf_operator; SELECT owner_email FROM wf.tenants",
+    ):
+        with pytest.raises(errors.InsufficientPrivilege):
+            session.execute(statement)
+            raise AssertionError(statement)
+    session.execute("RESET ROLE")
+    assert one(psql("owner"), ROWS) == held
     assert one(session, "SELECT wf.my_role(), owner_email FROM wf.tenant_list WHERE id = 'acme'") == (
         "support",
         "a•••@acme.example",

@@ -15,11 +15,12 @@ from backends.postgres.home import Home
 from backends.runbook_folder import RunbookFolder
 from controlplane.audit.model import AuditDirectory
 from controlplane.errors import Conflict, NotPermitted, Refusal
-from controlplane.filters.grammar import Term
+from controlplane.filters.grammar import Term, parse
 from controlplane.listing import Query
 from controlplane.operations import Call, execute
 from controlplane.registry import named
 from controlplane.runbooks.drill import Player, begin, walk
+from controlplane.runbooks.list import EXECUTIONS
 from controlplane.runbooks.model import ExecutionDirectory, RunbookDirectory, StepRow
 from controlplane.runbooks.walking import change_step, do_step
 from controlplane.sealing import Sealing
@@ -119,6 +120,8 @@ async def test_a_runbook_is_carried_out_and_everything_is_in_the_trail(homes: tu
     assert row == ("tenants.suspend", "acme", "security incident")
     out = psql("viewer").execute("SELECT count(*) FROM wf.audit WHERE noun = 'executions' AND out_of_band").fetchone()
     assert out == (0,)
+    for text, found in (("incident:41", 1), (f"id:{number} state:passed", 1), ("incident:4", 0)):
+        assert len((await home.of(ExecutionDirectory).page(Query(parse(text, EXECUTIONS.fields)))).rows) == found, text
     # Its trail has its own rows, those of its steps, and what its operations changed; nothing of another's.
     await begin(home, "leak", 41)
     trail = await home.of(AuditDirectory).page(Query((Term("is", (str(number),), "execution"),), "at", False))

@@ -82,9 +82,11 @@ async def test_a_view_is_posted_to_the_incident_and_opened_again_from_its_timeli
 async def test_who_comes_back_catches_up_with_the_incidents(database: Database) -> None:
     with psycopg.connect(database.owner) as connection:
         connection.execute("INSERT INTO wf.incidents (title, severity) VALUES ('half of it fails', 'SEV-1')")
+        steps = '[{"name": "look", "kind": "person"}, {"name": "say so", "kind": "person"}]'
+        connection.execute("SELECT wf.begin_execution('key-leak', 'A key leaked', '# x', %s, 1, false)", [steps])
     async with console(database) as (app, pilot):
         app.run_command("catch-up")
         await until(pilot, lambda: "When you left is not known here" in text(pilot))
         app.run_command("catch-up 2h")
         await until(pilot, lambda: "INC-1 SEV-1 open: half of it fails" in text(pilot))
-        assert "1 event" in text(pilot)
+        assert "1 event" in text(pilot) and "to do: key-leak, 2 steps of 2 left (execution 1, open)" in text(pilot)

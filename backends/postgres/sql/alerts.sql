@@ -198,6 +198,7 @@ DECLARE
   results wf.finding[];
   took    double precision;
 BEGIN
+  PERFORM wf.in_time('operator');
   IF this.name IS NULL THEN
     RAISE EXCEPTION 'there is no detector %', left(detector, 100)
       USING ERRCODE = 'check_violation', CONSTRAINT = 'detector_unknown';

@@ -64,6 +64,7 @@ $$;
 -- NULL: the open change.
 CREATE OR REPLACE FUNCTION wf.change_facts(change bigint DEFAULT NULL) RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
+  SELECT wf.in_time('support');
   WITH written AS (
     SELECT a.noun, CASE WHEN n.number IS NULL THEN a.thing ELSE (
              SELECT string_agg(CASE WHEN p = n.number THEN '(new)' ELSE p END, '/' ORDER BY i)
@@ -203,7 +204,7 @@ BEGIN
     refused := 'approval_not_needed';
   ELSIF NOT coalesce((SELECT wf.may(o.role) FROM wf.operations o WHERE o.name = ask_approval.operation), false) THEN
     refused := 'approval_asker';
-  ELSIF jsonb_typeof(facts) IS DISTINCT FROM 'array' OR EXISTS (
+  ELSIF jsonb_typeof(facts) IS DISTINCT FROM 'array' OR jsonb_path_exists(facts, 'strict $.**{64 to last}') OR EXISTS (
       SELECT FROM jsonb_array_elements(facts) f
       WHERE (f ? 'more' OR jsonb_typeof(f -> 'noun') = 'string' AND jsonb_typeof(f -> 'thing') = 'string'
              AND f ->> 'verb' IN ('new', 'gone', 'changed')) IS NOT TRUE) THEN

@@ -66,6 +66,7 @@ SELECT wf.audited('wf.contacts', 'contacts', 'id', 'none');
 CREATE OR REPLACE FUNCTION wf.put_contact_secret(contact bigint, key_id text, data bytea) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 BEGIN
+  PERFORM wf.in_time('support');
   PERFORM FROM wf.contacts c WHERE c.id = contact AND c.xmin = pg_current_xact_id()::xid AND c.target_at = now()
     AND c.removed_at IS NULL FOR UPDATE;
   IF NOT FOUND THEN

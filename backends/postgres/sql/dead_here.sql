@@ -264,6 +264,7 @@ GRANT EXECUTE ON FUNCTION wf.make_drill TO wf_operator;
 -- kept for a day, or a delivery to the same route or webhook. Only the latest are looked through.
 CREATE OR REPLACE FUNCTION wf.last_success(letter bigint) RETURNS TABLE (source_id text, at timestamptz, payload text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+  SELECT wf.in_time('operator');
   SELECT s.* FROM wf.dead_letters l, LATERAL (
     (SELECT j.id::text, j.ended_at::timestamptz, jsonb_pretty(j.payload) FROM wf.jobs j
      WHERE l.source = 'jobs' AND j.kind = l.handler AND j.state = 'done'

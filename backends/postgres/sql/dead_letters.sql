@@ -295,6 +295,7 @@ BEGIN
 END
 $$;
 CREATE OR REPLACE FUNCTION wf.lock_letter(letter bigint) RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+  SELECT wf.in_time('operator');
   SELECT FROM wf.dead_letters l WHERE l.id = lock_letter.letter FOR NO KEY UPDATE
 $$;
 GRANT EXECUTE ON FUNCTION wf.fix_cause, wf.lock_letter TO wf_operator;
@@ -368,7 +369,9 @@ GRANT SELECT ON wf.letter_list, wf.letter_attempts, wf.cause_list, wf.letter_sou
 GRANT SELECT ON wf.cause_list, wf.letter_sources TO wf_worker;  -- for gates that it runs by a schedule
 GRANT EXECUTE ON FUNCTION wf.letters_kept, wf.letters_told, wf.sources_here TO wf_worker;
 GRANT SELECT ON wf.letter_message TO wf_operator;
-GRANT SELECT (id, payload_json) ON wf.dead_letters TO wf_operator;
+-- For filters by the payload, as wf.tenant_owners.
+CREATE VIEW wf.letter_payloads AS SELECT l.id, l.payload_json FROM wf.dead_letters l WHERE (SELECT wf.in_time('operator'));
+GRANT SELECT ON wf.letter_payloads TO wf_operator;
 
 -- Delete letters whose time is over, in bounded bites: those that wait and are not held, with what they stand for; those
 -- that were settled 30 days ago; then causes without any.

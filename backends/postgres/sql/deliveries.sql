@@ -275,6 +275,7 @@ $$;
 
 CREATE OR REPLACE FUNCTION wf.lock_delivery(delivery bigint) RETURNS void LANGUAGE sql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
+  SELECT wf.in_time('operator');
   SELECT FROM wf.deliveries d WHERE d.id = lock_delivery.delivery FOR NO KEY UPDATE
 $$;
 

@@ -187,6 +187,7 @@ DECLARE
   found_at record;
   answered wf.gate_answers;
 BEGIN
+  PERFORM wf.in_time('operator');
   -- Until it is decided: FOR KEY SHARE would let the verdict overtake a check.
   SELECT * INTO this FROM wf.gate_runs r WHERE r.id = run FOR SHARE;
   IF NOT FOUND OR this.started_by <> session_user THEN

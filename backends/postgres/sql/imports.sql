@@ -15,6 +15,7 @@ GRANT INSERT (running, previous, size, lines, rows, ends_open, left_out, from_at
 CREATE OR REPLACE FUNCTION wf.hold_import(source bytea) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 BEGIN
+  PERFORM wf.in_time('operator');
   DELETE FROM wf.import_holds h WHERE NOT EXISTS (
     SELECT FROM pg_stat_activity a
     WHERE a.pid = h.pid AND coalesce(a.backend_start = h.backend_start, true));  -- NULL: we may not see it

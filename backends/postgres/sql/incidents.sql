@@ -53,6 +53,7 @@ SET search_path = wf, pg_temp AS $$
 DECLARE
   this wf.incidents;
 BEGIN
+  PERFORM wf.in_time('support');
   SELECT * INTO this FROM wf.incidents i WHERE i.id = incident FOR NO KEY UPDATE;
   PERFORM wf.refuse_incident(incident, CASE WHEN this.id IS NULL THEN 'incident_unknown' END);
   RETURN this;

@@ -14,7 +14,8 @@ GRANT SELECT ON wf.job_schedules TO wf_viewer, wf_worker;
 GRANT SELECT (id, kind, tenant_id, lane, schedule, cost, state, run_at, attempts, tries, max_tries, worker_id, lease,
               started_at, ended_at, error, created_at) ON wf.jobs TO wf_viewer;
 
-GRANT SELECT (payload) ON wf.jobs TO wf_operator;
+CREATE VIEW wf.job_payloads AS SELECT j.id, j.payload FROM wf.jobs j WHERE (SELECT wf.in_time('operator'));
+GRANT SELECT ON wf.job_payloads TO wf_operator, wf_worker;
 GRANT SELECT ON wf.jobs TO wf_worker;
 
 -- A tenant's weight by its plan; 1 where the plan says none, or an unusable one.

@@ -98,6 +98,7 @@ CREATE OR REPLACE FUNCTION wf.usage_candidates(
 ) RETURNS TABLE (tenant_id text, value text, route text, key_id text, fewest double precision, times double precision,
                  errors double precision, peers integer, peers_middle double precision, peers_spread double precision)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp SET work_mem = '64MB' AS $$
+  SELECT wf.in_time('operator');
   WITH recent AS MATERIALIZED (
     SELECT c.tenant_id, c.value, c.route, sum(c.n)::float8 AS n, sum(c.errors_4xx)::float8 AS e4,
            sum(c.errors_5xx)::float8 AS e5, coalesce(sum(c.latency_sum), 0) AS ms, min(c.hour) AS first

@@ -118,6 +118,9 @@ SELECT k.id, k.tenant_id, k.project_id, k.env, k.display, k.label,
        CASE WHEN (SELECT wf.sees_addresses()) THEN host(u.last_address) END AS last_address
 FROM wf.api_keys k LEFT JOIN wf.key_uses u ON u.key_id = k.id;
 
+-- For filters by the owner, as wf.tenant_owners.
+CREATE VIEW wf.key_owners AS SELECT k.id, k.owner_email FROM wf.api_keys k WHERE (SELECT wf.in_time('operator'));
+GRANT SELECT ON wf.key_owners TO wf_operator;
 GRANT SELECT ON wf.key_list TO wf_viewer;
 GRANT SELECT (tenant_id, created_at, revoked_at, disabled_at, grace_until, expires_at) ON wf.key_list TO wf_worker;  -- for gates that it runs by a schedule
 
@@ -153,6 +156,7 @@ GRANT EXECUTE ON FUNCTION wf.key_calls TO wf_viewer;
 -- What is kept of a leaked key's calls: those of the 30 days before, with their addresses.
 CREATE OR REPLACE FUNCTION wf.leak_calls(key text) RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
+  SELECT wf.in_time('operator');
   SELECT jsonb_build_object('since', now() - interval '30 days', 'until', now(),
     'total', sum(calls), 'whole', coalesce(bool_and(whole) AND count(*) < 200, true),
     'by', coalesce(jsonb_agg(jsonb_build_object('address', address, 'route', route, 'calls', calls,

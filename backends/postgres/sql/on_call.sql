@@ -37,6 +37,7 @@ $$;
 
 -- The alert, locked until the change ends.
 CREATE OR REPLACE FUNCTION wf.lock_alert(alert bigint) RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+  SELECT wf.in_time('operator');
   SELECT FROM wf.alerts a WHERE a.id = lock_alert.alert FOR NO KEY UPDATE
 $$;
 

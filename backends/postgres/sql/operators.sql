@@ -91,14 +91,43 @@ SELECT wf.let_in(o.name) FROM wf.operators o WHERE o.active
 CREATE OR REPLACE FUNCTION wf.role_rank(role text) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN array_position('{viewer,support,operator,admin}'::text[], role);
 
+-- Whether the session still has the role that it took by SET ROLE, although its login is a member of it no more.
+CREATE OR REPLACE FUNCTION wf.role_left() RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+  SELECT CASE WHEN current_setting('role') = 'none' THEN false
+              ELSE NOT coalesce((SELECT pg_has_role(session_user, r.oid, 'MEMBER') FROM pg_roles r
+                                 WHERE r.rolname = current_setting('role')), false) END
+$$;
+
 -- Whether a login holds a role only because it was raised to it, and the time of that is over. The clock alone decides:
 -- nothing has to run for it. See raises.sql.
 CREATE OR REPLACE FUNCTION wf.raise_over(login text, role text) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
   SELECT EXISTS (SELECT FROM wf.raises r WHERE r.login = raise_over.login AND r.ended_at IS NULL
                  AND r.ends_at <= clock_timestamp() AND wf.role_rank(raise_over.role) > wf.role_rank(r.was))
+    OR raise_over.login = session_user AND wf.role_left()
 $$;
 GRANT EXECUTE ON FUNCTION wf.raise_over TO wf_viewer, wf_worker;
+
+-- For functions that read or work and write nothing to the trail, where a write is refused: refuse who has the role no more.
+CREATE OR REPLACE FUNCTION wf.in_time(role text) RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+BEGIN
+  IF wf.raise_over(session_user::text, role) THEN
+    RAISE EXCEPTION 'the raised role of % is over', session_user
+      USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'raise_over';
+  END IF;
+  RETURN true;
+END
+$$;
+GRANT EXECUTE ON FUNCTION wf.in_time TO wf_viewer, wf_worker;
+
+-- The same for what is added to tables that are not in the trail.
+CREATE OR REPLACE FUNCTION wf.add_in_time() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+BEGIN
+  PERFORM wf.in_time(TG_ARGV[0]);
+  RETURN NULL;
+END
+$$;
 
 -- Whether this login has a role's rights in this home; every guard asks this.
 CREATE OR REPLACE FUNCTION wf.may(role text) RETURNS boolean LANGUAGE sql STABLE

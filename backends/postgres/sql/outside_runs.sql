@@ -153,6 +153,7 @@ GRANT EXECUTE ON FUNCTION wf.begin_run_act, wf.end_run_act, wf.end_lost_acts TO 
 -- Those of these tenants that this home knows, and that are not active.
 CREATE OR REPLACE FUNCTION wf.inactive_tenants(tenants text[]) RETURNS text[] LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
+  SELECT wf.in_time('operator');
   SELECT ARRAY(SELECT t.id::text FROM wf.tenants t WHERE t.id = ANY (tenants) AND t.status <> 'active')
 $$;
 GRANT EXECUTE ON FUNCTION wf.inactive_tenants TO wf_operator, wf_worker;

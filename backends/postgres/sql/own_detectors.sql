@@ -31,6 +31,7 @@ DECLARE
   named jsonb;
   typed jsonb;
 BEGIN
+  PERFORM wf.in_time('admin');
   PERFORM set_config('transaction_read_only', 'on', true);
   EXECUTE format(E'SELECT to_jsonb(r) FROM (SELECT d.* FROM (VALUES (1)) one LEFT JOIN (\n%s\n) d ON false) r', statement)
   INTO named;
@@ -48,6 +49,7 @@ SET search_path = wf, pg_temp AS $$
 DECLARE
   found jsonb;
 BEGIN
+  PERFORM wf.in_time('operator');
   PERFORM set_config('transaction_read_only', 'on', true);
   EXECUTE format(E'SELECT coalesce(jsonb_agg(to_jsonb(r)), ''[]'') FROM (SELECT d.* FROM (\n%s\n) d LIMIT 10001) r', statement)
   INTO found;
@@ -66,6 +68,7 @@ $$;
 
 CREATE OR REPLACE FUNCTION wf.own_detector_rows(detector text) RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
+  SELECT wf.in_time('operator');
   SELECT wf.own_rows(d.statement) FROM wf.own_detectors d
   WHERE d.name = detector AND d.language = 'sql' AND d.retired_at IS NULL
 $$;

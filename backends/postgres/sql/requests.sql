@@ -1,7 +1,6 @@
--- Only support and above see addresses.
+-- Addresses are read through wf.key_calls, which shows them to support and above.
 GRANT SELECT (tenant_id, project_id, route, method, status, latency_ms, key_prefix, region, request_id, at, bytes, key_id)
   ON wf.requests TO wf_viewer;
-GRANT SELECT (address) ON wf.requests TO wf_support;
 GRANT SELECT ON wf.requests TO wf_worker;
 -- The roll-up relies on the number of the transaction that stores a row, so the caller cannot set it.
 GRANT INSERT (tenant_id, project_id, route, method, status, latency_ms, key_prefix, region, request_id, at, bytes, key_id,
@@ -48,6 +47,7 @@ DECLARE
   room  integer;
   day   date;
 BEGIN
+  PERFORM wf.in_time('operator');
   IF last - first NOT BETWEEN 0 AND 61 THEN
     RAISE EXCEPTION 'days % to %: at most 62 at a time', first, last USING ERRCODE = 'invalid_parameter_value';
   END IF;
@@ -193,6 +193,7 @@ DECLARE
   before integer := (SELECT count(*) FROM wf.telemetry_partitions());
   today  date := (now() AT TIME ZONE 'UTC')::date;
 BEGIN
+  PERFORM wf.in_time('operator');
   PERFORM wf.ensure_request_days(today, today + least(ahead, 60));
   PERFORM wf.make_cell_partition('request_minutes', 'minute', d) FROM generate_series(now(), now() + ahead * interval '1 day', '1 day') d;
   PERFORM wf.make_cell_partition('request_hours', 'hour', d) FROM unnest(ARRAY[now(), now() + ahead * interval '1 day']) d;

@@ -95,6 +95,7 @@ CREATE OR REPLACE FUNCTION wf.put_endpoint_secret(
 DECLARE
   said boolean;
 BEGIN
+  PERFORM wf.in_time('operator');
   PERFORM FROM wf.routes r WHERE r.id = endpoint AND r.xmin = pg_current_xact_id()::xid
     AND now() = CASE put_endpoint_secret.kind WHEN 'target' THEN r.target_at ELSE r.secret_at END FOR UPDATE;
   said := FOUND;

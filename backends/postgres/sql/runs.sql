@@ -75,6 +75,7 @@ CREATE OR REPLACE TRIGGER count_items AFTER INSERT ON wf.run_items REFERENCING N
 CREATE OR REPLACE FUNCTION wf.prepare_keys(run bigint, places integer[], ids text[], displays text[], hashes bytea[])
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 BEGIN
+  PERFORM wf.in_time('operator');
   IF NOT EXISTS (SELECT FROM wf.run_progress p WHERE p.run_id = run AND p.xid = pg_current_xact_id()) THEN
     RAISE EXCEPTION 'a run takes no more keys after it was made'
       USING ERRCODE = 'check_violation', CONSTRAINT = 'run_snapshot_over';
@@ -243,6 +244,7 @@ $$;
 
 CREATE OR REPLACE FUNCTION wf.release_run(run bigint, holder text) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
+  SELECT wf.in_time('operator');
   UPDATE wf.run_progress p SET holder = NULL, held_until = NULL WHERE p.run_id = run AND p.holder = release_run.holder
 $$;
 GRANT EXECUTE ON FUNCTION wf.refuse_items, wf.hold_run, wf.release_run TO wf_operator, wf_worker;

@@ -17,6 +17,7 @@ DECLARE
   changes   bigint;
   found     jsonb;
 BEGIN
+  PERFORM wf.in_time('operator');
   IF statement IS NULL THEN
     RAISE EXCEPTION 'the gate has no such check with SQL' USING ERRCODE = 'check_violation', CONSTRAINT = 'gate_check_unknown';
   END IF;

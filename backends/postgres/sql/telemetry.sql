@@ -123,6 +123,7 @@ DECLARE
   upper timestamptz := date_trunc('hour', least(until_at, '2199-12-31 22:00Z')) + interval '1 hour';
   month timestamptz;
 BEGIN
+  PERFORM wf.in_time('operator');
   PERFORM wf.take_lock('roll_up_requests');
   FOR month IN
     SELECT m FROM generate_series(date_trunc('month', lower), upper - interval '1 second', interval '1 month') m
@@ -166,6 +167,7 @@ DECLARE
   ready   timestamptz := date_trunc('minute', now() - interval '90 seconds') + interval '1 minute';  -- only minutes before this
   this    timestamptz;
 BEGIN
+  PERFORM wf.in_time('operator');
   PERFORM wf.take_lock('roll_up_requests');
   SELECT txid_snapshot_xmin(s), txid_snapshot_xmax(s) INTO horizon, ended FROM txid_current_snapshot() s;
   minutes := 0; hours := 0; cells := 0;

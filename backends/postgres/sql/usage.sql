@@ -10,6 +10,7 @@ DECLARE
   horizon  xid8;
   folded   bigint;
 BEGIN
+  PERFORM wf.in_time('operator');
   SELECT before INTO from_xid FROM wf.usage_rolled_up FOR UPDATE;
   horizon := pg_snapshot_xmin(pg_current_snapshot());
   IF from_xid > horizon AND from_xid > pg_snapshot_xmax(pg_current_snapshot()) THEN
