@@ -134,32 +134,6 @@ def test_what_one_person_did_today(ask: Cli) -> None:
     assert len(acted) == 4 and all(row["ticket"].startswith("SUP-") and row["state"] == "ended" for row in acted)
 
 
-async def test_what_a_person_does_has_effects(shown: opening.Shown) -> None:
-    """A suspended tenant's traffic stops, a revoked key's calls are refused, and errors end with what they came from."""
-    site, made = shown.site, traffic.Traffic(shown.estate, shown.until)
-    async with people(site) as homes:
-        await traffic._look(made, homes["ana"])
-        assert made.estate.mended == math.inf and shown.estate.noisy not in made.quiet
-        second = int(shown.until.timestamp())
-        before = [row for row in traffic_of(made, second) if row.tenant_id == shown.estate.failing]
-        used = next(row.key_id for row in before if row.key_id and row.status == 200)
-        await do(homes, ("ana", "tenants.suspend", {"id": shown.estate.noisy}, "a load test"))
-        await do(homes, ("chi", "keys.revoke", {"id": used}, "it was found in a log"))
-        grants = await homes["ana"].of(SubscriptionDirectory).grants(shown.estate.failing)
-        [given] = [grant.id for grant in grants if grant.reason == present.step(shown.estate)[3]]
-        await do(homes, ("ana", "subscriptions.end-grant", {"tenant_id": shown.estate.failing, "grant": given}, "back"))
-        await traffic._look(made, homes["ana"])
-    after = traffic_of(made, second + 3600)
-    assert not [row for row in after if row.tenant_id == shown.estate.noisy]
-    theirs = [row for row in after if row.tenant_id == shown.estate.failing]
-    assert {row.status for row in theirs if row.key_id == used} == {401}
-    assert sum(row.status >= 500 for row in theirs) < len(theirs) / 10 and len(theirs) > 20
-
-
-def traffic_of(made: traffic.Traffic, second: int) -> list[RequestRow]:
-    return list(rows(made.estate, second, second + 300, made.callers, made.quiet))
-
-
 def test_the_trail_verifies(ask: Cli, shown: opening.Shown) -> None:
     [key] = (shown.home.folder / "checkpoints" / "trusted-keys").read_text().split()
     verified = ask("audit", "verify", "--public-key", key)
@@ -182,3 +156,30 @@ def test_the_trail_cannot_be_dated_back_by_any_login(shown: opening.Shown) -> No
     with psycopg.connect(shown.site.owner) as owner:
         left = owner.execute("SELECT count(*) FROM pg_proc WHERE proname = 'moved'").fetchone()
         assert left == (0,)
+
+
+async def test_what_a_person_does_has_effects(shown: opening.Shown) -> None:
+    """A suspended tenant's traffic stops, a revoked key's calls are refused, errors end with their cause."""
+    site, made = shown.site, traffic.Traffic(shown.estate, shown.until)
+    async with people(site) as homes:
+        await traffic._look(made, homes["ana"])
+        assert made.estate.mended == math.inf and shown.estate.noisy not in made.quiet
+        second = int(shown.until.timestamp())
+        before = [row for row in traffic_of(made, second) if row.tenant_id == shown.estate.failing]
+        used = next(row.key_id for row in before if row.key_id and row.status == 200)
+        await do(homes, ("ana", "tenants.suspend", {"id": shown.estate.noisy}, "a load test"))
+        await do(homes, ("chi", "keys.revoke", {"id": used}, "it was found in a log"))
+        with psycopg.connect(site.owner) as owner:
+            found = "SELECT id FROM wf.entitlement_grants WHERE reason = %s"
+            [(given,)] = owner.execute(found, [present.step(shown.estate)[3]]).fetchall()
+        await do(homes, ("ana", "subscriptions.end-grant", {"tenant_id": shown.estate.failing, "grant": given}, "back"))
+        await traffic._look(made, homes["ana"])
+    after = traffic_of(made, second + 3600)
+    assert not [row for row in after if row.tenant_id == shown.estate.noisy]
+    theirs = [row for row in after if row.tenant_id == shown.estate.failing]
+    assert {row.status for row in theirs if row.key_id == used} == {401}
+    assert sum(row.status >= 500 for row in theirs) < len(theirs) / 10 and len(theirs) > 20
+
+
+def traffic_of(made: traffic.Traffic, second: int) -> list[RequestRow]:
+    return list(rows(made.estate, second, second + 300, made.callers, made.quiet))
