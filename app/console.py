@@ -110,9 +110,12 @@ class Watchfloor(Driving, Ringing, Accompanying, Navigating):
     @work(exit_on_error=False, group="link", exclusive=True)
     async def connect_context(self) -> None:
         """Open the context, however long it takes, then listen to it until the program ends."""
+        from app import greeting
         from app.faults import log_warnings
 
         log_warnings()  # of the database's library: they would stand on the person's own screen at the end
+        if not self.link:
+            await greeting.expect(self)
         attempt = 0
         while True:
             try:
@@ -129,6 +132,8 @@ class Watchfloor(Driving, Ringing, Accompanying, Navigating):
                     return
                 await asyncio.sleep(pause)
                 attempt += 1
+        if not self.link:
+            await greeting.look(self)
         self._entered_context()
         await self.context.home.feed.watch(self._hint, self._link_changed)
 
@@ -142,6 +147,8 @@ class Watchfloor(Driving, Ringing, Accompanying, Navigating):
             self.draw_frame()
 
     def _entered_context(self) -> None:
+        from app.greeting import greet
+
         context, session = self.context, self.session
         assert context is not None
         session.plane, session.context = context.home, context.name
@@ -157,25 +164,12 @@ class Watchfloor(Driving, Ringing, Accompanying, Navigating):
         if self.link:
             self.run_command(self.link)
         elif not self._shown_again():
-            self._welcome()
+            greet(self)
 
     def _shown_again(self) -> bool:
         from app.viewstate import show_again
 
         return show_again(self)
-
-    @work(exit_on_error=False, group="welcome", exclusive=True)
-    async def _welcome(self) -> None:
-        """In an empty home the overview has nothing to show: show how to begin instead."""
-        from screens.welcome import is_empty
-
-        try:
-            self.session.vacant = await is_empty(self.session.require_plane())
-        except Refusal:
-            return
-        area = self.area
-        if self.session.vacant and area is not None and area.noun == FIRST and len(self.screen_stack) == 2:
-            self.go(FIRST)
 
     # The link
 

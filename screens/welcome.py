@@ -15,6 +15,7 @@ from controlplane.nouns import FIRST
 from controlplane.overview.model import OverviewSource
 from controlplane.tenants.model import TenantDirectory
 from screens.area import AreaScreen
+from screens.desk import Done
 from screens.widgets.bars import TitleLine
 from screens.widgets.lines import Lines
 
@@ -49,6 +50,8 @@ class WelcomeScreen(AreaScreen):
 
     needs_worker = False
     """No worker runs, and the home does not start one by itself."""
+    asked = ""
+    """What was chosen before the home was there."""
 
     def body(self) -> Widget:
         return Lines(self._lines())
@@ -80,6 +83,10 @@ class WelcomeScreen(AreaScreen):
     def context_ready(self) -> None:
         self.query_one(Lines).show(self._lines())
         self.draw_frame()
+        self.run_worker(self.refresh_data(), exit_on_error=False)
+        asked, self.asked = self.asked, ""
+        if asked:
+            self.desk.run_command(asked)
 
     async def refresh_data(self) -> None:
         plane = self.session.plane
@@ -98,4 +105,8 @@ class WelcomeScreen(AreaScreen):
         self.query_one(Lines).show(self._lines())
 
     def action_choose(self, command: str) -> None:
-        self.desk.run_command(command)
+        if self.session.plane is None and command != "connect":
+            self.asked = command
+            self.say(Done(f":{command} opens as soon as the home is there", "muted"))
+        else:
+            self.desk.run_command(command)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -153,6 +153,8 @@ def make(seed: int, now: datetime) -> Estate:
         for n, company in enumerate(companies)
     )
     noisy, failing = rng.sample([firm.id for firm in firms if firm.plan == "pro"], 2)
+    # Many calls, so that a chart of one hour has a shape.
+    firms = tuple(replace(firm, rate=4 * firm.rate) if firm.id == failing else firm for firm in firms)
     deployed = (now - timedelta(hours=50)).replace(minute=11, second=20).timestamp()
     region = next(firm.region for firm in firms if firm.id == failing)
     outage = Outage(region, deployed, deployed + OUTAGE_SECONDS)

@@ -166,7 +166,7 @@ def cells_of(weather: Weather, firm: Firm, shapes: Shapes, fleet: Fleet) -> Iter
             if count > 0:
                 chance = rng.random()
                 server = int(count * wrong[n] + chance)
-                client = min(count - server, int(count * firm.client_errors + 1 - chance))
+                client = min(count - server, int(count * shape.refused(firm, 3600 * weather.hours[n]) + 1 - chance))
                 moved = base + slow[n] + int(chance * 5) - 2
                 shape_number = shapes.number(count, moved)
                 fleet.add(route.path, n, count, client, server, moved)

@@ -74,7 +74,7 @@ def load(estate: Estate, site: Site, *, trail: bool) -> None:
         site.past.at(estate.now - days * DAY)
         seed(estate, site)
     with ThreadPoolExecutor(1) as beside:
-        history = beside.submit(hours.seed, estate, site)
+        history = beside.submit(_history, estate, site)
         month.seed(estate, site)
         incidents.seed(estate, site)
         audit.seed(estate, site)
@@ -84,12 +84,16 @@ def load(estate: Estate, site: Site, *, trail: bool) -> None:
         site.report("history: thirty days of requests")
         history.result()
     _settle(estate, site, trail=trail)
-    with psycopg.connect(site.owner) as owner:
-        owner.execute(MEASURED)
     site.past.at(estate.now)
     evidence.seed(estate, site)  # of what is there by now
     if trail:
         site.past.settle(site.owner, trail=True)
+
+
+def _history(estate: Estate, site: Site) -> None:
+    hours.seed(estate, site)
+    with psycopg.connect(site.owner) as owner:
+        owner.execute(MEASURED)
 
 
 def _settle(estate: Estate, site: Site, *, trail: bool) -> None:

@@ -1,4 +1,4 @@
-"""What the demonstration promises: for all, for a plan, for the tenant whose errors climb, and a slow route."""
+"""What the demonstration promises: for all, for plans, for the tenant that fails, and a slow route."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def steps(estate: Estate) -> list[Step]:
         {"name": "api", "target": 0.995},
         {"name": "api", "target": 0.999, "contractual": 0.995, "plan": "enterprise", "period": "month"},
         {"name": "api", "target": 0.95, "contractual": 0.9, "tenant_id": failing.id},
-        {"name": "speed", "kind": "latency", "threshold_ms": 1000, "target": 0.95},
+        {"name": "speed", "kind": "latency", "threshold_ms": 1000, "target": 0.95, "plan": "pro"},
         {"name": "reports", "kind": "latency", "threshold_ms": 2000, "target": 0.99, "route": "/v1/reports"},
     ]
     found: list[Step] = [("ben", "objectives.create", each, "agreed in the service review") for each in asked]

@@ -41,7 +41,8 @@ NUMBERED = """
 CREATE TEMP TABLE demo_numbers ON COMMIT DROP AS
 SELECT seq, at, min(seq) OVER () - 1 + row_number() OVER (ORDER BY at, seq) AS number FROM (
   SELECT seq, CASE WHEN operation = 'demo.load' AND before IS NULL
-                   THEN greatest(at, least((after ->> 'created_at')::timestamptz, %s)) ELSE at END AS at
+                   THEN greatest(at, least(coalesce(after ->> 'created_at', after ->> 'starts_at')::timestamptz, %s))
+                   ELSE at END AS at
   FROM wf.audit) a
 WHERE seq > (SELECT coalesce(max(c.seq), 0) FROM wf.audit_chain c)
 """

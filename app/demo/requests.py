@@ -94,7 +94,7 @@ def _row(
         status = 401
     elif three < server:
         status = SERVER_ERRORS[int(one * 997) % len(SERVER_ERRORS)]
-    elif three < server + firm.client_errors:
+    elif three < server + shape.refused(firm, second):
         status = CLIENT_ERRORS[int(one * 997) % len(CLIENT_ERRORS)]
     else:
         status = 201 if route.method == "POST" else 200

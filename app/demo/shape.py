@@ -89,6 +89,11 @@ def failing(estate: Estate, firm: Firm, at: float) -> float:
     return share
 
 
+def refused(firm: Firm, at: float) -> float:
+    """The share of answers with 4xx, 0 to 1: clients of a region have their better hours."""
+    return firm.client_errors * (1 + 0.35 * _smooth(f"clients of {firm.region}", at / 9000))
+
+
 def samples(hour: int) -> list[float]:
     """The instants that stand for an hour, which is numbered from 1970."""
     return [3600 * hour + 3600 / SAMPLES * (n + 0.5) for n in range(SAMPLES)]

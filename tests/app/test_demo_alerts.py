@@ -83,7 +83,7 @@ async def test_a_route_has_failed_and_says_what_its_receiver_answered(database: 
             if step[1] == "routes.create":
                 await audit.do(homes, step)
     with site.change("demo.load", "as the demonstration does") as connection:
-        routes._failed(connection, made.failing)
+        routes._failed(connection, made)
     home = Home(database.login("viewer"))
     await home.open()
     row = await home.of(RouteDirectory).named("their-pager", made.failing)

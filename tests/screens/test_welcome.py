@@ -1,7 +1,13 @@
+import asyncio
 from pathlib import Path
 
 import psycopg
 
+from app.console import Watchfloor
+from app.contexts import Context
+from app.homes import HomeChoice
+from app.settings import Settings
+from backends.postgres.home import Home
 from screens.longwork import WorkScreen
 from screens.welcome import WelcomeScreen
 from tests.controlplane.test_logmappings import CADDY
@@ -37,6 +43,49 @@ async def test_a_home_with_tenants_is_looked_over_at_once(database: Database) ->
     async with console(database, link="") as (app, pilot):
         await until(pilot, lambda: "FAILING MOST" in text(pilot))
         assert not app.session.vacant and not isinstance(app.screen, WelcomeScreen)
+
+
+async def test_a_home_that_is_being_made_greets_at_once_and_loses_no_key(database: Database, tmp_path: Path) -> None:
+    there = asyncio.Event()
+
+    async def open_context(report: object) -> Context:
+        await there.wait()
+        home = Home(database.login("admin"))
+        await home.open()
+        return Context(home, "new", "development", False, "the test", embedded=True)
+
+    choice = HomeChoice("folder", str(tmp_path / "new"), None, "the test")
+    app = Watchfloor(Settings(Path("/nowhere/settings.toml")), open_context, choice=choice)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, WelcomeScreen))
+        assert app.session.plane is None and "create a tenant" in text(pilot)
+        await pilot.press("n")
+        assert "as soon as the home is there" in text(pilot)
+        there.set()
+        await until(pilot, lambda: bool(app.screen.query("#field-id")))
+        assert app.context is not None
+        await app.context.close()
+
+
+async def test_an_empty_home_never_shows_an_overview_of_nothing(database: Database) -> None:
+    seen = []
+
+    async def open_context(report: object) -> Context:
+        home = Home(database.login("admin"))
+        await home.open()
+        return Context(home, "new", "development", False, "the test", embedded=True)
+
+    class Watched(Watchfloor):
+        def go(self, noun: str, text: str = "") -> None:
+            super().go(noun, text)
+            seen.append((self.session.plane is not None, type(self.screen).__name__))
+
+    app = Watched(Settings(Path("/nowhere/settings.toml")), open_context)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, WelcomeScreen))
+        assert seen == [(False, "OverviewScreen"), (True, "WelcomeScreen")]
+        assert app.context is not None
+        await app.context.close()
 
 
 async def test_n_creates_a_tenant(database: Database) -> None:
