@@ -103,13 +103,16 @@ BEGIN
   RETURN QUERY EXECUTE $query$
     WITH parties AS (
       SELECT c.tenant_id, c.route FROM unnest($1) AS r(span)
-        JOIN wf.request_hours c ON c.hour >= lower(r.span) AND c.hour < upper(r.span) AND c.dim = 'route' AND c.tenant_id <> ''
-          AND ($5 IS NULL OR c.tenant_id = $5) AND ($6 IS NULL OR c.route = $6)
+        CROSS JOIN LATERAL (
+          SELECT c.tenant_id, c.route FROM wf.hour_cells c
+          WHERE c.hour >= lower(r.span) AND c.hour < upper(r.span) AND c.dim = 'route' AND c.tenant_id <> ''
+            AND ($5 IS NULL OR c.tenant_id = $5) AND ($6 IS NULL OR c.route = $6) OFFSET 0) c
       UNION
       SELECT c.tenant_id, c.route FROM unnest($2) AS r(span)
-        JOIN wf.request_minutes c ON c.minute >= lower(r.span) AND c.minute < upper(r.span) AND c.dim = 'route'
-          AND c.tenant_id <> ''
-          AND ($5 IS NULL OR c.tenant_id = $5) AND ($6 IS NULL OR c.route = $6)
+        CROSS JOIN LATERAL (
+          SELECT c.tenant_id, c.route FROM wf.minute_cells(lower(r.span), upper(r.span)) c
+          WHERE c.dim = 'route' AND c.tenant_id <> ''
+            AND ($5 IS NULL OR c.tenant_id = $5) AND ($6 IS NULL OR c.route = $6) OFFSET 0) c
       UNION
       SELECT c.tenant_id, c.route FROM unnest($3) AS r(span)
         JOIN wf.requests c ON c.at >= lower(r.span) AND c.at < upper(r.span)
@@ -140,14 +143,17 @@ LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
   SELECT c.tenant_id, c.route, c.hour AS at, 3600 AS seconds, c.n, c.errors_5xx, c.buckets, c.counts
   FROM unnest(hours) AS r(span)
-    JOIN wf.request_hours c ON c.hour >= lower(r.span) AND c.hour < upper(r.span) AND c.dim = 'route' AND c.tenant_id <> ''
-      AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
+    CROSS JOIN LATERAL (
+      SELECT * FROM wf.hour_cells c
+      WHERE c.hour >= lower(r.span) AND c.hour < upper(r.span) AND c.dim = 'route' AND c.tenant_id <> ''
+        AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route) OFFSET 0) c
   UNION ALL
   SELECT c.tenant_id, c.route, c.minute, 60, c.n, c.errors_5xx, c.buckets, c.counts
   FROM unnest(minutes) AS r(span)
-    JOIN wf.request_minutes c ON c.minute >= lower(r.span) AND c.minute < upper(r.span) AND c.dim = 'route'
-      AND c.tenant_id <> ''
-      AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
+    CROSS JOIN LATERAL (
+      SELECT * FROM wf.minute_cells(lower(r.span), upper(r.span)) c
+      WHERE c.dim = 'route' AND c.tenant_id <> ''
+        AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route) OFFSET 0) c
   UNION ALL
   SELECT f.tenant_id, f.route, f.at, least(60, greatest(1, floor(extract(epoch FROM upper(raw) - f.at))))::integer,
          sum(f.n)::integer, sum(f.errors_5xx)::integer,
