@@ -9,8 +9,9 @@ END;
 
 -- Put the raw rows of whole minutes, or of whole hours, into quiet hours, and make cells of `target` of those that are no
 -- longer quiet. As with cells, a minute that would shrink is kept: its raw rows are dropped. Returns how many rows changed.
+-- Without statistics of what was written this moment, nested loops would be chosen.
 CREATE OR REPLACE FUNCTION wf.put_quiet(target text, clock text, lower timestamptz, upper timestamptz) RETURNS bigint
-LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = wf, pg_temp SET enable_nestloop = off AS $$
 DECLARE
   first   timestamptz := date_bin('1 hour', lower, '2000-01-01 00:00Z');
   written bigint;
@@ -42,11 +43,11 @@ BEGIN
   ), old AS MATERIALIZED (
     SELECT h.tenant_id, h.hour, e.* FROM quiet q JOIN wf.quiet_hours h ON h.tenant_id = q.tenant_id AND h.hour = q.hour,
       unnest(h.requests) e WHERE h.hour >= first AND h.hour < upper
-  ), old_minutes AS MATERIALIZED (
-    SELECT o.tenant_id, o.hour, o.minute, sum(o.n) AS n FROM old o GROUP BY 1, 2, 3
   ), kept AS MATERIALIZED (  -- the minutes that stay as they are: those not computed again, and those that would shrink
-    SELECT o.tenant_id, o.hour, o.minute FROM old_minutes o
-    WHERE o.n > coalesce((SELECT sum(f.n) FROM fresh f WHERE f.tenant_id = o.tenant_id AND f.hour = o.hour AND f.minute = o.minute), 0)
+    SELECT o.tenant_id, o.hour, o.minute
+    FROM (SELECT tenant_id, hour, minute, sum(n) AS n FROM old GROUP BY 1, 2, 3) o
+    LEFT JOIN (SELECT tenant_id, hour, minute, sum(n) AS n FROM fresh GROUP BY 1, 2, 3) f USING (tenant_id, hour, minute)
+    WHERE o.n > coalesce(f.n, 0)
   ), every AS (
     SELECT o.tenant_id, o.hour, ROW(o.latency_sum, o.latency_max, o.n, o.class, o.minute, o.route, o.key, o.region)::wf.quiet_requests AS e
     FROM old o JOIN kept k USING (tenant_id, hour, minute)
