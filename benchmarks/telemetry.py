@@ -77,6 +77,22 @@ SELECT 't' || lpad((n %% 1000)::text, 4, '0'), '/v1/' || n / 1000 %% 3, 'GET',
        'eu-west-1', %s + n * interval '0.0002 seconds'
 FROM generate_series(0, %s - 1) n
 """
+# Quiet tenants: each has a few routes and keys, and asks now and then.
+QUIET = """
+INSERT INTO wf.requests (tenant_id, project_id, request_id, bytes, key_id, address, route, method, status, latency_ms,
+                         key_prefix, region, at)
+SELECT 't' || lpad(tenant::text, 5, '0'), 'default', 'req-' || lpad(n::text, 12, '0'), 1000 + n %% 900,
+       'key_' || lpad(to_hex(tenant * 2 + n %% 2), 20, '0'), '10.0.0.1',
+       '/v1/' || (ARRAY['orders', 'users', 'search'])[1 + n %% 3], 'GET',
+       CASE WHEN n %% 50 = 0 THEN 500 ELSE 200 END, 20 * exp(1.4 * (random() + random() + random() + random() - 2)),
+       'wf_live_' || tenant || '_' || n %% 2, (ARRAY['eu-west-1', 'us-east-1'])[1 + tenant %% 2],
+       %(start)s + n * (%(span)s::interval / %(rows)s)
+FROM (SELECT n, floor(random() * %(tenants)s)::int AS tenant FROM generate_series(0, %(rows)s - 1) n) g
+"""
+CELLS_BYTES = """
+SELECT sum(bytes) FILTER (WHERE data <> 'raw')::float8, sum(bytes) FILTER (WHERE data = 'raw')::float8
+FROM wf.telemetry_partitions()
+"""
 
 
 @dataclass(frozen=True)
@@ -258,6 +274,7 @@ def _writing(small: bool) -> list[Figure]:
         connection.execute("SELECT wf.make_request_partitions()")
         return [
             _rolled(connection, 3_000 if small else 300_000),
+            *_filled(connection, 3_000 if small else 1_000_000),
             *_ingested(owner, connection, LINES_SMALL if small else LINES),
             *_dropped(connection, 10_000 if small else 1_000_000),
         ]
@@ -280,6 +297,29 @@ def _rolled(connection: psycopg.Connection[Any], count: int) -> Figure:
     return Figure(
         f"one minute of {count // 60:,} requests/s rolled up", took, "ms", None, "", "≤ 1,000 ms", took <= 1000
     )
+
+
+def _filled(connection: psycopg.Connection[Any], count: int) -> list[Figure]:
+    """Requests of quiet tenants over a day, rolled up for the first time, until nothing is left to do."""
+    connection.execute(
+        "TRUNCATE wf.requests, wf.request_minutes, wf.request_hours, wf.quiet_hours, wf.request_due, wf.objective_due"
+    )
+    end = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    values = {"start": end - DAY, "span": DAY, "rows": count, "tenants": max(count // 100, 1)}
+    connection.execute("SELECT wf.ensure_request_days(%s, %s)", [(end - DAY).date(), end.date()])
+    connection.execute(QUIET, values)
+    connection.execute("UPDATE wf.request_marks SET minutes_from = %s, hours_until = %s", [end - DAY, end - DAY])
+    began = time.perf_counter()
+    while (row := connection.execute("SELECT minutes + hours FROM wf.roll_up_requests()").fetchone()) and row[0]:
+        pass
+    took = time.perf_counter() - began
+    sizes = connection.execute(CELLS_BYTES).fetchone()
+    assert sizes is not None
+    name = f"{count:,} requests of {values['tenants']:,} quiet tenants rolled up"
+    return [
+        Figure(name, count / took, "requests/s", None, "", "≥ 50,000 a second", count / took >= 50_000),
+        Figure("their cells", sizes[0] / 1e6, "MB", sizes[1] / 1e6, "raw rows", "≤ 0.5 ×", sizes[0] <= sizes[1] / 2),
+    ]
 
 
 def _lines(count: int) -> list[bytes]:

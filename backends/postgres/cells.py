@@ -31,16 +31,17 @@ SELECT now(), greatest(minutes_from, '1970-01-01') AS minutes_from,
 FROM wf.request_marks
 """
 CELLS: dict[str, LiteralString] = {
-    "hours": """SELECT hour, n, errors_4xx, errors_5xx, latency_max, buckets, counts FROM wf.request_hours c
+    "hours": """SELECT hour, n, errors_4xx, errors_5xx, latency_max, buckets, counts FROM wf.hour_cells c
         WHERE tenant_id = %(tenant)s AND dim = %(dim)s AND hour >= %(lower)s AND hour < %(upper)s""",
-    "minutes": """SELECT minute, n, errors_4xx, errors_5xx, latency_max, buckets, counts FROM wf.request_minutes c
+    "minutes": """SELECT minute, n, errors_4xx, errors_5xx, latency_max, buckets, counts
+        FROM wf.minute_cells(%(lower)s, %(upper)s) c
         WHERE tenant_id = %(tenant)s AND dim = %(dim)s AND minute >= %(lower)s AND minute < %(upper)s""",
 }
 # A tenant's routes, for times without a cell for the tenant as a whole (made by an older version, or by hand).
 ROUTES_ALONE: dict[str, LiteralString] = {
-    "hours": """ AND NOT EXISTS (SELECT FROM wf.request_hours t WHERE t.tenant_id = c.tenant_id AND t.dim = 'tenant'
+    "hours": """ AND NOT EXISTS (SELECT FROM wf.hour_cells t WHERE t.tenant_id = c.tenant_id AND t.dim = 'tenant'
                                  AND t.hour = c.hour)""",
-    "minutes": """ AND NOT EXISTS (SELECT FROM wf.request_minutes t WHERE t.tenant_id = c.tenant_id
+    "minutes": """ AND NOT EXISTS (SELECT FROM wf.minute_cells(%(lower)s, %(upper)s) t WHERE t.tenant_id = c.tenant_id
                                    AND t.dim = 'tenant' AND t.minute = c.minute)""",
 }
 RAW: LiteralString = """

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
+from psycopg.pq.abc import PGconn
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -72,8 +73,18 @@ class _Noted(AsyncLink):
 
     @classmethod
     async def connect(  # type: ignore[override]
-        cls, conninfo: str = "", *, note: Callable[[psycopg.Error | None], None], **more: Any
+        cls,
+        conninfo: str = "",
+        *,
+        note: Callable[[psycopg.Error | None], None],
+        made: Callable[[], PGconn | None],
+        **more: Any,
     ) -> _Noted:
+        """`made`: a connection that is there already, and that the first caller gets."""
+        if (pgconn := made()) is not None:
+            link = cls(pgconn)
+            await link.set_autocommit(True)
+            return link
         try:
             link = await super().connect(conninfo, **more)
         except psycopg.Error as error:
@@ -104,7 +115,8 @@ class Home:
         self._actor = Actor("", "viewer")
         self._heard = 0.0
         self.clock = HomeClock()
-        self._met = asyncio.Event()
+        self._dressed = dressed(conninfo, conversation)
+        self._first: PGconn | None = None
         self._trouble: psycopg.Error | None = None
         self.conninfo = conninfo
         self.key_prefix = key_prefix
@@ -113,9 +125,9 @@ class Home:
         self.shared = False
         """A pooler in transaction mode is in front: no setting or prepared statement outlives a transaction."""
         self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            dressed(conninfo, conversation),
+            self._dressed,
             connection_class=_Noted,
-            kwargs={"autocommit": True, "note": self._note},
+            kwargs={"autocommit": True, "note": self._note, "made": self._take_first},
             configure=self._configure,
             min_size=1,
             max_size=connections,
@@ -141,22 +153,28 @@ class Home:
 
         Raises HomeUnreachable, NotPermitted, and what `look` raises.
         """
-        # One connection without the pool first: its error says what is wrong, the pool's only that time is up.
+        # One connection without the pool first: its error says what is wrong, the pool's only that time is up. Then it
+        # becomes the pool's first one.
         with as_refusals():
-            probe = await AsyncLink.connect(dressed(self.conninfo, "start"))
-        await self.pool.open()  # it connects while the probe asks
-        try:
-            # In a thread, because it blocks; it closes the probe.
-            meeting = asyncio.to_thread(_meet, Link(probe.pgconn), self.conninfo, look, self.clock)
-            self._actor, self.shared = await meeting
-        except BaseException:
-            self._met.set()
-            await self.close()
-            raise
-        self._met.set()
+            probe = await AsyncLink.connect(self._dressed)
+        first = probe.pgconn
+        del probe.pgconn  # else it is closed, or warned of, with this object
+        # In a thread, because it blocks. If it fails, or is not waited for, the connection ends with its last holder.
+        self._actor, self.shared = await asyncio.to_thread(_meet, first, self.conninfo, look, self.clock)
+        if self.shared:
+            first.finish()
+        else:
+            self._first = first
+        await self.pool.open()
 
     async def close(self) -> None:
         await self.pool.close(timeout=1)
+        if (first := self._take_first()) is not None:
+            first.finish()
+
+    def _take_first(self) -> PGconn | None:
+        first, self._first = self._first, None
+        return first
 
     @property
     def actor(self) -> Actor:
@@ -358,8 +376,7 @@ class Home:
         self._trouble = trouble
 
     async def _configure(self, connection: Connection) -> None:
-        """Set up a new connection, once it is known whether a pooler is in front of the home."""
-        await self._met.wait()
+        """Set up a new connection."""
         if self.shared:
             connection.prepare_threshold = None  # the next transaction may run on another server connection
         else:
@@ -367,14 +384,15 @@ class Home:
 
 
 def _meet(
-    probe: Link, conninfo: str, look: Callable[[psycopg.Connection], None] | None, clock: HomeClock
+    pgconn: PGconn, conninfo: str, look: Callable[[psycopg.Connection], None] | None, clock: HomeClock
 ) -> tuple[Actor, bool]:
     """Our login and role, and whether a pooler in transaction mode is in front; sets the clock to the home's time.
 
     `look` may refuse the home first.
     """
+    probe = Link(pgconn)
     user = probe.info.user
-    with probe:
+    try:
         probe.autocommit, probe.limit = True, ANSWER_SECONDS
         with as_refusals():
             with probe.transaction(force_rollback=True):  # it only reads
@@ -387,12 +405,16 @@ def _meet(
                 if row is not None:
                     clock.hear(row[2], asked)
             pooler = between and shared(probe, conninfo)
-    if row is None or row[1] is None:
-        raise NotPermitted(
-            "not_an_operator",
-            f"The login {user} has no role in this home.",
-            "Ask an admin: watchfloor operators add NAME --role viewer",
-        )
+        if row is None or row[1] is None:
+            raise NotPermitted(
+                "not_an_operator",
+                f"The login {user} has no role in this home.",
+                "Ask an admin: watchfloor operators add NAME --role viewer",
+            )
+    except BaseException:
+        probe.close()
+        raise
+    del probe.pgconn  # the connection lives on
     return Actor(row[0], row[1]), pooler
 
 

@@ -40,30 +40,35 @@ SELECT c.tenant_id, c.value, c.route,
             ELSE ceil(extract(epoch FROM %(until)s - c.hour) / %(seconds)s)::integer - 1 END AS back,
        sum(c.n)::bigint, sum(c.n::float8 * c.n), sum(c.errors_4xx)::bigint, sum(c.errors_5xx)::bigint,
        coalesce(sum(l.known), 0)::bigint, coalesce(sum(c.latency_sum), 0)::float8, coalesce(sum(l.squares), 0)::float8
-FROM wf.request_hours c, LATERAL (
+FROM {named}, LATERAL (
+  SELECT h.tenant_id, h.value, h.route, h.hour, h.n, h.errors_4xx, h.errors_5xx, h.latency_sum, h.buckets, h.counts
+  FROM wf.hour_cells h
+  WHERE h.dim = 'key' AND h.hour >= %(baseline)s AND h.hour < %(end)s AND (h.hour < %(until)s OR h.hour >= %(start)s)
+    AND {of} OFFSET 0) c, LATERAL (
   SELECT sum(u.n) AS known, sum(u.n * power(0.1 * power(1.04::float8, u.bucket) * 2 / 2.04, 2)) AS squares
   FROM unnest(c.buckets, c.counts) AS u(bucket, n)) l
-WHERE c.dim = 'key' AND c.hour >= %(baseline)s AND c.hour < %(end)s AND (c.hour < %(until)s OR c.hour >= %(start)s) AND
+GROUP BY 1, 2, 3, 4
 """
-OF_TENANT: LiteralString = """
-c.tenant_id = %(tenant)s AND (%(key)s::text IS NULL OR c.value = %(key)s) GROUP BY 1, 2, 3, 4
-"""
-OF_CANDIDATES: LiteralString = """
-(c.tenant_id, c.value, c.route) IN (
-  SELECT * FROM unnest(%(tenants)s::text[], %(keys)s::text[], %(routes)s::text[])) GROUP BY 1, 2, 3, 4
-"""
+OF_TENANT: LiteralString = SLICES.format(
+    named="(VALUES (true)) AS all_of_it", of="h.tenant_id = %(tenant)s AND (%(key)s::text IS NULL OR h.value = %(key)s)"
+)
+OF_CANDIDATES: LiteralString = SLICES.format(
+    named="unnest(%(tenants)s::text[], %(keys)s::text[], %(routes)s::text[]) AS named(tenant_id, value, route)",
+    of="h.tenant_id = named.tenant_id AND h.value = named.value AND h.route = named.route",
+)
 # Hours without any data do not count as hours without requests. Nor do hours before any key of the tenant was first
 # named, or every key would look new when services begin to name keys.
 HOURS: LiteralString = """
 WITH first AS (
-  SELECT t.id, (SELECT min(f.hour) FROM wf.request_hours f WHERE f.tenant_id = t.id AND f.dim = 'key') AS at
+  SELECT t.id, (SELECT min(f.hour) FROM wf.hour_cells f WHERE f.tenant_id = t.id AND f.dim = 'key') AS at
   FROM (SELECT DISTINCT id FROM unnest(%(tenants)s::text[]) AS a(id)) t
 )
 SELECT first.id, CASE WHEN h.hour >= %(start)s THEN -1
                       ELSE ceil(extract(epoch FROM %(until)s - h.hour) / %(seconds)s)::integer - 1 END,
        count(DISTINCT h.hour)
-FROM first JOIN wf.request_hours h ON h.tenant_id IN ('', first.id) AND h.dim = 'route' AND h.hour >= %(baseline)s
-  AND h.hour < %(end)s AND (h.hour < %(until)s OR h.hour >= %(start)s) AND h.hour >= first.at
+FROM first CROSS JOIN LATERAL (
+  SELECT h.hour FROM wf.hour_cells h WHERE h.tenant_id IN ('', first.id) AND h.dim = 'route' AND h.hour >= %(baseline)s
+    AND h.hour < %(end)s AND (h.hour < %(until)s OR h.hour >= %(start)s) AND h.hour >= first.at OFFSET 0) h
 GROUP BY 1, 2
 """
 CANDIDATES: LiteralString = """
@@ -163,7 +168,7 @@ async def _slices(
     hours: dict[str, dict[int, int]] = {}
     for tenant, back, number in await (await connection.execute(HOURS, values, prepare=False)).fetchall():
         hours.setdefault(tenant, {})[back] = number
-    rows = await (await connection.execute(SLICES + of, values, prepare=False)).fetchall()
+    rows = await (await connection.execute(of, values, prepare=False)).fetchall()
     sums: dict[Name, dict[int, Sequence[Any]]] = {}
     for tenant, key, route, back, *counts in rows:
         sums.setdefault((tenant, key, route), {})[back] = counts

@@ -50,7 +50,7 @@ WITH raw AS (
   FROM wf.raw_cells(%(lower)s, %(upper)s, %(step)s::interval)
 ), rolled AS (
   SELECT tenant_id, dim, value, route, {clock} AS at, n, errors_4xx, errors_5xx, buckets, counts
-  FROM wf.request_{clock}s WHERE {clock} >= %(lower)s AND {clock} < %(upper)s
+  FROM {cells} WHERE {clock} >= %(lower)s AND {clock} < %(upper)s
 ), pairs AS (
   SELECT tenant_id, dim, value, route, at, c.n AS rolled, r.n AS raw,
          CASE WHEN c.n IS NULL THEN 'not rolled up' WHEN r.n IS NULL THEN 'no raw rows'
@@ -72,6 +72,7 @@ WITH raw AS (
 SELECT tenant_id, dim, value, route, at, rolled, raw, what, count(*) OVER () AS cells FROM pairs
 ORDER BY what IS NULL, at, tenant_id, dim, value, route LIMIT %(limit)s
 """
+CELLS = {"hour": "wf.hour_cells", "minute": "wf.minute_cells(%(lower)s, %(upper)s)"}
 DUE = "SELECT count(*) FROM wf.request_due WHERE at >= %s AND at < %s"
 
 
@@ -140,7 +141,7 @@ class Rollups(ports.Rollups):
 
 async def _compare(connection: Connection, step: Any, lower: datetime, upper: datetime) -> tuple[int, list[Difference]]:
     values = {"lower": lower, "upper": upper, "step": f"1 {step}", "limit": MAX_DIFFERENCES}
-    found = await (await connection.execute(VERIFY.format(clock=step).encode(), values)).fetchall()
+    found = await (await connection.execute(VERIFY.format(clock=step, cells=CELLS[step]).encode(), values)).fetchall()
     differing = [Difference(step, row[0] or None, *row[1:8]) for row in found if row[7] is not None]
     return (found[0][8] if found else 0), differing
 

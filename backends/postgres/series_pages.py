@@ -33,7 +33,7 @@ CUTS = {
     "key": ("value", "dim = 'key' AND tenant_id = %(tenant)s", 'key_prefix COLLATE "C"', "key_prefix IS NOT NULL"),
     "region": ("value", "dim = 'region' AND tenant_id = %(tenant)s", 'region COLLATE "C"', "region IS NOT NULL"),
 }
-CELLS = """SELECT {thing}, {clock}, n, errors_4xx, errors_5xx, latency_max, buckets, counts FROM wf.request_{clock}s
+CELLS = """SELECT {thing}, {clock}, n, errors_4xx, errors_5xx, latency_max, buckets, counts FROM {table}
 WHERE {where} AND {clock} >= %(lower)s AND {clock} < %(upper)s AND {thing} = ANY(%(things)s)"""
 RAW = """
 SELECT thing, step, sum(n), sum(errors_4xx), sum(errors_5xx), max(latency_max),
@@ -106,7 +106,7 @@ async def _things(
         texts.append(
             THINGS.format(
                 thing=raw if of_raw else cell,
-                table="wf.requests" if of_raw else f"wf.request_{source}",
+                table="wf.requests" if of_raw else _cells(source, number),
                 where=_of_tenant(asked, raw_where) if of_raw else cells_where,
                 clock=clock,
                 lower=f"%(lower{number})s",
@@ -129,7 +129,11 @@ def _statement(asked: ManySeries, source: str) -> str:
     cell, cells_where, raw, raw_where = CUTS[asked.by]
     if source == "raw":
         return RAW.format(thing=raw, where=_of_tenant(asked, raw_where))
-    return CELLS.format(thing=cell, where=cells_where, clock=source[:-1])
+    return CELLS.format(thing=cell, where=cells_where, clock=source[:-1], table=_cells(source))
+
+
+def _cells(source: str, number: int | str = "") -> str:
+    return "wf.hour_cells" if source == "hours" else f"wf.minute_cells(%(lower{number})s, %(upper{number})s)"
 
 
 def _scope(asked: ManySeries, thing: str) -> Scope:

@@ -27,7 +27,7 @@ WITH sums AS (
 ), before AS (
   SELECT {keys}, sum(n * extract(epoch FROM least(hour + interval '1 hour', %(end)s - %(week)s)
                                             - greatest(hour, %(start)s - %(week)s)) / 3600)::float8 AS before
-  FROM wf.request_hours
+  FROM wf.hour_cells
   WHERE hour > %(start)s - %(week)s - interval '1 hour' AND hour < %(end)s - %(week)s AND {before} GROUP BY {keys}
 ){slowest}, picked AS (
   SELECT s.*, b.before, {measure} AS measured FROM sums s LEFT JOIN before b USING ({keys}){join_slowest}
@@ -110,7 +110,7 @@ def _statement(by: By, measure: Measure, clock: str, scope: Scope) -> sql.Compos
         where = where.replace("dim = 'route'", "dim = 'tenant'")  # far fewer cells; only old hours lack them
     parts = {
         "keys": ", ".join(keys),
-        "cells": f"wf.request_{clock}s",
+        "cells": "wf.minute_cells(%(start)s, %(end)s)" if clock == "minute" else "wf.hour_cells",
         "clock": clock,
         "where": where,
         "before": before,

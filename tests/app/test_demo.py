@@ -187,16 +187,16 @@ def test_loading_fills_an_empty_home(database: Database, capsys: pytest.CaptureF
         lately = now - timedelta(minutes=2)
         fresh = f"SELECT count(*) > 250, max(until) > '{lately}' FROM wf.tenant_list WHERE p95_ms > 0"
         assert one(fresh) == (True, True)
-        first, last = connection.execute("SELECT min(hour), max(hour) FROM wf.request_hours").fetchone() or (now, now)
+        first, last = connection.execute("SELECT min(hour), max(hour) FROM wf.hour_cells").fetchone() or (now, now)
         assert last == now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=1), "of this one are minutes"
         assert now - first > timedelta(days=30) - timedelta(hours=1)
         sound = (
             "SELECT bool_and(n = (SELECT sum(c) FROM unnest(counts) c) AND errors_4xx + errors_5xx <= n"
-            " AND cardinality(buckets) = cardinality(counts)) FROM wf.request_hours WHERE tenant_id < 'f'"
+            " AND cardinality(buckets) = cardinality(counts)) FROM wf.hour_cells WHERE tenant_id < 'f'"
         )
         assert one(sound) == (True,)
         of_all = "SELECT count(*) FILTER (WHERE tenant_id = ''), sum(n) FILTER (WHERE tenant_id = '' AND route = '')"
-        whole = f"{of_all} = sum(n) FILTER (WHERE tenant_id <> '') FROM wf.request_hours WHERE dim = 'route'"
+        whole = f"{of_all} = sum(n) FILTER (WHERE tenant_id <> '') FROM wf.hour_cells WHERE dim = 'route'"
         cells, adds_up = one(whole)
         assert isinstance(cells, int) and cells > 24 * 30 and adds_up, "the fleet has its month, and it is its tenants'"
         known = "SELECT string_agg(attname, ' ' ORDER BY attname) FROM pg_stats WHERE inherited"

@@ -156,7 +156,7 @@ FROM wf.key_days_in(%(from)s, %(until)s) ORDER BY 1, 2, 3, 4
 FROM_HOURS = """
 SELECT (hour AT TIME ZONE 'UTC')::date, tenant_id, value, route, sum(n), sum(errors_4xx), sum(errors_5xx),
        coalesce(sum(latency_sum), 0), min(hour)
-FROM wf.request_hours WHERE dim = 'key' AND hour >= %(from)s::timestamp AT TIME ZONE 'UTC'
+FROM wf.hour_cells WHERE dim = 'key' AND hour >= %(from)s::timestamp AT TIME ZONE 'UTC'
   AND hour < %(until)s::timestamp AT TIME ZONE 'UTC' GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 """
 HOUR = """

@@ -17,6 +17,7 @@ WRITTEN_BY_THE_HOME = {
     "locks.name", "counters.name", "migrations.name", "migrations.checksum", "sql_applied.checksum",
     "signing_keys.name", "signing_keys.inner_key", "signing_keys.outer_key", "audit_origin.origin",
     # Rolled up from rows of wf.requests, whose texts have limits; one bucket per power of 1.04.
+    "quiet_hours.tenant_id",
     "request_hours.tenant_id", "request_hours.route", "request_hours.value", "request_hours.buckets",
     "request_hours.counts", "request_minutes.tenant_id", "request_minutes.route", "request_minutes.value",
     "request_minutes.buckets", "request_minutes.counts", "key_days.tenant_id", "key_days.value", "key_days.route",
@@ -31,7 +32,8 @@ WRITTEN_BY_THE_HOME = {
 # Times that only the home writes, and marks that mean "ever since".
 HOMES_OWN_TIMES = {
     "migrations.applied_at", "sql_applied.applied_at", "changes.started_at", "audit.at", "audit_chain.chained_at",
-    "audit_checkpoints.made_at", "request_hours.hour", "request_minutes.minute", "request_marks.minutes_from",
+    "audit_checkpoints.made_at", "quiet_hours.hour", "request_hours.hour", "request_minutes.minute",
+    "request_marks.minutes_from",
     "request_marks.minutes_until", "request_marks.hours_from", "request_marks.hours_until", "request_marks.raw_from",
     "request_marks.rolled_at", "key_days.day", "key_days_due.day",
 }  # fmt: skip
@@ -157,7 +159,8 @@ def test_bad_rows_that_came_all_the_same_stop_no_rollup_and_are_counted(psql: Ps
     owner = psql("owner")
     owner.execute(BAD_ROWS)
     assert one(psql("worker"), "SELECT minutes > 0 FROM wf.roll_up_requests()") == (True,)
-    good = "SELECT n, latency_sum FROM wf.request_minutes WHERE tenant_id = 'acme' AND dim = 'route' AND route = %s"
+    of = "FROM wf.minute_cells('-infinity', 'infinity')"
+    good = f"SELECT n, latency_sum {of} WHERE tenant_id = 'acme' AND dim = 'route' AND route = %s"
     assert one(owner, good, "/good") == (1, 10.0)
     assert one(owner, good, "/infinite") == one(owner, good, "/nan") == (1, None)
     assert one(psql("viewer"), "SELECT raw FROM wf.stray_requests()") == (3,), "out of the calendar: no day is theirs"

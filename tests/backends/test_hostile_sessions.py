@@ -42,7 +42,7 @@ wf.hand_over_alert wf.lock_alert wf.lock_delivery wf.lock_letter wf.put_contact_
 wf.replay_delivery wf.settle_deliveries wf.settle_delivery wf.settle_publication wf.store_routing wf.test_contact
 wf.test_endpoint wf.ask_approval wf.change_facts wf.changed_since wf.extend_approval wf.give_back wf.put_approval_rule
 wf.in_time wf.raise_over wf.raise_role wf.rule_of wf.use_approval wf.vote_approval wf.withdraw_approval
-wf.begin_scheduled_run wf.keep_report wf.post_view wf.be_present wf.left_at
+wf.begin_scheduled_run wf.keep_report wf.minute_cells wf.post_view wf.be_present wf.left_at
 wf.note_abilities wf.note_verification wf.settle_sweep wf.settle_verification
 wf.publication_turn wf.begin_run_act wf.end_run_act wf.end_lost_acts
 """

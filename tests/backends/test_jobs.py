@@ -499,7 +499,7 @@ def test_hours_that_were_missed_are_rolled_up(database: Database, owner: psycopg
     owner.execute("SELECT wf.roll_up_hours(now() - interval '9 hours', now() - interval '9 hours')")
     owner.execute(add, [[7, 4, 0]])
     hand.ask("SELECT wf.roll_up_requests()")
-    found = owner.execute("SELECT count(*), sum(n) FROM wf.request_hours WHERE dim = 'tenant'").fetchone()
+    found = owner.execute("SELECT count(*), sum(n) FROM wf.hour_cells WHERE dim = 'tenant'").fetchone()
     assert found == (3, 3), "an hour that is not over comes later"
 
 

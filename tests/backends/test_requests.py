@@ -81,7 +81,7 @@ def test_the_real_nova_log(database: Database, run: Import) -> None:
     assert ask(database, "SELECT count(*) FROM wf.requests_default") == [(0,)]
     assert ask(
         database,
-        "SELECT sum(n), sum(errors_4xx), sum(errors_5xx) FROM wf.request_hours WHERE dim = 'route' AND tenant_id <> ''",
+        "SELECT sum(n), sum(errors_4xx), sum(errors_5xx) FROM wf.hour_cells WHERE dim = 'route' AND tenant_id <> ''",
     ) == [(809, 21, 0)]
     latencies = [row[0] for row in ask(database, "SELECT latency_ms FROM wf.requests WHERE tenant_id LIKE '54fad%'")]
     activity = ask(
@@ -98,7 +98,7 @@ def test_the_real_combined_log(database: Database, run: Import) -> None:
     # No latency in the log: unknown in the hours as well, never a bucket of zeros.
     assert ask(
         database,
-        "SELECT sum(n), max(cardinality(counts)), max(latency_sum) FROM wf.request_hours"
+        "SELECT sum(n), max(cardinality(counts)), max(latency_sum) FROM wf.hour_cells"
         " WHERE dim = 'route' AND tenant_id <> ''",
     ) == [(10_000, 0, None)]
     assert ask(database, "SELECT p95_ms, per_minute > 0 FROM wf.tenant_activity WHERE tenant_id = 'web'") == [
@@ -148,7 +148,7 @@ def test_a_grown_log_brings_only_the_rest(database: Database, run: Import, tmp_p
     report = run(path)
     assert (report.rows, report.already_lines, report.lines) == (201, 499, 201)
     assert stored(database) == (700, 700)
-    assert ask(database, "SELECT sum(n) FROM wf.request_hours WHERE dim = 'route' AND tenant_id <> ''") == [(700,)]
+    assert ask(database, "SELECT sum(n) FROM wf.hour_cells WHERE dim = 'route' AND tenant_id <> ''") == [(700,)]
 
 
 def test_a_last_line_without_its_end_is_stored_once(database: Database, run: Import, tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_unknown_tenants_are_left_out_and_come_later(database: Database, run: Im
     report = run(path)
     assert (report.rows, report.created_tenants) == (3, ["acme", "beta"])
     assert stored(database) == (4, 4)
-    assert ask(database, "SELECT sum(n) FROM wf.request_hours WHERE dim = 'route' AND tenant_id <> ''") == [(4,)]
+    assert ask(database, "SELECT sum(n) FROM wf.hour_cells WHERE dim = 'route' AND tenant_id <> ''") == [(4,)]
     assert run(path).rows == 0
 
 
@@ -393,7 +393,7 @@ def test_strict_stops_at_the_first_line_that_cannot_be_read(
         run(path, strict=True)
     assert refused.value.code == "log_line_unreadable"
     assert stored(database) == (300, 300)
-    assert ask(database, "SELECT sum(n) FROM wf.request_hours WHERE dim = 'route' AND tenant_id <> ''") == [(300,)]
+    assert ask(database, "SELECT sum(n) FROM wf.hour_cells WHERE dim = 'route' AND tenant_id <> ''") == [(300,)]
     path.write_bytes(good + b"\n" + nova_line(300))
     assert run(path, strict=True).rows == 1
 
@@ -449,7 +449,7 @@ def test_killed_at_any_point_it_goes_on_and_stores_each_row_once(
     assert report.rows > 0 and report.resumed_rows > 0
     assert report.rows + report.resumed_rows == 12_000 == report.lines + report.already_lines
     assert stored(database) == (12_000, 12_000)
-    assert ask(database, "SELECT sum(n) FROM wf.request_hours WHERE dim = 'route' AND tenant_id <> ''") == [(12_000,)]
+    assert ask(database, "SELECT sum(n) FROM wf.hour_cells WHERE dim = 'route' AND tenant_id <> ''") == [(12_000,)]
     assert ask(database, "SELECT count(*) FROM wf.import_chunks WHERE change_id IS NULL") == [(0,)]
 
 
@@ -464,10 +464,10 @@ def test_killed_after_the_last_chunk_the_next_import_finishes(database: Database
     with pytest.raises(Killed):
         run(path, show=die)
     assert stored(database) == (100, 100)
-    assert ask(database, "SELECT count(*) FROM wf.request_hours WHERE dim = 'route' AND tenant_id <> ''") == [(0,)]
+    assert ask(database, "SELECT count(*) FROM wf.hour_cells WHERE dim = 'route' AND tenant_id <> ''") == [(0,)]
     report = run(path)
     assert (report.rows, report.resumed_rows) == (0, 100)
-    assert ask(database, "SELECT sum(n) FROM wf.request_hours WHERE dim = 'route' AND tenant_id <> ''") == [(100,)]
+    assert ask(database, "SELECT sum(n) FROM wf.hour_cells WHERE dim = 'route' AND tenant_id <> ''") == [(100,)]
     assert ask(database, "SELECT per_minute FROM wf.tenant_activity WHERE tenant_id = 'acme'") != [(None,)]
 
 
@@ -509,9 +509,7 @@ def test_stopping_keeps_what_is_stored(database: Database, run: Import, tmp_path
     report = run(path, show=lambda progress: stop.set(), stop=stop)
     assert 0 < report.rows < 2000
     assert "Stopped before line" in report.notes[0]
-    assert ask(database, "SELECT sum(n) FROM wf.request_hours WHERE dim = 'route' AND tenant_id <> ''") == [
-        (report.rows,)
-    ]
+    assert ask(database, "SELECT sum(n) FROM wf.hour_cells WHERE dim = 'route' AND tenant_id <> ''") == [(report.rows,)]
     run(path)
     assert stored(database) == (2000, 2000)
 
@@ -614,7 +612,7 @@ def test_jsonl_keeps_every_field_and_days_far_apart(database: Database, run: Imp
     in_days = ask(database, "SELECT count(*) FROM wf.requests_default")[0][0]
     assert 0 < in_days < len(days)
     assert ask(
-        database, "SELECT sum(n), sum(errors_5xx) FROM wf.request_hours WHERE dim = 'route' AND tenant_id <> ''"
+        database, "SELECT sum(n), sum(errors_5xx) FROM wf.hour_cells WHERE dim = 'route' AND tenant_id <> ''"
     ) == [(len(days), len(days))]
 
 

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from backends.postgres.home import Home
+from backends.postgres.rollups import Rollups
 from controlplane.errors import Usage
 from controlplane.telemetry.model import Histogram, RequestTelemetry, Scope, merge
 from tests.postgres import Database
@@ -59,7 +60,7 @@ def one(connection: psycopg.Connection, query: str, values: list[Any] | None = N
     return row[0] if len(row) == 1 else row
 
 
-def traffic(until: datetime, minutes: int, count: int, seed: int = 1) -> list[Row]:
+def traffic(until: datetime, minutes: int, count: int, seed: float = 1) -> list[Row]:
     chance = random.Random(seed)
     return [
         (
@@ -141,6 +142,30 @@ async def test_a_tenant_without_cells_of_its_own_is_read_by_its_routes(
     await check(home, rows, start, start + 2 * HOUR, HOUR if table == "hour" else 30 * MINUTE)
 
 
+@pytest.mark.parametrize("seed", range(3))
+async def test_quiet_hours_say_what_cells_say(
+    connection: psycopg.Connection, home: Home, now: datetime, seed: int
+) -> None:
+    """Few requests, late ones, hours that are no longer quiet, and hours that are rolled up twice, in any order."""
+    chance, start = random.Random(seed), (now - 4 * HOUR).replace(minute=0)
+    rows: list[Row] = []
+    for _ in range(7):
+        until = start + timedelta(minutes=chance.randrange(30, 240))
+        rows += store(connection, traffic(until, 30, chance.choice([1, 3, 9, 40]), seed=chance.random()))
+        if chance.random() < 0.3:
+            connection.execute("SELECT wf.roll_up_hours(%s, %s)", [start, until])
+        roll_up(connection)
+        assert roll_up(connection)[2] == 0
+    await check(home, rows, start, start + 4 * HOUR, HOUR)
+    await check(home, rows, start, start + 4 * HOUR, 5 * MINUTE)
+    found = await Rollups(home).verify(start, start + 4 * HOUR)
+    assert found.differences == () and found.cells > 50
+    quiet, cells = "SELECT count(*) FROM wf.quiet_hours", "SELECT count(*) FROM wf.request_minutes WHERE dim = 'tenant'"
+    assert one(connection, quiet) > 0 and (seed or one(connection, cells) > 0)
+    twice = "SELECT count(*) FROM wf.quiet_hours q JOIN wf.request_hours c USING (tenant_id, hour)"
+    assert one(connection, twice) == 0, "an hour is quiet or has cells"
+
+
 def test_rolling_up_again_writes_nothing(connection: psycopg.Connection, now: datetime) -> None:
     store(connection, traffic(now, 200, 500))
     minutes, hours, cells, *left = roll_up(connection)
@@ -154,7 +179,7 @@ async def test_a_fresh_home_has_minutes_of_what_was_before_it(connection: psycop
     rows = store(connection, traffic(end, 60, 200))
     await check(home, rows, end - HOUR, end, 10 * MINUTE)
     roll_up(connection)
-    holds(connection, "request_minutes", rows)
+    holds(connection, "minute_cells('-infinity', 'infinity')", rows)
     await check(home, rows, end - HOUR, end, 10 * MINUTE)
 
 
@@ -173,10 +198,10 @@ def test_a_commit_that_comes_late_is_seen(connection: psycopg.Connection, databa
         store(slow, rows[:20])
         store(connection, rows[20:])  # of a later transaction, committed first
         roll_up(connection)
-        holds(connection, "request_minutes", rows[20:])
+        holds(connection, "minute_cells('-infinity', 'infinity')", rows[20:])
         slow.commit()
     roll_up(connection)
-    holds(connection, "request_minutes", rows)
+    holds(connection, "minute_cells('-infinity', 'infinity')", rows)
 
 
 def test_a_killed_run_neither_loses_nor_counts_twice(
@@ -193,7 +218,7 @@ def test_a_killed_run_neither_loses_nor_counts_twice(
                 roller.execute("SELECT * FROM wf.roll_up_requests(40)")
             killer.join()
     assert any(roll_up(connection)[3] == 0 for _ in range(2))
-    holds(connection, "request_minutes", rows)
+    holds(connection, "minute_cells('-infinity', 'infinity')", rows)
 
 
 async def test_a_clock_that_was_ahead_hides_nothing(connection: psycopg.Connection, home: Home, now: datetime) -> None:
@@ -220,7 +245,7 @@ async def test_a_home_restored_on_another_server_is_looked_at_anew(
     rows = store(connection, traffic(now - 2 * MINUTE, 60, 100))
     connection.execute("UPDATE wf.request_marks SET before = 1 << 60")
     roll_up(connection)
-    holds(connection, "request_minutes", rows)
+    holds(connection, "minute_cells('-infinity', 'infinity')", rows)
 
 
 def test_a_scope_that_is_not_kept_is_refused(home: Home) -> None:
@@ -276,7 +301,7 @@ def test_late_rows_of_a_day_that_is_gone_take_nothing_away(connection: psycopg.C
     drop_old(connection)
     days(connection, 20)
     roll_up(connection)
-    assert one(connection, "SELECT max(n) FROM wf.request_hours") == 3
+    assert one(connection, "SELECT max(n) FROM wf.hour_cells") == 3
 
 
 def test_partitions_are_made_a_week_ahead_by_the_home_and_by_the_worker(connection: psycopg.Connection) -> None:
@@ -301,7 +326,7 @@ async def test_no_time_zone_moves_a_bucket(
     with psycopg.connect(database.owner, autocommit=True, options=f"-c timezone={zone}") as elsewhere:
         store(elsewhere, rows)
         roll_up(elsewhere)
-        crooked = "SELECT count(*) FROM wf.request_hours WHERE date_bin('1 hour', hour, 'epoch') <> hour"
+        crooked = "SELECT count(*) FROM wf.hour_cells WHERE date_bin('1 hour', hour, 'epoch') <> hour"
         assert one(elsewhere, crooked) == 0
     for start in (datetime(2025, 3, 8, 20, tzinfo=UTC), datetime(2025, 4, 5, 4, tzinfo=UTC)):
         await check(home, rows, start, start + 16 * HOUR, HOUR)

@@ -18,7 +18,7 @@ from tests.postgres import Database
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 START = datetime(2026, 3, 1, tzinfo=UTC)
-OF_TENANTS = "SELECT sum(n) FROM wf.request_hours WHERE dim = 'route' AND tenant_id <> ''"
+OF_TENANTS = "SELECT sum(n) FROM wf.hour_cells WHERE dim = 'route' AND tenant_id <> ''"
 Rows = list[tuple[str, str, int, float | None, datetime]]
 
 
@@ -71,7 +71,7 @@ def roll_up(connection: psycopg.Connection, hours: int) -> int:
 def test_hours_hold_what_the_rows_hold(connection: psycopg.Connection) -> None:
     rows = store(connection, traffic(5))
     assert roll_up(connection, 5) == 15 + 15, "two routes and all of them; the same of the fleet"
-    cells = connection.execute("SELECT * FROM wf.request_hours").fetchall()
+    cells = connection.execute("SELECT * FROM wf.hour_cells").fetchall()
     for _, route, hour, n, errors_4xx, errors_5xx, latency_sum, latency_max, buckets, counts, _, _ in cells:
         mine = [row for row in rows if row[1] == (route or row[1]) and hour <= row[4] < hour + HOUR]
         known = [row[3] for row in mine if row[3] is not None]
@@ -86,9 +86,9 @@ def test_hours_hold_what_the_rows_hold(connection: psycopg.Connection) -> None:
 def test_rolling_up_again_changes_nothing_and_late_rows_are_added(connection: psycopg.Connection) -> None:
     store(connection, traffic(3))
     assert roll_up(connection, 3) > 0
-    before = connection.execute("SELECT xmin::text, t::text FROM wf.request_hours t ORDER BY 2").fetchall()
+    before = connection.execute("SELECT xmin::text, t::text FROM wf.quiet_hours t ORDER BY 2").fetchall()
     assert roll_up(connection, 3) == 0
-    assert connection.execute("SELECT xmin::text, t::text FROM wf.request_hours t ORDER BY 2").fetchall() == before
+    assert connection.execute("SELECT xmin::text, t::text FROM wf.quiet_hours t ORDER BY 2").fetchall() == before
     store(connection, [("acme", "/a", 500, 9.0, START + timedelta(minutes=90))])
     assert roll_up(connection, 3) == 4, "its cell, its tenant's, and two of the fleet"
     assert one(connection, OF_TENANTS) == 151

@@ -6,9 +6,10 @@ CREATE OR REPLACE FUNCTION wf.key_days_of(days date[], tenants text[]) RETURNS S
 SET search_path = wf, pg_temp AS $$
   SELECT u.day, c.tenant_id, c.value, c.route, sum(c.n), sum(c.errors_4xx), sum(c.errors_5xx), coalesce(sum(c.latency_sum), 0),
          min(c.hour)
-  FROM unnest(days, tenants) AS u(day, tenant_id) JOIN wf.request_hours c
-    ON c.tenant_id = u.tenant_id AND c.dim = 'key' AND c.hour >= u.day::timestamp AT TIME ZONE 'UTC'
-       AND c.hour < (u.day + 1)::timestamp AT TIME ZONE 'UTC'
+  FROM unnest(days, tenants) AS u(day, tenant_id) CROSS JOIN LATERAL (
+    SELECT * FROM wf.hour_cells c
+    WHERE c.tenant_id = u.tenant_id AND c.dim = 'key' AND c.hour >= u.day::timestamp AT TIME ZONE 'UTC'
+      AND c.hour < (u.day + 1)::timestamp AT TIME ZONE 'UTC' OFFSET 0) c
   GROUP BY 1, 2, 3, 4
 $$;
 
@@ -34,7 +35,7 @@ BEGIN
   IF whole IS NOT NULL THEN
     DELETE FROM wf.key_days_due d WHERE d.day = whole;
     INSERT INTO wf.key_days_due
-    SELECT DISTINCT whole, c.tenant_id FROM wf.request_hours c
+    SELECT DISTINCT whole, c.tenant_id FROM wf.hour_cells c
     WHERE c.hour >= whole::timestamp AT TIME ZONE 'UTC' AND c.hour < (whole + 1)::timestamp AT TIME ZONE 'UTC'
       AND c.dim = 'key' AND c.tenant_id <> ''
     UNION SELECT whole, k.tenant_id FROM wf.key_days k WHERE k.day = whole;
@@ -82,8 +83,9 @@ SET search_path = wf, pg_temp AS $$
   UNION ALL
   SELECT w.day, c.tenant_id, c.value, c.route, sum(c.n), sum(c.errors_4xx), sum(c.errors_5xx), coalesce(sum(c.latency_sum), 0),
          min(c.hour)
-  FROM whole w JOIN wf.request_hours c ON c.hour >= w.day::timestamp AT TIME ZONE 'UTC'
-    AND c.hour < (w.day + 1)::timestamp AT TIME ZONE 'UTC' AND c.dim = 'key' AND c.tenant_id <> ''
+  FROM whole w CROSS JOIN LATERAL (
+    SELECT * FROM wf.hour_cells c WHERE c.hour >= w.day::timestamp AT TIME ZONE 'UTC'
+      AND c.hour < (w.day + 1)::timestamp AT TIME ZONE 'UTC' AND c.dim = 'key' AND c.tenant_id <> '' OFFSET 0) c
   GROUP BY 1, 2, 3, 4
 $$;
 
@@ -102,7 +104,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp SET work_mem 
   WITH recent AS MATERIALIZED (
     SELECT c.tenant_id, c.value, c.route, sum(c.n)::float8 AS n, sum(c.errors_4xx)::float8 AS e4,
            sum(c.errors_5xx)::float8 AS e5, coalesce(sum(c.latency_sum), 0) AS ms, min(c.hour) AS first
-    FROM wf.request_hours c WHERE c.hour >= start AND c.hour < until AND c.dim = 'key' AND c.tenant_id <> '' GROUP BY 1, 2, 3
+    FROM wf.hour_cells c WHERE c.hour >= start AND c.hour < until AND c.dim = 'key' AND c.tenant_id <> '' GROUP BY 1, 2, 3
   ), before AS MATERIALIZED (
     SELECT d.tenant_id, d.value, d.route, sum(d.n)::float8 AS n, sum(d.errors_4xx)::float8 AS e4,
            sum(d.errors_5xx)::float8 AS e5, sum(d.latency_sum) AS ms, array_agg(d.n::float8 ORDER BY d.n) AS windows,

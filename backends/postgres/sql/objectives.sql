@@ -111,6 +111,15 @@ BEGIN
           AND c.tenant_id <> ''
           AND ($5 IS NULL OR c.tenant_id = $5) AND ($6 IS NULL OR c.route = $6)
       UNION
+      SELECT q.tenant_id, e.route FROM unnest($1) AS r(span)
+        JOIN wf.quiet_hours q ON q.hour >= lower(r.span) AND q.hour < upper(r.span) AND ($5 IS NULL OR q.tenant_id = $5),
+        unnest(q.requests) e WHERE $6 IS NULL OR e.route = $6
+      UNION
+      SELECT q.tenant_id, e.route FROM unnest($2) AS r(span)
+        JOIN wf.quiet_hours q ON q.hour > lower(r.span) - interval '1 hour' AND q.hour < upper(r.span)
+          AND ($5 IS NULL OR q.tenant_id = $5),
+        unnest(q.requests) e WHERE q.hour + make_interval(mins => e.minute) <@ r.span AND ($6 IS NULL OR e.route = $6)
+      UNION
       SELECT c.tenant_id, c.route FROM unnest($3) AS r(span)
         JOIN wf.requests c ON c.at >= lower(r.span) AND c.at < upper(r.span)
           AND ($5 IS NULL OR c.tenant_id = $5) AND ($6 IS NULL OR c.route = $6)
@@ -130,8 +139,8 @@ BEGIN
 END
 $$;
 
--- The request cells of those times: hours, minutes and, by the minute, raw rows. The planner inlines it; a CTE, with
--- its arrays, would be written to disk.
+-- The request cells of those times: hours, minutes, both of quiet hours and, by the minute, raw rows. The planner inlines
+-- it; a CTE, with its arrays, would be written to disk.
 CREATE OR REPLACE FUNCTION wf.objectives_cells(
   hours tstzmultirange, minutes tstzmultirange, raw tstzmultirange, only_tenant text, only_route text
 ) RETURNS TABLE (tenant_id text, route text, at timestamptz, seconds integer, n integer, errors_5xx integer,
@@ -148,6 +157,23 @@ BEGIN ATOMIC
     JOIN wf.request_minutes c ON c.minute >= lower(r.span) AND c.minute < upper(r.span) AND c.dim = 'route'
       AND c.tenant_id <> ''
       AND (only_tenant IS NULL OR c.tenant_id = only_tenant) AND (only_route IS NULL OR c.route = only_route)
+  UNION ALL
+  SELECT b.tenant_id, b.route, b.at, b.seconds, sum(b.n)::integer, sum(b.errors_5xx)::integer,
+         coalesce(array_agg(b.bucket ORDER BY b.bucket) FILTER (WHERE b.bucket IS NOT NULL), '{}'),
+         coalesce(array_agg(b.n ORDER BY b.bucket) FILTER (WHERE b.bucket IS NOT NULL), '{}')
+  FROM (SELECT e.tenant_id, e.route, e.at, e.seconds, wf.latency_bucket(e.latency_max) AS bucket, sum(e.n)::integer AS n,
+               (coalesce(sum(e.n) FILTER (WHERE e.class = 5), 0))::integer AS errors_5xx
+        FROM (SELECT q.tenant_id, q.hour AS at, 3600 AS seconds, e.*
+              FROM unnest(hours) AS r(span) JOIN wf.quiet_hours q ON q.hour >= lower(r.span) AND q.hour < upper(r.span)
+                AND (only_tenant IS NULL OR q.tenant_id = only_tenant), unnest(q.requests) e
+              UNION ALL
+              SELECT q.tenant_id, q.hour + make_interval(mins => e.minute), 60, e.*
+              FROM unnest(minutes) AS r(span) JOIN wf.quiet_hours q
+                ON q.hour > lower(r.span) - interval '1 hour' AND q.hour < upper(r.span)
+                AND (only_tenant IS NULL OR q.tenant_id = only_tenant), unnest(q.requests) e
+              WHERE q.hour + make_interval(mins => e.minute) <@ r.span) AS e
+        WHERE only_route IS NULL OR e.route = only_route GROUP BY 1, 2, 3, 4, 5) AS b
+  GROUP BY 1, 2, 3, 4
   UNION ALL
   SELECT f.tenant_id, f.route, f.at, least(60, greatest(1, floor(extract(epoch FROM upper(raw) - f.at))))::integer,
          sum(f.n)::integer, sum(f.errors_5xx)::integer,

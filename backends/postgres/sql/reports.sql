@@ -91,7 +91,7 @@ SET search_path = wf, pg_temp AS $$
     SELECT k.tenant_id AS tenant, k.stale, k.keys, k.oldest FROM wf.key_ages(NULL, NULL, NULL) k WHERE k.stale > 0
   ), tenants AS MATERIALIZED (
     SELECT h.tenant_id AS tenant, sum(h.n) AS requests, round(sum(h.errors_5xx)::numeric / sum(h.n), 6)::float8 AS share
-    FROM asked, wf.request_hours h
+    FROM asked, wf.hour_cells h
     WHERE h.dim = 'tenant' AND h.tenant_id <> '' AND h.hour >= since AND h.hour < until
     GROUP BY 1 HAVING sum(h.n) >= 1000
   )

@@ -106,7 +106,7 @@ GRANT EXECUTE ON FUNCTION wf.kept_from TO wf_viewer, wf_worker;
 CREATE OR REPLACE FUNCTION wf.make_cell_partition(parent text, clock text, at timestamptz) RETURNS void
 LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
 DECLARE
-  unit  text := CASE parent WHEN 'request_hours' THEN 'month' ELSE 'day' END;
+  unit  text := CASE parent WHEN 'request_minutes' THEN 'day' ELSE 'month' END;
   lower timestamptz := date_trunc(unit, at);
   stamp text := to_char(lower, CASE unit WHEN 'month' THEN 'YYYYMM' ELSE 'YYYYMMDD' END);
 BEGIN
@@ -124,12 +124,14 @@ RETURNS TABLE (data text, part text, lower timestamptz, upper timestamptz, rows 
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   SELECT t.data, c.relname::text, b.lower, b.lower + CASE length(s.stamp) WHEN 6 THEN interval '1 month' ELSE interval '1 day' END,
          CASE WHEN s.stamp IS NULL THEN
-                CASE t.data WHEN 'raw' THEN (SELECT count(*) FROM (SELECT FROM wf.requests_default LIMIT 10001) r)
-                            WHEN 'minutes' THEN (SELECT count(*) FROM (SELECT FROM wf.request_minutes_default LIMIT 10001) r)
-                            ELSE (SELECT count(*) FROM (SELECT FROM wf.request_hours_default LIMIT 10001) r) END
+                CASE c.relname WHEN 'requests_default' THEN (SELECT count(*) FROM (SELECT FROM wf.requests_default LIMIT 10001) r)
+                               WHEN 'request_minutes_default' THEN (SELECT count(*) FROM (SELECT FROM wf.request_minutes_default LIMIT 10001) r)
+                               WHEN 'quiet_hours_default' THEN (SELECT count(*) FROM (SELECT FROM wf.quiet_hours_default LIMIT 10001) r)
+                               ELSE (SELECT count(*) FROM (SELECT FROM wf.request_hours_default LIMIT 10001) r) END
               ELSE nullif(c.reltuples, -1)::bigint END,
          pg_total_relation_size(c.oid)
-  FROM (VALUES ('raw', 'wf.requests'::regclass), ('minutes', 'wf.request_minutes'), ('hours', 'wf.request_hours')) t(data, parent)
+  FROM (VALUES ('raw', 'wf.requests'::regclass), ('minutes', 'wf.request_minutes'), ('hours', 'wf.request_hours'),
+               ('hours', 'wf.quiet_hours')) t(data, parent)
   JOIN pg_inherits i ON i.inhparent = t.parent JOIN pg_class c ON c.oid = i.inhrelid,
   LATERAL (SELECT substring(c.relname::text FROM '_([0-9]{6}|[0-9]{8})$') AS stamp) s,
   LATERAL (SELECT (CASE length(s.stamp) WHEN 6 THEN to_date(s.stamp, 'YYYYMM') ELSE to_date(s.stamp, 'YYYYMMDD') END)::timestamptz AS lower) b
@@ -196,7 +198,7 @@ BEGIN
   PERFORM wf.in_time('operator');
   PERFORM wf.ensure_request_days(today, today + least(ahead, 60));
   PERFORM wf.make_cell_partition('request_minutes', 'minute', d) FROM generate_series(now(), now() + ahead * interval '1 day', '1 day') d;
-  PERFORM wf.make_cell_partition('request_hours', 'hour', d) FROM unnest(ARRAY[now(), now() + ahead * interval '1 day']) d;
+  PERFORM wf.make_cell_partition('request_hours', 'hour', d), wf.make_cell_partition('quiet_hours', 'hour', d) FROM unnest(ARRAY[now(), now() + ahead * interval '1 day']) d;
   RETURN (SELECT count(*) FROM wf.telemetry_partitions()) - before;
 END
 $$;
@@ -348,6 +350,6 @@ CREATE OR REPLACE FUNCTION wf.stray_requests(OUT raw integer, OUT minutes intege
 SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   SELECT (SELECT count(*) FROM (SELECT FROM wf.requests_default LIMIT 1001) r)::integer,
          (SELECT count(*) FROM (SELECT FROM wf.request_minutes_default LIMIT 1001) r)::integer,
-         (SELECT count(*) FROM (SELECT FROM wf.request_hours_default LIMIT 1001) r)::integer
+         (SELECT count(*) FROM (SELECT FROM wf.request_hours_default UNION ALL SELECT FROM wf.quiet_hours_default LIMIT 1001) r)::integer
 $$;
 GRANT EXECUTE ON FUNCTION wf.stray_requests TO wf_viewer;

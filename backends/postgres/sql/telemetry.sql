@@ -13,6 +13,49 @@ BEGIN ATOMIC
 END;
 GRANT EXECUTE ON FUNCTION wf.latency_bucket TO wf_viewer, wf_worker;
 
+-- The text of a query for the cells of quiet hours (sql/quiet_hours.sql) from `source`, by hours or by minutes. Each dim is
+-- a branch of its own, so that the planner leaves out those that are not asked for.
+CREATE OR REPLACE FUNCTION wf.quiet_cells(source text, clock text, condition text DEFAULT 'true') RETURNS text LANGUAGE sql IMMUTABLE
+BEGIN ATOMIC
+  SELECT string_agg(format('
+    SELECT b.tenant_id, b.route, b.at, sum(b.n)::integer, sum(b.errors_4xx)::integer, sum(b.errors_5xx)::integer,
+           sum(b.latency_sum), max(b.latency_max),
+           coalesce(array_agg(b.bucket ORDER BY b.bucket) FILTER (WHERE b.bucket IS NOT NULL), ''{}''),
+           coalesce(array_agg(b.n::integer ORDER BY b.bucket) FILTER (WHERE b.bucket IS NOT NULL), ''{}''),
+           ''%s''::text COLLATE "C", b.value
+    FROM (
+      SELECT q.tenant_id, %s::text COLLATE "C" AS route, %s::text COLLATE "C" AS value, %s AS at,
+             wf.latency_bucket(e.latency_max) AS bucket, sum(e.n) AS n, coalesce(sum(e.n) FILTER (WHERE e.class = 4), 0) AS errors_4xx,
+             coalesce(sum(e.n) FILTER (WHERE e.class = 5), 0) AS errors_5xx,
+             sum(coalesce(e.latency_sum, e.latency_max)) AS latency_sum, max(e.latency_max) AS latency_max
+      FROM %s q, unnest(q.requests) e WHERE %s%s GROUP BY 1, 2, 3, 4, 5) b
+    GROUP BY b.tenant_id, b.route, b.at, b.value', d.dim, d.route, d.value,
+    CASE clock WHEN 'hour' THEN 'q.hour' ELSE 'q.hour + make_interval(mins => e.minute)' END, source, condition, d.also), ' UNION ALL ')
+  FROM (VALUES ('tenant', quote_literal(''), quote_literal(''), ''), ('route', 'e.route', quote_literal(''), ''),
+               ('key', 'e.route', 'e.key', ' AND e.key IS NOT NULL'),
+               ('region', quote_literal(''), 'e.region', ' AND e.region IS NOT NULL')) AS d(dim, route, value, also);
+END;
+
+-- The cells as readers see them: those that are stored, and those of quiet hours. A join must ask for them by a lateral
+-- query with OFFSET 0, or all of them are computed.
+DO $$
+BEGIN
+  EXECUTE 'CREATE OR REPLACE VIEW wf.hour_cells AS
+    SELECT tenant_id, route, hour, n, errors_4xx, errors_5xx, latency_sum, latency_max, buckets, counts, dim, value
+    FROM wf.request_hours UNION ALL' || wf.quiet_cells('wf.quiet_hours', 'hour');
+  EXECUTE 'CREATE OR REPLACE FUNCTION wf.minute_cells(lower timestamptz, upper timestamptz)
+    RETURNS TABLE (tenant_id text, route text, minute timestamptz, n integer, errors_4xx integer, errors_5xx integer,
+                   latency_sum double precision, latency_max real, buckets smallint[], counts integer[], dim text, value text)
+    LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC
+    SELECT c.tenant_id, c.route, c.minute, c.n, c.errors_4xx, c.errors_5xx, c.latency_sum, c.latency_max, c.buckets, c.counts, c.dim, c.value
+    FROM wf.request_minutes c WHERE c.minute >= lower AND c.minute < upper UNION ALL'
+    || wf.quiet_cells('wf.quiet_hours', 'minute', 'q.hour > lower - interval ''1 hour'' AND q.hour < upper
+      AND q.hour + make_interval(mins => e.minute) >= lower AND q.hour + make_interval(mins => e.minute) < upper') || '; END';
+END
+$$;
+GRANT SELECT ON wf.quiet_hours, wf.hour_cells TO wf_viewer, wf_worker;
+GRANT EXECUTE ON FUNCTION wf.minute_cells TO wf_viewer, wf_worker;
+
 GRANT SELECT ON wf.request_minutes TO wf_viewer, wf_worker;
 GRANT SELECT ON wf.request_marks TO wf_viewer, wf_worker;
 GRANT SELECT ON wf.request_due TO wf_viewer, wf_worker;
@@ -45,8 +88,9 @@ BEGIN ATOMIC
 END;
 GRANT EXECUTE ON FUNCTION wf.merging TO wf_viewer;
 
--- The tenants' cells of a time, computed from raw rows. No route is called '': that stands for all routes of the fleet.
-CREATE OR REPLACE FUNCTION wf.raw_cells(lower timestamptz, upper timestamptz, step interval)
+-- The tenants' cells of a time, computed from raw rows, of all tenants or of those whose hour is not quiet. No route is
+-- called '': that stands for all routes of the fleet.
+CREATE OR REPLACE FUNCTION wf.raw_cells(lower timestamptz, upper timestamptz, step interval, quiet boolean DEFAULT true)
 RETURNS TABLE (tenant_id text, route text, at timestamptz, n integer, errors_4xx integer, errors_5xx integer,
                latency_sum double precision, latency_max real, buckets smallint[], counts integer[], dim text, value text)
 LANGUAGE plpgsql STABLE SET search_path = wf, pg_temp AS $$
@@ -59,14 +103,16 @@ BEGIN
              (count(*) FILTER (WHERE r.status >= 500))::integer AS errors_5xx,
              sum(r.latency_ms::float8) FILTER (WHERE r.latency_ms <= 1e9) AS latency_sum,
              max(r.latency_ms) FILTER (WHERE r.latency_ms <= 1e9) AS latency_max
-      FROM wf.requests r WHERE r.at >= %1$L AND r.at < %2$L GROUP BY 1, 2, 3, 4, 5, 6
+      FROM wf.requests r WHERE r.at >= %1$L AND r.at < %2$L AND (%4$L OR (r.tenant_id, date_bin(''1 hour'', r.at, ''2000-01-01 00:00Z''))
+        NOT IN (SELECT q.tenant_id, q.hour FROM wf.quiet_hours q WHERE q.hour > %1$L::timestamptz - interval ''1 hour'' AND q.hour < %2$L))
+      GROUP BY 1, 2, 3, 4, 5, 6
     ), whole AS MATERIALIZED (  -- the limits of wf.requests: a longer text would not fit into an index
       SELECT tenant_id, left(route, 400) AS route, left(key, 64) AS key, left(region, 64) AS region, at, sum(n)::integer AS n, sum(errors_4xx)::integer AS errors_4xx,
              sum(errors_5xx)::integer AS errors_5xx, sum(latency_sum) AS latency_sum, max(latency_max) AS latency_max,
              coalesce(array_agg(bucket ORDER BY bucket) FILTER (WHERE bucket IS NOT NULL), ''{}'') AS buckets,
              coalesce(array_agg(n ORDER BY bucket) FILTER (WHERE bucket IS NOT NULL), ''{}'') AS counts
       FROM fine GROUP BY 1, 2, 3, 4, 5
-    ), ', lower, upper, step) || wf.merging('
+    ), ', lower, upper, step, quiet) || wf.merging('
       SELECT w.tenant_id, d.dim, d.value, d.route, w.at, w.n, w.errors_4xx, w.errors_5xx,
              w.latency_sum, w.latency_max, w.buckets, w.counts
       FROM whole w, LATERAL (VALUES (''tenant'', '''', ''''), (''route'', '''', w.route), (''key'', w.key, w.route),
@@ -81,7 +127,8 @@ LANGUAGE sql STABLE
 BEGIN ATOMIC
   SELECT 'WITH ' || wf.merging(format('SELECT '''' AS tenant_id, dim, value, %s AS route, %I AS at, n, errors_4xx,
              errors_5xx, latency_sum, latency_max, buckets, counts
-      FROM wf.%I WHERE %2$I >= %4$L AND %2$I < %5$L AND %6$s', CASE WHEN whole THEN '''''' ELSE 'route' END, clock, cells,
+      FROM wf.%3$s WHERE %2$I >= %4$L AND %2$I < %5$L AND %6$s', CASE WHEN whole THEN '''''' ELSE 'route' END, clock,
+      CASE WHEN whole THEN quote_ident(cells) WHEN clock = 'hour' THEN 'hour_cells' ELSE format('minute_cells(%L, %L)', lower, upper) END,
       lower, upper, CASE WHEN whole THEN 'dim = ''route'' AND tenant_id = '''' AND route <> '''''
                          ELSE 'dim IN (''route'', ''region'') AND tenant_id <> ''''' END));
 END;
@@ -132,14 +179,16 @@ BEGIN
     LIMIT 240
   LOOP
     PERFORM wf.make_cell_partition('request_hours', 'hour', month);
+    PERFORM wf.make_cell_partition('quiet_hours', 'hour', month);
   END LOOP;
-  RETURN wf.put_cells('request_hours', 'hour', format('SELECT * FROM wf.raw_cells(%L, %L, ''1 hour'')', lower, upper))
+  RETURN wf.put_quiet('request_hours', 'hour', lower, upper)
+       + wf.put_cells('request_hours', 'hour', format('SELECT * FROM wf.raw_cells(%L, %L, ''1 hour'', false)', lower, upper))
        + wf.put_fleet('request_hours', 'hour', lower, upper);
 END
 $$;
 GRANT EXECUTE ON FUNCTION wf.roll_up_hours TO wf_operator, wf_worker;
 
--- One hour from its minutes, when all of them exist; else from raw rows.
+-- One hour from its minutes, when all of them exist; else from raw rows. Quiet hours are there already: they are due now.
 CREATE OR REPLACE FUNCTION wf.roll_up_hour(this timestamptz, from_minutes boolean) RETURNS bigint
 LANGUAGE plpgsql SET search_path = wf, pg_temp AS $$
 BEGIN
@@ -147,6 +196,8 @@ BEGIN
     RETURN wf.roll_up_hours(this, this);
   END IF;
   PERFORM wf.make_cell_partition('request_hours', 'hour', this);
+  INSERT INTO wf.objective_due
+  SELECT 3600, tstzrange(this, this + interval '1 hour') WHERE EXISTS (SELECT FROM wf.quiet_hours q WHERE q.hour = this);
   RETURN wf.put_cells('request_hours', 'hour', 'WITH ' || wf.merging(format('SELECT tenant_id, dim, value, route, %L::timestamptz AS at,
       n, errors_4xx, errors_5xx, latency_sum, latency_max, buckets, counts FROM wf.request_minutes
     WHERE minute >= %1$L AND minute < %2$L', this, this + interval '1 hour')));
@@ -166,6 +217,8 @@ DECLARE
   horizon bigint;  -- every transaction before it has ended, so its rows are visible below
   ready   timestamptz := date_trunc('minute', now() - interval '90 seconds') + interval '1 minute';  -- only minutes before this
   this    timestamptz;
+  next    timestamptz;
+  number  integer;
 BEGIN
   PERFORM wf.in_time('operator');
   PERFORM wf.take_lock('roll_up_requests');
@@ -185,17 +238,24 @@ BEGIN
   INSERT INTO wf.request_due
   SELECT DISTINCT CASE WHEN at >= mark.minutes_from THEN 'minute' ELSE 'hour' END,
          CASE WHEN at >= mark.minutes_from THEN at ELSE date_trunc('hour', at) END FROM fresh ON CONFLICT DO NOTHING;
-  FOR this IN
-    DELETE FROM wf.request_due d WHERE d.step = 'minute' AND d.at IN (
-      SELECT at FROM wf.request_due WHERE step = 'minute' AND at < ready ORDER BY at LIMIT most_minutes) RETURNING d.at
+  -- Minutes of an hour that follow one another are computed together.
+  FOR this, next, number IN
+    WITH taken AS (
+      DELETE FROM wf.request_due d WHERE d.step = 'minute' AND d.at IN (
+        SELECT at FROM wf.request_due WHERE step = 'minute' AND at < ready ORDER BY at LIMIT most_minutes) RETURNING d.at
+    ), due AS (
+      INSERT INTO wf.request_due SELECT DISTINCT 'hour', date_trunc('hour', at) FROM taken ON CONFLICT DO NOTHING
+    )
+    SELECT min(at), max(at) + interval '1 minute', count(*) FROM (
+      SELECT at, at - row_number() OVER (ORDER BY at) * interval '1 minute' AS run FROM taken WHERE at >= mark.minutes_from) t
+    GROUP BY run, date_trunc('hour', at) ORDER BY 1
   LOOP
-    INSERT INTO wf.request_due VALUES ('hour', date_trunc('hour', this)) ON CONFLICT DO NOTHING;
-    CONTINUE WHEN this < mark.minutes_from;
     PERFORM wf.make_cell_partition('request_minutes', 'minute', this);
-    cells := cells + wf.put_cells('request_minutes', 'minute',
-        format('SELECT * FROM wf.raw_cells(%L, %L, ''1 minute'')', this, this + interval '1 minute'))
-      + wf.put_fleet('request_minutes', 'minute', this, this + interval '1 minute');
-    minutes := minutes + 1;
+    PERFORM wf.make_cell_partition('quiet_hours', 'hour', this);
+    cells := cells + wf.put_quiet('request_minutes', 'minute', this, next)
+      + wf.put_cells('request_minutes', 'minute', format('SELECT * FROM wf.raw_cells(%L, %L, ''1 minute'', false)', this, next))
+      + wf.put_fleet('request_minutes', 'minute', this, next);
+    minutes := minutes + number;
   END LOOP;
   mark.minutes_until := least(ready, (SELECT min(at) FROM wf.request_due WHERE step = 'minute' AND at >= mark.minutes_until));
   FOR this IN
