@@ -163,7 +163,7 @@ class ListScreen(OrderedScreen[R]):
             noun=self.noun,
             count=count + (f" · {marks:,} marked" if marks else ""),
             filter="/" + self.filter_text if self.filter_text else "",
-            fault=self.fault or self._sort_choice(),
+            fault=self.fault,
             order=self.order_words(),
         )
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from datetime import UTC, date
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from psycopg import sql
 from psycopg.rows import dict_row
@@ -18,7 +18,7 @@ from backends.postgres.statements import Connection
 from backends.postgres.table import Table
 from controlplane.errors import Usage
 from controlplane.filters.grammar import Kind, Term
-from controlplane.listing import Count, Page, Position, Query, Row
+from controlplane.listing import Count, Page, Position, Query, Row, Scalar
 from controlplane.lists import ListOf
 from controlplane.operators.roles import allows
 from controlplane.refusals import Words
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from backends.postgres.home import Home
 
 R = TypeVar("R", bound=Row)
+Part = Literal["", "known", "unknown"]
+"""All rows of an order, or those of which its value is known, or not."""
 Few = Mapping[Term, Sequence[int]]
 NONE: Few = {}
 
@@ -37,13 +39,24 @@ class Order:
 
     `tie`: this index's last columns, where they have other names than the list's own tie. `bound`: a column of another
     table in the view that equals the expression; it is bounded too, or a merge join would read that table from its
-    start.
+    start. `unknown`: the expression's value where nothing is known, as "-1" or "infinity"; those rows are last in both
+    directions.
     """
 
     expression: str
     type: str
     tie: Sequence[str] = ()
     bound: str = ""
+    unknown: str = ""
+
+    def parts(self, descending: bool) -> tuple[Part, ...]:
+        """What is read one after the other. Where the unknown rows are last in the index too, it is read as a whole."""
+        if not self.unknown or self.unknown.startswith("-") == descending:
+            return ("",)
+        return ("known", "unknown")
+
+    def part_of(self, value: Scalar) -> Part:
+        return "unknown" if str(value).removesuffix(".0") == self.unknown else "known"
 
 
 @dataclass(frozen=True)
@@ -130,11 +143,19 @@ class PagedList(Generic[R]):
     ) -> Page[R]:
         order = self._order(query)
         down = query.descending != backward
+        parts = order.parts(query.descending)[:: -1 if backward else 1]
+        if start is not None and len(parts) > 1:
+            parts = parts[parts.index(order.part_of(start[0])) :]
+        found: list[dict[str, Any]] = []
         async with self.home.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
             few = await self._few(connection, query)
-            statement, parameters = self._statement(query, order, start, inclusive, down, limit + 1, few)
-            await cursor.execute(statement, parameters)
-            found = await cursor.fetchall()
+            for part in parts:
+                begin = start if part == parts[0] else None
+                wanted = limit + 1 - len(found)
+                await cursor.execute(*self._statement(query, order, begin, inclusive, down, wanted, few, part))
+                found += await cursor.fetchall()
+                if len(found) > limit:
+                    break
         more = len(found) > limit
         found = found[:limit]
         if backward:
@@ -203,10 +224,16 @@ class PagedList(Generic[R]):
         down: bool,
         limit: int,
         few: Few = NONE,
+        part: Part = "",
     ) -> tuple[sql.Composed, list[Any]]:
         condition, parameters = self._where(query, few)
         direction = sql.SQL(" DESC" if down else " ASC")
         sort = sql.SQL(order.expression)
+        if part:  # by ranges: of an equality the planner would make another order, which has no index
+            known, unknown = (" > ", " <= ") if order.unknown.startswith("-") else (" < ", " >= ")
+            meant = sql.SQL(known if part == "known" else unknown)
+            condition = sql.SQL("({}) AND {}{}{}").format(condition, sort, meant, sql.SQL("%s::" + order.type))
+            parameters = [*parameters, order.unknown]
         tie = [sql.Identifier(name) for name in order.tie or self.shape.tie]
         if start is not None:
             compare = sql.SQL(("<" if down else ">") + ("=" if inclusive else ""))
