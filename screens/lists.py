@@ -192,6 +192,7 @@ class ListScreen(OrderedScreen[R]):
         except Usage as fault:
             self.fault = fault.message
             self._apply(*self._before)  # what was typed before the fault may have hidden all rows
+            self._list_values(text)
             return
         self.fault = ""
         self._typing = self.set_timer(TYPING_PAUSE_SECONDS, lambda: self._apply(text, terms))
@@ -214,7 +215,18 @@ class ListScreen(OrderedScreen[R]):
             self.fault, self.filter_text = "", text.strip()
         except Usage as fault:
             self.fault = fault.message
+            self._list_values(text)
         self.show_list()
+
+    @work(exit_on_error=False, group="values", exclusive=True)
+    async def _list_values(self, text: str) -> None:
+        """Of a field that stands alone: say its values in place of the fault."""
+        from screens.values import words_of
+
+        fault, words = self.fault, await words_of(self, text)
+        if words and self.fault == fault:  # else something else was typed meanwhile
+            self.fault = words
+            self.draw_frame()
 
     def show_as(self, filter_text: str, sort: str, columns: Sequence[str]) -> None:
         """Show the list as a view has it; "-err" sorts in descending order. Raises Usage for an unknown column."""

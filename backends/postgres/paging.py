@@ -9,7 +9,7 @@ from dataclasses import dataclass, is_dataclass
 from datetime import UTC, date
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
-from psycopg import sql
+from psycopg import errors, sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
@@ -18,8 +18,9 @@ from backends.postgres.statements import Connection
 from backends.postgres.table import Table
 from controlplane.errors import Usage
 from controlplane.filters.grammar import Kind, Term
+from controlplane.filters.values import MAX_ROWS, MAX_VALUES, SECONDS, Found
 from controlplane.listing import Count, Page, Position, Query, Row, Scalar
-from controlplane.lists import ListOf
+from controlplane.lists import Column, ListOf
 from controlplane.operators.roles import allows
 from controlplane.refusals import Words
 
@@ -31,6 +32,10 @@ Part = Literal["", "known", "unknown"]
 """All rows of an order, or those of which its value is known, or not."""
 Few = Mapping[Term, Sequence[int]]
 NONE: Few = {}
+_VALUES = """
+SELECT value, count(*) FROM (SELECT ({value})::text AS value FROM {view} WHERE {condition} LIMIT %s) AS looked_at
+WHERE value <> '' GROUP BY value ORDER BY count(*) DESC, value LIMIT %s
+"""
 
 
 @dataclass(frozen=True)
@@ -176,6 +181,27 @@ class PagedList(Generic[R]):
             row = await (await connection.execute(*counting)).fetchone()
         number = row[0] if row else 0
         return Count(min(number, cap), capped=number > cap)
+
+    async def values(self, column: Column[Any], terms: Sequence[Term]) -> Found:
+        """What the view shows this login: what is masked there is masked here."""
+        shape, query = self.shape, Query(tuple(terms))
+        shown: sql.Composable = sql.Identifier(column.attribute)
+        if column.attribute not in shape.columns:
+            shown = shape.filters[column.name].expression
+        async with self.home.connection() as connection, connection.transaction():
+            condition, parameters = self._where(query, await self._few(connection, query))
+            statement = sql.SQL(_VALUES).format(
+                value=sql.SQL("unnest({})").format(shown) if column.kind.many else shown,
+                view=sql.SQL(shape.view),
+                condition=condition,
+            )
+            await connection.execute("SELECT set_config('statement_timeout', %s, true)", [f"{SECONDS * 1000:g}"])
+            try:
+                async with connection.transaction():
+                    found = await connection.execute(statement, [*parameters, MAX_ROWS, MAX_VALUES + 1])
+                    return [(value, number) for value, number in await found.fetchall()]
+            except errors.QueryCanceled:
+                return []
 
     async def get(self, *key: Any) -> R:
         shape = self.shape
