@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from controlplane.errors import Usage
 from controlplane.filters.grammar import Term
+
+if TYPE_CHECKING:
+    from controlplane.filters.values import Found
+    from controlplane.lists import Column
 
 Scalar = str | float | int | None
 Position = tuple[Scalar, ...]
@@ -92,6 +96,13 @@ class Listing(Protocol[R_co]):
         ...
 
     async def count(self, query: Query, cap: int = 10_000) -> Count: ...
+
+    async def values(self, column: Column[Any], terms: Sequence[Term]) -> Found:
+        """The most frequent values of a column of text, one more than are shown, as the login may see them.
+
+        Of some of the rows that match; empty when that takes too long.
+        """
+        ...
 
     async def get(self, *key: Any) -> R_co:
         """The row with this key, as it is named by the list's declaration. Raises NotFound."""

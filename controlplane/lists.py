@@ -10,7 +10,8 @@ import dataclasses
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
@@ -36,8 +37,6 @@ TIME_CELLS: Mapping[Form, int] = {"age": 6, "utc": 20, "local": 25}
 """How wide a time is in each form."""
 EXTRA = 10
 """Columns of this priority and above are shown on wide screens only."""
-BELOW_ALL = -1e300
-"""Where an unknown value sorts: below every number."""
 
 
 class Cell(NamedTuple):
@@ -206,7 +205,8 @@ class ListOf(Generic[R]):
     take; `named`: how one is found by what a person calls it, besides its key; `missing`: the refusal of a key that no
     row has; `label`: what a person calls the row. `opens`: the noun and
     the key that enter opens, or "?" and a filter of that noun's list; None: enter describes the row. `search`: the
-    texts of a row that words are looked for in, for a list in memory. `operations`: the names of those offered on a
+    texts of a row that words are looked for in, for a list in memory. `few`: it is in memory, so that every column of
+    its table sorts. `operations`: the names of those offered on a
     row; None: all that are done on such a row. `charts`: what opens a row's charts, as text.
     """
 
@@ -228,6 +228,7 @@ class ListOf(Generic[R]):
     why: Callable[[R, datetime], Sequence[Line]] = lambda row, now: ()
     charts: Callable[[R, datetime], str] = lambda row, now: ""
     search: Callable[[R], Sequence[str | None]] | None = None
+    few: bool = False
     operations: tuple[str, ...] | None = None
     name: str = ""
     """What it is called in sentences, where that is not its noun."""
@@ -253,7 +254,13 @@ class ListOf(Generic[R]):
         own = self.order.removeprefix("-")
         if not own:
             return ()
-        return (own, *(column.name for column in self.columns if column.sorts and column.name != own))
+        found = [each for each in self.columns if each.sorts or (self.few and each.priority and self._has_value(each))]
+        return (own, *(column.name for column in found if column.name != own))
+
+    def _has_value(self, column: Column[R]) -> bool:
+        """Whether a column has a value of its own: some only have words."""
+        there = column.attribute in getattr(self.row, "__dataclass_fields__", ()) or hasattr(self.row, column.attribute)
+        return there or column.value is not None or column.rank is not None
 
     @property
     def table(self) -> tuple[Column[R], ...]:
@@ -306,7 +313,12 @@ class ListOf(Generic[R]):
             )
         return name, asked.startswith("-")
 
-    def begins_with_largest(self, name: str) -> bool:
+    def begins_descending(self, name: str) -> bool:
+        """Whether a list that is sorted by this column begins with the largest: measures do, and what the list's own
+        order says so of.
+        """
+        if name == self.order.removeprefix("-"):
+            return self.order.startswith("-")
         return self.column(name).kind.filter in MEASURES
 
     # A list in memory
@@ -320,9 +332,24 @@ class ListOf(Generic[R]):
         return known | {"": list(self.search(row) if self.search else (row.key,))}
 
     def position(self, row: R, query: Query) -> Position:
-        """A row's position in the order; unknown values sort below all others."""
+        """A row's position in the order; unknown values are last in both directions."""
         column = self.column(query.sort or self.sorts[0])
-        value = column.rank(row) if column.rank else column.value_of(row)
-        if isinstance(value, datetime):
-            value = value.timestamp()
-        return (BELOW_ALL if value is None else value, row.key)
+        value = _scalar(column.rank(row) if column.rank else column.value_of(row))
+        known = (value is not None) == query.descending  # what is descending is read from the end
+        return (known, 0 if value is None else value, row.key)
+
+
+def _scalar(value: Any) -> Any:
+    """A value that orders as it does, and that a cursor can hold."""
+    match value:
+        case datetime():
+            return value.timestamp()
+        case timedelta():
+            return value.total_seconds()
+        case Decimal():
+            return float(value)
+        case list() | tuple() | set() | frozenset():
+            return " ".join(map(str, value))
+        case None | bool() | int() | float() | str():
+            return value
+    return str(value)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from controlplane.errors import Refusal
 from controlplane.filters.grammar import Term
 from controlplane.listing import Count, Page, Position, Query, Row
 from controlplane.lists import ListOf
 from controlplane.refusals import NO_ROW
+
+if TYPE_CHECKING:
+    from controlplane.filters.values import Found
+    from controlplane.lists import Column
 
 R = TypeVar("R", bound=Row)
 
@@ -59,6 +64,16 @@ class FewRows(Generic[R]):
         rows, as_of = await self.rows()
         number = len(self.placed(rows, query, as_of))
         return Count(min(number, cap), number > cap)
+
+    async def values(self, column: Column[Any], terms: Sequence[Term]) -> Found:
+        from controlplane.filters.values import MAX_ROWS, MAX_VALUES
+
+        rows, as_of = await self.rows()
+        counted: Counter[str] = Counter()
+        for _, row in self.placed(rows, Query(tuple(terms)), as_of)[:MAX_ROWS]:
+            value = column.value_of(row)
+            counted.update(map(str, value if column.kind.many and value else [value] if value else []))
+        return sorted(counted.items(), key=lambda each: (-each[1], each[0]))[: MAX_VALUES + 1]
 
     async def get(self, *key: Any) -> R:
         rows, _ = await self.rows()

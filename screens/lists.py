@@ -172,7 +172,7 @@ class ListScreen(PreviewingScreen[R]):
             noun=self.noun,
             count=self.count_words() + (f" · {marks:,} marked" if marks else ""),
             filter="/" + self.filter_text if self.filter_text else "",
-            fault=self.fault or self._sort_choice(),
+            fault=self.fault,
             order=self.order_words(),
         )
 
@@ -201,6 +201,7 @@ class ListScreen(PreviewingScreen[R]):
         except Usage as fault:
             self.fault = fault.message
             self._apply(*self._before)  # what was typed before the fault may have hidden all rows
+            self._list_values(text)
             return
         self.fault = ""
         self._typing = self.set_timer(TYPING_PAUSE_SECONDS, lambda: self._apply(text, terms))
@@ -223,7 +224,18 @@ class ListScreen(PreviewingScreen[R]):
             self.fault, self.filter_text = "", text.strip()
         except Usage as fault:
             self.fault = fault.message
+            self._list_values(text)
         self.show_list()
+
+    @work(exit_on_error=False, group="values", exclusive=True)
+    async def _list_values(self, text: str) -> None:
+        """Of a field that stands alone: say its values in place of the fault."""
+        from screens.values import words_of
+
+        fault, words = self.fault, await words_of(self, text)
+        if words and self.fault == fault:  # else something else was typed meanwhile
+            self.fault = words
+            self.draw_frame()
 
     def show_as(self, filter_text: str, sort: str, columns: Sequence[str]) -> None:
         """Show the list as a view has it; "-err" sorts in descending order. Raises Usage for an unknown column."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from string import ascii_lowercase
 from typing import ClassVar, Generic, TypeVar
 
 from textual import events, on
@@ -11,6 +12,7 @@ from textual.binding import Binding, BindingType
 from controlplane.listing import Row
 from controlplane.lists import ListOf
 from screens.area import AreaScreen
+from screens.desk import Done
 from screens.widgets.table import WindowTable
 
 R = TypeVar("R", bound=Row)
@@ -40,25 +42,27 @@ class OrderedScreen(AreaScreen, Generic[R]):
         raise NotImplementedError
 
     def order_words(self) -> str:
+        if self.choosing_sort:
+            return "sort by which column?"
         return f"sort {self.sort} {'▼' if self.descending else '▲'}" if self.sorts else ""
 
     def action_choose_sort(self) -> None:
         self.choosing_sort = bool(self.sorts)
         self.draw_frame()
 
-    def _sort_choice(self) -> str:
-        if not self.choosing_sort:
-            return ""
-        return "sort by: " + "  ".join(f"{letter} {name}" for letter, name in self.sort_letters().items())
+    @property
+    def shown_hints(self) -> Sequence[tuple[str, str]]:
+        """While an order is chosen, the letters of the columns take the place of the keys."""
+        return tuple(self.sort_letters().items()) if self.choosing_sort else super().shown_hints
 
     def sort_letters(self) -> dict[str, str]:
-        """A letter for each name: its first, or the next of its letters that no earlier name has."""
+        """A letter for each name: its first, or the next of its letters, or of all, that no earlier name has."""
         letters: dict[str, str] = {}
         for name in self.sorts:
             letters.setdefault(name[0], name)
         for name in self.sorts:
             if name not in letters.values():
-                letters[next(letter for letter in name if letter not in letters)] = name
+                letters[next(letter for letter in name + ascii_lowercase if letter not in letters)] = name
         return letters
 
     @on(WindowTable.HeadingClicked)
@@ -66,6 +70,9 @@ class OrderedScreen(AreaScreen, Generic[R]):
         if event.column in self.sorts:
             self._sort_by(event.column)
             self.draw_frame()
+        else:
+            by = f"Sort by: {', '.join(self.sorts)}." if self.sorts else "It has one order."
+            self.say(Done(f"{event.column} has no index, so a list of any size cannot be sorted by it. {by}", "muted"))
 
     def on_key(self, event: events.Key) -> None:
         if self.choosing_sort:
@@ -87,10 +94,10 @@ class OrderedScreen(AreaScreen, Generic[R]):
             self._resort = (letter, event.time + RESORT_SECONDS)
 
     def _sort_by(self, name: str) -> None:
-        """Sort by a column: measures from the largest, unknown values last; the same column again reverses."""
+        """Sort by a column in its sensible direction, unknown values last; the same column again reverses."""
         if name == self.sort:
             self.descending = not self.descending
         else:
-            self.descending = self.declared.begins_with_largest(name)
+            self.descending = self.declared.begins_descending(name)
         self.sort = name
         self.show_list()

@@ -6,14 +6,15 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, NoReturn
 
 from app.cli.asked import READING, Reading, opened
 from app.cli.output import Column, document, fact_lines, jsonable, say, table_lines, tell, write
 from app.cli.parameters import Parameter
 from controlplane.errors import Usage
 from controlplane.exports import WITH_REASON, Format, Heading, chunks
-from controlplane.filters.grammar import parse
+from controlplane.filters.grammar import Field, parse
+from controlplane.filters.values import asked_field, values_words
 from controlplane.listing import Count, Query, cursor, position_of
 from controlplane.lists import ID, Line, ListOf
 from controlplane.lists import Column as ListColumn
@@ -88,6 +89,8 @@ async def list_page(
     note: Callable[[Context], Awaitable[None]] | None = None,
 ) -> None:
     """`sums`: totals over all rows, for `--json`. `note` is called before anything is read."""
+    if (alone := asked_field(" ".join(words), declared.fields)) is not None:
+        await _refuse_alone(declared, *alone, asked)
     query = _query(declared, words, shown)
     start = position_of(query, shown.after) if shown.after else None
     if not 1 <= shown.limit <= MAX_PAGE_ROWS:
@@ -136,6 +139,15 @@ def _export(form: Format, heading: Heading, records: Sequence[dict[str, Any]]) -
     """Print the page for another program, with the heading that the console's `e` writes."""
     for piece in chunks(form, heading, list(records[0]) if records else [], records):
         write(piece.replace("\r\n", "\n"))
+
+
+async def _refuse_alone(declared: ListOf[Any], before: str, field: Field, asked: Reading) -> NoReturn:
+    """A field without a value: say which it has."""
+    terms = parse(before, declared.fields)
+    async with opened(asked) as context:
+        found = await declared.of(context.home).values(declared.column(field.name), terms)
+    fields = ", ".join(each.name for each in declared.fields)
+    raise Usage("filter_unreadable", f"{values_words(field, found)}.", f"Fields: {fields}.")
 
 
 def _query(declared: ListOf[Any], words: Sequence[str], shown: PageOptions) -> Query:

@@ -88,7 +88,7 @@ class Keys(PagedList[Key], KeyDirectory):
     shape = shape_of(
         KEYS,
         "wf.key_list",
-        orders={"expires": Order(_EXPIRY.as_string(), "timestamptz")},
+        orders={"expires": Order(_EXPIRY.as_string(), "timestamptz", unknown="infinity")},
         filters={
             "state": Filtered(sql.SQL("state"), "choice", implied=_OF_STATE),
             "owner": Filtered(sql.SQL("owner_email"), masked=sql.SQL("owner_masked"), table=sql.SQL("wf.key_owners")),

@@ -7,9 +7,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from datetime import UTC, date
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
-from psycopg import sql
+from psycopg import errors, sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
@@ -18,8 +18,9 @@ from backends.postgres.statements import Connection
 from backends.postgres.table import Table
 from controlplane.errors import Usage
 from controlplane.filters.grammar import Kind, Term
-from controlplane.listing import Count, Page, Position, Query, Row
-from controlplane.lists import ListOf
+from controlplane.filters.values import MAX_ROWS, MAX_VALUES, SECONDS, Found
+from controlplane.listing import Count, Page, Position, Query, Row, Scalar
+from controlplane.lists import Column, ListOf
 from controlplane.operators.roles import allows
 from controlplane.refusals import Words
 
@@ -27,8 +28,14 @@ if TYPE_CHECKING:
     from backends.postgres.home import Home
 
 R = TypeVar("R", bound=Row)
+Part = Literal["", "known", "unknown"]
+"""All rows of an order, or those of which its value is known, or not."""
 Few = Mapping[Term, Sequence[int]]
 NONE: Few = {}
+_VALUES = """
+SELECT value, count(*) FROM (SELECT ({value})::text AS value FROM {view} WHERE {condition} LIMIT %s) AS looked_at
+WHERE value <> '' GROUP BY value ORDER BY count(*) DESC, value LIMIT %s
+"""
 
 
 @dataclass(frozen=True)
@@ -37,13 +44,24 @@ class Order:
 
     `tie`: this index's last columns, where they have other names than the list's own tie. `bound`: a column of another
     table in the view that equals the expression; it is bounded too, or a merge join would read that table from its
-    start.
+    start. `unknown`: the expression's value where nothing is known, as "-1" or "infinity"; those rows are last in both
+    directions.
     """
 
     expression: str
     type: str
     tie: Sequence[str] = ()
     bound: str = ""
+    unknown: str = ""
+
+    def parts(self, descending: bool) -> tuple[Part, ...]:
+        """What is read one after the other. Where the unknown rows are last in the index too, it is read as a whole."""
+        if not self.unknown or self.unknown.startswith("-") == descending:
+            return ("",)
+        return ("known", "unknown")
+
+    def part_of(self, value: Scalar) -> Part:
+        return "unknown" if str(value).removesuffix(".0") == self.unknown else "known"
 
 
 @dataclass(frozen=True)
@@ -130,11 +148,19 @@ class PagedList(Generic[R]):
     ) -> Page[R]:
         order = self._order(query)
         down = query.descending != backward
+        parts = order.parts(query.descending)[:: -1 if backward else 1]
+        if start is not None and len(parts) > 1:
+            parts = parts[parts.index(order.part_of(start[0])) :]
+        found: list[dict[str, Any]] = []
         async with self.home.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
             few = await self._few(connection, query)
-            statement, parameters = self._statement(query, order, start, inclusive, down, limit + 1, few)
-            await cursor.execute(statement, parameters)
-            found = await cursor.fetchall()
+            for part in parts:
+                begin = start if part == parts[0] else None
+                wanted = limit + 1 - len(found)
+                await cursor.execute(*self._statement(query, order, begin, inclusive, down, wanted, few, part))
+                found += await cursor.fetchall()
+                if len(found) > limit:
+                    break
         more = len(found) > limit
         found = found[:limit]
         if backward:
@@ -155,6 +181,27 @@ class PagedList(Generic[R]):
             row = await (await connection.execute(*counting)).fetchone()
         number = row[0] if row else 0
         return Count(min(number, cap), capped=number > cap)
+
+    async def values(self, column: Column[Any], terms: Sequence[Term]) -> Found:
+        """What the view shows this login: what is masked there is masked here."""
+        shape, query = self.shape, Query(tuple(terms))
+        shown: sql.Composable = sql.Identifier(column.attribute)
+        if column.attribute not in shape.columns:
+            shown = shape.filters[column.name].expression
+        async with self.home.connection() as connection, connection.transaction():
+            condition, parameters = self._where(query, await self._few(connection, query))
+            statement = sql.SQL(_VALUES).format(
+                value=sql.SQL("unnest({})").format(shown) if column.kind.many else shown,
+                view=sql.SQL(shape.view),
+                condition=condition,
+            )
+            await connection.execute("SELECT set_config('statement_timeout', %s, true)", [f"{SECONDS * 1000:g}"])
+            try:
+                async with connection.transaction():
+                    found = await connection.execute(statement, [*parameters, MAX_ROWS, MAX_VALUES + 1])
+                    return [(value, number) for value, number in await found.fetchall()]
+            except errors.QueryCanceled:
+                return []
 
     async def get(self, *key: Any) -> R:
         shape = self.shape
@@ -203,10 +250,16 @@ class PagedList(Generic[R]):
         down: bool,
         limit: int,
         few: Few = NONE,
+        part: Part = "",
     ) -> tuple[sql.Composed, list[Any]]:
         condition, parameters = self._where(query, few)
         direction = sql.SQL(" DESC" if down else " ASC")
         sort = sql.SQL(order.expression)
+        if part:  # by ranges: of an equality the planner would make another order, which has no index
+            known, unknown = (" > ", " <= ") if order.unknown.startswith("-") else (" < ", " >= ")
+            meant = sql.SQL(known if part == "known" else unknown)
+            condition = sql.SQL("({}) AND {}{}{}").format(condition, sort, meant, sql.SQL("%s::" + order.type))
+            parameters = [*parameters, order.unknown]
         tie = [sql.Identifier(name) for name in order.tie or self.shape.tie]
         if start is not None:
             compare = sql.SQL(("<" if down else ">") + ("=" if inclusive else ""))

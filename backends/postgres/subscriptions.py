@@ -89,8 +89,8 @@ class Subscriptions(PagedList[Listed], SubscriptionDirectory):
         orders={
             "tenant": Order("tenant_id", "text", bound="id"),
             "plan": Order("plan", "text", tie=("id",)),
-            "trial": Order("trial_ends", "timestamptz"),
-            "grace": Order("grace_ends", "timestamptz"),
+            "trial": Order("trial_ends", "timestamptz", unknown="infinity"),
+            "grace": Order("grace_ends", "timestamptz", unknown="infinity"),
         },
         filters={
             "tenant": Filtered(sql.SQL("id")),

@@ -33,7 +33,7 @@ def _indexed(column: str) -> str:
 
 
 def _measured_order(column: str) -> Order:
-    return Order(_indexed(column), "float8", tie=("tenant_id",))
+    return Order(_indexed(column), "float8", tie=("tenant_id",), unknown="-1")
 
 
 def _measured_filter(name: str, column: str) -> Filtered:

@@ -91,6 +91,7 @@ RULES: ListOf[Rule] = ListOf(
     why=_rule_why,
     search=lambda row: (row.operation,),
     operations=("approvals.rule",),
+    few=True,
     columns=(
         Column("operation", priority=1, width=18, grow=True, sorts=True),
         Column("state", status(RULE_STANDINGS), priority=1, width=13, field="standing",
@@ -125,6 +126,7 @@ RAISES: ListOf[Raise] = ListOf(
     why=_raise_why,
     search=lambda row: (row.login, row.reason),
     operations=("operators.raise", "operators.give-back"),
+    few=True,
     columns=(
         Column("id", ID, filters=False, priority=5, width=5, title="NO"),
         Column("login", priority=1, width=14, grow=True),

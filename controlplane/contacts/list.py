@@ -19,6 +19,7 @@ CONTACTS: ListOf[Contact] = ListOf(
     missing=NO_CONTACT,
     label=lambda contact: f"{contact.person} on {contact.channel}",
     search=lambda contact: (contact.person, contact.target),
+    few=True,
     columns=(
         Column("person", priority=1, width=16, grow=True, sorts=True),
         Column("channel", choice(*CHANNELS), priority=2, width=10, sorts=True),

@@ -199,6 +199,7 @@ CONTROLS: ListOf[Standing] = ListOf(
     operations=(),
     record=lambda standing, now: as_record(standing),
     search=lambda standing: (standing.control.id, standing.control.framework, standing.control.title),
+    few=True,
     columns=(
         Column("state", status(COVERAGE), priority=1, width=11, sorts=True, rank=lambda s: STATES.index(s.state)),
         Column("id", priority=1, width=8, title="CONTROL", sorts=True, value=lambda s: s.control.id),

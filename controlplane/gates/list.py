@@ -107,6 +107,7 @@ GATES: ListOf[GateRow] = ListOf(
     why=lambda row, now: why_lines(row, now),
     record=lambda row, now: gate_record(row),
     search=lambda row: (row.gate, row.environment, *row.blocking),
+    few=True,
     columns=(
         Column("gate", priority=1, width=14, grow=True, sorts=True),
         Column("environment", priority=2, width=11, title="ENV", cell=lambda row, now: row.environment or "–"),
@@ -238,6 +239,7 @@ WAIVERS: ListOf[Waiver] = ListOf(
     label=lambda waiver: f"waiver {waiver.id}",
     why=_waiver_why,
     search=lambda waiver: (waiver.gate, waiver.check_name, waiver.reason, waiver.created_by),
+    few=True,
     columns=(
         Column("id", ID, priority=2, width=4, title="NO"),
         Column("gate", priority=1, width=12, grow=True),

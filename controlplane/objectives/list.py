@@ -110,6 +110,7 @@ OBJECTIVES: ListOf[Standing] = ListOf(
     why=lambda standing, now: why_of(standing),
     record=lambda standing, now: as_record(standing),
     search=lambda standing: (standing.objective.name, standing.objective.scope),
+    few=True,
     columns=(
         Column("name", priority=1, width=12, title="OBJECTIVE", grow=True, sorts=True,
                value=lambda s: s.objective.name),

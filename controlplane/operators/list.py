@@ -23,6 +23,7 @@ OPERATORS = ListOf(
     missing=NO_OPERATOR,
     opens=lambda operator: ("audit", f"?actor:{operator.name}"),
     search=lambda operator: (operator.name,),
+    few=True,
     columns=(
         Column("name", priority=1, width=20, title="OPERATOR", grow=True, sorts=True),
         Column("role", choice(*get_args(LoginRole)), priority=2, width=9, sorts=True),

@@ -51,6 +51,7 @@ CONSOLES: ListOf[Presence] = ListOf(
     label=lambda row: f"the console of {clean(row.person, 63)}",
     why=_why,
     search=lambda row: (row.person,),
+    few=True,
     columns=(
         Column("person", priority=1, width=16, grow=True, sorts=True),
         Column("role", priority=4, width=9, filters=False, value=lambda row: row.role or "none"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,9 @@ from controlplane.queues.sources import OutsideCause, SourceDirectory, causes_of
 
 if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
+    from controlplane.filters.grammar import Term
+    from controlplane.filters.values import Found
+    from controlplane.lists import Column
 
 
 class AllCauses(Listing[Cause]):
@@ -65,6 +69,11 @@ class AllCauses(Listing[Cause]):
         home = await self._home.count(query, cap)
         number = home.number + len(await self._matching(query))
         return Count(min(number, cap), home.capped or number > cap)
+
+    async def values(self, column: Column[Any], terms: Sequence[Term]) -> Found:
+        counted = Counter(dict(await self._home.values(column, terms)))
+        counted.update(str(column.value_of(each)) for each in await self._matching(Query(tuple(terms))))
+        return counted.most_common()
 
     async def get(self, *key: Any) -> Cause:
         try:

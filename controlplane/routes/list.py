@@ -46,6 +46,7 @@ ROUTES: ListOf[RouteRow] = ListOf(
     why=_lines,
     record=lambda route, now: dataclasses.asdict(route) | {"state": route.standing, "fault": route.fault},
     search=lambda route: (route.name, route.tenant_id, route.target, matchers_words(route)),
+    few=True,
     columns=(
         Column("name", priority=1, width=14, title="ROUTE", grow=True, sorts=True),
         Column("state", dataclasses.replace(status(STATES), choices=FILTERED), priority=2, width=15, sorts=True,

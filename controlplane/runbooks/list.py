@@ -94,6 +94,7 @@ RUNBOOKS: ListOf[RunbookRow] = ListOf(
     why=_why("runbook_lines"),
     record=lambda row, now: runbook_record(row),
     search=lambda row: (row.name, row.title, row.means),
+    few=True,
     columns=(
         Column("name", priority=1, width=20, grow=True, sorts=True),
         Column("title", priority=2, width=18, grow=True),

@@ -91,6 +91,7 @@ SCHEDULES = ListOf(
     why=why_of,
     record=lambda row, now: as_record(row),
     search=lambda row: (row.kept.name, *_people(row.kept)),
+    few=True,
     columns=(
         Column("name", priority=1, width=14, title="SCHEDULE", grow=True, sorts=True, value=lambda row: row.kept.name),
         Column("state", status(STATES, STANDINGS), priority=4, width=12, sorts=True, value=lambda row: row.standing,

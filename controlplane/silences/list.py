@@ -63,6 +63,7 @@ SILENCES = ListOf(
     why=why_of,
     record=lambda row, now: as_record(row),
     search=lambda row: (matchers_text(row.silence), row.silence.comment, row.silence.created_by),
+    few=True,
     columns=(
         Column("state", status(STATES, STANDINGS), priority=1, width=12, sorts=True, value=lambda row: row.standing,
                rank=_rank),

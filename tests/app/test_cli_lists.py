@@ -37,6 +37,12 @@ def test_words_after_list_are_the_filter(cli: Cli) -> None:
     assert ids(cli.done("tenants", "list", "id:acme-1", "--limit", "3", "created<1d")) == ["acme-1"]
 
 
+def test_a_field_alone_says_its_values(cli: Cli) -> None:
+    fill(cli)
+    answer = cli("tenants", "list", "acme", "plan:")
+    assert answer.code == 2 and "plan is trial (5), growth (4)" in answer.err and "Fields: id, name," in answer.err
+
+
 def test_sort_and_pages(cli: Cli) -> None:
     fill(cli)
     down = cli.done("tenants", "list", "acme", "--sort", "-id", "--limit", "4")

@@ -84,10 +84,10 @@ async def test_each_request_counts_for_the_most_specific_objective_of_a_name(
         "acme /orders": raw(owner, "tenant_id = 'acme' AND route = '/orders'"),
     }
     assert [(each.objective.scope, each.state) for each in await listed(home)] == [
-        ("all", "unknown"),
         ("acme /orders", "page"),
         ("plan growth", "ok"),
         ("acme", "ok"),
+        ("all", "unknown"),
     ]
     assert [each.objective.scope for each in await listed(home, "state:page")] == ["acme /orders"]
     await do(home, "objectives.retire", id=found["acme /orders"].objective.id)

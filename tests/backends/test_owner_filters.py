@@ -12,7 +12,7 @@ from backends.postgres.paging import PagedList
 from controlplane.filters.grammar import Field, matches, parse
 from controlplane.keys.list import KEYS
 from controlplane.listing import Query
-from controlplane.nouns import list_named
+from controlplane.nouns import NOUNS, list_named
 from controlplane.tenants.list import TENANTS
 from tests.backends.runs import opened
 from tests.postgres import Database
@@ -72,3 +72,27 @@ async def test_an_owner_is_filtered_as_it_is_seen(database: Database, role: str,
                     found = await pages(listing, Query(terms, sort, descending))
                     assert len(found) == len(wanted) and set(found) == wanted, f"{text} by {sort}"
             assert (await listing.count(Query(terms))).number == len(wanted), text
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator"])
+async def test_the_values_of_a_field_are_those_that_the_login_sees(database: Database, role: str) -> None:
+    with psycopg.connect(database.owner) as owner:
+        psycopg.ClientCursor(owner).execute(FILL, {"owners": ["ana@x.example", "ana@x.example", "bob@y.example", None]})
+    async with opened(database.login(role)) as home:
+        for listing in (list_named("tenants"), list_named("keys")):
+            values = await listing.of(home).values(listing.column("owner"), ())
+            masked = [("a•••@x.example", 2), ("b•••@y.example", 1)]
+            assert values == (masked if role == "viewer" else [("ana@x.example", 2), ("bob@y.example", 1)])
+        tenants = list_named("tenants")
+        narrowed = await tenants.of(home).values(tenants.column("id"), parse("id:t1,t2", tenants.fields))
+        assert narrowed == [("t1", 1), ("t2", 1)]
+
+
+async def test_every_list_says_the_values_of_its_fields_of_text(database: Database) -> None:
+    async with opened(database.login("admin")) as home:
+        for noun in NOUNS:
+            if noun.list:
+                listing = list_named(noun.name)
+                for field in listing.fields:
+                    if field.kind == "text":
+                        assert isinstance(await listing.of(home).values(listing.column(field.name), ()), list), field

@@ -15,7 +15,7 @@ from psycopg import sql
 
 from backends.postgres.home import Home
 from backends.postgres.paging import PagedList
-from backends.postgres.tenants import Tenants
+from backends.postgres.tenants import MEASURED, Tenants
 from benchmarks.estate import fill
 from controlplane.filters.grammar import parse
 from controlplane.listing import Position, Query
@@ -65,6 +65,49 @@ async def test_a_page_reads_what_it_shows(
     assert touched(plan) <= 3 * PAGE, plan
 
 
+@pytest.mark.parametrize("part", ["known", "unknown"])
+@pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize("order", MEASURED)
+async def test_a_page_of_what_is_known_or_not_reads_what_it_shows(
+    many: tuple[psycopg.Connection, Home], order: str, backward: bool, part: Any
+) -> None:
+    """In ascending order these are two parts of the index, which begins with the unknown."""
+    starts = {"known": MIDDLE[order], "unknown": (-1.0, "tenant-0020000")}
+    for start in (None, starts[part]):
+        plan = page_plan(many, "", order, backward, start, part)
+        assert shown(plan) == PAGE and not nodes(plan, "Sort")
+        assert touched(plan) <= 3 * PAGE, plan
+
+
+async def test_the_unknown_is_last_in_both_directions(many: tuple[psycopg.Connection, Home]) -> None:
+    home = Home(many[1].conninfo)
+    await home.open()
+    try:
+        tenants: PagedList[Any] = home.of(TenantDirectory)
+        few = parse("id:/^tenant-00000[12]/", TENANTS.fields)
+        for descending in (False, True):
+            query, read, start = Query(few, "p95", descending), [], None
+            while start is None or read:
+                page = await tenants.page(query, start=start, limit=7)
+                read += [row.p95_ms for row in page.rows]
+                if page.last:
+                    break
+                start = page.positions[-1]
+            known = [value for value in read if value is not None]
+            assert len(read) == 20 and known == sorted(known, reverse=descending)
+            assert read[-2:] == [None, None] and len(known) == 18
+            back, start = [], None
+            while True:
+                page = await tenants.page(query, start=start, backward=True, limit=7)
+                back = [*[row.p95_ms for row in page.rows], *back]
+                if page.first:
+                    break
+                start = page.positions[0]
+            assert back == read
+    finally:
+        await home.close()
+
+
 @pytest.mark.parametrize("order", ["name", "err"])
 @pytest.mark.parametrize("filter", RARE)
 async def test_what_few_match_is_found_by_its_own_index(
@@ -93,12 +136,17 @@ async def test_counting_few_reads_few(many: tuple[psycopg.Connection, Home], fil
 
 
 def page_plan(
-    many: tuple[psycopg.Connection, Home], filter: str, order: str, backward: bool, start: Position | None
+    many: tuple[psycopg.Connection, Home],
+    filter: str,
+    order: str,
+    backward: bool,
+    start: Position | None,
+    part: Any = "",
 ) -> dict[str, Any]:
     viewer, home = many
     tenants: PagedList[Any] = home.of(TenantDirectory)
     query = Query(parse(filter, TENANTS.fields), order)
-    return explained(viewer, *tenants._statement(query, tenants._order(query), start, False, backward, PAGE))
+    return explained(viewer, *tenants._statement(query, tenants._order(query), start, False, backward, PAGE, part=part))
 
 
 def explained(connection: psycopg.Connection, statement: sql.Composed, parameters: list[Any]) -> dict[str, Any]:

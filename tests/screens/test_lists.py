@@ -11,6 +11,7 @@ from screens.area import AreaScreen
 from screens.dialogs.confirm import Confirm
 from screens.dialogs.fields import FieldsForm
 from screens.lists import COUNT_INTERVAL_SECONDS, ListScreen
+from screens.widgets.table import WindowTable
 from tests.postgres import Database
 from tests.screens.console import command, confirm, console, quiet, text, type_in, until
 
@@ -119,6 +120,21 @@ async def test_an_act_asked_for_before_the_rows_are_there_is_on_the_row_that_com
         await pilot.press("a", "r")
         let_go.set()
         await until(pilot, lambda: "rename zed" in text(pilot))
+
+
+async def test_choosing_an_order_is_calm(database: Database) -> None:
+    fill(database)
+    async with console(database) as (app, pilot):
+        await pilot.press("S")
+        lines = text(pilot).splitlines()
+        assert "sort by which column?" in lines[1] and "!" not in lines[1]
+        assert " n name  i id  s status " in lines[-1]
+        await pilot.press("escape")
+        assert "sort name" in text(pilot).splitlines()[1] and app.area.sort == "name"
+        app.area.post_message(WindowTable.HeadingClicked(app.area.table, "owner"))
+        await until(pilot, lambda: "owner has no index" in text(pilot))
+        app.area.post_message(WindowTable.HeadingClicked(app.area.table, "err"))
+        await until(pilot, lambda: "sort err ▼" in text(pilot))
 
 
 async def test_every_order_has_a_letter_of_its_own(database: Database) -> None:
