@@ -271,6 +271,9 @@ class Watchfloor(Driving, Ringing, Accompanying, Navigating):
     def keep_columns(self, noun: str, columns: Sequence[str]) -> None:
         self._keep(("columns", noun), {"shown": list(columns)} if columns else None)
 
+    def saved_views(self) -> list[tuple[str, str]]:
+        return [(view.name, view.words) for view in self.settings.views.values()]
+
     def keeps_preview(self, noun: str) -> bool:
         return noun in self.settings.previews
 

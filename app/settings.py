@@ -69,6 +69,12 @@ class View:
     sort: str = ""
     columns: tuple[str, ...] = ()
 
+    @property
+    def words(self) -> str:
+        """ "tenants /err>1%, sort -err"."""
+        shown = f"{self.noun} /{self.filter}" if self.filter else self.noun
+        return f"{shown}, sort {self.sort}" if self.sort else shown
+
 
 @dataclass(frozen=True, eq=False)
 class Settings:

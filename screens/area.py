@@ -48,6 +48,7 @@ class AreaScreen(FramedScreen):
         Binding("m", "charts", "its charts", show=False, id="area.charts"),
         Binding("u", "undo", "undo", show=False, id="area.undo"),
         Binding("U", "undo_list", "my changes that can be undone", show=False, id="area.undo_list"),
+        Binding("b", "saved_views", "saved views", show=False, id="area.views"),
         Binding("t", "time_form", "time format", show=False, id="area.time"),
         Binding("r", "reload", "refresh now", show=False, id="area.refresh"),
         Binding("R", "retry", "reconnect", show=False, id="area.retry"),
@@ -141,6 +142,18 @@ class AreaScreen(FramedScreen):
 
     def action_find(self) -> None:
         self.query_one(Prompt).open("command", "find ", self.desk.complete_command, go_on=True)
+
+    def action_saved_views(self) -> None:
+        from screens.dialogs.savedviews import SavedViews
+
+        def chosen(answer: tuple[str, bool] | None) -> None:
+            command, whole = answer or ("", False)
+            if whole:
+                self.desk.run_command(command)
+            elif command:
+                self.query_one(Prompt).open("command", command, self.desk.complete_command, go_on=True)
+
+        self.app.push_screen(SavedViews(self.session, "saved views", self.desk.saved_views()), chosen)
 
     def action_filter(self) -> None:
         self.say(Done("nothing to filter here", "warn"))
