@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from app.homes import classify
 from app.settings_values import (
     COLUMNS,
+    COMMAND,
     LOG,
     NAME,
     PREVIEW,
@@ -32,10 +33,12 @@ from app.settings_values import (
 from controlplane.errors import NotFound, Refusal, Usage
 
 if TYPE_CHECKING:
+    from controlplane.owncommands import OwnCommand
     from controlplane.requestlogs.mappings import LogMapping
     from controlplane.secrets import Reference
 
 FILE = "WATCHFLOOR_SETTINGS"
+TABLES = ("keys", "profiles", "views", "logs", "columns", "previews", "commands")
 
 
 # Nothing compares these; `__eq__` and `__hash__` for three classes would take a millisecond of every start.
@@ -113,6 +116,7 @@ class Settings:
     logs: Mapping[str, LogMapping] = field(default_factory=dict)
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The columns of a noun's list that the person has chosen, in their order."""
+    commands: Mapping[str, OwnCommand] = field(default_factory=dict)
     previews: frozenset[str] = frozenset()
     """The nouns whose list has a preview beside it."""
     text: str = field(default="", repr=False)
@@ -164,7 +168,7 @@ def load(env: Mapping[str, str] = os.environ, themes: Collection[str] = ()) -> S
         raise Refusal("settings_unreadable", f"{path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise _invalid([f"{path}:{line}: this is not UTF-8 text"]) from None
+        raise invalid([f"{path}:{line}: this is not UTF-8 text"]) from None
     return read(text, path, themes)
 
 
@@ -178,13 +182,13 @@ def read(text: str, path: Path, themes: Collection[str] = ()) -> Settings:
         place = re.search(r"line (\d+)", str(error))
         line = place[1] if place else text.count("\n") + 1 if "end of document" in str(error) else 1
         words = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "a value is too long or too deep"
-        raise _invalid([f"{path}:{line}: this cannot be read as TOML: {words}"]) from None
+        raise invalid([f"{path}:{line}: this cannot be read as TOML: {words}"]) from None
     check = _Check(path)
     settings = check.settings(given, text, themes)
     if check.faults:
         lines = settings._lines
         faults = [(_line(lines, key), ".".join(key), words) for key, words in check.faults]
-        raise _invalid([f"{path}:{line}: {key}: {words}" for line, key, words in sorted(faults)])
+        raise invalid([f"{path}:{line}: {key}: {words}" for line, key, words in sorted(faults)])
     return settings
 
 
@@ -196,7 +200,7 @@ class _Check:
         self.faults: list[tuple[tuple[str, ...], str]] = []
 
     def settings(self, given: dict[str, Any], text: str, themes: Collection[str]) -> Settings:
-        tables = {name: given.pop(name, {}) for name in ("keys", "profiles", "views", "logs", "columns", "previews")}
+        tables = {name: given.pop(name, {}) for name in TABLES}
         options = {**TOP, "theme": Option(one_of("auto", *themes) if themes else name_of)}
         values = self._table(given, (), options, known=tables)
         keys = self._entries(tables["keys"], "keys", keys_of)
@@ -205,6 +209,7 @@ class _Check:
         logs = self._entries(tables["logs"], "logs", self._log)
         columns = self._entries(tables["columns"], "columns", self._columns)
         previews = self._entries(tables["previews"], "previews", self._preview)
+        commands = self._entries(tables["commands"], "commands", self._command)
         self._one_variable_each(profiles)
         if values.get("home"):
             self._try(("home",), partial(classify, values["home"], [*tables["profiles"]], self._path.parent))
@@ -216,6 +221,7 @@ class _Check:
             views=views,
             logs=logs,
             columns=columns,
+            commands=commands,
             previews=frozenset(noun for noun, shown in previews.items() if shown),
             text=text,
         )
@@ -238,6 +244,14 @@ class _Check:
 
     def _preview(self, noun: str, value: Any) -> bool:
         return self._table(value, ("previews", noun), PREVIEW).get("shown") == "yes"
+
+    def _command(self, name: str, value: Any) -> OwnCommand | None:
+        from controlplane.owncommands import NAME, OwnCommand
+
+        if not NAME.fullmatch(name):
+            raise ValueError("a command's name has letters, digits, - and _, at most 32")
+        values = self._table(value, ("commands", name), COMMAND)
+        return OwnCommand(name, **values) if {"noun", "key", "run"} <= values.keys() else None
 
     def _log(self, name: str, value: Any) -> LogMapping | None:
         from json import dumps
@@ -325,7 +339,7 @@ def _given(text: str, key: tuple[str, ...]) -> bool:
     return True
 
 
-def _invalid(faults: list[str]) -> Usage:
+def invalid(faults: list[str]) -> Usage:
     from controlplane.text import clean  # a key may hold anything that TOML can write
 
     faults = [clean(fault) for fault in faults]

@@ -82,6 +82,9 @@ def help_lines(screen: FramedScreen) -> list[Line]:
         for words, keys, general in _bound(screen, bindings, seen):
             (everywhere if general else entries).append((keys, words))
     lines += [("Keys here", "title"), *in_columns(entries), ""]
+    if own := screen.desk.own_commands(screen.noun):
+        named = (f"  {each.key:<10} {each.name}: {each.words}" for each in own)
+        lines += [("Your commands: a, then", "title"), *named, ""]
     commands = [f"  :{name:<19} {words}" for name, words in screen.desk.commands().items()]
     lines += [("Commands: also every noun and every operation; tab completes", "title"), *commands, ""]
     fields = getattr(screen, "fields", ())
