@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from controlplane.errors import Usage
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from controlplane.changes import ControlPlane
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
+SHELLS = ("sh", "bash", "dash", "zsh", "ksh", "fish", "busybox")
 FIELD = re.compile(r"\{([a-z_]*)\}")
 MAX_ARGUMENT = 4_000
 """Characters of one argument."""
@@ -90,9 +92,19 @@ def faults(
                 yield each.name, "run", f"{each.noun} have no field {{{clean(name, 40)}}}; they have {', '.join(known)}"
         if FIELD.search(each.run[0]):
             yield each.name, "run", "the program itself is never a field of the row"
+        if script := _in_script(each.run):
+            yield each.name, "run", f'{script} within a script: write it as an argument of its own, as "$1"'
         other = taken(each.noun).get(each.key) or owners.setdefault((each.noun, each.key), each.name)
         if other != each.name:
             yield each.name, "key", f"{each.key} is {other} in the menu of {each.noun} already; choose another letter"
+
+
+def _in_script(run: Sequence[str]) -> str:
+    """A field in what a shell would read as its script; "" when there is none."""
+    if run[0].rpartition("/")[2] not in SHELLS:
+        return ""
+    scripts = (after for before, after in pairwise(run) if re.fullmatch("-[a-z]*c", before))
+    return next((found[0] for script in scripts if (found := FIELD.search(script))), "")
 
 
 async def note(plane: ControlPlane, command: OwnCommand, key: str) -> None:

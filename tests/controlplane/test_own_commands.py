@@ -27,6 +27,7 @@ def test_what_cannot_be_is_said_by_setting() -> None:
         OwnCommand("again", "tenants", "L", ("x",)),
         OwnCommand("stop", "tenants", "s", ("{id}", "{nosuch}")),
         OwnCommand("lost", "nothing", "x", ("x",)),
+        OwnCommand("script", "keys", "x", ("/bin/sh", "-ec", "echo {id}", "{id}")),
         OwnCommand("fine", "keys", "L", ("x", "{id}")),
     ]
     found = list(
@@ -37,7 +38,7 @@ def test_what_cannot_be_is_said_by_setting() -> None:
         )
     )
     assert [(name, setting) for name, setting, _ in found] == [
-        ("again", "key"), ("stop", "run"), ("stop", "run"), ("stop", "key"), ("lost", "noun"),
+        ("again", "key"), ("stop", "run"), ("stop", "run"), ("stop", "key"), ("lost", "noun"), ("script", "run"),
     ]  # fmt: skip
     words = " ".join(said for *_, said in found)
     assert "L is logs in the menu of tenants" in words and "s is tenants.suspend" in words
