@@ -17,6 +17,7 @@ from textual.binding import Binding, BindingType
 
 import themes
 from app.accompanying import Accompanying
+from app.commanding import Commanding, check_commands
 from app.driving import Driving
 from app.keymaps import keymap_of
 from app.links import read as read_link
@@ -54,7 +55,7 @@ SLOW_PAUSE = 30.0
 """Seconds between attempts when a person must put something right; R tries at once."""
 
 
-class Watchfloor(Driving, Ringing, Accompanying, Navigating):
+class Watchfloor(Commanding, Driving, Ringing, Accompanying, Navigating):
     """The program. `open_context` connects; it is called in the background, after the first paint."""
 
     TITLE = "Watchfloor"
@@ -265,6 +266,9 @@ class Watchfloor(Driving, Ringing, Accompanying, Navigating):
     def keep_columns(self, noun: str, columns: Sequence[str]) -> None:
         self._keep(("columns", noun), {"shown": list(columns)} if columns else None)
 
+    def saved_views(self) -> list[tuple[str, str]]:
+        return [(view.name, view.words) for view in self.settings.views.values()]
+
     def keeps_preview(self, noun: str) -> bool:
         return noun in self.settings.previews
 
@@ -373,6 +377,8 @@ def run(start: Start, *, served: bool = False) -> int:
         choice: HomeChoice | None = resolve_home(start.home, os.environ, settings)
         assert choice is not None
         keymap_of(settings)  # refused here, in words, before there is a screen
+        if settings.commands:
+            check_commands(settings)
         if start.link:
             choice = chosen_by(read_link(start.link), settings, choice, named=start.home is not None)
         place = None if choice else demonstration(read_link(start.link or ""))

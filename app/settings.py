@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from app.homes import classify
 from app.settings_values import (
     COLUMNS,
+    COMMAND,
     CREDENTIAL,
     LOG,
     NAME,
@@ -33,11 +34,12 @@ from app.settings_values import (
 from controlplane.errors import NotFound, Refusal, Usage
 
 if TYPE_CHECKING:
+    from controlplane.owncommands import OwnCommand
     from controlplane.requestlogs.mappings import LogMapping
     from controlplane.secrets import Reference
 
 FILE = "WATCHFLOOR_SETTINGS"
-TABLES = ("keys", "profiles", "views", "logs", "credentials", "columns", "previews")
+TABLES = ("keys", "profiles", "views", "logs", "credentials", "columns", "previews", "commands")
 
 
 # Nothing compares these; `__eq__` and `__hash__` for three classes would take a millisecond of every start.
@@ -70,6 +72,12 @@ class View:
     filter: str = ""
     sort: str = ""
     columns: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """ "tenants /err>1%, sort -err"."""
+        shown = f"{self.noun} /{self.filter}" if self.filter else self.noun
+        return f"{shown}, sort {self.sort}" if self.sort else shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +132,7 @@ class Settings:
     credentials: Mapping[str, Credential] = field(default_factory=dict)
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The columns of a noun's list that the person has chosen, in their order."""
+    commands: Mapping[str, OwnCommand] = field(default_factory=dict)
     previews: frozenset[str] = frozenset()
     """The nouns whose list has a preview beside it."""
     text: str = field(default="", repr=False)
@@ -175,7 +184,7 @@ def load(env: Mapping[str, str] = os.environ, themes: Collection[str] = ()) -> S
         raise Refusal("settings_unreadable", f"{path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise _invalid([f"{path}:{line}: this is not UTF-8 text"]) from None
+        raise invalid([f"{path}:{line}: this is not UTF-8 text"]) from None
     return read(text, path, themes)
 
 
@@ -189,13 +198,13 @@ def read(text: str, path: Path, themes: Collection[str] = ()) -> Settings:
         place = re.search(r"line (\d+)", str(error))
         line = place[1] if place else text.count("\n") + 1 if "end of document" in str(error) else 1
         words = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "a value is too long or too deep"
-        raise _invalid([f"{path}:{line}: this cannot be read as TOML: {words}"]) from None
+        raise invalid([f"{path}:{line}: this cannot be read as TOML: {words}"]) from None
     check = _Check(path)
     settings = check.settings(given, text, themes)
     if check.faults:
         lines = settings._lines
         faults = [(_line(lines, key), ".".join(key), words) for key, words in check.faults]
-        raise _invalid([f"{path}:{line}: {key}: {words}" for line, key, words in sorted(faults)])
+        raise invalid([f"{path}:{line}: {key}: {words}" for line, key, words in sorted(faults)])
     return settings
 
 
@@ -219,6 +228,7 @@ class _Check:
         named = {"profiles": profiles, "credentials": credentials}
         self._one_variable_each((table, each) for table, names in named.items() for each in names)
         previews = self._entries(tables["previews"], "previews", self._preview)
+        commands = self._entries(tables["commands"], "commands", self._command)
         if values.get("home"):
             self._try(("home",), partial(classify, values["home"], [*tables["profiles"]], self._path.parent))
         return Settings(
@@ -230,6 +240,7 @@ class _Check:
             logs=logs,
             credentials=credentials,
             columns=columns,
+            commands=commands,
             previews=frozenset(noun for noun, shown in previews.items() if shown),
             text=text,
         )
@@ -256,6 +267,14 @@ class _Check:
 
     def _preview(self, noun: str, value: Any) -> bool:
         return self._table(value, ("previews", noun), PREVIEW).get("shown") == "yes"
+
+    def _command(self, name: str, value: Any) -> OwnCommand | None:
+        from controlplane.owncommands import NAME, OwnCommand
+
+        if not NAME.fullmatch(name):
+            raise ValueError("a command's name has letters, digits, - and _, at most 32")
+        values = self._table(value, ("commands", name), COMMAND)
+        return OwnCommand(name, **values) if {"noun", "key", "run"} <= values.keys() else None
 
     def _log(self, name: str, value: Any) -> LogMapping | None:
         from json import dumps
@@ -344,7 +363,7 @@ def _given(text: str, key: tuple[str, ...]) -> bool:
     return True
 
 
-def _invalid(faults: list[str]) -> Usage:
+def invalid(faults: list[str]) -> Usage:
     from controlplane.text import clean  # a key may hold anything that TOML can write
 
     faults = [clean(fault) for fault in faults]

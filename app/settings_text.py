@@ -129,6 +129,17 @@ DEFAULT = """\
 #   [previews.tenants]
 #   shown = "yes"
 
+# Commands of your own, in the menu of actions of a noun's rows. They run without a shell: {field} in an argument is
+# that field of the row. That you ran one is in the audit trail.
+#[commands]
+# For example:
+#   [commands.logs]
+#   noun = "tenants"
+#   key = "L"
+#   run = ["journalctl", "--no-pager", "--lines=200", "--grep={id}"]
+#   what = "its last lines in the journal"
+#   seconds = 30
+
 # Request logs of your own: which of their fields is which of ours (docs/requests.md), for
 # `watchfloor requests import FILE --format gateway`.
 #[logs]

@@ -197,6 +197,28 @@ COLUMNS = {"shown": Option(_texts, needed=True)}
 PREVIEW = {"shown": Option(one_of("yes", "no"), needed=True)}
 
 
+def _letter(value: Any) -> str:
+    if isinstance(value, str) and len(value) == 1 and value.isascii() and value.isalnum():
+        return value
+    raise ValueError("expected one letter or digit: its key in the menu of actions")
+
+
+def _program(value: Any) -> tuple[str, ...]:
+    words = _texts(value)
+    if words and words[0]:
+        return words
+    raise ValueError('expected the program and its arguments, each on its own: ["program", "--tenant={id}"]')
+
+
+COMMAND = {
+    "noun": Option(name_of, needed=True),
+    "key": Option(_letter, needed=True),
+    "run": Option(_program, needed=True),
+    "what": Option(_text),
+    "seconds": Option(_seconds),
+}
+
+
 PLACES = ("route", "method", "request", "latency", "bytes", "request_id", "project_id", "key_prefix", "region", "host")
 LOG = {
     "at": Option(_paths, needed=True),

@@ -90,7 +90,7 @@ async def run_command(check: CommandCheck) -> Seen:
         output = await _output(process) if wants else b""
         code = await process.wait()
     finally:
-        await _end_group(process)
+        await end_group(process)
     if output is None:
         return Seen(trouble("error", f"it wrote more than {MAX_OUTPUT_BYTES:,} bytes"))
     return Seen({"exit": code} | (value_in(output, check.path) if wants else {}))
@@ -108,7 +108,7 @@ async def _output(process: asyncio.subprocess.Process) -> bytes | None:
     return bytes(output)
 
 
-async def _end_group(process: asyncio.subprocess.Process) -> None:
+async def end_group(process: asyncio.subprocess.Process) -> None:
     """Whatever the program started in its group ends with it."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)

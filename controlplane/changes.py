@@ -112,6 +112,10 @@ class Change(Protocol):
         """Record in the trail that a read-only context is opened for writing."""
         ...
 
+    async def note_command(self, command: str, noun: str, key: str) -> None:
+        """Record in the trail that a command of one's own is run on a row."""
+        ...
+
     async def rows(self) -> tuple[AuditRow, ...]:
         """The audit rows that this change has written so far."""
         ...

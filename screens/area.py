@@ -13,6 +13,7 @@ from controlplane.errors import Refusal
 from controlplane.listing import View
 from controlplane.lists import Line
 from controlplane.nouns import FIRST, shown
+from controlplane.owncommands import OwnCommand
 from screens.desk import Done, Target
 from screens.frame import FramedScreen
 from screens.session import TIME_FORMS
@@ -48,6 +49,7 @@ class AreaScreen(FramedScreen):
         Binding("m", "charts", "its charts", show=False, id="area.charts"),
         Binding("u", "undo", "undo", show=False, id="area.undo"),
         Binding("U", "undo_list", "my changes that can be undone", show=False, id="area.undo_list"),
+        Binding("b", "saved_views", "saved views", show=False, id="area.views"),
         Binding("t", "time_form", "time format", show=False, id="area.time"),
         Binding("r", "reload", "refresh now", show=False, id="area.refresh"),
         Binding("R", "retry", "reconnect", show=False, id="area.retry"),
@@ -142,6 +144,18 @@ class AreaScreen(FramedScreen):
     def action_find(self) -> None:
         self.query_one(Prompt).open("command", "find ", self.desk.complete_command, go_on=True)
 
+    def action_saved_views(self) -> None:
+        from screens.dialogs.savedviews import SavedViews
+
+        def chosen(answer: tuple[str, bool] | None) -> None:
+            command, whole = answer or ("", False)
+            if whole:
+                self.desk.run_command(command)
+            elif command:
+                self.query_one(Prompt).open("command", command, self.desk.complete_command, go_on=True)
+
+        self.app.push_screen(SavedViews(self.session, "saved views", self.desk.saved_views()), chosen)
+
     def action_filter(self) -> None:
         self.say(Done("nothing to filter here", "warn"))
 
@@ -191,6 +205,7 @@ class AreaScreen(FramedScreen):
     def action_act(self) -> None:
         from screens.actions import choices, nothing_to_do
         from screens.dialogs.menu import ActMenu, Choice
+        from screens.owncommands import own_commands
 
         targets = self.targets()
         try:
@@ -203,16 +218,24 @@ class AreaScreen(FramedScreen):
             row = targets[0].row  # it is marked, and the cursor may be elsewhere
         operations = self.operations()
         offered = [Choice(*pair) for pair in choices(operations, self.session, row)]
-        if not offered:
+        own = own_commands(self.desk, self.noun, row)
+        if not (offered or own):
             self.say(Done(nothing_to_do(operations, self.session), "warn"))
             return
         title = targets[0].label if len(targets) == 1 else f"{len(targets):,} marked" if targets else self.noun
 
-        def chose(chosen: Operation[Any] | None) -> None:
-            if chosen is not None:
+        def chose(chosen: Operation[Any] | OwnCommand | None) -> None:
+            if isinstance(chosen, OwnCommand):
+                self.run_worker(self._run_own(chosen, row, title), group="act", exclusive=True, exit_on_error=False)
+            elif chosen is not None:
                 self.run_worker(self.act(chosen, targets), group="act", exclusive=True, exit_on_error=False)
 
-        self.app.push_screen(ActMenu(self.session, title, offered, self.noun), chose)
+        self.app.push_screen(ActMenu(self.session, title, offered, self.noun, own), chose)
+
+    async def _run_own(self, command: OwnCommand, row: Any, label: str) -> None:
+        from screens.owncommands import run
+
+        self.say(await run(self.app, self.session, command, row, label))
 
     def action_incident(self) -> None:
         """Open an incident, from what is under the cursor where one can begin there."""

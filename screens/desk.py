@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from controlplane.listing import View
     from controlplane.lists import ListOf
     from controlplane.operations import Keep
+    from controlplane.owncommands import OwnCommand
     from controlplane.presence.model import Presence
     from screens.work import Work
 
@@ -76,6 +77,18 @@ class Desk(Protocol):
         ...
 
     def keep_columns(self, noun: str, columns: Sequence[str]) -> None: ...
+    def saved_views(self) -> Sequence[tuple[str, str]]:
+        """The name of each saved view, and what it shows in words."""
+        ...
+
+    def own_commands(self, noun: str) -> Sequence[OwnCommand]:
+        """The commands that the settings allow on a noun's rows."""
+        ...
+
+    def run_own(self, argv: Sequence[str], seconds: float, take: Callable[[str], None]) -> Awaitable[str]:
+        """Run a program; how it ended, in words. Cancelled, it ends the program."""
+        ...
+
     def keeps_preview(self, noun: str) -> bool:
         """Whether the person wants a preview beside a noun's list."""
         ...

@@ -43,7 +43,8 @@ def show(*, asked: Reading = READING) -> None:
     values = [
         {"key": field.name, "value": _plain(getattr(settings, field.name)), "source": settings.source(field.name)}
         for field in dataclasses.fields(Settings)
-        if field.repr and field.name not in ("path", "profiles", "views", "logs", "credentials", "columns", "previews")
+        if field.repr
+        and field.name not in ("path", "profiles", "views", "logs", "credentials", "columns", "previews", "commands")
     ]
     for name, profile in settings.profiles.items():
         parts = {"url": shown_url(profile.url), "environment": profile.environment, "read_only": profile.read_only}
@@ -69,8 +70,11 @@ def show(*, asked: Reading = READING) -> None:
 
 def _load() -> Settings:
     import themes
+    from app.commanding import check_commands
 
-    return load(os.environ, themes.NAMES)
+    settings = load(os.environ, themes.NAMES)
+    check_commands(settings)
+    return settings
 
 
 def _plain(value: Any) -> Any:

@@ -48,6 +48,9 @@ class OpenChange:
     async def note_writing(self, context: str, minutes: int) -> None:
         await self.connection.execute("SELECT wf.note_writing(%s, %s)", [context, minutes])
 
+    async def note_command(self, command: str, noun: str, key: str) -> None:
+        await self.connection.execute("SELECT wf.note_command(%s, %s, %s)", [command, noun, key])
+
     async def rows(self) -> tuple[AuditRow, ...]:
         personal = bool(await scalar(self.connection, "SELECT wf.sees_personal()"))
         return await change_rows(self.connection, self.id, personal=personal)

@@ -10,7 +10,7 @@ from textual.binding import Binding
 
 from controlplane.filters.grammar import describe
 from controlplane.lists import Line
-from controlplane.nouns import shown
+from controlplane.nouns import noun_named, shown
 from screens.frame import FramedScreen
 
 KEY_SYMBOLS = {
@@ -74,7 +74,7 @@ def in_columns(entries: Sequence[tuple[str, str]]) -> Iterator[str]:
 
 
 def help_lines(screen: FramedScreen) -> list[Line]:
-    """First the keys of what has the focus and of this screen, then the commands, then the rest."""
+    """First the keys of what has the focus and of this screen, then the commands that fit it, then the rest."""
     lines: list[Line] = [*wrap(screen.means, 76), ""]
     seen: set[str] = set()
     entries: list[tuple[str, str]] = []
@@ -83,15 +83,30 @@ def help_lines(screen: FramedScreen) -> list[Line]:
         for words, keys, general in _bound(screen, bindings, seen):
             (everywhere if general else entries).append((keys, words))
     lines += [("Keys here", "title"), *in_columns(entries), ""]
-    commands = [f"  :{name:<19} {words}" for name, words in screen.desk.commands().items()]
-    lines += [("Commands: also every noun and every operation; tab completes", "title"), *commands, ""]
-    fields = getattr(screen, "fields", ())
-    if fields:
+    if own := screen.desk.own_commands(screen.noun):
+        named = (f"  {each.key:<10} {each.name}: {each.words}" for each in own)
+        lines += [("Your commands: a, then", "title"), *named, ""]
+    if fitting := _commands_here(screen):
+        lines += [("Commands here, after :", "title"), *fitting, ""]
+    if fields := getattr(screen, "fields", ()):
         lines += [("Filter: terms joined by AND", "title"), *(f"  {line}" for line in describe(fields)), ""]
     everywhere += [(keys, words) for words, keys, _ in _bound(screen, screen.app._bindings, seen)]
     lines += [("Keys of every screen", "title"), *in_columns(everywhere), ""]
+    commands = [f"  :{name:<19} {words}" for name, words in screen.desk.commands().items()]
+    lines += [("Commands: also every noun and every operation; tab completes", "title"), *commands, ""]
     nouns = "  ".join(f"{noun.digit} {noun.name}".strip() for noun in shown())
     return [*lines, ("Nouns", "title"), *(f"  {line}" for line in wrap(nouns, 76))]
+
+
+def _commands_here(screen: Any) -> list[str]:
+    """What can be typed about what the screen shows: its list under a filter, and the operations on its things."""
+    found = noun_named(screen.noun)
+    if found is None:
+        return []
+    lines = [f"  :{found.name} FILTER"] if found.list else []
+    own = [each for each in screen.operations() if each.noun == found.name]
+    size = max((len(each.verb) for each in own), default=0)
+    return lines + [f"  :{each.noun} {each.verb:<{size}}  {each.summary}" for each in own]
 
 
 def _bound(screen: FramedScreen, bindings: Any, seen: set[str]) -> Iterator[tuple[str, str, bool]]:

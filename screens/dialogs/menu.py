@@ -13,6 +13,7 @@ from textual.app import ComposeResult
 
 from controlplane.lists import Line
 from controlplane.operations import Operation
+from controlplane.owncommands import OwnCommand
 from controlplane.text import clean, fit
 from screens.dialogs.dialog import Dialog, text
 from screens.session import Session
@@ -42,25 +43,29 @@ def shortened(sentence: str, width: int) -> str:
     return fit(sentence[: max((end for end in ends if end <= width), default=len(sentence))], width).rstrip()
 
 
-class ActMenu(Dialog[Operation[Any] | None]):
-    """Answers with the operation whose letter was pressed."""
+class ActMenu(Dialog[Operation[Any] | OwnCommand | None]):
+    """Answers with the operation, or the command of one's own, whose letter was pressed."""
 
     DEFAULT_CSS = "ActMenu Lines { height: auto; max-height: 70vh; }"
 
-    def __init__(self, session: Session, title: str, choices: Sequence[Choice], noun: str) -> None:
+    def __init__(
+        self, session: Session, title: str, choices: Sequence[Choice], noun: str, own: Sequence[OwnCommand] = ()
+    ) -> None:
         """`noun`: whose menu it is; its own operations come first."""
         super().__init__(session, title)
+        self.own = own
         self.noun = noun
         self.choices = sorted(choices, key=lambda choice: called(choice.operation, noun) != choice.operation.verb)
 
     def parts(self) -> ComposeResult:
         fits = [choice for choice in self.choices if not choice.why_not]
-        size = max((len(self._called(choice)) for choice in fits), default=0)
+        size = max((len(name) for name in (*map(self._called, fits), *(each.name for each in self.own))), default=0)
         # One line each, so that all are seen at once; the form says the whole sentence.
         lines: list[Line] = [
             f"{c.operation.key}  {self._called(c):<{size}}  {shortened(c.operation.summary, WIDTH - size - 5)}"
             for c in fits
         ]
+        lines += [fit(f"{each.key}  {each.name:<{size}}  {clean(each.words)}", WIDTH).rstrip() for each in self.own]
         lines += [
             (part, "muted")
             for c in self.choices
@@ -81,4 +86,9 @@ class ActMenu(Dialog[Operation[Any] | None]):
                 event.stop()
                 self.desk.hold_keys()
                 self.dismiss(choice.operation)
+                return
+        for each in self.own:
+            if event.character == each.key:
+                event.stop()
+                self.dismiss(each)
                 return

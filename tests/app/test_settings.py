@@ -1,5 +1,4 @@
 import os
-import re
 import subprocess
 import sys
 from dataclasses import asdict
@@ -7,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import Profile, Settings, View, load, read, settings_path
+from app.commanding import check_commands
+from app.settings import TABLES, Profile, Settings, View, load, read, settings_path
 from app.settings_text import DEFAULT, lines_of, write_default
 from controlplane.errors import Conflict, NotFound, Refusal, Usage
 from controlplane.secrets import Reference
@@ -256,9 +256,11 @@ def test_the_default_text_with_every_line_uncommented_is_the_defaults() -> None:
 
 def test_the_examples_in_the_default_text_can_be_read() -> None:
     lines = [line[1:].lstrip() if line.startswith("#   ") else line.removeprefix("#[") for line in DEFAULT.split("\n")]
-    lines = ["[keys]" if line == "keys]" else "" if re.fullmatch(r"[a-z]+\]", line) else line for line in lines]
+    lines = ["[keys]" if line == "keys]" else "" if line in {f"{name}]" for name in TABLES} else line for line in lines]
     settings = read("\n".join(lines), PATH)
     assert settings.keys and settings.views["noisy"].columns and settings.columns["tenants"]
+    assert settings.previews == {"tenants"} and settings.commands["logs"].key == "L"
+    check_commands(settings)
     assert str(settings.logs["gateway"].tenant) == "header:X-Tenant"
     archive = settings.credentials["archive"]
     assert (archive.target, str(archive.secret)) == ("s3://acme-evidence", "keyring:watchfloor/archive")

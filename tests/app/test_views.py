@@ -8,7 +8,7 @@ from app.settings import load
 from app.settings_text import DEFAULT, put_table, with_table
 from controlplane.errors import Refusal
 from tests.postgres import Database
-from tests.screens.console import console, quiet, text, until
+from tests.screens.console import console, quiet, shown, text, type_in, until
 
 OWN = """\
 # mine
@@ -126,3 +126,21 @@ async def test_chosen_columns_are_kept_for_the_noun_and_taken_back(database: Dat
         await pilot.press("C", "0")
         await until(pilot, lambda: "STATUS" in text(pilot))
         assert "columns" not in content(file)
+
+
+async def test_b_lists_the_saved_views_goes_to_one_saves_and_deletes(database: Database, file: Path) -> None:
+    async with console(database, settings=load(), link="test/tenants?plan:growth") as (app, pilot):
+        await pilot.press("b", "s")
+        await type_in(pilot, "noisy")
+        await pilot.press("enter")
+        await until(pilot, lambda: "noisy" in load().views)
+        await pilot.press("9")  # from another list
+        await pilot.press("b")
+        await until(pilot, lambda: "noisy             tenants /plan:growth, sort name" in text(pilot))
+        place = [view.name for view in load().views.values()].index("noisy")
+        await pilot.press(*["j"] * place, "enter")
+        await until(pilot, lambda: app.area.noun == "tenants" and "/plan:growth" in text(pilot))  # type: ignore[union-attr]
+        await pilot.press("b", *["j"] * place, "d")
+        await until(pilot, lambda: "view delete noisy" in shown(pilot)[-1])
+        await pilot.press("enter")
+        await until(pilot, lambda: "noisy" not in load().views)

@@ -13,6 +13,7 @@ from backends.postgres.audit_chain import LINKS
 from controlplane.approvals.operations import ASK
 from controlplane.incidents.operations import POST
 from controlplane.operations import Call, execute
+from controlplane.ownrun import RUN
 from controlplane.queues.drill import DRILL
 from controlplane.queues.exported import EXPORT
 from controlplane.queues.source_operations import SETTLE
@@ -57,7 +58,7 @@ def count(connection: psycopg.Connection) -> int:
 
 # What an operation may be called, and what it writes
 
-HIDDEN = (START, UNDO, COMPLETE, DRILL, EXPORT, SETTLE, ASK, POST)
+HIDDEN = (START, UNDO, COMPLETE, DRILL, EXPORT, SETTLE, ASK, POST, RUN)
 """Those that no menu and no command offers by itself."""
 
 

@@ -129,6 +129,8 @@ SCRIPT: tuple[tuple[str, str], ...] = (
                  " SELECT wf.end_source_act(1, 'done', '{\"1\": \"settled\"}', 'a')"),
     ("operator", "SELECT wf.begin_change('queues.export', 'why', 'req-export');"
                  " SELECT wf.note_letter_export('letters', 'age>2d', 'csv') > 0"),
+    ("support", "SELECT wf.begin_change('commands.run', NULL, 'req-command');"
+                " SELECT wf.note_command('logs', 'tenants', 'acme') > 0"),
     ("operator", "SELECT wf.inactive_tenants('{acme,globex}')"),
     ("worker", "SELECT wf.collect_letters(), wf.prune_letters(), wf.prune_source_acts()"),
     ("worker", "SELECT wf.evaluate('jobs_dead')"),

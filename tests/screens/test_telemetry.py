@@ -16,6 +16,7 @@ from app.settings import Settings
 from controlplane.errors import HomeUnreachable
 from controlplane.telemetry.chartviews import Window
 from controlplane.telemetry.model import RequestTelemetry, Scope
+from screens.requests import RequestsScreen
 from screens.telemetry.screen import TelemetryScreen
 from screens.tenants.detail import TenantScreen
 from tests.postgres import Database, Server
@@ -275,6 +276,10 @@ async def test_enter_opens_nothing_from_a_pane_that_is_not_seen(estate: Database
             await pilot.press(*keys, "question_mark")
             await until(pilot, lambda: "help: telemetry" in text(pilot))
             await pilot.press("escape", "enter")
+            await quiet(pilot)
+            assert isinstance(app.screen, RequestsScreen), "those of the chart, not of the hidden list's row"
+            assert app.screen.filter_text == "tenant:acme"
+            await pilot.press("left_square_bracket")
             await quiet(pilot)
             screen = app.screen
             assert isinstance(screen, TelemetryScreen) and screen.view.scope == Scope("acme")

@@ -1,0 +1,45 @@
+"""A command of one's own gets the row's fields as arguments, and what clashes or is missing is said."""
+
+from __future__ import annotations
+
+import pytest
+
+from controlplane.errors import Usage
+from controlplane.owncommands import OwnCommand, argv, faults
+
+LOGS = OwnCommand("logs", "tenants", "L", ("logs", "--tenant={id}", "{region}", "a b", "{regions}"))
+
+
+def test_each_field_stays_within_its_argument() -> None:
+    record = {"id": "x; rm -rf / $(id) `id`\n{region}", "region": None, "regions": ["eu", "us"]}
+    assert argv(LOGS, record) == ["logs", "--tenant=x; rm -rf / $(id) `id`\n{region}", "", "a b", "eu us"]
+
+
+@pytest.mark.parametrize("value", ["--help", "-x", "a\0b", "x" * 5000])
+def test_no_field_becomes_an_option_and_none_is_endless(value: str) -> None:
+    with pytest.raises(Usage, match="command_argument"):
+        argv(LOGS, {"id": "a", "region": value})
+
+
+def test_what_cannot_be_is_said_by_setting() -> None:
+    commands = [
+        LOGS,
+        OwnCommand("again", "tenants", "L", ("x",)),
+        OwnCommand("stop", "tenants", "s", ("{id}", "{nosuch}")),
+        OwnCommand("lost", "nothing", "x", ("x",)),
+        OwnCommand("script", "keys", "x", ("/bin/sh", "-ec", "echo {id}", "{id}")),
+        OwnCommand("fine", "keys", "L", ("x", "{id}")),
+    ]
+    found = list(
+        faults(
+            commands,
+            lambda noun: {"s": "tenants.suspend"},
+            lambda noun: None if noun == "nothing" else ["id", "region", "regions"],
+        )
+    )
+    assert [(name, setting) for name, setting, _ in found] == [
+        ("again", "key"), ("stop", "run"), ("stop", "run"), ("stop", "key"), ("lost", "noun"), ("script", "run"),
+    ]  # fmt: skip
+    words = " ".join(said for *_, said in found)
+    assert "L is logs in the menu of tenants" in words and "s is tenants.suspend" in words
+    assert "no field {nosuch}; they have id, region, regions" in words and "there is no list of nothing" in words
