@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from app.contexts import Context
 from app.demo import folders
 from app.demo.estate import DEFAULT_SEED
 from app.demo.opening import Shown, opened
-from app.embedded import start_worker
 from app.settings import Settings
 from backends.postgres.home import Home
 from controlplane.text import clean
@@ -27,13 +25,11 @@ SIZE, TOUR_SIZE = (110, 34), (96, 26)
 FRAME_SECONDS = 4.0
 MOST_BYTES = 300_000
 SETTLED_SECONDS = 4.0
-WORKER_SECONDS = 20.0
-"""So long a worker may take until it has found what is wrong."""
 TOUR: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("The whole fleet: what fails, what is due, what changed.", ()),
     ("1, S, e: the tenants, worst first.", ("1", "S", "e", "j", "k")),
     ("enter, tab: one tenant, and what was done to it.", ("enter", "tab")),
-    ("m, -, tab: its errors began forty minutes ago.", ("m", "minus", "minus", "tab")),
+    ("m, -, tab: its errors began forty minutes ago.", ("m", "minus", "tab")),
     ("w: why this is shown, and what can be done.", ("w",)),
     ("esc, :incidents, enter, tab: what went wrong two days ago.", ("escape", ":incidents", "enter", "tab")),
 )
@@ -116,8 +112,6 @@ def main() -> None:
     folder, _held = folders.make()
     try:
         shown = opened(DEFAULT_SEED, folders.home(folder), lambda words: None, careless=True)
-        start_worker(shown.home)
-        time.sleep(WORKER_SECONDS)
         _draw_all(shown)
     finally:
         folders.remove(folder)

@@ -21,7 +21,7 @@ from threading import Thread
 from typing import Any
 
 from app.demo import folders
-from app.embedded import bring_back, embedded_at, start_worker
+from app.embedded import bring_back, embedded_at
 from controlplane.errors import Refusal
 
 
@@ -92,7 +92,6 @@ def perform(seed: int, folder: Path, *, careless: bool) -> None:
     from app.demo import opening, traffic
 
     shown = opening.opened(seed, folder, report, careless=careless)
-    start_worker(shown.home)
     tell(ready=str(folder))
     asyncio.run(_until_told(traffic.run(shown.estate, shown.site, lambda: bring_back(shown.home), shown.until)))
 

@@ -48,6 +48,7 @@ class Progress:
     """
 
     def __enter__(self) -> Progress:
+        self.show("Preparing the demonstration")
         Thread(target=import_module, args=("app.console",), daemon=True).start()
         return self
 

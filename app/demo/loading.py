@@ -116,5 +116,6 @@ async def load_demonstration(
         estate, site = make(seed, now - LATELY), open_site(owner, report, sealing)
         load(estate, site, trail=False)
         present.catch_up(estate, site, now, trail=False)
+        present.look(site)
 
     await asyncio.to_thread(work)

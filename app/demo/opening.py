@@ -13,7 +13,7 @@ import psycopg
 from app.demo import loading, prepared, present
 from app.demo.estate import LATELY, Estate, make
 from app.demo.site import Site, known_site, open_site
-from app.embedded import embedded_at
+from app.embedded import embedded_at, start_worker
 from app.homes import HomeChoice
 from app.sealing import embedded_keys
 from backends.checkpoint_folder import CheckpointFolder, signing_key
@@ -40,8 +40,10 @@ class Shown:
     until: datetime
 
 
-def opened(seed: int, folder: Path, report: Callable[[str], None], *, careless: bool) -> Shown:
-    """`careless`: the folder is new and thrown away afterwards. Another is filled if it is empty. Raises Refusal."""
+def opened(seed: int, folder: Path, report: Callable[[str], None], *, careless: bool, at_work: bool = True) -> Shown:
+    """`careless`: the folder is new and thrown away afterwards. Another is filled if it is empty. `at_work`: the home's
+    worker is started. Raises Refusal.
+    """
     report("a PostgreSQL of its own")
     home, now = embedded_at(folder), machine_now()
     sealing = Sealing(lambda: embedded_keys(HomeChoice("folder", str(folder), None, "")))
@@ -56,9 +58,16 @@ def opened(seed: int, folder: Path, report: Callable[[str], None], *, careless: 
         migrate(owner, admin=credentials.login_user)
     estate, site = make(record.seed, record.now), known_site(owner, report, sealing, record.passwords, folder)
     if taken_up:
-        return Shown(home, estate, site, estate.now)
-    estate = present.catch_up(estate, site, now, trail=True)
-    _sign(home, owner)
+        now = estate.now
+    else:
+        estate = present.catch_up(estate, site, now, trail=True)
+        _sign(home, owner)
+    if at_work:
+        start_worker(home)
+    if not taken_up:
+        present.look(site)
+    if at_work:
+        present.await_worker(site)
     return Shown(home, estate, site, now)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -17,6 +18,8 @@ from app.demo.traffic import QUIET
 from controlplane.errors import Refusal
 
 LIMIT = '{"rps": 400, "burst": 800}'
+WORKER_SECONDS = 5.0
+ALIVE = "SELECT EXISTS (SELECT FROM wf.worker_list WHERE state = 'alive')"
 BEFORE_ONSET = timedelta(seconds=75)
 
 
@@ -37,9 +40,24 @@ def catch_up(estate: Estate, site: Site, now: datetime, *, trail: bool) -> Estat
         requests.last_hour(estate, site, now, callers, quiet)
         for each in others:
             each.result()
-    with psycopg.connect(site.owner) as connection:
-        keys.called(connection)
     return estate
+
+
+def look(site: Site) -> None:
+    """What a worker would find out first: the screen says nothing unknown that would be known in a moment."""
+    site.report("alerts: what is wrong now")
+    with psycopg.connect(site.owner, autocommit=True) as connection:
+        keys.called(connection)
+        connection.execute("SELECT wf.look_at_quotas()")
+        connection.execute("SELECT wf.evaluate(name) FROM wf.detectors ORDER BY name")
+
+
+def await_worker(site: Site) -> None:
+    """Until the home's worker is alive, or for a while."""
+    deadline = time.monotonic() + WORKER_SECONDS
+    with psycopg.connect(site.owner, autocommit=True) as connection:
+        while connection.execute(ALIVE).fetchone() != (True,) and time.monotonic() < deadline:
+            time.sleep(0.05)
 
 
 def step(estate: Estate) -> Step:

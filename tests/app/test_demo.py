@@ -163,6 +163,7 @@ def test_loading_fills_an_empty_home(database: Database, capsys: pytest.CaptureF
     site = open_site(database.owner, report, sealing(), tmp_path, now)
     loading.load(made, site, trail=True)
     present.catch_up(made, site, now, trail=True)
+    present.look(site)
     took = time.monotonic() - began
     with capsys.disabled():
         print(f"\ndemonstration: all {took:.1f} s")

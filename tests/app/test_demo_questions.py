@@ -35,7 +35,7 @@ def shown() -> Iterator[opening.Shown]:
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("XDG_CACHE_HOME", str(demonstration.cache()))
-            yield opening.opened(DEFAULT_SEED, folders.home(folder), lambda words: None, careless=True)
+            yield opening.opened(DEFAULT_SEED, folders.home(folder), lambda words: None, careless=True, at_work=False)
     finally:
         folders.remove(folder)
         show_libpq()
