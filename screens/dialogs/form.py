@@ -14,6 +14,7 @@ from textual.timer import Timer
 from textual.widgets import Input, Label
 
 from controlplane import jsontext
+from controlplane.asked import described
 from controlplane.errors import Refusal, Usage
 from controlplane.operations import Operation
 from controlplane.text import clean
@@ -68,7 +69,7 @@ class RequestForm(Dialog[Answers | None]):
         yield text(self.operation.summary, classes="hint")
         for name, info in self.fields:
             words = f"{name.replace('_', ' ')}{'' if not info.is_required() else ' *'}"
-            yield text(f"{words}  {info.description or ''}", classes="field")
+            yield text(f"{words}  {described(info)}", classes="field")
             begun = self.begun.get(name) or self.now.get(name)
             value = _text(begun) if begun else _shown(info)
             yield LineInput(value=value, password=not info.repr, compact=True, id=f"field-{name}")
@@ -173,23 +174,6 @@ def _seen(name: str, info: FieldInfo) -> bool:
     """Whether it says what was seen: the preview knows it, and nobody types it."""
     extra = info.json_schema_extra
     return name == "version" or (isinstance(extra, dict) and extra.get("seen") is True)
-
-
-def as_it_is(operation: Operation[Any], row: Any) -> dict[str, str]:
-    """The fields that an edit may change, as the row has them; not those that are personal, nor those that are typed
-    in another unit than they are kept in.
-    """
-    if operation.verb not in ("edit", "rename"):
-        return {}
-    request = operation.request
-    found: dict[str, str] = {}
-    for name in request.model_fields.keys() - {*request.subject, *request.personal, "version"}:
-        value = getattr(row, name, None)
-        if isinstance(value, str) and value:
-            found[name] = value
-        elif isinstance(value, list | tuple) and value and all(isinstance(part, str) for part in value):
-            found[name] = ", ".join(value)
-    return found
 
 
 def _only_one(info: FieldInfo) -> bool:
