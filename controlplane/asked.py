@@ -31,8 +31,8 @@ def described(info: FieldInfo) -> str:
     return f"{words}: {listed}" if words else listed
 
 
-def as_it_is(operation: Operation[Any], row: Any) -> dict[str, str]:
-    """The fields that an edit may change, as a person would type what the row has.
+def as_it_is(operation: Operation[Any], shown: Any) -> dict[str, str]:
+    """The fields that an edit may change, as a person would type what a list's row has, or the row within it.
 
     Not those that are personal, those that are merged into what is there, and those that cannot be typed so that the
     same is read.
@@ -40,12 +40,13 @@ def as_it_is(operation: Operation[Any], row: Any) -> dict[str, str]:
     request = operation.request
     if operation.verb not in EDITS:
         return {}
+    row = (operation.on.of(shown) if operation.on else None) or shown
     found: dict[str, str] = {}
     for name in request.model_fields:
         if name in (*request.subject, *request.personal, "version") or f"replace_{name}" in request.model_fields:
             continue
         value = getattr(row, name, None)
-        if value not in (None, "", [], ()) and (typed := _typed(request, name, value)) is not None:
+        if value not in (None, "", [], ()) and (typed := typed_as(request, name, value)) is not None:
             found[name] = typed
     return found
 
@@ -71,8 +72,8 @@ def _description(info: FieldInfo) -> str:
     return ""
 
 
-def _typed(request: type[Request], name: str, value: Any) -> str | None:
-    """A text that the field reads as this value; None: there is none."""
+def typed_as(request: type[Request], name: str, value: Any) -> str | None:
+    """A text that a field of a request reads as this value; None: there is none."""
     if isinstance(value, list | tuple):
         return ", ".join(value) if all(isinstance(part, str) and "," not in part for part in value) else None
     if isinstance(value, str):
@@ -84,6 +85,8 @@ def _typed(request: type[Request], name: str, value: Any) -> str | None:
     number = f"{value:.12g}"
     size, unit = next((each for each in UNITS if value and value % each[0] == 0), UNITS[-1])
     texts = [number, f"{value / size:.12g}{unit}", f"{value * 100:.10g}%"]
+    if 0 < value < 1:
+        texts.reverse()  # a share
     if isinstance(value, int) and value and _reads(request, name, texts[1]) == value:
         return texts[1]  # a duration
     return next((text for text in texts if _reads(request, name, text) == value), None)

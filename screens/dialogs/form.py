@@ -14,7 +14,7 @@ from textual.timer import Timer
 from textual.widgets import Input, Label
 
 from controlplane import jsontext
-from controlplane.asked import described
+from controlplane.asked import described, typed_as
 from controlplane.errors import Refusal, Usage
 from controlplane.operations import Operation
 from controlplane.text import clean
@@ -71,7 +71,7 @@ class RequestForm(Dialog[Answers | None]):
             words = f"{name.replace('_', ' ')}{'' if not info.is_required() else ' *'}"
             yield text(f"{words}  {described(info)}", classes="field")
             begun = self.begun.get(name) or self.now.get(name)
-            value = _text(begun) if begun else _shown(info)
+            value = _text(begun) if begun else _shown(self.operation, name, info)
             yield LineInput(value=value, password=not info.repr, compact=True, id=f"field-{name}")
         if self.operation.needs_reason:
             yield text("reason *  kept in the audit trail", classes="field")
@@ -188,11 +188,11 @@ def _from_file(info: FieldInfo) -> bool:
     return not info.is_required() and any(isinstance(kind, type) and issubclass(kind, BaseModel) for kind in of)
 
 
-def _shown(info: FieldInfo) -> str:
+def _shown(operation: Operation[Any], name: str, info: FieldInfo) -> str:
     default = info.default
     if info.is_required() or default in (None, "", False):
         return ""
-    return _text(default)
+    return typed_as(operation.request, name, default) or _text(default)
 
 
 def _text(value: Any) -> str:
