@@ -36,7 +36,7 @@ async def carry_out(
     try:
         if way := way_of(operation):
             return await way(app, session, operation, target)
-        from screens.dialogs.form import as_it_is
+        from controlplane.asked import as_it_is
 
         row = target.row if target.row is not None else next(iter(shown), None)
         return await form_and_run(app, session, operation, target, operation.begun(shown), as_it_is(operation, row))

@@ -1,4 +1,4 @@
-"""The list of objectives: unknown budgets first, then the least. Only what is known to be good is green."""
+"""The list of objectives: the least budget first, unknown ones last. Only what is known to be good is green."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ OBJECTIVES: ListOf[Standing] = ListOf(
     Standing,
     of=lambda plane: plane.of(ObjectiveDirectory),
     order="budget",
-    summary="List objectives: unknown budgets first, then the least.",
+    summary="List objectives: the least budget first, unknown ones last.",
     means="What was promised, what is left of each error budget, how fast it burns. /state:retired shows the retired"
     " ones.",
     nothing="No objectives yet. Press a, then n, to set one.",

@@ -302,6 +302,7 @@ async def release(change: Change, request: OneRun, run: Run) -> Run:
     key="x",
     on=RUN,
     check=lambda run, now: rules.check_state(run, "stopped", "stopped"),
+    way_back="What was not done yet can be done by a new run.",
 )
 async def stop(change: Change, request: OneRun, run: Run) -> Run:
     """Stop a run for good: what is not done yet is left as it is."""

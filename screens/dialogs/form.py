@@ -14,6 +14,7 @@ from textual.timer import Timer
 from textual.widgets import Input, Label
 
 from controlplane import jsontext
+from controlplane.asked import described, typed_as
 from controlplane.errors import Refusal, Usage
 from controlplane.operations import Operation
 from controlplane.text import clean
@@ -68,9 +69,9 @@ class RequestForm(Dialog[Answers | None]):
         yield text(self.operation.summary, classes="hint")
         for name, info in self.fields:
             words = f"{name.replace('_', ' ')}{'' if not info.is_required() else ' *'}"
-            yield text(f"{words}  {info.description or ''}", classes="field")
+            yield text(f"{words}  {described(info)}", classes="field")
             begun = self.begun.get(name) or self.now.get(name)
-            value = _text(begun) if begun else _shown(info)
+            value = _text(begun) if begun else _shown(self.operation, name, info)
             yield LineInput(value=value, password=not info.repr, compact=True, id=f"field-{name}")
         if self.operation.needs_reason:
             yield text("reason *  kept in the audit trail", classes="field")
@@ -175,23 +176,6 @@ def _seen(name: str, info: FieldInfo) -> bool:
     return name == "version" or (isinstance(extra, dict) and extra.get("seen") is True)
 
 
-def as_it_is(operation: Operation[Any], row: Any) -> dict[str, str]:
-    """The fields that an edit may change, as the row has them; not those that are personal, nor those that are typed
-    in another unit than they are kept in.
-    """
-    if operation.verb not in ("edit", "rename"):
-        return {}
-    request = operation.request
-    found: dict[str, str] = {}
-    for name in request.model_fields.keys() - {*request.subject, *request.personal, "version"}:
-        value = getattr(row, name, None)
-        if isinstance(value, str) and value:
-            found[name] = value
-        elif isinstance(value, list | tuple) and value and all(isinstance(part, str) for part in value):
-            found[name] = ", ".join(value)
-    return found
-
-
 def _only_one(info: FieldInfo) -> bool:
     """Whether there is nothing to choose: one literal, which is the default."""
     return get_origin(info.annotation) is Literal and len(get_args(info.annotation)) == 1 and not info.is_required()
@@ -204,11 +188,11 @@ def _from_file(info: FieldInfo) -> bool:
     return not info.is_required() and any(isinstance(kind, type) and issubclass(kind, BaseModel) for kind in of)
 
 
-def _shown(info: FieldInfo) -> str:
+def _shown(operation: Operation[Any], name: str, info: FieldInfo) -> str:
     default = info.default
     if info.is_required() or default in (None, "", False):
         return ""
-    return _text(default)
+    return typed_as(operation.request, name, default) or _text(default)
 
 
 def _text(value: Any) -> str:

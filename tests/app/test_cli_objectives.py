@@ -30,11 +30,11 @@ def test_the_list_has_a_sign_and_says_unknown(busy: Cli) -> None:
     busy.done(*CREATE)
     busy.done("objectives", "create", "quiet", "--target", "0.99", "--tenant-id", "beta", "--yes")
     listed = busy.done("objectives", "list")
-    assert [(item["name"], item["state"]) for item in listed["items"]] == [("quiet", "unknown"), ("api", "page")]
-    assert listed["items"][0]["remaining"] is None and listed["items"][1]["remaining"] < 0
+    assert [(item["name"], item["state"]) for item in listed["items"]] == [("api", "page"), ("quiet", "unknown")]
+    assert listed["items"][1]["remaining"] is None and listed["items"][0]["remaining"] < 0
     shown = busy("objectives", "list").out.splitlines()
-    assert "unknown" in shown[1] and "–" in shown[1] and "beta" in shown[1]
-    assert "page" in shown[2] and "%  " in shown[2] and " -" in shown[2] and "exhausted" in shown[2]
+    assert "unknown" in shown[2] and "–" in shown[2] and "beta" in shown[2]
+    assert "page" in shown[1] and "%  " in shown[1] and " -" in shown[1] and "exhausted" in shown[1]
     assert [item["name"] for item in busy.done("objectives", "list", "budget<0%")["items"]] == ["api"]
     assert busy.done("objectives", "list", "state:ok")["items"] == []
 

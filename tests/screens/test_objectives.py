@@ -41,15 +41,15 @@ def busy(database: Database) -> Database:
     return database
 
 
-async def test_the_list_begins_with_what_is_unknown_and_then_the_least_budget(busy: Database) -> None:
+async def test_the_list_begins_with_the_least_budget_and_ends_with_what_is_unknown(busy: Database) -> None:
     async with console(busy, role="viewer") as (_, pilot):
         await command(pilot, "objectives")
         await until(pilot, lambda: "beta" in text(pilot))
         rows = [line for line in shown(pilot) if "api" in line]
-        assert ["gone" in rows[0], "acme" in rows[1], "beta" in rows[2]] == [True] * 3
-        assert "? unknown" in rows[0] and "–" in rows[0] and "%" not in rows[0]
-        assert "✕ page" in rows[1] and "-" in rows[1] and "exhausted" in rows[1]
-        assert "● ok" in rows[2] and "100.0%" in rows[2] and "never" in rows[2]
+        assert ["acme" in rows[0], "beta" in rows[1], "gone" in rows[2]] == [True] * 3
+        assert "✕ page" in rows[0] and "-" in rows[0] and "exhausted" in rows[0]
+        assert "● ok" in rows[1] and "100.0%" in rows[1] and "never" in rows[1]
+        assert "? unknown" in rows[2] and "–" in rows[2] and "%" not in rows[2]
         await type_in(pilot, "/state:page")
         await pilot.press("enter")
         await until(pilot, lambda: "1 of 3" in text(pilot))
