@@ -73,7 +73,9 @@ async def test_every_part_says_what_there_is(connection: psycopg.Connection, gla
     assert (work.alive, work.gone, work.dead, work.late) == (1, 1, Count(2), Count(2))
     runs = await glance.runs()
     assert (runs.paused, runs.running, runs.refused) == (Count(1), Count(1), Count(1))
-    assert (await glance.stray()).raw.number == 1000, "no day was made: all its rows are in the default partition"
+    stray = connection.execute("SELECT count(*) FROM (SELECT FROM wf.requests_default LIMIT 1000) r").fetchone()
+    assert ((await glance.stray()).raw.number,) == stray, "at most the day after the one of the template was made"
+    assert stray > (0,)
     changes = await glance.changes()
     newest = connection.execute("SELECT max(seq), count(*) FROM wf.audit").fetchone()
     assert newest is not None and (changes.newest[0].seq, changes.number) == (newest[0], Count(newest[1]))
