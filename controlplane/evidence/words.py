@@ -174,16 +174,16 @@ def attestation_lines(attestation: Mapping[str, Any] | None) -> list[Line]:
     if attestation is None:
         return [("nothing was read back yet", "muted")]
     lines: list[Line] = []
-    for each in attestation.get("objects", []):
-        said = f"ETag {each.get('etag') or UNKNOWN}, version {each.get('version') or UNKNOWN}"
-        if lock := each.get("lock"):
-            said += f", {lock.get('mode')} until {str(lock.get('until'))[:10]}"
-        lines += [clean(each.get("path"), 100), (clean(f"  {str(each.get('sha256'))[:16]}…  {said}", 200), "muted")]
     if isinstance(signed := attestation.get("signed"), dict):
         lines += [
             f"signed by the key {clean(signed.get('signer'), 80)}",
             (f"  {clean(signed.get('key'), 120)}", "muted"),
         ]
+    for each in attestation.get("objects", []):
+        said = f"ETag {each.get('etag') or UNKNOWN}, version {each.get('version') or UNKNOWN}"
+        if lock := each.get("lock"):
+            said += f", {lock.get('mode')} until {str(lock.get('until'))[:10]}"
+        lines += [clean(each.get("path"), 100), (clean(f"  {str(each.get('sha256'))[:16]}…  {said}", 200), "muted")]
     return lines
 
 

@@ -99,7 +99,10 @@ class SqlCheck(Limited):
     kind: Literal["sql"]
     sql: Annotated[Annotated[str, Field(min_length=1, max_length=8000)], AfterValidator(_without_semicolon)]
     database: Annotated[str, Field(default="", max_length=64, pattern=r"^[A-Za-z0-9_.-]*$")]
-    fast: Annotated[Annotated[str, Field(max_length=8000)], AfterValidator(_without_semicolon)] = ""
+    # Left out where it is empty, so that a definition from before it is still the same.
+    fast: Annotated[
+        Annotated[str, Field(max_length=8000, exclude_if=lambda text: not text)], AfterValidator(_without_semicolon)
+    ] = ""
 
     @model_validator(mode="after")
     def _fast_of_what_changed(self) -> SqlCheck:

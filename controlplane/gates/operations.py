@@ -216,6 +216,6 @@ def differences(old: Definition | None, new: Definition) -> list[str]:
     for name in now:
         if name in was and was[name] != now[name]:
             before, after = was[name].model_dump(), now[name].model_dump()
-            fields = sorted(field for field in after if before.get(field) != after[field])
+            fields = sorted(field for field in before | after if before.get(field) != after.get(field))
             words.append(f"{new.name}: check {name} changes in {', '.join(fields)}")
     return words or [f"{new.name}: kept again"]
