@@ -33,6 +33,12 @@ RAISE_OVER = Words(
 
 CONSTRAINTS = (
     Words(
+        "raise_logins",
+        NotPermitted,
+        "Who has a role only for a while makes and changes no login: that would outlast the role.",
+        "Ask an admin.",
+    ),
+    Words(
         "approval_needed",
         NotPermitted,
         "It takes a second person: nothing was done.",
@@ -56,7 +62,7 @@ CONSTRAINTS = (
     Words(
         "approval_facts",
         Refusal,
-        "It changes nothing, or more than a request can show (256 KiB).",
+        "It changes nothing, or more than a request can show (256 KiB, 64 levels).",
         "Do less at once.",
     ),
     Words("approval_fields", Refusal, "The fields of a request are a JSON object."),

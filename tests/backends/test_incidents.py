@@ -13,7 +13,7 @@ from controlplane.errors import Conflict, NotPermitted, Refusal, Usage
 from controlplane.filters.grammar import Term
 from controlplane.incidents.model import Incident, IncidentDirectory, IncidentEvent, TimelineDirectory
 from controlplane.listing import Query
-from tests.backends.gates import do
+from tests.backends.gates import apply, begin, do, ran
 from tests.backends.psql import Psql, logins, one
 from tests.postgres import Database
 
@@ -234,3 +234,17 @@ async def test_cycles_are_numbered_a_correction_is_once_and_a_snooze_has_its_rea
         (1, "open → mitigated"), (1, "mitigated → resolved"), (1, "resolved → closed"), (2, "reopened, cycle 2"),
         (2, "open → resolved"), (3, "reopened, cycle 3"),
     ]  # fmt: skip
+
+
+async def test_the_verdicts_of_gates_and_silences_of_what_is_affected_are_told(ana: Home, ben: Home) -> None:
+    await apply(ben, {"name": "none_waits"})
+    number = await down(ana)
+    await ran(ben, await begin(ben))
+    for tenant in ("acme", "beta"):
+        await do(ben, "silences.create", matchers=f'tenant="{tenant}"', until="1h", comment="known")
+    told = [(each.kind, each.actor, each.operation, each.words) for each in (await events(ana, number))[2:]]
+    assert [(kind, operation) for kind, _, operation, _ in told] == [
+        ("gate", "gates.decide"),
+        ("change", "silences.create"),
+    ]
+    assert told[0][3].startswith("gate shop in staging: ") and told[1][1] == "t_admin"

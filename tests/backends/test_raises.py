@@ -324,3 +324,27 @@ async def test_a_raised_login_is_let_in_when_the_home_is_brought_up(
     with psycopg.connect(database.owner) as connection:
         sql_files.apply(connection, anew=False, wait_ms=2000)
     assert one(psql("support"), "SELECT wf.my_role()") == ("operator",)
+
+
+async def test_a_role_for_a_while_makes_nothing_that_outlasts_it(psql: Psql) -> None:
+    """An admin for half an hour neither stays one nor makes another, nor takes over the login of one."""
+    psql("owner").execute("UPDATE wf.approval_rules SET active = false")
+    session = psql("support")
+    with session.transaction():
+        session.execute("SELECT wf.begin_change('operators.raise', 'x', 'r1')")
+        session.execute("SELECT wf.raise_role('admin', 30)")
+    assert one(session, "SELECT wf.my_role()") == ("admin",)
+    for statement in (
+        "SELECT wf.put_operator('t_support', 'admin', NULL)",
+        "SELECT wf.put_operator('somebody', 'admin', NULL)",
+        "SELECT wf.set_password('t_admin', 'x')",
+        "GRANT wf_admin TO t_viewer",
+        "GRANT wf_admin TO t_support",
+        "ALTER ROLE t_support CREATEROLE",
+        "INSERT INTO wf.operators (name, role) VALUES ('somebody', 'admin')",
+    ):
+        with pytest.raises(errors.InsufficientPrivilege):
+            session.execute(statement)
+            raise AssertionError(statement)
+    assert one(session, "SELECT wf.give_back('t_support')") == (True,)
+    assert one(session, "SELECT wf.my_role()") == ("support",)

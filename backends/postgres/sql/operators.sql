@@ -184,6 +184,17 @@ BEGIN
 END
 $$;
 
+-- Who has a role only for a while makes and changes no login: what that may do would outlast the role.
+CREATE OR REPLACE FUNCTION wf.own_role_only() RETURNS void LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = wf, pg_temp AS $$
+BEGIN
+  IF EXISTS (SELECT FROM wf.raises r WHERE r.login = session_user AND r.ended_at IS NULL) THEN
+    RAISE EXCEPTION 'the role of % is raised for a while', session_user
+      USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'raise_logins';
+  END IF;
+END
+$$;
+
 -- A login belongs to the home that made it; the server keeps that as the role's comment. When that home is gone and the
 -- login has nothing else, this home takes it over. Any other existing login only gets its role here: this home changes
 -- neither its password nor whether it may log in.
@@ -197,6 +208,7 @@ DECLARE
   also  text;
   ours  boolean;
 BEGIN
+  PERFORM wf.own_role_only();
   LOCK TABLE wf.operators IN SHARE ROW EXCLUSIVE MODE;  -- one at a time: two GRANTs on one database at once fail
   SELECT * INTO was FROM wf.operators o WHERE o.name = put_operator.name;
   SELECT * INTO login FROM pg_roles WHERE rolname = put_operator.name;
@@ -262,6 +274,7 @@ DECLARE
   ours boolean;
   also text := wf.also_of((SELECT r.oid FROM pg_roles r WHERE r.rolname = set_password.name));
 BEGIN
+  PERFORM wf.own_role_only();
   SELECT o.made_here INTO ours FROM wf.operators o WHERE o.name = set_password.name AND o.active FOR UPDATE;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'no operator %', name USING ERRCODE = 'no_data_found', CONSTRAINT = 'operator_unknown';
