@@ -157,6 +157,9 @@ BAD_ROWS = """
 
 def test_bad_rows_that_came_all_the_same_stop_no_rollup_and_are_counted(psql: Psql) -> None:
     owner = psql("owner")
+    owner.execute(
+        "SELECT wf.ensure_request_days((now() AT TIME ZONE 'UTC')::date - 1, (now() AT TIME ZONE 'UTC')::date)"
+    )
     owner.execute(BAD_ROWS)
     assert one(psql("worker"), "SELECT minutes > 0 FROM wf.roll_up_requests()") == (True,)
     of = "FROM wf.minute_cells('-infinity', 'infinity')"
