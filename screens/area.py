@@ -14,7 +14,6 @@ from controlplane.errors import Refusal
 from controlplane.listing import View
 from controlplane.lists import Line
 from controlplane.nouns import FIRST, shown, shown_named
-from controlplane.owncommands import OwnCommand
 from controlplane.text import clean
 from screens.desk import Done, Target
 from screens.frame import FramedScreen
@@ -23,6 +22,7 @@ from screens.widgets.prompt import Prompt
 
 if TYPE_CHECKING:
     from controlplane.operations import Operation
+    from controlplane.owncommands import OwnCommand
     from controlplane.undoing import UndoStep
 
 
@@ -229,6 +229,7 @@ class AreaScreen(FramedScreen):
         self.draw_frame()
 
     def action_act(self) -> None:
+        from controlplane.owncommands import OwnCommand
         from screens.actions import choices, nothing_to_do
         from screens.dialogs.menu import ActMenu, Choice
         from screens.owncommands import own_commands
