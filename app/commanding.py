@@ -1,16 +1,14 @@
-"""Commands of one's own, as the settings allow them."""
+"""Checks the commands of one's own that the settings allow."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
-
-from textual.app import App
 
 from app.settings import invalid
 from controlplane.nouns import load, noun_named
-from controlplane.owncommands import OwnCommand, faults
+from controlplane.owncommands import faults
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -44,17 +42,3 @@ def _fields(noun: str) -> Sequence[str] | None:
 def _list_of(noun: str) -> str:
     found = noun_named(noun)
     return found.list if found else ""
-
-
-class Commanding(App[None]):
-    """The part of the program that runs them."""
-
-    settings: Settings
-
-    def own_commands(self, noun: str) -> list[OwnCommand]:
-        return [each for each in self.settings.commands.values() if each.noun == noun]
-
-    def run_own(self, argv: Sequence[str], seconds: float, take: Callable[[str], None]) -> Awaitable[str]:
-        from backends.own_commands import run
-
-        return run(argv, seconds, take)

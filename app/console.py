@@ -17,7 +17,6 @@ from textual.binding import Binding, BindingType
 
 import themes
 from app.accompanying import Accompanying
-from app.commanding import Commanding, check_commands
 from app.driving import Driving
 from app.keymaps import keymap_of
 from app.links import read as read_link
@@ -55,7 +54,7 @@ SLOW_PAUSE = 30.0
 """Seconds between attempts when a person must put something right; R tries at once."""
 
 
-class Watchfloor(Commanding, Driving, Ringing, Accompanying, Navigating):
+class Watchfloor(Driving, Ringing, Accompanying, Navigating):
     """The program. `open_context` connects; it is called in the background, after the first paint."""
 
     TITLE = "Watchfloor"
@@ -378,6 +377,8 @@ def run(start: Start, *, served: bool = False) -> int:
         assert choice is not None
         keymap_of(settings)  # refused here, in words, before there is a screen
         if settings.commands:
+            from app.commanding import check_commands
+
             check_commands(settings)
         if start.link:
             choice = chosen_by(read_link(start.link), settings, choice, named=start.home is not None)

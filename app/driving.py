@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -18,9 +18,11 @@ from screens.session import Session
 
 if TYPE_CHECKING:
     from app.console import Watchfloor
+    from app.settings import Settings
     from controlplane.audit.model import Record
     from controlplane.changes import ControlPlane
     from controlplane.operations import Keep
+    from controlplane.owncommands import OwnCommand
     from controlplane.runs.model import Run
     from screens.work import Work
 
@@ -34,6 +36,7 @@ class Driving(App[None]):
     """The part of the program that carries work on."""
 
     session: Session
+    settings: Settings
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -173,6 +176,14 @@ class Driving(App[None]):
         return await drive(plane, run_id, on_progress=progress)
 
     # Leaving
+
+    def own_commands(self, noun: str) -> list[OwnCommand]:
+        return [each for each in self.settings.commands.values() if each.noun == noun]
+
+    def run_own(self, argv: Sequence[str], seconds: float, take: Callable[[str], None]) -> Awaitable[str]:
+        from backends.own_commands import run
+
+        return run(argv, seconds, take)
 
     def leave(self, *, ask: bool = False) -> None:
         """Leave, after asking when something ends with this console; `ask`: ask also when nothing does."""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import work
+from textual import events, work
 from textual.binding import Binding, BindingType
 
 from controlplane.errors import Refusal
 from controlplane.listing import View
 from controlplane.lists import Line
-from controlplane.nouns import FIRST, shown
-from controlplane.owncommands import OwnCommand
+from controlplane.nouns import FIRST, shown, shown_named
+from controlplane.text import clean
 from screens.desk import Done, Target
 from screens.frame import FramedScreen
 from screens.session import TIME_FORMS
@@ -21,6 +22,7 @@ from screens.widgets.prompt import Prompt
 
 if TYPE_CHECKING:
     from controlplane.operations import Operation
+    from controlplane.owncommands import OwnCommand
     from controlplane.undoing import UndoStep
 
 
@@ -72,6 +74,11 @@ class AreaScreen(FramedScreen):
     def current(self) -> Any:
         """The row that operations apply to; None when there is none."""
         return None
+
+    @property
+    def acted_noun(self) -> str:
+        """Whose operations the menu names by their verbs alone."""
+        return self.noun
 
     def targets(self) -> list[Target]:
         """What an operation would be done to: the marked rows, else the current one."""
@@ -144,6 +151,25 @@ class AreaScreen(FramedScreen):
     def action_find(self) -> None:
         self.query_one(Prompt).open("command", "find ", self.desk.complete_command, go_on=True)
 
+    def on_paste(self, event: events.Paste) -> None:
+        """A text that is pasted where no field is: a link to a view of this context, as `Y` copies it, is shown; of all
+        else enter finds what it belongs to.
+        """
+        from controlplane.find import MAX_SOUGHT_CHARACTERS, holds_secret
+
+        event.stop()
+        words = " ".join(clean(event.text).split())
+        if holds_secret(event.text):
+            self.say(
+                Done("a secret was pasted and is not shown: f looks for it by its hash, :verify checks it", "warn")
+            )
+            return
+        link = words.removeprefix("watchfloor ").strip("'")
+        if link.startswith(f"{self.session.context}/") and shown_named(re.split("[/?#]", link)[1]):
+            self.desk.run_command(link)
+        elif words := words[:MAX_SOUGHT_CHARACTERS]:
+            self.query_one(Prompt).open("command", f"find {words}", self.desk.complete_command, go_on=True)
+
     def action_saved_views(self) -> None:
         from screens.dialogs.savedviews import SavedViews
 
@@ -203,6 +229,7 @@ class AreaScreen(FramedScreen):
         self.draw_frame()
 
     def action_act(self) -> None:
+        from controlplane.owncommands import OwnCommand
         from screens.actions import choices, nothing_to_do
         from screens.dialogs.menu import ActMenu, Choice
         from screens.owncommands import own_commands
@@ -218,7 +245,7 @@ class AreaScreen(FramedScreen):
             row = targets[0].row  # it is marked, and the cursor may be elsewhere
         operations = self.operations()
         offered = [Choice(*pair) for pair in choices(operations, self.session, row)]
-        own = own_commands(self.desk, self.noun, row)
+        own = own_commands(self.desk, self.acted_noun, row)
         if not (offered or own):
             self.say(Done(nothing_to_do(operations, self.session), "warn"))
             return
@@ -230,7 +257,7 @@ class AreaScreen(FramedScreen):
             elif chosen is not None:
                 self.run_worker(self.act(chosen, targets), group="act", exclusive=True, exit_on_error=False)
 
-        self.app.push_screen(ActMenu(self.session, title, offered, self.noun, own), chose)
+        self.app.push_screen(ActMenu(self.session, title, offered, self.acted_noun, own), chose)
 
     async def _run_own(self, command: OwnCommand, row: Any, label: str) -> None:
         from screens.owncommands import run

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from tests.backends.keys import make_calls, make_keys
 from tests.postgres import Database
@@ -124,23 +125,23 @@ def test_what_is_only_read(estate: Database) -> None:
 def test_what_is_changed(estate: Database) -> None:
     """From an address to a suspended tenant and back; a raised quota; leaving."""
     with first_screen(estate) as hands:
-        hands.press("f")
         hands.paste("ana@acme.example")
+        hands.see("find ana@acme.example")
         hands.press("enter")
         hands.see("its owner")
-        hands.press("enter")
-        hands.see("tenants › acme")
         hands.press("a", "s")
         hands.paste("three chargebacks")
         hands.press("enter")
         hands.confirm()
-        hands.see("◐ suspended")
+        hands.see("…  suspended")
         suspended = hands.count
         hands.press("u", "enter")
         hands.confirm()
-        hands.see("● active")
-        assert suspended <= 10 and hands.count <= 13, "suspended, and undone"
+        hands.see("…  active")
+        assert suspended <= 7 and hands.count <= 10, "suspended, and undone"
 
+        hands.press("enter")
+        hands.see("tenants › acme")
         hands.count = 0
         hands.press("P")
         hands.see("subscriptions")
@@ -171,6 +172,14 @@ def test_files_links_and_leaving(estate: Database, tmp_path: Path) -> None:
         hands.press("Y")
         hands.see("sent to the terminal's clipboard")
         assert hands.count == 1, "a link to the view"
+
+        hands.count = 0
+        context = conninfo_to_dict(estate.owner)["dbname"]
+        hands.paste(f"watchfloor '{context}/tenants?plan:growth#acme'")  # as another console copied it
+        hands.see("/plan:growth")
+        assert hands.count == 1, "a view link into a second console"
+        hands.press("[")
+        hands.see("› overview")
 
         hands.count = 0
         hands.press("q", "y")
