@@ -188,7 +188,8 @@ $$;
 CREATE OR REPLACE FUNCTION wf.own_role_only() RETURNS void LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$
 BEGIN
-  IF EXISTS (SELECT FROM wf.raises r WHERE r.login = session_user AND r.ended_at IS NULL) THEN
+  IF EXISTS (SELECT FROM wf.raises r JOIN wf.operators o ON o.name = r.login
+             WHERE r.login = session_user AND r.ended_at IS NULL AND o.role <> 'admin') THEN
     RAISE EXCEPTION 'the role of % is raised for a while', session_user
       USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'raise_logins';
   END IF;
