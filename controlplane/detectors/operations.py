@@ -55,7 +55,7 @@ async def evaluate(change: Change, request: OneDetector) -> Record:
     undo="thresholds.set",
 )
 async def set_threshold(change: Change, request: ThresholdSet) -> Record:
-    """Set a threshold for all, for a plan, or for a tenant."""
+    """Set a threshold: for all, for a plan, or for a tenant."""
     detector, name = parameter_of(request.parameter)
     return await change.of(ThresholdStore).set(detector, name, scope_of(request.scope), request.value)
 

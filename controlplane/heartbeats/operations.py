@@ -84,7 +84,7 @@ async def create(change: Change, request: HeartbeatCreate) -> Heartbeat:
     check=lambda heartbeat, now: check_open(heartbeat),
 )
 async def edit(change: Change, request: HeartbeatEdit, heartbeat: Heartbeat) -> Heartbeat:
-    """Change a heartbeat's interval, grace, severity or meaning."""
+    """Change a heartbeat: its interval, grace, severity or meaning."""
     columns = request.model_dump(exclude_none=True, exclude={"name", "version"})
     if not columns:
         return heartbeat

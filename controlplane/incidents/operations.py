@@ -151,7 +151,7 @@ def _of_gate(gates: Sequence[GateRow]) -> Record:
     way_back="Resolve it, and close it.",
 )
 async def open_incident(change: Change, request: IncidentOpen) -> Record:
-    """Open an incident, by hand or from what is under the cursor."""
+    """Open an incident: by hand or from what is under the cursor."""
     store = change.of(IncidentStore)
     noun, _, thing = request.origin.partition("/")
     if noun and (other := await store.opened_from(noun, thing)) is not None:
@@ -289,7 +289,7 @@ async def _update(change: Change, incident: Incident, columns: Record) -> Record
 @operation("incidents.note", IncidentNote, role="support", risk=Risk.SAFE, key="n", on=INCIDENT,
            way_back="Correct it: the timeline is only added to.")  # fmt: skip
 async def note(change: Change, request: IncidentNote, incident: Incident) -> Record:
-    """Add a note to the timeline, for now or an earlier time."""
+    """Add a note to the timeline: for now or an earlier time."""
     at = None if request.at.strip() == "now" else rules.past(request.at, change.now)
     return {"id": incident.id, "event": await change.of(IncidentStore).note(incident.id, request.text, at)}
 

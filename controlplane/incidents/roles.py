@@ -59,7 +59,7 @@ async def take(change: Change, request: IncidentRole, incident: Incident) -> Rec
 @operation("incidents.offer", RoleOffer, role="operator", risk=Risk.PREVIEW, key="f", on=INCIDENT,
            check=rules.check_not_closed, way_back="It is yours until it is accepted, and after its time.")  # fmt: skip
 async def offer(change: Change, request: RoleOffer, incident: Incident) -> Record:
-    """Offer your role to somebody, with a summary of how things stand.
+    """Offer your role to somebody: with a summary of how things stand.
 
     It is yours until they accept it.
     """
@@ -100,7 +100,7 @@ async def relieve(change: Change, request: IncidentRole, incident: Incident) -> 
 @operation("incidents.override", ConnOverride, role="operator", risk=Risk.CONFIRM, key="w", on=INCIDENT,
            needs_reason=True, check=rules.check_active, way_back="It ends by itself.")  # fmt: skip
 async def override(change: Change, request: ConnOverride, incident: Incident) -> Record:
-    """Change what is affected without the conn, and say why."""
+    """Override the conn: change what is affected without it, and say why."""
     until = parse_moment(request.until, change.now)
     await change.of(IncidentStore).override(incident.id, until)
     return {"id": incident.id, "person": change.actor, "until": until}

@@ -112,7 +112,7 @@ def draw_key(change: Change, env: str) -> tuple[Record, str]:
     check=rules.check_not_revoked,
 )
 async def edit(change: Change, request: KeyEdit, key: Key) -> Key:
-    """Change a key's label, owner, rights, expiry or spend cap."""
+    """Change a key: its label, owner, rights, expiry or spend cap."""
     columns = await _facts(change, request, key.tenant_id)
     if request.expires is not None:
         columns["expires_at"] = instant(request.expires, change.now)

@@ -336,5 +336,5 @@ class Nothing(Request):
 
 @operation("subscriptions.apply-due", Nothing, role="operator", risk=Risk.CONFIRM, key="d")
 async def apply_due(change: Change, request: Nothing) -> Record:
-    """Apply the plan changes that are due, of all tenants."""
+    """Apply the plan changes that are due: of all tenants."""
     return {"applied": await change.of(SubscriptionStore).apply_due()}

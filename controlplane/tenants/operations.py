@@ -179,7 +179,7 @@ async def rename(change: Change, request: TenantRename, tenant: Tenant) -> Tenan
     check=lambda tenant, now: rules.check_open(tenant, "edited"),
 )
 async def edit(change: Change, request: TenantEdit, tenant: Tenant) -> Tenant:
-    """Change a tenant's metadata, owner, plan or regions."""
+    """Change a tenant: its metadata, owner, plan or regions."""
     columns = request.columns()
     if "metadata" in columns and not request.replace_metadata:
         merged = tenant.metadata | columns["metadata"]
@@ -328,6 +328,6 @@ async def read_revealed(plane: ControlPlane, request: TenantReveal, result: Reco
     completes=read_revealed,
 )
 async def reveal(change: Change, request: TenantReveal, tenant: Tenant) -> Record:
-    """Reveal one masked field for 60 seconds, for a reason."""
+    """Reveal one masked field for 60 seconds: for a reason."""
     until = await change.of(TenantStore).grant_reveal(request.id, request.field)
     return {"id": request.id, "field": request.field, "until": until}

@@ -21,7 +21,7 @@ from screens.widgets.lines import Lines
 
 WIDTH = 68
 """Cells inside of a dialog's frame."""
-_CLAUSE_END = re.compile(r"[,;:.] ")
+_CLAUSE_END = re.compile(r"[;:.] ")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ def test_what_an_operation_does_fits_in_one_line_of_its_menu(operation: Operatio
 
 
 def test_a_sentence_is_shortened_by_whole_clauses() -> None:
-    sentence = "Suspend a tenant: its keys are refused, until it is resumed"
+    sentence = "Suspend a tenant: its keys are refused; resume it later"
     assert shortened(sentence, 70) == sentence
     assert shortened(sentence, 45) == "Suspend a tenant: its keys are refused"
     assert shortened(sentence, 37) == "Suspend a tenant"
