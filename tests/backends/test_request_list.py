@@ -122,12 +122,13 @@ def test_following_and_a_page_read_by_block_ranges_and_a_tenant_by_its_index(dat
         owner.execute("SELECT wf.ensure_request_days(current_date - 1, current_date)")
         owner.execute(
             "INSERT INTO wf.requests (tenant_id, route, method, status, at)"
-            " SELECT 't' || i % 500, '/v1', 'GET', 200, now() - (60000 - i) * interval '1 second'"
+            " SELECT 't' || i % 500, '/v1', 'GET', 200, current_date - 1 + i * interval '1 second'"
             " FROM generate_series(1, 60000) i"
         )
         (mark,) = owner.execute("SELECT txid_current_snapshot()::text").fetchone() or ("",)
         owner.execute(
-            "INSERT INTO wf.requests (tenant_id, route, method, status, at) VALUES ('new', '/', 'GET', 200, now())"
+            "INSERT INTO wf.requests (tenant_id, route, method, status, at)"
+            " VALUES ('new', '/', 'GET', 200, current_date - 1)"
         )
         owner.execute("VACUUM ANALYZE wf.requests")
         from backends.postgres.request_list import NEW
@@ -138,7 +139,8 @@ def test_following_and_a_page_read_by_block_ranges_and_a_tenant_by_its_index(dat
         )
         assert "_xid_idx" in plan, plan
         page = (
-            "EXPLAIN SELECT id, at FROM wf.request_list WHERE at > now() - interval '5 minutes'"
+            "EXPLAIN SELECT id, at FROM wf.request_list WHERE at >= current_date - 1 + interval '9 hours'"
+            " AND at < current_date - 1 + interval '545 minutes'"
             " ORDER BY at DESC, id DESC LIMIT 100"
         )
         plan = "\n".join(line for (line,) in owner.execute(page).fetchall())

@@ -101,7 +101,7 @@ async def test_left_empty_the_reason_of_an_undo_is_the_one_that_is_offered(estat
         await until(pilot, lambda: "undo of tenants.suspend (audit" in text(pilot))
         await pilot.press("enter")
         await confirm(pilot)
-        await until(pilot, lambda: "resume t1" in text(pilot))
+        await until(pilot, lambda: "resume t1 · audit" in text(pilot))  # not while it is pending
     [(reason,)] = sql(estate, "SELECT reason FROM wf.changes WHERE operation = 'tenants.resume'")
     assert reason.startswith("undo of tenants.suspend (audit")
 

@@ -11,7 +11,7 @@ GRANT INSERT (tenant_id, project_id, route, method, status, latency_ms, key_pref
 CREATE VIEW wf.request_list AS
 SELECT (extract(epoch FROM r.at) * 1000000)::bigint || '-' || replace(btrim(r.ctid::text, '()'), ',', '-') COLLATE "C" AS id,
        r.at, r.tenant_id, r.route, r.method, r.status, r.latency_ms, r.bytes, r.key_prefix, r.key_id,
-       CASE WHEN (SELECT wf.sees_addresses()) THEN host(r.address) ELSE wf.masked(host(r.address)) END AS address,
+       CASE WHEN (SELECT wf.may('support')) THEN host(r.address) ELSE wf.masked(host(r.address)) END AS address,
        r.region, r.project_id, r.request_id, r.xid
 FROM wf.requests r;
 GRANT SELECT ON wf.request_list TO wf_viewer;
