@@ -6,13 +6,14 @@ INSTALLED := .venv/.installed
 STAMP := .venv/.set-up
 EXAMPLES := docs/examples
 PACKAGES := $(EXAMPLES)/node_modules/.set-up
+EMULATORS := tests/npm/node_modules/.set-up
 PROMETHEUS := .venv/.prometheus
 PGBOUNCER := .venv/.pgbouncer
 ALERTMANAGER := .venv/.alertmanager
 
 .PHONY: setup demo test lint bench picture clean
 
-setup: $(STAMP) $(PACKAGES) $(PROMETHEUS) $(PGBOUNCER) $(ALERTMANAGER)
+setup: $(STAMP) $(PACKAGES) $(EMULATORS) $(PROMETHEUS) $(PGBOUNCER) $(ALERTMANAGER)
 
 # The program and what it runs on: all that `make demo` needs. The venv is made anew only when what goes into it changes.
 $(INSTALLED): pyproject.toml requirements.txt requirements-build.txt
@@ -33,6 +34,11 @@ $(STAMP): $(INSTALLED) requirements-dev.txt
 $(PACKAGES): $(EXAMPLES)/package.json $(EXAMPLES)/package-lock.json $(STAMP)
 	cd $(EXAMPLES) && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund --loglevel=error
 	@touch $(PACKAGES)
+
+# The emulator of Azure's storage that the tests publish to.
+$(EMULATORS): tests/npm/package.json tests/npm/package-lock.json $(STAMP)
+	cd tests/npm && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $(EMULATORS)
 
 # What the tests of docs/prometheus.md need.
 $(PROMETHEUS): $(STAMP)
@@ -71,4 +77,4 @@ picture: setup
 	$(BIN)/python -m docs.picture
 
 clean:
-	rm -rf .venv $(EXAMPLES)/node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv $(EXAMPLES)/node_modules tests/npm/node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -115,6 +115,15 @@ class Cloud:
         return Answer(200, (template % found).encode())
 
 
+def shared_key(method: str, headers: Mapping[str, str], resource: str) -> str:
+    """The header Authorization of a request to Azure."""
+    names = ("content-encoding", "content-language", "content-length", "content-md5", "content-type", "date",
+             "if-modified-since", "if-match", "if-none-match", "if-unmodified-since", "range")  # fmt: skip
+    fields = [method, *("" if headers.get(name) == "0" else headers.get(name, "") for name in names)]
+    own = [f"{name}:{value}" for name, value in sorted(headers.items()) if name.startswith("x-ms-")]
+    return f"SharedKey {ACCOUNT}:{_hmac([*fields, *own, resource])}"
+
+
 class Azure(Cloud):
     prefix = "x-ms"
 
@@ -132,12 +141,8 @@ class Azure(Cloud):
             needed = "w" if asked.method == "PUT" else "r"
             fields = [q["sp"], q.get("st", ""), q["se"], f"/blob{asked.path}", "", "", "", q["sv"], q["sr"], *[""] * 7]
             return needed in q["sp"] and _hmac(fields) == q["sig"]
-        names = ("content-encoding", "content-language", "content-length", "content-md5", "content-type", "date",
-                 "if-modified-since", "if-match", "if-none-match", "if-unmodified-since", "range")  # fmt: skip
-        fields = [asked.method, *("" if h.get(name) == "0" else h.get(name, "") for name in names)]
-        own = [f"{name}:{value}" for name, value in sorted(h.items()) if name.startswith("x-ms-")]
         resource = f"/{ACCOUNT}{asked.path}" + "".join(f"\n{name}:{value}" for name, value in sorted(q.items()))
-        return h.get("authorization") == f"SharedKey {ACCOUNT}:{_hmac([*fields, *own, resource])}"
+        return h.get("authorization") == shared_key(asked.method, h, resource)
 
     def do(self, asked: Asked) -> Answer:
         asked.path = asked.path.removeprefix(f"/{ACCOUNT}")

@@ -26,9 +26,9 @@ from controlplane.errors import Refusal
 from controlplane.evidence.bundles import index, verify
 from controlplane.evidence.publishing import Target, checkpoint_key
 from controlplane.evidence.targets import Progress, Provider
-from tests import clouds, seaweed
+from tests import azurite, clouds, seaweed
 from tests.backends.test_evidence_files import SIGNER, written
-from tests.clouds import Asked, Azure, Between, Cloud, Google
+from tests.clouds import ACCOUNT, Asked, Azure, Between, Cloud, Google
 from tests.seaweed import KEY, S3, SECRET
 
 PART = 5 << 20
@@ -286,6 +286,23 @@ def test_a_server_that_is_busy_for_a_moment_is_asked_again(s3: S3, between: Betw
     publish, target = publisher(tmp_path, "s3://evidence/busy", options(s3, between) | {"retry_config": retries})
     between.breaks = busy
     assert publish.publish(bundle(tmp_path), target)["created"] and left[0] < 0
+
+
+def test_azurite_holds_a_bundle_once_and_says_so(tmp_path: Path) -> None:
+    with azurite.serving() as found:
+        sha256 = bundle(tmp_path, PART + 9)
+        publish, target = publisher(tmp_path, f"az://{ACCOUNT}/{azurite.CONTAINER}/prod", found)
+        able = publish.probe(target)
+        assert able.creates and able.digests
+        attestation = publish.publish(sha256, target)
+        assert attestation["created"] and all(each["etag"] for each in attestation["objects"])
+        again = publish.publish(sha256, target)
+        assert (again["written"], again["created"]) == (0, False)
+        assert publish.verify(target, attestation, Progress()).faulty == 0
+        remote = ObjectRemote(target, found)
+        [changed, *_] = [each["key"] for each in attestation["objects"]]
+        obstore.put(remote._store, changed, b"something else")
+        assert publish.verify(target, attestation, Progress()).faulty == 1
 
 
 @pytest.mark.parametrize(
