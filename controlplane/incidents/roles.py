@@ -71,7 +71,7 @@ async def offer(change: Change, request: RoleOffer, incident: Incident) -> Recor
 
 
 @operation("incidents.accept", IncidentRole, role="operator", risk=Risk.SAFE, key="y", on=INCIDENT,
-           check=rules.check_any_offered, way_back="Offer it back.")  # fmt: skip
+           check=rules.check_not_closed, way_back="Offer it back.")  # fmt: skip
 async def accept(change: Change, request: IncidentRole, incident: Incident) -> Record:
     """Accept a role that is offered to you."""
     rules.check_offered(incident, request.role, change.actor)

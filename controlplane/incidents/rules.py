@@ -75,13 +75,6 @@ def check_held(incident: Incident, role: str) -> None:
         raise ROLE_FREE(f"Nobody has {called(role)} of {incident.label}.")
 
 
-def check_any_offered(incident: Incident, now: datetime) -> None:
-    """Raises Refusal `incident_closed`, `role_not_offered`."""
-    check_not_closed(incident, now)
-    if not any(each.get("offered_to") for each in incident.roles):
-        raise ROLE_NOT_OFFERED(f"No role of {incident.label} is offered to anybody.")
-
-
 def check_offered(incident: Incident, role: str, person: str) -> None:
     """Raises Refusal `role_not_offered`."""
     if incident.offered_to(role) != person:

@@ -151,9 +151,6 @@ def test_steps_and_roles_are_explained_before_the_home_refuses_them() -> None:
     rules.step_to("resolved")(incident(), NOW)
     with pytest.raises(Refusal, match="Nobody has the conn of INC-41"):
         rules.check_mine(incident(), "conn", "ana")
-    with pytest.raises(Refusal, match="No role of INC-41 is offered to anybody"):
-        rules.check_any_offered(incident(roles=[{"role": "conn", "holder": "ana"}]), NOW)
-    rules.check_any_offered(incident(roles=[{"role": "conn", "holder": "ana", "offered_to": "ben"}]), NOW)
     assert rules.with_affected(incident(), "region", "eu") == {"regions": ["eu"]}
     with pytest.raises(Refusal, match="The tenant beta is not affected"):
         rules.without_affected(incident(), "tenant", "beta")
