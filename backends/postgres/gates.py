@@ -46,6 +46,9 @@ from controlplane.text import clean
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home
+    from controlplane.filters.grammar import Term
+    from controlplane.filters.values import Found
+    from controlplane.lists import Column
 
 GATE_TABLE = Table("wf.gates", Gate, ("name",), NO_GATE, held="NO KEY UPDATE")
 RUN_TABLE = Table("wf.gate_runs", GateRun, ("id",), NO_DECISION, view="wf.gate_run_list")
@@ -333,6 +336,10 @@ class Checks(CheckDirectory):
     async def count(self, query: Query, cap: int = 10_000) -> Count:
         found, rest = await self._found(query)
         return await found.count(rest, cap)
+
+    async def values(self, column: Column[Any], terms: Sequence[Term]) -> Found:
+        found, rest = await self._found(Query(tuple(terms)))
+        return await found.values(column, rest.terms)
 
     async def get(self, *key: Any) -> CheckRow:
         raise NO_CHECK.of(*key)

@@ -23,7 +23,7 @@ HOMES_OWN = {
     "audit_actor", "audit_carried_by", "audit_noun", "audit_operation", "audit_origin_form", "audit_reason",
     "audit_request", "audit_tenant", "change_carried_for", "change_fingerprint", "checkpoint_head", "checkpoint_size",
     "import_left_out", "import_marks", "import_source", "personal_after", "personal_before", "personal_field",
-    "gate_version_definition", "personal_tenant", "request_dim",
+    "gate_version_definition", "personal_tenant", "quiet_requests", "request_dim",
     "approval_done", "approval_roles", "approval_sha256", "approval_state", "approval_vote", "approval_vote_role",
     "raise_ended", "raise_times", "raise_was",
 }  # fmt: skip

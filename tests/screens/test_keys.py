@@ -135,7 +135,7 @@ async def test_a_new_project_is_for_the_tenant_of_the_row(database: Database) ->
         await command(pilot, "projects")
         await until(pilot, lambda: "web" in text(pilot))
         await pilot.press("a", "n")
-        await until(pilot, lambda: "Create a project of a tenant" in text(pilot))
+        await until(pilot, lambda: "Create a project for a tenant" in text(pilot))
         assert "tenant id" not in text(pilot)
 
 

@@ -118,7 +118,7 @@ async def test_whoever_comes_back_is_told_and_undoes_it_by_a_key(estate: Databas
         await pilot.press("w")
         await until(pilot, lambda: "press a, then r, to resume it" in " ".join(text(pilot).split()))
         await pilot.press("escape", "a")
-        await until(pilot, lambda: "Take a run back" in text(pilot) and "Let a paused run go on" in text(pilot))
+        await until(pilot, lambda: "Undo a run" in text(pilot) and "Resume a paused run" in text(pilot))
         await pilot.press("u")
         await type_in(pilot, "not today")
         await pilot.press("enter")

@@ -155,7 +155,7 @@ async def test_every_order_has_a_letter_of_its_own(database: Database) -> None:
 
 async def begin_to_create(pilot: Pilot[None], name: str) -> None:
     await pilot.press("a")
-    await until(pilot, lambda: "another display name" in text(pilot))
+    await until(pilot, lambda: "display name" in text(pilot))
     await pilot.press("n")
     await until(pilot, lambda: "id *" in text(pilot))
     await type_in(pilot, name)

@@ -71,7 +71,7 @@ async def test_a_limit_is_raised_with_a_reason_and_taken_back(database: Database
         await until(pilot, lambda: "starter v1" in text(pilot))
         await pilot.press("a")
         await until(pilot, lambda: "Raise a tenant's limit" in text(pilot))
-        assert "expire-trials" not in text(pilot) and "Make the plan changes" not in text(pilot)
+        assert "expire-trials" not in text(pilot) and "Apply the plan changes" not in text(pilot)
         await pilot.press("r")
         await until(pilot, lambda: "the new hard limit" in text(pilot))
         for words in ("projects", "77", "7d", "launch"):
@@ -130,7 +130,7 @@ async def test_its_link_opens_it_and_escape_leads_back(database: Database) -> No
         await until(pilot, lambda: "29.00 EUR a month" in text(pilot))
         await pilot.press("escape")
         await until(pilot, lambda: "? mystery" in text(pilot))
-        await command(pilot, "test/requests")
+        await command(pilot, "test/nothing")
         await until(pilot, lambda: "of which there is no list" in text(pilot))
 
 

@@ -82,7 +82,7 @@ async def test_acting_for_a_tenant_stands_in_the_header_until_it_ends(
         app.open_thing("tenants", "acme")
         await quiet(pilot)
         await pilot.press("a")
-        await until(pilot, lambda: "Act for a tenant" in text(pilot))
+        await until(pilot, lambda: "Impersonate a tenant" in text(pilot))
         assert "End an impersonation" not in text(pilot)
         await pilot.press("i")
         await until(pilot, lambda: "the case that it is for" in text(pilot))

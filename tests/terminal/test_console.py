@@ -105,7 +105,7 @@ def test_two_consoles_on_one_tenant_the_second_is_told(estate: Database) -> None
     with console(estate) as first:
         first.see("Acme GmbH")
         first.press("a")
-        first.see("Give a tenant another")
+        first.see("Change a tenant's display")
         first.press("r")
         first.see("name *")
         with psycopg.connect(estate.owner) as connection:

@@ -117,7 +117,7 @@ def test_two_consoles_on_one_tenant_the_second_is_told(estate: Database) -> None
         for each in (first, second):
             each.see("Acme 10")
             each.press("a")
-            each.see("Give a tenant another")
+            each.see("Change a tenant's display")
             each.press("r")
             each.see("name *")
         for each, name in ((first, "First"), (second, "Second")):
@@ -233,7 +233,7 @@ def test_a_run_whose_console_is_ended_goes_on_in_the_next(estate: Database) -> N
     with console(estate, columns=120, words=("/runs",)) as t:
         t.see("›      2  tenants.suspend")  # the overview names the operation too
         t.press("a")
-        t.see("Let a paused run go on")
+        t.see("Resume a paused run")
         t.press("r")
         t.see("40/40", timeout=20)
     assert one(estate, "SELECT count(*) FROM wf.audit WHERE operation = 'tenants.suspend' AND noun = 'tenants'") == 40

@@ -49,7 +49,7 @@ def test_two_consoles_carry_an_incident(database: Database, tmp_path: Path) -> N
         ben.see("t_operator has the conn")
         ben.see("takes the conn")
         ben.press("a")
-        ben.see("Write into the timeline")
+        ben.see("Add a note to the timeline")
         ben.press("n")
         ben.see("what happened")
         ben.type("It is the network.")
