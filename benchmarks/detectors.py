@@ -20,7 +20,7 @@ from benchmarks.estate import Estate, estate
 from benchmarks.figures import Figure, middle
 from benchmarks.objectives import _CELLS as OBJECTIVES
 
-TENANTS, TENANTS_SMALL = 10_000, 200
+TENANTS, TENANTS_SMALL = 10_000, 40
 FEW_KEYS, MANY_KEYS = 20, 100
 """Of each tenant."""
 SAMPLE = 200

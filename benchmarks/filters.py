@@ -30,8 +30,8 @@ from controlplane.tenants.list import TENANTS
 from tests.postgres import Database
 
 SIZES = {"audit": 5_000_000, "api_keys": 1_000_000, "jobs": 200_000, "alerts": 1_000_000, "deliveries": 1_000_000}
-SIZES_SMALL = {"audit": 20_000, "api_keys": 10_000, "jobs": 5_000, "alerts": 10_000, "deliveries": 10_000}
-MANY_TENANTS, FEW_TENANTS = 1_000_000, 10_000
+SIZES_SMALL = {"audit": 4_000, "api_keys": 2_000, "jobs": 1_000, "alerts": 2_000, "deliveries": 2_000}
+MANY_TENANTS, FEW_TENANTS = 1_000_000, 1_000
 MOST_MS = 200.0
 ROUNDS = 5
 
