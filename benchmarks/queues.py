@@ -62,7 +62,7 @@ INSERT INTO wf.run_items (run_id, ordinal, thing, subject)
 SELECT %s, row_number() OVER (ORDER BY id), id, '{}' FROM wf.dead_letters
 WHERE handler = 'bench' AND state = 'dead' LIMIT %s
 """
-BY_TRANSACTION, IN_ONE = 2_000, 20_000
+BY_TRANSACTION, IN_ONE = 900, 20_000
 """So many are replayed the other ways, whose rates do not change with more."""
 LETTER, JOB = (
     "UPDATE wf.dead_letters SET state = 'replayed', settled_at = now() WHERE ",
@@ -73,7 +73,7 @@ MINE = "SELECT id, source_id FROM wf.dead_letters WHERE handler = 'bench' AND st
 
 def run(estate: Estate, small: bool) -> list[Figure]:
     letters, replayed = (5_000, 500) if small else (LETTERS, REPLAYED)
-    with psycopg.connect(estate.owner, autocommit=True) as connection:
+    with estate.without_worker(), psycopg.connect(estate.owner, autocommit=True) as connection:
         _fill(connection, letters)
         connection.execute("VACUUM ANALYZE wf.dead_letters, wf.dead_causes, wf.dead_cause_hours")
         with Processes(connection) as listing:

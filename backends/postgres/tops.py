@@ -21,9 +21,9 @@ SHORT = timedelta(hours=2)
 
 # `before` is made of whole hours; one that is only partly in the window counts by that share.
 STATEMENT = """
-WITH sums AS (
+WITH {read}sums AS (
   SELECT {keys}, sum(n) AS n, sum(errors_4xx) AS errors_4xx, sum(errors_5xx) AS errors_5xx
-  FROM {cells} WHERE {clock} >= %(start)s AND {clock} < %(end)s AND {where} GROUP BY {keys}
+  FROM {cells} c WHERE {within} GROUP BY {keys}
 ), before AS (
   SELECT {keys}, sum(n * extract(epoch FROM least(hour + interval '1 hour', %(end)s - %(week)s)
                                             - greatest(hour, %(start)s - %(week)s)) / 3600)::float8 AS before
@@ -38,16 +38,20 @@ FROM picked p, LATERAL (
   SELECT coalesce(array_agg(bucket ORDER BY bucket), '{{}}') AS buckets,
          coalesce(array_agg(n ORDER BY bucket), '{{}}') AS counts
   FROM (SELECT u.bucket, sum(u.n)::bigint AS n FROM {cells} c, unnest(c.buckets, c.counts) AS u(bucket, n)
-        WHERE c.{clock} >= %(start)s AND c.{clock} < %(end)s AND {where} AND {same} GROUP BY 1) b
+        WHERE {within} AND {same} GROUP BY 1) b
 ) h
 ORDER BY p.measured DESC NULLS LAST, {keys}
 """
+# Minutes of quiet hours are computed, so they are read once; hours are many, and read again only for the rows shown.
+READ = """cells AS MATERIALIZED (
+  SELECT {keys}, n, errors_4xx, errors_5xx, buckets, counts FROM wf.minute_cells(%(start)s, %(end)s) WHERE {where}
+), """
 SLOWEST = """, slowest AS (
   SELECT {keys}, min(bucket) FILTER (WHERE upto >= ceil(0.95 * known)) AS p95 FROM (
     SELECT {keys}, bucket, sum(n) OVER (PARTITION BY {keys} ORDER BY bucket) AS upto,
            sum(n) OVER (PARTITION BY {keys}) AS known
-    FROM (SELECT {keys}, u.bucket, sum(u.n) AS n FROM {cells}, unnest(buckets, counts) AS u(bucket, n)
-          WHERE {clock} >= %(start)s AND {clock} < %(end)s AND {where} GROUP BY {keys}, u.bucket) f) g
+    FROM (SELECT {keys}, u.bucket, sum(u.n) AS n FROM {cells} c, unnest(c.buckets, c.counts) AS u(bucket, n)
+          WHERE {within} GROUP BY {keys}, u.bucket) f) g
   GROUP BY {keys}
 )"""
 MEASURED = {
@@ -108,10 +112,11 @@ def _statement(by: By, measure: Measure, clock: str, scope: Scope) -> sql.Compos
     before, slow = where, measure == "p95"
     if by == "tenant" and clock == "minute" and scope.route is None:
         where = where.replace("dim = 'route'", "dim = 'tenant'")  # far fewer cells; only old hours lack them
+    minutes = clock == "minute"
     parts = {
         "keys": ", ".join(keys),
-        "cells": "wf.minute_cells(%(start)s, %(end)s)" if clock == "minute" else "wf.hour_cells",
-        "clock": clock,
+        "cells": "cells" if minutes else "wf.hour_cells",
+        "within": "true" if minutes else f"c.hour >= %(start)s AND c.hour < %(end)s AND {where}",
         "where": where,
         "before": before,
         "measure": MEASURED[measure],
@@ -121,6 +126,7 @@ def _statement(by: By, measure: Measure, clock: str, scope: Scope) -> sql.Compos
         "key": "p.value" if by == "key" else "NULL",
         "join_slowest": f" LEFT JOIN slowest USING ({', '.join(keys)})" if slow else "",
     }
+    parts["read"] = READ.format(**parts) if minutes else ""
     parts["slowest"] = SLOWEST.format(**parts) if slow else ""
     return sql.Composed([sql.SQL(STATEMENT.format(**parts))])  # every part is from this file
 
