@@ -27,7 +27,7 @@ ODD = {
     "timezone": "Pacific/Kiritimati",
     "search_path": "elsewhere",
     "extra_float_digits": "0",
-    "statement_timeout": "1",
+    "statement_timeout": "5000",  # one that the first statement itself does not meet
 }
 OURS = {
     "datestyle": "ISO, MDY",
