@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import psycopg
@@ -134,6 +135,12 @@ def test_a_changed_file_is_named(database: Database) -> None:
     for found in (problem(database.owner), refused(migrate, database.owner)):
         assert isinstance(found, Conflict) and found.code == "migration_changed"
         assert "0002_audit" in found.message and found.hint
+
+
+def test_a_migration_that_homes_have_is_never_edited() -> None:
+    """An edited one shuts every home that has it: write another. Once a line is in the list, it stays as it is."""
+    listed = Path(__file__).with_name("migrations.txt").read_text("utf-8").splitlines()
+    assert listed == [f"{each.number:04}_{each.name} {each.checksum}" for each in known_migrations()]
 
 
 def test_a_missing_number_is_named(database: Database) -> None:
