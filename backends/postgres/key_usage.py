@@ -57,10 +57,13 @@ OF_CANDIDATES: LiteralString = SLICES.format(
     of="h.tenant_id = named.tenant_id AND h.value = named.value AND h.route = named.route",
 )
 # Hours without any data do not count as hours without requests. Nor do hours before any key of the tenant was first
-# named, or every key would look new when services begin to name keys.
+# named, or every key would look new when services begin to name keys; that hour is found by the indexes, not computed.
 HOURS: LiteralString = """
 WITH first AS (
-  SELECT t.id, (SELECT min(f.hour) FROM wf.hour_cells f WHERE f.tenant_id = t.id AND f.dim = 'key') AS at
+  SELECT t.id, least(
+    (SELECT min(f.hour) FROM wf.request_hours f WHERE f.tenant_id = t.id AND f.dim = 'key'),
+    (SELECT q.hour FROM wf.quiet_hours q WHERE q.tenant_id = t.id
+       AND EXISTS (SELECT FROM unnest(q.requests) e WHERE e.key IS NOT NULL) ORDER BY q.hour LIMIT 1)) AS at
   FROM (SELECT DISTINCT id FROM unnest(%(tenants)s::text[]) AS a(id)) t
 )
 SELECT first.id, CASE WHEN h.hour >= %(start)s THEN -1

@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 # Telemetry may come before its tenant or key and outlive them. Raw rows are searched where there are no cells yet.
 TENANT: LiteralString = """
 SELECT EXISTS (SELECT FROM wf.tenant_list WHERE id = %(tenant)s)
-  OR EXISTS (SELECT FROM wf.hour_cells WHERE tenant_id = %(tenant)s)
+  OR EXISTS (SELECT FROM wf.request_hours WHERE tenant_id = %(tenant)s)
+  OR EXISTS (SELECT FROM wf.quiet_hours WHERE tenant_id = %(tenant)s)
   OR EXISTS (SELECT FROM wf.request_minutes WHERE tenant_id = %(tenant)s)
   OR EXISTS (SELECT FROM wf.requests WHERE tenant_id = %(tenant)s)
 """
 KEY: LiteralString = """
 SELECT EXISTS (SELECT FROM wf.key_list WHERE tenant_id = %(tenant)s AND display = %(key)s)
-  OR EXISTS (SELECT FROM wf.hour_cells WHERE tenant_id = %(tenant)s AND dim = 'key' AND value = %(key)s)
+  OR EXISTS (SELECT FROM wf.request_hours WHERE tenant_id = %(tenant)s AND dim = 'key' AND value = %(key)s)
+  OR EXISTS (SELECT FROM wf.quiet_hours q, unnest(q.requests) e WHERE q.tenant_id = %(tenant)s AND e.key = %(key)s)
   OR EXISTS (SELECT FROM wf.request_minutes WHERE tenant_id = %(tenant)s AND dim = 'key' AND value = %(key)s)
   OR EXISTS (SELECT FROM wf.requests r, wf.request_marks m
              WHERE r.tenant_id = %(tenant)s AND r.key_prefix = %(key)s AND r.at >= m.minutes_until)

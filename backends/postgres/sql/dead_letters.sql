@@ -302,7 +302,6 @@ GRANT EXECUTE ON FUNCTION wf.fix_cause, wf.lock_letter TO wf_operator;
 
 -- What people read. An error may name a person: its addresses are masked for those who may not read them. The message
 -- itself is for operators and above.
-
 CREATE VIEW wf.letter_list AS
 SELECT l.id, l.source, l.source_id, l.tenant_id, l.queue, l.handler, l.error_class,
        CASE WHEN (SELECT wf.sees_personal()) THEN l.error::text ELSE wf.without_mail(l.error) END AS error,

@@ -1,4 +1,4 @@
--- Addresses are read through wf.key_calls, which shows them to support and above.
+-- Addresses are read through wf.request_list and wf.key_calls, which show them to support and above.
 GRANT SELECT (tenant_id, project_id, route, method, status, latency_ms, key_prefix, region, request_id, at, bytes, key_id)
   ON wf.requests TO wf_viewer;
 GRANT SELECT ON wf.requests TO wf_worker;
@@ -6,12 +6,12 @@ GRANT SELECT ON wf.requests TO wf_worker;
 GRANT INSERT (tenant_id, project_id, route, method, status, latency_ms, key_prefix, region, request_id, at, bytes, key_id,
               address) ON wf.requests TO wf_operator, wf_worker, wf_service;
 
--- What people read, with the owner's rights: an address is masked for those who may not read it. `id` names a row by its
+-- What people read, with the owner's rights: an address is masked for those who may not see it. `id` names a row by its
 -- time and its place in the table; rows never change, so it stays, but for one moved to a new partition.
 CREATE VIEW wf.request_list AS
 SELECT (extract(epoch FROM r.at) * 1000000)::bigint || '-' || replace(btrim(r.ctid::text, '()'), ',', '-') COLLATE "C" AS id,
        r.at, r.tenant_id, r.route, r.method, r.status, r.latency_ms, r.bytes, r.key_prefix, r.key_id,
-       CASE WHEN (SELECT wf.may('support')) THEN host(r.address) ELSE wf.masked(host(r.address)) END AS address,
+       CASE WHEN (SELECT wf.sees_addresses()) THEN host(r.address) ELSE wf.masked(host(r.address)) END AS address,
        r.region, r.project_id, r.request_id, r.xid
 FROM wf.requests r;
 GRANT SELECT ON wf.request_list TO wf_viewer;
