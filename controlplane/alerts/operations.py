@@ -85,7 +85,7 @@ async def unack(change: Change, request: OneAlert, alert: Alert) -> Alert:
     check=lambda alert, now: rules.check_acked(alert),
 )
 async def hand_over(change: Change, request: AlertHandOver, alert: Alert) -> Alert:
-    """Hand an acked alert over: to another operator, with its ack."""
+    """Hand an acked alert over to another operator."""
     return await change.of(AlertStore).hand_over(alert.id, request.to)
 
 

@@ -130,7 +130,7 @@ async def _vote(change: Change, request: Vote, approval: Approval, vote: str) ->
     way_back="Refuse it as another person, or have it withdrawn, before it is carried out.",
 )
 async def approve(change: Change, request: Vote, approval: Approval) -> Record:
-    """Approve somebody else's request: exactly as shown."""
+    """Approve a request exactly as shown."""
     return await _vote(change, request, approval, "approve")
 
 
@@ -167,7 +167,7 @@ async def withdraw(change: Change, request: OneApproval, approval: Approval) -> 
 @operation("approvals.rule", RulePut, role="admin", risk=Risk.TWO_PERSON, key="r", needs_reason=True,
            writes="approval-rules")  # fmt: skip
 async def rule(change: Change, request: RulePut) -> Record:
-    """Set which operation needs a second person: and of which role; that needs a second person too."""
+    """Set what needs a second person, of which role; changing that needs one too."""
     roles: list[Role] = list(request.roles)
     await change.of(ApprovalStore).put_rule(request.operation, roles, request.above, request.minutes, request.active)
     return request.model_dump()

@@ -37,7 +37,7 @@ class RoleBack(Request):
 @operation("operators.raise", RoleRaise, role="support", risk=Risk.TWO_PERSON, key="r", needs_reason=True,
            writes="raises")  # fmt: skip
 async def raise_role(change: Change, request: RoleRaise) -> Record:
-    """Raise your role for a while: once somebody approved it."""
+    """Raise your role for a while; somebody else approves that first."""
     until = await change.of(ApprovalStore).raise_role(request.role, request.minutes)
     return {"role": request.role, "minutes": request.minutes, "ends_at": until}
 

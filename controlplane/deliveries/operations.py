@@ -45,6 +45,6 @@ def check_replay(delivery: Delivery, now: datetime) -> None:
     way_back="What was sent cannot be called back.",
 )
 async def replay(change: Change, request: OneDelivery, delivery: Delivery) -> Record:
-    """Send a delivery again: with the same key and the current secrets; earlier attempts stay on record."""
+    """Send a delivery again; it keeps its key, is signed with the current secrets, and its attempts stay on record."""
     made = await change.of(DeliveryStore).replay(delivery.id)
     return {"id": made.id, "route": made.route, "state": made.state, "version": made.version}

@@ -108,7 +108,7 @@ class DetectorsApply(Request):
 
 @operation("detectors.apply", DetectorsApply, role="admin", risk=Risk.CONFIRM, key="f")
 async def apply(change: Change, request: DetectorsApply) -> Record:
-    """Replace the team's own detectors: by a list, all or nothing; those not in it are removed.
+    """Replace the team's own detectors by a list; all or nothing, and those not in it are removed.
 
     Each new or changed one is tried; the preview shows what it finds now.
     """

@@ -172,7 +172,7 @@ async def publish(change: Change, request: EvidencePublish, evidence: Evidence) 
     way_back="Publish it again: evidence republish.",
 )
 async def cancel(change: Change, request: OnePublication, publication: Publication) -> Record:
-    """Cancel a publication: one that waits, or that a worker is publishing."""
+    """Cancel a publication that waits or runs."""
     return _result(await change.of(PublicationStore).change("cancel", publication.id))
 
 
@@ -188,7 +188,7 @@ async def cancel(change: Change, request: OnePublication, publication: Publicati
     way_back="Until it is published, cancel it.",
 )
 async def republish(change: Change, request: OnePublication, publication: Publication) -> Record:
-    """Publish again: what failed or was canceled, or to check that what is published is still complete."""
+    """Publish again what failed or was canceled; or check that what is published is still complete."""
     return _result(await change.of(PublicationStore).change("republish", publication.id))
 
 
@@ -252,7 +252,7 @@ TARGET = Subject(PublicationTarget, lambda change, request: change.of(TargetStor
     way_back="Set it back.",
 )
 async def limit(change: Change, request: TargetLimit, target: PublicationTarget) -> Record:
-    """Set what a target may use: its priority and rate, and how long evidence must stay locked there."""
+    """Set a target's limits: its priority, its rate, and how long evidence must stay locked there."""
     priority = target.priority if request.priority is None else request.priority
     rate = target.rate if request.rate is None else request.rate or None
     keep = target.keep_days if request.keep_days is None else request.keep_days or None

@@ -53,7 +53,7 @@ IMPERSONATION = Subject(Impersonation, lambda change, request: change.of(Imperso
     check=lambda tenant, now: rules.check_impersonate(tenant),
 )
 async def impersonate(change: Change, request: Impersonate, tenant: Tenant) -> Impersonation:
-    """Impersonate a tenant: for a limited time, read-only, for a ticket."""
+    """Impersonate a tenant for a while, read-only; it needs a ticket."""
     until = change.now + timedelta(minutes=request.minutes)
     columns = {"tenant_id": tenant.id, "reason": change.reason or "", "ticket": request.ticket, "ends_at": until}
     return await change.of(ImpersonationStore).create(columns)
@@ -70,7 +70,7 @@ async def impersonate(change: Change, request: Impersonate, tenant: Tenant) -> I
     check=rules.check_running,
 )
 async def end(change: Change, request: OneImpersonation, found: Impersonation) -> Impersonation:
-    """End an impersonation: before its hard stop, your own or another person's."""
+    """End an impersonation early; your own or another person's."""
     return await change.of(ImpersonationStore).update(found.id, {"ended_at": change.now})
 
 
@@ -87,7 +87,7 @@ async def end(change: Change, request: OneImpersonation, found: Impersonation) -
     check=rules.check_approve,
 )
 async def approve_writing(change: Change, request: OneImpersonation, found: Impersonation) -> Impersonation:
-    """Let an impersonation write: another person's, until its hard stop."""
+    """Let another person's impersonation write; it ends at its hard stop."""
     rules.check_not_own(found, change.actor)
     return await change.of(ImpersonationStore).update(found.id, {"mode": "write"})
 
@@ -120,7 +120,7 @@ class Provision(Request):
     makes_secret=True,
 )
 async def provision(change: Change, request: Provision) -> Made:
-    """Provision a tenant: with plan, trial, project and first key at once."""
+    """Provision a tenant: plan, trial, project and first key at once."""
     facts = {"plan": request.plan, "region": request.region, "owner_email": request.owner_email or None}
     tenant = await change.of(TenantStore).create({"id": request.id, "name": request.name or request.id} | facts)
     await change.of(ProjectStore).create({"tenant_id": tenant.id, "id": request.project, "name": request.project})

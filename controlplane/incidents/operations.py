@@ -151,7 +151,7 @@ def _of_gate(gates: Sequence[GateRow]) -> Record:
     way_back="Resolve it, and close it.",
 )
 async def open_incident(change: Change, request: IncidentOpen) -> Record:
-    """Open an incident: by hand or from what is under the cursor."""
+    """Open an incident; what it is opened from is its first event."""
     store = change.of(IncidentStore)
     noun, _, thing = request.origin.partition("/")
     if noun and (other := await store.opened_from(noun, thing)) is not None:
@@ -289,7 +289,7 @@ async def _update(change: Change, incident: Incident, columns: Record) -> Record
 @operation("incidents.note", IncidentNote, role="support", risk=Risk.SAFE, key="n", on=INCIDENT,
            way_back="Correct it: the timeline is only added to.")  # fmt: skip
 async def note(change: Change, request: IncidentNote, incident: Incident) -> Record:
-    """Add a note to the timeline: for now or an earlier time."""
+    """Add a note to the timeline, of now or earlier."""
     at = None if request.at.strip() == "now" else rules.past(request.at, change.now)
     return {"id": incident.id, "event": await change.of(IncidentStore).note(incident.id, request.text, at)}
 
@@ -311,7 +311,7 @@ POST: Operation[PostedView] = Operation(
 @operation("incidents.correct", IncidentCorrection, role="support", risk=Risk.SAFE, key="c", on=INCIDENT,
            way_back="Correct it again: the last correction counts.")  # fmt: skip
 async def correct(change: Change, request: IncidentCorrection, incident: Incident) -> Record:
-    """Correct an event: by a new one that points back to it.
+    """Correct an event by a new one that points back.
 
     The same correction twice is one.
     """

@@ -33,7 +33,7 @@ JOB = Subject(Job, lambda change, request: change.of(JobStore).get(request.id))
     check=lambda job, now: rules.check_replay(job),
 )
 async def replay(change: Change, request: OneJob, job: Job) -> Job:
-    """Replay a dead or canceled job: with all its tries."""
+    """Replay a dead or canceled job; it has all its tries again."""
     return await change.of(JobStore).replay(job.id)
 
 

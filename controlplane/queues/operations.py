@@ -54,7 +54,7 @@ CAUSE = Subject(Cause, lambda change, request: change.of(CauseStore).lock(reques
     way_back="What was replayed is done again by a worker; while it waits, cancel it in :jobs.",
 )
 async def replay(change: Change, request: OneLetter, letter: Letter) -> Letter:
-    """Replay a dead message: as it was or as edited, with all its tries; workers keep no order."""
+    """Replay a dead message; as it was or as edited, with all its tries, in no order."""
     return await change.of(LetterStore).change("replay", letter.id)
 
 
@@ -69,7 +69,7 @@ async def replay(change: Change, request: OneLetter, letter: Letter) -> Letter:
     way_back="The original is kept: edit it again, or with {}.",
 )
 async def edit(change: Change, request: LetterEdit, letter: Letter) -> Record:
-    """Edit what is replayed: by a JSON merge patch; the original stays."""
+    """Edit what is replayed by a JSON merge patch; the original stays."""
     made = await change.of(LetterStore).change("edit", letter.id, {"patch": request.patch})
     return {"id": made.id, "is_edited": made.is_edited, "version": made.version}
 
@@ -166,6 +166,6 @@ def _as_fixed(row: AuditRow) -> Record:
     begins={Cause: lambda rows: {"release": rows[0].fixed_in or "", "gate": rows[0].fixed_gate or ""}},
 )
 async def fixed(change: Change, request: CauseFixed, cause: Cause) -> Record:
-    """Record which release fixes a cause: and which gate decides about that."""
+    """Record which release fixes a cause; its gate decides when a replay is offered."""
     made = await change.of(CauseStore).fixed(cause.id, request.release, request.gate)
     return {"id": made.id, "fixed_in": made.fixed_in, "fixed_gate": made.fixed_gate, "version": made.version}

@@ -110,7 +110,7 @@ async def _cancel(plane: ControlPlane, request: OneSource, result: Record) -> Re
     way_back="Stop it with sources cancel: what was moved until then stays moved.",
 )
 async def redrive(change: Change, request: SourceRedrive, row: SourceRow) -> Record:
-    """Redrive all dead messages of a source: back to where they came from, at most so many a second."""
+    """Redrive all dead messages of a source; they go back to where they came from, at most so many a second."""
     return await _begin(change, request, "redrive")
 
 

@@ -186,7 +186,7 @@ MESSAGE = Subject(DeadMessage, _named)
     way_back="What was queued again is done by its own system; stop it there.",
 )
 async def replay(change: Change, request: OneMessage, message: DeadMessage) -> Record:
-    """Replay a dead message: its system decides in which order it does them."""
+    """Replay a dead message; its system decides in which order it does them."""
     return await _begin(change, request, "replay")
 
 

@@ -149,7 +149,7 @@ async def do(change: Change, request: StepDo, step: StepRow) -> Record:
     on=STEP, check=check_claimed,
 )  # fmt: skip
 async def settle(change: Change, request: StepSettle, step: StepRow) -> Record:
-    """Give your step its verdict: or skip it with a note."""
+    """Give your step its verdict, or skip it; a skipped step needs a note."""
     if request.verdict == "skipped" and not request.note.strip():
         raise STEP_NOTE()
     output: dict[str, Any] = dict(request.output)

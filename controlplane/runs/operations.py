@@ -290,7 +290,7 @@ async def rate(change: Change, request: RunRate, run: Run) -> Run:
     way_back="Stop it: what was not done yet is left as it is.",
 )
 async def release(change: Change, request: OneRun, run: Run) -> Run:
-    """Release a run that waits for a second person: once one approved it."""
+    """Release a run that waits for a second person; one must have approved it."""
     return await change.of(RunStore).update(run.id, {"state": "running", "why": None})
 
 

@@ -291,7 +291,7 @@ async def _give(change: Change, request: GrantRequest | RaiseRequest, value: Val
     on=SUBSCRIPTION,
 )
 async def grant(change: Change, request: GrantRequest, subscription: Subscription) -> Record:
-    """Grant an entitlement beyond the plan: for a limited time, as an override or for an incident."""
+    """Grant an entitlement beyond the plan for a while; as an override or for an incident."""
     value = request.read()
     rules.check_grant(
         _found(await change.of(SubscriptionStore).facts(request.tenant_id), change.now, request.name),
@@ -336,5 +336,5 @@ class Nothing(Request):
 
 @operation("subscriptions.apply-due", Nothing, role="operator", risk=Risk.CONFIRM, key="d")
 async def apply_due(change: Change, request: Nothing) -> Record:
-    """Apply the plan changes that are due: of all tenants."""
+    """Apply all plan changes that are due."""
     return {"applied": await change.of(SubscriptionStore).apply_due()}

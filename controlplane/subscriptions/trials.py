@@ -145,6 +145,6 @@ async def convert_trial(change: Change, request: TrialConvert, subscription: Sub
 
 @operation("subscriptions.expire-trials", Nothing, role="operator", risk=Risk.CONFIRM, key="o")
 async def expire_trials(change: Change, request: Nothing) -> Record:
-    """End the trials and graces that are over: of all tenants, and record whom to remind (7, 3 and 1 days before)."""
+    """End the trials and graces that are over; reminders that are due (7, 3 and 1 days before) are recorded."""
     ended, reminded = await change.of(SubscriptionStore).expire_trials()
     return {"ended": ended, "reminded": reminded}

@@ -51,7 +51,7 @@ async def retention(change: Change, request: RetentionRequest) -> Record:
 
 @operation("telemetry.drop-old", DropRequest, role="admin", risk=Risk.TYPED, key="x", writes="telemetry-drops")
 async def drop_old(change: Change, request: DropRequest) -> Record:
-    """Drop telemetry past its retention: by days and months, as a worker does."""
+    """Drop telemetry past its retention; by days and months, as a worker does."""
     found = await change.of(RetentionStore).drop_old()
     return {
         "dropped": _named([part for part in found if part.waits is None]),

@@ -45,7 +45,7 @@ class TenantsApply(Request):
 
 @operation("tenants.apply", TenantsApply, role="operator", risk=Risk.CONFIRM, key="f")
 async def apply(change: Change, request: TenantsApply) -> Record:
-    """Create and change tenants: to match a list, all or nothing."""
+    """Create and change tenants to match a list; all or nothing."""
     counts = {"created": 0, "changed": 0, "unchanged": 0}
     for spec in sorted(request.tenants, key=lambda spec: spec.id):  # in one order, so that two applies cannot deadlock
         found = await change.of(TenantStore).find(spec.id)

@@ -328,6 +328,6 @@ async def read_revealed(plane: ControlPlane, request: TenantReveal, result: Reco
     completes=read_revealed,
 )
 async def reveal(change: Change, request: TenantReveal, tenant: Tenant) -> Record:
-    """Reveal one masked field for 60 seconds: for a reason."""
+    """Reveal one masked field for 60 seconds; it needs a reason."""
     until = await change.of(TenantStore).grant_reveal(request.id, request.field)
     return {"id": request.id, "field": request.field, "until": until}

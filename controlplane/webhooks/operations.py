@@ -291,7 +291,7 @@ async def foresee(plane: ControlPlane, fields: Record) -> str:
     way_back="What was sent cannot be called back.",
 )
 async def replay(change: Change, request: WebhookReplay, webhook: Webhook) -> Record:
-    """Send all deliveries of a span again: each with the same key and the current secrets."""
+    """Send all deliveries of a span again; each keeps its key and is signed with the current secrets."""
     begins, ends = span_of(request.since, request.until, change.now)
     many = await change.of(WebhookStore).replay(webhook.id, begins, ends, REPLAYED[request.what])
     return {"id": webhook.id, "replayed": many, "since": begins, "until": ends}
