@@ -12,6 +12,7 @@ from app.cli.asked import CHANGING, Changing, opened
 from app.cli.output import answering, changed, say, tell
 from app.cli.parameters import Parameter
 from app.cli.writing import refuse_read_only
+from controlplane.errors import HomeUnreachable
 from controlplane.requestlogs.model import Skip
 from controlplane.requestlogs.telling import NothingTaken, report_lines
 from controlplane.text import clean
@@ -76,8 +77,16 @@ async def requests(
 
 
 async def tell_report(home: Any, report: ImportReport, asked: Changing) -> int:
-    """Print what was stored, with its audit row. Returns 1 when nothing was stored because no tenant is known."""
-    rows = [] if asked.dry_run else await _audit_ids(home, asked.request_id)
+    """Print what was stored, with its audit row, if the home can still be reached. Returns 1 when nothing was stored
+    because no tenant is known.
+    """
+    rows: list[int] = []
+    if not asked.dry_run:
+        try:
+            rows = await _audit_ids(home, asked.request_id)
+        except HomeUnreachable as refusal:
+            look = f"watchfloor audit list request:{asked.request_id}"
+            tell(f"It is stored; its row of the audit trail cannot be read now. {refusal.message} Later: {look}")
     if asked.dry_run:
         _print(report, rows, asked)
     else:

@@ -11,9 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from app.cli.asked import Changing
+from app.cli.importing import tell_report
+from backends.postgres.home import Home
 from controlplane.requestlogs.mappings import SHIPPED
-from controlplane.requestlogs.model import Format, RequestRow
+from controlplane.requestlogs.model import Format, ImportReport, RequestRow
 from tests.app.commands import ROOT, Cli
+from tests.postgres import Database
 
 
 def test_a_log_is_imported_once(cli: Cli, tmp_path: Path) -> None:
@@ -30,6 +34,18 @@ def test_a_log_is_imported_once(cli: Cli, tmp_path: Path) -> None:
     assert again.code == 0 and "0 requests stored" in again.out
     assert cli(*words[:-2]).code == 2  # whose requests?
     assert cli("requests", "import", str(log), "--format", "nosuch").code == 2
+
+
+async def test_what_was_stored_is_told_also_when_the_home_is_away(
+    database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = Home(database.login("operator"))
+    await home.open()
+    await home.close()
+    assert await tell_report(home, ImportReport(rows=40, lines=40), Changing(request_id="r-1")) == 0
+    said = capsys.readouterr()
+    assert "40 requests stored" in said.out
+    assert "cannot be read now" in said.err and "watchfloor audit list request:r-1" in said.err
 
 
 def test_logs_are_read_by_a_mapping_and_tried_first(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,9 +69,13 @@ def console(home: EmbeddedHome, **more: Any) -> Terminal:
 
 
 def kill_postgres(home: EmbeddedHome) -> int:
+    """With all its sessions: they outlive it by a moment, in which they may still store something."""
     pid = home.status().pid
     assert pid is not None
+    sessions = psutil.Process(pid).children()
     os.kill(pid, signal.SIGKILL)
+    _, living = psutil.wait_procs(sessions, PATIENCE)
+    assert not living
     return pid
 
 
