@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -141,6 +142,25 @@ def test_a_migration_that_homes_have_is_never_edited() -> None:
     """An edited one shuts every home that has it: write another. Once a line is in the list, it stays as it is."""
     listed = Path(__file__).with_name("migrations.txt").read_text("utf-8").splitlines()
     assert listed == [f"{each.number:04}_{each.name} {each.checksum}" for each in known_migrations()]
+
+
+def test_homes_with_the_edited_presences_are_brought_together(
+    empty_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0036 had been edited when some homes were made: both kinds go on, and keep the same form of views after it."""
+    edited = Path(__file__).with_name("0036_edited.sql").read_text("utf-8")
+    then = [replace(each, text=edited) if each.number == 36 else each for each in known_migrations()[:39]]
+    monkeypatch.setattr(module, "known_migrations", lambda: then)
+    assert migrate(empty_database.owner) == NAMES[:39]
+    monkeypatch.undo()
+    assert migrate(empty_database.owner) == NAMES[39:]
+    assert problem(empty_database.owner) is None
+    with psycopg.connect(empty_database.owner) as connection:
+        forms = connection.execute(
+            "SELECT conrelid::regclass::text, conname FROM pg_constraint WHERE conname LIKE '%view%' AND contype = 'c'"
+            " AND conrelid IN ('wf.presences'::regclass, 'wf.incident_views'::regclass) ORDER BY 1"
+        ).fetchall()
+    assert forms == [("wf.incident_views", "view_form"), ("wf.presences", "view_form")]
 
 
 def test_a_missing_number_is_named(database: Database) -> None:
