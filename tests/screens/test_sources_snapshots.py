@@ -61,6 +61,7 @@ def with_sources(estate: Database, empty_database: Database, tmp_path: Path) -> 
         assert app.context is not None
         made = sources_of(tmp_path, text, password_of(empty_database.owner))
         app.context.home.sources = Sources(lambda: list(made.values()), lambda: NOW, 25.0)
+        await app.session.read_standing()  # or the header would know of them only at its next reading
 
     return run
 

@@ -99,11 +99,6 @@ $$;
 CREATE OR REPLACE TRIGGER uses AFTER INSERT ON wf.api_keys REFERENCING NEW TABLE AS new_rows
   FOR EACH STATEMENT EXECUTE FUNCTION wf.add_key_uses();
 
--- Only support and above see where calls come from.
-CREATE OR REPLACE FUNCTION wf.sees_addresses() RETURNS boolean LANGUAGE sql STABLE
-RETURN wf.may('support');
-GRANT EXECUTE ON FUNCTION wf.sees_addresses TO wf_viewer;
-
 -- What people read: no hash, and owners masked like those of tenants.
 CREATE VIEW wf.key_list AS
 SELECT k.id, k.tenant_id, k.project_id, k.env, k.display, k.label,

@@ -135,6 +135,11 @@ RETURN pg_has_role(session_user, 'wf_' || role, 'MEMBER') AND has_schema_privile
   AND NOT wf.raise_over(session_user::text, role);
 GRANT EXECUTE ON FUNCTION wf.may TO wf_viewer, wf_worker;
 
+-- Only support and above see where calls come from.
+CREATE OR REPLACE FUNCTION wf.sees_addresses() RETURNS boolean LANGUAGE sql STABLE
+RETURN wf.may('support');
+GRANT EXECUTE ON FUNCTION wf.sees_addresses TO wf_viewer;
+
 -- The login's role here: the highest that it has; NULL when it has none.
 CREATE OR REPLACE FUNCTION wf.my_role() RETURNS text LANGUAGE sql STABLE
 RETURN CASE WHEN wf.may('admin') THEN 'admin'
