@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import NoReturn
 
-from app.start import read, wants_json
+from app.start import Start, read, wants_json
 
 INTERRUPTED = 130
 PIPE_BROKEN = 141
+FIRST_COLLECTION = 100_000
+"""New objects before the first search for unused ones: a command makes fewer, so it ends without a search."""
 
 
 def main(argv: list[str] | None = None) -> NoReturn:
-    sys.exit(_guarded(sys.argv[1:] if argv is None else argv))
+    code = _guarded(sys.argv[1:] if argv is None else argv)
+    gc.freeze()  # else the interpreter looks through everything at its end, to free what the system frees anyway
+    sys.exit(code)
 
 
 def _guarded(argv: list[str]) -> int:
@@ -53,25 +58,26 @@ def _open_what_is_closed() -> None:
 
 def _run(argv: list[str]) -> int:
     start = read(argv)
-    if start.words:
-        from app.cli.run import run
-
-        return run(list(start.words))
-    if start.plain or not _has_screen():
-        from app.cli.run import run
-
-        if start.link:
-            from app.cli.linked import show
-
-            return show(start.link, start.home)
-        home = ["--home", start.home] if start.home else []
-        return run(["tenants", "list", *home])
-    import gc
-
+    if start.words or start.plain or not _has_screen():
+        gc.set_threshold(FIRST_COLLECTION, 50, 50)
+        return _printed(start)
     gc.disable()  # what is loaded at the start stays in use; the console turns it on again
     from app import console
 
     return console.run(start)
+
+
+def _printed(start: Start) -> int:
+    """Without a screen: a command, or what a link or the first list shows as text."""
+    from app.cli.run import run
+
+    if start.words:
+        return run(list(start.words))
+    if start.link:
+        from app.cli.linked import show
+
+        return show(start.link, start.home)
+    return run(["tenants", "list", *(["--home", start.home] if start.home else [])])
 
 
 def _has_screen() -> bool:

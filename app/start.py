@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 VERSION = "0.1.0"
+HELP = ("--help", "-h")
 
 
 class Start(NamedTuple):
@@ -41,6 +43,11 @@ def read(argv: list[str]) -> Start:
         given += ["--accessible"] if accessible and words[0] == "demo" else []
         words = [*words[:2], *given, *words[2:]]
     return Start(tuple(words), None, home, plain, accessible)
+
+
+def asks_for_help(words: Sequence[str]) -> bool:
+    before = words[: words.index("--")] if "--" in words else words
+    return any(word in HELP for word in before)
 
 
 def wants_json(argv: list[str]) -> bool:

@@ -10,7 +10,6 @@ from app.cli.known import known
 from app.cli.output import say
 from controlplane import nouns
 
-HELP = ("--help", "-h")
 PROGRAM = "The control plane of a multi-tenant SaaS. Without a command, it opens the console."
 EXIT_CODES = (
     "Exit codes: 0 done, 1 refused, 2 usage, 3 not permitted, 4 not found, 5 conflict, 6 home unreachable, "
@@ -28,15 +27,8 @@ WIDEST = 100
 Rows = Sequence[tuple[str, str]]
 
 
-def asks_for_help(words: Sequence[str]) -> bool:
-    before = words[: words.index("--")] if "--" in words else words
-    return any(word in HELP for word in before)
-
-
 def answered(words: Sequence[str]) -> bool:
-    """Print the help of the program or of a noun, when these words ask for it and no command is named."""
-    if not asks_for_help(words):
-        return False
+    """Print the help of the program or of a noun, when these words, which ask for help, name no command."""
     named = [word for word in words[:2] if not word.startswith("-")]
     if not named:
         _print(program_help())

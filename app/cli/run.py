@@ -6,9 +6,8 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from app.cli.helping import answered, asks_for_help, print_command_help
 from app.cli.output import finish, refuse, say
-from app.start import VERSION, given_id, wants_json
+from app.start import VERSION, asks_for_help, given_id, wants_json
 from controlplane.errors import Refusal, Usage
 from controlplane.text import clean
 from controlplane.urls import without_words_like_urls
@@ -28,7 +27,7 @@ def run(words: list[str]) -> int:
         code = 0
         if words[:1] == ["--version"]:
             say(VERSION)
-        elif not answered(words):
+        elif not (asks_for_help(words) and _helped(words)):
             code = _carried_out(words, request_id)
         finish()
         return code
@@ -40,6 +39,19 @@ def run(words: list[str]) -> int:
         from app.faults import report
 
         return report(error, as_json=as_json, request_id=request_id)
+
+
+def _helped(words: list[str]) -> bool:
+    """Print the help that is asked for; the demonstration prints its own."""
+    from app.cli.helping import answered, print_command_help
+
+    if answered(words):
+        return True
+    if words[0] in ("complete", "demo"):
+        return False
+    command, named = _command_of(words)
+    print_command_help(" ".join(words[:named]), command)
+    return True
 
 
 def _is_text(word: str) -> bool:
@@ -58,10 +70,6 @@ def _carried_out(words: list[str], request_id: str) -> int:
         from app.cli.completion import print_candidates
 
         return print_candidates(words[1:])
-    if asks_for_help(words) and words[0] != "demo":
-        command, named = _command_of(words)
-        print_command_help(" ".join(words[:named]), command)
-        return 0
     command, bound = parsed(words)
     if "asked" in bound.arguments:
         bound.arguments["asked"] = _named(bound.arguments["asked"], request_id)
