@@ -157,14 +157,18 @@ class Watchfloor(Driving, Ringing, Accompanying, Navigating):
         self.tell(Done("", ""))
         screen = self.area
         if screen is not None:
-            self.listen_for_alerts()  # before anything is read: what fires from now on is new
+            screen.when_shown(self._look_around)
             screen.context_ready()
-            screen.read_standing()
         self.tell_interrupted()
         if self.link:
             self.run_command(self.link)
         elif not self._shown_again():
             greet(self)
+
+    def _look_around(self) -> None:
+        self.listen_for_alerts()  # before alerts are read: what fires from now on is new
+        if self.area is not None:
+            self.area.read_standing()
 
     def _shown_again(self) -> bool:
         from app.viewstate import show_again

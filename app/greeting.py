@@ -23,12 +23,12 @@ async def expect(app: Watchfloor) -> None:
 
 async def look(app: Watchfloor) -> None:
     """Ask the home that was reached, before anything of it is shown."""
-    from screens.welcome import is_empty
+    from controlplane.overview.model import OverviewSource
 
     assert app.context is not None
     app.session.vacant = False
     with suppress(Refusal):
-        app.session.vacant = await is_empty(app.context.home)
+        app.session.vacant = await app.context.home.of(OverviewSource).empty()
 
 
 def greet(app: Watchfloor) -> None:

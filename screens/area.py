@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -106,6 +107,10 @@ class AreaScreen(FramedScreen):
 
     def context_ready(self) -> None:
         """The context was reached for the first time, or another one was chosen."""
+
+    def when_shown(self, what: Callable[[], None]) -> None:
+        """Do what loads much, but not before what the screen shows, where that can be shown without it."""
+        what()
 
     def retime(self) -> None:
         """Times are shown in another form from now on."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from textwrap import wrap
 from typing import Any, ClassVar
 
@@ -23,6 +24,8 @@ from screens.widgets.glance import Block, Content, Fault, Glance
 
 READ_EVERY = 10.0
 """Seconds between two automatic readings; the trail, which shows every change, is read at every hint."""
+FIRST_ROWS_SECONDS = 0.03
+"""From the first part's answer until modules are loaded for the others: time to paint it, and what comes with it."""
 WIDE = Block("requests", ("incidents", "alerts", "gates", "traffic"))
 PAIRS = (
     (Block("failing most", ("failing",), True, 2), Block("slowest p95", ("slowest",), True, 2)),
@@ -50,6 +53,8 @@ class OverviewScreen(AreaScreen):
         self.faults: dict[str, Refusal] = {}
         self._read_at = float("-inf")
         self._last_change: int | None = None
+        self._left: list[Callable[[], object]] = [partial(self._read, part) for part in PARTS if part.loads]
+        """What waits until there is something to see: all that loads modules would keep the first rows waiting."""
 
     def body(self) -> Widget:
         return Glance(WIDE, PAIRS, single=self.app.has_class("accessible"))
@@ -89,7 +94,19 @@ class OverviewScreen(AreaScreen):
         if self.session.plane is not None and self.is_attached:
             self._read_at = time.monotonic()
             for part in PARTS:
-                self._read(part)
+                if not (part.loads and self._left):
+                    self._read(part)
+
+    def when_shown(self, what: Callable[[], None]) -> None:
+        if self._left:
+            self._left.insert(0, what)
+        else:
+            what()
+
+    def _do_what_is_left(self) -> None:
+        left, self._left = self._left, []
+        for each in left:
+            each()
 
     def _read(self, part: Part) -> None:
         if self.session.plane is not None:
@@ -113,6 +130,8 @@ class OverviewScreen(AreaScreen):
                 self._look_at_trail(answer.newest[0].seq if answer.newest else 0)
         if self.is_attached and not get_current_worker().is_cancelled:
             self.draw()
+            if self._left:
+                self.set_timer(FIRST_ROWS_SECONDS, self._do_what_is_left)
 
     def _look_at_trail(self, newest: int) -> None:
         if self._last_change not in (None, newest):

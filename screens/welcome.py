@@ -7,27 +7,16 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from controlplane.changes import ControlPlane
 from controlplane.errors import Refusal
-from controlplane.listing import Query
 from controlplane.lists import Line
 from controlplane.nouns import FIRST
 from controlplane.overview.model import OverviewSource
-from controlplane.tenants.model import TenantDirectory
 from screens.area import AreaScreen
 from screens.desk import Done
 from screens.widgets.bars import TitleLine
 from screens.widgets.lines import Lines
 
-BORN_WITH = "default"
-"""The tenant that every home has from its first migration on."""
 NEEDS_WORKER = "   No worker runs: start one with watchfloor worker. Until then no traffic is rolled up."
-
-
-async def is_empty(plane: ControlPlane) -> bool:
-    """Whether the home has no tenant but `default`, and no request of that one. Raises Refusal."""
-    page = await plane.of(TenantDirectory).page(Query(), limit=2)
-    return all(row.id == BORN_WITH and row.until is None for row in page.rows)
 
 
 class WelcomeScreen(AreaScreen):
@@ -93,8 +82,8 @@ class WelcomeScreen(AreaScreen):
         if plane is None or not self.is_mounted:
             return
         try:
-            empty = await is_empty(plane)
-            due = await plane.of(OverviewSource).work()
+            glance = plane.of(OverviewSource)
+            empty, due = await glance.empty(), await glance.work()
         except Refusal:
             return  # the header says that the link is down
         if not empty and self.is_current:

@@ -9,17 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import class_row, dict_row
 
-from controlplane.alerts.model import AlertDirectory, OpenAlerts
-from controlplane.audit.model import AuditDirectory
-from controlplane.filters.grammar import parse
-from controlplane.incidents.model import IncidentDirectory, Standing
-from controlplane.keys.model import StalePolicy
+from backends.postgres.statements import scalar
 from controlplane.listing import Count, Query
-from controlplane.objectives.list import OBJECTIVES
-from controlplane.objectives.model import ObjectiveDirectory
 from controlplane.overview.model import (
     HOURS,
     JOB_LATE,
+    STALE_DAYS,
     TRIAL_DAYS,
     Burner,
     Burning,
@@ -44,6 +39,10 @@ from controlplane.telemetry.model import Histogram, Point
 
 if TYPE_CHECKING:
     from backends.postgres.home import Home
+    from controlplane.alerts.model import OpenAlerts
+    from controlplane.incidents.model import Standing
+
+# What belongs to other nouns is loaded when it is first asked for, after the first rows.
 
 HOUR, MINUTE, WEEK = timedelta(hours=1), timedelta(minutes=1), timedelta(days=7)
 TOP = 10
@@ -167,13 +166,16 @@ SELECT n.seq, n.at, n.actor, n.operation, n.thing, n.out_of_band, count(*) OVER 
 FROM newest n WHERE n.at > now() - interval '1 hour' ORDER BY n.seq DESC LIMIT %(top)s
 """
 Values = Mapping[str, Any] | Sequence[Any]
-STALE_SECONDS = StalePolicy().max_age
+EMPTY = """
+SELECT coalesce(bool_and(id = 'default' AND until IS NULL), true)
+FROM (SELECT id, until FROM wf.tenant_list ORDER BY id LIMIT 2) t
+"""
 QUESTIONS: dict[str, tuple[str, Values]] = {
     "traffic": (TRAFFIC, ()),
     "failing": (FAILING, [TOP]),
     "slowest": (SLOWEST, [TOP]),
     "regions": (REGIONS, ()),
-    "keys": (KEYS, {"cap": CAP, "max_age": STALE_SECONDS}),
+    "keys": (KEYS, {"cap": CAP, "max_age": timedelta(days=STALE_DAYS)}),
     "plans": (PLANS, {"cap": CAP, "ahead": timedelta(days=TRIAL_DAYS)}),
     "work": (WORK, {"cap": CAP, "late": JOB_LATE}),
     "runs": (RUNS, {"cap": CAP}),
@@ -192,10 +194,19 @@ class Overview(OverviewSource):
             await cursor.execute(statement.encode(), values or None)
             return await cursor.fetchall()
 
+    async def empty(self) -> bool:
+        async with self.home.connection() as connection:
+            empty: bool = await scalar(connection, EMPTY)
+            return empty
+
     async def alerts(self) -> OpenAlerts:
+        from controlplane.alerts.model import AlertDirectory
+
         return await self.home.of(AlertDirectory).open_alerts()
 
     async def incidents(self) -> Sequence[Standing]:
+        from controlplane.incidents.model import IncidentDirectory
+
         return await self.home.of(IncidentDirectory).under_way()
 
     async def traffic(self) -> Traffic:
@@ -269,7 +280,7 @@ class Overview(OverviewSource):
 
     async def gates(self) -> GatesDue:
         """From the board, so that both say the same."""
-        from controlplane.gates.model import GateDirectory  # not before the first paint
+        from controlplane.gates.model import GateDirectory
 
         page = await self.home.of(GateDirectory).page(Query(), limit=CAP)
         ran = [row for row in page.rows if row.standing not in ("never", "retired")]
@@ -285,6 +296,10 @@ class Overview(OverviewSource):
 
     async def burning(self) -> Burning:
         """From the list of objectives, so that both share one measurement."""
+        from controlplane.filters.grammar import parse
+        from controlplane.objectives.list import OBJECTIVES
+        from controlplane.objectives.model import ObjectiveDirectory
+
         objectives = self.home.of(ObjectiveDirectory)
         page = await objectives.page(Query((), "burn", True), limit=TOP)
         unknown = parse("state:unknown,insufficient", OBJECTIVES.fields)
@@ -296,6 +311,8 @@ class Overview(OverviewSource):
         return Burning(await objectives.count(Query(())), await objectives.count(Query(unknown)), fastest)
 
     async def changes(self) -> Changes:
+        from controlplane.audit.model import AuditDirectory
+
         rows = await self._rows("changes")
         number = rows[0].pop("number") if rows else 0
         for row in rows[1:]:

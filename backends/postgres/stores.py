@@ -29,14 +29,29 @@ def implementing(port: type[P], among: tuple[str, ...]) -> Callable[[Any], P]:
 
 @cache
 def _found(port: Any, among: tuple[str, ...]) -> Any:
-    """It is sought first where its name lets expect it, so that a command loads only what it needs."""
-    for place in sorted(among, key=lambda place: not _of_the_same_noun(place, port.__module__)):
+    for place in sought(port, among):
         if port in nouns.load(place).__mro__:
             return nouns.load(place)
     raise LookupError(f"nothing here implements {port.__name__}")
 
 
-def _of_the_same_noun(place: str, port: str) -> bool:
-    """`place` is as backends.postgres.keys:Keys, the port's module as controlplane.keys.ports, or the place's own."""
-    module = place.partition(":")[0]
-    return module == port or module.rpartition(".")[2] == port.split(".")[1]
+def sought(port: type[Any], among: tuple[str, ...]) -> list[str]:
+    """The places in the order in which they are loaded to find who implements a port, so that only what is needed is:
+    those named like the port's module or its folder, then those of nouns that are declared in its folder.
+    """
+    folder, module = port.__module__.split(".")[1:2], port.__module__.rpartition(".")[2]
+    there = ".".join(("controlplane", *folder, ""))
+    near = {
+        place
+        for noun in nouns.NOUNS
+        if any(said.startswith(there) for said in (noun.list, noun.refusals, *noun.operations))
+        for place in (*noun.readers, *noun.writers)
+    }
+
+    def distance(place: str) -> int:
+        own = place.partition(":")[0]  # as backends.postgres.keys, of backends.postgres.keys:Keys
+        if own == port.__module__ or own.rpartition(".")[2] in (module, *folder):
+            return 0
+        return 1 if place in near else 2
+
+    return sorted(among, key=distance)

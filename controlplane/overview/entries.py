@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from controlplane.alerts.model import OpenAlerts
 from controlplane.formatting import age, milliseconds, percent, rate
 from controlplane.listing import Count
 from controlplane.overview.model import (
@@ -35,6 +34,7 @@ from controlplane.telemetry.charts import trend_words
 from controlplane.text import UNKNOWN
 
 if TYPE_CHECKING:
+    from controlplane.alerts.model import OpenAlerts
     from controlplane.incidents.model import Standing
 
 Tone = Literal["", "good", "bad", "warn", "muted", "unknown"]
@@ -389,18 +389,19 @@ def _counted(key: str, label: str, number: Count, tone: Tone, door: Door | None,
 
 @dataclass(frozen=True)
 class Part:
-    """`read` queries the data; `entries` makes its lines."""
+    """`read` queries the data; `entries` makes its lines. `loads`: reading it loads the modules of another noun."""
 
     name: str
     title: str
     read: Callable[[OverviewSource], Awaitable[Any]]
     entries: Callable[[Any, datetime], list[Entry]]
+    loads: bool = False
 
 
 PARTS: tuple[Part, ...] = (
-    Part("incidents", "incidents", lambda glance: glance.incidents(), incidents_entries),
-    Part("alerts", "alerts", lambda glance: glance.alerts(), alerts_entries),
-    Part("gates", "gates", lambda glance: glance.gates(), gates_entries),
+    Part("incidents", "incidents", lambda glance: glance.incidents(), incidents_entries, loads=True),
+    Part("alerts", "alerts", lambda glance: glance.alerts(), alerts_entries, loads=True),
+    Part("gates", "gates", lambda glance: glance.gates(), gates_entries, loads=True),
     Part("traffic", "requests", lambda glance: glance.traffic(), traffic_entries),
     Part("failing", "failing most", lambda glance: glance.failing(), failing_entries),
     Part("slowest", "slowest p95", lambda glance: glance.slowest(), slowest_entries),
@@ -410,7 +411,7 @@ PARTS: tuple[Part, ...] = (
     Part("work", "work", lambda glance: glance.work(), work_entries),
     Part("runs", "runs", lambda glance: glance.runs(), runs_entries),
     Part("regions", "regions", lambda glance: glance.regions(), region_entries),
-    Part("burning", "budgets", lambda glance: glance.burning(), burning_entries),
+    Part("burning", "budgets", lambda glance: glance.burning(), burning_entries, loads=True),
     Part("changes", "changed", lambda glance: glance.changes(), changes_entries),
 )
 """The parts, each with its query. A noun that has one adds it here."""

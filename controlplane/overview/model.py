@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from controlplane.alerts.model import OpenAlerts
 from controlplane.listing import Count
 from controlplane.telemetry.model import Point, add
 
 if TYPE_CHECKING:
+    from controlplane.alerts.model import OpenAlerts
     from controlplane.incidents.model import Standing
 
 HOURS = 24
 TRIAL_DAYS = 7
+STALE_DAYS = 30
+"""A key is stale when older, as in the list of stale keys."""
 JOB_LATE = timedelta(minutes=1)
 
 
@@ -183,6 +185,10 @@ class Burning:
 
 class OverviewSource(Protocol):
     """The capability of a context to show itself as a whole; each part is one query."""
+
+    async def empty(self) -> bool:
+        """Whether the home has no tenant but the one that every home is born with, and no request of that one."""
+        ...
 
     async def alerts(self) -> OpenAlerts: ...
 

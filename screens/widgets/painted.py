@@ -50,7 +50,11 @@ class Painted(Widget):
         for y, (before, after) in enumerate(zip(old, new, strict=True)):
             if before != after:
                 self._strips.pop(y, None)
-                regions += [Region(x, y, width, 1) for x, width in changed(before, after)]
+                # Up to the last cell that differs at once: cutting the line at each run takes longer than comparing
+                # its cells once more, before they are sent.
+                if spans := changed(before, after):
+                    left, right = spans[0][0], sum(spans[-1])
+                    regions.append(Region(left, y, right - left, 1))
         if regions:
             self.refresh(*regions)
 

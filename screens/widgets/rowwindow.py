@@ -95,6 +95,7 @@ class RowWindow(Painted, Generic[R]):
         for direction in ("before", "after"):
             self.workers.cancel_group(self, f"table-{direction}")
         self._read_whole(backward=False, follow=True)
+        self.repaint()
 
     async def refresh_rows(self) -> None:
         """Read the rows held once more, and repaint those cells that changed. Posts `Loaded` or `Failed`.
@@ -207,8 +208,7 @@ class RowWindow(Painted, Generic[R]):
             exclusive=True,
             exit_on_error=False,
         )
-        self._wait(PATIENCE)
-        self.repaint()
+        self._wait(PATIENCE)  # nothing is painted until then: to draw all rows would delay the asking
 
     async def _whole(self, *, backward: bool, follow: bool) -> None:
         """Read a new window from one end; the cursor goes to that end, or follows its row when that is there."""
@@ -254,11 +254,21 @@ class RowWindow(Painted, Generic[R]):
         window = self._window
         if page is None or window is None:
             return
-        bottom = self._top + self.room - 1
+        before, bottom = self._in_sight(), self._top + self.room - 1
         slide = window.prepend(page, bottom) if backward else -window.append(page, self._top)
         self._top += slide
         self._settle(self._cursor + slide)
-        self.repaint()
+        if self._in_sight() != before:
+            self.repaint()
+
+    def _in_sight(self) -> tuple[object, ...]:
+        """What a painting shows of the window, besides cursor and marks."""
+        window = self._window
+        if window is None:
+            return ()
+        skipped = None if window.skipped is None else window.skipped + self._top
+        rows = [id(row) for row in window.rows[self._top : self._top + self.room]]
+        return window.first and self._top == 0, window.last and self._top + self.room >= len(window), skipped, rows
 
     def _refreshed(self, old: Window[R], page: Page[R]) -> None:
         fresh = Window.of(page)

@@ -277,6 +277,25 @@ async def test_a_move_repaints_two_lines(refreshed):
         assert {region.y for region in refreshed} == {2, 3}
 
 
+async def test_the_rows_are_drawn_once_for_a_key_to_the_other_end(monkeypatch, refreshed):
+    drawn = 0
+    lines = WindowTable.lines
+
+    def counted(self):
+        nonlocal drawn
+        drawn += 1
+        return lines(self)
+
+    monkeypatch.setattr(WindowTable, "lines", counted)
+    async with staged() as stage:
+        for key, other_end in (("end", LAST), ("home", "t0000000")):
+            drawn = 0
+            refreshed.clear()
+            await stage.press(key)
+            assert stage.at == other_end and drawn == 1
+            assert len(refreshed) == len({region.y for region in refreshed}), "a line is cut once"
+
+
 async def test_nothing_changes_its_place_while_held_or_soon_after_a_key():
     async with staged() as stage:
         await stage.press("j")
