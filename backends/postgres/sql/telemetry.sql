@@ -13,9 +13,11 @@ BEGIN ATOMIC
 END;
 GRANT EXECUTE ON FUNCTION wf.latency_bucket TO wf_viewer, wf_worker;
 
--- The text of a query for the cells of quiet hours (sql/quiet_hours.sql) from `source`, by hours or by minutes. Each dim is
--- a branch of its own, so that the planner leaves out those that are not asked for.
-CREATE OR REPLACE FUNCTION wf.quiet_cells(source text, clock text, condition text DEFAULT 'true') RETURNS text LANGUAGE sql IMMUTABLE
+-- The text of a query for the cells of quiet hours (sql/quiet_hours.sql) from `source`, by hours or by minutes: of each
+-- tenant, or of `whose`, for the fleet's cells. Each dim is a branch of its own, so that the planner leaves out those that
+-- are not asked for.
+CREATE OR REPLACE FUNCTION wf.quiet_cells(source text, clock text, condition text DEFAULT 'true', whose text DEFAULT 'q.tenant_id')
+RETURNS text LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC
   SELECT string_agg(format('
     SELECT b.tenant_id, b.route, b.at, sum(b.n)::integer, sum(b.errors_4xx)::integer, sum(b.errors_5xx)::integer,
@@ -24,12 +26,12 @@ BEGIN ATOMIC
            coalesce(array_agg(b.n::integer ORDER BY b.bucket) FILTER (WHERE b.bucket IS NOT NULL), ''{}''),
            ''%s''::text COLLATE "C", b.value
     FROM (
-      SELECT q.tenant_id, %s::text COLLATE "C" AS route, %s::text COLLATE "C" AS value, %s AS at,
+      SELECT %s AS tenant_id, %s::text COLLATE "C" AS route, %s::text COLLATE "C" AS value, %s AS at,
              wf.latency_bucket(e.latency_max) AS bucket, sum(e.n) AS n, coalesce(sum(e.n) FILTER (WHERE e.class = 4), 0) AS errors_4xx,
              coalesce(sum(e.n) FILTER (WHERE e.class = 5), 0) AS errors_5xx,
              sum(coalesce(e.latency_sum, e.latency_max)) AS latency_sum, max(e.latency_max) AS latency_max
       FROM %s q, unnest(q.requests) e WHERE %s%s GROUP BY 1, 2, 3, 4, 5) b
-    GROUP BY b.tenant_id, b.route, b.at, b.value', d.dim, d.route, d.value,
+    GROUP BY b.tenant_id, b.route, b.at, b.value', d.dim, whose, d.route, d.value,
     CASE clock WHEN 'hour' THEN 'q.hour' ELSE 'q.hour + make_interval(mins => e.minute)' END, source, condition, d.also), ' UNION ALL ')
   FROM (VALUES ('tenant', quote_literal(''), quote_literal(''), ''), ('route', 'e.route', quote_literal(''), ''),
                ('key', 'e.route', 'e.key', ' AND e.key IS NOT NULL'),
@@ -109,16 +111,20 @@ BEGIN
 END
 $$;
 
--- The fleet's cells of a time, from the tenants' cells, which outlive the raw rows; then one cell for all its routes.
+-- The fleet's cells of a time, from the tenants' cells, which outlive the raw rows, and from quiet hours, without computing
+-- their tenants' cells; then one cell for all its routes.
 CREATE OR REPLACE FUNCTION wf.fleet_cells(lower timestamptz, upper timestamptz, cells text, clock text, whole boolean) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-  SELECT wf.merging(format('SELECT '''' AS tenant_id, dim, value, %s AS route, %I AS at, n, errors_4xx,
-             errors_5xx, latency_sum, latency_max, buckets, counts
-      FROM wf.%3$s WHERE %2$I >= %4$L AND %2$I < %5$L AND %6$s', CASE WHEN whole THEN '''''' ELSE 'route' END, clock,
-      CASE WHEN whole THEN quote_ident(cells) WHEN clock = 'hour' THEN 'hour_cells' ELSE format('minute_cells(%L, %L)', lower, upper) END,
-      lower, upper, CASE WHEN whole THEN 'dim = ''route'' AND tenant_id = '''' AND route <> '''''
-                         ELSE 'dim IN (''route'', ''region'') AND tenant_id <> ''''' END));
+  SELECT wf.merging(format('SELECT '''' AS tenant_id, dim, value, %s AS route, at, n, errors_4xx, errors_5xx, latency_sum,
+             latency_max, buckets, counts
+      FROM (SELECT tenant_id, route, %I AS at, n, errors_4xx, errors_5xx, latency_sum, latency_max, buckets, counts, dim, value
+            FROM wf.%I WHERE %2$I >= %4$L AND %2$I < %5$L AND %6$s) f WHERE dim IN (''route'', ''region'')',
+    CASE WHEN whole THEN '''''' ELSE 'route' END, clock, cells, lower, upper,
+    CASE WHEN whole THEN 'tenant_id = '''' AND dim = ''route'' AND route <> '''''
+         ELSE 'tenant_id <> '''' UNION ALL ' || wf.quiet_cells('wf.quiet_hours', clock, format('q.hour > %1$L::timestamptz - interval ''1 hour''
+              AND q.hour < %2$L AND q.hour + make_interval(mins => e.minute) >= %1$L AND q.hour + make_interval(mins => e.minute) < %2$L',
+              lower, upper), '''''') END));
 END;
 
 -- Overwrite cells; returns how many changed. Raw rows are only ever added, so when a cell would shrink, retention has
