@@ -9,9 +9,9 @@ END;
 
 -- Put the raw rows of whole minutes, or of whole hours, into quiet hours, and make cells of `target` of those that are no
 -- longer quiet. As with cells, a minute that would shrink is kept: its raw rows are dropped. Returns how many rows changed.
--- Without statistics of what was written this moment, nested loops would be chosen.
+-- Without statistics of what was written this moment, nested loops or sorts would be chosen.
 CREATE OR REPLACE FUNCTION wf.put_quiet(target text, clock text, lower timestamptz, upper timestamptz) RETURNS bigint
-LANGUAGE plpgsql SET search_path = wf, pg_temp SET enable_nestloop = off AS $$
+LANGUAGE plpgsql SET search_path = wf, pg_temp SET enable_nestloop = off SET enable_mergejoin = off AS $$
 DECLARE
   first   timestamptz := date_bin('1 hour', lower, '2000-01-01 00:00Z');
   written bigint;
@@ -32,7 +32,7 @@ BEGIN
     SELECT c.tenant_id, c.hour FROM counted c
     WHERE NOT EXISTS (SELECT FROM celled d WHERE d.tenant_id = c.tenant_id AND d.hour = c.hour)
   ), fresh AS MATERIALIZED (
-    SELECT q.tenant_id, q.hour, floor(extract(epoch FROM r.at - q.hour) / 60)::smallint AS minute,
+    SELECT q.tenant_id, q.hour, date_part('minute', r.at AT TIME ZONE 'UTC')::smallint AS minute,
            left(coalesce(nullif(r.route, ''), '-'), 400) AS route, left(r.key_prefix, 64) AS key, left(r.region, 64) AS region,
            CASE WHEN r.status >= 500 THEN 5 WHEN r.status BETWEEN 400 AND 499 THEN 4 ELSE 0 END::smallint AS class,
            wf.latency_bucket(r.latency_ms) AS bucket, count(*)::smallint AS n,
@@ -49,14 +49,15 @@ BEGIN
     LEFT JOIN (SELECT tenant_id, hour, minute, sum(n) AS n FROM fresh GROUP BY 1, 2, 3) f USING (tenant_id, hour, minute)
     WHERE o.n > coalesce(f.n, 0)
   ), every AS (
-    SELECT o.tenant_id, o.hour, ROW(o.latency_sum, o.latency_max, o.n, o.class, o.minute, o.route, o.key, o.region)::wf.quiet_requests AS e
+    SELECT o.tenant_id, o.hour, o.latency_sum, o.latency_max, o.n, o.class, o.minute, o.route, o.key, o.region
     FROM old o JOIN kept k USING (tenant_id, hour, minute)
     UNION ALL
-    SELECT f.tenant_id, f.hour, ROW(f.latency_sum, f.latency_max, f.n, f.class, f.minute, f.route, f.key, f.region)::wf.quiet_requests
+    SELECT f.tenant_id, f.hour, f.latency_sum, f.latency_max, f.n, f.class, f.minute, f.route, f.key, f.region
     FROM fresh f LEFT JOIN kept k USING (tenant_id, hour, minute) WHERE k.hour IS NULL
   )
   INSERT INTO wf.quiet_hours AS was
-  SELECT a.tenant_id, a.hour, array_agg(a.e ORDER BY (a.e).minute, (a.e).route, (a.e).key, (a.e).region, (a.e).class, (a.e).latency_max)
+  SELECT a.tenant_id, a.hour, array_agg(ROW(a.latency_sum, a.latency_max, a.n, a.class, a.minute, a.route, a.key, a.region)::wf.quiet_requests
+                                        ORDER BY a.minute, a.route, a.key, a.region, a.class, a.latency_max)
   FROM every a GROUP BY 1, 2
   ON CONFLICT (tenant_id, hour) DO UPDATE SET requests = excluded.requests WHERE was.requests IS DISTINCT FROM excluded.requests;
   GET DIAGNOSTICS written = ROW_COUNT;
@@ -110,14 +111,14 @@ BEGIN
        EXCEPT SELECT t.tenant_id, t.hour + make_interval(mins => e.minute), e FROM touched t, unnest(t.requests) e)) d;
   ELSE
     INSERT INTO wf.objective_due
-    SELECT DISTINCT 60, tstzrange(t.hour + make_interval(mins => e.minute), t.hour + make_interval(mins => e.minute + 1))
-    FROM touched t, unnest(t.requests) e;
+    SELECT 60, tstzrange(t.hour + make_interval(mins => t.minute), t.hour + make_interval(mins => t.minute + 1))
+    FROM (SELECT DISTINCT t.hour, e.minute FROM touched t, unnest(t.requests) e) t;
   END IF;
   INSERT INTO wf.objective_due
   SELECT DISTINCT 3600, tstzrange(t.hour, t.hour + interval '1 hour') FROM touched t WHERE t.hour < rolled;
   INSERT INTO wf.key_days_due
-  SELECT t.day, t.tenant_id FROM (SELECT DISTINCT (t.hour AT TIME ZONE 'UTC')::date AS day, t.tenant_id FROM touched t, unnest(t.requests) e
-                                  WHERE e.key IS NOT NULL) t
+  SELECT t.day, t.tenant_id FROM (SELECT DISTINCT (t.hour AT TIME ZONE 'UTC')::date AS day, t.tenant_id FROM touched t
+                                  WHERE EXISTS (SELECT FROM unnest(t.requests) e WHERE e.key IS NOT NULL)) t
   WHERE t.day < (rolled AT TIME ZONE 'UTC')::date
      OR NOT EXISTS (SELECT FROM wf.key_days_due d WHERE d.day = t.day AND d.tenant_id = t.tenant_id);
   RETURN NULL;

@@ -13,9 +13,11 @@ BEGIN ATOMIC
 END;
 GRANT EXECUTE ON FUNCTION wf.latency_bucket TO wf_viewer, wf_worker;
 
--- The text of a query for the cells of quiet hours (sql/quiet_hours.sql) from `source`, by hours or by minutes. Each dim is
--- a branch of its own, so that the planner leaves out those that are not asked for.
-CREATE OR REPLACE FUNCTION wf.quiet_cells(source text, clock text, condition text DEFAULT 'true') RETURNS text LANGUAGE sql IMMUTABLE
+-- The text of a query for the cells of quiet hours (sql/quiet_hours.sql) from `source`, by hours or by minutes: of each
+-- tenant, or of `whose`, for the fleet's cells. Each dim is a branch of its own, so that the planner leaves out those that
+-- are not asked for.
+CREATE OR REPLACE FUNCTION wf.quiet_cells(source text, clock text, condition text DEFAULT 'true', whose text DEFAULT 'q.tenant_id')
+RETURNS text LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC
   SELECT string_agg(format('
     SELECT b.tenant_id, b.route, b.at, sum(b.n)::integer, sum(b.errors_4xx)::integer, sum(b.errors_5xx)::integer,
@@ -24,12 +26,12 @@ BEGIN ATOMIC
            coalesce(array_agg(b.n::integer ORDER BY b.bucket) FILTER (WHERE b.bucket IS NOT NULL), ''{}''),
            ''%s''::text COLLATE "C", b.value
     FROM (
-      SELECT q.tenant_id, %s::text COLLATE "C" AS route, %s::text COLLATE "C" AS value, %s AS at,
+      SELECT %s AS tenant_id, %s::text COLLATE "C" AS route, %s::text COLLATE "C" AS value, %s AS at,
              wf.latency_bucket(e.latency_max) AS bucket, sum(e.n) AS n, coalesce(sum(e.n) FILTER (WHERE e.class = 4), 0) AS errors_4xx,
              coalesce(sum(e.n) FILTER (WHERE e.class = 5), 0) AS errors_5xx,
              sum(coalesce(e.latency_sum, e.latency_max)) AS latency_sum, max(e.latency_max) AS latency_max
       FROM %s q, unnest(q.requests) e WHERE %s%s GROUP BY 1, 2, 3, 4, 5) b
-    GROUP BY b.tenant_id, b.route, b.at, b.value', d.dim, d.route, d.value,
+    GROUP BY b.tenant_id, b.route, b.at, b.value', d.dim, whose, d.route, d.value,
     CASE clock WHEN 'hour' THEN 'q.hour' ELSE 'q.hour + make_interval(mins => e.minute)' END, source, condition, d.also), ' UNION ALL ')
   FROM (VALUES ('tenant', quote_literal(''), quote_literal(''), ''), ('route', 'e.route', quote_literal(''), ''),
                ('key', 'e.route', 'e.key', ' AND e.key IS NOT NULL'),
@@ -60,31 +62,19 @@ GRANT SELECT ON wf.request_minutes TO wf_viewer, wf_worker;
 GRANT SELECT ON wf.request_marks TO wf_viewer, wf_worker;
 GRANT SELECT ON wf.request_due TO wf_viewer, wf_worker;
 
--- The text of a statement that merges cells with the same (tenant_id, dim, value, route, at) from a query. Names are
--- compared once, and then only their numbers: comparing names for each bucket would take most of the time.
+-- The text of a query that merges cells with the same (tenant_id, dim, value, route, at) from `cells`, the text of another
+-- one. Each histogram is summed by itself: sorting many small sets is far cheaper than one sort of all their buckets.
 CREATE OR REPLACE FUNCTION wf.merging(cells text) RETURNS text LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC
-  SELECT format('numbered AS MATERIALIZED (
-      SELECT c.*, dense_rank() OVER names AS id, lag(1) OVER same IS NULL AND lead(1) OVER same IS NULL AS alone
-      FROM (%s) c
-      WINDOW names AS (ORDER BY tenant_id, dim, at, value, route), same AS (PARTITION BY tenant_id, dim, at, value, route)
-    ), sums AS (
-      SELECT id, min(tenant_id) AS tenant_id, min(dim) AS dim, min(value) AS value, min(route) AS route, min(at) AS at,
-             sum(n)::integer AS n, sum(errors_4xx)::integer AS errors_4xx, sum(errors_5xx)::integer AS errors_5xx,
-             sum(latency_sum) AS latency_sum, max(latency_max) AS latency_max
-      FROM numbered WHERE NOT alone GROUP BY id
-    ), hist AS (
-      SELECT id, array_agg(bucket ORDER BY bucket) AS buckets, array_agg(n ORDER BY bucket) AS counts
-      FROM (SELECT c.id, h.bucket, sum(h.n)::integer AS n
-            FROM numbered c, unnest(c.buckets, c.counts) AS h(bucket, n) WHERE NOT c.alone GROUP BY 1, 2) b
-      GROUP BY id
-    )
-    SELECT tenant_id, route, at, n, errors_4xx, errors_5xx, latency_sum, latency_max, buckets, counts, dim, value
-    FROM numbered WHERE alone
-    UNION ALL
-    SELECT s.tenant_id, s.route, s.at, s.n, s.errors_4xx, s.errors_5xx, s.latency_sum, s.latency_max,
-           coalesce(h.buckets, ''{}''), coalesce(h.counts, ''{}''), s.dim, s.value
-    FROM sums s LEFT JOIN hist h USING (id)', cells);
+  SELECT format('SELECT c.tenant_id, c.route, c.at, c.n, c.errors_4xx, c.errors_5xx, c.latency_sum, c.latency_max, h.buckets, h.counts, c.dim, c.value
+    FROM (SELECT tenant_id, dim, value, route, at, sum(n)::integer AS n, sum(errors_4xx)::integer AS errors_4xx,
+                 sum(errors_5xx)::integer AS errors_5xx, sum(latency_sum) AS latency_sum, max(latency_max) AS latency_max,
+                 array_agg(ROW(buckets, counts)) AS histograms
+          FROM (%s) m GROUP BY tenant_id, dim, value, route, at) c,
+    LATERAL (SELECT coalesce(array_agg(bucket), ''{}'') AS buckets, coalesce(array_agg(n), ''{}'') AS counts
+             FROM (SELECT u.bucket, sum(u.n)::integer AS n
+                   FROM unnest(c.histograms) AS f(buckets smallint[], counts integer[]), unnest(f.buckets, f.counts) AS u(bucket, n)
+                   GROUP BY 1 ORDER BY 1) s OFFSET 0) h', cells);
 END;
 GRANT EXECUTE ON FUNCTION wf.merging TO wf_viewer;
 
@@ -95,42 +85,46 @@ RETURNS TABLE (tenant_id text, route text, at timestamptz, n integer, errors_4xx
                latency_sum double precision, latency_max real, buckets smallint[], counts integer[], dim text, value text)
 LANGUAGE plpgsql STABLE SET search_path = wf, pg_temp AS $$
 BEGIN
-  RETURN QUERY EXECUTE format('WITH fine AS (
-      SELECT r.tenant_id, coalesce(nullif(r.route, ''''), ''-'') AS route, r.key_prefix COLLATE "C" AS key,
-             r.region COLLATE "C" AS region, date_bin(%3$L, r.at, ''2000-01-01 00:00Z'') AS at,
-             wf.latency_bucket(r.latency_ms) AS bucket, count(*)::integer AS n,
-             (count(*) FILTER (WHERE r.status BETWEEN 400 AND 499))::integer AS errors_4xx,
-             (count(*) FILTER (WHERE r.status >= 500))::integer AS errors_5xx,
+  RETURN QUERY EXECUTE format('WITH parts AS MATERIALIZED (
+      SELECT r.tenant_id, r.route, r.key_prefix COLLATE "C" AS key, r.region COLLATE "C" AS region,
+             date_bin(%3$L, r.at, ''2000-01-01 00:00Z'') AS at, count(*) AS n,
+             count(*) FILTER (WHERE r.status BETWEEN 400 AND 499) AS errors_4xx, count(*) FILTER (WHERE r.status >= 500) AS errors_5xx,
              sum(r.latency_ms::float8) FILTER (WHERE r.latency_ms <= 1e9) AS latency_sum,
-             max(r.latency_ms) FILTER (WHERE r.latency_ms <= 1e9) AS latency_max
+             max(r.latency_ms) FILTER (WHERE r.latency_ms <= 1e9) AS latency_max, array_agg(wf.latency_bucket(r.latency_ms)) AS buckets
       FROM wf.requests r WHERE r.at >= %1$L AND r.at < %2$L AND (%4$L OR (r.tenant_id, date_bin(''1 hour'', r.at, ''2000-01-01 00:00Z''))
         NOT IN (SELECT q.tenant_id, q.hour FROM wf.quiet_hours q WHERE q.hour > %1$L::timestamptz - interval ''1 hour'' AND q.hour < %2$L))
-      GROUP BY 1, 2, 3, 4, 5, 6
-    ), whole AS MATERIALIZED (  -- the limits of wf.requests: a longer text would not fit into an index
-      SELECT tenant_id, left(route, 400) AS route, left(key, 64) AS key, left(region, 64) AS region, at, sum(n)::integer AS n, sum(errors_4xx)::integer AS errors_4xx,
-             sum(errors_5xx)::integer AS errors_5xx, sum(latency_sum) AS latency_sum, max(latency_max) AS latency_max,
-             coalesce(array_agg(bucket ORDER BY bucket) FILTER (WHERE bucket IS NOT NULL), ''{}'') AS buckets,
-             coalesce(array_agg(n ORDER BY bucket) FILTER (WHERE bucket IS NOT NULL), ''{}'') AS counts
-      FROM fine GROUP BY 1, 2, 3, 4, 5
-    ), ', lower, upper, step, quiet) || wf.merging('
-      SELECT w.tenant_id, d.dim, d.value, d.route, w.at, w.n, w.errors_4xx, w.errors_5xx,
-             w.latency_sum, w.latency_max, w.buckets, w.counts
-      FROM whole w, LATERAL (VALUES (''tenant'', '''', ''''), (''route'', '''', w.route), (''key'', w.key, w.route),
-                                    (''region'', w.region, '''')) AS d(dim, value, route)
-      WHERE d.value IS NOT NULL');
+      GROUP BY 1, 2, 3, 4, 5
+    ), cells AS (  -- the limits of wf.requests: a longer text would not fit into an index
+      SELECT p.tenant_id, d.dim, d.value, d.route, p.at, sum(p.n)::integer AS n, sum(p.errors_4xx)::integer AS errors_4xx,
+             sum(p.errors_5xx)::integer AS errors_5xx, sum(p.latency_sum) AS latency_sum, max(p.latency_max) AS latency_max,
+             array_agg(ROW(p.buckets)) AS buckets
+      FROM parts p, LATERAL (SELECT left(coalesce(nullif(p.route, ''''), ''-''), 400) AS route) t,
+        LATERAL (VALUES (''tenant'', '''', ''''), (''route'', '''', t.route), (''key'', left(p.key, 64), t.route),
+                        (''region'', left(p.region, 64), '''')) AS d(dim, value, route)
+      WHERE d.value IS NOT NULL GROUP BY 1, 2, 3, 4, 5
+    )
+    SELECT c.tenant_id, c.route, c.at, c.n, c.errors_4xx, c.errors_5xx, c.latency_sum, c.latency_max, h.buckets, h.counts, c.dim, c.value
+    FROM cells c, LATERAL (
+      SELECT coalesce(array_agg(bucket), ''{}'') AS buckets, coalesce(array_agg(n), ''{}'') AS counts
+      FROM (SELECT bucket, count(*)::integer AS n FROM unnest(c.buckets) AS f(buckets smallint[]), unnest(f.buckets) bucket
+            WHERE bucket IS NOT NULL GROUP BY 1 ORDER BY 1) s OFFSET 0) h', lower, upper, step, quiet);
 END
 $$;
 
--- The fleet's cells of a time, from the tenants' cells, which outlive the raw rows; then one cell for all its routes.
+-- The fleet's cells of a time, from the tenants' cells, which outlive the raw rows, and from quiet hours, without computing
+-- their tenants' cells; then one cell for all its routes.
 CREATE OR REPLACE FUNCTION wf.fleet_cells(lower timestamptz, upper timestamptz, cells text, clock text, whole boolean) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-  SELECT 'WITH ' || wf.merging(format('SELECT '''' AS tenant_id, dim, value, %s AS route, %I AS at, n, errors_4xx,
-             errors_5xx, latency_sum, latency_max, buckets, counts
-      FROM wf.%3$s WHERE %2$I >= %4$L AND %2$I < %5$L AND %6$s', CASE WHEN whole THEN '''''' ELSE 'route' END, clock,
-      CASE WHEN whole THEN quote_ident(cells) WHEN clock = 'hour' THEN 'hour_cells' ELSE format('minute_cells(%L, %L)', lower, upper) END,
-      lower, upper, CASE WHEN whole THEN 'dim = ''route'' AND tenant_id = '''' AND route <> '''''
-                         ELSE 'dim IN (''route'', ''region'') AND tenant_id <> ''''' END));
+  SELECT wf.merging(format('SELECT '''' AS tenant_id, dim, value, %s AS route, at, n, errors_4xx, errors_5xx, latency_sum,
+             latency_max, buckets, counts
+      FROM (SELECT tenant_id, route, %I AS at, n, errors_4xx, errors_5xx, latency_sum, latency_max, buckets, counts, dim, value
+            FROM wf.%I WHERE %2$I >= %4$L AND %2$I < %5$L AND %6$s) f WHERE dim IN (''route'', ''region'')',
+    CASE WHEN whole THEN '''''' ELSE 'route' END, clock, cells, lower, upper,
+    CASE WHEN whole THEN 'tenant_id = '''' AND dim = ''route'' AND route <> '''''
+         ELSE 'tenant_id <> '''' UNION ALL ' || wf.quiet_cells('wf.quiet_hours', clock, format('q.hour > %1$L::timestamptz - interval ''1 hour''
+              AND q.hour < %2$L AND q.hour + make_interval(mins => e.minute) >= %1$L AND q.hour + make_interval(mins => e.minute) < %2$L',
+              lower, upper), '''''') END));
 END;
 
 -- Overwrite cells; returns how many changed. Raw rows are only ever added, so when a cell would shrink, retention has
@@ -198,7 +192,7 @@ BEGIN
   PERFORM wf.make_cell_partition('request_hours', 'hour', this);
   INSERT INTO wf.objective_due
   SELECT 3600, tstzrange(this, this + interval '1 hour') WHERE EXISTS (SELECT FROM wf.quiet_hours q WHERE q.hour = this);
-  RETURN wf.put_cells('request_hours', 'hour', 'WITH ' || wf.merging(format('SELECT tenant_id, dim, value, route, %L::timestamptz AS at,
+  RETURN wf.put_cells('request_hours', 'hour', wf.merging(format('SELECT tenant_id, dim, value, route, %L::timestamptz AS at,
       n, errors_4xx, errors_5xx, latency_sum, latency_max, buckets, counts FROM wf.request_minutes
     WHERE minute >= %1$L AND minute < %2$L', this, this + interval '1 hour')));
 END
