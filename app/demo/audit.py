@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from app.demo import keys, subscriptions
 from app.demo.estate import Estate, Firm
-from app.demo.site import PROGRAMS, Site
+from app.demo.site import PROGRAMS, Site, Staff
 from backends.postgres.home import Home
 from controlplane.errors import Refusal
 from controlplane.filters.grammar import Term
@@ -47,15 +49,10 @@ Step = tuple[str, str, dict[str, Any], str]
 
 def seed(estate: Estate, site: Site) -> None:
     site.report("people: what ana, ben and chi did today")
-    asyncio.run(_do_all(estate, site))
-
-
-async def _do_all(estate: Estate, site: Site) -> None:
     todo = steps(estate)
-    async with people(site) as homes:
-        for n, step in enumerate(todo):
-            site.past.at(estate.now - SHIFT * (len(todo) - n) / len(todo))
-            await do(homes, step)
+    for n, step in enumerate(todo):
+        site.past.at(estate.now - SHIFT * (len(todo) - n) / len(todo))
+        act(site, step)
 
 
 def steps(estate: Estate) -> list[Step]:
@@ -129,18 +126,36 @@ def reason(rng: random.Random, phrases: tuple[str, ...]) -> str:
 
 
 @asynccontextmanager
-async def people(site: Site) -> AsyncIterator[dict[str, Home]]:
-    """A home for each of the people, opened as themselves."""
+async def people(site: Site, *names: str) -> AsyncIterator[dict[str, Home]]:
+    """A home for each of the people, or of those named, opened as themselves."""
     async with AsyncExitStack() as stack:
         homes = {}
         for name, conninfo in site.logins.items():
-            if name not in PROGRAMS:
+            if name in names or not (names or name in PROGRAMS):
                 # Before a worker has rolled anything up, an objective is measured from all cells: a slow machine may.
                 homes[name] = Home(conninfo, connections=1, conversation=f"demo {name}", change_seconds=300)
                 homes[name].sealing = site.sealing
                 await homes[name].open()
                 stack.push_async_callback(homes[name].close)
         yield homes
+
+
+@contextmanager
+def staffed(site: Site) -> Iterator[Site]:
+    """The people's homes stay open for all that is done in the block."""
+    with asyncio.Runner() as runner:
+        opened = people(site)
+        homes = runner.run(opened.__aenter__())
+        try:
+            yield replace(site, staff=Staff(runner, homes))
+        finally:
+            runner.run(opened.__aexit__(None, None, None))
+
+
+def act(site: Site, *steps: Step) -> None:
+    """Do these steps one after the other, with the homes of a `staffed` site."""
+    for step in steps:
+        site.run(partial(do, step=step))
 
 
 async def do(homes: dict[str, Home], step: Step) -> None:

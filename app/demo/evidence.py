@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from app.demo.audit import Step, do, people
+from app.demo.audit import Step, act, do
 from app.demo.estate import Estate
-from app.demo.site import Site
+from app.demo.site import Homes, Site
 from backends.checkpoint_folder import signing_key
 from backends.evidence.folder import BundleWriter
 from backends.evidence.publisher import Publisher
@@ -51,17 +52,15 @@ def steps(estate: Estate) -> list[Step]:
 
 def seed(estate: Estate, site: Site) -> None:
     site.report("evidence: a bundle of the last release")
-    asyncio.run(_do_all(estate, site))
+    act(site, *steps(estate))
+    if site.folder is not None:
+        site.run(partial(_proved, site, site.folder))
 
 
-async def _do_all(estate: Estate, site: Site) -> None:
-    async with people(site) as homes:
-        for step in steps(estate):
-            await do(homes, step)
-        if site.folder is not None:
-            step = await _bundle(homes["chi"], site.folder)
-            await do(homes, step)
-            await _publish(homes, site, site.folder, step[2]["sha256"])
+async def _proved(site: Site, folder: Path, homes: Homes) -> None:
+    step = await _bundle(homes["chi"], folder)
+    await do(homes, step)
+    await _publish(homes, site, folder, step[2]["sha256"])
 
 
 async def _bundle(home: Home, folder: Path) -> Step:
@@ -88,7 +87,7 @@ UPDATE wf.publication_targets SET probed_at = now(), creates = %s, versions = %s
 """
 
 
-async def _publish(homes: dict[str, Home], site: Site, folder: Path, sha256: str) -> None:
+async def _publish(homes: Homes, site: Site, folder: Path, sha256: str) -> None:
     """Publish it beside the home, as a worker would, which is not there yet."""
     try:
         target = Target.parse(f"file://{folder / 'published'}")

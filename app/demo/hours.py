@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
+from operator import add
 from statistics import fmean
 from struct import Struct, pack
 from typing import Any, LiteralString
@@ -43,29 +44,42 @@ MIDDLE = tuple(bucket_of(MIDDLE_MS * factor) for factor in shape.SPREAD)
 SHARES = sorted(Counter(MIDDLE).items(), key=lambda each: -each[1])
 MAX_BUCKETS = 500
 VALUES = tuple(map(value_of, range(MAX_BUCKETS)))
-MAX_POINTS = 80
+MAX_POINTS = 40
 """So many requests have latencies of their own; further ones repeat them."""
 _int2, _int4 = 21, 23  # the types' numbers in PostgreSQL
 _numbers = Struct(">iqiiiiiiii").pack
 
 
-def seed(estate: Estate, site: Site) -> None:
-    weather, shapes, fleet = Weather(estate), Shapes(), Fleet()
-    with _connected(site) as connection:
+@dataclass(frozen=True)
+class Batch:
+    """Some histograms, and rows that have them."""
+
+    shapes: list[bytes]
+    cells: list[bytes]
+
+
+def batches(estate: Estate) -> Iterator[Batch]:
+    """The thirty days. It takes a while, and no home: it is made while that is."""
+    weather, shapes = Weather(estate), Shapes()
+    fleet = Fleet(weather.hours)
+    for first in range(0, len(estate.firms), FIRMS_AT_ONCE):
+        firms = estate.firms[first : first + FIRMS_AT_ONCE]
+        cells = [cell for firm in firms for cell in cells_of(weather, firm, shapes, fleet)]
+        yield Batch(shapes.take_new(), cells)
+    cells = list(fleet.cells(shapes))
+    yield Batch(shapes.take_new(), cells)
+
+
+def seed(estate: Estate, site: Site, history: Callable[[], Iterable[Batch]]) -> None:
+    """Store the `batches`, which `history` waits for."""
+    end = int(estate.now.timestamp()) // 3600
+    # No triggers: they would note each hour of each batch as due.
+    with _connected(site, "session_replication_role=replica") as connection:
         _make_months(connection, estate.now - HISTORY, estate.now)
-        stored: Future[None] = Future()
-        stored.set_result(None)
-        with ThreadPoolExecutor(1) as storing:  # while the next ones are being made
-            for first in range(0, len(estate.firms), FIRMS_AT_ONCE):
-                firms = estate.firms[first : first + FIRMS_AT_ONCE]
-                cells = [cell for firm in firms for cell in cells_of(weather, firm, shapes, fleet)]
-                stored.result()
-                stored = storing.submit(_store, connection, shapes.take_new(), cells)
-            stored.result()
-            cells = list(fleet.cells(weather, shapes))
-            _store(connection, shapes.take_new(), cells)
+        for batch in history():
+            _store(connection, batch)
         # The last day's cells of all tenants together exactly; for a month that would take too long.
-        _put_fleet(connection, weather.hours.stop - LAST_DAY // timedelta(hours=1), weather.hours.stop)
+        _put_fleet(connection, end - LAST_DAY // timedelta(hours=1), end)
         # All that readers compare: what nothing is known of is taken for rare. Arrays would take as long as all else.
         connection.execute("ANALYZE wf.request_hours (tenant_id, dim, value, route, hour)")
 
@@ -73,27 +87,29 @@ def seed(estate: Estate, site: Site) -> None:
 def catch_up(estate: Estate, site: Site, now: datetime) -> None:
     """The whole hours since the history's end."""
     end = int(estate.now.timestamp()) // 3600
-    weather, shapes, fleet = Weather(estate, range(end, int(now.timestamp()) // 3600)), Shapes(), Fleet()
+    weather, shapes = Weather(estate, range(end, int(now.timestamp()) // 3600)), Shapes()
     if not weather.hours:
         return
+    fleet = Fleet(weather.hours)
     with _connected(site) as connection:
         _make_months(connection, estate.now, now)
         cells = [cell for firm in estate.firms for cell in cells_of(weather, firm, shapes, fleet)]
-        _store(connection, shapes.take_new(), cells)
+        _store(connection, Batch(shapes.take_new(), cells))
         _put_fleet(connection, weather.hours.start, weather.hours.stop)
 
 
 @contextmanager
-def _connected(site: Site) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(site.owner, autocommit=True, options="-c timezone=UTC") as connection:
+def _connected(site: Site, *settings: str) -> Iterator[psycopg.Connection]:
+    options = " ".join(f"-c {setting}" for setting in ("timezone=UTC", *settings))
+    with psycopg.connect(site.owner, autocommit=True, options=options) as connection:
         connection.execute(TABLES)
         yield connection
 
 
-def _store(connection: psycopg.Connection, shapes: list[bytes], cells: list[bytes]) -> None:
+def _store(connection: psycopg.Connection, batch: Batch) -> None:
     with connection.transaction():
-        _copy(connection, "demo_shapes", shapes)
-        _copy(connection, "demo_hours", cells)
+        _copy(connection, "demo_shapes", batch.shapes)
+        _copy(connection, "demo_hours", batch.cells)
         connection.execute(FILL)
 
 
@@ -129,6 +145,7 @@ class Weather:
         self.at = [shape.samples(hour) for hour in self.hours]
         self.slow = {region: list(map(_moved, self.means(shape.slowness, region))) for region in REGIONS}
         self.busy = {region: [fmean(map(partial(shape.daily, region), at)) for at in self.at] for region in REGIONS}
+        self.refused = {region: [shape.clients(region, 3600 * hour) for hour in self.hours] for region in REGIONS}
 
     def means(self, of: Callable[[Estate, Any, float], float], what: Any) -> list[float]:
         return [fmean([of(self.estate, what, moment) for moment in at]) for at in self.at]
@@ -154,52 +171,91 @@ class Weather:
 
 def cells_of(weather: Weather, firm: Firm, shapes: Shapes, fleet: Fleet) -> Iterator[bytes]:
     """The rows of a tenant's routes, encoded."""
-    rng = weather.estate.random(f"hours of {firm.id} from {weather.hours.start}")
+    random = weather.estate.random(f"hours of {firm.id} from {weather.hours.start}").random
     slow, wrong, rates = weather.slow[firm.region], weather.failing(firm), weather.demand(firm)
-    alive = weather.alive(firm)
+    refused = [firm.client_errors * factor for factor in weather.refused[firm.region]]
+    first, alive, number = weather.hours.start, weather.alive(firm), shapes.number
     for route in firm.routes:
         start = pack(">h", 7) + _text(firm.id) + _text(route.path)
         base = _moved(route.median_ms / MIDDLE_MS)
+        all_of_them = fleet.of(route.path)
         for n in alive:
             expected = rates[n] * route.share * 3600
-            count = _rounded(expected + (expected**0.5 + 0.05 * expected) * (rng.random() - 0.5) * 3.4)
+            count = _rounded(expected + (expected**0.5 + 0.05 * expected) * (random() - 0.5) * 3.4)
             if count > 0:
-                chance = rng.random()
+                chance = random()
                 server = int(count * wrong[n] + chance)
-                client = min(count - server, int(count * shape.refused(firm, 3600 * weather.hours[n]) + 1 - chance))
-                moved = base + slow[n] + int(chance * 5) - 2
-                shape_number = shapes.number(count, moved)
-                fleet.add(route.path, n, count, client, server, moved)
-                moment = (3600 * weather.hours[n] - EPOCH) * 1_000_000
+                client = min(count - server, int(count * refused[n] + 1 - chance))
+                moved = base + slow[n]
+                all_of_them[n].add(count, client, server, moved)
+                moment = (3600 * (first + n) - EPOCH) * 1_000_000
+                shape_number = number(count, moved + int(chance * 5) - 2)
                 yield start + _numbers(8, moment, 4, count, 4, client, 4, server, 4, shape_number)
 
 
-class Fleet:
-    """The hours of all tenants together, by their routes: counts as they are, latencies as many as there are of each
-    median.
-    """
+class Hour:
+    """One hour of all tenants together on one route. `medians`: buckets moved by → how many requests."""
+
+    __slots__ = ("client", "medians", "n", "server")
 
     def __init__(self) -> None:
-        self._hours: dict[tuple[str, int], tuple[list[int], dict[int, int]]] = {}
+        self.n = self.client = self.server = 0
+        self.medians: dict[int, int] = {}
 
-    def add(self, route: str, hour: int, count: int, client: int, server: int, moved: int) -> None:
-        for name in (route, ""):
-            found = self._hours.get((name, hour))
-            if found is None:
-                found = self._hours[name, hour] = ([0, 0, 0], {})
-            sums, medians = found
-            sums[0] += count
-            sums[1] += client
-            sums[2] += server
-            medians[moved] = medians.get(moved, 0) + count
+    def add(self, count: int, client: int, server: int, moved: int) -> None:
+        self.n += count
+        self.client += client
+        self.server += server
+        self.medians[moved] = self.medians.get(moved, 0) + count
 
-    def cells(self, weather: Weather, shapes: Shapes) -> Iterator[bytes]:
-        last = len(weather.hours) - LAST_DAY // timedelta(hours=1)
-        for (route, hour), (sums, medians) in self._hours.items():
-            if hour < last:
-                moment = (3600 * weather.hours[hour] - EPOCH) * 1_000_000
-                numbers = _numbers(8, moment, 4, sums[0], 4, sums[1], 4, sums[2], 4, shapes.put(medians))
-                yield pack(">h", 7) + _text("") + _text(route) + numbers
+    def histogram(self) -> list[int]:
+        """How many requests are in each bucket."""
+        found = [0] * MAX_BUCKETS
+        for moved, count in self.medians.items():
+            left = count
+            for bucket, share in SHARES:
+                part = count * share // len(MIDDLE)
+                if not part:
+                    break  # the others are rarer still
+                found[bucket + moved] += part
+                left -= part
+            found[SHARES[0][0] + moved] += left
+        return found
+
+
+class Fleet:
+    """The hours of all tenants together, by their routes: counts as they are, latencies around as many medians as there
+    are regions.
+    """
+
+    def __init__(self, hours: range) -> None:
+        self._hours = hours
+        self._routes: dict[str, list[Hour]] = {}
+
+    def of(self, route: str) -> list[Hour]:
+        found = self._routes.get(route)
+        if found is None:
+            found = self._routes[route] = [Hour() for _ in self._hours]
+        return found
+
+    def cells(self, shapes: Shapes) -> Iterator[bytes]:
+        """The rows of the routes, and of all of them together, before the last day."""
+        for n in range(len(self._hours) - LAST_DAY // timedelta(hours=1)):
+            moment = (3600 * self._hours[n] - EPOCH) * 1_000_000
+            sums, whole = [0, 0, 0], [0] * MAX_BUCKETS
+            for route, hours in self._routes.items():
+                hour = hours[n]
+                if hour.n:
+                    counts, histogram = [hour.n, hour.client, hour.server], hour.histogram()
+                    sums, whole = list(map(add, sums, counts)), list(map(add, whole, histogram))
+                    yield _of_all(route, moment, counts, shapes.put(histogram))
+            if sums[0]:
+                yield _of_all("", moment, sums, shapes.put(whole))
+
+
+def _of_all(route: str, moment: int, counts: list[int], shape_number: int) -> bytes:
+    n, client, server = counts
+    return pack(">h", 7) + _text("") + _text(route) + _numbers(8, moment, 4, n, 4, client, 4, server, 4, shape_number)
 
 
 def _rounded(count: float) -> int:
@@ -228,18 +284,8 @@ class Shapes:
             self._new.append(pack(">hii", 5, 4, found) + _latencies(count, moved))
         return found
 
-    def put(self, medians: dict[int, int]) -> int:
-        """The number of a new histogram of several medians; `medians`: buckets moved by → how many requests."""
-        found = [0] * MAX_BUCKETS
-        for moved, count in medians.items():
-            left = count
-            for bucket, share in SHARES:
-                part = count * share // len(MIDDLE)
-                if not part:
-                    break  # the others are rarer still
-                found[bucket + moved] += part
-                left -= part
-            found[SHARES[0][0] + moved] += left
+    def put(self, found: list[int]) -> int:
+        """The number of a new histogram, given how many requests are in each bucket."""
         buckets = [bucket for bucket, count in enumerate(found) if count]
         total = sum(VALUES[bucket] * found[bucket] for bucket in buckets)
         arrays = _array("h", _int2, buckets) + _array("i", _int4, [found[bucket] for bucket in buckets])

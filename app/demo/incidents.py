@@ -9,14 +9,14 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import psycopg
 
-from app.demo.audit import people
 from app.demo.estate import Estate
 from app.demo.month import BEFORE, BROKEN
-from app.demo.site import SERVICE, Site
+from app.demo.site import SERVICE, Homes, Site
 from backends.postgres.home import Home
 from controlplane.errors import Refusal
 from controlplane.operations import Call, execute
@@ -60,30 +60,29 @@ STEPS: tuple[tuple[str, str, dict[str, str]], ...] = (
 
 def seed(estate: Estate, site: Site) -> None:
     site.report("incidents: what was wrong two days ago")
-    asyncio.run(_happened(estate, site))
+    site.run(partial(_happened, estate, site))
 
 
-async def _happened(estate: Estate, site: Site) -> None:
+async def _happened(estate: Estate, site: Site, homes: Homes) -> None:
     outage, affected = estate.outage, [estate.failing, *_largest(estate)]
 
     def at(minutes: float) -> None:
         site.past.at(_time(outage.deployed + 60 * minutes))
 
-    async with people(site) as homes:
-        at(0)
-        _deployed(site, BROKEN, outage.region)
-        at(7)
-        opened = {"title": TITLE, "severity": "SEV-2", "regions": [outage.region], "tenants": affected}
-        number = await _done(homes["ana"], "open", **opened)
-        back = False
-        for minutes, who, verb, fields in HAPPENED:
-            if not back and 60 * minutes > outage.mended - outage.deployed:
-                back = True
-                site.past.at(_time(outage.mended))
-                _deployed(site, BEFORE, outage.region)
-                _gather(site)
-            at(minutes)
-            await _done(homes[who], verb, id=number, **fields)
+    at(0)
+    _deployed(site, BROKEN, outage.region)
+    at(7)
+    opened = {"title": TITLE, "severity": "SEV-2", "regions": [outage.region], "tenants": affected}
+    number = await _done(homes["ana"], "open", **opened)
+    back = False
+    for minutes, who, verb, fields in HAPPENED:
+        if not back and 60 * minutes > outage.mended - outage.deployed:
+            back = True
+            site.past.at(_time(outage.mended))
+            _deployed(site, BEFORE, outage.region)
+            _gather(site)
+        at(minutes)
+        await _done(homes[who], verb, id=number, **fields)
 
 
 def _time(seconds: float) -> datetime:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
 import psycopg
 
@@ -29,14 +30,19 @@ from app.demo import (
     webhooks,
 )
 from app.demo.estate import DEFAULT_SEED, HISTORY, LATELY, Estate, make
+from app.demo.hours import Batch
 from app.demo.site import Site, open_site
 from controlplane.clock import machine_now
 from controlplane.errors import Conflict, NotPermitted
 from controlplane.sealing import Sealing
 
 DAY = timedelta(days=1)
-MEASURED = "SELECT wf.keep_objectives(most_hours => 800, most => '5 minutes')"
-"""What a worker would do first: budgets are read from what it keeps."""
+MEASURED = """
+DELETE FROM wf.objective_due;
+INSERT INTO wf.objective_due VALUES (NULL, '(,)', NULL);
+SELECT wf.keep_objectives(most_hours => 800, most => '5 minutes')
+"""
+"""What a worker would do first: budgets are read from what it keeps. All at once, not by what each step made due."""
 
 
 def check(owner: str) -> None:
@@ -63,18 +69,24 @@ def is_new(owner: str) -> bool:
         return connection.execute("SELECT NOT EXISTS (SELECT FROM wf.audit_chain)").fetchone() == (True,)
 
 
-def load(estate: Estate, site: Site, *, trail: bool) -> None:
-    """Fill an empty home up to the estate's `now`. `trail`: its trail is the demonstration's own, and gets the times of
-    the story (past.py).
+def load(estate: Estate, site: Site, history: Callable[[], Iterable[Batch]], *, trail: bool) -> None:
+    """Fill an empty home up to the estate's `now`. `history` waits for hours.batches. `trail`: its trail is the
+    demonstration's own, and gets the times of the story (past.py).
     """
+    with audit.staffed(site) as staffed:
+        _load(estate, staffed, history, trail=trail)
+
+
+def _load(estate: Estate, site: Site, history: Callable[[], Iterable[Batch]], *, trail: bool) -> None:
     site.past.at(estate.now - HISTORY)
     for seed in (tenants.seed, keys.seed, subscriptions.seed):
         seed(estate, site)
-    for days, seed in ((29, routes.seed), (28, objectives.seed)):  # an objective is measured when it is made
-        site.past.at(estate.now - days * DAY)
-        seed(estate, site)
+    site.past.at(estate.now - 29 * DAY)
+    objectives.seed(estate, site)  # an objective is measured when it is made
     with ThreadPoolExecutor(1) as beside:
-        history = beside.submit(_history, estate, site)
+        stored = beside.submit(hours.seed, estate, site, history)
+        site.past.at(estate.now - 28 * DAY)
+        routes.seed(estate, site)
         month.seed(estate, site)
         incidents.seed(estate, site)
         audit.seed(estate, site)
@@ -82,18 +94,19 @@ def load(estate: Estate, site: Site, *, trail: bool) -> None:
             site.past.at(estate.now)
             seed(estate, site)
         site.report("history: thirty days of requests")
-        history.result()
-    _settle(estate, site, trail=trail)
+        stored.result()
+        measured = beside.submit(_measure, site)
+        _settle(estate, site, trail=trail)
+        measured.result()
     site.past.at(estate.now)
     evidence.seed(estate, site)  # of what is there by now
     if trail:
         site.past.settle(site.owner, trail=True)
 
 
-def _history(estate: Estate, site: Site) -> None:
-    hours.seed(estate, site)
+def _measure(site: Site) -> None:
     with psycopg.connect(site.owner) as owner:
-        owner.execute(MEASURED)
+        owner.execute(MEASURED.encode())
 
 
 def _settle(estate: Estate, site: Site, *, trail: bool) -> None:
@@ -114,7 +127,7 @@ async def load_demonstration(
         check(owner)
         now = machine_now()
         estate, site = make(seed, now - LATELY), open_site(owner, report, sealing)
-        load(estate, site, trail=False)
+        load(estate, site, partial(hours.batches, estate), trail=False)
         present.catch_up(estate, site, now, trail=False)
         present.look(site)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,7 +10,7 @@ from datetime import datetime, timedelta
 import psycopg
 
 from app.demo import keys, subscriptions
-from app.demo.audit import ROTATING, SUSPENDING, TICKETS, Step, do, note, open_firms, people, reason, steps
+from app.demo.audit import ROTATING, SUSPENDING, TICKETS, Step, act, note, open_firms, reason, steps
 from app.demo.estate import HISTORY, Estate, Firm
 from app.demo.site import Site
 from controlplane.errors import Refusal
@@ -31,15 +30,10 @@ def seed(estate: Estate, site: Site) -> None:
     with psycopg.connect(site.owner) as owner:
         for what, region, at in deploys(estate):
             owner.execute(DEPLOYED, [what, region, at, at])
-    asyncio.run(_do_all(estate, site))
-
-
-async def _do_all(estate: Estate, site: Site) -> None:
-    async with people(site) as homes:
-        for when, step in work(estate):
-            site.past.at(when)
-            with suppress(Refusal):  # another seed's estate may hold a tenant that refuses it
-                await do(homes, step)
+    for when, step in work(estate):
+        site.past.at(when)
+        with suppress(Refusal):  # another seed's estate may hold a tenant that refuses it
+            act(site, step)
 
 
 def days(estate: Estate) -> list[datetime]:

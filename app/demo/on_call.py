@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-
-from app.demo.audit import Step, do, people
+from app.demo.audit import Step, act
 from app.demo.estate import Estate
 from app.demo.site import Site
 
@@ -24,10 +22,4 @@ def steps(estate: Estate) -> list[Step]:
 
 def seed(estate: Estate, site: Site) -> None:
     site.report("schedules: who is on call")
-    asyncio.run(_do_all(estate, site))
-
-
-async def _do_all(estate: Estate, site: Site) -> None:
-    async with people(site) as homes:
-        for step in steps(estate):
-            await do(homes, step)
+    act(site, *steps(estate))

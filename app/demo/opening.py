@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import psycopg
 
-from app.demo import loading, prepared, present
+from app.demo import hours, loading, prepared, present
 from app.demo.estate import LATELY, Estate, make
 from app.demo.site import Site, known_site, open_site
 from app.embedded import embedded_at, start_worker
@@ -83,16 +84,19 @@ def _prepare(
 ) -> prepared.Record:
     """Fill the home, and keep a copy of it for the next time."""
     begun = machine_now()
-    credentials = home.ensure()
-    owner = credentials.owner_conninfo()
-    if careless:
-        _be_careless(owner)
-    report("its tables")
-    migrate(owner, admin=credentials.login_user)
-    loading.check(owner)
-    estate, new = make(seed, machine_now() - LATELY), loading.is_new(owner)
-    site = open_site(owner, report, sealing, home.folder, begun)
-    loading.load(estate, site, trail=new)
+    estate = make(seed, begun - LATELY)
+    with ThreadPoolExecutor(1) as beside:
+        history = beside.submit(list, hours.batches(estate))  # while the home is made
+        credentials = home.ensure()
+        owner = credentials.owner_conninfo()
+        if careless:
+            _be_careless(owner)
+        report("its tables")
+        migrate(owner, admin=credentials.login_user)
+        loading.check(owner)
+        new = loading.is_new(owner)
+        site = open_site(owner, report, sealing, home.folder, begun)
+        loading.load(estate, site, history.result, trail=new)
     _sign(home, owner)
     record = prepared.Record(seed, estate.now.isoformat(), site.passwords)
     prepared.write(home.folder, record)

@@ -39,18 +39,30 @@ FOLLOWING = {"api_keys": ("grace_until", "rotated_at"), "impersonations": ("ends
 # A row of the load that is about something younger than the load is dated by that.
 NUMBERED = """
 CREATE TEMP TABLE demo_numbers ON COMMIT DROP AS
-SELECT seq, at, min(seq) OVER () - 1 + row_number() OVER (ORDER BY at, seq) AS number FROM (
-  SELECT seq, CASE WHEN operation = 'demo.load' AND before IS NULL
-                   THEN greatest(at, least(coalesce(after ->> 'created_at', after ->> 'starts_at')::timestamptz, %s))
-                   ELSE at END AS at
-  FROM wf.audit) a
+SELECT seq, at, late, min(seq) OVER () - 1 + row_number() OVER (ORDER BY at, seq) AS number FROM (
+  SELECT seq, a.at >= %s AS late, CASE WHEN operation = 'demo.load' AND before IS NULL
+           THEN greatest(m.at, least(coalesce(after ->> 'created_at', after ->> 'starts_at')::timestamptz, %s))
+           ELSE m.at END AS at
+  FROM wf.audit a, LATERAL (SELECT pg_temp.moved(a.at) AS at OFFSET 0) m) a
 WHERE seq > (SELECT coalesce(max(c.seq), 0) FROM wf.audit_chain c)
 """
+# Rows take each other's numbers, so all that change are taken out first.
+TAKEN = """
+CREATE TEMP TABLE demo_trail ON COMMIT DROP AS
+SELECT a.*, n.number, n.at AS moved_at, n.late FROM wf.audit a JOIN demo_numbers n USING (seq)
+WHERE n.late OR (n.number, n.at) <> (a.seq, a.at)
+"""
+IN_THE_TRAIL = """
+SELECT attname FROM pg_attribute
+WHERE attrelid = 'wf.audit'::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
+"""
+PUT_BACK = {
+    "seq": "number",
+    "at": "moved_at",
+    "before": "CASE WHEN late THEN pg_temp.moved(before) ELSE before END",
+    "after": "CASE WHEN late THEN pg_temp.moved(after) ELSE after END",
+}
 RENUMBERED = (
-    "ALTER TABLE demo_numbers ADD PRIMARY KEY (seq)",
-    "UPDATE wf.audit a SET seq = -n.number, at = n.at, before = pg_temp.moved(before), after = pg_temp.moved(after)"
-    " FROM demo_numbers n WHERE n.seq = a.seq",
-    "UPDATE wf.audit SET seq = -seq WHERE seq < 0",
     "UPDATE wf.audit_personal p SET seq = -n.number FROM demo_numbers n WHERE n.seq = p.seq",
     "UPDATE wf.audit_personal SET seq = -seq WHERE seq < 0",
     "UPDATE wf.incident_events e SET audit_seq = n.number FROM demo_numbers n WHERE n.seq = e.audit_seq",
@@ -85,10 +97,21 @@ class Past:
                 if table != "audit" and (not only or table in only):
                     connection.execute(_move(table, columns), [begun] * len(columns))
             if trail:
-                connection.execute("UPDATE wf.audit SET at = pg_temp.moved(at) WHERE at >= %s", [begun])
-                connection.execute(NUMBERED, [moments[-1][1]])
-                for statement in RENUMBERED:
-                    connection.execute(statement.encode())
+                connection.execute(NUMBERED, [begun, moments[-1][1]])
+                _renumber(connection)
+
+
+def _renumber(connection: psycopg.Connection) -> None:
+    """The trail in the order of its new times."""
+    connection.execute(TAKEN)
+    connection.execute("DELETE FROM wf.audit a USING demo_trail t WHERE t.seq = a.seq")
+    columns = [name for (name,) in connection.execute(IN_THE_TRAIL).fetchall()]
+    values = [sql.SQL(PUT_BACK[name]) if name in PUT_BACK else sql.Identifier(name) for name in columns]
+    put_back = "INSERT INTO wf.audit ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM demo_trail ORDER BY number"
+    names = map(sql.Identifier, columns)
+    connection.execute(sql.SQL(put_back).format(sql.SQL(", ").join(names), sql.SQL(", ").join(values)))
+    for statement in RENUMBERED:
+        connection.execute(statement.encode())
 
 
 def _move(table: str, columns: list[str]) -> sql.Composed:

@@ -75,7 +75,7 @@ def _raise(estate: Estate, site: Site, now: datetime, *, trail: bool) -> None:
 
 async def _done(site: Site, step: Step) -> None:
     try:
-        async with people(site) as homes:
+        async with people(site, step[0]) as homes:
             await do(homes, step)
     except Refusal as refusal:
         site.report(f"left out: {refusal}")

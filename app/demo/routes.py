@@ -5,13 +5,12 @@ Nothing is sent anywhere: the failing route's host can never exist, and it is of
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from datetime import UTC, datetime
 
 import psycopg
 
-from app.demo.audit import Step, do, people
+from app.demo.audit import Step, act
 from app.demo.estate import Estate
 from app.demo.site import Site
 
@@ -80,15 +79,9 @@ def steps(estate: Estate) -> list[Step]:
 
 def seed(estate: Estate, site: Site) -> None:
     site.report("routes: who is told of what")
-    asyncio.run(_do_all(estate, site))
+    act(site, *steps(estate))
     with site.change("demo.load", "a receiver that has failed since the incident") as connection:
         _failed(connection, estate)
-
-
-async def _do_all(estate: Estate, site: Site) -> None:
-    async with people(site) as homes:
-        for step in steps(estate):
-            await do(homes, step)
 
 
 def _failed(connection: psycopg.Connection, estate: Estate) -> None:

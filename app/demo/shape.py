@@ -90,8 +90,13 @@ def failing(estate: Estate, firm: Firm, at: float) -> float:
 
 
 def refused(firm: Firm, at: float) -> float:
-    """The share of answers with 4xx, 0 to 1: clients of a region have their better hours."""
-    return firm.client_errors * (1 + 0.35 * _smooth(f"clients of {firm.region}", at / 9000))
+    """The share of answers with 4xx, 0 to 1."""
+    return firm.client_errors * clients(firm.region, at)
+
+
+def clients(region: str, at: float) -> float:
+    """The factor, around 1, by which a region's clients err: they have their better hours."""
+    return 1 + 0.35 * _smooth(f"clients of {region}", at / 9000)
 
 
 def samples(hour: int) -> list[float]:

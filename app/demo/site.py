@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import make_conninfo
 
 from app.demo.estate import HISTORY, LATELY
 from app.demo.past import Past
+from backends.postgres.home import Home
 from controlplane.clock import machine_now
 from controlplane.errors import Conflict
 from controlplane.sealing import Sealing
@@ -33,11 +36,23 @@ PEOPLE = {
 }
 
 
+Homes = dict[str, Home]
+"""By the person's name."""
+
+
+@dataclass(frozen=True)
+class Staff:
+    """The people's homes, and the loop that they are opened in."""
+
+    runner: asyncio.Runner
+    homes: Homes
+
+
 @dataclass(frozen=True)
 class Site:
     """`owner` and `logins` (by name) are conninfos; `sealing`: the key of the home's secrets; `folder`:
-    that of the home, where it has one; `past`: when the present step happened. A noun's `seed(estate, site)` fills in
-    what is its own.
+    that of the home, where it has one; `past`: when the present step happened; `staff`: audit.staffed. A noun's
+    `seed(estate, site)` fills in what is its own.
     """
 
     owner: str = field(repr=False)
@@ -47,6 +62,12 @@ class Site:
     folder: Path | None = None
     past: Past = field(default_factory=Past)
     passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
+    staff: Staff | None = field(default=None, repr=False)
+
+    def run(self, work: Callable[[Homes], Coroutine[Any, Any, None]]) -> None:
+        """Do what people do, each in the own home."""
+        assert self.staff is not None
+        self.staff.runner.run(work(self.staff.homes))
 
     @contextmanager
     def change(self, operation: str, reason: str) -> Iterator[psycopg.Connection]:
@@ -80,6 +101,9 @@ def open_site(
     site = known_site(owner, report, sealing, passwords, folder)
     site.past.at(machine_now() - LATELY - HISTORY - timedelta(minutes=5), made)
     with psycopg.connect(owner) as connection:
+        if connection.info.server_version >= 160000:
+            # Random passwords need no iterations, and they cost each connection 7 ms.
+            connection.execute("SET scram_iterations = 1")
         for name, role in PEOPLE.items():
             _begin(connection, "operators.add", "the people of the demonstration")
             verifier = connection.pgconn.encrypt_password(passwords[name].encode(), name.encode(), b"scram-sha-256")

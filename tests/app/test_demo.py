@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -57,7 +58,8 @@ PATIENCE = 300.0  # seconds, after which something hangs: the machine may be bus
 def digest(seed: int) -> str:
     made = estate.make(seed, NOW)
     end = int(NOW.timestamp())
-    weather, shapes, fleet = hours.Weather(made), hours.Shapes(), hours.Fleet()
+    weather, shapes = hours.Weather(made), hours.Shapes()
+    fleet = hours.Fleet(weather.hours)
     calls = requests.rows(made, end - 60, end, keys.callers(made))
     parts: list[object] = [
         made,
@@ -68,7 +70,7 @@ def digest(seed: int) -> str:
         *subscriptions.make(made),
     ]
     parts += [cell for firm in made.firms[:10] for cell in hours.cells_of(weather, firm, shapes, fleet)]
-    parts += fleet.cells(weather, shapes)
+    parts += fleet.cells(shapes)
     return hashlib.sha256(repr([*parts, shapes.take_new()]).encode()).hexdigest()
 
 
@@ -161,7 +163,7 @@ def test_loading_fills_an_empty_home(database: Database, capsys: pytest.CaptureF
     made = estate.make(7, now - estate.LATELY)
     loading.check(database.owner)
     site = open_site(database.owner, report, sealing(), tmp_path, now)
-    loading.load(made, site, trail=True)
+    loading.load(made, site, partial(hours.batches, made), trail=True)
     present.catch_up(made, site, now, trail=True)
     present.look(site)
     took = time.monotonic() - began
