@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 MAX_INTEGER_BITS = 4096
 DEEPEST = 64
 """Levels of nested lists and objects. No screen shows what is nested deeper, and the home refuses it."""
+LONGEST = 308
+"""Digits of a number that a double holds. PostgreSQL's JSON takes 131,072 before the point."""
+_LONG = re.compile(rb"\d{%d}" % (LONGEST + 1))
 TOO_DEEP = {"unreadable": f"nested deeper than {DEEPEST} levels"}
 
 
@@ -25,15 +29,24 @@ def read(text: str | bytes, *, real: Callable[[str], Any] = float, constant: Cal
 
 
 def read_stored(text: str | bytes) -> Any:
-    """What a home holds. A value that is nested deeper than DEEPEST, however it came to be there, is read as TOO_DEEP:
-    it hides no other.
+    """What a home holds. A value that is nested deeper than DEEPEST, however it came to be there, is read as TOO_DEEP,
+    and a number of more than LONGEST digits as a text: neither hides the others.
     """
+    long = len(text) > LONGEST and _LONG.search(text if isinstance(text, bytes) else text.encode("utf-8", "replace"))
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_int=_whole, parse_float=_real) if long else json.loads(text)
     except RecursionError:
         return dict(TOO_DEEP)
     brackets = text.count("[") + text.count("{") if isinstance(text, str) else text.count(b"[") + text.count(b"{")
     return dict(TOO_DEEP) if brackets > DEEPEST and _is_too_deep(value) else value
+
+
+def _whole(digits: str) -> int | str:
+    return int(digits) if len(digits) <= LONGEST else digits
+
+
+def _real(digits: str) -> float | str:
+    return value if math.isfinite(value := float(digits)) else digits
 
 
 def _is_too_deep(value: Any) -> bool:

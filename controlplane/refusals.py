@@ -45,6 +45,7 @@ OPERATION_UNKNOWN = Words(
 )
 
 CONSTRAINTS = (
+    Words("request_id_home", Usage, "The home gives such request ids itself.", "Use another one, or leave it out."),
     Words("command_note", Usage, "A command of one's own is recorded by itself, when it is run."),
     Words("change_result_size", Refusal, "The result of the change is too large to be kept.", "Do less at once."),
     Words("moment_range", Refusal, "A time must lie between the years 1970 and 2199.", "Leave it out for none."),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,10 +10,11 @@ from app.cli.lists import Told, text_lines
 from app.cli.output import tell
 from app.cli.parameters import Parameter
 from controlplane.errors import Usage
-from controlplane.reports.data import read
+from controlplane.jsontext import read_stored
+from controlplane.reports.data import ANOTHER_FORM, read
 from controlplane.reports.list import report_lines, why_report
 from controlplane.reports.model import Report, ReportDirectory
-from controlplane.reports.refusals import REPORT_WAITS
+from controlplane.reports.refusals import REPORT_UNREADABLE, REPORT_WAITS
 from controlplane.text import clean
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ async def show_report(plane: ControlPlane, report: Report) -> Told:
     """Show a report in short: what was decided, waived and proven, and what is due."""
     text = await plane.of(ReportDirectory).data(report.id)
     lines = [*why_report(report, plane.clock.now()), "", *report_lines(text)]
-    return Told({"data": None if text is None else json.loads(text)}, text_lines(lines))
+    return Told({"data": None if text is None else read_stored(text)}, text_lines(lines))
 
 
 async def write(
@@ -49,7 +49,10 @@ async def write(
     if text is None:
         raise REPORT_WAITS()
     whole = {".md": rendering.markdown, ".html": rendering.html}
-    content = whole[file.suffix](read(text)) if file.suffix in whole else text
+    try:
+        content = whole[file.suffix](read(text)) if file.suffix in whole else text
+    except ANOTHER_FORM:
+        raise REPORT_UNREADABLE() from None
     try:
         with file.open("x", encoding="utf-8", newline="") as target:
             target.write(content)

@@ -79,6 +79,12 @@ CONSTRAINTS = (
     Words("approval_rule_minutes", Usage, "A request is open for 10 minutes to 7 days (10080).", "Change --minutes."),
     Words("raise_change", NotPermitted, "A role is raised by its own operation only.", "watchfloor operators raise"),
     Words("raise_role", Refusal, "You have that role, or a higher one.", "Name a role above yours."),
+    Words(
+        "raise_other_home",
+        Conflict,
+        "Your login gets into another home on the same server as well, and would have the higher role there too.",
+        "Use a login that is of one home only.",
+    ),
     Words("raise_not_yours", NotPermitted, "Only an admin gives back another person's role.", "Ask an admin."),
     Words("raise_minutes", Usage, "A role is raised for 1 to 480 minutes.", "Change --minutes."),
     Words("raise_reason", Usage, "A raised role needs a reason.", "Say it with --reason."),

@@ -36,19 +36,20 @@ def fact_lines(facts: Sequence[Mapping[str, Any]]) -> list[str]:
     """
     if isinstance(facts, Mapping):  # nested too deep to be read
         return [clean(f"{name}: {value}", 300) for name, value in facts.items()]
-    lines: list[str] = []
-    for fact in sorted(facts, key=lambda fact: VERBS.index(fact["verb"]) if fact.get("verb") in VERBS else len(VERBS)):
+    lines = [value_words(fact) for fact in facts if not isinstance(fact, Mapping)]
+    told = [fact for fact in facts if isinstance(fact, Mapping)]
+    for fact in sorted(told, key=lambda fact: VERBS.index(fact["verb"]) if fact.get("verb") in VERBS else len(VERBS)):
         if "more" in fact:
             lines.append(clean(f"… and {fact['more']} more (sha256 {str(fact.get('sha256'))[:12]})", 100))
             continue
-        lines.append(clean(f"{fact['noun']} {fact['thing']}: {fact['verb']}", 300))
+        lines.append(clean(f"{fact.get('noun')} {fact.get('thing')}: {fact.get('verb')}", 300))
         run, before, after = (fact.get(name) for name in ("run", "before", "after"))
         if isinstance(run, dict):
             lines += _run_lines(run)
         elif isinstance(after, dict):
             was = before if isinstance(before, dict) else {}
             for name, value in after.items():
-                old = f"{value_words(was.get(name))} → " if fact["verb"] == "changed" else ""
+                old = f"{value_words(was.get(name))} → " if fact.get("verb") == "changed" else ""
                 lines.append(clean(f"  {name}: {old}{value_words(value)}", 300))
     return lines
 

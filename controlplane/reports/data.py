@@ -20,11 +20,11 @@ from datetime import datetime
 from typing import Any
 
 from controlplane import jsontext
-from controlplane.errors import Usage
 from controlplane.evidence.controls import STATES, Standing
 from controlplane.formatting import count, count_words, plain_number
 from controlplane.lists import Tone
 from controlplane.reports.model import Data
+from controlplane.reports.refusals import REPORT_UNREADABLE
 from controlplane.text import clean
 
 KIND = "watchfloor.governance-report/1"
@@ -32,6 +32,8 @@ MAX_GAPS = 100
 SPREAD = 0.05
 """Tenants whose shares of failed requests differ by more are worth a word."""
 Point = tuple[Tone, str]
+ANOTHER_FORM = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+"""What is raised by what shows a report that another program than ours made."""
 
 
 def document(asked: Mapping[str, Any], figures: Mapping[str, Any], controls: Sequence[Standing]) -> str:
@@ -55,7 +57,7 @@ def read(text: str) -> Data:
     except ValueError:
         found = None
     if not isinstance(found, dict) or found.get("report") != KIND:
-        raise Usage("report_unreadable", "That is no report that this program can read.")
+        raise REPORT_UNREADABLE()
     return found
 
 

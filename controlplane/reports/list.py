@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from controlplane.errors import Usage
 from controlplane.formatting import relative
 from controlplane.lists import ID, TIME, Column, Line, ListOf, Status, choice, status
-from controlplane.reports.data import points, read
+from controlplane.reports.data import ANOTHER_FORM, points, read
 from controlplane.reports.data import status as overall
 from controlplane.reports.model import Report, ReportDirectory
 from controlplane.reports.refusals import NO_REPORT
@@ -32,12 +33,15 @@ def report_lines(text: str | None) -> list[Line]:
     """What it says in short; the whole is written to a file."""
     if text is None:
         return [("A worker has yet to make it.", "muted")]
-    data = read(text)
-    said = points(data)
+    try:
+        data = read(text)
+        said, made = points(data), about(data)
+    except (Usage, *ANOTHER_FORM):
+        return [("It is in no form that this program can read. watchfloor reports write NUMBER FILE.json", "bad")]
     tone = {"red": "bad", "yellow": "warn", "green": "good"}[overall(said)]
     lines: list[Line] = [(f"status: {overall(said)}", tone), ""]
     lines += [(f"{GLYPHS[mark]} {words}", mark) for mark, words in said]
-    return [*lines, "", (about(data), "muted")]
+    return [*lines, "", (made, "muted")]
 
 
 REPORTS: ListOf[Report] = ListOf(

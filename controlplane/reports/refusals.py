@@ -8,6 +8,7 @@ REPORT_SINCE = Words("report_since", Usage, "A report goes back a minute to 366 
 REPORT_WAITS = Words(
     "report_waits", Refusal, "A worker has yet to make that report.", "watchfloor workers list state:alive"
 )
+REPORT_UNREADABLE = Words("report_unreadable", Usage, "That is no report that this program can read.")
 
 CONSTRAINTS = (
     Words("report_kind", Usage, "A report is of a week or of a release."),

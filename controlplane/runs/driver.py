@@ -158,7 +158,7 @@ class Driver:
             await execute(self.plane, pause_operation, OneRun(id=run.id), Call(why))
 
     async def _complete(self, run: Run) -> None:
-        await execute(self.plane, COMPLETE, OneRun(id=run.id), Call(request_id=f"run-{run.id}-complete"))
+        await execute(self.plane, COMPLETE, OneRun(id=run.id), Call())
 
 
 class LentDriver(Driver):

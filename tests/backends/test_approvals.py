@@ -354,18 +354,23 @@ def _all():
 async def test_a_request_that_no_program_could_read_is_refused(due: Psql, admin: Home) -> None:
     """What it would change is somebody's word: nested deeper than a document, it would hide all other requests."""
     support = due("support")
-    for depth in (80, 3000):
-        deep = '{"a":' * depth + "1" + "}" * depth
-        facts = f'[{{"noun": "raises", "thing": "(new)", "verb": "new", "after": {deep}}}]'
+    deep = ('{"a":' * depth + "1" + "}" * depth for depth in (80, 3000))
+    for facts in (
+        *(f'[{{"noun": "raises", "thing": "(new)", "verb": "new", "after": {each}}}]' for each in deep),
+        '["more"]',  # a text has the key that it is
+        '[["more"]]',
+        '[{"more": "x", "sha256": "x"}]',
+        '[{"more": 1, "sha256": "x", "noun": "tenants"}]',
+    ):
         with pytest.raises(psycopg.errors.CheckViolation) as found, support.transaction():
-            support.execute("SELECT wf.begin_change('approvals.ask', 'x', %s)", [f"deep-{depth}"])
+            support.execute("SELECT wf.begin_change('approvals.ask', 'x', gen_random_uuid()::text)")
             support.execute("SELECT wf.ask_approval('operators.raise', 't_support', '{}', %s, %s)", ["a" * 64, facts])
         assert found.value.diag.constraint_name == "approval_facts"
     # One that is there already is shown, and hides no other.
     due("owner").execute(
         "INSERT INTO wf.approvals (operation, thing, fingerprint, reason, facts, sha256, trail_at, roles, expires_at)"
         " VALUES ('operators.raise', 'x', %s, 'x', %s, %s, 0, '{admin}', now() + interval '1 h')",
-        ["a" * 64, facts, "a" * 64],
+        ["a" * 64, '["more", ' + "[" * 80 + "]" * 80 + "]", "a" * 64],
     )
     [row] = (await admin.of(ApprovalDirectory).page(Query(()), limit=10)).rows
     assert row.facts == TOO_DEEP and fact_lines(row.facts) == ["unreadable: nested deeper than 64 levels"]

@@ -77,6 +77,32 @@ def test_every_time_lies_where_calendars_and_charts_can_hold_it(psql: Psql) -> N
     assert unbound - HOMES_OWN_TIMES == set()
 
 
+INTERVALS = """
+    SELECT c.relname, a.attname, coalesce(string_agg(pg_get_expr(k.conbin, k.conrelid), ' AND '), 'true')
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+      LEFT JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype = 'c' AND k.conkey = ARRAY[a.attnum]
+    WHERE c.relnamespace = 'wf'::regnamespace AND c.relkind IN ('r', 'p') AND a.atttypid = 'interval'::regtype
+    GROUP BY 1, 2
+"""
+# All of them compare like a day.
+ODD_DAYS = (
+    "make_interval(months => 1000000, days => -29999999)",
+    "make_interval(months => 1, days => -29)",
+    "make_interval(days => -9999999, hours => 240000000)",
+)
+
+
+def test_every_interval_can_be_added_to_a_time_and_binned_by(psql: Psql) -> None:
+    """Months that negative days make good pass a comparison; one such row stopped the schedules of all."""
+    owner = psql("owner")
+    intervals = owner.execute(INTERVALS).fetchall()
+    assert len(intervals) >= 4
+    for table, column, checks in intervals:
+        for span in ("interval '1 day'", *ODD_DAYS):
+            [taken] = one(owner, f"SELECT {checks} FROM (SELECT {span} AS {column}) odd")
+            assert taken is (span not in ODD_DAYS), (table, column, span)
+
+
 def test_what_a_domain_refuses_has_words(psql: Psql) -> None:
     domains = psql("owner").execute(
         "SELECT conname FROM pg_constraint WHERE contypid <> 0 AND connamespace = 'wf'::regnamespace AND contype = 'c'"

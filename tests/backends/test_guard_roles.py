@@ -166,6 +166,16 @@ def test_a_login_has_one_role_on_a_server(home: Database, neighbour: Database) -
         as_login(home, "ana", "secret enough")
 
 
+def test_no_home_raises_a_role_in_another(home: Database, neighbour: Database) -> None:
+    for each in (home, neighbour):
+        put(each.owner, "ana", "support", "secret enough" if each is home else None)
+    with as_login(home, "ana", "secret enough") as ana, ana.transaction():
+        ana.execute("SELECT wf.begin_change('operators.raise', 'x', 'mine')")
+        refused(ana, "raise_other_home", "SELECT wf.raise_role('admin', 30)")
+    with as_login(neighbour, "ana", "secret enough") as ana:
+        assert one(ana, "SELECT wf.my_role()") == ("support",)
+
+
 @pytest.mark.parametrize(
     "good_for",
     [

@@ -167,6 +167,25 @@ async def test_only_what_is_recorded_goes_only_where_it_may(database: Database, 
         assert not list(stage.out.rglob("*.json")), "no manifest"
 
 
+@pytest.mark.parametrize("size", ["9223372036854775807", "-1", "1e400", '"many"'])
+async def test_no_sizes_that_a_worker_attests_hide_what_others_published(
+    database: Database, psql: Psql, tmp_path: Path, size: str
+) -> None:
+    async with (
+        staged(database, tmp_path) as stage,
+        queue(database.login("worker"), ME, {stage.kind.name: stage.kind}) as jobs,
+    ):
+        await stage.ask()
+        [job] = await jobs.claim(1)
+        lie = f'{{"objects": [{{"bytes": {size}}}, {{"bytes": {size}}}]}}'
+        refused(psql("worker"), "publication_attestation", f"SELECT wf.settle_publication(1, {job.id}, '{lie}')")
+        owner = psql("owner")
+        owner.execute("SET session_replication_role = replica")  # one that is there already
+        if size.isdigit():
+            owner.execute("UPDATE wf.publications SET published_at = now(), attestation = %s", [lie])
+            assert (await stage.read()).bytes == 2**63 - 1
+
+
 async def test_a_lost_worker_is_followed_and_says_nothing_more(database: Database, psql: Psql, tmp_path: Path) -> None:
     owner = psql("owner")
     async with staged(database, tmp_path) as stage:

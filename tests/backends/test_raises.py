@@ -308,6 +308,24 @@ async def test_the_worker_takes_the_membership_away(psql: Psql, raised: int) -> 
     )  # fmt: skip
 
 
+async def test_a_login_that_is_gone_or_anothers_keeps_nobody_elses_role_from_ending(psql: Psql, raised: int) -> None:
+    """A home that is restored on another server finds some of its logins missing, and some with another home's role."""
+    owner = psql("owner")
+    owner.execute("SET session_replication_role = replica")
+    for name in ("gone", "elsewhere"):
+        owner.execute("INSERT INTO wf.operators (name, role) VALUES (%s, 'support')", [name])
+        owner.execute(
+            "INSERT INTO wf.raises (login, was, role, minutes, reason, ends_at)"
+            " VALUES (%s, 'support', 'operator', 30, 'x', now() + interval '1 min')", [name],
+        )  # fmt: skip
+    owner.execute("SET session_replication_role = origin")
+    owner.execute("CREATE ROLE elsewhere LOGIN IN ROLE wf_operator")
+    over(psql)
+    assert one(psql("worker"), "SELECT wf.end_raises()") == (3,)
+    assert one(psql("support"), "SELECT pg_has_role('wf_operator', 'MEMBER')") == (False,)
+    assert one(owner, "SELECT pg_has_role('elsewhere', 'wf_operator', 'MEMBER')") == (True,)
+
+
 async def test_an_admin_takes_it_back_and_nobody_else(psql: Psql, admin: Home, raised: int) -> None:
     assert attempt(psql("operator"), "SELECT wf.give_back('t_support')") == "raise_not_yours"
     await do(admin, "operators.give-back", name="t_support")

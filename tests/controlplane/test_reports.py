@@ -8,10 +8,13 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from controlplane.errors import Usage
 from controlplane.evidence.controls import Control, Standing, standing
-from controlplane.reports.data import document, points, read, status
+from controlplane.reports.data import KIND, document, points, read, status
+from controlplane.reports.list import report_lines
 from controlplane.reports.rendering import html, markdown
 
 NOW = datetime(2026, 12, 1, 0, 20, tzinfo=UTC)
@@ -126,3 +129,12 @@ def test_a_day_without_a_run_is_an_empty_place() -> None:
     assert html(nothing).count("<svg") == 1
     unknown = report(drift=figures()["drift"] | {"worst": [], "spread": None})
     assert "Nothing is known: no tenant had 1,000 requests." in html(unknown), "unknown is not zero"
+
+
+parts = st.none() | st.just([]) | st.just({}) | st.just("x") | st.just(-1) | st.just([{"last": None, "state": []}])
+
+
+@given(st.dictionaries(st.sampled_from(sorted(report())), parts))
+def test_whatever_a_worker_kept_as_a_report_is_shown(other: dict[str, Any]) -> None:
+    lines = report_lines(json.dumps({**report(), **other, "report": KIND}))
+    assert lines and all(str(line if isinstance(line, str) else line[0]).isprintable() for line in lines)

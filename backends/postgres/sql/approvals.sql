@@ -206,8 +206,10 @@ BEGIN
     refused := 'approval_asker';
   ELSIF jsonb_typeof(facts) IS DISTINCT FROM 'array' OR jsonb_path_exists(facts, 'strict $.**{64 to last}') OR EXISTS (
       SELECT FROM jsonb_array_elements(facts) f
-      WHERE (f ? 'more' OR jsonb_typeof(f -> 'noun') = 'string' AND jsonb_typeof(f -> 'thing') = 'string'
-             AND f ->> 'verb' IN ('new', 'gone', 'changed')) IS NOT TRUE) THEN
+      WHERE (jsonb_typeof(f) = 'object' AND CASE WHEN f ? 'more'
+               THEN f - '{more,sha256}'::text[] = '{}' AND jsonb_typeof(f -> 'more') = 'number' AND jsonb_typeof(f -> 'sha256') = 'string'
+               ELSE jsonb_typeof(f -> 'noun') = 'string' AND jsonb_typeof(f -> 'thing') = 'string'
+                    AND f ->> 'verb' IN ('new', 'gone', 'changed') END) IS NOT TRUE) THEN
     refused := 'approval_facts';
   ELSIF (SELECT count(*) FROM wf.approvals a WHERE a.state IN ('waiting', 'approved') AND a.expires_at > clock_timestamp()
          AND a.asked_by = session_user) >= 50 THEN

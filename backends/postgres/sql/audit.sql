@@ -36,12 +36,26 @@ BEGIN
              OR least_role <> 'owner' AND wf.may(least_role)) THEN
     RAISE EXCEPTION '% needs the role %', operation, least_role USING ERRCODE = 'insufficient_privilege';
   END IF;
+  PERFORM wf.check_request_id(request_id);
   RETURN wf.open_change(operation, reason, request_id, fingerprint);
 END
 $$;
 GRANT EXECUTE ON FUNCTION wf.begin_change TO wf_support;
 
--- The same for functions that check by themselves who may call them.
+-- A caller takes no request id that the home gives: taken before, it would keep the home from that change, and an incident's
+-- timeline is told by it what a run did. Of a run's ids, only that of an item is a caller's, which settles it
+-- (wf.settle_items).
+CREATE OR REPLACE FUNCTION wf.check_request_id(request_id text) RETURNS void LANGUAGE plpgsql IMMUTABLE
+SET search_path = wf, pg_temp AS $$
+BEGIN
+  IF request_id ~ '^home-|^run-[0-9]+-' AND request_id !~ '^run-[0-9]{1,18}-[0-9]{1,9}(-preview)?$' THEN
+    RAISE EXCEPTION 'the request id % is one that the home gives', left(request_id, 100)
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'request_id_home';
+  END IF;
+END
+$$;
+
+-- The same for functions that check by themselves who may call them, and under which request id.
 CREATE OR REPLACE FUNCTION wf.open_change(operation text, reason text, request_id text, fingerprint text)
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = wf, pg_temp AS $$
 DECLARE
@@ -54,6 +68,10 @@ BEGIN
   RETURN change;
 END
 $$;
+
+-- A change that the home makes itself, with an id that nobody else takes.
+CREATE OR REPLACE FUNCTION wf.open_home_change(operation text, reason text, name text) RETURNS bigint LANGUAGE sql
+SET search_path = wf, pg_temp AS $$ SELECT wf.open_change(operation, reason, 'home-' || name, '') $$;
 
 -- The open change of this transaction, if there is one. The xid rules out a setting left by another transaction.
 CREATE OR REPLACE FUNCTION wf.current_change() RETURNS wf.changes LANGUAGE sql STABLE SECURITY DEFINER

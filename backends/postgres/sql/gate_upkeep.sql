@@ -74,7 +74,7 @@ BEGIN
     RAISE EXCEPTION 'job % is not held by this worker, or its schedule is over', job
       USING ERRCODE = 'check_violation', CONSTRAINT = 'gate_turn_held';
   END IF;
-  PERFORM wf.open_change('gates.run_scheduled', NULL, format('gate-job-%s-claim-%s', job, turn.lease), '');
+  PERFORM wf.open_home_change('gates.run_scheduled', NULL, format('gate-job-%s-claim-%s', job, turn.lease));
   run := wf.begin_gate_run(turn.gate, turn.environment, 'full', NULL, NULL);
   PERFORM set_config('wf.change', '', true);
   RETURN run;

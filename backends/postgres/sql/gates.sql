@@ -233,7 +233,7 @@ BEGIN
     RAISE EXCEPTION 'a snapshot of before would not have what was found or withdrawn since'
       USING ERRCODE = 'check_violation', CONSTRAINT = 'gate_isolation';
   END IF;
-  PERFORM wf.open_change('gates.decide', NULL, format('gate-run-%s', run), '');
+  PERFORM wf.open_home_change('gates.decide', NULL, format('gate-run-%s', run));
   UPDATE wf.gate_runs r SET state = 'decided' WHERE r.id = run RETURNING * INTO this;
   PERFORM set_config('wf.change', '', true);
   INSERT INTO wf.gate_latest AS l (gate, environment, name, run_id)

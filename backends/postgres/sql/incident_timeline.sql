@@ -55,13 +55,18 @@ RETURNS TABLE (kind text, words text, becomes text, happened_at timestamptz) LAN
     WHERE r ? 'person') v
 $$;
 
+-- The run whose doing a row of the trail is; NULL: it is none's. Only a run has such request ids (wf.check_request_id).
+CREATE OR REPLACE FUNCTION wf.run_of(out_of_band boolean, request_id text) RETURNS text LANGUAGE sql IMMUTABLE
+RETURN CASE WHEN NOT out_of_band AND request_id ~ '^run-[0-9]+-(act-|[0-9]+$)' THEN split_part(request_id, '-', 2) END;
+
 -- What a row of the trail says of a change of what is affected.
 CREATE OR REPLACE FUNCTION wf.change_words(n wf.audit) RETURNS text LANGUAGE sql STABLE SET search_path = wf, pg_temp AS $$
   SELECT left(CASE
     WHEN n.noun = 'decisions' THEN format('gate %s in %s: %s', n.after ->> 'gate', n.after ->> 'environment', n.after ->> 'verdict')
     WHEN n.noun = 'runs' THEN format('run %s of %s is %s', n.thing, n.after ->> 'operation', n.after ->> 'state')
-    WHEN n.request_id ~ '^run-[0-9]+-' THEN format('run %s of %s reaches what is affected', split_part(n.request_id, '-', 2), n.operation)
     WHEN n.out_of_band THEN format('%s %s %s, by no operation', n.operation, n.noun, n.thing)
+    WHEN wf.run_of(n.out_of_band, n.request_id) IS NOT NULL
+      THEN format('run %s of %s reaches what is affected', wf.run_of(n.out_of_band, n.request_id), n.operation)
     ELSE n.operation || ' ' || n.thing || CASE WHEN n.reason <> '' THEN ': ' || n.reason ELSE '' END END, 4000)
 $$;
 
@@ -118,7 +123,7 @@ BEGIN
            NULL, 'run ' || m.run
     FROM (SELECT r.*, wf.change_words(ROW(r.seq, r.at, r.change_id, r.out_of_band, r.actor, r.operation, r.noun, r.thing, r.tenant_id,
                    r.reason, r.request_id, r.carried_by, r.impersonation, r.before, r.after)::wf.audit) AS words,
-                 CASE WHEN r.request_id ~ '^run-[0-9]+-' THEN split_part(r.request_id, '-', 2) END AS run,
+                 wf.run_of(r.out_of_band, r.request_id) AS run,
                  count(*) OVER (PARTITION BY r.incident_id, r.noun, r.actor, r.operation) AS many FROM reached r) m
     GROUP BY m.incident_id, m.run, m.noun, m.actor, m.operation, m.many, CASE WHEN m.run IS NULL AND m.many <= 20 THEN m.seq END
     UNION ALL
@@ -175,7 +180,7 @@ DECLARE
   added  bigint := 0;
 BEGIN
   IF over <> '{}' THEN
-    PERFORM wf.open_change('incidents.end-offer', NULL, 'end-offer-' || pg_current_xact_id(), '');
+    PERFORM wf.open_home_change('incidents.end-offer', NULL, 'end-offer-' || pg_current_xact_id());
     UPDATE wf.incident_roles r SET offered_to = NULL, offered_until = NULL, offered_summary = NULL
     WHERE r.incident_id = ANY (over) AND r.offered_until <= moment;
     PERFORM set_config('wf.change', '', true);

@@ -56,7 +56,7 @@ BEGIN
     RETURN;
   END IF;
   PERFORM wf.count_look_up(kind, digest, 60);
-  PERFORM wf.open_change('look_ups.ask', NULL, 'look-up-' || gen_random_uuid(), '');
+  PERFORM wf.open_home_change('look_ups.ask', NULL, 'look-up-' || gen_random_uuid());
   PERFORM wf.append_audit('look_ups', 'look_ups', 'note', ARRAY[kind], ARRAY[NULL::text], ARRAY[NULL::jsonb],
                           ARRAY[jsonb_build_object('asked', words)], '{}');
   PERFORM set_config('wf.change', coalesce(was, ''), true);

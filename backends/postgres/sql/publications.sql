@@ -23,7 +23,8 @@ SELECT p.id, p.evidence_id, e.sha256, e.kind, e.subject, p.target, q.job_id,
             WHEN p.canceled_at IS NOT NULL OR j.state = 'canceled' THEN 'canceled' ELSE 'failed' END AS state,
        j.attempts, CASE WHEN j.state <> 'done' THEN j.error END AS error, p.published_at,
        jsonb_array_length(p.attestation -> 'objects') AS objects,
-       (SELECT sum((o ->> 'bytes')::bigint)::bigint FROM jsonb_array_elements(p.attestation -> 'objects') o) AS bytes,
+       (SELECT least(sum((o ->> 'bytes')::bigint), 9223372036854775807)::bigint
+        FROM jsonb_array_elements(p.attestation -> 'objects') o) AS bytes,
        p.lock_mode, p.locked_until,
        CASE WHEN k.state IN ('waiting', 'running') THEN k.state WHEN k.state IN ('dead', 'canceled') THEN 'failed'
             WHEN p.verified_at IS NULL THEN 'never' WHEN p.faults = 0 THEN 'good' ELSE 'bad' END AS verification,
@@ -161,12 +162,15 @@ BEGIN
     IF jsonb_path_exists(settle_publication.attestation, 'lax $.objects[*] ? (@.type() != "object" || @.lock.type() != "object" && @.lock != null)') THEN
       RAISE data_exception;
     END IF;
-    PERFORM sum((o ->> 'bytes')::bigint) FROM jsonb_array_elements(settle_publication.attestation -> 'objects') o;
+    IF (SELECT min((o ->> 'bytes')::bigint) < 0 OR sum((o ->> 'bytes')::bigint) > 9223372036854775807
+        FROM jsonb_array_elements(settle_publication.attestation -> 'objects') o) THEN
+      RAISE data_exception;
+    END IF;
   EXCEPTION WHEN data_exception THEN
     RAISE EXCEPTION 'an attestation of publication % cannot be read', publication
       USING ERRCODE = 'check_violation', CONSTRAINT = 'publication_attestation';
   END;
-  PERFORM wf.open_change('evidence.published', NULL, format('publication-%s-claim-%s', publication, held), '');
+  PERFORM wf.open_home_change('evidence.published', NULL, format('publication-%s-claim-%s', publication, held));
   UPDATE wf.publications p
   SET published_at = clock_timestamp(), attestation = settle_publication.attestation, locked_until = ends,
       lock_mode = settle_publication.attestation -> 'lock' ->> 'mode', version = p.version + 1, updated_at = now()
@@ -202,7 +206,7 @@ BEGIN
     RAISE EXCEPTION 'publication % is not held by this worker', publication
       USING ERRCODE = 'check_violation', CONSTRAINT = 'publication_held';
   END IF;
-  PERFORM wf.open_change('evidence.verified', NULL, format('verification-%s-claim-%s', publication, held), '');
+  PERFORM wf.open_home_change('evidence.verified', NULL, format('verification-%s-claim-%s', publication, held));
   UPDATE wf.publications p
   SET verified_at = clock_timestamp(), faults = c.faults, fault_list = c.fault_list, version = p.version + 1, updated_at = now()
   WHERE p.id = publication;

@@ -90,7 +90,7 @@ BEGIN
     RAISE EXCEPTION 'publication % is not held by this worker', publication
       USING ERRCODE = 'check_violation', CONSTRAINT = 'publication_held';
   END IF;
-  PERFORM wf.open_change('evidence.probed', NULL, format('probe-%s-claim-%s', publication, held), '');
+  PERFORM wf.open_home_change('evidence.probed', NULL, format('probe-%s-claim-%s', publication, held));
   UPDATE wf.publication_targets t
   SET probed_at = clock_timestamp(), creates = note_abilities.creates, versions = note_abilities.versions,
       digests = note_abilities.digests, locks = note_abilities.locks, lock_mode = mode, lock_days = days,
@@ -110,7 +110,7 @@ BEGIN
     RAISE EXCEPTION '% is not swept by this worker', left(target, 300)
       USING ERRCODE = 'check_violation', CONSTRAINT = 'publication_held';
   END IF;
-  PERFORM wf.open_change('evidence.swept', NULL, format('sweep-%s-claim-%s', job, held), '');
+  PERFORM wf.open_home_change('evidence.swept', NULL, format('sweep-%s-claim-%s', job, held));
   UPDATE wf.publication_targets t
   SET swept_at = clock_timestamp(), swept_found = unfinished, swept_removed = ended, swept_items = items,
       version = t.version + 1, updated_at = now()

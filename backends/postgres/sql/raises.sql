@@ -47,6 +47,7 @@ CREATE OR REPLACE FUNCTION wf.raise_role(role text, minutes integer) RETURNS tim
 SET search_path = pg_catalog, wf, pg_temp AS $$
 DECLARE
   change wf.changes := wf.current_change();
+  home   name := wf.other_home((SELECT r.oid FROM pg_roles r WHERE r.rolname = session_user));
   own    text;
   until  timestamptz := clock_timestamp() + make_interval(mins => minutes);
 BEGIN
@@ -56,6 +57,9 @@ BEGIN
     RAISE EXCEPTION 'a role is raised by its own change' USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'raise_change';
   ELSIF (wf.role_rank(raise_role.role) > wf.role_rank(own)) IS NOT TRUE THEN
     RAISE EXCEPTION '% is %', session_user, own USING ERRCODE = 'check_violation', CONSTRAINT = 'raise_role';
+  ELSIF home IS NOT NULL THEN  -- a login has one role on a server, and nobody there was asked
+    RAISE EXCEPTION '% is let into the home % as well', session_user, home
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'raise_other_home';
   END IF;
   PERFORM wf.end_raise(session_user::text);  -- the new one takes the place of one that is open, or over
   PERFORM wf.require_approval('operators.raise', session_user::text);
@@ -83,7 +87,10 @@ BEGIN
     RETURN false;
   END IF;
   own := (SELECT o.role FROM wf.operators o WHERE o.name = end_raise.name AND o.active);
-  PERFORM wf.leave_groups(name, 'wf_' || own);
+  -- On another server, a restored home's login may not be there, or be another home's.
+  IF EXISTS (SELECT FROM pg_roles r WHERE r.rolname = name AND has_schema_privilege(r.oid, 'wf', 'USAGE')) THEN
+    PERFORM wf.leave_groups(name, 'wf_' || own);
+  END IF;
   RETURN true;
 END
 $$;
@@ -107,7 +114,7 @@ DECLARE
   ended integer := 0;
 BEGIN
   FOR over IN SELECT r.id, r.login FROM wf.raises r WHERE r.ended_at IS NULL AND r.ends_at <= clock_timestamp() LIMIT 100 LOOP
-    PERFORM wf.open_change('raises.end', 'its time is over', format('raise-%s-end', over.id), '');
+    PERFORM wf.open_home_change('raises.end', 'its time is over', format('raise-%s-end', over.id));
     PERFORM wf.end_raise(over.login);
     PERFORM set_config('wf.change', '', true);
     ended := ended + 1;
@@ -119,11 +126,15 @@ $$;
 CREATE OR REPLACE FUNCTION wf.end_work_of(name text) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, wf, pg_temp AS $$
 BEGIN
-  IF NOT pg_has_role(name, 'USAGE') THEN
+  IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = name) THEN
+    RETURN;
+  ELSIF NOT pg_has_role(name, 'USAGE') THEN
     EXECUTE format('GRANT %I TO CURRENT_USER', name);  -- as in wf.remove_operator
   END IF;
   PERFORM pg_terminate_backend(a.pid) FROM pg_stat_activity a
   WHERE a.usename = name AND a.pid <> pg_backend_pid() AND a.state <> 'idle' AND a.datname = current_database();
+EXCEPTION WHEN insufficient_privilege THEN  -- a login that is not this owner's to end: its next write, or its commit, is refused
+  NULL;
 END
 $$;
 

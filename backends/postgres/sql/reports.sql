@@ -50,7 +50,7 @@ BEGIN
      OR NOT EXISTS (SELECT FROM wf.tenants t WHERE t.created_at < monday) THEN
     RETURN NULL;
   END IF;
-  PERFORM wf.open_change('reports.weekly', NULL, 'report-' || week, '');
+  PERFORM wf.open_home_change('reports.weekly', NULL, 'report-' || week);
   INSERT INTO wf.reports (kind, subject, from_at, to_at) VALUES ('weekly', week, monday - interval '7 days', monday)
   ON CONFLICT DO NOTHING RETURNING id INTO made;
   PERFORM set_config('wf.change', '', true);
@@ -137,7 +137,7 @@ BEGIN
     RAISE EXCEPTION 'report % is not held by this worker', report USING ERRCODE = 'check_violation', CONSTRAINT = 'report_held';
   END IF;
   UPDATE wf.report_data d SET data = keep_report.data WHERE d.report_id = report;
-  PERFORM wf.open_change('reports.made', NULL, format('report-%s-claim-%s', report, held), '');
+  PERFORM wf.open_home_change('reports.made', NULL, format('report-%s-claim-%s', report, held));
   UPDATE wf.reports r SET made_at = clock_timestamp(), sha256 = encode(sha256(convert_to(data, 'UTF8')), 'hex') WHERE r.id = report;
   PERFORM set_config('wf.change', '', true);
 END

@@ -81,7 +81,7 @@ BEGIN
   IF over = '{}' THEN
     RETURN 0;
   END IF;
-  PERFORM wf.open_change('silences.expire', NULL, format('silence-%s-expired', over[1]), '');
+  PERFORM wf.open_home_change('silences.expire', NULL, format('silence-%s-expired', over[1]));
   UPDATE wf.silences SET ended_at = clock_timestamp() WHERE id = ANY (over);
   PERFORM set_config('wf.change', '', true);
   RETURN cardinality(over);

@@ -293,6 +293,7 @@ DECLARE
   found  wf.changes;
   answer jsonb;
 BEGIN
+  PERFORM wf.check_request_id(provision.request_id);
   BEGIN
     PERFORM wf.open_change('tenants.provision', 'signed up', provision.request_id, asked);
   EXCEPTION WHEN unique_violation THEN  -- committed earlier, or just now by another session that this one waited for
