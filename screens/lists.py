@@ -16,6 +16,7 @@ from controlplane.filters.grammar import Term, complete, parse
 from controlplane.listing import Count, Listing, Query, Row, View
 from controlplane.lists import Column as Declared
 from controlplane.lists import Line, ListOf
+from controlplane.refusals import TOO_MANY_TO_SORT
 from screens.actions import choice_lines
 from screens.columns import table_columns
 from screens.desk import Done, Target
@@ -283,8 +284,17 @@ class ListScreen(PreviewingScreen[R]):
 
     # The table's messages
 
+    @property
+    def has_too_many(self) -> bool:
+        return self.shown is not None and (self.shown.capped or self.shown.near)
+
     @on(WindowTable.Failed)
     def _failed(self, event: WindowTable.Failed) -> None:
+        if isinstance(event.error, Refusal) and event.error.code == TOO_MANY_TO_SORT.code:
+            self.sort, self.descending = self.declared.order_of("")
+            self.show_list()
+            self.say(Done(f"{event.error.message} {event.error.hint}", "muted"))
+            return
         self.say(Done(str(event.error) if isinstance(event.error, Refusal) else "The list could not be read.", "bad"))
 
     @on(WindowTable.Loaded)

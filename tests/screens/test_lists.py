@@ -132,7 +132,7 @@ async def test_choosing_an_order_is_calm(database: Database) -> None:
         await pilot.press("escape")
         assert "sort name" in text(pilot).splitlines()[1] and app.area.sort == "name"
         app.area.post_message(WindowTable.HeadingClicked(app.area.table, "owner"))
-        await until(pilot, lambda: "owner has no index" in text(pilot))
+        await until(pilot, lambda: "Owner cannot be sorted: it is masked. Filter with owner:…" in text(pilot))
         app.area.post_message(WindowTable.HeadingClicked(app.area.table, "err"))
         await until(pilot, lambda: "sort err ▼" in text(pilot))
 
@@ -147,6 +147,8 @@ async def test_every_order_has_a_letter_of_its_own(database: Database) -> None:
             "p": "plan",
             "r": "region",
             "c": "created",
+            "h": "changed",
+            "o": "protected",
             "e": "err",
             "q": "req",
             "9": "p95",
