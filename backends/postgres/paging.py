@@ -230,7 +230,7 @@ class PagedList(Generic[R]):
                     found = await connection.execute(statement, [*parameters, MAX_ROWS, MAX_VALUES + 1])
                     return [(value, number) for value, number in await found.fetchall()]
             except errors.QueryCanceled:
-                return []
+                return None
 
     async def get(self, *key: Any) -> R:
         shape = self.shape
