@@ -20,6 +20,7 @@ from controlplane.refusals import TOO_MANY_TO_SORT
 from screens.actions import choice_lines
 from screens.columns import table_columns
 from screens.desk import Done, Target
+from screens.orders import SORT_BY
 from screens.previewing import PreviewingScreen
 from screens.widgets.bars import TitleLine
 from screens.widgets.prompt import Prompt
@@ -168,6 +169,9 @@ class ListScreen(PreviewingScreen[R]):
         return "" if self.shown is None else f"{self.shown} of {self.total}" if self.terms else str(self.shown)
 
     def draw_title(self, title: TitleLine) -> None:
+        if self.choosing_sort and (above := self.letters_shown()[0]):
+            title.show(noun=SORT_BY.strip(), count="  ".join(map(" ".join, above)))
+            return
         marks = len(self.table.marks)
         title.show(
             noun=self.noun,

@@ -13,9 +13,14 @@ from controlplane.listing import Row
 from controlplane.lists import ListOf
 from screens.area import AreaScreen
 from screens.desk import Done
+from screens.widgets.bars import fitting
 from screens.widgets.table import WindowTable
 
 R = TypeVar("R", bound=Row)
+Hints = Sequence[tuple[str, str]]
+SORT_BY = " sort by  "
+ROLE_CELLS = 12
+"""Room for the role at the right end of the last line."""
 RESORT_SECONDS = 3.0
 """For so long after `S e` another `e` reverses the order instead of exporting."""
 
@@ -63,7 +68,16 @@ class OrderedScreen(AreaScreen, Generic[R]):
     @property
     def shown_hints(self) -> Sequence[tuple[str, str]]:
         """While an order is chosen, the letters of the columns take the place of the keys."""
-        return tuple(self.sort_letters().items()) if self.choosing_sort else super().shown_hints
+        return self.letters_shown()[1] if self.choosing_sort else super().shown_hints
+
+    def letters_shown(self) -> tuple[Hints, Hints]:
+        """The letters in place of the title, which gives way when they are many, and those in place of the keys."""
+        pairs = tuple(self.sort_letters().items())
+        room = self.size.width - ROLE_CELLS
+        if len(fitting(pairs, room)) == len(pairs):
+            return (), pairs
+        above = fitting(pairs, self.size.width - len(SORT_BY))
+        return tuple(above), pairs[len(above) :]
 
     def sort_letters(self) -> dict[str, str]:
         """A letter for each name: its first, or the next of its letters, or of all, that no earlier name has."""

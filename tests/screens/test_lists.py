@@ -127,8 +127,8 @@ async def test_choosing_an_order_is_calm(database: Database) -> None:
     async with console(database) as (app, pilot):
         await pilot.press("S")
         lines = text(pilot).splitlines()
-        assert "sort by which column?" in lines[1] and "!" not in lines[1]
-        assert " n name  i id  s status " in lines[-1]
+        assert " sort by  n name  i id  s status " in lines[1] and "!" not in lines[1]
+        assert "o protected  h changed" in lines[-1]
         await pilot.press("escape")
         assert "sort name" in text(pilot).splitlines()[1] and app.area.sort == "name"
         app.area.post_message(WindowTable.HeadingClicked(app.area.table, "owner"))
