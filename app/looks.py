@@ -27,6 +27,8 @@ class Looks(OrderedKeys, ShadowDisplay, TerminalLife, LastWall):
 
     CSS = """
     .accessible Dialog > Vertical { border: none; }
+    Input:ansi > .input--cursor { background: ansi_default; color: ansi_default; text-style: reverse; }
+    Input:nocolor > .input--selection { text-style: reverse; }
     """
 
     def __init__(self, settings: Settings, *, accessible: bool = False) -> None:

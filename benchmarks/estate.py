@@ -32,7 +32,7 @@ SELECT 'tenant-' || lpad(n::text, 7, '0'),
        (ARRAY['trial', 'starter', 'growth', 'pro', 'enterprise'])[1 + n %% 5],
        (ARRAY['eu-west-1', 'eu-central-1', 'us-east-1', 'ap-southeast-1'])[1 + n %% 4],
        'owner@tenant-' || n || '.example',
-       now() - n %% 700 * interval '1 day' - interval '36 h', now() - interval '12 h',
+       now() - n %% 700 * interval '1 day' - interval '36 h', now() - n %% 700 * interval '1 day' - interval '12 h',
        CASE n %% 50 WHEN 0 THEN now() END, CASE n %% 50 WHEN 0 THEN 'unpaid' END
 FROM generate_series(%s::integer, %s::integer) AS n
 """

@@ -100,7 +100,7 @@ class Listing(Protocol[R_co]):
     async def values(self, column: Column[Any], terms: Sequence[Term]) -> Found:
         """The most frequent values of a column of text, one more than are shown, as the login may see them.
 
-        Of some of the rows that match; empty when that takes too long.
+        Of some of the rows that match; None when that takes too long.
         """
         ...
 

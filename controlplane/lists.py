@@ -15,12 +15,12 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
-from controlplane.errors import Usage
+from controlplane.errors import Refusal, Usage
 from controlplane.filters.grammar import Field, matches, one_name
 from controlplane.filters.grammar import Kind as FilterKind
 from controlplane.formatting import Form, count, milliseconds, percent, rate, show, spell
 from controlplane.listing import Listing, Position, Query, Row
-from controlplane.refusals import NO_ROW, Words
+from controlplane.refusals import NO_ROW, TOO_MANY_TO_SORT, Words
 from controlplane.text import UNKNOWN, clean
 
 if TYPE_CHECKING:
@@ -31,8 +31,13 @@ R = TypeVar("R", bound=Row)
 Tone = Literal["", "good", "bad", "warn", "muted", "unknown"]
 Line = str | tuple[str, str]
 """A line of a description: its text, or its text and its tone ("title" is one too)."""
-MEASURES: tuple[FilterKind, ...] = ("number", "milliseconds", "share")
-"""A list sorted by a column of these kinds begins with the largest."""
+MEASURES: tuple[FilterKind, ...] = ("number", "milliseconds", "share", "flag")
+"""A list sorted by a column of these kinds begins with the largest, or with yes."""
+MAX_SORTED = 10_000
+"""So many rows are sorted by a column that has no index; of more, a page would cost a look at each."""
+MASKED = "it is masked"
+MADE = "it is made from several values"
+"""Why a column cannot be sorted."""
 TIME_CELLS: Mapping[Form, int] = {"age": 6, "utc": 20, "local": 25}
 """How wide a time is in each form."""
 EXTRA = 10
@@ -143,12 +148,18 @@ class Column(Generic[R]):
     rank: Callable[[R], Any] | None = None
     grow: bool = False
     sorts: bool = False
+    unsorted: str = ""
     filters: bool = True
     also: tuple[str, ...] = ()
 
     @property
     def heading(self) -> str:
         return self.title or self.name.upper()
+
+    @property
+    def called(self) -> str:
+        """In a sentence."""
+        return self.name.replace("_", " ")
 
     @property
     def typed_title(self) -> str:
@@ -203,11 +214,11 @@ class ListOf(Generic[R]):
     no other. `summary` is the help of its command, `means` that of its screen; `nothing` is shown when it is empty,
     `empty` when no row matches the filter. `key`: the columns whose values name a row, which `show` and the operations
     take; `named`: how one is found by what a person calls it, besides its key; `missing`: the refusal of a key that no
-    row has; `label`: what a person calls the row. `opens`: the noun and
-    the key that enter opens, or "?" and a filter of that noun's list; None: enter describes the row. `search`: the
-    texts of a row that words are looked for in, for a list in memory. `few`: it is in memory, so that every column of
-    its table sorts. `operations`: the names of those offered on a
-    row; None: all that are done on such a row. `charts`: what opens a row's charts, as text.
+    row has; `label`: what a person calls the row. `opens`: the noun and the key that enter opens, or "?" and a filter
+    of that noun's list; None: enter describes the row. `search`: the texts of a row that words are looked for in, for a
+    list in memory. `few`: it is in memory, so that every column of its table sorts. `unsorted`: why only the columns
+    with an index sort, however few rows match. `operations`: the names of those offered on a row; None: all that are
+    done on such a row. `charts`: what opens a row's charts, as text.
     """
 
     noun: str
@@ -229,6 +240,7 @@ class ListOf(Generic[R]):
     charts: Callable[[R, datetime], str] = lambda row, now: ""
     search: Callable[[R], Sequence[str | None]] | None = None
     few: bool = False
+    unsorted: str = ""
     operations: tuple[str, ...] | None = None
     name: str = ""
     """What it is called in sentences, where that is not its noun."""
@@ -250,16 +262,27 @@ class ListOf(Generic[R]):
 
     @cached_property
     def sorts(self) -> tuple[str, ...]:
-        """What it can be sorted by; its own order first."""
+        """What it can be sorted by, however long it is; its own order first."""
         own = self.order.removeprefix("-")
         if not own:
             return ()
         found = [each for each in self.columns if each.sorts or (self.few and each.priority and self._has_value(each))]
         return (own, *(column.name for column in found if column.name != own))
 
+    @cached_property
+    def sorts_few(self) -> tuple[str, ...]:
+        """What else it can be sorted by while at most MAX_SORTED rows match."""
+        if self.few or self.unsorted or not self.order:
+            return ()
+        found = [each for each in self.table if not each.unsorted and self._is_field(each)]
+        return tuple(column.name for column in found if column.name not in self.sorts)
+
+    def _is_field(self, column: Column[R]) -> bool:
+        return column.attribute in getattr(self.row, "__dataclass_fields__", ())
+
     def _has_value(self, column: Column[R]) -> bool:
         """Whether a column has a value of its own: some only have words."""
-        there = column.attribute in getattr(self.row, "__dataclass_fields__", ()) or hasattr(self.row, column.attribute)
+        there = self._is_field(column) or hasattr(self.row, column.attribute)
         return there or column.value is not None or column.rank is not None
 
     @property
@@ -303,15 +326,24 @@ class ListOf(Generic[R]):
         asked = asked or self.order
         if not asked:
             return "", False
-        name = asked.removeprefix("-")
-        name = name if name in self.sorts else one_name(name, self.fields)
-        if name not in self.sorts:
-            raise Usage(
-                "sort_unknown",
-                f"{self.called.capitalize()} cannot be sorted by {clean(name, 60)}.",
-                f"Sort them by: {', '.join(self.sorts)}.",
-            )
+        name, every = asked.removeprefix("-"), (*self.sorts, *self.sorts_few)
+        name = name if name in every else one_name(name, self.fields)
+        if name not in every:
+            raise self.cannot_sort(name)
         return name, asked.startswith("-")
+
+    def cannot_sort(self, name: str) -> Usage:
+        """Why it cannot be sorted by a column, and what to do instead."""
+        column = next((each for each in self.table if each.name == name), None)
+        others = f"Sort by: {', '.join([*self.sorts, *self.sorts_few])}." if self.sorts else "It has one order."
+        if column is None or not self.sorts:
+            return Usage("sort_unknown", f"{self.called.capitalize()} cannot be sorted by {clean(name, 60)}.", others)
+        why = column.unsorted or self.unsorted or MADE
+        instead = f"Filter with {name}:…" if column.filters else others
+        return Usage("sort_unknown", f"{column.called.capitalize()} cannot be sorted: {why}.", instead)
+
+    def too_many_to_sort(self, name: str) -> Refusal:
+        return TOO_MANY_TO_SORT.of(f"{MAX_SORTED:,}", self.called, self.column(name).called, ", ".join(self.sorts))
 
     def begins_descending(self, name: str) -> bool:
         """Whether a list that is sorted by this column begins with the largest: measures do, and what the list's own
@@ -335,8 +367,8 @@ class ListOf(Generic[R]):
         """A row's position in the order; unknown values are last in both directions."""
         column = self.column(query.sort or self.sorts[0])
         value = _scalar(column.rank(row) if column.rank else column.value_of(row))
-        known = (value is not None) == query.descending  # what is descending is read from the end
-        return (known, 0 if value is None else value, row.key)
+        known = value is not None and value != ""
+        return (known == query.descending, value if known else 0, row.key)  # what is descending is read from the end
 
 
 def _scalar(value: Any) -> Any:

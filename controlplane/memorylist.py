@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=Row)
 
 
+def counted(column: Column[Any], rows: Sequence[Row]) -> list[tuple[str, int]]:
+    """The most frequent values of a column, one more than are shown."""
+    from controlplane.filters.values import MAX_ROWS, MAX_VALUES
+
+    numbers: Counter[str] = Counter()
+    for row in rows[:MAX_ROWS]:
+        value = column.value_of(row)
+        numbers.update(map(str, value if column.kind.many and value else [value] if value else []))
+    return sorted(numbers.items(), key=lambda each: (-each[1], each[0]))[: MAX_VALUES + 1]
+
+
 class FewRows(Generic[R]):
     """The `Listing` of a few rows in the order in which they are read, each at its place."""
 
@@ -66,14 +77,8 @@ class FewRows(Generic[R]):
         return Count(min(number, cap), number > cap)
 
     async def values(self, column: Column[Any], terms: Sequence[Term]) -> Found:
-        from controlplane.filters.values import MAX_ROWS, MAX_VALUES
-
         rows, as_of = await self.rows()
-        counted: Counter[str] = Counter()
-        for _, row in self.placed(rows, Query(tuple(terms)), as_of)[:MAX_ROWS]:
-            value = column.value_of(row)
-            counted.update(map(str, value if column.kind.many and value else [value] if value else []))
-        return sorted(counted.items(), key=lambda each: (-each[1], each[0]))[: MAX_VALUES + 1]
+        return counted(column, [row for _, row in self.placed(rows, Query(tuple(terms)), as_of)])
 
     async def get(self, *key: Any) -> R:
         rows, _ = await self.rows()

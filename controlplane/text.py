@@ -116,7 +116,7 @@ def fold(text: str, size: int) -> list[str]:
 
 def printable_ascii(text: str) -> str:
     """Cleaned text for a terminal without UTF-8: as many ASCII characters as `text` takes cells."""
-    return text if text.isascii() else "".join(map(_ascii, text))
+    return text if text.isascii() else "".join(map(_ascii, text.replace("→ ", "->")))
 
 
 def _inert(line: str) -> str:
@@ -236,6 +236,7 @@ SIGNS = {
     "◢": "/",  # the share of errors rises
     "◣": "\\",  # it falls
     "›": ">",  # leads to what follows
+    "→": ":",  # becomes; before a space it is ->
     "✓": "+",  # marked
     "•": ".",  # here; hidden
     "·": "|",  # between two parts of a line
@@ -246,7 +247,7 @@ SIGNS = {
 """Each symbol that means something, and what stands for it in ASCII: for each another. "?" and "~", which mean unknown
 and stale, and "%" are none of them."""
 _LIKE = {
-    **dict(zip("→−—‘’“”≤≥", ">--''\"\"<>", strict=True)),
+    **dict(zip("−—‘’“”≤≥", "--''\"\"<>", strict=True)),
     **dict(zip("▁▂▃▄▅▆▇█", "_.:-=+*#", strict=True)),
     **dict(zip("─│┌┐└┘├┤┬┴┼╭╮╰╯═┈", "-|+++++++++++++=.", strict=True)),
     **dict(zip("▐▌▎", "||I", strict=True)),

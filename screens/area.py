@@ -250,24 +250,25 @@ class AreaScreen(FramedScreen):
             row = targets[0].row  # it is marked, and the cursor may be elsewhere
         operations = self.operations()
         offered = [Choice(*pair) for pair in choices(operations, self.session, row)]
-        own = own_commands(self.desk, self.acted_noun, row)
+        title = targets[0].label if len(targets) == 1 else f"{len(targets):,} marked" if targets else self.noun
+        rows = targets if len(targets) > 1 else [Target({}, None, title, row)]
+        own = own_commands(self.desk, self.acted_noun, rows[0].row)
         if not (offered or own):
             self.say(Done(nothing_to_do(operations, self.session), "warn"))
             return
-        title = targets[0].label if len(targets) == 1 else f"{len(targets):,} marked" if targets else self.noun
 
         def chose(chosen: Operation[Any] | OwnCommand | None) -> None:
             if isinstance(chosen, OwnCommand):
-                self.run_worker(self._run_own(chosen, row, title), group="act", exclusive=True, exit_on_error=False)
+                self.run_worker(self._run_own(chosen, rows), group="act", exclusive=True, exit_on_error=False)
             elif chosen is not None:
                 self.run_worker(self.act(chosen, targets), group="act", exclusive=True, exit_on_error=False)
 
         self.app.push_screen(ActMenu(self.session, title, offered, self.acted_noun, own), chose)
 
-    async def _run_own(self, command: OwnCommand, row: Any, label: str) -> None:
+    async def _run_own(self, command: OwnCommand, targets: list[Target]) -> None:
         from screens.owncommands import run
 
-        self.say(await run(self.app, self.session, command, row, label))
+        self.say(await run(self.app, self.session, command, targets, self.hidden_marks()))
 
     def action_incident(self) -> None:
         """Open an incident, from what is under the cursor where one can begin there."""

@@ -16,9 +16,11 @@ from controlplane.filters.grammar import Term, complete, parse
 from controlplane.listing import Count, Listing, Query, Row, View
 from controlplane.lists import Column as Declared
 from controlplane.lists import Line, ListOf
+from controlplane.refusals import TOO_MANY_TO_SORT
 from screens.actions import choice_lines
 from screens.columns import table_columns
 from screens.desk import Done, Target
+from screens.orders import SORT_BY
 from screens.previewing import PreviewingScreen
 from screens.widgets.bars import TitleLine
 from screens.widgets.prompt import Prompt
@@ -167,6 +169,9 @@ class ListScreen(PreviewingScreen[R]):
         return "" if self.shown is None else f"{self.shown} of {self.total}" if self.terms else str(self.shown)
 
     def draw_title(self, title: TitleLine) -> None:
+        if self.choosing_sort and (above := self.letters_shown()[0]):
+            title.show(noun=SORT_BY.strip(), count="  ".join(map(" ".join, above)))
+            return
         marks = len(self.table.marks)
         title.show(
             noun=self.noun,
@@ -283,8 +288,17 @@ class ListScreen(PreviewingScreen[R]):
 
     # The table's messages
 
+    @property
+    def has_too_many(self) -> bool:
+        return self.shown is not None and (self.shown.capped or self.shown.near)
+
     @on(WindowTable.Failed)
     def _failed(self, event: WindowTable.Failed) -> None:
+        if isinstance(event.error, Refusal) and event.error.code == TOO_MANY_TO_SORT.code:
+            self.sort, self.descending = self.declared.order_of("")
+            self.show_list()
+            self.say(Done(f"{event.error.message} {event.error.hint}", "muted"))
+            return
         self.say(Done(str(event.error) if isinstance(event.error, Refusal) else "The list could not be read.", "bad"))
 
     @on(WindowTable.Loaded)

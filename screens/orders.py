@@ -13,9 +13,14 @@ from controlplane.listing import Row
 from controlplane.lists import ListOf
 from screens.area import AreaScreen
 from screens.desk import Done
+from screens.widgets.bars import fitting
 from screens.widgets.table import WindowTable
 
 R = TypeVar("R", bound=Row)
+Hints = Sequence[tuple[str, str]]
+SORT_BY = " sort by  "
+ROLE_CELLS = 12
+"""Room for the role at the right end of the last line."""
 RESORT_SECONDS = 3.0
 """For so long after `S e` another `e` reverses the order instead of exporting."""
 
@@ -41,6 +46,16 @@ class OrderedScreen(AreaScreen, Generic[R]):
     def show_list(self) -> None:
         raise NotImplementedError
 
+    @property
+    def offered(self) -> Sequence[str]:
+        """The columns that it can be sorted by as it is now."""
+        return self.sorts if self.has_too_many else [*self.sorts, *self.declared.sorts_few]
+
+    @property
+    def has_too_many(self) -> bool:
+        """Whether too many rows match to sort them by a column without an index."""
+        return False
+
     def order_words(self) -> str:
         if self.choosing_sort:
             return "sort by which column?"
@@ -53,26 +68,37 @@ class OrderedScreen(AreaScreen, Generic[R]):
     @property
     def shown_hints(self) -> Sequence[tuple[str, str]]:
         """While an order is chosen, the letters of the columns take the place of the keys."""
-        return tuple(self.sort_letters().items()) if self.choosing_sort else super().shown_hints
+        return self.letters_shown()[1] if self.choosing_sort else super().shown_hints
+
+    def letters_shown(self) -> tuple[Hints, Hints]:
+        """The letters in place of the title, which gives way when they are many, and those in place of the keys."""
+        pairs = tuple(self.sort_letters().items())
+        room = self.size.width - ROLE_CELLS
+        if len(fitting(pairs, room)) == len(pairs):
+            return (), pairs
+        above = fitting(pairs, self.size.width - len(SORT_BY))
+        return tuple(above), pairs[len(above) :]
 
     def sort_letters(self) -> dict[str, str]:
         """A letter for each name: its first, or the next of its letters, or of all, that no earlier name has."""
         letters: dict[str, str] = {}
-        for name in self.sorts:
+        for name in self.offered:
             letters.setdefault(name[0], name)
-        for name in self.sorts:
+        for name in self.offered:
             if name not in letters.values():
                 letters[next(letter for letter in name + ascii_lowercase if letter not in letters)] = name
         return letters
 
     @on(WindowTable.HeadingClicked)
     def _heading_clicked(self, event: WindowTable.HeadingClicked) -> None:
-        if event.column in self.sorts:
-            self._sort_by(event.column)
+        name = event.column
+        if name in self.offered:
+            self._sort_by(name)
             self.draw_frame()
         else:
-            by = f"Sort by: {', '.join(self.sorts)}." if self.sorts else "It has one order."
-            self.say(Done(f"{event.column} has no index, so a list of any size cannot be sorted by it. {by}", "muted"))
+            few = name in self.declared.sorts_few
+            why = self.declared.too_many_to_sort(name) if few else self.declared.cannot_sort(name)
+            self.say(Done(f"{why.message} {why.hint}", "muted"))
 
     def on_key(self, event: events.Key) -> None:
         if self.choosing_sort:

@@ -40,7 +40,7 @@ class RequestsScreen(ListScreen[StoredRequest]):
 
     @property
     def follows(self) -> bool:
-        return self.descending and not any(term.field == "at" for term in self.terms)
+        return self.order_name == "-at" and not any(term.field == "at" for term in self.terms)
 
     def listing(self) -> Listing[StoredRequest]:
         return self.tail or super().listing()

@@ -20,5 +20,5 @@ async def words_of(screen: ListScreen[Any], text: str) -> str:
     try:
         terms = (*screen.fixed, *parse(before, screen.fields))
         return values_words(field, await screen.listing().values(screen.declared.column(field.name), terms))
-    except Refusal:
-        return ""
+    except Refusal as refusal:
+        return values_words(field, None) if refusal.code == "too_slow" else ""

@@ -90,7 +90,7 @@ async def list_page(
 ) -> None:
     """`sums`: totals over all rows, for `--json`. `note` is called before anything is read."""
     if (alone := asked_field(" ".join(words), declared.fields)) is not None:
-        await _refuse_alone(declared, *alone, asked)
+        await refuse_alone(declared, *alone, asked)
     query = _query(declared, words, shown)
     start = position_of(query, shown.after) if shown.after else None
     if not 1 <= shown.limit <= MAX_PAGE_ROWS:
@@ -141,13 +141,13 @@ def _export(form: Format, heading: Heading, records: Sequence[dict[str, Any]]) -
         write(piece.replace("\r\n", "\n"))
 
 
-async def _refuse_alone(declared: ListOf[Any], before: str, field: Field, asked: Reading) -> NoReturn:
+async def refuse_alone(declared: ListOf[Any], before: str, field: Field, asked: Reading) -> NoReturn:
     """A field without a value: say which it has."""
     terms = parse(before, declared.fields)
     async with opened(asked) as context:
         found = await declared.of(context.home).values(declared.column(field.name), terms)
     fields = ", ".join(each.name for each in declared.fields)
-    raise Usage("filter_unreadable", f"{values_words(field, found)}.", f"Fields: {fields}.")
+    raise Usage("filter_unreadable", f"{values_words(field, found).removesuffix('.')}.", f"Fields: {fields}.")
 
 
 def _query(declared: ListOf[Any], words: Sequence[str], shown: PageOptions) -> Query:

@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import Annotated
 
 from app.cli.asked import READING, Reading, opened
-from app.cli.lists import Words
+from app.cli.lists import Words, refuse_alone
 from app.cli.output import finish, jsonable, say, tell
 from app.cli.parameters import Parameter
 from controlplane.errors import HomeUnreachable, Usage
 from controlplane.filters.grammar import parse
+from controlplane.filters.values import asked_field
 from controlplane.requests.list import REQUESTS
 from controlplane.requests.model import Fresh, RequestDirectory, StoredRequest, bounds
 from controlplane.requests.tail import MAX_ROWS
@@ -40,6 +41,8 @@ async def tail(
     """
     if not 0 <= limit <= MAX_ROWS:
         raise Usage("limit_out_of_range", f"It begins with 0 to {MAX_ROWS:,} requests, not with {limit}.", "")
+    if (alone := asked_field(" ".join(words), REQUESTS.fields)) is not None:
+        await refuse_alone(REQUESTS, *alone, asked)
     terms = parse(" ".join(words), REQUESTS.fields)
     async with opened(asked) as context:
         directory, clock = context.home.of(RequestDirectory), context.home.clock

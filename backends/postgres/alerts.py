@@ -78,8 +78,8 @@ class Alerts(PagedList[Alert], AlertDirectory):
         "wf.alert_list",
         orders={
             "severity": Order("urgency", "smallint"),
-            "age": Order("id", "bigint"),
-            "id": Order("id", "bigint"),
+            **{name: Order("id", "bigint") for name in ("age", "id")},
+            "kind": Order("wf.folded(kind)", "text"),
         },
         filters={
             "id": Filtered(sql.SQL("id::text"), number=sql.SQL("id")),

@@ -62,7 +62,9 @@ UPKEEP = (sql_job("end_raises", END_RAISES, timedelta(seconds=1)),)
 class Approvals(PagedList[Approval], ApprovalDirectory):
     """Its only order is oldest first; a screen asks for it descending."""
 
-    shape = shape_of(APPROVALS, "wf.approval_list", tie=(), orders={"asked": Order("id", "bigint")})
+    shape = shape_of(
+        APPROVALS, "wf.approval_list", tie=(), orders={name: Order("id", "bigint") for name in ("asked", "id")}
+    )
 
     async def rule(self, operation: str, thing: str) -> Sequence[Role] | None:
         async with self.home.connection() as connection:

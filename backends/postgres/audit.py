@@ -29,15 +29,18 @@ OF_EXECUTION = Filtered(
 
 
 class AuditTrail(PagedList[AuditRow], AuditDirectory):
-    """Its only order is oldest first; a screen asks for it descending."""
+    """Time is the order in which the rows were written."""
 
     shape = dataclasses.replace(
         shape_of(
             AUDIT,
             "wf.audit_list",
             search="wf.folded(thing || ' ' || operation || ' ' || actor || ' ' || coalesce(reason, ''))",
-            tie=(),
-            orders={"at": Order("seq", "bigint")},
+            tie=("seq",),
+            orders={
+                **{name: Order("seq", "bigint") for name in ("at", "seq")},
+                **{name: Order(f"wf.folded({name})", "text") for name in ("actor", "operation", "thing")},
+            },
             filters={"execution": OF_EXECUTION},
         ),
         columns=COLUMNS,

@@ -41,7 +41,10 @@ class Deliveries(PagedList[Delivery], DeliveryDirectory):
     shape = shape_of(
         DELIVERIES,
         "wf.delivery_list",
-        orders={"age": Order("id", "bigint", tie=())},
+        orders={
+            **{name: Order("id", "bigint") for name in ("age", "id")},
+            "attempts": Order("attempts::float8", "float8"),
+        },
         filters={
             "id": Filtered(sql.SQL("id::text"), number=sql.SQL("id")),
             "route": Filtered(sql.SQL("name"), among=OF_ROUTE),

@@ -138,7 +138,15 @@ UPKEEP = (
 
 
 class Detectors(PagedList[Detector], DetectorDirectory):
-    shape = shape_of(DETECTORS, "wf.detector_list", tie=(), orders={"name": Order("name", "text")})
+    shape = shape_of(
+        DETECTORS,
+        "wf.detector_list",
+        tie=(),
+        orders={
+            "name": Order("name", "text"),
+            "every": Order("extract(epoch FROM every)::float8", "float8", ("name",), few=True),
+        },
+    )
 
     async def dry_run(self, name: str) -> DryRun:
         if not allows(self.home.actor.role, "operator"):

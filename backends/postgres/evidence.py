@@ -11,7 +11,7 @@ from psycopg import sql
 
 from backends.postgres.audit_chain import origin_of
 from backends.postgres.filtering import Filtered
-from backends.postgres.paging import PagedList, shape_of
+from backends.postgres.paging import Order, PagedList, shape_of
 from backends.postgres.statements import Connection, names, rows, scalar
 from backends.postgres.table import Table, fields_of
 from controlplane.audit.chain import GENESIS
@@ -54,6 +54,7 @@ class Registry(PagedList[Evidence], EvidenceDirectory):
     shape = shape_of(
         EVIDENCE,
         "wf.evidence",
+        orders={"id": Order("id", "bigint")},
         filters={"id": Filtered(sql.SQL("id::text"), number=sql.Identifier("id"))},
     )
 

@@ -274,7 +274,9 @@ class _Read:
 class GateRuns(PagedList[GateRun], RunDirectory):
     """Its only order is oldest first; a screen asks for it descending."""
 
-    shape = shape_of(DECISIONS, "wf.gate_run_list", tie=(), orders={"started": Order("id", "bigint")})
+    shape = shape_of(
+        DECISIONS, "wf.gate_run_list", tie=(), orders={name: Order("id", "bigint") for name in ("started", "id")}
+    )
 
     async def whole(self, number: int) -> Whole:
         async with self.home.connection(snapshot=True) as connection:

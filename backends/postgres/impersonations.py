@@ -21,7 +21,7 @@ class Impersonations(PagedList[Impersonation], ImpersonationDirectory):
         "wf.impersonation_list",
         search="wf.folded(tenant_id || ' ' || actor || ' ' || ticket || ' ' || reason)",
         tie=(),
-        orders={"started": Order("id", "bigint")},
+        orders={name: Order("id", "bigint") for name in ("started", "id")},
     )
 
     async def mine(self) -> Impersonation | None:

@@ -64,7 +64,7 @@ class Jobs(PagedList[Job], JobDirectory):
         JOBS,
         "wf.job_list",
         tie=(),
-        orders={"created": Order("id", "bigint")},
+        orders={name: Order("id", "bigint") for name in ("created", "id")},
         filters={"periodic": Filtered(sql.SQL("schedule IS NOT NULL"), "flag")},
     )
 

@@ -79,7 +79,7 @@ UPKEEP = (
 class Rotations(PagedList[Rotation]):
     """The keys in their grace, those nearest to its end first, with the calls that still use each; in one statement."""
 
-    shape = shape_of(ROTATIONS, "wf.key_rotations")
+    shape = shape_of(ROTATIONS, "wf.key_rotations", orders={"left": Order("grace_until", "timestamptz")})
 
 
 class Keys(PagedList[Key], KeyDirectory):

@@ -16,11 +16,10 @@ from psycopg.types.json import Jsonb
 from backends.postgres.filtering import MAX_FEW, Condition, Filtered, few_meant, where
 from backends.postgres.statements import Connection
 from backends.postgres.table import Table
-from controlplane.errors import Usage
 from controlplane.filters.grammar import Kind, Term
 from controlplane.filters.values import MAX_ROWS, MAX_VALUES, SECONDS, Found
 from controlplane.listing import Count, Page, Position, Query, Row, Scalar
-from controlplane.lists import Column, ListOf
+from controlplane.lists import ID, MAX_SORTED, Column, ListOf
 from controlplane.operators.roles import allows
 from controlplane.refusals import Words
 
@@ -45,7 +44,8 @@ class Order:
     `tie`: this index's last columns, where they have other names than the list's own tie. `bound`: a column of another
     table in the view that equals the expression; it is bounded too, or a merge join would read that table from its
     start. `unknown`: the expression's value where nothing is known, as "-1" or "infinity"; those rows are last in both
-    directions.
+    directions. `few`: no index has this order, so it is only there while at most MAX_SORTED rows match; nothing is
+    known where the expression is NULL.
     """
 
     expression: str
@@ -53,15 +53,26 @@ class Order:
     tie: Sequence[str] = ()
     bound: str = ""
     unknown: str = ""
+    few: bool = False
 
     def parts(self, descending: bool) -> tuple[Part, ...]:
         """What is read one after the other. Where the unknown rows are last in the index too, it is read as a whole."""
-        if not self.unknown or self.unknown.startswith("-") == descending:
+        if not self.few and (not self.unknown or self.unknown.startswith("-") == descending):
             return ("",)
         return ("known", "unknown")
 
     def part_of(self, value: Scalar) -> Part:
+        if self.few:
+            return "unknown" if value is None else "known"
         return "unknown" if str(value).removesuffix(".0") == self.unknown else "known"
+
+    def only(self, part: Part) -> Condition:
+        """By ranges: of an equality the planner would make another order, which has no index."""
+        sort = sql.SQL(self.expression)
+        if self.few:
+            return sort + sql.SQL(" IS NOT NULL" if part == "known" else " IS NULL"), []
+        known, unknown = (" > ", " <= ") if self.unknown.startswith("-") else (" < ", " >= ")
+        return sort + sql.SQL((known if part == "known" else unknown) + "%s::" + self.type), [self.unknown]
 
 
 @dataclass(frozen=True)
@@ -81,6 +92,7 @@ class ListShape(Generic[R]):
     filters: Mapping[str, Filtered]
     key: Sequence[str]
     missing: Words
+    declared: ListOf[R]
 
 
 TYPES: Mapping[Kind, str] = {
@@ -94,6 +106,14 @@ TYPES: Mapping[Kind, str] = {
     "milliseconds": "float8",
 }
 """The type that a position is cast to, by the kind of the column that orders the list."""
+
+
+def _order_of_few(column: Column[Any], tie: Sequence[str]) -> Order:
+    value, type = column.attribute, "float8" if column.kind is ID else TYPES[column.kind.filter]
+    if column.kind.many:
+        value = f"array_to_string({value}, ' ')"
+    shown = f"nullif(wf.folded({value}::text), '') COLLATE \"C\"" if type == "text" else f"({value})::{type}"
+    return Order(shown, type, tie, few=True)
 
 
 def shape_of(
@@ -115,6 +135,9 @@ def shape_of(
     for name in declared.sorts:
         column = declared.column(name)
         sorted_by[name] = Order(column.attribute, TYPES[column.kind.filter])
+    key = [column.attribute for column in declared.key_columns]
+    for name in declared.sorts_few:
+        sorted_by[name] = _order_of_few(declared.column(name), tie or key)
     columns = tuple(f.name for f in dataclasses.fields(declared.row))  # type: ignore[arg-type]
     return ListShape(
         view,
@@ -124,8 +147,9 @@ def shape_of(
         declared.sorts[0],
         tie,
         found | dict(filters or {}),
-        [column.attribute for column in declared.key_columns],
+        key,
         declared.missing,
+        declared,
     )
 
 
@@ -147,6 +171,10 @@ class PagedList(Generic[R]):
         limit: int = 100,
     ) -> Page[R]:
         order = self._order(query)
+        if order.few:
+            count = await self.count(query, MAX_SORTED)
+            if count.capped or count.near:
+                raise self.shape.declared.too_many_to_sort(query.sort)
         down = query.descending != backward
         parts = order.parts(query.descending)[:: -1 if backward else 1]
         if start is not None and len(parts) > 1:
@@ -167,9 +195,10 @@ class PagedList(Generic[R]):
             found.reverse()
         as_of = found[0]["_now"] if found else self.home.clock.now()
         bounded = start is not None
+        tie = order.tie if order.few else self.shape.tie
         return Page(
             rows=tuple(self.make(row) for row in found),
-            positions=tuple((row["_sort"], *(row[name] for name in self.shape.tie)) for row in found),
+            positions=tuple((row["_sort"], *(row[name] for name in tie)) for row in found),
             first=not more if backward else not bounded,
             last=not bounded if backward else not more,
             as_of=as_of.astimezone(UTC),
@@ -201,7 +230,7 @@ class PagedList(Generic[R]):
                     found = await connection.execute(statement, [*parameters, MAX_ROWS, MAX_VALUES + 1])
                     return [(value, number) for value, number in await found.fetchall()]
             except errors.QueryCanceled:
-                return []
+                return None
 
     async def get(self, *key: Any) -> R:
         shape = self.shape
@@ -236,9 +265,7 @@ class PagedList(Generic[R]):
     def _order(self, query: Query) -> Order:
         name = query.sort or self.shape.default_order
         if name not in self.shape.orders:
-            raise Usage(
-                "sort_unknown", f"This list cannot be sorted by {name}.", f"Sorts: {', '.join(self.shape.orders)}."
-            )
+            raise self.shape.declared.cannot_sort(name)
         return self.shape.orders[name]
 
     def _statement(
@@ -255,19 +282,18 @@ class PagedList(Generic[R]):
         condition, parameters = self._where(query, few)
         direction = sql.SQL(" DESC" if down else " ASC")
         sort = sql.SQL(order.expression)
-        if part:  # by ranges: of an equality the planner would make another order, which has no index
-            known, unknown = (" > ", " <= ") if order.unknown.startswith("-") else (" < ", " >= ")
-            meant = sql.SQL(known if part == "known" else unknown)
-            condition = sql.SQL("({}) AND {}{}{}").format(condition, sort, meant, sql.SQL("%s::" + order.type))
-            parameters = [*parameters, order.unknown]
+        if part:
+            only, unknown = order.only(part)
+            condition, parameters = sql.SQL("({}) AND {}").format(condition, only), [*parameters, *unknown]
         tie = [sql.Identifier(name) for name in order.tie or self.shape.tie]
         if start is not None:
             compare = sql.SQL(("<" if down else ">") + ("=" if inclusive else ""))
+            places: list[sql.Composable] = [sort, *tie]
+            values = [sql.SQL("%s::" + order.type), *[sql.SQL("%s")] * len(tie)]
+            if order.few and part == "unknown":  # they only have their tie
+                places, values, start = places[1:], values[1:], start[1:]
             condition = sql.SQL("({}) AND ({}) {} ({})").format(
-                condition,
-                sql.SQL(", ").join([sort, *tie]),
-                compare,
-                sql.SQL(", ").join([sql.SQL("%s::" + order.type), *[sql.SQL("%s") for _ in tie]]),
+                condition, sql.SQL(", ").join(places), compare, sql.SQL(", ").join(values)
             )
             parameters = [*parameters, *start]
             if order.bound:

@@ -9,7 +9,7 @@ from typing import Any
 from psycopg import sql
 
 from backends.postgres.filtering import Filtered
-from backends.postgres.paging import PagedList, shape_of
+from backends.postgres.paging import Order, PagedList, shape_of
 from backends.postgres.statements import Connection, scalar
 from backends.postgres.table import Table
 from controlplane.evidence.list import PUBLICATIONS, TARGETS
@@ -31,6 +31,7 @@ class Publications(PagedList[Publication], PublicationDirectory):
     shape = shape_of(
         PUBLICATIONS,
         "wf.publication_list",
+        orders={"id": Order("id", "bigint")},
         filters={
             "id": Filtered(sql.SQL("id::text"), number=sql.Identifier("id")),
             "evidence": Filtered(sql.SQL("evidence_id::text"), number=sql.Identifier("evidence_id")),

@@ -87,7 +87,10 @@ class Letters(PagedList[Letter], LetterDirectory):
     shape = shape_of(
         LETTERS,
         "wf.letter_list",
-        orders={"age": Order("id", "bigint", tie=()), "id": Order("id", "bigint", tie=())},
+        orders={
+            **{name: Order("id", "bigint") for name in ("age", "id")},
+            "handler": Order("wf.folded(handler)", "text"),
+        },
         filters={
             "id": Filtered(sql.SQL("id::text")),
             "payload": Filtered(

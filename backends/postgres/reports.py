@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 
 from backends.postgres.evidence import newest
 from backends.postgres.job_queue import PostgresQueue
-from backends.postgres.paging import PagedList, shape_of
+from backends.postgres.paging import Order, PagedList, shape_of
 from backends.postgres.refusals import refusal_of
 from backends.postgres.statements import Connection, scalar
 from backends.postgres.table import Table
@@ -82,7 +82,7 @@ UPKEEP = (job("queue_weekly_report", "SELECT wf.queue_weekly_report()", timedelt
 
 
 class Reports(PagedList[Report], ReportDirectory):
-    shape = shape_of(REPORTS, "wf.report_list")
+    shape = shape_of(REPORTS, "wf.report_list", orders={name: Order("id", "bigint") for name in ("asked", "id")})
 
     async def get(self, number: int) -> Report:
         async with self.home.connection() as connection:

@@ -64,6 +64,8 @@ class RequestList(PagedList[StoredRequest], RequestDirectory):
         backward: bool = False,
         limit: int = 100,
     ) -> Page[StoredRequest]:
+        if self._order(query).few:
+            return await super().page(query, start=start, inclusive=inclusive, backward=backward, limit=limit)
         down = query.descending != backward
         async with self.home.connection() as connection:
             found = await self._read(connection, query, start, inclusive=inclusive, down=down, limit=limit + 1)

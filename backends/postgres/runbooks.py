@@ -98,7 +98,7 @@ class Executions(PagedList[Execution], ExecutionDirectory):
         EXECUTIONS,
         "wf.execution_list",
         tie=("id",),
-        orders={"started": Order("id", "bigint")},
+        orders={name: Order("id", "bigint") for name in ("started", "id")},
         filters={name: Filtered(sql.SQL(f"{name}::text"), number=sql.Identifier(name)) for name in ("id", "incident")},
     )
 

@@ -116,7 +116,7 @@ class RunItems(PagedList[RunItem]):
 class Runs(PagedList[Run], RunDirectory):
     """Its only order is oldest first; a screen asks for it descending."""
 
-    shape = shape_of(RUNS, "wf.run_list", tie=(), orders={"created": Order("id", "bigint")})
+    shape = shape_of(RUNS, "wf.run_list", tie=(), orders={name: Order("id", "bigint") for name in ("created", "id")})
 
     def items(self, run_id: int) -> RunItems:
         return RunItems(self.home, run_id)

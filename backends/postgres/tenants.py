@@ -71,7 +71,7 @@ class Projects(PagedList[Project], ProjectDirectory):
         "wf.projects",
         search="wf.folded(id || E'\\n' || name)",
         tie=("tenant_id", "id"),
-        orders={"id": Order("tenant_id", "text")},
+        orders={"name": Order('wf.folded(name) COLLATE "C"', "text")},
     )
 
 

@@ -9,7 +9,7 @@ from controlplane.alerts.refusals import NO_ALERT
 from controlplane.alerts.rules import flaps
 from controlplane.alerts.standing import next_cell
 from controlplane.alerts.words import ESTATE, measured_words, why_of
-from controlplane.lists import COUNT, ID, NUMBER, TIME, Cell, Column, ListOf, Status, status
+from controlplane.lists import COUNT, ID, MADE, NUMBER, TIME, Cell, Column, ListOf, Status, status
 from controlplane.text import clean
 
 SEVERITY: dict[Severity, Status] = {
@@ -58,12 +58,12 @@ ALERTS = ListOf(
                cell=lambda alert, now: Cell(alert.tenant_id or ESTATE, "" if alert.tenant_id else "muted")),
         Column("what", filters=False, priority=1, width=24, field="summary", grow=True, cell=_what),
         Column("state", status(STATES, STANDINGS), priority=2, width=10, field="standing"),
-        Column("next", filters=False, priority=4, width=18, field="routing", cell=next_cell,
+        Column("next", filters=False, priority=4, width=18, field="routing", cell=next_cell, unsorted=MADE,
                what="the next step of its escalation, or why nobody is told now"),
         Column("holder", priority=5, width=8, title="WHO", grow=True, what="who has it", also=("who",)),
         Column("value", NUMBER, filters=False, priority=6, width=14, title="VALUE",
                cell=lambda alert, now: measured_words(alert), what="the value and its threshold"),
-        Column("kind", priority=7, width=16, grow=True, what="the detector that found it"),
+        Column("kind", priority=7, width=16, grow=True, sorts=True, what="the detector that found it"),
         Column("id", ID, priority=8, width=5, title="NO", sorts=True),
         Column("fires", COUNT, filters=False, priority=10, width=5, title="24H",
                what="how often it fired within 24 hours"),

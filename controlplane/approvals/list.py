@@ -50,7 +50,7 @@ APPROVALS: ListOf[Approval] = ListOf(
     opens=lambda row: ("approvals", row.key),
     why=why_lines,
     columns=(
-        Column("id", ID, filters=False, priority=1, width=5, title="NO"),
+        Column("id", ID, filters=False, priority=1, width=5, title="NO", sorts=True),
         Column("state", status(STANDINGS), priority=1, width=11, field="standing"),
         Column("operation", priority=1, width=15),
         Column("thing", priority=2, width=12, grow=True, title="ON"),

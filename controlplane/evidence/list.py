@@ -65,7 +65,7 @@ EVIDENCE: ListOf[Evidence] = ListOf(
         Column("bytes", COUNT, priority=8, width=8, title="SIZE", filters=False,
                cell=lambda e, now: size_words(e.bytes)),
         Column("sha256", priority=10, width=14, cell=lambda e, now: e.sha256[:12]),
-        Column("id", ID, priority=7, width=5, title="NO"),
+        Column("id", ID, priority=7, width=5, title="NO", sorts=True),
         Column("signer"),
         Column("recorded", TIME, field="recorded_at"),
         Column("withdrawn", TIME, field="withdrawn_at", what="when it was withdrawn"),
@@ -118,7 +118,7 @@ PUBLICATIONS: ListOf[Publication] = ListOf(
         Column("bytes", COUNT, filters=False, priority=9, width=8, title="SIZE",
                cell=lambda p, now: UNKNOWN if p.bytes is None else size_words(p.bytes)),
         Column("evidence", ID, priority=8, width=8, field="evidence_id", value=lambda p: str(p.evidence_id)),
-        Column("id", ID, priority=8, width=5, title="NO", value=lambda p: p.key),
+        Column("id", ID, priority=8, width=5, title="NO", value=lambda p: p.key, sorts=True),
         Column("by", field="created_by"),
     ),
 )  # fmt: skip

@@ -13,8 +13,8 @@ MAX_ROWS = 10_000
 """So many rows that match the rest of the filter are looked at, and no longer than:"""
 SECONDS = 0.5
 
-Found = Sequence[tuple[str, int]]
-"""Values, and how many of the rows that were looked at have each."""
+Found = Sequence[tuple[str, int]] | None
+"""Values, and how many of the rows that were looked at have each; None: that took too long."""
 _ALONE = re.compile(r"(?:^|\s)-?([A-Za-z_][\w.-]*):$")
 
 
@@ -28,6 +28,8 @@ def asked_field(text: str, fields: Sequence[Field]) -> tuple[str, Field] | None:
 
 def values_words(field: Field, found: Found) -> str:
     """ "plan is growth (412), pro (300)"."""
+    if found is None:
+        return f"{field.name}: finding its values took too long; filter by something else first, or type a part of it."
     if not found:
         return f"{field.name}: no value to show; type a part of it after the colon, or {field.name}:/…/."
     many = " and others" if len(found) > MAX_VALUES else ""

@@ -190,7 +190,7 @@ DECISIONS: ListOf[GateRun] = ListOf(
     opens=lambda run: ("decisions", run.key),
     why=lambda run, now: run_lines(run, now),
     columns=(
-        Column("id", ID, priority=1, width=5, title="RUN"),
+        Column("id", ID, priority=1, width=5, title="RUN", sorts=True),
         Column("gate", priority=1, width=14, grow=True),
         Column("environment", priority=2, width=11, title="ENV"),
         Column("verdict", status(RUN_STATES), priority=1, width=15, value=_standing, field="outcome"),

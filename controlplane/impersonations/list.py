@@ -46,7 +46,7 @@ IMPERSONATIONS = ListOf(
     opens=lambda row: ("tenants", row.tenant_id),
     why=why,
     columns=(
-        Column("id", ID, filters=False, priority=1, width=5, title="NO"),
+        Column("id", ID, filters=False, priority=1, width=5, title="NO", sorts=True),
         Column("tenant", priority=2, width=14, field="tenant_id", grow=True),
         Column("actor", priority=3, width=8, title="WHO", grow=True, what="who acts"),
         Column("state", choice(*STATES), priority=4, width=10, cell=_state, what="ended by somebody, over by itself"),

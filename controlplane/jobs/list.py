@@ -7,7 +7,22 @@ from datetime import datetime
 from controlplane.formatting import count
 from controlplane.jobs.model import Job, JobAttempt, JobDirectory, JobState, Worker, WorkerDirectory, WorkerState
 from controlplane.jobs.refusals import NO_JOB, NO_WORKER
-from controlplane.lists import COUNT, FLAG, ID, NUMBER, TIME, Cell, Column, Line, ListOf, Status, Tone, status, toned
+from controlplane.lists import (
+    COUNT,
+    FLAG,
+    ID,
+    MADE,
+    NUMBER,
+    TIME,
+    Cell,
+    Column,
+    Line,
+    ListOf,
+    Status,
+    Tone,
+    status,
+    toned,
+)
 from controlplane.text import UNKNOWN
 
 STATES: dict[JobState, Status] = {
@@ -68,7 +83,7 @@ JOBS = ListOf(
     opens=lambda job: ("jobs", job.key),
     why=why_job,
     columns=(
-        Column("id", ID, filters=False, priority=1, width=7, title="JOB"),
+        Column("id", ID, filters=False, priority=1, width=7, title="JOB", sorts=True),
         Column("kind", priority=2, width=17, grow=True, what="what is done"),
         Column("state", status(STATES), priority=3, width=10),
         Column("tries", NUMBER, priority=4, width=5, cell=_tries),
@@ -116,7 +131,7 @@ ATTEMPTS = ListOf(
         Column("outcome", status(OUTCOMES), priority=2, width=10),
         Column("error", priority=3, width=24, grow=True),
         Column("ended", TIME, filters=False, priority=4, field="ended_at"),
-        Column("took", NUMBER, filters=False, priority=5, width=8, field="started_at", cell=_took),
+        Column("took", NUMBER, filters=False, priority=5, width=8, field="started_at", cell=_took, unsorted=MADE),
         Column("worker", priority=6, width=14, grow=True),
     ),
 )

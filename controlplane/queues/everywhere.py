@@ -71,7 +71,10 @@ class AllCauses(Listing[Cause]):
         return Count(min(number, cap), home.capped or number > cap)
 
     async def values(self, column: Column[Any], terms: Sequence[Term]) -> Found:
-        counted = Counter(dict(await self._home.values(column, terms)))
+        home = await self._home.values(column, terms)
+        if home is None:
+            return None
+        counted = Counter(dict(home))
         counted.update(str(column.value_of(each)) for each in await self._matching(Query(tuple(terms))))
         return counted.most_common()
 

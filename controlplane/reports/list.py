@@ -64,7 +64,7 @@ REPORTS: ListOf[Report] = ListOf(
         Column("from", TIME, priority=3, field="from_at", filters=False),
         Column("asked", TIME, priority=2, field="asked_at", sorts=True),
         Column("by", priority=4, width=12, field="asked_by"),
-        Column("id", ID, priority=5, width=5, title="NO", value=lambda report: report.key),
+        Column("id", ID, priority=5, width=5, title="NO", sorts=True, value=lambda report: report.key),
         Column("sha256", priority=8, width=16, filters=False),
     ),
 )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from controlplane.lists import COUNT, MILLISECONDS, NUMBER, TIME, Cell, Column, Line, ListOf, Tone
+from controlplane.lists import COUNT, MASKED, MILLISECONDS, NUMBER, TIME, Cell, Column, Line, ListOf, Tone
 from controlplane.requests.model import RequestDirectory, StoredRequest
 from controlplane.requests.refusals import NO_REQUEST
 
@@ -56,7 +56,7 @@ REQUESTS: ListOf[StoredRequest] = ListOf(
         Column("status", NUMBER, priority=1, width=6, cell=status_cell, what="its HTTP status"),
         Column("latency", MILLISECONDS, field="latency_ms", priority=3, width=7, what="how long it took"),
         Column("key", field="key_prefix", priority=5, width=13, what="the beginning of its API key, as it is written"),
-        Column("address", priority=6, width=15, what="where it came from"),
+        Column("address", priority=6, width=15, unsorted=MASKED, what="where it came from"),
         Column("region", priority=11, width=9),
         Column("bytes", COUNT, priority=12, width=8, what="of the answer"),
         Column("request", field="request_id", priority=13, width=12, what="its request id, as it is written"),

@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from controlplane.filters.grammar import Term
-from controlplane.memorylist import MemoryList
+from controlplane.memorylist import MemoryList, counted
 from controlplane.requests.list import REQUESTS
 from controlplane.requests.model import Fresh, RequestDirectory, StoredRequest
+
+if TYPE_CHECKING:
+    from controlplane.filters.values import Found
+    from controlplane.lists import Column
 
 MAX_ROWS = 2_000
 FIRST_ROWS = 200
@@ -58,6 +63,11 @@ class Tail(MemoryList[StoredRequest]):
     async def rows(self) -> tuple[Sequence[StoredRequest], datetime]:
         as_of = await self._begun()
         return self.held, as_of
+
+    async def values(self, column: Column[Any], terms: Sequence[Term]) -> Found:
+        """Those among the newest; when there are none, of all that are kept."""
+        held = [] if self.as_of is None else self.declared.matching(self.held, terms, self.as_of)
+        return counted(column, held) or await self.directory.values(column, terms)
 
     def matching(self, rows: Sequence[StoredRequest], terms: Sequence[Term], now: datetime) -> list[StoredRequest]:
         """The database filters them."""

@@ -127,7 +127,7 @@ EXECUTIONS: ListOf[Execution] = ListOf(
     opens=lambda row: ("executions", row.key),
     why=_why("execution_lines"),
     columns=(
-        Column("id", ID, priority=1, width=5, title="NO"),
+        Column("id", ID, priority=1, width=5, title="NO", sorts=True),
         Column("runbook", priority=1, width=18, grow=True),
         Column("state", status(STATES), priority=1, width=10),
         Column("done", priority=2, width=13, title="STEPS", filters=False, cell=_place,

@@ -73,7 +73,7 @@ RUNS = ListOf(
     opens=lambda run: ("runs", run.key),
     why=why,
     columns=(
-        Column("id", ID, filters=False, priority=1, width=5, title="RUN"),
+        Column("id", ID, filters=False, priority=1, width=5, title="RUN", sorts=True),
         Column("operation", priority=2, width=16),
         Column("state", status(STANDINGS), priority=3, width=13, field="standing"),
         Column("done", COUNT, filters=False, priority=4, width=11,

@@ -7,6 +7,7 @@ from datetime import datetime
 from controlplane.formatting import relative
 from controlplane.lists import (
     FLAG,
+    MASKED,
     MILLISECONDS,
     RATE,
     SHARE,
@@ -107,11 +108,12 @@ TENANTS = ListOf(
                what="share of answers with 5xx over the last hour of data"),
         Column("p95", MILLISECONDS, priority=6, width=7, field="p95_ms", cell=_p95, sorts=True,
                what="95th percentile of latency over the last hour of data"),
-        Column("protected", FLAG, priority=12, width=9, cell=lambda t, now: "protected" if t.protected else ""),
+        Column("protected", FLAG, priority=12, width=9, sorts=True,
+               cell=lambda t, now: "protected" if t.protected else ""),
         Column("owner", priority=11, width=18, field="owner_email", cell=lambda t, now: t.owner_email or UNKNOWN,
-               what="the owner's e-mail, as you may see it"),
+               unsorted=MASKED, what="the owner's e-mail, as you may see it"),
         Column("created", TIME, priority=10, field="created_at", sorts=True, what="time since it was created"),
-        Column("changed", TIME, field="updated_at", what="time since its last change"),
+        Column("changed", TIME, priority=13, field="updated_at", sorts=True, what="time since its last change"),
     ),
 )  # fmt: skip
 
@@ -119,7 +121,7 @@ PROJECTS = ListOf(
     "projects",
     Project,
     of=lambda plane: plane.of(ProjectDirectory),
-    order="id",
+    order="tenant",
     summary="List projects: tenant:acme finds those of one tenant.",
     means="The projects of all tenants. A project belongs to its tenant for ever.",
     nothing="No projects yet. Press a, then n, to create one.",
@@ -129,10 +131,10 @@ PROJECTS = ListOf(
     opens=lambda project: ("tenants", project.tenant_id),
     charts=lambda project, now: charts_of(project.tenant_id),
     columns=(
-        Column("tenant", TEXT, priority=2, width=16, field="tenant_id", grow=True),
+        Column("tenant", TEXT, priority=2, width=16, field="tenant_id", grow=True, sorts=True),
         Column("id", priority=1, width=16, title="PROJECT", grow=True, sorts=True),
-        Column("name", priority=3, width=12, grow=True),
-        Column("status", status(STATES, ("active", "archived")), priority=2, width=11),
+        Column("name", priority=3, width=12, grow=True, sorts=True),
+        Column("status", status(STATES, ("active", "archived")), priority=2, width=11, sorts=True),
         Column("created", TIME, priority=4, field="created_at", sorts=True),
     ),
 )

@@ -111,7 +111,7 @@ class TitleLine(Bar):
 
     def show(self, *, noun: str, count: str = "", filter: str = "", fault: str = "", order: str = "") -> None:
         """`count`: "38 of 1,204". `fault`: what is wrong with the filter; it takes the place of the order."""
-        self._noun, self._count, self._filter = clean(noun, 60), clean(count, 60), clean(filter, 500)
+        self._noun, self._count, self._filter = clean(noun, 60), clean(count, 500), clean(filter, 500)
         self._fault, self._order = clean(fault, 500), clean(order, 60)
         self.repaint()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from datetime import timedelta
 from itertools import groupby
@@ -13,14 +13,14 @@ from controlplane.telemetry.charts import HeatSpec, Tone, bands
 from screens.widgets.plot import Run, fitted, nothing, place
 
 LEAST_WIDTH, LEAST_HEIGHT = 24, 6
-SHADES: tuple[tuple[float, str, str, Tone], ...] = (
-    (0.40, "█", "#", ""),
-    (0.15, "▓", "*", ""),
-    (0.05, "▒", ":", ""),
-    (0.0, "░", ".", "muted"),
+SHADES: tuple[tuple[float, str, str, Tone, str], ...] = (
+    (0.40, "█", "#", "", "40%+"),
+    (0.15, "▓", "*", "", "15-40%"),
+    (0.05, "▒", ":", "", "5-15%"),
+    (0.0, "░", ".", "muted", "<5%"),
 )
 """The least share of its column's requests for each shade: fixed, so that two windows can be compared. Cells over the
-latency threshold have a tone of their own."""
+latency threshold have a tone of their own, and the lowest of them the threshold's label."""
 GAP, ASCII_GAP = "·", "-"
 """Nothing is known of that time: not the same as no request of that latency, which is a blank."""
 
@@ -37,8 +37,10 @@ def heated(spec: HeatSpec, width: int, height: int, offset: timedelta, ascii_onl
         small: list[list[Run]] = [fitted([("too small for a heat map", "muted")], width)]
         lines = small if known else nothing(spec.x_from, spec.x_to, width, height, offset)
     else:
-        lines = [_legend(spec, width, ascii_only), [("log".rjust(label), "muted"), ("┌" + "─" * inner + "┐", "")]]
+        lines = [_legend(spec, width, ascii_only), [("latency".rjust(label), "muted"), ("┌" + "─" * inner + "┐", "")]]
         named = _names(found.tops)
+        if spec.limit is not None and found.tops[-1] > spec.limit:
+            named[bisect_right(found.tops, spec.limit)] = f">{milliseconds(spec.limit)}"
         for band in range(len(found.tops) - 1, -1, -1):
             name = named.get(band, "").rjust(label - 1)
             over: Tone = "warn" if spec.limit is not None and found.tops[band] > spec.limit else ""
@@ -61,7 +63,7 @@ def _shade(share: float | None, over: Tone, ascii_only: bool) -> Run:
         return (ASCII_GAP if ascii_only else GAP, "muted")
     if share == 0:
         return (" ", "")
-    _, block, letter, tone = next(shade for shade in SHADES if share >= shade[0])
+    _, block, letter, tone, _ = next(shade for shade in SHADES if share >= shade[0])
     return (letter if ascii_only else block, over or tone)
 
 
@@ -70,9 +72,9 @@ def _joined(row: Sequence[Run]) -> list[Run]:
 
 
 def _legend(spec: HeatSpec, width: int, ascii_only: bool) -> list[Run]:
-    named: list[Run] = [("share  ", "")]
-    for least, block, letter, tone in reversed(SHADES):
-        named.append((f"{letter if ascii_only else block} {f'≥{least:.0%}' if least else '>0'}  ", tone))
+    named: list[Run] = [("requests  ", "")]
+    for _, block, letter, tone, words in reversed(SHADES):
+        named.append((f"{letter if ascii_only else block} {words}  ", tone))
     named.append((f"{ASCII_GAP if ascii_only else GAP} no data  ", "muted"))
     if spec.limit is not None:
         named.append((f"over {milliseconds(spec.limit)}  ", "warn"))

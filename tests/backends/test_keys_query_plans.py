@@ -26,6 +26,7 @@ MARKS = (
 STATES = ("state:disabled", "state:revoked", "state:rotating", "state:expired")
 MIDDLE: dict[str, Position] = {
     "created": ("2025-06-01", "key_" + "5".zfill(26)),
+    "tenant": ("t300", f"key_{KEY_COUNT // 2:026}"),
     "expires": ("infinity", f"key_{KEY_COUNT // 2:026}"),
     "id": (f"key_{KEY_COUNT // 2:026}", f"key_{KEY_COUNT // 2:026}"),
 }

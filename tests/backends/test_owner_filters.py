@@ -96,3 +96,12 @@ async def test_every_list_says_the_values_of_its_fields_of_text(database: Databa
                 for field in listing.fields:
                     if field.kind == "text":
                         assert isinstance(await listing.of(home).values(listing.column(field.name), ()), list), field
+
+
+async def test_values_that_take_too_long_are_none(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backends.postgres.paging.SECONDS", 0.05)
+    projects = list_named("projects")
+    with psycopg.connect(database.owner) as owner:
+        owner.execute("LOCK TABLE wf.projects")
+        async with opened(database.login("viewer")) as home:
+            assert await projects.of(home).values(projects.column("name"), ()) is None

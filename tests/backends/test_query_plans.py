@@ -32,6 +32,8 @@ MIDDLE: dict[str, Position] = {
     "status": ("active", "tenant-0020000"),
     "plan": ("growth", "tenant-0020000"),
     "region": ("eu-west-1", "tenant-0020000"),
+    "protected": (False, "tenant-0020000"),
+    "changed": (f"{datetime.now(UTC) - timedelta(days=350):%Y-%m-%d}", "tenant-0020000"),
     "created": (f"{datetime.now(UTC) - timedelta(days=350):%Y-%m-%d}", "tenant-0020000"),
     "req": (1000.0, "tenant-0020000"),
     "err": (0.01, "tenant-0020000"),

@@ -74,3 +74,6 @@ def test_values_are_said_with_their_numbers() -> None:
     many = [(f"v{n}", 100 - n) for n in range(MAX_VALUES + 1)]
     assert values_words(FIELDS[0], many).endswith("v11 (89) and others")
     assert values_words(FIELDS[0], []).startswith("plan: no value to show")
+    assert "took too long" in values_words(FIELDS[0], None) and "filter by something else" in values_words(
+        FIELDS[0], None
+    )

@@ -40,6 +40,9 @@ class Directory(RequestDirectory):
     async def page(self, *_: Any, **__: Any) -> Any: ...
     async def count(self, *_: Any, **__: Any) -> Any: ...
     async def get(self, *_: Any) -> Any: ...
+    async def values(self, *_: Any) -> list[tuple[str, int]] | None:
+        return None
+
     async def kept_from(self) -> None: ...
 
 
@@ -107,3 +110,11 @@ def test_a_chart_leads_to_the_requests_from_its_cursor_on() -> None:
     assert bounds(terms, NOW) == (datetime(2026, 11, 30, 10, tzinfo=UTC), None)
     assert view_from(parse_view("tenant:a,b")).filter == "tenant:a,b"
     assert view_from(parse_view("")).record() == {"noun": "requests", "path": "requests", "sort": "-at"}
+
+
+async def test_the_values_of_a_field_are_those_of_the_newest_else_of_all_that_are_kept() -> None:
+    tail, route = Tail(Directory(fresh("a", request(1), request(2)))), REQUESTS.column("route")
+    assert await tail.values(route, ()) is None, "nothing was read yet, and all that are kept took too long"
+    await tail.page(Query())
+    assert await tail.values(route, ()) == [("/v1/orders", 2)]
+    assert await tail.values(route, parse("tenant:zed", REQUESTS.fields)) is None

@@ -165,6 +165,7 @@ def literals(path: Path) -> Iterator[str]:
 def test_in_ascii_each_sign_has_another_character() -> None:
     assert len({*SIGNS.values()} | OTHER_SIGNS) == len(SIGNS) + len(OTHER_SIGNS)
     assert all(len(sign) == 1 and sign.isascii() and sign.isprintable() for sign in SIGNS.values())
+    assert printable_ascii("› plan: pro → growth") == "> plan: pro ->growth" and SIGNS["→"] != SIGNS["›"]
 
 
 def test_every_symbol_of_the_screens_has_a_character_in_ascii() -> None:

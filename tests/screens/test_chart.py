@@ -173,6 +173,8 @@ def test_a_heat_map_has_exactly_its_size_and_tells_a_gap_from_no_request(width, 
         assert middle == ("-" if ascii_only else "·")
         tones = {tone for runs in lines[2:4] for text, tone in runs if set(text) & set("░▒▓█.:*#")}
         assert "warn" in tones, "400 ms are over the line"
+        assert any(">250ms" in line for line in shown(lines)[2:axis]), "seen without colour too"
+        assert "latency" in shown(lines)[1]
 
 
 async def test_only_lines_that_changed_are_painted(monkeypatch):

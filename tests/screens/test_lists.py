@@ -127,12 +127,12 @@ async def test_choosing_an_order_is_calm(database: Database) -> None:
     async with console(database) as (app, pilot):
         await pilot.press("S")
         lines = text(pilot).splitlines()
-        assert "sort by which column?" in lines[1] and "!" not in lines[1]
-        assert " n name  i id  s status " in lines[-1]
+        assert " sort by  n name  i id  s status " in lines[1] and "!" not in lines[1]
+        assert "o protected  h changed" in lines[-1]
         await pilot.press("escape")
         assert "sort name" in text(pilot).splitlines()[1] and app.area.sort == "name"
         app.area.post_message(WindowTable.HeadingClicked(app.area.table, "owner"))
-        await until(pilot, lambda: "owner has no index" in text(pilot))
+        await until(pilot, lambda: "Owner cannot be sorted: it is masked. Filter with owner:…" in text(pilot))
         app.area.post_message(WindowTable.HeadingClicked(app.area.table, "err"))
         await until(pilot, lambda: "sort err ▼" in text(pilot))
 
@@ -147,6 +147,8 @@ async def test_every_order_has_a_letter_of_its_own(database: Database) -> None:
             "p": "plan",
             "r": "region",
             "c": "created",
+            "h": "changed",
+            "o": "protected",
             "e": "err",
             "q": "req",
             "9": "p95",

@@ -63,6 +63,28 @@ async def test_it_is_run_on_the_row_and_recorded_without_its_output(
     assert '"row": "default"' in rows[0][3] and "ARGS" not in rows[0][3] and "python" not in rows[0][3]
 
 
+async def test_it_is_run_on_each_marked_row_after_their_number_was_typed(
+    database: Database, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("screens.dialogs.confirm.DEAD_SECONDS", 0.0)
+    with psycopg.connect(database.owner) as owner:
+        owner.execute("INSERT INTO wf.tenants (id, name) VALUES ('acme', 'Acme'), ('zed', 'Zed')")
+    async with console(database, settings=load(), size=(100, 30)) as (app, pilot):
+        await until(pilot, lambda: "Zed" in text(pilot))
+        await pilot.press("space", "space", "a")
+        await until(pilot, lambda: "2 marked" in text(pilot) and "L  echo" in text(pilot))
+        await pilot.press("L")
+        await until(pilot, lambda: "echo on 2 tenants" in text(pilot) and "Type 2" in text(pilot))
+        await pilot.press("2", "enter")
+        await until(pilot, lambda: isinstance(app.screen, Output) and "2 ended with 0" in text(pilot))
+        assert isinstance(app.screen, Output)
+        written = app.screen.written
+        assert written.index("acme:") < written.index("ARGS ['acme; id'") < written.index("ARGS ['default; id'")
+    with psycopg.connect(database.owner) as owner:
+        rows = owner.execute("SELECT after ->> 'row' FROM wf.audit WHERE operation = 'commands.run' ORDER BY seq")
+        assert [row for (row,) in rows] == ["acme", "default"]
+
+
 def test_a_fault_is_said_with_its_line(file: Path) -> None:
     file.write_text(file.read_text().replace('"L"', '"s"').replace("{id}", "{nosuch}"))
     with pytest.raises(Usage) as found:

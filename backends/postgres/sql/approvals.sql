@@ -362,7 +362,7 @@ $$;
 -- For readers. An open request whose time is over, or whose things were changed, is no longer good for anything.
 CREATE VIEW wf.approval_list AS
 SELECT a.*, CASE WHEN a.state NOT IN ('waiting', 'approved') THEN a.state
-                 WHEN a.expires_at <= clock_timestamp() THEN 'expired'
+                 WHEN a.expires_at <= statement_timestamp() THEN 'expired'
                  WHEN wf.changed_since(a) THEN 'void' ELSE a.state END AS standing,
        (SELECT coalesce(jsonb_agg(jsonb_build_object('person', v.person, 'role', v.role, 'vote', v.vote, 'reason', v.reason,
           'at', v.at) ORDER BY v.at), '[]') FROM wf.approval_votes v WHERE v.approval_id = a.id) AS votes

@@ -73,8 +73,8 @@ CREATE VIEW wf.heartbeat_list AS
 SELECT h.name, h.tenant_id, h.means, h.every, h.grace, h.severity, h.version, h.created_at, h.created_by, h.retired_at,
        b.at AS beat_at, CASE
          WHEN h.retired_at IS NOT NULL THEN 'retired'
-         WHEN clock_timestamp() > e.at + h.grace * interval '1 second' THEN 'missing'
-         WHEN clock_timestamp() > e.at THEN 'late' WHEN b.at IS NULL THEN 'never' ELSE 'alive' END AS state,
+         WHEN statement_timestamp() > e.at + h.grace * interval '1 second' THEN 'missing'
+         WHEN statement_timestamp() > e.at THEN 'late' WHEN b.at IS NULL THEN 'never' ELSE 'alive' END AS state,
        e.at AS expected_at, wf.folded(h.name || E'\n' || h.means) AS search
 FROM wf.heartbeats h JOIN wf.beats b ON b.name = h.name,
   LATERAL (SELECT greatest(b.at, h.since) + h.every * interval '1 second' AS at) e;

@@ -62,7 +62,7 @@ CREATE OR REPLACE TRIGGER guard BEFORE INSERT OR UPDATE ON wf.impersonations
   FOR EACH ROW EXECUTE FUNCTION wf.guard_impersonation();
 
 CREATE VIEW wf.impersonation_list AS
-SELECT i.*, CASE WHEN ended_at IS NOT NULL THEN 'ended' WHEN ends_at <= clock_timestamp() THEN 'over' ELSE 'open' END AS state
+SELECT i.*, CASE WHEN ended_at IS NOT NULL THEN 'ended' WHEN ends_at <= statement_timestamp() THEN 'over' ELSE 'open' END AS state
 FROM wf.impersonations i;
 
 GRANT SELECT ON wf.impersonations, wf.impersonation_list TO wf_viewer;

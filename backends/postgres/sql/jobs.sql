@@ -386,9 +386,9 @@ GRANT EXECUTE ON FUNCTION wf.replay_job, wf.cancel_job TO wf_operator;
 CREATE VIEW wf.worker_list AS
 SELECT w.id, w.name, w.host, w.pid, w.version, w.login, w.started_at, w.seen_at, w.ended_at, w.done, w.failed,
        CASE WHEN w.ended = 'stopped' THEN 'stopped'
-            WHEN w.ended = 'gone' OR w.lease_until < clock_timestamp() THEN 'gone'
-            WHEN w.seen_at < clock_timestamp() - interval '10 seconds' THEN 'late' ELSE 'alive' END AS state,
-       CASE WHEN w.seen_at >= clock_timestamp() - interval '10 seconds' THEN w.per_minute END AS per_minute,
+            WHEN w.ended = 'gone' OR w.lease_until < statement_timestamp() THEN 'gone'
+            WHEN w.seen_at < statement_timestamp() - interval '10 seconds' THEN 'late' ELSE 'alive' END AS state,
+       CASE WHEN w.seen_at >= statement_timestamp() - interval '10 seconds' THEN w.per_minute END AS per_minute,
        (SELECT count(*) FROM wf.jobs j WHERE j.worker_id = w.id AND j.state = 'running') AS running,
        wf.folded(w.name || E'\n' || w.host || E'\n' || w.login) AS search
 FROM wf.workers w;

@@ -27,10 +27,10 @@ GRANT SELECT (run_id, waiting, done, refused, skipped, driver, held_until) ON wf
 
 CREATE VIEW wf.run_list AS
 SELECT r.*, p.waiting, p.done, p.refused, p.skipped,
-       CASE WHEN p.held_until > clock_timestamp() THEN p.driver END AS driver,
+       CASE WHEN p.held_until > statement_timestamp() THEN p.driver END AS driver,
        CASE WHEN r.state = 'paused' AND r.held THEN 'held'
             WHEN r.state <> 'running' THEN r.state
-            WHEN p.held_until > clock_timestamp() THEN 'running'
+            WHEN p.held_until > statement_timestamp() THEN 'running'
             WHEN p.driver IS NULL THEN 'waiting' ELSE 'interrupted' END AS standing,
        wf.folded(r.id || E'\n' || r.operation || E'\n' || coalesce(r.reason, '')) AS search
 FROM wf.runs r JOIN wf.run_progress p ON p.run_id = r.id;
