@@ -37,15 +37,15 @@ REQUEST_ID_REUSED = Words(
 )
 NO_ROW = Words("no_row", NotFound, "There is no {} in this list.")
 STALE_VERSION = Words(
-    "stale_version", Conflict, "Somebody changed it since it was looked at.", "Look at it again, then repeat."
+    "stale_version", Conflict, "Somebody changed it after you looked.", "Look at it again, then repeat."
 )
-NO_UNDO = Words("no_undo", Refusal, "It cannot be taken back.")
+NO_UNDO = Words("no_undo", Refusal, "It cannot be undone.")
 OPERATION_UNKNOWN = Words(
     "operation_unknown", Usage, "There is no operation of that name.", "watchfloor operations lists them."
 )
 
 CONSTRAINTS = (
-    Words("command_note", Usage, "A command of one's own is recorded by itself, when it is run."),
+    Words("command_note", Usage, "A command of your own is recorded when it is run, and not otherwise."),
     Words("change_result_size", Refusal, "The result of the change is too large to be kept.", "Do less at once."),
     Words("moment_range", Refusal, "A time must lie between the years 1970 and 2199.", "Leave it out for none."),
     Words("day_range", Refusal, "A day must lie between the years 1970 and 2199."),

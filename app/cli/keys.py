@@ -36,7 +36,7 @@ async def stale(
     shown: PageOptions = PAGE,
     asked: Reading = READING,
 ) -> None:
-    """List live keys that are too old, or whose tenant rotated none in the window; the counts are of all keys."""
+    """List live keys that are too old, or whose tenant rotated none in the window; counts are of all live keys."""
     spans = [timedelta(seconds=parse_duration(text)) for text in (max_age, warn, window)]
     policy = model.StalePolicy(*spans)
     async with opened(asked) as context:

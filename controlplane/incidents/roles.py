@@ -28,9 +28,9 @@ class IncidentRole(OneIncident):
 
 class RoleOffer(IncidentRole):
     to: Annotated[str, Field(min_length=1, max_length=63, description="whom: the login's name")]
-    until: Annotated[str, Field(min_length=1, max_length=60, description="how long it stands; at most 1h")] = "5m"
+    until: Annotated[str, Field(min_length=1, max_length=60, description="how long it lasts; at most 1h")] = "5m"
     summary: Annotated[
-        str, Field(max_length=2000, description="how things stand; left out: the incident's summary")
+        str, Field(max_length=2000, description="a short summary of the situation; default: the incident's summary")
     ] = ""
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 WORDS: Mapping[str, str] = {
     "done": "done",
-    "settled": "not dead any more",
+    "settled": "no longer dead",
     "busy": "held by somebody else",
     "conflict": "one like it, that must be the only one, waits",
     "tenant": "tenant not active",
@@ -72,7 +72,7 @@ async def _begin(change: Change, request: OneMessage, verb: Verb) -> Record:
     source, store = opened(change.sources, request.source), change.of(SourceActStore)
     if not getattr(source.can, verb):
         raise SOURCE_CANNOT(
-            f"The source {source.name} cannot {verb}: {source.can.why.get(verb, 'its settings say nothing of it')}."
+            f"The source {source.name} cannot {verb}: {source.can.why.get(verb, 'its settings do not say how')}."
         )
     found = (await source.look([request.name])).get(request.name)
     refused: Verdict | None = None if found else "settled"

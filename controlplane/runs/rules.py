@@ -144,7 +144,7 @@ def check_resume(run: Run) -> None:
 def check_release(run: Run) -> None:
     """Raises Refusal `run_released` when the run waits for nobody."""
     if not run.held:
-        raise RUN_NOT_HELD(f"Run {run.id} waits for nobody's approval.")
+        raise RUN_NOT_HELD(f"Run {run.id} does not wait for an approval.")
     check_state(run, "running", "released")
 
 

@@ -163,9 +163,9 @@ class ObjectiveScreen(DetailScreen[Asked]):
     own_hints = (("+ -", "what if"), ("m", "target or window"))
     also = (Also("objectives.maintenance"), Also("objectives.end-maintenance"))
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("plus", "move(1)", "what if it were stricter, or longer", show=False, id="objective.more"),
-        Binding("minus", "move(-1)", "what if it were looser, or shorter", show=False, id="objective.less"),
-        Binding("m", "moves", "whether + and - move the target or the window", show=False, id="objective.moves"),
+        Binding("plus", "move(1)", "what if: stricter target or longer window", show=False, id="objective.more"),
+        Binding("minus", "move(-1)", "what if: looser target or shorter window", show=False, id="objective.less"),
+        Binding("m", "moves", "+ and - move the target or the window", show=False, id="objective.moves"),
     ]
 
     def __init__(self, key: str) -> None:
