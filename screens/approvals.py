@@ -43,8 +43,8 @@ class ApprovalScreen(DetailScreen[Approval]):
     numbered = True
     rows = Approval
     means = (
-        "One request: what it would change, just as it will be done or not at all. y approves it, n refuses it, + gives"
-        " it an hour more. Once it is approved, c carries it out, for the person who asked."
+        "One request: exactly what it would change. y approves it, n refuses it, + adds an hour. Once it is approved,"
+        " c carries it out, for the person who asked."
     )
     panes = (
         Facts("request", facts),

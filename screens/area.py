@@ -139,7 +139,7 @@ class AreaScreen(FramedScreen):
 
     def action_next_place(self) -> None:
         if not self.desk.forward():
-            self.say(Done("this is where you were last", "muted"))
+            self.say(Done("this is the last view", "muted"))
 
     def action_leave(self) -> None:
         if not self.desk.back():
@@ -160,9 +160,7 @@ class AreaScreen(FramedScreen):
         event.stop()
         words = " ".join(clean(event.text).split())
         if holds_secret(event.text):
-            self.say(
-                Done("a secret was pasted and is not shown: f looks for it by its hash, :verify checks it", "warn")
-            )
+            self.say(Done("a secret was pasted and is not shown: f finds it by its hash, :verify checks it", "warn"))
             return
         link = words.removeprefix("watchfloor ").strip("'")
         if link.startswith(f"{self.session.context}/") and shown_named(re.split("[/?#]", link)[1]):
@@ -302,7 +300,7 @@ class AreaScreen(FramedScreen):
     def action_undo(self) -> None:
         step = self.session.undo
         if step is None:
-            self.say(Done("nothing to undo: this console changed nothing, or its last change has no undo", "warn"))
+            self.say(Done("nothing to undo: this console changed nothing, or its last change cannot be undone", "warn"))
             return
         self.undo_step(step)
 

@@ -71,7 +71,7 @@ class OrderedScreen(AreaScreen, Generic[R]):
             self._sort_by(event.column)
             self.draw_frame()
         else:
-            by = f"Sort by: {', '.join(self.sorts)}." if self.sorts else "It has one order."
+            by = f"Sort by: {', '.join(self.sorts)}." if self.sorts else "This list has only one order."
             self.say(Done(f"{event.column} has no index, so a list of any size cannot be sorted by it. {by}", "muted"))
 
     def on_key(self, event: events.Key) -> None:

@@ -66,7 +66,7 @@ INCIDENTS = ListOf(
     columns=(
         Column("id", ID, priority=1, width=5, title="NO", sorts=True),
         Column("severity", status(SEVERITY), priority=1, width=8, title="SEV", cell=_severity, sorts=True,
-               what="sorts those under way first"),
+               what="sorts open ones first"),
         Column("status", status(STATES), priority=2, width=11),
         Column("title", priority=1, width=28, grow=True, filters=False),
         Column("conn", priority=2, width=8, what="who has the conn"),

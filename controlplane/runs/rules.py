@@ -115,7 +115,7 @@ def check_state(run: Run, becomes: RunState, verb: str) -> None:
     if becomes not in FOLLOWS[run.state]:
         raise RUN_TRANSITION(
             f"Run {run.id} cannot be {verb}: it is {run.state}.",
-            f"watchfloor runs show {run.id} shows what became of it.",
+            f"watchfloor runs show {run.id} shows how it ended.",
             why=[f"state: {run.state}", *([f"because: {run.why}"] if run.why else [])],
         )
 

@@ -155,7 +155,7 @@ class ObjectiveScreen(DetailScreen[Asked]):
     panes = (
         Facts("budget", budget_pane),
         Facts("burned", lambda seen: burned_lines(seen.of(HISTORY), seen.width)),
-        ChartPane("burndown", burn_down_pane, "no data: nothing is known of it"),
+        ChartPane("burndown", burn_down_pane, "no data: unknown"),
         timeline("thing", "objectives"),
     )
     grid, widths = ("budget burndown", "burned timeline"), "1fr 1fr"

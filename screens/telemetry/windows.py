@@ -103,7 +103,9 @@ class WindowedScreen(AreaScreen):
             return
         begin, end = found
         if end - begin < MIN_SPAN:
-            self.say(Done(f"a range is at least {spell(MIN_SPAN.total_seconds())} long: move the cursor on", "warn"))
+            self.say(
+                Done(f"a range is at least {spell(MIN_SPAN.total_seconds())} long: move the cursor further", "warn")
+            )
             return
         self._wider.append(self.view.window)
         self.show_window(Window(end - begin, end))
@@ -112,7 +114,7 @@ class WindowedScreen(AreaScreen):
         if self._wider:
             self.show_window(self._wider.pop())
         else:
-            self.say(Done("no range was selected before: + shows a longer window", "warn"))
+            self.say(Done("you have not zoomed in: + shows a longer window", "warn"))
 
     def action_span(self, by: int) -> None:
         self.show_window(self.view.window.longer(by))

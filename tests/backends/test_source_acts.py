@@ -96,7 +96,7 @@ async def test_the_intent_and_the_outcome_are_in_the_trail_and_the_message_is_qu
             " FROM wf.audit WHERE noun = 'messages' ORDER BY seq").fetchall()  # fmt: skip
     assert trail == [
         ("messages.replay", False, "the receiver is back", None, "open", ["1"], "t_operator"),
-        ("messages.settle", False, "what became of it", "open", "done", ["1"], "t_operator"),
+        ("messages.settle", False, "the outcome", "open", "done", ["1"], "t_operator"),
     ]
     messages, newest = home.of(MessageDirectory), Query(parse("source:orders", MESSAGES.fields), "age", True)
     assert [m.name for m in (await messages.page(newest)).rows] == ["6", "5", "4", "3", "2"]
