@@ -28,7 +28,7 @@ def run(app: Watchfloor, text: str) -> None:
     word, _, rest = text.partition(" ")
     try:
         if app.session.served and word in OF_THIS_MACHINE:
-            raise Refusal("served", f"{word} is for a console on one's own machine: this one only shows.", "")
+            raise Refusal("served", f"{word} is not possible here: a console in a browser is read-only.", "")
         if word in COMMANDS:
             command = COMMANDS[word][1]
             (load(command) if isinstance(command, str) else command)(app, rest.strip())
@@ -261,10 +261,10 @@ COMMANDS: dict[str, tuple[str, Command | str]] = {
     "plan": ("a tenant's subscription: plan TENANT", _plan),
     "catch-up": ("what happened in the incidents since you left: catch-up [2h]", "app.catching_up:catch_up"),
     "work": ("imports, exports and other long work of this console", _work),
-    "view": ("a list as it was saved: view NAME, view save NAME, view delete NAME, view list", "app.views:view"),
-    "window": ("what the charts show: window 7d, window 2026-11-01..2026-11-07", _window),
+    "view": ("saved views: view NAME, view save NAME, view delete NAME, view list", "app.views:view"),
+    "window": ("the window of charts: window 7d, window 2026-11-01..2026-11-07", _window),
     "bindings": ("every key, with the id that the settings know it by", _bindings),
-    "verify": ("whose API key is this? pasted, checked, kept nowhere", _verify),
+    "verify": ("whose API key is this? it is checked, and kept nowhere", _verify),
     "find": ("what a text belongs to: find TEXT; a secret is only hashed", _find),
     "redraw": ("draw the whole screen again", _redraw),
 }

@@ -48,7 +48,7 @@ def ask_connection(app: Watchfloor, address: str = "") -> None:
     asked = (
         Asked("address", "postgresql://user@host:5432/database, no password in it; or a profile's name", address),
         Asked("password", "password; empty: as libpq finds it (PGPASSWORD, ~/.pgpass)", hidden=True),
-        Asked("keep", "keep it as a profile of this name; empty: for now only"),
+        Asked("keep", "save it as a profile of this name; empty: only for now"),
         Asked("environment", "of the kept profile: production opens read-only", choices=ENVIRONMENTS),
     )
 

@@ -216,7 +216,7 @@ class Watchfloor(Driving, Ringing, Accompanying, Navigating):
         self._news = False
         self.listen_for_alerts()
         if self.accessible:  # nothing moves by itself there
-            self.tell(Done("something changed here: press r to read it", "muted"))
+            self.tell(Done("something changed: press r to read it", "muted"))
             return
         screen = self.area
         if screen is not None and not screen.paused and screen.is_current:

@@ -88,7 +88,7 @@ class Driving(App[None]):
             tone = "good" if run.state == "done" and not run.refused else "warn"
             self.tell(Done(progress_words(run, 0.0), tone))
         except Refusal as refusal:
-            self.tell(Done(f"run {run_id}: {refusal} In :runs, press a, then r, to go on with it", "bad"))
+            self.tell(Done(f"run {run_id}: {refusal} In :runs, press a, then r, to continue it", "bad"))
         finally:
             self.driven.pop(run_id, None)
             self.followed.pop(run_id, None)
@@ -194,7 +194,7 @@ class Driving(App[None]):
         if not ends and not ask:
             self.exit()
             return
-        stays = "It is kept: :runs, or watchfloor runs resume, goes on with a run." if self.driven else ""
+        stays = "It is kept. Continue a run in :runs, or with watchfloor runs resume." if self.driven else ""
         question = Question("leave", "", [*ends, *self._going_on_words()] or [NOTHING_ENDS], stays, "", Risk.CONFIRM)
         self.push_screen(Confirm(self.session, question), lambda agreed: self.exit() if agreed else None)
 
@@ -226,7 +226,7 @@ class Driving(App[None]):
 
     def _going_on_words(self) -> list[str]:
         return [
-            f"run {run.id} ({run.operation}), {run.settled:,} of {run.total:,}, goes on: the worker carries it"
+            f"run {run.id} ({run.operation}), {run.settled:,} of {run.total:,} continues: the worker carries it"
             for run in self.followed.values()
         ]
 
@@ -243,7 +243,7 @@ class Driving(App[None]):
         if left:
             run, more = left[0], f" and {len(left) - 1} more" if len(left) > 1 else ""
             words = f"run {run.id} ({run.operation}) was interrupted at {run.settled:,} of {run.total:,}{more}"
-            self.tell(Done(f"{words} · in :runs, press a, then r, to go on", "warn"))
+            self.tell(Done(f"{words} · in :runs, press a, then r, to continue", "warn"))
 
     async def _when_shown(self) -> None:
         """Wait for what the screen reads: what comes after it, and loads much, does not hold up its rows."""

@@ -65,7 +65,7 @@ def keys_of(
     if own is None:
         raise Usage(
             "public_key_needed",
-            "Whose signature counts is not known: this account has no key of its own.",
+            "No key to trust: this account has none of its own.",
             "--public-key NAME+ID+KEY, as evidence collect and audit checkpoint print it",
         )
     return [Ed25519Key(own.public(origin)) for origin in _said(envelope)]

@@ -44,4 +44,4 @@ def tenant_source(text: str | None) -> TenantSource | None:
     try:
         return TenantSource.parse(text) if text else None
     except ValueError as fault:
-        raise Usage("tenant_from_format", f"{clean(text, 64)} does not say where the tenant stands: {fault}.") from None
+        raise Usage("tenant_from_format", f"{clean(text, 64)} does not say where the tenant is: {fault}.") from None

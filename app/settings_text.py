@@ -28,10 +28,10 @@ DEFAULT = """\
 # Mouse: "auto" (off over SSH), "on", "off".
 #mouse = "auto"
 
-# When an alert begins to fire: "bell" (the terminal's), "osc9" (a notification, where the terminal shows such), "off".
+# When an alert begins to fire: "bell" (the terminal's), "osc9" (a notification, if the terminal supports it), "off".
 #bell = "bell"
 
-# Seconds between two looks at the data where the database does not tell by itself; 0.2 to 3600.
+# Seconds between two readings of data that the database does not announce; 0.2 to 3600.
 #refresh = 1.0
 
 # Times as "age" (3 min), "utc" or "local".
@@ -40,7 +40,7 @@ DEFAULT = """\
 # Symbols: "auto" (by the locale), "unicode", "ascii".
 #glyphs = "auto"
 
-# What the API keys that are made here begin with: 1 to 16 letters and digits, as in wf_live_….
+# How new API keys begin: 1 to 16 letters and digits, as in wf_live_….
 #key_prefix = "wf"
 
 # The folder that a worker writes signed checkpoints of the audit trail to; relative to this file. "": checkpoints in
@@ -51,7 +51,7 @@ DEFAULT = """\
 # the embedded home as well, for example "prometheus.toml". A profile names its own.
 #prometheus = ""
 
-# A file that names where messages are dead outside the home, such as the outbox table of another PostgreSQL
+# A file that names sources of dead letters outside the home, such as the outbox table of another PostgreSQL
 # (docs/queues.md), for example "sources.toml". A profile names its own.
 #sources = ""
 
@@ -64,14 +64,14 @@ DEFAULT = """\
 # For the embedded home; a profile names its own.
 #allowed_targets = []
 
-# What a worker sends notices by e-mail with: a mail server that takes mail for others ("smtp.example.com:587" or :465),
-# the address that they are from, and its login; of its password only where it is kept: "keyring:watchfloor/mail".
+# How a worker sends notices by e-mail: the mail server ("smtp.example.com:587" or :465), the sender's address, the
+# login, and where its password is kept, never the password itself: "keyring:watchfloor/mail".
 #mail_server = ""
 #mail_from = ""
 #mail_user = ""
 #mail_password = ""
 
-# The file of controls that evidence is held against (docs/evidence.md), beside this file or by its whole path. "": the
+# The file of controls that evidence is compared with (docs/evidence.md), beside this file or by its whole path. "": the
 # controls that come with the program.
 #controls = ""
 
@@ -80,7 +80,7 @@ DEFAULT = """\
 #evidence = ""
 
 # Where a worker may publish bundles, and below: ["s3://acme-evidence/production", "file:///srv/evidence"]. Credentials
-# are those of [credentials] below, else of the worker's own surroundings (AWS_…, GOOGLE_…, AZURE_…). []: nowhere.
+# are those of [credentials] below, else of the worker's environment (AWS_…, GOOGLE_…, AZURE_…). []: nowhere.
 #publish_to = []
 
 # A folder with your team's runbooks (docs/runbooks.md), beside this file or by its whole path: each NAME.md is one, and
@@ -154,9 +154,9 @@ DEFAULT = """\
 #   headers = "request.headers.*"
 #   tenant = "header:X-Tenant"
 
-# What evidence is published, and read again, with: at a place and below it, instead of what the machine's surroundings
-# say. S3 takes the id of an access key and its secret, Azure an account key, Google the JSON of a service account on
-# one line. A secret is never written here, only where it is kept.
+# Credentials for publishing evidence and reading it again, at a place and below it; without them, the machine's
+# environment is used. S3 takes the id of an access key and its secret, Azure an account key, Google the JSON of a
+# service account on one line. A secret is never written here, only where it is kept.
 #[credentials]
 # For example:
 #   [credentials.archive]

@@ -88,7 +88,7 @@ class Keys:
             raise Refusal(
                 "encryption_key_missing",
                 f"The secret was encrypted with the key {clean(stored.key_id, 40)}, which is not among those given.",
-                "Give that key as well, or enter the secret anew.",
+                "Give that key as well, or enter the secret again.",
             )
         nonce, sealed = stored.data[:NONCE_BYTES], stored.data[NONCE_BYTES:]
         try:
@@ -97,7 +97,7 @@ class Keys:
             raise Refusal(
                 "not_decrypted",
                 "The secret cannot be decrypted: it was changed, or belongs to another row.",
-                "Enter it anew.",
+                "Enter it again.",
             ) from None
 
     def stale(self, stored: Encrypted) -> bool:

@@ -76,7 +76,7 @@ NOUNS: tuple[Noun, ...] = (
     ),
     Noun(
         "keys",
-        "API keys: made, rotated, revoked; who uses them.",
+        "API keys: make, rotate and revoke them; see who uses them.",
         digit="2",
         list="controlplane.keys.list:KEYS",
         detail="screens.keys.detail:KeyScreen",
@@ -147,7 +147,7 @@ NOUNS: tuple[Noun, ...] = (
     ),
     Noun(
         "routes",
-        "Routes: which alerts are told to whom.",
+        "Routes: which alerts are sent to whom.",
         list="controlplane.routes.list:ROUTES",
         detail="screens.routes:RouteScreen",
         operations=("controlplane.routes.operations", "controlplane.routes.testing"),
@@ -159,7 +159,7 @@ NOUNS: tuple[Noun, ...] = (
     ),
     Noun(
         "deliveries",
-        "Deliveries: what was told to whom, and whether it was received.",
+        "Deliveries: what was sent to whom, and whether it was received.",
         list="controlplane.deliveries.list:DELIVERIES",
         detail="screens.deliveries:DeliveryScreen",
         operations=("controlplane.deliveries.operations",),
@@ -170,7 +170,7 @@ NOUNS: tuple[Noun, ...] = (
     ),
     Noun(
         "webhooks",
-        "Tenants' webhooks: where they are told of what happens to them.",
+        "Tenants' webhooks: where each is told what happens to it.",
         list="controlplane.webhooks.list:WEBHOOKS",
         detail="screens.webhooks:WebhookScreen",
         operations=("controlplane.webhooks.operations",),
@@ -189,7 +189,7 @@ NOUNS: tuple[Noun, ...] = (
     ),
     Noun(
         "detectors",
-        "What finds alerts: the last evaluation of each, its cost, and a dry run.",
+        "Detectors, which find alerts: their last evaluation, their cost, a dry run.",
         list="controlplane.detectors.list:DETECTORS",
         detail="screens.alerts.detector:DetectorScreen",
         operations=("controlplane.detectors.operations", "controlplane.detectors.own"),
@@ -201,14 +201,14 @@ NOUNS: tuple[Noun, ...] = (
     ),
     Noun(
         "thresholds",
-        "What detectors judge by: for all, for a plan, for a tenant.",
+        "The thresholds of detectors: for all, for a plan, for a tenant.",
         list="controlplane.detectors.list:THRESHOLDS",
         commands={"show": "app.cli.alerts:show_threshold"},
         readers=("backends.postgres.detectors:Thresholds",),
     ),
     Noun(
         "heartbeats",
-        "Heartbeats: what says from outside that it is alive.",
+        "Heartbeats: signs of life from programs outside.",
         list="controlplane.heartbeats.list:HEARTBEATS",
         operations=("controlplane.heartbeats.operations",),
         readers=("backends.postgres.heartbeats:Heartbeats",),
@@ -217,7 +217,7 @@ NOUNS: tuple[Noun, ...] = (
     ),
     Noun(
         "silences",
-        "Silences: which alerts are told to nobody, until when, and why.",
+        "Silences: of which alerts nobody is told, until when, and why.",
         list="controlplane.silences.list:SILENCES",
         detail="screens.silences:SilenceScreen",
         operations=("controlplane.silences.operations",),
@@ -265,7 +265,7 @@ NOUNS: tuple[Noun, ...] = (
     ),
     Noun(
         "queues",
-        "Dead letters by what they died of: replayed, edited, discarded, held.",
+        "Dead letters by cause: replay, edit, discard or hold them.",
         digit="5",
         list="controlplane.queues.list:CAUSES",
         screen="screens.queues.list:QueuesScreen",
@@ -288,14 +288,14 @@ NOUNS: tuple[Noun, ...] = (
     ),
     Noun(
         "sources",
-        "Where dead letters are: in this home, and in other systems.",
+        "Sources of dead letters: this home, and other systems.",
         list="controlplane.queues.source_lists:SOURCES",
         operations=("controlplane.queues.redriving",),
         readers=("backends.postgres.sources:SourceRows",),
     ),
     Noun(
         "messages",
-        "Messages that are dead in other systems, one by one.",
+        "Dead messages of other systems, one by one.",
         list="controlplane.queues.source_lists:MESSAGES",
         detail="screens.queues.message:MessageScreen",
         operations=("controlplane.queues.source_operations",),
@@ -336,7 +336,7 @@ NOUNS: tuple[Noun, ...] = (
     ),
     Noun(
         "waivers",
-        "Waivers: which checks of gates are open although they do not pass, until when, and why.",
+        "Waivers: checks of gates that count as open although they do not pass, until when, and why.",
         list="controlplane.gates.list:WAIVERS",
         operations=("controlplane.gates.waiving",),
         readers=("backends.postgres.gates:Waivers",),
@@ -344,7 +344,7 @@ NOUNS: tuple[Noun, ...] = (
     ),
     Noun(
         "incidents",
-        "Incidents: what is wrong for customers, who deals with it, and all that happened meanwhile.",
+        "Incidents: trouble that customers notice, who deals with it, and all that happened.",
         digit="7",
         list="controlplane.incidents.list:INCIDENTS",
         detail="screens.incidents:IncidentScreen",
@@ -406,7 +406,7 @@ NOUNS: tuple[Noun, ...] = (
     ),
     Noun(
         "evidence",
-        "Files that prove something: collected, signed, verified, recorded.",
+        "Evidence: files that prove something. Collect, verify, record and publish them.",
         list="controlplane.evidence.list:EVIDENCE",
         detail="screens.evidence:EvidenceScreen",
         operations=("controlplane.evidence.operations",),
@@ -426,7 +426,7 @@ NOUNS: tuple[Noun, ...] = (
     ),
     Noun(
         "publications",
-        "Evidence that was published: where, and what the provider says of it.",
+        "Publications of evidence: where, and what the provider says.",
         list="controlplane.evidence.list:PUBLICATIONS",
         detail="screens.evidence:PublicationScreen",
         listed="evidence publications",
@@ -443,7 +443,7 @@ NOUNS: tuple[Noun, ...] = (
     ),
     Noun(
         "coverage",
-        "Controls, and whether fresh evidence shows that they are kept.",
+        "Controls, and whether there is fresh evidence for them.",
         list="controlplane.evidence.list:CONTROLS",
         listed="evidence coverage",
         readers=("backends.postgres.evidence:Coverage",),
@@ -463,7 +463,7 @@ NOUNS: tuple[Noun, ...] = (
     ),
     Noun(
         "runs",
-        "What was done to many things at once.",
+        "Runs: one operation done to many things.",
         list="controlplane.runs.list:RUNS",
         within="controlplane.runs.list:ITEMS",
         operations=("controlplane.runs.operations",),
@@ -476,7 +476,7 @@ NOUNS: tuple[Noun, ...] = (
     ),
     Noun(
         "approvals",
-        "What takes a second person: requests, and what became of them.",
+        "Requests for the approval of a second person, and what became of them.",
         list="controlplane.approvals.list:APPROVALS",
         detail="screens.approvals:ApprovalScreen",
         operations=("controlplane.approvals.operations",),
@@ -488,7 +488,7 @@ NOUNS: tuple[Noun, ...] = (
     ),
     Noun(
         "approval-rules",
-        "Which operations take a second person, and whose.",
+        "Which operations need a second person, and of which role.",
         list="controlplane.approvals.list:RULES",
         listed="approvals rules",
         readers=("backends.postgres.approvals:Rules",),
@@ -503,7 +503,7 @@ NOUNS: tuple[Noun, ...] = (
     ),
     Noun(
         "runbooks",
-        "Runbooks: what to do, step by step; carried out, resumed, rehearsed.",
+        "Runbooks: what to do, step by step. Run, resume or rehearse them.",
         list="controlplane.runbooks.list:RUNBOOKS",
         detail="screens.runbooks.detail:RunbookScreen",
         operations=("controlplane.runbooks.operations",),
@@ -523,7 +523,7 @@ NOUNS: tuple[Noun, ...] = (
     ),
     Noun(
         "executions",
-        "Executions of runbooks: who does which step, and what came of it.",
+        "Executions of runbooks: who does which step, and the results.",
         list="controlplane.runbooks.list:EXECUTIONS",
         detail="screens.runbooks.execution:ExecutionScreen",
         listed="runbooks executions",
@@ -560,7 +560,7 @@ NOUNS: tuple[Noun, ...] = (
     ),
     Noun(
         "jobs",
-        "What is done in the background, and what became of it.",
+        "Background work, and how it ended.",
         list="controlplane.jobs.list:JOBS",
         within="controlplane.jobs.list:ATTEMPTS",
         operations=("controlplane.jobs.operations",),
@@ -576,7 +576,7 @@ NOUNS: tuple[Noun, ...] = (
         list="controlplane.jobs.list:WORKERS",
         readers=("backends.postgres.jobs:Workers",),
     ),
-    Noun("find", "What a text belongs to.", readers=("backends.postgres.find:Finder",)),
+    Noun("find", "Find what a text belongs to.", readers=("backends.postgres.find:Finder",)),
     Noun(
         "requests",
         "Single requests as they come, and request logs.",

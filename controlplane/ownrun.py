@@ -21,14 +21,14 @@ class CommandRun(Request):
 
 
 async def record(change: Change, request: CommandRun) -> Record:
-    """Record that a command of one's own is run."""
+    """Record that a command of your own is run."""
     await change.note_command(request.command, request.noun, request.key)
     return {"command": request.command}
 
 
 RUN: Operation[CommandRun] = Operation(
     "commands.run",
-    "Record that a command of one's own is run",
+    "Record that a command of your own is run",
     CommandRun,
     record,
     role="support",

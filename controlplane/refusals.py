@@ -40,16 +40,16 @@ TOO_MANY_TO_SORT = Words(
     "too_many_to_sort", Refusal, "More than {0} {1} match: too many to sort by {2}.", "Filter first, or sort by: {3}."
 )
 STALE_VERSION = Words(
-    "stale_version", Conflict, "Somebody changed it since it was looked at.", "Look at it again, then repeat."
+    "stale_version", Conflict, "Somebody changed it after you looked.", "Look at it again, then repeat."
 )
-NO_UNDO = Words("no_undo", Refusal, "It cannot be taken back.")
+NO_UNDO = Words("no_undo", Refusal, "It cannot be undone.")
 OPERATION_UNKNOWN = Words(
     "operation_unknown", Usage, "There is no operation of that name.", "watchfloor operations lists them."
 )
 
 CONSTRAINTS = (
     Words("request_id_home", Usage, "The home gives such request ids itself.", "Use another one, or leave it out."),
-    Words("command_note", Usage, "A command of one's own is recorded by itself, when it is run."),
+    Words("command_note", Usage, "A command of your own is recorded when it is run, and not otherwise."),
     Words("change_result_size", Refusal, "The result of the change is too large to be kept.", "Do less at once."),
     Words("moment_range", Refusal, "A time must lie between the years 1970 and 2199.", "Leave it out for none."),
     Words("day_range", Refusal, "A day must lie between the years 1970 and 2199."),

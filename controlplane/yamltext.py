@@ -33,7 +33,7 @@ class YamlText:
             loader = loader_of()(self.text)
             root = loader.get_single_node()
             if root is not None and (twice := _twice(root)):
-                raise self.fault(twice.start_mark.line + 1, f"{clean(twice.value, 60)} stands here twice")
+                raise self.fault(twice.start_mark.line + 1, f"{clean(twice.value, 60)} is here twice")
             return None if root is None else loader.construct_document(root)
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
@@ -68,7 +68,7 @@ class YamlText:
             line = event.start_mark.line + 1
             if isinstance(event, yaml.AliasEvent):
                 if anchor in {name for name, _ in begun}:
-                    raise self.fault(line, f"*{clean(anchor, 60)} stands inside of itself")
+                    raise self.fault(line, f"*{clean(anchor, 60)} contains itself")
                 parts += anchored.get(anchor, 0)
             elif isinstance(event, yaml.ScalarEvent):
                 parts += 1

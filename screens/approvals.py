@@ -43,8 +43,8 @@ class ApprovalScreen(DetailScreen[Approval]):
     numbered = True
     rows = Approval
     means = (
-        "One request: what it would change, just as it will be done or not at all. y approves it, n refuses it, + gives"
-        " it an hour more. Once it is approved, c carries it out, for the person who asked."
+        "One request: exactly what it would change. y approves it, n refuses it, + adds an hour. Once it is approved,"
+        " c carries it out, for the person who asked."
     )
     panes = (
         Facts("request", facts),
@@ -60,7 +60,7 @@ class ApprovalScreen(DetailScreen[Approval]):
         Binding("y", "decide('yes')", "approve it", show=False, id="approval.yes"),
         Binding("n", "decide('no')", "refuse it, with a reason", show=False, id="approval.no"),
         Binding("c", "finish", "carry it out, once it is approved", show=False, id="approval.finish"),
-        Binding("plus", "decide('longer')", "give it an hour more", show=False, id="approval.longer"),
+        Binding("plus", "decide('longer')", "add an hour", show=False, id="approval.longer"),
     ]
 
     def action_decide(self, how: str) -> None:

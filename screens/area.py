@@ -39,14 +39,14 @@ class AreaScreen(FramedScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,backspace", "back", "back", show=False, id="area.back"),
-        Binding("left_square_bracket", "previous", "where you were before", show=False, id="area.previous"),
-        Binding("right_square_bracket", "next_place", "forward again", show=False, id="area.next"),
-        Binding("q", "leave", "back; on the first screen: leave", show=False, id="area.leave"),
+        Binding("left_square_bracket", "previous", "back to the previous view", show=False, id="area.previous"),
+        Binding("right_square_bracket", "next_place", "forward to the next view", show=False, id="area.next"),
+        Binding("q", "leave", "back; leave from the first screen", show=False, id="area.leave"),
         Binding("colon", "command", "command", show=False, id="area.command"),
-        Binding("f", "find", "find what a text belongs to", show=False, id="area.find"),
+        Binding("f", "find", "find a tenant, key or request by any text", show=False, id="area.find"),
         Binding("slash", "filter", "filter", show=False, id="area.filter"),
         Binding("a", "act", "act", show=False, id="area.act"),
-        Binding("I", "incident", "open an incident from it", show=False, id="area.incident"),
+        Binding("I", "incident", "open an incident about this", show=False, id="area.incident"),
         Binding("d", "describe", "describe", show=False, id="area.describe"),
         Binding("w", "why", "why", show=False, id="area.why"),
         Binding("m", "charts", "its charts", show=False, id="area.charts"),
@@ -144,7 +144,7 @@ class AreaScreen(FramedScreen):
 
     def action_next_place(self) -> None:
         if not self.desk.forward():
-            self.say(Done("this is where you were last", "muted"))
+            self.say(Done("this is the last view", "muted"))
 
     def action_leave(self) -> None:
         if not self.desk.back():
@@ -165,9 +165,7 @@ class AreaScreen(FramedScreen):
         event.stop()
         words = " ".join(clean(event.text).split())
         if holds_secret(event.text):
-            self.say(
-                Done("a secret was pasted and is not shown: f looks for it by its hash, :verify checks it", "warn")
-            )
+            self.say(Done("a secret was pasted and is not shown: f finds it by its hash, :verify checks it", "warn"))
             return
         link = words.removeprefix("watchfloor ").strip("'")
         if link.startswith(f"{self.session.context}/") and shown_named(re.split("[/?#]", link)[1]):
@@ -308,7 +306,7 @@ class AreaScreen(FramedScreen):
     def action_undo(self) -> None:
         step = self.session.undo
         if step is None:
-            self.say(Done("nothing to undo: this console changed nothing, or its last change has no undo", "warn"))
+            self.say(Done("nothing to undo: this console changed nothing, or its last change cannot be undone", "warn"))
             return
         self.undo_step(step)
 

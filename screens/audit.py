@@ -97,5 +97,5 @@ class AuditScreen(ListScreen[AuditRow]):
         if self.chain.trouble:
             return f"number {row.seq} of the chain, which goes no further: {self.chain.trouble}"
         signed = self.chain.signed
-        held = "signed by a checkpoint" if signed is not None and row.seq <= signed else "no checkpoint holds it yet"
+        held = "signed by a checkpoint" if signed is not None and row.seq <= signed else "no checkpoint covers it yet"
         return f"number {row.seq} of the chain, {held}; watchfloor audit verify computes it again"

@@ -132,7 +132,7 @@ async def take_back(app: App[None], session: Session, operation: Operation[Any],
     plane = session.require_writing()
     run = await undo_run(plane, number, reason, ask=ask, production=session.production)
     cast(Desk, app).drive_run(run.id)
-    return Done(f"run {run.id} started: it takes back run {run.undoes}")
+    return Done(f"run {run.id} started: it undoes run {run.undoes}")
 
 
 def _number(target: Target) -> int:
@@ -161,7 +161,7 @@ async def ask_secrets_file(app: App[None], session: Session, title: str) -> str 
         if not path.parent.is_dir():
             raise Usage("secrets_unwritable", f"There is no folder {clean(path.parent)}.")
 
-    asked = Asked("file", "where the secrets go, for you alone: a new file")
+    asked = Asked("file", "a new file for the secrets, readable only by you")
     answers = await app.push_screen_wait(FieldsForm(session, title, [asked], check=check))
     if answers is None:
         return None
@@ -238,7 +238,7 @@ def progress_words(run: Run, seconds: float) -> str:
     refused = f", {run.refused} refused" if run.refused else ""
     words = f"run {run.id}: {done:,} of {run.total:,}{refused}"
     if run.state != "running":
-        dead = " · secrets of refused keys are not good" if dead_secrets(run) else ""
+        dead = " · secrets of refused keys do not work" if dead_secrets(run) else ""
         return f"{words} · {run.state}{': ' + clean(run.why) if run.why else ''}{dead}"
     left = f" · {spell(run.waiting / rate)} left" if rate > 0 and run.waiting else ""
     return f"{words} · {rate:.0f}/s{left}"

@@ -22,6 +22,6 @@ class ConsolesScreen(ListScreen[Presence]):
     def action_accompany(self) -> None:
         row = self.current()
         if row is None:
-            self.say(Done("nobody to follow is chosen", "warn"))
+            self.say(Done("put the cursor on the console to follow", "warn"))
         else:
             self.desk.follow(row)

@@ -57,7 +57,7 @@ CONTEXTS = ListOf(
     "contexts",
     ContextRow,
     of=lambda chooser: Contexts(chooser),
-    means="The control planes that this console can drive. Passwords are never shown, only where they come from.",
+    means="The control planes that this console can open. Passwords are never shown, only where they come from.",
     nothing="There is no context.",
     operations=(),
     columns=(

@@ -1,4 +1,4 @@
-"""One delivery: what was told to whom and why, and every attempt with the receiver's answer."""
+"""One delivery: what was sent to whom and why, and every attempt with the receiver's answer."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class DeliveryScreen(DetailScreen[DeliveryRead]):
     noun = "deliveries"
     numbered = True
     rows = Delivery
-    means = "One delivery: what was told to whom and why, and every attempt with the receiver's answer."
+    means = "One delivery: what was sent to whom and why, and every attempt with the receiver's answer."
     panes = (
         Facts("facts", lambda seen: fact_lines(seen.thing.delivery, seen.now)),
         Facts("attempts", lambda seen: attempt_lines(seen.thing.attempts)),

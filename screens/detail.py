@@ -115,7 +115,7 @@ class DetailScreen(AreaScreen, Generic[T]):
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "pane(1)", "next pane", show=False, id="detail.next_pane"),
-        Binding("shift+tab", "pane(-1)", "pane before", show=False, id="detail.previous_pane"),
+        Binding("shift+tab", "pane(-1)", "previous pane", show=False, id="detail.previous_pane"),
     ]
 
     def __init_subclass__(cls, **options: Any) -> None:

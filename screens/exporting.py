@@ -84,7 +84,7 @@ def form_of(screen: ListScreen[Any]) -> FieldsForm:
     asked: tuple[Asked, ...] = (
         Asked("format", "format: arrows or a first letter", choices=FORMATS),
         Asked("columns", f"columns: all fields, or those of the list ({shown})", choices=("all", "list")),
-        Asked("path", "file; readable for you alone; its ending follows the format", f"{screen.noun}.csv"),
+        Asked("path", "file; readable only by you; its ending follows the format", f"{screen.noun}.csv"),
     )
     if screen.noun in WITH_REASON:
         asked += (Asked("reason", "reason *  kept in the audit trail"),)

@@ -90,7 +90,7 @@ class FindScreen(ListScreen[Found]):
         return [
             (f"looked for: {self.sought.words}", "title"),
             f"as: {', '.join(self.sought.kinds)}",
-            "An address is found only whole; names and ids by any part; one or two letters by how they begin.",
+            "Write an address in full, or any part of a name or id; one or two letters find what begins with them.",
         ]
 
     def view_link(self) -> str:

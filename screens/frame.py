@@ -129,11 +129,11 @@ class FramedScreen(Screen[None]):
         """What the last line says when there is no message: a pending change, the link, a pause, a small terminal."""
         link, pending = self.session.link, self.session.pending
         if pending is not None:
-            return Done(f"{pending.what}: pending, the home has not answered yet", "muted")
+            return Done(f"{pending.what}: waiting for the home", "muted")
         if link.words and (self.session.plane is None or link.brief):
             return Done(link.words, "muted" if link.state == "connecting" else "bad")
         if self.paused:
-            return Done("paused: press p to go on", "warn")
+            return Done("paused: press p to continue", "warn")
         return self.small
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:

@@ -44,7 +44,7 @@ class IncidentScreen(DetailScreen[Incident]):
     noun = "incidents"
     numbered = True
     rows = Incident
-    means = "One incident: how it stands, who does what, what is affected, and all that happened, the newest first."
+    means = "One incident: its state, who does what, what is affected, and all that happened, newest first."
     panes = (
         Facts("incident", lambda seen: standing_lines(seen.thing, seen.now)),
         TablePane(

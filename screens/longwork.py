@@ -29,7 +29,7 @@ def work_lines(works: Iterable[Work]) -> list[Line]:
 
 class WorkScreen(AreaScreen):
     noun = "work"
-    means = "Imports, exports and other long work of this console. It goes on when this screen is left."
+    means = "Imports, exports and other long work of this console. It continues when you leave this screen."
     hints = (("esc", "back"), ("ctrl+c", "stop the newest"), (":", "command"), ("?", "help"))
 
     def body(self) -> Widget:

@@ -37,7 +37,7 @@ PAIRS = (
 
 class OverviewScreen(AreaScreen):
     noun = "overview"
-    means = "The fleet at a glance. Every line opens what is behind it. ~ is old, ? is not known: neither is good news."
+    means = "All tenants at a glance. Enter opens what is behind a line. ~ is old, ? is unknown."
     hints: ClassVar[Sequence[tuple[str, str]]] = (
         ("enter", "open"),
         ("tab", "next part"),
@@ -231,9 +231,9 @@ class OverviewScreen(AreaScreen):
 
 
 MEANING = (
-    "Incidents: those that are open or mitigated, and how the most severe of them stands.",
+    "Incidents: those that are open or mitigated, and the state of the most severe.",
     "Alerts: what detectors found wrong and nobody has resolved. Unknown: their source is silent.",
-    "Requests, errors (5xx) and p95 are those of the whole fleet in the hour before the time on the title line, from"
+    "Requests, errors (5xx) and p95 are those of all tenants in the hour before the time on the title line, from"
     " what is rolled up; the trends are of the 24 hours before it. A gap is an hour of which nothing is known.",
     "Tenants: over the last hour of data, as in their list; ~ means that this hour ended a while ago.",
     "Budgets: how many times faster than allowed the last hour burned them, those that page or open a ticket first.",

@@ -25,7 +25,7 @@ class ReportScreen(DetailScreen[ReportRead]):
     noun = "reports"
     numbered = True
     rows = Report
-    means = "One governance report in short. watchfloor reports write NUMBER FILE.html writes it whole, with charts."
+    means = "One governance report in short. watchfloor reports write NUMBER FILE.html writes all of it, with charts."
     panes = (
         Facts("report", lambda seen: report_lines(seen.thing.data)),
         Facts("about", lambda seen: why_report(seen.thing.report, seen.now)),

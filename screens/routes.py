@@ -24,7 +24,9 @@ class RouteScreen(DetailScreen[RouteRow]):
     noun = "routes"
     numbered = True
     rows = RouteRow
-    means = "One route: which alerts it takes, whom it tells, how its endpoint does, what it told, who changed it."
+    means = (
+        "One route: which alerts it takes, whom it tells, the health of its endpoint, what was sent, who changed it."
+    )
     panes = (
         Facts("facts", lambda seen: fact_lines(seen.thing, seen.now)),
         TablePane(
@@ -32,7 +34,7 @@ class RouteScreen(DetailScreen[RouteRow]):
             DELIVERIES,
             tuple(column for column in DELIVERIES.table if column.name in SHOWN),
             lambda key: Query((Term("is", (key,), "route_no"),), "age", descending=True),
-            "It has told nobody of anything yet.",
+            "Nothing was sent yet.",
             none=lambda key: Target({}, None, key),
         ),
         timeline("thing", "routes"),

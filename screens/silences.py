@@ -50,7 +50,7 @@ class SilenceScreen(DetailScreen[SilenceRow]):
     noun = "silences"
     numbered = True
     rows = KeptSilence
-    means = "One silence: which alerts are told to nobody, until when and why, and those that it hides now."
+    means = "One silence: which alerts it matches, until when and why, and those that it hides now."
     panes = (
         Facts("silence", lambda seen: facts(seen.thing, seen.now)),
         Facts("hidden", hidden),

@@ -36,7 +36,7 @@ class WebhookScreen(DetailScreen[Webhook]):
     noun = "webhooks"
     numbered = True
     rows = Webhook
-    means = "One webhook: where its tenant is told, how that address does, what it was told, and what happened lately."
+    means = "One webhook: its address and health, what was sent to it, and what happened to its tenant lately."
     panes = (
         Facts("facts", lambda seen: fact_lines(seen.thing, seen.now)),
         TablePane(
@@ -44,7 +44,7 @@ class WebhookScreen(DetailScreen[Webhook]):
             DELIVERIES,
             tuple(column for column in DELIVERIES.table if column.name in SHOWN),
             lambda key: Query((Term("is", (key,), "webhook"),), "age", descending=True),
-            "It was told of nothing yet. Press a, then y, to send a test.",
+            "Nothing was sent yet. Press a, then y, to send a test.",
             none=lambda key: Target({}, None, key),
         ),
         Facts("events", lambda seen: events_lines(seen.of(HAPPENED), seen.now)),

@@ -36,3 +36,12 @@ def test_every_page_is_in_the_index() -> None:
     index = (CHECKOUT / "docs/README.md").read_text(encoding="utf-8")
     missing = [page.name for page in CHECKOUT.joinpath("docs").glob("*.md") if f"]({page.name}" not in index]
     assert missing == ["README.md"]
+
+
+def test_the_codes_of_the_troubleshooting_page_are_refusals() -> None:
+    refusals = CHECKOUT.joinpath("docs/troubleshooting.md").read_text(encoding="utf-8").partition("## Refusals")[2]
+    codes = {code for row in re.findall(r"^\| (`.*?) \|", refusals, re.M) for code in re.findall(r"`(\w+)`", row)}
+    floors = (path for floor in ("app", "controlplane", "backends") for path in CHECKOUT.joinpath(floor).rglob("*.py"))
+    code = "".join(path.read_text(encoding="utf-8") for path in floors)
+    assert codes
+    assert not [each for each in codes if f'"{each}"' not in code]

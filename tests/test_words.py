@@ -30,6 +30,22 @@ GIVEN_UP = {
     r"\btime form\b": "time format",
     "the link again": "reconnect",
     "what lost|which lost|lost against": "overridden",
+    r"whole (estate|fleet)\b": "all tenants",
+    r"\bvouch": "proves",
+    r"takes? (no|a) second person": "needs a second person",
+    r"\bstrange (in|of)\b|(is|are|nothing) strange": "unusual; anomalies",
+    r"\b(who|whoever) heard\b|\bheard that\b|would have heard": "was told",
+    r"\banew\b": "again",
+    "(cannot|can) be taken back": "undone",
+    "what came of it": "the result",
+    r"for you alone\b": "readable only by you",
+    "taken for chance": "counts as chance",
+    "(not known|nothing is known of it) any more|nothing more is known": "unknown",
+    "how (it|things|each|that) stands?": "its state, the situation",
+    r"\bunder way first\b": "open ones first",
+    "(pane|chart) before|where you were before": "previous",
+    "held against": "compared with",
+    "left out: the whole": "default: all tenants",
 }
 """Patterns, and what is said instead."""
 INSTEAD = re.compile("|".join(f"(?:{pattern})" for pattern in GIVEN_UP), re.IGNORECASE)
@@ -77,7 +93,13 @@ def test_the_pages(page: Path) -> None:
 
 
 def test_each_pattern_finds_what_it_is_for() -> None:
-    for said in ("nothing was rolled up yet: see workers", "99% within 2000 ms, of any 30d", "3 keys late in rotation"):
+    for said in (
+        "nothing was rolled up yet: see workers",
+        "99% within 2000 ms, of any 30d",
+        "3 keys late in rotation",
+        "nothing strange",
+        "who heard",
+    ):
         assert INSTEAD.search(said), said
     for said in ("Succeeded", "in all tenants", "No match", "the run goes on with its next item", "2 in total"):
         assert not INSTEAD.search(said), said

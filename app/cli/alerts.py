@@ -55,7 +55,7 @@ async def show_threshold(
     parameter: str,
     /,
     *,
-    tenant: Annotated[str | None, Parameter(help="Whom it is asked for; left out: the whole estate.")] = None,
+    tenant: Annotated[str | None, Parameter(help="The tenant to ask for; default: all tenants.")] = None,
     asked: Reading = READING,
 ) -> None:
     """Show which value of a threshold applies to a tenant, and which it overrides."""

@@ -35,8 +35,8 @@ class Changing(Reading):
 
     reason: Annotated[str | None, Parameter(help="Why, for the audit trail.", allow_leading_hyphen=True)] = None
     dry_run: Annotated[bool, Parameter(help="Show what would change, and change nothing.")] = False
-    yes: Annotated[bool, Parameter(help="Answer yes to what would be asked.")] = False
-    request_id: Annotated[str, Parameter(help="A name for this request; repeating it does nothing twice.")] = ""
+    yes: Annotated[bool, Parameter(help="Do not ask for confirmation.")] = False
+    request_id: Annotated[str, Parameter(help="An id for this request; repeating it does nothing twice.")] = ""
     given_id: Annotated[bool, Parameter(parse=False)] = False
 
 

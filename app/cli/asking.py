@@ -27,7 +27,7 @@ def confirmed(what: str, risk: Risk, name: str, environment: str = "") -> None:
             why=[f"risk: {risk.value}", *([f"environment: {environment}"] if environment else [])],
         )
     if risk is Risk.TWO_PERSON:
-        agreed = line("It takes a second person. Ask for the approval? [y/N] ").lower() in ("y", "yes")
+        agreed = line("It needs a second person. Ask for the approval? [y/N] ").lower() in ("y", "yes")
     elif risk is Risk.TYPED:
         agreed = line(f"Type {clean(name)} to do it: ") == name
     else:

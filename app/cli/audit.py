@@ -25,16 +25,14 @@ if TYPE_CHECKING:
     from backends.postgres.home import Home
     from controlplane.changes import ControlPlane
 
-Trail = Annotated[Path | None, Parameter(help="What audit export wrote: no home is asked then.")]
+Trail = Annotated[Path | None, Parameter(help="A file that audit export wrote; then no home is asked.")]
 Folder = Annotated[
-    Path | None, Parameter(help="Where the checkpoints are; else where this machine's worker writes them.")
+    Path | None, Parameter(help="Where the checkpoints are; default: where this machine's worker writes them.")
 ]
-Published = Annotated[
-    tuple[str, ...], Parameter(help="A place that bundles are published to: s3://…; may be given again.")
-]
+Published = Annotated[tuple[str, ...], Parameter(help="A place that bundles are published to: s3://…; repeatable.")]
 Keys = Annotated[
     tuple[str, ...],
-    Parameter(help="A key whose signature counts; may be given again. Else this account's own."),
+    Parameter(help="A public key to trust; repeatable. Default: this account's own."),
 ]
 
 
@@ -71,7 +69,7 @@ async def checkpoint(*, asked: Reading = READING) -> None:
         }
         document({"item": item})
         return
-    words = "signed just now" if signed.new else "signed before; nothing was done since"
+    words = "signed just now" if signed.new else "signed before; nothing new since"
     facts(
         [
             ("rows", f"{count(made.size)}, {words}"),
@@ -177,7 +175,7 @@ def _verification(
     if (folder is not None or places) and not keys:
         raise Usage(
             "public_key_needed",
-            "Whose signature counts is not known: this account has no key of its own.",
+            "No key to trust: this account has none of its own.",
             "--public-key NAME+ID+KEY, as audit checkpoint prints it",
         )
     origins = {key.origin for key in keys or pinned}
@@ -235,11 +233,11 @@ def _say(verdict: Verdict, asked: Reading) -> int:
         return 0 if held else 1
     for fault in verdict.faults:
         say(clean(f"✕ {f'row {fault.seq}: ' if fault.seq else ''}{fault.words} [{fault.code}]", 400))
-    say(f"{'●' if held else '✕'} rows that are what was chained: {count(verdict.size)}")
+    say(f"{'●' if held else '✕'} rows as they were chained: {count(verdict.size)}")
     if verdict.checkpoints:
-        say(f"● checkpoints held against it: {count(verdict.checkpoints)}, the last of row {count(verdict.signed)}")
+        say(f"● checkpoints compared with it: {count(verdict.checkpoints)}, the last of row {count(verdict.signed)}")
     if verdict.cut:
-        say(f"● rows too large to be read, held by the digest of their parts: {count(verdict.cut)}")
+        say(f"● rows too large to be read, compared by the digest of their parts: {count(verdict.cut)}")
     if verdict.waiting:
-        say(f"? newer rows that are not chained yet, of which nothing is said: {count(verdict.waiting)}")
+        say(f"? newer rows that are not chained yet, not verified: {count(verdict.waiting)}")
     return 0 if held else 1

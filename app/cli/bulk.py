@@ -101,7 +101,7 @@ def _secrets_file(path: str | None) -> Iterator[Keep | None]:
     finally:
         file.close()
         if file.path.exists():
-            tell(f"The secrets are in {clean(path)}, for you alone; each is good from when its key was rotated.")
+            tell(f"The secrets are in {clean(path)}, readable only by you; each works as soon as its key is rotated.")
 
 
 def _ask(context: Context, what: str) -> AskRun:
@@ -132,7 +132,7 @@ async def _driven(context: Context, run: Run, asked: Changing) -> int:
             await carrying.carry_out(
                 context.home, named("runs.pause"), OneRun(id=run.id), Call("interrupted by ctrl+c")
             )
-        tell(f"\nRun {run.id} is kept where it is. It goes on with: watchfloor runs resume {run.id}")
+        tell(f"\nRun {run.id} keeps its place. Continue it: watchfloor runs resume {run.id}")
         raise
     if sys.stderr.isatty():
         tell("")
@@ -194,7 +194,7 @@ def _print_run(run: Run, refused: list[dict[str, Any]]) -> None:
     for line in _refused_lines(run, refused):
         say(line)
     if run.state == "paused":
-        tell(f"go on: watchfloor runs resume {run.id}; give up: watchfloor runs stop {run.id}")
+        tell(f"continue: watchfloor runs resume {run.id}; give up: watchfloor runs stop {run.id}")
     if run.done and target(run.operation).undo:
         tell(f"undo: watchfloor runs undo {run.id}")
 

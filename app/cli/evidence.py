@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Keys = Annotated[
     tuple[str, ...],
-    Parameter(help="A key whose signature counts; may be given again. Else this account's own."),
+    Parameter(help="A public key to trust; repeatable. Default: this account's own."),
 ]
 Shared = Annotated[
     str | None, Parameter(help="Where a shared key (HMAC-SHA256) is kept: env:NAME, file:…", allow_leading_hyphen=True)
@@ -35,7 +35,7 @@ Shared = Annotated[
 Given = Annotated[
     tuple[Path, ...], Parameter(name="--with", help="A file that belongs to it, such as a gate's summary.")
 ]
-Environment = Annotated[str | None, Parameter(help="production, staging, …; else that of the context.")]
+Environment = Annotated[str | None, Parameter(help="production, staging, …; default: the context's.")]
 DEFAULT_SINCE = "7d"
 
 
@@ -47,7 +47,7 @@ async def collect(
     since: Annotated[str, Parameter(help="How far back: 7d, 36h.")] = DEFAULT_SINCE,
     environment: Environment = None,
     given: Given = (),
-    to: Annotated[Path | None, Parameter(help="A new folder for it; else it is kept in the evidence folder.")] = None,
+    to: Annotated[Path | None, Parameter(help="A new folder for it; default: in the evidence folder.")] = None,
     shared_key_from: Shared = None,
     unrecorded: Annotated[bool, Parameter(help="Do not record it in the home.")] = False,
     asked: Changing = CHANGING,
@@ -264,14 +264,14 @@ def _say_verified(report: Report, attested: Sequence[Attested] | None, asked: Re
     say(f"● signed by the key {report.signer}, SHA-256 {report.sha256}")
     what = " ".join(str(said.get(name)) for name in ("purpose", "subject", "environment", "collected_at"))
     say(clean(f"● {what}", 400))
-    say(f"● files that are what was signed, and no others: {count(report.files)}, {count(report.bytes)} bytes")
+    say(f"● files as they were signed, and no others: {count(report.files)}, {count(report.bytes)} bytes")
     if (trail := report.trail) is not None:
         say(f"● audit rows {count(trail.after + 1)} to {count(trail.to)} are chained")
         if trail.signed_to is not None:
-            say(f"● a checkpoint vouches for them up to row {count(trail.signed_to)}")
+            say(f"● proven by a checkpoint up to row {count(trail.signed_to)}")
         if trail.signed_to is None or trail.signed_to < trail.to:
             why = report.checkpoint or "they are newer than the checkpoint"
-            say(f"? nothing but the bundle's own key vouches for the others: {clean(why, 200)}")
+            say(f"? the others are proven only by the bundle's own key: {clean(why, 200)}")
     if attested is not None:
         from controlplane.evidence.words import attested_lines
 
@@ -300,10 +300,10 @@ async def add(
     path: Annotated[Path, Parameter(help="A bundle, an attestation, or any other file.")],
     /,
     *,
-    kind: Annotated[str | None, Parameter(help="A word for a file that is no attestation: junit, sarif, …")] = None,
+    kind: Annotated[str | None, Parameter(help="The kind of a file that is no attestation: junit, sarif, …")] = None,
     about: Annotated[str | None, Parameter(help="What it is about: a release, an incident.")] = None,
     environment: Environment = None,
-    at: Annotated[str | None, Parameter(help="When it was found out; else the time of the file.")] = None,
+    at: Annotated[str | None, Parameter(help="Its time; default: the time of the file.")] = None,
     public_key: Keys = (),
     shared_key_from: Shared = None,
     asked: Changing = CHANGING,
@@ -319,7 +319,7 @@ async def add(
     )
     told = {name: value for name, value in (("about", about), ("at", at), ("environment", environment)) if value}
     if made.kind == BUNDLE and (told or kind):
-        raise Usage("evidence_says_itself", "A bundle says itself what it is, of when, and of which environment.")
+        raise Usage("evidence_says_itself", "A bundle itself says its kind, its time and its environment.")
     async with opened(asked) as context:
         fields = _request(made, made.environment or context.environment) | told
         outcome = await carry_out(context, operation, operation.parse(fields), asked)

@@ -31,13 +31,15 @@ async def run(
     gate: str,
     /,
     *,
-    environment: Annotated[str | None, Parameter(help="production, staging …; left out: the context's.")] = None,
-    mode: Annotated[Literal["full", "fast"], Parameter(help="fast counts no violations beyond a sample.")] = "full",
-    batch_size: Annotated[int | None, Parameter(help="Only so many checks.")] = None,
+    environment: Annotated[str | None, Parameter(help="production, staging …; default: the context's.")] = None,
+    mode: Annotated[
+        Literal["full", "fast"], Parameter(help="full, or fast: stop counting violations at a sample.")
+    ] = "full",
+    batch_size: Annotated[int | None, Parameter(help="How many checks a batch has.")] = None,
     batch_index: Annotated[int | None, Parameter(help="Which of the batches, from 0.")] = None,
-    files: Annotated[str, Parameter(help="The folder with the files that tools wrote.")] = ".",
-    commands: Annotated[bool, Parameter(help="Let the gate's programs run on this machine.")] = False,
-    databases: Annotated[bool, Parameter(help="Let the gate's SQL ask the databases of your profiles.")] = False,
+    files: Annotated[str, Parameter(help="The folder with the files that the checks read.")] = ".",
+    commands: Annotated[bool, Parameter(help="Allow the gate to run its programs on this machine.")] = False,
+    databases: Annotated[bool, Parameter(help="Allow the gate to query the databases of your profiles.")] = False,
     summary: Annotated[str | None, Parameter(help="Write all that the verdict follows from into this file.")] = None,
     junit: Annotated[str | None, Parameter(help="Write the checks as JUnit XML into this file.")] = None,
     sarif: Annotated[str | None, Parameter(help="Write what does not pass as SARIF into this file.")] = None,
@@ -172,7 +174,7 @@ async def compare(before: int, after: int, /, *, asked: Reading = READING) -> No
 
 
 async def show_gate(plane: ControlPlane, row: GateRow) -> Told:
-    """Show how a gate stands in an environment: its checks, why it is closed, and what must change to open it."""
+    """Show a gate in an environment: its checks, why it is closed, and what must change to open it."""
     now = plane.clock.now()
     checks = [check_row(each) for each in row.decision.checks] if row.decision else []
     lines = [*text_lines(why_lines(row, now)), "", *(check_words(each, now) for each in checks)]
@@ -189,7 +191,7 @@ async def show_decision(plane: ControlPlane, run: GateRun) -> Told:
     return Told(record, lines)
 
 
-def shipped(*names: Annotated[str, Parameter(help="Which; left out: all.")]) -> None:
+def shipped(*names: Annotated[str, Parameter(help="Which ones; default: all.")]) -> None:
     """Print the gates that come with the program, as a gate file: gates shipped | gates apply -."""
     from controlplane.gates.shipped.texts import ORDER, text
 

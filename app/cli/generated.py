@@ -43,7 +43,7 @@ def command(operation: Operation[Any]) -> Callable[..., Awaitable[int]]:
             if subjects and text is not None:
                 raise Usage("usage", "Name the things, or give a --filter; not both.", _help(operation))
             if given.get("version") is not None:
-                raise Usage("usage", "--version is of one thing; of many, each keeps the one it has.", _help(operation))
+                raise Usage("usage", "--version is only for a single thing.", _help(operation))
             shared, _ = fields_of(operation, None, given)
             from app.cli.bulk import to_many
 
@@ -52,7 +52,9 @@ def command(operation: Operation[Any]) -> Callable[..., Awaitable[int]]:
             option = next(iter(pace)).replace("_", "-")
             raise Usage("usage", f"--{option} is for many: name several things, or give a --filter.", _help(operation))
         if secrets_to is not None:
-            raise Usage("usage", "--secrets-to is for many; of one thing the secret is printed.", _help(operation))
+            raise Usage(
+                "usage", "--secrets-to is for several keys; the secret of a single one is printed.", _help(operation)
+            )
         fields, source = fields_of(operation, subjects, given)
         fields |= await asyncio.to_thread(_secrets, operation, given)
         try:
@@ -96,14 +98,16 @@ def signature(operation: Operation[Any]) -> inspect.Signature:
             options.append(_option(name, field, kind))
     positional.sort(key=lambda p: model.subject.index(p.name) if p.name in model.subject else -1)
     if several and in_bulk(operation):
-        note = Parameter(help="Do it to all that match; the grammar is that of list.", allow_leading_hyphen=True)
+        note = Parameter(help="Do it to all that match this filter, written as in list.", allow_leading_hyphen=True)
         text = Annotated[str | None, note]
         options.append(inspect.Parameter("filter", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=text))
         for name, help_ in PACE.items():
             number = Annotated[str | None, Parameter(help=help_)]
             options.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=number))
         if operation.makes_secret:
-            place = Annotated[str | None, Parameter(help="A new file, for you alone, for the secrets of many.")]
+            place = Annotated[
+                str | None, Parameter(help="A new file, readable only by you, for the secrets of several keys.")
+            ]
             options.append(
                 inspect.Parameter("secrets_to", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=place)
             )

@@ -142,7 +142,7 @@ def destroy(*, asked: Changing = CHANGING) -> None:
     embedded = embedded_of(chosen(asked)[0])
     found = embedded.status()
     size = f"{found.size_bytes / 1e6:,.0f} MB"
-    words = f"{embedded.folder} with all of its data ({size}) is removed. It cannot be undone."
+    words = f"{embedded.folder} with all of its data ({size}) is removed. This cannot be undone."
     ask(asked, "home destroy", Risk.TYPED, str(embedded.folder), words)
     if not asked.dry_run:
         embedded.destroy()

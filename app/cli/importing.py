@@ -25,11 +25,11 @@ FormatName = Annotated[
     str,
     Parameter(help="openstack-nova, combined, jsonl, caddy, traefik, envoy, nginx-json, aws-alb, or your settings'."),
 ]
-Tenant = Annotated[str | None, Parameter(help="Whose requests all lines hold, where they do not say it.")]
+Tenant = Annotated[str | None, Parameter(help="The tenant of all lines, when the lines do not name one.")]
 TenantFrom = Annotated[
     str | None,
     Parameter(
-        help="Where each line of a mapped format says whose it is: host, host:N, path:N, header:NAME, field:PATH."
+        help="Where each line of a mapped format names its tenant: host, host:N, path:N, header:NAME, field:PATH."
     ),
 ]
 
@@ -41,7 +41,7 @@ async def requests(
     format: FormatName,
     tenant: Tenant = None,
     tenant_from: TenantFrom = None,
-    create_tenants: Annotated[bool, Parameter(help="Create the tenants that are not known.")] = False,
+    create_tenants: Annotated[bool, Parameter(help="Create unknown tenants.")] = False,
     strict: Annotated[bool, Parameter(help="Stop at the first line that cannot be read.")] = False,
     asked: Changing = CHANGING,
 ) -> int:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 async def show_incident(plane: ControlPlane, incident: Incident) -> Told:
-    """Show an incident: how it stands, who does what, and how long things took."""
+    """Show an incident: its state, who does what, and how long things took."""
     now = plane.clock.now()
     measures = await measures_of(plane, incident, now)
     lines = [*standing_lines(incident, now), "", *measure_lines(measures)]
@@ -35,7 +35,7 @@ async def write_post_mortem(
     incident: Annotated[str, Parameter(help="The incident's number: 41 or INC-41.")],
     /,
     *,
-    to: Annotated[Path | None, Parameter(help="A folder for INC-41.md and INC-41.json; else it is printed.")] = None,
+    to: Annotated[Path | None, Parameter(help="A folder for INC-41.md and INC-41.json; default: print it.")] = None,
     asked: Reading = READING,
 ) -> None:
     """Print the post-mortem of an incident, filled from its timeline, as Markdown; with --json as a document."""
@@ -62,10 +62,10 @@ async def write_post_mortem(
 
 async def catch_up(
     *,
-    since: Annotated[str, Parameter(help="2h ago, or a time; else since your last console was used.")] = "",
+    since: Annotated[str, Parameter(help="2h ago, or a time; default: since you last used another console.")] = "",
     asked: Reading = READING,
 ) -> None:
-    """Show what happened in the incidents since you left: how each stands, and what was done most."""
+    """Show what happened in the incidents since you left: the state of each, and what was done most."""
     from controlplane.incidents import catchup
 
     async with opened(asked) as context:

@@ -28,7 +28,7 @@ async def ingest(
     format: FormatName = "jsonl",
     tenant: Tenant = None,
     tenant_from: TenantFrom = None,
-    create_tenants: Annotated[bool, Parameter(help="Create the tenants that are not known.")] = False,
+    create_tenants: Annotated[bool, Parameter(help="Create unknown tenants.")] = False,
     asked: Changing = CHANGING,
 ) -> int:
     """Store request lines from stdin until it ends: tail -F access.log | watchfloor requests ingest.

@@ -20,16 +20,16 @@ async def anomalies(
     tenant: str,
     /,
     *,
-    key: Annotated[str | None, Parameter(help="Only of the key with this prefix.")] = None,
+    key: Annotated[str | None, Parameter(help="Only the key with this prefix.")] = None,
     window: Annotated[str, Parameter(help="How long the window is, in whole hours.")] = "24h",
-    baseline: Annotated[str, Parameter(help="How long the time before it is that it is compared with.")] = "7d",
-    fewest: Annotated[int, Parameter(help="Fewer requests than this are taken for chance.")] = Limits().fewest,
-    errors: Annotated[float, Parameter(help="How many standard errors are more than chance.")] = Limits().errors,
-    every: Annotated[bool, Parameter(name="--all", help="Also the keys with nothing strange.")] = False,
-    why: Annotated[bool, Parameter(help="Also the numbers behind each.")] = False,
+    baseline: Annotated[str, Parameter(help="How long the time before is, for comparison.")] = "7d",
+    fewest: Annotated[int, Parameter(help="Fewer requests than this count as chance.")] = Limits().fewest,
+    errors: Annotated[float, Parameter(help="From how many standard errors on a difference counts.")] = Limits().errors,
+    every: Annotated[bool, Parameter(name="--all", help="Also keys without anomalies.")] = False,
+    why: Annotated[bool, Parameter(help="Also the numbers behind each signal.")] = False,
     asked: Reading = READING,
 ) -> None:
-    """Show what is strange of a tenant's keys, per route: spikes, drops, new keys, slowness, errors, refusals."""
+    """Show anomalies of a tenant's keys, by route: spikes, drops, new keys, slowness, errors, refusals."""
     if fewest < 1 or not 0 < errors < math.inf:
         raise Usage("limits_unreadable", "--fewest is at least 1, and --errors a number above 0.", "--errors 6")
     limits = dataclasses.replace(Limits(), fewest=fewest, errors=errors)
@@ -52,7 +52,7 @@ async def anomalies(
             say(f"  {clean(line, 300)}")
     strange = sum(bool(usage.signals) for usage in found.rows)
     said = f"{show(found.start, found.start, 'utc')} to {show(found.end, found.end, 'utc')}"
-    tell(f"{strange:,} of {len(found.rows):,} keys and routes are strange, {said}")
+    tell(f"{strange:,} of {len(found.rows):,} keys and routes are unusual, {said}")
     if not found.rows:
         tell("Nothing is known of keys in these hours: no request named its key, or nothing is rolled up.")
 

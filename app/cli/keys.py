@@ -30,13 +30,13 @@ USES = timedelta(days=30)
 
 async def stale(
     *words: Words,
-    max_age: Annotated[str, Parameter(help="A key that is older is stale.")] = "30d",
-    warn: Annotated[str, Parameter(help="A key that is older is worth a warning; at most --max-age.")] = "21d",
+    max_age: Annotated[str, Parameter(help="Older keys are stale.")] = "30d",
+    warn: Annotated[str, Parameter(help="Older keys get a warning; at most --max-age.")] = "21d",
     window: Annotated[str, Parameter(help="A tenant should rotate a key this often.")] = "30d",
     shown: PageOptions = PAGE,
     asked: Reading = READING,
 ) -> None:
-    """List live keys that are too old, or whose tenant rotated none in the window; the counts are of all keys."""
+    """List live keys that are too old, or whose tenant rotated none in the window; counts are of all live keys."""
     spans = [timedelta(seconds=parse_duration(text)) for text in (max_age, warn, window)]
     policy = model.StalePolicy(*spans)
     async with opened(asked) as context:

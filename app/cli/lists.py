@@ -29,9 +29,11 @@ MAX_PAGE_ROWS = 10_000
 """Rows of one page; for more there is the next page."""
 
 Words = Annotated[str, Parameter(allow_leading_hyphen=True, help="A filter, as in the console: status:active p95>1s.")]
-Sort = Annotated[str | None, Parameter(help="The field to sort by; -FIELD turns it round.", allow_leading_hyphen=True)]
+Sort = Annotated[
+    str | None, Parameter(help="The field to sort by; -FIELD reverses the order.", allow_leading_hyphen=True)
+]
 FormatName = Literal["table", "csv", "ndjson", "markdown"]
-Form = Annotated[FormatName, Parameter(help="How to print it; all but table hold every field.", name="--format")]
+Form = Annotated[FormatName, Parameter(help="How to print it; all but table print every field.", name="--format")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +41,9 @@ class PageOptions:
     """Which page of a list, and how it is printed."""
 
     sort: Sort = None
-    desc: Annotated[bool, Parameter(help="The other way round.")] = False
-    limit: Annotated[int, Parameter(help=f"Rows of a page, at most {MAX_PAGE_ROWS:,}.")] = 100
-    after: Annotated[str | None, Parameter(help="Go on after a page: the cursor that it printed.")] = None
+    desc: Annotated[bool, Parameter(help="Reverse the order.")] = False
+    limit: Annotated[int, Parameter(help=f"Rows on a page, at most {MAX_PAGE_ROWS:,}.")] = 100
+    after: Annotated[str | None, Parameter(help="The next page: the cursor that the last page printed.")] = None
     form: Form = "table"
 
 

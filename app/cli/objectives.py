@@ -89,7 +89,7 @@ async def budget(
     /,
     *,
     route: Annotated[str | None, Parameter(help="What applies to its requests to this route.")] = None,
-    why: Annotated[bool, Parameter(help="Also what is overridden, and by what.")] = False,
+    why: Annotated[bool, Parameter(help="Also show what is overridden, and by what.")] = False,
     asked: Reading = READING,
 ) -> None:
     """Show which objectives apply to a tenant, and its own budget under each; --why: also what is overridden."""

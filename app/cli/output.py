@@ -117,7 +117,7 @@ def answering(where: str, keep: Callable[[], str] | None = None) -> Iterator[Non
     except (BrokenPipeError, Refusal) as error:
         if isinstance(error, Refusal) and error.code != "output_failed":
             raise
-        why = error.message if isinstance(error, Refusal) else "The answer could not be written: nobody reads it."
+        why = error.message if isinstance(error, Refusal) else "The answer could not be written: its reader is gone."
         forget_stdout()
         kept = f" {keep()}" if keep else ""
         raise AnswerLost("answer_lost", f"It is done. {why}{kept}", where) from None

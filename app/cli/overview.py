@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 async def overview(*, asked: Reading = READING) -> int:
-    """Look at the whole fleet: traffic, tenants that fail, what is due, work, regions, what changed.
+    """Look at all tenants at once: traffic, those that fail, what is due, work, regions, what changed.
 
     A part that cannot be read says so in its place; then the exit code is that of its refusal.
     """

@@ -83,7 +83,7 @@ async def drill(
 
 
 async def show_message(plane: ControlPlane, message: DeadMessage) -> Told:
-    """Show a message that is dead in another system: what it died of, what it says, and what was done to it here."""
+    """Show a dead message of another system: its error, its payload, and what was done to it from here."""
     messages, now = plane.of(MessageDirectory), plane.clock.now()
     said, acts = await messages.said(message), await messages.acts(message.source, message.name)
     lines: list[Line] = [

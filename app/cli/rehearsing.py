@@ -34,7 +34,7 @@ async def scratch_home() -> AsyncIterator[tuple[Context, str]]:
     from app.homes import HomeChoice
     from app.settings import load
 
-    tell("making a scratch home …")
+    tell("making a temporary home …")
     folder, held = await asyncio.to_thread(folders.make)
     choice = HomeChoice("folder", str(folders.home(folder)), None, "a scratch home")
     try:

@@ -32,7 +32,7 @@ async def show_report(plane: ControlPlane, report: Report) -> Told:
 
 async def write(
     report: int,
-    file: Annotated[Path, Parameter(help="A new file; its ending says the form: .md, .html, .json.")],
+    file: Annotated[Path, Parameter(help="A new file; its ending sets the format: .md, .html, .json.")],
     /,
     *,
     asked: Reading = READING,

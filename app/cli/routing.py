@@ -71,10 +71,12 @@ async def explain(number: int, /, *, asked: Reading = READING) -> None:
 
 async def simulate(
     *,
-    labels: Annotated[list[str] | None, Parameter(help="NAME=VALUE, repeated; tenant and kind too.")] = None,
+    labels: Annotated[
+        list[str] | None, Parameter(help="NAME=VALUE, repeatable; tenant and kind are labels too.")
+    ] = None,
     severity: Annotated[Severity, Parameter(help="Its severity.")] = "warning",
     at: Annotated[str, Parameter(help='When: now, or "2026-03-08 02:30 America/New_York".')] = "now",
-    hours: Annotated[int, Parameter(help="How long it is followed while it fires, in hours.")] = 24,
+    hours: Annotated[int, Parameter(help="For how many hours it fires.")] = 24,
     asked: Reading = READING,
 ) -> None:
     """Simulate an alert: the production's own decision at any time, and who would be told while nobody acts."""
@@ -129,7 +131,7 @@ async def replay_policy(
         + (", the newest; there are more" if more else "")
     )
     if not found:
-        say("everybody would have heard the same")
+        say("everybody would have been told the same")
     for listener, each in found.items():
         say(clean(f"{listener}: {len(each.added)} more, {len(each.removed)} less, {len(each.moved)} at another time"))
         _say([f"  + {_sent(one)}" for one in each.added[:MAX_SHOWN]])

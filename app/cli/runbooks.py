@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Answers = Annotated[
     tuple[str, ...],
-    Parameter(name="--answer", help="NAME=VALUE: the answer to a question; may be given again."),
+    Parameter(name="--answer", help="NAME=VALUE: the answer to a question; repeatable."),
 ]
 To = Annotated[str | None, Parameter(help="The file for the evidence; a new one.")]
 
@@ -54,7 +54,7 @@ async def run(
 
 
 async def resume(number: int, /, *, answer: Answers = (), asked: Changing = CHANGING) -> int:
-    """Go on with an execution, also one that somebody else began, or that is stopped."""
+    """Continue an execution, also one that somebody else began, or that is stopped."""
     from app.cli.changing import carry_out
     from controlplane.registry import named
 
@@ -75,12 +75,12 @@ async def do(
     step: int,
     /,
     *,
-    verdict: Annotated[Verdict | None, Parameter(help="Of a person's step: how it ended.")] = None,
-    note: Annotated[str, Parameter(help="What was seen; why it is skipped.", allow_leading_hyphen=True)] = "",
+    verdict: Annotated[Verdict | None, Parameter(help="How a person's step ended.")] = None,
+    note: Annotated[str, Parameter(help="What was seen, or why the step is skipped.", allow_leading_hyphen=True)] = "",
     answer: Answers = (),
     asked: Changing = CHANGING,
 ) -> int:
-    """Do one step of an execution: claim it, carry it out, record what came of it."""
+    """Do one step of an execution: claim it, carry it out, record the result."""
     from controlplane.runbooks.walking import do_step
 
     async with opened(asked) as context:
@@ -138,7 +138,7 @@ def _printed(whole: Whole, asked: Reading, done: list[StepRow], *, said: bool = 
     if execution.at is not None:
         row = whole.step(execution.at)
         who = f", which {row.claimed_by} has claimed" if row.claimed_by else ""
-        tell(clean(f"execution {execution.id}: next is step {row.place}, {row.name}{who}. It goes on with:", 300))
+        tell(clean(f"execution {execution.id}: next is step {row.place}, {row.name}{who}. Continue it:", 300))
         tell(f"  watchfloor runbooks resume {execution.id}")
     else:
         tell(f"execution {execution.id}: {execution.state}; watchfloor runbooks evidence {execution.id} proves it")
@@ -151,8 +151,8 @@ async def drill(
     /,
     *,
     to: To = None,
-    by_hand: Annotated[bool, Parameter(help="You do the steps of a person yourself.")] = False,
-    scratch: Annotated[bool, Parameter(help="In a home that is made for it and thrown away.")] = False,
+    by_hand: Annotated[bool, Parameter(help="Do the steps for people yourself.")] = False,
+    scratch: Annotated[bool, Parameter(help="In a temporary home.")] = False,
     asked: Reading = READING,
 ) -> int:
     """Rehearse a runbook against a clock, on things that are made for it, and write the evidence to a file."""
@@ -228,7 +228,7 @@ async def show_runbook(plane: ControlPlane, row: RunbookRow) -> Told:
 
 
 async def show_execution(plane: ControlPlane, execution: Execution) -> Told:
-    """Show an execution: each step, who has it, and what came of it."""
+    """Show an execution: each step, who has it, and the result."""
     whole, now = await plane.of(ExecutionDirectory).whole(execution.id), plane.clock.now()
     lines = text_lines(execution_lines(whole.execution, now))
     for row in whole.steps:

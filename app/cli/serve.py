@@ -32,12 +32,12 @@ async def serve(
     host: Annotated[str, Parameter(help="Where it listens.")] = "127.0.0.1",
     port: Annotated[int, Parameter(help="The port.")] = 8765,
     public_url: Annotated[
-        str | None, Parameter(help="The address that browsers see, when a proxy with TLS stands before it.")
+        str | None, Parameter(help="The address that browsers see, when there is a proxy with TLS in front.")
     ] = None,
     token_from: Annotated[
-        str | None, Parameter(help="Where the token is kept (env:, file:, keyring:, …); else a new one is made.")
+        str | None, Parameter(help="Where the token is kept (env:, file:, keyring:, …); default: a new one.")
     ] = None,
-    most: Annotated[int, Parameter(help="So many consoles at once, each a process of about 80 MB.")] = 10,
+    most: Annotated[int, Parameter(help="How many consoles at once; each is a process of about 80 MB.")] = 10,
     asked: Reading = READING,
 ) -> int:
     """Show the console in a browser, to whoever has the token; the login must be a viewer's."""

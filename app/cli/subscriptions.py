@@ -29,7 +29,7 @@ async def show_subscription(plane: ControlPlane, held: Listed) -> Told:
     return Told({"pending": dataclasses.asdict(pending) if pending else None}, lines)
 
 
-Why = Annotated[bool, Parameter(help="Also what is overridden, and by what.")]
+Why = Annotated[bool, Parameter(help="Also show what is overridden, and by what.")]
 
 
 async def effective(tenant_id: str, /, *, why: Why = False, asked: Reading = READING) -> None:
@@ -58,7 +58,7 @@ def _effective_record(each: Effective) -> dict[str, Any]:
 
 
 async def usage(tenant_id: str, /, *, asked: Reading = READING) -> None:
-    """Show how much of its quotas a tenant used, and when they begin anew."""
+    """Show how much of its quotas a tenant used, and when they reset."""
     async with opened(asked) as context:
         standing = await context.home.of(SubscriptionDirectory).standing(tenant_id)
     if asked.json:

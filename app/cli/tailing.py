@@ -31,8 +31,8 @@ CELLS = {"tenant": 16, "route": 32, "key": 16}
 
 async def tail(
     *words: Words,
-    follow: Annotated[bool, Parameter(help="Go on with what comes, until ctrl+c.")] = False,
-    limit: Annotated[int, Parameter(help=f"Requests to begin with, 0 to {MAX_ROWS:,}.")] = 20,
+    follow: Annotated[bool, Parameter(help="Follow new requests, until ctrl+c.")] = False,
+    limit: Annotated[int, Parameter(help=f"How many to begin with, 0 to {MAX_ROWS:,}.")] = 20,
     asked: Reading = READING,
 ) -> None:
     """Print the newest requests, the oldest of them first; --follow goes on: tenant:acme status>499.

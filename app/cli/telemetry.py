@@ -32,9 +32,9 @@ MAX_TABLE_STEPS = 60
 class Window:
     """A window that ends at a time, or now: `--window` before it, or from `--start`."""
 
-    window: Annotated[str | None, Parameter(help="How long: 15m, 6h, 7d … 90d; 1h when nothing is said.")] = None
+    window: Annotated[str | None, Parameter(help="How long: 15m, 6h, 7d … 90d; default: 1h.")] = None
     start: Annotated[str | None, Parameter(help="From when, as 2026-11-21T05:00Z.")] = None
-    end: Annotated[str | None, Parameter(help="Until when, excluded; else now.")] = None
+    end: Annotated[str | None, Parameter(help="Until when, excluded; default: now.")] = None
 
     def read(self, now: datetime) -> tuple[datetime, datetime]:
         end = parse_time(self.end) if self.end else now
@@ -46,17 +46,19 @@ class Window:
 
 
 WINDOW = Window()
-StepText = Annotated[str | None, Parameter(help="How long each step is: 1m, 1h, 1d; chosen when nothing is said.")]
-Tenant = Annotated[str | None, Parameter(help="Of this tenant; else of all.")]
+StepText = Annotated[str | None, Parameter(help="The length of a step: 1m, 1h, 1d; default: it fits the window.")]
+Tenant = Annotated[str | None, Parameter(help="Of this tenant; default: all tenants.")]
 Route = Annotated[str | None, Parameter(help="Of this route.")]
 Key = Annotated[str | None, Parameter(help="Of the key with this prefix; needs its tenant.")]
 Region = Annotated[str | None, Parameter(help="Of this region.")]
-From = Annotated[Source, Parameter(help="Who counted: the home, or the Prometheus that its settings name.")]
+From = Annotated[Source, Parameter(help="Whose numbers: home, or prometheus, which the settings name.")]
 Form = Literal["csv", "json", "ndjson", "svg"]
 Each = Annotated[
-    Literal["tenant", "route", "key", "region"] | None, Parameter(help="A series of each, a page at a time.")
+    Literal["tenant", "route", "key", "region"] | None, Parameter(help="One series for each, a page at a time.")
 ]
-After = Annotated[str | None, Parameter(help="Go on after a page: the cursor that it printed, which holds the window.")]
+After = Annotated[
+    str | None, Parameter(help="The next page: the cursor that the last page printed; it holds the window.")
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +122,7 @@ async def export(
     *,
     which: Which = WHICH,
     window: Window = WINDOW,
-    form: Annotated[Form, Parameter(help="How it is written; svg: charts of one scope.", name="--format")] = "csv",
+    form: Annotated[Form, Parameter(help="The format; svg draws charts of one scope.", name="--format")] = "csv",
     asked: Reading = READING,
 ) -> None:
     """Write series as CSV, JSON or NDJSON: a row for each step; one of which nothing is known has empty fields."""

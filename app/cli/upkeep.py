@@ -18,7 +18,7 @@ from controlplane.secrets import Finding
 from controlplane.text import clean
 from controlplane.urls import shown_url
 
-ADDRESS = Annotated[Path | None, Parameter(help="Where; else the usual place or WATCHFLOOR_SETTINGS.")]
+ADDRESS = Annotated[Path | None, Parameter(help="The file; default: the usual place, or WATCHFLOOR_SETTINGS.")]
 
 
 def init(*, path: ADDRESS = None, overwrite: bool = False, asked: Reading = READING) -> None:

@@ -53,7 +53,7 @@ async def _work_embedded(choice: HomeChoice, settings: Settings) -> None:
         if lock is None:
             raise Conflict(
                 "home_has_worker",
-                f"The embedded home in {home.folder} has its worker already: it starts by itself.",
+                f"The embedded home in {home.folder} has a worker of its own already, which starts by itself.",
                 "watchfloor home status shows it; watchfloor home stop ends it with the home.",
             )
         sign_in(lock)

@@ -65,8 +65,10 @@ class Progress:
 
 
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser("watchfloor demo", description="The console on a throw-away home that is alive.")
-    parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="another number is another estate")
+    parser = argparse.ArgumentParser(
+        "watchfloor demo", description="Open the console on a temporary home with live data."
+    )
+    parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="another number gives other data")
     parser.add_argument("--keep", type=_folder, metavar="FOLDER", help="keep the home in FOLDER, to open it later")
     parser.add_argument("--accessible", action="store_true", help="for a screen reader")
     return parser.parse_args(list(words))

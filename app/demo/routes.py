@@ -78,7 +78,7 @@ def steps(estate: Estate) -> list[Step]:
 
 
 def seed(estate: Estate, site: Site) -> None:
-    site.report("routes: who is told of what")
+    site.report("routes: who is told")
     act(site, *steps(estate))
     with site.change("demo.load", "a receiver that has failed since the incident") as connection:
         _failed(connection, estate)

@@ -85,7 +85,7 @@ def _fault(error: psycopg.Error) -> str:
 def _unfit(columns: Mapping[str, str]) -> str | None:
     """What is wrong with the columns of a statement."""
     if "tenant_id" not in columns:
-        return "it needs a column tenant_id; NULL stands for the whole estate"
+        return "it needs a column tenant_id; NULL is all tenants together"
     if "value" not in columns:
         return "it needs a column value, a number"
     if columns["value"] not in NUMBERS:

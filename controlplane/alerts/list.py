@@ -43,16 +43,16 @@ ALERTS = ListOf(
     of=lambda plane: plane.of(AlertDirectory),
     order="-severity",
     summary="List alerts: what fires and is most severe first. state:firing,acked,unknown leaves out what is over.",
-    means="What detectors found wrong. 5× flaps: it fired so often within 24 hours. ? is not known:"
-    " its source is silent, which is no good news.",
-    nothing="No alert yet. :detectors shows whether any detector was evaluated.",
+    means="What detectors found wrong. 5×: it flaps, it fired five times within 24 hours."
+    " ?: unknown, because its source is silent.",
+    nothing="No alert yet. :detectors shows which detectors were evaluated, and when.",
     missing=NO_ALERT,
     label=lambda alert: f"alert {alert.id}",
     opens=lambda alert: ("alerts", alert.key),
     why=why_of,
     columns=(
         Column("severity", status(SEVERITY, [*reversed(SEVERITIES)]), priority=1, width=10, cell=_severity, sorts=True,
-               what="sorts what fires before what is acked, and that before what is over"),
+               what="sorts firing before acked, and acked before resolved"),
         Column("age", TIME, priority=2, field="fired_at", sorts=True, what="since when it fires", also=("fired",)),
         Column("tenant", priority=3, width=12, field="tenant_id", grow=True,
                cell=lambda alert, now: Cell(alert.tenant_id or ESTATE, "" if alert.tenant_id else "muted")),

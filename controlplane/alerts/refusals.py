@@ -9,9 +9,7 @@ NO_ALERT = Words(
 ALERT_RESOLVED = Words(
     "alert_resolved", Refusal, "The alert is resolved.", "If its cause is still there, its detector fires a new one."
 )
-ALERT_ACKED = Words(
-    "alert_acked", Conflict, "Somebody else has the alert.", "Ask for it: whoever has it hands it over."
-)
+ALERT_ACKED = Words("alert_acked", Conflict, "Somebody else has the alert.", "Ask them to hand it over.")
 ALERT_NOT_ACKED = Words("alert_not_acked", Refusal, "Nobody has the alert.", "Ack it: press a, then a.")
 ALERT_ACK_UNTIL = Words(
     "alert_ack_until", Usage, "An ack ends within 7 days, and not before now.", "Write 30m, 4h or a time."

@@ -20,7 +20,7 @@ HAPPENED: dict[EventKind, str] = {
     "unacked": "given back",
     "ack_ended": "fires again",
     "handed_over": "handed over",
-    "unknown": "not known any more",
+    "unknown": "became unknown",
     "known": "known again",
     "resolved": "resolved",
     "escalated": "escalated",
@@ -107,7 +107,7 @@ def why_of(alert: Alert, now: datetime) -> list[Line]:
         lines.append(f"told apart by: {labels_words(alert)}")
     lines.append(f"fingerprint: {alert.fingerprint[:16]}…")
     if alert.previous_id is not None:
-        lines.append(f"the one before: alert {alert.previous_id}")
+        lines.append(f"previous alert: {alert.previous_id}")
     if flaps(alert):
         lines.append((f"{flapping_words(alert)} ({FLAPPING} or more)", "warn"))
     return lines

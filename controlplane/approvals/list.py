@@ -42,9 +42,9 @@ APPROVALS: ListOf[Approval] = ListOf(
     Approval,
     of=lambda plane: plane.of(ApprovalDirectory),
     order="-asked",
-    summary="List what waits for a second person, and what became of earlier requests, newest first.",
-    means="What takes a second person. Enter shows what it would change; there y approves and n refuses.",
-    nothing="Nothing has waited for a second person yet. approvals rules says what does.",
+    summary="List requests for approval: those that wait, and what became of earlier ones, newest first.",
+    means="What needs a second person. Enter shows what it would change; there y approves and n refuses.",
+    nothing="No request yet. :approval-rules lists what needs a second person.",
     missing=NO_APPROVAL,
     label=lambda row: f"request {row.id}",
     opens=lambda row: ("approvals", row.key),
@@ -58,7 +58,7 @@ APPROVALS: ListOf[Approval] = ListOf(
         Column("approved", filters=False, priority=4, width=8, cell=_approved, value=lambda row: len(row.approvers),
                what="how many have approved, of how many"),
         Column("needs", filters=False, priority=5, width=14, value=lambda row: needs_words(row.roles),
-               what="whose approval it takes"),
+               what="whose approval it needs"),
         Column("ends", UNTIL, priority=3, field="expires_at"),
         Column("reason", filters=False, priority=6, width=14, title="WHY", grow=True,
                cell=lambda row, now: clean(row.reason, 300)),
@@ -70,7 +70,7 @@ APPROVALS: ListOf[Approval] = ListOf(
 def _rule_why(row: Rule, now: datetime) -> list[Line]:
     when = f"for more than {row.above:,} things" if row.above is not None else "always"
     lines: list[Line] = [
-        (f"{row.operation} takes a second person", "title"),
+        (f"{row.operation} needs a second person", "title"),
         f"{when}; it takes {needs_words(row.roles)} or a higher role; a request is open for {row.minutes:,} min",
     ]
     if row.standing == "nobody else":
@@ -83,9 +83,9 @@ RULES: ListOf[Rule] = ListOf(
     Rule,
     of=lambda plane: plane.of(RuleDirectory),
     order="operation",
-    summary="List which operations take a second person, and whose.",
-    means="Which operations take a second person. a, then r, changes a rule; that takes a second person too.",
-    nothing="Nothing takes a second person here.",
+    summary="List which operations need a second person, and of which role.",
+    means="Which operations need a second person. a, then r, changes a rule; that needs one too.",
+    nothing="Nothing needs a second person here.",
     key=("operation",),
     missing=NO_RULE,
     why=_rule_why,
@@ -119,7 +119,7 @@ RAISES: ListOf[Raise] = ListOf(
     of=lambda plane: plane.of(RaiseDirectory),
     order="-starts",
     summary="List whose role is raised for a while, or was, newest first.",
-    means="Whose role is raised for a while, until when and why. Its rights end with its time, by the home's clock.",
+    means="Whose role is raised for a while, until when and why. It ends by the home's clock.",
     nothing="Nobody's role was raised yet: watchfloor operators raise ROLE --reason …",
     missing=NO_RAISE,
     label=lambda row: f"{row.login} as {row.role}",

@@ -63,14 +63,14 @@ class Extend(OneApproval):
 
 class RulePut(Request):
     subject = ("operation",)
-    operation: Annotated[Literal[ASKABLE], Field(description="what takes a second person")]  # type: ignore[valid-type]
+    operation: Annotated[Literal[ASKABLE], Field(description="the operation that needs a second person")]  # type: ignore[valid-type]
     roles: Annotated[
         list[Approver],
         Field(min_length=1, max_length=3, description="one person for each, with at least this role"),
     ]
     above: Annotated[int | None, Field(default=None, ge=0, le=100_000, description="only for more things than this")]
     minutes: Annotated[int, Field(ge=10, le=MAX_MINUTES, description="how long a request is open")] = 240
-    active: Annotated[bool, Field(description="no: it takes no second person")] = True
+    active: Annotated[bool, Field(description="no: it needs no second person")] = True
 
 
 def check_open(approval: Approval, now: datetime) -> None:

@@ -12,12 +12,12 @@ APPROVAL_OWN = Words(
 APPROVAL_DECIDED = Words(
     "approval_decided", Conflict, "The request is decided already.", "watchfloor approvals show says by whom."
 )
-APPROVAL_USED = Words("approval_used", Conflict, "What the request asked for was done already, once.", "Ask again.")
+APPROVAL_USED = Words("approval_used", Conflict, "The request was carried out already.", "Ask again.")
 APPROVAL_EXPIRED = Words("approval_expired", Refusal, "The time of the request is over.", "Ask again.")
 APPROVAL_VOID = Words(
     "approval_void",
     Conflict,
-    "It would no longer do what the request shows: what it is done to was changed. Nothing was done.",
+    "It would no longer do what the request shows, because something was changed since. Nothing was done.",
     "Ask again: the new request shows what it would do now.",
 )
 APPROVAL_WAITING = Words(
@@ -27,7 +27,7 @@ APPROVAL_NOT_YOURS = Words("approval_not_yours", NotPermitted, "Only the person 
 RAISE_OVER = Words(
     "raise_over",
     NotPermitted,
-    "The time of your raised role is over: it allows nothing any more.",
+    "The time of your raised role is over.",
     "Give it back, or ask again: watchfloor operators raise",
 )
 
@@ -35,18 +35,20 @@ CONSTRAINTS = (
     Words(
         "raise_logins",
         NotPermitted,
-        "Who has a role only for a while makes and changes no login: that would outlast the role.",
+        "With a raised role you cannot make or change logins: they would outlast the role.",
         "Ask an admin.",
     ),
     Words(
         "approval_needed",
         NotPermitted,
-        "It takes a second person: nothing was done.",
+        "That needs a second person's approval: nothing was done.",
         "Do it with watchfloor, which asks for the approval; the request appears in the other consoles.",
     ),
-    Words("approval_change", Refusal, "That is only done by its own operation.", "Use watchfloor approvals."),
-    Words("approval_not_needed", Refusal, "That takes no second person here.", "Do it."),
-    Words("approval_asker", NotPermitted, "You may not do what you ask approval for.", "Ask somebody who may."),
+    Words(
+        "approval_change", Refusal, "Approvals change only through their own operations.", "Use watchfloor approvals."
+    ),
+    Words("approval_not_needed", Refusal, "That needs no approval here.", "Do it without."),
+    Words("approval_asker", NotPermitted, "You may not do that even with an approval.", "Ask somebody who may."),
     Words("approval_many", Refusal, "You have 50 open requests.", "Withdraw some: watchfloor approvals list"),
     Words("approval_asked", Conflict, "You asked for the same already.", "watchfloor approvals list state:waiting"),
     Words("approval_seen", Conflict, "That is not the request that you saw.", "Look at it again, then repeat."),
@@ -57,7 +59,12 @@ CONSTRAINTS = (
         "approval_length", Refusal, "A request is open for at most 7 days from when it was asked.", "Ask again later."
     ),
     Words("approval_other", Refusal, "The approval is for another operation.", "Ask for this one."),
-    Words("approval_gone", Refusal, "Who approved it may no longer log in: that does not count.", "Ask again."),
+    Words(
+        "approval_gone",
+        Refusal,
+        "The person who approved it may no longer log in, so the approval does not count.",
+        "Ask again.",
+    ),
     Words("approval_reason", Usage, "A request needs a reason.", "Say it with --reason."),
     Words(
         "approval_facts",

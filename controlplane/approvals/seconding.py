@@ -30,7 +30,7 @@ class ApprovalAsked(Refusal):
         super().__init__(
             "approval_asked_now",
             f"Nothing was changed yet: request {number} waits for {needs_words(roles)}.",
-            f"Do {what} again when it is approved; watchfloor approvals show {number} says how it stands.",
+            f"Do {what} again when it is approved; watchfloor approvals show {number} shows its state.",
             [f"request: {number}", f"it takes: {', '.join(roles)}"],
         )
         self.number = number

@@ -91,11 +91,11 @@ def standing_words(approval: Approval, now: datetime) -> str:
         case "approved":
             return f"approved: {clean(approval.asked_by, 60)} carries it out, once: does the same again; {ends}"
         case "done":
-            return "done, once, just as it was approved"
+            return "done, exactly as it was approved"
         case "expired":
-            return "its time is over: it is good for nothing; ask again"
+            return "its time is over; ask again"
         case "void":
-            return "void: what it would be done to was changed since; ask again"
+            return "void: something was changed since; ask again"
         case _:
             return approval.standing
 

@@ -65,7 +65,7 @@ class Walk:
         if link.seq != number:
             return Fault(number, "link_missing", f"The link of row {number} is missing from the chain.")
         if link.canonical is None:
-            return Fault(number, "row_missing", f"Row {number} was chained, and is not in the trail any more.")
+            return Fault(number, "row_missing", f"Row {number} was chained, and is no longer in the trail.")
         head = following(self.head, link.canonical)
         if head != link.head:
             return Fault(number, "row_changed", f"Row {number} is not what was chained: it or its link was changed.")
@@ -151,7 +151,7 @@ class Verification:
                 first = self.verdict.signed + 1
                 words = (
                     f"Rows {first} to {checkpoint.size} are not those that were signed"
-                    f" at {checkpoint.at:%Y-%m-%d %H:%M:%S} UTC: the trail was written anew."
+                    f" at {checkpoint.at:%Y-%m-%d %H:%M:%S} UTC: the trail was rewritten."
                 )
                 self.verdict.faults.append(Fault(first, "trail_rewritten", words))
                 return

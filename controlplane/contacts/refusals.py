@@ -6,14 +6,14 @@ from controlplane.refusals import Words
 NO_CONTACT = Words("no_contact", NotFound, "There is no contact {}.", "watchfloor contacts list finds them.")
 CONTACT_REMOVED = Words("contact_removed", Refusal, "The contact was removed.", "Add another: watchfloor contacts add")
 CONTACT_ADDRESS = Words(
-    "contact_address_unfit", Refusal, "The address of the contact cannot be used.", "Give it anew: contacts edit."
+    "contact_address_unfit", Refusal, "The address of the contact cannot be used.", "Set it again: contacts edit."
 )
 
 CONSTRAINTS = (
     Words(
         "contact_of_another",
         NotPermitted,
-        "People set where they are paged themselves.",
+        "Everybody sets their own contacts.",
         "Ask that person, or an admin.",
     ),
     Words(
@@ -31,7 +31,7 @@ CONSTRAINTS = (
     Words(
         "contact_no_route",
         Refusal,
-        "No route of that channel is on, and a page goes by a route.",
+        "No enabled route uses that channel, and pages go through routes.",
         "Make one (routes create), or enable one (routes enable).",
     ),
     Words("contact_fixed", Refusal, "Person and channel of a contact stay as they are.", "Add another one."),

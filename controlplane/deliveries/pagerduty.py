@@ -51,7 +51,7 @@ def notice_request(notice: Notice, text: Text, target: PagerDutyTarget) -> HttpR
             "client": "Watchfloor",
             "payload": {
                 "summary": clean(text.title, MAX_SUMMARY),
-                "source": clean(notice.tenant_id or "the whole estate", MAX_SOURCE),
+                "source": clean(notice.tenant_id or "all tenants", MAX_SOURCE),
                 "severity": notice.severity,
                 "timestamp": timestamp(notice.at),
                 "class": clean(notice.event_type, MAX_SOURCE),

@@ -96,9 +96,9 @@ def why_of(delivery: Delivery, now: datetime) -> list[Line]:
 
 
 def told_lines(deliveries: Sequence[Delivery], alert: int, now: datetime) -> list[Line]:
-    """Of an alert: who was told, when, by which route and why; and whether they heard that it is over."""
+    """Of an alert: who was told, when, by which route and why; and whether they was told that it is over."""
     if not deliveries:
-        return [("nobody was told of it", "muted")]
+        return [("nobody was told", "muted")]
     lines: list[Line] = []
     triggered: dict[tuple[int | None, str], str] = {}
     heard: set[tuple[int | None, str]] = set()
@@ -115,6 +115,6 @@ def told_lines(deliveries: Sequence[Delivery], alert: int, now: datetime) -> lis
         )
         lines.append((words, TONES.get(each.state, "warn")))
     for who, words in triggered.items():
-        ended = "heard that it is over" if who in heard else "has not heard that it is over"
+        ended = "was told that it is over" if who in heard else "was not told yet that it is over"
         lines.append((f"{words} {ended}", "muted"))
     return lines

@@ -60,7 +60,7 @@ def _of_http(answer: Answer, now: datetime) -> Verdict:
         return Verdict("retry", code, words, pause)
     if 400 <= answer.status < 500 and answer.status not in NOT_NOW:
         if answer.status == GONE:
-            return Verdict("refused", code, f"The receiver wants no more ({GONE}).", gone=True)
+            return Verdict("refused", code, f"The receiver is gone ({GONE}).", gone=True)
         return Verdict("refused", code, f"The receiver says no ({answer.status}).")
     asks = f", and asks to wait {spell(pause)}" if pause is not None else ""
     return Verdict("retry", code, f"The receiver cannot take it now ({answer.status}){asks}.", pause)

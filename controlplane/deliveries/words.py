@@ -34,7 +34,7 @@ def value_words(value: float | None, unit: str) -> str:
 
 
 def _lines(notice: Notice) -> list[str]:
-    lines = [f"tenant: {clean(notice.tenant_id, 200) or 'the whole estate'}", f"what: {clean(notice.event_type, 200)}"]
+    lines = [f"tenant: {clean(notice.tenant_id, 200) or 'all tenants'}", f"what: {clean(notice.event_type, 200)}"]
     if notice.value is not None or notice.threshold is not None:
         lines.append(f"value: {value_words(notice.value, notice.unit)}")
     if notice.threshold is not None:

@@ -63,7 +63,7 @@ async def burn_rate(plane: ControlPlane, alert: Alert, now: datetime) -> ChartSp
     try:
         objective = (await plane.of(ObjectiveDirectory).standing(int(number))).objective
     except (NotFound, ValueError):
-        raise NoSeries("Its objective is not there any more") from None
+        raise NoSeries("Its objective no longer exists") from None
     begin, end = period_of(objective.period, objective.zone, alert.fired_at)
     pair = pair_of(alert, objective, end - begin)
     if pair is None:

@@ -40,7 +40,7 @@ DETECTORS = ListOf(
     of=lambda plane: plane.of(DetectorDirectory),
     order="name",
     summary="List detectors: when each was evaluated last, what it cost, what it found.",
-    means="What finds alerts: each is one statement over all tenants. Enter shows what an evaluation would do now.",
+    means="What looks for trouble: each is one statement over all tenants. Enter shows what it would find now.",
     nothing="No detector is known: watchfloor home migrate makes them.",
     key=("name",),
     missing=NO_DETECTOR,
@@ -67,8 +67,8 @@ def _why_threshold(threshold: Threshold, now: datetime) -> list[Line]:
         f"{clean(threshold.means, 300)}: {number_words(threshold.value, unit)}",
         f"from {number_words(threshold.least, unit)} to {number_words(threshold.most, unit)};"
         f" usually {number_words(threshold.usual, unit)}",
-        "a tenant's value holds before its plan's, that before the one for all, that before the default",
-        f"watchfloor thresholds show {threshold.parameter} --tenant … says which holds for a tenant",
+        "the most specific applies: the tenant's, else its plan's, else the one for all, else the default",
+        f"watchfloor thresholds show {threshold.parameter} --tenant … says which applies to a tenant",
         *([f"set by {threshold.set_by} at {threshold.set_at:%Y-%m-%d %H:%M} UTC"] if threshold.set_at else []),
     ]
 
@@ -79,7 +79,7 @@ THRESHOLDS = ListOf(
     of=lambda plane: plane.of(ThresholdDirectory),
     order="parameter",
     summary="List the thresholds that detectors judge by: the defaults, and what was set instead.",
-    means="What detectors judge by. A tenant's value holds before its plan's, that before the one for all.",
+    means="What detectors judge by. The most specific applies: the tenant's, else its plan's, else the one for all.",
     nothing="No threshold is known: watchfloor home migrate makes them.",
     key=("parameter", "scope"),
     missing=NO_THRESHOLD,

@@ -124,7 +124,7 @@ async def apply(change: Change, request: DetectorsApply) -> Record:
     removed = sorted(present.keys() - wanted.keys())
     for name in removed:
         await store.remove(name)
-        notes.append(f"{name}: removed; nothing more is known of its alerts")
+        notes.append(f"{name}: removed; its alerts stay unknown")
     created = len(differ.keys() - present.keys())
     return {
         "created": created,

@@ -49,7 +49,7 @@ def state_words(detector: Detector) -> str:
         "silent": f"nothing is known: {clean(detector.silent, 500)}; its alerts are unknown, none is resolved by that",
         "failed": f"it failed: {clean(detector.error, 500)}; its alerts are unknown until it succeeds",
         "late": "no worker has evaluated it for some periods: its alerts are unknown",
-        "never": "no worker has evaluated it yet: watchfloor workers list shows which there are",
+        "never": "no worker has evaluated it yet: see watchfloor workers list",
     }
     return means[detector.state]
 

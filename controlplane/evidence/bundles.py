@@ -157,7 +157,9 @@ def _wanted(statement: Statement) -> dict[str, str]:
         raise _Found("bundle_unreadable", ENVELOPE, "It names a file twice, or too many files.")
     for name, sha256 in wanted.items():
         if not is_name(name):
-            raise _Found("name_refused", name, "A file of a bundle cannot have this name: it might lie outside of it.")
+            raise _Found(
+                "name_refused", name, "A file of a bundle cannot have this name: it might lead outside the bundle."
+            )
         if not re.fullmatch("[0-9a-f]{64}", sha256):
             raise _Found("bundle_unreadable", name, "It has no SHA-256.")
     return wanted

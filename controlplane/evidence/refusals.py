@@ -31,9 +31,7 @@ NO_BUNDLE = Words(
     "Only bundles are published.",
     "Put the file into one: watchfloor evidence collect … --with FILE",
 )
-EVIDENCE_FUTURE = Words(
-    "evidence_future", Refusal, "Evidence cannot be of a time that is still to come.", "Say when it was found out: --at"
-)
+EVIDENCE_FUTURE = Words("evidence_future", Refusal, "Evidence cannot be from the future.", "Give its time: --at")
 
 CONSTRAINTS = (
     Words(

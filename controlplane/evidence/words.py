@@ -68,8 +68,8 @@ def why_of(evidence: Evidence, now: datetime) -> list[Line]:
         counts = "it no longer counts: it was withdrawn"
     return [
         (f"evidence {evidence.id}: {counts}", "title"),
-        f"{clean(evidence.recorded_by, 80)} recorded it; the home guards that the row stays as it was recorded.",
-        "What the file says is proved by the file alone: watchfloor evidence verify FILE",
+        f"{clean(evidence.recorded_by, 80)} recorded it; the home lets nobody change that.",
+        "Only the file proves what it says: watchfloor evidence verify FILE",
     ]
 
 
@@ -116,7 +116,7 @@ def verification_lines(publication: Publication, now: datetime) -> list[Line]:
     at = publication.verified_at
     when = UNKNOWN if at is None else f"{at:%Y-%m-%d %H:%M:%S} UTC, {relative(at, now)}"
     if state == "good":
-        return [f"verified     ● all of it is as it was attested: {when}"]
+        return [f"verified     ● everything is as it was attested: {when}"]
     lines: list[Line] = [(f"verified     ✕ {count(publication.faults)} of its files not as attested: {when}", "bad")]
     for each in publication.fault_list or ():
         lines.append((f"  {clean(each.get('path'), 100)}: {clean(each.get('fault'), 200)}", "bad"))
@@ -204,11 +204,11 @@ def attested_lines(attested: Sequence[Attested]) -> list[str]:
 def publication_why(publication: Publication, now: datetime) -> list[Line]:
     words = {
         "waiting": "a worker takes it when it is next, or after the pause that follows a failed try",
-        "running": "a worker has it; when that one is lost, another goes on with it",
+        "running": "a worker has it; if that one dies, another continues",
         "published": "every file was read back, and is what was signed",
         "failed": "all its tries failed; it is among the dead letters of :queues as well",
-        "canceling": "its worker breaks it off within seconds, unless all of it is there by then",
-        "canceled": "it was canceled; files that were there by then stay, and no manifest names them",
+        "canceling": "its worker stops within seconds, unless it is done by then",
+        "canceled": "it was canceled; files that were uploaded stay, but no manifest names them",
     }
     lines: list[Line] = [(f"publication {publication.id}: {publication.state}", "title"), words[publication.state]]
     if publication.error:

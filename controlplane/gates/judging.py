@@ -230,7 +230,7 @@ def _alerts(check: AlertsCheck, seen: Observed) -> Judged:
     if firing:
         return Judged("fail", "", float(firing), threshold, "alerts", f"{firing} open")
     if not seen["evaluated"]:
-        return _unknown("no_data", "no detector was evaluated of late", threshold, "alerts")
+        return _unknown("no_data", "no detector was evaluated lately", threshold, "alerts")
     if int(seen["unknown"]):
         return _unknown("no_data", f"of {seen['unknown']} open ones nothing is known now", threshold, "alerts")
     return Judged("pass", "", 0.0, threshold, "alerts")

@@ -163,7 +163,7 @@ async def schedule(change: Change, request: GateSchedule) -> Record:
 
 @operation("gates.unschedule", OnePlace, role="operator", risk=Risk.CONFIRM, key="z", way_back="Schedule it again.")
 async def unschedule(change: Change, request: OnePlace) -> Record:
-    """End a gate's schedule: no worker runs it any more."""
+    """End a gate's schedule: workers stop running it."""
     ended = await change.of(GateStore).unschedule(request.gate, request.environment)
     return {"gate": ended.gate, "environment": ended.environment, "ended_at": ended.ended_at}
 

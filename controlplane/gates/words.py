@@ -97,7 +97,7 @@ def why_lines(row: GateRow, now: datetime) -> list[Line]:
     ]
     decision = row.decision
     if row.standing == "never":
-        return [*lines, "nothing is known of it yet, so it is closed: run it (gates run)"]
+        return [*lines, "nothing is known yet, so it is closed: run it (gates run)"]
     if row.standing == "retired":
         return [*lines, "it is retired; apply it again to keep it"]
     if decision is None:

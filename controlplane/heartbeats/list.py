@@ -23,10 +23,10 @@ def _why(heartbeat: Heartbeat, now: datetime) -> list[Line]:
     last = "never" if heartbeat.beat_at is None else f"{heartbeat.beat_at:%Y-%m-%d %H:%M:%S} UTC"
     words = {
         "alive": "it is alive",
-        "never": "it has not said yet that it is alive, and is not expected to have",
-        "late": "it should have said by now that it is alive; its grace is not over",
-        "missing": "it should have said that it is alive, and its grace is over: heartbeat_missing fires",
-        "retired": "nobody expects it any more",
+        "never": "no heartbeat yet; the first is not due",
+        "late": "a heartbeat is overdue; its grace is not over",
+        "missing": "a heartbeat is overdue, and its grace is over: heartbeat_missing fires",
+        "retired": "it is no longer expected",
     }
     return [
         (f"{heartbeat.name}: {heartbeat.state}", "title"),
@@ -43,8 +43,8 @@ HEARTBEATS = ListOf(
     Heartbeat,
     of=lambda plane: plane.of(HeartbeatDirectory),
     order="name",
-    summary="List heartbeats: what says from outside that it is alive. state:missing,late finds those that do not.",
-    means="What says from outside that it is alive. That it no longer does is an alert: heartbeat_missing.",
+    summary="List heartbeats: signs of life from programs outside. state:missing,late finds those that stay out.",
+    means="Signs of life from programs outside. When one stays out, an alert fires: heartbeat_missing.",
     nothing="No heartbeat is expected. Press a, then n, to expect one.",
     empty="None matches. Press esc to clear the filter, or a, then n, to expect one.",
     key=("name",),
@@ -53,7 +53,7 @@ HEARTBEATS = ListOf(
     columns=(
         Column("name", priority=1, width=24, title="HEARTBEAT", sorts=True, grow=True),
         Column("state", status(STATES), priority=1, width=11),
-        Column("beat", TIME, priority=2, title="LAST", field="beat_at", what="when it said last that it is alive"),
+        Column("beat", TIME, priority=2, title="LAST", field="beat_at", what="when the last one came"),
         Column("every", DURATION, filters=False, priority=3, width=6, cell=lambda each, now: spell(each.every)),
         Column("grace", DURATION, filters=False, priority=5, width=6, cell=lambda each, now: spell(each.grace)),
         Column("tenant", priority=4, width=14, field="tenant_id", grow=True),

@@ -29,7 +29,7 @@ def why(row: Impersonation, now: datetime) -> list[Line]:
         f"{row.state}; hard stop at {row.ends_at:%H:%M:%S} UTC, whatever happens",
         *([f"ended at {row.ended_at:%H:%M:%S} UTC"] if row.ended_at else []),
         approved or "reading only: nobody approved writing",
-        "What its actor changes of this tenant meanwhile carries its number in the trail.",
+        "Changes of this tenant by its actor carry its number in the trail meanwhile.",
     ]
 
 
@@ -39,7 +39,7 @@ IMPERSONATIONS = ListOf(
     of=lambda plane: plane.of(ImpersonationDirectory),
     order="-started",
     summary="List who acts for which tenant and who did, newest first: state:open finds those that are open now.",
-    means="Who acts for which tenant: reading only, unless another person approved writing; an hour at most.",
+    means="Who acts for which tenant: read-only, unless another person approved writing; an hour at most.",
     nothing="Nobody has acted for a tenant yet. On a tenant, press a, then i, to begin.",
     missing=NO_IMPERSONATION,
     label=lambda row: f"impersonation {row.id}",

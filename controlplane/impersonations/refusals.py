@@ -48,7 +48,7 @@ CONSTRAINTS = (
     Words(
         "impersonation_reading",
         NotPermitted,
-        "You act for this tenant, reading only: you cannot change anything of it.",
+        "You act for this tenant, reading only: you cannot change anything in it.",
         "End the impersonation, or have another person approve writing: watchfloor tenants impersonations state:open",
     ),
 )

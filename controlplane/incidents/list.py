@@ -56,8 +56,8 @@ INCIDENTS = ListOf(
     Incident,
     of=lambda plane: plane.of(IncidentDirectory),
     order="-severity",
-    summary="List incidents: those under way first, the most severe on top.",
-    means="Incidents: those under way first. Enter shows one, with its timeline; I opens a new one.",
+    summary="List incidents: open ones first, the most severe on top.",
+    means="Incidents, open ones first. Enter shows one, with its timeline; I opens a new one.",
     nothing="No incident yet. Open one here, or on an alert, a tenant, a cause or a gate: press I.",
     missing=NO_INCIDENT,
     label=lambda incident: incident.label,
@@ -66,7 +66,7 @@ INCIDENTS = ListOf(
     columns=(
         Column("id", ID, priority=1, width=5, title="NO", sorts=True),
         Column("severity", status(SEVERITY), priority=1, width=8, title="SEV", cell=_severity, sorts=True,
-               what="sorts those under way first"),
+               what="sorts open ones first"),
         Column("status", status(STATES), priority=2, width=11),
         Column("title", priority=1, width=28, grow=True, filters=False),
         Column("conn", priority=2, width=8, what="who has the conn"),
@@ -86,7 +86,7 @@ def _interval_why(row: UpdateInterval, now: datetime) -> list[Line]:
     how = f"every {row.minutes:,} minutes" if row.minutes else "when there is something to tell"
     return [
         (f"{row.severity}: customers are told {how}", "title"),
-        "From the opening, or from the last update, on. Once one is overdue every console says so.",
+        "Counted from the opening or the last update. When one is overdue, every console says so.",
         "An admin changes it: incidents interval",
     ]
 

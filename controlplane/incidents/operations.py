@@ -29,7 +29,7 @@ Number = Annotated[
     Field(ge=1, description="the incident's number"),
 ]
 Title = Annotated[str, Field(min_length=1, max_length=200, description="what is wrong, in a few words")]
-Summary = Annotated[str, Field(max_length=2000, description="how things stand")]
+Summary = Annotated[str, Field(max_length=2000, description="the situation")]
 Things = Annotated[list[str], Field(max_length=1000)]
 Text = Annotated[str, Field(min_length=1, max_length=MAX_NOTE, description="what happened")]
 
@@ -217,7 +217,7 @@ async def mitigate(change: Change, request: SeenIncident, incident: Incident) ->
 @operation("incidents.resolve", SeenIncident, role="operator", risk=Risk.CONFIRM, key="r", on=INCIDENT,
            check=rules.step_to("resolved"), way_back="Reopen it: that begins its next cycle.")  # fmt: skip
 async def resolve(change: Change, request: SeenIncident, incident: Incident) -> Record:
-    """Resolve an incident: nothing is wrong any more.
+    """Resolve an incident: the trouble is over.
 
     Its conn holds nothing up from now on.
     """

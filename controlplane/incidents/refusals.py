@@ -22,20 +22,23 @@ INCIDENT_NOTHING = Words("incident_nothing", Usage, "That would change nothing."
 AFFECTED_UNKNOWN = Words("affected_unknown", NotFound, "That is not affected.")
 AFFECTED_ALREADY = Words("affected_already", Refusal, "That is affected already.")
 ROLE_HELD = Words(
-    "role_held", Conflict, "Somebody else has it.", "Ask for it: whoever has it offers it; or incidents relieve"
+    "role_held", Conflict, "Somebody else has that role.", "Ask them to offer it, or take it: incidents relieve"
 )
 ROLE_NOT_YOURS = Words(
-    "role_not_yours", NotPermitted, "Only who has it gives it away.", "Or take it: incidents relieve"
+    "role_not_yours",
+    NotPermitted,
+    "Only whoever has the role can give it away.",
+    "To take it from them: incidents relieve",
 )
-ROLE_FREE = Words("role_free", Refusal, "Nobody has it.", "Take it: incidents take")
-ROLE_NOT_OFFERED = Words("role_not_offered", NotPermitted, "Nobody offers it to you.", "Ask whoever has it.")
+ROLE_FREE = Words("role_free", Refusal, "Nobody has that role.", "Take it: incidents take")
+ROLE_NOT_OFFERED = Words("role_not_offered", NotPermitted, "That role is not offered to you.", "Ask whoever has it.")
 CUSTOMERS_PERSONAL = Words(
-    "customers_personal", Refusal, "A text for customers names nobody, and holds no secret.", "Leave that out."
+    "customers_personal", Refusal, "A text for customers must not contain personal data or secrets.", "Leave them out."
 )
 INCIDENT_PERSONAL = Words(
     "incident_personal",
     Refusal,
-    "Title and summary stay in the trail for good: they hold no address, number or key of anybody.",
+    "Title and summary stay in the trail for ever, so they must not contain anybody's address, number or key.",
     "Put that into a note.",
 )
 
@@ -74,11 +77,11 @@ CONSTRAINTS = (
     Words("deploy_region", Usage, "A region has at most 64 characters."),
     Words("deploy_time", Usage, "A deploy is said within a day."),
     Words("incident_role", Usage, "A role is conn, commander, deputy, scribe or liaison."),
-    Words("incident_one_holder", Conflict, "Somebody else has it.", "Look again: who has it?"),
-    Words("incident_offer", Usage, "An offer is to somebody else, until a time, with how things stand."),
+    Words("incident_one_holder", Conflict, "Somebody else has it.", "Look again at who has it."),
+    Words("incident_offer", Usage, "An offer names somebody else, a time, and the situation."),
     Words("role_offered_to", Refusal, "It can be offered to another operator.", "watchfloor operators list"),
-    Words("role_offer_until", Usage, "An offer stands for an hour at most.", "Write 5m."),
-    Words("role_offer_summary", Usage, "An offer says how things stand.", "Write a summary."),
+    Words("role_offer_until", Usage, "An offer lasts an hour at most.", "Write 5m."),
+    Words("role_offer_summary", Usage, "An offer describes the situation.", "Write a summary."),
     Words("role_offer_over", Refusal, "The offer is over: it was not accepted in time.", "Ask for it again."),
     Words("role_relieve_why", Usage, "Taking a role from somebody needs a reason.", "Say why."),
     Words("override_reason", Usage, "Acting without the conn needs a reason.", "Say why you cannot wait."),

@@ -28,9 +28,9 @@ class IncidentRole(OneIncident):
 
 class RoleOffer(IncidentRole):
     to: Annotated[str, Field(min_length=1, max_length=63, description="whom: the login's name")]
-    until: Annotated[str, Field(min_length=1, max_length=60, description="how long it stands; at most 1h")] = "5m"
+    until: Annotated[str, Field(min_length=1, max_length=60, description="how long it lasts; at most 1h")] = "5m"
     summary: Annotated[
-        str, Field(max_length=2000, description="how things stand; left out: the incident's summary")
+        str, Field(max_length=2000, description="a short summary of the situation; default: the incident's summary")
     ] = ""
 
 
@@ -59,7 +59,7 @@ async def take(change: Change, request: IncidentRole, incident: Incident) -> Rec
 @operation("incidents.offer", RoleOffer, role="operator", risk=Risk.PREVIEW, key="f", on=INCIDENT,
            check=rules.check_not_closed, way_back="It is yours until it is accepted, and after its time.")  # fmt: skip
 async def offer(change: Change, request: RoleOffer, incident: Incident) -> Record:
-    """Offer your role to somebody; a summary of how things stand goes with it.
+    """Offer your role to somebody, with a summary of the situation.
 
     It is yours until they accept it.
     """

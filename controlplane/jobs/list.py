@@ -55,10 +55,10 @@ def why_job(job: Job, now: datetime) -> list[Line]:
     """Why a job is in its state."""
     means = {
         "waiting": f"to be taken from {job.run_at:%Y-%m-%d %H:%M:%S} UTC on, when it is its tenant's turn",
-        "running": f"{job.worker or 'a worker that is not known any more'} has it",
+        "running": f"{job.worker or 'a worker that is no longer on record'} has it",
         "done": "one attempt succeeded",
         "dead": "all its tries failed, or it gave up: press a, then r, to replay it",
-        "canceled": "somebody canceled it, or its schedule's next job took its place",
+        "canceled": "somebody canceled it, or its schedule's next job replaced it",
     }
     return [
         (f"job {job.id}: {job.kind}", "title"),
@@ -76,7 +76,7 @@ JOBS = ListOf(
     of=lambda plane: plane.of(JobDirectory),
     order="-created",
     summary="List jobs, newest first: state:dead finds those that wait to be replayed. Done ones are kept for a day.",
-    means="What is done in the background. All tries of a dead job failed; its errors are kept until it is replayed.",
+    means="Background work. All tries of a dead job failed; its errors are kept until it is replayed.",
     nothing="No job yet. A worker queues the periodic ones: watchfloor worker.",
     missing=NO_JOB,
     label=lambda job: f"job {job.id}",
@@ -144,8 +144,8 @@ def _rate(worker: Worker, now: datetime) -> Cell:
 def _why_worker(worker: Worker, now: datetime) -> list[Line]:
     means = {
         "alive": "it sends a heartbeat every 5 s",
-        "late": "no heartbeat for more than 10 s; it is given up after 15 s",
-        "gone": "no heartbeat for 15 s: it was given up, and its jobs go to others",
+        "late": "no heartbeat for more than 10 s; after 15 s it counts as gone",
+        "gone": "no heartbeat for 15 s: its jobs go to others",
         "stopped": "it was told to stop, and gave back what it had",
     }
     return [
@@ -163,7 +163,7 @@ WORKERS = ListOf(
     of=lambda plane: plane.of(WorkerDirectory),
     order="-started",
     summary="List workers, newest first: state:alive finds those that run now.",
-    means="The programs that do the jobs. One that sends no heartbeat is given up, and its jobs go to others.",
+    means="The programs that do the jobs. When one sends no heartbeat, its jobs go to others.",
     nothing="No worker yet, so nothing is rolled up. Start one: watchfloor worker.",
     missing=NO_WORKER,
     label=lambda worker: worker.name,

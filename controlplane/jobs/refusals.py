@@ -7,7 +7,7 @@ JOB_TRANSITION = Words("job_transition", Refusal, "The job's state does not allo
 WORKER_GONE = Words(
     "worker_gone",
     Conflict,
-    "This worker was given up: no heartbeat came in time, and others have its jobs.",
+    "This worker counts as gone: no heartbeat came in time, and others have its jobs.",
     "It starts again by itself.",
 )
 NO_JOB = Words(

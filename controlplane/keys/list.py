@@ -64,8 +64,8 @@ KEYS = ListOf(
     Key,
     of=lambda plane: plane.of(KeyDirectory),
     order="-created",
-    summary="List keys, newest first: tenant:acme state:active finds those that are good for acme.",
-    means="API keys, by the part that may be shown. A secret is shown once, when it is made; only its hash is kept.",
+    summary="List API keys, newest first: tenant:acme state:active finds the valid ones of acme.",
+    means="API keys, by their first characters. A secret is shown once, when it is made; only its hash is kept.",
     nothing="No keys yet. Press a, then n, to make one.",
     empty="No key matches. Press esc to clear the filter, or a, then n, to make one.",
     missing=NO_KEY,
@@ -97,7 +97,7 @@ KEYS = ListOf(
 
 
 def _why_rotation(row: Rotation, now: datetime) -> list[Line]:
-    used = "no use of the old key since then is known"
+    used = "whether the old key was used since then is unknown"
     if row.old_last_at is not None:
         used = f"the old key was last used {relative(row.old_last_at, now)}"
         used += f" from {row.old_last_address}" if row.old_last_address else ""
@@ -122,8 +122,8 @@ ROTATIONS = ListOf(
     Rotation,
     of=lambda plane: plane.of(KeyDirectory).rotations,
     order="left",
-    summary="List the keys that are being rotated: who still uses the old one, and how long it is good.",
-    means="Keys in their grace, the nearest end first: calls since the rotation with the old key and with the new.",
+    summary="List the keys that are being rotated: who still uses the old one, and how long it stays valid.",
+    means="Rotated keys in their grace, the nearest end first, with the calls since then by old and new key.",
     nothing="No key is being rotated. In :keys press a, then r, to rotate one.",
     empty="No rotation matches. Press esc to clear the filter.",
     missing=NO_ROTATION,
@@ -161,7 +161,7 @@ STALE_DEFAULT = StalePolicy()
 
 def _why_stale(row: StaleKey, now: datetime) -> list[Line]:
     days = {name: spell(value.total_seconds()) for name, value in vars(STALE_DEFAULT).items()}
-    rotated = "rotated none" if row.unrotated else "rotated one, or is younger than that itself"
+    rotated = "rotated none" if row.unrotated else "rotated one, or is younger than the window"
     return [
         (row.display, "title"),
         f"it is {spell((now - row.created_at).total_seconds())} old: stale from {days['max_age']} on,"
@@ -181,7 +181,7 @@ STALE = ListOf(
     StaleKey,
     of=_stale,
     order="created",
-    summary="List live keys that are too old, or whose tenant rotated none in the window; the counts are of all keys.",
+    summary="List live keys that are too old, or whose tenant rotated none in the window; counts are of all live keys.",
     means="Live keys that are too old, or whose tenant rotated none in the window. The counts are of all live keys.",
     nothing="No live key is stale, and every tenant rotated one in time.",
     empty="No stale key matches. Press esc to clear the filter.",

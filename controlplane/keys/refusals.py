@@ -3,11 +3,13 @@
 from controlplane.errors import Conflict, NotFound, Refusal
 from controlplane.refusals import Words
 
-KEY_ROTATED_ONCE = Words("key_rotated_once", Conflict, "The key was rotated already.", "Rotate that one.")
-KEY_REVOKED = Words("key_revoked", Refusal, "The key is revoked, for good.", "Make another: watchfloor keys create")
-KEY_NOT_ALIVE = Words("key_not_alive", Refusal, "A dead key cannot be rotated.", "Make another.")
+KEY_ROTATED_ONCE = Words("key_rotated_once", Conflict, "The key was rotated already.", "Rotate the new key.")
+KEY_REVOKED = Words(
+    "key_revoked", Refusal, "The key is revoked; that cannot be undone.", "Make another: watchfloor keys create"
+)
+KEY_NOT_ALIVE = Words("key_not_alive", Refusal, "The key is no longer valid, so it cannot be rotated.", "Make another.")
 KEY_NOT_ROTATING = Words("key_not_rotating", Refusal, "The key has no grace now.")
-ALREADY_DISABLED = Words("already_disabled", Refusal, "The key is disabled already.", "To end it: keys enable")
+ALREADY_DISABLED = Words("already_disabled", Refusal, "The key is disabled already.", "To enable it: keys enable")
 NOT_DISABLED = Words("not_disabled", Refusal, "The key is not disabled.")
 NO_KEY = Words("no_key", NotFound, "There is no key {}.", "watchfloor keys list finds them.")
 NO_ROTATION = Words(
@@ -37,7 +39,7 @@ CONSTRAINTS = (
         "Rotate it: watchfloor keys rotate",
     ),
     Words("key_fixed", Refusal, "A key stays what it is: id, tenant, project, env, hash and origin never change."),
-    Words("key_grace_over", Refusal, "The key's grace is over, or it was rotated once.", "Use its successor."),
+    Words("key_grace_over", Refusal, "The key's grace is over, or it was rotated once.", "Use the new key."),
     Words("key_grace_too_long", Refusal, "A grace ends at the latest when the key expires.", "End the grace earlier."),
     Words("leak_reason", Refusal, "A leak needs a reason.", "Say it with --reason."),
     Words("leak_calls", Refusal, "The calls of a leak must be a JSON object."),

@@ -47,7 +47,11 @@ def why(key: Key, now: datetime) -> list[str]:
 
 def check_not_revoked(key: Key, now: datetime) -> None:
     if key.revoked_at is not None:
-        raise KEY_REVOKED(f"{key.display} is revoked, for good: {key.revoked_reason}", "Make another.", why(key, now))
+        raise KEY_REVOKED(
+            f"{key.display} is revoked: {key.revoked_reason}",
+            "That cannot be undone. Make another: watchfloor keys create.",
+            why(key, now),
+        )
 
 
 def check_rotate(key: Key, now: datetime) -> None:
@@ -55,13 +59,13 @@ def check_rotate(key: Key, now: datetime) -> None:
     found = state(key, now)
     if found == "rotating":
         raise KEY_ROTATED_ONCE(
-            f"{key.display} is being rotated already; its successor is {key.rotated_to}.",
-            "Rotate that one, or end this one's grace: keys grace",
+            f"{key.display} was rotated already; the new key is {key.rotated_to}.",
+            "Rotate the new key, or end the grace of this one: keys grace",
             why(key, now),
         )
     if found != "active":
         raise KEY_NOT_ALIVE(
-            f"not rotated: {key.display} is {found}, and a dead key has no successor.",
+            f"{key.display} is {found}, so it cannot be rotated.",
             f"Make a new one: watchfloor keys create {key.tenant_id}",
             why(key, now),
         )
@@ -76,7 +80,7 @@ def check_grace(key: Key, now: datetime) -> None:
 def check_disable(key: Key, now: datetime) -> None:
     check_not_revoked(key, now)
     if key.disabled_at is not None:
-        raise ALREADY_DISABLED(f"{key.display} is disabled already.", "To end it: keys enable", why(key, now))
+        raise ALREADY_DISABLED(f"{key.display} is disabled already.", "To enable it: keys enable", why(key, now))
 
 
 def check_enable(key: Key, now: datetime) -> None:
@@ -89,7 +93,7 @@ def check_leak(key: Key, now: datetime) -> None:
     if state(key, now) not in ("active", "rotating"):
         raise KEY_NOT_ALIVE(
             f"{key.display} is {state(key, now)}: it is refused everywhere already.",
-            f"Revoke it for good: watchfloor keys revoke {key.id}",
+            f"To refuse it for ever: watchfloor keys revoke {key.id}",
             why(key, now),
         )
 

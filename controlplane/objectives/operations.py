@@ -76,7 +76,7 @@ class Scope(Request):
     @model_validator(mode="after")
     def _one_scope(self) -> Scope:
         if self.plan is not None and (self.tenant_id is not None or self.route is not None):
-            raise ValueError("a plan stands alone: it goes with neither a tenant nor a route")
+            raise ValueError("either a plan, or a tenant and a route: not both")
         return self
 
     def scope(self) -> Record:

@@ -37,7 +37,7 @@ CONSTRAINTS = (
     Words("objective_route", Refusal, "A route has 1 to 400 characters."),
     Words("objective_kind", Refusal, "An objective is of availability or of latency."),
     Words("objective_min_events", Refusal, "At least one request is needed before a window can fire."),
-    Words("objective_scope", Refusal, "A plan stands alone: it goes with neither a tenant nor a route."),
+    Words("objective_scope", Refusal, "Name either a plan, or a tenant and a route: not both."),
     Words(
         "objective_taken",
         Conflict,
@@ -60,7 +60,7 @@ CONSTRAINTS = (
         "Maintenance needs a reason of at most 2,000 characters.",
         "Say it with --reason.",
     ),
-    Words("maintenance_scope", Refusal, "A plan stands alone: it goes with neither a tenant nor a route."),
+    Words("maintenance_scope", Refusal, "Name either a plan, or a tenant and a route: not both."),
     Words(
         "maintenance_length", Refusal, "Maintenance ends after it begins, and lasts 7 days at most.", "Plan it again."
     ),

@@ -74,7 +74,7 @@ class Entry:
 def against(now: float | None, before: float | None, more: str = "more", less: str = "less") -> str:
     """A number compared with that of the week before, in words."""
     if now is None or before is None or not (math.isfinite(now) and math.isfinite(before)):
-        return "nothing from a week ago to compare with"
+        return "no data from a week ago"
     if now == before or (before and abs(now / before - 1) <= SAME):
         return "as a week ago"
     if not before:
@@ -311,7 +311,7 @@ def gates_entries(due: GatesDue, now: datetime) -> list[Entry]:
     """A gate of which nothing is known is closed too, and is no good news."""
     door = Door("gates", GATES_CLOSED)
     if not due.gates:
-        return [Entry("gates", "gates", UNKNOWN, "unknown", "none was run yet", (), Door("gates"))]
+        return [Entry("gates", "gates", UNKNOWN, "unknown", "no run yet", (), Door("gates"))]
     words = ", ".join(due.names)
     if due.closed:
         unknown = f"{due.unknown} not known: " if due.unknown else ""

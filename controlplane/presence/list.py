@@ -34,7 +34,7 @@ def _why(row: Presence, now: datetime) -> list[Line]:
         (f"{clean(row.person, 63)}: {view_words(row)}", "title"),
         f"since {relative(row.view_at, now)}{on}",
         f"last key {relative(row.moved_at, now)}; the console said so {relative(row.seen_at, now)}",
-        "Enter shows the same here; f follows, until esc. The other console shows nothing of that.",
+        "Enter opens the same view; f follows, until esc. The other person does not see that.",
     ]
 
 
@@ -44,7 +44,7 @@ CONSOLES: ListOf[Presence] = ListOf(
     of=lambda plane: plane.of(PresenceDirectory),
     order="person",
     summary="List the consoles that are open: who looks at what, and since when they are idle.",
-    means="Who is here, and what they look at. Enter shows the same here; f follows them, until esc.",
+    means="Who is here, and what they look at. Enter opens the same view; f follows them, until esc.",
     nothing="No other console is open.",
     key=("console",),
     missing=NO_CONSOLE,

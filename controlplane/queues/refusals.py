@@ -14,7 +14,7 @@ NO_CAUSE = Words(
     "no_cause", NotFound, "There is no cause {}.", "watchfloor queues list finds them.", constraint="cause_unknown"
 )
 LETTER_SETTLED = Words(
-    "letter_settled", Refusal, "The message is not dead any more.", "If it failed again, it is a new letter."
+    "letter_settled", Refusal, "The message is no longer dead.", "If it failed again, it is a new letter."
 )
 LETTER_QUARANTINED = Words(
     "letter_quarantined",

@@ -48,11 +48,11 @@ def why_source(row: SourceRow, now: datetime) -> list[Line]:
         f"it can: {row.able or 'nothing'}",
     ]
     if row.waiting is not None and not row.exact:
-        lines.append(("the number is an estimate: to count them took too long", "warn"))
+        lines.append(("the number is an estimate: counting took too long", "warn"))
     if row.entered is None and row.kind != "home":
-        lines.append("the rate in is not known: it does not say when messages died, or did not answer")
+        lines.append("the rate in is unknown: the source does not say when messages died, or did not answer")
     if row.kind != "home":
-        lines.append("the rate out is of what was replayed and discarded from here")
+        lines.append("the rate out counts what was replayed and discarded from here")
     if row.moving:
         lines.append((f"its last redrive: {row.moving}", "warn"))
     if row.fault:
@@ -64,8 +64,8 @@ SOURCES: ListOf[SourceRow] = ListOf(
     "sources",
     SourceRow,
     of=lambda plane: plane.of(SourceDirectory),
-    summary="List where dead letters are: how many, how old, how many came and went within the last hour.",
-    means="Where dead letters are: this home, and the sources that the settings name. Enter shows their causes.",
+    summary="List sources of dead letters: how many, how old, how many came and went within the last hour.",
+    means="Sources of dead letters: this home, and those that the settings name. Enter shows their causes.",
     nothing="There is no source.",
     missing=NO_SOURCE,
     label=lambda row: f"source {clean(row.id, 64)}",
@@ -104,7 +104,7 @@ def why_message(message: DeadMessage, now: datetime) -> list[Line]:
         f"cause: {message.cause_id}, {clean(message.cause, 500) or 'no message'}",
         f"died {relative(message.dead_at, now)}" if message.dead_at else "its source does not say when it died",
         f"replayed from here: {message.replays} times",
-        "a replay queues it again in its own system; that one decides in which order",
+        "a replay queues it again in its own system, which decides the order",
     ]
     if message.act:
         lines.append((f"begun, and its outcome is not known: {clean(message.act, 40)}", "warn"))
@@ -121,8 +121,8 @@ MESSAGES: ListOf[DeadMessage] = ListOf(
     DeadMessage,
     of=lambda plane: plane.of(MessageDirectory),
     order="-age",
-    summary="List messages that are dead outside the home: source:…, cause:… and age>2d find some of them.",
-    means="Messages that are dead in other systems. Replay one with a, then r; mark several of one source with space.",
+    summary="List dead messages of other systems; filter with source:…, cause:… or age>2d.",
+    means="Dead messages of other systems. Replay one with a, then r; mark several of one source with space.",
     nothing="No message is dead outside this home, as far as its sources answer: :sources",
     missing=NO_MESSAGE,
     label=lambda message: f"{clean(message.source, 64)} {clean(message.name, 60)}",

@@ -1,6 +1,6 @@
 """What an operator can do with messages that are dead outside the home.
 
-The intent is committed in the home first, then the source is asked, then what became of it is committed. So a link that
+The intent is committed in the home first, then the source is asked, then its outcome is committed. So a link that
 is cut anywhere in between leaves an act whose outcome is unknown, and never nothing.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 WORDS: Mapping[str, str] = {
     "done": "done",
-    "settled": "not dead any more",
+    "settled": "no longer dead",
     "busy": "held by somebody else",
     "conflict": "one like it, that must be the only one, waits",
     "tenant": "tenant not active",
@@ -72,7 +72,7 @@ async def _begin(change: Change, request: OneMessage, verb: Verb) -> Record:
     source, store = opened(change.sources, request.source), change.of(SourceActStore)
     if not getattr(source.can, verb):
         raise SOURCE_CANNOT(
-            f"The source {source.name} cannot {verb}: {source.can.why.get(verb, 'its settings say nothing of it')}."
+            f"The source {source.name} cannot {verb}: {source.can.why.get(verb, 'its settings do not say how')}."
         )
     found = (await source.look([request.name])).get(request.name)
     refused: Verdict | None = None if found else "settled"
@@ -91,7 +91,7 @@ def _as_it_is(message: DeadMessage | None) -> str:
 
 
 async def _act(plane: ControlPlane, request: OneMessage, result: Record) -> Record:
-    """Do what was recorded, and record what became of it. Raises Refusal `source_refused` when nothing was done,
+    """Do what was recorded, and record its outcome. Raises Refusal `source_refused` when nothing was done,
     OutcomeUnknown when nobody knows.
     """
     directory, verb, names = plane.of(SourceDirectory), result["verb"], result["ids"]
@@ -110,12 +110,12 @@ async def _act(plane: ControlPlane, request: OneMessage, result: Record) -> Reco
 
 
 async def settle_act(plane: ControlPlane, act: int, acted: Acted) -> Record:
-    """Record what became of it. Raises OutcomeUnknown when the home is away: then the act stays open there."""
+    """Record the outcome. Raises OutcomeUnknown when the home is away: then the act stays open there."""
     others: dict[str, str] = {name: verdict for name, verdict in acted.verdicts.items() if verdict != "done"}
     state = state_of(acted)
     request = ActSettle(id=act, state=state, others=others, detail=clean(acted.detail, 2000) if acted.detail else "")
     try:
-        return (await execute(plane, SETTLE, request, Call("what became of it", f"act-{act}-ended"))).result
+        return (await execute(plane, SETTLE, request, Call("the outcome", f"act-{act}-ended"))).result
     except HomeUnreachable as away:
         raise OutcomeUnknown(
             "act_unrecorded",

@@ -57,7 +57,7 @@ def why_outside(cause: OutsideCause, now: datetime) -> list[Line]:
         "one cause: the same queue, handler and class, and the same message",
         "without ids, numbers, quoted texts, addresses and times",
         f"fingerprint: {cause.fingerprint}",
-        "a replay queues them again in their own system; that one decides in which order",
+        "a replay queues them again in their own system, which decides the order",
     ]
 
 

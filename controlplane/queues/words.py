@@ -58,7 +58,7 @@ def why_cause(cause: Cause, now: datetime) -> list[Line]:
         f"{cause.replayed:,} were ever replayed, {cause.discarded:,} discarded",
         f"first {relative(cause.first_seen, now)}, last {relative(cause.last_seen, now)}",
         f"died in: {', '.join(clean(each, 60) for each in cause.releases) or 'no known release'}",
-        f"fixed in: {clean(cause.fixed_in, 100)}" if cause.fixed_in else "not said to be fixed: press a, then f",
+        f"fixed in: {clean(cause.fixed_in, 100)}" if cause.fixed_in else "not marked as fixed: press a, then f",
         *gate_lines(cause),
         "one cause: the same queue, handler and class, and the same message",
         "without ids, numbers, quoted texts, addresses and times",
@@ -71,7 +71,7 @@ def gate_lines(cause: Cause) -> list[Line]:
     """What the gate of the release in which it is fixed decided, and what to do then."""
     if not cause.fixed_gate:
         return []
-    decided = cause.gate_verdict or "has not decided since that was said"
+    decided = cause.gate_verdict or "has not decided since then"
     lines: list[Line] = [f"its gate {clean(cause.fixed_gate, 200)}: {clean(decided, 40)}"]
     if cause.ready:
         lines.append(("it may be replayed, one message first: press a, then r", "good"))
@@ -97,7 +97,7 @@ def why_letter(letter: Letter, now: datetime) -> list[Line]:
         f"{letter.state}: {state_words(letter, now)}",
         f"error: {clean(letter.error, 2000) or 'none was kept'}",
         f"cause: {letter.cause_id}, {clean(letter.cause, 500)}",
-        f"replayed before, and died of the same: {letter.replays}; from 3 on it is quarantined",
+        f"replayed before, and died of the same cause: {letter.replays}; from 3 on it is quarantined",
     ]
     if letter.obstacle is not None and letter.state == "dead":
         refusal = obstacle(letter)
@@ -114,7 +114,7 @@ def state_words(letter: Letter, now: datetime) -> str:
         why = f": {clean(letter.settled_why, 300)}" if letter.settled_why else ""
         return f"by {clean(letter.settled_by, 63)} {relative(letter.settled_at, now)}{why}"
     if letter.state == "quarantined":
-        return "left out of every replay until somebody releases it"
+        return "no replay includes it until somebody releases it"
     return f"died {relative(letter.dead_at, now)}, after {count_words(letter.attempt_count, 'attempt')}"
 
 
@@ -206,7 +206,7 @@ def difference_lines(message: Message | None, success: Success | None, now: date
     if message is None:
         return [("Only operators and admins read messages.", "muted")]
     if success is None:
-        return [("No message of this handler is known that succeeded: done jobs are kept for a day.", "muted")]
+        return [("No message of this handler succeeded within a day, which is how long done jobs are kept.", "muted")]
     lines: list[Line] = [(f"− {success.source_id} succeeded {relative(success.at, now)}   + this one", "muted")]
     was, now_said = success.payload.split("\n"), (message.json or "").split("\n")
     changed = list(unified_diff(was, now_said, n=1, lineterm=""))[2:]

@@ -119,7 +119,7 @@ def _evidence(data: Data) -> list[Point]:
     if counts["unmapped"]:
         return [("unknown", f"for {counts['unmapped']} controls no kind of evidence is named")]
     if not counts["fresh"]:
-        return [("unknown", "no control is named, so nothing shows what is kept")]
+        return [("unknown", "no controls are configured")]
     return [("good", f"every control has fresh evidence: {counts['fresh']}")]
 
 
@@ -129,7 +129,7 @@ def _rest(data: Data) -> list[Point]:
     words = f"{count_words(rotations['stale'], 'live key')} too old, {count_words(rotations['late'], 'rotation')} late"
     found: list[Point] = [("warn" if due else "good", words)]
     if drift["spread"] is None:
-        found.append(("unknown", "how far tenants drift apart is not known: too few requests"))
+        found.append(("unknown", "drift between tenants is unknown: too few requests"))
     else:
         among = count_words(drift["tenants"], "tenant")
         words = f"shares of failed requests lie {share(drift['spread'])} apart, among {among}"
@@ -143,7 +143,7 @@ def _rest(data: Data) -> list[Point]:
     if chain["trouble"]:
         found.append(("bad", f"the trail: {clean(chain['trouble'], 200)}"))
     elif chain["signed"] is None:
-        found.append(("unknown", "no checkpoint vouches for the trail yet"))
+        found.append(("unknown", "no checkpoint proves the trail yet"))
     else:
         behind = chain["written"] - chain["signed"]
         words = f"the trail is signed to row {count(chain['signed'])} of {count(chain['written'])}"

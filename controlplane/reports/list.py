@@ -25,19 +25,19 @@ def why_report(report: Report, now: datetime) -> list[Line]:
         f"asked for by {clean(report.asked_by, 100)}, {relative(report.asked_at, now)}",
     ]
     if report.made_at is None:
-        return [*lines, ("a worker has yet to make it: watchfloor workers list state:alive", "warn")]
+        return [*lines, ("a worker will make it: watchfloor workers list state:alive", "warn")]
     return [*lines, f"made {relative(report.made_at, now)}", (f"sha256 {report.sha256}", "muted")]
 
 
 def report_lines(text: str | None) -> list[Line]:
     """What it says in short; the whole is written to a file."""
     if text is None:
-        return [("A worker has yet to make it.", "muted")]
+        return [("A worker will make it.", "muted")]
     try:
         data = read(text)
         said, made = points(data), about(data)
     except (Usage, *ANOTHER_FORM):
-        return [("It is in no form that this program can read. watchfloor reports write NUMBER FILE.json", "bad")]
+        return [("This program cannot read its form. To look at it: watchfloor reports write NUMBER FILE.json", "bad")]
     tone = {"red": "bad", "yellow": "warn", "green": "good"}[overall(said)]
     lines: list[Line] = [(f"status: {overall(said)}", tone), ""]
     lines += [(f"{GLYPHS[mark]} {words}", mark) for mark, words in said]
@@ -49,9 +49,9 @@ REPORTS: ListOf[Report] = ListOf(
     Report,
     of=lambda plane: plane.of(ReportDirectory),
     order="-asked",
-    summary="List governance reports, the newest first: of each week by itself, of a release when it is asked for.",
-    means="Governance reports: what was decided, waived and proven. One of each week is made by itself.",
-    nothing="No report yet. A worker makes that of the last week; for a release press a, then n.",
+    summary="List governance reports, newest first.",
+    means="Governance reports: what was decided, waived and proven. Each week gets one by itself.",
+    nothing="No report yet. A worker makes one each week; for a release press a, then n.",
     missing=NO_REPORT,
     label=lambda report: f"report {report.id}",
     opens=lambda report: ("reports", report.key),

@@ -39,8 +39,8 @@ REQUESTS: ListOf[StoredRequest] = ListOf(
     order="-at",
     summary="List single requests, newest first.",
     means=(
-        "Single requests as they come, newest first. p holds them, / filters. With a time in the filter, or oldest"
-        " first, it is a list of all that is kept. Addresses are masked below support."
+        "Single requests as they come, newest first. p pauses, / filters. With a time in the filter, or oldest"
+        " first, all that is kept is listed. Addresses are masked below support."
     ),
     nothing="No requests yet. Send some: docs/data-plane.md, or watchfloor requests import",
     empty="No request matches. Press esc to clear the filter.",

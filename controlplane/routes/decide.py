@@ -92,7 +92,7 @@ def _views(
             takes = route in matching.matched(facts.routes, alert) and matching.group_key(route, alert) == state.key
         seen = view(route, alert, facts, at, state.held.get(alert.id), alert.id in told)
         if not takes:
-            stage = Stage("route", "hold", "it does not take this route any more", "not_matched")
+            stage = Stage("route", "hold", "it no longer takes this route", "not_matched")
             seen = replace(seen, hold="not_matched", stages=(stage, *seen.stages))
         yield alert.id, seen
 
@@ -307,7 +307,7 @@ def _escalation_stages(
         words = "; ".join(step.words)
         return [Stage("escalation", "pass" if step.pages else "wait", words, step.run.state, step.next_at)]
     if _frozen(group) and group.state.run:
-        return [Stage("escalation", "wait", "it stands still while its source is silent", "unknown")]
+        return [Stage("escalation", "wait", "it waits while its source is silent", "unknown")]
     if group.active:
         return [Stage("escalation", "wait", "it begins when the group is told", "waits", _begins(group, facts))]
     if run is not None and run.state == "acked":

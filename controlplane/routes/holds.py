@@ -95,7 +95,7 @@ def _changes(route: Route, labels: Labels, alert: AlertFacts, facts: Facts, at: 
 def _source(alert: AlertFacts) -> Stage:
     if alert.unknown_since is None:
         return Stage("source", "pass", "its source answers", "known")
-    words = f"its source has been silent since {shown(alert.unknown_since)}: unknown, so nothing is said of it"
+    words = f"its source has been silent since {shown(alert.unknown_since)}: unknown, so nobody is told"
     return Stage("source", "hold", words, "unknown")
 
 
@@ -178,7 +178,7 @@ def _is_dropped(held: Held | None, severity: Severity) -> bool:
 
 def _urgency(route: Route) -> Stage:
     if route.urgency == "low":
-        return Stage("urgency", "hold", "the route's urgency is low: recorded, and nobody is told", "low_urgency")
+        return Stage("urgency", "hold", "the route's urgency is low: it is recorded, but nobody is told", "low_urgency")
     return Stage("urgency", "pass", "high", "high_urgency")
 
 

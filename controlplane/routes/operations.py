@@ -266,7 +266,7 @@ async def rotate_secret(change: Change, request: RouteRotate, route: RouteRow) -
     check=lambda route, now: checks.check_disable(route),
 )
 async def disable(change: Change, request: OneRoute, route: RouteRow) -> Record:
-    """Disable a route: it takes no new alerts; who heard a trigger still hears the resolve."""
+    """Disable a route: it takes no new alerts; whoever was told of a trigger is still told of the resolve."""
     return checks.result(await change.of(RouteStore).update(route.id, {"enabled": False}))
 
 

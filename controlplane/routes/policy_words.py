@@ -15,7 +15,7 @@ SPANS = {(0, 1, 2, 3, 4, 5, 6): "every day", (1, 2, 3, 4, 5): "Mon to Fri", (0, 
 MODES = {"suppress": "nobody is told", "warning_only": "at most a warning"}
 ENDS = {
     "reevaluate": "what still fires at its end is told then",
-    "digest": "at its end one notice tells what still fires, and what came and went",
+    "digest": "at its end one notice says what still fires, and what came and went",
     "drop": "what fired in it is never told, unless it gets worse",
 }
 

@@ -23,7 +23,7 @@ Reason = Literal[
 ]
 
 REASONS: dict[Reason, str] = {
-    "first_notification": "nobody was told of it yet",
+    "first_notification": "nobody was told yet",
     "new_alerts_in_group": "there are new alerts in the group",
     "severity_raised": "it became more severe",
     "repeat_interval_elapsed": "it still fires after the repeat interval",
@@ -37,5 +37,5 @@ REASONS: dict[Reason, str] = {
     "nobody_on_call": "nobody is on call before",
     "acknowledged": "somebody has it",
     "new_resolved_alerts": "some alerts of the group are resolved",
-    "all_alerts_resolved": "all of it is resolved",
+    "all_alerts_resolved": "all alerts of the group are resolved",
 }

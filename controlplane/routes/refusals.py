@@ -7,7 +7,7 @@ NO_ROUTE = Words(
     "no_such_route", NotFound, "There is no route {}.", "watchfloor routes list finds them.", constraint="route_unknown"
 )
 ROUTE_TARGET = Words(
-    "route_target_unfit", Refusal, "The target cannot be used.", "Give it anew: routes edit, webhooks edit."
+    "route_target_unfit", Refusal, "The target cannot be used.", "Set it again: routes edit, webhooks edit."
 )
 ROUTE_RETIRED = Words("route_retired", Refusal, "The route is retired.", "Restore it first.")
 ROUTE_LIVE = Words("route_live", Refusal, "The route is not retired.")

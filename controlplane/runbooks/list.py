@@ -181,7 +181,7 @@ STEPS: ListOf[StepRow] = ListOf(
         Column("state", status(STEP_STATES), priority=1, width=10, value=step_state),
         Column("by", priority=2, width=8, field="claimed_by"),
         Column("kind", choice("operation", "check", "question", "person"), priority=4, width=9),
-        Column("came", priority=3, width=16, grow=True, title="WHAT CAME OF IT", filters=False, cell=_came,
+        Column("came", priority=3, width=16, grow=True, title="RESULT", filters=False, cell=_came,
                value=lambda row: row.note),
         Column("took", priority=5, width=6, filters=False, cell=_took, value=lambda row: ""),
     ),

@@ -1,4 +1,4 @@
-"""What an operator can do with runbooks: begin an execution, take a step, say what came of it, stop, resume."""
+"""What an operator can do with runbooks: begin an execution, take a step, say the result, stop, resume."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class StepDo(OneStep):
 class StepSettle(OneStep):
     verdict: Annotated[Verdict, Field(description="passed, failed, unknown or skipped")]
     note: Annotated[str, Field(max_length=2000, description="what was seen; why it is skipped")] = ""
-    output: Annotated[dict[str, JsonValue], Field(default_factory=dict, description="what came of it")]
+    output: Annotated[dict[str, JsonValue], Field(default_factory=dict, description="the result")]
 
 
 EXECUTION = Subject(Execution, lambda change, request: change.of(ExecutionStore).lock(request.id))

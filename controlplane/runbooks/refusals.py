@@ -9,16 +9,16 @@ NO_EXECUTION = Words(
 )
 NO_STEP = Words("no_step", NotFound, "The execution has no step {}.", "watchfloor executions show NUMBER")
 EXECUTION_STOPPED = Words(
-    "execution_stopped", Refusal, "The execution is stopped.", "watchfloor runbooks resume NUMBER goes on with it."
+    "execution_stopped", Refusal, "The execution is stopped.", "Continue it: watchfloor runbooks resume NUMBER"
 )
-EXECUTION_OPEN = Words("execution_open", Refusal, "The execution is open: it goes on as it is.")
+EXECUTION_OPEN = Words("execution_open", Refusal, "The execution is open already.")
 EXECUTION_OVER = Words("execution_over", Refusal, "The execution is over: every step has its verdict.")
 STEP_CLAIMED = Words("step_claimed", Conflict, "Somebody has claimed the step.", "Take another one, or ask them.")
-STEP_OVER = Words("step_over", Refusal, "The step is over.", "Only what failed is tried again.")
+STEP_OVER = Words("step_over", Refusal, "The step is over.", "Only failed steps can be tried again.")
 STEP_UNCLAIMED = Words("step_unclaimed", Refusal, "Nobody has claimed the step.", "Claim it first.")
 STEP_NOT_YOURS = Words("step_not_yours", NotPermitted, "Somebody else has claimed the step.", "Take another one.")
-STEP_NOTE = Words("step_note", Usage, "To skip a step needs a note.", "Say why it is skipped.")
-NO_ANSWER = Words("no_answer", Refusal, "A question before it has no answer that can be taken: {}.", "Answer it first.")
+STEP_NOTE = Words("step_note", Usage, "Skipping a step needs a note.", "Say why it is skipped.")
+NO_ANSWER = Words("no_answer", Refusal, "An earlier question has no usable answer: {}.", "Answer it first.")
 
 CONSTRAINTS = (
     Words("runbook_text", Usage, "A runbook has at most 131,072 bytes."),
@@ -50,8 +50,8 @@ CONSTRAINTS = (
     Words(
         "step_blocked",
         Refusal,
-        "A step before it did not pass, or a check before it is open: until it passes, or is skipped, this waits.",
+        "An earlier step did not pass, or an earlier check is open: this waits until it passes or is skipped.",
         "Look at the steps before it.",
     ),
-    Words("step_without_change", Refusal, "The home knows no such change: an operation passes by being done."),
+    Words("step_without_change", Refusal, "The home has no such change: an operation passes only when it was done."),
 )

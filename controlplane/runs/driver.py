@@ -200,5 +200,5 @@ async def _undo_of(plane: ControlPlane, request_id: str) -> UndoStep:
     recorded = await plane.recorded(request_id)
     step = undo_step(named(recorded.operation), recorded.rows) if recorded else None
     if step is None:
-        raise NO_UNDO(f"{request_id} changed nothing that can be taken back.")
+        raise NO_UNDO(f"{request_id} changed nothing that can be undone.")
     return step

@@ -27,15 +27,15 @@ VERDICTS: dict[ItemState, Status] = {
 DRIVEN: dict[Standing, str] = {
     "running": "a program does one item after another",
     "waiting": "a worker begins it; or press a, then r, to begin it here",
-    "held": "so many at once take a second person: when one approved it, press a, then l, to let it begin",
-    "interrupted": "its program is gone: a worker continues it; or press a, then r, to resume it here",
+    "held": "so many at once need a second person: once one has approved, press a, then l, to let it begin",
+    "interrupted": "the program that carried it is gone: a worker continues it; or press a, then r, to resume it here",
 }
 
 
-NO_ORDER = "what it replays is taken in any order: the order of messages with the same key is not kept"
+NO_ORDER = "messages are replayed in any order, also those with the same key"
 OUTSIDE_DRIVEN: dict[Standing, str] = {
-    "waiting": "a program begins it whose settings name its source: a worker, or this console by a, then r",
-    "interrupted": "a program goes on whose settings name its source: a worker, or this console by a, then r",
+    "waiting": "a program whose settings name its source begins it: a worker, or this console by a, then r",
+    "interrupted": "a program whose settings name its source continues it: a worker, or this console by a, then r",
 }
 """Of runs over messages of other systems."""
 
@@ -65,9 +65,9 @@ RUNS = ListOf(
     Run,
     of=lambda plane: plane.of(RunDirectory),
     order="-created",
-    summary="List what was done in bulk, newest first.",
-    means="What was done in bulk: one thing at a time, paced, paused by a breaker, with a verdict for each.",
-    nothing="Nothing was done in bulk yet. Mark rows with space and press a.",
+    summary="List runs, newest first: one operation done to many things.",
+    means="One operation done to many things, paced, paused when too many are refused, with a verdict for each.",
+    nothing="No run yet. In any list mark rows with space, then press a.",
     missing=NO_RUN,
     label=lambda run: f"run {run.id}",
     opens=lambda run: ("runs", run.key),

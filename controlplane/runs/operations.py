@@ -182,7 +182,7 @@ async def _started(change: Change, run_id: int) -> Record:
 def check_undo(run: Run, now: datetime) -> None:
     """Raises Refusal `no_undo`, `run_running`."""
     if target(run.operation).undo is None:
-        raise NO_UNDO(f"{run.operation} cannot be taken back.")
+        raise NO_UNDO(f"{run.operation} cannot be undone.")
     if run.standing == "running":
         raise Refusal("run_running", f"Run {run.id} is still running.", "Pause or stop it first.")
 
@@ -195,7 +195,7 @@ async def start_undo(change: Change, request: OneRun, undone: Run) -> Record:
     undo = target(undone.operation).undo
     assert undo is not None  # see check_undo
     if undone.state == "running":  # the program that drove it is gone, and no other may go on with it
-        await change.of(RunStore).update(undone.id, {"state": "stopped", "why": "it is taken back"})
+        await change.of(RunStore).update(undone.id, {"state": "stopped", "why": "it is undone"})
     run = await change.of(RunStore).create(
         {
             "operation": undo,

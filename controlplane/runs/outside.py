@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 BITE = 100
 """Messages that are done in one transaction at the source."""
 SAID = {verdict: f"It is {words}." for verdict, words in WORDS.items()} | {
-    "unknown": "The link was lost, and nothing tells what became of it.",
-    "conflict": "One like it, that must be the only one, waits there.",
+    "unknown": "The connection was lost, and the outcome cannot be found out.",
+    "conflict": "Another one waits there, and there may be only one.",
     "tenant": "Its tenant is not active.",
     "refused": "Its source refused it.",
 }

@@ -15,7 +15,7 @@ RUN_HELD = Words(
     "The run waits for a second person: nothing is done before.",
     "watchfloor runs release asks for the approval, and lets it begin when it has it.",
 )
-RUN_NOT_HELD = Words("run_released", Refusal, "The run waits for nobody's approval.")
+RUN_NOT_HELD = Words("run_released", Refusal, "The run does not wait for an approval.")
 RUN_TOO_LARGE = Words(
     "run_too_large", Usage, "A run has at most 100,000 things.", "Narrow the filter and start several runs."
 )
@@ -30,7 +30,7 @@ CONSTRAINTS = (
         "The request id has the form of a run's, but there is no such item.",
         "Use another.",
     ),
-    Words("run_not_held", Conflict, "Your program does not drive this run, or no longer does.", "Resume it first."),
+    Words("run_not_held", Conflict, "Your program does not carry this run, or no longer does.", "Resume it first."),
     Words(
         "run_role",
         NotPermitted,

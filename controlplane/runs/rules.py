@@ -115,7 +115,7 @@ def check_state(run: Run, becomes: RunState, verb: str) -> None:
     if becomes not in FOLLOWS[run.state]:
         raise RUN_TRANSITION(
             f"Run {run.id} cannot be {verb}: it is {run.state}.",
-            f"watchfloor runs show {run.id} shows what became of it.",
+            f"watchfloor runs show {run.id} shows how it ended.",
             why=[f"state: {run.state}", *([f"because: {run.why}"] if run.why else [])],
         )
 
@@ -144,7 +144,7 @@ def check_resume(run: Run) -> None:
 def check_release(run: Run) -> None:
     """Raises Refusal `run_released` when the run waits for nobody."""
     if not run.held:
-        raise RUN_NOT_HELD(f"Run {run.id} waits for nobody's approval.")
+        raise RUN_NOT_HELD(f"Run {run.id} does not wait for an approval.")
     check_state(run, "running", "released")
 
 

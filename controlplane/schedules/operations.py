@@ -229,7 +229,7 @@ async def edit(change: Change, request: ScheduleEdit, kept: KeptSchedule) -> Rec
     check=_live,
 )
 async def retire(change: Change, request: OneSchedule, kept: KeptSchedule) -> Record:
-    """Retire a schedule: nobody is on call by it any more."""
+    """Retire a schedule: nobody is on call by it."""
     await change.of(ScheduleStore).update(kept.name, {"retired_at": change.now})
     return {"name": kept.name}
 

@@ -21,7 +21,7 @@ OVERRIDE_TIMES = Words(
     "override_times", Usage, "An override ends after it starts, and lasts 92 days at most.", "Give another end."
 )
 OVERRIDE_INSTEAD_OF = Words(
-    "override_instead_of", Usage, "Who is added is instead of nobody.", "Leave one of the two out."
+    "override_instead_of", Usage, "An added person replaces nobody.", "Leave one of the two out."
 )
 
 CONSTRAINTS = (

@@ -96,7 +96,7 @@ def turn_lines(row: ScheduleRow) -> list[Line]:
 def rotation_lines(kept: KeptSchedule) -> list[Line]:
     if kept.schedule is None:
         return []
-    lines: list[Line] = [("rotations, the first that has somebody counts", "title")]
+    lines: list[Line] = [("rotations; the first that has somebody counts", "title")]
     return [*lines, *(f"  {rotation_words(each)}" for each in kept.schedule.rotations)]
 
 

@@ -15,8 +15,8 @@ from controlplane.text import UNKNOWN, clean
 
 EARLIER: dict[Ends, str] = {
     "time": "",
-    "resolved": "once all that it hid have been resolved",
-    "unmatched": "once it has had nothing to hide",
+    "resolved": "once all alerts that it hid are resolved",
+    "unmatched": "once no alert matches it",
 }
 TONES: dict[Severity, str] = {"critical": "bad", "error": "bad", "warning": "warn", "info": "muted"}
 

@@ -74,7 +74,7 @@ def why(tenant: Tenant, now: datetime) -> list[Line]:
         lines.append(f"  deleted {relative(tenant.deleted_at, now)} from {tenant.deleted_from}")
         lines.append(f"  its data is purged after {tenant.purge_after:%Y-%m-%d %H:%M} UTC")
     if tenant.until is None:
-        lines.append("requests, errors, p95: unknown, no request of it was stored in the last hour of data")
+        lines.append("requests, errors, p95: unknown, since none of its requests is in the last hour of data")
     else:
         lines.append(f"requests, errors, p95: over the hour that ends {tenant.until:%Y-%m-%d %H:%M:%S} UTC")
         lines.append(f"  that is {relative(tenant.until, now)}; errors are answers with 5xx; p95 by rank")

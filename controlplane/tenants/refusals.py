@@ -15,7 +15,9 @@ NO_PROJECT = Words("no_project", NotFound, "Tenant {} has no project {}.", "watc
 TENANT_PENDING_DELETION = Words(
     "tenant_pending_deletion", Refusal, "The tenant is pending deletion.", "Restore it first: tenants restore"
 )
-ALREADY_SUSPENDED = Words("already_suspended", Refusal, "The tenant is suspended already.", "To end it: tenants resume")
+ALREADY_SUSPENDED = Words(
+    "already_suspended", Refusal, "The tenant is suspended already.", "To resume it: tenants resume"
+)
 NOT_SUSPENDED = Words("not_suspended", Refusal, "The tenant is not suspended.")
 ALREADY_PENDING_DELETION = Words(
     "already_pending_deletion", Refusal, "The tenant is pending deletion already.", "To keep it: tenants restore"

@@ -63,7 +63,7 @@ def check_suspend(tenant: Tenant) -> None:
     if tenant.status == "suspended":
         raise ALREADY_SUSPENDED(
             f"{tenant.id} is suspended already: {tenant.suspension_reason}",
-            f"To end it: watchfloor tenants resume {tenant.id}",
+            f"To resume it: watchfloor tenants resume {tenant.id}",
             why=["status: suspended", f"reason: {tenant.suspension_reason}", f"since: {tenant.suspended_at}"],
         )
     check_not_protected(tenant, "suspended")

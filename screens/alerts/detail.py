@@ -101,8 +101,8 @@ class AlertScreen(DetailScreen[AlertRead]):
     numbered = True
     rows = Alert
     means = (
-        "One alert: what was found and against which threshold, all that happened to it, its value over time where "
-        "that is stored, who was told, how earlier ones ended."
+        "One alert: what was found, its threshold, all that happened to it, its value over time, who was told, "
+        "how earlier ones ended."
     )
     panes = (
         Facts("facts", lambda seen: facts(seen.thing.alert, seen.now)),
@@ -171,7 +171,7 @@ def facts(alert: Alert, now: datetime) -> list[Line]:
     if words := flapping_words(alert):
         lines.append((words, "warn"))
     rows = {
-        "tenant": alert.tenant_id or f"{ESTATE}: the whole estate",
+        "tenant": alert.tenant_id or f"{ESTATE}: all tenants",
         "value": number_words(alert.value, alert.unit),
         "threshold": number_words(alert.threshold, alert.unit) + (f", from: {clean(source, 100)}" if source else ""),
         "detector": alert.kind,

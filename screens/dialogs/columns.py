@@ -40,7 +40,7 @@ class ColumnChooser(Dialog[Chosen | None]):
         lines = Lines(self._lines(), folds=False)
         lines.styles.height = min(16, len(self.order))
         yield lines
-        yield text("space shows or hides · J K move · 0 as it was made · enter keeps · esc closes", classes="hint")
+        yield text("space shows or hides · J K move · 0 default · enter saves · esc closes", classes="hint")
 
     def _lines(self) -> list[Line]:
         lines: list[Line] = []

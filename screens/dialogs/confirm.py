@@ -65,7 +65,7 @@ class Confirm(Dialog[bool]):
             yield TypedInput(compact=True, id="typed")
         else:
             second = self.question.risk is Risk.TWO_PERSON
-            yield text("It takes a second person. Ask for the approval? y/N" if second else "Do it? y/N", id="ask")
+            yield text("It needs a second person. Ask for the approval? y/N" if second else "Do it? y/N", id="ask")
 
     def on_mount(self) -> None:
         if self.question.risk is Risk.TYPED:

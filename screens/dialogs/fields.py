@@ -38,7 +38,7 @@ class Choice(Label, can_focus=True):
     DEFAULT_CSS = "Choice { width: 100%; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right,space", "turn(1)", "next", show=False, id="choice.next"),
-        Binding("left", "turn(-1)", "before", show=False, id="choice.previous"),
+        Binding("left", "turn(-1)", "previous", show=False, id="choice.previous"),
         Binding("enter", "submit", "next", show=False, id="choice.submit"),
     ]
 

@@ -134,7 +134,7 @@ class RequestForm(Dialog[Answers | None]):
         self.operation.parse(fields)
         reason = self.query_one("#reason", Input).value.strip() if self.operation.needs_reason else ""
         if self.operation.needs_reason and not reason:
-            raise Usage("reason_needed", "A reason is needed: it is what the trail will say.")
+            raise Usage("reason_needed", "Give a reason: the audit trail keeps it.")
         return fields, reason
 
 

@@ -31,6 +31,6 @@ class Output(Viewer):
 
     def _take(self, piece: str) -> None:
         self.written += piece
-        state = (self.ended or "running …; esc ends it", "title" if self.ended else "muted")
+        state = (self.ended or "running …; esc stops it", "title" if self.ended else "muted")
         self.lines = [state, "", *self.written.splitlines()]
         self._show()

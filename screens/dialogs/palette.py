@@ -42,7 +42,7 @@ class Palette(Dialog[str | None]):
     def parts(self) -> ComposeResult:
         yield Input(compact=True, placeholder="any part of a command or a tenant")
         yield Lines(folds=False)  # a row is a choice
-        yield text("arrows choose · enter goes · esc closes", classes="hint")
+        yield text("arrows choose · enter opens · esc closes", classes="hint")
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()

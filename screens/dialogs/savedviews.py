@@ -23,8 +23,8 @@ class SavedViews(Chooser[tuple[str, str]]):
         Binding("s", "save_shown", show=False, id="views.save", priority=True),
         Binding("d", "take_away", show=False, id="views.take_away", priority=True),
     ]
-    none_words = "No view is saved yet. s saves this list as it is shown."
-    hint_words = "enter shows it · s saves this list · d deletes · esc closes"
+    none_words = "No view is saved yet. s saves this list as it is now."
+    hint_words = "enter opens · s saves this list · d deletes · esc closes"
 
     def words(self, each: tuple[str, str]) -> str:
         name, shows = each

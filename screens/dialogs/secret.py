@@ -50,7 +50,7 @@ class ShowSecret(Dialog[None]):
     def action_close(self) -> None:
         if not self._taken:
             self._taken = True
-            retext(self.query_one("#said", Label), "Nobody has seen it yet. esc again gives it up.")
+            retext(self.query_one("#said", Label), "You have not seen it yet. esc again discards it.")
             return
         self._secret = ""
         self.dismiss(None)

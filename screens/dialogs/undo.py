@@ -30,7 +30,7 @@ class UndoList(Chooser[tuple[AuditRow, UndoStep]]):
         Binding("enter", "take_back", show=False, id="undos.take_back", priority=True),
     ]
     none_words = "None of your last changes can be undone."
-    hint_words = "enter shows what an undo would change, and asks · esc closes"
+    hint_words = "enter previews the undo, then asks · esc closes"
 
     def __init__(self, session: Session, found: Sequence[tuple[AuditRow, UndoStep]]) -> None:
         super().__init__(session, "my changes that can be undone", found)

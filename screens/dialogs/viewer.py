@@ -45,7 +45,7 @@ class Viewer(Dialog[None]):
 
     def parts(self) -> ComposeResult:
         yield Lines(self.lines)
-        yield Input(placeholder="search: only lines with this text; enter keeps them, esc shows all", id="sought")
+        yield Input(placeholder="search: enter keeps only the lines found, esc shows all", id="sought")
         keys = "/ search · c copy · esc closes"
         yield text(f"y JSON · {keys}" if self.record is not None else keys, id="keys", classes="hint")
 

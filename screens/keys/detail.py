@@ -58,8 +58,8 @@ class KeyScreen(DetailScreen[KeyRead]):
     noun = "keys"
     rows = Key
     means = (
-        "One key: its facts and rotations; how it is used against the week before and who called with it; all that was "
-        "done to it. w says by which numbers something is strange."
+        "One key: its facts and rotations; its use against the week before, and who called with it; all changes. "
+        "w shows the numbers behind anything unusual."
     )
     panes = (
         Facts("facts", lambda seen: facts(seen.thing, seen.now)),

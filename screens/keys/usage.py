@@ -18,7 +18,7 @@ def usage_lines(report: UsageReport, *, named: bool = False) -> list[Line]:
     """`named`: with the key of each, where there may be several."""
     if not report.rows:
         return [
-            "Nothing is known of its calls by the hour.",
+            "Its calls by the hour are unknown.",
             ("no request named its key, or none is rolled up yet", "muted"),
         ]
     begin, end = f"{report.start:%m-%d %H:%M}", f"{report.end:%m-%d %H:%M}"
@@ -27,7 +27,7 @@ def usage_lines(report: UsageReport, *, named: bool = False) -> list[Line]:
         (fit("  route", ROUTE + 2) + "   calls      /h  before  5xx%  4xx%   mean", "muted"),
     ]
     if not any(usage.baseline.hours for usage in report.rows):
-        lines.append(("nothing is known of the days before: there is nothing to compare it with", "muted"))
+        lines.append(("nothing is known of the days before, so there is nothing to compare", "muted"))
     for usage in report.rows[:MAX_USAGE_ROWS]:
         lines += [(usage.key_prefix, "title")] if named else []
         lines.append((_row(usage), "warn" if usage.signals else ""))
@@ -53,7 +53,7 @@ def _share(errors: int, of: Slice) -> str:
 def usage_why(report: UsageReport, *, named: bool = False) -> list[Line]:
     """Each signal with its inputs."""
     strange = [usage for usage in report.rows if usage.signals]
-    lines: list[Line] = [(f"strange in {WINDOW} h against {BASELINE} h before", "title")]
+    lines: list[Line] = [(f"unusual in {WINDOW} h against {BASELINE} h before", "title")]
     for usage in strange:
         lines.append(f"{usage.key_prefix} {usage.route}" if named else usage.route)
         for words in usage.reasons():

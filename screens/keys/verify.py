@@ -11,7 +11,7 @@ from screens.dialogs.fields import Answers, Asked, FieldsForm
 from screens.dialogs.viewer import Viewer
 from screens.session import Session
 
-ASKED = Asked("key", "paste the key; it is not shown, and kept nowhere", hidden=True)
+ASKED = Asked("key", "paste the key; it is neither shown nor kept", hidden=True)
 
 
 async def ask_and_verify(app: App[None], session: Session) -> Done | None:

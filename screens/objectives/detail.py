@@ -155,7 +155,7 @@ class ObjectiveScreen(DetailScreen[Asked]):
     panes = (
         Facts("budget", budget_pane),
         Facts("burned", lambda seen: burned_lines(seen.of(HISTORY), seen.width)),
-        ChartPane("burndown", burn_down_pane, "no data: nothing is known of it"),
+        ChartPane("burndown", burn_down_pane, "no data: unknown"),
         timeline("thing", "objectives"),
     )
     grid, widths = ("budget burndown", "burned timeline"), "1fr 1fr"
@@ -163,9 +163,9 @@ class ObjectiveScreen(DetailScreen[Asked]):
     own_hints = (("+ -", "what if"), ("m", "target or window"))
     also = (Also("objectives.maintenance"), Also("objectives.end-maintenance"))
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("plus", "move(1)", "what if it were stricter, or longer", show=False, id="objective.more"),
-        Binding("minus", "move(-1)", "what if it were looser, or shorter", show=False, id="objective.less"),
-        Binding("m", "moves", "whether + and - move the target or the window", show=False, id="objective.moves"),
+        Binding("plus", "move(1)", "what if: stricter target or longer window", show=False, id="objective.more"),
+        Binding("minus", "move(-1)", "what if: looser target or shorter window", show=False, id="objective.less"),
+        Binding("m", "moves", "+ and - move the target or the window", show=False, id="objective.moves"),
     ]
 
     def __init__(self, key: str) -> None:

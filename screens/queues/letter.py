@@ -37,7 +37,7 @@ DELIVERY = Related(
     "delivery", "V", "its delivery", "delivery", "deliveries", of=lambda screen: screen.source_id("deliveries")
 )
 JOB = Related("job", "J", "its job", "job", "jobs", of=lambda screen: screen.source_id("jobs"))
-ALERT = Related("alert", "L", "the alert that it tells of", "alert", "alerts", of=lambda screen: screen.header("alert"))
+ALERT = Related("alert", "L", "the alert that it is about", "alert", "alerts", of=lambda screen: screen.header("alert"))
 KEY = Related("key", "K", "the API key that it names", "key", "keys", of=lambda screen: screen.header("key_id"))
 
 
@@ -45,7 +45,7 @@ class LetterScreen(DetailScreen[LetterRead]):
     noun = "letters"
     numbered = True
     rows = Letter
-    means = "One dead message: what it died of, every attempt, what it says, and how it differs from one that was done."
+    means = "One dead message: its error, every attempt, its payload, and how it differs from one that succeeded."
     panes = (
         Facts("facts", lambda seen: fact_lines(seen.thing.letter, seen.now)),
         Facts("message", lambda seen: payload_lines(seen.thing.message, seen.thing.letter.payload_bytes)),

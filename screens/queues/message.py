@@ -43,9 +43,7 @@ CAUSE = Related("cause", "X", "its cause's messages", "cause", "messages", of=of
 class MessageScreen(DetailScreen[DeadMessage]):
     noun = "messages"
     rows = DeadMessage
-    means = (
-        "One message that is dead in another system: what it died of, what it says, and what was done to it from here."
-    )
+    means = "One dead message of another system: its error, its payload, and what was done to it from here."
     panes = (
         Facts("facts", lambda seen: message_facts(seen.thing, seen.now)),
         Facts("message", lambda seen: said_lines(seen.of(SAID))),

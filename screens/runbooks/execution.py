@@ -49,7 +49,7 @@ class ExecutionScreen(DetailScreen[Shown]):
     noun = "executions"
     numbered = True
     rows = Execution
-    means = "One execution: its steps, who has which, and what came of it. a, then d, does the step under the cursor."
+    means = "One execution: its steps, who has which, and the results. a, then d, does the step under the cursor."
     panes = (
         TablePane(
             "steps",

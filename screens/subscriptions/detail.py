@@ -27,7 +27,7 @@ class SubscriptionScreen(DetailScreen[Standing]):
     noun = "subscriptions"
     rows = Subscription
     means = (
-        "A tenant's subscription and what is used of it, what it may use, and how it came to it. "
+        "A tenant's subscription: what it may use, how much of it is used, and its changes. "
         "w says where each entitlement comes from and what it overrides."
     )
     panes = (

@@ -29,7 +29,7 @@ async def export(screen: TelemetryScreen) -> Done | None:
     top = screen.view.chart == "top"
     asked = (
         Asked("format", "format: arrows or a first letter", choices=FORMATS if top else (*FORMATS, "svg")),
-        Asked("path", "file; readable for you alone; its ending follows the format", "telemetry.csv"),
+        Asked("path", "file; readable only by you; its ending follows the format", "telemetry.csv"),
     )
     what = f"the top {screen.by}s" if top else f"{len(measured.series.points)} steps"
     intro = f"{what} of {measured.label}, {measured.view.window.words}"

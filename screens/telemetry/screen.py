@@ -43,8 +43,8 @@ class TelemetryScreen(WindowedScreen):
     noun = "telemetry"
     means = (
         "Requests, errors, latencies and who has most, of all tenants or of what / asks for: tenant:acme,globex "
-        "route:/v1/orders region:eu-west-1 key:wf_live_ab12 window:7d p95>250ms source:prometheus. What is not known "
-        "is a gap. ▲ is what was done then, ◆ an alert that fired or ended, ◢ ◣ where the share of errors changed."
+        "route:/v1/orders region:eu-west-1 key:wf_live_ab12 window:7d p95>250ms source:prometheus. What is unknown is "
+        "a gap. ▲ is a change, ◆ an alert that fired or ended, ◢ ◣ where the share of errors changed."
     )
     hints = (
         ("tab", "chart"),
@@ -60,15 +60,15 @@ class TelemetryScreen(WindowedScreen):
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "pane(1)", "next chart", show=False, id="telemetry.next_chart"),
-        Binding("shift+tab", "pane(-1)", "chart before", show=False, id="telemetry.previous_chart"),
-        Binding("L", "scale", "latencies on a logarithmic or a linear axis", show=False, id="telemetry.scale"),
+        Binding("shift+tab", "pane(-1)", "previous chart", show=False, id="telemetry.previous_chart"),
+        Binding("L", "scale", "latencies: logarithmic or linear axis", show=False, id="telemetry.scale"),
         Binding("c", "compare", "compare with the week before", show=False, id="telemetry.compare"),
-        Binding("s", "source", "from Prometheus, or from the home", show=False, id="telemetry.source"),
-        Binding("o", "measure", "what the top list goes by", show=False, id="telemetry.measure"),
-        Binding("v", "by", "top tenants, routes or keys", show=False, id="telemetry.by"),
-        Binding("i", "strange", "what is strange of its keys", show=False, id="telemetry.strange"),
+        Binding("s", "source", "source: the home or Prometheus", show=False, id="telemetry.source"),
+        Binding("o", "measure", "rank the top list by another number", show=False, id="telemetry.measure"),
+        Binding("v", "by", "top list: tenants, routes or keys", show=False, id="telemetry.by"),
+        Binding("i", "strange", "anomalies of its keys", show=False, id="telemetry.strange"),
         Binding("O", "tenant", "its tenant", show=False, id="telemetry.tenant"),
-        Binding("enter", "requests", "the single requests from the cursor on", show=False, id="telemetry.requests"),
+        Binding("enter", "requests", "single requests from the cursor on", show=False, id="telemetry.requests"),
         Binding("r", "reread", "refresh now", show=False, id="telemetry.refresh"),
     ]
 

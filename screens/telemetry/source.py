@@ -115,7 +115,7 @@ async def nothing_words(plane: ControlPlane, measured: Measured) -> str:
     if measured.notes:
         return f"no data here, and {source} says: {'; '.join(measured.notes)}"
     if source != "home":
-        return f"no data here: {source} knows of no such request in this window"
+        return f"no data here: {source} has no such request in this window"
     newest = await plane.of(RequestTelemetry).newest()
     if newest is None:
         return "no data here, and no single request is stored: watchfloor requests import"

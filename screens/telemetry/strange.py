@@ -13,7 +13,7 @@ from screens.session import Session
 
 async def strange(session: Session, scope: Scope) -> Viewer | Done:
     if scope.tenant_id is None:
-        return Done("keys are a tenant's: name one, as / tenant:acme", "warn")
+        return Done("choose a tenant first: / tenant:acme", "warn")
     try:
         telemetry = session.require_plane().of(RequestTelemetry)
         report = await telemetry.key_usage(scope.tenant_id, WINDOW, BASELINE, Limits(), scope.key_prefix)

@@ -38,12 +38,12 @@ def why_measured(measured: Measured, at: datetime | None) -> list[Line]:
     lines += _limits(measured)
     found = gaps(series)
     if found:
-        lines += ["", (f"no data in {len(found)} gap{'s' * (len(found) > 1)}: not known, which is not zero", "title")]
+        lines += ["", (f"no data in {len(found)} gap{'s' * (len(found) > 1)}: unknown, which is not zero", "title")]
         lines += [f"  {_utc(begin)} to {_utc(end)}" for begin, end in found[:MAX_GAPS_SHOWN]]
         lines += [f"  and {len(found) - MAX_GAPS_SHOWN} more"] if len(found) > MAX_GAPS_SHOWN else []
     if measured.happened:
         newest = "" if measured.changes is None else f"; the newest of {measured.changes} changes: :audit has all"
-        lines += ["", (f"▲ what was done meanwhile, ◆ alerts, ◢ ◣ the share of errors{newest}", "title")]
+        lines += ["", (f"▲ changes, ◆ alerts, ◢ ◣ the share of errors{newest}", "title")]
         lines += [
             (f"{each.glyph} {_utc(each.at)}  {each.source}  {each.words}", each.tone) for each in measured.happened
         ]
@@ -57,7 +57,7 @@ def _limits(measured: Measured) -> list[Line]:
     found = measured.saturation
     if found is None:
         return []
-    lines: list[Line] = ["", ("limits, as they hold now", "title")]
+    lines: list[Line] = ["", ("limits, as they are now", "title")]
     for each in found.filled:
         limit = each.limit
         lines.append(f"  {limit.name}: {limit.words}, from {limit.source}")

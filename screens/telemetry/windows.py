@@ -26,14 +26,14 @@ class WindowedScreen(AreaScreen):
         Binding("minus", "span(-1)", "shorter window", show=False, id="telemetry.shorter"),
         Binding("left_square_bracket", "shift(-1)", "half a window earlier", show=False, id="telemetry.earlier"),
         Binding("right_square_bracket", "shift(1)", "half a window later", show=False, id="telemetry.later"),
-        Binding("full_stop", "hold_window", "hold the window, or let it follow", show=False, id="telemetry.hold"),
-        Binding("h,left", "cursor(-1)", "cursor back", show=False, id="telemetry.cursor_back"),
-        Binding("l,right", "cursor(1)", "cursor on", show=False, id="telemetry.cursor_on"),
-        Binding("n", "mark(1)", "to what happened next", show=False, id="telemetry.next_mark"),
-        Binding("b", "mark(-1)", "to what happened before", show=False, id="telemetry.previous_mark"),
-        Binding("space", "range", "begin a range at the cursor; again shows only it", show=False, id="telemetry.range"),
-        Binding("z", "zoom_out", "out of the range again", show=False, id="telemetry.zoom_out"),
-        Binding("N", "newest", "to the newest data", show=False, id="telemetry.newest"),
+        Binding("full_stop", "hold_window", "pause the window, or follow new data", show=False, id="telemetry.hold"),
+        Binding("h,left", "cursor(-1)", "cursor left", show=False, id="telemetry.cursor_back"),
+        Binding("l,right", "cursor(1)", "cursor right", show=False, id="telemetry.cursor_on"),
+        Binding("n", "mark(1)", "next mark", show=False, id="telemetry.next_mark"),
+        Binding("b", "mark(-1)", "previous mark", show=False, id="telemetry.previous_mark"),
+        Binding("space", "range", "begin a range at the cursor; again: zoom in", show=False, id="telemetry.range"),
+        Binding("z", "zoom_out", "zoom out", show=False, id="telemetry.zoom_out"),
+        Binding("N", "newest", "newest data", show=False, id="telemetry.newest"),
     ]
 
     def __init__(self) -> None:
@@ -103,7 +103,9 @@ class WindowedScreen(AreaScreen):
             return
         begin, end = found
         if end - begin < MIN_SPAN:
-            self.say(Done(f"a range is at least {spell(MIN_SPAN.total_seconds())} long: move the cursor on", "warn"))
+            self.say(
+                Done(f"a range is at least {spell(MIN_SPAN.total_seconds())} long: move the cursor further", "warn")
+            )
             return
         self._wider.append(self.view.window)
         self.show_window(Window(end - begin, end))
@@ -112,7 +114,7 @@ class WindowedScreen(AreaScreen):
         if self._wider:
             self.show_window(self._wider.pop())
         else:
-            self.say(Done("no range was selected before: + shows a longer window", "warn"))
+            self.say(Done("you have not zoomed in: + shows a longer window", "warn"))
 
     def action_span(self, by: int) -> None:
         self.show_window(self.view.window.longer(by))

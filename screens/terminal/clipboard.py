@@ -29,7 +29,7 @@ async def copy(app: App[Any], text: str) -> str:
         driver.write(f"\x1b]52;c;{encoded}\x07")
         driver.flush()
         return "sent to the terminal's clipboard (OSC 52; it does not answer whether it took it)"
-    return f"saved to {_file(text)} for you alone: too long for the terminal's clipboard"
+    return f"saved to {_file(text)} readable only by you: too long for the terminal's clipboard"
 
 
 async def _tmux(text: str) -> bool:

@@ -73,8 +73,8 @@ def test_verify_says_what_is_wrong_first_and_opens_no_socket(
     monkeypatch.setattr(socket, "socket", no_socket)
     monkeypatch.setenv("WATCHFLOOR_HOME", "postgresql://nobody@nowhere.invalid/x")
     answer = cli("evidence", "verify", "b")
-    assert answer.code == 0 and "● files that are what was signed, and no others: 10" in answer.out
-    assert "? nothing but the bundle's own key vouches for the others: no checkpoint was signed by then" in answer.out
+    assert answer.code == 0 and "● files as they were signed, and no others: 10" in answer.out
+    assert "? the others are proven only by the bundle's own key: no checkpoint was signed by then" in answer.out
     (here / "b" / "with" / "summary.json").write_text('{"verdict": "NO"}')
     answer = cli("evidence", "verify", "b")
     assert answer.code == 1

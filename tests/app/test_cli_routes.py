@@ -58,7 +58,7 @@ def test_without_a_key_or_an_address_no_route_is_made(routed: Cli, monkeypatch: 
 
 def test_alerts_are_explained_simulated_and_replayed(routed: Cli, tmp_path: Path) -> None:
     explained = routed("alerts", "explain", "1").out
-    assert "route 1 ops: matches" in explained and "nobody was told of it" in explained
+    assert "route 1 ops: matches" in explained and "nobody was told" in explained
     item = routed.done("alerts", "explain", "1")["item"]
     assert item["routes"][0]["notices"][0]["reason"] == "first_notification"
     policy = {"quiet_windows": [{"start": "02:00", "end": "03:00", "timezone": "America/New_York"}]}

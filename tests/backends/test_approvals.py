@@ -1,4 +1,4 @@
-"""What takes a second person: nothing is committed without an approval of just that, past the console too."""
+"""What needs a second person: nothing is committed without an approval of just that, past the console too."""
 
 from __future__ import annotations
 

@@ -451,7 +451,7 @@ async def test_only_failures_in_a_row_count_and_one_that_wants_no_more_is_disabl
         assert one(owner, health) == (1, None)
         soon(owner)
         await stage.hand.deliver()
-        assert one(owner, health) == (2, "The receiver wants no more (410).")
+        assert one(owner, health) == (2, "The receiver is gone (410).")
         assert told(owner)[-1][2] == "held"
 
 

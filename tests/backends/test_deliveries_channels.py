@@ -76,7 +76,7 @@ class Stage:
         return Post(seal, Courier(guard, Http(guard), smtp, Drills(None), seconds), SENDER)
 
     async def attempt(self, owner: Any, seconds: float = 30.0) -> tuple[Any, ...]:
-        """One attempt, whenever it is due: what came of it."""
+        """One attempt, whenever it is due: the result."""
         soon(owner)
         hand = Hands(self.hand.queue, self.posts(seconds))
         await hand.deliver()

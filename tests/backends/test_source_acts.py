@@ -96,7 +96,7 @@ async def test_the_intent_and_the_outcome_are_in_the_trail_and_the_message_is_qu
             " FROM wf.audit WHERE noun = 'messages' ORDER BY seq").fetchall()  # fmt: skip
     assert trail == [
         ("messages.replay", False, "the receiver is back", None, "open", ["1"], "t_operator"),
-        ("messages.settle", False, "what became of it", "open", "done", ["1"], "t_operator"),
+        ("messages.settle", False, "the outcome", "open", "done", ["1"], "t_operator"),
     ]
     messages, newest = home.of(MessageDirectory), Query(parse("source:orders", MESSAGES.fields), "age", True)
     assert [m.name for m in (await messages.page(newest)).rows] == ["6", "5", "4", "3", "2"]
@@ -105,7 +105,7 @@ async def test_the_intent_and_the_outcome_are_in_the_trail_and_the_message_is_qu
     assert (again.replays, again.act) == (1, "")
     [row] = [r for r in await home.of(SourceDirectory).lines() if r.id == "orders"]
     assert (row.waiting, row.settled, row.state) == (5, 1, "ok")  # it is asked again after some seconds
-    for name, words in (("6", "tenant not active"), ("77", "not dead any more")):
+    for name, words in (("6", "tenant not active"), ("77", "no longer dead")):
         with pytest.raises(Refusal, match=words) as nothing:
             await act(home, "replay", f"orders/{name}")
         assert nothing.value.code == "messages_settled"

@@ -42,7 +42,7 @@ def silence(matchers: str = 'tenant="acme"', **fields: Any) -> Silence:
 
 
 def story(first: AlertFacts, *changes: tuple[timedelta, dict[str, Any]]) -> Story:
-    """An alert, and what became of it: so long after it fired, these fields changed."""
+    """An alert, and its outcome: so long after it fired, these fields changed."""
     versions = [(first.fired_at, first)]
     for after, fields in changes:
         at = first.fired_at + after

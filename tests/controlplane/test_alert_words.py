@@ -113,7 +113,7 @@ def test_why_an_alert_is_as_it_is_shown() -> None:
         "fired 1 h ago, severity critical",
         f"told apart by: app=shop queue={SHOWN}",
         "fingerprint: ffffffffffffffff…",
-        "the one before: alert 0",
+        "previous alert: 0",
     ]
     assert why_of(stored(), FIRED)[3:] == [
         "17 × against a threshold of 14.4 ×",

@@ -284,7 +284,7 @@ def test_every_stage_has_its_words() -> None:
         ("escalation", "wait"),
     ]
     assert all(each.words and each.words.isprintable() and each.code for each in only(decision).stages)
-    assert words(decision, "group wait") == "nobody was told of it yet; told at 2026-06-03 12:01:00 UTC"
+    assert words(decision, "group wait") == "nobody was told yet; told at 2026-06-03 12:01:00 UTC"
     nothing = decide(alert(state="acked"), Facts(routes=[route()]), NOW)
     assert (
         stages(nothing)["told"] == "nothing_new" and words(nothing, "state") == "somebody has it until it is resolved"

@@ -142,7 +142,7 @@ def test_a_check_is_one_line(fields: dict[str, Any], words: str) -> None:
 @pytest.mark.parametrize(
     ("gone", "words"),
     [
-        ({"standing": "never"}, "nothing is known of it yet, so it is closed: run it (gates run)"),
+        ({"standing": "never"}, "nothing is known yet, so it is closed: run it (gates run)"),
         ({"standing": "retired"}, "it is retired; apply it again to keep it"),
         ({}, "its definition cannot be read by this program: apply it again"),
     ],

@@ -72,8 +72,8 @@ def test_a_region_in_a_word(share: float | None, until: datetime | None, state: 
         (199.0, 100.0, "99 % more than a week ago"),
         (200.0, 100.0, "2.0 × that of a week ago"),
         (0.0, 100.0, "100 % less than a week ago"),
-        (float("nan"), 1.0, "nothing from a week ago to compare with"),
-        (1.0, float("inf"), "nothing from a week ago to compare with"),
+        (float("nan"), 1.0, "no data from a week ago"),
+        (1.0, float("inf"), "no data from a week ago"),
     ],
 )
 def test_a_difference_of_more_than_a_twentieth_is_told(now: float, before: float, words: str) -> None:

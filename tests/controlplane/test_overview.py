@@ -57,8 +57,8 @@ def by_key(entries: list[Entry]) -> dict[str, Entry]:
 @pytest.mark.parametrize(
     ("now", "before", "words"),
     [
-        (None, 4.0, "nothing from a week ago to compare with"),
-        (4.0, None, "nothing from a week ago to compare with"),
+        (None, 4.0, "no data from a week ago"),
+        (4.0, None, "no data from a week ago"),
         (0.0, 0.0, "as a week ago"),
         (4.1, 4.0, "as a week ago"),
         (4.0, 0.0, "none a week ago"),

@@ -292,7 +292,7 @@ def test_a_policy_and_an_escalation_in_words() -> None:
         "key_usage_anomaly: critical from 5 anomalies, warning from 1 anomalies",
         "key_rotation_sla_failed: critical from 3 stale, warning from 1 stale",
         "quiet Mon to Fri, 22:00 to 06:00, Europe/Berlin: nobody is told, but from critical on;"
-        " at its end one notice tells what still fires, and what came and went",
+        " at its end one notice says what still fires, and what came and went",
         "quiet Wed, Sat, all day, UTC: at most a warning",
         "one notice within 10m for each {{tenant_id}}:{{event_type}}",
         'while kind="worker_missing" fires, kind="burn_rate" with the same tenant is not told',

@@ -80,7 +80,7 @@ def test_only_of_a_dead_letter_a_replay_is_foreseen(fields: dict[str, Any], cell
     [
         ({}, "died 1 h ago, after 5 attempts"),
         ({"attempt_count": 1}, "died 1 h ago, after 1 attempt"),
-        ({"state": "quarantined"}, "left out of every replay until somebody releases it"),
+        ({"state": "quarantined"}, "no replay includes it until somebody releases it"),
         ({"state": "discarded", "settled_at": NOW - HOUR, "settled_by": "ana"}, "by ana 1 h ago"),
         (
             {"state": "quarantined", "settled_at": NOW, "settled_by": "ana", "settled_why": HOSTILE},
@@ -100,7 +100,7 @@ def test_why_a_cause_is_one() -> None:
         "2 were ever replayed, 5 discarded",
         "first 1 d ago, last 1 h ago",
         "died in: 2.0, 2.1",
-        "not said to be fixed: press a, then f",
+        "not marked as fixed: press a, then f",
     ]
     told = texts(why_cause(replace(CAUSE, cause="", releases=[], fixed_in="2.2", waiting=1, tenants=1), NOW))
     assert told[1] == "no message" and told[7:9] == ["died in: no known release", "fixed in: 2.2"]

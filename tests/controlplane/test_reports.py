@@ -69,13 +69,13 @@ def test_a_week_in_which_all_was_well_is_green_and_nothing_else_is() -> None:
         ({"rotations": {"stale": 2, "tenants": 1, "late": 1, "worst": []}}, "yellow",
          "2 live keys too old, 1 rotation late"),
         ({"drift": figures()["drift"] | {"spread": None, "worst": []}}, "yellow",
-         "how far tenants drift apart is not known: too few requests"),
+         "drift between tenants is unknown: too few requests"),
         ({"drift": figures()["drift"] | {"spread": 0.4}}, "yellow",
          "shares of failed requests lie 40 % apart, among 2 tenants"),
         ({"drills": {"made": 0, "last_at": None, "settled": 0}}, "yellow", "no drill of dead letters was made"),
         ({"chain": figures()["chain"] | {"trouble": "row 7 was changed"}}, "red", "the trail: row 7 was changed"),
         ({"chain": figures()["chain"] | {"signed": None, "signed_at": None}}, "yellow",
-         "no checkpoint vouches for the trail yet"),
+         "no checkpoint proves the trail yet"),
     ]  # fmt: skip
     for more, colour, words in wrong:
         said = points(report(**more))

@@ -79,7 +79,7 @@ FAULTS = {
     "two blocks": (f"{STEP}```person\n```\n```person\n```\n", "a.md:7: a step does one thing: begin another with ##"),
     "open block": (f"{STEP}```person\n", "a.md:5: this block is not closed"),
     "yaml": (f"{STEP}```person\nwithin: [1\n```\n", "a.md:7: did not find expected ',' or ']'"),
-    "twice a key": (f"{STEP}```person\nwithin: 1h\nwithin: 2h\n```\n", "a.md:7: within stands here twice"),
+    "twice a key": (f"{STEP}```person\nwithin: 1h\nwithin: 2h\n```\n", "a.md:7: within is here twice"),
     "a list": (f"{STEP}```person\n- a\n```\n", "a.md:5: a block has fields: NAME: VALUE"),
     "a field": (f"{STEP}```person\nwithn: 1h\n```\n", "a.md:6: withn: Extra inputs are not permitted"),
     "a time": (f"{STEP}```person\nwithin: soon\n```\n", "a.md:6: within:"),

@@ -88,7 +88,7 @@ def test_a_rotation_says_who_how_long_and_at_which_hours() -> None:
     assert rotation_words(NEW_YORK).endswith("America/New_York, only sat+sun 10:00-12:00")
     assert rotation_words(replace(DAYS, people=(HOSTILE,))).startswith(f"days: {SHOWN}, every")
     assert texts(rotation_lines(KEPT)) == [
-        "rotations, the first that has somebody counts",
+        "rotations; the first that has somebody counts",
         *(f"  {rotation_words(each)}" for each in (DAYS, NEW_YORK)),
     ]
     assert rotation_lines(replace(KEPT, schedule=None)) == []

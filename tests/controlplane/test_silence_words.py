@@ -86,17 +86,17 @@ def test_how_many_it_hides_in_a_cell(hides: int | None, more: bool, standing: An
         ({"ends_at": NOW + MINUTE}, "ends in 1 m, at 2026-06-03 12:01 UTC"),
         (
             {"ends": "resolved"},
-            "ends in 2 h, at 2026-06-03 14:00 UTC, or once all that it hid have been resolved for 15m",
+            "ends in 2 h, at 2026-06-03 14:00 UTC, or once all alerts that it hid are resolved for 15m",
         ),
         (
             {"ends": "unmatched", "after": HOUR},
-            "ends in 2 h, at 2026-06-03 14:00 UTC, or once it has had nothing to hide for 1h",
+            "ends in 2 h, at 2026-06-03 14:00 UTC, or once no alert matches it for 1h",
         ),
         ({"ends": "resolved", "ends_at": NOW - DAY}, "ended 1 d ago, at 2026-06-02 12:00 UTC"),
         ({"ended_at": NOW - MINUTE, "ended_by": HOSTILE}, f"ended 1 m ago by {SHOWN}"),
         (
             {"ended_at": NOW - MINUTE, "ends": "resolved"},
-            "ended 1 m ago by itself, once all that it hid have been resolved",
+            "ended 1 m ago by itself, once all alerts that it hid are resolved",
         ),
         ({"ended_at": NOW + 2 * HOUR, "ended_by": "ben"}, "ended in 2 h by ben"),
         ({"ended_at": NOW, "ends_at": NOW - HOUR, "ended_by": "ben"}, "ended 1 h ago, at 2026-06-03 11:00 UTC"),

@@ -169,7 +169,7 @@ def test_the_built_in_text() -> None:
     assert text.title == "TEST [RESOLVED] tenant acme has 2 stale active key(s)"
     assert text.body.split("\n") == [
         "This is a TEST: nothing has happened.",
-        "tenant: the whole estate",
+        "tenant: all tenants",
         "what: key_rotation_sla_failed",
         "value: unknown",
         "threshold: 1",

@@ -68,7 +68,7 @@ async def test_one_alert_shows_its_events_and_leads_to_its_tenant(
         assert "1 job, from: default" in text(pilot) and "no earlier alert of this kind" in text(pilot)
         owner.execute("SELECT wf.evaluate('jobs_dead', NULL, NULL, 'the disk is full')")
         await until(pilot, lambda: "? unknown" in text(pilot) and "the disk is full" in text(pilot))
-        assert "not known any more" in text(pilot)
+        assert "became unknown" in text(pilot)
         await pilot.press("O")
         await until(pilot, lambda: "tenants › acme" in shown(pilot)[0])
         await pilot.press("escape")

@@ -178,7 +178,7 @@ async def test_words_on_the_last_line_make_way_for_the_keys(estate: Database) ->
 async def test_what_still_holds_stays_on_the_last_line(estate: Database) -> None:
     async with console(estate) as (_, pilot):
         await pilot.press("p", "j")
-        await until(pilot, lambda: "paused: press p to go on" in shown(pilot)[-1])
+        await until(pilot, lambda: "paused: press p to continue" in shown(pilot)[-1])
         await pilot.press("p")
         await until(pilot, lambda: "a act" in shown(pilot)[-1])
 

@@ -59,7 +59,7 @@ def test_two_consoles_carry_an_incident(database: Database, tmp_path: Path) -> N
         ana.see("[incident]")
         ana.press("tab")
         ana.see("It is the network.")
-        # The conn goes over, with how things stand.
+        # The conn goes over, with the situation.
         ana.press("a", "f")
         ana.see("whom: the login's name")
         ana.type("t_admin")
