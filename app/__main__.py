@@ -62,9 +62,16 @@ def _run(argv: list[str]) -> int:
         gc.set_threshold(FIRST_COLLECTION, 50, 50)
         return _printed(start)
     gc.disable()  # what is loaded at the start stays in use; the console turns it on again
-    from app import console
+    from app.ahead import begin
 
-    return console.run(start)
+    ahead = begin(start)
+    try:
+        from app import console
+
+        return console.run(start, ahead)
+    finally:
+        if ahead is not None:
+            ahead.end()
 
 
 def _printed(start: Start) -> int:

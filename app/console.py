@@ -32,6 +32,7 @@ from screens.desk import Done
 from screens.session import Session
 
 if TYPE_CHECKING:
+    from app.ahead import Ahead
     from app.contexts import Context
     from app.homes import HomeChoice
     from app.settings import Profile
@@ -85,6 +86,7 @@ class Watchfloor(Driving, Ringing, Accompanying, Navigating):
         """Profiles and passwords that were typed here and are kept nowhere else."""
         self.session = session_of(choice, settings) if choice else Session()
         self.context: Context | None = None
+        self.ahead: Ahead | None = None
         self._news = False
         self._of_link = Done("", "")
         """The last message about the link."""
@@ -112,7 +114,9 @@ class Watchfloor(Driving, Ringing, Accompanying, Navigating):
         """Open the context, however long it takes, then listen to it until the program ends."""
         from app import greeting
         from app.faults import log_warnings
+        from screens.overview import OverviewScreen
 
+        await self._show_ahead()
         log_warnings()  # of the database's library: they would stand on the person's own screen at the end
         if not self.link:
             await greeting.expect(self)
@@ -129,6 +133,8 @@ class Watchfloor(Driving, Ringing, Accompanying, Navigating):
                 self.session.link = LinkState(state, pause, words=str(refusal), brief=refusal.brief)
                 self._tell_of_link(str(refusal))
                 if not again:
+                    if isinstance(area := self.area, OverviewScreen):
+                        area.show_ahead({})  # it is not for this person any more
                     return
                 await asyncio.sleep(pause)
                 attempt += 1
@@ -136,6 +142,17 @@ class Watchfloor(Driving, Ringing, Accompanying, Navigating):
             await greeting.look(self)
         self._entered_context()
         await self.context.home.feed.watch(self._hint, self._link_changed)
+
+    async def _show_ahead(self) -> None:
+        """What was read while this program was loaded, until it has read it itself."""
+        from screens.overview import OverviewScreen
+
+        ahead, self.ahead = self.ahead, None
+        if ahead is not None and self.choice is not None:
+            answers = await ahead.answers(self.choice)
+            if answers and isinstance(area := self.area, OverviewScreen):
+                area.show_ahead(answers)
+                await area.glance.wait_for_refresh()  # else what is loaded next would delay it
 
     def report(self, words: str) -> None:
         """What opening the context is doing; may be called from a thread."""
@@ -370,8 +387,8 @@ def _started() -> None:
     gc.enable()
 
 
-def run(start: Start, *, served: bool = False) -> int:
-    """Show the console on the home that was asked for; the exit code of the program."""
+def run(start: Start, ahead: Ahead | None = None, *, served: bool = False) -> int:
+    """Show the console on the home that was asked for; the exit code of the program. `ahead`: reads its overview."""
     from app.homes import resolve_home
     from app.links import chosen_by, demonstration
 
@@ -397,7 +414,7 @@ def run(start: Start, *, served: bool = False) -> int:
         assert place is not None
         return show(settings, visitor(place), start.link or "", accessible=start.accessible)
     opening, link = opener(choice, settings), start.link or ""
-    return show(settings, opening, link, choice, accessible=start.accessible, served=served)
+    return show(settings, opening, link, choice, ahead, accessible=start.accessible, served=served)
 
 
 def show(
@@ -405,6 +422,7 @@ def show(
     open_context: OpenContext,
     link: str = "",
     choice: HomeChoice | None = None,
+    ahead: Ahead | None = None,
     *,
     accessible: bool = False,
     served: bool = False,
@@ -415,7 +433,7 @@ def show(
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     os.environ.setdefault("ESCDELAY", "25")
     app = Watchfloor(settings, open_context, link, choice, accessible=accessible)
-    app.session.served = served
+    app.session.served, app.ahead = served, ahead
     mouse = settings.mouse == "on" or (settings.mouse == "auto" and "SSH_CONNECTION" not in os.environ)
     app.run(mouse=mouse)
     return app.return_code or 0

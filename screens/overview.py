@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from textwrap import wrap
 from typing import Any, ClassVar
@@ -77,6 +77,11 @@ class OverviewScreen(AreaScreen):
 
     def context_ready(self) -> None:
         self._read_all()
+
+    def show_ahead(self, answers: Mapping[str, Any]) -> None:
+        """Part → what another process read of the same home, until it is read here; none: forget it."""
+        self.answers = dict(answers)
+        self.draw()
 
     # Reading: every part by itself, so that none waits for another or fails with it.
 

@@ -412,6 +412,6 @@ PARTS: tuple[Part, ...] = (
     Part("runs", "runs", lambda glance: glance.runs(), runs_entries),
     Part("regions", "regions", lambda glance: glance.regions(), region_entries),
     Part("burning", "budgets", lambda glance: glance.burning(), burning_entries, loads=True),
-    Part("changes", "changed", lambda glance: glance.changes(), changes_entries),
+    Part("changes", "changed", lambda glance: glance.changes(), changes_entries, loads=True),
 )
 """The parts, each with its query. A noun that has one adds it here."""
