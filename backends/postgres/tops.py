@@ -21,8 +21,8 @@ SHORT = timedelta(hours=2)
 
 # `before` is made of whole hours; one that is only partly in the window counts by that share.
 STATEMENT = """
-WITH {read}sums AS (
-  SELECT {keys}, sum(n) AS n, sum(errors_4xx) AS errors_4xx, sum(errors_5xx) AS errors_5xx
+WITH sums AS (
+  SELECT {keys}, sum(n) AS n, sum(errors_4xx) AS errors_4xx, sum(errors_5xx) AS errors_5xx{histograms}
   FROM {cells} c WHERE {within} GROUP BY {keys}
 ), before AS (
   SELECT {keys}, sum(n * extract(epoch FROM least(hour + interval '1 hour', %(end)s - %(week)s)
@@ -33,25 +33,25 @@ WITH {read}sums AS (
   SELECT s.*, b.before, {measure} AS measured FROM sums s LEFT JOIN before b USING ({keys}){join_slowest}
   WHERE s.n >= %(fewest)s ORDER BY measured DESC NULLS LAST, {keys} LIMIT %(limit)s
 )
-SELECT {tenant}, {route}, {key}, p.n::bigint, p.errors_4xx::bigint, p.errors_5xx::bigint, p.before, h.buckets, h.counts
-FROM picked p, LATERAL (
+SELECT {tenant}, {route}, {key}, s.n::bigint, s.errors_4xx::bigint, s.errors_5xx::bigint, s.before, h.buckets, h.counts
+FROM picked s, LATERAL (
   SELECT coalesce(array_agg(bucket ORDER BY bucket), '{{}}') AS buckets,
          coalesce(array_agg(n ORDER BY bucket), '{{}}') AS counts
-  FROM (SELECT u.bucket, sum(u.n)::bigint AS n FROM {cells} c, unnest(c.buckets, c.counts) AS u(bucket, n)
-        WHERE {within} AND {same} GROUP BY 1) b
+  FROM (SELECT u.bucket, sum(u.n)::bigint AS n FROM {shown}, unnest(c.buckets, c.counts) AS u(bucket, n)
+        WHERE {same} GROUP BY 1) b
 ) h
-ORDER BY p.measured DESC NULLS LAST, {keys}
+ORDER BY s.measured DESC NULLS LAST, {keys}
 """
-# Minutes of quiet hours are computed, so they are read once; hours are many, and read again only for the rows shown.
-READ = """cells AS MATERIALIZED (
-  SELECT {keys}, n, errors_4xx, errors_5xx, buckets, counts FROM wf.minute_cells(%(start)s, %(end)s) WHERE {where}
-), """
+# Minutes of quiet hours are computed, so they are read once, with their histograms; hours are many, and read again only
+# for the rows shown.
+HISTOGRAMS = ", array_agg(ROW(buckets, counts)) AS histograms"
+OF_HISTOGRAMS = "unnest(s.histograms) AS c(buckets smallint[], counts integer[])"
 SLOWEST = """, slowest AS (
   SELECT {keys}, min(bucket) FILTER (WHERE upto >= ceil(0.95 * known)) AS p95 FROM (
     SELECT {keys}, bucket, sum(n) OVER (PARTITION BY {keys} ORDER BY bucket) AS upto,
            sum(n) OVER (PARTITION BY {keys}) AS known
-    FROM (SELECT {keys}, u.bucket, sum(u.n) AS n FROM {cells} c, unnest(c.buckets, c.counts) AS u(bucket, n)
-          WHERE {within} GROUP BY {keys}, u.bucket) f) g
+    FROM (SELECT {keys}, u.bucket, sum(u.n) AS n FROM {ranked}, unnest(c.buckets, c.counts) AS u(bucket, n)
+          WHERE {enough} GROUP BY {keys}, u.bucket) f) g
   GROUP BY {keys}
 )"""
 MEASURED = {
@@ -113,20 +113,25 @@ def _statement(by: By, measure: Measure, clock: str, scope: Scope) -> sql.Compos
     if by == "tenant" and clock == "minute" and scope.route is None:
         where = where.replace("dim = 'route'", "dim = 'tenant'")  # far fewer cells; only old hours lack them
     minutes = clock == "minute"
+    cells = "wf.minute_cells(%(start)s, %(end)s)" if minutes else "wf.hour_cells"
+    within = where if minutes else f"c.hour >= %(start)s AND c.hour < %(end)s AND {where}"
+    same = " AND ".join(f"c.{key} = s.{key}" for key in keys)
     parts = {
         "keys": ", ".join(keys),
-        "cells": "cells" if minutes else "wf.hour_cells",
-        "within": "true" if minutes else f"c.hour >= %(start)s AND c.hour < %(end)s AND {where}",
-        "where": where,
+        "cells": cells,
+        "within": within,
+        "histograms": HISTOGRAMS if minutes else "",
+        "ranked": f"sums s, {OF_HISTOGRAMS}" if minutes else f"{cells} c",
+        "enough": "s.n >= %(fewest)s" if minutes else within,
+        "shown": OF_HISTOGRAMS if minutes else f"{cells} c",
+        "same": "true" if minutes else f"{within} AND {same}",
         "before": before,
         "measure": MEASURED[measure],
-        "same": " AND ".join(f"c.{key} = p.{key}" for key in keys),
-        "tenant": "nullif(p.tenant_id, '')",
-        "route": "p.route" if by == "route" else "NULL",
-        "key": "p.value" if by == "key" else "NULL",
+        "tenant": "nullif(s.tenant_id, '')",
+        "route": "s.route" if by == "route" else "NULL",
+        "key": "s.value" if by == "key" else "NULL",
         "join_slowest": f" LEFT JOIN slowest USING ({', '.join(keys)})" if slow else "",
     }
-    parts["read"] = READ.format(**parts) if minutes else ""
     parts["slowest"] = SLOWEST.format(**parts) if slow else ""
     return sql.Composed([sql.SQL(STATEMENT.format(**parts))])  # every part is from this file
 
